@@ -1,0 +1,48 @@
+# Every target sets up what it needs: `make demo` and `make test` work in a fresh clone.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test pythons lint format clean
+
+# The main job, for real: an archive of photos goes up to the embedded sandbox server.
+demo: $(VENV)/.demo
+	$(BIN)/bulkup demo
+
+test: $(VENV)/.dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PYTEST)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# The tests on every Python from 3.11 to 3.13 that this machine has, each in its own environment.
+pythons:
+	@set -e; for v in 3.11 3.12 3.13; do \
+		if python$$v -c 'import ensurepip' 2>/dev/null; then \
+			echo "== Python $$v"; $(MAKE) --no-print-directory $(or $(TARGET),test) PYTHON=python$$v VENV=.venv-$$v; \
+		else echo "== Python $$v: not found, skipped"; fi; done
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .venv-* .coverage* .hypothesis .mypy_cache .ruff_cache dist
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "bulkup needs Python 3.11 or newer"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.demo

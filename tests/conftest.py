@@ -1,0 +1,35 @@
+"""What every test stands under: asyncio only, loopback only, and an event loop that nobody blocks."""
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_socket
+from blockbuster import BlockBuster, blockbuster_ctx
+
+REAL_URL = os.environ.get("BULKUP_TEST_URL", "")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run on asyncio alone, as aiohttp does."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def loopback_only() -> Iterator[None]:
+    """Let a test connect to this machine only, and to the Piwigo that the environment names."""
+    hosts = ["127.0.0.1", "::1", "localhost"]
+    if real := urlsplit(REAL_URL).hostname:
+        hosts.append(real)
+    pytest_socket.socket_allow_hosts(hosts, allow_unix_socket=True)
+    yield
+    pytest_socket._remove_restrictions()
+
+
+@pytest.fixture(autouse=True)
+def event_loop_guard() -> Iterator[BlockBuster]:
+    """Fail a test that blocks the event loop: reads a file, hashes, or sleeps in it."""
+    with blockbuster_ctx() as guard:
+        yield guard
