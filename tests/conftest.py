@@ -1,4 +1,4 @@
-"""What every test stands under: asyncio only, loopback only, and an event loop that nobody blocks."""
+"""What every test stands under: asyncio, loopback only, an event loop that nobody blocks."""
 
 import os
 from collections.abc import Iterator
