@@ -1,0 +1,89 @@
+"""The whole error hierarchy: three scopes, told by type.
+
+Knows nothing but words. A `UsageError` is mended by the user before any request, a `RunError` ends
+the run, a `PhotoError` ends one photo, and a `Transient` is worth another try: only `recovery`
+and what it drives ever see one. Anything else that is raised is a bug and stays a traceback.
+"""
+
+from typing import ClassVar
+
+
+class BulkupError(Exception):
+    """Something went wrong that bulkup can put in words: what happened and what to do."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(BulkupError):
+    """A flag, a file or a setting is wrong; nothing was sent."""
+
+
+class RunError(BulkupError):
+    """The run can't go on: log-in refused, not a Piwigo, album gone."""
+
+
+class PhotoError(BulkupError):
+    """One photo can't be brought in; the others go on."""
+
+
+class PhotoChanged(PhotoError):
+    """The file is not the one that was fingerprinted: it changed, shrank or vanished meanwhile."""
+
+
+class NotOffered(BulkupError):
+    """The server does not know the method asked for, or answers it in no usable way."""
+
+
+class Transient(BulkupError):
+    """Worth another try.
+
+    `retry_after_s` is what the server asked for, in seconds. `untouched` says that the server is
+    known to have kept nothing of the request, so that even an appending one may go again as it
+    was; otherwise its fate is unknown.
+    """
+
+    untouched: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, hint: str = "", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class Lost(Transient):
+    """No answer, half an answer, or one that does not tell whether the request was carried out."""
+
+
+class Refused(Transient):
+    """The server answered without touching anything: too busy, a stale token, a broken body."""
+
+    untouched = True
+
+
+class SessionLost(Refused):
+    """The server no longer knows the session or its token; a new log-in mends it."""
+
+
+class TooLarge(Refused):
+    """The request is over one of the server's limits: smaller chunks may pass."""
+
+
+class Damaged(Transient):
+    """What arrived is not what was sent; the server says so by its sums or by refusing the type.
+
+    Nothing of the photo can be built on: it has to start anew.
+    """
+
+
+class Outage(Transient):
+    """The server as a whole is away: 502, 503, 504, connection refused. Everybody waits for it."""
+
+
+class Unreachable(Outage):
+    """No connection came about, so nothing was sent."""
+
+    untouched = True

@@ -1,0 +1,238 @@
+"""The closed list of what can happen in a run, as values: screen, log and tests read the same.
+
+Knows no server, no file and no screen. An event is emitted after what it tells has been recorded,
+never before. Law of every ended run: each `FileFound` is followed by exactly one of
+`PhotoUploaded`, `PhotoPresent`, `FileSkipped`, `PhotoFailed`, `PhotoUnfinished` of the same path.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+
+SCHEMA = 1
+
+
+class SkipReason(StrEnum):
+    """Why a file is left out by rule; nothing is wrong with it."""
+
+    JUNK = "junk"  # made by systems and cameras: Thumbs.db, @eaDir, ._IMG_1.jpg …
+    SYMLINK = "symlink"
+    SPECIAL = "special"  # a pipe, a socket, a device
+    TYPE = "type"  # the server does not take files with this ending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """Log-in and album are checked; the walk begins. `chunk_size` in bytes."""
+
+    url: str
+    version: str
+    user: str
+    album: int
+    album_name: str
+    method: str
+    concurrency: int
+    finishing: int
+    chunk_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFound:
+    """The walk came across a file. `size` in bytes, 0 where it can't be told."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSkipped:
+    """A found file (or a junk folder, as one) is left out by rule."""
+
+    path: Path
+    reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanFinished:
+    """Every file has been found: totals are final from here on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoPlanned:
+    """The photo will be sent: the server does not have it. `size` in bytes."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoPresent:
+    """The server has the photo already; `linked` tells that it was put into the album now."""
+
+    path: Path
+    size: int
+    image_id: int | None
+    linked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoStarted:
+    """The photo's first byte is about to go out, at its `attempt`, from 1."""
+
+    path: Path
+    size: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoProgress:
+    """`sent` bytes of the photo have gone out; less than before where something is sent again."""
+
+    path: Path
+    sent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoFinishing:
+    """The photo holds one of the places for finishing: its last chunk goes out."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoUploaded:
+    """The server has the photo: `md5` in hex, `seconds` from its first byte on."""
+
+    path: Path
+    size: int
+    md5: str
+    image_id: int
+    attempts: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoFailed:
+    """The photo is not on the server, and why, and what to do."""
+
+    path: Path
+    size: int
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoUnfinished:
+    """The run ended before the photo's turn or in the middle of it."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying:
+    """Something did not work and is tried again in `after_s` seconds; `path` None: no photo's."""
+
+    path: Path | None
+    reason: str
+    attempt: int
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageBegan:
+    """The server is away: nothing is sent until it answers again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageEnded:
+    """The server answers again after `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed:
+    """Something that the user should know and that stops nothing."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """The user asked to stop: photos in flight are finished, no new one is begun."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlbumChecked:
+    """The end of a run looked at the server: `verified` photos have the right MD5 there.
+
+    `unverified` could not be told by this server, `relinked` had lost their album and got it back.
+    """
+
+    verified: int
+    unverified: int
+    relinked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """Nothing is in flight any more."""
+
+    seconds: float
+
+
+Event = (
+    RunStarted
+    | FileFound
+    | FileSkipped
+    | ScanFinished
+    | PhotoPlanned
+    | PhotoPresent
+    | PhotoStarted
+    | PhotoProgress
+    | PhotoFinishing
+    | PhotoUploaded
+    | PhotoFailed
+    | PhotoUnfinished
+    | Retrying
+    | OutageBegan
+    | OutageEnded
+    | Noticed
+    | Interrupted
+    | AlbumChecked
+    | RunFinished
+)
+Emit = Callable[[Event], None]
+
+
+def fan_out(*sinks: Emit) -> Emit:
+    """Return one emit that hands each event to every sink, in order."""
+
+    def emit(event: Event) -> None:
+        for sink in sinks:
+            sink(event)
+
+    return emit
+
+
+def to_json(event: Event) -> Mapping[str, object]:
+    """Return the event as plain JSON values: its kind in snake case, and its fields.
+
+    A path that is not valid Unicode keeps its odd bytes as backslash escapes.
+    """
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
+    values: dict[str, object] = {"event": kind}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, Path):
+            value = (
+                str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            )
+        values[field.name] = value
+    return values
