@@ -1,0 +1,131 @@
+"""Who is asking: users, sessions with their tokens, and API keys.
+
+It knows names, passwords and session ids, and must not know albums, photos or HTTP.
+"""
+
+import hmac
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person with a status: webmaster, normal or guest."""
+
+    id: int
+    name: str
+    password: str
+    status: str
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the methods for administrators are open."""
+        return self.status in {"webmaster", "admin"}
+
+
+GUEST = User(2, "guest", "", "guest")
+
+
+@dataclass(slots=True)
+class Session:
+    """What the server remembers between two requests of one cookie."""
+
+    user: User
+    connected_with: str
+    used_at: float
+
+
+@dataclass(slots=True)
+class ApiKey:
+    """A key of one user, and how it ended."""
+
+    pkid: str
+    secret: str
+    user: User
+    name: str
+    duration: int
+    created_on: str
+    expired_on: str
+    revoked: bool = field(default=False)
+
+
+class Accounts:
+    """Users, their sessions and their keys."""
+
+    def __init__(
+        self,
+        *,
+        admin: tuple[str, str],
+        users: Mapping[str, str],
+        session_length_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.users = {admin[0]: User(1, *admin, "webmaster")}
+        for number, (name, password) in enumerate(users.items(), start=3):
+            self.users[name] = User(number, name, password, "normal")
+        self.sessions: dict[tuple[str, str], Session] = {}
+        self.keys: dict[str, ApiKey] = {}
+        self._secret = secrets.token_bytes(16)
+        self._session_length_s = session_length_s
+        self._clock = clock
+
+    def session(self, sid: str, *, address: str) -> Session | None:
+        """Find the living session of a cookie, which this use renews."""
+        session = self.sessions.get((_network(address), sid))
+        if session is None or self._clock() - session.used_at > self._session_length_s:
+            return None
+        session.used_at = self._clock()
+        return session
+
+    def new_sid(self) -> str:
+        """Give an id for a cookie; a session comes only with a login."""
+        return _letters(26)
+
+    def token(self, sid: str) -> str:
+        """Give the pwg_token, which belongs to the session id and not to the session."""
+        return hmac.new(self._secret, sid.encode(), "md5").hexdigest()
+
+    def log_in(
+        self, name: str, password: str, *, old_sid: str, address: str, by: str
+    ) -> str | None:
+        """Open a session in place of the old one; None when name or password is wrong."""
+        user = self.users.get(name)
+        if key := self.key(f"{name}:{password}"):
+            user, by = key.user, f"{by}_api_key" if by == "ws_session_login" else by
+        elif user is None or not password or user.password != password:
+            return None
+        self.log_out(old_sid, address=address)
+        sid = self.new_sid()
+        self.sessions[_network(address), sid] = Session(user, by, self._clock())
+        return sid
+
+    def log_out(self, sid: str, *, address: str) -> None:
+        """Destroy a session."""
+        self.sessions.pop((_network(address), sid), None)
+
+    def key(self, credentials: str) -> ApiKey | None:
+        """Find the valid key of `pkid:secret`."""
+        pkid, _, secret = credentials.partition(":")
+        key = self.keys.get(pkid)
+        return key if key and key.secret == secret and not key.revoked else None
+
+    def make_key(
+        self, user: User, *, name: str, duration: int, created_on: str, expired_on: str
+    ) -> ApiKey:
+        """Issue a key."""
+        pkid = f"pkid-{created_on[:10].replace('-', '')}-{_letters(20)}"
+        key = ApiKey(pkid, _letters(40), user, name, duration, created_on, expired_on)
+        self.keys[pkid] = key
+        return key
+
+
+def _letters(count: int) -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(count))
+
+
+def _network(address: str) -> str:
+    """Tell what a session is bound to: the first two numbers of an IPv4 address."""
+    return ".".join(address.split(".")[:2]) if "." in address else ""

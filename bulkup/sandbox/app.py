@@ -1,0 +1,185 @@
+"""The sandbox itself: builds the gallery and the server around it, and takes them down.
+
+It knows how the parts are put together and which path leads where; the rules are elsewhere.
+"""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from aiohttp import web
+
+from bulkup.sandbox import php
+from bulkup.sandbox.accounts import Accounts
+from bulkup.sandbox.faults import Faults
+from bulkup.sandbox.front import Front, Options, Seen
+from bulkup.sandbox.gallery import Gallery
+from bulkup.sandbox.incoming import Limits
+from bulkup.sandbox.methods import methods_of
+from bulkup.sandbox.page import front_page
+from bulkup.sandbox.versions import VERSIONS, Release
+from bulkup.sandbox.workers import Workers
+
+_REMEMBERED = 100_000
+
+
+class Sandbox:
+    """A gallery on a free port, for as long as the `async with` lasts.
+
+    `workers`: size of PHP's pool; None is endless. `finish_s`: what finishing a photo costs, the
+    half of it in a second worker. `cpus`: how many finishes run at full speed; None: all.
+    `folder`: keep photos as files there; `discard`: keep only their sums and sizes.
+    """
+
+    def __init__(
+        self,
+        *,
+        version: str = "16.4.0",
+        only: set[str] | None = None,
+        faults: Faults | None = None,
+        workers: int | None = None,
+        cpus: int | None = None,
+        finish_s: float = 0.0,
+        exist_cost_s: float = 0.0,
+        lounge_s: float = 0.0,
+        gateway_timeout_s: float = 60.0,
+        chunk_kb: int = 500,
+        file_types: Sequence[str] | None = None,
+        detect_duplicates: bool | None = None,
+        uniqueness_mode: str = "md5sum",
+        max_file: int = 20 * 2**20,
+        max_post: int = 21 * 2**20,
+        max_body: int = 25 * 2**20,
+        php_noise: bool = False,
+        show_errors: bool = False,
+        lounge: bool = True,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        folder: Path | None = None,
+        discard: bool = False,
+        path: str = "/",
+        session_length_s: float = 3600.0,
+        clock: Callable[[], float] = time.monotonic,
+        admin: tuple[str, str] = ("admin", "secret"),
+        users: Mapping[str, str] | None = None,
+        albums: Sequence[str] = ("Sandbox",),
+    ) -> None:
+        if version not in VERSIONS:
+            raise ValueError(f"no such version: {version}; there are {', '.join(VERSIONS)}")
+        release = Release(version)
+        self.faults = Faults() if faults is None else faults
+        self.requests: deque[Seen] = deque(maxlen=_REMEMBERED)
+        self._accounts = Accounts(
+            admin=admin,
+            users={"bob": "bobsecret"} if users is None else users,
+            session_length_s=session_length_s,
+            clock=clock,
+        )
+        self._temporary: Path | None = None
+        self.gallery = Gallery(
+            release,
+            folder=folder or Path(),
+            keep="sums" if discard else "files" if folder else "memory",
+            file_types=tuple(file_types or release.file_types),
+            detect_duplicates=(
+                release.detects_duplicates if detect_duplicates is None else detect_duplicates
+            ),
+            uniqueness_mode=uniqueness_mode,
+            with_lounge=lounge,
+            lounge_s=lounge_s,
+            clock=clock,
+            make_key=self._make_api_key,
+        )
+        for name in albums:
+            self.gallery.make_album(name)
+        self._workers = Workers(
+            count=workers, cpus=cpus, finish_s=finish_s, gateway_timeout_s=gateway_timeout_s
+        )
+        self._path = f"/{path.strip('/')}/".replace("//", "/")
+        self._front = Front(
+            release,
+            gallery=self.gallery,
+            accounts=self._accounts,
+            workers=self._workers,
+            faults=self.faults,
+            methods=methods_of(release, only=only),
+            options=Options(
+                only=only,
+                limits=Limits(max_file=max_file, max_post=max_post, max_body=max_body),
+                gateway_timeout_s=gateway_timeout_s,
+                chunk_kb=chunk_kb,
+                exist_cost_s=exist_cost_s,
+                php_noise=php_noise,
+                show_errors=show_errors,
+                path=self._path,
+            ),
+        )
+        self._host = host
+        self._port = port
+        app = web.Application(client_max_size=max_body)
+        app.router.add_route("*", "/{tail:.*}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+
+    async def __aenter__(self) -> Self:
+        if self.gallery.keeps_only_sums:
+            # Chunks still wait somewhere to be merged.
+            self._temporary = Path(await asyncio.to_thread(tempfile.mkdtemp))
+            self.gallery.buffer_folder.folder = self._temporary
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._front.close()
+        await self._runner.cleanup()
+        if self._temporary:
+            await asyncio.to_thread(shutil.rmtree, self._temporary)
+
+    @property
+    def url(self) -> str:
+        """The address of the gallery."""
+        return f"http://{self._host}:{self._port}{self._path}"
+
+    @property
+    def finishing_peak(self) -> int:
+        """The largest number of photos that were ever finished at once."""
+        return self._workers.finishing_peak
+
+    def expire_sessions(self) -> None:
+        """Forget every session."""
+        self._accounts.sessions.clear()
+
+    def _make_api_key(self) -> tuple[str, str]:
+        user = next(iter(self._accounts.users.values()))
+        now = php.now()
+        key = self._accounts.make_key(
+            user, name="bulkup", duration=30, created_on=now, expired_on=now
+        )
+        return key.pkid, key.secret
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        place = request.path.removeprefix(self._path)
+        if not request.path.startswith(self._path):
+            raise web.HTTPNotFound
+        if place == "ws.php":
+            response, seen = await self._front.answer(request)
+            self.requests.append(seen)
+            return response
+        if place == "identification.php":
+            return await self._front.identify(request)
+        if place in {"", "index.php"}:
+            async with self._workers.one():
+                page = front_page(self.gallery, path=self._path)
+            return web.Response(text=page, content_type="text/html")
+        content = self.gallery.contents.get(place)
+        if content is None or not content.kept:
+            raise web.HTTPNotFound
+        data = await asyncio.to_thread(content.read)
+        return web.Response(body=data, content_type=content.mime)

@@ -1,0 +1,96 @@
+"""What to spoil, and when: a plan of faults, and a seeded random rate of them.
+
+It knows the names of faults and counts requests; what each fault does on the wire is known to
+the server, and what a request means to nobody here.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Kind = Literal[
+    "request-lost",  # the connection is closed before anything was processed
+    "cut",  # half of the body is read, then the connection is closed
+    "answer-lost",  # processed, then the connection is closed without an answer
+    "truncated",  # processed, then half of the promised answer, then closed
+    "502",  # not processed: an HTML page of the web server
+    "503",
+    "504",
+    "408",
+    "413",
+    "429",  # with Retry-After
+    "403-html",  # a firewall in front
+    "html",  # status 200 and a page: maintenance
+    "504-after",  # processed, then the web server gives up
+    "empty-500-before",  # PHP died at once
+    "empty-500-after",  # PHP died after its work
+    "php-noise",  # a PHP warning in front of the true answer
+    "expired-session",  # the session is deleted just before the request is handled
+    "slow",  # the finish hangs after storing
+    "damaged",  # one byte of the file is flipped on the way
+    "merged-left",  # uploadAsync: PHP dies in the merge
+]
+
+LINE_FAULTS: tuple[Kind, ...] = (
+    "request-lost",
+    "cut",
+    "answer-lost",
+    "truncated",
+    "502",
+    "503",
+    "504",
+    "504-after",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Spoils the nth request of a method, counted from 0; None: each one, any method."""
+
+    kind: Kind
+    method: str | None = None
+    nth: int | None = None
+    retry_after: str = "0"
+    slow_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"no such fault: {self.kind}")
+
+
+class Faults:
+    """Says of each request in turn which fault strikes it, and counts those that did."""
+
+    def __init__(
+        self,
+        plan: Sequence[Fault] = (),
+        *,
+        rate: float = 0.0,
+        seed: int = 0,
+        kinds: Sequence[Kind] = LINE_FAULTS,
+    ) -> None:
+        self.hit = 0
+        self._plan: list[tuple[Fault, list[None]]] = []
+        self._rate = rate
+        self._kinds = kinds
+        self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        for fault in plan:
+            self.add(fault)
+
+    def add(self, fault: Fault) -> None:
+        """Plan one more; its requests are counted from now on."""
+        self._plan.append((fault, []))
+
+    def strike(self, method: str) -> Fault | None:
+        """Find the fault for this request; a planned one goes before a random one."""
+        struck = None
+        for fault, seen in self._plan:
+            if fault.method in {None, method}:
+                if fault.nth in {None, len(seen)}:
+                    struck = struck or fault
+                seen.append(None)
+        if struck is None and self._rate and self._random.random() < self._rate:
+            struck = Fault(self._random.choice(self._kinds))
+        self.hit += struck is not None
+        return struck

@@ -1,0 +1,274 @@
+"""The gallery's state and rules: photos, albums, tags, the lounge.
+
+It knows what Piwigo's database and upload folder hold and how they change, and must not know
+who asks, nor the methods of the web API, nor HTTP.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from bulkup.sandbox import php
+from bulkup.sandbox.albums import Album, add_album, rank_albums, subtree
+from bulkup.sandbox.answers import FatalError
+from bulkup.sandbox.buffers import Buffers, Content, Keep
+from bulkup.sandbox.filetypes import accept
+from bulkup.sandbox.pictures import sniff
+from bulkup.sandbox.records import StoredPhoto, Tag, storable
+from bulkup.sandbox.versions import Release
+
+_MAX_ALBUM_ID = 65535
+_LOUNGE_WAIT_S = 300.0
+_LOUNGE_MARKER_S = 60.0
+
+
+class Gallery:
+    """Photos, albums, tags and lounge of one gallery."""
+
+    def __init__(
+        self,
+        release: Release,
+        *,
+        folder: Path,
+        keep: Keep,
+        file_types: tuple[str, ...],
+        detect_duplicates: bool,
+        uniqueness_mode: str,
+        with_lounge: bool,
+        lounge_s: float,
+        clock: Callable[[], float],
+        make_key: Callable[[], tuple[str, str]],
+    ) -> None:
+        self.release = release
+        self.file_types = file_types
+        self.uniqueness_mode = uniqueness_mode
+        self.photos: dict[int, StoredPhoto] = {}
+        self.albums: dict[int, Album] = {}
+        self.tags: dict[int, Tag] = {}
+        self.lounge: list[tuple[int, int]] = []
+        self.lounge_emptied_since: float | None = None
+        self.ghosts: set[tuple[int, int]] = set()
+        self.buffer_folder = Buffers(folder, keep=keep)
+        self.contents: dict[str, Content] = {}
+        self.make_api_key = make_key
+        self._folder = folder
+        self.keeps_only_sums = keep == "sums"
+        self._detect_duplicates = detect_duplicates
+        self._with_lounge = with_lounge
+        self._lounge_s = lounge_s
+        self._clock = clock
+        self._last_ids = {"photo": 0, "album": 0, "tag": 0}
+
+    # -- for assertions --------------------------------------------------------------------
+
+    @property
+    def buffers(self) -> dict[str, int]:
+        """The files under upload/buffer with their sizes."""
+        return {name: content.size for name, content in self.buffer_folder.contents.items()}
+
+    def content(self, photo_id: int) -> bytes:
+        """Give the stored bytes of a photo; call it in a thread where the photos are files."""
+        return self.contents[self.photos[photo_id].path].read()
+
+    def make_album(self, name: str, parent: int | None = None) -> int:
+        """Add an album; its id."""
+        return self.add_album(name, parent=parent).id
+
+    # -- albums and tags -------------------------------------------------------------------
+
+    def add_album(
+        self,
+        name: str,
+        *,
+        parent: int | None = None,
+        status: str = "public",
+        comment: str | None = None,
+        last: bool = False,
+    ) -> Album:
+        """Add an album under a parent or at the top."""
+        return add_album(
+            self.albums,
+            storable(name),
+            number=self._next("album"),
+            parent=parent,
+            status=status,
+            comment=comment,
+            last=last,
+        )
+
+    def delete_album(self, album_id: int) -> None:
+        """Delete an album and all below it; the photos stay."""
+        gone = {album.id for album in subtree(self.albums, album_id)}
+        for number in gone:
+            del self.albums[number]
+        for photo in self.photos.values():
+            photo.albums -= gone
+        rank_albums(self.albums)
+
+    def photos_in(self, album_id: int) -> list[StoredPhoto]:
+        """List the photos linked to an album, the lounge not counted."""
+        return [p for p in self.photos.values() if album_id in p.albums]
+
+    def count_in(self, album_id: int) -> int:
+        """How many photos an album claims: links to photos that are gone count too."""
+        return len(self.photos_in(album_id)) + sum(album_id == a for _, a in self.ghosts)
+
+    def add_tag(self, name: str, *, url_name: str) -> Tag:
+        """Add a tag."""
+        tag = Tag(self._next("tag"), storable(name), storable(url_name), php.now())
+        self.tags[tag.id] = tag
+        return tag
+
+    def _next(self, kind: str) -> int:
+        self._last_ids[kind] += 1
+        return self._last_ids[kind]
+
+    # -- photos ----------------------------------------------------------------------------
+
+    def find(self, md5: str) -> StoredPhoto | None:
+        """Find the photo with this sum; of several the last one."""
+        return next((p for p in reversed(self.photos.values()) if p.md5 == md5), None)
+
+    async def store(
+        self,
+        content: Content,
+        file: str,
+        *,
+        albums: list[int],
+        level: int,
+        user_id: int,
+        finish: Callable[[], Awaitable[None]],
+        replace: int | None = None,
+        md5: str | None = None,
+    ) -> tuple[StoredPhoto, bool]:
+        """Make a photo of an uploaded file; also whether it is a new row.
+
+        Raises Refusal, Died or FatalError, some of them after the file was moved or the row made.
+        """
+        file = php.entities(file)
+        md5 = md5 or content.md5
+        if replace is None and self._detect_duplicates and (known := self.find(md5)):
+            await content.remove()
+            self._enter(known, albums)
+            return known, False
+        if replace is None:
+            photo = await self._insert(content, file, md5=md5, user_id=user_id)
+            photo.level = level
+        else:
+            photo = self.photos[replace]
+            photo.file, photo.md5, photo.level = storable(file), md5, level
+            await self._put(content, photo)
+        self._enter(photo, albums)
+        await finish()
+        return photo, replace is None
+
+    async def _insert(self, content: Content, file: str, *, md5: str, user_id: int) -> StoredPhoto:
+        picture = sniff(content.head)
+        try:
+            kind = accept(picture, file=file, allowed=self.file_types, major=self.release.major)
+        except Exception:
+            await content.remove()
+            raise
+        now = php.now()
+        stamp = "".join(c for c in now if c.isdigit())
+        tail = md5[:4] + secrets.token_hex(2) if self.release.random_paths else md5[:8]
+        path = f"upload/{now[:10].replace('-', '/')}/{stamp}-{tail}.{kind}"
+        photo = StoredPhoto(
+            id=0,
+            file=storable(file),
+            name=storable(php.title(file)),
+            md5=md5,
+            size=content.size,
+            path=path,
+            date_available=now,
+            added_at=self._clock(),
+            added_by=user_id,
+            representative_ext="png" if kind in {"tif", "tiff"} else None,
+        )
+        await self._put(content, photo)
+        photo.id = self._next("photo")
+        self.photos[photo.id] = photo
+        return photo
+
+    async def _put(self, content: Content, photo: StoredPhoto) -> None:
+        """Move a file to where a photo's file belongs."""
+        if self.keeps_only_sums:
+            await content.remove()
+            content.path = None
+        await content.move(self._folder / photo.path)
+        self.contents[photo.path] = content
+        picture = sniff(content.head)
+        photo.size, photo.width, photo.height = content.size, picture.width, picture.height
+
+    async def delete(self, photo_id: int) -> bool:
+        """Delete a photo with its file. What waits in the lounge for it stays there."""
+        photo = self.photos.pop(photo_id, None)
+        if photo is None:
+            return False
+        if content := self.contents.pop(photo.path, None):
+            await content.remove()
+        for album in self.albums.values():
+            if album.representative == photo_id:
+                album.representative = None
+        return True
+
+    def link(self, photo_id: int, album_id: int) -> None:
+        """Put a photo into an album."""
+        photo = self.photos.get(photo_id)
+        if photo is None:
+            self.ghosts.add((photo_id, album_id))
+            return
+        photo.albums.add(album_id)
+        if (album := self.albums.get(album_id)) and album.representative is None:
+            album.representative = photo_id
+
+    # -- the lounge ------------------------------------------------------------------------
+
+    def _enter(self, photo: StoredPhoto, albums: list[int]) -> None:
+        """Let a photo wait for its albums, or link it where there is no lounge."""
+        for album_id in albums:
+            if not self._with_lounge:
+                self.link(photo.id, album_id)
+                continue
+            entry = (photo.id, min(album_id, _MAX_ALBUM_ID))
+            if self.release.major < 14 and (album_id > _MAX_ALBUM_ID or entry in self.lounge):
+                raise FatalError("mysqli_sql_exception: out of range or duplicate in the lounge")
+            if entry not in self.lounge:
+                self.lounge.append(entry)
+
+    async def empty_lounge(self) -> list[tuple[int, int]] | None:
+        """Link all that wait; None, and nothing done, while another request is at it."""
+        since = self.lounge_emptied_since
+        dead = self.release.major >= 15 and since is not None
+        if since is not None and not (dead and self._clock() - since > _LOUNGE_MARKER_S):
+            return None
+        self.lounge_emptied_since = self._clock()
+        rows = sorted(self.lounge, key=lambda row: (row[1], row[0]))
+        if self._lounge_s:
+            await asyncio.sleep(self._lounge_s)
+        for photo_id, album_id in rows:
+            self.link(photo_id, album_id)
+        last = max((row[0] for row in rows), default=0)
+        # Piwigo forgets all up to the largest id it read, those that came meanwhile too.
+        self.lounge = [row for row in self.lounge if row[0] > last]
+        self.lounge_emptied_since = None
+        return rows
+
+    def lounge_is_due(self) -> bool:
+        """Whether the first photo that waits has waited so long that any request may empty it."""
+        waiting = [self.photos[i] for i, _ in self.lounge if i in self.photos]
+        first = min(waiting, key=lambda p: p.id, default=None)
+        return first is not None and self._clock() - first.added_at > _LOUNGE_WAIT_S
+
+    def waiting_for(self, album_id: int) -> int:
+        """How many rows of the lounge count as photos of this album."""
+        return sum(
+            row[1] == album_id
+            and (
+                self.release.major < 16
+                or row[0] not in self.photos
+                or not self.photos[row[0]].albums
+            )
+            for row in self.lounge
+        )

@@ -1,0 +1,221 @@
+"""pwg.categories.*: add and delete albums, list them, list the photos of one."""
+
+from collections.abc import Iterable
+
+from bulkup.sandbox import php
+from bulkup.sandbox.albums import Album, fullname, subtree
+from bulkup.sandbox.answers import Refusal
+from bulkup.sandbox.calls import REQUIRED, SWITCH, TEXT, Call, Method, Param
+from bulkup.sandbox.methods.info import photo_urls
+from bulkup.sandbox.methods.upload import thumbnail
+from bulkup.sandbox.versions import Release
+
+_ORDER = "date_available DESC, file ASC, id ASC"
+_LIMIT = 100
+
+
+async def _add(call: Call) -> dict[str, object]:
+    with_token = call.release.major >= 14 and call.params.get("pwg_token") is not None
+    if with_token:
+        call.check_token()
+    name = call.text("name") if with_token else php.strip_tags(call.text("name"))
+    if not name.strip():
+        raise Refusal(500, "The name of an album must not be empty")
+    album = call.gallery.add_album(
+        name,
+        parent=call.number("parent") or None,
+        status="private" if call.text("status") == "private" else "public",
+        comment=call.text("comment") or None,
+        last=call.text("position") == "last",
+    )
+    return {"info": "Album added", "id": album.id}
+
+
+async def _delete(call: Call) -> None:
+    call.check_token()
+    for album_id in php.ids(call.params["category_id"]):
+        if album_id in call.gallery.albums:
+            call.gallery.delete_album(album_id)
+
+
+async def _get_list(call: Call) -> object:
+    album_id, recursive = call.number("cat_id"), bool(call.params["recursive"])
+    albums: Iterable[Album] = _chosen(call, album_id, recursive=recursive)
+    if call.release.major >= 14 and call.text("search"):
+        albums = [a for a in albums if call.text("search").lower() in a.name.lower()][:_LIMIT]
+    if not call.user.is_admin:
+        albums = [a for a in albums if a.status == "public" and _count(call, a, below=True)]
+    rows = [_listed(call, a) for a in _ordered(albums)]
+    if not call.params["tree_output"]:
+        return {"categories": rows}
+    shown = {row["id"] for row in rows}
+    return [_branch(row, rows) for row in rows if _above(row) not in shown]
+
+
+def _branch(row: dict[str, object], rows: list[dict[str, object]]) -> dict[str, object]:
+    below = [_branch(child, rows) for child in rows if _above(child) == row["id"]]
+    return row | ({"sub_categories": below} if below else {})
+
+
+def _above(row: dict[str, object]) -> int | None:
+    return php.number(str(row["id_uppercat"])) or None
+
+
+def _chosen(call: Call, album_id: int, *, recursive: bool) -> list[Album]:
+    albums = call.gallery.albums
+    if recursive:
+        return subtree(albums, album_id) if album_id else list(albums.values())
+    wanted = album_id or None
+    return [a for a in albums.values() if wanted in {a.parent, a.id}]
+
+
+def _ordered(albums: Iterable[Album]) -> list[Album]:
+    return sorted(albums, key=lambda a: a.order)
+
+
+def _count(call: Call, album: Album, *, below: bool) -> int:
+    albums = subtree(call.gallery.albums, album.id) if below else [album]
+    return sum(call.gallery.count_in(a.id) for a in albums)
+
+
+def _listed(call: Call, album: Album) -> dict[str, object]:
+    gallery, major = call.gallery, call.release.major
+    dates = [
+        max((p.date_available for p in gallery.photos_in(a.id)), default="")
+        for a in [album, *subtree(gallery.albums, album.id)]
+    ]
+    name = php.strip_tags(album.name)
+    if call.params["fullname"]:
+        name = php.strip_tags(fullname(gallery.albums, album))
+    face = gallery.photos.get(album.representative or 0)
+    row: dict[str, object] = {
+        "id": album.id,
+        "name": name,
+        "comment": album.comment or "",
+        "permalink": None,
+        "status": album.status,
+        "uppercats": album.uppercats,
+        "global_rank": album.global_rank,
+        "id_uppercat": str(album.parent) if album.parent else None,
+        "nb_images": _count(call, album, below=False),
+        "total_nb_images": _count(call, album, below=True),
+        "representative_picture_id": str(face.id) if face else None,
+        "date_last": dates[0] or None,
+        "max_date_last": max(dates) or None,
+        "nb_categories": len(subtree(gallery.albums, album.id)) - 1,
+        "url": f"{call.base}index.php?/category/{album.id}",
+    }
+    row |= {"image_order": _ORDER} if major >= 14 else {}
+    row |= {"tn_url": thumbnail(call, face, size="th")} if face else {}
+    if major >= 16:
+        row |= {"comment_raw": album.comment}
+        row |= {} if call.params["fullname"] else {"name_raw": album.name}
+    return row
+
+
+async def _get_admin_list(call: Call) -> dict[str, object]:
+    gallery, major = call.gallery, call.release.major
+    recursive = major < 15 or bool(call.params["recursive"])
+    album_id = call.number("cat_id") if major >= 15 else 0
+    search = call.text("search").lower()
+    rows = []
+    for album in _ordered(_chosen(call, album_id, recursive=recursive)):
+        if search not in album.name.lower():
+            continue
+        count = gallery.count_in(album.id)
+        row: dict[str, object] = {
+            "id": str(album.id),
+            "name": php.strip_tags(album.name),
+            "comment": album.comment or "",
+            "uppercats": album.uppercats,
+            "global_rank": album.global_rank,
+            "dir": None,
+            "status": album.status,
+            "nb_images": str(count) if count else 0,
+            "fullname": php.strip_tags("\n" + fullname(gallery.albums, album, separator=" / \n")),
+        }
+        row |= {"image_order": _ORDER} if major >= 14 else {}
+        row |= {"name_raw": album.name, "comment_raw": album.comment} if major >= 16 else {}
+        if not recursive:
+            row["nb_categories"] = sum(a.parent == album.id for a in gallery.albums.values())
+        rows.append(row)
+    return {"categories": rows, "limit": _LIMIT, "limit_reached": len(rows) > _LIMIT}
+
+
+async def _get_images(call: Call) -> dict[str, object]:
+    gallery, major = call.gallery, call.release.major
+    asked = call.numbers("cat_id")
+    if unknown := [i for i in asked if i not in gallery.albums]:
+        raise Refusal(404, f"cat_id {{{','.join(map(str, unknown))}}} not found")
+    recursive = bool(call.params["recursive"])
+    albums = {a.id for i in asked for a in _chosen(call, i, recursive=recursive)}
+    if not recursive:
+        albums &= set(asked)
+    photos = [p for p in gallery.photos.values() if p.albums & albums]
+    photos.sort(key=lambda p: p.id)
+    if not call.text("order"):
+        photos.sort(key=lambda p: (p.date_available, -p.id), reverse=True)
+    page, per_page = call.number("page"), call.number("per_page")
+    shown = photos[page * per_page :][:per_page]
+    total = len(photos) if major >= 15 else str(len(photos))
+    return {
+        "paging": {"page": page, "per_page": per_page, "count": len(shown), "total_count": total},
+        "images": [
+            {
+                "is_favorite": False,
+                "id": photo.id,
+                "width": photo.width,
+                "height": photo.height,
+                "hit": 0,
+                "file": photo.file,
+                "name": photo.name,
+                "comment": photo.comment,
+                "date_creation": photo.date_creation,
+                "date_available": photo.date_available,
+                **photo_urls(call, photo),
+                "categories": [
+                    {
+                        "id": i,
+                        "url": f"{call.base}index.php?/category/{i}",
+                        "page_url": f"{call.base}picture.php?/{photo.id}/category/{i}",
+                    }
+                    for i in sorted(photo.albums)
+                ],
+            }
+            for photo in shown
+        ],
+    }
+
+
+def methods(release: Release) -> dict[str, Method]:
+    """List the methods of this topic."""
+    add = dict.fromkeys(("comment", "status", "position", "pwg_token"), TEXT) | {
+        "name": REQUIRED,
+        "parent": Param("int positive"),
+    }
+    get = dict.fromkeys(("recursive", "tree_output", "fullname"), SWITCH) | {
+        "cat_id": Param("int positive"),
+        "search": TEXT,
+    }
+    admin = {
+        "cat_id": Param("int positive"),
+        "recursive": Param("bool", default=True),
+        "search": TEXT,
+    }
+    if release.major < 15:
+        admin = {"search": TEXT}
+    images = {
+        "cat_id": Param("int positive", force=True),
+        "recursive": SWITCH,
+        "per_page": Param("int positive", default=100, max=500),
+        "page": Param("int positive", default=0),
+        "order": TEXT,
+    }
+    delete = {"category_id": Param(optional=False, array=True), "pwg_token": REQUIRED}
+    return {
+        "pwg.categories.add": Method(_add, add, admin=True),
+        "pwg.categories.delete": Method(_delete, delete, admin=True, post=True),
+        "pwg.categories.getList": Method(_get_list, get),
+        "pwg.categories.getAdminList": Method(_get_admin_list, admin, admin=True),
+        "pwg.categories.getImages": Method(_get_images, images),
+    }

@@ -1,0 +1,79 @@
+"""What differs between the Piwigo versions that the sandbox can play.
+
+It knows release numbers and method names, and must not know HTTP or any state.
+"""
+
+from dataclasses import dataclass
+
+VERSIONS = ("13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1")
+
+PICTURE_TYPES = ("jpg", "jpeg", "png", "gif", "webp")
+
+_SINCE_13 = """
+    pwg.activity.downloadLog pwg.activity.getList pwg.caddie.add pwg.categories.add
+    pwg.categories.calculateOrphans pwg.categories.delete pwg.categories.deleteRepresentative
+    pwg.categories.getAdminList pwg.categories.getImages pwg.categories.getList
+    pwg.categories.move pwg.categories.refreshRepresentative pwg.categories.setInfo
+    pwg.categories.setRank pwg.categories.setRepresentative pwg.extensions.checkUpdates
+    pwg.extensions.ignoreUpdate pwg.extensions.update pwg.getCacheSize pwg.getInfos
+    pwg.getMissingDerivatives pwg.getVersion pwg.groups.add pwg.groups.addUser pwg.groups.delete
+    pwg.groups.deleteUser pwg.groups.duplicate pwg.groups.getList pwg.groups.merge
+    pwg.groups.setInfo pwg.history.log pwg.history.search pwg.images.add pwg.images.addChunk
+    pwg.images.addComment pwg.images.addFile pwg.images.addSimple pwg.images.checkFiles
+    pwg.images.checkUpload pwg.images.delete pwg.images.deleteOrphans pwg.images.emptyLounge
+    pwg.images.exist pwg.images.formats.delete pwg.images.formats.searchImage
+    pwg.images.getInfo pwg.images.rate pwg.images.search pwg.images.setInfo
+    pwg.images.setMd5sum pwg.images.setPrivacyLevel pwg.images.setRank pwg.images.syncMetadata
+    pwg.images.upload pwg.images.uploadAsync pwg.images.uploadCompleted pwg.permissions.add
+    pwg.permissions.getList pwg.permissions.remove pwg.plugins.getList
+    pwg.plugins.performAction pwg.rates.delete pwg.session.getStatus pwg.session.login
+    pwg.session.logout pwg.tags.add pwg.tags.delete pwg.tags.duplicate pwg.tags.getAdminList
+    pwg.tags.getImages pwg.tags.getList pwg.tags.merge pwg.tags.rename
+    pwg.themes.performAction pwg.users.add pwg.users.delete pwg.users.favorites.add
+    pwg.users.favorites.getList pwg.users.favorites.remove pwg.users.getAuthKey
+    pwg.users.getList pwg.users.preferences.set pwg.users.setInfo reflection.getMethodDetails
+    reflection.getMethodList
+"""
+_SINCE = {
+    13: _SINCE_13,
+    14: "pwg.images.filteredSearch.create pwg.images.setCategory",
+    15: "pwg.users.generatePasswordLink pwg.users.setMainUser",
+    16: """
+        pwg.userComments.delete pwg.userComments.getList pwg.userComments.validate
+        pwg.users.api_key.create pwg.users.api_key.edit pwg.users.api_key.get
+        pwg.users.api_key.revoke pwg.users.setMyInfo
+    """,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One Piwigo release; its major number decides most rules."""
+
+    version: str
+
+    @property
+    def major(self) -> int:
+        """The number before the first dot."""
+        return int(self.version.split(".")[0])
+
+    @property
+    def methods(self) -> list[str]:
+        """The names that reflection.getMethodList gives, in its order."""
+        names = [n for since, text in _SINCE.items() if since <= self.major for n in text.split()]
+        return sorted(names, key=str.lower)
+
+    @property
+    def file_types(self) -> tuple[str, ...]:
+        """The extensions that are accepted unless the gallery's owner says otherwise."""
+        return PICTURE_TYPES if self.major >= 14 else PICTURE_TYPES[:-1]
+
+    @property
+    def detects_duplicates(self) -> bool:
+        """Whether a new installation recognises a photo that it has."""
+        return self.major >= 14
+
+    @property
+    def random_paths(self) -> bool:
+        """Whether equal contents stored in one second get two files."""
+        return self.major >= 15
