@@ -9,10 +9,7 @@ from bulkup.sandbox import php
 
 PLAIN = "text/plain; charset=utf-8"
 PAGE = "text/html; charset=UTF-8"
-NOISE = (
-    "<br />\n<b>Warning</b>:  Undefined variable $sandbox in "
-    "<b>/var/www/piwigo/include/common.inc.php</b> on line <b>1</b><br />\n"
-)
+_ROOT = "/var/www/piwigo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def fail(error: Refusal | Died | FatalError, *, show_errors: bool) -> Answer:
     if isinstance(error, Died):
         return Answer(200, PAGE, str(error))
     if show_errors:
-        return Answer(200, PAGE, f"<br />\n<b>Fatal error</b>:  Uncaught {error}<br />\n")
+        return Answer(200, PAGE, php_message("Fatal error", f"Uncaught {error}"))
     return Answer(500, PAGE, "")
 
 
@@ -79,3 +76,8 @@ def web_server_page(status: int, reason: str) -> Answer:
         f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n"
         "</body>\r\n</html>\r\n",
     )
+
+
+def php_message(kind: str, text: str) -> str:
+    """Write what PHP puts in front of an answer when its messages are displayed."""
+    return f"<br />\n<b>{kind}</b>:  {text} in <b>{_ROOT}/ws.php</b> on line <b>1</b><br />\n"

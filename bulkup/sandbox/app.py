@@ -26,6 +26,8 @@ from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.sandbox.workers import Workers
 
 _REMEMBERED = 100_000
+# Longer ones get 414, as from a web server, and not aiohttp's own refusal.
+_LONGEST_URL = 2**20
 
 
 class Sandbox:
@@ -123,7 +125,9 @@ class Sandbox:
         self._port = port
         app = web.Application(client_max_size=max_body)
         app.router.add_route("*", "/{tail:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1.0, max_line_size=_LONGEST_URL
+        )
 
     async def __aenter__(self) -> Self:
         if self.gallery.keeps_only_sums:
@@ -182,4 +186,4 @@ class Sandbox:
         if content is None or not content.kept:
             raise web.HTTPNotFound
         data = await asyncio.to_thread(content.read)
-        return web.Response(body=data, content_type=content.mime)
+        return web.Response(body=data, content_type=content.picture.mime)

@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from bulkup.sandbox.pictures import HEAD_BYTES, sniff
+from bulkup.sandbox.pictures import HEAD_BYTES, Picture, sniff
 
 Keep = Literal["memory", "files", "sums"]
 
@@ -22,6 +22,7 @@ class Content:
         self.head = b""
         self._data = bytearray() if in_memory else None
         self._sum = hashlib.md5()
+        self._written = False
         self._turn = asyncio.Lock()
 
     @property
@@ -39,6 +40,7 @@ class Content:
         await self.append(await asyncio.to_thread(other.read))
 
     def _append(self, data: bytes) -> None:
+        self._written = True
         self._sum.update(data)
         self.size += len(data)
         self.head += data[: HEAD_BYTES - len(self.head)]
@@ -49,9 +51,9 @@ class Content:
                 file.write(data)
 
     @property
-    def mime(self) -> str:
-        """The MIME type that its first bytes show."""
-        return sniff(self.head).mime
+    def picture(self) -> Picture:
+        """What its first bytes show; a file that was never written has no type at all."""
+        return sniff(self.head) if self._written else Picture("")
 
     @property
     def kept(self) -> bool:

@@ -67,6 +67,7 @@ class Call:
     body: bytes = b""
     fault: Fault | None = None
     cookies: dict[str, str | None] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def text(self, name: str) -> str:
         """Return a text parameter; empty when absent."""

@@ -12,13 +12,13 @@ from aiohttp import web
 
 from bulkup.sandbox.accounts import GUEST, Accounts, User
 from bulkup.sandbox.answers import (
-    NOISE,
     PAGE,
     Answer,
     Died,
     FatalError,
     Refusal,
     fail,
+    php_message,
     succeed,
     web_server_page,
 )
@@ -42,6 +42,15 @@ _NOT_PROCESSED = {
     "html": Answer(200, "text/html; charset=utf-8", "<html><body>Under maintenance</body></html>"),
     "empty-500-before": Answer(500, PAGE, ""),
 }
+_NOISE = php_message("Warning", "Undefined variable $sandbox")
+# What 13 says on PHP 8.2 before every answer.
+_NOISE_OF_13 = "".join(
+    php_message(
+        "Deprecated",
+        f"Creation of dynamic property Smarty_Internal_Extension_Handler::${name} is deprecated",
+    )
+    for name in ("registerPlugin", "registerFilter", "append", "getTemplateVars")
+)
 _INSTEAD = {
     "504-after": _NOT_PROCESSED["504"],
     "empty-500-after": _NOT_PROCESSED["empty-500-before"],
@@ -137,8 +146,8 @@ class Front:
         if kind == "answer-lost" or sent is None:
             return _hang_up(request), Seen(incoming.method, 0, kind)
         answer = _INSTEAD.get(kind or "", sent.answer)
-        if kind == "php-noise" or self._options.php_noise:
-            answer = replace(answer, text=NOISE + answer.text if answer.text else "")
+        if kind == "php-noise" and answer.text:
+            answer = replace(answer, text=_NOISE + answer.text)
         response = _respond(answer)
         self._set_cookies(response, sent.cookies)
         if kind == "truncated":
@@ -181,10 +190,19 @@ class Front:
         async with self._workers.one():
             call = self._call(incoming, request, fault=fault)
             try:
-                return Sent(succeed(await self._invoke(call, incoming, request)), call.cookies)
+                answer = succeed(await self._invoke(call, incoming, request))
             except (Refusal, Died, FatalError) as error:
-                shown = fail(error, show_errors=self._options.show_errors)
-                return Sent(shown, call.cookies)
+                answer = fail(error, show_errors=self._options.show_errors)
+            return Sent(self._with_messages(answer, call), call.cookies)
+
+    def _with_messages(self, answer: Answer, call: Call) -> Answer:
+        """Put PHP's messages in front, where the host displays them."""
+        options, noise = self._options, ""
+        if options.php_noise or (options.show_errors and self._release.major < 14):
+            noise = _NOISE_OF_13 if self._release.major < 14 else _NOISE
+        if options.show_errors:
+            noise += "".join(php_message("Warning", text) for text in call.warnings)
+        return replace(answer, text=noise + answer.text) if answer.text else answer
 
     def _call(self, incoming: Incoming, request: web.Request, *, fault: Fault | None) -> Call:
         address = request.remote or ""

@@ -14,7 +14,6 @@ from bulkup.sandbox.albums import Album, add_album, rank_albums, subtree
 from bulkup.sandbox.answers import FatalError
 from bulkup.sandbox.buffers import Buffers, Content, Keep
 from bulkup.sandbox.filetypes import accept
-from bulkup.sandbox.pictures import sniff
 from bulkup.sandbox.records import StoredPhoto, Tag, storable
 from bulkup.sandbox.versions import Release
 
@@ -164,7 +163,7 @@ class Gallery:
         return photo, replace is None
 
     async def _insert(self, content: Content, file: str, *, md5: str, user_id: int) -> StoredPhoto:
-        picture = sniff(content.head)
+        picture = content.picture
         try:
             kind = accept(picture, file=file, allowed=self.file_types, major=self.release.major)
         except Exception:
@@ -198,7 +197,7 @@ class Gallery:
             content.path = None
         await content.move(self._folder / photo.path)
         self.contents[photo.path] = content
-        picture = sniff(content.head)
+        picture = content.picture
         photo.size, photo.width, photo.height = content.size, picture.width, picture.height
 
     async def delete(self, photo_id: int) -> bool:

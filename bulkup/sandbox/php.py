@@ -12,7 +12,7 @@ _TAG = re.compile(r"</?([a-zA-Z!][a-zA-Z0-9]*)?[^>]*>")
 
 
 def encode_json(value: object) -> str:
-    """Encode as PHP's json_encode does: compact, ASCII, slashes escaped; {} becomes []."""
+    """Encode as PHP's json_encode does: compact, ASCII, slashes escaped."""
     return json.dumps(value, separators=(",", ":")).replace("/", "\\/")
 
 

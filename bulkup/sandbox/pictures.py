@@ -3,11 +3,13 @@
 It knows picture formats as PHP's getimagesize and fileinfo do, and must not know the gallery.
 """
 
+import re
 import struct
 from dataclasses import dataclass
 
 # Enough for the EXIF block of a JPEG, behind which its size stands.
 HEAD_BYTES = 256 * 1024
+_SIDES = (b"width", b"height")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,13 @@ def sniff(head: bytes) -> Picture:  # noqa: PLR0911 - a table
     if head[4:8] == b"ftyp":
         return Picture("image/heic" if head[8:12] in {b"heic", b"heix", b"mif1"} else "video/mp4")
     if b"<svg" in head[:1024]:
-        return Picture("image/svg+xml")
+        return Picture("image/svg+xml", "", *_svg_size(head))
     return Picture(_mime_of_rest(head))
+
+
+def _svg_size(head: bytes) -> tuple[int | None, int | None]:
+    width, height = (re.search(rb'<svg[^>]*\s%s="(\d+)' % side, head) for side in _SIDES)
+    return int(width[1]) if width else None, int(height[1]) if height else None
 
 
 def _mime_of_rest(head: bytes) -> str:

@@ -1,6 +1,7 @@
 """How a photo is told of in answers: its row, its addresses, its albums and tags."""
 
 import secrets
+import time
 
 from bulkup.sandbox import php
 from bulkup.sandbox.calls import Call
@@ -89,8 +90,8 @@ def photo_info(call: Call, photo: StoredPhoto) -> dict[str, object]:
     if call.release.major >= 16:
         info["name"] = php.strip_tags(photo.name)
         info |= {"name_raw": photo.name, "comment_raw": photo.comment}
-    elif info["categories"] and call.user.status != "guest":
-        key = f"{secrets.token_hex(4)}:2:{secrets.token_hex(16)}"
+    elif info["categories"] and call.release.major < 15:
+        key = f"{int(time.time())}:2:{secrets.token_hex(16)}"
         info["comment_post"] = {"author": call.user.name, "key": key}
     return info | photo_urls(call, photo)
 

@@ -6,23 +6,23 @@ from bulkup.sandbox.answers import Refusal
 from bulkup.sandbox.calls import TEXT, Call, Method, Param
 
 
-async def _exist(call: Call) -> dict[str, object]:
+async def _exist(call: Call) -> object:
     by_name = call.gallery.uniqueness_mode == "filename"
     text = call.text("filename_list" if by_name else "md5sum_list")
     asked = [item for item in re.split(r"[\s,;|]", text) if item]
     await call.workers.work(call.exist_cost_s * len(asked) / 100_000)
     photos = call.gallery.photos.values()
     ids = {p.file if by_name else p.md5: str(p.id) for p in photos}
-    return {item: ids.get(item) for item in asked}
+    return {item: ids.get(item) for item in asked} or []
 
 
-async def _check_files(call: Call) -> dict[str, object]:
+async def _check_files(call: Call) -> object:
     photo = call.gallery.photos.get(call.number("image_id"))
     if photo is None:
         raise Refusal(404, "image_id not found")
     wanted = call.given("file_sum")
     if wanted is None:
-        return {}
+        return []
     content = call.gallery.contents.get(photo.path)
     return {"file": "equals" if content and content.md5 == wanted else "differs"}
 

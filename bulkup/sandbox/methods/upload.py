@@ -53,6 +53,7 @@ async def _upload(call: Call) -> object:
         replace=replace,
     )
     if not albums:
+        call.warnings.append("Undefined array key 0")
         raise FatalError("mysqli_sql_exception: You have an error in your SQL syntax")
     answer = {
         "image_id": photo.id if new else str(photo.id),
@@ -105,7 +106,13 @@ def _known_name(call: Call, file: str, *, albums: list[int]) -> int | None:
 def label(call: Call, album_id: int) -> str:
     """Give an album with those above it, as `Trip / Day 1`; empty when unknown."""
     album = call.gallery.albums.get(album_id)
-    return fullname(call.gallery.albums, album) if album else ""
+    if album is None:
+        call.warnings += [
+            "Trying to access array offset on value of type null",
+            "foreach() argument must be of type array|object, null given",
+        ]
+        return ""
+    return fullname(call.gallery.albums, album)
 
 
 def thumbnail(call: Call, photo: StoredPhoto, *, size: str) -> str:

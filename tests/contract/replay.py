@@ -1,0 +1,297 @@
+"""Sends the recorded requests of one topic to a server and notes where its answers differ.
+
+It speaks plain HTTP through aiohttp and shares no code with bulkup's client.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+
+from tests.contract.matching import Bindings, album_names, first_albums
+
+_BOUNDARY = "bulkup-contract-tests"
+_NO_COOKIES = {None, "none", "none2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it came."""
+
+    status: int
+    content_type: str
+    cookies: set[str]
+    text: str
+
+
+@dataclass(slots=True)
+class Replay:
+    """One replay of one topic: cookie jars by name, bindings, and the differences found.
+
+    `look` compares a server_state with the server; None where the server cannot be looked into.
+    """
+
+    url: str
+    payloads: Mapping[str, bytes]
+    admin: tuple[str, str]
+    look: Callable[["Replay", dict[str, Any]], Awaitable[list[str]]] | None = None
+    bindings: Bindings = field(default_factory=Bindings)
+    jars: dict[str, dict[str, str]] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    last_photo: int = 0
+    last_sum: str = ""
+    strangers: set[int] = field(default_factory=set)
+    differences: list[str] = field(default_factory=list)
+    _sessions: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        for session in self._sessions.values():
+            await session.close()
+
+    async def call(self, jar: str | None, method: str, **fields: str) -> Any:  # noqa: ANN401
+        """Do a call that is not recorded; its result."""
+        answer = await self._send(
+            "POST", "ws.php?format=json", jar=jar, body=urlencode({"method": method, **fields})
+        )
+        return json.loads(answer.text[answer.text.index('{"stat"') :])["result"]
+
+    async def log_in(self, jar: str) -> None:
+        """Open a session and learn its token."""
+        name, password = self.admin
+        await self.call(jar, "pwg.session.login", username=name, password=password)
+        status = await self.call(jar, "pwg.session.getStatus")
+        self.bindings.values[f"token:{jar}"] = status["pwg_token"]
+
+    async def log_in_by_page(self, jar: str) -> None:
+        """Open a session as a browser does, which alone may make API keys."""
+        name, password = self.admin
+        await self._send("GET", "identification.php", jar=jar)
+        form = {"username": name, "password": password, "login": "1"}
+        answer = await self._send("POST", "identification.php", jar=jar, body=urlencode(form))
+        if answer.status != 302:
+            self.differences.append(f"the login page answered {answer.status}")
+
+    async def end_session(self, jar: str) -> None:
+        """End a jar's session behind its back: its cookie stays."""
+        self.jars["behind"] = dict(self.jars[jar])
+        await self.call("behind", "pwg.session.logout")
+
+    async def delete_photos(self) -> None:
+        """Delete the photos that the topic has made so far."""
+        await self.call("setup", "pwg.images.emptyLounge")
+        ids = [v for name, v in self.bindings.values.items() if name.startswith("photo")]
+        token = self.bindings.values["token:setup"]
+        fields = {"image_id": ",".join(ids), "pwg_token": token}
+        await self.call("setup", "pwg.images.delete", **fields)
+
+    async def start(self, steps: list[dict[str, Any]]) -> None:
+        """Make the albums and tags that the topic starts with."""
+        await self.log_in("setup")
+        listed = await self.call("setup", "pwg.categories.getAdminList")
+        self.strangers = {int(album["id"]) for album in listed["categories"]}
+        names = album_names(steps)
+        for name in first_albums(steps, "album"):
+            made = await self.call("setup", "pwg.categories.add", name=names.get(name, name))
+            self.bindings.values[name] = str(made["id"])
+        for name in first_albums(steps, "tag"):
+            made = await self.call("setup", "pwg.tags.add", name=f"contract {name}")
+            self.bindings.values[name] = str(made["id"])
+
+    async def step(self, number: int, step: dict[str, Any]) -> None:
+        """Send one request, or look at the server, and compare."""
+        found: list[str] = []
+        if "request" in step:
+            request = step["request"]
+            answer = await self._send_recorded(request)
+            found = self._compare(step["response"], answer)
+            self._remember(request, answer)
+        elif "response" in step:
+            answer = await self._send_latin1()
+            found = self._compare(step["response"], answer)
+            self._remember({}, answer)
+        if "server_state" in step and self.look is not None:
+            found += await self.look(self, step["server_state"])
+        note = f" ({step['note']})" if "note" in step else ""
+        self.differences += [f"step {number}{note}: {line}" for line in found]
+
+    # -- sending ---------------------------------------------------------------------------
+
+    async def _send_recorded(self, request: dict[str, Any]) -> Answer:
+        path = self.bindings.fill(request["path"].lstrip("/"))
+        if "characters>" in path:
+            sums = ",".join(hashlib.md5(str(i).encode()).hexdigest() for i in range(300))
+            path = path[: path.index("md5sum_list=")] + f"md5sum_list={quote(sums, safe='')}"
+        fields = [(n, self.bindings.fill(self._whole(n, v))) for n, v in request.get("fields", [])]
+        headers = {n: self.bindings.fill(v) for n, v in request.get("headers", {}).items()}
+        body: str | bytes | None = None
+        if request.get("encoding") == "urlencoded":
+            body = urlencode(fields)
+        elif request.get("encoding") == "multipart":
+            body = self._multipart([(n, v.encode()) for n, v in fields], file=request.get("file"))
+        return await self._send(
+            request["http_method"], path, jar=request["session"], body=body, headers=headers
+        )
+
+    async def _send_latin1(self) -> Answer:
+        """Send the one request that is not recorded as such: its name is not UTF-8."""
+        token, album = (self.bindings.values[name] for name in ("token:A", "album1"))
+        fields = {"method": "pwg.images.upload", "category": album, "pwg_token": token}
+        pairs = [(name, value.encode()) for name, value in fields.items()]
+        file = {"payload": "e.jpg", "offset": 0, "length": len(self.payloads["e.jpg"])} | {
+            "field": "file",
+            "filename": "blob",
+            "content_type": "application/octet-stream",
+        }
+        body = self._multipart([*pairs, ("name", b"latin1 \xe9.jpg")], file=file)
+        self.last_sum = hashlib.md5(self.payloads["e.jpg"]).hexdigest()
+        return await self._send("POST", "ws.php?format=json", jar="A", body=body)
+
+    def _whole(self, name: str, value: str) -> str:
+        """Restore the base64 that the transcript shortens: a block of three.jpg."""
+        if name != "data" or "characters>" not in value:
+            return value
+        blocks = [self._payload("three.jpg", at, 4096) for at in (0, 4096)]
+        texts = [base64.b64encode(block).decode() for block in blocks]
+        return next(text for text in texts if text.startswith(value[:60]))
+
+    def _multipart(self, fields: list[tuple[str, bytes]], *, file: dict[str, Any] | None) -> bytes:
+        parts = [
+            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode()
+            + value
+            for name, value in fields
+        ]
+        if file is not None:
+            if file.get("generator") == "repeat":
+                content = bytes.fromhex(file["byte"]) * file["length"]
+            else:
+                content = self._payload(file["payload"], file["offset"], file["length"])
+            head = (
+                f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{file["field"]}"; '
+                f'filename="{file["filename"]}"\r\nContent-Type: {file["content_type"]}\r\n\r\n'
+            )
+            parts.append(head.encode() + content)
+        return b"\r\n".join([*parts, f"--{_BOUNDARY}--\r\n".encode()])
+
+    def _payload(self, name: str, offset: int, length: int) -> bytes:
+        return self.payloads[name][offset : offset + length]
+
+    async def _send(
+        self,
+        verb: str,
+        path: str,
+        *,
+        jar: str | None,
+        body: str | bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        headers = dict(headers or {})
+        if isinstance(body, str):
+            body = body.encode()
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        elif body is not None:
+            headers["Content-Type"] = f"multipart/form-data; boundary={_BOUNDARY}"
+        cookies = {} if jar in _NO_COOKIES else self.jars.setdefault(str(jar), {})
+        if cookies:
+            headers["Cookie"] = "; ".join(f"{n}={v}" for n, v in cookies.items())
+        data = io.BytesIO(body) if body is not None else None
+        async with self._session(str(jar)).request(
+            verb, f"{self.url}{path}", data=data, headers=headers, allow_redirects=False
+        ) as came:
+            for name, cookie in came.cookies.items():
+                cookies[name] = cookie.value
+                if cookie["max-age"] == "0" or cookie.value == "deleted":
+                    del cookies[name]
+            text = (await came.read()).decode("utf-8", "replace")
+            told = came.headers.get("Content-Type", "")
+            return Answer(came.status, told, set(came.cookies), text)
+
+    def _session(self, jar: str) -> aiohttp.ClientSession:
+        address = self.addresses.get(jar, "")
+        if address not in self._sessions:
+            local = (address, 0) if address else None
+            self._sessions[address] = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(),
+                connector=aiohttp.TCPConnector(local_addr=local),
+            )
+        return self._sessions[address]
+
+    # -- comparing -------------------------------------------------------------------------
+
+    def _compare(self, expected: dict[str, Any], answer: Answer) -> list[str]:
+        found = [
+            f"{what}: recorded {recorded!r}, came {came!r}"
+            for what, recorded, came in (
+                ("status", expected["status"], answer.status),
+                ("type", expected["content_type"], answer.content_type),
+                ("cookies", set(expected.get("set_cookie") or ()), answer.cookies),
+            )
+            if recorded != came
+        ]
+        if "body_text" in expected:
+            return found + self.bindings.text_differences(expected["body_text"], answer.text)
+        try:
+            body = json.loads(answer.text)
+        except ValueError:
+            return [*found, f"recorded {expected['body_json']}, came {answer.text!r}"]
+        recorded = self._comparable(expected["body_json"], strangers=None)
+        return found + self.bindings.differences(
+            recorded, self._comparable(body, strangers=self.strangers)
+        )
+
+    def _comparable(self, body: Any, *, strangers: set[int] | None) -> Any:  # noqa: ANN401
+        """Leave out what depends on what else is in a gallery.
+
+        That is albums that were there before (in a transcript those without a placeholder), and
+        the order of the lounge's rows, which is the order of the albums' ids, and the order
+        of photos by the second of their upload.
+        """
+        result = body.get("result")
+        if isinstance(result, list):
+            return body | {"result": _own(result, strangers)}
+        if isinstance(result, dict) and "categories" in result and "paging" not in result:
+            return body | {
+                "result": result | {"categories": _own(result["categories"], strangers)}
+            }
+        for key in ("rows", "images"):
+            if isinstance(result, dict) and result.get(key):
+                rows = sorted(result[key], key=lambda row: self.bindings.fill(_id(row)))
+                return body | {"result": result | {key: rows}}
+        return body
+
+    def _remember(self, request: dict[str, Any], answer: Answer) -> None:
+        """Note which photo a server_state would speak of."""
+        if file := request.get("file"):
+            self.last_sum = file["md5"]
+        fields = dict(request.get("fields", []))
+        asked = self.bindings.fill(fields.get("image_id", ""))
+        found = re.search(r'"result":\{"(?:image_)?id":"?(\d+)', answer.text)
+        if asked.isdigit():
+            self.last_photo = int(asked)
+        elif found:
+            self.last_photo = int(found[1])
+
+
+def _own(albums: list[dict[str, Any]], strangers: set[int] | None) -> list[dict[str, Any]]:
+    return [
+        album
+        for album in albums
+        if not (
+            str(album.get("id", "")).isdigit()
+            if strangers is None
+            else int(album.get("id", 0)) in strangers
+        )
+    ]
+
+
+def _id(row: dict[str, Any]) -> str:
+    return str(row.get("id", row))

@@ -1,0 +1,158 @@
+"""The recorded exchanges of five Piwigo releases, sent again to the sandbox and to a real server.
+
+The real server is named by BULKUP_TEST_URL, BULKUP_TEST_USER and BULKUP_TEST_PASSWORD; its
+version picks the transcripts.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bulkup.sandbox import Sandbox
+from tests.contract.replay import Replay
+from tests.contract.witness import look
+
+_FOLDER = Path(__file__).parent / "transcripts"
+_VERSIONS = ("13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1")
+# Some of these were left as they came.
+_COMMENT_KEY = re.compile(r"\d{10}(?:\.\d+)?:2:[0-9a-f]{32}")
+_TOPICS = sorted(path.stem for path in (_FOLDER / "16.4.0").glob("*.json"))
+# What the recorder did without writing it down, by what stands in the server_state before it.
+_THEN_DELETED = {
+    "names": '"db_row"',
+    "wrong-type": '"db_row"',
+    "wrong-type-all-types": '"db_row"',
+    "stale-part": '"stored_file"',
+    "same-name-interleaved": "the buffer is shared over sessions too",
+}
+_THEN_EMPTIED = {"same-name-interleaved": "photo 1 as stored"}
+
+
+Recorded = Mapping[tuple[str, str], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Recorded:
+    return {
+        (path.parent.name, path.stem): json.loads(
+            _COMMENT_KEY.sub("<comment key>", path.read_text(encoding="utf-8"))
+        )["steps"]
+        for path in _FOLDER.glob("*/*.json")
+    }
+
+
+@pytest.fixture(scope="module")
+def payloads() -> Mapping[str, bytes]:
+    return {path.name: path.read_bytes() for path in (_FOLDER / "payloads").iterdir()}
+
+
+class Clock:
+    """A clock that a test sets forward."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+_ALL_TYPES = "tiff,tif,mpg,zip,avi,mp3,ogg,pdf,svg"
+_LATER_SKIPPED = {
+    "php-messages-shown": "needs PHP to display its messages",
+    "wrong-type-all-types": "needs upload_form_all_types",
+}
+_STEPS_LEFT_OUT_REAL = {
+    "another request is emptying": "needs a second request at the right moment",
+}
+
+
+async def _open(replay: Replay, topic: str, steps: list[dict[str, Any]]) -> None:
+    """Make the sessions that the topic starts with."""
+    await replay.start(steps)
+    shown = {"session": {"A", "B"}, "php-messages-shown": {"A"}}.get(topic, set())
+    used = {step["request"]["session"] for step in steps if "request" in step}
+    for jar in sorted(used & {"A", "B", "C", "K"} - shown):
+        await replay.log_in(jar)
+    replay.jars["K-old"] = dict(replay.jars.get("K", {}))
+    replay.jars["X"] = {"pwg_id": "nosuchsession0123456789abc"}
+
+
+async def _between(replay: Replay, step: dict[str, Any]) -> None:
+    """Do what the recorder did on the server before this step."""
+    note = step.get("note", "")
+    if "the session is removed" in note:
+        await replay.end_session("A")
+    if "session U: logged in through" in note:
+        await replay.log_in_by_page("U")
+    if "replace the file of an existing photo" in note:
+        await replay.call("setup", "pwg.images.emptyLounge")
+    replay.addresses["C"] = {
+        "same cookie, other client address, same first two octets": "127.0.0.2",
+        "same cookie, client address differs in the second octet: treated as guest": "127.1.0.1",
+    }.get(note, "")
+
+
+async def _run(
+    replay: Replay,
+    topic: str,
+    steps: list[dict[str, Any]],
+    *,
+    left_out: Mapping[str, str],
+    before: Callable[[dict[str, Any]], Awaitable[None]],
+) -> None:
+    await _open(replay, topic, steps)
+    for number, step in enumerate(steps):
+        if any(part in step.get("note", "") for part in left_out):
+            continue
+        await _between(replay, step)
+        await before(step)
+        await replay.step(number, step)
+        seen = json.dumps(step.get("server_state", ""))
+        if _THEN_DELETED.get(topic, "never") in seen:
+            await replay.delete_photos()
+        elif _THEN_EMPTIED.get(topic, "never") in seen:
+            await replay.call("setup", "pwg.images.emptyLounge")
+
+
+@pytest.mark.parametrize("topic", _TOPICS)
+@pytest.mark.parametrize("version", _VERSIONS)
+async def test_the_sandbox_answers_as_the_real_one(
+    version: str, topic: str, payloads: Mapping[str, bytes], recorded: Recorded
+) -> None:
+    steps = recorded[version, topic]
+    clock = Clock()
+    types = {"wrong-type-all-types": _all_types(version)}.get(topic)
+    shown = topic == "php-messages-shown"
+    async with (
+        Sandbox(
+            version=version, albums=(), clock=clock, file_types=types, show_errors=shown
+        ) as box,
+        Replay(box.url, payloads, ("admin", "secret"), look=partial(_look, box)) as replay,
+    ):
+
+        async def before(step: dict[str, Any]) -> None:
+            note = step.get("note", "")
+            if "waited more than 5 minutes" in note:
+                clock.now_s += 301
+            if "another request is emptying" in note:
+                box.gallery.lounge_emptied_since = clock()
+            elif step is steps[-1]:
+                box.gallery.lounge_emptied_since = None
+
+        await _run(replay, topic, steps, left_out={}, before=before)
+    assert not replay.differences, "\n".join(replay.differences)
+
+
+async def _look(box: Sandbox, replay: Replay, state: dict[str, Any]) -> list[str]:
+    return look(box, replay, state)
+
+
+def _all_types(version: str) -> list[str]:
+    pictures = "jpg,jpeg,png,gif" if version.startswith("13") else "jpg,jpeg,png,gif,webp"
+    more = [] if version.startswith("13") else ["heic"]
+    return [*pictures.split(","), *_ALL_TYPES.split(","), *more]
