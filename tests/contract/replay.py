@@ -18,6 +18,8 @@ import aiohttp
 from tests.contract.matching import Bindings, album_names, first_albums
 
 _BOUNDARY = "bulkup-contract-tests"
+# What the topic uploadasync leaves behind: a letter of the sum, chunk, chunks.
+_STRAY_CHUNKS = (("a", "3", "3"), ("b", "0", "2"), ("b", "1", "2"))
 _NO_COOKIES = {None, "none", "none2"}
 
 
@@ -63,7 +65,7 @@ class Replay:
         answer = await self._send(
             "POST", "ws.php?format=json", jar=jar, body=urlencode({"method": method, **fields})
         )
-        return json.loads(answer.text[answer.text.index('{"stat"') :])["result"]
+        return json.loads(answer.text[answer.text.index('{"stat"') :]).get("result")
 
     async def log_in(self, jar: str) -> None:
         """Open a session and learn its token."""
@@ -93,6 +95,32 @@ class Replay:
         token = self.bindings.values["token:setup"]
         fields = {"image_id": ",".join(ids), "pwg_token": token}
         await self.call("setup", "pwg.images.delete", **fields)
+
+    async def clean_up(self) -> None:
+        """Leave a real gallery as it was: without what the topic has made."""
+        await self.delete_photos()
+        sums = ",".join(hashlib.md5(content).hexdigest() for content in self.payloads.values())
+        token = self.bindings.values["token:setup"]
+        while True:
+            found = await self.call("setup", "pwg.images.exist", md5sum_list=sums)
+            ids = ",".join(photo_id for photo_id in found.values() if photo_id)
+            if not ids:
+                break
+            await self.call("setup", "pwg.images.delete", image_id=ids, pwg_token=token)
+        for name, value in self.bindings.values.items():
+            if name.startswith("album"):
+                fields = {"category_id": value, "pwg_token": token}
+                await self.call("setup", "pwg.categories.delete", **fields)
+        listed = await self.call("setup", "pwg.tags.getAdminList")
+        made = [tag["id"] for tag in listed["tags"] if tag["name"].startswith("contract ")]
+        for tag_id in made:
+            fields = {"tag_id[]": tag_id, "pwg_token": token}
+            await self.call("setup", "pwg.tags.delete", **fields)
+        for total, chunk, chunks in _STRAY_CHUNKS:
+            # A chunk whose sum is wrong is deleted, and so is the one that lies there.
+            fields = {"chunk": chunk, "chunks": chunks, "original_sum": total * 32}
+            fields |= {"chunk_sum": "no sum", "filename": "x.jpg", "username": "x"}
+            await self.call("setup", "pwg.images.uploadAsync", **fields)
 
     async def start(self, steps: list[dict[str, Any]]) -> None:
         """Make the albums and tags that the topic starts with."""
@@ -251,7 +279,8 @@ class Replay:
     def _comparable(self, body: Any, *, strangers: set[int] | None) -> Any:  # noqa: ANN401
         """Leave out what depends on what else is in a gallery.
 
-        That is albums that were there before (in a transcript those without a placeholder), and
+        That is albums that were there before (in a transcript those without a placeholder), keys
+        that were revoked,
         the order of the lounge's rows, which is the order of the albums' ids, and the order
         of photos by the second of their upload.
         """
@@ -281,16 +310,15 @@ class Replay:
             self.last_photo = int(found[1])
 
 
-def _own(albums: list[dict[str, Any]], strangers: set[int] | None) -> list[dict[str, Any]]:
-    return [
-        album
-        for album in albums
-        if not (
-            str(album.get("id", "")).isdigit()
-            if strangers is None
-            else int(album.get("id", 0)) in strangers
-        )
-    ]
+def _own(rows: list[dict[str, Any]], strangers: set[int] | None) -> list[dict[str, Any]]:
+    return [row for row in rows if not _is_stranger(row, strangers)]
+
+
+def _is_stranger(row: dict[str, Any], strangers: set[int] | None) -> bool:
+    number = str(row.get("id", ""))
+    if strangers is None or not number.isdigit():
+        return number.isdigit() or bool(row.get("revoked_on"))
+    return int(number) in strangers
 
 
 def _id(row: dict[str, Any]) -> str:

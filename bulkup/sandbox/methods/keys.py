@@ -72,7 +72,7 @@ def _told(key: ApiKey) -> dict[str, object]:
 
 def _long_date(text: str) -> str:
     date = datetime.strptime(text, _TIME)  # noqa: DTZ007 - the server's own time
-    return f"{date:%A} {date.day} {date:%B %Y}"
+    return f"{date:%B} {date.day}, {date.year}"
 
 
 async def _revoke(call: Call) -> str:
