@@ -1,138 +1,86 @@
 """Sends the recorded requests of one topic to a server and notes where its answers differ.
 
-It speaks plain HTTP through aiohttp and shares no code with bulkup's client.
+It knows the format of the transcripts, and must not know which server answers.
 """
 
 import base64
 import hashlib
-import io
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote, urlencode
 
-import aiohttp
-
 from tests.contract.matching import Bindings, album_names, first_albums
+from tests.contract.wire import Answer, Wire
 
-_BOUNDARY = "bulkup-contract-tests"
 # What the topic uploadasync leaves behind: a letter of the sum, chunk, chunks.
 _STRAY_CHUNKS = (("a", "3", "3"), ("b", "0", "2"), ("b", "1", "2"))
-_NO_COOKIES = {None, "none", "none2"}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer as it came."""
-
-    status: int
-    content_type: str
-    cookies: set[str]
-    text: str
 
 
 @dataclass(slots=True)
 class Replay:
-    """One replay of one topic: cookie jars by name, bindings, and the differences found.
+    """One replay of one topic: bindings, and the differences found.
 
     `look` compares a server_state with the server; None where the server cannot be looked into.
     """
 
-    url: str
-    payloads: Mapping[str, bytes]
-    admin: tuple[str, str]
+    wire: Wire
     look: Callable[["Replay", dict[str, Any]], Awaitable[list[str]]] | None = None
     bindings: Bindings = field(default_factory=Bindings)
-    jars: dict[str, dict[str, str]] = field(default_factory=dict)
-    addresses: dict[str, str] = field(default_factory=dict)
     last_photo: int = 0
     last_sum: str = ""
     strangers: set[int] = field(default_factory=set)
     differences: list[str] = field(default_factory=list)
-    _sessions: dict[str, aiohttp.ClientSession] = field(default_factory=dict)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        for session in self._sessions.values():
-            await session.close()
-
-    async def call(self, jar: str | None, method: str, **fields: str) -> Any:  # noqa: ANN401
-        """Do a call that is not recorded; its result."""
-        answer = await self._send(
-            "POST", "ws.php?format=json", jar=jar, body=urlencode({"method": method, **fields})
-        )
-        return json.loads(answer.text[answer.text.index('{"stat"') :]).get("result")
-
-    async def log_in(self, jar: str) -> None:
-        """Open a session and learn its token."""
-        name, password = self.admin
-        await self.call(jar, "pwg.session.login", username=name, password=password)
-        status = await self.call(jar, "pwg.session.getStatus")
-        self.bindings.values[f"token:{jar}"] = status["pwg_token"]
-
-    async def log_in_by_page(self, jar: str) -> None:
-        """Open a session as a browser does, which alone may make API keys."""
-        name, password = self.admin
-        await self._send("GET", "identification.php", jar=jar)
-        form = {"username": name, "password": password, "login": "1"}
-        answer = await self._send("POST", "identification.php", jar=jar, body=urlencode(form))
-        if answer.status != 302:
-            self.differences.append(f"the login page answered {answer.status}")
-
-    async def end_session(self, jar: str) -> None:
-        """End a jar's session behind its back: its cookie stays."""
-        self.jars["behind"] = dict(self.jars[jar])
-        await self.call("behind", "pwg.session.logout")
 
     async def delete_photos(self) -> None:
         """Delete the photos that the topic has made so far."""
-        await self.call("setup", "pwg.images.emptyLounge")
+        await self.wire.call("setup", "pwg.images.emptyLounge")
         ids = [v for name, v in self.bindings.values.items() if name.startswith("photo")]
         token = self.bindings.values["token:setup"]
         fields = {"image_id": ",".join(ids), "pwg_token": token}
-        await self.call("setup", "pwg.images.delete", **fields)
+        await self.wire.call("setup", "pwg.images.delete", **fields)
 
     async def clean_up(self) -> None:
         """Leave a real gallery as it was: without what the topic has made."""
         await self.delete_photos()
-        sums = ",".join(hashlib.md5(content).hexdigest() for content in self.payloads.values())
+        sums = ",".join(
+            hashlib.md5(content).hexdigest() for content in self.wire.payloads.values()
+        )
         token = self.bindings.values["token:setup"]
         while True:
-            found = await self.call("setup", "pwg.images.exist", md5sum_list=sums)
+            found = await self.wire.call("setup", "pwg.images.exist", md5sum_list=sums)
             ids = ",".join(photo_id for photo_id in found.values() if photo_id)
             if not ids:
                 break
-            await self.call("setup", "pwg.images.delete", image_id=ids, pwg_token=token)
+            await self.wire.call("setup", "pwg.images.delete", image_id=ids, pwg_token=token)
         for name, value in self.bindings.values.items():
             if name.startswith("album"):
                 fields = {"category_id": value, "pwg_token": token}
-                await self.call("setup", "pwg.categories.delete", **fields)
-        listed = await self.call("setup", "pwg.tags.getAdminList")
+                await self.wire.call("setup", "pwg.categories.delete", **fields)
+        listed = await self.wire.call("setup", "pwg.tags.getAdminList")
         made = [tag["id"] for tag in listed["tags"] if tag["name"].startswith("contract ")]
         for tag_id in made:
             fields = {"tag_id[]": tag_id, "pwg_token": token}
-            await self.call("setup", "pwg.tags.delete", **fields)
+            await self.wire.call("setup", "pwg.tags.delete", **fields)
         for total, chunk, chunks in _STRAY_CHUNKS:
             # A chunk whose sum is wrong is deleted, and so is the one that lies there.
             fields = {"chunk": chunk, "chunks": chunks, "original_sum": total * 32}
             fields |= {"chunk_sum": "no sum", "filename": "x.jpg", "username": "x"}
-            await self.call("setup", "pwg.images.uploadAsync", **fields)
+            await self.wire.call("setup", "pwg.images.uploadAsync", **fields)
 
     async def start(self, steps: list[dict[str, Any]]) -> None:
         """Make the albums and tags that the topic starts with."""
-        await self.log_in("setup")
-        listed = await self.call("setup", "pwg.categories.getAdminList")
+        self.bindings.values["token:setup"] = await self.wire.log_in("setup")
+        listed = await self.wire.call("setup", "pwg.categories.getAdminList")
         self.strangers = {int(album["id"]) for album in listed["categories"]}
         names = album_names(steps)
         for name in first_albums(steps, "album"):
-            made = await self.call("setup", "pwg.categories.add", name=names.get(name, name))
+            made = await self.wire.call("setup", "pwg.categories.add", name=names.get(name, name))
             self.bindings.values[name] = str(made["id"])
         for name in first_albums(steps, "tag"):
-            made = await self.call("setup", "pwg.tags.add", name=f"contract {name}")
+            made = await self.wire.call("setup", "pwg.tags.add", name=f"contract {name}")
             self.bindings.values[name] = str(made["id"])
 
     async def step(self, number: int, step: dict[str, Any]) -> None:
@@ -165,8 +113,10 @@ class Replay:
         if request.get("encoding") == "urlencoded":
             body = urlencode(fields)
         elif request.get("encoding") == "multipart":
-            body = self._multipart([(n, v.encode()) for n, v in fields], file=request.get("file"))
-        return await self._send(
+            body = self.wire.multipart(
+                [(n, v.encode()) for n, v in fields], file=request.get("file")
+            )
+        return await self.wire.send(
             request["http_method"], path, jar=request["session"], body=body, headers=headers
         )
 
@@ -175,83 +125,22 @@ class Replay:
         token, album = (self.bindings.values[name] for name in ("token:A", "album1"))
         fields = {"method": "pwg.images.upload", "category": album, "pwg_token": token}
         pairs = [(name, value.encode()) for name, value in fields.items()]
-        file = {"payload": "e.jpg", "offset": 0, "length": len(self.payloads["e.jpg"])} | {
+        file = {"payload": "e.jpg", "offset": 0, "length": len(self.wire.payloads["e.jpg"])} | {
             "field": "file",
             "filename": "blob",
             "content_type": "application/octet-stream",
         }
-        body = self._multipart([*pairs, ("name", b"latin1 \xe9.jpg")], file=file)
-        self.last_sum = hashlib.md5(self.payloads["e.jpg"]).hexdigest()
-        return await self._send("POST", "ws.php?format=json", jar="A", body=body)
+        body = self.wire.multipart([*pairs, ("name", b"latin1 \xe9.jpg")], file=file)
+        self.last_sum = hashlib.md5(self.wire.payloads["e.jpg"]).hexdigest()
+        return await self.wire.send("POST", "ws.php?format=json", jar="A", body=body)
 
     def _whole(self, name: str, value: str) -> str:
         """Restore the base64 that the transcript shortens: a block of three.jpg."""
         if name != "data" or "characters>" not in value:
             return value
-        blocks = [self._payload("three.jpg", at, 4096) for at in (0, 4096)]
+        blocks = [self.wire.payload("three.jpg", at, 4096) for at in (0, 4096)]
         texts = [base64.b64encode(block).decode() for block in blocks]
         return next(text for text in texts if text.startswith(value[:60]))
-
-    def _multipart(self, fields: list[tuple[str, bytes]], *, file: dict[str, Any] | None) -> bytes:
-        parts = [
-            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode()
-            + value
-            for name, value in fields
-        ]
-        if file is not None:
-            if file.get("generator") == "repeat":
-                content = bytes.fromhex(file["byte"]) * file["length"]
-            else:
-                content = self._payload(file["payload"], file["offset"], file["length"])
-            head = (
-                f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{file["field"]}"; '
-                f'filename="{file["filename"]}"\r\nContent-Type: {file["content_type"]}\r\n\r\n'
-            )
-            parts.append(head.encode() + content)
-        return b"\r\n".join([*parts, f"--{_BOUNDARY}--\r\n".encode()])
-
-    def _payload(self, name: str, offset: int, length: int) -> bytes:
-        return self.payloads[name][offset : offset + length]
-
-    async def _send(
-        self,
-        verb: str,
-        path: str,
-        *,
-        jar: str | None,
-        body: str | bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> Answer:
-        headers = dict(headers or {})
-        if isinstance(body, str):
-            body = body.encode()
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        elif body is not None:
-            headers["Content-Type"] = f"multipart/form-data; boundary={_BOUNDARY}"
-        cookies = {} if jar in _NO_COOKIES else self.jars.setdefault(str(jar), {})
-        if cookies:
-            headers["Cookie"] = "; ".join(f"{n}={v}" for n, v in cookies.items())
-        data = io.BytesIO(body) if body is not None else None
-        async with self._session(str(jar)).request(
-            verb, f"{self.url}{path}", data=data, headers=headers, allow_redirects=False
-        ) as came:
-            for name, cookie in came.cookies.items():
-                cookies[name] = cookie.value
-                if cookie["max-age"] == "0" or cookie.value == "deleted":
-                    del cookies[name]
-            text = (await came.read()).decode("utf-8", "replace")
-            told = came.headers.get("Content-Type", "")
-            return Answer(came.status, told, set(came.cookies), text)
-
-    def _session(self, jar: str) -> aiohttp.ClientSession:
-        address = self.addresses.get(jar, "")
-        if address not in self._sessions:
-            local = (address, 0) if address else None
-            self._sessions[address] = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(),
-                connector=aiohttp.TCPConnector(local_addr=local),
-            )
-        return self._sessions[address]
 
     # -- comparing -------------------------------------------------------------------------
 

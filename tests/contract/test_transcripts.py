@@ -16,6 +16,7 @@ import pytest
 
 from bulkup.sandbox import Sandbox
 from tests.contract.replay import Replay
+from tests.contract.wire import Wire
 from tests.contract.witness import look
 
 _FOLDER = Path(__file__).parent / "transcripts"
@@ -71,21 +72,21 @@ async def _open(replay: Replay, topic: str, steps: list[dict[str, Any]]) -> None
     shown = {"session": {"A", "B"}, "php-messages-shown": {"A"}}.get(topic, set())
     used = {step["request"]["session"] for step in steps if "request" in step}
     for jar in sorted(used & {"A", "B", "C", "K"} - shown):
-        await replay.log_in(jar)
-    replay.jars["K-old"] = dict(replay.jars.get("K", {}))
-    replay.jars["X"] = {"pwg_id": "nosuchsession0123456789abc"}
+        replay.bindings.values[f"token:{jar}"] = await replay.wire.log_in(jar)
+    replay.wire.jars["K-old"] = dict(replay.wire.jars.get("K", {}))
+    replay.wire.jars["X"] = {"pwg_id": "nosuchsession0123456789abc"}
 
 
 async def _between(replay: Replay, step: dict[str, Any]) -> None:
     """Do what the recorder did on the server before this step."""
     note = step.get("note", "")
     if "the session is removed" in note:
-        await replay.end_session("A")
+        await replay.wire.end_session("A")
     if "session U: logged in through" in note:
-        await replay.log_in_by_page("U")
+        await replay.wire.log_in_by_page("U")
     if "replace the file of an existing photo" in note:
-        await replay.call("setup", "pwg.images.emptyLounge")
-    replay.addresses["C"] = {
+        await replay.wire.call("setup", "pwg.images.emptyLounge")
+    replay.wire.addresses["C"] = {
         "same cookie, other client address, same first two octets": "127.0.0.2",
         "same cookie, client address differs in the second octet: treated as guest": "127.1.0.1",
     }.get(note, "")
@@ -110,7 +111,7 @@ async def _run(
         if _THEN_DELETED.get(topic, "never") in seen:
             await replay.delete_photos()
         elif _THEN_EMPTIED.get(topic, "never") in seen:
-            await replay.call("setup", "pwg.images.emptyLounge")
+            await replay.wire.call("setup", "pwg.images.emptyLounge")
 
 
 @pytest.mark.parametrize("topic", _TOPICS)
@@ -126,8 +127,9 @@ async def test_the_sandbox_answers_as_the_real_one(
         Sandbox(
             version=version, albums=(), clock=clock, file_types=types, show_errors=shown
         ) as box,
-        Replay(box.url, payloads, ("admin", "secret"), look=partial(_look, box)) as replay,
+        Wire(box.url, payloads, ("admin", "secret")) as wire,
     ):
+        replay = Replay(wire, look=partial(_look, box))
 
         async def before(step: dict[str, Any]) -> None:
             note = step.get("note", "")
@@ -173,15 +175,16 @@ async def test_a_real_server_still_answers_so(
         pytest.skip("no BULKUP_TEST_URL, BULKUP_TEST_USER and BULKUP_TEST_PASSWORD")
     if topic in _NOT_ON_A_REAL_SERVER:
         pytest.skip(_NOT_ON_A_REAL_SERVER[topic])
-    async with Replay(f"{url.rstrip('/')}/", payloads, (user, password)) as replay:
-        version = str(await replay.call(None, "pwg.getVersion"))
+    async with Wire(f"{url.rstrip('/')}/", payloads, (user, password)) as wire:
+        replay = Replay(wire)
+        version = str(await wire.call(None, "pwg.getVersion"))
         same = [v for v in _VERSIONS if v.split(".")[0] == version.split(".", maxsplit=1)[0]]
         if not same:
             pytest.skip(f"nothing was recorded of Piwigo {version}")
 
         async def before(step: dict[str, Any]) -> None:
             if "waited more than 5 minutes" in step.get("note", ""):
-                await replay.call("setup", "pwg.images.emptyLounge")
+                await replay.wire.call("setup", "pwg.images.emptyLounge")
 
         try:
             await _run(
