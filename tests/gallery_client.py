@@ -1,5 +1,7 @@
 """A small client of the web API for tests of the sandbox; it shares no code with bulkup."""
 
+import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,11 @@ class Reply:
         return self.json["result"]
 
 
+async def _reply(answer: aiohttp.ClientResponse) -> Reply:
+    text = await answer.text("latin-1" if answer.content_type.startswith("image/") else None)
+    return Reply(answer.status, answer.content_type, text, dict(answer.headers))
+
+
 class GalleryClient:
     """One session, logged in as the administrator unless told otherwise."""
 
@@ -55,13 +62,31 @@ class GalleryClient:
         for name, value in fields.items():
             form.add_field(name, str(value))
         if data is not None:
-            form.add_field("file", data, filename="blob")
+            form.add_field("file", io.BytesIO(data), filename="blob")
         async with self.http.post(f"{self.url}ws.php?format=json", data=form) as answer:
-            return Reply(
-                answer.status, answer.content_type, await answer.text(), dict(answer.headers)
-            )
+            return await _reply(answer)
+
+    async def page(self, path: str = "") -> Reply:
+        """GET a page of the gallery."""
+        async with self.http.get(f"{self.url}{path}") as answer:
+            return await _reply(answer)
 
     async def upload(self, data: bytes, *, name: str, **fields: object) -> Reply:
         """Call pwg.images.upload into the first album."""
         fields = {"name": name, "category": 1, "pwg_token": self.token} | fields
         return await self.call("pwg.images.upload", data, **fields)
+
+
+def async_chunk(content: bytes, *, chunk: int = 0, size: int | None = None) -> dict[str, object]:
+    """Give the fields of pwg.images.uploadAsync for one chunk of a photo."""
+    size = size or len(content)
+    part = content[chunk * size : (chunk + 1) * size]
+    return {
+        "chunk": chunk,
+        "chunks": -(-len(content) // size),
+        "chunk_sum": hashlib.md5(part).hexdigest(),
+        "original_sum": hashlib.md5(content).hexdigest(),
+        "filename": "a.jpg",
+        "category": 1,
+        "username": "admin",
+    }

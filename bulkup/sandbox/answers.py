@@ -3,7 +3,8 @@
 It knows Piwigo's envelope and PHP's ways to die, and must not know methods or state.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from bulkup.sandbox import php
 
@@ -19,6 +20,7 @@ class Answer:
     status: int
     content_type: str
     text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

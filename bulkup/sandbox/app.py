@@ -16,12 +16,12 @@ from aiohttp import web
 
 from bulkup.sandbox import php
 from bulkup.sandbox.accounts import Accounts
+from bulkup.sandbox.backend import Backend, Options
 from bulkup.sandbox.faults import Faults
-from bulkup.sandbox.front import Front, Options, Seen
+from bulkup.sandbox.front import Front, Seen
 from bulkup.sandbox.gallery import Gallery
 from bulkup.sandbox.incoming import Limits
 from bulkup.sandbox.methods import methods_of
-from bulkup.sandbox.page import front_page
 from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.sandbox.workers import Workers
 
@@ -103,23 +103,27 @@ class Sandbox:
             count=workers, cpus=cpus, finish_s=finish_s, gateway_timeout_s=gateway_timeout_s
         )
         self._path = f"/{path.strip('/')}/".replace("//", "/")
-        self._front = Front(
+        backend = Backend(
             release,
             gallery=self.gallery,
             accounts=self._accounts,
             workers=self._workers,
-            faults=self.faults,
             methods=methods_of(release, only=only),
             options=Options(
                 only=only,
-                limits=Limits(max_file=max_file, max_post=max_post, max_body=max_body),
-                gateway_timeout_s=gateway_timeout_s,
                 chunk_kb=chunk_kb,
                 exist_cost_s=exist_cost_s,
                 php_noise=php_noise,
                 show_errors=show_errors,
                 path=self._path,
             ),
+        )
+        self._front = Front(
+            backend,
+            faults=self.faults,
+            limits=Limits(max_file=max_file, max_post=max_post, max_body=max_body),
+            gateway_timeout_s=gateway_timeout_s,
+            path=self._path,
         )
         self._host = host
         self._port = port
@@ -179,9 +183,7 @@ class Sandbox:
         if place == "identification.php":
             return await self._front.identify(request)
         if place in {"", "index.php"}:
-            async with self._workers.one():
-                page = front_page(self.gallery, path=self._path)
-            return web.Response(text=page, content_type="text/html")
+            return await self._front.page()
         content = self.gallery.contents.get(place)
         if content is None or not content.kept:
             raise web.HTTPNotFound

@@ -47,6 +47,7 @@ class Content:
         if self._data is not None:
             self._data += data
         if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
                 file.write(data)
 
@@ -86,24 +87,24 @@ class Buffers:
         self.contents: dict[str, Content] = {}
         self.folder = folder
         self._keep = keep
+        self._count = 0
 
     async def open(self, name: str, *, truncate: bool = False, needed: bool = False) -> Content:
         """Open a buffer for appending; `needed` if its bytes will be asked for again."""
         if truncate:
             await self.remove(name)
         if name not in self.contents:
-            self.contents[name] = await self._create(name, needed=needed)
+            self.contents[name] = self._create(needed=needed)
         return self.contents[name]
 
-    async def _create(self, name: str, *, needed: bool) -> Content:
+    def _create(self, *, needed: bool) -> Content:
         if self._keep == "memory":
             return Content(in_memory=True)
         if self._keep == "sums" and not needed:
             return Content()
-        # The name holds what a client sent; its sum is a safe name for a file.
-        place = self.folder / "buffer" / hashlib.md5(name.encode()).hexdigest()
-        await asyncio.to_thread(_start_file, place)
-        return Content(place)
+        # Never one file name twice: a removal may still be under way.
+        self._count += 1
+        return Content(self.folder / "buffer" / str(self._count))
 
     def take(self, name: str) -> Content:
         """Take a buffer out of the folder; its file stays until it is moved or removed."""
@@ -115,11 +116,7 @@ class Buffers:
             await content.remove()
 
 
-def _start_file(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"")
-
-
 def _rename(old: Path, new: Path) -> Path:
     new.parent.mkdir(parents=True, exist_ok=True)
+    old.touch()
     return old.replace(new)

@@ -18,6 +18,7 @@ from bulkup.sandbox.records import StoredPhoto, Tag, storable
 from bulkup.sandbox.versions import Release
 
 _MAX_ALBUM_ID = 65535
+_BETWEEN_LOOKING_AND_INSERTING_S = 0.002
 _LOUNGE_WAIT_S = 300.0
 _LOUNGE_MARKER_S = 60.0
 
@@ -151,6 +152,8 @@ class Gallery:
             await content.remove()
             self._enter(known, albums)
             return known, False
+        # Equal contents that come at once do not see each other.
+        await asyncio.sleep(_BETWEEN_LOOKING_AND_INSERTING_S)
         if replace is None:
             photo = await self._insert(content, file, md5=md5, user_id=user_id)
             photo.level = level

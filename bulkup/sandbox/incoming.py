@@ -5,11 +5,13 @@ It knows HTTP bodies, and must not know what any method does with them.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from bulkup.sandbox.answers import Answer, web_server_page
 
@@ -77,14 +79,16 @@ async def read(
         async for _ in request.content.iter_chunked(_BLOCK):
             pass
     elif request.content_type == "multipart/form-data":
-        await _read_parts(request, incoming, limits=limits, cut=cut)
+        # What cannot be read as a form counts as far as it could.
+        with suppress(ValueError, BadHttpMessage):
+            await _read_parts(request, incoming, limits=limits, cut=cut)
     elif size:
         incoming.body = await request.read()
         body = incoming.body.decode("utf-8", "surrogateescape")
         pairs = parse_qsl(body, keep_blank_values=True, errors="surrogateescape")
         incoming.post = _fields(pairs)
     if incoming.method and size and cut(incoming.method):
-        raise CutOffError
+        raise CutOffError(incoming.method)
     return incoming
 
 
@@ -109,7 +113,7 @@ async def _read_parts(
                 upload.too_large = True
                 data.clear()
             if cut(incoming.method) and 2 * _seen(request) > (request.content_length or 0):
-                raise CutOffError
+                raise CutOffError(incoming.method)
         upload.data = bytes(data)
         incoming.files[part.name] = upload
 

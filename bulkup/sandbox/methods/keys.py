@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from bulkup.sandbox.accounts import ApiKey
+from bulkup.sandbox.accounts import GUEST, ApiKey
 from bulkup.sandbox.answers import Refusal
 from bulkup.sandbox.calls import REQUIRED, Call, Method, Param
 
@@ -79,7 +79,7 @@ async def _revoke(call: Call) -> str:
     _check_caller(call)
     key = call.accounts.keys.get(call.text("pkid"))
     if key is None:
-        raise Refusal(403, "API Key not found")
+        raise Refusal(403, "Invalid pkid format")
     key.revoked = True
     return "API Key has been successfully revoked."
 
@@ -89,11 +89,18 @@ async def _auth_key(_call: Call) -> object:
 
 
 async def _user_list(call: Call) -> dict[str, object]:
-    users = [
-        {"id": user.id, "username": user.name, "status": user.status}
-        for user in call.accounts.users.values()
+    users: list[dict[str, object]] = [
+        {
+            "id": user.id,
+            "username": user.name,
+            "email": f"{user.name}@example.org" if user.password else None,
+            "status": user.status,
+            "level": "8" if user.is_admin else "0",
+            "groups": [],
+        }
+        for user in sorted([GUEST, *call.accounts.users.values()], key=lambda u: u.id)
     ]
-    paging = {"page": 0, "per_page": 100, "count": len(users), "total_count": len(users)}
+    paging = {"page": 0, "per_page": 100, "count": len(users), "total_count": 0}
     return {"paging": paging, "users": users}
 
 
