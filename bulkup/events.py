@@ -48,10 +48,11 @@ class FileFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSkipped:
-    """A found file (or a junk folder, as one) is left out by rule."""
+    """A found file (or a junk folder, as one) is left out by rule. `size` as it was found."""
 
     path: Path
     reason: SkipReason
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,15 +225,18 @@ def fan_out(*sinks: Emit) -> Emit:
 def to_json(event: Event) -> Mapping[str, object]:
     """Return the event as plain JSON values: its kind in snake case, and its fields.
 
-    A path that is not valid Unicode keeps its odd bytes as backslash escapes.
+    What is not valid Unicode in a text, as in names of files, stands there as backslash escapes.
     """
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
     values: dict[str, object] = {"event": kind}
     for field in fields(event):
         value = getattr(event, field.name)
-        if isinstance(value, Path):
-            value = (
-                str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-            )
+        if isinstance(value, Path | str):
+            value = re.sub(r"[\ud800-\udfff]", _escaped, str(value))
         values[field.name] = value
     return values
+
+
+def _escaped(surrogate: re.Match[str]) -> str:
+    code = ord(surrogate[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
