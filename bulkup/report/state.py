@@ -1,0 +1,257 @@
+"""What a run has come to, computed from its events alone.
+
+Knows no screen, no wording and no clock: the time, in seconds, comes with each question. Memory
+does not grow with the archive: it holds counts, the photos in flight and the first failures.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bulkup.events import (
+    AlbumChecked,
+    Event,
+    FileFound,
+    FileSkipped,
+    Interrupted,
+    OutageBegan,
+    OutageEnded,
+    PhotoFailed,
+    PhotoFinishing,
+    PhotoPlanned,
+    PhotoPresent,
+    PhotoProgress,
+    PhotoStarted,
+    PhotoUnfinished,
+    PhotoUploaded,
+    Retrying,
+    RunFinished,
+    RunStarted,
+    ScanFinished,
+    SkipReason,
+)
+from bulkup.report.rate import Meter
+
+RATE_WINDOW_S = 10.0
+ETA_WINDOW_S = 60.0
+FAILURES_KEPT = 1000
+TYPES_KEPT = 200
+OTHER_TYPES = "…"
+
+Ending = PhotoUploaded | PhotoPresent | PhotoFailed | PhotoUnfinished
+
+
+@dataclass(slots=True)
+class PhotoInFlight:
+    """A photo on its way; `started` is when its present attempt began, `trouble` why it waits."""
+
+    path: Path
+    size: int
+    attempt: int
+    started: float
+    sent: int = 0
+    finishing: bool = False
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """The server is away."""
+
+    reason: str
+    since: float
+
+
+@dataclass(slots=True)
+class RunState:
+    """Counts and bytes of a run. `done` is what needs nothing more: uploaded, present or failed.
+
+    `files` whose type or kind is left out are found, but are no photos: `photos` leaves them out.
+    """
+
+    run: RunStarted | None = None
+    started: float | None = None
+    ended: float | None = None
+    latest: float = 0.0
+    scan_ended: bool = False
+    interrupted: bool = False
+    checked: AlbumChecked | None = None
+    outage: Outage | None = None
+    retries: int = 0
+
+    found: int = 0
+    uploaded: int = 0
+    present: int = 0
+    linked: int = 0
+    failed: int = 0
+    unfinished: int = 0
+    skipped_by_reason: Counter[SkipReason] = field(default_factory=Counter)
+    skipped_by_type: Counter[str] = field(default_factory=Counter)
+    failures: list[PhotoFailed] = field(default_factory=list)
+    in_flight: dict[Path, PhotoInFlight] = field(default_factory=dict)
+
+    found_size: int = 0
+    skipped_size: int = 0
+    planned_size: int = 0
+    uploaded_size: int = 0
+    done_size: int = 0
+    unfinished_size: int = 0
+
+    _meters: tuple[Meter, Meter] | None = None
+
+    @property
+    def skipped(self) -> int:
+        """Files left out by rule."""
+        return self.skipped_by_reason.total()
+
+    @property
+    def photos(self) -> int:
+        """Photos found so far."""
+        return self.found - self.skipped
+
+    @property
+    def photos_size(self) -> int:
+        """Bytes of the photos found so far."""
+        return max(self.found_size - self.skipped_size, self.done_size + self.unfinished_size)
+
+    @property
+    def done(self) -> int:
+        """Photos that need nothing more."""
+        return self.uploaded + self.present + self.failed
+
+    @property
+    def pending(self) -> int:
+        """Photos whose outcome is still open."""
+        return max(0, self.photos - self.done - self.unfinished)
+
+    @property
+    def in_flight_size(self) -> int:
+        """Bytes that have gone out of photos that are still on their way."""
+        return sum(photo.sent for photo in self.in_flight.values())
+
+    @property
+    def left_size(self) -> int:
+        """Bytes still to go, as far as is known: some of them the server may turn out to have."""
+        reached = self.done_size + self.unfinished_size + self.in_flight_size
+        return max(0, self.photos_size - reached)
+
+    def elapsed_s(self, now: float) -> float:
+        """Return how long the run has been going, or how long it went."""
+        if self.started is None:
+            return 0.0
+        return max(0.0, (now if self.ended is None else self.ended) - self.started)
+
+    def rate(self, now: float) -> float:
+        """Return the bytes per second that go out now, those sent again included."""
+        return self._meters[0].rate(now) if self._meters else 0.0
+
+    def mean_rate(self, now: float) -> float:
+        """Return the bytes of uploaded photos per second of the whole run."""
+        elapsed_s = self.elapsed_s(now)
+        return self.uploaded_size / elapsed_s if elapsed_s else 0.0
+
+    def eta_s(self, now: float) -> float | None:
+        """Return the seconds that are left at the rate of the last minute, if that can be told."""
+        rate = self._meters[1].rate(now) if self._meters else 0.0
+        if not self.scan_ended or self.interrupted or self.outage or not rate:
+            return None
+        return self.left_size / rate
+
+    def apply(self, event: Event, now: float) -> None:
+        """Take in what has happened `now`."""
+        self.latest = now
+        match event:
+            case PhotoPlanned() | PhotoStarted() | PhotoProgress() | PhotoFinishing() | Retrying():
+                self._on_the_way(event, now)
+            case FileFound():
+                self.found += 1
+                self.found_size += event.size
+            case FileSkipped():
+                self._skip(event)
+            case PhotoUploaded() | PhotoPresent() | PhotoFailed() | PhotoUnfinished():
+                self._end(event, now)
+            case _:
+                self._run(event, now)
+
+    def _on_the_way(
+        self,
+        event: PhotoPlanned | PhotoStarted | PhotoProgress | PhotoFinishing | Retrying,
+        now: float,
+    ) -> None:
+        if isinstance(event, PhotoPlanned):
+            self.planned_size += event.size
+            return
+        if isinstance(event, PhotoStarted):
+            # Assigning to a key that is there keeps its place: order of first start.
+            self.in_flight[event.path] = PhotoInFlight(
+                path=event.path, size=event.size, attempt=event.attempt, started=now
+            )
+            return
+        photo = self.in_flight.get(event.path) if event.path else None
+        if isinstance(event, Retrying):
+            self.retries += 1
+            if photo:
+                photo.trouble = event.reason
+        elif photo:
+            photo.trouble = ""
+            if isinstance(event, PhotoFinishing):
+                photo.finishing = True
+            else:
+                self._pass(event.sent - photo.sent, now)
+                photo.sent = min(max(event.sent, 0), photo.size)
+
+    def _skip(self, event: FileSkipped) -> None:
+        self.skipped_by_reason[event.reason] += 1
+        self.skipped_size += event.size
+        if event.reason is SkipReason.TYPE:
+            kind = event.path.suffix.lower()
+            if kind not in self.skipped_by_type and len(self.skipped_by_type) >= TYPES_KEPT:
+                kind = OTHER_TYPES
+            self.skipped_by_type[kind] += 1
+
+    def _end(self, event: Ending, now: float) -> None:
+        photo = self.in_flight.pop(event.path, None)
+        if isinstance(event, PhotoUnfinished):
+            self.unfinished += 1
+            self.unfinished_size += event.size
+            return
+        self.done_size += event.size
+        match event:
+            case PhotoUploaded():
+                self.uploaded += 1
+                self.uploaded_size += event.size
+                self._pass(event.size - (photo.sent if photo else 0), now)
+            case PhotoPresent():
+                self.present += 1
+                self.linked += event.linked
+            case PhotoFailed():
+                self.failed += 1
+                if len(self.failures) < FAILURES_KEPT:
+                    self.failures.append(event)
+
+    def _pass(self, size: int, now: float) -> None:
+        """Count bytes that went over the line; going back to send again takes none back."""
+        for meter in self._meters or ():
+            meter.add(max(0, size), now)
+
+    def _run(self, event: Event, now: float) -> None:
+        match event:
+            case RunStarted():
+                self.run = event
+                self.started = now
+                self._meters = (
+                    Meter(now, window_s=RATE_WINDOW_S),
+                    Meter(now, window_s=ETA_WINDOW_S),
+                )
+            case ScanFinished():
+                self.scan_ended = True
+            case OutageBegan():
+                self.outage = Outage(event.reason, now)
+            case OutageEnded():
+                self.outage = None
+            case Interrupted():
+                self.interrupted = True
+            case AlbumChecked():
+                self.checked = event
+            case RunFinished():
+                self.ended = now

@@ -1,0 +1,279 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.events import (
+    Event,
+    FileFound,
+    FileSkipped,
+    Interrupted,
+    OutageBegan,
+    OutageEnded,
+    PhotoFailed,
+    PhotoFinishing,
+    PhotoPlanned,
+    PhotoPresent,
+    PhotoProgress,
+    PhotoStarted,
+    PhotoUnfinished,
+    PhotoUploaded,
+    Retrying,
+    RunFinished,
+    RunStarted,
+    ScanFinished,
+    SkipReason,
+)
+from bulkup.report.rate import Meter
+from bulkup.report.state import FAILURES_KEPT, OTHER_TYPES, TYPES_KEPT, RunState
+
+RUN = RunStarted(
+    url="https://photos.example.org",
+    version="14.5.0",
+    user="me",
+    album=9,
+    album_name="Holidays",
+    method="uploadAsync",
+    concurrency=8,
+    finishing=2,
+    chunk_size=1_000_000,
+)
+ONE = Path("one.jpg")
+TWO = Path("two.jpg")
+
+
+def state_after(*events: Event, at: float = 0.0) -> RunState:
+    state = RunState()
+    for event in (RUN, *events):
+        state.apply(event, at)
+    return state
+
+
+def uploaded(path: Path, size: int) -> PhotoUploaded:
+    return PhotoUploaded(path=path, size=size, md5="0" * 32, image_id=1, attempts=1, seconds=1.0)
+
+
+@st.composite
+def journeys(draw: st.DrawFn) -> list[Event]:
+    """Draw one file's events in their order: found, perhaps sent and sent again, and one end."""
+    path = Path(f"{draw(st.uuids())}.{draw(st.sampled_from(['jpg', 'MOV', '']))}")
+    size = draw(st.integers(0, 5000))
+    found = FileFound(path=path, size=size)
+    if draw(st.booleans()):
+        reason = draw(st.sampled_from(SkipReason))
+        return [found, FileSkipped(path=path, reason=reason, size=size)]
+    events: list[Event] = [found]
+    if draw(st.booleans()):
+        events.append(PhotoPlanned(path=path, size=size))
+        for attempt in range(1, draw(st.integers(1, 4))):
+            events.append(PhotoStarted(path=path, size=size, attempt=attempt))
+            sent = draw(st.lists(st.integers(0, size), max_size=4))
+            events += [PhotoProgress(path=path, sent=part) for part in sent]
+            if draw(st.booleans()):
+                events.append(PhotoFinishing(path=path))
+            if draw(st.booleans()):
+                events.append(Retrying(path=path, reason="502", attempt=attempt, after_s=1.0))
+    ends: list[Event] = [
+        uploaded(path, size),
+        PhotoPresent(path=path, size=size, image_id=1, linked=draw(st.booleans())),
+        PhotoFailed(path=path, size=size, reason="no image", hint=""),
+        PhotoUnfinished(path=path, size=size),
+    ]
+    return [*events, draw(st.sampled_from(ends))]
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> list[Event]:
+    """Draw a legal ended run: the journeys of some files, interleaved."""
+    lines = draw(st.lists(journeys(), max_size=12))
+    events: list[Event] = []
+    while lines := [line for line in lines if line]:
+        events.append(draw(st.sampled_from(lines)).pop(0))
+    return [RUN, *events, ScanFinished(), RunFinished(seconds=1.0)]
+
+
+@given(runs())
+def test_every_ended_run_accounts_for_each_found_file_once(events: list[Event]) -> None:
+    state = RunState()
+    for now, event in enumerate(events):
+        state.apply(event, float(now))
+    outcomes = state.uploaded + state.present + state.skipped + state.failed + state.unfinished
+    assert (state.found, 0, {}) == (outcomes, state.pending, state.in_flight)
+
+
+@given(runs())
+def test_no_number_of_a_run_is_ever_negative_or_more_than_all(events: list[Event]) -> None:
+    state = RunState()
+    for now, event in enumerate(events):
+        state.apply(event, now / 7)
+        assert 0 <= state.in_flight_size <= state.photos_size
+        assert 0 <= state.done_size + state.in_flight_size + state.left_size <= state.photos_size
+        assert 0 <= state.done <= state.photos
+        assert state.rate(now / 7) >= 0
+        assert (state.eta_s(now / 7) or 0) >= 0
+    assert state.left_size == 0
+
+
+def test_a_photo_sent_again_from_its_start_has_only_its_new_bytes_in_flight() -> None:
+    state = state_after(
+        PhotoStarted(path=ONE, size=100, attempt=1),
+        PhotoProgress(path=ONE, sent=90),
+        PhotoStarted(path=ONE, size=100, attempt=2),
+        PhotoProgress(path=ONE, sent=10),
+    )
+    assert (state.in_flight_size, state.in_flight[ONE].attempt) == (10, 2)
+
+
+def test_progress_that_goes_back_takes_its_bytes_back() -> None:
+    state = state_after(
+        PhotoStarted(path=ONE, size=100, attempt=1),
+        PhotoProgress(path=ONE, sent=90),
+        PhotoProgress(path=ONE, sent=40),
+    )
+    assert state.in_flight_size == 40
+
+
+def test_a_photo_started_again_keeps_its_place_in_the_order_of_start() -> None:
+    state = state_after(
+        PhotoStarted(path=ONE, size=1, attempt=1),
+        PhotoStarted(path=TWO, size=1, attempt=1),
+        PhotoStarted(path=ONE, size=1, attempt=2),
+    )
+    assert list(state.in_flight) == [ONE, TWO]
+
+
+def test_finishing_ends_when_the_photo_starts_again() -> None:
+    state = state_after(PhotoStarted(path=ONE, size=1, attempt=1), PhotoFinishing(path=ONE))
+    assert state.in_flight[ONE].finishing
+    state.apply(PhotoStarted(path=ONE, size=1, attempt=2), 1.0)
+    assert not state.in_flight[ONE].finishing
+
+
+def test_a_retry_is_the_photos_trouble_until_bytes_go_out_again() -> None:
+    state = state_after(
+        PhotoStarted(path=ONE, size=9, attempt=1),
+        Retrying(path=ONE, reason="HTTP 500", attempt=2, after_s=1.0),
+    )
+    assert (state.retries, state.in_flight[ONE].trouble) == (1, "HTTP 500")
+    state.apply(PhotoProgress(path=ONE, sent=3), 1.0)
+    assert state.in_flight[ONE].trouble == ""
+
+
+def test_skipped_types_are_counted_by_their_ending_in_lower_case() -> None:
+    paths = [Path("a.MOV"), Path("b.mov"), Path("c.cr2"), Path("d")]
+    state = state_after(
+        *(FileSkipped(path=path, reason=SkipReason.TYPE, size=1) for path in paths),
+        FileSkipped(path=Path("Thumbs.db"), reason=SkipReason.JUNK),
+    )
+    assert state.skipped_by_type == {".mov": 2, ".cr2": 1, "": 1}
+    assert state.skipped_by_reason == {SkipReason.TYPE: 4, SkipReason.JUNK: 1}
+
+
+def test_endings_without_end_are_counted_together() -> None:
+    state = state_after(
+        *(
+            FileSkipped(path=Path(f"a.{number}"), reason=SkipReason.TYPE)
+            for number in range(TYPES_KEPT + 5)
+        )
+    )
+    assert len(state.skipped_by_type) == TYPES_KEPT + 1
+    assert state.skipped_by_type[OTHER_TYPES] == 5
+
+
+def test_all_failures_are_counted_and_only_the_first_are_kept() -> None:
+    failures = [
+        PhotoFailed(path=Path(f"{number}.jpg"), size=1, reason="no", hint="")
+        for number in range(FAILURES_KEPT + 3)
+    ]
+    state = state_after(*failures)
+    assert (state.failed, state.failures) == (FAILURES_KEPT + 3, failures[:FAILURES_KEPT])
+
+
+def test_no_time_left_is_told_before_the_scan_has_ended() -> None:
+    state = state_after(
+        FileFound(path=ONE, size=300),
+        PhotoStarted(path=ONE, size=300, attempt=1),
+        PhotoProgress(path=ONE, sent=100),
+    )
+    assert state.eta_s(10.0) is None
+    state.apply(ScanFinished(), 10.0)
+    assert state.eta_s(10.0) == pytest.approx(20.0)
+
+
+def test_no_time_left_is_told_during_an_outage_or_when_stopping() -> None:
+    state = state_after(
+        FileFound(path=ONE, size=300),
+        ScanFinished(),
+        PhotoStarted(path=ONE, size=300, attempt=1),
+        PhotoProgress(path=ONE, sent=100),
+        OutageBegan(reason="502"),
+    )
+    assert (state.eta_s(1.0), state.outage and state.outage.since) == (None, 0.0)
+    state.apply(OutageEnded(seconds=1.0), 1.0)
+    assert state.eta_s(1.0) is not None
+    state.apply(Interrupted(), 1.0)
+    assert state.eta_s(1.0) is None
+
+
+def test_files_left_out_are_no_bytes_to_wait_for() -> None:
+    state = state_after(
+        FileFound(path=ONE, size=100),
+        FileFound(path=Path("film.mov"), size=9_000),
+        FileSkipped(path=Path("film.mov"), reason=SkipReason.TYPE, size=9_000),
+    )
+    assert (state.photos, state.photos_size, state.left_size) == (1, 100, 100)
+
+
+def test_sending_again_counts_for_the_rate_and_not_for_the_mean() -> None:
+    state = state_after(
+        PhotoStarted(path=ONE, size=100, attempt=1),
+        PhotoProgress(path=ONE, sent=60),
+        PhotoStarted(path=ONE, size=100, attempt=2),
+        uploaded(ONE, 100),
+    )
+    assert (state.rate(8.0), state.mean_rate(8.0)) == (20.0, 12.5)
+
+
+def test_the_elapsed_time_stands_still_once_the_run_has_ended() -> None:
+    state = state_after(at=5.0)
+    assert state.elapsed_s(8.0) == 3.0
+    state.apply(RunFinished(seconds=4.0), 9.0)
+    assert state.elapsed_s(100.0) == 4.0
+
+
+def test_a_run_that_never_began_has_no_times_or_rates() -> None:
+    state = RunState()
+    assert (state.elapsed_s(9.0), state.rate(9.0), state.mean_rate(9.0)) == (0.0, 0.0, 0.0)
+
+
+def test_what_a_million_photos_leave_behind_is_as_small_as_what_ten_leave() -> None:
+    state = RunState()
+    state.apply(RUN, 0.0)
+    for number in range(20_000):
+        path, now = Path(f"{number}.jpg"), number / 50
+        state.apply(FileFound(path=path, size=10), now)
+        state.apply(PhotoStarted(path=path, size=10, attempt=1), now)
+        state.apply(uploaded(path, 10), now)
+    assert state._meters is not None
+    assert [len(meter._samples) <= 101 for meter in state._meters] == [True, True]
+    assert (state.in_flight, state.failures, state.skipped_by_type) == ({}, [], {})
+
+
+def test_a_steady_flow_has_exactly_its_rate() -> None:
+    meter = Meter(0.0, window_s=10.0)
+    for second in range(1, 31):
+        meter.add(100, float(second))
+        assert meter.rate(float(second)) == 100.0
+
+
+def test_the_rate_forgets_what_is_older_than_its_window() -> None:
+    meter = Meter(0.0, window_s=10.0)
+    meter.add(500, 2.0)
+    assert (meter.rate(11.9), meter.rate(12.0)) == (50.0, 0.0)
+
+
+def test_the_rate_does_not_jump_in_the_first_second() -> None:
+    meter = Meter(0.0, window_s=10.0)
+    meter.add(500, 0.001)
+    assert meter.rate(0.001) == 500.0
