@@ -1,5 +1,50 @@
 """Output, and nothing else: what a run tells through its events, for eyes, logs and programs.
 
-Knows events only; neither engine, server nor ledger. This package is the only place that knows
-rich.
+Knows events only; neither engine, server nor ledger. A view is opened with `async with` and fed
+through `emit`. This package is the only place that knows rich.
 """
+
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console
+
+from bulkup.events import Event
+from bulkup.report.jsonl import JsonReport
+from bulkup.report.plain import PlainReport
+from bulkup.report.state import RunState
+from bulkup.report.summary import summary
+from bulkup.report.text import printable
+
+__all__ = [
+    "JsonReport",
+    "PlainReport",
+    "Report",
+    "RunState",
+    "console_for",
+    "printable",
+    "summary",
+]
+
+
+class Report(Protocol):
+    """What every view can do."""
+
+    def emit(self, event: Event) -> None:
+        """Take in what has happened."""
+
+    async def __aenter__(self) -> Self:
+        """Begin to show."""
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Say the last word, however the run ended."""
+
+
+def console_for(stream: TextIO) -> Console:
+    """Return a console on the stream: colours on a terminal only, none under NO_COLOR."""
+    return Console(file=stream, highlight=False, markup=False, emoji=False)

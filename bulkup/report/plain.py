@@ -1,0 +1,97 @@
+"""Lines for pipes and logs: what must be seen at once, the figures every few seconds.
+
+Knows a console to write to, coloured only if that is a terminal, and clock and sleep as given.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.text import Text
+
+from bulkup.events import Event, RunStarted
+from bulkup.report.state import RunState
+from bulkup.report.summary import summary
+from bulkup.report.text import clock_text, percent
+from bulkup.report.ticks import Clock, Sleep, Ticks
+from bulkup.report.words import (
+    FAINT,
+    announce,
+    bytes_words,
+    count_words,
+    manner,
+    outage_words,
+    pace_words,
+    photos_words,
+    title,
+)
+
+
+class PlainReport:
+    """Writes lines to the console: open it with `async with`, hand events to `emit`.
+
+    The figures come every `every_s` seconds, whether something happens or not.
+    """
+
+    def __init__(
+        self, console: Console, *, clock: Clock, every_s: float = 5.0, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        self.state = RunState()
+        self._console = console
+        self._clock = clock
+        self._every_s = every_s
+        self._due = 0.0
+        self._ticks = Ticks(self._speak_if_due, every_s=every_s, sleep=sleep)
+
+    async def __aenter__(self) -> Self:
+        self._ticks.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            write(self._console, *summary(self.state))
+        finally:
+            self._ticks.stop()
+
+    def emit(self, event: Event) -> None:
+        """Take in an event; write the line it is worth."""
+        now = self._clock()
+        self.state.apply(event, now)
+        if isinstance(event, RunStarted):
+            write(self._console, Text(title(event)), Text(manner(event), FAINT))
+            self._due = now + self._every_s
+        elif line := announce(event):
+            write(self._console, line)
+        self._speak_if_due()
+
+    def _speak_if_due(self) -> None:
+        now = self._clock()
+        if self.state.started is None or self.state.ended is not None or now < self._due:
+            return
+        self._due = now + self._every_s
+        write(self._console, figures(self.state, now))
+
+
+def figures(state: RunState, now: float) -> Text:
+    """Return where the run stands, in one line."""
+    share = percent(state.done_size + state.in_flight_size, state.photos_size)
+    return Text.assemble(
+        (f"[{clock_text(state.elapsed_s(now))}] ", FAINT),
+        f"{share}%, " if state.scan_ended else "",
+        ", ".join([photos_words(state), bytes_words(state), *pace_words(state, now)]),
+        *((f", {words}", style) for words, style in count_words(state)),
+        (f". {outage}" if (outage := outage_words(state, now)) else "", "yellow"),
+    )
+
+
+def write(console: Console, *lines: Text) -> None:
+    """Write the lines whole, however long, in the characters that the console's stream has."""
+    for line in lines:
+        known = line.plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
+        console.print(line if known == line.plain else Text(known), soft_wrap=True)

@@ -1,0 +1,88 @@
+"""The closing summary of a run: what became of every file, and what to do about the rest.
+
+Knows the state of the run only. Every view ends with it, also after Ctrl-C and after an error.
+"""
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from bulkup.events import RunStarted, SkipReason
+from bulkup.report.state import OTHER_TYPES, RunState
+from bulkup.report.text import printable, rate_text, size_text, time_text
+from bulkup.report.words import BAD, FAINT, GOOD, WARNING, title
+
+FAILURES_SHOWN = 20
+TYPES_SHOWN = 8
+SKIPPED = {
+    SkipReason.JUNK: "made by systems and cameras: Thumbs.db and the like",
+    SkipReason.SYMLINK: "symbolic links",
+    SkipReason.SPECIAL: "no files: pipes, sockets, devices",
+}
+
+
+def summary(state: RunState) -> list[Text]:
+    """Return the lines that close a run; none if it never began."""
+    if state.run is None:
+        return []
+    return [_heading(state, state.run), *_counts(state), *_failures(state)]
+
+
+def _heading(state: RunState, run: RunStarted) -> Text:
+    word = "Stopped" if state.interrupted else "Not finished"
+    if state.ended is not None and not state.unfinished + state.pending:
+        word = "Done"
+    after = f" after {time_text(state.elapsed_s(state.latest))}: "
+    style = GOOD if word == "Done" and not state.failed else WARNING
+    return Text.assemble((word, f"bold {style}"), after, title(run))
+
+
+def _counts(state: RunState) -> Iterator[Text]:
+    pace = rate_text(state.mean_rate(state.latest))
+    sent = f"{size_text(state.uploaded_size)} at {pace} on average" if state.uploaded else ""
+    yield _row(state.uploaded, "uploaded", sent, GOOD)
+    if state.present:
+        linked = f"{state.linked:,} of them put into the album now" if state.linked else ""
+        yield _row(state.present, "already there", linked)
+    for reason in SkipReason:
+        if count := state.skipped_by_reason[reason]:
+            yield _row(count, "left out by rule", SKIPPED.get(reason) or _types(state))
+    if state.failed:
+        yield _row(state.failed, "failed", "", BAD)
+    if open_end := state.unfinished + state.pending:
+        yield _row(open_end, "unfinished", "run the same command again to go on", WARNING)
+    if state.checked:
+        yield _row(state.checked.verified, "verified", "the server has the same bytes", GOOD)
+        if state.checked.unverified:
+            yield _row(state.checked.unverified, "not verified", "this server could not tell")
+        if state.checked.relinked:
+            yield _row(state.checked.relinked, "put back", "they had lost their album")
+
+
+def _row(count: int, what: str, more: str, style: str = "") -> Text:
+    words = f"  {count:>9,}  "
+    return Text.assemble((words, f"bold {style}"), f"{what:<18}" if more else what, (more, FAINT))
+
+
+def _types(state: RunState) -> str:
+    ranked = sorted(kind for kind in state.skipped_by_type if kind != OTHER_TYPES)
+    ranked.sort(key=state.skipped_by_type.__getitem__, reverse=True)
+    named = {kind: state.skipped_by_type[kind] for kind in ranked[:TYPES_SHOWN]}
+    words = [
+        f"{count:,} {printable(kind) or 'without an ending'}" for kind, count in named.items()
+    ]
+    if others := state.skipped_by_type.total() - sum(named.values()):
+        words.append(f"{others:,} of other types")
+    return f"{', '.join(words)}: types this gallery does not take"
+
+
+def _failures(state: RunState) -> Iterator[Text]:
+    for failure in state.failures[:FAILURES_SHOWN]:
+        yield Text("")
+        yield Text.assemble(("failed: ", BAD), printable(failure.path))
+        yield Text(f"  {printable(failure.reason)}")
+        if failure.hint:
+            yield Text(f"  {printable(failure.hint)}", FAINT)
+    if state.failed > FAILURES_SHOWN:
+        yield Text("")
+        yield Text(f"… and {state.failed - FAILURES_SHOWN:,} more failed")

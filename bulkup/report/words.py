@@ -1,0 +1,106 @@
+"""What is said of a run while it goes on: one line for what must be seen, and its figures.
+
+Knows events, the state and colours; not where the words end up. Every text that comes from
+outside goes through `printable` and is a `Text`, so that no file name is taken for markup.
+"""
+
+from rich.text import Text
+
+from bulkup.events import (
+    Event,
+    Interrupted,
+    Noticed,
+    OutageBegan,
+    OutageEnded,
+    PhotoFailed,
+    Retrying,
+    RunStarted,
+)
+from bulkup.report.state import RunState
+from bulkup.report.text import count_text, printable, rate_text, size_text, time_text
+
+BAD = "bold red"
+WARNING = "yellow"
+GOOD = "green"
+FAINT = "dim"
+
+
+def announce(event: Event) -> Text | None:
+    """Return the line that this event is worth, if any."""
+    hint = ""
+    match event:
+        case PhotoFailed():
+            kind, what, hint = ("failed", BAD), f"{event.path}: {event.reason}", event.hint
+        case OutageBegan():
+            kind, what = ("away", WARNING), f"{event.reason}; waiting until the server answers"
+        case OutageEnded():
+            kind, what = ("back", GOOD), f"the server answers after {time_text(event.seconds)}"
+        case Noticed():
+            kind, what, hint = ("note", WARNING), event.message, event.hint
+        case Retrying(path=None):
+            kind, what = ("again", WARNING), f"{event.reason}; in {time_text(event.after_s)}"
+        case Interrupted():
+            kind, what = ("stop", WARNING), "photos in flight are finished, no new one is begun"
+        case _:
+            return None
+    word, style = kind
+    line = Text.assemble((f"{word:<8}", style), printable(what))
+    return line.append(f" ({printable(hint)})", FAINT) if hint else line
+
+
+def title(run: RunStarted) -> str:
+    """Return where the photos go."""
+    name = printable(run.album_name)
+    album = f"{name} (album {run.album})" if name else f"album {run.album}"
+    return f"{album} at {printable(run.url)}"
+
+
+def manner(run: RunStarted) -> str:
+    """Return how the photos go."""
+    return f"{printable(run.method)}, {run.concurrency} at once, Piwigo {printable(run.version)}"
+
+
+def photos_words(state: RunState) -> str:
+    """Return how many photos are done: '1,204 of 5,310 photos'."""
+    so_far = "" if state.scan_ended else " so far"
+    return f"{state.done:,} of {count_text(state.photos, 'photo')}{so_far}"
+
+
+def bytes_words(state: RunState) -> str:
+    """Return how much is done: '3.20 GB of 14.1 GB'."""
+    done = state.done_size + state.in_flight_size
+    return f"{size_text(done)} of {size_text(state.photos_size)}"
+
+
+def pace_words(state: RunState, now: float) -> list[str]:
+    """Return the rate now, and the time left where it can be told."""
+    words = [rate_text(state.rate(now))]
+    eta_s = state.eta_s(now)
+    if state.interrupted:
+        words.append("stopping")
+    elif not state.scan_ended:
+        words.append("still looking for photos")
+    elif eta_s is not None:
+        words.append(f"{time_text(eta_s)} left")
+    return words
+
+
+def count_words(state: RunState) -> list[tuple[str, str]]:
+    """Return what else there is to count, each with its style; nothing that is zero."""
+    counts = [
+        (state.failed, f"{state.failed:,} failed", BAD),
+        (state.retries, count_text(state.retries, "retry", "retries"), WARNING),
+        (state.present, f"{state.present:,} already there", ""),
+        (state.skipped, f"{state.skipped:,} left out", ""),
+    ]
+    return [(words, style) for count, words, style in counts if count]
+
+
+def outage_words(state: RunState, now: float) -> str:
+    """Return since when the server is away, or nothing."""
+    if not state.outage:
+        return ""
+    reason = printable(state.outage.reason).rstrip(".")
+    return (
+        f"The server has been away for {time_text(now - state.outage.since)}: {reason}. Waiting."
+    )

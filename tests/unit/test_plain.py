@@ -1,0 +1,323 @@
+import asyncio
+from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
+
+import pytest
+from anyio import wait_all_tasks_blocked
+from rich.console import Console
+
+from bulkup.events import (
+    AlbumChecked,
+    Event,
+    FileFound,
+    FileSkipped,
+    Interrupted,
+    Noticed,
+    OutageBegan,
+    OutageEnded,
+    PhotoFailed,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+    Retrying,
+    RunFinished,
+    RunStarted,
+    ScanFinished,
+    SkipReason,
+)
+from bulkup.report import PlainReport, RunState, console_for, summary
+from bulkup.report.summary import FAILURES_SHOWN, TYPES_SHOWN
+
+RUN = RunStarted(
+    url="https://photos.example.org",
+    version="14.5.0",
+    user="me",
+    album=9,
+    album_name="Holidays",
+    method="uploadAsync",
+    concurrency=8,
+    finishing=2,
+    chunk_size=1_000_000,
+)
+
+
+class Desk:
+    """A plain report on a stream, with a clock and a sleep that the test drives."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.stream = StringIO()
+        self.slept: list[float] = []
+        self._pause: asyncio.Future[None] | None = None
+        self.report = PlainReport(
+            console_for(self.stream), clock=lambda: self.now, every_s=5.0, sleep=self._sleep
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._pause = asyncio.get_running_loop().create_future()
+        await self._pause
+
+    async def wake_at(self, now: float) -> None:
+        await wait_all_tasks_blocked()
+        self.now = now
+        assert self._pause
+        self._pause.set_result(None)
+        await wait_all_tasks_blocked()
+
+    def emit(self, *events: Event) -> None:
+        for event in events:
+            self.report.emit(event)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stream.getvalue().splitlines()
+
+
+def failure(number: int = 1, *, hint: str = "export it again") -> PhotoFailed:
+    return PhotoFailed(path=Path(f"/p/{number}.jpg"), size=1, reason="no image", hint=hint)
+
+
+def uploaded(path: Path, size: int) -> PhotoUploaded:
+    return PhotoUploaded(path=path, size=size, md5="0" * 32, image_id=1, attempts=1, seconds=1.0)
+
+
+def closing(*events: Event, seconds: float = 10.0) -> list[str]:
+    state = RunState()
+    state.apply(RUN, 0.0)
+    for event in (*events, RunFinished(seconds=seconds)):
+        state.apply(event, seconds)
+    return [line.plain for line in summary(state)]
+
+
+def test_a_run_opens_with_where_and_how() -> None:
+    desk = Desk()
+    desk.emit(RUN)
+    assert desk.lines == [
+        "Holidays (album 9) at https://photos.example.org",
+        "uploadAsync, 8 at once, Piwigo 14.5.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (failure(), "failed  /p/1.jpg: no image (export it again)"),
+        (failure(hint=""), "failed  /p/1.jpg: no image"),
+        (OutageBegan(reason="502"), "away    502; waiting until the server answers"),
+        (OutageEnded(seconds=63.0), "back    the server answers after 1 min 3 s"),
+        (Noticed(message="old Piwigo", hint="update"), "note    old Piwigo (update)"),
+        (Retrying(path=None, reason="lost", attempt=1, after_s=2.0), "again   lost; in 2 s"),
+        (Interrupted(), "stop    photos in flight are finished, no new one is begun"),
+    ],
+)
+def test_what_must_be_seen_has_its_own_line(event: Event, line: str) -> None:
+    desk = Desk()
+    desk.emit(event)
+    assert desk.lines == [line]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ScanFinished(),
+        FileFound(path=Path("a.jpg"), size=1),
+        Retrying(path=Path("a.jpg"), reason="lost", attempt=1, after_s=2.0),
+    ],
+)
+def test_what_goes_well_has_none(event: Event) -> None:
+    desk = Desk()
+    desk.emit(RUN, event)
+    assert len(desk.lines) == 2
+
+
+def test_the_figures_come_with_an_event_once_they_are_due() -> None:
+    desk = Desk()
+    desk.emit(RUN, FileFound(path=Path("a.jpg"), size=3_000_000))
+    desk.emit(FileFound(path=Path("b.jpg"), size=1_000_000))
+    desk.now = 5.0
+    desk.emit(uploaded(Path("b.jpg"), 1_000_000), ScanFinished())
+    assert desk.lines[2:] == [
+        "[0:05] 1 of 2 photos so far, 1.00 MB of 4.00 MB, 200 kB/s, still looking for photos"
+    ]
+
+
+def test_after_the_scan_the_figures_tell_the_share_and_the_time_left() -> None:
+    desk = Desk()
+    desk.emit(
+        RUN, FileFound(path=Path("a.jpg"), size=3_000), FileFound(path=Path("b"), size=1_000)
+    )
+    desk.emit(ScanFinished())
+    desk.now = 5.0
+    desk.emit(uploaded(Path("b"), 1_000))
+    assert desk.lines[2:] == ["[0:05] 25%, 1 of 2 photos, 1.00 kB of 4.00 kB, 200 B/s, 15 s left"]
+
+
+async def test_the_figures_come_also_while_nothing_happens() -> None:
+    desk = Desk()
+    async with desk.report:
+        desk.emit(RUN, OutageBegan(reason="502 Bad Gateway."))
+        await desk.wake_at(5.0)
+        await desk.wake_at(10.0)
+    assert desk.slept[:2] == [5.0, 5.0]
+    away = " The server has been away for {} s: 502 Bad Gateway. Waiting."
+    figures = "0 of 0 photos so far, 0 B of 0 B, 0 B/s, still looking for photos."
+    assert desk.lines[3:5] == [
+        f"[0:05] {figures}{away.format(5)}",
+        f"[0:10] {figures}{away.format(10)}",
+    ]
+
+
+async def test_no_figures_come_before_the_run_or_after_it() -> None:
+    desk = Desk()
+    async with desk.report:
+        await desk.wake_at(5.0)
+        assert desk.lines == []
+        desk.emit(RUN, RunFinished(seconds=0.0))
+        await desk.wake_at(50.0)
+        assert len(desk.lines) == 2
+
+
+async def test_the_summary_stands_at_the_end_also_after_an_error() -> None:
+    desk = Desk()
+
+    async def run() -> None:
+        async with desk.report:
+            desk.emit(RUN, FileFound(path=Path("a.jpg"), size=1))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await run()
+    assert desk.lines[2:] == [
+        "Not finished after 0 s: Holidays (album 9) at https://photos.example.org",
+        "          0  uploaded",
+        "          1  unfinished        run the same command again to go on",
+    ]
+
+
+async def test_nothing_goes_on_after_the_report_is_closed() -> None:
+    desk = Desk()
+    before = asyncio.all_tasks()
+    async with desk.report:
+        await wait_all_tasks_blocked()
+        assert len(asyncio.all_tasks()) == len(before) + 1
+    await wait_all_tasks_blocked()
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_bug_in_the_periodic_line_is_not_lost() -> None:
+    desk = Desk()
+    desk.stream.close()
+    desk.report.state.apply(RUN, 0.0)
+    with pytest.raises(ValueError, match="closed file"):
+        async with desk.report:
+            await desk.wake_at(5.0)
+
+
+def test_a_pipe_gets_no_escape_sequence_and_no_wrapped_line() -> None:
+    desk = Desk()
+    path = Path("/p") / ("x" * 300 + "[red]\x1b[31m\n\u202e.jpg")
+    desk.emit(PhotoFailed(path=path, size=1, reason="no\nimage", hint=""))
+    assert desk.lines == ["failed  /p/" + "x" * 300 + r"[red]\x1b[31m\n\u202e.jpg: no\nimage"]
+
+
+def test_a_stream_that_lacks_a_character_gets_its_escape() -> None:
+    raw = BytesIO()
+    stream = TextIOWrapper(raw, encoding="latin-1", newline="\n")
+    report = PlainReport(console_for(stream), clock=lambda: 0.0)
+    report.emit(Noticed(message="Größe 日", hint=""))
+    stream.flush()
+    assert raw.getvalue().decode("latin-1") == "note    Größe \\u65e5\n"
+
+
+def test_a_terminal_gets_colours_and_none_under_no_color() -> None:
+    shown = []
+    for environ in ({}, {"NO_COLOR": "1"}):
+        stream = StringIO()
+        console = Console(
+            file=stream, force_terminal=True, color_system="standard", _environ=environ
+        )
+        PlainReport(console, clock=lambda: 0.0).emit(OutageBegan(reason="502"))
+        shown.append("\x1b[33m" in stream.getvalue())
+    assert shown == [True, False]
+
+
+def test_the_summary_of_a_run_that_never_began_is_empty() -> None:
+    assert summary(RunState()) == []
+
+
+def test_the_summary_tells_what_became_of_every_file() -> None:
+    a, b, c = (Path(f"{name}.jpg") for name in "abc")
+    lines = closing(
+        *(FileFound(path=path, size=1_000_000) for path in (a, b, c)),
+        uploaded(a, 1_000_000),
+        PhotoPresent(path=b, size=1_000_000, image_id=1, linked=True),
+        PhotoPresent(path=c, size=1_000_000, image_id=1, linked=False),
+        AlbumChecked(verified=3, unverified=0, relinked=0),
+    )
+    assert lines == [
+        "Done after 10 s: Holidays (album 9) at https://photos.example.org",
+        "          1  uploaded          1.00 MB at 100 kB/s on average",
+        "          2  already there     1 of them put into the album now",
+        "          3  verified          the server has the same bytes",
+    ]
+
+
+def test_the_summary_tells_what_was_left_out_and_why() -> None:
+    names = ["a.MOV", "b.mov", "c.cr2", "d", "e.\x1b"]
+    lines = closing(
+        *(FileSkipped(path=Path(name), reason=SkipReason.TYPE) for name in names),
+        FileSkipped(path=Path("Thumbs.db"), reason=SkipReason.JUNK),
+        FileSkipped(path=Path("link"), reason=SkipReason.SYMLINK),
+    )
+    types = r"2 .mov, 1 without an ending, 1 .\x1b, 1 .cr2: types this gallery does not take"
+    assert lines[2:] == [
+        "          1  left out by rule  made by systems and cameras: Thumbs.db and the like",
+        "          1  left out by rule  symbolic links",
+        f"          5  left out by rule  {types}",
+    ]
+
+
+def test_the_summary_names_the_commonest_types_and_counts_the_others() -> None:
+    skipped = [
+        FileSkipped(path=Path(f"x.{number:03}"), reason=SkipReason.TYPE) for number in range(300)
+    ]
+    (line,) = [line for line in closing(*skipped) if "types this" in line]
+    assert f"{300 - TYPES_SHOWN} of other types:" in line
+
+
+def test_the_summary_names_the_first_failures_with_reason_and_hint() -> None:
+    lines = closing(failure(1), failure(2, hint=""))
+    assert lines[2:] == [
+        "          2  failed",
+        "",
+        "failed: /p/1.jpg",
+        "  no image",
+        "  export it again",
+        "",
+        "failed: /p/2.jpg",
+        "  no image",
+    ]
+
+
+def test_the_summary_counts_the_failures_it_does_not_name() -> None:
+    lines = closing(*(failure(number) for number in range(FAILURES_SHOWN + 3)))
+    assert lines[-1] == "… and 3 more failed"
+
+
+def test_an_interrupted_run_tells_how_to_go_on() -> None:
+    lines = closing(
+        FileFound(path=Path("a.jpg"), size=1),
+        Interrupted(),
+        PhotoUnfinished(path=Path("a.jpg"), size=1),
+    )
+    assert lines[0].startswith("Stopped after 10 s")
+    assert lines[2:] == ["          1  unfinished        run the same command again to go on"]
+
+
+def test_the_summary_tells_what_the_last_look_could_not_verify_or_had_to_mend() -> None:
+    lines = closing(AlbumChecked(verified=0, unverified=4, relinked=2))
+    assert lines[3:] == [
+        "          4  not verified      this server could not tell",
+        "          2  put back          they had lost their album",
+    ]
