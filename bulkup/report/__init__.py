@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bulkup.events import Event
 from bulkup.report.jsonl import JsonReport
+from bulkup.report.live import LiveReport, suits_live
 from bulkup.report.plain import PlainReport
 from bulkup.report.state import RunState
 from bulkup.report.summary import summary
@@ -18,11 +19,13 @@ from bulkup.report.text import printable
 
 __all__ = [
     "JsonReport",
+    "LiveReport",
     "PlainReport",
     "Report",
     "RunState",
     "console_for",
     "printable",
+    "suits_live",
     "summary",
 ]
 

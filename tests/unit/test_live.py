@@ -1,0 +1,468 @@
+import asyncio
+import re
+from io import StringIO
+from pathlib import Path
+
+import pyte
+import pytest
+from anyio import wait_all_tasks_blocked
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from bulkup.events import (
+    Event,
+    FileFound,
+    FileSkipped,
+    Noticed,
+    OutageBegan,
+    OutageEnded,
+    PhotoFailed,
+    PhotoFinishing,
+    PhotoPresent,
+    PhotoProgress,
+    PhotoStarted,
+    PhotoUploaded,
+    Retrying,
+    RunFinished,
+    RunStarted,
+    ScanFinished,
+    SkipReason,
+)
+from bulkup.report import LiveReport, RunState, suits_live
+from bulkup.report.canvas import rows_taken
+from bulkup.report.frame import arrange, bar, frame
+
+RUN = RunStarted(
+    url="https://photos.example.org",
+    version="14.5.0",
+    user="me",
+    album=9,
+    album_name="Holidays",
+    method="uploadAsync",
+    concurrency=8,
+    finishing=2,
+    chunk_size=1_000_000,
+)
+NASTY = [
+    "[red]x[bold].jpg",
+    "clear\x1b[2J\x1b[1;1H.jpg",
+    "new\nline\r.jpg",
+    "\u202egpj.exe",
+    "bad\udcff\udcfe.jpg",
+    "日本語の写真とても長い名前です旅行の思い出の写真.jpg",
+    "👨\u200d👩\u200d👧 family.jpg",
+    "שלום עולם.jpg",
+    "e\u0301" * 60 + ".jpg",
+    "long" * 60 + ".jpg",
+]
+
+
+class Desk:
+    """A live report on a terminal that pyte plays, with a clock and a sleep the test drives."""
+
+    def __init__(self, width: int = 100, height: int = 24, **environ: str) -> None:
+        self.now = 0.0
+        self.written: list[str] = []
+        self.console = Console(
+            file=_Tape(self.written),
+            force_terminal=True,
+            color_system="standard",
+            width=width,
+            height=height,
+            legacy_windows=False,
+            _environ={"TERM": "xterm", **environ},
+        )
+        self.screen = pyte.HistoryScreen(width, height, history=1000)
+        self._terminal = pyte.Stream(self.screen)
+        self._played = 0
+        self._pause: asyncio.Future[None] | None = None
+        self.report = LiveReport(self.console, clock=lambda: self.now, sleep=self._sleep)
+
+    async def _sleep(self, _seconds: float) -> None:
+        self._pause = asyncio.get_running_loop().create_future()
+        await self._pause
+
+    async def tick(self) -> None:
+        await wait_all_tasks_blocked()
+        assert self._pause
+        self._pause.set_result(None)
+        await wait_all_tasks_blocked()
+
+    def emit(self, *events: Event) -> None:
+        for event in events:
+            self.report.emit(event)
+
+    def draw(self, *events: Event, at: float | None = None) -> list[str]:
+        """Take in the events, draw, and return what stands on the screen."""
+        self.now = self.now if at is None else at
+        self.emit(*events)
+        self.report.redraw()
+        return self.seen
+
+    def resize(self, width: int, height: int) -> None:
+        self.console.size = (width, height)
+        self.screen.resize(height, width)
+
+    @property
+    def seen(self) -> list[str]:
+        for text in self.written[self._played :]:
+            self._terminal.feed(text.replace("\n", "\r\n"))
+        self._played = len(self.written)
+        lines = [line.rstrip() for line in self.screen.display]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+    @property
+    def scrolled(self) -> list[str]:
+        """What has left the screen at its top."""
+        columns = range(self.screen.columns)
+        return [
+            "".join(row[column].data for column in columns).rstrip()
+            for row in self.screen.history.top
+        ]
+
+
+class _Tape(StringIO):
+    """A stream that keeps each write apart."""
+
+    def __init__(self, written: list[str]) -> None:
+        super().__init__()
+        self._written = written
+
+    def write(self, text: str) -> int:
+        self._written.append(text)
+        return len(text)
+
+
+def starting(*names: str, size: int = 10_000_000, sent: int = 0) -> list[Event]:
+    events: list[Event] = []
+    for name in names:
+        path = Path("/photos/2019") / name
+        events.append(FileFound(path=path, size=size))
+        events.append(PhotoStarted(path=path, size=size, attempt=1))
+        events.append(PhotoProgress(path=path, sent=sent))
+    return events
+
+
+def at(name: str) -> Path:
+    return Path("/photos/2019") / name
+
+
+def uploaded(name: str, size: int = 10_000_000) -> PhotoUploaded:
+    return PhotoUploaded(
+        path=at(name), size=size, md5="0" * 32, image_id=1, attempts=1, seconds=1.0
+    )
+
+
+def failure(name: str) -> PhotoFailed:
+    return PhotoFailed(path=at(name), size=1, reason="no image", hint="")
+
+
+def failing(name: str) -> list[Event]:
+    return [FileFound(path=at(name), size=1), failure(name)]
+
+
+def test_a_screen_of_60_columns_shows_all_there_is_to_know() -> None:
+    desk = Desk(width=60)
+    events = [*starting("one.jpg", "two.jpg", sent=2_500_000), ScanFinished()]
+    assert desk.draw(RUN, *events, at=0.0)
+    assert desk.draw(PhotoFinishing(path=at("one.jpg")), at=5.0) == [
+        "Holidays (album 9) at https://photos.example.org",
+        "",
+        "one.jpg            ━━━───────────   25%  10.0 MB  finishing",
+        "two.jpg            ━━━───────────   25%  10.0 MB   500 kB/s",
+        "",
+        "━━━━━━━━━━━━━────────────────────────────────────────   25%",
+        "0 of 2 photos · 5.00 MB of 20.0 MB",
+        "1.00 MB/s · 15 s left",
+    ]
+
+
+def test_a_screen_of_200_columns_shows_the_folder_and_one_line_of_totals() -> None:
+    desk = Desk(width=200)
+    desk.draw(RUN, *starting("one.jpg", sent=5_000_000), ScanFinished())
+    seen = desk.draw(*failing("two.jpg"), at=5.0)
+    assert seen[0] == "failed  /photos/2019/two.jpg: no image"
+    assert re.fullmatch(
+        r"Holidays \(album 9\) at https://photos.example.org {20,}"
+        r"uploadAsync, 8 at once, Piwigo 14.5.0",
+        seen[1],
+    )
+    assert re.fullmatch(r"2019/one.jpg +━{20,}─{20,}   50%  10.0 MB  1.00 MB/s", seen[3])
+    assert seen[6] == "1 of 2 photos · 5.00 MB of 10.0 MB · 1.00 MB/s · 5 s left"
+    assert seen[7] == "1 failed"
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_nasty_names_take_one_row_each_and_steer_nothing(width: int) -> None:
+    desk = Desk(width=width)
+    for now in range(4):
+        seen = desk.draw(RUN, *starting(*NASTY, sent=5_000_000), at=float(now))
+    rows = seen[2:-3] if width < 80 else seen[2:-2]
+    rows = [row for row in rows if row]
+    assert len(rows) == len(NASTY)
+    assert all("   50%  10.0 MB" in row for row in rows)
+    assert seen[0].startswith("Holidays")
+    assert desk.scrolled == []
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_nasty_names_of_failures_stay_legible_above(width: int) -> None:
+    desk = Desk(width=width, height=50)
+    seen = "".join(desk.draw(RUN, *(failure(name) for name in NASTY)))
+    for shown in (r"[red]x[bold]", r"clear\x1b[2J", r"new\nline\r", r"\u202egpj", r"bad\xff\xfe"):
+        assert f"failed  /photos/2019/{shown}" in seen.replace("\n", "")
+
+
+def test_failures_scroll_away_above_and_the_block_stays_one() -> None:
+    desk = Desk(height=10)
+    desk.draw(RUN, *starting("one.jpg"))
+    for number in range(30):
+        seen = desk.draw(failure(f"{number}.jpg"), at=float(number))
+    everything = [*desk.scrolled, *seen]
+    assert [line for line in everything if line.startswith("failed")] == [
+        f"failed  /photos/2019/{number}.jpg: no image" for number in range(30)
+    ]
+    assert sum(line.startswith("Holidays") for line in everything) == 1
+
+
+def test_a_notice_before_the_run_is_shown_at_once() -> None:
+    desk = Desk()
+    assert desk.draw(Noticed(message="old Piwigo", hint="")) == ["note    old Piwigo"]
+
+
+def test_an_outage_is_said_with_its_time_until_it_ends() -> None:
+    desk = Desk()
+    desk.draw(RUN, OutageBegan(reason="502 Bad Gateway"))
+    away = "The server has been away for 7 s: 502 Bad Gateway. Waiting."
+    assert away in desk.draw(at=7.0)
+    seen = desk.draw(OutageEnded(seconds=8.0), at=8.0)
+    assert "back    the server answers after 8 s" in seen
+    assert not any("has been away" in line for line in seen)
+
+
+def test_a_photo_in_trouble_says_so_in_its_row() -> None:
+    desk = Desk()
+    retry = Retrying(path=at("one.jpg"), reason="lost", attempt=2, after_s=1.0)
+    (row,) = [line for line in desk.draw(RUN, *starting("one.jpg"), retry) if "one.jpg" in line]
+    assert row.endswith("waiting")
+    again = PhotoStarted(path=at("one.jpg"), size=10, attempt=2)
+    (row,) = [line for line in desk.draw(again) if "one.jpg" in line]
+    assert row.endswith("try 2")
+
+
+def test_the_totals_count_what_else_happened() -> None:
+    desk = Desk()
+    seen = desk.draw(
+        RUN,
+        *starting("one.jpg"),
+        FileFound(path=at("a.mov"), size=1),
+        FileSkipped(path=at("a.mov"), reason=SkipReason.TYPE, size=1),
+        Retrying(path=None, reason="lost", attempt=1, after_s=1.0),
+        FileFound(path=at("b.jpg"), size=1),
+        PhotoPresent(path=at("b.jpg"), size=1, image_id=1, linked=False),
+    )
+    assert seen[-2].startswith("1 of 2 photos so far · 1 B of 10.0 MB")
+    assert seen[-1] == "1 retry · 1 already there · 1 left out"
+
+
+def test_a_row_keeps_its_place_when_another_photo_ends() -> None:
+    desk = Desk()
+    waiting = [FileFound(path=at(f"{number}.jpg"), size=1) for number in range(9)]
+    desk.draw(RUN, *waiting, *starting("one.jpg", "two.jpg"))
+    seen = desk.draw(uploaded("one.jpg"))
+    assert (seen[2], seen[3].split()[0]) == ("", "2019/two.jpg")
+    seen = desk.draw(*starting("new.jpg"))
+    assert [seen[2].split()[0], seen[3].split()[0]] == ["2019/new.jpg", "2019/two.jpg"]
+
+
+def test_free_places_close_when_no_photo_is_left_to_take_them() -> None:
+    one, two, new = Path("1"), Path("2"), Path("3")
+    assert arrange([one, two], [two, new], pending=2) == [new, two]
+    assert arrange([one, two], [two], pending=5) == [None, two]
+    assert arrange([one, two], [two], pending=1) == [two]
+    assert arrange([one], [], pending=0) == []
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    desk = Desk(height=8)
+    seen = desk.draw(RUN, *starting(*(f"{number}.jpg" for number in range(12))))
+    assert [line.split()[0] for line in seen[:5]] == [
+        "2019/0.jpg",
+        "2019/1.jpg",
+        "2019/2.jpg",
+        "2019/3.jpg",
+        "2019/4.jpg",
+    ]
+    assert seen[5] == "… 7 more on their way"
+    assert desk.scrolled == []
+
+
+@given(
+    width=st.integers(1, 220),
+    height=st.integers(0, 30),
+    names=st.lists(
+        st.text(st.characters(exclude_characters="/\0"), min_size=1) | st.sampled_from(NASTY),
+        max_size=20,
+    ),
+    scanned=st.booleans(),
+    away=st.booleans(),
+)
+def test_a_frame_never_exceeds_its_room(
+    width: int, height: int, names: list[str], *, scanned: bool, away: bool
+) -> None:
+    state = RunState()
+    events: list[Event] = [RUN, *failing("x"), *starting(*names)]
+    events += [ScanFinished()] if scanned else []
+    events += [OutageBegan(reason="away" * 50)] if away else []
+    for event in events:
+        state.apply(event, 0.0)
+    places = arrange([], state.in_flight, pending=state.pending)
+    lines = frame(state, 5.0, width=width, height=height, places=places)
+    assert len(lines) <= height
+    assert all(line.cell_len < max(width, 2) for line in lines)
+    assert not any("\n" in line.plain for line in lines)
+
+
+def test_with_one_row_it_shows_how_far_the_run_is() -> None:
+    state = RunState()
+    for event in (RUN, *starting("one.jpg"), OutageBegan(reason="502"), *failing("x")):
+        state.apply(event, 0.0)
+    (line,) = frame(state, 0.0, width=80, height=1, places=[at("one.jpg")])
+    assert line.plain.startswith("1 of 2 photos")
+
+
+def test_a_new_size_of_the_window_is_drawn_at_once() -> None:
+    desk = Desk(width=120)
+    desk.draw(RUN, *starting("one.jpg"))
+    desk.resize(60, 12)
+    (row,) = [line for line in desk.draw() if "one.jpg" in line]
+    assert (row.split()[0], row.split()[2:]) == ("one.jpg", ["0%", "10.0", "MB"])
+    assert all(cell_len(line) < 60 for line in desk.seen)
+
+
+def test_lines_of_a_window_that_became_narrow_are_erased_with_what_wrapped() -> None:
+    desk = Desk(width=100)
+    desk.draw(RUN, *starting("one.jpg"))
+    desk.resize(50, 24)
+    desk.draw()
+    frame_written = desk.written[-1]
+    (climbed,) = re.findall(r"\x1b\[(\d+)A\x1b\[J", frame_written)
+    assert int(climbed) == 8  # five lines, of which three were wider than half
+
+
+def test_a_line_takes_as_many_rows_as_it_wraps_to() -> None:
+    assert rows_taken([0, 10, 11, 20, 21], 10) == 1 + 1 + 2 + 2 + 3
+
+
+def test_nothing_is_written_while_nothing_changes_but_time_goes_on() -> None:
+    desk = Desk()
+    desk.draw(RUN, *starting("one.jpg"))
+    frames = [len(desk.written)]
+    for now in (0.1, 0.9, 1.0, 1.1):
+        desk.draw(at=now)
+        frames.append(len(desk.written))
+    assert frames == [1, 1, 1, 2, 2]
+
+
+def test_a_frame_is_one_write_that_erases_nothing_it_is_about_to_write() -> None:
+    desk = Desk()
+    desk.draw(RUN, *starting("one.jpg"))
+    desk.draw(PhotoProgress(path=at("one.jpg"), sent=5), at=0.2)
+    assert len(desk.written) == 2
+    assert desk.written[1].index("\x1b[J") > desk.written[1].index("one.jpg")
+    assert "\x1b[2K" not in desk.written[1]
+
+
+def test_after_each_frame_the_cursor_is_visible_and_lines_wrap() -> None:
+    desk = Desk()
+    desk.draw(RUN, *starting("one.jpg"))
+    assert desk.written[-1].endswith("\x1b[?7h\x1b[?25h")
+    desk.draw()
+    assert not desk.screen.cursor.hidden
+    assert pyte.modes.DECAWM in desk.screen.mode
+
+
+def test_no_color_leaves_no_colour_and_a_bar_that_reads() -> None:
+    desk = Desk(NO_COLOR="1")
+    seen = desk.draw(RUN, *starting("one.jpg", sent=5_000_000), *failing("x"), ScanFinished())
+    assert not re.search(r"\x1b\[(\d+;)*[349]\d", "".join(desk.written))
+    assert any("━─" in line for line in seen)
+
+
+def test_a_bar_is_full_only_when_all_is_done() -> None:
+    shown = [bar(part, 1000, 4, style="").plain for part in (0, 999, 1000)]
+    assert shown == ["────", "━━━─", "━━━━"]
+
+
+async def test_the_view_redraws_itself_while_it_is_open() -> None:
+    desk = Desk()
+    async with desk.report:
+        desk.emit(RUN, *starting("one.jpg"))
+        assert desk.seen == []
+        await desk.tick()
+        assert desk.seen[0].startswith("Holidays")
+
+
+async def test_the_summary_takes_the_place_of_the_block() -> None:
+    desk = Desk()
+    async with desk.report:
+        desk.draw(RUN, *starting("one.jpg"))
+        desk.emit(*failing("two.jpg"), uploaded("one.jpg"), RunFinished(seconds=1.0))
+    assert [line for line in desk.seen if line] == [
+        "failed  /photos/2019/two.jpg: no image",
+        "Done after 0 s: Holidays (album 9) at https://photos.example.org",
+        "          1  uploaded          10.0 MB at 0 B/s on average",
+        "          1  failed",
+        "failed: /photos/2019/two.jpg",
+        "  no image",
+    ]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, asyncio.CancelledError])
+async def test_any_end_leaves_a_whole_terminal_and_the_summary(error: type[BaseException]) -> None:
+    desk = Desk()
+
+    async def run() -> None:
+        async with desk.report:
+            desk.draw(RUN, *starting("one.jpg"))
+            raise error
+
+    with pytest.raises(error):
+        await run()
+    assert desk.seen[0].startswith("Not finished after 0 s")
+    assert not desk.screen.cursor.hidden
+    assert not any("━" in line or "─" in line for line in desk.seen)
+
+
+async def test_cancelling_from_outside_passes_through() -> None:
+    desk = Desk()
+
+    async def run() -> None:
+        async with desk.report:
+            desk.draw(RUN)
+            await asyncio.get_running_loop().create_future()
+
+    task = asyncio.create_task(run())
+    await wait_all_tasks_blocked()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert desk.seen[0].startswith("Not finished after 0 s")
+
+
+def test_only_a_capable_terminal_suits_the_live_view() -> None:
+    def suits(*, terminal: bool = True, term: str = "xterm", legacy: bool = False) -> bool:
+        console = Console(
+            file=StringIO(),
+            force_terminal=terminal,
+            legacy_windows=legacy,
+            _environ={"TERM": term},
+        )
+        return suits_live(console)
+
+    answers = [suits(), suits(terminal=False), suits(term="dumb"), suits(legacy=True)]
+    assert answers == [True, False, False, False]
