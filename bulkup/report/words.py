@@ -80,7 +80,9 @@ def pace_words(state: RunState, now: float) -> list[str]:
         words.append("stopping")
     elif not state.scan_ended:
         words.append("still looking for photos")
-    elif eta_s is not None:
+    elif state.pending and not state.left_size:
+        words.append("finishing")
+    elif state.pending and eta_s is not None:
         words.append(f"{time_text(eta_s)} left")
     return words
 

@@ -269,6 +269,13 @@ def test_the_totals_count_what_else_happened() -> None:
     assert seen[-1] == "1 retry · 1 already there · 1 left out"
 
 
+def test_no_time_left_is_told_once_every_byte_has_gone_out() -> None:
+    desk = Desk()
+    events = [*starting("one.jpg", sent=10_000_000), PhotoFinishing(path=at("one.jpg"))]
+    assert desk.draw(RUN, *events, ScanFinished())[-1].endswith("10.0 MB/s · finishing")
+    assert desk.draw(uploaded("one.jpg"))[-1].endswith("10.0 MB/s")
+
+
 def test_a_row_keeps_its_place_when_another_photo_ends() -> None:
     desk = Desk()
     waiting = [FileFound(path=at(f"{number}.jpg"), size=1) for number in range(9)]
