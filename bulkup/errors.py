@@ -58,6 +58,10 @@ class Lost(Transient):
     """No answer, half an answer, or one that does not tell whether the request was carried out."""
 
 
+class CutShort(Lost):
+    """The connection broke before the whole chunk was out: the server can't have finished it."""
+
+
 class Refused(Transient):
     """The server answered without touching anything: too busy, a stale token, a broken body."""
 

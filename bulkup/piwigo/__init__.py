@@ -1,0 +1,1 @@
+"""The only package that knows Piwigo: its methods, its answers, its quirks."""

@@ -1,0 +1,96 @@
+"""Where the gallery really lives: the address as typed, cleaned, and the redirects it answers.
+
+Knows addresses only. It asks before any log-in, so that no password and no photo ever travels
+through a redirect, and none to a host that the user did not name.
+"""
+
+from typing import Final
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from bulkup.errors import NotOffered, PhotoError, RunError, Transient, UsageError
+from bulkup.piwigo.http import Session
+from bulkup.piwigo.wire import interpret, read_status
+
+QUESTION: Final = "ws.php?format=json&method=pwg.session.getStatus"
+HOPS: Final = 5
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+def clean_url(url: str) -> str:
+    """Return the gallery's base address, with a slash at its end, out of what people paste.
+
+    Raises `UsageError` where it is no web address.
+    """
+    text = url.strip()
+    if "://" not in text:
+        text = f"https://{text}"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit("x:"), None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise UsageError(
+            f"“{url}” is no web address",
+            hint="Give the address of the gallery's home page, like https://photos.example.org/.",
+        )
+    if parts.username or parts.password:
+        raise UsageError(
+            "the address holds a user name or a password",
+            hint="Give them by --user and BULKUP_PASSWORD.",
+        )
+    return urlunsplit((parts.scheme, parts.netloc, _folder(parts.path), "", ""))
+
+
+def _folder(path: str) -> str:
+    """Return the gallery's folder: pages such as `index.php?/category/9` lie directly in it."""
+    head, _, tail = path.partition(".php")
+    if tail or path.endswith(".php"):
+        path = head.rpartition("/")[0]
+    return path.rstrip("/") + "/"
+
+
+def allowed(origin: str, target: str) -> bool:
+    """Tell whether a redirect stays with the named host, and does not give up encryption."""
+    a, b = urlsplit(origin), urlsplit(target)
+    if a.hostname != b.hostname:
+        return False
+    if a.scheme == b.scheme:
+        return _port(origin) == _port(target)
+    return (a.scheme, b.scheme) == ("http", "https")
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+async def find_base(session: Session, url: str) -> str:
+    """Return the base address under which the gallery answers.
+
+    Raises `RunError` where it redirects to another host or no Piwigo answers, and `Transient`
+    where nobody does.
+    """
+    base = clean_url(url)
+    for _ in range(HOPS):
+        asked = urljoin(base, QUESTION)
+        answer = await session.get(asked)
+        if answer.status not in REDIRECTS:
+            break
+        target = urljoin(asked, answer.location)
+        if not allowed(base, target):
+            raise RunError(
+                f"{base} redirects to another server: {target}",
+                hint="If you trust it, give that address as --url.",
+            )
+        base = clean_url(target)
+    try:
+        read_status(interpret(answer))
+    except (NotOffered, PhotoError, Transient) as error:
+        if answer.status in {502, 503, 504}:
+            raise
+        raise RunError(
+            f"no Piwigo answers at {base}ws.php: {error.message}",
+            hint="Give the address of the gallery's home page as --url.",
+        ) from None
+    return base

@@ -1,0 +1,259 @@
+"""Requests over aiohttp: sessions with their cookies, time-outs, the streamed multipart body.
+
+Knows sockets and files, and no method of Piwigo. What aiohttp raises is translated here into the
+project's own errors; nothing of aiohttp leaks upward. No POST follows a redirect.
+"""
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp import hdrs, payload
+from aiohttp.abc import AbstractStreamWriter
+
+from bulkup import __version__
+from bulkup.errors import BulkupError, CutShort, Lost, RunError, Unreachable
+from bulkup.photos import Chunk, Photo, read_chunk
+from bulkup.piwigo.wire import ANSWER_LIMIT, Answer, Request
+
+Progress = Callable[[int], None]
+"""Takes the number of bytes of the photo's chunk that have gone out so far."""
+
+FORM: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/x-www-form-urlencoded"}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long nothing may happen, in seconds: while connecting, in a request, in a finish."""
+
+    connect_s: float = 30.0
+    idle_s: float = 60.0
+    finish_s: float = 300.0
+
+
+class ChunkBody(payload.Payload):
+    """The bytes of one chunk as a part of a multipart body: read while they are sent.
+
+    `error` keeps what went wrong with the file, since aiohttp hides it behind one of its own, and
+    `sent_whole` tells whether the last byte was handed to the system.
+    """
+
+    def __init__(
+        self, photo: Photo, *, chunk: Chunk, summed: bool, idle_s: float, progress: Progress
+    ) -> None:
+        super().__init__(photo, content_type="application/octet-stream")
+        self.set_content_disposition("form-data", name="file", filename="blob")
+        self._size = chunk.length
+        self._photo = photo
+        self._chunk = chunk
+        self._idle_s = idle_s
+        self._progress = progress
+        self.digest = hashlib.md5(usedforsecurity=False) if summed else None
+        self.error: BulkupError | None = None
+        self.sent_whole = False
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Refuse: the content is streamed, never text."""
+        raise TypeError(f"a chunk is not text in {encoding} ({errors})")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the chunk; no piece of it may take longer than the idle time-out."""
+        sent = 0
+        try:
+            async for piece in read_chunk(self._photo, self._chunk, digest=self.digest):
+                async with asyncio.timeout(self._idle_s):
+                    await writer.write(piece)
+                sent += len(piece)
+                self._progress(sent)
+            self.sent_whole = True
+        except BulkupError as error:
+            self.error = error
+            raise
+
+
+class SumBody(payload.Payload):
+    """The MD5 of a chunk in hex, as the part that follows it: known once it has gone out."""
+
+    def __init__(self, body: ChunkBody) -> None:
+        super().__init__(body, content_type="text/plain")
+        self.set_content_disposition("form-data", name="chunk_sum")
+        self._size = 32
+        self._body = body
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the sum of what has been sent so far."""
+        del encoding, errors
+        return self._body.digest.hexdigest() if self._body.digest else ""
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the sum."""
+        await writer.write(self.decode().encode())
+
+
+class Session:
+    """One cookie jar on the shared connections, with the token that goes with its log-in."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        connector: aiohttp.BaseConnector,
+        timeouts: Timeouts,
+        api_key: str = "",
+    ) -> None:
+        headers: dict[str, str] = {hdrs.USER_AGENT: f"bulkup/{__version__}"}
+        if api_key:
+            headers["X-PIWIGO-API"] = api_key
+        self.token = ""
+        self.ready = False
+        self.url = url
+        self._timeouts = timeouts
+        self._client = aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=False,
+            cookie_jar=aiohttp.DummyCookieJar() if api_key else aiohttp.CookieJar(unsafe=True),
+            headers=headers,
+        )
+
+    async def close(self) -> None:
+        """Forget the cookies; the connections belong to whoever made them."""
+        await self._client.close()
+
+    async def get(self, url: str) -> Answer:
+        """Return what a GET answers, redirects included as answers. Raises as `post` does."""
+        with _translated(url):
+            async with self._client.get(
+                url, allow_redirects=False, timeout=self._timeout(finishing=False)
+            ) as response:
+                return await _read(response)
+
+    async def post(
+        self,
+        request: Request,
+        *,
+        photo: Photo | None = None,
+        finishing: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> Answer:
+        """Return what the server answers; `finishing` grants it the longer time-out.
+
+        Raises `Lost` where the fate of the request is unknown, `CutShort` where the photo's part
+        can't have arrived whole, `Unreachable` where nothing was sent, `RunError` where no
+        connection will ever come about, and `PhotoError` where the photo can't be read.
+        """
+        body = None
+        data: bytes | aiohttp.MultipartWriter
+        fields = (("method", request.method), *request.fields)
+        if photo is None or request.chunk is None:
+            data, headers = urlencode(fields).encode(), FORM
+        else:
+            body = ChunkBody(
+                photo,
+                chunk=request.chunk,
+                summed=request.summed,
+                idle_s=self._timeouts.idle_s,
+                progress=progress,
+            )
+            data, headers = _multipart(fields, body), {}
+        try:
+            with _translated(self.url):
+                async with self._client.post(
+                    f"{self.url}ws.php?format=json",
+                    data=data,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=self._timeout(finishing=finishing),
+                ) as response:
+                    return await _read(response)
+        except Lost as error:
+            if body and body.error:
+                raise body.error from None
+            if body and not body.sent_whole:
+                raise CutShort(error.message) from None
+            raise
+
+    def _timeout(self, *, finishing: bool) -> aiohttp.ClientTimeout:
+        limits = self._timeouts
+        return aiohttp.ClientTimeout(
+            total=None,
+            connect=None,  # waiting for a free connection of our own is no failure
+            sock_connect=limits.connect_s,
+            sock_read=limits.finish_s if finishing else limits.idle_s,
+        )
+
+
+def _multipart(fields: tuple[tuple[str, str], ...], body: ChunkBody) -> aiohttp.MultipartWriter:
+    form = aiohttp.MultipartWriter("form-data")
+    for name, value in fields:
+        part = payload.BytesPayload(value.encode(), content_type="text/plain; charset=utf-8")
+        part.set_content_disposition("form-data", name=name)
+        form.append_payload(part)
+    form.append_payload(body)
+    if body.digest is not None:
+        form.append_payload(SumBody(body))
+    return form
+
+
+async def _read(response: aiohttp.ClientResponse) -> Answer:
+    body = bytearray()
+    while len(body) < ANSWER_LIMIT:
+        part = await response.content.read(ANSWER_LIMIT - len(body))
+        if not part:
+            break
+        body += part
+    else:
+        response.close()
+    return Answer(
+        response.status,
+        bytes(body),
+        location=response.headers.get(hdrs.LOCATION, ""),
+        retry_after_s=retry_after(
+            response.headers.get(hdrs.RETRY_AFTER, ""), date=response.headers.get(hdrs.DATE, "")
+        ),
+    )
+
+
+def retry_after(value: str, *, date: str) -> float | None:
+    """Return the seconds that a `Retry-After` asks for; a date counts from the answer's `date`."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(date)
+        return max(0.0, wait.total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Turn what aiohttp raises into the project's errors, told by whether anything was sent."""
+    try:
+        yield
+    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+        raise RunError(
+            f"no safe connection to {url}: {_reason(error)}",
+            hint="Check the address and the server's certificate.",
+        ) from None
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise Unreachable(f"no connection to {url}: {_reason(error)}") from None
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise RunError(f"{error} is no web address", hint="It looks like https://host/.") from None
+    except TimeoutError:
+        raise Lost("the server did not answer in time") from None
+    except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+        raise Lost(f"the connection broke: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

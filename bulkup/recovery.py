@@ -1,0 +1,216 @@
+"""The one retry policy: a pure `decide`, one loop, and the one gate that closes in an outage.
+
+Knows errors by their types, and no server. This is the only place that waits. Three answers for
+three scopes: the same request again, the server as a whole is waited for, or the error goes on to
+whoever knows more (the photo's journey, or the run).
+"""
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import anyio
+
+from bulkup.errors import (
+    Damaged,
+    Lost,
+    Outage,
+    Refused,
+    RunError,
+    SessionLost,
+    TooLarge,
+    Transient,
+)
+from bulkup.events import Emit, OutageBegan, OutageEnded, Retrying
+
+T = TypeVar("T")
+Sleep = Callable[[float], Awaitable[None]]
+
+BRIEF_KNOCKS: Final = 1
+"""An outage that is over at this many knocks was the request's own trouble, and is charged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How long to go on, as plain numbers; times in seconds.
+
+    The n-th try again waits `min(wait_max_s, wait_s · 2^(n-1)) · (1 … 1.5)`. `retries` bounds the
+    tries again of one request, and of one photo; `patience_s` bounds an outage; `ask_s` is how
+    long a finished photo may take to show up, to which `ask_bytes_per_s` adds for large ones.
+    """
+
+    retries: int = 5
+    wait_s: float = 0.5
+    wait_max_s: float = 60.0
+    patience_s: float = 3600.0
+    knock_max_s: float = 30.0
+    ask_s: float = 8.0
+    ask_bytes_per_s: float = 20e6
+
+    def backoff(self, attempt: int, *, chance: float) -> float:
+        """Return the seconds to wait after the `attempt`-th failure; `chance` from 0 to 1."""
+        return min(self.wait_max_s, self.wait_s * 2.0 ** (attempt - 1)) * (1 + chance / 2)
+
+    def ask_delays(self, size: int) -> list[float]:
+        """Return the pauses between questions whether a photo of `size` bytes has arrived."""
+        total = self.ask_s + size / self.ask_bytes_per_s
+        delays = [0.0, self.ask_s / 32]
+        while sum(delays) < total:
+            delays.append(min(delays[-1] * 2, total - sum(delays)))
+        return delays
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The same request once more, after so many seconds."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait until the server is back; then the same request again if `again`."""
+
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """The error goes on."""
+
+
+def decide(
+    error: Transient, *, attempt: int, repeatable: bool, policy: Policy, chance: float
+) -> Again | Await | Give:
+    """Return what to do after the `attempt`-th failure of a request, from 1.
+
+    `repeatable` tells that the request may be carried out twice without harm.
+    """
+    may_repeat = repeatable or error.untouched
+    match error:
+        case TooLarge() | Damaged():
+            return Give()
+        case Outage():
+            return Await(again=may_repeat and attempt <= policy.retries)
+        case _ if not may_repeat or attempt > policy.retries:
+            return Give()
+        case SessionLost() if attempt == 1:
+            return Again(0.0)
+    backoff = policy.backoff(attempt, chance=chance)
+    if error.retry_after_s is None:
+        return Again(backoff)
+    return Again(min(max(error.retry_after_s, 0.0), policy.patience_s))
+
+
+class Recovery:
+    """Runs requests under one policy, with one gate for all of them."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        emit: Emit,
+        probe: Callable[[], Awaitable[None]],
+        sleep: Sleep = anyio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.policy = policy
+        self.sleep = sleep
+        self._emit = emit
+        self._probe = probe
+        self._clock = clock
+        self._chance = chance
+        self._gate = anyio.Event()
+        self._gate.set()
+
+    async def run(
+        self,
+        operation: Callable[[], Awaitable[T]],
+        *,
+        repeatable: bool = True,
+        path: Path | None = None,
+    ) -> T:
+        """Return what the operation returns, trying again as the policy allows.
+
+        Raises the last `Transient` where it is not to be repeated or the tries are used up, and
+        `RunError` where an outage outlasts the patience.
+        """
+        attempt = 0
+        while True:
+            await self._gate.wait()
+            try:
+                return await operation()
+            except Transient as error:
+                attempt += 1
+                step = decide(
+                    error,
+                    attempt=attempt,
+                    repeatable=repeatable,
+                    policy=self.policy,
+                    chance=self._chance(),
+                )
+                if isinstance(step, Give):
+                    raise
+                if isinstance(step, Again):
+                    await self._pause(error, attempt=attempt, after_s=step.after_s, path=path)
+                    continue
+                if not await self._sit_out(error):
+                    attempt -= 1
+                if not step.again:
+                    raise
+
+    async def pause(self, error: Transient, *, attempt: int, path: Path | None) -> None:
+        """Wait before the `attempt`-th fresh start of something larger than a request."""
+        after_s = self.policy.backoff(attempt, chance=self._chance())
+        await self._pause(error, attempt=attempt, after_s=after_s, path=path)
+
+    async def _pause(
+        self, error: Transient, *, attempt: int, after_s: float, path: Path | None
+    ) -> None:
+        if after_s or not isinstance(error, SessionLost):
+            self._emit(Retrying(path=path, reason=error.message, attempt=attempt, after_s=after_s))
+        await self.sleep(after_s)
+
+    async def _sit_out(self, error: Transient) -> bool:
+        """Return after the server has shown a sign of life; True if it did so at once.
+
+        Whoever comes first knocks, the others wait. Raises `RunError` when patience is at an end.
+        """
+        if not self._gate.is_set():
+            await self._gate.wait()
+            return False
+        self._gate = gate = anyio.Event()
+        began = self._clock()
+        told = False
+        try:
+            knocks = 0
+            while True:
+                pause = min(
+                    self.policy.knock_max_s, self.policy.backoff(knocks + 1, chance=self._chance())
+                )
+                await self.sleep(max(pause, min(error.retry_after_s or 0.0, 300.0)))
+                knocks += 1
+                try:
+                    await self._probe()
+                except (Lost, Outage, Refused) as again:
+                    error = again
+                    if not told:
+                        self._emit(OutageBegan(reason=error.message))
+                        told = True
+                    if self._clock() - began > self.policy.patience_s:
+                        raise RunError(
+                            f"the server has been away for {self._clock() - began:.0f} s: "
+                            f"{error.message}",
+                            hint="Run the same command again when it is back.",
+                        ) from None
+                else:
+                    break
+        finally:
+            gate.set()
+        if told:
+            self._emit(OutageEnded(seconds=self._clock() - began))
+        return knocks <= BRIEF_KNOCKS
