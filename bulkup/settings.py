@@ -1,0 +1,193 @@
+"""What the user wants, checked before any request: frozen values, and words for each mistake.
+
+Knows flags, environment and files with secrets, and no server. A secret comes from a file, a
+command, the environment or a prompt, never from a flag, and is never shown.
+"""
+
+import getpass
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from bulkup.errors import UsageError
+
+UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+LEVELS: Final = (0, 1, 2, 4, 8)
+MOST_CONCURRENT: Final = 64
+SMALLEST_CHUNK: Final = 4096
+LARGEST_CHUNK: Final = 1024**3
+COMMAND_S: Final = 60.0
+
+Level = Literal[0, 1, 2, 4, 8]
+MethodName = Literal["auto", "async", "upload"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One run's settings, all of them valid; sizes in bytes, times in seconds."""
+
+    url: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+    album: int
+    concurrency: int = 8
+    finishing: int = 2
+    level: int = 0
+    chunk_size: int | None = None
+    method: MethodName = "auto"
+    retries: int = 5
+    patience_s: float = 3600.0
+
+    def __post_init__(self) -> None:
+        check_range("--album", self.album, least=1, most=2**31 - 1)
+        check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
+        check_range("--finishing", self.finishing, least=1, most=MOST_CONCURRENT)
+        check_range("--retries", self.retries, least=0, most=1000)
+        if self.level not in LEVELS:
+            raise UsageError(
+                f"--level {self.level} is none of Piwigo's privacy levels",
+                hint="Give 0 (everybody), 1 (contacts), 2 (friends), 4 (family) or 8 (admins).",
+            )
+        if self.chunk_size is not None and not (
+            SMALLEST_CHUNK <= self.chunk_size <= LARGEST_CHUNK
+        ):
+            raise UsageError(
+                "--chunk-size is out of range", hint="Give a size from 4K to 1G, like 500K or 2M."
+            )
+
+
+def check_range(flag: str, value: int, *, least: int, most: int) -> None:
+    """Raise `UsageError` where a number is out of its range."""
+    if not least <= value <= most:
+        raise UsageError(
+            f"{flag} {value} is out of range", hint=f"Give a number from {least} to {most}."
+        )
+
+
+def parse_size(text: str, *, flag: str) -> int:
+    """Return the bytes that a text such as `500K`, `2M` or `1.5 MB` means; K is 1024.
+
+    Raises `UsageError` where it means none.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?\s*", text.lower())
+    if match is None:
+        raise UsageError(
+            f"{flag} “{text}” is no size", hint="Give a number of bytes, or one like 500K or 2M."
+        )
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def parse_duration(text: str, *, flag: str) -> float:
+    """Return the seconds that a text such as `90`, `15m` or `2h` means.
+
+    Raises `UsageError` where it means none.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", text.lower())
+    if match is None:
+        raise UsageError(
+            f"{flag} “{text}” is no time", hint="Give seconds, or a time like 15m or 2h."
+        )
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def need(value: str | None, *, flag: str, variable: str, what: str) -> str:
+    """Return a value that the run can't do without. Raises `UsageError` where it is missing."""
+    if not value:
+        raise UsageError(f"{what} is missing", hint=f"Give {flag}, or set {variable}.")
+    return value
+
+
+def read_password(
+    *,
+    file: Path | None,
+    command: str | None,
+    environment: Mapping[str, str],
+    user: str,
+) -> str:
+    """Return the password from a file, a command, `BULKUP_PASSWORD`, or a prompt, in this order.
+
+    Raises `UsageError` where none of them gives one.
+    """
+    if file is not None:
+        return read_secret_file(file, flag="--password-file")
+    if command is not None:
+        return run_secret_command(command, flag="--password-command")
+    if password := environment.get("BULKUP_PASSWORD"):
+        return password
+    if sys.stdin.isatty():
+        try:
+            password = getpass.getpass(f"Password of {user}: ")
+        except EOFError:
+            password = ""
+        if password:
+            return password
+    raise UsageError(
+        "the password is missing",
+        hint="Set BULKUP_PASSWORD, or give --password-file or --password-command.",
+    )
+
+
+def read_secret_file(file: Path, *, flag: str) -> str:
+    """Return the first line of a file. Raises `UsageError` where it can't be read or is empty."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"{flag} {file}: {reason}", hint="Name a readable text file.") from None
+    return _first_line(text, source=f"{flag} {file}")
+
+
+def run_secret_command(command: str, *, flag: str) -> str:
+    """Return the first line that a shell command prints.
+
+    Raises `UsageError` where it fails, prints nothing, or takes longer than a minute.
+    """
+    try:
+        done = subprocess.run(  # noqa: S602 (the user's own command, as their shell would run it)
+            command, shell=True, stdout=subprocess.PIPE, text=True, check=False, timeout=COMMAND_S
+        )
+    except (subprocess.TimeoutExpired, UnicodeDecodeError):
+        raise UsageError(
+            f"{flag} gives no password", hint="It must print one line of text within a minute."
+        ) from None
+    if done.returncode:
+        raise UsageError(
+            f"{flag} ended with exit code {done.returncode}",
+            hint="Try the command by itself; it must print the password and exit with 0.",
+        )
+    return _first_line(done.stdout, source=flag)
+
+
+def _first_line(text: str, *, source: str) -> str:
+    line = text.partition("\n")[0].rstrip("\r")
+    if not line:
+        raise UsageError(f"{source} is empty", hint="Its first line must be the secret.")
+    return line
+
+
+def read_api_key(*, file: Path | None, environment: Mapping[str, str]) -> str:
+    """Return the API key from a file or `BULKUP_API_KEY`, empty if there is none.
+
+    Raises `UsageError` where it has not the form that Piwigo gives it.
+    """
+    if file is not None:
+        key = read_secret_file(file, flag="--api-key-file").strip()
+    else:
+        key = environment.get("BULKUP_API_KEY", "").strip()
+    if key and not re.fullmatch(r"pkid-[\w-]+:\S+", key, flags=re.ASCII):
+        raise UsageError(
+            "the API key has not the form pkid-…:secret",
+            hint="Join both parts that Piwigo shows when it makes a key by a colon.",
+        )
+    return key
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment of this process."""
+    return os.environ
