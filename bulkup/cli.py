@@ -1,5 +1,174 @@
-"""Commands."""
+"""Commands only; every object is built here, once; and the exit codes.
+
+Heavy modules are imported by the commands that need them, so that `--help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from bulkup import __version__
+from bulkup.errors import BulkupError, RunError, UsageError
+from bulkup.flags import GalleryFlags, SendingFlags
+
+
+class Exit(IntEnum):
+    """What the exit code says."""
+
+    DONE = 0  # every photo is in the album
+    SOME_FAILED = 1  # some photos are not
+    USAGE = 2  # a flag, a setting or a file is wrong; nothing was sent
+    IMPOSSIBLE = 3  # log-in refused, no Piwigo, no such album, server gone
+    INTERRUPTED = 130  # by Ctrl-C or SIGTERM
+
+
+app = App(
+    name="bulkup",
+    help="Bring a whole photo archive into a Piwigo gallery.",
+    version=f"bulkup {__version__}",
+    help_format="markdown",
+)
+
+Paths = Annotated[list[Path], Parameter(help="Folders and photos.", negative="")]
+OnGallery = Annotated[GalleryFlags, Parameter(name="*")]
+ForSending = Annotated[SendingFlags, Parameter(name="*")]
+
+
+@app.default
+@app.command
+def upload(
+    paths: Paths,
+    /,
+    *,
+    gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
+    sending: ForSending = SendingFlags(),  # noqa: B008 (frozen)
+) -> int:
+    """Bring folders and photos into an album of a Piwigo gallery.
+
+    `bulkup PATH… --album N` is short for `bulkup upload PATH… --album N`.
+
+    What the gallery has already is not sent again, so the same command goes on after any
+    interruption.
+
+    Exit codes: 0 every photo is in the album, 1 some are not, 2 wrong usage, 3 the run is
+    impossible, 130 interrupted.
+    """
+    values = sending.sending()
+    account = gallery.account()
+
+    from bulkup.photos import check_roots  # noqa: PLC0415 (heavy)
+    from bulkup.piwigo.discover import clean_url  # noqa: PLC0415 (heavy)
+
+    roots = check_roots(paths)
+    clean_url(account.url)
+    if not account.api_key:
+        account = replace(account, password=gallery.password())
+
+    from bulkup.screen import drive  # noqa: PLC0415 (heavy)
+
+    outcome = drive(roots, account=account, sending=values)
+    if outcome.interrupted:
+        return Exit.INTERRUPTED
+    return Exit.SOME_FAILED if outcome.failed or outcome.unfinished else Exit.DONE
+
+
+@app.command
+def sandbox(
+    *,
+    port: int = 8080,
+    host: str = "127.0.0.1",
+    piwigo: str = "16.4.0",
+    folder: Path | None = None,
+    discard: bool = False,
+    workers: int | None = None,
+    finish_time: float = 0.0,
+) -> int:
+    """Start a stand-in for a Piwigo server, to try bulkup on without a gallery.
+
+    Its administrator is `admin` with the password `secret`, its album has number 1.
+
+    Parameters
+    ----------
+    port
+        Port to listen on; 0 takes a free one.
+    host
+        Address to listen on. Anything but loopback lets others in.
+    piwigo
+        Version of Piwigo to stand in for: 13.8.0, 14.5.0, 15.7.0, 16.4.0 or 17.0.0beta1.
+    folder
+        Keep the photos as files there; otherwise in memory.
+    discard
+        Keep only sums and sizes of the photos.
+    workers
+        Number of PHP workers to have; unlimited by default.
+    finish_time
+        Seconds of work that a finished photo costs.
+    """
+    from bulkup.rehearsal import serve  # noqa: PLC0415 (heavy)
+
+    return serve(
+        port=port,
+        host=host,
+        version=piwigo,
+        folder=folder,
+        discard=discard,
+        workers=workers,
+        finish_s=finish_time,
+    )
+
+
+@app.command
+def demo(
+    path: Annotated[Path | None, Parameter(help="Your own photos, instead of made ones.")] = None,
+    /,
+    *,
+    keep: Annotated[
+        bool, Parameter(help="Leave the server up at the end, to look at its page.", negative="")
+    ] = False,
+) -> int:
+    """Rehearse: upload an archive to a sandbox server on this machine, and check every photo."""
+    from bulkup.rehearsal import rehearse  # noqa: PLC0415 (heavy)
+
+    return rehearse(path, keep=keep)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out a command line and return its exit code."""
+    try:
+        code = app(
+            list(arguments), exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        return _complain(str(error), hint="bulkup --help lists what there is.", code=Exit.USAGE)
+    except UsageError as error:
+        return _complain(error.message, hint=error.hint, code=Exit.USAGE)
+    except RunError as error:
+        return _complain(error.message, hint=error.hint, code=Exit.IMPOSSIBLE)
+    except BulkupError as error:
+        return _complain(error.message, hint=error.hint, code=Exit.SOME_FAILED)
+    except KeyboardInterrupt:
+        return _complain("interrupted", hint="", code=Exit.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.SOME_FAILED
+    return int(code or 0)
+
+
+def _complain(message: str, *, hint: str, code: Exit) -> int:
+    from bulkup.report.text import printable  # noqa: PLC0415 (heavy)
+
+    sys.stderr.write(f"bulkup: {printable(message)}\n")
+    if hint:
+        sys.stderr.write(f"  {printable(hint)}\n")
+    return code
 
 
 def main() -> None:
-    """Run."""
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))

@@ -17,7 +17,7 @@ import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bulkup.errors import BulkupError, PhotoChanged, PhotoError, RunError, Transient
+from bulkup.errors import BulkupError, NotOffered, PhotoChanged, PhotoError, RunError, Transient
 from bulkup.events import (
     Emit,
     Event,
@@ -233,11 +233,11 @@ async def _release(
         return
     try:
         await recovery.run(lambda: server.release(photo_ids, album=album))
-    except (Transient, PhotoError) as error:
+    except (Transient, PhotoError, NotOffered) as error:
         emit(
             Noticed(
-                message=f"the photos are not yet visible in the album: {error.message}",
-                hint="Piwigo shows them by itself within minutes.",
+                message=f"the photos may not be visible in the album yet: {error.message}",
+                hint="Piwigo shows them by itself some minutes later.",
             )
         )
 

@@ -28,13 +28,19 @@ MethodName = Literal["auto", "async", "upload"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """One run's settings, all of them valid; sizes in bytes, times in seconds."""
+class Account:
+    """Who logs in to which gallery: a user with a password, or an API key."""
 
     url: str
     user: str = ""
     password: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """Where photos go and how, all of it valid; sizes in bytes, times in seconds."""
+
     album: int
     concurrency: int = 8
     finishing: int = 2
@@ -107,7 +113,7 @@ def read_password(
     *,
     file: Path | None,
     command: str | None,
-    environment: Mapping[str, str],
+    variables: Mapping[str, str],
     user: str,
 ) -> str:
     """Return the password from a file, a command, `BULKUP_PASSWORD`, or a prompt, in this order.
@@ -118,7 +124,7 @@ def read_password(
         return read_secret_file(file, flag="--password-file")
     if command is not None:
         return run_secret_command(command, flag="--password-command")
-    if password := environment.get("BULKUP_PASSWORD"):
+    if password := variables.get("BULKUP_PASSWORD"):
         return password
     if sys.stdin.isatty():
         try:
@@ -171,7 +177,7 @@ def _first_line(text: str, *, source: str) -> str:
     return line
 
 
-def read_api_key(*, file: Path | None, environment: Mapping[str, str]) -> str:
+def read_api_key(*, file: Path | None, variables: Mapping[str, str]) -> str:
     """Return the API key from a file or `BULKUP_API_KEY`, empty if there is none.
 
     Raises `UsageError` where it has not the form that Piwigo gives it.
@@ -179,7 +185,7 @@ def read_api_key(*, file: Path | None, environment: Mapping[str, str]) -> str:
     if file is not None:
         key = read_secret_file(file, flag="--api-key-file").strip()
     else:
-        key = environment.get("BULKUP_API_KEY", "").strip()
+        key = variables.get("BULKUP_API_KEY", "").strip()
     if key and not re.fullmatch(r"pkid-[\w-]+:\S+", key, flags=re.ASCII):
         raise UsageError(
             "the API key has not the form pkid-…:secret",

@@ -73,9 +73,10 @@ class Sifter:
         send: list[Job] = []
         present: list[tuple[Job, int]] = []
         for job in jobs:
-            photo_id = found.get(job.md5) or self._untold.get(bytes.fromhex(job.md5))
-            if photo_id is not None:
+            if (photo_id := found.get(job.md5)) is not None:
                 present.append((job, photo_id))
+            elif (photo_id := self._untold.get(bytes.fromhex(job.md5))) is not None:
+                self._emit(_present(job, photo_id, linked=False))
             elif not self._waits(job):
                 self._flying[job.md5] = []
                 self._emit(PhotoPlanned(path=job.photo.path, size=job.photo.size))

@@ -6,6 +6,7 @@ project's own errors; nothing of aiohttp leaks upward. No POST follows a redirec
 
 import asyncio
 import hashlib
+import os
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -254,6 +255,8 @@ def _translated(url: str) -> Iterator[None]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

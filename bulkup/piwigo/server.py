@@ -248,17 +248,14 @@ class PiwigoServer:
         """Let finished photos out of the lounge, into their albums. May be repeated.
 
         To be called while nothing is being finished (piwigo-api.md, section 4, The lounge).
-        Raises `Refused` while the server is at it already.
+        Raises `Refused` while the server is at it already, and `NotOffered` where it can't be
+        asked to.
         """
         fields = (
             ("image_id", ",".join(str(photo_id) for photo_id in photo_ids)),
             ("category_id", str(album)),
         )
-        try:
-            result = await self._ask("pwg.images.uploadCompleted", fields, token=True)
-        except (NotOffered, PhotoError):
-            return
-        match result:
+        match await self._ask("pwg.images.uploadCompleted", fields, token=True):
             case {"moved_from_lounge": None}:
                 raise Refused("another upload is being completed just now", retry_after_s=1.5)
 
@@ -326,7 +323,8 @@ async def connect(
             except Transient as error:
                 raise RunError(
                     f"{url} can't be reached: {error.message}",
-                    hint="Check the address and the network.",
+                    hint="Check the address and the network."
+                    + ("" if "://" in url else " A gallery without TLS needs http:// in front."),
                 ) from None
             methods = await _ask_methods(pool)
             offer = Offer(

@@ -22,7 +22,7 @@ class Picture:
     height: int | None = None
 
 
-def sniff(head: bytes) -> Picture:  # noqa: PLR0911 - a table
+def sniff(head: bytes) -> Picture:
     """Recognise a file by its first bytes."""
     if head.startswith(b"\xff\xd8\xff"):
         size = _jpeg_size(head)

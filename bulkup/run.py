@@ -1,0 +1,89 @@
+"""One run from settings to its last event: connect, check the album, hand over to the engine.
+
+Knows how the parts fit together, and nothing of flags, signals or screens.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bulkup import engine
+from bulkup.events import Emit, Noticed, RunStarted
+from bulkup.photos import check_roots
+from bulkup.piwigo.server import PiwigoServer, connect
+from bulkup.piwigo.sessions import Credentials
+from bulkup.recovery import Policy, Recovery, Sleep
+from bulkup.settings import Account, Sending
+
+SPARE_CONNECTIONS = 4
+
+
+async def migrate(
+    paths: Sequence[Path],
+    *,
+    account: Account,
+    sending: Sending,
+    emit: Emit,
+    stop: engine.Stop,
+    clock: Callable[[], float],
+    sleep: Sleep,
+) -> None:
+    """Bring the photos below the paths to the gallery, event by event.
+
+    Raises `UsageError` where a path is not there and `RunError` where the run is impossible.
+    """
+    roots = check_roots(paths)
+    credentials = Credentials(
+        user=account.user, password=account.password, api_key=account.api_key
+    )
+    async with connect(
+        account.url,
+        credentials=credentials,
+        method=sending.method,
+        chunk_size=sending.chunk_size,
+        connections=sending.concurrency + SPARE_CONNECTIONS,
+    ) as server:
+        emit(await _describe(server, sending))
+        _warn(server, emit)
+        policy = Policy(retries=sending.retries, patience_s=sending.patience_s)
+        await engine.run(
+            engine.Plan(
+                roots=roots,
+                album=sending.album,
+                level=sending.level,
+                concurrency=sending.concurrency,
+                finishing=sending.finishing,
+                endings=server.offer.endings,
+            ),
+            server=server,
+            recovery=Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock),
+            emit=emit,
+            stop=stop,
+            clock=clock,
+        )
+
+
+async def _describe(server: PiwigoServer, sending: Sending) -> RunStarted:
+    return RunStarted(
+        url=server.offer.url,
+        version=server.offer.version,
+        user=server.offer.user,
+        album=sending.album,
+        album_name=await server.album_name(sending.album),
+        method=server.method.name,
+        concurrency=sending.concurrency,
+        finishing=sending.finishing,
+        chunk_size=server.chunk_size,
+    )
+
+
+def _warn(server: PiwigoServer, emit: Emit) -> None:
+    parts = urlsplit(server.offer.url)
+    host = parts.hostname or ""
+    if parts.scheme == "http" and not (host.startswith("127.") or host in {"localhost", "::1"}):
+        emit(
+            Noticed(
+                message="the connection is not encrypted: the password can be read on the way",
+                hint="Use the https:// address if the gallery has one.",
+            )
+        )

@@ -1,0 +1,134 @@
+"""What engine tests share: an archive of photos, a run against a sandbox, and what came of it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+import anyio
+
+from bulkup import engine
+from bulkup.events import (
+    Event,
+    FileFound,
+    FileSkipped,
+    PhotoFailed,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+)
+from bulkup.piwigo.http import Timeouts
+from bulkup.piwigo.server import connect
+from bulkup.piwigo.sessions import Credentials
+from bulkup.recovery import Policy, Recovery
+from bulkup.sandbox import Sandbox
+
+ADMIN = Credentials("admin", "secret")
+FOUR_METHODS = {
+    "pwg.session.login",
+    "pwg.session.getStatus",
+    "pwg.images.upload",
+    "pwg.session.logout",
+}
+JPEG_HEAD = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080010001001011100")
+E_ = TypeVar("E_", bound=Event)
+
+
+def picture(chance: Random, *, size: int) -> bytes:
+    """Return what the server takes for a JPEG, of `size` bytes, another one at every call."""
+    return JPEG_HEAD + chance.randbytes(max(0, size - len(JPEG_HEAD) - 2)) + b"\xff\xd9"
+
+
+def make_archive(
+    folder: Path, *, count: int, names: int, size: tuple[int, int] = (300, 5000), seed: int = 1
+) -> dict[Path, str]:
+    """Write `count` photos of `names` different base names, and return the MD5 of each path."""
+    chance = Random(seed)
+    sums = {}
+    for number in range(count):
+        path = folder / f"folder {number // names:02}" / f"IMG_{number % names:04}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = picture(chance, size=chance.randint(*size))
+        path.write_bytes(content)
+        sums[path] = hashlib.md5(content).hexdigest()
+    return sums
+
+
+@dataclass
+class Outcome:
+    """The events of a run."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def of(self, kind: type[E_]) -> list[E_]:
+        """Return the events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def balances(self) -> bool:
+        """Tell whether every found file has exactly one outcome."""
+        found = Counter(event.path for event in self.of(FileFound))
+        ends = Counter(
+            event.path
+            for event in self.events
+            if isinstance(
+                event, PhotoUploaded | PhotoPresent | FileSkipped | PhotoFailed | PhotoUnfinished
+            )
+        )
+        return found == ends and all(count == 1 for count in found.values())
+
+
+async def no_wait(_: float) -> None:
+    """Sleep no time at all."""
+    await anyio.lowlevel.checkpoint()
+
+
+async def run(
+    box: Sandbox,
+    *roots: Path,
+    method: str = "auto",
+    chunk_size: int | None = None,
+    concurrency: int = 8,
+    finishing: int = 2,
+    album: int = 1,
+    level: int = 0,
+    retries: int = 5,
+    stop: engine.Stop | None = None,
+    outcome: Outcome | None = None,
+    timeouts: Timeouts | None = None,
+    endings: Collection[str] | None = None,
+) -> Outcome:
+    """Run the engine against a sandbox, without waiting anywhere, and return what happened."""
+    outcome = outcome or Outcome()
+    emit = outcome.events.append
+    async with connect(
+        box.url,
+        credentials=ADMIN,
+        method=method,
+        chunk_size=chunk_size,
+        timeouts=timeouts,
+    ) as server:
+        await engine.run(
+            engine.Plan(
+                roots=roots,
+                album=album,
+                level=level,
+                concurrency=concurrency,
+                finishing=finishing,
+                endings=endings or server.offer.endings,
+            ),
+            server=server,
+            recovery=Recovery(
+                Policy(retries=retries), emit=emit, probe=server.probe, sleep=no_wait
+            ),
+            emit=emit,
+            stop=stop or engine.Stop(),
+        )
+    return outcome
+
+
+def stored_sums(box: Sandbox) -> Counter[str]:
+    """Return how often the sandbox holds a photo of each MD5."""
+    return Counter(photo.md5 for photo in box.gallery.photos.values())

@@ -1,0 +1,81 @@
+"""Who may import what: the design as a failing test, read from each module's syntax tree."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "bulkup"
+
+# module or package → the modules of bulkup that it may know; packages know themselves
+MAY_KNOW = {
+    "errors": set[str](),
+    "events": set[str](),
+    "photos": {"errors", "events"},
+    "settings": {"errors"},
+    "flags": {"errors", "settings"},
+    "recovery": {"errors", "events"},
+    "piwigo": {"errors", "photos"},
+    "upload": {"errors", "events", "photos", "recovery"},
+    "sift": {"errors", "events", "recovery", "upload"},
+    "engine": {"errors", "events", "photos", "recovery", "sift", "upload"},
+    "report": {"events"},
+    "sandbox": set[str](),
+    "demo": set[str](),
+    "run": {"engine", "events", "photos", "piwigo", "recovery", "settings"},
+    "screen": {"engine", "errors", "events", "report", "run", "settings"},
+    "rehearsal": {"errors", "photos", "sandbox", "demo"},
+    "cli": None,
+    "__main__": {"cli"},
+    "__init__": set[str](),
+}
+
+# library → its only homes
+HOMES = {
+    "aiohttp": {"piwigo", "sandbox"},
+    "rich": {"report"},
+    "sqlite3": {"ledger"},
+    "cyclopts": {"cli", "flags"},
+    "platformdirs": {"cli", "settings", "ledger"},
+    "PIL": {"demo"},
+}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Yield each module file with the top-level name it belongs to."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE).with_suffix("").parts[0], path
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            yield from (f"{module}.{name.name}" for name in node.names)
+
+
+@pytest.mark.parametrize(("home", "path"), list(modules()), ids=lambda value: str(value)[-40:])
+def test_a_module_knows_only_what_it_may(home: str, path: Path) -> None:
+    may = MAY_KNOW[home]
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        if top == "bulkup":
+            other = rest.partition(".")[0]
+            if not (PACKAGE / f"{other}.py").exists() and not (PACKAGE / other).is_dir():
+                continue  # a name of the package itself, such as its version
+            assert may is None or other == home or other in may, f"{home} imports {other}"
+        elif top in HOMES:
+            assert home in HOMES[top], f"{home} imports {top}"
+
+
+@pytest.mark.parametrize(("home", "path"), list(modules()), ids=lambda value: str(value)[-40:])
+def test_a_module_is_small_and_says_what_it_knows(home: str, path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert home in MAY_KNOW
+    assert len(text.splitlines()) <= 300
+    assert ast.get_docstring(ast.parse(text))
