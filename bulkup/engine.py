@@ -144,7 +144,7 @@ def _tell(found: Found, emit: Emit) -> Photo | None:
     if isinstance(found, Photo):
         return found
     if isinstance(found, Skipped):
-        emit(FileSkipped(path=path, reason=found.reason))
+        emit(FileSkipped(path=path, reason=found.reason, size=found.size))
     else:
         emit(
             PhotoFailed(

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from bulkup import engine
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.photos import check_roots
-from bulkup.piwigo.server import PiwigoServer, connect
+from bulkup.piwigo.connect import connect
+from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
 from bulkup.recovery import Policy, Recovery, Sleep
 from bulkup.settings import Account, Sending

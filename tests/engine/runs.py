@@ -20,8 +20,8 @@ from bulkup.events import (
     PhotoUnfinished,
     PhotoUploaded,
 )
+from bulkup.piwigo.connect import connect
 from bulkup.piwigo.http import Timeouts
-from bulkup.piwigo.server import connect
 from bulkup.piwigo.sessions import Credentials
 from bulkup.recovery import Policy, Recovery
 from bulkup.sandbox import Sandbox

@@ -1,0 +1,94 @@
+"""From an address and credentials to a server to work with: find, log in, ask what it offers.
+
+Knows the order of the first questions; a question that fails means that nothing is offered.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import aiohttp
+
+from bulkup.errors import BulkupError, RunError, Transient
+from bulkup.piwigo.discover import find_base
+from bulkup.piwigo.http import Timeouts
+from bulkup.piwigo.methods import Method, Upload, UploadAsync
+from bulkup.piwigo.server import Offer, PiwigoServer
+from bulkup.piwigo.sessions import Credentials, SessionPool
+from bulkup.piwigo.wire import Request, read_methods
+
+DEFAULT_CHUNK: Final = 500 * 1024
+KEEPALIVE_S: Final = 4.0  # shorter than Apache's five seconds: a closing connection loses requests
+QUESTION_TRIES: Final = 3
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    credentials: Credentials,
+    method: str = "auto",
+    chunk_size: int | None = None,
+    connections: int = 16,
+    timeouts: Timeouts | None = None,
+) -> AsyncIterator[PiwigoServer]:
+    """Log in to the gallery at `url` and lend it; log out at the end.
+
+    `method` is `auto`, `async` or `upload`; `chunk_size` in bytes, None for what the server
+    names. Raises `RunError` with a sentence for the user where that is impossible.
+    """
+    timeouts = timeouts or Timeouts()
+    async with aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE_S) as connector:
+        pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
+        try:
+            try:
+                async with pool.lease() as session:
+                    pool.url = session.url = await find_base(session, url)
+                    status = await pool.log_in(session)
+            except Transient as error:
+                raise RunError(
+                    f"{url} can't be reached: {error.message}",
+                    hint="Check the address and the network."
+                    + ("" if "://" in url else " A gallery without TLS needs http:// in front."),
+                ) from None
+            methods = await _ask_methods(pool)
+            offer = Offer(
+                url=pool.url,
+                version=status.version,
+                user=status.user,
+                methods=methods,
+                endings=status.endings,
+                chunk_size=chunk_size or status.chunk_size or DEFAULT_CHUNK,
+            )
+            yield PiwigoServer(
+                pool,
+                offer=offer,
+                method=_choose(method, offer=offer, user=status.user or credentials.user),
+                chunk_size=offer.chunk_size,
+            )
+        finally:
+            await pool.close()
+
+
+async def _ask_methods(pool: SessionPool) -> frozenset[str]:
+    """Return the methods that the server lists; a failed question means that it lists none."""
+    for _ in range(QUESTION_TRIES):
+        try:
+            return read_methods(await pool.call(Request("reflection.getMethodList")))
+        except Transient:
+            continue
+        except BulkupError:
+            break
+    return frozenset()
+
+
+def _choose(method: str, *, offer: Offer, user: str) -> Method:
+    chosen: Method = UploadAsync(user)
+    if method == "upload" or (method == "auto" and "pwg.images.uploadAsync" not in offer.methods):
+        chosen = Upload(renames="pwg.images.setInfo" in offer.methods)
+    if method == "async" and "pwg.images.uploadAsync" not in offer.methods:
+        raise RunError(
+            f"{offer.url} does not offer the method pwg.images.uploadAsync",
+            hint="Leave out --method async.",
+        )
+    return chosen
