@@ -9,43 +9,46 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import anyio
-from anyio import to_thread
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bulkup.errors import BulkupError, NotOffered, PhotoChanged, PhotoError, RunError, Transient
+from bulkup.confirm import Confirmer, Confirming
+from bulkup.errors import RunError
 from bulkup.events import (
     Emit,
     Event,
     FileFound,
     FileSkipped,
-    Noticed,
     PhotoFailed,
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
     RunFinished,
-    ScanFinished,
 )
-from bulkup.photos import Found, Photo, Skipped, fingerprint, scan
+from bulkup.ledger import Memory
+from bulkup.outcome import Outcomes
+from bulkup.photos import Photo, scan
 from bulkup.recovery import Recovery
-from bulkup.sift import Catalogue, Sifter
-from bulkup.upload import CHANGED_TRIES, Job, Journey, Server, upload
+from bulkup.sift import Sifter
+from bulkup.stages import (
+    BATCH,
+    SCAN_BATCH,
+    Sent,
+    Stop,
+    confirm_stage,
+    fingerprint_stage,
+    scan_stage,
+    sift_stage,
+    upload_stage,
+)
+from bulkup.upload import Job, Journey, Server
 
-SCAN_BATCH: Final = 64
-SIFT_BATCH: Final = 200
-RELEASE_IDS: Final = 500
 
-
-class Gallery(Catalogue, Server, Protocol):
+class Gallery(Confirming, Server, Protocol):
     """What a run needs of a server."""
-
-    async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Make finished photos visible in the album."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,22 +68,12 @@ class Plan:
     endings: Collection[str] | None = None
 
 
-class Stop:
-    """The wish to come to an end: photos in flight are finished, no new one is begun."""
-
-    def __init__(self) -> None:
-        self.wanted = False
-
-    def set(self) -> None:
-        """Wish it."""
-        self.wanted = True
-
-
 async def run(
     plan: Plan,
     *,
     server: Gallery,
     recovery: Recovery,
+    memory: Memory,
     emit: Emit,
     stop: Stop,
     clock: Callable[[], float] = time.monotonic,
@@ -91,162 +84,56 @@ async def run(
     emitted as unfinished.
     """
     began = clock()
-    ledger = _Open(emit)
-    sifter = Sifter(server, recovery=recovery, album=plan.album, emit=ledger.emit)
+    unended = _Unended(emit)
+    outcomes = Outcomes(memory, unended.emit, plan.album)
+    sifter = Sifter(server, recovery=recovery, outcomes=outcomes, emit=unended.emit)
     journey = Journey(
         server=server,
         recovery=recovery,
         finishing=anyio.CapacityLimiter(plan.finishing),
-        emit=ledger.emit,
+        emit=unended.emit,
         clock=clock,
         album=plan.album,
         level=plan.level,
     )
-    photos_in, photos_out = anyio.create_memory_object_stream[Photo](SCAN_BATCH)
-    jobs_in, jobs_out = anyio.create_memory_object_stream[Job](SIFT_BATCH)
-    sends_in, sends_out = anyio.create_memory_object_stream[Job](plan.concurrency)
+    confirmer = Confirmer(
+        server,
+        recovery=recovery,
+        journey=journey,
+        outcomes=outcomes,
+        sifter=sifter,
+        emit=unended.emit,
+    )
+    photos_in, photos = anyio.create_memory_object_stream[Photo](SCAN_BATCH)
+    jobs_in, jobs = anyio.create_memory_object_stream[Job](BATCH)
+    unsent_in, unsent = anyio.create_memory_object_stream[Job](plan.concurrency)
+    sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
     try:
         async with _one_error(), anyio.create_task_group() as tasks:
-            tasks.start_soon(_scan, plan, photos_in, ledger.emit, stop)
-            with photos_out, jobs_in:
+            with photos, jobs_in, unsent, sent_in:
+                walk = scan(plan.roots, endings=plan.endings)
+                tasks.start_soon(scan_stage, walk, photos_in, jobs_in.clone(), outcomes, stop)
                 for _ in range(plan.hashing):
                     tasks.start_soon(
-                        _fingerprint, photos_out.clone(), jobs_in.clone(), ledger.emit, stop
+                        fingerprint_stage, photos.clone(), jobs_in.clone(), unended.emit, stop
                     )
-            tasks.start_soon(_sift, jobs_out, sends_in, sifter, stop)
-            with sends_out:
+                sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
+                tasks.start_soon(sift, jobs, unsent_in, sifter, stop)
+                send = partial(upload_stage, outcomes=outcomes, sifter=sifter, stop=stop)
                 for _ in range(plan.concurrency):
-                    tasks.start_soon(_upload, sends_out.clone(), journey, sifter, stop)
+                    tasks.start_soon(send, unsent.clone(), sent_in.clone(), journey)
+                confirm = partial(confirm_stage, sleep=recovery.sleep, clock=clock)
+                tasks.start_soon(confirm, sent, confirmer)
     finally:
-        ledger.close()
-    await _release(server, recovery, album=plan.album, photo_ids=ledger.uploaded, emit=emit)
+        unended.close()
+    await confirmer.check_album()
     emit(RunFinished(seconds=clock() - began))
 
 
-async def _scan(plan: Plan, out: MemoryObjectSendStream[Photo], emit: Emit, stop: Stop) -> None:
-    walk = scan(plan.roots, endings=plan.endings)
-    async with out:
-        while not stop.wanted:
-            batch = await to_thread.run_sync(lambda: list(islice(walk, SCAN_BATCH)))
-            if not batch:
-                emit(ScanFinished())
-                return
-            for found in batch:
-                photo = _tell(found, emit)
-                if photo is not None:
-                    await out.send(photo)
-
-
-def _tell(found: Found, emit: Emit) -> Photo | None:
-    """Emit what the walk came across, and return it if it is a photo to go on with."""
-    path = found.path
-    emit(FileFound(path=path, size=getattr(found, "size", 0)))
-    if isinstance(found, Photo):
-        return found
-    if isinstance(found, Skipped):
-        emit(FileSkipped(path=path, reason=found.reason, size=found.size))
-    else:
-        emit(
-            PhotoFailed(
-                path=path,
-                size=0,
-                reason=f"it can't be read: {found.reason}",
-                hint="Check its permissions.",
-            )
-        )
-    return None
-
-
-async def _fingerprint(
-    photos: MemoryObjectReceiveStream[Photo],
-    out: MemoryObjectSendStream[Job],
-    emit: Emit,
-    stop: Stop,
-) -> None:
-    async with photos, out:
-        async for photo in photos:
-            if stop.wanted:
-                continue
-            try:
-                job = Job(*await _steady_fingerprint(photo))
-            except PhotoError as error:
-                _fail(photo, error, emit)
-            else:
-                await out.send(job)
-
-
-async def _steady_fingerprint(photo: Photo) -> tuple[Photo, str]:
-    for _ in range(CHANGED_TRIES - 1):
-        try:
-            return await fingerprint(photo)
-        except PhotoChanged:
-            continue
-    return await fingerprint(photo)
-
-
-async def _sift(
-    jobs: MemoryObjectReceiveStream[Job],
-    out: MemoryObjectSendStream[Job],
-    sifter: Sifter,
-    stop: Stop,
-) -> None:
-    async with jobs, out:
-        async for job in jobs:
-            batch = [job]
-            while len(batch) < SIFT_BATCH:
-                try:
-                    batch.append(jobs.receive_nowait())
-                except (anyio.WouldBlock, anyio.EndOfStream):
-                    break
-            if stop.wanted:
-                continue
-            for unsent in await sifter.sift(batch):
-                await out.send(unsent)
-
-
-async def _upload(
-    jobs: MemoryObjectReceiveStream[Job], journey: Journey, sifter: Sifter, stop: Stop
-) -> None:
-    async with jobs:
-        async for job in jobs:
-            turn: Job | None = job
-            while turn is not None and not stop.wanted:
-                try:
-                    uploaded = await upload(turn, journey)
-                except (PhotoError, Transient) as error:
-                    _fail(turn.photo, error, journey.emit)
-                    turn = sifter.failed(turn)
-                else:
-                    journey.emit(uploaded)
-                    sifter.landed(turn, photo_id=uploaded.image_id)
-                    turn = None
-
-
-def _fail(photo: Photo, error: BulkupError, emit: Emit) -> None:
-    emit(PhotoFailed(path=photo.path, size=photo.size, reason=error.message, hint=error.hint))
-
-
-async def _release(
-    server: Gallery, recovery: Recovery, *, album: int, photo_ids: Sequence[int], emit: Emit
-) -> None:
-    if not photo_ids:
-        return
-    try:
-        await recovery.run(lambda: server.release(photo_ids, album=album))
-    except (Transient, PhotoError, NotOffered) as error:
-        emit(
-            Noticed(
-                message=f"the photos may not be visible in the album yet: {error.message}",
-                hint="Piwigo shows them by itself some minutes later.",
-            )
-        )
-
-
-class _Open:
+class _Unended:
     """Passes events on and keeps which files have no outcome yet: as many as the streams hold."""
 
     def __init__(self, emit: Emit) -> None:
-        self.uploaded: list[int] = []
         self._emit = emit
         self._open: dict[Path, int] = {}
 
@@ -257,8 +144,6 @@ class _Open:
                 self._open[path] = size
             case PhotoUploaded() | PhotoPresent() | FileSkipped() | PhotoFailed():
                 self._open.pop(event.path, None)
-        if isinstance(event, PhotoUploaded) and len(self.uploaded) < RELEASE_IDS:
-            self.uploaded.append(event.image_id)
         self._emit(event)
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from bulkup.settings import (
     Level,
     MethodName,
     Sending,
+    default_ledger,
     environment,
     need,
     parse_duration,
@@ -170,6 +171,25 @@ class SendingFlags:
         ),
     ] = "1h"
 
+    ledger: Annotated[
+        Path | None,
+        flag(
+            "File that remembers what has been brought where; by default in the platform's "
+            "folder for state. Deleting it costs time only.",
+            group=TROUBLE,
+            variable="BULKUP_LEDGER",
+            metavar="FILE",
+        ),
+    ] = None
+    no_ledger: Annotated[
+        bool,
+        flag(
+            "Remember nothing: hash every file and ask the server about each.",
+            group=TROUBLE,
+            variable="BULKUP_NO_LEDGER",
+        ),
+    ] = False
+
     def sending(self) -> Sending:
         """Return the checked values. Raises `UsageError`."""
         if self.album is None:
@@ -187,4 +207,5 @@ class SendingFlags:
             method=self.method,
             retries=self.retries,
             patience_s=parse_duration(self.patience, flag="--patience"),
+            ledger=None if self.no_ledger else self.ledger or default_ledger(),
         )

@@ -102,7 +102,7 @@ async def _rehearse(path: Path | None, folder: Path, keep: bool) -> int:
         _say(f"A sandbox server stands at {box.url}")
         environment = _environment(box.url, os.environ)
         command = [sys.executable, "-m", "bulkup", "upload", str(archive), "--album", "1"]
-        command += ["--concurrency", str(CONCURRENCY)]
+        command += ["--concurrency", str(CONCURRENCY), "--ledger", str(folder / "ledger.sqlite")]
         done = await anyio.run_process(
             command, env=environment, check=False, stdin=None, stdout=None, stderr=None
         )

@@ -3,18 +3,21 @@
 Knows how the parts fit together, and nothing of flags, signals or screens.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bulkup import engine
 from bulkup.events import Emit, Noticed, RunStarted
+from bulkup.ledger import Ledger, Memory, NoLedger
 from bulkup.photos import check_roots
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
 from bulkup.recovery import Policy, Recovery, Sleep
 from bulkup.settings import Account, Sending
+from bulkup.stages import Stop
 
 SPARE_CONNECTIONS = 4
 
@@ -25,7 +28,7 @@ async def migrate(
     account: Account,
     sending: Sending,
     emit: Emit,
-    stop: engine.Stop,
+    stop: Stop,
     clock: Callable[[], float],
     sleep: Sleep,
 ) -> None:
@@ -37,15 +40,19 @@ async def migrate(
     credentials = Credentials(
         user=account.user, password=account.password, api_key=account.api_key
     )
-    async with connect(
-        account.url,
-        credentials=credentials,
-        method=sending.method,
-        chunk_size=sending.chunk_size,
-        connections=sending.concurrency + SPARE_CONNECTIONS,
-    ) as server:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(
+            connect(
+                account.url,
+                credentials=credentials,
+                method=sending.method,
+                chunk_size=sending.chunk_size,
+                connections=sending.concurrency + SPARE_CONNECTIONS,
+            )
+        )
         emit(await _describe(server, sending))
         _warn(server, emit)
+        memory = await stack.enter_async_context(_remembering(sending, server, emit))
         policy = Policy(retries=sending.retries, patience_s=sending.patience_s)
         await engine.run(
             engine.Plan(
@@ -58,10 +65,29 @@ async def migrate(
             ),
             server=server,
             recovery=Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock),
+            memory=memory,
             emit=emit,
             stop=stop,
             clock=clock,
         )
+
+
+@asynccontextmanager
+async def _remembering(
+    sending: Sending, server: PiwigoServer, emit: Emit
+) -> AsyncIterator[Memory]:
+    if sending.ledger is None:
+        yield NoLedger()
+        return
+    async with Ledger(sending.ledger, server=server.offer.url) as ledger:
+        if ledger.set_aside is not None:
+            emit(
+                Noticed(
+                    message=f"the ledger was damaged; it lies now at {ledger.set_aside}",
+                    hint="A new one is made; this costs time, nothing else.",
+                )
+            )
+        yield ledger
 
 
 async def _describe(server: PiwigoServer, sending: Sending) -> RunStarted:

@@ -13,12 +13,12 @@ import anyio
 from anyio import CancelScope
 from anyio.abc import TaskStatus
 
-from bulkup.engine import Stop
 from bulkup.errors import BulkupError
 from bulkup.events import Emit, Interrupted
 from bulkup.report import LiveReport, PlainReport, RunState, console_for, suits_live
 from bulkup.run import migrate
 from bulkup.settings import Account, Sending
+from bulkup.stages import Stop
 
 
 def drive(paths: Sequence[Path], *, account: Account, sending: Sending) -> RunState:

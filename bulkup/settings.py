@@ -39,7 +39,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """Where photos go and how, all of it valid; sizes in bytes, times in seconds."""
+    """Where photos go and how, all of it valid; sizes in bytes, times in seconds.
+
+    `ledger` is the file that remembers, None to do without.
+    """
 
     album: int
     concurrency: int = 8
@@ -49,6 +52,7 @@ class Sending:
     method: MethodName = "auto"
     retries: int = 5
     patience_s: float = 3600.0
+    ledger: Path | None = None
 
     def __post_init__(self) -> None:
         check_range("--album", self.album, least=1, most=2**31 - 1)
@@ -192,6 +196,13 @@ def read_api_key(*, file: Path | None, variables: Mapping[str, str]) -> str:
             hint="Join both parts that Piwigo shows when it makes a key by a colon.",
         )
     return key
+
+
+def default_ledger() -> Path:
+    """Return the ledger's place in the platform's folder for state."""
+    from platformdirs import user_state_path  # noqa: PLC0415 (only where it is needed)
+
+    return user_state_path("bulkup", appauthor=False) / "ledger.sqlite"
 
 
 def environment() -> Mapping[str, str]:

@@ -1,96 +1,86 @@
 """What has to be sent and what has not: the server's own word, and photos of equal content.
 
 Knows identities (MD5s, ids), and no files. Equal contents are sent once, the others wait for that
-one; what the server has already is put into the album where it is not in it.
+one; what the server has already is put into the album where it is not in it, and gets its name
+where an interrupted run left it without.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError
-from bulkup.events import Emit, PhotoFailed, PhotoPlanned, PhotoPresent
+from bulkup.album import Lister, Shown, listed
+from bulkup.errors import BulkupError, RunError
+from bulkup.events import Emit, PhotoPlanned
+from bulkup.outcome import Outcomes
+from bulkup.photos import Photo
 from bulkup.recovery import Recovery
 from bulkup.upload import Job
 
 
-class Catalogue(Protocol):
+class Catalogue(Lister, Protocol):
     """What sifting needs of a server."""
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
         """Return the id of each MD5, None for absent; one that is missing can't be told."""
 
-    def members(self, album: int) -> AsyncIterator[int]:
-        """Yield the ids of the photos in an album."""
-
     async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Put photos into an album as well."""
 
+    async def name(self, photo_id: int, photo: Photo) -> None:
+        """Give a photo on the server its real file name and title."""
 
-class IdSet:
-    """A set of photo ids, a bit each: ids are dense, and there may be millions."""
-
-    def __init__(self) -> None:
-        self._bits = bytearray()
-
-    def add(self, number: int) -> None:
-        """Put a number in."""
-        byte, bit = divmod(number, 8)
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte + 1 - len(self._bits)))
-        self._bits[byte] |= 1 << bit
-
-    def __contains__(self, number: int) -> bool:
-        byte, bit = divmod(number, 8)
-        return byte < len(self._bits) and bool(self._bits[byte] >> bit & 1)
+    async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Make finished photos visible in the album."""
 
 
 class Sifter:
     """Sifts the photos of one run for one album; called by one task at a time."""
 
-    def __init__(self, server: Catalogue, *, recovery: Recovery, album: int, emit: Emit) -> None:
+    def __init__(
+        self, server: Catalogue, *, recovery: Recovery, outcomes: Outcomes, emit: Emit
+    ) -> None:
         self._server = server
         self._recovery = recovery
-        self._album = album
+        self._outcomes = outcomes
+        self._album = outcomes.album
         self._emit = emit
         self._flying: dict[str, list[Job]] = {}
         self._untold: dict[bytes, int] = {}
-        self._members: IdSet | None = None
+        self._shown: Shown | None = None
         self._forgetful = False  # a server that can't be asked by MD5: then we have to remember
 
     async def sift(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that have to be sent; what became of the others is emitted."""
-        # before anything is awaited: a photo in flight now may have landed by then
+        await self._outcomes.hashed([job for job in jobs if job.fresh])
+        # before anything else is awaited: a photo in flight now may have landed by then
         jobs = [job for job in jobs if not self._waits(job)]
         md5s = {job.md5 for job in jobs}
         try:
             found = await self._recovery.run(lambda: self._server.find(md5s))
         except BulkupError as error:
-            if isinstance(error, RunError):
-                raise
-            self._fail(jobs, error)
+            await self._fail(jobs, error)
             return []
         self._forgetful = self._forgetful or not md5s <= found.keys()
         send: list[Job] = []
         present: list[tuple[Job, int]] = []
         for job in jobs:
-            if (photo_id := found.get(job.md5)) is not None:
+            photo_id = found.get(job.md5) or self._untold.get(bytes.fromhex(job.md5))
+            if photo_id is not None:
                 present.append((job, photo_id))
-            elif (photo_id := self._untold.get(bytes.fromhex(job.md5))) is not None:
-                self._emit(_present(job, photo_id, linked=False))
             elif not self._waits(job):
                 self._flying[job.md5] = []
                 self._emit(PhotoPlanned(path=job.photo.path, size=job.photo.size))
                 send.append(job)
         if present:
-            await self._link(present)
+            await self._take_in(present)
         return send
 
-    def landed(self, job: Job, *, photo_id: int) -> None:
+    async def landed(self, job: Job, *, photo_id: int) -> None:
         """Tell that a photo has been sent: its twins are there with it."""
         if self._forgetful:
             self._untold[bytes.fromhex(job.md5)] = photo_id
-        for twin in self._flying.pop(job.md5, []):
-            self._emit(_present(twin, photo_id, linked=False))
+        twins = self._flying.pop(job.md5, [])
+        await self._outcomes.present([(twin, photo_id) for twin in twins])
 
     def failed(self, job: Job) -> Job | None:
         """Tell that a photo could not be sent, and return its twin to be tried instead."""
@@ -109,45 +99,50 @@ class Sifter:
             twins.append(job)
         return twins is not None
 
-    async def _link(self, present: Sequence[tuple[Job, int]]) -> None:
+    async def _take_in(self, present: Sequence[tuple[Job, int]]) -> None:
+        """Put photos that the server has into the album, with their names."""
+        linked: list[int] = []
         try:
-            members = await self._recovery.run(self._load_members)
-            missing = sorted({photo_id for _, photo_id in present if photo_id not in members})
-            if missing:
-                await self._recovery.run(lambda: self._server.link(missing, album=self._album))
+            if not self._forgetful:
+                shown = await self._look()
+                linked = await self._link({photo_id for _, photo_id in present}, shown)
+                for job, photo_id in present:
+                    if photo_id in shown.unnamed:
+                        await self._name(photo_id, job.photo)
+                        shown.unnamed.discard(photo_id)
         except BulkupError as error:
-            if isinstance(error, RunError):
-                raise
-            self._fail([job for job, _ in present], error)
-            return
-        for job, photo_id in present:
-            self._emit(_present(job, photo_id, linked=photo_id in missing))
+            await self._fail([job for job, _ in present], error)
+        else:
+            await self._outcomes.present(present, linked=linked)
+
+    async def _link(self, photo_ids: Collection[int], shown: Shown) -> list[int]:
+        """Put what the album does not show into it, and return that."""
+        missing = sorted(photo_id for photo_id in photo_ids if photo_id not in shown.photos)
+        if missing:
+            await self._recovery.run(lambda: self._server.link(missing, album=self._album))
         for photo_id in missing:
-            members.add(photo_id)
+            shown.photos.add(photo_id)
+        return missing
 
-    async def _load_members(self) -> IdSet:
-        """Return the ids in the album, asked once for the run; none where nobody tells."""
-        if self._members is None:
-            members = IdSet()
+    async def _name(self, photo_id: int, photo: Photo) -> None:
+        await self._recovery.run(lambda: self._server.name(photo_id, photo))
+
+    async def _look(self) -> Shown:
+        """Return what the album shows, asked once for the run; nothing where nobody tells.
+
+        The lounge is emptied first: an interrupted run may have left photos there.
+        """
+        if self._shown is None:
             try:
-                async for photo_id in self._server.members(self._album):
-                    members.add(photo_id)
-            except (NotOffered, PhotoError):
-                members = IdSet()
-            self._members = members
-        return self._members
+                await self._recovery.run(lambda: self._server.release([], album=self._album))
+            except BulkupError as error:
+                if isinstance(error, RunError):
+                    raise
+            shown = await self._recovery.run(lambda: listed(self._server, self._album))
+            self._shown = shown or Shown()
+        return self._shown
 
-    def _fail(self, jobs: Sequence[Job], error: BulkupError) -> None:
-        for job in jobs:
-            self._emit(
-                PhotoFailed(
-                    path=job.photo.path,
-                    size=job.photo.size,
-                    reason=error.message,
-                    hint=error.hint,
-                )
-            )
-
-
-def _present(job: Job, photo_id: int, *, linked: bool) -> PhotoPresent:
-    return PhotoPresent(path=job.photo.path, size=job.photo.size, image_id=photo_id, linked=linked)
+    async def _fail(self, jobs: Sequence[Job], error: BulkupError) -> None:
+        if isinstance(error, RunError):
+            raise error
+        await self._outcomes.failed(jobs, error)

@@ -65,10 +65,15 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A photo to send, with the MD5 of its content."""
+    """A photo to send, with the MD5 of its content, and the albums that it is known to be in.
+
+    `fresh` tells that the MD5 has just been computed.
+    """
 
     photo: Photo
     md5: str
+    albums: frozenset[int] = frozenset()
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from bulkup.photos import Chunk
-from bulkup.piwigo.wire import Request, storable
-
-Fields = tuple[tuple[str, str], ...]
+from bulkup.piwigo.wire import Fields, Request, storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +109,11 @@ class UploadAsync:
         if self.user:
             fields += (("username", self.user),)
         return Request("pwg.images.uploadAsync", fields, chunk=chunk, summed=True)
+
+
+def is_sent_name(file: str) -> bool:
+    """Tell whether a photo still has the name that `Upload` sent it under."""
+    return re.fullmatch(r"bulkup-[0-9a-f]{24}(?:\.\w+)?", file) is not None
 
 
 def _split(file: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ Knows which method answers which question and what the server offers. It never w
 tries again: a failure is raised, `recovery` decides.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -14,11 +14,12 @@ import anyio
 
 from bulkup.errors import NotOffered, PhotoError, Refused, RunError
 from bulkup.photos import Photo, plan_chunks
-from bulkup.piwigo.methods import Method, Shipment
+from bulkup.piwigo.methods import Method, Shipment, is_sent_name
 from bulkup.piwigo.sessions import SessionPool
 from bulkup.piwigo.transfer import Transfer, real_name
-from bulkup.piwigo.wire import Request, read_found, read_ids
+from bulkup.piwigo.wire import Fields, Request, read_found, read_members, title_of
 
+LINK_BATCH: Final = 500  # PHP drops fields beyond a thousand (max_input_vars)
 SMALLEST_CHUNK: Final = 64 * 1024
 PAGE: Final = 500
 """Photos in one answer of `pwg.categories.getImages`, its maximum."""
@@ -34,6 +35,14 @@ class Offer:
     methods: frozenset[str]
     endings: frozenset[str] | None
     chunk_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A photo in an album; `unnamed` if it still has the name that an upload gave it."""
+
+    photo_id: int
+    unnamed: bool
 
 
 class PiwigoServer:
@@ -83,8 +92,8 @@ class PiwigoServer:
         except (NotOffered, PhotoError):
             return {}
 
-    async def members(self, album: int) -> AsyncIterator[int]:
-        """Yield the ids of the photos that the album shows; those in the lounge are not shown.
+    async def members(self, album: int) -> AsyncGenerator[Member, None]:
+        """Yield the photos that the album shows, newest first; the lounge is not shown.
 
         Raises `NotOffered` where the server does not list them.
         """
@@ -93,14 +102,35 @@ class PiwigoServer:
                 ("cat_id", str(album)),
                 ("per_page", str(PAGE)),
                 ("page", str(page)),
-                ("order", "id"),
+                ("order", "id DESC"),
             )
-            result = await self._ask("pwg.categories.getImages", fields)
-            ids = read_ids(result)
-            for photo_id in ids:
-                yield photo_id
-            if len(ids) < PAGE:
+            members = read_members(await self._ask("pwg.categories.getImages", fields))
+            for photo_id, file in members:
+                yield Member(photo_id, unnamed=is_sent_name(file))
+            if len(members) < PAGE:
                 return
+
+    async def name(self, photo_id: int, photo: Photo) -> None:
+        """Give a photo on the server its real file name and title. May be repeated.
+
+        Raises `NotOffered` where the server has no way to do that.
+        """
+        file = real_name(photo)
+        fields = (
+            ("image_id", str(photo_id)),
+            ("file", file),
+            ("name", title_of(file)),
+            ("single_value_mode", "replace"),
+        )
+        await self._ask("pwg.images.setInfo", fields, token=True)
+
+    async def remove(self, photo_id: int) -> None:
+        """Delete a photo from the server; to be called for what this run has made, only.
+
+        Raises `NotOffered` where the server has no way to do that.
+        """
+        fields = (("image_id", str(photo_id)),)
+        await self._ask("pwg.images.delete", fields, token=True)
 
     async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Put photos into an album as well; those that are in it already stay. May be repeated.
@@ -108,12 +138,14 @@ class PiwigoServer:
         Raises `NotOffered` where the server has no way to do that.
         """
         if "pwg.images.setCategory" in self.offer.methods:
-            fields = (
-                *(("image_id[]", str(photo_id)) for photo_id in photo_ids),
-                ("category_id", str(album)),
-                ("action", "associate"),
-            )
-            await self._ask("pwg.images.setCategory", fields, token=True)
+            for start in range(0, len(photo_ids), LINK_BATCH):
+                batch = photo_ids[start : start + LINK_BATCH]
+                fields = (
+                    *(("image_id[]", str(photo_id)) for photo_id in batch),
+                    ("category_id", str(album)),
+                    ("action", "associate"),
+                )
+                await self._ask("pwg.images.setCategory", fields, token=True)
             return
         for photo_id in photo_ids:
             fields = (
@@ -158,10 +190,9 @@ class PiwigoServer:
         Raises `Refused` while the server is at it already, and `NotOffered` where it can't be
         asked to.
         """
-        fields = (
-            ("image_id", ",".join(str(photo_id) for photo_id in photo_ids)),
-            ("category_id", str(album)),
-        )
+        fields: Fields = (("category_id", str(album)),)
+        if photo_ids:
+            fields += (("image_id", ",".join(str(photo_id) for photo_id in photo_ids)),)
         match await self._ask("pwg.images.uploadCompleted", fields, token=True):
             case {"moved_from_lounge": None}:
                 raise Refused("another upload is being completed just now", retry_after_s=1.5)
@@ -173,9 +204,7 @@ class PiwigoServer:
         except (NotOffered, PhotoError):
             return
 
-    async def _ask(
-        self, method: str, fields: tuple[tuple[str, str], ...], *, token: bool = False
-    ) -> object:
+    async def _ask(self, method: str, fields: Fields, *, token: bool = False) -> object:
         if method not in self.offer.methods:
             raise NotOffered(f"the server offers no {method}")
         return await self._pool.call(Request(method, fields, token=token))

@@ -248,11 +248,15 @@ def read_found(result: object) -> dict[str, int | None]:
     return {str(md5): _number(value) or None for md5, value in result.items()}
 
 
-def read_ids(result: object) -> list[int]:
-    """Return the photo ids out of a page of `pwg.categories.getImages`."""
+def read_members(result: object) -> list[tuple[int, str]]:
+    """Return id and file name of each photo out of a page of `pwg.categories.getImages`."""
     match result:
         case {"images": [*images]}:
-            return [_number(i.get("id")) for i in images if isinstance(i, dict)]
+            return [
+                (_number(image.get("id")), str(image.get("file", "")))
+                for image in images
+                if isinstance(image, dict)
+            ]
     raise NotOffered("the server does not list the photos of an album")
 
 

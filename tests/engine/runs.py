@@ -20,11 +20,13 @@ from bulkup.events import (
     PhotoUnfinished,
     PhotoUploaded,
 )
+from bulkup.ledger import Memory, NoLedger
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.http import Timeouts
 from bulkup.piwigo.sessions import Credentials
 from bulkup.recovery import Policy, Recovery
 from bulkup.sandbox import Sandbox
+from bulkup.stages import Stop
 
 ADMIN = Credentials("admin", "secret")
 FOUR_METHODS = {
@@ -95,10 +97,11 @@ async def run(
     album: int = 1,
     level: int = 0,
     retries: int = 5,
-    stop: engine.Stop | None = None,
+    stop: Stop | None = None,
     outcome: Outcome | None = None,
     timeouts: Timeouts | None = None,
     endings: Collection[str] | None = None,
+    memory: Memory | None = None,
 ) -> Outcome:
     """Run the engine against a sandbox, without waiting anywhere, and return what happened."""
     outcome = outcome or Outcome()
@@ -123,8 +126,9 @@ async def run(
             recovery=Recovery(
                 Policy(retries=retries), emit=emit, probe=server.probe, sleep=no_wait
             ),
+            memory=memory or NoLedger(),
             emit=emit,
-            stop=stop or engine.Stop(),
+            stop=stop or Stop(),
         )
     return outcome
 

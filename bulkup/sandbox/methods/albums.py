@@ -152,8 +152,10 @@ async def _get_images(call: Call) -> dict[str, object]:
     if not recursive:
         albums &= set(asked)
     photos = [p for p in gallery.photos.values() if p.albums & albums]
-    photos.sort(key=lambda p: p.id if call.text("order") else (p.file, p.id))
-    if not call.text("order"):
+    if order := call.text("order"):
+        photos.sort(key=lambda p: p.id, reverse=order.lower().endswith(" desc"))
+    else:
+        photos.sort(key=lambda p: (p.file, p.id))
         photos.sort(key=lambda p: p.date_available, reverse=True)
     page, per_page = call.number("page"), call.number("per_page")
     shown = photos[page * per_page :][:per_page]

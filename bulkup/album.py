@@ -1,0 +1,81 @@
+"""Which photos an album shows, as the server lists them.
+
+Knows ids, a bit each, and nothing of files.
+"""
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import Protocol
+
+from bulkup.errors import NotOffered, PhotoError
+
+
+class Member(Protocol):
+    """A photo in an album."""
+
+    @property
+    def photo_id(self) -> int:
+        """Its number."""
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether it still has the name that an upload gave it."""
+
+
+class Lister(Protocol):
+    """What listing needs of a server."""
+
+    def members(self, album: int) -> AsyncGenerator[Member, None]:
+        """Yield the photos in an album, newest first."""
+
+
+class IdSet:
+    """A set of photo ids, a bit each: ids are dense, and there may be millions."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+        self.least: int | None = None
+
+    def add(self, number: int) -> None:
+        """Put a number in."""
+        byte, bit = divmod(number, 8)
+        if byte >= len(self._bits):
+            self._bits.extend(bytes(byte + 1 - len(self._bits)))
+        self._bits[byte] |= 1 << bit
+        self.least = number if self.least is None else min(self.least, number)
+
+    def __contains__(self, number: int) -> bool:
+        byte, bit = divmod(number, 8)
+        return byte < len(self._bits) and bool(self._bits[byte] >> bit & 1)
+
+    def __iter__(self) -> Iterator[int]:
+        for byte, bits in enumerate(self._bits):
+            if bits:
+                yield from (byte * 8 + bit for bit in range(8) if bits >> bit & 1)
+
+
+class Shown:
+    """What an album shows: all its photos, and those of them without their names."""
+
+    def __init__(self) -> None:
+        self.photos = IdSet()
+        self.unnamed: set[int] = set()
+
+
+async def listed(server: Lister, album: int, *, down_to: int = 0) -> Shown | None:
+    """Return what the album shows, at least of the ids from `down_to` on.
+
+    None where the server does not list it.
+    """
+    shown = Shown()
+    try:
+        async with aclosing(server.members(album)) as members:
+            async for member in members:
+                if member.photo_id < down_to:
+                    break
+                shown.photos.add(member.photo_id)
+                if member.unnamed:
+                    shown.unnamed.add(member.photo_id)
+    except (NotOffered, PhotoError):
+        return None
+    return shown

@@ -1,0 +1,137 @@
+"""After the upload: whether the server has what was sent, and the album shows it.
+
+Knows MD5s and ids. A photo whose MD5 the server does not find again was damaged: it is removed,
+since this run has made it, and sent anew.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final, Protocol
+
+from bulkup.album import IdSet, listed
+from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient
+from bulkup.events import AlbumChecked, Emit, Noticed, PhotoUploaded
+from bulkup.outcome import Outcomes
+from bulkup.recovery import Recovery
+from bulkup.sift import Catalogue, Sifter
+from bulkup.upload import Job, Journey, upload
+
+DAMAGED_TRIES: Final = 2
+RELEASE_IDS: Final = 500
+
+
+class Confirming(Catalogue, Protocol):
+    """What confirming needs of a server."""
+
+    async def remove(self, photo_id: int) -> None:
+        """Delete a photo that this run has made."""
+
+
+class Confirmer:
+    """Confirms the photos of one run; called by one task at a time."""
+
+    def __init__(
+        self,
+        server: Confirming,
+        *,
+        recovery: Recovery,
+        journey: Journey,
+        outcomes: Outcomes,
+        sifter: Sifter,
+        emit: Emit,
+    ) -> None:
+        self._server = server
+        self._recovery = recovery
+        self._journey = journey
+        self._outcomes = outcomes
+        self._sifter = sifter
+        self._emit = emit
+        self._made = IdSet()
+        self._count = 0
+        self._unverified = 0
+
+    async def confirm(self, sent: Sequence[tuple[Job, PhotoUploaded]], *, tries: int = 1) -> None:
+        """Look the photos up by MD5 and tell what became of them."""
+        md5s = {event.md5 for _, event in sent}
+        try:
+            found = await self._recovery.run(lambda: self._server.find(md5s))
+        except (Transient, PhotoError):
+            found = {}
+        good = [(job, event) for job, event in sent if found.get(event.md5, 0) is not None]
+        self._unverified += sum(event.md5 not in found for _, event in good)
+        await self._outcomes.uploaded(good)
+        for job, event in good:
+            self._made.add(event.image_id)
+            self._count += 1
+            await self._sifter.landed(job, photo_id=event.image_id)
+        for job, event in sent:
+            if found.get(event.md5, 0) is None:
+                await self._mend(job, event, tries=tries)
+
+    async def _mend(self, job: Job, event: PhotoUploaded, *, tries: int) -> None:
+        """Remove a photo that differs on the server, and send it again."""
+        try:
+            await self._remove(event.image_id)
+            again = await upload(job, self._journey) if tries < DAMAGED_TRIES else None
+        except (PhotoError, Transient, NotOffered) as error:
+            await self._give_up(job, error)
+            return
+        if again is not None:
+            await self.confirm([(job, again)], tries=tries + 1)
+            return
+        differs = PhotoError(
+            "what arrives at the server is not what was sent",
+            hint="Look for a fault of the server's disk or memory, or of a proxy before it.",
+        )
+        await self._give_up(job, differs)
+
+    async def _remove(self, photo_id: int) -> None:
+        # the lounge first: it would keep a ghost of a deleted photo (piwigo-api.md, section 4)
+        await self._recovery.run(
+            lambda: self._server.release([photo_id], album=self._outcomes.album)
+        )
+        await self._recovery.run(lambda: self._server.remove(photo_id))
+
+    async def _give_up(self, job: Job, error: BulkupError) -> None:
+        await self._outcomes.failed([job], error)
+        while (twin := self._sifter.failed(job)) is not None:
+            await self._outcomes.failed([twin], error)
+            job = twin
+
+    async def check_album(self) -> None:
+        """Make the photos of the run visible, and put back those that lost their album.
+
+        To be called when nothing is in flight any more (piwigo-api.md, section 4, The lounge).
+        """
+        if not self._count:
+            return
+        album = self._outcomes.album
+        try:
+            ids = list(islice(self._made, RELEASE_IDS))
+            await self._recovery.run(lambda: self._server.release(ids, album=album))
+        except BulkupError as error:
+            self._tell("the photos may not be visible in the album yet", error)
+        relinked = 0
+        try:
+            least = self._made.least or 0
+            shown = await self._recovery.run(lambda: listed(self._server, album, down_to=least))
+            if shown is not None:
+                lost = [photo_id for photo_id in self._made if photo_id not in shown.photos]
+                relinked = len(lost)
+                if lost:
+                    await self._recovery.run(lambda: self._server.link(lost, album=album))
+        except BulkupError as error:
+            self._tell("it could not be checked whether the album shows all photos", error)
+        self._emit(
+            AlbumChecked(
+                verified=self._count - self._unverified,
+                unverified=self._unverified,
+                relinked=relinked,
+            )
+        )
+
+    def _tell(self, what: str, error: BulkupError) -> None:
+        if isinstance(error, RunError):
+            raise error
+        hint = "Piwigo shows photos by itself some minutes after their upload."
+        self._emit(Noticed(message=f"{what}: {error.message}", hint=hint))

@@ -1,0 +1,267 @@
+"""What is known about each photo on each server: one SQLite file, and who works with it.
+
+Knows photos and sqlite3, whose only home this is. Law: *delete the ledger, lose only time*; the
+server is the truth. It never holds a secret. One thread at a time; what `record` was given is in
+the file when it returns, and outlives the death of the process.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Protocol, Self, TypeVar
+
+import anyio
+from anyio import to_thread
+from filelock import FileLock, Timeout
+
+from bulkup.errors import RunError
+from bulkup.photos import Photo
+
+T = TypeVar("T")
+
+SCHEMA: Final = 1
+TABLES: Final = """
+CREATE TABLE photos (
+    server   TEXT NOT NULL,     -- the gallery's address
+    path     BLOB NOT NULL,     -- absolute, as the system has it
+    size     INTEGER NOT NULL,  -- bytes
+    mtime_ns INTEGER NOT NULL,
+    md5      TEXT NOT NULL,     -- lower-case hex
+    state    TEXT NOT NULL,
+    image_id INTEGER,
+    albums   TEXT NOT NULL,     -- JSON list of numbers
+    error    TEXT NOT NULL,
+    at       REAL NOT NULL,     -- seconds since 1970, of the last change
+    PRIMARY KEY (server, path)
+) WITHOUT ROWID;
+"""
+COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
+
+
+class State(StrEnum):
+    """How far a photo has come."""
+
+    HASHED = "hashed"  # its MD5 is known
+    DONE = "done"  # it is there, under its name, as far as this server can tell
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is known of one photo, as it was at `size` and `mtime_ns`."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    md5: str
+    state: State
+    image_id: int | None = None
+    albums: frozenset[int] = frozenset()
+    error: str = ""
+
+    def is_of(self, photo: Photo) -> bool:
+        """Tell whether the file has not been touched since."""
+        return (self.size, self.mtime_ns) == (photo.size, photo.mtime_ns)
+
+
+class Memory(Protocol):
+    """What a run needs to remember by."""
+
+    async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
+        """Return what is known of these paths."""
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Replace what is known of these paths."""
+
+
+class NoLedger:
+    """Remembers nothing: every run asks the server about everything."""
+
+    async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
+        """Return nothing."""
+        del paths
+        return {}
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Forget at once."""
+
+
+class Ledger:
+    """The part of a ledger file that is about one server, held by one run at a time."""
+
+    def __init__(self, file: Path, *, server: str, now: Callable[[], float] = time.time) -> None:
+        self.file = file
+        self.set_aside: Path | None = None
+        self._server = server
+        self._now = now
+        self._one_thread = anyio.CapacityLimiter(1)
+        mark = hashlib.sha256(server.encode()).hexdigest()[:12]
+        self._lock = FileLock(f"{file}.{mark}.lock", thread_local=False)
+        self._database: sqlite3.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._in_thread(self._open)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(self._close, limiter=self._one_thread)
+
+    async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
+        """Return what is known of these paths. Raises `RunError` where the file fails."""
+        return await self._in_thread(lambda: self._look_up(paths))
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Replace what is known of these paths, all or nothing. Raises `RunError` as above."""
+        await self._in_thread(lambda: self._record(entries))
+
+    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+        def guarded() -> T:
+            with self._explained():
+                return work()
+
+        return to_thread.run_sync(guarded, limiter=self._one_thread)
+
+    def _open(self) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise RunError(
+                f"another run is at work for {self._server} with the ledger {self.file}",
+                hint="Wait for its end, or give this one a --ledger of its own.",
+            ) from None
+        try:
+            self._database = self._connect()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            self._put_aside()
+            self._database = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(
+            self.file, isolation_level=None, check_same_thread=False, timeout=30.0
+        )
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            _check(database)
+            self._prepare(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        database.execute("BEGIN IMMEDIATE")
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA:
+            raise RunError(
+                f"the ledger {self.file} was written by a newer bulkup",
+                hint="Update bulkup, or give another --ledger; deleting it costs time only.",
+            )
+        if version < SCHEMA:
+            database.execute(TABLES)
+            database.execute(f"PRAGMA user_version = {SCHEMA}")
+        database.execute("COMMIT")
+
+    def _put_aside(self) -> None:
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._now()))
+        self.set_aside = self.file.with_name(f"{self.file.name}.damaged-{stamp}")
+        self.file.rename(self.set_aside)
+        for ending in ("-wal", "-shm"):
+            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        self._lock.release()
+
+    def _look_up(self, paths: Sequence[Path]) -> dict[Path, Entry]:
+        keys = {_key(path): path for path in paths}
+        marks = ",".join("?" * len(keys))
+        rows = self._opened.execute(
+            f"SELECT {COLUMNS} FROM photos WHERE server = ? AND path IN ({marks})",  # noqa: S608
+            (self._server, *keys),
+        )
+        return {keys[row[0]]: _entry(keys[row[0]], row) for row in rows}
+
+    def _record(self, entries: Sequence[Entry]) -> None:
+        now = self._now()
+        rows = [
+            (
+                self._server,
+                _key(entry.path),
+                entry.size,
+                entry.mtime_ns,
+                entry.md5,
+                entry.state.value,
+                entry.image_id,
+                json.dumps(sorted(entry.albums)),
+                entry.error,
+                now,
+            )
+            for entry in entries
+        ]
+        database = self._opened
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            database.executemany(
+                "INSERT OR REPLACE INTO photos VALUES (?,?,?,?,?,?,?,?,?,?)", rows
+            )
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise RuntimeError("the ledger is not open")
+        return self._database
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Put in words what the disk or SQLite reports."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else ""
+            raise RunError(
+                f"the ledger {self.file} can't be used: {reason or error}",
+                hint="Make room or permit writing there, or give another --ledger. "
+                "With --no-ledger bulkup does without.",
+            ) from None
+
+
+def _check(database: sqlite3.Connection) -> None:
+    if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise sqlite3.DatabaseError("damage was found")
+
+
+def _key(path: Path) -> bytes:
+    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 (a tenth of the time)
+
+
+def _entry(path: Path, row: tuple[object, ...]) -> Entry:
+    _, size, mtime_ns, md5, state, image_id, albums, error = row
+    return Entry(
+        path=path,
+        size=int(str(size)),
+        mtime_ns=int(str(mtime_ns)),
+        md5=str(md5),
+        state=State(str(state)),
+        image_id=None if image_id is None else int(str(image_id)),
+        albums=frozenset(json.loads(str(albums))),
+        error=str(error),
+    )

@@ -1,0 +1,92 @@
+"""What becomes of a photo: recorded in the ledger first, then told; the one place for both.
+
+Knows memory and events, and no server.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from bulkup.errors import BulkupError
+from bulkup.events import Emit, PhotoFailed, PhotoPresent, PhotoUploaded
+from bulkup.ledger import Entry, Memory, State
+from bulkup.photos import Photo
+from bulkup.upload import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Outcomes of one run into one album."""
+
+    memory: Memory
+    emit: Emit
+    album: int
+
+    async def hashed(self, jobs: Sequence[Job]) -> None:
+        """Keep the MD5s of photos, for this run or the next."""
+        if jobs:
+            await self.memory.record([_entry(job, State.HASHED) for job in jobs])
+
+    def known(self, photo: Photo, entry: Entry) -> None:
+        """Tell of a photo that is in the album by what the ledger holds."""
+        self.emit(
+            PhotoPresent(path=photo.path, size=photo.size, image_id=entry.image_id, linked=False)
+        )
+
+    async def present(
+        self, arrived: Sequence[tuple[Job, int]], *, linked: Collection[int] = frozenset()
+    ) -> None:
+        """Keep photos that are in the album without having been sent, `linked` newly."""
+        await self._done([(job, photo_id) for job, photo_id in arrived])
+        for job, photo_id in arrived:
+            path, size = job.photo.path, job.photo.size
+            self.emit(
+                PhotoPresent(path=path, size=size, image_id=photo_id, linked=photo_id in linked)
+            )
+
+    async def uploaded(self, arrived: Sequence[tuple[Job, PhotoUploaded]]) -> None:
+        """Keep photos that have been sent, and confirmed as far as the server can tell."""
+        await self._done([(job, event.image_id) for job, event in arrived])
+        for _, event in arrived:
+            self.emit(event)
+
+    async def failed(self, jobs: Sequence[Job], error: BulkupError) -> None:
+        """Keep photos that can't be brought in, and why."""
+        await self.memory.record([_entry(job, State.FAILED, error=error.message) for job in jobs])
+        for job in jobs:
+            self.emit(failure(job, error))
+
+    async def _done(self, arrived: Sequence[tuple[Job, int]]) -> None:
+        if arrived:
+            await self.memory.record(
+                [
+                    _entry(job, State.DONE, image_id=photo_id, albums={self.album, *job.albums})
+                    for job, photo_id in arrived
+                ]
+            )
+
+
+def failure(job: Job, error: BulkupError) -> PhotoFailed:
+    """Return the event that tells of an error with a photo."""
+    return PhotoFailed(
+        path=job.photo.path, size=job.photo.size, reason=error.message, hint=error.hint
+    )
+
+
+def _entry(
+    job: Job,
+    state: State,
+    *,
+    image_id: int | None = None,
+    albums: Collection[int] = frozenset(),
+    error: str = "",
+) -> Entry:
+    return Entry(
+        path=job.photo.path,
+        size=job.photo.size,
+        mtime_ns=job.photo.mtime_ns,
+        md5=job.md5,
+        state=state,
+        image_id=image_id,
+        albums=frozenset(albums),
+        error=error,
+    )

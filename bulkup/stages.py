@@ -1,0 +1,197 @@
+"""What the tasks of a run do: each stage takes from one stream and gives to the next.
+
+Knows what happens to one photo or a batch in each stage, and not how many tasks there are. A stage
+owns its stream ends and closes them.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
+from typing import Final, TypeVar
+
+import anyio
+from anyio import to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from bulkup.confirm import Confirmer
+from bulkup.errors import PhotoChanged, PhotoError, Transient
+from bulkup.events import Emit, FileFound, FileSkipped, PhotoFailed, PhotoUploaded, ScanFinished
+from bulkup.ledger import State
+from bulkup.outcome import Outcomes
+from bulkup.photos import Found, Photo, Skipped, fingerprint
+from bulkup.recovery import Sleep
+from bulkup.sift import Sifter
+from bulkup.upload import CHANGED_TRIES, Job, Journey, upload
+
+T = TypeVar("T")
+Sent = tuple[Job, PhotoUploaded]
+
+SCAN_BATCH: Final = 64
+BATCH: Final = 200
+LINGER: Final = 3.0
+MOST_LINGER_S: Final = 2.0
+
+
+class Stop:
+    """The wish to come to an end: photos in flight are finished, no new one is begun."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+
+    def set(self) -> None:
+        """Wish it."""
+        self.wanted = True
+
+
+async def scan_stage(
+    walk: Iterator[Found],
+    new: MemoryObjectSendStream[Photo],
+    known: MemoryObjectSendStream[Job],
+    outcomes: Outcomes,
+    stop: Stop,
+) -> None:
+    """Walk, and tell apart what is done, what is known by its MD5, and what is new."""
+    async with new, known:
+        while not stop.wanted:
+            batch = await to_thread.run_sync(lambda: list(islice(walk, SCAN_BATCH)))
+            if not batch:
+                outcomes.emit(ScanFinished())
+                return
+            photos = [photo for found in batch if (photo := _tell(found, outcomes.emit))]
+            entries = await outcomes.memory.look_up([photo.path for photo in photos])
+            for photo in photos:
+                entry = entries.get(photo.path)
+                if entry is None or not entry.is_of(photo):
+                    await new.send(photo)
+                elif entry.state is State.DONE and outcomes.album in entry.albums:
+                    outcomes.known(photo, entry)
+                else:
+                    await known.send(Job(photo, entry.md5, entry.albums, fresh=False))
+
+
+def _tell(found: Found, emit: Emit) -> Photo | None:
+    """Emit what the walk came across, and return it if it is a photo to go on with."""
+    path = found.path
+    emit(FileFound(path=path, size=getattr(found, "size", 0)))
+    if isinstance(found, Photo):
+        return found
+    if isinstance(found, Skipped):
+        emit(FileSkipped(path=path, reason=found.reason, size=found.size))
+    else:
+        emit(
+            PhotoFailed(
+                path=path,
+                size=0,
+                reason=f"it can't be read: {found.reason}",
+                hint="Check its permissions.",
+            )
+        )
+    return None
+
+
+async def fingerprint_stage(
+    photos: MemoryObjectReceiveStream[Photo],
+    out: MemoryObjectSendStream[Job],
+    emit: Emit,
+    stop: Stop,
+) -> None:
+    """Read new photos and give them an MD5."""
+    async with photos, out:
+        async for photo in photos:
+            if stop.wanted:
+                continue
+            try:
+                job = Job(*await _steady_fingerprint(photo))
+            except PhotoError as error:
+                emit(
+                    PhotoFailed(
+                        path=photo.path, size=photo.size, reason=error.message, hint=error.hint
+                    )
+                )
+            else:
+                await out.send(job)
+
+
+async def _steady_fingerprint(photo: Photo) -> tuple[Photo, str]:
+    for _ in range(CHANGED_TRIES - 1):
+        try:
+            return await fingerprint(photo)
+        except PhotoChanged:
+            continue
+    return await fingerprint(photo)
+
+
+async def sift_stage(
+    jobs: MemoryObjectReceiveStream[Job],
+    out: MemoryObjectSendStream[Job],
+    sifter: Sifter,
+    stop: Stop,
+    *,
+    sleep: Sleep,
+    clock: Callable[[], float],
+) -> None:
+    """Give on what has to be sent."""
+    async with jobs, out:
+        async for batch in batches(jobs, sleep=sleep, clock=clock):
+            if stop.wanted:
+                continue
+            for unsent in await sifter.sift(batch):
+                await out.send(unsent)
+
+
+async def upload_stage(
+    jobs: MemoryObjectReceiveStream[Job],
+    out: MemoryObjectSendStream[Sent],
+    journey: Journey,
+    *,
+    outcomes: Outcomes,
+    sifter: Sifter,
+    stop: Stop,
+) -> None:
+    """Send photo after photo, one at a time."""
+    async with jobs, out:
+        async for job in jobs:
+            turn: Job | None = job
+            while turn is not None and not stop.wanted:
+                try:
+                    uploaded = await upload(turn, journey)
+                except (PhotoError, Transient) as error:
+                    await outcomes.failed([turn], error)
+                    turn = sifter.failed(turn)
+                else:
+                    await out.send((turn, uploaded))
+                    break
+
+
+async def confirm_stage(
+    sent: MemoryObjectReceiveStream[Sent],
+    confirmer: Confirmer,
+    *,
+    sleep: Sleep,
+    clock: Callable[[], float],
+) -> None:
+    """Have what was sent confirmed."""
+    async with sent:
+        async for batch in batches(sent, sleep=sleep, clock=clock):
+            await confirmer.confirm(batch)
+
+
+async def batches(
+    stream: MemoryObjectReceiveStream[T], *, sleep: Sleep, clock: Callable[[], float]
+) -> AsyncIterator[list[T]]:
+    """Yield what comes through a stream in lists of up to `BATCH`.
+
+    To look MD5s up costs a server a walk over all its photos (piwigo-api.md, section 4, exist).
+    So each list is collected for `LINGER` times as long as the handling of the last one took.
+    """
+    took = 0.0
+    async for first in stream:
+        batch = [first]
+        await sleep(min(took * LINGER, MOST_LINGER_S))
+        while len(batch) < BATCH:
+            try:
+                batch.append(stream.receive_nowait())
+            except (anyio.WouldBlock, anyio.EndOfStream):
+                break
+        began = clock()
+        yield batch
+        took = clock() - began
