@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test pythons lint format clean
+.PHONY: demo test chaos pythons lint format clean
 
 # The main job, for real: an archive of photos goes up to the embedded sandbox server.
 demo: $(VENV)/.demo
@@ -15,6 +15,11 @@ test: $(VENV)/.dev
 	$(BIN)/coverage run -m pytest $(PYTEST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# The crown property over 5,000 fault plans: CHAOS_SEED=N repeats a run.
+chaos: $(VENV)/.dev
+	BULKUP_CHAOS_PLANS=1667 $(BIN)/pytest tests/engine/test_chaos.py --timeout 3600 \
+		$(if $(CHAOS_SEED),--hypothesis-seed=$(CHAOS_SEED))
 
 # The tests on every Python from 3.11 to 3.13 that this machine has, each in its own environment.
 pythons:

@@ -18,8 +18,8 @@ class Member(Protocol):
         """Its number."""
 
     @property
-    def unnamed(self) -> bool:
-        """Whether it still has the name that an upload gave it."""
+    def alias(self) -> str:
+        """The name that an upload gave it, if it still has that, else empty."""
 
 
 class Lister(Protocol):
@@ -55,11 +55,11 @@ class IdSet:
 
 
 class Shown:
-    """What an album shows: all its photos, and those of them without their names."""
+    """What an album shows: all its photos, and the aliases of those without their names."""
 
     def __init__(self) -> None:
         self.photos = IdSet()
-        self.unnamed: set[int] = set()
+        self.aliases: dict[int, str] = {}
 
 
 async def listed(server: Lister, album: int, *, down_to: int = 0) -> Shown | None:
@@ -74,8 +74,8 @@ async def listed(server: Lister, album: int, *, down_to: int = 0) -> Shown | Non
                 if member.photo_id < down_to:
                     break
                 shown.photos.add(member.photo_id)
-                if member.unnamed:
-                    shown.unnamed.add(member.photo_id)
+                if member.alias:
+                    shown.aliases[member.photo_id] = member.alias
     except (NotOffered, PhotoError):
         return None
     return shown

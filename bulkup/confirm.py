@@ -5,10 +5,11 @@ since this run has made it, and sent anew.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import Final, Protocol
 
-from bulkup.album import IdSet, listed
+from bulkup.album import IdSet, Shown, listed
 from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient
 from bulkup.events import AlbumChecked, Emit, Noticed, PhotoUploaded
 from bulkup.outcome import Outcomes
@@ -72,6 +73,14 @@ class Confirmer:
         """Remove a photo that differs on the server, and send it again."""
         try:
             await self._remove(event.image_id)
+        except (PhotoError, Transient, NotOffered) as error:
+            left = PhotoError(
+                f"photo {event.image_id} arrived damaged and can't be removed: {error.message}",
+                hint="Delete it in the gallery, then run again.",
+            )
+            await self._give_up(job, left)
+            return
+        try:
             again = await upload(job, self._journey) if tries < DAMAGED_TRIES else None
         except (PhotoError, Transient, NotOffered) as error:
             await self._give_up(job, error)
@@ -94,16 +103,15 @@ class Confirmer:
 
     async def _give_up(self, job: Job, error: BulkupError) -> None:
         await self._outcomes.failed([job], error)
-        while (twin := self._sifter.failed(job)) is not None:
-            await self._outcomes.failed([twin], error)
-            job = twin
+        await self._outcomes.failed(await self._sifter.failed(job), error)
 
     async def check_album(self) -> None:
-        """Make the photos of the run visible, and put back those that lost their album.
+        """Make the photos of the run visible, put back those that lost their album, tidy up.
 
         To be called when nothing is in flight any more (piwigo-api.md, section 4, The lounge).
         """
-        if not self._count:
+        doubtful = self._journey.doubtful
+        if not self._count and not doubtful:
             return
         album = self._outcomes.album
         try:
@@ -113,13 +121,13 @@ class Confirmer:
             self._tell("the photos may not be visible in the album yet", error)
         relinked = 0
         try:
-            least = self._made.least or 0
+            least = 0 if doubtful else self._made.least or 0
             shown = await self._recovery.run(lambda: listed(self._server, album, down_to=least))
             if shown is not None:
-                lost = [photo_id for photo_id in self._made if photo_id not in shown.photos]
-                relinked = len(lost)
-                if lost:
-                    await self._recovery.run(lambda: self._server.link(lost, album=album))
+                relinked = await self._relink(shown)
+                for photo_id, alias in shown.aliases.items():
+                    if alias in doubtful and photo_id not in self._made:
+                        await self._recovery.run(partial(self._server.remove, photo_id))
         except BulkupError as error:
             self._tell("it could not be checked whether the album shows all photos", error)
         self._emit(
@@ -129,6 +137,14 @@ class Confirmer:
                 relinked=relinked,
             )
         )
+
+    async def _relink(self, shown: Shown) -> int:
+        """Put the photos of the run that the album does not show back, and count them."""
+        lost = [photo_id for photo_id in self._made if photo_id not in shown.photos]
+        if lost:
+            album = self._outcomes.album
+            await self._recovery.run(lambda: self._server.link(lost, album=album))
+        return len(lost)
 
     def _tell(self, what: str, error: BulkupError) -> None:
         if isinstance(error, RunError):

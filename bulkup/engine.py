@@ -44,7 +44,7 @@ from bulkup.stages import (
     sift_stage,
     upload_stage,
 )
-from bulkup.upload import Job, Journey, Server
+from bulkup.upload import Job, Journey, Server, sweep
 
 
 class Gallery(Confirming, Server, Protocol):
@@ -89,6 +89,7 @@ async def run(
     sifter = Sifter(server, recovery=recovery, outcomes=outcomes, emit=unended.emit)
     journey = Journey(
         server=server,
+        memory=memory,
         recovery=recovery,
         finishing=anyio.CapacityLimiter(plan.finishing),
         emit=unended.emit,
@@ -108,6 +109,7 @@ async def run(
     jobs_in, jobs = anyio.create_memory_object_stream[Job](BATCH)
     unsent_in, unsent = anyio.create_memory_object_stream[Job](plan.concurrency)
     sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
+    await _sweep_remains(journey, memory)
     try:
         async with _one_error(), anyio.create_task_group() as tasks:
             with photos, jobs_in, unsent, sent_in:
@@ -126,8 +128,15 @@ async def run(
                 tasks.start_soon(confirm, sent, confirmer)
     finally:
         unended.close()
+    await _sweep_remains(journey, memory)
     await confirmer.check_album()
     emit(RunFinished(seconds=clock() - began))
+
+
+async def _sweep_remains(journey: Journey, memory: Memory) -> None:
+    """Remove half photos that an interrupted run, or a failed attempt, left on the server."""
+    for name in await memory.remains():
+        await sweep(name, journey)
 
 
 class _Unended:

@@ -58,6 +58,10 @@ class Lost(Transient):
     """No answer, half an answer, or one that does not tell whether the request was carried out."""
 
 
+class Unmerged(Lost):
+    """The server holds every chunk of the photo and does not make a photo of them."""
+
+
 class CutShort(Lost):
     """The connection broke before the whole chunk was out: the server can't have finished it."""
 

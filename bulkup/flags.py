@@ -148,7 +148,7 @@ class SendingFlags:
         MethodName,
         flag(
             "How photos are sent: async is pwg.images.uploadAsync, upload pwg.images.upload, "
-            "auto the first of these that the server offers.",
+            "legacy pwg.images.addChunk and add; auto the first of these that the server offers.",
             group=SENDING,
             variable="BULKUP_METHOD",
         ),

@@ -1,4 +1,4 @@
-"""What is known about each photo on each server: one SQLite file, and who works with it.
+"""What is known about each photo on each server: one SQLite file for one run at a time.
 
 Knows photos and sqlite3, whose only home this is. Law: *delete the ledger, lose only time*; the
 server is the truth. It never holds a secret. One thread at a time; what `record` was given is in
@@ -41,6 +41,11 @@ CREATE TABLE photos (
     at       REAL NOT NULL,     -- seconds since 1970, of the last change
     PRIMARY KEY (server, path)
 ) WITHOUT ROWID;
+CREATE TABLE remains (         -- names under which the server may hold half a photo of ours
+    server   TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    PRIMARY KEY (server, name)
+) WITHOUT ROWID;
 """
 COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
 
@@ -80,9 +85,21 @@ class Memory(Protocol):
     async def record(self, entries: Sequence[Entry]) -> None:
         """Replace what is known of these paths."""
 
+    async def remains(self) -> Sequence[str]:
+        """Return the names under which a server may hold half a photo of an earlier run."""
+
+    async def begin(self, name: str) -> None:
+        """Keep a name until `end`, because half a photo may be left under it."""
+
+    async def end(self, name: str) -> None:
+        """Forget a name: nothing is left under it."""
+
 
 class NoLedger:
-    """Remembers nothing: every run asks the server about everything."""
+    """Remembers no photos: every run asks the server about everything."""
+
+    def __init__(self) -> None:
+        self._remains: set[str] = set()
 
     async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
         """Return nothing."""
@@ -91,6 +108,18 @@ class NoLedger:
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Forget at once."""
+
+    async def remains(self) -> Sequence[str]:
+        """Return the names of this run under which half a photo may be left."""
+        return sorted(self._remains)
+
+    async def begin(self, name: str) -> None:
+        """Keep a name until `end`."""
+        self._remains.add(name)
+
+    async def end(self, name: str) -> None:
+        """Forget a name."""
+        self._remains.discard(name)
 
 
 class Ledger:
@@ -121,6 +150,24 @@ class Ledger:
     async def record(self, entries: Sequence[Entry]) -> None:
         """Replace what is known of these paths, all or nothing. Raises `RunError` as above."""
         await self._in_thread(lambda: self._record(entries))
+
+    async def remains(self) -> Sequence[str]:
+        """Return the names under which the server may hold half a photo of an earlier run."""
+        select = "SELECT name FROM remains WHERE server = ?"
+        rows = await self._in_thread(
+            lambda: self._opened.execute(select, (self._server,)).fetchall()
+        )
+        return [str(row[0]) for row in rows]
+
+    async def begin(self, name: str) -> None:
+        """Keep a name until `end`, because half a photo may be left under it."""
+        insert = "INSERT OR IGNORE INTO remains VALUES (?, ?)"
+        await self._in_thread(lambda: self._opened.execute(insert, (self._server, name)))
+
+    async def end(self, name: str) -> None:
+        """Forget a name: nothing is left under it."""
+        delete = "DELETE FROM remains WHERE server = ? AND name = ?"
+        await self._in_thread(lambda: self._opened.execute(delete, (self._server, name)))
 
     def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
         def guarded() -> T:
@@ -169,7 +216,8 @@ class Ledger:
                 hint="Update bulkup, or give another --ledger; deleting it costs time only.",
             )
         if version < SCHEMA:
-            database.execute(TABLES)
+            for statement in TABLES.split(";\n"):
+                database.execute(statement)
             database.execute(f"PRAGMA user_version = {SCHEMA}")
         database.execute("COMMIT")
 

@@ -24,7 +24,7 @@ LARGEST_CHUNK: Final = 1024**3
 COMMAND_S: Final = 60.0
 
 Level = Literal[0, 1, 2, 4, 8]
-MethodName = Literal["auto", "async", "upload"]
+MethodName = Literal["auto", "async", "upload", "legacy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

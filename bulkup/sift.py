@@ -34,7 +34,7 @@ class Catalogue(Lister, Protocol):
 
 
 class Sifter:
-    """Sifts the photos of one run for one album; called by one task at a time."""
+    """Sifts the photos of one run for one album."""
 
     def __init__(
         self, server: Catalogue, *, recovery: Recovery, outcomes: Outcomes, emit: Emit
@@ -82,15 +82,13 @@ class Sifter:
         twins = self._flying.pop(job.md5, [])
         await self._outcomes.present([(twin, photo_id) for twin in twins])
 
-    def failed(self, job: Job) -> Job | None:
-        """Tell that a photo could not be sent, and return its twin to be tried instead."""
+    async def failed(self, job: Job) -> list[Job]:
+        """Tell that a photo could not be sent, and return a twin to be sent instead, if any.
+
+        The photo may be on the server all the same, so the twins are sifted again.
+        """
         twins = self._flying.pop(job.md5, [])
-        if not twins:
-            return None
-        twin, *rest = twins
-        self._flying[twin.md5] = rest
-        self._emit(PhotoPlanned(path=twin.photo.path, size=twin.photo.size))
-        return twin
+        return await self.sift(twins) if twins else []
 
     def _waits(self, job: Job) -> bool:
         """Tell whether an equal photo is on its way, and let this one wait for it."""
@@ -107,9 +105,9 @@ class Sifter:
                 shown = await self._look()
                 linked = await self._link({photo_id for _, photo_id in present}, shown)
                 for job, photo_id in present:
-                    if photo_id in shown.unnamed:
+                    if photo_id in shown.aliases:
                         await self._name(photo_id, job.photo)
-                        shown.unnamed.discard(photo_id)
+                        del shown.aliases[photo_id]
         except BulkupError as error:
             await self._fail([job for job, _ in present], error)
         else:

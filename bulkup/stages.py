@@ -150,16 +150,16 @@ async def upload_stage(
     """Send photo after photo, one at a time."""
     async with jobs, out:
         async for job in jobs:
-            turn: Job | None = job
-            while turn is not None and not stop.wanted:
+            turns = [job]
+            while turns and not stop.wanted:
+                turn = turns.pop()
                 try:
                     uploaded = await upload(turn, journey)
                 except (PhotoError, Transient) as error:
                     await outcomes.failed([turn], error)
-                    turn = sifter.failed(turn)
+                    turns = await sifter.failed(turn)
                 else:
                     await out.send((turn, uploaded))
-                    break
 
 
 async def confirm_stage(

@@ -4,20 +4,23 @@ Declares the server that it needs, and knows no particular one. Reads top to bot
 callback counts bytes. The law of this module: *ask before sending again* what may have arrived.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 from bulkup.errors import (
+    BulkupError,
     CutShort,
     Damaged,
-    Lost,
     PhotoChanged,
     PhotoError,
+    RunError,
     TooLarge,
     Transient,
+    Unmerged,
 )
 from bulkup.events import Emit, PhotoFinishing, PhotoProgress, PhotoStarted, PhotoUploaded
 from bulkup.photos import Chunk, Photo, fingerprint
@@ -25,6 +28,18 @@ from bulkup.recovery import Recovery
 
 DAMAGED_TRIES: Final = 2
 CHANGED_TRIES: Final = 3
+
+
+class Receipt(Protocol):
+    """What the server said to a chunk."""
+
+    @property
+    def held(self) -> frozenset[int]:
+        """Which chunks it holds, perhaps from an earlier run."""
+
+    @property
+    def photo_id(self) -> int | None:
+        """The photo, if that chunk was the last it lacked."""
 
 
 class Transfer(Protocol):
@@ -38,11 +53,19 @@ class Transfer(Protocol):
     def repeatable(self) -> bool:
         """Whether a chunk may be sent again when nobody knows what became of it."""
 
-    async def send(self, chunk: Chunk, *, progress: Callable[[int], None]) -> None:
+    @property
+    def alias(self) -> str:
+        """The name of ours that the photo travels under, empty if it is the real one."""
+
+    @property
+    def remains(self) -> str:
+        """The name under which half a photo is left if the attempt fails, empty if none is."""
+
+    async def send(self, chunk: Chunk, *, progress: Callable[[int], None]) -> Receipt:
         """Send a chunk that is not the last."""
 
-    async def finish(self, *, progress: Callable[[int], None]) -> int | None:
-        """Send the last chunk and return the photo's id, or None where none was named."""
+    async def finish(self, chunk: Chunk, *, progress: Callable[[int], None]) -> int:
+        """Send the last chunk and return the photo's id."""
 
     async def settle(self, photo_id: int) -> None:
         """Give the finished photo what it could not be sent with. May be repeated."""
@@ -52,12 +75,22 @@ class Server(Protocol):
     """What a photo's journey needs of a server."""
 
     def transfer(
-        self, photo: Photo, *, md5: str, album: int, level: int, attempt: int
+        self,
+        photo: Photo,
+        *,
+        md5: str,
+        album: int,
+        level: int,
+        attempt: int,
+        otherwise: bool,
     ) -> AbstractAsyncContextManager[Transfer]:
-        """Begin an attempt, from 1 on, to send a photo."""
+        """Begin an attempt, from 1 on, to send a photo, if `otherwise` in the second best way."""
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
         """Return the id of each MD5, None for absent; one that is missing can't be told."""
+
+    async def sweep(self, name: str) -> None:
+        """Remove the half of a photo that is left under a name of ours."""
 
     def shrink(self, size: int) -> bool:
         """Use chunks smaller than `size` bytes from now on; False if they can't be smaller."""
@@ -76,17 +109,33 @@ class Job:
     fresh: bool = True
 
 
+class Memory(Protocol):
+    """Where names are kept under which half a photo may be left."""
+
+    async def begin(self, name: str) -> None:
+        """Keep a name."""
+
+    async def end(self, name: str) -> None:
+        """Forget a name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journey:
-    """What all photos of a run have in common on their way."""
+    """What all photos of a run have in common on their way.
+
+    `doubtful` collects the aliases of attempts that may have left a photo nobody wants: a damaged
+    one, or one that was finished after all.
+    """
 
     server: Server
+    memory: Memory
     recovery: Recovery
     finishing: AbstractAsyncContextManager[object]
     emit: Emit
     clock: Callable[[], float]
     album: int
     level: int
+    doubtful: set[str] = field(default_factory=set)
 
 
 async def upload(job: Job, journey: Journey) -> PhotoUploaded:
@@ -124,6 +173,7 @@ class _Attempts:
         self.made = 0
         self.charged = 0
         self.damaged = 0
+        self.otherwise = False
 
 
 async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
@@ -139,9 +189,11 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
             album=journey.album,
             level=journey.level,
             attempt=attempts.made,
+            otherwise=attempts.otherwise,
         ) as transfer:
             try:
-                photo_id = await _send(transfer, path=path, journey=journey)
+                async with _tidy(transfer.remains, journey):
+                    photo_id = await _send(transfer, path=path, journey=journey)
             except TooLarge as error:
                 length = transfer.chunks[0].length
                 if not journey.server.shrink(length):
@@ -150,11 +202,39 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
             except Transient as error:
                 found = await _ask(job, journey, error=error)
                 if found is None:
+                    if transfer.alias and isinstance(error, _Unconfirmed):
+                        journey.doubtful.add(transfer.alias)
                     await _charge(error, attempts=attempts, journey=journey, path=path)
                     continue
                 photo_id = found
             await _settle(transfer, photo_id, path=path, journey=journey)
             return photo_id
+
+
+@asynccontextmanager
+async def _tidy(name: str, journey: Journey) -> AsyncIterator[None]:
+    """Leave nothing on the server of an attempt that fails, or a note for the next run."""
+    if not name:
+        yield
+        return
+    await journey.memory.begin(name)
+    try:
+        yield
+    except BulkupError:
+        await sweep(name, journey)
+        raise
+    await journey.memory.end(name)
+
+
+async def sweep(name: str, journey: Journey) -> None:
+    """Remove what is left of a photo under this name, if the server lets us."""
+    try:
+        await journey.recovery.run(lambda: journey.server.sweep(name))
+    except RunError:
+        raise
+    except BulkupError:
+        return  # the note stays for the next run
+    await journey.memory.end(name)
 
 
 async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
@@ -163,27 +243,31 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
     def progress(chunk: Chunk) -> Callable[[int], None]:
         return lambda sent: journey.emit(PhotoProgress(path=path, sent=chunk.offset + sent))
 
-    for chunk in transfer.chunks[:-1]:
-
-        async def send(chunk: Chunk = chunk) -> None:
-            await transfer.send(chunk, progress=progress(chunk))
-
-        await journey.recovery.run(send, repeatable=transfer.repeatable, path=path)
-
-    async def finish() -> int | None:
-        return await transfer.finish(progress=progress(transfer.chunks[-1]))
-
+    left = list(transfer.chunks)
+    while len(left) > 1:
+        chunk = left.pop(0)
+        receipt = await journey.recovery.run(
+            partial(transfer.send, chunk, progress=progress(chunk)),
+            repeatable=transfer.repeatable,
+            path=path,
+        )
+        if receipt.photo_id is not None:
+            return receipt.photo_id
+        if chunk.index == 0:  # from an earlier run: what we sent since then is held anyway
+            left = [chunk for chunk in left if chunk.index not in receipt.held]
+    last = left[0] if left else transfer.chunks[-1]
     async with journey.finishing:
         journey.emit(PhotoFinishing(path=path))
         try:
-            photo_id = await journey.recovery.run(finish, repeatable=False, path=path)
+            return await journey.recovery.run(
+                partial(transfer.finish, last, progress=progress(last)),
+                repeatable=False,
+                path=path,
+            )
         except TooLarge:
             raise
         except Transient as error:
             raise _Unconfirmed(error) from None
-    if photo_id is None:
-        raise _Unconfirmed(Lost("the server did not confirm the photo"))
-    return photo_id
 
 
 class _Unconfirmed(Transient):
@@ -226,6 +310,7 @@ async def _charge(error: Transient, *, attempts: _Attempts, journey: Journey, pa
     cause = error.cause if isinstance(error, _Unconfirmed) else error
     attempts.charged += 1
     attempts.damaged += isinstance(cause, Damaged)
+    attempts.otherwise = attempts.otherwise or isinstance(cause, Unmerged)
     if attempts.charged > journey.recovery.policy.retries or attempts.damaged >= DAMAGED_TRIES:
         raise PhotoError(error.message, hint=error.hint) from None
     await journey.recovery.pause(error, attempt=attempts.charged, path=path)

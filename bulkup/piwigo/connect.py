@@ -12,7 +12,7 @@ import aiohttp
 from bulkup.errors import BulkupError, RunError, Transient
 from bulkup.piwigo.discover import find_base
 from bulkup.piwigo.http import Timeouts
-from bulkup.piwigo.methods import Method, Upload, UploadAsync
+from bulkup.piwigo.methods import Legacy, Method, Upload, UploadAsync
 from bulkup.piwigo.server import Offer, PiwigoServer
 from bulkup.piwigo.sessions import Credentials, SessionPool
 from bulkup.piwigo.wire import Request, read_methods
@@ -34,8 +34,8 @@ async def connect(
 ) -> AsyncIterator[PiwigoServer]:
     """Log in to the gallery at `url` and lend it; log out at the end.
 
-    `method` is `auto`, `async` or `upload`; `chunk_size` in bytes, None for what the server
-    names. Raises `RunError` with a sentence for the user where that is impossible.
+    `method` is `auto`, `async`, `upload` or `legacy`; `chunk_size` in bytes, None for what the
+    server names. Raises `RunError` with a sentence for the user where that is impossible.
     """
     timeouts = timeouts or Timeouts()
     async with aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE_S) as connector:
@@ -83,12 +83,23 @@ async def _ask_methods(pool: SessionPool) -> frozenset[str]:
 
 
 def _choose(method: str, *, offer: Offer, user: str) -> Method:
-    chosen: Method = UploadAsync(user)
-    if method == "upload" or (method == "auto" and "pwg.images.uploadAsync" not in offer.methods):
-        chosen = Upload(renames="pwg.images.setInfo" in offer.methods)
-    if method == "async" and "pwg.images.uploadAsync" not in offer.methods:
-        raise RunError(
-            f"{offer.url} does not offer the method pwg.images.uploadAsync",
-            hint="Leave out --method async.",
-        )
-    return chosen
+    """Return the way to send photos: the best that is offered, or the one that was asked for.
+
+    A server that lists no methods is taken to know `pwg.images.upload`. Raises `RunError` where
+    the server does not offer what was asked for.
+    """
+    renames = "pwg.images.setInfo" in offer.methods
+    ways: dict[str, tuple[Method, set[str]]] = {
+        "async": (UploadAsync(user), {"pwg.images.uploadAsync"}),
+        "upload": (Upload(renames=renames), {"pwg.images.upload"}),
+        "legacy": (Legacy(renames=renames), {"pwg.images.addChunk", "pwg.images.add"}),
+    }
+    if not offer.methods and method in {"auto", "upload"}:
+        return ways["upload"][0]
+    for name, (way, needed) in ways.items():
+        if method in {"auto", name} and needed <= offer.methods:
+            return way
+    raise RunError(
+        f"{offer.url} does not offer what --method {method} needs",
+        hint="Leave --method out." if method != "auto" else "Its Piwigo may be too old.",
+    )

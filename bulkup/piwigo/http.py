@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import os
 import ssl
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,16 +48,21 @@ class ChunkBody(payload.Payload):
     """
 
     def __init__(
-        self, photo: Photo, *, chunk: Chunk, summed: bool, idle_s: float, progress: Progress
+        self, photo: Photo, *, request: Request, chunk: Chunk, idle_s: float, progress: Progress
     ) -> None:
         super().__init__(photo, content_type="application/octet-stream")
-        self.set_content_disposition("form-data", name="file", filename="blob")
-        self._size = chunk.length
+        if request.encoded:
+            self.set_content_disposition("form-data", name="data")
+            self._size = (chunk.length + 2) // 3 * 4
+        else:
+            self.set_content_disposition("form-data", name="file", filename="blob")
+            self._size = chunk.length
         self._photo = photo
         self._chunk = chunk
+        self._encode = _Base64() if request.encoded else None
         self._idle_s = idle_s
         self._progress = progress
-        self.digest = hashlib.md5(usedforsecurity=False) if summed else None
+        self.digest = hashlib.md5(usedforsecurity=False) if request.summed else None
         self.error: BulkupError | None = None
         self.sent_whole = False
 
@@ -69,14 +75,30 @@ class ChunkBody(payload.Payload):
         sent = 0
         try:
             async for piece in read_chunk(self._photo, self._chunk, digest=self.digest):
-                async with asyncio.timeout(self._idle_s):
-                    await writer.write(piece)
                 sent += len(piece)
+                last = sent == self._chunk.length
+                body = self._encode.next(piece, last=last) if self._encode else piece
+                async with asyncio.timeout(self._idle_s):
+                    await writer.write(body)
                 self._progress(sent)
             self.sent_whole = True
         except BulkupError as error:
             self.error = error
             raise
+
+
+class _Base64:
+    """Encodes pieces of any length to one base64 text."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def next(self, piece: bytes, *, last: bool) -> bytes:
+        """Return the text of all whole triples so far, of everything if it is the last piece."""
+        piece = self._rest + piece
+        whole = len(piece) if last else len(piece) // 3 * 3
+        self._rest = piece[whole:]
+        return b64encode(piece[:whole])
 
 
 class SumBody(payload.Payload):
@@ -157,8 +179,8 @@ class Session:
         else:
             body = ChunkBody(
                 photo,
+                request=request,
                 chunk=request.chunk,
-                summed=request.summed,
                 idle_s=self._timeouts.idle_s,
                 progress=progress,
             )

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from bulkup.photos import Chunk
-from bulkup.piwigo.wire import Fields, Request, storable
+from bulkup.piwigo.wire import Fields, Request, as_written, storable, title_of
 
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """One attempt to send one photo: under which name, with which MD5, to which album."""
+    """One attempt, from 1 on, to send one photo: its names, its MD5, its album."""
 
+    file: str
     sent_name: str
     md5: str
     album: int
     level: int
+    attempt: int = 1
 
 
 class Method(Protocol):
@@ -38,8 +40,17 @@ class Method(Protocol):
     def sent_name(self, file: str, *, attempt: int) -> str:
         """Return the name under which attempt number `attempt`, from 1, of a photo travels."""
 
-    def request(self, shipment: Shipment, chunk: Chunk) -> Request:
-        """Return the request that brings this chunk; the last one finishes the photo."""
+    def requests(
+        self, shipment: Shipment, chunk: Chunk, *, finishing: bool
+    ) -> tuple[Request, ...]:
+        """Return the requests that bring this chunk and, if `finishing`, make the photo."""
+
+    def names_to_mend(self, shipment: Shipment, answer: object) -> Fields:
+        """Return what `pwg.images.setInfo` has to set after the finish, by its answer.
+
+        None stands for an answer that was lost. What the server already had under another name
+        (duplicate detection) keeps that name, and a title that it took out of the file stays.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +74,14 @@ class Upload:
             return f"bulkup-{self.random()}{ending}"
         return file if attempt == 1 else storable(f"{stem}-{self.random()[:8]}{ending}")
 
-    def request(self, shipment: Shipment, chunk: Chunk) -> Request:
+    def requests(
+        self, shipment: Shipment, chunk: Chunk, *, finishing: bool
+    ) -> tuple[Request, ...]:
         """Return the chunk's request; a photo of one chunk goes without `chunk` and `chunks`.
 
         Then the server empties the buffer first (piwigo-api.md, 3.1).
         """
+        del finishing
         fields: Fields = (
             ("name", shipment.sent_name),
             ("category", str(shipment.album)),
@@ -75,7 +89,18 @@ class Upload:
         )
         if chunk.count > 1:
             fields += (("chunk", str(chunk.index)), ("chunks", str(chunk.count)))
-        return Request("pwg.images.upload", fields, chunk=chunk, token=True)
+        return (Request("pwg.images.upload", fields, chunk=chunk, token=True),)
+
+    def names_to_mend(self, shipment: Shipment, answer: object) -> Fields:
+        """Return the real names, unless the server took the photo for one it had (14–17)."""
+        if not self.renames:
+            return ()
+        match answer:
+            case {"image_id": str()}:
+                return ()
+            case {"name": name} if name != title_of(shipment.sent_name):
+                return (("file", shipment.file),)
+        return both_names(shipment.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +121,11 @@ class UploadAsync:
         del attempt
         return file
 
-    def request(self, shipment: Shipment, chunk: Chunk) -> Request:
+    def requests(
+        self, shipment: Shipment, chunk: Chunk, *, finishing: bool
+    ) -> tuple[Request, ...]:
         """Return the chunk's request, with everything that the finished photo needs."""
+        del finishing
         fields: Fields = (
             ("chunk", str(chunk.index)),
             ("chunks", str(chunk.count)),
@@ -108,7 +136,79 @@ class UploadAsync:
         )
         if self.user:
             fields += (("username", self.user),)
-        return Request("pwg.images.uploadAsync", fields, chunk=chunk, summed=True)
+        return (Request("pwg.images.uploadAsync", fields, chunk=chunk, summed=True),)
+
+    def names_to_mend(self, shipment: Shipment, answer: object) -> Fields:
+        """Return names without the entities and backslashes that the server adds."""
+        return _mended(shipment.file, answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Legacy:
+    """`pwg.images.addChunk` and `pwg.images.add`, for servers before 2.7 and as a last resort.
+
+    Chunks are kept by MD5 and position, so a repeat is harmless; they travel in base64, a third
+    larger, and nothing checks the sum of the result (piwigo-api.md, 3.3). With `renames` the photo
+    travels under a name of its own, so that a damaged one can be told.
+    """
+
+    name: ClassVar[str] = "legacy"
+    repeatable: ClassVar[bool] = True
+    renames: bool
+    random: Callable[[], str] = lambda: secrets.token_hex(12)
+
+    def sent_name(self, file: str, *, attempt: int) -> str:
+        """Return an ASCII name of the attempt's own with the right ending, if it can be mended."""
+        del attempt
+        return f"bulkup-{self.random()}{_split(file)[1]}" if self.renames else file
+
+    def requests(
+        self, shipment: Shipment, chunk: Chunk, *, finishing: bool
+    ) -> tuple[Request, ...]:
+        """Return the chunk's request, and the one that makes the photo.
+
+        A first attempt lets the server refuse a photo that it has. Galleries that identify photos
+        by file name would refuse every second `IMG_0001.jpg`, so a later attempt does not.
+        """
+        add_chunk = Request(
+            "pwg.images.addChunk",
+            (
+                ("original_sum", shipment.md5),
+                ("type", "file"),
+                ("position", str(chunk.index)),
+            ),
+            chunk=chunk,
+            encoded=True,
+        )
+        if not finishing:
+            return (add_chunk,)
+        fields: Fields = (
+            ("original_sum", shipment.md5),
+            ("original_filename", shipment.sent_name),
+            ("categories", str(shipment.album)),
+            ("level", str(shipment.level)),
+            ("check_uniqueness", "true" if shipment.attempt == 1 else "false"),
+        )
+        return (add_chunk, Request("pwg.images.add", fields))
+
+    def names_to_mend(self, shipment: Shipment, answer: object) -> Fields:
+        """Return the real names."""
+        del answer
+        return both_names(shipment.file) if self.renames else ()
+
+
+def _mended(file: str, answer: object) -> Fields:
+    match answer:
+        case {"file": str(stored), "name": title}:
+            if stored == file or as_written(stored) != file:
+                return ()
+            return both_names(file) if title == title_of(stored) else (("file", file),)
+    return both_names(file) if set(file) & set("&<>\"'\\") else ()
+
+
+def both_names(file: str) -> Fields:
+    """Return the fields that give a photo its file name and the title that goes with it."""
+    return (("file", file), ("name", title_of(file)))
 
 
 def is_sent_name(file: str) -> bool:

@@ -12,13 +12,14 @@ from typing import Final
 
 import anyio
 
-from bulkup.errors import NotOffered, PhotoError, Refused, RunError
+from bulkup.errors import Damaged, NotOffered, PhotoError, Refused, RunError
 from bulkup.photos import Photo, plan_chunks
-from bulkup.piwigo.methods import Method, Shipment, is_sent_name
+from bulkup.piwigo.methods import Method, Shipment, Upload, both_names, is_sent_name
 from bulkup.piwigo.sessions import SessionPool
-from bulkup.piwigo.transfer import Transfer, real_name
-from bulkup.piwigo.wire import Fields, Request, read_found, read_members, title_of
+from bulkup.piwigo.transfer import Transfer, real_name, rename
+from bulkup.piwigo.wire import Fields, Request, image_id, read_found, read_members
 
+PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
 LINK_BATCH: Final = 500  # PHP drops fields beyond a thousand (max_input_vars)
 SMALLEST_CHUNK: Final = 64 * 1024
 PAGE: Final = 500
@@ -39,10 +40,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A photo in an album; `unnamed` if it still has the name that an upload gave it."""
+    """A photo in an album; `alias` is the name that an upload gave it, if it still has that."""
 
     photo_id: int
-    unnamed: bool
+    alias: str
 
 
 class PiwigoServer:
@@ -55,6 +56,7 @@ class PiwigoServer:
         self.method = method
         self.chunk_size = chunk_size
         self._pool = pool
+        self._second_way: Method = Upload(renames="pwg.images.setInfo" in offer.methods)
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
 
     async def album_name(self, album: int) -> str:
@@ -106,7 +108,7 @@ class PiwigoServer:
             )
             members = read_members(await self._ask("pwg.categories.getImages", fields))
             for photo_id, file in members:
-                yield Member(photo_id, unnamed=is_sent_name(file))
+                yield Member(photo_id, file if is_sent_name(file) else "")
             if len(members) < PAGE:
                 return
 
@@ -115,14 +117,9 @@ class PiwigoServer:
 
         Raises `NotOffered` where the server has no way to do that.
         """
-        file = real_name(photo)
-        fields = (
-            ("image_id", str(photo_id)),
-            ("file", file),
-            ("name", title_of(file)),
-            ("single_value_mode", "replace"),
-        )
-        await self._ask("pwg.images.setInfo", fields, token=True)
+        if "pwg.images.setInfo" not in self.offer.methods:
+            raise NotOffered("the server offers no pwg.images.setInfo")
+        await self._pool.call(rename(photo_id, both_names(real_name(photo))))
 
     async def remove(self, photo_id: int) -> None:
         """Delete a photo from the server; to be called for what this run has made, only.
@@ -157,24 +154,50 @@ class PiwigoServer:
 
     @asynccontextmanager
     async def transfer(
-        self, photo: Photo, *, md5: str, album: int, level: int, attempt: int
+        self,
+        photo: Photo,
+        *,
+        md5: str,
+        album: int,
+        level: int,
+        attempt: int,
+        otherwise: bool = False,
     ) -> AsyncIterator[Transfer]:
-        """Lend a session for one attempt, from 1 on, to send one photo.
+        """Lend a session for one attempt, from 1 on, to send one photo; `otherwise`: by `upload`.
 
         Where the photo has to travel under its own name, photos of one name wait for each other:
         the server would mix them up.
         """
-        name = self.method.sent_name(real_name(photo), attempt=attempt)
-        shipment = Shipment(name, md5=md5, album=album, level=level)
+        method = self._second_way if otherwise else self.method
+        file = real_name(photo)
+        name = method.sent_name(file, attempt=attempt)
+        shipment = Shipment(file, name, md5, album=album, level=level, attempt=attempt)
         async with self._alone(name), self._pool.lease() as session:
             yield Transfer(
                 photo,
                 pool=self._pool,
                 session=session,
-                method=self.method,
+                method=method,
                 shipment=shipment,
                 chunks=plan_chunks(photo.size, chunk_size=self.chunk_size),
             )
+
+    async def sweep(self, name: str) -> None:
+        """Empty the server's buffer of `pwg.images.upload` for a name of ours.
+
+        A request of one chunk empties the buffer first; no picture being in it, the server
+        refuses and removes it (piwigo-api.md, 3.1). Galleries that take files of all types might
+        keep it, so they are left alone. May be repeated.
+        """
+        if not (self.offer.endings or PICTURES) <= PICTURES:
+            return
+        fields: Fields = (("name", name), ("category", "1"), ("level", "8"))
+        try:
+            result = await self._pool.call(Request("pwg.images.upload", fields, token=True))
+        except (PhotoError, Damaged, NotOffered):
+            return
+        if (photo_id := image_id(result)) is not None:
+            await self.remove(photo_id)
 
     def shrink(self, size: int) -> bool:
         """Use chunks smaller than `size` bytes from now on; False if they can't be smaller."""

@@ -12,7 +12,15 @@ from typing import Final
 import aiohttp
 import anyio
 
-from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, SessionLost
+from bulkup.errors import (
+    BulkupError,
+    NotOffered,
+    PhotoError,
+    Refused,
+    RunError,
+    SessionLost,
+    TooLarge,
+)
 from bulkup.photos import Photo
 from bulkup.piwigo.http import Progress, Session, Timeouts
 from bulkup.piwigo.wire import KEY_HINT, Request, Status, interpret, read_status
@@ -104,6 +112,10 @@ class SessionPool:
         except SessionLost:
             session.ready = False
             raise
+        except TooLarge as error:
+            if request.chunk is not None:
+                raise
+            raise Refused(error.message) from None  # nothing of it could be made smaller
 
     async def log_in(self, session: Session) -> Status:
         """Log the session in and return what the server then tells.

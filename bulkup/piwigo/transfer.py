@@ -4,12 +4,22 @@ Knows what a finished photo still lacks and how to mend it; never tries again by
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from bulkup.errors import Lost, Unmerged
 from bulkup.photos import Chunk, Photo
 from bulkup.piwigo.http import Progress, Session
-from bulkup.piwigo.methods import Method, Shipment, Upload
+from bulkup.piwigo.methods import Method, Shipment, is_sent_name
 from bulkup.piwigo.sessions import SessionPool
-from bulkup.piwigo.wire import Request, as_written, image_id, storable, title_of
+from bulkup.piwigo.wire import Fields, Request, image_id, read_held, storable
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the server said to a chunk: which ones it holds, and the photo if it made it."""
+
+    held: frozenset[int] = frozenset()
+    photo_id: int | None = None
 
 
 class Transfer:
@@ -27,6 +37,8 @@ class Transfer:
     ) -> None:
         self.chunks = chunks
         self.repeatable = method.repeatable
+        self.alias = shipment.sent_name if is_sent_name(shipment.sent_name) else ""
+        self.remains = "" if method.repeatable or len(chunks) == 1 else shipment.sent_name
         self._photo = photo
         self._pool = pool
         self._session = session
@@ -34,62 +46,56 @@ class Transfer:
         self._shipment = shipment
         self._answer: object = None
 
-    async def send(self, chunk: Chunk, *, progress: Progress) -> None:
+    async def send(self, chunk: Chunk, *, progress: Progress) -> Receipt:
         """Send a chunk that is not the last; `progress` takes the bytes of it that went out."""
-        await self._send(chunk, finishing=False, progress=progress)
+        self._answer = await self._send(chunk, finishing=False, progress=progress)
+        return Receipt(read_held(self._answer), image_id(self._answer))
 
-    async def finish(self, *, progress: Progress) -> int | None:
-        """Send the last chunk and return the photo's id, or None where the answer names none."""
-        self._answer = await self._send(self.chunks[-1], finishing=True, progress=progress)
-        return image_id(self._answer)
+    async def finish(self, chunk: Chunk, *, progress: Progress) -> int:
+        """Send the last chunk and return the photo's id.
+
+        Raises `Unmerged` where the server holds all chunks and names no photo, and `Lost` where
+        it names none otherwise.
+        """
+        self._answer = None
+        self._answer = answer = await self._send(chunk, finishing=True, progress=progress)
+        if (photo_id := image_id(answer)) is not None:
+            return photo_id
+        if len(read_held(answer)) == chunk.count:
+            raise Unmerged("the server holds the photo's chunks and makes no photo of them")
+        raise Lost("the server did not confirm the photo")
 
     async def settle(self, photo_id: int) -> None:
-        """Give the finished photo its real file name and title, where it does not have them.
+        """Give the finished photo its real file name and title, where it lacks them.
 
-        What the server already had under another name (duplicate detection) keeps that name, and
-        a title that the server took out of the file stays. May be repeated.
+        May be repeated.
         """
-        fields = self._names_to_mend(self._answer)
+        fields = self._method.names_to_mend(self._shipment, self._answer)
         if fields:
-            fields = (
-                ("image_id", str(photo_id)),
-                *fields,
-                ("single_value_mode", "replace"),
-            )
-            await self._pool.send(self._session, Request("pwg.images.setInfo", fields, token=True))
-
-    def _names_to_mend(self, answer: object) -> tuple[tuple[str, str], ...]:
-        file = real_name(self._photo)
-        sent = self._shipment.sent_name
-        if isinstance(self._method, Upload):
-            if not self._method.renames or _is_duplicate(answer):
-                return ()
-            ours = not isinstance(answer, dict) or answer.get("name") in {None, title_of(sent)}
-            return (("file", file), ("name", title_of(file))) if ours else (("file", file),)
-        match answer:
-            case {"file": str(stored), "name": title} if stored != file == as_written(stored):
-                ours = title == title_of(stored)
-            case None if set(file) & set("&<>\"'\\"):
-                ours = True
-            case _:
-                return ()
-        return (("file", file), ("name", title_of(file))) if ours else (("file", file),)
+            await self._pool.send(self._session, rename(photo_id, fields))
 
     async def _send(self, chunk: Chunk, *, finishing: bool, progress: Progress) -> object:
-        return await self._pool.send(
-            self._session,
-            self._method.request(self._shipment, chunk),
-            photo=self._photo,
-            finishing=finishing,
-            progress=progress,
-        )
+        result: object = None
+        for request in self._method.requests(self._shipment, chunk, finishing=finishing):
+            result = await self._pool.send(
+                self._session,
+                request,
+                photo=self._photo,
+                finishing=finishing,
+                progress=progress,
+            )
+        return result
+
+
+def rename(photo_id: int, fields: Fields) -> Request:
+    """Return the request that sets names of a photo, whatever it is called now."""
+    return Request(
+        "pwg.images.setInfo",
+        (("image_id", str(photo_id)), *fields, ("single_value_mode", "replace")),
+        token=True,
+    )
 
 
 def real_name(photo: Photo) -> str:
     """Return the file name that the photo is to have in the gallery."""
     return storable(photo.path.name)
-
-
-def _is_duplicate(answer: object) -> bool:
-    """Tell whether the server took the photo for one it had: then the id is a string (14–17)."""
-    return isinstance(answer, dict) and isinstance(answer.get("image_id"), str)

@@ -39,14 +39,16 @@ KEY_HINT: Final = "Make a new API key on your profile page of the gallery."
 class Request:
     """A call of a method: its fields, and the part of a photo that goes with it, if any.
 
-    `summed` asks for the field `chunk_sum`, the MD5 of the bytes that really went out, `token`
-    for the field `pwg_token` of the session that carries the request.
+    `summed` asks for the field `chunk_sum`, the MD5 of the bytes that really went out, `encoded`
+    for the bytes in base64 in a field `data` instead of the file part, and `token` for the field
+    `pwg_token` of the session that carries the request.
     """
 
     method: str
     fields: Fields = ()
     chunk: Chunk | None = None
     summed: bool = False
+    encoded: bool = False
     token: bool = False
 
 
@@ -130,7 +132,7 @@ def _refusal(number: int, message: str) -> BulkupError:
         case 500 if lower.startswith("error during buffer directory"):
             return RunError(words, hint="The server can't write its upload folder.")
         case 500 if lower == "file already exists":
-            return Lost(words)
+            return Damaged(words)  # images.add: ask by MD5, else again without that check
         case 408 | 429 | 503:
             return Refused(words)
     return PhotoError(words)
@@ -258,6 +260,14 @@ def read_members(result: object) -> list[tuple[int, str]]:
                 if isinstance(image, dict)
             ]
     raise NotOffered("the server does not list the photos of an album")
+
+
+def read_held(result: object) -> frozenset[int]:
+    """Return which chunks, from 0 on, the server holds by the answer of `uploadAsync`."""
+    match result:
+        case {"message": str(message)} if message.startswith("chunks uploaded"):
+            return frozenset(int(number) - 1 for number in re.findall(r"\d+", message))
+    return frozenset()
 
 
 def image_id(result: object) -> int | None:
