@@ -12,6 +12,16 @@ import aiohttp
 JPEG = (Path(__file__).parent / "contract/transcripts/payloads/a.jpg").read_bytes()
 
 
+class Clock:
+    """A clock that a test sets forward."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer as it came."""
@@ -65,6 +75,10 @@ class GalleryClient:
             form.add_field("file", io.BytesIO(data), filename="blob")
         async with self.http.post(f"{self.url}ws.php?format=json", data=form) as answer:
             return await _reply(answer)
+
+    def use_key(self, pkid: str, secret: str) -> None:
+        """Send an API key with each request."""
+        self.http.headers["X-PIWIGO-API"] = f"{pkid}:{secret}"
 
     async def page(self, path: str = "") -> Reply:
         """GET a page of the gallery."""

@@ -18,6 +18,7 @@ from bulkup.sandbox import Sandbox
 from tests.contract.replay import Replay
 from tests.contract.wire import Wire
 from tests.contract.witness import look
+from tests.gallery_client import Clock
 
 _FOLDER = Path(__file__).parent / "transcripts"
 _VERSIONS = ("13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1")
@@ -51,16 +52,6 @@ def recorded() -> Recorded:
 @pytest.fixture(scope="module")
 def payloads() -> Mapping[str, bytes]:
     return {path.name: path.read_bytes() for path in (_FOLDER / "payloads").iterdir()}
-
-
-class Clock:
-    """A clock that a test sets forward."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 _ALL_TYPES = "tiff,tif,mpg,zip,avi,mp3,ogg,pdf,svg"

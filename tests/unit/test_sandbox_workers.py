@@ -107,7 +107,7 @@ async def test_equal_requests_come_back_in_waves_of_the_workers(count: int) -> N
         Sandbox(workers=count, exist_cost_s=1.0) as box,
         GalleryClient(box.url) as client,
     ):
-        sums, start = "0 " * 15_000, time.monotonic()
+        sums, start = "0 " * 25_000, time.monotonic()
 
         async def asked() -> float:
             await client.call("pwg.images.exist", md5sum_list=sums)
