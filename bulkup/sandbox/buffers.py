@@ -23,6 +23,7 @@ class Content:
         self._data = bytearray() if in_memory else None
         self._sum = hashlib.md5()
         self._written = False
+        self._sealed: Picture | None = None
         self._turn = asyncio.Lock()
 
     @property
@@ -54,7 +55,13 @@ class Content:
     @property
     def picture(self) -> Picture:
         """What its first bytes show; a file that was never written has no type at all."""
+        if self._sealed is not None:
+            return self._sealed
         return sniff(self.head) if self._written else Picture("")
+
+    def seal(self) -> None:
+        """Keep what the first bytes show, and not the bytes: nothing more will come."""
+        self._sealed, self.head = self.picture, b""
 
     @property
     def kept(self) -> bool:

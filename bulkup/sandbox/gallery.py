@@ -14,6 +14,7 @@ from bulkup.sandbox.albums import Album, add_album, rank_albums, subtree
 from bulkup.sandbox.answers import FatalError
 from bulkup.sandbox.buffers import Buffers, Content, Keep
 from bulkup.sandbox.filetypes import accept
+from bulkup.sandbox.lounge import Lounge
 from bulkup.sandbox.records import StoredPhoto, Tag, storable
 from bulkup.sandbox.versions import Release
 
@@ -46,9 +47,7 @@ class Gallery:
         self.photos: dict[int, StoredPhoto] = {}
         self.albums: dict[int, Album] = {}
         self.tags: dict[int, Tag] = {}
-        self.lounge: list[tuple[int, int]] = []
         self.lounge_emptied_since: float | None = None
-        self.ghosts: set[tuple[int, int]] = set()
         self.buffer_folder = Buffers(folder, keep=keep)
         self.contents: dict[str, Content] = {}
         self.make_api_key = make_key
@@ -58,6 +57,10 @@ class Gallery:
         self._with_lounge = with_lounge
         self._lounge_s = lounge_s
         self._clock = clock
+        self._lounge = Lounge()
+        self._linked: set[int] = set()
+        self._links: dict[int, set[int]] = {}
+        self._latest: dict[str, int] = {}
         self._last_ids = {"photo": 0, "album": 0, "tag": 0}
 
     # -- for assertions --------------------------------------------------------------------
@@ -66,6 +69,11 @@ class Gallery:
     def buffers(self) -> dict[str, int]:
         """The files under upload/buffer with their sizes."""
         return {name: content.size for name, content in self.buffer_folder.contents.items()}
+
+    @property
+    def lounge(self) -> list[tuple[int, int]]:
+        """What waits in the lounge: photo and album."""
+        return self._lounge.rows()
 
     def content(self, photo_id: int) -> bytes:
         """Give the stored bytes of a photo; call it in a thread where the photos are files."""
@@ -99,20 +107,20 @@ class Gallery:
 
     def delete_album(self, album_id: int) -> None:
         """Delete an album and all below it; the photos stay."""
-        gone = {album.id for album in subtree(self.albums, album_id)}
-        for number in gone:
-            del self.albums[number]
-        for photo in self.photos.values():
-            photo.albums -= gone
+        for album in subtree(self.albums, album_id):
+            for photo_id in set(self._links.get(album.id, ())):
+                self.unlink(photo_id, album.id)
+            del self.albums[album.id]
         rank_albums(self.albums)
 
     def photos_in(self, album_id: int) -> list[StoredPhoto]:
         """List the photos linked to an album, the lounge not counted."""
-        return [p for p in self.photos.values() if album_id in p.albums]
+        ids = sorted(self._links.get(album_id, ()))
+        return [self.photos[i] for i in ids if i in self.photos]
 
     def count_in(self, album_id: int) -> int:
         """How many photos an album claims: links to photos that are gone count too."""
-        return len(self.photos_in(album_id)) + sum(album_id == a for _, a in self.ghosts)
+        return len(self._links.get(album_id, ()))
 
     def add_tag(self, name: str, *, url_name: str) -> Tag:
         """Add a tag."""
@@ -128,7 +136,13 @@ class Gallery:
 
     def find(self, md5: str) -> StoredPhoto | None:
         """Find the photo with this sum; of several the last one."""
-        return next((p for p in reversed(self.photos.values()) if p.md5 == md5), None)
+        if md5 not in self._latest:
+            return None
+        photo = self.photos.get(self._latest[md5])
+        if photo is None or photo.md5 != md5:
+            # It was deleted or replaced; there may be an older one.
+            photo = next((p for p in reversed(self.photos.values()) if p.md5 == md5), None)
+        return photo
 
     async def store(
         self,
@@ -161,6 +175,7 @@ class Gallery:
             photo = self.photos[replace]
             photo.file, photo.md5, photo.level = storable(file), md5, level
             await self._put(content, photo)
+        self._latest[md5] = photo.id
         self._enter(photo, albums)
         await finish()
         return photo, replace is None
@@ -200,6 +215,7 @@ class Gallery:
             content.path = None
         await content.move(self._folder / photo.path)
         self.contents[photo.path] = content
+        content.seal()
         picture = content.picture
         photo.size, photo.width, photo.height = content.size, picture.width, picture.height
 
@@ -208,22 +224,32 @@ class Gallery:
         photo = self.photos.pop(photo_id, None)
         if photo is None:
             return False
-        if content := self.contents.pop(photo.path, None):
-            await content.remove()
+        for album_id in photo.albums:
+            self._links[album_id].discard(photo_id)
+        self._linked.discard(photo_id)
         for album in self.albums.values():
             if album.representative == photo_id:
                 album.representative = None
+        if content := self.contents.pop(photo.path, None):
+            await content.remove()
         return True
 
     def link(self, photo_id: int, album_id: int) -> None:
-        """Put a photo into an album."""
-        photo = self.photos.get(photo_id)
-        if photo is None:
-            self.ghosts.add((photo_id, album_id))
-            return
-        photo.albums.add(album_id)
-        if (album := self.albums.get(album_id)) and album.representative is None:
-            album.representative = photo_id
+        """Put a photo into an album, whether there is such a photo or not."""
+        self._links.setdefault(album_id, set()).add(photo_id)
+        if photo := self.photos.get(photo_id):
+            photo.albums.add(album_id)
+            self._linked.add(photo_id)
+            if (album := self.albums.get(album_id)) and album.representative is None:
+                album.representative = photo_id
+
+    def unlink(self, photo_id: int, album_id: int) -> None:
+        """Take a photo out of an album."""
+        self._links.get(album_id, set()).discard(photo_id)
+        if photo := self.photos.get(photo_id):
+            photo.albums.discard(album_id)
+            if not photo.albums:
+                self._linked.discard(photo_id)
 
     # -- the lounge ------------------------------------------------------------------------
 
@@ -234,10 +260,9 @@ class Gallery:
                 self.link(photo.id, album_id)
                 continue
             entry = (photo.id, min(album_id, _MAX_ALBUM_ID))
-            if self.release.major < 14 and (album_id > _MAX_ALBUM_ID or entry in self.lounge):
+            if self.release.major < 14 and (album_id > _MAX_ALBUM_ID or entry in self._lounge):
                 raise FatalError("mysqli_sql_exception: out of range or duplicate in the lounge")
-            if entry not in self.lounge:
-                self.lounge.append(entry)
+            self._lounge.enter(*entry)
 
     async def empty_lounge(self) -> list[tuple[int, int]] | None:
         """Link all that wait; None, and nothing done, while another request is at it."""
@@ -246,31 +271,22 @@ class Gallery:
         if since is not None and not (dead and self._clock() - since > _LOUNGE_MARKER_S):
             return None
         self.lounge_emptied_since = self._clock()
-        rows = sorted(self.lounge, key=lambda row: (row[1], row[0]))
+        rows = self._lounge.rows()
         if self._lounge_s:
             await asyncio.sleep(self._lounge_s)
         for photo_id, album_id in rows:
             self.link(photo_id, album_id)
-        last = max((row[0] for row in rows), default=0)
         # Piwigo forgets all up to the largest id it read, those that came meanwhile too.
-        self.lounge = [row for row in self.lounge if row[0] > last]
+        self._lounge.forget(max((photo_id for photo_id, _ in rows), default=0))
         self.lounge_emptied_since = None
         return rows
 
     def lounge_is_due(self) -> bool:
         """Whether the first photo that waits has waited so long that any request may empty it."""
-        waiting = [self.photos[i] for i, _ in self.lounge if i in self.photos]
-        first = min(waiting, key=lambda p: p.id, default=None)
+        first = self.photos.get(self._lounge.first(self.photos) or 0)
         return first is not None and self._clock() - first.added_at > _LOUNGE_WAIT_S
 
     def waiting_for(self, album_id: int) -> int:
         """How many rows of the lounge count as photos of this album."""
-        return sum(
-            row[1] == album_id
-            and (
-                self.release.major < 16
-                or row[0] not in self.photos
-                or not self.photos[row[0]].albums
-            )
-            for row in self.lounge
-        )
+        linked = self._linked if self.release.major >= 16 else set()
+        return self._lounge.count(album_id, without=linked)

@@ -79,7 +79,8 @@ def set_albums(call: Call, photo: StoredPhoto, text: str) -> bool:
     if not wanted or not wanted <= call.gallery.albums.keys():
         return False
     if call.params.get("multiple_value_mode") == "replace":
-        photo.albums &= wanted
+        for album_id in photo.albums - wanted:
+            call.gallery.unlink(photo.id, album_id)
     for album_id in sorted(wanted):
         call.gallery.link(photo.id, album_id)
     return True
@@ -105,11 +106,10 @@ async def _set_category(call: Call) -> None:
     action = call.text("action")
     for photo_id in call.numbers("image_id"):
         photo = call.gallery.photos.get(photo_id)
-        if photo and action == "move":
-            photo.albums.clear()
-        if photo and action == "dissociate":
-            photo.albums.discard(album_id)
-        elif action in {"associate", "move"}:
+        leaves = {"dissociate": {album_id}, "move": photo.albums if photo else set()}
+        for old in set(leaves.get(action, ())):
+            call.gallery.unlink(photo_id, old)
+        if action in {"associate", "move"}:
             call.gallery.link(photo_id, album_id)
 
 
