@@ -99,16 +99,17 @@ class Front:
         kind = struck[0].kind if struck[0] else None
         if sent is None:
             return _hang_up(request), Seen(incoming.method, 0, kind)
+        seen = Seen(incoming.method, sent.answer.status, kind)
         if kind == "truncated":
-            await _send_half(request, sent.answer)
-        return self._respond(sent), Seen(incoming.method, sent.answer.status, kind)
+            return await _send_half(request, sent.answer), seen
+        return self._respond(sent), seen
 
     async def _pass_on(
         self, incoming: Incoming, request: web.Request, *, fault: Fault | None
     ) -> Sent | None:
         """Give the answer, as what struck the request leaves it; None when there is none."""
         kind = fault.kind if fault else ""
-        if kind == "request-lost":
+        if kind in {"request-lost", "cut"}:
             return None
         if early := _NOT_PROCESSED.get(kind):
             wait = {"Retry-After": fault.retry_after} if fault and kind == "429" else {}
@@ -174,10 +175,11 @@ def _hang_up(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def _send_half(request: web.Request, answer: Answer) -> None:
+async def _send_half(request: web.Request, answer: Answer) -> web.StreamResponse:
     body = answer.text.encode()
     half = web.StreamResponse(status=answer.status)
     half.content_length = len(body)
     await half.prepare(request)
     await half.write(body[: len(body) // 2])
     _hang_up(request)
+    return half

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bulkup.sandbox import php
 from bulkup.sandbox.albums import Album, add_album, rank_albums, subtree
-from bulkup.sandbox.answers import FatalError
+from bulkup.sandbox.answers import Died, FatalError
 from bulkup.sandbox.buffers import Buffers, Content, Keep
 from bulkup.sandbox.filetypes import accept
 from bulkup.sandbox.lounge import Lounge
@@ -171,6 +171,8 @@ class Gallery:
         if replace is None:
             photo = await self._insert(content, file, md5=md5, user_id=user_id)
             photo.level = level
+        elif replace not in self.photos:
+            raise Died("[add_uploaded_file] this photo does not exist in the database")
         else:
             photo = self.photos[replace]
             photo.file, photo.md5, photo.level = storable(file), md5, level
