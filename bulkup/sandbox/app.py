@@ -33,9 +33,11 @@ _LONGEST_URL = 2**20
 class Sandbox:
     """A gallery on a free port, for as long as the `async with` lasts.
 
-    `workers`: size of PHP's pool; None is endless. `finish_s`: what finishing a photo costs, the
-    half of it in a second worker. `cpus`: how many finishes run at full speed; None: all.
-    `folder`: keep photos as files there; `discard`: keep only their sums and sizes.
+    `only`: the methods there are. `workers`: size of PHP's pool; None is endless. `finish_s`:
+    what finishing a photo costs, the half of it in a second worker. `cpus`: how many finishes
+    run at full speed; None: all. `exist_cost_s`: what asking for 100,000 sums costs.
+    `lounge_s`: what emptying the lounge costs. `folder`: keep photos as files there;
+    `discard`: keep only their sums and sizes.
     """
 
     def __init__(

@@ -85,7 +85,7 @@ class Call:
         return value if isinstance(value, int) else 0
 
     def numbers(self, name: str) -> list[int]:
-        """List a list of ids."""
+        """Give a list of ids; empty when absent."""
         value = self.params.get(name)
         return [v for v in value if isinstance(v, int)] if isinstance(value, list) else []
 
