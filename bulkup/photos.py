@@ -75,7 +75,7 @@ class Chunk:
 
 
 def check_roots(roots: Sequence[Path]) -> list[Path]:
-    """Return the roots without those that lie inside another one.
+    """Return the roots without those that the walk over another one comes to anyway.
 
     Raises `UsageError` where one is not there.
     """
@@ -91,11 +91,16 @@ def check_roots(roots: Sequence[Path]) -> list[Path]:
         root
         for i, root in enumerate(roots)
         if not any(
-            resolved[i].is_relative_to(other) and (resolved[i] != other or j < i)
+            _is_walked_from(other, resolved[i]) and (resolved[i] != other or j < i)
             for j, other in enumerate(resolved)
             if i != j
         )
     ]
+
+
+def _is_walked_from(root: Path, path: Path) -> bool:
+    """Tell whether the path lies below the root, and in no junk folder there."""
+    return path.is_relative_to(root) and not any(map(is_junk, path.relative_to(root).parts))
 
 
 def scan(roots: Sequence[Path], *, endings: Collection[str] | None) -> Iterator[Found]:
