@@ -85,7 +85,7 @@ def parse_size(text: str, *, flag: str) -> int:
 
     Raises `UsageError` where it means none.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?)(?:i?b)?\s*", text.lower())
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*([kmg]?)(?:i?b)?\s*", text.lower())
     if match is None:
         raise UsageError(
             f"{flag} “{text}” is no size", hint="Give a number of bytes, or one like 500K or 2M."
@@ -98,7 +98,7 @@ def parse_duration(text: str, *, flag: str) -> float:
 
     Raises `UsageError` where it means none.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", text.lower())
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*([smhd]?)\s*", text.lower())
     if match is None:
         raise UsageError(
             f"{flag} “{text}” is no time", hint="Give seconds, or a time like 15m or 2h."
