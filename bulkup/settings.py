@@ -146,7 +146,7 @@ def read_password(
 def read_secret_file(file: Path, *, flag: str) -> str:
     """Return the first line of a file. Raises `UsageError` where it can't be read or is empty."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"{flag} {file}: {reason}", hint="Name a readable text file.") from None
