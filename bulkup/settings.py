@@ -36,6 +36,18 @@ class Account:
     password: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
 
+    def __post_init__(self) -> None:
+        for what, text in (
+            ("address", self.url),
+            ("user name", self.user),
+            ("password", self.password),
+        ):
+            if any("\ud800" <= c <= "\udfff" for c in text):
+                raise UsageError(
+                    f"the {what} is not UTF-8 text",
+                    hint="Check the encoding of the terminal, or of what sets the environment.",
+                )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
@@ -190,7 +202,7 @@ def read_api_key(*, file: Path | None, variables: Mapping[str, str]) -> str:
         key = read_secret_file(file, flag="--api-key-file").strip()
     else:
         key = variables.get("BULKUP_API_KEY", "").strip()
-    if key and not re.fullmatch(r"pkid-[\w-]+:\S+", key, flags=re.ASCII):
+    if key and not re.fullmatch(r"pkid-[\w-]+:[!-~]+", key, flags=re.ASCII):
         raise UsageError(
             "the API key has not the form pkid-…:secret",
             hint="Join both parts that Piwigo shows when it makes a key by a colon.",
