@@ -29,6 +29,8 @@ from bulkup.events import Emit, OutageBegan, OutageEnded, Retrying
 T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 
+MOST_DOUBLINGS: Final = 64  # beyond them the power would overflow, after hours of knocking
+
 BRIEF_KNOCKS: Final = 1
 """An outage that is over at this many knocks was the request's own trouble, and is charged."""
 
@@ -52,7 +54,8 @@ class Policy:
 
     def backoff(self, attempt: int, *, chance: float) -> float:
         """Return the seconds to wait after the `attempt`-th failure; `chance` from 0 to 1."""
-        return min(self.wait_max_s, self.wait_s * 2.0 ** (attempt - 1)) * (1 + chance / 2)
+        doubled = self.wait_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS)
+        return min(self.wait_max_s, doubled) * (1 + chance / 2)
 
     def ask_delays(self, size: int) -> list[float]:
         """Return the pauses between questions whether a photo of `size` bytes has arrived."""
