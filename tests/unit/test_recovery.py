@@ -1,0 +1,375 @@
+"""The retry policy as a table and as laws, and the gate in an outage, without any waiting."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.errors import (
+    CutShort,
+    Damaged,
+    Lost,
+    Outage,
+    PhotoError,
+    Refused,
+    RunError,
+    SessionLost,
+    TooLarge,
+    Transient,
+    Unreachable,
+)
+from bulkup.events import Event, OutageBegan, OutageEnded, Retrying
+from bulkup.recovery import Again, Await, Give, Policy, Recovery, decide
+
+POLICY = Policy(retries=3, wait_s=1.0, wait_max_s=60.0, patience_s=100.0, knock_max_s=30.0)
+KINDS = [
+    Transient,
+    Lost,
+    CutShort,
+    Refused,
+    SessionLost,
+    TooLarge,
+    Damaged,
+    Outage,
+    Unreachable,
+]
+
+# the decision
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "repeatable", "expected"),
+    [
+        (Lost(""), 1, True, Again(1.0)),
+        (Lost(""), 3, True, Again(4.0)),
+        (Lost(""), 4, True, Give()),
+        (Lost(""), 1, False, Give()),
+        (CutShort(""), 1, True, Again(1.0)),
+        (CutShort(""), 1, False, Give()),
+        (Transient(""), 2, True, Again(2.0)),
+        (Transient(""), 1, False, Give()),
+        (Refused(""), 1, False, Again(1.0)),
+        (Refused(""), 4, False, Give()),
+        (Refused("", retry_after_s=7.0), 1, True, Again(7.0)),
+        (Refused("", retry_after_s=0.0), 2, True, Again(0.0)),
+        (Refused("", retry_after_s=-5.0), 1, True, Again(0.0)),
+        (Refused("", retry_after_s=1e9), 1, True, Again(100.0)),
+        (SessionLost(""), 1, False, Again(0.0)),
+        (SessionLost(""), 2, False, Again(2.0)),
+        (SessionLost(""), 4, True, Give()),
+        (TooLarge(""), 1, True, Give()),
+        (Damaged(""), 1, True, Give()),
+        (Outage(""), 1, True, Await(again=True)),
+        (Outage(""), 3, True, Await(again=True)),
+        (Outage(""), 4, True, Await(again=False)),
+        (Outage(""), 1, False, Await(again=False)),
+        (Unreachable(""), 1, False, Await(again=True)),
+        (Unreachable(""), 4, False, Await(again=False)),
+    ],
+)
+def test_the_decision_is_a_table(
+    error: Transient, attempt: int, repeatable: bool, expected: Again | Await | Give
+) -> None:
+    assert (
+        decide(error, attempt=attempt, repeatable=repeatable, policy=POLICY, chance=0.0)
+        == expected
+    )
+
+
+@st.composite
+def errors(draw: st.DrawFn) -> Transient:
+    after_s = draw(st.none() | st.floats(allow_nan=False))
+    kind: type[Transient] = draw(st.sampled_from(KINDS))
+    return kind("x", retry_after_s=after_s)
+
+
+attempts = st.integers(1, 10**6)
+chances = st.floats(0, 1)
+policies = st.builds(
+    Policy,
+    retries=st.integers(0, 10**6),
+    wait_s=st.floats(0, 10),
+    wait_max_s=st.floats(0, 1000),
+    patience_s=st.floats(0, 1e7),
+)
+
+
+@given(error=errors(), attempt=attempts, policy=policies, chance=chances)
+def test_what_may_not_be_repeated_goes_again_only_if_the_server_kept_nothing(
+    error: Transient, attempt: int, policy: Policy, chance: float
+) -> None:
+    step = decide(error, attempt=attempt, repeatable=False, policy=policy, chance=chance)
+    goes_again = isinstance(step, Again) or (isinstance(step, Await) and step.again)
+    assert not goes_again or error.untouched
+
+
+@given(error=errors(), attempt=attempts, repeatable=st.booleans(), policy=policies, chance=chances)
+def test_no_request_goes_again_more_often_than_allowed(
+    error: Transient, attempt: int, repeatable: bool, policy: Policy, chance: float
+) -> None:
+    step = decide(error, attempt=attempt, repeatable=repeatable, policy=policy, chance=chance)
+    if attempt > policy.retries:
+        assert step in {Give(), Await(again=False)}
+
+
+@given(error=errors(), attempt=attempts, repeatable=st.booleans(), policy=policies, chance=chances)
+def test_every_wait_is_bounded(
+    error: Transient, attempt: int, repeatable: bool, policy: Policy, chance: float
+) -> None:
+    step = decide(error, attempt=attempt, repeatable=repeatable, policy=policy, chance=chance)
+    if isinstance(step, Again):
+        assert 0 <= step.after_s <= max(policy.wait_max_s * 1.5, policy.patience_s)
+
+
+@given(attempt=attempts, policy=policies, chance=chances)
+def test_the_backoff_is_bounded(attempt: int, policy: Policy, chance: float) -> None:
+    assert 0 <= policy.backoff(attempt, chance=chance) <= policy.wait_max_s * 1.5
+
+
+@given(attempt=attempts, chance=chances)
+def test_the_backoff_never_falls_from_try_to_try(attempt: int, chance: float) -> None:
+    assert POLICY.backoff(attempt + 1, chance=chance) >= POLICY.backoff(attempt, chance=chance)
+
+
+@given(size=st.integers(0, 10**12))
+def test_the_questions_for_a_photo_begin_at_once_and_take_as_long_as_promised(size: int) -> None:
+    delays = Policy().ask_delays(size)
+    assert delays[0] == 0.0
+    assert all(delay >= 0 for delay in delays)
+    assert sum(delays) == pytest.approx(8.0 + size / 20e6)
+
+
+@given(size=st.integers(0, 10**12))
+def test_the_questions_for_a_photo_are_few(size: int) -> None:
+    assert len(Policy().ask_delays(size)) < 32
+
+
+# the loop
+
+
+class World:
+    """A clock that only sleeping moves, a server that is away until a time, what was emitted."""
+
+    def __init__(self, *, back_at: float = 0.0, policy: Policy = POLICY) -> None:
+        self.now = 0.0
+        self.sleeps: list[float] = []
+        self.events: list[Event] = []
+        self.probes = 0
+        self.probing = 0
+        self.back_at = back_at
+        self.recovery = Recovery(
+            policy,
+            emit=self.events.append,
+            probe=self.probe,
+            sleep=self.sleep,
+            clock=lambda: self.now,
+            chance=lambda: 0.0,
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
+        await anyio.lowlevel.checkpoint()
+
+    async def probe(self) -> None:
+        assert not self.probing, "two knock at once"
+        self.probing += 1
+        self.probes += 1
+        await anyio.lowlevel.checkpoint()
+        self.probing -= 1
+        if self.now < self.back_at:
+            raise Outage("still away")
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def failing(*errors: Exception, result: str = "done") -> Callable[[], Awaitable[str]]:
+    left = list(errors)
+
+    async def operation() -> str:
+        await anyio.lowlevel.checkpoint()
+        if left:
+            raise left.pop(0)
+        return result
+
+    return operation
+
+
+async def test_what_works_is_returned_without_a_word() -> None:
+    world = World()
+    assert await world.recovery.run(failing()) == "done"
+    assert (world.events, world.sleeps) == ([], [])
+
+
+async def test_a_lost_request_goes_again_after_growing_waits() -> None:
+    world = World()
+    assert await world.recovery.run(failing(Lost("a"), Lost("b"), Lost("c"))) == "done"
+    assert world.sleeps == [1.0, 2.0, 4.0]
+
+
+async def test_every_try_again_is_told(tmp_path: Path) -> None:
+    world = World()
+    await world.recovery.run(failing(Lost("a")), path=tmp_path)
+    assert world.events == [Retrying(path=tmp_path, reason="a", attempt=1, after_s=1.0)]
+
+
+async def test_the_last_error_goes_on_when_the_tries_are_used_up() -> None:
+    world = World()
+    with pytest.raises(Lost, match="fourth"):
+        await world.recovery.run(failing(*map(Lost, ["first", "second", "third", "fourth"])))
+
+
+async def test_with_no_retries_the_first_error_goes_on() -> None:
+    world = World(policy=Policy(retries=0))
+    with pytest.raises(Lost):
+        await world.recovery.run(failing(Lost("a")))
+    assert not world.sleeps
+
+
+@pytest.mark.parametrize("error", [PhotoError("a"), RunError("a"), ZeroDivisionError()])
+async def test_what_is_not_transient_goes_on_at_once(error: Exception) -> None:
+    world = World()
+    with pytest.raises(type(error)):
+        await world.recovery.run(failing(error))
+    assert not world.sleeps
+
+
+async def test_a_lost_session_goes_again_at_once_and_silently() -> None:
+    world = World()
+    assert await world.recovery.run(failing(SessionLost("a")), repeatable=False) == "done"
+    assert (world.sleeps, world.events) == ([0.0], [])
+
+
+async def test_a_session_lost_again_and_again_ends_with_the_tries() -> None:
+    world = World()
+    with pytest.raises(SessionLost):
+        await world.recovery.run(failing(*[SessionLost("a")] * 4))
+
+
+async def test_an_outage_is_sat_out_and_told() -> None:
+    world = World(back_at=20.0)
+    assert await world.recovery.run(failing(Outage("gone"))) == "done"
+    assert world.of(OutageBegan) == [OutageBegan(reason="still away")]
+    (ended,) = world.of(OutageEnded)
+    assert isinstance(ended, OutageEnded)
+    assert ended.seconds >= 20.0
+
+
+async def test_a_server_that_answers_the_first_knock_was_not_away() -> None:
+    world = World()
+    assert await world.recovery.run(failing(Outage("504"))) == "done"
+    assert world.events == []
+
+
+async def test_brief_outages_are_charged_to_the_request() -> None:
+    world = World()
+    with pytest.raises(Outage, match="d"):
+        await world.recovery.run(failing(*map(Outage, "abcd")))
+
+
+async def test_long_outages_are_charged_to_nobody() -> None:
+    world = World()
+    error = Outage("gone")
+
+    async def operation(left: list[int] = [20]) -> str:  # noqa: B006 (one counter)
+        if not left[0]:
+            return "done"
+        left[0] -= 1
+        world.back_at = world.now + 10
+        raise error
+
+    assert await world.recovery.run(operation) == "done"
+
+
+async def test_what_may_not_be_repeated_is_given_back_when_the_server_is_back() -> None:
+    world = World(back_at=20.0)
+    with pytest.raises(Outage, match="gone"):
+        await world.recovery.run(failing(Outage("gone")), repeatable=False)
+    assert world.now >= 20.0
+
+
+async def test_what_was_never_sent_goes_again_after_the_outage() -> None:
+    world = World(back_at=20.0)
+    assert await world.recovery.run(failing(Unreachable("gone")), repeatable=False) == "done"
+
+
+async def test_the_end_of_patience_ends_the_run() -> None:
+    world = World(back_at=1e9)
+    with pytest.raises(
+        RunError, match=r"the server has been away for \d+ s: still away"
+    ) as caught:
+        await world.recovery.run(failing(Outage("gone")))
+    assert "again when it is back" in caught.value.hint
+    assert 100.0 < world.now <= 100.0 + 1.5 * POLICY.knock_max_s
+
+
+async def test_a_server_may_be_away_for_days() -> None:
+    patience_s = 7 * 86_400.0
+    world = World(back_at=patience_s - 60, policy=Policy(patience_s=patience_s))
+    assert await world.recovery.run(failing(Outage("gone"))) == "done"
+
+
+async def test_knocks_are_never_further_apart_than_asked() -> None:
+    world = World(back_at=90.0)
+    await world.recovery.run(failing(Outage("gone")))
+    assert max(world.sleeps) <= POLICY.knock_max_s
+
+
+async def test_the_first_knock_waits_as_long_as_the_server_asked_within_reason() -> None:
+    world = World()
+    await world.recovery.run(failing(Outage("gone", retry_after_s=60.0)))
+    await world.recovery.run(failing(Outage("gone", retry_after_s=1e9)))
+    assert world.sleeps == [60.0, 300.0]
+
+
+async def test_one_knocks_for_all_and_the_outage_is_told_once() -> None:
+    world = World(back_at=50.0)
+    results: list[str] = []
+
+    async def one(name: str) -> None:
+        results.append(await world.recovery.run(failing(Outage("gone"), result=name)))
+
+    async with anyio.create_task_group() as tasks:
+        for name in "abcdefgh":
+            tasks.start_soon(one, name)
+    assert sorted(results) == list("abcdefgh")
+    assert len(world.of(OutageBegan)) == len(world.of(OutageEnded)) == 1
+
+
+async def test_nobody_sends_while_the_gate_is_closed() -> None:
+    world = World(back_at=50.0)
+    began: list[float] = []
+
+    async def late() -> None:
+        while not world.probes:
+            await anyio.lowlevel.checkpoint()
+        await world.recovery.run(note)
+
+    async def note() -> None:
+        began.append(world.now)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.recovery.run, failing(Outage("gone")))
+        tasks.start_soon(late)
+    assert began[0] >= 50.0
+
+
+async def test_the_gate_opens_when_the_one_who_knocks_is_cancelled() -> None:
+    world = World(back_at=50.0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.recovery.run, failing(Outage("gone")))
+        while not world.probes:
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert await world.recovery.run(failing()) == "done"
+
+
+async def test_a_fresh_start_waits_as_a_try_again_does(tmp_path: Path) -> None:
+    world = World()
+    await world.recovery.pause(Damaged("wrong sum"), attempt=3, path=tmp_path)
+    assert world.sleeps == [4.0]
+    assert world.events == [Retrying(path=tmp_path, reason="wrong sum", attempt=3, after_s=4.0)]
