@@ -92,7 +92,7 @@ def _json(text: str) -> dict[str, object]:
     start = max(text.rfind('{"stat":'), text.rfind('{"jsonrpc"'), 0)
     try:
         document, _ = json.JSONDecoder().raw_decode(text, start)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
