@@ -98,10 +98,9 @@ def _json(text: str) -> dict[str, object]:
 
 
 def _number(value: object) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
-        return 0
+    """Return the number of up to nine digits that stands there, as a number or a string, or 0."""
+    text = str(value)
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
 def _refusal(number: int, message: str) -> BulkupError:
