@@ -148,8 +148,12 @@ def _buffer_error(code: int, message: str) -> BulkupError:
 
 
 def plain(text: str) -> str:
-    """Return the text without PHP's messages in front and without HTML, on one line."""
-    text = re.sub(r"^(?:\s*<br />\s*<b>.*?</b>.*?<br />)+", "", text, flags=re.DOTALL)
+    """Return the text without PHP's messages in front and without HTML, on one line.
+
+    Where there is nothing else, the words of a fatal error stay.
+    """
+    rest = re.sub(r"^(?:\s*<br />\s*<b>.*?</b>.*?<br />)+\s*", "", text, flags=re.DOTALL)
+    text = rest or text.rpartition("<b>Fatal error</b>:")[2]
     text = re.sub(r"<(script|style)\b.*?</\1>", " ", text, flags=re.DOTALL | re.IGNORECASE)
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
