@@ -292,7 +292,7 @@ def storable(text: str, *, limit: int = 255) -> str:
     """
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
     text = "".join("�" if ord(c) > 0xFFFF else c for c in text)
-    text = "".join(" " if ord(c) < 32 or ord(c) == 127 else c for c in text)
+    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
     if len(text) <= limit:
         return text
     stem, dot, ending = text.rpartition(".")
