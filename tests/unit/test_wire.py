@@ -1,0 +1,492 @@
+"""What an answer means: the failure atlas row by row, and whatever else a server may say."""
+
+import json
+import unicodedata
+from html import escape
+from typing import Final
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bulkup.errors import (
+    BulkupError,
+    Damaged,
+    Lost,
+    NotOffered,
+    Outage,
+    PhotoError,
+    Refused,
+    RunError,
+    SessionLost,
+    TooLarge,
+    Transient,
+)
+from bulkup.piwigo.wire import (
+    Answer,
+    as_written,
+    image_id,
+    interpret,
+    read_found,
+    read_ids,
+    read_methods,
+    read_status,
+    storable,
+    title_of,
+)
+
+PAGE_413: Final = (
+    "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>\r\n"
+    "<center><h1>413 Request Entity Too Large</h1></center>\r\n<hr><center>nginx/1.22.1</center>"
+    "\r\n</body>\r\n</html>\r\n"
+)
+NOISE: Final = (  # 13.8.0 on PHP 8.2, before every answer
+    "<br />\n<b>Deprecated</b>:  Creation of dynamic property "
+    "Smarty_Internal_Extension_Handler::$registerPlugin is deprecated in "
+    "<b>/var/www/include/smarty/libs/sysplugins/smarty_internal_extension_handler.php</b> "
+    "on line <b>182</b><br />\n<br />\n<b>Warning</b>:  Undefined array key 0 in "
+    "<b>/var/www/include/ws_functions/pwg.images.php</b> on line <b>1895</b><br />\n"
+)
+FATAL: Final = (
+    "<br />\n<b>Fatal error</b>:  Uncaught mysqli_sql_exception: Incorrect string value: "
+    "'\\xF0\\x9F\\x98\\x80.j...' for column `db`.`piwigo_images`.`file` at row 1 in "
+    "/var/www/include/dblayer/functions_mysqli.inc.php:132\nStack trace:\n#0 {main}\n  thrown in "
+    "<b>/var/www/include/dblayer/functions_mysqli.inc.php</b> on line <b>132</b><br />\n"
+)
+
+
+def refusal(err: int, message: str) -> str:
+    return json.dumps({"stat": "fail", "err": err, "message": message}, ensure_ascii=False)
+
+
+def buffer_error(code: int, message: str) -> str:
+    return (
+        f'{{"jsonrpc" : "2.0", "error" : {{"code": {code}, "message": "{message}"}}, "id" : "id"}}'
+    )
+
+
+def page(title: str) -> str:
+    return PAGE_413.replace("413 Request Entity Too Large", title)
+
+
+ATLAS = [
+    # the session, the key, the account
+    (401, refusal(401, "Access denied"), SessionLost),
+    (401, refusal(401, "Invalid api_key"), RunError),
+    (403, refusal(403, "Invalid security token"), SessionLost),
+    (200, refusal(1002, "Missing parameters: pwg_token"), PhotoError),
+    (200, refusal(999, "Invalid username/password"), PhotoError),
+    (401, refusal(401, "Cannot use this method with an api key"), PhotoError),
+    # the method
+    (501, refusal(501, "Method name is not valid"), NotOffered),
+    # limits
+    (501, refusal(501, 'Missing "method" name'), TooLarge),
+    (405, refusal(405, "This method requires HTTP POST"), TooLarge),
+    (200, buffer_error(103, "Failed to move uploaded file."), TooLarge),
+    (413, PAGE_413, TooLarge),
+    (414, page("414 Request-URI Too Large"), TooLarge),
+    # the server's disk
+    (200, buffer_error(102, "Failed to open output stream."), RunError),
+    (200, buffer_error(101, "Failed to open input stream."), RunError),
+    (500, refusal(500, "error during buffer directory creation"), RunError),
+    (500, refusal(500, "error while merging chunk 1"), Lost),
+    (500, refusal(500, "error while creating merged /x"), Lost),
+    (500, refusal(500, "error while locking merged /x"), Lost),
+    # the file
+    (200, "forbidden file type", Damaged),
+    (200, "unexpected file type", Damaged),
+    (
+        415,
+        refusal(
+            415,
+            'File extension "jpg" for file "x.jpg" does not match file MIME type '
+            '"application/x-empty"',
+        ),
+        Damaged,
+    ),
+    (500, refusal(500, "MD5 checksum merged file mismatched"), Damaged),
+    (500, refusal(500, "MD5 checksum chunk file mismatched"), Refused),
+    (500, refusal(500, "file already exists"), Lost),
+    (200, "[add_uploaded_file] this photo does not exist in the database", PhotoError),
+    (401, refusal(401, "formats are disabled"), PhotoError),
+    (401, refusal(401, 'unexpected format extension "x"'), PhotoError),
+    (
+        200,
+        refusal(1003, "category must only contain positive and not null integers"),
+        PhotoError,
+    ),
+    (404, refusal(404, "image_id not found"), PhotoError),
+    (200, refusal(1003, 'Tag "x" already exists'), PhotoError),
+    (500, '{"stat":"ok","result":null}', PhotoError),
+    # nobody knows what became of it
+    (500, "", Lost),
+    (200, "", Lost),
+    (200, FATAL, Lost),
+    (200, "<html><body>Under maintenance</body></html>", Lost),
+    (200, '{"stat":"ok","resu', Lost),
+    (200, "null", Lost),
+    (200, "[]", Lost),
+    (200, '{"stat":"other"}', Lost),
+    # the way there
+    (502, page("502 Bad Gateway"), Outage),
+    (503, page("503 Service Temporarily Unavailable"), Outage),
+    (504, page("504 Gateway Time-out"), Outage),
+    (520, "error code: 520", Outage),
+    (404, page("404 Not Found"), Outage),
+    (429, page("429 Too Many Requests"), Refused),
+    (403, page("403 Forbidden"), Refused),
+    (408, page("408 Request Time-out"), Refused),
+    (301, "", RunError),
+    (307, "", RunError),
+    (401, page("401 Authorization Required"), RunError),
+    (411, page("411 Length Required"), RunError),
+    # Piwigo's own words for being busy
+    (503, refusal(503, "Service unavailable"), Refused),
+    (429, refusal(429, "Too many requests"), Refused),
+]
+
+
+def answer(status: int, body: str | bytes) -> Answer:
+    return Answer(status, body.encode() if isinstance(body, str) else body)
+
+
+def error_of(status: int, body: str) -> BulkupError:
+    with pytest.raises(BulkupError) as caught:
+        interpret(answer(status, body))
+    return caught.value
+
+
+@pytest.mark.parametrize(("status", "body", "kind"), ATLAS)
+def test_a_failure_means_what_the_atlas_says(
+    status: int, body: str, kind: type[BulkupError]
+) -> None:
+    assert type(error_of(status, body)) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"), [row for row in ATLAS if row[1] and row[0] < 500]
+)
+def test_php_messages_in_front_change_nothing(
+    status: int, body: str, kind: type[BulkupError]
+) -> None:
+    assert type(error_of(status, NOISE + body)) is kind
+
+
+@pytest.mark.parametrize(("status", "body", "kind"), ATLAS)
+def test_every_failure_is_said_in_words_on_one_line(
+    status: int, body: str, kind: type[BulkupError]
+) -> None:
+    del kind
+    message = error_of(status, body).message
+    assert 10 < len(message) < 300
+    assert "\n" not in message
+    assert "<" not in message
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        ('{"stat":"ok","result":true}', True),
+        ('{"stat":"ok","result":null}', None),
+        ('{"stat":"ok","result":[]}', []),
+        ('{"stat":"ok","result":{"a":{"b":[1]}}}', {"a": {"b": [1]}}),
+        ('{"stat":"ok"}', None),
+        ('{"stat":"ok", "result": 1}\n', 1),
+        ('\ufeff{"stat":"ok","result":1}', 1),
+        ('\n\n{"stat":"ok","result":1}', 1),
+        ('{"stat":"ok","result":1}<br />\n<b>Warning</b>:  x in <b>y</b>', 1),
+        ('{"stat":"ok","result":"{\\"stat\\":\\"fail\\"}"}', '{"stat":"fail"}'),
+        ('{"stat":"ok","result":"latin1 \\ufffd"}', "latin1 �"),
+    ],
+)
+def test_a_result_is_found_in_the_answer(body: str, result: object) -> None:
+    assert interpret(answer(200, body)) == result
+    assert interpret(answer(200, NOISE + body.lstrip("\ufeff\n"))) == result
+
+
+def test_bytes_that_are_not_utf8_do_not_hide_the_result() -> None:
+    assert interpret(answer(200, b'{"stat":"ok","result":"\xff"}')) == "�"
+
+
+def test_the_servers_own_words_are_told() -> None:
+    assert error_of(404, refusal(404, "cat_id {9} not found")).message == (
+        "the server refuses: cat_id {9} not found"
+    )
+
+
+def test_the_words_of_a_page_are_told_without_its_html() -> None:
+    error = error_of(200, "<html><style>p {x}</style><body>Under <b>maint&auml;nance</b>")
+    assert error.message.endswith("(HTTP 200, “Under maintänance”)")
+
+
+def test_the_words_of_a_fatal_error_are_told() -> None:
+    assert "Incorrect string value" in error_of(200, FATAL).message
+
+
+def test_a_number_may_come_as_a_string() -> None:
+    body = '{"stat":"fail","err":"403","message":"Invalid security token"}'
+    assert isinstance(error_of(403, body), SessionLost)
+
+
+@pytest.mark.parametrize("status", [403, 429, 502, 503, 504])
+def test_the_wait_that_a_web_server_asks_for_is_kept(status: int) -> None:
+    with pytest.raises(Transient) as caught:
+        interpret(Answer(status, b"<html>", retry_after_s=7.0))
+    assert caught.value.retry_after_s == 7.0
+
+
+def test_a_redirect_is_told_with_its_target() -> None:
+    with pytest.raises(RunError, match="redirects to https://elsewhere/"):
+        interpret(Answer(302, b"", location="https://elsewhere/"))
+
+
+@given(status=st.integers(0, 999), body=st.binary(max_size=300))
+@example(status=200, body=b"[" * 100_000)
+@example(status=200, body=b'{"stat":"ok","result":' + b"[" * 100_000)
+@example(status=200, body=b'{"stat":"fail","err":' + b"9" * 10_000 + b"}")
+@example(status=200, body=b'{"stat":"fail","err":1e999}')
+@example(status=200, body=b'{"stat":"fail","err":[],"message":{}}')
+@example(status=200, body=b'{"error":{"code":null,"message":[]}}')
+@example(status=200, body=b"<br />\n<b>" + b"</b>" * 20_000)
+@example(status=200, body=b"<script>" * 20_000)
+@example(status=500, body=b"\x00" * 1_000_000)
+def test_any_answer_is_a_result_or_one_of_our_errors(status: int, body: bytes) -> None:
+    try:
+        interpret(Answer(status, body))
+    except (Transient, NotOffered, PhotoError, RunError) as error:
+        assert len(error.message) < 1000  # noqa: PT017 (not every answer raises)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["stat", "err", "message", "result", "error", "code", "x"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    status=st.integers(0, 999),
+    stat=st.sampled_from(["ok", "fail", None]),
+    rest=st.dictionaries(st.sampled_from(["err", "message", "result", "error"]), json_values),
+)
+def test_any_json_is_a_result_or_one_of_our_errors(
+    status: int, stat: str | None, rest: dict[str, object]
+) -> None:
+    body = json.dumps({"stat": stat} | rest if stat else rest)
+    try:
+        interpret(answer(status, body))
+    except (Transient, NotOffered, PhotoError, RunError) as error:
+        assert error.message  # noqa: PT017 (not every answer raises)
+
+
+# what stands in the results
+
+STATUS_16 = {
+    "username": "admin",
+    "status": "webmaster",
+    "theme": "elegant",
+    "pwg_token": "0123456789abcdef",
+    "version": "16.4.0",
+    "upload_file_types": "jpg,jpeg,png,gif,webp",
+    "upload_form_chunk_size": 500,
+}
+
+
+def test_a_status_tells_user_rank_token_version_types_and_chunk_size() -> None:
+    status = read_status(STATUS_16)
+    assert (status.user, status.rank, status.version) == ("admin", "webmaster", "16.4.0")
+    assert status.token == "0123456789abcdef"
+    assert status.endings == frozenset({"jpg", "jpeg", "png", "gif", "webp"})
+    assert status.chunk_size == 512_000
+
+
+def test_a_status_may_lack_what_old_servers_do_not_tell() -> None:
+    status = read_status({"username": "admin", "status": "admin", "pwg_token": "t"})
+    assert (status.chunk_size, status.endings, status.version) == (None, None, "")
+
+
+@pytest.mark.parametrize("size", ["500", 500])
+def test_a_chunk_size_may_come_as_a_string(size: object) -> None:
+    assert read_status({"upload_form_chunk_size": size}).chunk_size == 512_000
+
+
+@pytest.mark.parametrize("size", [0, -1, "", "many", None, [], True, 1.5])
+def test_a_chunk_size_that_is_none_is_not_told(size: object) -> None:
+    assert read_status({"upload_form_chunk_size": size}).chunk_size is None
+
+
+def test_file_types_may_be_written_with_blanks_and_capitals() -> None:
+    assert read_status({"upload_file_types": " JPG, ,Png"}).endings == frozenset({"jpg", "png"})
+
+
+@pytest.mark.parametrize("result", [None, [], "x", 1, True])
+def test_what_is_no_status_is_not_offered(result: object) -> None:
+    with pytest.raises(NotOffered):
+        read_status(result)
+
+
+@pytest.mark.parametrize(
+    ("result", "names"),
+    [
+        ({"methods": ["a", "b"]}, {"a", "b"}),
+        ({"methods": []}, set()),
+        ({"methods": {"0": "a"}}, set()),
+        ({"methods": None}, set()),
+        ([], set()),
+        (None, set()),
+    ],
+)
+def test_methods_are_those_that_are_listed(result: object, names: set[str]) -> None:
+    assert read_methods(result) == names
+
+
+@pytest.mark.parametrize(
+    ("result", "found"),
+    [
+        ({"aa": "12", "bb": None, "cc": 7}, {"aa": 12, "bb": None, "cc": 7}),
+        ({"aa": "0", "bb": "", "cc": "x", "dd": -3}, dict.fromkeys(["aa", "bb", "cc", "dd"])),
+        ([], {}),
+        (None, {}),
+        ("x", {}),
+    ],
+)
+def test_photos_are_found_by_positive_ids(result: object, found: dict[str, int | None]) -> None:
+    assert read_found(result) == found
+
+
+@pytest.mark.parametrize(
+    ("result", "ids"),
+    [
+        ({"images": [{"id": 1}, {"id": "22"}]}, [1, 22]),
+        ({"images": []}, []),
+        ({"paging": {}, "images": [{"id": 3, "file": "x"}]}, [3]),
+    ],
+)
+def test_the_photos_of_an_album_are_listed_by_id(result: object, ids: list[int]) -> None:
+    assert read_ids(result) == ids
+
+
+@pytest.mark.parametrize("value", [None, -5, "-5", "x", 10**18, "9" * 5000])
+def test_an_album_never_lists_ids_that_a_set_of_bits_can_not_hold(value: object) -> None:
+    assert all(0 <= photo_id < 10**9 for photo_id in read_ids({"images": [{"id": value}]}))
+
+
+@pytest.mark.parametrize("result", [None, [], {}, {"images": None}, {"images": {"0": {}}}, "x"])
+def test_what_lists_no_photos_is_not_offered(result: object) -> None:
+    with pytest.raises(NotOffered):
+        read_ids(result)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ({"image_id": 12, "src": "x"}, 12),
+        ({"image_id": "12"}, 12),
+        ({"id": 5, "file": "x"}, 5),
+        ({"image_id": 0}, None),
+        ({"image_id": "0"}, None),
+        ({"image_id": -1}, None),
+        ({"image_id": None}, None),
+        ({"image_id": ""}, None),
+        ({"message": "chunks uploaded = 1,2"}, None),
+        (None, None),
+        (True, None),
+        ([], None),
+    ],
+)
+def test_a_finished_photo_has_a_positive_id(result: object, expected: int | None) -> None:
+    assert image_id(result) == expected
+
+
+# names
+
+names = st.text(st.characters(), min_size=1, max_size=300)
+
+
+@given(text=names)
+def test_a_storable_name_has_only_what_the_database_holds(text: str) -> None:
+    stored = storable(text)
+    assert len(stored) <= 255
+    assert all(ord(c) <= 0xFFFF for c in stored)
+    assert not any(unicodedata.category(c) in {"Cc", "Cs"} for c in stored)
+
+
+@given(text=names)
+def test_a_storable_name_stays_as_it_is(text: str) -> None:
+    assert storable(storable(text)) == storable(text)
+
+
+@given(stem=names, ending=st.from_regex(r"[a-zA-Z0-9]{1,10}", fullmatch=True))
+def test_a_storable_name_keeps_its_ending(stem: str, ending: str) -> None:
+    assert storable(f"{stem}.{ending}").endswith(f".{ending}")
+
+
+@given(text=st.text(st.characters(categories=["L", "N"], max_codepoint=0x24F), max_size=255))
+def test_an_ordinary_name_is_storable_as_it_is(text: str) -> None:
+    assert storable(text) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("sun 🌅.jpg", "sun �.jpg"),
+        ("E\u0301te\u0301.jpg", "Été.jpg"),
+        ("a\nb\tc\x7f\x1b[31m.jpg", "a b c  [31m.jpg"),
+        ("a\x9bb.jpg", "a b.jpg"),
+        ("x\udcff.jpg", "x?.jpg"),
+        ("x" * 300 + ".jpg", "x" * 251 + ".jpg"),
+        ("x" * 300, "x" * 255),
+        ("x." + "y" * 300, "x." + "y" * 253),
+    ],
+)
+def test_a_name_is_made_storable_like_this(text: str, stored: str) -> None:
+    assert storable(text) == stored
+
+
+@pytest.mark.parametrize(
+    ("file", "title"),
+    [
+        ("IMG_1.jpg", "IMG 1"),
+        ("a.b.c.jpg", "a.b.c"),
+        ("no ending", "no ending"),
+        (".jpg", ".jpg"),
+        ("a_b_.PNG", "a b "),
+    ],
+)
+def test_a_title_is_the_name_without_its_ending(file: str, title: str) -> None:
+    assert title_of(file) == title
+
+
+def with_backslashes(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"')
+
+
+@pytest.mark.parametrize(
+    ("stored", "file"),
+    [
+        ("O\\&#039;Neil.jpg", "O'Neil.jpg"),
+        ("a &amp; b &lt;c&gt;.jpg", "a & b <c>.jpg"),
+        ("x\\\\y.jpg", "x\\y.jpg"),
+        ("a&amp;amp;b.jpg", "a&amp;b.jpg"),
+        ("plain.jpg", "plain.jpg"),
+    ],
+)
+def test_a_name_is_read_back_out_of_what_piwigo_made_of_it(stored: str, file: str) -> None:
+    assert as_written(stored) == file
+
+
+@given(text=names)
+def test_every_name_is_read_back_out_of_what_piwigo_16_makes_of_it(text: str) -> None:
+    file = storable(text)
+    assert as_written(escape(with_backslashes(file)).replace("&#x27;", "&#039;")) == file
+
+
+@given(text=names.filter(lambda text: "\\" not in text))
+def test_every_name_without_backslashes_is_read_back_from_piwigo_13_to_15(text: str) -> None:
+    file = storable(text)
+    assert as_written(escape(file).replace("&#x27;", "&#039;")) == file
