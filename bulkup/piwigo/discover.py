@@ -4,6 +4,7 @@ Knows addresses only. It asks before any log-in, so that no password and no phot
 through a redirect, and none to a host that the user did not name.
 """
 
+import re
 from typing import Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -13,6 +14,7 @@ from bulkup.piwigo.wire import interpret, read_status
 
 QUESTION: Final = "ws.php?format=json&method=pwg.session.getStatus"
 HOPS: Final = 5
+NO_HOST: Final = re.compile(r"""[\x00-\x20\s<>"\\^`{|}%]""")
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -29,9 +31,15 @@ def clean_url(url: str) -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit("x:"), None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or port == 0
+        or NO_HOST.search(parts.netloc)
+    ):
+        shown = "what is given" if "@" in url else f"“{url}”"  # there may be a password in it
         raise UsageError(
-            f"“{url}” is no web address",
+            f"{shown} is no web address",
             hint="Give the address of the gallery's home page, like https://photos.example.org/.",
         )
     if parts.username or parts.password:
