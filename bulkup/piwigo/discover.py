@@ -60,17 +60,20 @@ def _folder(path: str) -> str:
 
 def allowed(origin: str, target: str) -> bool:
     """Tell whether a redirect stays with the named host, and does not give up encryption."""
-    a, b = urlsplit(origin), urlsplit(target)
-    if a.hostname != b.hostname:
+    try:
+        a, b = urlsplit(origin), urlsplit(target)
+        if a.hostname != b.hostname or "@" in b.netloc:
+            return False
+        if a.scheme == b.scheme:
+            return _port(origin) == _port(target)
+    except ValueError:  # of a port or a bracket
         return False
-    if a.scheme == b.scheme:
-        return _port(origin) == _port(target)
     return (a.scheme, b.scheme) == ("http", "https")
 
 
 def _port(url: str) -> int:
     parts = urlsplit(url)
-    return parts.port or (443 if parts.scheme == "https" else 80)
+    return (443 if parts.scheme == "https" else 80) if parts.port is None else parts.port
 
 
 async def find_base(session: Session, url: str) -> str:
@@ -85,7 +88,10 @@ async def find_base(session: Session, url: str) -> str:
         answer = await session.get(asked)
         if answer.status not in REDIRECTS:
             break
-        target = urljoin(asked, answer.location)
+        try:
+            target = urljoin(asked, answer.location)
+        except ValueError:
+            target = answer.location
         if not allowed(base, target):
             raise RunError(
                 f"{base} redirects to another server: {target}",
