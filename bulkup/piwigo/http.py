@@ -259,7 +259,12 @@ def _translated(url: str) -> Iterator[None]:
     """Turn what aiohttp raises into the project's errors, told by whether anything was sent."""
     try:
         yield
-    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+    except aiohttp.ClientConnectorSSLError as error:
+        raise RunError(
+            f"no safe connection to {url}: {_reason(error)}",
+            hint="Check the address: a gallery without TLS needs http:// in front.",
+        ) from None
+    except aiohttp.ClientConnectorCertificateError as error:
         raise RunError(
             f"no safe connection to {url}: {_reason(error)}",
             hint="Check the address and the server's certificate.",
@@ -277,6 +282,8 @@ def _translated(url: str) -> Iterator[None]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
+    if isinstance(error, ssl.SSLError):  # its number is OpenSSL's
+        return str(getattr(error, "verify_message", "")) or error.reason or "TLS failed"
     if isinstance(error, OSError) and (error.errno or 0) > 0:
         return os.strerror(error.errno or 0)
     if isinstance(error, OSError) and error.strerror:
