@@ -1,0 +1,98 @@
+"""A server that says exactly what a test wants, byte by byte, and keeps what it was sent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+Talk = Callable[["Line"], Awaitable[None]]
+
+
+@dataclass
+class Heard:
+    """One request as it came over the line."""
+
+    head: str
+    body: bytes
+
+    @property
+    def target(self) -> str:
+        return self.head.split(" ", 2)[1]
+
+    def header(self, name: str) -> str | None:
+        for line in self.head.splitlines()[1:]:
+            key, _, value = line.partition(":")
+            if key.lower() == name.lower():
+                return value.strip()
+        return None
+
+
+@dataclass
+class Line:
+    """One connection, from the server's side."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    heard: list[Heard]
+
+    async def hear(self) -> Heard:
+        """Take in a whole request. Raises `asyncio.IncompleteReadError` at the end of it all."""
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        request = Heard(head, b"")
+        request.body = await self.reader.readexactly(int(request.header("Content-Length") or 0))
+        self.heard.append(request)
+        return request
+
+    async def say(self, status: str, body: bytes = b"", *headers: str) -> None:
+        """Answer."""
+        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+        self.writer.write("\r\n".join(lines).encode("latin-1") + body)
+        await self.writer.drain()
+
+
+@dataclass
+class Raw:
+    """The server: its address, and what it heard."""
+
+    url: str
+    heard: list[Heard] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def raw_server(talk: Talk) -> AsyncIterator[Raw]:
+    """Run a server that talks so on every connection; it closes the connection afterwards."""
+    raw = Raw("")
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await talk(Line(reader, writer, raw.heard))
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    raw.url = f"http://{host}:{port}/"
+    try:
+        yield raw
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def saying(status: str, body: bytes = b"", *headers: str) -> Talk:
+    """Answer every request alike."""
+
+    async def talk(line: Line) -> None:
+        while True:
+            await line.hear()
+            await line.say(status, body, *headers)
+
+    return talk
