@@ -250,7 +250,7 @@ def retry_after(value: str, *, date: str) -> float | None:
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(date)
         return max(0.0, wait.total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, IndexError):  # email.utils lets all of them out
         return None
 
 
