@@ -250,7 +250,7 @@ def retry_after(value: str, *, date: str) -> float | None:
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(date)
         return max(0.0, wait.total_seconds())
-    except (ValueError, TypeError, OverflowError, IndexError):  # email.utils lets all of them out
+    except (ValueError, TypeError, OverflowError):  # all of them get out of email.utils
         return None
 
 
@@ -288,4 +288,4 @@ def _reason(error: BaseException) -> str:
         return os.strerror(error.errno or 0)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
