@@ -1,6 +1,7 @@
 """A server that says exactly what a test wants, byte by byte, and keeps what it was sent."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class Raw:
 
 
 @asynccontextmanager
-async def raw_server(talk: Talk) -> AsyncIterator[Raw]:
+async def raw_server(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Raw]:
     """Run a server that talks so on every connection; it closes the connection afterwards."""
     raw = Raw("")
     tasks: set[asyncio.Task[None]] = set()
@@ -75,9 +76,9 @@ async def raw_server(talk: Talk) -> AsyncIterator[Raw]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     host, port = server.sockets[0].getsockname()
-    raw.url = f"http://{host}:{port}/"
+    raw.url = f"{'https' if tls else 'http'}://{host}:{port}/"
     try:
         yield raw
     finally:
