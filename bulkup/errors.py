@@ -80,6 +80,13 @@ class TooLarge(Refused):
     """The request is over one of the server's limits: smaller chunks may pass."""
 
 
+class Mangled(Refused):
+    """A chunk arrived other than it was sent: damaged on the way, or over an unnamed limit.
+
+    Once more may help; after that only smaller chunks may.
+    """
+
+
 class Damaged(Transient):
     """What arrived is not what was sent; the server says so by its sums or by refusing the type.
 

@@ -17,6 +17,7 @@ import anyio
 from bulkup.errors import (
     Damaged,
     Lost,
+    Mangled,
     Outage,
     Refused,
     RunError,
@@ -95,6 +96,8 @@ def decide(
     may_repeat = repeatable or error.untouched
     match error:
         case TooLarge() | Damaged():
+            return Give()
+        case Mangled() if attempt > 1:
             return Give()
         case Outage():
             return Await(again=may_repeat and attempt <= policy.retries)

@@ -15,6 +15,7 @@ from bulkup.errors import (
     BulkupError,
     CutShort,
     Damaged,
+    Mangled,
     PhotoChanged,
     PhotoError,
     RunError,
@@ -194,10 +195,11 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
             try:
                 async with _tidy(transfer.remains, journey):
                     photo_id = await _send(transfer, path=path, journey=journey)
-            except TooLarge as error:
-                length = transfer.chunks[0].length
-                if not journey.server.shrink(length):
-                    raise PhotoError(error.message, hint=error.hint) from None
+            except (TooLarge, Mangled) as error:
+                if not journey.server.shrink(transfer.chunks[0].length):
+                    if isinstance(error, TooLarge):
+                        raise PhotoError(error.message, hint=error.hint) from None
+                    await _charge(error, attempts=attempts, journey=journey, path=path)
                 continue
             except Transient as error:
                 found = await _ask(job, journey, error=error)
@@ -264,7 +266,7 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
                 repeatable=False,
                 path=path,
             )
-        except TooLarge:
+        except (TooLarge, Mangled):
             raise
         except Transient as error:
             raise _Unconfirmed(error) from None

@@ -16,6 +16,7 @@ from bulkup.errors import (
     BulkupError,
     Damaged,
     Lost,
+    Mangled,
     NotOffered,
     Outage,
     PhotoError,
@@ -123,7 +124,7 @@ def _refusal(number: int, message: str) -> BulkupError:
         case 415:
             return Damaged(words)
         case 500 if "chunk file mismatched" in lower:
-            return Refused("a chunk was damaged on the way, or is over the server's limit")
+            return Mangled("a chunk was damaged on the way, or is over the server's limit")
         case 500 if "merged file mismatched" in lower:
             return Damaged("the photo was damaged on the way: the server's MD5 differs")
         case 500 if lower.startswith("error while"):
