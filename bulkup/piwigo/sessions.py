@@ -120,7 +120,8 @@ class SessionPool:
     async def log_in(self, session: Session) -> Status:
         """Log the session in and return what the server then tells.
 
-        Raises `RunError` where the server refuses the user or knows them, but as no administrator.
+        Raises `RunError` where the server refuses the user or knows them, but as no administrator,
+        and `SessionLost` where it has forgotten them by the next request.
         """
         async with self._login:
             if not self._credentials.api_key:
@@ -164,6 +165,8 @@ class SessionPool:
                 f"{self.url} knows no API keys",
                 hint="They come with Piwigo 16; give --user and a password instead.",
             )
+        if status.rank == "guest":  # the password was right a moment ago
+            raise SessionLost("the server forgot the session as soon as it was made")
         raise RunError(
             f"{status.user or self._credentials.user} is no administrator of {self.url} "
             f"but of the status “{status.rank}”",
