@@ -168,7 +168,9 @@ async def _one_error() -> AsyncIterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        run_errors, bugs = group.split(RunError)
+        # who sends to a stage that ends by an error may notice before being cancelled
+        _, causes = group.split(anyio.BrokenResourceError)
+        run_errors, bugs = (causes or group).split(RunError)
         if bugs is not None or run_errors is None:
             raise
         error: BaseException = run_errors
