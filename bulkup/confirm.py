@@ -12,10 +12,11 @@ from typing import Final, Protocol
 from bulkup.album import IdSet, Shown, listed
 from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient
 from bulkup.events import AlbumChecked, Emit, Noticed, PhotoUploaded
+from bulkup.journey import Job, Journey
 from bulkup.outcome import Outcomes
 from bulkup.recovery import Recovery
 from bulkup.sift import Catalogue, Sifter
-from bulkup.upload import Job, Journey, upload
+from bulkup.upload import upload
 
 DAMAGED_TRIES: Final = 2
 RELEASE_IDS: Final = 500

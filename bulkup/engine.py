@@ -28,7 +28,8 @@ from bulkup.events import (
     PhotoUploaded,
     RunFinished,
 )
-from bulkup.ledger import Memory
+from bulkup.journey import Job, Journey, Server
+from bulkup.memory import Memory
 from bulkup.outcome import Outcomes
 from bulkup.photos import Photo, scan
 from bulkup.recovery import Recovery
@@ -44,7 +45,7 @@ from bulkup.stages import (
     sift_stage,
     upload_stage,
 )
-from bulkup.upload import Job, Journey, Server, sweep
+from bulkup.upload import sweep
 
 
 class Gallery(Confirming, Server, Protocol):

@@ -12,17 +12,15 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import anyio
 from anyio import to_thread
 from filelock import FileLock, Timeout
 
 from bulkup.errors import RunError
-from bulkup.photos import Photo
+from bulkup.memory import Entry, State
 
 T = TypeVar("T")
 
@@ -48,78 +46,6 @@ CREATE TABLE remains (         -- names under which the server may hold half a p
 ) WITHOUT ROWID;
 """
 COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
-
-
-class State(StrEnum):
-    """How far a photo has come."""
-
-    HASHED = "hashed"  # its MD5 is known
-    DONE = "done"  # it is there, under its name, as far as this server can tell
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What is known of one photo, as it was at `size` and `mtime_ns`."""
-
-    path: Path
-    size: int
-    mtime_ns: int
-    md5: str
-    state: State
-    image_id: int | None = None
-    albums: frozenset[int] = frozenset()
-    error: str = ""
-
-    def is_of(self, photo: Photo) -> bool:
-        """Tell whether the file has not been touched since."""
-        return (self.size, self.mtime_ns) == (photo.size, photo.mtime_ns)
-
-
-class Memory(Protocol):
-    """What a run needs to remember by."""
-
-    async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
-        """Return what is known of these paths."""
-
-    async def record(self, entries: Sequence[Entry]) -> None:
-        """Replace what is known of these paths."""
-
-    async def remains(self) -> Sequence[str]:
-        """Return the names under which a server may hold half a photo of an earlier run."""
-
-    async def begin(self, name: str) -> None:
-        """Keep a name until `end`, because half a photo may be left under it."""
-
-    async def end(self, name: str) -> None:
-        """Forget a name: nothing is left under it."""
-
-
-class NoLedger:
-    """Remembers no photos: every run asks the server about everything."""
-
-    def __init__(self) -> None:
-        self._remains: set[str] = set()
-
-    async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
-        """Return nothing."""
-        del paths
-        return {}
-
-    async def record(self, entries: Sequence[Entry]) -> None:
-        """Forget at once."""
-
-    async def remains(self) -> Sequence[str]:
-        """Return the names of this run under which half a photo may be left."""
-        return sorted(self._remains)
-
-    async def begin(self, name: str) -> None:
-        """Keep a name until `end`."""
-        self._remains.add(name)
-
-    async def end(self, name: str) -> None:
-        """Forget a name."""
-        self._remains.discard(name)
 
 
 class Ledger:

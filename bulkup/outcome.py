@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from bulkup.errors import BulkupError
 from bulkup.events import Emit, PhotoFailed, PhotoPresent, PhotoUploaded
-from bulkup.ledger import Entry, Memory, State
+from bulkup.journey import Job
+from bulkup.memory import Entry, Memory, State
 from bulkup.photos import Photo
-from bulkup.upload import Job
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from bulkup import engine
 from bulkup.events import Emit, Noticed, RunStarted
-from bulkup.ledger import Ledger, Memory, NoLedger
+from bulkup.ledger import Ledger
+from bulkup.memory import Memory, NoLedger
 from bulkup.photos import check_roots
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.server import PiwigoServer

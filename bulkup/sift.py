@@ -11,10 +11,10 @@ from typing import Protocol
 from bulkup.album import Lister, Shown, listed
 from bulkup.errors import BulkupError, RunError
 from bulkup.events import Emit, PhotoPlanned
+from bulkup.journey import Job
 from bulkup.outcome import Outcomes
 from bulkup.photos import Photo
 from bulkup.recovery import Recovery
-from bulkup.upload import Job
 
 
 class Catalogue(Lister, Protocol):

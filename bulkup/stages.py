@@ -15,12 +15,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from bulkup.confirm import Confirmer
 from bulkup.errors import PhotoChanged, PhotoError, Transient
 from bulkup.events import Emit, FileFound, FileSkipped, PhotoFailed, PhotoUploaded, ScanFinished
-from bulkup.ledger import State
+from bulkup.journey import Job, Journey
+from bulkup.memory import State
 from bulkup.outcome import Outcomes
 from bulkup.photos import Found, Photo, Skipped, fingerprint
 from bulkup.recovery import Sleep
 from bulkup.sift import Sifter
-from bulkup.upload import CHANGED_TRIES, Job, Journey, upload
+from bulkup.upload import CHANGED_TRIES, upload
 
 T = TypeVar("T")
 Sent = tuple[Job, PhotoUploaded]

@@ -1,15 +1,14 @@
 """The journey of one photo: chunk after chunk, the finish, its name, and what to do on the way.
 
-Declares the server that it needs, and knows no particular one. Reads top to bottom: the only
-callback counts bytes. The law of this module: *ask before sending again* what may have arrived.
+Knows no particular server, only what `journey` declares. Reads top to bottom: the only callback
+counts bytes. The law of this module: *ask before sending again* what may have arrived.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from bulkup.errors import (
     BulkupError,
@@ -23,120 +22,12 @@ from bulkup.errors import (
     Transient,
     Unmerged,
 )
-from bulkup.events import Emit, PhotoFinishing, PhotoProgress, PhotoStarted, PhotoUploaded
-from bulkup.photos import Chunk, Photo, fingerprint
-from bulkup.recovery import Recovery
+from bulkup.events import PhotoFinishing, PhotoProgress, PhotoStarted, PhotoUploaded
+from bulkup.journey import Job, Journey, Transfer
+from bulkup.photos import Chunk, fingerprint
 
 DAMAGED_TRIES: Final = 2
 CHANGED_TRIES: Final = 3
-
-
-class Receipt(Protocol):
-    """What the server said to a chunk."""
-
-    @property
-    def held(self) -> frozenset[int]:
-        """Which chunks it holds, perhaps from an earlier run."""
-
-    @property
-    def photo_id(self) -> int | None:
-        """The photo, if that chunk was the last it lacked."""
-
-
-class Transfer(Protocol):
-    """One attempt to send one photo."""
-
-    @property
-    def chunks(self) -> Sequence[Chunk]:
-        """The photo's chunks, to be sent in this order."""
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether a chunk may be sent again when nobody knows what became of it."""
-
-    @property
-    def alias(self) -> str:
-        """The name of ours that the photo travels under, empty if it is the real one."""
-
-    @property
-    def remains(self) -> str:
-        """The name under which half a photo is left if the attempt fails, empty if none is."""
-
-    async def send(self, chunk: Chunk, *, progress: Callable[[int], None]) -> Receipt:
-        """Send a chunk that is not the last."""
-
-    async def finish(self, chunk: Chunk, *, progress: Callable[[int], None]) -> int:
-        """Send the last chunk and return the photo's id."""
-
-    async def settle(self, photo_id: int) -> None:
-        """Give the finished photo what it could not be sent with. May be repeated."""
-
-
-class Server(Protocol):
-    """What a photo's journey needs of a server."""
-
-    def transfer(
-        self,
-        photo: Photo,
-        *,
-        md5: str,
-        album: int,
-        level: int,
-        attempt: int,
-        otherwise: bool,
-    ) -> AbstractAsyncContextManager[Transfer]:
-        """Begin an attempt, from 1 on, to send a photo, if `otherwise` in the second best way."""
-
-    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
-        """Return the id of each MD5, None for absent; one that is missing can't be told."""
-
-    async def sweep(self, name: str) -> None:
-        """Remove the half of a photo that is left under a name of ours."""
-
-    def shrink(self, size: int) -> bool:
-        """Use chunks smaller than `size` bytes from now on; False if they can't be smaller."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A photo to send, with the MD5 of its content, and the albums that it is known to be in.
-
-    `fresh` tells that the MD5 has just been computed.
-    """
-
-    photo: Photo
-    md5: str
-    albums: frozenset[int] = frozenset()
-    fresh: bool = True
-
-
-class Memory(Protocol):
-    """Where names are kept under which half a photo may be left."""
-
-    async def begin(self, name: str) -> None:
-        """Keep a name."""
-
-    async def end(self, name: str) -> None:
-        """Forget a name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Journey:
-    """What all photos of a run have in common on their way.
-
-    `doubtful` collects the aliases of attempts that may have left a photo nobody wants: a damaged
-    one, or one that was finished after all.
-    """
-
-    server: Server
-    memory: Memory
-    recovery: Recovery
-    finishing: AbstractAsyncContextManager[object]
-    emit: Emit
-    clock: Callable[[], float]
-    album: int
-    level: int
-    doubtful: set[str] = field(default_factory=set)
 
 
 async def upload(job: Job, journey: Journey) -> PhotoUploaded:

@@ -13,9 +13,10 @@ from bulkup.errors import BulkupError, RunError, Transient
 from bulkup.piwigo.discover import find_base
 from bulkup.piwigo.http import Timeouts
 from bulkup.piwigo.methods import Legacy, Method, Upload, UploadAsync
+from bulkup.piwigo.results import read_methods
 from bulkup.piwigo.server import Offer, PiwigoServer
 from bulkup.piwigo.sessions import Credentials, SessionPool
-from bulkup.piwigo.wire import Request, read_methods
+from bulkup.piwigo.wire import Request
 
 DEFAULT_CHUNK: Final = 500 * 1024
 KEEPALIVE_S: Final = 4.0  # shorter than Apache's five seconds: a closing connection loses requests

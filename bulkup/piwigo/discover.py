@@ -10,7 +10,8 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from bulkup.errors import NotOffered, PhotoError, RunError, Transient, UsageError
 from bulkup.piwigo.http import Session
-from bulkup.piwigo.wire import interpret, read_status
+from bulkup.piwigo.results import read_status
+from bulkup.piwigo.wire import interpret
 
 QUESTION: Final = "ws.php?format=json&method=pwg.session.getStatus"
 HOPS: Final = 5

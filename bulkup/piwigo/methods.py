@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from bulkup.photos import Chunk
-from bulkup.piwigo.wire import Fields, Request, as_written, storable, title_of
+from bulkup.piwigo.names import as_written, storable, title_of
+from bulkup.piwigo.wire import Fields, Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ import anyio
 from bulkup.errors import Damaged, NotOffered, PhotoError, Refused, RunError
 from bulkup.photos import Photo, plan_chunks
 from bulkup.piwigo.methods import Method, Shipment, Upload, both_names, is_sent_name
+from bulkup.piwigo.results import image_id, read_found, read_members
 from bulkup.piwigo.sessions import SessionPool
 from bulkup.piwigo.transfer import Transfer, real_name, rename
-from bulkup.piwigo.wire import Fields, Request, image_id, read_found, read_members
+from bulkup.piwigo.wire import Fields, Request
 
 PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
 LINK_BATCH: Final = 500  # PHP drops fields beyond a thousand (max_input_vars)

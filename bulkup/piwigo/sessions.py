@@ -23,7 +23,8 @@ from bulkup.errors import (
 )
 from bulkup.photos import Photo
 from bulkup.piwigo.http import Progress, Session, Timeouts
-from bulkup.piwigo.wire import KEY_HINT, Request, Status, interpret, read_status
+from bulkup.piwigo.results import Status, read_status
+from bulkup.piwigo.wire import KEY_HINT, Request, interpret
 
 LOGOUT_S: Final = 5.0
 

@@ -10,8 +10,10 @@ from bulkup.errors import Lost, Unmerged
 from bulkup.photos import Chunk, Photo
 from bulkup.piwigo.http import Progress, Session
 from bulkup.piwigo.methods import Method, Shipment, is_sent_name
+from bulkup.piwigo.names import storable
+from bulkup.piwigo.results import image_id, read_held
 from bulkup.piwigo.sessions import SessionPool
-from bulkup.piwigo.wire import Fields, Request, image_id, read_held, storable
+from bulkup.piwigo.wire import Fields, Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ its content first.
 
 import json
 import re
-import unicodedata
 from dataclasses import dataclass
 from html import unescape
 from typing import Final
@@ -27,6 +26,7 @@ from bulkup.errors import (
     Transient,
 )
 from bulkup.photos import Chunk
+from bulkup.piwigo.results import number
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -82,9 +82,9 @@ def interpret(answer: Answer) -> object:
                 hint="Check that the album still exists.",
             )
         case {"stat": "fail"}:
-            raise _refusal(_number(document.get("err")), str(document.get("message", "")))
+            raise _refusal(number(document.get("err")), str(document.get("message", "")))
         case {"error": {"code": code, "message": message}}:
-            raise _buffer_error(_number(code), str(message))
+            raise _buffer_error(number(code), str(message))
     raise _not_json(answer, text)
 
 
@@ -96,12 +96,6 @@ def _json(text: str) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
-
-
-def _number(value: object) -> int:
-    """Return the number of up to nine digits that stands there, as a number or a string, or 0."""
-    text = str(value)
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
 def _refusal(number: int, message: str) -> BulkupError:
@@ -198,116 +192,3 @@ def _by_status(answer: Answer, said: str) -> BulkupError:
 
 def _unclear(said: str) -> Transient:
     return Lost(f"the server's answer is none of Piwigo's ({said})")
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What `pwg.session.getStatus` tells; `chunk_size` in bytes, `endings` in lower case.
-
-    None, or empty, is what this server does not tell.
-    """
-
-    user: str
-    rank: str
-    token: str
-    version: str
-    chunk_size: int | None
-    endings: frozenset[str] | None
-
-
-def read_status(result: object) -> Status:
-    """Return the status out of the answer to `pwg.session.getStatus`.
-
-    Raises `NotOffered` where the answer is not of that form.
-    """
-    if not isinstance(result, dict):
-        raise NotOffered("the server does not tell the status of its session")
-    chunk_kb = _number(result.get("upload_form_chunk_size"))
-    types = str(result.get("upload_file_types") or "")
-    endings = frozenset(t.strip().lower() for t in types.split(",") if t.strip())
-    return Status(
-        user=str(result.get("username", "")),
-        rank=str(result.get("status", "")),
-        token=str(result.get("pwg_token", "")),
-        version=str(result.get("version", "")),
-        chunk_size=chunk_kb * 1024 or None,
-        endings=endings or None,
-    )
-
-
-def read_methods(result: object) -> frozenset[str]:
-    """Return the names out of the answer to `reflection.getMethodList`."""
-    match result:
-        case {"methods": [*names]}:
-            return frozenset(str(name) for name in names)
-    return frozenset()
-
-
-def read_found(result: object) -> dict[str, int | None]:
-    """Return the photo id, or None for 'absent', of each MD5 out of `pwg.images.exist`.
-
-    An MD5 that the answer does not name is unknown: galleries that identify photos by file name
-    answer an empty list (piwigo-api.md, section 4).
-    """
-    if not isinstance(result, dict):
-        return {}
-    return {str(md5): _number(value) or None for md5, value in result.items()}
-
-
-def read_members(result: object) -> list[tuple[int, str]]:
-    """Return id and file name of each photo out of a page of `pwg.categories.getImages`."""
-    match result:
-        case {"images": [*images]}:
-            return [
-                (_number(image.get("id")), str(image.get("file", "")))
-                for image in images
-                if isinstance(image, dict)
-            ]
-    raise NotOffered("the server does not list the photos of an album")
-
-
-def read_held(result: object) -> frozenset[int]:
-    """Return which chunks, from 0 on, the server holds by the answer of `uploadAsync`."""
-    match result:
-        case {"message": str(message)} if message.startswith("chunks uploaded"):
-            return frozenset(int(number) - 1 for number in re.findall(r"\d+", message))
-    return frozenset()
-
-
-def image_id(result: object) -> int | None:
-    """Return the id of the photo that the answer to a last chunk names, if it names one.
-
-    Ids come as numbers and as strings; 0 is none (piwigo-api.md, sections 1 and 6).
-    """
-    match result:
-        case {"image_id": value} | {"id": value}:
-            return _number(value) or None
-    return None
-
-
-def storable(text: str, *, limit: int = 255) -> str:
-    """Return the text as a Piwigo database can hold it: three-byte UTF-8, 255 characters.
-
-    Everything else makes the server fail with an empty answer (piwigo-api.md, 3.1, Names). The
-    file's ending is kept where the text is cut.
-    """
-    text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
-    text = "".join("�" if ord(c) > 0xFFFF else c for c in text)
-    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
-    if len(text) <= limit:
-        return text
-    stem, dot, ending = text.rpartition(".")
-    if not dot or len(ending) > 10:
-        return text[:limit]
-    return stem[: limit - len(ending) - 1] + dot + ending
-
-
-def title_of(file: str) -> str:
-    """Return the title that Piwigo gives a photo of this file name."""
-    stem = file.rpartition(".")[0] or file
-    return stem.replace("_", " ")
-
-
-def as_written(stored: str) -> str:
-    """Return a name as it was sent, from what Piwigo made of it: entities and backslashes."""
-    return re.sub(r"\\(.)", r"\1", unescape(stored))

@@ -20,7 +20,7 @@ from bulkup.events import (
     PhotoUnfinished,
     PhotoUploaded,
 )
-from bulkup.ledger import Memory, NoLedger
+from bulkup.memory import Memory, NoLedger
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.http import Timeouts
 from bulkup.piwigo.sessions import Credentials

@@ -9,18 +9,21 @@ from hypothesis import strategies as st
 
 from bulkup.photos import plan_chunks
 from bulkup.piwigo.methods import Method, Shipment, Upload, UploadAsync
-from bulkup.piwigo.wire import Request, storable
+from bulkup.piwigo.names import storable
+from bulkup.piwigo.wire import Request
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 def shipment(name: str = "a.jpg", *, album: int = 9, level: int = 4) -> Shipment:
-    return Shipment(name, md5=MD5, album=album, level=level)
+    return Shipment(name, name, MD5, album=album, level=level)
 
 
 def requests(method: Method, size: int, *, chunk_size: int = 4096) -> list[Request]:
     return [
-        method.request(shipment(), chunk) for chunk in plan_chunks(size, chunk_size=chunk_size)
+        request
+        for chunk in plan_chunks(size, chunk_size=chunk_size)
+        for request in method.requests(shipment(), chunk, finishing=chunk.index == chunk.count - 1)
     ]
 
 

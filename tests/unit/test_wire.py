@@ -23,18 +23,9 @@ from bulkup.errors import (
     TooLarge,
     Transient,
 )
-from bulkup.piwigo.wire import (
-    Answer,
-    as_written,
-    image_id,
-    interpret,
-    read_found,
-    read_ids,
-    read_methods,
-    read_status,
-    storable,
-    title_of,
-)
+from bulkup.piwigo.names import as_written, storable, title_of
+from bulkup.piwigo.results import image_id, read_found, read_members, read_methods, read_status
+from bulkup.piwigo.wire import Answer, interpret
 
 PAGE_413: Final = (
     "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>\r\n"
@@ -107,7 +98,7 @@ ATLAS = [
     ),
     (500, refusal(500, "MD5 checksum merged file mismatched"), Damaged),
     (500, refusal(500, "MD5 checksum chunk file mismatched"), Mangled),
-    (500, refusal(500, "file already exists"), Lost),
+    (500, refusal(500, "file already exists"), Damaged),
     (200, "[add_uploaded_file] this photo does not exist in the database", PhotoError),
     (401, refusal(401, "formats are disabled"), PhotoError),
     (401, refusal(401, 'unexpected format extension "x"'), PhotoError),
@@ -369,18 +360,18 @@ def test_photos_are_found_by_positive_ids(result: object, found: dict[str, int |
     ],
 )
 def test_the_photos_of_an_album_are_listed_by_id(result: object, ids: list[int]) -> None:
-    assert read_ids(result) == ids
+    assert [photo_id for photo_id, _ in read_members(result)] == ids
 
 
 @pytest.mark.parametrize("value", [None, -5, "-5", "x", 10**18, "9" * 5000])
 def test_an_album_never_lists_ids_that_a_set_of_bits_can_not_hold(value: object) -> None:
-    assert all(0 <= photo_id < 10**9 for photo_id in read_ids({"images": [{"id": value}]}))
+    assert all(0 <= photo_id < 10**9 for photo_id, _ in read_members({"images": [{"id": value}]}))
 
 
 @pytest.mark.parametrize("result", [None, [], {}, {"images": None}, {"images": {"0": {}}}, "x"])
 def test_what_lists_no_photos_is_not_offered(result: object) -> None:
     with pytest.raises(NotOffered):
-        read_ids(result)
+        read_members(result)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""Pure: what the result of each of Piwigo's methods says, whatever odd shape it comes in.
+
+Knows the results of single methods; whether there is one, `wire` has judged.
+"""
+
+import re
+from dataclasses import dataclass
+
+from bulkup.errors import NotOffered
+
+
+def number(value: object) -> int:
+    """Return the number of up to nine digits that stands there, as a number or a string, or 0."""
+    text = str(value)
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `pwg.session.getStatus` tells; `chunk_size` in bytes, `endings` in lower case.
+
+    None, or empty, is what this server does not tell.
+    """
+
+    user: str
+    rank: str
+    token: str
+    version: str
+    chunk_size: int | None
+    endings: frozenset[str] | None
+
+
+def read_status(result: object) -> Status:
+    """Return the status out of the answer to `pwg.session.getStatus`.
+
+    Raises `NotOffered` where the answer is not of that form.
+    """
+    if not isinstance(result, dict):
+        raise NotOffered("the server does not tell the status of its session")
+    chunk_kb = number(result.get("upload_form_chunk_size"))
+    types = str(result.get("upload_file_types") or "")
+    endings = frozenset(t.strip().lower() for t in types.split(",") if t.strip())
+    return Status(
+        user=str(result.get("username", "")),
+        rank=str(result.get("status", "")),
+        token=str(result.get("pwg_token", "")),
+        version=str(result.get("version", "")),
+        chunk_size=chunk_kb * 1024 or None,
+        endings=endings or None,
+    )
+
+
+def read_methods(result: object) -> frozenset[str]:
+    """Return the names out of the answer to `reflection.getMethodList`."""
+    match result:
+        case {"methods": [*names]}:
+            return frozenset(str(name) for name in names)
+    return frozenset()
+
+
+def read_found(result: object) -> dict[str, int | None]:
+    """Return the photo id, or None for 'absent', of each MD5 out of `pwg.images.exist`.
+
+    An MD5 that the answer does not name is unknown: galleries that identify photos by file name
+    answer an empty list (piwigo-api.md, section 4).
+    """
+    if not isinstance(result, dict):
+        return {}
+    return {str(md5): number(value) or None for md5, value in result.items()}
+
+
+def read_members(result: object) -> list[tuple[int, str]]:
+    """Return id and file name of each photo out of a page of `pwg.categories.getImages`."""
+    match result:
+        case {"images": [*images]}:
+            return [
+                (number(image.get("id")), str(image.get("file", "")))
+                for image in images
+                if isinstance(image, dict)
+            ]
+    raise NotOffered("the server does not list the photos of an album")
+
+
+def read_held(result: object) -> frozenset[int]:
+    """Return which chunks, from 0 on, the server holds by the answer of `uploadAsync`."""
+    match result:
+        case {"message": str(message)} if message.startswith("chunks uploaded"):
+            return frozenset(int(number) - 1 for number in re.findall(r"\d+", message))
+    return frozenset()
+
+
+def image_id(result: object) -> int | None:
+    """Return the id of the photo that the answer to a last chunk names, if it names one.
+
+    Ids come as numbers and as strings; 0 is none (piwigo-api.md, sections 1 and 6).
+    """
+    match result:
+        case {"image_id": value} | {"id": value}:
+            return number(value) or None
+    return None
