@@ -38,6 +38,9 @@ def _heading(state: RunState, run: RunStarted) -> Text:
 
 
 def _counts(state: RunState) -> Iterator[Text]:
+    if state.scan_ended and not state.found:
+        yield Text("  There was nothing to upload: no files were found.", WARNING)
+        return
     pace = rate_text(state.mean_rate(state.latest))
     sent = f"{size_text(state.uploaded_size)} at {pace} on average" if state.uploaded else ""
     yield _row(state.uploaded, "uploaded", sent, GOOD)
