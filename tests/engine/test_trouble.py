@@ -24,9 +24,11 @@ from bulkup.events import (
     RunFinished,
     ScanFinished,
 )
+from bulkup.memory import NoLedger
 from bulkup.piwigo.connect import connect
 from bulkup.recovery import Policy, Recovery
 from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.stages import Stop
 from tests.engine.runs import ADMIN, Outcome, make_archive, no_wait, picture, run, stored_sums
 
 METHODS = ["upload", "async"]
@@ -283,7 +285,7 @@ async def test_a_stop_lets_photos_in_flight_end_and_leaves_the_rest(
     tmp_path: Path, method: str
 ) -> None:
     archive = make_archive(tmp_path, count=40, names=10, size=(50_000, 100_000))
-    stop = engine.Stop()
+    stop = Stop()
 
     def watch(event: Event) -> None:
         if isinstance(event, PhotoUploaded):
@@ -312,7 +314,7 @@ async def test_a_stop_lets_photos_in_flight_end_and_leaves_the_rest(
 
 async def test_a_stop_before_the_first_photo_sends_nothing(tmp_path: Path) -> None:
     make_archive(tmp_path, count=5, names=5)
-    stop = engine.Stop()
+    stop = Stop()
     stop.set()
     async with Sandbox() as box:
         outcome = await run(box, tmp_path, stop=stop)
@@ -322,7 +324,7 @@ async def test_a_stop_before_the_first_photo_sends_nothing(tmp_path: Path) -> No
 
 async def test_what_a_stop_left_is_brought_by_the_next_run(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=20, names=10)
-    stop = engine.Stop()
+    stop = Stop()
 
     def watch(event: Event) -> None:
         if isinstance(event, PhotoUploaded):
@@ -380,8 +382,9 @@ async def test_a_server_that_goes_away_ends_the_run_when_patience_does(
                     sleep=clock.sleep,
                     clock=clock,
                 ),
+                memory=NoLedger(),
                 emit=outcome.events.append,
-                stop=engine.Stop(),
+                stop=Stop(),
                 clock=clock,
             )
     await going
