@@ -8,7 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio.lowlevel
+
 from bulkup import engine
+from bulkup.errors import RunError, Transient
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.ledger import Ledger
 from bulkup.memory import Memory, NoLedger
@@ -21,6 +24,8 @@ from bulkup.settings import Account, Sending
 from bulkup.stages import Stop
 
 SPARE_CONNECTIONS = 4
+DOOR = Policy(retries=4)
+"""How often the first questions are asked: a wrong address must not cost an hour."""
 
 
 async def migrate(
@@ -41,6 +46,7 @@ async def migrate(
     credentials = Credentials(
         user=account.user, password=account.password, api_key=account.api_key
     )
+    door = Recovery(DOOR, emit=emit, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(
             connect(
@@ -49,12 +55,14 @@ async def migrate(
                 method=sending.method,
                 chunk_size=sending.chunk_size,
                 connections=sending.concurrency + SPARE_CONNECTIONS,
+                patiently=door.run,
             )
         )
-        emit(await _describe(server, sending))
+        policy = Policy(retries=sending.retries, patience_s=sending.patience_s)
+        recovery = Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock)
+        emit(await _describe(server, sending, recovery))
         _warn(server, emit)
         memory = await stack.enter_async_context(_remembering(sending, server, emit))
-        policy = Policy(retries=sending.retries, patience_s=sending.patience_s)
         await engine.run(
             engine.Plan(
                 roots=roots,
@@ -65,7 +73,7 @@ async def migrate(
                 endings=server.offer.endings,
             ),
             server=server,
-            recovery=Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock),
+            recovery=recovery,
             memory=memory,
             emit=emit,
             stop=stop,
@@ -91,13 +99,17 @@ async def _remembering(
         yield ledger
 
 
-async def _describe(server: PiwigoServer, sending: Sending) -> RunStarted:
+async def _describe(server: PiwigoServer, sending: Sending, recovery: Recovery) -> RunStarted:
+    try:
+        album_name = await recovery.run(lambda: server.album_name(sending.album))
+    except Transient as error:
+        raise RunError(error.message, hint="Run the same command again.") from None
     return RunStarted(
         url=server.offer.url,
         version=server.offer.version,
         user=server.offer.user,
         album=sending.album,
-        album_name=await server.album_name(sending.album),
+        album_name=album_name,
         method=server.method.name,
         concurrency=sending.concurrency,
         finishing=sending.finishing,

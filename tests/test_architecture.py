@@ -40,6 +40,7 @@ MAY_KNOW = {
     "demo": set[str](),
     "run": {
         "engine",
+        "errors",
         "events",
         "ledger",
         "memory",

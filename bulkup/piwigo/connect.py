@@ -3,9 +3,10 @@
 Knows the order of the first questions; a question that fails means that nothing is offered.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import aiohttp
 
@@ -13,14 +14,21 @@ from bulkup.errors import BulkupError, RunError, Transient
 from bulkup.piwigo.discover import find_base
 from bulkup.piwigo.http import Timeouts
 from bulkup.piwigo.methods import Legacy, Method, Upload, UploadAsync
-from bulkup.piwigo.results import read_methods
+from bulkup.piwigo.results import Status, read_methods
 from bulkup.piwigo.server import Offer, PiwigoServer
 from bulkup.piwigo.sessions import Credentials, SessionPool
 from bulkup.piwigo.wire import Request
 
 DEFAULT_CHUNK: Final = 500 * 1024
 KEEPALIVE_S: Final = 4.0  # shorter than Apache's five seconds: a closing connection loses requests
-QUESTION_TRIES: Final = 3
+T = TypeVar("T")
+
+
+class Patiently(Protocol):
+    """Asks a question until there is an answer, or gives up with the last error."""
+
+    async def __call__(self, question: Callable[[], Awaitable[T]], /) -> T:
+        """Return the answer. Raises the last `Transient`."""
 
 
 @asynccontextmanager
@@ -32,27 +40,28 @@ async def connect(
     chunk_size: int | None = None,
     connections: int = 16,
     timeouts: Timeouts | None = None,
+    patiently: Patiently | None = None,
 ) -> AsyncIterator[PiwigoServer]:
     """Log in to the gallery at `url` and lend it; log out at the end.
 
     `method` is `auto`, `async`, `upload` or `legacy`; `chunk_size` in bytes, None for what the
-    server names. Raises `RunError` with a sentence for the user where that is impossible.
+    server names. `patiently` asks a first question as often as the caller sees fit; by default
+    once. Raises `RunError` with a sentence for the user where that is impossible.
     """
     timeouts = timeouts or Timeouts()
+    patiently = patiently or _once
     async with aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE_S) as connector:
         pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
         try:
             try:
-                async with pool.lease() as session:
-                    pool.url = session.url = await find_base(session, url)
-                    status = await pool.log_in(session)
+                status = await patiently(partial(_enter, pool, url))
             except Transient as error:
                 raise RunError(
                     f"{url} can't be reached: {error.message}",
                     hint="Check the address and the network."
                     + ("" if "://" in url else " A gallery without TLS needs http:// in front."),
                 ) from None
-            methods = await _ask_methods(pool)
+            methods = await _ask_methods(pool, patiently)
             offer = Offer(
                 url=pool.url,
                 version=status.version,
@@ -71,16 +80,25 @@ async def connect(
             await pool.close()
 
 
-async def _ask_methods(pool: SessionPool) -> frozenset[str]:
+async def _once(question: Callable[[], Awaitable[T]]) -> T:
+    return await question()
+
+
+async def _enter(pool: SessionPool, url: str) -> Status:
+    async with pool.lease() as session:
+        pool.url = session.url = await find_base(session, url)
+        return await pool.log_in(session)
+
+
+async def _ask_methods(pool: SessionPool, patiently: Patiently) -> frozenset[str]:
     """Return the methods that the server lists; a failed question means that it lists none."""
-    for _ in range(QUESTION_TRIES):
-        try:
-            return read_methods(await pool.call(Request("reflection.getMethodList")))
-        except Transient:
-            continue
-        except BulkupError:
-            break
-    return frozenset()
+    question = Request("reflection.getMethodList")
+    try:
+        return read_methods(await patiently(lambda: pool.call(question)))
+    except RunError:
+        raise
+    except BulkupError:
+        return frozenset()
 
 
 def _choose(method: str, *, offer: Offer, user: str) -> Method:

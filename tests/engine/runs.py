@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-import anyio
+import anyio.lowlevel
 
 from bulkup import engine
 from bulkup.events import (
@@ -112,6 +112,9 @@ async def run(
         method=method,
         chunk_size=chunk_size,
         timeouts=timeouts,
+        patiently=Recovery(
+            Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait
+        ).run,
     ) as server:
         await engine.run(
             engine.Plan(
