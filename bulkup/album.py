@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Protocol
 
-from bulkup.errors import NotOffered, PhotoError
+from bulkup.errors import NotOffered
 
 
 class Member(Protocol):
@@ -65,7 +65,7 @@ class Shown:
 async def listed(server: Lister, album: int, *, down_to: int = 0) -> Shown | None:
     """Return what the album shows, at least of the ids from `down_to` on.
 
-    None where the server does not list it.
+    None where the server does not list albums. Raises `PhotoError` where there is no such album.
     """
     shown = Shown()
     try:
@@ -76,6 +76,6 @@ async def listed(server: Lister, album: int, *, down_to: int = 0) -> Shown | Non
                 shown.photos.add(member.photo_id)
                 if member.alias:
                     shown.aliases[member.photo_id] = member.alias
-    except (NotOffered, PhotoError):
+    except NotOffered:
         return None
     return shown

@@ -75,7 +75,8 @@ def upload(
     outcome = drive(roots, account=account, sending=values)
     if outcome.interrupted:
         return Exit.INTERRUPTED
-    return Exit.SOME_FAILED if outcome.failed or outcome.unfinished else Exit.DONE
+    astray = outcome.checked.astray if outcome.checked else 0
+    return Exit.SOME_FAILED if outcome.failed or outcome.unfinished or astray else Exit.DONE
 
 
 @app.command
@@ -140,6 +141,9 @@ def demo(
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out a command line and return its exit code."""
+    for name in [name for name in os.environ if name.startswith("BULKUP_")]:
+        if not os.environ[name]:
+            del os.environ[name]  # set to nothing is as good as not set
     try:
         code = app(
             list(arguments), exit_on_error=False, print_error=False, result_action="return_value"

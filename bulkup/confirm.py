@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, Protocol
 
-from bulkup.album import IdSet, Shown, listed
+from bulkup.album import IdSet, listed
 from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient
 from bulkup.events import AlbumChecked, Emit, Noticed, PhotoUploaded
 from bulkup.journey import Job, Journey
@@ -120,32 +120,41 @@ class Confirmer:
             await self._recovery.run(lambda: self._server.release(ids, album=album))
         except BulkupError as error:
             self._tell("the photos may not be visible in the album yet", error)
-        relinked = 0
+        lost: list[int] = []
+        astray = 0
         try:
             least = 0 if doubtful else self._made.least or 0
             shown = await self._recovery.run(lambda: listed(self._server, album, down_to=least))
             if shown is not None:
-                relinked = await self._relink(shown)
+                lost = [photo_id for photo_id in self._made if photo_id not in shown.photos]
+                astray = await self._relink(lost)
                 for photo_id, alias in shown.aliases.items():
                     if alias in doubtful and photo_id not in self._made:
                         await self._recovery.run(partial(self._server.remove, photo_id))
+        except PhotoError as error:
+            astray = self._count
+            self._tell(f"{astray} photos are on the server, but not in the album", error)
         except BulkupError as error:
             self._tell("it could not be checked whether the album shows all photos", error)
         self._emit(
             AlbumChecked(
                 verified=self._count - self._unverified,
                 unverified=self._unverified,
-                relinked=relinked,
+                relinked=len(lost) - astray,
+                astray=astray,
             )
         )
 
-    async def _relink(self, shown: Shown) -> int:
-        """Put the photos of the run that the album does not show back, and count them."""
-        lost = [photo_id for photo_id in self._made if photo_id not in shown.photos]
+    async def _relink(self, lost: Sequence[int]) -> int:
+        """Put photos back into the album, and return how many could not be."""
         if lost:
             album = self._outcomes.album
-            await self._recovery.run(lambda: self._server.link(lost, album=album))
-        return len(lost)
+            try:
+                await self._recovery.run(lambda: self._server.link(lost, album=album))
+            except BulkupError as error:
+                self._tell(f"{len(lost)} photos are on the server, but not in the album", error)
+                return len(lost)
+        return 0
 
     def _tell(self, what: str, error: BulkupError) -> None:
         if isinstance(error, RunError):

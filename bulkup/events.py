@@ -173,12 +173,14 @@ class Interrupted:
 class AlbumChecked:
     """The end of a run looked at the server: `verified` photos have the right MD5 there.
 
-    `unverified` could not be told by this server, `relinked` had lost their album and got it back.
+    `unverified` could not be told by this server, `relinked` had lost their album and got it back,
+    `astray` are there and could not be put into it.
     """
 
     verified: int
     unverified: int
     relinked: int
+    astray: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,7 +226,7 @@ def _read_piece(photo: Photo, offset: int, length: int, digest: "hashlib._Hash |
 @contextmanager
 def _reading(photo: Photo) -> Iterator[FileIO]:
     try:
-        with FileIO(photo.path) as file:
+        with FileIO(photo.path, opener=_opener) as file:
             yield file
     except FileNotFoundError:
         raise PhotoError(
@@ -237,6 +237,11 @@ def _reading(photo: Photo) -> Iterator[FileIO]:
             f"the file can't be read: {error.strerror or error}",
             hint="Check its permissions and the disk.",
         ) from None
+
+
+def _opener(path: str, flags: int) -> int:
+    # a pipe that took the photo's place would make an ordinary open wait for its writer
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _check_unchanged(photo: Photo, descriptor: int) -> None:

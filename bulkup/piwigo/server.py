@@ -100,6 +100,7 @@ class PiwigoServer:
 
         Raises `NotOffered` where the server does not list them.
         """
+        last: list[tuple[int, str]] = []
         for page in count():
             fields = (
                 ("cat_id", str(album)),
@@ -108,10 +109,13 @@ class PiwigoServer:
                 ("order", "id DESC"),
             )
             members = read_members(await self._ask("pwg.categories.getImages", fields))
+            if members == last:
+                return  # a server that turns no pages
             for photo_id, file in members:
                 yield Member(photo_id, file if is_sent_name(file) else "")
             if len(members) < PAGE:
                 return
+            last = members
 
     async def name(self, photo_id: int, photo: Photo) -> None:
         """Give a photo on the server its real file name and title. May be repeated.

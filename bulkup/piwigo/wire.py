@@ -185,7 +185,9 @@ def _by_status(answer: Answer, said: str) -> BulkupError:
                 f"the server, or a firewall before it, asks to wait ({said})",
                 retry_after_s=answer.retry_after_s,
             )
-        case 404 | 410 | 502 | 503 | 504 | 520 | 521 | 522 | 523 | 524 | 530:
+        case 404 | 410:
+            return Outage(f"there is no ws.php ({said})", retry_after_s=answer.retry_after_s)
+        case 502 | 503 | 504 | 520 | 521 | 522 | 523 | 524 | 530:
             return Outage(f"the server is away ({said})", retry_after_s=answer.retry_after_s)
     return _unclear(said)
 

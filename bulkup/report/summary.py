@@ -60,6 +60,8 @@ def _counts(state: RunState) -> Iterator[Text]:
             yield _row(state.checked.unverified, "not verified", "this server could not tell")
         if state.checked.relinked:
             yield _row(state.checked.relinked, "put back", "they had lost their album")
+        if state.checked.astray:
+            yield _row(state.checked.astray, "astray", "on the server, but not in the album", BAD)
 
 
 def _row(count: int, what: str, more: str, style: str = "") -> Text:

@@ -12,6 +12,7 @@ import pytest
 from bulkup import engine
 from bulkup.errors import RunError
 from bulkup.events import (
+    AlbumChecked,
     Event,
     FileSkipped,
     PhotoFailed,
@@ -421,12 +422,15 @@ async def test_an_unknown_album_is_told_before_anything_is_sent() -> None:
             await server.album_name(99)
 
 
-async def test_an_album_that_goes_away_in_the_middle_loses_no_photo(tmp_path: Path) -> None:
+async def test_photos_of_an_album_that_is_gone_are_told_as_astray(
+    tmp_path: Path,
+) -> None:
     archive = make_archive(tmp_path, count=6, names=6)
     async with Sandbox() as box:
         outcome = await run(box, tmp_path, album=77)
         assert stored_sums(box) == Counter(archive.values())
     assert outcome.balances()
+    assert [event.astray for event in outcome.of(AlbumChecked)] == [6]
 
 
 async def test_a_lost_answer_is_told_as_a_try_again(tmp_path: Path) -> None:
