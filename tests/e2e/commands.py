@@ -1,0 +1,100 @@
+"""What tests of the real command share: how to start it, to read it, and to know its end."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import anyio
+from anyio.abc import Process
+
+from bulkup.sandbox import Fault, Faults, Sandbox
+from tests.engine.runs import picture
+
+PASSWORD = "hunter2-secret"
+COMMAND = [sys.executable, "-m", "bulkup"]
+UPLOADS = {"pwg.images.upload", "pwg.images.uploadAsync"}
+
+
+def environment(settings: dict[str, str]) -> dict[str, str]:
+    """Return this process's environment without anybody's settings of bulkup, and with these."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("BULKUP_")}
+    named = {f"BULKUP_{name.upper()}": value for name, value in settings.items() if value}
+    return clean | named | {"COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    def __post_init__(self) -> None:
+        both = self.out + self.err
+        assert "Traceback" not in both
+        assert PASSWORD not in both
+        assert "\x1b" not in both
+
+
+async def bulkup(*arguments: str | Path, **settings: str) -> Ended:
+    """Run the command to its end."""
+    done = await anyio.run_process(
+        [*COMMAND, *map(str, arguments)],
+        env=environment(settings),
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+async def send(box: Sandbox, *arguments: str | Path, **settings: str) -> Ended:
+    """Run the command against a sandbox, with all that it needs unless told otherwise."""
+    needed = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
+    return await bulkup(*arguments, **(needed | settings))
+
+
+def one_photo(folder: Path, name: str = "a.jpg") -> Path:
+    path = folder / name
+    path.write_bytes(picture(Random(name), size=5000))
+    return path
+
+
+class Noticing(Faults):
+    """Faults that tell when the nth upload comes in."""
+
+    def __init__(self, *plan: Fault, nth: int) -> None:
+        super().__init__(plan)
+        self.came = anyio.Event()
+        self._left = nth
+
+    def strike(self, method: str) -> Fault | None:
+        if method in UPLOADS:
+            self._left -= 1
+            if self._left <= 0:
+                self.came.set()
+        return super().strike(method)
+
+
+async def start(box: Sandbox, folder: Path, *arguments: str) -> Process:
+    settings = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
+    return await anyio.open_process(
+        [*COMMAND, str(folder), *arguments],
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+async def read_until(process: Process, words: str = "") -> str:
+    """Return what the process says up to these words, or to its end."""
+    assert process.stderr is not None
+    text = ""
+    try:
+        while not words or words not in text:
+            text += (await process.stderr.receive()).decode()
+    except anyio.EndOfStream:
+        assert not words, text
+    return text
