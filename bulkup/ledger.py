@@ -8,10 +8,12 @@ the file when it returns, and outlives the death of the process.
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -45,6 +47,7 @@ CREATE TABLE remains (         -- names under which the server may hold half a p
     PRIMARY KEY (server, name)
 ) WITHOUT ROWID;
 """
+MOST: Final = 2**63 - 1  # the largest number that SQLite holds
 COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
 
 
@@ -62,7 +65,11 @@ class Ledger:
         self._database: sqlite3.Connection | None = None
 
     async def __aenter__(self) -> Self:
-        await self._in_thread(self._open)
+        try:
+            await self._in_thread(self._open)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -123,33 +130,39 @@ class Ledger:
         database = sqlite3.connect(
             self.file, isolation_level=None, check_same_thread=False, timeout=30.0
         )
+        database.text_factory = lambda text: text.decode("utf-8", "replace")  # damage may hide
         try:
+            self._check_kind(database)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
-            _check(database)
-            self._prepare(database)
+            _check_whole(database)
+            _prepare(database)
         except BaseException:
             database.close()
             raise
         return database
 
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        database.execute("BEGIN IMMEDIATE")
+    def _check_kind(self, database: sqlite3.Connection) -> None:
+        """Refuse a file that is not ours to write, before anything in it is changed."""
+        # tables before version: another run may be making both just now
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA:
             raise RunError(
                 f"the ledger {self.file} was written by a newer bulkup",
                 hint="Update bulkup, or give another --ledger; deleting it costs time only.",
             )
-        if version < SCHEMA:
-            for statement in TABLES.split(";\n"):
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {SCHEMA}")
-        database.execute("COMMIT")
+        if tables and not version:
+            raise RunError(
+                f"{self.file} is no ledger of bulkup but another program's database",
+                hint="Give another --ledger.",
+            )
 
     def _put_aside(self) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._now()))
-        self.set_aside = self.file.with_name(f"{self.file.name}.damaged-{stamp}")
+        aside = self.file.with_name(f"{self.file.name}.damaged-{stamp}")
+        numbered = (aside.with_name(f"{aside.name}-{number}") for number in count(2))
+        self.set_aside = next(name for name in chain([aside], numbered) if not name.exists())
         self.file.rename(self.set_aside)
         for ending in ("-wal", "-shm"):
             self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
@@ -167,7 +180,12 @@ class Ledger:
             f"SELECT {COLUMNS} FROM photos WHERE server = ? AND path IN ({marks})",  # noqa: S608
             (self._server, *keys),
         )
-        return {keys[row[0]]: _entry(keys[row[0]], row) for row in rows}
+        entries = {}
+        for row in rows:
+            path = keys[row[0]]
+            with suppress(ValueError, TypeError):  # damage that SQLite can't see: read anew
+                entries[path] = _entry(path, row)
+        return entries
 
     def _record(self, entries: Sequence[Entry]) -> None:
         now = self._now()
@@ -176,12 +194,12 @@ class Ledger:
                 self._server,
                 _key(entry.path),
                 entry.size,
-                entry.mtime_ns,
+                min(entry.mtime_ns, MOST),
                 entry.md5,
                 entry.state.value,
                 entry.image_id,
                 json.dumps(sorted(entry.albums)),
-                entry.error,
+                entry.error.encode("utf-8", "replace").decode(),  # half characters
                 now,
             )
             for entry in entries
@@ -218,9 +236,19 @@ class Ledger:
             ) from None
 
 
-def _check(database: sqlite3.Connection) -> None:
+def _check_whole(database: sqlite3.Connection) -> None:
     if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
         raise sqlite3.DatabaseError("damage was found")
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute("BEGIN IMMEDIATE")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version < SCHEMA:
+        for statement in TABLES.split(";\n"):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {SCHEMA}")
+    database.execute("COMMIT")
 
 
 def _key(path: Path) -> bytes:
@@ -229,6 +257,8 @@ def _key(path: Path) -> bytes:
 
 def _entry(path: Path, row: tuple[object, ...]) -> Entry:
     _, size, mtime_ns, md5, state, image_id, albums, error = row
+    if not re.fullmatch("[0-9a-f]{32}", str(md5)):
+        raise ValueError("no MD5")
     return Entry(
         path=path,
         size=int(str(size)),
@@ -236,6 +266,6 @@ def _entry(path: Path, row: tuple[object, ...]) -> Entry:
         md5=str(md5),
         state=State(str(state)),
         image_id=None if image_id is None else int(str(image_id)),
-        albums=frozenset(json.loads(str(albums))),
+        albums=frozenset(int(album) for album in json.loads(str(albums))),
         error=str(error),
     )
