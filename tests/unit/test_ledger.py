@@ -1,0 +1,393 @@
+"""The ledger: what it keeps and for whom, who may hold it, and what it does on a bad disk."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from bulkup.errors import RunError
+from bulkup.ledger import SCHEMA, Ledger
+from bulkup.memory import Entry, State
+from bulkup.photos import Photo
+from tests.disks import disk, fill, protect
+
+__all__ = ["disk"]
+
+SERVER = "https://photos.example.org/"
+OTHER = "https://other.example.org/"
+
+
+def entry(path: Path | str, **changes: object) -> Entry:
+    first = Entry(
+        path=Path(path),
+        size=5000,
+        mtime_ns=1_700_000_000_123_456_789,
+        md5="0123456789abcdef0123456789abcdef",
+        state=State.DONE,
+        image_id=7,
+        albums=frozenset({1, 9}),
+    )
+    return replace(first, **changes)  # type: ignore[arg-type]
+
+
+def ledger(folder: Path, *, server: str = SERVER) -> Ledger:
+    return Ledger(folder / "ledger.sqlite", server=server, now=lambda: 1_700_000_000.0)
+
+
+async def keep(folder: Path, *entries: Entry, server: str = SERVER) -> None:
+    async with ledger(folder, server=server) as opened:
+        await opened.record(entries)
+
+
+async def kept(folder: Path, *paths: Path, server: str = SERVER) -> list[Entry]:
+    async with ledger(folder, server=server) as opened:
+        return list((await opened.look_up(paths)).values())
+
+
+# what it keeps
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"plain.jpg",
+        b"not \xff\xfe UTF-8.jpg",
+        "sun 🌅.jpg".encode(),
+        b"a\nb.jpg",
+        b"a'b\"c;--.jpg",
+        "e\u0301.jpg".encode(),
+        "\u00e9.jpg".encode(),
+    ],
+)
+async def test_an_entry_comes_back_as_it_was_given(tmp_path: Path, name: bytes) -> None:
+    given = entry(tmp_path / os.fsdecode(name))
+    await keep(tmp_path, given)
+    assert await kept(tmp_path, given.path) == [given]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": State.HASHED, "image_id": None, "albums": frozenset()},
+        {"state": State.FAILED, "error": "the server refuses: “no”\n\x00"},
+        {"size": 0, "mtime_ns": -5},
+        {"size": 2**40, "image_id": 2**31},
+    ],
+)
+async def test_every_field_comes_back_as_it_was_given(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    given = entry("/a.jpg", **changes)
+    await keep(tmp_path, given)
+    assert await kept(tmp_path, given.path) == [given]
+
+
+async def test_a_server_that_speaks_half_a_character_is_no_trouble(tmp_path: Path) -> None:
+    await keep(tmp_path, entry("/a.jpg", state=State.FAILED, error="no \ud83d \udcff"))
+    (back,) = await kept(tmp_path, Path("/a.jpg"))
+    assert back.error.startswith("no ")
+
+
+async def test_a_time_beyond_all_integers_only_costs_reading_again(tmp_path: Path) -> None:
+    photo = Photo(Path("/a.jpg"), 5000, 2**63 + 5)  # in the year 2262
+    await keep(tmp_path, entry(photo.path, size=photo.size, mtime_ns=photo.mtime_ns))
+    (back,) = await kept(tmp_path, photo.path)
+    assert not back.is_of(photo)
+
+
+async def test_a_path_is_the_same_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await keep(tmp_path, entry("photos/../a.jpg"))
+    (back,) = await kept(tmp_path, tmp_path / "a.jpg")
+    assert back.path == tmp_path / "a.jpg"
+
+
+async def test_a_path_that_nobody_recorded_has_no_entry(tmp_path: Path) -> None:
+    await keep(tmp_path, entry("/a.jpg"))
+    assert await kept(tmp_path, Path("/b.jpg")) == []
+
+
+async def test_thousands_of_entries_are_kept_at_once(tmp_path: Path) -> None:
+    given = [entry(f"/{number}.jpg", size=number) for number in range(3000)]
+    await keep(tmp_path, *given)
+    back = await kept(tmp_path, *(each.path for each in given[:64]))
+    assert sorted(back, key=lambda each: each.size) == given[:64]
+
+
+async def test_each_server_has_entries_of_its_own(tmp_path: Path) -> None:
+    mine, theirs = entry("/a.jpg", image_id=1), entry("/a.jpg", image_id=2)
+    await keep(tmp_path, mine)
+    await keep(tmp_path, theirs, server=OTHER)
+    assert await kept(tmp_path, mine.path) == [mine]
+    assert await kept(tmp_path, mine.path, server=OTHER) == [theirs]
+
+
+async def test_what_is_recorded_anew_replaces_what_was(tmp_path: Path) -> None:
+    await keep(tmp_path, entry("/a.jpg", state=State.FAILED, error="no"))
+    await keep(tmp_path, entry("/a.jpg"))
+    assert await kept(tmp_path, Path("/a.jpg")) == [entry("/a.jpg")]
+
+
+async def test_of_entries_that_come_together_all_are_kept_or_none(tmp_path: Path) -> None:
+    bad = entry("/b.jpg", state=State.HASHED, md5=None)
+    with pytest.raises(RunError):
+        await keep(tmp_path, entry("/a.jpg"), bad)
+    assert await kept(tmp_path, Path("/a.jpg")) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "mtime_ns", "same"), [(5000, 10, True), (5001, 10, False), (5000, 11, False)]
+)
+def test_an_entry_is_of_a_file_of_the_same_size_and_time(
+    size: int, mtime_ns: int, same: bool
+) -> None:
+    assert entry("/a.jpg", mtime_ns=10).is_of(Photo(Path("/a.jpg"), size, mtime_ns)) is same
+
+
+async def test_names_of_half_photos_are_kept_until_they_are_ended(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as opened:
+        for name in ("one.jpg", "two.jpg", "two.jpg", "three.jpg"):
+            await opened.begin(name)
+        await opened.end("one.jpg")
+    async with ledger(tmp_path) as opened:
+        assert sorted(await opened.remains()) == ["three.jpg", "two.jpg"]
+    async with ledger(tmp_path, server=OTHER) as opened:
+        assert await opened.remains() == []
+
+
+async def test_the_file_says_of_what_form_it_is(tmp_path: Path) -> None:
+    await keep(tmp_path, entry("/a.jpg"))
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_the_folder_is_made_where_it_is_missing(tmp_path: Path) -> None:
+    await keep(tmp_path / "deep" / "er", entry("/a.jpg"))
+    assert await kept(tmp_path / "deep" / "er", Path("/a.jpg")) == [entry("/a.jpg")]
+
+
+# who may hold it
+
+
+async def test_a_second_run_at_once_is_told_and_kept_out(tmp_path: Path) -> None:
+    async with ledger(tmp_path):
+        with pytest.raises(RunError, match=f"another run is at work for {SERVER}") as caught:
+            await ledger(tmp_path).__aenter__()
+    assert "--ledger" in caught.value.hint
+
+
+async def test_the_run_that_was_there_first_goes_on(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as first:
+        with pytest.raises(RunError):
+            await ledger(tmp_path).__aenter__()
+        await first.record([entry("/a.jpg")])
+    assert await kept(tmp_path, Path("/a.jpg")) == [entry("/a.jpg")]
+
+
+async def test_a_run_for_another_server_may_use_the_same_file_at_once(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as mine, ledger(tmp_path, server=OTHER) as theirs:
+        for number in range(20):
+            await mine.record([entry(f"/{number}.jpg")])
+            await theirs.record([entry(f"/{number}.jpg", image_id=number)])
+        paths = [Path(f"/{number}.jpg") for number in range(20)]
+        assert {each.image_id for each in (await mine.look_up(paths)).values()} == {7}
+        assert len(await theirs.look_up(paths)) == 20
+
+
+@pytest.mark.parametrize("ended", ["well", "by an error", "newer", "cancelled"])
+async def test_however_a_run_ended_the_next_may_begin(tmp_path: Path, ended: str) -> None:
+    if ended == "newer":
+        make_newer(tmp_path)
+        with pytest.raises(RunError):
+            await ledger(tmp_path).__aenter__()
+        (tmp_path / "ledger.sqlite").unlink()
+    elif ended == "cancelled":
+        with anyio.CancelScope() as scope:
+            async with ledger(tmp_path):
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+    else:
+        with pytest.raises(ZeroDivisionError):
+            async with ledger(tmp_path):
+                raise ZeroDivisionError
+    async with ledger(tmp_path):
+        pass
+
+
+# what it can not use
+
+
+def make_newer(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "ledger.sqlite")) as database:
+        database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+
+
+async def test_a_ledger_of_a_newer_bulkup_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    make_newer(tmp_path)
+    before = (tmp_path / "ledger.sqlite").read_bytes()
+    with pytest.raises(RunError, match="was written by a newer bulkup") as caught:
+        await ledger(tmp_path).__aenter__()
+    assert "Update bulkup" in caught.value.hint
+    assert "--ledger" in caught.value.hint
+    assert not set_aside(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA + 1,)
+    assert len((tmp_path / "ledger.sqlite").read_bytes()) == len(before)
+
+
+def set_aside(folder: Path) -> list[bytes]:
+    return sorted(file.read_bytes() for file in folder.glob("*.damaged-*"))
+
+
+def garble(file: Path) -> None:
+    file.write_bytes(b"This is no database.\n" * 1000)
+
+
+def garble_the_head(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(b"\xff" * 100 + content[100:])
+
+
+def garble_the_pages(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
+
+
+def cut_between_pages(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 4096 // 2 * 4096)
+
+
+def cut_in_a_page(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2 + 1000)
+
+
+def cut_in_the_head(file: Path) -> None:
+    os.truncate(file, 60)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [garble, garble_the_head, garble_the_pages, cut_between_pages, cut_in_a_page, cut_in_the_head],
+)
+async def test_a_damaged_file_is_set_aside_and_another_one_made(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    given = [entry(f"/{number}.jpg") for number in range(2000)]
+    await keep(tmp_path, *given)
+    damage(tmp_path / "ledger.sqlite")
+    damaged = (tmp_path / "ledger.sqlite").read_bytes()
+    async with ledger(tmp_path) as opened:
+        assert opened.set_aside == tmp_path / "ledger.sqlite.damaged-20231114-221320"
+        assert opened.set_aside.read_bytes() == damaged
+        assert await opened.look_up([given[0].path]) == {}
+        await opened.record(given)
+    async with ledger(tmp_path) as opened:
+        assert opened.set_aside is None
+        assert len(await opened.look_up([each.path for each in given])) == 2000
+
+
+async def test_a_second_damaged_file_does_not_take_the_place_of_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    for content in (b"first " * 100, b"second " * 100):
+        file.write_bytes(content)
+        async with ledger(tmp_path):
+            pass
+    assert [content[:6] for content in set_aside(tmp_path)] == [b"first ", b"second"]
+
+
+async def test_an_empty_file_is_a_new_ledger(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite").touch()
+    async with ledger(tmp_path) as opened:
+        assert opened.set_aside is None
+    await keep(tmp_path, entry("/a.jpg"))
+    assert await kept(tmp_path, Path("/a.jpg")) == [entry("/a.jpg")]
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+async def test_garbage_beside_the_file_is_overlooked(tmp_path: Path, ending: str) -> None:
+    await keep(tmp_path, entry("/a.jpg"))
+    (tmp_path / f"ledger.sqlite{ending}").write_bytes(b"This is no log.\n" * 5000)
+    assert await kept(tmp_path, Path("/a.jpg")) == [entry("/a.jpg")]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("state", "nosuch"), ("albums", "{"), ("albums", "[null]"), ("size", "x"), ("md5", "xyz")],
+)
+async def test_an_entry_that_makes_no_sense_is_none(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    await keep(tmp_path, entry("/a.jpg"), entry("/b.jpg"))
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database, database:
+        database.execute(f"UPDATE photos SET {column} = ? WHERE path = ?", (value, b"/a.jpg"))  # noqa: S608
+    assert await kept(tmp_path, Path("/a.jpg"), Path("/b.jpg")) == [entry("/b.jpg")]
+
+
+async def test_a_database_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE songs (title TEXT)")
+    before = file.read_bytes()
+    with pytest.raises(RunError, match="is no ledger of bulkup"):
+        await ledger(tmp_path).__aenter__()
+    assert file.read_bytes() == before
+    assert not set_aside(tmp_path)
+
+
+# a bad disk
+
+
+async def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite").mkdir()
+    with pytest.raises(RunError, match=r"ledger\.sqlite can't be used") as caught:
+        await ledger(tmp_path).__aenter__()
+    assert "--no-ledger" in caught.value.hint
+    assert (tmp_path / "ledger.sqlite").is_dir()
+
+
+async def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    with pytest.raises(RunError, match=r"can't be used: (Not a directory|File exists)"):
+        await ledger(tmp_path / "x").__aenter__()
+
+
+async def test_a_full_disk_is_told_at_once(disk: Path) -> None:
+    fill(disk)
+    with pytest.raises(RunError, match=r"ledger\.sqlite can't be used") as caught:
+        await ledger(disk).__aenter__()
+    assert "Make room" in caught.value.hint
+
+
+async def test_what_a_disk_that_fills_up_does_not_take_is_not_half_there(disk: Path) -> None:
+    many = [entry(f"/{number}.jpg", error="x" * 100) for number in range(3000)]
+    await keep(disk, entry("/before.jpg"))
+    with pytest.raises(RunError, match="full"):
+        await keep(disk, *many)
+    assert await kept(disk, Path("/before.jpg"), many[0].path, many[-1].path) == [
+        entry("/before.jpg")
+    ]
+
+
+async def test_after_room_was_made_the_same_ledger_goes_on(disk: Path) -> None:
+    await keep(disk, entry("/before.jpg"))
+    fill(disk)
+    with pytest.raises(RunError):
+        await keep(disk, *(entry(f"/{number}.jpg") for number in range(1000)))
+    (disk / "rest").unlink()
+    await keep(disk, entry("/after.jpg"))
+    assert len(await kept(disk, Path("/before.jpg"), Path("/after.jpg"))) == 2
+
+
+async def test_a_disk_that_may_only_be_read_is_told_at_once(disk: Path) -> None:
+    await keep(disk, entry("/a.jpg"))
+    await protect(disk)
+    with pytest.raises(RunError, match="Read-only file system"):
+        await ledger(disk).__aenter__()
