@@ -136,6 +136,8 @@ class Confirmer:
             self._tell(f"{astray} photos are on the server, but not in the album", error)
         except BulkupError as error:
             self._tell("it could not be checked whether the album shows all photos", error)
+        else:
+            await self._outcomes.settle()
         self._emit(
             AlbumChecked(
                 verified=self._count - self._unverified,

@@ -83,12 +83,14 @@ class Server(Protocol):
 class Job:
     """A photo to send, with the MD5 of its content, and the albums that it is known to be in.
 
-    `fresh` tells that the MD5 has just been computed.
+    `sent_as` is the number under which an earlier run has sent it, if that is known; `fresh` tells
+    that the MD5 has just been computed.
     """
 
     photo: Photo
     md5: str
     albums: frozenset[int] = frozenset()
+    sent_as: int | None = None
     fresh: bool = True
 
 

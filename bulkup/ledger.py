@@ -84,6 +84,12 @@ class Ledger:
         """Replace what is known of these paths, all or nothing. Raises `RunError` as above."""
         await self._in_thread(lambda: self._record(entries))
 
+    async def settle(self) -> None:
+        """Take everything that is `SENT` for `DONE`. Raises `RunError` as above."""
+        update = "UPDATE photos SET state = ? WHERE server = ? AND state = ?"
+        values = (State.DONE.value, self._server, State.SENT.value)
+        await self._in_thread(lambda: self._opened.execute(update, values))
+
     async def remains(self) -> Sequence[str]:
         """Return the names under which the server may hold half a photo of an earlier run."""
         select = "SELECT name FROM remains WHERE server = ?"
@@ -125,6 +131,11 @@ class Ledger:
                 raise
             self._put_aside()
             self._database = self._connect()
+        # an earlier run ended before it saw these in their album: the server has to be asked
+        self._database.execute(
+            "UPDATE photos SET state = ?, albums = '[]' WHERE server = ? AND state = ?",
+            (State.HASHED.value, self._server, State.SENT.value),
+        )
 
     def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(

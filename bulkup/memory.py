@@ -15,8 +15,9 @@ from bulkup.photos import Photo
 class State(StrEnum):
     """How far a photo has come."""
 
-    HASHED = "hashed"  # its MD5 is known
-    DONE = "done"  # it is there, under its name, as far as this server can tell
+    HASHED = "hashed"  # its MD5 is known, and its number if an earlier run sent it
+    SENT = "sent"  # this run has sent it; whether the album shows it comes out at the end
+    DONE = "done"  # it is in its albums, under its name, as far as this server can tell
     FAILED = "failed"
 
 
@@ -47,6 +48,9 @@ class Memory(Protocol):
     async def record(self, entries: Sequence[Entry]) -> None:
         """Replace what is known of these paths."""
 
+    async def settle(self) -> None:
+        """Take everything that is `SENT` for `DONE`; without that, another run asks again."""
+
     async def remains(self) -> Sequence[str]:
         """Return the names under which a server may hold half a photo of an earlier run."""
 
@@ -70,6 +74,9 @@ class NoLedger:
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Forget at once."""
+
+    async def settle(self) -> None:
+        """Do nothing: nothing was kept."""
 
     async def remains(self) -> Sequence[str]:
         """Return the names of this run under which half a photo may be left."""

@@ -33,10 +33,14 @@ class Outcomes:
         )
 
     async def present(
-        self, arrived: Sequence[tuple[Job, int]], *, linked: Collection[int] = frozenset()
+        self,
+        arrived: Sequence[tuple[Job, int]],
+        *,
+        linked: Collection[int] = frozenset(),
+        state: State = State.DONE,
     ) -> None:
         """Keep photos that are in the album without having been sent, `linked` newly."""
-        await self._done([(job, photo_id) for job, photo_id in arrived])
+        await self._arrived(arrived, state)
         for job, photo_id in arrived:
             path, size = job.photo.path, job.photo.size
             self.emit(
@@ -45,7 +49,7 @@ class Outcomes:
 
     async def uploaded(self, arrived: Sequence[tuple[Job, PhotoUploaded]]) -> None:
         """Keep photos that have been sent, and confirmed as far as the server can tell."""
-        await self._done([(job, event.image_id) for job, event in arrived])
+        await self._arrived([(job, event.image_id) for job, event in arrived], State.SENT)
         for _, event in arrived:
             self.emit(event)
 
@@ -55,11 +59,15 @@ class Outcomes:
         for job in jobs:
             self.emit(failure(job, error))
 
-    async def _done(self, arrived: Sequence[tuple[Job, int]]) -> None:
+    async def settle(self) -> None:
+        """Keep that the album shows what was sent."""
+        await self.memory.settle()
+
+    async def _arrived(self, arrived: Sequence[tuple[Job, int]], state: State) -> None:
         if arrived:
             await self.memory.record(
                 [
-                    _entry(job, State.DONE, image_id=photo_id, albums={self.album, *job.albums})
+                    _entry(job, state, image_id=photo_id, albums={self.album, *job.albums})
                     for job, photo_id in arrived
                 ]
             )

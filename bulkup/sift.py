@@ -12,6 +12,7 @@ from bulkup.album import Lister, Shown, listed
 from bulkup.errors import BulkupError, RunError
 from bulkup.events import Emit, PhotoPlanned
 from bulkup.journey import Job
+from bulkup.memory import State
 from bulkup.outcome import Outcomes
 from bulkup.photos import Photo
 from bulkup.recovery import Recovery
@@ -65,6 +66,8 @@ class Sifter:
         present: list[tuple[Job, int]] = []
         for job in jobs:
             photo_id = found.get(job.md5) or self._untold.get(bytes.fromhex(job.md5))
+            if photo_id is None and job.md5 not in found:
+                photo_id = job.sent_as
             if photo_id is not None:
                 present.append((job, photo_id))
             elif not self._waits(job):
@@ -80,7 +83,7 @@ class Sifter:
         if self._forgetful:
             self._untold[bytes.fromhex(job.md5)] = photo_id
         twins = self._flying.pop(job.md5, [])
-        await self._outcomes.present([(twin, photo_id) for twin in twins])
+        await self._outcomes.present([(twin, photo_id) for twin in twins], state=State.SENT)
 
     async def failed(self, job: Job) -> list[Job]:
         """Tell that a photo could not be sent, and return a twin to be sent instead, if any.

@@ -66,7 +66,8 @@ async def scan_stage(
                 elif entry.state is State.DONE and outcomes.album in entry.albums:
                     outcomes.known(photo, entry)
                 else:
-                    await known.send(Job(photo, entry.md5, entry.albums, fresh=False))
+                    job = Job(photo, entry.md5, entry.albums, entry.image_id, fresh=False)
+                    await known.send(job)
 
 
 def _tell(found: Found, emit: Emit) -> Photo | None:

@@ -23,7 +23,7 @@ MAY_KNOW = {
     "ledger": {"errors", "memory"},
     "album": {"errors"},
     "outcome": {"errors", "events", "journey", "memory", "photos"},
-    "sift": {"album", "errors", "events", "journey", "outcome", "photos", "recovery"},
+    "sift": {"album", "errors", "events", "journey", "memory", "outcome", "photos", "recovery"},
     "confirm": {
         *("album", "errors", "events", "journey", "outcome", "recovery", "sift", "upload"),
     },

@@ -162,6 +162,32 @@ async def test_names_of_half_photos_are_kept_until_they_are_ended(tmp_path: Path
         assert await opened.remains() == []
 
 
+async def test_what_was_sent_is_done_once_the_album_was_seen(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as opened:
+        await opened.record([entry("/a.jpg", state=State.SENT)])
+        await opened.settle()
+    assert await kept(tmp_path, Path("/a.jpg")) == [entry("/a.jpg")]
+
+
+async def test_what_was_sent_and_not_seen_in_its_album_is_to_be_asked_about(
+    tmp_path: Path,
+) -> None:
+    await keep(tmp_path, entry("/a.jpg", state=State.SENT))
+    known = entry("/a.jpg", state=State.HASHED, albums=frozenset())
+    assert await kept(tmp_path, Path("/a.jpg")) == [known]
+    async with ledger(tmp_path) as opened:
+        await opened.settle()
+    assert await kept(tmp_path, Path("/a.jpg")) == [known]
+
+
+async def test_one_servers_end_says_nothing_of_anothers(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as mine, ledger(tmp_path, server=OTHER) as theirs:
+        await mine.record([entry("/a.jpg", state=State.SENT)])
+        await theirs.settle()
+    (back,) = await kept(tmp_path, Path("/a.jpg"))
+    assert back.state is State.HASHED
+
+
 async def test_the_file_says_of_what_form_it_is(tmp_path: Path) -> None:
     await keep(tmp_path, entry("/a.jpg"))
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
