@@ -1,0 +1,187 @@
+"""The crash property: killed at any moment, the same command run again ends with an exact copy."""
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import anyio
+import pytest
+
+from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.front import Seen
+from tests.e2e.commands import PASSWORD, send, start
+from tests.engine.runs import make_archive, stored_sums
+
+METHODS = ["async", "upload", "legacy"]
+VERSIONS = ["13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1"]
+MOMENTS = {"async": (9, 8), "upload": (9, 8), "legacy": (8, 8)}  # with the ledger kept, without
+AT_ONCE = 2
+
+
+class Moment:
+    """Calls somebody when the sandbox comes to its nth step: a request came, or was answered."""
+
+    def __init__(self, nth: int = 0) -> None:
+        self.count = 0
+        self.reached = anyio.Event()
+        self.act: Callable[[], None] = lambda: None
+        self._nth = nth
+
+    def step(self) -> None:
+        self.count += 1
+        if self.count == self._nth:
+            self.reached.set()
+            self.act()
+
+
+class Coming(Faults):
+    """No faults, but a look at each request before it is carried out."""
+
+    def __init__(self, moment: Moment) -> None:
+        super().__init__()
+        self._moment = moment
+
+    def strike(self, method: str) -> Fault | None:
+        self._moment.step()
+        return super().strike(method)
+
+
+class Answered(deque[Seen]):
+    """The requests that were carried out; the answer is not yet out."""
+
+    def __init__(self, moment: Moment) -> None:
+        super().__init__()
+        self._moment = moment
+
+    def append(self, seen: Seen, /) -> None:
+        super().append(seen)
+        self._moment.step()
+
+
+def sandbox(version: str, moment: Moment) -> Sandbox:
+    box = Sandbox(version=version, admin=("admin", PASSWORD), faults=Coming(moment))
+    box.requests = Answered(moment)
+    return box
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
+    """Make ten photos of three chunks each, of three base names, two of one content."""
+    folder = tmp_path_factory.mktemp("crash")
+    sums = make_archive(folder, count=9, names=3, size=(9000, 12_000))
+    original = next(iter(sums))
+    twin = folder / "twin.jpg"
+    twin.write_bytes(original.read_bytes())
+    return sums | {twin: sums[original]}
+
+
+def exactly(box: Sandbox, archive: dict[Path, str]) -> bool:
+    """Hold the server against the archive."""
+    gallery = box.gallery
+    assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+    for number, photo in gallery.photos.items():
+        assert hashlib.md5(gallery.content(number)).hexdigest() == photo.md5
+        assert photo.file in {path.name for path, md5 in archive.items() if md5 == photo.md5}
+        assert photo.albums == {1}
+    assert not gallery.lounge
+    assert gallery.count_in(1) == len(gallery.photos)
+    return True
+
+
+def delete(ledger: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        ledger.with_name(ledger.name + ending).unlink(missing_ok=True)
+
+
+async def kill_and_repeat(
+    archive: dict[Path, str], *, method: str, version: str, nth: int, ledger: Path, keep: bool
+) -> bool:
+    """Return whether the first run was killed before its end."""
+    root = next(iter(archive)).parents[1]
+    flags = ["--method", method, "--chunk-size", "4K", "--concurrency", "3"]
+    flags += ["--ledger", str(ledger)]
+    moment = Moment(nth)
+    async with sandbox(version, moment) as box:
+        async with await start(box, root, *flags) as process:
+            moment.act = process.kill
+            code = await process.wait()
+        if not keep:
+            delete(ledger)
+        ended = await send(box, root, *flags)
+        assert ended.code == 0, ended.err
+        assert exactly(box, archive)
+        assert not box.gallery.buffers or not keep
+    return code == -9
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["ledger kept", "ledger deleted"])
+@pytest.mark.parametrize("method", METHODS)
+async def test_killed_at_any_moment_the_same_command_ends_exact(
+    archive: dict[Path, str], tmp_path: Path, method: str, keep: bool
+) -> None:
+    chance = Random(f"{method} {keep}")
+    count = MOMENTS[method][not keep]
+    moment = Moment()
+    async with sandbox("16.4.0", moment) as box:
+        root = next(iter(archive)).parents[1]
+        flags = ["--method", method, "--chunk-size", "4K", "--concurrency", "3"]
+        await send(box, root, *flags, "--no-ledger")
+    killed: Counter[bool] = Counter()
+    turns = anyio.CapacityLimiter(AT_ONCE)
+
+    async def one(number: int) -> None:
+        nth = 1 + int((number + chance.random()) / count * moment.count)
+        version = chance.choice(VERSIONS)
+        ledger = tmp_path / f"{number}.sqlite"
+        async with turns:
+            try:
+                ok = await kill_and_repeat(
+                    archive, method=method, version=version, nth=nth, ledger=ledger, keep=keep
+                )
+            except AssertionError as error:
+                error.add_note(f"{method} on {version}, killed at step {nth}, {moment.count=}")
+                raise
+        killed[ok] += 1
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(count):
+            tasks.start_soon(one, number)
+    assert killed[True] >= count - 1
+
+
+class Releasing(Faults):
+    """Calls somebody when the lounge is to be emptied, which then is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.act: Callable[[], None] = lambda: None
+        self.wanted = True
+
+    def strike(self, method: str) -> Fault | None:
+        if method == "pwg.images.uploadCompleted" and self.wanted:
+            self.act()
+            return Fault("request-lost")
+        return super().strike(method)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["waiting", "lost"])
+@pytest.mark.parametrize("method", METHODS)
+async def test_killed_before_the_release_every_photo_comes_into_its_album(
+    tmp_path: Path, method: str, lost: bool
+) -> None:
+    root = tmp_path / "photos"
+    archive = make_archive(root, count=4, names=2)
+    flags = ["--method", method, "--ledger", str(tmp_path / "ledger.sqlite")]
+    faults = Releasing()
+    async with Sandbox(admin=("admin", PASSWORD), faults=faults) as box:
+        async with await start(box, root, *flags) as process:
+            faults.act = process.kill
+            assert await process.wait() == -9
+        faults.wanted = False
+        if lost:  # as Piwigo loses links of photos that come while it empties the lounge
+            box.gallery._lounge.forget(len(box.gallery.photos))
+        ended = await send(box, root, *flags)
+        assert ended.code == 0
+        assert exactly(box, archive)
