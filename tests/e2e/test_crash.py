@@ -1,6 +1,7 @@
 """The crash property: killed at any moment, the same command run again ends with an exact copy."""
 
 import hashlib
+import os
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from tests.engine.runs import make_archive, stored_sums
 
 METHODS = ["async", "upload", "legacy"]
 VERSIONS = ["13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1"]
-MOMENTS = {"async": (9, 8), "upload": (9, 8), "legacy": (8, 8)}  # with the ledger kept, without
+MOMENTS = int(os.environ.get("BULKUP_CRASH_MOMENTS", "50"))
+KINDS = [(method, keep) for method in METHODS for keep in (True, False)]
 AT_ONCE = 2
 
 
@@ -107,6 +109,7 @@ async def kill_and_repeat(
         async with await start(box, root, *flags) as process:
             moment.act = process.kill
             code = await process.wait()
+            moment.act = lambda: None  # if it came to its end before
         if not keep:
             delete(ledger)
         ended = await send(box, root, *flags)
@@ -116,13 +119,12 @@ async def kill_and_repeat(
     return code == -9
 
 
-@pytest.mark.parametrize("keep", [True, False], ids=["ledger kept", "ledger deleted"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("method", "keep"), KINDS)
 async def test_killed_at_any_moment_the_same_command_ends_exact(
     archive: dict[Path, str], tmp_path: Path, method: str, keep: bool
 ) -> None:
     chance = Random(f"{method} {keep}")
-    count = MOMENTS[method][not keep]
+    count = len(range(KINDS.index((method, keep)), MOMENTS, len(KINDS)))
     moment = Moment()
     async with sandbox("16.4.0", moment) as box:
         root = next(iter(archive)).parents[1]
@@ -148,7 +150,7 @@ async def test_killed_at_any_moment_the_same_command_ends_exact(
     async with anyio.create_task_group() as tasks:
         for number in range(count):
             tasks.start_soon(one, number)
-    assert killed[True] >= count - 1
+    assert killed[True] >= 0.8 * count
 
 
 class Releasing(Faults):
