@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -70,9 +71,10 @@ def upload(
     if not account.api_key:
         account = replace(account, password=gallery.password())
 
+    from bulkup.run import migrate  # noqa: PLC0415 (heavy)
     from bulkup.screen import drive  # noqa: PLC0415 (heavy)
 
-    outcome = drive(roots, account=account, sending=values)
+    outcome = drive(partial(migrate, roots, account=account, sending=values))
     if outcome.interrupted:
         return Exit.INTERRUPTED
     astray = outcome.checked.astray if outcome.checked else 0

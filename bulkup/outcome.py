@@ -6,7 +6,7 @@ Knows memory and events, and no server.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bulkup.errors import BulkupError
+from bulkup.errors import BulkupError, PhotoError
 from bulkup.events import Emit, PhotoFailed, PhotoPresent, PhotoUploaded
 from bulkup.journey import Job
 from bulkup.memory import Entry, Memory, State
@@ -23,14 +23,20 @@ class Outcomes:
 
     async def hashed(self, jobs: Sequence[Job]) -> None:
         """Keep the MD5s of photos, for this run or the next."""
-        if jobs:
-            await self.memory.record([_entry(job, State.HASHED) for job in jobs])
+        await hashed(jobs, self.memory)
 
-    def known(self, photo: Photo, entry: Entry) -> None:
-        """Tell of a photo that is in the album by what the ledger holds."""
+    def known(self, photo: Photo, entry: Entry) -> bool:
+        """Tell of a photo that is in the album by what the ledger holds; False if it is not."""
+        if entry.state is not State.DONE or self.album not in entry.albums:
+            return False
         self.emit(
             PhotoPresent(path=photo.path, size=photo.size, image_id=entry.image_id, linked=False)
         )
+        return True
+
+    def unreadable(self, photo: Photo, error: PhotoError) -> None:
+        """Tell of a photo that can't be read."""
+        self.emit(failure(photo, error))
 
     async def present(
         self,
@@ -57,7 +63,7 @@ class Outcomes:
         """Keep photos that can't be brought in, and why."""
         await self.memory.record([_entry(job, State.FAILED, error=error.message) for job in jobs])
         for job in jobs:
-            self.emit(failure(job, error))
+            self.emit(failure(job.photo, error))
 
     async def settle(self) -> None:
         """Keep that the album shows what was sent."""
@@ -73,11 +79,15 @@ class Outcomes:
             )
 
 
-def failure(job: Job, error: BulkupError) -> PhotoFailed:
+async def hashed(jobs: Sequence[Job], memory: Memory) -> None:
+    """Keep of photos their MD5s and nothing else: whether they are there is asked again."""
+    if jobs:
+        await memory.record([_entry(job, State.HASHED) for job in jobs])
+
+
+def failure(photo: Photo, error: BulkupError) -> PhotoFailed:
     """Return the event that tells of an error with a photo."""
-    return PhotoFailed(
-        path=job.photo.path, size=job.photo.size, reason=error.message, hint=error.hint
-    )
+    return PhotoFailed(path=photo.path, size=photo.size, reason=error.message, hint=error.hint)
 
 
 def _entry(

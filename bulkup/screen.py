@@ -6,8 +6,8 @@ Knows signals and views, and nothing of what the run does.
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable
+from typing import Protocol
 
 import anyio
 from anyio import CancelScope
@@ -15,13 +15,21 @@ from anyio.abc import TaskStatus
 
 from bulkup.errors import BulkupError
 from bulkup.events import Emit, Interrupted
+from bulkup.recovery import Sleep
 from bulkup.report import LiveReport, PlainReport, RunState, console_for, suits_live
-from bulkup.run import migrate
-from bulkup.settings import Account, Sending
 from bulkup.stages import Stop
 
 
-def drive(paths: Sequence[Path], *, account: Account, sending: Sending) -> RunState:
+class Task(Protocol):
+    """What a run does, whose settings are given."""
+
+    async def __call__(
+        self, *, emit: Emit, stop: Stop, clock: Callable[[], float], sleep: Sleep
+    ) -> None:
+        """Do it, event by event. Raises `RunError`."""
+
+
+def drive(task: Task) -> RunState:
     """Run to the end and return what became of it. Raises `RunError`."""
     console = console_for(sys.stderr)
     report: LiveReport | PlainReport
@@ -29,26 +37,16 @@ def drive(paths: Sequence[Path], *, account: Account, sending: Sending) -> RunSt
         report = LiveReport(console, clock=time.monotonic)
     else:
         report = PlainReport(console, clock=time.monotonic)
-    return anyio.run(_drive, report, paths, account, sending)
+    return anyio.run(_drive, report, task)
 
 
-async def _drive(
-    report: LiveReport | PlainReport, paths: Sequence[Path], account: Account, sending: Sending
-) -> RunState:
+async def _drive(report: LiveReport | PlainReport, task: Task) -> RunState:
     stop = Stop()
     failure: BulkupError | None = None
     async with report, anyio.create_task_group() as tasks:
         await tasks.start(_listen, tasks.cancel_scope, stop, report.emit)
         try:
-            await migrate(
-                paths,
-                account=account,
-                sending=sending,
-                emit=report.emit,
-                stop=stop,
-                clock=time.monotonic,
-                sleep=anyio.sleep,
-            )
+            await task(emit=report.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
         except BulkupError as error:  # not through the task group, which would wrap it
             failure = error
         tasks.cancel_scope.cancel()

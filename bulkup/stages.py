@@ -6,17 +6,18 @@ owns its stream ends and closes them.
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import anyio
 from anyio import to_thread
+from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from bulkup.confirm import Confirmer
 from bulkup.errors import PhotoChanged, PhotoError, Transient
-from bulkup.events import Emit, FileFound, FileSkipped, PhotoFailed, PhotoUploaded, ScanFinished
+from bulkup.events import Emit, FileFound, FileSkipped, PhotoUploaded, ScanFinished
 from bulkup.journey import Job, Journey
-from bulkup.memory import State
+from bulkup.memory import Entry, Memory
 from bulkup.outcome import Outcomes
 from bulkup.photos import Found, Photo, Skipped, fingerprint
 from bulkup.recovery import Sleep
@@ -43,11 +44,42 @@ class Stop:
         self.wanted = True
 
 
+class Register(Protocol):
+    """Where it is told what becomes of the files of an archive."""
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered of them."""
+
+    @property
+    def emit(self) -> Emit:
+        """Who hears of them."""
+
+    def known(self, photo: Photo, entry: Entry) -> bool:
+        """Tell of a photo that needs nothing more by what is remembered; False if it does."""
+
+    def unreadable(self, photo: Photo, error: PhotoError) -> None:
+        """Tell of a photo that can't be read."""
+
+
+def read_archive(
+    walk: Iterator[Found], register: Register, stop: Stop, *, tasks: TaskGroup, hashing: int
+) -> MemoryObjectReceiveStream[Job]:
+    """Start to read an archive, in `hashing` threads; return the stream of its photos."""
+    photos_in, photos = anyio.create_memory_object_stream[Photo](SCAN_BATCH)
+    jobs_in, jobs = anyio.create_memory_object_stream[Job](BATCH)
+    with photos, jobs_in:
+        tasks.start_soon(scan_stage, walk, photos_in, jobs_in.clone(), register, stop)
+        for _ in range(hashing):
+            tasks.start_soon(fingerprint_stage, photos.clone(), jobs_in.clone(), register, stop)
+    return jobs
+
+
 async def scan_stage(
     walk: Iterator[Found],
     new: MemoryObjectSendStream[Photo],
     known: MemoryObjectSendStream[Job],
-    outcomes: Outcomes,
+    register: Register,
     stop: Stop,
 ) -> None:
     """Walk, and tell apart what is done, what is known by its MD5, and what is new."""
@@ -55,45 +87,37 @@ async def scan_stage(
         while not stop.wanted:
             batch = await to_thread.run_sync(lambda: list(islice(walk, SCAN_BATCH)))
             if not batch:
-                outcomes.emit(ScanFinished())
+                register.emit(ScanFinished())
                 return
-            photos = [photo for found in batch if (photo := _tell(found, outcomes.emit))]
-            entries = await outcomes.memory.look_up([photo.path for photo in photos])
+            photos = [photo for found in batch if (photo := _tell(found, register))]
+            entries = await register.memory.look_up([photo.path for photo in photos])
             for photo in photos:
                 entry = entries.get(photo.path)
                 if entry is None or not entry.is_of(photo):
                     await new.send(photo)
-                elif entry.state is State.DONE and outcomes.album in entry.albums:
-                    outcomes.known(photo, entry)
-                else:
+                elif not register.known(photo, entry):
                     job = Job(photo, entry.md5, entry.albums, entry.image_id, fresh=False)
                     await known.send(job)
 
 
-def _tell(found: Found, emit: Emit) -> Photo | None:
-    """Emit what the walk came across, and return it if it is a photo to go on with."""
+def _tell(found: Found, register: Register) -> Photo | None:
+    """Tell what the walk came across, and return it if it is a photo to go on with."""
     path = found.path
-    emit(FileFound(path=path, size=getattr(found, "size", 0)))
+    register.emit(FileFound(path=path, size=getattr(found, "size", 0)))
     if isinstance(found, Photo):
         return found
     if isinstance(found, Skipped):
-        emit(FileSkipped(path=path, reason=found.reason, size=found.size))
+        register.emit(FileSkipped(path=path, reason=found.reason, size=found.size))
     else:
-        emit(
-            PhotoFailed(
-                path=path,
-                size=0,
-                reason=f"it can't be read: {found.reason}",
-                hint="Check its permissions.",
-            )
-        )
+        error = PhotoError(f"it can't be read: {found.reason}", hint="Check its permissions.")
+        register.unreadable(Photo(path, size=0, mtime_ns=0), error)
     return None
 
 
 async def fingerprint_stage(
     photos: MemoryObjectReceiveStream[Photo],
     out: MemoryObjectSendStream[Job],
-    emit: Emit,
+    register: Register,
     stop: Stop,
 ) -> None:
     """Read new photos and give them an MD5."""
@@ -104,11 +128,7 @@ async def fingerprint_stage(
             try:
                 job = Job(*await _steady_fingerprint(photo))
             except PhotoError as error:
-                emit(
-                    PhotoFailed(
-                        path=photo.path, size=photo.size, reason=error.message, hint=error.hint
-                    )
-                )
+                register.unreadable(photo, error)
             else:
                 await out.send(job)
 

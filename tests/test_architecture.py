@@ -29,12 +29,13 @@ MAY_KNOW = {
     "confirm": {
         *("album", "errors", "events", "journey", "outcome", "recovery", "sift", "upload"),
     },
+    "ending": {"errors", "events"},
     "stages": {
         *("confirm", "errors", "events", "journey", "memory", "outcome"),
         *("photos", "recovery", "sift", "upload"),
     },
     "engine": {
-        *("confirm", "errors", "events", "journey", "memory", "outcome"),
+        *("confirm", "ending", "events", "journey", "memory", "outcome"),
         *("photos", "recovery", "sift", "stages", "upload"),
     },
     "report": {"events"},
@@ -52,7 +53,7 @@ MAY_KNOW = {
         "settings",
         "stages",
     },
-    "screen": {"stages", "errors", "events", "report", "run", "settings"},
+    "screen": {"stages", "errors", "events", "recovery", "report"},
     "rehearsal": {"errors", "photos", "sandbox", "demo"},
     "cli": None,
     "__main__": {"cli"},

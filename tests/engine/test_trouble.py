@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from bulkup import engine
+from bulkup.ending import one_error
 from bulkup.errors import RunError
 from bulkup.events import (
     AlbumChecked,
@@ -409,7 +410,7 @@ async def test_what_ends_a_run_is_told_alone_and_a_bug_stays_a_bug(
     together: list[Exception], expected: type[Exception]
 ) -> None:
     with pytest.raises(expected):
-        async with engine._one_error():
+        async with one_error():
             raise ExceptionGroup("", together)
 
 

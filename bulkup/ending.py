@@ -1,0 +1,62 @@
+"""How every run ends: each found file with one outcome, the run itself with one error.
+
+Knows events and errors, and not what a run does.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from bulkup.errors import RunError
+from bulkup.events import (
+    Emit,
+    Event,
+    FileFound,
+    FileSkipped,
+    PhotoFailed,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+)
+
+
+class Unended:
+    """Passes events on and keeps which files have no outcome yet: as many as the streams hold."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._open: dict[Path, int] = {}
+
+    def emit(self, event: Event) -> None:
+        """Pass an event on."""
+        match event:
+            case FileFound(path=path, size=size):
+                self._open[path] = size
+            case PhotoUploaded() | PhotoPresent() | FileSkipped() | PhotoFailed():
+                self._open.pop(event.path, None)
+        self._emit(event)
+
+    def close(self) -> None:
+        """Emit what has no outcome as unfinished."""
+        for path, size in self._open.items():
+            self._emit(PhotoUnfinished(path=path, size=size))
+        self._open.clear()
+
+
+@asynccontextmanager
+async def one_error() -> AsyncIterator[None]:
+    """Unwrap the group that a task group raises: a bug first, then what ended the run."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        # who sends to a stage that ends by an error may notice before being cancelled
+        _, causes = group.split(anyio.BrokenResourceError)
+        run_errors, bugs = (causes or group).split(RunError)
+        if bugs is not None or run_errors is None:
+            raise
+        error: BaseException = run_errors
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
