@@ -33,6 +33,10 @@ class PhotoChanged(PhotoError):
     """The file is not the one that was fingerprinted: it changed, shrank or vanished meanwhile."""
 
 
+class PhotoGone(PhotoError):
+    """The server has no photo of this number, or no longer."""
+
+
 class NotOffered(BulkupError):
     """The server does not know the method asked for, or answers it in no usable way."""
 

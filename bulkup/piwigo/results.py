@@ -69,6 +69,16 @@ def read_found(result: object) -> dict[str, int | None]:
     return {str(md5): number(value) or None for md5, value in result.items()}
 
 
+def read_checked(result: object) -> bool | None:
+    """Return whether the file has the MD5, out of `pwg.images.checkFiles`; None: not told."""
+    match result:
+        case {"file": "equals"}:
+            return True
+        case {"file": "differs"}:
+            return False
+    return None
+
+
 def read_members(result: object) -> list[tuple[int, str]]:
     """Return id and file name of each photo out of a page of `pwg.categories.getImages`."""
     match result:

@@ -15,7 +15,7 @@ import anyio
 from bulkup.errors import Damaged, NotOffered, PhotoError, Refused, RunError
 from bulkup.photos import Photo, plan_chunks
 from bulkup.piwigo.methods import Method, Shipment, Upload, both_names, is_sent_name
-from bulkup.piwigo.results import image_id, read_found, read_members
+from bulkup.piwigo.results import image_id, read_checked, read_found, read_members
 from bulkup.piwigo.sessions import SessionPool
 from bulkup.piwigo.transfer import Transfer, real_name, rename
 from bulkup.piwigo.wire import Fields, Request
@@ -94,6 +94,17 @@ class PiwigoServer:
             )
         except (NotOffered, PhotoError):
             return {}
+
+    async def check(self, photo_id: int, md5: str) -> bool | None:
+        """Tell whether a photo's stored file has this MD5, None where the server can't tell.
+
+        The server reads the whole file for that. Raises `PhotoGone` where there is no such photo.
+        """
+        fields = (("image_id", str(photo_id)), ("file_sum", md5))
+        try:
+            return read_checked(await self._ask("pwg.images.checkFiles", fields))
+        except NotOffered:
+            return None
 
     async def members(self, album: int) -> AsyncGenerator[Member, None]:
         """Yield the photos that the album shows, newest first; the lounge is not shown.

@@ -19,6 +19,7 @@ from bulkup.errors import (
     NotOffered,
     Outage,
     PhotoError,
+    PhotoGone,
     Refused,
     RunError,
     SessionLost,
@@ -109,6 +110,8 @@ def _refusal(number: int, message: str) -> BulkupError:
             return SessionLost(words)
         case 403 if "token" in lower:
             return SessionLost(words)
+        case 404 if lower == "image_id not found":
+            return PhotoGone(words)
         case 405 if "post" in lower:
             return TooLarge("the request is over the server's limit (PHP's post_max_size)")
         case 501 if '"method"' in lower:

@@ -17,6 +17,7 @@ from bulkup.errors import (
     NotOffered,
     Outage,
     PhotoError,
+    PhotoGone,
     Refused,
     RunError,
     SessionLost,
@@ -24,7 +25,14 @@ from bulkup.errors import (
     Transient,
 )
 from bulkup.piwigo.names import as_written, storable, title_of
-from bulkup.piwigo.results import image_id, read_found, read_members, read_methods, read_status
+from bulkup.piwigo.results import (
+    image_id,
+    read_checked,
+    read_found,
+    read_members,
+    read_methods,
+    read_status,
+)
 from bulkup.piwigo.wire import Answer, interpret
 
 PAGE_413: Final = (
@@ -107,7 +115,7 @@ ATLAS = [
         refusal(1003, "category must only contain positive and not null integers"),
         PhotoError,
     ),
-    (404, refusal(404, "image_id not found"), PhotoError),
+    (404, refusal(404, "image_id not found"), PhotoGone),
     (200, refusal(1003, 'Tag "x" already exists'), PhotoError),
     (500, '{"stat":"ok","result":null}', PhotoError),
     # nobody knows what became of it
@@ -349,6 +357,20 @@ def test_methods_are_those_that_are_listed(result: object, names: set[str]) -> N
 )
 def test_photos_are_found_by_positive_ids(result: object, found: dict[str, int | None]) -> None:
     assert read_found(result) == found
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({"file": "equals"}, True),
+        ({"file": "differs"}, False),
+        ([], None),
+        ({"thumbnail": "equals"}, None),
+        (None, None),
+    ],
+)
+def test_a_stored_file_equals_differs_or_can_not_be_told(result: object, told: object) -> None:
+    assert read_checked(result) is told
 
 
 @pytest.mark.parametrize(
