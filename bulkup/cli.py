@@ -10,19 +10,23 @@ from dataclasses import replace
 from enum import IntEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from bulkup import __version__
 from bulkup.errors import BulkupError, RunError, UsageError
-from bulkup.flags import GalleryFlags, SendingFlags
+from bulkup.flags import CheckingFlags, GalleryFlags, SendingFlags, TroubleFlags
+from bulkup.settings import Account
+
+if TYPE_CHECKING:
+    from bulkup.screen import Task
 
 
 class Exit(IntEnum):
     """What the exit code says."""
 
-    DONE = 0  # every photo is in the album
+    DONE = 0  # every photo is in the album, or where else it is to be
     SOME_FAILED = 1  # some photos are not
     USAGE = 2  # a flag, a setting or a file is wrong; nothing was sent
     IMPOSSIBLE = 3  # log-in refused, no Piwigo, no such album, server gone
@@ -39,6 +43,8 @@ app = App(
 Paths = Annotated[list[Path], Parameter(help="Folders and photos.", negative="")]
 OnGallery = Annotated[GalleryFlags, Parameter(name="*")]
 ForSending = Annotated[SendingFlags, Parameter(name="*")]
+ForChecking = Annotated[CheckingFlags, Parameter(name="*")]
+OfTrouble = Annotated[TroubleFlags, Parameter(name="*")]
 
 
 @app.default
@@ -49,6 +55,7 @@ def upload(
     *,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     sending: ForSending = SendingFlags(),  # noqa: B008 (frozen)
+    trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Bring folders and photos into an album of a Piwigo gallery.
 
@@ -60,7 +67,41 @@ def upload(
     Exit codes: 0 every photo is in the album, 1 some are not, 2 wrong usage, 3 the run is
     impossible, 130 interrupted.
     """
-    values = sending.sending()
+    values = sending.sending(trouble)
+    roots, account = _prepare(paths, gallery)
+
+    from bulkup.run import migrate  # noqa: PLC0415 (heavy)
+
+    return _drive(partial(migrate, roots, account=account, sending=values))
+
+
+@app.command
+def verify(
+    paths: Paths,
+    /,
+    *,
+    gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
+    checking: ForChecking = CheckingFlags(),  # noqa: B008 (frozen)
+    trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
+) -> int:
+    """Check folders and photos against a Piwigo gallery; nothing is sent, nothing changed there.
+
+    Of each photo it is told whether the gallery has it, shows it in the album, and still stores
+    the same bytes. What the next upload has to bring, it will bring.
+
+    Exit codes: 0 every photo is there, 1 something is amiss, 2 wrong usage, 3 the run is
+    impossible, 130 interrupted.
+    """
+    values = checking.checking(trouble)
+    roots, account = _prepare(paths, gallery)
+
+    from bulkup.run import compare  # noqa: PLC0415 (heavy)
+
+    return _drive(partial(compare, roots, account=account, checking=values))
+
+
+def _prepare(paths: Sequence[Path], gallery: GalleryFlags) -> tuple[list[Path], Account]:
+    """Return what to walk and who logs in. Raises `UsageError`."""
     account = gallery.account()
 
     from bulkup.photos import check_roots  # noqa: PLC0415 (heavy)
@@ -70,15 +111,18 @@ def upload(
     clean_url(account.url)
     if not account.api_key:
         account = replace(account, password=gallery.password())
+    return roots, account
 
-    from bulkup.run import migrate  # noqa: PLC0415 (heavy)
+
+def _drive(task: "Task") -> Exit:
     from bulkup.screen import drive  # noqa: PLC0415 (heavy)
 
-    outcome = drive(partial(migrate, roots, account=account, sending=values))
+    outcome = drive(task)
     if outcome.interrupted:
         return Exit.INTERRUPTED
     astray = outcome.checked.astray if outcome.checked else 0
-    return Exit.SOME_FAILED if outcome.failed or outcome.unfinished or astray else Exit.DONE
+    amiss = outcome.failed or outcome.amiss_count or outcome.unfinished or astray
+    return Exit.SOME_FAILED if amiss else Exit.DONE
 
 
 @app.command

@@ -15,6 +15,7 @@ from bulkup.events import (
     Event,
     FileFound,
     FileSkipped,
+    PhotoChecked,
     PhotoFailed,
     PhotoPresent,
     PhotoUnfinished,
@@ -34,7 +35,7 @@ class Unended:
         match event:
             case FileFound(path=path, size=size):
                 self._open[path] = size
-            case PhotoUploaded() | PhotoPresent() | FileSkipped() | PhotoFailed():
+            case PhotoUploaded() | PhotoPresent() | PhotoChecked() | FileSkipped() | PhotoFailed():
                 self._open.pop(event.path, None)
         self._emit(event)
 

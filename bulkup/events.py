@@ -2,7 +2,8 @@
 
 Knows no server, no file and no screen. An event is emitted after what it tells has been recorded,
 never before. Law of every ended run: each `FileFound` is followed by exactly one of
-`PhotoUploaded`, `PhotoPresent`, `FileSkipped`, `PhotoFailed`, `PhotoUnfinished` of the same path.
+`PhotoUploaded`, `PhotoPresent`, `PhotoChecked`, `FileSkipped`, `PhotoFailed`, `PhotoUnfinished` of
+the same path.
 """
 
 import re
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 SCHEMA = 1
 
@@ -23,19 +25,35 @@ class SkipReason(StrEnum):
     TYPE = "type"  # the server does not take files with this ending
 
 
+class Verdict(StrEnum):
+    """What a look at the gallery says of a photo."""
+
+    PRESENT = "present"  # in the gallery, in the album if one was named, and byte for byte
+    MISSING = "missing"
+    NOT_IN_ALBUM = "not-in-album"  # the gallery has it elsewhere
+    DIFFERING = "differing"  # the stored file is not what its MD5 in the gallery says
+    UNKNOWN = "unknown"  # this server can't tell
+    FAILED = "failed"  # the file can't be read, or the question failed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """Log-in and album are checked; the walk begins. `chunk_size` in bytes."""
+    """Log-in and album are checked; the walk begins. `chunk_size` in bytes.
+
+    A verifying run sends nothing: `finishing` and `chunk_size` are 0, `method` is the question
+    that decides, and `album` is None where the photos may be anywhere in the gallery.
+    """
 
     url: str
     version: str
     user: str
-    album: int
+    album: int | None
     album_name: str
     method: str
     concurrency: int
     finishing: int
     chunk_size: int
+    task: Literal["upload", "verify"] = "upload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +143,18 @@ class PhotoFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoChecked:
+    """A verifying run has a verdict on the photo; if it is amiss, why, and what to do."""
+
+    path: Path
+    size: int
+    verdict: Verdict
+    image_id: int | None
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoUnfinished:
     """The run ended before the photo's turn or in the middle of it."""
 
@@ -202,6 +232,7 @@ Event = (
     | PhotoFinishing
     | PhotoUploaded
     | PhotoFailed
+    | PhotoChecked
     | PhotoUnfinished
     | Retrying
     | OutageBegan

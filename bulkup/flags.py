@@ -13,6 +13,7 @@ from cyclopts import Group, Parameter
 from bulkup.errors import UsageError
 from bulkup.settings import (
     Account,
+    Checking,
     Level,
     MethodName,
     Sending,
@@ -27,6 +28,7 @@ from bulkup.settings import (
 
 GALLERY = Group.create_ordered("Gallery")
 SENDING = Group.create_ordered("Sending")
+CHECKING = Group.create_ordered("Checking")
 TROUBLE = Group.create_ordered("When something fails")
 
 
@@ -102,6 +104,58 @@ class GalleryFlags:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TroubleFlags:
+    """How long to go on, and what to remember."""
+
+    retries: Annotated[
+        int,
+        flag(
+            "How often a request, and a photo, is tried again.",
+            group=TROUBLE,
+            variable="BULKUP_RETRIES",
+        ),
+    ] = 5
+    patience: Annotated[
+        str,
+        flag(
+            "How long to wait for a server that is away, such as 15m or 2h.",
+            group=TROUBLE,
+            variable="BULKUP_PATIENCE",
+            metavar="TIME",
+        ),
+    ] = "1h"
+
+    ledger: Annotated[
+        Path | None,
+        flag(
+            "File that remembers what has been brought where; by default in the platform's "
+            "folder for state. Deleting it costs time only.",
+            group=TROUBLE,
+            variable="BULKUP_LEDGER",
+            metavar="FILE",
+        ),
+    ] = None
+    no_ledger: Annotated[
+        bool,
+        flag(
+            "Remember nothing: hash every file and ask the server about each.",
+            group=TROUBLE,
+            variable="BULKUP_NO_LEDGER",
+        ),
+    ] = False
+
+    @property
+    def patience_s(self) -> float:
+        """The checked time, in seconds. Raises `UsageError`."""
+        return parse_duration(self.patience, flag="--patience")
+
+    @property
+    def file(self) -> Path | None:
+        """The ledger's file, None to do without."""
+        return None if self.no_ledger else self.ledger or default_ledger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendingFlags:
     """Where to and how."""
 
@@ -153,44 +207,8 @@ class SendingFlags:
             variable="BULKUP_METHOD",
         ),
     ] = "auto"
-    retries: Annotated[
-        int,
-        flag(
-            "How often a request, and a photo, is tried again.",
-            group=TROUBLE,
-            variable="BULKUP_RETRIES",
-        ),
-    ] = 5
-    patience: Annotated[
-        str,
-        flag(
-            "How long to wait for a server that is away, such as 15m or 2h.",
-            group=TROUBLE,
-            variable="BULKUP_PATIENCE",
-            metavar="TIME",
-        ),
-    ] = "1h"
 
-    ledger: Annotated[
-        Path | None,
-        flag(
-            "File that remembers what has been brought where; by default in the platform's "
-            "folder for state. Deleting it costs time only.",
-            group=TROUBLE,
-            variable="BULKUP_LEDGER",
-            metavar="FILE",
-        ),
-    ] = None
-    no_ledger: Annotated[
-        bool,
-        flag(
-            "Remember nothing: hash every file and ask the server about each.",
-            group=TROUBLE,
-            variable="BULKUP_NO_LEDGER",
-        ),
-    ] = False
-
-    def sending(self) -> Sending:
+    def sending(self, trouble: TroubleFlags) -> Sending:
         """Return the checked values. Raises `UsageError`."""
         if self.album is None:
             raise UsageError(
@@ -205,7 +223,51 @@ class SendingFlags:
             level=self.level,
             chunk_size=size,
             method=self.method,
-            retries=self.retries,
-            patience_s=parse_duration(self.patience, flag="--patience"),
-            ledger=None if self.no_ledger else self.ledger or default_ledger(),
+            retries=trouble.retries,
+            patience_s=trouble.patience_s,
+            ledger=trouble.file,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckingFlags:
+    """Where to look and how."""
+
+    album: Annotated[
+        int | None,
+        flag(
+            "Number of the album that the photos must be in; without it they may be anywhere in "
+            "the gallery.",
+            group=CHECKING,
+            short="-a",
+            variable="BULKUP_ALBUM",
+        ),
+    ] = None
+    concurrency: Annotated[
+        int,
+        flag(
+            "Stored files that the server reads at once, 1–64.",
+            group=CHECKING,
+            short="-c",
+            variable="BULKUP_CONCURRENCY",
+        ),
+    ] = 4
+    quick: Annotated[
+        bool,
+        flag(
+            "Trust the MD5s that the gallery knows, instead of having it read its files.",
+            group=CHECKING,
+            variable="BULKUP_QUICK",
+        ),
+    ] = False
+
+    def checking(self, trouble: TroubleFlags) -> Checking:
+        """Return the checked values. Raises `UsageError`."""
+        return Checking(
+            album=self.album,
+            concurrency=self.concurrency,
+            quick=self.quick,
+            retries=trouble.retries,
+            patience_s=trouble.patience_s,
+            ledger=trouble.file,
         )

@@ -1,16 +1,17 @@
-"""One run from settings to its last event: connect, check the album, hand over to the engine.
+"""One run from settings to its last event: connect, check the album, hand over to the stages.
 
 Knows how the parts fit together, and nothing of flags, signals or screens.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 import anyio.lowlevel
 
-from bulkup import engine
+from bulkup import engine, verify
 from bulkup.errors import RunError, Transient
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.ledger import Ledger
@@ -20,7 +21,7 @@ from bulkup.piwigo.connect import connect
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
 from bulkup.recovery import Policy, Recovery, Sleep
-from bulkup.settings import Account, Sending
+from bulkup.settings import Account, Checking, Sending
 from bulkup.stages import Stop
 
 SPARE_CONNECTIONS = 4
@@ -43,52 +44,181 @@ async def migrate(
     Raises `UsageError` where a path is not there and `RunError` where the run is impossible.
     """
     roots = check_roots(paths)
-    credentials = Credentials(
-        user=account.user, password=account.password, api_key=account.api_key
-    )
-    door = Recovery(DOOR, emit=emit, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock)
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(
-            connect(
-                account.url,
-                credentials=credentials,
-                method=sending.method,
-                chunk_size=sending.chunk_size,
-                connections=sending.concurrency + SPARE_CONNECTIONS,
-                patiently=door.run,
+    async with _connected(
+        account,
+        sending,
+        method=sending.method,
+        chunk_size=sending.chunk_size,
+        emit=emit,
+        clock=clock,
+        sleep=sleep,
+    ) as (server, recovery):
+        started = await _describe(
+            server,
+            sending,
+            recovery,
+            task="upload",
+            method=server.method.name,
+            finishing=sending.finishing,
+            chunk_size=server.chunk_size,
+        )
+        async with _begun(started, sending, emit) as memory:
+            await engine.run(
+                engine.Plan(
+                    roots=roots,
+                    album=sending.album,
+                    level=sending.level,
+                    concurrency=sending.concurrency,
+                    finishing=sending.finishing,
+                    endings=server.offer.endings,
+                ),
+                server=server,
+                recovery=recovery,
+                memory=memory,
+                emit=emit,
+                stop=stop,
+                clock=clock,
             )
+
+
+async def compare(
+    paths: Sequence[Path],
+    *,
+    account: Account,
+    checking: Checking,
+    emit: Emit,
+    stop: Stop,
+    clock: Callable[[], float],
+    sleep: Sleep,
+) -> None:
+    """Check the photos below the paths against the gallery, event by event.
+
+    Raises `UsageError` where a path is not there and `RunError` where the run is impossible.
+    """
+    roots = check_roots(paths)
+    async with _connected(account, checking, emit=emit, clock=clock, sleep=sleep) as (
+        server,
+        recovery,
+    ):
+        started = await _describe(
+            server,
+            checking,
+            recovery,
+            task="verify",
+            method="exist" if checking.quick else "checkFiles",
         )
-        policy = Policy(retries=sending.retries, patience_s=sending.patience_s)
-        recovery = Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock)
-        emit(await _describe(server, sending, recovery))
-        _warn(server, emit)
-        memory = await stack.enter_async_context(_remembering(sending, server, emit))
-        await engine.run(
-            engine.Plan(
-                roots=roots,
-                album=sending.album,
-                level=sending.level,
-                concurrency=sending.concurrency,
-                finishing=sending.finishing,
-                endings=server.offer.endings,
-            ),
-            server=server,
-            recovery=recovery,
-            memory=memory,
-            emit=emit,
-            stop=stop,
-            clock=clock,
-        )
+        async with _begun(started, checking, emit) as memory:
+            await verify.run(
+                verify.Plan(
+                    roots=roots,
+                    album=checking.album,
+                    concurrency=checking.concurrency,
+                    quick=checking.quick,
+                    endings=server.offer.endings,
+                ),
+                server=server,
+                recovery=recovery,
+                memory=memory,
+                emit=emit,
+                stop=stop,
+                clock=clock,
+            )
+
+
+class Wishes(Protocol):
+    """What every run is told of how to go about it."""
+
+    @property
+    def album(self) -> int | None:
+        """The album that it is about, if any."""
+
+    @property
+    def concurrency(self) -> int:
+        """How much is done at once."""
+
+    @property
+    def retries(self) -> int:
+        """How often a request is tried again."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long a server may be away, in seconds."""
+
+    @property
+    def ledger(self) -> Path | None:
+        """The file that remembers, None to do without."""
 
 
 @asynccontextmanager
-async def _remembering(
-    sending: Sending, server: PiwigoServer, emit: Emit
-) -> AsyncIterator[Memory]:
-    if sending.ledger is None:
+async def _connected(
+    account: Account,
+    wishes: Wishes,
+    *,
+    method: str = "auto",
+    chunk_size: int | None = None,
+    emit: Emit,
+    clock: Callable[[], float],
+    sleep: Sleep,
+) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
+    """Lend the gallery, logged in, and the way to go on when it fails."""
+    door = Recovery(DOOR, emit=emit, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock)
+    async with connect(
+        account.url,
+        credentials=Credentials(
+            user=account.user, password=account.password, api_key=account.api_key
+        ),
+        method=method,
+        chunk_size=chunk_size,
+        connections=wishes.concurrency + SPARE_CONNECTIONS,
+        patiently=door.run,
+    ) as server:
+        policy = Policy(retries=wishes.retries, patience_s=wishes.patience_s)
+        yield (
+            server,
+            Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock),
+        )
+
+
+async def _describe(
+    server: PiwigoServer,
+    wishes: Wishes,
+    recovery: Recovery,
+    *,
+    task: Literal["upload", "verify"],
+    method: str,
+    finishing: int = 0,
+    chunk_size: int = 0,
+) -> RunStarted:
+    album, album_name = wishes.album, ""
+    if album is not None:
+        number = album
+        try:
+            album_name = await recovery.run(lambda: server.album_name(number))
+        except Transient as error:
+            raise RunError(error.message, hint="Run the same command again.") from None
+    return RunStarted(
+        url=server.offer.url,
+        version=server.offer.version,
+        user=server.offer.user,
+        album=album,
+        album_name=album_name,
+        method=method,
+        concurrency=wishes.concurrency,
+        finishing=finishing,
+        chunk_size=chunk_size,
+        task=task,
+    )
+
+
+@asynccontextmanager
+async def _begun(started: RunStarted, wishes: Wishes, emit: Emit) -> AsyncIterator[Memory]:
+    """Tell of the beginning, and lend what is remembered of this server."""
+    emit(started)
+    _warn(started.url, emit)
+    if wishes.ledger is None:
         yield NoLedger()
         return
-    async with Ledger(sending.ledger, server=server.offer.url) as ledger:
+    async with Ledger(wishes.ledger, server=started.url) as ledger:
         if ledger.set_aside is not None:
             emit(
                 Noticed(
@@ -99,26 +229,8 @@ async def _remembering(
         yield ledger
 
 
-async def _describe(server: PiwigoServer, sending: Sending, recovery: Recovery) -> RunStarted:
-    try:
-        album_name = await recovery.run(lambda: server.album_name(sending.album))
-    except Transient as error:
-        raise RunError(error.message, hint="Run the same command again.") from None
-    return RunStarted(
-        url=server.offer.url,
-        version=server.offer.version,
-        user=server.offer.user,
-        album=sending.album,
-        album_name=album_name,
-        method=server.method.name,
-        concurrency=sending.concurrency,
-        finishing=sending.finishing,
-        chunk_size=server.chunk_size,
-    )
-
-
-def _warn(server: PiwigoServer, emit: Emit) -> None:
-    parts = urlsplit(server.offer.url)
+def _warn(url: str, emit: Emit) -> None:
+    parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "http" and not (host.startswith("127.") or host in {"localhost", "::1"}):
         emit(

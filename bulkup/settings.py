@@ -84,6 +84,27 @@ class Sending:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checking:
+    """What a gallery is checked for and how, all of it valid; times in seconds.
+
+    `album` None: photos may be anywhere in the gallery. `ledger` as for `Sending`.
+    """
+
+    album: int | None = None
+    concurrency: int = 4
+    quick: bool = False
+    retries: int = 5
+    patience_s: float = 3600.0
+    ledger: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.album is not None:
+            check_range("--album", self.album, least=1, most=2**31 - 1)
+        check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
+        check_range("--retries", self.retries, least=0, most=1000)
+
+
 def check_range(flag: str, value: int, *, least: int, most: int) -> None:
     """Raise `UsageError` where a number is out of its range."""
     if not least <= value <= most:

@@ -16,6 +16,7 @@ from bulkup.events import (
     Interrupted,
     OutageBegan,
     OutageEnded,
+    PhotoChecked,
     PhotoFailed,
     PhotoFinishing,
     PhotoPlanned,
@@ -29,6 +30,7 @@ from bulkup.events import (
     RunStarted,
     ScanFinished,
     SkipReason,
+    Verdict,
 )
 from bulkup.report.rate import Meter
 
@@ -38,7 +40,7 @@ FAILURES_KEPT = 1000
 TYPES_KEPT = 200
 OTHER_TYPES = "…"
 
-Ending = PhotoUploaded | PhotoPresent | PhotoFailed | PhotoUnfinished
+Ending = PhotoUploaded | PhotoPresent | PhotoChecked | PhotoFailed | PhotoUnfinished
 
 
 @dataclass(slots=True)
@@ -64,9 +66,11 @@ class Outage:
 
 @dataclass(slots=True)
 class RunState:
-    """Counts and bytes of a run. `done` is what needs nothing more: uploaded, present or failed.
+    """Counts and bytes of a run. `done` is what has its outcome: uploaded, present or failed.
 
-    `files` whose type or kind is left out are found, but are no photos: `photos` leaves them out.
+    In a verifying run that is what has its verdict; `amiss` are the first of those that are not
+    as they should be. `files` whose type or kind is left out are found, but are no photos:
+    `photos` leaves them out.
     """
 
     run: RunStarted | None = None
@@ -88,6 +92,8 @@ class RunState:
     skipped_by_reason: Counter[SkipReason] = field(default_factory=Counter)
     skipped_by_type: Counter[str] = field(default_factory=Counter)
     failures: list[PhotoFailed] = field(default_factory=list)
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    amiss: list[PhotoChecked] = field(default_factory=list)
     in_flight: dict[Path, PhotoInFlight] = field(default_factory=dict)
 
     found_size: int = 0
@@ -116,8 +122,13 @@ class RunState:
 
     @property
     def done(self) -> int:
-        """Photos that need nothing more."""
-        return self.uploaded + self.present + self.failed
+        """Photos that have their outcome."""
+        return self.uploaded + self.present + self.failed + self.verdicts.total()
+
+    @property
+    def amiss_count(self) -> int:
+        """Checked photos that are not as they should be, or of which that can't be told."""
+        return self.verdicts.total() - self.verdicts[Verdict.PRESENT]
 
     @property
     def pending(self) -> int:
@@ -142,7 +153,7 @@ class RunState:
         return max(0.0, (now if self.ended is None else self.ended) - self.started)
 
     def rate(self, now: float) -> float:
-        """Return the bytes per second that go out now, those sent again included."""
+        """Return the bytes per second that go out, or are checked, now; sent again counts."""
         return self._meters[0].rate(now) if self._meters else 0.0
 
     def mean_rate(self, now: float) -> float:
@@ -168,7 +179,13 @@ class RunState:
                 self.found_size += event.size
             case FileSkipped():
                 self._skip(event)
-            case PhotoUploaded() | PhotoPresent() | PhotoFailed() | PhotoUnfinished():
+            case (
+                PhotoUploaded()
+                | PhotoPresent()
+                | PhotoChecked()
+                | PhotoFailed()
+                | PhotoUnfinished()
+            ):
                 self._end(event, now)
             case _:
                 self._run(event, now)
@@ -224,6 +241,11 @@ class RunState:
             case PhotoPresent():
                 self.present += 1
                 self.linked += event.linked
+            case PhotoChecked():
+                self.verdicts[event.verdict] += 1
+                self._pass(event.size, now)
+                if event.verdict is not Verdict.PRESENT and len(self.amiss) < FAILURES_KEPT:
+                    self.amiss.append(event)
             case PhotoFailed():
                 self.failed += 1
                 if len(self.failures) < FAILURES_KEPT:

@@ -3,14 +3,14 @@
 Knows the state of the run only. Every view ends with it, also after Ctrl-C and after an error.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from bulkup.events import RunStarted, SkipReason
+from bulkup.events import PhotoChecked, PhotoFailed, RunStarted, SkipReason
 from bulkup.report.state import OTHER_TYPES, RunState
-from bulkup.report.text import printable, rate_text, size_text, time_text
-from bulkup.report.words import BAD, FAINT, GOOD, WARNING, title
+from bulkup.report.text import count_text, printable, rate_text, size_text, time_text
+from bulkup.report.words import BAD, FAINT, GOOD, VERDICTS, WARNING, title, verdict_words
 
 FAILURES_SHOWN = 20
 TYPES_SHOWN = 8
@@ -25,7 +25,12 @@ def summary(state: RunState) -> list[Text]:
     """Return the lines that close a run; none if it never began."""
     if state.run is None:
         return []
-    return [_heading(state, state.run), *_counts(state), *_failures(state)]
+    return [
+        _heading(state, state.run),
+        *_counts(state, state.run),
+        *_named(state.failures, state.failed, "failed"),
+        *_named(state.amiss, state.amiss_count, "amiss"),
+    ]
 
 
 def _heading(state: RunState, run: RunStarted) -> Text:
@@ -33,20 +38,19 @@ def _heading(state: RunState, run: RunStarted) -> Text:
     if state.ended is not None and not state.unfinished + state.pending:
         word = "Done"
     after = f" after {time_text(state.elapsed_s(state.latest))}: "
-    style = GOOD if word == "Done" and not state.failed else WARNING
+    style = GOOD if word == "Done" and not state.failed + state.amiss_count else WARNING
     return Text.assemble((word, f"bold {style}"), after, title(run))
 
 
-def _counts(state: RunState) -> Iterator[Text]:
+def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
     if state.scan_ended and not state.found:
-        yield Text("  There was nothing to upload: no files were found.", WARNING)
+        what = "check" if run.task == "verify" else "upload"
+        yield Text(f"  There was nothing to {what}: no files were found.", WARNING)
         return
-    pace = rate_text(state.mean_rate(state.latest))
-    sent = f"{size_text(state.uploaded_size)} at {pace} on average" if state.uploaded else ""
-    yield _row(state.uploaded, "uploaded", sent, GOOD)
-    if state.present:
-        linked = f"{state.linked:,} of them put into the album now" if state.linked else ""
-        yield _row(state.present, "already there", linked)
+    if run.task == "verify":
+        yield _checked(state)
+    else:
+        yield from _brought(state)
     for reason in SkipReason:
         if count := state.skipped_by_reason[reason]:
             yield _row(count, "left out by rule", SKIPPED.get(reason) or _types(state))
@@ -62,6 +66,23 @@ def _counts(state: RunState) -> Iterator[Text]:
             yield _row(state.checked.relinked, "put back", "they had lost their album")
         if state.checked.astray:
             yield _row(state.checked.astray, "astray", "on the server, but not in the album", BAD)
+
+
+def _checked(state: RunState) -> Text:
+    """Return what came of a check: 'Checked 61 photos: 59 present, 2 missing'."""
+    line = Text(f"  Checked {count_text(state.verdicts.total(), 'photo')}")
+    for index, (words, style) in enumerate(verdict_words(state)):
+        line.append(", " if index else ": ").append(words, style)
+    return line
+
+
+def _brought(state: RunState) -> Iterator[Text]:
+    pace = rate_text(state.mean_rate(state.latest))
+    sent = f"{size_text(state.uploaded_size)} at {pace} on average" if state.uploaded else ""
+    yield _row(state.uploaded, "uploaded", sent, GOOD)
+    if state.present:
+        linked = f"{state.linked:,} of them put into the album now" if state.linked else ""
+        yield _row(state.present, "already there", linked)
 
 
 def _row(count: int, what: str, more: str, style: str = "") -> Text:
@@ -81,13 +102,15 @@ def _types(state: RunState) -> str:
     return f"{', '.join(words)}: types this gallery does not take"
 
 
-def _failures(state: RunState) -> Iterator[Text]:
-    for failure in state.failures[:FAILURES_SHOWN]:
+def _named(photos: Sequence[PhotoFailed | PhotoChecked], count: int, what: str) -> Iterator[Text]:
+    """Name the first photos with reason and hint, and count the others."""
+    for photo in photos[:FAILURES_SHOWN]:
+        word, style = VERDICTS[photo.verdict] if isinstance(photo, PhotoChecked) else (what, BAD)
         yield Text("")
-        yield Text.assemble(("failed: ", BAD), printable(failure.path))
-        yield Text(f"  {printable(failure.reason)}")
-        if failure.hint:
-            yield Text(f"  {printable(failure.hint)}", FAINT)
-    if state.failed > FAILURES_SHOWN:
+        yield Text.assemble((f"{word}: ", style), printable(photo.path))
+        yield Text(f"  {printable(photo.reason)}")
+        if photo.hint:
+            yield Text(f"  {printable(photo.hint)}", FAINT)
+    if count > FAILURES_SHOWN:
         yield Text("")
-        yield Text(f"… and {state.failed - FAILURES_SHOWN:,} more failed")
+        yield Text(f"… and {count - FAILURES_SHOWN:,} more {what}")

@@ -12,9 +12,11 @@ from bulkup.events import (
     Noticed,
     OutageBegan,
     OutageEnded,
+    PhotoChecked,
     PhotoFailed,
     Retrying,
     RunStarted,
+    Verdict,
 )
 from bulkup.report.state import RunState
 from bulkup.report.text import count_text, printable, rate_text, size_text, time_text
@@ -24,6 +26,15 @@ WARNING = "yellow"
 GOOD = "green"
 FAINT = "dim"
 
+VERDICTS = {
+    Verdict.PRESENT: ("present", GOOD),
+    Verdict.MISSING: ("missing", BAD),
+    Verdict.NOT_IN_ALBUM: ("not in the album", WARNING),
+    Verdict.DIFFERING: ("differing", BAD),
+    Verdict.UNKNOWN: ("unknown", WARNING),
+    Verdict.FAILED: ("failed", BAD),
+}
+
 
 def announce(event: Event) -> Text | None:
     """Return the line that this event is worth, if any."""
@@ -31,6 +42,8 @@ def announce(event: Event) -> Text | None:
     match event:
         case PhotoFailed():
             kind, what, hint = ("failed", BAD), f"{event.path}: {event.reason}", event.hint
+        case PhotoChecked(verdict=verdict) if verdict is not Verdict.PRESENT:
+            kind, what, hint = VERDICTS[verdict], f"{event.path}: {event.reason}", event.hint
         case OutageBegan():
             kind, what = ("away", WARNING), f"{event.reason}; waiting until the server answers"
         case OutageEnded():
@@ -44,20 +57,23 @@ def announce(event: Event) -> Text | None:
         case _:
             return None
     word, style = kind
-    line = Text.assemble((f"{word:<8}", style), printable(what))
+    line = Text.assemble((f"{word:<7} ", style), printable(what))
     return line.append(f" ({printable(hint)})", FAINT) if hint else line
 
 
 def title(run: RunStarted) -> str:
-    """Return where the photos go."""
+    """Return where the photos go, or are to be."""
+    if run.album is None:
+        return printable(run.url)
     name = printable(run.album_name)
     album = f"{name} (album {run.album})" if name else f"album {run.album}"
     return f"{album} at {printable(run.url)}"
 
 
 def manner(run: RunStarted) -> str:
-    """Return how the photos go."""
-    return f"{printable(run.method)}, {run.concurrency} at once, Piwigo {printable(run.version)}"
+    """Return how the photos go, or that none goes."""
+    method = f"check only ({run.method})" if run.task == "verify" else run.method
+    return f"{printable(method)}, {run.concurrency} at once, Piwigo {printable(run.version)}"
 
 
 def photos_words(state: RunState) -> str:
@@ -87,6 +103,15 @@ def pace_words(state: RunState, now: float) -> list[str]:
     return words
 
 
+def verdict_words(state: RunState) -> list[tuple[str, str]]:
+    """Return how often each verdict was given, each with its style; nothing that is zero."""
+    return [
+        (f"{count:,} {words}", style)
+        for verdict, (words, style) in VERDICTS.items()
+        if (count := state.verdicts[verdict])
+    ]
+
+
 def count_words(state: RunState) -> list[tuple[str, str]]:
     """Return what else there is to count, each with its style; nothing that is zero."""
     counts = [
@@ -95,7 +120,7 @@ def count_words(state: RunState) -> list[tuple[str, str]]:
         (state.present, f"{state.present:,} already there", ""),
         (state.skipped, f"{state.skipped:,} left out", ""),
     ]
-    return [(words, style) for count, words, style in counts if count]
+    return verdict_words(state) + [(words, style) for count, words, style in counts if count]
 
 
 def outage_words(state: RunState, now: float) -> str:

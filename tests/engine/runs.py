@@ -10,11 +10,12 @@ from typing import TypeVar
 
 import anyio.lowlevel
 
-from bulkup import engine
+from bulkup import engine, verify
 from bulkup.events import (
     Event,
     FileFound,
     FileSkipped,
+    PhotoChecked,
     PhotoFailed,
     PhotoPresent,
     PhotoUnfinished,
@@ -76,7 +77,13 @@ class Outcome:
             event.path
             for event in self.events
             if isinstance(
-                event, PhotoUploaded | PhotoPresent | FileSkipped | PhotoFailed | PhotoUnfinished
+                event,
+                PhotoUploaded
+                | PhotoPresent
+                | PhotoChecked
+                | FileSkipped
+                | PhotoFailed
+                | PhotoUnfinished,
             )
         )
         return found == ends and all(count == 1 for count in found.values())
@@ -124,6 +131,44 @@ async def run(
                 concurrency=concurrency,
                 finishing=finishing,
                 endings=endings or server.offer.endings,
+            ),
+            server=server,
+            recovery=Recovery(
+                Policy(retries=retries), emit=emit, probe=server.probe, sleep=no_wait
+            ),
+            memory=memory or NoLedger(),
+            emit=emit,
+            stop=stop or Stop(),
+        )
+    return outcome
+
+
+async def check(
+    box: Sandbox,
+    *roots: Path,
+    album: int | None = 1,
+    quick: bool = False,
+    concurrency: int = 4,
+    retries: int = 5,
+    stop: Stop | None = None,
+    outcome: Outcome | None = None,
+    timeouts: Timeouts | None = None,
+    memory: Memory | None = None,
+) -> Outcome:
+    """Check archives against a sandbox, without waiting anywhere, and return what happened."""
+    outcome = outcome or Outcome()
+    emit = outcome.events.append
+    door = Recovery(Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait)
+    async with connect(
+        box.url, credentials=ADMIN, timeouts=timeouts, patiently=door.run
+    ) as server:
+        await verify.run(
+            verify.Plan(
+                roots=roots,
+                album=album,
+                concurrency=concurrency,
+                quick=quick,
+                endings=server.offer.endings,
             ),
             server=server,
             recovery=Recovery(

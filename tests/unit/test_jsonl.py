@@ -5,11 +5,13 @@ from pathlib import Path
 
 from bulkup.events import (
     FileSkipped,
+    PhotoChecked,
     PhotoFailed,
     PhotoProgress,
     PhotoUnfinished,
     ScanFinished,
     SkipReason,
+    Verdict,
 )
 from bulkup.report import JsonReport
 
@@ -41,6 +43,21 @@ async def test_each_event_is_one_json_object_on_one_line() -> None:
             "size": 3,
         },
     ]
+
+
+def test_a_verdict_is_one_word() -> None:
+    stream = StringIO()
+    event = PhotoChecked(
+        path=Path("a.jpg"),
+        size=1,
+        verdict=Verdict.NOT_IN_ALBUM,
+        image_id=7,
+        reason="",
+        hint="",
+    )
+    JsonReport(stream, wall_clock=noon).emit(event)
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["verdict"]) == ("photo_checked", "not-in-album")
 
 
 def test_the_time_is_utc() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bulkup.events import (
     Noticed,
     OutageBegan,
     OutageEnded,
+    PhotoChecked,
     PhotoFailed,
     PhotoPresent,
     PhotoUnfinished,
@@ -24,6 +26,7 @@ from bulkup.events import (
     RunStarted,
     ScanFinished,
     SkipReason,
+    Verdict,
 )
 from bulkup.report import PlainReport, RunState, console_for, summary
 from bulkup.report.summary import FAILURES_SHOWN, TYPES_SHOWN
@@ -39,6 +42,8 @@ RUN = RunStarted(
     finishing=2,
     chunk_size=1_000_000,
 )
+
+CHECK = replace(RUN, task="verify", method="checkFiles", finishing=0, chunk_size=0)
 
 
 class Desk:
@@ -82,9 +87,21 @@ def uploaded(path: Path, size: int) -> PhotoUploaded:
     return PhotoUploaded(path=path, size=size, md5="0" * 32, image_id=1, attempts=1, seconds=1.0)
 
 
-def closing(*events: Event, seconds: float = 10.0) -> list[str]:
+def checked(number: int, verdict: Verdict = Verdict.MISSING) -> PhotoChecked:
+    fine = verdict is Verdict.PRESENT
+    return PhotoChecked(
+        path=Path(f"/p/{number}.jpg"),
+        size=1_000_000,
+        verdict=verdict,
+        image_id=number,
+        reason="" if fine else "it is not there",
+        hint="" if fine else "Upload again.",
+    )
+
+
+def closing(*events: Event, seconds: float = 10.0, run: RunStarted = RUN) -> list[str]:
     state = RunState()
-    state.apply(RUN, 0.0)
+    state.apply(run, 0.0)
     for event in (*events, RunFinished(seconds=seconds)):
         state.apply(event, seconds)
     return [line.plain for line in summary(state)]
@@ -321,3 +338,81 @@ def test_the_summary_tells_what_the_last_look_could_not_verify_or_had_to_mend() 
         "          4  not verified      this server could not tell",
         "          2  put back          they had lost their album",
     ]
+
+
+# a run that only checks
+
+
+def test_a_check_opens_as_one() -> None:
+    desk = Desk()
+    desk.emit(CHECK)
+    assert desk.lines == [
+        "Holidays (album 9) at https://photos.example.org",
+        "check only (checkFiles), 8 at once, Piwigo 14.5.0",
+    ]
+
+
+def test_a_check_of_the_whole_gallery_names_no_album() -> None:
+    desk = Desk()
+    desk.emit(replace(CHECK, album=None, album_name=""))
+    assert desk.lines[0] == "https://photos.example.org"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "line"),
+    [
+        (Verdict.MISSING, "missing /p/1.jpg: it is not there (Upload again.)"),
+        (Verdict.NOT_IN_ALBUM, "not in the album /p/1.jpg: it is not there (Upload again.)"),
+        (Verdict.DIFFERING, "differing /p/1.jpg: it is not there (Upload again.)"),
+        (Verdict.UNKNOWN, "unknown /p/1.jpg: it is not there (Upload again.)"),
+        (Verdict.FAILED, "failed  /p/1.jpg: it is not there (Upload again.)"),
+    ],
+)
+def test_what_is_amiss_has_its_own_line(verdict: Verdict, line: str) -> None:
+    desk = Desk()
+    desk.emit(checked(1, verdict))
+    assert desk.lines == [line]
+
+
+def test_the_figures_of_a_check_count_the_verdicts() -> None:
+    desk = Desk()
+    desk.emit(CHECK, *(FileFound(path=Path(f"/p/{n}.jpg"), size=1_000_000) for n in range(4)))
+    desk.emit(ScanFinished(), checked(0, Verdict.PRESENT))
+    desk.now = 5.0
+    desk.emit(checked(1))
+    assert desk.lines[-1] == (
+        "[0:05] 50%, 2 of 4 photos, 2.00 MB of 4.00 MB, 400 kB/s, 5 s left, 1 present, 1 missing"
+    )
+
+
+def test_the_summary_of_a_check_counts_the_verdicts_and_names_what_is_amiss() -> None:
+    lines = closing(
+        *(checked(number, Verdict.PRESENT) for number in range(59)),
+        checked(60),
+        checked(61, Verdict.NOT_IN_ALBUM),
+        FileSkipped(path=Path("link"), reason=SkipReason.SYMLINK),
+        run=CHECK,
+    )
+    assert lines == [
+        "Done after 10 s: Holidays (album 9) at https://photos.example.org",
+        "  Checked 61 photos: 59 present, 1 missing, 1 not in the album",
+        "          1  left out by rule  symbolic links",
+        "",
+        "missing: /p/60.jpg",
+        "  it is not there",
+        "  Upload again.",
+        "",
+        "not in the album: /p/61.jpg",
+        "  it is not there",
+        "  Upload again.",
+    ]
+
+
+def test_the_summary_of_a_check_counts_what_it_does_not_name() -> None:
+    lines = closing(*(checked(number) for number in range(FAILURES_SHOWN + 3)), run=CHECK)
+    assert lines[-1] == "… and 3 more amiss"
+
+
+def test_a_check_of_nothing_says_so() -> None:
+    lines = closing(ScanFinished(), run=CHECK)
+    assert lines[1:] == ["  There was nothing to check: no files were found."]

@@ -11,6 +11,7 @@ from bulkup.events import (
     Interrupted,
     OutageBegan,
     OutageEnded,
+    PhotoChecked,
     PhotoFailed,
     PhotoFinishing,
     PhotoPlanned,
@@ -24,6 +25,7 @@ from bulkup.events import (
     RunStarted,
     ScanFinished,
     SkipReason,
+    Verdict,
 )
 from bulkup.report.rate import Meter
 from bulkup.report.state import FAILURES_KEPT, OTHER_TYPES, TYPES_KEPT, RunState
@@ -78,6 +80,14 @@ def journeys(draw: st.DrawFn) -> list[Event]:
         uploaded(path, size),
         PhotoPresent(path=path, size=size, image_id=1, linked=draw(st.booleans())),
         PhotoFailed(path=path, size=size, reason="no image", hint=""),
+        PhotoChecked(
+            path=path,
+            size=size,
+            verdict=draw(st.sampled_from(Verdict)),
+            image_id=1,
+            reason="",
+            hint="",
+        ),
         PhotoUnfinished(path=path, size=size),
     ]
     return [*events, draw(st.sampled_from(ends))]
@@ -99,6 +109,7 @@ def test_every_ended_run_accounts_for_each_found_file_once(events: list[Event]) 
     for now, event in enumerate(events):
         state.apply(event, float(now))
     outcomes = state.uploaded + state.present + state.skipped + state.failed + state.unfinished
+    outcomes += state.verdicts.total()
     assert (state.found, 0, {}) == (outcomes, state.pending, state.in_flight)
 
 

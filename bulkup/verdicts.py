@@ -1,0 +1,139 @@
+"""What is found out about photos by looking at a gallery: in the ledger first, then told.
+
+Knows what to say and to do in each case, and no server. Where something is amiss the ledger
+forgets that the photo is there, so that the next upload brings it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bulkup.errors import BulkupError, PhotoError
+from bulkup.events import Emit, PhotoChecked, Verdict
+from bulkup.journey import Job
+from bulkup.memory import Entry, Memory
+from bulkup.outcome import hashed
+from bulkup.photos import Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The verdicts of one run; `photo_id` is the server's photo of all the jobs."""
+
+    memory: Memory
+    emit: Emit
+    album: int | None
+
+    def known(self, photo: Photo, entry: Entry) -> bool:
+        """Tell nothing: whatever the ledger holds, the server is asked."""
+        del photo, entry
+        return False
+
+    def unreadable(self, photo: Photo, error: PhotoError) -> None:
+        """Tell of a photo that can't be read."""
+        self._tell(photo, Verdict.FAILED, reason=error.message, hint=error.hint)
+
+    def present(self, jobs: Sequence[Job], photo_id: int) -> None:
+        """Tell of photos with which all is well."""
+        for job in jobs:
+            self._tell(job.photo, Verdict.PRESENT, photo_id=photo_id)
+
+    async def missing(self, jobs: Sequence[Job]) -> None:
+        """Tell of photos that the gallery does not have."""
+        await hashed(jobs, self.memory)
+        for job in jobs:
+            self._tell(
+                job.photo,
+                Verdict.MISSING,
+                reason="the gallery does not have it",
+                hint="Upload again: that brings it.",
+            )
+
+    async def elsewhere(self, jobs: Sequence[Job], photo_id: int) -> None:
+        """Tell of photos that the album does not show."""
+        await hashed(jobs, self.memory)
+        for job in jobs:
+            self._tell(
+                job.photo,
+                Verdict.NOT_IN_ALBUM,
+                photo_id=photo_id,
+                reason=f"photo {photo_id} is in the gallery, but not in album {self.album}",
+                hint="Upload again: that puts it into the album.",
+            )
+
+    async def differing(self, jobs: Sequence[Job], photo_id: int) -> None:
+        """Tell of photos of which the gallery stores other bytes: no upload would mend that."""
+        await hashed(jobs, self.memory)
+        for job in jobs:
+            self._tell(
+                job.photo,
+                Verdict.DIFFERING,
+                photo_id=photo_id,
+                reason=f"the file that the gallery stores as photo {photo_id} is another one",
+                hint=f"Delete photo {photo_id} in the gallery, then upload again. "
+                "A gallery that shrinks originals differs rightly.",
+            )
+
+    def nameless(self, jobs: Sequence[Job]) -> None:
+        """Tell of photos that this server can't be asked for."""
+        for job in jobs:
+            self._tell(
+                job.photo,
+                Verdict.UNKNOWN,
+                reason="this gallery can't be asked for a photo by its MD5",
+                hint="It must offer pwg.images.exist, and not tell photos apart by name.",
+            )
+
+    def unread(self, jobs: Sequence[Job], photo_id: int) -> None:
+        """Tell of photos whose stored file this server can't compare."""
+        for job in jobs:
+            self._tell(
+                job.photo,
+                Verdict.UNKNOWN,
+                photo_id=photo_id,
+                reason=f"the gallery has the MD5 of photo {photo_id}, but can't read its file",
+                hint="With --quick the MD5 is enough.",
+            )
+
+    def unlisted(self, jobs: Sequence[Job], photo_id: int) -> None:
+        """Tell of photos in a gallery that does not list its albums."""
+        for job in jobs:
+            self._tell(
+                job.photo,
+                Verdict.UNKNOWN,
+                photo_id=photo_id,
+                reason=f"the gallery has photo {photo_id}, but can't list album {self.album}",
+                hint="Without --album it is enough to be in the gallery.",
+            )
+
+    def failed(
+        self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None
+    ) -> None:
+        """Tell of photos about which the question failed."""
+        for job in jobs:
+            self._tell(
+                job.photo,
+                Verdict.FAILED,
+                photo_id=photo_id,
+                reason=f"it could not be checked: {error.message}",
+                hint=error.hint,
+            )
+
+    def _tell(
+        self,
+        photo: Photo,
+        verdict: Verdict,
+        *,
+        photo_id: int | None = None,
+        reason: str = "",
+        hint: str = "",
+    ) -> None:
+        self.emit(
+            PhotoChecked(
+                path=photo.path,
+                size=photo.size,
+                verdict=verdict,
+                image_id=photo_id,
+                reason=reason,
+                hint=hint,
+            )
+        )

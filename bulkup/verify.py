@@ -1,0 +1,212 @@
+"""Whether the gallery has what the archive holds: every photo is asked about, nothing is changed.
+
+Knows the order of things and what each answer means, and no particular server or screen. Stages
+own and close their stream ends; every stream is bounded, and what is remembered of a photo is a
+bit or two, so that memory stays flat however large the archive.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from bulkup.album import IdSet, Lister, Shown, listed
+from bulkup.ending import Unended, one_error
+from bulkup.errors import BulkupError, PhotoGone, RunError
+from bulkup.events import Emit, RunFinished
+from bulkup.journey import Job
+from bulkup.memory import Memory
+from bulkup.outcome import hashed
+from bulkup.photos import scan
+from bulkup.recovery import Recovery, Sleep
+from bulkup.stages import Stop, batches, read_archive
+from bulkup.verdicts import Verdicts
+
+
+class Gallery(Lister, Protocol):
+    """What verifying needs of a server."""
+
+    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
+        """Return the id of each MD5, None for absent; one that is missing can't be told."""
+
+    async def check(self, photo_id: int, md5: str) -> bool | None:
+        """Tell whether a photo's stored file has this MD5, None where the server can't tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to look for where, and how much at once.
+
+    `album` None: anywhere in the gallery. `concurrency` is the number of stored files that the
+    server reads at once; `quick` leaves that out. `hashing` is the number of threads that read
+    the archive, `endings` None takes every file.
+    """
+
+    roots: Sequence[Path]
+    album: int | None
+    concurrency: int = 4
+    quick: bool = False
+    hashing: int = 2
+    endings: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A photo of the server, and the local ones of its MD5; `shown` None: nobody tells."""
+
+    photo_id: int
+    jobs: Sequence[Job]
+    shown: bool | None
+
+
+async def run(
+    plan: Plan,
+    *,
+    server: Gallery,
+    recovery: Recovery,
+    memory: Memory,
+    emit: Emit,
+    stop: Stop,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Tell of every photo of the plan whether the server has it, event by event.
+
+    Raises `RunError` where the run can't go on; what was found and has no verdict by then is
+    emitted as unfinished.
+    """
+    began = clock()
+    unended = Unended(emit)
+    verdicts = Verdicts(memory, unended.emit, plan.album)
+    verifier = Verifier(server, recovery=recovery, verdicts=verdicts, quick=plan.quick)
+    located_in, located = anyio.create_memory_object_stream[Located](plan.concurrency)
+    try:
+        async with one_error(), anyio.create_task_group() as tasks:
+            with located:
+                walk = scan(plan.roots, endings=plan.endings)
+                jobs = read_archive(walk, verdicts, stop, tasks=tasks, hashing=plan.hashing)
+                locate = partial(locate_stage, sleep=recovery.sleep, clock=clock)
+                tasks.start_soon(locate, jobs, located_in, verifier, stop)
+                for _ in range(plan.concurrency):
+                    tasks.start_soon(compare_stage, located.clone(), verifier, stop)
+    finally:
+        unended.close()
+    emit(RunFinished(seconds=clock() - began))
+
+
+async def locate_stage(
+    jobs: MemoryObjectReceiveStream[Job],
+    out: MemoryObjectSendStream[Located],
+    verifier: "Verifier",
+    stop: Stop,
+    *,
+    sleep: Sleep,
+    clock: Callable[[], float],
+) -> None:
+    """Give on what the server has."""
+    async with jobs, out:
+        async for batch in batches(jobs, sleep=sleep, clock=clock):
+            if stop.wanted:
+                continue
+            for located in await verifier.locate(batch):
+                await out.send(located)
+
+
+async def compare_stage(
+    located: MemoryObjectReceiveStream[Located], verifier: "Verifier", stop: Stop
+) -> None:
+    """Have photo after photo compared, one at a time."""
+    async with located:
+        async for photo in located:
+            if not stop.wanted:
+                await verifier.compare(photo)
+
+
+class Verifier:
+    """Asks one server about the photos of one run."""
+
+    def __init__(
+        self, server: Gallery, *, recovery: Recovery, verdicts: Verdicts, quick: bool
+    ) -> None:
+        self._server = server
+        self._recovery = recovery
+        self._verdicts = verdicts
+        self._quick = quick
+        self._shown: Shown | None = None
+        self._listed = False
+        self._equal = IdSet()  # twins share a photo: the server need not read it for each
+
+    async def locate(self, jobs: Sequence[Job]) -> list[Located]:
+        """Return what the server has of these photos; the verdict on the others is given."""
+        await hashed([job for job in jobs if job.fresh], self._verdicts.memory)
+        twins: dict[str, list[Job]] = {}
+        for job in jobs:
+            twins.setdefault(job.md5, []).append(job)
+        try:
+            found = await self._recovery.run(lambda: self._server.find(twins))
+            shown = await self._look() if any(found.values()) else None
+        except BulkupError as error:
+            self._fail(jobs, error)
+            return []
+        located: list[Located] = []
+        for md5, same in twins.items():
+            photo_id = found.get(md5)
+            if photo_id is not None:
+                in_album = None if shown is None else photo_id in shown.photos
+                located.append(Located(photo_id, same, self._verdicts.album is None or in_album))
+            elif md5 in found:
+                await self._verdicts.missing(same)
+            else:
+                self._verdicts.nameless(same)
+        return located
+
+    async def compare(self, located: Located) -> None:
+        """Compare the stored file of a photo, and give the verdict."""
+        photo_id, jobs = located.photo_id, located.jobs
+        try:
+            same = await self._is_same(located)
+        except PhotoGone:
+            await self._verdicts.missing(jobs)
+        except BulkupError as error:
+            self._fail(jobs, error, photo_id=photo_id)
+        else:
+            if same is False:
+                await self._verdicts.differing(jobs, photo_id)
+            elif located.shown is False:
+                await self._verdicts.elsewhere(jobs, photo_id)
+            elif same is None:
+                self._verdicts.unread(jobs, photo_id)
+            elif located.shown is None:
+                self._verdicts.unlisted(jobs, photo_id)
+            else:
+                self._verdicts.present(jobs, photo_id)
+
+    async def _is_same(self, located: Located) -> bool | None:
+        photo_id, job = located.photo_id, located.jobs[0]
+        if self._quick or photo_id in self._equal:
+            return True
+        same = await self._recovery.run(
+            lambda: self._server.check(photo_id, job.md5), path=job.photo.path
+        )
+        if same:
+            self._equal.add(photo_id)
+        return same
+
+    async def _look(self) -> Shown | None:
+        """Return what the album shows, asked once for the run; None where nobody tells."""
+        album = self._verdicts.album
+        if album is not None and not self._listed:
+            self._shown = await self._recovery.run(lambda: listed(self._server, album))
+            self._listed = True
+        return self._shown
+
+    def _fail(
+        self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None
+    ) -> None:
+        if isinstance(error, RunError):
+            raise error
+        self._verdicts.failed(jobs, error, photo_id=photo_id)
