@@ -77,10 +77,10 @@ class Noticing(Faults):
         return super().strike(method)
 
 
-async def start(box: Sandbox, folder: Path, *arguments: str) -> Process:
+async def start(box: Sandbox, *arguments: str | Path) -> Process:
     settings = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
     return await anyio.open_process(
-        [*COMMAND, str(folder), *arguments],
+        [*COMMAND, *map(str, arguments)],
         env=environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

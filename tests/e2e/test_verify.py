@@ -9,7 +9,7 @@ import pytest
 from anyio.abc import Process
 
 from bulkup.sandbox import Fault, Faults, Sandbox
-from tests.e2e.test_cli import PASSWORD, Ended, bulkup, read_until, send, start
+from tests.e2e.commands import PASSWORD, Ended, bulkup, read_until, send, start
 from tests.engine.runs import FOUR_METHODS, make_archive
 
 
