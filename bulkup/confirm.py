@@ -20,6 +20,9 @@ from bulkup.upload import upload
 
 DAMAGED_TRIES: Final = 2
 RELEASE_IDS: Final = 500
+UNSENT: Final = PhotoError(
+    "the file that was sent for this one changed on its way", hint="Run the same command again."
+)
 
 
 class Confirming(Catalogue, Protocol):
@@ -79,21 +82,22 @@ class Confirmer:
                 f"photo {event.image_id} arrived damaged and can't be removed: {error.message}",
                 hint="Delete it in the gallery, then run again.",
             )
-            await self._give_up(job, left)
+            await self._give_up([job], left)
             return
         try:
             again = await upload(job, self._journey) if tries < DAMAGED_TRIES else None
         except (PhotoError, Transient, NotOffered) as error:
-            await self._give_up(job, error)
+            await self._give_up([job], error)
             return
         if again is not None:
-            await self.confirm([(job, again)], tries=tries + 1)
+            await self.confirm([again], tries=tries + 1)
+            await self._give_up(await self._sifter.changed(job, into=again[0]), UNSENT)
             return
         differs = PhotoError(
             "what arrives at the server is not what was sent",
             hint="Look for a fault of the server's disk or memory, or of a proxy before it.",
         )
-        await self._give_up(job, differs)
+        await self._give_up([job], differs)
 
     async def _remove(self, photo_id: int) -> None:
         # the lounge first: it would keep a ghost of a deleted photo (piwigo-api.md, section 4)
@@ -102,9 +106,12 @@ class Confirmer:
         )
         await self._recovery.run(lambda: self._server.remove(photo_id))
 
-    async def _give_up(self, job: Job, error: BulkupError) -> None:
-        await self._outcomes.failed([job], error)
-        await self._outcomes.failed(await self._sifter.failed(job), error)
+    async def _give_up(self, jobs: list[Job], error: BulkupError) -> None:
+        """Have photos failed, and all their twins that the server has not got otherwise."""
+        while jobs:
+            job = jobs.pop()
+            await self._outcomes.failed([job], error)
+            jobs += await self._sifter.failed(job)
 
     async def check_album(self) -> None:
         """Make the photos of the run visible, put back those that lost their album, tidy up.

@@ -93,6 +93,10 @@ class Sifter:
         twins = self._flying.pop(job.md5, [])
         return await self.sift(twins) if twins else []
 
+    async def changed(self, job: Job, *, into: Job) -> list[Job]:
+        """Tell as what a photo was sent, and return what has to be sent for its twins, if any."""
+        return [] if into.md5 == job.md5 else await self.failed(job)
+
     def _waits(self, job: Job) -> bool:
         """Tell whether an equal photo is on its way, and let this one wait for it."""
         twins = self._flying.get(job.md5)

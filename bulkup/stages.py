@@ -176,12 +176,13 @@ async def upload_stage(
             while turns and not stop.wanted:
                 turn = turns.pop()
                 try:
-                    uploaded = await upload(turn, journey)
+                    sent = await upload(turn, journey)
                 except (PhotoError, Transient) as error:
                     await outcomes.failed([turn], error)
                     turns = await sifter.failed(turn)
                 else:
-                    await out.send((turn, uploaded))
+                    await out.send(sent)
+                    turns = await sifter.changed(turn, into=sent[0])
 
 
 async def confirm_stage(

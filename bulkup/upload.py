@@ -30,9 +30,10 @@ DAMAGED_TRIES: Final = 2
 CHANGED_TRIES: Final = 3
 
 
-async def upload(job: Job, journey: Journey) -> PhotoUploaded:
-    """Bring a photo to the server and return the event that says so.
+async def upload(job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
+    """Bring a photo to the server and return it as it was sent, with the event that says so.
 
+    A file that changes on its way is sent as it is in the end, so the MD5 may be another one.
     Raises `PhotoError` where that is impossible, with the server's own words.
     """
     began = journey.clock()
@@ -48,7 +49,7 @@ async def upload(job: Job, journey: Journey) -> PhotoUploaded:
             job = Job(*await fingerprint(job.photo))
         else:
             break
-    return PhotoUploaded(
+    return job, PhotoUploaded(
         path=job.photo.path,
         size=job.photo.size,
         md5=job.md5,

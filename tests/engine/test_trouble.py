@@ -185,6 +185,34 @@ async def test_a_twin_of_a_failed_file_is_tried_instead(tmp_path: Path) -> None:
     assert outcome.balances()
 
 
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_twin_of_a_file_that_changes_on_its_way_is_sent_itself(
+    tmp_path: Path, method: str
+) -> None:
+    (first,) = make_archive(tmp_path, count=1, names=1, size=(300_000, 300_000))
+    content = first.read_bytes()
+    first.with_name("twin.jpg").write_bytes(content)
+    changed = picture(Random(99), size=250_000)
+
+    def watch(event: Event) -> None:
+        if isinstance(event, PhotoProgress) and not changes:
+            changes.append(event.path)
+            soon(lambda: event.path.write_bytes(changed))
+
+    changes: list[Path] = []
+    async with Sandbox() as box:
+        outcome = await run(
+            box, tmp_path, method=method, chunk_size=100_000, outcome=watched(watch)
+        )
+        stored = {number: box.gallery.content(number) for number in box.gallery.photos}
+    assert sorted(stored.values()) == sorted([content, changed])
+    assert {event.path: stored[event.image_id] for event in outcome.of(PhotoUploaded)} == {
+        path: changed if path in changes else content
+        for path in (first, first.with_name("twin.jpg"))
+    }
+    assert outcome.balances()
+
+
 async def test_an_empty_archive_is_a_run_like_any_other(tmp_path: Path) -> None:
     async with Sandbox() as box:
         outcome = await run(box, tmp_path)
