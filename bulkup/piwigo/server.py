@@ -5,7 +5,7 @@ tries again: a failure is raised, `recovery` decides.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -181,14 +181,15 @@ class PiwigoServer:
     ) -> AsyncIterator[Transfer]:
         """Lend a session for one attempt, from 1 on, to send one photo; `otherwise`: by `upload`.
 
-        Where the photo has to travel under its own name, photos of one name wait for each other:
-        the server would mix them up.
+        Where the server keeps chunks by name and the photo has to travel under its own, photos of
+        one name wait for each other: the server would mix them up.
         """
         method = self._second_way if otherwise else self.method
         file = real_name(photo)
         name = method.sent_name(file, attempt=attempt)
         shipment = Shipment(file, name, md5, album=album, level=level, attempt=attempt)
-        async with self._alone(name), self._pool.lease() as session:
+        alone = nullcontext() if method.repeatable else self._alone(name)
+        async with alone, self._pool.lease() as session:
             yield Transfer(
                 photo,
                 pool=self._pool,

@@ -42,6 +42,13 @@ async def test_200_photos_of_10_names_all_arrive_whole(
         assert not box.gallery.lounge
 
 
+async def test_photos_of_one_name_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=4, names=1)
+    async with Sandbox(finish_s=0.2) as box:
+        await run(box, tmp_path, method="async", finishing=4)
+        assert box.finishing_peak > 1
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_four_methods_are_enough(colliding: dict[Path, str], version: str) -> None:
     async with Sandbox(version=version, only=FOUR_METHODS) as box:
