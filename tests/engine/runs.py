@@ -25,7 +25,7 @@ from bulkup.memory import Memory, NoLedger
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.http import Timeouts
 from bulkup.piwigo.sessions import Credentials
-from bulkup.recovery import Policy, Recovery
+from bulkup.recovery import Policy, Recovery, Sleep
 from bulkup.sandbox import Sandbox
 from bulkup.stages import Stop
 
@@ -109,6 +109,7 @@ async def run(
     timeouts: Timeouts | None = None,
     endings: Collection[str] | None = None,
     memory: Memory | None = None,
+    sleep: Sleep = no_wait,
 ) -> Outcome:
     """Run the engine against a sandbox, without waiting anywhere, and return what happened."""
     outcome = outcome or Outcome()
@@ -133,9 +134,7 @@ async def run(
                 endings=endings or server.offer.endings,
             ),
             server=server,
-            recovery=Recovery(
-                Policy(retries=retries), emit=emit, probe=server.probe, sleep=no_wait
-            ),
+            recovery=Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=sleep),
             memory=memory or NoLedger(),
             emit=emit,
             stop=stop or Stop(),
