@@ -1,8 +1,7 @@
 """The crash property: killed at any moment, the same command run again ends with an exact copy."""
 
-import hashlib
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -11,61 +10,15 @@ import anyio
 import pytest
 
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.sandbox.front import Seen
 from tests.e2e.commands import PASSWORD, send, start
-from tests.engine.runs import make_archive, stored_sums
+from tests.e2e.moments import Moment, exactly, sandbox
+from tests.engine.runs import make_archive
 
 METHODS = ["async", "upload", "legacy"]
 VERSIONS = ["13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1"]
 MOMENTS = int(os.environ.get("BULKUP_CRASH_MOMENTS", "50"))
 KINDS = [(method, keep) for method in METHODS for keep in (True, False)]
 AT_ONCE = 2
-
-
-class Moment:
-    """Calls somebody when the sandbox comes to its nth step: a request came, or was answered."""
-
-    def __init__(self, nth: int = 0) -> None:
-        self.count = 0
-        self.reached = anyio.Event()
-        self.act: Callable[[], None] = lambda: None
-        self._nth = nth
-
-    def step(self) -> None:
-        self.count += 1
-        if self.count == self._nth:
-            self.reached.set()
-            self.act()
-
-
-class Coming(Faults):
-    """No faults, but a look at each request before it is carried out."""
-
-    def __init__(self, moment: Moment) -> None:
-        super().__init__()
-        self._moment = moment
-
-    def strike(self, method: str) -> Fault | None:
-        self._moment.step()
-        return super().strike(method)
-
-
-class Answered(deque[Seen]):
-    """The requests that were carried out; the answer is not yet out."""
-
-    def __init__(self, moment: Moment) -> None:
-        super().__init__()
-        self._moment = moment
-
-    def append(self, seen: Seen, /) -> None:
-        super().append(seen)
-        self._moment.step()
-
-
-def sandbox(version: str, moment: Moment) -> Sandbox:
-    box = Sandbox(version=version, admin=("admin", PASSWORD), faults=Coming(moment))
-    box.requests = Answered(moment)
-    return box
 
 
 @pytest.fixture(scope="module")
@@ -77,19 +30,6 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
     twin = folder / "twin.jpg"
     twin.write_bytes(original.read_bytes())
     return sums | {twin: sums[original]}
-
-
-def exactly(box: Sandbox, archive: dict[Path, str]) -> bool:
-    """Hold the server against the archive."""
-    gallery = box.gallery
-    assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
-    for number, photo in gallery.photos.items():
-        assert hashlib.md5(gallery.content(number)).hexdigest() == photo.md5
-        assert photo.file in {path.name for path, md5 in archive.items() if md5 == photo.md5}
-        assert photo.albums == {1}
-    assert not gallery.lounge
-    assert gallery.count_in(1) == len(gallery.photos)
-    return True
 
 
 def delete(ledger: Path) -> None:

@@ -1,0 +1,61 @@
+"""An interrupted run: what it says, how it leaves the gallery, and what the next one does."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.commands import read_until, send, start
+from tests.e2e.moments import Moment, exactly, sandbox
+from tests.engine.runs import make_archive
+
+METHODS = ["async", "upload", "legacy"]
+COUNT = 60
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("method", METHODS)
+async def test_after_a_signal_what_is_left_is_told_and_brought_by_the_next_run(
+    tmp_path: Path, method: str, number: signal.Signals
+) -> None:
+    archive = make_archive(tmp_path, count=COUNT, names=20, size=(5000, 12_000))
+    flags = ["--method", method, "--chunk-size", "4K", "--concurrency", "3"]
+    moment = Moment(60)
+    async with sandbox("16.4.0", moment, finish_s=0.02) as box:
+        async with await start(box, tmp_path, *flags) as process:
+            moment.act = lambda: process.send_signal(number)
+            said = await read_until(process)
+            assert await process.wait() == 130
+        there = dict.fromkeys(photo.md5 for photo in box.gallery.photos.values())
+        assert 0 < len(there) < COUNT
+        assert exactly(box, {path: md5 for path, md5 in archive.items() if md5 in there})
+        assert not box.gallery.buffers
+        left = COUNT - len(there)
+        assert re.search(rf"^ +{left} +unfinished +run the same command again", said, re.MULTILINE)
+        ended = await send(box, tmp_path, *flags)
+        assert ended.code == 0
+        assert re.search(rf"^ +{left} +uploaded ", ended.err, re.MULTILINE)
+        assert exactly(box, archive)
+        assert not box.gallery.buffers
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_after_a_second_signal_the_next_run_ends_exact_as_well(
+    tmp_path: Path, method: str
+) -> None:
+    archive = make_archive(tmp_path, count=COUNT, names=20, size=(5000, 12_000))
+    flags = ["--method", method, "--chunk-size", "4K", "--concurrency", "3"]
+    moment = Moment(60)
+    async with sandbox("16.4.0", moment, finish_s=0.02) as box:
+        async with await start(box, tmp_path, *flags) as process:
+            moment.act = process.terminate
+            said = await read_until(process, "no new one is begun")
+            process.terminate()
+            said += await read_until(process)
+            assert await process.wait() == 130
+        assert re.search(r"^ +\d+ +unfinished ", said, re.MULTILINE)
+        ended = await send(box, tmp_path, *flags)
+        assert ended.code == 0
+        assert exactly(box, archive)
+        assert not box.gallery.buffers
