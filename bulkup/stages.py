@@ -204,12 +204,14 @@ async def batches(
     """Yield what comes through a stream in lists of up to `BATCH`.
 
     To look MD5s up costs a server a walk over all its photos (piwigo-api.md, section 4, exist).
-    So each list is collected for `LINGER` times as long as the handling of the last one took.
+    So each list is collected for `LINGER` times as long as the handling of the last one took,
+    unless a whole one is waiting already.
     """
     took = 0.0
     async for first in stream:
         batch = [first]
-        await sleep(min(took * LINGER, MOST_LINGER_S))
+        if stream.statistics().current_buffer_used < BATCH - 1:
+            await sleep(min(took * LINGER, MOST_LINGER_S))
         while len(batch) < BATCH:
             try:
                 batch.append(stream.receive_nowait())
