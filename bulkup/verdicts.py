@@ -68,9 +68,9 @@ class Verdicts:
                 job.photo,
                 Verdict.DIFFERING,
                 photo_id=photo_id,
-                reason=f"the file that the gallery stores as photo {photo_id} is another one",
+                reason=f"what the gallery stores as photo {photo_id} is not this file any more",
                 hint=f"Delete photo {photo_id} in the gallery, then upload again. "
-                "A gallery that shrinks originals differs rightly.",
+                "If the gallery shrinks originals, nothing is wrong.",
             )
 
     def nameless(self, jobs: Sequence[Job]) -> None:

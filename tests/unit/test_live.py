@@ -1,5 +1,6 @@
 import asyncio
 import re
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bulkup.events import (
     Noticed,
     OutageBegan,
     OutageEnded,
+    PhotoChecked,
     PhotoFailed,
     PhotoFinishing,
     PhotoPresent,
@@ -29,6 +31,7 @@ from bulkup.events import (
     RunStarted,
     ScanFinished,
     SkipReason,
+    Verdict,
 )
 from bulkup.report import LiveReport, RunState, suits_live
 from bulkup.report.canvas import rows_taken
@@ -178,6 +181,25 @@ def test_a_screen_of_60_columns_shows_all_there_is_to_know() -> None:
         "━━━━━━━━━━━━━────────────────────────────────────────   25%",
         "0 of 2 photos · 5.00 MB of 20.0 MB",
         "1.00 MB/s · 15 s left",
+    ]
+
+
+def test_a_check_has_no_rows_but_counts_and_names_what_is_amiss() -> None:
+    desk = Desk(width=80)
+    run = replace(RUN, task="verify", method="checkFiles", finishing=0, chunk_size=0)
+    names = ("one.jpg", "two.jpg", "three.jpg", "four.jpg")
+    desk.draw(run, *(FileFound(path=at(name), size=1_000_000) for name in names), ScanFinished())
+    verdicts = zip(names, (Verdict.PRESENT, Verdict.PRESENT, Verdict.MISSING), strict=False)
+    checked = (
+        PhotoChecked(path=at(n), size=1_000_000, verdict=v, image_id=1, reason="gone", hint="")
+        for n, v in verdicts
+    )
+    assert desk.draw(*checked, at=6.0) == [
+        "missing /photos/2019/three.jpg: gone",
+        "Holidays (album 9) at https://photos.example.org",
+        "━" * 54 + "─" * 19 + "   75%",
+        "3 of 4 photos · 3.00 MB of 4.00 MB · 500 kB/s · 2 s left",
+        "2 present · 1 missing",
     ]
 
 
