@@ -46,7 +46,7 @@ class IdSet:
 
     def __contains__(self, number: int) -> bool:
         byte, bit = divmod(number, 8)
-        return byte < len(self._bits) and bool(self._bits[byte] >> bit & 1)
+        return 0 <= byte < len(self._bits) and bool(self._bits[byte] >> bit & 1)
 
     def __iter__(self) -> Iterator[int]:
         for byte, bits in enumerate(self._bits):
@@ -55,9 +55,13 @@ class IdSet:
 
 
 class Shown:
-    """What an album shows: all its photos, and the aliases of those without their names."""
+    """What an album shows: all its photos, and the aliases of those without their names.
 
-    def __init__(self) -> None:
+    `told` is False where the server does not list it.
+    """
+
+    def __init__(self, *, told: bool = True) -> None:
+        self.told = told
         self.photos = IdSet()
         self.aliases: dict[int, str] = {}
 

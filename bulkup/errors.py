@@ -62,6 +62,10 @@ class Lost(Transient):
     """No answer, half an answer, or one that does not tell whether the request was carried out."""
 
 
+class Died(Lost):
+    """PHP died over the request: an empty answer with status 500, or its words for it."""
+
+
 class Unmerged(Lost):
     """The server holds every chunk of the photo and does not make a photo of them."""
 

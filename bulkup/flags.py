@@ -88,6 +88,8 @@ class GalleryFlags:
         """Return who logs in where, without the password. Raises `UsageError`."""
         url = need(self.url, flag="--url", variable="BULKUP_URL", what="the gallery's address")
         key = read_api_key(file=self.api_key_file, variables=environment())
+        if self.api_key_file is None and (self.password_file or self.password_command):
+            key = ""  # a flag counts more than the environment
         if key:
             return Account(url=url, api_key=key)
         user = need(self.user, flag="--user", variable="BULKUP_USER", what="the user name")

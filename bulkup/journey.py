@@ -84,7 +84,7 @@ class Job:
     """A photo to send, with the MD5 of its content, and the albums that it is known to be in.
 
     `sent_as` is the number under which an earlier run has sent it, if that is known; `fresh` tells
-    that the MD5 has just been computed.
+    that the MD5 has just been computed, `held` that the ledger has the photo in this run's album.
     """
 
     photo: Photo
@@ -92,6 +92,7 @@ class Job:
     albums: frozenset[int] = frozenset()
     sent_as: int | None = None
     fresh: bool = True
+    held: bool = False
 
 
 class Memory(Protocol):

@@ -25,14 +25,17 @@ class Outcomes:
         """Keep the MD5s of photos, for this run or the next."""
         await hashed(jobs, self.memory)
 
-    def known(self, photo: Photo, entry: Entry) -> bool:
-        """Tell of a photo that is in the album by what the ledger holds; False if it is not."""
-        if entry.state is not State.DONE or self.album not in entry.albums:
-            return False
+    def holds(self, entry: Entry) -> bool:
+        """Tell whether a photo is in the album by what the ledger holds."""
+        return entry.state is State.DONE and self.album in entry.albums
+
+    def still_present(self, job: Job) -> None:
+        """Tell of a photo that the ledger holds, and that the server does not contradict."""
         self.emit(
-            PhotoPresent(path=photo.path, size=photo.size, image_id=entry.image_id, linked=False)
+            PhotoPresent(
+                path=job.photo.path, size=job.photo.size, image_id=job.sent_as, linked=False
+            )
         )
-        return True
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Tell of a photo that can't be read."""

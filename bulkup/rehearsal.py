@@ -19,6 +19,7 @@ from bulkup.errors import UsageError
 from bulkup.photos import Photo, check_roots, fingerprint, scan
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.versions import VERSIONS, Release
+from bulkup.settings import check_range
 
 CONCURRENCY = 8
 VERSION = "16.4.0"
@@ -39,6 +40,12 @@ def serve(
         raise UsageError(
             f"there is no sandbox of Piwigo {version}", hint=f"Give one of {', '.join(VERSIONS)}."
         )
+
+    check_range("--port", port, least=0, most=65535)
+    if workers is not None:
+        check_range("--workers", workers, least=1, most=10_000)
+    if not 0 <= finish_s < float("inf"):
+        raise UsageError("--finish-time is out of range", hint="Give seconds, 0 or more.")
 
     async def run() -> None:
         box = Sandbox(
@@ -130,6 +137,9 @@ async def _verify(archive: Path, there: Counter[str], *, endings: set[str]) -> b
             count += 1
     missing = expected - there.keys()
     surplus = there.total() - len(there.keys() & expected)
+    if not expected:
+        _say("There is no photo to upload in there.")
+        return True
     if missing or surplus:
         _say(f"✗ {len(missing)} photos are missing on the server, {surplus} too many are there.")
         return False

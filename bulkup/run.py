@@ -213,12 +213,14 @@ async def _describe(
 @asynccontextmanager
 async def _begun(started: RunStarted, wishes: Wishes, emit: Emit) -> AsyncIterator[Memory]:
     """Tell of the beginning, and lend what is remembered of this server."""
-    emit(started)
-    _warn(started.url, emit)
     if wishes.ledger is None:
+        emit(started)
+        _warn(started.url, emit)
         yield NoLedger()
         return
     async with Ledger(wishes.ledger, server=started.url) as ledger:
+        emit(started)
+        _warn(started.url, emit)
         if ledger.set_aside is not None:
             emit(
                 Noticed(

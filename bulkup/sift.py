@@ -53,6 +53,11 @@ class Sifter:
     async def sift(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that have to be sent; what became of the others is emitted."""
         await self._outcomes.hashed([job for job in jobs if job.fresh])
+        try:
+            jobs = await self._contradicted(jobs)
+        except BulkupError as error:
+            await self._fail(jobs, error)
+            return []
         # before anything else is awaited: a photo in flight now may have landed by then
         jobs = [job for job in jobs if not self._waits(job)]
         md5s = {job.md5 for job in jobs}
@@ -77,6 +82,22 @@ class Sifter:
         if present:
             await self._take_in(present)
         return send
+
+    async def _contradicted(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Return the jobs but for those that the ledger holds and the album shows.
+
+        Where nobody tells what the album shows, the ledger is believed.
+        """
+        if not any(job.held for job in jobs):
+            return jobs
+        shown = await self._look()
+        left = []
+        for job in jobs:
+            if job.held and (not shown.told or (job.sent_as or -1) in shown.photos):
+                self._outcomes.still_present(job)
+            else:
+                left.append(job)
+        return left
 
     async def landed(self, job: Job, *, photo_id: int) -> None:
         """Tell that a photo has been sent: its twins are there with it."""
@@ -144,7 +165,7 @@ class Sifter:
                 if isinstance(error, RunError):
                     raise
             shown = await self._recovery.run(lambda: listed(self._server, self._album))
-            self._shown = shown or Shown()
+            self._shown = shown or Shown(told=False)
         return self._shown
 
     async def _fail(self, jobs: Sequence[Job], error: BulkupError) -> None:

@@ -4,7 +4,7 @@ Knows what happens to one photo or a batch in each stage, and not how many tasks
 owns its stream ends and closes them.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import islice
 from typing import Final, Protocol, TypeVar
 
@@ -25,6 +25,7 @@ from bulkup.sift import Sifter
 from bulkup.upload import CHANGED_TRIES, upload
 
 T = TypeVar("T")
+R = TypeVar("R")
 Sent = tuple[Job, PhotoUploaded]
 
 SCAN_BATCH: Final = 64
@@ -55,8 +56,8 @@ class Register(Protocol):
     def emit(self) -> Emit:
         """Who hears of them."""
 
-    def known(self, photo: Photo, entry: Entry) -> bool:
-        """Tell of a photo that needs nothing more by what is remembered; False if it does."""
+    def holds(self, entry: Entry) -> bool:
+        """Tell whether a photo needs nothing more by what is remembered."""
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Tell of a photo that can't be read."""
@@ -95,9 +96,17 @@ async def scan_stage(
                 entry = entries.get(photo.path)
                 if entry is None or not entry.is_of(photo):
                     await new.send(photo)
-                elif not register.known(photo, entry):
-                    job = Job(photo, entry.md5, entry.albums, entry.image_id, fresh=False)
-                    await known.send(job)
+                else:
+                    await known.send(
+                        Job(
+                            photo,
+                            entry.md5,
+                            albums=entry.albums,
+                            sent_as=entry.image_id,
+                            fresh=False,
+                            held=register.holds(entry),
+                        )
+                    )
 
 
 def _tell(found: Found, register: Register) -> Photo | None:
@@ -153,11 +162,14 @@ async def sift_stage(
 ) -> None:
     """Give on what has to be sent."""
     async with jobs, out:
-        async for batch in batches(jobs, sleep=sleep, clock=clock):
-            if stop.wanted:
-                continue
-            for unsent in await sifter.sift(batch):
-                await out.send(unsent)
+
+        async def sift(batch: list[Job]) -> list[Job]:
+            return [] if stop.wanted else await sifter.sift(batch)
+
+        async for unsent in batches(jobs, sift, sleep=sleep, clock=clock):
+            for job in unsent:
+                if not stop.wanted:
+                    await out.send(job)
 
 
 async def upload_stage(
@@ -194,18 +206,22 @@ async def confirm_stage(
 ) -> None:
     """Have what was sent confirmed."""
     async with sent:
-        async for batch in batches(sent, sleep=sleep, clock=clock):
-            await confirmer.confirm(batch)
+        async for _ in batches(sent, confirmer.confirm, sleep=sleep, clock=clock):
+            pass
 
 
 async def batches(
-    stream: MemoryObjectReceiveStream[T], *, sleep: Sleep, clock: Callable[[], float]
-) -> AsyncIterator[list[T]]:
-    """Yield what comes through a stream in lists of up to `BATCH`.
+    stream: MemoryObjectReceiveStream[T],
+    handle: Callable[[list[T]], Awaitable[R]],
+    *,
+    sleep: Sleep,
+    clock: Callable[[], float],
+) -> AsyncIterator[R]:
+    """Handle what comes through a stream in lists of up to `BATCH`, and yield each result.
 
     To look MD5s up costs a server a walk over all its photos (piwigo-api.md, section 4, exist).
     So each list is collected for `LINGER` times as long as the handling of the last one took,
-    unless a whole one is waiting already.
+    unless a whole one is waiting already. What is done with the results does not count.
     """
     took = 0.0
     async for first in stream:
@@ -218,5 +234,6 @@ async def batches(
             except (anyio.WouldBlock, anyio.EndOfStream):
                 break
         began = clock()
-        yield batch
+        result = await handle(batch)
         took = clock() - began
+        yield result

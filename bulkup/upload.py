@@ -14,7 +14,9 @@ from bulkup.errors import (
     BulkupError,
     CutShort,
     Damaged,
+    Died,
     Mangled,
+    NotOffered,
     PhotoChanged,
     PhotoError,
     RunError,
@@ -93,6 +95,11 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
                         raise PhotoError(error.message, hint=error.hint) from None
                     await _charge(error, attempts=attempts, journey=journey, path=path)
                 continue
+            except NotOffered as error:
+                raise RunError(
+                    f"the server does not take photos this way: {error.message}",
+                    hint="Try another --method; is this Piwigo complete and up to date?",
+                ) from None
             except Transient as error:
                 found = await _ask(job, journey, error=error)
                 if found is None:
@@ -203,7 +210,8 @@ async def _charge(error: Transient, *, attempts: _Attempts, journey: Journey, pa
     """Count a failed attempt and wait before the next. Raises `PhotoError` after the last."""
     cause = error.cause if isinstance(error, _Unconfirmed) else error
     attempts.charged += 1
-    attempts.damaged += isinstance(cause, Damaged)
+    fatal = Damaged | Died if isinstance(error, _Unconfirmed) else Damaged
+    attempts.damaged += isinstance(cause, fatal)
     attempts.otherwise = attempts.otherwise or isinstance(cause, Unmerged)
     if attempts.charged > journey.recovery.policy.retries or attempts.damaged >= DAMAGED_TRIES:
         raise PhotoError(error.message, hint=error.hint) from None
@@ -213,7 +221,7 @@ async def _charge(error: Transient, *, attempts: _Attempts, journey: Journey, pa
 async def _settle(transfer: Transfer, photo_id: int, *, path: Path, journey: Journey) -> None:
     try:
         await journey.recovery.run(lambda: transfer.settle(photo_id), path=path)
-    except Transient as error:
+    except (Transient, NotOffered) as error:
         raise PhotoError(
             f"the photo arrived as number {photo_id}, but without its name: {error.message}",
             hint="Mend its file name in the gallery's administration.",

@@ -23,9 +23,9 @@ class Verdicts:
     emit: Emit
     album: int | None
 
-    def known(self, photo: Photo, entry: Entry) -> bool:
-        """Tell nothing: whatever the ledger holds, the server is asked."""
-        del photo, entry
+    def holds(self, entry: Entry) -> bool:
+        """Tell that the server has to be asked, whatever the ledger holds."""
+        del entry
         return False
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:

@@ -109,10 +109,12 @@ async def locate_stage(
 ) -> None:
     """Give on what the server has."""
     async with jobs, out:
-        async for batch in batches(jobs, sleep=sleep, clock=clock):
-            if stop.wanted:
-                continue
-            for located in await verifier.locate(batch):
+
+        async def locate(batch: list[Job]) -> list[Located]:
+            return [] if stop.wanted else list(await verifier.locate(batch))
+
+        async for found in batches(jobs, locate, sleep=sleep, clock=clock):
+            for located in found:
                 await out.send(located)
 
 

@@ -95,7 +95,7 @@ async def find_base(session: Session, url: str) -> str:
             target = answer.location
         if not allowed(base, target):
             raise RunError(
-                f"{base} redirects to another server: {target}",
+                f"{base} redirects to another server: {target.partition('ws.php')[0]}",
                 hint="If you trust it, give that address as --url.",
             )
         base = clean_url(target)

@@ -79,15 +79,20 @@ def read_checked(result: object) -> bool | None:
     return None
 
 
-def read_members(result: object) -> list[tuple[int, str]]:
-    """Return id and file name of each photo out of a page of `pwg.categories.getImages`."""
+def read_members(result: object) -> tuple[list[tuple[int, str]], int]:
+    """Return id and file name of each photo on a page of `pwg.categories.getImages`.
+
+    And how many a page may hold, which the gallery's configuration may bound; 0 if not told.
+    """
     match result:
-        case {"images": [*images]}:
+        case {"images": [*images], **rest}:
+            paging = rest.get("paging")
+            per_page = number(paging.get("per_page")) if isinstance(paging, dict) else 0
             return [
                 (number(image.get("id")), str(image.get("file", "")))
                 for image in images
                 if isinstance(image, dict)
-            ]
+            ], per_page
     raise NotOffered("the server does not list the photos of an album")
 
 

@@ -119,12 +119,12 @@ class PiwigoServer:
                 ("page", str(page)),
                 ("order", "id DESC"),
             )
-            members = read_members(await self._ask("pwg.categories.getImages", fields))
+            members, per_page = read_members(await self._ask("pwg.categories.getImages", fields))
             if members == last:
                 return  # a server that turns no pages
             for photo_id, file in members:
                 yield Member(photo_id, file if is_sent_name(file) else "")
-            if len(members) < PAGE:
+            if len(members) < (per_page or PAGE):
                 return
             last = members
 

@@ -6,7 +6,7 @@ Knows what a finished photo still lacks and how to mend it; never tries again by
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bulkup.errors import Lost, Unmerged
+from bulkup.errors import BulkupError, Lost, Unmerged
 from bulkup.photos import Chunk, Photo
 from bulkup.piwigo.http import Progress, Session
 from bulkup.piwigo.methods import Method, Shipment, is_sent_name
@@ -79,13 +79,18 @@ class Transfer:
     async def _send(self, chunk: Chunk, *, finishing: bool, progress: Progress) -> object:
         result: object = None
         for request in self._method.requests(self._shipment, chunk, finishing=finishing):
-            result = await self._pool.send(
-                self._session,
-                request,
-                photo=self._photo,
-                finishing=finishing,
-                progress=progress,
-            )
+            try:
+                result = await self._pool.send(
+                    self._session,
+                    request,
+                    photo=self._photo,
+                    finishing=finishing,
+                    progress=progress,
+                )
+            except BulkupError as error:  # the server knows the photo by its alias, the user not
+                sent, real = self._shipment.sent_name, self._shipment.file
+                error.message = error.message.replace(sent, real)
+                raise
         return result
 
 

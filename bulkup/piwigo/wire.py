@@ -14,6 +14,7 @@ from typing import Final
 from bulkup.errors import (
     BulkupError,
     Damaged,
+    Died,
     Lost,
     Mangled,
     NotOffered,
@@ -24,7 +25,6 @@ from bulkup.errors import (
     RunError,
     SessionLost,
     TooLarge,
-    Transient,
 )
 from bulkup.photos import Chunk
 from bulkup.piwigo.results import number
@@ -164,6 +164,11 @@ def _not_json(answer: Answer, text: str) -> BulkupError:
     if words.startswith("[add_uploaded_file]"):
         return PhotoError(f"the server refuses: {words[:200]}")
     said = f"HTTP {answer.status}" + (f", “{words[:80]}”" if words else ", nothing said")
+    if (answer.status == 500 and not words) or "<b>Fatal error</b>" in text[:10_000]:
+        return Died(
+            f"PHP died over the request ({said})",
+            hint="Look into the server's PHP log: its memory_limit or a time limit may be short.",
+        )
     return _by_status(answer, said)
 
 
@@ -192,8 +197,4 @@ def _by_status(answer: Answer, said: str) -> BulkupError:
             return Outage(f"there is no ws.php ({said})", retry_after_s=answer.retry_after_s)
         case 502 | 503 | 504 | 520 | 521 | 522 | 523 | 524 | 530:
             return Outage(f"the server is away ({said})", retry_after_s=answer.retry_after_s)
-    return _unclear(said)
-
-
-def _unclear(said: str) -> Transient:
     return Lost(f"the server's answer is none of Piwigo's ({said})")

@@ -4,6 +4,7 @@ Knows a console to write to, coloured only if that is a terminal, and clock and 
 """
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -91,7 +92,11 @@ def figures(state: RunState, now: float) -> Text:
 
 
 def write(console: Console, *lines: Text) -> None:
-    """Write the lines whole, however long, in the characters that the console's stream has."""
+    """Write the lines whole, however long, in the characters that the console's stream has.
+
+    Where nobody reads any more, or the log's disk is full, they are lost, and the run goes on.
+    """
     for line in lines:
         known = line.plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
-        console.print(line if known == line.plain else Text(known), soft_wrap=True)
+        with suppress(OSError):
+            console.print(line if known == line.plain else Text(known), soft_wrap=True)

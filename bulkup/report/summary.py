@@ -59,7 +59,8 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
     if open_end := state.unfinished + state.pending:
         yield _row(open_end, "unfinished", "run the same command again to go on", WARNING)
     if state.checked:
-        yield _row(state.checked.verified, "verified", "the server has the same bytes", GOOD)
+        if state.checked.verified:
+            yield _row(state.checked.verified, "verified", "the server has the same bytes", GOOD)
         if state.checked.unverified:
             yield _row(state.checked.unverified, "not verified", "this server could not tell")
         if state.checked.relinked:

@@ -16,14 +16,15 @@ async def lists_of(number: int) -> tuple[list[int], list[float]]:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
+    async def length(batch: list[int]) -> int:
+        return len(batch)
+
     with inward, outward:
         for item in range(number):
             inward.send_nowait(item)
         inward.close()
-        lengths = [
-            len(batch)
-            async for batch in batches(outward, sleep=sleep, clock=lambda: next(ticks) / 10)
-        ]
+        found = batches(outward, length, sleep=sleep, clock=lambda: next(ticks) / 10)
+        lengths = [number async for number in found]
     return lengths, pauses
 
 
@@ -37,3 +38,29 @@ async def test_a_list_that_is_not_whole_yet_is_waited_for() -> None:
     lengths, pauses = await lists_of(BATCH + 5)
     assert lengths == [BATCH, 5]
     assert [round(pause, 3) for pause in pauses] == [round(0.1 * LINGER, 3)]
+
+
+async def test_what_is_done_with_a_result_does_not_lengthen_the_pause() -> None:
+    inward, outward = anyio.create_memory_object_stream[int](2 * BATCH)
+    pauses: list[float] = []
+    times = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def handle(batch: list[int]) -> int:
+        times.append(times[-1] + 0.1)
+        return len(batch)
+
+    def now() -> float:
+        return times[-1]
+
+    with inward, outward:
+        inward.send_nowait(0)
+        async for _ in batches(outward, handle, sleep=sleep, clock=now):
+            times.append(times[-1] + 1000.0)
+            if len(pauses) < 2:
+                inward.send_nowait(0)
+            else:
+                inward.close()
+    assert [round(pause, 3) for pause in pauses] == [0.0, round(0.1 * LINGER, 3)]
