@@ -60,7 +60,7 @@ MAY_KNOW = {
         "verify",
     },
     "screen": {"stages", "errors", "events", "recovery", "report"},
-    "rehearsal": {"errors", "photos", "sandbox", "demo"},
+    "rehearsal": {"errors", "photos", "sandbox", "settings", "demo"},
     "cli": None,
     "__main__": {"cli"},
     "__init__": set[str](),
