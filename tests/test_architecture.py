@@ -19,8 +19,6 @@ MAY_KNOW = {
     "piwigo": {"errors", "photos"},
     "journey": {"events", "photos", "recovery"},
     "upload": {"errors", "events", "journey", "photos", "recovery"},
-    "pacing": set[str](),
-    "gate": {"errors", "pacing"},
     "memory": {"photos"},
     "ledger": {"errors", "memory"},
     "album": {"errors"},
