@@ -6,6 +6,7 @@ where an interrupted run left it without.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from bulkup.album import Lister, Shown, listed
@@ -26,6 +27,9 @@ class Catalogue(Lister, Protocol):
 
     async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Put photos into an album as well."""
+
+    async def alias(self, photo_id: int) -> str:
+        """Return the name that an upload gave a photo, if it still has that, else empty."""
 
     async def name(self, photo_id: int, photo: Photo) -> None:
         """Give a photo on the server its real file name and title."""
@@ -133,6 +137,9 @@ class Sifter:
                 shown = await self._look()
                 linked = await self._link({photo_id for _, photo_id in present}, shown)
                 for job, photo_id in present:
+                    # a photo of an interrupted run may be in no album yet, where none is listed
+                    if photo_id in linked and not job.fresh:
+                        await self._recovery.run(partial(self._recall, photo_id, shown))
                     if photo_id in shown.aliases:
                         await self._name(photo_id, job.photo)
                         del shown.aliases[photo_id]
@@ -140,6 +147,10 @@ class Sifter:
             await self._fail([job for job, _ in present], error)
         else:
             await self._outcomes.present(present, linked=linked)
+
+    async def _recall(self, photo_id: int, shown: Shown) -> None:
+        if alias := await self._server.alias(photo_id):
+            shown.aliases[photo_id] = alias
 
     async def _link(self, photo_ids: Collection[int], shown: Shown) -> list[int]:
         """Put what the album does not show into it, and return that."""

@@ -128,6 +128,15 @@ class PiwigoServer:
                 return
             last = members
 
+    async def alias(self, photo_id: int) -> str:
+        """Return the name that an upload gave a photo, if it still has that, else empty."""
+        try:
+            info = await self._ask("pwg.images.getInfo", (("image_id", str(photo_id)),))
+        except (NotOffered, PhotoError):
+            return ""
+        file = str(info.get("file", "")) if isinstance(info, dict) else ""
+        return file if is_sent_name(file) else ""
+
     async def name(self, photo_id: int, photo: Photo) -> None:
         """Give a photo on the server its real file name and title. May be repeated.
 

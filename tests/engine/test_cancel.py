@@ -168,7 +168,8 @@ async def test_cancelled_while_it_waits_for_the_server_nothing_is_left(
     archive: dict[Path, str], tmp_path: Path, kind: Kind, nth: int
 ) -> None:
     ledger = tmp_path / "ledger.sqlite"
-    faults = Counted(*(Fault(kind, "pwg.images.uploadAsync", number) for number in range(9)))
+    upload = "pwg.images.uploadAsync"
+    faults = Counted(*(Fault(kind, upload, number, retry_after="1") for number in range(9)))
     sleeps = 0
 
     async def sleep(seconds: float) -> None:
@@ -186,12 +187,7 @@ async def test_cancelled_while_it_waits_for_the_server_nothing_is_left(
         await ends_exact(box, archive, ledger, method="async")
 
 
-LOST_NAME = pytest.mark.xfail(
-    reason="a photo of pwg.images.add that never came into an album keeps the name it was sent by"
-)
-
-
-@pytest.mark.parametrize("method", ["async", "upload", pytest.param("legacy", marks=LOST_NAME)])
+@pytest.mark.parametrize("method", ["async", "upload", "legacy"])
 async def test_cancelled_in_the_queue_before_a_finish_nothing_is_left(
     archive: dict[Path, str], tmp_path: Path, method: str
 ) -> None:

@@ -334,7 +334,7 @@ def test_an_interrupted_run_tells_how_to_go_on() -> None:
 
 def test_the_summary_tells_what_the_last_look_could_not_verify_or_had_to_mend() -> None:
     lines = closing(AlbumChecked(verified=0, unverified=4, relinked=2))
-    assert lines[3:] == [
+    assert lines[2:] == [
         "          4  not verified      this server could not tell",
         "          2  put back          they had lost their album",
     ]
