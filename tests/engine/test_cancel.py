@@ -119,6 +119,13 @@ async def run_once(
         )
 
 
+async def at_rest(box: Sandbox) -> None:
+    """Wait until the server has done what it had been asked before the client went away."""
+    server = box._runner.server
+    while box._front._running or (server is not None and server.connections):
+        await checkpoint()
+
+
 async def ends_exact(box: Sandbox, archive: dict[Path, str], ledger: Path, *, method: str) -> None:
     await run_once(box, archive, ledger, method=method)
     assert stored_sums(box) == Counter(archive.values())
@@ -144,6 +151,7 @@ async def test_cancelled_at_any_request_nothing_is_left_and_the_next_run_ends_ex
                 with CancelScope() as scope:
                     at_nth.act = scope.cancel
                     await run_once(box, archive, ledger, method=method)
+                await at_rest(box)
                 await ends_exact(box, archive, ledger, method=method)
 
 
@@ -159,6 +167,7 @@ async def test_cancelled_while_a_file_is_in_hand_nothing_is_left(
             await run_once(box, archive, ledger, method=method, outcome=outcome)
         assert scope.cancelled_caught
         assert outcome.balances()
+        await at_rest(box)
         await ends_exact(box, archive, ledger, method=method)
 
 
@@ -184,6 +193,7 @@ async def test_cancelled_while_it_waits_for_the_server_nothing_is_left(
             await run_once(box, archive, ledger, method="async", sleep=sleep)
         assert scope.cancelled_caught
         faults.on = False
+        await at_rest(box)
         await ends_exact(box, archive, ledger, method="async")
 
 
