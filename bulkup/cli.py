@@ -16,8 +16,9 @@ from cyclopts import App, CycloptsError, Parameter
 
 from bulkup import __version__
 from bulkup.errors import BulkupError, RunError, UsageError
-from bulkup.flags import CheckingFlags, GalleryFlags, SendingFlags, TroubleFlags
+from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.settings import Account
+from bulkup.wishes import CheckingFlags, SendingFlags
 
 if TYPE_CHECKING:
     from bulkup.screen import Task

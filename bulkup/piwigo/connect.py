@@ -11,11 +11,12 @@ from typing import Final, Protocol, TypeVar
 import aiohttp
 
 from bulkup.errors import BulkupError, RunError, Transient
+from bulkup.piwigo.catalogue import Offer
 from bulkup.piwigo.discover import find_base
 from bulkup.piwigo.http import Timeouts
 from bulkup.piwigo.methods import Legacy, Method, Upload, UploadAsync
 from bulkup.piwigo.results import Status, read_methods
-from bulkup.piwigo.server import Offer, PiwigoServer
+from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials, SessionPool
 from bulkup.piwigo.wire import Request
 

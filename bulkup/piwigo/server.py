@@ -1,181 +1,39 @@
-"""A Piwigo gallery in bulkup's words: albums, find, link, transfer, release.
+"""A Piwigo gallery in bulkup's words: its catalogue, and photos on their way to it.
 
-Knows which method answers which question and what the server offers. It never waits and never
+Knows the method by which photos are sent and how large a chunk may be. It never waits and never
 tries again: a failure is raised, `recovery` decides.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
-from itertools import count
 from typing import Final
 
 import anyio
 
-from bulkup.errors import Damaged, NotOffered, PhotoError, Refused, RunError
+from bulkup.errors import Damaged, NotOffered, PhotoError
 from bulkup.photos import Photo, plan_chunks
-from bulkup.piwigo.methods import Method, Shipment, Upload, both_names, is_sent_name
-from bulkup.piwigo.results import image_id, read_checked, read_found, read_members
+from bulkup.piwigo.catalogue import Catalogue, Offer
+from bulkup.piwigo.methods import Method, Shipment, Upload
+from bulkup.piwigo.results import image_id
 from bulkup.piwigo.sessions import SessionPool
-from bulkup.piwigo.transfer import Transfer, real_name, rename
+from bulkup.piwigo.transfer import Transfer, real_name
 from bulkup.piwigo.wire import Fields, Request
 
 PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
-LINK_BATCH: Final = 500  # PHP drops fields beyond a thousand (max_input_vars)
 SMALLEST_CHUNK: Final = 64 * 1024
-PAGE: Final = 500
-"""Photos in one answer of `pwg.categories.getImages`, its maximum."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What the server said of itself: `chunk_size` in bytes, `endings` of files in lower case."""
-
-    url: str
-    version: str
-    user: str
-    methods: frozenset[str]
-    endings: frozenset[str] | None
-    chunk_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A photo in an album; `alias` is the name that an upload gave it, if it still has that."""
-
-    photo_id: int
-    alias: str
-
-
-class PiwigoServer:
+class PiwigoServer(Catalogue):
     """A gallery that somebody is logged in to."""
 
     def __init__(
         self, pool: SessionPool, *, offer: Offer, method: Method, chunk_size: int
     ) -> None:
-        self.offer = offer
+        super().__init__(pool, offer=offer)
         self.method = method
         self.chunk_size = chunk_size
-        self._pool = pool
         self._second_way: Method = Upload(renames="pwg.images.setInfo" in offer.methods)
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
-
-    async def album_name(self, album: int) -> str:
-        """Return the album's name, empty where the server can't tell.
-
-        Raises `RunError` where there is no such album.
-        """
-        fields = (("cat_id", str(album)),)
-        try:
-            result = await self._ask("pwg.categories.getList", fields)
-        except (NotOffered, PhotoError):
-            return ""
-        match result:
-            case {"categories": [*albums]}:
-                for item in albums:
-                    if isinstance(item, dict) and str(item.get("id")) == str(album):
-                        return str(item.get("name_raw") or item.get("name") or "")
-                raise RunError(
-                    f"there is no album {album} at {self.offer.url}",
-                    hint="The number stands in the album's address: index.php?/category/NUMBER.",
-                )
-        return ""
-
-    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
-        """Return the id of each photo with one of these MD5s, None for absent.
-
-        An MD5 that is missing in the answer is one that this server can't tell about.
-        """
-        if not md5s:
-            return {}
-        try:
-            return read_found(
-                await self._ask("pwg.images.exist", (("md5sum_list", ",".join(md5s)),))
-            )
-        except (NotOffered, PhotoError):
-            return {}
-
-    async def check(self, photo_id: int, md5: str) -> bool | None:
-        """Tell whether a photo's stored file has this MD5, None where the server can't tell.
-
-        The server reads the whole file for that. Raises `PhotoGone` where there is no such photo.
-        """
-        fields = (("image_id", str(photo_id)), ("file_sum", md5))
-        try:
-            return read_checked(await self._ask("pwg.images.checkFiles", fields))
-        except NotOffered:
-            return None
-
-    async def members(self, album: int) -> AsyncGenerator[Member, None]:
-        """Yield the photos that the album shows, newest first; the lounge is not shown.
-
-        Raises `NotOffered` where the server does not list them.
-        """
-        last: list[tuple[int, str]] = []
-        for page in count():
-            fields = (
-                ("cat_id", str(album)),
-                ("per_page", str(PAGE)),
-                ("page", str(page)),
-                ("order", "id DESC"),
-            )
-            members, per_page = read_members(await self._ask("pwg.categories.getImages", fields))
-            if members == last:
-                return  # a server that turns no pages
-            for photo_id, file in members:
-                yield Member(photo_id, file if is_sent_name(file) else "")
-            if len(members) < (per_page or PAGE):
-                return
-            last = members
-
-    async def alias(self, photo_id: int) -> str:
-        """Return the name that an upload gave a photo, if it still has that, else empty."""
-        try:
-            info = await self._ask("pwg.images.getInfo", (("image_id", str(photo_id)),))
-        except (NotOffered, PhotoError):
-            return ""
-        file = str(info.get("file", "")) if isinstance(info, dict) else ""
-        return file if is_sent_name(file) else ""
-
-    async def name(self, photo_id: int, photo: Photo) -> None:
-        """Give a photo on the server its real file name and title. May be repeated.
-
-        Raises `NotOffered` where the server has no way to do that.
-        """
-        if "pwg.images.setInfo" not in self.offer.methods:
-            raise NotOffered("the server offers no pwg.images.setInfo")
-        await self._pool.call(rename(photo_id, both_names(real_name(photo))))
-
-    async def remove(self, photo_id: int) -> None:
-        """Delete a photo from the server; to be called for what this run has made, only.
-
-        Raises `NotOffered` where the server has no way to do that.
-        """
-        fields = (("image_id", str(photo_id)),)
-        await self._ask("pwg.images.delete", fields, token=True)
-
-    async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Put photos into an album as well; those that are in it already stay. May be repeated.
-
-        Raises `NotOffered` where the server has no way to do that.
-        """
-        if "pwg.images.setCategory" in self.offer.methods:
-            for start in range(0, len(photo_ids), LINK_BATCH):
-                batch = photo_ids[start : start + LINK_BATCH]
-                fields = (
-                    *(("image_id[]", str(photo_id)) for photo_id in batch),
-                    ("category_id", str(album)),
-                    ("action", "associate"),
-                )
-                await self._ask("pwg.images.setCategory", fields, token=True)
-            return
-        for photo_id in photo_ids:
-            fields = (
-                ("image_id", str(photo_id)),
-                ("categories", str(album)),
-                ("multiple_value_mode", "append"),
-            )
-            await self._ask("pwg.images.setInfo", fields)
 
     @asynccontextmanager
     async def transfer(
@@ -232,31 +90,12 @@ class PiwigoServer:
         self.chunk_size = min(self.chunk_size, max(SMALLEST_CHUNK, size // 2))
         return True
 
-    async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Let finished photos out of the lounge, into their albums. May be repeated.
-
-        To be called while nothing is being finished (piwigo-api.md, section 4, The lounge).
-        Raises `Refused` while the server is at it already, and `NotOffered` where it can't be
-        asked to.
-        """
-        fields: Fields = (("category_id", str(album)),)
-        if photo_ids:
-            fields += (("image_id", ",".join(str(photo_id) for photo_id in photo_ids)),)
-        match await self._ask("pwg.images.uploadCompleted", fields, token=True):
-            case {"moved_from_lounge": None}:
-                raise Refused("another upload is being completed just now", retry_after_s=1.5)
-
     async def probe(self) -> None:
         """Ask for a sign of life. Raises `Transient` where there is none."""
         try:
             await self._pool.knock()
         except (NotOffered, PhotoError):
             return
-
-    async def _ask(self, method: str, fields: Fields, *, token: bool = False) -> object:
-        if method not in self.offer.methods:
-            raise NotOffered(f"the server offers no {method}")
-        return await self._pool.call(Request(method, fields, token=token))
 
     @asynccontextmanager
     async def _alone(self, name: str) -> AsyncIterator[None]:

@@ -22,7 +22,8 @@ from bulkup.errors import (
     TooLarge,
 )
 from bulkup.photos import Photo
-from bulkup.piwigo.http import Progress, Session, Timeouts
+from bulkup.piwigo.bodies import Progress
+from bulkup.piwigo.http import Session, Timeouts
 from bulkup.piwigo.results import Status, read_status
 from bulkup.piwigo.wire import KEY_HINT, Request, interpret
 

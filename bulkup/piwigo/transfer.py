@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from bulkup.errors import BulkupError, Lost, Unmerged
 from bulkup.photos import Chunk, Photo
-from bulkup.piwigo.http import Progress, Session
+from bulkup.piwigo.bodies import Progress
+from bulkup.piwigo.http import Session
 from bulkup.piwigo.methods import Method, Shipment, is_sent_name
 from bulkup.piwigo.names import storable
 from bulkup.piwigo.results import image_id, read_held

@@ -1,0 +1,187 @@
+"""What a gallery holds, asked and told: albums, photos by MD5, links, names, the lounge.
+
+Knows which method answers which question and what the server offers. It never waits and never
+tries again: a failure is raised, `recovery` decides.
+"""
+
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from bulkup.errors import NotOffered, PhotoError, Refused, RunError
+from bulkup.photos import Photo
+from bulkup.piwigo.methods import both_names, is_sent_name
+from bulkup.piwigo.results import read_checked, read_found, read_members
+from bulkup.piwigo.sessions import SessionPool
+from bulkup.piwigo.transfer import real_name, rename
+from bulkup.piwigo.wire import Fields, Request
+
+LINK_BATCH: Final = 500  # PHP drops fields beyond a thousand (max_input_vars)
+PAGE: Final = 500
+"""Photos in one answer of `pwg.categories.getImages`, its maximum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the server said of itself: `chunk_size` in bytes, `endings` of files in lower case."""
+
+    url: str
+    version: str
+    user: str
+    methods: frozenset[str]
+    endings: frozenset[str] | None
+    chunk_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A photo in an album; `alias` is the name that an upload gave it, if it still has that."""
+
+    photo_id: int
+    alias: str
+
+
+class Catalogue:
+    """The photos and albums of a gallery that somebody is logged in to."""
+
+    def __init__(self, pool: SessionPool, *, offer: Offer) -> None:
+        self.offer = offer
+        self._pool = pool
+
+    async def album_name(self, album: int) -> str:
+        """Return the album's name, empty where the server can't tell.
+
+        Raises `RunError` where there is no such album.
+        """
+        fields = (("cat_id", str(album)),)
+        try:
+            result = await self.ask("pwg.categories.getList", fields)
+        except (NotOffered, PhotoError):
+            return ""
+        match result:
+            case {"categories": [*albums]}:
+                for item in albums:
+                    if isinstance(item, dict) and str(item.get("id")) == str(album):
+                        return str(item.get("name_raw") or item.get("name") or "")
+                raise RunError(
+                    f"there is no album {album} at {self.offer.url}",
+                    hint="The number stands in the album's address: index.php?/category/NUMBER.",
+                )
+        return ""
+
+    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
+        """Return the id of each photo with one of these MD5s, None for absent.
+
+        An MD5 that is missing in the answer is one that this server can't tell about.
+        """
+        if not md5s:
+            return {}
+        try:
+            return read_found(
+                await self.ask("pwg.images.exist", (("md5sum_list", ",".join(md5s)),))
+            )
+        except (NotOffered, PhotoError):
+            return {}
+
+    async def check(self, photo_id: int, md5: str) -> bool | None:
+        """Tell whether a photo's stored file has this MD5, None where the server can't tell.
+
+        The server reads the whole file for that. Raises `PhotoGone` where there is no such photo.
+        """
+        fields = (("image_id", str(photo_id)), ("file_sum", md5))
+        try:
+            return read_checked(await self.ask("pwg.images.checkFiles", fields))
+        except NotOffered:
+            return None
+
+    async def members(self, album: int) -> AsyncGenerator[Member, None]:
+        """Yield the photos that the album shows, newest first; the lounge is not shown.
+
+        Raises `NotOffered` where the server does not list them.
+        """
+        last: list[tuple[int, str]] = []
+        for page in count():
+            fields = (
+                ("cat_id", str(album)),
+                ("per_page", str(PAGE)),
+                ("page", str(page)),
+                ("order", "id DESC"),
+            )
+            members, per_page = read_members(await self.ask("pwg.categories.getImages", fields))
+            if members == last:
+                return  # a server that turns no pages
+            for photo_id, file in members:
+                yield Member(photo_id, file if is_sent_name(file) else "")
+            if len(members) < (per_page or PAGE):
+                return
+            last = members
+
+    async def alias(self, photo_id: int) -> str:
+        """Return the name that an upload gave a photo, if it still has that, else empty."""
+        try:
+            info = await self.ask("pwg.images.getInfo", (("image_id", str(photo_id)),))
+        except (NotOffered, PhotoError):
+            return ""
+        file = str(info.get("file", "")) if isinstance(info, dict) else ""
+        return file if is_sent_name(file) else ""
+
+    async def name(self, photo_id: int, photo: Photo) -> None:
+        """Give a photo on the server its real file name and title. May be repeated.
+
+        Raises `NotOffered` where the server has no way to do that.
+        """
+        if "pwg.images.setInfo" not in self.offer.methods:
+            raise NotOffered("the server offers no pwg.images.setInfo")
+        await self._pool.call(rename(photo_id, both_names(real_name(photo))))
+
+    async def remove(self, photo_id: int) -> None:
+        """Delete a photo from the server; to be called for what this run has made, only.
+
+        Raises `NotOffered` where the server has no way to do that.
+        """
+        fields = (("image_id", str(photo_id)),)
+        await self.ask("pwg.images.delete", fields, token=True)
+
+    async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Put photos into an album as well; those that are in it already stay. May be repeated.
+
+        Raises `NotOffered` where the server has no way to do that.
+        """
+        if "pwg.images.setCategory" in self.offer.methods:
+            for start in range(0, len(photo_ids), LINK_BATCH):
+                batch = photo_ids[start : start + LINK_BATCH]
+                fields = (
+                    *(("image_id[]", str(photo_id)) for photo_id in batch),
+                    ("category_id", str(album)),
+                    ("action", "associate"),
+                )
+                await self.ask("pwg.images.setCategory", fields, token=True)
+            return
+        for photo_id in photo_ids:
+            fields = (
+                ("image_id", str(photo_id)),
+                ("categories", str(album)),
+                ("multiple_value_mode", "append"),
+            )
+            await self.ask("pwg.images.setInfo", fields)
+
+    async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Let finished photos out of the lounge, into their albums. May be repeated.
+
+        To be called while nothing is being finished (piwigo-api.md, section 4, The lounge).
+        Raises `Refused` while the server is at it already, and `NotOffered` where it can't be
+        asked to.
+        """
+        fields: Fields = (("category_id", str(album)),)
+        if photo_ids:
+            fields += (("image_id", ",".join(str(photo_id) for photo_id in photo_ids)),)
+        match await self.ask("pwg.images.uploadCompleted", fields, token=True):
+            case {"moved_from_lounge": None}:
+                raise Refused("another upload is being completed just now", retry_after_s=1.5)
+
+    async def ask(self, method: str, fields: Fields, *, token: bool = False) -> object:
+        """Return the answer to one request. Raises `NotOffered` where no such method is listed."""
+        if method not in self.offer.methods:
+            raise NotOffered(f"the server offers no {method}")
+        return await self._pool.call(Request(method, fields, token=token))

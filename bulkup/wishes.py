@@ -1,0 +1,134 @@
+"""The flags of the commands that bring and check photos.
+
+Knows the command line library and the settings that flags end up in.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Group
+
+from bulkup.errors import UsageError
+from bulkup.flags import TroubleFlags, flag
+from bulkup.settings import Checking, Level, MethodName, Sending, parse_size
+
+SENDING = Group.create_ordered("Sending")
+CHECKING = Group.create_ordered("Checking")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingFlags:
+    """Where to and how."""
+
+    album: Annotated[
+        int | None,
+        flag("Number of the album.", group=SENDING, short="-a", variable="BULKUP_ALBUM"),
+    ] = None
+    concurrency: Annotated[
+        int,
+        flag(
+            "Photos on their way at once, 1–64.",
+            group=SENDING,
+            short="-c",
+            variable="BULKUP_CONCURRENCY",
+        ),
+    ] = 8
+    finishing: Annotated[
+        int,
+        flag(
+            "Photos that the server works on at once. Each takes two of its PHP workers; as many "
+            "as it has workers would freeze it.",
+            group=SENDING,
+            variable="BULKUP_FINISHING",
+        ),
+    ] = 2
+    level: Annotated[
+        Level,
+        flag(
+            "Who may see the photos: 0 everybody, 1 contacts, 2 friends, 4 family, 8 admins.",
+            group=SENDING,
+            variable="BULKUP_LEVEL",
+        ),
+    ] = 0
+    chunk_size: Annotated[
+        str | None,
+        flag(
+            "Size of one request, such as 500K or 2M; by default what the server names.",
+            group=SENDING,
+            variable="BULKUP_CHUNK_SIZE",
+            metavar="SIZE",
+        ),
+    ] = None
+    method: Annotated[
+        MethodName,
+        flag(
+            "How photos are sent: async is pwg.images.uploadAsync, upload pwg.images.upload, "
+            "legacy pwg.images.addChunk and add; auto the first of these that the server offers.",
+            group=SENDING,
+            variable="BULKUP_METHOD",
+        ),
+    ] = "auto"
+
+    def sending(self, trouble: TroubleFlags) -> Sending:
+        """Return the checked values. Raises `UsageError`."""
+        if self.album is None:
+            raise UsageError(
+                "the album is missing",
+                hint="Give its number: --album N. It stands in the album's address.",
+            )
+        size = parse_size(self.chunk_size, flag="--chunk-size") if self.chunk_size else None
+        return Sending(
+            album=self.album,
+            concurrency=self.concurrency,
+            finishing=self.finishing,
+            level=self.level,
+            chunk_size=size,
+            method=self.method,
+            retries=trouble.retries,
+            patience_s=trouble.patience_s,
+            ledger=trouble.file,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckingFlags:
+    """Where to look and how."""
+
+    album: Annotated[
+        int | None,
+        flag(
+            "Number of the album that the photos must be in; without it they may be anywhere in "
+            "the gallery.",
+            group=CHECKING,
+            short="-a",
+            variable="BULKUP_ALBUM",
+        ),
+    ] = None
+    concurrency: Annotated[
+        int,
+        flag(
+            "Stored files that the server reads at once, 1–64.",
+            group=CHECKING,
+            short="-c",
+            variable="BULKUP_CONCURRENCY",
+        ),
+    ] = 4
+    quick: Annotated[
+        bool,
+        flag(
+            "Trust the MD5s that the gallery knows, instead of having it read its files.",
+            group=CHECKING,
+            variable="BULKUP_QUICK",
+        ),
+    ] = False
+
+    def checking(self, trouble: TroubleFlags) -> Checking:
+        """Return the checked values. Raises `UsageError`."""
+        return Checking(
+            album=self.album,
+            concurrency=self.concurrency,
+            quick=self.quick,
+            retries=trouble.retries,
+            patience_s=trouble.patience_s,
+            ledger=trouble.file,
+        )
