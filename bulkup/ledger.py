@@ -13,7 +13,6 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain, count
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -21,32 +20,12 @@ import anyio
 from anyio import to_thread
 from filelock import FileLock, Timeout
 
+from bulkup.database import open_database
 from bulkup.errors import RunError
-from bulkup.memory import Entry, State
+from bulkup.memory import Entry, Fact, State
 
 T = TypeVar("T")
 
-SCHEMA: Final = 1
-TABLES: Final = """
-CREATE TABLE photos (
-    server   TEXT NOT NULL,     -- the gallery's address
-    path     BLOB NOT NULL,     -- absolute, as the system has it
-    size     INTEGER NOT NULL,  -- bytes
-    mtime_ns INTEGER NOT NULL,
-    md5      TEXT NOT NULL,     -- lower-case hex
-    state    TEXT NOT NULL,
-    image_id INTEGER,
-    albums   TEXT NOT NULL,     -- JSON list of numbers
-    error    TEXT NOT NULL,
-    at       REAL NOT NULL,     -- seconds since 1970, of the last change
-    PRIMARY KEY (server, path)
-) WITHOUT ROWID;
-CREATE TABLE remains (         -- names under which the server may hold half a photo of ours
-    server   TEXT NOT NULL,
-    name     TEXT NOT NULL,
-    PRIMARY KEY (server, name)
-) WITHOUT ROWID;
-"""
 MOST: Final = 2**63 - 1  # the largest number that SQLite holds
 COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
 
@@ -108,6 +87,19 @@ class Ledger:
         delete = "DELETE FROM remains WHERE server = ? AND name = ?"
         await self._in_thread(lambda: self._opened.execute(delete, (self._server, name)))
 
+    async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
+        """Return what was found out about the server, no longer ago than that."""
+        select = "SELECT name, value FROM facts WHERE server = ? AND at > ?"
+        values = (self._server, self._now() - max_age_s)
+        rows = await self._in_thread(lambda: self._opened.execute(select, values).fetchall())
+        return {Fact(name): int(value) for name, value in rows if name in set(Fact)}
+
+    async def learn(self, fact: Fact, value: int) -> None:
+        """Keep what was found out about the server just now."""
+        insert = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)"
+        values = (self._server, fact.value, value, self._now())
+        await self._in_thread(lambda: self._opened.execute(insert, values))
+
     def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
         def guarded() -> T:
             with self._explained():
@@ -124,59 +116,12 @@ class Ledger:
                 f"another run is at work for {self._server} with the ledger {self.file}",
                 hint="Wait for its end, or give this one a --ledger of its own.",
             ) from None
-        try:
-            self._database = self._connect()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            self._put_aside()
-            self._database = self._connect()
+        self._database, self.set_aside = open_database(self.file, now=self._now)
         # an earlier run ended before it saw these in their album: the server has to be asked
         self._database.execute(
             "UPDATE photos SET state = ?, albums = '[]' WHERE server = ? AND state = ?",
             (State.HASHED.value, self._server, State.SENT.value),
         )
-
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(
-            self.file, isolation_level=None, check_same_thread=False, timeout=30.0
-        )
-        database.text_factory = lambda text: text.decode("utf-8", "replace")  # damage may hide
-        try:
-            self._check_kind(database)
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            _check_whole(database)
-            _prepare(database)
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _check_kind(self, database: sqlite3.Connection) -> None:
-        """Refuse a file that is not ours to write, before anything in it is changed."""
-        # tables before version: another run may be making both just now
-        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA:
-            raise RunError(
-                f"the ledger {self.file} was written by a newer bulkup",
-                hint="Update bulkup, or give another --ledger; deleting it costs time only.",
-            )
-        if tables and not version:
-            raise RunError(
-                f"{self.file} is no ledger of bulkup but another program's database",
-                hint="Give another --ledger.",
-            )
-
-    def _put_aside(self) -> None:
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._now()))
-        aside = self.file.with_name(f"{self.file.name}.damaged-{stamp}")
-        numbered = (aside.with_name(f"{aside.name}-{number}") for number in count(2))
-        self.set_aside = next(name for name in chain([aside], numbered) if not name.exists())
-        self.file.rename(self.set_aside)
-        for ending in ("-wal", "-shm"):
-            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
 
     def _close(self) -> None:
         if self._database is not None:
@@ -245,21 +190,6 @@ class Ledger:
                 hint="Make room or permit writing there, or give another --ledger. "
                 "With --no-ledger bulkup does without.",
             ) from None
-
-
-def _check_whole(database: sqlite3.Connection) -> None:
-    if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        raise sqlite3.DatabaseError("damage was found")
-
-
-def _prepare(database: sqlite3.Connection) -> None:
-    database.execute("BEGIN IMMEDIATE")
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version < SCHEMA:
-        for statement in TABLES.split(";\n"):
-            database.execute(statement)
-        database.execute(f"PRAGMA user_version = {SCHEMA}")
-    database.execute("COMMIT")
 
 
 def _key(path: Path) -> bytes:

@@ -39,6 +39,14 @@ class Entry:
         return (self.size, self.mtime_ns) == (photo.size, photo.mtime_ns)
 
 
+class Fact(StrEnum):
+    """What a run finds out about a server that the next one need not."""
+
+    WORKERS = "workers"  # so many PHP workers at least were seen at work at once
+    FINISHING = "finishing"  # at most so many photos may be finished at once: more froze it
+    CHUNK = "chunk"  # a chunk of so many bytes passed, and a larger one did not
+
+
 class Memory(Protocol):
     """What a run needs to remember by."""
 
@@ -60,12 +68,19 @@ class Memory(Protocol):
     async def end(self, name: str) -> None:
         """Forget a name: nothing is left under it."""
 
+    async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
+        """Return what was found out about the server, no longer ago than that."""
+
+    async def learn(self, fact: Fact, value: int) -> None:
+        """Keep what was found out about the server just now."""
+
 
 class NoLedger:
     """Remembers no photos: every run asks the server about everything."""
 
     def __init__(self) -> None:
         self._remains: set[str] = set()
+        self._facts: dict[Fact, int] = {}
 
     async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
         """Return nothing."""
@@ -89,3 +104,12 @@ class NoLedger:
     async def end(self, name: str) -> None:
         """Forget a name."""
         self._remains.discard(name)
+
+    async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
+        """Return what this run has found out."""
+        del max_age_s
+        return dict(self._facts)
+
+    async def learn(self, fact: Fact, value: int) -> None:
+        """Keep it for this run."""
+        self._facts[fact] = value

@@ -10,9 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from bulkup.database import SCHEMA
 from bulkup.errors import RunError
-from bulkup.ledger import SCHEMA, Ledger
-from bulkup.memory import Entry, State
+from bulkup.ledger import Ledger
+from bulkup.memory import Entry, Fact, State
 from bulkup.photos import Photo
 from tests.disks import disk, fill, protect
 
@@ -193,6 +194,30 @@ async def test_the_file_says_of_what_form_it_is(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_what_was_found_out_about_a_server_is_kept_with_its_date(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as opened, ledger(tmp_path, server=OTHER) as theirs:
+        await opened.learn(Fact.WORKERS, 5)
+        await opened.learn(Fact.WORKERS, 8)
+        await opened.learn(Fact.CHUNK, 2**21)
+        assert await theirs.facts(max_age_s=60) == {}
+    later = Ledger(tmp_path / "ledger.sqlite", server=SERVER, now=lambda: 1_700_000_060.0)
+    async with later as opened:
+        assert await opened.facts(max_age_s=61) == {Fact.WORKERS: 8, Fact.CHUNK: 2**21}
+        assert await opened.facts(max_age_s=60) == {}
+
+
+async def test_a_ledger_without_a_table_for_that_gets_one(tmp_path: Path) -> None:
+    await keep(tmp_path, entry("/a.jpg"))
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
+        database.execute("DROP TABLE facts")
+        database.execute("PRAGMA user_version = 1")
+        database.commit()
+    async with ledger(tmp_path) as opened:
+        await opened.learn(Fact.WORKERS, 5)
+        assert await opened.facts(max_age_s=60) == {Fact.WORKERS: 5}
+    assert await kept(tmp_path, Path("/a.jpg")) == [entry("/a.jpg")]
 
 
 async def test_the_folder_is_made_where_it_is_missing(tmp_path: Path) -> None:

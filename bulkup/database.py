@@ -1,0 +1,116 @@
+"""The file of the ledger: its tables, whether it is ours, and what is done when it is damaged.
+
+Knows sqlite3 and files, and not what the tables are for.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from itertools import chain, count
+from pathlib import Path
+from typing import Final
+
+from bulkup.errors import RunError
+
+SCHEMA: Final = 2
+TABLES: Final = """
+CREATE TABLE IF NOT EXISTS photos (
+    server   TEXT NOT NULL,     -- the gallery's address
+    path     BLOB NOT NULL,     -- absolute, as the system has it
+    size     INTEGER NOT NULL,  -- bytes
+    mtime_ns INTEGER NOT NULL,
+    md5      TEXT NOT NULL,     -- lower-case hex
+    state    TEXT NOT NULL,
+    image_id INTEGER,
+    albums   TEXT NOT NULL,     -- JSON list of numbers
+    error    TEXT NOT NULL,
+    at       REAL NOT NULL,     -- seconds since 1970, of the last change
+    PRIMARY KEY (server, path)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS remains (  -- names under which half a photo of ours may be left
+    server   TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    PRIMARY KEY (server, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (  -- what was found out about the server (since version 2)
+    server   TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    value    INTEGER NOT NULL,
+    at       REAL NOT NULL,     -- seconds since 1970
+    PRIMARY KEY (server, name)
+) WITHOUT ROWID;
+"""
+
+
+def open_database(
+    file: Path, *, now: Callable[[], float]
+) -> tuple[sqlite3.Connection, Path | None]:
+    """Return the open database, a new one if it must be, and where a damaged one lies now.
+
+    Raises `RunError` where the file is another program's, or a newer bulkup's.
+    """
+    try:
+        return _connect(file), None
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        aside = _put_aside(file, now=now)
+        return _connect(file), aside
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=30.0)
+    database.text_factory = lambda text: text.decode("utf-8", "replace")  # damage may hide
+    try:
+        _check_kind(file, database)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        _check_whole(database)
+        _prepare(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _check_kind(file: Path, database: sqlite3.Connection) -> None:
+    """Refuse a file that is not ours to write, before anything in it is changed."""
+    # tables before version: another run may be making both just now
+    (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA:
+        raise RunError(
+            f"the ledger {file} was written by a newer bulkup",
+            hint="Update bulkup, or give another --ledger; deleting it costs time only.",
+        )
+    if tables and not version:
+        raise RunError(
+            f"{file} is no ledger of bulkup but another program's database",
+            hint="Give another --ledger.",
+        )
+
+
+def _put_aside(file: Path, *, now: Callable[[], float]) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now()))
+    aside = file.with_name(f"{file.name}.damaged-{stamp}")
+    numbered = (aside.with_name(f"{aside.name}-{number}") for number in count(2))
+    free = next(name for name in chain([aside], numbered) if not name.exists())
+    file.rename(free)
+    for ending in ("-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+    return free
+
+
+def _check_whole(database: sqlite3.Connection) -> None:
+    if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise sqlite3.DatabaseError("damage was found")
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute("BEGIN IMMEDIATE")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version < SCHEMA:
+        for statement in TABLES.split(";\n"):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {SCHEMA}")
+    database.execute("COMMIT")
