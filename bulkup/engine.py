@@ -6,7 +6,8 @@ however large the archive.
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,9 +18,11 @@ import anyio
 from bulkup.confirm import Confirmer, Confirming
 from bulkup.ending import Unended, one_error
 from bulkup.events import Emit, RunFinished
+from bulkup.gate import Census, Gate
 from bulkup.journey import Job, Journey, Server
 from bulkup.memory import Memory
 from bulkup.outcome import Outcomes
+from bulkup.pacing import Finishing
 from bulkup.photos import scan
 from bulkup.recovery import Recovery
 from bulkup.sift import Sifter
@@ -38,20 +41,25 @@ from bulkup.upload import sweep
 class Gallery(Confirming, Server, Protocol):
     """What a run needs of a server."""
 
+    @property
+    def census(self) -> Census:
+        """Who counts its workers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What to bring where, and how much at once.
 
     `concurrency` is the number of photos in flight, `finishing` of those that the server works on
-    at once, `hashing` the number of threads that read ahead. `endings` None takes every file.
+    at once (None: as many as do it good), `hashing` the number of threads that read ahead.
+    `endings` None takes every file.
     """
 
     roots: Sequence[Path]
     album: int
     level: int = 0
     concurrency: int = 8
-    finishing: int = 2
+    finishing: int | None = None
     hashing: int = 2
     endings: Collection[str] | None = None
 
@@ -75,11 +83,19 @@ async def run(
     unended = Unended(emit)
     outcomes = Outcomes(memory, unended.emit, plan.album)
     sifter = Sifter(server, recovery=recovery, outcomes=outcomes, emit=unended.emit)
+    gate = Gate(
+        Finishing(most=plan.finishing or plan.concurrency, fixed=plan.finishing is not None),
+        census=server.census,
+        recovery=recovery,
+        memory=memory,
+        emit=emit,
+        clock=clock,
+    )
     journey = Journey(
         server=server,
         memory=memory,
         recovery=recovery,
-        finishing=anyio.CapacityLimiter(plan.finishing),
+        gate=gate,
         emit=unended.emit,
         clock=clock,
         album=plan.album,
@@ -97,7 +113,7 @@ async def run(
     sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
     await _sweep_remains(journey, memory)
     try:
-        async with one_error(), anyio.create_task_group() as tasks:
+        async with one_error(), attended(gate), anyio.create_task_group() as tasks:
             with unsent, sent_in:
                 walk = scan(plan.roots, endings=plan.endings)
                 jobs = read_archive(walk, outcomes, stop, tasks=tasks, hashing=plan.hashing)
@@ -113,6 +129,15 @@ async def run(
     await _sweep_remains(journey, memory)
     await confirmer.check_album()
     emit(RunFinished(seconds=clock() - began))
+
+
+@asynccontextmanager
+async def attended(gate: Gate) -> AsyncIterator[None]:
+    """Have somebody attend to the gate."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(gate.attend)
+        yield
+        tasks.cancel_scope.cancel()
 
 
 async def _sweep_remains(journey: Journey, memory: Memory) -> None:

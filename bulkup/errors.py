@@ -62,6 +62,10 @@ class Lost(Transient):
     """No answer, half an answer, or one that does not tell whether the request was carried out."""
 
 
+class TimedOut(Lost):
+    """The server did not answer in time."""
+
+
 class Died(Lost):
     """PHP died over the request: an empty answer with status 500, or its words for it."""
 
@@ -104,6 +108,12 @@ class Damaged(Transient):
 
 class Outage(Transient):
     """The server as a whole is away: 502, 503, 504, connection refused. Everybody waits for it."""
+
+
+class Overrun(Outage):
+    """The server says that it is asked too much: nobody asks for a while."""
+
+    untouched = True
 
 
 class Unreachable(Outage):

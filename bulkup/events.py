@@ -40,8 +40,8 @@ class Verdict(StrEnum):
 class RunStarted:
     """Log-in and album are checked; the walk begins. `chunk_size` in bytes.
 
-    A verifying run sends nothing: `finishing` and `chunk_size` are 0, `method` is the question
-    that decides, and `album` is None where the photos may be anywhere in the gallery.
+    A verifying run sends nothing: `chunk_size` is 0, `method` is the question that decides, and
+    `album` is None where the photos may be anywhere in the gallery.
     """
 
     url: str
@@ -51,7 +51,6 @@ class RunStarted:
     album_name: str
     method: str
     concurrency: int
-    finishing: int
     chunk_size: int
     task: Literal["upload", "verify"] = "upload"
 
@@ -187,6 +186,14 @@ class OutageEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsChanged:
+    """So many photos may be finished at once now, and at most, by what is known of the server."""
+
+    finishing: int
+    most_finishing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Noticed:
     """Something that the user should know and that stops nothing."""
 
@@ -237,6 +244,7 @@ Event = (
     | Retrying
     | OutageBegan
     | OutageEnded
+    | LimitsChanged
     | Noticed
     | Interrupted
     | AlbumChecked

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bulkup.events import Emit
+from bulkup.gate import Gate
 from bulkup.photos import Chunk, Photo
 from bulkup.recovery import Recovery
 
@@ -66,8 +67,12 @@ class Server(Protocol):
         level: int,
         attempt: int,
         otherwise: bool,
+        tail: Callable[[int], int],
     ) -> AbstractAsyncContextManager[Transfer]:
-        """Begin an attempt, from 1 on, to send a photo, if `otherwise` in the second best way."""
+        """Begin an attempt, from 1 on, to send a photo, if `otherwise` in the second best way.
+
+        `tail` tells how many bytes of a last chunk of so many are to be one by themselves.
+        """
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
         """Return the id of each MD5, None for absent; one that is missing can't be told."""
@@ -116,7 +121,7 @@ class Journey:
     server: Server
     memory: Memory
     recovery: Recovery
-    finishing: AbstractAsyncContextManager[object]
+    gate: Gate
     emit: Emit
     clock: Callable[[], float]
     album: int

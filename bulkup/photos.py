@@ -7,7 +7,7 @@ listed whole, and whatever blocks runs in a worker thread.
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import FileIO
@@ -178,14 +178,20 @@ def _fingerprint(photo: Photo) -> tuple[Photo, str]:
     return now, md5
 
 
-def plan_chunks(size: int, *, chunk_size: int) -> tuple[Chunk, ...]:
+def plan_chunks(
+    size: int, *, chunk_size: int, tail: Callable[[int], int] = lambda _: 0
+) -> tuple[Chunk, ...]:
     """Cut `size` bytes into chunks of `chunk_size`, rounded down to whole blocks, one at least.
 
-    No chunk has a length of 1 modulo 4096 (but for a file of one byte): of such a chunk
+    `tail` tells how many bytes of a last chunk of so many are to be a chunk by themselves. No
+    chunk has a length of 1 modulo 4096 (but for a file of one byte): of such a chunk
     `pwg.images.upload` loses the last byte where that is an ASCII `0` (piwigo-api.md, 3.1).
     """
     step = max(BLOCK, chunk_size // BLOCK * BLOCK)
     bounds = [*range(0, size, step), size] if size else [0, 0]
+    last = bounds[-1] - bounds[-2]
+    if 0 < (short := tail(last)) < last and (head := (last - short) // BLOCK * BLOCK):
+        bounds.insert(-1, bounds[-2] + head)
     if size > 1 and (bounds[-1] - bounds[-2]) % BLOCK == 1:
         if len(bounds) > 2:
             bounds[-2] -= 1

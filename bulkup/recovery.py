@@ -7,7 +7,8 @@ whoever knows more (the photo's journey, or the run).
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -31,6 +32,9 @@ T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 
 MOST_DOUBLINGS: Final = 64  # beyond them the power would overflow, after hours of knocking
+
+PROMPT_S: Final = 2.0
+"""A server that is well answers a probe within so long."""
 
 BRIEF_KNOCKS: Final = 1
 """An outage that is over at this many knocks was the request's own trouble, and is charged."""
@@ -181,6 +185,26 @@ class Recovery:
             self._emit(Retrying(path=path, reason=error.message, attempt=attempt, after_s=after_s))
         await self.sleep(after_s)
 
+    async def suspect(self, reason: str) -> bool:
+        """Send nothing more until the server answers a probe; True if that took it long.
+
+        For a server that seems to be frozen: it is asked at once, and one question at a time.
+        """
+        if not self._gate.is_set():
+            await self._gate.wait()
+            return True
+        outage = _Outage(reason, began=self._clock())
+        async with self._closed_gate(outage), anyio.create_task_group() as tasks:
+            tasks.start_soon(self._tell_soon, outage)
+            if not await self._knock(outage):
+                await self._wait_for_sign(outage)
+            tasks.cancel_scope.cancel()
+        return outage.told
+
+    async def _tell_soon(self, outage: "_Outage") -> None:
+        await self.sleep(PROMPT_S)
+        self._tell(outage, outage.reason)
+
     async def _sit_out(self, error: Transient) -> bool:
         """Return after the server has shown a sign of life; True if it did so at once.
 
@@ -189,34 +213,61 @@ class Recovery:
         if not self._gate.is_set():
             await self._gate.wait()
             return False
+        outage = _Outage(error.message, began=self._clock(), retry_after_s=error.retry_after_s)
+        async with self._closed_gate(outage):
+            await self._wait_for_sign(outage)
+        return outage.knocks <= BRIEF_KNOCKS
+
+    @asynccontextmanager
+    async def _closed_gate(self, outage: "_Outage") -> AsyncIterator[None]:
+        """Let nobody send meanwhile."""
         self._gate = gate = anyio.Event()
-        began = self._clock()
-        told = False
         try:
-            knocks = 0
-            while True:
-                pause = min(
-                    self.policy.knock_max_s, self.policy.backoff(knocks + 1, chance=self._chance())
-                )
-                await self.sleep(max(pause, min(error.retry_after_s or 0.0, 300.0)))
-                knocks += 1
-                try:
-                    await self._probe()
-                except (Lost, Outage, Refused) as again:
-                    error = again
-                    if not told:
-                        self._emit(OutageBegan(reason=error.message))
-                        told = True
-                    if self._clock() - began > self.policy.patience_s:
-                        raise RunError(
-                            f"the server has been away for {self._clock() - began:.0f} s: "
-                            f"{error.message}",
-                            hint="Run the same command again when it is back.",
-                        ) from None
-                else:
-                    break
+            yield
         finally:
             gate.set()
-        if told:
-            self._emit(OutageEnded(seconds=self._clock() - began))
-        return knocks <= BRIEF_KNOCKS
+        if outage.told:
+            self._emit(OutageEnded(seconds=self._clock() - outage.began))
+
+    async def _wait_for_sign(self, outage: "_Outage") -> None:
+        while True:
+            pause = min(
+                self.policy.knock_max_s,
+                self.policy.backoff(outage.knocks + 1, chance=self._chance()),
+            )
+            await self.sleep(max(pause, min(outage.retry_after_s or 0.0, 300.0)))
+            if await self._knock(outage):
+                return
+
+    async def _knock(self, outage: "_Outage") -> bool:
+        """Ask for a sign of life. Raises `RunError` when patience is at an end without one."""
+        outage.knocks += 1
+        try:
+            await self._probe()
+        except (Lost, Outage, Refused) as error:
+            outage.retry_after_s = error.retry_after_s
+            self._tell(outage, error.message)
+            away_s = self._clock() - outage.began
+            if away_s > self.policy.patience_s:
+                raise RunError(
+                    f"the server has been away for {away_s:.0f} s: {error.message}",
+                    hint="Run the same command again when it is back.",
+                ) from None
+            return False
+        return True
+
+    def _tell(self, outage: "_Outage", reason: str) -> None:
+        if not outage.told:
+            self._emit(OutageBegan(reason=reason))
+            outage.told = True
+
+
+@dataclass(slots=True)
+class _Outage:
+    """What is known of an outage; `told` when the user is."""
+
+    reason: str
+    began: float
+    retry_after_s: float | None = None
+    knocks: int = 0
+    told: bool = False

@@ -14,6 +14,7 @@ import anyio.lowlevel
 from bulkup import engine, verify
 from bulkup.errors import RunError, Transient
 from bulkup.events import Emit, Noticed, RunStarted
+from bulkup.gate import MOST_COUNTED
 from bulkup.ledger import Ledger
 from bulkup.memory import Memory, NoLedger
 from bulkup.photos import check_roots
@@ -59,7 +60,6 @@ async def migrate(
             recovery,
             task="upload",
             method=server.method.name,
-            finishing=sending.finishing,
             chunk_size=server.chunk_size,
         )
         async with _begun(started, sending, emit) as memory:
@@ -169,7 +169,7 @@ async def _connected(
         ),
         method=method,
         chunk_size=chunk_size,
-        connections=wishes.concurrency + SPARE_CONNECTIONS,
+        connections=max(wishes.concurrency, MOST_COUNTED) + SPARE_CONNECTIONS,
         patiently=door.run,
     ) as server:
         policy = Policy(retries=wishes.retries, patience_s=wishes.patience_s)
@@ -186,7 +186,6 @@ async def _describe(
     *,
     task: Literal["upload", "verify"],
     method: str,
-    finishing: int = 0,
     chunk_size: int = 0,
 ) -> RunStarted:
     album, album_name = wishes.album, ""
@@ -204,7 +203,6 @@ async def _describe(
         album_name=album_name,
         method=method,
         concurrency=wishes.concurrency,
-        finishing=finishing,
         chunk_size=chunk_size,
         task=task,
     )

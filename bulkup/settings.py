@@ -53,12 +53,13 @@ class Account:
 class Sending:
     """Where photos go and how, all of it valid; sizes in bytes, times in seconds.
 
-    `ledger` is the file that remembers, None to do without.
+    `finishing` None: as many photos at once as do the server good. `ledger` is the file that
+    remembers, None to do without.
     """
 
     album: int
     concurrency: int = 8
-    finishing: int = 2
+    finishing: int | None = None
     level: int = 0
     chunk_size: int | None = None
     method: MethodName = "auto"
@@ -69,7 +70,8 @@ class Sending:
     def __post_init__(self) -> None:
         check_range("--album", self.album, least=1, most=2**31 - 1)
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
-        check_range("--finishing", self.finishing, least=1, most=MOST_CONCURRENT)
+        if self.finishing is not None:
+            check_range("--finishing", self.finishing, least=1, most=MOST_CONCURRENT)
         check_range("--retries", self.retries, least=0, most=1000)
         if self.level not in LEVELS:
             raise UsageError(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from bulkup.errors import (
     BulkupError,
@@ -27,6 +27,9 @@ from bulkup.errors import (
 from bulkup.events import PhotoFinishing, PhotoProgress, PhotoStarted, PhotoUploaded
 from bulkup.journey import Job, Journey, Transfer
 from bulkup.photos import Chunk, fingerprint
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 DAMAGED_TRIES: Final = 2
 CHANGED_TRIES: Final = 3
@@ -85,6 +88,7 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
             level=journey.level,
             attempt=attempts.made,
             otherwise=attempts.otherwise,
+            tail=journey.gate.tail.size_for,
         ) as transfer:
             try:
                 async with _tidy(transfer.remains, journey):
@@ -140,15 +144,12 @@ async def sweep(name: str, journey: Journey) -> None:
 
 async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
     """Send every chunk in order and return the photo's id. Raises `Transient`."""
-
-    def progress(chunk: Chunk) -> Callable[[int], None]:
-        return lambda sent: journey.emit(PhotoProgress(path=path, sent=chunk.offset + sent))
-
     left = list(transfer.chunks)
     while len(left) > 1:
         chunk = left.pop(0)
+        meter = _Meter(chunk, path=path, journey=journey)
         receipt = await journey.recovery.run(
-            partial(transfer.send, chunk, progress=progress(chunk)),
+            partial(meter.timed, transfer.send),
             repeatable=transfer.repeatable,
             path=path,
         )
@@ -157,18 +158,52 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
         if chunk.index == 0:  # from an earlier run: what we sent since then is held anyway
             left = [chunk for chunk in left if chunk.index not in receipt.held]
     last = left[0] if left else transfer.chunks[-1]
-    async with journey.finishing:
+    meter = _Meter(last, path=path, journey=journey)
+
+    async def finish() -> int:
+        photo_id = await meter.timed(transfer.finish)
+        journey.gate.tail.worked(meter.since_sent_s())
+        return photo_id
+
+    async with journey.gate.place():
         journey.emit(PhotoFinishing(path=path))
         try:
             return await journey.recovery.run(
-                partial(transfer.finish, last, progress=progress(last)),
-                repeatable=False,
-                path=path,
+                partial(journey.gate.measure, finish), repeatable=False, path=path
             )
         except (TooLarge, Mangled):
             raise
         except Transient as error:
             raise _Unconfirmed(error) from None
+
+
+class _Send(Protocol[T_co]):
+    async def __call__(self, chunk: Chunk, *, progress: Callable[[int], None]) -> T_co: ...
+
+
+class _Meter:
+    """Tells of a chunk's progress, and measures how long the line takes for it."""
+
+    def __init__(self, chunk: Chunk, *, path: Path, journey: Journey) -> None:
+        self._chunk = chunk
+        self._path = path
+        self._journey = journey
+        self._began = self._sent_at = 0.0
+
+    async def timed(self, send: "_Send[T]") -> T:
+        """Return what one try to send the chunk returns."""
+        self._began = self._sent_at = self._journey.clock()
+        return await send(self._chunk, progress=self._progress)
+
+    def since_sent_s(self) -> float:
+        """Return how long ago the chunk's last byte went out."""
+        return self._journey.clock() - self._sent_at
+
+    def _progress(self, sent: int) -> None:
+        self._journey.emit(PhotoProgress(path=self._path, sent=self._chunk.offset + sent))
+        if sent == self._chunk.length:
+            self._sent_at = self._journey.clock()
+            self._journey.gate.tail.sent(sent, self._sent_at - self._began)
 
 
 class _Unconfirmed(Transient):

@@ -4,7 +4,7 @@ Knows the command line library and the settings that flags end up in.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Group
 
@@ -34,14 +34,15 @@ class SendingFlags:
         ),
     ] = 8
     finishing: Annotated[
-        int,
+        Literal["auto"] | int,
         flag(
             "Photos that the server works on at once. Each takes two of its PHP workers; as many "
-            "as it has workers would freeze it.",
+            "as it has workers would freeze it: auto finds the number that is fast and safe.",
             group=SENDING,
             variable="BULKUP_FINISHING",
+            metavar="auto|N",
         ),
-    ] = 2
+    ] = "auto"
     level: Annotated[
         Level,
         flag(
@@ -80,7 +81,7 @@ class SendingFlags:
         return Sending(
             album=self.album,
             concurrency=self.concurrency,
-            finishing=self.finishing,
+            finishing=None if self.finishing == "auto" else self.finishing,
             level=self.level,
             chunk_size=size,
             method=self.method,

@@ -3,12 +3,14 @@
 Knows the order of the first questions; a question that fails means that nothing is offered.
 """
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import aiohttp
+from aiohttp import AddrInfoType
 
 from bulkup.errors import BulkupError, RunError, Transient
 from bulkup.piwigo.catalogue import Offer
@@ -19,6 +21,9 @@ from bulkup.piwigo.results import Status, read_methods
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials, SessionPool
 from bulkup.piwigo.wire import Request
+
+UNSENT: Final = 128 * 1024
+"""Bytes that a socket keeps beyond what is on its way to the server."""
 
 DEFAULT_CHUNK: Final = 500 * 1024
 KEEPALIVE_S: Final = 4.0  # shorter than Apache's five seconds: a closing connection loses requests
@@ -51,7 +56,9 @@ async def connect(
     """
     timeouts = timeouts or Timeouts()
     patiently = patiently or _once
-    async with aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE_S) as connector:
+    async with aiohttp.TCPConnector(
+        limit=connections, keepalive_timeout=KEEPALIVE_S, socket_factory=_open_socket
+    ) as connector:
         pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
         try:
             try:
@@ -79,6 +86,19 @@ async def connect(
             )
         finally:
             await pool.close()
+
+
+def _open_socket(address: AddrInfoType) -> socket.socket:
+    """Return a socket that takes little more than what goes out at once, where that can be set.
+
+    Otherwise a whole photo may wait in it, and nobody could tell how long a slow line takes.
+    """
+    family, kind, protocol, _, _ = address
+    opened = socket.socket(family, kind, protocol)
+    opened.setblocking(False)
+    if option := getattr(socket, "TCP_NOTSENT_LOWAT", None):
+        opened.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
+    return opened
 
 
 async def _once(question: Callable[[], Awaitable[T]]) -> T:

@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp import hdrs
 
 from bulkup import __version__
-from bulkup.errors import CutShort, Lost, RunError, Unreachable
+from bulkup.errors import CutShort, Lost, RunError, TimedOut, Unreachable
 from bulkup.photos import Photo
 from bulkup.piwigo.bodies import ChunkBody, Progress, multipart
 from bulkup.piwigo.wire import ANSWER_LIMIT, Answer, Request
@@ -176,7 +176,7 @@ def _translated(url: str) -> Iterator[None]:
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise RunError(f"{error} is no web address", hint="It looks like https://host/.") from None
     except TimeoutError:
-        raise Lost("the server did not answer in time") from None
+        raise TimedOut("the server did not answer in time") from None
     except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
         raise Lost(f"the connection broke: {_reason(error)}") from None
 

@@ -4,7 +4,7 @@ Knows the method by which photos are sent and how large a chunk may be. It never
 tries again: a failure is raised, `recovery` decides.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Final
 
@@ -13,6 +13,7 @@ import anyio
 from bulkup.errors import Damaged, NotOffered, PhotoError
 from bulkup.photos import Photo, plan_chunks
 from bulkup.piwigo.catalogue import Catalogue, Offer
+from bulkup.piwigo.census import Census
 from bulkup.piwigo.methods import Method, Shipment, Upload
 from bulkup.piwigo.results import image_id
 from bulkup.piwigo.sessions import SessionPool
@@ -32,6 +33,7 @@ class PiwigoServer(Catalogue):
         super().__init__(pool, offer=offer)
         self.method = method
         self.chunk_size = chunk_size
+        self.census = Census(pool)
         self._second_way: Method = Upload(renames="pwg.images.setInfo" in offer.methods)
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
 
@@ -45,8 +47,11 @@ class PiwigoServer(Catalogue):
         level: int,
         attempt: int,
         otherwise: bool = False,
+        tail: Callable[[int], int] = lambda _: 0,
     ) -> AsyncIterator[Transfer]:
         """Lend a session for one attempt, from 1 on, to send one photo; `otherwise`: by `upload`.
+
+        `tail` tells how many bytes of a last chunk of so many are to be one by themselves.
 
         Where the server keeps chunks by name and the photo has to travel under its own, photos of
         one name wait for each other: the server would mix them up.
@@ -63,7 +68,7 @@ class PiwigoServer(Catalogue):
                 session=session,
                 method=method,
                 shipment=shipment,
-                chunks=plan_chunks(photo.size, chunk_size=self.chunk_size),
+                chunks=plan_chunks(photo.size, chunk_size=self.chunk_size, tail=tail),
             )
 
     async def sweep(self, name: str) -> None:

@@ -19,6 +19,7 @@ from bulkup.errors import (
     Mangled,
     NotOffered,
     Outage,
+    Overrun,
     PhotoError,
     PhotoGone,
     Refused,
@@ -130,7 +131,9 @@ def _refusal(number: int, message: str) -> BulkupError:
             return RunError(words, hint="The server can't write its upload folder.")
         case 500 if lower == "file already exists":
             return Damaged(words)  # images.add: ask by MD5, else again without that check
-        case 408 | 429 | 503:
+        case 429:
+            return Overrun(words)
+        case 408 | 503:
             return Refused(words)
     return PhotoError(words)
 
@@ -188,7 +191,9 @@ def _by_status(answer: Answer, said: str) -> BulkupError:
             return RunError(f"the web server refuses streamed requests ({said})")
         case 413 | 414:
             return TooLarge(f"the web server takes only smaller requests ({said})")
-        case 403 | 408 | 425 | 429:
+        case 429:
+            return Overrun(f"the server asks to wait ({said})", retry_after_s=answer.retry_after_s)
+        case 403 | 408 | 425:
             return Refused(
                 f"the server, or a firewall before it, asks to wait ({said})",
                 retry_after_s=answer.retry_after_s,

@@ -19,6 +19,7 @@ from bulkup.report.words import (
     WARNING,
     bytes_words,
     count_words,
+    limits_words,
     manner,
     outage_words,
     pace_words,
@@ -170,7 +171,8 @@ def _totals(state: RunState, now: float, width: int, height: int) -> list[Text]:
         pace = pace_words(state, now)
         groups = [amounts + pace] if width >= WIDE else [amounts, pace]
         lines += [(2 * rank, Text(SEPARATOR.join(group))) for rank, group in enumerate(groups)]
-    if counts := [Text(words, style) for words, style in count_words(state)]:
+    limits = [] if state.ended else [Text(words, FAINT) for words in limits_words(state)]
+    if counts := limits + [Text(words, style) for words, style in count_words(state)]:
         lines.append((3, Text(SEPARATOR).join(counts)))
     kept = sorted(rank for rank, _ in lines)[: max(0, height)]
     return [line for rank, line in lines if rank in kept]

@@ -21,6 +21,7 @@ from bulkup.report.words import (
     announce,
     bytes_words,
     count_words,
+    limits_words,
     manner,
     outage_words,
     pace_words,
@@ -86,6 +87,7 @@ def figures(state: RunState, now: float) -> Text:
         (f"[{clock_text(state.elapsed_s(now))}] ", FAINT),
         f"{share}%, " if state.scan_ended else "",
         ", ".join([photos_words(state), bytes_words(state), *pace_words(state, now)]),
+        *((f", {words}", FAINT) for words in limits_words(state)),
         *((f", {words}", style) for words, style in count_words(state)),
         (f". {outage}" if (outage := outage_words(state, now)) else "", "yellow"),
     )

@@ -14,6 +14,7 @@ from bulkup.events import (
     FileFound,
     FileSkipped,
     Interrupted,
+    LimitsChanged,
     OutageBegan,
     OutageEnded,
     PhotoChecked,
@@ -81,6 +82,7 @@ class RunState:
     interrupted: bool = False
     checked: AlbumChecked | None = None
     outage: Outage | None = None
+    limits: LimitsChanged | None = None
     retries: int = 0
 
     found: int = 0
@@ -271,6 +273,8 @@ class RunState:
                 self.outage = Outage(event.reason, now)
             case OutageEnded():
                 self.outage = None
+            case LimitsChanged():
+                self.limits = event
             case Interrupted():
                 self.interrupted = True
             case AlbumChecked():

@@ -103,6 +103,17 @@ def pace_words(state: RunState, now: float) -> list[str]:
     return words
 
 
+def limits_words(state: RunState) -> list[str]:
+    """Return what holds the run back at present: 'finishing 3/6', 'chunk 4.00 MB'."""
+    if state.run is None or state.limits is None:
+        return []
+    limits = state.limits
+    return [
+        f"finishing {limits.finishing}/{limits.most_finishing}",
+        f"chunk {size_text(state.run.chunk_size)}",
+    ]
+
+
 def verdict_words(state: RunState) -> list[tuple[str, str]]:
     """Return how often each verdict was given, each with its style; nothing that is zero."""
     return [

@@ -294,7 +294,7 @@ async def test_a_first_signal_lets_photos_in_flight_end(
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     make_archive(tmp_path, count=10, names=10)
     hangs = [Fault("slow", method, slow_s=3600.0) for method in UPLOADS]
-    faults = Noticing(*hangs, nth=2)
+    faults = Noticing(*hangs, nth=1)
     async with (
         Sandbox(admin=("admin", PASSWORD), faults=faults) as box,
         await start(box, tmp_path) as process,

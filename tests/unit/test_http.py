@@ -24,6 +24,7 @@ from bulkup.errors import (
     PhotoChanged,
     PhotoError,
     RunError,
+    TimedOut,
     Unreachable,
 )
 from bulkup.photos import PIECE, Chunk, Photo, plan_chunks
@@ -353,7 +354,7 @@ async def test_a_server_that_never_ends_its_answer_is_given_up() -> None:
         await asyncio.Event().wait()
 
     async with raw_server(talk) as raw, session_on(raw.url, timeouts=BRIEF) as session:
-        assert type(await error_of(session)) is Lost
+        assert type(await error_of(session)) is TimedOut
 
 
 async def test_a_server_that_never_reads_the_photo_is_given_up(tmp_path: Path) -> None:

@@ -45,7 +45,6 @@ RUN = RunStarted(
     album_name="Holidays",
     method="uploadAsync",
     concurrency=8,
-    finishing=2,
     chunk_size=1_000_000,
 )
 NASTY = [
@@ -186,7 +185,7 @@ def test_a_screen_of_60_columns_shows_all_there_is_to_know() -> None:
 
 def test_a_check_has_no_rows_but_counts_and_names_what_is_amiss() -> None:
     desk = Desk(width=80)
-    run = replace(RUN, task="verify", method="checkFiles", finishing=0, chunk_size=0)
+    run = replace(RUN, task="verify", method="checkFiles", chunk_size=0)
     names = ("one.jpg", "two.jpg", "three.jpg", "four.jpg")
     desk.draw(run, *(FileFound(path=at(name), size=1_000_000) for name in names), ScanFinished())
     verdicts = zip(names, (Verdict.PRESENT, Verdict.PRESENT, Verdict.MISSING), strict=False)

@@ -39,11 +39,10 @@ RUN = RunStarted(
     album_name="Holidays",
     method="uploadAsync",
     concurrency=8,
-    finishing=2,
     chunk_size=1_000_000,
 )
 
-CHECK = replace(RUN, task="verify", method="checkFiles", finishing=0, chunk_size=0)
+CHECK = replace(RUN, task="verify", method="checkFiles", chunk_size=0)
 
 
 class Desk:

@@ -38,7 +38,6 @@ RUN = RunStarted(
     album_name="Holidays",
     method="uploadAsync",
     concurrency=8,
-    finishing=2,
     chunk_size=1_000_000,
 )
 ONE = Path("one.jpg")

@@ -17,6 +17,7 @@ from bulkup.errors import (
     Mangled,
     NotOffered,
     Outage,
+    Overrun,
     PhotoError,
     PhotoGone,
     Refused,
@@ -134,7 +135,7 @@ ATLAS = [
     (504, page("504 Gateway Time-out"), Outage),
     (520, "error code: 520", Outage),
     (404, page("404 Not Found"), Outage),
-    (429, page("429 Too Many Requests"), Refused),
+    (429, page("429 Too Many Requests"), Overrun),
     (403, page("403 Forbidden"), Refused),
     (408, page("408 Request Time-out"), Refused),
     (301, "", RunError),
@@ -143,7 +144,7 @@ ATLAS = [
     (411, page("411 Length Required"), RunError),
     # Piwigo's own words for being busy
     (503, refusal(503, "Service unavailable"), Refused),
-    (429, refusal(429, "Too many requests"), Refused),
+    (429, refusal(429, "Too many requests"), Overrun),
 ]
 
 

@@ -1,0 +1,204 @@
+"""The gate that finishes pass: as many at once as `pacing` says, measured on their way through.
+
+Knows tasks and the clock, and no server. One task attends to it: that has the server's workers
+counted before the first finish, has more of them proven where the pacing wants that, and notices
+when nothing comes back any more.
+"""
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Protocol, TypeVar
+
+import anyio
+
+from bulkup.errors import Outage, TimedOut, Unreachable
+from bulkup.events import Emit, LimitsChanged, Noticed
+from bulkup.memory import Fact, Memory
+from bulkup.pacing import Finishing, Outcome, Tail, workers_for
+from bulkup.recovery import Recovery
+
+T = TypeVar("T")
+
+MOST_COUNTED: Final = 12
+STALL: Final = 8.0
+"""The server is suspect when nothing was finished for so many times as long as is usual …"""
+
+LEAST_STALL_S: Final = 5.0
+"""… and for so long at least …"""
+
+FIRST_STALL_S: Final = 20.0
+"""… or for so long while nothing is usual yet."""
+
+REMEMBERED_S: Final = 7 * 86400.0
+"""How long the workers of a server, and what froze it, are taken for known."""
+
+ONE_WORKER: Final = (
+    "this server seems to have a single PHP worker: each finished photo then blocks the gallery "
+    "until its web server gives up, often for minutes"
+)
+ONE_WORKER_HINT: Final = (
+    "Nothing is lost, but it takes long. Ask the host for more workers (PHP-FPM: pm.max_children)."
+)
+
+
+class Census(Protocol):
+    """Where the server's PHP workers are counted, without harm."""
+
+    async def count(self, most: int) -> int | None:
+        """Return how many there are at least, up to `most`; None where that can't be told."""
+
+    async def prove(self, workers: int) -> bool:
+        """Tell whether there are so many, as far as that can be told."""
+
+
+class Gate:
+    """Lets finishes through in the order they come, never more than the pacing's target."""
+
+    def __init__(
+        self,
+        pacing: Finishing,
+        *,
+        census: Census,
+        recovery: Recovery,
+        memory: Memory,
+        emit: Emit,
+        clock: Callable[[], float] = time.monotonic,
+        first_stall_s: float = FIRST_STALL_S,
+    ) -> None:
+        self.pacing = pacing
+        self.tail = Tail()
+        self._census = census
+        self._recovery = recovery
+        self._memory = memory
+        self._emit = emit
+        self._clock = clock
+        self._first_stall_s = first_stall_s
+        self._counted = pacing.fixed
+        self._inside: set[anyio.Event] = set()
+        self._queue: deque[anyio.Event] = deque()
+        self._stir = anyio.Event()
+        self._sign_at = 0.0
+        self._patience = 1
+        self._shown = (0, 0)
+        self._known_most = pacing.most
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold one of the places."""
+        turn = anyio.Event()
+        self._queue.append(turn)
+        self._let_in()
+        self._stir.set()
+        try:
+            await turn.wait()
+            yield
+        finally:
+            if turn in self._inside:
+                self._inside.remove(turn)
+                self._sign()
+            else:
+                self._queue.remove(turn)
+            self._let_in()
+            self._stir.set()
+
+    async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
+        """Return what one try to finish a photo returns, and take into account how it goes.
+
+        To be called by one who holds a place.
+        """
+        began, at_once = self._clock(), len(self._inside)
+        try:
+            result = await finish()
+        except (Outage, TimedOut) as error:
+            if not isinstance(error, Unreachable):
+                self._record(Outcome.TROUBLE, began=began, at_once=at_once)
+            raise
+        self._record(Outcome.ANSWERED, began=began, at_once=at_once)
+        return result
+
+    async def attend(self) -> None:
+        """Do what takes more than a moment, until cancelled. Raises `RunError`.
+
+        While it counts workers nothing is let in; what is inside by then comes to its end first.
+        """
+        while True:
+            await self._watch()
+            if not self._counted and self._queue:
+                await self._count()
+            elif (wanted := self.pacing.wanted_workers) is not None and not self._inside:
+                await self._prove(wanted)
+            self._let_in()
+            await self._tell()
+
+    def _record(self, outcome: Outcome, *, began: float, at_once: int) -> None:
+        now = self._clock()
+        self.pacing.record(now - began, outcome, at_once=at_once, began=began, now=now)
+
+    def _let_in(self) -> None:
+        if not self._counted or self.pacing.wanted_workers is not None:
+            return
+        while self._queue and len(self._inside) < self.pacing.target:
+            turn = self._queue.popleft()
+            if not self._inside:
+                self._sign()
+            self._inside.add(turn)
+            turn.set()
+
+    def _sign(self) -> None:
+        """Take it that the server lives."""
+        self._sign_at = self._clock()
+        self._patience = 1
+
+    async def _count(self) -> None:
+        facts = await self._memory.facts(max_age_s=REMEMBERED_S)
+        self.pacing.most = min(self.pacing.most, facts.get(Fact.FINISHING, self.pacing.most))
+        if (workers := facts.get(Fact.WORKERS)) is None:
+            workers = await self._census.count(min(MOST_COUNTED, workers_for(self.pacing.most)))
+            self.pacing.prove(workers, now=self._clock())
+            if workers is not None:
+                await self._memory.learn(Fact.WORKERS, workers)
+        self._known_most = self.pacing.most
+        if workers == 1:
+            self._emit(Noticed(message=ONE_WORKER, hint=ONE_WORKER_HINT))
+        self._counted = True
+
+    async def _prove(self, workers: int) -> None:
+        proven = await self._census.prove(workers)
+        self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
+        if proven:
+            await self._memory.learn(Fact.WORKERS, workers)
+
+    async def _tell(self) -> None:
+        """Let the user see the limits, and the next run what is not to be found out again."""
+        shown = (self.pacing.target, self.pacing.ceiling)
+        if shown != self._shown and self._counted:
+            self._shown = shown
+            self._emit(LimitsChanged(finishing=shown[0], most_finishing=shown[1]))
+        if self.pacing.most < self._known_most and not self.pacing.fixed:
+            self._known_most = self.pacing.most
+            await self._memory.learn(Fact.FINISHING, self.pacing.most)
+
+    async def _watch(self) -> None:
+        """Wait for something to happen; ask the server for a sign of life if nothing does."""
+        wait_s = float("inf")
+        if self._inside:
+            wait_s = max(0.0, self._sign_at + self._stall_s() - self._clock())
+        with anyio.move_on_after(wait_s) as waiting:
+            await self._stir.wait()
+        if not waiting.cancelled_caught:
+            self._stir = anyio.Event()
+            return
+        began, at_once = self._clock(), len(self._inside)
+        silent_s = began - self._sign_at
+        reason = f"no photo was finished for {silent_s:.0f} s, and the server does not answer"
+        if await self._recovery.suspect(reason):
+            self._record(Outcome.TROUBLE, began=began, at_once=at_once)
+        self._sign_at = self._clock()
+        self._patience *= 2  # it lives, and has a large photo to work on
+
+    def _stall_s(self) -> float:
+        usual_s = self.pacing.usual_s
+        stall_s = self._first_stall_s if usual_s is None else max(LEAST_STALL_S, STALL * usual_s)
+        return stall_s * self._patience

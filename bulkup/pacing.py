@@ -1,0 +1,237 @@
+"""How many photos may be finished at once: pure, from what the finishes themselves tell.
+
+Knows numbers and times, and neither servers nor tasks. Finishing a photo takes two of a Piwigo's
+PHP workers, and as many finishes as there are workers freeze the whole gallery for minutes
+(piwigo-api.md, section 9). So the number starts at 1, is tried one higher only where enough
+workers are proven, stays higher only where that brings more photos a second, and whatever looks
+like a freeze lowers its ceiling for good.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from statistics import median
+from typing import Final
+
+GAIN: Final = 1.05
+"""One place more must bring so many times the throughput."""
+
+CLEAR_GAIN: Final = 1.15
+CLEAR_LOSS: Final = 1.0
+STRETCH: Final = 2.5
+"""… and must not make a finish last so many times what it lasts alone."""
+
+TURN: Final = 4
+"""Finishes per place in one turn of a trial."""
+
+FEWEST_TURNS: Final = 4
+MOST_TURNS: Final = 12
+HOLD_S: Final = 60.0
+"""How long nothing else is tried after a trial that changed nothing; doubles up to an hour."""
+
+MOST_HOLD_S: Final = 3600.0
+RECENT: Final = 16
+TAIL: Final = 16 * 1024
+"""Bytes that are left for the finish where the line is slow: a multiple of 4096."""
+
+NOTICEABLE: Final = 0.25
+"""The part of a finish that sending may take before only a tail is left for it."""
+
+
+def workers_for(places: int) -> int:
+    """Return the PHP workers that it takes to finish so many photos at once without harm.
+
+    One must stay free for the server's requests to itself, and from four on one for visitors.
+    """
+    return places + (2 if places > 2 else 1) if places > 1 else 1
+
+
+def ceiling_for(workers: int | None) -> int:
+    """Return how many finishes at once a server with so many PHP workers bears; None: unknown.
+
+    A server with one worker gets one at a time: it has no better.
+    """
+    if workers is None:
+        return 1
+    return max(1, workers - (2 if workers >= 4 else 1))
+
+
+class Outcome(Enum):
+    """How a finish ended."""
+
+    ANSWERED = "answered"
+    TROUBLE = "trouble"  # a time-out, 429, 502, 503, 504, or a stall
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Whether `low + 1` places bring more than `low`: both in turns, so that no drift misleads."""
+
+    low: int
+    at: int
+    turns: int = 0
+    latencies: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
+    left: int = 0
+
+    def __post_init__(self) -> None:
+        self.left = TURN * self.at
+
+    def take(self, latency_s: float) -> bool | None:
+        """Take a finish in; tell whether the higher number wins, None while that is open."""
+        self.latencies[self.at - self.low].append(latency_s)
+        self.left -= 1
+        if self.left > 0:
+            return None
+        self.turns += 1
+        self.at = self.low + 1 if self.at == self.low else self.low
+        self.left = TURN * self.at
+        if self.turns < FEWEST_TURNS or self.turns % 2:
+            return None
+        low_s, high_s = (median(each) for each in self.latencies)
+        gain = (self.low + 1) / self.low * low_s / max(high_s, 1e-9)
+        if gain >= CLEAR_GAIN or gain <= CLEAR_LOSS or self.turns >= MOST_TURNS:
+            return gain >= GAIN
+        return None
+
+
+@dataclass(slots=True)
+class Finishing:
+    """The number of photos that may be finished at once: `target`, from 1 up to `most`.
+
+    `workers` are the PHP workers of the server that this run has proven, None where that can't
+    be done. A `fixed` number is the user's own: it is lowered by trouble and never else.
+    """
+
+    most: int
+    workers: int | None = 1
+    fixed: bool = False
+    _settled: int = 1
+    _trial: _Trial | None = None
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _alone_s: float | None = None
+    _hold_until: float = float("-inf")
+    _hold_s: float = HOLD_S
+    _downward: bool = False
+    _asking: bool = False
+    _trouble_at: float = float("-inf")
+
+    @property
+    def target(self) -> int:
+        """How many photos may be finished at once now."""
+        if self.fixed:
+            return self.most
+        return self._trial.at if self._trial else self._settled
+
+    @property
+    def ceiling(self) -> int:
+        """How many it may become, by what is known now."""
+        return self.most if self.fixed else min(self.most, ceiling_for(self.workers))
+
+    @property
+    def wanted_workers(self) -> int | None:
+        """How many workers have to be proven before one place more is tried; None: no need."""
+        return workers_for(self._settled + 1) if self._asking else None
+
+    @property
+    def usual_s(self) -> float | None:
+        """How long a finish takes at present, None before the first."""
+        return median(self._recent) if self._recent else None
+
+    def prove(self, workers: int | None, *, now: float) -> None:
+        """Take in how many workers there are at least; what was wanted may be still unproven."""
+        self.workers = workers
+        if self._asking:
+            self._asking = False
+            if self.ceiling > self._settled:
+                self._trial = _Trial(self._settled, self._settled)
+            else:
+                self._hold(now)
+
+    def record(
+        self, latency_s: float, outcome: Outcome, *, at_once: int, began: float, now: float
+    ) -> None:
+        """Take in a finish that began at `began`, as one of `at_once`, and took so long."""
+        if outcome is Outcome.TROUBLE:
+            self._trouble(at_once, began=began, now=now)
+            return
+        self._recent.append(latency_s)
+        if self.fixed or at_once != self.target:
+            return  # the line, not the server, is what it waited for
+        if self._trial is None:
+            self._begin_trial(now)
+        elif (higher_wins := self._trial.take(latency_s)) is not None:
+            self._end_trial(self._trial, higher_wins=higher_wins, now=now)
+
+    def _begin_trial(self, now: float) -> None:
+        if now < self._hold_until or self._asking:
+            return
+        if self._downward and self._settled > 1:
+            self._trial = _Trial(self._settled - 1, self._settled)
+        elif self._settled < self.ceiling:
+            self._trial = _Trial(self._settled, self._settled)
+        elif self._settled < self.most and self.workers is not None:
+            self._asking = True
+        elif self._settled > 1:
+            self._trial = _Trial(self._settled - 1, self._settled)
+
+    def _end_trial(self, trial: _Trial, *, higher_wins: bool, now: float) -> None:
+        self._trial = None
+        low_s, high_s = (median(each) for each in trial.latencies)
+        if trial.low == 1:
+            self._alone_s = low_s
+        if self._alone_s is not None and high_s > self._alone_s * STRETCH:
+            higher_wins = False
+        settled = trial.low + higher_wins
+        if settled == self._settled:
+            self._downward = not self._downward
+            self._hold(now)
+        else:  # on the same way, at once
+            self._downward = settled < self._settled
+            self._settled = settled
+
+    def _trouble(self, at_once: int, *, began: float, now: float) -> None:
+        """Never try so many again; finishes that were under way then tell nothing new."""
+        if began <= self._trouble_at:
+            return
+        self._trouble_at = now
+        if at_once > 1:
+            self.most = max(1, min(self.most, at_once - 1))
+        elif self.workers is not None:
+            self.workers = 1  # to be proven anew: this says nothing of how many at once it bears
+        self._settled = max(1, min(self.most, self._settled // 2))
+        self._trial = None
+        self._asking = False
+        self._downward = False
+        self._hold(now)
+
+    def _hold(self, now: float) -> None:
+        self._hold_until = now + self._hold_s
+        self._hold_s = min(self._hold_s * 2, MOST_HOLD_S)
+
+
+@dataclass(slots=True)
+class Tail:
+    """Whether photos are sent but for a small tail before they are finished.
+
+    On a slow line sending takes a noticeable part of a finish, and would hold a place that is
+    meant for the server's work; on a fast one a request more is the greater cost.
+    """
+
+    _s_per_byte: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _work_s: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def sent(self, size: int, seconds: float) -> None:
+        """Take in that sending so many bytes took so long."""
+        if size > TAIL:
+            self._s_per_byte.append(seconds / size)
+
+    def worked(self, seconds: float) -> None:
+        """Take in that the server worked so long on a photo that had been sent."""
+        self._work_s.append(seconds)
+
+    def size_for(self, last: int) -> int:
+        """Return how much of a last chunk of so many bytes is left for the finish; 0: all."""
+        if last <= 2 * TAIL or not self._s_per_byte or not self._work_s:
+            return 0
+        sending_s = median(self._s_per_byte) * last
+        return TAIL if sending_s > NOTICEABLE * median(self._work_s) else 0
