@@ -23,7 +23,7 @@ from bulkup.sandbox.gallery import Gallery
 from bulkup.sandbox.incoming import Limits
 from bulkup.sandbox.methods import methods_of
 from bulkup.sandbox.versions import VERSIONS, Release
-from bulkup.sandbox.workers import Workers
+from bulkup.sandbox.workers import DERIVATIVE_SHARE, Workers
 
 _REMEMBERED = 100_000
 # Longer ones get 414, as from a web server, and not aiohttp's own refusal.
@@ -33,11 +33,13 @@ _LONGEST_URL = 2**20
 class Sandbox:
     """A gallery on a free port, for as long as the `async with` lasts.
 
-    `only`: the methods there are. `workers`: size of PHP's pool; None is endless. `finish_s`:
-    what finishing a photo costs, the half of it in a second worker. `cpus`: how many finishes
-    run at full speed; None: all. `exist_cost_s`: what asking for 100,000 sums costs.
-    `lounge_s`: what emptying the lounge costs. `folder`: keep photos as files there;
-    `discard`: keep only their sums and sizes.
+    `only`: the methods there are. `workers`: size of PHP's pool; None is endless;
+    `start_workers`: its size at first, from which it grows by one every `grow_s` while requests
+    wait. `finish_s`: what finishing a photo costs, `derivative_share` of it in a second worker.
+    `page_s`: what a view of the front page costs. `spread`: how far, as a part of it, either may
+    be from that. `exist_cost_s`: what asking for 100,000 sums costs. `cpus`: how many of all these
+    run at full speed; None: all. `lounge_s`: what emptying the lounge costs.
+    `folder`: keep photos as files there; `discard`: keep only their sums and sizes.
     """
 
     def __init__(
@@ -47,8 +49,13 @@ class Sandbox:
         only: set[str] | None = None,
         faults: Faults | None = None,
         workers: int | None = None,
+        start_workers: int | None = None,
+        grow_s: float = 1.0,
         cpus: int | None = None,
         finish_s: float = 0.0,
+        derivative_share: float = DERIVATIVE_SHARE,
+        page_s: float = 0.0,
+        spread: float = 0.0,
         exist_cost_s: float = 0.0,
         lounge_s: float = 0.0,
         gateway_timeout_s: float = 60.0,
@@ -101,15 +108,24 @@ class Sandbox:
         )
         for name in albums:
             self.gallery.make_album(name)
-        self._workers = Workers(
-            count=workers, cpus=cpus, finish_s=finish_s, gateway_timeout_s=gateway_timeout_s
+        self.workers = Workers(
+            count=workers,
+            start=start_workers,
+            grow_s=grow_s,
+            cpus=cpus,
+            finish_s=finish_s,
+            derivative_share=derivative_share,
+            page_s=page_s,
+            spread=spread,
+            gateway_timeout_s=gateway_timeout_s,
+            clock=clock,
         )
         self._path = f"/{path.strip('/')}/".replace("//", "/")
         backend = Backend(
             release,
             gallery=self.gallery,
             accounts=self._accounts,
-            workers=self._workers,
+            workers=self.workers,
             methods=methods_of(release, only=only),
             options=Options(
                 only=only,
@@ -160,7 +176,7 @@ class Sandbox:
     @property
     def finishing_peak(self) -> int:
         """The largest number of photos that were ever finished at once."""
-        return self._workers.finishing_peak
+        return self.workers.finishing_peak
 
     def expire_sessions(self) -> None:
         """Forget every session."""

@@ -85,6 +85,7 @@ class Backend:
     async def front_page(self) -> Sent:
         """Make the page to look at, which takes its turn as any request."""
         async with self._workers.one():
+            await self._workers.page()
             page = front_page(self._gallery, path=self._options.path)
             return Sent(Answer(200, _HTML, page))
 

@@ -4,26 +4,62 @@ It knows only time and turns; requests, photos and HTTP are unknown here.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+
+DERIVATIVE_SHARE = 0.72
+"""The part of a finish that the second worker does: a photo of 8 megapixels on Piwigo 14 to 17."""
 
 # Where the second worker does not come, Piwigo asks a second and a third way.
 _SELF_REQUESTS = 3
-_SLICES = 8
+_TURN_S = 0.005
+_REMEMBERED = 100_000
 
 
 class Workers:
-    """Takes requests in order of arrival; `count` None is a pool without end."""
+    """Takes requests in order of arrival; `count` None is a pool without end.
+
+    `start`: how many there are at first, all by default; as in PHP-FPM's dynamic pool one more
+    comes every `grow_s` while requests wait. `cpus`: how many compute at full speed at once.
+    `spread`: how far, as a part of it, the cost of a finish or a page may lie from the mean.
+    """
 
     def __init__(
-        self, *, count: int | None, cpus: int | None, finish_s: float, gateway_timeout_s: float
+        self,
+        *,
+        count: int | None,
+        start: int | None = None,
+        grow_s: float = 1.0,
+        cpus: int | None,
+        finish_s: float,
+        derivative_share: float = DERIVATIVE_SHARE,
+        page_s: float = 0.0,
+        spread: float = 0.0,
+        gateway_timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.size = min(start or count, count) if count else None
         self.finishing = 0
         self.finishing_peak = 0
-        self._pool = asyncio.Semaphore(count) if count else None
+        self.finished_at: deque[float] = deque(maxlen=_REMEMBERED)
+        self.freezes = 0
+        self.given_up = 0
+        self._count = count or 0
+        self._grow_s = grow_s
+        self._growing: asyncio.TimerHandle | None = None
+        self._waiting = 0
+        self._pool = asyncio.Semaphore(self.size) if self.size else None
         self._cpu = asyncio.Semaphore(cpus) if cpus else None
         self._finish_s = finish_s
+        self._derivative_share = derivative_share
+        self._page_s = page_s
+        self._spread = spread
+        self._chance = random.Random(1)  # noqa: S311 (the same costs in every run)
         self._gateway_timeout_s = gateway_timeout_s
+        self._clock = clock
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
@@ -31,8 +67,17 @@ class Workers:
         if self._pool is None:
             yield
             return
-        async with self._pool:
+        self._waiting += 1
+        if self._pool.locked():
+            self._grow_later()
+        try:
+            await self._pool.acquire()
+        finally:
+            self._waiting -= 1
+        try:
             yield
+        finally:
+            self._pool.release()
 
     async def work(self, seconds: float) -> None:
         """Compute for so long; those who compute at once share the processors in short turns."""
@@ -41,27 +86,54 @@ class Workers:
         if self._cpu is None:
             await asyncio.sleep(seconds)
             return
-        for _ in range(_SLICES):
+        now = asyncio.get_running_loop().time
+        while seconds > 0:
             async with self._cpu:
-                await asyncio.sleep(seconds / _SLICES)
+                began = now()
+                await asyncio.sleep(min(seconds, _TURN_S))
+                seconds -= now() - began
+
+    async def page(self) -> None:
+        """Make a page, while holding a worker."""
+        await self.work(self._vary(self._page_s))
 
     async def finish(self) -> None:
         """Do what follows the storing of a photo, while holding the worker of its request."""
+        seconds = self._vary(self._finish_s)
         self.finishing += 1
         self.finishing_peak = max(self.finishing_peak, self.finishing)
+        if self.finishing == self.size:  # nobody is left who could serve any of them
+            self.freezes += 1
         try:
-            await self.work(self._finish_s / 2)
+            await self.work(seconds * (1 - self._derivative_share))
             for _ in range(_SELF_REQUESTS):
-                if await self._derivative():
+                if await self._derivative(seconds * self._derivative_share):
                     break
+                self.given_up += 1
         finally:
             self.finishing -= 1
+        self.finished_at.append(self._clock())
 
-    async def _derivative(self) -> bool:
+    async def _derivative(self, seconds: float) -> bool:
         """Ask the gallery itself for a derivative; False when the web server gave up waiting."""
         try:
             async with asyncio.timeout(self._gateway_timeout_s), self.one():
-                await self.work(self._finish_s / 2)
+                await self.work(seconds)
         except TimeoutError:
             return False
         return True
+
+    def _vary(self, seconds: float) -> float:
+        return seconds * self._chance.uniform(1 - self._spread, 1 + self._spread)
+
+    def _grow_later(self) -> None:
+        """See after a while whether requests wait for a worker."""
+        if self._growing is None and self.size and self.size < self._count:
+            self._growing = asyncio.get_running_loop().call_later(self._grow_s, self._grow)
+
+    def _grow(self) -> None:
+        self._growing = None
+        if self._waiting and self._pool and self.size:
+            self.size += 1
+            self._pool.release()
+            self._grow_later()
