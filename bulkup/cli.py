@@ -135,7 +135,12 @@ def sandbox(
     folder: Path | None = None,
     discard: bool = False,
     workers: int | None = None,
+    start_workers: int | None = None,
+    cpus: int | None = None,
     finish_time: float = 0.0,
+    page_time: float = 0.0,
+    exist_time: float = 0.0,
+    gateway_timeout: float = 60.0,
 ) -> int:
     """Start a stand-in for a Piwigo server, to try bulkup on without a gallery.
 
@@ -155,8 +160,19 @@ def sandbox(
         Keep only sums and sizes of the photos.
     workers
         Number of PHP workers to have; unlimited by default.
+    start_workers
+        Number of PHP workers at first; one more comes each second while requests wait.
+    cpus
+        How many workers compute at full speed at once; all by default.
     finish_time
-        Seconds of work that a finished photo costs.
+        Seconds of work that a finished photo costs, most of them in a second worker. As many
+        photos finishing at once as there are workers freeze the gallery, as they do a real one.
+    page_time
+        Seconds of work that a view of the front page costs.
+    exist_time
+        Seconds of work that it costs to look up 100,000 photos by their sums.
+    gateway_timeout
+        Seconds that the web server waits for PHP before it answers 504.
     """
     from bulkup.rehearsal import serve  # noqa: PLC0415 (heavy)
 
@@ -167,7 +183,12 @@ def sandbox(
         folder=folder,
         discard=discard,
         workers=workers,
+        start_workers=start_workers,
+        cpus=cpus,
         finish_s=finish_time,
+        page_s=page_time,
+        exist_s=exist_time,
+        gateway_timeout_s=gateway_timeout,
     )
 
 

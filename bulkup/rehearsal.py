@@ -33,7 +33,12 @@ def serve(
     folder: Path | None,
     discard: bool,
     workers: int | None,
+    start_workers: int | None,
+    cpus: int | None,
     finish_s: float,
+    page_s: float,
+    exist_s: float,
+    gateway_timeout_s: float,
 ) -> int:
     """Serve a sandbox until Ctrl-C. Raises `UsageError` where it can't be started so."""
     if version not in VERSIONS:
@@ -44,8 +49,16 @@ def serve(
     check_range("--port", port, least=0, most=65535)
     if workers is not None:
         check_range("--workers", workers, least=1, most=10_000)
-    if not 0 <= finish_s < float("inf"):
-        raise UsageError("--finish-time is out of range", hint="Give seconds, 0 or more.")
+    if start_workers is not None:
+        if workers is None:
+            raise UsageError("--start-workers grows up to --workers", hint="Give both.")
+        check_range("--start-workers", start_workers, least=1, most=workers)
+    if cpus is not None:
+        check_range("--cpus", cpus, least=1, most=10_000)
+    _check_seconds("--finish-time", finish_s)
+    _check_seconds("--page-time", page_s)
+    _check_seconds("--exist-time", exist_s)
+    _check_seconds("--gateway-timeout", gateway_timeout_s)
 
     async def run() -> None:
         box = Sandbox(
@@ -55,7 +68,12 @@ def serve(
             folder=folder,
             discard=discard,
             workers=workers,
+            start_workers=start_workers,
+            cpus=cpus,
             finish_s=finish_s,
+            page_s=page_s,
+            exist_cost_s=exist_s,
+            gateway_timeout_s=gateway_timeout_s,
         )
         try:
             await box.__aenter__()
@@ -72,6 +90,11 @@ def serve(
 
     anyio.run(run)
     return 0
+
+
+def _check_seconds(flag: str, seconds: float) -> None:
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"{flag} is out of range", hint="Give seconds, 0 or more.")
 
 
 def rehearse(path: Path | None, *, keep: bool) -> int:
