@@ -1,0 +1,131 @@
+"""Sandboxes in a process of their own, and visitors who look at the front page.
+
+Knows how to start a server with given options and what it can tell afterwards; not what is tried
+on it.
+"""
+
+import asyncio
+import multiprocessing
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from bulkup.sandbox import Sandbox
+
+_SEED = 11
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a server tells of its time."""
+
+    finished_at: tuple[float, ...]
+    photos: int
+    once: int
+    freezes: int
+    given_up: int
+    peak: int
+    size: int
+    cpu_s: float
+
+
+class Host:
+    """A process that serves one sandbox after the other."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other_end,), daemon=True)
+
+    async def __aenter__(self) -> Self:
+        self._process.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pipe.send(None)
+        await asyncio.to_thread(self._process.join, 5)
+
+    async def start(self, options: dict[str, Any]) -> str:
+        """Start a sandbox and return its address."""
+        self._pipe.send(options)
+        url: str = await asyncio.to_thread(self._pipe.recv)
+        return url
+
+    async def stop(self) -> Told:
+        """End the sandbox."""
+        self._pipe.send("stop")
+        told: Told = await asyncio.to_thread(self._pipe.recv)
+        return told
+
+
+def _serve(pipe: Connection) -> None:
+    asyncio.run(_serve_all(pipe))
+
+
+async def _serve_all(pipe: Connection) -> None:
+    while options := await asyncio.to_thread(pipe.recv):
+        began_s = time.process_time()
+        async with Sandbox(discard=True, **options) as box:
+            pipe.send(box.url)
+            await asyncio.to_thread(pipe.recv)
+            sums = Counter(photo.md5 for photo in box.gallery.photos.values() if photo.albums)
+            pipe.send(
+                Told(
+                    finished_at=tuple(box.workers.finished_at),
+                    photos=len(box.gallery.photos),
+                    once=sum(number == 1 for number in sums.values()),
+                    freezes=box.workers.freezes,
+                    given_up=box.workers.given_up,
+                    peak=box.finishing_peak,
+                    size=box.workers.size or 0,
+                    cpu_s=time.process_time() - began_s,
+                )
+            )
+
+
+class Visitors:
+    """View the front page at random moments, so many times a second, and time it."""
+
+    def __init__(self, url: str, *, rate: float) -> None:
+        self.waits: list[tuple[float, float]] = []
+        self._url = url
+        self._rate = rate
+        self._chance = random.Random(_SEED)  # noqa: S311 (the same moments in every run)
+        self._coming: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._coming = asyncio.create_task(self._come())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._coming:
+            self._coming.cancel()
+            await asyncio.wait([self._coming])
+
+    async def _come(self) -> None:
+        async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as views:
+            while True:
+                await asyncio.sleep(self._chance.expovariate(self._rate))
+                views.create_task(self._view(http))
+
+    async def _view(self, http: aiohttp.ClientSession) -> None:
+        began = time.monotonic()
+        async with http.get(self._url) as answer:
+            await answer.read()
+        self.waits.append((began, time.monotonic() - began))
