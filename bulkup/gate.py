@@ -16,7 +16,7 @@ import anyio
 from bulkup.errors import Outage, TimedOut, Unreachable
 from bulkup.events import Emit, LimitsChanged, Noticed
 from bulkup.memory import Fact, Memory
-from bulkup.pacing import Finishing, Outcome, Tail, workers_for
+from bulkup.pacing import Finishing, Outcome, Tail, ceiling_for, workers_for
 from bulkup.recovery import Recovery
 
 T = TypeVar("T")
@@ -83,6 +83,7 @@ class Gate:
         self._patience = 1
         self._shown = (0, 0)
         self._known_most = pacing.most
+        self._believed: int | None = 1
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -160,6 +161,7 @@ class Gate:
             if workers is not None:
                 await self._memory.learn(Fact.WORKERS, workers)
         self._known_most = self.pacing.most
+        self._believed = workers
         if workers == 1:
             self._emit(Noticed(message=ONE_WORKER, hint=ONE_WORKER_HINT))
         self._counted = True
@@ -172,7 +174,9 @@ class Gate:
 
     async def _tell(self) -> None:
         """Let the user see the limits, and the next run what is not to be found out again."""
-        shown = (self.pacing.target, self.pacing.ceiling)
+        pacing = self.pacing
+        likely = max(pacing.ceiling, ceiling_for(self._believed))  # by an earlier run's count
+        shown = (pacing.target, min(pacing.most, likely))
         if shown != self._shown and self._counted:
             self._shown = shown
             self._emit(LimitsChanged(finishing=shown[0], most_finishing=shown[1]))

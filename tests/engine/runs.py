@@ -100,7 +100,7 @@ async def run(
     method: str = "auto",
     chunk_size: int | None = None,
     concurrency: int = 8,
-    finishing: int = 2,
+    finishing: int | None = 2,
     album: int = 1,
     level: int = 0,
     retries: int = 5,

@@ -1,0 +1,245 @@
+"""The gate: who is let in when, what is counted first, and what if nothing comes back."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from bulkup.errors import Lost, Outage, Overrun, TimedOut, Transient, Unreachable
+from bulkup.events import Event, LimitsChanged, Noticed, OutageBegan, OutageEnded
+from bulkup.gate import Gate
+from bulkup.memory import Fact, NoLedger
+from bulkup.pacing import Finishing
+from bulkup.recovery import Policy, Recovery
+from tests.engine.runs import no_wait
+
+
+@dataclass
+class Workers:
+    """As many as there are, and how often they were counted and asked to be proven."""
+
+    there: int | None
+    counted: int = 0
+    proofs: list[int] = field(default_factory=list)
+
+    async def count(self, most: int) -> int | None:
+        self.counted += 1
+        await checkpoint()
+        return None if self.there is None else min(most, self.there)
+
+    async def prove(self, workers: int) -> bool:
+        self.proofs.append(workers)
+        await checkpoint()
+        return self.there is not None and workers <= self.there
+
+
+class Place:
+    """A gate with all it needs, on a clock that stands still but for what a test adds."""
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = 8,
+        most: int = 8,
+        fixed: bool = False,
+        memory: NoLedger | None = None,
+        first_stall_s: float = 20.0,
+    ) -> None:
+        self.events: list[Event] = []
+        self.now = 0.0
+        self.census = Workers(workers)
+        self.memory = memory or NoLedger()
+        self.answering = anyio.Event()
+        self.probes = 0
+        self.gate = Gate(
+            Finishing(most=most, fixed=fixed),
+            census=self.census,
+            recovery=Recovery(
+                Policy(),
+                emit=self.events.append,
+                probe=self.probe,
+                sleep=no_wait,
+                clock=lambda: self.now,
+            ),
+            memory=self.memory,
+            emit=self.events.append,
+            clock=lambda: self.now,
+            first_stall_s=first_stall_s,
+        )
+
+    async def probe(self) -> None:
+        self.probes += 1
+        await self.answering.wait()
+
+    @asynccontextmanager
+    async def attended(self) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.gate.attend)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def finish(self, *, error: Transient | None = None, takes_s: float = 1.0) -> None:
+        async def work() -> None:
+            await checkpoint()
+            self.now += takes_s
+            if error:
+                raise error
+
+        async with self.gate.place():
+            await self.gate.measure(work)
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+async def test_the_workers_are_counted_before_the_first_finish_and_once() -> None:
+    place = Place(workers=5)
+    async with place.attended():
+        await checkpoint()
+        assert place.census.counted == 0  # a run that finishes nothing asks nothing
+        for _ in range(3):
+            await place.finish()
+    assert place.census.counted == 1
+    assert await place.memory.facts(max_age_s=1) == {Fact.WORKERS: 5}
+    assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=3)
+
+
+async def test_what_an_earlier_run_counted_is_not_counted_again_but_proven() -> None:
+    place = Place(workers=3)
+    await place.memory.learn(Fact.WORKERS, 5)
+    async with place.attended():
+        for _ in range(100):
+            await place.finish()
+        assert place.gate.pacing.target == 2 or place.gate.pacing.workers == 3
+    assert place.census.counted == 0
+    assert set(place.census.proofs) == {3}
+
+
+async def test_a_number_of_the_users_own_is_neither_counted_nor_proven() -> None:
+    place = Place(workers=2, most=4, fixed=True)
+    async with place.attended():
+        for _ in range(50):
+            await place.finish()
+    assert (place.census.counted, place.census.proofs) == (0, [])
+    assert place.of(LimitsChanged) == [LimitsChanged(finishing=4, most_finishing=4)]
+
+
+async def test_a_single_worker_is_told_of() -> None:
+    place = Place(workers=1)
+    async with place.attended():
+        for _ in range(30):
+            await place.finish()
+    (notice,) = place.of(Noticed)
+    assert isinstance(notice, Noticed)
+    assert "single PHP worker" in notice.message
+    assert "pm.max_children" in notice.hint
+    assert place.gate.pacing.target == 1
+
+
+async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> None:
+    place = Place(most=2, fixed=True)
+    inside, most, entered = 0, 0, list[int]()
+
+    async def one(number: int) -> None:
+        nonlocal inside, most
+        async with place.gate.place():
+            entered.append(number)
+            inside += 1
+            most = max(most, inside)
+            for _ in range(5):
+                await checkpoint()
+            inside -= 1
+
+    async with place.attended(), anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(one, number)
+    assert most == 2
+    assert entered == list(range(20))
+
+
+async def test_whoever_is_cancelled_while_waiting_leaves_the_queue() -> None:
+    place = Place(most=1, fixed=True)
+    async with place.attended(), place.gate.place():
+        with anyio.move_on_after(0):
+            async with place.gate.place():
+                pytest.fail("nobody may enter")
+    with anyio.fail_after(5):
+        async with place.attended():
+            await place.finish()
+
+
+@pytest.mark.parametrize("error", [Outage(""), Overrun(""), TimedOut("")])
+async def test_trouble_lowers_the_ceiling_for_later_runs_too(error: Transient) -> None:
+    place = Place(workers=16)
+    async with place.attended():
+        await place.finish()
+        place.gate.pacing._trial, place.gate.pacing._settled = None, 4
+        async with (
+            place.gate.place(),
+            place.gate.place(),
+            place.gate.place(),
+        ):
+            with pytest.raises(type(error)):
+                await place.finish(error=error)
+        await place.finish()
+    assert place.gate.pacing.most == 3
+    assert (await place.memory.facts(max_age_s=1))[Fact.FINISHING] == 3
+    later = Place(workers=16, memory=place.memory)
+    async with later.attended():
+        await later.finish()
+    assert later.of(LimitsChanged) == [LimitsChanged(finishing=1, most_finishing=3)]
+
+
+@pytest.mark.parametrize("error", [Lost(""), Unreachable("")])
+async def test_a_line_that_breaks_says_nothing_of_the_workers(error: Transient) -> None:
+    place = Place()
+    async with place.attended():
+        with pytest.raises(type(error)):
+            await place.finish(error=error)
+    assert place.gate.pacing.most == 8
+
+
+async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered() -> None:
+    place = Place(most=4, fixed=True, first_stall_s=0.01)
+    done = anyio.Event()
+    recovery = place.gate._recovery
+
+    async def stuck() -> None:
+        async with place.gate.place():
+            await done.wait()
+
+    async with place.attended(), anyio.create_task_group() as tasks:
+        tasks.start_soon(stuck)
+        tasks.start_soon(stuck)
+        while not place.of(OutageBegan):
+            await checkpoint()
+        sent = anyio.Event()
+
+        async def send() -> None:
+            sent.set()
+
+        tasks.start_soon(recovery.run, send)
+        for _ in range(20):
+            await checkpoint()
+        assert not sent.is_set()
+        assert place.probes == 1
+        place.answering.set()
+        await sent.wait()
+        done.set()
+    (began,) = place.of(OutageBegan)
+    assert "no photo was finished for" in str(began)
+    assert len(place.of(OutageEnded)) == 1
+    assert place.gate.pacing.most == 1  # two were inside
+
+
+async def test_a_server_that_answers_at_once_has_but_a_large_photo_to_work_on() -> None:
+    place = Place(most=4, fixed=True, first_stall_s=0.001)
+    place.answering.set()
+    async with place.attended(), place.gate.place(), place.gate.place():
+        while place.probes < 4:
+            await checkpoint()
+    assert not place.of(OutageBegan)
+    assert place.gate.pacing.most == 4

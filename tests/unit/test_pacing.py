@@ -1,0 +1,222 @@
+"""How many photos finish at once: laws under any server, and where it comes to rest on models."""
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.pacing import TAIL, Finishing, Outcome, Tail, ceiling_for, workers_for
+
+ALONE_S = 0.4
+Latency = Callable[[int], float]
+
+
+def few_processors(processors: int) -> Latency:
+    return lambda places: ALONE_S * max(1.0, places / processors)
+
+
+def waiting_for_workers(workers: int, *, share: float = 0.5) -> Latency:
+    """Return what a finish takes that computes nothing, and needs a second worker for a share."""
+
+    def latency(places: int) -> float:
+        spare = max(1e-9, workers - places)
+        rate = min(places / ALONE_S, spare / (ALONE_S * share))
+        return places / rate
+
+    return latency
+
+
+class World:
+    """A server whose finishes take as long as the model says, on a virtual clock."""
+
+    def __init__(
+        self, latency: Latency, *, workers: int, most: int = 32, counted: int | None = None
+    ) -> None:
+        self.pacing = Finishing(most=most, workers=workers if counted is None else counted)
+        self.now = 0.0
+        self.workers = workers
+        self.latency = latency
+        self.chance = Random(1)
+        self.highest = 1
+
+    def finish(self, times: int = 1, *, noise: float = 0.0) -> None:
+        for _ in range(times):
+            at_once = self.pacing.target
+            self.highest = max(self.highest, at_once)
+            took = self.latency(at_once) * (1 + self.chance.uniform(-noise, noise))
+            self.now += took / at_once
+            self.pacing.record(
+                took, Outcome.ANSWERED, at_once=at_once, began=self.now - took, now=self.now
+            )
+            if (wanted := self.pacing.wanted_workers) is not None:
+                proven = self.workers >= wanted
+                self.pacing.prove(wanted if proven else self.pacing.workers, now=self.now)
+
+    def trouble(self, *, began: float | None = None) -> None:
+        at_once = self.pacing.target
+        began = self.now if began is None else began
+        self.now += 60.0
+        self.pacing.record(
+            self.now - began, Outcome.TROUBLE, at_once=at_once, began=began, now=self.now
+        )
+
+    def usual(self) -> int:
+        """Return the number that it mostly is at."""
+        seen = []
+        for _ in range(400):
+            self.finish()
+            seen.append(self.pacing.target)
+        return max(set(seen), key=seen.count)
+
+
+def best(latency: Latency, *, most: int) -> int:
+    """Return the smallest number that brings as much as any."""
+    rates = {places: places / latency(places) for places in range(1, most + 1)}
+    return min(places for places, rate in rates.items() if rate > 0.96 * max(rates.values()))
+
+
+@pytest.mark.parametrize("workers", [2, 3, 5, 8, 16])
+@pytest.mark.parametrize("processors", [1, 2, 4])
+def test_on_few_processors_it_rests_at_the_smallest_number_that_fills_them(
+    workers: int, processors: int
+) -> None:
+    world = World(few_processors(processors), workers=workers)
+    world.finish(3000)
+    assert world.usual() == min(processors, ceiling_for(workers))
+
+
+@pytest.mark.parametrize("workers", [2, 3, 5, 8, 16, 32])
+def test_where_finishes_only_wait_it_rests_where_the_workers_are_used_best(workers: int) -> None:
+    world = World(waiting_for_workers(workers), workers=workers)
+    world.finish(15_000)
+    assert world.usual() == best(world.latency, most=ceiling_for(workers))
+
+
+@pytest.mark.parametrize("workers", [2, 3, 5, 8, 16])
+@pytest.mark.parametrize("off_by", [-1, 1])
+def test_a_count_that_is_too_low_is_mended(workers: int, off_by: int) -> None:
+    world = World(waiting_for_workers(workers), workers=workers, counted=max(1, workers + off_by))
+    if off_by > 0:
+        world.pacing.prove(1, now=0.0)  # what an earlier run counted is proven again
+    for _ in range(40):  # hours: each proof that fails doubles the time to the next
+        world.finish(300)
+        world.now += 600
+    assert world.highest < workers or workers == 1
+    assert world.usual() == best(world.latency, most=ceiling_for(workers))
+
+
+def test_noise_does_not_lead_it_astray() -> None:
+    world = World(few_processors(2), workers=16)
+    world.finish(4000, noise=0.5)
+    assert world.usual() in {2, 3}
+
+
+@given(
+    workers=st.integers(1, 40),
+    most=st.integers(1, 64),
+    counted=st.integers(1, 40),
+    seed=st.integers(),
+    steps=st.lists(st.sampled_from(["finish", "trouble", "wait", "odd"]), max_size=60),
+)
+def test_whatever_happens_it_stays_below_what_is_proven(
+    workers: int, most: int, counted: int, seed: int, steps: list[str]
+) -> None:
+    world = World(waiting_for_workers(workers), workers=workers, most=most)
+    world.pacing.workers = min(counted, workers)
+    world.chance = Random(seed)
+    lowest_most = most
+    for step in steps:
+        match step:
+            case "finish":
+                world.finish(50, noise=0.9)
+            case "trouble":
+                world.trouble()
+            case "wait":
+                world.now += 1000.0
+            case "odd":  # a finish that began with more or fewer beside it
+                world.pacing.record(0.1, Outcome.ANSWERED, at_once=99, began=0.0, now=world.now)
+        pacing = world.pacing
+        assert 1 <= pacing.target <= max(1, ceiling_for(workers))
+        assert pacing.target <= pacing.ceiling <= pacing.most <= lowest_most
+        lowest_most = pacing.most
+
+
+def test_trouble_is_never_tried_again() -> None:
+    world = World(few_processors(16), workers=16)
+    world.finish(3000)
+    frozen = world.pacing.target
+    assert frozen > 4
+    world.trouble()
+    assert world.pacing.target <= frozen // 2
+    for _ in range(20):
+        world.finish(500)
+        world.now += 3600
+    assert world.highest == frozen or world.pacing.target < frozen
+    assert world.pacing.ceiling == frozen - 1
+
+
+def test_finishes_that_were_under_way_at_one_trouble_are_not_many_troubles() -> None:
+    world = World(few_processors(16), workers=16)
+    world.finish(3000)
+    frozen, began = world.pacing.target, world.now
+    for _ in range(frozen):
+        world.trouble(began=began)
+    assert world.pacing.most == frozen - 1
+
+
+def test_trouble_at_one_asks_for_proof_before_it_grows_again() -> None:
+    world = World(few_processors(4), workers=8, counted=8)
+    world.trouble()
+    assert (world.pacing.target, world.pacing.workers, world.pacing.most) == (1, 1, 32)
+    world.now += 3600
+    world.finish(3000)
+    assert world.pacing.target > 1
+
+
+def test_a_number_of_the_users_own_stays_until_there_is_trouble() -> None:
+    pacing = Finishing(most=4, fixed=True)
+    for turn in range(200):
+        pacing.record(1.0 + turn, Outcome.ANSWERED, at_once=4, began=turn, now=turn + 1.0)
+    assert (pacing.target, pacing.wanted_workers) == (4, None)
+    pacing.record(60.0, Outcome.TROUBLE, at_once=4, began=300.0, now=360.0)
+    assert pacing.target == 3
+
+
+def test_where_workers_cannot_be_counted_one_finishes_at_a_time() -> None:
+    world = World(few_processors(8), workers=8)
+    world.pacing.prove(None, now=0.0)
+    world.finish(1000)
+    assert world.highest == 1
+
+
+@given(st.integers(1, 1000))
+def test_a_number_of_finishes_needs_the_workers_that_allow_it(places: int) -> None:
+    assert ceiling_for(workers_for(places)) == places
+    assert ceiling_for(workers_for(places) - 1) < places or places == 1
+    assert places < workers_for(places) or places == 1
+
+
+# the tail
+
+
+def test_a_fast_line_takes_a_photo_in_one_request() -> None:
+    tail = Tail()
+    assert tail.size_for(2_000_000) == 0  # nothing is known yet
+    for _ in range(5):
+        tail.sent(2_000_000, 0.02)
+        tail.worked(0.4)
+    assert tail.size_for(2_000_000) == 0
+
+
+def test_a_slow_line_leaves_a_tail_for_the_finish() -> None:
+    tail = Tail()
+    for _ in range(5):
+        tail.sent(500_000, 2.0)
+        tail.worked(0.4)
+    assert tail.size_for(500_000) == TAIL
+    assert tail.size_for(2 * TAIL) == 0  # not worth a request
+    for _ in range(20):
+        tail.sent(500_000, 0.01)
+    assert tail.size_for(500_000) == 0
