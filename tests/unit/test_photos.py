@@ -323,42 +323,61 @@ async def touch_for_ever(path: Path) -> None:
 sizes = st.integers(0, 3 * 10**6) | st.builds(
     lambda blocks, more: max(0, blocks * BLOCK + more), st.integers(0, 700), st.integers(-2, 2)
 )
+tails = st.sampled_from([0, 1, 4096, 5000, 16_384])
 chunk_sizes = st.integers(1, 2 * 10**6)
 
 
-@given(size=sizes, chunk_size=chunk_sizes)
-def test_chunks_cover_the_photo_once_and_in_order(size: int, chunk_size: int) -> None:
+@given(size=sizes, chunk_size=chunk_sizes, tail=tails)
+def test_chunks_cover_the_photo_once_and_in_order(size: int, chunk_size: int, tail: int) -> None:
     end = 0
-    for chunk in plan_chunks(size, chunk_size=chunk_size):
+    for chunk in plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail):
         assert chunk.offset == end
         end += chunk.length
     assert end == size
 
 
-@given(size=sizes, chunk_size=chunk_sizes)
-def test_chunks_know_their_place_and_number(size: int, chunk_size: int) -> None:
-    chunks = plan_chunks(size, chunk_size=chunk_size)
+@given(size=sizes, chunk_size=chunk_sizes, tail=tails)
+def test_chunks_know_their_place_and_number(size: int, chunk_size: int, tail: int) -> None:
+    chunks = plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail)
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
     assert {chunk.count for chunk in chunks} == {len(chunks)}
 
 
-@given(size=sizes, chunk_size=chunk_sizes)
-def test_no_chunk_can_lose_a_last_zero_digit(size: int, chunk_size: int) -> None:
-    lengths = {chunk.length % BLOCK for chunk in plan_chunks(size, chunk_size=chunk_size)}
+@given(size=sizes, chunk_size=chunk_sizes, tail=tails)
+def test_no_chunk_can_lose_a_last_zero_digit(size: int, chunk_size: int, tail: int) -> None:
+    lengths = {
+        chunk.length % BLOCK
+        for chunk in plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail)
+    }
     assert 1 not in lengths or size == 1
 
 
-@given(size=sizes, chunk_size=chunk_sizes)
-def test_no_chunk_is_larger_than_asked_or_a_block(size: int, chunk_size: int) -> None:
-    chunks = plan_chunks(size, chunk_size=chunk_size)
+@given(size=sizes, chunk_size=chunk_sizes, tail=tails)
+def test_no_chunk_is_larger_than_asked_or_a_block(size: int, chunk_size: int, tail: int) -> None:
+    chunks = plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail)
     assert all(chunk.length <= max(BLOCK, chunk_size) for chunk in chunks)
     assert all(chunk.length for chunk in chunks) or size == 0
 
 
-@given(size=sizes, chunk_size=chunk_sizes)
-def test_there_are_no_more_chunks_than_whole_blocks_need(size: int, chunk_size: int) -> None:
+@given(size=sizes, chunk_size=chunk_sizes, tail=tails)
+def test_there_are_no_more_chunks_than_whole_blocks_need(
+    size: int, chunk_size: int, tail: int
+) -> None:
     step = max(BLOCK, chunk_size // BLOCK * BLOCK)
-    assert len(plan_chunks(size, chunk_size=chunk_size)) <= size // step + 2
+    assert len(plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail)) <= size // step + 3
+
+
+@given(size=sizes, chunk_size=chunk_sizes)
+def test_a_tail_is_small_and_what_is_before_it_is_cut_as_ever(size: int, chunk_size: int) -> None:
+    plain = plan_chunks(size, chunk_size=chunk_size)
+    tailed = plan_chunks(
+        size, chunk_size=chunk_size, tail=lambda last: 5000 if last > 20_000 else 0
+    )
+    if plain[-1].length <= 20_000:
+        assert tailed == plain
+    else:
+        assert 5000 <= tailed[-1].length <= 5000 + BLOCK
+        assert len(tailed) == len(plain) + 1
 
 
 async def bytes_of(photo: Photo, chunk: Chunk) -> bytes:

@@ -14,6 +14,7 @@ from bulkup.errors import (
     Lost,
     Mangled,
     Outage,
+    Overrun,
     PhotoError,
     Refused,
     RunError,
@@ -36,6 +37,7 @@ KINDS = [
     Mangled,
     Damaged,
     Outage,
+    Overrun,
     Unreachable,
 ]
 
@@ -377,3 +379,44 @@ async def test_a_fresh_start_waits_as_a_try_again_does(tmp_path: Path) -> None:
     await world.recovery.pause(Damaged("wrong sum"), attempt=3, path=tmp_path)
     assert world.sleeps == [4.0]
     assert world.events == [Retrying(path=tmp_path, reason="wrong sum", attempt=3, after_s=4.0)]
+
+
+# a server that seems frozen
+
+
+async def test_a_suspect_server_that_answers_at_once_is_no_outage() -> None:
+    world = World()
+    assert not await world.recovery.suspect("nothing comes back")
+    assert world.of(OutageEnded) == world.of(OutageBegan) == []
+
+
+async def test_a_suspect_server_that_is_away_is_sat_out_and_told() -> None:
+    world = World(back_at=20.0)
+    assert await world.recovery.suspect("nothing comes back")
+    assert len(world.of(OutageBegan)) == len(world.of(OutageEnded)) == 1
+    assert world.now >= 20.0
+
+
+async def test_a_server_that_was_suspect_for_too_long_ends_the_run() -> None:
+    world = World(back_at=1e9)
+    with pytest.raises(ExceptionGroup) as caught:
+        await world.recovery.suspect("nothing comes back")
+    assert caught.group_contains(RunError, match="the server has been away")
+
+
+async def test_whoever_suspects_during_an_outage_waits_for_its_end() -> None:
+    world = World(back_at=20.0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.recovery.run, failing(Outage("gone")))
+        await anyio.lowlevel.checkpoint()
+        assert await world.recovery.suspect("nothing comes back")
+    assert len(world.of(OutageBegan)) == 1
+
+
+async def test_a_server_that_is_asked_too_much_is_left_alone_by_all_for_as_long_as_it_says() -> (
+    None
+):
+    world = World()
+    error = Overrun("429", retry_after_s=50.0)
+    assert await world.recovery.run(failing(error), repeatable=False) == "done"
+    assert world.sleeps == [50.0]
