@@ -18,7 +18,7 @@ from bulkup.sandbox import php
 from bulkup.sandbox.accounts import Accounts
 from bulkup.sandbox.backend import Backend, Options
 from bulkup.sandbox.faults import Faults
-from bulkup.sandbox.front import Front, Seen
+from bulkup.sandbox.front import Front, Oversize, Seen
 from bulkup.sandbox.gallery import Gallery
 from bulkup.sandbox.incoming import Limits
 from bulkup.sandbox.methods import methods_of
@@ -39,7 +39,8 @@ class Sandbox:
     `page_s`: what a view of the front page costs. `spread`: how far, as a part of it, either may
     be from that. `exist_cost_s`: what asking for 100,000 sums costs. `cpus`: how many of all these
     run at full speed; None: all. `lounge_s`: what emptying the lounge costs.
-    `folder`: keep photos as files there; `discard`: keep only their sums and sizes.
+    `folder`: keep photos as files there; `discard`: keep only their sums and sizes. `oversize`:
+    what a body over `max_body` meets.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Sandbox:
         max_file: int = 20 * 2**20,
         max_post: int = 21 * 2**20,
         max_body: int = 25 * 2**20,
+        oversize: Oversize = "413",
         php_noise: bool = False,
         show_errors: bool = False,
         lounge: bool = True,
@@ -140,6 +142,7 @@ class Sandbox:
             backend,
             faults=self.faults,
             limits=Limits(max_file=max_file, max_post=max_post, max_body=max_body),
+            oversize=oversize,
             gateway_timeout_s=gateway_timeout_s,
             path=self._path,
         )

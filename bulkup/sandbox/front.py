@@ -6,7 +6,7 @@ It knows HTTP connections, cookies and faults, and must not know what a request 
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from aiohttp import web
 
@@ -30,6 +30,8 @@ _INSTEAD: dict[str, Answer] = {
     "504-after": _NOT_PROCESSED["504"],
     "empty-500-after": _NOT_PROCESSED["empty-500-before"],
 }
+Oversize = Literal["413", "reset", "500"]
+"""What becomes of a body over the limit: refused, the connection cut, or PHP dies of it."""
 
 
 class Seen(NamedTuple):
@@ -49,12 +51,14 @@ class Front:
         *,
         faults: Faults,
         limits: Limits,
+        oversize: Oversize,
         gateway_timeout_s: float,
         path: str,
     ) -> None:
         self._backend = backend
         self._faults = faults
         self._limits = limits
+        self._oversize = oversize
         self._gateway_timeout_s = gateway_timeout_s
         self._path = path
         self._running: set[asyncio.Task[Sent]] = set()
@@ -77,6 +81,11 @@ class Front:
     async def answer(self, request: web.Request) -> tuple[web.StreamResponse, Seen]:
         """Take one call of ws.php through the web server."""
         if refused := refuse(request, self._limits):
+            if refused.status == 413 and self._oversize == "reset":
+                return _hang_up(request), Seen("", 0, None)
+            if refused.status == 413 and self._oversize == "500":
+                await request.content.read()
+                refused = _NOT_PROCESSED["empty-500-before"]
             return self._respond(Sent(refused)), Seen("", refused.status, None)
         struck: list[Fault | None] = []
 

@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import AsyncIterator
 
 import aiohttp
+import pytest
 
 from bulkup.sandbox import Sandbox
 from tests.gallery_client import JPEG, GalleryClient, async_chunk
@@ -18,6 +19,18 @@ async def test_the_limits_can_be_set() -> None:
         assert '"code": 103' in (await client.upload(bytes(101), name="a.jpg")).text
         assert (await client.upload(bytes(5000), name="a.jpg")).status == 501
         assert (await client.upload(bytes(9000), name="a.jpg")).status == 413
+
+
+async def test_a_body_over_the_limit_may_cut_the_connection_or_kill_php() -> None:
+    async with (
+        Sandbox(max_body=9000, oversize="reset") as box,
+        GalleryClient(box.url) as client,
+    ):
+        with pytest.raises(aiohttp.ClientError):
+            await client.upload(bytes(9000), name="a.jpg")
+    async with Sandbox(max_body=9000, oversize="500") as box, GalleryClient(box.url) as client:
+        answer = await client.upload(bytes(9000), name="a.jpg")
+        assert (answer.status, answer.text) == (500, "")
 
 
 async def test_a_body_of_unknown_length_is_refused() -> None:
