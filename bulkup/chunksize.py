@@ -59,6 +59,10 @@ class ChunkSize:
         """Tell whether a request of so many bytes has passed before."""
         return length <= self.proven
 
+    def is_doubtful(self, length: int) -> bool:
+        """Tell whether a chunk of so many bytes may have been too large, by what is known now."""
+        return length > self._least and (length > self.now or not self.is_proven(length))
+
     def passed(self, length: int, seconds: float | None = None) -> None:
         """Take in that a chunk has passed.
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import anyio
 
+from bulkup.chunksize import ChunkSize
 from bulkup.confirm import Confirmer, Confirming
 from bulkup.ending import Unended, one_error
 from bulkup.events import Emit, RunFinished
@@ -70,6 +71,7 @@ async def run(
     server: Gallery,
     recovery: Recovery,
     memory: Memory,
+    chunk_size: ChunkSize,
     emit: Emit,
     stop: Stop,
     clock: Callable[[], float] = time.monotonic,
@@ -96,6 +98,7 @@ async def run(
         memory=memory,
         recovery=recovery,
         gate=gate,
+        chunk_size=chunk_size,
         emit=unended.emit,
         clock=clock,
         album=plan.album,

@@ -194,6 +194,13 @@ class LimitsChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkSizeChanged:
+    """Photos begun from now on are cut into chunks of `chunk_size` bytes."""
+
+    chunk_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Noticed:
     """Something that the user should know and that stops nothing."""
 
@@ -245,6 +252,7 @@ Event = (
     | OutageBegan
     | OutageEnded
     | LimitsChanged
+    | ChunkSizeChanged
     | Noticed
     | Interrupted
     | AlbumChecked

@@ -8,8 +8,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bulkup.chunksize import ChunkSize
 from bulkup.events import Emit
 from bulkup.gate import Gate
+from bulkup.memory import Fact
 from bulkup.photos import Chunk, Photo
 from bulkup.recovery import Recovery
 
@@ -68,6 +70,7 @@ class Server(Protocol):
         attempt: int,
         otherwise: bool,
         tail: Callable[[int], int],
+        chunk_size: int,
     ) -> AbstractAsyncContextManager[Transfer]:
         """Begin an attempt, from 1 on, to send a photo, if `otherwise` in the second best way.
 
@@ -79,9 +82,6 @@ class Server(Protocol):
 
     async def sweep(self, name: str) -> None:
         """Remove the half of a photo that is left under a name of ours."""
-
-    def shrink(self, size: int) -> bool:
-        """Use chunks smaller than `size` bytes from now on; False if they can't be smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +101,16 @@ class Job:
 
 
 class Memory(Protocol):
-    """Where names are kept under which half a photo may be left."""
+    """Where names are kept under which half a photo may be left, and what a server bears."""
 
     async def begin(self, name: str) -> None:
         """Keep a name."""
 
     async def end(self, name: str) -> None:
         """Forget a name."""
+
+    async def learn(self, fact: Fact, value: int) -> None:
+        """Keep what was found out about the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,7 @@ class Journey:
     memory: Memory
     recovery: Recovery
     gate: Gate
+    chunk_size: ChunkSize
     emit: Emit
     clock: Callable[[], float]
     album: int

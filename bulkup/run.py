@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 import anyio.lowlevel
 
 from bulkup import engine, verify
+from bulkup.chunksize import ChunkSize
 from bulkup.errors import RunError, Transient
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.gate import MOST_COUNTED
 from bulkup.ledger import Ledger
-from bulkup.memory import Memory, NoLedger
+from bulkup.memory import Fact, Memory, NoLedger
 from bulkup.photos import check_roots
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.server import PiwigoServer
@@ -26,6 +27,9 @@ from bulkup.settings import Account, Checking, Sending
 from bulkup.stages import Stop
 
 SPARE_CONNECTIONS = 4
+CEILING_S = 30 * 86400.0
+"""A larger chunk than once passed is tried again after so long: servers are set up anew."""
+
 DOOR = Policy(retries=4)
 """How often the first questions are asked: a wrong address must not cost an hour."""
 
@@ -49,7 +53,6 @@ async def migrate(
         account,
         sending,
         method=sending.method,
-        chunk_size=sending.chunk_size,
         emit=emit,
         clock=clock,
         sleep=sleep,
@@ -60,9 +63,10 @@ async def migrate(
             recovery,
             task="upload",
             method=server.method.name,
-            chunk_size=server.chunk_size,
+            chunk_size=sending.chunk_size or server.offer.chunk_size,
         )
         async with _begun(started, sending, emit) as memory:
+            facts = await memory.facts(max_age_s=CEILING_S)
             await engine.run(
                 engine.Plan(
                     roots=roots,
@@ -75,6 +79,12 @@ async def migrate(
                 server=server,
                 recovery=recovery,
                 memory=memory,
+                chunk_size=ChunkSize(
+                    server.offer.chunk_size,
+                    wish=sending.chunk_size,
+                    ceiling=facts.get(Fact.CHUNK),
+                    grows=server.method.name != "legacy",
+                ),
                 emit=emit,
                 stop=stop,
                 clock=clock,
@@ -155,7 +165,6 @@ async def _connected(
     wishes: Wishes,
     *,
     method: str = "auto",
-    chunk_size: int | None = None,
     emit: Emit,
     clock: Callable[[], float],
     sleep: Sleep,
@@ -168,7 +177,6 @@ async def _connected(
             user=account.user, password=account.password, api_key=account.api_key
         ),
         method=method,
-        chunk_size=chunk_size,
         connections=max(wishes.concurrency, MOST_COUNTED) + SPARE_CONNECTIONS,
         patiently=door.run,
     ) as server:

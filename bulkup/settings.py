@@ -53,8 +53,8 @@ class Account:
 class Sending:
     """Where photos go and how, all of it valid; sizes in bytes, times in seconds.
 
-    `finishing` None: as many photos at once as do the server good. `ledger` is the file that
-    remembers, None to do without.
+    `chunk_size` None: as large as the server and the line bear; `finishing` None: as many photos
+    at once as do the server good. `ledger` is the file that remembers, None to do without.
     """
 
     album: int

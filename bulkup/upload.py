@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+from bulkup.delivery import deliver, may_be_for_size
 from bulkup.errors import (
     BulkupError,
     CutShort,
@@ -24,7 +25,7 @@ from bulkup.errors import (
     Transient,
     Unmerged,
 )
-from bulkup.events import PhotoFinishing, PhotoProgress, PhotoStarted, PhotoUploaded
+from bulkup.events import PhotoFinishing, PhotoProgress, PhotoStarted, PhotoUploaded, Retrying
 from bulkup.journey import Job, Journey, Transfer
 from bulkup.photos import Chunk, fingerprint
 
@@ -33,6 +34,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 DAMAGED_TRIES: Final = 2
 CHANGED_TRIES: Final = 3
+BOLD_TRIES: Final = 10
 
 
 async def upload(job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
@@ -71,7 +73,15 @@ class _Attempts:
         self.made = 0
         self.charged = 0
         self.damaged = 0
+        self.bold = 0
         self.otherwise = False
+
+    def was_too_bold(self, error: Transient, transfer: Transfer, journey: Journey) -> bool:
+        """Tell whether the last one may have failed by a chunk size of our own choice."""
+        largest = max(chunk.length for chunk in transfer.chunks)
+        bold = may_be_for_size(_cause(error)) and journey.chunk_size.is_doubtful(largest)
+        self.bold += bold
+        return bold and self.bold <= BOLD_TRIES
 
 
 async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
@@ -89,16 +99,11 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
             attempt=attempts.made,
             otherwise=attempts.otherwise,
             tail=journey.gate.tail.size_for,
+            chunk_size=journey.chunk_size.now,
         ) as transfer:
             try:
                 async with _tidy(transfer.remains, journey):
                     photo_id = await _send(transfer, path=path, journey=journey)
-            except (TooLarge, Mangled) as error:
-                if not journey.server.shrink(transfer.chunks[0].length):
-                    if isinstance(error, TooLarge):
-                        raise PhotoError(error.message, hint=error.hint) from None
-                    await _charge(error, attempts=attempts, journey=journey, path=path)
-                continue
             except NotOffered as error:
                 raise RunError(
                     f"the server does not take photos this way: {error.message}",
@@ -109,9 +114,14 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
                 if found is None:
                     if transfer.alias and isinstance(error, _Unconfirmed):
                         journey.doubtful.add(transfer.alias)
-                    await _charge(error, attempts=attempts, journey=journey, path=path)
+                    if attempts.was_too_bold(error, transfer, journey):
+                        reason, bold = error.message, attempts.bold
+                        emit(Retrying(path=path, reason=reason, attempt=bold, after_s=0.0))
+                    else:
+                        await _charge(error, attempts=attempts, journey=journey, path=path)
                     continue
                 photo_id = found
+                journey.chunk_size.passed(transfer.chunks[-1].length)
             await _settle(transfer, photo_id, path=path, journey=journey)
             return photo_id
 
@@ -148,8 +158,10 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
     while len(left) > 1:
         chunk = left.pop(0)
         meter = _Meter(chunk, path=path, journey=journey)
-        receipt = await journey.recovery.run(
+        receipt = await deliver(
             partial(meter.timed, transfer.send),
+            chunk,
+            journey=journey,
             repeatable=transfer.repeatable,
             path=path,
         )
@@ -168,8 +180,13 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
     async with journey.gate.place():
         journey.emit(PhotoFinishing(path=path))
         try:
-            return await journey.recovery.run(
-                partial(journey.gate.measure, finish), repeatable=False, path=path
+            return await deliver(
+                partial(journey.gate.measure, finish),
+                last,
+                journey=journey,
+                repeatable=False,
+                finishing=True,
+                path=path,
             )
         except (TooLarge, Mangled):
             raise
@@ -214,6 +231,10 @@ class _Unconfirmed(Transient):
         self.cause = cause
 
 
+def _cause(error: Transient) -> Transient:
+    return error.cause if isinstance(error, _Unconfirmed) else error
+
+
 async def _ask(job: Job, journey: Journey, *, error: Transient) -> int | None:
     """Return the id of the photo if it has arrived in spite of the error.
 
@@ -243,7 +264,9 @@ async def _ask(job: Job, journey: Journey, *, error: Transient) -> int | None:
 
 async def _charge(error: Transient, *, attempts: _Attempts, journey: Journey, path: Path) -> None:
     """Count a failed attempt and wait before the next. Raises `PhotoError` after the last."""
-    cause = error.cause if isinstance(error, _Unconfirmed) else error
+    cause = _cause(error)
+    if isinstance(cause, TooLarge):
+        raise PhotoError(error.message, hint=error.hint) from None
     attempts.charged += 1
     fatal = Damaged | Died if isinstance(error, _Unconfirmed) else Damaged
     attempts.damaged += isinstance(cause, fatal)

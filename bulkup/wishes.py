@@ -52,14 +52,15 @@ class SendingFlags:
         ),
     ] = 0
     chunk_size: Annotated[
-        str | None,
+        str,
         flag(
-            "Size of one request, such as 500K or 2M; by default what the server names.",
+            "Size of one request, such as 500K or 2M; auto finds what the server takes and the "
+            "line bears.",
             group=SENDING,
             variable="BULKUP_CHUNK_SIZE",
-            metavar="SIZE",
+            metavar="auto|SIZE",
         ),
-    ] = None
+    ] = "auto"
     method: Annotated[
         MethodName,
         flag(
@@ -77,7 +78,9 @@ class SendingFlags:
                 "the album is missing",
                 hint="Give its number: --album N. It stands in the album's address.",
             )
-        size = parse_size(self.chunk_size, flag="--chunk-size") if self.chunk_size else None
+        size = None
+        if self.chunk_size.lower() != "auto":
+            size = parse_size(self.chunk_size, flag="--chunk-size")
         return Sending(
             album=self.album,
             concurrency=self.concurrency,

@@ -22,7 +22,7 @@ MAY_KNOW = {
     "pacing": set[str](),
     "gate": {"errors", "events", "memory", "pacing", "recovery"},
     "journey": {"chunksize", "events", "gate", "memory", "photos", "recovery"},
-    "delivery": {"chunksize", "errors", "journey", "memory", "photos"},
+    "delivery": {"chunksize", "errors", "events", "journey", "memory", "photos"},
     "upload": {"delivery", "errors", "events", "journey", "photos", "recovery"},
     "memory": {"photos"},
     "database": {"errors"},
@@ -39,7 +39,8 @@ MAY_KNOW = {
         *("photos", "recovery", "sift", "upload"),
     },
     "engine": {
-        *("confirm", "ending", "events", "gate", "journey", "memory", "outcome", "pacing"),
+        *("chunksize", "confirm", "ending", "events", "gate", "journey", "memory", "outcome"),
+        *("pacing",),
         *("photos", "recovery", "sift", "stages", "upload"),
     },
     "verdicts": {"errors", "events", "journey", "memory", "outcome", "photos"},
@@ -51,6 +52,7 @@ MAY_KNOW = {
     "sandbox": set[str](),
     "demo": set[str](),
     "run": {
+        "chunksize",
         "engine",
         "errors",
         "events",

@@ -43,16 +43,15 @@ async def connect(
     *,
     credentials: Credentials,
     method: str = "auto",
-    chunk_size: int | None = None,
     connections: int = 16,
     timeouts: Timeouts | None = None,
     patiently: Patiently | None = None,
 ) -> AsyncIterator[PiwigoServer]:
     """Log in to the gallery at `url` and lend it; log out at the end.
 
-    `method` is `auto`, `async`, `upload` or `legacy`; `chunk_size` in bytes, None for what the
-    server names. `patiently` asks a first question as often as the caller sees fit; by default
-    once. Raises `RunError` with a sentence for the user where that is impossible.
+    `method` is `auto`, `async`, `upload` or `legacy`. `patiently` asks a first question as often
+    as the caller sees fit; by default once. Raises `RunError` with a sentence for the user where
+    that is impossible.
     """
     timeouts = timeouts or Timeouts()
     patiently = patiently or _once
@@ -76,13 +75,12 @@ async def connect(
                 user=status.user,
                 methods=methods,
                 endings=status.endings,
-                chunk_size=chunk_size or status.chunk_size or DEFAULT_CHUNK,
+                chunk_size=status.chunk_size or DEFAULT_CHUNK,
             )
             yield PiwigoServer(
                 pool,
                 offer=offer,
                 method=_choose(method, offer=offer, user=status.user or credentials.user),
-                chunk_size=offer.chunk_size,
             )
         finally:
             await pool.close()

@@ -1,7 +1,7 @@
 """A Piwigo gallery in bulkup's words: its catalogue, and photos on their way to it.
 
-Knows the method by which photos are sent and how large a chunk may be. It never waits and never
-tries again: a failure is raised, `recovery` decides.
+Knows the method by which photos are sent. It never waits and never tries again: a failure is
+raised, `recovery` decides.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -21,18 +21,14 @@ from bulkup.piwigo.transfer import Transfer, real_name
 from bulkup.piwigo.wire import Fields, Request
 
 PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
-SMALLEST_CHUNK: Final = 64 * 1024
 
 
 class PiwigoServer(Catalogue):
     """A gallery that somebody is logged in to."""
 
-    def __init__(
-        self, pool: SessionPool, *, offer: Offer, method: Method, chunk_size: int
-    ) -> None:
+    def __init__(self, pool: SessionPool, *, offer: Offer, method: Method) -> None:
         super().__init__(pool, offer=offer)
         self.method = method
-        self.chunk_size = chunk_size
         self.census = Census(pool)
         self._second_way: Method = Upload(renames="pwg.images.setInfo" in offer.methods)
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
@@ -46,6 +42,7 @@ class PiwigoServer(Catalogue):
         album: int,
         level: int,
         attempt: int,
+        chunk_size: int,
         otherwise: bool = False,
         tail: Callable[[int], int] = lambda _: 0,
     ) -> AsyncIterator[Transfer]:
@@ -68,7 +65,7 @@ class PiwigoServer(Catalogue):
                 session=session,
                 method=method,
                 shipment=shipment,
-                chunks=plan_chunks(photo.size, chunk_size=self.chunk_size, tail=tail),
+                chunks=plan_chunks(photo.size, chunk_size=chunk_size, tail=tail),
             )
 
     async def sweep(self, name: str) -> None:
@@ -87,13 +84,6 @@ class PiwigoServer(Catalogue):
             return
         if (photo_id := image_id(result)) is not None:
             await self.remove(photo_id)
-
-    def shrink(self, size: int) -> bool:
-        """Use chunks smaller than `size` bytes from now on; False if they can't be smaller."""
-        if size <= SMALLEST_CHUNK:
-            return False
-        self.chunk_size = min(self.chunk_size, max(SMALLEST_CHUNK, size // 2))
-        return True
 
     async def probe(self) -> None:
         """Ask for a sign of life. Raises `Transient` where there is none."""

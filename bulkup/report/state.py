@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bulkup.events import (
     AlbumChecked,
+    ChunkSizeChanged,
     Event,
     FileFound,
     FileSkipped,
@@ -83,6 +84,7 @@ class RunState:
     checked: AlbumChecked | None = None
     outage: Outage | None = None
     limits: LimitsChanged | None = None
+    chunk_size: int = 0
     retries: int = 0
 
     found: int = 0
@@ -262,6 +264,7 @@ class RunState:
         match event:
             case RunStarted():
                 self.run = event
+                self.chunk_size = event.chunk_size
                 self.started = now
                 self._meters = (
                     Meter(now, window_s=RATE_WINDOW_S),
@@ -275,6 +278,8 @@ class RunState:
                 self.outage = None
             case LimitsChanged():
                 self.limits = event
+            case ChunkSizeChanged():
+                self.chunk_size = event.chunk_size
             case Interrupted():
                 self.interrupted = True
             case AlbumChecked():

@@ -105,12 +105,11 @@ def pace_words(state: RunState, now: float) -> list[str]:
 
 def limits_words(state: RunState) -> list[str]:
     """Return what holds the run back at present: 'finishing 3/6', 'chunk 4.00 MB'."""
-    if state.run is None or state.limits is None:
+    if state.limits is None:
         return []
-    limits = state.limits
     return [
-        f"finishing {limits.finishing}/{limits.most_finishing}",
-        f"chunk {size_text(state.run.chunk_size)}",
+        f"finishing {state.limits.finishing}/{state.limits.most_finishing}",
+        f"chunk {size_text(state.chunk_size)}",
     ]
 
 

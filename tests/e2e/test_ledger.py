@@ -105,6 +105,23 @@ async def test_a_damaged_ledger_is_told_and_does_not_stop_the_run(
     assert len(box.gallery.photos) == 5
 
 
+# what was found out about a server
+
+
+async def test_a_limit_is_not_found_out_twice(tmp_path: Path) -> None:
+    photos, file = tmp_path / "photos", tmp_path / "ledger.sqlite"
+    refused = []
+    async with Sandbox(admin=("admin", PASSWORD), max_body=400_000) as box:
+        for seed in (1, 2):
+            make_archive(photos / str(seed), count=2, names=2, size=(10**6, 10**6), seed=seed)
+            ended = await send(box, photos, "--ledger", file, "--chunk-size", "auto")
+            assert ended.code == 0
+            refused.append(sum(seen.status == 413 for seen in box.requests))
+        assert len(box.gallery.photos) == 4
+    assert refused[0] >= 1
+    assert refused[1] == refused[0]
+
+
 # two runs
 
 

@@ -1,8 +1,9 @@
 """What engine tests share: an archive of photos, a run against a sandbox, and what came of it."""
 
 import hashlib
+import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -11,6 +12,7 @@ from typing import TypeVar
 import anyio.lowlevel
 
 from bulkup import engine, verify
+from bulkup.chunksize import ChunkSize
 from bulkup.events import (
     Event,
     FileFound,
@@ -24,6 +26,7 @@ from bulkup.events import (
 from bulkup.memory import Memory, NoLedger
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.http import Timeouts
+from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
 from bulkup.recovery import Policy, Recovery, Sleep
 from bulkup.sandbox import Sandbox
@@ -99,6 +102,7 @@ async def run(
     *roots: Path,
     method: str = "auto",
     chunk_size: int | None = None,
+    chunks: ChunkSize | None = None,
     concurrency: int = 8,
     finishing: int | None = 2,
     album: int = 1,
@@ -110,6 +114,7 @@ async def run(
     endings: Collection[str] | None = None,
     memory: Memory | None = None,
     sleep: Sleep = no_wait,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Run the engine against a sandbox, without waiting anywhere, and return what happened."""
     outcome = outcome or Outcome()
@@ -118,7 +123,6 @@ async def run(
         box.url,
         credentials=ADMIN,
         method=method,
-        chunk_size=chunk_size,
         timeouts=timeouts,
         patiently=Recovery(
             Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait
@@ -136,10 +140,17 @@ async def run(
             server=server,
             recovery=Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=sleep),
             memory=memory or NoLedger(),
+            chunk_size=chunks or chunk_size_of(server, wish=chunk_size),
             emit=emit,
             stop=stop or Stop(),
+            clock=clock,
         )
     return outcome
+
+
+def chunk_size_of(server: PiwigoServer, *, wish: int | None = None) -> ChunkSize:
+    """Return the chunk size that a run without a ledger begins with."""
+    return ChunkSize(server.offer.chunk_size, wish=wish, grows=server.method.name != "legacy")
 
 
 async def check(
@@ -178,6 +189,11 @@ async def check(
             stop=stop or Stop(),
         )
     return outcome
+
+
+def failures(outcome: Outcome) -> dict[str, str]:
+    """Return the reason by which each photo has failed, by its file name."""
+    return {event.path.name: event.reason for event in outcome.of(PhotoFailed)}
 
 
 def stored_sums(box: Sandbox) -> Counter[str]:

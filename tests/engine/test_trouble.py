@@ -31,7 +31,17 @@ from bulkup.piwigo.connect import connect
 from bulkup.recovery import Policy, Recovery
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.stages import Stop
-from tests.engine.runs import ADMIN, Outcome, make_archive, no_wait, picture, run, stored_sums
+from tests.engine.runs import (
+    ADMIN,
+    Outcome,
+    chunk_size_of,
+    failures,
+    make_archive,
+    no_wait,
+    picture,
+    run,
+    stored_sums,
+)
 
 METHODS = ["upload", "async"]
 VERSIONS = ["13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1"]
@@ -56,10 +66,6 @@ def watched(watch: Callable[[Event], None]) -> Outcome:
 def soon(change: Callable[[], object]) -> None:
     """Do something to a file before anybody reads on: the engine goes on in a later turn."""
     asyncio.get_running_loop().call_soon(change)
-
-
-def failures(outcome: Outcome) -> dict[str, str]:
-    return {event.path.name: event.reason for event in outcome.of(PhotoFailed)}
 
 
 # bad files
@@ -403,7 +409,7 @@ async def test_a_server_that_goes_away_ends_the_run_when_patience_does(
 
     going = asyncio.create_task(go_away())
     with pytest.raises(RunError, match="the server has been away") as caught:
-        async with connect(box.url, credentials=ADMIN, method=method, chunk_size=20_000) as server:
+        async with connect(box.url, credentials=ADMIN, method=method) as server:
             await engine.run(
                 engine.Plan(roots=[tmp_path], album=1, concurrency=4),
                 server=server,
@@ -415,6 +421,7 @@ async def test_a_server_that_goes_away_ends_the_run_when_patience_does(
                     clock=clock,
                 ),
                 memory=NoLedger(),
+                chunk_size=chunk_size_of(server, wish=20_000),
                 emit=outcome.events.append,
                 stop=Stop(),
                 clock=clock,

@@ -1,0 +1,107 @@
+"""The chunk size against servers that take less than is sent: no photo pays for our choice."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bulkup.chunksize import ChunkSize
+from bulkup.events import PhotoUploaded, Retrying
+from bulkup.memory import Fact, NoLedger
+from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.front import Oversize
+from tests.engine.runs import failures, make_archive, run, stored_sums
+
+K = 1024
+METHODS = ["async", "upload", "legacy"]
+
+
+def still() -> float:
+    """Stand for a clock by which everything is quick."""
+    return 0.0
+
+
+@pytest.mark.parametrize("method", ["async", "upload"])
+async def test_it_grows_on_a_server_that_takes_all(tmp_path: Path, method: str) -> None:
+    archive = make_archive(tmp_path, count=6, names=6, size=(900_000, 900_000))
+    size = ChunkSize(100 * K)
+    async with Sandbox() as box:
+        await run(box, tmp_path, method=method, chunks=size, concurrency=1, clock=still)
+        assert stored_sums(box) == Counter(archive.values())
+    assert size.now == 800 * K
+    assert size.is_proven(800 * K)
+
+
+async def test_the_last_way_of_sending_does_not_grow(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=3, names=3, size=(900_000, 900_000))
+    size = ChunkSize(100 * K, grows=False)
+    async with Sandbox() as box:
+        await run(box, tmp_path, method="legacy", chunks=size, clock=still)
+        assert stored_sums(box) == Counter(archive.values())
+    assert size.now == 100 * K
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("oversize", ["413", "reset", "500"])
+async def test_no_photo_is_charged_a_try_for_a_chunk_that_was_too_large(
+    tmp_path: Path, method: str, oversize: Oversize
+) -> None:
+    archive = make_archive(tmp_path, count=8, names=8, size=(300_000, 900_000))
+    async with Sandbox(max_body=250_000, oversize=oversize) as box:
+        outcome = await run(box, tmp_path, method=method, retries=0, concurrency=3, clock=still)
+        assert failures(outcome) == {}
+        assert stored_sums(box) == Counter(archive.values())
+        assert not box.gallery.buffers
+    assert outcome.balances()
+
+
+@pytest.mark.parametrize("oversize", ["413", "reset", "500"])
+async def test_the_next_run_begins_with_what_this_one_found_out(
+    tmp_path: Path, oversize: Oversize
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    make_archive(first, count=8, names=8, size=(900_000, 900_000))
+    make_archive(second, count=8, names=8, size=(900_000, 900_000), seed=2)
+    memory = NoLedger()
+    async with Sandbox(max_body=250_000, oversize=oversize) as box:
+        size = ChunkSize(100 * K)
+        await run(box, first, memory=memory, chunks=size, retries=0, concurrency=1, clock=still)
+        facts = await memory.facts(max_age_s=60)
+        assert facts == {Fact.CHUNK: 200 * K}
+        size = ChunkSize(100 * K, ceiling=facts[Fact.CHUNK])
+        outcome = await run(box, second, chunks=size, retries=0, concurrency=1, clock=still)
+    assert {event.attempts for event in outcome.of(PhotoUploaded)} == {1}
+    assert len(outcome.of(PhotoUploaded)) == 8
+
+
+async def test_a_photo_is_told_when_it_starts_anew_with_smaller_chunks(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=1, names=1, size=(300_000, 300_000))
+    async with Sandbox(max_body=250_000) as box:
+        outcome = await run(box, tmp_path, chunk_size=300_000)
+    (told,) = outcome.of(Retrying)
+    assert "HTTP 413" in told.reason
+
+
+async def test_a_finish_that_arrived_though_its_answer_was_lost_proves_its_size(
+    tmp_path: Path,
+) -> None:
+    make_archive(tmp_path, count=1, names=1, size=(300_000, 300_000))
+    size = ChunkSize(500 * K)
+    faults = Faults([Fault("answer-lost", "pwg.images.uploadAsync", 0)])
+    async with Sandbox(faults=faults) as box:
+        outcome = await run(box, tmp_path, chunks=size, retries=0)
+    assert len(outcome.of(PhotoUploaded)) == 1
+    assert size.is_proven(300_000)
+
+
+async def test_a_chunk_damaged_again_and_again_is_no_matter_of_size_if_such_have_passed(
+    tmp_path: Path,
+) -> None:
+    archive = make_archive(tmp_path, count=1, names=1, size=(900_000, 900_000))
+    size = ChunkSize(500 * K, wish=200 * K)
+    faults = Faults([Fault("damaged", "pwg.images.uploadAsync", nth) for nth in (2, 3)])
+    memory = NoLedger()
+    async with Sandbox(faults=faults) as box:
+        await run(box, tmp_path, method="async", chunks=size, memory=memory)
+        assert stored_sums(box) == Counter(archive.values())
+    assert (size.now, await memory.facts(max_age_s=60)) == (200 * K, {})
