@@ -18,6 +18,7 @@ from bulkup import __version__
 from bulkup.errors import BulkupError, RunError, UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.settings import Account
+from bulkup.whereto import AlbumFlags
 from bulkup.wishes import CheckingFlags, SendingFlags
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ app = App(
 
 Paths = Annotated[list[Path], Parameter(help="Folders and photos.", negative="")]
 OnGallery = Annotated[GalleryFlags, Parameter(name="*")]
+IntoAlbums = Annotated[AlbumFlags, Parameter(name="*")]
 ForSending = Annotated[SendingFlags, Parameter(name="*")]
 ForChecking = Annotated[CheckingFlags, Parameter(name="*")]
 OfTrouble = Annotated[TroubleFlags, Parameter(name="*")]
@@ -55,6 +57,7 @@ def upload(
     /,
     *,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
+    albums: IntoAlbums = AlbumFlags(),  # noqa: B008 (frozen)
     sending: ForSending = SendingFlags(),  # noqa: B008 (frozen)
     trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
 ) -> int:
@@ -68,7 +71,7 @@ def upload(
     Exit codes: 0 every photo is in the album, 1 some are not, 2 wrong usage, 3 the run is
     impossible, 130 interrupted.
     """
-    values = sending.sending(trouble)
+    values = sending.sending(albums, trouble)
     roots, account = _prepare(paths, gallery)
 
     from bulkup.run import migrate  # noqa: PLC0415 (heavy)

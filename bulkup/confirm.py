@@ -4,9 +4,9 @@ Knows MD5s and ids. A photo whose MD5 the server does not find again was damaged
 since this run has made it, and sent anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, Protocol
 
 from bulkup.album import IdSet, listed
@@ -51,7 +51,7 @@ class Confirmer:
         self._outcomes = outcomes
         self._sifter = sifter
         self._emit = emit
-        self._made = IdSet()
+        self._made: dict[int, IdSet] = {}
         self._count = 0
         self._unverified = 0
 
@@ -66,7 +66,7 @@ class Confirmer:
         self._unverified += sum(event.md5 not in found for _, event in good)
         await self._outcomes.uploaded(good)
         for job, event in good:
-            self._made.add(event.image_id)
+            self._made.setdefault(job.album, IdSet()).add(event.image_id)
             self._count += 1
             await self._sifter.landed(job, photo_id=event.image_id)
         for job, event in sent:
@@ -76,7 +76,7 @@ class Confirmer:
     async def _mend(self, job: Job, event: PhotoUploaded, *, tries: int) -> None:
         """Remove a photo that differs on the server, and send it again."""
         try:
-            await self._remove(event.image_id)
+            await self._remove(event.image_id, album=job.album)
         except (PhotoError, Transient, NotOffered) as error:
             left = PhotoError(
                 f"photo {event.image_id} arrived damaged and can't be removed: {error.message}",
@@ -99,11 +99,9 @@ class Confirmer:
         )
         await self._give_up([job], differs)
 
-    async def _remove(self, photo_id: int) -> None:
+    async def _remove(self, photo_id: int, *, album: int) -> None:
         # the lounge first: it would keep a ghost of a deleted photo (piwigo-api.md, section 4)
-        await self._recovery.run(
-            lambda: self._server.release([photo_id], album=self._outcomes.album)
-        )
+        await self._recovery.run(lambda: self._server.release([photo_id], album=album))
         await self._recovery.run(lambda: self._server.remove(photo_id))
 
     async def _give_up(self, jobs: list[Job], error: BulkupError) -> None:
@@ -113,57 +111,74 @@ class Confirmer:
             await self._outcomes.failed([job], error)
             jobs += await self._sifter.failed(job)
 
-    async def check_album(self) -> None:
+    async def check_albums(self) -> None:
         """Make the photos of the run visible, put back those that lost their album, tidy up.
 
         To be called when nothing is in flight any more (piwigo-api.md, section 4, The lounge).
         """
         doubtful = self._journey.doubtful
-        if not self._count and not doubtful:
+        albums = self._made.keys() | set(doubtful.values())
+        if not albums:
             return
-        album = self._outcomes.album
         try:
-            ids = list(islice(self._made, RELEASE_IDS))
-            await self._recovery.run(lambda: self._server.release(ids, album=album))
+            await self._release(albums)
         except BulkupError as error:
-            self._tell("the photos may not be visible in the album yet", error)
-        lost: list[int] = []
-        astray = 0
-        try:
-            least = 0 if doubtful else self._made.least or 0
-            shown = await self._recovery.run(lambda: listed(self._server, album, down_to=least))
-            if shown is not None:
-                lost = [photo_id for photo_id in self._made if photo_id not in shown.photos]
-                astray = await self._relink(lost)
-                for photo_id, alias in shown.aliases.items():
-                    if alias in doubtful and photo_id not in self._made:
-                        await self._recovery.run(partial(self._server.remove, photo_id))
-        except PhotoError as error:
-            astray = self._count
-            self._tell(f"{astray} photos are on the server, but not in the album", error)
-        except BulkupError as error:
-            self._tell("it could not be checked whether the album shows all photos", error)
-        else:
+            self._tell("the photos may not be visible in their albums yet", error)
+        told, relinked, astray = True, 0, 0
+        for album in sorted(albums):
+            made = self._made.get(album, IdSet())
+            try:
+                lost = await self._look_into(album, made)
+            except PhotoError as error:
+                count = sum(1 for _ in made)
+                astray += count
+                self._tell(f"{count} photos are on the server, but not in album {album}", error)
+            except BulkupError as error:
+                told = False
+                self._tell(f"it could not be checked whether album {album} shows all", error)
+            else:
+                back = await self._relink(lost, album=album)
+                relinked += back
+                astray += len(lost) - back
+        if told:
             await self._outcomes.settle()
         self._emit(
             AlbumChecked(
                 verified=self._count - self._unverified,
                 unverified=self._unverified,
-                relinked=len(lost) - astray,
+                relinked=relinked,
                 astray=astray,
             )
         )
 
-    async def _relink(self, lost: Sequence[int]) -> int:
-        """Put photos back into the album, and return how many could not be."""
+    async def _release(self, albums: Collection[int]) -> None:
+        """Have everything leave the lounge: one call does it, whatever album it names."""
+        made = chain.from_iterable(self._made.values())
+        ids = list(islice(made, RELEASE_IDS))
+        await self._recovery.run(lambda: self._server.release(ids, album=min(albums)))
+
+    async def _look_into(self, album: int, made: IdSet) -> list[int]:
+        """Return what was sent to an album and is not shown there; remove what nobody wants."""
+        doubtful = {alias for alias, where in self._journey.doubtful.items() if where == album}
+        least = 0 if doubtful else made.least or 0
+        shown = await self._recovery.run(lambda: listed(self._server, album, down_to=least))
+        if shown is None:
+            return []
+        for photo_id, alias in shown.aliases.items():
+            if alias in doubtful and photo_id not in made:
+                await self._recovery.run(partial(self._server.remove, photo_id))
+        return [photo_id for photo_id in made if photo_id not in shown.photos]
+
+    async def _relink(self, lost: Sequence[int], *, album: int) -> int:
+        """Put photos back into their album, and return how many could be."""
         if lost:
-            album = self._outcomes.album
             try:
                 await self._recovery.run(lambda: self._server.link(lost, album=album))
             except BulkupError as error:
-                self._tell(f"{len(lost)} photos are on the server, but not in the album", error)
-                return len(lost)
-        return 0
+                what = f"{len(lost)} photos are on the server, but not in album {album}"
+                self._tell(what, error)
+                return 0
+        return len(lost)
 
     def _tell(self, what: str, error: BulkupError) -> None:
         if isinstance(error, RunError):

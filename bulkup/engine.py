@@ -15,6 +15,7 @@ from typing import Protocol
 
 import anyio
 
+from bulkup.albums import Albums
 from bulkup.chunksize import ChunkSize
 from bulkup.confirm import Confirmer, Confirming
 from bulkup.ending import Unended, one_error
@@ -25,6 +26,7 @@ from bulkup.memory import Memory
 from bulkup.outcome import Outcomes
 from bulkup.pacing import Finishing
 from bulkup.photos import scan
+from bulkup.placing import Placing
 from bulkup.recovery import Recovery
 from bulkup.sift import Sifter
 from bulkup.stages import (
@@ -57,7 +59,7 @@ class Plan:
     """
 
     roots: Sequence[Path]
-    album: int
+    placing: Placing
     level: int = 0
     concurrency: int = 8
     finishing: int | None = None
@@ -71,6 +73,7 @@ async def run(
     server: Gallery,
     recovery: Recovery,
     memory: Memory,
+    albums: Albums,
     chunk_size: ChunkSize,
     emit: Emit,
     stop: Stop,
@@ -83,8 +86,15 @@ async def run(
     """
     began = clock()
     unended = Unended(emit)
-    outcomes = Outcomes(memory, unended.emit, plan.album)
-    sifter = Sifter(server, recovery=recovery, outcomes=outcomes, emit=unended.emit)
+    outcomes = Outcomes(memory, unended.emit)
+    sifter = Sifter(
+        server,
+        recovery=recovery,
+        outcomes=outcomes,
+        placing=plan.placing,
+        albums=albums,
+        emit=unended.emit,
+    )
     gate = Gate(
         Finishing(most=plan.finishing or plan.concurrency, fixed=plan.finishing is not None),
         census=server.census,
@@ -101,7 +111,6 @@ async def run(
         chunk_size=chunk_size,
         emit=unended.emit,
         clock=clock,
-        album=plan.album,
         level=plan.level,
     )
     confirmer = Confirmer(
@@ -130,7 +139,7 @@ async def run(
     finally:
         unended.close()
     await _sweep_remains(journey, memory)
-    await confirmer.check_album()
+    await confirmer.check_albums()
     emit(RunFinished(seconds=clock() - began))
 
 

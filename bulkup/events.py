@@ -201,6 +201,15 @@ class ChunkSizeChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlbumMade:
+    """The gallery has a new album; `parent` None: at the top."""
+
+    album: int
+    name: str
+    parent: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Noticed:
     """Something that the user should know and that stops nothing."""
 
@@ -251,6 +260,7 @@ Event = (
     | Retrying
     | OutageBegan
     | OutageEnded
+    | AlbumMade
     | LimitsChanged
     | ChunkSizeChanged
     | Noticed
@@ -259,16 +269,6 @@ Event = (
     | RunFinished
 )
 Emit = Callable[[Event], None]
-
-
-def fan_out(*sinks: Emit) -> Emit:
-    """Return one emit that hands each event to every sink, in order."""
-
-    def emit(event: Event) -> None:
-        for sink in sinks:
-            sink(event)
-
-    return emit
 
 
 def to_json(event: Event) -> Mapping[str, object]:

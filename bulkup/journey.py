@@ -86,18 +86,25 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A photo to send, with the MD5 of its content, and the albums that it is known to be in.
+    """A photo to send, with the MD5 of its content, and the album it is for, 0 while unknown.
 
-    `sent_as` is the number under which an earlier run has sent it, if that is known; `fresh` tells
-    that the MD5 has just been computed, `held` that the ledger has the photo in this run's album.
+    `albums` are those that it is known to be in, `sent_as` is the number under which an earlier
+    run has sent it, if that is known; `fresh` tells that the MD5 has just been computed, `done`
+    that by the ledger nothing is left to do but for an album that is none of `albums`.
     """
 
     photo: Photo
     md5: str
+    album: int = 0
     albums: frozenset[int] = frozenset()
     sent_as: int | None = None
     fresh: bool = True
-    held: bool = False
+    done: bool = False
+
+    @property
+    def held(self) -> bool:
+        """Whether the photo needs nothing more, by what the ledger holds."""
+        return self.done and self.album in self.albums
 
 
 class Memory(Protocol):
@@ -117,8 +124,8 @@ class Memory(Protocol):
 class Journey:
     """What all photos of a run have in common on their way.
 
-    `doubtful` collects the aliases of attempts that may have left a photo nobody wants: a damaged
-    one, or one that was finished after all.
+    `doubtful` collects the aliases, with their albums, of attempts that may have left a photo that
+    nobody wants: a damaged one, or one that was finished after all.
     """
 
     server: Server
@@ -128,6 +135,5 @@ class Journey:
     chunk_size: ChunkSize
     emit: Emit
     clock: Callable[[], float]
-    album: int
     level: int
-    doubtful: set[str] = field(default_factory=set)
+    doubtful: dict[str, int] = field(default_factory=dict)

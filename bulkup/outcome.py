@@ -15,19 +15,14 @@ from bulkup.photos import Photo
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Outcomes of one run into one album."""
+    """Outcomes of one run."""
 
     memory: Memory
     emit: Emit
-    album: int
 
     async def hashed(self, jobs: Sequence[Job]) -> None:
         """Keep the MD5s of photos, for this run or the next."""
         await hashed(jobs, self.memory)
-
-    def holds(self, entry: Entry) -> bool:
-        """Tell whether a photo is in the album by what the ledger holds."""
-        return entry.state is State.DONE and self.album in entry.albums
 
     def still_present(self, job: Job) -> None:
         """Tell of a photo that the ledger holds, and that the server does not contradict."""
@@ -48,7 +43,7 @@ class Outcomes:
         linked: Collection[int] = frozenset(),
         state: State = State.DONE,
     ) -> None:
-        """Keep photos that are in the album without having been sent, `linked` newly."""
+        """Keep photos that are in their albums without having been sent, those `linked` newly."""
         await self._arrived(arrived, state)
         for job, photo_id in arrived:
             path, size = job.photo.path, job.photo.size
@@ -76,7 +71,7 @@ class Outcomes:
         if arrived:
             await self.memory.record(
                 [
-                    _entry(job, state, image_id=photo_id, albums={self.album, *job.albums})
+                    _entry(job, state, image_id=photo_id, albums={job.album, *job.albums})
                     for job, photo_id in arrived
                 ]
             )

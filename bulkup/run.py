@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import anyio.lowlevel
 
 from bulkup import engine, verify
+from bulkup.albums import Albums
 from bulkup.chunksize import ChunkSize
-from bulkup.errors import RunError, Transient
+from bulkup.errors import PhotoError, RunError, Transient
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.gate import MOST_COUNTED
 from bulkup.ledger import Ledger
@@ -22,8 +23,9 @@ from bulkup.photos import check_roots
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
+from bulkup.placing import Placing
 from bulkup.recovery import Policy, Recovery, Sleep
-from bulkup.settings import Account, Checking, Sending
+from bulkup.settings import Account, Checking, Into, Sending
 from bulkup.stages import Stop
 
 SPARE_CONNECTIONS = 4
@@ -57,10 +59,13 @@ async def migrate(
         clock=clock,
         sleep=sleep,
     ) as (server, recovery):
+        albums = Albums(server, recovery=recovery, emit=emit, private=sending.into.private)
+        base = await _base(sending.into, albums)
         started = await _describe(
             server,
             sending,
             recovery,
+            album=base or None,
             task="upload",
             method=server.method.name,
             chunk_size=sending.chunk_size or server.offer.chunk_size,
@@ -70,7 +75,13 @@ async def migrate(
             await engine.run(
                 engine.Plan(
                     roots=roots,
-                    album=sending.album,
+                    placing=Placing(
+                        roots=roots,
+                        base=base,
+                        tree=sending.into.tree,
+                        unwrap=sending.into.unwrap,
+                        spaces=sending.into.spaces,
+                    ),
                     level=sending.level,
                     concurrency=sending.concurrency,
                     finishing=sending.finishing,
@@ -79,6 +90,7 @@ async def migrate(
                 server=server,
                 recovery=recovery,
                 memory=memory,
+                albums=albums,
                 chunk_size=ChunkSize(
                     server.offer.chunk_size,
                     wish=sending.chunk_size,
@@ -114,6 +126,7 @@ async def compare(
             server,
             checking,
             recovery,
+            album=checking.album,
             task="verify",
             method="exist" if checking.quick else "checkFiles",
         )
@@ -135,12 +148,21 @@ async def compare(
             )
 
 
+async def _base(into: Into, albums: Albums) -> int:
+    """Return the number of the album that is meant, `ROOT` for the gallery's top.
+
+    Raises `RunError` where there is none.
+    """
+    if into.album is not None:
+        return into.album
+    try:
+        return await albums.find(into.names, make=into.create)
+    except PhotoError as error:
+        raise RunError(error.message, hint=error.hint) from None
+
+
 class Wishes(Protocol):
     """What every run is told of how to go about it."""
-
-    @property
-    def album(self) -> int | None:
-        """The album that it is about, if any."""
 
     @property
     def concurrency(self) -> int:
@@ -192,11 +214,12 @@ async def _describe(
     wishes: Wishes,
     recovery: Recovery,
     *,
+    album: int | None,
     task: Literal["upload", "verify"],
     method: str,
     chunk_size: int = 0,
 ) -> RunStarted:
-    album, album_name = wishes.album, ""
+    album_name = ""
     if album is not None:
         number = album
         try:

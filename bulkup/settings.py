@@ -50,6 +50,32 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Into:
+    """Which albums photos go to: the one of a number, or on a path of names, or of the folders.
+
+    With neither number nor names, the folders' albums are at the gallery's top.
+    """
+
+    album: int | None = None
+    names: tuple[str, ...] = ()
+    create: bool = False
+    tree: bool = False
+    unwrap: bool = False
+    spaces: bool = False
+    private: bool = False
+
+    def __post_init__(self) -> None:
+        if self.album is not None:
+            check_range("--album", self.album, least=1, most=2**31 - 1)
+        elif not self.names and not self.tree:
+            raise UsageError("the album is missing", hint="Give its number or name: --album N.")
+        if "" in self.names:
+            raise UsageError(
+                "--album holds an empty name", hint="Give names such as Trips/2019, or a number."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """Where photos go and how, all of it valid; sizes in bytes, times in seconds.
 
@@ -57,7 +83,7 @@ class Sending:
     at once as do the server good. `ledger` is the file that remembers, None to do without.
     """
 
-    album: int
+    into: Into
     concurrency: int = 8
     finishing: int | None = None
     level: int = 0
@@ -68,7 +94,6 @@ class Sending:
     ledger: Path | None = None
 
     def __post_init__(self) -> None:
-        check_range("--album", self.album, least=1, most=2**31 - 1)
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
         if self.finishing is not None:
             check_range("--finishing", self.finishing, least=1, most=MOST_CONCURRENT)

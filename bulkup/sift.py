@@ -1,25 +1,31 @@
 """What has to be sent and what has not: the server's own word, and photos of equal content.
 
-Knows identities (MD5s, ids), and no files. Equal contents are sent once, the others wait for that
-one; what the server has already is put into the album where it is not in it, and gets its name
-where an interrupted run left it without.
+Knows identities (MD5s, ids), and no files. Each photo gets its album, which is made where need be.
+Equal contents are sent once, the others wait for that one; what the server has already is put into
+its album where it is not in it, and gets its name where an interrupted run left it without.
 """
 
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from bulkup.album import Lister, Shown, listed
+from bulkup.albums import Albumry, Albums
 from bulkup.errors import BulkupError, RunError
 from bulkup.events import Emit, PhotoPlanned
 from bulkup.journey import Job
 from bulkup.memory import State
 from bulkup.outcome import Outcomes
 from bulkup.photos import Photo
+from bulkup.placing import Placing
 from bulkup.recovery import Recovery
 
+ALBUMS_KEPT: Final = 16
 
-class Catalogue(Lister, Protocol):
+
+class Catalogue(Albumry, Lister, Protocol):
     """What sifting needs of a server."""
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
@@ -39,24 +45,33 @@ class Catalogue(Lister, Protocol):
 
 
 class Sifter:
-    """Sifts the photos of one run for one album."""
+    """Sifts the photos of one run; called by one task at a time but for `landed` and `failed`."""
 
     def __init__(
-        self, server: Catalogue, *, recovery: Recovery, outcomes: Outcomes, emit: Emit
+        self,
+        server: Catalogue,
+        *,
+        recovery: Recovery,
+        outcomes: Outcomes,
+        placing: Placing,
+        albums: Albums,
+        emit: Emit,
     ) -> None:
         self._server = server
         self._recovery = recovery
         self._outcomes = outcomes
-        self._album = outcomes.album
+        self._placing = placing
+        self._albums = albums
         self._emit = emit
         self._flying: dict[str, list[Job]] = {}
         self._untold: dict[bytes, int] = {}
-        self._shown: Shown | None = None
+        self._shown = ShownAlbums(server, recovery=recovery)
         self._forgetful = False  # a server that can't be asked by MD5: then we have to remember
 
     async def sift(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that have to be sent; what became of the others is emitted."""
         await self._outcomes.hashed([job for job in jobs if job.fresh])
+        jobs = await self._placed(jobs)
         try:
             jobs = await self._contradicted(jobs)
         except BulkupError as error:
@@ -83,32 +98,49 @@ class Sifter:
                 self._flying[job.md5] = []
                 self._emit(PhotoPlanned(path=job.photo.path, size=job.photo.size))
                 send.append(job)
-        if present:
-            await self._take_in(present)
+        await self._take_in(present)
         return send
 
-    async def _contradicted(self, jobs: Sequence[Job]) -> Sequence[Job]:
-        """Return the jobs but for those that the ledger holds and the album shows.
+    async def _placed(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs with their albums; those that have none have failed."""
+        placed = []
+        for job in jobs:
+            if job.album:
+                placed.append(job)
+                continue
+            try:
+                names = self._placing.names(job.photo.path)
+                base = self._placing.base
+                album = await self._albums.find(names, below=base, make=True)
+            except BulkupError as error:
+                await self._fail([job], error)
+            else:
+                placed.append(replace(job, album=album))
+        return placed
 
-        Where nobody tells what the album shows, the ledger is believed.
+    async def _contradicted(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Return the jobs but for those that the ledger holds and their albums show.
+
+        Where nobody tells what an album shows, the ledger is believed.
         """
-        if not any(job.held for job in jobs):
-            return jobs
-        shown = await self._look()
         left = []
         for job in jobs:
-            if job.held and (not shown.told or (job.sent_as or -1) in shown.photos):
+            shown = await self._shown.of(job.album) if job.held else None
+            if shown and (not shown.told or (job.sent_as or -1) in shown.photos):
                 self._outcomes.still_present(job)
             else:
                 left.append(job)
         return left
 
     async def landed(self, job: Job, *, photo_id: int) -> None:
-        """Tell that a photo has been sent: its twins are there with it."""
+        """Tell that a photo has been sent: its twins are there with it, or are linked to it."""
         if self._forgetful:
             self._untold[bytes.fromhex(job.md5)] = photo_id
         twins = self._flying.pop(job.md5, [])
-        await self._outcomes.present([(twin, photo_id) for twin in twins], state=State.SENT)
+        beside = [(twin, photo_id) for twin in twins if twin.album == job.album]
+        if beside:
+            await self._outcomes.present(beside, state=State.SENT)
+        await self._take_in([(twin, photo_id) for twin in twins if twin.album != job.album])
 
     async def failed(self, job: Job) -> list[Job]:
         """Tell that a photo could not be sent, and return a twin to be sent instead, if any.
@@ -130,56 +162,76 @@ class Sifter:
         return twins is not None
 
     async def _take_in(self, present: Sequence[tuple[Job, int]]) -> None:
-        """Put photos that the server has into the album, with their names."""
-        linked: list[int] = []
-        try:
-            if not self._forgetful:
-                shown = await self._look()
-                linked = await self._link({photo_id for _, photo_id in present}, shown)
-                for job, photo_id in present:
-                    # a photo of an interrupted run may be in no album yet, where none is listed
-                    if photo_id in linked and not job.fresh:
-                        await self._recovery.run(partial(self._recall, photo_id, shown))
-                    if photo_id in shown.aliases:
-                        await self._name(photo_id, job.photo)
-                        del shown.aliases[photo_id]
-        except BulkupError as error:
-            await self._fail([job for job, _ in present], error)
-        else:
-            await self._outcomes.present(present, linked=linked)
+        """Put photos that the server has into their albums, with their names."""
+        by_album: dict[int, list[tuple[Job, int]]] = {}
+        for job, photo_id in present:
+            by_album.setdefault(job.album, []).append((job, photo_id))
+        for album, inside in by_album.items():
+            linked: list[int] = []
+            try:
+                if not self._forgetful:
+                    linked = await self._put_into(album, inside)
+            except BulkupError as error:
+                await self._fail([job for job, _ in inside], error)
+            else:
+                await self._outcomes.present(inside, linked=linked)
+
+    async def _put_into(self, album: int, present: Sequence[tuple[Job, int]]) -> list[int]:
+        """Put into an album what it does not show, name what has no name, return what was put."""
+        shown = await self._shown.of(album)
+        linked = sorted({photo_id for _, photo_id in present if photo_id not in shown.photos})
+        if linked:
+            await self._recovery.run(lambda: self._server.link(linked, album=album))
+        for photo_id in linked:
+            shown.photos.add(photo_id)
+        for job, photo_id in present:
+            # a photo of an interrupted run may be in no album yet, where none is listed
+            if photo_id in linked and not job.fresh:
+                await self._recovery.run(partial(self._recall, photo_id, shown))
+            if photo_id in shown.aliases:
+                await self._recovery.run(partial(self._server.name, photo_id, job.photo))
+                del shown.aliases[photo_id]
+        return linked
 
     async def _recall(self, photo_id: int, shown: Shown) -> None:
         if alias := await self._server.alias(photo_id):
             shown.aliases[photo_id] = alias
 
-    async def _link(self, photo_ids: Collection[int], shown: Shown) -> list[int]:
-        """Put what the album does not show into it, and return that."""
-        missing = sorted(photo_id for photo_id in photo_ids if photo_id not in shown.photos)
-        if missing:
-            await self._recovery.run(lambda: self._server.link(missing, album=self._album))
-        for photo_id in missing:
-            shown.photos.add(photo_id)
-        return missing
-
-    async def _name(self, photo_id: int, photo: Photo) -> None:
-        await self._recovery.run(lambda: self._server.name(photo_id, photo))
-
-    async def _look(self) -> Shown:
-        """Return what the album shows, asked once for the run; nothing where nobody tells.
-
-        The lounge is emptied first: an interrupted run may have left photos there.
-        """
-        if self._shown is None:
-            try:
-                await self._recovery.run(lambda: self._server.release([], album=self._album))
-            except BulkupError as error:
-                if isinstance(error, RunError):
-                    raise
-            shown = await self._recovery.run(lambda: listed(self._server, self._album))
-            self._shown = shown or Shown(told=False)
-        return self._shown
-
     async def _fail(self, jobs: Sequence[Job], error: BulkupError) -> None:
         if isinstance(error, RunError):
             raise error
         await self._outcomes.failed(jobs, error)
+
+
+class ShownAlbums:
+    """What albums show, asked when it is needed; of many albums the last few are kept."""
+
+    def __init__(self, server: Catalogue, *, recovery: Recovery) -> None:
+        self._server = server
+        self._recovery = recovery
+        self._kept: OrderedDict[int, Shown] = OrderedDict()
+        self._released = False
+
+    async def of(self, album: int) -> Shown:
+        """Return what an album shows; nothing where nobody tells.
+
+        The lounge is emptied first: an interrupted run may have left photos there.
+        """
+        if album not in self._kept:
+            await self._release(album)
+            shown = await self._recovery.run(lambda: listed(self._server, album))
+            self._kept[album] = shown or Shown(told=False)
+            while len(self._kept) > ALBUMS_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(album)
+        return self._kept[album]
+
+    async def _release(self, album: int) -> None:
+        if self._released:
+            return
+        self._released = True
+        try:
+            await self._recovery.run(lambda: self._server.release([], album=album))
+        except BulkupError as error:
+            if isinstance(error, RunError):
+                raise

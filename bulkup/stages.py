@@ -17,7 +17,7 @@ from bulkup.confirm import Confirmer
 from bulkup.errors import PhotoChanged, PhotoError, Transient
 from bulkup.events import Emit, FileFound, FileSkipped, PhotoUploaded, ScanFinished
 from bulkup.journey import Job, Journey
-from bulkup.memory import Entry, Memory
+from bulkup.memory import Memory, State
 from bulkup.outcome import Outcomes
 from bulkup.photos import Found, Photo, Skipped, fingerprint
 from bulkup.recovery import Sleep
@@ -55,9 +55,6 @@ class Register(Protocol):
     @property
     def emit(self) -> Emit:
         """Who hears of them."""
-
-    def holds(self, entry: Entry) -> bool:
-        """Tell whether a photo needs nothing more by what is remembered."""
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Tell of a photo that can't be read."""
@@ -104,7 +101,7 @@ async def scan_stage(
                             albums=entry.albums,
                             sent_as=entry.image_id,
                             fresh=False,
-                            held=register.holds(entry),
+                            done=entry.state is State.DONE,
                         )
                     )
 

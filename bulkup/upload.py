@@ -53,7 +53,8 @@ async def upload(job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
             changes += 1
             if changes >= CHANGED_TRIES:
                 raise
-            job = Job(*await fingerprint(job.photo))
+            photo, md5 = await fingerprint(job.photo)
+            job = Job(photo, md5, album=job.album)
         else:
             break
     return job, PhotoUploaded(
@@ -94,7 +95,7 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
         async with journey.server.transfer(
             job.photo,
             md5=job.md5,
-            album=journey.album,
+            album=job.album,
             level=journey.level,
             attempt=attempts.made,
             otherwise=attempts.otherwise,
@@ -113,7 +114,7 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
                 found = await _ask(job, journey, error=error)
                 if found is None:
                     if transfer.alias and isinstance(error, _Unconfirmed):
-                        journey.doubtful.add(transfer.alias)
+                        journey.doubtful[transfer.alias] = job.album
                     if attempts.was_too_bold(error, transfer, journey):
                         reason, bold = error.message, attempts.bold
                         emit(Retrying(path=path, reason=reason, attempt=bold, after_s=0.0))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bulkup.errors import BulkupError, PhotoError
 from bulkup.events import Emit, PhotoChecked, Verdict
 from bulkup.journey import Job
-from bulkup.memory import Entry, Memory
+from bulkup.memory import Memory
 from bulkup.outcome import hashed
 from bulkup.photos import Photo
 
@@ -22,11 +22,6 @@ class Verdicts:
     memory: Memory
     emit: Emit
     album: int | None
-
-    def holds(self, entry: Entry) -> bool:
-        """Tell that the server has to be asked, whatever the ledger holds."""
-        del entry
-        return False
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Tell of a photo that can't be read."""

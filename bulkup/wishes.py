@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Group
 
-from bulkup.errors import UsageError
 from bulkup.flags import TroubleFlags, flag
 from bulkup.settings import Checking, Level, MethodName, Sending, parse_size
+from bulkup.whereto import AlbumFlags
 
 SENDING = Group.create_ordered("Sending")
 CHECKING = Group.create_ordered("Checking")
@@ -18,12 +18,8 @@ CHECKING = Group.create_ordered("Checking")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingFlags:
-    """Where to and how."""
+    """How."""
 
-    album: Annotated[
-        int | None,
-        flag("Number of the album.", group=SENDING, short="-a", variable="BULKUP_ALBUM"),
-    ] = None
     concurrency: Annotated[
         int,
         flag(
@@ -71,18 +67,13 @@ class SendingFlags:
         ),
     ] = "auto"
 
-    def sending(self, trouble: TroubleFlags) -> Sending:
+    def sending(self, albums: AlbumFlags, trouble: TroubleFlags) -> Sending:
         """Return the checked values. Raises `UsageError`."""
-        if self.album is None:
-            raise UsageError(
-                "the album is missing",
-                hint="Give its number: --album N. It stands in the album's address.",
-            )
         size = None
         if self.chunk_size.lower() != "auto":
             size = parse_size(self.chunk_size, flag="--chunk-size")
         return Sending(
-            album=self.album,
+            into=albums.into(),
             concurrency=self.concurrency,
             finishing=None if self.finishing == "auto" else self.finishing,
             level=self.level,

@@ -15,7 +15,8 @@ MAY_KNOW = {
     "photos": {"errors", "events"},
     "settings": {"errors"},
     "flags": {"errors", "settings"},
-    "wishes": {"errors", "flags", "settings"},
+    "whereto": {"errors", "flags", "settings"},
+    "wishes": {"flags", "settings", "whereto"},
     "recovery": {"errors", "events"},
     "piwigo": {"errors", "photos"},
     "chunksize": {"photos"},
@@ -28,8 +29,13 @@ MAY_KNOW = {
     "database": {"errors"},
     "ledger": {"database", "errors", "memory"},
     "album": {"errors"},
+    "albums": {"errors", "events", "recovery"},
+    "placing": {"albums", "errors"},
     "outcome": {"errors", "events", "journey", "memory", "photos"},
-    "sift": {"album", "errors", "events", "journey", "memory", "outcome", "photos", "recovery"},
+    "sift": {
+        *("album", "albums", "errors", "events", "journey", "memory"),
+        *("outcome", "photos", "placing", "recovery"),
+    },
     "confirm": {
         *("album", "errors", "events", "journey", "outcome", "recovery", "sift", "upload"),
     },
@@ -40,7 +46,7 @@ MAY_KNOW = {
     },
     "engine": {
         *("chunksize", "confirm", "ending", "events", "gate", "journey", "memory", "outcome"),
-        *("pacing",),
+        *("albums", "pacing", "placing"),
         *("photos", "recovery", "sift", "stages", "upload"),
     },
     "verdicts": {"errors", "events", "journey", "memory", "outcome", "photos"},
@@ -52,6 +58,8 @@ MAY_KNOW = {
     "sandbox": set[str](),
     "demo": set[str](),
     "run": {
+        "albums",
+        "placing",
         "chunksize",
         "engine",
         "errors",
@@ -78,7 +86,7 @@ HOMES = {
     "aiohttp": {"piwigo", "sandbox"},
     "rich": {"report"},
     "sqlite3": {"database", "ledger"},
-    "cyclopts": {"cli", "flags", "wishes"},
+    "cyclopts": {"cli", "flags", "whereto", "wishes"},
     "platformdirs": {"settings"},
     "PIL": {"demo"},
 }

@@ -9,10 +9,18 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from bulkup.errors import NotOffered, PhotoError, Refused, RunError
+from bulkup.errors import Lost, NotOffered, PhotoError, Refused, RunError
 from bulkup.photos import Photo
 from bulkup.piwigo.methods import both_names, is_sent_name
-from bulkup.piwigo.results import read_checked, read_found, read_members
+from bulkup.piwigo.names import storable, stripped
+from bulkup.piwigo.results import (
+    AlbumRow,
+    number,
+    read_albums,
+    read_checked,
+    read_found,
+    read_members,
+)
 from bulkup.piwigo.sessions import SessionPool
 from bulkup.piwigo.transfer import real_name, rename
 from bulkup.piwigo.wire import Fields, Request
@@ -69,6 +77,33 @@ class Catalogue:
                     hint="The number stands in the album's address: index.php?/category/NUMBER.",
                 )
         return ""
+
+    async def albums(self) -> list[AlbumRow]:
+        """Return all albums. Raises `NotOffered` where the server does not list them."""
+        fields = (("recursive", "true"),)  # 13 and 14 list all anyway
+        return read_albums(await self.ask("pwg.categories.getAdminList", fields))
+
+    async def add_album(self, name: str, *, parent: int, private: bool) -> int:
+        """Make an album and return its number; not to be repeated, see piwigo-api.md, section 4.
+
+        Raises `PhotoError` where it is refused and `Lost` where the answer names none.
+        """
+        fields: Fields = (("name", storable(name)), ("status", "private" if private else "public"))
+        if parent:
+            fields += (("parent", str(parent)),)
+        match await self.ask("pwg.categories.add", fields, token=True):
+            case {"id": made} if number(made):
+                return number(made)
+        raise Lost("the server does not tell the number of the new album")
+
+    def album_key(self, name: str) -> str:
+        """Return what the list of albums calls one that is made under this name."""
+        stored = storable(name)
+        return stored if self._lists_raw_names else stripped(stored)
+
+    @property
+    def _lists_raw_names(self) -> bool:
+        return number(self.offer.version.partition(".")[0]) >= 16
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
         """Return the id of each photo with one of these MD5s, None for absent.

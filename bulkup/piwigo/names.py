@@ -31,3 +31,8 @@ def title_of(file: str) -> str:
 def as_written(stored: str) -> str:
     """Return a name as it was sent, from what Piwigo made of it: entities and backslashes."""
     return re.sub(r"\\(.)", r"\1", unescape(stored))
+
+
+def stripped(name: str) -> str:
+    """Return the name of an album as PHP's `strip_tags` leaves it: Piwigo 13 to 15 list it so."""
+    return re.sub(r"""<(?!\s)(?:"[^"]*"|'[^']*'|[^>"'])*(?:>|$)""", "", name)

@@ -113,3 +113,36 @@ def image_id(result: object) -> int | None:
         case {"image_id": value} | {"id": value}:
             return number(value) or None
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumRow:
+    """An album in the list for administrators; `parent` 0: at the top. `name` as it is listed."""
+
+    album_id: int
+    name: str
+    parent: int
+    photos: int
+    private: bool
+
+
+def read_albums(result: object) -> list[AlbumRow]:
+    """Return the albums out of the answer to `pwg.categories.getAdminList`.
+
+    Raises `NotOffered` where the answer is not of that form.
+    """
+    match result:
+        case {"categories": [*rows]}:
+            return [_album(row) for row in rows if isinstance(row, dict)]
+    raise NotOffered("the server's list of albums can't be read")
+
+
+def _album(row: dict[str, object]) -> AlbumRow:
+    path = str(row.get("uppercats", "")).split(",")
+    return AlbumRow(
+        album_id=number(row.get("id")),
+        name=str(row.get("name_raw") or row.get("name") or ""),
+        parent=number(path[-2]) if len(path) > 1 else 0,
+        photos=number(row.get("nb_images")),
+        private=row.get("status") == "private",
+    )

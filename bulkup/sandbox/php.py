@@ -8,7 +8,7 @@ import json
 import re
 from datetime import datetime
 
-_TAG = re.compile(r"</?([a-zA-Z!][a-zA-Z0-9]*)?[^>]*>")
+_TAG = re.compile(r"""<(?!\s)(?:/?([a-zA-Z!][a-zA-Z0-9]*))?(?:"[^"]*"|'[^']*'|[^>"'])*(?:>|$)""")
 
 
 def encode_json(value: object) -> str:

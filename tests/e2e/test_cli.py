@@ -146,7 +146,10 @@ async def test_what_is_missing_is_named_with_the_way_to_give_it(
     ("arguments", "word"),
     [
         (["--nosuch"], "--nosuch"),
-        (["--album", "nine"], "nine"),
+        (["--album", "a//b"], "empty name"),
+        (["--album", "1", "--unwrap"], "--tree"),
+        (["--album", "1", "--tree", "--flat"], "--tree and --flat"),
+        (["--album", "1", "--private"], "--create-albums"),
         (["--album", "0"], "--album 0"),
         (["--concurrency", "65"], "--concurrency 65"),
         (["--level", "3"], "3"),
@@ -184,6 +187,14 @@ async def test_a_user_who_is_no_administrator_is_told(box: Sandbox, tmp_path: Pa
     ended = await send(box, one_photo(tmp_path), user="bob", password="bobsecret")
     assert ended.code == 3
     assert "bob is no administrator" in ended.err
+
+
+async def test_an_album_of_an_unknown_name_is_told(box: Sandbox, tmp_path: Path) -> None:
+    ended = await send(box, one_photo(tmp_path), "--album", "Trips/2019")
+    assert ended.code == 3
+    assert "there is no album “Trips”" in ended.err
+    assert "--create-albums" in ended.err
+    assert len(box.gallery.albums) == 1
 
 
 async def test_an_album_that_is_not_there_is_told(box: Sandbox, tmp_path: Path) -> None:

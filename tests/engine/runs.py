@@ -12,6 +12,7 @@ from typing import TypeVar
 import anyio.lowlevel
 
 from bulkup import engine, verify
+from bulkup.albums import Albums
 from bulkup.chunksize import ChunkSize
 from bulkup.events import (
     Event,
@@ -28,6 +29,7 @@ from bulkup.piwigo.connect import connect
 from bulkup.piwigo.http import Timeouts
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
+from bulkup.placing import Placing
 from bulkup.recovery import Policy, Recovery, Sleep
 from bulkup.sandbox import Sandbox
 from bulkup.stages import Stop
@@ -106,6 +108,9 @@ async def run(
     concurrency: int = 8,
     finishing: int | None = 2,
     album: int = 1,
+    tree: bool = False,
+    unwrap: bool = False,
+    spaces: bool = False,
     level: int = 0,
     retries: int = 5,
     stop: Stop | None = None,
@@ -128,17 +133,19 @@ async def run(
             Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait
         ).run,
     ) as server:
+        recovery = Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=sleep)
         await engine.run(
             engine.Plan(
                 roots=roots,
-                album=album,
+                placing=Placing(roots=roots, base=album, tree=tree, unwrap=unwrap, spaces=spaces),
                 level=level,
                 concurrency=concurrency,
                 finishing=finishing,
                 endings=endings or server.offer.endings,
             ),
             server=server,
-            recovery=Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=sleep),
+            recovery=recovery,
+            albums=Albums(server, recovery=recovery, emit=emit),
             memory=memory or NoLedger(),
             chunk_size=chunks or chunk_size_of(server, wish=chunk_size),
             emit=emit,

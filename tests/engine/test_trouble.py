@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from bulkup import engine
+from bulkup.albums import Albums
 from bulkup.ending import one_error
 from bulkup.errors import RunError
 from bulkup.events import (
@@ -28,6 +29,7 @@ from bulkup.events import (
 )
 from bulkup.memory import NoLedger
 from bulkup.piwigo.connect import connect
+from bulkup.placing import Placing
 from bulkup.recovery import Policy, Recovery
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.stages import Stop
@@ -407,25 +409,30 @@ async def test_a_server_that_goes_away_ends_the_run_when_patience_does(
         await enough.wait()
         await box.__aexit__()
 
-    going = asyncio.create_task(go_away())
-    with pytest.raises(RunError, match="the server has been away") as caught:
+    async def go() -> None:
         async with connect(box.url, credentials=ADMIN, method=method) as server:
+            recovery = Recovery(
+                Policy(patience_s=5.0),
+                emit=outcome.events.append,
+                probe=server.probe,
+                sleep=clock.sleep,
+                clock=clock,
+            )
             await engine.run(
-                engine.Plan(roots=[tmp_path], album=1, concurrency=4),
+                engine.Plan(roots=[tmp_path], placing=Placing(base=1), concurrency=4),
                 server=server,
-                recovery=Recovery(
-                    Policy(patience_s=5.0),
-                    emit=outcome.events.append,
-                    probe=server.probe,
-                    sleep=clock.sleep,
-                    clock=clock,
-                ),
+                recovery=recovery,
+                albums=Albums(server, recovery=recovery, emit=outcome.events.append),
                 memory=NoLedger(),
                 chunk_size=chunk_size_of(server, wish=20_000),
                 emit=outcome.events.append,
                 stop=Stop(),
                 clock=clock,
             )
+
+    going = asyncio.create_task(go_away())
+    with pytest.raises(RunError, match="the server has been away") as caught:
+        await go()
     await going
     assert "again when it is back" in caught.value.hint
     assert outcome.balances()

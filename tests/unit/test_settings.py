@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bulkup.errors import UsageError
 from bulkup.settings import (
     Account,
+    Into,
     Sending,
     need,
     parse_duration,
@@ -97,7 +98,6 @@ def test_any_text_is_a_size_and_a_time_or_a_mistake_of_the_user(text: str) -> No
 @pytest.mark.parametrize(
     "values",
     [
-        {"album": 1},
         {"concurrency": 1},
         {"concurrency": 64},
         {"finishing": 1},
@@ -111,15 +111,12 @@ def test_any_text_is_a_size_and_a_time_or_a_mistake_of_the_user(text: str) -> No
     ],
 )
 def test_values_at_the_ends_of_their_range_are_good(values: dict[str, Any]) -> None:
-    Sending(**({"album": 9} | values))
+    Sending(**({"into": Into(album=9)} | values))
 
 
 @pytest.mark.parametrize(
     ("values", "flag"),
     [
-        ({"album": 0}, "--album"),
-        ({"album": -5}, "--album"),
-        ({"album": 2**31}, "--album"),
         ({"concurrency": 0}, "--concurrency"),
         ({"concurrency": 65}, "--concurrency"),
         ({"finishing": 0}, "--finishing"),
@@ -133,8 +130,21 @@ def test_values_at_the_ends_of_their_range_are_good(values: dict[str, Any]) -> N
 )
 def test_a_value_out_of_range_is_named_by_its_flag(values: dict[str, Any], flag: str) -> None:
     with pytest.raises(UsageError, match=f"^{flag} ") as caught:
-        Sending(**({"album": 9} | values))
+        Sending(**({"into": Into(album=9)} | values))
     assert "Give" in caught.value.hint
+
+
+@pytest.mark.parametrize("values", [{"album": 1}, {"names": ("a", "b")}, {"tree": True}])
+def test_an_album_is_a_number_or_names_or_the_top_of_a_tree(values: dict[str, Any]) -> None:
+    Into(**values)
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"album": 0}, {"album": -5}, {"album": 2**31}, {"names": ("a", "")}]
+)
+def test_what_is_no_album_is_told(values: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="album"):
+        Into(**values)
 
 
 def test_a_missing_value_is_named_with_both_ways_to_give_it() -> None:

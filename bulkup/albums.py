@@ -1,0 +1,127 @@
+"""The gallery's tree of albums: found by names, made where missing, one at a time.
+
+Knows names, numbers and parents, and no photos. Piwigo allows equal names under one parent and
+checks nothing (piwigo-api.md, section 4, Albums), so an album is looked for before it is made,
+and looked for again where the answer to its making was lost.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from bulkup.errors import NotOffered, PhotoError, RunError, Transient
+from bulkup.events import AlbumMade, Emit
+from bulkup.recovery import Recovery
+
+ROOT = 0
+
+
+class Album(Protocol):
+    """An album as the server lists it."""
+
+    @property
+    def album_id(self) -> int:
+        """Its number."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as it is listed."""
+
+    @property
+    def parent(self) -> int:
+        """The number of the album that it is in, `ROOT` at the top."""
+
+
+class Albumry(Protocol):
+    """What a tree of albums needs of a server."""
+
+    async def albums(self) -> Sequence[Album]:
+        """Return all albums."""
+
+    async def add_album(self, name: str, *, parent: int, private: bool) -> int:
+        """Make an album and return its number. Raises `PhotoError` where it is refused."""
+
+    def album_key(self, name: str) -> str:
+        """Return what the server's list calls an album that is made under this name."""
+
+
+class Albums:
+    """The albums of one gallery; new ones are made `private` or public."""
+
+    def __init__(
+        self, server: Albumry, *, recovery: Recovery, emit: Emit, private: bool = False
+    ) -> None:
+        self._server = server
+        self._recovery = recovery
+        self._emit = emit
+        self._private = private
+        self._known: dict[tuple[int, str], int] | None = None
+
+    async def find(self, names: Sequence[str], *, below: int = ROOT, make: bool) -> int:
+        """Return the number of the album on this path of names, where need be made.
+
+        Raises `PhotoError` where it is not there and not to be made, or can't be.
+        """
+        album = below
+        for depth, name in enumerate(names):
+            known = await self._load()
+            found = known.get((album, self._server.album_key(name)))
+            if found is None:
+                if not make:
+                    path = " / ".join(names[: depth + 1])
+                    raise PhotoError(
+                        f"there is no album “{path}”",
+                        hint="Check the spelling, or give --create-albums to have it made.",
+                    )
+                found = await self._add(name, parent=album)
+                known = await self._load()
+                known[album, self._server.album_key(name)] = found
+                self._emit(AlbumMade(album=found, name=name, parent=album or None))
+            album = found
+        return album
+
+    async def _load(self) -> dict[tuple[int, str], int]:
+        if self._known is None:
+            self._known = await self._listed()
+        return self._known
+
+    async def _listed(self) -> dict[tuple[int, str], int]:
+        albums = await self._asked(self._server.albums)
+        known: dict[tuple[int, str], int] = {}
+        for album in sorted(albums, key=lambda album: album.album_id, reverse=True):
+            known[album.parent, album.name] = album.album_id  # of equal ones the oldest
+        return known
+
+    async def _asked(self, question: Callable[[], Awaitable[Sequence[Album]]]) -> Sequence[Album]:
+        try:
+            return await self._recovery.run(question)
+        except (NotOffered, PhotoError, Transient) as error:
+            raise RunError(
+                f"the gallery does not list its albums: {error.message}",
+                hint="Give the number of an album, and no --tree.",
+            ) from None
+
+    async def _add(self, name: str, *, parent: int) -> int:
+        """Make an album, looking again after each answer that was lost."""
+        key = parent, self._server.album_key(name)
+        attempt = 0
+        while True:
+            try:
+                return await self._recovery.run(
+                    lambda: self._server.add_album(name, parent=parent, private=self._private),
+                    repeatable=False,
+                )
+            except NotOffered as error:
+                raise RunError(
+                    f"the gallery makes no albums for others: {error.message}",
+                    hint="Make them in the gallery, or leave out --create-albums and --tree.",
+                ) from None
+            except Transient as error:
+                attempt += 1
+                if (found := (await self._listed()).get(key)) is not None:
+                    return found
+                if attempt > self._recovery.policy.retries:
+                    raise PhotoError(
+                        f"the album “{name}” could not be made: {error.message}",
+                        hint="Run the same command again.",
+                    ) from None
+                await self._recovery.pause(error, attempt=attempt, path=None)

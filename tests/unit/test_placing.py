@@ -1,0 +1,80 @@
+"""Which album a photo goes to by its place: names only."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.albums import ROOT
+from bulkup.errors import PhotoError
+from bulkup.placing import Placing
+
+PHOTOS = Path("/archive/photos")
+
+
+def tree(*roots: Path, base: int = 9, unwrap: bool = False, spaces: bool = False) -> Placing:
+    return Placing(roots=roots or [PHOTOS], base=base, tree=True, unwrap=unwrap, spaces=spaces)
+
+
+def test_without_a_tree_every_photo_goes_to_the_album_itself() -> None:
+    placing = Placing(roots=[PHOTOS], base=9)
+    assert placing.names(PHOTOS / "a" / "b" / "c.jpg") == ()
+
+
+def test_folders_become_albums_below_one_of_the_roots_name() -> None:
+    assert tree().names(PHOTOS / "2019" / "May" / "c.jpg") == ("photos", "2019", "May")
+    assert tree().names(PHOTOS / "c.jpg") == ("photos",)
+
+
+def test_unwrapped_the_root_has_no_album_of_its_own() -> None:
+    assert tree(unwrap=True).names(PHOTOS / "2019" / "c.jpg") == ("2019",)
+    assert tree(unwrap=True).names(PHOTOS / "c.jpg") == ()
+
+
+def test_what_lies_at_the_top_without_an_album_is_told() -> None:
+    with pytest.raises(PhotoError, match="no folder that could be an album") as caught:
+        tree(base=ROOT, unwrap=True).names(PHOTOS / "c.jpg")
+    assert "--album" in caught.value.hint
+    assert tree(base=ROOT, unwrap=True).names(PHOTOS / "2019" / "c.jpg") == ("2019",)
+
+
+def test_a_photo_that_was_named_itself_goes_to_the_album() -> None:
+    photo = PHOTOS / "2019" / "c.jpg"
+    assert tree(photo).names(photo) == ()
+
+
+def test_a_relative_root_has_the_name_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Holidays" / "day 1").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "Holidays")
+    assert tree(Path()).names(Path("day 1/c.jpg")) == ("Holidays", "day 1")
+    assert tree(Path("..")).names(Path("../Holidays/c.jpg")) == (tmp_path.name, "Holidays")
+
+
+def test_the_root_of_the_disk_has_no_name() -> None:
+    assert tree(Path("/")).names(Path("/photos/c.jpg")) == ("photos",)
+
+
+def test_names_keep_their_spelling_but_for_what_is_asked() -> None:
+    photo = PHOTOS / "Été_à_la_<mer> & “co”" / "c.jpg"
+    assert tree(unwrap=True).names(photo) == ("Été_à_la_<mer> & “co”",)
+    assert tree(unwrap=True, spaces=True).names(photo) == ("Été à la <mer> & “co”",)
+    assert tree(unwrap=True, spaces=True).names(PHOTOS / "__" / "c.jpg") == ("_",)
+
+
+names = st.text(st.characters(exclude_characters="/\0"), min_size=1).filter(
+    lambda name: name not in {".", ".."}
+)
+
+
+@given(st.lists(names, max_size=8), st.booleans(), st.booleans())
+def test_every_folder_has_a_name_that_can_be_sent(
+    folders: list[str], unwrap: bool, spaces: bool
+) -> None:
+    photo = PHOTOS.joinpath(*map(os.fsdecode, map(os.fsencode, folders)), "c.jpg")
+    found = tree(unwrap=unwrap, spaces=spaces).names(photo)
+    assert len(found) == len(folders) + (not unwrap)
+    assert all(name.strip() and name.encode() for name in found)
