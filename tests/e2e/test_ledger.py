@@ -114,7 +114,7 @@ async def test_a_limit_is_not_found_out_twice(tmp_path: Path) -> None:
     async with Sandbox(admin=("admin", PASSWORD), max_body=400_000) as box:
         for seed in (1, 2):
             make_archive(photos / str(seed), count=2, names=2, size=(10**6, 10**6), seed=seed)
-            ended = await send(box, photos, "--ledger", file, "--chunk-size", "auto")
+            ended = await send(box, photos, "--ledger", file, "--finishing", "2")
             assert ended.code == 0
             refused.append(sum(seen.status == 413 for seen in box.requests))
         assert len(box.gallery.photos) == 4
