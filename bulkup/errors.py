@@ -25,6 +25,10 @@ class RunError(BulkupError):
     """The run can't go on: log-in refused, not a Piwigo, album gone."""
 
 
+class Untrusted(RunError):
+    """No safe connection comes about: TLS fails, or the certificate is none to trust."""
+
+
 class PhotoError(BulkupError):
     """One photo can't be brought in; the others go on."""
 

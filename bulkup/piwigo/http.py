@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp import hdrs
 
 from bulkup import __version__
-from bulkup.errors import CutShort, Lost, RunError, TimedOut, Unreachable
+from bulkup.errors import CutShort, Lost, RunError, TimedOut, Unreachable, Untrusted
 from bulkup.photos import Photo
 from bulkup.piwigo.bodies import ChunkBody, Progress, multipart
 from bulkup.piwigo.wire import ANSWER_LIMIT, Answer, Request
@@ -162,12 +162,12 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except aiohttp.ClientConnectorSSLError as error:
-        raise RunError(
+        raise Untrusted(
             f"no safe connection to {url}: {_reason(error)}",
             hint="Check the address: a gallery without TLS needs http:// in front.",
         ) from None
     except aiohttp.ClientConnectorCertificateError as error:
-        raise RunError(
+        raise Untrusted(
             f"no safe connection to {url}: {_reason(error)}",
             hint="Check the address and the server's certificate.",
         ) from None

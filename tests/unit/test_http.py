@@ -3,9 +3,7 @@
 import asyncio
 import hashlib
 import os
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,13 +21,14 @@ from bulkup.errors import (
     Lost,
     PhotoChanged,
     PhotoError,
-    RunError,
     TimedOut,
     Unreachable,
+    Untrusted,
 )
 from bulkup.photos import PIECE, Chunk, Photo, plan_chunks
 from bulkup.piwigo.http import Session, Timeouts, retry_after
 from bulkup.piwigo.wire import ANSWER_LIMIT, Answer, Request
+from tests.certificates import make_certificate
 from tests.unit.raw import Line, raw_server, saying
 
 OK = b'{"stat":"ok","result":null}'
@@ -445,17 +444,7 @@ async def test_a_photo_that_changes_while_it_is_sent_is_told_as_that(
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     """Make a certificate that nobody vouches for."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    names = ["-keyout", str(folder / "key"), "-out", str(folder / "cert"), "-subj", "/CN=x"]
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    subprocess.run(  # noqa: S603 (all of it is ours)
-        [*command.split(), *names], check=True, capture_output=True
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "cert", folder / "key")
-    return context
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 async def test_a_certificate_that_nobody_vouches_for_ends_the_run(
@@ -465,5 +454,5 @@ async def test_a_certificate_that_nobody_vouches_for_ends_the_run(
         async with session_on(raw.url) as session:
             error = await error_of(session)
         assert not raw.heard
-    assert type(error) is RunError
+    assert type(error) is Untrusted
     assert "self-signed certificate" in error.message
