@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal, Protocol
-from urllib.parse import urlsplit
 
 import anyio.lowlevel
 
@@ -21,6 +20,7 @@ from bulkup.ledger import Ledger
 from bulkup.memory import Fact, Memory, NoLedger
 from bulkup.photos import check_roots
 from bulkup.piwigo.connect import connect
+from bulkup.piwigo.discover import is_local
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
 from bulkup.placing import Placing
@@ -261,9 +261,7 @@ async def _begun(started: RunStarted, wishes: Wishes, emit: Emit) -> AsyncIterat
 
 
 def _warn(url: str, emit: Emit) -> None:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "http" and not (host.startswith("127.") or host in {"localhost", "::1"}):
+    if url.startswith("http:") and not is_local(url):
         emit(
             Noticed(
                 message="the connection is not encrypted: the password can be read on the way",

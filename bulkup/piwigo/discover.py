@@ -59,6 +59,12 @@ def _folder(path: str) -> str:
     return path.rstrip("/") + "/"
 
 
+def is_local(url: str) -> bool:
+    """Tell whether an address is one of this machine's own."""
+    host = urlsplit(url).hostname or ""
+    return host.startswith("127.") or host in {"localhost", "::1"}
+
+
 def allowed(origin: str, target: str) -> bool:
     """Tell whether a redirect stays with the named host, and does not give up encryption."""
     try:

@@ -65,7 +65,7 @@ class Session:
 
     async def get(self, url: str) -> Answer:
         """Return what a GET answers, redirects included as answers. Raises as `post` does."""
-        with _translated(url):
+        with _translated(url.partition("?")[0]):
             async with self._client.get(
                 url, allow_redirects=False, timeout=self._timeout(finishing=False)
             ) as response:
