@@ -125,6 +125,8 @@ def _refusal(number: int, message: str) -> BulkupError:
             return Mangled("a chunk was damaged on the way, or is over the server's limit")
         case 500 if "merged file mismatched" in lower:
             return Damaged("the photo was damaged on the way: the server's MD5 differs")
+        case 500 if "upload_max_filesize" in lower:
+            return TooLarge("the file is over the server's limit (PHP's upload_max_filesize)")
         case 500 if lower.startswith("error while"):
             return Lost(words, hint="Is the server's disk full?")
         case 500 if lower.startswith("error during buffer directory"):
@@ -190,7 +192,7 @@ def _by_status(answer: Answer, said: str) -> BulkupError:
         case 411:
             return RunError(f"the web server refuses streamed requests ({said})")
         case 413 | 414:
-            return TooLarge(f"the web server takes only smaller requests ({said})")
+            return TooLarge(f"the web server takes only smaller requests (HTTP {answer.status})")
         case 429:
             return Overrun(f"the server asks to wait ({said})", retry_after_s=answer.retry_after_s)
         case 403 | 408 | 425:

@@ -82,6 +82,11 @@ ATLAS = [
     # the method
     (501, refusal(501, "Method name is not valid"), NotOffered),
     # limits
+    (
+        500,
+        refusal(500, "The uploaded file exceeds the upload_max_filesize directive in php.ini."),
+        TooLarge,
+    ),
     (501, refusal(501, 'Missing "method" name'), TooLarge),
     (405, refusal(405, "This method requires HTTP POST"), TooLarge),
     (200, buffer_error(103, "Failed to move uploaded file."), TooLarge),
