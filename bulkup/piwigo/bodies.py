@@ -100,14 +100,14 @@ class SumBody(payload.Payload):
         await writer.write(self.decode().encode())
 
 
-def multipart(fields: tuple[tuple[str, str], ...], body: ChunkBody) -> MultipartWriter:
-    """Return the form with these fields, the chunk, and after it the sum that it asks for."""
+def multipart(fields: tuple[tuple[str, str], ...], body: payload.Payload) -> MultipartWriter:
+    """Return the form with these fields, the body, and after it the sum that it asks for."""
     form = MultipartWriter("form-data")
     for name, value in fields:
         part = payload.BytesPayload(value.encode(), content_type="text/plain; charset=utf-8")
         part.set_content_disposition("form-data", name=name)
         form.append_payload(part)
     form.append_payload(body)
-    if body.digest is not None:
+    if isinstance(body, ChunkBody) and body.digest is not None:
         form.append_payload(SumBody(body))
     return form

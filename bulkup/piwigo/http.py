@@ -116,6 +116,17 @@ class Session:
                 raise CutShort(error.message) from None
             raise
 
+    async def post_form(self, form: aiohttp.MultipartWriter) -> Answer:
+        """Return what the server answers to a form as it is. Raises as `post` does."""
+        with _translated(self.url):
+            async with self._client.post(
+                f"{self.url}ws.php?format=json",
+                data=form,
+                allow_redirects=False,
+                timeout=self._timeout(finishing=False),
+            ) as response:
+                return await _read(response)
+
     def _timeout(self, *, finishing: bool) -> aiohttp.ClientTimeout:
         limits = self._timeouts
         return aiohttp.ClientTimeout(

@@ -25,7 +25,7 @@ from bulkup.photos import Photo
 from bulkup.piwigo.bodies import Progress
 from bulkup.piwigo.http import Session, Timeouts
 from bulkup.piwigo.results import Status, read_status
-from bulkup.piwigo.wire import KEY_HINT, Request, interpret
+from bulkup.piwigo.wire import KEY_HINT, Answer, Request, interpret
 
 LOGOUT_S: Final = 5.0
 
@@ -110,14 +110,18 @@ class SessionPool:
             request = replace(request, fields=fields)
         answer = await session.post(request, photo=photo, finishing=finishing, progress=progress)
         try:
-            return interpret(answer)
-        except SessionLost:
-            session.ready = False
-            raise
+            return _judged(answer, session)
         except TooLarge as error:
             if request.chunk is not None:
                 raise
             raise Refused(error.message) from None  # nothing of it could be made smaller
+
+    async def send_form(self, form: aiohttp.MultipartWriter) -> object:
+        """Return the result of a form over any free session. Raises as `send` does."""
+        async with self.lease() as session:
+            if not session.ready:
+                await self.log_in(session)
+            return _judged(await session.post_form(form), session)
 
     async def log_in(self, session: Session) -> Status:
         """Log the session in and return what the server then tells.
@@ -188,3 +192,12 @@ class SessionPool:
             await session.post(Request("pwg.session.logout"))
         except BulkupError:
             return  # the server forgets the session by itself in an hour
+
+
+def _judged(answer: Answer, session: Session) -> object:
+    """Return the result of an answer; the session that is lost by it logs in again."""
+    try:
+        return interpret(answer)
+    except SessionLost:
+        session.ready = False
+        raise

@@ -1,0 +1,61 @@
+"""How large a request may be: bodies that a server takes in, and of which nothing stays there.
+
+Knows one question whose answer tells whether a file came through. `pwg.images.addSimple` looks at
+the file that PHP has taken in, then for the photo that it is to replace; there is no such photo
+here, and no answer before that touches the gallery. PHP itself removes the file. Seen on Piwigo 13
+to 17, whatever file types they take; half a body leaves nothing either.
+"""
+
+import asyncio
+import os
+from typing import Final
+
+from aiohttp import payload
+from aiohttp.abc import AbstractStreamWriter
+
+from bulkup.errors import Damaged, PhotoGone
+from bulkup.photos import PIECE
+from bulkup.piwigo.bodies import multipart
+from bulkup.piwigo.sessions import SessionPool
+
+METHOD: Final = "pwg.images.addSimple"
+
+IDLE_S: Final = 30.0
+NO_PHOTO: Final = 2**31 - 1
+"""No photo has this number: Piwigo's end at 2^24 - 1 (`mediumint unsigned`)."""
+
+
+class Filler(payload.Payload):
+    """A file of `size` random bytes, which is no picture and has no name that one could have."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size, content_type="application/octet-stream")
+        self.set_content_disposition("form-data", name="image", filename="bulkup-probe")
+        self._size = size
+        self._piece = os.urandom(PIECE)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Refuse: the content is streamed, never text."""
+        raise TypeError(f"a filler is not text in {encoding} ({errors})")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the bytes."""
+        left = self._size or 0
+        while left:
+            length = min(left, len(self._piece))
+            async with asyncio.timeout(IDLE_S):
+                await writer.write(self._piece[:length])
+            left -= length
+
+
+async def send_through(pool: SessionPool, size: int) -> None:
+    """Send a file of so many bytes, of which nothing stays.
+
+    Raises `TooLarge` where it is over one of the server's limits, and what `SessionPool.send`
+    raises.
+    """
+    fields = (("method", METHOD), ("image_id", str(NO_PHOTO)))
+    try:
+        await pool.send_form(multipart(fields, Filler(size)))
+    except (PhotoGone, Damaged):  # what else is refused for its type has come through as well
+        return
