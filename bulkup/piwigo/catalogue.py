@@ -64,19 +64,16 @@ class Catalogue:
         """
         fields = (("cat_id", str(album)),)
         try:
-            result = await self.ask("pwg.categories.getList", fields)
+            albums = read_albums(await self.ask("pwg.categories.getList", fields))
         except (NotOffered, PhotoError):
             return ""
-        match result:
-            case {"categories": [*albums]}:
-                for item in albums:
-                    if isinstance(item, dict) and str(item.get("id")) == str(album):
-                        return str(item.get("name_raw") or item.get("name") or "")
-                raise RunError(
-                    f"there is no album {album} at {self.offer.url}",
-                    hint="The number stands in the album's address: index.php?/category/NUMBER.",
-                )
-        return ""
+        for row in albums:
+            if row.album_id == album:
+                return row.name
+        raise RunError(
+            f"there is no album {album} at {self.offer.url}",
+            hint="The number stands in the album's address: index.php?/category/NUMBER.",
+        )
 
     async def albums(self) -> list[AlbumRow]:
         """Return all albums. Raises `NotOffered` where the server does not list them."""

@@ -80,7 +80,7 @@ async def connect(
             yield PiwigoServer(
                 pool,
                 offer=offer,
-                method=_choose(method, offer=offer, user=status.user or credentials.user),
+                method=choose(method, offer=offer, user=status.user or credentials.user),
             )
         finally:
             await pool.close()
@@ -120,7 +120,7 @@ async def _ask_methods(pool: SessionPool, patiently: Patiently) -> frozenset[str
         return frozenset()
 
 
-def _choose(method: str, *, offer: Offer, user: str) -> Method:
+def choose(method: str, *, offer: Offer, user: str) -> Method:
     """Return the way to send photos: the best that is offered, or the one that was asked for.
 
     A server that lists no methods is taken to know `pwg.images.upload`. Raises `RunError` where

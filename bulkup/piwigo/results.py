@@ -127,7 +127,7 @@ class AlbumRow:
 
 
 def read_albums(result: object) -> list[AlbumRow]:
-    """Return the albums out of the answer to `pwg.categories.getAdminList`.
+    """Return the albums out of `pwg.categories.getAdminList` or `pwg.categories.getList`.
 
     Raises `NotOffered` where the answer is not of that form.
     """

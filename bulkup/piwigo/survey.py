@@ -1,0 +1,129 @@
+"""What can be found out about a gallery without changing anything there: question by question.
+
+Knows which question tells what. It never waits, never tries again and judges nothing: a failure
+is raised, the caller decides.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from bulkup.errors import NotOffered, PhotoError, RunError
+from bulkup.piwigo import probe
+from bulkup.piwigo.catalogue import Catalogue, Offer
+from bulkup.piwigo.connect import DEFAULT_CHUNK, KEEPALIVE_S, choose
+from bulkup.piwigo.discover import find_base
+from bulkup.piwigo.http import Session, Timeouts
+from bulkup.piwigo.results import Status, read_methods
+from bulkup.piwigo.sessions import Credentials, SessionPool
+from bulkup.piwigo.tls import Tls, shake_hands
+from bulkup.piwigo.wire import Request, interpret
+
+METHODS: Final = ("async", "upload", "legacy")
+NO_MD5: Final = "0" * 32
+IMPATIENT: Final = Timeouts(connect_s=10.0, idle_s=30.0)
+
+
+class Survey:
+    """A gallery that is looked at, first as a guest, then logged in.
+
+    `find` comes first, `log_in` before `offer`, and that before everything that takes an offer.
+    """
+
+    def __init__(self, url: str, *, pool: SessionPool, guest: Session, timeouts: Timeouts) -> None:
+        self.url = url
+        self._pool = pool
+        self._guest = guest
+        self._timeouts = timeouts
+
+    async def find(self) -> str:
+        """Return the address under which the gallery answers, and go on with that one.
+
+        Raises as `find_base` does, `Untrusted` where no safe connection comes about.
+        """
+        self.url = self._pool.url = self._guest.url = await find_base(self._guest, self.url)
+        return self.url
+
+    async def encryption(self) -> Tls | None:
+        """Return how the connection is encrypted, None where it is not. Raises `Lost`."""
+        if urlsplit(self.url).scheme != "https":
+            return None
+        return await shake_hands(self.url, timeout_s=self._timeouts.connect_s)
+
+    async def version(self) -> str:
+        """Return the version of Piwigo, empty if it is not told: the cheapest question."""
+        url = f"{self.url}ws.php?format=json&method=pwg.getVersion"
+        try:
+            result = interpret(await self._guest.get(url))
+        except (NotOffered, PhotoError):
+            return ""
+        return result if isinstance(result, str) else ""
+
+    async def log_in(self) -> Status:
+        """Return what the server then tells. Raises as `SessionPool.log_in` does."""
+        async with self._pool.lease() as session:
+            return await self._pool.log_in(session)
+
+    async def offer(self, status: Status) -> Offer:
+        """Return what the server says of itself."""
+        try:
+            methods = read_methods(await self._pool.call(Request("reflection.getMethodList")))
+        except (NotOffered, PhotoError):
+            methods = frozenset()
+        return Offer(
+            url=self.url,
+            version=status.version,
+            user=status.user,
+            methods=methods,
+            endings=status.endings,
+            chunk_size=status.chunk_size or DEFAULT_CHUNK,
+        )
+
+    def catalogue(self, offer: Offer) -> Catalogue:
+        """Return what to ask about photos and albums."""
+        return Catalogue(self._pool, offer=offer)
+
+    async def tells_md5s(self, offer: Offer) -> bool:
+        """Tell whether the gallery answers which MD5s it has."""
+        return NO_MD5 in await self.catalogue(offer).find([NO_MD5])
+
+    def can_probe(self, offer: Offer) -> bool:
+        """Tell whether `send_through` is possible here."""
+        return probe.METHOD in offer.methods
+
+    async def send_through(self, size: int) -> None:
+        """Send a file of so many bytes, of which nothing stays. Raises as `probe` does."""
+        await probe.send_through(self._pool, size)
+
+
+def ways(offer: Offer) -> tuple[str, ...]:
+    """Return the names of the ways to upload that are offered, the best first."""
+    names = []
+    for name in METHODS:
+        try:
+            names.append(choose(name, offer=offer, user=offer.user).name)
+        except RunError:
+            continue
+    return tuple(names)
+
+
+@asynccontextmanager
+async def surveyed(
+    url: str,
+    *,
+    credentials: Credentials,
+    timeouts: Timeouts = IMPATIENT,
+    connections: int = 16,
+) -> AsyncIterator[Survey]:
+    """Lend the gallery at `url` to be looked at; nothing is asked yet. Log out at the end."""
+    async with aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE_S) as connector:
+        pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
+        guest = Session(url, connector=connector, timeouts=timeouts)
+        try:
+            yield Survey(url, pool=pool, guest=guest, timeouts=timeouts)
+        finally:
+            await pool.close()
+            await guest.close()
