@@ -132,6 +132,18 @@ class Checking:
         check_range("--retries", self.retries, least=0, most=1000)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examining:
+    """What a check-up is for, all of it valid; `album` None: none is chosen yet."""
+
+    album: int | None = None
+    ledger: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.album is not None:
+            check_range("--album", self.album, least=1, most=2**31 - 1)
+
+
 def check_range(flag: str, value: int, *, least: int, most: int) -> None:
     """Raise `UsageError` where a number is out of its range."""
     if not least <= value <= most:
