@@ -19,7 +19,7 @@ from bulkup.errors import BulkupError, RunError, UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.settings import Account
 from bulkup.whereto import AlbumFlags
-from bulkup.wishes import CheckingFlags, SendingFlags
+from bulkup.wishes import CheckingFlags, ExaminingFlags, SendingFlags
 
 if TYPE_CHECKING:
     from bulkup.screen import Task
@@ -29,7 +29,7 @@ class Exit(IntEnum):
     """What the exit code says."""
 
     DONE = 0  # every photo is in the album, or where else it is to be
-    SOME_FAILED = 1  # some photos are not
+    SOME_FAILED = 1  # some photos are not, or something is in the way of a migration
     USAGE = 2  # a flag, a setting or a file is wrong; nothing was sent
     IMPOSSIBLE = 3  # log-in refused, no Piwigo, no such album, server gone
     INTERRUPTED = 130  # by Ctrl-C or SIGTERM
@@ -46,6 +46,7 @@ Paths = Annotated[list[Path], Parameter(help="Folders and photos.", negative="")
 OnGallery = Annotated[GalleryFlags, Parameter(name="*")]
 IntoAlbums = Annotated[AlbumFlags, Parameter(name="*")]
 ForSending = Annotated[SendingFlags, Parameter(name="*")]
+ForExamining = Annotated[ExaminingFlags, Parameter(name="*")]
 ForChecking = Annotated[CheckingFlags, Parameter(name="*")]
 OfTrouble = Annotated[TroubleFlags, Parameter(name="*")]
 
@@ -102,6 +103,36 @@ def verify(
     from bulkup.run import compare  # noqa: PLC0415 (heavy)
 
     return _drive(partial(compare, roots, account=account, checking=values))
+
+
+@app.command
+def doctor(
+    paths: Annotated[
+        list[Path] | None, Parameter(help="Folders and photos to count.", negative="")
+    ] = None,
+    /,
+    *,
+    gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
+    examining: ForExamining = ExaminingFlags(),  # noqa: B008 (frozen)
+) -> int:
+    """Tell what to know before a migration; nothing is sent that stays, nothing changed there.
+
+    Each line begins with ✓ (well), ! (good to know) or ✗ (in the way), and says what to do. What
+    an upload of the paths would be about is told as well.
+
+    Exit codes: 0 nothing is in the way, 1 something is, 2 wrong usage, 130 interrupted.
+    """
+    values = examining.examining()
+    roots, account = _prepare(paths or [], gallery)
+
+    from bulkup.doctor import examine  # noqa: PLC0415 (heavy)
+    from bulkup.screen import consult  # noqa: PLC0415 (heavy)
+
+    task = partial(examine, roots, account=account, examining=values)
+    well = consult(task, as_json=examining.json)
+    if well is None:
+        return _complain("interrupted", hint="", code=Exit.INTERRUPTED)
+    return Exit.DONE if well else Exit.SOME_FAILED
 
 
 def _prepare(paths: Sequence[Path], gallery: GalleryFlags) -> tuple[list[Path], Account]:

@@ -15,8 +15,16 @@ from anyio.abc import TaskStatus
 
 from bulkup.errors import BulkupError
 from bulkup.events import Emit, Interrupted
+from bulkup.findings import Tell
 from bulkup.recovery import Sleep
-from bulkup.report import LiveReport, PlainReport, RunState, console_for, suits_live
+from bulkup.report import (
+    CheckupReport,
+    LiveReport,
+    PlainReport,
+    RunState,
+    console_for,
+    suits_live,
+)
 from bulkup.stages import Stop
 
 
@@ -27,6 +35,64 @@ class Task(Protocol):
         self, *, emit: Emit, stop: Stop, clock: Callable[[], float], sleep: Sleep
     ) -> None:
         """Do it, event by event. Raises `RunError`."""
+
+
+class Examination(Protocol):
+    """What a check-up does, whose settings are given."""
+
+    async def __call__(
+        self,
+        *,
+        tell: Tell,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        sleep: Sleep,
+    ) -> None:
+        """Do it, finding by finding."""
+
+
+def consult(examination: Examination, *, as_json: bool) -> bool | None:
+    """Examine, tell on stdout what is found, and return whether nothing is in the way.
+
+    None: Ctrl-C or SIGTERM ended it; then there is no JSON.
+    """
+    report = CheckupReport(
+        None if as_json else console_for(sys.stdout),
+        signs=console_for(sys.stderr),
+        clock=time.monotonic,
+    )
+    try:
+        ended = anyio.run(_consult, report, examination)
+    finally:
+        report.rest()
+    if not ended:
+        return None
+    if as_json:
+        sys.stdout.write(report.document() + "\n")
+    return report.ok
+
+
+async def _consult(report: CheckupReport, examination: Examination) -> bool:
+    """Return whether it came to its end."""
+    ended = False
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(_abort, tasks.cancel_scope)
+        await examination(
+            tell=report.tell, clock=time.monotonic, wall_clock=time.time, sleep=anyio.sleep
+        )
+        ended = True
+        tasks.cancel_scope.cancel()
+    return ended
+
+
+async def _abort(
+    scope: CancelScope, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    """Let a Ctrl-C or SIGTERM abort."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for _ in signals:
+            scope.cancel()
 
 
 def drive(task: Task) -> RunState:

@@ -4,16 +4,26 @@ Knows the command line library and the settings that flags end up in.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Group
 
 from bulkup.flags import TroubleFlags, flag
-from bulkup.settings import Checking, Level, MethodName, Sending, parse_size
+from bulkup.settings import (
+    Checking,
+    Examining,
+    Level,
+    MethodName,
+    Sending,
+    default_ledger,
+    parse_size,
+)
 from bulkup.whereto import AlbumFlags
 
 SENDING = Group.create_ordered("Sending")
 CHECKING = Group.create_ordered("Checking")
+EXAMINING = Group.create_ordered("Examining")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,3 +137,39 @@ class CheckingFlags:
             patience_s=trouble.patience_s,
             ledger=trouble.file,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExaminingFlags:
+    """What a check-up is for."""
+
+    album: Annotated[
+        int | None,
+        flag(
+            "Number of the album that is to take the photos.",
+            group=EXAMINING,
+            short="-a",
+            variable="BULKUP_ALBUM",
+        ),
+    ] = None
+    ledger: Annotated[
+        Path | None,
+        flag(
+            "File that remembers what has been brought where.",
+            group=EXAMINING,
+            variable="BULKUP_LEDGER",
+            metavar="FILE",
+        ),
+    ] = None
+    json: Annotated[
+        bool,
+        flag(
+            "Print one JSON object on stdout, at the end, and nothing else there.",
+            group=EXAMINING,
+            variable="BULKUP_JSON",
+        ),
+    ] = False
+
+    def examining(self) -> Examining:
+        """Return the checked values. Raises `UsageError`."""
+        return Examining(album=self.album, ledger=self.ledger or default_ledger())

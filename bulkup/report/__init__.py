@@ -1,7 +1,7 @@
 """Output, and nothing else: what a run tells through its events, for eyes, logs and programs.
 
-Knows events only; neither engine, server nor ledger. A view is opened with `async with` and fed
-through `emit`. This package is the only place that knows rich.
+Knows events and findings only; neither engine, server nor ledger. A view of a run is opened with
+`async with` and fed through `emit`. This package is the only place that knows rich.
 """
 
 from types import TracebackType
@@ -10,6 +10,7 @@ from typing import Protocol, Self, TextIO
 from rich.console import Console
 
 from bulkup.events import Event
+from bulkup.report.checkup import CheckupReport
 from bulkup.report.jsonl import JsonReport
 from bulkup.report.live import LiveReport, suits_live
 from bulkup.report.plain import PlainReport
@@ -18,6 +19,7 @@ from bulkup.report.summary import summary
 from bulkup.report.text import printable
 
 __all__ = [
+    "CheckupReport",
     "JsonReport",
     "LiveReport",
     "PlainReport",

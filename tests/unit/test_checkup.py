@@ -1,0 +1,234 @@
+"""What is said of findings, and where it is shown."""
+
+import json
+from dataclasses import replace
+from io import StringIO
+
+import pyte
+import pytest
+from rich.console import Console
+
+from bulkup.findings import (
+    AccountFound,
+    AlbumFound,
+    AlbumMissing,
+    ArchiveFound,
+    Check,
+    ChunkFound,
+    DuplicatesFound,
+    Failed,
+    Finding,
+    LatencyFound,
+    Looking,
+    Mark,
+    MethodsFound,
+    TlsFound,
+    TypesFound,
+    VersionFound,
+    WorkersFound,
+)
+from bulkup.report import CheckupReport
+from bulkup.report.diagnosis import NAMES, chunk_text, words
+
+K, M = 1024, 1024 * 1024
+CHUNK = ChunkFound(named=500 * K, passed=16 * M, refused=32 * M, reason="too large")
+ARCHIVE = ArchiveFound(
+    photos=1204,
+    size=5_000_000_000,
+    brought=0,
+    requests=2000,
+    chunk_size=8 * M,
+    seconds=5000.0,
+    types={},
+    by_rule=0,
+    unreadable=0,
+    empty=0,
+    examples={},
+)
+WORKERS = WorkersFound(workers=8, most=12, finishing=6)
+
+
+class Desk:
+    """A report on two streams, with a clock that the test drives."""
+
+    def __init__(self, *, as_json: bool = False, terminal: bool = False) -> None:
+        self.out, self.err = StringIO(), StringIO()
+        self.now = 0.0
+        self.report = CheckupReport(
+            None if as_json else self._console(self.out),
+            signs=self._console(self.err, terminal=terminal),
+            clock=lambda: self.now,
+        )
+
+    def _console(self, stream: StringIO, *, terminal: bool = False) -> Console:
+        return Console(
+            file=stream,
+            force_terminal=terminal,
+            width=80,
+            highlight=False,
+            legacy_windows=False,
+            _environ={"TERM": "xterm"},
+        )
+
+    @property
+    def screen(self) -> list[str]:
+        screen = pyte.Screen(80, 5)
+        pyte.Stream(screen).feed(self.err.getvalue().replace("\n", "\r\n"))
+        return [line.rstrip() for line in screen.display]
+
+
+# marks and words
+
+
+@pytest.mark.parametrize(
+    ("finding", "mark", "text"),
+    [
+        (TlsFound(version="TLSv1.3", days=90), "ok", "TLS 1.3, certificate valid for 90 days"),
+        (TlsFound(version="TLSv1.2", days=1), "warning", "TLS 1.2, certificate valid for 1 day"),
+        (TlsFound(version="TLSv1.3"), "ok", "TLS 1.3"),
+        (TlsFound(), "warning", "none: the password and the photos can be read on the way"),
+        (VersionFound(version="16.4.0"), "ok", "16.4.0"),
+        (VersionFound(version="12.3.0"), "warning", "12.3.0: bulkup has been tried with"),
+        (VersionFound(version=""), "warning", "unknown: bulkup has been tried with"),
+        (LatencyFound(median_s=0.05, worst_s=0.3, requests=10), "ok", "50 ms a request, 300 ms"),
+        (LatencyFound(median_s=2, worst_s=65, requests=10), "warning", "2000 ms a request, 1 min"),
+        (AccountFound(user="me", status="admin", api_key=True), "ok", "me, admin, by API key"),
+        (AccountFound(user="me", status="", api_key=False), "warning", "does not tell"),
+        (MethodsFound(offered=("upload",), auto="upload", missing=()), "ok", "auto takes upload"),
+        (MethodsFound(offered=("legacy",), auto="legacy", missing=()), "warning", "legacy"),
+        (MethodsFound(offered=("async",), auto="async", missing=("x",)), "warning", "async"),
+        (TypesFound(endings=("jpg", "png")), "ok", "jpg, png"),
+        (TypesFound(endings=None), "warning", "does not tell"),
+        (CHUNK, "ok", "16M pass, 32M do not: too large"),
+        (replace(CHUNK, rate=2e6), "ok", "16M pass at 2.00 MB/s, 32M do not: too large"),
+        (replace(CHUNK, refused=None), "ok", "16M pass; larger ones were not tried"),
+        (replace(CHUNK, refused=None, slow=True), "ok", "16M pass, which takes so long"),
+        (replace(CHUNK, passed=250 * K, refused=500 * K), "warning", "250K pass, 500K do not"),
+        (replace(CHUNK, passed=None), "problem", "nothing passes: too large"),
+        (replace(CHUNK, passed=None, tried=False), "warning", "the server names 500K, what"),
+        (DuplicatesFound(by_md5=True, detection=None), "ok", "tells by MD5 what it has"),
+        (DuplicatesFound(by_md5=True, detection=False), "warning", "tells by MD5 what it has"),
+        (DuplicatesFound(by_md5=False, detection=None), "warning", "does not tell by MD5"),
+        (AlbumFound(album=9, name="Trips"), "ok", "Trips (album 9)"),
+        (AlbumFound(album=9, name=""), "warning", "album 9, of no known name"),
+        (AlbumMissing(first={}, count=0), "warning", "none is named, and the gallery shows none"),
+        (AlbumMissing(first={3: "A", 4: "B"}, count=9), "warning", "B (album 4) and 7 more"),
+        (WORKERS, "ok", "8: that bears 6 photos finished at once"),
+        (replace(WORKERS, workers=12, finishing=10), "ok", "12 or more: that bears 10 photos"),
+        (replace(WORKERS, workers=1, finishing=1), "warning", "only 1 was seen"),
+        (replace(WORKERS, workers=None, finishing=1), "warning", "can't be counted here"),
+        (ARCHIVE, "ok", "1,204 photos, 5.00 GB"),
+        (replace(ARCHIVE, types={"mov": 2}), "warning", "1,204 photos"),
+        (replace(ARCHIVE, photos=0), "warning", "0 photos"),
+        (replace(ARCHIVE, unreadable=1), "problem", "1,204 photos"),
+        (Failed(check=Check.ALBUM, reason="no album", hint="x"), "problem", "no album"),
+    ],
+)
+def test_a_finding_is_judged_and_put_in_words(finding: Finding, mark: str, text: str) -> None:
+    assert finding.mark == mark
+    said = words(finding)
+    assert said.lines[0].startswith(text) or text in said.lines[0]
+    if finding.mark is Mark.PROBLEM:
+        assert said.hint
+
+
+def test_every_check_has_a_name() -> None:
+    assert set(NAMES) == set(Check)
+
+
+def test_what_an_archive_needs_is_told_line_by_line() -> None:
+    types = {f"t{n}": 10 - n for n in range(10)} | {"": 1}
+    examples = {"/a/b.jpg": "Permission denied"}
+    found = replace(
+        ARCHIVE, brought=4, types=types, by_rule=7, unreadable=1, empty=2, examples=examples
+    )
+    assert words(found).lines == (
+        "1,204 photos, 5.00 GB",
+        "4 of them are in the album by the ledger",
+        "2,000 requests of up to 8M, at least 1 h 23 min at that rate",
+        (
+            "left out, of types that the gallery does not take: 10 t0, 9 t1, 8 t2, 7 t3, 6 t4, "
+            "5 t5, 4 t6, 3 t7, 4 of other types"
+        ),
+        "left out by rule: 7 (links, hidden files, what systems make)",
+        "will fail: 1 unreadable, 2 empty",
+        "  /a/b.jpg: Permission denied",
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(64 * K, "64K"), (500 * K, "500K"), (M, "1M"), (1536 * K, "1.5M")]
+)
+def test_a_chunk_is_told_as_the_flag_takes_it(size: int, text: str) -> None:
+    assert chunk_text(size) == text
+
+
+# where it is shown
+
+
+def test_a_finding_is_a_line_with_what_to_do_below() -> None:
+    desk = Desk()
+    desk.report.tell(AlbumFound(album=9, name="Trips"))
+    desk.report.tell(Failed(check=Check.TLS, reason="bad\x1b[2J", hint="Mend it."))
+    assert desk.out.getvalue() == (
+        "✓ Album        Trips (album 9)\n✗ TLS          bad\\x1b[2J\n               Mend it.\n"
+    )
+    assert not desk.report.ok
+
+
+def test_as_json_nothing_is_written_on_the_way() -> None:
+    desk = Desk(as_json=True)
+    desk.report.tell(Looking(check=Check.ALBUM))
+    desk.report.tell(AlbumFound(album=9, name="Trips é"))
+    assert desk.out.getvalue() == ""
+    assert desk.err.getvalue() == ""
+    said = desk.report.document()
+    assert said.isascii()
+    assert json.loads(said) == {
+        "schema": 1,
+        "ok": True,
+        "checks": {
+            "album": {
+                "mark": "ok",
+                "album": 9,
+                "name": "Trips é",
+                "text": "Trips é (album 9)",
+                "hint": "",
+            }
+        },
+    }
+
+
+def test_on_a_terminal_the_check_that_is_made_is_shown_until_it_is_told() -> None:
+    desk = Desk(terminal=True)
+    desk.report.tell(Looking(check=Check.CHUNK))
+    assert desk.screen[0] == "… Chunk size"
+    desk.now = 1.0
+    desk.report.tell(Looking(check=Check.CHUNK, at=2 * M))
+    assert desk.screen[0] == "… Chunk size: sending 2M"
+    desk.report.tell(CHUNK)
+    assert desk.screen == [""] * 5
+    assert desk.out.getvalue().startswith("✓ Chunk size   16M pass")
+
+
+def test_a_long_walk_shows_that_it_goes_on() -> None:
+    desk = Desk(terminal=True)
+    desk.report.tell(Looking(check=Check.ARCHIVE))
+    for step in range(1000):
+        desk.now += 0.001
+        desk.report.tell(Looking(check=Check.ARCHIVE, at=step * 200))
+    assert "… Archive: 1" in desk.screen[0]
+    assert desk.err.getvalue().count("files so far") < 20
+    desk.report.rest()
+    assert desk.screen == [""] * 5
+
+
+def test_in_a_log_a_long_walk_says_so_now_and_then() -> None:
+    desk = Desk()
+    for step in range(1000):
+        desk.now += 0.03
+        desk.report.tell(Looking(check=Check.ARCHIVE, at=(step + 1) * 200))
+    lines = desk.err.getvalue().splitlines()
+    assert len(lines) in {2, 3}
+    assert lines[0].startswith("… Archive: 66,800 files so far")
+    assert desk.out.getvalue() == ""
