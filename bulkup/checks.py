@@ -22,7 +22,9 @@ from bulkup.findings import (
     TlsFound,
     TypesFound,
     VersionFound,
+    WorkersFound,
 )
+from bulkup.pacing import ceiling_for
 from bulkup.piwigo.catalogue import Offer
 from bulkup.piwigo.discover import clean_url, is_local
 from bulkup.piwigo.results import Status
@@ -32,6 +34,7 @@ from bulkup.recovery import Recovery
 REQUESTS: Final = 10  # by which the latency is told
 ALBUMS_SHOWN: Final = 5
 DETECTING: Final = 14  # the first version that can compare by itself what is uploaded
+MOST_WORKERS: Final = 12  # beyond them nothing depends on their number
 MIB: Final = 1024 * 1024
 SIZES: Final = tuple(MIB * 2**n for n in range(6))  # 1 to 32 MiB
 FIRST: Final = 500 * 1024  # Piwigo's own default
@@ -198,3 +201,8 @@ class Checks:
         except (NotOffered, PhotoError):
             albums = []
         return AlbumMissing(first=dict(albums[:ALBUMS_SHOWN]), count=len(albums))
+
+    async def workers(self) -> WorkersFound:
+        """Count the PHP workers."""
+        workers = await self._patiently(lambda: self._survey.workers(MOST_WORKERS))
+        return WorkersFound(workers=workers, most=MOST_WORKERS, finishing=ceiling_for(workers))

@@ -89,6 +89,7 @@ async def _look_at_gallery(
     known.chunk = await _check(Check.CHUNK, lambda: checks.chunk(look=trying), tell)
     await _check(Check.DUPLICATES, checks.duplicates, tell)
     await _check(Check.ALBUM, lambda: checks.album(album), tell)
+    await _check(Check.WORKERS, checks.workers, tell)
     return known
 
 

@@ -56,7 +56,7 @@ MAY_KNOW = {
     },
     "findings": set[str](),
     "estimate": {"events", "memory", "photos"},
-    "checks": {"errors", "findings", "piwigo", "recovery"},
+    "checks": {"errors", "findings", "pacing", "piwigo", "recovery"},
     "doctor": {
         *("checks", "errors", "estimate", "findings", "ledger", "memory", "piwigo"),
         *("recovery", "settings"),

@@ -55,9 +55,7 @@ async def connect(
     """
     timeouts = timeouts or Timeouts()
     patiently = patiently or _once
-    async with aiohttp.TCPConnector(
-        limit=connections, keepalive_timeout=KEEPALIVE_S, socket_factory=_open_socket
-    ) as connector:
+    async with connector_for(connections) as connector:
         pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
         try:
             try:
@@ -84,6 +82,13 @@ async def connect(
             )
         finally:
             await pool.close()
+
+
+def connector_for(connections: int) -> aiohttp.TCPConnector:
+    """Return what opens up to so many connections, and closes them at the end."""
+    return aiohttp.TCPConnector(
+        limit=connections, keepalive_timeout=KEEPALIVE_S, socket_factory=_open_socket
+    )
 
 
 def _open_socket(address: AddrInfoType) -> socket.socket:

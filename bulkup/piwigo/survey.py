@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from bulkup.errors import NotOffered, PhotoError, RunError
 from bulkup.piwigo import probe
 from bulkup.piwigo.catalogue import Catalogue, Offer
-from bulkup.piwigo.connect import DEFAULT_CHUNK, KEEPALIVE_S, choose
+from bulkup.piwigo.census import Census
+from bulkup.piwigo.connect import DEFAULT_CHUNK, choose, connector_for
 from bulkup.piwigo.discover import find_base
 from bulkup.piwigo.http import Session, Timeouts
 from bulkup.piwigo.results import Status, read_methods
@@ -94,6 +93,13 @@ class Survey:
         """Tell whether `send_through` is possible here."""
         return probe.METHOD in offer.methods
 
+    async def workers(self, most: int) -> int | None:
+        """Return how many PHP workers are proven, up to `most`; None where it can't be told.
+
+        Nothing else is asked meanwhile. Raises as `Census.count` does.
+        """
+        return await Census(self._pool).count(most)
+
     async def send_through(self, size: int) -> None:
         """Send a file of so many bytes, of which nothing stays. Raises as `probe` does."""
         await probe.send_through(self._pool, size)
@@ -119,7 +125,7 @@ async def surveyed(
     connections: int = 16,
 ) -> AsyncIterator[Survey]:
     """Lend the gallery at `url` to be looked at; nothing is asked yet. Log out at the end."""
-    async with aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEPALIVE_S) as connector:
+    async with connector_for(connections) as connector:
         pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
         guest = Session(url, connector=connector, timeouts=timeouts)
         try:

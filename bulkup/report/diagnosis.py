@@ -193,8 +193,8 @@ def _duplicates(found: DuplicatesFound) -> Words:
         hint = hint or "Let nobody else upload the same photos meanwhile."
     else:
         itself = (
-            "whether it compares uploads by itself can't be asked: it does if it was installed as "
-            "Piwigo 14 or later, and not after an upgrade from before, unless it was set so"
+            "whether it also compares uploads by itself can't be asked: yes if it was installed "
+            "as Piwigo 14 or later, no after an upgrade from before"
         )
     return _say(asked, itself, hint=hint)
 
@@ -217,13 +217,13 @@ def _workers(found: WorkersFound) -> Words:
     at_once = f"{count_text(found.finishing, 'photo')} finished at once"
     if found.workers is None:
         return _say(
-            "can't be counted here",
-            hint=f"An upload goes carefully: {at_once}. See --finishing.",
+            "they could not be counted: the server does not let us, or is busy just now",
+            hint=f"Try again at another time; an upload begins carefully, {at_once}.",
         )
     if found.workers < 2:
         return _say(
             "only 1 was seen",
-            "finishing a photo takes two: the gallery may stand still for 3 minutes each time",
+            "finishing a photo takes two: each may freeze the gallery for up to 3 minutes",
             hint="Ask the host for more PHP workers (pm.max_children).",
         )
     count = f"{found.workers} or more" if found.workers >= found.most else f"{found.workers}"

@@ -110,6 +110,7 @@ async def test_json_is_one_object_with_known_keys(box: Sandbox, tmp_path: Path) 
         "chunk": {"named", "passed", "refused", "reason", "slow", "rate", "tried"},
         "duplicates": {"by_md5", "detection"},
         "album": {"album", "name"},
+        "workers": {"workers", "most", "finishing"},
         "archive": {
             *("photos", "size", "brought", "requests", "chunk_size", "seconds", "types"),
             *("by_rule", "unreadable", "empty", "examples"),

@@ -116,7 +116,7 @@ class Desk:
         (WORKERS, "ok", "8: that bears 6 photos finished at once"),
         (replace(WORKERS, workers=12, finishing=10), "ok", "12 or more: that bears 10 photos"),
         (replace(WORKERS, workers=1, finishing=1), "warning", "only 1 was seen"),
-        (replace(WORKERS, workers=None, finishing=1), "warning", "can't be counted here"),
+        (replace(WORKERS, workers=None, finishing=1), "warning", "could not be counted"),
         (ARCHIVE, "ok", "1,204 photos, 5.00 GB"),
         (replace(ARCHIVE, types={"mov": 2}), "warning", "1,204 photos"),
         (replace(ARCHIVE, photos=0), "warning", "0 photos"),
