@@ -28,6 +28,7 @@ F = TypeVar("F", bound=Finding)
 PATIENCE: Final = Policy(retries=2)
 """How often a question is asked: whoever waits for a check-up sees soon that nobody answers."""
 
+LONGEST_WAIT_S: Final = 10.0  # whatever a server asks for
 LARGEST_CHUNK: Final = 8 * MIB  # that an upload takes by itself
 
 
@@ -51,8 +52,12 @@ async def examine(
     sleep: Sleep,
 ) -> None:
     """Tell one finding after the other; `wall_clock` returns seconds since 1970."""
+
+    async def doze(seconds: float) -> None:
+        await sleep(min(seconds, LONGEST_WAIT_S))
+
     recovery = Recovery(
-        PATIENCE, emit=lambda _: None, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock
+        PATIENCE, emit=lambda _: None, probe=anyio.lowlevel.checkpoint, sleep=doze, clock=clock
     )
     credentials = Credentials(account.user, account.password, account.api_key)
     async with surveyed(account.url, credentials=credentials) as survey:
@@ -147,7 +152,8 @@ async def _check(check: Check, question: Callable[[], Awaitable[F]], tell: Tell)
         finding = await question()
     except BulkupError as error:
         check = Check.TLS if isinstance(error, Untrusted) else check
-        tell(Failed(check=check, reason=error.message, hint=error.hint))
+        hint = error.hint or "Run the check-up again; if it stays so, ask the host."
+        tell(Failed(check=check, reason=error.message, hint=hint))
         return None
     tell(finding)
     return finding

@@ -33,6 +33,7 @@ from bulkup.findings import (
     to_json,
 )
 from bulkup.ledger import Ledger
+from bulkup.recovery import Sleep
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.settings import Account, Examining
@@ -85,6 +86,7 @@ async def look(
     album: int | None = 1,
     ledger: Path | None = None,
     tick_s: float = 0.001,
+    sleep: Sleep = no_wait,
 ) -> Told:
     """Examine a gallery without waiting anywhere."""
     told = Told()
@@ -96,7 +98,7 @@ async def look(
         tell=told.tell,
         clock=lambda: next(times),
         wall_clock=lambda: 0.0,
-        sleep=no_wait,
+        sleep=sleep,
     )
     return told
 
@@ -154,6 +156,20 @@ async def test_a_request_that_fails_once_is_no_finding() -> None:
         told = await look(box.url)
         assert faults.hit == 4
     assert told.marks == ALL_WELL
+
+
+async def test_nobody_waits_as_long_as_a_server_asks_for() -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    faults = Faults([Fault("429", "pwg.categories.getList", retry_after="3600")])
+    async with small(faults=faults) as box:
+        told = await look(box.url, sleep=sleep)
+    assert set(waits) == {10.0}
+    failed = told.of(Failed)
+    assert (failed.check, bool(failed.hint)) == (Check.ALBUM, True)
 
 
 async def test_the_latency_is_told_by_the_clock() -> None:
