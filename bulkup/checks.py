@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from bulkup.chunksize import LEAST
 from bulkup.errors import NotOffered, PhotoError, RunError, Transient
 from bulkup.findings import (
     AccountFound,
@@ -35,10 +36,8 @@ REQUESTS: Final = 10  # by which the latency is told
 ALBUMS_SHOWN: Final = 5
 DETECTING: Final = 14  # the first version that can compare by itself what is uploaded
 MOST_WORKERS: Final = 12  # beyond them nothing depends on their number
-MIB: Final = 1024 * 1024
-SIZES: Final = tuple(MIB * 2**n for n in range(6))  # 1 to 32 MiB
 FIRST: Final = 500 * 1024  # Piwigo's own default
-SMALLEST: Final = 64 * 1024
+LARGEST: Final = 32 * 1024 * 1024
 LONG_S: Final = 4.0  # files larger than one that took so long are not tried
 DAY_S: Final = 86_400
 
@@ -150,22 +149,22 @@ class Checks:
         return TypesFound(endings=None if endings is None else tuple(sorted(endings)))
 
     async def chunk(self, *, look: Callable[[int], None]) -> ChunkFound:
-        """Send files of growing size until one is refused, or takes long; smaller ones if need be.
+        """Send files, each twice as large, until one is refused or takes long.
 
-        `look` hears of each size before it is tried.
+        That is how an upload feels its way, too. Where the first is refused, smaller ones are
+        sent. `look` hears of each size before it is tried.
         """
         named = self.status.chunk_size
         if not self._survey.can_probe(self.offer):
             return ChunkFound(named=named, passed=None, refused=None, tried=False)
-        first = named or FIRST
+        size = first = named or FIRST
         found = ChunkFound(named=named, passed=None, refused=None)
-        for size in (first, *(size for size in SIZES if size > first)):
+        while size <= LARGEST and not (found.refused or found.slow):
             look(size)
             found = await self._try(size, found)
-            if found.refused or found.slow:
-                break
+            size *= 2
         size = first // 2
-        while found.passed is None and size >= SMALLEST:
+        while found.passed is None and size >= LEAST:
             look(size)
             found = await self._try(size, found)
             size //= 2

@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 import anyio.lowlevel
 from anyio import to_thread
 
-from bulkup.checks import FIRST, MIB, Checks
+from bulkup.checks import FIRST, Checks
+from bulkup.chunksize import MOST
 from bulkup.errors import BulkupError, RunError, Untrusted
 from bulkup.estimate import estimate
 from bulkup.findings import ArchiveFound, Check, ChunkFound, Failed, Finding, Looking, Tell
@@ -29,7 +30,6 @@ PATIENCE: Final = Policy(retries=2)
 """How often a question is asked: whoever waits for a check-up sees soon that nobody answers."""
 
 LONGEST_WAIT_S: Final = 10.0  # whatever a server asks for
-LARGEST_CHUNK: Final = 8 * MIB  # that an upload takes by itself
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ async def _look_at_archive(
     """Count what there is to upload."""
     chunk = known.chunk
     passed = (chunk.passed or chunk.named) if chunk else None
-    chunk_size = min(passed or FIRST, LARGEST_CHUNK)
+    chunk_size = min(passed or FIRST, MOST)
     async with _remembered(examining.ledger, known.url) as memory:
         counts = await estimate(
             roots,

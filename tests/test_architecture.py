@@ -56,10 +56,10 @@ MAY_KNOW = {
     },
     "findings": set[str](),
     "estimate": {"events", "memory", "photos"},
-    "checks": {"errors", "findings", "pacing", "piwigo", "recovery"},
+    "checks": {"chunksize", "errors", "findings", "pacing", "piwigo", "recovery"},
     "doctor": {
-        *("checks", "errors", "estimate", "findings", "ledger", "memory", "piwigo"),
-        *("recovery", "settings"),
+        *("checks", "chunksize", "errors", "estimate", "findings", "ledger", "memory"),
+        *("piwigo", "recovery", "settings"),
     },
     "report": {"events", "findings"},
     "sandbox": set[str](),

@@ -107,7 +107,7 @@ def words(finding: Finding) -> Words:
 
 def chunk_text(size: int) -> str:
     """Return a size as `--chunk-size` takes it: 500K, 16M."""
-    return f"{size / MIB:g}M" if size >= MIB else f"{size / 1024:g}K"
+    return f"{size // MIB}M" if size >= MIB and not size % MIB else f"{size / 1024:.10g}K"
 
 
 def _tls(found: TlsFound) -> Words:
@@ -177,8 +177,8 @@ def _chunk(found: ChunkFound) -> Words:
         passed += ", which takes so long that larger ones were not tried"
     else:
         passed += "; larger ones were not tried"
-    hint = f"Give --chunk-size {chunk_text(found.passed)}." if found.mark != "ok" else ""
-    return _say(passed, named, hint=hint)
+    spare = f"--chunk-size {chunk_text(found.passed)} spares an upload to find that out."
+    return _say(passed, named, hint="" if found.mark == "ok" else spare)
 
 
 def _duplicates(found: DuplicatesFound) -> Words:

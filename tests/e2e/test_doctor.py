@@ -52,7 +52,7 @@ async def test_each_line_says_what_was_found(box: Sandbox, tmp_path: Path) -> No
     ):
         assert words in said
     assert re.search(
-        r"^✓ Chunk size   2M pass at .*/s, 4M do not: .*size", ended.out, re.MULTILINE
+        r"^✓ Chunk size   2000K pass at .*/s, 4000K do not: .*size", ended.out, re.MULTILINE
     )
     assert re.search(r"^✓ Archive      3 photos, [0-9.]+ kB$", ended.out, re.MULTILINE)
 
@@ -116,7 +116,7 @@ async def test_json_is_one_object_with_known_keys(box: Sandbox, tmp_path: Path) 
             *("by_rule", "unreadable", "empty", "examples"),
         },
     }
-    assert document["checks"]["chunk"]["passed"] == 2 * M
+    assert document["checks"]["chunk"]["passed"] == 2000 * 1024
     assert all(check["mark"] in {"ok", "warning"} for check in document["checks"].values())
 
 

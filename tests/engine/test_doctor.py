@@ -213,11 +213,11 @@ async def test_the_named_size_and_doubled_ones_are_tried_until_one_is_refused() 
     async with small() as box:
         told = await look(box.url)
     chunk = told.of(ChunkFound)
-    assert (chunk.named, chunk.passed, chunk.refused) == (500 * K, 2 * M, 4 * M)
+    assert (chunk.named, chunk.passed, chunk.refused) == (500 * K, 2000 * K, 4000 * K)
     assert "post_max_size" in chunk.reason
-    assert chunk.rate == pytest.approx(2 * M / 0.001)
+    assert chunk.rate == pytest.approx(2000 * K / 0.001)
     sizes = [sign.at for sign in told.signs if sign.check is Check.CHUNK and sign.at]
-    assert sizes == [500 * K, M, 2 * M, 4 * M]
+    assert sizes == [500 * K, 1000 * K, 2000 * K, 4000 * K]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ async def test_every_limit_is_found(
         told = await look(box.url)
         assert state(box) == before
     chunk = told.of(ChunkFound)
-    assert (chunk.passed, chunk.refused, chunk.mark) == (2 * M, 4 * M, Mark.OK)
+    assert (chunk.passed, chunk.refused, chunk.mark) == (2000 * K, 4000 * K, Mark.OK)
     assert reason in chunk.reason
 
 
@@ -272,7 +272,7 @@ async def test_nothing_stays_where_all_types_are_taken_either(version: str) -> N
         before = state(box)
         told = await look(box.url)
         assert state(box) == before
-    assert told.of(ChunkFound).passed == 2 * M
+    assert told.of(ChunkFound).passed == 2000 * K
     assert told.of(TypesFound) == TypesFound(endings=tuple(sorted(types)))
 
 
@@ -385,7 +385,7 @@ async def test_an_api_key_is_told_as_that() -> None:
         pkid, secret = box._make_api_key()
         told = await look(box.url, user="", password="", api_key=f"{pkid}:{secret}")
     assert told.of(AccountFound) == AccountFound(user="admin", status="webmaster", api_key=True)
-    assert told.of(ChunkFound).passed == 2 * M
+    assert told.of(ChunkFound).passed == 2000 * K
     assert secret not in repr(list(told.values()))
 
 
@@ -436,8 +436,8 @@ async def test_what_an_upload_would_be_about_is_counted(tmp_path: Path) -> None:
         told = await look(box.url, folder)
     archive = told.of(ArchiveFound)
     assert (archive.photos, archive.size) == (5, 5 * 300 * K)
-    assert (archive.requests, archive.chunk_size) == (5, M)
-    assert archive.seconds == pytest.approx(5 * 300 * K / (M / 0.001))
+    assert (archive.requests, archive.chunk_size) == (5, 1000 * K)
+    assert archive.seconds == pytest.approx(5 * 300 * K / (1000 * K / 0.001))
     assert archive.types == {"mov": 2, "txt": 1, "": 1}
     assert (archive.by_rule, archive.mark) == (1, Mark.WARNING)
 

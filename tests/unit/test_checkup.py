@@ -157,7 +157,7 @@ def test_what_an_archive_needs_is_told_line_by_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"), [(64 * K, "64K"), (500 * K, "500K"), (M, "1M"), (1536 * K, "1.5M")]
+    ("size", "text"), [(64 * K, "64K"), (500 * K, "500K"), (2000 * K, "2000K"), (M, "1M")]
 )
 def test_a_chunk_is_told_as_the_flag_takes_it(size: int, text: str) -> None:
     assert chunk_text(size) == text
