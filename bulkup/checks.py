@@ -7,6 +7,7 @@ the server: the questions only read, and of the files that try how much passes n
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from bulkup.chunksize import LEAST
@@ -199,7 +200,8 @@ class Checks:
             albums = await self._patiently(catalogue.albums)
         except (NotOffered, PhotoError):
             albums = []
-        return AlbumMissing(first=dict(albums[:ALBUMS_SHOWN]), count=len(albums))
+        at_top = {album.album_id: album.name for album in albums if not album.parent}
+        return AlbumMissing(first=dict(islice(at_top.items(), ALBUMS_SHOWN)), count=len(albums))
 
     async def workers(self) -> WorkersFound:
         """Count the PHP workers."""
