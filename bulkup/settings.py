@@ -11,16 +11,20 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import time
 from pathlib import Path
 from typing import Final, Literal
 
 from bulkup.errors import UsageError
+from bulkup.timetable import NO_LIMIT, Timetable
 
 UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 LEVELS: Final = (0, 1, 2, 4, 8)
 MOST_CONCURRENT: Final = 64
 SMALLEST_CHUNK: Final = 4096
 LARGEST_CHUNK: Final = 1024**3
+LEAST_RATE: Final = 1024
+RATE_HINT: Final = "Give a rate like 500K or 2M, off, or a time table like 08:00,1M 23:00,off."
 COMMAND_S: Final = 60.0
 
 Level = Literal[0, 1, 2, 4, 8]
@@ -80,7 +84,8 @@ class Sending:
     """Where photos go and how, all of it valid; sizes in bytes, times in seconds.
 
     `chunk_size` None: as large as the server and the line bear; `finishing` None: as many photos
-    at once as do the server good. `ledger` is the file that remembers, None to do without.
+    at once as do the server good. `bwlimit` holds for all that goes out. `ledger` is the file
+    that remembers, None to do without.
     """
 
     into: Into
@@ -88,6 +93,7 @@ class Sending:
     finishing: int | None = None
     level: int = 0
     chunk_size: int | None = None
+    bwlimit: Timetable = NO_LIMIT
     method: MethodName = "auto"
     retries: int = 5
     patience_s: float = 3600.0
@@ -163,6 +169,37 @@ def parse_size(text: str, *, flag: str) -> int:
             f"{flag} “{text}” is no size", hint="Give a number of bytes, or one like 500K or 2M."
         )
     return int(float(match[1]) * UNITS[match[2]])
+
+
+def parse_bwlimit(text: str) -> Timetable:
+    """Return what a text such as `2M`, `off` or `08:00,1M 23:00,off` means, in bytes a second.
+
+    Raises `UsageError` where it means nothing.
+    """
+    if "," not in text:
+        return Timetable(((time(), _parse_rate(text)),))
+    entries: dict[time, int | None] = {}
+    for entry in text.split():
+        match = re.fullmatch(r"(\d\d?):(\d\d),(.+)", entry, flags=re.ASCII)
+        if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+            raise UsageError(f"--bwlimit “{entry}” is no time with a rate", hint=RATE_HINT)
+        begin = time(int(match[1]), int(match[2]))
+        if begin in entries:
+            raise UsageError(f"--bwlimit has two rates for {begin:%H:%M}", hint=RATE_HINT)
+        entries[begin] = _parse_rate(match[3])
+    return Timetable(tuple(sorted(entries.items())))
+
+
+def _parse_rate(text: str) -> int | None:
+    if text.strip().lower() == "off":
+        return None
+    try:
+        rate = parse_size(text, flag="--bwlimit")
+    except UsageError:
+        raise UsageError(f"--bwlimit “{text}” is no rate", hint=RATE_HINT) from None
+    if rate < LEAST_RATE:
+        raise UsageError(f"--bwlimit {text} is too slow", hint="Give 1K or more, or off.")
+    return rate
 
 
 def parse_duration(text: str, *, flag: str) -> float:

@@ -5,6 +5,7 @@ import shlex
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from bulkup.settings import (
     Into,
     Sending,
     need,
+    parse_bwlimit,
     parse_duration,
     parse_size,
     read_api_key,
     read_password,
 )
+from bulkup.timetable import Timetable
 
 SECRET = "hunter2-secret"
 
@@ -90,6 +93,59 @@ def test_any_text_is_a_size_and_a_time_or_a_mistake_of_the_user(text: str) -> No
     for parse in (parse_size, parse_duration):
         with suppress(UsageError):
             assert 0 <= parse(text, flag="--x") < float("inf")
+    with suppress(UsageError):
+        assert parse_bwlimit(text).entries
+
+
+# limits by the time of day
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("2M", [(time(), 2 * 1024**2)]),
+        (" 1.5 MB ", [(time(), 3 * 512 * 1024)]),
+        ("off", [(time(), None)]),
+        ("OFF", [(time(), None)]),
+        ("1K", [(time(), 1024)]),
+        ("08:00,1M 23:00,off", [(time(8), 1024**2), (time(23), None)]),
+        ("23:00,off  8:00,1M", [(time(8), 1024**2), (time(23), None)]),
+        ("0:00,512k", [(time(), 512 * 1024)]),
+        ("23:59,4096", [(time(23, 59), 4096)]),
+    ],
+)
+def test_a_limit_may_be_written_like_this(
+    text: str, entries: list[tuple[time, int | None]]
+) -> None:
+    assert parse_bwlimit(text) == Timetable(tuple(entries))
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "no rate"),
+        ("fast", "“fast” is no rate"),
+        ("-1", "no rate"),
+        ("0", "too slow"),
+        ("1000", "too slow"),
+        ("08:00", "no rate"),
+        ("08:00,1M 23:00", "“23:00” is no time"),
+        ("08:00,1M,23:00,off", "“1M,23:00,off” is no rate"),
+        ("08:00,", "“08:00,” is no time"),
+        ("24:00,1M", "no time"),
+        ("08:60,1M", "no time"),
+        ("8,1M", "no time"),
+        ("08:00,2T", "“2T” is no rate"),
+        ("8:00,1M 08:00,off", "two rates for 08:00"),
+        ("Mon-08:00,1M", "no time"),
+        (",", "no time"),
+    ],
+)
+def test_a_limit_may_not_be_written_like_this(text: str, word: str) -> None:
+    with pytest.raises(UsageError, match="--bwlimit") as caught:
+        parse_bwlimit(text)
+    assert word in caught.value.message
+    assert "off" in caught.value.hint
 
 
 # ranges
