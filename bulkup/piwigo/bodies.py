@@ -14,6 +14,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from bulkup.errors import BulkupError
 from bulkup.photos import Chunk, Photo, read_chunk
+from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.wire import Request
 
 Progress = Callable[[int], None]
@@ -28,7 +29,14 @@ class ChunkBody(payload.Payload):
     """
 
     def __init__(
-        self, photo: Photo, *, request: Request, chunk: Chunk, idle_s: float, progress: Progress
+        self,
+        photo: Photo,
+        *,
+        request: Request,
+        chunk: Chunk,
+        idle_s: float,
+        throttle: Throttle,
+        progress: Progress,
     ) -> None:
         super().__init__(photo, content_type="application/octet-stream")
         if request.encoded:
@@ -41,6 +49,7 @@ class ChunkBody(payload.Payload):
         self._chunk = chunk
         self._encode = _Base64() if request.encoded else None
         self._idle_s = idle_s
+        self._throttle = throttle
         self._progress = progress
         self.digest = hashlib.md5(usedforsecurity=False) if request.summed else None
         self.error: BulkupError | None = None
@@ -51,16 +60,20 @@ class ChunkBody(payload.Payload):
         raise TypeError(f"a chunk is not text in {encoding} ({errors})")
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send the chunk; no piece of it may take longer than the idle time-out."""
-        sent = 0
+        """Send the chunk; no part of it may take longer than the idle time-out, once let out."""
+        read = 0
         try:
             async for piece in read_chunk(self._photo, self._chunk, digest=self.digest):
-                sent += len(piece)
-                last = sent == self._chunk.length
-                body = self._encode.next(piece, last=last) if self._encode else piece
-                async with asyncio.timeout(self._idle_s):
-                    await writer.write(body)
-                self._progress(sent)
+                read += len(piece)
+                last = read == self._chunk.length
+                body = memoryview(self._encode.next(piece, last=last) if self._encode else piece)
+                gone = 0
+                while gone < len(body):
+                    part = await self._throttle.take(len(body) - gone)
+                    async with asyncio.timeout(self._idle_s):
+                        await writer.write(body[gone : gone + part])
+                    gone += part
+                    self._progress(read - len(piece) + gone * len(piece) // len(body))
             self.sent_whole = True
         except BulkupError as error:
             self.error = error

@@ -20,6 +20,7 @@ from bulkup.piwigo.methods import Legacy, Method, Upload, UploadAsync
 from bulkup.piwigo.results import Status, read_methods
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials, SessionPool
+from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.wire import Request
 
 UNSENT: Final = 128 * 1024
@@ -45,18 +46,25 @@ async def connect(
     method: str = "auto",
     connections: int = 16,
     timeouts: Timeouts | None = None,
+    throttle: Throttle | None = None,
     patiently: Patiently | None = None,
 ) -> AsyncIterator[PiwigoServer]:
     """Log in to the gallery at `url` and lend it; log out at the end.
 
-    `method` is `auto`, `async`, `upload` or `legacy`. `patiently` asks a first question as often
-    as the caller sees fit; by default once. Raises `RunError` with a sentence for the user where
-    that is impossible.
+    `method` is `auto`, `async`, `upload` or `legacy`. `throttle` holds back the bytes of photos.
+    `patiently` asks a first question as often as the caller sees fit; by default once. Raises
+    `RunError` with a sentence for the user where that is impossible.
     """
     timeouts = timeouts or Timeouts()
     patiently = patiently or _once
     async with connector_for(connections) as connector:
-        pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
+        pool = SessionPool(
+            url,
+            credentials=credentials,
+            connector=connector,
+            timeouts=timeouts,
+            throttle=throttle,
+        )
         try:
             try:
                 status = await patiently(partial(_enter, pool, url))

@@ -20,6 +20,7 @@ from bulkup import __version__
 from bulkup.errors import CutShort, Lost, RunError, TimedOut, Unreachable, Untrusted
 from bulkup.photos import Photo
 from bulkup.piwigo.bodies import ChunkBody, Progress, multipart
+from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.wire import ANSWER_LIMIT, Answer, Request
 
 FORM: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/x-www-form-urlencoded"}
@@ -43,6 +44,7 @@ class Session:
         *,
         connector: aiohttp.BaseConnector,
         timeouts: Timeouts,
+        throttle: Throttle | None = None,
         api_key: str = "",
     ) -> None:
         headers: dict[str, str] = {hdrs.USER_AGENT: f"bulkup/{__version__}"}
@@ -52,6 +54,7 @@ class Session:
         self.ready = False
         self.url = url
         self._timeouts = timeouts
+        self._throttle = throttle or Throttle()
         self._client = aiohttp.ClientSession(
             connector=connector,
             connector_owner=False,
@@ -96,6 +99,7 @@ class Session:
                 request=request,
                 chunk=request.chunk,
                 idle_s=self._timeouts.idle_s,
+                throttle=self._throttle,
                 progress=progress,
             )
             data, headers = multipart(fields, body), {}

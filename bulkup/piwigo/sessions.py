@@ -25,6 +25,7 @@ from bulkup.photos import Photo
 from bulkup.piwigo.bodies import Progress
 from bulkup.piwigo.http import Session, Timeouts
 from bulkup.piwigo.results import Status, read_status
+from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.wire import KEY_HINT, Answer, Request, interpret
 
 LOGOUT_S: Final = 5.0
@@ -49,11 +50,13 @@ class SessionPool:
         credentials: Credentials,
         connector: aiohttp.BaseConnector,
         timeouts: Timeouts,
+        throttle: Throttle | None = None,
     ) -> None:
         self.url = url
         self._credentials = credentials
         self._connector = connector
         self._timeouts = timeouts
+        self._throttle = throttle
         self._free: list[Session] = []
         self._login = anyio.Lock()
 
@@ -184,6 +187,7 @@ class SessionPool:
             self.url,
             connector=self._connector,
             timeouts=self._timeouts,
+            throttle=self._throttle,
             api_key=self._credentials.api_key,
         )
 

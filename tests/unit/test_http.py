@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import ssl
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from bulkup.errors import (
 )
 from bulkup.photos import PIECE, Chunk, Photo, plan_chunks
 from bulkup.piwigo.http import Session, Timeouts, retry_after
+from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.wire import ANSWER_LIMIT, Answer, Request
 from tests.certificates import make_certificate
 from tests.unit.raw import Line, raw_server, saying
@@ -37,11 +39,19 @@ BRIEF = Timeouts(connect_s=5.0, idle_s=0.05, finish_s=0.05)
 
 @asynccontextmanager
 async def session_on(
-    url: str, *, timeouts: Timeouts | None = None, api_key: str = ""
+    url: str,
+    *,
+    timeouts: Timeouts | None = None,
+    throttle: Throttle | None = None,
+    api_key: str = "",
 ) -> AsyncIterator[Session]:
     async with aiohttp.TCPConnector() as connector:
         session = Session(
-            url, connector=connector, timeouts=timeouts or Timeouts(), api_key=api_key
+            url,
+            connector=connector,
+            timeouts=timeouts or Timeouts(),
+            throttle=throttle,
+            api_key=api_key,
         )
         try:
             yield session
@@ -131,6 +141,58 @@ async def test_progress_counts_the_bytes_of_the_chunk_up_to_all(tmp_path: Path) 
     async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
         await session.post(request_for(whole(photo)), photo=photo, progress=seen.append)
     assert seen == [PIECE, 2 * PIECE, 2 * PIECE + 5]
+
+
+class Taken(Throttle):
+    """Lets a thousand bytes out at a time, and counts them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    async def take(self, wanted: int) -> int:
+        self.sizes.append(min(wanted, 1000))
+        return self.sizes[-1]
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 5000, PIECE + 1, 2 * PIECE + 1000])
+async def test_a_throttled_photo_goes_whole_and_what_goes_out_is_counted(
+    tmp_path: Path, size: int, *, encoded: bool
+) -> None:
+    photo, taken, seen = make_photo(tmp_path, size=size), Taken(), list[int]()
+    request = Request("pwg.images.addChunk", chunk=whole(photo), encoded=encoded)
+    async with (
+        raw_server(saying("200 OK", OK)) as raw,
+        session_on(raw.url, throttle=taken) as session,
+    ):
+        await session.post(request, photo=photo, progress=seen.append)
+        content = parts(raw.heard[0].body)[1][1]
+    assert sum(taken.sizes) == len(content)
+    assert (b64decode(content) if encoded else content) == Random(size).randbytes(size)
+    assert seen == sorted(seen)
+    assert seen[-1] == size
+
+
+async def test_what_has_no_photo_is_not_throttled() -> None:
+    taken = Taken()
+    async with (
+        raw_server(saying("200 OK", OK)) as raw,
+        session_on(raw.url, throttle=taken) as session,
+    ):
+        await session.post(Request("x", (("y", "z" * 5000),)))
+    assert taken.sizes == []
+
+
+async def test_a_wait_for_the_throttle_is_no_silence_of_the_server(tmp_path: Path) -> None:
+    photo = make_photo(tmp_path, size=4000)
+    slow = Throttle(lambda: 10 * 1024)  # a thousand bytes in twice the idle time-out
+    async with (
+        raw_server(saying("200 OK", OK)) as raw,
+        session_on(raw.url, timeouts=BRIEF, throttle=slow) as session,
+    ):
+        answer = await session.post(request_for(whole(photo)), photo=photo)
+    assert answer.status == 200
 
 
 async def test_a_call_goes_as_a_plain_form() -> None:

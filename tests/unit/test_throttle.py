@@ -1,0 +1,208 @@
+"""The throttle by a clock that only sleeping moves: never too much, never unfair, never stuck."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from heapq import heappop, heappush
+from itertools import count, pairwise
+from random import Random
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulkup.piwigo.throttle import LEAST, SLICE_S, Throttle
+
+M = 1024 * 1024
+Limit = int | None
+Task = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass
+class Time:
+    """A clock that goes on when everybody sleeps, to where the first one wakes, or later."""
+
+    now: float = 0.0
+    late_s: Callable[[], float] = lambda: 0.0
+    _order: "count[int]" = field(default_factory=count)
+    _sleepers: list[tuple[float, int, anyio.Event]] = field(default_factory=list)
+
+    async def sleep(self, seconds: float) -> None:
+        wake = anyio.Event()
+        heappush(self._sleepers, (self.now + seconds + self.late_s(), next(self._order), wake))
+        await wake.wait()
+
+    async def run(self, *tasks: Task) -> None:
+        """Run the tasks to their ends."""
+        async with anyio.create_task_group() as group:
+            for task in tasks:
+                group.start_soon(task)
+            await all_asleep()
+            while self._sleepers:
+                at, _, wake = heappop(self._sleepers)
+                self.now = max(self.now, at)
+                wake.set()
+                await all_asleep()
+
+
+async def all_asleep() -> None:
+    """Wait until nobody has anything to do any more."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+    await checkpoint()
+    while ready:
+        await checkpoint()
+
+
+@dataclass
+class Line:
+    """A throttle whose limit changes at given times, and a record of what it let out to whom."""
+
+    changes: list[tuple[float, Limit]]
+    time: Time = field(default_factory=Time)
+    out: list[tuple[float, int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.throttle = Throttle(self.limit, clock=lambda: self.time.now, sleep=self.time.sleep)
+
+    def limit(self) -> Limit:
+        return [limit for at, limit in self.changes if at <= self.time.now][-1]
+
+    def sender(self, who: int, sizes: list[int], *, pause_s: float) -> Task:
+        async def send() -> None:
+            for size in sizes:
+                left = size
+                while left:
+                    taken = await self.throttle.take(left)
+                    assert 1 <= taken <= left
+                    self.out.append((self.time.now, who, taken))
+                    left -= taken
+                if pause_s:
+                    await self.time.sleep(pause_s)
+
+        return send
+
+    def allowed(self, begin: float, end: float) -> float:
+        """Return the bytes that the limits allow from `begin` to `end`, infinite without one."""
+        total = 0.0
+        for (at, limit), (until, _) in pairwise([*self.changes, (float("inf"), None)]):
+            span = min(end, until) - max(begin, at)
+            if span > 0 or at <= begin < until or at <= end < until:
+                total += float("inf") if limit is None else limit * max(0.0, span)
+        return total
+
+
+def slices(limit: int) -> float:
+    return SLICE_S * limit + max(LEAST, SLICE_S * limit)
+
+
+limits = st.integers(1024, 20 * M)
+tables = st.lists(st.tuples(st.floats(0.1, 30.0), st.none() | limits), max_size=5).map(
+    lambda table: sorted(table, key=lambda entry: entry[0])
+)
+senders = st.lists(
+    st.tuples(st.lists(st.integers(1, 256 * 1024), min_size=1, max_size=6), st.floats(0.0, 2.0)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(first=st.none() | limits, table=tables, senders=senders, seed=st.integers(0, 100))
+def test_never_more_goes_out_than_the_limit_allows_and_everything_goes_out(
+    first: Limit,
+    table: list[tuple[float, Limit]],
+    senders: list[tuple[list[int], float]],
+    seed: int,
+) -> None:
+    chance = Random(seed)
+    line = Line([(0.0, first), *table], Time(late_s=lambda: chance.choice([0.0, 0.001, 0.1])))
+    tasks = [line.sender(i, sizes, pause_s=p) for i, (sizes, p) in enumerate(senders)]
+    anyio.run(line.time.run, *tasks)
+    assert sum(taken for *_, taken in line.out) == sum(sum(sizes) for sizes, _ in senders)
+    most = max((limit for _, limit in line.changes if limit is not None), default=0)
+    for first_out in range(0, len(line.out), max(1, len(line.out) // 50)):
+        begin, total = line.out[first_out][0], 0
+        for at, _, taken in line.out[first_out:]:
+            total += taken
+            changes = sum(begin < change <= at for change, _ in line.changes)
+            assert total <= line.allowed(begin, at) + (1 + changes) * slices(most) + 1
+
+
+@settings(deadline=None)
+@given(limit=limits, sizes=st.lists(st.integers(1, 8 * M), min_size=1, max_size=8))
+def test_the_limit_is_made_use_of(limit: int, sizes: list[int]) -> None:
+    chance = Random(1)
+    # no more than some hundred slices, so that the test is quick
+    sizes = [min(size, 100 * max(LEAST, int(limit * SLICE_S))) for size in sizes]
+    line = Line([(0.0, limit)], Time(late_s=lambda: chance.uniform(0.0, SLICE_S / 4)))
+    tasks = [line.sender(i, [size], pause_s=0.0) for i, size in enumerate(sizes)]
+    anyio.run(line.time.run, *tasks)
+    assert line.time.now <= sum(sizes) / limit + SLICE_S
+
+
+@settings(deadline=None)
+@given(limit=limits, number=st.integers(2, 8))
+def test_those_who_send_take_turns(limit: int, number: int) -> None:
+    line = Line([(0.0, limit)])
+    size = 20 * max(LEAST, int(limit * SLICE_S))
+    anyio.run(line.time.run, *(line.sender(i, [size], pause_s=0.0) for i in range(number)))
+    order = [who for _, who, _ in line.out]
+    assert order[:number] == list(range(number))
+    assert order == order[:number] * (len(order) // number)
+
+
+@pytest.mark.parametrize("number", [1, 8, 64])
+async def test_at_a_sensible_limit_nobody_is_silent_for_long(number: int) -> None:
+    line = Line([(0.0, 64 * 1024)])
+    await line.time.run(*(line.sender(i, [20_000], pause_s=0.0) for i in range(number)))
+    for who in range(number):
+        times = [0.0, *(at for at, sender, _ in line.out if sender == who)]
+        assert max(b - a for a, b in pairwise(times)) <= 5.0
+
+
+async def test_a_lower_limit_holds_for_those_who_wait_already() -> None:
+    line = Line([(0.0, 10 * M), (1.0, 1024), (60.0, None)])
+    await line.time.run(*(line.sender(i, [3 * M + i], pause_s=0.0) for i in range(4)))
+    low = [taken for at, _, taken in line.out if 1.0 + 2 * SLICE_S < at < 60.0]
+    assert len(low) > 50
+    assert max(low) <= LEAST
+
+
+async def test_without_a_limit_those_who_wait_go_on_within_a_second() -> None:
+    line = Line([(0.0, 1024), (5.0, None)])
+    await line.time.run(*(line.sender(i, [M], pause_s=0.0) for i in range(8)))
+    assert line.time.now <= 6.0
+
+
+async def test_without_a_limit_nobody_waits() -> None:
+    async def never(_: float) -> None:
+        raise AssertionError
+
+    assert await Throttle(sleep=never).take(10**9) == 10**9
+
+
+async def test_one_who_is_cancelled_in_the_queue_does_not_hold_the_others_up() -> None:
+    line = Line([(0.0, 1024)])
+    scopes = [anyio.CancelScope() for _ in range(3)]
+
+    async def cancelled(scope: anyio.CancelScope) -> None:
+        with scope:
+            await line.sender(9, [M], pause_s=0.0)()
+
+    async def cancel() -> None:
+        await line.time.sleep(2.5)
+        for scope in scopes:
+            scope.cancel()
+        await checkpoint()
+
+    await line.time.run(
+        *(partial(cancelled, scope) for scope in scopes),
+        line.sender(1, [50 * 1024], pause_s=0.0),
+        cancel,
+    )
+    assert sum(taken for _, who, taken in line.out if who == 1) == 50 * 1024
+    assert line.time.now <= 60.0
