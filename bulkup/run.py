@@ -23,10 +23,12 @@ from bulkup.piwigo.connect import connect
 from bulkup.piwigo.discover import is_local
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
+from bulkup.piwigo.throttle import Throttle
 from bulkup.placing import Placing
 from bulkup.recovery import Policy, Recovery, Sleep
 from bulkup.settings import Account, Checking, Into, Sending
 from bulkup.stages import Stop
+from bulkup.timetable import local_time
 
 SPARE_CONNECTIONS = 4
 CEILING_S = 30 * 86400.0
@@ -55,6 +57,7 @@ async def migrate(
         account,
         sending,
         method=sending.method,
+        throttle=Throttle(lambda: sending.bwlimit.limit(local_time), clock=clock, sleep=sleep),
         emit=emit,
         clock=clock,
         sleep=sleep,
@@ -187,6 +190,7 @@ async def _connected(
     wishes: Wishes,
     *,
     method: str = "auto",
+    throttle: Throttle | None = None,
     emit: Emit,
     clock: Callable[[], float],
     sleep: Sleep,
@@ -199,6 +203,7 @@ async def _connected(
             user=account.user, password=account.password, api_key=account.api_key
         ),
         method=method,
+        throttle=throttle,
         connections=max(wishes.concurrency, MOST_COUNTED) + SPARE_CONNECTIONS,
         patiently=door.run,
     ) as server:

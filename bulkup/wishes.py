@@ -17,6 +17,7 @@ from bulkup.settings import (
     MethodName,
     Sending,
     default_ledger,
+    parse_bwlimit,
     parse_size,
 )
 from bulkup.whereto import AlbumFlags
@@ -67,6 +68,16 @@ class SendingFlags:
             metavar="auto|SIZE",
         ),
     ] = "auto"
+    bwlimit: Annotated[
+        str,
+        flag(
+            "Bytes a second that go out at most, such as 2M; or a time table by local time, such "
+            "as '08:00,1M 23:00,off'.",
+            group=SENDING,
+            variable="BULKUP_BWLIMIT",
+            metavar="off|RATE|TABLE",
+        ),
+    ] = "off"
     method: Annotated[
         MethodName,
         flag(
@@ -88,6 +99,7 @@ class SendingFlags:
             finishing=None if self.finishing == "auto" else self.finishing,
             level=self.level,
             chunk_size=size,
+            bwlimit=parse_bwlimit(self.bwlimit),
             method=self.method,
             retries=trouble.retries,
             patience_s=trouble.patience_s,

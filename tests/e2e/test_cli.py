@@ -57,6 +57,7 @@ async def test_everything_may_be_given_by_flags(box: Sandbox, tmp_path: Path) ->
         *["--url", box.url, "--user", "admin"],
         *["--album", "1", "--concurrency", "2", "--finishing", "1", "--level", "4"],
         *["--chunk-size", "500K", "--method", "upload", "--retries", "0", "--patience", "1m"],
+        *["--bwlimit", "08:00,1M 23:00,off"],
     )
     assert ended.code == 0
     (stored,) = box.gallery.photos.values()
@@ -154,6 +155,7 @@ async def test_what_is_missing_is_named_with_the_way_to_give_it(
         (["--concurrency", "65"], "--concurrency 65"),
         (["--level", "3"], "3"),
         (["--chunk-size", "huge"], "huge"),
+        (["--bwlimit", "08:00,1M 9,off"], "--bwlimit “9,off”"),
         (["--method", "ftp"], "ftp"),
         (["--url", "not an address"], "not an address"),
     ],

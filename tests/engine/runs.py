@@ -99,6 +99,20 @@ async def no_wait(_: float) -> None:
     await anyio.lowlevel.checkpoint()
 
 
+class Clock:
+    """Time that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await no_wait(seconds)
+
+    def __call__(self) -> float:
+        return self.now
+
+
 async def run(
     box: Sandbox,
     *roots: Path,

@@ -35,11 +35,11 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.stages import Stop
 from tests.engine.runs import (
     ADMIN,
+    Clock,
     Outcome,
     chunk_size_of,
     failures,
     make_archive,
-    no_wait,
     picture,
     run,
     stored_sums,
@@ -373,20 +373,6 @@ async def test_what_a_stop_left_is_brought_by_the_next_run(tmp_path: Path) -> No
         outcome = await run(box, tmp_path)
         assert stored_sums(box) == Counter(archive.values())
     assert outcome.balances()
-
-
-class Clock:
-    """Time that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        await no_wait(seconds)
-
-    def __call__(self) -> float:
-        return self.now
 
 
 # a connection that the sandbox takes while it closes may be left to the collector
