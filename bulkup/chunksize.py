@@ -56,8 +56,8 @@ class ChunkSize:
             self.now = min(self.ceiling, self._most)
 
     def is_proven(self, length: int) -> bool:
-        """Tell whether a request of so many bytes has passed before."""
-        return length <= self.proven
+        """Tell whether so many bytes are no risk: they have passed before, or are few enough."""
+        return length <= max(self.proven, self._least)
 
     def is_doubtful(self, length: int) -> bool:
         """Tell whether a chunk of so many bytes may have been too large, by what is known now."""
@@ -99,7 +99,7 @@ class ChunkSize:
         What has passed before is not to blame for it, and chunks in flight that are larger than
         those of `now` tell nothing new.
         """
-        if length <= self._least or self.is_proven(length) or length > self.now:
+        if self.is_proven(length) or length > self.now:
             return None
         if self._doubted:
             return self._mark(self.proven)

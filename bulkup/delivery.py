@@ -53,7 +53,10 @@ async def deliver(
 
 
 def may_be_for_size(error: Transient) -> bool:
-    """Tell whether a chunk that is too large might have been answered so."""
+    """Tell whether a chunk that is too large might have been answered so.
+
+    PHP over its `memory_limit` while it reads the body was seen as nginx' 502.
+    """
     if isinstance(error, TooLarge | Mangled):
         return True
     return isinstance(error, Lost | Outage) and not (

@@ -227,6 +227,7 @@ def test_a_slow_line_leaves_a_wish_alone() -> None:
 def test_a_small_wish_is_no_smaller_than_itself() -> None:
     size = ChunkSize(NAMED, wish=4096)
     assert (size.refused(4096), size.broke(4096), size.now) == (None, None, 4096)
+    assert size.is_proven(4096)
 
 
 def test_where_it_may_not_grow_a_higher_ceiling_is_none_to_begin_at() -> None:
