@@ -10,14 +10,12 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
+from bulkup.secret import environment, read_api_key, read_password
 from bulkup.settings import (
     Account,
     default_ledger,
-    environment,
     need,
     parse_duration,
-    read_api_key,
-    read_password,
 )
 
 GALLERY = Group.create_ordered("Gallery")

@@ -10,7 +10,7 @@ from blockbuster import BlockBuster
 from bulkup.events import PhotoUploaded
 from bulkup.run import migrate
 from bulkup.sandbox import Sandbox
-from bulkup.settings import Account, MethodName, Sending
+from bulkup.settings import Account, Into, MethodName, Sending
 from bulkup.stages import Stop
 from bulkup.timetable import Timetable
 from tests.engine.runs import Clock, Outcome, make_archive, stored_sums
@@ -31,7 +31,9 @@ async def test_all_photos_together_go_no_faster_than_the_limit(
         await migrate(
             [tmp_path],
             account=Account(url=box.url, user="admin", password="secret"),
-            sending=Sending(album=1, method=method, bwlimit=Timetable(((time(), LIMIT),))),
+            sending=Sending(
+                into=Into(album=1), method=method, bwlimit=Timetable(((time(), LIMIT),))
+            ),
             emit=outcome.events.append,
             stop=Stop(),
             clock=clock,

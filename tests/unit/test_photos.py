@@ -10,7 +10,7 @@ from random import Random
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
@@ -369,6 +369,7 @@ def test_there_are_no_more_chunks_than_whole_blocks_need(
 
 @given(size=sizes, chunk_size=chunk_sizes)
 def test_a_tail_is_small_and_what_is_before_it_is_cut_as_ever(size: int, chunk_size: int) -> None:
+    assume(size % BLOCK != 1)  # then a boundary is moved, see above
     plain = plan_chunks(size, chunk_size=chunk_size)
     tailed = plan_chunks(
         size, chunk_size=chunk_size, tail=lambda last: 5000 if last > 20_000 else 0

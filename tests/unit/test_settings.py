@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.errors import UsageError
+from bulkup.secret import read_api_key, read_password
 from bulkup.settings import (
     Account,
     Into,
@@ -22,8 +23,6 @@ from bulkup.settings import (
     parse_bwlimit,
     parse_duration,
     parse_size,
-    read_api_key,
-    read_password,
 )
 from bulkup.timetable import Timetable
 
