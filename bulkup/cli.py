@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from bulkup import __version__
+from bulkup.cli_sandbox import demo, sandbox
 from bulkup.errors import BulkupError, RunError, UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.settings import Account
@@ -77,7 +78,8 @@ def upload(
 
     from bulkup.run import migrate  # noqa: PLC0415 (heavy)
 
-    return _drive(partial(migrate, roots, account=account, sending=values))
+    task = partial(migrate, roots, account=account, sending=values)
+    return _drive(task, verbose=sending.verbose)
 
 
 @app.command
@@ -103,6 +105,23 @@ def verify(
     from bulkup.run import compare  # noqa: PLC0415 (heavy)
 
     return _drive(partial(compare, roots, account=account, checking=values))
+
+
+@app.command
+def albums(
+    *,
+    gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
+) -> int:
+    """Print the gallery's albums as a tree, each with its number and how many photos it has."""
+    account = _account(gallery)
+
+    import anyio  # noqa: PLC0415 (heavy)
+
+    from bulkup.listing import list_albums  # noqa: PLC0415 (heavy)
+    from bulkup.report import print_tree  # noqa: PLC0415 (heavy)
+
+    print_tree(anyio.run(list_albums, account), sys.stdout)
+    return Exit.DONE
 
 
 @app.command
@@ -137,22 +156,29 @@ def doctor(
 
 def _prepare(paths: Sequence[Path], gallery: GalleryFlags) -> tuple[list[Path], Account]:
     """Return what to walk and who logs in. Raises `UsageError`."""
-    account = gallery.account()
+    gallery.account()
 
     from bulkup.photos import check_roots  # noqa: PLC0415 (heavy)
+
+    return check_roots(paths), _account(gallery)
+
+
+def _account(gallery: GalleryFlags) -> Account:
+    """Return who logs in, asking for the password last. Raises `UsageError`."""
+    account = gallery.account()
+
     from bulkup.piwigo.discover import clean_url  # noqa: PLC0415 (heavy)
 
-    roots = check_roots(paths)
     clean_url(account.url)
     if not account.api_key:
         account = replace(account, password=gallery.password())
-    return roots, account
+    return account
 
 
-def _drive(task: "Task") -> Exit:
+def _drive(task: "Task", *, verbose: bool = False) -> Exit:
     from bulkup.screen import drive  # noqa: PLC0415 (heavy)
 
-    outcome = drive(task)
+    outcome = drive(task, verbose=verbose)
     if outcome.interrupted:
         return Exit.INTERRUPTED
     astray = outcome.checked.astray if outcome.checked else 0
@@ -160,85 +186,8 @@ def _drive(task: "Task") -> Exit:
     return Exit.SOME_FAILED if amiss else Exit.DONE
 
 
-@app.command
-def sandbox(
-    *,
-    port: int = 8080,
-    host: str = "127.0.0.1",
-    piwigo: str = "16.4.0",
-    folder: Path | None = None,
-    discard: bool = False,
-    workers: int | None = None,
-    start_workers: int | None = None,
-    cpus: int | None = None,
-    finish_time: float = 0.0,
-    page_time: float = 0.0,
-    exist_time: float = 0.0,
-    gateway_timeout: float = 60.0,
-) -> int:
-    """Start a stand-in for a Piwigo server, to try bulkup on without a gallery.
-
-    Its administrator is `admin` with the password `secret`, its album has number 1.
-
-    Parameters
-    ----------
-    port
-        Port to listen on; 0 takes a free one.
-    host
-        Address to listen on. Anything but loopback lets others in.
-    piwigo
-        Version of Piwigo to stand in for: 13.8.0, 14.5.0, 15.7.0, 16.4.0 or 17.0.0beta1.
-    folder
-        Keep the photos as files there; otherwise in memory.
-    discard
-        Keep only sums and sizes of the photos.
-    workers
-        Number of PHP workers to have; unlimited by default.
-    start_workers
-        Number of PHP workers at first; one more comes each second while requests wait.
-    cpus
-        How many workers compute at full speed at once; all by default.
-    finish_time
-        Seconds of work that a finished photo costs, most of them in a second worker. As many
-        photos finishing at once as there are workers freeze the gallery, as they do a real one.
-    page_time
-        Seconds of work that a view of the front page costs.
-    exist_time
-        Seconds of work that it costs to look up 100,000 photos by their sums.
-    gateway_timeout
-        Seconds that the web server waits for PHP before it answers 504.
-    """
-    from bulkup.rehearsal import serve  # noqa: PLC0415 (heavy)
-
-    return serve(
-        port=port,
-        host=host,
-        version=piwigo,
-        folder=folder,
-        discard=discard,
-        workers=workers,
-        start_workers=start_workers,
-        cpus=cpus,
-        finish_s=finish_time,
-        page_s=page_time,
-        exist_s=exist_time,
-        gateway_timeout_s=gateway_timeout,
-    )
-
-
-@app.command
-def demo(
-    path: Annotated[Path | None, Parameter(help="Your own photos, instead of made ones.")] = None,
-    /,
-    *,
-    keep: Annotated[
-        bool, Parameter(help="Leave the server up at the end, to look at its page.", negative="")
-    ] = False,
-) -> int:
-    """Rehearse: upload an archive to a sandbox server on this machine, and check every photo."""
-    from bulkup.rehearsal import rehearse  # noqa: PLC0415 (heavy)
-
-    return rehearse(path, keep=keep)
+app.command(sandbox)
+app.command(demo)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -17,6 +17,7 @@ from bulkup.events import (
     FileSkipped,
     PhotoChecked,
     PhotoFailed,
+    PhotoNew,
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
@@ -35,7 +36,14 @@ class Unended:
         match event:
             case FileFound(path=path, size=size):
                 self._open[path] = size
-            case PhotoUploaded() | PhotoPresent() | PhotoChecked() | FileSkipped() | PhotoFailed():
+            case (
+                PhotoUploaded()
+                | PhotoPresent()
+                | PhotoNew()
+                | PhotoChecked()
+                | FileSkipped()
+                | PhotoFailed()
+            ):
                 self._open.pop(event.path, None)
         self._emit(event)
 

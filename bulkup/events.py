@@ -6,9 +6,8 @@ never before. Law of every ended run: each `FileFound` is followed by exactly on
 the same path.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
@@ -52,7 +51,7 @@ class RunStarted:
     method: str
     concurrency: int
     chunk_size: int
-    task: Literal["upload", "verify"] = "upload"
+    task: Literal["upload", "verify", "dry-run"] = "upload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +79,14 @@ class ScanFinished:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoPlanned:
     """The photo will be sent: the server does not have it. `size` in bytes."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoNew:
+    """A dry run says that the photo would be sent."""
 
     path: Path
     size: int
@@ -237,6 +244,14 @@ class AlbumChecked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimated:
+    """A dry run says how long what is new would take: to send it, and for the server's work."""
+
+    sending_s: float
+    finishing_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
     """Nothing is in flight any more."""
 
@@ -249,6 +264,7 @@ Event = (
     | FileSkipped
     | ScanFinished
     | PhotoPlanned
+    | PhotoNew
     | PhotoPresent
     | PhotoStarted
     | PhotoProgress
@@ -266,26 +282,7 @@ Event = (
     | Noticed
     | Interrupted
     | AlbumChecked
+    | Estimated
     | RunFinished
 )
 Emit = Callable[[Event], None]
-
-
-def to_json(event: Event) -> Mapping[str, object]:
-    """Return the event as plain JSON values: its kind in snake case, and its fields.
-
-    What is not valid Unicode in a text, as in names of files, stands there as backslash escapes.
-    """
-    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
-    values: dict[str, object] = {"event": kind}
-    for field in fields(event):
-        value = getattr(event, field.name)
-        if isinstance(value, Path | str):
-            value = re.sub(r"[\ud800-\udfff]", _escaped, str(value))
-        values[field.name] = value
-    return values
-
-
-def _escaped(surrogate: re.Match[str]) -> str:
-    code = ord(surrogate[0])
-    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import anyio.lowlevel
 
-from bulkup import engine, verify
+from bulkup import dry, engine, verify
 from bulkup.albums import Albums
 from bulkup.chunksize import ChunkSize
 from bulkup.errors import PhotoError, RunError, Transient
@@ -19,6 +19,7 @@ from bulkup.gate import MOST_COUNTED
 from bulkup.ledger import Ledger
 from bulkup.memory import Fact, Memory, NoLedger
 from bulkup.photos import check_roots
+from bulkup.piwigo.catalogue import Offer
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.discover import is_local
 from bulkup.piwigo.server import PiwigoServer
@@ -62,34 +63,46 @@ async def migrate(
         clock=clock,
         sleep=sleep,
     ) as (server, recovery):
-        albums = Albums(server, recovery=recovery, emit=emit, private=sending.into.private)
+        dry_gallery = dry.DryGallery(server) if sending.dry_run else None
+        gallery = dry_gallery or server
+        albums = Albums(gallery, recovery=recovery, emit=emit, private=sending.into.private)
         base = await _base(sending.into, albums)
-        started = await _describe(
-            server,
+        started = _describe(
+            server.offer,
             sending,
-            recovery,
             album=base or None,
-            task="upload",
+            album_name=await _name(base, gallery, recovery),
+            task="dry-run" if sending.dry_run else "upload",
             method=server.method.name,
             chunk_size=sending.chunk_size or server.offer.chunk_size,
         )
+        into = sending.into
+        plan = engine.Plan(
+            roots=roots,
+            placing=Placing(
+                roots=roots, base=base, tree=into.tree, unwrap=into.unwrap, spaces=into.spaces
+            ),
+            level=sending.level,
+            concurrency=sending.concurrency,
+            finishing=sending.finishing,
+            endings=server.offer.endings,
+        )
         async with _begun(started, sending, emit) as memory:
+            if dry_gallery is not None:
+                await dry.run(
+                    plan,
+                    gallery=dry_gallery,
+                    recovery=recovery,
+                    memory=memory,
+                    albums=albums,
+                    emit=emit,
+                    stop=stop,
+                    clock=clock,
+                )
+                return
             facts = await memory.facts(max_age_s=CEILING_S)
             await engine.run(
-                engine.Plan(
-                    roots=roots,
-                    placing=Placing(
-                        roots=roots,
-                        base=base,
-                        tree=sending.into.tree,
-                        unwrap=sending.into.unwrap,
-                        spaces=sending.into.spaces,
-                    ),
-                    level=sending.level,
-                    concurrency=sending.concurrency,
-                    finishing=sending.finishing,
-                    endings=server.offer.endings,
-                ),
+                plan,
                 server=server,
                 recovery=recovery,
                 memory=memory,
@@ -125,11 +138,11 @@ async def compare(
         server,
         recovery,
     ):
-        started = await _describe(
-            server,
+        started = _describe(
+            server.offer,
             checking,
-            recovery,
             album=checking.album,
+            album_name=await _name(checking.album, server, recovery),
             task="verify",
             method="exist" if checking.quick else "checkFiles",
         )
@@ -214,27 +227,34 @@ async def _connected(
         )
 
 
-async def _describe(
-    server: PiwigoServer,
+class _Named(Protocol):
+    async def album_name(self, album: int) -> str: ...
+
+
+async def _name(album: int | None, gallery: _Named, recovery: Recovery) -> str:
+    """Return the name of the album that is meant. Raises `RunError` where it is not there."""
+    if not album:
+        return ""
+    try:
+        return await recovery.run(lambda: gallery.album_name(album))
+    except Transient as error:
+        raise RunError(error.message, hint="Run the same command again.") from None
+
+
+def _describe(
+    offer: Offer,
     wishes: Wishes,
-    recovery: Recovery,
     *,
     album: int | None,
-    task: Literal["upload", "verify"],
+    album_name: str,
+    task: Literal["upload", "verify", "dry-run"],
     method: str,
     chunk_size: int = 0,
 ) -> RunStarted:
-    album_name = ""
-    if album is not None:
-        number = album
-        try:
-            album_name = await recovery.run(lambda: server.album_name(number))
-        except Transient as error:
-            raise RunError(error.message, hint="Run the same command again.") from None
     return RunStarted(
-        url=server.offer.url,
-        version=server.offer.version,
-        user=server.offer.user,
+        url=offer.url,
+        version=offer.version,
+        user=offer.user,
         album=album,
         album_name=album_name,
         method=method,

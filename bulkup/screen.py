@@ -95,14 +95,17 @@ async def _abort(
             scope.cancel()
 
 
-def drive(task: Task) -> RunState:
-    """Run to the end and return what became of it. Raises `RunError`."""
+def drive(task: Task, *, verbose: bool = False) -> RunState:
+    """Run to the end and return what became of it; `verbose` names each photo.
+
+    Raises `RunError`.
+    """
     console = console_for(sys.stderr)
     report: LiveReport | PlainReport
     if suits_live(console):
-        report = LiveReport(console, clock=time.monotonic)
+        report = LiveReport(console, clock=time.monotonic, verbose=verbose)
     else:
-        report = PlainReport(console, clock=time.monotonic)
+        report = PlainReport(console, clock=time.monotonic, verbose=verbose)
     return anyio.run(_drive, report, task)
 
 

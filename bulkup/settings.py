@@ -88,6 +88,7 @@ class Sending:
     chunk_size: int | None = None
     bwlimit: Timetable = NO_LIMIT
     method: MethodName = "auto"
+    dry_run: bool = False
     retries: int = 5
     patience_s: float = 3600.0
     ledger: Path | None = None

@@ -88,6 +88,20 @@ class SendingFlags:
         ),
     ] = "auto"
 
+    dry_run: Annotated[
+        bool,
+        flag(
+            "Ask everything, change nothing, and tell what an upload would do.",
+            group=SENDING,
+            short="-n",
+            variable="BULKUP_DRY_RUN",
+        ),
+    ] = False
+    verbose: Annotated[
+        bool,
+        flag("Name each photo.", group=SENDING, short="-v", variable="BULKUP_VERBOSE"),
+    ] = False
+
     def sending(self, albums: AlbumFlags, trouble: TroubleFlags) -> Sending:
         """Return the checked values. Raises `UsageError`."""
         size = None
@@ -101,6 +115,7 @@ class SendingFlags:
             chunk_size=size,
             bwlimit=parse_bwlimit(self.bwlimit),
             method=self.method,
+            dry_run=self.dry_run,
             retries=trouble.retries,
             patience_s=trouble.patience_s,
             ledger=trouble.file,

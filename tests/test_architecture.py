@@ -51,6 +51,11 @@ MAY_KNOW = {
         *("albums", "pacing", "placing"),
         *("photos", "recovery", "sift", "stages", "upload"),
     },
+    "dry": {
+        *("album", "albums", "ending", "engine", "events", "gate", "journey", "memory"),
+        *("outcome", "pacing", "photos", "recovery", "sift", "stages"),
+    },
+    "listing": {"errors", "piwigo", "recovery", "settings"},
     "verdicts": {"errors", "events", "journey", "memory", "outcome", "photos"},
     "verify": {
         *("album", "ending", "errors", "events", "journey", "memory", "outcome"),
@@ -67,6 +72,7 @@ MAY_KNOW = {
     "sandbox": set[str](),
     "demo": set[str](),
     "run": {
+        "dry",
         "albums",
         "placing",
         "chunksize",
@@ -87,6 +93,7 @@ MAY_KNOW = {
     "screen": {"stages", "errors", "events", "findings", "recovery", "report"},
     "rehearsal": {"errors", "photos", "sandbox", "settings", "demo"},
     "cli": None,
+    "cli_sandbox": {"rehearsal"},
     "__main__": {"cli"},
     "__init__": set[str](),
 }
@@ -96,7 +103,7 @@ HOMES = {
     "aiohttp": {"piwigo", "sandbox"},
     "rich": {"report"},
     "sqlite3": {"database", "ledger"},
-    "cyclopts": {"cli", "flags", "whereto", "wishes"},
+    "cyclopts": {"cli", "cli_sandbox", "flags", "whereto", "wishes"},
     "platformdirs": {"settings"},
     "PIL": {"demo"},
 }

@@ -81,11 +81,16 @@ class Catalogue:
         return read_albums(await self.ask("pwg.categories.getAdminList", fields))
 
     async def add_album(self, name: str, *, parent: int, private: bool) -> int:
-        """Make an album and return its number; not to be repeated, see piwigo-api.md, section 4.
+        """Make an album, the last of its parent's, and return its number.
 
-        Raises `PhotoError` where it is refused and `Lost` where the answer names none.
+        Not to be repeated, see piwigo-api.md, section 4. Raises `PhotoError` where it is refused
+        and `Lost` where the answer names none.
         """
-        fields: Fields = (("name", storable(name)), ("status", "private" if private else "public"))
+        fields: Fields = (
+            ("name", storable(name)),
+            ("status", "private" if private else "public"),
+            ("position", "last"),
+        )
         if parent:
             fields += (("parent", str(parent)),)
         match await self.ask("pwg.categories.add", fields, token=True):

@@ -29,6 +29,7 @@ FIRST_LENGTH: Final = 20_000
 MOST_LENGTH: Final = 500_000
 """MD5s in one list: a megabyte, which PHP and databases of today take."""
 
+LINE_LENGTH: Final = 200_000
 LEAD_S: Final = 0.02
 MOST_LEAD_S: Final = 1.0
 TRIES: Final = 2
@@ -86,6 +87,21 @@ class Census:
             if burden and await self._passes(burden, busy=workers - 1):
                 return True
         return False
+
+    async def line_speed(self) -> float | None:
+        """Return the bytes a second that the line takes, None where that can't be told.
+
+        Sends some hundred kB that the server reads and forgets. Raises `RunError` as above.
+        """
+        try:
+            async with self._pool.lease() as session:
+                light_s = await self._timed(session, _padded(0))
+                full_s = await self._timed(session, _padded(LINE_LENGTH))
+        except RunError:
+            raise
+        except BulkupError:
+            return None
+        return 2 * LINE_LENGTH / max(full_s - light_s, 1e-4)
 
     async def _weigh(self) -> _Burden | None:
         """Find a request that keeps a worker busy for long enough, once."""

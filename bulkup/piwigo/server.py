@@ -85,6 +85,10 @@ class PiwigoServer(Catalogue):
         if (photo_id := image_id(result)) is not None:
             await self.remove(photo_id)
 
+    async def line_speed(self) -> float | None:
+        """Return the bytes a second that the line takes, None where that can't be told."""
+        return await self.census.line_speed()
+
     async def probe(self) -> None:
         """Ask for a sign of life. Raises `Transient` where there is none."""
         try:

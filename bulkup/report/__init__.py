@@ -4,6 +4,7 @@ Knows events and findings only; neither engine, server nor ledger. A view of a r
 `async with` and fed through `emit`. This package is the only place that knows rich.
 """
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -13,10 +14,11 @@ from bulkup.events import Event
 from bulkup.report.checkup import CheckupReport
 from bulkup.report.jsonl import JsonReport
 from bulkup.report.live import LiveReport, suits_live
-from bulkup.report.plain import PlainReport
+from bulkup.report.plain import PlainReport, write
 from bulkup.report.state import RunState
 from bulkup.report.summary import summary
 from bulkup.report.text import printable
+from bulkup.report.tree import Album, tree
 
 __all__ = [
     "CheckupReport",
@@ -26,6 +28,7 @@ __all__ = [
     "Report",
     "RunState",
     "console_for",
+    "print_tree",
     "printable",
     "suits_live",
     "summary",
@@ -53,3 +56,8 @@ class Report(Protocol):
 def console_for(stream: TextIO) -> Console:
     """Return a console on the stream: colours on a terminal only, none under NO_COLOR."""
     return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def print_tree(albums: Sequence[Album], stream: TextIO) -> None:
+    """Print the albums of a gallery."""
+    write(console_for(stream), *tree(albums))

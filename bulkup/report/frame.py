@@ -12,7 +12,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from bulkup.events import RunStarted
-from bulkup.report.state import PhotoInFlight, RunState
+from bulkup.report.flight import PhotoInFlight
+from bulkup.report.state import RunState
 from bulkup.report.text import fit, percent, printable, rate_text, shorten, size_text
 from bulkup.report.words import (
     FAINT,

@@ -4,12 +4,15 @@ Knows a stream and a wall clock. Each line is flushed: what is read is what has 
 """
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from bulkup.events import SCHEMA, Event, PhotoProgress, to_json
+from bulkup.events import SCHEMA, Event, PhotoProgress
 
 WallClock = Callable[[], datetime]
 
@@ -46,3 +49,23 @@ class JsonReport:
         line = {"schema": SCHEMA, "time": time.replace("+00:00", "Z"), **to_json(event)}
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
+
+
+def to_json(event: Event) -> Mapping[str, object]:
+    """Return the event as plain JSON values: its kind in snake case, and its fields.
+
+    What is not valid Unicode in a text, as in names of files, stands there as backslash escapes.
+    """
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
+    values: dict[str, object] = {"event": kind}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, Path | str):
+            value = re.sub(r"[\ud800-\udfff]", _escaped, str(value))
+        values[field.name] = value
+    return values
+
+
+def _escaped(surrogate: re.Match[str]) -> str:
+    code = ord(surrogate[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

@@ -41,11 +41,19 @@ class LiveReport:
     However the block is left, the terminal is its old self, and the summary stands there.
     """
 
-    def __init__(self, console: Console, *, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+        verbose: bool = False,
+    ) -> None:
         self.state = RunState()
         self._console = console
         self._canvas = Canvas(console)
         self._clock = clock
+        self._verbose = verbose
         self._ticks = Ticks(self.redraw, every_s=REDRAW_EVERY_S, sleep=sleep)
         self._places: list[Path | None] = []
         self._above: list[Text] = []
@@ -72,7 +80,7 @@ class LiveReport:
         """Take in an event; it is seen with the next frame."""
         self.state.apply(event, self._clock())
         self._changed = True
-        if line := announce(event):
+        if line := announce(event, verbose=self._verbose):
             self._above.append(line)
 
     def redraw(self) -> None:

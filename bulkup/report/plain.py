@@ -37,11 +37,18 @@ class PlainReport:
     """
 
     def __init__(
-        self, console: Console, *, clock: Clock, every_s: float = 5.0, sleep: Sleep = asyncio.sleep
+        self,
+        console: Console,
+        *,
+        clock: Clock,
+        every_s: float = 5.0,
+        sleep: Sleep = asyncio.sleep,
+        verbose: bool = False,
     ) -> None:
         self.state = RunState()
         self._console = console
         self._clock = clock
+        self._verbose = verbose
         self._every_s = every_s
         self._due = 0.0
         self._ticks = Ticks(self._speak_if_due, every_s=every_s, sleep=sleep)
@@ -68,7 +75,7 @@ class PlainReport:
         if isinstance(event, RunStarted):
             write(self._console, Text(title(event)), Text(manner(event), FAINT))
             self._due = now + self._every_s
-        elif line := announce(event):
+        elif line := announce(event, verbose=self._verbose):
             write(self._console, line)
         self._speak_if_due()
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from bulkup.events import (
     AlbumChecked,
+    AlbumMade,
     ChunkSizeChanged,
+    Estimated,
     Event,
     FileFound,
     FileSkipped,
@@ -21,6 +23,7 @@ from bulkup.events import (
     PhotoChecked,
     PhotoFailed,
     PhotoFinishing,
+    PhotoNew,
     PhotoPlanned,
     PhotoPresent,
     PhotoProgress,
@@ -34,6 +37,7 @@ from bulkup.events import (
     SkipReason,
     Verdict,
 )
+from bulkup.report.flight import Outage, PhotoInFlight
 from bulkup.report.rate import Meter
 
 RATE_WINDOW_S = 10.0
@@ -42,28 +46,7 @@ FAILURES_KEPT = 1000
 TYPES_KEPT = 200
 OTHER_TYPES = "…"
 
-Ending = PhotoUploaded | PhotoPresent | PhotoChecked | PhotoFailed | PhotoUnfinished
-
-
-@dataclass(slots=True)
-class PhotoInFlight:
-    """A photo on its way; `started` is when its present attempt began, `trouble` why it waits."""
-
-    path: Path
-    size: int
-    attempt: int
-    started: float
-    sent: int = 0
-    finishing: bool = False
-    trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """The server is away."""
-
-    reason: str
-    since: float
+Ending = PhotoUploaded | PhotoPresent | PhotoNew | PhotoChecked | PhotoFailed | PhotoUnfinished
 
 
 @dataclass(slots=True)
@@ -82,6 +65,7 @@ class RunState:
     scan_ended: bool = False
     interrupted: bool = False
     checked: AlbumChecked | None = None
+    estimated: Estimated | None = None
     outage: Outage | None = None
     limits: LimitsChanged | None = None
     chunk_size: int = 0
@@ -89,6 +73,8 @@ class RunState:
 
     found: int = 0
     uploaded: int = 0
+    new: int = 0
+    albums_made: int = 0
     present: int = 0
     linked: int = 0
     failed: int = 0
@@ -104,6 +90,7 @@ class RunState:
     skipped_size: int = 0
     planned_size: int = 0
     uploaded_size: int = 0
+    new_size: int = 0
     done_size: int = 0
     unfinished_size: int = 0
 
@@ -127,7 +114,7 @@ class RunState:
     @property
     def done(self) -> int:
         """Photos that have their outcome."""
-        return self.uploaded + self.present + self.failed + self.verdicts.total()
+        return self.uploaded + self.new + self.present + self.failed + self.verdicts.total()
 
     @property
     def amiss_count(self) -> int:
@@ -186,6 +173,7 @@ class RunState:
             case (
                 PhotoUploaded()
                 | PhotoPresent()
+                | PhotoNew()
                 | PhotoChecked()
                 | PhotoFailed()
                 | PhotoUnfinished()
@@ -242,6 +230,9 @@ class RunState:
                 self.uploaded += 1
                 self.uploaded_size += event.size
                 self._pass(event.size - (photo.sent if photo else 0), now)
+            case PhotoNew():
+                self.new += 1
+                self.new_size += event.size
             case PhotoPresent():
                 self.present += 1
                 self.linked += event.linked
@@ -282,6 +273,10 @@ class RunState:
                 self.chunk_size = event.chunk_size
             case Interrupted():
                 self.interrupted = True
+            case AlbumMade():
+                self.albums_made += 1
+            case Estimated():
+                self.estimated = event
             case AlbumChecked():
                 self.checked = event
             case RunFinished():

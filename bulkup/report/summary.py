@@ -49,6 +49,8 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
         return
     if run.task == "verify":
         yield _checked(state)
+    elif run.task == "dry-run":
+        yield from _planned(state)
     else:
         yield from _brought(state)
     for reason in SkipReason:
@@ -77,13 +79,31 @@ def _checked(state: RunState) -> Text:
     return line
 
 
+def _planned(state: RunState) -> Iterator[Text]:
+    """Return what an upload would do."""
+    how_long = ""
+    if plan := state.estimated:
+        longest_s = max(plan.sending_s, plan.finishing_s)
+        what = "the line" if plan.sending_s > plan.finishing_s else "the server's work on photos"
+        how_long = f", about {time_text(longest_s)} for {what}"
+    yield _row(state.new, "new", f"{size_text(state.new_size)} to send{how_long}", GOOD)
+    yield _row(state.present, "already there", _linked(state, "to be put into their album"))
+    if state.albums_made:
+        yield _row(state.albums_made, "albums", "to be made")
+
+
+def _linked(state: RunState, words: str) -> str:
+    return f"{state.linked:,} of them {words}" if state.linked else ""
+
+
 def _brought(state: RunState) -> Iterator[Text]:
     pace = rate_text(state.mean_rate(state.latest))
     sent = f"{size_text(state.uploaded_size)} at {pace} on average" if state.uploaded else ""
     yield _row(state.uploaded, "uploaded", sent, GOOD)
     if state.present:
-        linked = f"{state.linked:,} of them put into the album now" if state.linked else ""
-        yield _row(state.present, "already there", linked)
+        yield _row(state.present, "already there", _linked(state, "put into the album now"))
+    if state.albums_made:
+        yield _row(state.albums_made, "albums", "made")
 
 
 def _row(count: int, what: str, more: str, style: str = "") -> Text:

@@ -7,13 +7,18 @@ outside goes through `printable` and is a `Text`, so that no file name is taken 
 from rich.text import Text
 
 from bulkup.events import (
+    AlbumMade,
     Event,
+    FileSkipped,
     Interrupted,
     Noticed,
     OutageBegan,
     OutageEnded,
     PhotoChecked,
     PhotoFailed,
+    PhotoNew,
+    PhotoPresent,
+    PhotoUploaded,
     Retrying,
     RunStarted,
     Verdict,
@@ -36,10 +41,22 @@ VERDICTS = {
 }
 
 
-def announce(event: Event) -> Text | None:
-    """Return the line that this event is worth, if any."""
+def announce(event: Event, *, verbose: bool = False) -> Text | None:
+    """Return the line that this event is worth, if any; `verbose` gives each photo one."""
     hint = ""
     match event:
+        case PhotoNew() if verbose:
+            kind, what = ("new", GOOD), f"{event.path} ({size_text(event.size)})"
+        case PhotoUploaded() if verbose:
+            kind, what = ("sent", GOOD), f"{event.path} as photo {event.image_id}"
+        case PhotoPresent() if verbose:
+            where = f"photo {event.image_id}" if event.image_id else "as an equal one"
+            kind = ("link", GOOD) if event.linked else ("there", FAINT)
+            what = f"{event.path} ({where})"
+        case FileSkipped() if verbose:
+            kind, what = ("left", FAINT), f"{event.path} ({event.reason.value})"
+        case AlbumMade() if verbose:
+            kind, what = ("album", GOOD), event.name
         case PhotoFailed():
             kind, what, hint = ("failed", BAD), f"{event.path}: {event.reason}", event.hint
         case PhotoChecked(verdict=verdict) if verdict is not Verdict.PRESENT:
@@ -72,7 +89,11 @@ def title(run: RunStarted) -> str:
 
 def manner(run: RunStarted) -> str:
     """Return how the photos go, or that none goes."""
-    method = f"check only ({run.method})" if run.task == "verify" else run.method
+    method = run.method
+    if run.task == "verify":
+        method = f"check only ({method})"
+    if run.task == "dry-run":
+        method = f"dry run, nothing is changed ({method})"
     return f"{printable(method)}, {run.concurrency} at once, Piwigo {printable(run.version)}"
 
 

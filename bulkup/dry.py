@@ -1,0 +1,206 @@
+"""A dry run: everything is asked, nothing is changed, and the plan comes out as events.
+
+Knows the stages before a photo is sent, and a gallery that takes nothing: new albums and links are
+only noted. The ledger keeps MD5s, which the run that follows need not compute again.
+"""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Final, Protocol
+
+import anyio.lowlevel
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from bulkup.album import Member
+from bulkup.albums import Album, Albums
+from bulkup.ending import Unended, one_error
+from bulkup.engine import Plan
+from bulkup.events import Emit, Estimated, PhotoNew, RunFinished
+from bulkup.gate import REMEMBERED_S
+from bulkup.journey import Job
+from bulkup.memory import Entry, Fact, Memory, State
+from bulkup.outcome import Outcomes
+from bulkup.pacing import ceiling_for
+from bulkup.photos import Photo, scan
+from bulkup.recovery import Recovery
+from bulkup.sift import Catalogue, Sifter
+from bulkup.stages import Stop, read_archive, sift_stage
+
+FINISH_S: Final = 0.45
+"""What a photo of some megapixels costs a small server (piwigo-api.md, 3.1)."""
+
+FIRST_NEW_ALBUM: Final = 2**31
+"""Album numbers from here on are of albums that are only planned: Piwigo's are smaller."""
+
+
+class Gallery(Catalogue, Protocol):
+    """What a dry run needs of a server."""
+
+    async def album_name(self, album: int) -> str:
+        """Return the album's name."""
+
+    async def line_speed(self) -> float | None:
+        """Return the bytes a second that the line takes, None where that can't be told."""
+
+
+class DryGallery:
+    """A gallery that answers questions and takes nothing."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery = gallery
+        self._numbers = count(FIRST_NEW_ALBUM)
+        self._planned: dict[int, str] = {}
+
+    async def albums(self) -> Sequence[Album]:
+        """Return the albums that there are."""
+        return await self._gallery.albums()
+
+    async def album_name(self, album: int) -> str:
+        """Return the name of an album, planned or there."""
+        return self._planned.get(album) or await self._gallery.album_name(album)
+
+    async def add_album(self, name: str, *, parent: int, private: bool) -> int:
+        """Plan an album."""
+        del parent, private
+        await anyio.lowlevel.checkpoint()
+        number = next(self._numbers)
+        self._planned[number] = name
+        return number
+
+    def album_key(self, name: str) -> str:
+        """Return what the list calls an album of this name."""
+        return self._gallery.album_key(name)
+
+    async def members(self, album: int) -> AsyncGenerator[Member, None]:
+        """Yield what an album shows; one that is planned shows nothing."""
+        if album not in self._planned:
+            async with aclosing(self._gallery.members(album)) as members:
+                async for member in members:
+                    yield member
+
+    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
+        """Return the id of each MD5."""
+        return await self._gallery.find(md5s)
+
+    async def alias(self, photo_id: int) -> str:
+        """Tell of no name that would have to be mended."""
+        del photo_id
+        return ""
+
+    async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Leave the albums as they are."""
+
+    async def name(self, photo_id: int, photo: Photo) -> None:
+        """Leave the name as it is."""
+
+    async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Leave the lounge as it is."""
+
+    async def line_speed(self) -> float | None:
+        """Return the bytes a second that the line takes."""
+        return await self._gallery.line_speed()
+
+
+class DryMemory:
+    """A memory that learns nothing but MD5s."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
+        """Return what is known of these paths."""
+        return await self._memory.look_up(paths)
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Keep MD5s."""
+        if hashed := [entry for entry in entries if entry.state is State.HASHED]:
+            await self._memory.record(hashed)
+
+    async def settle(self) -> None:
+        """Do nothing."""
+
+    async def remains(self) -> Sequence[str]:
+        """Leave what there may be."""
+        return []
+
+    async def begin(self, name: str) -> None:
+        """Do nothing: nothing begins."""
+
+    async def end(self, name: str) -> None:
+        """Do nothing: nothing ends."""
+
+    async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
+        """Return what was found out about the server."""
+        return await self._memory.facts(max_age_s=max_age_s)
+
+    async def learn(self, fact: Fact, value: int) -> None:
+        """Learn nothing."""
+
+
+async def run(
+    plan: Plan,
+    *,
+    gallery: DryGallery,
+    recovery: Recovery,
+    memory: Memory,
+    albums: Albums,
+    emit: Emit,
+    stop: Stop,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Tell of every photo of the plan what an upload would do, event by event.
+
+    Raises `RunError` where the upload could not go on.
+    """
+    began = clock()
+    unended = Unended(emit)
+    outcomes = Outcomes(DryMemory(memory), unended.emit)
+    sifter = Sifter(
+        gallery,
+        recovery=recovery,
+        outcomes=outcomes,
+        placing=plan.placing,
+        albums=albums,
+        emit=unended.emit,
+    )
+    new_in, new = anyio.create_memory_object_stream[Job](plan.concurrency)
+    told = _New(unended.emit, sifter)
+    try:
+        async with one_error(), anyio.create_task_group() as tasks:
+            walk = scan(plan.roots, endings=plan.endings)
+            jobs = read_archive(walk, outcomes, stop, tasks=tasks, hashing=plan.hashing)
+            sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
+            tasks.start_soon(sift, jobs, new_in, sifter, stop)
+            tasks.start_soon(told.tell, new)
+    finally:
+        unended.close()
+    speed = await gallery.line_speed() if told.size else None
+    if speed:
+        facts = await memory.facts(max_age_s=REMEMBERED_S)
+        at_once = plan.finishing or min(plan.concurrency, ceiling_for(facts.get(Fact.WORKERS)))
+        finishing_s = told.count * FINISH_S / at_once
+        emit(Estimated(sending_s=told.size / speed, finishing_s=finishing_s))
+    emit(RunFinished(seconds=clock() - began))
+
+
+class _New:
+    """Tells what would be sent, and counts it."""
+
+    def __init__(self, emit: Emit, sifter: Sifter) -> None:
+        self.count = 0
+        self.size = 0
+        self._emit = emit
+        self._sifter = sifter
+
+    async def tell(self, jobs: MemoryObjectReceiveStream[Job]) -> None:
+        """Tell of photo after photo; its twins would come with it."""
+        async with jobs:
+            async for job in jobs:
+                self.count += 1
+                self.size += job.photo.size
+                self._emit(PhotoNew(path=job.photo.path, size=job.photo.size))
+                await self._sifter.landed(job, photo_id=0)

@@ -1,0 +1,76 @@
+"""`--dry-run` tells what would be done and changes nothing; `bulkup albums` shows them."""
+
+import re
+from pathlib import Path
+
+from bulkup.sandbox import Sandbox
+from tests.e2e.commands import PASSWORD, bulkup, send
+from tests.engine.runs import make_archive
+
+CHANGING = re.compile(r"upload|add|set|delete|Lounge|Completed", re.IGNORECASE)
+
+
+def changes(box: Sandbox) -> list[str]:
+    """Return the requests so far that may have changed the gallery."""
+    asked = {request.method for request in box.requests}
+    return [method for method in asked if CHANGING.search(method)]
+
+
+async def test_a_dry_run_tells_the_plan_and_changes_nothing(tmp_path: Path) -> None:
+    archive, file = tmp_path / "photos", tmp_path / "ledger.sqlite"
+    make_archive(archive, count=12, names=4)
+    (archive / "notes.txt").write_text("no photo")
+    (archive / "folder 00" / "broken.jpg").write_bytes(b"")
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        planned = await send(box, archive, "--tree", "--dry-run", "-v", "--ledger", file)
+        assert not changes(box)
+        assert not box.gallery.photos
+        assert len(box.gallery.albums) == 1
+        done = await send(box, archive, "--tree", "--ledger", file)
+        assert len(box.gallery.photos) == 12
+        again = await send(box, archive, "--tree", "-n", "--ledger", file)
+    assert planned.code == done.code == again.code == 1  # for the broken one
+    assert "dry run, nothing is changed" in planned.err
+    assert re.search(r"^ +12 +new +.* to send, about ", planned.err, re.MULTILINE)
+    assert re.search(r"^ +4 +albums +to be made", planned.err, re.MULTILINE)
+    assert re.search(r"^ +1 +left out by rule +1 \.?txt", planned.err, re.MULTILINE)
+    assert "the file is empty" in planned.err
+    assert len(re.findall(r"^new +.*IMG_\d{4}\.jpg", planned.err, re.MULTILINE)) == 12
+    assert re.search(r"^ +4 +albums +made", done.err, re.MULTILINE)
+    assert re.search(r"^ +0 +new ", again.err, re.MULTILINE)
+    assert re.search(r"^ +12 +already there", again.err, re.MULTILINE)
+
+
+async def test_a_dry_run_tells_of_links_and_of_albums_that_are_missing(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=3, names=3)
+    async with Sandbox(admin=("admin", PASSWORD), albums=("Here",)) as box:
+        await send(box, tmp_path, "--no-ledger")
+        before = len(box.requests)
+        linked = await send(
+            box, tmp_path, "-n", "--no-ledger", album="New/Deep", create_albums="1"
+        )
+        refused = await send(box, tmp_path, "-n", "--no-ledger", album="New")
+        asked = {request.method for request in list(box.requests)[before:]}
+        assert not [method for method in asked if CHANGING.search(method)]
+        assert len(box.gallery.albums) == 1
+    assert re.search(r"3 +already there +3 of them to be put into their album", linked.err)
+    assert "Deep (album" in linked.err
+    assert refused.code == 3
+    assert "no album “New”" in refused.err
+
+
+async def test_albums_are_shown_as_a_tree_with_numbers_and_counts(tmp_path: Path) -> None:
+    make_archive(tmp_path / "2019", count=3, names=1)
+    async with Sandbox(admin=("admin", PASSWORD), albums=("Trips",)) as box:
+        await send(box, tmp_path / "2019", "--tree", "--private", "--no-ledger")
+        ended = await bulkup("albums", url=box.url, user="admin", password=PASSWORD)
+    assert ended.code == 0
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert lines[0] == ["1", "Trips", "0", "photos"]
+    assert lines[1][1:] == ["2019", "0", "photos,", "private"]
+    assert [line[1:5] for line in lines[2:]] == [
+        ["folder", f"0{number}", "1", "photo,"] for number in range(3)
+    ]  # in the order of the folders
+    indents = [len(re.sub(r"^ *\d+", "", line)) for line in ended.out.splitlines()]
+    assert len(lines) == 5
+    assert indents[2] == indents[3] == indents[4]
