@@ -31,6 +31,8 @@ WARNING = "yellow"
 GOOD = "green"
 FAINT = "dim"
 
+STOPPING = "photos in flight are finished, no new one is begun; Ctrl-C again aborts"
+
 VERDICTS = {
     Verdict.PRESENT: ("present", GOOD),
     Verdict.MISSING: ("missing", BAD),
@@ -70,7 +72,7 @@ def announce(event: Event, *, verbose: bool = False) -> Text | None:
         case Retrying(path=None):
             kind, what = ("again", WARNING), f"{event.reason}; in {time_text(event.after_s)}"
         case Interrupted():
-            kind, what = ("stop", WARNING), "photos in flight are finished, no new one is begun"
+            kind, what = ("stop", WARNING), STOPPING
         case _:
             return None
     word, style = kind

@@ -124,7 +124,10 @@ def test_a_run_opens_with_where_and_how() -> None:
         (OutageEnded(seconds=63.0), "back    the server answers after 1 min 3 s"),
         (Noticed(message="old Piwigo", hint="update"), "note    old Piwigo (update)"),
         (Retrying(path=None, reason="lost", attempt=1, after_s=2.0), "again   lost; in 2 s"),
-        (Interrupted(), "stop    photos in flight are finished, no new one is begun"),
+        (
+            Interrupted(),
+            "stop    photos in flight are finished, no new one is begun; Ctrl-C again aborts",
+        ),
     ],
 )
 def test_what_must_be_seen_has_its_own_line(event: Event, line: str) -> None:
