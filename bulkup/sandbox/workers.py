@@ -57,7 +57,8 @@ class Workers:
         self._derivative_share = derivative_share
         self._page_s = page_s
         self._spread = spread
-        self._chance = random.Random(1)  # noqa: S311 (the same costs in every run)
+        self._pages = random.Random(1)  # noqa: S311 (the same costs in every run)
+        self._finishes = random.Random(2)  # noqa: S311 (also where there are more visitors)
         self._gateway_timeout_s = gateway_timeout_s
         self._clock = clock
 
@@ -95,11 +96,11 @@ class Workers:
 
     async def page(self) -> None:
         """Make a page, while holding a worker."""
-        await self.work(self._vary(self._page_s))
+        await self.work(self._vary(self._page_s, self._pages))
 
     async def finish(self) -> None:
         """Do what follows the storing of a photo, while holding the worker of its request."""
-        seconds = self._vary(self._finish_s)
+        seconds = self._vary(self._finish_s, self._finishes)
         self.finishing += 1
         self.finishing_peak = max(self.finishing_peak, self.finishing)
         if self.finishing == self.size:  # nobody is left who could serve any of them
@@ -123,8 +124,8 @@ class Workers:
             return False
         return True
 
-    def _vary(self, seconds: float) -> float:
-        return seconds * self._chance.uniform(1 - self._spread, 1 + self._spread)
+    def _vary(self, seconds: float, chance: random.Random) -> float:
+        return seconds * chance.uniform(1 - self._spread, 1 + self._spread)
 
     def _grow_later(self) -> None:
         """See after a while whether requests wait for a worker."""

@@ -144,7 +144,7 @@ async def test_a_pool_where_nobody_waits_does_not_grow() -> None:
 
 def test_costs_lie_around_their_mean() -> None:
     workers = pool(spread=0.5)
-    costs = [workers._vary(1.0) for _ in range(1000)]
+    costs = [workers._vary(1.0, workers._pages) for _ in range(1000)]
     assert 0.5 <= min(costs) < 0.55
     assert 1.45 < max(costs) <= 1.5
     assert 0.97 < sum(costs) / 1000 < 1.03
