@@ -1,0 +1,267 @@
+"""Whether uploading paces itself as well as the best fixed setting, and leaves room for visitors.
+
+Run it as `.venv/bin/python benchmarks/pacing.py`; `--quick` tries a few servers only. It starts
+sandboxes whose PHP workers behave as PHP-FPM's, in processes of their own, uploads to them by the
+ordinary command line with each fixed `--finishing` and with `--finishing auto`, while visitors
+view the front page all the time. Prints the table of the README; exits 1 with `--check` where a
+promise fails: at least 90 % of the throughput of the best fixed setting, no freeze, and a p95 of
+the visitors' waits below three times of what it is without an upload.
+
+Throughput is taken at the server, over the half of the photos that ends with the 95th of a
+hundred; what a gate finds out before that is warm-up. Fixed settings are tried up to one less than
+there are workers, at which a server would freeze, and on large ones until two in a row have gained
+nothing; one that froze all the same does not count. Named as the best is the smallest that comes
+within 2 % of the fastest.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import random
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from hosting import Host, Told, Visitors
+from servers import FINISH_S, VIEWS_PER_S, Server, all_servers, some_servers
+
+from bulkup import __version__
+from bulkup.ledger import Ledger
+from bulkup.memory import Fact
+
+ENOUGH = 0.9
+BEARABLE = 3
+CLOSE = 0.98
+LONGEST_S = 300.0
+FOLDER = 10  # photos in one
+COLUMNS = (
+    *("PHP workers", "bound by", "concurrency", "best fixed", "its photos/s", "auto, photos/s"),
+    *("of the best", "most at once", "stalls", "visitors' p95, idle", "at best fixed", "at auto"),
+)
+HEAD = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080010001001011100")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one upload."""
+
+    finishing: str
+    photos: int
+    exit_code: int
+    waits: list[float]
+    told: Told
+
+    @property
+    def rate(self) -> float:
+        """Photos a second after the warm-up."""
+        times = sorted(self.told.finished_at)
+        first, last = len(times) * 45 // 100, len(times) * 95 // 100
+        return (last - first) / (times[last] - times[first]) if last > first else 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether every photo is there once."""
+        return not self.exit_code and self.told.once == self.told.photos == self.photos
+
+    @property
+    def stalls(self) -> int:
+        """How often the server froze, and how often it gave a derivative up."""
+        return self.told.freezes + self.told.given_up
+
+
+@dataclass(frozen=True)
+class Row:
+    """One server at one concurrency: the best fixed setting, and the gate."""
+
+    server: Server
+    concurrency: int
+    idle: float
+    fixed: list[Run]
+    gate: Run
+
+    @property
+    def fastest(self) -> float:
+        """The most photos a second at a fixed setting that did not freeze."""
+        return max((run.rate for run in self.fixed if not run.stalls), default=0.0)
+
+    @property
+    def best(self) -> Run | None:
+        """The smallest fixed setting that came close to that."""
+        enough = CLOSE * self.fastest
+        return next((r for r in self.fixed if not r.stalls and r.rate >= enough > 0), None)
+
+    @property
+    def good(self) -> bool:
+        """Whether the promises held."""
+        gate = self.gate
+        if self.server.workers == 1:  # each finish freezes it
+            return gate.whole
+        fast = gate.rate >= ENOUGH * self.fastest
+        return gate.whole and fast and not gate.stalls and p95(gate.waits) < BEARABLE * self.idle
+
+    def line(self) -> str:
+        """Return the row of the table."""
+        best, gate = self.best, self.gate
+        cells = [self.server.name, self.server.bound, f"{self.concurrency}"]
+        cells += [best.finishing, f"{self.fastest:.1f}"] if best else ["–", "–"]
+        cells += [f"{gate.rate:.1f}", f"{gate.rate / self.fastest:.0%}" if best else "–"]
+        cells += [f"{gate.told.peak}", f"{gate.stalls}", f"{self.idle * 1000:.0f} ms"]
+        cells += [f"{p95(run.waits) / self.idle:.1f} ×" if run else "–" for run in (best, gate)]
+        return f"| {' | '.join(cells)} | {'✓' if self.good else '✗'} |"
+
+
+def p95(waits: list[float]) -> float:
+    """Return what 95 % of the waits are not above."""
+    return sorted(waits)[-(-len(waits) * 95 // 100) - 1] if waits else 0.0
+
+
+def make_archive(folder: Path, *, count: int) -> list[Path]:
+    """Write small photos, a few to a folder; return the folders."""
+    chance = random.Random(3)  # noqa: S311 (the same archive every time)
+    for number in range(count):
+        path = folder / f"{number // FOLDER:03}" / f"IMG_{number:05}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(HEAD + chance.randbytes(3000) + b"\xff\xd9")
+    return sorted(folder.iterdir())
+
+
+class Lane:
+    """Tries one server after the other, on a host of its own."""
+
+    def __init__(self, host: Host, archive: list[Path], *, seconds: float, gate: str) -> None:
+        self._host = host
+        self._archive = archive
+        self._seconds = seconds
+        self._gate = gate
+
+    async def rows(self, server: Server, concurrencies: tuple[int, ...]) -> list[Row]:
+        """Try a server with nobody uploading, with each fixed setting, and with the gate."""
+        url = await self._host.start(server.options())
+        async with Visitors(url, rate=VIEWS_PER_S) as visitors:
+            await asyncio.sleep(self._seconds)
+        await self._host.stop()
+        idle = p95([wait for _, wait in visitors.waits])
+        return [await self._row(server, each, idle=idle) for each in concurrencies]
+
+    async def _row(self, server: Server, concurrency: int, *, idle: float) -> Row:
+        fixed: list[Run] = []
+        best, worse = 0.0, 0
+        settings = server.settings(concurrency)
+        for setting in settings:
+            fastest = server.fastest(setting)
+            run = await self._run(server, concurrency, f"{setting}", fastest=fastest)
+            fixed.append(run)
+            worse = worse + 1 if run.rate < 1.01 * best else 0
+            best = max(best, run.rate)
+            if worse == 2 and server.workers > 5:
+                break
+        fastest = max(map(server.fastest, settings), default=0.0)
+        gate = await self._run(server, concurrency, self._gate, fastest=fastest)
+        return Row(server, concurrency, idle, fixed, gate)
+
+    async def _run(
+        self, server: Server, concurrency: int, finishing: str, *, fastest: float
+    ) -> Run:
+        """Upload as many photos as keep the server busy for the time of a run."""
+        folders = self._archive[: max(1, round(fastest * self._seconds / FOLDER))]
+        flags = ("--concurrency", f"{concurrency}", "--finishing", finishing)
+        url = await self._host.start(server.options())
+        async with Visitors(url, rate=VIEWS_PER_S) as visitors:
+            code = await upload(folders, *flags, url=url, known=server.known)
+        told = await self._host.stop()
+        end = max(told.finished_at, default=0.0)
+        waits = [wait for began, wait in visitors.waits if began < end]
+        run = Run(finishing, len(folders) * FOLDER, code, waits, told)
+        say(
+            f"{server.name} workers, {server.bound}-bound, {' '.join(flags)}: "
+            f"{run.rate:.1f} of at most {fastest:.1f}/s, {told.peak} at once, "
+            f"{told.freezes} freezes, {told.given_up} given up, p95 {p95(waits) * 1000:.0f} ms, "
+            f"{told.once} of {run.photos} there, exit code {code}, {told.size} workers in the end"
+        )
+        return run
+
+
+async def upload(folders: list[Path], *flags: str, url: str, known: int | None) -> int:
+    """Run the ordinary command line and return its exit code."""
+    account = {"BULKUP_URL": url, "BULKUP_USER": "admin", "BULKUP_PASSWORD": "secret"}
+    with tempfile.TemporaryDirectory() as state:
+        if known:
+            ledger = Path(state) / "ledger.sqlite"
+            async with Ledger(ledger, server=url) as opened:
+                await opened.learn(Fact.WORKERS, known)
+            flags += ("--ledger", f"{ledger}")
+        else:
+            flags += ("--no-ledger",)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bulkup", "upload", *map(str, folders), "--album", "1"),
+            *flags,
+            env=os.environ | account,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                _, errors = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            _, errors = await process.communicate()
+    if process.returncode:
+        say(errors.decode()[-2000:])
+    return process.returncode or 0
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+async def measure(
+    servers: list[tuple[Server, tuple[int, ...]]], options: argparse.Namespace
+) -> list[Row]:
+    """Try all servers, some of them at once; return the rows, small servers first."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        most = 16 / FINISH_S * options.seconds
+        archive = await asyncio.to_thread(make_archive, Path(folder), count=round(most))
+
+        async def lane() -> None:
+            async with Host() as host:
+                trying = Lane(host, archive, seconds=options.seconds, gate=options.gate)
+                while servers:
+                    rows.extend(await trying.rows(*servers.pop(0)))
+
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(options.lanes):
+                lanes.create_task(lane())
+    rows.sort(key=lambda row: (row.server.key, row.concurrency))
+    return rows
+
+
+async def main() -> int:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--seconds", type=float, help="of a run; 24, with --quick 16")
+    parser.add_argument("--lanes", type=int, help="servers tried at once", default=4)
+    parser.add_argument("--gate", help="what to hold against the fixed settings", default="auto")
+    parser.add_argument("--only", nargs="*", help="these servers, such as: 5 latency; or: grows")
+    options = parser.parse_args()
+    options.seconds = options.seconds or (16.0 if options.quick else 24.0)
+    servers = list(some_servers() if options.quick else all_servers())
+    if options.only:
+        servers = [each for each in servers if {*options.only} <= each[0].words]
+    rows = await measure(servers, options)
+    print(f"bulkup {__version__}, Python {platform.python_version()}, aiohttp ", end="")
+    print(f"{aiohttp.__version__}, {os.cpu_count()} cores; --finishing {options.gate}")
+    print(f"| {' | '.join(COLUMNS)} | |\n{'| --- ' * (len(COLUMNS) + 1)}|")
+    for row in rows:
+        print(row.line())
+    return 1 if options.check and not all(row.good for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
