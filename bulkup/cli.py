@@ -158,7 +158,7 @@ def _prepare(paths: Sequence[Path], gallery: GalleryFlags) -> tuple[list[Path], 
     """Return what to walk and who logs in. Raises `UsageError`."""
     gallery.account()
 
-    from bulkup.photos import check_roots  # noqa: PLC0415 (heavy)
+    from bulkup.walk import check_roots  # noqa: PLC0415 (heavy)
 
     return check_roots(paths), _account(gallery)
 

@@ -25,10 +25,11 @@ from bulkup.journey import Job
 from bulkup.memory import Entry, Fact, Memory, State
 from bulkup.outcome import Outcomes
 from bulkup.pacing import ceiling_for
-from bulkup.photos import Photo, scan
+from bulkup.photos import Photo
 from bulkup.recovery import Recovery
 from bulkup.sift import Catalogue, Sifter
 from bulkup.stages import Stop, read_archive, sift_stage
+from bulkup.walk import scan
 
 FINISH_S: Final = 0.45
 """What a photo of some megapixels costs a small server (piwigo-api.md, 3.1)."""

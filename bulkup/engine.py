@@ -25,7 +25,6 @@ from bulkup.journey import Job, Journey, Server
 from bulkup.memory import Memory
 from bulkup.outcome import Outcomes
 from bulkup.pacing import Finishing
-from bulkup.photos import scan
 from bulkup.placing import Placing
 from bulkup.recovery import Recovery
 from bulkup.sift import Sifter
@@ -39,6 +38,7 @@ from bulkup.stages import (
     upload_stage,
 )
 from bulkup.upload import sweep
+from bulkup.walk import scan
 
 
 class Gallery(Confirming, Server, Protocol):

@@ -16,7 +16,8 @@ from anyio import to_thread
 
 from bulkup.events import SkipReason
 from bulkup.memory import Memory, State
-from bulkup.photos import Found, Photo, Skipped, Unreadable, scan
+from bulkup.photos import Photo
+from bulkup.walk import Found, Skipped, Unreadable, scan
 
 BATCH: Final = 200
 TYPES_KEPT: Final = 200

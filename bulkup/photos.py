@@ -1,13 +1,12 @@
-"""Local files: the walk over an archive, the fingerprint of a photo, its chunks and their bytes.
+"""Local files: the fingerprint of a photo, its chunks and their bytes.
 
-Knows the disk and nothing of any server. A file is never held whole in memory, a tree never
-listed whole, and whatever blocks runs in a worker thread.
+Knows the disk and nothing of any server. A file is never held whole in memory, and whatever
+blocks runs in a worker thread.
 """
 
 import hashlib
 import os
-import stat
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import FileIO
@@ -16,23 +15,13 @@ from typing import Final
 
 from anyio import to_thread
 
-from bulkup.errors import PhotoChanged, PhotoError, UsageError
-from bulkup.events import SkipReason
+from bulkup.errors import PhotoChanged, PhotoError
 
 BLOCK: Final = 4096
 """Piwigo reads an uploaded chunk in blocks of this many bytes (`pwg.images.upload`)."""
 
 PIECE: Final = 256 * 1024
 """Bytes read from a file at once."""
-
-JUNK: Final = frozenset(
-    {
-        "@eadir", "@recycle", "@recently-snapshot", "@__thumb", "#recycle", "#snapshot",
-        "$recycle.bin", "__macosx", "lost+found", "system volume information",
-        "thumbs.db", "ehthumbs.db", "desktop.ini",
-    }
-)  # fmt: skip
-"""Lower-case names of what systems leave beside photos, as does every name with a dot first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +34,6 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file, or a whole junk folder, that is left out by rule."""
-
-    path: Path
-    size: int
-    reason: SkipReason
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A file or folder that the walk can't look into, and the system's reason."""
-
-    path: Path
-    reason: str
-
-
-Found = Photo | Skipped | Unreadable
-
-
-@dataclass(frozen=True, slots=True)
 class Chunk:
     """`length` bytes of a photo from `offset` on, the `index`-th of `count` from 0."""
 
@@ -72,90 +41,6 @@ class Chunk:
     count: int
     offset: int
     length: int
-
-
-def check_roots(roots: Sequence[Path]) -> list[Path]:
-    """Return the roots without those that the walk over another one comes to anyway.
-
-    Raises `UsageError` where one is not there.
-    """
-    for root in roots:
-        try:
-            root.stat()
-        except OSError as error:
-            raise UsageError(
-                f"{root}: {error.strerror}", hint="Give a folder or a photo that is there."
-            ) from None
-    resolved = [root.resolve() for root in roots]
-    return [
-        root
-        for i, root in enumerate(roots)
-        if not any(
-            _is_walked_from(other, resolved[i]) and (resolved[i] != other or j < i)
-            for j, other in enumerate(resolved)
-            if i != j
-        )
-    ]
-
-
-def _is_walked_from(root: Path, path: Path) -> bool:
-    """Tell whether the path lies below the root, and in no junk folder there."""
-    return path.is_relative_to(root) and not any(map(is_junk, path.relative_to(root).parts))
-
-
-def scan(roots: Sequence[Path], *, endings: Collection[str] | None) -> Iterator[Found]:
-    """Walk the roots depth first in name order and yield whatever lies there, one at a time.
-
-    `endings` are the lower-case file endings that the server takes, without a dot; None takes all.
-    Symbolic links below a root are not followed, so there can be no loops.
-    """
-    for root in roots:
-        if not root.is_dir():
-            yield _judge(root, follow=True, endings=endings)
-            continue
-        folders = [(root, iter([""]))]
-        while folders:
-            folder, names = folders[-1]
-            name = next(names, None)
-            if name is None:
-                folders.pop()
-                continue
-            path = folder / name
-            if name and is_junk(name):
-                yield Skipped(path, 0, SkipReason.JUNK)
-            elif not name or _is_folder(path):
-                try:
-                    folders.append((path, iter(sorted(os.listdir(path)))))  # noqa: PTH208 (names alone take a tenth of the memory)
-                except OSError as error:
-                    yield Unreadable(path, error.strerror or str(error))
-            else:
-                yield _judge(path, follow=False, endings=endings)
-
-
-def is_junk(name: str) -> bool:
-    """Tell whether a file or folder of this name is no photo of anybody's."""
-    return name.startswith(".") or name.lower() in JUNK
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False
-
-
-def _judge(path: Path, *, follow: bool, endings: Collection[str] | None) -> Found:
-    try:
-        status = path.stat() if follow else path.lstat()
-    except OSError as error:
-        return Unreadable(path, error.strerror or str(error))
-    if stat.S_ISLNK(status.st_mode):
-        return Skipped(path, 0, SkipReason.SYMLINK)
-    if not stat.S_ISREG(status.st_mode):
-        return Skipped(path, 0, SkipReason.SPECIAL)
-    if endings is not None and path.suffix[1:].lower() not in endings:
-        return Skipped(path, status.st_size, SkipReason.TYPE)
-    return Photo(path, status.st_size, status.st_mtime_ns)
 
 
 async def fingerprint(photo: Photo) -> tuple[Photo, str]:

@@ -16,10 +16,11 @@ import anyio
 from anyio import to_thread
 
 from bulkup.errors import UsageError
-from bulkup.photos import Photo, check_roots, fingerprint, scan
+from bulkup.photos import Photo, fingerprint
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.settings import check_range
+from bulkup.walk import check_roots, scan
 
 CONCURRENCY = 8
 VERSION = "16.4.0"

@@ -18,7 +18,6 @@ from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.gate import MOST_COUNTED
 from bulkup.ledger import Ledger
 from bulkup.memory import Fact, Memory, NoLedger
-from bulkup.photos import check_roots
 from bulkup.piwigo.catalogue import Offer
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.discover import is_local
@@ -30,6 +29,7 @@ from bulkup.recovery import Policy, Recovery, Sleep
 from bulkup.settings import Account, Checking, Into, Sending
 from bulkup.stages import Stop
 from bulkup.timetable import local_time
+from bulkup.walk import check_roots
 
 SPARE_CONNECTIONS = 4
 CEILING_S = 30 * 86400.0

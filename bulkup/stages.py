@@ -19,10 +19,11 @@ from bulkup.events import Emit, FileFound, FileSkipped, PhotoUploaded, ScanFinis
 from bulkup.journey import Job, Journey
 from bulkup.memory import Memory, State
 from bulkup.outcome import Outcomes
-from bulkup.photos import Found, Photo, Skipped, fingerprint
+from bulkup.photos import Photo, fingerprint
 from bulkup.recovery import Sleep
 from bulkup.sift import Sifter
 from bulkup.upload import CHANGED_TRIES, upload
+from bulkup.walk import Found, Skipped
 
 T = TypeVar("T")
 R = TypeVar("R")

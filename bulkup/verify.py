@@ -22,10 +22,10 @@ from bulkup.events import Emit, RunFinished
 from bulkup.journey import Job
 from bulkup.memory import Memory
 from bulkup.outcome import hashed
-from bulkup.photos import scan
 from bulkup.recovery import Recovery, Sleep
 from bulkup.stages import Stop, batches, read_archive
 from bulkup.verdicts import Verdicts
+from bulkup.walk import scan
 
 
 class Gallery(Lister, Protocol):

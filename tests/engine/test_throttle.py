@@ -24,7 +24,7 @@ async def test_all_photos_together_go_no_faster_than_the_limit(
     tmp_path: Path, event_loop_guard: BlockBuster, method: MethodName, swelling: float
 ) -> None:
     for blocking in event_loop_guard.functions.values():  # before a run nothing else goes on
-        blocking.can_block_in("bulkup/photos.py", "check_roots")
+        blocking.can_block_in("bulkup/walk.py", "check_roots")
     archive = make_archive(tmp_path, count=6, names=6, size=(300_000, 300_000))
     clock, outcome = Clock(), Outcome()
     async with Sandbox() as box:
