@@ -19,6 +19,10 @@ class SkipReason(StrEnum):
     """Why a file is left out by rule; nothing is wrong with it."""
 
     JUNK = "junk"  # made by systems and cameras: Thumbs.db, @eaDir, ._IMG_1.jpg …
+    EXCLUDED = "excluded"  # by the user's patterns
+    SIZE = "size"  # not of the size that is wanted
+    AGE = "age"  # not of the time that is wanted
+    REPEATED = "repeated"  # the same file was found before, in another way
     SYMLINK = "symlink"
     SPECIAL = "special"  # a pipe, a socket, a device
     TYPE = "type"  # the server does not take files with this ending
@@ -64,7 +68,7 @@ class FileFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSkipped:
-    """A found file (or a junk folder, as one) is left out by rule. `size` as it was found."""
+    """A found file (or a folder, as one) is left out by rule. `size` as it was found."""
 
     path: Path
     reason: SkipReason

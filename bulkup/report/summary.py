@@ -16,6 +16,10 @@ FAILURES_SHOWN = 20
 TYPES_SHOWN = 8
 SKIPPED = {
     SkipReason.JUNK: "made by systems and cameras: Thumbs.db and the like",
+    SkipReason.EXCLUDED: "not chosen by the patterns; a folder counts as one",
+    SkipReason.SIZE: "smaller or larger than chosen",
+    SkipReason.AGE: "older or newer than chosen",
+    SkipReason.REPEATED: "the same files once more: linked, or named twice",
     SkipReason.SYMLINK: "symbolic links",
     SkipReason.SPECIAL: "no files: pipes, sockets, devices",
 }

@@ -297,6 +297,17 @@ def test_the_summary_tells_what_was_left_out_and_why() -> None:
     ]
 
 
+def test_the_summary_tells_what_was_not_chosen() -> None:
+    reasons = [SkipReason.EXCLUDED, SkipReason.SIZE, SkipReason.AGE, SkipReason.REPEATED]
+    lines = closing(*(FileSkipped(path=Path("a.jpg"), reason=reason) for reason in reasons))
+    assert lines[2:] == [
+        "          1  left out by rule  not chosen by the patterns; a folder counts as one",
+        "          1  left out by rule  smaller or larger than chosen",
+        "          1  left out by rule  older or newer than chosen",
+        "          1  left out by rule  the same files once more: linked, or named twice",
+    ]
+
+
 def test_the_summary_names_the_commonest_types_and_counts_the_others() -> None:
     skipped = [
         FileSkipped(path=Path(f"x.{number:03}"), reason=SkipReason.TYPE) for number in range(300)
