@@ -1,0 +1,138 @@
+"""Lists of files: the paths that a file or the standard input names, read bit by bit.
+
+Knows how lists are written, and nothing of what lies at the paths. aiofiles has its only home
+here.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Final
+
+import aiofiles
+import anyio
+from anyio import to_thread
+
+from bulkup.choice import Listing
+from bulkup.errors import RunError
+
+PIECE: Final = 16 * 1024
+"""Bytes read at once."""
+
+LONGEST: Final = 64 * 1024
+"""More bytes than any path can have."""
+
+WAKE_S: Final = 0.5
+"""How long to wait for a list that another program still writes, before looking up."""
+
+BOM: Final = b"\xef\xbb\xbf"
+
+
+async def read_list(
+    listing: Listing, *, wake_s: float = WAKE_S
+) -> AsyncGenerator[list[Path], None]:
+    """Yield the paths as they come; none each `wake_s` seconds, while others are waited for.
+
+    Raises `RunError` where the list can't be read or is none.
+    """
+    stdin = listing.file == "-"
+    name = "the list on standard input" if stdin else f"the list {listing.file}"
+    splitter = Splitter(name, from0=listing.from0)
+    try:
+        file = await aiofiles.open(
+            0 if stdin else listing.file, "rb", buffering=0, closefd=not stdin
+        )
+        try:
+            number = file.fileno()
+            waits = await to_thread.run_sync(_may_wait, number)
+            while True:
+                if waits and not await _is_readable(number, wake_s):
+                    yield []
+                    continue
+                piece = await file.read(PIECE)
+                if not piece:
+                    break
+                yield [_path(line) for line in splitter.feed(piece)]
+        finally:
+            with anyio.CancelScope(shield=True):
+                await file.close()
+    except OSError as error:
+        raise RunError(
+            f"{name} can't be read: {error.strerror or error}",
+            hint="Mend it and run the same command again.",
+        ) from None
+    yield [_path(line) for line in splitter.end()]
+
+
+def _path(line: bytes) -> Path:
+    return Path(line.decode(sys.getfilesystemencoding(), "surrogateescape"))
+
+
+def _may_wait(number: int) -> bool:
+    """Tell whether reading may have to wait for another program."""
+    mode = os.fstat(number).st_mode
+    return os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
+
+
+async def _is_readable(number: int, wake_s: float) -> bool:
+    """Wait for more to read: a thread that reads could not be called back, so none is sent."""
+    with anyio.move_on_after(wake_s):
+        await anyio.wait_readable(number)
+        return True
+    return False
+
+
+class Splitter:
+    """Cuts a list into its names, whatever the pieces are that it comes in.
+
+    Each method raises `RunError` where it is no list, of which `name` tells in messages.
+    """
+
+    def __init__(self, name: str, *, from0: bool = False) -> None:
+        self._name = name
+        self._from0 = from0
+        self._separator = b"\0" if from0 else b""  # empty: not known yet
+        self._rest = b""
+        self._begun = False
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Take in a piece and return the names that end in it."""
+        self._rest += piece
+        if not self._separator:
+            if b"\0" in self._rest:
+                self._separator = b"\0"
+            elif b"\n" in self._rest:
+                self._separator = b"\n"
+        lines = self._rest.split(self._separator) if self._separator else [self._rest]
+        self._rest = lines.pop()
+        if len(self._rest) > LONGEST:
+            raise RunError(
+                f"{self._name} holds no paths: one is longer than any can be",
+                hint="It must name a file a line, or end each name with a NUL.",
+            )
+        return self._names(lines)
+
+    def end(self) -> list[bytes]:
+        """Return the last name, if it lacks its end."""
+        rest, self._rest = self._rest, b""
+        return self._names([rest])
+
+    def _names(self, lines: list[bytes]) -> list[bytes]:
+        if lines and not self._begun:
+            self._begun = True
+            lines[0] = self._without_mark(lines[0])
+        if self._separator != b"\0":
+            lines = [line.removesuffix(b"\r") for line in lines]
+        return [line for line in lines if line]
+
+    def _without_mark(self, line: bytes) -> bytes:
+        """Return the first line without the mark that some editors put before it."""
+        little, big = line.startswith(b"\xff\xfe") and len(line) == 3, line == b"\xfe\xff"
+        if self._separator == b"\0" and not self._from0 and (little or big):
+            raise RunError(
+                f"{self._name} is UTF-16 text",
+                hint="Write it as UTF-8, in PowerShell by Out-File -Encoding utf8.",
+            )
+        return line.removeprefix(BOM)

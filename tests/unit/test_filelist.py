@@ -1,0 +1,167 @@
+"""Lists of files: how names are told apart, and reading that never holds a list whole."""
+
+import os
+import tracemalloc
+from contextlib import aclosing
+from itertools import pairwise
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio import to_thread
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.choice import Listing
+from bulkup.errors import RunError
+from bulkup.filelist import LONGEST, Splitter, read_list
+
+
+def split(*pieces: bytes, from0: bool = False) -> list[bytes]:
+    splitter = Splitter("the list", from0=from0)
+    return [name for piece in pieces for name in splitter.feed(piece)] + splitter.end()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (b"", []),
+        (b"\n\n\r\n", []),
+        (b"a.jpg", [b"a.jpg"]),
+        (b"a.jpg\nb/c.jpg\n", [b"a.jpg", b"b/c.jpg"]),
+        (b"a.jpg\r\nb.jpg\r\n", [b"a.jpg", b"b.jpg"]),
+        (b"\xef\xbb\xbfa.jpg\nb.jpg", [b"a.jpg", b"b.jpg"]),
+        (b" a.jpg \n#b.jpg\n;c\n*.jpg\n", [b" a.jpg ", b"#b.jpg", b";c", b"*.jpg"]),
+        (b"a\xff.jpg\n\xff\xfe.jpg\n", [b"a\xff.jpg", b"\xff\xfe.jpg"]),
+        (b"a.jpg\0b.jpg\0", [b"a.jpg", b"b.jpg"]),
+        (b"a\nb.jpg\0c\r\0", [b"a\nb.jpg", b"c\r"]),
+        (b"a.jpg\0b.jpg", [b"a.jpg", b"b.jpg"]),
+        (b"\0\0", []),
+        (b"\xff\xfe.jpg\0b\0", [b"\xff\xfe.jpg", b"b"]),
+    ],
+)
+def test_names_end_with_a_line_or_with_a_nul(text: bytes, names: list[bytes]) -> None:
+    assert split(text) == names
+
+
+def test_from0_is_for_names_with_line_ends_in_a_list_without_a_nul() -> None:
+    assert split(b"a\nb.jpg", from0=True) == [b"a\nb.jpg"]
+    assert split(b"a\n", b"b.jpg\0", from0=True) == [b"a\nb.jpg"]
+
+
+letters = st.sampled_from([b"a", b"\xff", b" ", b"/", b"\n", b"\r", b"\xef\xbb\xbf"])
+zeroed = st.lists(st.lists(letters, min_size=1).map(b"".join), max_size=8)
+
+
+@given(names=zeroed, data=st.data())
+def test_a_list_means_the_same_in_whatever_pieces_it_comes(
+    names: list[bytes], data: st.DataObject
+) -> None:
+    whole = b"".join(name + b"\0" for name in names)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+    ends = [0, *cuts, len(whole)]
+    pieces = [whole[start:end] for start, end in pairwise(ends)]
+    expected = [name for name in names if name]
+    if expected and names[0].startswith(b"\xef\xbb\xbf"):
+        expected = [name for name in [names[0][3:], *names[1:]] if name]
+    assert split(*pieces, from0=True) == expected
+
+
+@given(
+    names=st.lists(st.text("ab /é", min_size=1), max_size=8),
+    end=st.sampled_from(["\n", "\r\n"]),
+    size=st.integers(1, 9),
+)
+def test_lines_mean_the_same_in_whatever_pieces_they_come(
+    names: list[str], end: str, size: int
+) -> None:
+    whole = "".join(name + end for name in names).encode()
+    pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
+    assert split(*pieces) == [name.encode() for name in names]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf16_is_told_and_not_taken_for_names(encoding: str) -> None:
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    with pytest.raises(RunError, match="UTF-16"):
+        split(mark + "a.jpg\r\nb.jpg\r\n".encode(encoding))
+
+
+def test_what_is_longer_than_any_path_is_no_list() -> None:
+    splitter = Splitter("the list of photos")
+    splitter.feed(b"x" * LONGEST)
+    with pytest.raises(RunError, match="the list of photos holds no paths"):
+        splitter.feed(b"x")
+
+
+async def read(file: Path | str, *, from0: bool = False) -> list[Path]:
+    async with aclosing(read_list(Listing(str(file), from0=from0))) as lists:
+        return [path async for paths in lists for path in paths]
+
+
+async def test_a_file_is_read_in_order(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    file.write_bytes(b"b.jpg\n./a.jpg\n/x//y.jpg\nb.jpg\nc\xff.jpg\n\xf0\x9f\x93\xb7.jpg")
+    assert await read(file) == [
+        *(Path("b.jpg"), Path("a.jpg"), Path("/x/y.jpg"), Path("b.jpg")),
+        *(Path(os.fsdecode(b"c\xff.jpg")), Path("📷.jpg")),
+    ]
+
+
+async def test_an_empty_file_is_an_empty_list(tmp_path: Path) -> None:
+    (tmp_path / "list").touch()
+    assert await read(tmp_path / "list") == []
+
+
+async def test_a_list_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"list .*gone can't be read: No such file or directory"):
+        await read(tmp_path / "gone")
+    with pytest.raises(RunError, match="can't be read: Is a directory"):
+        await read(tmp_path)
+
+
+async def test_memory_stays_flat_however_long_a_list_is(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    count = 100_000
+    with file.open("w") as out:
+        out.writelines(f"a/rather/long/folder/{number:08}.jpg\n" for number in range(count))
+    tracemalloc.start()
+    try:
+        seen = 0
+        async with aclosing(read_list(Listing(str(file)))) as lists:
+            async for paths in lists:
+                seen += len(paths)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert seen == count
+    assert most < 10_000_000  # the paths alone take ten times that
+
+
+async def test_what_a_program_has_written_is_read_while_it_goes_on(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    out = os.open(pipe, os.O_RDWR)  # open for both ends: nobody waits, and there is no end
+    try:
+        os.write(out, b"a.jpg\nb.j")
+        async with aclosing(read_list(Listing(str(pipe)), wake_s=0.01)) as lists:
+            assert await anext(paths async for paths in lists if paths) == [Path("a.jpg")]
+            assert await anext(lists) == []
+            os.write(out, b"pg\n")
+            assert await anext(paths async for paths in lists if paths) == [Path("b.jpg")]
+    finally:
+        os.close(out)
+
+
+async def test_waiting_for_a_program_can_be_called_off(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    out = os.open(pipe, os.O_RDWR)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read, pipe)
+            await to_thread.run_sync(os.write, out, b"a.jpg\n")
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+    finally:
+        os.close(out)
