@@ -29,7 +29,7 @@ from bulkup.photos import Photo
 from bulkup.recovery import Recovery
 from bulkup.sift import Catalogue, Sifter
 from bulkup.stages import Stop, read_archive, sift_stage
-from bulkup.walk import scan
+from bulkup.walk import find
 
 FINISH_S: Final = 0.45
 """What a photo of some megapixels costs a small server (piwigo-api.md, 3.1)."""
@@ -172,7 +172,7 @@ async def run(
     told = _New(unended.emit, sifter)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
-            walk = scan(plan.roots, endings=plan.endings)
+            walk = find(plan.roots, plan.choice, endings=plan.endings)
             jobs = read_archive(walk, outcomes, stop, tasks=tasks, hashing=plan.hashing)
             sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
             tasks.start_soon(sift, jobs, new_in, sifter, stop)

@@ -29,13 +29,13 @@ class Unended:
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
-        self._open: dict[Path, int] = {}
+        self._open: dict[Path, list[int]] = {}  # a list may name a file again
 
     def emit(self, event: Event) -> None:
         """Pass an event on."""
         match event:
             case FileFound(path=path, size=size):
-                self._open[path] = size
+                self._open.setdefault(path, []).append(size)
             case (
                 PhotoUploaded()
                 | PhotoPresent()
@@ -44,13 +44,16 @@ class Unended:
                 | FileSkipped()
                 | PhotoFailed()
             ):
-                self._open.pop(event.path, None)
+                sizes = self._open.pop(event.path, [])
+                if sizes[1:]:
+                    self._open[event.path] = sizes[:-1]
         self._emit(event)
 
     def close(self) -> None:
         """Emit what has no outcome as unfinished."""
-        for path, size in self._open.items():
-            self._emit(PhotoUnfinished(path=path, size=size))
+        for path, sizes in self._open.items():
+            for size in sizes:
+                self._emit(PhotoUnfinished(path=path, size=size))
         self._open.clear()
 
 

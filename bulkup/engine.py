@@ -16,6 +16,7 @@ from typing import Protocol
 import anyio
 
 from bulkup.albums import Albums
+from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import ChunkSize
 from bulkup.confirm import Confirmer, Confirming
 from bulkup.ending import Unended, one_error
@@ -38,7 +39,7 @@ from bulkup.stages import (
     upload_stage,
 )
 from bulkup.upload import sweep
-from bulkup.walk import scan
+from bulkup.walk import find
 
 
 class Gallery(Confirming, Server, Protocol):
@@ -59,6 +60,7 @@ class Plan:
     """
 
     roots: Sequence[Path]
+    choice: Choice = EVERYTHING
     placing: Placing
     level: int = 0
     concurrency: int = 8
@@ -127,7 +129,7 @@ async def run(
     try:
         async with one_error(), attended(gate), anyio.create_task_group() as tasks:
             with unsent, sent_in:
-                walk = scan(plan.roots, endings=plan.endings)
+                walk = find(plan.roots, plan.choice, endings=plan.endings)
                 jobs = read_archive(walk, outcomes, stop, tasks=tasks, hashing=plan.hashing)
                 sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
                 tasks.start_soon(sift, jobs, unsent_in, sifter, stop)

@@ -6,20 +6,20 @@ memory stays flat however large the tree.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from anyio import to_thread
 
+from bulkup.choice import EVERYTHING, Choice
 from bulkup.events import SkipReason
 from bulkup.memory import Memory, State
 from bulkup.photos import Photo
-from bulkup.walk import Found, Skipped, Unreadable, scan
+from bulkup.walk import Found, Skipped, Unreadable, find
 
-BATCH: Final = 200
 TYPES_KEPT: Final = 200
 OTHER_TYPES: Final = "…"
 EXAMPLES: Final = 5
@@ -43,6 +43,7 @@ class Estimate:
 
 async def estimate(
     roots: Sequence[Path],
+    choice: Choice = EVERYTHING,
     *,
     endings: Collection[str] | None,
     chunk_size: int,
@@ -52,41 +53,42 @@ async def estimate(
 ) -> Estimate:
     """Walk the roots and count; `look` hears now and then how many files were seen.
 
-    `endings` as for `scan`; `album` None: what is brought to any album is brought.
+    `choice` and `endings` as for `find`; `album` None: what is brought to any album is brought.
     """
     counts = Estimate()
     seen = 0
-    walk = scan(roots, endings=endings)
-    while batch := await to_thread.run_sync(_next, walk, abandon_on_cancel=True):
-        photos = [found for found in batch if isinstance(found, Photo) and found.size]
-        known = await memory.look_up([photo.path for photo in photos])
-        for found in batch:
-            if not isinstance(found, Photo):
-                _leave_out(found, counts)
-            elif not found.size:
-                counts.empty += 1
-                _example(counts, found.path, "it is empty")
-            else:
-                entry = known.get(found.path)
-                brought = (
-                    entry is not None
-                    and entry.state is State.DONE
-                    and entry.is_of(found)
-                    and (album is None or album in entry.albums)
-                )
-                _take(found, counts, brought=brought, chunk_size=chunk_size)
-        seen += len(batch)
-        look(seen)
+    async with aclosing(find(roots, choice, endings=endings)) as walk:
+        async for some in walk:
+            batch = await to_thread.run_sync(_tried, some, abandon_on_cancel=True)
+            photos = [found for found in batch if isinstance(found, Photo) and found.size]
+            known = await memory.look_up([photo.path for photo in photos])
+            for found in batch:
+                if not isinstance(found, Photo):
+                    _leave_out(found, counts)
+                elif not found.size:
+                    counts.empty += 1
+                    _example(counts, found.path, "it is empty")
+                else:
+                    entry = known.get(found.path)
+                    brought = (
+                        entry is not None
+                        and entry.state is State.DONE
+                        and entry.is_of(found)
+                        and (album is None or album in entry.albums)
+                    )
+                    _take(found, counts, brought=brought, chunk_size=chunk_size)
+            seen += len(batch)
+            look(seen)
     return counts
 
 
-def _next(walk: Iterator[Found]) -> list[Found]:
-    """Return what comes next in the walk, with files that nobody may read as such."""
+def _tried(batch: Sequence[Found]) -> list[Found]:
+    """Return what was found, with files that nobody may read as such."""
     return [
         Unreadable(found.path, "Permission denied")
         if isinstance(found, Photo) and not os.access(found.path, os.R_OK)
         else found
-        for found in islice(walk, BATCH)
+        for found in batch
     ]
 
 

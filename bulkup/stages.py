@@ -4,12 +4,11 @@ Knows what happens to one photo or a batch in each stage, and not how many tasks
 owns its stream ends and closes them.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from itertools import islice
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Final, Protocol, TypeVar
 
 import anyio
-from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
@@ -62,7 +61,12 @@ class Register(Protocol):
 
 
 def read_archive(
-    walk: Iterator[Found], register: Register, stop: Stop, *, tasks: TaskGroup, hashing: int
+    walk: AsyncGenerator[Sequence[Found], None],
+    register: Register,
+    stop: Stop,
+    *,
+    tasks: TaskGroup,
+    hashing: int,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read an archive, in `hashing` threads; return the stream of its photos."""
     photos_in, photos = anyio.create_memory_object_stream[Photo](SCAN_BATCH)
@@ -75,18 +79,16 @@ def read_archive(
 
 
 async def scan_stage(
-    walk: Iterator[Found],
+    walk: AsyncGenerator[Sequence[Found], None],
     new: MemoryObjectSendStream[Photo],
     known: MemoryObjectSendStream[Job],
     register: Register,
     stop: Stop,
 ) -> None:
     """Walk, and tell apart what is done, what is known by its MD5, and what is new."""
-    async with new, known:
-        while not stop.wanted:
-            batch = await to_thread.run_sync(lambda: list(islice(walk, SCAN_BATCH)))
-            if not batch:
-                register.emit(ScanFinished())
+    async with new, known, aclosing(walk):
+        async for batch in walk:
+            if stop.wanted:
                 return
             photos = [photo for found in batch if (photo := _tell(found, register))]
             entries = await register.memory.look_up([photo.path for photo in photos])
@@ -105,6 +107,7 @@ async def scan_stage(
                             done=entry.state is State.DONE,
                         )
                     )
+        register.emit(ScanFinished())
 
 
 def _tell(found: Found, register: Register) -> Photo | None:
@@ -116,7 +119,7 @@ def _tell(found: Found, register: Register) -> Photo | None:
     if isinstance(found, Skipped):
         register.emit(FileSkipped(path=path, reason=found.reason, size=found.size))
     else:
-        error = PhotoError(f"it can't be read: {found.reason}", hint="Check its permissions.")
+        error = PhotoError(f"it can't be read: {found.reason}", hint=found.hint)
         register.unreadable(Photo(path, size=0, mtime_ns=0), error)
     return None
 

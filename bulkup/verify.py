@@ -16,6 +16,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from bulkup.album import IdSet, Lister, Shown, listed
+from bulkup.choice import EVERYTHING, Choice
 from bulkup.ending import Unended, one_error
 from bulkup.errors import BulkupError, PhotoGone, RunError
 from bulkup.events import Emit, RunFinished
@@ -25,7 +26,7 @@ from bulkup.outcome import hashed
 from bulkup.recovery import Recovery, Sleep
 from bulkup.stages import Stop, batches, read_archive
 from bulkup.verdicts import Verdicts
-from bulkup.walk import scan
+from bulkup.walk import find
 
 
 class Gallery(Lister, Protocol):
@@ -48,6 +49,7 @@ class Plan:
     """
 
     roots: Sequence[Path]
+    choice: Choice = EVERYTHING
     album: int | None
     concurrency: int = 4
     quick: bool = False
@@ -87,7 +89,7 @@ async def run(
     try:
         async with one_error(), anyio.create_task_group() as tasks:
             with located:
-                walk = scan(plan.roots, endings=plan.endings)
+                walk = find(plan.roots, plan.choice, endings=plan.endings)
                 jobs = read_archive(walk, verdicts, stop, tasks=tasks, hashing=plan.hashing)
                 locate = partial(locate_stage, sleep=recovery.sleep, clock=clock)
                 tasks.start_soon(locate, jobs, located_in, verifier, stop)

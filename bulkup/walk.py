@@ -1,32 +1,33 @@
 """The walk over an archive: what lies there, one thing at a time, and what is left out by rule.
 
-Knows the disk and nothing of any server. A tree is never listed whole.
+Knows the disk and nothing of any server. A tree is never listed whole, and whatever blocks runs
+in a worker thread.
 """
 
+import errno
 import os
 import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
+from anyio import to_thread
+
+from bulkup.choice import EVERYTHING, Choice
 from bulkup.errors import UsageError
 from bulkup.events import SkipReason
+from bulkup.filelist import read_list
 from bulkup.photos import Photo
 
-JUNK: Final = frozenset(
-    {
-        "@eadir", "@recycle", "@recently-snapshot", "@__thumb", "#recycle", "#snapshot",
-        "$recycle.bin", "__macosx", "lost+found", "system volume information",
-        "thumbs.db", "ehthumbs.db", "desktop.ini",
-    }
-)  # fmt: skip
-"""Lower-case names of what systems leave beside photos, as does every name with a dot first."""
+BATCH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file, or a whole junk folder, that is left out by rule."""
+    """A file, or a whole folder, that is left out by rule."""
 
     path: Path
     size: int
@@ -35,16 +36,196 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file or folder that the walk can't look into, and the system's reason."""
+    """A file or folder that the walk can't look into, the system's reason, and what to do."""
 
     path: Path
     reason: str
+    hint: str = "Check its permissions."
 
 
 Found = Photo | Skipped | Unreadable
 
 
-def check_roots(roots: Sequence[Path]) -> list[Path]:
+async def find(
+    roots: Sequence[Path], choice: Choice = EVERYTHING, *, endings: Collection[str] | None
+) -> AsyncGenerator[Sequence[Found], None]:
+    """Yield what lies below the roots as `scan` does, then what the list names, some at a time.
+
+    Raises `RunError` where the list can't be read.
+    """
+    twice = choice.listing or choice.follow_symlinks or (choice.patterns.rules and len(roots) > 1)
+    walk = Walk(choice, endings=endings, seen=Seen() if twice else None)
+    found = walk.over(roots)
+    while batch := await to_thread.run_sync(lambda: list(islice(found, BATCH))):
+        yield batch
+    if choice.listing is not None:
+        async with aclosing(read_list(choice.listing)) as lists:
+            async for paths in lists:
+                for start in range(0, max(1, len(paths)), BATCH):
+                    some = paths[start : start + BATCH]
+                    yield await to_thread.run_sync(walk.named, some)
+
+
+def scan(
+    roots: Sequence[Path], choice: Choice = EVERYTHING, *, endings: Collection[str] | None
+) -> Iterator[Found]:
+    """Walk the roots depth first in name order and yield whatever lies there, one at a time.
+
+    `endings` are the lower-case file endings that the server takes, without a dot; None takes all.
+    """
+    return Walk(choice, endings=endings).over(roots)
+
+
+class Seen:
+    """Which files were taken: a bit each where their numbers on the disk are dense."""
+
+    def __init__(self) -> None:
+        self._bits: dict[tuple[int, int], int] = {}
+        self._names: set[str] = set()
+
+    def add(self, path: Path, status: os.stat_result) -> bool:
+        """Remember a file, and tell whether it is a new one."""
+        if status.st_nlink > 1 or not status.st_ino:
+            name = os.path.realpath(path)  # each of its names is a file to the user
+            new = name not in self._names
+            self._names.add(name)
+            return new
+        key, bit = (status.st_dev, status.st_ino >> 8), 1 << (status.st_ino & 255)
+        bits = self._bits.get(key, 0)
+        self._bits[key] = bits | bit
+        return not bits & bit
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder that the walk is in, the names still to come, and its number if it has one."""
+
+    path: Path
+    place: str
+    names: Iterator[str]
+    number: tuple[int, int] | None
+
+
+class Walk:
+    """Looks at files and judges them; no file that `seen` knows is taken."""
+
+    def __init__(
+        self, choice: Choice, *, endings: Collection[str] | None, seen: Seen | None = None
+    ) -> None:
+        self._choice = choice
+        self._endings = endings
+        self._seen = seen
+
+    def over(self, roots: Sequence[Path]) -> Iterator[Found]:
+        """Yield what lies below the roots. A root is taken whatever its name."""
+        for root in roots:
+            status = _look(root, follow=True)
+            if _is_folder(status):
+                yield from self._below(root, status)
+            else:
+                yield self._judge(root, root.name, status)
+
+    def named(self, paths: Sequence[Path]) -> list[Found]:
+        """Return what is at these paths of a list."""
+        here = Path.cwd()
+        return [self._named(path, here) for path in paths]
+
+    def _named(self, path: Path, here: Path) -> Found:
+        place = _place(path, here)
+        if any(self._choice.is_junk(name) for name in place.split("/") if name != ".."):
+            return Skipped(path, 0, SkipReason.JUNK)
+        status = _look(path, follow=True)
+        if isinstance(status, OSError):
+            hint = "Names in a list count as they stand, from the current folder on."
+            return Unreadable(path, _reason(status), hint)
+        if _is_folder(status):
+            hint = "Name the files in it, or give the folder itself to bulkup."
+            return Unreadable(path, "it is a folder", hint)
+        return self._judge(path, place, status)
+
+    def _below(self, root: Path, root_status: os.stat_result) -> Iterator[Found]:
+        folders: list[_Folder] = []
+        if obstacle := self._enter(root, "", root_status, folders):
+            yield obstacle
+        while folders:
+            folder = folders[-1]
+            name = next(folder.names, None)
+            if name is None:
+                folders.pop()
+                continue
+            path, place = folder.path / name, folder.place + name
+            if self._choice.is_junk(name):
+                yield Skipped(path, 0, SkipReason.JUNK)
+                continue
+            status = _look(path, follow=self._choice.follow_symlinks)
+            if not _is_folder(status):
+                yield self._judge(path, place, status)
+            elif obstacle := self._enter(path, f"{place}/", status, folders):
+                yield obstacle
+
+    def _enter(
+        self, path: Path, place: str, status: os.stat_result, folders: list[_Folder]
+    ) -> Found | None:
+        """Go into a folder, or return why not."""
+        if place and self._choice.excludes(place):
+            return Skipped(path, 0, SkipReason.EXCLUDED)
+        number = (status.st_dev, status.st_ino) if status.st_ino else None
+        if number and self._choice.follow_symlinks and number in (f.number for f in folders):
+            return Skipped(path, 0, SkipReason.REPEATED)
+        try:
+            names = iter(sorted(os.listdir(path)))  # noqa: PTH208 (names alone take a tenth of the memory)
+        except OSError as error:
+            return Unreadable(path, _reason(error))
+        folders.append(_Folder(path, place, names, number))
+        return None
+
+    def _judge(self, path: Path, place: str, status: os.stat_result | OSError) -> Found:
+        if self._choice.excludes(place):
+            size = 0 if isinstance(status, OSError) else status.st_size
+            return Skipped(path, size, SkipReason.EXCLUDED)
+        if isinstance(status, OSError):
+            if isinstance(status, FileNotFoundError) and path.is_symlink():
+                return Unreadable(path, "the link leads nowhere", "Mend it, or exclude it.")
+            return Unreadable(path, _reason(status))
+        if stat.S_ISLNK(status.st_mode):
+            return Skipped(path, 0, SkipReason.SYMLINK)
+        if not stat.S_ISREG(status.st_mode):
+            return Skipped(path, 0, SkipReason.SPECIAL)
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+        if reason := self._choice.misfit(size=size, mtime_ns=mtime_ns):
+            return Skipped(path, size, reason)
+        if self._endings is not None and path.suffix[1:].lower() not in self._endings:
+            return Skipped(path, size, SkipReason.TYPE)
+        if self._seen is not None and not self._seen.add(path, status):
+            return Skipped(path, size, SkipReason.REPEATED)
+        return Photo(path, size, mtime_ns)
+
+
+def _look(path: Path, *, follow: bool) -> os.stat_result | OSError:
+    try:
+        return path.stat(follow_symlinks=follow)
+    except OSError as error:
+        return error
+    except ValueError:  # of a list that is none
+        return OSError(errno.EINVAL, "its name holds a NUL")
+
+
+def _is_folder(status: os.stat_result | OSError) -> TypeGuard[os.stat_result]:
+    return isinstance(status, os.stat_result) and stat.S_ISDIR(status.st_mode)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _place(path: Path, here: Path) -> str:
+    """Return where a path of a list lies: from the current folder on, or from the top."""
+    if path.is_relative_to(here):
+        path = path.relative_to(here)
+    return path.relative_to(path.anchor).as_posix()
+
+
+def check_roots(roots: Sequence[Path], choice: Choice = EVERYTHING) -> list[Path]:
     """Return the roots without those that the walk over another one comes to anyway.
 
     Raises `UsageError` where one is not there.
@@ -61,68 +242,23 @@ def check_roots(roots: Sequence[Path]) -> list[Path]:
         root
         for i, root in enumerate(roots)
         if not any(
-            _is_walked_from(other, resolved[i]) and (resolved[i] != other or j < i)
+            _is_walked_from(other, resolved[i], choice) and (resolved[i] != other or j < i)
             for j, other in enumerate(resolved)
             if i != j
         )
     ]
 
 
-def _is_walked_from(root: Path, path: Path) -> bool:
-    """Tell whether the path lies below the root, and in no junk folder there."""
-    return path.is_relative_to(root) and not any(map(is_junk, path.relative_to(root).parts))
-
-
-def scan(roots: Sequence[Path], *, endings: Collection[str] | None) -> Iterator[Found]:
-    """Walk the roots depth first in name order and yield whatever lies there, one at a time.
-
-    `endings` are the lower-case file endings that the server takes, without a dot; None takes all.
-    Symbolic links below a root are not followed, so there can be no loops.
-    """
-    for root in roots:
-        if not root.is_dir():
-            yield _judge(root, follow=True, endings=endings)
-            continue
-        folders = [(root, iter([""]))]
-        while folders:
-            folder, names = folders[-1]
-            name = next(names, None)
-            if name is None:
-                folders.pop()
-                continue
-            path = folder / name
-            if name and is_junk(name):
-                yield Skipped(path, 0, SkipReason.JUNK)
-            elif not name or _is_folder(path):
-                try:
-                    folders.append((path, iter(sorted(os.listdir(path)))))  # noqa: PTH208 (names alone take a tenth of the memory)
-                except OSError as error:
-                    yield Unreadable(path, error.strerror or str(error))
-            else:
-                yield _judge(path, follow=False, endings=endings)
-
-
-def is_junk(name: str) -> bool:
-    """Tell whether a file or folder of this name is no photo of anybody's."""
-    return name.startswith(".") or name.lower() in JUNK
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
+def _is_walked_from(root: Path, path: Path, choice: Choice) -> bool:
+    """Tell whether the walk over the root comes to a path below it, and leaves out none of it."""
+    if not path.is_relative_to(root):
         return False
-
-
-def _judge(path: Path, *, follow: bool, endings: Collection[str] | None) -> Found:
-    try:
-        status = path.stat() if follow else path.lstat()
-    except OSError as error:
-        return Unreadable(path, error.strerror or str(error))
-    if stat.S_ISLNK(status.st_mode):
-        return Skipped(path, 0, SkipReason.SYMLINK)
-    if not stat.S_ISREG(status.st_mode):
-        return Skipped(path, 0, SkipReason.SPECIAL)
-    if endings is not None and path.suffix[1:].lower() not in endings:
-        return Skipped(path, status.st_size, SkipReason.TYPE)
-    return Photo(path, status.st_size, status.st_mtime_ns)
+    names = path.relative_to(root).parts
+    places = ["/".join(names[:depth]) + "/" for depth in range(1, len(names) + 1)]
+    if places and not path.is_dir():
+        places[-1] = places[-1].removesuffix("/")
+    return (
+        not any(map(choice.is_junk, names))
+        and not any(map(choice.excludes, places))
+        and not (places and choice.patterns.opinion(places[-1]) is False)
+    )

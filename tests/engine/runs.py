@@ -13,6 +13,7 @@ import anyio.lowlevel
 
 from bulkup import engine, verify
 from bulkup.albums import Albums
+from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import ChunkSize
 from bulkup.events import (
     Event,
@@ -23,6 +24,7 @@ from bulkup.events import (
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
+    SkipReason,
 )
 from bulkup.memory import Memory, NoLedger
 from bulkup.piwigo.connect import connect
@@ -76,7 +78,7 @@ class Outcome:
         return [event for event in self.events if isinstance(event, kind)]
 
     def balances(self) -> bool:
-        """Tell whether every found file has exactly one outcome."""
+        """Tell whether every found file has exactly one outcome, also where one is found twice."""
         found = Counter(event.path for event in self.of(FileFound))
         ends = Counter(
             event.path
@@ -91,7 +93,12 @@ class Outcome:
                 | PhotoUnfinished,
             )
         )
-        return found == ends and all(count == 1 for count in found.values())
+        again = Counter(
+            event.path
+            for event in self.of(FileSkipped)
+            if event.reason is SkipReason.REPEATED and found[event.path] > 1
+        )
+        return found == ends and all(count == 1 for count in (found - again).values())
 
 
 async def no_wait(_: float) -> None:
@@ -132,6 +139,7 @@ async def run(
     timeouts: Timeouts | None = None,
     endings: Collection[str] | None = None,
     memory: Memory | None = None,
+    choice: Choice = EVERYTHING,
     sleep: Sleep = no_wait,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
@@ -152,6 +160,7 @@ async def run(
             engine.Plan(
                 roots=roots,
                 placing=Placing(roots=roots, base=album, tree=tree, unwrap=unwrap, spaces=spaces),
+                choice=choice,
                 level=level,
                 concurrency=concurrency,
                 finishing=finishing,
@@ -185,6 +194,7 @@ async def check(
     outcome: Outcome | None = None,
     timeouts: Timeouts | None = None,
     memory: Memory | None = None,
+    choice: Choice = EVERYTHING,
 ) -> Outcome:
     """Check archives against a sandbox, without waiting anywhere, and return what happened."""
     outcome = outcome or Outcome()
@@ -196,6 +206,7 @@ async def check(
         await verify.run(
             verify.Plan(
                 roots=roots,
+                choice=choice,
                 album=album,
                 concurrency=concurrency,
                 quick=quick,

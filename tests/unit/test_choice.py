@@ -1,0 +1,403 @@
+"""What is chosen by the walk: patterns, sizes, times, links, junk, and lists of files."""
+
+import os
+from collections.abc import Collection
+from contextlib import aclosing, chdir
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.choice import EVERYTHING, Choice, Listing
+from bulkup.events import SkipReason
+from bulkup.patterns import Patterns, read_flag
+from bulkup.photos import Photo
+from bulkup.walk import Found, Seen, Skipped, Unreadable, check_roots, find, scan
+from tests.unit.test_photos import photo_at, put
+
+FOLLOWING = Choice(follow_symlinks=True)
+
+
+def choosing(*flags: str) -> Choice:
+    """Return what `+raw/` (an --include) and `-raw/` (an --exclude) on a command line choose."""
+    rules = tuple(read_flag(flag[1:], take=flag[0] == "+", flag=flag) for flag in flags)
+    return Choice(patterns=Patterns(rules, only=flags[0][0] == "+"))
+
+
+def told(root: Path, choice: Choice, endings: Collection[str] | None = None) -> dict[str, str]:
+    """Return what the walk says of each thing below a root."""
+    found = list(scan([root], choice, endings=endings))
+    words = {str(f.path.relative_to(root)): word(f) for f in found}
+    assert len(words) == len(found)
+    return words
+
+
+def word(found: Found) -> str:
+    match found:
+        case Photo():
+            return "taken"
+        case Skipped(reason=reason):
+            return reason.value
+        case Unreadable(reason=text):
+            return text
+
+
+async def all_of(*roots: Path, choice: Choice) -> list[Found]:
+    async with aclosing(find(roots, choice, endings={"jpg"})) as batches:
+        return [found async for batch in batches for found in batch]
+
+
+# patterns
+
+
+def test_what_is_excluded_is_counted_with_its_size(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.png", b"1234")
+    found = scan([tmp_path], choosing("-*.png"), endings=None)
+    assert list(found) == [Skipped(path, 4, SkipReason.EXCLUDED)]
+
+
+def test_an_excluded_folder_is_one_and_is_not_listed(tmp_path: Path) -> None:
+    for name in ["raw/a.jpg", "raw/x/b.jpg", "c.jpg"]:
+        put(tmp_path / name)
+    assert told(tmp_path, choosing("-raw/")) == {"raw": "excluded", "c.jpg": "taken"}
+
+
+def test_in_an_excluded_folder_an_include_may_take_something(tmp_path: Path) -> None:
+    for name in ["raw/a.tif", "raw/best/b.tif", "raw/x/c.tif", "d.tif"]:
+        put(tmp_path / name)
+    assert told(tmp_path, choosing("-raw/", "+raw/best/")) == {
+        "d.tif": "taken",
+        "raw/a.tif": "excluded",
+        "raw/best/b.tif": "taken",
+        "raw/x": "excluded",
+    }
+
+
+def test_with_an_include_first_nothing_else_is_taken(tmp_path: Path) -> None:
+    for name in ["a.jpg", "b.png", "x/c.jpg"]:
+        put(tmp_path / name)
+    choice = choosing("+*.jpg")
+    assert told(tmp_path, choice) == {"a.jpg": "taken", "b.png": "excluded", "x/c.jpg": "taken"}
+
+
+def test_a_folder_that_is_given_is_walked_though_a_pattern_matches_it(tmp_path: Path) -> None:
+    put(tmp_path / "raw/a.jpg")
+    put(tmp_path / "raw/raw/b.jpg")
+    assert told(tmp_path / "raw", choosing("-raw/")) == {"a.jpg": "taken", "raw": "excluded"}
+
+
+def test_patterns_begin_at_the_folder_that_is_given(tmp_path: Path) -> None:
+    put(tmp_path / "a/raw/1.jpg")
+    put(tmp_path / "raw/2.jpg")
+    choice = choosing("-/raw/")
+    assert told(tmp_path, choice) == {"a/raw/1.jpg": "taken", "raw": "excluded"}
+    assert told(tmp_path / "a", choice) == {"raw": "excluded"}
+
+
+def test_a_single_file_is_judged_by_its_name(tmp_path: Path) -> None:
+    png, jpg = put(tmp_path / "raw/a.png"), put(tmp_path / "raw/a.jpg")
+    choice = choosing("-*.png", "-raw/")
+    assert list(map(word, scan([png, jpg], choice, endings=None))) == ["excluded", "taken"]
+
+
+def test_a_link_has_no_slash_at_its_end_unless_it_is_followed(tmp_path: Path) -> None:
+    put(tmp_path / "real/a.jpg")
+    (tmp_path / "raw").symlink_to("real")
+    assert told(tmp_path, choosing("-raw/"))["raw"] == "symlink"
+    assert told(tmp_path, choosing("-raw"))["raw"] == "excluded"
+
+
+@pytest.mark.parametrize("name", ["📷.jpg", "a\nb.jpg", os.fsdecode(b"\xff.jpg")])
+def test_patterns_meet_names_of_every_sort(tmp_path: Path, name: str) -> None:
+    put(tmp_path / name / name)
+    assert told(tmp_path, choosing("-*.png")) == {f"{name}/{name}": "taken"}
+    assert told(tmp_path, choosing("+*.jpg")) == {f"{name}/{name}": "taken"}
+    assert told(tmp_path, choosing("-*.jpg")) == {name: "excluded"}
+    assert told(tmp_path, choosing(f"-{name}")) == {name: "excluded"}
+
+
+# sizes, times, types
+
+
+def test_sizes_count_with_both_ends(tmp_path: Path) -> None:
+    for size in range(5):
+        put(tmp_path / str(size), b"x" * size)
+    words = told(tmp_path, Choice(min_size=1, max_size=3))
+    assert words == {"0": "size", "1": "taken", "2": "taken", "3": "taken", "4": "size"}
+
+
+def test_times_count_from_one_until_before_the_other(tmp_path: Path) -> None:
+    for second in range(4):
+        os.utime(put(tmp_path / str(second)), (second, second))
+    words = told(tmp_path, Choice(newer_than_ns=10**9, older_than_ns=3 * 10**9))
+    assert words == {"0": "age", "1": "taken", "2": "taken", "3": "age"}
+
+
+def test_of_types_only_those_count_that_would_be_taken_otherwise(tmp_path: Path) -> None:
+    put(tmp_path / "a.txt", b"12345")
+    put(tmp_path / "b.txt", b"1")
+    put(tmp_path / "c.txt", b"1")
+    choice = Choice(max_size=3, patterns=choosing("-c.*").patterns)
+    assert told(tmp_path, choice, {"jpg"}) == {
+        "a.txt": "size",
+        "b.txt": "type",
+        "c.txt": "excluded",
+    }
+
+
+# junk
+
+
+def test_without_default_excludes_hidden_files_are_taken(tmp_path: Path) -> None:
+    for name in [".a.jpg", ".b/c.jpg", "@eaDir/d.jpg"]:
+        put(tmp_path / name)
+    assert set(told(tmp_path, EVERYTHING).values()) == {"junk"}
+    words = told(tmp_path, Choice(default_excludes=False))
+    assert words == dict.fromkeys([".a.jpg", ".b/c.jpg", "@eaDir/d.jpg"], "taken")
+
+
+def test_an_include_does_not_bring_junk_back(tmp_path: Path) -> None:
+    put(tmp_path / ".a.jpg")
+    assert told(tmp_path, choosing("+.a.jpg")) == {".a.jpg": "junk"}
+
+
+def test_a_single_file_is_taken_though_its_name_is_junk(tmp_path: Path) -> None:
+    path = put(tmp_path / ".a.jpg")
+    assert list(scan([path], EVERYTHING, endings=None)) == [photo_at(path)]
+
+
+# links
+
+
+def test_links_are_followed_if_wanted(tmp_path: Path) -> None:
+    put(tmp_path / "out/a.jpg", b"123")
+    put(tmp_path / "out/x/b.jpg")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/one.jpg").symlink_to(tmp_path / "out/a.jpg")
+    (tmp_path / "in/folder").symlink_to("../out/x")
+    assert told(tmp_path / "in", FOLLOWING) == {"one.jpg": "taken", "folder/b.jpg": "taken"}
+    assert photo_at(tmp_path / "in/one.jpg") in scan([tmp_path / "in"], FOLLOWING, endings=None)
+
+
+def test_followed_links_in_a_loop_end(tmp_path: Path) -> None:
+    put(tmp_path / "a/b/1.jpg")
+    (tmp_path / "a/b/up").symlink_to(tmp_path / "a")
+    (tmp_path / "a/b/top").symlink_to(tmp_path)
+    (tmp_path / "a/b/self").symlink_to("self")
+    assert told(tmp_path, FOLLOWING) == {
+        "a/b/1.jpg": "taken",
+        "a/b/self": "Too many levels of symbolic links",
+        "a/b/top": "repeated",
+        "a/b/up": "repeated",
+    }
+
+
+def test_a_link_to_nowhere_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").symlink_to("gone")
+    put(tmp_path / "b.jpg")
+    assert told(tmp_path, FOLLOWING) == {"a.jpg": "the link leads nowhere", "b.jpg": "taken"}
+    assert told(tmp_path, Choice(follow_symlinks=True, patterns=choosing("-a*").patterns)) == {
+        "a.jpg": "excluded",
+        "b.jpg": "taken",
+    }
+
+
+async def test_no_file_is_taken_twice_through_links(tmp_path: Path) -> None:
+    a, b = put(tmp_path / "2/a.jpg"), put(tmp_path / "2/x/b.jpg")
+    os.link(a, tmp_path / "2/other name of a.jpg")
+    (tmp_path / "1.jpg").symlink_to(a)
+    (tmp_path / "3").symlink_to("2")
+    (tmp_path / "4.jpg").symlink_to(b)
+    found = await all_of(tmp_path, choice=FOLLOWING)
+    assert {str(f.path.relative_to(tmp_path)): word(f) for f in found} == {
+        "1.jpg": "taken",
+        "2/a.jpg": "repeated",
+        "2/other name of a.jpg": "taken",
+        "2/x/b.jpg": "taken",
+        "3/a.jpg": "repeated",
+        "3/other name of a.jpg": "repeated",
+        "3/x/b.jpg": "repeated",
+        "4.jpg": "repeated",
+    }
+
+
+async def test_what_is_excluded_in_one_place_is_taken_through_a_link(tmp_path: Path) -> None:
+    put(tmp_path / "1/raw/a.jpg")
+    (tmp_path / "2").symlink_to("1/raw")
+    choice = Choice(follow_symlinks=True, patterns=choosing("-raw/", "+best/").patterns)
+    found = await all_of(tmp_path, choice=choice)
+    assert [word(f) for f in found] == ["excluded", "taken"]
+
+
+# roots
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_root_that_another_walk_leaves_out_stays(tmp_path: Path, order: int) -> None:
+    for name in ["raw/a.jpg", "x/b.jpg", ".c/d.jpg"]:
+        put(tmp_path / name)
+    roots = [tmp_path, tmp_path / "raw", tmp_path / "x", tmp_path / ".c"][::order]
+    assert set(check_roots(roots)) == {tmp_path, tmp_path / ".c"}
+    assert set(check_roots(roots, choosing("-raw/"))) == {tmp_path, tmp_path / "raw", roots[0]} | {
+        tmp_path / ".c"
+    }
+    assert check_roots(roots, Choice(default_excludes=False)) == [tmp_path]
+    assert set(check_roots(roots, choosing("+/x/"))) == set(roots) - {tmp_path / "x"}
+    assert set(check_roots(roots, choosing("-raw/", "+a.jpg"))) == set(roots) - {tmp_path / "x"}
+
+
+def test_a_file_that_another_walk_leaves_out_stays_a_root(tmp_path: Path) -> None:
+    a, b = put(tmp_path / "raw/a.jpg"), put(tmp_path / "x/b.jpg")
+    assert check_roots([tmp_path, a, b], choosing("-raw/")) == [tmp_path, a]
+
+
+names = ["a.jpg", "b.jpg", "raw/a.jpg", "raw/x/b.jpg", "x/raw/a.jpg", ".c/a.jpg", "x/b.jpg"]
+flags = st.builds(
+    lambda sign, glob: sign + glob,
+    st.sampled_from("+-"),
+    st.sampled_from(["raw/", "/raw/", "x/", "a.jpg", "x/*", "raw/x/", "*", "raw/*.jpg"]),
+)
+
+
+@given(data=st.data())
+def test_no_photo_is_taken_twice_whatever_is_chosen(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    top = tmp_path_factory.mktemp("archive")
+    for name in names:
+        put(top / name)
+    (top / "link").symlink_to("raw")
+    (top / "x/link.jpg").symlink_to("../a.jpg")
+    places = [top, *sorted(top.rglob("*"))]
+    roots = data.draw(st.lists(st.sampled_from(places), max_size=4))
+    listed = data.draw(st.lists(st.sampled_from([p for p in places if p.is_file()]), max_size=4))
+    rules = data.draw(st.lists(flags, max_size=3))
+    (top / "list").write_text("".join(f"{path}\n" for path in listed))
+    choice = Choice(
+        patterns=choosing(*rules).patterns if rules else Patterns(),
+        follow_symlinks=data.draw(st.booleans()),
+        default_excludes=data.draw(st.booleans()),
+        listing=Listing(str(top / "list")) if listed else None,
+    )
+    found = anyio.run(partial(all_of, *check_roots(roots, choice), choice=choice))
+    taken = [os.path.realpath(f.path) for f in found if isinstance(f, Photo)]
+    assert len(taken) == len(set(taken))
+    repeated = [f.path for f in found if word(f) == "repeated" and f.path.is_file()]
+    assert {os.path.realpath(path) for path in repeated} <= set(taken)
+    if not rules:
+        hidden = ".c/" if choice.default_excludes else "no"
+        assert {os.path.realpath(p) for p in listed if hidden not in str(p)} <= set(taken)
+        assert {os.path.realpath(p) for p in roots if p.is_file()} <= set(taken)
+
+
+# lists
+
+
+def listing(tmp_path: Path, *lines: str | Path) -> Choice:
+    """Return the choice of what a list names."""
+    file = tmp_path / "list"
+    file.write_bytes(b"".join(os.fsencode(line) + b"\n" for line in lines))
+    return Choice(listing=Listing(str(file)))
+
+
+async def test_listed_files_are_taken_in_their_order(tmp_path: Path) -> None:
+    b, a = put(tmp_path / "b.jpg", b"12"), put(tmp_path / "x/a.jpg")
+    (tmp_path / "link.jpg").symlink_to(put(tmp_path / "y/c.jpg"))
+    found = await all_of(choice=listing(tmp_path, b, tmp_path / "link.jpg", a))
+    assert found == [photo_at(b), photo_at(tmp_path / "link.jpg"), photo_at(a)]
+
+
+async def test_what_a_list_names_comes_after_the_folders(tmp_path: Path) -> None:
+    late, first = put(tmp_path / "a.jpg"), put(tmp_path / "z/b.jpg")
+    found = await all_of(tmp_path / "z", choice=listing(tmp_path, late))
+    assert [f.path for f in found] == [first, late]
+
+
+async def test_listed_paths_begin_at_the_current_folder(tmp_path: Path) -> None:
+    put(tmp_path / "x/a.jpg")
+    put(tmp_path / "b.jpg")
+    choice = listing(tmp_path, "a.jpg", "./a.jpg", "../b.jpg", "b.jpg")
+    with chdir(tmp_path / "x"):
+        found = await all_of(choice=choice)
+    assert [f.path for f in found] == [
+        Path("a.jpg"),
+        Path("a.jpg"),
+        Path("../b.jpg"),
+        Path("b.jpg"),
+    ]
+    assert [*map(word, found)] == ["taken", "repeated", "taken", "No such file or directory"]
+
+
+async def test_a_file_that_is_listed_again_is_told(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.jpg")
+    (tmp_path / "link.jpg").symlink_to(path)
+    choice = listing(tmp_path, path, f"{tmp_path}/../{tmp_path.name}/a.jpg", "", path)
+    found = await all_of(tmp_path, choice=choice)
+    reasons = ["taken", "symlink", "type", "repeated", "repeated", "repeated"]
+    assert [*map(word, found)] == reasons
+
+
+async def test_a_listed_folder_is_no_photo(tmp_path: Path) -> None:
+    put(tmp_path / "x/a.jpg")
+    (found,) = await all_of(choice=listing(tmp_path, tmp_path / "x"))
+    assert isinstance(found, Unreadable)
+    assert found.reason == "it is a folder"
+    assert "give the folder itself" in found.hint
+
+
+async def test_what_is_listed_and_not_there_is_named(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.jpg")
+    strange = os.fsdecode(b"\xff.jpg")
+    gone = [tmp_path / "gone.jpg", tmp_path / strange, tmp_path / ("x" * 300)]
+    found = await all_of(choice=listing(tmp_path, *gone, path))
+    assert [f.path for f in found] == [*gone, path]
+    reasons = ["No such file or directory"] * 2 + ["File name too long", "taken"]
+    assert [*map(word, found)] == reasons
+
+
+async def test_a_line_that_is_no_path_is_named(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"a\n" * 10_000 + b"b\0c\n")
+    found = await all_of(choice=Choice(listing=Listing(str(tmp_path / "list"))))
+    assert found[-1] == Unreadable(Path("b\0c"), "its name holds a NUL", found[-1].hint)  # type: ignore[union-attr]
+    assert len(found) == 10_001
+
+
+async def test_a_list_is_chosen_from_as_folders_are(tmp_path: Path) -> None:
+    with chdir(tmp_path):
+        listed = ["raw/a.jpg", "b.jpg", "c.txt", "@eaDir/d.jpg", "../e.jpg"]
+        for name in listed:
+            put(tmp_path / "in" / name)
+        choice = Choice(
+            patterns=choosing("-raw/").patterns, listing=listing(tmp_path, *listed).listing
+        )
+        with chdir(tmp_path / "in"):
+            found = await all_of(choice=choice)
+    assert [*map(word, found)] == ["excluded", "taken", "type", "junk", "taken"]
+
+
+async def test_folders_above_the_current_one_do_not_count(tmp_path: Path) -> None:
+    path = put(tmp_path / ".hidden/raw/a.jpg")
+    choice = Choice(
+        patterns=choosing("-raw/").patterns, listing=listing(tmp_path, path, "a.jpg").listing
+    )
+    with chdir(path.parent):
+        assert [*map(word, await all_of(choice=choice))] == ["taken", "repeated"]
+    assert next(map(word, await all_of(choice=choice))) == "junk"
+
+
+# memory
+
+
+def test_files_seen_take_little_memory(tmp_path: Path) -> None:
+    status = list(put(tmp_path / "a").stat())
+    status[3] = 1  # names
+    seen = Seen()
+    for number in range(1, 100_001):
+        status[1] = number
+        assert seen.add(tmp_path, os.stat_result(status))
+    status[1] = 5000
+    assert not seen.add(tmp_path, os.stat_result(status))
+    assert len(seen._bits) < 400
