@@ -18,11 +18,13 @@ from bulkup import __version__
 from bulkup.cli_sandbox import demo, sandbox
 from bulkup.errors import BulkupError, RunError, UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
+from bulkup.selecting import SelectionFlags
 from bulkup.settings import Account
 from bulkup.whereto import AlbumFlags
 from bulkup.wishes import CheckingFlags, ExaminingFlags, SendingFlags
 
 if TYPE_CHECKING:
+    from bulkup.choice import Choice
     from bulkup.screen import Task
 
 
@@ -43,24 +45,28 @@ app = App(
     help_format="markdown",
 )
 
-Paths = Annotated[list[Path], Parameter(help="Folders and photos.", negative="")]
+Paths = Annotated[
+    tuple[Path, ...], Parameter(help="Folders and photos.", negative="", show_default=False)
+]
 OnGallery = Annotated[GalleryFlags, Parameter(name="*")]
 IntoAlbums = Annotated[AlbumFlags, Parameter(name="*")]
 ForSending = Annotated[SendingFlags, Parameter(name="*")]
 ForExamining = Annotated[ExaminingFlags, Parameter(name="*")]
 ForChecking = Annotated[CheckingFlags, Parameter(name="*")]
+ForSelecting = Annotated[SelectionFlags, Parameter(name="*")]
 OfTrouble = Annotated[TroubleFlags, Parameter(name="*")]
 
 
 @app.default
 @app.command
 def upload(
-    paths: Paths,
+    paths: Paths = (),
     /,
     *,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     albums: IntoAlbums = AlbumFlags(),  # noqa: B008 (frozen)
     sending: ForSending = SendingFlags(),  # noqa: B008 (frozen)
+    selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
     trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Bring folders and photos into an album of a Piwigo gallery.
@@ -73,22 +79,24 @@ def upload(
     Exit codes: 0 every photo is in the album, 1 some are not, 2 wrong usage, 3 the run is
     impossible, 130 interrupted.
     """
+    choice = _choose(paths, selecting)
     values = sending.sending(albums, trouble)
-    roots, account = _prepare(paths, gallery)
+    roots, account = _prepare(paths, gallery, choice)
 
     from bulkup.run import migrate  # noqa: PLC0415 (heavy)
 
-    task = partial(migrate, roots, account=account, sending=values)
+    task = partial(migrate, roots, account=account, sending=values, choice=choice)
     return _drive(task, verbose=sending.verbose)
 
 
 @app.command
 def verify(
-    paths: Paths,
+    paths: Paths = (),
     /,
     *,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     checking: ForChecking = CheckingFlags(),  # noqa: B008 (frozen)
+    selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
     trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Check folders and photos against a Piwigo gallery; nothing is sent, nothing changed there.
@@ -99,12 +107,13 @@ def verify(
     Exit codes: 0 every photo is there, 1 something is amiss, 2 wrong usage, 3 the run is
     impossible, 130 interrupted.
     """
+    choice = _choose(paths, selecting)
     values = checking.checking(trouble)
-    roots, account = _prepare(paths, gallery)
+    roots, account = _prepare(paths, gallery, choice)
 
     from bulkup.run import compare  # noqa: PLC0415 (heavy)
 
-    return _drive(partial(compare, roots, account=account, checking=values))
+    return _drive(partial(compare, roots, account=account, checking=values, choice=choice))
 
 
 @app.command
@@ -127,12 +136,14 @@ def albums(
 @app.command
 def doctor(
     paths: Annotated[
-        list[Path] | None, Parameter(help="Folders and photos to count.", negative="")
-    ] = None,
+        tuple[Path, ...],
+        Parameter(help="Folders and photos to count.", negative="", show_default=False),
+    ] = (),
     /,
     *,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     examining: ForExamining = ExaminingFlags(),  # noqa: B008 (frozen)
+    selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Tell what to know before a migration; nothing is sent that stays, nothing changed there.
 
@@ -141,26 +152,40 @@ def doctor(
 
     Exit codes: 0 nothing is in the way, 1 something is, 2 wrong usage, 130 interrupted.
     """
+    choice = selecting.choice()
     values = examining.examining()
-    roots, account = _prepare(paths or [], gallery)
+    roots, account = _prepare(paths, gallery, choice)
 
     from bulkup.doctor import examine  # noqa: PLC0415 (heavy)
     from bulkup.screen import consult  # noqa: PLC0415 (heavy)
 
-    task = partial(examine, roots, account=account, examining=values)
+    task = partial(examine, roots, account=account, examining=values, choice=choice)
     well = consult(task, as_json=examining.json)
     if well is None:
         return _complain("interrupted", hint="", code=Exit.INTERRUPTED)
     return Exit.DONE if well else Exit.SOME_FAILED
 
 
-def _prepare(paths: Sequence[Path], gallery: GalleryFlags) -> tuple[list[Path], Account]:
+def _choose(paths: Sequence[Path], selecting: SelectionFlags) -> "Choice":
+    """Return what to take of what is found. Raises `UsageError`."""
+    choice = selecting.choice()
+    if not paths and choice.listing is None:
+        raise UsageError(
+            "folders and photos are missing",
+            hint="Name some: bulkup ./photos --album N. Or name a list of them by --files-from.",
+        )
+    return choice
+
+
+def _prepare(
+    paths: Sequence[Path], gallery: GalleryFlags, choice: "Choice"
+) -> tuple[list[Path], Account]:
     """Return what to walk and who logs in. Raises `UsageError`."""
     gallery.account()
 
     from bulkup.walk import check_roots  # noqa: PLC0415 (heavy)
 
-    return check_roots(paths), _account(gallery)
+    return check_roots(paths, choice), _account(gallery)
 
 
 def _account(gallery: GalleryFlags) -> Account:

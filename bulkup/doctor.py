@@ -6,6 +6,7 @@ Knows no words and no screens. Nothing is changed on the server.
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -13,6 +14,7 @@ import anyio.lowlevel
 from anyio import to_thread
 
 from bulkup.checks import FIRST, Checks
+from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import MOST
 from bulkup.errors import BulkupError, RunError, Untrusted
 from bulkup.estimate import estimate
@@ -46,6 +48,7 @@ async def examine(
     *,
     account: Account,
     examining: Examining,
+    choice: Choice = EVERYTHING,
     tell: Tell,
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
@@ -65,8 +68,9 @@ async def examine(
         known = await _look_at_gallery(
             checks, album=examining.album, by_key=bool(account.api_key), tell=tell
         )
-    if roots:
-        await _check(Check.ARCHIVE, lambda: _look_at_archive(roots, examining, known, tell), tell)
+    if roots or choice.listing is not None:
+        look = partial(_look_at_archive, roots, choice, examining, known, tell)
+        await _check(Check.ARCHIVE, look, tell)
 
 
 async def _look_at_gallery(
@@ -99,7 +103,7 @@ async def _look_at_gallery(
 
 
 async def _look_at_archive(
-    roots: Sequence[Path], examining: Examining, known: Known, tell: Tell
+    roots: Sequence[Path], choice: Choice, examining: Examining, known: Known, tell: Tell
 ) -> ArchiveFound:
     """Count what there is to upload."""
     chunk = known.chunk
@@ -108,6 +112,7 @@ async def _look_at_archive(
     async with _remembered(examining.ledger, known.url) as memory:
         counts = await estimate(
             roots,
+            choice,
             endings=known.endings,
             chunk_size=chunk_size,
             memory=memory,

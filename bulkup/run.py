@@ -12,6 +12,7 @@ import anyio.lowlevel
 
 from bulkup import dry, engine, verify
 from bulkup.albums import Albums
+from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import ChunkSize
 from bulkup.errors import PhotoError, RunError, Transient
 from bulkup.events import Emit, Noticed, RunStarted
@@ -44,16 +45,17 @@ async def migrate(
     *,
     account: Account,
     sending: Sending,
+    choice: Choice = EVERYTHING,
     emit: Emit,
     stop: Stop,
     clock: Callable[[], float],
     sleep: Sleep,
 ) -> None:
-    """Bring the photos below the paths to the gallery, event by event.
+    """Bring the chosen photos below the paths to the gallery, event by event.
 
     Raises `UsageError` where a path is not there and `RunError` where the run is impossible.
     """
-    roots = check_roots(paths)
+    roots = check_roots(paths, choice)
     async with _connected(
         account,
         sending,
@@ -79,6 +81,7 @@ async def migrate(
         into = sending.into
         plan = engine.Plan(
             roots=roots,
+            choice=choice,
             placing=Placing(
                 roots=roots, base=base, tree=into.tree, unwrap=into.unwrap, spaces=into.spaces
             ),
@@ -124,16 +127,17 @@ async def compare(
     *,
     account: Account,
     checking: Checking,
+    choice: Choice = EVERYTHING,
     emit: Emit,
     stop: Stop,
     clock: Callable[[], float],
     sleep: Sleep,
 ) -> None:
-    """Check the photos below the paths against the gallery, event by event.
+    """Check the chosen photos below the paths against the gallery, event by event.
 
     Raises `UsageError` where a path is not there and `RunError` where the run is impossible.
     """
-    roots = check_roots(paths)
+    roots = check_roots(paths, choice)
     async with _connected(account, checking, emit=emit, clock=clock, sleep=sleep) as (
         server,
         recovery,
@@ -150,6 +154,7 @@ async def compare(
             await verify.run(
                 verify.Plan(
                     roots=roots,
+                    choice=choice,
                     album=checking.album,
                     concurrency=checking.concurrency,
                     quick=checking.quick,

@@ -38,21 +38,22 @@ class Ended:
         assert "\x1b" not in both
 
 
-async def bulkup(*arguments: str | Path, **settings: str) -> Ended:
-    """Run the command to its end."""
+async def bulkup(*arguments: str | Path, given: str = "", **settings: str) -> Ended:
+    """Run the command to its end, with what is `given` on its standard input."""
     done = await anyio.run_process(
         [*COMMAND, *map(str, arguments)],
         env=environment(settings),
         check=False,
-        stdin=subprocess.DEVNULL,
+        input=os.fsencode(given) or None,
+        stdin=None if given else subprocess.DEVNULL,
     )
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-async def send(box: Sandbox, *arguments: str | Path, **settings: str) -> Ended:
+async def send(box: Sandbox, *arguments: str | Path, given: str = "", **settings: str) -> Ended:
     """Run the command against a sandbox, with all that it needs unless told otherwise."""
     needed = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
-    return await bulkup(*arguments, **(needed | settings))
+    return await bulkup(*arguments, given=given, **(needed | settings))
 
 
 def one_photo(folder: Path, name: str = "a.jpg") -> Path:
@@ -77,12 +78,12 @@ class Noticing(Faults):
         return super().strike(method)
 
 
-async def start(box: Sandbox, *arguments: str | Path) -> Process:
+async def start(box: Sandbox, *arguments: str | Path, stdin: int = subprocess.DEVNULL) -> Process:
     settings = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
     return await anyio.open_process(
         [*COMMAND, *map(str, arguments)],
         env=environment(settings),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

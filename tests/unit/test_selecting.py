@@ -1,0 +1,254 @@
+"""The flags that choose: their order, dates as people write them, files that they name."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from cyclopts import App, CycloptsError, Parameter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.choice import EVERYTHING, Choice, Listing
+from bulkup.errors import UsageError
+from bulkup.selecting import SECOND_NS, SelectionFlags, parse_moment
+
+NO_FLAGS = SelectionFlags()
+NOW_NS = 1_700_000_000 * SECOND_NS
+DAY_NS = 86_400 * SECOND_NS
+
+
+def read(*arguments: str | Path) -> tuple[tuple[str, ...], SelectionFlags]:
+    """Return the paths and the flags of a command line."""
+    app = App()
+    seen: list[tuple[tuple[str, ...], SelectionFlags]] = []
+
+    @app.default
+    def command(
+        *paths: str, flags: Annotated[SelectionFlags, Parameter(name="*")] = NO_FLAGS
+    ) -> None:
+        seen.append((paths, flags))
+
+    app(
+        [str(argument) for argument in arguments],
+        exit_on_error=False,
+        print_error=False,
+        result_action="return_value",
+    )
+    return seen[0]
+
+
+def choice(*arguments: str | Path) -> Choice:
+    return read(*arguments)[1].choice(now_s=NOW_NS / SECOND_NS)
+
+
+def taken(chosen: Choice, *paths: str) -> list[str]:
+    return [path for path in paths if not chosen.excludes(path)]
+
+
+def test_without_flags_everything_is_chosen_but_junk() -> None:
+    assert choice() == EVERYTHING
+
+
+def test_flags_become_a_choice() -> None:
+    chosen = choice(
+        *("--min-size", "1K", "--max-size", "2M", "--newer-than", "2d", "--older-than", "1d"),
+        *("--follow-symlinks", "--no-default-excludes"),
+    )
+    assert chosen == Choice(
+        default_excludes=False,
+        follow_symlinks=True,
+        newer_than_ns=NOW_NS - 2 * DAY_NS,
+        older_than_ns=NOW_NS - DAY_NS,
+        min_size=1024,
+        max_size=2 * 1024**2,
+    )
+
+
+def test_the_largest_size_may_be_nothing() -> None:
+    assert choice("--max-size", "0").max_size == 0
+
+
+# patterns
+
+
+def test_patterns_keep_their_order_among_paths_and_other_flags(tmp_path: Path) -> None:
+    file = tmp_path / "a=b"
+    file.write_text("*.tif\n!c.tif\n")
+    paths, flags = read(
+        *("one", "--exclude", "raw/", "two", "--include", "a=b.jpg", "--min-size", "1"),
+        *("--exclude-from", file, "--exclude=-x", "--include", "d.tif", "three"),
+    )
+    assert paths == ("one", "two", "three")
+    assert flags.patterns == (
+        *("--exclude=raw/", "--include=a=b.jpg", f"--exclude-from={file}", "--exclude=-x"),
+        "--include=d.tif",
+    )
+
+
+def test_of_two_orders_each_means_another_thing() -> None:
+    paths = ["raw/a.jpg", "raw/a.png", "a.png"]
+    assert taken(choice("--exclude", "raw/", "--include", "*.jpg"), *paths) == [
+        "raw/a.jpg",
+        "a.png",
+    ]
+    assert taken(choice("--include", "*.jpg", "--exclude", "raw/"), *paths) == []
+    assert taken(choice("--include", "*.jpg"), *paths) == ["raw/a.jpg"]
+
+
+def test_a_file_of_patterns_counts_where_it_is_given(tmp_path: Path) -> None:
+    file = tmp_path / "ignore"
+    file.write_bytes(b"\xef\xbb\xbf*.tif\r\n!c.tif\r\n\xff*\r\n")
+    paths = ["a.tif", "c.tif", "d.jpg", os.fsdecode(b"\xff.jpg")]
+    assert taken(choice("--exclude-from", file), *paths) == ["c.tif", "d.jpg"]
+    assert taken(choice("--exclude-from", file, "--include", "a.*"), *paths) == paths[:3]
+    assert taken(choice("--include", "a.*", "--exclude-from", file), *paths) == ["c.tif"]
+
+
+def test_an_empty_file_of_patterns_leaves_nothing_out() -> None:
+    assert taken(choice("--exclude-from", os.devnull), "a") == ["a"]
+    assert taken(choice("--exclude-from", os.devnull, "--include", "b"), "a") == ["a"]
+
+
+@pytest.mark.parametrize("name", ["gone", "."])
+def test_a_file_of_patterns_that_can_not_be_read_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"--exclude-from {tmp_path / name}: "):
+        choice("--exclude-from", tmp_path / name)
+
+
+def test_a_pattern_in_a_file_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "ignore"
+    file.write_text("a\n[z-a]\n")
+    with pytest.raises(UsageError, match="ignore, line 2"):
+        choice("--exclude-from", file)
+
+
+@pytest.mark.parametrize("flag", ["--include", "--exclude", "--exclude-from"])
+def test_a_pattern_can_not_be_missing(flag: str) -> None:
+    with pytest.raises(CycloptsError, match=flag):
+        read("one", flag)
+
+
+# dates
+
+
+@pytest.mark.parametrize(
+    ("text", "ago_s"),
+    [
+        ("0s", 0),
+        ("90s", 90),
+        ("15m", 900),
+        ("12h", 43_200),
+        ("30d", 30 * 86_400),
+        (" 1.5D ", 129_600),
+        ("2w", 14 * 86_400),
+        ("1y", 365 * 86_400),
+        ("2023-11-14T22:13:20Z", 0),
+        ("2023-11-14T22:13:20+00:00", 0),
+        ("2023-11-14T23:13:19.5+01:00", 0.5),
+    ],
+)
+def test_a_moment_may_be_written_like_this(text: str, ago_s: float) -> None:
+    moment = parse_moment(text, now_ns=NOW_NS, flag="--newer-than")
+    assert moment == NOW_NS - int(ago_s * SECOND_NS)
+
+
+@pytest.fixture
+def zone(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = request.param
+    time.tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Vienna", "America/St_Johns"], indirect=True)
+@pytest.mark.parametrize(
+    "text", ["2024-05-01", "2024-05-01T12:00", "2024-12-24 18:30:05", "1960-01-01T00:00:00.25"]
+)
+@pytest.mark.usefixtures("zone")
+def test_dates_and_times_are_local(text: str) -> None:
+    moment = parse_moment(text, now_ns=NOW_NS, flag="--newer-than")
+    assert moment == int(datetime.fromisoformat(text).timestamp() * 1000) * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "30", "2024", "2024-05", "2024-13-01", "01.05.2024", "yesterday", "-3d", "d", "nan"],
+)
+def test_a_moment_may_not_be_written_like_this(text: str) -> None:
+    with pytest.raises(UsageError, match="--newer-than") as caught:
+        parse_moment(text, now_ns=NOW_NS, flag="--newer-than")
+    assert "2024-05-01" in caught.value.hint
+
+
+@given(
+    text=st.text(max_size=25)
+    | st.from_regex(r"[0-9.]{0,12}\s*\w?", fullmatch=True)
+    | st.dates().map(str)
+    | st.datetimes().map(str)
+)
+def test_any_text_is_a_moment_or_a_mistake_of_the_user(text: str) -> None:
+    with suppress(UsageError):
+        parse_moment(text, now_ns=NOW_NS, flag="--newer-than")
+
+
+# what contradicts itself
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--newer-than", "1d", "--older-than", "2d"], "both --newer-than 1d and --older-than 2d"),
+        (["--newer-than", "2024-01-01", "--older-than", "2024-01-01"], "no file can be both"),
+        (["--min-size", "2M", "--max-size", "1M"], "both --min-size 2M and --max-size 1M"),
+        (["--min-size", "huge"], "--min-size “huge” is no size"),
+        (["--max-size", ""], "--max-size “” is no size"),
+        (["--older-than", "soon"], "--older-than “soon” is no date"),
+        (["--include", "!a"], "--include “!a”"),
+        (["--from0"], "--from0 is about --files-from"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        choice(*arguments)
+
+
+# lists
+
+
+def test_a_list_is_named_and_not_read_yet(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    file.write_text("a\n")
+    assert choice("--files-from", file).listing == Listing(str(file))
+    assert choice("--files-from", file, "--from0").listing == Listing(str(file), from0=True)
+
+
+def test_a_pipe_may_be_a_list_and_keeps_what_is_in_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert choice("--files-from", pipe).listing == Listing(str(pipe))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("gone", "No such file or directory"), (".", "it is a folder")]
+)
+def test_a_list_that_is_not_there_is_refused(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=f"--files-from {tmp_path / name}: {reason}"):
+        choice("--files-from", tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_list_without_permission_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    file.touch(mode=0)
+    with pytest.raises(UsageError, match="Permission denied"):
+        choice("--files-from", file)
