@@ -1,6 +1,5 @@
 """Which album a photo goes to by its place: names only."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -65,16 +64,16 @@ def test_names_keep_their_spelling_but_for_what_is_asked() -> None:
     assert tree(unwrap=True, spaces=True).names(PHOTOS / "__" / "c.jpg") == ("_",)
 
 
-names = st.text(st.characters(exclude_characters="/\0"), min_size=1).filter(
-    lambda name: name not in {".", ".."}
-)
+names = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1
+).filter(lambda name: name not in {".", ".."})
 
 
 @given(st.lists(names, max_size=8), st.booleans(), st.booleans())
 def test_every_folder_has_a_name_that_can_be_sent(
     folders: list[str], unwrap: bool, spaces: bool
 ) -> None:
-    photo = PHOTOS.joinpath(*map(os.fsdecode, map(os.fsencode, folders)), "c.jpg")
+    photo = PHOTOS.joinpath(*folders, "c.jpg")
     found = tree(unwrap=unwrap, spaces=spaces).names(photo)
     assert len(found) == len(folders) + (not unwrap)
     assert all(name.strip() and name.encode() for name in found)
