@@ -53,7 +53,8 @@ class Placing:
                     return ()  # a file that was named itself
                 inner = photo.parent.relative_to(folder).parts
                 return inner if self.unwrap or not root.name else (root.name, *inner)
-        return ()
+        # from a list of files: the folders are those of its line
+        return tuple(part for part in photo.parent.parts if part not in {photo.anchor, ".."})
 
     def _name(self, folder: str) -> str:
         name = unicodedata.normalize("NFC", folder.encode("utf-8", "replace").decode())

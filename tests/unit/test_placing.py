@@ -53,6 +53,13 @@ def test_a_relative_root_has_the_name_of_its_folder(
     assert tree(Path("..")).names(Path("../Holidays/c.jpg")) == (tmp_path.name, "Holidays")
 
 
+def test_a_photo_from_a_list_has_the_folders_of_its_line() -> None:
+    assert tree().names(Path("2019/May/c.jpg")) == ("2019", "May")
+    assert tree().names(Path("../other/c.jpg")) == ("other",)
+    assert tree().names(Path("/mnt/card/c.jpg")) == ("mnt", "card")
+    assert tree().names(Path("c.jpg")) == ()
+
+
 def test_the_root_of_the_disk_has_no_name() -> None:
     assert tree(Path("/")).names(Path("/photos/c.jpg")) == ("photos",)
 
