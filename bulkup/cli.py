@@ -18,6 +18,7 @@ from bulkup import __version__
 from bulkup.cli_sandbox import demo, sandbox
 from bulkup.errors import BulkupError, RunError, UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
+from bulkup.labelling import LabelFlags
 from bulkup.selecting import SelectionFlags
 from bulkup.settings import Account
 from bulkup.whereto import AlbumFlags
@@ -52,6 +53,7 @@ OnGallery = Annotated[GalleryFlags, Parameter(name="*")]
 IntoAlbums = Annotated[AlbumFlags, Parameter(name="*")]
 ForSending = Annotated[SendingFlags, Parameter(name="*")]
 ForExamining = Annotated[ExaminingFlags, Parameter(name="*")]
+ForLabels = Annotated[LabelFlags, Parameter(name="*")]
 ForChecking = Annotated[CheckingFlags, Parameter(name="*")]
 ForSelecting = Annotated[SelectionFlags, Parameter(name="*")]
 OfTrouble = Annotated[TroubleFlags, Parameter(name="*")]
@@ -67,11 +69,15 @@ def upload(
     albums: IntoAlbums = AlbumFlags(),  # noqa: B008 (frozen)
     sending: ForSending = SendingFlags(),  # noqa: B008 (frozen)
     selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
+    naming: ForLabels = LabelFlags(),  # noqa: B008 (frozen)
     trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Bring folders and photos into an album of a Piwigo gallery.
 
     `bulkup PATH… --album N` is short for `bulkup upload PATH… --album N`.
+
+    Titles, descriptions, dates and tags come from XMP sidecars and the JSON of Google Takeout
+    beside the photos, and from flags.
 
     What the gallery has already is not sent again, so the same command goes on after any
     interruption.
@@ -80,12 +86,12 @@ def upload(
     impossible, 130 interrupted.
     """
     choice = _choose(paths, selecting)
-    values = sending.sending(albums, trouble)
+    values, labels = sending.sending(albums, trouble), naming.labels()
     roots, account = _prepare(paths, gallery, choice)
 
     from bulkup.run import migrate  # noqa: PLC0415 (heavy)
 
-    task = partial(migrate, roots, account=account, sending=values, choice=choice)
+    task = partial(migrate, roots, account=account, sending=values, choice=choice, labels=labels)
     return _drive(task, verbose=sending.verbose)
 
 

@@ -25,6 +25,7 @@ class SkipReason(StrEnum):
     REPEATED = "repeated"  # the same file was found before, in another way
     SYMLINK = "symlink"
     SPECIAL = "special"  # a pipe, a socket, a device
+    SIDECAR = "sidecar"  # it tells of a photo beside it: .xmp, .json
     TYPE = "type"  # the server does not take files with this ending
 
 

@@ -47,6 +47,9 @@ class Transfer(Protocol):
     def remains(self) -> str:
         """The name under which half a photo is left if the attempt fails, empty if none is."""
 
+    async def prepare(self) -> None:
+        """Make on the server what the photo needs there. May be repeated."""
+
     async def send(self, chunk: Chunk, *, progress: Callable[[int], None]) -> Receipt:
         """Send a chunk that is not the last."""
 

@@ -24,6 +24,10 @@ PIECE: Final = 256 * 1024
 """Bytes read from a file at once."""
 
 
+SIDECARS: Final = frozenset({".xmp", ".json"})
+"""Lower-case endings of what lies beside photos and tells of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Photo:
     """A file to bring to the server, as it was when last looked at; `size` in bytes."""

@@ -155,6 +155,7 @@ async def sweep(name: str, journey: Journey) -> None:
 
 async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
     """Send every chunk in order and return the photo's id. Raises `Transient`."""
+    await journey.recovery.run(transfer.prepare, path=path)
     left = list(transfer.chunks)
     while len(left) > 1:
         chunk = left.pop(0)
@@ -282,6 +283,7 @@ async def _settle(transfer: Transfer, photo_id: int, *, path: Path, journey: Jou
         await journey.recovery.run(lambda: transfer.settle(photo_id), path=path)
     except (Transient, NotOffered) as error:
         raise PhotoError(
-            f"the photo arrived as number {photo_id}, but without its name: {error.message}",
-            hint="Mend its file name in the gallery's administration.",
+            f"the photo arrived as number {photo_id}, but its name and texts did not: "
+            f"{error.message}",
+            hint="Mend them in the gallery's administration.",
         ) from None

@@ -20,7 +20,7 @@ from bulkup.choice import EVERYTHING, Choice
 from bulkup.errors import UsageError
 from bulkup.events import SkipReason
 from bulkup.filelist import read_list
-from bulkup.photos import Photo
+from bulkup.photos import SIDECARS, Photo
 
 BATCH: Final = 64
 
@@ -194,6 +194,8 @@ class Walk:
         size, mtime_ns = status.st_size, status.st_mtime_ns
         if reason := self._choice.misfit(size=size, mtime_ns=mtime_ns):
             return Skipped(path, size, reason)
+        if path.suffix.lower() in SIDECARS:
+            return Skipped(path, size, SkipReason.SIDECAR)
         if self._endings is not None and path.suffix[1:].lower() not in self._endings:
             return Skipped(path, size, SkipReason.TYPE)
         if self._seen is not None and not self._seen.add(path, status):

@@ -1,4 +1,4 @@
-"""What a gallery holds, asked and told: albums, photos by MD5, links, names, the lounge.
+"""What a gallery holds, asked and told: albums, photos by MD5, links, the lounge.
 
 Knows which method answers which question and what the server offers. It never waits and never
 tries again: a failure is raised, `recovery` decides.
@@ -10,9 +10,7 @@ from itertools import count
 from typing import Final
 
 from bulkup.errors import Lost, NotOffered, PhotoError, Refused, RunError
-from bulkup.photos import Photo
-from bulkup.piwigo.methods import both_names, is_sent_name
-from bulkup.piwigo.names import storable, stripped
+from bulkup.piwigo.names import is_sent_name, storable, stripped
 from bulkup.piwigo.results import (
     AlbumRow,
     number,
@@ -22,7 +20,6 @@ from bulkup.piwigo.results import (
     read_members,
 )
 from bulkup.piwigo.sessions import SessionPool
-from bulkup.piwigo.transfer import real_name, rename
 from bulkup.piwigo.wire import Fields, Request
 
 LINK_BATCH: Final = 500  # PHP drops fields beyond a thousand (max_input_vars)
@@ -162,15 +159,6 @@ class Catalogue:
             return ""
         file = str(info.get("file", "")) if isinstance(info, dict) else ""
         return file if is_sent_name(file) else ""
-
-    async def name(self, photo_id: int, photo: Photo) -> None:
-        """Give a photo on the server its real file name and title. May be repeated.
-
-        Raises `NotOffered` where the server has no way to do that.
-        """
-        if "pwg.images.setInfo" not in self.offer.methods:
-            raise NotOffered("the server offers no pwg.images.setInfo")
-        await self._pool.call(rename(photo_id, both_names(real_name(photo))))
 
     async def remove(self, photo_id: int) -> None:
         """Delete a photo from the server; to be called for what this run has made, only.

@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import AddrInfoType
 
 from bulkup.errors import BulkupError, RunError, Transient
+from bulkup.piwigo.captions import Describe
 from bulkup.piwigo.catalogue import Offer
 from bulkup.piwigo.discover import find_base
 from bulkup.piwigo.http import Timeouts
@@ -48,12 +49,14 @@ async def connect(
     timeouts: Timeouts | None = None,
     throttle: Throttle | None = None,
     patiently: Patiently | None = None,
+    describe: Describe | None = None,
 ) -> AsyncIterator[PiwigoServer]:
     """Log in to the gallery at `url` and lend it; log out at the end.
 
-    `method` is `auto`, `async`, `upload` or `legacy`. `throttle` holds back the bytes of photos.
-    `patiently` asks a first question as often as the caller sees fit; by default once. Raises
-    `RunError` with a sentence for the user where that is impossible.
+    `method` is `auto`, `async`, `upload` or `legacy`. `throttle` holds back the bytes of photos,
+    `describe` tells what each is to get beside them. `patiently` asks a first question as often
+    as the caller sees fit; by default once. Raises `RunError` with a sentence for the user where
+    that is impossible.
     """
     timeouts = timeouts or Timeouts()
     patiently = patiently or _once
@@ -87,6 +90,7 @@ async def connect(
                 pool,
                 offer=offer,
                 method=choose(method, offer=offer, user=status.user or credentials.user),
+                describe=describe,
             )
         finally:
             await pool.close()
@@ -141,7 +145,7 @@ def choose(method: str, *, offer: Offer, user: str) -> Method:
     """
     renames = "pwg.images.setInfo" in offer.methods
     ways: dict[str, tuple[Method, set[str]]] = {
-        "async": (UploadAsync(user), {"pwg.images.uploadAsync"}),
+        "async": (UploadAsync(user, renames=renames), {"pwg.images.uploadAsync"}),
         "upload": (Upload(renames=renames), {"pwg.images.upload"}),
         "legacy": (Legacy(renames=renames), {"pwg.images.addChunk", "pwg.images.add"}),
     }

@@ -8,16 +8,27 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from bulkup.photos import Chunk
-from bulkup.piwigo.names import as_written, storable, title_of
+from bulkup.piwigo.details import Details
+from bulkup.piwigo.names import is_sent_name, storable
 from bulkup.piwigo.wire import Fields, Request
+
+SPOILT: Final = frozenset("&<>\"'\\")
+"""Characters of a file name that Piwigo does not store as they are (piwigo-api.md, 3.1, Names)."""
+
+NOTHING: Final = Details()
 
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """One attempt, from 1 on, to send one photo: its names, its MD5, its album."""
+    """One attempt, from 1 on, to send one photo: its names, its MD5, its album, its details.
+
+    A photo that travels under another name than its own is told by that from one that has all it
+    is to get, also by the next run. So everything else follows in the same request as the real
+    name, and nothing of it goes with the photo.
+    """
 
     file: str
     sent_name: str
@@ -25,6 +36,18 @@ class Shipment:
     album: int
     level: int
     attempt: int = 1
+    details: Details = NOTHING
+    tag_ids: tuple[int, ...] = ()
+
+    @property
+    def alias(self) -> str:
+        """The name of ours that the photo travels under, empty if it is the real one."""
+        return self.sent_name if is_sent_name(self.sent_name) else ""
+
+    @property
+    def carried(self) -> Fields:
+        """Its details, for a method that takes them together with the photo."""
+        return () if self.alias else self.details.carried(self.tag_ids)
 
 
 class Method(Protocol):
@@ -38,20 +61,16 @@ class Method(Protocol):
     def repeatable(self) -> bool:
         """Whether a chunk may be sent again when nobody knows what became of it."""
 
-    def sent_name(self, file: str, *, attempt: int) -> str:
-        """Return the name under which attempt number `attempt`, from 1, of a photo travels."""
+    def sent_name(self, file: str, *, attempt: int, aside: bool = False) -> str:
+        """Return the name under which attempt number `attempt`, from 1, of a photo travels.
+
+        `aside` tells that something has to be set afterwards in any case.
+        """
 
     def requests(
         self, shipment: Shipment, chunk: Chunk, *, finishing: bool
     ) -> tuple[Request, ...]:
         """Return the requests that bring this chunk and, if `finishing`, make the photo."""
-
-    def names_to_mend(self, shipment: Shipment, answer: object) -> Fields:
-        """Return what `pwg.images.setInfo` has to set after the finish, by its answer.
-
-        None stands for an answer that was lost. What the server already had under another name
-        (duplicate detection) keeps that name, and a title that it took out of the file stays.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +87,12 @@ class Upload:
     renames: bool
     random: Callable[[], str] = lambda: secrets.token_hex(12)
 
-    def sent_name(self, file: str, *, attempt: int) -> str:
+    def sent_name(self, file: str, *, attempt: int, aside: bool = False) -> str:
         """Return an ASCII name of the attempt's own with the right ending, if it can be mended."""
+        del aside
         stem, ending = _split(file)
         if self.renames:
-            return f"bulkup-{self.random()}{ending}"
+            return _alias(file, self.random)
         return file if attempt == 1 else storable(f"{stem}-{self.random()[:8]}{ending}")
 
     def requests(
@@ -92,17 +112,6 @@ class Upload:
             fields += (("chunk", str(chunk.index)), ("chunks", str(chunk.count)))
         return (Request("pwg.images.upload", fields, chunk=chunk, token=True),)
 
-    def names_to_mend(self, shipment: Shipment, answer: object) -> Fields:
-        """Return the real names, unless the server took the photo for one it had (14–17)."""
-        if not self.renames:
-            return ()
-        match answer:
-            case {"image_id": str()}:
-                return ()
-            case {"name": name} if name != title_of(shipment.sent_name):
-                return (("file", shipment.file),)
-        return both_names(shipment.file)
-
 
 @dataclass(frozen=True, slots=True)
 class UploadAsync:
@@ -110,17 +119,21 @@ class UploadAsync:
 
     Every chunk goes with its own sum, so it may be repeated at will. `user` is any user name:
     Piwigo 12–15 insist on one beside the session's cookie; never a password, which would log in
-    again with every chunk (piwigo-api.md, 3.2). With an API key there is none.
+    again with every chunk (piwigo-api.md, 3.2). With an API key there is none. With `renames` a
+    photo that the server would spoil the name of travels under one of its own.
     """
 
     name: ClassVar[str] = "async"
     repeatable: ClassVar[bool] = True
     user: str
+    renames: bool = True
+    random: Callable[[], str] = lambda: secrets.token_hex(12)
 
-    def sent_name(self, file: str, *, attempt: int) -> str:
-        """Return the real name: nothing of the server's buffer depends on it."""
+    def sent_name(self, file: str, *, attempt: int, aside: bool = False) -> str:
+        """Return the real name, unless it has to be set afterwards, or something else has."""
         del attempt
-        return file
+        aside = aside or not SPOILT.isdisjoint(file)
+        return _alias(file, self.random) if aside and self.renames else file
 
     def requests(
         self, shipment: Shipment, chunk: Chunk, *, finishing: bool
@@ -135,13 +148,10 @@ class UploadAsync:
             ("category", str(shipment.album)),
             ("level", str(shipment.level)),
         )
+        fields += shipment.carried
         if self.user:
             fields += (("username", self.user),)
         return (Request("pwg.images.uploadAsync", fields, chunk=chunk, summed=True),)
-
-    def names_to_mend(self, shipment: Shipment, answer: object) -> Fields:
-        """Return names without the entities and backslashes that the server adds."""
-        return _mended(shipment.file, answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +168,10 @@ class Legacy:
     renames: bool
     random: Callable[[], str] = lambda: secrets.token_hex(12)
 
-    def sent_name(self, file: str, *, attempt: int) -> str:
+    def sent_name(self, file: str, *, attempt: int, aside: bool = False) -> str:
         """Return an ASCII name of the attempt's own with the right ending, if it can be mended."""
-        del attempt
-        return f"bulkup-{self.random()}{_split(file)[1]}" if self.renames else file
+        del attempt, aside
+        return _alias(file, self.random) if self.renames else file
 
     def requests(
         self, shipment: Shipment, chunk: Chunk, *, finishing: bool
@@ -189,32 +199,13 @@ class Legacy:
             ("categories", str(shipment.album)),
             ("level", str(shipment.level)),
             ("check_uniqueness", "true" if shipment.attempt == 1 else "false"),
+            *shipment.carried,
         )
         return (add_chunk, Request("pwg.images.add", fields))
 
-    def names_to_mend(self, shipment: Shipment, answer: object) -> Fields:
-        """Return the real names."""
-        del answer
-        return both_names(shipment.file) if self.renames else ()
 
-
-def _mended(file: str, answer: object) -> Fields:
-    match answer:
-        case {"file": str(stored), "name": title}:
-            if stored == file or as_written(stored) != file:
-                return ()
-            return both_names(file) if title == title_of(stored) else (("file", file),)
-    return both_names(file) if set(file) & set("&<>\"'\\") else ()
-
-
-def both_names(file: str) -> Fields:
-    """Return the fields that give a photo its file name and the title that goes with it."""
-    return (("file", file), ("name", title_of(file)))
-
-
-def is_sent_name(file: str) -> bool:
-    """Tell whether a photo still has the name that `Upload` sent it under."""
-    return re.fullmatch(r"bulkup-[0-9a-f]{24}(?:\.\w+)?", file) is not None
+def _alias(file: str, random: Callable[[], str]) -> str:
+    return f"bulkup-{random()}{_split(file)[1]}"
 
 
 def _split(file: str) -> tuple[str, str]:

@@ -1,8 +1,9 @@
-"""Pure: file names and titles as a Piwigo can hold them, and as it changes them."""
+"""Pure: names, titles and other texts as a Piwigo can hold them, and what it makes of them."""
 
 import re
 import unicodedata
-from html import unescape
+
+UNSTORABLE = "�"
 
 
 def storable(text: str, *, limit: int = 255) -> str:
@@ -12,7 +13,7 @@ def storable(text: str, *, limit: int = 255) -> str:
     file's ending is kept where the text is cut.
     """
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
-    text = "".join("�" if ord(c) > 0xFFFF else c for c in text)
+    text = without_emoji(text)
     text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
     if len(text) <= limit:
         return text
@@ -28,9 +29,35 @@ def title_of(file: str) -> str:
     return stem.replace("_", " ")
 
 
-def as_written(stored: str) -> str:
-    """Return a name as it was sent, from what Piwigo made of it: entities and backslashes."""
-    return re.sub(r"\\(.)", r"\1", unescape(stored))
+def is_sent_name(name: str) -> bool:
+    """Tell whether a photo still has the name that it was sent under, or its title made of it."""
+    return re.fullmatch(r"bulkup-[0-9a-f]{24}(?:\.\w+)?", name) is not None
+
+
+def without_emoji(text: str) -> str:
+    """Return the text as three-byte UTF-8 can say it."""
+    return "".join(UNSTORABLE if ord(c) > 0xFFFF else c for c in text)
+
+
+def cut(text: str, *, characters: int) -> str:
+    """Return the text, or what of it fits into so many characters."""
+    return text if len(text) <= characters else text[: characters - 1].rstrip() + "…"
+
+
+def cut_bytes(text: str, *, size: int) -> str:
+    """Return the text, or what of it fits into so many bytes."""
+    data = text.encode()
+    if len(data) <= size:
+        return text
+    return data[: size - len("…".encode())].decode(errors="ignore").rstrip() + "…"
+
+
+def unlike_html(text: str) -> str:
+    """Return the text with a blank after each `<`, without which PHP takes it for a tag's start.
+
+    What it takes for a tag it removes, and all the rest where the tag has no end.
+    """
+    return re.sub(r"<(?!\s)", "< ", text)
 
 
 def stripped(name: str) -> str:

@@ -96,6 +96,23 @@ def read_members(result: object) -> tuple[list[tuple[int, str]], int]:
     raise NotOffered("the server does not list the photos of an album")
 
 
+def read_tags(result: object) -> list[tuple[str, int]]:
+    """Return name and id of each tag out of `pwg.tags.getAdminList`."""
+    match result:
+        case {"tags": [*tags]}:
+            return [
+                (str(tag.get("name_raw") or tag.get("name", "")), tag_id)
+                for tag in tags
+                if isinstance(tag, dict) and (tag_id := number(tag.get("id")))
+            ]
+    return []
+
+
+def read_tag_id(result: object) -> int | None:
+    """Return the id of the tag that `pwg.tags.add` has made, None if it names none."""
+    return number(result.get("id")) or None if isinstance(result, dict) else None
+
+
 def read_held(result: object) -> frozenset[int]:
     """Return which chunks, from 0 on, the server holds by the answer of `uploadAsync`."""
     match result:

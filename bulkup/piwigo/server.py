@@ -4,7 +4,7 @@ Knows the method by which photos are sent. It never waits and never tries again:
 raised, `recovery` decides.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from typing import Final
 
@@ -12,6 +12,7 @@ import anyio
 
 from bulkup.errors import Damaged, NotOffered, PhotoError
 from bulkup.photos import Photo, plan_chunks
+from bulkup.piwigo.captions import Captions, Describe
 from bulkup.piwigo.catalogue import Catalogue, Offer
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.methods import Method, Shipment, Upload
@@ -26,11 +27,20 @@ PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
 class PiwigoServer(Catalogue):
     """A gallery that somebody is logged in to."""
 
-    def __init__(self, pool: SessionPool, *, offer: Offer, method: Method) -> None:
+    def __init__(
+        self,
+        pool: SessionPool,
+        *,
+        offer: Offer,
+        method: Method,
+        describe: Describe | None = None,
+    ) -> None:
         super().__init__(pool, offer=offer)
         self.method = method
         self.census = Census(pool)
-        self._second_way: Method = Upload(renames="pwg.images.setInfo" in offer.methods)
+        self.captions = Captions(offer.methods, offer.version, describe)
+        self._second_way: Method = Upload(renames=self.captions.can_set)
+        self._blind = False
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
 
     @asynccontextmanager
@@ -52,11 +62,23 @@ class PiwigoServer(Catalogue):
 
         Where the server keeps chunks by name and the photo has to travel under its own, photos of
         one name wait for each other: the server would mix them up.
+
+        Details go with the photo where the method takes them, but not where they depend on what
+        the server makes of it, nor where nobody knows whether it has the photo already.
         """
         method = self._second_way if otherwise else self.method
         file = real_name(photo)
-        name = method.sent_name(file, attempt=attempt)
-        shipment = Shipment(file, name, md5, album=album, level=level, attempt=attempt)
+        details = await self.captions.of(photo)
+        aside = details.depends or (bool(details) and self._blind)
+        shipment = Shipment(
+            file,
+            name := method.sent_name(file, attempt=attempt, aside=aside),
+            md5,
+            album=album,
+            level=level,
+            attempt=attempt,
+            details=details,
+        )
         alone = nullcontext() if method.repeatable else self._alone(name)
         async with alone, self._pool.lease() as session:
             yield Transfer(
@@ -66,7 +88,36 @@ class PiwigoServer(Catalogue):
                 method=method,
                 shipment=shipment,
                 chunks=plan_chunks(photo.size, chunk_size=chunk_size, tail=tail),
+                captions=self.captions,
             )
+
+    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
+        """Return the id of each photo with one of these MD5s, None for absent.
+
+        An MD5 that is missing in the answer is one that this server can't tell about.
+        """
+        found = await super().find(md5s)
+        self._blind = self._blind or not found.keys() >= set(md5s)
+        return found
+
+    async def name(self, photo_id: int, photo: Photo) -> None:
+        """Give a photo that an earlier run has sent its real name and its details.
+
+        May be repeated. Raises `NotOffered` where the server has no way to do that.
+        """
+        if not self.captions.can_set:
+            raise NotOffered("the server offers no pwg.images.setInfo")
+        ask = self._pool.call
+        details = await self.captions.of(photo)
+        await self.captions.set(
+            photo_id,
+            details,
+            photo=photo,
+            tag_ids=await self.captions.tag_ids(details, ask=ask),
+            stored=await self.captions.look(photo_id, ask=ask) if details else {},
+            file=real_name(photo),
+            ask=ask,
+        )
 
     async def sweep(self, name: str) -> None:
         """Empty the server's buffer of `pwg.images.upload` for a name of ours.

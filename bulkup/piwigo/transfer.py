@@ -1,20 +1,22 @@
-"""One attempt to send one photo over one session: chunks in order, the finish, the real names.
+"""One attempt to send one photo over one session: chunks in order, the finish, names and details.
 
 Knows what a finished photo still lacks and how to mend it; never tries again by itself.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bulkup.errors import BulkupError, Lost, Unmerged
 from bulkup.photos import Chunk, Photo
 from bulkup.piwigo.bodies import Progress
+from bulkup.piwigo.captions import Captions
+from bulkup.piwigo.details import Stored
 from bulkup.piwigo.http import Session
-from bulkup.piwigo.methods import Method, Shipment, is_sent_name
-from bulkup.piwigo.names import storable
+from bulkup.piwigo.methods import Method, Shipment
+from bulkup.piwigo.names import is_sent_name, storable
 from bulkup.piwigo.results import image_id, read_held
 from bulkup.piwigo.sessions import SessionPool
-from bulkup.piwigo.wire import Fields, Request
+from bulkup.piwigo.wire import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,10 @@ class Receipt:
 
 
 class Transfer:
-    """One attempt to send one photo over one session: chunks in order, then `finish`, `settle`."""
+    """One attempt to send one photo over one session.
+
+    First `prepare`, then the chunks in order, then `finish`, then `settle`.
+    """
 
     def __init__(
         self,
@@ -37,17 +42,24 @@ class Transfer:
         method: Method,
         shipment: Shipment,
         chunks: Sequence[Chunk],
+        captions: Captions,
     ) -> None:
         self.chunks = chunks
         self.repeatable = method.repeatable
-        self.alias = shipment.sent_name if is_sent_name(shipment.sent_name) else ""
+        self.alias = shipment.alias
         self.remains = "" if method.repeatable or len(chunks) == 1 else shipment.sent_name
         self._photo = photo
         self._pool = pool
         self._session = session
         self._method = method
         self._shipment = shipment
+        self._captions = captions
         self._answer: object = None
+
+    async def prepare(self) -> None:
+        """Make what the server needs before the photo: its tags. May be repeated."""
+        ids = await self._captions.tag_ids(self._shipment.details, ask=self._ask)
+        self._shipment = replace(self._shipment, tag_ids=ids)
 
     async def send(self, chunk: Chunk, *, progress: Progress) -> Receipt:
         """Send a chunk that is not the last; `progress` takes the bytes of it that went out."""
@@ -69,13 +81,41 @@ class Transfer:
         raise Lost("the server did not confirm the photo")
 
     async def settle(self, photo_id: int) -> None:
-        """Give the finished photo its real file name and title, where it lacks them.
+        """Give the finished photo its real name and its details, where it lacks them.
 
-        May be repeated.
+        What the server had before stays as it is. May be repeated.
         """
-        fields = self._method.names_to_mend(self._shipment, self._answer)
-        if fields:
-            await self._pool.send(self._session, rename(photo_id, fields))
+        shipment = self._shipment
+        stored = await self._stored(photo_id)
+        if stored is None:
+            return
+        await self._captions.set(
+            photo_id,
+            shipment.details,
+            photo=self._photo,
+            tag_ids=shipment.tag_ids,
+            stored=stored,
+            file=shipment.file if shipment.alias else "",
+            ask=self._ask,
+        )
+
+    async def _stored(self, photo_id: int) -> Stored | None:
+        """Return what is known of the photo as it is stored, None if it is not the one we sent.
+
+        The server is asked where the answer to the finish was lost, or where it tells too little.
+        """
+        details, answer = self._shipment.details, self._answer
+        told: Stored = answer if isinstance(answer, dict) else {}
+        known = isinstance(told.get("image_id"), str)  # perhaps from an earlier attempt of ours
+        lost = answer is None and bool(details or self.alias)
+        if (known or lost or details.depends) and "file" not in told:
+            told = await self._captions.look(photo_id, ask=self._ask) or told
+            self._answer = told  # once: later it would tell what we have set
+        file = str(told.get("file", "" if known else self.alias))
+        return told if is_sent_name(file) or not (known or self.alias) else None
+
+    async def _ask(self, request: Request) -> object:
+        return await self._pool.send(self._session, request)
 
     async def _send(self, chunk: Chunk, *, finishing: bool, progress: Progress) -> object:
         result: object = None
@@ -93,15 +133,6 @@ class Transfer:
                 error.message = error.message.replace(sent, real)
                 raise
         return result
-
-
-def rename(photo_id: int, fields: Fields) -> Request:
-    """Return the request that sets names of a photo, whatever it is called now."""
-    return Request(
-        "pwg.images.setInfo",
-        (("image_id", str(photo_id)), *fields, ("single_value_mode", "replace")),
-        token=True,
-    )
 
 
 def real_name(photo: Photo) -> str:

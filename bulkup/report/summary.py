@@ -22,6 +22,7 @@ SKIPPED = {
     SkipReason.REPEATED: "the same files once more: linked, or named twice",
     SkipReason.SYMLINK: "symbolic links",
     SkipReason.SPECIAL: "no files: pipes, sockets, devices",
+    SkipReason.SIDECAR: "no photos, but what tells of them: .xmp, .json",
 }
 
 

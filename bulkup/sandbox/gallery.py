@@ -203,6 +203,7 @@ class Gallery:
             date_available=now,
             added_at=self._clock(),
             added_by=user_id,
+            date_creation=picture.taken,
             representative_ext="png" if kind in {"tif", "tiff"} else None,
         )
         await self._put(content, photo)

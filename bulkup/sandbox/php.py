@@ -27,7 +27,7 @@ def backslashes(text: str) -> str:
 
 
 def strip_tags(text: str, *, keep: tuple[str, ...] = ()) -> str:
-    """Remove HTML tags, but not those to keep."""
+    """Remove HTML tags, but not those to keep; what looks like one may have no end."""
     return _TAG.sub(lambda m: m[0] if m[1] and m[1].lower() in keep else "", text)
 
 

@@ -5,6 +5,7 @@ It knows picture formats as PHP's getimagesize and fileinfo do, and must not kno
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 # Enough for the EXIF block of a JPEG, behind which its size stands.
@@ -14,19 +15,23 @@ _SIDES = (b"width", b"height")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a file is. `kind` is empty when PHP would not recognise a web picture."""
+    """What a file is. `kind` is empty when PHP would not recognise a web picture.
+
+    `taken` is the date that its EXIF block gives, as a database writes it.
+    """
 
     mime: str
     kind: str = ""
     width: int | None = None
     height: int | None = None
+    taken: str | None = None
 
 
 def sniff(head: bytes) -> Picture:
     """Recognise a file by its first bytes."""
     if head.startswith(b"\xff\xd8\xff"):
         size = _jpeg_size(head)
-        return Picture("image/jpeg", "jpg", *size) if size else Picture("image/jpeg")
+        return Picture("image/jpeg", "jpg", *size, _taken(head)) if size else Picture("image/jpeg")
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         if len(head) < 24:
             return Picture("image/png")
@@ -88,13 +93,36 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 
 def _tiff(head: bytes) -> Picture:
     """Read the size from the first directory, which is near the start or out of reach."""
-    order = "<" if head[:2] == b"II" else ">"
-    size: dict[int, int] = {}
-    (at,) = struct.unpack(order + "I", head[4:8])
-    if at + 2 <= len(head):
-        (entries,) = struct.unpack(order + "H", head[at : at + 2])
-        for start in range(at + 2, min(at + 2 + 12 * entries, len(head) - 11), 12):
-            tag, form = struct.unpack(order + "HH", head[start : start + 4])
-            field = head[start + 8 : start + (10 if form == 3 else 12)]
-            size[tag] = struct.unpack(order + ("H" if form == 3 else "I"), field)[0]
+    size = {tag: value for tag, _, value in _directory(head, _number(head, 4, "I"))}
     return Picture("image/tiff", "", size.get(256), size.get(257))
+
+
+def _taken(head: bytes) -> str | None:
+    """Read DateTimeOriginal from the directory that the first one of the EXIF block names."""
+    tiff = head[head.find(b"Exif\0\0") + 6 :] if b"Exif\0\0" in head else b""
+    for tag, _, below in _directory(tiff, _number(tiff, 4, "I")):
+        if tag == 0x8769:
+            for tag_below, count, at in _directory(tiff, below):
+                if tag_below == 0x9003 and count == 20:
+                    text = tiff[at : at + 19].decode("latin-1")
+                    date = re.fullmatch(r"(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)", text)
+                    return f"{date[1]}-{date[2]}-{date[3]} {date[4]}" if date else None
+    return None
+
+
+def _directory(tiff: bytes, at: int) -> Iterator[tuple[int, int, int]]:
+    """Yield tag, count and value of each entry; of most kinds the value is where it stands."""
+    for start in range(at + 2, min(at + 2 + 12 * _number(tiff, at, "H"), len(tiff) - 11), 12):
+        short = _number(tiff, start + 2, "H") == 3
+        yield (
+            _number(tiff, start, "H"),
+            _number(tiff, start + 4, "I"),
+            _number(tiff, start + 8, "H" if short else "I"),
+        )
+
+
+def _number(tiff: bytes, at: int, form: str) -> int:
+    """Read a number in the byte order that the block begins with; 0 beyond its end."""
+    part = tiff[at : at + struct.calcsize(form)]
+    order = "<" if tiff[:2] == b"II" else ">"
+    return int(struct.unpack(order + form, part)[0]) if len(part) == struct.calcsize(form) else 0

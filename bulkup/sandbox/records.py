@@ -4,10 +4,13 @@ It knows columns only: no rule, no file, no request.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from bulkup.sandbox.answers import FatalError
 
+_DATES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 _MAX_TEXT = 255
+_MAX_COMMENT_BYTES = 65535
 
 
 @dataclass(slots=True)
@@ -44,8 +47,27 @@ class Tag:
     lastmodified: str
 
 
-def storable(text: str, *, limit: int = _MAX_TEXT) -> str:
+def storable(text: str) -> str:
     """Check what a column takes: three-byte UTF-8 of limited length. FatalError if not."""
-    if len(text) > limit or any(ord(c) > 0xFFFF or 0xD800 <= ord(c) <= 0xDFFF for c in text):
+    return _checked(text, fits=len(text) <= _MAX_TEXT)
+
+
+def storable_comment(text: str) -> str:
+    """Check what the column of comments takes, which counts bytes. FatalError if not."""
+    return _checked(text, fits=len(text.encode("utf-8", "surrogatepass")) <= _MAX_COMMENT_BYTES)
+
+
+def storable_date(text: str) -> str:
+    """Check what a column of dates takes, and write it as the database does."""
+    for form in _DATES:
+        try:
+            return datetime.strptime(text, form).strftime(_DATES[0])  # noqa: DTZ007 - no zone
+        except ValueError:
+            continue
+    raise FatalError("mysqli_sql_exception: Incorrect datetime value")
+
+
+def _checked(text: str, *, fits: bool) -> str:
+    if not fits or any(ord(c) > 0xFFFF or 0xD800 <= ord(c) <= 0xDFFF for c in text):
         raise FatalError("mysqli_sql_exception: Incorrect string value or data too long")
     return text

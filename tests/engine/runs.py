@@ -15,6 +15,7 @@ from bulkup import engine, verify
 from bulkup.albums import Albums
 from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import ChunkSize
+from bulkup.describe import Describer
 from bulkup.events import (
     Event,
     FileFound,
@@ -26,6 +27,7 @@ from bulkup.events import (
     PhotoUploaded,
     SkipReason,
 )
+from bulkup.labels import Labels
 from bulkup.memory import Memory, NoLedger
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.http import Timeouts
@@ -142,6 +144,7 @@ async def run(
     choice: Choice = EVERYTHING,
     sleep: Sleep = no_wait,
     clock: Callable[[], float] = time.monotonic,
+    labels: Labels | None = None,
 ) -> Outcome:
     """Run the engine against a sandbox, without waiting anywhere, and return what happened."""
     outcome = outcome or Outcome()
@@ -154,6 +157,7 @@ async def run(
         patiently=Recovery(
             Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait
         ).run,
+        describe=Describer(labels, emit=emit) if labels else None,
     ) as server:
         recovery = Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=sleep)
         await engine.run(

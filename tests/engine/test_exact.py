@@ -110,10 +110,11 @@ async def test_names_and_titles_arrive_as_written(
         assert len(outcome.of(PhotoUploaded)) == len(names)
         files = {photo.file for photo in box.gallery.photos.values()}
         titles = {photo.name for photo in box.gallery.photos.values()}
-    assert {'O\'Neil "x".jpg', "Été_é.jpg", "東京.jpg", "x\\y.jpg", "a b.jpg"} < files
-    kept = {'O\'Neil "x"', "Été é", "東京", "x\\y"}
-    assert kept <= titles
-    assert version == "13.8.0" or "a & b <c>" in titles  # 13 strips tags
+    # file names, and with 13 titles as well, lose HTML: a blank keeps the < from looking like it
+    kept = {'O\'Neil "x".jpg', "Été_é.jpg", "東京.jpg", "x\\y.jpg", "a b.jpg", "a & b < c>.jpg"}
+    assert files == kept
+    kept = {'O\'Neil "x"', "Été é", "東京", "x\\y", "a b"}
+    assert titles == kept | {"a & b < c>" if version == "13.8.0" else "a & b <c>"}
 
 
 async def test_an_emoji_becomes_a_replacement_character(tmp_path: Path) -> None:

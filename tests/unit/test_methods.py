@@ -1,15 +1,19 @@
 """The requests of each way to send: names on the way, fields of every chunk."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from itertools import count
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkup.metadata import Moment
 from bulkup.photos import plan_chunks
-from bulkup.piwigo.methods import Method, Shipment, Upload, UploadAsync
-from bulkup.piwigo.names import storable
+from bulkup.piwigo.details import Details
+from bulkup.piwigo.methods import Legacy, Method, Shipment, Upload, UploadAsync
+from bulkup.piwigo.names import is_sent_name, storable
 from bulkup.piwigo.wire import Request
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
@@ -154,6 +158,54 @@ def test_with_a_key_there_is_no_user_name_and_no_empty_field() -> None:
 def test_uploadasync_sends_the_real_name_at_every_attempt() -> None:
     method = UploadAsync("admin")
     assert {method.sent_name("Été.jpg", attempt=n) for n in (1, 2, 3)} == {"Été.jpg"}
+
+
+@pytest.mark.parametrize("file", ["O'Neil.jpg", 'a "b".jpg', "a & b.jpg", "<a>.jpg", "a\\b.jpg"])
+def test_uploadasync_sends_a_name_that_the_server_spoils_under_one_of_ours(file: str) -> None:
+    name = UploadAsync("admin").sent_name(file, attempt=1)
+    assert re.fullmatch(r"bulkup-[0-9a-f]{24}\.jpg", name)
+    assert UploadAsync("admin", renames=False).sent_name(file, attempt=1) == file
+
+
+def test_uploadasync_sends_what_is_to_be_mended_anyway_under_a_name_of_ours() -> None:
+    method = UploadAsync("admin")
+    names = {method.sent_name("a.jpg", attempt=1, aside=True) for _ in range(9)}
+    assert len(names) == 9
+    assert all(is_sent_name(name) for name in names)
+
+
+DETAILS = Details(title="T", comment="C", author="A", date=Moment("2020-01-02 03:04:05"))
+
+
+def described(file: str = "a.jpg", *, details: Details = DETAILS) -> Shipment:
+    shipment = Shipment("a.jpg", file, MD5, album=1, level=0)
+    return replace(shipment, details=details, tag_ids=(3, 4))
+
+
+@pytest.mark.parametrize("method", [UploadAsync("admin"), Legacy(renames=False)])
+def test_details_go_with_the_photo_where_the_method_takes_them(method: Method) -> None:
+    (chunk,) = plan_chunks(100, chunk_size=4096)
+    *_, last = method.requests(described(), chunk, finishing=True)
+    wanted = {"name": "T", "author": "A", "comment": "C", "tag_ids": "3,4"}
+    assert wanted.items() <= fields(last).items()
+    assert fields(last)["date_creation"] == "2020-01-02 03:04:05"
+
+
+@pytest.mark.parametrize("method", [UploadAsync("admin"), Legacy(renames=False)])
+def test_no_detail_goes_with_a_photo_under_a_name_of_ours(method: Method) -> None:
+    (chunk,) = plan_chunks(100, chunk_size=4096)
+    *_, last = method.requests(described(f"bulkup-{'0' * 24}.jpg"), chunk, finishing=True)
+    assert not {"name", "author", "comment", "date_creation", "tag_ids"} & fields(last).keys()
+
+
+def test_what_depends_on_the_photo_itself_is_not_carried() -> None:
+    details = Details(
+        title="T",
+        date=Moment("2020-01-01 00:00:00", timedelta(days=366)),
+        tags=("a",),
+        own_tags=True,
+    )
+    assert described(details=details).carried == (("name", "T"),)
 
 
 def test_a_summed_chunk_may_be_repeated() -> None:

@@ -288,11 +288,13 @@ def test_the_summary_tells_what_was_left_out_and_why() -> None:
         *(FileSkipped(path=Path(name), reason=SkipReason.TYPE) for name in names),
         FileSkipped(path=Path("Thumbs.db"), reason=SkipReason.JUNK),
         FileSkipped(path=Path("link"), reason=SkipReason.SYMLINK),
+        FileSkipped(path=Path("a.jpg.xmp"), reason=SkipReason.SIDECAR),
     )
     types = r"2 .mov, 1 without an ending, 1 .\x1b, 1 .cr2: types this gallery does not take"
     assert lines[2:] == [
         "          1  left out by rule  made by systems and cameras: Thumbs.db and the like",
         "          1  left out by rule  symbolic links",
+        "          1  left out by rule  no photos, but what tells of them: .xmp, .json",
         f"          5  left out by rule  {types}",
     ]
 

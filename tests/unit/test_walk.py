@@ -81,6 +81,15 @@ def test_what_has_another_type_is_skipped_with_its_size(tmp_path: Path) -> None:
     assert walk(tmp_path, endings={"jpg"}) == [Skipped(path, 4, SkipReason.TYPE)]
 
 
+@pytest.mark.parametrize("name", ["a.jpg.xmp", "a.XMP", "a.jpg.json", "metadata.json"])
+@pytest.mark.parametrize("endings", [{"jpg"}, {"jpg", "xmp", "json"}, None])
+def test_what_tells_of_photos_is_no_photo(
+    tmp_path: Path, name: str, endings: set[str] | None
+) -> None:
+    path = put(tmp_path / name, b"1234")
+    assert walk(tmp_path, endings=endings) == [Skipped(path, 4, SkipReason.SIDECAR)]
+
+
 def test_without_endings_every_file_is_a_photo(tmp_path: Path) -> None:
     put(tmp_path / "a.txt")
     assert photos(tmp_path) == ["a.txt"]

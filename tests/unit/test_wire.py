@@ -2,7 +2,6 @@
 
 import json
 import unicodedata
-from html import escape
 from typing import Final
 
 import pytest
@@ -26,7 +25,7 @@ from bulkup.errors import (
     TooLarge,
     Transient,
 )
-from bulkup.piwigo.names import as_written, storable, title_of
+from bulkup.piwigo.names import storable, title_of
 from bulkup.piwigo.results import (
     image_id,
     read_checked,
@@ -483,33 +482,3 @@ def test_a_name_is_made_storable_like_this(text: str, stored: str) -> None:
 )
 def test_a_title_is_the_name_without_its_ending(file: str, title: str) -> None:
     assert title_of(file) == title
-
-
-def with_backslashes(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"')
-
-
-@pytest.mark.parametrize(
-    ("stored", "file"),
-    [
-        ("O\\&#039;Neil.jpg", "O'Neil.jpg"),
-        ("a &amp; b &lt;c&gt;.jpg", "a & b <c>.jpg"),
-        ("x\\\\y.jpg", "x\\y.jpg"),
-        ("a&amp;amp;b.jpg", "a&amp;b.jpg"),
-        ("plain.jpg", "plain.jpg"),
-    ],
-)
-def test_a_name_is_read_back_out_of_what_piwigo_made_of_it(stored: str, file: str) -> None:
-    assert as_written(stored) == file
-
-
-@given(text=names)
-def test_every_name_is_read_back_out_of_what_piwigo_16_makes_of_it(text: str) -> None:
-    file = storable(text)
-    assert as_written(escape(with_backslashes(file)).replace("&#x27;", "&#039;")) == file
-
-
-@given(text=names.filter(lambda text: "\\" not in text))
-def test_every_name_without_backslashes_is_read_back_from_piwigo_13_to_15(text: str) -> None:
-    file = storable(text)
-    assert as_written(escape(file).replace("&#x27;", "&#039;")) == file

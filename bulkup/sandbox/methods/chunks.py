@@ -7,7 +7,7 @@ from bulkup.sandbox.answers import FatalError, Refusal
 from bulkup.sandbox.buffers import Content
 from bulkup.sandbox.calls import LEVEL, REQUIRED, TEXT, Call, Method, Param
 from bulkup.sandbox.methods.info import photo_info
-from bulkup.sandbox.records import StoredPhoto, storable
+from bulkup.sandbox.records import StoredPhoto, storable, storable_comment, storable_date
 from bulkup.sandbox.versions import Release
 
 _NUMBER = Param("int positive", optional=False)
@@ -76,12 +76,23 @@ async def _merge(call: Call, names: list[str], *, into: str) -> Content:
 
 
 def describe(call: Call, photo: StoredPhoto) -> None:
-    """Set what came along with a photo: tags, name, author, comment, date; HTML is kept."""
-    photo.tags |= set(php.ids(call.text("tag_ids")))
-    for column in ("name", "author", "comment", "date_creation"):
-        value = call.given(column)
-        if value is not None:
-            setattr(photo, column, storable(value, limit=255 if column != "comment" else 65535))
+    """Set what came along with a photo: tags, name, author, comment, date; HTML is kept.
+
+    Tags are replaced, also those of a photo that was there. FatalError where a text can't be
+    stored: then the photo and its tags are.
+    """
+    if tags := php.ids(call.text("tag_ids")):
+        photo.tags = set(tags)
+    checks = {
+        "name": storable,
+        "author": storable,
+        "comment": storable_comment,
+        "date_creation": storable_date,
+    }
+    given = {column: call.given(column) for column in checks}
+    values = {column: checks[column](text) for column, text in given.items() if text is not None}
+    for column, value in values.items():
+        setattr(photo, column, value)
 
 
 def methods(release: Release) -> dict[str, Method]:

@@ -1,17 +1,15 @@
 """pwg.images.setInfo, setCategory, delete and getInfo: one photo after it was uploaded."""
 
 import re
-from datetime import datetime
 
 from bulkup.sandbox import php
-from bulkup.sandbox.answers import FatalError, Refusal, WithStatus
+from bulkup.sandbox.answers import Refusal, WithStatus
 from bulkup.sandbox.calls import REQUIRED, TEXT, Call, Method, Param
 from bulkup.sandbox.methods.info import photo_info
-from bulkup.sandbox.records import StoredPhoto, storable
+from bulkup.sandbox.records import StoredPhoto, storable, storable_comment, storable_date
 
 _COLUMNS = ("name", "author", "comment", "level", "date_creation")
 _HARMLESS = ("b", "strong", "em", "i")
-_DATES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 
 async def _set_info(call: Call) -> object:
@@ -60,17 +58,8 @@ def _text(call: Call, column: str, value: str, *, with_token: bool) -> object:
     elif not with_token:
         value = php.strip_tags(value, keep=_HARMLESS)
     if column == "date_creation":
-        return _date(value)
-    return storable(value, limit=65535 if column == "comment" else 255)
-
-
-def _date(text: str) -> str:
-    for form in _DATES:
-        try:
-            return datetime.strptime(text, form).strftime(_DATES[0])  # noqa: DTZ007 - no zone
-        except ValueError:
-            continue
-    raise FatalError("mysqli_sql_exception: Incorrect datetime value")
+        return storable_date(value)
+    return storable_comment(value) if column == "comment" else storable(value)
 
 
 def set_albums(call: Call, photo: StoredPhoto, text: str) -> bool:

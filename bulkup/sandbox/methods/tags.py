@@ -7,12 +7,15 @@ from bulkup.sandbox import php
 from bulkup.sandbox.answers import Refusal
 from bulkup.sandbox.calls import REQUIRED, SWITCH, Call, Method, Param
 
+_SAME = str.maketrans("ßı", "si")
+_SHORT_I = "и\u0306"
+
 
 async def _add(call: Call) -> dict[str, object]:
     name = call.text("name")
     if call.release.major >= 14:
         name = php.strip_tags(name)
-    if any(_plain(tag.name) == _plain(name) for tag in call.gallery.tags.values()):
+    if any(_compared(tag.name) == _compared(name) for tag in call.gallery.tags.values()):
         raise Refusal(1003, f'Tag "{name}" already exists')
     tag = call.gallery.add_tag(name, url_name=_url_name(name))
     return {
@@ -23,14 +26,16 @@ async def _add(call: Call) -> dict[str, object]:
     }
 
 
-def _plain(text: str) -> str:
-    """Without case and accents, as the database compares."""
-    letters = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in letters if not unicodedata.combining(c)).lower()
+def _compared(text: str) -> str:
+    """Give what the database compares (utf8_general_ci): no case, no accents of most scripts."""
+    letters = unicodedata.normalize("NFD", text.lower().translate(_SAME)).replace(_SHORT_I, "й")
+    return "".join(c for c in letters if not "\u0300" <= c <= "\u036f").rstrip()
 
 
 def _url_name(name: str) -> str:
-    text = re.sub(r"[^\x80-\uffffa-z0-9_\s':/\[\],-]", "", _plain(name))
+    letters = unicodedata.normalize("NFKD", name).lower()
+    plain = "".join(c for c in letters if not unicodedata.combining(c))
+    text = re.sub(r"[^\x80-\uffffa-z0-9_\s':/\[\],-]", "", plain)
     return re.sub(r"[\s':/\[\],-]+", " ", text.strip()).replace(" ", "_")
 
 

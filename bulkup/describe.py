@@ -1,0 +1,69 @@
+"""Tells of a photo what it is to get beside its bytes: what its sidecars say and the user wants.
+
+Knows where the parts come from, and no server. What can't be read is said once and left out.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from anyio import to_thread
+
+from bulkup.events import Emit, Event, Noticed, RunFinished
+from bulkup.labels import Labels
+from bulkup.metadata import Metadata
+from bulkup.photos import Photo
+from bulkup.sidecars import Complaint, Sidecars, may_hold_keywords
+
+
+class Describer:
+    """Describes the photos of one run."""
+
+    def __init__(self, labels: Labels, *, emit: Emit) -> None:
+        self._labels = labels
+        self._emit = emit
+        self._sidecars = Sidecars() if labels.sidecars else None
+        self._said: set[Path] = set()
+
+    async def __call__(self, photo: Photo) -> Metadata:
+        """Return what the photo is to get. What could not be used is told in a notice."""
+        metadata, complaints = await to_thread.run_sync(self._describe, photo)
+        for complaint in complaints:
+            if complaint.path not in self._said:
+                self._said.add(complaint.path)
+                self._emit(
+                    Noticed(
+                        message=f"{complaint.path} is left out: {complaint.reason}",
+                        hint="Its photo is brought without what it says.",
+                    )
+                )
+        return metadata
+
+    def _describe(self, photo: Photo) -> tuple[Metadata, list[Complaint]]:
+        told, complaints = Metadata(), list[Complaint]()
+        if self._sidecars is not None:
+            told, complaints = self._sidecars.read(photo.path)
+        metadata = self._labels.apply(
+            told,
+            path=photo.path.absolute(),
+            modified=datetime.fromtimestamp(photo.mtime_ns // 10**9).astimezone(),
+        )
+        if metadata.tags and may_hold_keywords(photo.path):
+            metadata = replace(metadata, own_tags=True)
+        return metadata, complaints
+
+
+def with_remarks(emit: Emit, remarks: Callable[[], Iterable[tuple[str, str]]]) -> Emit:
+    """Return an emit that tells, as notices at the end of a run, what there is to remark then.
+
+    A remark is a message and a hint.
+    """
+
+    def emit_last(event: Event) -> None:
+        if isinstance(event, RunFinished):
+            for message, hint in remarks():
+                emit(Noticed(message=message, hint=hint))
+        emit(event)
+
+    return emit_last

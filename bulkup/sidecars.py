@@ -1,0 +1,119 @@
+"""What lies beside a photo and tells of it: XMP sidecars and Takeout's JSON, found and read.
+
+Knows the disk and which file is meant, and no server. It reads files: all of it is to be called
+in a worker thread. A photo is not left behind for what can't be read: that becomes a complaint.
+"""
+
+import os
+import stat
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from bulkup.metadata import Metadata
+from bulkup.takeout import names_for, read_takeout
+from bulkup.xmp import read_xmp
+
+LARGEST: Final = 8 * 1024 * 1024
+"""Bytes of a file that is read; Lightroom's masks may take some of them."""
+
+FOLDERS: Final = 16
+HEAD: Final = 1024 * 1024
+IPTC: Final = b"Photoshop 3.0\0"
+"""How the part of a JPEG begins that holds IPTC, and with it keywords."""
+
+ENDINGS: Final = (".xmp", ".json")
+
+Names = Mapping[str, str]
+"""Files by their names in NFC, with the ending in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A file that can't be used, and why."""
+
+    path: Path
+    reason: str
+
+
+class Sidecars:
+    """Reads what lies beside photos; folders are listed once, until they change."""
+
+    def __init__(self) -> None:
+        self._names = lru_cache(maxsize=FOLDERS)(_list)
+
+    def read(self, photo: Path) -> tuple[Metadata, list[Complaint]]:
+        """Return what is told of a photo, and the files that could not be used."""
+        folder = photo.parent
+        try:
+            names = self._names(folder, folder.stat().st_mtime_ns)
+        except OSError:
+            return Metadata(), []
+        told = Metadata()
+        complaints = []
+        for name in beside(photo.name, names):
+            path = folder / name
+            try:
+                more = _read(path, photo=photo.name)
+            except OSError as error:
+                complaints.append(Complaint(path, error.strerror or str(error)))
+            except ValueError as error:
+                complaints.append(Complaint(path, str(error)))
+            else:
+                told = told.over(more)
+        return told, complaints
+
+
+def beside(photo: str, names: Names) -> Iterator[str]:
+    """Yield the files that tell of a photo of this name: at most one XMP, before one of Takeout's.
+
+    `photo.jpg.xmp` counts more than `photo.xmp`, which may be that of a RAW file.
+    """
+    photo = unicodedata.normalize("NFC", photo)
+    stem = photo.rpartition(".")[0] or photo
+    for candidates in ((f"{photo}.xmp", f"{stem}.xmp"), names_for(photo)):
+        if found := next((names[name] for name in candidates if name in names), None):
+            yield found
+
+
+def _list(folder: Path, _mtime_ns: int) -> Names:
+    names: dict[str, str] = {}
+    with os.scandir(folder) as entries:
+        for name in sorted(entry.name for entry in entries):
+            stem, ending = os.path.splitext(name)  # noqa: PTH122 (for a million names)
+            if ending.lower() in ENDINGS:
+                names.setdefault(unicodedata.normalize("NFC", stem) + ending.lower(), name)
+    return names
+
+
+def _read(path: Path, *, photo: str) -> Metadata:
+    """Return what a file tells. Raises `OSError`, and `ValueError` with the reason in words."""
+    with open(path, "rb", opener=_opener) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is not a file")
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST // 1024**2} MB")
+    if path.suffix.lower() == ".xmp":
+        return read_xmp(data)
+    return read_takeout(data, photo=photo) or Metadata()
+
+
+def may_hold_keywords(photo: Path) -> bool:
+    """Tell whether a photo has a part for IPTC, which galleries may take keywords from.
+
+    Looks at the first bytes only, where that part is.
+    """
+    try:
+        with open(photo, "rb", opener=_opener) as file:
+            return IPTC in (file.read(HEAD) or b"")
+    except OSError:
+        return False  # the photo's own reading will tell
+
+
+def _opener(path: str, flags: int) -> int:
+    # a pipe of that name would make an ordinary open wait for its writer
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

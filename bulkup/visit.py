@@ -1,0 +1,151 @@
+"""What every run begins with: the gallery, logged in; its album; the ledger; the first event.
+
+Knows how to get there, and not what the run is about.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+import anyio.lowlevel
+
+from bulkup.describe import Describer
+from bulkup.errors import RunError, Transient
+from bulkup.events import Emit, Noticed, RunStarted
+from bulkup.gate import MOST_COUNTED
+from bulkup.ledger import Ledger
+from bulkup.memory import Memory, NoLedger
+from bulkup.piwigo.catalogue import Offer
+from bulkup.piwigo.connect import connect
+from bulkup.piwigo.discover import is_local
+from bulkup.piwigo.server import PiwigoServer
+from bulkup.piwigo.sessions import Credentials
+from bulkup.piwigo.throttle import Throttle
+from bulkup.recovery import Policy, Recovery, Sleep
+from bulkup.settings import Account
+
+SPARE_CONNECTIONS: Final = 4
+DOOR: Final = Policy(retries=4)
+"""How often the first questions are asked: a wrong address must not cost an hour."""
+
+
+class Wishes(Protocol):
+    """What every run is told of how to go about it."""
+
+    @property
+    def concurrency(self) -> int:
+        """How much is done at once."""
+
+    @property
+    def retries(self) -> int:
+        """How often a request is tried again."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long a server may be away, in seconds."""
+
+    @property
+    def ledger(self) -> Path | None:
+        """The file that remembers, None to do without."""
+
+
+@asynccontextmanager
+async def connected(
+    account: Account,
+    wishes: Wishes,
+    *,
+    method: str = "auto",
+    throttle: Throttle | None = None,
+    describe: Describer | None = None,
+    emit: Emit,
+    clock: Callable[[], float],
+    sleep: Sleep,
+) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
+    """Lend the gallery, logged in, and the way to go on when it fails."""
+    door = Recovery(DOOR, emit=emit, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock)
+    async with connect(
+        account.url,
+        credentials=Credentials(
+            user=account.user, password=account.password, api_key=account.api_key
+        ),
+        method=method,
+        throttle=throttle,
+        connections=max(wishes.concurrency, MOST_COUNTED) + SPARE_CONNECTIONS,
+        patiently=door.run,
+        describe=describe,
+    ) as server:
+        policy = Policy(retries=wishes.retries, patience_s=wishes.patience_s)
+        yield (
+            server,
+            Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock),
+        )
+
+
+class _Named(Protocol):
+    async def album_name(self, album: int) -> str: ...
+
+
+async def name_of(album: int | None, gallery: _Named, recovery: Recovery) -> str:
+    """Return the name of the album that is meant. Raises `RunError` where it is not there."""
+    if not album:
+        return ""
+    try:
+        return await recovery.run(lambda: gallery.album_name(album))
+    except Transient as error:
+        raise RunError(error.message, hint="Run the same command again.") from None
+
+
+def introduction(
+    offer: Offer,
+    wishes: Wishes,
+    *,
+    album: int | None,
+    album_name: str,
+    task: Literal["upload", "verify", "dry-run"],
+    method: str,
+    chunk_size: int = 0,
+) -> RunStarted:
+    """Return the first event of a run."""
+    return RunStarted(
+        url=offer.url,
+        version=offer.version,
+        user=offer.user,
+        album=album,
+        album_name=album_name,
+        method=method,
+        concurrency=wishes.concurrency,
+        chunk_size=chunk_size,
+        task=task,
+    )
+
+
+@asynccontextmanager
+async def begun(started: RunStarted, wishes: Wishes, emit: Emit) -> AsyncIterator[Memory]:
+    """Tell of the beginning, and lend what is remembered of this server."""
+    if wishes.ledger is None:
+        emit(started)
+        _warn(started.url, emit)
+        yield NoLedger()
+        return
+    async with Ledger(wishes.ledger, server=started.url) as ledger:
+        emit(started)
+        _warn(started.url, emit)
+        if ledger.set_aside is not None:
+            emit(
+                Noticed(
+                    message=f"the ledger was damaged; it lies now at {ledger.set_aside}",
+                    hint="A new one is made; this costs time, nothing else.",
+                )
+            )
+        yield ledger
+
+
+def _warn(url: str, emit: Emit) -> None:
+    if url.startswith("http:") and not is_local(url):
+        emit(
+            Noticed(
+                message="the connection is not encrypted: the password can be read on the way",
+                hint="Use the https:// address if the gallery has one.",
+            )
+        )

@@ -1,0 +1,233 @@
+"""What a Piwigo can hold of a photo's metadata, and what of it is still to be set."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.metadata import Metadata, Moment
+from bulkup.piwigo.details import COMMENT_SIZE, LINE, Details, details_of, to_set
+from bulkup.piwigo.names import cut, cut_bytes, title_of, unlike_html, without_emoji
+from bulkup.sandbox import php
+
+ALIAS = f"bulkup-{'0' * 24}"
+DATE = Moment("2020-01-02 03:04:05")
+DETAILS = Details(title="T", comment="C", author="A", date=DATE)
+STORED = {"name": "T", "comment": "C", "author": "A", "date_creation": DATE.text}
+
+
+def set_fields(
+    details: Details,
+    stored: Mapping[str, object] | None = None,
+    *,
+    tag_ids: tuple[int, ...] = (),
+    file: str = "",
+    strips: bool = False,
+) -> dict[str, str]:
+    fields = to_set(details, tag_ids=tag_ids, stored=stored or {}, file=file, strips=strips)
+    assert len(dict(fields)) == len(fields)
+    return dict(fields)
+
+
+# what can be held
+
+
+def test_what_is_ordinary_stays_as_it_is() -> None:
+    metadata = Metadata(
+        title='O\'Neil & "friends" <3 \\ é',
+        description="two\nlines <b>bold</b>",
+        author="Zoë",
+        date=DATE,
+        tags=("a, b", "★★★★"),
+        rating=3,
+        people=("Anna",),
+    )
+    assert details_of(metadata) == Details(
+        title='O\'Neil & "friends" <3 \\ é',
+        comment="two\nlines <b>bold</b>",
+        author="Zoë",
+        date=DATE,
+        tags=("a, b", "★★★★"),
+    )
+
+
+def test_emoji_are_replaced_and_told() -> None:
+    for metadata in (
+        Metadata(title="a 🗼"),
+        Metadata(description="a 🗼"),
+        Metadata(author="a 🗼"),
+        Metadata(tags=("a 🗼",)),
+    ):
+        details = details_of(metadata)
+        texts = {details.title, details.comment, details.author, *details.tags} - {""}
+        assert texts == {"a �"}
+        assert details.replaced
+        assert not details.cut
+
+
+def test_long_texts_are_cut_and_told() -> None:
+    assert details_of(Metadata(title="x" * 255)) == Details(title="x" * 255)
+    assert details_of(Metadata(title="x" * 256)) == Details(title="x" * 254 + "…", cut=True)
+    assert details_of(Metadata(author="é" * 300)).author == "é" * 254 + "…"
+    assert details_of(Metadata(description="x" * 65536)).comment == "x" * 65532 + "…"
+    assert details_of(Metadata(tags=("x" * 256,))) == Details(tags=("x" * 254 + "…",), cut=True)
+
+
+texts = st.text(max_size=400)
+
+
+@given(st.builds(Metadata, title=texts, description=texts, author=texts, tags=st.tuples(texts)))
+def test_whatever_is_wanted_can_be_held(metadata: Metadata) -> None:
+    details = details_of(metadata)
+    for text in (details.title, details.author, *details.tags):
+        assert len(text) <= LINE
+        assert text == without_emoji(text)
+    assert len(details.comment.encode("utf-8", "surrogatepass")) <= COMMENT_SIZE
+    assert bool(details) is any((*details.tags, details.title, details.comment, details.author))
+
+
+@given(text=st.text(st.characters(codec="utf-8")), size=st.integers(3, 60))
+def test_a_text_is_cut_to_so_many_bytes(text: str, size: int) -> None:
+    made = cut_bytes(text, size=size)
+    assert len(made.encode()) <= size
+    assert made == text or made.endswith("…")
+
+
+@given(text=st.text(), characters=st.integers(1, 60))
+def test_a_text_is_cut_to_so_many_characters(text: str, characters: int) -> None:
+    made = cut(text, characters=characters)
+    assert len(made) <= characters
+    assert made == text or made.endswith("…")
+
+
+@given(st.text(st.sampled_from("<>/ab!? \n'\"")))
+def test_what_is_unlike_html_survives_the_removal_of_html(text: str) -> None:
+    plain = unlike_html(text)
+    assert php.strip_tags(plain) == plain
+    assert plain.replace(" ", "") == text.replace(" ", "")
+
+
+def test_tags_are_unlike_html_and_each_is_one() -> None:
+    assert details_of(Metadata(tags=("I <3 you", "i < 3 you", "a < b"))).tags == (
+        "I < 3 you",
+        "a < b",
+    )
+
+
+@pytest.mark.parametrize(
+    ("details", "depends"),
+    [
+        (Details(), False),
+        (Details(date=DATE), False),
+        (Details(date=Moment(DATE.text, timedelta(days=1))), True),
+        (Details(tags=("a",)), False),
+        (Details(tags=("a",), own_tags=True), True),
+        (Details(title="T", own_tags=True), False),
+    ],
+)
+def test_some_depends_on_what_the_gallery_read_itself(details: Details, *, depends: bool) -> None:
+    assert details.depends is depends
+
+
+# what is to be set
+
+
+def test_all_that_is_wanted_is_set() -> None:
+    assert set_fields(DETAILS, tag_ids=(2, 1)) == {
+        "name": "T",
+        "author": "A",
+        "comment": "C",
+        "date_creation": DATE.text,
+        "tag_ids": "1,2",
+    }
+
+
+def test_what_is_there_is_not_set_again() -> None:
+    stored = STORED | {"tags": [{"id": 1}, {"id": "2"}]}
+    assert set_fields(DETAILS, stored, tag_ids=(1, 2)) == {}
+
+
+def test_what_was_read_out_of_the_file_is_replaced() -> None:
+    stored = {"name": "IPTC", "comment": "IPTC", "author": "IPTC", "date_creation": "1999-01-01"}
+    assert set_fields(DETAILS, stored).keys() == {"name", "comment", "author", "date_creation"}
+
+
+def test_what_nobody_wants_is_left_alone() -> None:
+    assert set_fields(Details(), STORED) == {}
+
+
+def test_the_raw_text_is_compared_where_it_is_told() -> None:
+    details = Details(title="a <b>", comment="c <d>")
+    stored = {"name": "a ", "name_raw": "a <b>", "comment_raw": "c <d>"}
+    assert set_fields(details, stored) == {}
+
+
+def test_only_tags_that_are_missing_are_added() -> None:
+    assert set_fields(Details(), {"tags": [{"id": 7}]}, tag_ids=(9, 7, 8)) == {"tag_ids": "8,9"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "kept"),
+    [
+        ("2020-01-01 12:00:00", True),
+        ("2020-06-30 00:00:00", True),
+        ("2021-01-01 00:00:00", True),
+        ("2021-03-01 00:00:00", False),
+        ("2018-12-01 00:00:00", False),
+        (None, False),
+    ],
+)
+def test_a_date_that_is_not_exact_gives_way_to_one_that_says_the_same(
+    stored: str | None, *, kept: bool
+) -> None:
+    details = Details(date=Moment("2020-01-01 00:00:00", timedelta(days=366)))
+    fields = set_fields(details, {"date_creation": stored})
+    assert fields == ({} if kept else {"date_creation": "2020-01-01 00:00:00"})
+
+
+def test_a_name_on_the_way_is_replaced_by_the_real_ones() -> None:
+    assert set_fields(Details(), {"name": ALIAS}, file="a_b.jpg") == {
+        "file": "a_b.jpg",
+        "name": "a b",
+    }
+    assert set_fields(Details(), file="a_b.jpg") == {"file": "a_b.jpg", "name": "a b"}
+
+
+def test_a_title_that_was_read_out_of_the_file_stays() -> None:
+    assert set_fields(Details(), {"name": "IPTC"}, file="a.jpg") == {"file": "a.jpg"}
+
+
+def test_a_title_that_is_wanted_replaces_all_others() -> None:
+    for stored in ({"name": ALIAS}, {"name": "IPTC"}, {}):
+        assert set_fields(Details(title="T"), stored, file="a.jpg") == {
+            "file": "a.jpg",
+            "name": "T",
+        }
+
+
+def test_a_server_that_removes_html_gets_none() -> None:
+    details = Details(title="I <3 you", comment="x" * 65534 + "<", author="<" * 255)
+    fields = set_fields(details, strips=True)
+    assert fields["name"] == "I < 3 you"
+    assert len(fields["comment"]) <= COMMENT_SIZE
+    assert len(fields["author"]) <= LINE
+    assert set_fields(details)["name"] == "I <3 you"
+
+
+def test_html_is_kept_off_a_file_name_everywhere() -> None:
+    file = "a <b>.jpg"
+    assert set_fields(Details(), file=file) == {"file": "a < b>.jpg", "name": "a <b>"}
+    assert set_fields(Details(), file=file, strips=True)["name"] == "a < b>"
+    long = set_fields(Details(), file="<" * 251 + ".jpg")["file"]
+    assert len(long) == 255
+    assert long.endswith(".jpg")
+
+
+@given(file=st.text(min_size=1), title=st.text())
+def test_setting_twice_sets_nothing(file: str, title: str) -> None:
+    details = Details(title=title)
+    fields = set_fields(details, {"name": ALIAS}, file=file)
+    assert fields["name"] == title or title_of(file)
+    assert set_fields(details, fields) == {}
