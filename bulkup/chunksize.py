@@ -91,7 +91,7 @@ class ChunkSize:
             self.proven = 0
             self._go_back(length // 2)
             return None
-        return self._mark(self.proven or length // 2)
+        return self._mark(max(self.proven, length // 2))
 
     def broke(self, length: int) -> int | None:
         """Take in that a request broke; return a ceiling if that is new.
@@ -102,7 +102,7 @@ class ChunkSize:
         if self.is_proven(length) or length > self.now:
             return None
         if self._doubted:
-            return self._mark(self.proven)
+            return self._mark(max(self.proven, length // 2))
         self._doubted = self.proven > 0
         self._go_back(self.proven or length // 2)
         return None

@@ -22,6 +22,7 @@ from bulkup.recovery import Recovery
 T = TypeVar("T")
 
 MOST_COUNTED: Final = 12
+LEAST_COUNTED: Final = 3
 STALL: Final = 8.0
 """The server is suspect when nothing was finished for so many times as long as is usual …"""
 
@@ -76,48 +77,66 @@ class Gate:
         self._clock = clock
         self._first_stall_s = first_stall_s
         self._counted = pacing.fixed
-        self._inside: set[anyio.Event] = set()
-        self._queue: deque[anyio.Event] = deque()
+        self._inside: set[Place] = set()
+        self._queue: deque[Place] = deque()
         self._stir = anyio.Event()
         self._sign_at = 0.0
         self._patience = 1
         self._shown = (0, 0)
         self._known_most = pacing.most
-        self._believed: int | None = 1
+        self._believed = 1
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold one of the places."""
-        turn = anyio.Event()
-        self._queue.append(turn)
-        self._let_in()
-        self._stir.set()
+    async def place(self) -> AsyncIterator["Place"]:
+        """Lend one of the places."""
+        place = Place(self)
+        await self._enter(place)
         try:
-            await turn.wait()
-            yield
+            yield place
         finally:
-            if turn in self._inside:
-                self._inside.remove(turn)
-                self._sign()
-            else:
-                self._queue.remove(turn)
-            self._let_in()
-            self._stir.set()
+            self._leave(place)
 
-    async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
-        """Return what one try to finish a photo returns, and take into account how it goes.
-
-        To be called by one who holds a place.
-        """
+    async def measure(self, place: "Place", finish: Callable[[], Awaitable[T]]) -> T:
+        """Return what one try to finish a photo returns, and take into account how it goes."""
         began, at_once = self._clock(), len(self._inside)
         try:
             result = await finish()
         except (Outage, TimedOut) as error:
+            place.again = True
             if not isinstance(error, Unreachable):
+                at_once = max(at_once, len(self._inside))
                 self._record(Outcome.TROUBLE, began=began, at_once=at_once)
+            if isinstance(error, TimedOut):
+                await self._recovery.suspect(error.message, frozen=self._tell)
             raise
         self._record(Outcome.ANSWERED, began=began, at_once=at_once)
         return result
+
+    async def renew(self, place: "Place") -> None:
+        """Let others go first, before another try, where by now there are too many inside."""
+        if len(self._inside) > self.pacing.target:
+            self._leave(place)
+            await self._enter(place)
+
+    async def _enter(self, place: "Place") -> None:
+        place.turn = turn = anyio.Event()
+        self._queue.append(place)
+        self._let_in()
+        self._stir.set()
+        try:
+            await turn.wait()
+        except BaseException:
+            self._leave(place)
+            raise
+
+    def _leave(self, place: "Place") -> None:
+        if place in self._inside:
+            self._inside.remove(place)
+            self._sign()
+        elif place in self._queue:
+            self._queue.remove(place)
+        self._let_in()
+        self._stir.set()
 
     async def attend(self) -> None:
         """Do what takes more than a moment, until cancelled. Raises `RunError`.
@@ -136,16 +155,17 @@ class Gate:
     def _record(self, outcome: Outcome, *, began: float, at_once: int) -> None:
         now = self._clock()
         self.pacing.record(now - began, outcome, at_once=at_once, began=began, now=now)
+        self._stir.set()
 
     def _let_in(self) -> None:
         if not self._counted or self.pacing.wanted_workers is not None:
             return
         while self._queue and len(self._inside) < self.pacing.target:
-            turn = self._queue.popleft()
+            place = self._queue.popleft()
             if not self._inside:
                 self._sign()
-            self._inside.add(turn)
-            turn.set()
+            self._inside.add(place)
+            place.turn.set()
 
     def _sign(self) -> None:
         """Take it that the server lives."""
@@ -153,23 +173,32 @@ class Gate:
         self._patience = 1
 
     async def _count(self) -> None:
+        """Have the workers counted, unless an earlier run did; then they are proven as need be."""
         facts = await self._memory.facts(max_age_s=REMEMBERED_S)
         self.pacing.most = min(self.pacing.most, facts.get(Fact.FINISHING, self.pacing.most))
-        if (workers := facts.get(Fact.WORKERS)) is None:
-            workers = await self._census.count(min(MOST_COUNTED, workers_for(self.pacing.most)))
-            self.pacing.prove(workers, now=self._clock())
-            if workers is not None:
-                await self._memory.learn(Fact.WORKERS, workers)
         self._known_most = self.pacing.most
-        self._believed = workers
-        if workers == 1:
-            self._emit(Noticed(message=ONE_WORKER, hint=ONE_WORKER_HINT))
+        self._believed = facts.get(Fact.WORKERS, 1)
+        if Fact.WORKERS not in facts:
+            most = min(MOST_COUNTED, max(LEAST_COUNTED, workers_for(self.pacing.most)))
+            async with self._recovery.quiet():
+                workers = await self._census.count(most)
+            if workers == 1:  # not to be remembered: it may have been busy otherwise
+                self._emit(Noticed(message=ONE_WORKER, hint=ONE_WORKER_HINT))
+            elif workers is not None:
+                self.pacing.prove(workers, now=self._clock())
+                await self._learn(workers)
         self._counted = True
 
     async def _prove(self, workers: int) -> None:
-        proven = await self._census.prove(workers)
+        async with self._recovery.quiet():
+            proven = await self._census.prove(workers)
         self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
         if proven:
+            await self._learn(workers)
+
+    async def _learn(self, workers: int) -> None:
+        if workers > self._believed:
+            self._believed = workers
             await self._memory.learn(Fact.WORKERS, workers)
 
     async def _tell(self) -> None:
@@ -195,10 +224,16 @@ class Gate:
             self._stir = anyio.Event()
             return
         began, at_once = self._clock(), len(self._inside)
-        silent_s = began - self._sign_at
-        reason = f"no photo was finished for {silent_s:.0f} s, and the server does not answer"
-        if await self._recovery.suspect(reason):
+
+        async def frozen() -> None:
             self._record(Outcome.TROUBLE, began=began, at_once=at_once)
+            await self._tell()
+
+        reason = (
+            f"no photo was finished for {began - self._sign_at:.0f} s, and the server does not "
+            "answer"
+        )
+        await self._recovery.suspect(reason, frozen=frozen)
         self._sign_at = self._clock()
         self._patience *= 2  # it lives, and has a large photo to work on
 
@@ -206,3 +241,18 @@ class Gate:
         usual_s = self.pacing.usual_s
         stall_s = self._first_stall_s if usual_s is None else max(LEAST_STALL_S, STALL * usual_s)
         return stall_s * self._patience
+
+
+class Place:
+    """A place inside the gate; `again` when what was tried in it has to be tried again."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.turn = anyio.Event()
+        self.again = False
+        self._gate = gate
+
+    async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
+        """Return what one try to finish a photo returns, and take into account how it goes."""
+        if self.again:
+            await self._gate.renew(self)
+        return await self._gate.measure(self, finish)

@@ -98,12 +98,12 @@ class _Trial:
 class Finishing:
     """The number of photos that may be finished at once: `target`, from 1 up to `most`.
 
-    `workers` are the PHP workers of the server that this run has proven, None where that can't
-    be done. A `fixed` number is the user's own: it is lowered by trouble and never else.
+    `workers` are the PHP workers of the server that this run has proven. A `fixed` number is the
+    user's own: it is lowered by trouble and never else.
     """
 
     most: int
-    workers: int | None = 1
+    workers: int = 1
     fixed: bool = False
     _settled: int = 1
     _trial: _Trial | None = None
@@ -137,7 +137,7 @@ class Finishing:
         """How long a finish takes at present, None before the first."""
         return median(self._recent) if self._recent else None
 
-    def prove(self, workers: int | None, *, now: float) -> None:
+    def prove(self, workers: int, *, now: float) -> None:
         """Take in how many workers there are at least; what was wanted may be still unproven."""
         self.workers = workers
         if self._asking:
@@ -169,7 +169,7 @@ class Finishing:
             self._trial = _Trial(self._settled - 1, self._settled)
         elif self._settled < self.ceiling:
             self._trial = _Trial(self._settled, self._settled)
-        elif self._settled < self.most and self.workers is not None:
+        elif self._settled < self.most:
             self._asking = True
         elif self._settled > 1:
             self._trial = _Trial(self._settled - 1, self._settled)
@@ -196,7 +196,7 @@ class Finishing:
         self._trouble_at = now
         if at_once > 1:
             self.most = max(1, min(self.most, at_once - 1))
-        elif self.workers is not None:
+        else:
             self.workers = 1  # to be proven anew: this says nothing of how many at once it bears
         self._settled = max(1, min(self.most, self._settled // 2))
         self._trial = None

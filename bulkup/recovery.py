@@ -25,6 +25,7 @@ from bulkup.errors import (
     SessionLost,
     TooLarge,
     Transient,
+    Unreachable,
 )
 from bulkup.events import Emit, OutageBegan, OutageEnded, Retrying
 
@@ -136,6 +137,8 @@ class Recovery:
         self._chance = chance
         self._gate = anyio.Event()
         self._gate.set()
+        self._under_way = 0
+        self._landed = anyio.Event()
 
     async def run(
         self,
@@ -151,9 +154,9 @@ class Recovery:
         """
         attempt = 0
         while True:
-            await self._gate.wait()
+            await self._open()
             try:
-                return await operation()
+                return await self._counted(operation)
             except Transient as error:
                 attempt += 1
                 step = decide(
@@ -173,6 +176,32 @@ class Recovery:
                 if not step.again:
                     raise
 
+    @asynccontextmanager
+    async def quiet(self) -> AsyncIterator[None]:
+        """Let nobody send; begins when nothing is on its way any more."""
+        await self._open()
+        self._gate = gate = anyio.Event()
+        try:
+            while self._under_way:
+                self._landed = anyio.Event()
+                await self._landed.wait()
+            yield
+        finally:
+            gate.set()
+
+    async def _open(self) -> None:
+        """Wait until the gate is open: by the time that one is told it may have closed again."""
+        while not self._gate.is_set():
+            await self._gate.wait()
+
+    async def _counted(self, operation: Callable[[], Awaitable[T]]) -> T:
+        self._under_way += 1
+        try:
+            return await operation()
+        finally:
+            self._under_way -= 1
+            self._landed.set()
+
     async def pause(self, error: Transient, *, attempt: int, path: Path | None) -> None:
         """Wait before the `attempt`-th fresh start of something larger than a request."""
         after_s = self.policy.backoff(attempt, chance=self._chance())
@@ -185,25 +214,31 @@ class Recovery:
             self._emit(Retrying(path=path, reason=error.message, attempt=attempt, after_s=after_s))
         await self.sleep(after_s)
 
-    async def suspect(self, reason: str) -> bool:
-        """Send nothing more until the server answers a probe; True if that took it long.
+    async def suspect(self, reason: str, *, frozen: Callable[[], Awaitable[None]]) -> None:
+        """Send nothing more until the server answers a probe; call `frozen` if that takes long.
 
         For a server that seems to be frozen: it is asked at once, and one question at a time.
+        Where there is an outage already, or no connection, nobody can tell.
         """
         if not self._gate.is_set():
-            await self._gate.wait()
-            return True
+            await self._open()
+            return
         outage = _Outage(reason, began=self._clock())
         async with self._closed_gate(outage), anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tell_soon, outage)
+            tasks.start_soon(self._tell_soon, outage, frozen)
             if not await self._knock(outage):
+                if not outage.unreachable and not outage.called:
+                    outage.called = True
+                    await frozen()
                 await self._wait_for_sign(outage)
             tasks.cancel_scope.cancel()
-        return outage.told
 
-    async def _tell_soon(self, outage: "_Outage") -> None:
+    async def _tell_soon(self, outage: "_Outage", frozen: Callable[[], Awaitable[None]]) -> None:
         await self.sleep(PROMPT_S)
         self._tell(outage, outage.reason)
+        if not outage.called and not outage.unreachable:
+            outage.called = True
+            await frozen()
 
     async def _sit_out(self, error: Transient) -> bool:
         """Return after the server has shown a sign of life; True if it did so at once.
@@ -211,7 +246,7 @@ class Recovery:
         Whoever comes first knocks, the others wait. Raises `RunError` when patience is at an end.
         """
         if not self._gate.is_set():
-            await self._gate.wait()
+            await self._open()
             return False
         outage = _Outage(error.message, began=self._clock(), retry_after_s=error.retry_after_s)
         async with self._closed_gate(outage):
@@ -246,6 +281,7 @@ class Recovery:
             await self._probe()
         except (Lost, Outage, Refused) as error:
             outage.retry_after_s = error.retry_after_s
+            outage.unreachable = isinstance(error, Unreachable)
             self._tell(outage, error.message)
             away_s = self._clock() - outage.began
             if away_s > self.policy.patience_s:
@@ -264,10 +300,12 @@ class Recovery:
 
 @dataclass(slots=True)
 class _Outage:
-    """What is known of an outage; `told` when the user is."""
+    """What is known of an outage; `told` when the user is, `called` when who suspected it is."""
 
     reason: str
     began: float
     retry_after_s: float | None = None
     knocks: int = 0
     told: bool = False
+    called: bool = False
+    unreachable: bool = False

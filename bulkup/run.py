@@ -12,7 +12,7 @@ from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import ChunkSize
 from bulkup.describe import Describer, with_remarks
 from bulkup.errors import PhotoError, RunError
-from bulkup.events import Emit
+from bulkup.events import ChunkSizeChanged, Emit
 from bulkup.labels import Labels
 from bulkup.memory import Fact
 from bulkup.piwigo.throttle import Throttle
@@ -95,18 +95,21 @@ async def migrate(
                 )
                 return
             facts = await memory.facts(max_age_s=CEILING_S)
+            chunk_size = ChunkSize(
+                server.offer.chunk_size,
+                wish=sending.chunk_size,
+                ceiling=facts.get(Fact.CHUNK),
+                grows=server.method.name != "legacy",
+            )
+            if chunk_size.now != started.chunk_size:
+                emit(ChunkSizeChanged(chunk_size=chunk_size.now))
             await engine.run(
                 plan,
                 server=server,
                 recovery=recovery,
                 memory=memory,
                 albums=albums,
-                chunk_size=ChunkSize(
-                    server.offer.chunk_size,
-                    wish=sending.chunk_size,
-                    ceiling=facts.get(Fact.CHUNK),
-                    grows=server.method.name != "legacy",
-                ),
+                chunk_size=chunk_size,
                 emit=with_remarks(emit, server.captions.remarks),
                 stop=stop,
                 clock=clock,

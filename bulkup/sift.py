@@ -104,7 +104,7 @@ class Sifter:
     async def _placed(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs with their albums; those that have none have failed."""
         placed = []
-        for job in jobs:
+        for job in sorted(jobs, key=lambda job: job.photo.path):  # so albums stand in order
             if job.album:
                 placed.append(job)
                 continue

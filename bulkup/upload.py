@@ -179,11 +179,11 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
         journey.gate.tail.worked(meter.since_sent_s())
         return photo_id
 
-    async with journey.gate.place():
+    async with journey.gate.place() as place:
         journey.emit(PhotoFinishing(path=path))
         try:
             return await deliver(
-                partial(journey.gate.measure, finish),
+                partial(place.measure, finish),
                 last,
                 journey=journey,
                 repeatable=False,

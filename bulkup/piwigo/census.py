@@ -3,19 +3,20 @@
 Knows one thing of PHP's pools: requests are taken in the order of their arrival. So while `n`
 requests keep their workers busy, a light one that arrives after them and is answered before them
 proves a worker more. What keeps a worker busy is `pwg.images.exist` with a long list of MD5s that
-are none: read-only, nothing is stored (piwigo-api.md, section 9). Noise makes the proof fail; it
-never makes it succeed. A worker is busy for a fifth of a second, and no finish runs meanwhile.
+are none: read-only, nothing is stored (piwigo-api.md, section 9). That all have arrived is taken
+for sure after longer than as many requests of that length have just taken there and back, over the
+same connections, on a line that nobody else uses. Noise makes the proof fail rather than succeed;
+what would be worst to believe wrongly, few workers, is proven twice.
 """
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
-from bulkup.errors import BulkupError, RunError
+from bulkup.errors import BulkupError, NotOffered, RunError
 from bulkup.piwigo.http import Session
 from bulkup.piwigo.sessions import SessionPool
 from bulkup.piwigo.wire import Request
@@ -31,17 +32,14 @@ MOST_LENGTH: Final = 500_000
 
 LINE_LENGTH: Final = 200_000
 LEAD_S: Final = 0.02
-MOST_LEAD_S: Final = 1.0
-TRIES: Final = 2
+MARGIN: Final = 1.5
+TWICE_UP_TO: Final = 4
+"""So many workers are proven twice."""
+
+FAILURES: Final = 2
+"""A proof that fails so often fails."""
+
 STEPS: Final = (2, 3, 4, 6, 9, 12, 16, 24, 32)
-
-
-@dataclass(frozen=True, slots=True)
-class _Burden:
-    """A request that keeps a worker busy: its length, and how long its bytes take to arrive."""
-
-    length: int
-    arrival_s: float
 
 
 class Census:
@@ -50,8 +48,8 @@ class Census:
     def __init__(self, pool: SessionPool, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._clock = clock
-        self._burden: _Burden | None = None
-        self._weighed = False
+        self._length: int | None = None
+        self._offered = True
         self._shared_s = 0.0
 
     async def count(self, most: int) -> int | None:
@@ -78,15 +76,19 @@ class Census:
     async def prove(self, workers: int) -> bool:
         """Tell whether there are so many workers, as far as that can be told.
 
-        Raises `RunError` where the log-in fails.
+        Nobody else should use the line meanwhile. Raises `RunError` where the log-in fails.
         """
         if workers <= 1:
             return True
-        burden = await self._weigh()
-        for _ in range(TRIES if burden else 0):
-            if burden and await self._passes(burden, busy=workers - 1):
-                return True
-        return False
+        if (length := await self._weigh()) is None:
+            return False
+        passes, failures = 0, 0
+        needed = 2 if workers <= TWICE_UP_TO else 1
+        while passes < needed and failures < FAILURES:
+            passed = await self._passes(length, busy=workers - 1)
+            passes += passed
+            failures += not passed
+        return passes >= needed
 
     async def line_speed(self) -> float | None:
         """Return the bytes a second that the line takes, None where that can't be told.
@@ -103,30 +105,32 @@ class Census:
             return None
         return 2 * LINE_LENGTH / max(full_s - light_s, 1e-4)
 
-    async def _weigh(self) -> _Burden | None:
-        """Find a request that keeps a worker busy for long enough, once."""
-        if not self._weighed:
-            self._weighed = True
+    async def _weigh(self) -> int | None:
+        """Return how long a list keeps a worker busy for long enough, None where none does."""
+        if self._length is None and self._offered:
             try:
                 async with self._pool.lease() as session:
-                    self._burden = await self._find_burden(session)
+                    self._length = await self._find_length(session)
             except RunError:
                 raise
+            except NotOffered:
+                self._offered = False
             except BulkupError:
-                self._burden = None
-        return self._burden
+                return None
+        return self._length
 
-    async def _find_burden(self, session: Session) -> _Burden | None:
+    async def _find_length(self, session: Session) -> int | None:
+        length, work_s = FIRST_LENGTH, 0.0
         light_s = await self._timed(session, _padded(0))
-        first_s = await self._timed(session, _heavy(FIRST_LENGTH))
-        arrived_s = await self._timed(session, _padded(FIRST_LENGTH))
-        work_s = max(first_s - arrived_s, 1e-3)
-        length = int(min(MOST_LENGTH, FIRST_LENGTH * max(1.0, BUSY_S / work_s)))
-        arrival_s = max(0.0, await self._timed(session, _padded(length)) - light_s)
-        work_s = await self._timed(session, _heavy(length)) - light_s - arrival_s
-        if work_s < TOO_LIGHT_S or arrival_s * 2 > work_s:
-            return None
-        return _Burden(length, arrival_s)
+        wanted_s = max(BUSY_S, 4 * light_s)
+        for _ in range(2):  # the first guess is a rough one
+            arrived_s = await self._timed(session, _padded(length))
+            work_s = max(await self._timed(session, _heavy(length)) - arrived_s, 1e-3)
+            if work_s >= wanted_s or length == MOST_LENGTH:
+                break
+            length = int(min(MOST_LENGTH, length * wanted_s / work_s))
+        work_s = await self._timed(session, _heavy(length)) - light_s
+        return length if work_s >= TOO_LIGHT_S else None
 
     async def _timed(self, session: Session, request: Request) -> float:
         """Return how long a request takes; the shorter of two, since the first may connect."""
@@ -137,36 +141,54 @@ class Census:
             times.append(self._clock() - began)
         return min(times)
 
-    async def _passes(self, burden: _Burden, *, busy: int) -> bool:
+    async def _passes(self, length: int, *, busy: int) -> bool:
         """Tell whether a light request is answered while `busy` heavy ones are at work."""
-        lead_s = LEAD_S + burden.arrival_s * busy
-        if lead_s > MOST_LEAD_S:
-            return False
         less = min(1.0, MOST_BUSY_S / max(self._shared_s * busy, 1e-9))
-        heavy = _heavy(max(FIRST_LENGTH, int(burden.length * less)))
+        length = max(FIRST_LENGTH, int(length * less))
+        async with self._pool.lease() as session:
+            try:
+                await self._pool.send(session, _padded(0))  # logs in, where nobody has yet
+                _, arrival_s = await self._burst(session, _padded(length), busy)
+            except RunError:
+                raise
+            except BulkupError:
+                return False
+            began = self._clock()
+            passed, _ = await self._burst(
+                session, _heavy(length), busy, knock_after_s=LEAD_S + MARGIN * arrival_s
+            )
+            self._shared_s = (self._clock() - began) / less / busy
+        return passed
+
+    async def _burst(
+        self, session: Session, request: Request, times: int, *, knock_after_s: float | None = None
+    ) -> tuple[bool, float]:
+        """Send a request so many times at once; return how long the last answer took.
+
+        And whether a light request, sent some time after them, was answered before them all.
+        """
+        began = self._clock()
         answered = failed = 0
 
-        async def occupy(session: Session) -> None:
+        async def send() -> None:
             nonlocal answered, failed
             try:
-                await self._pool.send(session, heavy)
+                await self._pool.send(session, request)
             except BulkupError:
                 failed += 1
             answered += 1
 
-        passed = False
-        async with self._pool.lease() as session:
-            began = self._clock()
-            async with anyio.create_task_group() as tasks:
-                for _ in range(busy):
-                    tasks.start_soon(occupy, session)
-                await anyio.sleep(lead_s)
+        overtook = False
+        async with anyio.create_task_group() as tasks:
+            for _ in range(times):
+                tasks.start_soon(send)
+            if knock_after_s is not None:
+                await anyio.sleep(knock_after_s)
                 with suppress(BulkupError):
                     await self._pool.knock()
-                    passed = answered == 0
-            # the heavy ones were waited for: the server would have gone on with them anyway
-            self._shared_s = (self._clock() - began) / less / busy
-        return passed and not failed
+                    overtook = not answered
+            # all are waited for: the server would go on with them anyway
+        return overtook and not failed, self._clock() - began
 
 
 def _heavy(length: int) -> Request:

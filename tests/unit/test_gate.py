@@ -88,8 +88,8 @@ class Place:
             if error:
                 raise error
 
-        async with self.gate.place():
-            await self.gate.measure(work)
+        async with self.gate.place() as place:
+            await place.measure(work)
 
     def of(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -113,9 +113,91 @@ async def test_what_an_earlier_run_counted_is_not_counted_again_but_proven() -> 
     async with place.attended():
         for _ in range(100):
             await place.finish()
-        assert place.gate.pacing.target == 2 or place.gate.pacing.workers == 3
     assert place.census.counted == 0
     assert set(place.census.proofs) == {3}
+    assert place.gate.pacing.workers == 3
+    assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=3)
+    assert await place.memory.facts(max_age_s=1) == {Fact.WORKERS: 5}
+
+
+async def test_a_single_worker_is_not_remembered_for_it_may_have_been_busy_otherwise() -> None:
+    place = Place(workers=1)
+    async with place.attended():
+        await place.finish()
+    assert await place.memory.facts(max_age_s=1) == {}
+
+
+async def test_one_photo_at_a_time_does_not_mean_one_worker() -> None:
+    place = Place(workers=8, most=1)
+    async with place.attended():
+        await place.finish()
+    assert not place.of(Noticed)
+
+
+async def test_workers_that_can_not_be_counted_are_not_said_to_be_one() -> None:
+    place = Place(workers=None)
+    async with place.attended():
+        await place.finish()
+    assert not place.of(Noticed)
+    assert place.gate.pacing.target == 1
+
+
+async def test_the_first_to_fail_tells_how_many_were_inside() -> None:
+    place = Place(most=4, fixed=True)
+    stuck = anyio.Event()
+
+    async def freeze() -> None:
+        async with place.gate.place() as inside:
+            with pytest.raises(Outage):
+                await inside.measure(fail)
+
+    async def fail() -> None:
+        await stuck.wait()
+        raise Outage("504")
+
+    async with place.attended(), anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(freeze)
+            await checkpoint()
+            place.now += 1.0
+        stuck.set()
+    assert place.gate.pacing.most == 3
+
+
+async def test_after_a_time_out_a_probe_is_answered_before_anything_is_sent() -> None:
+    place = Place(most=2, fixed=True)
+    place.answering.set()
+    async with place.attended():
+        with pytest.raises(TimedOut):
+            await place.finish(error=TimedOut(""))
+    assert place.probes == 1
+
+
+async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_inside() -> None:
+    place = Place(most=2, fixed=True)
+    second = anyio.Event()
+
+    async def fail() -> None:
+        raise Overrun("429")
+
+    async def occupy() -> None:
+        async with place.gate.place():
+            await second.wait()
+
+    async def succeed() -> str:
+        return "done"
+
+    async with place.attended(), anyio.create_task_group() as tasks:
+        tasks.start_soon(occupy)
+        await checkpoint()
+        async with place.gate.place() as inside:
+            with pytest.raises(Overrun):
+                await inside.measure(fail)
+            assert place.gate.pacing.target == 1
+            with anyio.move_on_after(0.01) as waited:
+                await inside.measure(succeed)
+            assert waited.cancelled_caught
+        second.set()
 
 
 async def test_a_number_of_the_users_own_is_neither_counted_nor_proven() -> None:
@@ -174,6 +256,7 @@ async def test_whoever_is_cancelled_while_waiting_leaves_the_queue() -> None:
 @pytest.mark.parametrize("error", [Outage(""), Overrun(""), TimedOut("")])
 async def test_trouble_lowers_the_ceiling_for_later_runs_too(error: Transient) -> None:
     place = Place(workers=16)
+    place.answering.set()
     async with place.attended():
         await place.finish()
         place.gate.pacing._trial, place.gate.pacing._settled = None, 4
@@ -229,6 +312,7 @@ async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered
         place.answering.set()
         await sent.wait()
         done.set()
+    assert (await place.memory.facts(max_age_s=1)).get(Fact.FINISHING) in {None, 1}
     (began,) = place.of(OutageBegan)
     assert "no photo was finished for" in str(began)
     assert len(place.of(OutageEnded)) == 1

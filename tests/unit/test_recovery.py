@@ -24,7 +24,7 @@ from bulkup.errors import (
     Unreachable,
 )
 from bulkup.events import Event, OutageBegan, OutageEnded, Retrying
-from bulkup.recovery import Again, Await, Give, Policy, Recovery, decide
+from bulkup.recovery import PROMPT_S, Again, Await, Give, Policy, Recovery, decide
 
 POLICY = Policy(retries=3, wait_s=1.0, wait_max_s=60.0, patience_s=100.0, knock_max_s=30.0)
 KINDS = [
@@ -159,7 +159,16 @@ def test_the_questions_for_a_photo_are_few(size: int) -> None:
 class World:
     """A clock that only sleeping moves, a server that is away until a time, what was emitted."""
 
-    def __init__(self, *, back_at: float = 0.0, policy: Policy = POLICY) -> None:
+    def __init__(
+        self,
+        *,
+        back_at: float = 0.0,
+        policy: Policy = POLICY,
+        patient: bool = False,
+        away: type[Outage] = Outage,
+    ) -> None:
+        self.patient = patient
+        self.away = away
         self.now = 0.0
         self.sleeps: list[float] = []
         self.events: list[Event] = []
@@ -177,8 +186,10 @@ class World:
 
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(seconds)
-        self.now += seconds
-        await anyio.lowlevel.checkpoint()
+        if not self.patient or seconds != PROMPT_S:
+            self.now += seconds
+        for _ in range(1 + 9 * self.patient):
+            await anyio.lowlevel.checkpoint()
 
     async def probe(self) -> None:
         assert not self.probing, "two knock at once"
@@ -187,7 +198,7 @@ class World:
         await anyio.lowlevel.checkpoint()
         self.probing -= 1
         if self.now < self.back_at:
-            raise Outage("still away")
+            raise self.away("still away")
 
     def of(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -384,23 +395,41 @@ async def test_a_fresh_start_waits_as_a_try_again_does(tmp_path: Path) -> None:
 # a server that seems frozen
 
 
-async def test_a_suspect_server_that_answers_at_once_is_no_outage() -> None:
-    world = World()
-    assert not await world.recovery.suspect("nothing comes back")
+async def suspect(world: World) -> int:
+    """Suspect the server, and return how often it was told to be frozen."""
+    told = 0
+
+    async def frozen() -> None:
+        nonlocal told
+        told += 1
+
+    await world.recovery.suspect("nothing comes back", frozen=frozen)
+    return told
+
+
+async def test_a_suspect_server_that_answers_at_once_is_not_frozen() -> None:
+    world = World(patient=True)
+    assert await suspect(world) == 0
     assert world.of(OutageEnded) == world.of(OutageBegan) == []
 
 
 async def test_a_suspect_server_that_is_away_is_sat_out_and_told() -> None:
     world = World(back_at=20.0)
-    assert await world.recovery.suspect("nothing comes back")
+    assert await suspect(world) == 1
     assert len(world.of(OutageBegan)) == len(world.of(OutageEnded)) == 1
     assert world.now >= 20.0
+
+
+async def test_where_no_connection_comes_about_nobody_can_tell() -> None:
+    world = World(back_at=20.0, patient=True, away=Unreachable)
+    assert await suspect(world) == 0
+    assert len(world.of(OutageBegan)) == 1
 
 
 async def test_a_server_that_was_suspect_for_too_long_ends_the_run() -> None:
     world = World(back_at=1e9)
     with pytest.raises(ExceptionGroup) as caught:
-        await world.recovery.suspect("nothing comes back")
+        await suspect(world)
     assert caught.group_contains(RunError, match="the server has been away")
 
 
@@ -408,9 +437,60 @@ async def test_whoever_suspects_during_an_outage_waits_for_its_end() -> None:
     world = World(back_at=20.0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.recovery.run, failing(Outage("gone")))
-        await anyio.lowlevel.checkpoint()
-        assert await world.recovery.suspect("nothing comes back")
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+        assert await suspect(world) == 0
     assert len(world.of(OutageBegan)) == 1
+
+
+async def test_nobody_sends_while_it_is_quiet_and_it_begins_when_nothing_is_under_way() -> None:
+    world = World()
+    going, told = anyio.Event(), list[str]()
+
+    async def slow() -> None:
+        told.append("begins")
+        await going.wait()
+        told.append("ends")
+
+    async def later() -> None:
+        told.append("later")
+
+    async def quiet() -> None:
+        async with world.recovery.quiet():
+            told.append("quiet")
+            tasks.start_soon(world.recovery.run, later)
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            told.append("loud")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.recovery.run, slow)
+        await anyio.lowlevel.checkpoint()
+        tasks.start_soon(quiet)
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        assert told == ["begins"]
+        going.set()
+    assert told == ["begins", "ends", "quiet", "loud", "later"]
+
+
+async def test_whoever_starts_together_waits_when_the_first_of_them_closes_the_gate() -> None:
+    world = World(back_at=20.0)
+    sent = 0
+
+    async def fails() -> None:
+        nonlocal sent
+        sent += 1
+        if world.now < 20.0:
+            raise Outage("gone")
+
+    async with world.recovery.quiet(), anyio.create_task_group() as tasks:
+        for _ in range(6):
+            tasks.start_soon(world.recovery.run, fails)
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+        assert sent == 0
+        tasks.cancel_scope.cancel()
 
 
 async def test_a_server_that_is_asked_too_much_is_left_alone_by_all_for_as_long_as_it_says() -> (

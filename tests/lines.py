@@ -1,0 +1,82 @@
+"""A line with a delay: a proxy whose connections take a while to open and to come up to speed."""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Self
+
+FIRST_WINDOW = 14_600
+MOST_WINDOW = 4_000_000
+
+
+class LongLine:
+    """Hands bytes to a port of this machine and back, each way half of `rtt_s` later.
+
+    A connection opens after two round trips, as with TLS, and begins with TCP's slow start.
+    """
+
+    def __init__(self, port: int, *, rtt_s: float) -> None:
+        self.port = 0
+        self._target = port
+        self._rtt_s = rtt_s
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0, limit=4096)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _carry(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        far, out = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            await asyncio.gather(
+                self._pass_on(near, out, slow=True), self._pass_on(far, back, slow=False)
+            )
+        finally:
+            out.close()
+            back.close()
+            self._tasks.discard(task)
+
+    async def _pass_on(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, slow: bool
+    ) -> None:
+        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        arriving = asyncio.create_task(self._arrive(queue, target))
+        if slow:
+            await asyncio.sleep(2 * self._rtt_s)
+        window, sent, round_ends = FIRST_WINDOW, 0, time.monotonic() + self._rtt_s
+        with suppress(ConnectionError):
+            while data := await source.read(4096):
+                if slow and sent >= window:
+                    await asyncio.sleep(max(0.0, round_ends - time.monotonic()))
+                    window = min(2 * window, MOST_WINDOW)
+                if slow and time.monotonic() >= round_ends:
+                    sent, round_ends = 0, time.monotonic() + self._rtt_s
+                sent += len(data)
+                queue.put_nowait((time.monotonic() + self._rtt_s / 2, data))
+        queue.put_nowait((time.monotonic() + self._rtt_s / 2, b""))
+        await arriving
+
+    async def _arrive(
+        self, queue: asyncio.Queue[tuple[float, bytes]], target: asyncio.StreamWriter
+    ) -> None:
+        while True:
+            at, data = await queue.get()
+            await asyncio.sleep(max(0.0, at - time.monotonic()))
+            if not data:
+                target.close()
+                return
+            with suppress(ConnectionError):
+                target.write(data)
+                await target.drain()
