@@ -10,6 +10,7 @@ from itertools import chain, islice
 from typing import Final, Protocol
 
 from bulkup.album import IdSet, listed
+from bulkup.changes import Replaceable, amiss
 from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient
 from bulkup.events import AlbumChecked, Emit, Noticed, PhotoUploaded
 from bulkup.journey import Job, Journey
@@ -25,7 +26,7 @@ UNSENT: Final = PhotoError(
 )
 
 
-class Confirming(Catalogue, Protocol):
+class Confirming(Catalogue, Replaceable, Protocol):
     """What confirming needs of a server."""
 
     async def remove(self, photo_id: int) -> None:
@@ -57,12 +58,17 @@ class Confirmer:
 
     async def confirm(self, sent: Sequence[tuple[Job, PhotoUploaded]], *, tries: int = 1) -> None:
         """Look the photos up by MD5 and tell what became of them."""
+        sent = await self._as_meant(sent)
         md5s = {event.md5 for _, event in sent}
         try:
             found = await self._recovery.run(lambda: self._server.find(md5s))
         except (Transient, PhotoError):
             found = {}
-        good = [(job, event) for job, event in sent if found.get(event.md5, 0) is not None]
+        good = [
+            (job, event)
+            for job, event in sent
+            if job.replaces is not None or found.get(event.md5, 0) is not None
+        ]
         self._unverified += sum(event.md5 not in found for _, event in good)
         await self._outcomes.uploaded(good)
         for job, event in good:
@@ -70,8 +76,24 @@ class Confirmer:
             self._count += 1
             await self._sifter.landed(job, photo_id=event.image_id)
         for job, event in sent:
-            if found.get(event.md5, 0) is None:
+            if found.get(event.md5, 0) is None and job.replaces is None:
                 await self._mend(job, event, tries=tries)
+
+    async def _as_meant(
+        self, sent: Sequence[tuple[Job, PhotoUploaded]]
+    ) -> list[tuple[Job, PhotoUploaded]]:
+        """Return what was sent but for what was to replace a photo, and did not.
+
+        Such a photo is the user's own, and never removed.
+        """
+        meant = []
+        for job, event in sent:
+            error = await amiss(job, event, server=self._server, recovery=self._recovery)
+            if error is None:
+                meant.append((job, event))
+            else:
+                await self._give_up([job], error)
+        return meant
 
     async def _mend(self, job: Job, event: PhotoUploaded, *, tries: int) -> None:
         """Remove a photo that differs on the server, and send it again."""

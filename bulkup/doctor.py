@@ -23,7 +23,8 @@ from bulkup.ledger import Ledger
 from bulkup.memory import Memory, NoLedger
 from bulkup.piwigo.sessions import Credentials
 from bulkup.piwigo.survey import surveyed
-from bulkup.recovery import Policy, Recovery, Sleep
+from bulkup.policy import Policy
+from bulkup.recovery import Recovery, Sleep
 from bulkup.settings import Account, Examining
 
 F = TypeVar("F", bound=Finding)

@@ -17,9 +17,11 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from bulkup.album import Member
 from bulkup.albums import Album, Albums
+from bulkup.changes import Changes, Identity, Replaceable
+from bulkup.companions import Companion, paired
 from bulkup.ending import Unended, one_error
 from bulkup.engine import Plan
-from bulkup.events import Emit, Estimated, PhotoNew, RunFinished
+from bulkup.events import Emit, Estimated, PhotoNew, PhotoPresent, RunFinished
 from bulkup.gate import REMEMBERED_S
 from bulkup.journey import Job
 from bulkup.memory import Entry, Fact, Memory, State
@@ -38,7 +40,7 @@ FIRST_NEW_ALBUM: Final = 2**31
 """Album numbers from here on are of albums that are only planned: Piwigo's are smaller."""
 
 
-class Gallery(Catalogue, Protocol):
+class Gallery(Catalogue, Replaceable, Protocol):
     """What a dry run needs of a server."""
 
     async def album_name(self, album: int) -> str:
@@ -87,6 +89,19 @@ class DryGallery:
         """Return the id of each MD5."""
         return await self._gallery.find(md5s)
 
+    @property
+    def replaces(self) -> bool:
+        """Whether the gallery can give a photo of a number another file."""
+        return self._gallery.replaces
+
+    async def identity(self, photo_id: int) -> Identity:
+        """Return what a photo is."""
+        return await self._gallery.identity(photo_id)
+
+    async def check(self, photo_id: int, md5: str) -> bool | None:
+        """Tell whether a photo's stored file has this MD5."""
+        return await self._gallery.check(photo_id, md5)
+
     async def alias(self, photo_id: int) -> str:
         """Tell of no name that would have to be mended."""
         del photo_id
@@ -116,9 +131,17 @@ class DryMemory:
         """Return what is known of these paths."""
         return await self._memory.look_up(paths)
 
+    async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
+        """Return what is known of all files of these photos."""
+        return await self._memory.files_of(image_ids)
+
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Keep MD5s."""
-        if hashed := [entry for entry in entries if entry.state is State.HASHED]:
+        """Keep MD5s, but not of what would have to be sent again after a change."""
+        known = await self._memory.look_up([entry.path for entry in entries])
+        formats = {path for path, entry in known.items() if entry.state is State.FORMAT}
+        if hashed := [
+            entry for entry in entries if entry.state is State.HASHED and entry.path not in formats
+        ]:
             await self._memory.record(hashed)
 
     async def settle(self) -> None:
@@ -166,17 +189,35 @@ async def run(
         outcomes=outcomes,
         placing=plan.placing,
         albums=albums,
+        changes=Changes(
+            gallery,
+            recovery=recovery,
+            memory=outcomes.memory,
+            outcomes=outcomes,
+            update=plan.update,
+            formats=plan.formats,
+            emit=emit,
+        ),
         emit=unended.emit,
     )
+    aside: list[Companion] = []
     new_in, new = anyio.create_memory_object_stream[Job](plan.concurrency)
     told = _New(unended.emit, sifter)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
             walk = find(plan.roots, plan.choice, endings=plan.endings)
-            jobs = read_archive(walk, outcomes, stop, tasks=tasks, hashing=plan.hashing)
+            jobs = read_archive(
+                paired(walk, endings=plan.endings) if plan.formats else walk,
+                outcomes,
+                stop,
+                tasks=tasks,
+                hashing=plan.hashing,
+                aside=aside,
+            )
             sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
             tasks.start_soon(sift, jobs, new_in, sifter, stop)
             tasks.start_soon(told.tell, new)
+        await told.tell_formats(aside, outcomes.memory)
     finally:
         unended.close()
     speed = await gallery.line_speed() if told.size else None
@@ -205,3 +246,17 @@ class _New:
                 self.size += job.photo.size
                 self._emit(PhotoNew(path=job.photo.path, size=job.photo.size))
                 await self._sifter.landed(job, photo_id=0)
+
+    async def tell_formats(self, companions: Sequence[Companion], memory: Memory) -> None:
+        """Tell which files would be sent as formats, by what the ledger holds."""
+        for companion in companions:
+            photo = Photo(companion.path, companion.size, companion.mtime_ns)
+            entry = (await memory.look_up([photo.path])).get(photo.path)
+            path, size = photo.path, photo.size
+            if entry and entry.state is State.FORMAT and entry.is_of(photo):
+                number = entry.image_id
+                self._emit(PhotoPresent(path=path, size=size, image_id=number, linked=False))
+                continue
+            self.count += 1
+            self.size += size
+            self._emit(PhotoNew(path=path, size=size))

@@ -16,11 +16,14 @@ from typing import Protocol
 import anyio
 
 from bulkup.albums import Albums
+from bulkup.changes import Changes, Replaceable
 from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import ChunkSize
+from bulkup.companions import Companion, paired
 from bulkup.confirm import Confirmer, Confirming
 from bulkup.ending import Unended, one_error
 from bulkup.events import Emit, RunFinished
+from bulkup.formats import Attaching, Formats
 from bulkup.gate import Census, Gate
 from bulkup.journey import Job, Journey, Server
 from bulkup.memory import Memory
@@ -42,7 +45,7 @@ from bulkup.upload import sweep
 from bulkup.walk import find
 
 
-class Gallery(Confirming, Server, Protocol):
+class Gallery(Attaching, Confirming, Replaceable, Server, Protocol):
     """What a run needs of a server."""
 
     @property
@@ -56,7 +59,8 @@ class Plan:
 
     `concurrency` is the number of photos in flight, `finishing` of those that the server works on
     at once (None: as many as do it good), `hashing` the number of threads that read ahead.
-    `endings` None takes every file.
+    `endings` None takes every file. `update` has changed files replace their photos, `formats` has
+    RAW files and the like become formats of the photos that they stand beside.
     """
 
     roots: Sequence[Path]
@@ -67,6 +71,8 @@ class Plan:
     finishing: int | None = None
     hashing: int = 2
     endings: Collection[str] | None = None
+    update: bool = False
+    formats: bool = False
 
 
 async def run(
@@ -95,6 +101,15 @@ async def run(
         outcomes=outcomes,
         placing=plan.placing,
         albums=albums,
+        changes=Changes(
+            server,
+            recovery=recovery,
+            memory=memory,
+            outcomes=outcomes,
+            update=plan.update,
+            formats=plan.formats,
+            emit=emit,
+        ),
         emit=unended.emit,
     )
     gate = Gate(
@@ -123,21 +138,34 @@ async def run(
         sifter=sifter,
         emit=unended.emit,
     )
+    aside: list[Companion] = []
+    formats = Formats(
+        server, journey=journey, outcomes=outcomes, update=plan.update, emit=unended.emit
+    )
     unsent_in, unsent = anyio.create_memory_object_stream[Job](plan.concurrency)
     sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
     await _sweep_remains(journey, memory)
     try:
-        async with one_error(), attended(gate), anyio.create_task_group() as tasks:
-            with unsent, sent_in:
-                walk = find(plan.roots, plan.choice, endings=plan.endings)
-                jobs = read_archive(walk, outcomes, stop, tasks=tasks, hashing=plan.hashing)
-                sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
-                tasks.start_soon(sift, jobs, unsent_in, sifter, stop)
-                send = partial(upload_stage, outcomes=outcomes, sifter=sifter, stop=stop)
-                for _ in range(plan.concurrency):
-                    tasks.start_soon(send, unsent.clone(), sent_in.clone(), journey)
-                confirm = partial(confirm_stage, sleep=recovery.sleep, clock=clock)
-                tasks.start_soon(confirm, sent, confirmer)
+        async with one_error(), attended(gate):
+            async with anyio.create_task_group() as tasks:
+                with unsent, sent_in:
+                    walk = find(plan.roots, plan.choice, endings=plan.endings)
+                    jobs = read_archive(
+                        paired(walk, endings=plan.endings) if plan.formats else walk,
+                        outcomes,
+                        stop,
+                        tasks=tasks,
+                        hashing=plan.hashing,
+                        aside=aside,
+                    )
+                    sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
+                    tasks.start_soon(sift, jobs, unsent_in, sifter, stop)
+                    send = partial(upload_stage, outcomes=outcomes, sifter=sifter, stop=stop)
+                    for _ in range(plan.concurrency):
+                        tasks.start_soon(send, unsent.clone(), sent_in.clone(), journey)
+                    confirm = partial(confirm_stage, sleep=recovery.sleep, clock=clock)
+                    tasks.start_soon(confirm, sent, confirmer)
+            await formats.bring(aside, stop, at_once=plan.concurrency)
     finally:
         unended.close()
     await _sweep_remains(journey, memory)

@@ -41,6 +41,14 @@ class PhotoGone(PhotoError):
     """The server has no photo of this number, or no longer."""
 
 
+class FormatRefused(PhotoError):
+    """The server takes no formats of photos, or none with this ending."""
+
+
+class FormatsOff(FormatRefused):
+    """The server takes no formats of photos at all."""
+
+
 class NotOffered(BulkupError):
     """The server does not know the method asked for, or answers it in no usable way."""
 

@@ -83,10 +83,11 @@ class ScanFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoPlanned:
-    """The photo will be sent: the server does not have it. `size` in bytes."""
+    """The photo will be sent, or its file, for the photo that it `replaces`. `size` in bytes."""
 
     path: Path
     size: int
+    replaces: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,10 @@ class PhotoFinishing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoUploaded:
-    """The server has the photo: `md5` in hex, `seconds` from its first byte on."""
+    """The server has the photo: `md5` in hex, `seconds` from its first byte on.
+
+    `replaced` tells that the photo was there before, with another file.
+    """
 
     path: Path
     size: int
@@ -141,6 +145,7 @@ class PhotoUploaded:
     image_id: int
     attempts: int
     seconds: float
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

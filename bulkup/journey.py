@@ -11,7 +11,7 @@ from typing import Protocol
 from bulkup.chunksize import ChunkSize
 from bulkup.events import Emit
 from bulkup.gate import Gate
-from bulkup.memory import Fact
+from bulkup.memory import Entry, Fact
 from bulkup.photos import Chunk, Photo
 from bulkup.recovery import Recovery
 
@@ -63,6 +63,10 @@ class Transfer(Protocol):
 class Server(Protocol):
     """What a photo's journey needs of a server."""
 
+    @property
+    def repeats_formats(self) -> bool:
+        """Whether a format that is sent again is one format still."""
+
     def transfer(
         self,
         photo: Photo,
@@ -74,10 +78,14 @@ class Server(Protocol):
         otherwise: bool,
         tail: Callable[[int], int],
         chunk_size: int,
+        replaces: int | None = None,
+        format_of: int | None = None,
     ) -> AbstractAsyncContextManager[Transfer]:
         """Begin an attempt, from 1 on, to send a photo, if `otherwise` in the second best way.
 
-        `tail` tells how many bytes of a last chunk of so many are to be one by themselves.
+        It `replaces` the file of that photo, which stays the same photo, or is to be another
+        format of the photo `format_of`. `tail` tells how many
+        bytes of a last chunk of so many are to be one by themselves.
         """
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
@@ -93,7 +101,10 @@ class Job:
 
     `albums` are those that it is known to be in, `sent_as` is the number under which an earlier
     run has sent it, if that is known; `fresh` tells that the MD5 has just been computed, `done`
-    that by the ledger nothing is left to do but for an album that is none of `albums`.
+    that by the ledger nothing is left to do but for an album that is none of `albums`. `was` is
+    what the ledger holds of another content that this path had, `replaces` the photo whose file
+    this one becomes, of the privacy `level` that it keeps. `format_of` is the photo that the file
+    is to be another format of.
     """
 
     photo: Photo
@@ -103,6 +114,10 @@ class Job:
     sent_as: int | None = None
     fresh: bool = True
     done: bool = False
+    was: Entry | None = None
+    replaces: int | None = None
+    level: int | None = None
+    format_of: int | None = None
 
     @property
     def held(self) -> bool:

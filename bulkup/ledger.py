@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -58,6 +58,10 @@ class Ledger:
     async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
         """Return what is known of these paths. Raises `RunError` where the file fails."""
         return await self._in_thread(lambda: self._look_up(paths))
+
+    async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
+        """Return what is known of all files that these photos were made of, or are equal to."""
+        return await self._in_thread(lambda: self._files_of(image_ids))
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Replace what is known of these paths, all or nothing. Raises `RunError` as above."""
@@ -141,6 +145,18 @@ class Ledger:
             path = keys[row[0]]
             with suppress(ValueError, TypeError):  # damage that SQLite can't see: read anew
                 entries[path] = _entry(path, row)
+        return entries
+
+    def _files_of(self, image_ids: Collection[int]) -> list[Entry]:
+        marks = ",".join("?" * len(image_ids))
+        rows = self._opened.execute(
+            f"SELECT {COLUMNS} FROM photos WHERE server = ? AND image_id IN ({marks})",  # noqa: S608
+            (self._server, *image_ids),
+        )
+        entries = []
+        for row in rows:
+            with suppress(ValueError, TypeError):
+                entries.append(_entry(Path(os.fsdecode(row[0])), row))
         return entries
 
     def _record(self, entries: Sequence[Entry]) -> None:

@@ -12,7 +12,8 @@ from bulkup.errors import NotOffered, PhotoError, RunError, Transient
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.results import AlbumRow
 from bulkup.piwigo.sessions import Credentials
-from bulkup.recovery import Policy, Recovery
+from bulkup.policy import Policy
+from bulkup.recovery import Recovery
 from bulkup.settings import Account
 
 TRIES = 4

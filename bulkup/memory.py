@@ -3,7 +3,7 @@
 Knows photos, and no file format: that is the ledger's matter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ class State(StrEnum):
     SENT = "sent"  # this run has sent it; whether the album shows it comes out at the end
     DONE = "done"  # it is in its albums, under its name, as far as this server can tell
     FAILED = "failed"
+    FORMAT = "format"  # it is attached to the photo of this number as another format of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,9 @@ class Memory(Protocol):
     async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
         """Return what is known of these paths."""
 
+    async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
+        """Return what is known of all files that these photos were made of, or are equal to."""
+
     async def record(self, entries: Sequence[Entry]) -> None:
         """Replace what is known of these paths."""
 
@@ -86,6 +90,11 @@ class NoLedger:
         """Return nothing."""
         del paths
         return {}
+
+    async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
+        """Return nothing."""
+        del image_ids
+        return ()
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Forget at once."""

@@ -58,8 +58,13 @@ class Outcomes:
             self.emit(event)
 
     async def failed(self, jobs: Sequence[Job], error: BulkupError) -> None:
-        """Keep photos that can't be brought in, and why."""
-        await self.memory.record([_entry(job, State.FAILED, error=error.message) for job in jobs])
+        """Keep photos that can't be brought in, and why.
+
+        Of a changed file its old content is kept: another run has to know which photo it is.
+        """
+        new = [_entry(job, State.FAILED, error=error.message) for job in jobs if job.was is None]
+        if new:
+            await self.memory.record(new)
         for job in jobs:
             self.emit(failure(job.photo, error))
 
@@ -78,9 +83,13 @@ class Outcomes:
 
 
 async def hashed(jobs: Sequence[Job], memory: Memory) -> None:
-    """Keep of photos their MD5s and nothing else: whether they are there is asked again."""
-    if jobs:
-        await memory.record([_entry(job, State.HASHED) for job in jobs])
+    """Keep of photos their MD5s and nothing else: whether they are there is asked again.
+
+    Of a changed file its old content is kept.
+    """
+    new = [_entry(job, State.HASHED) for job in jobs if job.was is None]
+    if new:
+        await memory.record(new)
 
 
 def failure(photo: Photo, error: BulkupError) -> PhotoFailed:

@@ -80,6 +80,8 @@ async def migrate(
             concurrency=sending.concurrency,
             finishing=sending.finishing,
             endings=server.offer.endings,
+            update=sending.update,
+            formats=sending.raw_as_format,
         )
         async with begun(started, sending, emit) as memory:
             if dry_gallery is not None:

@@ -89,11 +89,18 @@ class Sending:
     bwlimit: Timetable = NO_LIMIT
     method: MethodName = "auto"
     dry_run: bool = False
+    update: bool = False
+    raw_as_format: bool = False
     retries: int = 5
     patience_s: float = 3600.0
     ledger: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.update and self.ledger is None:
+            raise UsageError(
+                "--update needs the ledger, which knows what each file was uploaded as",
+                hint="Leave out --no-ledger.",
+            )
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
         if self.finishing is not None:
             check_range("--finishing", self.finishing, least=1, most=MOST_CONCURRENT)

@@ -44,6 +44,13 @@ class Catalogue(Albumry, Lister, Protocol):
         """Make finished photos visible in the album."""
 
 
+class Changes(Protocol):
+    """Decides what becomes of files that have changed."""
+
+    async def decided(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs to go on with; what becomes of the others is told."""
+
+
 class Sifter:
     """Sifts the photos of one run; called by one task at a time but for `landed` and `failed`."""
 
@@ -55,6 +62,7 @@ class Sifter:
         outcomes: Outcomes,
         placing: Placing,
         albums: Albums,
+        changes: Changes,
         emit: Emit,
     ) -> None:
         self._server = server
@@ -62,6 +70,7 @@ class Sifter:
         self._outcomes = outcomes
         self._placing = placing
         self._albums = albums
+        self._changes = changes
         self._emit = emit
         self._flying: dict[str, list[Job]] = {}
         self._untold: dict[bytes, int] = {}
@@ -73,7 +82,7 @@ class Sifter:
         await self._outcomes.hashed([job for job in jobs if job.fresh])
         jobs = await self._placed(jobs)
         try:
-            jobs = await self._contradicted(jobs)
+            jobs = await self._contradicted(await self._changes.decided(jobs))
         except BulkupError as error:
             await self._fail(jobs, error)
             return []
@@ -96,7 +105,8 @@ class Sifter:
                 present.append((job, photo_id))
             elif not self._waits(job):
                 self._flying[job.md5] = []
-                self._emit(PhotoPlanned(path=job.photo.path, size=job.photo.size))
+                path, size = job.photo.path, job.photo.size
+                self._emit(PhotoPlanned(path=path, size=size, replaces=job.replaces))
                 send.append(job)
         await self._take_in(present)
         return send

@@ -6,17 +6,19 @@ owns its stream ends and closes them.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from bulkup.companions import Companion
 from bulkup.confirm import Confirmer
 from bulkup.errors import PhotoChanged, PhotoError, Transient
 from bulkup.events import Emit, FileFound, FileSkipped, PhotoUploaded, ScanFinished
 from bulkup.journey import Job, Journey
-from bulkup.memory import Memory, State
+from bulkup.memory import Entry, Memory, State
 from bulkup.outcome import Outcomes
 from bulkup.photos import Photo, fingerprint
 from bulkup.recovery import Sleep
@@ -27,6 +29,7 @@ from bulkup.walk import Found, Skipped
 T = TypeVar("T")
 R = TypeVar("R")
 Sent = tuple[Job, PhotoUploaded]
+Unread = tuple[Photo, Entry | None]
 
 SCAN_BATCH: Final = 64
 BATCH: Final = 200
@@ -61,41 +64,51 @@ class Register(Protocol):
 
 
 def read_archive(
-    walk: AsyncGenerator[Sequence[Found], None],
+    walk: AsyncGenerator[Sequence[Found | Companion], None]
+    | AsyncGenerator[Sequence[Found], None],
     register: Register,
     stop: Stop,
     *,
     tasks: TaskGroup,
     hashing: int,
+    aside: list[Companion] | None = None,
 ) -> MemoryObjectReceiveStream[Job]:
-    """Start to read an archive, in `hashing` threads; return the stream of its photos."""
-    photos_in, photos = anyio.create_memory_object_stream[Photo](SCAN_BATCH)
+    """Start to read an archive, in `hashing` threads; return the stream of its photos.
+
+    What stands beside a photo and is none of its own is put `aside`.
+    """
+    aside = [] if aside is None else aside
+    photos_in, photos = anyio.create_memory_object_stream[Unread](SCAN_BATCH)
     jobs_in, jobs = anyio.create_memory_object_stream[Job](BATCH)
     with photos, jobs_in:
-        tasks.start_soon(scan_stage, walk, photos_in, jobs_in.clone(), register, stop)
+        scan = partial(scan_stage, aside=aside)
+        tasks.start_soon(scan, walk, photos_in, jobs_in.clone(), register, stop)
         for _ in range(hashing):
             tasks.start_soon(fingerprint_stage, photos.clone(), jobs_in.clone(), register, stop)
     return jobs
 
 
 async def scan_stage(
-    walk: AsyncGenerator[Sequence[Found], None],
-    new: MemoryObjectSendStream[Photo],
+    walk: AsyncGenerator[Sequence[Found | Companion], None]
+    | AsyncGenerator[Sequence[Found], None],
+    new: MemoryObjectSendStream[Unread],
     known: MemoryObjectSendStream[Job],
     register: Register,
     stop: Stop,
+    *,
+    aside: list[Companion],
 ) -> None:
     """Walk, and tell apart what is done, what is known by its MD5, and what is new."""
     async with new, known, aclosing(walk):
         async for batch in walk:
             if stop.wanted:
                 return
-            photos = [photo for found in batch if (photo := _tell(found, register))]
+            photos = [photo for found in batch if (photo := _tell(found, register, aside))]
             entries = await register.memory.look_up([photo.path for photo in photos])
             for photo in photos:
                 entry = entries.get(photo.path)
-                if entry is None or not entry.is_of(photo):
-                    await new.send(photo)
+                if entry is None or entry.state is State.FORMAT or not entry.is_of(photo):
+                    await new.send((photo, entry))
                 else:
                     await known.send(
                         Job(
@@ -110,13 +123,15 @@ async def scan_stage(
         register.emit(ScanFinished())
 
 
-def _tell(found: Found, register: Register) -> Photo | None:
+def _tell(found: Found | Companion, register: Register, aside: list[Companion]) -> Photo | None:
     """Tell what the walk came across, and return it if it is a photo to go on with."""
     path = found.path
     register.emit(FileFound(path=path, size=getattr(found, "size", 0)))
     if isinstance(found, Photo):
         return found
-    if isinstance(found, Skipped):
+    if isinstance(found, Companion):
+        aside.append(found)
+    elif isinstance(found, Skipped):
         register.emit(FileSkipped(path=path, reason=found.reason, size=found.size))
     else:
         error = PhotoError(f"it can't be read: {found.reason}", hint=found.hint)
@@ -125,25 +140,38 @@ def _tell(found: Found, register: Register) -> Photo | None:
 
 
 async def fingerprint_stage(
-    photos: MemoryObjectReceiveStream[Photo],
+    photos: MemoryObjectReceiveStream[Unread],
     out: MemoryObjectSendStream[Job],
     register: Register,
     stop: Stop,
 ) -> None:
     """Read new photos and give them an MD5."""
     async with photos, out:
-        async for photo in photos:
+        async for photo, entry in photos:
             if stop.wanted:
                 continue
             try:
-                job = Job(*await _steady_fingerprint(photo))
+                job = _read(*await steady_fingerprint(photo), entry)
             except PhotoError as error:
                 register.unreadable(photo, error)
             else:
                 await out.send(job)
 
 
-async def _steady_fingerprint(photo: Photo) -> tuple[Photo, str]:
+def _read(photo: Photo, md5: str, entry: Entry | None) -> Job:
+    """Return the job of a photo that has just been read, `entry` being what was known of it."""
+    if entry is None or entry.image_id is None or entry.state is State.FORMAT:
+        return Job(photo, md5)
+    if entry.md5 != md5:
+        return Job(photo, md5, was=entry)
+    return Job(photo, md5, albums=entry.albums, sent_as=entry.image_id, fresh=False)
+
+
+async def steady_fingerprint(photo: Photo) -> tuple[Photo, str]:
+    """Return a photo as it is when it holds still, and the MD5 of its content.
+
+    Raises `PhotoError` where it can't be read.
+    """
     for _ in range(CHANGED_TRIES - 1):
         try:
             return await fingerprint(photo)

@@ -6,6 +6,7 @@ counts bytes. The law of this module: *ask before sending again* what may have a
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -54,7 +55,7 @@ async def upload(job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
             if changes >= CHANGED_TRIES:
                 raise
             photo, md5 = await fingerprint(job.photo)
-            job = Job(photo, md5, album=job.album)
+            job = replace(job, photo=photo, md5=md5)
         else:
             break
     return job, PhotoUploaded(
@@ -64,6 +65,7 @@ async def upload(job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
         image_id=photo_id,
         attempts=attempts.made,
         seconds=journey.clock() - began,
+        replaced=job.replaces is not None,
     )
 
 
@@ -96,11 +98,13 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
             job.photo,
             md5=job.md5,
             album=job.album,
-            level=journey.level,
+            level=journey.level if job.level is None else job.level,
             attempt=attempts.made,
             otherwise=attempts.otherwise,
             tail=journey.gate.tail.size_for,
             chunk_size=journey.chunk_size.now,
+            replaces=job.replaces,
+            format_of=job.format_of,
         ) as transfer:
             try:
                 async with _tidy(transfer.remains, journey):
@@ -245,6 +249,8 @@ async def _ask(job: Job, journey: Journey, *, error: Transient) -> int | None:
     if not isinstance(error, _Unconfirmed):
         return None
     surely_not = error.cause.untouched or isinstance(error.cause, CutShort | Damaged)
+    if job.format_of is not None and (surely_not or journey.server.repeats_formats):
+        return None  # no server tells the MD5 of a format
     delays = [0.0] if surely_not else journey.recovery.policy.ask_delays(job.photo.size)
     for delay in delays:
         if delay:
@@ -252,7 +258,7 @@ async def _ask(job: Job, journey: Journey, *, error: Transient) -> int | None:
         found = await journey.recovery.run(
             lambda: journey.server.find([job.md5]), path=job.photo.path
         )
-        if job.md5 not in found:
+        if job.md5 not in found or job.format_of is not None:
             if surely_not:
                 return None
             raise PhotoError(

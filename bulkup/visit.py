@@ -22,7 +22,8 @@ from bulkup.piwigo.discover import is_local
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
 from bulkup.piwigo.throttle import Throttle
-from bulkup.recovery import Policy, Recovery, Sleep
+from bulkup.policy import Policy
+from bulkup.recovery import Recovery, Sleep
 from bulkup.settings import Account
 
 SPARE_CONNECTIONS: Final = 4

@@ -87,6 +87,24 @@ class SendingFlags:
             variable="BULKUP_METHOD",
         ),
     ] = "auto"
+    update: Annotated[
+        bool,
+        flag(
+            "A file that has changed since it was uploaded replaces its photo, which keeps its "
+            "albums, tags and comments.",
+            group=SENDING,
+            variable="BULKUP_UPDATE",
+        ),
+    ] = False
+    raw_as_format: Annotated[
+        bool,
+        flag(
+            "A RAW, TIFF, PSD or video beside a photo of the same stem is attached to it as "
+            "another format, and is no photo of its own.",
+            group=SENDING,
+            variable="BULKUP_RAW_AS_FORMAT",
+        ),
+    ] = False
 
     dry_run: Annotated[
         bool,
@@ -116,6 +134,8 @@ class SendingFlags:
             bwlimit=parse_bwlimit(self.bwlimit),
             method=self.method,
             dry_run=self.dry_run,
+            update=self.update,
+            raw_as_format=self.raw_as_format,
             retries=trouble.retries,
             patience_s=trouble.patience_s,
             ledger=trouble.file,

@@ -4,6 +4,7 @@ Knows which method answers which question and what the server offers. It never w
 tries again: a failure is raised, `recovery` decides.
 """
 
+import json
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -13,10 +14,13 @@ from bulkup.errors import Lost, NotOffered, PhotoError, Refused, RunError
 from bulkup.piwigo.names import is_sent_name, storable, stripped
 from bulkup.piwigo.results import (
     AlbumRow,
+    Identity,
     number,
     read_albums,
     read_checked,
     read_found,
+    read_has_format,
+    read_identity,
     read_members,
 )
 from bulkup.piwigo.sessions import SessionPool
@@ -128,6 +132,28 @@ class Catalogue:
             return read_checked(await self.ask("pwg.images.checkFiles", fields))
         except NotOffered:
             return None
+
+    async def identity(self, photo_id: int) -> Identity:
+        """Return what a photo is.
+
+        Raises `PhotoGone` where there is none of this number, or none that may be looked at, and
+        `NotOffered` where the server can't tell.
+        """
+        fields = (("image_id", str(photo_id)),)
+        return read_identity(await self.ask("pwg.images.getInfo", fields))
+
+    async def has_format(self, photo_id: int, file: str) -> bool:
+        """Tell whether a photo has a format that would be called `file`.
+
+        False also where the server can't tell: it goes by file names, and several photos may have
+        the same one (Piwigo before 16 does not tell at all).
+        """
+        names = json.dumps({"format": storable(file)}, ensure_ascii=False)
+        try:
+            result = await self.ask("pwg.images.formats.searchImage", (("filename_list", names),))
+        except (NotOffered, PhotoError):
+            return False
+        return read_has_format(result, photo_id)
 
     async def members(self, album: int) -> AsyncGenerator[Member, None]:
         """Yield the photos that the album shows, newest first; the lounge is not shown.

@@ -86,11 +86,14 @@ async def connect(
                 endings=status.endings,
                 chunk_size=status.chunk_size or DEFAULT_CHUNK,
             )
+            user = status.user or credentials.user
+            chosen = choose(method, offer=offer, user=user)
             yield PiwigoServer(
                 pool,
                 offer=offer,
-                method=choose(method, offer=offer, user=status.user or credentials.user),
+                method=chosen,
                 describe=describe,
+                replacers=replacers(chosen, offer=offer, user=user),
             )
         finally:
             await pool.close()
@@ -143,12 +146,7 @@ def choose(method: str, *, offer: Offer, user: str) -> Method:
     A server that lists no methods is taken to know `pwg.images.upload`. Raises `RunError` where
     the server does not offer what was asked for.
     """
-    renames = "pwg.images.setInfo" in offer.methods
-    ways: dict[str, tuple[Method, set[str]]] = {
-        "async": (UploadAsync(user, renames=renames), {"pwg.images.uploadAsync"}),
-        "upload": (Upload(renames=renames), {"pwg.images.upload"}),
-        "legacy": (Legacy(renames=renames), {"pwg.images.addChunk", "pwg.images.add"}),
-    }
+    ways = _ways(offer, user)
     if not offer.methods and method in {"auto", "upload"}:
         return ways["upload"][0]
     for name, (way, needed) in ways.items():
@@ -158,3 +156,23 @@ def choose(method: str, *, offer: Offer, user: str) -> Method:
         f"{offer.url} does not offer what --method {method} needs",
         hint="Leave --method out." if method != "auto" else "Its Piwigo may be too old.",
     )
+
+
+def replacers(chosen: Method, *, offer: Offer, user: str) -> list[Method]:
+    """Return the ways to give a photo another file, the chosen one first if it is one.
+
+    `pwg.images.upload` is none: from 16 on it replaces what has the same file name in the album.
+    """
+    ways = _ways(offer, user)
+    offered = [ways[name][0] for name in ("async", "legacy") if ways[name][1] <= offer.methods]
+    return sorted(offered, key=lambda way: way.name != chosen.name)
+
+
+def _ways(offer: Offer, user: str) -> dict[str, tuple[Method, set[str]]]:
+    """Return each way to send photos, the best first, with the methods that it needs."""
+    renames = "pwg.images.setInfo" in offer.methods
+    return {
+        "async": (UploadAsync(user, renames=renames), {"pwg.images.uploadAsync"}),
+        "upload": (Upload(renames=renames), {"pwg.images.upload"}),
+        "legacy": (Legacy(renames=renames), {"pwg.images.addChunk", "pwg.images.add"}),
+    }

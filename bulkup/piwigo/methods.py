@@ -28,6 +28,9 @@ class Shipment:
     A photo that travels under another name than its own is told by that from one that has all it
     is to get, also by the next run. So everything else follows in the same request as the real
     name, and nothing of it goes with the photo.
+
+    It `replaces` the file of that photo, or is to be another format of the photo `format_of`, if
+    that is not None: then it is no photo of its own, and no name tells anything of it.
     """
 
     file: str
@@ -38,11 +41,14 @@ class Shipment:
     attempt: int = 1
     details: Details = NOTHING
     tag_ids: tuple[int, ...] = ()
+    replaces: int | None = None
+    format_of: int | None = None
 
     @property
     def alias(self) -> str:
         """The name of ours that the photo travels under, empty if it is the real one."""
-        return self.sent_name if is_sent_name(self.sent_name) else ""
+        own = self.replaces is None and self.format_of is None
+        return self.sent_name if own and is_sent_name(self.sent_name) else ""
 
     @property
     def carried(self) -> Fields:
@@ -103,11 +109,11 @@ class Upload:
         Then the server empties the buffer first (piwigo-api.md, 3.1).
         """
         del finishing
-        fields: Fields = (
-            ("name", shipment.sent_name),
-            ("category", str(shipment.album)),
-            ("level", str(shipment.level)),
-        )
+        fields: Fields = (("name", shipment.sent_name),)
+        if shipment.format_of is None:
+            fields += (("category", str(shipment.album)), ("level", str(shipment.level)))
+        else:
+            fields += (("format_of", str(shipment.format_of)),)
         if chunk.count > 1:
             fields += (("chunk", str(chunk.index)), ("chunks", str(chunk.count)))
         return (Request("pwg.images.upload", fields, chunk=chunk, token=True),)
@@ -151,6 +157,8 @@ class UploadAsync:
         fields += shipment.carried
         if self.user:
             fields += (("username", self.user),)
+        if shipment.replaces is not None:
+            fields += (("image_id", str(shipment.replaces)),)
         return (Request("pwg.images.uploadAsync", fields, chunk=chunk, summed=True),)
 
 
@@ -198,9 +206,12 @@ class Legacy:
             ("original_filename", shipment.sent_name),
             ("categories", str(shipment.album)),
             ("level", str(shipment.level)),
-            ("check_uniqueness", "true" if shipment.attempt == 1 else "false"),
             *shipment.carried,
         )
+        if shipment.replaces is not None:
+            fields += (("image_id", str(shipment.replaces)),)
+        unique = shipment.attempt == 1 and shipment.replaces is None
+        fields += (("check_uniqueness", "true" if unique else "false"),)
         return (add_chunk, Request("pwg.images.add", fields))
 
 

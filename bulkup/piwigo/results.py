@@ -69,6 +69,33 @@ def read_found(result: object) -> dict[str, int | None]:
     return {str(md5): number(value) or None for md5, value in result.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a photo is: the MD5 of its file, empty where it is not known; its privacy level."""
+
+    md5: str
+    level: int
+
+
+def read_identity(result: object) -> Identity:
+    """Return what `pwg.images.getInfo` tells of a photo.
+
+    Raises `NotOffered` where the answer is not of that form.
+    """
+    match result:
+        case {"id": _, **rest}:
+            return Identity(str(rest.get("md5sum") or ""), number(rest.get("level")))
+    raise NotOffered("the server does not describe its photos")
+
+
+def read_has_format(result: object, photo_id: int) -> bool:
+    """Tell whether `pwg.images.formats.searchImage` found the format with this photo."""
+    match result:
+        case {"format": {"status": "found", "image_id": found, "format_exist": True}}:
+            return number(found) == photo_id
+    return False
+
+
 def read_checked(result: object) -> bool | None:
     """Return whether the file has the MD5, out of `pwg.images.checkFiles`; None: not told."""
     match result:

@@ -4,7 +4,7 @@ Knows the method by which photos are sent. It never waits and never tries again:
 raised, `recovery` decides.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import Final
 
@@ -15,8 +15,9 @@ from bulkup.photos import Photo, plan_chunks
 from bulkup.piwigo.captions import Captions, Describe
 from bulkup.piwigo.catalogue import Catalogue, Offer
 from bulkup.piwigo.census import Census
+from bulkup.piwigo.details import Details
 from bulkup.piwigo.methods import Method, Shipment, Upload
-from bulkup.piwigo.results import image_id
+from bulkup.piwigo.results import image_id, number
 from bulkup.piwigo.sessions import SessionPool
 from bulkup.piwigo.transfer import Transfer, real_name
 from bulkup.piwigo.wire import Fields, Request
@@ -34,11 +35,17 @@ class PiwigoServer(Catalogue):
         offer: Offer,
         method: Method,
         describe: Describe | None = None,
+        replacers: Sequence[Method] = (),
     ) -> None:
         super().__init__(pool, offer=offer)
         self.method = method
         self.census = Census(pool)
         self.captions = Captions(offer.methods, offer.version, describe)
+        self.replaces = bool(replacers)
+        self.takes_formats = not offer.methods or "pwg.images.upload" in offer.methods
+        self.repeats_formats = number(offer.version.partition(".")[0]) >= 16
+        self._replacers = replacers
+        self._format_way: Method = Upload(renames=True)
         self._second_way: Method = Upload(renames=self.captions.can_set)
         self._blind = False
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
@@ -55,8 +62,15 @@ class PiwigoServer(Catalogue):
         chunk_size: int,
         otherwise: bool = False,
         tail: Callable[[int], int] = lambda _: 0,
+        replaces: int | None = None,
+        format_of: int | None = None,
     ) -> AsyncIterator[Transfer]:
         """Lend a session for one attempt, from 1 on, to send one photo; `otherwise`: by `upload`.
+
+        What `replaces` the file of a photo goes in one of the ways that name the photo by its
+        number, to be used where `self.replaces`, and under its real name: what is under a name of
+        ours may be removed. A format (`format_of`) goes by `upload`, the only way for it, under a
+        name of ours: the server looks at the ending only.
 
         `tail` tells how many bytes of a last chunk of so many are to be one by themselves.
 
@@ -68,16 +82,25 @@ class PiwigoServer(Catalogue):
         """
         method = self._second_way if otherwise else self.method
         file = real_name(photo)
-        details = await self.captions.of(photo)
+        own = replaces is None and format_of is None
+        details = await self.captions.of(photo) if own else Details()
         aside = details.depends or (bool(details) and self._blind)
+        name = file if replaces is not None else ""
+        if replaces is not None:
+            method = self._replacers[-1 if otherwise else 0]
+        elif format_of is not None:
+            method = self._format_way
+            name = method.sent_name(file.lower(), attempt=attempt)  # it takes .nef and not .NEF
         shipment = Shipment(
             file,
-            name := method.sent_name(file, attempt=attempt, aside=aside),
+            name := name or method.sent_name(file, attempt=attempt, aside=aside),
             md5,
             album=album,
             level=level,
             attempt=attempt,
             details=details,
+            replaces=replaces,
+            format_of=format_of,
         )
         alone = nullcontext() if method.repeatable else self._alone(name)
         async with alone, self._pool.lease() as session:

@@ -12,7 +12,7 @@ from bulkup.piwigo.bodies import Progress
 from bulkup.piwigo.captions import Captions
 from bulkup.piwigo.details import Stored
 from bulkup.piwigo.http import Session
-from bulkup.piwigo.methods import Method, Shipment
+from bulkup.piwigo.methods import SPOILT, Method, Shipment
 from bulkup.piwigo.names import is_sent_name, storable
 from bulkup.piwigo.results import image_id, read_held
 from bulkup.piwigo.sessions import SessionPool
@@ -86,6 +86,11 @@ class Transfer:
         What the server had before stays as it is. May be repeated.
         """
         shipment = self._shipment
+        if shipment.format_of is not None:
+            return
+        if shipment.replaces is not None:
+            await self._rename(photo_id)
+            return
         stored = await self._stored(photo_id)
         if stored is None:
             return
@@ -98,6 +103,20 @@ class Transfer:
             file=shipment.file if shipment.alias else "",
             ask=self._ask,
         )
+
+    async def _rename(self, photo_id: int) -> None:
+        """Give a photo that got another file that file's name, where the server spoilt it."""
+        shipment = self._shipment
+        if not SPOILT.isdisjoint(shipment.file):
+            await self._captions.set(
+                photo_id,
+                shipment.details,
+                photo=self._photo,
+                tag_ids=(),
+                stored={"name": "kept"},
+                file=shipment.file,
+                ask=self._ask,
+            )
 
     async def _stored(self, photo_id: int) -> Stored | None:
         """Return what is known of the photo as it is stored, None if it is not the one we sent.

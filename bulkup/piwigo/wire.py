@@ -15,6 +15,8 @@ from bulkup.errors import (
     BulkupError,
     Damaged,
     Died,
+    FormatRefused,
+    FormatsOff,
     Lost,
     Mangled,
     NotOffered,
@@ -109,6 +111,17 @@ def _refusal(number: int, message: str) -> BulkupError:
             return RunError("the server does not accept the API key", hint=KEY_HINT)
         case 401 if lower == "access denied":
             return SessionLost(words)
+        case 401 if lower == "formats are disabled":
+            return FormatsOff(
+                "this gallery takes no formats of photos (RAW and the like)",
+                hint="Set $conf['enable_formats'] = true; in its local/config/config.inc.php.",
+            )
+        case 401 if lower.startswith("unexpected format extension"):
+            return FormatRefused(
+                "this gallery takes no such file as a format of a photo"
+                + re.sub(r'.*".*"', "", message),
+                hint="Add the ending to $conf['format_ext'] in its local/config/config.inc.php.",
+            )
         case 403 if "token" in lower:
             return SessionLost(words)
         case 404 if lower == "image_id not found":

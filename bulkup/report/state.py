@@ -75,6 +75,7 @@ class RunState:
     uploaded: int = 0
     new: int = 0
     albums_made: int = 0
+    replaced: int = 0
     present: int = 0
     linked: int = 0
     failed: int = 0
@@ -228,6 +229,7 @@ class RunState:
         match event:
             case PhotoUploaded():
                 self.uploaded += 1
+                self.replaced += event.replaced
                 self.uploaded_size += event.size
                 self._pass(event.size - (photo.sent if photo else 0), now)
             case PhotoNew():

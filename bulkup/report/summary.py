@@ -14,6 +14,10 @@ from bulkup.report.words import BAD, FAINT, GOOD, VERDICTS, WARNING, title, verd
 
 FAILURES_SHOWN = 20
 TYPES_SHOWN = 8
+ALLOWED_BY = (
+    "Piwigo's settings upload_form_all_types and file_ext allow more types; enable_formats "
+    "and --raw-as-format attach RAW files to photos"
+)
 SKIPPED = {
     SkipReason.JUNK: "made by systems and cameras: Thumbs.db and the like",
     SkipReason.EXCLUDED: "not chosen by the patterns; a folder counts as one",
@@ -61,6 +65,8 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
     for reason in SkipReason:
         if count := state.skipped_by_reason[reason]:
             yield _row(count, "left out by rule", SKIPPED.get(reason) or _types(state))
+            if reason is SkipReason.TYPE and run.task == "upload":
+                yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
     if state.failed:
         yield _row(state.failed, "failed", "", BAD)
     if open_end := state.unfinished + state.pending:
@@ -104,6 +110,8 @@ def _linked(state: RunState, words: str) -> str:
 def _brought(state: RunState) -> Iterator[Text]:
     pace = rate_text(state.mean_rate(state.latest))
     sent = f"{size_text(state.uploaded_size)} at {pace} on average" if state.uploaded else ""
+    if state.replaced:
+        sent += f", {state.replaced:,} of them in the place of what they were before"
     yield _row(state.uploaded, "uploaded", sent, GOOD)
     if state.present:
         yield _row(state.present, "already there", _linked(state, "put into the album now"))

@@ -18,6 +18,7 @@ from bulkup.sandbox import php
 from bulkup.sandbox.accounts import Accounts
 from bulkup.sandbox.backend import Backend, Options
 from bulkup.sandbox.faults import Faults
+from bulkup.sandbox.formats import Formats
 from bulkup.sandbox.front import Front, Oversize, Seen
 from bulkup.sandbox.gallery import Gallery
 from bulkup.sandbox.incoming import Limits
@@ -40,7 +41,8 @@ class Sandbox:
     be from that. `exist_cost_s`: what asking for 100,000 sums costs. `cpus`: how many of all these
     run at full speed; None: all. `lounge_s`: what emptying the lounge costs.
     `folder`: keep photos as files there; `discard`: keep only their sums and sizes. `oversize`:
-    what a body over `max_body` meets.
+    what a body over `max_body` meets. `formats`: extensions that may be formats of photos; None:
+    that is switched off, as in a new Piwigo.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Sandbox:
         gateway_timeout_s: float = 60.0,
         chunk_kb: int = 500,
         file_types: Sequence[str] | None = None,
+        formats: Sequence[str] | None = None,
         detect_duplicates: bool | None = None,
         uniqueness_mode: str = "md5sum",
         max_file: int = 20 * 2**20,
@@ -99,6 +102,7 @@ class Sandbox:
             folder=folder or Path(),
             keep="sums" if discard else "files" if folder else "memory",
             file_types=tuple(file_types or release.file_types),
+            formats=Formats(formats, major=release.major),
             detect_duplicates=(
                 release.detects_duplicates if detect_duplicates is None else detect_duplicates
             ),

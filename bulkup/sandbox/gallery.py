@@ -14,6 +14,7 @@ from bulkup.sandbox.albums import Album, add_album, rank_albums, subtree
 from bulkup.sandbox.answers import Died, FatalError
 from bulkup.sandbox.buffers import Buffers, Content, Keep
 from bulkup.sandbox.filetypes import accept
+from bulkup.sandbox.formats import Formats
 from bulkup.sandbox.lounge import Lounge
 from bulkup.sandbox.records import StoredPhoto, Tag, storable
 from bulkup.sandbox.versions import Release
@@ -34,6 +35,7 @@ class Gallery:
         folder: Path,
         keep: Keep,
         file_types: tuple[str, ...],
+        formats: Formats,
         detect_duplicates: bool,
         uniqueness_mode: str,
         with_lounge: bool,
@@ -43,6 +45,7 @@ class Gallery:
     ) -> None:
         self.release = release
         self.file_types = file_types
+        self.formats = formats
         self.uniqueness_mode = uniqueness_mode
         self.photos: dict[int, StoredPhoto] = {}
         self.albums: dict[int, Album] = {}
@@ -176,6 +179,7 @@ class Gallery:
         else:
             photo = self.photos[replace]
             photo.file, photo.md5, photo.level = storable(file), md5, level
+            await self.formats.lose_files(replace)
             await self._put(content, photo)
         self._latest[md5] = photo.id
         self._enter(photo, albums)
@@ -227,6 +231,7 @@ class Gallery:
         photo = self.photos.pop(photo_id, None)
         if photo is None:
             return False
+        self.formats.forget(photo_id)
         for album_id in photo.albums:
             self._links[album_id].discard(photo_id)
         self._linked.discard(photo_id)

@@ -45,6 +45,18 @@ async def test_photos_go_up_and_the_summary_says_so(box: Sandbox, tmp_path: Path
     assert re.search(r"^ +12 +uploaded ", ended.err, re.MULTILINE)
 
 
+async def test_raw_files_become_formats_and_what_is_left_out_is_told(tmp_path: Path) -> None:
+    one_photo(tmp_path)
+    for name in ("a.NEF", "alone.nef", "b.xyz"):
+        (tmp_path / name).write_bytes(name.encode())
+    async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
+        ended = await send(box, tmp_path, "--raw-as-format")
+        assert ended.code == 0
+        assert [row.extension for row in box.gallery.formats.of(1)] == ["nef"]
+    assert "1 .nef, 1 .xyz: types this gallery does not take" in ended.err
+    assert "upload_form_all_types" in ended.err
+
+
 async def test_everything_may_be_given_by_flags(box: Sandbox, tmp_path: Path) -> None:
     photo = one_photo(tmp_path)
     secret = tmp_path / "secret"

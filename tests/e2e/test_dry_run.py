@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from bulkup.sandbox import Sandbox
-from tests.e2e.commands import PASSWORD, bulkup, send
+from tests.e2e.commands import PASSWORD, bulkup, one_photo, send
 from tests.engine.runs import make_archive
 
 CHANGING = re.compile(r"upload|add|set|delete|Lounge|Completed", re.IGNORECASE)
@@ -74,3 +74,25 @@ async def test_albums_are_shown_as_a_tree_with_numbers_and_counts(tmp_path: Path
     indents = [len(re.sub(r"^ *\d+", "", line)) for line in ended.out.splitlines()]
     assert len(lines) == 5
     assert indents[2] == indents[3] == indents[4]
+
+
+async def test_it_tells_of_changes_and_formats_and_forgets_nothing(tmp_path: Path) -> None:
+    folder, ledger = tmp_path / "photos", tmp_path / "ledger.sqlite"
+    folder.mkdir()
+    photo, raw = one_photo(folder), folder / "a.nef"
+    raw.write_bytes(b"raw")
+    flags = ("--ledger", ledger, "--update", "--raw-as-format")
+    async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
+        foreseen = await send(box, folder, *flags, "--dry-run", "-v")
+        assert str(raw) in foreseen.out + foreseen.err
+        assert not box.gallery.photos
+        await send(box, folder, *flags)
+        photo.write_bytes(photo.read_bytes() + b"more")
+        before = box.gallery.photos[1].md5
+        assert (await send(box, folder, *flags, "--dry-run")).code == 0
+        assert box.gallery.photos[1].md5 == before
+        assert (await send(box, folder, *flags)).code == 0
+        assert box.gallery.photos[1].md5 != before
+        (row,) = box.gallery.formats.of(1)
+        assert row.content is not None
+        assert row.content.read() == b"raw"

@@ -34,7 +34,8 @@ from bulkup.piwigo.http import Timeouts
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
 from bulkup.placing import Placing
-from bulkup.recovery import Policy, Recovery, Sleep
+from bulkup.policy import Policy
+from bulkup.recovery import Recovery, Sleep
 from bulkup.sandbox import Sandbox
 from bulkup.stages import Stop
 
@@ -135,6 +136,8 @@ async def run(
     unwrap: bool = False,
     spaces: bool = False,
     level: int = 0,
+    update: bool = False,
+    formats: bool = False,
     retries: int = 5,
     stop: Stop | None = None,
     outcome: Outcome | None = None,
@@ -169,6 +172,8 @@ async def run(
                 concurrency=concurrency,
                 finishing=finishing,
                 endings=endings or server.offer.endings,
+                update=update,
+                formats=formats,
             ),
             server=server,
             recovery=recovery,

@@ -10,7 +10,8 @@ from bulkup.errors import PhotoError, RunError
 from bulkup.events import AlbumMade, PhotoFailed, PhotoPresent, PhotoUploaded
 from bulkup.ledger import Ledger
 from bulkup.piwigo.connect import connect
-from bulkup.recovery import Policy, Recovery
+from bulkup.policy import Policy
+from bulkup.recovery import Recovery
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.faults import Fault, Faults, Kind
 from bulkup.sandbox.versions import VERSIONS

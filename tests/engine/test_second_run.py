@@ -191,17 +191,6 @@ async def test_a_touched_file_is_read_again(photos: Path) -> None:
         assert stored_sums(box) == Counter(archive.values())
 
 
-async def test_a_file_of_new_content_is_sent(photos: Path) -> None:
-    archive = make_archive(photos, count=5, names=5)
-    victim = sorted(archive)[2]
-    async with Sandbox() as box:
-        await with_ledger(box, photos)
-        victim.write_bytes(victim.read_bytes() + b"more")
-        outcome = await with_ledger(box, photos)
-        assert [event.path for event in outcome.of(PhotoUploaded)] == [victim]
-        assert len(box.gallery.photos) == 6
-
-
 async def test_a_file_that_is_known_by_its_md5_only_is_not_read_again(photos: Path) -> None:
     archive = make_archive(photos, count=5, names=5)
     async with Sandbox() as box:

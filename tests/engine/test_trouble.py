@@ -30,7 +30,8 @@ from bulkup.events import (
 from bulkup.memory import NoLedger
 from bulkup.piwigo.connect import connect
 from bulkup.placing import Placing
-from bulkup.recovery import Policy, Recovery
+from bulkup.policy import Policy
+from bulkup.recovery import Recovery
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.stages import Stop
 from tests.engine.runs import (

@@ -13,7 +13,8 @@ from bulkup.events import Event, LimitsChanged, Noticed, OutageBegan, OutageEnde
 from bulkup.gate import Gate
 from bulkup.memory import Fact, NoLedger
 from bulkup.pacing import Finishing
-from bulkup.recovery import Policy, Recovery
+from bulkup.policy import Policy
+from bulkup.recovery import Recovery
 from tests.engine.runs import no_wait
 
 

@@ -442,3 +442,13 @@ async def test_a_disk_that_may_only_be_read_is_told_at_once(disk: Path) -> None:
     await protect(disk)
     with pytest.raises(RunError, match="Read-only file system"):
         await ledger(disk).__aenter__()
+
+
+async def test_it_tells_all_files_of_a_photo_on_its_server(tmp_path: Path) -> None:
+    async with ledger(tmp_path, server=OTHER) as other:
+        await other.record([entry("/a/elsewhere.jpg")])
+    async with ledger(tmp_path) as book:
+        await book.record([entry("/a/x.jpg"), entry("/b/y.jpg"), entry("/c/z.jpg", image_id=8)])
+        found = await book.files_of([7, 9])
+        assert sorted(str(known.path) for known in found) == ["/a/x.jpg", "/b/y.jpg"]
+        assert not await book.files_of([])

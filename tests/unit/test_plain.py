@@ -29,7 +29,7 @@ from bulkup.events import (
     Verdict,
 )
 from bulkup.report import PlainReport, RunState, console_for, summary
-from bulkup.report.summary import FAILURES_SHOWN, TYPES_SHOWN
+from bulkup.report.summary import ALLOWED_BY, FAILURES_SHOWN, TYPES_SHOWN
 
 RUN = RunStarted(
     url="https://photos.example.org",
@@ -296,6 +296,7 @@ def test_the_summary_tells_what_was_left_out_and_why() -> None:
         "          1  left out by rule  symbolic links",
         "          1  left out by rule  no photos, but what tells of them: .xmp, .json",
         f"          5  left out by rule  {types}",
+        f"             {ALLOWED_BY}",
     ]
 
 

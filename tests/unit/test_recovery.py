@@ -24,7 +24,8 @@ from bulkup.errors import (
     Unreachable,
 )
 from bulkup.events import Event, OutageBegan, OutageEnded, Retrying
-from bulkup.recovery import PROMPT_S, Again, Await, Give, Policy, Recovery, decide
+from bulkup.policy import Again, Await, Give, Policy, decide
+from bulkup.recovery import PROMPT_S, Recovery
 
 POLICY = Policy(retries=3, wait_s=1.0, wait_max_s=60.0, patience_s=100.0, knock_max_s=30.0)
 KINDS = [

@@ -9,6 +9,7 @@ from bulkup.sandbox.calls import Method
 from bulkup.sandbox.methods import (
     albums,
     chunks,
+    formats,
     keys,
     lists,
     lounge,
@@ -29,6 +30,7 @@ def methods_of(release: Release, *, only: set[str] | None) -> Mapping[str, Metho
         | upload.methods(release)
         | chunks.methods(release)
         | older.methods()
+        | formats.methods()
         | photos.methods()
         | lists.methods()
         | lounge.methods(release)

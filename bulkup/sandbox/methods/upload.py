@@ -5,8 +5,9 @@ import secrets
 
 from bulkup.sandbox import php
 from bulkup.sandbox.albums import fullname
-from bulkup.sandbox.answers import Died, FatalError, Refusal
+from bulkup.sandbox.answers import Died, FatalError
 from bulkup.sandbox.calls import LEVEL, REQUIRED, TEXT, Call, Method, Param
+from bulkup.sandbox.methods.formats import add_format, format_extension
 from bulkup.sandbox.records import StoredPhoto
 from bulkup.sandbox.versions import Release
 
@@ -19,8 +20,7 @@ _BLOCK = 4096
 
 async def _upload(call: Call) -> object:
     call.check_token()
-    if call.number("format_of"):
-        raise Refusal(401, "formats are disabled")
+    extension = format_extension(call) if call.number("format_of") else ""
     key, data = _sent(call)
     chunk, chunks = (php.number(_one(call, name)) for name in ("chunk", "chunks"))
     folder = call.gallery.buffer_folder
@@ -34,6 +34,15 @@ async def _upload(call: Call) -> object:
     if chunks and chunk != chunks - 1:
         return None
     content = folder.take(f"{key}.part")
+    if extension:
+        photo, status = await add_format(call, content, extension)
+        told: dict[str, object] = {
+            "image_id": str(photo.id),
+            "src": thumbnail(call, photo, size="th"),
+            "square_src": thumbnail(call, photo, size="sq"),
+            "name": photo.name,
+        }
+        return told | ({"add_status": status} if call.release.major >= 16 else {})
     file = call.given("name")
     if file is None and call.release.major < 17:
         await content.remove()

@@ -1,0 +1,239 @@
+"""Files that have changed since they were uploaded: whether each may replace its photo.
+
+Knows what the ledger holds and what the server says of a photo, and sends nothing. The law of this
+module: *never replace when unsure whose photo it is*. The ledger must hold the path with the
+photo, the server must still have the content that the ledger tells of, and no other file may be
+the same photo.
+"""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from anyio import to_thread
+
+from bulkup.errors import BulkupError, NotOffered, PhotoError, PhotoGone, RunError, Transient
+from bulkup.events import Emit, Noticed, PhotoUploaded
+from bulkup.journey import Job
+from bulkup.memory import Entry, Memory, State
+from bulkup.outcome import Outcomes
+from bulkup.recovery import Recovery
+
+OWN_HINT: Final = "To bring it as a photo of its own, give the file another name."
+
+
+class Identity(Protocol):
+    """What a photo on the server is."""
+
+    @property
+    def md5(self) -> str:
+        """The MD5 of its file, empty where the server does not know it."""
+
+    @property
+    def level(self) -> int:
+        """Who may see it."""
+
+
+class Replaceable(Protocol):
+    """What replacing needs of a server."""
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it can give a photo of a number another file."""
+
+    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
+        """Return the id of each MD5, None for absent; one that is missing can't be told."""
+
+    async def identity(self, photo_id: int) -> Identity:
+        """Return what a photo is."""
+
+    async def check(self, photo_id: int, md5: str) -> bool | None:
+        """Tell whether a photo's stored file has this MD5, None where the server can't tell."""
+
+
+class Changes:
+    """Decides what becomes of the changed files of one run; `update` lets them replace.
+
+    A server forgets the formats of a photo that gets another file, so a photo that has some is
+    only replaced in a run that brings `formats`.
+    """
+
+    def __init__(
+        self,
+        server: Replaceable,
+        *,
+        recovery: Recovery,
+        memory: Memory,
+        outcomes: Outcomes,
+        update: bool,
+        formats: bool,
+        emit: Emit,
+    ) -> None:
+        self._server = server
+        self._recovery = recovery
+        self._memory = memory
+        self._outcomes = outcomes
+        self._update = update
+        self._formats = formats
+        self._emit = emit
+        self._taken: dict[int, Path] = {}
+
+    async def decided(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs, those that may replace a photo saying so; the others have failed.
+
+        What the server has already under its new content goes on as it is: it is linked.
+        """
+        changed = {job.photo.path: job.was for job in jobs if job.was is not None}
+        if not changed:
+            return list(jobs)
+        md5s = {job.md5 for job in jobs if job.was is not None}
+        found = await self._recovery.run(lambda: self._server.find(md5s))
+        owners: dict[int, list[Entry]] = {}
+        ids = {entry.image_id for entry in changed.values() if entry.image_id is not None}
+        for entry in await self._memory.files_of(ids) if self._update else ():
+            owners.setdefault(entry.image_id or 0, []).append(entry)
+        decided: list[Job] = []
+        moved: list[Job] = []
+        for job in jobs:
+            if job.was is None:
+                decided.append(job)
+            elif (photo_id := found.get(job.md5)) is not None:
+                decided.append(job)
+                if photo_id != job.was.image_id:
+                    moved.append(job)
+            else:
+                try:
+                    told = job.md5 in found
+                    decided.append(await self._decide(job, job.was, owners=owners, told=told))
+                except RunError:
+                    raise
+                except BulkupError as error:
+                    await self._outcomes.failed([job], error)
+        if moved and self._update:
+            self._tell(moved)
+        return decided
+
+    async def _decide(
+        self, job: Job, was: Entry, *, owners: Mapping[int, Sequence[Entry]], told: bool
+    ) -> Job:
+        """Return the job as it is to be sent. Raises `PhotoError` where it is not."""
+        photo_id = was.image_id or 0
+        job = replace(job, replaces=None, level=None)
+        if not self._update:
+            raise PhotoError(
+                f"it has changed since it was uploaded as photo {photo_id}",
+                hint=f"--update replaces that photo. {OWN_HINT}",
+            )
+        if not self._server.replaces:
+            raise PhotoError(
+                f"it has changed, and this server can't replace the file of photo {photo_id}",
+                hint=f"It offers no pwg.images.uploadAsync. {OWN_HINT}",
+            )
+        if not told:
+            raise PhotoError(
+                "it has changed, and this server can't tell whether it has the new content",
+                hint=f"It must tell photos apart by their MD5. {OWN_HINT}",
+            )
+        others = owners.get(photo_id, ())
+        if self._taken.setdefault(photo_id, job.photo.path) != job.photo.path or (
+            await to_thread.run_sync(_any_untouched, others, job.photo.path)
+        ):
+            return job  # the photo is that of an equal file too, and stays: this one is new
+        level = await self._level_of_own(photo_id, was)
+        if level is None:
+            return replace(job, was=None)
+        await self._give_up_formats(photo_id, owners.get(photo_id, ()))
+        return replace(job, replaces=photo_id, level=level, albums=was.albums)
+
+    async def _give_up_formats(self, photo_id: int, files: Sequence[Entry]) -> None:
+        """Have the formats of a photo sent again. Raises `PhotoError` where this run would not."""
+        formats = [entry for entry in files if entry.state is State.FORMAT]
+        if formats and not self._formats:
+            raise PhotoError(
+                f"it has changed, and replacing photo {photo_id} would lose the other formats of "
+                f"it, such as {formats[0].path.name}",
+                hint="Give --raw-as-format too: that sends them again.",
+            )
+        if formats:
+            await self._memory.record(
+                [replace(entry, state=State.HASHED, image_id=None) for entry in formats]
+            )
+
+    async def _level_of_own(self, photo_id: int, was: Entry) -> int | None:
+        """Return the level of a photo that is still as we uploaded it; None if it is gone.
+
+        Raises `PhotoError` where it is another one now, or that can't be told.
+        """
+        try:
+            identity = await self._recovery.run(lambda: self._server.identity(photo_id))
+        except PhotoGone:
+            found = await self._recovery.run(lambda: self._server.find([was.md5]))
+            if found.get(was.md5) != photo_id:
+                return None
+            raise PhotoError(
+                f"it has changed, and the gallery does not let us look at photo {photo_id}",
+                hint="Who uploads must be allowed to see it.",
+            ) from None
+        same = identity.md5 == was.md5
+        if not identity.md5:  # the gallery has not computed it yet: its stored file tells
+            same = bool(await self._recovery.run(lambda: self._server.check(photo_id, was.md5)))
+        if not same:
+            raise PhotoError(
+                f"it has changed, and so has photo {photo_id} in the gallery: nothing is replaced",
+                hint=f"Somebody else may have put another file there. {OWN_HINT}",
+            )
+        return identity.level
+
+    def _tell(self, moved: Sequence[Job]) -> None:
+        first = f"{moved[0].photo.path}"
+        name = first if len(moved) == 1 else f"{first} and {len(moved) - 1} more"
+        self._emit(
+            Noticed(
+                message=f"{name}: the new content is in the gallery already, as another photo",
+                hint="That photo is put into the album; the one before stays as it is.",
+            )
+        )
+
+
+async def amiss(
+    job: Job, event: PhotoUploaded, *, server: Replaceable, recovery: Recovery
+) -> PhotoError | None:
+    """Return what is wrong with a photo that was to be replaced, None if nothing is."""
+    photo_id = job.replaces
+    if photo_id is None:
+        return None
+    if event.image_id != photo_id:
+        return PhotoError(
+            f"it was to replace photo {photo_id} and is photo {event.image_id} now",
+            hint="Compare the two in the gallery and delete one of them.",
+        )
+    try:
+        identity = await recovery.run(lambda: server.identity(photo_id))
+        stored = await recovery.run(lambda: server.check(photo_id, event.md5))
+    except (PhotoError, Transient, NotOffered) as error:
+        return PhotoError(
+            f"it was sent to replace photo {photo_id}, which can't be confirmed: {error.message}",
+            hint="Run the same command again.",
+        )
+    if identity.md5 == event.md5 and stored is not False:
+        return None
+    return PhotoError(
+        f"what the gallery stores as photo {photo_id} is not what was sent to replace it",
+        hint="Look at the photo there. If the gallery shrinks originals, nothing is wrong.",
+    )
+
+
+def _any_untouched(entries: Sequence[Entry], but: Path) -> bool:
+    """Tell whether one of these files, but for that path, is still there as it was."""
+    path = os.path.abspath(but)  # noqa: PTH100 (a tenth of the time)
+    for entry in entries:
+        if entry.state is State.FORMAT or os.path.abspath(entry.path) == path:  # noqa: PTH100
+            continue
+        with suppress(OSError):
+            status = entry.path.stat()
+            if (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns):
+                return True
+    return False

@@ -1,0 +1,195 @@
+"""Files that are brought as other formats of the photos that they stand beside.
+
+Knows the ledger and what the server says, and does its work when the photos themselves are there.
+A server tells no MD5 of a format, and only from Piwigo 16 on that there is one. To send one again
+harms no file, since it takes its own place; before 16 the photo lists it twice then.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+from anyio import to_thread
+
+from bulkup.companions import Companion
+from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, RunError
+from bulkup.events import Emit, Noticed, PhotoPlanned, PhotoPresent
+from bulkup.journey import Job, Journey
+from bulkup.memory import Entry, State
+from bulkup.outcome import Outcomes, failure
+from bulkup.photos import Photo
+from bulkup.stages import Stop, steady_fingerprint
+from bulkup.upload import upload
+
+Place = tuple[int, str]
+"""Where a format is: the number of its photo, and its ending in lower case."""
+
+
+class Attaching(Protocol):
+    """What bringing formats needs of a server."""
+
+    @property
+    def takes_formats(self) -> bool:
+        """Whether it has a method for that."""
+
+    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
+        """Return the id of each MD5, None for absent; one that is missing can't be told."""
+
+    async def has_format(self, photo_id: int, file: str) -> bool:
+        """Tell whether a photo has a format that would be called so; False where in doubt."""
+
+
+class Formats:
+    """Brings the formats of one run; `update` has changed ones sent again."""
+
+    def __init__(
+        self,
+        server: Attaching,
+        *,
+        journey: Journey,
+        outcomes: Outcomes,
+        update: bool,
+        emit: Emit,
+    ) -> None:
+        self._server = server
+        self._journey = journey
+        self._recovery = journey.recovery
+        self._outcomes = outcomes
+        self._memory = outcomes.memory
+        self._update = update
+        self._emit = emit
+        self._off: FormatsOff | None = None
+        self._refused: dict[str, FormatRefused] = {}
+        self._told: set[str] = set()
+        self._turns: dict[Place, anyio.Lock] = {}
+        self._there: dict[Place, str] = {}
+
+    async def bring(self, companions: Sequence[Companion], stop: Stop, *, at_once: int) -> None:
+        """Attach files to their photos, so many at once, and tell what becomes of each."""
+        left = iter(companions)
+
+        async def work() -> None:
+            for companion in left:
+                if stop.wanted:
+                    return
+                photo = Photo(companion.path, companion.size, companion.mtime_ns)
+                try:
+                    await self._bring(companion, photo)
+                except RunError:
+                    raise
+                except BulkupError as error:
+                    self._emit(failure(photo, error))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(at_once, len(companions))):
+                tasks.start_soon(work)
+
+    async def _bring(self, companion: Companion, photo: Photo) -> None:
+        """Attach one file. Raises `PhotoError` where that is impossible."""
+        entries = await self._memory.look_up([companion.path, companion.of])
+        own = entries.get(companion.path)
+        main, sent_now = await self._main(companion.of, entries.get(companion.of))
+        place = (main, companion.path.suffix[1:].lower())
+        async with self._turns.setdefault(place, anyio.Lock()):
+            if own and own.state is State.FORMAT and own.image_id == main and own.is_of(photo):
+                self._there.setdefault(place, own.md5)
+                self._present(photo, main)
+                return
+            photo, md5 = await steady_fingerprint(photo)
+            if await self._is_there(photo, md5, own=own, place=place, sent_now=sent_now):
+                self._there[place] = md5
+                await self._record(photo, md5, main)
+                self._present(photo, main)
+                return
+            md5 = await self._send(photo, md5, place)
+            self._there[place] = md5
+
+    async def _main(self, path: Path, entry: Entry | None) -> tuple[int, bool]:
+        """Return the number of the photo that a file belongs to, and if this run has sent it.
+
+        Raises `PhotoError` where it is not in the gallery.
+        """
+        photo = await to_thread.run_sync(_look_at, path)
+        known = entry and entry.state in {State.SENT, State.DONE} and entry.is_of(photo)
+        if entry and known and entry.image_id is not None:
+            return entry.image_id, entry.state is State.SENT
+        _, md5 = await steady_fingerprint(photo)
+        found = await self._recovery.run(lambda: self._server.find([md5]))
+        if (photo_id := found.get(md5)) is None:
+            raise PhotoError(
+                f"its photo {path.name} is not in the gallery",
+                hint="Bring that first, then run the same command again.",
+            )
+        return photo_id, False
+
+    async def _is_there(
+        self, photo: Photo, md5: str, *, own: Entry | None, place: Place, sent_now: bool
+    ) -> bool:
+        """Tell whether the server has the format. Raises `PhotoError` where another one is."""
+        main, ending = place
+        if (taken := self._there.get(place)) is not None:
+            if taken == md5:
+                return True
+            raise PhotoError(
+                f"another file is the .{ending} of photo {main} already",
+                hint="A photo has one format of each ending: give it a photo of its own.",
+            )
+        if own is not None and own.state is State.FORMAT and own.image_id == main:
+            if own.md5 != md5 and not self._update:
+                raise PhotoError(
+                    f"it has changed since it became a format of photo {main}",
+                    hint="--update sends it again.",
+                )
+            return own.md5 == md5
+        if own is not None or sent_now:
+            return False
+        name = f"{photo.path.stem}.{ending}"
+        return await self._recovery.run(lambda: self._server.has_format(main, name))
+
+    async def _send(self, photo: Photo, md5: str, place: Place) -> str:
+        """Attach a file, tell of it, and return its MD5 as it was sent."""
+        main, ending = place
+        if not self._server.takes_formats:
+            raise PhotoError("this server takes no formats: it offers no pwg.images.upload")
+        if (refused := self._off or self._refused.get(ending)) is not None:
+            raise FormatRefused(refused.message, hint=refused.hint)
+        self._emit(PhotoPlanned(path=photo.path, size=photo.size))
+        try:
+            job, event = await upload(Job(photo, md5, format_of=main), self._journey)
+        except FormatRefused as error:
+            self._refused[ending] = error
+            if isinstance(error, FormatsOff):
+                self._off = error
+            if error.message not in self._told:
+                self._told.add(error.message)
+                self._emit(Noticed(message=error.message, hint=error.hint))
+            raise
+        await self._record(job.photo, job.md5, main)
+        self._emit(event)
+        return job.md5
+
+    async def _record(self, photo: Photo, md5: str, main: int) -> None:
+        entry = Entry(
+            path=photo.path,
+            size=photo.size,
+            mtime_ns=photo.mtime_ns,
+            md5=md5,
+            state=State.FORMAT,
+            image_id=main,
+        )
+        await self._memory.record([entry])
+
+    def _present(self, photo: Photo, main: int) -> None:
+        self._emit(PhotoPresent(path=photo.path, size=photo.size, image_id=main, linked=False))
+
+
+def _look_at(path: Path) -> Photo:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise PhotoError(
+            f"its photo {path.name} can't be read: {error.strerror}",
+            hint="Bring that first, then run the same command again.",
+        ) from None
+    return Photo(path, status.st_size, status.st_mtime_ns)

@@ -1,0 +1,311 @@
+"""Files that have changed: told without --update, and with it replacing the same photo."""
+
+import hashlib
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from bulkup.events import Noticed, PhotoFailed, PhotoPlanned, PhotoPresent, PhotoUploaded
+from bulkup.ledger import Ledger
+from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.faults import Kind
+from bulkup.sandbox.versions import VERSIONS
+from tests.engine.runs import FOUR_METHODS, Outcome, failures, picture, run, stored_sums
+
+SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk", "pwg.images.add"}
+
+
+class Ill(Faults):
+    """A server that, while it is ill, dies over every upload."""
+
+    ill = False
+
+    def strike(self, method: str) -> Fault | None:
+        return Fault("empty-500-before") if self.ill and method in SENDING else None
+
+
+def write(path: Path, seed: int, *, size: int = 3000) -> str:
+    """Write another photo there, and return its MD5."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content := picture(Random(seed), size=size))
+    return hashlib.md5(content).hexdigest()
+
+
+async def again(
+    box: Sandbox,
+    folder: Path,
+    *,
+    update: bool = False,
+    method: str = "auto",
+    tree: bool = False,
+    chunk_size: int | None = None,
+) -> Outcome:
+    """Run with the ledger that lies beside the folder."""
+    async with Ledger(folder.with_name("ledger.sqlite"), server=box.url) as ledger:
+        outcome = await run(
+            box,
+            folder,
+            memory=ledger,
+            update=update,
+            method=method,
+            tree=tree,
+            unwrap=tree,
+            chunk_size=chunk_size,
+        )
+    assert outcome.balances()
+    return outcome
+
+
+def sent(box: Sandbox) -> int:
+    """Return how many requests so far have brought something of a photo."""
+    return sum(seen.method in SENDING for seen in box.requests)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("method", ["auto", "upload", "legacy"])
+async def test_a_changed_file_replaces_the_same_photo(
+    tmp_path: Path, version: str, method: str
+) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "O'Neil & co.jpg", 1)
+    write(folder / "b.jpg", 2)
+    async with Sandbox(version=version) as box:
+        first = await again(box, folder, method=method)
+        (photo_id,) = (e.image_id for e in first.of(PhotoUploaded) if e.path.name[0] == "O")
+        photo = box.gallery.photos[photo_id]
+        tag = box.gallery.add_tag("sea", url_name="sea").id
+        other = box.gallery.make_album("Other")
+        box.gallery.link(photo_id, other)
+        photo.name, photo.comment, photo.level, photo.tags = "The sea", "calm", 8, {tag}
+        md5 = write(folder / "O'Neil & co.jpg", 3)
+        outcome = await again(box, folder, method=method, update=True)
+        photo = box.gallery.photos[photo_id]
+        content = box.gallery.content(photo_id)
+        assert len(box.gallery.photos) == 2
+        assert (photo.name, photo.comment, photo.level) == ("The sea", "calm", 8)
+        assert (photo.tags, photo.albums) == ({tag}, {1, other})
+        assert photo.file == "O'Neil & co.jpg"
+        assert photo.md5 == md5 == hashlib.md5(content).hexdigest()
+        (event,) = outcome.of(PhotoUploaded)
+        assert event.replaced
+        assert event.image_id == photo_id
+        assert [plan.replaces for plan in outcome.of(PhotoPlanned)] == [photo_id]
+        before = sent(box)
+        third = await again(box, folder, method=method)
+        assert sent(box) == before
+    assert len(third.of(PhotoPresent)) == 2
+
+
+async def test_without_update_a_change_is_told_until_it_is_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    old = write(folder / "a.jpg", 1)
+    async with Sandbox() as box:
+        await again(box, folder)
+        new = write(folder / "a.jpg", 2)
+        before = sent(box)
+        for _ in range(2):
+            outcome = await again(box, folder)
+            (failed,) = outcome.of(PhotoFailed)
+            assert failed.reason == "it has changed since it was uploaded as photo 1"
+            assert "--update" in failed.hint
+        assert sent(box) == before
+        assert stored_sums(box) == {old: 1}
+        await again(box, folder, update=True)
+        assert stored_sums(box) == {new: 1}
+        assert box.gallery.photos.keys() == {1}
+
+
+async def test_a_changed_file_of_many_chunks_replaces_its_photo(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "a.jpg", 1)
+    async with Sandbox() as box:
+        await again(box, folder)
+        new = write(folder / "a.jpg", 2, size=50_000)
+        await again(box, folder, update=True, chunk_size=8192)
+        assert stored_sums(box) == {new: 1}
+        assert box.gallery.photos.keys() == {1}
+
+
+async def test_a_server_that_only_has_upload_can_not_replace(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    old = write(folder / "a.jpg", 1)
+    async with Sandbox(
+        only=FOUR_METHODS | {"pwg.images.exist", "reflection.getMethodList"}
+    ) as box:
+        await again(box, folder)
+        write(folder / "a.jpg", 2)
+        outcome = await again(box, folder, update=True)
+        assert "can't replace the file of photo 1" in failures(outcome)["a.jpg"]
+        assert stored_sums(box) == {old: 1}
+
+
+async def test_a_photo_that_is_gone_is_brought_as_a_new_one(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "a.jpg", 1)
+    async with Sandbox() as box:
+        await again(box, folder)
+        await box.gallery.delete(1)
+        new = write(folder / "a.jpg", 2)
+        outcome = await again(box, folder, update=True)
+        assert stored_sums(box) == {new: 1}
+        (event,) = outcome.of(PhotoUploaded)
+        assert event.image_id == 2
+        assert not event.replaced
+
+
+async def test_a_photo_that_somebody_else_has_changed_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "a.jpg", 1)
+    async with Sandbox() as box:
+        await again(box, folder)
+        box.gallery.photos[1].md5 = "0" * 32
+        write(folder / "a.jpg", 2)
+        before = sent(box)
+        outcome = await again(box, folder, update=True)
+        assert "so has photo 1 in the gallery" in failures(outcome)["a.jpg"]
+        assert sent(box) == before
+        assert stored_sums(box) == {"0" * 32: 1}
+
+
+async def test_a_photo_whose_md5_is_not_computed_is_compared_by_its_file(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "a.jpg", 1)
+    async with Sandbox() as box:
+        await again(box, folder)
+        box.gallery.photos[1].md5 = ""
+        new = write(folder / "a.jpg", 2)
+        await again(box, folder, update=True)
+        assert stored_sums(box) == {new: 1}
+
+
+@pytest.mark.parametrize("update", [True, False])
+async def test_new_content_that_is_there_as_another_photo_is_linked(
+    tmp_path: Path, update: bool
+) -> None:
+    folder = tmp_path / "photos"
+    first = write(folder / "a/a.jpg", 1)
+    second = write(folder / "b/b.jpg", 2)
+    async with Sandbox() as box:
+        await again(box, folder, tree=True)
+        write(folder / "a/a.jpg", 2)
+        before = sent(box)
+        outcome = await again(box, folder, tree=True, update=update)
+        assert sent(box) == before
+        assert stored_sums(box) == {first: 1, second: 1}
+        (shown,) = (p for p in box.gallery.photos.values() if p.md5 == second)
+        names = {box.gallery.albums[number].name for number in shown.albums}
+        assert names == {"a", "b"}
+    assert [event.linked for event in outcome.of(PhotoPresent)].count(True) == 1
+    assert bool(outcome.of(Noticed)) is update
+
+
+async def test_two_files_that_change_places_are_no_change(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    a, b = folder / "a.jpg", folder / "b.jpg"
+    write(a, 1)
+    write(b, 2, size=4000)
+    async with Sandbox() as box:
+        await again(box, folder)
+        a.rename(folder / "c.jpg")
+        b.rename(a)
+        (folder / "c.jpg").rename(b)
+        before = sent(box)
+        outcome = await again(box, folder, update=True)
+        assert sent(box) == before
+        assert len(outcome.of(PhotoPresent)) == 2
+        third = await again(box, folder)
+    assert len(third.of(PhotoPresent)) == 2
+
+
+async def test_a_photo_that_another_file_still_is_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    old = write(folder / "a.jpg", 1)
+    write(folder / "b.jpg", 1)
+    async with Sandbox() as box:
+        await again(box, folder)
+        new = write(folder / "b.jpg", 2)
+        await again(box, folder, update=True)
+        assert stored_sums(box) == {old: 1, new: 1}
+        assert box.gallery.photos[1].md5 == old
+        await again(box, folder, update=True)
+        assert len(box.gallery.photos) == 2
+
+
+async def test_of_two_equal_files_that_part_only_one_replaces_the_photo(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "a.jpg", 1)
+    write(folder / "b.jpg", 1)
+    async with Sandbox() as box:
+        await again(box, folder)
+        new = {write(folder / "a.jpg", 2): 1, write(folder / "b.jpg", 3): 1}
+        outcome = await again(box, folder, update=True)
+        assert stored_sums(box) == new
+        assert sorted(event.replaced for event in outcome.of(PhotoUploaded)) == [False, True]
+
+
+async def test_two_equal_files_that_change_alike_stay_one_photo(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "a.jpg", 1)
+    write(folder / "b.jpg", 1)
+    async with Sandbox() as box:
+        await again(box, folder)
+        new = write(folder / "a.jpg", 2)
+        write(folder / "b.jpg", 2)
+        await again(box, folder, update=True)
+        assert stored_sums(box) == {new: 1}
+        assert box.gallery.photos.keys() == {1}
+
+
+async def test_a_moved_file_that_changes_later_replaces_its_photo(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "a.jpg", 1)
+    async with Sandbox() as box:
+        await again(box, folder)
+        (folder / "a.jpg").rename(folder / "moved.jpg")
+        await again(box, folder)
+        new = write(folder / "moved.jpg", 2)
+        await again(box, folder, update=True)
+        assert stored_sums(box) == {new: 1}
+        assert box.gallery.photos.keys() == {1}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["answer-lost", "request-lost", "504-after", "502", "503", "truncated", "expired-session"],
+)
+@pytest.mark.parametrize(
+    ("version", "method"), [("13.8.0", "async"), ("16.4.0", "async"), ("16.4.0", "legacy")]
+)
+async def test_a_photo_is_replaced_whatever_becomes_of_a_request(
+    tmp_path: Path, kind: Kind, version: str, method: str
+) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "a.jpg", 1)
+    faults = Faults()
+    async with Sandbox(version=version, faults=faults) as box:
+        await again(box, folder, method=method)
+        for name in ("pwg.images.uploadAsync", "pwg.images.add", "pwg.images.getInfo"):
+            faults.add(Fault(kind, name, 0))
+        new = write(folder / "a.jpg", 2)
+        outcome = await again(box, folder, method=method, update=True)
+        assert stored_sums(box) == {new: 1}, failures(outcome)
+        assert box.gallery.photos.keys() == {1}
+    assert not outcome.of(PhotoFailed)
+
+
+async def test_a_failed_replacement_is_tried_again_by_the_next_run(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    old = write(folder / "a.jpg", 1)
+    faults = Ill()
+    async with Sandbox(faults=faults) as box:
+        await again(box, folder)
+        faults.ill = True
+        new = write(folder / "a.jpg", 2)
+        outcome = await again(box, folder, update=True)
+        assert outcome.of(PhotoFailed)
+        assert stored_sums(box) == {old: 1}
+        faults.ill = False
+        await again(box, folder, update=True)
+        assert stored_sums(box) == {new: 1}
+        assert box.gallery.photos.keys() == {1}

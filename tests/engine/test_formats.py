@@ -1,0 +1,266 @@
+"""RAW files and the like beside photos: brought as formats of them, once, or told why not."""
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from bulkup.events import (
+    Event,
+    FileSkipped,
+    Noticed,
+    PhotoFailed,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+)
+from bulkup.ledger import Ledger
+from bulkup.memory import Memory, NoLedger
+from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.faults import Kind
+from bulkup.sandbox.versions import VERSIONS
+from bulkup.stages import Stop
+from tests.engine.runs import Outcome, failures, picture, run
+
+RAW = ["cr2", "nef", "tif", "mov"]
+
+
+def write(folder: Path, *names: str) -> dict[str, bytes]:
+    """Write files of different content, photos and others, and return what is in them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {}
+    for name in names:
+        chance = Random(name)
+        photo = name.lower().endswith((".jpg", ".jpeg", ".png"))
+        contents[name] = picture(chance, size=900) if photo else chance.randbytes(9000)
+        (folder / name).write_bytes(contents[name])
+    return contents
+
+
+async def bring(
+    box: Sandbox,
+    folder: Path,
+    *,
+    formats: bool = True,
+    update: bool = False,
+    memory: Memory | None = None,
+    chunk_size: int | None = None,
+) -> Outcome:
+    """Run with the ledger that lies beside the folder, or with that memory."""
+    if memory is None:
+        async with Ledger(folder.with_name("ledger.sqlite"), server=box.url) as ledger:
+            return await bring(
+                box, folder, formats=formats, update=update, memory=ledger, chunk_size=chunk_size
+            )
+    outcome = await run(
+        box, folder, memory=memory, formats=formats, update=update, chunk_size=chunk_size
+    )
+    assert outcome.balances()
+    return outcome
+
+
+def attached(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
+    """Return the formats of each photo, by its file name."""
+    return {
+        photo.file: sorted(
+            (row.extension, row.content.read() if row.content else b"")
+            for row in box.gallery.formats.of(photo.id)
+        )
+        for photo in box.gallery.photos.values()
+    }
+
+
+def uploads(box: Sandbox) -> int:
+    return sum(
+        seen.method in {"pwg.images.upload", "pwg.images.uploadAsync"} for seen in box.requests
+    )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("chunk_size", [None, 4096])
+async def test_files_beside_a_photo_become_its_formats_once(
+    tmp_path: Path, version: str, chunk_size: int | None
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.NEF", "a.mov", "b.JPEG", "b.tif", "c.nef", "d.jpg")
+    async with Sandbox(version=version, formats=RAW) as box:
+        outcome = await bring(box, folder, chunk_size=chunk_size)
+        assert attached(box) == {
+            "a.jpg": [("mov", was["a.mov"]), ("nef", was["a.NEF"])],
+            "b.JPEG": [("tif", was["b.tif"])],
+            "d.jpg": [],
+        }
+        assert len(outcome.of(PhotoUploaded)) == 6
+        assert [event.path.name for event in outcome.of(FileSkipped)] == ["c.nef"]
+        assert not box.gallery.buffers
+        before = uploads(box)
+        again = await bring(box, folder)
+        assert len(again.of(PhotoPresent)) == 6
+        assert uploads(box) == before
+
+
+async def test_without_the_flag_they_are_photos_of_their_own_or_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder, "a.jpg", "a.nef", "a.tif")
+    (folder / "a.tif").write_bytes(b"II*\x00" + Random(3).randbytes(400))
+    async with Sandbox(formats=RAW, file_types=("jpg", "tif")) as box:
+        outcome = await bring(box, folder, formats=False)
+        assert attached(box) == {"a.jpg": [], "a.tif": []}
+    assert [event.path.name for event in outcome.of(FileSkipped)] == ["a.nef"]
+
+
+async def test_a_gallery_without_formats_says_so_once(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder, *(f"{stem}.{ending}" for stem in "abcd" for ending in ("jpg", "cr2")))
+    async with Sandbox() as box:
+        outcome = await bring(box, folder)
+        assert len(box.gallery.photos) == 4
+        assert not box.gallery.buffers
+    (noticed,) = outcome.of(Noticed)
+    assert "enable_formats" in noticed.hint
+    reasons = failures(outcome)
+    assert reasons.keys() == {"a.cr2", "b.cr2", "c.cr2", "d.cr2"}
+    assert set(reasons.values()) == {noticed.message}
+
+
+async def test_an_ending_that_the_gallery_does_not_take_is_told_and_the_others_arrive(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.orf", "a.nef", "b.jpg", "b.orf")
+    async with Sandbox(formats=RAW) as box:
+        outcome = await bring(box, folder)
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])], "b.jpg": []}
+    assert len(outcome.of(Noticed)) == 1
+    reasons = failures(outcome)
+    assert reasons.keys() == {"a.orf", "b.orf"}
+    assert all("authorized extensions: cr2, nef, tif, mov" in text for text in reasons.values())
+    assert all("format_ext" in event.hint for event in outcome.of(PhotoFailed))
+
+
+async def test_without_a_ledger_the_server_is_asked(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder, "a.jpg", "a.NEF", "b.jpg", "b.cr2")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder, memory=NoLedger())
+        before = uploads(box)
+        outcome = await bring(box, folder, memory=NoLedger())
+        assert uploads(box) == before
+    assert len(outcome.of(PhotoPresent)) == 4
+
+
+async def test_a_photo_that_was_there_before_gets_its_formats(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder, "a.jpg")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        was = write(folder, "a.nef")
+        await bring(box, folder)
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+
+
+async def test_a_format_whose_photo_is_not_there_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder, "a.jpg", "a.nef")
+    (folder / "a.jpg").write_bytes(b"no picture")
+    async with Sandbox(formats=RAW) as box:
+        outcome = await bring(box, folder)
+        assert not box.gallery.photos
+    assert failures(outcome)["a.nef"] == "its photo a.jpg is not in the gallery"
+
+
+async def test_a_changed_format_is_told_and_sent_again_when_asked_to(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder, "a.jpg", "a.nef")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        (folder / "a.nef").write_bytes(b"another one")
+        outcome = await bring(box, folder)
+        assert failures(outcome)["a.nef"] == "it has changed since it became a format of photo 1"
+        await bring(box, folder, update=True)
+        assert attached(box) == {"a.jpg": [("nef", b"another one")]}
+
+
+async def test_a_photo_that_is_replaced_gets_its_formats_again(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        (folder / "a.jpg").write_bytes(picture(Random(5), size=800))
+        outcome = await bring(box, folder, formats=False, update=True)
+        assert "would lose the other formats of it, such as a.nef" in failures(outcome)["a.jpg"]
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+        await bring(box, folder, update=True)
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+        assert box.gallery.photos.keys() == {1}
+
+
+async def test_equal_pairs_are_one_photo_with_one_format(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder / "x", "a.jpg", "a.nef")
+    write(folder / "y", "a.jpg", "a.nef")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+
+
+async def test_two_formats_of_one_ending_can_not_both_be(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder, "a.jpg", "a.nef")
+    (folder / "a.NEF").write_bytes(b"the other one")
+    async with Sandbox(formats=RAW) as box:
+        outcome = await bring(box, folder)
+        assert len(attached(box)["a.jpg"]) == 1
+    (reason,) = failures(outcome).values()
+    assert reason == "another file is the .nef of photo 1 already"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["answer-lost", "request-lost", "504-after", "502", "503", "truncated", "expired-session"],
+)
+@pytest.mark.parametrize("nth", [0, 2])
+async def test_a_format_arrives_once_whatever_becomes_of_a_request(
+    tmp_path: Path, kind: Kind, nth: int
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    faults = Faults([Fault(kind, "pwg.images.upload", nth)])
+    async with Sandbox(formats=RAW, faults=faults) as box:
+        await bring(box, folder, chunk_size=4096)
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+        assert box.gallery.photos.keys() == {1}
+        assert not box.gallery.buffers
+
+
+async def test_before_16_a_lost_answer_is_told_and_nothing_is_sent_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    faults = Faults([Fault("answer-lost", "pwg.images.upload", 0)])
+    async with Sandbox(version="15.7.0", formats=RAW, faults=faults) as box:
+        outcome = await bring(box, folder)
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+    assert "may have arrived or not" in failures(outcome)["a.nef"]
+
+
+async def test_formats_of_a_stopped_run_are_unfinished_and_come_with_the_next(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    stop = Stop()
+    outcome = Outcome()
+
+    class Stopping(list[Event]):
+        def append(self, event: Event) -> None:
+            super().append(event)
+            if isinstance(event, PhotoUploaded):
+                stop.set()
+
+    outcome.events = Stopping()
+    async with Sandbox(formats=RAW) as box:
+        await run(box, folder, formats=True, stop=stop, outcome=outcome)
+        assert outcome.balances()
+        assert [event.path.name for event in outcome.of(PhotoUnfinished)] == ["a.nef"]
+        await bring(box, folder)
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}

@@ -1,0 +1,65 @@
+"""Which photo a RAW or a video belongs to: by stem and folder, whatever the walk comes to."""
+
+from pathlib import Path
+
+import pytest
+
+from bulkup.companions import Companion, pair
+from bulkup.photos import Photo
+from bulkup.walk import Skipped, scan
+
+ENDINGS = ("jpg", "jpeg", "png")
+
+
+def pairs(root: Path, *, endings: tuple[str, ...] | None = ENDINGS) -> dict[str, str]:
+    """Return the photo of each companion, both below the root."""
+    return {
+        str(found.path.relative_to(root)): str(found.of.relative_to(root))
+        for found in pair(scan([root], endings=endings), endings=endings)
+        if isinstance(found, Companion)
+    }
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+
+
+def test_a_companion_is_of_the_photo_of_its_stem_in_its_folder(tmp_path: Path) -> None:
+    touch(
+        tmp_path, "a/x.JPG", "a/x.NEF", "a/x.cr2", "a/x.d/y.jpg", "a/x-1.nef", "a/y.nef", "b/x.nef"
+    )
+    assert pairs(tmp_path) == {"a/x.NEF": "a/x.JPG", "a/x.cr2": "a/x.JPG"}
+
+
+@pytest.mark.parametrize(
+    ("endings", "photo"), [(ENDINGS, "x.jpeg"), (None, "x.jpeg"), (("png",), "x.png")]
+)
+def test_of_several_photos_the_best_that_the_server_takes_has_it(
+    tmp_path: Path, endings: tuple[str, ...] | None, photo: str
+) -> None:
+    touch(tmp_path, "x.heic", "x.jpeg", "x.mov", "x.png")
+    assert pairs(tmp_path, endings=endings) == {"x.mov": photo}
+
+
+def test_a_photo_that_the_server_does_not_take_has_none(tmp_path: Path) -> None:
+    touch(tmp_path, "x.heic", "x.mov")
+    found = list(pair(scan([tmp_path], endings=ENDINGS), endings=ENDINGS))
+    assert [type(entry) for entry in found] == [Skipped, Skipped]
+
+
+def test_a_type_that_the_server_takes_is_a_companion_too(tmp_path: Path) -> None:
+    touch(tmp_path, "x.jpg", "x.tif", "y.tif")
+    endings = ("jpg", "tif")
+    assert pairs(tmp_path, endings=endings) == {"x.tif": "x.jpg"}
+    found = [*pair(scan([tmp_path], endings=endings), endings=endings)]
+    assert [entry.path.name for entry in found if isinstance(entry, Photo)] == ["x.jpg", "y.tif"]
+
+
+def test_a_companion_that_is_named_alone_finds_its_photo(tmp_path: Path) -> None:
+    touch(tmp_path, "x.jpg", "x.nef")
+    (found,) = pair(scan([tmp_path / "x.nef"], endings=ENDINGS), endings=ENDINGS)
+    assert isinstance(found, Companion)
+    assert (found.of, found.size) == (tmp_path / "x.jpg", 5)
