@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import IntEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,28 +14,32 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from bulkup import __version__
+from bulkup.afterwards import AfterFlags
+from bulkup.cli_parts import (
+    AndThen,
+    Exit,
+    ForLabels,
+    ForSelecting,
+    ForSending,
+    IntoAlbums,
+    OfTrouble,
+    OnGallery,
+    Paths,
+    account_of,
+    choose,
+    prepare,
+)
 from bulkup.cli_sandbox import demo, sandbox
+from bulkup.cli_watch import watch
 from bulkup.errors import BulkupError, RunError, UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.labelling import LabelFlags
 from bulkup.selecting import SelectionFlags
-from bulkup.settings import Account
 from bulkup.whereto import AlbumFlags
 from bulkup.wishes import CheckingFlags, ExaminingFlags, SendingFlags
 
 if TYPE_CHECKING:
-    from bulkup.choice import Choice
     from bulkup.screen import Task
-
-
-class Exit(IntEnum):
-    """What the exit code says."""
-
-    DONE = 0  # every photo is in the album, or where else it is to be
-    SOME_FAILED = 1  # some photos are not, or something is in the way of a migration
-    USAGE = 2  # a flag, a setting or a file is wrong; nothing was sent
-    IMPOSSIBLE = 3  # log-in refused, no Piwigo, no such album, server gone
-    INTERRUPTED = 130  # by Ctrl-C or SIGTERM
 
 
 app = App(
@@ -46,17 +49,8 @@ app = App(
     help_format="markdown",
 )
 
-Paths = Annotated[
-    tuple[Path, ...], Parameter(help="Folders and photos.", negative="", show_default=False)
-]
-OnGallery = Annotated[GalleryFlags, Parameter(name="*")]
-IntoAlbums = Annotated[AlbumFlags, Parameter(name="*")]
-ForSending = Annotated[SendingFlags, Parameter(name="*")]
 ForExamining = Annotated[ExaminingFlags, Parameter(name="*")]
-ForLabels = Annotated[LabelFlags, Parameter(name="*")]
 ForChecking = Annotated[CheckingFlags, Parameter(name="*")]
-ForSelecting = Annotated[SelectionFlags, Parameter(name="*")]
-OfTrouble = Annotated[TroubleFlags, Parameter(name="*")]
 
 
 @app.default
@@ -70,6 +64,7 @@ def upload(
     sending: ForSending = SendingFlags(),  # noqa: B008 (frozen)
     selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
     naming: ForLabels = LabelFlags(),  # noqa: B008 (frozen)
+    afterwards: AndThen = AfterFlags(),  # noqa: B008 (frozen)
     trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Bring folders and photos into an album of a Piwigo gallery.
@@ -82,12 +77,13 @@ def upload(
     What the gallery has already is not sent again, so the same command goes on after any
     interruption.
 
-    Exit codes: 0 every photo is in the album, 1 some are not, 2 wrong usage, 3 the run is
-    impossible, 130 interrupted.
+    Exit codes: 0 every photo is in the album, 1 some are not, or their files stay in spite of
+    --after, 2 wrong usage, 3 the run is impossible, 130 interrupted.
     """
-    choice = _choose(paths, selecting)
-    values, labels = sending.sending(albums, trouble), naming.labels()
-    roots, account = _prepare(paths, gallery, choice)
+    choice = choose(paths, selecting)
+    values = replace(sending.sending(albums, trouble), after=afterwards.where())
+    labels = naming.labels()
+    roots, account = prepare(paths, gallery, choice)
 
     from bulkup.run import migrate  # noqa: PLC0415 (heavy)
 
@@ -113,9 +109,9 @@ def verify(
     Exit codes: 0 every photo is there, 1 something is amiss, 2 wrong usage, 3 the run is
     impossible, 130 interrupted.
     """
-    choice = _choose(paths, selecting)
+    choice = choose(paths, selecting)
     values = checking.checking(trouble)
-    roots, account = _prepare(paths, gallery, choice)
+    roots, account = prepare(paths, gallery, choice)
 
     from bulkup.run import compare  # noqa: PLC0415 (heavy)
 
@@ -128,7 +124,7 @@ def albums(
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Print the gallery's albums as a tree, each with its number and how many photos it has."""
-    account = _account(gallery)
+    account = account_of(gallery)
 
     import anyio  # noqa: PLC0415 (heavy)
 
@@ -160,7 +156,7 @@ def doctor(
     """
     choice = selecting.choice()
     values = examining.examining()
-    roots, account = _prepare(paths, gallery, choice)
+    roots, account = prepare(paths, gallery, choice)
 
     from bulkup.doctor import examine  # noqa: PLC0415 (heavy)
     from bulkup.screen import consult  # noqa: PLC0415 (heavy)
@@ -172,40 +168,6 @@ def doctor(
     return Exit.DONE if well else Exit.SOME_FAILED
 
 
-def _choose(paths: Sequence[Path], selecting: SelectionFlags) -> "Choice":
-    """Return what to take of what is found. Raises `UsageError`."""
-    choice = selecting.choice()
-    if not paths and choice.listing is None:
-        raise UsageError(
-            "folders and photos are missing",
-            hint="Name some: bulkup ./photos --album N. Or name a list of them by --files-from.",
-        )
-    return choice
-
-
-def _prepare(
-    paths: Sequence[Path], gallery: GalleryFlags, choice: "Choice"
-) -> tuple[list[Path], Account]:
-    """Return what to walk and who logs in. Raises `UsageError`."""
-    gallery.account()
-
-    from bulkup.walk import check_roots  # noqa: PLC0415 (heavy)
-
-    return check_roots(paths, choice), _account(gallery)
-
-
-def _account(gallery: GalleryFlags) -> Account:
-    """Return who logs in, asking for the password last. Raises `UsageError`."""
-    account = gallery.account()
-
-    from bulkup.piwigo.discover import clean_url  # noqa: PLC0415 (heavy)
-
-    clean_url(account.url)
-    if not account.api_key:
-        account = replace(account, password=gallery.password())
-    return account
-
-
 def _drive(task: "Task", *, verbose: bool = False) -> Exit:
     from bulkup.screen import drive  # noqa: PLC0415 (heavy)
 
@@ -213,10 +175,11 @@ def _drive(task: "Task", *, verbose: bool = False) -> Exit:
     if outcome.interrupted:
         return Exit.INTERRUPTED
     astray = outcome.checked.astray if outcome.checked else 0
-    amiss = outcome.failed or outcome.amiss_count or outcome.unfinished or astray
+    amiss = outcome.failed or outcome.amiss_count or outcome.unfinished or astray or outcome.stay
     return Exit.SOME_FAILED if amiss else Exit.DONE
 
 
+app.command(watch)
 app.command(sandbox)
 app.command(demo)
 

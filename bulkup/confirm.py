@@ -55,6 +55,7 @@ class Confirmer:
         self._made: dict[int, IdSet] = {}
         self._count = 0
         self._unverified = 0
+        self._astray: dict[int, IdSet] = {}
 
     async def confirm(self, sent: Sequence[tuple[Job, PhotoUploaded]], *, tries: int = 1) -> None:
         """Look the photos up by MD5 and tell what became of them."""
@@ -147,19 +148,24 @@ class Confirmer:
         except BulkupError as error:
             self._tell("the photos may not be visible in their albums yet", error)
         told, relinked, astray = True, 0, 0
+        self._astray = {}
         for album in sorted(albums):
             made = self._made.get(album, IdSet())
             try:
                 lost = await self._look_into(album, made)
             except PhotoError as error:
+                self._astray[album] = made
                 count = sum(1 for _ in made)
                 astray += count
                 self._tell(f"{count} photos are on the server, but not in album {album}", error)
             except BulkupError as error:
                 told = False
+                self._astray[album] = made
                 self._tell(f"it could not be checked whether album {album} shows all", error)
             else:
                 back = await self._relink(lost, album=album)
+                if back < len(lost):
+                    self._astray[album] = made
                 relinked += back
                 astray += len(lost) - back
         if told:
@@ -172,6 +178,10 @@ class Confirmer:
                 astray=astray,
             )
         )
+
+    def is_astray(self, album: int, photo_id: int) -> bool:
+        """Tell whether what was sent to the album may not be in it after all."""
+        return photo_id in self._astray.get(album, ())
 
     async def _release(self, albums: Collection[int]) -> None:
         """Have everything leave the lounge: one call does it, whatever album it names."""

@@ -144,6 +144,9 @@ class DryMemory:
         ]:
             await self._memory.record(hashed)
 
+    async def forget(self, paths: Sequence[Path]) -> None:
+        """Forget nothing."""
+
     async def settle(self) -> None:
         """Do nothing."""
 
@@ -205,7 +208,7 @@ async def run(
     told = _New(unended.emit, sifter)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
-            walk = find(plan.roots, plan.choice, endings=plan.endings)
+            walk = find(plan.roots, plan.choice, endings=plan.endings, only=plan.only)
             jobs = read_archive(
                 paired(walk, endings=plan.endings) if plan.formats else walk,
                 outcomes,

@@ -41,11 +41,12 @@ from bulkup.stages import (
     sift_stage,
     upload_stage,
 )
+from bulkup.tidying import Checker, Place, Tidying
 from bulkup.upload import sweep
-from bulkup.walk import find
+from bulkup.walk import Found, find
 
 
-class Gallery(Attaching, Confirming, Replaceable, Server, Protocol):
+class Gallery(Attaching, Checker, Confirming, Replaceable, Server, Protocol):
     """What a run needs of a server."""
 
     @property
@@ -60,7 +61,9 @@ class Plan:
     `concurrency` is the number of photos in flight, `finishing` of those that the server works on
     at once (None: as many as do it good), `hashing` the number of threads that read ahead.
     `endings` None takes every file. `update` has changed files replace their photos, `formats` has
-    RAW files and the like become formats of the photos that they stand beside.
+    RAW files and the like become formats of the photos that they stand beside. `away` is where the
+    files of photos that the server surely has are put at the end, None: nowhere. `only` tells
+    which files of the walk to take, None: all.
     """
 
     roots: Sequence[Path]
@@ -73,6 +76,8 @@ class Plan:
     endings: Collection[str] | None = None
     update: bool = False
     formats: bool = False
+    away: Place | None = None
+    only: Callable[[Found], bool] | None = None
 
 
 async def run(
@@ -94,7 +99,10 @@ async def run(
     """
     began = clock()
     unended = Unended(emit)
-    outcomes = Outcomes(memory, unended.emit)
+    tidying = Tidying(
+        plan.away, server=server, recovery=recovery, memory=memory, emit=emit, stop=stop
+    )
+    outcomes = Outcomes(memory, unended.emit, tidying.arrived)
     sifter = Sifter(
         server,
         recovery=recovery,
@@ -149,7 +157,7 @@ async def run(
         async with one_error(), attended(gate):
             async with anyio.create_task_group() as tasks:
                 with unsent, sent_in:
-                    walk = find(plan.roots, plan.choice, endings=plan.endings)
+                    walk = find(plan.roots, plan.choice, endings=plan.endings, only=plan.only)
                     jobs = read_archive(
                         paired(walk, endings=plan.endings) if plan.formats else walk,
                         outcomes,
@@ -170,6 +178,7 @@ async def run(
         unended.close()
     await _sweep_remains(journey, memory)
     await confirmer.check_albums()
+    await tidying.put_away(astray=confirmer.is_astray, aside=aside)
     emit(RunFinished(seconds=clock() - began))
 
 

@@ -25,6 +25,10 @@ class RunError(BulkupError):
     """The run can't go on: log-in refused, not a Piwigo, album gone."""
 
 
+class Away(RunError):
+    """The server is away, for longer than it is waited for; another run may find it back."""
+
+
 class Untrusted(RunError):
     """No safe connection comes about: TLS fails, or the certificate is none to trust."""
 

@@ -1,9 +1,8 @@
 """The closed list of what can happen in a run, as values: screen, log and tests read the same.
 
 Knows no server, no file and no screen. An event is emitted after what it tells has been recorded,
-never before. Law of every ended run: each `FileFound` is followed by exactly one of
-`PhotoUploaded`, `PhotoPresent`, `PhotoChecked`, `FileSkipped`, `PhotoFailed`, `PhotoUnfinished` of
-the same path.
+never before. Law of every ended run: after each `FileFound` comes exactly one `PhotoUploaded`,
+`PhotoPresent`, `PhotoChecked`, `FileSkipped`, `PhotoFailed` or `PhotoUnfinished` of the same path.
 """
 
 from collections.abc import Callable
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
+
+from bulkup.departures import Departure
 
 SCHEMA = 1
 
@@ -293,6 +294,7 @@ Event = (
     | Interrupted
     | AlbumChecked
     | Estimated
+    | Departure
     | RunFinished
 )
 Emit = Callable[[Event], None]

@@ -67,6 +67,15 @@ class Ledger:
         """Replace what is known of these paths, all or nothing. Raises `RunError` as above."""
         await self._in_thread(lambda: self._record(entries))
 
+    async def forget(self, paths: Sequence[Path]) -> None:
+        """Know nothing of these paths any more. Raises `RunError` as above."""
+        delete = "DELETE FROM photos WHERE server = ? AND path = ?"
+
+        def forget() -> None:
+            self._opened.executemany(delete, [(self._server, _key(path)) for path in paths])
+
+        await self._in_thread(forget)
+
     async def settle(self) -> None:
         """Take everything that is `SENT` for `DONE`. Raises `RunError` as above."""
         update = "UPDATE photos SET state = ? WHERE server = ? AND state = ?"

@@ -60,6 +60,9 @@ class Memory(Protocol):
     async def record(self, entries: Sequence[Entry]) -> None:
         """Replace what is known of these paths."""
 
+    async def forget(self, paths: Sequence[Path]) -> None:
+        """Know nothing of these paths any more."""
+
     async def settle(self) -> None:
         """Take everything that is `SENT` for `DONE`; without that, another run asks again."""
 
@@ -98,6 +101,9 @@ class NoLedger:
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Forget at once."""
+
+    async def forget(self, paths: Sequence[Path]) -> None:
+        """Do nothing: nothing was kept."""
 
     async def settle(self) -> None:
         """Do nothing: nothing was kept."""

@@ -3,7 +3,7 @@
 Knows memory and events, and no server.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from bulkup.errors import BulkupError, PhotoError
@@ -15,10 +15,11 @@ from bulkup.photos import Photo
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Outcomes of one run."""
+    """Outcomes of one run; `arrived` hears first of each photo that the server has."""
 
     memory: Memory
     emit: Emit
+    arrived: Callable[[Job, int | None], None] = lambda _job, _photo_id: None
 
     async def hashed(self, jobs: Sequence[Job]) -> None:
         """Keep the MD5s of photos, for this run or the next."""
@@ -26,6 +27,7 @@ class Outcomes:
 
     def still_present(self, job: Job) -> None:
         """Tell of a photo that the ledger holds, and that the server does not contradict."""
+        self.arrived(job, job.sent_as)
         self.emit(
             PhotoPresent(
                 path=job.photo.path, size=job.photo.size, image_id=job.sent_as, linked=False
@@ -80,6 +82,8 @@ class Outcomes:
                     for job, photo_id in arrived
                 ]
             )
+        for job, photo_id in arrived:
+            self.arrived(job, photo_id)
 
 
 async def hashed(jobs: Sequence[Job], memory: Memory) -> None:

@@ -16,10 +16,10 @@ from typing import Final, TypeVar
 import anyio
 
 from bulkup.errors import (
+    Away,
     Lost,
     Outage,
     Refused,
-    RunError,
     SessionLost,
     Transient,
     Unreachable,
@@ -206,7 +206,7 @@ class Recovery:
             self._tell(outage, error.message)
             away_s = self._clock() - outage.began
             if away_s > self.policy.patience_s:
-                raise RunError(
+                raise Away(
                     f"the server has been away for {away_s:.0f} s: {error.message}",
                     hint="Run the same command again when it is back.",
                 ) from None

@@ -6,6 +6,8 @@ Knows how the parts fit together, and nothing of flags, signals or screens.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from anyio import to_thread
+
 from bulkup import dry, engine, verify
 from bulkup.albums import Albums
 from bulkup.choice import EVERYTHING, Choice
@@ -17,12 +19,14 @@ from bulkup.labels import Labels
 from bulkup.memory import Fact
 from bulkup.piwigo.throttle import Throttle
 from bulkup.placing import Placing
+from bulkup.putaway import Mover, Trash
 from bulkup.recovery import Sleep
-from bulkup.settings import Account, Checking, Into, Sending
+from bulkup.settings import Account, After, Checking, Into, Sending
 from bulkup.stages import Stop
+from bulkup.tidying import Place
 from bulkup.timetable import local_time
 from bulkup.visit import begun, connected, introduction, name_of
-from bulkup.walk import check_roots
+from bulkup.walk import Found, check_roots
 
 NO_LABELS = Labels()
 CEILING_S = 30 * 86400.0
@@ -40,12 +44,15 @@ async def migrate(
     stop: Stop,
     clock: Callable[[], float],
     sleep: Sleep,
+    only: Callable[[Found], bool] | None = None,
 ) -> None:
     """Bring the chosen photos below the paths to the gallery, event by event.
 
-    Raises `UsageError` where a path is not there and `RunError` where the run is impossible.
+    `only` tells which files of the walk to take, None: all. Raises `UsageError` where a path is
+    not there and `RunError` where the run is impossible.
     """
-    roots = check_roots(paths, choice)
+    roots = await to_thread.run_sync(check_roots, paths, choice)
+    away = await to_thread.run_sync(place_for, sending.after, roots, choice)
     async with connected(
         account,
         sending,
@@ -82,6 +89,8 @@ async def migrate(
             endings=server.offer.endings,
             update=sending.update,
             formats=sending.raw_as_format,
+            away=away,
+            only=only,
         )
         async with begun(started, sending, emit) as memory:
             if dry_gallery is not None:
@@ -133,7 +142,7 @@ async def compare(
 
     Raises `UsageError` where a path is not there and `RunError` where the run is impossible.
     """
-    roots = check_roots(paths, choice)
+    roots = await to_thread.run_sync(check_roots, paths, choice)
     async with connected(account, checking, emit=emit, clock=clock, sleep=sleep) as (
         server,
         recovery,
@@ -163,6 +172,13 @@ async def compare(
                 stop=stop,
                 clock=clock,
             )
+
+
+def place_for(after: After | None, roots: Sequence[Path], choice: Choice) -> Place | None:
+    """Return where files are put in the end, None: nowhere. Raises `UsageError`."""
+    if after is None:
+        return None
+    return Trash() if after == "trash" else Mover(after, roots=roots, choice=choice)
 
 
 async def _base(into: Into, albums: Albums) -> int:

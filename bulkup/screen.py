@@ -19,6 +19,7 @@ from bulkup.findings import Tell
 from bulkup.recovery import Sleep
 from bulkup.report import (
     CheckupReport,
+    Console,
     LiveReport,
     PlainReport,
     RunState,
@@ -100,20 +101,21 @@ def drive(task: Task, *, verbose: bool = False) -> RunState:
 
     Raises `RunError`.
     """
-    console = console_for(sys.stderr)
-    report: LiveReport | PlainReport
+    return anyio.run(_drive, view_on(console_for(sys.stderr), verbose=verbose), task)
+
+
+def view_on(console: Console, *, verbose: bool) -> LiveReport | PlainReport:
+    """Return the view of a run that suits the console."""
     if suits_live(console):
-        report = LiveReport(console, clock=time.monotonic, verbose=verbose)
-    else:
-        report = PlainReport(console, clock=time.monotonic, verbose=verbose)
-    return anyio.run(_drive, report, task)
+        return LiveReport(console, clock=time.monotonic, verbose=verbose)
+    return PlainReport(console, clock=time.monotonic, verbose=verbose)
 
 
 async def _drive(report: LiveReport | PlainReport, task: Task) -> RunState:
     stop = Stop()
     failure: BulkupError | None = None
     async with report, anyio.create_task_group() as tasks:
-        await tasks.start(_listen, tasks.cancel_scope, stop, report.emit)
+        await tasks.start(listen, tasks.cancel_scope, stop, report.emit)
         try:
             await task(emit=report.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
         except BulkupError as error:  # not through the task group, which would wrap it
@@ -124,7 +126,7 @@ async def _drive(report: LiveReport | PlainReport, task: Task) -> RunState:
     return report.state
 
 
-async def _listen(
+async def listen(
     scope: CancelScope,
     stop: Stop,
     emit: Emit,

@@ -21,6 +21,7 @@ LEAST_RATE: Final = 1024
 RATE_HINT: Final = "Give a rate like 500K or 2M, off, or a time table like 08:00,1M 23:00,off."
 
 Level = Literal[0, 1, 2, 4, 8]
+After = Path | Literal["trash"]
 MethodName = Literal["auto", "async", "upload", "legacy"]
 
 
@@ -78,7 +79,8 @@ class Sending:
 
     `chunk_size` None: as large as the server and the line bear; `finishing` None: as many photos
     at once as do the server good. `bwlimit` holds for all that goes out. `ledger` is the file
-    that remembers, None to do without.
+    that remembers, None to do without. `after` is where the files go in the end: a folder, the
+    trash, or None, where they are.
     """
 
     into: Into
@@ -94,6 +96,7 @@ class Sending:
     retries: int = 5
     patience_s: float = 3600.0
     ledger: Path | None = None
+    after: After | None = None
 
     def __post_init__(self) -> None:
         if self.update and self.ledger is None:

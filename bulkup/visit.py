@@ -11,7 +11,7 @@ from typing import Final, Literal, Protocol
 import anyio.lowlevel
 
 from bulkup.describe import Describer
-from bulkup.errors import RunError, Transient
+from bulkup.errors import Away, Transient
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.gate import MOST_COUNTED
 from bulkup.ledger import Ledger
@@ -94,7 +94,7 @@ async def name_of(album: int | None, gallery: _Named, recovery: Recovery) -> str
     try:
         return await recovery.run(lambda: gallery.album_name(album))
     except Transient as error:
-        raise RunError(error.message, hint="Run the same command again.") from None
+        raise Away(error.message, hint="Run the same command again.") from None
 
 
 def introduction(

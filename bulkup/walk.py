@@ -7,7 +7,7 @@ in a worker thread.
 import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
@@ -47,12 +47,24 @@ Found = Photo | Skipped | Unreadable
 
 
 async def find(
-    roots: Sequence[Path], choice: Choice = EVERYTHING, *, endings: Collection[str] | None
+    roots: Sequence[Path],
+    choice: Choice = EVERYTHING,
+    *,
+    endings: Collection[str] | None,
+    only: Callable[[Found], bool] | None = None,
 ) -> AsyncGenerator[Sequence[Found], None]:
     """Yield what lies below the roots as `scan` does, then what the list names, some at a time.
 
-    Raises `RunError` where the list can't be read.
+    `only` tells what of that to yield, None: all. Raises `RunError` where the list can't be read.
     """
+    async with aclosing(_find(roots, choice, endings)) as batches:
+        async for batch in batches:
+            yield batch if only is None else [found for found in batch if only(found)]
+
+
+async def _find(
+    roots: Sequence[Path], choice: Choice, endings: Collection[str] | None
+) -> AsyncGenerator[Sequence[Found], None]:
     twice = choice.listing or choice.follow_symlinks or (choice.patterns.rules and len(roots) > 1)
     walk = Walk(choice, endings=endings, seen=Seen() if twice else None)
     found = walk.over(roots)
@@ -249,6 +261,15 @@ def check_roots(roots: Sequence[Path], choice: Choice = EVERYTHING) -> list[Path
             if i != j
         )
     ]
+
+
+def may_come_to(root: Path, folder: Path, choice: Choice) -> bool:
+    """Tell whether the walk over the root may come to files in a folder, be it there or not."""
+    if not folder.is_relative_to(root):
+        return False
+    names = folder.relative_to(root).parts
+    places = ["/".join(names[:depth]) + "/" for depth in range(1, len(names) + 1)]
+    return not any(map(choice.is_junk, names)) and not any(map(choice.excludes, places))
 
 
 def _is_walked_from(root: Path, path: Path, choice: Choice) -> bool:

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "bulkup"
 # module or package → the modules of bulkup that it may know; packages know themselves
 MAY_KNOW = {
     "errors": set[str](),
-    "events": set[str](),
+    "departures": set[str](),
+    "events": {"departures"},
     "photos": {"errors"},
     "patterns": {"errors"},
     "choice": {"events", "patterns"},
@@ -22,6 +23,7 @@ MAY_KNOW = {
     "secret": {"errors"},
     "flags": {"errors", "secret", "settings"},
     "whereto": {"errors", "flags", "settings"},
+    "afterwards": {"errors", "flags", "settings"},
     "wishes": {"flags", "settings", "whereto"},
     "selecting": {"choice", "errors", "flags", "patterns", "settings"},
     "metadata": set[str](),
@@ -62,6 +64,11 @@ MAY_KNOW = {
         "upload",
     },
     "ending": {"errors", "events"},
+    "putaway": {"choice", "errors", "photos", "walk"},
+    "tidying": {
+        *("companions", "departures", "ending", "errors", "events", "journey", "memory"),
+        *("photos", "recovery", "stages"),
+    },
     "stages": {
         *("companions", "confirm", "errors", "events", "journey", "memory", "outcome"),
         *("photos", "recovery", "sift", "upload", "walk"),
@@ -69,7 +76,7 @@ MAY_KNOW = {
     "engine": {
         *("changes", "chunksize", "confirm", "ending", "events", "gate", "journey", "memory"),
         *("albums", "choice", "companions", "formats", "pacing", "placing", "outcome"),
-        *("recovery", "sift", "stages", "upload", "walk"),
+        *("recovery", "sift", "stages", "tidying", "upload", "walk"),
     },
     "dry": {
         *(
@@ -99,7 +106,7 @@ MAY_KNOW = {
         *("policy", "checks", "chunksize", "errors", "estimate", "findings", "ledger", "memory"),
         *("choice", "piwigo", "recovery", "settings"),
     },
-    "report": {"events", "findings"},
+    "report": {"departures", "events", "findings"},
     "sandbox": set[str](),
     "demo": set[str](),
     "visit": {
@@ -118,11 +125,27 @@ MAY_KNOW = {
     },
     "run": {
         *("albums", "choice", "chunksize", "describe", "dry", "engine", "errors", "events"),
-        *("labels", "memory", "piwigo", "placing", "recovery", "settings", "stages"),
-        *("timetable", "verify", "visit", "walk"),
+        *("labels", "memory", "piwigo", "placing", "putaway", "recovery", "settings", "stages"),
+        *("tidying", "timetable", "verify", "visit", "walk"),
     },
     "screen": {"stages", "errors", "events", "findings", "recovery", "report"},
     "rehearsal": {"errors", "photos", "sandbox", "settings", "demo", "walk"},
+    "inbox": {"photos"},
+    "watch": {
+        *("choice", "companions", "errors", "events", "inbox", "photos", "recovery", "walk"),
+    },
+    "attend": {
+        *("choice", "ending", "errors", "events", "photos", "recovery", "report", "screen"),
+        *("stages", "walk", "watch"),
+    },
+    "cli_parts": {
+        *("afterwards", "choice", "errors", "flags", "labelling", "piwigo", "selecting"),
+        *("settings", "walk", "whereto", "wishes"),
+    },
+    "cli_watch": {
+        *("afterwards", "attend", "cli_parts", "errors", "flags", "labelling", "run"),
+        *("selecting", "whereto", "wishes"),
+    },
     "cli": None,
     "cli_sandbox": {"rehearsal"},
     "__main__": {"cli"},
@@ -136,11 +159,16 @@ HOMES = {
     "sqlite3": {"database", "ledger"},
     "defusedxml": {"xmp"},
     "xml": {"xmp"},
-    "cyclopts": {"cli", "cli_sandbox", "flags", "labelling", "selecting", "whereto", "wishes"},
+    "cyclopts": {
+        *("afterwards", "cli", "cli_parts", "cli_sandbox", "cli_watch", "flags", "labelling"),
+        *("selecting", "whereto", "wishes"),
+    },
     "platformdirs": {"settings"},
     "pathspec": {"patterns"},
     "aiofiles": {"filelist"},
     "PIL": {"demo"},
+    "send2trash": {"putaway"},
+    "watchfiles": {"watch"},
 }
 
 

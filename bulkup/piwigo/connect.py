@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 import aiohttp
 from aiohttp import AddrInfoType
 
-from bulkup.errors import BulkupError, RunError, Transient
+from bulkup.errors import Away, BulkupError, RunError, Transient
 from bulkup.piwigo.captions import Describe
 from bulkup.piwigo.catalogue import Offer
 from bulkup.piwigo.discover import find_base
@@ -72,7 +72,7 @@ async def connect(
             try:
                 status = await patiently(partial(_enter, pool, url))
             except Transient as error:
-                raise RunError(
+                raise Away(
                     f"{url} can't be reached: {error.message}",
                     hint="Check the address and the network."
                     + ("" if "://" in url else " A gallery without TLS needs http:// in front."),

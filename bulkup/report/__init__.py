@@ -14,7 +14,7 @@ from bulkup.events import Event
 from bulkup.report.checkup import CheckupReport
 from bulkup.report.jsonl import JsonReport
 from bulkup.report.live import LiveReport, suits_live
-from bulkup.report.plain import PlainReport, write
+from bulkup.report.plain import PlainReport, say, write
 from bulkup.report.state import RunState
 from bulkup.report.summary import summary
 from bulkup.report.text import printable
@@ -22,6 +22,7 @@ from bulkup.report.tree import Album, tree
 
 __all__ = [
     "CheckupReport",
+    "Console",
     "JsonReport",
     "LiveReport",
     "PlainReport",
@@ -30,6 +31,7 @@ __all__ = [
     "console_for",
     "print_tree",
     "printable",
+    "say",
     "suits_live",
     "summary",
 ]

@@ -14,7 +14,7 @@ from rich.text import Text
 from bulkup.events import Event, RunStarted
 from bulkup.report.state import RunState
 from bulkup.report.summary import summary
-from bulkup.report.text import clock_text, percent
+from bulkup.report.text import clock_text, percent, printable
 from bulkup.report.ticks import Clock, Sleep, Ticks
 from bulkup.report.words import (
     FAINT,
@@ -98,6 +98,11 @@ def figures(state: RunState, now: float) -> Text:
         *((f", {words}", style) for words, style in count_words(state)),
         (f". {outage}" if (outage := outage_words(state, now)) else "", "yellow"),
     )
+
+
+def say(console: Console, words: str, *, at: str) -> None:
+    """Write a line that belongs to no run, with the time of day."""
+    write(console, Text.assemble((f"[{at}] ", FAINT), printable(words)))
 
 
 def write(console: Console, *lines: Text) -> None:

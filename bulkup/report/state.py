@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bulkup.departures import FilePutAway, FileStays
 from bulkup.events import (
     AlbumChecked,
     AlbumMade,
@@ -85,6 +86,9 @@ class RunState:
     failures: list[PhotoFailed] = field(default_factory=list)
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     amiss: list[PhotoChecked] = field(default_factory=list)
+    put_away: int = 0
+    stay: int = 0
+    staying: list[FileStays] = field(default_factory=list)
     in_flight: dict[Path, PhotoInFlight] = field(default_factory=dict)
 
     found_size: int = 0
@@ -281,5 +285,11 @@ class RunState:
                 self.estimated = event
             case AlbumChecked():
                 self.checked = event
+            case FilePutAway():
+                self.put_away += 1
+            case FileStays():
+                self.stay += 1
+                if len(self.staying) < FAILURES_KEPT:
+                    self.staying.append(event)
             case RunFinished():
                 self.ended = now

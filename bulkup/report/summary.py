@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
+from bulkup.departures import FileStays
 from bulkup.events import PhotoChecked, PhotoFailed, RunStarted, SkipReason
 from bulkup.report.state import OTHER_TYPES, RunState
 from bulkup.report.text import count_text, printable, rate_text, size_text, time_text
@@ -39,6 +40,7 @@ def summary(state: RunState) -> list[Text]:
         *_counts(state, state.run),
         *_named(state.failures, state.failed, "failed"),
         *_named(state.amiss, state.amiss_count, "amiss"),
+        *_named(state.staying, state.stay, "stays"),
     ]
 
 
@@ -80,6 +82,10 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
             yield _row(state.checked.relinked, "put back", "they had lost their album")
         if state.checked.astray:
             yield _row(state.checked.astray, "astray", "on the server, but not in the album", BAD)
+    if state.put_away:
+        yield _row(state.put_away, "put away", "the gallery has read its files: the same", GOOD)
+    if state.stay:
+        yield _row(state.stay, "not put away", "these files are where they were", WARNING)
 
 
 def _checked(state: RunState) -> Text:
@@ -136,7 +142,9 @@ def _types(state: RunState) -> str:
     return f"{', '.join(words)}: types this gallery does not take"
 
 
-def _named(photos: Sequence[PhotoFailed | PhotoChecked], count: int, what: str) -> Iterator[Text]:
+def _named(
+    photos: Sequence[PhotoFailed | PhotoChecked | FileStays], count: int, what: str
+) -> Iterator[Text]:
     """Name the first photos with reason and hint, and count the others."""
     for photo in photos[:FAILURES_SHOWN]:
         word, style = VERDICTS[photo.verdict] if isinstance(photo, PhotoChecked) else (what, BAD)

@@ -6,6 +6,7 @@ outside goes through `printable` and is a `Text`, so that no file name is taken 
 
 from rich.text import Text
 
+from bulkup.departures import FileStays
 from bulkup.events import (
     AlbumMade,
     Event,
@@ -63,6 +64,8 @@ def announce(event: Event, *, verbose: bool = False) -> Text | None:
             kind, what, hint = ("failed", BAD), f"{event.path}: {event.reason}", event.hint
         case PhotoChecked(verdict=verdict) if verdict is not Verdict.PRESENT:
             kind, what, hint = VERDICTS[verdict], f"{event.path}: {event.reason}", event.hint
+        case FileStays():
+            kind, what, hint = ("stays", WARNING), f"{event.path}: {event.reason}", event.hint
         case OutageBegan():
             kind, what = ("away", WARNING), f"{event.reason}; waiting until the server answers"
         case OutageEnded():

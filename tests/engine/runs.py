@@ -38,6 +38,7 @@ from bulkup.policy import Policy
 from bulkup.recovery import Recovery, Sleep
 from bulkup.sandbox import Sandbox
 from bulkup.stages import Stop
+from bulkup.tidying import Place
 
 ADMIN = Credentials("admin", "secret")
 FOUR_METHODS = {
@@ -145,6 +146,7 @@ async def run(
     endings: Collection[str] | None = None,
     memory: Memory | None = None,
     choice: Choice = EVERYTHING,
+    away: Place | None = None,
     sleep: Sleep = no_wait,
     clock: Callable[[], float] = time.monotonic,
     labels: Labels | None = None,
@@ -174,6 +176,7 @@ async def run(
                 endings=endings or server.offer.endings,
                 update=update,
                 formats=formats,
+                away=away,
             ),
             server=server,
             recovery=recovery,

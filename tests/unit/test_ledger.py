@@ -53,6 +53,16 @@ async def kept(folder: Path, *paths: Path, server: str = SERVER) -> list[Entry]:
 # what it keeps
 
 
+async def test_what_is_to_be_forgotten_is_gone_and_no_more(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    await keep(tmp_path, entry(first), entry(second))
+    await keep(tmp_path, entry(first), server=OTHER)
+    async with ledger(tmp_path) as opened:
+        await opened.forget([first, tmp_path / "never there.jpg"])
+    assert [left.path for left in await kept(tmp_path, first, second)] == [second]
+    assert [left.path for left in await kept(tmp_path, first, server=OTHER)] == [first]
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -1,0 +1,184 @@
+"""Watching in front of somebody: batch after batch, each with its report, until Ctrl-C.
+
+Knows signals, views and when to try again, and neither what a run does nor what arrives.
+"""
+
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol
+
+import anyio
+from anyio import CancelScope, to_thread
+
+from bulkup.choice import Choice
+from bulkup.ending import one_error
+from bulkup.errors import Away, BulkupError
+from bulkup.events import Emit, Event, Interrupted, RunStarted
+from bulkup.photos import Photo
+from bulkup.recovery import Sleep
+from bulkup.report import Report, console_for, say
+from bulkup.screen import listen, view_on
+from bulkup.stages import Stop
+from bulkup.walk import Found
+from bulkup.watch import Watch
+
+AGAIN_S: Final = 60.0
+MOST_AGAIN_S: Final = 960.0
+
+
+class Bring(Protocol):
+    """A run for some files, whose other settings are given."""
+
+    async def __call__(
+        self,
+        *,
+        only: Callable[[Found], bool],
+        emit: Emit,
+        stop: Stop,
+        clock: Callable[[], float],
+        sleep: Sleep,
+    ) -> None:
+        """Do it, event by event. Raises `BulkupError`."""
+
+
+class Attendant:
+    """Brings what arrives; `emit` is for whoever hears the signals, and `stop` what they set."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        bring: Bring,
+        *,
+        open_view: Callable[[], Report],
+        tell: Callable[[str], None],
+        clock: Callable[[], float],
+        sleep: Sleep,
+    ) -> None:
+        self.stop = Stop()
+        self._watch = watch
+        self._bring = bring
+        self._open_view = open_view
+        self._tell = tell
+        self._clock = clock
+        self._sleep = sleep
+        self._view: Report | None = None
+        self._idle = CancelScope()
+        self._begun = False
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to the view; while there is none, the wish to stop ends the waiting."""
+        self._begun = self._begun or isinstance(event, RunStarted)
+        self._watch.observe(event)
+        if self._view is not None:
+            self._view.emit(event)
+        elif isinstance(event, Interrupted):
+            self._idle.cancel()
+
+    async def attend(self) -> None:
+        """Bring batch after batch until somebody wishes to stop. Raises `BulkupError`.
+
+        Once a run has begun, no failure of a later one ends it, nor does a server that is away.
+        """
+        self._tell(f"watching {', '.join(map(str, self._watch.roots))}; Ctrl-C ends it")
+        failures = 0
+        while not self.stop.wanted:
+            batch = await self._waited_for(self._watch.arrivals)
+            if batch is None:
+                return
+            self._tell(f"{len(batch):,} {'file has' if len(batch) == 1 else 'files have'} arrived")
+            error = await self._run(batch)
+            self._watch.end(batch, whole=error is None and not self.stop.wanted)
+            failures = failures + 1 if error else 0
+            if error is not None:
+                if not self._begun and not isinstance(error, Away):
+                    raise error
+                pause_s = min(AGAIN_S * 2 ** min(failures - 1, 10), MOST_AGAIN_S)
+                self._tell(f"{error.message}; trying again in {pause_s / 60:.0f} min")
+                await self._waited_for(partial(self._rest, pause_s))
+
+    async def _rest(self, seconds: float) -> Mapping[Path, Photo]:
+        await self._sleep(seconds)
+        return {}
+
+    async def _waited_for(
+        self, what: Callable[[], Awaitable[Mapping[Path, Photo]]]
+    ) -> Mapping[Path, Photo] | None:
+        """Return what is waited for, None where somebody wished to stop meanwhile."""
+        with CancelScope() as self._idle:
+            return None if self.stop.wanted else await what()
+        return None
+
+    async def _run(self, batch: Mapping[Path, Photo]) -> BulkupError | None:
+        """Return what ended the run before its end, if anything did."""
+        async with self._open_view() as view:
+            self._view = view
+            try:
+                await self._bring(
+                    only=partial(_is_still, batch),
+                    emit=self.emit,
+                    stop=self.stop,
+                    clock=self._clock,
+                    sleep=self._sleep,
+                )
+            except BulkupError as error:
+                return error
+            finally:
+                self._view = None
+        return None
+
+
+def _is_still(batch: Mapping[Path, Photo], found: Found) -> bool:
+    """Tell whether this belongs to the batch, and looks as it did when it was still."""
+    photo = batch.get(found.path)
+    return photo is not None and (photo == found or not isinstance(found, Photo))
+
+
+def attend(
+    roots: Sequence[Path],
+    bring: Bring,
+    *,
+    choice: Choice,
+    formats: bool,
+    settle_s: float,
+    poll: bool,
+    verbose: bool,
+) -> None:
+    """Watch folders until Ctrl-C or SIGTERM. Raises `BulkupError` where that is impossible."""
+    console = console_for(sys.stderr)
+
+    async def run() -> None:
+        watch = await to_thread.run_sync(
+            lambda: Watch(
+                roots,
+                choice,
+                formats=formats,
+                settle_s=settle_s,
+                poll=poll,
+                clock=time.monotonic,
+                sleep=anyio.sleep,
+            )
+        )
+        failure: BulkupError | None = None
+        attendant = Attendant(
+            watch,
+            bring,
+            open_view=lambda: view_on(console, verbose=verbose),
+            tell=lambda words: say(console, words, at=time.strftime("%H:%M:%S")),
+            clock=time.monotonic,
+            sleep=anyio.sleep,
+        )
+        async with one_error(), anyio.create_task_group() as tasks:
+            await tasks.start(listen, tasks.cancel_scope, attendant.stop, attendant.emit)
+            tasks.start_soon(watch.listen)
+            try:
+                await attendant.attend()
+            except BulkupError as error:  # not through the task group, which would wrap it
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    anyio.run(run)

@@ -1,0 +1,86 @@
+"""The command that watches folders.
+
+Knows the command line library and the settings that flags end up in.
+"""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bulkup.afterwards import AfterFlags, WatchFlags
+from bulkup.cli_parts import (
+    AndThen,
+    Exit,
+    ForLabels,
+    ForSelecting,
+    ForSending,
+    IntoAlbums,
+    OfTrouble,
+    OnGallery,
+    prepare,
+)
+from bulkup.errors import UsageError
+from bulkup.flags import GalleryFlags, TroubleFlags
+from bulkup.labelling import LabelFlags
+from bulkup.selecting import SelectionFlags
+from bulkup.whereto import AlbumFlags
+from bulkup.wishes import SendingFlags
+
+OnArrival = Annotated[WatchFlags, Parameter(name="*")]
+
+
+def watch(
+    folders: Annotated[list[Path], Parameter(help="Folders to watch.", negative="")],
+    /,
+    *,
+    gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
+    albums: IntoAlbums = AlbumFlags(),  # noqa: B008 (frozen)
+    watching: OnArrival = WatchFlags(),  # noqa: B008 (frozen)
+    sending: ForSending = SendingFlags(),  # noqa: B008 (frozen)
+    selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
+    naming: ForLabels = LabelFlags(),  # noqa: B008 (frozen)
+    afterwards: AndThen = AfterFlags(),  # noqa: B008 (frozen)
+    trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
+) -> int:
+    """Bring what lies in folders, and from then on what arrives there, until Ctrl-C.
+
+    A file is brought once it has been still for a while. What arrives together is one run, as
+    by `bulkup upload`; what arrives meanwhile waits for the next. A server that is away is
+    waited for.
+
+    Exit codes: 130 ended by Ctrl-C or SIGTERM, its usual end, 2 wrong usage, 3 watching is
+    impossible.
+    """
+    choice = selecting.choice()
+    values = replace(sending.sending(albums, trouble), after=afterwards.where())
+    labels = naming.labels()
+    settle_s = watching.settle_s
+    if values.dry_run:
+        raise UsageError(
+            "watch brings what arrives, and --dry-run brings nothing",
+            hint="Try it on what lies there already: bulkup upload --dry-run.",
+        )
+    if choice.listing is not None:
+        raise UsageError(
+            "watch looks at folders, and --files-from names files",
+            hint="Choose from folders by --include and --exclude.",
+        )
+    roots, account = prepare(folders, gallery, choice)
+
+    from bulkup.attend import attend  # noqa: PLC0415 (heavy)
+    from bulkup.run import migrate, place_for  # noqa: PLC0415 (heavy)
+
+    place_for(values.after, roots, choice)  # a mistake is told before anything arrives
+    attend(
+        roots,
+        partial(migrate, roots, account=account, sending=values, choice=choice, labels=labels),
+        choice=choice,
+        formats=values.raw_as_format,
+        settle_s=settle_s,
+        poll=watching.poll,
+        verbose=sending.verbose,
+    )
+    return Exit.INTERRUPTED

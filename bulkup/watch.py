@@ -1,0 +1,142 @@
+"""Waits until something has arrived in folders, and is complete as far as can be seen.
+
+Knows the disk and its news, and no server; it learns from the events of each run what is done.
+The news only wake it up: what has arrived is found by walking, so none can be overlooked.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from bulkup.choice import EVERYTHING, Choice
+from bulkup.companions import COMPANIONS
+from bulkup.errors import RunError, UsageError
+from bulkup.events import (
+    Event,
+    FileSkipped,
+    PhotoFailed,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+    SkipReason,
+)
+from bulkup.inbox import Inbox
+from bulkup.photos import Photo
+from bulkup.recovery import Sleep
+from bulkup.walk import find
+
+LISTEN_MS: Final = 400
+"""How often it is looked up whether to go on listening."""
+
+POLL_MS: Final = 2000
+
+
+class Watch:
+    """Watches folders for what is chosen. Raises `UsageError` where that is impossible.
+
+    `formats` tells that a file which the server does not take may still be a format of a photo.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        choice: Choice = EVERYTHING,
+        *,
+        formats: bool = False,
+        settle_s: float,
+        poll: bool,
+        clock: Callable[[], float],
+        sleep: Sleep,
+    ) -> None:
+        for root in roots:
+            if not root.is_dir():
+                raise UsageError(f"{root} is no folder", hint="Give folders to watch.")
+        try:
+            from watchfiles import awatch  # noqa: PLC0415 (not everybody has it)
+        except ImportError:
+            raise UsageError(
+                "watch needs a library that is not installed: watchfiles",
+                hint="Install it with: pip install 'bulkup[watch]'",
+            ) from None
+        self.roots = roots
+        self._choice = choice
+        self._formats = formats
+        self._news = awatch
+        self._poll = poll
+        self._clock = clock
+        self._sleep = sleep
+        self._inbox = Inbox(settle_s=settle_s)
+        self._woken = anyio.Event()
+        self._ended: set[Path] = set()
+        self._unfinished: set[Path] = set()
+        self._refused: set[str] = set()
+
+    async def listen(self) -> None:
+        """Hear the news of the disk, until cancelled. Raises `RunError` where there are none."""
+        news = self._news(
+            *self.roots,
+            watch_filter=lambda _, path: not self._choice.is_junk(Path(path).name),
+            rust_timeout=LISTEN_MS,
+            yield_on_timeout=True,
+            force_polling=self._poll or None,
+            poll_delay_ms=POLL_MS,
+            ignore_permission_denied=True,
+        )
+        begun = False
+        try:
+            async with aclosing(news):
+                async for changes in news:
+                    if changes or not begun:  # what came before it listened is looked for as well
+                        self._woken.set()
+                    begun = True
+        except (OSError, RuntimeError, ValueError) as error:
+            raise RunError(
+                f"the folders can't be watched: {error}", hint="--poll looks again and again."
+            ) from None
+
+    async def arrivals(self) -> Mapping[Path, Photo]:
+        """Return what is to be brought, as soon as there is something."""
+        while True:
+            self._woken = anyio.Event()
+            before = self._clock()
+            self._inbox.look(await self._walk(), now=self._clock())
+            if ready := self._inbox.ready(now=before):  # not by the time that the walk took
+                return ready
+            wait_s = self._inbox.wait_s(now=before)
+            if wait_s is None:
+                await self._woken.wait()
+            else:
+                await self._sleep(wait_s)
+
+    async def _walk(self) -> list[Photo]:
+        photos = []
+        async with aclosing(find(self.roots, self._choice, endings=None)) as walk:
+            async for batch in walk:
+                photos += [found for found in batch if isinstance(found, Photo)]
+        return [photo for photo in photos if photo.path.suffix.lower() not in self._refused]
+
+    def observe(self, event: Event) -> None:
+        """Learn from a run what is done, and what the server does not take anyway."""
+        match event:
+            case PhotoUploaded() | PhotoPresent() | PhotoFailed() | FileSkipped():
+                self._ended.add(event.path)
+            case PhotoUnfinished(path=path):
+                self._unfinished.add(path)
+        if isinstance(event, FileSkipped) and event.reason is SkipReason.TYPE:
+            ending = event.path.suffix.lower()
+            if not (self._formats and ending[1:] in COMPANIONS):
+                self._refused.add(ending)
+
+    def end(self, batch: Mapping[Path, Photo], *, whole: bool) -> None:
+        """Learn that the run for these is over, `whole` if it came to its end.
+
+        What it did not come to is brought by the next one. What it did not find is not looked for
+        again if it was whole.
+        """
+        done = batch.keys() - self._unfinished if whole else batch.keys() & self._ended
+        self._inbox.done_with([batch[path] for path in done])
+        self._ended.clear()
+        self._unfinished.clear()

@@ -1,0 +1,94 @@
+"""When a file is still, what waits for what, and what is not brought twice."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from bulkup.inbox import MOST_SETTLES, Inbox
+from bulkup.photos import Photo
+
+A = Photo(Path("a.jpg"), 100, 1)
+B = Photo(Path("b.jpg"), 200, 1)
+
+
+def box(settle_s: float = 5.0) -> Inbox:
+    return Inbox(settle_s=settle_s)
+
+
+def test_a_file_is_ready_when_it_has_looked_the_same_for_long_enough() -> None:
+    inbox = box()
+    inbox.look([A], now=0.0)
+    assert not inbox.ready(now=0.0)
+    assert inbox.wait_s(now=0.0) == 5.0
+    inbox.look([A], now=5.0)
+    assert inbox.ready(now=5.0) == {A.path: A}
+    assert inbox.wait_s(now=5.0) is None
+
+
+def test_a_file_that_grows_begins_anew() -> None:
+    inbox = box()
+    for second in range(20):
+        inbox.look([replace(A, size=second)], now=float(second))
+        assert not inbox.ready(now=float(second))
+    grown = replace(A, size=19)
+    inbox.look([grown], now=24.0)
+    assert inbox.ready(now=24.0) == {A.path: grown}
+
+
+def test_of_equal_size_the_time_of_change_tells() -> None:
+    inbox = box()
+    inbox.look([A], now=0.0)
+    inbox.look([replace(A, mtime_ns=2)], now=4.0)
+    assert not inbox.ready(now=5.0)
+    assert inbox.wait_s(now=5.0) == 4.0
+
+
+def test_what_is_still_waits_for_what_arrives_together_with_it() -> None:
+    inbox = box()
+    inbox.look([A], now=0.0)
+    inbox.look([A, B], now=4.0)
+    assert not inbox.ready(now=5.0)
+    assert inbox.wait_s(now=5.0) == 4.0
+    inbox.look([A, B], now=9.0)
+    assert inbox.ready(now=9.0) == {A.path: A, B.path: B}
+
+
+def test_but_not_for_ever() -> None:
+    inbox = box()
+    now = 0.0
+    while not (ready := inbox.ready(now=now)):
+        inbox.look([A, replace(B, size=int(now))], now=now)
+        now += 1.0
+        assert now < 1000
+    assert ready == {A.path: A}
+    assert now >= 5.0 * (1 + MOST_SETTLES)
+
+
+def test_what_was_brought_is_ready_again_only_when_it_has_changed() -> None:
+    inbox = box(0.0)
+    inbox.look([A, B], now=0.0)
+    inbox.done_with([A, B])
+    inbox.look([A, B], now=1.0)
+    assert not inbox.ready(now=100.0)
+    assert inbox.wait_s(now=100.0) is None
+    changed = replace(A, mtime_ns=2)
+    inbox.look([changed, B], now=101.0)
+    assert inbox.ready(now=101.0) == {A.path: changed}
+
+
+def test_what_changed_while_it_was_brought_is_brought_again() -> None:
+    inbox = box(0.0)
+    changed = replace(A, size=101)
+    inbox.look([A], now=0.0)
+    inbox.look([changed], now=1.0)
+    inbox.done_with([A])
+    inbox.look([changed], now=1.0)
+    assert inbox.ready(now=1.0) == {A.path: changed}
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    inbox = box(0.0)
+    inbox.look([A], now=0.0)
+    inbox.done_with([A])
+    inbox.look([], now=1.0)
+    inbox.look([A], now=2.0)
+    assert inbox.ready(now=2.0) == {A.path: A}
