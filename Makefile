@@ -12,7 +12,7 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PYTEST)
+	$(BIN)/coverage run -m pytest --numprocesses auto --dist loadscope $(PYTEST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
