@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 DERIVATIVE_SHARE = 0.72
@@ -17,6 +17,7 @@ DERIVATIVE_SHARE = 0.72
 _SELF_REQUESTS = 3
 _TURN_S = 0.005
 _REMEMBERED = 100_000
+_DECK = 20
 
 
 class Workers:
@@ -56,9 +57,8 @@ class Workers:
         self._finish_s = finish_s
         self._derivative_share = derivative_share
         self._page_s = page_s
-        self._spread = spread
-        self._pages = random.Random(1)  # noqa: S311 (the same costs in every run)
-        self._finishes = random.Random(2)  # noqa: S311 (also where there are more visitors)
+        self._pages = _around_one(spread, seed=1)
+        self._finishes = _around_one(spread, seed=2)  # the same however many visitors come
         self._gateway_timeout_s = gateway_timeout_s
         self._clock = clock
 
@@ -96,11 +96,11 @@ class Workers:
 
     async def page(self) -> None:
         """Make a page, while holding a worker."""
-        await self.work(self._vary(self._page_s, self._pages))
+        await self.work(self._page_s * next(self._pages))
 
     async def finish(self) -> None:
         """Do what follows the storing of a photo, while holding the worker of its request."""
-        seconds = self._vary(self._finish_s, self._finishes)
+        seconds = self._finish_s * next(self._finishes)
         self.finishing += 1
         self.finishing_peak = max(self.finishing_peak, self.finishing)
         if self.finishing == self.size:  # nobody is left who could serve any of them
@@ -124,9 +124,6 @@ class Workers:
             return False
         return True
 
-    def _vary(self, seconds: float, chance: random.Random) -> float:
-        return seconds * chance.uniform(1 - self._spread, 1 + self._spread)
-
     def _grow_later(self) -> None:
         """See after a while whether requests wait for a worker."""
         if self._growing is None and self.size and self.size < self._count:
@@ -138,3 +135,12 @@ class Workers:
             self.size += 1
             self._pool.release()
             self._grow_later()
+
+
+def _around_one(spread: float, *, seed: int) -> Iterator[float]:
+    """Yield factors as cards of a deck that is shuffled anew each time: any few have mean 1."""
+    chance = random.Random(seed)  # noqa: S311 (the same in every run)
+    deck = [1 + spread * (2 * card / (_DECK - 1) - 1) for card in range(_DECK)]
+    while True:
+        chance.shuffle(deck)
+        yield from deck

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from itertools import islice
 
 import pytest
 
 from bulkup.sandbox import Sandbox
-from bulkup.sandbox.workers import Workers
+from bulkup.sandbox.workers import Workers, _around_one
 from tests.gallery_client import JPEG, GalleryClient
 
 
@@ -143,11 +144,10 @@ async def test_a_pool_where_nobody_waits_does_not_grow() -> None:
 
 
 def test_costs_lie_around_their_mean() -> None:
-    workers = pool(spread=0.5)
-    costs = [workers._vary(1.0, workers._pages) for _ in range(1000)]
-    assert 0.5 <= min(costs) < 0.55
-    assert 1.45 < max(costs) <= 1.5
-    assert 0.97 < sum(costs) / 1000 < 1.03
+    factors = list(islice(_around_one(0.5, seed=1), 20))
+    assert (min(factors), max(factors)) == (0.5, 1.5)
+    assert sum(factors) == pytest.approx(20)
+    assert set(islice(_around_one(0.0, seed=1), 20)) == {1.0}
 
 
 async def upload_at_once(client: GalleryClient, count: int) -> list[int]:
