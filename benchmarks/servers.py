@@ -20,6 +20,7 @@ GATEWAY_S = 60.0 * SCALE
 SPREAD = 0.5
 VIEWS_PER_S = 2 / SCALE
 CPUS = 2
+MOST_PER_S = 16 / (1 + SHARE) / FINISH_S + 1
 STEPS = (1, 2, 3, 4, 5, 6, 7)
 FEWER_STEPS = (1, 2, 4, 6, 8, 9, 10, 11, 12, 15)  # for 16 workers
 
