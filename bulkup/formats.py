@@ -142,10 +142,24 @@ class Formats:
                     hint="--update sends it again.",
                 )
             return own.md5 == md5
-        if own is not None or sent_now:
+        if sent_now:
+            return False
+        if await self._was_attached(md5, place):
+            return True
+        if own is not None:
             return False
         name = f"{photo.path.stem}.{ending}"
         return await self._recovery.run(lambda: self._server.has_format(main, name))
+
+    async def _was_attached(self, md5: str, place: Place) -> bool:
+        """Tell whether the ledger has the format under other names, and nothing else there."""
+        main, ending = place
+        md5s = {
+            entry.md5
+            for entry in await self._memory.files_of([main])
+            if entry.state is State.FORMAT and entry.path.suffix[1:].lower() == ending
+        }
+        return md5s == {md5}
 
     async def _send(self, photo: Photo, md5: str, place: Place) -> str:
         """Attach a file, tell of it, and return its MD5 as it was sent."""

@@ -204,6 +204,32 @@ async def test_equal_pairs_are_one_photo_with_one_format(tmp_path: Path) -> None
         assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_pair_that_was_renamed_or_moved_is_not_sent_again(
+    tmp_path: Path, version: str
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef", "b.jpg", "b.nef")
+    async with Sandbox(version=version, formats=RAW) as box:
+        await bring(box, folder)
+        before = uploads(box)
+        (folder / "a.jpg").rename(folder / "dawn.jpg")
+        (folder / "a.nef").rename(folder / "dawn.nef")
+        (folder / "x").mkdir()
+        (folder / "b.jpg").rename(folder / "x/b.jpg")
+        (folder / "b.nef").rename(folder / "x/b.nef")
+        outcome = await bring(box, folder)
+        assert len(outcome.of(PhotoPresent)) == 4
+        assert uploads(box) == before
+        (folder / "dawn.nef").write_bytes(b"another one")
+        await bring(box, folder, update=True)
+        (folder / "dawn.nef").rename(folder / "dusk.nef")
+        (folder / "dawn.jpg").rename(folder / "dusk.jpg")
+        (folder / "dusk.nef").write_bytes(was["a.nef"])
+        await bring(box, folder, update=True)
+        assert {data for _, data in attached(box)["a.jpg"]} == {was["a.nef"]}
+
+
 async def test_two_formats_of_one_ending_can_not_both_be(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     write(folder, "a.jpg", "a.nef")
