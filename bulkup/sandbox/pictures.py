@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 # Enough for the EXIF block of a JPEG, behind which its size stands.
 HEAD_BYTES = 256 * 1024
@@ -105,9 +106,17 @@ def _taken(head: bytes) -> str | None:
             for tag_below, count, at in _directory(tiff, below):
                 if tag_below == 0x9003 and count == 20:
                     text = tiff[at : at + 19].decode("latin-1")
-                    date = re.fullmatch(r"(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)", text)
-                    return f"{date[1]}-{date[2]}-{date[3]} {date[4]}" if date else None
+                    return _date(text)
     return None
+
+
+def _date(text: str) -> str | None:
+    """Write a date as a database does, which takes none that no calendar has."""
+    try:
+        date = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - no zone
+    except ValueError:
+        return None
+    return date.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _directory(tiff: bytes, at: int) -> Iterator[tuple[int, int, int]]:

@@ -37,6 +37,19 @@ def test_the_size_of_a_jpeg_stands_behind_its_exif_block() -> None:
     assert sniff(jpeg[:2] + exif + jpeg[2:]) == Picture("image/jpeg", "jpg", 64, 48)
 
 
+@pytest.mark.parametrize(
+    ("written", "taken"),
+    [(b"2012:02:29 10:20:30", "2012-02-29 10:20:30"), (b"2012:03:32 10:20:30", None)],
+)
+def test_a_date_of_exif_counts_if_a_calendar_has_it(written: bytes, taken: str | None) -> None:
+    jpeg = (PAYLOADS / "a.jpg").read_bytes()
+    tiff = b"MM\0*" + struct.pack(">IHHHIII", 8, 1, 0x8769, 4, 1, 26, 0)
+    tiff += struct.pack(">HHHIII", 1, 0x9003, 2, 20, 44, 0) + written + b"\0"
+    block = b"Exif\0\0" + tiff
+    exif = b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
+    assert sniff(jpeg[:2] + exif + jpeg[2:]).taken == taken
+
+
 def test_the_size_of_a_lossless_webp() -> None:
     bits = (640 - 1) | (480 - 1) << 14
     head = b"RIFF\x00\x00\x00\x00WEBPVP8L\x00\x00\x00\x00\x2f" + struct.pack("<I", bits) + bytes(9)
