@@ -1,0 +1,395 @@
+"""An archive of 500 files, and the written table of what a gallery shows once it has it.
+
+The table is data: what stands in it as title, album or date was written down, not computed by
+what is tested. Only the number `n` of a photo is put into its texts.
+"""
+
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from PIL import Image
+
+EXIF_IFD, TAKEN = 0x8769, 0x9003
+XMP = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:exif="http://ns.adobe.com/exif/1.0/"
+ xmlns:lr="http://ns.adobe.com/lightroom/1.0/">
+<dc:title>{title}</dc:title><dc:description>{comment}</dc:description>
+<dc:creator>{author}</dc:creator><exif:DateTimeOriginal>{date}</exif:DateTimeOriginal>
+<dc:subject><rdf:Bag>{tags}</rdf:Bag></dc:subject>
+<lr:hierarchicalSubject><rdf:Bag>{paths}</rdf:Bag></lr:hierarchicalSubject>
+</rdf:Description></rdf:RDF>"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Xmp:
+    """What a sidecar says; `{n}` is the number of its photo."""
+
+    beside: str
+    title: str = ""
+    comment: str = ""
+    author: str = ""
+    date: str = ""
+    tags: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Takeout:
+    """What a JSON of Google Takeout says; `{n}` is the number of its photo."""
+
+    beside: str
+    title: str
+    stamp: int
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """So many photos of a folder: how they lie on the disk, and as what they are to arrive."""
+
+    folder: str
+    file: str
+    count: int
+    first: int = 1
+    exif: str = ""
+    xmp: Xmp | None = None
+    takeout: Takeout | None = None
+    raw: str = ""
+    copied_to: tuple[str, ...] = ()
+    # as what they are to arrive
+    title: str
+    albums: tuple[str, ...]
+    date: str | None = None
+    author: str | None = None
+    comment: str | None = None
+    tags: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+
+    def places(self) -> list[tuple[int, str]]:
+        """Return each number with the photo's place in the archive."""
+        return [
+            (n, f"{self.folder}/{self.file.format(n=n)}".removeprefix("/"))
+            for n in range(self.first, self.first + self.count)
+        ]
+
+
+SUN = 'Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"/Sun 🌞'
+ROWS = (
+    Row(folder="", file="Loose {n}.jpg", count=5, title="Loose {n}", albums=("",)),
+    Row(
+        folder="Été",
+        file="Café à la plage {n:02}.jpg",
+        count=30,
+        title="Café à la plage {n:02}",
+        albums=("Été",),
+    ),
+    Row(
+        folder="Été/Лето",
+        file="Белое_море_{n:02}.jpg",
+        count=30,
+        title="Белое море {n:02}",
+        albums=("Été/Лето",),
+    ),
+    Row(
+        folder="Été/Лето/夏",
+        file="海辺-{n:02}.png",
+        count=20,
+        title="海辺-{n:02}",
+        albums=("Été/Лето/夏",),
+    ),
+    Row(
+        folder="Été/Лето/夏/صيف",
+        file="بحر {n:02}.jpg",
+        count=20,
+        title="بحر {n:02}",
+        albums=("Été/Лето/夏/صيف",),
+    ),
+    Row(
+        folder="Été/Лето/夏/صيف/Θέρος",
+        file="Θάλασσα {n:02}.JPG",
+        count=20,
+        title="Θάλασσα {n:02}",
+        albums=("Été/Лето/夏/صيف/Θέρος",),
+    ),
+    Row(
+        folder="Été/Лето/夏/صيف/Θέρος/गर्मी",
+        file="समुद्र {n:02}.jpeg",
+        count=20,
+        title="समुद्र {n:02}",
+        albums=("Été/Лето/夏/صيف/Θέρος/गर्मी",),
+    ),
+    Row(
+        folder='Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"',
+        file='O\'Neil & "friends" {n:02}.jpg',
+        count=20,
+        title='O\'Neil & "friends" {n:02}',
+        albums=('Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"',),
+    ),
+    Row(
+        folder=SUN,
+        file="{n:02} 🌊 wave.jpg",
+        count=15,
+        title="{n:02} � wave",
+        albums=('Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"/Sun �',),
+    ),
+    Row(  # as a Mac writes it: letters and accents apart
+        folder="De\u0301cembre",
+        file="Noe\u0308l {n}.jpg",
+        count=5,
+        title="No\u00ebl {n}",
+        albums=("D\u00e9cembre",),
+    ),
+    Row(
+        folder="RAW",
+        file="IMG_{n:04}.jpg",
+        count=35,
+        raw=".NEF",
+        exif="2012:03:04 10:20:{n:02}",
+        title="IMG {n:04}",
+        albums=("RAW",),
+        date="2012-03-04 10:20:{n:02}",
+        formats=("nef",),
+    ),
+    Row(  # the sidecar may be that of the RAW
+        folder="RAW",
+        file="DSC_{n:02}.jpg",
+        count=5,
+        raw=".cr2",
+        xmp=Xmp(beside="DSC_{n:02}.xmp", title="Developed {n}", date="2013-04-{n:02}T08:09:10"),
+        title="Developed {n}",
+        albums=("RAW",),
+        date="2013-04-{n:02} 08:09:10",
+        formats=("cr2",),
+    ),
+    Row(
+        folder="Sidecars",
+        file="P{n:03}.jpg",
+        count=20,
+        exif="1999:01:01 00:00:00",
+        xmp=Xmp(
+            beside="P{n:03}.jpg.xmp",
+            title='“Nº {n}” is "<3" & it\'s \\ fine',
+            comment="First line {n}\nÜber & <über>",
+            author="Zoë O'Hara",
+            date="2001-02-{n:02}T11:22:33+05:00",
+            tags=("sea", "Ärger & Co", "море"),
+            paths=("Places|Italy|Rome",),
+        ),
+        title='“Nº {n}” is "<3" & it\'s \\ fine',
+        albums=("Sidecars",),
+        date="2001-02-{n:02} 11:22:33",
+        author="Zoë O'Hara",
+        comment="First line {n}\nÜber & <über>",
+        tags=("sea", "Ärger & Co", "море", "Rome"),
+    ),
+    Row(
+        folder="Takeout/Google Photos/Rome",
+        file="IMG_2019{n:04}.jpg",
+        count=15,
+        takeout=Takeout(
+            beside="IMG_2019{n:04}.jpg.supplemental-metadata.json",
+            title="IMG_2019{n:04}.jpg",
+            description='Pizza & "gelato" {n}',
+            stamp=1561982602,
+        ),
+        title="IMG 2019{n:04}",
+        albums=("Takeout/Google Photos/Rome",),
+        date="2019-07-01 12:03:22",
+        comment='Pizza & "gelato" {n}',
+    ),
+    Row(  # the second ones of their names
+        folder="Takeout/Google Photos/Rome",
+        file="IMG_2019{n:04}(1).jpg",
+        count=5,
+        takeout=Takeout(
+            beside="IMG_2019{n:04}.jpg(1).json",
+            title="IMG_2019{n:04}.jpg",
+            description="Second {n}",
+            stamp=1561982602 + 86400,
+        ),
+        title="IMG 2019{n:04}(1)",
+        albums=("Takeout/Google Photos/Rome",),
+        date="2019-07-02 12:03:22",
+        comment="Second {n}",
+    ),
+    Row(  # whose names Takeout has cut, and their JSONs' too
+        folder="Takeout/Google Photos/Rome",
+        file="{n} The whole family in front of the Fontana di T.jpg",
+        count=3,
+        takeout=Takeout(
+            beside="{n} The whole family in front of the Fontana di .json",
+            title="{n} The whole family in front of the Fontana di Trevi.jpg",
+            stamp=1561982602,
+        ),
+        title="{n} The whole family in front of the Fontana di Trevi",
+        albums=("Takeout/Google Photos/Rome",),
+        date="2019-07-01 12:03:22",
+    ),
+    Row(
+        folder="EXIF",
+        file="Scan {n:02}.jpg",
+        count=29,
+        exif="2010:05:{n:02} 01:02:03",
+        title="Scan {n:02}",
+        albums=("EXIF",),
+        date="2010-05-{n:02} 01:02:03",
+    ),
+    Row(
+        folder="Camera A",
+        file="IMG_{n:04}.jpg",
+        count=30,
+        title="IMG {n:04}",
+        albums=("Camera A",),
+    ),
+    Row(
+        folder="Camera B",
+        file="IMG_{n:04}.jpg",
+        count=30,
+        title="IMG {n:04}",
+        albums=("Camera B",),
+    ),
+    Row(
+        folder="Camera B",
+        file="Twin {n}.jpg",
+        count=15,
+        copied_to=("Best of", "Best of/Best"),
+        title="Twin {n}",
+        albums=("Camera B", "Best of", "Best of/Best"),
+    ),
+)
+JUNK = (
+    *(".DS_Store", "Été/Thumbs.db", "Été/desktop.ini", "RAW/._IMG_0001.jpg", "notes.txt"),
+    *("RAW/@eaDir/IMG_0001.jpg/SYNOPHOTO.jpg", ".hidden/secret.jpg", "Camera A/index.html"),
+    "Takeout/archive_browser.html",
+)
+FILES = 500
+ALBUMS = frozenset(
+    {
+        *("", "Été", "Été/Лето", "Été/Лето/夏", "Été/Лето/夏/صيف", "Été/Лето/夏/صيف/Θέρος"),
+        "Été/Лето/夏/صيف/Θέρος/गर्मी",
+        'Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"',
+        'Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"/Sun �',
+        *("D\u00e9cembre", "RAW", "Sidecars", "Takeout", "Takeout/Google Photos"),
+        *("Takeout/Google Photos/Rome", "EXIF", "Camera A", "Camera B", "Best of", "Best of/Best"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """A photo as a gallery shows it: all but its number, albums as paths of names."""
+
+    title: str
+    albums: frozenset[str]
+    date: str | None = None
+    author: str | None = None
+    comment: str | None = None
+    tags: frozenset[str] = frozenset()
+    formats: Mapping[str, str] | None = None
+
+
+class Archive:
+    """The archive on a disk, and what is to arrive of it: by MD5, which only writing tells."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.expected: dict[str, Arrived] = {}
+        self._written = 0
+
+    def write(self, rows: Collection[Row] = ROWS) -> None:
+        """Write the photos of the rows and all that lies beside them."""
+        for row in rows:
+            for n, place in row.places():
+                self._write(row, n, place)
+
+    def write_junk(self) -> None:
+        for place in JUNK:
+            self.put(place, b"junk")
+        self.put("Takeout/Google Photos/Rome/metadata.json", b'{"title": "Roman holiday"}')
+
+    def put(self, place: str, content: bytes) -> str:
+        """Write a file, and return its MD5."""
+        path = self.folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return hashlib.md5(content).hexdigest()
+
+    def md5(self, place: str) -> str:
+        return hashlib.md5((self.folder / place).read_bytes()).hexdigest()
+
+    def move(self, place: str, to: str) -> None:
+        (self.folder / to).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / place).rename(self.folder / to)
+
+    def edit(self, place: str, *, exif: str = "") -> tuple[str, str]:
+        """Write another picture there, and return both MD5s."""
+        return self.md5(place), self.put(place, self.picture(place, exif=exif))
+
+    def picture(self, place: str, *, exif: str = "") -> bytes:
+        """Draw a small picture, another one at every call."""
+        self._written += 1
+        number = self._written
+        colour = (number % 256, number // 256, 99)
+        out = io.BytesIO()
+        if place.endswith(".png"):
+            Image.new("RGB", (16, 12), colour).save(out, "PNG")
+        else:
+            told = Image.Exif()
+            if exif:
+                told[EXIF_IFD] = {TAKEN: exif}
+            picture = Image.new("RGB", (16, 12), colour)
+            picture.save(out, "JPEG", comment=f"{number}".encode(), exif=told)
+        return out.getvalue()
+
+    def _write(self, row: Row, n: int, place: str) -> None:
+        md5 = self.put(place, self.picture(place, exif=row.exif.format(n=n)))
+        path = self.folder / place
+        for folder in row.copied_to:
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, self.folder / folder)
+        formats = {}
+        if row.raw:
+            raw = self.put(place.removesuffix(path.suffix) + row.raw, f"RAW {place}".encode())
+            formats = dict.fromkeys(row.formats, raw)
+        if row.xmp:
+            path.with_name(row.xmp.beside.format(n=n)).write_text(_xmp(row.xmp, n), "utf-8")
+        if row.takeout:
+            told = {
+                "title": row.takeout.title.format(n=n),
+                "description": row.takeout.description.format(n=n),
+                "photoTakenTime": {"timestamp": str(row.takeout.stamp)},
+            }
+            path.with_name(row.takeout.beside.format(n=n)).write_text(json.dumps(told), "utf-8")
+        self.expected[md5] = Arrived(
+            title=row.title.format(n=n),
+            albums=frozenset(row.albums),
+            date=row.date and row.date.format(n=n),
+            author=row.author,
+            comment=row.comment and row.comment.format(n=n),
+            tags=frozenset(row.tags),
+            formats=formats,
+        )
+
+    def becomes(self, was: str, now: str) -> None:
+        """Have the table say that a photo has another content."""
+        self.expected[now] = self.expected.pop(was)
+
+    def also_in(self, md5: str, *albums: str) -> None:
+        """Have the table say that a photo is shown in these albums too."""
+        entry = self.expected[md5]
+        self.expected[md5] = replace(entry, albums=entry.albums | set(albums))
+
+
+def _xmp(xmp: Xmp, n: int) -> str:
+    def bag(texts: Collection[str]) -> str:
+        return "".join(f"<rdf:li>{escape(text)}</rdf:li>" for text in texts)
+
+    texts = {name: getattr(xmp, name) for name in ("title", "comment", "author", "date")}
+    filled = {name: escape(text.format(n=n)) for name, text in texts.items()}
+    return XMP.format(tags=bag(xmp.tags), paths=bag(xmp.paths), **filled)
