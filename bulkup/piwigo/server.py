@@ -82,8 +82,9 @@ class PiwigoServer(Catalogue):
         """
         method = self._second_way if otherwise else self.method
         file = real_name(photo)
-        own = replaces is None and format_of is None
-        details = await self.captions.of(photo) if own else Details()
+        details = await self.captions.of(photo) if format_of is None else Details()
+        if replaces is not None:
+            details = Details(date=details.date)  # the rest is kept by the server
         aside = details.depends or (bool(details) and self._blind)
         name = file if replaces is not None else ""
         if replaces is not None:

@@ -89,7 +89,7 @@ class Transfer:
         if shipment.format_of is not None:
             return
         if shipment.replaces is not None:
-            await self._rename(photo_id)
+            await self._amend(photo_id)
             return
         stored = await self._stored(photo_id)
         if stored is None:
@@ -104,19 +104,25 @@ class Transfer:
             ask=self._ask,
         )
 
-    async def _rename(self, photo_id: int) -> None:
-        """Give a photo that got another file that file's name, where the server spoilt it."""
+    async def _amend(self, photo_id: int) -> None:
+        """Give a photo that got another file that file's name, where the server spoilt it.
+
+        The server has also read the date out of the file, over which what a sidecar says wins.
+        """
         shipment = self._shipment
-        if not SPOILT.isdisjoint(shipment.file):
-            await self._captions.set(
-                photo_id,
-                shipment.details,
-                photo=self._photo,
-                tag_ids=(),
-                stored={"name": "kept"},
-                file=shipment.file,
-                ask=self._ask,
-            )
+        details, spoilt = shipment.details, not SPOILT.isdisjoint(shipment.file)
+        if not spoilt and not details.date:
+            return
+        told = await self._captions.look(photo_id, ask=self._ask) if details.date else {}
+        await self._captions.set(
+            photo_id,
+            details,
+            photo=self._photo,
+            tag_ids=(),
+            stored={"name": "kept", "date_creation": told.get("date_creation")},
+            file=shipment.file if spoilt else "",
+            ask=self._ask,
+        )
 
     async def _stored(self, photo_id: int) -> Stored | None:
         """Return what is known of the photo as it is stored, None if it is not the one we sent.

@@ -207,7 +207,6 @@ class Gallery:
             date_available=now,
             added_at=self._clock(),
             added_by=user_id,
-            date_creation=picture.taken,
             representative_ext="png" if kind in {"tif", "tiff"} else None,
         )
         await self._put(content, photo)
@@ -225,6 +224,7 @@ class Gallery:
         content.seal()
         picture = content.picture
         photo.size, photo.width, photo.height = content.size, picture.width, picture.height
+        photo.date_creation = picture.taken or photo.date_creation
 
     async def delete(self, photo_id: int) -> bool:
         """Delete a photo with its file. What waits in the lounge for it stays there."""

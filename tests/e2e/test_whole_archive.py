@@ -134,7 +134,7 @@ async def test_an_archive_of_500_files_arrives_and_is_kept_in_step(tmp_path: Pat
         # edited: a plain one, one with a sidecar, one with a RAW that has to be sent again
         edited = [
             archive.edit("Été/Café à la plage 01.jpg"),
-            archive.edit("Sidecars/P001.jpg"),
+            archive.edit("Sidecars/P001.jpg", exif="2022:02:02 02:02:02"),
             archive.edit("RAW/IMG_0005.jpg", exif="2012:03:04 10:20:05"),
         ]
         for old, new in edited:

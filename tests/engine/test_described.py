@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bulkup.errors import RunError
 from bulkup.events import Noticed, PhotoFailed, PhotoPresent, PhotoUploaded
 from bulkup.labels import Labels, Template
+from bulkup.ledger import Ledger
 from bulkup.piwigo.http import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
@@ -94,6 +95,29 @@ def asked(box: Sandbox) -> Counter[str]:
 
 
 # what arrives
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("method", ["async", "legacy"])
+async def test_a_photo_that_is_replaced_keeps_the_date_of_its_sidecar(
+    tmp_path: Path, method: str, version: str
+) -> None:
+    folder = tmp_path / "photos"
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        one(folder, name, exif="2019:01:01 00:00:00")
+    xmp(folder / "a.jpg", date="1950-06-07T08:09:10", title="Wedding")
+    takeout(folder / "b.jpg", stamp=-615000000)
+    async with Sandbox(version=version) as box:
+        for exif in ("2019:01:01 00:00:00", "2022:02:02 02:02:02"):
+            for name in ("a.jpg", "b.jpg", "c.jpg"):
+                one(folder, name, exif=exif, size=5000 + len(box.gallery.photos))
+            async with Ledger(tmp_path / "ledger", server=box.url) as ledger:
+                await run(box, folder, method=method, labels=BESIDE, memory=ledger, update=True)
+        dates = {photo.file: photo.date_creation for photo in box.gallery.photos.values()}
+        assert dates["a.jpg"] == "1950-06-07 08:09:10"
+        assert str(dates["b.jpg"]).startswith("1950-07-")
+        assert dates["c.jpg"] == "2022-02-02 02:02:02"
+        assert {photo.name for photo in box.gallery.photos.values()} == {"Wedding", "b", "c"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
