@@ -80,6 +80,8 @@ class Changes:
         self._formats = formats
         self._emit = emit
         self._taken: dict[int, Path] = {}
+        self.incoming: frozenset[str] = frozenset()
+        """The MD5s of all changed files: what one gives up may be the content of another now."""
 
     async def decided(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs, those that may replace a photo saying so; the others have failed.
@@ -138,17 +140,19 @@ class Changes:
                 hint=f"It must tell photos apart by their MD5. {OWN_HINT}",
             )
         others = owners.get(photo_id, ())
-        if self._taken.setdefault(photo_id, job.photo.path) != job.photo.path or (
-            await to_thread.run_sync(_any_untouched, others, job.photo.path)
+        if (
+            was.md5 in self.incoming
+            or self._taken.setdefault(photo_id, job.photo.path) != job.photo.path
+            or await to_thread.run_sync(_any_untouched, others, job.photo.path)
         ):
             return job  # the photo is that of an equal file too, and stays: this one is new
         level = await self._level_of_own(photo_id, was)
         if level is None:
             return replace(job, was=None)
-        await self._give_up_formats(photo_id, owners.get(photo_id, ()))
+        await self._give_up_formats(job, photo_id, owners.get(photo_id, ()))
         return replace(job, replaces=photo_id, level=level, albums=was.albums)
 
-    async def _give_up_formats(self, photo_id: int, files: Sequence[Entry]) -> None:
+    async def _give_up_formats(self, job: Job, photo_id: int, files: Sequence[Entry]) -> None:
         """Have the formats of a photo sent again. Raises `PhotoError` where this run would not."""
         formats = [entry for entry in files if entry.state is State.FORMAT]
         if formats and not self._formats:
@@ -156,6 +160,13 @@ class Changes:
                 f"it has changed, and replacing photo {photo_id} would lose the other formats of "
                 f"it, such as {formats[0].path.name}",
                 hint="Give --raw-as-format too: that sends them again.",
+            )
+        lost = await to_thread.run_sync(_not_beside, formats, job.photo.path)
+        if lost:
+            raise PhotoError(
+                f"it has changed, and replacing photo {photo_id} would lose its other format "
+                f"{lost[0].path}, which is not beside it any more",
+                hint=f"Put that file back. {OWN_HINT}",
             )
         if formats:
             await self._memory.record(
@@ -237,3 +248,13 @@ def _any_untouched(entries: Sequence[Entry], but: Path) -> bool:
             if (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns):
                 return True
     return False
+
+
+def _not_beside(formats: Sequence[Entry], photo: Path) -> list[Entry]:
+    """Return the formats whose files do not lie beside the photo."""
+    folder = os.path.abspath(photo.parent)  # noqa: PTH100 (a tenth of the time)
+    return [
+        entry
+        for entry in formats
+        if os.path.abspath(entry.path.parent) != folder or not entry.path.is_file()  # noqa: PTH100
+    ]

@@ -64,7 +64,17 @@ class Outcomes:
 
         Of a changed file its old content is kept: another run has to know which photo it is.
         """
-        new = [_entry(job, State.FAILED, error=error.message) for job in jobs if job.was is None]
+        new = [
+            _entry(
+                job,
+                State.FAILED,
+                image_id=job.sent_as,
+                albums=job.albums,
+                error=error.message,
+            )
+            for job in jobs
+            if job.was is None
+        ]
         if new:
             await self.memory.record(new)
         for job in jobs:
@@ -86,12 +96,16 @@ class Outcomes:
             self.arrived(job, photo_id)
 
 
-async def hashed(jobs: Sequence[Job], memory: Memory) -> None:
-    """Keep of photos their MD5s and nothing else: whether they are there is asked again.
+async def hashed(jobs: Sequence[Job], memory: Memory, *, gone: bool = False) -> None:
+    """Keep of photos their MD5s and their numbers: whether they are there is asked again.
 
-    Of a changed file its old content is kept.
+    Of a changed file its old content is kept, of one that is `gone` no number.
     """
-    new = [_entry(job, State.HASHED) for job in jobs if job.was is None]
+    new = [
+        _entry(job, State.HASHED, image_id=None if gone else job.sent_as)
+        for job in jobs
+        if job.was is None
+    ]
     if new:
         await memory.record(new)
 

@@ -6,7 +6,7 @@ its album where it is not in it, and gets its name where an interrupted run left
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
@@ -23,6 +23,7 @@ from bulkup.placing import Placing
 from bulkup.recovery import Recovery
 
 ALBUMS_KEPT: Final = 16
+REST: Final = 200
 
 
 class Catalogue(Albumry, Lister, Protocol):
@@ -46,6 +47,9 @@ class Catalogue(Albumry, Lister, Protocol):
 
 class Changes(Protocol):
     """Decides what becomes of files that have changed."""
+
+    incoming: frozenset[str]
+    """The MD5s of all changed files of a run, given before any is decided."""
 
     async def decided(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs to go on with; what becomes of the others is told."""
@@ -71,6 +75,8 @@ class Sifter:
         self._placing = placing
         self._albums = albums
         self._changes = changes
+        self._changed: list[Job] = []
+        self._all_seen = False
         self._emit = emit
         self._flying: dict[str, list[Job]] = {}
         self._untold: dict[bytes, int] = {}
@@ -78,8 +84,25 @@ class Sifter:
         self._forgetful = False  # a server that can't be asked by MD5: then we have to remember
 
     async def sift(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs that have to be sent; what became of the others is emitted."""
+        """Return the jobs that have to be sent; what became of the others is emitted.
+
+        Changed files wait for `rest`: what one had before may have moved to a file yet to come.
+        """
         await self._outcomes.hashed([job for job in jobs if job.fresh])
+        if not self._all_seen:
+            self._changed += [job for job in jobs if job.was is not None]
+            jobs = [job for job in jobs if job.was is None]
+        return await self._sift(jobs)
+
+    async def rest(self) -> AsyncGenerator[list[Job], None]:
+        """Yield what has to be sent of the changed files, when all others have been sifted."""
+        self._all_seen = True
+        self._changes.incoming = frozenset(job.md5 for job in self._changed)
+        while self._changed:
+            batch, self._changed = self._changed[:REST], self._changed[REST:]
+            yield await self._sift(batch)
+
+    async def _sift(self, jobs: Sequence[Job]) -> list[Job]:
         jobs = await self._placed(jobs)
         try:
             jobs = await self._contradicted(await self._changes.decided(jobs))

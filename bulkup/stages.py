@@ -199,6 +199,11 @@ async def sift_stage(
             for job in unsent:
                 if not stop.wanted:
                     await out.send(job)
+        async with aclosing(sifter.rest()) as rest:
+            async for unsent in rest:
+                for job in unsent:
+                    if not stop.wanted:
+                        await out.send(job)
 
 
 async def upload_stage(

@@ -34,7 +34,7 @@ class Verdicts:
 
     async def missing(self, jobs: Sequence[Job]) -> None:
         """Tell of photos that the gallery does not have."""
-        await hashed(jobs, self.memory)
+        await hashed(jobs, self.memory, gone=True)
         for job in jobs:
             self._tell(
                 job.photo,

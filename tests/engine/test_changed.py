@@ -17,12 +17,13 @@ SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk",
 
 
 class Ill(Faults):
-    """A server that, while it is ill, dies over every upload."""
+    """A server that, while it is ill, dies over every upload, or what else it is given."""
 
     ill = False
+    over: frozenset[str] | set[str] = SENDING
 
     def strike(self, method: str) -> Fault | None:
-        return Fault("empty-500-before") if self.ill and method in SENDING else None
+        return Fault("empty-500-before") if self.ill and method in self.over else None
 
 
 def write(path: Path, seed: int, *, size: int = 3000) -> str:
@@ -309,3 +310,52 @@ async def test_a_failed_replacement_is_tried_again_by_the_next_run(tmp_path: Pat
         await again(box, folder, update=True)
         assert stored_sums(box) == {new: 1}
         assert box.gallery.photos.keys() == {1}
+
+
+# names that are used again
+
+
+@pytest.mark.parametrize("pairs", [1, 60])
+async def test_what_was_renamed_is_kept_when_its_old_name_gets_other_content(
+    tmp_path: Path, pairs: int
+) -> None:
+    folder = tmp_path / "photos"
+    old = {write(folder / f"{n:03}.jpg", n) for n in range(pairs)}
+    async with Sandbox() as box:
+        await again(box, folder)
+        for n in range(pairs):
+            (folder / f"{n:03}.jpg").rename(folder / f"z{n:03}.jpg")
+        new = {write(folder / f"{n:03}.jpg", 1000 + n) for n in range(pairs)}
+        outcome = await again(box, folder, update=True)
+        assert failures(outcome) == {}
+        assert set(stored_sums(box)) == old | new
+        await again(box, folder, update=True)
+        assert set(stored_sums(box)) == old | new
+
+
+async def test_a_series_that_is_shifted_by_one_loses_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    sums = {write(folder / f"{n:03}.jpg", n) for n in range(12)}
+    async with Sandbox() as box:
+        await again(box, folder)
+        for n in reversed(range(12)):
+            (folder / f"{n:03}.jpg").rename(folder / f"{n + 1:03}.jpg")
+        sums.add(write(folder / "000.jpg", 100))
+        assert failures(await again(box, folder, update=True)) == {}
+        assert set(stored_sums(box)) == sums
+
+
+async def test_a_file_whose_question_failed_is_still_known_as_its_photo(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder / "a.jpg", 1)
+    faults = Ill()
+    faults.over = {"pwg.images.exist", "pwg.categories.getImages"}
+    async with Sandbox(faults=faults) as box:
+        await again(box, folder)
+        faults.ill = True
+        assert len(failures(await again(box, folder))) == 1
+        faults.ill = False
+        write(folder / "a.jpg", 2)
+        (failed,) = failures(await again(box, folder)).values()
+        assert "has changed since it was uploaded" in failed
+        assert len(box.gallery.photos) == 1
