@@ -7,6 +7,11 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_socket
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+# a busy machine is no failure
+settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any")
 
 REAL_URL = os.environ.get("BULKUP_TEST_URL", "")
 

@@ -45,6 +45,7 @@ async def test_photos_are_moved_and_counted(box: Sandbox, card: Path, tmp_path: 
 async def test_photos_are_trashed(
     box: Sandbox, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     ended = await send(box, card, "--after", "trash")
     assert ended.code == 0
