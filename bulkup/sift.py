@@ -6,7 +6,7 @@ its album where it is not in it, and gets its name where an interrupted run left
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
@@ -92,17 +92,6 @@ class Sifter:
         if not self._all_seen:
             self._changed += [job for job in jobs if job.was is not None]
             jobs = [job for job in jobs if job.was is None]
-        return await self._sift(jobs)
-
-    async def rest(self) -> AsyncGenerator[list[Job], None]:
-        """Yield what has to be sent of the changed files, when all others have been sifted."""
-        self._all_seen = True
-        self._changes.incoming = frozenset(job.md5 for job in self._changed)
-        while self._changed:
-            batch, self._changed = self._changed[:REST], self._changed[REST:]
-            yield await self._sift(batch)
-
-    async def _sift(self, jobs: Sequence[Job]) -> list[Job]:
         jobs = await self._placed(jobs)
         try:
             jobs = await self._contradicted(await self._changes.decided(jobs))
@@ -133,6 +122,14 @@ class Sifter:
                 send.append(job)
         await self._take_in(present)
         return send
+
+    def rest(self) -> Iterator[list[Job]]:
+        """Yield the changed files, to be sifted now that all others have been."""
+        self._all_seen = True
+        self._changes.incoming = frozenset(job.md5 for job in self._changed)
+        while self._changed:
+            batch, self._changed = self._changed[:REST], self._changed[REST:]
+            yield batch
 
     async def _placed(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs with their albums; those that have none have failed."""

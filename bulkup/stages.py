@@ -195,15 +195,15 @@ async def sift_stage(
         async def sift(batch: list[Job]) -> list[Job]:
             return [] if stop.wanted else await sifter.sift(batch)
 
-        async for unsent in batches(jobs, sift, sleep=sleep, clock=clock):
+        async def give_on(unsent: list[Job]) -> None:
             for job in unsent:
                 if not stop.wanted:
                     await out.send(job)
-        async with aclosing(sifter.rest()) as rest:
-            async for unsent in rest:
-                for job in unsent:
-                    if not stop.wanted:
-                        await out.send(job)
+
+        async for unsent in batches(jobs, sift, sleep=sleep, clock=clock):
+            await give_on(unsent)
+        for batch in sifter.rest():
+            await give_on(await sift(batch))
 
 
 async def upload_stage(
