@@ -25,95 +25,99 @@ class Verdicts:
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Tell of a photo that can't be read."""
-        self._tell(photo, Verdict.FAILED, reason=error.message, hint=error.hint)
+        self._tell_one(photo, Verdict.FAILED, reason=error.message, hint=error.hint)
 
     def present(self, jobs: Sequence[Job], photo_id: int) -> None:
         """Tell of photos with which all is well."""
-        for job in jobs:
-            self._tell(job.photo, Verdict.PRESENT, photo_id=photo_id)
+        self._tell(jobs, Verdict.PRESENT, photo_id=photo_id)
 
     async def missing(self, jobs: Sequence[Job]) -> None:
         """Tell of photos that the gallery does not have."""
         await hashed(jobs, self.memory, gone=True)
-        for job in jobs:
-            self._tell(
-                job.photo,
-                Verdict.MISSING,
-                reason="the gallery does not have it",
-                hint="Upload again: that brings it.",
-            )
+        self._tell(
+            jobs,
+            Verdict.MISSING,
+            reason="the gallery does not have it",
+            hint="Upload again: that brings it.",
+        )
 
     async def elsewhere(self, jobs: Sequence[Job], photo_id: int) -> None:
         """Tell of photos that the album does not show."""
         await hashed(jobs, self.memory)
-        for job in jobs:
-            self._tell(
-                job.photo,
-                Verdict.NOT_IN_ALBUM,
-                photo_id=photo_id,
-                reason=f"photo {photo_id} is in the gallery, but not in album {self.album}",
-                hint="Upload again: that puts it into the album.",
-            )
+        self._tell(
+            jobs,
+            Verdict.NOT_IN_ALBUM,
+            photo_id=photo_id,
+            reason=f"photo {photo_id} is in the gallery, but not in album {self.album}",
+            hint="Upload again: that puts it into the album.",
+        )
 
     async def differing(self, jobs: Sequence[Job], photo_id: int) -> None:
         """Tell of photos of which the gallery stores other bytes: no upload would mend that."""
         await hashed(jobs, self.memory)
-        for job in jobs:
-            self._tell(
-                job.photo,
-                Verdict.DIFFERING,
-                photo_id=photo_id,
-                reason=f"what the gallery stores as photo {photo_id} is not this file any more",
-                hint=f"Delete photo {photo_id} in the gallery, then upload again. "
-                "If the gallery shrinks originals, nothing is wrong.",
-            )
+        self._tell(
+            jobs,
+            Verdict.DIFFERING,
+            photo_id=photo_id,
+            reason=f"what the gallery stores as photo {photo_id} is not this file any more",
+            hint=f"Delete photo {photo_id} in the gallery, then upload again. "
+            "If the gallery shrinks originals, nothing is wrong.",
+        )
 
     def nameless(self, jobs: Sequence[Job]) -> None:
         """Tell of photos that this server can't be asked for."""
-        for job in jobs:
-            self._tell(
-                job.photo,
-                Verdict.UNKNOWN,
-                reason="this gallery can't be asked for a photo by its MD5",
-                hint="It must offer pwg.images.exist, and not tell photos apart by name.",
-            )
+        self._tell(
+            jobs,
+            Verdict.UNKNOWN,
+            reason="this gallery can't be asked for a photo by its MD5",
+            hint="It must offer pwg.images.exist, and not tell photos apart by name.",
+        )
 
     def unread(self, jobs: Sequence[Job], photo_id: int) -> None:
         """Tell of photos whose stored file this server can't compare."""
-        for job in jobs:
-            self._tell(
-                job.photo,
-                Verdict.UNKNOWN,
-                photo_id=photo_id,
-                reason=f"the gallery has the MD5 of photo {photo_id}, but can't read its file",
-                hint="With --quick the MD5 is enough.",
-            )
+        self._tell(
+            jobs,
+            Verdict.UNKNOWN,
+            photo_id=photo_id,
+            reason=f"the gallery has the MD5 of photo {photo_id}, but can't read its file",
+            hint="With --quick the MD5 is enough.",
+        )
 
     def unlisted(self, jobs: Sequence[Job], photo_id: int) -> None:
         """Tell of photos in a gallery that does not list its albums."""
-        for job in jobs:
-            self._tell(
-                job.photo,
-                Verdict.UNKNOWN,
-                photo_id=photo_id,
-                reason=f"the gallery has photo {photo_id}, but can't list album {self.album}",
-                hint="Without --album it is enough to be in the gallery.",
-            )
+        self._tell(
+            jobs,
+            Verdict.UNKNOWN,
+            photo_id=photo_id,
+            reason=f"the gallery has photo {photo_id}, but can't list album {self.album}",
+            hint="Without --album it is enough to be in the gallery.",
+        )
 
     def failed(
         self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None
     ) -> None:
         """Tell of photos about which the question failed."""
-        for job in jobs:
-            self._tell(
-                job.photo,
-                Verdict.FAILED,
-                photo_id=photo_id,
-                reason=f"it could not be checked: {error.message}",
-                hint=error.hint,
-            )
+        self._tell(
+            jobs,
+            Verdict.FAILED,
+            photo_id=photo_id,
+            reason=f"it could not be checked: {error.message}",
+            hint=error.hint,
+        )
 
     def _tell(
+        self,
+        jobs: Sequence[Job],
+        verdict: Verdict,
+        *,
+        photo_id: int | None = None,
+        reason: str = "",
+        hint: str = "",
+    ) -> None:
+        for job in jobs:
+            self._tell_one(job.photo, verdict, photo_id=photo_id, reason=reason, hint=hint)
+
+    def _tell_one(
         self,
         photo: Photo,
         verdict: Verdict,
