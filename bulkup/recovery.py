@@ -7,8 +7,8 @@ whoever knows more (the photo's journey, or the run).
 
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -101,11 +101,17 @@ class Recovery:
     async def quiet(self) -> AsyncIterator[None]:
         """Let nobody send; begins when nothing is on its way any more."""
         await self._open()
-        self._gate = gate = anyio.Event()
-        try:
+        with self._shut():
             while self._under_way:
                 self._landed = anyio.Event()
                 await self._landed.wait()
+            yield
+
+    @contextmanager
+    def _shut(self) -> Iterator[None]:
+        """Hold the gate closed."""
+        self._gate = gate = anyio.Event()
+        try:
             yield
         finally:
             gate.set()
@@ -148,18 +154,14 @@ class Recovery:
         async with self._closed_gate(outage), anyio.create_task_group() as tasks:
             tasks.start_soon(self._tell_soon, outage, frozen)
             if not await self._knock(outage):
-                if not outage.unreachable and not outage.called:
-                    outage.called = True
-                    await frozen()
+                await outage.call(frozen)
                 await self._wait_for_sign(outage)
             tasks.cancel_scope.cancel()
 
     async def _tell_soon(self, outage: "_Outage", frozen: Callable[[], Awaitable[None]]) -> None:
         await self.sleep(PROMPT_S)
         self._tell(outage, outage.reason)
-        if not outage.called and not outage.unreachable:
-            outage.called = True
-            await frozen()
+        await outage.call(frozen)
 
     async def _sit_out(self, error: Transient) -> bool:
         """Return after the server has shown a sign of life; True if it did so at once.
@@ -177,11 +179,8 @@ class Recovery:
     @asynccontextmanager
     async def _closed_gate(self, outage: "_Outage") -> AsyncIterator[None]:
         """Let nobody send meanwhile."""
-        self._gate = gate = anyio.Event()
-        try:
+        with self._shut():
             yield
-        finally:
-            gate.set()
         if outage.told:
             self._emit(OutageEnded(seconds=self._clock() - outage.began))
 
@@ -230,3 +229,9 @@ class _Outage:
     told: bool = False
     called: bool = False
     unreachable: bool = False
+
+    async def call(self, frozen: Callable[[], Awaitable[None]]) -> None:
+        """Call who suspected it, once, and not where no connection comes about."""
+        if not self.called and not self.unreachable:
+            self.called = True
+            await frozen()
