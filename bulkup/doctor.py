@@ -21,11 +21,11 @@ from bulkup.estimate import estimate
 from bulkup.findings import ArchiveFound, Check, ChunkFound, Failed, Finding, Looking, Tell
 from bulkup.ledger import Ledger
 from bulkup.memory import Memory, NoLedger
-from bulkup.piwigo.sessions import Credentials
 from bulkup.piwigo.survey import surveyed
 from bulkup.policy import Policy
 from bulkup.recovery import Recovery, Sleep
 from bulkup.settings import Account, Examining
+from bulkup.visit import credentials_of
 
 F = TypeVar("F", bound=Finding)
 
@@ -63,8 +63,7 @@ async def examine(
     recovery = Recovery(
         PATIENCE, emit=lambda _: None, probe=anyio.lowlevel.checkpoint, sleep=doze, clock=clock
     )
-    credentials = Credentials(account.user, account.password, account.api_key)
-    async with surveyed(account.url, credentials=credentials) as survey:
+    async with surveyed(account.url, credentials=credentials_of(account)) as survey:
         checks = Checks(survey, recovery=recovery, clock=clock, wall_clock=wall_clock)
         known = await _look_at_gallery(
             checks, album=examining.album, by_key=bool(account.api_key), tell=tell

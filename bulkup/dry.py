@@ -17,10 +17,10 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from bulkup.album import Member
 from bulkup.albums import Album, Albums
-from bulkup.changes import Changes, Identity, Replaceable
-from bulkup.companions import Companion, paired
+from bulkup.changes import Identity
+from bulkup.companions import Companion
 from bulkup.ending import Unended, one_error
-from bulkup.engine import Plan
+from bulkup.engine import Asked, Plan, jobs_of, sifter_of
 from bulkup.events import Emit, Estimated, PhotoNew, PhotoPresent, RunFinished
 from bulkup.gate import REMEMBERED_S
 from bulkup.journey import Job
@@ -29,9 +29,8 @@ from bulkup.outcome import Outcomes
 from bulkup.pacing import ceiling_for
 from bulkup.photos import Photo
 from bulkup.recovery import Recovery
-from bulkup.sift import Catalogue, Sifter
-from bulkup.stages import Stop, read_archive, sift_stage
-from bulkup.walk import find
+from bulkup.sift import Sifter
+from bulkup.stages import Stop, sift_stage
 
 FINISH_S: Final = 0.45
 """What a photo of some megapixels costs a small server (piwigo-api.md, 3.1)."""
@@ -40,7 +39,7 @@ FIRST_NEW_ALBUM: Final = 2**31
 """Album numbers from here on are of albums that are only planned: Piwigo's are smaller."""
 
 
-class Gallery(Catalogue, Replaceable, Protocol):
+class Gallery(Asked, Protocol):
     """What a dry run needs of a server."""
 
     async def album_name(self, album: int) -> str:
@@ -186,37 +185,15 @@ async def run(
     began = clock()
     unended = Unended(emit)
     outcomes = Outcomes(DryMemory(memory), unended.emit)
-    sifter = Sifter(
-        gallery,
-        recovery=recovery,
-        outcomes=outcomes,
-        placing=plan.placing,
-        albums=albums,
-        changes=Changes(
-            gallery,
-            recovery=recovery,
-            memory=outcomes.memory,
-            outcomes=outcomes,
-            update=plan.update,
-            formats=plan.formats,
-            emit=emit,
-        ),
-        emit=unended.emit,
+    sifter = sifter_of(
+        plan, gallery, recovery=recovery, outcomes=outcomes, albums=albums, notice=emit
     )
     aside: list[Companion] = []
     new_in, new = anyio.create_memory_object_stream[Job](plan.concurrency)
     told = _New(unended.emit, sifter)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
-            walk = find(plan.roots, plan.choice, endings=plan.endings, only=plan.only)
-            jobs = read_archive(
-                paired(walk, endings=plan.endings) if plan.formats else walk,
-                outcomes,
-                stop,
-                tasks=tasks,
-                hashing=plan.hashing,
-                aside=aside,
-            )
+            jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside)
             sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
             tasks.start_soon(sift, jobs, new_in, sifter, stop)
             tasks.start_soon(told.tell, new)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from bulkup.albums import Albums
 from bulkup.changes import Changes, Replaceable
@@ -31,7 +33,7 @@ from bulkup.outcome import Outcomes
 from bulkup.pacing import Finishing
 from bulkup.placing import Placing
 from bulkup.recovery import Recovery
-from bulkup.sift import Sifter
+from bulkup.sift import Catalogue, Sifter
 from bulkup.stages import (
     BATCH,
     Sent,
@@ -46,7 +48,11 @@ from bulkup.upload import sweep
 from bulkup.walk import Found, find
 
 
-class Gallery(Attaching, Checker, Confirming, Replaceable, Server, Protocol):
+class Asked(Catalogue, Replaceable, Protocol):
+    """What a server is asked before anything is sent."""
+
+
+class Gallery(Asked, Attaching, Checker, Confirming, Server, Protocol):
     """What a run needs of a server."""
 
     @property
@@ -103,22 +109,8 @@ async def run(
         plan.away, server=server, recovery=recovery, memory=memory, emit=emit, stop=stop
     )
     outcomes = Outcomes(memory, unended.emit, tidying.arrived)
-    sifter = Sifter(
-        server,
-        recovery=recovery,
-        outcomes=outcomes,
-        placing=plan.placing,
-        albums=albums,
-        changes=Changes(
-            server,
-            recovery=recovery,
-            memory=memory,
-            outcomes=outcomes,
-            update=plan.update,
-            formats=plan.formats,
-            emit=emit,
-        ),
-        emit=unended.emit,
+    sifter = sifter_of(
+        plan, server, recovery=recovery, outcomes=outcomes, albums=albums, notice=emit
     )
     gate = Gate(
         Finishing(most=plan.finishing or plan.concurrency, fixed=plan.finishing is not None),
@@ -157,15 +149,7 @@ async def run(
         async with one_error(), attended(gate):
             async with anyio.create_task_group() as tasks:
                 with unsent, sent_in:
-                    walk = find(plan.roots, plan.choice, endings=plan.endings, only=plan.only)
-                    jobs = read_archive(
-                        paired(walk, endings=plan.endings) if plan.formats else walk,
-                        outcomes,
-                        stop,
-                        tasks=tasks,
-                        hashing=plan.hashing,
-                        aside=aside,
-                    )
+                    jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside)
                     sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
                     tasks.start_soon(sift, jobs, unsent_in, sifter, stop)
                     send = partial(upload_stage, outcomes=outcomes, sifter=sifter, stop=stop)
@@ -180,6 +164,50 @@ async def run(
     await confirmer.check_albums()
     await tidying.put_away(astray=confirmer.is_astray, aside=aside)
     emit(RunFinished(seconds=clock() - began))
+
+
+def sifter_of(
+    plan: Plan,
+    server: Asked,
+    *,
+    recovery: Recovery,
+    outcomes: Outcomes,
+    albums: Albums,
+    notice: Emit,
+) -> Sifter:
+    """Return who sifts the photos of a plan; `notice` hears what is no photo's outcome."""
+    return Sifter(
+        server,
+        recovery=recovery,
+        outcomes=outcomes,
+        placing=plan.placing,
+        albums=albums,
+        changes=Changes(
+            server,
+            recovery=recovery,
+            memory=outcomes.memory,
+            outcomes=outcomes,
+            update=plan.update,
+            formats=plan.formats,
+            emit=notice,
+        ),
+        emit=outcomes.emit,
+    )
+
+
+def jobs_of(
+    plan: Plan, outcomes: Outcomes, stop: Stop, *, tasks: TaskGroup, aside: list[Companion]
+) -> MemoryObjectReceiveStream[Job]:
+    """Start to read what a plan is about; return the stream of its photos."""
+    walk = find(plan.roots, plan.choice, endings=plan.endings, only=plan.only)
+    return read_archive(
+        paired(walk, endings=plan.endings) if plan.formats else walk,
+        outcomes,
+        stop,
+        tasks=tasks,
+        hashing=plan.hashing,
+        aside=aside,
+    )
 
 
 @asynccontextmanager

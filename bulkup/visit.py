@@ -51,6 +51,11 @@ class Wishes(Protocol):
         """The file that remembers, None to do without."""
 
 
+def credentials_of(account: Account) -> Credentials:
+    """Return what an account logs in with."""
+    return Credentials(account.user, account.password, account.api_key)
+
+
 @asynccontextmanager
 async def connected(
     account: Account,
@@ -67,9 +72,7 @@ async def connected(
     door = Recovery(DOOR, emit=emit, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock)
     async with connect(
         account.url,
-        credentials=Credentials(
-            user=account.user, password=account.password, api_key=account.api_key
-        ),
+        credentials=credentials_of(account),
         method=method,
         throttle=throttle,
         connections=max(wishes.concurrency, MOST_COUNTED) + SPARE_CONNECTIONS,

@@ -93,7 +93,7 @@ MAY_KNOW = {
         ),
         *("formats", "outcome", "pacing", "photos", "recovery", "sift", "stages", "walk"),
     },
-    "listing": {"policy", "errors", "piwigo", "recovery", "settings"},
+    "listing": {"errors", "piwigo", "recovery", "settings", "visit"},
     "verdicts": {"errors", "events", "journey", "memory", "outcome", "photos"},
     "verify": {
         *("album", "ending", "errors", "events", "journey", "memory", "outcome"),
@@ -104,7 +104,7 @@ MAY_KNOW = {
     "checks": {"chunksize", "errors", "findings", "pacing", "piwigo", "recovery"},
     "doctor": {
         *("policy", "checks", "chunksize", "errors", "estimate", "findings", "ledger", "memory"),
-        *("choice", "piwigo", "recovery", "settings"),
+        *("choice", "piwigo", "recovery", "settings", "visit"),
     },
     "report": {"departures", "events", "findings"},
     "sandbox": set[str](),
