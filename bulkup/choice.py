@@ -6,7 +6,7 @@ Knows no disk. Paths are those of `patterns`.
 from dataclasses import dataclass
 from typing import Final
 
-from bulkup.events import SkipReason
+from bulkup.kinds import SkipReason
 from bulkup.patterns import Patterns
 
 JUNK: Final = frozenset(

@@ -13,7 +13,7 @@ from typing import Final
 
 from anyio import to_thread
 
-from bulkup.events import SkipReason
+from bulkup.kinds import SkipReason
 from bulkup.photos import Photo
 from bulkup.walk import Found, Skipped
 

@@ -15,7 +15,7 @@ from typing import Final
 from anyio import to_thread
 
 from bulkup.choice import EVERYTHING, Choice
-from bulkup.events import SkipReason
+from bulkup.kinds import SkipReason
 from bulkup.memory import Memory, State
 from bulkup.photos import Photo
 from bulkup.walk import Found, Skipped, Unreadable, find

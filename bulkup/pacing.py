@@ -30,6 +30,10 @@ HOLD_S: Final = 60.0
 """How long nothing else is tried after a trial that changed nothing; doubles up to an hour."""
 
 MOST_HOLD_S: Final = 3600.0
+UNPROVEN_S: Final = 10.0
+"""How long nothing is tried after workers could not be proven, since a visitor may just have held
+one; doubles up to an hour."""
+
 RECENT: Final = 16
 TAIL: Final = 16 * 1024
 """Bytes that are left for the finish where the line is slow: a multiple of 4096."""
@@ -111,6 +115,7 @@ class Finishing:
     _alone_s: float | None = None
     _hold_until: float = float("-inf")
     _hold_s: float = HOLD_S
+    _unproven_s: float = UNPROVEN_S
     _downward: bool = False
     _asking: bool = False
     _trouble_at: float = float("-inf")
@@ -145,7 +150,8 @@ class Finishing:
             if self.ceiling > self._settled:
                 self._trial = _Trial(self._settled, self._settled)
             else:
-                self._hold(now)
+                self._hold_until = now + self._unproven_s
+                self._unproven_s = min(self._unproven_s * 2, MOST_HOLD_S)
 
     def record(
         self, latency_s: float, outcome: Outcome, *, at_once: int, began: float, now: float

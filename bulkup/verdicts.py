@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bulkup.errors import BulkupError, PhotoError
-from bulkup.events import Emit, PhotoChecked, Verdict
+from bulkup.events import Emit, PhotoChecked
 from bulkup.journey import Job
+from bulkup.kinds import Verdict
 from bulkup.memory import Memory
 from bulkup.outcome import hashed
 from bulkup.photos import Photo

@@ -18,8 +18,8 @@ from anyio import to_thread
 
 from bulkup.choice import EVERYTHING, Choice
 from bulkup.errors import UsageError
-from bulkup.events import SkipReason
 from bulkup.filelist import read_list
+from bulkup.kinds import SkipReason
 from bulkup.photos import SIDECARS, Photo
 
 BATCH: Final = 64

@@ -35,9 +35,8 @@ from bulkup.events import (
     RunFinished,
     RunStarted,
     ScanFinished,
-    SkipReason,
-    Verdict,
 )
+from bulkup.kinds import SkipReason, Verdict
 from bulkup.report.flight import Outage, PhotoInFlight
 from bulkup.report.rate import Meter
 

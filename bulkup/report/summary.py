@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from bulkup.departures import FileStays
-from bulkup.events import PhotoChecked, PhotoFailed, RunStarted, SkipReason
+from bulkup.events import PhotoChecked, PhotoFailed, RunStarted
+from bulkup.kinds import SkipReason
 from bulkup.report.state import OTHER_TYPES, RunState
 from bulkup.report.text import count_text, printable, rate_text, size_text, time_text
 from bulkup.report.words import BAD, FAINT, GOOD, VERDICTS, WARNING, title, verdict_words

@@ -25,8 +25,8 @@ from bulkup.events import (
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
-    SkipReason,
 )
+from bulkup.kinds import SkipReason
 from bulkup.labels import Labels
 from bulkup.memory import Memory, NoLedger
 from bulkup.piwigo.connect import connect

@@ -16,9 +16,8 @@ from bulkup.events import (
     PhotoUnfinished,
     PhotoUploaded,
     ScanFinished,
-    SkipReason,
-    Verdict,
 )
+from bulkup.kinds import SkipReason, Verdict
 from bulkup.patterns import Patterns, read_flag
 from bulkup.sandbox import Sandbox
 from bulkup.stages import Stop

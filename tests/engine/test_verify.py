@@ -22,8 +22,8 @@ from bulkup.events import (
     PhotoUploaded,
     RunFinished,
     ScanFinished,
-    Verdict,
 )
+from bulkup.kinds import Verdict
 from bulkup.ledger import Ledger
 from bulkup.memory import NoLedger, State
 from bulkup.piwigo.http import Timeouts

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.choice import EVERYTHING, Choice, Listing
-from bulkup.events import SkipReason
+from bulkup.kinds import SkipReason
 from bulkup.patterns import Patterns, read_flag
 from bulkup.photos import Photo
 from bulkup.walk import Found, Seen, Skipped, Unreadable, check_roots, find, scan

@@ -30,9 +30,8 @@ from bulkup.events import (
     RunFinished,
     RunStarted,
     ScanFinished,
-    SkipReason,
-    Verdict,
 )
+from bulkup.kinds import SkipReason, Verdict
 from bulkup.report import LiveReport, RunState, suits_live
 from bulkup.report.canvas import rows_taken
 from bulkup.report.frame import arrange, bar, frame

@@ -1,6 +1,7 @@
 """How many photos finish at once: laws under any server, and where it comes to rest on models."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -182,6 +183,20 @@ def test_a_number_of_the_users_own_stays_until_there_is_trouble() -> None:
     assert (pacing.target, pacing.wanted_workers) == (4, None)
     pacing.record(60.0, Outcome.TROUBLE, at_once=4, began=300.0, now=360.0)
     assert pacing.target == 3
+
+
+def test_a_proof_that_fails_is_asked_for_again_soon_and_then_ever_later() -> None:
+    pacing, now, asked = Finishing(most=8, workers=3), 0.0, list[float]()
+    while now < 1000.0:
+        now += 0.5
+        began, at_once = now - 0.5, pacing.target
+        pacing.record(0.5, Outcome.ANSWERED, at_once=at_once, began=began, now=now)
+        if pacing.wanted_workers is not None and pacing.wanted_workers > 3:
+            asked.append(now)
+            pacing.prove(3, now=now)
+    pauses = [later - sooner for sooner, later in pairwise(asked)]
+    assert pauses[0] < 20
+    assert all(later > sooner for sooner, later in pairwise(pauses))
 
 
 def test_where_workers_cannot_be_counted_one_finishes_at_a_time() -> None:

@@ -25,9 +25,8 @@ from bulkup.events import (
     RunFinished,
     RunStarted,
     ScanFinished,
-    SkipReason,
-    Verdict,
 )
+from bulkup.kinds import SkipReason, Verdict
 from bulkup.report import PlainReport, RunState, console_for, summary
 from bulkup.report.summary import ALLOWED_BY, FAILURES_SHOWN, TYPES_SHOWN
 

@@ -24,9 +24,8 @@ from bulkup.events import (
     RunFinished,
     RunStarted,
     ScanFinished,
-    SkipReason,
-    Verdict,
 )
+from bulkup.kinds import SkipReason, Verdict
 from bulkup.report.rate import Meter
 from bulkup.report.state import FAILURES_KEPT, OTHER_TYPES, TYPES_KEPT, RunState
 

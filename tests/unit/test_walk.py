@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.errors import UsageError
-from bulkup.events import SkipReason
+from bulkup.kinds import SkipReason
 from bulkup.photos import Photo
 from bulkup.walk import Found, Skipped, Unreadable, check_roots, scan
 from tests.unit.test_photos import photo_at, put
