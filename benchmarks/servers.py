@@ -1,10 +1,11 @@
 """The servers that the pacing is tried on: their workers, what things cost them, what they can do.
 
 All times are half of what they are on a shared host: a finished photo costs 0.2 s (for 0.4 s of a
-photo of 1.8 MB), 72 % of it in a second worker, a page view 0.05 s (for 0.1 s), looking up 100,000
-sums 0.07 s (for 0.14 s); finishes and page views vary by half. There are four page views a second
-(for two). The web server waits 30 s (for 60 s). A processor-bound server computes on two cores,
-which all requests share; a latency-bound one is short of nothing but workers.
+photo of 1.8 MB), 72 % of it in a second worker, a page view 0.075 s (for 0.15 s, a grown gallery's
+album page), looking up 100,000 sums 0.07 s (for 0.14 s); finishes and page views vary by half.
+There are four page views a second (for two). The web server waits 30 s (for 60 s). A
+processor-bound server computes on two cores, which all requests share; a latency-bound one is
+short of nothing but workers.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 SCALE = 0.5
 FINISH_S = 0.4 * SCALE
 SHARE = 0.72
-PAGE_S = 0.1 * SCALE
+PAGE_S = 0.15 * SCALE
 EXIST_S = 0.14 * SCALE
 GATEWAY_S = 60.0 * SCALE
 SPREAD = 0.5

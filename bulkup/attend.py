@@ -16,12 +16,14 @@ from anyio import CancelScope, to_thread
 from bulkup.choice import Choice
 from bulkup.ending import one_error
 from bulkup.errors import Away, BulkupError
-from bulkup.events import Emit, Event, Interrupted, RunStarted
+from bulkup.events import Emit, Event, Interrupted, RunFailed, RunStarted
 from bulkup.photos import Photo
 from bulkup.recovery import Sleep
-from bulkup.report import Report, console_for, say
-from bulkup.screen import listen, view_on
+from bulkup.report import Report, Views, console_for, say
+from bulkup.screen import listen
+from bulkup.settings import Telling
 from bulkup.stages import Stop
+from bulkup.views import others_for, screen_for
 from bulkup.walk import Found
 from bulkup.watch import Watch
 
@@ -124,6 +126,7 @@ class Attendant:
                     sleep=self._sleep,
                 )
             except BulkupError as error:
+                self.emit(RunFailed(reason=error.message, hint=error.hint))
                 return error
             finally:
                 self._view = None
@@ -144,7 +147,7 @@ def attend(
     formats: bool,
     settle_s: float,
     poll: bool,
-    verbose: bool,
+    telling: Telling,
 ) -> None:
     """Watch folders until Ctrl-C or SIGTERM. Raises `BulkupError` where that is impossible."""
     console = console_for(sys.stderr)
@@ -165,7 +168,7 @@ def attend(
         attendant = Attendant(
             watch,
             bring,
-            open_view=lambda: view_on(console, verbose=verbose),
+            open_view=lambda: Views(screen_for(telling, console), others_for(telling)),
             tell=lambda words: say(console, words, at=time.strftime("%H:%M:%S")),
             clock=time.monotonic,
             sleep=anyio.sleep,

@@ -24,6 +24,7 @@ from bulkup.cli_parts import (
     IntoAlbums,
     OfTrouble,
     OnGallery,
+    OnTelling,
     Paths,
     account_of,
     choose,
@@ -35,6 +36,8 @@ from bulkup.errors import BulkupError, RunError, UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.labelling import LabelFlags
 from bulkup.selecting import SelectionFlags
+from bulkup.settings import Telling
+from bulkup.telling import TellingFlags
 from bulkup.whereto import AlbumFlags
 from bulkup.wishes import CheckingFlags, ExaminingFlags, SendingFlags
 
@@ -65,6 +68,7 @@ def upload(
     selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
     naming: ForLabels = LabelFlags(),  # noqa: B008 (frozen)
     afterwards: AndThen = AfterFlags(),  # noqa: B008 (frozen)
+    telling: OnTelling = TellingFlags(),  # noqa: B008 (frozen)
     trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Bring folders and photos into an album of a Piwigo gallery.
@@ -80,6 +84,7 @@ def upload(
     Exit codes: 0 every photo is in the album, 1 some are not, or their files stay in spite of
     --after, 2 wrong usage, 3 the run is impossible, 130 interrupted.
     """
+    told = telling.telling()
     choice = choose(paths, selecting)
     values = replace(sending.sending(albums, trouble), after=afterwards.where())
     labels = naming.labels()
@@ -88,7 +93,7 @@ def upload(
     from bulkup.run import migrate  # noqa: PLC0415 (heavy)
 
     task = partial(migrate, roots, account=account, sending=values, choice=choice, labels=labels)
-    return _drive(task, verbose=sending.verbose)
+    return _drive(task, told)
 
 
 @app.command
@@ -99,6 +104,7 @@ def verify(
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     checking: ForChecking = CheckingFlags(),  # noqa: B008 (frozen)
     selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
+    telling: OnTelling = TellingFlags(),  # noqa: B008 (frozen)
     trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Check folders and photos against a Piwigo gallery; nothing is sent, nothing changed there.
@@ -109,13 +115,15 @@ def verify(
     Exit codes: 0 every photo is there, 1 something is amiss, 2 wrong usage, 3 the run is
     impossible, 130 interrupted.
     """
+    told = telling.telling()
     choice = choose(paths, selecting)
     values = checking.checking(trouble)
     roots, account = prepare(paths, gallery, choice)
 
     from bulkup.run import compare  # noqa: PLC0415 (heavy)
 
-    return _drive(partial(compare, roots, account=account, checking=values, choice=choice))
+    task = partial(compare, roots, account=account, checking=values, choice=choice)
+    return _drive(task, told)
 
 
 @app.command
@@ -168,10 +176,10 @@ def doctor(
     return Exit.DONE if well else Exit.SOME_FAILED
 
 
-def _drive(task: "Task", *, verbose: bool = False) -> Exit:
+def _drive(task: "Task", telling: Telling) -> Exit:
     from bulkup.screen import drive  # noqa: PLC0415 (heavy)
 
-    outcome = drive(task, verbose=verbose)
+    outcome = drive(task, telling)
     if outcome.interrupted:
         return Exit.INTERRUPTED
     astray = outcome.checked.astray if outcome.checked else 0

@@ -17,6 +17,7 @@ from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.labelling import LabelFlags
 from bulkup.selecting import SelectionFlags
 from bulkup.settings import Account
+from bulkup.telling import TellingFlags
 from bulkup.whereto import AlbumFlags
 from bulkup.wishes import SendingFlags
 
@@ -43,6 +44,7 @@ ForSending = Annotated[SendingFlags, Parameter(name="*")]
 ForLabels = Annotated[LabelFlags, Parameter(name="*")]
 ForSelecting = Annotated[SelectionFlags, Parameter(name="*")]
 AndThen = Annotated[AfterFlags, Parameter(name="*")]
+OnTelling = Annotated[TellingFlags, Parameter(name="*")]
 OfTrouble = Annotated[TroubleFlags, Parameter(name="*")]
 
 

@@ -20,12 +20,14 @@ from bulkup.cli_parts import (
     IntoAlbums,
     OfTrouble,
     OnGallery,
+    OnTelling,
     prepare,
 )
 from bulkup.errors import UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.labelling import LabelFlags
 from bulkup.selecting import SelectionFlags
+from bulkup.telling import TellingFlags
 from bulkup.whereto import AlbumFlags
 from bulkup.wishes import SendingFlags
 
@@ -43,6 +45,7 @@ def watch(
     selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
     naming: ForLabels = LabelFlags(),  # noqa: B008 (frozen)
     afterwards: AndThen = AfterFlags(),  # noqa: B008 (frozen)
+    telling: OnTelling = TellingFlags(),  # noqa: B008 (frozen)
     trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Bring what lies in folders, and from then on what arrives there, until Ctrl-C.
@@ -55,6 +58,7 @@ def watch(
     impossible.
     """
     choice = selecting.choice()
+    told = telling.telling()
     values = replace(sending.sending(albums, trouble), after=afterwards.where())
     labels = naming.labels()
     settle_s = watching.settle_s
@@ -81,6 +85,6 @@ def watch(
         formats=values.raw_as_format,
         settle_s=settle_s,
         poll=watching.poll,
-        verbose=sending.verbose,
+        telling=told,
     )
     return Exit.INTERRUPTED

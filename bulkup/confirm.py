@@ -17,7 +17,7 @@ from bulkup.journey import Job, Journey
 from bulkup.outcome import Outcomes
 from bulkup.recovery import Recovery
 from bulkup.sift import Catalogue, Sifter
-from bulkup.upload import upload
+from bulkup.uploading import upload
 
 DAMAGED_TRIES: Final = 2
 RELEASE_IDS: Final = 500

@@ -44,7 +44,7 @@ from bulkup.stages import (
     upload_stage,
 )
 from bulkup.tidying import Checker, Place, Tidying
-from bulkup.upload import sweep
+from bulkup.uploading import sweep
 from bulkup.walk import Found, find
 
 

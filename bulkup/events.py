@@ -7,38 +7,13 @@ never before. Law of every ended run: after each `FileFound` comes exactly one `
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
 from bulkup.departures import Departure
+from bulkup.kinds import SkipReason, Verdict
 
 SCHEMA = 1
-
-
-class SkipReason(StrEnum):
-    """Why a file is left out by rule; nothing is wrong with it."""
-
-    JUNK = "junk"  # made by systems and cameras: Thumbs.db, @eaDir, ._IMG_1.jpg …
-    EXCLUDED = "excluded"  # by the user's patterns
-    SIZE = "size"  # not of the size that is wanted
-    AGE = "age"  # not of the time that is wanted
-    REPEATED = "repeated"  # the same file was found before, in another way
-    SYMLINK = "symlink"
-    SPECIAL = "special"  # a pipe, a socket, a device
-    SIDECAR = "sidecar"  # it tells of a photo beside it: .xmp, .json
-    TYPE = "type"  # the server does not take files with this ending
-
-
-class Verdict(StrEnum):
-    """What a look at the gallery says of a photo."""
-
-    PRESENT = "present"  # in the gallery, in the album if one was named, and byte for byte
-    MISSING = "missing"
-    NOT_IN_ALBUM = "not-in-album"  # the gallery has it elsewhere
-    DIFFERING = "differing"  # the stored file is not what its MD5 in the gallery says
-    UNKNOWN = "unknown"  # this server can't tell
-    FAILED = "failed"  # the file can't be read, or the question failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +244,14 @@ class RunFinished:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed:
+    """The run is impossible, or can't go on: why, and what to do."""
+
+    reason: str
+    hint: str
+
+
 Event = (
     RunStarted
     | FileFound
@@ -296,5 +279,6 @@ Event = (
     | Estimated
     | Departure
     | RunFinished
+    | RunFailed
 )
 Emit = Callable[[Event], None]

@@ -20,7 +20,7 @@ from bulkup.memory import Entry, State
 from bulkup.outcome import Outcomes, failure
 from bulkup.photos import Photo
 from bulkup.stages import Stop, steady_fingerprint
-from bulkup.upload import upload
+from bulkup.uploading import upload
 
 Place = tuple[int, str]
 """Where a format is: the number of its photo, and its ending in lower case."""

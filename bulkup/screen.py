@@ -14,19 +14,13 @@ from anyio import CancelScope
 from anyio.abc import TaskStatus
 
 from bulkup.errors import BulkupError
-from bulkup.events import Emit, Interrupted
+from bulkup.events import Emit, Interrupted, RunFailed
 from bulkup.findings import Tell
 from bulkup.recovery import Sleep
-from bulkup.report import (
-    CheckupReport,
-    Console,
-    LiveReport,
-    PlainReport,
-    RunState,
-    console_for,
-    suits_live,
-)
+from bulkup.report import CheckupReport, RunState, Views, console_for
+from bulkup.settings import Telling
 from bulkup.stages import Stop
+from bulkup.views import others_for, screen_for
 
 
 class Task(Protocol):
@@ -96,34 +90,28 @@ async def _abort(
             scope.cancel()
 
 
-def drive(task: Task, *, verbose: bool = False) -> RunState:
-    """Run to the end and return what became of it; `verbose` names each photo.
+def drive(task: Task, telling: Telling) -> RunState:
+    """Run to the end, tell what is asked for, and return what became of it.
 
-    Raises `RunError`.
+    Raises `RunError`, and `UsageError` where something can't be told as it is asked for.
     """
-    return anyio.run(_drive, view_on(console_for(sys.stderr), verbose=verbose), task)
+    return anyio.run(_drive, Views(screen_for(telling), others_for(telling)), task)
 
 
-def view_on(console: Console, *, verbose: bool) -> LiveReport | PlainReport:
-    """Return the view of a run that suits the console."""
-    if suits_live(console):
-        return LiveReport(console, clock=time.monotonic, verbose=verbose)
-    return PlainReport(console, clock=time.monotonic, verbose=verbose)
-
-
-async def _drive(report: LiveReport | PlainReport, task: Task) -> RunState:
+async def _drive(views: Views, task: Task) -> RunState:
     stop = Stop()
     failure: BulkupError | None = None
-    async with report, anyio.create_task_group() as tasks:
-        await tasks.start(listen, tasks.cancel_scope, stop, report.emit)
+    async with views, anyio.create_task_group() as tasks:
+        await tasks.start(listen, tasks.cancel_scope, stop, views.emit)
         try:
-            await task(emit=report.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
+            await task(emit=views.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
         except BulkupError as error:  # not through the task group, which would wrap it
             failure = error
+            views.emit(RunFailed(reason=error.message, hint=error.hint))
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
-    return report.state
+    return views.state
 
 
 async def listen(

@@ -143,6 +143,15 @@ class Checking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """What is told of a run, and where: `verbose` names each photo, `json` is for stdout."""
+
+    verbose: bool = False
+    json: bool = False
+    log_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Examining:
     """What a check-up is for, all of it valid; `album` None: none is chosen yet."""
 
@@ -181,7 +190,7 @@ def parse_bwlimit(text: str) -> Timetable:
     Raises `UsageError` where it means nothing.
     """
     if "," not in text:
-        return Timetable(((time(), _parse_rate(text)),))
+        return Timetable.always(_parse_rate(text))
     entries: dict[time, int | None] = {}
     for entry in text.split():
         match = re.fullmatch(r"(\d\d?):(\d\d),(.+)", entry, flags=re.ASCII)

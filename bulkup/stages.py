@@ -23,7 +23,7 @@ from bulkup.outcome import Outcomes
 from bulkup.photos import Photo, fingerprint
 from bulkup.recovery import Sleep
 from bulkup.sift import Sifter
-from bulkup.upload import CHANGED_TRIES, upload
+from bulkup.uploading import CHANGED_TRIES, upload
 from bulkup.walk import Found, Skipped
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ Knows times of day, and neither clocks nor what goes out.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from typing import Final
+from typing import Final, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,11 @@ class Timetable:
     """
 
     entries: tuple[tuple[time, int | None], ...] = ((time(), None),)
+
+    @classmethod
+    def always(cls, limit: int | None) -> Self:
+        """Return one limit for all day."""
+        return cls(((time(), limit),))
 
     def limit(self, now: Callable[[], time]) -> int | None:
         """Return what holds now."""

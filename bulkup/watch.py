@@ -21,9 +21,9 @@ from bulkup.events import (
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
-    SkipReason,
 )
 from bulkup.inbox import Inbox
+from bulkup.kinds import SkipReason
 from bulkup.photos import Photo
 from bulkup.recovery import Sleep
 from bulkup.walk import find

@@ -115,10 +115,6 @@ class SendingFlags:
             variable="BULKUP_DRY_RUN",
         ),
     ] = False
-    verbose: Annotated[
-        bool,
-        flag("Name each photo.", group=SENDING, short="-v", variable="BULKUP_VERBOSE"),
-    ] = False
 
     def sending(self, albums: AlbumFlags, trouble: TroubleFlags) -> Sending:
         """Return the checked values. Raises `UsageError`."""

@@ -5,29 +5,34 @@ Knows events and findings only; neither engine, server nor ledger. A view of a r
 """
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import TextIO
 
 from rich.console import Console
 
-from bulkup.events import Event
 from bulkup.report.checkup import CheckupReport
 from bulkup.report.jsonl import JsonReport
+from bulkup.report.lines import LineWriter
 from bulkup.report.live import LiveReport, suits_live
+from bulkup.report.log import LogReport
 from bulkup.report.plain import PlainReport, say, write
 from bulkup.report.state import RunState
 from bulkup.report.summary import summary
 from bulkup.report.text import printable
 from bulkup.report.tree import Album, tree
+from bulkup.report.views import Report, Screen, Views
 
 __all__ = [
     "CheckupReport",
     "Console",
     "JsonReport",
+    "LineWriter",
     "LiveReport",
+    "LogReport",
     "PlainReport",
     "Report",
     "RunState",
+    "Screen",
+    "Views",
     "console_for",
     "print_tree",
     "printable",
@@ -35,24 +40,6 @@ __all__ = [
     "suits_live",
     "summary",
 ]
-
-
-class Report(Protocol):
-    """What every view can do."""
-
-    def emit(self, event: Event) -> None:
-        """Take in what has happened."""
-
-    async def __aenter__(self) -> Self:
-        """Begin to show."""
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Say the last word, however the run ended."""
 
 
 def console_for(stream: TextIO) -> Console:

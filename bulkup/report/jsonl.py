@@ -1,6 +1,6 @@
 """One JSON object an event, one event a line, for programs and for the record.
 
-Knows a stream and a wall clock. Each line is flushed: what is read is what has happened.
+Knows where lines go and a wall clock. They are written at once, by a thread.
 """
 
 import json
@@ -10,23 +10,24 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 from bulkup.events import SCHEMA, Event, PhotoProgress
+from bulkup.report.lines import LineWriter
 
 WallClock = Callable[[], datetime]
 
 
 class JsonReport:
-    """Writes events to the stream as JSON lines; `PhotoProgress` only `with_progress`.
+    """Writes events as JSON lines; `PhotoProgress` only `with_progress`.
 
     `wall_clock` returns aware times. Lines are ASCII, so they pass through any stream unchanged.
     """
 
     def __init__(
-        self, stream: TextIO, *, wall_clock: WallClock, with_progress: bool = False
+        self, lines: LineWriter, *, wall_clock: WallClock, with_progress: bool = False
     ) -> None:
-        self._stream = stream
+        self._lines = lines
         self._wall_clock = wall_clock
         self._with_progress = with_progress
 
@@ -39,16 +40,15 @@ class JsonReport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stream.flush()
+        await self._lines.close()
 
     def emit(self, event: Event) -> None:
-        """Write the event."""
+        """Write the event. Raises `OSError` where that fails."""
         if isinstance(event, PhotoProgress) and not self._with_progress:
             return
         time = self._wall_clock().astimezone(UTC).isoformat(timespec="milliseconds")
         line = {"schema": SCHEMA, "time": time.replace("+00:00", "Z"), **to_json(event)}
-        self._stream.write(json.dumps(line) + "\n")
-        self._stream.flush()
+        self._lines.put(json.dumps(line) + "\n")
 
 
 def to_json(event: Event) -> Mapping[str, object]:

@@ -22,8 +22,8 @@ from bulkup.events import (
     PhotoUploaded,
     Retrying,
     RunStarted,
-    Verdict,
 )
+from bulkup.kinds import Verdict
 from bulkup.report.state import RunState
 from bulkup.report.text import count_text, printable, rate_text, size_text, time_text
 

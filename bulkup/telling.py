@@ -1,0 +1,47 @@
+"""The flags that say what is told of a run, and where.
+
+Knows the command line library and the settings that flags end up in.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Group
+
+from bulkup.flags import flag
+from bulkup.settings import Telling
+
+TELLING = Group.create_ordered("Telling")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellingFlags:
+    """How much is told of a run, and where."""
+
+    verbose: Annotated[
+        bool,
+        flag("Name each photo.", group=TELLING, short="-v", variable="BULKUP_VERBOSE"),
+    ] = False
+    json: Annotated[
+        bool,
+        flag(
+            "Print what happens on stdout, a JSON object a line, and nothing else there.",
+            group=TELLING,
+            variable="BULKUP_JSON",
+        ),
+    ] = False
+    log_file: Annotated[
+        Path | None,
+        flag(
+            "File that what happens is written to, behind what it holds, with times; JSON lines "
+            "if it ends in .jsonl.",
+            group=TELLING,
+            variable="BULKUP_LOG_FILE",
+            metavar="FILE",
+        ),
+    ] = None
+
+    def telling(self) -> Telling:
+        """Return the checked values. Raises `UsageError`."""
+        return Telling(verbose=self.verbose, json=self.json, log_file=self.log_file)

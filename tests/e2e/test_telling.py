@@ -1,0 +1,93 @@
+"""What a run tells to programs and to files, by the real command line."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from bulkup.sandbox import Sandbox
+from tests.e2e.commands import COMMAND, PASSWORD, environment, one_photo, send
+
+HOSTILE = "[red]x\x1b[31m\n<b>.jpg"
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+async def test_json_tells_programs_on_stdout_and_people_on_stderr(tmp_path: Path) -> None:
+    one_photo(tmp_path, HOSTILE)
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        ended = await send(box, tmp_path, "--json")
+    told = objects(ended.out)
+    assert ended.code == 1
+    assert {line["schema"] for line in told} == {1}
+    assert told[0]["event"] == "run_started"
+    assert told[-1]["event"] == "run_finished"
+    (sent,) = [line for line in told if line["event"] == "photo_uploaded"]
+    assert sent["path"] == str(tmp_path / HOSTILE)
+    (failed,) = [line for line in told if line["event"] == "photo_failed"]
+    assert failed["reason"] == "the file is empty"
+    assert "the file is empty" in ended.err
+
+
+async def test_json_tells_why_a_run_is_impossible(tmp_path: Path) -> None:
+    one_photo(tmp_path)
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        ended = await send(box, tmp_path, "--json", album="99")
+    assert ended.code == 3
+    (told,) = objects(ended.out)
+    assert told["event"] == "run_failed"
+    assert "99" in told["reason"]
+
+
+async def test_a_reader_who_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
+    for n in range(5):
+        one_photo(tmp_path, f"{n}.jpg")
+    reading, writing = os.pipe()
+    os.close(reading)
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        settings = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
+        ended = await anyio.run_process(
+            [*COMMAND, str(tmp_path), "--json"],
+            env=environment(settings),
+            check=False,
+            stdout=writing,
+        )
+        assert len(box.gallery.photos) == 5
+    os.close(writing)
+    assert ended.returncode == 0
+    assert "--json is not whole: Broken pipe" in ended.stderr.decode()
+
+
+@pytest.mark.parametrize("name", ["run.log", "run.jsonl"])
+async def test_a_log_file_is_added_to(tmp_path: Path, name: str) -> None:
+    photo, log = one_photo(tmp_path, HOSTILE), tmp_path / "logs" / name
+    log.parent.mkdir()
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        for _ in range(2):
+            assert (await send(box, photo, "--log-file", log)).code == 0
+    text = log.read_text()
+    assert PASSWORD not in text
+    assert "\x1b" not in text
+    if name.endswith(".jsonl"):
+        kinds = [line["event"] for line in objects(text)]
+        assert kinds.count("run_started") == kinds.count("run_finished") == 2
+        assert kinds.count("photo_uploaded") == kinds.count("photo_present") == 1
+    else:
+        assert text.count("Done after") == 2
+        assert text.count(" sent    ") == text.count(" there   ") == 1
+
+
+async def test_a_log_file_that_can_not_be_written_is_a_wrong_usage(tmp_path: Path) -> None:
+    photo = one_photo(tmp_path)
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        ended = await send(box, photo, "--log-file", tmp_path / "none" / "run.log")
+        assert not box.gallery.photos
+    assert ended.code == 2
+    assert "--log-file" in ended.err
+    assert "Name a file" in ended.err

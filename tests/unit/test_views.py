@@ -1,0 +1,169 @@
+"""Views side by side: lines that a thread writes, and what becomes of one that can't go on."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from threading import Event as Flag
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from bulkup.errors import UsageError
+from bulkup.events import Event, PhotoFailed, Retrying, RunFailed, RunFinished, RunStarted
+from bulkup.report import JsonReport, LineWriter, LogReport, PlainReport, Views, console_for
+from bulkup.report import lines as lines_module
+from bulkup.settings import Telling
+from bulkup.views import others_for
+
+STARTED = RunStarted(
+    url="http://127.0.0.1/",
+    version="16.4.0",
+    user="admin",
+    album=9,
+    album_name="Demo",
+    method="async",
+    concurrency=8,
+    chunk_size=500_000,
+)
+FAILED = PhotoFailed(path=Path("a\nb.jpg"), size=1, reason="it is empty", hint="Look at it.")
+
+
+class FullDisk(StringIO):
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class Stalled(StringIO):
+    """Takes the first line, and no other one before `go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = Flag()
+
+    def write(self, text: str) -> int:
+        self.go.wait(10)
+        return super().write(text)
+
+
+class Kept:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+        self.ended = False
+
+    def emit(self, event: Event) -> None:
+        self.told.append(event)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.ended = True
+
+
+class Unopened(Kept):
+    async def __aenter__(self) -> Self:
+        raise UsageError("it can't be begun", hint="")
+
+
+def noon() -> datetime:
+    return datetime(2024, 7, 1, 12, tzinfo=UTC)
+
+
+def ticking() -> Iterator[float]:
+    yield from range(1000)
+
+
+def screen(stream: StringIO) -> PlainReport:
+    times = ticking()
+    return PlainReport(console_for(stream), clock=lambda: next(times))
+
+
+async def test_lines_are_written_in_order_and_whole() -> None:
+    stream = StringIO()
+    lines = LineWriter(stream)
+    expected = [f"{n}\n" for n in range(1000)]
+    for line in expected:
+        lines.put(line)
+    await lines.close()
+    assert stream.getvalue() == "".join(expected)
+
+
+async def test_a_full_disk_is_told_by_the_next_line_or_by_the_end() -> None:
+    lines = LineWriter(FullDisk())
+    lines.put("a\n")
+    with pytest.raises(OSError, match="No space"):
+        await lines.close()
+    with pytest.raises(OSError, match="No space"):
+        lines.put("b\n")
+
+
+async def test_a_reader_who_does_not_read_is_given_up_before_memory_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines_module, "MOST_WAITING", 10)
+    stream = Stalled()
+    lines = LineWriter(stream)
+    for n in range(11):
+        lines.put(f"{n}\n")
+    with suppress(BlockingIOError):  # unless the first one is on its way already
+        lines.put("11\n")
+    with pytest.raises(BlockingIOError, match="10 lines wait"):
+        lines.put("12\n")
+    stream.go.set()
+    await lines.close()
+    assert stream.getvalue().startswith("0\n1\n")
+
+
+async def test_a_view_that_fails_is_named_once_and_the_others_go_on() -> None:
+    shown, kept = StringIO(), Kept()
+    broken = JsonReport(LineWriter(FullDisk()), wall_clock=noon)
+    async with Views(screen(shown), {"--log-file": broken, "--json": kept}) as views:
+        views.emit(STARTED)
+        views.emit(FAILED)
+        views.emit(RunFinished(seconds=1))
+    assert shown.getvalue().count("--log-file is not whole: No space left on device") == 1
+    assert kept.told == [STARTED, FAILED, RunFinished(seconds=1)]
+    assert kept.ended
+    assert views.state.failed == 1
+
+
+async def test_where_one_view_can_not_begin_those_that_have_begun_are_ended() -> None:
+    kept, unopened = Kept(), Unopened()
+    with pytest.raises(UsageError):
+        async with Views(screen(StringIO()), {"a": kept, "b": unopened}):
+            pass
+    assert (kept.ended, unopened.ended) == (True, False)
+
+
+async def test_a_log_has_a_line_with_its_time_for_whatever_happens() -> None:
+    stream, times = StringIO(), ticking()
+    log = LogReport(LineWriter(stream), wall_clock=noon, clock=lambda: next(times))
+    async with log:
+        log.emit(STARTED)
+        log.emit(Retrying(path=Path("a.jpg"), reason="the line broke", attempt=1, after_s=2))
+        log.emit(FAILED)
+        log.emit(RunFailed(reason="the server is gone", hint="Start it."))
+    lines = stream.getvalue().splitlines()
+    assert all(line.startswith("2024-07-01 12:00:00+00:00 ") for line in lines)
+    told = [line.partition("+00:00 ")[2] for line in lines]
+    assert told[0].startswith("Demo (album 9) at http://127.0.0.1/: async, 8 at once")
+    assert told[1] == "again   a.jpg: the line broke; in 2 s"
+    assert told[2] == r"failed  a\nb.jpg: it is empty (Look at it.)"
+    assert told[3] == "impossible: the server is gone (Start it.)"
+    assert told[4].startswith("Not finished after")
+
+
+def test_a_file_that_can_not_be_written_is_told_before_anything_begins(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--log-file .* can't be written: No such file"):
+        others_for(Telling(log_file=tmp_path / "none" / "a.log"))
