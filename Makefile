@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test chaos pythons lint format clean
+.PHONY: demo test chaos pythons lint dist format clean
 
 # The main job, for real: an archive of photos goes up to the embedded sandbox server.
 demo: $(VENV)/.demo
@@ -32,6 +32,16 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The packages that are published, and one of them at work in an environment that has nothing else.
+dist: $(VENV)/.dev
+	rm -rf dist .venv-dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[demo]"
+	cd dist && ../.venv-dist/bin/bulkup demo
+	rm -rf .venv-dist
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix --exit-zero .
