@@ -16,7 +16,7 @@ from bulkup.sandbox.buffers import Buffers, Content, Keep
 from bulkup.sandbox.filetypes import accept
 from bulkup.sandbox.formats import Formats
 from bulkup.sandbox.lounge import Lounge
-from bulkup.sandbox.records import StoredPhoto, Tag, storable
+from bulkup.sandbox.records import StoredPhoto, Tag, storable, storable_comment
 from bulkup.sandbox.versions import Release
 
 _MAX_ALBUM_ID = 65535
@@ -104,7 +104,7 @@ class Gallery:
             number=self._next("album"),
             parent=parent,
             status=status,
-            comment=comment,
+            comment=None if comment is None else storable_comment(comment),
             last=last,
         )
 

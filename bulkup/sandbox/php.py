@@ -8,7 +8,9 @@ import json
 import re
 from datetime import datetime
 
-_TAG = re.compile(r"""<(?!\s)(?:/?([a-zA-Z!][a-zA-Z0-9]*))?(?:"[^"]*"|'[^']*'|[^>"'])*(?:>|$)""")
+_TAG = re.compile(
+    r"""<(?!\s)(?:/?([a-zA-Z!][a-zA-Z0-9]*))?(?:"[^"]*"|'[^']*'|[^>"'])*(?:>|$)""", re.ASCII
+)
 
 
 def encode_json(value: object) -> str:

@@ -1,6 +1,7 @@
 """Texts, dates and tags of photos, as real servers were seen to keep them."""
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,7 @@ def test_a_photo_that_ends_in_its_exif_block_tells_nothing() -> None:
         ("a <", "a "),
         ("a<!-- b -->c", "ac"),
         ("a > b & c", "a > b & c"),
+        ("a <\u00a0b> c", "a  c"),
     ],
 )
 def test_what_looks_like_html_is_stripped(text: str, stripped: str) -> None:
@@ -98,3 +100,36 @@ async def test_what_a_column_does_not_take_is_not_set_and_the_photo_is_there(
     assert photo.tags == {7}
     kept = {column: getattr(photo, column) for column in fields}
     assert (kept == fields) is (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("version", "token", "comment"),
+    [
+        ("13.8.0", True, "one  two"),
+        ("14.5.0", True, "one <b> two"),
+        ("14.5.0", False, "one  two"),
+        ("17.0.0beta1", True, "one <b> two"),
+        ("17.0.0beta1", False, "one  two"),
+    ],
+)
+async def test_the_description_of_an_album_keeps_html_only_with_a_token(
+    version: str, comment: str, *, token: bool
+) -> None:
+    async with Sandbox(version=version) as box, GalleryClient(box.url) as client:
+        fields: dict[str, Any] = {"name": "A", "comment": "one <b> two"}
+        fields |= {"pwg_token": client.token} if token else {}
+        made = await client.call("pwg.categories.add", **fields)
+        assert box.gallery.albums[made.result["id"]].comment == comment
+
+
+@pytest.mark.parametrize(
+    ("comment", "status"), [("é" * 32767, 200), ("é" * 32768, 500), ("🗼", 500)]
+)
+async def test_what_the_column_of_descriptions_does_not_take_makes_no_album(
+    comment: str, status: int
+) -> None:
+    async with Sandbox() as box, GalleryClient(box.url) as client:
+        assert (
+            await client.call("pwg.categories.add", name="A", comment=comment)
+        ).status == status
+        assert (len(box.gallery.albums) == 2) is (status == 200)

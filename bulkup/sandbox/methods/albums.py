@@ -18,14 +18,16 @@ async def _add(call: Call) -> dict[str, object]:
     with_token = call.release.major >= 14 and call.params.get("pwg_token") is not None
     if with_token:
         call.check_token()
-    name = call.text("name") if with_token else php.strip_tags(call.text("name"))
+    name, comment = call.text("name"), call.text("comment")
+    if not with_token:
+        name, comment = php.strip_tags(name), php.strip_tags(comment)
     if not name.strip():
         raise Refusal(500, "The name of an album must not be empty")
     album = call.gallery.add_album(
         name,
         parent=call.number("parent") or None,
         status="private" if call.text("status") == "private" else "public",
-        comment=call.text("comment") or None,
+        comment=comment or None,
         last=call.text("position") == "last",
     )
     return {"info": "Album added", "id": album.id}
