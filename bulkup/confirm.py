@@ -157,7 +157,7 @@ class Confirmer:
                 self._astray[album] = made
                 count = sum(1 for _ in made)
                 astray += count
-                self._tell(f"{count} photos are on the server, but not in album {album}", error)
+                self._tell(_astray(count, album), error)
             except BulkupError as error:
                 told = False
                 self._astray[album] = made
@@ -207,8 +207,7 @@ class Confirmer:
             try:
                 await self._recovery.run(lambda: self._server.link(lost, album=album))
             except BulkupError as error:
-                what = f"{len(lost)} photos are on the server, but not in album {album}"
-                self._tell(what, error)
+                self._tell(_astray(len(lost), album), error)
                 return 0
         return len(lost)
 
@@ -217,3 +216,8 @@ class Confirmer:
             raise error
         hint = "Piwigo shows photos by itself some minutes after their upload."
         self._emit(Noticed(message=f"{what}: {error.message}", hint=hint))
+
+
+def _astray(count: int, album: int) -> str:
+    photos = "1 photo is" if count == 1 else f"{count:,} photos are"
+    return f"{photos} on the server, but not in album {album}"

@@ -80,13 +80,18 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
         if state.checked.unverified:
             yield _row(state.checked.unverified, "not verified", "this server could not tell")
         if state.checked.relinked:
-            yield _row(state.checked.relinked, "put back", "they had lost their album")
+            one = state.checked.relinked == 1
+            lost = "it had lost its album" if one else "they had lost their album"
+            yield _row(state.checked.relinked, "put back", lost)
         if state.checked.astray:
             yield _row(state.checked.astray, "astray", "on the server, but not in the album", BAD)
     if state.put_away:
         yield _row(state.put_away, "put away", "the gallery has read its files: the same", GOOD)
     if state.stay:
-        yield _row(state.stay, "not put away", "these files are where they were", WARNING)
+        files = (
+            "this file is where it was" if state.stay == 1 else "these files are where they were"
+        )
+        yield _row(state.stay, "not put away", files, WARNING)
 
 
 def _checked(state: RunState) -> Text:
@@ -106,12 +111,16 @@ def _planned(state: RunState) -> Iterator[Text]:
         how_long = f", about {time_text(longest_s)} for {what}"
     yield _row(state.new, "new", f"{size_text(state.new_size)} to send{how_long}", GOOD)
     yield _row(state.present, "already there", _linked(state, "to be put into their album"))
-    if state.albums_made:
-        yield _row(state.albums_made, "albums", "to be made")
+    yield from _albums(state, "to be made")
 
 
 def _linked(state: RunState, words: str) -> str:
     return f"{state.linked:,} of them {words}" if state.linked else ""
+
+
+def _albums(state: RunState, words: str) -> Iterator[Text]:
+    if state.albums_made:
+        yield _row(state.albums_made, "album" if state.albums_made == 1 else "albums", words)
 
 
 def _brought(state: RunState) -> Iterator[Text]:
@@ -122,8 +131,7 @@ def _brought(state: RunState) -> Iterator[Text]:
     yield _row(state.uploaded, "uploaded", sent, GOOD)
     if state.present:
         yield _row(state.present, "already there", _linked(state, "put into the album now"))
-    if state.albums_made:
-        yield _row(state.albums_made, "albums", "made")
+    yield from _albums(state, "made")
 
 
 def _row(count: int, what: str, more: str, style: str = "") -> Text:

@@ -59,6 +59,15 @@ async def test_a_dry_run_tells_of_links_and_of_albums_that_are_missing(tmp_path:
     assert "no album “New”" in refused.err
 
 
+async def test_a_single_album_is_told_as_one(tmp_path: Path) -> None:
+    one_photo(tmp_path)
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        planned = await send(box, tmp_path, "--tree", "-n", "--no-ledger")
+        done = await send(box, tmp_path, "--tree", "--no-ledger")
+    assert re.search(r"^ +1 +album +to be made$", planned.err, re.MULTILINE)
+    assert re.search(r"^ +1 +album +made$", done.err, re.MULTILINE)
+
+
 async def test_albums_are_shown_as_a_tree_with_numbers_and_counts(tmp_path: Path) -> None:
     make_archive(tmp_path / "2019", count=3, names=1)
     async with Sandbox(admin=("admin", PASSWORD), albums=("Trips",)) as box:

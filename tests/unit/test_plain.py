@@ -7,8 +7,10 @@ import pytest
 from anyio import wait_all_tasks_blocked
 from rich.console import Console
 
+from bulkup.departures import FileStays
 from bulkup.events import (
     AlbumChecked,
+    AlbumMade,
     Event,
     FileFound,
     FileSkipped,
@@ -353,6 +355,17 @@ def test_the_summary_tells_what_the_last_look_could_not_verify_or_had_to_mend() 
         "          4  not verified      this server could not tell",
         "          2  put back          they had lost their album",
     ]
+
+
+def test_the_summary_tells_of_one_as_of_one() -> None:
+    lines = closing(
+        AlbumMade(album=7, name="May", parent=None),
+        FileStays(path=Path("a.jpg"), reason="it is in use", hint=""),
+        AlbumChecked(verified=1, unverified=0, relinked=1),
+    )
+    assert "          1  album             made" in lines
+    assert "          1  put back          it had lost its album" in lines
+    assert "          1  not put away      this file is where it was" in lines
 
 
 # a run that only checks
