@@ -11,7 +11,7 @@ from itertools import count
 from typing import Final
 
 from bulkup.errors import Lost, NotOffered, PhotoError, Refused, RunError
-from bulkup.piwigo.names import is_sent_name, storable, stripped
+from bulkup.piwigo.names import is_sent_name, storable, stripped, unlike_html
 from bulkup.piwigo.results import (
     AlbumRow,
     Identity,
@@ -25,6 +25,9 @@ from bulkup.piwigo.results import (
 )
 from bulkup.piwigo.sessions import SessionPool
 from bulkup.piwigo.wire import Fields, Request
+
+RAW_NAMES_SINCE: Final = 16
+"""The Piwigo from which on the list of albums tells names as they are."""
 
 LINK_BATCH: Final = 500  # PHP drops fields beyond a thousand (max_input_vars)
 PAGE: Final = 500
@@ -88,7 +91,7 @@ class Catalogue:
         and `Lost` where the answer names none.
         """
         fields: Fields = (
-            ("name", storable(name)),
+            ("name", self._storable_album(name)),
             ("status", "private" if private else "public"),
             ("position", "last"),
         )
@@ -101,12 +104,20 @@ class Catalogue:
 
     def album_key(self, name: str) -> str:
         """Return what the list of albums calls one that is made under this name."""
-        stored = storable(name)
-        return stored if self._lists_raw_names else stripped(stored)
+        stored = self._storable_album(name)
+        return stored if self._major >= RAW_NAMES_SINCE else stripped(stored)
+
+    def _storable_album(self, name: str) -> str:
+        """Return the name so that the gallery keeps it, and its list of albums tells it whole.
+
+        Older ones take `<` for HTML: 13 drops it, 14 and 15 do not list it, so that albums which
+        differ in nothing else could not be told apart.
+        """
+        return storable(name if self._major >= RAW_NAMES_SINCE else unlike_html(name))
 
     @property
-    def _lists_raw_names(self) -> bool:
-        return number(self.offer.version.partition(".")[0]) >= 16
+    def _major(self) -> int:
+        return number(self.offer.version.partition(".")[0])
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
         """Return the id of each photo with one of these MD5s, None for absent.
