@@ -3,11 +3,14 @@
 Knows ids, a bit each, and nothing of files.
 """
 
-from collections.abc import AsyncGenerator, Iterator
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
-from typing import Protocol
+from typing import Final, Protocol
 
 from bulkup.errors import NotOffered
+
+ALBUMS_KEPT: Final = 16
 
 
 class Member(Protocol):
@@ -64,6 +67,23 @@ class Shown:
         self.told = told
         self.photos = IdSet()
         self.aliases: dict[int, str] = {}
+
+
+class ShownAlbums:
+    """What albums show, looked up when it is needed; of many albums the last few are kept."""
+
+    def __init__(self, look: Callable[[int], Awaitable[Shown | None]]) -> None:
+        self._look = look
+        self._kept: OrderedDict[int, Shown] = OrderedDict()
+
+    async def of(self, album: int) -> Shown:
+        """Return what an album shows; nothing where nobody tells."""
+        if album not in self._kept:
+            self._kept[album] = await self._look(album) or Shown(told=False)
+            while len(self._kept) > ALBUMS_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(album)
+        return self._kept[album]
 
 
 async def listed(server: Lister, album: int, *, down_to: int = 0) -> Shown | None:

@@ -5,6 +5,7 @@ checks nothing (piwigo-api.md, section 4, Albums), so an album is looked for bef
 and looked for again where the answer to its making was lost.
 """
 
+import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -37,7 +38,7 @@ class Albumry(Protocol):
     async def albums(self) -> Sequence[Album]:
         """Return all albums."""
 
-    async def add_album(self, name: str, *, parent: int, private: bool) -> int:
+    async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
         """Make an album and return its number. Raises `PhotoError` where it is refused."""
 
     def album_key(self, name: str) -> str:
@@ -63,21 +64,25 @@ class Albums:
         """
         album = below
         for depth, name in enumerate(names):
-            known = await self._load()
-            found = known.get((album, self._server.album_key(name)))
+            found = await self.inside(album, name, make=make)
             if found is None:
-                if not make:
-                    path = " / ".join(names[: depth + 1])
-                    raise PhotoError(
-                        f"there is no album “{path}”",
-                        hint="Check the spelling, or give --create-albums to have it made.",
-                    )
-                found = await self._add(name, parent=album)
-                known = await self._load()
-                known[album, self._server.album_key(name)] = found
-                self._emit(AlbumMade(album=found, name=name, parent=album or None))
+                raise PhotoError(f"there is no album “{' / '.join(names[: depth + 1])}”")
             album = found
         return album
+
+    async def inside(self, parent: int, name: str, *, comment: str = "", make: bool) -> int | None:
+        """Return the number of the album of this name in another one, made where need be.
+
+        A new one gets the comment. None where it is not there and not to be made. Raises
+        `PhotoError` where it can't be made.
+        """
+        key = parent, self._server.album_key(name)
+        found = (await self._load()).get(key)
+        if found is None and make:
+            found = await self._add(name, parent=parent, comment=comment)
+            (await self._load())[key] = found
+            self._emit(AlbumMade(album=found, name=name, parent=parent or None))
+        return found
 
     async def _load(self) -> dict[tuple[int, str], int]:
         if self._known is None:
@@ -88,7 +93,8 @@ class Albums:
         albums = await self._asked(self._server.albums)
         known: dict[tuple[int, str], int] = {}
         for album in sorted(albums, key=lambda album: album.album_id, reverse=True):
-            known[album.parent, album.name] = album.album_id  # of equal ones the oldest
+            name = unicodedata.normalize("NFC", album.name)  # others may have spelled it in NFD
+            known[album.parent, name] = album.album_id  # of equal ones the oldest
         return known
 
     async def _asked(self, question: Callable[[], Awaitable[Sequence[Album]]]) -> Sequence[Album]:
@@ -100,14 +106,16 @@ class Albums:
                 hint="Give the number of an album, and no --tree.",
             ) from None
 
-    async def _add(self, name: str, *, parent: int) -> int:
+    async def _add(self, name: str, *, parent: int, comment: str) -> int:
         """Make an album, looking again after each answer that was lost."""
         key = parent, self._server.album_key(name)
         attempt = 0
         while True:
             try:
                 return await self._recovery.run(
-                    lambda: self._server.add_album(name, parent=parent, private=self._private),
+                    lambda: self._server.add_album(
+                        name, parent=parent, private=self._private, comment=comment
+                    ),
                     repeatable=False,
                 )
             except NotOffered as error:

@@ -65,9 +65,9 @@ class DryGallery:
         """Return the name of an album, planned or there."""
         return self._planned.get(album) or await self._gallery.album_name(album)
 
-    async def add_album(self, name: str, *, parent: int, private: bool) -> int:
+    async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
         """Plan an album."""
-        del parent, private
+        del parent, private, comment
         await anyio.lowlevel.checkpoint()
         number = next(self._numbers)
         self._planned[number] = name

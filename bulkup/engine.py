@@ -23,6 +23,7 @@ from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import ChunkSize
 from bulkup.companions import Companion, paired
 from bulkup.confirm import Confirmer, Confirming
+from bulkup.destinations import Destinations, Titles
 from bulkup.ending import Unended, one_error
 from bulkup.events import Emit, RunFinished
 from bulkup.formats import Attaching, Formats
@@ -69,7 +70,8 @@ class Plan:
     `endings` None takes every file. `update` has changed files replace their photos, `formats` has
     RAW files and the like become formats of the photos that they stand beside. `away` is where the
     files of photos that the server surely has are put at the end, None: nowhere. `only` tells
-    which files of the walk to take, None: all.
+    which files of the walk to take, None: all. `titles` tells what folders' albums are called,
+    None: as the folders are.
     """
 
     roots: Sequence[Path]
@@ -84,6 +86,7 @@ class Plan:
     formats: bool = False
     away: Place | None = None
     only: Callable[[Found], bool] | None = None
+    titles: Titles | None = None
 
 
 async def run(
@@ -180,8 +183,7 @@ def sifter_of(
         server,
         recovery=recovery,
         outcomes=outcomes,
-        placing=plan.placing,
-        albums=albums,
+        destinations=Destinations(plan.placing, albums, emit=notice, titles=plan.titles),
         changes=Changes(
             server,
             recovery=recovery,

@@ -1,16 +1,24 @@
-"""Which album a photo goes to, by its place in the archive: pure, names only.
+"""Which folders are albums on the way to a photo, by its place in the archive: pure, names only.
 
 Knows paths and names, and no server.
 """
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bulkup.albums import ROOT
 from bulkup.errors import PhotoError
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A folder that is an album on the way to a photo's, and its name as it is spelled."""
+
+    folder: Path
+    spelled: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,30 +41,33 @@ class Placing:
             plain = root.name not in {"", ".."}
             self._real[root] = root if plain else Path(os.path.abspath(root))  # noqa: PTH100
 
-    def names(self, photo: Path) -> tuple[str, ...]:
-        """Return the names of the albums below `base` on the way to a photo's.
+    def steps(self, photo: Path) -> tuple[Step, ...]:
+        """Return the folders that are albums below `base` on the way to a photo's.
 
         Raises `PhotoError` where it would belong to no album.
         """
-        names = tuple(map(self._name, self._folders(photo))) if self.tree else ()
-        if not names and self.base == ROOT:
+        steps = tuple(self._up(photo))[::-1] if self.tree else ()
+        if not steps and self.base == ROOT:
             raise PhotoError(
                 "it lies in no folder that could be an album",
                 hint="Give --album for what lies at the top.",
             )
-        return names
+        return steps
 
-    def _folders(self, photo: Path) -> tuple[str, ...]:
-        for folder in (photo, *photo.parents):
+    def _up(self, photo: Path) -> Iterator[Step]:
+        if photo in self._real:
+            return  # a file that was named itself
+        for folder in photo.parents:
             if (root := self._real.get(folder)) is not None:
-                if folder == photo:
-                    return ()  # a file that was named itself
-                inner = photo.parent.relative_to(folder).parts
-                return inner if self.unwrap or not root.name else (root.name, *inner)
-        # from a list of files: the folders are those of its line
-        return tuple(part for part in photo.parent.parts if part not in {photo.anchor, ".."})
+                if root.name and not self.unwrap:
+                    yield Step(folder, root.name)
+                return
+            # where no root comes, it is from a list of files: the folders are those of its line
+            if folder.name not in {"", ".."}:
+                yield Step(folder, folder.name)
 
-    def _name(self, folder: str) -> str:
+    def name(self, folder: str) -> str:
+        """Return what the album of a folder of this name is called."""
         name = unicodedata.normalize("NFC", folder.encode("utf-8", "replace").decode())
         if self.spaces:
             name = name.replace("_", " ")

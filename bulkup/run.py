@@ -23,12 +23,14 @@ from bulkup.putaway import Mover, Trash
 from bulkup.recovery import Sleep
 from bulkup.settings import Account, After, Checking, Into, Sending
 from bulkup.stages import Stop
+from bulkup.takeout import takeout_album
 from bulkup.tidying import Place
 from bulkup.timetable import local_time
 from bulkup.visit import begun, connected, introduction, name_of
 from bulkup.walk import Found, check_roots
 
 NO_LABELS = Labels()
+MAKE_HINT = "Check the spelling, or give --create-albums to have it made."
 CEILING_S = 30 * 86400.0
 """A larger chunk than once passed is tried again after so long: servers are set up anew."""
 
@@ -66,7 +68,7 @@ async def migrate(
         dry_gallery = dry.DryGallery(server) if sending.dry_run else None
         gallery = dry_gallery or server
         albums = Albums(gallery, recovery=recovery, emit=emit, private=sending.into.private)
-        base = await _base(sending.into, albums)
+        base = await _base(sending.into, albums, hint=MAKE_HINT)
         started = introduction(
             server.offer,
             sending,
@@ -76,13 +78,10 @@ async def migrate(
             method=server.method.name,
             chunk_size=sending.chunk_size or server.offer.chunk_size,
         )
-        into = sending.into
         plan = engine.Plan(
             roots=roots,
             choice=choice,
-            placing=Placing(
-                roots=roots, base=base, tree=into.tree, unwrap=into.unwrap, spaces=into.spaces
-            ),
+            placing=_placing(sending.into, roots, base),
             level=sending.level,
             concurrency=sending.concurrency,
             finishing=sending.finishing,
@@ -91,6 +90,7 @@ async def migrate(
             formats=sending.raw_as_format,
             away=away,
             only=only,
+            titles=takeout_album if labels.sidecars else None,
         )
         async with begun(started, sending, emit) as memory:
             if dry_gallery is not None:
@@ -181,14 +181,19 @@ def place_for(after: After | None, roots: Sequence[Path], choice: Choice) -> Pla
     return Trash() if after == "trash" else Mover(after, roots=roots, choice=choice)
 
 
-async def _base(into: Into, albums: Albums) -> int:
+def _placing(into: Into, roots: Sequence[Path], base: int) -> Placing:
+    """Return which folders are albums."""
+    return Placing(roots=roots, base=base, tree=into.tree, unwrap=into.unwrap, spaces=into.spaces)
+
+
+async def _base(into: Into, albums: Albums, *, hint: str) -> int:
     """Return the number of the album that is meant, `ROOT` for the gallery's top.
 
-    Raises `RunError` where there is none.
+    Raises `RunError`, with the hint, where there is none.
     """
     if into.album is not None:
         return into.album
     try:
         return await albums.find(into.names, make=into.create)
     except PhotoError as error:
-        raise RunError(error.message, hint=error.hint) from None
+        raise RunError(error.message, hint=error.hint or ("" if into.create else hint)) from None

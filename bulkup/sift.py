@@ -5,24 +5,22 @@ Equal contents are sent once, the others wait for that one; what the server has 
 its album where it is not in it, and gets its name where an interrupted run left it without.
 """
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
-from bulkup.album import Lister, Shown, listed
-from bulkup.albums import Albumry, Albums
+from bulkup.album import Lister, Shown, ShownAlbums, listed
+from bulkup.albums import Albumry
+from bulkup.destinations import Destinations
 from bulkup.errors import BulkupError, RunError
 from bulkup.events import Emit, PhotoPlanned
 from bulkup.journey import Job
 from bulkup.memory import State
 from bulkup.outcome import Outcomes
 from bulkup.photos import Photo
-from bulkup.placing import Placing
 from bulkup.recovery import Recovery
 
-ALBUMS_KEPT: Final = 16
 REST: Final = 200
 
 
@@ -64,23 +62,22 @@ class Sifter:
         *,
         recovery: Recovery,
         outcomes: Outcomes,
-        placing: Placing,
-        albums: Albums,
+        destinations: Destinations,
         changes: Changes,
         emit: Emit,
     ) -> None:
         self._server = server
         self._recovery = recovery
         self._outcomes = outcomes
-        self._placing = placing
-        self._albums = albums
+        self._destinations = destinations
         self._changes = changes
         self._changed: list[Job] = []
         self._all_seen = False
         self._emit = emit
         self._flying: dict[str, list[Job]] = {}
         self._untold: dict[bytes, int] = {}
-        self._shown = ShownAlbums(server, recovery=recovery)
+        self._shown = ShownAlbums(self._look)
+        self._released = False
         self._forgetful = False  # a server that can't be asked by MD5: then we have to remember
 
     async def sift(self, jobs: Sequence[Job]) -> list[Job]:
@@ -139,9 +136,7 @@ class Sifter:
                 placed.append(job)
                 continue
             try:
-                names = self._placing.names(job.photo.path)
-                base = self._placing.base
-                album = await self._albums.find(names, below=base, make=True)
+                album = await self._destinations.of(job.photo.path)
             except BulkupError as error:
                 await self._fail([job], error)
             else:
@@ -232,29 +227,13 @@ class Sifter:
             raise error
         await self._outcomes.failed(jobs, error)
 
-
-class ShownAlbums:
-    """What albums show, asked when it is needed; of many albums the last few are kept."""
-
-    def __init__(self, server: Catalogue, *, recovery: Recovery) -> None:
-        self._server = server
-        self._recovery = recovery
-        self._kept: OrderedDict[int, Shown] = OrderedDict()
-        self._released = False
-
-    async def of(self, album: int) -> Shown:
-        """Return what an album shows; nothing where nobody tells.
+    async def _look(self, album: int) -> Shown | None:
+        """Return what an album shows, None where nobody tells.
 
         The lounge is emptied first: an interrupted run may have left photos there.
         """
-        if album not in self._kept:
-            await self._release(album)
-            shown = await self._recovery.run(lambda: listed(self._server, album))
-            self._kept[album] = shown or Shown(told=False)
-            while len(self._kept) > ALBUMS_KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(album)
-        return self._kept[album]
+        await self._release(album)
+        return await self._recovery.run(lambda: listed(self._server, album))
 
     async def _release(self, album: int) -> None:
         if self._released:

@@ -6,6 +6,7 @@ own, so they are found from the photo's name, never the other way round.
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -114,9 +115,11 @@ def takeout_album(folder: Path) -> Album | None:
 
     Reads files: to be called in a worker thread.
     """
-    for name in ALBUM_FILES:
+    for path in _album_files(folder):
         try:
-            with (folder / name).open("rb") as file:
+            if not path.is_file():  # to open a pipe would wait for its writer
+                continue
+            with path.open("rb") as file:
                 document = _document(file.read(ALBUM_LIMIT))
         except (OSError, ValueError):
             continue
@@ -124,6 +127,13 @@ def takeout_album(folder: Path) -> Album | None:
             case {"title": str(title), **rest} if "photoTakenTime" not in rest and line(title):
                 return Album(line(title), prose(str(rest.get("description") or "")))
     return None
+
+
+def _album_files(folder: Path) -> Iterator[Path]:
+    """Yield the files that may tell of a folder; some disks spell accents in two characters."""
+    for name in ALBUM_FILES:
+        for form in dict.fromkeys((name, unicodedata.normalize("NFD", name))):
+            yield folder / form
 
 
 def _document(data: bytes) -> object:

@@ -49,6 +49,7 @@ MAY_KNOW = {
     "ledger": {"database", "errors", "memory"},
     "album": {"errors"},
     "albums": {"errors", "events", "recovery"},
+    "destinations": {"albums", "errors", "events", "placing"},
     "placing": {"albums", "errors"},
     "outcome": {"errors", "events", "journey", "memory", "photos"},
     "changes": {"errors", "events", "journey", "memory", "outcome", "recovery"},
@@ -58,8 +59,8 @@ MAY_KNOW = {
         *("stages", "uploading"),
     },
     "sift": {
-        *("album", "albums", "errors", "events", "journey", "memory"),
-        *("outcome", "photos", "placing", "recovery"),
+        *("album", "albums", "destinations", "errors", "events", "journey", "memory"),
+        *("outcome", "photos", "recovery"),
     },
     "confirm": {
         *("album", "changes", "errors", "events", "journey", "outcome", "recovery", "sift"),
@@ -77,7 +78,8 @@ MAY_KNOW = {
     },
     "engine": {
         *("changes", "chunksize", "confirm", "ending", "events", "gate", "journey", "memory"),
-        *("albums", "choice", "companions", "formats", "pacing", "placing", "outcome"),
+        *("albums", "choice", "companions", "destinations", "formats", "pacing", "placing"),
+        "outcome",
         *("recovery", "sift", "stages", "tidying", "uploading", "walk"),
     },
     "dry": {
@@ -126,7 +128,8 @@ MAY_KNOW = {
         *("settings",),
     },
     "run": {
-        *("albums", "choice", "chunksize", "describe", "dry", "engine", "errors", "events"),
+        *("albums", "choice", "chunksize", "describe", "dry", "engine"),
+        *("errors", "events", "takeout"),
         *("labels", "memory", "piwigo", "placing", "putaway", "recovery", "settings", "stages"),
         *("tidying", "timetable", "verify", "visit", "walk"),
     },

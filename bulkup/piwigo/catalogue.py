@@ -11,7 +11,15 @@ from itertools import count
 from typing import Final
 
 from bulkup.errors import Lost, NotOffered, PhotoError, Refused, RunError
-from bulkup.piwigo.names import is_sent_name, storable, stripped, unlike_html
+from bulkup.piwigo.details import COMMENT_SIZE
+from bulkup.piwigo.names import (
+    cut_bytes,
+    is_sent_name,
+    storable,
+    stripped,
+    unlike_html,
+    without_emoji,
+)
 from bulkup.piwigo.results import (
     AlbumRow,
     Identity,
@@ -25,6 +33,9 @@ from bulkup.piwigo.results import (
 )
 from bulkup.piwigo.sessions import SessionPool
 from bulkup.piwigo.wire import Fields, Request
+
+HTML_SINCE: Final = 14
+"""The Piwigo from which on texts may hold what looks like HTML, with a token."""
 
 RAW_NAMES_SINCE: Final = 16
 """The Piwigo from which on the list of albums tells names as they are."""
@@ -84,7 +95,7 @@ class Catalogue:
         fields = (("recursive", "true"),)  # 13 and 14 list all anyway
         return read_albums(await self.ask("pwg.categories.getAdminList", fields))
 
-    async def add_album(self, name: str, *, parent: int, private: bool) -> int:
+    async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
         """Make an album, the last of its parent's, and return its number.
 
         Not to be repeated, see piwigo-api.md, section 4. Raises `PhotoError` where it is refused
@@ -95,6 +106,8 @@ class Catalogue:
             ("status", "private" if private else "public"),
             ("position", "last"),
         )
+        if comment:
+            fields += (("comment", self._storable_comment(comment)),)
         if parent:
             fields += (("parent", str(parent)),)
         match await self.ask("pwg.categories.add", fields, token=True):
@@ -114,6 +127,11 @@ class Catalogue:
         differ in nothing else could not be told apart.
         """
         return storable(name if self._major >= RAW_NAMES_SINCE else unlike_html(name))
+
+    def _storable_comment(self, text: str) -> str:
+        text = without_emoji(text)
+        text = text if self._major >= HTML_SINCE else unlike_html(text)
+        return cut_bytes(text, size=COMMENT_SIZE)
 
     @property
     def _major(self) -> int:

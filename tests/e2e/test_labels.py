@@ -103,3 +103,17 @@ async def test_wrong_flags_are_named_before_anything_is_sent(
     ended = await bulkup(one_photo(tmp_path), *flags, url="http://127.0.0.1:9", album="1")
     assert ended.code == 2
     assert words in ended.err
+
+
+async def test_albums_of_takeout_have_their_titles_unless_told_otherwise(photos: Path) -> None:
+    told = (FOLDER / "takeout/metadata.json").read_bytes()
+    (photos / "metadata.json").write_bytes(told)
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        for _ in range(2):
+            ended = await send(box, photos, "--tree", "--no-ledger")
+            assert ended.code == 0
+        assert "2  left out by rule  no photos, but what tells of them" in ended.err
+        _, made = box.gallery.albums.values()
+        assert (made.name, made.comment) == ("Sommer am Comer See", "Zwei Wochen im Juli")
+        assert (await send(box, photos, "--tree", "--no-sidecars", "--no-ledger")).code == 0
+        assert [album.name for album in box.gallery.albums.values()][2:] == ["2019 Sea"]

@@ -113,6 +113,8 @@ async def test_an_archive_of_500_files_arrives_and_is_kept_in_step(tmp_path: Pat
         assert first.code == 0, first.err
         assert not differences(shown(box), archive.expected)
         assert frozenset(paths(box).values()) == ALBUMS
+        comments = {album.name: album.comment for album in box.gallery.albums.values()}
+        assert comments["Roman holiday"] == "A week in May"
         assert not box.gallery.lounge
         assert not box.gallery.buffers
 

@@ -199,7 +199,7 @@ ROWS = (
             stamp=1561982602,
         ),
         title="IMG 2019{n:04}",
-        albums=("Takeout/Google Photos/Rome",),
+        albums=("Takeout/Google Photos/Roman holiday",),
         date="2019-07-01 12:03:22",
         comment='Pizza & "gelato" {n}',
     ),
@@ -214,7 +214,7 @@ ROWS = (
             stamp=1561982602 + 86400,
         ),
         title="IMG 2019{n:04}(1)",
-        albums=("Takeout/Google Photos/Rome",),
+        albums=("Takeout/Google Photos/Roman holiday",),
         date="2019-07-02 12:03:22",
         comment="Second {n}",
     ),
@@ -228,7 +228,7 @@ ROWS = (
             stamp=1561982602,
         ),
         title="{n} The whole family in front of the Fontana di Trevi",
-        albums=("Takeout/Google Photos/Rome",),
+        albums=("Takeout/Google Photos/Roman holiday",),
         date="2019-07-01 12:03:22",
     ),
     Row(
@@ -276,7 +276,14 @@ ALBUMS = frozenset(
         'Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"',
         'Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"/Sun �',
         *("D\u00e9cembre", "RAW", "Sidecars", "Takeout", "Takeout/Google Photos"),
-        *("Takeout/Google Photos/Rome", "EXIF", "Camera A", "Camera B", "Best of", "Best of/Best"),
+        *(
+            "Takeout/Google Photos/Roman holiday",
+            "EXIF",
+            "Camera A",
+            "Camera B",
+            "Best of",
+            "Best of/Best",
+        ),
     }
 )
 
@@ -311,7 +318,8 @@ class Archive:
     def write_junk(self) -> None:
         for place in JUNK:
             self.put(place, b"junk")
-        self.put("Takeout/Google Photos/Rome/metadata.json", b'{"title": "Roman holiday"}')
+        told = b'{"title": "Roman holiday", "description": "A week in May"}'
+        self.put("Takeout/Google Photos/Rome/metadata.json", told)
 
     def put(self, place: str, content: bytes) -> str:
         """Write a file, and return its MD5."""

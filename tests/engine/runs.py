@@ -16,6 +16,7 @@ from bulkup.albums import Albums
 from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import ChunkSize
 from bulkup.describe import Describer
+from bulkup.destinations import Titles
 from bulkup.events import (
     Event,
     FileFound,
@@ -150,6 +151,7 @@ async def run(
     sleep: Sleep = no_wait,
     clock: Callable[[], float] = time.monotonic,
     labels: Labels | None = None,
+    titles: Titles | None = None,
 ) -> Outcome:
     """Run the engine against a sandbox, without waiting anywhere, and return what happened."""
     outcome = outcome or Outcome()
@@ -177,6 +179,7 @@ async def run(
                 update=update,
                 formats=formats,
                 away=away,
+                titles=titles,
             ),
             server=server,
             recovery=recovery,

@@ -1,7 +1,9 @@
 """Takeout's names, cut and numbered in its own way, and what stands in its files."""
 
 import json
+import os
 import re
+import unicodedata
 from contextlib import suppress
 from datetime import UTC, timedelta, timezone
 from pathlib import Path
@@ -203,6 +205,17 @@ def test_an_album_of_takeout() -> None:
 def test_an_album_in_any_language(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text('{"title": " Alps "}', encoding="utf-8")
     assert album(tmp_path) == Album("Alps")
+
+
+def test_an_album_on_a_disk_that_spells_accents_in_two_characters(tmp_path: Path) -> None:
+    name = unicodedata.normalize("NFD", "métadonnées.json")
+    (tmp_path / name).write_text('{"title": "Alps"}', encoding="utf-8")
+    assert album(tmp_path) == Album("Alps")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "metadata.json")
+    assert album(tmp_path) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"title": ""}', '{"title": 1}',

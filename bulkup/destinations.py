@@ -1,0 +1,95 @@
+"""The album of each photo: that of its folder, found in the gallery or made there.
+
+Knows places, albums and who tells of folders, and no server. What Google Takeout says of a folder
+goes before the folder's own name. Folders that the gallery can't tell apart share an album.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from anyio import to_thread
+
+from bulkup.albums import Albums
+from bulkup.errors import PhotoError
+from bulkup.events import Emit, Noticed
+from bulkup.placing import Placing, Step
+
+
+class Titled(Protocol):
+    """What somebody wrote about a folder."""
+
+    @property
+    def title(self) -> str:
+        """What its album is called."""
+
+    @property
+    def description(self) -> str:
+        """What its album is about, may be empty."""
+
+
+Titles = Callable[[Path], Titled | None]
+"""Tells of a folder, None where nobody wrote anything; reads files, so it is for a thread."""
+
+
+class Destinations:
+    """The albums of one run, asked for by one task at a time.
+
+    Albums that are missing are made, unless `make` is False. Without `titles` albums are called as
+    their folders are.
+    """
+
+    def __init__(
+        self,
+        placing: Placing,
+        albums: Albums,
+        *,
+        emit: Emit,
+        make: bool = True,
+        titles: Titles | None = None,
+    ) -> None:
+        self._placing = placing
+        self._albums = albums
+        self._emit = emit
+        self._make = make
+        self._titles = titles
+        self._found: dict[Path, tuple[int | None, str]] = {}
+        self._first: dict[int, Step] = {}
+
+    async def of(self, photo: Path) -> int:
+        """Return the number of a photo's album, made where need be.
+
+        Raises `PhotoError` where it has none: its folder is none, or the album is not there and
+        not to be made, or can't be made.
+        """
+        album = self._placing.base
+        names = []
+        for step in self._placing.steps(photo):
+            if step.folder not in self._found:
+                self._found[step.folder] = await self._find(step, inside=album)
+            found, name = self._found[step.folder]
+            names.append(name)
+            if found is None:
+                raise PhotoError(
+                    f"there is no album “{' / '.join(names)}”", hint="Upload again: that makes it."
+                )
+            album = found
+        return album
+
+    async def _find(self, step: Step, *, inside: int) -> tuple[int | None, str]:
+        """Return number and name of a folder's album, found or made; None: it is not there."""
+        told = await to_thread.run_sync(self._titles, step.folder) if self._titles else None
+        name = told.title if told else self._placing.name(step.spelled)
+        comment = told.description if told else ""
+        found = await self._albums.inside(inside, name, comment=comment, make=self._make)
+        if found is not None:
+            first = self._first.setdefault(found, step)
+            if first.spelled != step.spelled:
+                self._emit(
+                    Noticed(
+                        message=f"{first.folder} and {step.folder} share one album",
+                        hint="The gallery can't tell their names apart: rename one of the "
+                        "folders to have two albums.",
+                    )
+                )
+        return found, name
