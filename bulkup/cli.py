@@ -21,6 +21,7 @@ from bulkup.cli_parts import (
     ForLabels,
     ForSelecting,
     ForSending,
+    InAlbums,
     IntoAlbums,
     OfTrouble,
     OnGallery,
@@ -38,7 +39,7 @@ from bulkup.labelling import LabelFlags
 from bulkup.selecting import SelectionFlags
 from bulkup.settings import Telling
 from bulkup.telling import TellingFlags
-from bulkup.whereto import AlbumFlags
+from bulkup.whereto import AlbumFlags, SoughtFlags
 from bulkup.wishes import CheckingFlags, ExaminingFlags, SendingFlags
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def verify(
     /,
     *,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
+    albums: InAlbums = SoughtFlags(),  # noqa: B008 (frozen)
     checking: ForChecking = CheckingFlags(),  # noqa: B008 (frozen)
     selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
     telling: OnTelling = TellingFlags(),  # noqa: B008 (frozen)
@@ -109,7 +111,7 @@ def verify(
 ) -> int:
     """Check folders and photos against a Piwigo gallery; nothing is sent, nothing changed there.
 
-    Of each photo it is told whether the gallery has it, shows it in the album, and still stores
+    Of each photo it is told whether the gallery has it, shows it in its album, and still stores
     the same bytes. What the next upload has to bring, it will bring.
 
     Exit codes: 0 every photo is there, 1 something is amiss, 2 wrong usage, 3 the run is
@@ -117,7 +119,7 @@ def verify(
     """
     told = telling.telling()
     choice = choose(paths, selecting)
-    values = checking.checking(trouble)
+    values = checking.checking(albums, trouble)
     roots, account = prepare(paths, gallery, choice)
 
     from bulkup.run import compare  # noqa: PLC0415 (heavy)

@@ -18,7 +18,7 @@ from bulkup.labelling import LabelFlags
 from bulkup.selecting import SelectionFlags
 from bulkup.settings import Account
 from bulkup.telling import TellingFlags
-from bulkup.whereto import AlbumFlags
+from bulkup.whereto import AlbumFlags, SoughtFlags
 from bulkup.wishes import SendingFlags
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ Paths = Annotated[
     tuple[Path, ...], Parameter(help="Folders and photos.", negative="", show_default=False)
 ]
 OnGallery = Annotated[GalleryFlags, Parameter(name="*")]
+InAlbums = Annotated[SoughtFlags, Parameter(name="*")]
 IntoAlbums = Annotated[AlbumFlags, Parameter(name="*")]
 ForSending = Annotated[SendingFlags, Parameter(name="*")]
 ForLabels = Annotated[LabelFlags, Parameter(name="*")]

@@ -9,10 +9,11 @@ from pathlib import Path
 from anyio import to_thread
 
 from bulkup import dry, engine, verify
-from bulkup.albums import Albums
+from bulkup.albums import ROOT, Albums
 from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import ChunkSize
 from bulkup.describe import Describer, with_remarks
+from bulkup.destinations import Destinations
 from bulkup.errors import PhotoError, RunError
 from bulkup.events import ChunkSizeChanged, Emit
 from bulkup.labels import Labels
@@ -30,6 +31,7 @@ from bulkup.visit import begun, connected, introduction, name_of
 from bulkup.walk import Found, check_roots
 
 NO_LABELS = Labels()
+LIST_HINT = "Check the spelling: bulkup albums prints the names of all."
 MAKE_HINT = "Check the spelling, or give --create-albums to have it made."
 CEILING_S = 30 * 86400.0
 """A larger chunk than once passed is tried again after so long: servers are set up anew."""
@@ -147,11 +149,22 @@ async def compare(
         server,
         recovery,
     ):
+        destinations, base = None, ROOT
+        if into := checking.into:
+            albums = Albums(server, recovery=recovery, emit=emit)
+            base = await _base(into, albums, hint=LIST_HINT)
+            destinations = Destinations(
+                _placing(into, roots, base),
+                albums,
+                emit=emit,
+                make=False,
+                titles=takeout_album if checking.sidecars else None,
+            )
         started = introduction(
             server.offer,
             checking,
-            album=checking.album,
-            album_name=await name_of(checking.album, server, recovery),
+            album=base or None,
+            album_name=await name_of(base, server, recovery),
             task="verify",
             method="exist" if checking.quick else "checkFiles",
         )
@@ -160,7 +173,6 @@ async def compare(
                 verify.Plan(
                     roots=roots,
                     choice=choice,
-                    album=checking.album,
                     concurrency=checking.concurrency,
                     quick=checking.quick,
                     endings=server.offer.endings,
@@ -168,6 +180,7 @@ async def compare(
                 server=server,
                 recovery=recovery,
                 memory=memory,
+                destinations=destinations,
                 emit=emit,
                 stop=stop,
                 clock=clock,

@@ -125,10 +125,13 @@ class Sending:
 class Checking:
     """What a gallery is checked for and how, all of it valid; times in seconds.
 
-    `album` None: photos may be anywhere in the gallery. `ledger` as for `Sending`.
+    `into` tells the albums that photos must be in, None: they may be anywhere in the gallery.
+    `sidecars` is whether folders' albums are called what files in them say. `ledger` as for
+    `Sending`.
     """
 
-    album: int | None = None
+    into: Into | None = None
+    sidecars: bool = True
     concurrency: int = 4
     quick: bool = False
     retries: int = 5
@@ -136,8 +139,6 @@ class Checking:
     ledger: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.album is not None:
-            check_range("--album", self.album, least=1, most=2**31 - 1)
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
         check_range("--retries", self.retries, least=0, most=1000)
 

@@ -22,7 +22,6 @@ class Verdicts:
 
     memory: Memory
     emit: Emit
-    album: int | None
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Tell of a photo that can't be read."""
@@ -42,15 +41,16 @@ class Verdicts:
             hint="Upload again: that brings it.",
         )
 
-    async def elsewhere(self, jobs: Sequence[Job], photo_id: int) -> None:
-        """Tell of photos that the album does not show."""
-        await hashed(jobs, self.memory)
+    async def elsewhere(self, job: Job, photo_id: int, *, lacks: PhotoError | None = None) -> None:
+        """Tell of a photo that its album does not show, or why it has none."""
+        await hashed([job], self.memory)
+        but = lacks.message if lacks else f"not in album {job.album}"
         self._tell(
-            jobs,
+            [job],
             Verdict.NOT_IN_ALBUM,
             photo_id=photo_id,
-            reason=f"photo {photo_id} is in the gallery, but not in album {self.album}",
-            hint="Upload again: that puts it into the album.",
+            reason=f"photo {photo_id} is in the gallery, but {but}",
+            hint=lacks.hint if lacks else "Upload again: that puts it into the album.",
         )
 
     async def differing(self, jobs: Sequence[Job], photo_id: int) -> None:
@@ -84,14 +84,14 @@ class Verdicts:
             hint="With --quick the MD5 is enough.",
         )
 
-    def unlisted(self, jobs: Sequence[Job], photo_id: int) -> None:
-        """Tell of photos in a gallery that does not list its albums."""
+    def unlisted(self, job: Job, photo_id: int) -> None:
+        """Tell of a photo in a gallery that does not list its albums."""
         self._tell(
-            jobs,
+            [job],
             Verdict.UNKNOWN,
             photo_id=photo_id,
-            reason=f"the gallery has photo {photo_id}, but can't list album {self.album}",
-            hint="Without --album it is enough to be in the gallery.",
+            reason=f"the gallery has photo {photo_id}, but can't list album {job.album}",
+            hint="Without --album and --tree it is enough to be in the gallery.",
         )
 
     def failed(

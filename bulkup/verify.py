@@ -7,7 +7,7 @@ bit or two, so that memory stays flat however large the archive.
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -15,10 +15,11 @@ from typing import Protocol
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bulkup.album import IdSet, Lister, Shown, listed
+from bulkup.album import IdSet, Lister, Shown, ShownAlbums, listed
 from bulkup.choice import EVERYTHING, Choice
+from bulkup.destinations import Destinations
 from bulkup.ending import Unended, one_error
-from bulkup.errors import BulkupError, PhotoGone, RunError
+from bulkup.errors import BulkupError, PhotoError, PhotoGone, RunError
 from bulkup.events import Emit, RunFinished
 from bulkup.journey import Job
 from bulkup.memory import Memory
@@ -43,14 +44,12 @@ class Gallery(Lister, Protocol):
 class Plan:
     """What to look for where, and how much at once.
 
-    `album` None: anywhere in the gallery. `concurrency` is the number of stored files that the
-    server reads at once; `quick` leaves that out. `hashing` is the number of threads that read
-    the archive, `endings` None takes every file.
+    `concurrency` is the number of stored files that the server reads at once; `quick` leaves that
+    out. `hashing` is the number of threads that read the archive, `endings` None takes every file.
     """
 
     roots: Sequence[Path]
     choice: Choice = EVERYTHING
-    album: int | None
     concurrency: int = 4
     quick: bool = False
     hashing: int = 2
@@ -58,12 +57,25 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Whether a local photo is in its album; None: nobody tells. `lacks` says why it has none."""
+
+    job: Job
+    shown: bool | None
+    lacks: PhotoError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Located:
-    """A photo of the server, and the local ones of its MD5; `shown` None: nobody tells."""
+    """A photo of the server, and the places of the local ones of its MD5."""
 
     photo_id: int
-    jobs: Sequence[Job]
-    shown: bool | None
+    places: Sequence[Place]
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """The local photos."""
+        return [place.job for place in self.places]
 
 
 async def run(
@@ -72,19 +84,27 @@ async def run(
     server: Gallery,
     recovery: Recovery,
     memory: Memory,
+    destinations: Destinations | None,
     emit: Emit,
     stop: Stop,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Tell of every photo of the plan whether the server has it, event by event.
 
-    Raises `RunError` where the run can't go on; what was found and has no verdict by then is
-    emitted as unfinished.
+    `destinations`, which must make nothing, tell the album that it has to be in; None: it may be
+    anywhere in the gallery. Raises `RunError` where the run can't go on; what was found and has no
+    verdict by then is emitted as unfinished.
     """
     began = clock()
     unended = Unended(emit)
-    verdicts = Verdicts(memory, unended.emit, plan.album)
-    verifier = Verifier(server, recovery=recovery, verdicts=verdicts, quick=plan.quick)
+    verdicts = Verdicts(memory, unended.emit)
+    verifier = Verifier(
+        server,
+        recovery=recovery,
+        verdicts=verdicts,
+        destinations=destinations,
+        quick=plan.quick,
+    )
     located_in, located = anyio.create_memory_object_stream[Located](plan.concurrency)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
@@ -134,39 +154,61 @@ class Verifier:
     """Asks one server about the photos of one run."""
 
     def __init__(
-        self, server: Gallery, *, recovery: Recovery, verdicts: Verdicts, quick: bool
+        self,
+        server: Gallery,
+        *,
+        recovery: Recovery,
+        verdicts: Verdicts,
+        destinations: Destinations | None,
+        quick: bool,
     ) -> None:
         self._server = server
         self._recovery = recovery
         self._verdicts = verdicts
+        self._destinations = destinations
         self._quick = quick
-        self._shown: Shown | None = None
-        self._listed = False
+        self._shown = ShownAlbums(self._look)
         self._equal = IdSet()  # twins share a photo: the server need not read it for each
 
     async def locate(self, jobs: Sequence[Job]) -> list[Located]:
         """Return what the server has of these photos; the verdict on the others is given."""
         await hashed([job for job in jobs if job.fresh], self._verdicts.memory)
-        twins: dict[str, list[Job]] = {}
-        for job in jobs:
-            twins.setdefault(job.md5, []).append(job)
+        md5s = list(dict.fromkeys(job.md5 for job in jobs))
         try:
-            found = await self._recovery.run(lambda: self._server.find(twins))
-            shown = await self._look() if any(found.values()) else None
+            found = await self._recovery.run(lambda: self._server.find(md5s))
         except BulkupError as error:
             self._fail(jobs, error)
             return []
-        located: list[Located] = []
-        for md5, same in twins.items():
-            photo_id = found.get(md5)
-            if photo_id is not None:
-                in_album = None if shown is None else photo_id in shown.photos
-                located.append(Located(photo_id, same, self._verdicts.album is None or in_album))
-            elif md5 in found:
-                await self._verdicts.missing(same)
+        await self._verdicts.missing([job for job in jobs if found.get(job.md5, 0) is None])
+        self._verdicts.nameless([job for job in jobs if job.md5 not in found])
+        located: dict[int, list[Place]] = {}
+        for place in await self._places([job for job in jobs if found.get(job.md5)], found):
+            located.setdefault(found[place.job.md5] or 0, []).append(place)
+        return [Located(photo_id, places) for photo_id, places in located.items()]
+
+    async def _places(self, jobs: Sequence[Job], found: Mapping[str, int | None]) -> list[Place]:
+        """Return whether photos that the server has are in their albums."""
+        if self._destinations is None:
+            return [Place(job, shown=True) for job in jobs]
+        places = []
+        by_album: dict[int, list[Job]] = {}
+        for job in jobs:
+            try:
+                album = await self._destinations.of(job.photo.path)
+            except PhotoError as error:
+                places.append(Place(job, shown=False, lacks=error))
             else:
-                self._verdicts.nameless(same)
-        return located
+                by_album.setdefault(album, []).append(replace(job, album=album))
+        for album, inside in by_album.items():
+            try:
+                shown = await self._shown.of(album)
+            except BulkupError as error:
+                self._fail(inside, error)
+                continue
+            for job in inside:
+                there = (found[job.md5] or 0) in shown.photos
+                places.append(Place(job, shown=there if shown.told else None))
+        return places
 
     async def compare(self, located: Located) -> None:
         """Compare the stored file of a photo, and give the verdict."""
@@ -180,17 +222,24 @@ class Verifier:
         else:
             if same is False:
                 await self._verdicts.differing(jobs, photo_id)
-            elif located.shown is False:
-                await self._verdicts.elsewhere(jobs, photo_id)
-            elif same is None:
-                self._verdicts.unread(jobs, photo_id)
-            elif located.shown is None:
-                self._verdicts.unlisted(jobs, photo_id)
-            else:
-                self._verdicts.present(jobs, photo_id)
+                return
+            for place in located.places:
+                await self._judge(place, photo_id, read=same is not None)
+
+    async def _judge(self, place: Place, photo_id: int, *, read: bool) -> None:
+        """Give the verdict on a photo of which the server is not known to have other bytes."""
+        job = place.job
+        if place.shown is False:
+            await self._verdicts.elsewhere(job, photo_id, lacks=place.lacks)
+        elif not read:
+            self._verdicts.unread([job], photo_id)
+        elif place.shown is None:
+            self._verdicts.unlisted(job, photo_id)
+        else:
+            self._verdicts.present([job], photo_id)
 
     async def _is_same(self, located: Located) -> bool | None:
-        photo_id, job = located.photo_id, located.jobs[0]
+        photo_id, job = located.photo_id, located.places[0].job
         if self._quick or photo_id in self._equal:
             return True
         same = await self._recovery.run(
@@ -200,13 +249,9 @@ class Verifier:
             self._equal.add(photo_id)
         return same
 
-    async def _look(self) -> Shown | None:
-        """Return what the album shows, asked once for the run; None where nobody tells."""
-        album = self._verdicts.album
-        if album is not None and not self._listed:
-            self._shown = await self._recovery.run(lambda: listed(self._server, album))
-            self._listed = True
-        return self._shown
+    async def _look(self, album: int) -> Shown | None:
+        """Return what an album shows; None where nobody tells."""
+        return await self._recovery.run(lambda: listed(self._server, album))
 
     def _fail(
         self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None

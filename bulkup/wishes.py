@@ -20,7 +20,7 @@ from bulkup.settings import (
     parse_bwlimit,
     parse_size,
 )
-from bulkup.whereto import AlbumFlags
+from bulkup.whereto import AlbumFlags, SoughtFlags
 
 SENDING = Group.create_ordered("Sending")
 CHECKING = Group.create_ordered("Checking")
@@ -140,18 +140,8 @@ class SendingFlags:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckingFlags:
-    """Where to look and how."""
+    """How to look."""
 
-    album: Annotated[
-        int | None,
-        flag(
-            "Number of the album that the photos must be in; without it they may be anywhere in "
-            "the gallery.",
-            group=CHECKING,
-            short="-a",
-            variable="BULKUP_ALBUM",
-        ),
-    ] = None
     concurrency: Annotated[
         int,
         flag(
@@ -170,10 +160,11 @@ class CheckingFlags:
         ),
     ] = False
 
-    def checking(self, trouble: TroubleFlags) -> Checking:
+    def checking(self, albums: SoughtFlags, trouble: TroubleFlags) -> Checking:
         """Return the checked values. Raises `UsageError`."""
         return Checking(
-            album=self.album,
+            into=albums.into(),
+            sidecars=not albums.no_sidecars,
             concurrency=self.concurrency,
             quick=self.quick,
             retries=trouble.retries,

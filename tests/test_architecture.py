@@ -101,7 +101,7 @@ MAY_KNOW = {
     "verdicts": {"errors", "events", "kinds", "journey", "memory", "outcome", "photos"},
     "verify": {
         *("album", "ending", "errors", "events", "journey", "memory", "outcome"),
-        *("choice", "recovery", "stages", "verdicts", "walk"),
+        *("choice", "destinations", "recovery", "stages", "verdicts", "walk"),
     },
     "findings": set[str](),
     "estimate": {"choice", "kinds", "memory", "photos", "walk"},
@@ -128,7 +128,7 @@ MAY_KNOW = {
         *("settings",),
     },
     "run": {
-        *("albums", "choice", "chunksize", "describe", "dry", "engine"),
+        *("albums", "choice", "chunksize", "describe", "destinations", "dry", "engine"),
         *("errors", "events", "takeout"),
         *("labels", "memory", "piwigo", "placing", "putaway", "recovery", "settings", "stages"),
         *("tidying", "timetable", "verify", "visit", "walk"),

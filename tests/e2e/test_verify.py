@@ -93,7 +93,9 @@ async def test_an_empty_folder_is_told_and_is_no_failure(box: Sandbox, tmp_path:
     assert "There was nothing to check: no files were found." in ended.err
 
 
-@pytest.mark.parametrize("flag", ["--method", "--chunk-size", "--level", "--finishing"])
+@pytest.mark.parametrize(
+    "flag", ["--method", "--chunk-size", "--level", "--finishing", "--create-albums", "--private"]
+)
 async def test_what_is_about_sending_is_no_flag(box: Sandbox, tmp_path: Path, flag: str) -> None:
     ended = await verify(box, tmp_path, flag, "1")
     assert ended.code == 2
@@ -165,3 +167,49 @@ async def test_the_help_names_its_own_flags() -> None:
     assert ended.code == 0
     assert "--quick" in ended.out
     assert "--chunk-size" not in ended.out
+
+
+async def test_a_tree_is_checked_as_it_was_brought(box: Sandbox, tmp_path: Path) -> None:
+    folder = tmp_path / "my_photos"
+    make_archive(folder, count=4, names=2)
+    (folder / "folder 00/metadata.json").write_text('{"title": "Rome", "description": "May"}')
+    into = ("--tree", "--underscores-to-spaces", "--no-ledger")
+    trips = box.gallery.make_album("Trips")
+    sent = await send(box, folder, *into, album="Trips/2019", create_albums="1")
+    assert sent.code == 0
+    names = {album.name: album for album in box.gallery.albums.values()}
+    assert names["Rome"].comment == "May"
+    assert names["2019"].parent == trips
+    albums = len(box.gallery.albums)
+    ended = await verify(box, folder, *into, album="Trips/2019")
+    assert (ended.code, "Checked 4 photos: 4 present\n" in ended.err) == (0, True)
+    assert "2019 (album" in ended.err
+    spelled = await verify(box, folder, "--tree", "--no-ledger", album="Trips/2019")
+    assert spelled.code == 1
+    assert "Checked 4 photos: 4 not in the album\n" in spelled.err
+    assert "there is no album “my_photos”" in spelled.err
+    untitled = await verify(box, folder, *into, "--no-sidecars", album="Trips/2019")
+    assert "Checked 4 photos: 2 present, 2 not in the album\n" in untitled.err
+    unwrapped = await verify(box, folder, *into, "--unwrap", album=str(names["my photos"].id))
+    assert (unwrapped.code, "4 present" in unwrapped.err) == (0, True)
+    assert len(box.gallery.albums) == albums
+
+
+async def test_an_album_of_no_such_name_is_not_made(box: Sandbox, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=1, names=1)
+    ended = await verify(box, tmp_path, album="Nowhere/2019")
+    assert ended.code == 3
+    assert "there is no album “Nowhere”" in ended.err
+    assert "--create-albums" not in ended.err
+    assert len(box.gallery.albums) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--unwrap"], ["--underscores-to-spaces"], ["--tree", "--flat"]]
+)
+async def test_flags_about_folders_contradict_each_other_as_for_an_upload(
+    box: Sandbox, tmp_path: Path, arguments: list[str]
+) -> None:
+    ended = await verify(box, tmp_path, *arguments)
+    assert ended.code == 2
+    assert "--tree" in ended.err

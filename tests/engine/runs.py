@@ -16,7 +16,7 @@ from bulkup.albums import Albums
 from bulkup.choice import EVERYTHING, Choice
 from bulkup.chunksize import ChunkSize
 from bulkup.describe import Describer
-from bulkup.destinations import Titles
+from bulkup.destinations import Destinations, Titles
 from bulkup.events import (
     Event,
     FileFound,
@@ -210,28 +210,43 @@ async def check(
     timeouts: Timeouts | None = None,
     memory: Memory | None = None,
     choice: Choice = EVERYTHING,
+    tree: bool = False,
+    unwrap: bool = False,
+    spaces: bool = False,
+    titles: Titles | None = None,
 ) -> Outcome:
-    """Check archives against a sandbox, without waiting anywhere, and return what happened."""
+    """Check archives against a sandbox, without waiting anywhere, and return what happened.
+
+    `album` None: photos may be anywhere in the gallery.
+    """
     outcome = outcome or Outcome()
     emit = outcome.events.append
     door = Recovery(Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait)
     async with connect(
         box.url, credentials=ADMIN, timeouts=timeouts, patiently=door.run
     ) as server:
+        recovery = Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=no_wait)
+        destinations = None
+        if album is not None:
+            destinations = Destinations(
+                Placing(roots=roots, base=album, tree=tree, unwrap=unwrap, spaces=spaces),
+                Albums(server, recovery=recovery, emit=emit),
+                emit=emit,
+                make=False,
+                titles=titles,
+            )
         await verify.run(
             verify.Plan(
                 roots=roots,
                 choice=choice,
-                album=album,
                 concurrency=concurrency,
                 quick=quick,
                 endings=server.offer.endings,
             ),
             server=server,
-            recovery=Recovery(
-                Policy(retries=retries), emit=emit, probe=server.probe, sleep=no_wait
-            ),
+            recovery=recovery,
             memory=memory or NoLedger(),
+            destinations=destinations,
             emit=emit,
             stop=stop or Stop(),
         )
