@@ -31,14 +31,16 @@ HINT: Final = "Nothing is lost: the file is where it was."
 class Mover:
     """Moves files below a folder, to where they lay below their root.
 
-    Raises `UsageError` where the folder can't take them, or the next run would find them there.
+    What was named in a list has no root: it keeps its path below the current folder, or its whole
+    one where it lies elsewhere. Raises `UsageError` where the folder can't take them, or the next
+    run would find them there.
     """
 
     def __init__(
         self, folder: Path, *, roots: Sequence[Path], choice: Choice = EVERYTHING
     ) -> None:
         for root in roots:
-            if may_come_to(root.resolve(), folder.resolve(), choice):
+            if may_come_to(root.resolve(), _as_below(root, folder.resolve()), choice):
                 raise UsageError(
                     f"--after move:{folder} lies inside {root}",
                     hint="The next run would find the photos there. Give a folder outside of it, "
@@ -69,9 +71,7 @@ class Mover:
                     _move(photo, place)
                     return place
                 if _is_equal(photo.path, place):
-                    _flush(place)
-                    check_untouched(photo)
-                    photo.path.unlink()
+                    _remove(photo, place)
                     return place
         except OSError as error:
             reason = error.strerror or str(error)
@@ -79,8 +79,16 @@ class Mover:
         raise PhotoError(f"too many files are called like {target}", hint=HINT)
 
     def _target(self, path: Path) -> Path:
-        root = next((folder for folder in path.parents if folder in self._roots), path.parent)
-        return self._folder / (path.name if path in self._roots else path.relative_to(root))
+        if path in self._roots:
+            return self._folder / path.name
+        root = next((folder for folder in path.parents if folder in self._roots), None)
+        if root is not None:
+            return self._folder / path.relative_to(root)
+        path, folder = _absolute(path), _absolute(self._folder)
+        if path.is_relative_to(folder):
+            raise PhotoError(f"it lies in {folder} already", hint=HINT)
+        here = Path.cwd()
+        return self._folder / path.relative_to(here if path.is_relative_to(here) else path.anchor)
 
 
 class Trash:
@@ -120,6 +128,19 @@ def check_untouched(photo: Photo) -> None:
         raise PhotoError("its folder may not be written to", hint="Is the disk write-protected?")
 
 
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 (links are kept as they are named)
+
+
+def _as_below(root: Path, folder: Path) -> Path:
+    """Return a folder as a path below the root if it is there, be it by another mount."""
+    for above in (folder, *folder.parents):
+        with suppress(OSError):
+            if above.samefile(root):
+                return root.resolve() / folder.relative_to(above)
+    return folder
+
+
 def _numbered(target: Path) -> Iterator[Path]:
     yield target
     for number in count(2):
@@ -157,6 +178,25 @@ def _move(photo: Photo, claimed: Path) -> None:
             f"it changed at the last moment, and lies at {claimed} now",
             hint="Upload it from there.",
         )
+
+
+def _remove(photo: Photo, equal: Path) -> None:
+    """Remove a file that has its equal elsewhere. Raises `PhotoError` where that may be itself."""
+    if photo.path.samefile(equal) or _is_one_folder(photo.path.parent, equal.parent):
+        raise PhotoError(f"it is the same file as {equal}", hint=HINT)
+    _flush(equal)
+    check_untouched(photo)
+    photo.path.unlink()
+
+
+def _is_one_folder(folder: Path, other: Path) -> bool:
+    """Tell whether what is in one folder is in the other, also where their numbers differ.
+
+    A network drive or a file system of a program has others at each of its mounts, but a new name
+    shows in both.
+    """
+    with NamedTemporaryFile(dir=folder, prefix=".bulkup-") as probe:
+        return os.path.lexists(other / Path(probe.name).name)
 
 
 def _copy(photo: Photo, claimed: Path) -> None:

@@ -1,6 +1,7 @@
 """Where a file is put: nothing is overwritten, and nothing is lost whatever lies there already."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from bulkup.choice import Choice
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.patterns import Patterns, read_flag
 from bulkup.photos import Photo
-from bulkup.putaway import Mover
+from bulkup.putaway import Mover, _is_one_folder
 from tests.disks import disk, protect
 
 __all__ = ["disk"]
@@ -42,7 +43,16 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-SHM = Path("/dev/shm")
+@pytest.fixture
+def second_way(root: Path, tmp_path: Path) -> Iterator[Path]:
+    """Mount the root a second time, where the system lets us."""
+    way = tmp_path / "way"
+    way.mkdir()
+    command = ["mount", "--bind", str(root), str(way)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:  # noqa: S603
+        pytest.skip("no right to mount a folder twice")
+    yield way
+    subprocess.run(["umount", "-l", str(way)], check=True)  # noqa: S603, S607
 
 
 @pytest.fixture(params=["same disk", "other disk"])
@@ -86,6 +96,22 @@ async def test_a_named_file_lands_in_the_folder_itself(root: Path, done: Path) -
     assert await put(photo, done, photo.path) == done / "a.jpg"
 
 
+async def test_a_file_of_a_list_keeps_its_folders(
+    tmp_path: Path, root: Path, done: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    (root / "sub").mkdir()
+    for name in ("2019/a.jpg", "sub/../2020/a.jpg"):
+        await put(photo_at(Path(name)), done)
+    assert held(done) == {"2019/a.jpg": b"a photo", "2020/a.jpg": b"a photo"}
+    elsewhere = photo_at(tmp_path / "elsewhere" / "a.jpg")
+    assert await put(elsewhere, done) == done / elsewhere.path.relative_to("/")
+    with pytest.raises(PhotoError, match="already"):
+        await put(photo_at(done / "2019" / "b.jpg"), done)
+    assert (done / "2019" / "b.jpg").is_file()
+    assert held(root) == {}
+
+
 async def test_an_equal_file_there_makes_this_one_needless(root: Path, done: Path) -> None:
     photo_at(done / "a.jpg")
     assert await put(photo_at(root / "a.jpg"), done, root) == done / "a.jpg"
@@ -118,6 +144,52 @@ async def test_a_file_that_lies_there_already_stays(tmp_path: Path, root: Path) 
     link(done, root)
     with pytest.raises(PhotoError, match="it is the same file"):
         await put(photo, done, photo.path)
+    assert held(root) == {"a.jpg": b"a photo"}
+
+
+@pytest.mark.parametrize("number", ["", " (2)"])
+async def test_a_second_name_of_the_file_is_not_taken_for_a_copy(
+    tmp_path: Path, root: Path, number: str
+) -> None:
+    photo = photo_at(root / "a.jpg")
+    done = tmp_path / "done"
+    if number:
+        photo_at(done / "a.jpg", b"another")
+    else:
+        done.mkdir()
+    (done / f"a{number}.jpg").hardlink_to(photo.path)
+    before = held(done)
+    with pytest.raises(PhotoError, match="it is the same file"):
+        await put(photo, done, root)
+    assert held(root) == {"a.jpg": b"a photo"}
+    assert held(done) == before
+
+
+async def test_the_same_folder_by_a_link_further_up_loses_nothing(
+    tmp_path: Path, root: Path
+) -> None:
+    photo = photo_at(root / "DCIM" / "a.jpg")
+    link(tmp_path / "other" / "way", root)
+    with pytest.raises(PhotoError, match="it is the same file"):
+        await put(photo, tmp_path / "other" / "way" / "DCIM", photo.path)
+    assert held(root) == {"DCIM/a.jpg": b"a photo"}
+
+
+def test_a_folder_whose_names_show_in_another_is_the_same(tmp_path: Path, root: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    assert _is_one_folder(root, link(tmp_path / "way" / "there", root))
+    assert not _is_one_folder(root, other)
+    assert held(root) == held(other) == {}
+
+
+async def test_a_folder_that_is_mounted_twice_is_still_one(root: Path, second_way: Path) -> None:
+    photo = photo_at(root / "a.jpg")
+    for folder in (second_way, second_way / "sub"):
+        with pytest.raises(UsageError, match="lies inside"):
+            await put(photo, folder, root)
+    with pytest.raises(PhotoError, match="it is the same file"):
+        await put(photo, second_way, photo.path)
     assert held(root) == {"a.jpg": b"a photo"}
 
 
