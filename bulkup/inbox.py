@@ -3,7 +3,7 @@
 Knows sizes, times of change and what was brought before: pure, no disk and no clock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,9 +29,17 @@ class Inbox:
         self._settle_s = settle_s
         self._new: dict[Path, _Sight] = {}
         self._done: dict[Path, Photo] = {}
+        self._lone: Collection[Path] = frozenset()
 
-    def look(self, photos: Iterable[Photo], *, now: float) -> None:
-        """Take in what lies there, all of it, as seen up to `now`."""
+    def look(
+        self, photos: Iterable[Photo], *, now: float, lone: Collection[Path] = frozenset()
+    ) -> None:
+        """Take in what lies there, all of it, as seen up to `now`.
+
+        What is `lone` may belong to a photo that is still to come, and waits for that for once as
+        long as it takes to be still.
+        """
+        self._lone = lone
         new: dict[Path, _Sight] = {}
         done: dict[Path, Photo] = {}
         for photo in photos:
@@ -68,6 +76,18 @@ class Inbox:
                 del self._new[photo.path]
             self._done[photo.path] = photo
 
+    def again(self, paths: Iterable[Path], *, now: float) -> Mapping[Path, Photo]:
+        """Return those of these that are done, and have them brought once more, at once."""
+        again = {path: self._done.pop(path) for path in paths if path in self._done}
+        for path, photo in again.items():
+            self._new[path] = _Sight(photo, now - 2 * self._settle_s)
+        return again
+
+    def is_new(self, path: Path) -> bool:
+        """Tell whether a file is still to be brought."""
+        return path in self._new
+
     def _due(self, sight: _Sight) -> float:
-        """Return when the file will have been still for long enough."""
-        return sight.since + self._settle_s
+        """Return when the file will have been still for long enough, and waited."""
+        settles = 2 if sight.photo.path in self._lone else 1
+        return sight.since + settles * self._settle_s

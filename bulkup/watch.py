@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 
 from bulkup.choice import EVERYTHING, Choice
-from bulkup.companions import COMPANIONS
+from bulkup.companions import COMPANIONS, Companion, paired
 from bulkup.errors import RunError, UsageError
 from bulkup.events import (
     Event,
@@ -102,8 +102,10 @@ class Watch:
         while True:
             self._woken = anyio.Event()
             before = self._clock()
-            self._inbox.look(await self._walk(), now=self._clock())
-            if ready := self._inbox.ready(now=before):  # not by the time that the walk took
+            photos, of = await self._walk()
+            lone = {photo.path for photo in photos if self._is_format(photo.path)} - of.keys()
+            self._inbox.look(photos, now=self._clock(), lone=lone)
+            if ready := self._ready(of, now=before):  # not by the time that the walk took
                 return ready
             wait_s = self._inbox.wait_s(now=before)
             if wait_s is None:
@@ -111,12 +113,35 @@ class Watch:
             else:
                 await self._sleep(wait_s)
 
-    async def _walk(self) -> list[Photo]:
-        photos = []
-        async with aclosing(find(self.roots, self._choice, endings=None)) as walk:
+    def _ready(self, of: Mapping[Path, Path], *, now: float) -> Mapping[Path, Photo]:
+        """Return what is to be brought now: with each photo its formats, and none before it."""
+        still = self._inbox.ready(now=now)
+        ready = {
+            path: photo
+            for path, photo in still.items()
+            if path not in of or of[path] in still or not self._inbox.is_new(of[path])
+        }
+        return {**ready, **self._inbox.again((p for p in of if of[p] in ready), now=now)}
+
+    async def _walk(self) -> tuple[list[Photo], Mapping[Path, Path]]:
+        """Return what lies there, and which photo each file stands beside as a format."""
+        photos: list[Photo] = []
+        of: dict[Path, Path] = {}
+        found_all = find(self.roots, self._choice, endings=None)
+        walk = paired(found_all, endings=None) if self._formats else found_all
+        async with aclosing(walk):
             async for batch in walk:
-                photos += [found for found in batch if isinstance(found, Photo)]
-        return [photo for photo in photos if photo.path.suffix.lower() not in self._refused]
+                for found in batch:
+                    if isinstance(found, Photo):
+                        photos.append(found)
+                    elif isinstance(found, Companion):
+                        photos.append(Photo(found.path, found.size, found.mtime_ns))
+                        of[found.path] = found.of
+        return [photo for photo in photos if photo.path.suffix.lower() not in self._refused], of
+
+    def _is_format(self, path: Path) -> bool:
+        """Tell whether a file may be a format of a photo."""
+        return self._formats and path.suffix[1:].lower() in COMPANIONS
 
     def observe(self, event: Event) -> None:
         """Learn from a run what is done, and what the server does not take anyway."""
@@ -125,10 +150,9 @@ class Watch:
                 self._ended.add(event.path)
             case PhotoUnfinished(path=path):
                 self._unfinished.add(path)
-        if isinstance(event, FileSkipped) and event.reason is SkipReason.TYPE:
-            ending = event.path.suffix.lower()
-            if not (self._formats and ending[1:] in COMPANIONS):
-                self._refused.add(ending)
+        match event:
+            case FileSkipped(path=path, reason=SkipReason.TYPE) if not self._is_format(path):
+                self._refused.add(path.suffix.lower())
 
     def end(self, batch: Mapping[Path, Photo], *, whole: bool) -> None:
         """Learn that the run for these is over, `whole` if it came to its end.

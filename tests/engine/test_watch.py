@@ -95,6 +95,8 @@ class Runs:
         poll: bool = False,
         choice: Choice = EVERYTHING,
         formats: bool = False,
+        update: bool = False,
+        ledger: Path | None = None,
     ) -> Self:
         clock = Clock()
 
@@ -115,7 +117,13 @@ class Runs:
         )
         account = Account(url=box.url, user="admin", password=password)
         sending = Sending(
-            into=Into(album=1), finishing=2, patience_s=0.0, after=after, raw_as_format=formats
+            into=Into(album=1),
+            finishing=2,
+            patience_s=0.0,
+            after=after,
+            raw_as_format=formats,
+            update=update,
+            ledger=ledger,
         )
         self.attendant = Attendant(
             watch,
@@ -280,6 +288,55 @@ async def test_formats_arrive_with_their_photos_also_after_one_without(tmp_path:
         (photo,) = box.gallery.photos.values()
         assert [row.extension for row in box.gallery.formats.of(photo.id)] == ["nef"]
     assert runs.names() == [{"alone.nef"}, {"a.jpg", "a.nef"}]
+
+
+def formats(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
+    """Return the formats of each photo, by its file name."""
+    return {
+        photo.file: [
+            (row.extension, row.content.read() if row.content else b"")
+            for row in box.gallery.formats.of(photo.id)
+        ]
+        for photo in box.gallery.photos.values()
+    }
+
+
+@pytest.mark.parametrize("kind", ["nef", "tif"])
+async def test_a_raw_that_arrives_long_before_its_photo_comes_with_it(
+    tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / f"a.{kind}").write_bytes(b"raw" * 1000)
+    arrive = partial((tmp_path / "a.jpg").write_bytes, PHOTO)
+    async with Sandbox(formats=["nef", "tif"], file_types=("jpg",)) as box:
+        runs = await Runs(after=[arrive]).watch(box, tmp_path, formats=True)
+        assert formats(box) == {"a.jpg": [(kind, b"raw" * 1000)]}
+    assert runs.names() == [{f"a.{kind}"}, {"a.jpg", f"a.{kind}"}]
+
+
+async def test_a_raw_is_attached_when_its_photo_arrives_after_a_failure(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.write_text("This is no picture.\n")
+    (tmp_path / "a.nef").write_bytes(b"raw")
+    runs = Runs(after=[partial(photo.write_bytes, PHOTO)])
+    async with Sandbox(formats=["nef"]) as box:
+        await runs.watch(box, tmp_path, formats=True)
+        assert formats(box) == {"a.jpg": [("nef", b"raw")]}
+    assert [len(run.of(PhotoFailed)) for run in runs.outcomes] == [2, 0]
+
+
+async def test_a_photo_that_is_replaced_takes_its_formats_along(tmp_path: Path) -> None:
+    photo = tmp_path / "photos" / "a.jpg"
+    photo.parent.mkdir()
+    photo.write_bytes(PHOTO)
+    photo.with_suffix(".nef").write_bytes(b"raw")
+    other = picture(Random(12), size=4000)
+    runs = Runs(after=[partial(photo.write_bytes, other)])
+    async with Sandbox(formats=["nef"]) as box:
+        ledger = tmp_path / "ledger.sqlite"
+        await runs.watch(box, photo.parent, formats=True, update=True, ledger=ledger)
+        assert formats(box) == {"a.jpg": [("nef", b"raw")]}
+        assert box.gallery.content(1) == other
+    assert runs.names() == [{"a.jpg", "a.nef"}] * 2
 
 
 class Closed(Faults):

@@ -85,6 +85,27 @@ def test_what_changed_while_it_was_brought_is_brought_again() -> None:
     assert inbox.ready(now=1.0) == {A.path: changed}
 
 
+def test_what_may_belong_to_something_else_waits_for_that_once() -> None:
+    inbox = box()
+    inbox.look([A], now=0.0, lone={A.path})
+    assert not inbox.ready(now=9.0)
+    assert inbox.wait_s(now=9.0) == 1.0
+    assert inbox.ready(now=10.0) == {A.path: A}
+    inbox.look([A, B], now=9.0)
+    assert not inbox.ready(now=10.0)
+    assert inbox.ready(now=14.0) == {A.path: A, B.path: B}
+
+
+def test_what_is_done_can_be_brought_again_at_once() -> None:
+    inbox = box()
+    inbox.look([A, B], now=0.0, lone={A.path})
+    inbox.done_with([A])
+    assert inbox.again([A.path, B.path], now=20.0) == {A.path: A}
+    assert inbox.is_new(A.path)
+    inbox.look([A, B], now=20.0, lone={A.path})
+    assert inbox.ready(now=20.0) == {A.path: A, B.path: B}
+
+
 def test_what_is_gone_is_forgotten() -> None:
     inbox = box(0.0)
     inbox.look([A], now=0.0)
