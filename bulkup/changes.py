@@ -11,18 +11,25 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from anyio import to_thread
 
-from bulkup.errors import BulkupError, NotOffered, PhotoError, PhotoGone, RunError, Transient
+from bulkup.companions import Companion
+from bulkup.errors import (
+    BulkupError,
+    NotOffered,
+    PhotoError,
+    PhotoGone,
+    RunError,
+    Transient,
+)
 from bulkup.events import Emit, Noticed, PhotoUploaded
 from bulkup.journey import Job
-from bulkup.memory import Entry, Memory, State
+from bulkup.memory import Entry, Memory
 from bulkup.outcome import Outcomes
 from bulkup.recovery import Recovery
-
-OWN_HINT: Final = "To bring it as a photo of its own, give the file another name."
+from bulkup.resending import OWN_HINT, Resendable, Resending
 
 
 class Identity(Protocol):
@@ -36,8 +43,12 @@ class Identity(Protocol):
     def level(self) -> int:
         """Who may see it."""
 
+    @property
+    def file(self) -> str:
+        """Its file name there."""
 
-class Replaceable(Protocol):
+
+class Replaceable(Resendable, Protocol):
     """What replacing needs of a server."""
 
     @property
@@ -54,11 +65,17 @@ class Replaceable(Protocol):
         """Tell whether a photo's stored file has this MD5, None where the server can't tell."""
 
 
+class Wish(Protocol):
+    """The wish to come to an end."""
+
+    wanted: bool
+
+
 class Changes:
     """Decides what becomes of the changed files of one run; `update` lets them replace.
 
     A server forgets the formats of a photo that gets another file, so a photo that has some is
-    only replaced in a run that brings `formats`.
+    only replaced in a run that brings them: what is `aside` by then, None: nothing.
     """
 
     def __init__(
@@ -69,16 +86,18 @@ class Changes:
         memory: Memory,
         outcomes: Outcomes,
         update: bool,
-        formats: bool,
+        aside: Sequence[Companion] | None,
         emit: Emit,
+        stop: Wish,
     ) -> None:
         self._server = server
         self._recovery = recovery
         self._memory = memory
         self._outcomes = outcomes
         self._update = update
-        self._formats = formats
+        self._formats = Resending(server, recovery=recovery, memory=memory, aside=aside)
         self._emit = emit
+        self._stop = stop
         self._taken: dict[int, Path] = {}
         self.incoming: frozenset[str] = frozenset()
         """The MD5s of all changed files: what one gives up may be the content of another now."""
@@ -86,7 +105,8 @@ class Changes:
     async def decided(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs, those that may replace a photo saying so; the others have failed.
 
-        What the server has already under its new content goes on as it is: it is linked.
+        What the server has already under its new content goes on as it is: it is linked. Once
+        somebody wishes to stop, what is undecided is left out.
         """
         changed = {job.photo.path: job.was for job in jobs if job.was is not None}
         if not changed:
@@ -106,7 +126,7 @@ class Changes:
                 decided.append(job)
                 if photo_id != job.was.image_id:
                     moved.append(job)
-            else:
+            elif not self._stop.wanted:
                 try:
                     told = job.md5 in found
                     decided.append(await self._decide(job, job.was, owners=owners, told=told))
@@ -146,35 +166,15 @@ class Changes:
             or await to_thread.run_sync(_any_untouched, others, job.photo.path)
         ):
             return job  # the photo is that of an equal file too, and stays: this one is new
-        level = await self._level_of_own(photo_id, was)
-        if level is None:
+        own = await self._own(photo_id, was)
+        if own is None:
             return replace(job, was=None)
-        await self._give_up_formats(job, photo_id, owners.get(photo_id, ()))
-        return replace(job, replaces=photo_id, level=level, albums=was.albums)
+        formats = [entry for entry in others if entry.is_format]
+        await self._formats.give_up(formats, photo_id=photo_id, path=job.photo.path, file=own.file)
+        return replace(job, replaces=photo_id, level=own.level, albums=was.albums)
 
-    async def _give_up_formats(self, job: Job, photo_id: int, files: Sequence[Entry]) -> None:
-        """Have the formats of a photo sent again. Raises `PhotoError` where this run would not."""
-        formats = [entry for entry in files if entry.state is State.FORMAT]
-        if formats and not self._formats:
-            raise PhotoError(
-                f"it has changed, and replacing photo {photo_id} would lose the other formats of "
-                f"it, such as {formats[0].path.name}",
-                hint="Give --raw-as-format too: that sends them again.",
-            )
-        lost = await to_thread.run_sync(_not_beside, formats, job.photo.path)
-        if lost:
-            raise PhotoError(
-                f"it has changed, and replacing photo {photo_id} would lose its other format "
-                f"{lost[0].path}, which is not beside it any more",
-                hint=f"Put that file back. {OWN_HINT}",
-            )
-        if formats:
-            await self._memory.record(
-                [replace(entry, state=State.HASHED, image_id=None) for entry in formats]
-            )
-
-    async def _level_of_own(self, photo_id: int, was: Entry) -> int | None:
-        """Return the level of a photo that is still as we uploaded it; None if it is gone.
+    async def _own(self, photo_id: int, was: Entry) -> Identity | None:
+        """Return what a photo is that is still as we uploaded it; None if it is gone.
 
         Raises `PhotoError` where it is another one now, or that can't be told.
         """
@@ -196,7 +196,7 @@ class Changes:
                 f"it has changed, and so has photo {photo_id} in the gallery: nothing is replaced",
                 hint=f"Somebody else may have put another file there. {OWN_HINT}",
             )
-        return identity.level
+        return identity
 
     def _tell(self, moved: Sequence[Job]) -> None:
         first = f"{moved[0].photo.path}"
@@ -241,20 +241,10 @@ def _any_untouched(entries: Sequence[Entry], but: Path) -> bool:
     """Tell whether one of these files, but for that path, is still there as it was."""
     path = os.path.abspath(but)  # noqa: PTH100 (a tenth of the time)
     for entry in entries:
-        if entry.state is State.FORMAT or os.path.abspath(entry.path) == path:  # noqa: PTH100
+        if entry.is_format or os.path.abspath(entry.path) == path:  # noqa: PTH100
             continue
         with suppress(OSError):
             status = entry.path.stat()
             if (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns):
                 return True
     return False
-
-
-def _not_beside(formats: Sequence[Entry], photo: Path) -> list[Entry]:
-    """Return the formats whose files do not lie beside the photo."""
-    folder = os.path.abspath(photo.parent)  # noqa: PTH100 (a tenth of the time)
-    return [
-        entry
-        for entry in formats
-        if os.path.abspath(entry.path.parent) != folder or not entry.path.is_file()  # noqa: PTH100
-    ]

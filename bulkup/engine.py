@@ -26,7 +26,7 @@ from bulkup.confirm import Confirmer, Confirming
 from bulkup.destinations import Destinations, Titles
 from bulkup.ending import Unended, one_error
 from bulkup.events import Emit, RunFinished
-from bulkup.formats import Attaching, Formats
+from bulkup.formats import Attaching, Formats, Uploading
 from bulkup.gate import Census, Gate
 from bulkup.journey import Job, Journey, Server
 from bulkup.memory import Memory
@@ -112,8 +112,16 @@ async def run(
         plan.away, server=server, recovery=recovery, memory=memory, emit=emit, stop=stop
     )
     outcomes = Outcomes(memory, unended.emit, tidying.arrived)
+    aside: list[Companion] = []
     sifter = sifter_of(
-        plan, server, recovery=recovery, outcomes=outcomes, albums=albums, notice=emit
+        plan,
+        server,
+        recovery=recovery,
+        outcomes=outcomes,
+        albums=albums,
+        notice=emit,
+        stop=stop,
+        aside=aside,
     )
     gate = Gate(
         Finishing(most=plan.finishing or plan.concurrency, fixed=plan.finishing is not None),
@@ -141,9 +149,13 @@ async def run(
         sifter=sifter,
         emit=unended.emit,
     )
-    aside: list[Companion] = []
     formats = Formats(
-        server, journey=journey, outcomes=outcomes, update=plan.update, emit=unended.emit
+        server,
+        carrier=Uploading(journey, memory=memory),
+        recovery=recovery,
+        memory=memory,
+        update=plan.update,
+        emit=unended.emit,
     )
     unsent_in, unsent = anyio.create_memory_object_stream[Job](plan.concurrency)
     sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
@@ -177,8 +189,13 @@ def sifter_of(
     outcomes: Outcomes,
     albums: Albums,
     notice: Emit,
+    stop: Stop,
+    aside: Sequence[Companion],
 ) -> Sifter:
-    """Return who sifts the photos of a plan; `notice` hears what is no photo's outcome."""
+    """Return who sifts the photos of a plan; `notice` hears what is no photo's outcome.
+
+    What stands beside photos, and is no photo then, is `aside` when all has been read.
+    """
     return Sifter(
         server,
         recovery=recovery,
@@ -190,8 +207,9 @@ def sifter_of(
             memory=outcomes.memory,
             outcomes=outcomes,
             update=plan.update,
-            formats=plan.formats,
+            aside=aside if plan.formats else None,
             emit=notice,
+            stop=stop,
         ),
         emit=outcomes.emit,
     )

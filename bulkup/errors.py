@@ -46,7 +46,21 @@ class PhotoGone(PhotoError):
 
 
 class FormatRefused(PhotoError):
-    """The server takes no formats of photos, or none with this ending."""
+    """The server takes no formats of photos, or none with this ending.
+
+    `endings` are those that it takes, without a dot, none where that is not told.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", endings: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.endings = endings
+
+    def takes(self, file: str) -> bool:
+        """Tell whether it may take a file of this name, whose capitals do not count."""
+        name = file.lower()
+        return not self.endings or any(name.endswith(f".{ending}") for ending in self.endings)
 
 
 class FormatsOff(FormatRefused):

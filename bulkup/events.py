@@ -68,10 +68,15 @@ class PhotoPlanned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoNew:
-    """A dry run says that the photo would be sent."""
+    """A dry run says that the file would be sent.
+
+    For the photo that it `replaces`, as another format of the file `format_of`, or as a new photo.
+    """
 
     path: Path
     size: int
+    replaces: int | None = None
+    format_of: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

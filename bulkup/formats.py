@@ -16,9 +16,10 @@ from bulkup.companions import Companion
 from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, RunError
 from bulkup.events import Emit, Noticed, PhotoPlanned, PhotoPresent
 from bulkup.journey import Job, Journey
-from bulkup.memory import Entry, State
-from bulkup.outcome import Outcomes, failure
+from bulkup.memory import Entry, Memory, State
+from bulkup.outcome import failure
 from bulkup.photos import Photo
+from bulkup.recovery import Recovery
 from bulkup.stages import Stop, steady_fingerprint
 from bulkup.uploading import upload
 
@@ -40,6 +41,65 @@ class Attaching(Protocol):
         """Tell whether a photo has a format that would be called so; False where in doubt."""
 
 
+class Content:
+    """A file and its content, which is read only where somebody has to know its MD5."""
+
+    def __init__(self, photo: Photo, md5: str = "") -> None:
+        self.photo = photo
+        self._md5 = md5
+
+    async def md5(self) -> str:
+        """Return it, `photo` being the file as it was then. Raises `PhotoError`."""
+        if not self._md5:
+            self.photo, self._md5 = await steady_fingerprint(self.photo)
+        return self._md5
+
+
+class Carrier(Protocol):
+    """Who attaches files, or only says so."""
+
+    async def send(self, content: Content, companion: Companion, main: int) -> Content:
+        """Attach a file to a photo, keep that, tell of it, and return it as it was sent.
+
+        Raises `FormatRefused` where the server does not take such files, or `PhotoError`.
+        """
+
+    async def keep(self, content: Content, main: int) -> None:
+        """Keep that a file is attached to a photo."""
+
+
+class Uploading:
+    """Attaches files by uploading them."""
+
+    def __init__(self, journey: Journey, *, memory: Memory) -> None:
+        self._journey = journey
+        self._memory = memory
+
+    async def send(self, content: Content, companion: Companion, main: int) -> Content:
+        """Attach a file to a photo, keep that, and tell of it."""
+        del companion
+        md5 = await content.md5()
+        job, event = await upload(Job(content.photo, md5, format_of=main), self._journey)
+        sent = Content(job.photo, job.md5)
+        await self.keep(sent, main)
+        self._journey.emit(event)
+        return sent
+
+    async def keep(self, content: Content, main: int) -> None:
+        """Keep that a file is attached to a photo."""
+        md5 = await content.md5()
+        photo = content.photo
+        entry = Entry(
+            path=photo.path,
+            size=photo.size,
+            mtime_ns=photo.mtime_ns,
+            md5=md5,
+            state=State.FORMAT,
+            image_id=main,
+        )
+        await self._memory.record([entry])
+
+
 class Formats:
     """Brings the formats of one run; `update` has changed ones sent again."""
 
@@ -47,23 +107,23 @@ class Formats:
         self,
         server: Attaching,
         *,
-        journey: Journey,
-        outcomes: Outcomes,
+        carrier: Carrier,
+        recovery: Recovery,
+        memory: Memory,
         update: bool,
         emit: Emit,
     ) -> None:
         self._server = server
-        self._journey = journey
-        self._recovery = journey.recovery
-        self._outcomes = outcomes
-        self._memory = outcomes.memory
+        self._carrier = carrier
+        self._recovery = recovery
+        self._memory = memory
         self._update = update
         self._emit = emit
         self._off: FormatsOff | None = None
         self._refused: dict[str, FormatRefused] = {}
         self._told: set[str] = set()
         self._turns: dict[Place, anyio.Lock] = {}
-        self._there: dict[Place, str] = {}
+        self._there: dict[Place, Content] = {}
 
     async def bring(self, companions: Sequence[Companion], stop: Stop, *, at_once: int) -> None:
         """Attach files to their photos, so many at once, and tell what becomes of each."""
@@ -93,17 +153,16 @@ class Formats:
         place = (main, companion.path.suffix[1:].lower())
         async with self._turns.setdefault(place, anyio.Lock()):
             if own and own.state is State.FORMAT and own.image_id == main and own.is_of(photo):
-                self._there.setdefault(place, own.md5)
+                self._there.setdefault(place, Content(photo, own.md5))
                 self._present(photo, main)
                 return
-            photo, md5 = await steady_fingerprint(photo)
-            if await self._is_there(photo, md5, own=own, place=place, sent_now=sent_now):
-                self._there[place] = md5
-                await self._record(photo, md5, main)
-                self._present(photo, main)
+            content = Content(photo)
+            if await self._is_there(content, companion, own=own, place=place, sent_now=sent_now):
+                self._there[place] = content
+                await self._carrier.keep(content, main)
+                self._present(content.photo, main)
                 return
-            md5 = await self._send(photo, md5, place)
-            self._there[place] = md5
+            self._there[place] = await self._send(content, companion, place)
 
     async def _main(self, path: Path, entry: Entry | None) -> tuple[int, bool]:
         """Return the number of the photo that a file belongs to, and if this run has sent it.
@@ -124,34 +183,41 @@ class Formats:
         return photo_id, False
 
     async def _is_there(
-        self, photo: Photo, md5: str, *, own: Entry | None, place: Place, sent_now: bool
+        self,
+        content: Content,
+        companion: Companion,
+        *,
+        own: Entry | None,
+        place: Place,
+        sent_now: bool,
     ) -> bool:
         """Tell whether the server has the format. Raises `PhotoError` where another one is."""
         main, ending = place
         if (taken := self._there.get(place)) is not None:
-            if taken == md5:
+            if await taken.md5() == await content.md5():
                 return True
             raise PhotoError(
-                f"another file is the .{ending} of photo {main} already",
+                f"another file is the .{ending} of {companion.of.name} already",
                 hint="A photo has one format of each ending: give it a photo of its own.",
             )
         if own is not None and own.state is State.FORMAT and own.image_id == main:
-            if own.md5 != md5 and not self._update:
+            changed = own.md5 != await content.md5()
+            if changed and not self._update:
                 raise PhotoError(
                     f"it has changed since it became a format of photo {main}",
                     hint="--update sends it again.",
                 )
-            return own.md5 == md5
+            return not changed
         if sent_now:
             return False
-        if await self._was_attached(md5, place):
+        if await self._was_attached(content, place):
             return True
         if own is not None:
             return False
-        name = f"{photo.path.stem}.{ending}"
+        name = f"{companion.path.stem}.{ending}"
         return await self._recovery.run(lambda: self._server.has_format(main, name))
 
-    async def _was_attached(self, md5: str, place: Place) -> bool:
+    async def _was_attached(self, content: Content, place: Place) -> bool:
         """Tell whether the ledger has the format under other names, and nothing else there."""
         main, ending = place
         md5s = {
@@ -159,18 +225,18 @@ class Formats:
             for entry in await self._memory.files_of([main])
             if entry.state is State.FORMAT and entry.path.suffix[1:].lower() == ending
         }
-        return md5s == {md5}
+        return len(md5s) == 1 and md5s == {await content.md5()}
 
-    async def _send(self, photo: Photo, md5: str, place: Place) -> str:
-        """Attach a file, tell of it, and return its MD5 as it was sent."""
+    async def _send(self, content: Content, companion: Companion, place: Place) -> Content:
+        """Attach a file, tell of it, and return it as it was sent."""
         main, ending = place
         if not self._server.takes_formats:
             raise PhotoError("this server takes no formats: it offers no pwg.images.upload")
         if (refused := self._off or self._refused.get(ending)) is not None:
             raise FormatRefused(refused.message, hint=refused.hint)
-        self._emit(PhotoPlanned(path=photo.path, size=photo.size))
+        self._emit(PhotoPlanned(path=companion.path, size=content.photo.size))
         try:
-            job, event = await upload(Job(photo, md5, format_of=main), self._journey)
+            return await self._carrier.send(content, companion, main)
         except FormatRefused as error:
             self._refused[ending] = error
             if isinstance(error, FormatsOff):
@@ -179,20 +245,6 @@ class Formats:
                 self._told.add(error.message)
                 self._emit(Noticed(message=error.message, hint=error.hint))
             raise
-        await self._record(job.photo, job.md5, main)
-        self._emit(event)
-        return job.md5
-
-    async def _record(self, photo: Photo, md5: str, main: int) -> None:
-        entry = Entry(
-            path=photo.path,
-            size=photo.size,
-            mtime_ns=photo.mtime_ns,
-            md5=md5,
-            state=State.FORMAT,
-            image_id=main,
-        )
-        await self._memory.record([entry])
 
     def _present(self, photo: Photo, main: int) -> None:
         self._emit(PhotoPresent(path=photo.path, size=photo.size, image_id=main, linked=False))

@@ -20,6 +20,7 @@ class State(StrEnum):
     DONE = "done"  # it is in its albums, under its name, as far as this server can tell
     FAILED = "failed"
     FORMAT = "format"  # it is attached to the photo of this number as another format of it
+    GIVEN_UP = "given-up"  # so it was, and is to be again: that photo gets another file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,11 @@ class Entry:
     def is_of(self, photo: Photo) -> bool:
         """Tell whether the file has not been touched since."""
         return (self.size, self.mtime_ns) == (photo.size, photo.mtime_ns)
+
+    @property
+    def is_format(self) -> bool:
+        """Whether it is no photo of its own, but belongs to the one of its number."""
+        return self.state in {State.FORMAT, State.GIVEN_UP}
 
 
 class Fact(StrEnum):

@@ -20,6 +20,7 @@ from bulkup.labels import Labels
 from bulkup.memory import Fact
 from bulkup.piwigo.throttle import Throttle
 from bulkup.placing import Placing
+from bulkup.pretended import DryGallery
 from bulkup.putaway import Mover, Trash
 from bulkup.recovery import Sleep
 from bulkup.settings import Account, After, Checking, Into, Sending
@@ -67,7 +68,7 @@ async def migrate(
         clock=clock,
         sleep=sleep,
     ) as (server, recovery):
-        dry_gallery = dry.DryGallery(server) if sending.dry_run else None
+        dry_gallery = DryGallery(server) if sending.dry_run else None
         gallery = dry_gallery or server
         albums = Albums(gallery, recovery=recovery, emit=emit, private=sending.into.private)
         base = await _base(sending.into, albums, hint=MAKE_HINT)

@@ -107,7 +107,7 @@ async def scan_stage(
             entries = await register.memory.look_up([photo.path for photo in photos])
             for photo in photos:
                 entry = entries.get(photo.path)
-                if entry is None or entry.state is State.FORMAT or not entry.is_of(photo):
+                if entry is None or entry.is_format or not entry.is_of(photo):
                     await new.send((photo, entry))
                 else:
                     await known.send(
@@ -160,7 +160,7 @@ async def fingerprint_stage(
 
 def _read(photo: Photo, md5: str, entry: Entry | None) -> Job:
     """Return the job of a photo that has just been read, `entry` being what was known of it."""
-    if entry is None or entry.image_id is None or entry.state is State.FORMAT:
+    if entry is None or entry.image_id is None or entry.is_format:
         return Job(photo, md5)
     if entry.md5 != md5:
         return Job(photo, md5, was=entry)

@@ -4,7 +4,6 @@ Knows which method answers which question and what the server offers. It never w
 tries again: a failure is raised, `recovery` decides.
 """
 
-import json
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -27,7 +26,6 @@ from bulkup.piwigo.results import (
     read_albums,
     read_checked,
     read_found,
-    read_has_format,
     read_identity,
     read_members,
 )
@@ -170,19 +168,6 @@ class Catalogue:
         """
         fields = (("image_id", str(photo_id)),)
         return read_identity(await self.ask("pwg.images.getInfo", fields))
-
-    async def has_format(self, photo_id: int, file: str) -> bool:
-        """Tell whether a photo has a format that would be called `file`.
-
-        False also where the server can't tell: it goes by file names, and several photos may have
-        the same one (Piwigo before 16 does not tell at all).
-        """
-        names = json.dumps({"format": storable(file)}, ensure_ascii=False)
-        try:
-            result = await self.ask("pwg.images.formats.searchImage", (("filename_list", names),))
-        except (NotOffered, PhotoError):
-            return False
-        return read_has_format(result, photo_id)
 
     async def members(self, album: int) -> AsyncGenerator[Member, None]:
         """Yield the photos that the album shows, newest first; the lounge is not shown.

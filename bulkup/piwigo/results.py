@@ -71,10 +71,14 @@ def read_found(result: object) -> dict[str, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a photo is: the MD5 of its file, empty where it is not known; its privacy level."""
+    """What a photo is: the MD5 of its file, empty where it is not known; its privacy level.
+
+    `file` is its file name in the gallery.
+    """
 
     md5: str
     level: int
+    file: str
 
 
 def read_identity(result: object) -> Identity:
@@ -84,7 +88,11 @@ def read_identity(result: object) -> Identity:
     """
     match result:
         case {"id": _, **rest}:
-            return Identity(str(rest.get("md5sum") or ""), number(rest.get("level")))
+            return Identity(
+                str(rest.get("md5sum") or ""),
+                number(rest.get("level")),
+                str(rest.get("file") or ""),
+            )
     raise NotOffered("the server does not describe its photos")
 
 
@@ -94,6 +102,29 @@ def read_has_format(result: object, photo_id: int) -> bool:
         case {"format": {"status": "found", "image_id": found, "format_exist": True}}:
             return number(found) == photo_id
     return False
+
+
+def read_formats(result: object, photo_id: int) -> frozenset[str] | None:
+    """Return the endings of those formats that `pwg.images.formats.searchImage` found.
+
+    Its keys are endings. None where it does not tell of this photo, or not of every format.
+    """
+    if not isinstance(result, dict):
+        return None
+    endings = set()
+    told = False
+    for ending, row in result.items():
+        match row:
+            case {"status": "found", "image_id": found, "format_exist": bool(there)}:
+                if number(found) != photo_id:
+                    return None
+                told = True
+                endings |= {str(ending)} if there else set()
+            case {"status": "not found"}:
+                continue  # the gallery takes no such formats
+            case _:
+                return None
+    return frozenset(endings) if told else None
 
 
 def read_checked(result: object) -> bool | None:

@@ -13,9 +13,10 @@ import anyio
 from bulkup.errors import Damaged, NotOffered, PhotoError
 from bulkup.photos import Photo, plan_chunks
 from bulkup.piwigo.captions import Captions, Describe
-from bulkup.piwigo.catalogue import Catalogue, Offer
+from bulkup.piwigo.catalogue import Offer
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.details import Details
+from bulkup.piwigo.formats import FormatCatalogue
 from bulkup.piwigo.methods import Method, Shipment, Upload
 from bulkup.piwigo.results import image_id, number
 from bulkup.piwigo.sessions import SessionPool
@@ -25,7 +26,7 @@ from bulkup.piwigo.wire import Fields, Request
 PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
 
 
-class PiwigoServer(Catalogue):
+class PiwigoServer(FormatCatalogue):
     """A gallery that somebody is logged in to."""
 
     def __init__(

@@ -117,10 +117,12 @@ def _refusal(number: int, message: str) -> BulkupError:
                 hint="Set $conf['enable_formats'] = true; in its local/config/config.inc.php.",
             )
         case 401 if lower.startswith("unexpected format extension"):
+            taken = re.sub(r'.*".*"', "", message, flags=re.DOTALL)
+            listed = re.fullmatch(r" \(authorized extensions: (.+)\)", taken)
             return FormatRefused(
-                "this gallery takes no such file as a format of a photo"
-                + re.sub(r'.*".*"', "", message),
+                f"this gallery takes no such file as a format of a photo{taken}",
                 hint="Add the ending to $conf['format_ext'] in its local/config/config.inc.php.",
+                endings=frozenset(listed[1].split(", ") if listed else ()),
             )
         case 403 if "token" in lower:
             return SessionLost(words)

@@ -55,7 +55,8 @@ class RunState:
 
     In a verifying run that is what has its verdict; `amiss` are the first of those that are not
     as they should be. `files` whose type or kind is left out are found, but are no photos:
-    `photos` leaves them out.
+    `photos` leaves them out. Of what is `new` in a dry run some is `to_replace` other files, and
+    some are `new_formats` of photos.
     """
 
     run: RunStarted | None = None
@@ -74,6 +75,8 @@ class RunState:
     found: int = 0
     uploaded: int = 0
     new: int = 0
+    to_replace: int = 0
+    new_formats: int = 0
     albums_made: int = 0
     replaced: int = 0
     present: int = 0
@@ -238,6 +241,8 @@ class RunState:
             case PhotoNew():
                 self.new += 1
                 self.new_size += event.size
+                self.to_replace += event.replaces is not None
+                self.new_formats += event.format_of is not None
             case PhotoPresent():
                 self.present += 1
                 self.linked += event.linked

@@ -39,7 +39,7 @@ def summary(state: RunState) -> list[Text]:
     return [
         _heading(state, state.run),
         *_counts(state, state.run),
-        *_named(state.failures, state.failed, "failed"),
+        *_named(state.failures, state.failed, _failed(state.run)),
         *_named(state.amiss, state.amiss_count, "amiss"),
         *_named(state.staying, state.stay, "stays"),
     ]
@@ -71,7 +71,7 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
             if reason is SkipReason.TYPE and run.task == "upload":
                 yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
     if state.failed:
-        yield _row(state.failed, "failed", "", BAD)
+        yield _row(state.failed, _failed(run), "", BAD)
     if open_end := state.unfinished + state.pending:
         yield _row(open_end, "unfinished", "run the same command again to go on", WARNING)
     if state.checked:
@@ -94,6 +94,10 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
         yield _row(state.stay, "not put away", files, WARNING)
 
 
+def _failed(run: RunStarted) -> str:
+    return "refused" if run.task == "dry-run" else "failed"
+
+
 def _checked(state: RunState) -> Text:
     """Return what came of a check: 'Checked 61 photos: 59 present, 2 missing'."""
     line = Text(f"  Checked {count_text(state.verdicts.total(), 'photo')}")
@@ -109,7 +113,13 @@ def _planned(state: RunState) -> Iterator[Text]:
         longest_s = max(plan.sending_s, plan.finishing_s)
         what = "the line" if plan.sending_s > plan.finishing_s else "the server's work on photos"
         how_long = f", about {time_text(longest_s)} for {what}"
-    yield _row(state.new, "new", f"{size_text(state.new_size)} to send{how_long}", GOOD)
+    plain = state.new - state.to_replace - state.new_formats
+    in_all = "" if plain == state.new else " in all"
+    yield _row(plain, "new", f"{size_text(state.new_size)} to send{in_all}{how_long}", GOOD)
+    if state.to_replace:
+        yield _row(state.to_replace, "to replace", "the files of photos that are there", GOOD)
+    if state.new_formats:
+        yield _row(state.new_formats, "formats", "to be attached to photos", GOOD)
     yield _row(state.present, "already there", _linked(state, "to be put into their album"))
     yield from _albums(state, "to be made")
 

@@ -49,7 +49,7 @@ def announce(event: Event, *, verbose: bool = False) -> Text | None:
     hint = ""
     match event:
         case PhotoNew() if verbose:
-            kind, what = ("new", GOOD), f"{event.path} ({size_text(event.size)})"
+            kind, what = _foreseen(event)
         case PhotoUploaded() if verbose:
             kind, what = ("sent", GOOD), f"{event.path} as photo {event.image_id}"
         case PhotoPresent() if verbose:
@@ -81,6 +81,16 @@ def announce(event: Event, *, verbose: bool = False) -> Text | None:
     word, style = kind
     line = Text.assemble((f"{word:<7} ", style), printable(what))
     return line.append(f" ({printable(hint)})", FAINT) if hint else line
+
+
+def _foreseen(photo: PhotoNew) -> tuple[tuple[str, str], str]:
+    """Return what would become of a photo, as `announce` says it."""
+    what = f"{photo.path} ({size_text(photo.size)})"
+    if photo.replaces is not None:
+        return ("replace", GOOD), f"{what} in photo {photo.replaces}"
+    if photo.format_of is not None:
+        return ("format", GOOD), f"{what} of {photo.format_of.name}"
+    return ("new", GOOD), what
 
 
 def title(run: RunStarted) -> str:

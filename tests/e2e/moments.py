@@ -30,14 +30,16 @@ class Moment:
 
 
 class Coming(Faults):
-    """No faults, but a look at each request before it is carried out."""
+    """No faults, but a look at each request, of a method or any, before it is carried out."""
 
-    def __init__(self, moment: Moment) -> None:
+    def __init__(self, moment: Moment, method: str = "") -> None:
         super().__init__()
         self._moment = moment
+        self._method = method
 
     def strike(self, method: str) -> Fault | None:
-        self._moment.step()
+        if self._method in {"", method}:
+            self._moment.step()
         return super().strike(method)
 
 

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from bulkup.sandbox import Sandbox
 from tests.e2e.commands import PASSWORD, bulkup, one_photo, send
 from tests.engine.runs import make_archive
@@ -93,15 +95,72 @@ async def test_it_tells_of_changes_and_formats_and_forgets_nothing(tmp_path: Pat
     flags = ("--ledger", ledger, "--update", "--raw-as-format")
     async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
         foreseen = await send(box, folder, *flags, "--dry-run", "-v")
-        assert str(raw) in foreseen.out + foreseen.err
         assert not box.gallery.photos
+        assert not box.gallery.buffers
+        assert re.search(rf"^new +{photo} ", foreseen.err, re.MULTILINE)
+        assert re.search(rf"^format +{raw} \(3 B\) of a.jpg$", foreseen.err, re.MULTILINE)
+        assert re.search(r"^ +1 +new .* to send in all, about ", foreseen.err, re.MULTILINE)
+        assert re.search(r"^ +1 +formats ", foreseen.err, re.MULTILINE)
         await send(box, folder, *flags)
+        there = await send(box, folder, *flags, "--dry-run")
+        assert re.search(r"^ +0 +new ", there.err, re.MULTILINE)
+        assert re.search(r"^ +2 +already there", there.err, re.MULTILINE)
+        assert "formats" not in there.err
         photo.write_bytes(photo.read_bytes() + b"more")
         before = box.gallery.photos[1].md5
-        assert (await send(box, folder, *flags, "--dry-run")).code == 0
+        foreseen = await send(box, folder, *flags, "--dry-run", "-v")
+        assert foreseen.code == 0
         assert box.gallery.photos[1].md5 == before
+        assert re.search(rf"^replace +{photo} .* in photo 1$", foreseen.err, re.MULTILINE)
+        assert re.search(r"^ +0 +new ", foreseen.err, re.MULTILINE)
+        assert re.search(r"^ +1 +to replace ", foreseen.err, re.MULTILINE)
+        assert re.search(r"^ +1 +formats ", foreseen.err, re.MULTILINE)
         assert (await send(box, folder, *flags)).code == 0
         assert box.gallery.photos[1].md5 != before
         (row,) = box.gallery.formats.of(1)
         assert row.content is not None
         assert row.content.read() == b"raw"
+
+
+@pytest.mark.parametrize(
+    ("taken", "words"),
+    [(None, "enable_formats"), (["cr2", "psd"], "authorized extensions: cr2, psd")],
+)
+async def test_formats_that_the_gallery_would_refuse_are_told_with_the_reason(
+    tmp_path: Path, taken: list[str] | None, words: str
+) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        one_photo(tmp_path, name)
+    for name in ("a.nef", "b.nef", "b.psd"):
+        (tmp_path / name).write_bytes(b"raw")
+    async with Sandbox(admin=("admin", PASSWORD), formats=taken) as box:
+        foreseen = await send(box, tmp_path, "--no-ledger", "--raw-as-format", "--dry-run")
+        assert not box.gallery.photos
+        assert not box.gallery.buffers
+        done = await send(box, tmp_path, "--no-ledger", "--raw-as-format")
+    assert foreseen.code == done.code == 1
+    refused = 2 if taken else 3
+    assert re.search(rf"^ +{refused} +refused$", foreseen.err, re.MULTILINE)
+    assert re.search(rf"^ +{refused} +failed$", done.err, re.MULTILINE)
+    named = re.findall(r"^refused: .*/(\w\.\w+)$", foreseen.err, re.MULTILINE)
+    assert set(named) == set(re.findall(r"^failed: .*/(\w\.\w+)$", done.err, re.MULTILINE))
+    assert words in foreseen.err
+
+
+async def test_of_two_files_for_one_format_the_second_is_refused_beforehand(
+    tmp_path: Path,
+) -> None:
+    one_photo(tmp_path)
+    (tmp_path / "a.NEF").write_bytes(b"raw")
+    (tmp_path / "a.nef").write_bytes(b"another")
+    flags = ("--raw-as-format", "--no-ledger", "-c", "1")
+    async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
+        foreseen = await send(box, tmp_path, *flags, "--dry-run")
+        done = await send(box, tmp_path, *flags)
+        again = await send(box, tmp_path, *flags, "--dry-run")
+    assert foreseen.code == done.code == 1
+    for ended in (foreseen, done):
+        assert re.search(r"/a\.nef\n +another file is the .nef of a.jpg already", ended.err)
+    assert re.search(r"^ +1 +formats ", foreseen.err, re.MULTILINE)
+    assert str(2**31) not in foreseen.err
+    assert re.search(r"^ +2 +already there", again.err, re.MULTILINE)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.commands import read_until, send, start
-from tests.e2e.moments import Moment, exactly, sandbox
+from bulkup.sandbox import Sandbox
+from tests.e2e.commands import PASSWORD, read_until, send, start
+from tests.e2e.moments import Coming, Moment, exactly, sandbox
 from tests.engine.runs import make_archive
 
 METHODS = ["async", "upload", "legacy"]
@@ -36,6 +37,26 @@ async def test_after_sigterm_what_is_left_is_told_and_brought_by_the_next_run(
         assert re.search(rf"^ +{left} +uploaded ", ended.err, re.MULTILINE)
         assert exactly(box, archive)
         assert not box.gallery.buffers
+
+
+async def test_a_signal_ends_the_questions_about_changed_files(tmp_path: Path) -> None:
+    folder, ledger = tmp_path / "photos", tmp_path / "ledger.sqlite"
+    archive = make_archive(folder, count=COUNT, names=20)
+    moment = Moment(1)
+    faults = Coming(moment, "pwg.images.getInfo")
+    async with Sandbox(admin=("admin", PASSWORD), faults=faults) as box:
+        await send(box, folder, "--ledger", ledger)
+        changed = make_archive(folder, count=COUNT, names=20, seed=2)
+        moment.count = 0
+        async with await start(box, folder, "--ledger", ledger, "--update") as process:
+            moment.act = process.terminate
+            said = await read_until(process)
+            assert await process.wait() == 130
+        assert exactly(box, archive)
+        assert re.search(rf"^ +{COUNT} +unfinished ", said, re.MULTILINE)
+        ended = await send(box, folder, "--ledger", ledger, "--update")
+        assert ended.code == 0
+        assert exactly(box, changed)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -6,11 +6,19 @@ from random import Random
 
 import pytest
 
-from bulkup.events import Noticed, PhotoFailed, PhotoPlanned, PhotoPresent, PhotoUploaded
+from bulkup.events import (
+    Noticed,
+    PhotoFailed,
+    PhotoPlanned,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+)
 from bulkup.ledger import Ledger
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
+from bulkup.stages import Stop
 from tests.engine.runs import FOUR_METHODS, Outcome, failures, picture, run, stored_sums
 
 SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk", "pwg.images.add"}
@@ -41,6 +49,7 @@ async def again(
     method: str = "auto",
     tree: bool = False,
     chunk_size: int | None = None,
+    stop: Stop | None = None,
 ) -> Outcome:
     """Run with the ledger that lies beside the folder."""
     async with Ledger(folder.with_name("ledger.sqlite"), server=box.url) as ledger:
@@ -53,6 +62,7 @@ async def again(
             tree=tree,
             unwrap=tree,
             chunk_size=chunk_size,
+            stop=stop,
         )
     assert outcome.balances()
     return outcome
@@ -310,6 +320,42 @@ async def test_a_failed_replacement_is_tried_again_by_the_next_run(tmp_path: Pat
         await again(box, folder, update=True)
         assert stored_sums(box) == {new: 1}
         assert box.gallery.photos.keys() == {1}
+
+
+class Stopping(Faults):
+    """Has somebody wish to stop at the nth question what a photo is."""
+
+    def __init__(self, stop: Stop, *, nth: int) -> None:
+        super().__init__()
+        self.asked = 0
+        self._stop = stop
+        self._nth = nth
+
+    def strike(self, method: str) -> Fault | None:
+        if method == "pwg.images.getInfo":
+            self.asked += 1
+            if self.asked == self._nth:
+                self._stop.set()
+        return super().strike(method)
+
+
+async def test_after_a_wish_to_stop_no_more_changes_are_asked_about(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    old = {write(folder / f"{n}.jpg", n): 1 for n in range(20)}
+    stop = Stop()
+    faults = Stopping(stop, nth=3)
+    async with Sandbox(faults=faults) as box:
+        await again(box, folder)
+        for n in range(20):
+            write(folder / f"{n}.jpg", 100 + n)
+        faults.asked = 0
+        outcome = await again(box, folder, update=True, stop=stop)
+        assert faults.asked == 3
+        assert stored_sums(box) == old
+        assert len(outcome.of(PhotoUnfinished)) == 20
+        assert failures(await again(box, folder, update=True)) == {}
+        assert len(box.gallery.photos) == 20
+        assert not stored_sums(box).keys() & old.keys()
 
 
 # names that are used again

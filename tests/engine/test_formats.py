@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from bulkup.choice import Choice
 from bulkup.events import (
     Event,
     FileSkipped,
@@ -16,7 +17,9 @@ from bulkup.events import (
 )
 from bulkup.ledger import Ledger
 from bulkup.memory import Memory, NoLedger
+from bulkup.patterns import Patterns, read_flag
 from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.buffers import Content
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.stages import Stop
@@ -188,11 +191,164 @@ async def test_a_photo_that_is_replaced_gets_its_formats_again(tmp_path: Path) -
         await bring(box, folder)
         (folder / "a.jpg").write_bytes(picture(Random(5), size=800))
         outcome = await bring(box, folder, formats=False, update=True)
-        assert "would lose the other formats of it, such as a.nef" in failures(outcome)["a.jpg"]
+        assert "would lose its other formats, such as a.nef" in failures(outcome)["a.jpg"]
         assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
         await bring(box, folder, update=True)
         assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
         assert box.gallery.photos.keys() == {1}
+
+
+async def attach(box: Sandbox, ending: str) -> None:
+    """Attach something to the first photo, as another client."""
+    content = Content(in_memory=True)
+    await content.append(b"somebody's")
+    content.seal()
+    box.gallery.formats.add(1, ending, content)
+
+
+@pytest.mark.parametrize("version", ["13.8.0", "15.7.0", "16.4.0", "17.0.0beta1"])
+async def test_what_somebody_else_has_attached_is_not_lost_where_the_server_can_tell(
+    tmp_path: Path, version: str
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    async with Sandbox(version=version, formats=[*RAW, "Odd"]) as box:
+        await bring(box, folder)
+        old = box.gallery.photos[1].md5
+        await attach(box, "Odd")
+        (folder / "a.jpg").write_bytes(picture(Random(5), size=800))
+        outcome = await bring(box, folder, update=True)
+        if version < "16":
+            assert box.gallery.photos[1].md5 != old
+            return
+        reason = failures(outcome)["a.jpg"]
+        assert "replacing photo 1 would lose its other formats (Odd)" in reason
+        assert box.gallery.photos[1].md5 == old
+        assert attached(box)["a.jpg"] == [("Odd", b"somebody's"), ("nef", was["a.nef"])]
+
+
+async def test_where_formats_are_off_those_that_there_are_count_as_well(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder, "a.jpg")
+    async with Sandbox() as box:
+        await bring(box, folder)
+        await attach(box, "psd")
+        write(folder, "a.jpg")
+        (folder / "a.jpg").write_bytes(picture(Random(5), size=800))
+        outcome = await bring(box, folder, formats=False, update=True)
+        assert "(psd), which somebody else has attached" in failures(outcome)["a.jpg"]
+        assert attached(box) == {"a.jpg": [("psd", b"somebody's")]}
+
+
+async def test_of_two_photos_of_one_name_the_server_can_not_tell(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder, "a.jpg")
+    write(folder / "x", "a.png")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        (number,) = (p.id for p in box.gallery.photos.values() if p.file == "a.jpg")
+        new = picture(Random(5), size=800)
+        (folder / "a.jpg").write_bytes(new)
+        assert failures(await bring(box, folder, update=True)) == {}
+        assert box.gallery.content(number) == new
+
+
+@pytest.mark.parametrize("where", ["elsewhere/a.nef", "photos/b.nef", "photos/x/a.nef", ""])
+async def test_a_photo_whose_format_does_not_lie_beside_it_any_more_is_not_replaced(
+    tmp_path: Path, where: str
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        if where:
+            (tmp_path / where).parent.mkdir(exist_ok=True)
+            (folder / "a.nef").rename(tmp_path / where)
+        else:
+            (folder / "a.nef").unlink()
+        new = picture(Random(5), size=800)
+        (folder / "a.jpg").write_bytes(new)
+        outcome = await bring(box, folder, update=True)
+        assert f"would lose its other format {folder / 'a.nef'}" in failures(outcome)["a.jpg"]
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+        (folder / "a.nef").write_bytes(was["a.nef"])
+        await bring(box, folder, update=True)
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+        assert box.gallery.content(1) == new
+
+
+async def test_a_photo_whose_format_is_left_out_is_not_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    choice = Choice(patterns=Patterns((read_flag("*.nef", take=False, flag="--exclude"),)))
+    async with Sandbox(formats=RAW) as box:
+        async with Ledger(tmp_path / "ledger.sqlite", server=box.url) as ledger:
+            await run(box, folder, memory=ledger, formats=True)
+            (folder / "a.jpg").write_bytes(picture(Random(5), size=800))
+            outcome = await run(
+                box, folder, memory=ledger, formats=True, update=True, choice=choice
+            )
+        assert "which this run does not find beside it" in failures(outcome)["a.jpg"]
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+
+
+async def test_a_photo_that_was_renamed_with_its_format_can_be_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        (folder / "a.jpg").rename(folder / "b.jpg")
+        (folder / "a.nef").rename(folder / "b.nef")
+        await bring(box, folder)
+        new = picture(Random(5), size=800)
+        (folder / "b.jpg").write_bytes(new)
+        assert failures(await bring(box, folder, update=True)) == {}
+        assert box.gallery.content(1) == new
+        assert attached(box) == {"b.jpg": [("nef", was["a.nef"])]}
+
+
+async def test_a_photo_whose_formats_the_gallery_no_longer_takes_is_not_replaced(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        (folder / "a.jpg").write_bytes(picture(Random(5), size=800))
+        for allowed, words in ((None, "takes no formats"), (["cr2"], "extensions: cr2)")):
+            box.gallery.formats.allowed = allowed
+            outcome = await bring(box, folder, update=True)
+            assert words in failures(outcome)["a.jpg"]
+            assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+
+
+class Ill(Faults):
+    """A server that, while it is ill, dies over every photo."""
+
+    ill = False
+
+    def strike(self, method: str) -> Fault | None:
+        photo = method == "pwg.images.uploadAsync"
+        return Fault("empty-500-before") if self.ill and photo else None
+
+
+async def test_a_replacement_that_fails_leaves_its_formats_known(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    new = picture(Random(5), size=800)
+    faults = Ill()
+    async with Sandbox(formats=RAW, faults=faults) as box:
+        await bring(box, folder)
+        (folder / "a.jpg").write_bytes(new)
+        faults.ill = True
+        assert "a.jpg" in failures(await bring(box, folder, update=True))
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+        outcome = await bring(box, folder, formats=False, update=True)
+        assert "would lose its other formats, such as a.nef" in failures(outcome)["a.jpg"]
+        faults.ill = False
+        assert failures(await bring(box, folder, update=True)) == {}
+        assert box.gallery.content(1) == new
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
 
 
 async def test_equal_pairs_are_one_photo_with_one_format(tmp_path: Path) -> None:
@@ -238,7 +394,7 @@ async def test_two_formats_of_one_ending_can_not_both_be(tmp_path: Path) -> None
         outcome = await bring(box, folder)
         assert len(attached(box)["a.jpg"]) == 1
     (reason,) = failures(outcome).values()
-    assert reason == "another file is the .nef of photo 1 already"
+    assert reason == "another file is the .nef of a.jpg already"
 
 
 @pytest.mark.parametrize(

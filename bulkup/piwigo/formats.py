@@ -1,0 +1,78 @@
+"""Other formats of photos, as a gallery tells of them: which it takes, and which a photo has.
+
+Knows the two methods that deal with formats. No Piwigo lists what it takes or has: the first comes
+out as it refuses what none takes, the second by names, from Piwigo 16 on.
+"""
+
+import json
+from collections.abc import Collection
+from typing import Final
+
+from bulkup.errors import FormatRefused, FormatsOff, NotOffered, PhotoError
+from bulkup.piwigo.catalogue import Catalogue
+from bulkup.piwigo.names import storable
+from bulkup.piwigo.results import number, read_formats, read_has_format
+
+SINCE: Final = 13
+"""Piwigo before that would take a format for a photo."""
+
+UNHEARD_OF: Final = "bulkup.-"
+"""The name of a file that becomes no format in any gallery."""
+
+USUAL: Final = ("ai", "cr2", "dng", "nef", "psd", "tif", "tiff")
+"""What a gallery takes that is not set up otherwise."""
+
+
+class FormatCatalogue(Catalogue):
+    """The formats of a gallery that somebody is logged in to, and all else that it holds."""
+
+    _refusal: FormatRefused | None = None
+
+    async def check_format(self, file: str) -> None:
+        """Find out whether the gallery takes a file of this name as a format; nothing is sent.
+
+        Raises `FormatRefused` where it does not; where that can't be told, nothing.
+        """
+        refusal = await self._refused()
+        if isinstance(refusal, FormatsOff) or (refusal and not refusal.takes(file)):
+            raise refusal.with_traceback(None)
+
+    async def formats_of(self, photo_id: int, file: str) -> Collection[str] | None:
+        """Return the endings of all formats of a photo whose file is called so in the gallery.
+
+        None where the server can't tell: it goes by file names, and several photos may have the
+        same one (Piwigo before 16 does not tell at all).
+        """
+        refusal = await self._refused()
+        stem = file.rpartition(".")[0] or file
+        endings = (refusal and refusal.endings) or USUAL
+        return read_formats(
+            await self._search({ending: f"{stem}.{ending}" for ending in endings}), photo_id
+        )
+
+    async def has_format(self, photo_id: int, file: str) -> bool:
+        """Tell whether a photo has a format that would be called `file`; False where in doubt."""
+        return read_has_format(await self._search({"format": storable(file)}), photo_id)
+
+    async def _search(self, names: dict[str, str]) -> object:
+        """Return what the server says of formats that would be called so, None where it can't."""
+        fields = (("filename_list", json.dumps(names, ensure_ascii=False)),)
+        try:
+            return await self.ask("pwg.images.formats.searchImage", fields)
+        except (NotOffered, PhotoError):
+            return None
+
+    async def _refused(self) -> FormatRefused | None:
+        """Return how the gallery refuses a file that becomes no format, None where it can't tell.
+
+        It does that before it looks at what is sent.
+        """
+        if self._refusal is None and number(self.offer.version.partition(".")[0]) >= SINCE:
+            fields = (("name", UNHEARD_OF), ("category", "1"), ("format_of", "1"))
+            try:
+                await self.ask("pwg.images.upload", fields, token=True)
+            except FormatRefused as refusal:
+                self._refusal = refusal
+            except (NotOffered, PhotoError):
+                return None
+        return self._refusal
