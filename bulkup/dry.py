@@ -11,6 +11,7 @@ from itertools import count
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from bulkup.albums import Albums
@@ -65,7 +66,7 @@ async def run(
     )
     new_in, new = anyio.create_memory_object_stream[Job](plan.concurrency)
     told = _New(unended.emit, sifter=sifter, memory=pretended)
-    attaching = _Attaching(unended.emit, gallery=gallery, recovery=recovery)
+    attaching = _Attaching(unended.emit)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
             jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside)
@@ -138,22 +139,17 @@ class _New:
 class _Attaching:
     """Tells what files would be attached to photos, and counts their bytes."""
 
-    def __init__(self, emit: Emit, *, gallery: DryGallery, recovery: Recovery) -> None:
+    def __init__(self, emit: Emit) -> None:
         self.size = 0
         self._emit = emit
-        self._gallery = gallery
-        self._recovery = recovery
-        self._taken: set[str] = set()
 
     async def send(self, content: Content, companion: Companion, main: int) -> Content:
-        """Tell of a file that would be attached. Raises `FormatRefused` where it would not."""
+        """Tell of a file that would be attached."""
         del main
-        path = companion.path
-        if path.suffix.lower() not in self._taken:
-            await self._recovery.run(lambda: self._gallery.check_format(path.name))
-            self._taken.add(path.suffix.lower())
-        self.size += content.photo.size
-        self._emit(PhotoNew(path=path, size=content.photo.size, format_of=companion.of))
+        path, size = companion.path, content.photo.size
+        self.size += size
+        self._emit(PhotoNew(path=path, size=size, format_of=companion.of))
+        await anyio.lowlevel.checkpoint()
         return content
 
     async def keep(self, content: Content, main: int) -> None:

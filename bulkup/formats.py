@@ -40,6 +40,9 @@ class Attaching(Protocol):
     async def has_format(self, photo_id: int, file: str) -> bool:
         """Tell whether a photo has a format that would be called so; False where in doubt."""
 
+    async def check_format(self, file: str) -> None:
+        """Find out whether it takes a file as a format. Raises `FormatRefused`."""
+
 
 class Content:
     """A file and its content, which is read only where somebody has to know its MD5."""
@@ -234,8 +237,9 @@ class Formats:
             raise PhotoError("this server takes no formats: it offers no pwg.images.upload")
         if (refused := self._off or self._refused.get(ending)) is not None:
             raise FormatRefused(refused.message, hint=refused.hint)
-        self._emit(PhotoPlanned(path=companion.path, size=content.photo.size))
         try:
+            await self._recovery.run(lambda: self._server.check_format(companion.path.name))
+            self._emit(PhotoPlanned(path=companion.path, size=content.photo.size))
             return await self._carrier.send(content, companion, main)
         except FormatRefused as error:
             self._refused[ending] = error

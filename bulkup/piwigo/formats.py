@@ -26,6 +26,7 @@ USUAL: Final = ("ai", "cr2", "dng", "nef", "psd", "tif", "tiff")
 class FormatCatalogue(Catalogue):
     """The formats of a gallery that somebody is logged in to, and all else that it holds."""
 
+    _asked = False
     _refusal: FormatRefused | None = None
 
     async def check_format(self, file: str) -> None:
@@ -67,12 +68,13 @@ class FormatCatalogue(Catalogue):
 
         It does that before it looks at what is sent.
         """
-        if self._refusal is None and number(self.offer.version.partition(".")[0]) >= SINCE:
+        if not self._asked and number(self.offer.version.partition(".")[0]) >= SINCE:
             fields = (("name", UNHEARD_OF), ("category", "1"), ("format_of", "1"))
             try:
                 await self.ask("pwg.images.upload", fields, token=True)
             except FormatRefused as refusal:
                 self._refusal = refusal
             except (NotOffered, PhotoError):
-                return None
+                pass
+            self._asked = True
         return self._refusal
