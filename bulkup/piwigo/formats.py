@@ -16,6 +16,9 @@ from bulkup.piwigo.results import number, read_formats, read_has_format
 SINCE: Final = 13
 """Piwigo before that would take a format for a photo."""
 
+TOLD_SINCE: Final = 16
+"""Piwigo before that does not tell which formats there are."""
+
 UNHEARD_OF: Final = "bulkup.-"
 """The name of a file that becomes no format in any gallery."""
 
@@ -44,6 +47,8 @@ class FormatCatalogue(Catalogue):
         None where the server can't tell: it goes by file names, and several photos may have the
         same one (Piwigo before 16 does not tell at all).
         """
+        if self._major < TOLD_SINCE:
+            return None
         refusal = await self._refused()
         stem = file.rpartition(".")[0] or file
         endings = (refusal and refusal.endings) or USUAL
@@ -54,6 +59,10 @@ class FormatCatalogue(Catalogue):
     async def has_format(self, photo_id: int, file: str) -> bool:
         """Tell whether a photo has a format that would be called `file`; False where in doubt."""
         return read_has_format(await self._search({"format": storable(file)}), photo_id)
+
+    @property
+    def _major(self) -> int:
+        return number(self.offer.version.partition(".")[0])
 
     async def _search(self, names: dict[str, str]) -> object:
         """Return what the server says of formats that would be called so, None where it can't."""
@@ -68,7 +77,7 @@ class FormatCatalogue(Catalogue):
 
         It does that before it looks at what is sent.
         """
-        if not self._asked and number(self.offer.version.partition(".")[0]) >= SINCE:
+        if not self._asked and self._major >= SINCE:
             fields = (("name", UNHEARD_OF), ("category", "1"), ("format_of", "1"))
             try:
                 await self.ask("pwg.images.upload", fields, token=True)
