@@ -31,6 +31,7 @@ from bulkup.piwigo.names import storable, title_of
 from bulkup.piwigo.results import (
     image_id,
     read_checked,
+    read_formats,
     read_found,
     read_members,
     read_methods,
@@ -214,6 +215,49 @@ def test_a_result_is_found_in_the_answer(body: str, result: object) -> None:
 
 def test_bytes_that_are_not_utf8_do_not_hide_the_result() -> None:
     assert interpret(answer(200, b'{"stat":"ok","result":"\xff"}')) == "�"
+
+
+@pytest.mark.parametrize(
+    ("words", "taken", "not_taken"),
+    [
+        ('"x.orf" (authorized extensions: cr2, nef)', {"a.cr2", "b.NEF"}, {"a.orf", "nef"}),
+        ('"a"(b, (c.orf" (authorized extensions: cmyk.jpg)', {"a.cmyk.jpg"}, {"a.jpg"}),
+        ('"x.orf"', {"a.orf", "b.nef"}, set()),
+    ],
+)
+def test_a_refused_format_tells_which_are_taken(
+    words: str, taken: set[str], not_taken: set[str]
+) -> None:
+    body = refusal(401, f"unexpected format extension of file {words}")
+    with pytest.raises(FormatRefused) as caught:
+        interpret(Answer(401, body.encode()))
+    assert all(map(caught.value.takes, taken))
+    assert not any(map(caught.value.takes, not_taken))
+
+
+@pytest.mark.parametrize(
+    ("rows", "endings"),
+    [
+        ({"nef": {"status": "found", "image_id": "7", "format_exist": True}}, {"nef"}),
+        ({"nef": {"status": "found", "image_id": 7, "format_exist": False}}, set()),
+        (
+            {
+                "psd": {"status": "not found"},
+                "nef": {"status": "found", "image_id": "7", "format_exist": True},
+            },
+            {"nef"},
+        ),
+        ({"nef": {"status": "found", "image_id": "8", "format_exist": True}}, None),
+        ({"nef": {"status": "found", "image_id": "7"}}, None),
+        ({"nef": {"status": "multiple"}}, None),
+        ({"nef": {"status": "not found"}}, None),
+        ([], None),
+    ],
+)
+def test_the_formats_of_a_photo_are_told_whole_or_not_at_all(
+    rows: object, endings: set[str] | None
+) -> None:
+    assert read_formats(rows, 7) == endings
 
 
 def test_the_servers_own_words_are_told() -> None:
