@@ -182,7 +182,7 @@ async def test_the_gallery_thaws_when_nothing_more_is_sent() -> None:
 
 async def test_fewer_finishes_than_workers_do_not_freeze_it() -> None:
     async with (
-        Sandbox(workers=3, finish_s=0.01, gateway_timeout_s=2) as box,
+        Sandbox(workers=3, finish_s=0.2, gateway_timeout_s=20) as box,
         GalleryClient(box.url) as client,
     ):
         assert await upload_at_once(client, 2) == [200, 200]
