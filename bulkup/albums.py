@@ -11,6 +11,7 @@ from typing import Protocol
 
 from bulkup.errors import NotOffered, PhotoError, RunError, Transient
 from bulkup.events import AlbumMade, Emit
+from bulkup.failures import gallery, stops
 from bulkup.recovery import Recovery
 
 ROOT = 0
@@ -66,7 +67,7 @@ class Albums:
         for depth, name in enumerate(names):
             found = await self.inside(album, name, make=make)
             if found is None:
-                raise PhotoError(f"there is no album “{' / '.join(names[: depth + 1])}”")
+                raise PhotoError(gallery.NO_ALBUM(path=" / ".join(names[: depth + 1])))
             album = found
         return album
 
@@ -101,10 +102,7 @@ class Albums:
         try:
             return await self._recovery.run(question)
         except (NotOffered, PhotoError, Transient) as error:
-            raise RunError(
-                f"the gallery does not list its albums: {error.message}",
-                hint="Give the number of an album, and no --tree.",
-            ) from None
+            raise RunError(stops.ALBUMS_UNLISTED(reason=error.message)) from None
 
     async def _add(self, name: str, *, parent: int, comment: str) -> int:
         """Make an album, looking again after each answer that was lost."""
@@ -119,17 +117,13 @@ class Albums:
                     repeatable=False,
                 )
             except NotOffered as error:
-                raise RunError(
-                    f"the gallery makes no albums for others: {error.message}",
-                    hint="Make them in the gallery, or leave out --create-albums and --tree.",
-                ) from None
+                raise RunError(stops.ALBUMS_UNMADE(reason=error.message)) from None
             except Transient as error:
                 attempt += 1
                 if (found := (await self._listed()).get(key)) is not None:
                     return found
                 if attempt > self._recovery.policy.retries:
                     raise PhotoError(
-                        f"the album “{name}” could not be made: {error.message}",
-                        hint="Run the same command again.",
+                        gallery.ALBUM_UNMADE(name=name, reason=error.message)
                     ) from None
                 await self._recovery.pause(error, attempt=attempt, path=None)

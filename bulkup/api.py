@@ -33,11 +33,12 @@ FAILURES_KEPT: Final = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A photo that is not in its album: why, and what to do."""
+    """A photo that is not in its album: why, and what to do; `code` names the failure."""
 
     path: Path
     reason: str
     hint: str
+    code: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,7 +83,9 @@ class Report:
             case PhotoFailed():
                 self.failed += 1
                 if len(self.failures) < FAILURES_KEPT:
-                    failure = Failure(path=event.path, reason=event.reason, hint=event.hint)
+                    failure = Failure(
+                        path=event.path, reason=event.reason, hint=event.hint, code=event.code
+                    )
                     self.failures.append(failure)
             case RunFinished():
                 self.seconds = event.seconds

@@ -126,7 +126,7 @@ class Attendant:
                     sleep=self._sleep,
                 )
             except BulkupError as error:
-                self.emit(RunFailed(reason=error.message, hint=error.hint))
+                self.emit(RunFailed(reason=error.message, hint=error.hint, code=error.told.code))
                 return error
             finally:
                 self._view = None

@@ -25,11 +25,12 @@ from bulkup.errors import (
     Transient,
 )
 from bulkup.events import Emit, Noticed, PhotoUploaded
+from bulkup.failures import gallery
 from bulkup.journey import Job
 from bulkup.memory import Entry, Memory
 from bulkup.outcome import Outcomes
 from bulkup.recovery import Recovery
-from bulkup.resending import OWN_HINT, Resendable, Resending
+from bulkup.resending import Resendable, Resending
 
 
 class Identity(Protocol):
@@ -145,20 +146,11 @@ class Changes:
         photo_id = was.image_id or 0
         job = replace(job, replaces=None, level=None)
         if not self._update:
-            raise PhotoError(
-                f"it has changed since it was uploaded as photo {photo_id}",
-                hint=f"--update replaces that photo. {OWN_HINT}",
-            )
+            raise PhotoError(gallery.CHANGED(photo=photo_id))
         if not self._server.replaces:
-            raise PhotoError(
-                f"it has changed, and this server can't replace the file of photo {photo_id}",
-                hint=f"It offers no pwg.images.uploadAsync. {OWN_HINT}",
-            )
+            raise PhotoError(gallery.CANT_REPLACE(photo=photo_id))
         if not told:
-            raise PhotoError(
-                "it has changed, and this server can't tell whether it has the new content",
-                hint=f"It must tell photos apart by their MD5. {OWN_HINT}",
-            )
+            raise PhotoError(gallery.CANT_TELL())
         others = owners.get(photo_id, ())
         if (
             was.md5 in self.incoming
@@ -184,18 +176,12 @@ class Changes:
             found = await self._recovery.run(lambda: self._server.find([was.md5]))
             if found.get(was.md5) != photo_id:
                 return None
-            raise PhotoError(
-                f"it has changed, and the gallery does not let us look at photo {photo_id}",
-                hint="Who uploads must be allowed to see it.",
-            ) from None
+            raise PhotoError(gallery.OUT_OF_REACH(photo=photo_id)) from None
         same = identity.md5 == was.md5
         if not identity.md5:  # the gallery has not computed it yet: its stored file tells
             same = bool(await self._recovery.run(lambda: self._server.check(photo_id, was.md5)))
         if not same:
-            raise PhotoError(
-                f"it has changed, and so has photo {photo_id} in the gallery: nothing is replaced",
-                hint=f"Somebody else may have put another file there. {OWN_HINT}",
-            )
+            raise PhotoError(gallery.CHANGED_THERE(photo=photo_id))
         return identity
 
     def _tell(self, moved: Sequence[Job]) -> None:
@@ -217,24 +203,15 @@ async def amiss(
     if photo_id is None:
         return None
     if event.image_id != photo_id:
-        return PhotoError(
-            f"it was to replace photo {photo_id} and is photo {event.image_id} now",
-            hint="Compare the two in the gallery and delete one of them.",
-        )
+        return PhotoError(gallery.OTHER_PHOTO(photo=photo_id, other=event.image_id))
     try:
         identity = await recovery.run(lambda: server.identity(photo_id))
         stored = await recovery.run(lambda: server.check(photo_id, event.md5))
     except (PhotoError, Transient, NotOffered) as error:
-        return PhotoError(
-            f"it was sent to replace photo {photo_id}, which can't be confirmed: {error.message}",
-            hint="Run the same command again.",
-        )
+        return PhotoError(gallery.REPLACED_PERHAPS(photo=photo_id, reason=error.message))
     if identity.md5 == event.md5 and stored is not False:
         return None
-    return PhotoError(
-        f"what the gallery stores as photo {photo_id} is not what was sent to replace it",
-        hint="Look at the photo there. If the gallery shrinks originals, nothing is wrong.",
-    )
+    return PhotoError(gallery.REPLACED_OTHERWISE(photo=photo_id))
 
 
 def _any_untouched(entries: Sequence[Entry], but: Path) -> bool:

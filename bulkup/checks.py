@@ -12,6 +12,7 @@ from typing import Final
 
 from bulkup.chunksize import LEAST
 from bulkup.errors import NotOffered, PhotoError, RunError, Transient
+from bulkup.failures import stops
 from bulkup.findings import (
     AccountFound,
     AddressFound,
@@ -95,11 +96,7 @@ class Checks:
         try:
             return AddressFound(url=await self._patiently(self._survey.find), given=given)
         except Transient as error:
-            raise RunError(
-                error.message,
-                hint="Check the address and the network. "
-                "A gallery without TLS needs http:// in front.",
-            ) from None
+            raise RunError(stops.NO_ANSWER(reason=error.message)) from None
 
     async def tls(self) -> TlsFound:
         """Look at the encryption; that the certificate is trusted, `address` has shown."""
@@ -137,10 +134,7 @@ class Checks:
         offer = self._offer = await self._patiently(lambda: self._survey.offer(status))
         offered = ways(offer)
         if not offered:
-            raise RunError(
-                "it offers no way to upload photos",
-                hint="Its Piwigo may be too old, or these methods are switched off.",
-            )
+            raise RunError(stops.NO_METHOD())
         missing = tuple(name for name in USED if name not in offer.methods)
         return MethodsFound(offered=offered, auto=offered[0], missing=missing)
 

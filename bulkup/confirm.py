@@ -13,6 +13,7 @@ from bulkup.album import IdSet, listed
 from bulkup.changes import Replaceable, amiss
 from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient
 from bulkup.events import AlbumChecked, Emit, Noticed, PhotoUploaded
+from bulkup.failures import gallery
 from bulkup.journey import Job, Journey
 from bulkup.outcome import Outcomes
 from bulkup.recovery import Recovery
@@ -21,9 +22,7 @@ from bulkup.uploading import upload
 
 DAMAGED_TRIES: Final = 2
 RELEASE_IDS: Final = 500
-UNSENT: Final = PhotoError(
-    "the file that was sent for this one changed on its way", hint="Run the same command again."
-)
+UNSENT: Final = PhotoError(gallery.TWIN_CHANGED())
 
 
 class Confirming(Catalogue, Replaceable, Protocol):
@@ -101,10 +100,7 @@ class Confirmer:
         try:
             await self._remove(event.image_id, album=job.album)
         except (PhotoError, Transient, NotOffered) as error:
-            left = PhotoError(
-                f"photo {event.image_id} arrived damaged and can't be removed: {error.message}",
-                hint="Delete it in the gallery, then run again.",
-            )
+            left = PhotoError(gallery.DAMAGED_THERE(photo=event.image_id, reason=error.message))
             await self._give_up([job], left)
             return
         try:
@@ -116,11 +112,7 @@ class Confirmer:
             await self.confirm([again], tries=tries + 1)
             await self._give_up(await self._sifter.changed(job, into=again[0]), UNSENT)
             return
-        differs = PhotoError(
-            "what arrives at the server is not what was sent",
-            hint="Look for a fault of the server's disk or memory, or of a proxy before it.",
-        )
-        await self._give_up([job], differs)
+        await self._give_up([job], PhotoError(gallery.ARRIVED_DIFFERENT()))
 
     async def _remove(self, photo_id: int, *, album: int) -> None:
         # the lounge first: it would keep a ghost of a deleted photo (piwigo-api.md, section 4)

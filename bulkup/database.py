@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bulkup.errors import RunError
+from bulkup.failures import stops
 
 SCHEMA: Final = 2
 TABLES: Final = """
@@ -79,15 +80,9 @@ def _check_kind(file: Path, database: sqlite3.Connection) -> None:
     (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA:
-        raise RunError(
-            f"the ledger {file} was written by a newer bulkup",
-            hint="Update bulkup, or give another --ledger; deleting it costs time only.",
-        )
+        raise RunError(stops.LEDGER_NEWER(file=file))
     if tables and not version:
-        raise RunError(
-            f"{file} is no ledger of bulkup but another program's database",
-            hint="Give another --ledger.",
-        )
+        raise RunError(stops.LEDGER_FOREIGN(file=file))
 
 
 def _put_aside(file: Path, *, now: Callable[[], float]) -> Path:

@@ -17,11 +17,15 @@ class FilePutAway:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStays:
-    """A file of a photo that arrived was to be put away and is where it was: why, what to do."""
+    """A file of a photo that arrived was to be put away and is where it was: why, what to do.
+
+    `code` names the class of the failure.
+    """
 
     path: Path
     reason: str
     hint: str
+    code: str = ""
 
 
 Departure = FilePutAway | FileStays

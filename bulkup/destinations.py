@@ -13,6 +13,7 @@ from anyio import to_thread
 from bulkup.albums import Albums
 from bulkup.errors import PhotoError
 from bulkup.events import Emit, Noticed
+from bulkup.failures import gallery
 from bulkup.placing import Placing, Step
 
 
@@ -70,9 +71,7 @@ class Destinations:
             found, name = self._found[step.folder]
             names.append(name)
             if found is None:
-                raise PhotoError(
-                    f"there is no album “{' / '.join(names)}”", hint="Upload again: that makes it."
-                )
+                raise PhotoError(gallery.NO_FOLDER_ALBUM(path=" / ".join(names)))
             album = found
         return album
 

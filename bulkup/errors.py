@@ -1,20 +1,34 @@
 """The whole error hierarchy: three scopes, told by type.
 
-Knows nothing but words. A `UsageError` is mended by the user before any request, a `RunError` ends
-the run, a `PhotoError` ends one photo, and a `Transient` is worth another try: only `recovery`
-and what it drives ever see one. Anything else that is raised is a bug and stays a traceback.
+Knows nothing but words, which come from `failures`; only the many ways to use a flag wrongly are
+worded where they are found. A `UsageError` is mended by the user before any request, a `RunError`
+ends the run, a `PhotoError` ends one photo, and a `Transient` is worth another try: only
+`recovery` and what it drives ever see one. Anything else that is raised is a bug and stays a
+traceback.
 """
 
 from typing import ClassVar
+
+from bulkup.failures import Told
 
 
 class BulkupError(Exception):
     """Something went wrong that bulkup can put in words: what happened and what to do."""
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, words: Told | str, *, hint: str = "") -> None:
+        told = Told(words, hint) if isinstance(words, str) else words
+        super().__init__(told.message)
+        self.told = told
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return self.told.message
+
+    @property
+    def hint(self) -> str:
+        """What to do."""
+        return self.told.hint
 
 
 class UsageError(BulkupError):
@@ -52,9 +66,9 @@ class FormatRefused(PhotoError):
     """
 
     def __init__(
-        self, message: str, *, hint: str = "", endings: frozenset[str] = frozenset()
+        self, words: Told | str, *, hint: str = "", endings: frozenset[str] = frozenset()
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(words, hint=hint)
         self.endings = endings
 
     def takes(self, file: str) -> bool:
@@ -82,9 +96,9 @@ class Transient(BulkupError):
     untouched: ClassVar[bool] = False
 
     def __init__(
-        self, message: str, *, hint: str = "", retry_after_s: float | None = None
+        self, words: Told | str, *, hint: str = "", retry_after_s: float | None = None
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(words, hint=hint)
         self.retry_after_s = retry_after_s
 
 

@@ -115,10 +115,7 @@ class PhotoFinishing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoUploaded:
-    """The server has the photo: `md5` in hex, `seconds` from its first byte on.
-
-    `replaced` tells that the photo was there before, with another file.
-    """
+    """The server has the photo: `md5` in hex, `seconds` from its first byte on."""
 
     path: Path
     size: int
@@ -126,17 +123,18 @@ class PhotoUploaded:
     image_id: int
     attempts: int
     seconds: float
-    replaced: bool = False
+    replaced: bool = False  # it was there before, with another file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoFailed:
-    """The photo is not on the server, and why, and what to do."""
+    """The photo is not on the server, and why, and what to do; `code` names the failure."""
 
     path: Path
     size: int
     reason: str
     hint: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +147,7 @@ class PhotoChecked:
     image_id: int | None
     reason: str
     hint: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,10 +250,11 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed:
-    """The run is impossible, or can't go on: why, and what to do."""
+    """The run is impossible, or can't go on: why, and what to do; `code` names the failure."""
 
     reason: str
     hint: str
+    code: str = ""
 
 
 Event = (

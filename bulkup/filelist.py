@@ -17,6 +17,7 @@ from anyio import to_thread
 
 from bulkup.choice import Listing
 from bulkup.errors import RunError
+from bulkup.failures import stops
 
 PIECE: Final = 16 * 1024
 """Bytes read at once."""
@@ -59,10 +60,8 @@ async def read_list(
             with anyio.CancelScope(shield=True):
                 await file.close()
     except OSError as error:
-        raise RunError(
-            f"{name} can't be read: {error.strerror or error}",
-            hint="Mend it and run the same command again.",
-        ) from None
+        reason = error.strerror or error
+        raise RunError(stops.LIST_UNREAD(name=name, reason=reason)) from None
     yield [_path(line) for line in splitter.end()]
 
 
@@ -108,10 +107,7 @@ class Splitter:
         lines = self._rest.split(self._separator) if self._separator else [self._rest]
         self._rest = lines.pop()
         if len(self._rest) > LONGEST:
-            raise RunError(
-                f"{self._name} holds no paths: one is longer than any can be",
-                hint="It must name a file a line, or end each name with a NUL.",
-            )
+            raise RunError(stops.LIST_ODD(name=self._name))
         return self._names(lines)
 
     def end(self) -> list[bytes]:
@@ -131,8 +127,5 @@ class Splitter:
         """Return the first line without the mark that some editors put before it."""
         little, big = line.startswith(b"\xff\xfe") and len(line) == 3, line == b"\xfe\xff"
         if self._separator == b"\0" and not self._from0 and (little or big):
-            raise RunError(
-                f"{self._name} is UTF-16 text",
-                hint="Write it as UTF-8, in PowerShell by Out-File -Encoding utf8.",
-            )
+            raise RunError(stops.LIST_UTF16(name=self._name))
         return line.removeprefix(BOM)

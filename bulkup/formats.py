@@ -15,6 +15,7 @@ from anyio import to_thread
 from bulkup.companions import Companion
 from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, RunError
 from bulkup.events import Emit, Noticed, PhotoPlanned, PhotoPresent
+from bulkup.failures import gallery, local
 from bulkup.journey import Job, Journey
 from bulkup.memory import Entry, Memory, State
 from bulkup.outcome import failure
@@ -179,10 +180,7 @@ class Formats:
         _, md5 = await steady_fingerprint(photo)
         found = await self._recovery.run(lambda: self._server.find([md5]))
         if (photo_id := found.get(md5)) is None:
-            raise PhotoError(
-                f"its photo {path.name} is not in the gallery",
-                hint="Bring that first, then run the same command again.",
-            )
+            raise PhotoError(gallery.NO_MAIN(name=path.name))
         return photo_id, False
 
     async def _is_there(
@@ -199,17 +197,11 @@ class Formats:
         if (taken := self._there.get(place)) is not None:
             if await taken.md5() == await content.md5():
                 return True
-            raise PhotoError(
-                f"another file is the .{ending} of {companion.of.name} already",
-                hint="A photo has one format of each ending: give it a photo of its own.",
-            )
+            raise PhotoError(gallery.FORMAT_TAKEN(ending=ending, name=companion.of.name))
         if own is not None and own.state is State.FORMAT and own.image_id == main:
             changed = own.md5 != await content.md5()
             if changed and not self._update:
-                raise PhotoError(
-                    f"it has changed since it became a format of photo {main}",
-                    hint="--update sends it again.",
-                )
+                raise PhotoError(gallery.FORMAT_CHANGED(photo=main))
             return not changed
         if sent_now:
             return False
@@ -234,9 +226,9 @@ class Formats:
         """Attach a file, tell of it, and return it as it was sent."""
         main, ending = place
         if not self._server.takes_formats:
-            raise PhotoError("this server takes no formats: it offers no pwg.images.upload")
+            raise PhotoError(gallery.NO_FORMATS())
         if (refused := self._off or self._refused.get(ending)) is not None:
-            raise FormatRefused(refused.message, hint=refused.hint)
+            raise FormatRefused(refused.told)
         try:
             await self._recovery.run(lambda: self._server.check_format(companion.path.name))
             self._emit(PhotoPlanned(path=companion.path, size=content.photo.size))
@@ -258,8 +250,5 @@ def _look_at(path: Path) -> Photo:
     try:
         status = path.stat()
     except OSError as error:
-        raise PhotoError(
-            f"its photo {path.name} can't be read: {error.strerror}",
-            hint="Bring that first, then run the same command again.",
-        ) from None
+        raise PhotoError(local.MAIN_UNREADABLE(name=path.name, reason=error.strerror)) from None
     return Photo(path, status.st_size, status.st_mtime_ns)

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from bulkup.database import open_database
 from bulkup.errors import RunError
+from bulkup.failures import stops
 from bulkup.memory import Entry, Fact, State
 
 T = TypeVar("T")
@@ -125,10 +126,7 @@ class Ledger:
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
-            raise RunError(
-                f"another run is at work for {self._server} with the ledger {self.file}",
-                hint="Wait for its end, or give this one a --ledger of its own.",
-            ) from None
+            raise RunError(stops.LEDGER_BUSY(url=self._server, file=self.file)) from None
         self._database, self.set_aside = open_database(self.file, now=self._now)
         # an earlier run ended before it saw these in their album: the server has to be asked
         self._database.execute(
@@ -210,11 +208,7 @@ class Ledger:
             yield
         except (sqlite3.Error, OSError) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else ""
-            raise RunError(
-                f"the ledger {self.file} can't be used: {reason or error}",
-                hint="Make room or permit writing there, or give another --ledger. "
-                "With --no-ledger bulkup does without.",
-            ) from None
+            raise RunError(stops.LEDGER_FAILS(file=self.file, reason=reason or error)) from None
 
 
 def _key(path: Path) -> bytes:

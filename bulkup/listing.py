@@ -9,6 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from bulkup.errors import NotOffered, PhotoError, RunError, Transient
+from bulkup.failures import stops
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.results import AlbumRow
 from bulkup.recovery import Recovery
@@ -24,7 +25,4 @@ async def list_albums(account: Account) -> Sequence[AlbumRow]:
         try:
             return await door.run(server.albums)
         except (NotOffered, PhotoError, Transient) as error:
-            raise RunError(
-                f"the gallery does not list its albums: {error.message}",
-                hint="Try again later; a Piwigo of our days lists them.",
-            ) from None
+            raise RunError(stops.ALBUMS_UNTOLD(reason=error.message)) from None

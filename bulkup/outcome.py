@@ -112,7 +112,10 @@ async def hashed(jobs: Sequence[Job], memory: Memory, *, gone: bool = False) -> 
 
 def failure(photo: Photo, error: BulkupError) -> PhotoFailed:
     """Return the event that tells of an error with a photo."""
-    return PhotoFailed(path=photo.path, size=photo.size, reason=error.message, hint=error.hint)
+    told = error.told
+    return PhotoFailed(
+        path=photo.path, size=photo.size, reason=told.message, hint=told.hint, code=told.code
+    )
 
 
 def _entry(

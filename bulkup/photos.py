@@ -16,6 +16,7 @@ from typing import Final
 from anyio import to_thread
 
 from bulkup.errors import PhotoChanged, PhotoError
+from bulkup.failures import local
 
 BLOCK: Final = 4096
 """Piwigo reads an uploaded chunk in blocks of this many bytes (`pwg.images.upload`)."""
@@ -63,7 +64,7 @@ def _fingerprint(photo: Photo) -> tuple[Photo, str]:
         now = replace(photo, size=before.st_size, mtime_ns=before.st_mtime_ns)
         _check_unchanged(now, file.fileno())
     if not now.size:
-        raise PhotoError("the file is empty", hint="Look for an intact copy, or remove the file.")
+        raise PhotoError(local.EMPTY())
     return now, md5
 
 
@@ -112,7 +113,7 @@ def _read_piece(photo: Photo, offset: int, length: int, digest: "hashlib._Hash |
         piece = file.read(length)
         _check_unchanged(photo, file.fileno())
     if len(piece) < length:
-        raise PhotoChanged("the file became shorter while it was read")
+        raise PhotoChanged(local.SHORTER())
     if digest is not None:
         digest.update(piece)
     return piece
@@ -124,14 +125,9 @@ def _reading(photo: Photo) -> Iterator[FileIO]:
         with FileIO(photo.path, opener=_opener) as file:
             yield file
     except FileNotFoundError:
-        raise PhotoError(
-            "the file has vanished", hint="If it was moved, run again on its new place."
-        ) from None
+        raise PhotoError(local.VANISHED()) from None
     except OSError as error:
-        raise PhotoError(
-            f"the file can't be read: {error.strerror or error}",
-            hint="Check its permissions and the disk.",
-        ) from None
+        raise PhotoError(local.UNREADABLE(reason=error.strerror or error)) from None
 
 
 def _opener(path: str, flags: int) -> int:
@@ -142,6 +138,4 @@ def _opener(path: str, flags: int) -> int:
 def _check_unchanged(photo: Photo, descriptor: int) -> None:
     status = os.fstat(descriptor)
     if (status.st_size, status.st_mtime_ns) != (photo.size, photo.mtime_ns):
-        raise PhotoChanged(
-            "the file changes while it is read", hint="Wait until it is complete, then run again."
-        )
+        raise PhotoChanged(local.CHANGING())

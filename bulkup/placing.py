@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bulkup.albums import ROOT
 from bulkup.errors import PhotoError
+from bulkup.failures import local
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,7 @@ class Placing:
         """
         steps = tuple(self._up(photo))[::-1] if self.tree else ()
         if not steps and self.base == ROOT:
-            raise PhotoError(
-                "it lies in no folder that could be an album",
-                hint="Give --album for what lies at the top.",
-            )
+            raise PhotoError(local.NO_FOLDER())
         return steps
 
     def _up(self, photo: Path) -> Iterator[Step]:

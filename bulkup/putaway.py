@@ -20,12 +20,12 @@ from anyio import from_thread
 
 from bulkup.choice import EVERYTHING, Choice
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
+from bulkup.failures import local
 from bulkup.photos import Photo
 from bulkup.walk import may_come_to
 
 PIECE: Final = 1024 * 1024
 MOST_NUMBERED: Final = 9999
-HINT: Final = "Nothing is lost: the file is where it was."
 
 
 class Mover:
@@ -75,8 +75,8 @@ class Mover:
                     return place
         except OSError as error:
             reason = error.strerror or str(error)
-            raise PhotoError(f"it can't be moved to {place}: {reason}", hint=HINT) from None
-        raise PhotoError(f"too many files are called like {target}", hint=HINT)
+            raise PhotoError(local.CANT_MOVE(place=place, reason=reason)) from None
+        raise PhotoError(local.NAMES_USED_UP(target=target))
 
     def _target(self, path: Path) -> Path:
         if path in self._roots:
@@ -86,7 +86,7 @@ class Mover:
             return self._folder / path.relative_to(root)
         path, folder = _absolute(path), _absolute(self._folder)
         if path.is_relative_to(folder):
-            raise PhotoError(f"it lies in {folder} already", hint=HINT)
+            raise PhotoError(local.THERE_ALREADY(folder=folder))
         here = Path.cwd()
         return self._folder / path.relative_to(here if path.is_relative_to(here) else path.anchor)
 
@@ -111,7 +111,7 @@ class Trash:
             self._throw(photo.path)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise PhotoError(f"it can't be put into the trash: {reason}", hint=HINT) from None
+            raise PhotoError(local.CANT_TRASH(reason=reason)) from None
 
 
 def check_untouched(photo: Photo) -> None:
@@ -119,13 +119,13 @@ def check_untouched(photo: Photo) -> None:
     try:
         status = photo.path.lstat()
     except OSError as error:
-        raise PhotoError(f"the file can't be found: {error.strerror or error}") from None
+        raise PhotoError(local.OUT_OF_SIGHT(reason=error.strerror or error)) from None
     if not stat.S_ISREG(status.st_mode):
-        raise PhotoError("it is a symbolic link, not the photo itself")
+        raise PhotoError(local.IS_LINK())
     if (status.st_size, status.st_mtime_ns) != (photo.size, photo.mtime_ns):
-        raise PhotoChanged("the file has changed since it was read", hint="Run again.")
+        raise PhotoChanged(local.CHANGED_SINCE())
     if not os.access(photo.path.parent, os.W_OK):
-        raise PhotoError("its folder may not be written to", hint="Is the disk write-protected?")
+        raise PhotoError(local.FOLDER_PROTECTED())
 
 
 def _absolute(path: Path) -> Path:
@@ -174,16 +174,13 @@ def _move(photo: Photo, claimed: Path) -> None:
         return
     status = claimed.stat()
     if (status.st_size, status.st_mtime_ns) != (photo.size, photo.mtime_ns):
-        raise PhotoChanged(
-            f"it changed at the last moment, and lies at {claimed} now",
-            hint="Upload it from there.",
-        )
+        raise PhotoChanged(local.CHANGED_LATE(place=claimed))
 
 
 def _remove(photo: Photo, equal: Path) -> None:
     """Remove a file that has its equal elsewhere. Raises `PhotoError` where that may be itself."""
     if photo.path.samefile(equal) or _is_one_folder(photo.path.parent, equal.parent):
-        raise PhotoError(f"it is the same file as {equal}", hint=HINT)
+        raise PhotoError(local.SAME_FILE(other=equal))
     _flush(equal)
     check_untouched(photo)
     photo.path.unlink()
@@ -225,14 +222,14 @@ def _copy(photo: Photo, claimed: Path) -> None:
 
 def _check_equal(path: Path, copy: Path) -> None:
     if not _is_equal(path, copy):
-        raise PhotoError(f"its copy in {copy.parent} is not the same", hint=HINT)
+        raise PhotoError(local.COPY_DIFFERS(folder=copy.parent))
 
 
 def _is_equal(path: Path, other: Path) -> bool:
     """Tell whether both files have the same bytes. Raises `PhotoError` where they are one file."""
     status, seen = path.stat(), other.lstat()
     if os.path.samestat(status, seen):
-        raise PhotoError(f"it is the same file as {other}", hint=HINT)
+        raise PhotoError(local.SAME_FILE(other=other))
     if not stat.S_ISREG(seen.st_mode) or status.st_size != seen.st_size:
         return False
     with path.open("rb") as file, other.open("rb") as second:

@@ -25,6 +25,7 @@ from bulkup.errors import (
     Unreachable,
 )
 from bulkup.events import Emit, OutageBegan, OutageEnded, Retrying
+from bulkup.failures import stops
 from bulkup.policy import Again, Give, Policy, decide
 
 T = TypeVar("T")
@@ -205,10 +206,7 @@ class Recovery:
             self._tell(outage, error.message)
             away_s = self._clock() - outage.began
             if away_s > self.policy.patience_s:
-                raise Away(
-                    f"the server has been away for {away_s:.0f} s: {error.message}",
-                    hint="Run the same command again when it is back.",
-                ) from None
+                raise Away(stops.GONE(seconds=away_s, reason=error.message)) from None
             return False
         return True
 

@@ -9,16 +9,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from anyio import to_thread
 
 from bulkup.companions import Companion
 from bulkup.errors import FormatRefused, PhotoError
+from bulkup.failures import gallery
 from bulkup.memory import Entry, Memory, State
 from bulkup.recovery import Recovery
-
-OWN_HINT: Final = "To bring it as a photo of its own, give the file another name."
 
 
 class Resendable(Protocol):
@@ -59,30 +58,23 @@ class Resending:
         `formats` are those that the ledger knows, `file` is what the gallery calls the photo's
         file. Raises `PhotoError` where one could not be sent again.
         """
-        would = f"it has changed, and replacing photo {photo_id} would lose its other"
         if formats and self._aside is None:
-            raise PhotoError(
-                f"{would} formats, such as {formats[0].path.name}",
-                hint="Give --raw-as-format too: that sends them again.",
-            )
+            raise PhotoError(gallery.LOSES_FORMATS(photo=photo_id, name=formats[0].path.name))
         known = {_ending(entry.path): entry.path for entry in formats}
         for ending in known.keys() - await to_thread.run_sync(self._brought_with, path):
-            raise PhotoError(
-                f"{would} format {known[ending]}, which this run does not find beside it",
-                hint=f"Put that file back, and leave it out by no flag. {OWN_HINT}",
-            )
+            raise PhotoError(gallery.LOSES_FORMAT(photo=photo_id, path=known[ending]))
         told = await self._recovery.run(lambda: self._server.formats_of(photo_id, file)) or ()
         if foreign := sorted(ending for ending in told if ending.lower() not in known):
-            raise PhotoError(
-                f"{would} formats ({', '.join(foreign)}), which somebody else has attached",
-                hint=f"Save them, and delete them in the gallery. {OWN_HINT}",
-            )
+            endings = ", ".join(foreign)
+            raise PhotoError(gallery.LOSES_FOREIGN(photo=photo_id, endings=endings))
         for where in known.values():
             try:
                 await self._recovery.run(partial(self._server.check_format, where.name))
             except FormatRefused as error:
                 raise PhotoError(
-                    f"{would} format {where}: {error.message}", hint=error.hint
+                    gallery.LOSES_REFUSED(
+                        photo=photo_id, path=where, reason=error.message, remedy=error.hint
+                    )
                 ) from None
         if formats:
             await self._memory.record([replace(entry, state=State.GIVEN_UP) for entry in formats])

@@ -32,8 +32,6 @@ from bulkup.visit import begun, connected, introduction, name_of
 from bulkup.walk import Found, check_roots
 
 NO_LABELS = Labels()
-LIST_HINT = "Check the spelling: bulkup albums prints the names of all."
-MAKE_HINT = "Check the spelling, or give --create-albums to have it made."
 CEILING_S = 30 * 86400.0
 """A larger chunk than once passed is tried again after so long: servers are set up anew."""
 
@@ -71,7 +69,7 @@ async def migrate(
         dry_gallery = DryGallery(server) if sending.dry_run else None
         gallery = dry_gallery or server
         albums = Albums(gallery, recovery=recovery, emit=emit, private=sending.into.private)
-        base = await _base(sending.into, albums, hint=MAKE_HINT)
+        base = await _base(sending.into, albums)
         started = introduction(
             server.offer,
             sending,
@@ -153,7 +151,7 @@ async def compare(
         destinations, base = None, ROOT
         if into := checking.into:
             albums = Albums(server, recovery=recovery, emit=emit)
-            base = await _base(into, albums, hint=LIST_HINT)
+            base = await _base(into, albums)
             destinations = Destinations(
                 _placing(into, roots, base),
                 albums,
@@ -200,14 +198,14 @@ def _placing(into: Into, roots: Sequence[Path], base: int) -> Placing:
     return Placing(roots=roots, base=base, tree=into.tree, unwrap=into.unwrap, spaces=into.spaces)
 
 
-async def _base(into: Into, albums: Albums, *, hint: str) -> int:
+async def _base(into: Into, albums: Albums) -> int:
     """Return the number of the album that is meant, `ROOT` for the gallery's top.
 
-    Raises `RunError`, with the hint, where there is none.
+    Raises `RunError` where there is none.
     """
     if into.album is not None:
         return into.album
     try:
         return await albums.find(into.names, make=into.create)
     except PhotoError as error:
-        raise RunError(error.message, hint=error.hint or ("" if into.create else hint)) from None
+        raise RunError(error.told) from None

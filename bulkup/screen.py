@@ -107,7 +107,7 @@ async def _drive(views: Views, task: Task) -> RunState:
             await task(emit=views.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
         except BulkupError as error:  # not through the task group, which would wrap it
             failure = error
-            views.emit(RunFailed(reason=error.message, hint=error.hint))
+            views.emit(RunFailed(reason=error.message, hint=error.hint, code=error.told.code))
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure

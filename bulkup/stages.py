@@ -134,7 +134,7 @@ def _tell(found: Found | Companion, register: Register, aside: list[Companion]) 
     elif isinstance(found, Skipped):
         register.emit(FileSkipped(path=path, reason=found.reason, size=found.size))
     else:
-        error = PhotoError(f"it can't be read: {found.reason}", hint=found.hint)
+        error = PhotoError(found.kind(reason=found.reason))
         register.unreadable(Photo(path, size=0, mtime_ns=0), error)
     return None
 

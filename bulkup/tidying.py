@@ -18,6 +18,7 @@ from bulkup.departures import FilePutAway, FileStays
 from bulkup.ending import one_error
 from bulkup.errors import BulkupError, PhotoChanged, PhotoError, RunError
 from bulkup.events import Emit, Noticed
+from bulkup.failures import gallery, local
 from bulkup.journey import Job
 from bulkup.memory import Memory
 from bulkup.photos import Photo, fingerprint
@@ -124,7 +125,11 @@ class Tidying:
             except RunError:
                 raise
             except BulkupError as error:
-                self._emit(FileStays(path=path, reason=error.message, hint=error.hint))
+                self._emit(
+                    FileStays(
+                        path=path, reason=error.message, hint=error.hint, code=error.told.code
+                    )
+                )
             else:
                 try:
                     # another file may get this name: it is not this one in a new version
@@ -136,27 +141,21 @@ class Tidying:
         """Ask the server for its stored file. Raises `BulkupError` where that is not the same."""
         photo_id, md5 = arrival.photo_id, arrival.md5
         if photo_id is None:
-            raise PhotoError("the gallery does not tell its number")
+            raise PhotoError(gallery.NO_NUMBER())
         if astray(arrival.album, photo_id):
-            raise PhotoError(
-                f"it may not be in album {arrival.album}", hint="Run the same command again."
-            )
+            raise PhotoError(gallery.PERHAPS_ASTRAY(album=arrival.album))
         same = await self._recovery.run(
             lambda: self._server.check(photo_id, md5), path=arrival.photo.path
         )
         if same is None:
-            raise PhotoError("this gallery can't compare the file that it stores with it")
+            raise PhotoError(gallery.CANT_COMPARE())
         if not same:
-            raise PhotoError(
-                f"what the gallery stores as photo {photo_id} is not this file",
-                hint="Does the gallery shrink originals? Otherwise delete that photo there, and "
-                "upload again.",
-            )
+            raise PhotoError(gallery.STORED_OTHERWISE(photo=photo_id))
 
     async def _put(self, arrival: Arrival, place: Place) -> Path | None:
         photo, md5 = await fingerprint(arrival.photo)
         if (photo, md5) != (arrival.photo, arrival.md5):
-            raise PhotoChanged("the file has changed since it was read", hint="Run again.")
+            raise PhotoChanged(local.CHANGED_SINCE())
         return await to_thread.run_sync(place.put, photo)
 
 

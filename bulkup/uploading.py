@@ -27,6 +27,7 @@ from bulkup.errors import (
     Unmerged,
 )
 from bulkup.events import PhotoFinishing, PhotoProgress, PhotoStarted, PhotoUploaded, Retrying
+from bulkup.failures import gallery, stops
 from bulkup.journey import Job, Journey, Transfer
 from bulkup.photos import Chunk, fingerprint
 
@@ -110,10 +111,7 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
                 async with _tidy(transfer.remains, journey):
                     photo_id = await _send(transfer, path=path, journey=journey)
             except NotOffered as error:
-                raise RunError(
-                    f"the server does not take photos this way: {error.message}",
-                    hint="Try another --method; is this Piwigo complete and up to date?",
-                ) from None
+                raise RunError(stops.METHOD_FAILED(reason=error.message)) from None
             except Transient as error:
                 found = await _ask(job, journey, error=error)
                 if found is None:
@@ -233,7 +231,7 @@ class _Unconfirmed(Transient):
     """A finish failed: the photo may be there all the same."""
 
     def __init__(self, cause: Transient) -> None:
-        super().__init__(cause.message, hint=cause.hint, retry_after_s=cause.retry_after_s)
+        super().__init__(cause.told, retry_after_s=cause.retry_after_s)
         self.cause = cause
 
 
@@ -261,10 +259,7 @@ async def _ask(job: Job, journey: Journey, *, error: Transient) -> int | None:
         if job.md5 not in found or job.format_of is not None:
             if surely_not:
                 return None
-            raise PhotoError(
-                f"the photo may have arrived or not, and this server can't tell: {error.message}",
-                hint="Look for it in the gallery before you send it again.",
-            )
+            raise PhotoError(gallery.PERHAPS(reason=error.message))
         if (photo_id := found[job.md5]) is not None:
             return photo_id
     return None
@@ -274,13 +269,13 @@ async def _charge(error: Transient, *, attempts: _Attempts, journey: Journey, pa
     """Count a failed attempt and wait before the next. Raises `PhotoError` after the last."""
     cause = _cause(error)
     if isinstance(cause, TooLarge):
-        raise PhotoError(error.message, hint=error.hint) from None
+        raise PhotoError(error.told) from None
     attempts.charged += 1
     fatal = Damaged | Died if isinstance(error, _Unconfirmed) else Damaged
     attempts.damaged += isinstance(cause, fatal)
     attempts.otherwise = attempts.otherwise or isinstance(cause, Unmerged)
     if attempts.charged > journey.recovery.policy.retries or attempts.damaged >= DAMAGED_TRIES:
-        raise PhotoError(error.message, hint=error.hint) from None
+        raise PhotoError(error.told) from None
     await journey.recovery.pause(error, attempt=attempts.charged, path=path)
 
 
@@ -288,8 +283,4 @@ async def _settle(transfer: Transfer, photo_id: int, *, path: Path, journey: Jou
     try:
         await journey.recovery.run(lambda: transfer.settle(photo_id), path=path)
     except (Transient, NotOffered) as error:
-        raise PhotoError(
-            f"the photo arrived as number {photo_id}, but its name and texts did not: "
-            f"{error.message}",
-            hint="Mend them in the gallery's administration.",
-        ) from None
+        raise PhotoError(gallery.UNNAMED(photo=photo_id, reason=error.message)) from None

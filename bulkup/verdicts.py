@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 from bulkup.errors import BulkupError, PhotoError
 from bulkup.events import Emit, PhotoChecked
+from bulkup.failures import Told, gallery
 from bulkup.journey import Job
 from bulkup.kinds import Verdict
 from bulkup.memory import Memory
 from bulkup.outcome import hashed
 from bulkup.photos import Photo
+
+WELL = Told("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Verdicts:
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Tell of a photo that can't be read."""
-        self._tell_one(photo, Verdict.FAILED, reason=error.message, hint=error.hint)
+        self._tell_one(photo, Verdict.FAILED, error.told)
 
     def present(self, jobs: Sequence[Job], photo_id: int) -> None:
         """Tell of photos with which all is well."""
@@ -37,20 +40,20 @@ class Verdicts:
         self._tell(
             jobs,
             Verdict.MISSING,
-            reason="the gallery does not have it",
-            hint="Upload again: that brings it.",
+            gallery.MISSING(),
         )
 
     async def elsewhere(self, job: Job, photo_id: int, *, lacks: PhotoError | None = None) -> None:
         """Tell of a photo that its album does not show, or why it has none."""
         await hashed([job], self.memory)
-        but = lacks.message if lacks else f"not in album {job.album}"
+        told = gallery.ELSEWHERE(photo=photo_id, album=job.album)
+        if lacks:
+            told = gallery.NO_PLACE(photo=photo_id, reason=lacks.message, remedy=lacks.hint)
         self._tell(
             [job],
             Verdict.NOT_IN_ALBUM,
+            told,
             photo_id=photo_id,
-            reason=f"photo {photo_id} is in the gallery, but {but}",
-            hint=lacks.hint if lacks else "Upload again: that puts it into the album.",
         )
 
     async def differing(self, jobs: Sequence[Job], photo_id: int) -> None:
@@ -59,10 +62,8 @@ class Verdicts:
         self._tell(
             jobs,
             Verdict.DIFFERING,
+            gallery.DIFFERING(photo=photo_id),
             photo_id=photo_id,
-            reason=f"what the gallery stores as photo {photo_id} is not this file any more",
-            hint=f"Delete photo {photo_id} in the gallery, then upload again. "
-            "If the gallery shrinks originals, nothing is wrong.",
         )
 
     def nameless(self, jobs: Sequence[Job]) -> None:
@@ -70,8 +71,7 @@ class Verdicts:
         self._tell(
             jobs,
             Verdict.UNKNOWN,
-            reason="this gallery can't be asked for a photo by its MD5",
-            hint="It must offer pwg.images.exist, and not tell photos apart by name.",
+            gallery.NAMELESS(),
         )
 
     def unread(self, jobs: Sequence[Job], photo_id: int) -> None:
@@ -79,9 +79,8 @@ class Verdicts:
         self._tell(
             jobs,
             Verdict.UNKNOWN,
+            gallery.UNREAD(photo=photo_id),
             photo_id=photo_id,
-            reason=f"the gallery has the MD5 of photo {photo_id}, but can't read its file",
-            hint="With --quick the MD5 is enough.",
         )
 
     def unlisted(self, job: Job, photo_id: int) -> None:
@@ -89,9 +88,8 @@ class Verdicts:
         self._tell(
             [job],
             Verdict.UNKNOWN,
+            gallery.UNLISTED(photo=photo_id, album=job.album),
             photo_id=photo_id,
-            reason=f"the gallery has photo {photo_id}, but can't list album {job.album}",
-            hint="Without --album and --tree it is enough to be in the gallery.",
         )
 
     def failed(
@@ -101,31 +99,28 @@ class Verdicts:
         self._tell(
             jobs,
             Verdict.FAILED,
+            gallery.UNCHECKED(reason=error.message, remedy=error.hint),
             photo_id=photo_id,
-            reason=f"it could not be checked: {error.message}",
-            hint=error.hint,
         )
 
     def _tell(
         self,
         jobs: Sequence[Job],
         verdict: Verdict,
+        told: Told = WELL,
         *,
         photo_id: int | None = None,
-        reason: str = "",
-        hint: str = "",
     ) -> None:
         for job in jobs:
-            self._tell_one(job.photo, verdict, photo_id=photo_id, reason=reason, hint=hint)
+            self._tell_one(job.photo, verdict, told, photo_id=photo_id)
 
     def _tell_one(
         self,
         photo: Photo,
         verdict: Verdict,
+        told: Told,
         *,
         photo_id: int | None = None,
-        reason: str = "",
-        hint: str = "",
     ) -> None:
         self.emit(
             PhotoChecked(
@@ -133,7 +128,8 @@ class Verdicts:
                 size=photo.size,
                 verdict=verdict,
                 image_id=photo_id,
-                reason=reason,
-                hint=hint,
+                reason=told.message,
+                hint=told.hint,
+                code=told.code,
             )
         )

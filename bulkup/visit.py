@@ -13,6 +13,7 @@ import anyio.lowlevel
 from bulkup.describe import Describer
 from bulkup.errors import Away, Transient
 from bulkup.events import Emit, Noticed, RunStarted
+from bulkup.failures import stops
 from bulkup.gate import MOST_COUNTED
 from bulkup.ledger import Ledger
 from bulkup.memory import Memory, NoLedger
@@ -97,7 +98,7 @@ async def name_of(album: int | None, gallery: _Named, recovery: Recovery) -> str
     try:
         return await recovery.run(lambda: gallery.album_name(album))
     except Transient as error:
-        raise Away(error.message, hint="Run the same command again.") from None
+        raise Away(stops.DOOR_SHUT(reason=error.message)) from None
 
 
 def introduction(

@@ -18,6 +18,7 @@ from anyio import to_thread
 
 from bulkup.choice import EVERYTHING, Choice
 from bulkup.errors import UsageError
+from bulkup.failures import Kind, local
 from bulkup.filelist import read_list
 from bulkup.kinds import SkipReason
 from bulkup.photos import SIDECARS, Photo
@@ -36,11 +37,11 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file or folder that the walk can't look into, the system's reason, and what to do."""
+    """A file or folder that the walk can't look into, the system's reason, and its kind."""
 
     path: Path
     reason: str
-    hint: str = "Check its permissions."
+    kind: Kind = local.UNSEEN
 
 
 Found = Photo | Skipped | Unreadable
@@ -148,11 +149,9 @@ class Walk:
             return Skipped(path, 0, SkipReason.JUNK)
         status = _look(path, follow=True)
         if isinstance(status, OSError):
-            hint = "Names in a list count as they stand, from the current folder on."
-            return Unreadable(path, _reason(status), hint)
+            return Unreadable(path, _reason(status), local.NOT_THERE)
         if _is_folder(status):
-            hint = "Name the files in it, or give the folder itself to bulkup."
-            return Unreadable(path, "it is a folder", hint)
+            return Unreadable(path, "it is a folder", local.IS_FOLDER)
         return self._judge(path, place, status)
 
     def _below(self, root: Path, root_status: os.stat_result) -> Iterator[Found]:
@@ -197,7 +196,7 @@ class Walk:
             return Skipped(path, size, SkipReason.EXCLUDED)
         if isinstance(status, OSError):
             if isinstance(status, FileNotFoundError) and path.is_symlink():
-                return Unreadable(path, "the link leads nowhere", "Mend it, or exclude it.")
+                return Unreadable(path, "the link leads nowhere", local.DANGLING)
             return Unreadable(path, _reason(status))
         if stat.S_ISLNK(status.st_mode):
             return Skipped(path, 0, SkipReason.SYMLINK)

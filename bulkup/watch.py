@@ -22,6 +22,7 @@ from bulkup.events import (
     PhotoUnfinished,
     PhotoUploaded,
 )
+from bulkup.failures import stops
 from bulkup.inbox import Inbox
 from bulkup.kinds import SkipReason
 from bulkup.photos import Photo
@@ -93,9 +94,7 @@ class Watch:
                         self._woken.set()
                     begun = True
         except (OSError, RuntimeError, ValueError) as error:
-            raise RunError(
-                f"the folders can't be watched: {error}", hint="--poll looks again and again."
-            ) from None
+            raise RunError(stops.UNWATCHED(reason=error)) from None
 
     async def arrivals(self) -> Mapping[Path, Photo]:
         """Return what is to be brought, as soon as there is something."""

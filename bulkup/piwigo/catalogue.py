@@ -10,6 +10,7 @@ from itertools import count
 from typing import Final
 
 from bulkup.errors import Lost, NotOffered, PhotoError, Refused, RunError
+from bulkup.failures import answers, stops
 from bulkup.piwigo.details import COMMENT_SIZE
 from bulkup.piwigo.names import (
     cut_bytes,
@@ -83,10 +84,7 @@ class Catalogue:
         for row in albums:
             if row.album_id == album:
                 return row.name
-        raise RunError(
-            f"there is no album {album} at {self.offer.url}",
-            hint="The number stands in the album's address: index.php?/category/NUMBER.",
-        )
+        raise RunError(stops.NO_SUCH_ALBUM(album=album, url=self.offer.url))
 
     async def albums(self) -> list[AlbumRow]:
         """Return all albums. Raises `NotOffered` where the server does not list them."""
@@ -111,7 +109,7 @@ class Catalogue:
         match await self.ask("pwg.categories.add", fields, token=True):
             case {"id": made} if number(made):
                 return number(made)
-        raise Lost("the server does not tell the number of the new album")
+        raise Lost(answers.ALBUM_UNCONFIRMED())
 
     def album_key(self, name: str) -> str:
         """Return what the list of albums calls one that is made under this name."""
@@ -243,10 +241,10 @@ class Catalogue:
             fields += (("image_id", ",".join(str(photo_id) for photo_id in photo_ids)),)
         match await self.ask("pwg.images.uploadCompleted", fields, token=True):
             case {"moved_from_lounge": None}:
-                raise Refused("another upload is being completed just now", retry_after_s=1.5)
+                raise Refused(answers.OTHER_UPLOAD(), retry_after_s=1.5)
 
     async def ask(self, method: str, fields: Fields, *, token: bool = False) -> object:
         """Return the answer to one request. Raises `NotOffered` where no such method is listed."""
         if method not in self.offer.methods:
-            raise NotOffered(f"the server offers no {method}")
+            raise NotOffered(answers.NOT_OFFERED(method=method))
         return await self._pool.call(Request(method, fields, token=token))

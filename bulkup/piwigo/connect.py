@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import AddrInfoType
 
 from bulkup.errors import Away, BulkupError, RunError, Transient
+from bulkup.failures import stops
 from bulkup.piwigo.captions import Describe
 from bulkup.piwigo.catalogue import Offer
 from bulkup.piwigo.discover import find_base
@@ -72,11 +73,8 @@ async def connect(
             try:
                 status = await patiently(partial(_enter, pool, url))
             except Transient as error:
-                raise Away(
-                    f"{url} can't be reached: {error.message}",
-                    hint="Check the address and the network."
-                    + ("" if "://" in url else " A gallery without TLS needs http:// in front."),
-                ) from None
+                more = "" if "://" in url else " A gallery without TLS needs http:// in front."
+                raise Away(stops.NOT_REACHED(url=url, reason=error.message, more=more)) from None
             methods = await _ask_methods(pool, patiently)
             offer = Offer(
                 url=pool.url,
@@ -152,10 +150,8 @@ def choose(method: str, *, offer: Offer, user: str) -> Method:
     for name, (way, needed) in ways.items():
         if method in {"auto", name} and needed <= offer.methods:
             return way
-    raise RunError(
-        f"{offer.url} does not offer what --method {method} needs",
-        hint="Leave --method out." if method != "auto" else "Its Piwigo may be too old.",
-    )
+    kind = stops.NO_METHOD if method == "auto" else stops.METHOD
+    raise RunError(kind(url=offer.url, method=method))
 
 
 def replacers(chosen: Method, *, offer: Offer, user: str) -> list[Method]:

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from bulkup.errors import NotOffered, PhotoError, RunError, Transient, UsageError
+from bulkup.failures import stops
 from bulkup.piwigo.http import Session
 from bulkup.piwigo.results import read_status
 from bulkup.piwigo.wire import interpret
@@ -100,18 +101,12 @@ async def find_base(session: Session, url: str) -> str:
         except ValueError:
             target = answer.location
         if not allowed(base, target):
-            raise RunError(
-                f"{base} redirects to another server: {target.partition('ws.php')[0]}",
-                hint="If you trust it, give that address as --url.",
-            )
+            raise RunError(stops.OTHER_HOST(url=base, target=target.partition("ws.php")[0]))
         base = clean_url(target)
     try:
         read_status(interpret(answer))
     except (NotOffered, PhotoError, Transient) as error:
         if answer.status in {502, 503, 504}:
             raise
-        raise RunError(
-            f"no Piwigo answers at {base}ws.php: {error.message}",
-            hint="Give the address of the gallery's home page as --url.",
-        ) from None
+        raise RunError(stops.NO_PIWIGO(url=base, reason=error.message)) from None
     return base

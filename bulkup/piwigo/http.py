@@ -18,6 +18,7 @@ from aiohttp import hdrs
 
 from bulkup import __version__
 from bulkup.errors import CutShort, Lost, RunError, TimedOut, Unreachable, Untrusted
+from bulkup.failures import answers, stops
 from bulkup.photos import Photo
 from bulkup.piwigo.bodies import ChunkBody, Progress, multipart
 from bulkup.piwigo.throttle import Throttle
@@ -117,7 +118,7 @@ class Session:
             if body and body.error:
                 raise body.error from None
             if body and not body.sent_whole:
-                raise CutShort(error.message) from None
+                raise CutShort(error.told) from None
             raise
 
     async def post_form(self, form: aiohttp.MultipartWriter) -> Answer:
@@ -177,23 +178,17 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except aiohttp.ClientConnectorSSLError as error:
-        raise Untrusted(
-            f"no safe connection to {url}: {_reason(error)}",
-            hint="Check the address: a gallery without TLS needs http:// in front.",
-        ) from None
+        raise Untrusted(stops.UNSAFE(url=url, reason=_reason(error))) from None
     except aiohttp.ClientConnectorCertificateError as error:
-        raise Untrusted(
-            f"no safe connection to {url}: {_reason(error)}",
-            hint="Check the address and the server's certificate.",
-        ) from None
+        raise Untrusted(stops.UNTRUSTED(url=url, reason=_reason(error))) from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise Unreachable(f"no connection to {url}: {_reason(error)}") from None
+        raise Unreachable(answers.UNREACHABLE(url=url, reason=_reason(error))) from None
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-        raise RunError(f"{error} is no web address", hint="It looks like https://host/.") from None
+        raise RunError(stops.NO_ADDRESS(url=error)) from None
     except TimeoutError:
-        raise TimedOut("the server did not answer in time") from None
+        raise TimedOut(answers.TIMED_OUT()) from None
     except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-        raise Lost(f"the connection broke: {_reason(error)}") from None
+        raise Lost(answers.BROKEN(reason=_reason(error))) from None
 
 
 def _reason(error: BaseException) -> str:

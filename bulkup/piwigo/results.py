@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from bulkup.errors import NotOffered
+from bulkup.failures import answers
 
 
 def number(value: object) -> int:
@@ -36,7 +37,7 @@ def read_status(result: object) -> Status:
     Raises `NotOffered` where the answer is not of that form.
     """
     if not isinstance(result, dict):
-        raise NotOffered("the server does not tell the status of its session")
+        raise NotOffered(answers.SILENT(what="the status of its session"))
     chunk_kb = number(result.get("upload_form_chunk_size"))
     types = str(result.get("upload_file_types") or "")
     endings = frozenset(t.strip().lower() for t in types.split(",") if t.strip())
@@ -93,7 +94,7 @@ def read_identity(result: object) -> Identity:
                 number(rest.get("level")),
                 str(rest.get("file") or ""),
             )
-    raise NotOffered("the server does not describe its photos")
+    raise NotOffered(answers.SILENT(what="what it knows of its photos"))
 
 
 def read_has_format(result: object, photo_id: int) -> bool:
@@ -151,7 +152,7 @@ def read_members(result: object) -> tuple[list[tuple[int, str]], int]:
                 for image in images
                 if isinstance(image, dict)
             ], per_page
-    raise NotOffered("the server does not list the photos of an album")
+    raise NotOffered(answers.SILENT(what="the photos of an album"))
 
 
 def read_tags(result: object) -> list[tuple[str, int]]:
@@ -209,7 +210,7 @@ def read_albums(result: object) -> list[AlbumRow]:
     match result:
         case {"categories": [*rows]}:
             return [_album(row) for row in rows if isinstance(row, dict)]
-    raise NotOffered("the server's list of albums can't be read")
+    raise NotOffered(answers.SILENT(what="its albums as a list"))
 
 
 def _album(row: dict[str, object]) -> AlbumRow:

@@ -11,6 +11,7 @@ from typing import Final
 import anyio
 
 from bulkup.errors import Damaged, NotOffered, PhotoError
+from bulkup.failures import answers
 from bulkup.photos import Photo, plan_chunks
 from bulkup.piwigo.captions import Captions, Describe
 from bulkup.piwigo.catalogue import Offer
@@ -131,7 +132,7 @@ class PiwigoServer(FormatCatalogue):
         May be repeated. Raises `NotOffered` where the server has no way to do that.
         """
         if not self.captions.can_set:
-            raise NotOffered("the server offers no pwg.images.setInfo")
+            raise NotOffered(answers.NOT_OFFERED(method="pwg.images.setInfo"))
         ask = self._pool.call
         details = await self.captions.of(photo)
         await self.captions.set(

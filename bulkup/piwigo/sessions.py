@@ -21,12 +21,13 @@ from bulkup.errors import (
     SessionLost,
     TooLarge,
 )
+from bulkup.failures import answers, stops
 from bulkup.photos import Photo
 from bulkup.piwigo.bodies import Progress
 from bulkup.piwigo.http import Session, Timeouts
 from bulkup.piwigo.results import Status, read_status
 from bulkup.piwigo.throttle import Throttle
-from bulkup.piwigo.wire import KEY_HINT, Answer, Request, interpret
+from bulkup.piwigo.wire import Answer, Request, interpret
 
 LOGOUT_S: Final = 5.0
 
@@ -117,7 +118,7 @@ class SessionPool:
         except TooLarge as error:
             if request.chunk is not None:
                 raise
-            raise Refused(error.message) from None  # nothing of it could be made smaller
+            raise Refused(error.told) from None  # nothing of it could be made smaller
 
     async def send_form(self, form: aiohttp.MultipartWriter) -> object:
         """Return the result of a form over any free session. Raises as `send` does."""
@@ -150,37 +151,26 @@ class SessionPool:
             interpret(await session.post(Request("pwg.session.login", fields)))
         except (PhotoError, SessionLost) as error:
             raise RunError(
-                f"log-in as {self._credentials.user} at {self.url} failed: {error.message}",
-                hint="Check user and password. An account with two-factor log-in needs an API "
-                "key (Piwigo 16 and later).",
+                stops.LOGIN(user=self._credentials.user, url=self.url, reason=error.message)
             ) from None
 
     async def _ask_status(self, session: Session) -> Status:
         try:
             return read_status(interpret(await session.post(Request("pwg.session.getStatus"))))
         except SessionLost:
-            raise RunError("the server does not accept the API key", hint=KEY_HINT) from None
+            raise RunError(stops.API_KEY()) from None
         except (NotOffered, PhotoError) as error:
-            raise RunError(
-                f"{self.url} answers, but not as a Piwigo does: {error.message}",
-                hint="Give the address of the gallery's home page.",
-            ) from None
+            raise RunError(stops.ODD_PIWIGO(url=self.url, reason=error.message)) from None
 
     def _check_rank(self, status: Status) -> None:
         if status.rank in {"", "admin", "webmaster"}:
             return
         if status.rank == "guest" and self._credentials.api_key:
-            raise RunError(
-                f"{self.url} knows no API keys",
-                hint="They come with Piwigo 16; give --user and a password instead.",
-            )
+            raise RunError(stops.NO_KEYS(url=self.url))
         if status.rank == "guest":  # the password was right a moment ago
-            raise SessionLost("the server forgot the session as soon as it was made")
-        raise RunError(
-            f"{status.user or self._credentials.user} is no administrator of {self.url} "
-            f"but of the status “{status.rank}”",
-            hint="Uploading needs an administrator or webmaster.",
-        )
+            raise SessionLost(answers.SESSION_UNKEPT())
+        user = status.user or self._credentials.user
+        raise RunError(stops.NO_ADMIN(user=user, url=self.url, rank=status.rank))
 
     def _open(self) -> Session:
         return Session(

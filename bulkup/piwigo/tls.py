@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from anyio import to_thread
 
 from bulkup.errors import Lost
+from bulkup.failures import answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ async def shake_hands(url: str, *, timeout_s: float) -> Tls:
                 parts.hostname, parts.port or 443, ssl=context
             )
     except (OSError, TimeoutError) as error:  # an ssl.SSLError is an OSError
-        raise Lost(f"the TLS handshake failed: {error}") from None
+        raise Lost(answers.HANDSHAKE(reason=error)) from None
     try:
         session = writer.get_extra_info("ssl_object")
         ends = (session.getpeercert() or {}).get("notAfter")

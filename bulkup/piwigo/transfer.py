@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bulkup.errors import BulkupError, Lost, Unmerged
+from bulkup.failures import answers
 from bulkup.photos import Chunk, Photo
 from bulkup.piwigo.bodies import Progress
 from bulkup.piwigo.captions import Captions
@@ -77,8 +78,8 @@ class Transfer:
         if (photo_id := image_id(answer)) is not None:
             return photo_id
         if len(read_held(answer)) == chunk.count:
-            raise Unmerged("the server holds the photo's chunks and makes no photo of them")
-        raise Lost("the server did not confirm the photo")
+            raise Unmerged(answers.UNMERGED())
+        raise Lost(answers.UNCONFIRMED())
 
     async def settle(self, photo_id: int) -> None:
         """Give the finished photo its real name and its details, where it lacks them.
@@ -155,7 +156,7 @@ class Transfer:
                 )
             except BulkupError as error:  # the server knows the photo by its alias, the user not
                 sent, real = self._shipment.sent_name, self._shipment.file
-                error.message = error.message.replace(sent, real)
+                error.told = replace(error.told, message=error.message.replace(sent, real))
                 raise
         return result
 

@@ -29,6 +29,7 @@ from bulkup.errors import (
     SessionLost,
     TooLarge,
 )
+from bulkup.failures import answers, gallery, stops
 from bulkup.photos import Chunk
 from bulkup.piwigo.results import number
 
@@ -36,8 +37,6 @@ Fields = tuple[tuple[str, str], ...]
 
 ANSWER_LIMIT: Final = 64 * 1024 * 1024
 """An answer is read up to this many bytes; a list of all albums may take some of them."""
-
-KEY_HINT: Final = "Make a new API key on your profile page of the gallery."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,7 @@ def interpret(answer: Answer) -> object:
             return document.get("result")
         case {"stat": "ok"}:
             # setInfo with an unknown album: everything else of the call was stored
-            raise PhotoError(
-                f"the server carried the request out in part only (HTTP {answer.status})",
-                hint="Check that the album still exists.",
-            )
+            raise PhotoError(answers.IN_PART(status=answer.status))
         case {"stat": "fail"}:
             raise _refusal(number(document.get("err")), str(document.get("message", "")))
         case {"error": {"code": code, "message": message}}:
@@ -104,65 +100,60 @@ def _json(text: str) -> dict[str, object]:
 
 def _refusal(number: int, message: str) -> BulkupError:
     """Return the error that Piwigo's own number and words stand for."""
-    words = f"the server refuses: {message or number}"
+    said = message or number
     lower = message.lower()
     match number:
         case 401 if lower == "invalid api_key":
-            return RunError("the server does not accept the API key", hint=KEY_HINT)
+            return RunError(stops.API_KEY())
         case 401 if lower == "access denied":
-            return SessionLost(words)
+            return SessionLost(answers.SESSION_LOST(said=said))
         case 401 if lower == "formats are disabled":
-            return FormatsOff(
-                "this gallery takes no formats of photos (RAW and the like)",
-                hint="Set $conf['enable_formats'] = true; in its local/config/config.inc.php.",
-            )
+            return FormatsOff(gallery.FORMATS_OFF())
         case 401 if lower.startswith("unexpected format extension"):
             taken = re.sub(r'.*".*"', "", message, flags=re.DOTALL)
             listed = re.fullmatch(r" \(authorized extensions: (.+)\)", taken)
             return FormatRefused(
-                f"this gallery takes no such file as a format of a photo{taken}",
-                hint="Add the ending to $conf['format_ext'] in its local/config/config.inc.php.",
+                gallery.FORMAT_REFUSED(said=taken),
                 endings=frozenset(listed[1].split(", ") if listed else ()),
             )
         case 403 if "token" in lower:
-            return SessionLost(words)
+            return SessionLost(answers.SESSION_LOST(said=said))
         case 404 if lower == "image_id not found":
-            return PhotoGone(words)
+            return PhotoGone(answers.PHOTO_GONE(said=said))
         case 405 if "post" in lower:
-            return TooLarge("the request is over the server's limit (PHP's post_max_size)")
+            return TooLarge(answers.POST_LIMIT())
         case 501 if '"method"' in lower:
-            return TooLarge("the request is over the server's limit (PHP's post_max_size)")
+            return TooLarge(answers.POST_LIMIT())
         case 501:
-            return NotOffered(words)
+            return NotOffered(answers.UNKNOWN_METHOD(said=said))
         case 415:
-            return Damaged(words)
+            return Damaged(answers.TYPE_REFUSED(said=said))
         case 500 if "chunk file mismatched" in lower:
-            return Mangled("a chunk was damaged on the way, or is over the server's limit")
+            return Mangled(answers.CHUNK_DAMAGED())
         case 500 if "merged file mismatched" in lower:
-            return Damaged("the photo was damaged on the way: the server's MD5 differs")
+            return Damaged(answers.PHOTO_DAMAGED())
         case 500 if "upload_max_filesize" in lower:
-            return TooLarge("the file is over the server's limit (PHP's upload_max_filesize)")
+            return TooLarge(answers.FILE_LIMIT())
         case 500 if lower.startswith("error while"):
-            return Lost(words, hint="Is the server's disk full?")
+            return Lost(answers.MERGE_FAILED(said=said))
         case 500 if lower.startswith("error during buffer directory"):
-            return RunError(words, hint="The server can't write its upload folder.")
+            return RunError(stops.BUFFER_FOLDER(said=said))
         case 500 if lower == "file already exists":
-            return Damaged(words)  # images.add: ask by MD5, else again without that check
+            return Damaged(
+                answers.KNOWN(said=said)
+            )  # images.add: ask by MD5, else again without that check
         case 429:
-            return Overrun(words)
+            return Overrun(answers.TOO_MANY(said=said))
         case 408 | 503:
-            return Refused(words)
-    return PhotoError(words)
+            return Refused(answers.BUSY(said=said))
+    return PhotoError(answers.REFUSED(said=said))
 
 
 def _buffer_error(code: int, message: str) -> BulkupError:
     """Return what the `jsonrpc` answer of `pwg.images.upload` means."""
     if code == 103:
-        return TooLarge(f"the server could not take the chunk ({message.rstrip('.')})")
-    return RunError(
-        f"the server can't keep uploads: {message.rstrip('.')}",
-        hint="Its folder upload/buffer must be writable and its disk not full.",
-    )
+        return TooLarge(answers.CHUNK_REFUSED(said=message.rstrip(".")))
+    return RunError(stops.BUFFER(said=message.rstrip(".")))
 
 
 def plain(text: str) -> str:
@@ -180,43 +171,31 @@ def _not_json(answer: Answer, text: str) -> BulkupError:
     """Return what an answer outside Piwigo's format means, by its words, then by its status."""
     words = plain(text[:10_000])
     if words.startswith(("forbidden file type", "unexpected file type")):
-        return Damaged(f"the server refuses the file: {words[:100]}")
+        return Damaged(answers.TYPE_REFUSED(said=words[:100]))
     if words.startswith("[add_uploaded_file]"):
-        return PhotoError(f"the server refuses: {words[:200]}")
+        return PhotoError(answers.NOT_IMAGE(said=words[:200]))
     said = f"HTTP {answer.status}" + (f", “{words[:80]}”" if words else ", nothing said")
     if (answer.status == 500 and not words) or "<b>Fatal error</b>" in text[:10_000]:
-        return Died(
-            f"PHP died over the request ({said})",
-            hint="Look into the server's PHP log: its memory_limit or a time limit may be short.",
-        )
+        return Died(answers.PHP_DIED(said=said))
     return _by_status(answer, said)
 
 
 def _by_status(answer: Answer, said: str) -> BulkupError:
     match answer.status:
         case 300 | 301 | 302 | 303 | 307 | 308:
-            return RunError(
-                f"the server redirects to {answer.location or 'nowhere'}",
-                hint="Give the address that it redirects to, if you trust it, as --url.",
-            )
+            return RunError(stops.REDIRECT(target=answer.location or "nowhere"))
         case 401:
-            return RunError(
-                "the web server in front of Piwigo asks for a password of its own (HTTP 401)",
-                hint="bulkup can't log in there: let it reach ws.php without that.",
-            )
+            return RunError(stops.WEB_PASSWORD())
         case 411:
-            return RunError(f"the web server refuses streamed requests ({said})")
+            return RunError(stops.STREAMED(said=said))
         case 413 | 414:
-            return TooLarge(f"the web server takes only smaller requests (HTTP {answer.status})")
+            return TooLarge(answers.WEB_LIMIT(status=answer.status))
         case 429:
-            return Overrun(f"the server asks to wait ({said})", retry_after_s=answer.retry_after_s)
+            return Overrun(answers.TOO_MANY(said=said), retry_after_s=answer.retry_after_s)
         case 403 | 408 | 425:
-            return Refused(
-                f"the server, or a firewall before it, asks to wait ({said})",
-                retry_after_s=answer.retry_after_s,
-            )
+            return Refused(answers.HELD_OFF(said=said), retry_after_s=answer.retry_after_s)
         case 404 | 410:
-            return Outage(f"there is no ws.php ({said})", retry_after_s=answer.retry_after_s)
+            return Outage(answers.NO_WS(said=said), retry_after_s=answer.retry_after_s)
         case 502 | 503 | 504 | 520 | 521 | 522 | 523 | 524 | 530:
-            return Outage(f"the server is away ({said})", retry_after_s=answer.retry_after_s)
-    return Lost(f"the server's answer is none of Piwigo's ({said})")
+            return Outage(answers.AWAY(said=said), retry_after_s=answer.retry_after_s)
+    return Lost(answers.STRANGE(said=said))

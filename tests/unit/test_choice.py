@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.choice import EVERYTHING, Choice, Listing
+from bulkup.failures import local
 from bulkup.kinds import SkipReason
 from bulkup.patterns import Patterns, read_flag
 from bulkup.photos import Photo
@@ -345,7 +346,7 @@ async def test_a_listed_folder_is_no_photo(tmp_path: Path) -> None:
     (found,) = await all_of(choice=listing(tmp_path, tmp_path / "x"))
     assert isinstance(found, Unreadable)
     assert found.reason == "it is a folder"
-    assert "give the folder itself" in found.hint
+    assert "give the folder itself" in found.kind.remedy
 
 
 async def test_what_is_listed_and_not_there_is_named(tmp_path: Path) -> None:
@@ -361,7 +362,7 @@ async def test_what_is_listed_and_not_there_is_named(tmp_path: Path) -> None:
 async def test_a_line_that_is_no_path_is_named(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes(b"a\n" * 10_000 + b"b\0c\n")
     found = await all_of(choice=Choice(listing=Listing(str(tmp_path / "list"))))
-    assert found[-1] == Unreadable(Path("b\0c"), "its name holds a NUL", found[-1].hint)  # type: ignore[union-attr]
+    assert found[-1] == Unreadable(Path("b\0c"), "its name holds a NUL", local.NOT_THERE)
     assert len(found) == 10_001
 
 
