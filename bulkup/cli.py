@@ -32,6 +32,7 @@ from bulkup.cli_parts import (
     prepare,
 )
 from bulkup.cli_sandbox import demo, sandbox
+from bulkup.cli_status import status
 from bulkup.cli_watch import watch
 from bulkup.errors import BulkupError, RunError, UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
@@ -189,6 +190,7 @@ def _drive(task: "Task", telling: Telling) -> Exit:
     return Exit.SOME_FAILED if amiss else Exit.DONE
 
 
+app.command(status)
 app.command(watch)
 app.command(sandbox)
 app.command(demo)

@@ -13,7 +13,7 @@ from typing import Final
 from bulkup.errors import RunError
 from bulkup.failures import stops
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS photos (
     server   TEXT NOT NULL,     -- the gallery's address
@@ -40,6 +40,31 @@ CREATE TABLE IF NOT EXISTS facts (  -- what was found out about the server (sinc
     at       REAL NOT NULL,     -- seconds since 1970
     PRIMARY KEY (server, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (  -- what was done when (since version 3)
+    id       INTEGER PRIMARY KEY,
+    server   TEXT NOT NULL,
+    task     TEXT NOT NULL,
+    album    INTEGER NOT NULL,  -- 0: none was named
+    name     TEXT NOT NULL,     -- of the album
+    began    REAL NOT NULL,     -- seconds since 1970, as all times
+    seen     REAL NOT NULL,     -- its last sign of life
+    ending   TEXT NOT NULL,     -- empty: it goes on, or died
+    error    TEXT NOT NULL,     -- what ended it, if anything did
+    counts   TEXT NOT NULL      -- JSON object of numbers
+);
+CREATE INDEX IF NOT EXISTS runs_of ON runs (server, album, task);
+CREATE TABLE IF NOT EXISTS failures (  -- that are open (since version 3)
+    server   TEXT NOT NULL,
+    path     BLOB NOT NULL,
+    album    INTEGER NOT NULL,  -- that the run was about
+    code     TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    hint     TEXT NOT NULL,
+    size     INTEGER NOT NULL,
+    run      INTEGER NOT NULL,  -- the last one that met it
+    at       REAL NOT NULL,
+    PRIMARY KEY (server, path, album)
+) WITHOUT ROWID;
 """
 
 
@@ -57,6 +82,22 @@ def open_database(
             raise
         aside = _put_aside(file, now=now)
         return _connect(file), aside
+
+
+def open_to_read(file: Path) -> sqlite3.Connection:
+    """Return the open database, in which nothing can be changed; a run may write meanwhile.
+
+    Raises `RunError` as `open_database` does, and `sqlite3.Error` where it can't be read.
+    """
+    address = f"{file.absolute().as_uri()}?mode=ro"
+    database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=30.0)
+    database.text_factory = lambda text: text.decode("utf-8", "replace")
+    try:
+        _check_kind(file, database)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _connect(file: Path) -> sqlite3.Connection:

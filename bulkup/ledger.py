@@ -20,14 +20,18 @@ import anyio
 from anyio import to_thread
 from filelock import FileLock, Timeout
 
+from bulkup import annals
+from bulkup.annals import key_of as _key
 from bulkup.database import open_database
 from bulkup.errors import RunError
 from bulkup.failures import stops
+from bulkup.history import Ending, Trouble, Undertaking
 from bulkup.memory import Entry, Fact, State
 
 T = TypeVar("T")
 
 MOST: Final = 2**63 - 1  # the largest number that SQLite holds
+LOOK_S: Final = 0.5  # somebody may be looking whether a run is at work
 COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
 
 
@@ -40,8 +44,7 @@ class Ledger:
         self._server = server
         self._now = now
         self._one_thread = anyio.CapacityLimiter(1)
-        mark = hashlib.sha256(server.encode()).hexdigest()[:12]
-        self._lock = FileLock(f"{file}.{mark}.lock", thread_local=False)
+        self._lock = lock_of(file, server)
         self._database: sqlite3.Connection | None = None
 
     async def __aenter__(self) -> Self:
@@ -114,6 +117,46 @@ class Ledger:
         values = (self._server, fact.value, value, self._now())
         await self._in_thread(lambda: self._opened.execute(insert, values))
 
+    async def begin_run(self, what: Undertaking) -> tuple[int, int]:
+        """Keep that a run begins, and return its number and how many failures are open."""
+        return await self._in_thread(
+            lambda: annals.begin_run(self._opened, self._server, what, now=self._now())
+        )
+
+    async def keep_run(
+        self,
+        run: int,
+        *,
+        album: int,
+        counts: Mapping[str, int],
+        failed: Mapping[Path, Trouble],
+        mended: Collection[Path],
+    ) -> None:
+        """Keep how far a run has come: what failed since the last time, and what did not."""
+        await self._in_thread(
+            lambda: annals.keep(
+                self._opened,
+                self._server,
+                run,
+                album=album,
+                counts=counts,
+                failed=failed,
+                mended=mended,
+                now=self._now(),
+            )
+        )
+
+    async def end_run(
+        self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]
+    ) -> None:
+        """Keep how a run has ended; failures below the roots whose files are gone are closed."""
+
+        def end() -> None:
+            annals.forget_gone(self._opened, self._server, run, roots=roots)
+            annals.end_run(self._opened, run, ending, error=error, now=self._now())
+
+        await self._in_thread(end)
+
     def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
         def guarded() -> T:
             with self._explained():
@@ -124,7 +167,7 @@ class Ledger:
     def _open(self) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(blocking=False)
+            self._lock.acquire(timeout=LOOK_S)
         except Timeout:
             raise RunError(stops.LEDGER_BUSY(url=self._server, file=self.file)) from None
         self._database, self.set_aside = open_database(self.file, now=self._now)
@@ -211,8 +254,10 @@ class Ledger:
             raise RunError(stops.LEDGER_FAILS(file=self.file, reason=reason or error)) from None
 
 
-def _key(path: Path) -> bytes:
-    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 (a tenth of the time)
+def lock_of(file: Path, server: str) -> FileLock:
+    """Return the lock that a run for a server holds on a ledger."""
+    mark = hashlib.sha256(server.encode()).hexdigest()[:12]
+    return FileLock(f"{file}.{mark}.lock", thread_local=False)
 
 
 def _entry(path: Path, row: tuple[object, ...]) -> Entry:

@@ -93,7 +93,14 @@ async def migrate(
             only=only,
             titles=takeout_album if labels.sidecars else None,
         )
-        async with begun(started, sending, emit) as memory:
+        async with begun(
+            started,
+            sending,
+            emit,
+            roots=roots if only is None else (),
+            interrupted=lambda: stop.wanted,
+            clock=clock,
+        ) as (memory, tell):
             if dry_gallery is not None:
                 await dry.run(
                     plan,
@@ -101,7 +108,7 @@ async def migrate(
                     recovery=recovery,
                     memory=memory,
                     albums=albums,
-                    emit=emit,
+                    emit=tell,
                     stop=stop,
                     clock=clock,
                 )
@@ -114,7 +121,7 @@ async def migrate(
                 grows=server.method.name != "legacy",
             )
             if chunk_size.now != started.chunk_size:
-                emit(ChunkSizeChanged(chunk_size=chunk_size.now))
+                tell(ChunkSizeChanged(chunk_size=chunk_size.now))
             await engine.run(
                 plan,
                 server=server,
@@ -122,7 +129,7 @@ async def migrate(
                 memory=memory,
                 albums=albums,
                 chunk_size=chunk_size,
-                emit=with_remarks(emit, server.captions.remarks),
+                emit=with_remarks(tell, server.captions.remarks),
                 stop=stop,
                 clock=clock,
             )
@@ -167,7 +174,14 @@ async def compare(
             task="verify",
             method="exist" if checking.quick else "checkFiles",
         )
-        async with begun(started, checking, emit) as memory:
+        async with begun(
+            started,
+            checking,
+            emit,
+            roots=roots,
+            interrupted=lambda: stop.wanted,
+            clock=clock,
+        ) as (memory, tell):
             await verify.run(
                 verify.Plan(
                     roots=roots,
@@ -180,7 +194,7 @@ async def compare(
                 recovery=recovery,
                 memory=memory,
                 destinations=destinations,
-                emit=emit,
+                emit=tell,
                 stop=stop,
                 clock=clock,
             )

@@ -3,13 +3,14 @@
 Knows how to get there, and not what the run is about.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
 import anyio.lowlevel
 
+from bulkup.chronicle import chronicled
 from bulkup.describe import Describer
 from bulkup.errors import Away, Transient
 from bulkup.events import Emit, Noticed, RunStarted
@@ -126,12 +127,23 @@ def introduction(
 
 
 @asynccontextmanager
-async def begun(started: RunStarted, wishes: Wishes, emit: Emit) -> AsyncIterator[Memory]:
-    """Tell of the beginning, and lend what is remembered of this server."""
+async def begun(
+    started: RunStarted,
+    wishes: Wishes,
+    emit: Emit,
+    *,
+    roots: Sequence[Path],
+    interrupted: Callable[[], bool],
+    clock: Callable[[], float],
+) -> AsyncIterator[tuple[Memory, Emit]]:
+    """Tell of the beginning; lend what is remembered of this server, and who hears of the rest.
+
+    `roots` are all that the run walks, none if it leaves out some of that.
+    """
     if wishes.ledger is None:
         emit(started)
         _warn(started.url, emit)
-        yield NoLedger()
+        yield NoLedger(), emit
         return
     async with Ledger(wishes.ledger, server=started.url) as ledger:
         emit(started)
@@ -143,7 +155,10 @@ async def begun(started: RunStarted, wishes: Wishes, emit: Emit) -> AsyncIterato
                     hint="A new one is made; this costs time, nothing else.",
                 )
             )
-        yield ledger
+        async with chronicled(
+            ledger, started, roots=roots, emit=emit, interrupted=interrupted, clock=clock
+        ) as keeping:
+            yield ledger, keeping
 
 
 def _warn(url: str, emit: Emit) -> None:

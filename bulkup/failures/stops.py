@@ -150,6 +150,11 @@ LEDGER_FAILS: Final = Kind(
     "Make room or permit writing there, or give another --ledger. With --no-ledger bulkup does "
     "without.",
 )
+LEDGER_UNREAD: Final = Kind(
+    "ledger-unread",
+    "the ledger {file} can't be read: {reason}",
+    "Permit reading it, or give another --ledger; the next upload sets a damaged one aside.",
+)
 LEDGER_NEWER: Final = Kind(
     "ledger-newer",
     "the ledger {file} was written by a newer bulkup",

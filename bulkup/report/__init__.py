@@ -9,11 +9,13 @@ from typing import TextIO
 
 from rich.console import Console
 
+from bulkup.history import GalleryHistory
 from bulkup.report.checkup import CheckupReport
 from bulkup.report.jsonl import JsonReport
 from bulkup.report.lines import LineWriter
 from bulkup.report.live import LiveReport, suits_live
 from bulkup.report.log import LogReport
+from bulkup.report.past import failure_line, past, past_document
 from bulkup.report.plain import PlainReport, say, write
 from bulkup.report.state import RunState
 from bulkup.report.summary import summary
@@ -34,6 +36,9 @@ __all__ = [
     "Screen",
     "Views",
     "console_for",
+    "failure_line",
+    "past_document",
+    "print_past",
     "print_tree",
     "printable",
     "say",
@@ -45,6 +50,11 @@ __all__ = [
 def console_for(stream: TextIO) -> Console:
     """Return a console on the stream: colours on a terminal only, none under NO_COLOR."""
     return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def print_past(galleries: Sequence[GalleryHistory], stream: TextIO, *, now: float) -> None:
+    """Print what is known of past runs."""
+    write(console_for(stream), *past(galleries, now=now))
 
 
 def print_tree(albums: Sequence[Album], stream: TextIO) -> None:

@@ -61,9 +61,14 @@ def to_json(event: Event) -> Mapping[str, object]:
     for field in fields(event):
         value = getattr(event, field.name)
         if isinstance(value, Path | str):
-            value = re.sub(r"[\ud800-\udfff]", _escaped, str(value))
+            value = unicode_text(value)
         values[field.name] = value
     return values
+
+
+def unicode_text(text: str | Path) -> str:
+    """Return a text in which what is not valid Unicode stands as backslash escapes."""
+    return re.sub(r"[\ud800-\udfff]", _escaped, str(text))
 
 
 def _escaped(surrogate: re.Match[str]) -> str:
