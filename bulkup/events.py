@@ -12,6 +12,7 @@ from typing import Literal
 
 from bulkup.departures import Departure
 from bulkup.kinds import SkipReason, Verdict
+from bulkup.steps import Step
 
 SCHEMA = 1
 
@@ -283,6 +284,7 @@ Event = (
     | AlbumChecked
     | Estimated
     | Departure
+    | Step
     | RunFinished
     | RunFailed
 )

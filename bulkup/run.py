@@ -25,9 +25,10 @@ from bulkup.putaway import Mover, Trash
 from bulkup.recovery import Sleep
 from bulkup.settings import Account, After, Checking, Into, Sending
 from bulkup.stages import Stop
+from bulkup.steps import BandwidthChanged
 from bulkup.takeout import takeout_album
 from bulkup.tidying import Place
-from bulkup.timetable import local_time
+from bulkup.timetable import Timetable, local_time
 from bulkup.visit import begun, connected, introduction, name_of
 from bulkup.walk import Found, check_roots
 
@@ -56,11 +57,12 @@ async def migrate(
     """
     roots = await to_thread.run_sync(check_roots, paths, choice)
     away = await to_thread.run_sync(place_for, sending.after, roots, choice)
+    bandwidth = Bandwidth(sending.bwlimit, emit)
     async with connected(
         account,
         sending,
         method=sending.method,
-        throttle=Throttle(lambda: sending.bwlimit.limit(local_time), clock=clock, sleep=sleep),
+        throttle=Throttle(bandwidth, clock=clock, sleep=sleep),
         describe=Describer(labels, emit=emit) if labels else None,
         emit=emit,
         clock=clock,
@@ -101,6 +103,7 @@ async def migrate(
             interrupted=lambda: stop.wanted,
             clock=clock,
         ) as (memory, tell):
+            bandwidth.begin()
             if dry_gallery is not None:
                 await dry.run(
                     plan,
@@ -198,6 +201,29 @@ async def compare(
                 stop=stop,
                 clock=clock,
             )
+
+
+class Bandwidth:
+    """The limit of what goes out, as it is asked for; once the run has begun, changes are told."""
+
+    def __init__(self, timetable: Timetable, emit: Emit) -> None:
+        self._timetable = timetable
+        self._emit = emit
+        self._begun = False
+        self._told: int | None = None
+
+    def begin(self) -> None:
+        """Tell the limit that there is, if there is one, and each one that follows."""
+        self._begun = True
+        self()
+
+    def __call__(self) -> int | None:
+        """Return the limit that holds now, in bytes a second."""
+        limit = self._timetable.limit(local_time)
+        if self._begun and limit != self._told:
+            self._told = limit
+            self._emit(BandwidthChanged(limit=limit))
+        return limit
 
 
 def place_for(after: After | None, roots: Sequence[Path], choice: Choice) -> Place | None:

@@ -23,6 +23,7 @@ from bulkup.outcome import Outcomes
 from bulkup.photos import Photo, fingerprint
 from bulkup.recovery import Sleep
 from bulkup.sift import Sifter
+from bulkup.steps import PhotoHashed, PhotoHashing
 from bulkup.uploading import CHANGED_TRIES, upload
 from bulkup.walk import Found, Skipped
 
@@ -150,11 +151,13 @@ async def fingerprint_stage(
         async for photo, entry in photos:
             if stop.wanted:
                 continue
+            register.emit(PhotoHashing(path=photo.path, size=photo.size))
             try:
                 job = _read(*await steady_fingerprint(photo), entry)
             except PhotoError as error:
                 register.unreadable(photo, error)
             else:
+                register.emit(PhotoHashed(path=photo.path, md5=job.md5))
                 await out.send(job)
 
 

@@ -30,6 +30,7 @@ from bulkup.events import PhotoFinishing, PhotoProgress, PhotoStarted, PhotoUplo
 from bulkup.failures import gallery, stops
 from bulkup.journey import Job, Journey, Transfer
 from bulkup.photos import Chunk, fingerprint
+from bulkup.steps import PhotoArrived
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -59,6 +60,7 @@ async def upload(job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
             job = replace(job, photo=photo, md5=md5)
         else:
             break
+    journey.emit(PhotoArrived(path=job.photo.path, image_id=photo_id))
     return job, PhotoUploaded(
         path=job.photo.path,
         size=job.photo.size,
