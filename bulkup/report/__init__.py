@@ -17,6 +17,7 @@ from bulkup.report.live import LiveReport, suits_live
 from bulkup.report.log import LogReport
 from bulkup.report.past import failure_line, past, past_document
 from bulkup.report.plain import PlainReport, say, write
+from bulkup.report.quiet import QuietReport, SilentReport
 from bulkup.report.state import RunState
 from bulkup.report.summary import summary
 from bulkup.report.text import printable
@@ -31,9 +32,11 @@ __all__ = [
     "LiveReport",
     "LogReport",
     "PlainReport",
+    "QuietReport",
     "Report",
     "RunState",
     "Screen",
+    "SilentReport",
     "Views",
     "console_for",
     "failure_line",

@@ -12,9 +12,13 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
+HOLD, RELEASE = "\x1b[?2026h", "\x1b[?2026l"  # terminals that know it show a frame at once
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 CLIP, WRAP = "\x1b[?7l", "\x1b[?7h"  # a line wider than was thought must not become two
 ERASE_REST_OF_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"
+# from the cursor on, but never "below" from the first cell of all: tmux keeps a screen that is
+# erased so in its history
+WIPE = f"{ERASE_REST_OF_LINE}\x1b7\x1b[B\r{ERASE_BELOW}\x1b8"
 
 
 def rows_taken(widths: Sequence[int], columns: int) -> int:
@@ -35,7 +39,8 @@ class Canvas:
     def paint(self, lines: Sequence[Text], *, above: Sequence[Text] = ()) -> None:
         """Show the lines in place of the last ones, after the lines `above` them."""
         climb = rows_taken(self._widths, self._console.width)
-        anew = bool(above) or climb != len(self._widths)  # erase also what became wrapped
+        # what became wrapped, or is not written over from its beginning to its end, is erased
+        anew = bool(above) or not lines or climb != len(self._widths)
         self._console.print(_Painting(lines, above, climb=climb, anew=anew), crop=False)
         self._widths = [line.cell_len for line in lines]
 
@@ -57,9 +62,9 @@ class _Painting:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         endless = options.update(no_wrap=True, overflow="ignore")
-        yield _control(HIDE + "\r" + (f"\x1b[{self._climb}A" if self._climb else ""))
-        if self._anew:
-            yield _control(ERASE_BELOW)
+        yield _control(HOLD + HIDE + "\r" + (f"\x1b[{self._climb}A" if self._climb else ""))
+        if self._anew and self._climb:
+            yield _control(WIPE)
         for line in self._above:
             yield from _text(console, endless, line)
             yield Segment.line()
@@ -68,7 +73,7 @@ class _Painting:
             yield from _text(console, endless, line)
             yield _control(ERASE_REST_OF_LINE)
             yield Segment.line()
-        yield _control(ERASE_BELOW + WRAP + SHOW)
+        yield _control((ERASE_BELOW if self._lines else "") + WRAP + SHOW + RELEASE)
 
 
 def _text(console: Console, options: ConsoleOptions, line: Text) -> Iterator[Segment]:

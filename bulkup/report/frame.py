@@ -5,16 +5,15 @@ lines than there is room for: what matters least goes first.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from bulkup.events import RunStarted
-from bulkup.report.flight import PhotoInFlight
+from bulkup.report.rows import GAP, PERCENT, Columns, bar, row
 from bulkup.report.state import RunState
-from bulkup.report.text import fit, percent, printable, rate_text, shorten, size_text
+from bulkup.report.text import clip, clock_text, percent, shorten
 from bulkup.report.words import (
     FAINT,
     WARNING,
@@ -29,30 +28,10 @@ from bulkup.report.words import (
 )
 
 WIDEST = 140  # a line that is longer is no longer taken in at a glance
-GAP = "  "
-PERCENT = 4
-SIZE = 7
-PACE = 9
-WIDE = 80  # from here on the totals stand in one line
-PARENT_FROM = 36  # cells of the name from which on the folder is shown too
+CLOCK = 5
+WIDE = 99  # from here on the totals stand in one line
+ROOMY = 8  # from so many lines on, one is the header's
 SEPARATOR = " · "
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """How wide the two columns are that give way; no bar where there is no room for one."""
-
-    name: int
-    bar: int
-
-    @classmethod
-    def within(cls, width: int) -> "Columns":
-        """Share out the width of a row."""
-        room = width - PERCENT - SIZE - PACE - 4 * len(GAP)
-        if room < 20:
-            return cls(name=max(room + len(GAP), 4), bar=0)
-        name = max(12, room * 55 // 100)
-        return cls(name=name, bar=room - name)
 
 
 def frame(
@@ -64,15 +43,16 @@ def frame(
     """
     inner = max(1, min(width - 1, WIDEST))
     totals = _totals(state, now, inner, height)
-    rows = _rows(state, now, inner, places, height - len(totals))
-    spare = height - len(totals) - len(rows)
+    head = _header(state.run, inner) if state.run else []
+    room = height - len(totals)
+    rows = _rows(state, now, inner, places, room - (1 if head and height >= ROOMY else 0))
+    spare = room - len(rows)
     lines = [*rows, *totals]
-    if rows and spare > 2:
+    if rows and spare > len(head) + 1:
         lines.insert(len(rows), Text(""))
         lines.insert(0, Text(""))
         spare -= 2
-    if state.run and spare > 0:
-        lines.insert(0, _header(state.run, inner))
+    lines[:0] = head[: max(0, spare)]
     for line in lines:
         line.truncate(inner, overflow="ellipsis")
     return lines
@@ -98,82 +78,67 @@ def arrange(
     return arranged
 
 
-def bar(part: float, whole: float, width: int, *, style: str) -> Text:
-    """Return a bar that is full when all is done; it reads without colours too."""
-    filled = width if part >= whole else int(width * part / whole)
-    return Text.assemble(("━" * filled, style), ("─" * (width - filled), FAINT))
-
-
-def _header(run: RunStarted, width: int) -> Text:
-    how = manner(run)
-    where = shorten(title(run), width)
-    if cell_len(where) + len(GAP) + cell_len(how) > width:
-        return Text(where, "bold")
-    return Text.assemble((fit(where, width - cell_len(how)), "bold"), (how, FAINT))
+def _header(run: RunStarted, width: int) -> list[Text]:
+    """Return where the photos go and how: in one line where there is room for both."""
+    where, how = shorten(title(run), width), manner(run)
+    gap = width - cell_len(where) - cell_len(how)
+    if gap < len(GAP):
+        return [Text(where, "bold"), Text(how, FAINT)]
+    return [Text.assemble((where, "bold"), " " * gap, (how, FAINT))]
 
 
 def _rows(
     state: RunState, now: float, width: int, places: Sequence[Path | None], room: int
 ) -> list[Text]:
     columns = Columns.within(width)
-    shown = places
-    if len(places) > room:
-        shown = [path for path in places if path][: max(0, room - 1)]
+    under_way = state.traffic.shown(now)
+    shown = places if len(places) <= room else places[: max(0, room - 1)]
     rows = [
-        _row(state.in_flight[path], now, columns) if path in state.in_flight else Text("")
-        for path in shown
+        row(under_way[path], now, columns) if path in under_way else Text("") for path in shown
     ]
-    hidden = len(places) - len(shown)
-    return [*rows, Text(f"… {hidden:,} more on their way", FAINT)][:room] if hidden else rows
-
-
-def _row(photo: PhotoInFlight, now: float, columns: Columns) -> Text:
-    name = photo.path.name
-    if columns.name >= PARENT_FROM and photo.path.parent.name:
-        name = f"{photo.path.parent.name}/{name}"
-    pace, style = _pace(photo, now)
-    parts: list[str | Text | tuple[str, str]] = [fit(printable(name), columns.name)]
-    if columns.bar:
-        parts += [GAP, bar(photo.sent, photo.size, columns.bar, style="cyan")]
-    parts += [
-        GAP,
-        f"{percent(photo.sent, photo.size):>{PERCENT - 1}}%",
-        GAP,
-        (fit(size_text(photo.size), SIZE, right=True), FAINT),
-        GAP,
-        (fit(pace, PACE, right=True), style),
-    ]
-    return Text.assemble(*parts)
-
-
-def _pace(photo: PhotoInFlight, now: float) -> tuple[str, str]:
-    if photo.trouble:
-        return "waiting", WARNING
-    if photo.finishing:
-        return "finishing", "green"
-    if photo.attempt > 1:
-        return f"try {photo.attempt}", WARNING
-    seconds = now - photo.started
-    return (rate_text(photo.sent / seconds), "") if seconds >= 1 and photo.sent else ("", "")
+    hidden = sum(path in under_way for path in places[len(shown) :])
+    return [*rows, Text(f"… and {hidden:,} more", FAINT)][: max(0, room)] if hidden else rows
 
 
 def _totals(state: RunState, now: float, width: int, height: int) -> list[Text]:
     """Return the last lines; of more than there is room for, those that matter most."""
     lines: list[tuple[int, Text]] = []
     if outage := outage_words(state, now):
-        lines.append((1, Text(shorten(outage, width), f"bold {WARNING}")))
-    if state.scan_ended:
-        done = state.done_size + state.in_flight_size
-        share = f"{percent(done, state.photos_size):>{PERCENT - 1}}%"
-        whole = bar(done, state.photos_size, max(0, width - len(share) - len(GAP)), style="green")
-        lines.append((4, Text.assemble(whole, GAP, (share, "bold"))))
+        lines.append((1, Text(clip(outage, width), f"bold {WARNING}")))
     if state.run:
-        amounts = [photos_words(state), bytes_words(state)]
-        pace = pace_words(state, now)
+        lines.append((4, _whole(state, now, width)))
+        amounts = [Text(photos_words(state), "bold"), Text(bytes_words(state))]
+        pace = [Text(words) for words in pace_words(state, now)]
         groups = [amounts + pace] if width >= WIDE else [amounts, pace]
-        lines += [(2 * rank, Text(SEPARATOR.join(group))) for rank, group in enumerate(groups)]
+        lines += [
+            (2 * rank, Text(SEPARATOR).join(group)) for rank, group in enumerate(groups) if group
+        ]
     limits = [] if state.ended else [Text(words, FAINT) for words in limits_words(state)]
-    if counts := limits + [Text(words, style) for words, style in count_words(state)]:
-        lines.append((3, Text(SEPARATOR).join(counts)))
-    kept = sorted(rank for rank, _ in lines)[: max(0, height)]
-    return [line for rank, line in lines if rank in kept]
+    counts = [Text(words, style) for words, style in count_words(state)]
+    flowed = _flow([*limits, *counts], width)
+    lines += [(3 if index == 0 else 5, line) for index, line in enumerate(flowed)]
+    kept = sorted(range(len(lines)), key=lambda index: lines[index][0])[: max(0, height)]
+    return [line for index, (_, line) in enumerate(lines) if index in kept]
+
+
+def _whole(state: RunState, now: float, width: int) -> Text:
+    """Return how far the run is, and for how long it has been going."""
+    clock = f"{clock_text(state.elapsed_s(now)):>{CLOCK}}"
+    length = max(0, width - PERCENT - len(clock) - 2 * len(GAP))
+    if not state.scan_ended:  # part of what is not known
+        return Text.assemble(("─" * length, FAINT), GAP, " " * PERCENT, GAP, (clock, FAINT))
+    done, goal = state.reached_size, state.goal_size
+    share = f"{percent(done, goal):>{PERCENT - 1}}%"
+    whole = bar(done, goal, length, style="green")
+    return Text.assemble(whole, GAP, (share, "bold"), GAP, (clock, FAINT))
+
+
+def _flow(parts: Sequence[Text], width: int) -> list[Text]:
+    """Return the parts in as many lines as it takes."""
+    lines: list[Text] = []
+    for part in parts:
+        if lines and lines[-1].cell_len + len(SEPARATOR) + part.cell_len <= width:
+            lines[-1] = Text(SEPARATOR).join([lines[-1], part])
+        else:
+            lines.append(part)
+    return lines

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -19,16 +20,20 @@ from bulkup.report.plain import write
 from bulkup.report.state import RunState
 from bulkup.report.summary import summary
 from bulkup.report.ticks import Clock, Sleep, Ticks
-from bulkup.report.words import announce
+from bulkup.report.words import INDENT, announce
 
 REDRAW_EVERY_S = 0.125
 STALE_AFTER_S = 1.0  # times and rates go on while nothing happens
 
 
 def suits_live(console: Console) -> bool:
-    """Tell whether lines can be drawn over on this console, with the characters of the bars."""
+    """Tell whether lines can be drawn over on this console, with the characters of the bars.
+
+    What takes colours is not always a terminal: FORCE_COLOR wants them in a pipe as well.
+    """
     return (
         console.is_terminal
+        and console.file.isatty()
         and not console.is_dumb_terminal
         and not console.legacy_windows
         and console.encoding.startswith("utf")
@@ -72,7 +77,7 @@ class LiveReport:
     ) -> None:
         try:
             self._canvas.clear()
-            write(self._console, *self._above, *summary(self.state))
+            write(self._console, *self._take_above(), *summary(self.state))
         finally:
             self._ticks.stop()
 
@@ -92,9 +97,24 @@ class LiveReport:
             if now - then < STALE_AFTER_S and size == [width, height]:
                 return
         state = self.state
-        self._places = arrange(self._places, state.in_flight, pending=state.pending)
+        shown = state.traffic.shown(now)
+        self._places = arrange(self._places, shown, pending=state.pending)
         lines = frame(state, now, width=width, height=height - 1, places=self._places)
-        self._canvas.paint(lines, above=self._above)
-        self._above.clear()
+        self._canvas.paint(lines, above=self._take_above())
         self._changed = False
         self._drawn = (now, width, height)
+
+    def _take_above(self) -> list[Text]:
+        """Return what is to scroll away, wrapped between words."""
+        above = [part for line in self._above for part in wrapped(self._console, line)]
+        self._above.clear()
+        return above
+
+
+def wrapped(console: Console, line: Text) -> list[Text]:
+    """Return a line in as many as the console needs, all but the first indented."""
+    width = console.width - INDENT
+    if cell_len(line.plain) <= console.width or width < INDENT:
+        return [line]
+    first, *others = line[INDENT:].wrap(console, width, overflow="fold")
+    return [line[:INDENT] + first, *(Text(" " * INDENT) + other for other in others)]

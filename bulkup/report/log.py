@@ -6,12 +6,12 @@ Knows where lines go and a wall clock.
 from types import TracebackType
 from typing import Self
 
-from bulkup.events import Event, Retrying, RunFailed, RunStarted
+from bulkup.events import Event, RunFailed, RunStarted
 from bulkup.report.jsonl import WallClock
 from bulkup.report.lines import LineWriter
 from bulkup.report.state import RunState
 from bulkup.report.summary import summary
-from bulkup.report.text import printable, time_text
+from bulkup.report.text import printable
 from bulkup.report.ticks import Clock
 from bulkup.report.words import announce, manner, title
 
@@ -51,9 +51,6 @@ class LogReport:
                 self._write(f"{title(event)}: {manner(event)}")
             case RunFailed():
                 self._write(f"impossible: {printable(event.reason)} ({printable(event.hint)})")
-            case Retrying(path=path) if path is not None:
-                what = printable(f"{path}: {event.reason}")
-                self._write(f"again   {what}; in {time_text(event.after_s)}")
             case _:
                 if line := announce(event, verbose=True):
                     self._write(line.plain)

@@ -29,11 +29,18 @@ from bulkup.report.words import (
     title,
 )
 
+SELDOM = ((60.0, 1), (600.0, 6))
+"""So long into a run the figures come every so many times `every_s` …"""
+
+MOST_SELDOM = 12
+"""… and from then on every so many: a log that is read the morning after should be short."""
+
 
 class PlainReport:
     """Writes lines to the console: open it with `async with`, hand events to `emit`.
 
-    The figures come every `every_s` seconds, whether something happens or not.
+    The figures come every `every_s` seconds at first and every minute in the end, whether
+    something happens or not.
     """
 
     def __init__(
@@ -75,7 +82,7 @@ class PlainReport:
         if isinstance(event, RunStarted):
             write(self._console, Text(title(event)), Text(manner(event), FAINT))
             self._due = now + self._every_s
-        elif line := announce(event, verbose=self._verbose):
+        elif line := announce(event, verbose=self._verbose, retries=True):
             write(self._console, line)
         self._speak_if_due()
 
@@ -83,13 +90,15 @@ class PlainReport:
         now = self._clock()
         if self.state.started is None or self.state.ended is not None or now < self._due:
             return
-        self._due = now + self._every_s
+        elapsed_s = self.state.elapsed_s(now)
+        times = next((times for until, times in SELDOM if elapsed_s < until), MOST_SELDOM)
+        self._due = now + times * self._every_s
         write(self._console, figures(self.state, now))
 
 
 def figures(state: RunState, now: float) -> Text:
     """Return where the run stands, in one line."""
-    share = percent(state.done_size + state.in_flight_size, state.photos_size)
+    share = percent(state.reached_size, state.goal_size)
     return Text.assemble(
         (f"[{clock_text(state.elapsed_s(now))}] ", FAINT),
         f"{share}%, " if state.scan_ended else "",

@@ -23,12 +23,9 @@ from bulkup.events import (
     OutageEnded,
     PhotoChecked,
     PhotoFailed,
-    PhotoFinishing,
     PhotoNew,
     PhotoPlanned,
     PhotoPresent,
-    PhotoProgress,
-    PhotoStarted,
     PhotoUnfinished,
     PhotoUploaded,
     Retrying,
@@ -38,10 +35,10 @@ from bulkup.events import (
 )
 from bulkup.kinds import SkipReason, Verdict
 from bulkup.report.flight import Outage, PhotoInFlight
-from bulkup.report.rate import Meter
+from bulkup.report.pace import Pace
+from bulkup.report.traffic import Movement, Traffic
+from bulkup.steps import BandwidthChanged
 
-RATE_WINDOW_S = 10.0
-ETA_WINDOW_S = 60.0
 FAILURES_KEPT = 1000
 TYPES_KEPT = 200
 OTHER_TYPES = "…"
@@ -55,8 +52,8 @@ class RunState:
 
     In a verifying run that is what has its verdict; `amiss` are the first of those that are not
     as they should be. `files` whose type or kind is left out are found, but are no photos:
-    `photos` leaves them out. Of what is `new` in a dry run some is `to_replace` other files, and
-    some are `new_formats` of photos.
+    `photos` leaves them out, and `goal` what need not be sent. Of what is `new` in a dry run some
+    is `to_replace` other files, and some are `new_formats` of photos.
     """
 
     run: RunStarted | None = None
@@ -70,6 +67,7 @@ class RunState:
     outage: Outage | None = None
     limits: LimitsChanged | None = None
     chunk_size: int = 0
+    bandwidth: int | None = None
     retries: int = 0
 
     found: int = 0
@@ -91,17 +89,19 @@ class RunState:
     put_away: int = 0
     stay: int = 0
     staying: list[FileStays] = field(default_factory=list)
-    in_flight: dict[Path, PhotoInFlight] = field(default_factory=dict)
+    traffic: Traffic = field(default_factory=Traffic)
 
     found_size: int = 0
     skipped_size: int = 0
     planned_size: int = 0
     uploaded_size: int = 0
     new_size: int = 0
+    present_size: int = 0
+    checked_size: int = 0
     done_size: int = 0
     unfinished_size: int = 0
 
-    _meters: tuple[Meter, Meter] | None = None
+    _pace: Pace = field(default_factory=lambda: Pace(0.0))
 
     @property
     def skipped(self) -> int:
@@ -134,9 +134,39 @@ class RunState:
         return max(0, self.photos - self.done - self.unfinished)
 
     @property
+    def goal(self) -> int:
+        """Photos to be sent, as far as is known by now; where nothing is sent, all photos."""
+        return self.photos - (self.present if self._sends else 0)
+
+    @property
+    def goal_size(self) -> int:
+        """Bytes of those photos."""
+        return self.photos_size - (self.present_size if self._sends else 0)
+
+    @property
+    def reached(self) -> int:
+        """How many of those photos have their outcome."""
+        return self.done - (self.present if self._sends else 0)
+
+    @property
+    def reached_size(self) -> int:
+        """Bytes of those photos that have their outcome, or have gone out."""
+        done_size = self.done_size - (self.present_size if self._sends else 0)
+        return done_size + self.in_flight_size
+
+    @property
+    def _sends(self) -> bool:
+        return self.run is None or self.run.task == "upload"
+
+    @property
+    def in_flight(self) -> dict[Path, PhotoInFlight]:
+        """Photos on their way, in order of their first start."""
+        return self.traffic.in_flight
+
+    @property
     def in_flight_size(self) -> int:
-        """Bytes that have gone out of photos that are still on their way."""
-        return sum(photo.sent for photo in self.in_flight.values())
+        """Bytes that have gone out of photos that have no outcome yet."""
+        return self.traffic.size
 
     @property
     def left_size(self) -> int:
@@ -152,69 +182,32 @@ class RunState:
 
     def rate(self, now: float) -> float:
         """Return the bytes per second that go out, or are checked, now; sent again counts."""
-        return self._meters[0].rate(now) if self._meters else 0.0
+        return self._pace.rate(now)
 
     def mean_rate(self, now: float) -> float:
-        """Return the bytes of uploaded photos per second of the whole run."""
+        """Return the bytes per second of the whole run that were sent, or checked, to good."""
         elapsed_s = self.elapsed_s(now)
-        return self.uploaded_size / elapsed_s if elapsed_s else 0.0
+        size = self.uploaded_size + self.checked_size + self.in_flight_size
+        return size / elapsed_s if elapsed_s else 0.0
 
     def eta_s(self, now: float) -> float | None:
-        """Return the seconds that are left at the rate of the last minute, if that can be told."""
-        rate = self._meters[1].rate(now) if self._meters else 0.0
-        if not self.scan_ended or self.interrupted or self.outage or not rate:
+        """Return the seconds that are left at the pace of the last minutes, if that is known."""
+        if not self.scan_ended or self.interrupted or self.outage:
             return None
-        return self.left_size / rate
+        photos = max(0, self.pending - len(self.traffic.arrived))
+        waiting = max(0, photos - len(self.in_flight))
+        return self._pace.left_s(now, size=self.left_size, photos=photos, waiting=waiting)
 
     def apply(self, event: Event, now: float) -> None:
         """Take in what has happened `now`."""
         self.latest = now
-        match event:
-            case PhotoPlanned() | PhotoStarted() | PhotoProgress() | PhotoFinishing() | Retrying():
-                self._on_the_way(event, now)
-            case FileFound():
-                self.found += 1
-                self.found_size += event.size
-            case FileSkipped():
-                self._skip(event)
-            case (
-                PhotoUploaded()
-                | PhotoPresent()
-                | PhotoNew()
-                | PhotoChecked()
-                | PhotoFailed()
-                | PhotoUnfinished()
-            ):
-                self._end(event, now)
-            case _:
-                self._run(event, now)
-
-    def _on_the_way(
-        self,
-        event: PhotoPlanned | PhotoStarted | PhotoProgress | PhotoFinishing | Retrying,
-        now: float,
-    ) -> None:
-        if isinstance(event, PhotoPlanned):
-            self.planned_size += event.size
-            return
-        if isinstance(event, PhotoStarted):
-            # Assigning to a key that is there keeps its place: order of first start.
-            self.in_flight[event.path] = PhotoInFlight(
-                path=event.path, size=event.size, attempt=event.attempt, started=now
-            )
-            return
-        photo = self.in_flight.get(event.path) if event.path else None
-        if isinstance(event, Retrying):
-            self.retries += 1
-            if photo:
-                photo.trouble = event.reason
-        elif photo:
-            photo.trouble = ""
-            if isinstance(event, PhotoFinishing):
-                photo.finishing = True
-            else:
-                self._pass(event.sent - photo.sent, now)
-                photo.sent = min(max(event.sent, 0), photo.size)
+        if isinstance(event, Movement):
+            self.retries += isinstance(event, Retrying)
+            self._pace.passed(self.traffic.apply(event, now), now)
+        elif isinstance(event, Ending):
+            self._end(event, now)
+        else:
+            self._run(event, now)
 
     def _skip(self, event: FileSkipped) -> None:
         self.skipped_by_reason[event.reason] += 1
@@ -226,18 +219,20 @@ class RunState:
             self.skipped_by_type[kind] += 1
 
     def _end(self, event: Ending, now: float) -> None:
-        photo = self.in_flight.pop(event.path, None)
+        counted = self.traffic.end(event.path)
         if isinstance(event, PhotoUnfinished):
             self.unfinished += 1
             self.unfinished_size += event.size
             return
         self.done_size += event.size
+        if not (self._sends and isinstance(event, PhotoPresent)):
+            self._pace.ended(now)
         match event:
             case PhotoUploaded():
                 self.uploaded += 1
                 self.replaced += event.replaced
                 self.uploaded_size += event.size
-                self._pass(event.size - (photo.sent if photo else 0), now)
+                self._pace.passed(event.size - counted, now)
             case PhotoNew():
                 self.new += 1
                 self.new_size += event.size
@@ -245,10 +240,12 @@ class RunState:
                 self.new_formats += event.format_of is not None
             case PhotoPresent():
                 self.present += 1
+                self.present_size += event.size
                 self.linked += event.linked
             case PhotoChecked():
                 self.verdicts[event.verdict] += 1
-                self._pass(event.size, now)
+                self.checked_size += event.size
+                self._pace.passed(event.size, now)
                 if event.verdict is not Verdict.PRESENT and len(self.amiss) < FAILURES_KEPT:
                     self.amiss.append(event)
             case PhotoFailed():
@@ -256,29 +253,31 @@ class RunState:
                 if len(self.failures) < FAILURES_KEPT:
                     self.failures.append(event)
 
-    def _pass(self, size: int, now: float) -> None:
-        """Count bytes that went over the line; going back to send again takes none back."""
-        for meter in self._meters or ():
-            meter.add(max(0, size), now)
-
     def _run(self, event: Event, now: float) -> None:
         match event:
             case RunStarted():
                 self.run = event
                 self.chunk_size = event.chunk_size
                 self.started = now
-                self._meters = (
-                    Meter(now, window_s=RATE_WINDOW_S),
-                    Meter(now, window_s=ETA_WINDOW_S),
-                )
+                self._pace = Pace(now)
+            case FileFound():
+                self.found += 1
+                self.found_size += event.size
+            case FileSkipped():
+                self._skip(event)
+            case PhotoPlanned():
+                self.planned_size += event.size
             case ScanFinished():
                 self.scan_ended = True
             case OutageBegan():
                 self.outage = Outage(event.reason, now)
             case OutageEnded():
                 self.outage = None
+                self._pace.restart(now)
             case LimitsChanged():
                 self.limits = event
+            case BandwidthChanged():
+                self.bandwidth = event.limit
             case ChunkSizeChanged():
                 self.chunk_size = event.chunk_size
             case Interrupted():

@@ -5,6 +5,7 @@ as disks and cameras count them: 1 MB is 1,000,000 bytes.
 """
 
 import unicodedata
+from math import ceil
 from pathlib import Path
 
 from rich.cells import cell_len, get_character_cell_size, set_cell_size
@@ -43,6 +44,13 @@ def shorten(text: str, width: int) -> str:
     while end and get_character_cell_size(end[0]) == 0:  # an accent whose letter is cut away
         end = end[1:]
     return set_cell_size(_take(text, head) + "…" + end, width).rstrip()
+
+
+def clip(text: str, width: int) -> str:
+    """Return the text in at most `width` cells; of a longer one the beginning stays."""
+    if cell_len(text) <= width:
+        return text
+    return (_take(text, width - 1).rstrip() + "…")[: max(0, width)]
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
@@ -90,6 +98,22 @@ def time_text(seconds: float) -> str:
     return " ".join(
         f"{count} {unit}" for index, (count, unit) in enumerate(parts[:2]) if count or not index
     )
+
+
+def brief_text(seconds: float) -> str:
+    """Return a stretch of time in its largest unit, rounded down: 45 s, 12 min, 3 h, 2 d."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def estimate_text(seconds: float) -> str:
+    """Return a stretch of time no finer than an estimate can be: 45 s, 3 min 20 s, 25 min."""
+    for grain, bound in ((1, 60), (10, 600), (60, 3_600)):
+        if seconds < bound:
+            return time_text(max(1, ceil(seconds / grain)) * grain)
+    return time_text(ceil(seconds / 300) * 300)
 
 
 def clock_text(seconds: float) -> str:

@@ -25,12 +25,21 @@ from bulkup.events import (
 )
 from bulkup.kinds import Verdict
 from bulkup.report.state import RunState
-from bulkup.report.text import count_text, printable, rate_text, size_text, time_text
+from bulkup.report.text import (
+    count_text,
+    estimate_text,
+    printable,
+    rate_text,
+    size_text,
+    time_text,
+)
 
 BAD = "bold red"
 WARNING = "yellow"
 GOOD = "green"
 FAINT = "dim"
+
+INDENT = 8  # cells before what a line says, where there is room for the kind of its event
 
 STOPPING = "photos in flight are finished, no new one is begun; Ctrl-C again aborts"
 
@@ -44,8 +53,11 @@ VERDICTS = {
 }
 
 
-def announce(event: Event, *, verbose: bool = False) -> Text | None:
-    """Return the line that this event is worth, if any; `verbose` gives each photo one."""
+def announce(event: Event, *, verbose: bool = False, retries: bool = False) -> Text | None:
+    """Return the line that this event is worth, if any.
+
+    `verbose` gives each photo one, `retries` each photo's wait for another try.
+    """
     hint = ""
     match event:
         case PhotoNew() if verbose:
@@ -74,12 +86,15 @@ def announce(event: Event, *, verbose: bool = False) -> Text | None:
             kind, what, hint = ("note", WARNING), event.message, event.hint
         case Retrying(path=None):
             kind, what = ("again", WARNING), f"{event.reason}; in {time_text(event.after_s)}"
+        case Retrying() if verbose or (retries and event.after_s):
+            kind = ("again", WARNING)
+            what = f"{event.path}: {event.reason}; in {time_text(event.after_s)}"
         case Interrupted():
             kind, what = ("stop", WARNING), STOPPING
         case _:
             return None
     word, style = kind
-    line = Text.assemble((f"{word:<7} ", style), printable(what))
+    line = Text.assemble((f"{word:<{INDENT - 1}} ", style), printable(what))
     return line.append(f" ({printable(hint)})", FAINT) if hint else line
 
 
@@ -113,40 +128,42 @@ def manner(run: RunStarted) -> str:
 
 
 def photos_words(state: RunState) -> str:
-    """Return how many photos are done: '1,204 of 5,310 photos'."""
+    """Return how many photos are done, of those to be sent: '1,204 of 5,310 photos'."""
     so_far = "" if state.scan_ended else " so far"
-    return f"{state.done:,} of {count_text(state.photos, 'photo')}{so_far}"
+    return f"{state.reached:,} of {count_text(state.goal, 'photo')}{so_far}"
 
 
 def bytes_words(state: RunState) -> str:
-    """Return how much is done: '3.20 GB of 14.1 GB'."""
-    done = state.done_size + state.in_flight_size
-    return f"{size_text(done)} of {size_text(state.photos_size)}"
+    """Return how much is done, of what is to be sent: '3.20 GB of 14.1 GB'."""
+    return f"{size_text(state.reached_size)} of {size_text(state.goal_size)}"
 
 
 def pace_words(state: RunState, now: float) -> list[str]:
-    """Return the rate now, and the time left where it can be told."""
-    words = [rate_text(state.rate(now))]
+    """Return the rate now and on average, and the time left where it can be told."""
+    words = []
+    if state.run is None or state.run.task != "dry-run":
+        words.append(f"{rate_text(state.rate(now))} (mean {rate_text(state.mean_rate(now))})")
     eta_s = state.eta_s(now)
     if state.interrupted:
         words.append("stopping")
     elif not state.scan_ended:
-        words.append("still looking for photos")
+        words.append("still looking")
+    elif state.pending and eta_s is not None:
+        words.append(f"about {estimate_text(eta_s)} left")
     elif state.pending and not state.left_size:
         words.append("finishing")
-    elif state.pending and eta_s is not None:
-        words.append(f"{time_text(eta_s)} left")
     return words
 
 
 def limits_words(state: RunState) -> list[str]:
-    """Return what holds the run back at present: 'finishing 3/6', 'chunk 4.00 MB'."""
-    if state.limits is None:
-        return []
-    return [
-        f"finishing {state.limits.finishing}/{state.limits.most_finishing}",
-        f"chunk {size_text(state.chunk_size)}",
-    ]
+    """Return what holds the run back: 'finishing 3/6', 'chunk 4.00 MB', 'limit 500 kB/s'."""
+    words = []
+    if state.limits is not None:
+        words.append(f"finishing {state.limits.finishing}/{state.limits.most_finishing}")
+        words.append(f"chunk {size_text(state.chunk_size)}")
+    if state.bandwidth is not None:
+        words.append(f"limit {rate_text(state.bandwidth)}")
+    return words
 
 
 def verdict_words(state: RunState) -> list[tuple[str, str]]:

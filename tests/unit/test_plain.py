@@ -11,18 +11,18 @@ from bulkup.departures import FileStays
 from bulkup.events import (
     AlbumChecked,
     AlbumMade,
+    ChunkSizeChanged,
     Event,
     FileFound,
     FileSkipped,
     Interrupted,
+    LimitsChanged,
     Noticed,
     OutageBegan,
     OutageEnded,
-    PhotoChecked,
-    PhotoFailed,
+    PhotoPlanned,
     PhotoPresent,
     PhotoUnfinished,
-    PhotoUploaded,
     Retrying,
     RunFinished,
     RunStarted,
@@ -31,44 +31,30 @@ from bulkup.events import (
 from bulkup.kinds import SkipReason, Verdict
 from bulkup.report import PlainReport, RunState, console_for, summary
 from bulkup.report.summary import ALLOWED_BY, FAILURES_SHOWN, TYPES_SHOWN
-
-RUN = RunStarted(
-    url="https://photos.example.org",
-    version="14.5.0",
-    user="me",
-    album=9,
-    album_name="Holidays",
-    method="uploadAsync",
-    concurrency=8,
-    chunk_size=1_000_000,
+from bulkup.steps import BandwidthChanged
+from tests.unit.sample_run import (
+    CHECK,
+    RUN,
+    SlowClock,
+    at,
+    checked,
+    failure,
+    found,
+    uploaded,
 )
 
-CHECK = replace(RUN, task="verify", method="checkFiles", chunk_size=0)
+EXPORT = "export it again"
 
 
 class Desk:
     """A plain report on a stream, with a clock and a sleep that the test drives."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.clock = SlowClock()
         self.stream = StringIO()
-        self.slept: list[float] = []
-        self._pause: asyncio.Future[None] | None = None
         self.report = PlainReport(
-            console_for(self.stream), clock=lambda: self.now, every_s=5.0, sleep=self._sleep
+            console_for(self.stream), clock=self.clock, every_s=5.0, sleep=self.clock.sleep
         )
-
-    async def _sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self._pause = asyncio.get_running_loop().create_future()
-        await self._pause
-
-    async def wake_at(self, now: float) -> None:
-        await wait_all_tasks_blocked()
-        self.now = now
-        assert self._pause
-        self._pause.set_result(None)
-        await wait_all_tasks_blocked()
 
     def emit(self, *events: Event) -> None:
         for event in events:
@@ -77,26 +63,6 @@ class Desk:
     @property
     def lines(self) -> list[str]:
         return self.stream.getvalue().splitlines()
-
-
-def failure(number: int = 1, *, hint: str = "export it again") -> PhotoFailed:
-    return PhotoFailed(path=Path(f"/p/{number}.jpg"), size=1, reason="no image", hint=hint)
-
-
-def uploaded(path: Path, size: int) -> PhotoUploaded:
-    return PhotoUploaded(path=path, size=size, md5="0" * 32, image_id=1, attempts=1, seconds=1.0)
-
-
-def checked(number: int, verdict: Verdict = Verdict.MISSING) -> PhotoChecked:
-    fine = verdict is Verdict.PRESENT
-    return PhotoChecked(
-        path=Path(f"/p/{number}.jpg"),
-        size=1_000_000,
-        verdict=verdict,
-        image_id=number,
-        reason="" if fine else "it is not there",
-        hint="" if fine else "Upload again.",
-    )
 
 
 def closing(*events: Event, seconds: float = 10.0, run: RunStarted = RUN) -> list[str]:
@@ -119,8 +85,8 @@ def test_a_run_opens_with_where_and_how() -> None:
 @pytest.mark.parametrize(
     ("event", "line"),
     [
-        (failure(), "failed  /p/1.jpg: no image (export it again)"),
-        (failure(hint=""), "failed  /p/1.jpg: no image"),
+        (failure("1.jpg", hint=EXPORT), "failed  /photos/2019/1.jpg: no image (export it again)"),
+        (failure("1.jpg"), "failed  /photos/2019/1.jpg: no image"),
         (OutageBegan(reason="502"), "away    502; waiting until the server answers"),
         (OutageEnded(seconds=63.0), "back    the server answers after 1 min 3 s"),
         (Noticed(message="old Piwigo", hint="update"), "note    old Piwigo (update)"),
@@ -137,51 +103,87 @@ def test_what_must_be_seen_has_its_own_line(event: Event, line: str) -> None:
     assert desk.lines == [line]
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        ScanFinished(),
-        FileFound(path=Path("a.jpg"), size=1),
-        Retrying(path=Path("a.jpg"), reason="lost", attempt=1, after_s=2.0),
-    ],
-)
+def retry(name: str = "1.jpg", *, after_s: float = 2.0) -> Retrying:
+    return Retrying(path=at(name), reason="lost", attempt=1, after_s=after_s)
+
+
+@pytest.mark.parametrize("event", [ScanFinished(), *found("1.jpg"), retry(after_s=0.0)])
 def test_what_goes_well_has_none(event: Event) -> None:
     desk = Desk()
     desk.emit(RUN, event)
     assert len(desk.lines) == 2
 
 
+def test_a_photos_wait_for_another_try_has_its_line() -> None:
+    desk = Desk()
+    desk.emit(retry())
+    assert desk.lines == ["again   /photos/2019/1.jpg: lost; in 2 s"]
+
+
 def test_the_figures_come_with_an_event_once_they_are_due() -> None:
     desk = Desk()
-    desk.emit(RUN, FileFound(path=Path("a.jpg"), size=3_000_000))
-    desk.emit(FileFound(path=Path("b.jpg"), size=1_000_000))
-    desk.now = 5.0
-    desk.emit(uploaded(Path("b.jpg"), 1_000_000), ScanFinished())
+    desk.emit(RUN, *found("a.jpg", size=3_000_000), *found("b.jpg", size=1_000_000))
+    desk.clock.now = 5.0
+    desk.emit(uploaded("b.jpg", 1_000_000), ScanFinished())
     assert desk.lines[2:] == [
-        "[0:05] 1 of 2 photos so far, 1.00 MB of 4.00 MB, 200 kB/s, still looking for photos"
+        "[0:05] 1 of 2 photos so far, 1.00 MB of 4.00 MB, 200 kB/s (mean 200 kB/s), still looking"
     ]
+
+
+def test_the_figures_tell_the_limits_in_force() -> None:
+    desk = Desk()
+    desk.emit(BandwidthChanged(limit=500_000), RUN, ScanFinished())
+    desk.emit(LimitsChanged(finishing=2, most_finishing=8), ChunkSizeChanged(chunk_size=4_000_000))
+    desk.clock.now = 5.0
+    desk.emit(*found("a.jpg"))
+    assert desk.lines[2].endswith(", finishing 2/8, chunk 4.00 MB, limit 500 kB/s")
+    desk.clock.now = 10.0
+    desk.emit(BandwidthChanged(limit=None))
+    assert desk.lines[3].endswith(", finishing 2/8, chunk 4.00 MB")
+
+
+def test_photos_that_are_there_already_are_not_counted_as_to_be_sent() -> None:
+    desk = Desk()
+    desk.emit(RUN, *found("a.jpg", "b.jpg", "c.jpg", size=1_000_000), ScanFinished())
+    for name in ("a.jpg", "b.jpg"):
+        desk.emit(PhotoPresent(path=at(name), size=1_000_000, image_id=1, linked=False))
+    desk.clock.now = 5.0
+    desk.emit(PhotoPlanned(path=at("c.jpg"), size=1_000_000))
+    assert desk.lines[2] == (
+        "[0:05] 0%, 0 of 1 photo, 0 B of 1.00 MB, 0 B/s (mean 0 B/s), 2 already there"
+    )
+
+
+async def test_the_figures_of_a_long_run_come_more_and_more_seldom() -> None:
+    desk = Desk()
+    async with desk.report:
+        desk.emit(RUN)
+        for now in range(5, 1005, 5):
+            await desk.clock.wake(at=float(now))
+        told = [line.split("]")[0] for line in desk.lines[2:]]
+    assert told[:13] == [f"[0:{second:02}" for second in range(5, 60, 5)] + ["[1:00", "[1:30"]
+    assert told[-4:] == ["[13:00", "[14:00", "[15:00", "[16:00"]
 
 
 def test_after_the_scan_the_figures_tell_the_share_and_the_time_left() -> None:
     desk = Desk()
-    desk.emit(
-        RUN, FileFound(path=Path("a.jpg"), size=3_000), FileFound(path=Path("b"), size=1_000)
-    )
-    desk.emit(ScanFinished())
-    desk.now = 5.0
-    desk.emit(uploaded(Path("b"), 1_000))
-    assert desk.lines[2:] == ["[0:05] 25%, 1 of 2 photos, 1.00 kB of 4.00 kB, 200 B/s, 15 s left"]
+    desk.emit(RUN, *found("a.jpg", size=3_000), *found("b.jpg", size=1_000), ScanFinished())
+    desk.clock.now = 5.0
+    desk.emit(uploaded("b.jpg", 1_000))
+    assert desk.lines[2:] == [
+        "[0:05] 25%, 1 of 2 photos, 1.00 kB of 4.00 kB, 200 B/s (mean 200 B/s), about 15 s left"
+    ]
 
 
 async def test_the_figures_come_also_while_nothing_happens() -> None:
     desk = Desk()
     async with desk.report:
         desk.emit(RUN, OutageBegan(reason="502 Bad Gateway."))
-        await desk.wake_at(5.0)
-        await desk.wake_at(10.0)
-    assert desk.slept[:2] == [5.0, 5.0]
+        await desk.clock.wake(at=5.0)
+        await desk.clock.wake(at=10.0)
+    assert desk.clock.slept[:2] == [5.0, 5.0]
     away = " The server has been away for {} s: 502 Bad Gateway. Waiting."
-    figures = "0 of 0 photos so far, 0 B of 0 B, 0 B/s, still looking for photos."
+    figures = "0 of 0 photos so far, 0 B of 0 B, 0 B/s (mean 0 B/s), still looking."
     assert desk.lines[3:5] == [
         f"[0:05] {figures}{away.format(5)}",
         f"[0:10] {figures}{away.format(10)}",
@@ -191,10 +193,10 @@ async def test_the_figures_come_also_while_nothing_happens() -> None:
 async def test_no_figures_come_before_the_run_or_after_it() -> None:
     desk = Desk()
     async with desk.report:
-        await desk.wake_at(5.0)
+        await desk.clock.wake(at=5.0)
         assert desk.lines == []
         desk.emit(RUN, RunFinished(seconds=0.0))
-        await desk.wake_at(50.0)
+        await desk.clock.wake(at=50.0)
         assert len(desk.lines) == 2
 
 
@@ -231,14 +233,15 @@ async def test_a_bug_in_the_periodic_line_is_not_lost() -> None:
     desk.report.state.apply(RUN, 0.0)
     with pytest.raises(ValueError, match="closed file"):
         async with desk.report:
-            await desk.wake_at(5.0)
+            await desk.clock.wake(at=5.0)
 
 
 def test_a_pipe_gets_no_escape_sequence_and_no_wrapped_line() -> None:
     desk = Desk()
-    path = Path("/p") / ("x" * 300 + "[red]\x1b[31m\n\u202e.jpg")
-    desk.emit(PhotoFailed(path=path, size=1, reason="no\nimage", hint=""))
-    assert desk.lines == ["failed  /p/" + "x" * 300 + r"[red]\x1b[31m\n\u202e.jpg: no\nimage"]
+    name = "x" * 240 + "[red]\x1b[31m\n\u202e.jpg"
+    desk.emit(failure(name, reason="no\nimage"))
+    shown = "x" * 240 + r"[red]\x1b[31m\n\u202e.jpg"
+    assert desk.lines == [f"failed  /photos/2019/{shown}: no\\nimage"]
 
 
 def test_a_stream_that_lacks_a_character_gets_its_escape() -> None:
@@ -267,12 +270,11 @@ def test_the_summary_of_a_run_that_never_began_is_empty() -> None:
 
 
 def test_the_summary_tells_what_became_of_every_file() -> None:
-    a, b, c = (Path(f"{name}.jpg") for name in "abc")
     lines = closing(
-        *(FileFound(path=path, size=1_000_000) for path in (a, b, c)),
-        uploaded(a, 1_000_000),
-        PhotoPresent(path=b, size=1_000_000, image_id=1, linked=True),
-        PhotoPresent(path=c, size=1_000_000, image_id=1, linked=False),
+        *found("a.jpg", "b.jpg", "c.jpg", size=1_000_000),
+        uploaded("a.jpg", 1_000_000),
+        PhotoPresent(path=at("b.jpg"), size=1_000_000, image_id=1, linked=True),
+        PhotoPresent(path=at("c.jpg"), size=1_000_000, image_id=1, linked=False),
         AlbumChecked(verified=3, unverified=0, relinked=0),
     )
     assert lines == [
@@ -321,21 +323,21 @@ def test_the_summary_names_the_commonest_types_and_counts_the_others() -> None:
 
 
 def test_the_summary_names_the_first_failures_with_reason_and_hint() -> None:
-    lines = closing(failure(1), failure(2, hint=""))
+    lines = closing(failure("1.jpg", hint=EXPORT), failure("2.jpg"))
     assert lines[2:] == [
         "          2  failed",
         "",
-        "failed: /p/1.jpg",
+        "failed: /photos/2019/1.jpg",
         "  no image",
         "  export it again",
         "",
-        "failed: /p/2.jpg",
+        "failed: /photos/2019/2.jpg",
         "  no image",
     ]
 
 
 def test_the_summary_counts_the_failures_it_does_not_name() -> None:
-    lines = closing(*(failure(number) for number in range(FAILURES_SHOWN + 3)))
+    lines = closing(*(failure(f"{number}.jpg") for number in range(FAILURES_SHOWN + 3)))
     assert lines[-1] == "… and 3 more failed"
 
 
@@ -389,35 +391,39 @@ def test_a_check_of_the_whole_gallery_names_no_album() -> None:
 @pytest.mark.parametrize(
     ("verdict", "line"),
     [
-        (Verdict.MISSING, "missing /p/1.jpg: it is not there (Upload again.)"),
-        (Verdict.NOT_IN_ALBUM, "not in the album /p/1.jpg: it is not there (Upload again.)"),
-        (Verdict.DIFFERING, "differing /p/1.jpg: it is not there (Upload again.)"),
-        (Verdict.UNKNOWN, "unknown /p/1.jpg: it is not there (Upload again.)"),
-        (Verdict.FAILED, "failed  /p/1.jpg: it is not there (Upload again.)"),
+        (Verdict.MISSING, "missing /photos/2019/1.jpg: it is not there (Upload again.)"),
+        (
+            Verdict.NOT_IN_ALBUM,
+            "not in the album /photos/2019/1.jpg: it is not there (Upload again.)",
+        ),
+        (Verdict.DIFFERING, "differing /photos/2019/1.jpg: it is not there (Upload again.)"),
+        (Verdict.UNKNOWN, "unknown /photos/2019/1.jpg: it is not there (Upload again.)"),
+        (Verdict.FAILED, "failed  /photos/2019/1.jpg: it is not there (Upload again.)"),
     ],
 )
 def test_what_is_amiss_has_its_own_line(verdict: Verdict, line: str) -> None:
     desk = Desk()
-    desk.emit(checked(1, verdict))
+    desk.emit(checked("1.jpg", verdict))
     assert desk.lines == [line]
 
 
 def test_the_figures_of_a_check_count_the_verdicts() -> None:
     desk = Desk()
-    desk.emit(CHECK, *(FileFound(path=Path(f"/p/{n}.jpg"), size=1_000_000) for n in range(4)))
-    desk.emit(ScanFinished(), checked(0, Verdict.PRESENT))
-    desk.now = 5.0
-    desk.emit(checked(1))
+    desk.emit(CHECK, *(FileFound(path=at(f"{n}.jpg"), size=1_000_000) for n in range(4)))
+    desk.emit(ScanFinished(), checked("0.jpg", Verdict.PRESENT))
+    desk.clock.now = 5.0
+    desk.emit(checked("1.jpg"))
     assert desk.lines[-1] == (
-        "[0:05] 50%, 2 of 4 photos, 2.00 MB of 4.00 MB, 400 kB/s, 5 s left, 1 present, 1 missing"
+        "[0:05] 50%, 2 of 4 photos, 2.00 MB of 4.00 MB, 400 kB/s (mean 400 kB/s), about 5 s left, "
+        "1 present, 1 missing"
     )
 
 
 def test_the_summary_of_a_check_counts_the_verdicts_and_names_what_is_amiss() -> None:
     lines = closing(
-        *(checked(number, Verdict.PRESENT) for number in range(59)),
-        checked(60),
-        checked(61, Verdict.NOT_IN_ALBUM),
+        *(checked(f"{number}.jpg", Verdict.PRESENT) for number in range(59)),
+        checked("60.jpg"),
+        checked("61.jpg", Verdict.NOT_IN_ALBUM),
         FileSkipped(path=Path("link"), reason=SkipReason.SYMLINK),
         run=CHECK,
     )
@@ -426,18 +432,18 @@ def test_the_summary_of_a_check_counts_the_verdicts_and_names_what_is_amiss() ->
         "  Checked 61 photos: 59 present, 1 missing, 1 not in the album",
         "          1  left out by rule  symbolic links",
         "",
-        "missing: /p/60.jpg",
+        "missing: /photos/2019/60.jpg",
         "  it is not there",
         "  Upload again.",
         "",
-        "not in the album: /p/61.jpg",
+        "not in the album: /photos/2019/61.jpg",
         "  it is not there",
         "  Upload again.",
     ]
 
 
 def test_the_summary_of_a_check_counts_what_it_does_not_name() -> None:
-    lines = closing(*(checked(number) for number in range(FAILURES_SHOWN + 3)), run=CHECK)
+    lines = closing(*(checked(f"{number}.jpg") for number in range(FAILURES_SHOWN + 3)), run=CHECK)
     assert lines[-1] == "… and 3 more amiss"
 
 

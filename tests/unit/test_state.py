@@ -19,28 +19,18 @@ from bulkup.events import (
     PhotoProgress,
     PhotoStarted,
     PhotoUnfinished,
-    PhotoUploaded,
     Retrying,
     RunFinished,
-    RunStarted,
     ScanFinished,
 )
 from bulkup.kinds import SkipReason, Verdict
 from bulkup.report.rate import Meter
 from bulkup.report.state import FAILURES_KEPT, OTHER_TYPES, TYPES_KEPT, RunState
+from bulkup.report.traffic import LONG_S, Traffic
+from bulkup.steps import BandwidthChanged, PhotoArrived, PhotoHashed, PhotoHashing
+from tests.unit.sample_run import CHECK, RUN, at, checked, failure, found, starting, uploaded
 
-RUN = RunStarted(
-    url="https://photos.example.org",
-    version="14.5.0",
-    user="me",
-    album=9,
-    album_name="Holidays",
-    method="uploadAsync",
-    concurrency=8,
-    chunk_size=1_000_000,
-)
-ONE = Path("one.jpg")
-TWO = Path("two.jpg")
+ONE, TWO = at("one.jpg"), at("two.jpg")
 
 
 def state_after(*events: Event, at: float = 0.0) -> RunState:
@@ -50,20 +40,20 @@ def state_after(*events: Event, at: float = 0.0) -> RunState:
     return state
 
 
-def uploaded(path: Path, size: int) -> PhotoUploaded:
-    return PhotoUploaded(path=path, size=size, md5="0" * 32, image_id=1, attempts=1, seconds=1.0)
-
-
 @st.composite
 def journeys(draw: st.DrawFn) -> list[Event]:
     """Draw one file's events in their order: found, perhaps sent and sent again, and one end."""
-    path = Path(f"{draw(st.uuids())}.{draw(st.sampled_from(['jpg', 'MOV', '']))}")
+    path = at(f"{draw(st.uuids())}.{draw(st.sampled_from(['jpg', 'MOV', '']))}")
     size = draw(st.integers(0, 5000))
     found = FileFound(path=path, size=size)
     if draw(st.booleans()):
         reason = draw(st.sampled_from(SkipReason))
         return [found, FileSkipped(path=path, reason=reason, size=size)]
     events: list[Event] = [found]
+    if draw(st.booleans()):
+        events.append(PhotoHashing(path=path, size=size))
+        if draw(st.booleans()):
+            events.append(PhotoHashed(path=path, md5="0" * 32))
     if draw(st.booleans()):
         events.append(PhotoPlanned(path=path, size=size))
         for attempt in range(1, draw(st.integers(1, 4))):
@@ -74,6 +64,8 @@ def journeys(draw: st.DrawFn) -> list[Event]:
                 events.append(PhotoFinishing(path=path))
             if draw(st.booleans()):
                 events.append(Retrying(path=path, reason="502", attempt=attempt, after_s=1.0))
+            elif draw(st.booleans()):
+                events.append(PhotoArrived(path=path, image_id=1))
     ends: list[Event] = [
         uploaded(path, size),
         PhotoPresent(path=path, size=size, image_id=1, linked=draw(st.booleans())),
@@ -108,7 +100,7 @@ def test_every_ended_run_accounts_for_each_found_file_once(events: list[Event]) 
         state.apply(event, float(now))
     outcomes = state.uploaded + state.present + state.skipped + state.failed + state.unfinished
     outcomes += state.verdicts.total()
-    assert (state.found, 0, {}) == (outcomes, state.pending, state.in_flight)
+    assert (state.found, 0, Traffic()) == (outcomes, state.pending, state.traffic)
 
 
 @given(runs())
@@ -119,6 +111,8 @@ def test_no_number_of_a_run_is_ever_negative_or_more_than_all(events: list[Event
         assert 0 <= state.in_flight_size <= state.photos_size
         assert 0 <= state.done_size + state.in_flight_size + state.left_size <= state.photos_size
         assert 0 <= state.done <= state.photos
+        assert 0 <= state.reached <= state.goal
+        assert 0 <= state.reached_size <= state.goal_size
         assert state.rate(now / 7) >= 0
         assert (state.eta_s(now / 7) or 0) >= 0
     assert state.left_size == 0
@@ -191,10 +185,7 @@ def test_endings_without_end_are_counted_together() -> None:
 
 
 def test_all_failures_are_counted_and_only_the_first_are_kept() -> None:
-    failures = [
-        PhotoFailed(path=Path(f"{number}.jpg"), size=1, reason="no", hint="")
-        for number in range(FAILURES_KEPT + 3)
-    ]
+    failures = [failure(f"{number}.jpg") for number in range(FAILURES_KEPT + 3)]
     state = state_after(*failures)
     assert (state.failed, state.failures) == (FAILURES_KEPT + 3, failures[:FAILURES_KEPT])
 
@@ -211,18 +202,95 @@ def test_no_time_left_is_told_before_the_scan_has_ended() -> None:
 
 
 def test_no_time_left_is_told_during_an_outage_or_when_stopping() -> None:
-    state = state_after(
-        FileFound(path=ONE, size=300),
-        ScanFinished(),
-        PhotoStarted(path=ONE, size=300, attempt=1),
-        PhotoProgress(path=ONE, sent=100),
-        OutageBegan(reason="502"),
-    )
-    assert (state.eta_s(1.0), state.outage and state.outage.since) == (None, 0.0)
-    state.apply(OutageEnded(seconds=1.0), 1.0)
-    assert state.eta_s(1.0) is not None
-    state.apply(Interrupted(), 1.0)
-    assert state.eta_s(1.0) is None
+    state = state_after(*starting("one.jpg", size=300, sent=100), ScanFinished())
+    assert state.eta_s(4.0) == pytest.approx(8.0)
+    state.apply(OutageBegan(reason="502"), 4.0)
+    assert (state.eta_s(5.0), state.outage and state.outage.since) == (None, 4.0)
+    state.apply(OutageEnded(seconds=60.0), 64.0)
+    state.apply(PhotoProgress(path=ONE, sent=200), 68.0)
+    assert state.eta_s(68.0) == pytest.approx(4.0)  # of what is left, at 25 bytes a second
+    state.apply(Interrupted(), 68.0)
+    assert state.eta_s(68.0) is None
+
+
+def test_no_time_left_is_told_from_a_moment_alone() -> None:
+    state = state_after(*starting("one.jpg", size=300, sent=100), ScanFinished())
+    assert state.eta_s(2.9) is None
+    assert state.eta_s(3.0) == pytest.approx(6.0)
+
+
+def test_where_finishing_takes_the_time_it_is_photos_that_count() -> None:
+    """Ten photos a minute are finished, whatever goes over the line."""
+    names = [f"{number}.jpg" for number in range(100)]
+    state = state_after(*found(*names, size=1_000), ScanFinished())
+    for number, name in enumerate(names[:20]):
+        state.apply(PhotoStarted(path=at(name), size=1_000, attempt=1), 0.0)
+        state.apply(PhotoProgress(path=at(name), sent=1_000), 1.0)
+        if number < 10:
+            state.apply(uploaded(name, 1_000), 6.0 * (number + 1))
+    assert state.eta_s(60.0) == pytest.approx(90 * 6.0)  # by bytes it would be four minutes
+
+
+def test_the_last_photos_take_the_servers_time_though_all_their_bytes_are_out() -> None:
+    names = [f"{number}.jpg" for number in range(8)]
+    state = state_after(*starting(*names, size=1_000, sent=1_000), ScanFinished())
+    assert state.eta_s(5.0) is None
+    state.apply(PhotoArrived(path=at(names[0]), image_id=1), 8.0)
+    state.apply(uploaded(names[0], 1_000), 8.0)
+    assert state.left_size == 0
+    assert state.eta_s(8.0) == pytest.approx(7 * 8.0)
+
+
+def test_no_time_left_is_told_by_bytes_alone_while_photos_wait_of_which_none_was_finished() -> (
+    None
+):
+    state = state_after(*found("two.jpg", size=100), ScanFinished())
+    for event in starting("one.jpg", size=1_000, sent=500):
+        state.apply(event, 0.0)
+    assert state.eta_s(10.0) is None
+    state.apply(PhotoProgress(path=ONE, sent=900), 59.0)
+    assert state.eta_s(60.0) == pytest.approx(30.0)  # by then it must be a large one
+
+
+def test_what_is_there_already_is_not_to_be_sent() -> None:
+    state = state_after(*found("one.jpg", "two.jpg", "three.jpg", size=10))
+    state.apply(PhotoPresent(path=TWO, size=10, image_id=1, linked=False), 1.0)
+    assert (state.reached, state.goal, state.reached_size, state.goal_size) == (0, 2, 0, 20)
+    state.apply(uploaded(ONE, 10), 1.0)
+    state.apply(failure("three.jpg"), 1.0)
+    assert (state.reached, state.goal) == (2, 2)
+    assert (state.done, state.photos) == (3, 3)
+
+
+def test_in_a_check_every_photo_counts() -> None:
+    state = state_after(CHECK, *found("one.jpg", "two.jpg", size=1_000_000))
+    state.apply(checked("one.jpg", Verdict.PRESENT), 1.0)
+    assert (state.reached, state.goal, state.mean_rate(2.0)) == (1, 2, 500_000.0)
+
+
+def test_a_photo_that_has_arrived_is_no_longer_in_flight_and_its_bytes_count_once() -> None:
+    state = state_after(*starting("one.jpg", size=100, sent=60))
+    state.apply(PhotoArrived(path=ONE, image_id=1), 1.0)
+    assert (state.in_flight, state.in_flight_size, state.rate(1.0)) == ({}, 100, 100.0)
+    state.apply(uploaded(ONE, 100), 1.0)
+    assert (state.in_flight_size, state.done_size, state.rate(1.0)) == (0, 100, 100.0)
+
+
+def test_a_file_that_takes_long_to_read_is_shown() -> None:
+    state = state_after(PhotoHashing(path=ONE, size=9), *starting("two.jpg"))
+    assert list(state.traffic.shown(LONG_S / 2)) == [TWO]
+    assert list(state.traffic.shown(LONG_S)) == [TWO, ONE]
+    state.apply(PhotoHashed(path=ONE, md5="0" * 32), 1.0)
+    assert list(state.traffic.shown(9.0)) == [TWO]
+
+
+def test_the_limit_of_the_line_is_the_last_one_told() -> None:
+    state = RunState()
+    told = []
+    for event in (BandwidthChanged(limit=5), RUN, BandwidthChanged(limit=None)):
+        state.apply(event, 0.0)
+        told.append(state.bandwidth)
+    assert told == [5, 5, None]
 
 
 def test_files_left_out_are_no_bytes_to_wait_for() -> None:
@@ -260,13 +328,17 @@ def test_what_a_million_photos_leave_behind_is_as_small_as_what_ten_leave() -> N
     state = RunState()
     state.apply(RUN, 0.0)
     for number in range(20_000):
-        path, now = Path(f"{number}.jpg"), number / 50
+        path, now = at(f"{number}.jpg"), number / 50
         state.apply(FileFound(path=path, size=10), now)
+        state.apply(PhotoHashing(path=path, size=10), now)
+        state.apply(PhotoHashed(path=path, md5="0" * 32), now)
         state.apply(PhotoStarted(path=path, size=10, attempt=1), now)
+        state.apply(PhotoArrived(path=path, image_id=number), now)
         state.apply(uploaded(path, 10), now)
-    assert state._meters is not None
-    assert [len(meter._samples) <= 101 for meter in state._meters] == [True, True]
-    assert (state.in_flight, state.failures, state.skipped_by_type) == ({}, [], {})
+    pace = state._pace
+    meters = [pace._rate, pace._sizes, pace._photos]
+    assert [len(meter._samples) <= 101 for meter in meters] == [True, True, True]
+    assert (state.traffic, state.failures, state.skipped_by_type) == (Traffic(), [], {})
 
 
 def test_a_steady_flow_has_exactly_its_rate() -> None:
