@@ -1,12 +1,13 @@
 """Makes `.github/terminal.svg`: a real run on a sandbox server, as a terminal showed it.
 
-Run it as `.venv/bin/python .github/picture.py`. It needs the extra `dev`.
+Run it as `.venv/bin/python .github/picture.py`. It needs the extra `dev`, and half a minute.
 """
 
 import asyncio
 import fcntl
 import os
 import pty
+import random
 import struct
 import sys
 import tempfile
@@ -20,10 +21,13 @@ from rich.style import Style
 from rich.text import Text
 
 from bulkup.demo import make_archive
-from bulkup.sandbox import Sandbox
+from bulkup.sandbox import Fault, Faults, Sandbox
 
-COLUMNS, ROWS = 100, 15
-SHOWN_AT = "31 of 61 photos"
+COLUMNS, ROWS = 100, 22
+SHOWN_AT = "17 of 62 photos"
+SIZES = (700_000, 5_500_000)
+FLAGS = ("--album", "1", "--concurrency", "8", "--finishing", "3", "--bwlimit", "8M")
+DIM, GREY = b"\x1b[2m", b"\x1b[90m"  # pyte does not know what is dim
 TARGET = Path(__file__).with_name("terminal.svg")
 
 
@@ -31,15 +35,27 @@ async def main() -> None:
     """Run bulkup in a terminal of our own, and keep the picture of one moment."""
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "photos"
-        await asyncio.to_thread(make_archive, archive)
+        await asyncio.to_thread(prepare, archive)
+        trouble = Faults([Fault("cut", method="pwg.images.uploadAsync", nth=90)])
         async with Sandbox(
-            albums=("Family archive",), workers=8, finish_s=0.3, chunk_kb=100
+            albums=("Family archive",), workers=9, finish_s=0.6, chunk_kb=500, faults=trouble
         ) as box:
             screen = await asyncio.to_thread(watch, box.url, Path(folder))
     console = Console(record=True, width=COLUMNS, file=StringIO())
     console.print(picture(screen), end="")
-    command = "bulkup ./photos --album 1 --concurrency 8"
+    command = f"bulkup ./photos {' '.join(FLAGS)}"
     await asyncio.to_thread(console.save_svg, str(TARGET), title=command)
+
+
+def prepare(archive: Path) -> None:
+    """Make an archive of photos as large as those of cameras, and one that is none."""
+    make_archive(archive)
+    chance = random.Random(7)  # noqa: S311 (the same sizes every time)
+    for photo in sorted(path for path in archive.rglob("*") if path.stat().st_size > 100):
+        if photo.is_file():
+            with photo.open("ab") as file:  # what stands behind a picture's end harms nobody
+                file.write(chance.randbytes(chance.randint(*SIZES)))
+    (archive / "2019" / "recovered.jpg").write_bytes(b"what a broken card left")
 
 
 def watch(url: str, folder: Path) -> pyte.Screen:
@@ -50,13 +66,12 @@ def watch(url: str, folder: Path) -> pyte.Screen:
         os.environ.update(
             BULKUP_URL=url, BULKUP_USER="admin", BULKUP_PASSWORD="secret", TERM="xterm-256color"
         )
-        arguments = ["upload", "photos", "--album", "1", "--concurrency", "8"]
-        os.execv(sys.executable, [sys.executable, "-m", "bulkup", *arguments])
+        os.execv(sys.executable, [sys.executable, "-m", "bulkup", "upload", "photos", *FLAGS])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.ByteStream(screen)
     while output := read(terminal):
-        stream.feed(output)
+        stream.feed(output.replace(DIM, GREY))
         if SHOWN_AT in "\n".join(screen.display):
             break
     while read(terminal):
