@@ -1,20 +1,54 @@
-"""One chunk on its way: sent under recovery, and what becomes of it tells of the chunk size.
+"""One chunk on its way: sent under recovery, timed; what becomes of it tells of the chunk size.
 
 Knows which errors may come from a chunk that is too large, and no server.
 """
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from bulkup.chunksize import ChunkSize
 from bulkup.errors import Lost, Mangled, Outage, TooLarge, Transient, Unmerged
-from bulkup.events import ChunkSizeChanged
+from bulkup.events import ChunkSizeChanged, PhotoProgress
 from bulkup.journey import Journey
 from bulkup.memory import Fact
 from bulkup.photos import Chunk
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Send(Protocol[T_co]):
+    async def __call__(self, chunk: Chunk, *, progress: Callable[[int], None]) -> T_co: ...
+
+
+class Meter:
+    """Tells of a chunk's progress, and measures how long the line takes for it."""
+
+    def __init__(self, chunk: Chunk, *, path: Path, journey: Journey) -> None:
+        self._chunk = chunk
+        self._path = path
+        self._journey = journey
+        self._began = self._sent_at = 0.0
+
+    async def timed(self, send: _Send[T]) -> T:
+        """Return what one try to send the chunk returns."""
+        self._began = self._sent_at = self._journey.clock()
+        return await send(self._chunk, progress=self._progress)
+
+    def since_begun_s(self) -> float:
+        """Return how long ago the last try began."""
+        return self._journey.clock() - self._began
+
+    def since_sent_s(self) -> float:
+        """Return how long ago the chunk's last byte went out."""
+        return self._journey.clock() - self._sent_at
+
+    def _progress(self, sent: int) -> None:
+        self._journey.emit(PhotoProgress(path=self._path, sent=self._chunk.offset + sent))
+        if sent == self._chunk.length:
+            self._sent_at = self._journey.clock()
+            self._journey.gate.tail.sent(sent, self._sent_at - self._began)
 
 
 async def deliver(

@@ -96,8 +96,11 @@ async def run(
 
 def _tell(emit: Emit, event: Event) -> None:
     """Tell of an event, but not of numbers that are none yet."""
-    if isinstance(event, PhotoPresent) and (event.image_id or 0) >= FIRST_PLANNED:
-        event = replace(event, image_id=None)
+    if isinstance(event, PhotoPresent):
+        if (event.image_id or 0) >= FIRST_PLANNED:
+            event = replace(event, image_id=None)
+        there = tuple(album for album in event.albums if album < FIRST_PLANNED)
+        event = replace(event, albums=there)
     emit(event)
 
 
@@ -119,7 +122,9 @@ class _New:
                 photo = job.photo
                 self.count += 1
                 self.size += photo.size
-                self._emit(PhotoNew(path=photo.path, size=photo.size, replaces=job.replaces))
+                self._emit(
+                    PhotoNew(path=photo.path, size=photo.size, replaces=job.replaces, md5=job.md5)
+                )
                 number = job.replaces or next(self._numbers)
                 await self._memory.record(
                     [
@@ -148,7 +153,7 @@ class _Attaching:
         del main
         path, size = companion.path, content.photo.size
         self.size += size
-        self._emit(PhotoNew(path=path, size=size, format_of=companion.of))
+        self._emit(PhotoNew(path=path, size=size, format_of=companion.of, md5=content.known_md5))
         await anyio.lowlevel.checkpoint()
         return content
 

@@ -10,18 +10,7 @@ from pathlib import Path
 import anyio
 
 from bulkup.errors import RunError
-from bulkup.events import (
-    Emit,
-    Event,
-    FileFound,
-    FileSkipped,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoNew,
-    PhotoPresent,
-    PhotoUnfinished,
-    PhotoUploaded,
-)
+from bulkup.events import Emit, Event, Fate, FileFound, PhotoUnfinished
 
 
 class Unended:
@@ -33,20 +22,12 @@ class Unended:
 
     def emit(self, event: Event) -> None:
         """Pass an event on."""
-        match event:
-            case FileFound(path=path, size=size):
-                self._open.setdefault(path, []).append(size)
-            case (
-                PhotoUploaded()
-                | PhotoPresent()
-                | PhotoNew()
-                | PhotoChecked()
-                | FileSkipped()
-                | PhotoFailed()
-            ):
-                sizes = self._open.pop(event.path, [])
-                if sizes[1:]:
-                    self._open[event.path] = sizes[:-1]
+        if isinstance(event, FileFound):
+            self._open.setdefault(event.path, []).append(event.size)
+        elif isinstance(event, Fate):
+            sizes = self._open.pop(event.path, [])
+            if sizes[1:]:
+                self._open[event.path] = sizes[:-1]
         self._emit(event)
 
     def close(self) -> None:

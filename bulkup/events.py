@@ -1,8 +1,8 @@
 """The closed list of what can happen in a run, as values: screen, log and tests read the same.
 
 Knows no server, no file and no screen. An event is emitted after what it tells has been recorded,
-never before. Law of every ended run: after each `FileFound` comes exactly one `PhotoUploaded`,
-`PhotoPresent`, `PhotoChecked`, `FileSkipped`, `PhotoFailed` or `PhotoUnfinished` of the same path.
+never before. Law of every ended run: after each `FileFound` comes exactly one `Fate` of the same
+path. What becomes of files is told apart in `fates`, and imported from here like all events.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,51 @@ from pathlib import Path
 from typing import Literal
 
 from bulkup.departures import Departure
-from bulkup.kinds import SkipReason, Verdict
+from bulkup.fates import (
+    Fate,
+    FileSkipped,
+    PhotoChecked,
+    PhotoFailed,
+    PhotoNew,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+)
 from bulkup.steps import Step
+
+__all__ = [
+    "SCHEMA",
+    "AlbumChecked",
+    "AlbumMade",
+    "ChunkSizeChanged",
+    "Emit",
+    "Estimated",
+    "Event",
+    "Fate",
+    "FileFound",
+    "FileSkipped",
+    "Interrupted",
+    "LimitsChanged",
+    "Noticed",
+    "OutageBegan",
+    "OutageEnded",
+    "PhotoChecked",
+    "PhotoFailed",
+    "PhotoFinished",
+    "PhotoFinishing",
+    "PhotoNew",
+    "PhotoPlanned",
+    "PhotoPresent",
+    "PhotoProgress",
+    "PhotoStarted",
+    "PhotoUnfinished",
+    "PhotoUploaded",
+    "Retrying",
+    "RunFailed",
+    "RunFinished",
+    "RunStarted",
+    "ScanFinished",
+]
 
 SCHEMA = 1
 
@@ -45,15 +88,6 @@ class FileFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileSkipped:
-    """A found file (or a folder, as one) is left out by rule. `size` as it was found."""
-
-    path: Path
-    reason: SkipReason
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ScanFinished:
     """Every file has been found: totals are final from here on."""
 
@@ -65,29 +99,6 @@ class PhotoPlanned:
     path: Path
     size: int
     replaces: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoNew:
-    """A dry run says that the file would be sent.
-
-    For the photo that it `replaces`, as another format of the file `format_of`, or as a new photo.
-    """
-
-    path: Path
-    size: int
-    replaces: int | None = None
-    format_of: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoPresent:
-    """The server has the photo already; `linked` tells that it was put into the album now."""
-
-    path: Path
-    size: int
-    image_id: int | None
-    linked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,48 +126,11 @@ class PhotoFinishing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoUploaded:
-    """The server has the photo: `md5` in hex, `seconds` from its first byte on."""
+class PhotoFinished:
+    """The server has made a photo of it; `seconds` from the first byte of its last chunk on."""
 
     path: Path
-    size: int
-    md5: str
-    image_id: int
-    attempts: int
     seconds: float
-    replaced: bool = False  # it was there before, with another file
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoFailed:
-    """The photo is not on the server, and why, and what to do; `code` names the failure."""
-
-    path: Path
-    size: int
-    reason: str
-    hint: str
-    code: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoChecked:
-    """A verifying run has a verdict on the photo; if it is amiss, why, and what to do."""
-
-    path: Path
-    size: int
-    verdict: Verdict
-    image_id: int | None
-    reason: str
-    hint: str
-    code: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoUnfinished:
-    """The run ended before the photo's turn or in the middle of it."""
-
-    path: Path
-    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,18 +235,13 @@ class RunFailed:
 Event = (
     RunStarted
     | FileFound
-    | FileSkipped
     | ScanFinished
     | PhotoPlanned
-    | PhotoNew
-    | PhotoPresent
     | PhotoStarted
     | PhotoProgress
     | PhotoFinishing
-    | PhotoUploaded
-    | PhotoFailed
-    | PhotoChecked
-    | PhotoUnfinished
+    | PhotoFinished
+    | Fate
     | Retrying
     | OutageBegan
     | OutageEnded

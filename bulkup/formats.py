@@ -14,11 +14,11 @@ from anyio import to_thread
 
 from bulkup.companions import Companion
 from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, RunError
-from bulkup.events import Emit, Noticed, PhotoPlanned, PhotoPresent
+from bulkup.events import Emit, Noticed, PhotoPlanned
 from bulkup.failures import gallery, local
 from bulkup.journey import Job, Journey
 from bulkup.memory import Entry, Memory, State
-from bulkup.outcome import failure
+from bulkup.outcome import failure, present
 from bulkup.photos import Photo
 from bulkup.recovery import Recovery
 from bulkup.stages import Stop, steady_fingerprint
@@ -51,6 +51,11 @@ class Content:
     def __init__(self, photo: Photo, md5: str = "") -> None:
         self.photo = photo
         self._md5 = md5
+
+    @property
+    def known_md5(self) -> str:
+        """The MD5 of the content, empty as long as nobody had to know it."""
+        return self._md5
 
     async def md5(self) -> str:
         """Return it, `photo` being the file as it was then. Raises `PhotoError`."""
@@ -157,14 +162,15 @@ class Formats:
         place = (main, companion.path.suffix[1:].lower())
         async with self._turns.setdefault(place, anyio.Lock()):
             if own and own.state is State.FORMAT and own.image_id == main and own.is_of(photo):
-                self._there.setdefault(place, Content(photo, own.md5))
-                self._present(photo, main)
+                content = Content(photo, own.md5)
+                self._there.setdefault(place, content)
+                self._present(content, main)
                 return
             content = Content(photo)
             if await self._is_there(content, companion, own=own, place=place, sent_now=sent_now):
                 self._there[place] = content
                 await self._carrier.keep(content, main)
-                self._present(content.photo, main)
+                self._present(content, main)
                 return
             self._there[place] = await self._send(content, companion, place)
 
@@ -242,8 +248,8 @@ class Formats:
                 self._emit(Noticed(message=error.message, hint=error.hint))
             raise
 
-    def _present(self, photo: Photo, main: int) -> None:
-        self._emit(PhotoPresent(path=photo.path, size=photo.size, image_id=main, linked=False))
+    def _present(self, content: Content, main: int) -> None:
+        self._emit(present(Job(content.photo, content.known_md5), main))
 
 
 def _look_at(path: Path) -> Photo:

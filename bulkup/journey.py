@@ -124,6 +124,11 @@ class Job:
         """Whether the photo needs nothing more, by what the ledger holds."""
         return self.done and self.album in self.albums
 
+    @property
+    def all_albums(self) -> tuple[int, ...]:
+        """The albums that the photo is in once it has arrived."""
+        return tuple(sorted({self.album, *self.albums} - {0}))
+
 
 class Memory(Protocol):
     """Where names are kept under which half a photo may be left, and what a server bears."""

@@ -28,11 +28,7 @@ class Outcomes:
     def still_present(self, job: Job) -> None:
         """Tell of a photo that the ledger holds, and that the server does not contradict."""
         self.arrived(job, job.sent_as)
-        self.emit(
-            PhotoPresent(
-                path=job.photo.path, size=job.photo.size, image_id=job.sent_as, linked=False
-            )
-        )
+        self.emit(present(job, job.sent_as))
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Tell of a photo that can't be read."""
@@ -48,10 +44,7 @@ class Outcomes:
         """Keep photos that are in their albums without having been sent, those `linked` newly."""
         await self._arrived(arrived, state)
         for job, photo_id in arrived:
-            path, size = job.photo.path, job.photo.size
-            self.emit(
-                PhotoPresent(path=path, size=size, image_id=photo_id, linked=photo_id in linked)
-            )
+            self.emit(present(job, photo_id, linked=photo_id in linked))
 
     async def uploaded(self, arrived: Sequence[tuple[Job, PhotoUploaded]]) -> None:
         """Keep photos that have been sent, and confirmed as far as the server can tell."""
@@ -78,7 +71,7 @@ class Outcomes:
         if new:
             await self.memory.record(new)
         for job in jobs:
-            self.emit(failure(job.photo, error))
+            self.emit(failure(job.photo, error, md5=job.md5))
 
     async def settle(self) -> None:
         """Keep that the album shows what was sent."""
@@ -88,7 +81,7 @@ class Outcomes:
         if arrived:
             await self.memory.record(
                 [
-                    _entry(job, state, image_id=photo_id, albums={job.album, *job.albums})
+                    _entry(job, state, image_id=photo_id, albums=job.all_albums)
                     for job, photo_id in arrived
                 ]
             )
@@ -110,11 +103,28 @@ async def hashed(jobs: Sequence[Job], memory: Memory, *, gone: bool = False) -> 
         await memory.record(new)
 
 
-def failure(photo: Photo, error: BulkupError) -> PhotoFailed:
+def present(job: Job, photo_id: int | None, *, linked: bool = False) -> PhotoPresent:
+    """Return the event that tells of a photo that is in its albums without having been sent."""
+    return PhotoPresent(
+        path=job.photo.path,
+        size=job.photo.size,
+        image_id=photo_id,
+        linked=linked,
+        md5=job.md5,
+        albums=job.all_albums,
+    )
+
+
+def failure(photo: Photo, error: BulkupError, *, md5: str = "") -> PhotoFailed:
     """Return the event that tells of an error with a photo."""
     told = error.told
     return PhotoFailed(
-        path=photo.path, size=photo.size, reason=told.message, hint=told.hint, code=told.code
+        path=photo.path,
+        size=photo.size,
+        reason=told.message,
+        hint=told.hint,
+        code=told.code,
+        md5=md5,
     )
 
 

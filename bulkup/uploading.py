@@ -1,17 +1,17 @@
 """The journey of one photo: chunk after chunk, the finish, its name, and what to do on the way.
 
-Knows no particular server, only what `journey` declares. Reads top to bottom: the only callback
-counts bytes. The law of this module: *ask before sending again* what may have arrived.
+Knows no particular server, only what `journey` declares, and reads top to bottom. The law of this
+module: *ask before sending again* what may have arrived.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
-from bulkup.delivery import deliver, may_be_for_size
+from bulkup.delivery import Meter, deliver, may_be_for_size
 from bulkup.errors import (
     BulkupError,
     CutShort,
@@ -26,14 +26,11 @@ from bulkup.errors import (
     Transient,
     Unmerged,
 )
-from bulkup.events import PhotoFinishing, PhotoProgress, PhotoStarted, PhotoUploaded, Retrying
+from bulkup.events import PhotoFinished, PhotoFinishing, PhotoStarted, PhotoUploaded, Retrying
 from bulkup.failures import gallery, stops
 from bulkup.journey import Job, Journey, Transfer
-from bulkup.photos import Chunk, fingerprint
+from bulkup.photos import fingerprint
 from bulkup.steps import PhotoArrived
-
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 DAMAGED_TRIES: Final = 2
 CHANGED_TRIES: Final = 3
@@ -69,6 +66,7 @@ async def upload(job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
         attempts=attempts.made,
         seconds=journey.clock() - began,
         replaced=job.replaces is not None,
+        albums=job.all_albums,
     )
 
 
@@ -163,7 +161,7 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
     left = list(transfer.chunks)
     while len(left) > 1:
         chunk = left.pop(0)
-        meter = _Meter(chunk, path=path, journey=journey)
+        meter = Meter(chunk, path=path, journey=journey)
         receipt = await deliver(
             partial(meter.timed, transfer.send),
             chunk,
@@ -176,11 +174,12 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
         if chunk.index == 0:  # from an earlier run: what we sent since then is held anyway
             left = [chunk for chunk in left if chunk.index not in receipt.held]
     last = left[0] if left else transfer.chunks[-1]
-    meter = _Meter(last, path=path, journey=journey)
+    meter = Meter(last, path=path, journey=journey)
 
     async def finish() -> int:
         photo_id = await meter.timed(transfer.finish)
         journey.gate.tail.worked(meter.since_sent_s())
+        journey.emit(PhotoFinished(path=path, seconds=meter.since_begun_s()))
         return photo_id
 
     async with journey.gate.place() as place:
@@ -198,35 +197,6 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
             raise
         except Transient as error:
             raise _Unconfirmed(error) from None
-
-
-class _Send(Protocol[T_co]):
-    async def __call__(self, chunk: Chunk, *, progress: Callable[[int], None]) -> T_co: ...
-
-
-class _Meter:
-    """Tells of a chunk's progress, and measures how long the line takes for it."""
-
-    def __init__(self, chunk: Chunk, *, path: Path, journey: Journey) -> None:
-        self._chunk = chunk
-        self._path = path
-        self._journey = journey
-        self._began = self._sent_at = 0.0
-
-    async def timed(self, send: "_Send[T]") -> T:
-        """Return what one try to send the chunk returns."""
-        self._began = self._sent_at = self._journey.clock()
-        return await send(self._chunk, progress=self._progress)
-
-    def since_sent_s(self) -> float:
-        """Return how long ago the chunk's last byte went out."""
-        return self._journey.clock() - self._sent_at
-
-    def _progress(self, sent: int) -> None:
-        self._journey.emit(PhotoProgress(path=self._path, sent=self._chunk.offset + sent))
-        if sent == self._chunk.length:
-            self._sent_at = self._journey.clock()
-            self._journey.gate.tail.sent(sent, self._sent_at - self._began)
 
 
 class _Unconfirmed(Transient):

@@ -112,7 +112,14 @@ class Verdicts:
         photo_id: int | None = None,
     ) -> None:
         for job in jobs:
-            self._tell_one(job.photo, verdict, told, photo_id=photo_id)
+            self._tell_one(
+                job.photo,
+                verdict,
+                told,
+                photo_id=photo_id,
+                md5=job.md5,
+                albums=(job.album,) if job.album and verdict is Verdict.PRESENT else (),
+            )
 
     def _tell_one(
         self,
@@ -121,6 +128,8 @@ class Verdicts:
         told: Told,
         *,
         photo_id: int | None = None,
+        md5: str = "",
+        albums: tuple[int, ...] = (),
     ) -> None:
         self.emit(
             PhotoChecked(
@@ -131,5 +140,7 @@ class Verdicts:
                 reason=told.message,
                 hint=told.hint,
                 code=told.code,
+                md5=md5,
+                albums=albums,
             )
         )
