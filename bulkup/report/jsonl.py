@@ -56,14 +56,18 @@ def to_json(event: Event) -> Mapping[str, object]:
 
     What is not valid Unicode in a text, as in names of files, stands there as backslash escapes.
     """
-    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(event).__name__).lower()
-    values: dict[str, object] = {"event": kind}
+    values: dict[str, object] = {"event": kind_of(type(event))}
     for field in fields(event):
         value = getattr(event, field.name)
         if isinstance(value, Path | str):
             value = unicode_text(value)
         values[field.name] = value
     return values
+
+
+def kind_of(event: type[Event]) -> str:
+    """Return the name of a kind of events: photo_uploaded."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", event.__name__).lower()
 
 
 def unicode_text(text: str | Path) -> str:
