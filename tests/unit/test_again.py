@@ -1,0 +1,54 @@
+import shlex
+import subprocess
+
+import pytest
+
+from bulkup.again import again
+
+
+def test_a_plain_command_is_shown_as_it_is() -> None:
+    assert again(["./photos", "--album", "9", "-c", "8"]) == "bulkup ./photos --album 9 -c 8"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--password-command", "echo hunter2"],
+        ["--password-command=echo hunter2"],
+        ["--notify", "mailto://me:hunter2@example.org"],
+        ["--monitor-token", "hunter2"],
+        ["--api-key", "hunter2", "--album", "9"],
+        ["--url", "https://me:hunter2@example.org/"],
+        ["--url=https://example.org/?token=hunter2"],
+        ["https://hunter2@[broken/"],
+    ],
+)
+def test_secrets_are_not_shown(arguments: list[str]) -> None:
+    shown = again(["./photos", *arguments])
+    assert "hunter2" not in shown
+    assert "…" in shown or "://example.org" in shown
+
+
+def test_where_a_secret_lies_is_shown() -> None:
+    assert again(["--password-file", "me.txt"]) == "bulkup --password-file me.txt"
+    assert again(["--url", "https://example.org/gallery/"]).endswith(
+        "https://example.org/gallery/"
+    )
+
+
+def test_what_follows_a_secret_is_shown() -> None:
+    assert again(["--notify", "x://y", "a b"]) == "bulkup --notify '…' 'a b'"
+    assert again(["--notify=x://y", "./photos"]) == "bulkup '--notify=…' ./photos"
+
+
+def test_odd_names_are_quoted_for_a_shell() -> None:
+    names = ["it's", "a b", "new\nline", "esc\x1b[2J", "\u202egpj", "bad\udcff", "$HOME", "*.jpg"]
+    shown = again(names)
+    assert shown.isprintable()
+    read = subprocess.run(  # noqa: S603
+        ["bash", "-c", f"printf '%s\\0' {shown.removeprefix('bulkup ')}"],  # noqa: S607
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert read.split(b"\0")[:-1] == [name.encode("utf-8", "surrogateescape") for name in names]
+    assert shlex.split(again(names[:2]))[1:] == names[:2]
