@@ -59,6 +59,11 @@ def watch(
     """
     choice = selecting.choice()
     told = telling.telling()
+    if told.report is not None:
+        raise UsageError(
+            "watch has no end, and --report tells of a whole run",
+            hint="--log-file FILE.jsonl keeps what happens, run after run.",
+        )
     values = replace(sending.sending(albums, trouble), after=afterwards.where())
     labels = naming.labels()
     settle_s = watching.settle_s

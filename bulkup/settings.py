@@ -18,6 +18,7 @@ MOST_CONCURRENT: Final = 64
 SMALLEST_CHUNK: Final = 4096
 LARGEST_CHUNK: Final = 1024**3
 LEAST_RATE: Final = 1024
+REPORTS: Final = frozenset({".csv", ".jsonl", ".html"})
 RATE_HINT: Final = "Give a rate like 500K or 2M, off, or a time table like 08:00,1M 23:00,off."
 
 Level = Literal[0, 1, 2, 4, 8]
@@ -145,11 +146,15 @@ class Checking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """What is told of a run, and where: `verbose` names each photo, `json` is for stdout."""
+    """What is told of a run, and where: `verbose` names each photo, `json` is for stdout.
+
+    `report` is a file of one of the endings in `REPORTS`.
+    """
 
     verbose: bool = False
     json: bool = False
     log_file: Path | None = None
+    report: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from cyclopts import Group
 
+from bulkup.errors import UsageError
 from bulkup.flags import flag
-from bulkup.settings import Telling
+from bulkup.settings import REPORTS, Telling
 
 TELLING = Group.create_ordered("Telling")
 
@@ -42,6 +43,24 @@ class TellingFlags:
         ),
     ] = None
 
+    report: Annotated[
+        Path | None,
+        flag(
+            "File that tells of every photo what became of it: .csv for spreadsheets, .jsonl for "
+            "programs, .html a page with charts.",
+            group=TELLING,
+            variable="BULKUP_REPORT",
+            metavar="FILE",
+        ),
+    ] = None
+
     def telling(self) -> Telling:
         """Return the checked values. Raises `UsageError`."""
-        return Telling(verbose=self.verbose, json=self.json, log_file=self.log_file)
+        if self.report is not None and self.report.suffix.lower() not in REPORTS:
+            raise UsageError(
+                f"--report {self.report} has none of the endings that tell what it is to be",
+                hint="Give it one of .csv, .jsonl or .html.",
+            )
+        return Telling(
+            verbose=self.verbose, json=self.json, log_file=self.log_file, report=self.report
+        )

@@ -11,9 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from bulkup.again import again
 from bulkup.errors import UsageError
 from bulkup.report import (
+    CSV,
+    JSONL,
     Console,
+    HtmlReport,
     JsonReport,
     LineWriter,
     LiveReport,
@@ -21,6 +25,7 @@ from bulkup.report import (
     PlainReport,
     Report,
     Screen,
+    TableReport,
     console_for,
     suits_live,
 )
@@ -54,6 +59,19 @@ def _others(telling: Telling) -> Iterator[tuple[str, Report]]:
             yield "--log-file", JsonReport(lines, wall_clock=local_time)
         else:
             yield "--log-file", LogReport(lines, wall_clock=local_time, clock=time.monotonic)
+    if telling.report is not None:
+        yield "--report", _report_on(Path(os.path.expanduser(telling.report)))  # noqa: PTH111
+
+
+def _report_on(path: Path) -> Report:
+    """Return the report of this ending. Raises `UsageError` where its libraries are missing."""
+    match path.suffix.lower():
+        case ".csv":
+            return TableReport(path, CSV, clock=time.monotonic)
+        case ".jsonl":
+            return TableReport(path, JSONL, clock=time.monotonic)
+    command = again(sys.argv[1:])
+    return HtmlReport(path, again=command, clock=time.monotonic, wall_clock=local_time)
 
 
 def _opened(path: Path, *, flag: str) -> TextIO:

@@ -28,7 +28,7 @@ MAY_KNOW = {
     "flags": {"errors", "secret", "settings"},
     "whereto": {"errors", "flags", "settings"},
     "afterwards": {"errors", "flags", "settings"},
-    "telling": {"flags", "settings"},
+    "telling": {"errors", "flags", "settings"},
     "wishes": {"flags", "settings", "whereto"},
     "selecting": {"choice", "errors", "flags", "patterns", "settings"},
     "metadata": set[str](),
@@ -118,7 +118,8 @@ MAY_KNOW = {
         *("checks", "choice", "chunksize", "errors", "estimate", "findings", "ledger"),
         *("memory", "piwigo", "policy", "recovery", "settings", "visit"),
     },
-    "report": {"departures", "events", "findings", "history", "kinds", "steps"},
+    "report": {"departures", "errors", "events", "findings", "history", "kinds", "steps"},
+    "again": set[str](),
     "sandbox": set[str](),
     "demo": set[str](),
     "visit": {
@@ -131,7 +132,7 @@ MAY_KNOW = {
         *("putaway", "recovery", "settings", "stages", "steps", "takeout", "tidying"),
         *("timetable", "verify", "visit", "walk"),
     },
-    "views": {"errors", "report", "settings"},
+    "views": {"again", "errors", "report", "settings"},
     "api": {"errors", "events", "run", "settings", "stages", "timetable"},
     "screen": {
         *("errors", "events", "findings", "recovery", "report", "settings", "stages"),
@@ -171,7 +172,7 @@ HOMES = {
     "rich": {"report"},
     "sqlite3": {"annals", "database", "ledger", "lookback"},
     "defusedxml": {"xmp"},
-    "xml": {"xmp"},
+    "xml": {"report", "xmp"},
     "cyclopts": {
         *("afterwards", "cli", "cli_parts", "cli_sandbox", "cli_status", "cli_watch"),
         *("flags", "labelling", "selecting", "telling", "whereto", "wishes"),
@@ -182,6 +183,8 @@ HOMES = {
     "PIL": {"demo"},
     "send2trash": {"putaway"},
     "watchfiles": {"watch"},
+    "pygal": {"report"},
+    "jinja2": {"report"},
 }
 
 

@@ -1,7 +1,7 @@
 """Output, and nothing else: what a run tells through its events, for eyes, logs and programs.
 
-Knows events and findings only; neither engine, server nor ledger. A view of a run is opened with
-`async with` and fed through `emit`. This package is the only place that knows rich.
+Knows events, findings and errors only; neither engine, server nor ledger. A view of a run is
+opened with `async with` and fed through `emit`. This package is the only place that knows rich.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bulkup.history import GalleryHistory
 from bulkup.report.checkup import CheckupReport
+from bulkup.report.html import HtmlReport
 from bulkup.report.jsonl import JsonReport
 from bulkup.report.lines import LineWriter
 from bulkup.report.live import LiveReport, suits_live
@@ -20,13 +21,17 @@ from bulkup.report.plain import PlainReport, say, write
 from bulkup.report.quiet import QuietReport, SilentReport
 from bulkup.report.state import RunState
 from bulkup.report.summary import summary
+from bulkup.report.table import CSV, JSONL, TableReport
 from bulkup.report.text import printable
 from bulkup.report.tree import Album, tree
 from bulkup.report.views import Report, Screen, Views
 
 __all__ = [
+    "CSV",
+    "JSONL",
     "CheckupReport",
     "Console",
+    "HtmlReport",
     "JsonReport",
     "LineWriter",
     "LiveReport",
@@ -37,6 +42,7 @@ __all__ = [
     "RunState",
     "Screen",
     "SilentReport",
+    "TableReport",
     "Views",
     "console_for",
     "failure_line",

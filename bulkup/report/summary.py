@@ -67,7 +67,7 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
         yield from _brought(state)
     for reason in SkipReason:
         if count := state.skipped_by_reason[reason]:
-            yield _row(count, "left out by rule", SKIPPED.get(reason) or _types(state))
+            yield _row(count, "left out by rule", SKIPPED.get(reason) or types_words(state))
             if reason is SkipReason.TYPE and run.task == "upload":
                 yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
     if state.failed:
@@ -149,7 +149,8 @@ def _row(count: int, what: str, more: str, style: str = "") -> Text:
     return Text.assemble((words, f"bold {style}"), f"{what:<18}" if more else what, (more, FAINT))
 
 
-def _types(state: RunState) -> str:
+def types_words(state: RunState) -> str:
+    """Return which types were left out, the most frequent first."""
     ranked = sorted(kind for kind in state.skipped_by_type if kind != OTHER_TYPES)
     ranked.sort(key=state.skipped_by_type.__getitem__, reverse=True)
     named = {kind: state.skipped_by_type[kind] for kind in ranked[:TYPES_SHOWN]}

@@ -1,0 +1,105 @@
+"""How a run went over time, and of what sizes its photos were: in so many buckets, however long.
+
+Knows numbers and times, nothing of events. When there are too many buckets, each two become one.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+MOST: Final = 40
+SHORTEST_S: Final = 0.25
+STEPS: Final = (1, 2, 5)
+
+
+@dataclass(slots=True)
+class Bucket:
+    """What happened in a stretch of time.
+
+    `sent` bytes went out, `done` photos were finished or checked, which the server took
+    `finish_s` for altogether and `slowest_s` for the slowest of them. `finishing`, `ceiling` and
+    `chunk_size` are the limits that were in force at the end of it, 0 where none is known.
+    """
+
+    sent: int = 0
+    done: int = 0
+    finished: int = 0
+    finish_s: float = 0.0
+    slowest_s: float = 0.0
+    finishing: int = 0
+    ceiling: int = 0
+    chunk_size: int = 0
+
+    def join(self, later: "Bucket") -> None:
+        """Take in the stretch of time that follows."""
+        self.sent += later.sent
+        self.done += later.done
+        self.finished += later.finished
+        self.finish_s += later.finish_s
+        self.slowest_s = max(self.slowest_s, later.slowest_s)
+        self.finishing = later.finishing
+        self.ceiling = later.ceiling
+        self.chunk_size = later.chunk_size
+
+
+class Timeline:
+    """Buckets of `width_s` seconds each, from `started` on; at most `MOST` of them."""
+
+    def __init__(self, started: float) -> None:
+        self.width_s = SHORTEST_S
+        self.buckets = [Bucket()]
+        self._started = started
+
+    def at(self, now: float) -> Bucket:
+        """Return the bucket for what happens `now`."""
+        index = self._index(now)
+        while index >= MOST:
+            self._halve()
+            index = self._index(now)
+        while len(self.buckets) <= index:
+            last = self.buckets[-1]
+            self.buckets.append(
+                Bucket(finishing=last.finishing, ceiling=last.ceiling, chunk_size=last.chunk_size)
+            )
+        return self.buckets[index]
+
+    def lengths_s(self, elapsed_s: float) -> list[float]:
+        """Return how long each stretch was; of the last one only a part may have been lived."""
+        whole = len(self.buckets) - 1
+        rest_s = min(max(elapsed_s - whole * self.width_s, SHORTEST_S / 10), self.width_s)
+        return [self.width_s] * whole + [rest_s]
+
+    def _index(self, now: float) -> int:
+        return max(0, int((now - self._started) / self.width_s))
+
+    def _halve(self) -> None:
+        joined = [replace(bucket) for bucket in self.buckets[::2]]
+        for bucket, later in zip(joined, self.buckets[1::2], strict=False):
+            bucket.join(later)
+        self.buckets = joined
+        self.width_s *= 2
+
+
+class Sizes:
+    """How many photos there are of about which size: steps of 1, 2, 5, 10, 20, 50 … bytes."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+
+    def add(self, size: int) -> None:
+        """Count a photo of `size` bytes."""
+        power = 10 ** (len(str(max(size, 1))) - 1)
+        self._counts[power * max(step for step in STEPS if step * power <= max(size, 1))] += 1
+
+    def steps(self) -> list[tuple[int, int, int]]:
+        """Return from which size up to which there are how many, without gaps."""
+        if not self._counts:
+            return []
+        least, most = min(self._counts), max(self._counts)
+        bounds = [step * 10**power for power in range(len(str(most)) + 1) for step in STEPS]
+        return [
+            (low, high, self._counts[low])
+            for low, high in pairwise(bounds)
+            if least <= low <= most
+        ]
