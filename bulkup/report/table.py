@@ -89,7 +89,7 @@ def csv_line(row: Row) -> str:
     """Return a row as comma-separated values, as RFC 4180 has them.
 
     What a spreadsheet would take for a formula gets an apostrophe before it. Line ends stay, in
-    quotes; other characters that show nothing or steer something are unicode_text.
+    quotes; other characters that show nothing or steer something are escaped.
     """
     return _csv(
         [
@@ -108,7 +108,7 @@ def csv_line(row: Row) -> str:
 
 
 def json_line(row: Row) -> str:
-    """Return a row as one JSON object, in ASCII; what is not valid Unicode is unicode_text in texts."""
+    """Return a row as one JSON object, in ASCII; what is not Unicode is escaped."""
     values = {"schema": SCHEMA, **{name: getattr(row, name) for name in COLUMNS}}
     seconds = None if row.seconds is None else round(row.seconds, 3)
     texts = {name: unicode_text(str(values[name])) for name in ("path", "reason", "hint")}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.report.flight import FileInReading, PhotoInFlight
-from bulkup.report.records import Columns, bar, row
+from bulkup.report.rows import Columns, bar, row
 from bulkup.report.text import brief_text, clip, estimate_text
 from tests.unit.sample_run import NASTY, at
 
