@@ -23,9 +23,18 @@ TROUBLE = Group.create_ordered("When something fails")
 
 
 def flag(
-    text: str, *, group: Group, variable: str, short: str = "", metavar: str = ""
+    text: str,
+    *,
+    group: Group,
+    variable: str,
+    short: str = "",
+    metavar: str = "",
+    count: bool = False,
 ) -> Parameter:
-    """Describe a flag: its help, its group, its environment variable and its short form."""
+    """Describe a flag: its help, its group, its environment variable and its short form.
+
+    With `count` its value is how often it is given.
+    """
     return Parameter(
         help=text,
         group=group,
@@ -33,6 +42,7 @@ def flag(
         alias=short or None,
         metavar=metavar or None,
         negative="",
+        count=count,
     )
 
 

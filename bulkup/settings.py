@@ -148,10 +148,13 @@ class Checking:
 class Telling:
     """What is told of a run, and where: `verbose` names each photo, `json` is for stdout.
 
+    `quiet` 1 leaves failures, outages and the summary, 2 nothing.
+
     `report` is a file of one of the endings in `REPORTS`.
     """
 
     verbose: bool = False
+    quiet: int = 0
     json: bool = False
     log_file: Path | None = None
     report: Path | None = None

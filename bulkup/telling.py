@@ -24,6 +24,16 @@ class TellingFlags:
         bool,
         flag("Name each photo.", group=TELLING, short="-v", variable="BULKUP_VERBOSE"),
     ] = False
+    quiet: Annotated[
+        int,
+        flag(
+            "Tell failures, outages and the summary only; -qq tells nothing.",
+            group=TELLING,
+            short="-q",
+            variable="BULKUP_QUIET",
+            count=True,
+        ),
+    ] = 0
     json: Annotated[
         bool,
         flag(
@@ -61,6 +71,14 @@ class TellingFlags:
                 f"--report {self.report} has none of the endings that tell what it is to be",
                 hint="Give it one of .csv, .jsonl or .html.",
             )
+        if self.verbose and self.quiet:
+            raise UsageError(
+                "--verbose and --quiet contradict each other", hint="Give one of them."
+            )
         return Telling(
-            verbose=self.verbose, json=self.json, log_file=self.log_file, report=self.report
+            verbose=self.verbose,
+            quiet=self.quiet,
+            json=self.json,
+            log_file=self.log_file,
+            report=self.report,
         )

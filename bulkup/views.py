@@ -23,8 +23,10 @@ from bulkup.report import (
     LiveReport,
     LogReport,
     PlainReport,
+    QuietReport,
     Report,
     Screen,
+    SilentReport,
     TableReport,
     console_for,
     suits_live,
@@ -34,7 +36,11 @@ from bulkup.settings import Telling
 
 def screen_for(telling: Telling, console: Console | None = None) -> Screen:
     """Return the view that somebody looks at, on stderr."""
+    if telling.quiet > 1:
+        return SilentReport(clock=time.monotonic)
     console = console or console_for(sys.stderr)
+    if telling.quiet:
+        return QuietReport(console, clock=time.monotonic)
     if suits_live(console):
         return LiveReport(console, clock=time.monotonic, verbose=telling.verbose)
     return PlainReport(console, clock=time.monotonic, verbose=telling.verbose)

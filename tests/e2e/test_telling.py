@@ -64,6 +64,22 @@ async def test_a_reader_who_goes_away_does_not_end_the_run(tmp_path: Path) -> No
     assert "--json is not whole: Broken pipe" in ended.stderr.decode()
 
 
+async def test_quiet_tells_what_failed_and_the_summary_and_twice_nothing(tmp_path: Path) -> None:
+    one_photo(tmp_path)
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        quiet = await send(box, tmp_path, "-q")
+        silent = await send(box, tmp_path, "-qq", "--no-ledger")
+        both = await send(box, tmp_path, "-qv")
+        assert len(box.gallery.photos) == 1
+    assert quiet.code == silent.code == 1
+    assert "the file is empty" in quiet.err
+    assert "Piwigo 16.4.0" not in quiet.err
+    assert "Done after" in quiet.err
+    assert (silent.out, silent.err) == ("", "")
+    assert both.code == 2
+
+
 @pytest.mark.parametrize("name", ["run.log", "run.jsonl"])
 async def test_a_log_file_is_added_to(tmp_path: Path, name: str) -> None:
     photo, log = one_photo(tmp_path, HOSTILE), tmp_path / "logs" / name
