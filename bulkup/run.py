@@ -16,6 +16,8 @@ from bulkup.describe import Describer, with_remarks
 from bulkup.destinations import Destinations
 from bulkup.errors import PhotoError, RunError
 from bulkup.events import ChunkSizeChanged, Emit
+from bulkup.failures import Kind, stops
+from bulkup.failures import gallery as gallery_failures
 from bulkup.labels import Labels
 from bulkup.memory import Fact
 from bulkup.piwigo.throttle import Throttle
@@ -161,7 +163,7 @@ async def compare(
         destinations, base = None, ROOT
         if into := checking.into:
             albums = Albums(server, recovery=recovery, emit=emit)
-            base = await _base(into, albums)
+            base = await _base(into, albums, missing=stops.NO_ALBUM_NAMED)
             destinations = Destinations(
                 _placing(into, roots, base),
                 albums,
@@ -238,14 +240,17 @@ def _placing(into: Into, roots: Sequence[Path], base: int) -> Placing:
     return Placing(roots=roots, base=base, tree=into.tree, unwrap=into.unwrap, spaces=into.spaces)
 
 
-async def _base(into: Into, albums: Albums) -> int:
+async def _base(into: Into, albums: Albums, *, missing: Kind | None = None) -> int:
     """Return the number of the album that is meant, `ROOT` for the gallery's top.
 
-    Raises `RunError` where there is none.
+    Raises `RunError` where there is none, of the kind `missing` if none has that name.
     """
     if into.album is not None:
         return into.album
     try:
         return await albums.find(into.names, make=into.create)
     except PhotoError as error:
-        raise RunError(error.told) from None
+        told = error.told
+        if missing and told.code == gallery_failures.NO_ALBUM.code:
+            told = missing(reason=error.message)
+        raise RunError(told) from None

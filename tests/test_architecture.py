@@ -131,6 +131,7 @@ MAY_KNOW = {
         *("errors", "events", "labels", "memory", "piwigo", "placing", "pretended"),
         *("putaway", "recovery", "settings", "stages", "steps", "takeout", "tidying"),
         *("timetable", "verify", "visit", "walk"),
+        "failures",
     },
     "views": {"again", "errors", "report", "settings"},
     "api": {"errors", "events", "run", "settings", "stages", "timetable"},

@@ -12,8 +12,7 @@ from bulkup.failures.kind import Kind
 NO_ALBUM: Final = Kind(
     "no-album",
     "there is no album “{path}”",
-    "Check the spelling: bulkup albums prints the names of all. An upload makes it, if you give "
-    "--create-albums.",
+    "Check the spelling, or give --create-albums to have it made.",
 )
 NO_FOLDER_ALBUM: Final = Kind(
     "no-folder-album", "there is no album “{path}”", "Upload again: that makes it."

@@ -115,6 +115,9 @@ NO_SUCH_ALBUM: Final = Kind(
     "there is no album {album} at {url}",
     "The number stands in the album's address: index.php?/category/NUMBER.",
 )
+NO_ALBUM_NAMED: Final = Kind(
+    "no-album-named", "{reason}", "Check the spelling: bulkup albums prints the names of all."
+)
 ALBUMS_UNTOLD: Final = Kind(
     "albums-untold",
     "the gallery does not list its albums: {reason}",

@@ -65,5 +65,7 @@ def inserted(text: str) -> str:
 
 
 def _cell(sentence: str) -> str:
+    if sentence == "{reason}":
+        sentence = "What another failure's row says."
     words = re.sub(r"\{(\w+)[^}]*\}", lambda field: SHOWN.get(field[1], "…"), sentence)
     return re.sub(r"(\$conf\['\w+'\](?: = true;)?)", r"`\1`", words).replace("|", "\\|")
