@@ -29,7 +29,7 @@ from bulkup.findings import (
 )
 from bulkup.pacing import ceiling_for
 from bulkup.piwigo.catalogue import Offer
-from bulkup.piwigo.discover import clean_url, is_local
+from bulkup.piwigo.discover import clean_url, is_local, scheme_hint
 from bulkup.piwigo.results import Status
 from bulkup.piwigo.survey import Survey, ways
 from bulkup.recovery import Recovery
@@ -96,7 +96,8 @@ class Checks:
         try:
             return AddressFound(url=await self._patiently(self._survey.find), given=given)
         except Transient as error:
-            raise RunError(stops.NO_ANSWER(reason=error.message)) from None
+            more = scheme_hint(self._survey.url)
+            raise RunError(stops.NO_ANSWER(reason=error.message, more=more)) from None
 
     async def tls(self) -> TlsFound:
         """Look at the encryption; that the certificate is trusted, `address` has shown."""
@@ -104,7 +105,11 @@ class Checks:
         if tls is None:
             return TlsFound(local=is_local(self._survey.url))
         left_s = None if tls.until is None else tls.until - self._wall_clock()
-        return TlsFound(version=tls.version, days=None if left_s is None else int(left_s // DAY_S))
+        return TlsFound(
+            version=tls.version,
+            days=None if left_s is None else int(left_s // DAY_S),
+            trusted=tls.trusted,
+        )
 
     async def version(self) -> VersionFound:
         """Ask for the version of Piwigo."""

@@ -25,7 +25,7 @@ from bulkup.piwigo.survey import surveyed
 from bulkup.policy import Policy
 from bulkup.recovery import Recovery, Sleep
 from bulkup.settings import Account, Examining
-from bulkup.visit import credentials_of
+from bulkup.visit import credentials_of, trust_of
 
 F = TypeVar("F", bound=Finding)
 
@@ -63,7 +63,9 @@ async def examine(
     recovery = Recovery(
         PATIENCE, emit=lambda _: None, probe=anyio.lowlevel.checkpoint, sleep=doze, clock=clock
     )
-    async with surveyed(account.url, credentials=credentials_of(account)) as survey:
+    async with surveyed(
+        account.url, credentials=credentials_of(account), trust=trust_of(account)
+    ) as survey:
         checks = Checks(survey, recovery=recovery, clock=clock, wall_clock=wall_clock)
         known = await _look_at_gallery(
             checks, album=examining.album, by_key=bool(account.api_key), tell=tell

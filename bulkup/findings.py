@@ -63,20 +63,21 @@ class AddressFound:
 class TlsFound:
     """How the connection is encrypted; `version` empty: not at all.
 
-    `days` is how long the certificate is still valid. `local`: the gallery is on this machine.
+    `days`: the certificate is valid still, `trusted`: it was looked at, `local`: on this machine.
     """
 
     check: ClassVar = Check.TLS
     version: str = ""
     days: int | None = None
+    trusted: bool = True
     local: bool = False
 
     @property
     def mark(self) -> Mark:
         """Without encryption the password travels in the open."""
-        if not self.version:
-            return Mark.OK if self.local else Mark.WARNING
-        return Mark.WARNING if self.days is not None and self.days < BRIEF_DAYS else Mark.OK
+        fresh = self.days is None or self.days >= BRIEF_DAYS
+        well = self.trusted and fresh if self.version else self.local
+        return Mark.OK if well else Mark.WARNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

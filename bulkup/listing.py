@@ -14,14 +14,18 @@ from bulkup.piwigo.connect import connect
 from bulkup.piwigo.results import AlbumRow
 from bulkup.recovery import Recovery
 from bulkup.settings import Account
-from bulkup.visit import DOOR, credentials_of
+from bulkup.visit import DOOR, credentials_of, trust_of
 
 
 async def list_albums(account: Account) -> Sequence[AlbumRow]:
     """Return the gallery's albums. Raises `RunError` where it does not list them."""
     door = Recovery(DOOR, emit=lambda _: None, probe=anyio.lowlevel.checkpoint)
-    credentials = credentials_of(account)
-    async with connect(account.url, credentials=credentials, patiently=door.run) as server:
+    async with connect(
+        account.url,
+        credentials=credentials_of(account),
+        patiently=door.run,
+        trust=trust_of(account),
+    ) as server:
         try:
             return await door.run(server.albums)
         except (NotOffered, PhotoError, Transient) as error:

@@ -26,14 +26,28 @@ After = Path | Literal["trash"]
 MethodName = Literal["auto", "async", "upload", "legacy"]
 
 
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Something about the settings that the user should know, and what to do about it."""
+
+    message: str
+    hint: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who logs in to which gallery: a user with a password, or an API key."""
+    """Who logs in to which gallery: a user with a password, or an API key.
+
+    `ca_cert` is a file of certificates to trust besides the system's, `insecure` trusts any.
+    """
 
     url: str
     user: str = ""
     password: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
+    ca_cert: Path | None = None
+    insecure: bool = False
+    cautions: tuple[Caution, ...] = ()
 
     def __post_init__(self) -> None:
         for what, text in (

@@ -24,6 +24,7 @@ from bulkup.piwigo.discover import is_local
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials
 from bulkup.piwigo.throttle import Throttle
+from bulkup.piwigo.tls import Trust
 from bulkup.policy import Policy
 from bulkup.recovery import Recovery, Sleep
 from bulkup.settings import Account
@@ -58,6 +59,11 @@ def credentials_of(account: Account) -> Credentials:
     return Credentials(account.user, account.password, account.api_key)
 
 
+def trust_of(account: Account) -> Trust:
+    """Return which certificates an account trusts."""
+    return Trust(ca_cert=account.ca_cert, insecure=account.insecure)
+
+
 @asynccontextmanager
 async def connected(
     account: Account,
@@ -71,6 +77,8 @@ async def connected(
     sleep: Sleep,
 ) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
     """Lend the gallery, logged in, and the way to go on when it fails."""
+    for caution in account.cautions:
+        emit(Noticed(message=caution.message, hint=caution.hint))
     door = Recovery(DOOR, emit=emit, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock)
     async with connect(
         account.url,
@@ -80,6 +88,7 @@ async def connected(
         connections=max(wishes.concurrency, MOST_COUNTED) + SPARE_CONNECTIONS,
         patiently=door.run,
         describe=describe,
+        trust=trust_of(account),
     ) as server:
         policy = Policy(retries=wishes.retries, patience_s=wishes.patience_s)
         yield (

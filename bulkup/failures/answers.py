@@ -127,6 +127,11 @@ ALBUM_UNCONFIRMED: Final = Kind(
 # the way to the server
 
 LINE_CHECK: Final = "Check the network; run the same command again."
+UNKNOWN_HOST: Final = Kind(
+    "unknown-host",
+    "no connection to {url}: {reason}",
+    "Check how the name of the host is spelled, and the network.",
+)
 UNREACHABLE: Final = Kind("unreachable", "no connection to {url}: {reason}", LINE_CHECK)
 BROKEN: Final = Kind("connection-broke", "the connection broke: {reason}", LINE_CHECK)
 HANDSHAKE: Final = Kind("tls-failed", "the TLS handshake failed: {reason}", LINE_CHECK)

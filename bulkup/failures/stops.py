@@ -10,12 +10,12 @@ from bulkup.failures.kind import Kind
 # the address
 
 NOT_REACHED: Final = Kind(
-    "not-reached", "{url} can't be reached: {reason}", "Check the address and the network.{more}"
+    "not-reached", "{url} can't be reached: {reason}", "Check the address and the network. {more}"
 )
 NO_ANSWER: Final = Kind(
     "no-answer",
     "{reason}",
-    "Check the address and the network. A gallery without TLS needs http:// in front.",
+    "Check the address and the network. {more}",
 )
 UNSAFE: Final = Kind(
     "unsafe",
@@ -25,7 +25,21 @@ UNSAFE: Final = Kind(
 UNTRUSTED: Final = Kind(
     "untrusted",
     "no safe connection to {url}: {reason}",
-    "Check the address and the server's certificate.",
+    "If it is a server of your own, name the file of its certificate by --ca-cert; --insecure "
+    "believes any server, and so anybody on the way.",
+)
+OTHER_CERTIFICATE: Final = Kind(
+    "certificate-of-another",
+    "no safe connection to {url}: {reason}",
+    "Give the address that the certificate is made for as --url.",
+)
+OLD_CERTIFICATE: Final = Kind(
+    "certificate-expired",
+    "no safe connection to {url}: {reason}",
+    "Have the certificate renewed, and check the clock of this machine.",
+)
+TLS_ONLY: Final = Kind(
+    "tls-only", "{url} speaks TLS only", "A gallery with TLS needs https:// in front."
 )
 NO_ADDRESS: Final = Kind("no-address", "{url} is no web address", "It looks like https://host/.")
 NO_PIWIGO: Final = Kind(
@@ -72,6 +86,12 @@ API_KEY: Final = Kind(
     "the server does not accept the API key",
     "It may be wrong, revoked or out of date; users make keys in their profile.",
 )
+TWO_FACTOR: Final = Kind(
+    "two-factor",
+    "this account has two-factor log-in, which no program passes",
+    "Make an API key on the account's profile page in the gallery, and give it by BULKUP_API_KEY "
+    "or --api-key-file, or store it once by bulkup login.",
+)
 NO_KEYS: Final = Kind(
     "no-api-keys",
     "{url} knows no API keys",
@@ -113,7 +133,8 @@ BUFFER: Final = Kind(
 NO_SUCH_ALBUM: Final = Kind(
     "no-such-album",
     "there is no album {album} at {url}",
-    "The number stands in the album's address: index.php?/category/NUMBER.",
+    "The number stands in the album's address, index.php?/category/NUMBER, and in what bulkup "
+    "albums lists.",
 )
 NO_ALBUM_NAMED: Final = Kind(
     "no-album-named", "{reason}", "Check the spelling: bulkup albums prints the names of all."
@@ -142,6 +163,12 @@ GONE: Final = Kind(
 
 # this machine
 
+KEY_RING: Final = Kind(
+    "key-ring",
+    "the system's key ring can't be used: {reason}",
+    "Unlock it, or use a file that only you can read: --password-file FILE, or password_command "
+    "in a profile.",
+)
 LEDGER_BUSY: Final = Kind(
     "ledger-busy",
     "another run is at work for {url} with the ledger {file}",

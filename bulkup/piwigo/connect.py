@@ -4,6 +4,7 @@ Knows the order of the first questions; a question that fails means that nothing
 """
 
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,18 +12,20 @@ from typing import Final, Protocol, TypeVar
 
 import aiohttp
 from aiohttp import AddrInfoType
+from anyio import to_thread
 
 from bulkup.errors import Away, BulkupError, RunError, Transient
-from bulkup.failures import stops
+from bulkup.failures import answers, stops
 from bulkup.piwigo.captions import Describe
 from bulkup.piwigo.catalogue import Offer
-from bulkup.piwigo.discover import find_base
+from bulkup.piwigo.discover import find_base, scheme_hint
 from bulkup.piwigo.http import Timeouts
 from bulkup.piwigo.methods import Legacy, Method, Upload, UploadAsync
 from bulkup.piwigo.results import Status, read_methods
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials, SessionPool
 from bulkup.piwigo.throttle import Throttle
+from bulkup.piwigo.tls import SYSTEM, Trust
 from bulkup.piwigo.wire import Request
 
 UNSENT: Final = 128 * 1024
@@ -51,17 +54,18 @@ async def connect(
     throttle: Throttle | None = None,
     patiently: Patiently | None = None,
     describe: Describe | None = None,
+    trust: Trust = SYSTEM,
 ) -> AsyncIterator[PiwigoServer]:
     """Log in to the gallery at `url` and lend it; log out at the end.
 
     `method` is `auto`, `async`, `upload` or `legacy`. `throttle` holds back the bytes of photos,
     `describe` tells what each is to get beside them. `patiently` asks a first question as often
-    as the caller sees fit; by default once. Raises `RunError` with a sentence for the user where
-    that is impossible.
+    as the caller sees fit; by default once. `trust` says whose certificates will do. Raises
+    `RunError` with a sentence for the user where that is impossible.
     """
     timeouts = timeouts or Timeouts()
     patiently = patiently or _once
-    async with connector_for(connections) as connector:
+    async with await connector_for(connections, trust) as connector:
         pool = SessionPool(
             url,
             credentials=credentials,
@@ -73,7 +77,9 @@ async def connect(
             try:
                 status = await patiently(partial(_enter, pool, url))
             except Transient as error:
-                more = "" if "://" in url else " A gallery without TLS needs http:// in front."
+                if error.told.code == answers.UNKNOWN_HOST.code:  # no other scheme helps
+                    raise Away(error.told) from None
+                more = scheme_hint(url)
                 raise Away(stops.NOT_REACHED(url=url, reason=error.message, more=more)) from None
             methods = await _ask_methods(pool, patiently)
             offer = Offer(
@@ -97,10 +103,19 @@ async def connect(
             await pool.close()
 
 
-def connector_for(connections: int) -> aiohttp.TCPConnector:
-    """Return what opens up to so many connections, and closes them at the end."""
+async def connector_for(connections: int, trust: Trust) -> aiohttp.TCPConnector:
+    """Return what opens up to so many connections, and closes them at the end.
+
+    Raises `UsageError` where a file of certificates is wrong.
+    """
+    context: ssl.SSLContext | bool = True
+    if trust != SYSTEM:
+        context = await to_thread.run_sync(trust.context)
     return aiohttp.TCPConnector(
-        limit=connections, keepalive_timeout=KEEPALIVE_S, socket_factory=_open_socket
+        limit=connections,
+        keepalive_timeout=KEEPALIVE_S,
+        socket_factory=_open_socket,
+        ssl=context,
     )
 
 

@@ -18,6 +18,18 @@ QUESTION: Final = "ws.php?format=json&method=pwg.session.getStatus"
 HOPS: Final = 5
 NO_HOST: Final = re.compile(r"""[\x00-\x20\s<>"\\^`{|}%]""")
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+PAGES: Final = re.compile(
+    r"(?<=/)(index|picture|category|categories|tags|search|favorites|recent_pics|recent_cats"
+    r"|most_visited|best_rated|list|identification|admin)/.*"
+)
+"""What a gallery may have below itself in addresses of pages, where it hides their `.php`."""
+
+MISTAKEN: Final = (b"plain HTTP request was sent to HTTPS", b"speaking plain HTTP to an SSL")
+"""What web servers say on a port that is for TLS."""
+
+
+class _NoPiwigo(RunError):
+    """Somebody answers there, and no Piwigo."""
 
 
 def clean_url(url: str) -> str:
@@ -84,13 +96,35 @@ def _port(url: str) -> int:
     return (443 if parts.scheme == "https" else 80) if parts.port is None else parts.port
 
 
+def scheme_hint(url: str) -> str:
+    """Return what to try where nobody answers sensibly at an address: the other scheme."""
+    if url.lower().startswith("http://"):
+        return "A gallery with TLS needs https:// in front."
+    return "A gallery without TLS needs http:// in front."
+
+
 async def find_base(session: Session, url: str) -> str:
-    """Return the base address under which the gallery answers.
+    """Return the base address under which the gallery answers, if need be above a page of its.
 
     Raises `RunError` where it redirects to another host or no Piwigo answers, and `Transient`
     where nobody does.
     """
     base = clean_url(url)
+    try:
+        return await _follow(session, base)
+    except _NoPiwigo:
+        above = PAGES.sub("", base)
+        if above == base:
+            raise
+        try:
+            return await _follow(session, above)
+        except (RunError, Transient):
+            pass  # what is at the address that the user knows is told
+        raise
+
+
+async def _follow(session: Session, base: str) -> str:
+    """Return the base address to which redirects lead. Raises as `find_base` does."""
     for _ in range(HOPS):
         asked = urljoin(base, QUESTION)
         answer = await session.get(asked)
@@ -108,5 +142,7 @@ async def find_base(session: Session, url: str) -> str:
     except (NotOffered, PhotoError, Transient) as error:
         if answer.status in {502, 503, 504}:
             raise
-        raise RunError(stops.NO_PIWIGO(url=base, reason=error.message)) from None
+        if any(words in answer.body for words in MISTAKEN):
+            raise RunError(stops.TLS_ONLY(url=base)) from None
+        raise _NoPiwigo(stops.NO_PIWIGO(url=base, reason=error.message)) from None
     return base

@@ -18,7 +18,7 @@ from aiohttp import hdrs
 
 from bulkup import __version__
 from bulkup.errors import CutShort, Lost, RunError, TimedOut, Unreachable, Untrusted
-from bulkup.failures import answers, stops
+from bulkup.failures import Kind, answers, stops
 from bulkup.photos import Photo
 from bulkup.piwigo.bodies import ChunkBody, Progress, multipart
 from bulkup.piwigo.throttle import Throttle
@@ -180,7 +180,11 @@ def _translated(url: str) -> Iterator[None]:
     except aiohttp.ClientConnectorSSLError as error:
         raise Untrusted(stops.UNSAFE(url=url, reason=_reason(error))) from None
     except aiohttp.ClientConnectorCertificateError as error:
-        raise Untrusted(stops.UNTRUSTED(url=url, reason=_reason(error))) from None
+        reason = _reason(error)
+        kind = _distrust(reason)
+        raise Untrusted(kind(url=url, reason=reason)) from None
+    except aiohttp.ClientConnectorDNSError as error:
+        raise Unreachable(answers.UNKNOWN_HOST(url=url, reason=_reason(error))) from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise Unreachable(answers.UNREACHABLE(url=url, reason=_reason(error))) from None
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
@@ -189,6 +193,16 @@ def _translated(url: str) -> Iterator[None]:
         raise TimedOut(answers.TIMED_OUT()) from None
     except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
         raise Lost(answers.BROKEN(reason=_reason(error))) from None
+
+
+def _distrust(reason: str) -> Kind:
+    """Return why a certificate is none to trust, by OpenSSL's words for it."""
+    lower = reason.lower()
+    if "mismatch" in lower or "not valid for" in lower:
+        return stops.OTHER_CERTIFICATE
+    if "expired" in lower or "not yet valid" in lower:
+        return stops.OLD_CERTIFICATE
+    return stops.UNTRUSTED
 
 
 def _reason(error: BaseException) -> str:

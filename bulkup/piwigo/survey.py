@@ -18,7 +18,7 @@ from bulkup.piwigo.discover import find_base
 from bulkup.piwigo.http import Session, Timeouts
 from bulkup.piwigo.results import Status, read_methods
 from bulkup.piwigo.sessions import Credentials, SessionPool
-from bulkup.piwigo.tls import Tls, shake_hands
+from bulkup.piwigo.tls import SYSTEM, Tls, Trust, shake_hands
 from bulkup.piwigo.wire import Request, interpret
 
 METHODS: Final = ("async", "upload", "legacy")
@@ -32,11 +32,20 @@ class Survey:
     `find` comes first, `log_in` before `offer`, and that before everything that takes an offer.
     """
 
-    def __init__(self, url: str, *, pool: SessionPool, guest: Session, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool: SessionPool,
+        guest: Session,
+        timeouts: Timeouts,
+        trust: Trust = SYSTEM,
+    ) -> None:
         self.url = url
         self._pool = pool
         self._guest = guest
         self._timeouts = timeouts
+        self._trust = trust
 
     async def find(self) -> str:
         """Return the address under which the gallery answers, and go on with that one.
@@ -50,7 +59,7 @@ class Survey:
         """Return how the connection is encrypted, None where it is not. Raises `Lost`."""
         if urlsplit(self.url).scheme != "https":
             return None
-        return await shake_hands(self.url, timeout_s=self._timeouts.connect_s)
+        return await shake_hands(self.url, timeout_s=self._timeouts.connect_s, trust=self._trust)
 
     async def version(self) -> str:
         """Return the version of Piwigo, empty if it is not told: the cheapest question."""
@@ -123,13 +132,14 @@ async def surveyed(
     credentials: Credentials,
     timeouts: Timeouts = IMPATIENT,
     connections: int = 16,
+    trust: Trust = SYSTEM,
 ) -> AsyncIterator[Survey]:
     """Lend the gallery at `url` to be looked at; nothing is asked yet. Log out at the end."""
-    async with connector_for(connections) as connector:
+    async with await connector_for(connections, trust) as connector:
         pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
         guest = Session(url, connector=connector, timeouts=timeouts)
         try:
-            yield Survey(url, pool=pool, guest=guest, timeouts=timeouts)
+            yield Survey(url, pool=pool, guest=guest, timeouts=timeouts, trust=trust)
         finally:
             await pool.close()
             await guest.close()

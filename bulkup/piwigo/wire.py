@@ -38,6 +38,9 @@ Fields = tuple[tuple[str, str], ...]
 ANSWER_LIMIT: Final = 64 * 1024 * 1024
 """An answer is read up to this many bytes; a list of all albums may take some of them."""
 
+TWO_FACTOR: Final = re.compile(r"identification\.php\?tf\b")
+"""Where Piwigo's plugin for two-factor log-in sends who has shown the right password."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -183,6 +186,8 @@ def _not_json(answer: Answer, text: str) -> BulkupError:
 def _by_status(answer: Answer, said: str) -> BulkupError:
     match answer.status:
         case 300 | 301 | 302 | 303 | 307 | 308:
+            if TWO_FACTOR.search(answer.location):
+                return RunError(stops.TWO_FACTOR())
             return RunError(stops.REDIRECT(target=answer.location or "nowhere"))
         case 401:
             return RunError(stops.WEB_PASSWORD())

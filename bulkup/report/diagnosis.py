@@ -118,6 +118,11 @@ def _tls(found: TlsFound) -> Words:
             "none: the password and the photos can be read on the way",
             hint="Use the https:// address if the gallery has one.",
         )
+    if not found.trusted:
+        return _say(
+            f"{found.version.replace('TLSv', 'TLS ')}, but the certificate was not checked",
+            hint="Give the server's certificate by --ca-cert, instead of --insecure.",
+        )
     left = "" if found.days is None else f", certificate valid for {count_text(found.days, 'day')}"
     renew = "Have the certificate renewed before." if found.mark != "ok" else ""
     return _say(f"{found.version.replace('TLSv', 'TLS ')}{left}", hint=renew)

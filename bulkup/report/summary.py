@@ -57,7 +57,7 @@ def _heading(state: RunState, run: RunStarted) -> Text:
 def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
     if state.scan_ended and not state.found:
         what = "check" if run.task == "verify" else "upload"
-        yield Text(f"  There was nothing to {what}: no files were found.", WARNING)
+        yield Text(f"  There was nothing to {what}: no files were found. Check the path.", WARNING)
         return
     if run.task == "verify":
         yield _checked(state)

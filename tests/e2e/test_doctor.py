@@ -1,21 +1,17 @@
 """The real `bulkup doctor` in a process of its own: its lines, its JSON, exit codes, Ctrl-C."""
 
-import asyncio
 import json
 import re
 import signal
-import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import anyio
 import pytest
 from anyio.abc import Process
 
 from bulkup.sandbox import Fault, Faults, Sandbox
-from tests.certificates import make_certificate
+from tests.certificates import encrypted, make_certificate
 from tests.e2e.commands import COMMAND, PASSWORD, Ended, bulkup, environment, send
 from tests.engine.runs import make_archive
 
@@ -101,7 +97,7 @@ async def test_json_is_one_object_with_known_keys(box: Sandbox, tmp_path: Path) 
     }
     assert keys == {
         "address": {"url", "given"},
-        "tls": {"version", "days", "local"},
+        "tls": {"version", "days", "trusted", "local"},
         "version": {"version"},
         "latency": {"median_s", "worst_s", "requests"},
         "account": {"user", "status", "api_key"},
@@ -151,38 +147,6 @@ async def test_wrong_usage_is_no_finding(box: Sandbox, arguments: list[str], wor
 
 
 # TLS
-
-
-@asynccontextmanager
-async def encrypted(box: Sandbox, tls: ssl.SSLContext) -> AsyncIterator[str]:
-    """Stand before a sandbox, and encrypt."""
-    port = urlsplit(box.url).port
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except (ConnectionError, ssl.SSLError):
-            pass
-        finally:
-            writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        for ends in ((reader, inner_writer), (inner_reader, writer)):
-            tasks.add(asyncio.create_task(copy(*ends)))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    host, own_port = server.sockets[0].getsockname()
-    try:
-        yield f"https://{host}:{own_port}/"
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_the_version_of_tls_and_the_time_left_are_told(

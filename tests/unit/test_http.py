@@ -338,7 +338,9 @@ async def test_a_refused_connection_is_unreachable() -> None:
 
 async def test_a_name_that_nobody_knows_is_unreachable() -> None:
     async with session_on("http://nosuch.invalid/") as session:
-        assert type(await error_of(session)) is Unreachable
+        error = await error_of(session)
+    assert type(error) is Unreachable
+    assert "how the name of the host is spelled" in error.hint
 
 
 async def hang_up(line: Line) -> None:

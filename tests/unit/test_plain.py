@@ -449,4 +449,4 @@ def test_the_summary_of_a_check_counts_what_it_does_not_name() -> None:
 
 def test_a_check_of_nothing_says_so() -> None:
     lines = closing(ScanFinished(), run=CHECK)
-    assert lines[1:] == ["  There was nothing to check: no files were found."]
+    assert lines[1:] == ["  There was nothing to check: no files were found. Check the path."]
