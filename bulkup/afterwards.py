@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Group
-
 from bulkup.errors import UsageError
-from bulkup.flags import flag
+from bulkup.flags import flag, group
 from bulkup.settings import After, parse_duration
 
-WATCHING = Group.create_ordered("Watching")
-AFTERWARDS = Group.create_ordered("Afterwards")
+WATCHING = group("Watching")
+AFTERWARDS = group("Afterwards")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 Knows the command line library and the settings that flags end up in.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import IntEnum
@@ -15,8 +16,9 @@ from bulkup.afterwards import AfterFlags
 from bulkup.errors import UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.labelling import LabelFlags
+from bulkup.secret import ask_password
 from bulkup.selecting import SelectionFlags
-from bulkup.settings import Account
+from bulkup.settings import Account, need
 from bulkup.telling import TellingFlags
 from bulkup.whereto import AlbumFlags, SoughtFlags
 from bulkup.wishes import SendingFlags
@@ -55,7 +57,8 @@ def choose(paths: Sequence[Path], selecting: SelectionFlags) -> "Choice":
     if not paths and choice.listing is None:
         raise UsageError(
             "folders and photos are missing",
-            hint="Name some: bulkup ./photos --album N. Or name a list of them by --files-from.",
+            hint="Name some: bulkup ./photos --album N, or a list of them by --files-from. "
+            "bulkup --help tells more.",
         )
     return choice
 
@@ -72,12 +75,43 @@ def prepare(
 
 
 def account_of(gallery: GalleryFlags) -> Account:
-    """Return who logs in, asking for the password last. Raises `UsageError`."""
+    """Return who logs in, looking into the key ring and asking last. Raises `UsageError`."""
     account = gallery.account()
 
+    from bulkup.keychain import find  # noqa: PLC0415 (heavy)
     from bulkup.piwigo.discover import clean_url  # noqa: PLC0415 (heavy)
 
-    clean_url(account.url)
-    if not account.api_key:
-        account = replace(account, password=gallery.password())
-    return account
+    url = clean_url(account.url)
+    check_trust(account)
+    if account.api_key:
+        return account
+    given = gallery.password() if account.user else ""
+    if given or (account.user and (given := find(url, account.user))):
+        return replace(account, password=given)
+    if key := find(url, ""):
+        return replace(account, user="", api_key=key)
+    need(account.user, flag="--user", variable="BULKUP_USER", what="the user name")
+    password = ask_password(f"Password of {account.user}")
+    if not password:
+        raise UsageError(
+            "the password is missing",
+            hint="Set BULKUP_PASSWORD, give --password-file or --password-command, or store it "
+            "once by bulkup login.",
+        )
+    return replace(account, password=password)
+
+
+def check_trust(account: Account) -> None:
+    """Raise `UsageError` where the file of certificates is wrong."""
+    if account.ca_cert is not None:
+        from bulkup.piwigo.tls import Trust  # noqa: PLC0415 (heavy)
+
+        Trust(ca_cert=account.ca_cert).context()
+
+
+def say_cautions(account: Account) -> None:
+    """Say on stderr what the user should know of the settings, where no view does."""
+    from bulkup.report.text import printable  # noqa: PLC0415 (heavy)
+
+    for caution in account.cautions:
+        sys.stderr.write(f"! {printable(caution.message)}\n  {printable(caution.hint)}\n")

@@ -12,22 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from bulkup.cli_parts import Exit
 from bulkup.errors import UsageError
-from bulkup.flags import flag
+from bulkup.flags import ProfileFlags, flag, group
 from bulkup.settings import default_ledger
 
 if TYPE_CHECKING:
     from bulkup.history import OpenFailure
     from bulkup.lookback import Wanted
 
-STATUS = Group.create_ordered("Status")
+STATUS = group("Status")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatusFlags:
+class StatusFlags(ProfileFlags):
     """What to tell, and how."""
 
     ledger: Annotated[

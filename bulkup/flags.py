@@ -1,25 +1,47 @@
 """The flags that commands share, as groups: help, short form, environment variable, default.
 
 Knows the command line library and the settings that flags end up in; nothing is looked up here
-but the secrets, which never are flags themselves.
+but the secrets, which never are flags themselves, and may stand in the settings file.
 """
 
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import Group, Parameter
 
-from bulkup.secret import environment, read_api_key, read_password
+from bulkup.profiles import Layer, open_to_others, plain_secret, read_layers
+from bulkup.secret import check_api_key, environment, read_api_key, read_password
 from bulkup.settings import (
     Account,
+    Caution,
     default_ledger,
     need,
     parse_duration,
 )
 
-GALLERY = Group.create_ordered("Gallery")
-TROUBLE = Group.create_ordered("When something fails")
+ORDER: Final = (
+    *("Gallery", "Albums", "Sending", "Checking", "Examining", "Status", "Watching"),
+    *("Selecting", "Titles and tags", "Afterwards", "Telling", "When something fails"),
+    *("Stand-in", "How fast it is", "Setting up", "At the end"),
+)
+"""The groups of flags as the help shows them, behind the commands."""
+
+
+def group(name: str) -> Group:
+    """Return a group of flags at its place in the help."""
+    return Group(name, sort_key=10 + ORDER.index(name))
+
+
+GALLERY = group("Gallery")
+TROUBLE = group("When something fails")
+
+
+def _default_text(value: object) -> str | None:
+    """Return what the help says of a default; nothing where nothing is said or done."""
+    return None if value is None or value is False else str(value)
 
 
 def flag(
@@ -43,12 +65,46 @@ def flag(
         metavar=metavar or None,
         negative="",
         count=count,
+        show_default=_default_text,
     )
 
 
+def by_commas(_kind: object, text: str, **_: object) -> list[str]:
+    """Return the values that a variable holds for a flag that may be repeated."""
+    return text.split(",")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GalleryFlags:
-    """Which gallery, and as whom."""
+class ProfileFlags:
+    """Where the settings are."""
+
+    profile: Annotated[
+        str | None,
+        flag(
+            "Take what no flag and no variable says from this profile of the settings file.",
+            group=GALLERY,
+            variable="BULKUP_PROFILE",
+            metavar="NAME",
+        ),
+    ] = None
+    config: Annotated[
+        Path | None,
+        flag(
+            "The settings file; bulkup config --path tells where it lies by default.",
+            group=GALLERY,
+            variable="BULKUP_CONFIG",
+            metavar="FILE",
+        ),
+    ] = None
+
+    def layers(self) -> list[Layer]:
+        """Return the tables of the settings file that count. Raises `UsageError`."""
+        return read_layers(self.config, self.profile)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressFlags(ProfileFlags):
+    """Which gallery, as whom, and where the settings are."""
 
     url: Annotated[
         str | None, flag("The gallery's address.", group=GALLERY, variable="BULKUP_URL")
@@ -57,13 +113,62 @@ class GalleryFlags:
         str | None,
         flag("An administrator of the gallery.", group=GALLERY, variable="BULKUP_USER"),
     ] = None
+    ca_cert: Annotated[
+        Path | None,
+        flag(
+            "File of certificates (PEM) to trust besides the system's: for a server of your own.",
+            group=GALLERY,
+            variable="BULKUP_CA_CERT",
+            metavar="FILE",
+        ),
+    ] = None
+    insecure: Annotated[
+        bool,
+        flag(
+            "Believe any certificate: anybody on the way can read and change what is sent.",
+            group=GALLERY,
+            variable="BULKUP_INSECURE",
+        ),
+    ] = False
+
+    def place(self) -> Account:
+        """Return which gallery, and as whom, if that is said. Raises `UsageError`."""
+        return Account(
+            url=need(self.url, flag="--url", variable="BULKUP_URL", what="the gallery's address"),
+            user=self.user or "",
+            ca_cert=self.ca_cert,
+            insecure=self.insecure,
+            cautions=tuple(self._cautions()),
+        )
+
+    def _cautions(self) -> Iterator[Caution]:
+        if self.insecure:
+            yield Caution(
+                "the server's certificate is not checked (--insecure): anybody on the way can "
+                "read the password and change what is sent",
+                "Name the file of the server's certificate by --ca-cert instead.",
+            )
+        for layer in self.layers():
+            if layer.holds_secret and open_to_others(layer.file):
+                yield Caution(
+                    f"others can read the secret in {layer.file}",
+                    f"Run: chmod 600 {shlex.quote(str(layer.file))}",
+                )
+                return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryFlags(AddressFlags):
+    """Which gallery, and as whom."""
+
     password_file: Annotated[
         Path | None,
         flag(
             "File whose first line is the password; without it the variable BULKUP_PASSWORD "
-            "counts, then a prompt.",
+            "counts, then the profile, the key ring, a prompt.",
             group=GALLERY,
             variable="BULKUP_PASSWORD_FILE",
+            metavar="FILE",
         ),
     ] = None
     password_command: Annotated[
@@ -72,6 +177,7 @@ class GalleryFlags:
             "Command that prints the password.",
             group=GALLERY,
             variable="BULKUP_PASSWORD_COMMAND",
+            metavar="COMMAND",
         ),
     ] = None
     api_key_file: Annotated[
@@ -81,28 +187,26 @@ class GalleryFlags:
             "password; without it the variable BULKUP_API_KEY counts.",
             group=GALLERY,
             variable="BULKUP_API_KEY_FILE",
+            metavar="FILE",
         ),
     ] = None
 
     def account(self) -> Account:
-        """Return who logs in where, without the password. Raises `UsageError`."""
-        url = need(self.url, flag="--url", variable="BULKUP_URL", what="the gallery's address")
-        key = read_api_key(file=self.api_key_file, variables=environment())
+        """Return who logs in where, with an API key if one is given. Raises `UsageError`."""
+        account = self.place()
+        variables = environment()
         if self.api_key_file is None and (self.password_file or self.password_command):
-            key = ""  # a flag counts more than the environment
-        if key:
-            return Account(url=url, api_key=key)
-        user = need(self.user, flag="--user", variable="BULKUP_USER", what="the user name")
-        return Account(url=url, user=user)
+            return account  # a flag counts more than the environment, and that than the profile
+        key = read_api_key(file=self.api_key_file, variables=variables)
+        if not key and not variables.get("BULKUP_PASSWORD"):
+            key = check_api_key(plain_secret(self.layers(), "api-key"))
+        return replace(account, user="", api_key=key) if key else account
 
     def password(self) -> str:
-        """Return the password, asking for it if there is somebody to ask. Raises `UsageError`."""
+        """Return the password that is given, empty if none is. Raises `UsageError`."""
         return read_password(
-            file=self.password_file,
-            command=self.password_command,
-            variables=environment(),
-            user=self.user or "",
-        )
+            file=self.password_file, command=self.password_command, variables=environment()
+        ) or plain_secret(self.layers(), "password")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

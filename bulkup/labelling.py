@@ -6,17 +6,13 @@ Knows the command line library and the labels that flags end up in.
 from dataclasses import dataclass
 from typing import Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from bulkup.errors import UsageError
-from bulkup.flags import flag
+from bulkup.flags import by_commas, flag, group
 from bulkup.labels import FIELDS_TEXT, Labels, Template
 
-LABELLING = Group.create_ordered("Titles and tags")
-
-
-def _by_commas(_kind: object, text: str, **_: object) -> list[str]:
-    return text.split(",")
+LABELLING = group("Titles and tags")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +35,7 @@ class LabelFlags:
             "variable, commas part them.",
             group=LABELLING,
             env_var="BULKUP_TAG",
-            env_var_split=_by_commas,
+            env_var_split=by_commas,
             metavar="NAME",
             negative="",
             show_default=False,

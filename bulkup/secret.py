@@ -17,34 +17,43 @@ from bulkup.errors import UsageError
 COMMAND_S: Final = 60.0
 
 
-def read_password(
-    *,
-    file: Path | None,
-    command: str | None,
-    variables: Mapping[str, str],
-    user: str,
-) -> str:
-    """Return the password from a file, a command, `BULKUP_PASSWORD`, or a prompt, in this order.
+def read_password(*, file: Path | None, command: str | None, variables: Mapping[str, str]) -> str:
+    """Return the password from a file, a command, or `BULKUP_PASSWORD`, in this order.
 
-    Raises `UsageError` where none of them gives one.
+    Empty if none is named. Raises `UsageError` where one is named and gives none.
     """
     if file is not None:
         return read_secret_file(file, flag="--password-file")
     if command is not None:
         return run_secret_command(command, flag="--password-command")
-    if password := variables.get("BULKUP_PASSWORD"):
-        return password
-    if sys.stdin.isatty():
+    return variables.get("BULKUP_PASSWORD", "")
+
+
+def ask_password(prompt: str) -> str:
+    """Return what is typed unseen, empty if nobody is there to type."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return ""
+    try:
+        return getpass.getpass(f"{prompt}: ")
+    except EOFError:
+        return ""
+
+
+def read_typed(prompt: str) -> str:
+    """Return what is typed unseen, or else the first line of the standard input.
+
+    Raises `UsageError` where there is none.
+    """
+    if sys.stdin is not None and not sys.stdin.isatty():
         try:
-            password = getpass.getpass(f"Password of {user}: ")
-        except EOFError:
-            password = ""
-        if password:
-            return password
-    raise UsageError(
-        "the password is missing",
-        hint="Set BULKUP_PASSWORD, or give --password-file or --password-command.",
-    )
+            return _first_line(sys.stdin.readline(), source="the standard input")
+        except UnicodeDecodeError:
+            raise UsageError(
+                "what comes in is not UTF-8 text", hint="Pipe the secret in as text."
+            ) from None
+    if typed := ask_password(prompt):
+        return typed
+    raise UsageError("nothing was typed", hint="Type the secret, or pipe it in.")
 
 
 def read_secret_file(file: Path, *, flag: str) -> str:
@@ -94,7 +103,17 @@ def read_api_key(*, file: Path | None, variables: Mapping[str, str]) -> str:
         key = read_secret_file(file, flag="--api-key-file").strip()
     else:
         key = variables.get("BULKUP_API_KEY", "").strip()
-    if key and not re.fullmatch(r"pkid-[\w-]+:[!-~]+", key, flags=re.ASCII):
+    return check_api_key(key)
+
+
+def is_api_key(text: str) -> bool:
+    """Tell whether a secret has the form that Piwigo gives API keys."""
+    return bool(re.fullmatch(r"pkid-[\w-]+:[!-~]+", text, flags=re.ASCII))
+
+
+def check_api_key(key: str) -> str:
+    """Return the key. Raises `UsageError` where it is there and has not the form of one."""
+    if key and not is_api_key(key):
         raise UsageError(
             "the API key has not the form pkid-…:secret",
             hint="Join both parts that Piwigo shows when it makes a key by a colon.",

@@ -13,24 +13,31 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Group, Parameter, Token
+from cyclopts import Parameter, Token
 
 from bulkup.errors import UsageError
-from bulkup.flags import flag
+from bulkup.flags import by_commas, flag, group
 from bulkup.settings import parse_size
 
 if TYPE_CHECKING:
     from bulkup.choice import Choice, Listing
     from bulkup.patterns import Patterns, Rule
 
-SELECTING = Group.create_ordered("Selecting")
+SELECTING = group("Selecting")
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 SECOND_NS: Final = 10**9
 
 
 def _in_order(_: object, tokens: Sequence[Token]) -> tuple[str, ...]:
     """Keep by which of its names a flag was given: three flags that are one keep their order."""
-    return tuple(f"{token.keyword}={token.value}" for token in tokens)
+    return tuple(f"{_name(token.keyword or '')}={token.value}" for token in tokens)
+
+
+def _name(keyword: str) -> str:
+    """Return the flag, which may have been given by its variable."""
+    if not keyword.startswith("BULKUP_"):
+        return keyword
+    return f"--{keyword.removeprefix('BULKUP_').lower().replace('_', '-')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +50,11 @@ class SelectionFlags:
             name=("--include", "--exclude", "--exclude-from"),
             help="Take, or leave out, what matches GLOB, by the rules of .gitignore; "
             "--exclude-from reads such lines from a FILE. Of all, in their order, the last that "
-            "matches decides. If the first one is an --include, nothing else is taken.",
+            "matches decides. If the first one is an --include, nothing else is taken. In the "
+            "variables, commas part them.",
             group=SELECTING,
+            env_var=("BULKUP_EXCLUDE_FROM", "BULKUP_EXCLUDE", "BULKUP_INCLUDE"),
+            env_var_split=by_commas,
             converter=_in_order,
             metavar="GLOB",
             negative="",

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Group
-
 from bulkup.errors import UsageError
-from bulkup.flags import flag
+from bulkup.flags import flag, group
 from bulkup.settings import REPORTS, Telling
 
-TELLING = Group.create_ordered("Telling")
+TELLING = group("Telling")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

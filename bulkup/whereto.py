@@ -6,13 +6,11 @@ Knows the command line library and the settings that flags end up in.
 from dataclasses import dataclass
 from typing import Annotated
 
-from cyclopts import Group
-
 from bulkup.errors import UsageError
-from bulkup.flags import flag
+from bulkup.flags import flag, group
 from bulkup.settings import Into
 
-ALBUMS = Group.create_ordered("Albums")
+ALBUMS = group("Albums")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Group
-
-from bulkup.flags import TroubleFlags, flag
+from bulkup.flags import TroubleFlags, flag, group
 from bulkup.settings import (
     Checking,
     Examining,
@@ -22,9 +20,9 @@ from bulkup.settings import (
 )
 from bulkup.whereto import AlbumFlags, SoughtFlags
 
-SENDING = Group.create_ordered("Sending")
-CHECKING = Group.create_ordered("Checking")
-EXAMINING = Group.create_ordered("Examining")
+SENDING = group("Sending")
+CHECKING = group("Checking")
+EXAMINING = group("Examining")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
