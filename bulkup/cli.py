@@ -5,13 +5,14 @@ Heavy modules are imported by the commands that need them, so that `--help` answ
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts.argument import ArgumentCollection
 
 from bulkup import __version__
 from bulkup.afterwards import AfterFlags
@@ -30,13 +31,18 @@ from bulkup.cli_parts import (
     account_of,
     choose,
     prepare,
+    say_cautions,
 )
 from bulkup.cli_sandbox import demo, sandbox
+from bulkup.cli_setup import completion_of, config_of, login, logout
 from bulkup.cli_status import status
 from bulkup.cli_watch import watch
 from bulkup.errors import BulkupError, RunError, UsageError
+from bulkup.examples import EXAMPLES
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.labelling import LabelFlags
+from bulkup.layers import Layers
+from bulkup.mistakes import check_command, explain
 from bulkup.selecting import SelectionFlags
 from bulkup.settings import Telling
 from bulkup.telling import TellingFlags
@@ -47,19 +53,36 @@ if TYPE_CHECKING:
     from bulkup.screen import Task
 
 
+def _arguments() -> Iterator[ArgumentCollection]:
+    for name in app:
+        if not name.startswith("-"):
+            yield app[name].assemble_argument_collection()
+
+
+LAYERS = Layers(_arguments)
+
 app = App(
     name="bulkup",
     help="Bring a whole photo archive into a Piwigo gallery.",
     version=f"bulkup {__version__}",
     help_format="markdown",
+    help_epilogue=EXAMPLES["upload"],
+    config=LAYERS,
+    suppress_keyboard_interrupt=False,  # `run` says so
 )
+PHOTOS = Group("Photos", sort_key=0)
+GALLERY = Group("The gallery", sort_key=1)
+SETTING_UP = Group("Setting up", sort_key=2)
+REHEARSING = Group("Rehearsing", sort_key=3)
+for shown in ("--help", "--version"):
+    app[shown].group = SETTING_UP
 
 ForExamining = Annotated[ExaminingFlags, Parameter(name="*")]
 ForChecking = Annotated[CheckingFlags, Parameter(name="*")]
 
 
 @app.default
-@app.command
+@app.command(group=PHOTOS)
 def upload(
     paths: Paths = (),
     /,
@@ -98,7 +121,7 @@ def upload(
     return _drive(task, told)
 
 
-@app.command
+@app.command(group=PHOTOS, help_epilogue=EXAMPLES["verify"])
 def verify(
     paths: Paths = (),
     /,
@@ -129,13 +152,14 @@ def verify(
     return _drive(task, told)
 
 
-@app.command
+@app.command(group=GALLERY, help_epilogue=EXAMPLES["albums"])
 def albums(
     *,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Print the gallery's albums as a tree, each with its number and how many photos it has."""
     account = account_of(gallery)
+    say_cautions(account)
 
     import anyio  # noqa: PLC0415 (heavy)
 
@@ -146,7 +170,7 @@ def albums(
     return Exit.DONE
 
 
-@app.command
+@app.command(group=GALLERY, help_epilogue=EXAMPLES["doctor"])
 def doctor(
     paths: Annotated[
         tuple[Path, ...],
@@ -169,6 +193,8 @@ def doctor(
     values = examining.examining()
     roots, account = prepare(paths, gallery, choice)
 
+    say_cautions(account)
+
     from bulkup.doctor import examine  # noqa: PLC0415 (heavy)
     from bulkup.screen import consult  # noqa: PLC0415 (heavy)
 
@@ -190,10 +216,18 @@ def _drive(task: "Task", telling: Telling) -> Exit:
     return Exit.SOME_FAILED if amiss else Exit.DONE
 
 
-app.command(status)
-app.command(watch)
-app.command(sandbox)
-app.command(demo)
+app.command(status, group=GALLERY, help_epilogue=EXAMPLES["status"])
+app.command(watch, group=PHOTOS, help_epilogue=EXAMPLES["watch"])
+app.command(login, group=SETTING_UP, help_epilogue=EXAMPLES["login"])
+app.command(logout, group=SETTING_UP, help_epilogue=EXAMPLES["logout"])
+app.command(
+    config_of(app, LAYERS), name="config", group=SETTING_UP, help_epilogue=EXAMPLES["config"]
+)
+app.command(
+    completion_of(app), name="completion", group=SETTING_UP, help_epilogue=EXAMPLES["completion"]
+)
+app.command(sandbox, group=REHEARSING, help_epilogue=EXAMPLES["sandbox"])
+app.command(demo, group=REHEARSING, help_epilogue=EXAMPLES["demo"])
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -202,13 +236,16 @@ def run(arguments: Sequence[str]) -> int:
         if not os.environ[name]:
             del os.environ[name]  # set to nothing is as good as not set
     try:
+        check_command(arguments, [name for name in app if not name.startswith("-")])
         code = app(
             list(arguments), exit_on_error=False, print_error=False, result_action="return_value"
         )
     except CycloptsError as error:
-        return _complain(str(error), hint="bulkup --help lists what there is.", code=Exit.USAGE)
+        wrong = explain(error)
+        return _complain(wrong.message, hint=wrong.hint, code=Exit.USAGE)
     except UsageError as error:
-        return _complain(error.message, hint=error.hint, code=Exit.USAGE)
+        hint = f"{error.hint} {LAYERS.whence(error.message)}".strip()
+        return _complain(error.message, hint=hint, code=Exit.USAGE)
     except RunError as error:
         return _complain(error.message, hint=error.hint, code=Exit.IMPOSSIBLE)
     except BulkupError as error:

@@ -8,53 +8,114 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from bulkup.flags import flag, group
+
+GALLERY = group("Stand-in")
+LOAD = group("How fast it is")
+KEEPING = group("At the end")
+
 
 def sandbox(
     *,
-    port: int = 8080,
-    host: str = "127.0.0.1",
-    piwigo: str = "16.4.0",
-    folder: Path | None = None,
-    discard: bool = False,
-    workers: int | None = None,
-    start_workers: int | None = None,
-    cpus: int | None = None,
-    finish_time: float = 0.0,
-    page_time: float = 0.0,
-    exist_time: float = 0.0,
-    gateway_timeout: float = 60.0,
+    port: Annotated[
+        int,
+        flag("Port to listen on; 0 takes a free one.", group=GALLERY, variable="BULKUP_PORT"),
+    ] = 8080,
+    host: Annotated[
+        str,
+        flag(
+            "Address to listen on. Anything but loopback lets others in.",
+            group=GALLERY,
+            variable="BULKUP_HOST",
+        ),
+    ] = "127.0.0.1",
+    piwigo: Annotated[
+        str,
+        flag(
+            "Version of Piwigo to stand in for: 13.8.0, 14.5.0, 15.7.0, 16.4.0 or 17.0.0beta1.",
+            group=GALLERY,
+            variable="BULKUP_PIWIGO",
+            metavar="VERSION",
+        ),
+    ] = "16.4.0",
+    folder: Annotated[
+        Path | None,
+        flag(
+            "Keep the photos as files there; otherwise in memory.",
+            group=GALLERY,
+            variable="BULKUP_FOLDER",
+        ),
+    ] = None,
+    discard: Annotated[
+        bool,
+        flag("Keep only sums and sizes of photos.", group=GALLERY, variable="BULKUP_DISCARD"),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        flag(
+            "Number of PHP workers to have; unlimited by default.",
+            group=LOAD,
+            variable="BULKUP_WORKERS",
+        ),
+    ] = None,
+    start_workers: Annotated[
+        int | None,
+        flag(
+            "Number of PHP workers at first; one more comes each second while requests wait.",
+            group=LOAD,
+            variable="BULKUP_START_WORKERS",
+        ),
+    ] = None,
+    cpus: Annotated[
+        int | None,
+        flag(
+            "How many workers compute at full speed at once; all by default.",
+            group=LOAD,
+            variable="BULKUP_CPUS",
+        ),
+    ] = None,
+    finish_time: Annotated[
+        float,
+        flag(
+            "Seconds of work that a finished photo costs, most of them in a second worker. As "
+            "many photos finishing at once as there are workers freeze the gallery, as they do a "
+            "real one.",
+            group=LOAD,
+            variable="BULKUP_FINISH_TIME",
+            metavar="SECONDS",
+        ),
+    ] = 0.0,
+    page_time: Annotated[
+        float,
+        flag(
+            "Seconds of work that a view of the front page costs.",
+            group=LOAD,
+            variable="BULKUP_PAGE_TIME",
+            metavar="SECONDS",
+        ),
+    ] = 0.0,
+    exist_time: Annotated[
+        float,
+        flag(
+            "Seconds of work that it costs to look up 100,000 photos by their sums.",
+            group=LOAD,
+            variable="BULKUP_EXIST_TIME",
+            metavar="SECONDS",
+        ),
+    ] = 0.0,
+    gateway_timeout: Annotated[
+        float,
+        flag(
+            "Seconds that the web server waits for PHP before it answers 504.",
+            group=LOAD,
+            variable="BULKUP_GATEWAY_TIMEOUT",
+            metavar="SECONDS",
+        ),
+    ] = 60.0,
 ) -> int:
     """Start a stand-in for a Piwigo server, to try bulkup on without a gallery.
 
     Its administrator is `admin` with the password `secret`, its album has number 1.
-
-    Parameters
-    ----------
-    port
-        Port to listen on; 0 takes a free one.
-    host
-        Address to listen on. Anything but loopback lets others in.
-    piwigo
-        Version of Piwigo to stand in for: 13.8.0, 14.5.0, 15.7.0, 16.4.0 or 17.0.0beta1.
-    folder
-        Keep the photos as files there; otherwise in memory.
-    discard
-        Keep only sums and sizes of the photos.
-    workers
-        Number of PHP workers to have; unlimited by default.
-    start_workers
-        Number of PHP workers at first; one more comes each second while requests wait.
-    cpus
-        How many workers compute at full speed at once; all by default.
-    finish_time
-        Seconds of work that a finished photo costs, most of them in a second worker. As many
-        photos finishing at once as there are workers freeze the gallery, as they do a real one.
-    page_time
-        Seconds of work that a view of the front page costs.
-    exist_time
-        Seconds of work that it costs to look up 100,000 photos by their sums.
-    gateway_timeout
-        Seconds that the web server waits for PHP before it answers 504.
     """
     from bulkup.rehearsal import serve  # noqa: PLC0415 (heavy)
 
@@ -79,7 +140,12 @@ def demo(
     /,
     *,
     keep: Annotated[
-        bool, Parameter(help="Leave the server up at the end, to look at its page.", negative="")
+        bool,
+        flag(
+            "Leave the server up at the end, to look at its page.",
+            group=KEEPING,
+            variable="BULKUP_KEEP",
+        ),
     ] = False,
 ) -> int:
     """Rehearse: upload an archive to a sandbox server on this machine, and check every photo."""

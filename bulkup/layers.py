@@ -198,6 +198,9 @@ def _origins(argument: Argument) -> Iterator[Origin]:
     for token in argument.tokens:
         by_name.setdefault(_long_name(argument, token), []).append(token)
     for name, tokens in by_name.items():
+        if argument.parameter.count and tokens[0].source == "cli":
+            yield Origin(name, str(len(tokens)), _origin(tokens[0]))
+            continue
         values = ", ".join(
             token.value or (_shown(token.implicit_value) if token.source != "env" else "")
             for token in tokens
