@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args, get_origin
 from cyclopts import App, Token
 from cyclopts.argument import Argument, ArgumentCollection
 
+from bulkup.errors import UsageError
 from bulkup.profiles import SOURCES, Layer, check, read_layers
 
 OPPOSITES: Final = {"tree": "flat", "flat": "tree", "ledger": "no-ledger", "no-ledger": "ledger"}
@@ -47,7 +48,13 @@ class Layers:
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
         """Fill what is still empty. Raises `UsageError` where the settings file is wrong."""
         del app
-        self._flags = flags = flags_of(arguments)
+        self._flags = flags_of(arguments)
+        self._fill(self._flags, commands)
+        for argument in _once(self._flags):
+            if argument.parameter.count:
+                _count(argument)
+
+    def _fill(self, flags: Mapping[str, Argument], commands: tuple[str, ...]) -> None:
         self.read = []
         _add_variables(flags)
         _drop_lesser_secrets(flags)
@@ -134,6 +141,23 @@ def _add_variables(flags: Mapping[str, Argument]) -> None:
             for text in argument.env_var_split(os.environ.get(variable, ""))
             if text
         ]
+
+
+def _count(argument: Argument) -> None:
+    """Have a number in a variable count as a flag that is given so often.
+
+    The library does not count that. Raises `UsageError` where it is no number.
+    """
+    for index, token in enumerate(argument.tokens):
+        if token.source != "env":
+            continue
+        text = {"true": "1", "false": "0"}.get(token.value.lower(), token.value)
+        if not text.isdecimal():
+            raise UsageError(
+                f"{argument.name} “{token.value}” ({token.keyword}) is no number",
+                hint="Give how often the flag would stand there, such as 1 or 2.",
+            )
+        argument.tokens[index] = token.evolve(implicit_value=int(text))
 
 
 def _drop_lesser_secrets(flags: Mapping[str, Argument]) -> None:

@@ -26,7 +26,7 @@ MAY_KNOW = {
     "settings": {"errors", "timetable"},
     "secret": {"errors"},
     "profiles": {"errors"},
-    "layers": {"profiles"},
+    "layers": {"errors", "profiles"},
     "keychain": {"errors", "failures"},
     "mistakes": {"errors", "profiles"},
     "examples": set[str](),

@@ -70,14 +70,17 @@ async def test_quiet_tells_what_failed_and_the_summary_and_twice_nothing(tmp_pat
     async with Sandbox(admin=("admin", PASSWORD)) as box:
         quiet = await send(box, tmp_path, "-q")
         silent = await send(box, tmp_path, "-qq", "--no-ledger")
+        by_variable = await send(box, tmp_path, "--no-ledger", quiet="2")
+        typo = await send(box, tmp_path, "--no-ledger", quiet="much")
         both = await send(box, tmp_path, "-qv")
         assert len(box.gallery.photos) == 1
-    assert quiet.code == silent.code == 1
+    assert quiet.code == silent.code == by_variable.code == 1
     assert "the file is empty" in quiet.err
     assert "Piwigo 16.4.0" not in quiet.err
     assert "Done after" in quiet.err
-    assert (silent.out, silent.err) == ("", "")
-    assert both.code == 2
+    assert (silent.out, silent.err) == (by_variable.out, by_variable.err) == ("", "")
+    assert both.code == typo.code == 2
+    assert "BULKUP_QUIET" in typo.err
 
 
 @pytest.mark.parametrize("name", ["run.log", "run.jsonl"])
