@@ -48,11 +48,16 @@ ARCHIVE = ArchiveFound(
 WORKERS = WorkersFound(workers=8, most=12, finishing=6)
 
 
+class Tty(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 class Desk:
     """A report on two streams, with a clock that the test drives."""
 
     def __init__(self, *, as_json: bool = False, terminal: bool = False) -> None:
-        self.out, self.err = StringIO(), StringIO()
+        self.out, self.err = StringIO(), Tty() if terminal else StringIO()
         self.now = 0.0
         self.report = CheckupReport(
             None if as_json else self._console(self.out),
