@@ -4,6 +4,8 @@ Knows events, the state and colours; not where the words end up. Every text that
 outside goes through `printable` and is a `Text`, so that no file name is taken for markup.
 """
 
+from dataclasses import dataclass
+
 from rich.text import Text
 
 from bulkup.departures import FileStays
@@ -53,11 +55,30 @@ VERDICTS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What an event is worth to be told: its kind in a word, what happened, and what to do."""
+
+    word: str
+    style: str
+    what: str
+    hint: str
+
+
 def announce(event: Event, *, verbose: bool = False, retries: bool = False) -> Text | None:
     """Return the line that this event is worth, if any.
 
     `verbose` gives each photo one, `retries` each photo's wait for another try.
     """
+    said = remark(event, verbose=verbose, retries=retries)
+    if said is None:
+        return None
+    line = Text.assemble((f"{said.word:<{INDENT - 1}} ", said.style), said.what)
+    return line.append(f" ({said.hint})", FAINT) if said.hint else line
+
+
+def remark(event: Event, *, verbose: bool = False, retries: bool = False) -> Remark | None:
+    """Return what is to be told of an event, if anything; the flags as for `announce`."""
     hint = ""
     match event:
         case PhotoNew() if verbose:
@@ -94,8 +115,7 @@ def announce(event: Event, *, verbose: bool = False, retries: bool = False) -> T
         case _:
             return None
     word, style = kind
-    line = Text.assemble((f"{word:<{INDENT - 1}} ", style), printable(what))
-    return line.append(f" ({printable(hint)})", FAINT) if hint else line
+    return Remark(word, style, printable(what), printable(hint))
 
 
 def _foreseen(photo: PhotoNew) -> tuple[tuple[str, str], str]:
