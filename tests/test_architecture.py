@@ -23,7 +23,7 @@ MAY_KNOW = {
     "filelist": {"choice", "errors", "failures"},
     "walk": {"choice", "errors", "failures", "filelist", "kinds", "photos"},
     "timetable": set[str](),
-    "settings": {"errors", "timetable"},
+    "settings": {"errors", "listen", "timetable"},
     "secret": {"errors"},
     "profiles": {"errors"},
     "layers": {"errors", "profiles"},
@@ -34,7 +34,7 @@ MAY_KNOW = {
     "flags": {"errors", "profiles", "secret", "settings"},
     "whereto": {"errors", "flags", "settings"},
     "afterwards": {"errors", "flags", "settings"},
-    "telling": {"errors", "flags", "settings"},
+    "telling": {"errors", "flags", "listen", "secret", "settings"},
     "wishes": {"flags", "settings", "whereto"},
     "selecting": {"choice", "errors", "flags", "patterns", "settings"},
     "metadata": set[str](),
@@ -126,6 +126,11 @@ MAY_KNOW = {
     },
     "report": {"departures", "errors", "events", "findings", "history", "kinds", "steps"},
     "again": set[str](),
+    "listen": {"errors"},
+    "monitor": {"errors", "events", "listen", "report"},
+    "notify": {"errors", "events", "report"},
+    "errorlimit": {"events", "kinds"},
+    "standing": {"events", "monitor", "notify", "report", "settings"},
     "sandbox": set[str](),
     "demo": set[str](),
     "visit": {
@@ -142,8 +147,8 @@ MAY_KNOW = {
     "views": {"again", "errors", "report", "settings"},
     "api": {"errors", "events", "run", "settings", "stages", "timetable"},
     "screen": {
-        *("errors", "events", "findings", "recovery", "report", "settings", "stages"),
-        "views",
+        *("errorlimit", "errors", "events", "findings", "recovery", "report", "settings"),
+        *("stages", "standing", "views"),
     },
     "rehearsal": {"demo", "errors", "photos", "sandbox", "settings", "walk"},
     "inbox": {"photos"},
@@ -152,8 +157,8 @@ MAY_KNOW = {
         *("photos", "recovery", "walk"),
     },
     "attend": {
-        *("choice", "ending", "errors", "events", "photos", "recovery", "report", "screen"),
-        *("settings", "stages", "views", "walk", "watch"),
+        *("choice", "ending", "errorlimit", "errors", "events", "photos", "recovery", "report"),
+        *("screen", "settings", "stages", "standing", "views", "walk", "watch"),
     },
     "cli_parts": {
         *("afterwards", "choice", "errors", "flags", "keychain", "labelling", "piwigo", "report"),
@@ -179,7 +184,9 @@ MAY_KNOW = {
 
 # library → its only homes
 HOMES = {
-    "aiohttp": {"piwigo", "sandbox"},
+    "aiohttp": {"monitor", "piwigo", "sandbox"},
+    "prometheus_client": {"monitor"},
+    "apprise": {"notify"},
     "rich": {"report"},
     "sqlite3": {"annals", "database", "ledger", "lookback"},
     "defusedxml": {"xmp"},
