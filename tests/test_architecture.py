@@ -129,6 +129,7 @@ MAY_KNOW = {
     "listen": {"errors"},
     "monitor": {"errors", "events", "listen", "report"},
     "notify": {"errors", "events", "report"},
+    "messenger": set[str](),
     "errorlimit": {"events", "kinds"},
     "standing": {"events", "monitor", "notify", "report", "settings"},
     "sandbox": set[str](),
@@ -186,7 +187,7 @@ MAY_KNOW = {
 HOMES = {
     "aiohttp": {"monitor", "piwigo", "sandbox"},
     "prometheus_client": {"monitor"},
-    "apprise": {"notify"},
+    "apprise": {"messenger", "notify"},
     "rich": {"report"},
     "sqlite3": {"annals", "database", "ledger", "lookback"},
     "defusedxml": {"xmp"},
