@@ -15,14 +15,16 @@ from anyio import CancelScope, to_thread
 
 from bulkup.choice import Choice
 from bulkup.ending import one_error
+from bulkup.errorlimit import ErrorLimit
 from bulkup.errors import Away, BulkupError
-from bulkup.events import Emit, Event, Interrupted, RunFailed, RunStarted
+from bulkup.events import Emit, Event, Interrupted, Noticed, RunFailed, RunStarted
 from bulkup.photos import Photo
 from bulkup.recovery import Sleep
 from bulkup.report import Report, Views, console_for, say
 from bulkup.screen import listen
 from bulkup.settings import Telling
 from bulkup.stages import Stop
+from bulkup.standing import Standing
 from bulkup.views import others_for, screen_for
 from bulkup.walk import Found
 from bulkup.watch import Watch
@@ -58,8 +60,10 @@ class Attendant:
         tell: Callable[[str], None],
         clock: Callable[[], float],
         sleep: Sleep,
+        max_errors: int | None = None,
     ) -> None:
         self.stop = Stop()
+        self.limit = ErrorLimit(self.emit, most=max_errors, stop=self.stop.set)
         self._watch = watch
         self._bring = bring
         self._open_view = open_view
@@ -79,12 +83,14 @@ class Attendant:
         elif isinstance(event, Interrupted):
             self._idle.cancel()
 
-    async def attend(self) -> None:
+    async def attend(self, *, greeting: Noticed | None = None) -> None:
         """Bring batch after batch until somebody wishes to stop. Raises `BulkupError`.
 
         Once a run has begun, no failure of a later one ends it, nor does a server that is away.
         """
         self._tell(f"watching {', '.join(map(str, self._watch.roots))}; Ctrl-C ends it")
+        if greeting is not None:
+            self._tell(greeting.message)
         failures = 0
         while not self.stop.wanted:
             batch = await self._waited_for(self._watch.arrivals)
@@ -120,7 +126,7 @@ class Attendant:
             try:
                 await self._bring(
                     only=partial(_is_still, batch),
-                    emit=self.emit,
+                    emit=self.limit.emit,
                     stop=self.stop,
                     clock=self._clock,
                     sleep=self._sleep,
@@ -148,11 +154,19 @@ def attend(
     settle_s: float,
     poll: bool,
     telling: Telling,
-) -> None:
-    """Watch folders until Ctrl-C or SIGTERM. Raises `BulkupError` where that is impossible."""
-    console = console_for(sys.stderr)
+) -> bool:
+    """Watch folders until Ctrl-C or SIGTERM, or until too many photos failed: return whether so.
 
-    async def run() -> None:
+    Raises `BulkupError` where that is impossible.
+    """
+    console = console_for(sys.stderr)
+    standing = Standing(telling, clock=time.monotonic)
+
+    def open_view() -> Views:
+        screen = screen_for(telling, console)
+        return Views(screen, {**others_for(telling), **standing.others(screen.emit)})
+
+    async def run() -> bool:
         watch = await to_thread.run_sync(
             lambda: Watch(
                 roots,
@@ -168,20 +182,22 @@ def attend(
         attendant = Attendant(
             watch,
             bring,
-            open_view=lambda: Views(screen_for(telling, console), others_for(telling)),
+            open_view=open_view,
             tell=lambda words: say(console, words, at=time.strftime("%H:%M:%S")),
             clock=time.monotonic,
             sleep=anyio.sleep,
+            max_errors=telling.max_errors,
         )
-        async with one_error(), anyio.create_task_group() as tasks:
+        async with standing, one_error(), anyio.create_task_group() as tasks:
             await tasks.start(listen, tasks.cancel_scope, attendant.stop, attendant.emit)
             tasks.start_soon(watch.listen)
             try:
-                await attendant.attend()
+                await attendant.attend(greeting=standing.greeting)
             except BulkupError as error:  # not through the task group, which would wrap it
                 failure = error
             tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
+        return attendant.limit.reached
 
-    anyio.run(run)
+    return anyio.run(run)

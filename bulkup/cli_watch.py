@@ -54,8 +54,8 @@ def watch(
     by `bulkup upload`; what arrives meanwhile waits for the next. A server that is away is
     waited for.
 
-    Exit codes: 130 ended by Ctrl-C or SIGTERM, its usual end, 2 wrong usage, 3 watching is
-    impossible.
+    Exit codes: 130 ended by Ctrl-C or SIGTERM, its usual end, 1 ended by --max-errors, 2 wrong
+    usage, 3 watching is impossible.
     """
     choice = selecting.choice()
     told = telling.telling()
@@ -83,7 +83,7 @@ def watch(
     from bulkup.run import migrate, place_for  # noqa: PLC0415 (heavy)
 
     place_for(values.after, roots, choice)  # a mistake is told before anything arrives
-    attend(
+    too_many_failed = attend(
         roots,
         partial(migrate, roots, account=account, sending=values, choice=choice, labels=labels),
         choice=choice,
@@ -92,4 +92,4 @@ def watch(
         poll=watching.poll,
         telling=told,
     )
-    return Exit.INTERRUPTED
+    return Exit.SOME_FAILED if too_many_failed else Exit.INTERRUPTED

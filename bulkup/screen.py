@@ -6,20 +6,22 @@ Knows signals and views, and nothing of what the run does.
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import anyio
 from anyio import CancelScope
 from anyio.abc import TaskStatus
 
+from bulkup.errorlimit import ErrorLimit
 from bulkup.errors import BulkupError
 from bulkup.events import Emit, Interrupted, RunFailed
 from bulkup.findings import Tell
 from bulkup.recovery import Sleep
-from bulkup.report import CheckupReport, RunState, Views, console_for
+from bulkup.report import CheckupReport, Report, RunState, Screen, Views, console_for
 from bulkup.settings import Telling
 from bulkup.stages import Stop
+from bulkup.standing import Standing
 from bulkup.views import others_for, screen_for
 
 
@@ -95,23 +97,35 @@ def drive(task: Task, telling: Telling) -> RunState:
 
     Raises `RunError`, and `UsageError` where something can't be told as it is asked for.
     """
-    return anyio.run(_drive, Views(screen_for(telling), others_for(telling)), task)
+    screen = screen_for(telling)
+    standing = Standing(telling, clock=time.monotonic)
+    return anyio.run(_drive, screen, others_for(telling), standing, telling, task)
 
 
-async def _drive(views: Views, task: Task) -> RunState:
+async def _drive(
+    screen: Screen,
+    others: Mapping[str, Report],
+    standing: Standing,
+    telling: Telling,
+    task: Task,
+) -> RunState:
     stop = Stop()
     failure: BulkupError | None = None
-    async with views, anyio.create_task_group() as tasks:
-        await tasks.start(listen, tasks.cancel_scope, stop, views.emit)
-        try:
-            await task(emit=views.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
-        except BulkupError as error:  # not through the task group, which would wrap it
-            failure = error
-            views.emit(RunFailed(reason=error.message, hint=error.hint, code=error.told.code))
-        tasks.cancel_scope.cancel()
+    async with standing, Views(screen, {**others, **standing.others(screen.emit)}) as views:
+        limit = ErrorLimit(views.emit, most=telling.max_errors, stop=stop.set)
+        if standing.greeting is not None:
+            views.emit(standing.greeting)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(listen, tasks.cancel_scope, stop, views.emit)
+            try:
+                await task(emit=limit.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
+            except BulkupError as error:  # not through the task group, which would wrap it
+                failure = error
+                views.emit(RunFailed(reason=error.message, hint=error.hint, code=error.told.code))
+            tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
-    return views.state
+    return screen.state
 
 
 async def listen(
@@ -124,9 +138,11 @@ async def listen(
     """Let a first Ctrl-C or SIGTERM drain the run, and a second one abort it."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
+        asked = False
         async for _ in signals:
-            if stop.wanted:
+            if asked:
                 scope.cancel()
                 return
+            asked = True
             stop.set()
             emit(Interrupted())

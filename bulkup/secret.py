@@ -58,12 +58,27 @@ def read_typed(prompt: str) -> str:
 
 def read_secret_file(file: Path, *, flag: str) -> str:
     """Return the first line of a file. Raises `UsageError` where it can't be read or is empty."""
+    return _first_line(_read(file, flag=flag), source=f"{flag} {file}")
+
+
+def read_secret_lines(file: Path, *, flag: str) -> list[str]:
+    """Return the lines of a file; blank ones, and those after `#`, are none.
+
+    Raises `UsageError` where it can't be read or holds none.
+    """
+    lines = [line.strip() for line in _read(file, flag=flag).splitlines()]
+    found = [line for line in lines if line and not line.startswith("#")]
+    if not found:
+        raise UsageError(f"{flag} {file} is empty", hint="Write one secret a line.")
+    return found
+
+
+def _read(file: Path, *, flag: str) -> str:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"{flag} {file}: {reason}", hint="Name a readable text file.") from None
-    return _first_line(text, source=f"{flag} {file}")
 
 
 def run_secret_command(command: str, *, flag: str) -> str:

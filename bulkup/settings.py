@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from bulkup.errors import UsageError
+from bulkup.listen import Listen
 from bulkup.timetable import NO_LIMIT, Timetable
 
 UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -162,9 +163,10 @@ class Checking:
 class Telling:
     """What is told of a run, and where: `verbose` names each photo, `json` is for stdout.
 
-    `quiet` 1 leaves failures, outages and the summary, 2 nothing.
-
-    `report` is a file of one of the endings in `REPORTS`.
+    `quiet` 1 leaves failures, outages and the summary, 2 nothing. `report` is a file
+    of one of the endings in `REPORTS`.
+    A monitor listens on `listen`; `notify` are addresses of services, which hold secrets. When
+    `max_errors` photos have failed, no other one is begun.
     """
 
     verbose: bool = False
@@ -172,6 +174,13 @@ class Telling:
     json: bool = False
     log_file: Path | None = None
     report: Path | None = None
+    listen: Listen | None = None
+    notify: tuple[str, ...] = field(default=(), repr=False)
+    max_errors: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_errors is not None:
+            check_range("--max-errors", self.max_errors, least=1, most=2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

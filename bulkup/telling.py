@@ -9,6 +9,8 @@ from typing import Annotated
 
 from bulkup.errors import UsageError
 from bulkup.flags import flag, group
+from bulkup.listen import Listen, parse_listen
+from bulkup.secret import environment, read_secret_file, read_secret_lines
 from bulkup.settings import REPORTS, Telling
 
 TELLING = group("Telling")
@@ -50,6 +52,53 @@ class TellingFlags:
             metavar="FILE",
         ),
     ] = None
+    monitor: Annotated[
+        str | None,
+        flag(
+            "Show the run as a page at this address, such as 127.0.0.1:8765, while it lasts.",
+            group=TELLING,
+            variable="BULKUP_MONITOR",
+            metavar="HOST:PORT",
+        ),
+    ] = None
+    monitor_token_file: Annotated[
+        Path | None,
+        flag(
+            "File whose first line is the token that the monitor asks for; without it the "
+            "variable BULKUP_MONITOR_TOKEN counts.",
+            group=TELLING,
+            variable="BULKUP_MONITOR_TOKEN_FILE",
+            metavar="FILE",
+        ),
+    ] = None
+    max_errors: Annotated[
+        int | None,
+        flag(
+            "Begin no other photo when so many have failed.",
+            group=TELLING,
+            variable="BULKUP_MAX_ERRORS",
+            metavar="N",
+        ),
+    ] = None
+    notify: Annotated[
+        tuple[str, ...],
+        flag(
+            "Tell this service how the run ended, by its apprise address; may be repeated. "
+            "Addresses that hold secrets are better in a file, or in the variable.",
+            group=TELLING,
+            variable="BULKUP_NOTIFY",
+            metavar="ADDRESS",
+        ),
+    ] = ()
+    notify_file: Annotated[
+        Path | None,
+        flag(
+            "File with such addresses, one a line.",
+            group=TELLING,
+            variable="BULKUP_NOTIFY_FILE",
+            metavar="FILE",
+        ),
+    ] = None
 
     report: Annotated[
         Path | None,
@@ -79,4 +128,26 @@ class TellingFlags:
             json=self.json,
             log_file=self.log_file,
             report=self.report,
+            listen=self._listen(),
+            notify=self._addresses(),
+            max_errors=self.max_errors,
         )
+
+    def _listen(self) -> Listen | None:
+        if self.monitor is None:
+            if self.monitor_token_file is not None:
+                raise UsageError(
+                    "--monitor-token-file is given, and no --monitor",
+                    hint="Say where to show the run: --monitor 127.0.0.1:8765.",
+                )
+            return None
+        if self.monitor_token_file is not None:
+            token = read_secret_file(self.monitor_token_file, flag="--monitor-token-file")
+        else:
+            token = environment().get("BULKUP_MONITOR_TOKEN", "")
+        return parse_listen(self.monitor, token=token.strip())
+
+    def _addresses(self) -> tuple[str, ...]:
+        if self.notify_file is None:
+            return self.notify
+        return (*self.notify, *read_secret_lines(self.notify_file, flag="--notify-file"))

@@ -78,11 +78,13 @@ class Noticing(Faults):
         return super().strike(method)
 
 
-async def start(box: Sandbox, *arguments: str | Path, stdin: int = subprocess.DEVNULL) -> Process:
-    settings = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
+async def start(
+    box: Sandbox, *arguments: str | Path, stdin: int = subprocess.DEVNULL, **settings: str
+) -> Process:
+    needed = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
     return await anyio.open_process(
         [*COMMAND, *map(str, arguments)],
-        env=environment(settings),
+        env=environment(needed | settings),
         stdin=stdin,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
