@@ -127,7 +127,7 @@ MAY_KNOW = {
     "report": {"departures", "errors", "events", "findings", "history", "kinds", "steps"},
     "again": set[str](),
     "listen": {"errors"},
-    "monitor": {"errors", "events", "listen", "report"},
+    "monitor": {"errors", "events", "listen", "report", "steps"},
     "notify": {"errors", "events", "report"},
     "messenger": set[str](),
     "errorlimit": {"events", "kinds"},

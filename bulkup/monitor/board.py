@@ -25,7 +25,9 @@ class Counts(Protocol):
     def observe(self, event: Event, *, sent: int, finish_s: float | None) -> None:
         """Count an event by which `sent` bytes went out, and a photo was finished, if any was."""
 
-    def page(self, accept: str, state: RunState, now: float) -> tuple[bytes, str]:
+    def page(
+        self, accept: str, state: RunState, now: float, *, finishing: int
+    ) -> tuple[bytes, str]:
         """Return the figures of `now` in a form that the asker accepts, and its content type."""
 
 
@@ -64,7 +66,7 @@ class Board:
             self._run += 1
             self._begin()
         sent = self._probe.sent
-        finish_s = self._probe.observe(event, self.state, now)
+        finish_s = self._probe.observe(event, self.state)
         self.state.apply(event, now)
         if finish_s is not None:
             self._history.finished(finish_s)
@@ -97,7 +99,7 @@ class Board:
             self._history.sample(
                 state.elapsed_s(now),
                 sent=self._probe.sent,
-                finishing=sum(photo.finishing for photo in state.in_flight.values()),
+                finishing=self._probe.finishing,
                 limit=state.limits.finishing if state.limits else 0,
                 most=state.limits.most_finishing if state.limits else 0,
                 last=last,
@@ -133,4 +135,4 @@ class Board:
         """Return the figures for Prometheus and their content type, None where nobody counts."""
         if self.counts is None:
             return None
-        return self.counts.page(accept, self.state, self._clock())
+        return self.counts.page(accept, self.state, self._clock(), finishing=self._probe.finishing)

@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 from bulkup.events import Event, RunFailed
 from bulkup.report import RunState, summary
-from bulkup.report.flight import PhotoInFlight
+from bulkup.report.flight import FileInReading, PhotoInFlight
+from bulkup.report.rows import doing_words
 from bulkup.report.text import clock_text, percent, printable, rate_text, size_text
 from bulkup.report.words import (
     bytes_words,
@@ -55,8 +56,7 @@ def facts(state: RunState, now: float, *, ended: bool = False) -> Facts:
     if ended and phase != "ended":
         phase = "failed" if state.run is None else "ended"
     over = phase in {"ended", "failed"}
-    done = state.done_size + state.in_flight_size
-    photos = list(state.in_flight.values())
+    photos = list(state.traffic.shown(now).values())
     words, tone = _phase_words(phase, state)
     return {
         "phase": phase,
@@ -64,10 +64,11 @@ def facts(state: RunState, now: float, *, ended: bool = False) -> Facts:
         "tone": tone,
         "title": title(state.run) if state.run else "",
         "manner": manner(state.run) if state.run else "",
-        "share": percent(done, state.photos_size) if state.scan_ended else None,
+        "share": percent(state.reached_size, state.goal_size) if state.scan_ended else None,
         "photos": photos_words(state) if state.run else "",
         "bytes": bytes_words(state) if state.run else "",
-        "pace": [] if over or not state.run else pace_words(state, now),
+        "rate": "" if over or not state.run else rate_text(state.rate(now)),
+        "left": "" if over else _left(state, now),
         "mean": rate_text(state.mean_rate(now)) if state.uploaded else "",
         "elapsed": clock_text(state.elapsed_s(now)) if state.run else "",
         "limits": [] if over else limits_words(state),
@@ -92,26 +93,30 @@ def _phase_words(phase: Phase, state: RunState) -> tuple[str, str]:
     return PHASES[phase]
 
 
-def _row(photo: PhotoInFlight, now: float) -> Facts:
-    seconds = now - photo.started
-    pace, tone = "", ""
-    if photo.trouble:
-        pace, tone = "waiting", "warning"
-    elif photo.finishing:
-        pace, tone = "finishing", "good"
-    elif photo.attempt > 1:
-        pace, tone = f"try {photo.attempt}", "warning"
-    elif photo.sent and seconds >= 1:
-        pace = rate_text(photo.sent / seconds)
+def _left(state: RunState, now: float) -> str:
+    """Return how long it will take, or what keeps that from being told."""
+    if state.run is None:
+        return ""
+    words = pace_words(state, now)
+    return " · ".join(words if state.run.task == "dry-run" else words[1:])
+
+
+def _row(photo: PhotoInFlight | FileInReading, now: float) -> Facts:
+    doing, style = doing_words(photo, now)
+    sent, trouble, rate = 0, "", None
+    if isinstance(photo, PhotoInFlight):
+        sent, trouble, rate = photo.sent, photo.trouble, photo.rate
+    if doing == "sending":
+        doing = rate_text(rate) if rate is not None else ""
     return {
         "path": printable(photo.path),
         "name": printable(photo.path.name),
         "folder": printable(photo.path.parent.name),
         "size": size_text(photo.size),
-        "share": percent(photo.sent, photo.size),
-        "pace": pace,
-        "tone": tone,
-        "trouble": printable(photo.trouble),
+        "share": percent(sent, photo.size),
+        "pace": doing,
+        "tone": TONES.get(style, ""),
+        "trouble": printable(trouble),
     }
 
 

@@ -121,14 +121,16 @@ class Metrics:
                 return
         self._photos.labels(outcome).inc()
 
-    def page(self, accept: str, state: RunState, now: float) -> tuple[bytes, str]:
+    def page(
+        self, accept: str, state: RunState, now: float, *, finishing: int
+    ) -> tuple[bytes, str]:
         """Return the figures of `now` in a form that the asker accepts, and its content type."""
         limits = state.limits
         values = {
             "running": state.run is not None and state.ended is None,
             "outage": state.outage is not None,
             "in_flight": len(state.in_flight),
-            "finishing": sum(photo.finishing for photo in state.in_flight.values()),
+            "finishing": finishing,
             "finishing_limit": limits.finishing if limits else 0,
             "finishing_limit_max": limits.most_finishing if limits else 0,
             "chunk_bytes": state.chunk_size,

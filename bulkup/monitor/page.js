@@ -45,12 +45,11 @@ function show(message) {
   const searching = whole === null && message.phase === "running";
   by("whole").classList.toggle("unknown", searching);
   fill(by("whole"), whole === null ? 0 : whole, searching);
-  const [rate, left] = message.pace;
   say("photos", message.photos || "–");
   say("bytes", message.bytes || "–");
-  say("rate", rate || "–");
+  say("rate", message.rate || "–");
   say("mean", message.mean || "–");
-  say("left", left || "–");
+  say("left", message.left || "–");
   for (const id of ["rate", "left"]) by(id).parentElement.hidden = message.phase === "ended";
   say("elapsed", message.elapsed || "–");
   showChips(message);

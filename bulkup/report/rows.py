@@ -58,7 +58,7 @@ def row(photo: PhotoInFlight | FileInReading, now: float, columns: Columns) -> T
     sent = photo.sent if isinstance(photo, PhotoInFlight) else 0
     rate = photo.rate if isinstance(photo, PhotoInFlight) else None
     pace = rate_text(rate) if rate is not None else ""
-    doing, style = _doing(photo, now)
+    doing, style = doing_words(photo, now)
     if doing == "sending" and not columns.rate and pace:
         doing = pace
     parts: list[str | Text | tuple[str, str]] = [fit(printable(name), columns.name)]
@@ -95,7 +95,7 @@ def _way(photo: PhotoInFlight | FileInReading, width: int) -> Text:
     return bar(photo.sent, photo.size, width, style=style)
 
 
-def _doing(photo: PhotoInFlight | FileInReading, now: float) -> tuple[str, str]:
+def doing_words(photo: PhotoInFlight | FileInReading, now: float) -> tuple[str, str]:
     """Return what goes on with a photo, and for how long."""
     if isinstance(photo, FileInReading):
         return f"hashing {brief_text(now - photo.since)}", FAINT

@@ -27,6 +27,7 @@ from bulkup.events import (
     OutageBegan,
     OutageEnded,
     PhotoFailed,
+    PhotoFinished,
     PhotoFinishing,
     PhotoPresent,
     PhotoProgress,
@@ -191,7 +192,7 @@ async def test_it_shows_photos_on_their_way_and_what_became_of_others() -> None:
         assert seen["phase"] == "running"
         assert seen["phase_words"] == "uploading"
         assert seen["title"] == "Holidays (album 9) at https://photos.example.org"
-        assert seen["photos"] == "2 of 4 photos"
+        assert seen["photos"] == "1 of 3 photos"
         assert seen["limits"] == ["finishing 2/6", "chunk 1.00 MB"]
         first, second = seen["in_flight"]
         assert (first["folder"], first["name"], first["share"]) == ("trip", "a.jpg", 50)
@@ -213,8 +214,8 @@ async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
         assert (seen["phase"], seen["tone"]) == ("away", "warning")
         assert seen["outage"] == "The server has been away for 1 min: HTTP 503. Waiting."
         first, second = seen["in_flight"]
-        assert (first["pace"], first["trouble"]) == ("waiting", "HTTP 500")
-        assert second["pace"] == "try 3"
+        assert (first["pace"], first["trouble"]) == ("again", "HTTP 500")
+        assert second["pace"] == "waiting 1 min"
         there.emit(OutageEnded(seconds=60), Interrupted())
         seen = await there.look()
         assert (seen["phase"], seen["outage"]) == ("stopping", "")
@@ -272,7 +273,7 @@ async def test_the_samples_hold_bytes_finishes_and_limits() -> None:
             await anext(stream)
             there.emit(PhotoProgress(path=A, sent=600), PhotoFinishing(path=A))
             there.now = 0.5
-            there.emit(PhotoFinishing(path=B), uploaded(A))
+            there.emit(PhotoFinishing(path=B), PhotoFinished(path=A, seconds=0.5), uploaded(A))
             there.now = 2.0
             async for seen in stream:
                 if seen["samples"]:
@@ -428,7 +429,7 @@ async def test_the_figures_are_prometheus_s() -> None:
         there.emit(PhotoProgress(path=A, sent=800), PhotoProgress(path=A, sent=400))
         there.emit(PhotoProgress(path=A, sent=1000), PhotoFinishing(path=A))
         there.now = 0.3
-        there.emit(uploaded(A), PhotoFinishing(path=B))
+        there.emit(PhotoFinished(path=A, seconds=0.3), uploaded(A), PhotoFinishing(path=B))
         there.emit(Retrying(path=B, reason="", attempt=1, after_s=1), OutageBegan(reason=""))
         status, text, headers = await there.get("metrics")
         assert status == 200
