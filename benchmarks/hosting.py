@@ -1,7 +1,7 @@
 """Sandboxes in a process of their own, and visitors who look at the front page.
 
-Knows how to start a server with given options and what it can tell afterwards; not what is tried
-on it.
+Knows how to start a server with given options, and photos if it is to have some, and what it can
+tell afterwards; not what is tried on it.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import multiprocessing
 import random
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -17,8 +18,19 @@ from typing import Any, Self
 import aiohttp
 
 from bulkup.sandbox import Sandbox
+from bulkup.sandbox.buffers import Content
 
 _SEED = 11
+_AT_ONCE = 1000
+_PICTURE = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080010001001011100")
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What a gallery holds: photos with these MD5s, numbered from 1 on, so many to an album."""
+
+    md5s: Sequence[str]
+    per_album: int
 
 
 @dataclass(frozen=True)
@@ -56,9 +68,9 @@ class Host:
         self._pipe.send(None)
         await asyncio.to_thread(self._process.join, 5)
 
-    async def start(self, options: dict[str, Any]) -> str:
+    async def start(self, options: dict[str, Any], stock: Stock | None = None) -> str:
         """Start a sandbox and return its address."""
-        self._pipe.send(options)
+        self._pipe.send((options, stock))
         url: str = await asyncio.to_thread(self._pipe.recv)
         return url
 
@@ -74,9 +86,12 @@ def _serve(pipe: Connection) -> None:
 
 
 async def _serve_all(pipe: Connection) -> None:
-    while options := await asyncio.to_thread(pipe.recv):
+    while order := await asyncio.to_thread(pipe.recv):
+        options, stock = order
         began_s = time.process_time()
         async with Sandbox(discard=True, **options) as box:
+            if stock is not None:
+                await _fill(box, stock)
             pipe.send(box.url)
             await asyncio.to_thread(pipe.recv)
             sums = Counter(photo.md5 for photo in box.gallery.photos.values() if photo.albums)
@@ -92,6 +107,33 @@ async def _serve_all(pipe: Connection) -> None:
                     cpu_s=time.process_time() - began_s,
                 )
             )
+
+
+async def _fill(box: Sandbox, stock: Stock) -> None:
+    """Store photos as if they had been uploaded, a thousand at a time."""
+    content = Content()
+    await content.append(_PICTURE)
+    gallery = box.gallery
+
+    async def finish() -> None:
+        """Cost nothing."""
+
+    for start in range(0, len(stock.md5s), _AT_ONCE):
+        await asyncio.gather(
+            *(
+                gallery.store(
+                    content,
+                    f"IMG_{number:07}.jpg",
+                    albums=[1 + number // stock.per_album],
+                    level=0,
+                    user_id=1,
+                    finish=finish,
+                    md5=stock.md5s[number],
+                )
+                for number in range(start, min(start + _AT_ONCE, len(stock.md5s)))
+            )
+        )
+    await gallery.empty_lounge()
 
 
 class Visitors:

@@ -1,0 +1,97 @@
+"""Archives to measure with: many files of one size, each of another content, made quickly.
+
+Knows files, sums and the ledger's form, and not what is measured.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bulkup.ledger import Ledger
+from bulkup.memory import Entry, State
+
+HEAD = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080010001001011100")
+NUMBER = 8
+FOLDER = 1000
+BATCH = 10_000
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Files of one size below a folder, a thousand to a folder of its own."""
+
+    folder: Path
+    count: int
+    size: int
+
+    @property
+    def total(self) -> int:
+        """Bytes of all of them."""
+        return self.count * self.size
+
+    def path(self, number: int) -> Path:
+        """Return where a file is, by its number from 0 on."""
+        return self.folder / f"{number // FOLDER:04}" / f"IMG_{number:07}.jpg"
+
+    def paths(self) -> Iterator[Path]:
+        """Yield all files."""
+        return map(self.path, range(self.count))
+
+    def names(self) -> bytes:
+        """Return all files, each ended by a NUL, for xargs."""
+        return b"".join(bytes(path) + b"\0" for path in self.paths())
+
+
+@contextmanager
+def archive(*, count: int, size: int, sparse: bool = False) -> Iterator[Archive]:
+    """Make files that begin as a JPEG and with their number; `sparse`: the rest are holes."""
+    with tempfile.TemporaryDirectory(prefix="bulkup-") as folder:
+        made = Archive(Path(folder), count, size)
+        rest = b"" if sparse else bytes(range(256)) * (size // 256 + 1)
+        for number, path in enumerate(made.paths()):
+            if number % FOLDER == 0:
+                path.parent.mkdir()
+            with path.open("wb") as file:
+                file.write(_start(number))
+                if sparse:
+                    file.truncate(size)
+                else:
+                    file.write(rest[: size - len(HEAD) - NUMBER])
+        yield made
+
+
+def sums(made: Archive) -> list[str]:
+    """Return the MD5 of each file in hex; for small ones."""
+    return [
+        hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in made.paths()
+    ]
+
+
+def _start(number: int) -> bytes:
+    return HEAD + number.to_bytes(NUMBER, "big")
+
+
+async def record(
+    made: Archive, md5s: Sequence[str], *, file: Path, url: str, per_album: int
+) -> None:
+    """Write a ledger that holds all files as brought: numbers from 1 on, so many to an album."""
+    async with Ledger(file, server=url) as ledger:
+        for start in range(0, made.count, BATCH):
+            numbers = range(start, min(start + BATCH, made.count))
+            await ledger.record([_entry(made, number, md5s, per_album) for number in numbers])
+
+
+def _entry(made: Archive, number: int, md5s: Sequence[str], per_album: int) -> Entry:
+    path = made.path(number)
+    return Entry(
+        path=path,
+        size=made.size,
+        mtime_ns=path.stat().st_mtime_ns,
+        md5=md5s[number],
+        state=State.DONE,
+        image_id=number + 1,
+        albums=frozenset({1 + number // per_album}),
+    )

@@ -1,0 +1,35 @@
+"""All speed benchmarks, one after the other, and their table: `make bench`.
+
+Each is a file of its own and can be run by itself. A benchmark that lacks a tool says what to
+install, and the others go on.
+"""
+
+import sys
+
+import again
+import ceiling
+import growth
+import md5
+import memory
+import others
+import small
+import start
+import there
+import thin
+from frame import Figures, run
+
+BENCHMARKS: dict[str, Figures] = {
+    "start": start.figures,
+    "ceiling": ceiling.figures,
+    "md5": md5.figures,
+    "small": small.figures,
+    "again": again.figures,
+    "there": there.figures,
+    "thin": thin.figures,
+    "others": others.figures,
+    "growth": growth.figures,
+    "memory": memory.figures,
+}
+
+if __name__ == "__main__":
+    sys.exit(run(BENCHMARKS, about=__doc__, command="make bench"))

@@ -1,0 +1,129 @@
+"""How fast files get their MD5, held against md5sum, and whether others are sent meanwhile.
+
+Measured are the stages of a run that read an archive (`stages.read_archive`), with as many threads
+as a run has, and `xargs -P … md5sum` with as many processes over the same files, round by round in
+turn. Hashing is hidden as far as it costs no time beside sending: the same stages feed eight lanes
+that send to nginx at a limited rate, which is held against sending alone.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+from archive import Archive, archive
+from frame import Figure, cores, main, middle, tool, weigh
+from sender import photos_at, send, server_at
+from sink import sink
+
+from bulkup.engine import Plan
+from bulkup.errors import PhotoError
+from bulkup.events import Emit
+from bulkup.journey import Job
+from bulkup.memory import Memory, NoLedger
+from bulkup.photos import Photo
+from bulkup.piwigo.throttle import Throttle
+from bulkup.placing import Placing
+from bulkup.stages import Stop, read_archive
+from bulkup.walk import find
+
+ROUNDS = 7
+COUNT = 256
+SIZE = 4_000_000
+AT_ONCE = 8
+SENDING_S = 4.0
+CHUNK = 8_000 * 1024
+THREADS = Plan(roots=(), placing=Placing(base=1)).hashing
+
+
+class Register:
+    """Hears of files, and expects no trouble with them."""
+
+    memory: Memory = NoLedger()
+    emit: Emit = staticmethod(lambda _: None)
+
+    def unreadable(self, photo: Photo, error: PhotoError) -> None:
+        """Raise the error."""
+        raise RuntimeError(f"{photo.path} was to be read") from error
+
+
+async def figures() -> AsyncIterator[Figure]:
+    """Hold hashing against md5sum, then against sending."""
+    processes = min(THREADS, cores())
+    xargs = (tool("xargs", package="findutils"), "-0", "-n", "16", "-P", f"{processes}")
+    md5sum = tool("md5sum", package="coreutils")
+    with archive(count=COUNT, size=SIZE) as photos:
+        ours, theirs = [], []
+        for _ in range(ROUNDS):
+            cost = (await weigh(*xargs, md5sum, given=photos.names())).check()
+            theirs.append(photos.total / 1e6 / cost.seconds)
+            ours.append(photos.total / 1e6 / await hashing_s(photos.folder))
+        ratio = middle([our / their for our, their in zip(ours, theirs, strict=True)])
+        yield Figure(
+            f"MD5, {THREADS} threads",
+            f"≥ 0.9 × {processes} md5sum",
+            f"{ratio:.2f} × ({middle(ours):,.0f} MB/s to {middle(theirs):,.0f})",
+            ratio >= 0.9,
+        )
+        hashing = photos.total / 1e6 / middle(ours)
+        hidden = await hidden_part(photos, hashing_s=hashing)
+        yield Figure(
+            "MD5 while others are sent", "≥ 80% of it hidden", f"{hidden:.0%}", hidden >= 0.8
+        )
+
+
+async def hashing_s(folder: Path) -> float:
+    """Return the seconds that the stages take to read an archive."""
+    began = time.monotonic()
+    async with anyio.create_task_group() as tasks:
+        walk = find([folder], endings=None)
+        async with read_archive(walk, Register(), Stop(), tasks=tasks, hashing=THREADS) as jobs:
+            count = sum([1 async for _ in jobs])
+    if count != COUNT:
+        raise RuntimeError(f"{count} files were read")
+    return time.monotonic() - began
+
+
+async def hidden_part(photos: Archive, *, hashing_s: float) -> float:
+    """Return which part of the time for hashing does not show where the files are sent too."""
+    rate = round(photos.total / SENDING_S)
+    found = photos_at(photos.paths())
+    extra = []
+    with sink() as server:
+        for _ in range(3):
+            began = time.monotonic()
+            await send_limited(found, server.url, rate=rate)
+            alone_s = time.monotonic() - began
+            began = time.monotonic()
+            await send_limited(photos.folder, server.url, rate=rate)
+            extra.append(time.monotonic() - began - alone_s)
+    return min(1.0, 1 - middle(extra) / hashing_s)
+
+
+async def send_limited(files: Path | list[Photo], url: str, *, rate: int) -> None:
+    """Send files at a limited rate, those of a folder as they are hashed."""
+    async with (
+        server_at(url, at_once=AT_ONCE, throttle=Throttle(lambda: rate)) as server,
+        anyio.create_task_group() as tasks,
+    ):
+        if isinstance(files, Path):
+            walk = find([files], endings=None)
+            jobs = read_archive(walk, Register(), Stop(), tasks=tasks, hashing=THREADS)
+        else:
+            jobs_in, jobs = anyio.create_memory_object_stream[Job](len(files))
+            with jobs_in:
+                for photo in files:
+                    jobs_in.send_nowait(Job(photo, ""))
+
+        async def lane() -> None:
+            async for job in jobs:
+                await send(job.photo, server, chunk_size=CHUNK)
+
+        async with jobs, asyncio.TaskGroup() as lanes:
+            for _ in range(AT_ONCE):
+                lanes.create_task(lane())
+
+
+if __name__ == "__main__":
+    main(figures, about=__doc__)

@@ -1,0 +1,76 @@
+"""What a run keeps in memory: a million files, and eight videos of 1 GB at once.
+
+The million small files are in a sandbox' gallery and in the ledger, a thousand to an album
+(`--tree`); the videos are holes, and are sent in full. The peak is the system's own word (VmHWM).
+Memory is flat where the last quarter of a run is nowhere a tenth above its second quarter.
+"""
+
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from archive import FOLDER, archive, record, sums
+from frame import Figure, Missing, Weighed, bulkup, main
+from hosting import Host, Stock
+
+COUNT = 1_000_000
+SIZE = 50
+VIDEOS = 8
+VIDEO = 1_000_000_000
+MOST = 150e6
+FLAT = 1.1
+
+
+async def figures() -> AsyncIterator[Figure]:
+    """Run over both archives."""
+    if sys.platform != "linux":
+        raise Missing("no /proc on this system")
+    yield figure(f"memory: {COUNT:,} files", await many())
+    yield figure(f"memory: {VIDEOS} videos of 1 GB", await large())
+
+
+async def many() -> Weighed:
+    """Return what a run over very many files costs."""
+    with archive(count=COUNT, size=SIZE) as photos, tempfile.TemporaryDirectory() as state:
+        md5s = sums(photos)
+        ledger = Path(state) / "ledger.sqlite"
+        async with Host() as host:
+            albums = [f"{number:04}" for number in range(COUNT // FOLDER)]
+            options = {"lounge": False, "albums": albums}
+            url = await host.start(options, Stock(md5s, per_album=FOLDER))
+            await record(photos, md5s, file=ledger, url=url, per_album=FOLDER)
+            flags = ("--tree", "--unwrap", "--ledger", ledger)
+            cost = await bulkup(photos.folder, *flags, url=url)
+            if (told := await host.stop()).photos != COUNT:
+                raise RuntimeError(f"{told.photos - COUNT} photos were sent")
+    return cost
+
+
+async def large() -> Weighed:
+    """Return what a run with some very large files costs."""
+    with archive(count=VIDEOS, size=VIDEO, sparse=True) as videos:
+        async with Host() as host:
+            url = await host.start({})
+            flags = ("--album", "1", "--method", "upload", "--finishing", "4", "--no-ledger")
+            cost = await bulkup(videos.folder, *flags, url=url)
+            if (told := await host.stop()).once != VIDEOS:
+                raise RuntimeError(f"{told.once} videos arrived")
+    return cost
+
+
+def figure(question: str, cost: Weighed) -> Figure:
+    """Return the row of a run."""
+    quarter = len(cost.resident) // 4
+    rise = max(cost.resident[-quarter:]) / max(cost.resident[quarter : 2 * quarter])
+    return Figure(
+        question,
+        "≤ 150 MB, flat",
+        f"{cost.peak / 1e6:.0f} MB at most, last quarter {rise:.2f} × the second "
+        f"({cost.seconds:.0f} s)",
+        cost.peak <= MOST and rise <= FLAT,
+    )
+
+
+if __name__ == "__main__":
+    main(figures, about=__doc__)

@@ -1,0 +1,98 @@
+"""Sends files by bulkup's own sending parts, without a run around them.
+
+Those are sessions, requests and bodies (`bulkup.piwigo`), with chunks read and sent as in a run:
+by `pwg.images.upload`, which wants no sums. As a command, in a process that does nothing else, it
+takes an address, a chunk size and how many to send at once, the files' names on its input, and
+prints the seconds and processor seconds that sending took.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bulkup.photos import Photo
+from bulkup.piwigo.catalogue import Offer
+from bulkup.piwigo.connect import connector_for
+from bulkup.piwigo.http import Timeouts
+from bulkup.piwigo.methods import Upload
+from bulkup.piwigo.server import PiwigoServer
+from bulkup.piwigo.sessions import Credentials, SessionPool
+from bulkup.piwigo.throttle import Throttle
+
+
+@asynccontextmanager
+async def server_at(
+    url: str, *, at_once: int, throttle: Throttle | None = None
+) -> AsyncIterator[PiwigoServer]:
+    """Lend a server that is asked nothing."""
+    async with connector_for(at_once) as connector:
+        pool = SessionPool(
+            url,
+            credentials=Credentials("admin", "secret"),
+            connector=connector,
+            timeouts=Timeouts(),
+            throttle=throttle,
+        )
+        offer = Offer(
+            url=url, version="", user="", methods=frozenset(), endings=None, chunk_size=0
+        )
+        try:
+            yield PiwigoServer(pool, offer=offer, method=Upload(renames=True))
+        finally:
+            await pool.close()
+
+
+async def send(photo: Photo, server: PiwigoServer, *, chunk_size: int) -> None:
+    """Send a file, chunk by chunk."""
+    async with server.transfer(
+        photo, md5="", album=1, level=0, attempt=1, chunk_size=chunk_size
+    ) as transfer:
+        await transfer.prepare()
+        *chunks, last = transfer.chunks
+        for chunk in chunks:
+            await transfer.send(chunk, progress=lambda _: None)
+        await transfer.finish(last, progress=lambda _: None)
+
+
+async def send_all(
+    photos: Iterable[Photo], url: str, *, chunk_size: int, at_once: int
+) -> tuple[float, float]:
+    """Send many files; return the seconds and the processor seconds."""
+    left = iter(photos)
+
+    async def lane(server: PiwigoServer) -> None:
+        for photo in left:
+            await send(photo, server, chunk_size=chunk_size)
+
+    async with server_at(url, at_once=at_once) as server:
+        began, began_cpu = time.monotonic(), time.process_time()
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(at_once):
+                tasks.create_task(lane(server))
+        return time.monotonic() - began, time.process_time() - began_cpu
+
+
+def photos_at(paths: Iterable[Path]) -> list[Photo]:
+    """Return the files as a walk would find them."""
+    photos = []
+    for path in paths:
+        status = path.stat()
+        photos.append(Photo(path, status.st_size, status.st_mtime_ns))
+    return photos
+
+
+if __name__ == "__main__":
+    names = sys.stdin.buffer.read().split(b"\0")
+    took, cpu = asyncio.run(
+        send_all(
+            photos_at(Path(os.fsdecode(name)) for name in names if name),
+            sys.argv[1],
+            chunk_size=int(sys.argv[2]),
+            at_once=int(sys.argv[3]),
+        )
+    )
+    print(took, cpu)

@@ -1,0 +1,57 @@
+"""A first run where the gallery has everything already: it is to be bound by hashing.
+
+20,000 files of 500 kB (their beginnings differ, the rest are holes) are in a sandbox' gallery, and
+the ledger is empty. Held against md5sum over the same files, in as many processes as a run has
+threads.
+"""
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from archive import Archive, archive
+from frame import Figure, bulkup, cores, main, middle, tool, weigh
+from hosting import Host, Stock
+from md5 import THREADS
+
+ROUNDS = 2
+COUNT = 20_000
+SIZE = 500_000
+
+
+async def figures() -> AsyncIterator[Figure]:
+    """Hash by md5sum and run, in turn."""
+    processes = min(THREADS, cores())
+    xargs = (tool("xargs", package="findutils"), "-0", "-n", "64", "-P", f"{processes}")
+    command = (*xargs, tool("md5sum", package="coreutils"))
+    ours, theirs = [], []
+    with archive(count=COUNT, size=SIZE, sparse=True) as photos:
+        said = (await weigh(*command, given=photos.names())).check().said
+        stock = Stock(sums_by_name(said, photos), per_album=COUNT)
+        async with Host() as host:
+            url = await host.start({"lounge": False}, stock)
+            for _ in range(ROUNDS):
+                theirs.append((await weigh(*command, given=photos.names())).check().seconds)
+                with tempfile.TemporaryDirectory() as state:
+                    flags = ("--album", "1", "--ledger", Path(state) / "ledger.sqlite")
+                    ours.append((await bulkup(photos.folder, *flags, url=url)).seconds)
+            if (told := await host.stop()).photos != COUNT:
+                raise RuntimeError(f"{told.photos - COUNT} photos were sent")
+    ratio = middle([their / our for our, their in zip(ours, theirs, strict=True)])
+    rate = photos.total / 1e6 / middle(ours)
+    yield Figure(
+        f"first run, all there ({COUNT:,} of 500 kB)",
+        f"≥ 0.8 × {processes} md5sum",
+        f"{ratio:.2f} × ({rate:,.0f} MB/s, {COUNT / middle(ours):,.0f} photos/s)",
+        ratio >= 0.8,
+    )
+
+
+def sums_by_name(said: str, photos: Archive) -> list[str]:
+    """Return what md5sum said of each file, in the files' order."""
+    sums = {name: md5 for md5, name in (line.split("  ", 1) for line in said.splitlines())}
+    return [sums[f"{path}"] for path in photos.paths()]
+
+
+if __name__ == "__main__":
+    main(figures, about=__doc__)
