@@ -6,26 +6,79 @@ the body breaks.
 
 import asyncio
 import hashlib
+import secrets
+from abc import abstractmethod
 from base64 import b64encode
 from collections.abc import Callable
 
-from aiohttp import MultipartWriter, payload
+from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
 
 from bulkup.errors import BulkupError
 from bulkup.photos import Chunk, Photo, read_chunk
 from bulkup.piwigo.throttle import Throttle
-from bulkup.piwigo.wire import Request
+from bulkup.piwigo.wire import Fields, Request
 
 Progress = Callable[[int], None]
 """Takes the number of bytes of the photo's chunk that have gone out so far."""
 
 
-class ChunkBody(payload.Payload):
-    """The bytes of one chunk as a part of a multipart body: read while they are sent.
+class Form(payload.Payload):
+    """A multipart form: fields, then one part of `size` bytes, which a subclass writes.
+
+    `name` and `filename` are those of that part; without the latter it is a field like the others.
+    If `summed`, the field `chunk_sum` follows, as `sum` tells it then. Everything around the part
+    goes out in two pieces: aiohttp's own form takes five for each field.
+    """
+
+    def __init__(
+        self,
+        fields: Fields,
+        *,
+        name: str,
+        filename: str = "",
+        size: int,
+        summed: bool = False,
+    ) -> None:
+        boundary = secrets.token_hex(16)
+        super().__init__(fields, content_type=f"multipart/form-data; boundary={boundary}")
+        part = f'--{boundary}\r\nContent-Disposition: form-data; name="%s"'
+        head = "".join(f"{part % field}\r\n\r\n{value}\r\n" for field, value in fields)
+        head += part % name
+        if filename:
+            head += f'; filename="{filename}"\r\nContent-Type: application/octet-stream'
+        self._head = f"{head}\r\n\r\n".encode()
+        self._sum_head = f"\r\n{part % 'chunk_sum'}\r\n\r\n".encode() if summed else b""
+        self._end = f"\r\n--{boundary}--\r\n".encode()
+        sum_size = len(self._sum_head) + 32 if summed else 0
+        self._size = len(self._head) + size + sum_size + len(self._end)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Refuse: the content is streamed, never text."""
+        raise TypeError(f"a form with a file is not text in {encoding} ({errors})")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the form."""
+        await writer.write(self._head)
+        await self.write_part(writer)
+        sum_field = self._sum_head + self.sum.encode() if self._sum_head else b""
+        await writer.write(sum_field + self._end)
+
+    @abstractmethod
+    async def write_part(self, writer: AbstractStreamWriter) -> None:
+        """Send the bytes of the part."""
+
+    @property
+    def sum(self) -> str:
+        """The MD5 of the part in hex, once it has gone out."""
+        return ""
+
+
+class ChunkBody(Form):
+    """The call of a method with the bytes of one chunk, read while they are sent.
 
     `error` keeps what went wrong with the file, since aiohttp hides it behind one of its own, and
-    `sent_whole` tells whether the last byte was handed to the system.
+    `sent_whole` tells whether the chunk's last byte was handed to the system.
     """
 
     def __init__(
@@ -38,32 +91,33 @@ class ChunkBody(payload.Payload):
         throttle: Throttle,
         progress: Progress,
     ) -> None:
-        super().__init__(photo, content_type="application/octet-stream")
-        if request.encoded:
-            self.set_content_disposition("form-data", name="data")
-            self._size = (chunk.length + 2) // 3 * 4
-        else:
-            self.set_content_disposition("form-data", name="file", filename="blob")
-            self._size = chunk.length
+        super().__init__(
+            (("method", request.method), *request.fields),
+            name="data" if request.encoded else "file",
+            filename="" if request.encoded else "blob",
+            size=(chunk.length + 2) // 3 * 4 if request.encoded else chunk.length,
+            summed=request.summed,
+        )
         self._photo = photo
         self._chunk = chunk
         self._encode = _Base64() if request.encoded else None
         self._idle_s = idle_s
         self._throttle = throttle
         self._progress = progress
-        self.digest = hashlib.md5(usedforsecurity=False) if request.summed else None
+        self._digest = hashlib.md5(usedforsecurity=False) if request.summed else None
         self.error: BulkupError | None = None
         self.sent_whole = False
 
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Refuse: the content is streamed, never text."""
-        raise TypeError(f"a chunk is not text in {encoding} ({errors})")
+    @property
+    def sum(self) -> str:
+        """The MD5 of the bytes that have gone out."""
+        return self._digest.hexdigest() if self._digest else ""
 
-    async def write(self, writer: AbstractStreamWriter) -> None:
+    async def write_part(self, writer: AbstractStreamWriter) -> None:
         """Send the chunk; no part of it may take longer than the idle time-out, once let out."""
         read = 0
         try:
-            async for piece in read_chunk(self._photo, self._chunk, digest=self.digest):
+            async for piece in read_chunk(self._photo, self._chunk, digest=self._digest):
                 read += len(piece)
                 last = read == self._chunk.length
                 body = memoryview(self._encode.next(piece, last=last) if self._encode else piece)
@@ -92,35 +146,3 @@ class _Base64:
         whole = len(piece) if last else len(piece) // 3 * 3
         self._rest = piece[whole:]
         return b64encode(piece[:whole])
-
-
-class SumBody(payload.Payload):
-    """The MD5 of a chunk in hex, as the part that follows it: known once it has gone out."""
-
-    def __init__(self, body: ChunkBody) -> None:
-        super().__init__(body, content_type="text/plain")
-        self.set_content_disposition("form-data", name="chunk_sum")
-        self._size = 32
-        self._body = body
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Return the sum of what has been sent so far."""
-        del encoding, errors
-        return self._body.digest.hexdigest() if self._body.digest else ""
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send the sum."""
-        await writer.write(self.decode().encode())
-
-
-def multipart(fields: tuple[tuple[str, str], ...], body: payload.Payload) -> MultipartWriter:
-    """Return the form with these fields, the body, and after it the sum that it asks for."""
-    form = MultipartWriter("form-data")
-    for name, value in fields:
-        part = payload.BytesPayload(value.encode(), content_type="text/plain; charset=utf-8")
-        part.set_content_disposition("form-data", name=name)
-        form.append_payload(part)
-    form.append_payload(body)
-    if isinstance(body, ChunkBody) and body.digest is not None:
-        form.append_payload(SumBody(body))
-    return form

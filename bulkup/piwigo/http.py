@@ -20,7 +20,7 @@ from bulkup import __version__
 from bulkup.errors import CutShort, Lost, RunError, TimedOut, Unreachable, Untrusted
 from bulkup.failures import Kind, answers, stops
 from bulkup.photos import Photo
-from bulkup.piwigo.bodies import ChunkBody, Progress, multipart
+from bulkup.piwigo.bodies import ChunkBody, Form, Progress
 from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.wire import ANSWER_LIMIT, Answer, Request
 
@@ -90,12 +90,12 @@ class Session:
         connection will ever come about, and `PhotoError` where the photo can't be read.
         """
         body = None
-        data: bytes | aiohttp.MultipartWriter
-        fields = (("method", request.method), *request.fields)
+        data: bytes | Form
         if photo is None or request.chunk is None:
+            fields = (("method", request.method), *request.fields)
             data, headers = urlencode(fields).encode(), FORM
         else:
-            body = ChunkBody(
+            data = body = ChunkBody(
                 photo,
                 request=request,
                 chunk=request.chunk,
@@ -103,7 +103,7 @@ class Session:
                 throttle=self._throttle,
                 progress=progress,
             )
-            data, headers = multipart(fields, body), {}
+            headers = {}
         try:
             with _translated(self.url):
                 async with self._client.post(
@@ -121,7 +121,7 @@ class Session:
                 raise CutShort(error.told) from None
             raise
 
-    async def post_form(self, form: aiohttp.MultipartWriter) -> Answer:
+    async def post_form(self, form: Form) -> Answer:
         """Return what the server answers to a form as it is. Raises as `post` does."""
         with _translated(self.url):
             async with self._client.post(

@@ -10,13 +10,13 @@ import asyncio
 import os
 from typing import Final
 
-from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
 
 from bulkup.errors import Damaged, PhotoGone
 from bulkup.photos import PIECE
-from bulkup.piwigo.bodies import multipart
+from bulkup.piwigo.bodies import Form
 from bulkup.piwigo.sessions import SessionPool
+from bulkup.piwigo.wire import Fields
 
 METHOD: Final = "pwg.images.addSimple"
 
@@ -25,22 +25,17 @@ NO_PHOTO: Final = 2**31 - 1
 """No photo has this number: Piwigo's end at 2^24 - 1 (`mediumint unsigned`)."""
 
 
-class Filler(payload.Payload):
+class Filler(Form):
     """A file of `size` random bytes, which is no picture and has no name that one could have."""
 
-    def __init__(self, size: int) -> None:
-        super().__init__(size, content_type="application/octet-stream")
-        self.set_content_disposition("form-data", name="image", filename="bulkup-probe")
-        self._size = size
+    def __init__(self, fields: Fields, size: int) -> None:
+        super().__init__(fields, name="image", filename="bulkup-probe", size=size)
+        self._left = size
         self._piece = os.urandom(PIECE)
 
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Refuse: the content is streamed, never text."""
-        raise TypeError(f"a filler is not text in {encoding} ({errors})")
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
+    async def write_part(self, writer: AbstractStreamWriter) -> None:
         """Send the bytes."""
-        left = self._size or 0
+        left = self._left
         while left:
             length = min(left, len(self._piece))
             async with asyncio.timeout(IDLE_S):
@@ -56,6 +51,6 @@ async def send_through(pool: SessionPool, size: int) -> None:
     """
     fields = (("method", METHOD), ("image_id", str(NO_PHOTO)))
     try:
-        await pool.send_form(multipart(fields, Filler(size)))
+        await pool.send_form(Filler(fields, size))
     except (PhotoGone, Damaged):  # what else is refused for its type has come through as well
         return

@@ -23,7 +23,7 @@ from bulkup.errors import (
 )
 from bulkup.failures import answers, stops
 from bulkup.photos import Photo
-from bulkup.piwigo.bodies import Progress
+from bulkup.piwigo.bodies import Form, Progress
 from bulkup.piwigo.http import Session, Timeouts
 from bulkup.piwigo.results import Status, read_status
 from bulkup.piwigo.throttle import Throttle
@@ -120,7 +120,7 @@ class SessionPool:
                 raise
             raise Refused(error.told) from None  # nothing of it could be made smaller
 
-    async def send_form(self, form: aiohttp.MultipartWriter) -> object:
+    async def send_form(self, form: Form) -> object:
         """Return the result of a form over any free session. Raises as `send` does."""
         async with self.lease() as session:
             if not session.ready:
