@@ -21,7 +21,7 @@ from bulkup.failures import local
 BLOCK: Final = 4096
 """Piwigo reads an uploaded chunk in blocks of this many bytes (`pwg.images.upload`)."""
 
-PIECE: Final = 256 * 1024
+PIECE: Final = 512 * 1024
 """Bytes read from a file at once."""
 
 

@@ -10,6 +10,7 @@ import secrets
 from abc import abstractmethod
 from base64 import b64encode
 from collections.abc import Callable
+from typing import Final
 
 from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
@@ -18,6 +19,10 @@ from bulkup.errors import BulkupError
 from bulkup.photos import Chunk, Photo, read_chunk
 from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.wire import Fields, Request
+
+PART: Final = 256 * 1024
+"""Bytes of a photo that have to go out within the idle time-out: more would be too much to ask of
+a thin line."""
 
 Progress = Callable[[int], None]
 """Takes the number of bytes of the photo's chunk that have gone out so far."""
@@ -123,7 +128,7 @@ class ChunkBody(Form):
                 body = memoryview(self._encode.next(piece, last=last) if self._encode else piece)
                 gone = 0
                 while gone < len(body):
-                    part = await self._throttle.take(len(body) - gone)
+                    part = await self._throttle.take(min(PART, len(body) - gone))
                     async with asyncio.timeout(self._idle_s):
                         await writer.write(body[gone : gone + part])
                     gone += part

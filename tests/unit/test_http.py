@@ -27,6 +27,7 @@ from bulkup.errors import (
     Untrusted,
 )
 from bulkup.photos import PIECE, Chunk, Photo, plan_chunks
+from bulkup.piwigo.bodies import PART
 from bulkup.piwigo.http import Session, Timeouts, retry_after
 from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.wire import ANSWER_LIMIT, Answer, Request
@@ -140,7 +141,7 @@ async def test_progress_counts_the_bytes_of_the_chunk_up_to_all(tmp_path: Path) 
     seen: list[int] = []
     async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
         await session.post(request_for(whole(photo)), photo=photo, progress=seen.append)
-    assert seen == [PIECE, 2 * PIECE, 2 * PIECE + 5]
+    assert seen == [*range(PART, 2 * PIECE + 1, PART), 2 * PIECE + 5]
 
 
 class Taken(Throttle):
