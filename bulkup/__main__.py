@@ -1,6 +1,22 @@
-"""Runs the command line as `python -m bulkup`."""
+"""Runs the command line, as `bulkup` or as `python -m bulkup`.
 
-from bulkup.cli import main
+`bulkup --version` is answered here: to import the command line takes most of the time of that.
+"""
+
+import sys
+
+from bulkup import __version__
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"bulkup {__version__}")  # noqa: T201 (it is all that is wanted)
+        return
+    from bulkup.cli import run  # noqa: PLC0415 (heavy)
+
+    sys.exit(run(sys.argv[1:]))
+
 
 if __name__ == "__main__":
     main()

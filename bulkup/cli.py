@@ -265,8 +265,3 @@ def _complain(message: str, *, hint: str, code: Exit) -> int:
     if hint:
         sys.stderr.write(f"  {printable(hint)}\n")
     return code
-
-
-def main() -> None:
-    """Run the command line of this process."""
-    sys.exit(run(sys.argv[1:]))

@@ -113,7 +113,8 @@ async def test_what_can_not_be_is_told_before_anything_is_sent(
 async def test_without_its_library_it_is_told_what_to_install(
     box: Sandbox, card: Path, library: str, arguments: list[str], extra: str
 ) -> None:
-    without = f"import sys; sys.modules[{library!r}] = None; from bulkup.cli import main; main()"
+    missing = f"import sys; sys.modules[{library!r}] = None"
+    without = f"{missing}; from bulkup.__main__ import main; main()"
     needed = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
     done = await anyio.run_process(
         [sys.executable, "-c", without, *arguments, str(card)],
