@@ -22,6 +22,7 @@ from bulkup.piwigo.methods import Upload
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.piwigo.sessions import Credentials, SessionPool
 from bulkup.piwigo.throttle import Throttle
+from bulkup.piwigo.tls import SYSTEM
 
 
 @asynccontextmanager
@@ -29,7 +30,7 @@ async def server_at(
     url: str, *, at_once: int, throttle: Throttle | None = None
 ) -> AsyncIterator[PiwigoServer]:
     """Lend a server that is asked nothing."""
-    async with connector_for(at_once) as connector:
+    async with await connector_for(at_once, SYSTEM) as connector:
         pool = SessionPool(
             url,
             credentials=Credentials("admin", "secret"),
