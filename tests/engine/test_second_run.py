@@ -127,7 +127,7 @@ async def test_a_recorded_photo_that_was_taken_out_of_the_album_is_put_back(phot
     make_archive(photos, count=6, names=6)
     async with Sandbox() as box:
         await with_ledger(box, photos)
-        box.gallery.photos[3].albums.clear()
+        box.gallery.unlink(3, 1)
         outcome = await with_ledger(box, photos)
         assert box.gallery.photos[3].albums == {1}
     assert [event.linked for event in outcome.of(PhotoPresent)].count(True) == 1
