@@ -8,7 +8,6 @@ the same photo.
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -30,7 +29,7 @@ from bulkup.journey import Job
 from bulkup.memory import Entry, Memory
 from bulkup.outcome import Outcomes
 from bulkup.recovery import Recovery
-from bulkup.resending import Resendable, Resending
+from bulkup.resending import Resendable, Resending, any_untouched
 
 
 class Identity(Protocol):
@@ -217,11 +216,10 @@ async def amiss(
 def _any_untouched(entries: Sequence[Entry], but: Path) -> bool:
     """Tell whether one of these files, but for that path, is still there as it was."""
     path = os.path.abspath(but)  # noqa: PTH100 (a tenth of the time)
-    for entry in entries:
-        if entry.is_format or os.path.abspath(entry.path) == path:  # noqa: PTH100
-            continue
-        with suppress(OSError):
-            status = entry.path.stat()
-            if (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns):
-                return True
-    return False
+    return any_untouched(
+        [
+            entry
+            for entry in entries
+            if not entry.is_format and os.path.abspath(entry.path) != path  # noqa: PTH100
+        ]
+    )

@@ -21,6 +21,7 @@ from bulkup.memory import Entry, Memory, State
 from bulkup.outcome import failure, present
 from bulkup.photos import Photo
 from bulkup.recovery import Recovery
+from bulkup.resending import any_untouched
 from bulkup.stages import Stop, steady_fingerprint
 from bulkup.uploading import upload
 
@@ -208,25 +209,40 @@ class Formats:
             changed = own.md5 != await content.md5()
             if changed and not self._update:
                 raise PhotoError(gallery.FORMAT_CHANGED(photo=main))
+            if changed:
+                await self._held(content, companion, place)
             return not changed
         if sent_now:
             return False
-        if await self._was_attached(content, place):
-            return True
+        if (held := await self._held(content, companion, place)) is not None:
+            return held
         if own is not None:
             return False
         name = f"{companion.path.stem}.{ending}"
         return await self._recovery.run(lambda: self._server.has_format(main, name))
 
-    async def _was_attached(self, content: Content, place: Place) -> bool:
-        """Tell whether the ledger has the format under other names, and nothing else there."""
+    async def _held(self, content: Content, companion: Companion, place: Place) -> bool | None:
+        """Tell whether the ledger has the format under other names, None: it has none there.
+
+        Raises `PhotoError` where it has another one, which is not to be replaced by this.
+        """
         main, ending = place
-        md5s = {
-            entry.md5
+        others = [
+            entry
             for entry in await self._memory.files_of([main])
-            if entry.state is State.FORMAT and entry.path.suffix[1:].lower() == ending
-        }
-        return len(md5s) == 1 and md5s == {await content.md5()}
+            if entry.state is State.FORMAT
+            and entry.path.suffix[1:].lower() == ending
+            and entry.path != companion.path
+        ]
+        if not others:
+            return None
+        md5 = await content.md5()
+        if await to_thread.run_sync(any_untouched, [e for e in others if e.md5 != md5]):
+            raise PhotoError(gallery.FORMAT_TAKEN(ending=ending, name=companion.of.name))
+        md5s = {entry.md5 for entry in others}
+        if md5 not in md5s and not self._update:
+            raise PhotoError(gallery.FORMAT_OTHER(ending=ending, photo=main))
+        return md5s == {md5}
 
     async def _send(self, content: Content, companion: Companion, place: Place) -> Content:
         """Attach a file, tell of it, and return it as it was sent."""

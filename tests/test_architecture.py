@@ -76,7 +76,7 @@ MAY_KNOW = {
     "companions": {"kinds", "photos", "walk"},
     "formats": {
         *("companions", "errors", "events", "failures", "journey", "memory", "outcome"),
-        *("photos", "recovery", "stages", "uploading"),
+        *("photos", "recovery", "resending", "stages", "uploading"),
     },
     "sift": {
         *("album", "albums", "destinations", "errors", "events", "journey", "memory"),

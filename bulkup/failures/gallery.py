@@ -149,6 +149,11 @@ FORMAT_CHANGED: Final = Kind(
     "it has changed since it became a format of photo {photo}",
     "--update sends it again.",
 )
+FORMAT_OTHER: Final = Kind(
+    "format-other",
+    "another file became the .{ending} of photo {photo}",
+    "--update sends this one in its place.",
+)
 
 # what `bulkup verify` finds
 

@@ -394,8 +394,60 @@ async def test_two_formats_of_one_ending_can_not_both_be(tmp_path: Path) -> None
     async with Sandbox(formats=RAW) as box:
         outcome = await bring(box, folder)
         assert len(attached(box)["a.jpg"]) == 1
-    (reason,) = failures(outcome).values()
-    assert reason == "another file is the .nef of a.jpg already"
+        (reason,) = failures(outcome).values()
+        assert reason == "another file is the .nef of a.jpg already"
+        first = attached(box)
+        assert failures(await bring(box, folder)) == failures(outcome)
+        assert failures(await bring(box, folder, update=True)) == failures(outcome)
+        assert attached(box) == first
+
+
+@pytest.mark.parametrize("update", [False, True])
+async def test_of_equal_photos_with_two_formats_the_first_one_stays(
+    tmp_path: Path, *, update: bool
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "b.jpg", "b.nef")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        (folder / "a.jpg").write_bytes(was["b.jpg"])
+        (folder / "a.nef").write_bytes(b"the other one")
+        outcome = await bring(box, folder, update=update)
+        assert failures(outcome) == {"a.nef": "another file is the .nef of a.jpg already"}
+        (folder / "b.jpg").write_bytes(picture(Random(5), size=800))
+        outcome = await bring(box, folder, formats=True)
+        assert "a.nef" in failures(outcome)
+        assert attached(box) == {"b.jpg": [("nef", was["b.nef"])]}
+
+
+async def test_a_changed_format_does_not_take_the_place_of_an_equal_one_that_stays(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder / "y", "a.jpg", "a.nef")
+    write(folder / "x", "a.jpg", "a.nef")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        (folder / "x/a.nef").write_bytes(b"another one")
+        outcome = await bring(box, folder, update=True)
+        assert failures(outcome) == {"a.nef": "another file is the .nef of a.jpg already"}
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+
+
+async def test_another_file_in_the_place_of_a_format_is_told_and_sent_when_asked_to(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef")
+    async with Sandbox(formats=RAW) as box:
+        await bring(box, folder)
+        (folder / "a.nef").unlink()
+        (folder / "a.NEF").write_bytes(b"the other one")
+        outcome = await bring(box, folder)
+        assert failures(outcome) == {"a.NEF": "another file became the .nef of photo 1"}
+        assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}
+        assert failures(await bring(box, folder, update=True)) == {}
+        assert attached(box) == {"a.jpg": [("nef", b"the other one")]}
 
 
 @pytest.mark.parametrize(
