@@ -65,7 +65,8 @@ class RunStarted:
     """Log-in and album are checked; the walk begins. `chunk_size` in bytes.
 
     A verifying run sends nothing: `chunk_size` is 0, `method` is the question that decides, and
-    `album` is None where the photos may be anywhere in the gallery.
+    `album` is None where the photos may be anywhere in the gallery. In a dry run an album that is
+    yet to be made has a name and no number.
     """
 
     url: str

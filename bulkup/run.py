@@ -22,7 +22,7 @@ from bulkup.labels import Labels
 from bulkup.memory import Fact
 from bulkup.piwigo.throttle import Throttle
 from bulkup.placing import Placing
-from bulkup.pretended import DryGallery
+from bulkup.pretended import FIRST_PLANNED, DryGallery
 from bulkup.putaway import Mover, Trash
 from bulkup.recovery import Sleep
 from bulkup.settings import Account, After, Checking, Into, Sending
@@ -77,7 +77,7 @@ async def migrate(
         started = introduction(
             server.offer,
             sending,
-            album=base or None,
+            album=base if ROOT < base < FIRST_PLANNED else None,
             album_name=await name_of(base, gallery, recovery),
             task="dry-run" if sending.dry_run else "upload",
             method=server.method.name,

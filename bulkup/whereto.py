@@ -20,7 +20,8 @@ class FolderFlags:
     album: Annotated[
         str | None,
         flag(
-            "The album: its number, or the names on the way to it, such as Trips/2019.",
+            "The album: its number, or the names on the way to it, such as Trips/2019; /2019 is "
+            "one at the top that is called so.",
             group=ALBUMS,
             short="-a",
             variable="BULKUP_ALBUM",

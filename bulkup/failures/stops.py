@@ -134,7 +134,7 @@ NO_SUCH_ALBUM: Final = Kind(
     "no-such-album",
     "there is no album {album} at {url}",
     "The number stands in the album's address, index.php?/category/NUMBER, and in what bulkup "
-    "albums lists.",
+    "albums lists. Is {album} its name, bring photos to --album /{album}.",
 )
 NO_ALBUM_NAMED: Final = Kind(
     "no-album-named", "{reason}", "Check the spelling: bulkup albums prints the names of all."

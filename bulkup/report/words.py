@@ -130,10 +130,11 @@ def _foreseen(photo: PhotoNew) -> tuple[tuple[str, str], str]:
 
 def title(run: RunStarted) -> str:
     """Return where the photos go, or are to be."""
-    if run.album is None:
-        return printable(run.url)
     name = printable(run.album_name)
-    album = f"{name} (album {run.album})" if name else f"album {run.album}"
+    if run.album is None and not name:
+        return printable(run.url)
+    number = "new album" if run.album is None else f"album {run.album}"
+    album = f"{name} ({number})" if name else number
     return f"{album} at {printable(run.url)}"
 
 

@@ -212,10 +212,15 @@ async def test_an_album_of_an_unknown_name_is_told(box: Sandbox, tmp_path: Path)
 
 
 async def test_an_album_that_is_not_there_is_told(box: Sandbox, tmp_path: Path) -> None:
+    box.gallery.make_album("99")
     ended = await send(box, one_photo(tmp_path), "--album", "99")
     assert ended.code == 3
     assert "there is no album 99" in ended.err
+    assert "--album /99" in ended.err
     assert not box.gallery.photos
+    ended = await send(box, one_photo(tmp_path), "--album", "/99")
+    assert ended.code == 0
+    assert len(box.gallery.photos_in(2)) == 1
 
 
 async def test_what_is_no_piwigo_is_told(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`--dry-run` tells what would be done and changes nothing; `bulkup albums` shows them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -56,7 +57,7 @@ async def test_a_dry_run_tells_of_links_and_of_albums_that_are_missing(tmp_path:
         assert not [method for method in asked if CHANGING.search(method)]
         assert len(box.gallery.albums) == 1
     assert re.search(r"3 +already there +3 of them to be put into their album", linked.err)
-    assert "Deep (album" in linked.err
+    assert "Deep (new album)" in linked.err
     assert refused.code == 3
     assert "no album “New”" in refused.err
 
@@ -164,3 +165,15 @@ async def test_of_two_files_for_one_format_the_second_is_refused_beforehand(
     assert re.search(r"^ +1 +formats ", foreseen.err, re.MULTILINE)
     assert str(2**31) not in foreseen.err
     assert re.search(r"^ +2 +already there", again.err, re.MULTILINE)
+
+
+async def test_an_album_that_is_yet_to_be_made_has_a_name_and_no_number(tmp_path: Path) -> None:
+    flags = (one_photo(tmp_path), "--no-ledger", "--create-albums", "--dry-run", "--json")
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        ended = await send(box, *flags, album="Trips/May")
+        assert len(box.gallery.albums) == 1
+    assert "May (new album) at http" in ended.err
+    assert str(2**31) not in ended.err
+    started = next(event for event in map(json.loads, ended.out.splitlines()) if "user" in event)
+    assert started["album"] is None
+    assert started["album_name"] == "May"
