@@ -51,7 +51,7 @@ async def run(
     """
     began = clock()
     unended = Unended(partial(_tell, emit))
-    pretended = DryMemory(memory, formats=plan.formats)
+    pretended = DryMemory(memory, foresee=plan.formats or plan.update)
     outcomes = Outcomes(pretended, unended.emit)
     aside: list[Companion] = []
     sifter = sifter_of(

@@ -6,6 +6,7 @@ again.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from itertools import count
@@ -128,14 +129,15 @@ class DryGallery:
 class DryMemory:
     """A memory that learns nothing but MD5s.
 
-    With `formats` it knows until the end of the run which photos would be where, and which formats
+    With `foresee` it knows until the end of the run which photos would be where, and which formats
     would have to be sent again.
     """
 
-    def __init__(self, memory: Memory, *, formats: bool = False) -> None:
+    def __init__(self, memory: Memory, *, foresee: bool = False) -> None:
         self._memory = memory
-        self._formats = formats
+        self._foresee = foresee
         self._foreseen: dict[str, Entry] = {}
+        self._files: defaultdict[int | None, set[str]] = defaultdict(set)
 
     async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
         """Return what is known of these paths, or would be."""
@@ -150,8 +152,11 @@ class DryMemory:
         """Return what is known of all files of these photos, or would be."""
         known = await self._memory.files_of(image_ids)
         keys = await to_thread.run_sync(_keys, [entry.path for entry in known])
-        now = [self._foreseen.get(key, entry) for (key, _), entry in zip(keys, known, strict=True)]
-        return [entry for entry in now if entry.image_id in image_ids]
+        now = {key: entry for (key, _), entry in zip(keys, known, strict=True)}
+        now |= {key: self._foreseen[key] for key in now.keys() & self._foreseen.keys()}
+        for photo_id in image_ids:
+            now |= {key: self._foreseen[key] for key in self._files.get(photo_id, ())}
+        return [entry for entry in now.values() if entry.image_id in image_ids]
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Keep MD5s, but not of what would have to be sent again after a change."""
@@ -161,12 +166,13 @@ class DryMemory:
             entry for entry in entries if entry.state is State.HASHED and entry.path not in formats
         ]:
             await self._memory.record(hashed)
-        if not self._formats:
+        if not self._foresee:
             return
         keys = await to_thread.run_sync(_keys, [entry.path for entry in entries])
         for (key, path), entry in zip(keys, entries, strict=True):
             if entry.state in {State.SENT, State.DONE} or path in formats:
                 self._foreseen[key] = entry
+                self._files[entry.image_id].add(key)
 
     async def forget(self, paths: Sequence[Path]) -> None:
         """Forget nothing."""
