@@ -68,7 +68,7 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
     for reason in SkipReason:
         if count := state.skipped_by_reason[reason]:
             yield _row(count, "left out by rule", SKIPPED.get(reason) or types_words(state))
-            if reason is SkipReason.TYPE and run.task == "upload":
+            if reason is SkipReason.TYPE and run.task != "verify":
                 yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
     if state.failed:
         yield _row(state.failed, _failed(run), "", BAD)

@@ -3,12 +3,13 @@
 import json
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from bulkup.sandbox import Sandbox
 from tests.e2e.commands import PASSWORD, bulkup, one_photo, send
-from tests.engine.runs import make_archive
+from tests.engine.runs import make_archive, picture
 
 CHANGING = re.compile(r"upload|add|set|delete|Lounge|Completed", re.IGNORECASE)
 
@@ -177,3 +178,36 @@ async def test_an_album_that_is_yet_to_be_made_has_a_name_and_no_number(tmp_path
     started = next(event for event in map(json.loads, ended.out.splitlines()) if "user" in event)
     assert started["album"] is None
     assert started["album_name"] == "May"
+
+
+async def test_a_photo_that_lies_elsewhere_now_is_not_foreseen_to_be_replaced(
+    tmp_path: Path,
+) -> None:
+    folder, ledger = tmp_path / "photos", tmp_path / "ledger.sqlite"
+    folder.mkdir()
+    moved, copied = one_photo(folder, "a.jpg"), one_photo(folder, "b.jpg")
+    flags = ("--ledger", ledger, "--update", "-v")
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        await send(box, folder, *flags)
+        moved.rename(folder / "z.jpg")
+        (folder / "copy.jpg").write_bytes(copied.read_bytes())
+        moved.write_bytes(picture(Random(7), size=3000))
+        copied.write_bytes(picture(Random(8), size=3000))
+        foreseen = await send(box, folder, *flags, "--dry-run")
+        await send(box, folder, *flags)
+        assert len(box.gallery.photos) == 4
+    assert re.search(rf"^new +{moved} ", foreseen.err, re.MULTILINE)
+    assert re.search(rf"^new +{copied} ", foreseen.err, re.MULTILINE)
+    assert re.search(r"^ +2 +new ", foreseen.err, re.MULTILINE)
+    assert re.search(r"^ +2 +already there", foreseen.err, re.MULTILINE)
+
+
+async def test_types_that_the_gallery_does_not_take_are_told_with_the_setting(
+    tmp_path: Path,
+) -> None:
+    one_photo(tmp_path)
+    (tmp_path / "a.mov").write_bytes(b"film")
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        ended = await send(box, tmp_path, "--no-ledger", "--dry-run")
+    assert "1 .mov: types this gallery does not take" in ended.err
+    assert "upload_form_all_types" in ended.err
