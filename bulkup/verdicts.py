@@ -66,6 +66,11 @@ class Verdicts:
             photo_id=photo_id,
         )
 
+    def a_format(self, job: Job, photo_id: int, *, same: bool) -> None:
+        """Tell of a file that became a format of a photo, `same` if it is what was sent."""
+        told = gallery.UNASKED_FORMAT if same else gallery.FORMAT_CHANGED
+        self._tell([job], Verdict.UNKNOWN, told(photo=photo_id), photo_id=photo_id)
+
     def nameless(self, jobs: Sequence[Job]) -> None:
         """Tell of photos that this server can't be asked for."""
         self._tell(

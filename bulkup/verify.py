@@ -172,14 +172,22 @@ class Verifier:
 
     async def locate(self, jobs: Sequence[Job]) -> list[Located]:
         """Return what the server has of these photos; the verdict on the others is given."""
-        await hashed([job for job in jobs if job.fresh], self._verdicts.memory)
+        memory = self._verdicts.memory
+        known = await memory.look_up([job.photo.path for job in jobs])
+        formats = {path: entry for path, entry in known.items() if entry.is_format}
+        new = [job for job in jobs if job.fresh and job.photo.path not in formats]
+        await hashed(new, memory)  # and which files are formats stays known
         md5s = list(dict.fromkeys(job.md5 for job in jobs))
         try:
             found = await self._recovery.run(lambda: self._server.find(md5s))
         except BulkupError as error:
             self._fail(jobs, error)
             return []
-        await self._verdicts.missing([job for job in jobs if found.get(job.md5, 0) is None])
+        absent = [job for job in jobs if found.get(job.md5, 0) is None]
+        await self._verdicts.missing([job for job in absent if job.photo.path not in formats])
+        for job in absent:
+            if entry := formats.get(job.photo.path):
+                self._verdicts.a_format(job, entry.image_id or 0, same=entry.md5 == job.md5)
         self._verdicts.nameless([job for job in jobs if job.md5 not in found])
         located: dict[int, list[Place]] = {}
         for place in await self._places([job for job in jobs if found.get(job.md5)], found):

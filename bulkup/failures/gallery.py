@@ -175,6 +175,11 @@ NAMELESS: Final = Kind(
     "this gallery can't be asked for a photo by its MD5",
     "It must offer pwg.images.exist, and not tell photos apart by name.",
 )
+UNASKED_FORMAT: Final = Kind(
+    "unasked-format",
+    "it is a format of photo {photo}, and no gallery tells how it stores those",
+    "Look at the photo there, or leave such files out: --exclude.",
+)
 UNREAD: Final = Kind(
     "unread",
     "the gallery has the MD5 of photo {photo}, but can't read its file",

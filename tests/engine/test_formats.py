@@ -10,11 +10,13 @@ from bulkup.events import (
     Event,
     FileSkipped,
     Noticed,
+    PhotoChecked,
     PhotoFailed,
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
 )
+from bulkup.kinds import Verdict
 from bulkup.ledger import Ledger
 from bulkup.memory import Memory, NoLedger
 from bulkup.patterns import Patterns, read_flag
@@ -23,7 +25,7 @@ from bulkup.sandbox.buffers import Content
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.stages import Stop
-from tests.engine.runs import Outcome, failures, picture, run
+from tests.engine.runs import Outcome, check, failures, picture, run
 
 RAW = ["cr2", "nef", "tif", "mov"]
 
@@ -183,6 +185,32 @@ async def test_a_changed_format_is_told_and_sent_again_when_asked_to(tmp_path: P
         assert failures(outcome)["a.nef"] == "it has changed since it became a format of photo 1"
         await bring(box, folder, update=True)
         assert attached(box) == {"a.jpg": [("nef", b"another one")]}
+
+
+async def test_a_format_is_not_called_missing_and_stays_known_when_it_is_verified(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef", "b.jpg", "b.nef")
+    async with Sandbox(version="13.8.0", formats=RAW, file_types=("jpg", "nef")) as box:
+        await bring(box, folder)
+        (folder / "b.nef").write_bytes(b"another one")
+        async with Ledger(tmp_path / "ledger.sqlite", server=box.url) as ledger:
+            outcome = await check(box, folder, memory=ledger)
+        verdicts = {event.path.name: event for event in outcome.of(PhotoChecked)}
+        assert verdicts["a.jpg"].verdict is Verdict.PRESENT
+        assert verdicts["a.nef"].verdict is Verdict.UNKNOWN
+        assert "it is a format of photo" in verdicts["a.nef"].reason
+        assert verdicts["b.nef"].verdict is Verdict.UNKNOWN
+        assert "it has changed since it became a format" in verdicts["b.nef"].reason
+        before = uploads(box)
+        outcome = await bring(box, folder)
+        assert failures(outcome).keys() == {"b.nef"}
+        assert uploads(box) == before
+        assert attached(box) == {
+            "a.jpg": [("nef", was["a.nef"])],
+            "b.jpg": [("nef", was["b.nef"])],
+        }
 
 
 async def test_a_photo_that_is_replaced_gets_its_formats_again(tmp_path: Path) -> None:
