@@ -6,7 +6,7 @@ goes before the folder's own name. Folders that the gallery can't tell apart sha
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from anyio import to_thread
 
@@ -15,6 +15,14 @@ from bulkup.errors import PhotoError
 from bulkup.events import Emit, Noticed
 from bulkup.failures import gallery
 from bulkup.placing import Placing, Step
+
+ALIKE: Final = (
+    "The gallery can't tell their names apart: rename one of the folders to have two albums."
+)
+TITLED: Final = (
+    "What Google Takeout wrote into them calls both the same: --no-sidecars keeps to the folders' "
+    "names."
+)
 
 
 class Titled(Protocol):
@@ -55,7 +63,7 @@ class Destinations:
         self._make = make
         self._titles = titles
         self._found: dict[Path, tuple[int | None, str]] = {}
-        self._first: dict[int, Step] = {}
+        self._first: dict[int, tuple[Step, bool]] = {}
 
     async def of(self, photo: Path) -> int:
         """Return the number of a photo's album, made where need be.
@@ -82,13 +90,10 @@ class Destinations:
         comment = told.description if told else ""
         found = await self._albums.inside(inside, name, comment=comment, make=self._make)
         if found is not None:
-            first = self._first.setdefault(found, step)
+            first, titled = self._first.setdefault(found, (step, told is not None))
             if first.spelled != step.spelled:
+                hint = TITLED if titled or told else ALIKE
                 self._emit(
-                    Noticed(
-                        message=f"{first.folder} and {step.folder} share one album",
-                        hint="The gallery can't tell their names apart: rename one of the "
-                        "folders to have two albums.",
-                    )
+                    Noticed(message=f"{first.folder} and {step.folder} share one album", hint=hint)
                 )
         return found, name

@@ -145,6 +145,21 @@ async def test_folders_that_become_one_album_are_both_named_once(
     assert len(outcome.of(AlbumMade)) == 1
 
 
+@pytest.mark.parametrize("second", ["Rome (2)", "Rome"])
+async def test_folders_of_one_title_are_not_told_to_be_renamed(
+    tmp_path: Path, second: str
+) -> None:
+    write(tmp_path, "A/a.jpg", f"{second}/b.jpg")
+    for folder in {"A", second} - {"Rome"}:
+        (tmp_path / folder / "metadata.json").write_text('{"title": "Rome"}')
+    async with Sandbox() as box:
+        outcome = await run(box, tmp_path, tree=True, unwrap=True, titles=takeout_album)
+        assert albums_of(box)["Sandbox/Rome"] == ["a.jpg", "b.jpg"]
+    (notice,) = outcome.of(Noticed)
+    assert "share one album" in notice.message
+    assert "--no-sidecars" in notice.hint
+
+
 async def test_the_folders_below_those_that_became_one_are_told_only_where_they_differ(
     tmp_path: Path,
 ) -> None:
