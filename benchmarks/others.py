@@ -19,7 +19,7 @@ from hosting import Host
 
 COUNT = 100
 SIZE = 1_800_000
-GALLERY = {"workers": 8, "cpus": 2, "finish_s": 0.4, "spread": 0.5}
+GALLERY = {"workers": 8, "cpus": 2, "finish_s": 0.4, "spread": 0.5, "exist_cost_s": 0.14}
 HERE = Path(__file__).parent
 LOOPS = {"Piwigo's example in requests": "example.py", "piwigo2": "wrapper.py"}
 

@@ -18,7 +18,7 @@ from line import ThinLine
 
 RATE = 100e6 / 8
 ROUND_TRIP_S = 0.04
-WORKERS = 16
+GALLERY = {"workers": 16, "exist_cost_s": 0.14}
 SECONDS = 100.0
 WARM = 0.6
 END = 0.95
@@ -59,7 +59,7 @@ async def figures() -> AsyncIterator[Figure]:
 async def used_part(case: Case, host: Host) -> float:
     """Return which part of the line the photos of one run use."""
     with archive(count=case.count, size=case.size, sparse=True) as photos:
-        url = urlsplit(await host.start({"workers": WORKERS, "finish_s": case.finish_s}))
+        url = urlsplit(await host.start(GALLERY | {"finish_s": case.finish_s}))
         async with ThinLine(url.port or 80, rate=RATE, round_trip_s=ROUND_TRIP_S) as line:
             with tempfile.TemporaryDirectory() as state:
                 await bulkup(
