@@ -19,7 +19,7 @@ from line import ThinLine
 RATE = 100e6 / 8
 ROUND_TRIP_S = 0.04
 GALLERY = {"workers": 16, "exist_cost_s": 0.14}
-SECONDS = 100.0
+SECONDS = 60.0
 WARM = 0.6
 END = 0.95
 
