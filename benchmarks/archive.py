@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from bulkup.ledger import Ledger
@@ -26,6 +27,12 @@ class Archive:
     folder: Path
     count: int
     size: int
+
+    @cached_property
+    def rest(self) -> bytes:
+        """What each file holds behind its beginning."""
+        length = self.size - len(_start(0))
+        return (bytes(range(256)) * (length // 256 + 1))[:length]
 
     @property
     def total(self) -> int:
@@ -50,24 +57,22 @@ def archive(*, count: int, size: int, sparse: bool = False) -> Iterator[Archive]
     """Make files that begin as a JPEG and with their number; `sparse`: the rest are holes."""
     with tempfile.TemporaryDirectory(prefix="bulkup-") as folder:
         made = Archive(Path(folder), count, size)
-        rest = b"" if sparse else bytes(range(256)) * (size // 256 + 1)
         for number, path in enumerate(made.paths()):
             if number % FOLDER == 0:
                 path.parent.mkdir()
             with path.open("wb") as file:
-                file.write(_start(number))
                 if sparse:
+                    file.write(_start(number))
                     file.truncate(size)
                 else:
-                    file.write(rest[: size - len(HEAD) - NUMBER])
+                    file.write(_start(number) + made.rest)
         yield made
 
 
 def sums(made: Archive) -> list[str]:
-    """Return the MD5 of each file in hex; for small ones."""
-    return [
-        hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in made.paths()
-    ]
+    """Return the MD5 of each file in hex, of those that are no holes."""
+    contents = (_start(number) + made.rest for number in range(made.count))
+    return [hashlib.md5(content, usedforsecurity=False).hexdigest() for content in contents]
 
 
 def _start(number: int) -> bytes:

@@ -1,8 +1,8 @@
 """What a run keeps in memory: a million files, and eight videos of 1 GB at once.
 
-The million small files are in a sandbox' gallery and in the ledger, a thousand to an album
-(`--tree`); the videos are holes, and are sent in full. The peak is the system's own word (VmHWM).
-Memory is flat where the last quarter of a run is nowhere a tenth above its second quarter.
+The ledger holds the million small files as brought, and the sandbox lists no albums (see `again`);
+the videos are holes, and are sent in full. The peak is the system's own word (VmHWM). Memory is
+flat where the last quarter of a run is nowhere a tenth above its second quarter.
 """
 
 import sys
@@ -10,9 +10,10 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from archive import FOLDER, archive, record, sums
+from again import OTHERS
+from archive import archive, record, sums
 from frame import Figure, Missing, Weighed, bulkup, main
-from hosting import Host, Stock
+from hosting import Host
 
 COUNT = 1_000_000
 SIZE = 50
@@ -33,17 +34,13 @@ async def figures() -> AsyncIterator[Figure]:
 async def many() -> Weighed:
     """Return what a run over very many files costs."""
     with archive(count=COUNT, size=SIZE) as photos, tempfile.TemporaryDirectory() as state:
-        md5s = sums(photos)
         ledger = Path(state) / "ledger.sqlite"
         async with Host() as host:
-            albums = [f"{number:04}" for number in range(COUNT // FOLDER)]
-            options = {"lounge": False, "albums": albums}
-            url = await host.start(options, Stock(md5s, per_album=FOLDER))
-            await record(photos, md5s, file=ledger, url=url, per_album=FOLDER)
-            flags = ("--tree", "--unwrap", "--ledger", ledger)
-            cost = await bulkup(photos.folder, *flags, url=url)
-            if (told := await host.stop()).photos != COUNT:
-                raise RuntimeError(f"{told.photos - COUNT} photos were sent")
+            url = await host.start({"only": OTHERS})
+            await record(photos, sums(photos), file=ledger, url=url, per_album=COUNT)
+            cost = await bulkup(photos.folder, "--album", "1", "--ledger", ledger, url=url)
+            if (told := await host.stop()).photos:
+                raise RuntimeError(f"{told.photos} photos were sent")
     return cost
 
 
