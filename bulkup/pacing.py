@@ -39,7 +39,10 @@ TAIL: Final = 16 * 1024
 """Bytes that are left for the finish where the line is slow: a multiple of 4096."""
 
 NOTICEABLE: Final = 0.25
-"""The part of a finish that sending may take before only a tail is left for it."""
+"""The part of a finish that sending may take before only a tail is left for it …"""
+
+WORTHWHILE_S: Final = 0.02
+"""… if it takes so long at all: the tail costs a request, and a way to the server and back."""
 
 
 def workers_for(places: int) -> int:
@@ -240,4 +243,4 @@ class Tail:
         if last <= 2 * TAIL or not self._s_per_byte or not self._work_s:
             return 0
         sending_s = median(self._s_per_byte) * last
-        return TAIL if sending_s > NOTICEABLE * median(self._work_s) else 0
+        return TAIL if sending_s > max(NOTICEABLE * median(self._work_s), WORTHWHILE_S) else 0

@@ -225,6 +225,14 @@ def test_a_fast_line_takes_a_photo_in_one_request() -> None:
     assert tail.size_for(2_000_000) == 0
 
 
+def test_where_sending_takes_no_time_at_all_a_tail_is_not_worth_a_request() -> None:
+    tail = Tail()
+    for _ in range(10):
+        tail.sent(50_000, 0.001)
+        tail.worked(0.002)
+    assert tail.size_for(50_000) == 0
+
+
 def test_a_slow_line_leaves_a_tail_for_the_finish() -> None:
     tail = Tail()
     for _ in range(5):
