@@ -169,7 +169,7 @@ async def run_bare(line: str, variables: dict[str, str]) -> Ended:
 
 
 async def test_the_readme_s_line_for_cron_uploads(tmp_path: Path) -> None:
-    table = block("", "0 23 * * *")
+    table = block("crontab", "0 23 * * *")
     *settings, job = table.splitlines()
     variables = dict(setting.split("=", 1) for setting in settings)
     line = job.removeprefix("0 23 * * * ")
