@@ -14,11 +14,11 @@ from bulkup.changes import Replaceable, amiss
 from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient
 from bulkup.events import AlbumChecked, Emit, Noticed, PhotoUploaded
 from bulkup.failures import gallery
+from bulkup.hands import Hands, Unbegun
 from bulkup.journey import Job, Journey
 from bulkup.outcome import Outcomes
 from bulkup.recovery import Recovery
 from bulkup.sift import Catalogue, Sifter
-from bulkup.uploading import upload
 
 DAMAGED_TRIES: Final = 2
 RELEASE_IDS: Final = 500
@@ -41,6 +41,7 @@ class Confirmer:
         *,
         recovery: Recovery,
         journey: Journey,
+        hands: Hands,
         outcomes: Outcomes,
         sifter: Sifter,
         emit: Emit,
@@ -48,6 +49,7 @@ class Confirmer:
         self._server = server
         self._recovery = recovery
         self._journey = journey
+        self._hands = hands
         self._outcomes = outcomes
         self._sifter = sifter
         self._emit = emit
@@ -104,8 +106,10 @@ class Confirmer:
             await self._give_up([job], left)
             return
         try:
-            again = await upload(job, self._journey) if tries < DAMAGED_TRIES else None
-        except (PhotoError, Transient, NotOffered) as error:
+            again = None
+            if tries < DAMAGED_TRIES:
+                again = await self._hands.upload(job, self._journey)
+        except (PhotoError, Transient, NotOffered, Unbegun) as error:
             await self._give_up([job], error)
             return
         if again is not None:

@@ -21,6 +21,7 @@ from bulkup.engine import Plan, jobs_of, sifter_of
 from bulkup.events import Emit, Estimated, Event, PhotoNew, PhotoPresent, RunFinished
 from bulkup.formats import Content, Formats
 from bulkup.gate import REMEMBERED_S
+from bulkup.hands import Hands
 from bulkup.journey import Job
 from bulkup.memory import Entry, Fact, Memory, State
 from bulkup.outcome import Outcomes
@@ -43,11 +44,12 @@ async def run(
     albums: Albums,
     emit: Emit,
     stop: Stop,
+    hands: Hands | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Tell of every photo of the plan what an upload would do, event by event.
 
-    Raises `RunError` where the upload could not go on.
+    `hands` read, by default this machine's. Raises `RunError` where the upload could not go on.
     """
     began = clock()
     unended = Unended(partial(_tell, emit))
@@ -69,7 +71,7 @@ async def run(
     attaching = _Attaching(unended.emit)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
-            jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside)
+            jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside, hands=hands)
             sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
             tasks.start_soon(sift, jobs, new_in, sifter, stop)
             tasks.start_soon(told.tell, new)
@@ -80,6 +82,7 @@ async def run(
             memory=pretended,
             update=plan.update,
             emit=unended.emit,
+            hands=hands,
         )
         await formats.bring(aside, stop, at_once=plan.concurrency)
     finally:

@@ -28,6 +28,7 @@ from bulkup.ending import Unended, one_error
 from bulkup.events import Emit, RunFinished
 from bulkup.formats import Attaching, Formats, Uploading
 from bulkup.gate import Census, Gate
+from bulkup.hands import Hands, OwnHands
 from bulkup.journey import Job, Journey, Server
 from bulkup.memory import Memory
 from bulkup.outcome import Outcomes
@@ -99,14 +100,16 @@ async def run(
     chunk_size: ChunkSize,
     emit: Emit,
     stop: Stop,
+    hands: Hands | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Bring every photo of the plan to the server, or say why not, event by event.
 
-    Raises `RunError` where the run can't go on; what was found and has no outcome by then is
-    emitted as unfinished.
+    `hands` read and send, by default this machine's. Raises `RunError` where the run can't go on;
+    what was found and has no outcome by then is emitted as unfinished.
     """
     began = clock()
+    hands = hands or OwnHands()
     unended = Unended(emit)
     tidying = Tidying(
         plan.away, server=server, recovery=recovery, memory=memory, emit=emit, stop=stop
@@ -123,8 +126,9 @@ async def run(
         stop=stop,
         aside=aside,
     )
+    at_once = plan.concurrency * hands.machines
     gate = Gate(
-        Finishing(most=plan.finishing or plan.concurrency, fixed=plan.finishing is not None),
+        Finishing(most=plan.finishing or at_once, fixed=plan.finishing is not None),
         census=server.census,
         recovery=recovery,
         memory=memory,
@@ -145,17 +149,19 @@ async def run(
         server,
         recovery=recovery,
         journey=journey,
+        hands=hands,
         outcomes=outcomes,
         sifter=sifter,
         emit=unended.emit,
     )
     formats = Formats(
         server,
-        carrier=Uploading(journey, memory=memory),
+        carrier=Uploading(journey, memory=memory, hands=hands),
         recovery=recovery,
         memory=memory,
         update=plan.update,
         emit=unended.emit,
+        hands=hands,
     )
     unsent_in, unsent = anyio.create_memory_object_stream[Job](plan.concurrency)
     sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
@@ -164,15 +170,17 @@ async def run(
         async with one_error(), attended(gate):
             async with anyio.create_task_group() as tasks:
                 with unsent, sent_in:
-                    jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside)
+                    jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside, hands=hands)
                     sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
                     tasks.start_soon(sift, jobs, unsent_in, sifter, stop)
-                    send = partial(upload_stage, outcomes=outcomes, sifter=sifter, stop=stop)
-                    for _ in range(plan.concurrency):
+                    send = partial(
+                        upload_stage, outcomes=outcomes, sifter=sifter, stop=stop, hands=hands
+                    )
+                    for _ in range(at_once + hands.lead):
                         tasks.start_soon(send, unsent.clone(), sent_in.clone(), journey)
                     confirm = partial(confirm_stage, sleep=recovery.sleep, clock=clock)
                     tasks.start_soon(confirm, sent, confirmer)
-            await formats.bring(aside, stop, at_once=plan.concurrency)
+            await formats.bring(aside, stop, at_once=at_once + hands.lead)
     finally:
         unended.close()
     await _sweep_remains(journey, memory)
@@ -216,7 +224,13 @@ def sifter_of(
 
 
 def jobs_of(
-    plan: Plan, outcomes: Outcomes, stop: Stop, *, tasks: TaskGroup, aside: list[Companion]
+    plan: Plan,
+    outcomes: Outcomes,
+    stop: Stop,
+    *,
+    tasks: TaskGroup,
+    aside: list[Companion],
+    hands: Hands | None = None,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read what a plan is about; return the stream of its photos."""
     walk = find(plan.roots, plan.choice, endings=plan.endings, only=plan.only)
@@ -227,6 +241,7 @@ def jobs_of(
         tasks=tasks,
         hashing=plan.hashing,
         aside=aside,
+        hands=hands,
     )
 
 

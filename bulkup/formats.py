@@ -16,14 +16,14 @@ from bulkup.companions import Companion
 from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, RunError
 from bulkup.events import Emit, Noticed, PhotoPlanned
 from bulkup.failures import gallery, local
+from bulkup.hands import Hands, OwnHands, Unbegun
 from bulkup.journey import Job, Journey
 from bulkup.memory import Entry, Memory, State
 from bulkup.outcome import failure, present
 from bulkup.photos import Photo
 from bulkup.recovery import Recovery
 from bulkup.resending import any_untouched
-from bulkup.stages import Stop, steady_fingerprint
-from bulkup.uploading import upload
+from bulkup.stages import Stop
 
 Place = tuple[int, str]
 """Where a format is: the number of its photo, and its ending in lower case."""
@@ -47,11 +47,12 @@ class Attaching(Protocol):
 
 
 class Content:
-    """A file and its content, which is read only where somebody has to know its MD5."""
+    """A file and its content, which is read, by `hands`, only where its MD5 has to be known."""
 
-    def __init__(self, photo: Photo, md5: str = "") -> None:
+    def __init__(self, photo: Photo, md5: str = "", *, hands: Hands) -> None:
         self.photo = photo
         self._md5 = md5
+        self._hands = hands
 
     @property
     def known_md5(self) -> str:
@@ -61,7 +62,7 @@ class Content:
     async def md5(self) -> str:
         """Return it, `photo` being the file as it was then. Raises `PhotoError`."""
         if not self._md5:
-            self.photo, self._md5 = await steady_fingerprint(self.photo)
+            self.photo, self._md5 = await self._hands.fingerprint(self.photo)
         return self._md5
 
 
@@ -81,16 +82,18 @@ class Carrier(Protocol):
 class Uploading:
     """Attaches files by uploading them."""
 
-    def __init__(self, journey: Journey, *, memory: Memory) -> None:
+    def __init__(self, journey: Journey, *, memory: Memory, hands: Hands) -> None:
         self._journey = journey
         self._memory = memory
+        self._hands = hands
 
     async def send(self, content: Content, companion: Companion, main: int) -> Content:
         """Attach a file to a photo, keep that, and tell of it."""
         del companion
         md5 = await content.md5()
-        job, event = await upload(Job(content.photo, md5, format_of=main), self._journey)
-        sent = Content(job.photo, job.md5)
+        job = Job(content.photo, md5, format_of=main)
+        job, event = await self._hands.upload(job, self._journey)
+        sent = Content(job.photo, job.md5, hands=self._hands)
         await self.keep(sent, main)
         self._journey.emit(event)
         return sent
@@ -122,9 +125,11 @@ class Formats:
         memory: Memory,
         update: bool,
         emit: Emit,
+        hands: Hands | None = None,
     ) -> None:
         self._server = server
         self._carrier = carrier
+        self._hands = hands or OwnHands()
         self._recovery = recovery
         self._memory = memory
         self._update = update
@@ -148,6 +153,8 @@ class Formats:
                     await self._bring(companion, photo)
                 except RunError:
                     raise
+                except Unbegun:
+                    return
                 except BulkupError as error:
                     self._emit(failure(photo, error))
 
@@ -163,11 +170,11 @@ class Formats:
         place = (main, companion.path.suffix[1:].lower())
         async with self._turns.setdefault(place, anyio.Lock()):
             if own and own.state is State.FORMAT and own.image_id == main and own.is_of(photo):
-                content = Content(photo, own.md5)
+                content = Content(photo, own.md5, hands=self._hands)
                 self._there.setdefault(place, content)
                 self._present(content, main)
                 return
-            content = Content(photo)
+            content = Content(photo, hands=self._hands)
             if await self._is_there(content, companion, own=own, place=place, sent_now=sent_now):
                 self._there[place] = content
                 await self._carrier.keep(content, main)
@@ -184,7 +191,7 @@ class Formats:
         known = entry and entry.state in {State.SENT, State.DONE} and entry.is_of(photo)
         if entry and known and entry.image_id is not None:
             return entry.image_id, entry.state is State.SENT
-        _, md5 = await steady_fingerprint(photo)
+        _, md5 = await self._hands.fingerprint(photo)
         found = await self._recovery.run(lambda: self._server.find([md5]))
         if (photo_id := found.get(md5)) is None:
             raise PhotoError(gallery.NO_MAIN(name=path.name))

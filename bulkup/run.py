@@ -18,6 +18,7 @@ from bulkup.errors import PhotoError, RunError
 from bulkup.events import ChunkSizeChanged, Emit
 from bulkup.failures import Kind, stops
 from bulkup.failures import gallery as gallery_failures
+from bulkup.hands import Errand, Hire, hired
 from bulkup.labels import Labels
 from bulkup.memory import Fact
 from bulkup.piwigo.throttle import Throttle
@@ -51,10 +52,12 @@ async def migrate(
     clock: Callable[[], float],
     sleep: Sleep,
     only: Callable[[Found], bool] | None = None,
+    hire: Hire | None = None,
 ) -> None:
     """Bring the chosen photos below the paths to the gallery, event by event.
 
-    `only` tells which files of the walk to take, None: all. Raises `UsageError` where a path is
+    `only` tells which files of the walk to take, None: all. `hire` has other machines read and
+    send the photos, None: this one does. Raises `UsageError` where a path is
     not there and `RunError` where the run is impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, choice)
@@ -106,38 +109,51 @@ async def migrate(
             clock=clock,
         ) as (memory, tell):
             bandwidth.begin()
-            if dry_gallery is not None:
-                await dry.run(
+            facts = await memory.facts(max_age_s=CEILING_S)
+            errand = Errand(
+                account=account,
+                sending=sending,
+                labels=labels,
+                method=server.method.name,
+                limit=bandwidth,
+                ceiling=facts.get(Fact.CHUNK),
+            )
+            async with hired(hire, errand, recovery=recovery, emit=tell, stop=stop) as hands:
+                if dry_gallery is not None:
+                    await dry.run(
+                        plan,
+                        gallery=dry_gallery,
+                        recovery=recovery,
+                        memory=memory,
+                        albums=albums,
+                        emit=tell,
+                        stop=stop,
+                        hands=hands,
+                        clock=clock,
+                    )
+                    return
+                chunk_size = ChunkSize(
+                    server.offer.chunk_size,
+                    wish=sending.chunk_size,
+                    ceiling=errand.ceiling,
+                    grows=server.method.name != "legacy",
+                )
+                if chunk_size.now != started.chunk_size:
+                    tell(ChunkSizeChanged(chunk_size=chunk_size.now))
+                await engine.run(
                     plan,
-                    gallery=dry_gallery,
+                    server=server,
                     recovery=recovery,
                     memory=memory,
                     albums=albums,
-                    emit=tell,
+                    chunk_size=chunk_size,
+                    emit=with_remarks(
+                        tell, lambda: [*server.captions.remarks(), *hands.remarks()]
+                    ),
                     stop=stop,
+                    hands=hands,
                     clock=clock,
                 )
-                return
-            facts = await memory.facts(max_age_s=CEILING_S)
-            chunk_size = ChunkSize(
-                server.offer.chunk_size,
-                wish=sending.chunk_size,
-                ceiling=facts.get(Fact.CHUNK),
-                grows=server.method.name != "legacy",
-            )
-            if chunk_size.now != started.chunk_size:
-                tell(ChunkSizeChanged(chunk_size=chunk_size.now))
-            await engine.run(
-                plan,
-                server=server,
-                recovery=recovery,
-                memory=memory,
-                albums=albums,
-                chunk_size=chunk_size,
-                emit=with_remarks(tell, server.captions.remarks),
-                stop=stop,
-                clock=clock,
-            )
 
 
 async def compare(

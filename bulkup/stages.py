@@ -15,16 +15,16 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from bulkup.companions import Companion
 from bulkup.confirm import Confirmer
-from bulkup.errors import PhotoChanged, PhotoError, Transient
+from bulkup.errors import PhotoError, Transient
 from bulkup.events import Emit, FileFound, FileSkipped, PhotoUploaded, ScanFinished
+from bulkup.hands import Hands, OwnHands, Unbegun
 from bulkup.journey import Job, Journey
 from bulkup.memory import Entry, Memory, State
 from bulkup.outcome import Outcomes
-from bulkup.photos import Photo, fingerprint
+from bulkup.photos import Photo
 from bulkup.recovery import Sleep
 from bulkup.sift import Sifter
 from bulkup.steps import PhotoHashed, PhotoHashing
-from bulkup.uploading import CHANGED_TRIES, upload
 from bulkup.walk import Found, Skipped
 
 T = TypeVar("T")
@@ -73,19 +73,23 @@ def read_archive(
     tasks: TaskGroup,
     hashing: int,
     aside: list[Companion] | None = None,
+    hands: Hands | None = None,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read an archive, in `hashing` threads; return the stream of its photos.
 
-    What stands beside a photo and is none of its own is put `aside`.
+    What stands beside a photo and is none of its own is put `aside`. `hands` read, by default
+    this machine's.
     """
+    hands = hands or OwnHands()
     aside = [] if aside is None else aside
     photos_in, photos = anyio.create_memory_object_stream[Unread](SCAN_BATCH)
     jobs_in, jobs = anyio.create_memory_object_stream[Job](BATCH)
     with photos, jobs_in:
         scan = partial(scan_stage, aside=aside)
         tasks.start_soon(scan, walk, photos_in, jobs_in.clone(), register, stop)
-        for _ in range(hashing):
-            tasks.start_soon(fingerprint_stage, photos.clone(), jobs_in.clone(), register, stop)
+        read = partial(fingerprint_stage, hands=hands)
+        for _ in range(hashing + hands.lead):
+            tasks.start_soon(read, photos.clone(), jobs_in.clone(), register, stop)
     return jobs
 
 
@@ -145,6 +149,8 @@ async def fingerprint_stage(
     out: MemoryObjectSendStream[Job],
     register: Register,
     stop: Stop,
+    *,
+    hands: Hands,
 ) -> None:
     """Read new photos and give them an MD5."""
     async with photos, out:
@@ -153,7 +159,9 @@ async def fingerprint_stage(
                 continue
             register.emit(PhotoHashing(path=photo.path, size=photo.size))
             try:
-                job = _read(*await steady_fingerprint(photo), entry)
+                job = _read(*await hands.fingerprint(photo), entry)
+            except Unbegun:
+                continue
             except PhotoError as error:
                 register.unreadable(photo, error)
             else:
@@ -168,19 +176,6 @@ def _read(photo: Photo, md5: str, entry: Entry | None) -> Job:
     if entry.md5 != md5:
         return Job(photo, md5, was=entry)
     return Job(photo, md5, albums=entry.albums, sent_as=entry.image_id, fresh=False)
-
-
-async def steady_fingerprint(photo: Photo) -> tuple[Photo, str]:
-    """Return a photo as it is when it holds still, and the MD5 of its content.
-
-    Raises `PhotoError` where it can't be read.
-    """
-    for _ in range(CHANGED_TRIES - 1):
-        try:
-            return await fingerprint(photo)
-        except PhotoChanged:
-            continue
-    return await fingerprint(photo)
 
 
 async def sift_stage(
@@ -217,6 +212,7 @@ async def upload_stage(
     outcomes: Outcomes,
     sifter: Sifter,
     stop: Stop,
+    hands: Hands,
 ) -> None:
     """Send photo after photo, one at a time."""
     async with jobs, out:
@@ -225,7 +221,9 @@ async def upload_stage(
             while turns and not stop.wanted:
                 turn = turns.pop()
                 try:
-                    sent = await upload(turn, journey)
+                    sent = await hands.upload(turn, journey)
+                except Unbegun:
+                    break
                 except (PhotoError, Transient) as error:
                     await outcomes.failed([turn], error)
                     turns = await sifter.failed(turn)

@@ -56,6 +56,9 @@ MAY_KNOW = {
         *("delivery", "errors", "events", "failures", "journey", "photos", "recovery"),
         "steps",
     },
+    "hands": {
+        *("errors", "events", "journey", "labels", "photos", "recovery", "settings", "uploading"),
+    },
     "memory": {"photos"},
     "database": {"errors", "failures"},
     "history": set[str](),
@@ -76,7 +79,7 @@ MAY_KNOW = {
     "companions": {"kinds", "photos", "walk"},
     "formats": {
         *("companions", "errors", "events", "failures", "journey", "memory", "outcome"),
-        *("photos", "recovery", "resending", "stages", "uploading"),
+        *("hands", "photos", "recovery", "resending", "stages"),
     },
     "sift": {
         *("album", "albums", "destinations", "errors", "events", "journey", "memory"),
@@ -84,7 +87,7 @@ MAY_KNOW = {
     },
     "confirm": {
         *("album", "changes", "errors", "events", "failures", "journey", "outcome"),
-        *("recovery", "sift", "uploading"),
+        *("hands", "recovery", "sift"),
     },
     "ending": {"errors", "events"},
     "putaway": {"choice", "errors", "failures", "photos", "walk"},
@@ -94,19 +97,19 @@ MAY_KNOW = {
     },
     "stages": {
         *("companions", "confirm", "errors", "events", "journey", "memory", "outcome"),
-        *("photos", "recovery", "sift", "steps", "uploading", "walk"),
+        *("hands", "photos", "recovery", "sift", "steps", "walk"),
     },
     "engine": {
         *("albums", "changes", "choice", "chunksize", "companions", "confirm"),
         *("destinations", "ending", "events", "formats", "gate", "journey", "memory"),
         *("outcome", "pacing", "placing", "recovery", "sift", "stages", "tidying"),
-        *("uploading", "walk"),
+        *("hands", "uploading", "walk"),
     },
     "pretended": {"album", "albums", "changes", "engine", "formats", "memory", "photos"},
     "dry": {
         *("albums", "companions", "ending", "engine", "events", "formats", "gate"),
         *("journey", "memory", "outcome", "pacing", "pretended", "recovery", "sift"),
-        "stages",
+        *("hands", "stages"),
     },
     "listing": {"errors", "failures", "piwigo", "recovery", "settings", "visit"},
     "verdicts": {
@@ -142,8 +145,7 @@ MAY_KNOW = {
         *("albums", "choice", "chunksize", "describe", "destinations", "dry", "engine"),
         *("errors", "events", "labels", "memory", "piwigo", "placing", "pretended"),
         *("putaway", "recovery", "settings", "stages", "steps", "takeout", "tidying"),
-        *("timetable", "verify", "visit", "walk"),
-        "failures",
+        *("failures", "hands", "timetable", "verify", "visit", "walk"),
     },
     "views": {"again", "errors", "report", "settings"},
     "api": {"errors", "events", "run", "settings", "stages", "timetable"},
