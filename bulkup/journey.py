@@ -3,17 +3,19 @@
 Declares, and does nothing.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bulkup.chunksize import ChunkSize
 from bulkup.events import Emit
-from bulkup.gate import Gate
 from bulkup.memory import Entry, Fact
+from bulkup.pacing import Tail
 from bulkup.photos import Chunk, Photo
 from bulkup.recovery import Recovery
+
+T = TypeVar("T")
 
 
 class Receipt(Protocol):
@@ -141,6 +143,24 @@ class Memory(Protocol):
 
     async def learn(self, fact: Fact, value: int) -> None:
         """Keep what was found out about the server."""
+
+
+class Place(Protocol):
+    """A place among those whose photos the server works on."""
+
+    async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
+        """Return what one try to finish a photo returns, and take into account how it goes."""
+
+
+class Gate(Protocol):
+    """What finishes pass."""
+
+    @property
+    def tail(self) -> Tail:
+        """How much of a photo is left for its finish, by this machine's line."""
+
+    def place(self) -> AbstractAsyncContextManager[Place]:
+        """Lend one of the places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

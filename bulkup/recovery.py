@@ -8,10 +8,10 @@ whoever knows more (the photo's journey, or the run).
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import anyio
 
@@ -38,8 +38,29 @@ BRIEF_KNOCKS: Final = 1
 """An outage that is over at this many knocks was the request's own trouble, and is charged."""
 
 
+class Others(Protocol):
+    """Who else sends to the same server for the same run."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Have them begin nothing meanwhile."""
+
+    async def still(self) -> None:
+        """Return when nothing of theirs is on its way any more, while they are held."""
+
+
+class Nobody:
+    """Nobody else."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Hold nobody."""
+        return nullcontext()
+
+    async def still(self) -> None:
+        """Return at once."""
+
+
 class Recovery:
-    """Runs requests under one policy, with one gate for all of them."""
+    """Runs requests under one policy, with one gate for all of them, and for `others`."""
 
     def __init__(
         self,
@@ -53,6 +74,7 @@ class Recovery:
     ) -> None:
         self.policy = policy
         self.sleep = sleep
+        self.others: Others = Nobody()
         self._emit = emit
         self._probe = probe
         self._clock = clock
@@ -106,6 +128,7 @@ class Recovery:
             while self._under_way:
                 self._landed = anyio.Event()
                 await self._landed.wait()
+            await self.others.still()
             yield
 
     @contextmanager
@@ -113,7 +136,8 @@ class Recovery:
         """Hold the gate closed."""
         self._gate = gate = anyio.Event()
         try:
-            yield
+            with self.others.held():
+                yield
         finally:
             gate.set()
 

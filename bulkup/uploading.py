@@ -37,15 +37,18 @@ CHANGED_TRIES: Final = 3
 BOLD_TRIES: Final = 10
 
 
-async def upload(job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
+async def upload(
+    job: Job, journey: Journey, *, lost: Transient | None = None
+) -> tuple[Job, PhotoUploaded]:
     """Bring a photo to the server and return it as it was sent, with the event that says so.
 
     A file that changes on its way is sent as it is in the end, so the MD5 may be another one.
+    `lost` is how somebody else's attempt ended of which nobody knows whether the photo arrived.
     Raises `PhotoError` where that is impossible, with the server's own words.
     """
     began = journey.clock()
     changes = 0
-    attempts = _Attempts()
+    attempts = _Attempts(lost)
     while True:
         try:
             photo_id = await _bring(job, journey, attempts=attempts)
@@ -73,12 +76,21 @@ async def upload(job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
 class _Attempts:
     """Counts a photo's fresh starts, and those of them that were its own fault."""
 
-    def __init__(self) -> None:
+    def __init__(self, lost: Transient | None) -> None:
+        self._lost = lost
         self.made = 0
         self.charged = 0
         self.damaged = 0
         self.bold = 0
         self.otherwise = False
+
+    async def find_lost(self, job: Job, journey: Journey) -> int | None:
+        """Return the id of the photo if somebody else's attempt brought it after all."""
+        if self._lost is None:
+            return None
+        found = await _ask(job, journey, error=_Unconfirmed(self._lost))
+        self._lost = None  # only now: a question that fails is asked again
+        return found
 
     def was_too_bold(self, error: Transient, transfer: Transfer, journey: Journey) -> bool:
         """Tell whether the last one may have failed by a chunk size of our own choice."""
@@ -108,8 +120,10 @@ async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
             format_of=job.format_of,
         ) as transfer:
             try:
-                async with _tidy(transfer.remains, journey):
-                    photo_id = await _send(transfer, path=path, journey=journey)
+                if (found := await attempts.find_lost(job, journey)) is None:
+                    async with _tidy(transfer.remains, journey):
+                        found = await _send(transfer, path=path, journey=journey)
+                photo_id = found
             except NotOffered as error:
                 raise RunError(stops.METHOD_FAILED(reason=error.message)) from None
             except Transient as error:

@@ -50,7 +50,7 @@ MAY_KNOW = {
     "chunksize": {"photos"},
     "pacing": set[str](),
     "gate": {"errors", "events", "memory", "pacing", "recovery"},
-    "journey": {"chunksize", "events", "gate", "memory", "photos", "recovery"},
+    "journey": {"chunksize", "events", "memory", "pacing", "photos", "recovery"},
     "delivery": {"chunksize", "errors", "events", "journey", "memory", "photos"},
     "uploading": {
         *("delivery", "errors", "events", "failures", "journey", "photos", "recovery"),
