@@ -26,6 +26,7 @@ from bulkup.cli_parts import (
     IntoAlbums,
     OfTrouble,
     OnGallery,
+    OnMachines,
     OnTelling,
     Paths,
     account_of,
@@ -42,6 +43,7 @@ from bulkup.examples import EXAMPLES
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.labelling import LabelFlags
 from bulkup.layers import Layers
+from bulkup.machines import MachineFlags
 from bulkup.mistakes import check_command, explain
 from bulkup.selecting import SelectionFlags
 from bulkup.settings import Telling
@@ -93,6 +95,7 @@ def upload(
     selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
     naming: ForLabels = LabelFlags(),  # noqa: B008 (frozen)
     afterwards: AndThen = AfterFlags(),  # noqa: B008 (frozen)
+    machines: OnMachines = MachineFlags(),  # noqa: B008 (frozen)
     telling: OnTelling = TellingFlags(),  # noqa: B008 (frozen)
     trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
 ) -> int:
@@ -113,11 +116,20 @@ def upload(
     choice = choose(paths, selecting)
     values = replace(sending.sending(albums, trouble), after=afterwards.where())
     labels = naming.labels()
+    hire = machines.hire()
     roots, account = prepare(paths, gallery, choice)
 
     from bulkup.run import migrate  # noqa: PLC0415 (heavy)
 
-    task = partial(migrate, roots, account=account, sending=values, choice=choice, labels=labels)
+    task = partial(
+        migrate,
+        roots,
+        account=account,
+        sending=values,
+        choice=choice,
+        labels=labels,
+        hire=hire,
+    )
     return _drive(task, told)
 
 

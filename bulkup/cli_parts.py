@@ -16,6 +16,7 @@ from bulkup.afterwards import AfterFlags
 from bulkup.errors import UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.labelling import LabelFlags
+from bulkup.machines import MachineFlags
 from bulkup.secret import ask_password
 from bulkup.selecting import SelectionFlags
 from bulkup.settings import Account, need
@@ -47,6 +48,7 @@ ForSending = Annotated[SendingFlags, Parameter(name="*")]
 ForLabels = Annotated[LabelFlags, Parameter(name="*")]
 ForSelecting = Annotated[SelectionFlags, Parameter(name="*")]
 AndThen = Annotated[AfterFlags, Parameter(name="*")]
+OnMachines = Annotated[MachineFlags, Parameter(name="*")]
 OnTelling = Annotated[TellingFlags, Parameter(name="*")]
 OfTrouble = Annotated[TroubleFlags, Parameter(name="*")]
 

@@ -23,6 +23,7 @@ class Template:
     """
 
     def __init__(self, text: str, *, flag: str) -> None:
+        self.text = text
         hint = f"Give text and any of {FIELDS_TEXT}; a brace itself is written {{{{ or }}}}."
         try:
             parts = list(string.Formatter().parse(text))

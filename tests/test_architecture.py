@@ -59,6 +59,12 @@ MAY_KNOW = {
     "hands": {
         *("errors", "events", "journey", "labels", "photos", "recovery", "settings", "uploading"),
     },
+    "cluster": {
+        *("chunksize", "describe", "ending", "errors", "events", "hands", "journey", "labels"),
+        *("memory", "pacing", "photos", "piwigo", "recovery", "secret", "settings", "steps"),
+        *("failures", "uploading", "visit"),
+    },
+    "machines": {"cluster", "errors", "failures", "flags", "hands"},
     "memory": {"photos"},
     "database": {"errors", "failures"},
     "history": set[str](),
@@ -164,8 +170,17 @@ MAY_KNOW = {
         *("screen", "settings", "stages", "standing", "views", "walk", "watch"),
     },
     "cli_parts": {
-        *("afterwards", "choice", "errors", "flags", "keychain", "labelling", "piwigo", "report"),
-        *("secret", "selecting", "settings", "telling", "walk", "whereto", "wishes"),
+        *(
+            "afterwards",
+            "choice",
+            "errors",
+            "flags",
+            "keychain",
+            "labelling",
+            "machines",
+            "piwigo",
+        ),
+        *("report", "secret", "selecting", "settings", "telling", "walk", "whereto", "wishes"),
     },
     "cli_watch": {
         *("afterwards", "attend", "cli_parts", "errors", "flags", "labelling", "run"),
@@ -196,7 +211,17 @@ HOMES = {
     "xml": {"report", "xmp"},
     "cyclopts": {
         *("afterwards", "cli", "cli_parts", "cli_sandbox", "cli_setup", "cli_status", "cli_watch"),
-        *("flags", "labelling", "layers", "mistakes", "selecting", "telling", "whereto", "wishes"),
+        *(
+            "flags",
+            "labelling",
+            "layers",
+            "machines",
+            "mistakes",
+            "selecting",
+            "telling",
+            "whereto",
+            "wishes",
+        ),
     },
     "platformdirs": {"profiles", "settings"},
     "tomllib": {"profiles"},
@@ -208,6 +233,7 @@ HOMES = {
     "watchfiles": {"watch"},
     "pygal": {"report"},
     "jinja2": {"report"},
+    "distributed": {"cluster"},
 }
 
 

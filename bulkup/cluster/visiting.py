@@ -1,0 +1,90 @@
+"""How a worker comes into the gallery: with what the coordinator gives it, and its environment.
+
+Knows where secrets come from and how a run logs in.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from bulkup.cluster.messages import Message, read_labels
+from bulkup.describe import Describer
+from bulkup.errors import BulkupError
+from bulkup.events import Emit
+from bulkup.piwigo.server import PiwigoServer
+from bulkup.piwigo.throttle import Throttle
+from bulkup.recovery import Recovery
+from bulkup.secret import read_api_key, read_secret_file
+from bulkup.settings import Account
+from bulkup.visit import connected
+
+
+class Unfit(Exception):
+    """This worker can take no part in the run, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    concurrency: int
+    retries: int
+    patience_s: float
+    ledger: Path | None = None
+
+
+@asynccontextmanager
+async def visit(
+    errand: Message, *, emit: Emit, share: Callable[[], int | None]
+) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
+    """Lend the gallery, logged in, and the way to go on when it fails. Raises `Unfit`.
+
+    `share` tells how many bytes a second this worker may send.
+    """
+    if errand["kind"] == "refused":
+        raise Unfit(errand["reason"])
+    labels = read_labels(errand["labels"])
+    try:
+        coming = connected(
+            _account(errand),
+            _Wishes(errand["concurrency"], errand["retries"], errand["patience_s"]),
+            method=errand["method"],
+            throttle=Throttle(share),
+            describe=Describer(labels, emit=emit) if labels else None,
+            emit=emit,
+            clock=time.monotonic,
+            sleep=anyio.sleep,
+        )
+        server, recovery = await coming.__aenter__()
+    except BulkupError as error:
+        raise Unfit(f"{error.message}. {error.hint}".rstrip(". ") + ".") from None
+    try:
+        if server.method.name == "upload" and not server.captions.can_set:
+            raise Unfit("photos of one name would be mixed up: the gallery lets none be renamed")
+        yield server, recovery
+    finally:
+        await coming.__aexit__(None, None, None)
+
+
+def _account(errand: Message) -> Account:
+    """Return who logs in where. Raises `BulkupError`."""
+    variables = os.environ
+    url = variables.get("BULKUP_WORKER_URL") or errand["url"]
+    user = errand["user"] or variables.get("BULKUP_USER", "")
+    if "password" in errand:
+        return Account(url=url, user=user, password=errand["password"], api_key=errand["api_key"])
+    if key := read_api_key(file=None, variables=variables):
+        return Account(url=url, api_key=key)
+    if file := variables.get("BULKUP_PASSWORD_FILE"):
+        password = read_secret_file(Path(file), flag="BULKUP_PASSWORD_FILE")
+    else:
+        password = variables.get("BULKUP_PASSWORD", "")
+    if not (user and password):
+        raise Unfit(
+            "it has no password of the gallery: set BULKUP_PASSWORD in its environment, or "
+            "give the cluster certificates"
+        )
+    return Account(url=url, user=user, password=password)
