@@ -7,7 +7,7 @@ by its MD5 before it is sent again.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,13 +22,12 @@ from bulkup.cluster.channel import GONE_S, Channel
 from bulkup.cluster.links import Link, Remarks, errand_message
 from bulkup.cluster.maps import Maps
 from bulkup.cluster.messages import Message, read_event
-from bulkup.cluster.orders import as_sent, end, order
+from bulkup.cluster.orders import as_sent, end, order, remember
 from bulkup.cluster.places import Places
 from bulkup.cluster.waiting import Call, Waiting
 from bulkup.errors import PhotoError, RunError
 from bulkup.events import Emit, PhotoStarted
 from bulkup.hands import Errand, Stopping, Unbegun
-from bulkup.memory import Fact
 from bulkup.recovery import Sleep
 
 FAREWELL_S: Final = 6.0
@@ -248,14 +247,7 @@ class Desk:
 
     async def _remember(self, call: Call, link: Link, message: Message) -> None:
         """Keep what a worker wants kept, and tell it when it is."""
-        if call.journey is not None:
-            memory, kind = call.journey.memory, message["kind"]
-            if kind == "learn":
-                await memory.learn(Fact(message["fact"]), message["value"])
-            else:
-                keep: Callable[[str], Awaitable[None]]
-                keep = memory.begin if kind == "begin" else memory.end
-                await keep(message["name"])
+        await remember(call, message)
         link.channel.answer(message)
 
     def _tell_events(self, link: Link, message: Message) -> None:

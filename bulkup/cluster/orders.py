@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bulkup.cluster.messages import Message, read_error, read_event
 from bulkup.cluster.waiting import Call
+from bulkup.memory import Fact
 from bulkup.photos import Photo
 
 
@@ -29,6 +30,20 @@ def order(call: Call, *, where: str) -> Message:
             "lost": "finishing" if call.finishing else "begun" if call.begun else None,
         }
     return told
+
+
+async def remember(call: Call, message: Message) -> None:
+    """Keep what a worker wants kept of a call."""
+    if call.journey is None:
+        return
+    memory = call.journey.memory
+    match message["kind"]:
+        case "begin":
+            await memory.begin(message["name"])
+        case "end":
+            await memory.end(message["name"])
+        case "learn":
+            await memory.learn(Fact(message["fact"]), message["value"])
 
 
 def as_sent(photo: Photo, told: list[int] | None) -> Photo:

@@ -67,6 +67,10 @@ class Noticing(Faults):
 
     def __init__(self, *plan: Fault, nth: int) -> None:
         super().__init__(plan)
+        self.watch(nth=nth)
+
+    def watch(self, *, nth: int) -> None:
+        """Tell of the nth from now on."""
         self.came = anyio.Event()
         self._left = nth
 

@@ -1,0 +1,192 @@
+"""Several machines at one run: workers of real Dask clusters, on this machine."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from bulkup.sandbox import Fault, Sandbox
+from tests.certificates import make_certificate
+from tests.e2e.clusters import Cluster, cluster, kill_one_worker
+from tests.e2e.commands import PASSWORD, Noticing, read_until, send, start
+from tests.e2e.moments import exactly
+from tests.engine.runs import make_archive
+
+ADMIN = ("admin", PASSWORD)
+FAULTS = (
+    *(Fault("request-lost", "pwg.images.uploadAsync", nth) for nth in (30, 190)),
+    *(Fault("answer-lost", "pwg.images.uploadAsync", nth) for nth in (50, 200, 460)),
+    *(Fault("cut", "pwg.images.uploadAsync", nth) for nth in (70, 210)),
+    *(Fault("502", "pwg.images.uploadAsync", nth) for nth in (90, 300)),
+    *(Fault("504-after", "pwg.images.uploadAsync", nth) for nth in (110, 400)),
+    *(Fault("damaged", "pwg.images.uploadAsync", nth) for nth in (130, 230)),
+    *(Fault("expired-session", "pwg.images.uploadAsync", nth) for nth in (150, 333)),
+)
+
+
+def with_twins(folder: Path, *, count: int, twins: int) -> dict[Path, str]:
+    """Make photos of few names, and as many equal ones of other names; return each path's MD5."""
+    archive = make_archive(folder, count=count - twins, names=20, size=(300, 6000))
+    for path, md5 in list(archive.items())[:twins]:
+        twin = path.with_name(f"twin of {path.name}")
+        twin.write_bytes(path.read_bytes())
+        archive[twin] = md5
+    return archive
+
+
+async def test_a_worker_killed_in_mid_run_costs_no_photo_and_no_place_too_many(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "photos"
+    archive = with_twins(root, count=500, twins=60)
+    flags = ["--dask", "local:3", "--finishing", "3", "--chunk-size", "4K", "-c", "6"]
+    faults = Noticing(*FAULTS, nth=250)
+    async with Sandbox(admin=ADMIN, faults=faults, workers=12, finish_s=0.03) as box:
+        async with (
+            await start(box, root, *flags, "--ledger", tmp_path / "ledger") as process,
+            anyio.create_task_group() as tasks,
+        ):
+
+            async def kill() -> None:
+                await faults.came.wait()
+                while not box.workers.finishing:
+                    await anyio.lowlevel.checkpoint()
+                kill_one_worker(process.pid)
+
+            tasks.start_soon(kill)
+            said = await read_until(process)
+            assert await process.wait() == 0, said
+        assert re.search(r"^ +440 +uploaded ", said, re.MULTILINE), said
+        assert exactly(box, archive)
+        assert 0 < box.finishing_peak <= 3
+        assert faults.hit == len(FAULTS)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Lend a cluster whose workers are in the folders `a` and `b`."""
+    with cluster(tmp_path_factory.mktemp("two"), "a", "b") as lent:
+        yield lent
+
+
+async def test_each_photo_goes_to_a_worker_that_sees_it_and_one_that_none_sees_is_named(
+    tmp_path: Path, two: Cluster
+) -> None:
+    root = tmp_path / "photos"
+    archive = make_archive(root, count=60, names=20, size=(300, 9000))
+    for home, folder in (("a", "folder 00"), ("b", "folder 01")):
+        (two.folder / home / folder).symlink_to(root / folder)
+    flags = [f"--map={root}={two.folder / 'nowhere'}", "--chunk-size", "4K", "--tag", "x"]
+    flags += [f"--map={root / folder}={folder}" for folder in ("folder 00", "folder 01")]
+    async with Sandbox(admin=ADMIN) as box:
+        ended = await send(box, root, "--dask", two.address, *flags)
+        assert ended.code == 1
+        assert re.search(r"^ +40 +uploaded ", ended.err, re.MULTILINE), ended.err
+        assert re.search(r"^ +20 +failed", ended.err, re.MULTILINE), ended.err
+        assert "no worker sees the file: " in ended.err
+        assert "--map HERE=THERE" in ended.err
+        seen = {path: md5 for path, md5 in archive.items() if path.parent.name != "folder 02"}
+        assert exactly(box, seen)
+        assert [tag.name for tag in box.gallery.tags.values()] == ["x"]
+    assert PASSWORD not in two.said()
+
+
+async def test_a_dry_run_has_workers_read_and_sends_nothing(tmp_path: Path, two: Cluster) -> None:
+    root = tmp_path / "photos"
+    make_archive(root, count=10, names=5)
+    async with Sandbox(admin=ADMIN) as box:
+        ended = await send(box, root, "--dask", two.address, "--dry-run", "--json")
+        assert ended.code == 0, ended.err
+        events = [json.loads(line) for line in ended.out.splitlines()]
+        assert sum(event["event"] == "photo_new" for event in events) == 10
+        assert not box.gallery.photos
+
+
+async def test_killed_then_ended_the_same_command_goes_on_and_leaves_the_cluster(
+    tmp_path: Path, two: Cluster
+) -> None:
+    root = tmp_path / "photos"
+    archive = with_twins(root, count=120, twins=10)
+    flags = ["--dask", two.address, "--chunk-size", "4K", "--finishing", "2"]
+    flags += ["--ledger", str(tmp_path / "ledger")]
+    faults = Noticing(nth=40)
+    async with Sandbox(admin=ADMIN, faults=faults, finish_s=0.03) as box:
+        async with await start(box, root, *flags) as process:
+            await faults.came.wait()
+            process.kill()
+            assert await process.wait() == -9
+        faults.watch(nth=40)
+        async with await start(box, root, *flags) as process:
+            await faults.came.wait()
+            process.terminate()
+            said = await read_until(process)
+            assert await process.wait() == 130
+        assert re.search(r"^ +\d+ +unfinished ", said, re.MULTILINE), said
+        assert len(box.gallery.photos) < 110
+        ended = await send(box, root, *flags)
+        assert ended.code == 0, ended.err
+        assert exactly(box, archive)
+        assert box.finishing_peak <= 2
+
+
+async def test_a_scheduler_that_is_killed_and_comes_back_costs_no_photo(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    archive = make_archive(root, count=100, names=20, size=(300, 9000))
+    flags = ["--chunk-size", "4K", "--finishing", "2"]
+    faults = Noticing(nth=40)
+    with cluster(tmp_path, "a") as lent:
+        async with Sandbox(admin=ADMIN, faults=faults, finish_s=0.03) as box:
+            async with await start(box, root, "--dask", lent.address, *flags) as process:
+                await faults.came.wait()
+                lent.kill_scheduler()
+                lent.start()
+                lent.add(tmp_path / "b")
+                said = await read_until(process)
+                assert await process.wait() == 0, said
+            assert exactly(box, archive)
+            assert box.finishing_peak <= 2
+
+
+async def test_certificates_bring_the_password_to_workers_that_have_none(tmp_path: Path) -> None:
+    make_certificate(tmp_path)
+    cert, key = tmp_path / "cert", tmp_path / "key"
+    tls = ["--tls-ca-file", f"{cert}", "--tls-cert", f"{cert}", "--tls-key", f"{key}"]
+    root = tmp_path / "photos"
+    archive = make_archive(root, count=10, names=5)
+    with cluster(tmp_path, "a", kind="tls", flags=tls) as lent:
+        own = [
+            "--dask-tls-ca",
+            f"{cert}",
+            "--dask-tls-cert",
+            f"{cert}",
+            "--dask-tls-key",
+            f"{key}",
+        ]
+        async with Sandbox(admin=ADMIN) as box:
+            ended = await send(box, root, "--dask", lent.address, *own)
+            assert ended.code == 0, ended.err
+            assert exactly(box, archive)
+        assert PASSWORD not in lent.said()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--dask", "scheduler"], "is no scheduler's address"),
+        (["--dask", "local:0"], "is no number of workers"),
+        (["--dask", "tls://127.0.0.1:8786"], "needs certificates"),
+        (["--dask", "tls://127.0.0.1:8786", "--dask-tls-ca", __file__], "not complete"),
+        (["--dask", "local:2", "--map", "here"], "names no two folders"),
+        (["--map", "a=b"], "for the workers of a Dask cluster"),
+    ],
+)
+async def test_what_is_no_cluster_is_said_at_once(
+    tmp_path: Path, flags: list[str], said: str
+) -> None:
+    async with Sandbox(admin=ADMIN) as box:
+        ended = await send(box, tmp_path, *flags)
+    assert ended.code == 2
+    assert said in ended.err
