@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from bulkup.errors import BulkupError, PhotoChanged
-from bulkup.events import Emit, PhotoUploaded
+from bulkup.events import Emit, Event, PhotoUploaded
 from bulkup.journey import Job, Journey
 from bulkup.labels import Labels
 from bulkup.photos import Photo, fingerprint
 from bulkup.recovery import Recovery
 from bulkup.settings import Account, Sending
+from bulkup.steps import PhotoHashing
 from bulkup.uploading import CHANGED_TRIES, upload
+
+
+def _unheard(_: Event) -> None:
+    """Let nobody hear of it."""
 
 
 class Unbegun(BulkupError):
@@ -34,10 +39,11 @@ class Hands(Protocol):
     def lead(self) -> int:
         """How many more photos they want to know of than those they have in hand."""
 
-    async def fingerprint(self, photo: Photo) -> tuple[Photo, str]:
+    async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
         """Return a photo as it is when it holds still, and the MD5 of its content.
 
-        Raises `PhotoError` where it can't be read, and `Unbegun`.
+        `emit` hears when it begins to be read. Raises `PhotoError` where it can't be read, and
+        `Unbegun`.
         """
 
     async def upload(self, job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
@@ -57,8 +63,9 @@ class OwnHands:
     machines: ClassVar[int] = 1
     lead: ClassVar[int] = 0
 
-    async def fingerprint(self, photo: Photo) -> tuple[Photo, str]:
+    async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
         """Read it here."""
+        emit(PhotoHashing(path=photo.path, size=photo.size))
         for _ in range(CHANGED_TRIES - 1):
             try:
                 return await fingerprint(photo)

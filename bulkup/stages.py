@@ -24,7 +24,7 @@ from bulkup.outcome import Outcomes
 from bulkup.photos import Photo
 from bulkup.recovery import Sleep
 from bulkup.sift import Sifter
-from bulkup.steps import PhotoHashed, PhotoHashing
+from bulkup.steps import PhotoHashed
 from bulkup.walk import Found, Skipped
 
 T = TypeVar("T")
@@ -157,9 +157,8 @@ async def fingerprint_stage(
         async for photo, entry in photos:
             if stop.wanted:
                 continue
-            register.emit(PhotoHashing(path=photo.path, size=photo.size))
             try:
-                job = _read(*await hands.fingerprint(photo), entry)
+                job = _read(*await hands.fingerprint(photo, emit=register.emit), entry)
             except Unbegun:
                 continue
             except PhotoError as error:

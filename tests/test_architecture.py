@@ -58,6 +58,7 @@ MAY_KNOW = {
     },
     "hands": {
         *("errors", "events", "journey", "labels", "photos", "recovery", "settings", "uploading"),
+        "steps",
     },
     "cluster": {
         *("chunksize", "describe", "ending", "errors", "events", "hands", "journey", "labels"),

@@ -9,10 +9,11 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
-from anyio import CancelScope
+from anyio import CancelScope, to_thread
 from anyio.abc import SocketAttribute, TaskGroup
 from anyio.streams.tls import TLSListener
 
@@ -24,7 +25,8 @@ from bulkup.cluster.where import Where, is_loopback
 from bulkup.cluster.worker import Invitation
 from bulkup.ending import one_error
 from bulkup.errors import RunError
-from bulkup.events import Emit, Noticed, PhotoUploaded
+from bulkup.events import Emit, Event, Noticed, PhotoUploaded
+from bulkup.failures import stops
 from bulkup.hands import Errand, Hire, Stopping
 from bulkup.journey import Job, Journey
 from bulkup.photos import Photo
@@ -53,7 +55,13 @@ UNFIT_S: Final = 300.0
 FAILURES: Final = 3
 """So many tasks of a worker in a row have to fail before it is taken for unfit."""
 
-AGAIN: Final = "Run the same command again when it is back: nothing is lost."
+
+def _read(file: Path | None) -> str:
+    return file.read_text(encoding="utf-8") if file else ""
+
+
+def _unheard(_: Event) -> None:
+    """Let nobody hear of it."""
 
 
 def hire_from(where: Where) -> Hire:
@@ -118,6 +126,7 @@ class Crew:
             errand,
             maps=Maps(self._where.maps),
             trusted=trusted,
+            ca_cert=await to_thread.run_sync(_read, errand.account.ca_cert),
             tasks=self._tasks,
             emit=emit,
             stop=stop,
@@ -142,22 +151,19 @@ class Crew:
                 await anyio.sleep(LOOK_S / 4)
                 await self._look()
         if not self._desk.workers:
-            raise RunError(
-                f"the Dask scheduler at {self._cluster.address} has no workers",
-                hint=f"Start some: dask worker {self._cluster.address}",
-            )
+            raise RunError(stops.CLUSTER_EMPTY(address=self._cluster.address))
         self.machines = len(self._desk.workers)
         self._tasks.start_soon(self._attend)
 
-    async def fingerprint(self, photo: Photo) -> tuple[Photo, str]:
+    async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
         """Have a worker read it."""
         found: tuple[Photo, str]
-        found = await self._desk.have_done(Call(photo=photo))
+        found = await self._desk.have_done(Call(photo=photo, emit=emit))
         return found
 
     async def upload(self, job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
         """Have a worker send it."""
-        call = Call(photo=job.photo, job=job, journey=journey)
+        call = Call(photo=job.photo, emit=journey.emit, job=job, journey=journey)
         sent: tuple[Job, PhotoUploaded]
         sent = await self._desk.have_done(call)
         return sent
@@ -208,15 +214,14 @@ class Crew:
             return
         if there and self._unfit:
             _, reason = next(reversed(self._unfit.values()))
-            self._desk.fail(RunError(f"no Dask worker can take part: {reason}"))
+            self._desk.fail(RunError(stops.CLUSTER_UNFIT(reason=reason)))
             return
         now = time.monotonic()
         self._missing_since = self._missing_since or now
         if now - self._missing_since > AWAY_S and not (self._desk.attended and there):
             what = "has no workers any more" if there else "does not answer any more"
-            self._desk.fail(
-                RunError(f"the Dask scheduler at {self._cluster.address} {what}", hint=AGAIN)
-            )
+            address = self._cluster.address
+            self._desk.fail(RunError(stops.CLUSTER_GONE(address=address, what=what)))
 
     def _call(self, worker: str) -> None:
         """Have a worker come for a batch."""

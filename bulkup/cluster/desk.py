@@ -27,15 +27,12 @@ from bulkup.cluster.places import Places
 from bulkup.cluster.waiting import Call, Waiting
 from bulkup.errors import PhotoError, RunError
 from bulkup.events import Emit, PhotoStarted
+from bulkup.failures import local
 from bulkup.hands import Errand, Stopping, Unbegun
 from bulkup.recovery import Sleep
 
 FAREWELL_S: Final = 6.0
 """How long workers get to log out."""
-
-UNSEEN_HINT: Final = (
-    "Mount its folder on a worker; where it has another name there, say so: --map HERE=THERE."
-)
 
 
 class Desk:
@@ -47,6 +44,7 @@ class Desk:
         *,
         maps: Maps,
         trusted: bool,
+        ca_cert: str,
         tasks: TaskGroup,
         emit: Emit,
         stop: Stopping,
@@ -59,7 +57,7 @@ class Desk:
         self.remarks = Remarks(emit, clock=clock)
         self._errand = errand
         self._maps = maps
-        self._trusted = trusted
+        self._told = errand_message(errand, trusted=trusted, ca_cert=ca_cert)
         self._tasks = tasks
         self._stop = stop
         self._clock = clock
@@ -76,7 +74,7 @@ class Desk:
     async def have_done(self, call: Call) -> Any:  # noqa: ANN401 (what it returns is the call's)
         """Return what comes of a call, or raise that. Raises `Unbegun`."""
         if self._failure is not None:
-            raise type(self._failure)(self._failure.message, hint=self._failure.hint)
+            raise type(self._failure)(self._failure.told)
         if self._stop.wanted:
             raise Unbegun("the run comes to its end")
         self._waiting.add(call)
@@ -205,7 +203,7 @@ class Desk:
         else:
             link.worker = str(message["worker"])
             self._links.add(link)
-            link.channel.tell("welcome", **errand_message(self._errand, trusted=self._trusted))
+            link.channel.tell("welcome", **self._told)
             for number in self._holds:
                 link.channel.tell("hold", number=number)
             if self._stopped:
@@ -254,21 +252,17 @@ class Desk:
         for number, told in message["events"]:
             if number is None:
                 self.remarks.tell(link, read_event(told, path=None))
-            elif (call := link.calls.get(number)) is not None and call.journey is not None:
+            elif (call := link.calls.get(number)) is not None:
                 event = read_event(told, path=call.photo.path)
                 call.begun = call.begun or isinstance(event, PhotoStarted)
-                call.journey.emit(event)
+                call.emit(event)
 
     async def _look_again(self, call: Call) -> None:
         """Have another worker try that may see the file, or tell that none does."""
         try:
             now = await to_thread.run_sync(call.photo.path.stat)
         except OSError as error:
-            gone = PhotoError(
-                f"the file can't be read: {error.strerror}",
-                hint="If it was moved, run again on its new place.",
-            )
-            call.end(error=gone)
+            call.end(error=PhotoError(local.UNREADABLE(reason=error.strerror)))
             return
         photo = replace(call.photo, size=now.st_size, mtime_ns=now.st_mtime_ns)
         if photo != call.photo:
@@ -276,8 +270,7 @@ class Desk:
             call.unseen.clear()
         elif self.workers and all(worker in call.unseen for worker in self.workers):
             why = next(reversed(call.unseen.values()))
-            none = "the worker does not see" if len(call.unseen) == 1 else "no worker sees"
-            call.end(error=PhotoError(f"{none} the file: {why}", hint=UNSEEN_HINT))
+            call.end(error=PhotoError(local.NO_WORKER(reason=why)))
             return
         self._again(call)
 

@@ -212,8 +212,9 @@ class _Work:
         self.channel.tell(outcome, call=number, doubtful=doubtful, **told)
 
     async def _read(self, order: Message, photo: Photo, doubtful: dict[str, int]) -> Message:
-        del order, doubtful
-        now, md5 = await OwnHands().fingerprint(photo)
+        del doubtful
+        tell = partial(self._told.tell, call=order["call"])
+        now, md5 = await OwnHands().fingerprint(photo, emit=tell)
         return {"photo": _changed(now, photo), "md5": md5, "event": None}
 
     async def _send(self, order: Message, photo: Photo, doubtful: dict[str, int]) -> Message:

@@ -71,8 +71,11 @@ class Link:
             self.channel.tell("share", limit=share)
 
 
-def errand_message(errand: Errand, *, trusted: bool) -> Message:
-    """Return what a worker has to know; the secrets among it only if it can be `trusted`."""
+def errand_message(errand: Errand, *, trusted: bool, ca_cert: str) -> Message:
+    """Return what a worker has to know; the secrets among it only if it can be `trusted`.
+
+    `ca_cert` are the certificates that are trusted besides its system's, as text.
+    """
     account, sending = errand.account, errand.sending
     secrets = {"password": account.password, "api_key": account.api_key} if trusted else {}
     return {
@@ -80,6 +83,8 @@ def errand_message(errand: Errand, *, trusted: bool) -> Message:
         "user": account.user,
         "by_key": bool(account.api_key),
         **secrets,
+        "ca_cert": ca_cert,
+        "insecure": account.insecure,
         "concurrency": sending.concurrency,
         "method": errand.method,
         "retries": sending.retries,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bulkup import errors
-from bulkup.errors import BulkupError, Transient
+from bulkup.errors import BulkupError, FormatRefused, Transient
 from bulkup.events import (
     ChunkSizeChanged,
     Event,
@@ -23,8 +23,9 @@ from bulkup.events import (
     PhotoUploaded,
     Retrying,
 )
+from bulkup.failures import Told
 from bulkup.labels import Labels, Template
-from bulkup.steps import PhotoArrived
+from bulkup.steps import PhotoArrived, PhotoHashing
 
 Message = dict[str, Any]
 
@@ -32,7 +33,7 @@ EVENTS: Final = {
     kind.__name__: kind
     for kind in (
         *(PhotoStarted, PhotoProgress, PhotoFinishing, PhotoFinished, PhotoArrived),
-        *(PhotoUploaded, Retrying),
+        *(PhotoHashing, PhotoUploaded, Retrying),
         *(OutageBegan, OutageEnded, ChunkSizeChanged, Noticed),
     )
 }
@@ -51,7 +52,11 @@ def of_event(event: Event) -> Message | None:
 def read_event(message: Message, *, path: Path | None) -> Event:
     """Return the event that a message tells of the photo `path`. Raises `KeyError` if none."""
     kind = EVENTS[message["is"]]
-    told = {key: value for key, value in message.items() if key != "is"}
+    told: Message = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in message.items()
+        if key != "is"
+    }
     if any(each.name == "path" for each in fields(kind)):
         told["path"] = path
     return kind(**told)
@@ -60,7 +65,9 @@ def read_event(message: Message, *, path: Path | None) -> Event:
 def of_error(error: BulkupError) -> Message:
     """Return an error by the name of what it is to others."""
     kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-    message: Message = {"is": kind.__name__, "message": error.message, "hint": error.hint}
+    message: Message = {"is": kind.__name__, **asdict(error.told)}
+    if isinstance(error, FormatRefused):
+        message["endings"] = sorted(error.endings)
     if isinstance(error, Transient):
         message["retry_after_s"] = error.retry_after_s
     return message
@@ -71,7 +78,9 @@ def read_error(message: Message) -> BulkupError:
     kind = getattr(errors, str(message["is"]), BulkupError)
     if not (isinstance(kind, type) and issubclass(kind, BulkupError)):
         kind = BulkupError
-    error = kind(message["message"], hint=message["hint"])
+    error = kind(Told(message["message"], message["hint"], message["code"]))
+    if isinstance(error, FormatRefused):
+        error.endings = frozenset(message["endings"])
     if isinstance(error, Transient):
         error.retry_after_s = message.get("retry_after_s")
     return error

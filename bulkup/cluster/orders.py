@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bulkup.cluster.messages import Message, read_error, read_event
 from bulkup.cluster.waiting import Call
+from bulkup.events import PhotoUploaded
 from bulkup.memory import Fact
 from bulkup.photos import Photo
 
@@ -65,4 +66,6 @@ def end(call: Call, message: Message) -> None:
             call.end((photo, md5))
         else:
             event = read_event(message["event"], path=photo.path)
+            if isinstance(event, PhotoUploaded):  # which it is
+                event = replace(event, albums=call.job.all_albums)
             call.end((replace(call.job, photo=photo, md5=md5), event))

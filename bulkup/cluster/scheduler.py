@@ -17,6 +17,7 @@ from distributed.security import Security
 from bulkup.cluster.where import Where, host_of, security_of
 from bulkup.cluster.worker import Invitation, turn
 from bulkup.errors import RunError
+from bulkup.failures import stops
 
 ANSWER_S: Final = 10.0
 """How long an answer of the scheduler may take."""
@@ -97,8 +98,6 @@ async def lent(where: Where) -> AsyncIterator[Cluster]:
     try:
         client = await _client(where.address, security)
     except (OSError, TimeoutError, ValueError) as error:
-        raise RunError(
-            f"the Dask scheduler at {where.address} can't be reached: {error}",
-            hint="Check its address, and its certificates where it has some.",
-        ) from None
+        told = stops.CLUSTER_UNREACHED(address=where.address, reason=error)
+        raise RunError(told) from None
     yield Cluster(client, security=security, address=where.address)

@@ -6,11 +6,13 @@ Knows where secrets come from and how a run logs in.
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import mkstemp
 
 import anyio
+from anyio import to_thread
 
 from bulkup.cluster.messages import Message, read_labels
 from bulkup.describe import Describer
@@ -47,37 +49,39 @@ async def visit(
     if errand["kind"] == "refused":
         raise Unfit(errand["reason"])
     labels = read_labels(errand["labels"])
-    try:
-        coming = connected(
-            _account(errand),
-            _Wishes(errand["concurrency"], errand["retries"], errand["patience_s"]),
-            method=errand["method"],
-            throttle=Throttle(share),
-            describe=Describer(labels, emit=emit) if labels else None,
-            emit=emit,
-            clock=time.monotonic,
-            sleep=anyio.sleep,
-        )
-        server, recovery = await coming.__aenter__()
-    except BulkupError as error:
-        raise Unfit(f"{error.message}. {error.hint}".rstrip(". ") + ".") from None
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            account = await to_thread.run_sync(_account, errand)
+            coming = connected(
+                account,
+                _Wishes(errand["concurrency"], errand["retries"], errand["patience_s"]),
+                method=errand["method"],
+                throttle=Throttle(share),
+                describe=Describer(labels, emit=emit) if labels else None,
+                emit=emit,
+                clock=time.monotonic,
+                sleep=anyio.sleep,
+            )
+            server, recovery = await stack.enter_async_context(coming)
+        except BulkupError as error:
+            raise Unfit(f"{error.message}. {error.hint}".rstrip(". ") + ".") from None
+        finally:
+            await to_thread.run_sync(_forget, errand)
         if server.method.name == "upload" and not server.captions.can_set:
             raise Unfit("photos of one name would be mixed up: the gallery lets none be renamed")
         yield server, recovery
-    finally:
-        await coming.__aexit__(None, None, None)
 
 
 def _account(errand: Message) -> Account:
-    """Return who logs in where. Raises `BulkupError`."""
+    """Return who logs in where. Raises `BulkupError`, and `Unfit` where that is not known."""
     variables = os.environ
     url = variables.get("BULKUP_WORKER_URL") or errand["url"]
+    account = Account(url=url, ca_cert=_kept(errand), insecure=errand["insecure"])
     user = errand["user"] or variables.get("BULKUP_USER", "")
     if "password" in errand:
-        return Account(url=url, user=user, password=errand["password"], api_key=errand["api_key"])
+        return replace(account, user=user, password=errand["password"], api_key=errand["api_key"])
     if key := read_api_key(file=None, variables=variables):
-        return Account(url=url, api_key=key)
+        return replace(account, api_key=key)
     if file := variables.get("BULKUP_PASSWORD_FILE"):
         password = read_secret_file(Path(file), flag="BULKUP_PASSWORD_FILE")
     else:
@@ -87,4 +91,20 @@ def _account(errand: Message) -> Account:
             "it has no password of the gallery: set BULKUP_PASSWORD in its environment, or "
             "give the cluster certificates"
         )
-    return Account(url=url, user=user, password=password)
+    return replace(account, user=user, password=password)
+
+
+def _kept(errand: Message) -> Path | None:
+    """Return a file of the certificates to trust, which is read once, None if there are none."""
+    if not errand["ca_cert"]:
+        return None
+    descriptor, name = mkstemp(prefix="bulkup-", suffix=".pem")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(errand["ca_cert"])
+    errand["kept"] = name
+    return Path(name)
+
+
+def _forget(errand: Message) -> None:
+    if name := errand.get("kept"):
+        Path(name).unlink(missing_ok=True)

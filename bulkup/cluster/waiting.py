@@ -14,6 +14,7 @@ from typing import Any, Final
 import anyio
 
 from bulkup.errors import RunError
+from bulkup.events import Emit
 from bulkup.journey import Job, Journey
 from bulkup.photos import Photo
 
@@ -31,12 +32,13 @@ _numbers = count(1)
 class Call:
     """Something to be done with a photo: to read it, or with a job and its journey to send it.
 
-    `unseen` tells which workers can't see the file and why, `changed` that it is another one now
-    than when the job was made. `begun` tells that a worker that is lost may have sent some of it,
-    `finishing` that it may have had the photo finished.
+    `emit` hears what goes on with it. `unseen` tells which workers can't see the file and why,
+    `changed` that it is another one now than when the job was made. `begun` tells that a worker
+    that is lost may have sent some of it, `finishing` that it may have had the photo finished.
     """
 
     photo: Photo
+    emit: Emit
     job: Job | None = None
     journey: Journey | None = None
     number: int = field(default_factory=lambda: next(_numbers))
@@ -57,7 +59,7 @@ class Call:
     def result(self) -> Any:  # noqa: ANN401 (what a call returns depends on its kind)
         """Return what has come of it, or raise that."""
         if isinstance(self.error, RunError):  # many calls may end by the same one
-            raise type(self.error)(self.error.message, hint=self.error.hint)
+            raise type(self.error)(self.error.told)
         if self.error is not None:
             raise self.error
         return self.value

@@ -48,6 +48,11 @@ MAIN_UNREADABLE: Final = Kind(
     "its photo {name} can't be read: {reason}",
     "Bring that first, then run the same command again.",
 )
+NO_WORKER: Final = Kind(
+    "no-worker",
+    "no worker sees the file: {reason}",
+    "Mount its folder on a worker; where it has another name there, say so: --map HERE=THERE.",
+)
 
 # files that stay in spite of --after
 

@@ -211,3 +211,24 @@ LIST_UTF16: Final = Kind(
 UNWATCHED: Final = Kind(
     "unwatched", "the folders can't be watched: {reason}", "--poll looks again and again."
 )
+
+# other machines
+
+CLUSTER_UNREACHED: Final = Kind(
+    "cluster-unreached",
+    "the Dask scheduler at {address} can't be reached: {reason}",
+    "Check its address, and its certificates if it has some.",
+)
+CLUSTER_EMPTY: Final = Kind(
+    "cluster-empty",
+    "the Dask scheduler at {address} has no workers",
+    "Start some: dask worker {address}",
+)
+CLUSTER_GONE: Final = Kind(
+    "cluster-gone",
+    "the Dask scheduler at {address} {what}",
+    "Run the same command again when it is back: nothing is lost.",
+)
+CLUSTER_UNFIT: Final = Kind(
+    "cluster-unfit", "no Dask worker can take part: {reason}", "Mend that on the workers."
+)
