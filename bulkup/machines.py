@@ -89,8 +89,7 @@ class MachineFlags:
         from bulkup.cluster.where import security_of, where_of  # noqa: PLC0415 (heavy)
 
         tls = (self.dask_tls_ca, self.dask_tls_cert, self.dask_tls_key)
-        where = where_of(self.dask, maps=self.map, tls=tls)
-        Maps(where.maps)
+        where = where_of(self.dask, maps=Maps(self.map), tls=tls)
         if where.address:
             security_of(where)
         return hire_from(where)

@@ -14,11 +14,10 @@ from typing import Any, Final
 
 import anyio
 from anyio import CancelScope, to_thread
-from anyio.abc import SocketAttribute, TaskGroup
+from anyio.abc import SocketAttribute, TaskGroup, TaskStatus
 from anyio.streams.tls import TLSListener
 
 from bulkup.cluster.desk import Desk
-from bulkup.cluster.maps import Maps
 from bulkup.cluster.scheduler import Cluster, lent
 from bulkup.cluster.waiting import Call
 from bulkup.cluster.where import Where, is_loopback
@@ -111,8 +110,7 @@ class Crew:
     ) -> None:
         """Open the desk, and wait for the first worker. Raises `RunError` where none comes."""
         host = self._cluster.host
-        encrypted = self._cluster.encrypted
-        trusted = encrypted or is_loopback(host)
+        trusted = self._cluster.encrypted or is_loopback(host)
         if not trusted:
             emit(
                 Noticed(
@@ -124,7 +122,7 @@ class Crew:
         self._emit = emit
         self._desk = Desk(
             errand,
-            maps=Maps(self._where.maps),
+            maps=self._where.maps,
             trusted=trusted,
             ca_cert=await to_thread.run_sync(_read, errand.account.ca_cert),
             tasks=self._tasks,
@@ -135,15 +133,7 @@ class Crew:
         )
         recovery.others = self._desk
         self._recovery = recovery
-        listener = await anyio.create_tcp_listener(local_host=host)
-        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 (it is no query)
-        if encrypted:
-            context = self._cluster.security.get_listen_args("client")["ssl_context"]
-            self._tasks.start_soon(
-                TLSListener(listener, context, standard_compatible=False).serve, self._desk.serve
-            )
-        else:
-            self._tasks.start_soon(listener.serve, self._desk.serve)
+        port = await self._tasks.start(self._listen, host)
         self._invitation = Invitation(host, port, self._desk.token)
         with anyio.move_on_after(FIRST_S):
             await self._look()
@@ -154,6 +144,19 @@ class Crew:
             raise RunError(stops.CLUSTER_EMPTY(address=self._cluster.address))
         self.machines = len(self._desk.workers)
         self._tasks.start_soon(self._attend)
+
+    async def _listen(self, host: str, *, task_status: TaskStatus[int]) -> None:
+        """Let workers come to the desk; tell the port."""
+        async with await anyio.create_tcp_listener(local_host=host) as listener:
+            task_status.started(
+                listener.extra(SocketAttribute.local_port)  # noqa: S610 (it is no query)
+            )
+            if self._cluster.encrypted:
+                context = self._cluster.security.get_listen_args("client")["ssl_context"]
+                tls = TLSListener(listener, context, standard_compatible=False)
+                await tls.serve(self._desk.serve)
+            else:
+                await listener.serve(self._desk.serve)
 
     async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
         """Have a worker read it."""

@@ -4,6 +4,7 @@ Knows what is said, and decides nothing about photos.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,7 +54,8 @@ class Link:
         """Pass on what the worker says of a place."""
         if (say := self._places.get(message["place"])) is not None:
             if message["kind"] != "leave":
-                say.send_nowait(message)
+                with suppress(anyio.BrokenResourceError):  # nobody waits for that any more
+                    say.send_nowait(message)
                 return
             del self._places[message["place"]]
             say.close()

@@ -1,6 +1,6 @@
 """Where the photos of this machine are on the workers: `--map HERE=THERE`.
 
-Knows paths as texts, and no disk.
+Knows paths as texts, and of the disk only the current folder.
 """
 
 import os
@@ -17,11 +17,12 @@ class Maps:
     """Other names that folders have on workers. Raises `UsageError` where one says nothing."""
 
     def __init__(self, texts: Sequence[str] = ()) -> None:
+        self._folder = os.getcwd()  # noqa: PTH109 (once: it may not be asked for later)
         self._pairs = sorted((_pair(text) for text in texts), key=_depth, reverse=True)
 
     def there(self, path: Path) -> str:
         """Return what workers call a file: the deepest folder that is named decides."""
-        absolute = Path(os.path.abspath(path))  # noqa: PTH100 (it resolves .. and no links)
+        absolute = Path(os.path.normpath(Path(self._folder, path)))  # .. goes, links stay
         for here, there in self._pairs:
             if absolute.is_relative_to(here):
                 rest = absolute.relative_to(here)

@@ -55,22 +55,23 @@ class Places:
         """
         if call.journey is None:
             return
-        async with call.journey.gate.place() as place:
-            go: Message | None = wish if said.statistics().open_send_streams else None
-            while go is not None:
-                word = _Word()
-                error: RunError | None = None
-                try:
-                    await place.measure(partial(self._finish, call, channel, said, go, word))
-                except _Unheard:
-                    await self._wait_out(call)
-                    return
-                except RunError as failure:
-                    error = failure
-                except BulkupError:
-                    error = None  # the worker knows it, and what to do then
-                channel.answer(word.message, error=error)
-                go = await _next(said)
+        with said:
+            async with call.journey.gate.place() as place:
+                go: Message | None = wish if said.statistics().open_send_streams else None
+                while go is not None:
+                    word = _Word()
+                    error: RunError | None = None
+                    try:
+                        await place.measure(partial(self._finish, call, channel, said, go, word))
+                    except _Unheard:
+                        await self._wait_out(call)
+                        return
+                    except RunError as failure:
+                        error = failure
+                    except BulkupError:
+                        error = None  # the worker knows it, and what to do then
+                    channel.answer(word.message, error=error)
+                    go = await _next(said)
 
     async def _finish(
         self,

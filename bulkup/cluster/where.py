@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from distributed.security import Security
 
+from bulkup.cluster.maps import Maps
 from bulkup.errors import UsageError
 
 MOST_LOCAL: Final = 64
@@ -26,13 +27,13 @@ class Where:
 
     address: str = ""
     local: int = 0
-    maps: tuple[str, ...] = ()
+    maps: Maps
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
 
 
-def where_of(text: str, *, maps: tuple[str, ...], tls: tuple[Path | None, ...]) -> Where:
+def where_of(text: str, *, maps: Maps, tls: tuple[Path | None, ...]) -> Where:
     """Return the cluster that is meant. Raises `UsageError` where that can be none."""
     ca, cert, key = tls
     if (ca is None) != (cert is None) or (key and not cert):

@@ -34,13 +34,14 @@ class Cluster:
         flags = ("--host", self.address.rpartition(":")[0], "--port", str(self._port))
         self._scheduler = self._run("scheduler", *flags, home=self.folder)
 
-    def add(self, home: Path) -> None:
-        """Start one more worker, in a folder of its own."""
+    def add(self, home: Path, **settings: str) -> None:
+        """Start one more worker, in a folder of its own, with these settings of bulkup."""
         self._workers.append(
             self._run(
                 *("worker", self.address, "--no-nanny", "--nthreads", "1"),
                 *("--local-directory", str(self.folder / "dask")),
                 home=home,
+                settings=settings,
             )
         )
 
@@ -50,12 +51,14 @@ class Cluster:
         self._scheduler.kill()
         self._scheduler.wait()
 
-    def _run(self, what: str, *arguments: str, home: Path) -> subprocess.Popen[bytes]:
+    def _run(
+        self, what: str, *arguments: str, home: Path, settings: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         home.mkdir(exist_ok=True)
         with (self.folder / "said.txt").open("ab") as said:
             return subprocess.Popen(  # noqa: S603 (all of it is ours)
                 [sys.executable, "-m", "dask", what, *arguments, "--no-dashboard", *self._flags],
-                env=environment({}) | {"PYTHONPATH": str(HERE)},
+                env=environment(settings or {}) | {"PYTHONPATH": str(HERE)},
                 cwd=home,
                 stdin=subprocess.DEVNULL,
                 stdout=said,

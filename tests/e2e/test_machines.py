@@ -172,6 +172,18 @@ async def test_certificates_bring_the_password_to_workers_that_have_none(tmp_pat
         assert PASSWORD not in lent.said()
 
 
+async def test_a_worker_that_can_take_no_part_is_named_and_why(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    make_archive(root, count=3, names=3)
+    async with Sandbox(admin=ADMIN) as box:
+        with cluster(tmp_path) as lent:
+            lent.add(tmp_path / "a", worker_url=f"{box.url}elsewhere/")
+            ended = await send(box, root, "--dask", lent.address)
+    assert ended.code == 3
+    assert "no Dask worker can take part: " in ended.err
+    assert re.search(r"^ +3 +unfinished ", ended.err, re.MULTILINE), ended.err
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

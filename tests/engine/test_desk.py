@@ -1,0 +1,311 @@
+"""Several hands at one desk, in one process and without Dask: who may send what, and when."""
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute, SocketStream, TaskGroup, TaskStatus
+
+from bulkup import engine
+from bulkup.albums import Albums
+from bulkup.cluster.desk import Desk
+from bulkup.cluster.hand import Hand
+from bulkup.cluster.links import errand_message
+from bulkup.cluster.maps import Maps
+from bulkup.cluster.waiting import Call
+from bulkup.events import Emit, PhotoUploaded
+from bulkup.hands import Errand, _unheard
+from bulkup.journey import Job, Journey
+from bulkup.labels import Labels
+from bulkup.memory import NoLedger
+from bulkup.photos import Photo
+from bulkup.piwigo.connect import connect
+from bulkup.piwigo.server import PiwigoServer
+from bulkup.placing import Placing
+from bulkup.policy import Policy
+from bulkup.recovery import Recovery
+from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.settings import Account, Into, Sending
+from bulkup.stages import Stop
+from tests.engine.runs import ADMIN, Outcome, chunk_size_of, make_archive, stored_sums
+
+MAPS = Maps()
+POLICY = Policy(ask_s=0.5)
+UPLOAD = "pwg.images.uploadAsync"
+
+
+def errand(url: str = "", *, limit: Callable[[], int | None] = lambda: None) -> Errand:
+    account = Account(url=url, user="admin", password="secret")
+    sending = Sending(into=Into(album=1), concurrency=3, chunk_size=4096)
+    return Errand(account=account, sending=sending, labels=Labels(), method="async", limit=limit)
+
+
+async def listen(
+    serve: Callable[[SocketStream], Awaitable[None]], *, task_status: TaskStatus[int]
+) -> None:
+    """Serve whoever connects; tell the port."""
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        task_status.started(listener.extra(SocketAttribute.local_port))  # noqa: S610 (no query)
+        await listener.serve(serve)
+
+
+class Line:
+    """A connection through which nothing comes any more once it is `dead`."""
+
+    def __init__(self, port: int) -> None:
+        self.port = 0
+        self.dead = False
+        self._target = port
+
+    async def carry(self, tasks: TaskGroup) -> None:
+        self.port = await tasks.start(listen, self._join)
+
+    async def _join(self, near: SocketStream) -> None:
+        async with (
+            near,
+            await anyio.connect_tcp("127.0.0.1", self._target) as far,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(self._pass_on, near, far)
+            tasks.start_soon(self._pass_on, far, near)
+
+    async def _pass_on(self, source: SocketStream, target: SocketStream) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async for data in source:
+                if not self.dead:
+                    await target.send(data)
+            if not self.dead:
+                await target.send_eof()
+
+
+@dataclass
+class Office:
+    """A desk with hands at it, as a run uses them; each hand has a line of its own."""
+
+    desk: Desk
+    tasks: TaskGroup
+    port: int
+    machines: int = 0
+    lead: int = 20
+    hands: list[Hand] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    ended: list[anyio.Event] = field(default_factory=list)
+
+    async def hire(self) -> None:
+        """Have one more hand come in."""
+        name = f"hand {self.machines}"
+        hand, line = Hand(name=name, token=self.desk.token), Line(self.port)
+        await line.carry(self.tasks)
+        ready, ended = anyio.Event(), anyio.Event()
+
+        async def work() -> None:
+            await hand.work(await anyio.connect_tcp("127.0.0.1", line.port), ready=ready.set)
+            ended.set()
+
+        self.tasks.start_soon(work)
+        await ready.wait()
+        self.machines += 1
+        self.hands.append(hand)
+        self.lines.append(line)
+        self.ended.append(ended)
+        self.desk.workers = [f"hand {number}" for number in range(self.machines)]
+
+    async def attend(self) -> None:
+        """Have each hand come for what there is, when it has begun all that it came for."""
+        coming: set[int] = set()
+
+        async def come(number: int) -> None:
+            await self.hands[number].turn()
+            coming.discard(number)
+            self.desk.stirred.set()
+
+        while True:
+            for number, ended in enumerate(self.ended):
+                wanted = self.desk.wants(f"hand {number}") and not ended.is_set()
+                if wanted and number not in coming:
+                    coming.add(number)
+                    self.tasks.start_soon(come, number)
+            await self.desk.stirred.wait()
+            self.desk.stirred = anyio.Event()
+
+    async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
+        found: tuple[Photo, str] = await self.desk.have_done(Call(photo=photo, emit=emit))
+        return found
+
+    async def upload(self, job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
+        call = Call(photo=job.photo, emit=journey.emit, job=job, journey=journey)
+        sent: tuple[Job, PhotoUploaded] = await self.desk.have_done(call)
+        return sent
+
+    def remarks(self) -> Iterable[tuple[str, str]]:
+        return ()
+
+
+@asynccontextmanager
+async def office(
+    hands: int, *, url: str, limit: Callable[[], int | None] = lambda: None
+) -> AsyncIterator[Office]:
+    async with anyio.create_task_group() as tasks:
+        desk = Desk(
+            errand(url, limit=limit),
+            maps=MAPS,
+            trusted=True,
+            ca_cert="",
+            tasks=tasks,
+            emit=_unheard,
+            stop=Stop(),
+            clock=time.monotonic,
+            sleep=anyio.sleep,
+        )
+        opened = Office(desk, tasks, await tasks.start(listen, desk.serve))
+        for _ in range(hands):
+            await opened.hire()
+        tasks.start_soon(opened.attend)
+        yield opened
+        tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def gallery(box: Sandbox) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
+    async with connect(box.url, credentials=ADMIN) as server:
+        yield server, Recovery(POLICY, emit=_unheard, probe=server.probe)
+
+
+async def run(
+    root: Path, *, server: PiwigoServer, recovery: Recovery, hands: Office, finishing: int
+) -> Outcome:
+    recovery.others = hands.desk
+    outcome = Outcome()
+    await engine.run(
+        engine.Plan(
+            roots=[root],
+            placing=Placing(roots=[root], base=1, tree=False, unwrap=False, spaces=False),
+            finishing=finishing,
+            endings=server.offer.endings,
+        ),
+        server=server,
+        recovery=recovery,
+        memory=NoLedger(),
+        albums=Albums(server, recovery=recovery, emit=_unheard),
+        chunk_size=chunk_size_of(server),
+        emit=outcome.events.append,
+        stop=Stop(),
+        hands=hands,
+    )
+    return outcome
+
+
+class Coming(Faults):
+    """Counts the uploads that come in, and calls somebody at the nth."""
+
+    def __init__(self, nth: int) -> None:
+        super().__init__()
+        self.count = 0
+        self.came = anyio.Event()
+        self._nth = nth
+
+    def strike(self, method: str) -> Fault | None:
+        if method == UPLOAD:
+            self.count += 1
+            if self.count == self._nth:
+                self.came.set()
+        return super().strike(method)
+
+
+async def test_when_it_is_to_be_quiet_no_hand_sends_anything(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=40, names=20, size=(3000, 20_000))
+    faults = Coming(20)
+    async with Sandbox(faults=faults, finish_s=0.01) as box, gallery(box) as (server, recovery):
+        async with office(3, url=box.url) as hands, anyio.create_task_group() as tasks:
+
+            async def listen() -> None:
+                await faults.came.wait()
+                async with recovery.quiet():
+                    before = faults.count
+                    for _ in range(30):  # as a census does
+                        await server.probe()
+                    assert faults.count == before < 100
+
+            tasks.start_soon(listen)
+            outcome = await run(
+                tmp_path, server=server, recovery=recovery, hands=hands, finishing=3
+            )
+        assert outcome.balances()
+        assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+        assert box.finishing_peak <= 3
+
+
+async def test_a_hand_that_hears_nothing_stops_and_its_photos_go_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (
+        ("hand.BEAT_S", 0.05),
+        ("hand.LEASE_S", 0.4),
+        ("links.GONE_S", 0.8),
+        ("desk.GONE_S", 0.8),
+    ):
+        monkeypatch.setattr(f"bulkup.cluster.{name}", seconds)
+    archive = make_archive(tmp_path, count=60, names=20, size=(3000, 20_000))
+    faults = Coming(30)
+    async with Sandbox(faults=faults, finish_s=0.05) as box, gallery(box) as (server, recovery):
+        async with office(2, url=box.url) as hands, anyio.create_task_group() as tasks:
+
+            async def cut() -> None:
+                await faults.came.wait()
+                hands.lines[0].dead = True
+
+            tasks.start_soon(cut)
+            outcome = await run(
+                tmp_path, server=server, recovery=recovery, hands=hands, finishing=2
+            )
+            with anyio.fail_after(5):
+                await hands.ended[0].wait()
+        assert outcome.balances()
+        assert len(outcome.of(PhotoUploaded)) == 60
+        assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+        assert box.finishing_peak <= 2
+        for number, photo in box.gallery.photos.items():
+            assert hashlib.md5(box.gallery.content(number)).hexdigest() == photo.md5
+
+
+async def test_the_limit_is_shared_by_those_who_are_there() -> None:
+    limit: list[int | None] = [90_000]
+    async with Sandbox() as box, office(3, url=box.url, limit=lambda: limit[0]) as hands:
+
+        async def until(*shares: int | None) -> None:
+            with anyio.fail_after(5):
+                while tuple(hand._share for hand in hands.hands) != shares:
+                    hands.desk.tick()
+                    await anyio.lowlevel.checkpoint()
+
+        await until(30_000, 30_000, 30_000)
+        hands.hands.pop()._farewell.set()
+        await until(45_000, 45_000)
+        limit[0] = None
+        await until(None, None)
+
+
+async def test_nobody_gets_in_without_the_word_of_the_run() -> None:
+    async with office(0, url="") as hands:
+        for hello in (
+            b'{"kind": "hello", "token": "x", "version": "0", "worker": "w"}\n',
+            b'{"kind": "take", "ask": 1}\n',
+        ):
+            async with await anyio.connect_tcp("127.0.0.1", hands.port) as stream:
+                await stream.send(hello)
+                assert b"refused" in await stream.receive()
+        async with await anyio.connect_tcp("127.0.0.1", hands.port) as stream:
+            await stream.send(b"GET / HTTP/1.1\r\n\r\n")
+            with pytest.raises(anyio.EndOfStream):
+                await stream.receive()
+
+
+def test_secrets_go_to_nobody_who_is_not_trusted() -> None:
+    told = errand_message(errand(), trusted=True, ca_cert="")
+    assert (told["user"], told["password"]) == ("admin", "secret")
+    assert "secret" not in str(errand_message(errand(), trusted=False, ca_cert=""))
