@@ -7,15 +7,20 @@ task ends when the last photo of its batch is begun, so that the next batch is t
 
 import asyncio
 import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass, field
 from ssl import SSLContext
+from typing import Final
 
 import anyio
 from distributed import get_worker
 
 from bulkup.cluster.hand import Hand
 from bulkup.cluster.visiting import Unfit
+
+LOOK_S: Final = 2.0
+REACH_S: Final = 20.0
+"""How long a connection to the coordinator may take to come about."""
 
 _hands: dict[str, "Thread"] = {}
 _lock = threading.Lock()
@@ -73,7 +78,11 @@ class Thread(threading.Thread):
             raise CancelledError
         coming = self._hand.turn()
         try:
-            asyncio.run_coroutine_threadsafe(coming, self._loop).result()
+            begun = asyncio.run_coroutine_threadsafe(coming, self._loop)
+            while not wait((begun,), LOOK_S).done:
+                if not self.is_alive():  # nobody would ever tell
+                    raise CancelledError
+            begun.result()
         finally:
             coming.close()
 
@@ -85,7 +94,8 @@ class Thread(threading.Thread):
             self._give_up(error)
         except OSError as error:
             where = f"{self._invitation.host}:{self._invitation.port}"
-            self._give_up(Unfit(f"it can't reach the coordinator at {where}: {error}"))
+            why = str(error) or "no answer"
+            self._give_up(Unfit(f"it can't reach the coordinator at {where}: {why}"))
         finally:
             self._give_up(CancelledError())
             with _lock:
@@ -99,10 +109,11 @@ class Thread(threading.Thread):
     async def _work(self) -> None:
         self._loop = asyncio.get_running_loop()
         host, port = self._invitation.host, self._invitation.port
-        if self._tls is None:
-            stream: anyio.abc.ByteStream = await anyio.connect_tcp(host, port)
-        else:
-            stream = await anyio.connect_tcp(
-                host, port, ssl_context=self._tls, tls_standard_compatible=False
-            )
+        with anyio.fail_after(REACH_S):
+            if self._tls is None:
+                stream: anyio.abc.ByteStream = await anyio.connect_tcp(host, port)
+            else:
+                stream = await anyio.connect_tcp(
+                    host, port, ssl_context=self._tls, tls_standard_compatible=False
+                )
         await self._hand.work(stream, ready=lambda: self.ready.set_result(None))

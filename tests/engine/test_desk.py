@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -25,6 +26,7 @@ from bulkup.labels import Labels
 from bulkup.memory import NoLedger
 from bulkup.photos import Photo
 from bulkup.piwigo.connect import connect
+from bulkup.piwigo.http import Timeouts
 from bulkup.piwigo.server import PiwigoServer
 from bulkup.placing import Placing
 from bulkup.policy import Policy
@@ -271,6 +273,23 @@ async def test_a_hand_that_hears_nothing_stops_and_its_photos_go_to_another(
         assert box.finishing_peak <= 2
         for number, photo in box.gallery.photos.items():
             assert hashlib.md5(box.gallery.content(number)).hexdigest() == photo.md5
+
+
+async def test_a_server_that_hangs_over_a_finish_is_waited_for_by_all_and_gets_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = partial(Timeouts, finish_s=0.4)
+    monkeypatch.setattr("bulkup.piwigo.connect.Timeouts", quick)
+    archive = make_archive(tmp_path, count=30, names=10, size=(300, 4000))
+    faults = Faults([Fault("slow", UPLOAD, nth, slow_s=1.2) for nth in (5, 6)])
+    async with Sandbox(faults=faults) as box, gallery(box) as (server, recovery):
+        async with office(2, url=box.url) as hands:
+            outcome = await run(
+                tmp_path, server=server, recovery=recovery, hands=hands, finishing=2
+            )
+        assert faults.hit == 2
+        assert len(outcome.of(PhotoUploaded)) == 30
+        assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
 
 
 async def test_the_limit_is_shared_by_those_who_are_there() -> None:
