@@ -24,6 +24,7 @@ from bulkup.settings import (
 
 ORDER: Final = (
     *("Gallery", "Albums", "Sending", "Checking", "Examining", "Status", "Watching"),
+    "Several machines",
     *("Selecting", "Titles and tags", "Afterwards", "Telling", "When something fails"),
     *("Stand-in", "How fast it is", "Setting up", "At the end"),
 )

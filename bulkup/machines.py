@@ -8,15 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Group
-
 from bulkup.errors import UsageError
-from bulkup.flags import flag
+from bulkup.flags import flag, group
 
 if TYPE_CHECKING:
     from bulkup.hands import Hire
 
-MACHINES = Group.create_ordered("Several machines")
+MACHINES = group("Several machines")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ OTHER_BLOCKS: Final = {
 }
 NOT_RUN: Final = {
     r"(pipx|uv tool|pip) install ": "packages are installed by `make dist`",
+    r"(bulkup .* --dask|dask) ": "clusters are tried in test_machines.py",
     r"(systemctl|journalctl) ": "there is no systemd in a container",
     r"make ": "that would be this test again",
     r"python -m (tests\.\w+|bulkup\.failures) ": "they write the README, and have their tests",
