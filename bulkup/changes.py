@@ -108,6 +108,7 @@ class Changes:
         What the server has already under its new content goes on as it is: it is linked. Once
         somebody wishes to stop, what is undecided is left out.
         """
+        jobs = await self._without_formats(jobs)
         changed = {job.photo.path: job.was for job in jobs if job.was is not None}
         if not changed:
             return list(jobs)
@@ -137,6 +138,39 @@ class Changes:
         if moved and self._update:
             self._tell(moved)
         return decided
+
+    async def _without_formats(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs but for files that are formats of photos: those have failed.
+
+        As photos of their own they would be known as formats no more, and be lost as such when
+        their photos get other files. What was a format of a photo that is gone is a new photo.
+        """
+        left: list[Job] = []
+        for job in jobs:
+            if job.was is None or not job.was.is_format:
+                left.append(job)
+            elif not self._stop.wanted:
+                photo_id = job.was.image_id or 0
+                try:
+                    if await self._exists(photo_id):
+                        raise PhotoError(gallery.IS_FORMAT(photo=photo_id))
+                    left.append(replace(job, was=None))
+                except RunError:
+                    raise
+                except BulkupError as error:
+                    await self._outcomes.failed([job], error)
+        return left
+
+    async def _exists(self, photo_id: int) -> bool:
+        """Tell whether a photo is in the gallery, be it out of our sight."""
+        try:
+            await self._recovery.run(lambda: self._server.identity(photo_id))
+        except PhotoGone:
+            files = await self._memory.files_of([photo_id])
+            md5s = {entry.md5 for entry in files if not entry.is_format}
+            found = await self._recovery.run(lambda: self._server.find(md5s))
+            return photo_id in found.values()
+        return True
 
     async def _decide(
         self, job: Job, was: Entry, *, owners: Mapping[int, Sequence[Entry]], told: bool

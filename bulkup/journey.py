@@ -104,9 +104,9 @@ class Job:
     `albums` are those that it is known to be in, `sent_as` is the number under which an earlier
     run has sent it, if that is known; `fresh` tells that the MD5 has just been computed, `done`
     that by the ledger nothing is left to do but for an album that is none of `albums`. `was` is
-    what the ledger holds of another content that this path had, `replaces` the photo whose file
-    this one becomes, of the privacy `level` that it keeps. `format_of` is the photo that the file
-    is to be another format of.
+    what the ledger holds of another content that this path had, or of the format that it is,
+    `replaces` the photo whose file this one becomes, of the privacy `level` that it keeps.
+    `format_of` is the photo that the file is to be another format of.
     """
 
     photo: Photo

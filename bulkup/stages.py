@@ -170,9 +170,9 @@ async def fingerprint_stage(
 
 def _read(photo: Photo, md5: str, entry: Entry | None) -> Job:
     """Return the job of a photo that has just been read, `entry` being what was known of it."""
-    if entry is None or entry.image_id is None or entry.is_format:
+    if entry is None or entry.image_id is None:
         return Job(photo, md5)
-    if entry.md5 != md5:
+    if entry.md5 != md5 or entry.is_format:
         return Job(photo, md5, was=entry)
     return Job(photo, md5, albums=entry.albums, sent_as=entry.image_id, fresh=False)
 

@@ -80,6 +80,11 @@ LOSES_FORMAT: Final = Kind(
     "run does not find beside it",
     f"Put that file back, and leave it out by no flag. {ANEW}",
 )
+IS_FORMAT: Final = Kind(
+    "is-format",
+    "it is another format of photo {photo} already, and no photo of its own",
+    f"Give --raw-as-format, the file lying beside that photo's. {ANEW}",
+)
 LOSES_FOREIGN: Final = Kind(
     "loses-foreign",
     "it has changed, and replacing photo {photo} would lose its other formats ({endings}), which "

@@ -227,6 +227,46 @@ async def test_a_photo_that_is_replaced_gets_its_formats_again(tmp_path: Path) -
         assert box.gallery.photos.keys() == {1}
 
 
+@pytest.mark.parametrize("version", ["13.8.0", "16.4.0"])
+@pytest.mark.parametrize("update", [False, True])
+async def test_a_format_does_not_become_a_photo_of_its_own_and_stays_known(
+    tmp_path: Path, version: str, *, update: bool
+) -> None:
+    folder = tmp_path / "photos"
+    was = write(folder, "a.jpg", "a.nef", "b.jpg", "b.nef")
+    async with Sandbox(version=version, formats=RAW, file_types=("jpg", "nef")) as box:
+        await bring(box, folder)
+        (folder / "b.nef").write_bytes(b"another one")
+        reasons = failures(await bring(box, folder, formats=False, update=update))
+        assert reasons.keys() == {"a.nef", "b.nef"}
+        assert "it is another format of photo" in reasons["a.nef"]
+        (folder / "a.jpg").write_bytes(picture(Random(5), size=800))
+        outcome = await bring(box, folder, formats=False, update=True)
+        assert "would lose its other formats, such as a.nef" in failures(outcome)["a.jpg"]
+        assert all(event.hint for event in outcome.of(PhotoFailed))
+        assert attached(box) == {
+            "a.jpg": [("nef", was["a.nef"])],
+            "b.jpg": [("nef", was["b.nef"])],
+        }
+        assert failures(await bring(box, folder, update=True)) == {}
+        assert {file: {data for _, data in rows} for file, rows in attached(box).items()} == {
+            "a.jpg": {was["a.nef"]},
+            "b.jpg": {b"another one"},
+        }
+
+
+async def test_what_was_a_format_of_a_photo_that_is_gone_becomes_a_photo(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    write(folder, "a.jpg", "a.nef")
+    async with Sandbox(formats=RAW, file_types=("jpg", "nef")) as box:
+        await bring(box, folder)
+        (folder / "a.jpg").unlink()
+        assert failures(await bring(box, folder)).keys() == {"a.nef"}
+        await box.gallery.delete(1)
+        assert failures(await bring(box, folder)) == {}
+        assert attached(box) == {"a.nef": []}
+
+
 async def attach(box: Sandbox, ending: str) -> None:
     """Attach something to the first photo, as another client."""
     content = Content(in_memory=True)
