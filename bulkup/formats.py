@@ -39,8 +39,11 @@ class Attaching(Protocol):
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
         """Return the id of each MD5, None for absent; one that is missing can't be told."""
 
-    async def has_format(self, photo_id: int, file: str) -> bool:
-        """Tell whether a photo has a format that would be called so; False where in doubt."""
+    async def has_format(self, photo_id: int, file: str) -> bool | None:
+        """Tell whether a photo has a file of this name as a format.
+
+        None where another file has, or may have, that place.
+        """
 
     async def check_format(self, file: str) -> None:
         """Find out whether it takes a file as a format. Raises `FormatRefused`."""
@@ -223,10 +226,14 @@ class Formats:
             return False
         if (held := await self._held(content, companion, place)) is not None:
             return held
-        if own is not None:
+        if own is not None and own.state is State.GIVEN_UP and own.image_id == main:
             return False
-        name = f"{companion.path.stem}.{ending}"
-        return await self._recovery.run(lambda: self._server.has_format(main, name))
+        there = await self._recovery.run(
+            lambda: self._server.has_format(main, companion.path.name)
+        )
+        if there is None:
+            raise PhotoError(gallery.FORMAT_PERHAPS(ending=ending, photo=main))
+        return there
 
     async def _held(self, content: Content, companion: Companion, place: Place) -> bool | None:
         """Tell whether the ledger has the format under other names, None: it has none there.

@@ -95,8 +95,8 @@ class DryGallery:
         """Whether the gallery has a method for them."""
         return self._gallery.takes_formats
 
-    async def has_format(self, photo_id: int, file: str) -> bool:
-        """Tell whether a photo has a format that would be called so."""
+    async def has_format(self, photo_id: int, file: str) -> bool | None:
+        """Tell whether a photo has a file of this name as a format."""
         return await self._gallery.has_format(photo_id, file)
 
     async def formats_of(self, photo_id: int, file: str) -> Collection[str] | None:

@@ -159,6 +159,12 @@ FORMAT_OTHER: Final = Kind(
     "another file became the .{ending} of photo {photo}",
     "--update sends this one in its place.",
 )
+FORMAT_PERHAPS: Final = Kind(
+    "format-perhaps",
+    "another file is, or may be, the .{ending} of photo {photo}, which is called otherwise there",
+    "Look at the photo there: if it has none, attach this file in the gallery. Otherwise give it "
+    "a photo of its own.",
+)
 
 # what `bulkup verify` finds
 

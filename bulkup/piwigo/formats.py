@@ -10,7 +10,7 @@ from typing import Final
 
 from bulkup.errors import FormatRefused, FormatsOff, NotOffered, PhotoError
 from bulkup.piwigo.catalogue import Catalogue
-from bulkup.piwigo.names import storable
+from bulkup.piwigo.names import is_sent_name, storable
 from bulkup.piwigo.results import number, read_formats, read_has_format
 
 SINCE: Final = 13
@@ -50,15 +50,25 @@ class FormatCatalogue(Catalogue):
         if self._major < TOLD_SINCE:
             return None
         refusal = await self._refused()
-        stem = file.rpartition(".")[0] or file
         endings = (refusal and refusal.endings) or USUAL
         return read_formats(
-            await self._search({ending: f"{stem}.{ending}" for ending in endings}), photo_id
+            await self._search({ending: f"{_stem(file)}.{ending}" for ending in endings}), photo_id
         )
 
-    async def has_format(self, photo_id: int, file: str) -> bool:
-        """Tell whether a photo has a format that would be called `file`; False where in doubt."""
-        return read_has_format(await self._search({"format": storable(file)}), photo_id)
+    async def has_format(self, photo_id: int, file: str) -> bool | None:
+        """Tell whether a photo has a file of this name as a format: names are all to go by.
+
+        None where another file may be its format of that ending, in whose place this one would
+        come. Where the server can't tell, a file that is called as the photo is has that place.
+        """
+        ending = file.rpartition(".")[2].lower()
+        name = (await self.identity(photo_id)).file
+        alike = is_sent_name(name) or _stem(name) == _stem(storable(file))
+        there = None
+        if self._major >= TOLD_SINCE:
+            search = await self._search({"format": f"{_stem(name)}.{ending}"})
+            there = read_has_format(search, photo_id)
+        return bool(there) if alike or there is False else None
 
     @property
     def _major(self) -> int:
@@ -87,3 +97,7 @@ class FormatCatalogue(Catalogue):
                 pass
             self._asked = True
         return self._refusal
+
+
+def _stem(file: str) -> str:
+    return file.rpartition(".")[0] or file

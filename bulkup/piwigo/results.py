@@ -97,12 +97,15 @@ def read_identity(result: object) -> Identity:
     raise NotOffered(answers.SILENT(what="what it knows of its photos"))
 
 
-def read_has_format(result: object, photo_id: int) -> bool:
-    """Tell whether `pwg.images.formats.searchImage` found the format with this photo."""
+def read_has_format(result: object, photo_id: int) -> bool | None:
+    """Tell whether `pwg.images.formats.searchImage` found the format with this photo.
+
+    None where it does not tell of this photo.
+    """
     match result:
-        case {"format": {"status": "found", "image_id": found, "format_exist": True}}:
-            return number(found) == photo_id
-    return False
+        case {"format": {"status": "found", "image_id": found, "format_exist": bool(there)}}:
+            return there if number(found) == photo_id else None
+    return None
 
 
 def read_formats(result: object, photo_id: int) -> frozenset[str] | None:

@@ -488,6 +488,63 @@ async def test_of_equal_photos_with_two_formats_the_first_one_stays(
         assert attached(box) == {"b.jpg": [("nef", was["b.nef"])]}
 
 
+@pytest.mark.parametrize("version", ["13.8.0", "15.7.0", "16.4.0", "17.0.0beta1"])
+@pytest.mark.parametrize("update", [False, True])
+@pytest.mark.parametrize("ledger", [False, True])
+async def test_nobodys_format_is_replaced_where_no_ledger_tells_of_it(
+    tmp_path: Path, version: str, *, update: bool, ledger: bool
+) -> None:
+    was = write(tmp_path / "x", "b.jpg", "b.nef")
+    write(tmp_path / "y", "a.nef", "a.jpg")
+    (tmp_path / "y/a.jpg").write_bytes(was["b.jpg"])
+    async with Sandbox(version=version, formats=RAW) as box:
+        await bring(box, tmp_path / "x", memory=NoLedger())
+        outcome = await bring(
+            box, tmp_path / "y", update=update, memory=None if ledger else NoLedger()
+        )
+        assert attached(box) == {"b.jpg": [("nef", was["b.nef"])]}
+    assert "another file is, or may be, the .nef of photo 1" in failures(outcome)["a.nef"]
+
+
+async def test_what_was_a_photo_of_its_own_does_not_replace_a_format(tmp_path: Path) -> None:
+    was = write(tmp_path / "x", "b.jpg", "b.nef")
+    write(tmp_path / "y", "a.nef")
+    async with Sandbox(formats=RAW, file_types=("jpg", "nef")) as box:
+        await bring(box, tmp_path / "x", memory=NoLedger())
+        await bring(box, tmp_path / "y")
+        (tmp_path / "y/a.jpg").write_bytes(was["b.jpg"])
+        assert failures(await bring(box, tmp_path / "y")).keys() == {"a.nef"}
+        assert attached(box)["b.jpg"] == [("nef", was["b.nef"])]
+
+
+@pytest.mark.parametrize("version", ["15.7.0", "16.4.0"])
+async def test_a_photo_that_is_called_otherwise_gets_a_format_if_it_surely_has_none(
+    tmp_path: Path, version: str
+) -> None:
+    was = write(tmp_path / "x", "b.jpg")
+    raw = write(tmp_path / "y", "a.nef", "a.jpg")["a.nef"]
+    (tmp_path / "y/a.jpg").write_bytes(was["b.jpg"])
+    async with Sandbox(version=version, formats=RAW) as box:
+        await bring(box, tmp_path / "x", memory=NoLedger())
+        outcome = await bring(box, tmp_path / "y", memory=NoLedger())
+        told = version >= "16"
+        assert attached(box) == {"b.jpg": [("nef", raw)] if told else []}
+    assert failures(outcome).keys() == (set() if told else {"a.nef"})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_photo_of_an_earlier_run_gets_its_format(tmp_path: Path, version: str) -> None:
+    folder = tmp_path / "photos"
+    raw = write(folder, "a.jpg", "a.NEF")["a.NEF"]
+    write(folder / "x", "a.jpg")
+    (folder / "x/a.jpg").write_bytes(picture(Random(7), size=900))
+    async with Sandbox(version=version, formats=RAW) as box:
+        await bring(box, folder, formats=False)
+        assert failures(await bring(box, folder)) == {}
+        formats = [box.gallery.formats.of(number) for number in box.gallery.photos]
+        assert [row.content.read() for rows in formats for row in rows if row.content] == [raw]
+
+
 async def test_a_changed_format_does_not_take_the_place_of_an_equal_one_that_stays(
     tmp_path: Path,
 ) -> None:
