@@ -71,7 +71,7 @@ def prepare(
     """Return what to walk and who logs in. Raises `UsageError`."""
     gallery.account()
 
-    from bulkup.walk import check_roots  # noqa: PLC0415 (heavy)
+    from bulkup.roots import check_roots  # noqa: PLC0415 (heavy)
 
     return check_roots(paths, choice), account_of(gallery)
 

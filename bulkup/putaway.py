@@ -22,7 +22,7 @@ from bulkup.choice import EVERYTHING, Choice
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.failures import local
 from bulkup.photos import Photo
-from bulkup.walk import may_come_to
+from bulkup.roots import may_come_to
 
 PIECE: Final = 1024 * 1024
 MOST_NUMBERED: Final = 9999

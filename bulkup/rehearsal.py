@@ -17,10 +17,11 @@ from anyio import to_thread
 
 from bulkup.errors import UsageError
 from bulkup.photos import Photo, fingerprint
+from bulkup.roots import check_roots
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.settings import check_range
-from bulkup.walk import check_roots, scan
+from bulkup.walk import scan
 
 CONCURRENCY = 8
 VERSION = "16.4.0"

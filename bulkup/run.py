@@ -26,6 +26,7 @@ from bulkup.placing import Placing
 from bulkup.pretended import FIRST_PLANNED, DryGallery
 from bulkup.putaway import Mover, Trash
 from bulkup.recovery import Sleep
+from bulkup.roots import check_roots
 from bulkup.settings import Account, After, Checking, Into, Sending
 from bulkup.stages import Stop
 from bulkup.steps import BandwidthChanged
@@ -33,7 +34,7 @@ from bulkup.takeout import takeout_album
 from bulkup.tidying import Place
 from bulkup.timetable import Timetable, local_time
 from bulkup.visit import begun, connected, introduction, name_of
-from bulkup.walk import Found, check_roots
+from bulkup.walk import Found
 
 NO_LABELS = Labels()
 CEILING_S = 30 * 86400.0

@@ -7,6 +7,7 @@ in a worker thread.
 import errno
 import os
 import stat
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from typing import Final, TypeGuard
 from anyio import to_thread
 
 from bulkup.choice import EVERYTHING, Choice
-from bulkup.errors import UsageError
 from bulkup.failures import Kind, local
 from bulkup.filelist import read_list
 from bulkup.kinds import SkipReason
@@ -84,6 +84,8 @@ def scan(
 ) -> Iterator[Found]:
     """Walk the roots depth first in name order and yield whatever lies there, one at a time.
 
+    What links lead to comes last.
+
     `endings` are the lower-case file endings that the server takes, without a dot; None takes all.
     """
     return Walk(choice, endings=endings).over(roots)
@@ -109,14 +111,21 @@ class Seen:
         return not bits & bit
 
 
-@dataclass(frozen=True, slots=True)
+_Number = tuple[int, int]
+
+
+@dataclass(slots=True)
 class _Folder:
-    """A folder that the walk is in, the names still to come, and its number if it has one."""
+    """A folder that the walk is in, the names still to come, and if a link was among those before.
+
+    `numbers` are those of the folders on the way to it, and its own, as far as they have any.
+    """
 
     path: Path
     place: str
     names: Iterator[str]
-    number: tuple[int, int] | None
+    numbers: tuple[_Number, ...]
+    has_links: bool = False
 
 
 class Walk:
@@ -130,13 +139,19 @@ class Walk:
         self._seen = seen
 
     def over(self, roots: Sequence[Path]) -> Iterator[Found]:
-        """Yield what lies below the roots. A root is taken whatever its name."""
+        """Yield what lies below the roots. A root is taken whatever its name.
+
+        Links are followed when all else was found: a file counts where it really lies.
+        """
+        linking: deque[_Folder] = deque()
         for root in roots:
             status = _look(root, follow=True)
             if _is_folder(status):
-                yield from self._below(root, status)
+                yield from self._below(root, "", status, linking=linking)
             else:
                 yield self._judge(root, root.name, status)
+        while linking:
+            yield from self._through(linking.popleft(), linking)
 
     def named(self, paths: Sequence[Path]) -> list[Found]:
         """Return what is at these paths of a list."""
@@ -154,9 +169,21 @@ class Walk:
             return Unreadable(path, "it is a folder", local.IS_FOLDER)
         return self._judge(path, place, status)
 
-    def _below(self, root: Path, root_status: os.stat_result) -> Iterator[Found]:
+    def _below(
+        self,
+        top: Path,
+        place: str,
+        top_status: os.stat_result,
+        *,
+        linking: deque[_Folder],
+        above: tuple[_Number, ...] = (),
+    ) -> Iterator[Found]:
+        """Yield what lies below a folder, which itself lies below those `above`.
+
+        The folders in which there are links to follow are put among the `linking` ones.
+        """
         folders: list[_Folder] = []
-        if obstacle := self._enter(root, "", root_status, folders):
+        if obstacle := self._enter(top, place, top_status, folders, above):
             yield obstacle
         while folders:
             folder = folders[-1]
@@ -168,26 +195,53 @@ class Walk:
             if self._choice.is_junk(name):
                 yield Skipped(path, 0, SkipReason.JUNK)
                 continue
-            status = _look(path, follow=self._choice.follow_symlinks)
-            if not _is_folder(status):
+            status = _look(path, follow=False)
+            if self._choice.follow_symlinks and _is_link(status):
+                if not folder.has_links:
+                    folder.has_links = True
+                    linking.append(folder)
+            elif not _is_folder(status):
                 yield self._judge(path, place, status)
-            elif obstacle := self._enter(path, f"{place}/", status, folders):
+            elif obstacle := self._enter(path, f"{place}/", status, folders, folder.numbers):
                 yield obstacle
 
+    def _through(self, folder: _Folder, linking: deque[_Folder]) -> Iterator[Found]:
+        """Yield what the links in a folder lead to; it is listed again, since few have any."""
+        try:
+            names = sorted(os.listdir(folder.path))  # noqa: PTH208 (as below)
+        except OSError as error:
+            yield Unreadable(folder.path, _reason(error))
+            return
+        for name in names:
+            path, place = folder.path / name, folder.place + name
+            if self._choice.is_junk(name) or not _is_link(_look(path, follow=False)):
+                continue
+            status = _look(path, follow=True)
+            if _is_folder(status):
+                above = folder.numbers
+                yield from self._below(path, f"{place}/", status, linking=linking, above=above)
+            else:
+                yield self._judge(path, place, status)
+
     def _enter(
-        self, path: Path, place: str, status: os.stat_result, folders: list[_Folder]
+        self,
+        path: Path,
+        place: str,
+        status: os.stat_result,
+        folders: list[_Folder],
+        above: tuple[_Number, ...],
     ) -> Found | None:
-        """Go into a folder, or return why not."""
+        """Go into a folder that lies below those `above`, or return why not."""
         if place and self._choice.excludes(place):
             return Skipped(path, 0, SkipReason.EXCLUDED)
         number = (status.st_dev, status.st_ino) if status.st_ino else None
-        if number and self._choice.follow_symlinks and number in (f.number for f in folders):
+        if number and self._choice.follow_symlinks and number in above:
             return Skipped(path, 0, SkipReason.REPEATED)
         try:
             names = iter(sorted(os.listdir(path)))  # noqa: PTH208 (names alone take a tenth of the memory)
         except OSError as error:
             return Unreadable(path, _reason(error))
-        folders.append(_Folder(path, place, names, number))
+        folders.append(_Folder(path, place, names, (*above, number) if number else above))
         return None
 
     def _judge(self, path: Path, place: str, status: os.stat_result | OSError) -> Found:
@@ -227,6 +281,10 @@ def _is_folder(status: os.stat_result | OSError) -> TypeGuard[os.stat_result]:
     return isinstance(status, os.stat_result) and stat.S_ISDIR(status.st_mode)
 
 
+def _is_link(status: os.stat_result | OSError) -> bool:
+    return isinstance(status, os.stat_result) and stat.S_ISLNK(status.st_mode)
+
+
 def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
@@ -236,51 +294,3 @@ def _place(path: Path, here: Path) -> str:
     if path.is_relative_to(here):
         path = path.relative_to(here)
     return path.relative_to(path.anchor).as_posix()
-
-
-def check_roots(roots: Sequence[Path], choice: Choice = EVERYTHING) -> list[Path]:
-    """Return the roots without those that the walk over another one comes to anyway.
-
-    Raises `UsageError` where one is not there.
-    """
-    for root in roots:
-        try:
-            root.stat()
-        except OSError as error:
-            raise UsageError(
-                f"{root}: {error.strerror}", hint="Give a folder or a photo that is there."
-            ) from None
-    resolved = [root.resolve() for root in roots]
-    return [
-        root
-        for i, root in enumerate(roots)
-        if not any(
-            _is_walked_from(other, resolved[i], choice) and (resolved[i] != other or j < i)
-            for j, other in enumerate(resolved)
-            if i != j
-        )
-    ]
-
-
-def may_come_to(root: Path, folder: Path, choice: Choice) -> bool:
-    """Tell whether the walk over the root may come to files in a folder, be it there or not."""
-    if not folder.is_relative_to(root):
-        return False
-    names = folder.relative_to(root).parts
-    places = ["/".join(names[:depth]) + "/" for depth in range(1, len(names) + 1)]
-    return not any(map(choice.is_junk, names)) and not any(map(choice.excludes, places))
-
-
-def _is_walked_from(root: Path, path: Path, choice: Choice) -> bool:
-    """Tell whether the walk over the root comes to a path below it, and leaves out none of it."""
-    if not path.is_relative_to(root):
-        return False
-    names = path.relative_to(root).parts
-    places = ["/".join(names[:depth]) + "/" for depth in range(1, len(names) + 1)]
-    if places and not path.is_dir():
-        places[-1] = places[-1].removesuffix("/")
-    return (
-        not any(map(choice.is_junk, names))
-        and not any(map(choice.excludes, places))
-        and not (places and choice.patterns.opinion(places[-1]) is False)
-    )

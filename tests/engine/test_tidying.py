@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from anyio import to_thread
 
+from bulkup.choice import Choice
 from bulkup.departures import FilePutAway, FileStays
 from bulkup.errors import PhotoError, RunError
 from bulkup.events import Noticed, PhotoPresent, PhotoUploaded, RunFinished
@@ -60,6 +61,31 @@ def files(folder: Path) -> dict[Path, str]:
 
 def stays(outcome: Outcome) -> dict[str, str]:
     return {event.path.name: event.reason for event in outcome.of(FileStays)}
+
+
+async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_its_link_stays(
+    card: Path, done: Path
+) -> None:
+    (path,) = make_archive(card, count=1, names=1)
+    (card / "0 best").mkdir()
+    link = card / "0 best/the one.jpg"
+    link.symlink_to(path)
+    (card / "0 all").symlink_to(path.parent)
+    async with Sandbox() as box:
+        outcome = await run(
+            box,
+            card,
+            tree=True,
+            unwrap=True,
+            away=await mover(done, card),
+            choice=Choice(follow_symlinks=True),
+        )
+        (photo,) = box.gallery.photos.values()
+        assert [box.gallery.albums[number].name for number in photo.albums] == [path.parent.name]
+    (gone,) = outcome.of(FilePutAway)
+    assert (gone.path, gone.where) == (path, done / path.relative_to(card))
+    assert not stays(outcome)
+    assert link.is_symlink()
 
 
 async def spoil(box: Sandbox, md5: str) -> None:

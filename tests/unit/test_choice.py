@@ -16,7 +16,8 @@ from bulkup.failures import local
 from bulkup.kinds import SkipReason
 from bulkup.patterns import Patterns, read_flag
 from bulkup.photos import Photo
-from bulkup.walk import Found, Seen, Skipped, Unreadable, check_roots, find, scan
+from bulkup.roots import check_roots
+from bulkup.walk import Found, Seen, Skipped, Unreadable, find, scan
 from tests.unit.test_photos import photo_at, put
 
 FOLLOWING = Choice(follow_symlinks=True)
@@ -214,8 +215,8 @@ async def test_no_file_is_taken_twice_through_links(tmp_path: Path) -> None:
     (tmp_path / "4.jpg").symlink_to(b)
     found = await all_of(tmp_path, choice=FOLLOWING)
     assert {str(f.path.relative_to(tmp_path)): word(f) for f in found} == {
-        "1.jpg": "taken",
-        "2/a.jpg": "repeated",
+        "1.jpg": "repeated",
+        "2/a.jpg": "taken",
         "2/other name of a.jpg": "taken",
         "2/x/b.jpg": "taken",
         "3/a.jpg": "repeated",
@@ -223,6 +224,29 @@ async def test_no_file_is_taken_twice_through_links(tmp_path: Path) -> None:
         "3/x/b.jpg": "repeated",
         "4.jpg": "repeated",
     }
+
+
+async def test_what_lies_below_the_roots_counts_before_what_links_lead_to(tmp_path: Path) -> None:
+    real, out = put(tmp_path / "b/2019/a.jpg"), put(tmp_path / "out/x/b.jpg")
+    put(tmp_path / "b/2019/c.jpg")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/1 folder").symlink_to(tmp_path / "b")
+    (tmp_path / "a/2.jpg").symlink_to(real)
+    (tmp_path / "a/3 out").symlink_to(tmp_path / "out")
+    (tmp_path / "out/0.jpg").symlink_to(out)
+    (tmp_path / "b/2019/b.jpg").symlink_to(out)
+    found = await all_of(tmp_path / "a", tmp_path / "b", choice=FOLLOWING)
+    assert [(str(f.path.relative_to(tmp_path)), word(f)) for f in found] == [
+        ("b/2019/a.jpg", "taken"),
+        ("b/2019/c.jpg", "taken"),
+        ("a/1 folder/2019/a.jpg", "repeated"),
+        ("a/1 folder/2019/c.jpg", "repeated"),
+        ("a/2.jpg", "repeated"),
+        ("a/3 out/x/b.jpg", "taken"),
+        ("b/2019/b.jpg", "repeated"),
+        ("a/1 folder/2019/b.jpg", "repeated"),
+        ("a/3 out/0.jpg", "repeated"),
+    ]
 
 
 async def test_what_is_excluded_in_one_place_is_taken_through_a_link(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from bulkup.errors import UsageError
 from bulkup.kinds import SkipReason
 from bulkup.photos import Photo
-from bulkup.walk import Found, Skipped, Unreadable, check_roots, scan
+from bulkup.roots import check_roots
+from bulkup.walk import Found, Skipped, Unreadable, scan
 from tests.unit.test_photos import photo_at, put
 
 
