@@ -38,7 +38,10 @@ class Titled(Protocol):
 
 
 Titles = Callable[[Path], Titled | None]
-"""Tells of a folder, None where nobody wrote anything; reads files, so it is for a thread."""
+"""Tells of a folder, None where nobody wrote anything; reads files, so it is for a thread.
+
+Raises `ValueError`, in words, where what was written can't be read.
+"""
 
 
 class Destinations:
@@ -85,7 +88,7 @@ class Destinations:
 
     async def _find(self, step: Step, *, inside: int) -> tuple[int | None, str]:
         """Return number and name of a folder's album, found or made; None: it is not there."""
-        told = await to_thread.run_sync(self._titles, step.folder) if self._titles else None
+        told = await self._titled(step.folder)
         name = told.title if told else self._placing.name(step.spelled)
         comment = told.description if told else ""
         found = await self._albums.inside(inside, name, comment=comment, make=self._make)
@@ -97,3 +100,12 @@ class Destinations:
                     Noticed(message=f"{first.folder} and {step.folder} share one album", hint=hint)
                 )
         return found, name
+
+    async def _titled(self, folder: Path) -> Titled | None:
+        """Return what somebody wrote about a folder; what can't be read is told."""
+        try:
+            return await to_thread.run_sync(self._titles, folder) if self._titles else None
+        except ValueError as error:
+            hint = "The album is called as its folder is, and gets no description."
+            self._emit(Noticed(message=f"what tells of an album is left out: {error}", hint=hint))
+            return None

@@ -111,22 +111,37 @@ def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Meta
 
 
 def takeout_album(folder: Path) -> Album | None:
-    """Return what Takeout says of a folder, None where it says nothing that can be read.
+    """Return what Takeout says of a folder, None where it says nothing.
 
-    Reads files: to be called in a worker thread.
+    Reads files: to be called in a worker thread. Raises `ValueError`, with the file and the
+    reason in words, where what it may say can't be read.
     """
+    unread = None
     for path in _album_files(folder):
         try:
             if not path.is_file():  # to open a pipe would wait for its writer
                 continue
-            with path.open("rb") as file:
-                document = _document(file.read(ALBUM_LIMIT))
-        except (OSError, ValueError):
+            document = _read_album(path)
+        except OSError as error:
+            unread = unread or f"{path}: {error.strerror or error}"
+            continue
+        except ValueError as error:
+            unread = unread or f"{path}: {error}"
             continue
         match document:
             case {"title": str(title), **rest} if "photoTakenTime" not in rest and line(title):
                 return Album(line(title), prose(str(rest.get("description") or "")))
+    if unread:
+        raise ValueError(unread)
     return None
+
+
+def _read_album(path: Path) -> object:
+    with path.open("rb") as file:
+        data = file.read(ALBUM_LIMIT + 1)
+    if len(data) > ALBUM_LIMIT:
+        raise ValueError(f"it is larger than {ALBUM_LIMIT // 1024**2} MB")
+    return _document(data)
 
 
 def _album_files(folder: Path) -> Iterator[Path]:

@@ -103,7 +103,23 @@ async def test_a_titled_album_is_found_again_after_a_lost_answer(
         assert albums_of(box) == {"Sandbox": [], "Sandbox/I <3 Roma �": ["a.jpg"]}
 
 
-@pytest.mark.parametrize("content", [b"\xff", b"[", b"{}", b'{"title": 7}', None])
+@pytest.mark.parametrize("content", [b"\xff", b"[", b""])
+async def test_what_tells_of_an_album_and_is_broken_is_told_once(
+    tmp_path: Path, content: bytes
+) -> None:
+    write(tmp_path, "Rome/a.jpg", "Rome/b.jpg", "Rome/day 1/c.jpg")
+    path = tmp_path / "Rome/metadata.json"
+    path.write_bytes(content)
+    async with Sandbox() as box:
+        outcome = await run(box, tmp_path, tree=True, unwrap=True, titles=takeout_album)
+        assert albums_of(box)["Sandbox/Rome"] == ["a.jpg", "b.jpg"]
+    (notice,) = outcome.of(Noticed)
+    assert f"{path}: it is not JSON" in notice.message
+    assert "called as its folder" in notice.hint
+    assert outcome.balances()
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"title": 7}', None])
 async def test_what_tells_nothing_leaves_the_folder_its_name(
     tmp_path: Path, content: bytes | None
 ) -> None:
@@ -117,6 +133,7 @@ async def test_what_tells_nothing_leaves_the_folder_its_name(
         outcome = await run(box, tmp_path, tree=True, unwrap=True, titles=takeout_album)
         assert albums_of(box)["Sandbox/Rome"] == ["a.jpg"]
     assert outcome.balances()
+    assert not outcome.of(Noticed)
 
 
 @pytest.mark.parametrize(

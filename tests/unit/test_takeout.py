@@ -218,7 +218,25 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert album(tmp_path) is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"title": ""}', '{"title": 1}',
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000])
+def test_a_broken_file_of_an_album_is_told_unless_another_one_tells(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "metadata.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: it is not JSON: ")):
+        album(tmp_path)
+    (tmp_path / "Metadaten.json").write_text('{"title": "Alps"}', encoding="utf-8")
+    assert album(tmp_path) == Album("Alps")
+
+
+def test_a_file_too_large_for_an_album_is_told(tmp_path: Path) -> None:
+    (tmp_path / "metadata.json").write_text('{"title": "Alps"' + " " * 2**20 + "}")
+    with pytest.raises(ValueError, match="it is larger than 1 MB"):
+        album(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"title": ""}', '{"title": 1}',
     '{"title": "a.jpg", "photoTakenTime": {"timestamp": "1"}}'])  # fmt: skip
 def test_a_file_that_tells_of_no_album(tmp_path: Path, content: str) -> None:
     (tmp_path / "metadata.json").write_text(content, encoding="utf-8")
