@@ -6,11 +6,11 @@ and looked for again where the answer to its making was lost.
 """
 
 import unicodedata
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from bulkup.errors import NotOffered, PhotoError, RunError, Transient
-from bulkup.events import AlbumMade, Emit
+from bulkup.events import AlbumMade, Emit, Noticed
 from bulkup.failures import gallery, stops
 from bulkup.recovery import Recovery
 
@@ -42,8 +42,11 @@ class Albumry(Protocol):
     async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
         """Make an album and return its number. Raises `PhotoError` where it is refused."""
 
-    def album_key(self, name: str) -> str:
-        """Return what the server's list calls an album that is made under this name."""
+    async def spell_album(self, album: int, name: str) -> None:
+        """Spell the name of an album that was just made as it is, as far as the server can."""
+
+    def album_keys(self, name: str) -> Sequence[str]:
+        """Return what the server's list may call an album of this name, the likeliest first."""
 
 
 class Albums:
@@ -77,13 +80,30 @@ class Albums:
         A new one gets the comment. None where it is not there and not to be made. Raises
         `PhotoError` where it can't be made.
         """
-        key = parent, self._server.album_key(name)
-        found = (await self._load()).get(key)
+        known = await self._load()
+        found = self._among(known, parent, name)
         if found is None and make:
             found = await self._add(name, parent=parent, comment=comment)
-            (await self._load())[key] = found
+            known[parent, self._server.album_keys(name)[0]] = found
+            await self._spell(found, name)
             self._emit(AlbumMade(album=found, name=name, parent=parent or None))
         return found
+
+    def _among(self, known: Mapping[tuple[int, str], int], parent: int, name: str) -> int | None:
+        keys = ((parent, key) for key in self._server.album_keys(name))
+        return next((known[key] for key in keys if key in known), None)
+
+    async def _spell(self, album: int, name: str) -> None:
+        try:
+            await self._recovery.run(lambda: self._server.spell_album(album, name))
+        except (NotOffered, PhotoError, Transient) as error:
+            self._emit(
+                Noticed(
+                    message=f"the name of the new album “{name}” could not be spelled as it is: "
+                    f"{error.message}",
+                    hint="Mend it in the gallery, or another run may make that album again.",
+                )
+            )
 
     async def _load(self) -> dict[tuple[int, str], int]:
         if self._known is None:
@@ -106,7 +126,6 @@ class Albums:
 
     async def _add(self, name: str, *, parent: int, comment: str) -> int:
         """Make an album, looking again after each answer that was lost."""
-        key = parent, self._server.album_key(name)
         attempt = 0
         while True:
             try:
@@ -120,7 +139,7 @@ class Albums:
                 raise RunError(stops.ALBUMS_UNMADE(reason=error.message)) from None
             except Transient as error:
                 attempt += 1
-                if (found := (await self._listed()).get(key)) is not None:
+                if (found := self._among(await self._listed(), parent, name)) is not None:
                     return found
                 if attempt > self._recovery.policy.retries:
                     raise PhotoError(

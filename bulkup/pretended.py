@@ -62,9 +62,12 @@ class DryGallery:
         self._planned[number] = name
         return number
 
-    def album_key(self, name: str) -> str:
-        """Return what the list calls an album of this name."""
-        return self._gallery.album_key(name)
+    async def spell_album(self, album: int, name: str) -> None:
+        """Leave the name as it is planned."""
+
+    def album_keys(self, name: str) -> Sequence[str]:
+        """Return what the list may call an album of this name."""
+        return self._gallery.album_keys(name)
 
     async def members(self, album: int) -> AsyncGenerator[Member, None]:
         """Yield what an album shows; one that is planned shows nothing."""

@@ -70,6 +70,7 @@ class Catalogue:
     def __init__(self, pool: SessionPool, *, offer: Offer) -> None:
         self.offer = offer
         self._pool = pool
+        self._keeps_html: bool | None = None
 
     async def album_name(self, album: int) -> str:
         """Return the album's name, empty where the server can't tell.
@@ -94,11 +95,12 @@ class Catalogue:
     async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
         """Make an album, the last of its parent's, and return its number.
 
-        Not to be repeated, see piwigo-api.md, section 4. Raises `PhotoError` where it is refused
-        and `Lost` where the answer names none.
+        What looks like HTML in its name gets a blank, so that no gallery drops it. Not to be
+        repeated, see piwigo-api.md, section 4. Raises `PhotoError` where it is refused and `Lost`
+        where the answer names none.
         """
         fields: Fields = (
-            ("name", self._storable_album(name)),
+            ("name", storable(unlike_html(name))),
             ("status", "private" if private else "public"),
             ("position", "last"),
         )
@@ -111,18 +113,36 @@ class Catalogue:
                 return number(made)
         raise Lost(answers.ALBUM_UNCONFIRMED())
 
-    def album_key(self, name: str) -> str:
-        """Return what the list of albums calls one that is made under this name."""
-        stored = self._storable_album(name)
-        return stored if self._major >= RAW_NAMES_SINCE else stripped(stored)
-
-    def _storable_album(self, name: str) -> str:
-        """Return the name so that the gallery keeps it, and its list of albums tells it whole.
+    async def spell_album(self, album: int, name: str) -> None:
+        """Spell the name of an album just made as it is, where what looks like HTML is kept.
 
         Older ones take `<` for HTML: 13 drops it, 14 and 15 do not list it, so that albums which
-        differ in nothing else could not be told apart.
+        differ in nothing else could not be told apart. Newer ones drop it if they are set up so
+        (`allow_html_descriptions`), which they do not tell beforehand. May be repeated.
         """
-        return storable(name if self._major >= RAW_NAMES_SINCE else unlike_html(name))
+        spelled, plain = storable(name), storable(unlike_html(name))
+        able = self._major >= RAW_NAMES_SINCE and "pwg.categories.setInfo" in self.offer.methods
+        if spelled == plain or not able or self._keeps_html is False:
+            return
+        await self._rename_album(album, spelled)
+        if self._keeps_html is None:
+            names = {row.album_id: row.name for row in await self.albums()}
+            if names.get(album) != spelled:
+                await self._rename_album(album, plain)
+                self._keeps_html = False
+                return
+        self._keeps_html = True
+
+    async def _rename_album(self, album: int, name: str) -> None:
+        fields = (("category_id", str(album)), ("name", name))
+        await self.ask("pwg.categories.setInfo", fields, token=True)
+
+    def album_keys(self, name: str) -> Sequence[str]:
+        """Return what the list of albums may call one of this name, the likeliest first."""
+        plain = storable(unlike_html(name))
+        if self._major < RAW_NAMES_SINCE:
+            return (stripped(plain),)
+        return tuple(dict.fromkeys((storable(name), plain)))
 
     def _storable_comment(self, text: str) -> str:
         text = without_emoji(text)

@@ -63,6 +63,7 @@ class Sandbox:
         lounge_s: float = 0.0,
         gateway_timeout_s: float = 60.0,
         chunk_kb: int = 500,
+        html: bool = True,
         file_types: Sequence[str] | None = None,
         formats: Sequence[str] | None = None,
         detect_duplicates: bool | None = None,
@@ -136,6 +137,7 @@ class Sandbox:
             options=Options(
                 only=only,
                 chunk_kb=chunk_kb,
+                html=html,
                 exist_cost_s=exist_cost_s,
                 php_noise=php_noise,
                 show_errors=show_errors,

@@ -37,6 +37,7 @@ class Options:
 
     only: set[str] | None
     chunk_kb: int
+    html: bool
     exist_cost_s: float
     php_noise: bool
     show_errors: bool
@@ -138,6 +139,7 @@ class Backend:
             methods=self._methods,
             only=self._options.only,
             chunk_kb=self._options.chunk_kb,
+            html=self._options.html,
             exist_cost_s=self._options.exist_cost_s,
             base=f"http://{caller.host}{self._options.path}",
             address=caller.address,

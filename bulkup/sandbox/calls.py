@@ -53,6 +53,7 @@ class Call:
     methods: "Mapping[str, Method]"
     only: set[str] | None
     chunk_kb: int
+    html: bool
     exist_cost_s: float
     base: str
     address: str

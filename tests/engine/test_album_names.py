@@ -232,15 +232,17 @@ async def test_folders_of_one_name_under_several_roots_share_an_album_silently(
     assert not outcome.of(Noticed)
 
 
+@pytest.mark.parametrize("html", [True, False])
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_names_that_look_like_html_stay_apart_and_are_found_again(
-    tmp_path: Path, version: str
+    tmp_path: Path, version: str, *, html: bool
 ) -> None:
     names = ("<b>x", "<i>x", "x", "I <3 you", "I ", "<", "a <!-- b", "<\u00a0y>")
     write(tmp_path, *(f"{name}/{number}.jpg" for number, name in enumerate(names)))
-    async with Sandbox(version=version) as box:
+    async with Sandbox(version=version, html=html) as box:
         outcome = await run(box, tmp_path, tree=True, unwrap=True)
         shown = albums_of(box)
+        assert ("Sandbox/<b>x" in shown) == (html and version >= "16")
         again = await run(box, tmp_path, tree=True, unwrap=True)
         assert len(box.gallery.albums) == 1 + len(names)
     assert sorted(files for files in shown.values() if files) == [
@@ -250,3 +252,42 @@ async def test_names_that_look_like_html_stay_apart_and_are_found_again(
     assert not again.of(AlbumMade)
     assert not again.of(PhotoUploaded)
     assert all(not event.linked for event in again.of(PhotoPresent))
+
+
+SPELL = "pwg.categories.setInfo"
+
+
+@pytest.mark.parametrize("html", [True, False])
+@pytest.mark.parametrize("nth", [0, 1])
+@pytest.mark.parametrize("method", [ADD, SPELL])
+@pytest.mark.parametrize("kind", ["answer-lost", "request-lost", "504-after"])
+async def test_a_name_that_looks_like_html_is_made_once_whatever_is_lost(
+    tmp_path: Path, kind: Kind, method: str, nth: int, *, html: bool
+) -> None:
+    write(tmp_path, "<b>x/a.jpg", "<i>y/b.jpg")
+    async with Sandbox(faults=Faults([Fault(kind, method, nth)]), html=html) as box:
+        outcome = await run(box, tmp_path, tree=True, unwrap=True)
+        names = {album.name for album in box.gallery.albums.values()} - {"Sandbox"}
+        assert names == ({"<b>x", "<i>y"} if html else {"< b>x", "< i>y"})
+        again = await run(box, tmp_path, tree=True, unwrap=True)
+        assert len(box.gallery.albums) == 3
+    assert not outcome.of(Noticed)
+    assert not again.of(AlbumMade)
+
+
+class NoSpeller(Faults):
+    """A server that dies over each album that is to be renamed."""
+
+    def strike(self, method: str) -> Fault | None:
+        return Fault("empty-500-before") if method == SPELL else None
+
+
+async def test_a_name_that_can_not_be_spelled_as_it_is_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "<b>x/a.jpg")
+    async with Sandbox(faults=NoSpeller()) as box:
+        outcome = await run(box, tmp_path, tree=True, unwrap=True)
+        again = await run(box, tmp_path, tree=True, unwrap=True)
+        assert albums_of(box) == {"Sandbox": [], "Sandbox/< b>x": ["a.jpg"]}
+    (notice,) = outcome.of(Noticed)
+    assert "could not be spelled as it is" in notice.message
+    assert not again.of(AlbumMade)

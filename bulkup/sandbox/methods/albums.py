@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from bulkup.sandbox import php
 from bulkup.sandbox.albums import Album, fullname, subtree
 from bulkup.sandbox.answers import Refusal
-from bulkup.sandbox.calls import REQUIRED, SWITCH, TEXT, Call, Method, Param
+from bulkup.sandbox.calls import ID, REQUIRED, SWITCH, TEXT, Call, Method, Param
 from bulkup.sandbox.methods.info import photo_urls
 from bulkup.sandbox.methods.upload import thumbnail
+from bulkup.sandbox.records import storable
 from bulkup.sandbox.versions import Release
 
 _ORDER = "date_available DESC, file ASC, id ASC"
@@ -19,7 +20,7 @@ async def _add(call: Call) -> dict[str, object]:
     if with_token:
         call.check_token()
     name, comment = call.text("name"), call.text("comment")
-    if not with_token:
+    if not (with_token and call.html):
         name, comment = php.strip_tags(name), php.strip_tags(comment)
     if not name.strip():
         raise Refusal(500, "The name of an album must not be empty")
@@ -31,6 +32,18 @@ async def _add(call: Call) -> dict[str, object]:
         last=call.text("position") == "last",
     )
     return {"info": "Album added", "id": album.id}
+
+
+async def _set_info(call: Call) -> None:
+    with_token = call.release.major >= 14 and call.params.get("pwg_token") is not None
+    if with_token:
+        call.check_token()
+    album = call.gallery.albums.get(call.number("category_id"))
+    if album is None:
+        raise Refusal(404, "category_id not found")
+    name = call.given("name")
+    if name is not None:
+        album.name = storable(name if with_token and call.html else php.strip_tags(name))
 
 
 async def _delete(call: Call) -> None:
@@ -197,6 +210,7 @@ def methods(release: Release) -> dict[str, Method]:
         "name": REQUIRED,
         "parent": Param("int positive"),
     }
+    info = {"category_id": ID, "name": TEXT, "pwg_token": TEXT}
     get = dict.fromkeys(("recursive", "tree_output", "fullname"), SWITCH) | {
         "cat_id": Param("int positive"),
         "search": TEXT,
@@ -218,6 +232,7 @@ def methods(release: Release) -> dict[str, Method]:
     delete = {"category_id": Param(optional=False, array=True), "pwg_token": REQUIRED}
     return {
         "pwg.categories.add": Method(_add, add, admin=True),
+        "pwg.categories.setInfo": Method(_set_info, info, admin=True, post=True),
         "pwg.categories.delete": Method(_delete, delete, admin=True, post=True),
         "pwg.categories.getList": Method(_get_list, get),
         "pwg.categories.getAdminList": Method(_get_admin_list, admin, admin=True),

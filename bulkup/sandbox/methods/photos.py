@@ -55,7 +55,7 @@ def _changes(call: Call, photo: StoredPhoto, *, with_token: bool) -> dict[str, o
 def _text(call: Call, column: str, value: str, *, with_token: bool) -> object:
     if call.release.major < 14:
         value = php.strip_tags(value)
-    elif not with_token:
+    elif not (with_token and call.html):
         value = php.strip_tags(value, keep=_HARMLESS)
     if column == "date_creation":
         return storable_date(value)
