@@ -12,6 +12,7 @@ from bulkup.departures import FileStays
 from bulkup.events import (
     Event,
     Interrupted,
+    Noticed,
     OutageBegan,
     OutageEnded,
     PhotoChecked,
@@ -23,7 +24,7 @@ from bulkup.report.summary import summary
 from bulkup.report.ticks import Clock
 from bulkup.report.words import announce
 
-WRONG = PhotoFailed | PhotoChecked | FileStays | OutageBegan | OutageEnded | Interrupted
+WRONG = PhotoFailed | PhotoChecked | FileStays | OutageBegan | OutageEnded | Interrupted | Noticed
 
 
 class SilentReport:
@@ -50,7 +51,7 @@ class SilentReport:
 
 
 class QuietReport(SilentReport):
-    """Writes failures, outages and, however the run ended, the summary."""
+    """Writes failures, outages, warnings and, however the run ended, the summary."""
 
     def __init__(self, console: Console, *, clock: Clock) -> None:
         super().__init__(clock=clock)

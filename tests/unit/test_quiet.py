@@ -39,6 +39,7 @@ class Desk:
     [
         (failure("1.jpg"), "failed  /photos/2019/1.jpg: no image"),
         (checked("1.jpg"), "missing /photos/2019/1.jpg: it is not there (Upload again.)"),
+        (Noticed(message="old Piwigo", hint="Update."), "note    old Piwigo (Update.)"),
         (OutageBegan(reason="502"), "away    502; waiting until the server answers"),
         (OutageEnded(seconds=63.0), "back    the server answers after 1 min 3 s"),
         (
@@ -56,7 +57,7 @@ def test_what_is_wrong_is_said_at_once(event: Event, line: str) -> None:
 async def test_of_a_run_that_goes_well_there_is_only_the_summary() -> None:
     desk = Desk()
     async with desk.report:
-        desk.emit(RUN, Noticed(message="old Piwigo", hint=""), *starting("1.jpg"), ScanFinished())
+        desk.emit(RUN, *starting("1.jpg"), ScanFinished())
         desk.emit(Retrying(path=at("1.jpg"), reason="lost", attempt=1, after_s=2.0))
         desk.emit(PhotoFinishing(path=at("1.jpg")), checked("2.jpg", Verdict.PRESENT))
         desk.emit(uploaded("1.jpg"), RunFinished(seconds=1.0))
