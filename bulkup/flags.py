@@ -42,7 +42,7 @@ TROUBLE = group("When something fails")
 
 def _default_text(value: object) -> str | None:
     """Return what the help says of a default; nothing where nothing is said or done."""
-    return None if value is None or value is False else str(value)
+    return None if value in (None, False, ()) else str(value)
 
 
 def flag(
