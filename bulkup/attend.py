@@ -49,7 +49,10 @@ class Bring(Protocol):
 
 
 class Attendant:
-    """Brings what arrives; `emit` is for whoever hears the signals, and `stop` what they set."""
+    """Brings what arrives; `emit` is for whoever hears the signals, and `stop` what they set.
+
+    `tell` hears what goes on between runs, `warn` what should be known also of a quiet one.
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Attendant:
         *,
         open_view: Callable[[], Report],
         tell: Callable[[str], None],
+        warn: Callable[[str], None],
         clock: Callable[[], float],
         sleep: Sleep,
         max_errors: int | None = None,
@@ -68,6 +72,7 @@ class Attendant:
         self._bring = bring
         self._open_view = open_view
         self._tell = tell
+        self._warn = warn
         self._clock = clock
         self._sleep = sleep
         self._view: Report | None = None
@@ -90,7 +95,7 @@ class Attendant:
         """
         self._tell(f"watching {', '.join(map(str, self._watch.roots))}; Ctrl-C ends it")
         if greeting is not None:
-            self._tell(greeting.message)
+            self._warn(greeting.message)
         failures = 0
         while not self.stop.wanted:
             batch = await self._waited_for(self._watch.arrivals)
@@ -104,7 +109,7 @@ class Attendant:
                 if not self._begun and not isinstance(error, Away):
                     raise error
                 pause_s = min(AGAIN_S * 2 ** min(failures - 1, 10), MOST_AGAIN_S)
-                self._tell(f"{error.message}; trying again in {pause_s / 60:.0f} min")
+                self._warn(f"{error.message}; trying again in {pause_s / 60:.0f} min")
                 await self._waited_for(partial(self._rest, pause_s))
 
     async def _rest(self, seconds: float) -> Mapping[Path, Photo]:
@@ -162,6 +167,11 @@ def attend(
     console = console_for(sys.stderr)
     standing = Standing(telling, clock=time.monotonic)
 
+    def tell(words: str, *, unless: int) -> None:
+        """Say so, unless the run is as quiet as that."""
+        if telling.quiet < unless:
+            say(console, words, at=time.strftime("%H:%M:%S"))
+
     def open_view() -> Views:
         screen = screen_for(telling, console)
         return Views(screen, {**others_for(telling), **standing.others(screen.emit)})
@@ -183,7 +193,8 @@ def attend(
             watch,
             bring,
             open_view=open_view,
-            tell=lambda words: say(console, words, at=time.strftime("%H:%M:%S")),
+            tell=partial(tell, unless=1),
+            warn=partial(tell, unless=2),
             clock=time.monotonic,
             sleep=anyio.sleep,
             max_errors=telling.max_errors,

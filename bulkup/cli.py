@@ -29,16 +29,18 @@ from bulkup.cli_parts import (
     OnMachines,
     OnTelling,
     Paths,
+    Untold,
     account_of,
     choose,
     prepare,
     say_cautions,
+    told_by,
 )
 from bulkup.cli_sandbox import demo, sandbox
 from bulkup.cli_setup import completion_of, config_of, login, logout
 from bulkup.cli_status import status
 from bulkup.cli_watch import watch
-from bulkup.errors import BulkupError, RunError, UsageError
+from bulkup.errors import BulkupError, UsageError
 from bulkup.examples import EXAMPLES
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.labelling import LabelFlags
@@ -220,7 +222,8 @@ def doctor(
 def _drive(task: "Task", telling: Telling) -> Exit:
     from bulkup.screen import drive  # noqa: PLC0415 (heavy)
 
-    outcome = drive(task, telling)
+    with told_by(telling):
+        outcome = drive(task, telling)
     if outcome.interrupted:
         return Exit.INTERRUPTED
     astray = outcome.checked.astray if outcome.checked else 0
@@ -258,10 +261,10 @@ def run(arguments: Sequence[str]) -> int:
     except UsageError as error:
         hint = f"{error.hint} {LAYERS.whence(error.message)}".strip()
         return _complain(error.message, hint=hint, code=Exit.USAGE)
-    except RunError as error:
-        return _complain(error.message, hint=error.hint, code=Exit.IMPOSSIBLE)
     except BulkupError as error:
-        return _complain(error.message, hint=error.hint, code=Exit.SOME_FAILED)
+        return _complain(error.message, hint=error.hint, code=Exit.of(error))
+    except Untold as end:
+        return end.code
     except KeyboardInterrupt:
         return _complain("interrupted", hint="", code=Exit.INTERRUPTED)
     except BrokenPipeError:

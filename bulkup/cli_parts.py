@@ -4,7 +4,8 @@ Knows the command line library and the settings that flags end up in.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import IntEnum
 from pathlib import Path
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from bulkup.afterwards import AfterFlags
-from bulkup.errors import UsageError
+from bulkup.errors import BulkupError, RunError, UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
 from bulkup.labelling import LabelFlags
 from bulkup.machines import MachineFlags
 from bulkup.secret import ask_password
 from bulkup.selecting import SelectionFlags
-from bulkup.settings import Account, need
+from bulkup.settings import Account, Telling, need
 from bulkup.telling import TellingFlags
 from bulkup.whereto import AlbumFlags, SoughtFlags
 from bulkup.wishes import SendingFlags
@@ -36,6 +37,37 @@ class Exit(IntEnum):
     USAGE = 2  # a flag, a setting or a file is wrong; nothing was sent
     IMPOSSIBLE = 3  # log-in refused, no Piwigo, no such album, server gone
     INTERRUPTED = 130  # by Ctrl-C or SIGTERM
+
+    @classmethod
+    def of(cls, error: BulkupError) -> "Exit":
+        """Return the code that says of a command that it ended by this error."""
+        if isinstance(error, UsageError):
+            return cls.USAGE
+        return cls.IMPOSSIBLE if isinstance(error, RunError) else cls.SOME_FAILED
+
+
+class Untold(Exception):
+    """A run has failed, of which nobody wants to hear: only its exit `code` says so."""
+
+    def __init__(self, code: Exit) -> None:
+        super().__init__()
+        self.code = code
+
+
+@contextmanager
+def told_by(telling: Telling) -> Iterator[None]:
+    """Turn what makes a run impossible into `Untold` where nothing is to be told.
+
+    A wrong command line is told all the same.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except BulkupError as error:
+        if telling.quiet <= 1:
+            raise
+        raise Untold(Exit.of(error)) from None
 
 
 Paths = Annotated[

@@ -22,6 +22,7 @@ from bulkup.cli_parts import (
     OnGallery,
     OnTelling,
     prepare,
+    told_by,
 )
 from bulkup.errors import UsageError
 from bulkup.flags import GalleryFlags, TroubleFlags
@@ -83,13 +84,15 @@ def watch(
     from bulkup.run import migrate, place_for  # noqa: PLC0415 (heavy)
 
     place_for(values.after, roots, choice)  # a mistake is told before anything arrives
-    too_many_failed = attend(
-        roots,
-        partial(migrate, roots, account=account, sending=values, choice=choice, labels=labels),
-        choice=choice,
-        formats=values.raw_as_format,
-        settle_s=settle_s,
-        poll=watching.poll,
-        telling=told,
-    )
+    bring = partial(migrate, roots, account=account, sending=values, choice=choice, labels=labels)
+    with told_by(told):
+        too_many_failed = attend(
+            roots,
+            bring,
+            choice=choice,
+            formats=values.raw_as_format,
+            settle_s=settle_s,
+            poll=watching.poll,
+            telling=told,
+        )
     return Exit.SOME_FAILED if too_many_failed else Exit.INTERRUPTED

@@ -163,7 +163,7 @@ class Checking:
 class Telling:
     """What is told of a run, and where: `verbose` names each photo, `json` is for stdout.
 
-    `quiet` 1 leaves failures, outages and the summary, 2 nothing. `report` is a file
+    `quiet` 1 leaves failures, outages, warnings and the summary, 2 nothing. `report` is a file
     of one of the endings in `REPORTS`.
     A monitor listens on `listen`; `notify` are addresses of services, which hold secrets. When
     `max_errors` photos have failed, no other one is begun.

@@ -27,7 +27,7 @@ class TellingFlags:
     quiet: Annotated[
         int,
         flag(
-            "Tell failures, outages and the summary only; -qq tells nothing.",
+            "Tell failures, outages, warnings and the summary only; -qq tells nothing.",
             group=TELLING,
             short="-q",
             variable="BULKUP_QUIET",

@@ -110,3 +110,25 @@ async def test_a_log_file_that_can_not_be_written_is_a_wrong_usage(tmp_path: Pat
     assert ended.code == 2
     assert "--log-file" in ended.err
     assert "Name a file" in ended.err
+
+
+async def test_a_run_that_is_impossible_is_silent_too_and_a_wrong_command_line_is_not(
+    tmp_path: Path,
+) -> None:
+    one_photo(tmp_path)
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        quiet = await send(box, tmp_path, "-q", album="99")
+        silent = await send(box, tmp_path, "-qq", album="99")
+        watching = await send(box, "watch", tmp_path, "--settle", "0", "-qq", album="99")
+        wrong = await send(box, tmp_path, "-qq", "--report", tmp_path / "a.pdf")
+    assert "there is no album 99" in quiet.err
+    assert (quiet.code, silent.code, watching.code, wrong.code) == (3, 3, 3, 2)
+    assert silent.out + silent.err + watching.out + watching.err == ""
+    assert "--report" in wrong.err
+
+
+async def test_a_quiet_run_tells_where_its_monitor_is(tmp_path: Path) -> None:
+    one_photo(tmp_path)
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        ended = await send(box, tmp_path, "-q", "--monitor", "127.0.0.1:0")
+    assert ended.err.startswith("note    the run is shown at http://127.0.0.1:")

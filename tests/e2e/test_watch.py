@@ -98,3 +98,20 @@ async def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             assert await process.wait() == 130
         assert not box.requests
+
+
+async def test_a_quiet_one_tells_where_its_monitor_is_and_the_summary_only(tmp_path: Path) -> None:
+    one_photo(tmp_path)
+    flags = ["--settle", "0", "-q", "--monitor", "127.0.0.1:0"]
+    async with (
+        Sandbox(admin=("admin", PASSWORD)) as box,
+        await start(box, "watch", tmp_path, *flags) as process,
+    ):
+        said = await read_until(process, " verified ")
+        process.send_signal(signal.SIGINT)
+        said += await read_until(process)
+        assert await process.wait() == 130
+    assert "the run is shown at http://127.0.0.1:" in said.splitlines()[0]
+    assert "Done after" in said
+    assert "watching" not in said
+    assert "arrived" not in said

@@ -130,6 +130,7 @@ class Runs:
             partial(migrate, list(folders), account=account, sending=sending, choice=choice),
             open_view=lambda: self,
             tell=self.tell,
+            warn=self.tell,
             clock=clock,
             sleep=clock.sleep,
         )
