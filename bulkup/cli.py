@@ -88,9 +88,7 @@ ForChecking = Annotated[CheckingFlags, Parameter(name="*")]
 @app.default
 @app.command(group=PHOTOS)
 def upload(
-    paths: Paths = (),
-    /,
-    *,
+    *paths: Paths,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     albums: IntoAlbums = AlbumFlags(),  # noqa: B008 (frozen)
     sending: ForSending = SendingFlags(),  # noqa: B008 (frozen)
@@ -137,9 +135,7 @@ def upload(
 
 @app.command(group=PHOTOS, help_epilogue=EXAMPLES["verify"])
 def verify(
-    paths: Paths = (),
-    /,
-    *,
+    *paths: Paths,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     albums: InAlbums = SoughtFlags(),  # noqa: B008 (frozen)
     checking: ForChecking = CheckingFlags(),  # noqa: B008 (frozen)
@@ -186,12 +182,7 @@ def albums(
 
 @app.command(group=GALLERY, help_epilogue=EXAMPLES["doctor"])
 def doctor(
-    paths: Annotated[
-        tuple[Path, ...],
-        Parameter(help="Folders and photos to count.", negative="", show_default=False),
-    ] = (),
-    /,
-    *,
+    *paths: Annotated[Path, Parameter(help="Folders and photos to count.", negative="")],
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     examining: ForExamining = ExaminingFlags(),  # noqa: B008 (frozen)
     selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)

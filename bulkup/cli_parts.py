@@ -70,9 +70,8 @@ def told_by(telling: Telling) -> Iterator[None]:
         raise Untold(Exit.of(error)) from None
 
 
-Paths = Annotated[
-    tuple[Path, ...], Parameter(help="Folders and photos.", negative="", show_default=False)
-]
+# taken by `*paths`: then they may stand on both sides of flags
+Paths = Annotated[Path, Parameter(help="Folders and photos.", negative="")]
 OnGallery = Annotated[GalleryFlags, Parameter(name="*")]
 InAlbums = Annotated[SoughtFlags, Parameter(name="*")]
 IntoAlbums = Annotated[AlbumFlags, Parameter(name="*")]

@@ -36,9 +36,7 @@ OnArrival = Annotated[WatchFlags, Parameter(name="*")]
 
 
 def watch(
-    folders: Annotated[list[Path], Parameter(help="Folders to watch.", negative="")],
-    /,
-    *,
+    *folders: Annotated[Path, Parameter(help="Folders to watch.", negative="")],
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     albums: IntoAlbums = AlbumFlags(),  # noqa: B008 (frozen)
     watching: OnArrival = WatchFlags(),  # noqa: B008 (frozen)
@@ -58,6 +56,11 @@ def watch(
     Exit codes: 130 ended by Ctrl-C or SIGTERM, its usual end, 1 ended by --max-errors, 2 wrong
     usage, 3 watching is impossible.
     """
+    if not folders:
+        raise UsageError(
+            "folders are missing",
+            hint="Name some: bulkup watch ./inbox --album N. bulkup watch --help tells more.",
+        )
     choice = selecting.choice()
     told = telling.telling()
     if told.report is not None:

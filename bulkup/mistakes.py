@@ -66,7 +66,7 @@ def explain(error: CycloptsError) -> UsageError:
         case UnknownOptionError():
             return _unknown(error, overview)
         case MissingArgumentError(argument=Argument() as argument):
-            return _missing(argument, error.keyword, overview)
+            return _missing(argument, error.keyword)
         case CoercionError(argument=Argument() as argument, token=Token() as token):
             return _unsuitable(argument, token, overview)
         case RepeatArgumentError(token=token) if error.msg is None:
@@ -84,6 +84,10 @@ def _unknown(error: UnknownOptionError, overview: str) -> UsageError:
             f"{word} is no flag: other programs could read a secret that stands in a command line",
             hint=NEVER_FLAGS[word],
         )
+    if _is_there(word):
+        return UsageError(
+            f"there is no flag {word}", hint=f"If the file of that name is meant, write ./{word}."
+        )
     names = [name for argument in error.argument_collection for name in argument.names]
     if word.startswith("--"):
         near = suggestion(word, [name for name in names if name.startswith("--")])
@@ -92,10 +96,8 @@ def _unknown(error: UnknownOptionError, overview: str) -> UsageError:
     return UsageError(f"there is no flag {word}", hint=near or overview)
 
 
-def _missing(argument: Argument, keyword: str | None, overview: str) -> UsageError:
+def _missing(argument: Argument, keyword: str | None) -> UsageError:
     flag = keyword or argument.name
-    if not flag.startswith("-"):
-        return UsageError(f"{argument.field_info.name} are missing", hint=overview)
     value = argument.parameter.metavar or argument.name.lstrip("-").upper()
     return UsageError(f"{flag} needs a value", hint=f"Write {flag} {value}.")
 

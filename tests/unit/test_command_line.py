@@ -76,6 +76,7 @@ def test_the_help_names_no_default_that_says_nothing(command: str, capsys: Captu
     words = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
     assert "[default: None]" not in words
     assert "[default: False]" not in words
+    assert "[default: ()]" not in words
 
 
 @pytest.mark.parametrize("line", [line for lines in COMMANDS.values() for line in lines])
@@ -137,6 +138,23 @@ def test_a_mistake_is_told_in_a_sentence_with_what_to_do(
     assert message in first
     assert hint in second
     assert "hunter2" not in err
+
+
+def test_paths_may_stand_on_both_sides_of_flags() -> None:
+    words = ["a", "--album", "9", "b", "-q", "--tag", "x", "c"]
+    for command in ([], ["upload"], ["verify"], ["watch"]):
+        given = [word for word in words if command != ["verify"] or word not in {"--tag", "x"}]
+        _, bound, *_ = app.parse_args([*command, *given], exit_on_error=False, print_error=False)
+        assert bound.args == (Path("a"), Path("b"), Path("c"))
+
+
+def test_a_file_named_like_a_flag_is_told_how_to_write(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-z.jpg").touch()
+    assert run(["x", "-z.jpg"]) == 2
+    assert "write ./-z.jpg" in capsys.readouterr().err
 
 
 def test_a_folder_may_be_named_nearly_like_a_command(
