@@ -129,6 +129,10 @@ async def upload(
     if isinstance(paths, str | os.PathLike):
         raise UsageError("paths is one path", hint="Give a list of them: [path].")
     names = () if album is None or isinstance(album, int) else tuple(album.strip("/").split("/"))
+    if not (server.user or server.api_key):
+        raise UsageError(
+            "the server's user is missing", hint="Give user and password, or api_key."
+        )
     sending = Sending(
         into=Into(
             album=album if isinstance(album, int) else None,

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from bulkup.errors import UsageError
 from bulkup.listen import Listen
@@ -124,6 +124,11 @@ class Sending:
         if self.finishing is not None:
             check_range("--finishing", self.finishing, least=1, most=MOST_CONCURRENT)
         check_range("--retries", self.retries, least=0, most=1000)
+        if self.method not in get_args(MethodName):  # by programs
+            raise UsageError(
+                f"--method {self.method} is none of its values",
+                hint=f"Give one of {', '.join(get_args(MethodName))}.",
+            )
         if self.level not in LEVELS:
             raise UsageError(
                 f"--level {self.level} is none of Piwigo's privacy levels",

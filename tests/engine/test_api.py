@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,3 +108,20 @@ def test_only_what_is_promised_can_be_asked_for() -> None:
         assert getattr(bulkup, name).__name__ == name
     with pytest.raises(AttributeError):
         bulkup.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"server": bulkup.Account(url="http://127.0.0.1:1/")}, "user is missing"),
+        ({"method": "ftp"}, "--method ftp is none of its values"),
+        ({"album": "Trips//2019"}, "an empty name"),
+    ],
+)
+async def test_wrong_values_are_told_before_anybody_is_asked(
+    values: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    server = bulkup.Account(url="http://127.0.0.1:1/", user="admin", password="secret")
+    given = {"server": server, "album": 1, "remember": False, **values}
+    with pytest.raises(bulkup.UsageError, match=said):
+        await bulkup.upload([tmp_path], **given)
