@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from errno import ENOSPC
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -259,9 +260,23 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", hint="", code=Exit.INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return Exit.SOME_FAILED
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        _drop_output()
+        return _complain(
+            f"nothing more can be written: {error.strerror}",
+            hint="Free some room where the output goes.",
+            code=Exit.SOME_FAILED,
+        )
     return int(code or 0)
+
+
+def _drop_output() -> None:
+    """Lose what is still to be printed: at the end that would be told as one failure more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, *, hint: str, code: Exit) -> int:

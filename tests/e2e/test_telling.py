@@ -132,3 +132,16 @@ async def test_a_quiet_run_tells_where_its_monitor_is(tmp_path: Path) -> None:
     async with Sandbox(admin=("admin", PASSWORD)) as box:
         ended = await send(box, tmp_path, "-q", "--monitor", "127.0.0.1:0")
     assert ended.err.startswith("note    the run is shown at http://127.0.0.1:")
+
+
+async def test_a_full_disk_behind_the_output_is_told_in_a_sentence() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    ended = await anyio.run_process(
+        [*COMMAND, "--help"], env=environment({}), check=False, stdout=full
+    )
+    os.close(full)
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines() == [
+        "bulkup: nothing more can be written: No space left on device",
+        "  Free some room where the output goes.",
+    ]
