@@ -97,12 +97,13 @@ def sandbox(
     exist_time: Annotated[
         float,
         flag(
-            "Seconds of work that it costs to look up 100,000 photos by their sums.",
+            "Seconds of work that it costs to look up 100,000 photos by their sums; by that its "
+            "workers are counted.",
             group=LOAD,
             variable="BULKUP_EXIST_TIME",
             metavar="SECONDS",
         ),
-    ] = 0.0,
+    ] = 0.14,
     gateway_timeout: Annotated[
         float,
         flag(

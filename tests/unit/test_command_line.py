@@ -13,6 +13,7 @@ from cyclopts.argument import Argument
 from bulkup.cli import app, run
 from bulkup.examples import COMMANDS
 from bulkup.layers import flags_of
+from bulkup.rehearsal import EXIST_S
 
 Captured = pytest.CaptureFixture[str]
 NAMES = sorted(name for name in app if not name.startswith("-"))
@@ -228,3 +229,9 @@ def test_flags_are_known_by_their_long_names() -> None:
     assert flags["include"] is flags["exclude-from"]
     assert {"album", "url", "profile", "config", "tree"} <= flags.keys()
     assert "paths" not in flags
+
+
+def test_the_workers_of_a_sandbox_can_be_counted_as_it_stands() -> None:
+    _, bound, *_ = app.parse_args(["sandbox"], exit_on_error=False, print_error=False)
+    bound.apply_defaults()
+    assert bound.arguments["exist_time"] == EXIST_S
