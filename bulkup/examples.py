@@ -8,18 +8,18 @@ from typing import Final
 _LINES: Final = {
     "upload": (
         ("bulkup ./photos --album 9", "into album 9"),
-        ("bulkup ./photos --album Trips/2019 --create-albums", "into an album that may be new"),
+        ("bulkup ./photos --album Trips/2019 --create-albums", "made if missing"),
         ("bulkup ./archive --tree", "folders become albums"),
         ("bulkup ./photos --album 9 --dry-run -v", "what would happen"),
-        ("bulkup ./photos --profile museum", "with the settings of a profile"),
+        ("bulkup ./photos --profile museum", "as a profile says"),
     ),
     "verify": (
         ("bulkup verify ./photos --album 9", "is it all in album 9?"),
         ("bulkup verify ./photos --quick", "anywhere in the gallery, by its own sums"),
     ),
     "watch": (
-        ("bulkup watch ./inbox --album 9", "bring what arrives, until Ctrl-C"),
-        ("bulkup watch ./inbox --album 9 --after trash", "… and put the files into the trash"),
+        ("bulkup watch ./inbox --album 9", "what lies there, and arrives"),
+        ("bulkup watch ./inbox --album 9 --after trash", "… and then trash the files"),
     ),
     "albums": (("bulkup albums --url https://photos.example.org", "the numbers for --album"),),
     "doctor": (
@@ -31,8 +31,8 @@ _LINES: Final = {
         ("bulkup status --failed", "the paths that have failed"),
     ),
     "login": (
-        ("bulkup login --url https://photos.example.org --user admin", "asks for the password"),
-        ("bulkup login --profile museum", "the gallery of a profile"),
+        ("bulkup login --url https://photos.example.org --user admin", "asks for it"),
+        ("bulkup login --profile museum", "of a profile"),
     ),
     "logout": (("bulkup logout --profile museum", "the gallery of a profile"),),
     "config": (
@@ -44,7 +44,7 @@ _LINES: Final = {
         ("bulkup completion zsh", "print it, to put it somewhere"),
     ),
     "sandbox": (
-        ("bulkup sandbox --port 8081", "a gallery at http://127.0.0.1:8081/"),
+        ("bulkup sandbox --port 8081", "at http://127.0.0.1:8081/"),
         ("bulkup sandbox --workers 5 --finish-time 0.4", "as slow as a small host"),
     ),
     "demo": (
