@@ -14,6 +14,7 @@ from typing import Self
 
 from bulkup.events import SCHEMA, Event, PhotoProgress
 from bulkup.report.lines import LineWriter
+from bulkup.report.text import unicode_text
 
 WallClock = Callable[[], datetime]
 
@@ -68,13 +69,3 @@ def to_json(event: Event) -> Mapping[str, object]:
 def kind_of(event: type[Event]) -> str:
     """Return the name of a kind of events: photo_uploaded."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", event.__name__).lower()
-
-
-def unicode_text(text: str | Path) -> str:
-    """Return a text in which what is not valid Unicode stands as backslash escapes."""
-    return re.sub(r"[\ud800-\udfff]", _escaped, str(text))
-
-
-def _escaped(surrogate: re.Match[str]) -> str:
-    code = ord(surrogate[0])
-    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

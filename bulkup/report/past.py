@@ -17,8 +17,7 @@ from bulkup.history import (
     OpenFailure,
     PastRun,
 )
-from bulkup.report.jsonl import unicode_text
-from bulkup.report.text import count_text, printable, size_text, time_text
+from bulkup.report.text import count_text, printable, size_text, time_text, unicode_text
 from bulkup.report.words import BAD, FAINT, GOOD, WARNING
 
 SCHEMA: Final = 1

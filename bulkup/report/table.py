@@ -18,10 +18,9 @@ from anyio import CancelScope, to_thread
 
 from bulkup.events import Event, RunStarted
 from bulkup.report.draft import Draft
-from bulkup.report.jsonl import unicode_text
 from bulkup.report.lines import LineWriter
 from bulkup.report.records import Row, Rows
-from bulkup.report.text import printable
+from bulkup.report.text import printable, unicode_text
 from bulkup.report.ticks import Clock
 
 SCHEMA: Final = 1

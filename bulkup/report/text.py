@@ -4,6 +4,7 @@ Knows nothing of runs, colours or screens but how many cells a character takes. 
 as disks and cameras count them: 1 MB is 1,000,000 bytes.
 """
 
+import re
 import unicodedata
 from math import ceil
 from pathlib import Path
@@ -22,12 +23,18 @@ def printable(text: str | Path) -> str:
     text = str(text)
     if text.isprintable():
         return text
-    return "".join(map(_escaped, text))
+    return "".join(
+        _escaped(each) if unicodedata.category(each) in HARMFUL else each for each in text
+    )
+
+
+def unicode_text(text: str | Path) -> str:
+    """Return a text in which what is not valid Unicode stands as backslash escapes."""
+    return re.sub(r"[\ud800-\udfff]", lambda each: _escaped(each[0]), str(text))
 
 
 def _escaped(character: str) -> str:
-    if unicodedata.category(character) not in HARMFUL:
-        return character
+    """Return a character as a backslash escape; a byte of a file name as such."""
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
