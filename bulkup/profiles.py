@@ -73,7 +73,9 @@ class Layer:
 
 
 def is_secret(key: str) -> bool:
-    """Tell whether the value of a flag or setting must not be shown."""
+    """Tell whether the value of a flag or setting must not be shown; a file's name may be."""
+    if key.endswith("-file"):
+        return False
     return key in PLAIN or not SECRET_WORDS.isdisjoint(key.split("-"))
 
 

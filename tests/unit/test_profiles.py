@@ -174,6 +174,8 @@ def test_who_may_read_the_file_is_known(tmp_path: Path, mode: int, *, is_open: b
         ("notify", True),
         ("monitor-token", True),
         ("password-file", False),
+        ("notify-file", False),
+        ("monitor-token-file", False),
         ("tokens", False),
     ],
 )
