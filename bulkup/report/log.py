@@ -50,11 +50,12 @@ class LogReport:
             case RunStarted():
                 self._write(f"{title(event)}: {manner(event)}")
             case RunFailed():
-                self._write(f"impossible: {printable(event.reason)} ({printable(event.hint)})")
+                hint = f" ({printable(event.hint)})" if event.hint else ""
+                self._write(f"impossible: {printable(event.reason)}{hint}")
             case _:
                 if line := announce(event, verbose=True):
                     self._write(line.plain)
 
     def _write(self, words: str) -> None:
         time = self._wall_clock().isoformat(sep=" ", timespec="seconds")
-        self._lines.put(f"{time} {words}\n")
+        self._lines.put(f"{time} {words}".rstrip() + "\n")

@@ -154,14 +154,17 @@ async def test_a_log_has_a_line_with_its_time_for_whatever_happens() -> None:
         log.emit(Retrying(path=Path("a.jpg"), reason="the line broke", attempt=1, after_s=2))
         log.emit(FAILED)
         log.emit(RunFailed(reason="the server is gone", hint="Start it."))
+        log.emit(RunFailed(reason="it is gone", hint=""))
     lines = stream.getvalue().splitlines()
-    assert all(line.startswith("2024-07-01 12:00:00+00:00 ") for line in lines)
+    assert all(line.startswith("2024-07-01 12:00:00+00:00") for line in lines)
+    assert not [line for line in lines if line.endswith(" ")]
     told = [line.partition("+00:00 ")[2] for line in lines]
     assert told[0].startswith("Demo (album 9) at http://127.0.0.1/: async, 8 at once")
     assert told[1] == "again   a.jpg: the line broke; in 2 s"
     assert told[2] == r"failed  a\nb.jpg: it is empty (Look at it.)"
     assert told[3] == "impossible: the server is gone (Start it.)"
-    assert told[4].startswith("Not finished after")
+    assert told[4] == "impossible: it is gone"
+    assert told[5].startswith("Not finished after")
 
 
 def test_a_file_that_can_not_be_written_is_told_before_anything_begins(tmp_path: Path) -> None:
