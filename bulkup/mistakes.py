@@ -26,6 +26,7 @@ NEVER_FLAGS: Final = {
     "once by bulkup login.",
     "--api-key": "Set BULKUP_API_KEY, give --api-key-file, or store it once by bulkup login.",
 }
+EVERYWHERE: Final = ("--help", "--version")
 OTHER_WORDS: Final = {
     "help": "--help",
     "version": "--version",
@@ -90,7 +91,7 @@ def _unknown(error: UnknownOptionError, overview: str) -> UsageError:
         )
     names = [name for argument in error.argument_collection for name in argument.names]
     if word.startswith("--"):
-        near = suggestion(word, [name for name in names if name.startswith("--")])
+        near = suggestion(word, [name for name in (*names, *EVERYWHERE) if name.startswith("--")])
     else:
         near = ""
     return UsageError(f"there is no flag {word}", hint=near or overview)

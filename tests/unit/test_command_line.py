@@ -113,6 +113,8 @@ def test_the_help_names_the_commands_in_groups(capsys: Captured) -> None:
         (["x", "--ablum", "9"], "there is no flag --ablum", "Did you mean --album?"),
         (["x", "--ablum=9"], "there is no flag --ablum", "Did you mean --album?"),
         (["x", "--conc", "9"], "there is no flag --conc", "Did you mean --concurrency?"),
+        (["--verison"], "there is no flag --verison", "Did you mean --version?"),
+        (["albums", "--hlep"], "there is no flag --hlep", "Did you mean --help?"),
         (["x", "-z"], "there is no flag -z", "bulkup --help lists what there is."),
         (["albums", "--nosuch"], "there is no flag --nosuch", "bulkup albums --help lists"),
         (["x", "--password", "hunter2"], "--password is no flag", "BULKUP_PASSWORD"),
