@@ -85,6 +85,7 @@ def page(story: Story, *, table: str) -> str:
         ],
         more_notes=story.notes_count - len(story.notes),
         again=story.again,
+        sends=run.task == "upload",
         printable=printable,
         count_text=count_text,
     )

@@ -152,6 +152,7 @@ async def test_a_verified_archive_and_a_plan_have_their_own_words(tmp_path: Path
     )
     page = await page_of(tmp_path, [run, *checked, RunFinished(seconds=6)])
     assert "it is missing" in words_of(page)
+    assert "sent again" not in words_of(page)
     assert "Throughput" in titles(page)
     assert "Time to finish a photo" not in titles(page)
     plan = RunStarted(
