@@ -72,9 +72,11 @@ class Hand:
                     self._work = _Work(self._errand, channel, told, server, recovery)
                     for number in self._holds:
                         tasks.start_soon(self._hold, number)
-                    self._tasks = tasks
-                    ready()
-                    await self._farewell.wait()
+                    async with anyio.create_task_group() as self._calls:
+                        ready()
+                        await self._farewell.wait()
+                        # nobody sends any more when the sessions are logged out
+                        self._calls.cancel_scope.cancel()
             except Unfit as error:
                 unfit = error
             tasks.cancel_scope.cancel()
@@ -83,15 +85,17 @@ class Hand:
 
     async def turn(self) -> None:
         """Come for a batch; return when the last photo of it is begun."""
-        if self._work is None:
+        if self._work is None or self._farewell.is_set():
             return
         try:
             orders = await self._work.take()
         except Gone:
             return
+        if self._farewell.is_set():
+            return
         self._queued += len(orders)
         for order in orders:
-            self._tasks.start_soon(self._do, order, self._work)
+            self._calls.start_soon(self._do, order, self._work)
         while self._queued:
             await self._begun.wait()
             self._begun = anyio.Event()

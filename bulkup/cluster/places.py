@@ -20,7 +20,10 @@ from bulkup.errors import BulkupError, RunError
 from bulkup.recovery import Sleep
 
 LONGER: Final = 3.0
-"""A finish that nobody hears of any more is over after so many times the longest one so far."""
+"""A finish that nobody hears of any more is over after so many times the longest one so far …"""
+
+LEAST_S: Final = 1.0
+"""… and so many seconds."""
 
 
 class _Unheard(Exception):
@@ -109,7 +112,7 @@ class Places:
                 continue
             if found.get(job.md5) is not None:
                 break
-        await self._sleep(LONGER * self._longest_s)
+        await self._sleep(max(LEAST_S, LONGER * self._longest_s))
 
 
 async def _next(

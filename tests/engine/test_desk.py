@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +32,7 @@ from bulkup.placing import Placing
 from bulkup.policy import Policy
 from bulkup.recovery import Recovery
 from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.faults import Kind
 from bulkup.settings import Account, Into, Sending
 from bulkup.stages import Stop
 from tests.engine.runs import ADMIN, Outcome, chunk_size_of, make_archive, stored_sums
@@ -39,12 +40,15 @@ from tests.engine.runs import ADMIN, Outcome, chunk_size_of, make_archive, store
 MAPS = Maps()
 POLICY = Policy(ask_s=0.5)
 UPLOAD = "pwg.images.uploadAsync"
+METHODS = {"async": UPLOAD, "upload": "pwg.images.upload", "legacy": "pwg.images.addChunk"}
 
 
-def errand(url: str = "", *, limit: Callable[[], int | None] = lambda: None) -> Errand:
+def errand(
+    url: str = "", *, limit: Callable[[], int | None] = lambda: None, method: str = "async"
+) -> Errand:
     account = Account(url=url, user="admin", password="secret")
     sending = Sending(into=Into(album=1), concurrency=3, chunk_size=4096)
-    return Errand(account=account, sending=sending, labels=Labels(), method="async", limit=limit)
+    return Errand(account=account, sending=sending, labels=Labels(), method=method, limit=limit)
 
 
 async def listen(
@@ -150,11 +154,15 @@ class Office:
 
 @asynccontextmanager
 async def office(
-    hands: int, *, url: str, limit: Callable[[], int | None] = lambda: None
+    hands: int,
+    *,
+    url: str,
+    limit: Callable[[], int | None] = lambda: None,
+    method: str = "async",
 ) -> AsyncIterator[Office]:
     async with anyio.create_task_group() as tasks:
         desk = Desk(
-            errand(url, limit=limit),
+            errand(url, limit=limit, method=method),
             maps=MAPS,
             trusted=True,
             ca_cert="",
@@ -173,8 +181,10 @@ async def office(
 
 
 @asynccontextmanager
-async def gallery(box: Sandbox) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
-    async with connect(box.url, credentials=ADMIN) as server:
+async def gallery(
+    box: Sandbox, *, method: str = "auto"
+) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
+    async with connect(box.url, credentials=ADMIN, method=method) as server:
         yield server, Recovery(POLICY, emit=_unheard, probe=server.probe)
 
 
@@ -203,16 +213,17 @@ async def run(
 
 
 class Coming(Faults):
-    """Counts the uploads that come in, and calls somebody at the nth."""
+    """Counts the uploads that come in, and tells when the nth does."""
 
-    def __init__(self, nth: int) -> None:
-        super().__init__()
+    def __init__(self, nth: int, *, method: str = UPLOAD, plan: Sequence[Fault] = ()) -> None:
+        super().__init__(plan)
         self.count = 0
         self.came = anyio.Event()
         self._nth = nth
+        self._method = method
 
     def strike(self, method: str) -> Fault | None:
-        if method == UPLOAD:
+        if method == self._method:
             self.count += 1
             if self.count == self._nth:
                 self.came.set()
@@ -242,8 +253,10 @@ async def test_when_it_is_to_be_quiet_no_hand_sends_anything(tmp_path: Path) -> 
         assert box.finishing_peak <= 3
 
 
-async def test_a_hand_that_hears_nothing_stops_and_its_photos_go_to_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("silent", [True, False], ids=["silent", "gone"])
+@pytest.mark.parametrize("method", METHODS)
+async def test_what_a_lost_hand_had_in_hand_goes_to_others_whatever_else_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, silent: bool
 ) -> None:
     for name, seconds in (
         ("hand.BEAT_S", 0.05),
@@ -252,25 +265,41 @@ async def test_a_hand_that_hears_nothing_stops_and_its_photos_go_to_another(
         ("desk.GONE_S", 0.8),
     ):
         monkeypatch.setattr(f"bulkup.cluster.{name}", seconds)
-    archive = make_archive(tmp_path, count=60, names=20, size=(3000, 20_000))
-    faults = Coming(30)
-    async with Sandbox(faults=faults, finish_s=0.05) as box, gallery(box) as (server, recovery):
-        async with office(2, url=box.url) as hands, anyio.create_task_group() as tasks:
+    monkeypatch.setattr("bulkup.visit.Policy", partial(Policy, ask_s=0.5, wait_s=0.02))
+    archive = make_archive(tmp_path, count=40, names=10, size=(3000, 20_000))
+    (sent := next(iter(archive))).with_name("twin.jpg").write_bytes(sent.read_bytes())
+    asked = METHODS[method]
+    kinds: tuple[Kind, ...] = ("request-lost", "answer-lost", "cut", "expired-session", "damaged")
+    plan = [Fault(kind, asked, 7 + 9 * nth) for nth, kind in enumerate(kinds)]
+    faults = Coming(30, method=asked, plan=plan)
+    async with (
+        Sandbox(faults=faults, finish_s=0.05) as box,
+        gallery(box, method=method) as (server, recovery),
+    ):
+        async with (
+            office(3, url=box.url, method=method) as hands,
+            anyio.create_task_group() as tasks,
+        ):
 
-            async def cut() -> None:
+            async def lose() -> None:
                 await faults.came.wait()
-                hands.lines[0].dead = True
+                if silent:
+                    hands.lines[0].dead = True
+                else:
+                    hands.hands[0]._farewell.set()
 
-            tasks.start_soon(cut)
+            tasks.start_soon(lose)
             outcome = await run(
                 tmp_path, server=server, recovery=recovery, hands=hands, finishing=2
             )
             with anyio.fail_after(5):
                 await hands.ended[0].wait()
+        assert faults.hit == len(plan)
         assert outcome.balances()
-        assert len(outcome.of(PhotoUploaded)) == 60
+        assert len(outcome.of(PhotoUploaded)) == 40
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
         assert box.finishing_peak <= 2
+        assert not box.gallery.buffers
         for number, photo in box.gallery.photos.items():
             assert hashlib.md5(box.gallery.content(number)).hexdigest() == photo.md5
 
