@@ -128,6 +128,8 @@ async def upload(
     """
     if isinstance(paths, str | os.PathLike):
         raise UsageError("paths is one path", hint="Give a list of them: [path].")
+    if isinstance(album, str) and album.strip().isdecimal():
+        album = int(album)  # as on the command line; "/2019" is a name
     names = () if album is None or isinstance(album, int) else tuple(album.strip("/").split("/"))
     if not (server.user or server.api_key):
         raise UsageError(

@@ -27,7 +27,7 @@ async def test_photos_go_up_in_silence_and_the_report_counts_them(
         report = await bulkup.upload(
             [tmp_path / "photos"],
             server=account(box),
-            album=1,
+            album="1",
             ledger=tmp_path / "ledger.sqlite",
             on_event=told.append,
         )
