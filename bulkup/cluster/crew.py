@@ -6,6 +6,7 @@ matter: whether its photos are done is known at the desk.
 
 import logging
 import time
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -71,6 +72,7 @@ def hire_from(where: Where) -> Hire:
         errand: Errand, /, *, recovery: Recovery, emit: Emit, stop: Stopping
     ) -> AsyncIterator[Crew]:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module="distributed")  # as of ports that are taken
         async with AsyncExitStack() as stack:
             cluster = await stack.enter_async_context(lent(where))
             async with one_error(), anyio.create_task_group() as tasks:

@@ -81,7 +81,8 @@ async def lent(where: Where) -> AsyncIterator[Cluster]:
             n_workers=where.local,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # its pages are for this machine too
+            worker_dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
             asynchronous=True,
             preload=["bulkup.cluster.undisturbed"],
