@@ -84,7 +84,8 @@ class Channel:
                 if message is None:
                     return False
                 if message["kind"] == "answer":
-                    if question := self._asked.get(message["to"]):
+                    to = message.get("to")  # anybody may have said that
+                    if isinstance(to, int) and (question := self._asked.get(to)):
                         question.answer = message
                         question.answered.set()
                 else:
@@ -128,6 +129,7 @@ def _parsed(line: bytes) -> Message | None:
     """Return the message of a line, None where somebody else speaks."""
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return message if isinstance(message, dict) and "kind" in message else None
+    known = isinstance(message, dict) and isinstance(message.get("kind"), str)
+    return message if known else None

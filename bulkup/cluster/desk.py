@@ -194,8 +194,9 @@ class Desk:
 
     def _welcome(self, link: Link, message: Message) -> None:
         """Let a worker in that a task of ours has sent."""
-        token = str(message.get("token", ""))
-        if message["kind"] != "hello" or not secrets.compare_digest(token, self.token):
+        token = str(message.get("token", "")).encode(errors="replace")
+        known = secrets.compare_digest(token, self.token.encode())
+        if message["kind"] != "hello" or not known:
             link.channel.tell("refused", reason="it is another run's worker")
         elif message["version"] != __version__:
             reason = f"it has bulkup {message['version']}, and this is {__version__}"

@@ -347,10 +347,20 @@ async def test_nobody_gets_in_without_the_word_of_the_run() -> None:
             async with await anyio.connect_tcp("127.0.0.1", hands.port) as stream:
                 await stream.send(hello)
                 assert b"refused" in await stream.receive()
-        async with await anyio.connect_tcp("127.0.0.1", hands.port) as stream:
-            await stream.send(b"GET / HTTP/1.1\r\n\r\n")
-            with pytest.raises(anyio.EndOfStream):
-                await stream.receive()
+        for rubbish in (
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\xff\xfe\n",
+            b"[" * 200_000 + b"\n",
+            b'{"kind": "answer"}\n',
+            b'{"kind": "answer", "to": []}\n',
+            b'{"kind": ["hello"]}\n',
+            '{"kind": "hello", "token": "\u00e9", "version": "0", "worker": "w"}\n'.encode(),
+        ):
+            async with await anyio.connect_tcp("127.0.0.1", hands.port) as stream:
+                await stream.send(rubbish + b"that is all\n")
+                with anyio.fail_after(5), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                    while True:
+                        assert b"welcome" not in await stream.receive()
 
 
 def test_secrets_go_to_nobody_who_is_not_trusted() -> None:
