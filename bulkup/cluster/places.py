@@ -25,6 +25,9 @@ LONGER: Final = 3.0
 LEAST_S: Final = 1.0
 """… and so many seconds."""
 
+UNKNOWN_S: Final = 20.0
+"""… or after so long while there was none."""
+
 
 class _Unheard(Exception):
     """Nobody can tell any more how a finish went."""
@@ -112,7 +115,7 @@ class Places:
                 continue
             if found.get(job.md5) is not None:
                 break
-        await self._sleep(max(LEAST_S, LONGER * self._longest_s))
+        await self._sleep(max(LEAST_S, LONGER * self._longest_s or UNKNOWN_S))
 
 
 async def _next(

@@ -101,16 +101,18 @@ class Office:
     hands: list[Hand] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     ended: list[anyio.Event] = field(default_factory=list)
+    scopes: list[anyio.CancelScope] = field(default_factory=list)
 
     async def hire(self) -> None:
         """Have one more hand come in."""
         name = f"hand {self.machines}"
         hand, line = Hand(name=name, token=self.desk.token), Line(self.port)
         await line.carry(self.tasks)
-        ready, ended = anyio.Event(), anyio.Event()
+        ready, ended, scope = anyio.Event(), anyio.Event(), anyio.CancelScope()
 
         async def work() -> None:
-            await hand.work(await anyio.connect_tcp("127.0.0.1", line.port), ready=ready.set)
+            with scope:
+                await hand.work(await anyio.connect_tcp("127.0.0.1", line.port), ready=ready.set)
             ended.set()
 
         self.tasks.start_soon(work)
@@ -119,6 +121,7 @@ class Office:
         self.hands.append(hand)
         self.lines.append(line)
         self.ended.append(ended)
+        self.scopes.append(scope)
         self.desk.workers = [f"hand {number}" for number in range(self.machines)]
 
     async def attend(self) -> None:
@@ -302,6 +305,36 @@ async def test_what_a_lost_hand_had_in_hand_goes_to_others_whatever_else_fails(
         assert not box.gallery.buffers
         for number, photo in box.gallery.photos.items():
             assert hashlib.md5(box.gallery.content(number)).hexdigest() == photo.md5
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_the_place_of_a_lost_hand_is_kept_until_the_server_has_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    monkeypatch.setattr("bulkup.cluster.places.UNKNOWN_S", 2.0)
+    archive = make_archive(tmp_path, count=8, names=8, size=(300, 4000))
+    async with (
+        Sandbox(finish_s=0.3, detect_duplicates=False) as box,
+        gallery(box) as (server, recovery),
+        office(2, url=box.url) as hands,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def kill() -> None:
+            while not box.workers.finishing or len(box.gallery.photos) < (4 if known else 1):
+                await anyio.lowlevel.checkpoint()
+            (link,) = (
+                link
+                for link in hands.desk._links
+                if any(call.finishing for call in link.calls.values())
+            )
+            hands.scopes[int(link.worker.removeprefix("hand "))].cancel()
+
+        tasks.start_soon(kill)
+        outcome = await run(tmp_path, server=server, recovery=recovery, hands=hands, finishing=1)
+        assert outcome.balances()
+        assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+        assert box.finishing_peak == 1
 
 
 async def test_a_server_that_hangs_over_a_finish_is_waited_for_by_all_and_gets_it_once(
