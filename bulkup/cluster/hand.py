@@ -35,6 +35,12 @@ HASHING = 2
 """Photos that are read at once, beside those that are sent."""
 
 
+def awake_s() -> float:
+    """Return the seconds on a clock that goes on, where there is one, while the machine sleeps."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
 class Hand:
     """One process's part in a run; `name` is what Dask calls the worker."""
 
@@ -44,7 +50,7 @@ class Hand:
         self._welcome = anyio.Event()
         self._errand: Message = {}
         self._farewell = anyio.Event()
-        self._heard_at = time.monotonic()
+        self._heard_at = 0.0
         self._share: int | None = None
         self._stop = False
         self._holds: dict[int, CancelScope] = {}
@@ -55,6 +61,7 @@ class Hand:
     async def work(self, stream: ByteStream, *, ready: Callable[[], None]) -> None:
         """Work until the coordinator says good-bye, or is gone. Raises `Unfit`."""
         unfit: Unfit | None = None
+        self._heard_at = awake_s()  # and not before there was a connection
         async with stream, anyio.create_task_group() as tasks:
             channel = Channel(stream)
             told = Told(channel)
@@ -115,8 +122,8 @@ class Hand:
 
     async def _beat(self, channel: Channel, scope: CancelScope) -> None:
         """Show that we live, and end everything when nobody answers to that."""
-        while (left_s := self._heard_at + LEASE_S - time.monotonic()) > 0:
-            channel.tell("beat", at=time.monotonic())
+        while (left_s := self._heard_at + LEASE_S - awake_s()) > 0:
+            channel.tell("beat", at=awake_s())
             await anyio.sleep(min(BEAT_S, left_s))
         scope.cancel()
 

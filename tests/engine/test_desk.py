@@ -312,6 +312,7 @@ async def test_the_place_of_a_lost_hand_is_kept_until_the_server_has_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     monkeypatch.setattr("bulkup.cluster.places.UNKNOWN_S", 2.0)
+    monkeypatch.setattr("bulkup.cluster.desk.GONE_S", 0.5)
     archive = make_archive(tmp_path, count=8, names=8, size=(300, 4000))
     async with (
         Sandbox(finish_s=0.3, detect_duplicates=False) as box,
@@ -400,3 +401,17 @@ def test_secrets_go_to_nobody_who_is_not_trusted() -> None:
     told = errand_message(errand(), trusted=True, ca_cert="")
     assert (told["user"], told["password"]) == ("admin", "secret")
     assert "secret" not in str(errand_message(errand(), trusted=False, ca_cert=""))
+
+
+async def test_a_lease_begins_with_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Sandbox() as box, office(0, url=box.url) as hands:
+        init = Hand.__init__
+
+        def long_ago(self: Hand, *, name: str, token: str) -> None:
+            init(self, name=name, token=token)
+            self._heard_at -= 3600.0
+
+        monkeypatch.setattr(Hand, "__init__", long_ago)
+        with anyio.fail_after(5):
+            await hands.hire()
+        assert hands.desk.attended
