@@ -25,7 +25,7 @@ from bulkup.cluster.messages import Message, read_event
 from bulkup.cluster.orders import as_sent, end, order, remember
 from bulkup.cluster.places import Places
 from bulkup.cluster.waiting import Call, Waiting
-from bulkup.errors import PhotoError, RunError
+from bulkup.errors import Away, PhotoError, RunError
 from bulkup.events import Emit, PhotoStarted
 from bulkup.failures import local
 from bulkup.hands import Errand, Stopping, Unbegun
@@ -157,8 +157,9 @@ class Desk:
         link = Link(Channel(stream), heard=self._clock())
         hung_up = False
         async with stream, anyio.create_task_group() as tasks:
+            link.scope = tasks.cancel_scope
             tasks.start_soon(link.channel.speak)
-            tasks.start_soon(link.expire, self._clock, self._sleep, tasks.cancel_scope)
+            tasks.start_soon(link.expire, self._clock, self._sleep)
             hung_up = await link.channel.listen(partial(self._hear, link))
             tasks.cancel_scope.cancel()
         link.close()
@@ -239,10 +240,16 @@ class Desk:
             case "unbegun":
                 del link.calls[call.number]
                 call.end(error=Unbegun("the run comes to its end"))
+            case "failed" if message["error"]["is"] == Away.__name__ and self._others(link):
+                link.part()  # its own line is down: others get what it has in hand
             case "done" | "failed" | "broken":
                 del link.calls[call.number]
                 self._waiting.seen(call, link.worker)
                 end(call, message)
+
+    def _others(self, link: Link) -> bool:
+        """Tell whether there is anybody but one worker."""
+        return any(not (other is link or other.parting) for other in self._links)
 
     async def _remember(self, call: Call, link: Link, message: Message) -> None:
         """Keep what a worker wants kept, and tell it when it is."""

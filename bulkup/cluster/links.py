@@ -27,22 +27,30 @@ MOST_SAID: Final = 10_000
 class Link:
     """One worker's process: its name, when it was `heard`, and the calls that it has in hand.
 
-    `still` is the last time of holding everybody that it has said to send nothing for.
+    `still` is the last time of holding everybody that it has said to send nothing for; `parting`
+    tells that it is not listened to any more.
     """
 
     channel: Channel
     heard: float
     worker: str = ""
     still: int = 0
+    parting: bool = False
+    scope: CancelScope = field(default_factory=CancelScope)
     calls: dict[int, Call] = field(default_factory=dict)
     _places: dict[int, MemoryObjectSendStream[Message]] = field(default_factory=dict)
     _share: int | None = None
 
-    async def expire(self, clock: Callable[[], float], sleep: Sleep, scope: CancelScope) -> None:
-        """Cancel what attends to the worker when it has not been heard for too long."""
+    async def expire(self, clock: Callable[[], float], sleep: Sleep) -> None:
+        """Part with the worker when it has not been heard for too long."""
         while (left_s := self.heard + GONE_S - clock()) > 0:
             await sleep(left_s)
-        scope.cancel()
+        self.part()
+
+    def part(self) -> None:
+        """Listen to the worker no longer."""
+        self.parting = True
+        self.scope.cancel()
 
     def place(self, message: Message) -> MemoryObjectReceiveStream[Message]:
         """Return what the worker will say of a place in the gate that it asks for."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -44,10 +45,16 @@ METHODS = {"async": UPLOAD, "upload": "pwg.images.upload", "legacy": "pwg.images
 
 
 def errand(
-    url: str = "", *, limit: Callable[[], int | None] = lambda: None, method: str = "async"
+    url: str = "",
+    *,
+    limit: Callable[[], int | None] = lambda: None,
+    method: str = "async",
+    patience_s: float = 3600.0,
 ) -> Errand:
     account = Account(url=url, user="admin", password="secret")
-    sending = Sending(into=Into(album=1), concurrency=3, chunk_size=4096)
+    sending = Sending(
+        into=Into(album=1), concurrency=3, chunk_size=4096, patience_s=patience_s
+    )
     return Errand(account=account, sending=sending, labels=Labels(), method=method, limit=limit)
 
 
@@ -66,10 +73,15 @@ class Line:
     def __init__(self, port: int) -> None:
         self.port = 0
         self.dead = False
+        self.scope = anyio.CancelScope()
         self._target = port
 
     async def carry(self, tasks: TaskGroup) -> None:
-        self.port = await tasks.start(listen, self._join)
+        self.port = await tasks.start(self._carry)
+
+    async def _carry(self, *, task_status: TaskStatus[int]) -> None:
+        with self.scope:
+            await listen(self._join, task_status=task_status)
 
     async def _join(self, near: SocketStream) -> None:
         async with (
@@ -162,10 +174,11 @@ async def office(
     url: str,
     limit: Callable[[], int | None] = lambda: None,
     method: str = "async",
+    patience_s: float = 3600.0,
 ) -> AsyncIterator[Office]:
     async with anyio.create_task_group() as tasks:
         desk = Desk(
-            errand(url, limit=limit, method=method),
+            errand(url, limit=limit, method=method, patience_s=patience_s),
             maps=MAPS,
             trusted=True,
             ca_cert="",
@@ -353,6 +366,36 @@ async def test_a_server_that_hangs_over_a_finish_is_waited_for_by_all_and_gets_i
         assert faults.hit == 2
         assert len(outcome.of(PhotoUploaded)) == 30
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+
+
+async def test_a_hand_that_alone_can_not_reach_the_gallery_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulkup.cluster.desk.GONE_S", 0.5)
+    archive = make_archive(tmp_path, count=40, names=20, size=(3000, 20_000))
+    faults = Coming(30)
+    async with (
+        Sandbox(faults=faults, finish_s=0.02) as box,
+        gallery(box) as (server, recovery),
+        office(0, url=box.url, patience_s=0.1) as hands,
+    ):
+        port = urlsplit(box.url).port or 0
+        line = Line(port)
+        await line.carry(hands.tasks)
+        monkeypatch.setenv("BULKUP_WORKER_URL", box.url.replace(str(port), str(line.port)))
+        await hands.hire()
+        monkeypatch.delenv("BULKUP_WORKER_URL")
+        await hands.hire()
+
+        async def cut() -> None:
+            await faults.came.wait()
+            line.scope.cancel()
+
+        hands.tasks.start_soon(cut)
+        outcome = await run(tmp_path, server=server, recovery=recovery, hands=hands, finishing=2)
+        assert outcome.balances()
+        assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+        assert hands.ended[0].is_set()
 
 
 async def test_the_limit_is_shared_by_those_who_are_there() -> None:
