@@ -18,10 +18,17 @@ from bulkup.sidecars import Complaint, Sidecars, may_hold_keywords
 
 
 class Describer:
-    """Describes the photos of one run."""
+    """Describes the photos of one run; `folder` tells where one's folder has another name here."""
 
-    def __init__(self, labels: Labels, *, emit: Emit) -> None:
+    def __init__(
+        self,
+        labels: Labels,
+        *,
+        emit: Emit,
+        folder: Callable[[Path], str | None] = lambda _: None,
+    ) -> None:
         self._labels = labels
+        self._folder = folder
         self._emit = emit
         self._sidecars = Sidecars() if labels.sidecars else None
         self._said: set[Path] = set()
@@ -44,9 +51,12 @@ class Describer:
         told, complaints = Metadata(), list[Complaint]()
         if self._sidecars is not None:
             told, complaints = self._sidecars.read(photo.path)
+        path = photo.path.absolute()
+        if (folder := self._folder(photo.path)) is not None:
+            path = Path(folder, path.name)
         metadata = self._labels.apply(
             told,
-            path=photo.path.absolute(),
+            path=path,
             modified=datetime.fromtimestamp(photo.mtime_ns // 10**9).astimezone(),
         )
         if metadata.tags and may_hold_keywords(photo.path):

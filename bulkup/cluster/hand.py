@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import anyio
 from anyio import CancelScope
@@ -54,6 +55,7 @@ class Hand:
         self._share: int | None = None
         self._stop = False
         self._holds: dict[int, CancelScope] = {}
+        self._folders: dict[Path, str] = {}
         self._queued = 0
         self._begun = anyio.Event()
         self._work: _Work | None = None
@@ -72,11 +74,15 @@ class Hand:
             channel.tell("hello", token=self._token, worker=self._name, version=__version__)
             await self._welcome.wait()
             try:
-                async with visit(self._errand, emit=told.tell, share=lambda: self._share) as (
-                    server,
-                    recovery,
-                ):
-                    self._work = _Work(self._errand, channel, told, server, recovery)
+                async with visit(
+                    self._errand,
+                    emit=told.tell,
+                    share=lambda: self._share,
+                    folder=self._folders.get,
+                ) as (server, recovery):
+                    self._work = _Work(
+                        self._errand, channel, told, server, recovery, folders=self._folders
+                    )
                     for number in self._holds:
                         tasks.start_soon(self._hold, number)
                     async with anyio.create_task_group() as self._calls:
@@ -168,12 +174,15 @@ class _Work:
         told: Told,
         server: PiwigoServer,
         recovery: Recovery,
+        *,
+        folders: dict[Path, str],
     ) -> None:
         self.channel = channel
         self.recovery = recovery
         self.turns = (anyio.CapacityLimiter(HASHING), anyio.CapacityLimiter(errand["concurrency"]))
         self._told = told
         self._server = server
+        self._folders = folders
         self._tail = Tail()
         self._chunk_size = ChunkSize(
             server.offer.chunk_size,
@@ -258,7 +267,11 @@ class _Work:
             level=told["level"],
             doubtful=doubtful,
         )
-        done, event = await upload(job, journey, lost=_lost(told["lost"]))
+        self._folders[photo.path] = told["folder"]
+        try:
+            done, event = await upload(job, journey, lost=_lost(told["lost"]))
+        finally:
+            self._folders.pop(photo.path, None)
         return {"photo": _changed(done.photo, photo), "md5": done.md5, "event": of_event(event)}
 
     def _tell_remarks(self) -> None:

@@ -24,6 +24,7 @@ def order(call: Call, *, where: str) -> Message:
     if (job := call.job) is not None and call.journey is not None:
         told["job"] = {
             "md5": job.md5,
+            "folder": call.photo.path.absolute().parent.name,
             "album": job.album,
             "level": call.journey.level if job.level is None else job.level,
             "replaces": job.replaces,

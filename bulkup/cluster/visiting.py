@@ -40,11 +40,16 @@ class _Wishes:
 
 @asynccontextmanager
 async def visit(
-    errand: Message, *, emit: Emit, share: Callable[[], int | None]
+    errand: Message,
+    *,
+    emit: Emit,
+    share: Callable[[], int | None],
+    folder: Callable[[Path], str | None],
 ) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
     """Lend the gallery, logged in, and the way to go on when it fails. Raises `Unfit`.
 
-    `share` tells how many bytes a second this worker may send.
+    `share` tells how many bytes a second this worker may send, `folder` what the coordinator calls
+    the folder of a photo.
     """
     if errand["kind"] == "refused":
         raise Unfit(errand["reason"])
@@ -57,7 +62,7 @@ async def visit(
                 _Wishes(errand["concurrency"], errand["retries"], errand["patience_s"]),
                 method=errand["method"],
                 throttle=Throttle(share),
-                describe=Describer(labels, emit=emit) if labels else None,
+                describe=Describer(labels, emit=emit, folder=folder) if labels else None,
                 emit=emit,
                 clock=time.monotonic,
                 sleep=anyio.sleep,

@@ -11,7 +11,7 @@ import pytest
 from bulkup.sandbox import Fault, Sandbox
 from tests.certificates import make_certificate
 from tests.e2e.clusters import Cluster, cluster, kill_one_worker
-from tests.e2e.commands import PASSWORD, Noticing, read_until, send, start
+from tests.e2e.commands import PASSWORD, Noticing, one_photo, read_until, send, start
 from tests.e2e.moments import exactly
 from tests.engine.runs import make_archive
 
@@ -93,6 +93,19 @@ async def test_each_photo_goes_to_a_worker_that_sees_it_and_one_that_none_sees_i
         assert exactly(box, seen)
         assert [tag.name for tag in box.gallery.tags.values()] == ["x"]
     assert PASSWORD not in two.said()
+
+
+async def test_a_title_tells_the_folder_as_it_is_called_here(tmp_path: Path, two: Cluster) -> None:
+    root = tmp_path / "summer"
+    root.mkdir()
+    one_photo(root)
+    for home in ("a", "b"):
+        (two.folder / home / "elsewhere").symlink_to(root)
+    async with Sandbox(admin=ADMIN) as box:
+        flags = ["--dask", two.address, f"--map={root}=elsewhere", "--title", "{folder} {stem}"]
+        ended = await send(box, root, *flags)
+        assert ended.code == 0, ended.err
+        assert [photo.name for photo in box.gallery.photos.values()] == ["summer a"]
 
 
 async def test_a_dry_run_has_workers_read_and_sends_nothing(tmp_path: Path, two: Cluster) -> None:
