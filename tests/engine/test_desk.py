@@ -52,9 +52,7 @@ def errand(
     patience_s: float = 3600.0,
 ) -> Errand:
     account = Account(url=url, user="admin", password="secret")
-    sending = Sending(
-        into=Into(album=1), concurrency=3, chunk_size=4096, patience_s=patience_s
-    )
+    sending = Sending(into=Into(album=1), concurrency=3, chunk_size=4096, patience_s=patience_s)
     return Errand(account=account, sending=sending, labels=Labels(), method=method, limit=limit)
 
 
