@@ -16,7 +16,7 @@ from tests.engine.runs import make_archive
 
 METHODS = ["async", "upload", "legacy"]
 VERSIONS = ["13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1"]
-MOMENTS = int(os.environ.get("BULKUP_CRASH_MOMENTS", "30"))
+MOMENTS = int(os.environ.get("BULKUP_CRASH_MOMENTS", "20"))
 KINDS = [(method, keep) for method in METHODS for keep in (True, False)]
 AT_ONCE = 2
 

@@ -87,7 +87,9 @@ async def test_who_is_to_be_notified_hears_how_the_run_ended(tmp_path: Path) -> 
     assert ended.code == 1
     assert message["title"] == "bulkup: 1 photo uploaded, 1 failed"
     assert "000.jpg" in message["message"]
-    timeless = re.compile(r" after \d+ \w+:")  # both are told at a moment of their own
+    timeless = re.compile(
+        r" (after|at) [\d.]+ \S+( on average)?"
+    )  # each is told at its own moment
     assert timeless.sub("", message["message"].rstrip()) in timeless.sub("", ended.err)
 
 

@@ -16,7 +16,7 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from tests.engine.runs import Outcome, make_archive, run
 
-PLANS = int(os.environ.get("BULKUP_CHAOS_PLANS", "40"))
+PLANS = int(os.environ.get("BULKUP_CHAOS_PLANS", "30"))
 KINDS: tuple[Kind, ...] = (
     *("request-lost", "cut", "answer-lost", "truncated"),
     *("502", "503", "504", "408", "413", "429", "403-html", "html"),
