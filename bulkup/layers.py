@@ -75,7 +75,7 @@ class Layers:
                     continue
                 put_out = OPPOSITES.get(key) in given or (named and key in SOURCES)
                 if key in flags and key not in given and not put_out:
-                    _fill(flags[key], key, layer)
+                    _put(flags[key], key, layer)
             named = named or layer.names_secret
 
     def _kinds(self) -> dict[str, set[type]]:
@@ -168,7 +168,7 @@ def _drop_lesser_secrets(flags: Mapping[str, Argument]) -> None:
             argument.tokens[:] = [token for token in argument.tokens if token.source == "cli"]
 
 
-def _fill(argument: Argument, key: str, layer: Layer) -> None:
+def _put(argument: Argument, key: str, layer: Layer) -> None:
     is_path = Path in _leaves(argument.hint)
     for index, text in enumerate(layer.texts(key)):
         value = os.path.expanduser(text) if is_path else text  # noqa: PTH111 (a Path may fail)
