@@ -37,23 +37,13 @@ from bulkup.events import (
     Retrying,
     RunFailed,
     RunFinished,
-    RunStarted,
     ScanFinished,
 )
 from bulkup.listen import Listen, parse_listen
 from bulkup.monitor import Monitor
+from tests.unit.reports import RUN
 
 TOKEN = "0123456789abcdef"
-RUN = RunStarted(
-    url="https://photos.example.org",
-    version="14.5.0",
-    user="me",
-    album=9,
-    album_name="Holidays",
-    method="uploadAsync",
-    concurrency=8,
-    chunk_size=1_000_000,
-)
 A, B = Path("trip/a.jpg"), Path("trip/b.jpg")
 HOSTILE = (
     "<script>alert(1)</script>.jpg",

@@ -1,9 +1,8 @@
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from anyio import CancelScope, fail_after, to_thread
+from anyio import CancelScope, fail_after, sleep_forever, to_thread
 
 from bulkup.errors import UsageError
 from bulkup.events import (
@@ -217,7 +216,7 @@ async def test_whoever_aborts_a_run_is_told_too() -> None:
                 view.emit(RUN)
                 view.emit(Interrupted())
                 scope.cancel()
-                await asyncio.sleep(10)
+                await sleep_forever()
         (message,) = there.got
         assert message["title"].startswith("bulkup: interrupted")
 
