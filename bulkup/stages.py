@@ -36,6 +36,7 @@ SCAN_BATCH: Final = 64
 BATCH: Final = 200
 LINGER: Final = 3.0
 MOST_LINGER_S: Final = 2.0
+CONFIRM_LINGER_S: Final = 0.25
 
 
 class Stop:
@@ -240,7 +241,8 @@ async def confirm_stage(
 ) -> None:
     """Have what was sent confirmed."""
     async with sent:
-        async for _ in batches(sent, confirmer.confirm, sleep=sleep, clock=clock):
+        confirm = confirmer.confirm
+        async for _ in batches(sent, confirm, sleep=sleep, clock=clock, least_s=CONFIRM_LINGER_S):
             pass
 
 
@@ -250,18 +252,21 @@ async def batches(
     *,
     sleep: Sleep,
     clock: Callable[[], float],
+    least_s: float = 0.0,
 ) -> AsyncIterator[R]:
     """Handle what comes through a stream in lists of up to `BATCH`, and yield each result.
 
     To look MD5s up costs a server a walk over all its photos (piwigo-api.md, section 4, exist).
-    So each list is collected for `LINGER` times as long as the handling of the last one took,
-    unless a whole one is waiting already. What is done with the results does not count.
+    So each list is collected for `LINGER` times as long as the handling of the last one took, and
+    for `least_s` at least, unless it is whole before, or the stream ends. What is done with the
+    results does not count.
     """
     took = 0.0
     async for first in stream:
         batch = [first]
         if stream.statistics().current_buffer_used < BATCH - 1:
-            await sleep(min(took * LINGER, MOST_LINGER_S))
+            linger_s = min(max(took * LINGER, least_s), MOST_LINGER_S)
+            await _collect(batch, stream, until=partial(sleep, linger_s))
         while len(batch) < BATCH:
             try:
                 batch.append(stream.receive_nowait())
@@ -271,3 +276,22 @@ async def batches(
         result = await handle(batch)
         took = clock() - began
         yield result
+
+
+async def _collect(
+    batch: list[T], stream: MemoryObjectReceiveStream[T], *, until: Callable[[], Awaitable[None]]
+) -> None:
+    """Add to a list what comes until then, or until it is whole or nothing more can come."""
+    async with anyio.create_task_group() as tasks:
+
+        async def end() -> None:
+            await until()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(end)
+        while len(batch) < BATCH:
+            try:
+                batch.append(await stream.receive())
+            except anyio.EndOfStream:
+                break
+        tasks.cancel_scope.cancel()

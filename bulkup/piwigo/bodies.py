@@ -24,6 +24,9 @@ PART: Final = 256 * 1024
 """Bytes of a photo that have to go out within the idle time-out: more would be too much to ask of
 a thin line."""
 
+JOINED: Final = 64 * 1024
+"""So many bytes at most go out in one piece with what stands before and behind them."""
+
 Progress = Callable[[int], None]
 """Takes the number of bytes of the photo's chunk that have gone out so far."""
 
@@ -33,7 +36,8 @@ class Form(payload.Payload):
 
     `name` and `filename` are those of that part; without the latter it is a field like the others.
     If `summed`, the field `chunk_sum` follows, as `sum` tells it then. Everything around the part
-    goes out in two pieces: aiohttp's own form takes five for each field.
+    goes out in two pieces, or in one with it: aiohttp's own form takes five for each field.
+    `ended` tells whether the last byte has gone out; until then, nothing can arrive whole.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Form(payload.Payload):
         self._sum_head = f"\r\n{part % 'chunk_sum'}\r\n\r\n".encode() if summed else b""
         self._end = f"\r\n--{boundary}--\r\n".encode()
         sum_size = len(self._sum_head) + 32 if summed else 0
+        self._held = self._head
+        self.ended = False
         self._size = len(self._head) + size + sum_size + len(self._end)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -64,14 +70,29 @@ class Form(payload.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Send the form."""
-        await writer.write(self._head)
+        self._held, self.ended = self._head, False
         await self.write_part(writer)
-        sum_field = self._sum_head + self.sum.encode() if self._sum_head else b""
-        await writer.write(sum_field + self._end)
+
+    async def put(
+        self, writer: AbstractStreamWriter, content: bytes | memoryview, *, last: bool
+    ) -> None:
+        """Send bytes of the part, and what stands before its first and behind its `last` ones."""
+        head, self._held = self._held, b""
+        if len(content) > JOINED:
+            if head:
+                await writer.write(head)
+            await writer.write(content)
+            head, content = b"", b""
+        end = b""
+        if last:
+            end = (self._sum_head + self.sum.encode() if self._sum_head else b"") + self._end
+            self.ended = True
+        if data := b"".join((head, content, end)):
+            await writer.write(data)
 
     @abstractmethod
     async def write_part(self, writer: AbstractStreamWriter) -> None:
-        """Send the bytes of the part."""
+        """Put the bytes of the part, one at least."""
 
     @property
     def sum(self) -> str:
@@ -82,8 +103,7 @@ class Form(payload.Payload):
 class ChunkBody(Form):
     """The call of a method with the bytes of one chunk, read while they are sent.
 
-    `error` keeps what went wrong with the file, since aiohttp hides it behind one of its own, and
-    `sent_whole` tells whether the chunk's last byte was handed to the system.
+    `error` keeps what went wrong with the file, since aiohttp hides it behind one of its own.
     """
 
     def __init__(
@@ -111,7 +131,6 @@ class ChunkBody(Form):
         self._progress = progress
         self._digest = hashlib.md5(usedforsecurity=False) if request.summed else None
         self.error: BulkupError | None = None
-        self.sent_whole = False
 
     @property
     def sum(self) -> str:
@@ -130,10 +149,10 @@ class ChunkBody(Form):
                 while gone < len(body):
                     part = await self._throttle.take(min(PART, len(body) - gone))
                     async with asyncio.timeout(self._idle_s):
-                        await writer.write(body[gone : gone + part])
+                        end = last and gone + part == len(body)
+                        await self.put(writer, body[gone : gone + part], last=end)
                     gone += part
                     self._progress(read - len(piece) + gone * len(piece) // len(body))
-            self.sent_whole = True
         except BulkupError as error:
             self.error = error
             raise

@@ -117,7 +117,7 @@ class Session:
         except Lost as error:
             if body and body.error:
                 raise body.error from None
-            if body and not body.sent_whole:
+            if body and not body.ended:
                 raise CutShort(error.told) from None
             raise
 

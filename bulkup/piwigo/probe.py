@@ -38,9 +38,9 @@ class Filler(Form):
         left = self._left
         while left:
             length = min(left, len(self._piece))
-            async with asyncio.timeout(IDLE_S):
-                await writer.write(self._piece[:length])
             left -= length
+            async with asyncio.timeout(IDLE_S):
+                await self.put(writer, self._piece[:length], last=not left)
 
 
 async def send_through(pool: SessionPool, size: int) -> None:
