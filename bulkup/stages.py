@@ -5,7 +5,7 @@ owns its stream ends and closes them.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
@@ -116,16 +116,18 @@ async def scan_stage(
                 if entry is None or entry.is_format or not entry.is_of(photo):
                     await new.send((photo, entry))
                 else:
-                    await known.send(
-                        Job(
-                            photo,
-                            entry.md5,
-                            albums=entry.albums,
-                            sent_as=entry.image_id,
-                            fresh=False,
-                            done=entry.state is State.DONE,
-                        )
+                    job = Job(
+                        photo,
+                        entry.md5,
+                        albums=entry.albums,
+                        sent_as=entry.image_id,
+                        fresh=False,
+                        done=entry.state is State.DONE,
                     )
+                    try:  # there may be a million of them: to wait costs as much as all the rest
+                        known.send_nowait(job)
+                    except anyio.WouldBlock:
+                        await known.send(job)
         register.emit(ScanFinished())
 
 
@@ -267,11 +269,9 @@ async def batches(
         if stream.statistics().current_buffer_used < BATCH - 1:
             linger_s = min(max(took * LINGER, least_s), MOST_LINGER_S)
             await _collect(batch, stream, until=partial(sleep, linger_s))
-        while len(batch) < BATCH:
-            try:
+        with suppress(anyio.WouldBlock, anyio.EndOfStream):
+            while len(batch) < BATCH:
                 batch.append(stream.receive_nowait())
-            except (anyio.WouldBlock, anyio.EndOfStream):
-                break
         began = clock()
         result = await handle(batch)
         took = clock() - began
@@ -289,9 +289,10 @@ async def _collect(
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(end)
-        while len(batch) < BATCH:
-            try:
-                batch.append(await stream.receive())
-            except anyio.EndOfStream:
-                break
+        with suppress(anyio.EndOfStream):
+            while len(batch) < BATCH:
+                try:
+                    batch.append(stream.receive_nowait())
+                except anyio.WouldBlock:
+                    batch.append(await stream.receive())
         tasks.cancel_scope.cancel()
