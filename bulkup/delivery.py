@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from bulkup.chunksize import ChunkSize
 from bulkup.errors import Lost, Mangled, Outage, TooLarge, Transient, Unmerged
 from bulkup.events import ChunkSizeChanged, PhotoProgress
-from bulkup.journey import Journey
+from bulkup.journey import Journey, Place
 from bulkup.memory import Fact
 from bulkup.photos import Chunk
 
@@ -57,10 +57,12 @@ async def deliver(
     *,
     journey: Journey,
     repeatable: bool,
-    finishing: bool = False,
+    place: Place | None = None,
     path: Path,
 ) -> T:
     """Return the answer to a chunk, tried again as `recovery` does. Raises `Transient`.
+
+    The last one finishes the photo in its `place`.
 
     A chunk larger than any before is not repeated as it is: a server may cut the connection, or
     PHP die, where it should refuse the size.
@@ -70,13 +72,18 @@ async def deliver(
 
     async def send_once() -> T:
         began = journey.clock()
-        answer = await send()
-        size.passed(chunk.length, None if finishing else journey.clock() - began)
+        answer = await (send() if place is None else place.measure(send))
+        size.passed(chunk.length, journey.clock() - began if place is None else None)
         return answer
 
     before = size.now
     try:
-        return await journey.recovery.run(send_once, repeatable=repeatable and proven, path=path)
+        return await journey.recovery.run(
+            send_once,
+            repeatable=repeatable and proven,
+            before=None if place is None else place.renew,
+            path=path,
+        )
     except Transient as error:
         if (ceiling := _blame(error, chunk, size)) is not None:
             await journey.memory.learn(Fact.CHUNK, ceiling)

@@ -114,7 +114,7 @@ class Gate:
 
     async def renew(self, place: "Place") -> None:
         """Let others go first, before another try, where by now there are too many inside."""
-        if len(self._inside) > self.pacing.target:
+        if place.again and len(self._inside) > self.pacing.target:
             self._leave(place)
             await self._enter(place)
 
@@ -251,8 +251,10 @@ class Place:
         self.again = False
         self._gate = gate
 
+    async def renew(self) -> None:
+        """Let others go first, before another try, where by now there are too many inside."""
+        await self._gate.renew(self)
+
     async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
         """Return what one try to finish a photo returns, and take into account how it goes."""
-        if self.again:
-            await self._gate.renew(self)
         return await self._gate.measure(self, finish)

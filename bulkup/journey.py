@@ -148,6 +148,9 @@ class Memory(Protocol):
 class Place(Protocol):
     """A place among those whose photos the server works on."""
 
+    async def renew(self) -> None:
+        """Let others go first before another try, where by now there are too many."""
+
     async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
         """Return what one try to finish a photo returns, and take into account how it goes."""
 

@@ -89,16 +89,22 @@ class Recovery:
         operation: Callable[[], Awaitable[T]],
         *,
         repeatable: bool = True,
+        before: Callable[[], Awaitable[None]] | None = None,
         path: Path | None = None,
     ) -> T:
         """Return what the operation returns, trying again as the policy allows.
 
-        Raises the last `Transient` where it is not to be repeated or the tries are used up, and
-        `RunError` where an outage outlasts the patience.
+        `before` is awaited before each try. What waits there is not on its way, where an
+        operation that waited for others would keep `quiet` from beginning. Raises the last
+        `Transient` where it is not to be repeated or the tries are used up, and `RunError` where
+        an outage outlasts the patience.
         """
         attempt = 0
         while True:
             await self._open()
+            if before is not None:
+                await before()
+                await self._open()
             try:
                 return await self._counted(operation)
             except Transient as error:

@@ -200,12 +200,7 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
         journey.emit(PhotoFinishing(path=path))
         try:
             return await deliver(
-                partial(place.measure, finish),
-                last,
-                journey=journey,
-                repeatable=False,
-                finishing=True,
-                path=path,
+                finish, last, journey=journey, repeatable=False, place=place, path=path
             )
         except (TooLarge, Mangled):
             raise

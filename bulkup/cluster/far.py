@@ -130,11 +130,14 @@ class FarPlace:
         self._number = number
         self._again = False
 
-    async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
-        """Return what one try to finish a photo returns, and tell how it went."""
+    async def renew(self) -> None:
+        """Let others go first before another try, where the run's gate says so."""
         if self._again:
             await self._channel.ask("again", place=self._number)
         self._again = True
+
+    async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
+        """Return what one try to finish a photo returns, and tell how it went."""
         try:
             result = await finish()
         except BulkupError as error:

@@ -67,6 +67,7 @@ class Places:
                 while go is not None:
                     word = _Word()
                     error: RunError | None = None
+                    await place.renew()
                     try:
                         await place.measure(partial(self._finish, call, channel, said, go, word))
                     except _Unheard:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import pytest
@@ -185,9 +186,6 @@ async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_insid
         async with place.gate.place():
             await second.wait()
 
-    async def succeed() -> str:
-        return "done"
-
     async with place.attended(), anyio.create_task_group() as tasks:
         tasks.start_soon(occupy)
         await checkpoint()
@@ -196,9 +194,46 @@ async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_insid
                 await inside.measure(fail)
             assert place.gate.pacing.target == 1
             with anyio.move_on_after(0.01) as waited:
-                await inside.measure(succeed)
+                await inside.renew()
             assert waited.cancelled_caught
         second.set()
+
+
+async def test_whoever_lets_others_go_first_keeps_no_workers_from_being_proven() -> None:
+    place = Place(workers=8)
+    place.answering.set()
+    recovery = place.gate._recovery
+    entered = tries = 0
+
+    async def finish() -> None:
+        nonlocal tries
+        tries += 1
+        refused = tries <= 4  # all, and then the one that is left inside
+        while entered < 3:
+            await checkpoint()
+        await checkpoint()
+        place.now += 1.0
+        if refused:
+            raise Overrun("429")
+        place.now += 200.0  # by then one place more may be tried again
+
+    async def bring() -> None:
+        nonlocal entered
+        async with place.gate.place() as inside:
+            entered += 1
+            await recovery.run(
+                partial(inside.measure, finish), before=inside.renew, repeatable=False
+            )
+
+    async with place.attended():
+        await place.finish()
+        place.gate.pacing._trial, place.gate.pacing._settled = None, 3
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(bring)
+    assert tries == 7
+    assert place.census.proofs == [3]
 
 
 async def test_a_number_of_the_users_own_is_neither_counted_nor_proven() -> None:
