@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import anyio
+import dask
 from anyio import CancelScope
 from distributed import Client, LocalCluster
 from distributed.security import Security
@@ -21,6 +22,13 @@ from bulkup.failures import stops
 
 ANSWER_S: Final = 10.0
 """How long an answer of the scheduler may take."""
+
+BRIEF: Final = {
+    "distributed.admin.low-level-log-length": 10,
+    "distributed.admin.system-monitor.log-length": 10,
+}
+"""What Dask keeps for its developers: at its own length each message to the scheduler, some 10 kB,
+stays until there are a thousand."""
 
 
 class Cluster:
@@ -68,9 +76,10 @@ class Cluster:
 
 
 async def _client(address: str, security: Security) -> Client:
-    return await Client(
-        address, security=security, asynchronous=True, timeout=ANSWER_S, set_as_default=False
-    )
+    with dask.config.set(BRIEF):
+        return await Client(
+            address, security=security, asynchronous=True, timeout=ANSWER_S, set_as_default=False
+        )
 
 
 @asynccontextmanager
@@ -88,7 +97,8 @@ async def lent(where: Where) -> AsyncIterator[Cluster]:
             preload=["bulkup.cluster.undisturbed"],
         )
         try:
-            await made
+            with dask.config.set(BRIEF):
+                await made
             client = await _client(made.scheduler_address, made.security)
             yield Cluster(client, security=made.security, address=made.scheduler_address)
         finally:

@@ -1,13 +1,20 @@
 """Several machines at one run: workers of real Dask clusters, on this machine."""
 
+import gc
 import json
 import re
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 
+from bulkup.cluster.maps import Maps
+from bulkup.cluster.scheduler import Cluster as Dask
+from bulkup.cluster.scheduler import lent
+from bulkup.cluster.where import Where
+from bulkup.cluster.worker import Invitation
 from bulkup.sandbox import Fault, Sandbox
 from tests.certificates import make_certificate
 from tests.e2e.clusters import Cluster, cluster, kill_one_worker
@@ -16,6 +23,7 @@ from tests.e2e.moments import exactly
 from tests.engine.runs import make_archive
 
 ADMIN = ("admin", PASSWORD)
+MAPS = Maps()
 FAULTS = (
     *(Fault("request-lost", "pwg.images.uploadAsync", nth) for nth in (30, 190)),
     *(Fault("answer-lost", "pwg.images.uploadAsync", nth) for nth in (50, 200, 460)),
@@ -117,6 +125,28 @@ async def test_a_dry_run_has_workers_read_and_sends_nothing(tmp_path: Path, two:
         events = [json.loads(line) for line in ended.out.splitlines()]
         assert sum(event["event"] == "photo_new" for event in events) == 10
         assert not box.gallery.photos
+
+
+async def test_tasks_that_are_over_leave_nothing_in_memory(two: Cluster) -> None:
+    nowhere = Invitation("127.0.0.1", 9, "of no run")
+
+    async def come(tasks: int, cluster: Dask) -> int:
+        """Have so many tasks come to nothing, and return the bytes that are kept."""
+        worker = (await cluster.workers() or [])[0]
+        for _ in range(tasks):
+            assert "can't reach the coordinator" in await cluster.submit(nowhere, worker)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    async with lent(Where(address=two.address, maps=MAPS)) as cluster:
+        await come(20, cluster)
+        tracemalloc.start()
+        try:
+            before = await come(20, cluster)
+            assert await come(100, cluster) - before < 200_000
+        finally:
+            tracemalloc.stop()
+        await cluster.forget(set())
 
 
 async def test_killed_then_ended_the_same_command_goes_on_and_leaves_the_cluster(
