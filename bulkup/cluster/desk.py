@@ -117,9 +117,14 @@ class Desk:
                 call.end(error=Unbegun("the run comes to its end"))
             for link in self._links:
                 link.channel.tell("stop")
+        self._share_out()
+
+    def _share_out(self) -> None:
+        """Give the limit in equal shares to those who have photos to send."""
         limit = self._errand.limit()
-        share = None if limit is None else max(1, limit // max(1, len(self._links)))
-        for link in self._links:
+        senders = sum(link.sends for link in self._links) or len(self._links)
+        share = None if limit is None else max(1, limit // max(1, senders))
+        for link in self._links:  # also to those who send nothing, before they do
             link.give(share)
 
     async def dismiss(self) -> None:
@@ -216,6 +221,7 @@ class Desk:
         least = self._errand.sending.concurrency
         calls = self._waiting.take(link.worker, self.workers, least=least)
         link.calls |= {call.number: call for call in calls}
+        self._share_out()
         link.channel.answer(
             message, [order(call, where=self._maps.there(call.photo.path)) for call in calls]
         )

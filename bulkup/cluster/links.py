@@ -41,6 +41,11 @@ class Link:
     _places: dict[int, MemoryObjectSendStream[Message]] = field(default_factory=dict)
     _share: int | None = None
 
+    @property
+    def sends(self) -> bool:
+        """Whether it has photos to send, and not only to read."""
+        return any(call.job is not None for call in self.calls.values())
+
     async def expire(self, clock: Callable[[], float], sleep: Sleep) -> None:
         """Part with the worker when it has not been heard for too long."""
         while (left_s := self.heard + GONE_S - clock()) > 0:

@@ -413,6 +413,27 @@ async def test_the_limit_is_shared_by_those_who_are_there() -> None:
         await until(None, None)
 
 
+async def test_who_has_nothing_to_send_has_no_part_of_the_limit(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=1, names=1, size=(3000, 4000))
+    faults = Coming(1, plan=[Fault("slow", UPLOAD, 1, slow_s=0.5)])
+    async with (
+        Sandbox(faults=faults) as box,
+        gallery(box) as (server, recovery),
+        office(3, url=box.url, limit=lambda: 90_000) as hands,
+        anyio.create_task_group() as tasks,
+    ):
+        shares: list[int | None] = []
+
+        async def look() -> None:
+            await faults.came.wait()
+            (sender,) = (link.worker for link in hands.desk._links if link.sends)
+            shares.append(hands.hands[int(sender.removeprefix("hand "))]._share)
+
+        tasks.start_soon(look)
+        await run(tmp_path, server=server, recovery=recovery, hands=hands, finishing=1)
+    assert shares == [90_000]
+
+
 async def test_nobody_gets_in_without_the_word_of_the_run() -> None:
     async with office(0, url="") as hands:
         for hello in (
