@@ -2,7 +2,9 @@
 
 import gc
 import json
+import os
 import re
+import shutil
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +127,24 @@ async def test_a_dry_run_has_workers_read_and_sends_nothing(tmp_path: Path, two:
         events = [json.loads(line) for line in ended.out.splitlines()]
         assert sum(event["event"] == "photo_new" for event in events) == 10
         assert not box.gallery.photos
+
+
+async def test_a_file_stays_whose_other_copy_is_what_a_worker_has_sent(
+    tmp_path: Path, two: Cluster
+) -> None:
+    here, there, away = tmp_path / "here", tmp_path / "there", tmp_path / "away"
+    archive = make_archive(here, count=4, names=4, size=(300, 9000))
+    shutil.copytree(here, there)  # with its times
+    path = next(iter(archive))
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    async with Sandbox(admin=ADMIN) as box:
+        flags = [f"--map={here}={there}", "--after", f"move:{away}"]
+        ended = await send(box, here, "--dask", two.address, *flags)
+    assert re.search(r"^ +4 +uploaded ", ended.err, re.MULTILINE), ended.err
+    assert [file for file in here.rglob("*") if file.is_file()] == [path]
+    assert sum(file.is_file() for file in away.rglob("*")) == 3
 
 
 async def test_tasks_that_are_over_leave_nothing_in_memory(two: Cluster) -> None:
