@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -48,6 +48,9 @@ from bulkup.stages import (
 from bulkup.tidying import Checker, Place, Tidying
 from bulkup.uploading import sweep
 from bulkup.walk import Found, find
+
+MOST_FINISHING: Final = 64
+"""Photos that are finished at once at most, whatever the server bears."""
 
 
 class Asked(Catalogue, Replaceable, Protocol):
@@ -128,7 +131,10 @@ async def run(
     )
     at_once = plan.concurrency * hands.machines
     gate = Gate(
-        Finishing(most=plan.finishing or at_once, fixed=plan.finishing is not None),
+        Finishing(
+            most=plan.finishing or min(MOST_FINISHING, plan.concurrency * hands.most_machines),
+            fixed=plan.finishing is not None,
+        ),
         census=server.census,
         recovery=recovery,
         memory=memory,

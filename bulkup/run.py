@@ -70,6 +70,7 @@ async def migrate(
         method=sending.method,
         throttle=Throttle(bandwidth, clock=clock, sleep=sleep),
         describe=Describer(labels, emit=emit) if labels else None,
+        connections=0 if hire is None else engine.MOST_FINISHING,  # to prove workers for all
         emit=emit,
         clock=clock,
         sleep=sleep,

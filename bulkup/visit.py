@@ -72,11 +72,15 @@ async def connected(
     method: str = "auto",
     throttle: Throttle | None = None,
     describe: Describer | None = None,
+    connections: int = 0,
     emit: Emit,
     clock: Callable[[], float],
     sleep: Sleep,
 ) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
-    """Lend the gallery, logged in, and the way to go on when it fails."""
+    """Lend the gallery, logged in, and the way to go on when it fails.
+
+    There may be as many `connections` as the wishes need, or so many if that is more.
+    """
     for caution in account.cautions:
         emit(Noticed(message=caution.message, hint=caution.hint))
     door = Recovery(DOOR, emit=emit, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock)
@@ -85,7 +89,7 @@ async def connected(
         credentials=credentials_of(account),
         method=method,
         throttle=throttle,
-        connections=max(wishes.concurrency, MOST_COUNTED) + SPARE_CONNECTIONS,
+        connections=max(wishes.concurrency, connections, MOST_COUNTED) + SPARE_CONNECTIONS,
         patiently=door.run,
         describe=describe,
         trust=trust_of(account),

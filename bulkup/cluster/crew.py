@@ -33,9 +33,15 @@ from bulkup.photos import Photo
 from bulkup.recovery import Recovery
 
 LEAD: Final = 100
-"""Photos that wait for each worker, so that batches can be made of them."""
+"""Photos that wait for each worker, so that batches can be made of them …"""
+
+LEAST_LEAD: Final = 1000
+"""… and for those that come later …"""
 
 MOST_LEAD: Final = 4000
+"""… and no more of them, since each takes some memory."""
+
+MOST_MACHINES: Final = 40
 TURNS: Final = 2
 """Tasks of each worker: one that it is at, and the next."""
 
@@ -93,6 +99,7 @@ class Crew:
 
     def __init__(self, cluster: Cluster, where: Where, *, tasks: TaskGroup) -> None:
         self.machines = 1
+        self.most_machines = MOST_MACHINES
         self._cluster = cluster
         self._where = where
         self._tasks = tasks
@@ -105,7 +112,7 @@ class Crew:
     @property
     def lead(self) -> int:
         """How many more photos they want to know of than those they have in hand."""
-        return min(MOST_LEAD, LEAD * self.machines)
+        return min(MOST_LEAD, max(LEAST_LEAD, LEAD * self.machines))
 
     async def start(
         self, errand: Errand, *, recovery: Recovery, emit: Emit, stop: Stopping
@@ -145,6 +152,7 @@ class Crew:
         if not self._desk.workers:
             raise RunError(stops.CLUSTER_EMPTY(address=self._cluster.address))
         self.machines = len(self._desk.workers)
+        self.most_machines = max(MOST_MACHINES, self.machines)
         self._tasks.start_soon(self._attend)
 
     async def _listen(self, host: str, *, task_status: TaskStatus[int]) -> None:

@@ -20,11 +20,11 @@ from bulkup.cluster.hand import Hand
 from bulkup.cluster.links import errand_message
 from bulkup.cluster.maps import Maps
 from bulkup.cluster.waiting import Call
-from bulkup.events import Emit, PhotoUploaded
+from bulkup.events import Emit, LimitsChanged, PhotoUploaded
 from bulkup.hands import Errand, _unheard
 from bulkup.journey import Job, Journey
 from bulkup.labels import Labels
-from bulkup.memory import NoLedger
+from bulkup.memory import Fact, NoLedger
 from bulkup.photos import Photo
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.http import Timeouts
@@ -107,6 +107,7 @@ class Office:
     tasks: TaskGroup
     port: int
     machines: int = 0
+    most_machines: int = 0
     lead: int = 20
     hands: list[Hand] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
@@ -128,6 +129,7 @@ class Office:
         self.tasks.start_soon(work)
         await ready.wait()
         self.machines += 1
+        self.most_machines = max(self.most_machines, self.machines)
         self.hands.append(hand)
         self.lines.append(line)
         self.ended.append(ended)
@@ -203,7 +205,13 @@ async def gallery(
 
 
 async def run(
-    root: Path, *, server: PiwigoServer, recovery: Recovery, hands: Office, finishing: int
+    root: Path,
+    *,
+    server: PiwigoServer,
+    recovery: Recovery,
+    hands: Office,
+    finishing: int | None,
+    memory: NoLedger | None = None,
 ) -> Outcome:
     recovery.others = hands.desk
     outcome = Outcome()
@@ -216,7 +224,7 @@ async def run(
         ),
         server=server,
         recovery=recovery,
-        memory=NoLedger(),
+        memory=memory or NoLedger(),
         albums=Albums(server, recovery=recovery, emit=_unheard),
         chunk_size=chunk_size_of(server),
         emit=outcome.events.append,
@@ -432,6 +440,24 @@ async def test_who_has_nothing_to_send_has_no_part_of_the_limit(tmp_path: Path) 
         tasks.start_soon(look)
         await run(tmp_path, server=server, recovery=recovery, hands=hands, finishing=1)
     assert shares == [90_000]
+
+
+async def test_the_first_hand_alone_does_not_bound_what_many_may_finish_at_once(
+    tmp_path: Path,
+) -> None:
+    make_archive(tmp_path, count=3, names=3, size=(300, 400))
+    memory = NoLedger()
+    await memory.learn(Fact.WORKERS, 12)
+    async with (
+        Sandbox(workers=12) as box,
+        gallery(box) as (server, recovery),
+        office(1, url=box.url) as hands,
+    ):
+        hands.most_machines = 3
+        outcome = await run(
+            tmp_path, server=server, recovery=recovery, hands=hands, finishing=None, memory=memory
+        )
+    assert max(event.most_finishing for event in outcome.of(LimitsChanged)) == 10
 
 
 async def test_nobody_gets_in_without_the_word_of_the_run() -> None:

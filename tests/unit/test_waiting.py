@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bulkup.cluster.crew import LEAST_LEAD, TURNS
 from bulkup.cluster.maps import Maps
 from bulkup.cluster.waiting import MOST_BYTES, MOST_PHOTOS, Call, Waiting
 from bulkup.cluster.where import is_loopback
@@ -32,6 +33,16 @@ def test_a_batch_is_a_share_that_leaves_the_others_something_to_do() -> None:
     assert made.take("a", ALL, least=4) == calls[18:24]
     assert made.take("b", ["b"], least=4) == calls[24:32]
     assert made.take("b", ["b"], least=4) == calls[32:36]
+
+
+def test_twelve_who_join_one_worker_later_find_enough_to_do() -> None:
+    calls = [call(f"/f/{number}") for number in range(LEAST_LEAD)]
+    made = waiting(*calls)
+    for _ in range(TURNS):
+        made.take("first", ["first"], least=8)
+    all_ = ["first", *(f"later {number}" for number in range(12))]
+    for worker in all_[1:]:
+        assert len(made.take(worker, all_, least=8)) >= 8
 
 
 def test_a_batch_has_an_end_by_photos_and_by_bytes() -> None:
