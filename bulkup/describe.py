@@ -5,7 +5,7 @@ Knows where the parts come from, and no server. What can't be read is said once 
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from anyio import to_thread
@@ -18,7 +18,10 @@ from bulkup.sidecars import Complaint, Sidecars, may_hold_keywords
 
 
 class Describer:
-    """Describes the photos of one run; `folder` tells where one's folder has another name here."""
+    """Describes the photos of one run, for users who live in a time `zone`, by default this one.
+
+    `folder` tells where one's folder has another name here.
+    """
 
     def __init__(
         self,
@@ -26,11 +29,13 @@ class Describer:
         *,
         emit: Emit,
         folder: Callable[[Path], str | None] = lambda _: None,
+        zone: tzinfo | None = None,
     ) -> None:
         self._labels = labels
         self._folder = folder
+        self._zone = zone
         self._emit = emit
-        self._sidecars = Sidecars() if labels.sidecars else None
+        self._sidecars = Sidecars(zone=zone) if labels.sidecars else None
         self._said: set[Path] = set()
 
     async def __call__(self, photo: Photo) -> Metadata:
@@ -57,7 +62,7 @@ class Describer:
         metadata = self._labels.apply(
             told,
             path=path,
-            modified=datetime.fromtimestamp(photo.mtime_ns // 10**9).astimezone(),
+            modified=datetime.fromtimestamp(photo.mtime_ns // 10**9, UTC).astimezone(self._zone),
         )
         if metadata.tags and may_hold_keywords(photo.path):
             metadata = replace(metadata, own_tags=True)

@@ -9,6 +9,7 @@ import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -40,9 +41,13 @@ class Complaint:
 
 
 class Sidecars:
-    """Reads what lies beside photos; folders are listed once, until they change."""
+    """Reads what lies beside photos; folders are listed once, until they change.
 
-    def __init__(self) -> None:
+    Dates that are told in UTC are put into the `zone`, by default that of this machine.
+    """
+
+    def __init__(self, *, zone: tzinfo | None = None) -> None:
+        self._zone = zone
         self._names = lru_cache(maxsize=FOLDERS)(_list)
 
     def read(self, photo: Path) -> tuple[Metadata, list[Complaint]]:
@@ -57,7 +62,7 @@ class Sidecars:
         for name in beside(photo.name, names):
             path = folder / name
             try:
-                more = _read(path, photo=photo.name)
+                more = _read(path, photo=photo.name, zone=self._zone)
             except OSError as error:
                 complaints.append(Complaint(path, error.strerror or str(error)))
             except ValueError as error:
@@ -89,7 +94,7 @@ def _list(folder: Path, _mtime_ns: int) -> Names:
     return names
 
 
-def _read(path: Path, *, photo: str) -> Metadata:
+def _read(path: Path, *, photo: str, zone: tzinfo | None) -> Metadata:
     """Return what a file tells. Raises `OSError`, and `ValueError` with the reason in words."""
     with open(path, "rb", opener=_opener) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -99,7 +104,7 @@ def _read(path: Path, *, photo: str) -> Metadata:
         raise ValueError(f"it is larger than {LARGEST // 1024**2} MB")
     if path.suffix.lower() == ".xmp":
         return read_xmp(data)
-    return read_takeout(data, photo=photo) or Metadata()
+    return read_takeout(data, photo=photo, zone=zone) or Metadata()
 
 
 def may_hold_keywords(photo: Path) -> bool:

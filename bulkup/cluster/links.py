@@ -15,6 +15,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from bulkup.cluster.channel import GONE_S, Channel
 from bulkup.cluster.messages import Message, of_labels
 from bulkup.cluster.waiting import Call
+from bulkup.cluster.zone import local_zone
 from bulkup.events import Emit, Event, Noticed, OutageBegan, OutageEnded
 from bulkup.hands import Errand
 from bulkup.recovery import Sleep
@@ -107,6 +108,7 @@ def errand_message(errand: Errand, *, trusted: bool, ca_cert: str) -> Message:
         "chunk_size": sending.chunk_size,
         "ceiling": errand.ceiling,
         "labels": of_labels(errand.labels),
+        "zone": local_zone(),
     }
 
 

@@ -15,6 +15,7 @@ import anyio
 from anyio import to_thread
 
 from bulkup.cluster.messages import Message, read_labels
+from bulkup.cluster.zone import Zone
 from bulkup.describe import Describer
 from bulkup.errors import BulkupError
 from bulkup.events import Emit
@@ -54,6 +55,7 @@ async def visit(
     if errand["kind"] == "refused":
         raise Unfit(errand["reason"])
     labels = read_labels(errand["labels"])
+    describe = Describer(labels, emit=emit, folder=folder, zone=Zone(errand["zone"]))
     async with AsyncExitStack() as stack:
         try:
             account = await to_thread.run_sync(_account, errand)
@@ -62,7 +64,7 @@ async def visit(
                 _Wishes(errand["concurrency"], errand["retries"], errand["patience_s"]),
                 method=errand["method"],
                 throttle=Throttle(share),
-                describe=Describer(labels, emit=emit, folder=folder) if labels else None,
+                describe=describe if labels else None,
                 emit=emit,
                 clock=time.monotonic,
                 sleep=anyio.sleep,

@@ -7,6 +7,7 @@ import re
 import shutil
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -116,6 +117,27 @@ async def test_a_title_tells_the_folder_as_it_is_called_here(tmp_path: Path, two
         ended = await send(box, root, *flags)
         assert ended.code == 0, ended.err
         assert [photo.name for photo in box.gallery.photos.values()] == ["summer a"]
+
+
+async def test_dates_are_those_of_where_the_command_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "photos"
+    root.mkdir()
+    late = datetime(2024, 6, 30, 23, 30, tzinfo=UTC).timestamp()
+    for name in ("a.jpg", "b.jpg"):
+        os.utime(one_photo(root, name), (late, late))
+    taken = datetime(2024, 3, 31, 23, 30, tzinfo=UTC).timestamp()
+    told = {"title": "b.jpg", "photoTakenTime": {"timestamp": f"{taken:.0f}"}}
+    (root / "b.jpg.json").write_text(json.dumps(told))
+    monkeypatch.setenv("TZ", "NZST-12")
+    with cluster(tmp_path, "a") as lent:
+        monkeypatch.setenv("TZ", "PST8")
+        async with Sandbox(admin=ADMIN) as box:
+            ended = await send(box, root, "--dask", lent.address, "--title", "{stem} {date}")
+            assert ended.code == 0, ended.err
+            names = sorted(photo.name for photo in box.gallery.photos.values())
+    assert names == ["a 2024-06-30", "b 2024-03-31"]
 
 
 async def test_a_dry_run_has_workers_read_and_sends_nothing(tmp_path: Path, two: Cluster) -> None:

@@ -1,0 +1,41 @@
+"""The time zone of the coordinator, on machines that have another."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.cluster.zone import LAST, Zone, local_zone
+
+
+@pytest.fixture(params=["CET-1CEST,M3.5.0,M10.5.0/3", "NST3:30NDT,M3.2.0,M11.1.0", "UTC0"])
+def local(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Move this machine."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    local_zone.cache_clear()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+    local_zone.cache_clear()
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system's zone can't be set")
+def test_a_table_tells_the_same_times_as_the_zone() -> None:
+    zone = Zone(json.loads(json.dumps(local_zone())))
+
+    @given(st.integers(min_value=-(2**31), max_value=LAST))
+    def same(second: int) -> None:
+        moment = datetime.fromtimestamp(second, UTC)
+        assert f"{moment.astimezone(zone):%c}" == f"{moment.astimezone():%c}"
+
+    same()
+    for second, _ in local_zone()[1:]:
+        for near in (second - 1, second):
+            moment = datetime.fromtimestamp(near, UTC)
+            assert f"{moment.astimezone(zone):%c}" == f"{moment.astimezone():%c}"
