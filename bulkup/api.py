@@ -7,10 +7,12 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import anyio
+from anyio import to_thread
 
 from bulkup.errors import UsageError
 from bulkup.events import (
@@ -23,6 +25,7 @@ from bulkup.events import (
     PhotoUploaded,
     RunFinished,
 )
+from bulkup.hiring import hire_of
 from bulkup.run import migrate
 from bulkup.settings import Account, Into, Level, MethodName, Sending, default_ledger
 from bulkup.stages import Stop
@@ -112,6 +115,11 @@ async def upload(
     patience_s: float = 3600.0,
     ledger: str | os.PathLike[str] | None = None,
     remember: bool = True,
+    dask: str | None = None,
+    maps: Sequence[str] = (),
+    dask_tls_ca: Path | None = None,
+    dask_tls_cert: Path | None = None,
+    dask_tls_key: Path | None = None,
     on_event: Callable[[Event], None] | None = None,
     stop: Stop | None = None,
 ) -> Report:
@@ -122,6 +130,10 @@ async def upload(
     place is the platform's unless `ledger` names one. `on_event` hears of everything, in the event
     loop, and must not take long; what it raises ends the run. After `stop.set()` photos in flight
     are finished and no new one is begun; cancelling aborts at once.
+
+    `dask`, `maps` (texts such as `HERE=THERE`) and `dask_tls_…` have the workers of a Dask cluster
+    read and send the photos. `dask="local:3"` starts processes that import the program once more:
+    what it does itself has to stand below `if __name__ == "__main__":`.
 
     Raises `UsageError` where a value or a path is wrong, and `RunError` where the run is
     impossible. A photo that fails raises nothing: it is in the report.
@@ -156,6 +168,8 @@ async def upload(
         patience_s=patience_s,
         ledger=(Path(ledger) if ledger else default_ledger()) if remember else None,
     )
+    tls = (dask_tls_ca, dask_tls_cert, dask_tls_key)
+    hire = await to_thread.run_sync(partial(hire_of, dask, maps=maps, tls=tls))
     report = Report()
 
     raised: list[Exception] = []
@@ -178,6 +192,7 @@ async def upload(
             stop=stop or Stop(),
             clock=time.monotonic,
             sleep=anyio.sleep,
+            hire=hire,
         )
     except BaseExceptionGroup:
         if raised:

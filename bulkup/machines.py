@@ -1,14 +1,12 @@
 """The flags for several machines that work at one run.
 
-Knows the command line library; all that belongs to Dask is loaded only where it is asked for.
+Knows the command line library, and nothing of Dask.
 """
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from bulkup.errors import UsageError
 from bulkup.flags import flag, group
 
 if TYPE_CHECKING:
@@ -69,25 +67,7 @@ class MachineFlags:
 
         Raises `UsageError`.
         """
-        if not self.dask:
-            if self.map or self.dask_tls_ca or self.dask_tls_cert or self.dask_tls_key:
-                raise UsageError(
-                    "--map and --dask-tls-… are for the workers of a Dask cluster",
-                    hint="Give --dask, or leave them out.",
-                )
-            return None
-        if find_spec("distributed") is None:
-            raise UsageError(
-                "--dask needs dask.distributed, which is not installed",
-                hint="pip install 'bulkup[dask]', on the workers too",
-            )
-
-        from bulkup.cluster.crew import hire_from  # noqa: PLC0415 (heavy)
-        from bulkup.cluster.maps import Maps  # noqa: PLC0415 (heavy)
-        from bulkup.cluster.where import security_of, where_of  # noqa: PLC0415 (heavy)
+        from bulkup.hiring import hire_of  # noqa: PLC0415 (heavy)
 
         tls = (self.dask_tls_ca, self.dask_tls_cert, self.dask_tls_key)
-        where = where_of(self.dask, maps=Maps(self.map), tls=tls)
-        if where.address:
-            security_of(where)
-        return hire_from(where)
+        return hire_of(self.dask, maps=self.map, tls=tls)

@@ -26,6 +26,7 @@ NEVER_FLAGS: Final = {
     "once by bulkup login.",
     "--api-key": "Set BULKUP_API_KEY, give --api-key-file, or store it once by bulkup login.",
 }
+OF_UPLOAD: Final = ("--dask", "--map", "--dask-tls-ca", "--dask-tls-cert", "--dask-tls-key")
 EVERYWHERE: Final = ("--help", "--version")
 OTHER_WORDS: Final = {
     "help": "--help",
@@ -84,6 +85,11 @@ def _unknown(error: UnknownOptionError, overview: str) -> UsageError:
         return UsageError(
             f"{word} is no flag: other programs could read a secret that stands in a command line",
             hint=NEVER_FLAGS[word],
+        )
+    if word in OF_UPLOAD:
+        return UsageError(
+            f"{word} is for bulkup upload alone: all else is done by one machine",
+            hint="Leave it out.",
         )
     if _is_there(word):
         return UsageError(

@@ -66,7 +66,8 @@ MAY_KNOW = {
         *("journey", "labels", "memory", "pacing", "photos", "piwigo", "recovery"),
         *("secret", "settings", "steps", "uploading", "visit"),
     },
-    "machines": {"cluster", "errors", "failures", "flags", "hands"},
+    "hiring": {"cluster", "errors", "hands"},
+    "machines": {"flags", "hands", "hiring"},
     "memory": {"photos"},
     "database": {"errors", "failures"},
     "history": set[str](),
@@ -156,7 +157,7 @@ MAY_KNOW = {
         *("takeout", "tidying", "timetable", "verify", "visit", "walk"),
     },
     "views": {"again", "errors", "report", "settings"},
-    "api": {"errors", "events", "run", "settings", "stages", "timetable"},
+    "api": {"errors", "events", "hiring", "run", "settings", "stages", "timetable"},
     "screen": {
         *("errorlimit", "errors", "events", "findings", "recovery", "report", "settings"),
         *("stages", "standing", "views"),

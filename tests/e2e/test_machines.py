@@ -13,11 +13,13 @@ from pathlib import Path
 import anyio
 import pytest
 
+import bulkup
 from bulkup.cluster.maps import Maps
 from bulkup.cluster.scheduler import Cluster as Dask
 from bulkup.cluster.scheduler import lent
 from bulkup.cluster.where import Where
 from bulkup.cluster.worker import Invitation
+from bulkup.events import Event, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
 from tests.certificates import make_certificate
 from tests.e2e.clusters import Cluster, cluster, kill_one_worker
@@ -167,6 +169,36 @@ async def test_a_file_stays_whose_other_copy_is_what_a_worker_has_sent(
     assert re.search(r"^ +4 +uploaded ", ended.err, re.MULTILINE), ended.err
     assert [file for file in here.rglob("*") if file.is_file()] == [path]
     assert sum(file.is_file() for file in away.rglob("*")) == 3
+
+
+async def test_programs_have_workers_too(tmp_path: Path, two: Cluster) -> None:
+    root = tmp_path / "photos"
+    archive = make_archive(root, count=10, names=5)
+    arrived: list[Event] = []
+    async with Sandbox(admin=ADMIN) as box:
+        report = await bulkup.upload(
+            [root],
+            server=bulkup.Account(url=box.url, user="admin", password=PASSWORD),
+            album=1,
+            remember=False,
+            dask=two.address,
+            maps=[f"{tmp_path}={tmp_path}/."],
+            on_event=arrived.append,
+        )
+        assert exactly(box, archive)
+    assert report.ok
+    assert report.uploaded == sum(isinstance(event, PhotoUploaded) for event in arrived) == 10
+    nobody = bulkup.Account(url="x", user="y")
+    with pytest.raises(bulkup.UsageError, match="no scheduler's address"):
+        await bulkup.upload([root], server=nobody, album=1, dask="elsewhere")
+
+
+@pytest.mark.parametrize("command", ["watch", "verify"])
+async def test_what_one_machine_does_takes_no_cluster(tmp_path: Path, command: str) -> None:
+    async with Sandbox(admin=ADMIN) as box:
+        ended = await send(box, command, tmp_path, "--dask", "local:2")
+    assert ended.code == 2
+    assert "--dask is for bulkup upload alone: all else is done by one machine" in ended.err
 
 
 async def test_tasks_that_are_over_leave_nothing_in_memory(two: Cluster) -> None:
