@@ -1,8 +1,8 @@
 """A first run where the gallery has everything already: it is to be bound by hashing.
 
 20,000 files of 500 kB (their beginnings differ, the rest are holes) are in a sandbox' gallery, and
-the ledger is empty. Held against one `md5sum -` that is given the same bytes; beside it stands what
-as many processes as a run has threads reach, to which this machine leaves nothing for the server.
+the ledger is empty. Held against one `md5sum -` that is given the same bytes; beside it stands
+what as many processes as a run has threads reach, which have no server beside them.
 """
 
 import tempfile
