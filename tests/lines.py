@@ -1,4 +1,7 @@
-"""A line with a delay: a proxy whose connections take a while to open and to come up to speed."""
+"""A line with a delay: a proxy whose connections take a while to open and to come up to speed.
+
+It may be thin, too.
+"""
 
 import asyncio
 import time
@@ -12,13 +15,16 @@ MOST_WINDOW = 4_000_000
 class LongLine:
     """Hands bytes to a port of this machine and back, each way half of `rtt_s` later.
 
-    A connection opens after two round trips, as with TLS, and begins with TCP's slow start.
+    A connection opens after two round trips, as with TLS, and begins with TCP's slow start. All of
+    them together send no more than `rate` bytes a second.
     """
 
-    def __init__(self, port: int, *, rtt_s: float) -> None:
+    def __init__(self, port: int, *, rtt_s: float, rate: float = float("inf")) -> None:
         self.port = 0
         self._target = port
         self._rtt_s = rtt_s
+        self._rate = rate
+        self._free_at = 0.0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -64,6 +70,9 @@ class LongLine:
                 if slow and time.monotonic() >= round_ends:
                     sent, round_ends = 0, time.monotonic() + self._rtt_s
                 sent += len(data)
+                if slow:
+                    self._free_at = max(self._free_at, time.monotonic()) + len(data) / self._rate
+                    await asyncio.sleep(self._free_at - time.monotonic())
                 queue.put_nowait((time.monotonic() + self._rtt_s / 2, data))
         queue.put_nowait((time.monotonic() + self._rtt_s / 2, b""))
         await arriving

@@ -49,6 +49,17 @@ async def test_a_long_line_makes_no_workers() -> None:
         assert await server.census.prove(2)
 
 
+async def test_a_thin_line_hides_no_workers_and_makes_none() -> None:
+    async with (
+        Sandbox(workers=4, exist_cost_s=WORK_S) as box,
+        LongLine(int(box.url.rpartition(":")[2].strip("/")), rtt_s=0.01, rate=1.5e6) as line,
+        connect(f"http://127.0.0.1:{line.port}/", credentials=ADMIN, connections=20) as server,
+    ):
+        # three lists keep the line busy for longer than they keep a worker busy
+        assert any([await server.census.prove(4) for _ in range(3)])
+        assert not await server.census.prove(5)
+
+
 async def test_where_the_question_costs_nothing_workers_cannot_be_counted() -> None:
     async with (
         Sandbox(workers=4, exist_cost_s=0.0001) as box,

@@ -28,6 +28,7 @@ from bulkup.errors import (
 )
 from bulkup.photos import PIECE, Chunk, Photo, plan_chunks
 from bulkup.piwigo.bodies import PART
+from bulkup.piwigo.census import Held
 from bulkup.piwigo.http import Session, Timeouts, retry_after
 from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.wire import ANSWER_LIMIT, Answer, Request
@@ -134,6 +135,26 @@ async def test_each_chunk_has_the_bytes_of_its_place_and_their_sum_behind(tmp_pa
         head, md5 = body[4]
         assert 'name="chunk_sum"' in head
         assert md5.decode() == hashlib.md5(body[3][1]).hexdigest()
+
+
+async def test_a_held_form_is_there_but_for_its_end_until_that_is_let_out() -> None:
+    text, end = "0 " * 10_000, anyio.Event()
+
+    async def talk(line: Line) -> None:
+        head = (await line.reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
+        body = await line.reader.readuntil(text.encode())
+        with anyio.move_on_after(0.01) as waited:
+            body += await line.reader.read(1)
+        assert waited.cancelled_caught
+        end.set()
+        body += await line.reader.readexactly(length - len(body))
+        assert [content for _, content in parts(body)] == [b"exist", b"x", text.encode()]
+        await line.say("200 OK", OK)
+
+    async with raw_server(talk) as raw, session_on(raw.url) as session:
+        request = Request("exist", (("pad", "x"), ("md5sum_list", text)))
+        assert (await session.post_form(Held(request, until=end))).body == OK
 
 
 async def test_progress_counts_the_bytes_of_the_chunk_up_to_all(tmp_path: Path) -> None:
