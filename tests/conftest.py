@@ -1,5 +1,6 @@
 """What every test stands under: asyncio, loopback only, an event loop that nobody blocks."""
 
+import gc
 import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -12,6 +13,13 @@ from hypothesis import HealthCheck, settings
 # a busy machine is no failure
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lasts as long as the tests: modules, and the tests."""
+    gc.collect()
+    gc.freeze()
+
 
 REAL_URL = os.environ.get("BULKUP_TEST_URL", "")
 
