@@ -3,14 +3,17 @@
 import os
 import subprocess
 import sys
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import anyio
-from anyio.abc import Process
+from anyio.abc import ByteReceiveStream, Process
 
 from bulkup.sandbox import Fault, Faults, Sandbox
+from tests.e2e import warm
 from tests.engine.runs import picture
 
 PASSWORD = "hunter2-secret"
@@ -38,16 +41,40 @@ class Ended:
         assert "\x1b" not in both
 
 
+async def begin(
+    arguments: Sequence[str | Path], variables: Mapping[str, str], *, piped: Collection[int]
+) -> Process:
+    """Start the command with pipes for these of its standard streams, no others."""
+    words = [*map(str, arguments)]
+    if warm.is_able(variables):
+        return warm.start(words, variables, piped=piped)
+    ends = [subprocess.PIPE if number in piped else subprocess.DEVNULL for number in range(3)]
+    return await anyio.open_process(
+        [*COMMAND, *words], env=variables, stdin=ends[0], stdout=ends[1], stderr=ends[2]
+    )
+
+
 async def bulkup(*arguments: str | Path, given: str = "", **settings: str) -> Ended:
     """Run the command to its end, with what is `given` on its standard input."""
-    done = await anyio.run_process(
-        [*COMMAND, *map(str, arguments)],
-        env=environment(settings),
-        check=False,
-        input=os.fsencode(given) or None,
-        stdin=None if given else subprocess.DEVNULL,
-    )
-    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+    piped = {0, 1, 2} if given else {1, 2}
+    said: dict[int, bytes] = {}
+
+    async def read(number: int, stream: ByteReceiveStream | None) -> None:
+        assert stream is not None
+        said[number] = b"".join([part async for part in stream])
+
+    async with (
+        await begin(arguments, environment(settings), piped=piped) as process,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(read, 1, process.stdout)
+        tasks.start_soon(read, 2, process.stderr)
+        if process.stdin is not None:
+            with suppress(anyio.BrokenResourceError):  # it need not read all
+                await process.stdin.send(os.fsencode(given))
+            await process.stdin.aclose()
+        code = await process.wait()
+    return Ended(code, said[1].decode(), said[2].decode())
 
 
 async def send(box: Sandbox, *arguments: str | Path, given: str = "", **settings: str) -> Ended:
@@ -86,13 +113,8 @@ async def start(
     box: Sandbox, *arguments: str | Path, stdin: int = subprocess.DEVNULL, **settings: str
 ) -> Process:
     needed = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
-    return await anyio.open_process(
-        [*COMMAND, *map(str, arguments)],
-        env=environment(needed | settings),
-        stdin=stdin,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    piped = {0, 2} if stdin == subprocess.PIPE else {2}
+    return await begin(arguments, environment(needed | settings), piped=piped)
 
 
 async def read_until(process: Process, words: str = "") -> str:
