@@ -243,4 +243,4 @@ async def test_memory_stays_flat(tmp_path: Path) -> None:
         tracemalloc.stop()
         return top
 
-    assert peak(4_000) < peak(400) + 100_000
+    assert peak(4_000) < peak(1_200) + 50_000
