@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from distributed import Client
 
 from tests.e2e.commands import environment
 
@@ -44,6 +45,11 @@ class Cluster:
                 settings=settings,
             )
         )
+
+    def wait(self) -> None:
+        """Wait until all of its workers are there."""
+        with Client(self.address, timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(len(self._workers), timeout=60)
 
     def kill_scheduler(self) -> None:
         """Kill it; its workers end by themselves then."""

@@ -83,6 +83,7 @@ async def test_a_worker_killed_in_mid_run_costs_no_photo_and_no_place_too_many(
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Lend a cluster whose workers are in the folders `a` and `b`."""
     with cluster(tmp_path_factory.mktemp("two"), "a", "b") as lent:
+        lent.wait()
         yield lent
 
 
