@@ -98,11 +98,11 @@ async def _read_parts(
 ) -> None:
     pairs: list[tuple[str, str]] = []
     async for part in await request.multipart():
-        if not isinstance(part, aiohttp.BodyPartReader):
+        if not isinstance(part, aiohttp.BodyPartReader) or not (
+            names := _names(part.headers.get("Content-Disposition"))
+        ):
             continue
-        name, filename = _names(part.headers.get("Content-Disposition"))
-        if name is None:
-            continue
+        name, filename = names
         if filename is None:
             text = bytes(await part.read()).decode("utf-8", "surrogateescape")
             pairs.append((name, text))
@@ -123,16 +123,15 @@ async def _read_parts(
 
 
 @lru_cache(maxsize=1024)
-def _names(disposition: str | None) -> tuple[str | None, str | None]:
-    """Return the name of a field, and that of its file if it is one.
+def _names(disposition: str | None) -> tuple[str, str | None] | None:
+    """Return the name of a field, and that of its file if it is one; None: it has no name.
 
     The same fields come all the time, and to ask aiohttp's part for each name takes long.
     """
     _, parameters = aiohttp.parse_content_disposition(disposition)
-    return (
-        aiohttp.content_disposition_filename(parameters, "name"),
-        aiohttp.content_disposition_filename(parameters, "filename"),
-    )
+    name = aiohttp.content_disposition_filename(parameters, "name")
+    filename = aiohttp.content_disposition_filename(parameters, "filename")
+    return None if name is None else (name, filename)
 
 
 def _seen(request: web.Request) -> int:
