@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+import coverage
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 
 READ_AT_START: Final = ("LANG", "LC_ALL", "LC_CTYPE", "SSL_CERT_DIR", "SSL_CERT_FILE")
@@ -181,12 +182,11 @@ def start(
 def _forker() -> socket.socket:
     """Start the process that forks, which ends with this one."""
     mine, its = socket.socketpair()
-    clean = {name: each for name, each in os.environ.items() if not name.startswith("COVERAGE_")}
     with its:
         process = subprocess.Popen(  # noqa: S603 (all of it is ours)
             [sys.executable, "-m", "tests.e2e.warm", str(its.fileno())],
             cwd=Path(__file__).parents[2],
-            env=clean | {"PYTHONIOENCODING": "utf-8"},
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             stdin=subprocess.PIPE,  # no file and no terminal, as the command's mostly are
             stdout=subprocess.PIPE,
             pass_fds=[its.fileno()],
@@ -210,6 +210,10 @@ def _serve(control: socket.socket) -> None:
             importlib.import_module(module.name)
     for name in PRELOADED:
         importlib.import_module(name)
+    if measured := coverage.Coverage.current():
+        measured.stop()
+        measured.save()
+        measured._auto_save = False  # a child measures for itself
     gc.collect()
     gc.freeze()  # what is there now is never garbage
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal the tests run in
@@ -271,7 +275,7 @@ def _become(told: socket.socket, handles: Sequence[int]) -> None:
     os.chdir(folder)
     sys.path[0] = folder
     sys.argv = ["bulkup", *arguments]
-    importlib.import_module("coverage").process_startup()  # if its variables are there
+    coverage.process_startup(force=True)  # if its variables are there
     runpy.run_module("bulkup", run_name="__main__", alter_sys=True)
 
 
