@@ -27,6 +27,9 @@ a thin line."""
 JOINED: Final = 64 * 1024
 """So many bytes at most go out in one piece with what stands before and behind them."""
 
+IDLE_S: Final = 60.0
+"""How long no piece may go out on, in seconds, unless it is said otherwise."""
+
 Progress = Callable[[int], None]
 """Takes the number of bytes of the photo's chunk that have gone out so far."""
 
@@ -37,7 +40,8 @@ class Form(payload.Payload):
     `name` and `filename` are those of that part; without the latter it is a field like the others.
     If `summed`, the field `chunk_sum` follows, as `sum` tells it then. Everything around the part
     goes out in two pieces, or in one with it: aiohttp's own form takes five for each field.
-    `ended` tells whether the last byte has gone out; until then, nothing can arrive whole.
+    `ended` tells whether the last byte may have gone out; until then, nothing can arrive whole. No
+    piece may take longer than `idle_s` to go out.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Form(payload.Payload):
         filename: str = "",
         size: int,
         summed: bool = False,
+        idle_s: float = IDLE_S,
     ) -> None:
         boundary = secrets.token_hex(16)
         super().__init__(fields, content_type=f"multipart/form-data; boundary={boundary}")
@@ -60,6 +65,7 @@ class Form(payload.Payload):
         self._sum_head = f"\r\n{part % 'chunk_sum'}\r\n\r\n".encode() if summed else b""
         self._end = f"\r\n--{boundary}--\r\n".encode()
         sum_size = len(self._sum_head) + 32 if summed else 0
+        self._idle_s = idle_s
         self._held = self._head
         self.ended = False
         self._size = len(self._head) + size + sum_size + len(self._end)
@@ -78,21 +84,22 @@ class Form(payload.Payload):
     ) -> None:
         """Send bytes of the part, and what stands before its first and behind its `last` ones."""
         head, self._held = self._held, b""
-        if len(content) > JOINED:
-            if head:
-                await writer.write(head)
-            await writer.write(content)
-            head, content = b"", b""
-        end = b""
-        if last:
-            end = (self._sum_head + self.sum.encode() if self._sum_head else b"") + self._end
-            self.ended = True
-        if data := b"".join((head, content, end)):
-            await writer.write(data)
+        async with asyncio.timeout(self._idle_s):
+            if len(content) > JOINED:
+                if head:
+                    await writer.write(head)
+                await writer.write(content)
+                head, content = b"", b""
+            end = b""
+            if last:
+                end = (self._sum_head + self.sum.encode() if self._sum_head else b"") + self._end
+                self.ended = True
+            if data := b"".join((head, content, end)):
+                await writer.write(data)
 
     @abstractmethod
     async def write_part(self, writer: AbstractStreamWriter) -> None:
-        """Put the bytes of the part, one at least."""
+        """Put the bytes of the part, the `last` ones as such."""
 
     @property
     def sum(self) -> str:
@@ -122,11 +129,11 @@ class ChunkBody(Form):
             filename="" if request.encoded else "blob",
             size=(chunk.length + 2) // 3 * 4 if request.encoded else chunk.length,
             summed=request.summed,
+            idle_s=idle_s,
         )
         self._photo = photo
         self._chunk = chunk
         self._encode = _Base64() if request.encoded else None
-        self._idle_s = idle_s
         self._throttle = throttle
         self._progress = progress
         self._digest = hashlib.md5(usedforsecurity=False) if request.summed else None
@@ -148,9 +155,8 @@ class ChunkBody(Form):
                 gone = 0
                 while gone < len(body):
                     part = await self._throttle.take(min(PART, len(body) - gone))
-                    async with asyncio.timeout(self._idle_s):
-                        end = last and gone + part == len(body)
-                        await self.put(writer, body[gone : gone + part], last=end)
+                    end = last and gone + part == len(body)
+                    await self.put(writer, body[gone : gone + part], last=end)
                     gone += part
                     self._progress(read - len(piece) + gone * len(piece) // len(body))
         except BulkupError as error:

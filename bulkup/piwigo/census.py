@@ -23,7 +23,7 @@ from bulkup.errors import BulkupError, NotOffered, RunError
 from bulkup.piwigo.bodies import Form
 from bulkup.piwigo.http import Session
 from bulkup.piwigo.sessions import SessionPool
-from bulkup.piwigo.wire import Request, interpret
+from bulkup.piwigo.wire import Request
 
 BUSY_S: Final = 0.2
 MOST_BUSY_S: Final = 0.4
@@ -59,6 +59,7 @@ class Census:
         self._length: int | None = None
         self._offered = True
         self._shared_s = 0.0
+        self._thin = False  # the line, too thin for the last proof
 
     async def count(self, most: int) -> int | None:
         """Return how many workers are proven, up to `most`; None where that can't be told.
@@ -68,6 +69,7 @@ class Census:
         """
         if await self._weigh() is None:
             return None
+        self._thin = False
         proven, unproven = 1, most + 1
         for workers in [step for step in STEPS if step < most] + [most]:
             if workers <= proven or not await self.prove(workers):
@@ -80,7 +82,7 @@ class Census:
                 proven = middle
             else:
                 unproven = middle
-        return proven
+        return None if proven == 1 and self._thin else proven
 
     async def prove(self, workers: int) -> bool:
         """Tell whether there are so many workers, as far as that can be told.
@@ -91,9 +93,10 @@ class Census:
             return True
         if (length := await self._weigh()) is None:
             return False
+        self._thin = False
         passes, failures = 0, 0
         needed = 2 if workers <= TWICE_UP_TO else 1
-        while passes < needed and failures < FAILURES:
+        while passes < needed and failures < FAILURES and not self._thin:
             passed = await self._passes(length, busy=workers - 1)
             passes += passed
             failures += not passed
@@ -160,6 +163,7 @@ class Census:
                 # one more than busy ones: the knock needs a connection, too
                 _, arrival_s = await self._burst(session, _padded(length), busy + 1)
                 if arrival_s > MOST_ARRIVAL_S:
+                    self._thin = True
                     return False
                 _, end_s = await self._burst(session, _padded(0), busy + 1)
             except RunError:
@@ -196,7 +200,7 @@ class Census:
         async def send() -> None:
             nonlocal answered, failed
             try:
-                interpret(await session.post_form(Held(request, until=end)))
+                await self._pool.send_form(Held(request, until=end), session)
             except BulkupError:
                 failed += 1
             answered += 1

@@ -6,7 +6,6 @@ here, and no answer before that touches the gallery. PHP itself removes the file
 to 17, whatever file types they take; half a body leaves nothing either.
 """
 
-import asyncio
 import os
 from typing import Final
 
@@ -20,7 +19,6 @@ from bulkup.piwigo.wire import Fields
 
 METHOD: Final = "pwg.images.addSimple"
 
-IDLE_S: Final = 30.0
 NO_PHOTO: Final = 2**31 - 1
 """No photo has this number: Piwigo's end at 2^24 - 1 (`mediumint unsigned`)."""
 
@@ -39,8 +37,7 @@ class Filler(Form):
         while left:
             length = min(left, len(self._piece))
             left -= length
-            async with asyncio.timeout(IDLE_S):
-                await self.put(writer, self._piece[:length], last=not left)
+            await self.put(writer, self._piece[:length], last=not left)
 
 
 async def send_through(pool: SessionPool, size: int) -> None:
@@ -51,6 +48,7 @@ async def send_through(pool: SessionPool, size: int) -> None:
     """
     fields = (("method", METHOD), ("image_id", str(NO_PHOTO)))
     try:
-        await pool.send_form(Filler(fields, size))
+        async with pool.lease() as session:
+            await pool.send_form(Filler(fields, size), session)
     except (PhotoGone, Damaged):  # what else is refused for its type has come through as well
         return

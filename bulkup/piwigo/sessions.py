@@ -120,12 +120,11 @@ class SessionPool:
                 raise
             raise Refused(error.told) from None  # nothing of it could be made smaller
 
-    async def send_form(self, form: Form) -> object:
-        """Return the result of a form over any free session. Raises as `send` does."""
-        async with self.lease() as session:
-            if not session.ready:
-                await self.log_in(session)
-            return _judged(await session.post_form(form), session)
+    async def send_form(self, form: Form, session: Session) -> object:
+        """Return the result of a form. Raises as `send` does."""
+        if not session.ready:
+            await self.log_in(session)
+        return _judged(await session.post_form(form), session)
 
     async def log_in(self, session: Session) -> Status:
         """Log the session in and return what the server then tells.
