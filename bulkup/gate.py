@@ -154,7 +154,14 @@ class Gate:
 
     def _record(self, outcome: Outcome, *, began: float, at_once: int) -> None:
         now = self._clock()
-        self.pacing.record(now - began, outcome, at_once=at_once, began=began, now=now)
+        self.pacing.record(
+            now - began,
+            outcome,
+            at_once=at_once,
+            began=began,
+            now=now,
+            waiting=bool(self._queue),
+        )
         self._stir.set()
 
     def _let_in(self) -> None:

@@ -157,9 +157,19 @@ class Finishing:
                 self._unproven_s = min(self._unproven_s * 2, MOST_HOLD_S)
 
     def record(
-        self, latency_s: float, outcome: Outcome, *, at_once: int, began: float, now: float
+        self,
+        latency_s: float,
+        outcome: Outcome,
+        *,
+        at_once: int,
+        began: float,
+        now: float,
+        waiting: bool = True,
     ) -> None:
-        """Take in a finish that began at `began`, as one of `at_once`, and took so long."""
+        """Take in a finish that began at `began`, as one of `at_once`, and took so long.
+
+        Where nobody is `waiting` for a place, one more would stay empty: it is not tried.
+        """
         if outcome is Outcome.TROUBLE:
             self._trouble(at_once, began=began, now=now)
             return
@@ -167,18 +177,18 @@ class Finishing:
         if self.fixed or at_once != self.target:
             return  # the line, not the server, is what it waited for
         if self._trial is None:
-            self._begin_trial(now)
+            self._begin_trial(now, waiting=waiting)
         elif (higher_wins := self._trial.take(latency_s)) is not None:
             self._end_trial(self._trial, higher_wins=higher_wins, now=now)
 
-    def _begin_trial(self, now: float) -> None:
+    def _begin_trial(self, now: float, *, waiting: bool) -> None:
         if now < self._hold_until or self._asking:
             return
         if self._downward and self._settled > 1:
             self._trial = _Trial(self._settled - 1, self._settled)
-        elif self._settled < self.ceiling:
+        elif waiting and self._settled < self.ceiling:
             self._trial = _Trial(self._settled, self._settled)
-        elif self._settled < self.most:
+        elif waiting and self._settled < self.most:
             self._asking = True
         elif self._settled > 1:
             self._trial = _Trial(self._settled - 1, self._settled)

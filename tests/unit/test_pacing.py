@@ -185,6 +185,18 @@ def test_a_number_of_the_users_own_stays_until_there_is_trouble() -> None:
     assert pacing.target == 3
 
 
+def test_where_nobody_waits_for_a_place_one_more_is_never_tried() -> None:
+    pacing, seen = Finishing(most=64, workers=20), set[int]()
+    for turn in range(600):
+        lanes, now = 3, float(turn)
+        at_once = min(lanes, pacing.target)
+        seen.add(pacing.target)
+        waiting = lanes > pacing.target
+        pacing.record(1.0, Outcome.ANSWERED, at_once=at_once, began=now, now=now, waiting=waiting)
+        assert pacing.wanted_workers is None
+    assert max(seen) == lanes
+
+
 def test_a_proof_that_fails_is_asked_for_again_soon_and_then_ever_later() -> None:
     pacing, now, asked = Finishing(most=8, workers=3), 0.0, list[float]()
     while now < 1000.0:
