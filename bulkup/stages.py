@@ -266,12 +266,12 @@ async def batches(
     took = 0.0
     async for first in stream:
         batch = [first]
-        if stream.statistics().current_buffer_used < BATCH - 1:
-            linger_s = min(max(took * LINGER, least_s), MOST_LINGER_S)
-            await _collect(batch, stream, until=partial(sleep, linger_s))
         with suppress(anyio.WouldBlock, anyio.EndOfStream):
             while len(batch) < BATCH:
                 batch.append(stream.receive_nowait())
+        if len(batch) < BATCH:
+            linger_s = min(max(took * LINGER, least_s), MOST_LINGER_S)
+            await _collect(batch, stream, until=partial(sleep, linger_s))
         began = clock()
         result = await handle(batch)
         took = clock() - began
@@ -291,8 +291,5 @@ async def _collect(
         tasks.start_soon(end)
         with suppress(anyio.EndOfStream):
             while len(batch) < BATCH:
-                try:
-                    batch.append(stream.receive_nowait())
-                except anyio.WouldBlock:
-                    batch.append(await stream.receive())
+                batch.append(await stream.receive())
         tasks.cancel_scope.cancel()

@@ -3,11 +3,12 @@
 from itertools import count
 
 import anyio
+import pytest
 
 from bulkup.stages import BATCH, LINGER, batches
 
 
-async def lists_of(number: int) -> tuple[list[int], list[float]]:
+async def lists_of(number: int, *, least_s: float = 0.0) -> tuple[list[int], list[float]]:
     """Return how long the lists are that so many waiting items come in, and the pauses before."""
     inward, outward = anyio.create_memory_object_stream[int](number)
     pauses: list[float] = []
@@ -23,7 +24,9 @@ async def lists_of(number: int) -> tuple[list[int], list[float]]:
         for item in range(number):
             inward.send_nowait(item)
         inward.close()
-        found = batches(outward, length, sleep=sleep, clock=lambda: next(ticks) / 10)
+        found = batches(
+            outward, length, sleep=sleep, clock=lambda: next(ticks) / 10, least_s=least_s
+        )
         lengths = [number async for number in found]
     return lengths, pauses
 
@@ -64,3 +67,35 @@ async def test_what_is_done_with_a_result_does_not_lengthen_the_pause() -> None:
             else:
                 inward.close()
     assert [round(pause, 3) for pause in pauses] == [0.0, round(0.1 * LINGER, 3)]
+
+
+async def test_a_list_is_collected_for_a_while_at_least() -> None:
+    assert await lists_of(5, least_s=0.25) == ([5], [0.25])
+
+
+@pytest.mark.parametrize(("later", "lengths"), [(4, [5]), (BATCH - 1, [BATCH])])
+async def test_nothing_is_waited_for_once_no_more_can_come(later: int, lengths: list[int]) -> None:
+    inward, outward = anyio.create_memory_object_stream[int](0)
+    found: list[int] = []
+
+    async def sleep(_seconds: float) -> None:
+        await anyio.sleep_forever()
+
+    async def note(batch: list[int]) -> None:
+        found.append(len(batch))
+        if len(batch) == BATCH:
+            inward.close()
+
+    async with anyio.create_task_group() as tasks:
+
+        async def collect() -> None:
+            async with outward:
+                async for _ in batches(outward, note, sleep=sleep, clock=lambda: 0.0):
+                    pass
+
+        tasks.start_soon(collect)
+        for item in range(1 + later):
+            await inward.send(item)
+        if 1 + later < BATCH:
+            inward.close()
+    assert found == lengths
