@@ -132,7 +132,7 @@ async def run(
     at_once = plan.concurrency * hands.machines
     gate = Gate(
         Finishing(
-            most=plan.finishing or min(MOST_FINISHING, plan.concurrency * hands.most_machines),
+            most=plan.finishing or min(MOST_FINISHING, at_once + hands.lead),
             fixed=plan.finishing is not None,
         ),
         census=server.census,

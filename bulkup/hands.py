@@ -36,10 +36,6 @@ class Hands(Protocol):
         """How many machines they are, each with as many photos in hand as one alone would have."""
 
     @property
-    def most_machines(self) -> int:
-        """How many they may become."""
-
-    @property
     def lead(self) -> int:
         """How many more photos they want to know of than those they have in hand."""
 
@@ -65,7 +61,6 @@ class OwnHands:
     """This machine's."""
 
     machines: ClassVar[int] = 1
-    most_machines: ClassVar[int] = 1
     lead: ClassVar[int] = 0
 
     async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:

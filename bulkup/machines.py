@@ -3,6 +3,8 @@
 Knows the command line library, and nothing of Dask.
 """
 
+import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,5 +71,7 @@ class MachineFlags:
         """
         from bulkup.hiring import hire_of  # noqa: PLC0415 (heavy)
 
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module="distributed")  # as of ports that are taken
         tls = (self.dask_tls_ca, self.dask_tls_cert, self.dask_tls_key)
         return hire_of(self.dask, maps=self.map, tls=tls)

@@ -1,4 +1,4 @@
-"""Several machines for one run, by dask.distributed: what only the command line's `--dask` needs.
+"""Several machines for one run, by dask.distributed: what only `--dask` needs.
 
 The machine where the command was typed is the coordinator: it walks, keeps the ledger, makes the
 albums, decides how many photos are finished at once, and reports. Dask brings tasks to its

@@ -4,9 +4,7 @@ Knows Dask's client, and of photos only that they wait at the desk. What happens
 matter: whether its photos are done is known at the desk.
 """
 
-import logging
 import time
-import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -41,7 +39,6 @@ LEAST_LEAD: Final = 1000
 MOST_LEAD: Final = 4000
 """… and no more of them, since each takes some memory."""
 
-MOST_MACHINES: Final = 40
 TURNS: Final = 2
 """Tasks of each worker: one that it is at, and the next."""
 
@@ -77,8 +74,6 @@ def hire_from(where: Where) -> Hire:
     async def hire(
         errand: Errand, /, *, recovery: Recovery, emit: Emit, stop: Stopping
     ) -> AsyncIterator[Crew]:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        warnings.filterwarnings("ignore", module="distributed")  # as of ports that are taken
         async with AsyncExitStack() as stack:
             cluster = await stack.enter_async_context(lent(where))
             async with one_error(), anyio.create_task_group() as tasks:
@@ -94,12 +89,16 @@ def hire_from(where: Where) -> Hire:
     return hire
 
 
+def lead_for(machines: int) -> int:
+    """Return how many photos are to wait for so many machines, and those that come later."""
+    return min(MOST_LEAD, max(LEAST_LEAD, LEAD * machines))
+
+
 class Crew:
     """The workers of a cluster."""
 
     def __init__(self, cluster: Cluster, where: Where, *, tasks: TaskGroup) -> None:
         self.machines = 1
-        self.most_machines = MOST_MACHINES
         self._cluster = cluster
         self._where = where
         self._tasks = tasks
@@ -112,7 +111,7 @@ class Crew:
     @property
     def lead(self) -> int:
         """How many more photos they want to know of than those they have in hand."""
-        return min(MOST_LEAD, max(LEAST_LEAD, LEAD * self.machines))
+        return lead_for(self.machines)
 
     async def start(
         self, errand: Errand, *, recovery: Recovery, emit: Emit, stop: Stopping
@@ -152,7 +151,6 @@ class Crew:
         if not self._desk.workers:
             raise RunError(stops.CLUSTER_EMPTY(address=self._cluster.address))
         self.machines = len(self._desk.workers)
-        self.most_machines = max(MOST_MACHINES, self.machines)
         self._tasks.start_soon(self._attend)
 
     async def _listen(self, host: str, *, task_status: TaskStatus[int]) -> None:

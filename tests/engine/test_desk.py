@@ -107,7 +107,6 @@ class Office:
     tasks: TaskGroup
     port: int
     machines: int = 0
-    most_machines: int = 0
     lead: int = 20
     hands: list[Hand] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
@@ -129,7 +128,6 @@ class Office:
         self.tasks.start_soon(work)
         await ready.wait()
         self.machines += 1
-        self.most_machines = max(self.most_machines, self.machines)
         self.hands.append(hand)
         self.lines.append(line)
         self.ended.append(ended)
@@ -453,7 +451,6 @@ async def test_the_first_hand_alone_does_not_bound_what_many_may_finish_at_once(
         gallery(box) as (server, recovery),
         office(1, url=box.url) as hands,
     ):
-        hands.most_machines = 3
         outcome = await run(
             tmp_path, server=server, recovery=recovery, hands=hands, finishing=None, memory=memory
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.cluster.crew import LEAST_LEAD, TURNS
+from bulkup.cluster.crew import TURNS, lead_for
 from bulkup.cluster.maps import Maps
 from bulkup.cluster.waiting import MOST_BYTES, MOST_PHOTOS, Call, Waiting
 from bulkup.cluster.where import is_loopback
@@ -36,7 +36,7 @@ def test_a_batch_is_a_share_that_leaves_the_others_something_to_do() -> None:
 
 
 def test_twelve_who_join_one_worker_later_find_enough_to_do() -> None:
-    calls = [call(f"/f/{number}") for number in range(LEAST_LEAD)]
+    calls = [call(f"/f/{number}") for number in range(lead_for(1))]
     made = waiting(*calls)
     for _ in range(TURNS):
         made.take("first", ["first"], least=8)
