@@ -117,9 +117,9 @@ async def upload(
     remember: bool = True,
     dask: str | None = None,
     maps: Sequence[str] = (),
-    dask_tls_ca: Path | None = None,
-    dask_tls_cert: Path | None = None,
-    dask_tls_key: Path | None = None,
+    dask_tls_ca: str | os.PathLike[str] | None = None,
+    dask_tls_cert: str | os.PathLike[str] | None = None,
+    dask_tls_key: str | os.PathLike[str] | None = None,
     on_event: Callable[[Event], None] | None = None,
     stop: Stop | None = None,
 ) -> Report:
@@ -168,7 +168,9 @@ async def upload(
         patience_s=patience_s,
         ledger=(Path(ledger) if ledger else default_ledger()) if remember else None,
     )
-    tls = (dask_tls_ca, dask_tls_cert, dask_tls_key)
+    tls = tuple(
+        Path(file) if file else None for file in (dask_tls_ca, dask_tls_cert, dask_tls_key)
+    )
     hire = await to_thread.run_sync(partial(hire_of, dask, maps=maps, tls=tls))
     report = Report()
 
