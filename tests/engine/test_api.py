@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import bulkup
-from bulkup.events import Event, PhotoUploaded, RunFinished, RunStarted, ScanFinished
+from bulkup.events import Event, PhotoStarted, PhotoUploaded, RunFinished, RunStarted, ScanFinished
 from bulkup.sandbox import Sandbox
 from tests.engine.runs import make_archive
 
@@ -57,7 +57,7 @@ async def test_a_wish_to_stop_leaves_the_rest_unfinished(tmp_path: Path) -> None
     stop = bulkup.Stop()
 
     def hear(event: Event) -> None:
-        if isinstance(event, PhotoUploaded):
+        if isinstance(event, PhotoStarted):
             stop.set()
 
     async with Sandbox() as box:

@@ -63,7 +63,7 @@ async def test_a_thin_line_hides_no_workers_and_makes_none() -> None:
 async def test_a_line_too_thin_to_count_over_is_not_taken_for_a_single_worker() -> None:
     async with (
         Sandbox(workers=4, exist_cost_s=WORK_S) as box,
-        LongLine(int(box.url.rpartition(":")[2].strip("/")), rtt_s=0.01, rate=1e5) as line,
+        LongLine(int(box.url.rpartition(":")[2].strip("/")), rtt_s=0.01, rate=2.4e5) as line,
         connect(f"http://127.0.0.1:{line.port}/", credentials=ADMIN, connections=20) as server,
     ):
         assert await server.census.count(4) is None
