@@ -5,8 +5,10 @@ Knows signals and views, and nothing of what the run does.
 
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
 
 import anyio
@@ -86,10 +88,28 @@ async def _abort(
     scope: CancelScope, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
     """Let a Ctrl-C or SIGTERM abort."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with received_signals() as signals:
         task_status.started()
         async for _ in signals:
             scope.cancel()
+
+
+@contextmanager
+def received_signals() -> Iterator[AsyncIterator[int]]:
+    """Lend the SIGINT and SIGTERM that this process receives.
+
+    Python delivers signals to the main thread alone: none comes to a run in another thread.
+    """
+    if threading.current_thread() is threading.main_thread():
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            yield signals
+    else:
+        yield _no_signals()
+
+
+async def _no_signals() -> AsyncIterator[int]:
+    await anyio.sleep_forever()
+    yield 0
 
 
 def drive(task: Task, telling: Telling) -> RunState:
@@ -136,7 +156,7 @@ async def listen(
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Let a first Ctrl-C or SIGTERM drain the run, and a second one abort it."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with received_signals() as signals:
         task_status.started()
         asked = False
         async for _ in signals:

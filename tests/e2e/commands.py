@@ -3,17 +3,20 @@
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryFile
+from unittest import mock
 
 import anyio
-from anyio.abc import ByteReceiveStream, Process
+from anyio import to_thread
+from anyio.abc import Process
 
+from bulkup import cli
 from bulkup.sandbox import Fault, Faults, Sandbox
-from tests.e2e import warm
 from tests.engine.runs import picture
 
 PASSWORD = "hunter2-secret"
@@ -44,10 +47,8 @@ class Ended:
 async def begin(
     arguments: Sequence[str | Path], variables: Mapping[str, str], *, piped: Collection[int]
 ) -> Process:
-    """Start the command with pipes for these of its standard streams, no others."""
+    """Start the command as a process, with pipes for these of its standard streams, no others."""
     words = [*map(str, arguments)]
-    if warm.is_able(variables):
-        return warm.start(words, variables, piped=piped)
     ends = [subprocess.PIPE if number in piped else subprocess.DEVNULL for number in range(3)]
     return await anyio.open_process(
         [*COMMAND, *words], env=variables, stdin=ends[0], stdout=ends[1], stderr=ends[2]
@@ -55,26 +56,70 @@ async def begin(
 
 
 async def bulkup(*arguments: str | Path, given: str = "", **settings: str) -> Ended:
-    """Run the command to its end, with what is `given` on its standard input."""
-    piped = {0, 1, 2} if given else {1, 2}
-    said: dict[int, bytes] = {}
+    """Run the command line in a thread of this process, `given` on its standard input.
 
-    async def read(number: int, stream: ByteReceiveStream | None) -> None:
-        assert stream is not None
-        said[number] = b"".join([part async for part in stream])
+    It gets no signals. A test of what only a process has uses `start`.
+    """
+    return await to_thread.run_sync(
+        _run, [*map(str, arguments)], environment(settings), os.fsencode(given)
+    )
 
-    async with (
-        await begin(arguments, environment(settings), piped=piped) as process,
-        anyio.create_task_group() as tasks,
+
+async def bulkup_process(*arguments: str | Path, **settings: str) -> Ended:
+    """Run the command as a process of its own, for what is read when Python starts."""
+    done = await anyio.run_process(
+        [*COMMAND, *map(str, arguments)], env=environment(settings), check=False
+    )
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def _run(words: list[str], variables: Mapping[str, str], given: bytes) -> Ended:
+    forget_key_ring()
+    with (
+        TemporaryFile() as stdin,
+        TemporaryFile() as stdout,
+        TemporaryFile() as stderr,
+        mock.patch.dict(os.environ, variables, clear=True),
     ):
-        tasks.start_soon(read, 1, process.stdout)
-        tasks.start_soon(read, 2, process.stderr)
-        if process.stdin is not None:
-            with suppress(anyio.BrokenResourceError):  # it need not read all
-                await process.stdin.send(os.fsencode(given))
-            await process.stdin.aclose()
-        code = await process.wait()
-    return Ended(code, said[1].decode(), said[2].decode())
+        stdin.write(given)
+        stdin.seek(0)
+        with _streams(stdin.fileno(), stdout.fileno(), stderr.fileno()):
+            code = cli.run(words)
+        said = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            said.append(stream.read().decode())
+    return Ended(code, *said)
+
+
+@contextmanager
+def _streams(*descriptors: int) -> Iterator[None]:
+    """Have these as the standard streams of this process."""
+    saved = [os.dup(number) for number in range(3)]
+    before = sys.stdin, sys.stdout, sys.stderr
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+    opened = [
+        open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 (closed below)
+        for number, mode in enumerate("rww")
+    ]
+    sys.stdin, sys.stdout, sys.stderr = opened
+    try:
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = before
+        for stream in opened:
+            with suppress(OSError):  # on a full disk
+                stream.close()
+        for number, descriptor in enumerate(saved):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+def forget_key_ring() -> None:
+    """Have the key ring chosen anew, by the variables of the command."""
+    if core := sys.modules.get("keyring.core"):
+        core._keyring_backend = None  # type: ignore[attr-defined]
 
 
 async def send(box: Sandbox, *arguments: str | Path, given: str = "", **settings: str) -> Ended:

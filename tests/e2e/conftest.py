@@ -13,3 +13,8 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def event_loop_guard() -> None:
+    """Let commands write to their standard streams, which blocks the loop of a terminal anyway."""

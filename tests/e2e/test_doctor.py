@@ -12,7 +12,7 @@ from anyio.abc import Process
 
 from bulkup.sandbox import Fault, Faults, Sandbox
 from tests.certificates import encrypted, make_certificate
-from tests.e2e.commands import COMMAND, PASSWORD, Ended, bulkup, environment, send
+from tests.e2e.commands import COMMAND, PASSWORD, Ended, bulkup, bulkup_process, environment, send
 from tests.engine.runs import make_archive
 
 M = 1024 * 1024
@@ -26,6 +26,11 @@ async def box() -> AsyncIterator[Sandbox]:
 
 async def doctor(box: Sandbox, *arguments: str | Path, **settings: str) -> Ended:
     return await send(box, "doctor", *arguments, **settings)
+
+
+async def doctor_process(url: str) -> Ended:
+    """Run the check-up in a process: SSL_CERT_FILE is read when Python starts."""
+    return await bulkup_process("doctor", url=url, user="admin", password=PASSWORD, album="1")
 
 
 # lines
@@ -155,7 +160,7 @@ async def test_the_version_of_tls_and_the_time_left_are_told(
     tls = make_certificate(tmp_path, days=90)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
     async with encrypted(box, tls) as url:
-        ended = await doctor(box, url=url)
+        ended = await doctor_process(url)
     assert ended.code == 0
     assert "✓ TLS          TLS 1.3, certificate valid for 89 days\n" in ended.out
 
@@ -166,7 +171,7 @@ async def test_a_certificate_that_ends_soon_is_told(
     tls = make_certificate(tmp_path, days=5)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
     async with encrypted(box, tls) as url:
-        ended = await doctor(box, url=url)
+        ended = await doctor_process(url)
     assert ended.code == 0
     assert "! TLS          TLS 1.3, certificate valid for 4 days\n" in ended.out
 
@@ -188,7 +193,7 @@ async def test_a_broken_certificate_is_in_the_way(
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
     async with encrypted(box, tls) as url:
-        ended = await doctor(box, url=url)
+        ended = await doctor_process(url)
     assert ended.code == 1
     assert re.search(rf"^✗ TLS .*{reason}", ended.out, re.MULTILINE)
     assert "Address" not in ended.out
