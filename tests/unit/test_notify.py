@@ -1,211 +1,144 @@
+"""Notifications: what they say of a run, who gets them, and services that fail."""
+
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from anyio import CancelScope, fail_after, sleep_forever, to_thread
+from anyio import CancelScope, create_task_group, sleep_forever, to_thread
+from anyio.lowlevel import checkpoint
 
 from bulkup.errors import UsageError
-from bulkup.events import (
-    Event,
-    FileFound,
-    Interrupted,
-    Noticed,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoNew,
-    PhotoPresent,
-    PhotoUnfinished,
-    PhotoUploaded,
-    RunFailed,
-    RunFinished,
-    RunStarted,
-    ScanFinished,
-)
+from bulkup.events import Event, Interrupted, Noticed, RunFailed, RunFinished, ScanFinished
 from bulkup.kinds import Verdict
-from bulkup.notify import Notifier, Service, body, headline, services
-from bulkup.report import RunState
+from bulkup.notify import Notifier, Service, _grade, body, headline, services
 from tests.receiver import receiver
+from tests.support.loop_time import skip
+from tests.support.sample_run import (
+    CHECK,
+    DRY_RUN,
+    RUN,
+    checked,
+    failing,
+    found,
+    new,
+    present,
+    state_after,
+    unfinished,
+    uploading,
+)
 
 SECRET = "s3cret-path"
-RUN = RunStarted(
-    url="https://photos.example.org",
-    version="14.5.0",
-    user="me",
-    album=9,
-    album_name="Holidays",
-    method="uploadAsync",
-    concurrency=8,
-    chunk_size=1_000_000,
-)
 FAILURE = RunFailed(reason="the log-in is refused", hint="Check user and password.")
 END = RunFinished(seconds=1)
-
-
-def found(name: str) -> FileFound:
-    return FileFound(path=Path(name), size=1)
-
-
-def uploaded(name: str) -> list[Event]:
-    event = PhotoUploaded(path=Path(name), size=1, md5="0" * 32, image_id=1, attempts=1, seconds=1)
-    return [found(name), event]
-
-
-def failed(name: str) -> list[Event]:
-    return [found(name), PhotoFailed(path=Path(name), size=1, reason="empty", hint="")]
-
-
-def unfinished(name: str) -> list[Event]:
-    return [found(name), PhotoUnfinished(path=Path(name), size=1)]
-
-
-def present(name: str) -> list[Event]:
-    return [found(name), PhotoPresent(path=Path(name), size=1, image_id=1, linked=False)]
-
-
-def checked(name: str, verdict: Verdict) -> list[Event]:
-    event = PhotoChecked(
-        path=Path(name), size=1, verdict=verdict, image_id=1, reason="r", hint="h"
-    )
-    return [found(name), event]
-
-
-def new(name: str) -> list[Event]:
-    return [found(name), PhotoNew(path=Path(name), size=1)]
-
-
-def after(*events: Event) -> RunState:
-    state = RunState()
-    for event in events:
-        state.apply(event, 0.0)
-    return state
+OPEN = [*found("b"), unfinished("b")]
+CHECKED = [*found("a", "b"), checked("a", Verdict.PRESENT), checked("b", Verdict.MISSING)]
 
 
 @pytest.mark.parametrize(
-    ("events", "failure", "words"),
+    ("events", "failure", "grade", "words"),
     [
-        ([RUN, *uploaded("a"), END], None, "1 photo uploaded"),
+        ([RUN, *uploading("a"), END], None, "success", "1 photo uploaded"),
         (
-            [RUN, *uploaded("a"), *uploaded("b"), *failed("c"), END],
+            [RUN, *uploading("a"), *uploading("b"), *failing("c"), END],
             None,
+            "warning",
             "2 photos uploaded, 1 failed",
         ),
-        ([RUN, *present("a"), END], None, "0 photos uploaded, 1 already there"),
         (
-            [RUN, *uploaded("a"), Interrupted(), *unfinished("b"), END],
+            [RUN, *found("a"), present("a"), END],
             None,
+            "success",
+            "0 photos uploaded, 1 already there",
+        ),
+        (
+            [RUN, *uploading("a"), Interrupted(), END],
+            None,
+            "warning",
+            "interrupted: 1 photo uploaded",
+        ),
+        (
+            [RUN, *uploading("a"), Interrupted(), *OPEN, END],
+            None,
+            "warning",
             "interrupted: 1 photo uploaded, 1 unfinished",
         ),
         (
-            [RUN, *uploaded("a"), *unfinished("b")],
+            [RUN, *uploading("a"), *OPEN],
             FAILURE,
+            "failure",
             "broken off: 1 photo uploaded, 1 unfinished",
         ),
-        ([], FAILURE, "the run was impossible"),
-        ([], None, "ended before it began"),
-        (
-            [
-                replace(RUN, task="verify"),
-                *checked("a", Verdict.PRESENT),
-                *checked("b", Verdict.MISSING),
-            ],
-            None,
-            "2 photos checked, 1 present, 1 missing",
-        ),
-        ([replace(RUN, task="dry-run"), *new("a"), END], None, "1 photo would be uploaded"),
+        ([], FAILURE, "failure", "the run was impossible"),
+        ([], None, "failure", "ended before it began"),
+        ([CHECK, *CHECKED], None, "warning", "2 photos checked, 1 present, 1 missing"),
+        ([DRY_RUN, *found("a"), new("a"), END], None, "success", "1 photo would be uploaded"),
     ],
 )
-def test_the_title_says_how_the_run_ended(
-    events: list[Event], failure: RunFailed | None, words: str
+def test_the_title_says_how_the_run_ended_and_the_grade_how_bad_it_is(
+    events: list[Event], failure: RunFailed | None, grade: str, words: str
 ) -> None:
-    assert headline(after(*events), failure) == words
+    state = state_after(*events)
+    assert (headline(state, failure), _grade(state, failure)) == (words, grade)
 
 
 def test_the_body_is_the_summary_and_why_the_run_could_not_go_on() -> None:
-    text = body(after(RUN, *uploaded("a"), *failed("\x1b[1mb\n<b>"), END), FAILURE)
+    text = body(
+        state_after(RUN, *uploading("a"), *failing("\x1b[1mb\n<b>"), ScanFinished(), END), FAILURE
+    )
     assert text.startswith("the log-in is refused\nCheck user and password.\nDone after")
-    assert "failed: \\x1b[1mb\\n<b>" in text
-    assert body(after()) == "Nothing was sent."
+    assert "failed: /photos/2019/\\x1b[1mb\\n<b>" in text
+    assert body(state_after()) == "Nothing was sent."
 
 
 class Job:
     """A run that somebody is notified of."""
 
-    def __init__(self, *there: Service, limit_s: float = 20.0) -> None:
+    def __init__(self, *there: Service) -> None:
         self.said: list[Event] = []
-        self.view = Notifier(there, notice=self.said.append, clock=lambda: 0.0, limit_s=limit_s)
+        self.view = Notifier(there, notice=self.said.append, clock=lambda: 0.0, limit_s=100.0)
 
     @classmethod
-    async def for_(cls, *addresses: str, limit_s: float = 20.0) -> "Job":
-        return cls(*await to_thread.run_sync(services, addresses), limit_s=limit_s)
+    async def for_(cls, *addresses: str) -> "Job":
+        return cls(*await to_thread.run_sync(services, addresses))
 
     async def ends(self, *events: Event) -> None:
-        with fail_after(30):
-            async with self.view as view:
-                for event in events:
-                    view.emit(event)
+        async with self.view as view:
+            for event in events:
+                view.emit(event)
 
     @property
     def words(self) -> list[str]:
         return [event.message for event in self.said if isinstance(event, Noticed)]
 
 
-async def test_it_tells_each_service_once_when_the_run_ends() -> None:
-    async with receiver() as one, receiver() as two:
-        job = await Job.for_(one.address, two.address)
-        await job.ends(RUN, *uploaded("a"), *failed("<b>x&y</b>.jpg"), ScanFinished(), END)
-        assert not job.said
-        for there in (one, two):
-            (message,) = there.got
-            assert message["title"] == "bulkup: 1 photo uploaded, 1 failed"
-            assert message["message"].startswith("Done after")
-            assert "failed: <b>x&y</b>.jpg" in message["message"]
-            assert there.paths == ["/s3cret-path"]
-
-
-@pytest.mark.parametrize(
-    ("events", "kind"),
-    [
-        ([RUN, *uploaded("a"), ScanFinished(), END], "success"),
-        ([RUN, *failed("a"), ScanFinished(), END], "warning"),
-        ([RUN, *uploaded("a"), Interrupted(), END], "warning"),
-        ([FAILURE], "failure"),
-    ],
-)
-async def test_it_says_how_bad_it_is(events: list[Event], kind: str) -> None:
-    async with receiver() as there:
-        await (await Job.for_(there.address)).ends(*events)
-        (message,) = there.got
-    assert message["type"] == kind
-
-
-async def test_a_service_that_refuses_is_told_without_its_secrets() -> None:
-    async with receiver(status=500) as one, receiver() as two:
-        job = await Job.for_(one.address, two.address)
-        await job.ends(RUN, END)
-        assert job.words == ["the notification by json was not taken"]
-        assert len(two.got) == 1
-    assert SECRET not in str(job.said)
-
-
-async def test_a_service_that_is_not_there_is_told(
+async def test_each_service_is_told_once_and_of_those_that_refuse_no_secret_is_shown(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     async with receiver() as gone:
-        address = gone.address
-    job = await Job.for_(address)
-    await job.ends(FAILURE)
-    assert job.words == ["the notification by json was not taken"]
+        pass
+    async with receiver() as one, receiver(status=500) as refusing, receiver() as two:
+        job = await Job.for_(*(there.address for there in (one, refusing, gone, two)))
+        await job.ends(RUN, *uploading("a"), *failing("<b>x&y</b>.jpg"), ScanFinished(), END)
+        for there in (one, refusing, two):
+            (message,) = there.got
+            assert message["title"] == "bulkup: 1 photo uploaded, 1 failed"
+            assert message["message"].startswith("Done after")
+            assert "failed: /photos/2019/<b>x&y</b>.jpg" in message["message"]
+            assert message["type"] == "warning"
+            assert there.paths == ["/s3cret-path"]
+    assert job.words == ["the notification by json was not taken"] * 2
+    assert SECRET not in str(job.said)
     assert capfd.readouterr() == ("", "")
 
 
 async def test_a_service_that_says_nothing_is_given_up() -> None:
-    async with receiver(silent=True) as mute, receiver() as other:
-        job = await Job.for_(f"{mute.address}?rto=600", other.address, limit_s=5.0)
-        await job.ends(RUN, END)
-        assert job.words == ["the notification by json took longer than 5 s"]
-        assert len(other.got) == 1
-        with fail_after(10):
-            await mute.dropped.wait()  # nothing of it goes on
+    async with receiver(silent=True) as mute, create_task_group() as tasks:
+        job = await Job.for_(f"{mute.address}?rto=600")
+        tasks.start_soon(job.ends, RUN, END)
+        while not mute.got:
+            await checkpoint()
+        skip(100.0)
+        await mute.dropped.wait()  # nothing of it goes on
+    assert job.words == ["the notification by json took longer than 100 s"]
 
 
 async def test_whoever_aborts_a_run_is_told_too() -> None:

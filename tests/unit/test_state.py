@@ -1,7 +1,10 @@
+"""The state of a run: each file counted once, bytes, rates, and the time left."""
+
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkup.events import (
@@ -11,14 +14,10 @@ from bulkup.events import (
     Interrupted,
     OutageBegan,
     OutageEnded,
-    PhotoChecked,
-    PhotoFailed,
     PhotoFinishing,
     PhotoPlanned,
-    PhotoPresent,
     PhotoProgress,
     PhotoStarted,
-    PhotoUnfinished,
     Retrying,
     RunFinished,
     ScanFinished,
@@ -28,16 +27,25 @@ from bulkup.report.rate import Meter
 from bulkup.report.state import FAILURES_KEPT, OTHER_TYPES, TYPES_KEPT, RunState
 from bulkup.report.traffic import LONG_S, Traffic
 from bulkup.steps import BandwidthChanged, PhotoArrived, PhotoHashed, PhotoHashing
-from tests.unit.sample_run import CHECK, RUN, at, checked, failure, found, starting, uploaded
+from tests.support import sample_run
+from tests.support.sample_run import (
+    CHECK,
+    RUN,
+    at,
+    checked,
+    failure,
+    found,
+    present,
+    starting,
+    unfinished,
+    uploaded,
+)
 
 ONE, TWO = at("one.jpg"), at("two.jpg")
 
 
 def state_after(*events: Event, at: float = 0.0) -> RunState:
-    state = RunState()
-    for event in (RUN, *events):
-        state.apply(event, at)
-    return state
+    return sample_run.state_after(RUN, *events, now=at)
 
 
 @st.composite
@@ -45,11 +53,10 @@ def journeys(draw: st.DrawFn) -> list[Event]:
     """Draw one file's events in their order: found, perhaps sent and sent again, and one end."""
     path = at(f"{draw(st.uuids())}.{draw(st.sampled_from(['jpg', 'MOV', '']))}")
     size = draw(st.integers(0, 5000))
-    found = FileFound(path=path, size=size)
+    events: list[Event] = [*found(path, size=size)]
     if draw(st.booleans()):
         reason = draw(st.sampled_from(SkipReason))
-        return [found, FileSkipped(path=path, reason=reason, size=size)]
-    events: list[Event] = [found]
+        return [*events, FileSkipped(path=path, reason=reason, size=size)]
     if draw(st.booleans()):
         events.append(PhotoHashing(path=path, size=size))
         if draw(st.booleans()):
@@ -68,17 +75,10 @@ def journeys(draw: st.DrawFn) -> list[Event]:
                 events.append(PhotoArrived(path=path, image_id=1))
     ends: list[Event] = [
         uploaded(path, size),
-        PhotoPresent(path=path, size=size, image_id=1, linked=draw(st.booleans())),
-        PhotoFailed(path=path, size=size, reason="no image", hint=""),
-        PhotoChecked(
-            path=path,
-            size=size,
-            verdict=draw(st.sampled_from(Verdict)),
-            image_id=1,
-            reason="",
-            hint="",
-        ),
-        PhotoUnfinished(path=path, size=size),
+        present(path, size=size, linked=draw(st.booleans())),
+        replace(failure(path), size=size),
+        replace(checked(path, draw(st.sampled_from(Verdict))), size=size),
+        unfinished(path, size=size),
     ]
     return [*events, draw(st.sampled_from(ends))]
 
@@ -93,18 +93,11 @@ def runs(draw: st.DrawFn) -> list[Event]:
     return [RUN, *events, ScanFinished(), RunFinished(seconds=1.0)]
 
 
+@settings(max_examples=60)
 @given(runs())
-def test_every_ended_run_accounts_for_each_found_file_once(events: list[Event]) -> None:
-    state = RunState()
-    for now, event in enumerate(events):
-        state.apply(event, float(now))
-    outcomes = state.uploaded + state.present + state.skipped + state.failed + state.unfinished
-    outcomes += state.verdicts.total()
-    assert (state.found, 0, Traffic()) == (outcomes, state.pending, state.traffic)
-
-
-@given(runs())
-def test_no_number_of_a_run_is_ever_negative_or_more_than_all(events: list[Event]) -> None:
+def test_every_file_is_counted_once_and_no_number_is_ever_negative_or_more_than_all(
+    events: list[Event],
+) -> None:
     state = RunState()
     for now, event in enumerate(events):
         state.apply(event, now / 7)
@@ -115,34 +108,22 @@ def test_no_number_of_a_run_is_ever_negative_or_more_than_all(events: list[Event
         assert 0 <= state.reached_size <= state.goal_size
         assert state.rate(now / 7) >= 0
         assert (state.eta_s(now / 7) or 0) >= 0
-    assert state.left_size == 0
+    outcomes = state.uploaded + state.present + state.skipped + state.failed + state.unfinished
+    outcomes += state.verdicts.total()
+    assert (state.found, state.pending, state.left_size) == (outcomes, 0, 0)
+    assert state.traffic == Traffic()
 
 
-def test_a_photo_sent_again_from_its_start_has_only_its_new_bytes_in_flight() -> None:
+def test_a_photo_sent_again_keeps_its_place_and_only_its_new_bytes_are_in_flight() -> None:
     state = state_after(
         PhotoStarted(path=ONE, size=100, attempt=1),
         PhotoProgress(path=ONE, sent=90),
+        PhotoStarted(path=TWO, size=1, attempt=1),
         PhotoStarted(path=ONE, size=100, attempt=2),
+        PhotoProgress(path=ONE, sent=40),
         PhotoProgress(path=ONE, sent=10),
     )
     assert (state.in_flight_size, state.in_flight[ONE].attempt) == (10, 2)
-
-
-def test_progress_that_goes_back_takes_its_bytes_back() -> None:
-    state = state_after(
-        PhotoStarted(path=ONE, size=100, attempt=1),
-        PhotoProgress(path=ONE, sent=90),
-        PhotoProgress(path=ONE, sent=40),
-    )
-    assert state.in_flight_size == 40
-
-
-def test_a_photo_started_again_keeps_its_place_in_the_order_of_start() -> None:
-    state = state_after(
-        PhotoStarted(path=ONE, size=1, attempt=1),
-        PhotoStarted(path=TWO, size=1, attempt=1),
-        PhotoStarted(path=ONE, size=1, attempt=2),
-    )
     assert list(state.in_flight) == [ONE, TWO]
 
 
@@ -191,11 +172,7 @@ def test_all_failures_are_counted_and_only_the_first_are_kept() -> None:
 
 
 def test_no_time_left_is_told_before_the_scan_has_ended() -> None:
-    state = state_after(
-        FileFound(path=ONE, size=300),
-        PhotoStarted(path=ONE, size=300, attempt=1),
-        PhotoProgress(path=ONE, sent=100),
-    )
+    state = state_after(*starting("one.jpg", size=300, sent=100))
     assert state.eta_s(10.0) is None
     state.apply(ScanFinished(), 10.0)
     assert state.eta_s(10.0) == pytest.approx(20.0)
@@ -254,7 +231,7 @@ def test_no_time_left_is_told_by_bytes_alone_while_photos_wait_of_which_none_was
 
 def test_what_is_there_already_is_not_to_be_sent() -> None:
     state = state_after(*found("one.jpg", "two.jpg", "three.jpg", size=10))
-    state.apply(PhotoPresent(path=TWO, size=10, image_id=1, linked=False), 1.0)
+    state.apply(present(TWO, size=10), 1.0)
     assert (state.reached, state.goal, state.reached_size, state.goal_size) == (0, 2, 0, 20)
     state.apply(uploaded(ONE, 10), 1.0)
     state.apply(failure("three.jpg"), 1.0)
@@ -325,19 +302,21 @@ def test_a_run_that_never_began_has_no_times_or_rates() -> None:
 
 
 def test_what_a_million_photos_leave_behind_is_as_small_as_what_ten_leave() -> None:
-    state = RunState()
-    state.apply(RUN, 0.0)
-    for number in range(20_000):
-        path, now = at(f"{number}.jpg"), number / 50
-        state.apply(FileFound(path=path, size=10), now)
-        state.apply(PhotoHashing(path=path, size=10), now)
-        state.apply(PhotoHashed(path=path, md5="0" * 32), now)
-        state.apply(PhotoStarted(path=path, size=10, attempt=1), now)
-        state.apply(PhotoArrived(path=path, image_id=number), now)
-        state.apply(uploaded(path, 10), now)
+    state = state_after()
+    for number in range(2_000):
+        path, now = at(f"{number}.jpg"), number / 5
+        events = (
+            *found(path, size=10),
+            PhotoHashing(path=path, size=10),
+            PhotoHashed(path=path, md5="0" * 32),
+            PhotoStarted(path=path, size=10, attempt=1),
+            PhotoArrived(path=path, image_id=number),
+            uploaded(path, 10),
+        )
+        sample_run.apply(state, events, now=now)
     pace = state._pace
     meters = [pace._rate, pace._sizes, pace._photos]
-    assert [len(meter._samples) <= 101 for meter in meters] == [True, True, True]
+    assert [meter for meter in meters if len(meter._samples) > 101] == []
     assert (state.traffic, state.failures, state.skipped_by_type) == (Traffic(), [], {})
 
 
@@ -348,13 +327,11 @@ def test_a_steady_flow_has_exactly_its_rate() -> None:
         assert meter.rate(float(second)) == 100.0
 
 
-def test_the_rate_forgets_what_is_older_than_its_window() -> None:
-    meter = Meter(0.0, window_s=10.0)
-    meter.add(500, 2.0)
-    assert (meter.rate(11.9), meter.rate(12.0)) == (50.0, 0.0)
-
-
-def test_the_rate_does_not_jump_in_the_first_second() -> None:
+def test_the_rate_does_not_jump_in_the_first_second_and_forgets_what_its_window_has_left() -> None:
     meter = Meter(0.0, window_s=10.0)
     meter.add(500, 0.001)
-    assert meter.rate(0.001) == 500.0
+    assert [meter.rate(now) for now in (0.001, 9.9, 10.1)] == [
+        500.0,
+        pytest.approx(500 / 9.9),
+        0.0,
+    ]

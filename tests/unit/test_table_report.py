@@ -1,3 +1,5 @@
+"""The report as a table: its columns, hostile names, full disks, and a memory that stays flat."""
+
 import csv
 import json
 import tracemalloc
@@ -14,13 +16,21 @@ from bulkup.kinds import Verdict
 from bulkup.report import CSV, JSONL, TableReport
 from bulkup.report.table import COLUMNS, Format
 from tests.disks import disk, fill
-from tests.unit.reports import HOSTILE, MD5, RUN, Clock, a_run, failed, uploaded
+from tests.support.sample_run import (
+    HOSTILE,
+    MD5,
+    RUN,
+    ManualClock,
+    failing,
+    uploading,
+    whole_run,
+)
 
 __all__ = ["disk"]
 
 
 def report_on(path: Path, form: Format = CSV) -> TableReport:
-    return TableReport(path, form, clock=Clock())
+    return TableReport(path, form, clock=ManualClock())
 
 
 async def report(path: Path, form: Format, events: Sequence[Event]) -> None:
@@ -36,7 +46,7 @@ async def read_csv(path: Path) -> list[dict[str, str]]:
 
 async def test_csv_has_a_row_for_every_file(tmp_path: Path) -> None:
     file = tmp_path / "report.csv"
-    await report(file, CSV, a_run())
+    await report(file, CSV, whole_run())
     rows = await read_csv(file)
     assert [(row["path"], row["outcome"]) for row in rows] == [
         ("a.jpg", "uploaded"),
@@ -64,7 +74,7 @@ async def test_csv_has_a_row_for_every_file(tmp_path: Path) -> None:
 
 async def test_csv_is_what_rfc_4180_says_with_the_mark_of_utf_8(tmp_path: Path) -> None:
     file = tmp_path / "report.csv"
-    await report(file, CSV, [RUN, *uploaded(Path("é.jpg"))])
+    await report(file, CSV, [RUN, *uploading(Path("é.jpg"))])
     raw = await anyio.Path(file).read_bytes()
     assert raw.startswith(b"\xef\xbb\xbfpath,md5,size,")
     assert raw.count(b"\n") == raw.count(b"\r\n") == 2
@@ -73,7 +83,7 @@ async def test_csv_is_what_rfc_4180_says_with_the_mark_of_utf_8(tmp_path: Path) 
 
 async def test_json_lines_have_the_same_columns_with_their_types(tmp_path: Path) -> None:
     file = tmp_path / "report.jsonl"
-    await report(file, JSONL, a_run())
+    await report(file, JSONL, whole_run())
     rows = [json.loads(line) for line in (await anyio.Path(file).read_text()).splitlines()]
     assert all(list(row) == ["schema", *COLUMNS] for row in rows)
     assert rows[0] == {
@@ -113,7 +123,7 @@ async def test_verdicts_and_plans_are_outcomes(tmp_path: Path) -> None:
 
 async def test_hostile_names_do_no_harm_in_csv(tmp_path: Path) -> None:
     file = tmp_path / "report.csv"
-    await report(file, CSV, [RUN, *(e for name in HOSTILE for e in uploaded(Path(name)))])
+    await report(file, CSV, [RUN, *(e for name in HOSTILE for e in uploading(Path(name)))])
     raw = (await anyio.Path(file).read_bytes()).decode("utf-8")
     assert not set(raw) & {"\x1b", "\u202e"}
     paths = [row["path"] for row in await read_csv(file)]
@@ -127,14 +137,14 @@ async def test_hostile_names_do_no_harm_in_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "＝"])
 async def test_nothing_is_a_formula(start: str, tmp_path: Path) -> None:
     file = tmp_path / "report.csv"
-    await report(file, CSV, [RUN, *failed(Path(f"{start}1.jpg"), reason=f"{start}2")])
+    await report(file, CSV, [RUN, *failing(Path(f"{start}1.jpg"), reason=f"{start}2")])
     (row,) = await read_csv(file)
     assert not {row["path"][0], row["reason"][0]} & set("=+-@＝ \t")
 
 
 async def test_hostile_names_are_exact_in_json_lines_but_for_bad_bytes(tmp_path: Path) -> None:
     file = tmp_path / "report.jsonl"
-    await report(file, JSONL, [RUN, *(e for name in HOSTILE for e in uploaded(Path(name)))])
+    await report(file, JSONL, [RUN, *(e for name in HOSTILE for e in uploading(Path(name)))])
     raw = await anyio.Path(file).read_text()
     paths = [json.loads(line)["path"] for line in raw.split("\n")[:-1]]
     assert raw.isascii()
@@ -144,7 +154,7 @@ async def test_hostile_names_are_exact_in_json_lines_but_for_bad_bytes(tmp_path:
 async def test_rows_are_on_disk_while_the_run_goes_on(tmp_path: Path) -> None:
     file, part = tmp_path / "report.csv", anyio.Path(tmp_path / "report.csv.part")
     async with report_on(file) as view:
-        for event in [RUN, *uploaded(Path("a.jpg"))]:
+        for event in [RUN, *uploading(Path("a.jpg"))]:
             view.emit(event)
         with anyio.fail_after(30):
             while b"a.jpg" not in await part.read_bytes():
@@ -158,7 +168,7 @@ async def test_a_cancelled_run_leaves_its_report(tmp_path: Path) -> None:
     file = tmp_path / "report.csv"
     with anyio.CancelScope() as scope:
         async with report_on(file) as view:
-            for event in [RUN, *uploaded(Path("a.jpg"))]:
+            for event in [RUN, *uploading(Path("a.jpg"))]:
                 view.emit(event)
             scope.cancel()
             await anyio.sleep_forever()
@@ -190,7 +200,7 @@ async def test_a_full_disk_is_told_before_the_run(disk: Path) -> None:
 
 
 async def test_a_disk_that_fills_up_is_told_with_where_the_rest_is(disk: Path) -> None:
-    many = [event for n in range(3000) for event in uploaded(Path(f"{n}{'x' * 200}.jpg"))]
+    many = [event for n in range(3000) for event in uploading(Path(f"{n}{'x' * 200}.jpg"))]
     with pytest.raises(OSError, match=r"No space left on device; .* is in .*r\.csv\.part"):
         await report(disk / "r.csv", CSV, [RUN, *many])
     assert not await anyio.Path(disk / "r.csv").exists()
@@ -198,20 +208,21 @@ async def test_a_disk_that_fills_up_is_told_with_where_the_rest_is(disk: Path) -
 
 
 async def test_memory_stays_flat(tmp_path: Path) -> None:
-    photo = Path("a.jpg")  # Python keeps parts of paths for a while
-
-    async def peak(photos: int) -> int:
-        async with report_on(tmp_path / f"{photos}.csv") as view:
+    async def left_by(photos: int) -> int:
+        paths = [Path(f"{number}.jpg") for number in range(photos)]
+        events = [event for path in paths for event in uploading(path)]
+        assert {*paths, *map(str, paths)}  # a path keeps its text and its hash: have it do so now
+        view = report_on(tmp_path / "report.csv")
+        tracemalloc.start()
+        async with view:
             view.emit(RUN)
-            tracemalloc.start()
-            for number in range(photos):
-                for event in uploaded(photo):
-                    view.emit(event)
+            for number, event in enumerate(events):
+                view.emit(event)
                 if number % 100 == 0:
                     await anyio.lowlevel.checkpoint()
-            top = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
-            return top
+        size = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return size
 
-    await peak(100)
-    assert await peak(20_000) < await peak(2_000) + 1_500_000
+    await left_by(100)
+    assert await left_by(2_000) < await left_by(200) + 10_000
