@@ -3,8 +3,9 @@
 import os
 import sqlite3
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,29 +25,17 @@ from bulkup.history import (
     Undertaking,
 )
 from bulkup.ledger import Ledger
-from bulkup.lookback import Lookback, Wanted, looking_back
+from bulkup.lookback import PAGE, Lookback, Wanted, looking_back
 from bulkup.memory import Entry, State
 
 SERVER = "https://photos.example.org/"
 OTHER = "http://other.example.org/piwigo/"
 NOW = 1_700_000_000.0
 UPLOAD = Undertaking(task="upload", album=9, album_name="Trips")
+VERIFY = Undertaking(task="verify", album=9, album_name="Trips")
+OTHER_ALBUM = Undertaking(task="upload", album=10, album_name="Cats")
 EVERYTHING = Wanted()
 T = TypeVar("T")
-
-
-class Clock:
-    """The time of day, as a test sets it."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def ledger(folder: Path, *, server: str = SERVER, now: Clock | None = None) -> Ledger:
-    return Ledger(folder / "ledger.sqlite", server=server, now=now or Clock())
 
 
 def trouble(code: str = "empty", **changes: str) -> Trouble:
@@ -54,255 +43,231 @@ def trouble(code: str = "empty", **changes: str) -> Trouble:
     return Trouble(code=code, size=7, **words)
 
 
+class Book:
+    """A ledger in a folder of photos, the time of its runs, and what a reader finds in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "ledger.sqlite"
+        self.now = NOW
+
+    def open(self, server: str = SERVER) -> Ledger:
+        return Ledger(self.file, server=server, now=lambda: self.now)
+
+    def put(self, name: str | bytes) -> Path:
+        path = self.folder / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+        return path
+
+    def sql(self, *statements: str) -> list[tuple[object, ...]]:
+        """Run statements, and return what the last one tells."""
+        with closing(sqlite3.connect(self.file, isolation_level=None)) as database:
+            return [database.execute(statement).fetchall() for statement in statements][-1]
+
+    async def look(self, question: Callable[[Lookback], T]) -> T:
+        """Ask the ledger, in a thread: reading it may block."""
+
+        def ask() -> T:
+            with looking_back(self.file) as lookback:
+                return question(lookback)
+
+        return await to_thread.run_sync(ask)
+
+    async def failures(self, wanted: Wanted = EVERYTHING) -> list[OpenFailure]:
+        return await self.look(lambda lookback: list(lookback.failures(wanted)))
+
+    async def open_paths(self) -> list[tuple[Path, int]]:
+        return [(failure.path, failure.album) for failure in await self.failures()]
+
+    async def gallery(self, wanted: Wanted = EVERYTHING) -> GalleryHistory:
+        (gallery,) = await self.look(lambda lookback: lookback.galleries(wanted))
+        return gallery
+
+    async def albums(self, wanted: Wanted = EVERYTHING) -> dict[int, AlbumHistory]:
+        return {album.album: album for album in (await self.gallery(wanted)).albums}
+
+    async def runs(self, album: int = 9) -> list[PastRun]:
+        return list((await self.albums())[album].runs)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Book:
+    return Book(tmp_path)
+
+
 async def keep(
     opened: Ledger,
     *failed: Path,
-    mended: tuple[Path, ...] = (),
+    mended: Sequence[Path] = (),
     what: Undertaking = UPLOAD,
-    roots: tuple[Path, ...] = (),
+    roots: Sequence[Path] = (),
     ending: Ending = Ending.DONE,
-    counts: Mapping[str, int] | None = None,
     code: str = "empty",
-) -> int:
-    """Keep a whole run, and return its number."""
+    **counts: int,
+) -> None:
+    """Keep a whole run."""
     number, _ = await opened.begin_run(what)
-    await opened.keep_run(
-        number,
-        album=what.album,
-        counts=counts or {},
-        failed={path: trouble(code) for path in failed},
-        mended=mended,
-    )
+    found = {path: trouble(code) for path in failed}
+    await opened.keep_run(number, album=what.album, counts=counts, failed=found, mended=mended)
     await opened.end_run(number, ending, error="", roots=roots)
-    return number
-
-
-async def look(folder: Path, question: Callable[[Lookback], T]) -> T:
-    """Ask a ledger, in a thread: reading it may block."""
-
-    def ask() -> T:
-        with looking_back(folder / "ledger.sqlite") as lookback:
-            return question(lookback)
-
-    return await to_thread.run_sync(ask)
-
-
-async def failures(folder: Path, wanted: Wanted = EVERYTHING) -> list[OpenFailure]:
-    return await look(folder, lambda lookback: list(lookback.failures(wanted)))
-
-
-async def open_paths(folder: Path) -> list[tuple[Path, int]]:
-    return [(failure.path, failure.album) for failure in await failures(folder)]
-
-
-async def gallery_of(folder: Path, wanted: Wanted = EVERYTHING) -> GalleryHistory:
-    (gallery,) = await look(folder, lambda lookback: lookback.galleries(wanted))
-    return gallery
-
-
-async def albums(folder: Path, wanted: Wanted = EVERYTHING) -> dict[int, AlbumHistory]:
-    return {album.album: album for album in (await gallery_of(folder, wanted)).albums}
-
-
-async def runs(folder: Path, album: int = 9) -> list[PastRun]:
-    return list((await albums(folder))[album].runs)
-
-
-def put(folder: Path, name: str | bytes) -> Path:
-    path = folder / os.fsdecode(name)
-    path.write_bytes(b"")
-    return path
 
 
 # open failures
 
 
-async def test_a_failure_stays_open_with_its_reason_and_what_to_do(tmp_path: Path) -> None:
-    path = put(tmp_path, b"new\nline \xff.jpg")
-    async with ledger(tmp_path) as opened:
+async def test_a_failure_stays_open_with_its_last_reason_and_what_to_do(book: Book) -> None:
+    path = book.put(b"new\nline \xff.jpg")
+    async with book.open() as opened:
+        await keep(opened, path, code="wrong-type")
         await keep(opened, path)
-    (failure,) = await failures(tmp_path)
+    (failure,) = await book.failures()
     assert failure == OpenFailure(url=SERVER, album=9, path=path, trouble=trouble(), at=NOW)
 
 
-async def test_a_photo_that_fails_again_is_one_failure_with_the_last_reason(
-    tmp_path: Path,
-) -> None:
-    path = put(tmp_path, "a.jpg")
-    async with ledger(tmp_path) as opened:
-        await keep(opened, path)
-        await keep(opened, path, code="wrong-type")
-    (failure,) = await failures(tmp_path)
-    assert failure.trouble.code == "wrong-type"
-
-
-async def test_what_succeeds_is_open_no_more_in_its_album_alone(tmp_path: Path) -> None:
-    path, nine, ten = (
-        put(tmp_path, "a.jpg"),
-        UPLOAD,
-        Undertaking(task="upload", album=10, album_name=""),
-    )
-    anywhere = Undertaking(task="verify", album=0, album_name="")
-    async with ledger(tmp_path) as opened:
-        for what in (nine, ten, anywhere):
+async def test_what_succeeds_is_open_no_more_in_its_album_alone(book: Book) -> None:
+    path, anywhere = book.put("a.jpg"), replace(VERIFY, album=0)
+    async with book.open() as opened:
+        for what in (UPLOAD, OTHER_ALBUM, anywhere):
             await keep(opened, path, what=what)
-        await keep(opened, mended=(path,), what=nine)
-        assert await open_paths(tmp_path) == [(path, 10)]
-        await keep(opened, path, what=nine)
-        await keep(opened, mended=(path,), what=anywhere)
-    assert await open_paths(tmp_path) == [(path, 9), (path, 10)]
+        await keep(opened, mended=[path])
+        assert await book.open_paths() == [(path, 10)]
+        await keep(opened, path)
+        await keep(opened, mended=[path], what=anywhere)
+    assert await book.open_paths() == [(path, 9), (path, 10)]
 
 
-async def test_each_gallery_has_failures_of_its_own(tmp_path: Path) -> None:
-    path = put(tmp_path, "a.jpg")
-    for server in (SERVER, OTHER):
-        async with ledger(tmp_path, server=server) as opened:
-            await keep(opened, path)
-    async with ledger(tmp_path, server=OTHER) as opened:
-        await keep(opened, mended=(path,))
-    assert [failure.url for failure in await failures(tmp_path)] == [SERVER]
+async def test_each_gallery_has_failures_of_its_own(book: Book) -> None:
+    path = book.put("a.jpg")
+    async with book.open() as mine, book.open(OTHER) as theirs:
+        await keep(mine, path)
+        await keep(theirs, path)
+        await keep(theirs, mended=[path])
+    assert [failure.url for failure in await book.failures()] == [SERVER]
 
 
-async def test_a_file_that_vanished_leaves_nothing_to_try_again(tmp_path: Path) -> None:
-    gone, there = tmp_path / "gone.jpg", put(tmp_path, "there.jpg")
-    async with ledger(tmp_path) as opened:
+async def test_a_file_that_vanished_leaves_nothing_to_try_again(book: Book) -> None:
+    gone, there = book.folder / "gone.jpg", book.put("there.jpg")
+    async with book.open() as opened:
         await keep(opened, gone, code="empty")
         await keep(opened, gone, there, code="not-there")
-    assert await open_paths(tmp_path) == [(there, 9)]
+    assert await book.open_paths() == [(there, 9)]
 
 
-async def test_a_run_clears_what_it_did_not_meet_only_where_the_file_is_gone(
-    tmp_path: Path,
-) -> None:
-    inside, outside = tmp_path / "photos", tmp_path / "photos.old"
-    inside.mkdir()
-    outside.mkdir()
-    names = ("a.jpg", b"b\xff.jpg", "c.jpg")
-    first, second, third = (put(inside, name) for name in names)
-    elsewhere = put(outside, "d.jpg")
-    async with ledger(tmp_path) as opened:
+async def test_a_run_clears_what_it_did_not_meet_only_where_the_file_is_gone(book: Book) -> None:
+    names = ("photos/a.jpg", b"photos/b\xff.jpg", "photos.old/d.jpg", "photos/c.jpg")
+    first, second, elsewhere, third = [book.put(name) for name in names]
+    async with book.open() as opened:
         await keep(opened, first, second, third, elsewhere)
         for path in (first, second, elsewhere):
             path.unlink()
-        await keep(opened, roots=(inside,))
-    assert await open_paths(tmp_path) == [(elsewhere, 9), (third, 9)]
+        await keep(opened, roots=[book.folder / "photos"])
+    assert await book.open_paths() == [(elsewhere, 9), (third, 9)]
 
 
-async def test_more_failures_are_cleared_than_are_looked_at_in_one_go(tmp_path: Path) -> None:
-    stays = put(tmp_path, "stays.jpg")
-    async with ledger(tmp_path) as opened:
-        await keep(opened, stays, *(tmp_path / f"{number}.jpg" for number in range(2500)))
-        await keep(opened, roots=(tmp_path,))
-    assert await open_paths(tmp_path) == [(stays, 9)]
+async def test_more_failures_are_cleared_than_are_looked_at_in_one_go(book: Book) -> None:
+    stays = book.put("stays.jpg")
+    async with book.open() as opened:
+        await keep(opened, stays, *(book.folder / f"{number}.jpg" for number in range(PAGE + 9)))
+        await keep(opened, roots=[Path("/")])
+    assert await book.open_paths() == [(stays, 9)]
 
 
-async def test_the_top_of_a_disk_is_a_root_as_others_are(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as opened:
-        await keep(opened, tmp_path / "gone.jpg")
-        await keep(opened, roots=(Path("/"),))
-    assert await open_paths(tmp_path) == []
-
-
-async def test_what_is_kept_of_a_run_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
-    good, bad = put(tmp_path, "good.jpg"), put(tmp_path, "bad.jpg")
-    async with ledger(tmp_path) as opened:
+async def test_what_is_kept_of_a_run_is_kept_whole_or_not_at_all(book: Book) -> None:
+    good, bad = book.put("good.jpg"), book.put("bad.jpg")
+    no_trouble = Trouble(code="x", reason="x", hint="x", size=None)  # type: ignore[arg-type]
+    async with book.open() as opened:
         await keep(opened, good)
         number, open_now = await opened.begin_run(UPLOAD)
         assert open_now == 1
         with pytest.raises(RunError, match="can't be used"):
             await opened.keep_run(
-                number,
-                album=9,
-                counts={},
-                failed={bad: Trouble(code="x", reason="x", hint="x", size=None)},  # type: ignore[arg-type]
-                mended=[good],
+                number, album=9, counts={}, failed={bad: no_trouble}, mended=[good]
             )
-    assert await open_paths(tmp_path) == [(good, 9)]
+    assert await book.open_paths() == [(good, 9)]
 
 
-async def test_half_characters_in_words_are_no_trouble(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as opened:
-        number, _ = await opened.begin_run(
-            Undertaking(task="upload", album=9, album_name="\udcff")
-        )
-        failed = {put(tmp_path, "a.jpg"): trouble(reason="no \ud800", hint="\udcff")}
+async def test_half_characters_in_words_are_no_trouble(book: Book) -> None:
+    async with book.open() as opened:
+        number, _ = await opened.begin_run(replace(UPLOAD, album_name="\udcff"))
+        failed = {book.put("a.jpg"): trouble(reason="no \ud800", hint="\udcff")}
         await opened.keep_run(number, album=9, counts={}, failed=failed, mended=())
         await opened.end_run(number, Ending.FAILED, error="\udcff", roots=())
-    assert (await failures(tmp_path))[0].trouble.reason == "no ?"
+    assert (await book.failures())[0].trouble.reason == "no ?"
 
 
-async def test_any_number_of_failures_is_read_in_a_little_memory(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as opened:
-        number, _ = await opened.begin_run(UPLOAD)
-        for thousand in range(20):
-            paths = (tmp_path / f"{thousand:02}" / f"{name}.jpg" for name in range(1000))
-            failed = {path: trouble() for path in paths}
-            await opened.keep_run(number, album=9, counts={}, failed=failed, mended=())
+async def test_any_number_of_failures_is_read_in_a_little_memory(book: Book) -> None:
+    count = 6 * PAGE
+    async with book.open() as opened:
+        await keep(opened, *(book.folder / f"{number}.jpg" for number in range(count)))
     tracemalloc.start()
     try:
-        count = await look(
-            tmp_path, lambda lookback: sum(1 for _ in lookback.failures(EVERYTHING))
-        )
-        assert (await gallery_of(tmp_path)).failures == count == 20_000
+        read = await book.look(lambda lookback: sum(1 for _ in lookback.failures(EVERYTHING)))
+        assert (await book.gallery()).failures == read == count
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert most < 2_000_000
 
 
+async def test_a_reader_that_takes_its_time_sees_what_comes_behind_it(book: Book) -> None:
+    names = [book.put(f"{number:04}.jpg") for number in range(PAGE + 9)]
+    async with book.open() as opened:
+        await keep(opened, *names)
+
+        async def mend() -> None:
+            await keep(opened, mended=names[: PAGE + 6])
+
+        def read(lookback: Lookback) -> list[Path]:
+            reading = lookback.failures(EVERYTHING)
+            first = [next(reading).path for _ in range(3)]
+            from_thread.run(mend)
+            return [*first, *(failure.path for failure in reading)]
+
+        found = await book.look(read)
+    assert found == names[:PAGE] + names[PAGE + 6 :]
+
+
 # runs
 
 
-async def test_of_each_album_the_last_run_of_each_task_is_told(tmp_path: Path) -> None:
-    clock = Clock()
-    verify = Undertaking(task="verify", album=9, album_name="Trips")
-    async with ledger(tmp_path, now=clock) as opened:
-        await keep(opened, counts={"uploaded": 5})
-        clock.now += 60
-        await keep(opened, counts={"uploaded": 1, "failed": 2}, ending=Ending.INTERRUPTED)
-        clock.now += 60
-        await keep(opened, what=verify)
-    last, before = await runs(tmp_path)
-    assert last.what == verify
-    assert last.ending is Ending.DONE
+async def test_of_each_album_the_last_run_of_each_task_is_told(book: Book) -> None:
+    async with book.open() as opened:
+        await keep(opened, uploaded=5)
+        book.now += 60
+        await keep(opened, uploaded=1, failed=2, ending=Ending.INTERRUPTED)
+        await keep(opened, what=VERIFY)
+    last, before = await book.runs()
+    assert (last.what, last.ending) == (VERIFY, Ending.DONE)
     assert before.ending is Ending.INTERRUPTED
     assert before.counts == {"uploaded": 1, "failed": 2}
     assert before.began == NOW + 60
     assert not before.going_on
 
 
-async def test_a_run_that_goes_on_is_told_from_one_that_died(tmp_path: Path) -> None:
-    clock = Clock()
-    async with ledger(tmp_path, now=clock) as opened:
+async def test_a_run_that_goes_on_is_told_from_one_that_died(book: Book) -> None:
+    async with book.open() as opened:
         number, _ = await opened.begin_run(UPLOAD)
-        clock.now += 30
+        book.now += 30
         await opened.keep_run(number, album=9, counts={"uploaded": 3}, failed={}, mended=())
-        (alive,) = await runs(tmp_path)
-    (dead,) = await runs(tmp_path)
+        (alive,) = await book.runs()
+    async with book.open() as opened:
+        await opened.begin_run(OTHER_ALBUM)
+        (dead,), (other,) = await book.runs(9), await book.runs(10)
     assert (alive.ending, alive.going_on) == (Ending.OPEN, True)
     assert (dead.ending, dead.going_on) == (Ending.OPEN, False)
     assert dead.counts == {"uploaded": 3}
     assert dead.seen - dead.began == 30
+    assert other.going_on
 
 
-async def test_a_dead_run_is_not_taken_for_the_one_after_it(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as opened:
+async def test_looking_does_not_keep_a_run_out(book: Book) -> None:
+    path = book.put("a.jpg")
+    async with book.open() as opened:
         await opened.begin_run(UPLOAD)
-    async with ledger(tmp_path) as opened:
-        await opened.begin_run(Undertaking(task="upload", album=10, album_name=""))
-        assert [run.going_on for run in (*await runs(tmp_path, 9), *await runs(tmp_path, 10))] == [
-            False,
-            True,
-        ]
-
-
-async def test_looking_does_not_keep_a_run_out(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as opened:
-        await opened.begin_run(UPLOAD)
-    path = put(tmp_path, "a.jpg")
 
     async def bring() -> None:
-        async with ledger(tmp_path) as opened:
+        async with book.open() as opened:
             await keep(opened, path)
 
     def ask(lookback: Lookback) -> list[Path]:
@@ -310,18 +275,15 @@ async def test_looking_does_not_keep_a_run_out(tmp_path: Path) -> None:
         from_thread.run(bring)
         return [failure.path for failure in lookback.failures(EVERYTHING)]
 
-    assert await look(tmp_path, ask) == [path]
+    assert await book.look(ask) == [path]
 
 
-async def test_old_runs_make_room(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as opened:
-        other = Undertaking(task="verify", album=9, album_name="")
-        await opened.begin_run(other)
-        for _ in range(RUNS_KEPT + 20):
-            await opened.begin_run(UPLOAD)
-    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
-        rows = database.execute("SELECT task, count(*) FROM runs GROUP BY task").fetchall()
-    assert rows == [("upload", RUNS_KEPT), ("verify", 1)]
+async def test_old_runs_make_room(book: Book) -> None:
+    async with book.open() as opened:
+        for what in (VERIFY, *[UPLOAD] * (RUNS_KEPT + 20)):
+            await opened.begin_run(what)
+    counts = book.sql("SELECT task, count(*) FROM runs GROUP BY task")
+    assert counts == [("upload", RUNS_KEPT), ("verify", 1)]
 
 
 # albums and galleries
@@ -339,137 +301,103 @@ def entry(path: Path, *albums: int, state: State = State.DONE, size: int = 100) 
     )
 
 
-async def test_files_are_counted_for_each_album_and_once_for_the_gallery(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as opened:
-        await opened.record(
-            [
-                entry(tmp_path / "a.jpg", 9, 10),
-                entry(tmp_path / "b.jpg", 9, size=50),
-                entry(tmp_path / "c.jpg", state=State.HASHED),
-                entry(tmp_path / "d.jpg", state=State.FAILED),
-            ]
-        )
-    gallery = await gallery_of(tmp_path)
+async def test_files_are_counted_for_each_album_and_once_for_the_gallery(
+    book: Book, tmp_path: Path
+) -> None:
+    entries = [
+        entry(tmp_path / "a.jpg", 9, 10),
+        entry(tmp_path / "b.jpg", 9, size=50),
+        entry(tmp_path / "c.jpg", state=State.HASHED),
+        entry(tmp_path / "d.jpg", state=State.FAILED),
+    ]
+    async with book.open() as opened:
+        await opened.record(entries)
+    gallery = await book.gallery()
     assert (gallery.files, gallery.size) == (2, 150)
     sizes = {album.album: (album.files, album.size) for album in gallery.albums}
     assert sizes == {9: (2, 150), 10: (1, 100)}
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [
+async def test_a_gallery_and_an_album_are_told_alone(book: Book) -> None:
+    path = book.put("a.jpg")
+    async with book.open() as opened:
+        await keep(opened, path)
+        await keep(opened, path, what=OTHER_ALBUM)
+    for wanted in [
         Wanted(album=9),
         Wanted(album="Trips"),
         Wanted(album="Family/Trips"),
         Wanted(url=SERVER, album=9),
         Wanted(url="http://photos.example.org/", album=9),
-    ],
-    ids=str,
-)
-async def test_a_gallery_and_an_album_are_told_alone(tmp_path: Path, wanted: Wanted) -> None:
-    path = put(tmp_path, "a.jpg")
-    async with ledger(tmp_path) as opened:
-        await keep(opened, path)
-        await keep(opened, path, what=Undertaking(task="upload", album=10, album_name="Cats"))
-    assert [failure.album for failure in await failures(tmp_path, wanted)] == [9]
-    assert set(await albums(tmp_path, wanted)) == {9}
+    ]:
+        assert [failure.album for failure in await book.failures(wanted)] == [9], wanted
+        assert set(await book.albums(wanted)) == {9}, wanted
 
 
-async def test_what_the_ledger_does_not_know_is_said(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as opened:
+async def test_what_the_ledger_does_not_know_is_said(book: Book) -> None:
+    async with book.open() as opened:
         await keep(opened)
     with pytest.raises(UsageError, match="knows nothing of https://no") as raised:
-        await gallery_of(tmp_path, Wanted(url="https://no.example.org/"))
+        await book.gallery(Wanted(url="https://no.example.org/"))
     assert SERVER in raised.value.hint
     with pytest.raises(UsageError, match="knows nothing of album 77"):
-        await gallery_of(tmp_path, Wanted(album=77))
+        await book.gallery(Wanted(album=77))
 
 
-async def test_damaged_rows_are_overlooked(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as opened:
-        await opened.record([entry(tmp_path / "a.jpg", 9)])
+async def test_damaged_rows_are_overlooked(book: Book) -> None:
+    async with book.open() as opened:
+        await opened.record([entry(book.folder / "a.jpg", 9)])
         await keep(opened)
-    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
-        database.execute("UPDATE photos SET albums = '{nonsense'")
-        database.execute("UPDATE runs SET counts = '[1]', ending = 'strange'")
-        database.commit()
-    (run,) = await runs(tmp_path)
+    book.sql(
+        "UPDATE photos SET albums = '{nonsense'",
+        "UPDATE runs SET counts = '[1]', ending = 'strange'",
+    )
+    (run,) = await book.runs()
     assert (run.counts, run.ending) == ({}, Ending.FAILED)
 
 
 # which files it reads
 
 
-def make_old(file: Path, *, version: int) -> None:
-    """Take away what was not there in an older form of the ledger."""
-    with closing(sqlite3.connect(file)) as database:
-        database.execute("DROP TABLE runs")
-        database.execute("DROP TABLE failures")
-        database.execute(f"PRAGMA user_version = {version}")
-        database.commit()
-
-
 async def test_an_older_ledger_is_read_as_it_is_and_brought_up_by_the_next_run(
-    tmp_path: Path,
+    book: Book,
 ) -> None:
-    async with ledger(tmp_path) as opened:
-        await opened.record([entry(tmp_path / "a.jpg", 9)])
-    file = tmp_path / "ledger.sqlite"
-    make_old(file, version=2)
-    assert (await albums(tmp_path))[9].files == 1
-    assert await failures(tmp_path) == []
+    first = book.folder / "a.jpg"
+    async with book.open() as opened:
+        await opened.record([entry(first, 9)])
+    book.sql("DROP TABLE runs", "DROP TABLE failures", "PRAGMA user_version = 2")
+    assert (await book.albums())[9].files == 1
+    assert await book.failures() == []
     with pytest.raises(UsageError):
-        await gallery_of(tmp_path, Wanted(album="Trips"))
-    with closing(sqlite3.connect(file)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (2,)
-    async with ledger(tmp_path) as opened:
-        await keep(opened, put(tmp_path, "b.jpg"))
-        assert len(await opened.look_up([tmp_path / "a.jpg"])) == 1
-    assert len(await failures(tmp_path)) == 1
-    with closing(sqlite3.connect(file)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+        await book.gallery(Wanted(album="Trips"))
+    assert book.sql("PRAGMA user_version") == [(2,)]
+    async with book.open() as opened:
+        await keep(opened, book.put("b.jpg"))
+        assert len(await opened.look_up([first])) == 1
+    assert len(await book.failures()) == 1
+    assert book.sql("PRAGMA user_version") == [(SCHEMA,)]
 
 
-async def test_a_newer_ledger_and_a_strange_file_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "ledger.sqlite"
-    async with ledger(tmp_path):
+async def test_a_newer_ledger_and_a_strange_file_are_refused(book: Book) -> None:
+    async with book.open():
         pass
-    with closing(sqlite3.connect(file)) as database:
-        database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    book.sql(f"PRAGMA user_version = {SCHEMA + 1}")
     with pytest.raises(RunError, match="written by a newer bulkup"):
-        await failures(tmp_path)
-    file.write_bytes(b"This is no database.\n" * 1000)
+        await book.failures()
+    book.file.write_bytes(b"This is no database.\n" * 1000)
     with pytest.raises(RunError, match="can't be read: file is not a database"):
-        await failures(tmp_path)
-    assert file.read_bytes() == b"This is no database.\n" * 1000
+        await book.failures()
+    assert book.file.read_bytes() == b"This is no database.\n" * 1000
 
 
-async def test_a_ledger_that_is_not_there_is_said_and_not_made(tmp_path: Path) -> None:
+async def test_a_ledger_that_is_not_there_is_said_and_not_made(book: Book) -> None:
     with pytest.raises(UsageError, match="there is no ledger"):
-        await failures(tmp_path)
-    assert not await to_thread.run_sync(os.listdir, tmp_path)
+        await book.failures()
+    assert not await to_thread.run_sync(os.listdir, book.folder)
 
 
 async def test_a_strange_name_of_the_ledger_is_no_trouble(tmp_path: Path) -> None:
-    folder = tmp_path / os.fsdecode(b"a?b#c%d \xff")
-    async with ledger(folder) as opened:
+    book = Book(tmp_path / os.fsdecode(b"a?b#c%d \xff"))
+    async with book.open() as opened:
         await keep(opened, tmp_path)
-    assert await open_paths(folder) == [(tmp_path, 9)]
-
-
-async def test_a_reader_that_takes_its_time_sees_what_comes_behind_it(tmp_path: Path) -> None:
-    names = [put(tmp_path, f"{number:04}.jpg") for number in range(1500)]
-    async with ledger(tmp_path) as opened:
-        await keep(opened, *names)
-
-        async def mend() -> None:
-            await keep(opened, mended=tuple(names[:1400]))
-
-        def read(lookback: Lookback) -> list[Path]:
-            reading = lookback.failures(EVERYTHING)
-            first = [next(reading).path for _ in range(3)]
-            from_thread.run(mend)
-            return [*first, *(failure.path for failure in reading)]
-
-        found = await look(tmp_path, read)
-    assert found == names[:1000] + names[1400:]
+    assert await book.open_paths() == [(tmp_path, 9)]
