@@ -1,6 +1,7 @@
 """What is kept of a run while it goes on: its failures soon, its numbers, and how it ended."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -10,28 +11,28 @@ from anyio.lowlevel import checkpoint
 from bulkup.chronicle import SAVE_S, chronicled
 from bulkup.departures import FilePutAway, FileStays
 from bulkup.errors import RunError
-from bulkup.events import (
-    AlbumChecked,
-    Emit,
-    Event,
-    FileFound,
-    FileSkipped,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoNew,
-    PhotoPresent,
-    PhotoUnfinished,
-    PhotoUploaded,
-    RunFinished,
-    RunStarted,
-)
+from bulkup.events import AlbumChecked, Emit, Event, FileSkipped, RunFinished, RunStarted
 from bulkup.failures import Told
 from bulkup.history import Ending, Trouble, Undertaking
 from bulkup.kinds import SkipReason, Verdict
 from tests.engine.runs import Clock
+from tests.support.sample_run import (
+    CHECK,
+    DRY_RUN,
+    RUN,
+    checked,
+    failure,
+    found,
+    new,
+    present,
+    skipped,
+    unfinished,
+    uploaded,
+)
 
 END = RunFinished(seconds=1.0)
 ROOT = Path("/photos")
+A, B = Path("a.jpg"), Path("b.jpg")
 
 
 class Book:
@@ -72,49 +73,36 @@ class Book:
         self.ended = ending, error, roots
 
 
-def started(task: str = "upload") -> RunStarted:
-    return RunStarted(
-        url="https://photos.example.org/",
-        version="16.4.0",
-        user="admin",
-        album=9,
-        album_name="Trips",
-        method="async",
-        concurrency=8,
-        chunk_size=500_000,
-        task=task,  # type: ignore[arg-type]
-    )
-
-
-async def keep(
+@asynccontextmanager
+async def recording(
     book: Book,
-    body: Callable[[Emit], None],
     *,
-    task: str = "upload",
+    run: RunStarted = RUN,
     interrupted: bool = False,
     clock: Clock | None = None,
-) -> list[Event]:
-    """Have a run kept, and return the events that were passed on."""
+) -> AsyncIterator[tuple[Emit, list[Event]]]:
+    """Have a run kept; yield what it emits to, and the events that were passed on."""
     passed: list[Event] = []
     async with chronicled(
         book,
-        started(task),
+        run,
         roots=[ROOT],
         emit=passed.append,
         interrupted=lambda: interrupted,
         clock=clock or Clock(),
     ) as emit:
-        body(emit)
-        await settled()
-    return passed
+        yield emit, passed
 
 
-def telling(*events: Event) -> Callable[[Emit], None]:
-    def tell(emit: Emit) -> None:
+async def keep(
+    book: Book, *events: Event, run: RunStarted = RUN, interrupted: bool = False
+) -> list[Event]:
+    """Have a run of these events kept, and return what was passed on."""
+    async with recording(book, run=run, interrupted=interrupted) as (emit, passed):
         for event in events:
             emit(event)
-
-    return tell
+        await settled()
+    return passed
 
 
 async def settled() -> None:
@@ -122,121 +110,78 @@ async def settled() -> None:
         await checkpoint()
 
 
-def failed(name: str = "a.jpg") -> PhotoFailed:
-    return PhotoFailed(path=Path(name), size=7, reason="empty", hint="look", code="empty")
-
-
-def uploaded(name: str = "a.jpg") -> PhotoUploaded:
-    return PhotoUploaded(
-        path=Path(name), size=100, md5="0" * 32, image_id=1, attempts=1, seconds=1.0
-    )
-
-
-def present(name: str = "a.jpg") -> PhotoPresent:
-    return PhotoPresent(path=Path(name), size=100, image_id=1, linked=True)
-
-
-def checked(verdict: Verdict, name: str = "a.jpg") -> PhotoChecked:
-    return PhotoChecked(
-        path=Path(name), size=1, verdict=verdict, image_id=1, reason="why", hint="what"
-    )
-
-
 async def test_every_event_is_passed_on_and_counted() -> None:
-    path = Path("a.jpg")
     events: list[Event] = [
-        FileFound(path=path, size=1),
-        FileFound(path=path, size=1),
-        uploaded(),
-        present(),
-        failed(),
-        FileSkipped(path=path, reason=SkipReason.JUNK),
-        PhotoUnfinished(path=path, size=1),
-        PhotoNew(path=path, size=1),
-        FilePutAway(path=path, where=None),
-        FileStays(path=path, reason="", hint=""),
+        *found(A, A),
+        uploaded(A, 100),
+        present(A, linked=True),
+        failure(A),
+        skipped(A),
+        unfinished(A),
+        new(A),
+        FilePutAway(path=A, where=None),
+        FileStays(path=A, reason="", hint=""),
         AlbumChecked(verified=1, unverified=0, relinked=0, astray=3),
         END,
     ]
     book = Book()
-    passed = await keep(book, telling(*events))
-    assert passed == events
+    assert await keep(book, *events) == events
+    once = ("uploaded", "present", "linked", "failed", "skipped", "unfinished", "new")
     assert book.counts == {
+        **dict.fromkeys((*once, "put_away", "stays"), 1),
         "found": 2,
-        "uploaded": 1,
         "uploaded_bytes": 100,
-        "present": 1,
-        "linked": 1,
-        "failed": 1,
-        "skipped": 1,
-        "unfinished": 1,
-        "new": 1,
-        "put_away": 1,
-        "stays": 1,
         "astray": 3,
     }
-    assert book.what == Undertaking(task="upload", album=9, album_name="Trips")
+    assert book.what == Undertaking(task="upload", album=9, album_name="Holidays")
     assert book.ended == (Ending.DONE, "", [ROOT])
 
 
 async def test_a_failure_is_kept_before_the_run_ends() -> None:
     book = Book()
-    kept = []
-
-    async with chronicled(
-        book,
-        started(),
-        roots=[],
-        emit=lambda _: None,
-        interrupted=lambda: False,
-        clock=Clock(),
-    ) as emit:
-        emit(failed())
+    async with recording(book) as (emit, _):
+        emit(failure(A))
         await settled()
-        kept += book.times
+        kept = [*book.times]
     assert kept == [(["a.jpg"], [])]
 
 
 async def test_what_comes_together_is_kept_together() -> None:
     book = Book()
-    await keep(book, telling(*(failed(f"{n:03}.jpg") for n in range(500))))
+    await keep(book, *(failure(Path(f"{n:03}.jpg")) for n in range(500)))
     assert len(book.times[0][0]) == 500
     assert len(book.times) == 2  # and the end
 
 
-async def test_where_nothing_is_open_successes_are_not_kept() -> None:
-    book = Book()
-    await keep(book, telling(uploaded(), present()))
-    assert book.times == [([], [])]
+RAW = FileSkipped(path=Path("a.nef"), reason=SkipReason.TYPE)
+OUT = FileSkipped(path=B, reason=SkipReason.EXCLUDED)
 
 
-async def test_successes_mend_what_is_open() -> None:
-    book = Book(failures=1)
-    await keep(book, telling(uploaded("a.jpg"), present("b.jpg")))
-    assert book.times[0] == ([], ["a.jpg", "b.jpg"])
-
-
-async def test_of_what_fails_and_succeeds_the_last_word_counts() -> None:
-    book = Book()
-    events: list[Event] = [failed("a.jpg"), uploaded("a.jpg"), failed("b.jpg"), present("b.jpg")]
-    await keep(book, telling(*events, failed("b.jpg")))
-    assert book.times[0] == (["b.jpg"], ["a.jpg"])
-
-
-async def test_a_type_that_nobody_brings_any_more_is_mended_and_other_skipping_is_not() -> None:
-    book = Book(failures=2)
-
-    def skip(emit: Emit) -> None:
-        emit(FileSkipped(path=Path("a.nef"), reason=SkipReason.TYPE))
-        emit(FileSkipped(path=Path("b.jpg"), reason=SkipReason.EXCLUDED))
-
-    await keep(book, skip)
-    assert book.times[0] == ([], ["a.nef"])
+@pytest.mark.parametrize(
+    ("open_now", "events", "kept"),
+    [
+        pytest.param(0, [uploaded(A), present(A)], ([], []), id="successes, nothing open"),
+        pytest.param(1, [uploaded(A), present(B)], ([], ["a.jpg", "b.jpg"]), id="successes mend"),
+        pytest.param(
+            0,
+            [failure(A), uploaded(A), failure(B), present(B), failure(B)],
+            (["b.jpg"], ["a.jpg"]),
+            id="the last word counts",
+        ),
+        pytest.param(2, [RAW, OUT], ([], ["a.nef"]), id="only a type left out mends"),
+    ],
+)
+async def test_failures_are_opened_and_mended(
+    open_now: int, events: list[Event], kept: tuple[list[str], list[str]]
+) -> None:
+    book = Book(failures=open_now)
+    await keep(book, *events)
+    assert book.times[0] == kept
 
 
 async def test_a_dry_run_leaves_failures_as_they_are() -> None:
     book = Book(failures=1)
-    await keep(book, telling(failed(), present("b.jpg")), task="dry-run")
+    await keep(book, failure(A), present(B), run=DRY_RUN)
     assert book.times == [([], [])]
     assert book.counts["failed"] == 1
 
@@ -244,38 +189,20 @@ async def test_a_dry_run_leaves_failures_as_they_are() -> None:
 async def test_what_verify_finds_amiss_is_open_and_what_it_finds_well_is_mended() -> None:
     book = Book(failures=1)
     amiss = [Verdict.MISSING, Verdict.NOT_IN_ALBUM, Verdict.DIFFERING, Verdict.FAILED]
-
-    def check(emit: Emit) -> None:
-        for verdict in Verdict:
-            emit(checked(verdict, verdict.value))
-
-    await keep(book, check, task="verify")
+    await keep(book, *(checked(Path(verdict), verdict) for verdict in Verdict), run=CHECK)
     assert book.times[0] == (sorted(verdict.value for verdict in amiss), ["present"])
     assert book.counts["missing"] == book.counts["unknown"] == 1
 
 
 async def test_numbers_are_kept_now_and_then_while_something_happens() -> None:
     book, clock = Book(), Clock()
-
-    async with chronicled(
-        book,
-        started(),
-        roots=[],
-        emit=lambda _: None,
-        interrupted=lambda: False,
-        clock=clock,
-    ) as emit:
-        emit(uploaded())
-        await settled()
-        assert book.times == []
-        clock.now += SAVE_S
-        emit(uploaded())
-        await settled()
-        assert len(book.times) == 1
+    async with recording(book, clock=clock) as (emit, _):
+        for later_s, times in ((0.0, 0), (SAVE_S, 1), (0.0, 1)):
+            clock.now += later_s
+            emit(uploaded(A))
+            await settled()
+            assert len(book.times) == times
         assert book.counts["uploaded"] == 2
-        emit(uploaded())
-        await settled()
-        assert len(book.times) == 1
 
 
 # how it ended
@@ -283,52 +210,39 @@ async def test_numbers_are_kept_now_and_then_while_something_happens() -> None:
 
 async def test_a_run_that_was_to_stop_is_kept_as_interrupted() -> None:
     book = Book()
-    await keep(book, telling(END), interrupted=True)
+    await keep(book, END, interrupted=True)
     assert book.ended == (Ending.INTERRUPTED, "", ())
 
 
 async def test_a_run_that_is_cancelled_is_kept_with_its_last_failures() -> None:
     book = Book()
-
-    def cancel(emit: Emit) -> None:
-        emit(failed())
-        scope.cancel()
-
     with anyio.CancelScope() as scope:
-        await keep(book, cancel)
+        async with recording(book) as (emit, _):
+            emit(failure(A))
+            scope.cancel()
+            await settled()
     assert book.times[-1] == (["a.jpg"], [])
     assert book.ended == (Ending.INTERRUPTED, "", ())
 
 
-async def test_what_ended_a_run_is_kept_and_goes_on() -> None:
+@pytest.mark.parametrize(
+    ("error", "raised", "kept"),
+    [
+        (RunError(Told("the server is gone")), RunError, "the server is gone"),
+        (ZeroDivisionError("secret"), ExceptionGroup, "ExceptionGroup"),
+    ],
+)
+async def test_what_ended_a_run_is_kept_and_goes_on_and_a_bug_by_its_kind(
+    error: Exception, raised: type[Exception], kept: str
+) -> None:
     book = Book()
-
-    def fail(_: Emit) -> None:
-        raise RunError(Told("the server is gone"))
-
-    with pytest.raises(RunError, match="the server is gone"):
-        await keep(book, fail)
-    assert book.ended == (Ending.FAILED, "the server is gone", ())
+    with pytest.raises(raised):
+        async with recording(book):
+            raise error
+    assert book.ended == (Ending.FAILED, kept, ())
 
 
-async def test_a_bug_is_kept_by_its_kind() -> None:
-    book = Book()
-
-    def fail(_: Emit) -> None:
-        raise ZeroDivisionError("secret")
-
-    with pytest.raises(ExceptionGroup):
-        await keep(book, fail)
-    assert book.ended == (Ending.FAILED, "ExceptionGroup", ())
-
-
-async def test_a_ledger_that_fails_ends_the_run() -> None:
-    book = Book(full=True)
+@pytest.mark.parametrize("event", [failure(A), END], ids=["on the way", "at the very end"])
+async def test_a_ledger_that_fails_ends_the_run(event: Event) -> None:
     with pytest.raises(RunError, match="the disk is full"):
-        await keep(book, telling(failed()))
-
-
-async def test_a_ledger_that_fails_at_the_very_end_is_told() -> None:
-    book = Book(full=True)
-    with pytest.raises(RunError, match="the disk is full"):
-        await keep(book, telling(END))
+        await keep(Book(full=True), event)
