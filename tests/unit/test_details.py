@@ -35,36 +35,20 @@ def set_fields(
 
 
 def test_what_is_ordinary_stays_as_it_is() -> None:
-    metadata = Metadata(
-        title='O\'Neil & "friends" <3 \\ é',
-        description="two\nlines <b>bold</b>",
-        author="Zoë",
-        date=DATE,
-        tags=("a, b", "★★★★"),
-        rating=3,
-        people=("Anna",),
-    )
-    assert details_of(metadata) == Details(
-        title='O\'Neil & "friends" <3 \\ é',
-        comment="two\nlines <b>bold</b>",
-        author="Zoë",
-        date=DATE,
-        tags=("a, b", "★★★★"),
-    )
+    title, text, tags = 'O\'Neil & "friends" <3 \\ é', "two\nlines <b>bold</b>", ("a, b", "★★★★")
+    same = {"title": title, "author": "Zoë", "date": DATE, "tags": tags}
+    told = Metadata(**same, description=text, rating=3, people=("Anna",))  # type: ignore[arg-type]
+    assert details_of(told) == Details(**same, comment=text)  # type: ignore[arg-type]
 
 
-def test_emoji_are_replaced_and_told() -> None:
-    for metadata in (
-        Metadata(title="a 🗼"),
-        Metadata(description="a 🗼"),
-        Metadata(author="a 🗼"),
-        Metadata(tags=("a 🗼",)),
-    ):
-        details = details_of(metadata)
-        texts = {details.title, details.comment, details.author, *details.tags} - {""}
-        assert texts == {"a �"}
-        assert details.replaced
-        assert not details.cut
+@pytest.mark.parametrize("field", ["title", "description", "author", "tags"])
+def test_emoji_are_replaced_and_told(field: str) -> None:
+    text: object = ("a 🗼",) if field == "tags" else "a 🗼"
+    details = details_of(Metadata(**{field: text}))  # type: ignore[arg-type]
+    texts = {details.title, details.comment, details.author, *details.tags} - {""}
+    assert texts == {"a �"}
+    assert details.replaced
+    assert not details.cut
 
 
 def test_long_texts_are_cut_and_told() -> None:
@@ -75,7 +59,7 @@ def test_long_texts_are_cut_and_told() -> None:
     assert details_of(Metadata(tags=("x" * 256,))) == Details(tags=("x" * 254 + "…",), cut=True)
 
 
-texts = st.text(max_size=400)
+texts = st.text(max_size=LINE + 9)
 
 
 @given(st.builds(Metadata, title=texts, description=texts, author=texts, tags=st.tuples(texts)))
@@ -144,18 +128,29 @@ def test_all_that_is_wanted_is_set() -> None:
     }
 
 
-def test_what_is_there_is_not_set_again() -> None:
-    stored = STORED | {"tags": [{"id": 1}, {"id": "2"}]}
-    assert set_fields(DETAILS, stored, tag_ids=(1, 2)) == {}
-
-
-def test_what_was_read_out_of_the_file_is_replaced() -> None:
-    stored = {"name": "IPTC", "comment": "IPTC", "author": "IPTC", "date_creation": "1999-01-01"}
-    assert set_fields(DETAILS, stored).keys() == {"name", "comment", "author", "date_creation"}
-
-
-def test_what_nobody_wants_is_left_alone() -> None:
-    assert set_fields(Details(), STORED) == {}
+@pytest.mark.parametrize(
+    ("details", "stored", "tag_ids", "fields"),
+    [
+        pytest.param(
+            DETAILS, STORED | {"tags": [{"id": 1}, {"id": "2"}]}, (1, 2), set(), id="all is there"
+        ),
+        pytest.param(
+            DETAILS,
+            {
+                **dict.fromkeys(("name", "comment", "author"), "IPTC"),
+                "date_creation": "1999-01-01",
+            },
+            (),
+            {"name", "comment", "author", "date_creation"},
+            id="read out of the file",
+        ),
+        pytest.param(Details(), STORED, (), set(), id="nobody wants anything"),
+    ],
+)
+def test_only_what_is_wanted_and_not_there_is_set(
+    details: Details, stored: Mapping[str, object], tag_ids: tuple[int, ...], fields: set[str]
+) -> None:
+    assert set_fields(details, stored, tag_ids=tag_ids).keys() == fields
 
 
 def test_the_raw_text_is_compared_where_it_is_told() -> None:
@@ -187,24 +182,19 @@ def test_a_date_that_is_not_exact_gives_way_to_one_that_says_the_same(
     assert fields == ({} if kept else {"date_creation": "2020-01-01 00:00:00"})
 
 
-def test_a_name_on_the_way_is_replaced_by_the_real_ones() -> None:
-    assert set_fields(Details(), {"name": ALIAS}, file="a_b.jpg") == {
-        "file": "a_b.jpg",
-        "name": "a b",
-    }
-    assert set_fields(Details(), file="a_b.jpg") == {"file": "a_b.jpg", "name": "a b"}
-
-
-def test_a_title_that_was_read_out_of_the_file_stays() -> None:
-    assert set_fields(Details(), {"name": "IPTC"}, file="a.jpg") == {"file": "a.jpg"}
-
-
-def test_a_title_that_is_wanted_replaces_all_others() -> None:
-    for stored in ({"name": ALIAS}, {"name": "IPTC"}, {}):
-        assert set_fields(Details(title="T"), stored, file="a.jpg") == {
-            "file": "a.jpg",
-            "name": "T",
-        }
+@pytest.mark.parametrize(
+    ("title", "stored", "name"),
+    [
+        *(("", {"name": ALIAS}, {"name": "a b"}), ("", {}, {"name": "a b"})),
+        ("", {"name": "IPTC"}, {}),  # read out of the file, it stays
+        *(("T", {"name": name}, {"name": "T"}) for name in (ALIAS, "IPTC", "")),
+    ],
+)
+def test_a_name_on_the_way_is_replaced_by_the_real_ones(
+    title: str, stored: Mapping[str, object], name: dict[str, str]
+) -> None:
+    fields = set_fields(Details(title=title), stored, file="a_b.jpg")
+    assert fields == {"file": "a_b.jpg"} | name
 
 
 def test_a_server_that_removes_html_gets_none() -> None:
