@@ -18,25 +18,12 @@ def make_certificate(folder: Path, *, days: int = 30, host: str = "127.0.0.1") -
     """Return how a server shows a certificate, which lies in `folder` as `cert`."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    subprocess.run(  # noqa: S603 (all of it is ours)
-        [
-            *[
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:prime256v1",
-                "-nodes",
-            ],
-            *("-keyout", str(folder / "key"), "-out", str(folder / "cert"), "-subj", "/CN=x"),
-            *("-days", str(days), "-addext", f"subjectAltName=IP:{host}"),
-            *("-addext", "keyUsage=critical,keyCertSign,digitalSignature"),
-        ],
-        check=True,
-        capture_output=True,
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+        f"-keyout key -out cert -subj /CN=x -days {days} -addext subjectAltName=IP:{host} "
+        "-addext keyUsage=critical,keyCertSign,digitalSignature"
     )
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)  # noqa: S603 (all of it is ours)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "cert", folder / "key")
     return context

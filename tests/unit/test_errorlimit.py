@@ -1,20 +1,9 @@
-from pathlib import Path
-
 import pytest
 
 from bulkup.errorlimit import ErrorLimit
-from bulkup.events import Event, Noticed, PhotoChecked, PhotoFailed, PhotoUnfinished
+from bulkup.events import Event, Noticed
 from bulkup.kinds import Verdict
-
-
-def failed(number: int) -> PhotoFailed:
-    return PhotoFailed(path=Path(f"{number}.jpg"), size=1, reason="empty", hint="")
-
-
-def checked(verdict: Verdict) -> PhotoChecked:
-    return PhotoChecked(
-        path=Path("a.jpg"), size=1, verdict=verdict, image_id=None, reason="", hint=""
-    )
+from tests.support.sample_run import checked, failure, unfinished
 
 
 class Run:
@@ -36,7 +25,7 @@ class Run:
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_it_stops_the_run_at_the_nth_failure_and_says_so_once(most: int) -> None:
     run = Run(most)
-    failures = [failed(number) for number in range(most + 2)]
+    failures = [failure(f"{number}.jpg") for number in range(most + 2)]
     run.goes_through(*failures[: most - 1])
     assert (run.stops, run.limit.reached) == (0, False)
     run.goes_through(*failures[most - 1 :])
@@ -51,16 +40,16 @@ def test_it_stops_the_run_at_the_nth_failure_and_says_so_once(most: int) -> None
 def test_only_what_failed_counts() -> None:
     run = Run(2)
     run.goes_through(
-        failed(1),
-        PhotoUnfinished(path=Path("a.jpg"), size=1),
-        *[checked(verdict) for verdict in Verdict if verdict is not Verdict.FAILED],
+        failure("1.jpg"),
+        unfinished("a.jpg"),
+        *[checked("a.jpg", verdict) for verdict in Verdict if verdict is not Verdict.FAILED],
     )
     assert run.stops == 0
-    run.goes_through(checked(Verdict.FAILED))
+    run.goes_through(checked("a.jpg", Verdict.FAILED))
     assert run.stops == 1
 
 
 def test_without_a_number_there_is_no_limit() -> None:
     run = Run(None)
-    run.goes_through(*map(failed, range(100)))
+    run.goes_through(*[failure("a.jpg")] * 100)
     assert (run.stops, len(run.heard)) == (0, 100)

@@ -4,17 +4,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from bulkup.events import (
-    Event,
-    FileSkipped,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoProgress,
-    PhotoUnfinished,
-    ScanFinished,
-)
-from bulkup.kinds import SkipReason, Verdict
+from bulkup.events import Event, PhotoFailed, PhotoProgress, ScanFinished
+from bulkup.kinds import Verdict
 from bulkup.report import JsonReport, LineWriter
+from tests.support.sample_run import checked, skipped, unfinished
 
 
 def noon() -> datetime:
@@ -32,14 +25,13 @@ async def told(*events: Event, with_progress: bool = False) -> list[Any]:
 
 
 async def test_each_event_is_one_json_object_on_one_line() -> None:
-    skipped = FileSkipped(path=Path("a.mov"), reason=SkipReason.TYPE, size=3)
-    assert await told(ScanFinished(), skipped) == [
+    assert await told(ScanFinished(), skipped("a.mov", size=3)) == [
         {"schema": 1, "time": "2024-07-01T12:00:00.005Z", "event": "scan_finished"},
         {
             "schema": 1,
             "time": "2024-07-01T12:00:00.005Z",
             "event": "file_skipped",
-            "path": "a.mov",
+            "path": "/photos/2019/a.mov",
             "reason": "type",
             "size": 3,
         },
@@ -47,15 +39,7 @@ async def test_each_event_is_one_json_object_on_one_line() -> None:
 
 
 async def test_a_verdict_is_one_word() -> None:
-    event = PhotoChecked(
-        path=Path("a.jpg"),
-        size=1,
-        verdict=Verdict.NOT_IN_ALBUM,
-        image_id=7,
-        reason="",
-        hint="",
-    )
-    (line,) = await told(event)
+    (line,) = await told(checked("a.jpg", Verdict.NOT_IN_ALBUM))
     assert (line["event"], line["verdict"]) == ("photo_checked", "not-in-album")
 
 
@@ -72,7 +56,7 @@ async def test_progress_is_left_out_unless_asked_for() -> None:
 
 
 async def test_a_name_with_a_line_end_stays_on_its_line_and_is_told_exactly() -> None:
-    (line,) = await told(PhotoUnfinished(path=Path("a\nb\u2028é.jpg"), size=1))
+    (line,) = await told(unfinished(Path("a\nb\u2028é.jpg")))
     assert line["path"] == "a\nb\u2028é.jpg"
 
 

@@ -123,11 +123,14 @@ async def test_thousands_of_entries_are_kept_at_once(tmp_path: Path) -> None:
 
 
 async def test_each_server_has_entries_of_its_own(tmp_path: Path) -> None:
-    mine, theirs = entry("/a.jpg", image_id=1), entry("/a.jpg", image_id=2)
-    await keep(tmp_path, mine)
-    await keep(tmp_path, theirs, server=OTHER)
-    assert await kept(tmp_path, mine.path) == [mine]
-    assert await kept(tmp_path, mine.path, server=OTHER) == [theirs]
+    async with ledger(tmp_path) as mine, ledger(tmp_path, server=OTHER) as theirs:
+        for number in range(20):
+            await mine.record([entry(f"/{number}.jpg", image_id=1)])
+            await theirs.record([entry(f"/{number}.jpg", image_id=2)])
+        paths = [Path(f"/{number}.jpg") for number in range(20)]
+        for opened, image_id in ((mine, 1), (theirs, 2)):
+            found = (await opened.look_up(paths)).values()
+            assert [each.image_id for each in found] == [image_id] * 20
 
 
 async def test_what_is_recorded_anew_replaces_what_was(tmp_path: Path) -> None:
@@ -163,30 +166,17 @@ async def test_names_of_half_photos_are_kept_until_they_are_ended(tmp_path: Path
         assert await opened.remains() == []
 
 
-async def test_what_was_sent_is_done_once_the_album_was_seen(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as opened:
-        await opened.record([entry("/a.jpg", state=State.SENT)])
-        await opened.settle()
-    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
-
-
-async def test_what_was_sent_and_not_seen_in_its_album_is_to_be_asked_about(
-    tmp_path: Path,
-) -> None:
-    await keep(tmp_path, entry("/a.jpg", state=State.SENT))
-    known = entry("/a.jpg", state=State.HASHED, albums=frozenset())
-    assert await kept(tmp_path, "/a.jpg") == [known]
-    async with ledger(tmp_path) as opened:
-        await opened.settle()
-    assert await kept(tmp_path, "/a.jpg") == [known]
-
-
-async def test_one_servers_end_says_nothing_of_anothers(tmp_path: Path) -> None:
+async def test_what_was_sent_is_done_once_its_own_server_showed_the_album(tmp_path: Path) -> None:
     async with ledger(tmp_path) as mine, ledger(tmp_path, server=OTHER) as theirs:
         await mine.record([entry("/a.jpg", state=State.SENT)])
+        await theirs.record([entry("/a.jpg", state=State.SENT)])
+        await mine.settle()
+    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
+    known = entry("/a.jpg", state=State.HASHED, albums=frozenset())
+    assert await kept(tmp_path, "/a.jpg", server=OTHER) == [known], "it is to be asked about"
+    async with ledger(tmp_path, server=OTHER) as theirs:
         await theirs.settle()
-    (back,) = await kept(tmp_path, "/a.jpg")
-    assert back.state is State.HASHED
+    assert await kept(tmp_path, "/a.jpg", server=OTHER) == [known]
 
 
 async def test_the_file_says_of_what_form_it_is(tmp_path: Path) -> None:
@@ -229,16 +219,6 @@ async def test_a_second_run_at_once_is_kept_out_and_the_first_goes_on(tmp_path: 
         assert "--ledger" in await refused(tmp_path, f"another run is at work for {SERVER}")
         await first.record([entry("/a.jpg")])
     assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
-
-
-async def test_a_run_for_another_server_may_use_the_same_file_at_once(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as mine, ledger(tmp_path, server=OTHER) as theirs:
-        for number in range(20):
-            await mine.record([entry(f"/{number}.jpg")])
-            await theirs.record([entry(f"/{number}.jpg", image_id=number)])
-        paths = [Path(f"/{number}.jpg") for number in range(20)]
-        assert {each.image_id for each in (await mine.look_up(paths)).values()} == {7}
-        assert len(await theirs.look_up(paths)) == 20
 
 
 @pytest.mark.parametrize("ended", ["by an error", "newer", "cancelled"])
@@ -370,22 +350,21 @@ async def test_a_full_disk_is_told_at_once(disk: Path) -> None:
     assert "Make room" in await refused(disk, r"ledger\.sqlite can't be used")
 
 
-async def test_what_a_disk_that_fills_up_does_not_take_is_not_half_there(disk: Path) -> None:
+async def test_what_a_full_disk_does_not_take_is_not_half_there_and_it_goes_on_with_room(
+    disk: Path,
+) -> None:
     many = [entry(f"/{number}.jpg", error="x" * 100) for number in range(3000)]
-    await keep(disk, entry("/before.jpg"))
+    before, after = entry("/before.jpg"), entry("/after.jpg")
+    await keep(disk, before)
     with pytest.raises(RunError, match="full"):
         await keep(disk, *many)
-    assert await kept(disk, "/before.jpg", many[0].path, many[-1].path) == [entry("/before.jpg")]
-
-
-async def test_after_room_was_made_the_same_ledger_goes_on(disk: Path) -> None:
-    await keep(disk, entry("/before.jpg"))
+    assert await kept(disk, before.path, many[0].path, many[-1].path) == [before]
     fill(disk)
     with pytest.raises(RunError):
-        await keep(disk, *(entry(f"/{number}.jpg") for number in range(1000)))
+        await keep(disk, *many)
     (disk / "rest").unlink()
-    await keep(disk, entry("/after.jpg"))
-    assert len(await kept(disk, "/before.jpg", "/after.jpg")) == 2
+    await keep(disk, after)
+    assert len(await kept(disk, before.path, after.path)) == 2
 
 
 async def test_a_disk_that_may_only_be_read_is_told_at_once(disk: Path) -> None:
