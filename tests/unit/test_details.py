@@ -219,5 +219,5 @@ def test_html_is_kept_off_a_file_name_everywhere() -> None:
 def test_setting_twice_sets_nothing(file: str, title: str) -> None:
     details = Details(title=title)
     fields = set_fields(details, {"name": ALIAS}, file=file)
-    assert fields["name"] == title or title_of(file)
+    assert fields["name"] == (title or title_of(file))
     assert set_fields(details, fields) == {}
