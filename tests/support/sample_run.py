@@ -4,6 +4,7 @@ A file is named by a `Path`, taken as it is, or by a string, which is a name in 
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,7 +199,11 @@ def whole_run() -> list[Event]:
 
 def state_after(*events: Event, now: float = 0.0) -> RunState:
     """Return the state of a run at time `now`, when all of the events have happened."""
-    state = RunState()
+    return apply(RunState(), events, now=now)
+
+
+def apply(state: RunState, events: Iterable[Event], *, now: float = 0.0) -> RunState:
+    """Let the events happen at time `now`, and return the state."""
     for event in events:
         state.apply(event, now)
     return state
