@@ -305,14 +305,14 @@ def test_what_a_million_photos_leave_behind_is_as_small_as_what_ten_leave() -> N
     state = state_after()
     for number in range(2_000):
         path, now = at(f"{number}.jpg"), number / 5
-        events = (
+        events: list[Event] = [
             *found(path, size=10),
             PhotoHashing(path=path, size=10),
             PhotoHashed(path=path, md5="0" * 32),
             PhotoStarted(path=path, size=10, attempt=1),
             PhotoArrived(path=path, image_id=number),
             uploaded(path, 10),
-        )
+        ]
         sample_run.apply(state, events, now=now)
     pace = state._pace
     meters = [pace._rate, pace._sizes, pace._photos]
