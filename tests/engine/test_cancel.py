@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import anyio
@@ -15,48 +17,20 @@ from anyio.lowlevel import checkpoint
 from bulkup.events import Event, FileFound, PhotoFinishing, PhotoProgress, PhotoUploaded
 from bulkup.ledger import Ledger
 from bulkup.recovery import Sleep
-from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox import Fault, Sandbox
 from bulkup.sandbox.faults import Kind
 from tests.engine.runs import Outcome, make_archive, no_wait, run, stored_sums
+from tests.support.events import acting_on
+from tests.support.faults import HookedFaults
 
-METHODS = ["async", "upload", "legacy"]
 FINISHES = {
     "async": "pwg.images.uploadAsync",
     "upload": "pwg.images.upload",
     "legacy": "pwg.images.add",
 }
-PATIENCE = 1000  # turns of the event loop, with a thread each, until threads have let go of files
-
-
-class Counted(Faults):
-    """Calls somebody as the nth request comes in."""
-
-    def __init__(self, *plan: Fault, nth: int = 0) -> None:
-        super().__init__(plan)
-        self.act: Callable[[], None] = lambda: None
-        self.count = 0
-        self.on = True
-        self._nth = nth
-
-    def strike(self, method: str) -> Fault | None:
-        self.count += 1
-        if self.count == self._nth:
-            self.act()
-        return super().strike(method) if self.on else None
-
-
-class Acting(list[Event]):
-    """Events that call somebody when one of a kind comes."""
-
-    def __init__(self, kind: type[Event], act: Callable[[], None]) -> None:
-        super().__init__()
-        self._kind = kind
-        self._act = act
-
-    def append(self, event: Event) -> None:
-        super().append(event)
-        if isinstance(event, self._kind):
-            self._act()
+each_method = pytest.mark.parametrize("method", FINISHES)
+TURNS = 1000  # of the event loop: more than anything needs that does not wait
+PATIENCE_S = 60.0  # until threads have let go of their files, however slow the machine
 
 
 def open_files() -> Counter[str]:
@@ -75,9 +49,8 @@ async def nothing_left() -> AsyncIterator[None]:
     tasks, before = asyncio.all_tasks(), open_files()
     yield
     gc.collect()  # whatever was forgotten warns now, and warnings are errors
-    for _ in range(PATIENCE):
-        if open_files() == before and asyncio.all_tasks() == tasks:
-            break
+    end = time.monotonic() + PATIENCE_S
+    while (open_files(), asyncio.all_tasks()) != (before, tasks) and time.monotonic() < end:
         await to_thread.run_sync(gc.collect, 0)
     assert asyncio.all_tasks() == tasks
     assert open_files() == before
@@ -85,14 +58,10 @@ async def nothing_left() -> AsyncIterator[None]:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
-    """Make three photos of two chunks each, two of one base name."""
+    """Make two photos of one base name and of two chunks each."""
     return make_archive(
-        tmp_path_factory.mktemp("cancel"), count=3, names=2, size=(5000, 8000), seed=5
+        tmp_path_factory.mktemp("cancel"), count=2, names=1, size=(5000, 8000), seed=5
     )
-
-
-def root_of(archive: dict[Path, str]) -> Path:
-    return next(iter(archive)).parents[1]
 
 
 async def run_once(
@@ -108,7 +77,7 @@ async def run_once(
     async with Ledger(ledger, server=box.url) as memory:
         await run(
             box,
-            root_of(archive),
+            next(iter(archive)).parents[1],
             method=method,
             chunk_size=4096,
             concurrency=3,
@@ -119,55 +88,52 @@ async def run_once(
         )
 
 
-async def at_rest(box: Sandbox) -> None:
-    """Wait until the server has done what it had been asked before the client went away."""
+async def ends_exact(
+    box: Sandbox, archive: dict[Path, str], ledger: Path, *, method: str, at_rest: bool = True
+) -> None:
+    """Run once more; `at_rest`: only when the server has done all that it was asked so far."""
     server = box._runner.server
-    while box._front._running or (server is not None and server.connections):
+    while at_rest and (box._front._running or (server is not None and server.connections)):
         await checkpoint()
-
-
-async def ends_exact(box: Sandbox, archive: dict[Path, str], ledger: Path, *, method: str) -> None:
     await run_once(box, archive, ledger, method=method)
+    photos = box.gallery.photos.values()
     assert stored_sums(box) == Counter(archive.values())
-    assert {frozenset(photo.albums) for photo in box.gallery.photos.values()} == {frozenset({1})}
-    assert {photo.file for photo in box.gallery.photos.values()} == {path.name for path in archive}
+    assert {frozenset(photo.albums) for photo in photos} == {frozenset({1})}
+    assert {photo.file for photo in photos} == {path.name for path in archive}
     assert not box.gallery.buffers
     assert not box.gallery.lounge
 
 
-@pytest.mark.parametrize("method", METHODS)
+@each_method
 async def test_cancelled_at_any_request_nothing_is_left_and_the_next_run_ends_exact(
     archive: dict[Path, str], tmp_path: Path, method: str
 ) -> None:
-    faults = Counted()
-    async with Sandbox(faults=faults) as box:
-        await run_once(box, archive, tmp_path / "0.sqlite", method=method)
-    assert faults.count > 20
-    for nth in range(1, faults.count + 1):
+    for nth in count():
         ledger = tmp_path / f"{nth}.sqlite"
         async with nothing_left():
-            at_nth = Counted(nth=nth)
-            async with Sandbox(faults=at_nth) as box:
+            faults = HookedFaults(nth=nth)
+            async with Sandbox(faults=faults) as box:
                 with CancelScope() as scope:
-                    at_nth.act = scope.cancel
+                    faults.act = scope.cancel
                     await run_once(box, archive, ledger, method=method)
-                await at_rest(box)
+                if faults.count <= nth:  # the run was over before it
+                    break
                 await ends_exact(box, archive, ledger, method=method)
+    assert nth > 15
 
 
 @pytest.mark.parametrize("kind", [FileFound, PhotoProgress, PhotoFinishing, PhotoUploaded])
-@pytest.mark.parametrize("method", METHODS)
+@each_method
 async def test_cancelled_while_a_file_is_in_hand_nothing_is_left(
     archive: dict[Path, str], tmp_path: Path, method: str, kind: type[Event]
 ) -> None:
     ledger = tmp_path / "ledger.sqlite"
     async with nothing_left(), Sandbox() as box:
         with CancelScope() as scope:
-            outcome = Outcome(Acting(kind, scope.cancel))
+            outcome = acting_on(kind, scope.cancel)
             await run_once(box, archive, ledger, method=method, outcome=outcome)
         assert scope.cancelled_caught
         assert outcome.balances()
-        await at_rest(box)
         await ends_exact(box, archive, ledger, method=method)
 
 
@@ -177,8 +143,9 @@ async def test_cancelled_while_it_waits_for_the_server_nothing_is_left(
     archive: dict[Path, str], tmp_path: Path, kind: Kind, nth: int
 ) -> None:
     ledger = tmp_path / "ledger.sqlite"
-    upload = "pwg.images.uploadAsync"
-    faults = Counted(*(Fault(kind, upload, number, retry_after="1") for number in range(9)))
+    faults = HookedFaults(
+        *(Fault(kind, FINISHES["async"], number, retry_after="1") for number in range(9))
+    )
     sleeps = 0
 
     async def sleep(seconds: float) -> None:
@@ -193,16 +160,15 @@ async def test_cancelled_while_it_waits_for_the_server_nothing_is_left(
             await run_once(box, archive, ledger, method="async", sleep=sleep)
         assert scope.cancelled_caught
         faults.on = False
-        await at_rest(box)
         await ends_exact(box, archive, ledger, method="async")
 
 
-@pytest.mark.parametrize("method", ["async", "upload", "legacy"])
+@each_method
 async def test_cancelled_in_the_queue_before_a_finish_nothing_is_left(
     archive: dict[Path, str], tmp_path: Path, method: str
 ) -> None:
     ledger = tmp_path / "ledger.sqlite"
-    faults = Counted(Fault("slow", FINISHES[method], slow_s=3600.0))
+    faults = HookedFaults(Fault("slow", FINISHES[method], slow_s=3600.0))
     outcome = Outcome()
     async with nothing_left(), Sandbox(faults=faults) as box:
         async with anyio.create_task_group() as tasks:
@@ -211,11 +177,11 @@ async def test_cancelled_in_the_queue_before_a_finish_nothing_is_left(
                 await run_once(box, archive, ledger, method=method, outcome=outcome, finishing=1)
 
             tasks.start_soon(cancelled)
-            while len(box.gallery.photos) < 1 or len(box.gallery.buffers) < 2:
+            while not (box.gallery.photos and box.gallery.buffers):
                 await checkpoint()
-            for _ in range(PATIENCE):
+            for _ in range(TURNS):
                 await checkpoint()
             tasks.cancel_scope.cancel()
         assert len(outcome.of(PhotoFinishing)) == 1
         faults.on = False
-        await ends_exact(box, archive, ledger, method=method)
+        await ends_exact(box, archive, ledger, method=method, at_rest=False)

@@ -1,0 +1,50 @@
+"""Views of what a sandbox was asked and what it holds."""
+
+from collections import Counter
+
+from bulkup.sandbox import Sandbox
+from bulkup.sandbox.records import StoredPhoto
+
+SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk", "pwg.images.add"}
+
+LISTING = {
+    *("pwg.session.login", "pwg.session.getStatus", "pwg.session.logout"),
+    *("reflection.getMethodList", "pwg.images.uploadCompleted", "pwg.categories.getImages"),
+}
+"""The calls of a run that asks for no photo by its MD5 and sends none."""
+
+
+def calls(box: Sandbox, *, since: int = 0) -> Counter[str]:
+    """Count the calls of each method, from a number of requests on."""
+    return Counter(seen.method for seen in list(box.requests)[since:])
+
+
+def uploads(box: Sandbox) -> int:
+    """Count the requests so far that brought a part of a file."""
+    return sum(count for method, count in calls(box).items() if method in SENDING)
+
+
+def only_photo(box: Sandbox) -> StoredPhoto:
+    """Return the one photo that the gallery has."""
+    (photo,) = box.gallery.photos.values()
+    return photo
+
+
+def tags_of(box: Sandbox, photo: StoredPhoto) -> set[str]:
+    """Return the names of a photo's tags."""
+    return {box.gallery.tags[number].name for number in photo.tags}
+
+
+def albums_of(box: Sandbox) -> dict[str, list[str]]:
+    """Return the path of each album with the files that it shows."""
+    albums = box.gallery.albums
+    paths = {
+        number: "/".join(albums[above].name for above in album.path)
+        for number, album in albums.items()
+    }
+    shown: dict[str, list[str]] = {path: [] for path in paths.values()}
+    assert len(shown) == len(albums), "two albums of one name"
+    for photo in box.gallery.photos.values():
+        for number in photo.albums:
+            shown[paths[number]].append(photo.file)
+    return {path: sorted(files) for path, files in shown.items()}
