@@ -12,6 +12,7 @@ from tempfile import TemporaryFile
 from unittest import mock
 
 import anyio
+from aiohttp import web
 from anyio import to_thread
 from anyio.abc import Process
 
@@ -55,14 +56,17 @@ async def begin(
     )
 
 
-async def bulkup(*arguments: str | Path, given: str = "", **settings: str) -> Ended:
-    """Run the command line in a thread of this process, `given` on its standard input.
+async def bulkup(
+    *arguments: str | Path, given: str | int = "", out: int | None = None, **settings: str
+) -> Ended:
+    """Run the command line in a thread of this process.
 
-    It gets no signals. A test of what only a process has uses `start`.
+    `given` is its standard input, as text or as a descriptor; `out` is a descriptor for its
+    standard output, instead of the text that is returned. It gets no signals: a test of what only
+    a process has uses `start`.
     """
-    return await to_thread.run_sync(
-        _run, [*map(str, arguments)], environment(settings), os.fsencode(given)
-    )
+    words = [*map(str, arguments)]
+    return await to_thread.run_sync(_run, words, environment(settings), given, out)
 
 
 async def bulkup_process(*arguments: str | Path, **settings: str) -> Ended:
@@ -73,7 +77,9 @@ async def bulkup_process(*arguments: str | Path, **settings: str) -> Ended:
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def _run(words: list[str], variables: Mapping[str, str], given: bytes) -> Ended:
+def _run(
+    words: list[str], variables: Mapping[str, str], given: str | int, out: int | None
+) -> Ended:
     forget_key_ring()
     with (
         TemporaryFile() as stdin,
@@ -81,14 +87,16 @@ def _run(words: list[str], variables: Mapping[str, str], given: bytes) -> Ended:
         TemporaryFile() as stderr,
         mock.patch.dict(os.environ, variables, clear=True),
     ):
-        stdin.write(given)
-        stdin.seek(0)
-        with _streams(stdin.fileno(), stdout.fileno(), stderr.fileno()):
+        if isinstance(given, str):
+            stdin.write(os.fsencode(given))
+            stdin.seek(0)
+            given = stdin.fileno()
+        with _streams(given, stdout.fileno() if out is None else out, stderr.fileno()):
             code = cli.run(words)
         said = []
         for stream in (stdout, stderr):
             stream.seek(0)
-            said.append(stream.read().decode())
+            said.append(os.fsdecode(stream.read()))
     return Ended(code, *said)
 
 
@@ -122,10 +130,29 @@ def forget_key_ring() -> None:
         core._keyring_backend = None  # type: ignore[attr-defined]
 
 
-async def send(box: Sandbox, *arguments: str | Path, given: str = "", **settings: str) -> Ended:
-    """Run the command against a sandbox, with all that it needs unless told otherwise."""
-    needed = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
-    return await bulkup(*arguments, given=given, **(needed | settings))
+def account(box: Sandbox) -> dict[str, str]:
+    """Return the settings that every command for a sandbox needs."""
+    return {"url": box.url, "user": "admin", "password": PASSWORD}
+
+
+def needs(box: Sandbox) -> dict[str, str]:
+    """Return the settings that an upload to a sandbox needs."""
+    return account(box) | {"album": "1"}
+
+
+async def send(
+    box: Sandbox,
+    *arguments: str | Path,
+    given: str | int = "",
+    out: int | None = None,
+    **settings: str,
+) -> Ended:
+    """Run the command against a sandbox, with all that it needs unless told otherwise.
+
+    The server's workers are not counted, which takes longer than all the rest of such a run.
+    """
+    needed = needs(box) | {"finishing": "1"} | settings
+    return await bulkup(*arguments, given=given, out=out, **needed)
 
 
 def one_photo(folder: Path, name: str = "a.jpg") -> Path:
@@ -154,10 +181,34 @@ class Noticing(Faults):
         return super().strike(method)
 
 
+class Held(Sandbox):
+    """A sandbox that holds its answers to some methods, from the nth on, until `go` is set."""
+
+    def __init__(self, *methods: str, nth: int = 1) -> None:
+        super().__init__(admin=("admin", PASSWORD))
+        self.came = anyio.Event()
+        self.go = anyio.Event()
+        self._methods = methods
+        self._left = nth
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.go.set()
+        await super().__aexit__(*exc_info)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        response = await super()._serve(request)
+        if request.path == "/ws.php" and self.requests[-1].method in self._methods:
+            self._left -= 1
+            if self._left <= 0:
+                self.came.set()
+                await self.go.wait()
+        return response
+
+
 async def start(
     box: Sandbox, *arguments: str | Path, stdin: int = subprocess.DEVNULL, **settings: str
 ) -> Process:
-    needed = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
+    needed = needs(box)
     piped = {0, 2} if stdin == subprocess.PIPE else {2}
     return await begin(arguments, environment(needed | settings), piped=piped)
 

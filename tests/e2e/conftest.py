@@ -1,8 +1,13 @@
 """What every test of the real command stands under: folders and a key ring of its own."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
+from bulkup.policy import Policy
+from bulkup.sandbox import Faults, Sandbox
+from tests.e2e.commands import PASSWORD, one_photo
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +23,25 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture(autouse=True)
 def event_loop_guard() -> None:
     """Let commands write to their standard streams, which blocks the loop of a terminal anyway."""
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    """Lend a sandbox without faults."""
+    async with Sandbox(admin=("admin", PASSWORD), faults=Faults()) as running:
+        yield running
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder with one photo, `a.jpg`, and nothing else."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    one_photo(folder)
+    return folder
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have commands of this process try again at once."""
+    monkeypatch.setattr(Policy, "backoff", lambda *_, **__: 0.0)
