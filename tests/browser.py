@@ -1,13 +1,14 @@
 """A real browser for tests of pages: headless Chromium, without any way out of this machine.
 
-    pytestmark = needs_browser
+    from tests.browser import anyio_backend, browser, opened
 
-    async with browsing() as browser, opened(browser, url, width=400, dark=True) as (page, seen):
+    async with opened(browser, url, width=400, dark=True) as (page, seen):
         assert await page.title() == "…"
     assert seen.errors == []
 
-It is Debian's own package (or the program that BULKUP_TEST_BROWSER names), driven by playwright,
-whose downloads are not used. Where there is none, the tests are skipped, and say so.
+One browser serves all tests of a module. It is Debian's own package (or the program that
+BULKUP_TEST_BROWSER names), driven by playwright, whose downloads are not used. Where there is
+none, the tests are skipped, and one line of pytest's summary says how to get it.
 """
 
 import os
@@ -28,9 +29,43 @@ PROGRAM = os.environ.get("BULKUP_TEST_BROWSER") or next(
 )
 LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
 
-needs_browser = pytest.mark.skipif(
-    PROGRAM is None, reason="there is no Chromium: apt-get install chromium"
+NO_BROWSER = (
+    "tests of pages need Chromium: apt-get install chromium, or name it in BULKUP_TEST_BROWSER"
 )
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """Run all tests of a module, and its browser, in one event loop."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncIterator["Browser"]:
+    """Run a browser."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415 (only where it is needed)
+
+    assert anyio_backend == "asyncio"
+    if PROGRAM is None:
+        pytest.skip(NO_BROWSER)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=PROGRAM,
+            args=[LOOPBACK_ONLY],
+            chromium_sandbox=os.geteuid() != 0,  # which root has to do without
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the tests that had no browser in one line of the summary, not in one line each."""
+    for report in terminalreporter.stats.get("skipped", ()):
+        reason = report.longrepr[2]
+        if NO_BROWSER in reason:
+            report.longrepr = (__file__, 1, reason)
 
 
 @dataclass
@@ -53,23 +88,6 @@ class Seen:
     def _said(self, message: "ConsoleMessage") -> None:
         if message.type in {"error", "warning", "assert"}:
             self.errors.append(message.text)
-
-
-@asynccontextmanager
-async def browsing() -> AsyncIterator["Browser"]:
-    """Run a browser."""
-    from playwright.async_api import async_playwright  # noqa: PLC0415 (only where it is needed)
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=PROGRAM,
-            args=[LOOPBACK_ONLY],
-            chromium_sandbox=os.geteuid() != 0,  # which root has to do without
-        )
-        try:
-            yield browser
-        finally:
-            await browser.close()
 
 
 @asynccontextmanager

@@ -10,6 +10,10 @@ import pytest_socket
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+from tests.browser import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
+
 # a busy machine is no failure
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any")

@@ -1,85 +1,65 @@
 """The monitor's page in a real browser: what it shows, and that no file name does any harm."""
 
-import asyncio
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from bulkup.events import (
-    FileFound,
     LimitsChanged,
     Noticed,
     OutageBegan,
     OutageEnded,
     PhotoFailed,
     PhotoFinishing,
-    PhotoProgress,
     PhotoStarted,
-    PhotoUploaded,
     Retrying,
     RunFinished,
-    RunStarted,
     ScanFinished,
 )
 from bulkup.listen import parse_listen
 from bulkup.monitor import Monitor
-from bulkup.sandbox import Sandbox
-from tests.browser import browsing, needs_browser, opened
-from tests.e2e.commands import PASSWORD, read_until, start
-from tests.e2e.test_monitor import SLOW, address_of
+from bulkup.sandbox import Fault, Sandbox
+from tests.browser import anyio_backend, browser, opened
+from tests.e2e.commands import PASSWORD, UPLOADS, read_until, start
+from tests.e2e.test_monitor import address_of
 from tests.engine.runs import make_archive
+from tests.support.faults import HookedFaults
+from tests.support.loop_time import skip
+from tests.support.sample_run import HOSTILE, RUN, ManualClock, starting, uploaded
 
-pytestmark = needs_browser
+__all__ = ["anyio_backend", "browser"]
 
 TOKEN = "0123456789abcdef"
-HOSTILE = [
-    "<img src=x onerror=alert(1)>.jpg",
-    "<script>alert(1)<script>.jpg",
-    "[red]x[bold] &lt;b&gt; ' \" `${1}`.jpg",
-    "\x1b[2J\x1b]0;title\x07.jpg",
-    "line\nbreak\r\n\ndata: {}\n\n.jpg",
-    "\u202egpj.exe\u2066.jpg",
-    "\udcff\udc80.jpg",
-    "x" * 251 + ".jpg",
-    "é" * 125 + ".jpg",
+CODE = [
+    *("[red]x[bold] &lt;b&gt; ' \" `${1}`.jpg", "\x1b]0;title\x07.jpg"),
+    *("line\nbreak\r\n\ndata: {}\n\n.jpg", "\u202egpj.exe\u2066.jpg", "\udcff\udc80.jpg"),
 ]
-RUN = RunStarted(
-    url="https://photos.example.org/<b>",
-    version="16.4.0",
-    user="me",
-    album=9,
-    album_name="<i>Holidays</i> & more",
-    method="uploadAsync",
-    concurrency=8,
-    chunk_size=1_000_000,
-)
+
+
+class Shown(Monitor):
+    """A monitor whose clock the test sets."""
+
+    def __init__(self, token: str) -> None:
+        self.clock = ManualClock()
+        super().__init__(parse_listen(":0", token=token), clock=self.clock, tick_s=0.02)
+
+    def begin(self, *paths: Path) -> None:
+        """Have photos of 1,000 bytes on their way, half of each of them sent."""
+        self.emit(replace(RUN, url=f"{RUN.url}/<b>", album_name="<i>Holidays</i> & more"))
+        self.emit(LimitsChanged(finishing=2, most_finishing=6))
+        for event in starting(*paths, size=1000, sent=500):
+            self.emit(event)
+        self.emit(ScanFinished())
 
 
 @asynccontextmanager
-async def monitor(*, token: str = "") -> AsyncIterator[Monitor]:
-    shown = Monitor(parse_listen(":0", token=token), clock=time.monotonic, tick_s=0.02)
-    async with shown:
+async def monitor(*, token: str = "") -> AsyncIterator[Shown]:
+    async with Shown(token) as shown:
         yield shown
-
-
-def begin(monitor: Monitor, paths: list[Path]) -> None:
-    """Have photos of 1,000 bytes on their way, half of each of them sent."""
-    monitor.emit(RUN)
-    monitor.emit(LimitsChanged(finishing=2, most_finishing=6))
-    for path in paths:
-        monitor.emit(FileFound(path=path, size=1000))
-        monitor.emit(PhotoStarted(path=path, size=1000, attempt=1))
-        monitor.emit(PhotoProgress(path=path, sent=500))
-    monitor.emit(ScanFinished())
-
-
-def uploaded(path: Path) -> PhotoUploaded:
-    return PhotoUploaded(path=path, size=1000, md5="0" * 32, image_id=1, attempts=1, seconds=1)
 
 
 async def text_of(page: Page, where: str, words: str) -> str:
@@ -94,16 +74,11 @@ async def fits(page: Page) -> bool:
     return bool(await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
-@pytest.mark.parametrize(("width", "dark"), [(400, False), (400, True), (1200, False)])
-async def test_it_shows_the_run_as_it_goes_on(width: int, dark: bool) -> None:
+async def test_it_shows_the_run_as_it_goes_on(browser: Browser) -> None:
     a, b = Path("trip/a.jpg"), Path("trip/b.jpg")
-    async with (
-        monitor() as shown,
-        browsing() as browser,
-        opened(browser, shown.address, width=width, dark=dark) as (page, seen),
-    ):
+    async with monitor() as shown, opened(browser, shown.address, width=400) as (page, seen):
         await text_of(page, "#phase", "connecting")
-        begin(shown, [a, b])
+        shown.begin(a, b)
         assert await text_of(page, "#title", "Holidays") == (
             "<i>Holidays</i> & more (album 9) at https://photos.example.org/<b>"
         )
@@ -128,9 +103,15 @@ async def test_it_shows_the_run_as_it_goes_on(width: int, dark: bool) -> None:
         await text_of(page, "#lines > li", "it is empty")
         await page.locator("#outage").wait_for(state="hidden")
         await expect(page.locator("#rows > li")).to_have_count(1)
+        for second in (1.0, 2.0, 3.0):
+            shown.clock.now = second
+            await text_of(page, "#elapsed", f"0:0{second:.0f}")
         await page.locator("#throughput .line").wait_for(state="attached")
-        assert await fits(page)
-        shown.emit(uploaded(b))
+        for width, scheme in ((400, "light"), (400, "dark"), (1200, "dark"), (1200, "light")):
+            await page.set_viewport_size({"width": width, "height": 900})
+            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            assert await fits(page)
+        shown.emit(uploaded(b, 1000))
         shown.emit(RunFinished(seconds=2))
         await text_of(page, "#summary", "Done after")
         await text_of(page, "#phase", "ended")
@@ -141,27 +122,24 @@ async def test_it_shows_the_run_as_it_goes_on(width: int, dark: bool) -> None:
     assert {address.startswith(shown.address) for address in seen.requests} == {True}
 
 
-async def test_file_names_are_text_and_nothing_else() -> None:
-    paths = [Path("/photos/<b>folder") / name for name in HOSTILE]
-    async with (
-        monitor() as shown,
-        browsing() as browser,
-        opened(browser, shown.address, width=400) as (page, seen),
-    ):
+async def test_file_names_are_text_and_no_script_but_the_pages_own_runs(browser: Browser) -> None:
+    paths = [Path("/photos/<b>folder") / name for name in (*HOSTILE, *CODE)]
+    markup = "<img src=x onerror=alert(1)>.jpg"
+    async with monitor() as shown, opened(browser, shown.address, width=400) as (page, seen):
         dialogs: list[str] = []
         page.on("dialog", lambda dialog: dialogs.append(dialog.message))
-        begin(shown, paths)
+        shown.begin(*paths)
         for path in paths:
             shown.emit(PhotoFailed(path=path, size=1000, reason=f"no {path.name}", hint=str(path)))
             shown.emit(PhotoStarted(path=path, size=1000, attempt=2))
             shown.emit(Retrying(path=path, reason=f"no {path.name}", attempt=1, after_s=1))
-        shown.emit(Noticed(message=HOSTILE[0], hint=HOSTILE[1]))
+        shown.emit(Noticed(message=markup, hint=HOSTILE[0]))
         lines = page.locator("#lines > li")
         await expect(lines).to_have_count(len(paths) + 1)
         assert await page.locator("#rows > li").count() == len(paths)
-        assert HOSTILE[0] in await lines.first.inner_text()
+        assert markup in await lines.first.inner_text()
         names = await page.locator("#rows .name").all_inner_texts()
-        assert names[0] == f"<b>folder/{HOSTILE[0]}"
+        assert names[HOSTILE.index(markup)] == f"<b>folder/{markup}"
         assert "\\u202egpj.exe" in "".join(names)
         assert "\\xff\\x80.jpg" in "".join(names)
         whole = await page.locator("body").inner_text()
@@ -171,17 +149,7 @@ async def test_file_names_are_text_and_nothing_else() -> None:
         )
         assert inner == 0
         assert await fits(page)
-        assert dialogs == []
-    assert seen.errors == []
-
-
-async def test_it_is_locked_to_itself() -> None:
-    async with (
-        monitor() as shown,
-        browsing() as browser,
-        opened(browser, shown.address) as (page, seen),
-    ):
-        await text_of(page, "#phase", "connecting")
+        assert seen.errors == []
         await page.evaluate(
             """() => {
                 const script = document.createElement("script");
@@ -192,49 +160,49 @@ async def test_it_is_locked_to_itself() -> None:
             }"""
         )
         assert await page.evaluate("window.harmed === undefined")
+        assert dialogs == []
     assert any("Content Security Policy" in words for words in seen.errors)
 
 
-async def test_the_token_opens_it_and_does_not_stay_in_the_address() -> None:
-    async with monitor(token=TOKEN) as shown, browsing() as browser:
-        begin(shown, [Path("a.jpg")])
+async def away(route: Route) -> None:
+    await route.fulfill(status=503)
+
+
+async def test_the_token_opens_it_and_whoever_loses_it_is_told_and_finds_it_again(
+    browser: Browser,
+) -> None:
+    async with monitor(token=TOKEN) as shown:
+        shown.begin(Path("a.jpg"))
         async with opened(browser, shown.address) as (page, _):
             assert "Holidays" not in await page.locator("body").inner_text()
             await page.get_by_label("Token").fill(TOKEN)
             await page.get_by_role("button").click()
             await text_of(page, "#title", "Holidays")
-            assert page.url == shown.address
-            await page.reload()
-            await text_of(page, "#title", "Holidays")
-
-
-async def test_whoever_loses_it_is_told_and_finds_it_again() -> None:
-    async with browsing() as browser, monitor() as shown:
-        port = shown.address.rsplit(":", 1)[1].strip("/")
-        begin(shown, [Path("a.jpg")])
-        async with opened(browser, shown.address) as (page, _):
-            await text_of(page, "#title", "Holidays")
-            await page.route("**/events", lambda route: asyncio.create_task(route.abort()))
+            assert page.url == shown.address  # the token does not stay there
+            await page.clock.install()
+            await page.route("**/events", away)
             await page.reload()
             await text_of(page, "#phase", "no connection")
             await page.unroute("**/events")
+            await page.clock.fast_forward(60_000)
             await text_of(page, "#phase", "uploading")
-        assert port
 
 
-async def test_a_real_run_is_seen_to_its_end(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=12, names=12, size=(3000, 6000))
-    flags = [*SLOW, "--monitor", ":0"]
-    flags[1] = "16K"
+async def test_a_real_run_is_seen_to_its_end(browser: Browser, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=3, names=3)
+    faults = HookedFaults(*(Fault("slow", method, slow_s=600) for method in UPLOADS))
     async with (
-        browsing() as browser,
-        Sandbox(admin=("admin", PASSWORD)) as box,
-        await start(box, tmp_path, *flags) as process,
+        Sandbox(admin=("admin", PASSWORD), faults=faults) as box,
+        await start(box, tmp_path, "--monitor", ":0") as process,
         opened(browser, await address_of(process)) as (page, _),
     ):
         await text_of(page, "#title", "album 1")
         await text_of(page, "#phase", "uploading")
-        await text_of(page, "#summary", "12  uploaded")
+        await text_of(page, "#rows", "finishing")
+        faults.on = False
+        while not await page.locator("#summary").filter(has_text="3  uploaded").count():
+            skip(600)  # a finish may have begun to be slow only now
+            await page.wait_for_timeout(100)
         await text_of(page, "#phase", "ended")
         await read_until(process)
         assert await process.wait() == 0

@@ -2,30 +2,41 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from random import Random
 
+import anyio
 import pytest
+from playwright.async_api import Browser, Page
 
 from bulkup.events import (
     ChunkSizeChanged,
     Event,
-    FileFound,
-    FileSkipped,
     LimitsChanged,
     Noticed,
     OutageBegan,
     OutageEnded,
-    PhotoPresent,
     RunFinished,
     ScanFinished,
 )
-from bulkup.kinds import SkipReason
 from bulkup.report import HtmlReport
-from tests.browser import browsing, needs_browser, opened
-from tests.unit.reports import HOSTILE, RUN, Clock, failed, uploaded
+from bulkup.sandbox import Sandbox
+from tests.browser import anyio_backend, browser, opened
+from tests.e2e.commands import PASSWORD, read_until, start
+from tests.engine.runs import picture
+from tests.support.sample_run import (
+    HOSTILE,
+    RUN,
+    ManualClock,
+    failing,
+    found,
+    present,
+    skipped,
+    uploading,
+)
 
-pytestmark = needs_browser
+__all__ = ["anyio_backend", "browser"]
 
 PICTURES = os.environ.get("BULKUP_TEST_PICTURES", "")
 REASONS = {
@@ -48,24 +59,20 @@ def long_run() -> list[Event]:
         if number == 90:
             events.append(ChunkSizeChanged(chunk_size=4_000_000))
         if number % 6 == 5:
-            events += [
-                FileFound(path=path, size=2_000_000),
-                PhotoPresent(path=path, size=2_000_000, image_id=number, linked=False),
-            ]
+            events += [*found(path, size=2_000_000), present(path, size=2_000_000)]
         elif number % 40 == 7:
             reason = chance.choice(list(REASONS))
-            events += failed(path, reason=reason, hint=REASONS[reason])
+            events += failing(path, tries=2, reason=reason, hint=REASONS[reason])
         else:
-            size = int(chance.lognormvariate(15.0, 0.7))
-            events += uploaded(path, size=size, image_id=number)
+            events += uploading(path, size=int(chance.lognormvariate(15.0, 0.7)))
     for name in HOSTILE:
-        events += failed(Path("odd") / name, reason=f"{name} is odd", hint="Rename it.")
+        events += failing(Path("odd") / name, reason=f"{name} is odd", hint="Rename it.")
     events += [
         OutageBegan(reason="HTTP 503 Service Unavailable"),
         OutageEnded(seconds=65),
         Noticed(message="Album 9 is not shown yet.", hint="Piwigo shows photos by itself."),
-        FileFound(path=Path("a.mov"), size=9),
-        FileSkipped(path=Path("a.mov"), size=9, reason=SkipReason.TYPE),
+        *found(Path("a.mov"), size=9),
+        skipped(Path("a.mov"), size=9),
         ScanFinished(),
         RunFinished(seconds=1400.0),
     ]
@@ -74,7 +81,7 @@ def long_run() -> list[Event]:
 
 @pytest.fixture
 async def url(tmp_path: Path) -> str:
-    file, clock, chance = tmp_path / "report.html", Clock(), Random(1)
+    file, clock, chance = tmp_path / "report.html", ManualClock(), Random(1)
     report = HtmlReport(
         file,
         again="bulkup ./photos --album 9 --report report.html",
@@ -88,24 +95,21 @@ async def url(tmp_path: Path) -> str:
     return file.as_uri()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1200])
-async def test_the_page_shows_all_and_does_nothing(url: str, width: int, dark: bool) -> None:
-    async with browsing() as browser, opened(browser, url, width=width, dark=dark) as (page, seen):
-        if PICTURES:
-            shot = Path(PICTURES) / f"report-{width}-{'dark' if dark else 'light'}.png"
-            await page.screenshot(path=shot, full_page=True)
-        assert seen.errors == []
-        assert seen.requests == [url]
-        title = await page.title()
-        assert "photos are in the gallery" in title
-        charts = page.locator("figure svg")
-        assert await charts.count() == 7
-        for index in range(7):
-            box = await charts.nth(index).bounding_box()
-            assert box is not None
-            assert box["width"] > width * 0.35
-            assert box["height"] > 120
+async def fits(page: Page, width: int) -> None:
+    """Check that nothing sticks out, and that each chart has its size."""
+    overhang = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert overhang <= 0
+    boxes = [await chart.bounding_box() for chart in await page.locator("figure svg").all()]
+    assert len(boxes) == 7
+    for box in boxes:
+        assert box is not None
+        assert box["width"] > width * 0.35
+        assert box["height"] > 120
+
+
+async def test_the_page_shows_all_and_does_nothing(browser: Browser, url: str) -> None:
+    async with opened(browser, url, width=400) as (page, seen):
+        assert "photos are in the gallery" in await page.title()
         assert await page.locator("figure svg path.line, figure svg rect.rect").count() > 20
         names = await page.locator("#failures .paths bdi").all_text_contents()
         assert len(names) == 10 + len(HOSTILE)
@@ -113,7 +117,42 @@ async def test_the_page_shows_all_and_does_nothing(url: str, width: int, dark: b
         for reason in REASONS:
             assert await page.get_by_text(reason, exact=True).is_visible()
         assert await page.locator("script, img, iframe, object").count() == 0
-        overhang = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overhang <= 0
-        ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (ground == "rgb(17, 20, 26)") is dark
+        for width in (400, 1200):
+            await page.set_viewport_size({"width": width, "height": 900})
+            await fits(page, width)
+            for scheme, colour in (("dark", "rgb(17, 20, 26)"), ("light", "rgb(244, 245, 248)")):
+                await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+                assert (scheme, ground) == (scheme, colour)
+                if PICTURES:
+                    shot = Path(PICTURES) / f"report-{width}-{scheme}.png"
+                    await page.screenshot(path=shot, full_page=True)
+    assert seen.errors == []
+    assert seen.requests == [url]
+
+
+async def test_the_page_of_a_real_run_with_odd_names(browser: Browser, tmp_path: Path) -> None:
+    archive, file = tmp_path / "photos", tmp_path / "report.html"
+    archive.mkdir()
+    names = [name.replace("/", "") for name in HOSTILE]
+    for number, name in enumerate(names):
+        content = picture(Random(name), size=5000) if number % 2 else b""
+        with open(os.fsencode(archive / name), "wb") as photo:  # noqa: ASYNC230, PTH123
+            photo.write(content)
+    secret = ["--password-command", f"echo {PASSWORD}"]
+    async with (
+        Sandbox(admin=("admin", PASSWORD)) as box,
+        await start(
+            box, archive, "--report", file, "--no-ledger", *secret, password=""
+        ) as process,
+    ):
+        await read_until(process)
+        assert await process.wait() == 1
+    text = await anyio.Path(file).read_text(encoding="utf-8")
+    assert PASSWORD not in text
+    assert "--password-command '…'" in unescape(text)
+    async with opened(browser, file.as_uri()) as (page, seen):
+        assert await page.locator("figure svg").count() >= 4
+        assert await page.locator("#failures li").count() == (len(names) + 1) // 2
+    assert seen.errors == []
+    assert seen.requests == [file.as_uri()]
