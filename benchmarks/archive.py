@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bulkup.ledger import Ledger
-from bulkup.memory import Entry, State
+from bulkup.engine.ports import Entry, State
+from bulkup.store.ledger import Ledger
 
 HEAD = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080010001001011100")
 NUMBER = 8

@@ -18,7 +18,7 @@ from typing import Any, Self
 import aiohttp
 
 from bulkup.sandbox import Sandbox
-from bulkup.sandbox.buffers import Content
+from bulkup.sandbox.files import Content
 
 _SEED = 11
 _AT_ONCE = 1000

@@ -17,16 +17,14 @@ from frame import Figure, cores, main, middle, tool, weigh
 from sender import photos_at, send, server_at
 from sink import sink
 
-from bulkup.engine import Plan
+from bulkup.engine.albums import Placing
+from bulkup.engine.pipeline import Plan, read_archive
+from bulkup.engine.ports import Job, Memory, NoLedger, Stop
 from bulkup.errors import PhotoError
 from bulkup.events import Emit
-from bulkup.journey import Job
-from bulkup.memory import Memory, NoLedger
-from bulkup.photos import Photo
 from bulkup.piwigo.throttle import Throttle
-from bulkup.placing import Placing
-from bulkup.stages import Stop, read_archive
-from bulkup.walk import find
+from bulkup.source.photos import Photo
+from bulkup.source.scan import find
 
 ROUNDS = 7
 COUNT = 256

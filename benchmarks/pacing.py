@@ -29,8 +29,8 @@ from hosting import Host, Told, Visitors
 from servers import MOST_PER_S, VIEWS_PER_S, Server, all_servers, some_servers
 
 from bulkup import __version__
-from bulkup.ledger import Ledger
-from bulkup.memory import Fact
+from bulkup.engine.ports import Fact
+from bulkup.store.ledger import Ledger
 
 ENOUGH = 0.9
 BEARABLE = 3

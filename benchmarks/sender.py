@@ -14,15 +14,13 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bulkup.photos import Photo
-from bulkup.piwigo.catalogue import Offer
+from bulkup.piwigo.client import Offer, PiwigoServer
 from bulkup.piwigo.connect import connector_for
-from bulkup.piwigo.http import Timeouts
-from bulkup.piwigo.methods import Upload
-from bulkup.piwigo.server import PiwigoServer
-from bulkup.piwigo.sessions import Credentials, SessionPool
+from bulkup.piwigo.session import Credentials, SessionPool, Timeouts
 from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.tls import SYSTEM
+from bulkup.piwigo.upload import Upload
+from bulkup.source.photos import Photo
 
 
 @asynccontextmanager

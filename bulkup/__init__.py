@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bulkup.api import Failure, Report, upload
+    from bulkup.app.settings import Account
+    from bulkup.engine.ports import Stop
     from bulkup.errors import BulkupError, RunError, UsageError
-    from bulkup.settings import Account
-    from bulkup.stages import Stop
 
 __version__ = "0.1.0"
 __all__ = [
@@ -34,12 +34,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Account": "settings",
+    "Account": "app.settings",
     "BulkupError": "errors",
     "Failure": "api",
     "Report": "api",
     "RunError": "errors",
-    "Stop": "stages",
+    "Stop": "engine.ports",
     "UsageError": "errors",
     "upload": "api",
 }

@@ -14,6 +14,18 @@ from typing import Final
 import anyio
 from anyio import to_thread
 
+from bulkup.app.settings import (
+    Account,
+    Into,
+    Level,
+    MethodName,
+    Sending,
+    Timetable,
+    default_ledger,
+)
+from bulkup.app.upload import migrate
+from bulkup.cluster import hire_of
+from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError
 from bulkup.events import (
     Event,
@@ -25,11 +37,6 @@ from bulkup.events import (
     PhotoUploaded,
     RunFinished,
 )
-from bulkup.hiring import hire_of
-from bulkup.run import migrate
-from bulkup.settings import Account, Into, Level, MethodName, Sending, default_ledger
-from bulkup.stages import Stop
-from bulkup.timetable import Timetable
 
 FAILURES_KEPT: Final = 10_000
 

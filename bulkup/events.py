@@ -7,21 +7,191 @@ path. What becomes of files is told apart in `fates`, and imported from here lik
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from bulkup.departures import Departure
-from bulkup.fates import (
-    Fate,
-    FileSkipped,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoNew,
-    PhotoPresent,
-    PhotoUnfinished,
-    PhotoUploaded,
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePutAway:
+    """The gallery surely has the photo, and its file lies elsewhere now; `where` None: trashed."""
+
+    path: Path
+    where: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStays:
+    """A file of a photo that arrived was to be put away and is where it was: why, what to do.
+
+    `code` names the class of the failure.
+    """
+
+    path: Path
+    reason: str
+    hint: str
+    code: str = ""
+
+
+Departure = FilePutAway | FileStays
+
+
+class SkipReason(StrEnum):
+    """Why a file is left out by rule; nothing is wrong with it."""
+
+    JUNK = "junk"  # made by systems and cameras: Thumbs.db, @eaDir, ._IMG_1.jpg …
+    EXCLUDED = "excluded"  # by the user's patterns
+    SIZE = "size"  # not of the size that is wanted
+    AGE = "age"  # not of the time that is wanted
+    REPEATED = "repeated"  # the same file was found before, in another way
+    SYMLINK = "symlink"
+    SPECIAL = "special"  # a pipe, a socket, a device
+    SIDECAR = "sidecar"  # it tells of a photo beside it: .xmp, .json
+    TYPE = "type"  # the server does not take files with this ending
+
+
+class Verdict(StrEnum):
+    """What a look at the gallery says of a photo."""
+
+    PRESENT = "present"  # in the gallery, in the album if one was named, and byte for byte
+    MISSING = "missing"
+    NOT_IN_ALBUM = "not-in-album"  # the gallery has it elsewhere
+    DIFFERING = "differing"  # the stored file is not what its MD5 in the gallery says
+    UNKNOWN = "unknown"  # this server can't tell
+    FAILED = "failed"  # the file can't be read, or the question failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSkipped:
+    """A found file (or a folder, as one) is left out by rule. `size` as it was found."""
+
+    path: Path
+    reason: SkipReason
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoPresent:
+    """The server has the photo already; `linked` tells that it was put into the album now."""
+
+    path: Path
+    size: int
+    image_id: int | None
+    linked: bool
+    md5: str = ""
+    albums: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoUploaded:
+    """The server has the photo: `md5` in hex, `seconds` from its first byte on.
+
+    `replaced` tells that the photo was there before, with another file.
+    """
+
+    path: Path
+    size: int
+    md5: str
+    image_id: int
+    attempts: int
+    seconds: float
+    replaced: bool = False
+    albums: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoFailed:
+    """The photo is not on the server, and why, and what to do; `code` names the failure."""
+
+    path: Path
+    size: int
+    reason: str
+    hint: str
+    code: str = ""
+    md5: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoUnfinished:
+    """The run ended before the photo's turn or in the middle of it."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoNew:
+    """A dry run says that the file would be sent.
+
+    For the photo that it `replaces`, as another format of the file `format_of`, or as a new photo.
+    """
+
+    path: Path
+    size: int
+    replaces: int | None = None
+    format_of: Path | None = None
+    md5: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoChecked:
+    """A verifying run has a verdict on the photo; if it is amiss, why, and what to do."""
+
+    path: Path
+    size: int
+    verdict: Verdict
+    image_id: int | None
+    reason: str
+    hint: str
+    code: str = ""
+    md5: str = ""
+    albums: tuple[int, ...] = ()
+
+
+Fate = (
+    PhotoUploaded
+    | PhotoPresent
+    | PhotoNew
+    | PhotoChecked
+    | FileSkipped
+    | PhotoFailed
+    | PhotoUnfinished
 )
-from bulkup.steps import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoHashing:
+    """The photo is being read for its MD5. `size` in bytes."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoHashed:
+    """The photo has been read: `md5` in hex."""
+
+    path: Path
+    md5: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoArrived:
+    """The server has finished the photo; that it has the right bytes is still to be confirmed."""
+
+    path: Path
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandwidthChanged:
+    """No more than `limit` bytes a second go out from now on; None: as many as the line takes."""
+
+    limit: int | None
+
+
+Step = PhotoHashing | PhotoHashed | PhotoArrived | BandwidthChanged
+
 
 __all__ = [
     "SCHEMA",

@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bulkup.events import Event
-from bulkup.report.jsonl import kind_of
+from bulkup.output.jsonl import kind_of
 
 README = Path(__file__).parents[1] / "README.md"
 REGION = re.compile(r"(?<=<!-- events -->\n).*?(?=<!-- end of events -->)", re.DOTALL)

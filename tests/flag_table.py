@@ -14,7 +14,7 @@ from cyclopts import Group
 from cyclopts.argument import Argument
 
 from bulkup.cli import app
-from bulkup.flags import ORDER
+from bulkup.cli.flags import ORDER
 
 README = Path(__file__).parents[1] / "README.md"
 REGIONS = {

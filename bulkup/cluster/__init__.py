@@ -10,3 +10,44 @@ ways were tried on paper first. Its actors live on a worker, and die with it, wh
 only with the run. Its queues and events go through the scheduler, which would carry several
 messages for each photo. Its comms unpickle whatever somebody sends to an open port.
 """
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from bulkup.engine.executor import Hire
+from bulkup.errors import UsageError
+
+
+def hire_of(
+    dask: str | None, *, maps: Sequence[str] = (), tls: tuple[Path | None, ...] = (None,) * 3
+) -> Hire | None:
+    """Return how to come by the hands of a cluster, None: they are not wanted.
+
+    `maps` are texts such as `HERE=THERE`, `tls` the certificate of who signs, the own one, and its
+    key. Reads files. Raises `UsageError`.
+    """
+    if not dask:
+        if maps or any(tls):
+            raise UsageError(
+                "--map and --dask-tls-… are for the workers of a Dask cluster",
+                hint="Give --dask, or leave them out.",
+            )
+        return None
+    if find_spec("distributed") is None:
+        raise UsageError(
+            "--dask needs dask.distributed, which is not installed",
+            hint="pip install 'bulkup[dask]', on the workers too",
+        )
+
+    from bulkup.cluster.pool import (  # noqa: PLC0415 (heavy)
+        hire_from,
+        security_of,
+        where_of,
+    )
+    from bulkup.cluster.protocol import Maps  # noqa: PLC0415 (heavy)
+
+    where = where_of(dask, maps=Maps(maps), tls=tls)
+    if where.address:
+        security_of(where)
+    return hire_from(where)

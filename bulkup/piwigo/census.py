@@ -20,10 +20,9 @@ import anyio
 from aiohttp.abc import AbstractStreamWriter
 
 from bulkup.errors import BulkupError, NotOffered, RunError
-from bulkup.piwigo.bodies import Form
-from bulkup.piwigo.http import Session
-from bulkup.piwigo.sessions import SessionPool
-from bulkup.piwigo.wire import Request
+from bulkup.piwigo.multipart import Form
+from bulkup.piwigo.protocol import Request
+from bulkup.piwigo.session import Session, SessionPool
 
 BUSY_S: Final = 0.2
 MOST_BUSY_S: Final = 0.4

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from anyio import to_thread
 
 from bulkup.errors import Lost, UsageError
-from bulkup.failures import answers
+from bulkup.errors import server as server_failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ async def shake_hands(url: str, *, timeout_s: float, trust: Trust = SYSTEM) -> T
                 parts.hostname, parts.port or 443, ssl=context
             )
     except (OSError, TimeoutError) as error:  # an ssl.SSLError is an OSError
-        raise Lost(answers.HANDSHAKE(reason=error)) from None
+        raise Lost(server_failures.HANDSHAKE(reason=error)) from None
     try:
         session = writer.get_extra_info("ssl_object")
         ends = (session.getpeercert() or {}).get("notAfter")

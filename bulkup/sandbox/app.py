@@ -16,12 +16,12 @@ from aiohttp import web
 
 from bulkup.sandbox import php
 from bulkup.sandbox.accounts import Accounts
-from bulkup.sandbox.backend import Backend, Options
+from bulkup.sandbox.call import Limits
+from bulkup.sandbox.dispatch import Backend, Options
 from bulkup.sandbox.faults import Faults
-from bulkup.sandbox.formats import Formats
-from bulkup.sandbox.front import Front, Oversize, Seen
+from bulkup.sandbox.files import Formats
 from bulkup.sandbox.gallery import Gallery
-from bulkup.sandbox.incoming import Limits
+from bulkup.sandbox.http import Front, Oversize, Seen
 from bulkup.sandbox.methods import methods_of
 from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.sandbox.workers import DERIVATIVE_SHARE, Workers

@@ -5,19 +5,193 @@ who asks, nor the methods of the web API, nor HTTP.
 """
 
 import asyncio
+import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from bulkup.sandbox import php
-from bulkup.sandbox.albums import Album, add_album, rank_albums, subtree
 from bulkup.sandbox.answers import Died, FatalError
-from bulkup.sandbox.buffers import Buffers, Content, Keep
-from bulkup.sandbox.filetypes import accept
-from bulkup.sandbox.formats import Formats
-from bulkup.sandbox.lounge import Lounge
-from bulkup.sandbox.records import StoredPhoto, Tag, storable, storable_comment
+from bulkup.sandbox.files import Buffers, Content, Formats, Keep, accept
 from bulkup.sandbox.versions import Release
+
+_DATES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+_MAX_TEXT = 255
+_MAX_COMMENT_BYTES = 65535
+
+
+@dataclass(slots=True)
+class StoredPhoto:
+    """One row of the table of photos, with its links. `md5` is what was claimed or computed."""
+
+    id: int
+    file: str
+    name: str
+    md5: str
+    size: int
+    path: str
+    date_available: str
+    added_at: float
+    added_by: int
+    width: int | None = None
+    height: int | None = None
+    level: int = 0
+    author: str | None = None
+    comment: str | None = None
+    date_creation: str | None = None
+    representative_ext: str | None = None
+    albums: set[int] = field(default_factory=set)
+    tags: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag."""
+
+    id: int
+    name: str
+    url_name: str
+    lastmodified: str
+
+
+def storable(text: str) -> str:
+    """Check what a column takes: three-byte UTF-8 of limited length. FatalError if not."""
+    return _checked(text, fits=len(text) <= _MAX_TEXT)
+
+
+def storable_comment(text: str) -> str:
+    """Check what the column of comments takes, which counts bytes. FatalError if not."""
+    return _checked(text, fits=len(text.encode("utf-8", "surrogatepass")) <= _MAX_COMMENT_BYTES)
+
+
+def storable_date(text: str) -> str:
+    """Check what a column of dates takes, and write it as the database does."""
+    for form in _DATES:
+        try:
+            return datetime.strptime(text, form).strftime(_DATES[0])  # noqa: DTZ007 - no zone
+        except ValueError:
+            continue
+    raise FatalError("mysqli_sql_exception: Incorrect datetime value")
+
+
+def _checked(text: str, *, fits: bool) -> str:
+    if not fits or any(ord(c) > 0xFFFF or 0xD800 <= ord(c) <= 0xDFFF for c in text):
+        raise FatalError("mysqli_sql_exception: Incorrect string value or data too long")
+    return text
+
+
+@dataclass(slots=True)
+class Album:
+    """One album. `uppercats` is the path of ids from the root, as "1,2,5"."""
+
+    id: int
+    name: str
+    parent: int | None = None
+    status: str = "public"
+    comment: str | None = None
+    uppercats: str = ""
+    rank: int = 0
+    global_rank: str = ""
+    representative: int | None = None
+
+    @property
+    def path(self) -> list[int]:
+        """The ids from the root down to this album."""
+        return [int(i) for i in self.uppercats.split(",") if i]
+
+    @property
+    def order(self) -> list[int]:
+        """Where it stands among all albums."""
+        return [int(part or -1) for part in self.global_rank.split(".")]
+
+
+def add_album(
+    albums: dict[int, Album],
+    name: str,
+    *,
+    number: int,
+    parent: int | None = None,
+    status: str = "public",
+    comment: str | None = None,
+    last: bool = False,
+) -> Album:
+    """Put an album under its parent. A parent that does not exist makes a broken path."""
+    above = albums.get(parent or 0)
+    ranks = [a.rank for a in albums.values() if a.parent == parent]
+    album = Album(
+        number,
+        name,
+        parent=above.id if above else None,
+        status="private" if above and above.status == "private" else status,
+        comment=comment,
+        uppercats=f"{above.uppercats if above else ''},{number}" if parent else str(number),
+        rank=max(ranks, default=-1) + 1 if last else 0,
+    )
+    albums[number] = album
+    rank_albums(albums)
+    return album
+
+
+def rank_albums(albums: dict[int, Album]) -> None:
+    """Rank the albums under each parent anew, and write the path of these numbers."""
+    counted: dict[int | None, int] = {}
+    for album in sorted(albums.values(), key=lambda a: (a.rank, a.name)):
+        album.rank = counted[album.parent] = counted.get(album.parent, 0) + 1
+    for album in albums.values():
+        album.global_rank = re.sub(
+            r"\d+", lambda m: str(albums[int(m[0])].rank), album.uppercats.replace(",", ".")
+        )
+
+
+def subtree(albums: dict[int, Album], number: int) -> list[Album]:
+    """Give an album and all below it."""
+    return [a for a in albums.values() if number in a.path]
+
+
+def fullname(albums: dict[int, Album], album: Album, *, separator: str = " / ") -> str:
+    """Give the names from the root down; an unknown id of the path is an empty name."""
+    ids = [int(i) if i else 0 for i in album.uppercats.split(",")]
+    return separator.join(albums[i].name if i in albums else "" for i in ids)
+
+
+class Lounge:
+    """Rows of photo and album, each at most once, quick to count by album."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, dict[int, None]] = {}
+
+    def __contains__(self, row: tuple[int, int]) -> bool:
+        photo_id, album_id = row
+        return photo_id in self._waiting.get(album_id, ())
+
+    def enter(self, photo_id: int, album_id: int) -> None:
+        """Let a photo wait for an album."""
+        self._waiting.setdefault(album_id, {})[photo_id] = None
+
+    def rows(self) -> list[tuple[int, int]]:
+        """List all rows by album and photo."""
+        return [(p, a) for a in sorted(self._waiting) for p in sorted(self._waiting[a])]
+
+    def forget(self, last: int) -> None:
+        """Drop the rows of all photos up to this one."""
+        for album_id, photos in self._waiting.items():
+            self._waiting[album_id] = {p: None for p in photos if p > last}
+
+    def count(self, album_id: int, *, without: AbstractSet[int]) -> int:
+        """Count the photos that wait for an album, but for some."""
+        photos = self._waiting.get(album_id, {})
+        return len(photos) - len(photos.keys() & without)
+
+    def first(self, known: Container[int]) -> int | None:
+        """Find the lowest photo that waits and still exists."""
+        lowest = min((min(photos) for photos in self._waiting.values() if photos), default=None)
+        if lowest is None or lowest in known:
+            return lowest
+        return min((p for p, _ in self.rows() if p in known), default=None)
+
 
 _MAX_ALBUM_ID = 65535
 _BETWEEN_LOOKING_AND_INSERTING_S = 0.002

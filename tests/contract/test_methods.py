@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bulkup.events import PhotoPlanned, PhotoPresent, PhotoUploaded
-from bulkup.labels import Labels
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.versions import VERSIONS
+from bulkup.source.metadata import Labels
 from tests.engine.runs import failures, make_archive, run, stored_sums
 from tests.support.events import acting_on
 from tests.support.galleries import LISTING, calls, only_photo, tags_of, uploads

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bulkup.sandbox import Sandbox
-from bulkup.sandbox.gallery import Gallery
-from bulkup.sandbox.records import StoredPhoto
+from bulkup.sandbox.gallery import Gallery, StoredPhoto
 from tests.contract.replay import Replay
 
 # Told for the reader, or sums already compared: `stored_file` is what is looked at.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.policy import Policy
+from bulkup.engine.retry import Policy
 from bulkup.sandbox import Faults, Sandbox
 from tests.e2e.commands import PASSWORD, one_photo
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.sandbox.front import Seen
+from bulkup.sandbox.http import Seen
 from tests.e2e.commands import PASSWORD
 from tests.engine.runs import stored_sums
 

@@ -14,10 +14,9 @@ import anyio
 import pytest
 
 import bulkup
-from bulkup.cluster.maps import Maps
-from bulkup.cluster.scheduler import Cluster as Dask
-from bulkup.cluster.scheduler import lent
-from bulkup.cluster.where import Where
+from bulkup.cluster.pool import Cluster as Dask
+from bulkup.cluster.pool import Where, lent
+from bulkup.cluster.protocol import Maps
 from bulkup.cluster.worker import Invitation
 from bulkup.events import Event, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox

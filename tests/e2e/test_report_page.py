@@ -20,7 +20,7 @@ from bulkup.events import (
     RunFinished,
     ScanFinished,
 )
-from bulkup.report import HtmlReport
+from bulkup.output.html import HtmlReport
 from bulkup.sandbox import Sandbox
 from tests.browser import anyio_backend, browser, opened
 from tests.e2e.commands import PASSWORD, read_until, start

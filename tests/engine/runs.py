@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import anyio.lowlevel
 
-from bulkup import engine, verify
-from bulkup.albums import Albums
-from bulkup.choice import EVERYTHING, Choice
-from bulkup.chunksize import ChunkSize
-from bulkup.describe import Describer
-from bulkup.destinations import Destinations, Titles
+from bulkup.engine import pipeline, verify
+from bulkup.engine.albums import Albums, Destinations, Placing, Titles
+from bulkup.engine.chunksize import ChunkSize
+from bulkup.engine.dispose import Place
+from bulkup.engine.ports import Memory, NoLedger, Stop
+from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.events import (
     Event,
     FileFound,
@@ -26,20 +26,15 @@ from bulkup.events import (
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
+    SkipReason,
 )
-from bulkup.kinds import SkipReason
-from bulkup.labels import Labels
-from bulkup.memory import Memory, NoLedger
+from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect
-from bulkup.piwigo.http import Timeouts
-from bulkup.piwigo.server import PiwigoServer
-from bulkup.piwigo.sessions import Credentials
-from bulkup.placing import Placing
-from bulkup.policy import Policy
-from bulkup.recovery import Recovery, Sleep
+from bulkup.piwigo.session import Credentials, Timeouts
 from bulkup.sandbox import Sandbox
-from bulkup.stages import Stop
-from bulkup.tidying import Place
+from bulkup.source.filters import EVERYTHING, Choice
+from bulkup.source.metadata import Labels
+from bulkup.source.sidecars import Describer
 
 ADMIN = Credentials("admin", "secret")
 FOUR_METHODS = {
@@ -167,8 +162,8 @@ async def run(
         describe=Describer(labels, emit=emit) if labels else None,
     ) as server:
         recovery = Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=sleep)
-        await engine.run(
-            engine.Plan(
+        await pipeline.run(
+            pipeline.Plan(
                 roots=roots,
                 placing=Placing(roots=roots, base=album, tree=tree, unwrap=unwrap, spaces=spaces),
                 choice=choice,

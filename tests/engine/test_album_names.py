@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.events import AlbumMade, FileSkipped, Noticed, PhotoPresent, PhotoUploaded
-from bulkup.kinds import SkipReason
+from bulkup.events import AlbumMade, FileSkipped, Noticed, PhotoPresent, PhotoUploaded, SkipReason
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.takeout import takeout_album
+from bulkup.source.takeout import takeout_album
 from tests.engine.runs import run
 from tests.engine.test_albums import ADD, albums_of, write
 

@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.albums import ROOT, Albums
+from bulkup.engine.albums import ROOT, Albums
+from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import PhotoError, RunError
 from bulkup.events import AlbumMade, PhotoFailed, PhotoPresent, PhotoUploaded
-from bulkup.ledger import Ledger
 from bulkup.piwigo.connect import connect
-from bulkup.policy import Policy
-from bulkup.recovery import Recovery
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.faults import Fault, Faults, Kind
 from bulkup.sandbox.versions import VERSIONS
+from bulkup.store.ledger import Ledger
 from tests.engine.runs import ADMIN, Outcome, no_wait, picture, run, stored_sums
 
 ADD = "pwg.categories.add"

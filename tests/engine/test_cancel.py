@@ -14,11 +14,11 @@ import pytest
 from anyio import CancelScope, to_thread
 from anyio.lowlevel import checkpoint
 
+from bulkup.engine.retry import Sleep
 from bulkup.events import Event, FileFound, PhotoFinishing, PhotoProgress, PhotoUploaded
-from bulkup.ledger import Ledger
-from bulkup.recovery import Sleep
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.sandbox.faults import Kind
+from bulkup.store.ledger import Ledger
 from tests.engine.runs import Outcome, make_archive, no_wait, run, stored_sums
 from tests.support.events import acting_on
 from tests.support.faults import HookedFaults

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from bulkup.engine.ports import Stop
 from bulkup.events import (
     Noticed,
     PhotoFailed,
@@ -14,11 +15,10 @@ from bulkup.events import (
     PhotoUnfinished,
     PhotoUploaded,
 )
-from bulkup.ledger import Ledger
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.stages import Stop
+from bulkup.store.ledger import Ledger
 from tests.engine.runs import FOUR_METHODS, Outcome, failures, picture, run, stored_sums
 
 SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk", "pwg.images.add"}

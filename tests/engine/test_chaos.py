@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bulkup.errors import RunError
 from bulkup.events import PhotoFailed, PhotoPresent, PhotoUploaded
-from bulkup.piwigo.http import Timeouts
+from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from tests.engine.runs import Outcome, make_archive, run

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.chunksize import ChunkSize
+from bulkup.engine.chunksize import ChunkSize
+from bulkup.engine.ports import Fact, NoLedger
 from bulkup.events import PhotoUploaded, Retrying
-from bulkup.memory import Fact, NoLedger
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.sandbox.front import Oversize
+from bulkup.sandbox.http import Oversize
 from tests.engine.runs import failures, make_archive, run, stored_sums
 
 K = 1024

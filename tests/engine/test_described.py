@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from bulkup.engine.ports import Stop
 from bulkup.errors import RunError
 from bulkup.events import Noticed, PhotoFailed, PhotoPresent, PhotoUploaded
-from bulkup.labels import Labels, Template
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.stages import Stop
+from bulkup.source.metadata import Labels, Template
 from tests.engine.runs import FOUR_METHODS, Outcome, run
 from tests.support.faults import HookedFaults
 from tests.support.galleries import calls, only_photo, tags_of

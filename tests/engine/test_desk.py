@@ -13,29 +13,24 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup, TaskStatus
 
-from bulkup import engine
-from bulkup.albums import Albums
-from bulkup.cluster.desk import Desk
-from bulkup.cluster.hand import Hand
-from bulkup.cluster.links import errand_message
-from bulkup.cluster.maps import Maps
-from bulkup.cluster.waiting import Call
+from bulkup.app.settings import Account, Into, Sending
+from bulkup.cluster.coordinator import Desk, errand_message
+from bulkup.cluster.protocol import Maps
+from bulkup.cluster.queue import Call
+from bulkup.cluster.worker import Hand
+from bulkup.engine import pipeline
+from bulkup.engine.albums import Albums, Placing
+from bulkup.engine.executor import Errand, _unheard
+from bulkup.engine.ports import Fact, Job, Journey, NoLedger, Stop
+from bulkup.engine.retry import Policy, Recovery
 from bulkup.events import Emit, LimitsChanged, PhotoUploaded
-from bulkup.hands import Errand, _unheard
-from bulkup.journey import Job, Journey
-from bulkup.labels import Labels
-from bulkup.memory import Fact, NoLedger
-from bulkup.photos import Photo
+from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect
-from bulkup.piwigo.http import Timeouts
-from bulkup.piwigo.server import PiwigoServer
-from bulkup.placing import Placing
-from bulkup.policy import Policy
-from bulkup.recovery import Recovery
+from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
-from bulkup.settings import Account, Into, Sending
-from bulkup.stages import Stop
+from bulkup.source.metadata import Labels
+from bulkup.source.photos import Photo
 from tests.engine.runs import ADMIN, Outcome, chunk_size_of, make_archive, stored_sums
 
 MAPS = Maps()
@@ -213,8 +208,8 @@ async def run(
 ) -> Outcome:
     recovery.others = hands.desk
     outcome = Outcome()
-    await engine.run(
-        engine.Plan(
+    await pipeline.run(
+        pipeline.Plan(
             roots=[root],
             placing=Placing(roots=[root], base=1, tree=False, unwrap=False, spaces=False),
             finishing=finishing,
@@ -285,7 +280,7 @@ async def test_what_a_lost_hand_had_in_hand_goes_to_others_whatever_else_fails(
         ("desk.GONE_S", 0.8),
     ):
         monkeypatch.setattr(f"bulkup.cluster.{name}", seconds)
-    monkeypatch.setattr("bulkup.visit.Policy", partial(Policy, ask_s=0.5, wait_s=0.02))
+    monkeypatch.setattr("bulkup.app.gallery.Policy", partial(Policy, ask_s=0.5, wait_s=0.02))
     archive = make_archive(tmp_path, count=40, names=10, size=(3000, 20_000))
     (sent := next(iter(archive))).with_name("twin.jpg").write_bytes(sent.read_bytes())
     asked = METHODS[method]
@@ -328,8 +323,8 @@ async def test_what_a_lost_hand_had_in_hand_goes_to_others_whatever_else_fails(
 async def test_the_place_of_a_lost_hand_is_kept_until_the_server_has_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
-    monkeypatch.setattr("bulkup.cluster.places.UNKNOWN_S", 2.0)
-    monkeypatch.setattr("bulkup.cluster.desk.GONE_S", 0.5)
+    monkeypatch.setattr("bulkup.cluster.remote.UNKNOWN_S", 2.0)
+    monkeypatch.setattr("bulkup.cluster.coordinator.GONE_S", 0.5)
     archive = make_archive(tmp_path, count=8, names=8, size=(300, 4000))
     async with (
         Sandbox(finish_s=0.3, detect_duplicates=False) as box,
@@ -375,7 +370,7 @@ async def test_a_server_that_hangs_over_a_finish_is_waited_for_by_all_and_gets_i
 async def test_a_hand_that_alone_can_not_reach_the_gallery_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulkup.cluster.desk.GONE_S", 0.5)
+    monkeypatch.setattr("bulkup.cluster.coordinator.GONE_S", 0.5)
     archive = make_archive(tmp_path, count=40, names=20, size=(3000, 20_000))
     faults = Coming(30)
     async with (

@@ -10,8 +10,10 @@ from typing import TypeVar
 import anyio
 import pytest
 
-from bulkup.doctor import examine
-from bulkup.findings import (
+from bulkup.app.doctor import examine
+from bulkup.app.settings import Account, Examining
+from bulkup.engine.retry import Sleep
+from bulkup.output.doctor import (
     AccountFound,
     AddressFound,
     AlbumFound,
@@ -32,11 +34,9 @@ from bulkup.findings import (
     WorkersFound,
     to_json,
 )
-from bulkup.ledger import Ledger
-from bulkup.recovery import Sleep
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.settings import Account, Examining
+from bulkup.store.ledger import Ledger
 from tests.engine.runs import ADMIN, FOUR_METHODS, make_archive, no_wait, run
 from tests.unit.raw import Line, raw_server, saying
 

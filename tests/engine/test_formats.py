@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from bulkup.choice import Choice
+from bulkup.engine.ports import Memory, NoLedger, Stop
 from bulkup.events import (
     Event,
     FileSkipped,
@@ -15,16 +15,14 @@ from bulkup.events import (
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
+    Verdict,
 )
-from bulkup.kinds import Verdict
-from bulkup.ledger import Ledger
-from bulkup.memory import Memory, NoLedger
-from bulkup.patterns import Patterns, read_flag
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.sandbox.buffers import Content
 from bulkup.sandbox.faults import Kind
+from bulkup.sandbox.files import Content
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.stages import Stop
+from bulkup.source.filters import Choice, Patterns, read_flag
+from bulkup.store.ledger import Ledger
 from tests.engine.runs import Outcome, check, failures, picture, run
 
 RAW = ["cr2", "nef", "tif", "mov"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bulkup.engine.ports import Fact, NoLedger
 from bulkup.events import LimitsChanged, Noticed, OutageBegan, PhotoFailed, PhotoUploaded
-from bulkup.memory import Fact, NoLedger
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.connect import connect
 from bulkup.sandbox import Sandbox

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bulkup.engine.ports import Entry, State
 from bulkup.events import PhotoFailed, PhotoPresent, PhotoUploaded
-from bulkup.memory import Entry, State
 from bulkup.sandbox import Fault, Sandbox
 from tests.engine.runs import FOUR_METHODS, make_archive, run, stored_sums
 from tests.support.faults import HookedFaults

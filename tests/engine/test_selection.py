@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.choice import Choice, Listing
+from bulkup.engine.ports import Stop
 from bulkup.errors import RunError
 from bulkup.events import (
     Event,
@@ -16,11 +16,11 @@ from bulkup.events import (
     PhotoUnfinished,
     PhotoUploaded,
     ScanFinished,
+    SkipReason,
+    Verdict,
 )
-from bulkup.kinds import SkipReason, Verdict
-from bulkup.patterns import Patterns, read_flag
 from bulkup.sandbox import Sandbox
-from bulkup.stages import Stop
+from bulkup.source.filters import Choice, Listing, Patterns, read_flag
 from tests.engine.runs import Outcome, check, make_archive, run, stored_sums
 from tests.engine.test_trouble import Watched
 

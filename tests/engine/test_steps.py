@@ -7,12 +7,21 @@ from pathlib import Path
 import pytest
 
 import bulkup
-from bulkup import run
-from bulkup.events import Event, PhotoFinishing, PhotoStarted, PhotoUploaded, RunStarted
-from bulkup.run import Bandwidth
+from bulkup.app import upload
+from bulkup.app.settings import Timetable
+from bulkup.app.upload import Bandwidth
+from bulkup.events import (
+    BandwidthChanged,
+    Event,
+    PhotoArrived,
+    PhotoFinishing,
+    PhotoHashed,
+    PhotoHashing,
+    PhotoStarted,
+    PhotoUploaded,
+    RunStarted,
+)
 from bulkup.sandbox import Sandbox
-from bulkup.steps import BandwidthChanged, PhotoArrived, PhotoHashed, PhotoHashing
-from bulkup.timetable import Timetable
 from tests.engine.runs import make_archive
 
 KINDS = (PhotoHashing, PhotoHashed, PhotoStarted, PhotoFinishing, PhotoArrived, PhotoUploaded)
@@ -63,7 +72,7 @@ def test_each_change_of_the_limit_is_told_once(monkeypatch: pytest.MonkeyPatch) 
     bandwidth = Bandwidth(Timetable(((time(8), 1000), (time(23), None))), told.append)
     limits = []
     for hour in (8, 9, 23, 23, 8):
-        monkeypatch.setattr(run, "local_time", lambda hour=hour: time(hour))
+        monkeypatch.setattr(upload, "local_time", lambda hour=hour: time(hour))
         limits.append(bandwidth())
         if len(limits) == 1:
             assert not told

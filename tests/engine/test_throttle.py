@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster
 
+from bulkup.app.settings import Account, Into, MethodName, Sending, Timetable
+from bulkup.app.upload import migrate
+from bulkup.engine.ports import Stop
 from bulkup.events import PhotoUploaded
-from bulkup.run import migrate
 from bulkup.sandbox import Sandbox
-from bulkup.settings import Account, Into, MethodName, Sending
-from bulkup.stages import Stop
-from bulkup.timetable import Timetable
 from tests.engine.runs import Clock, Outcome, make_archive, stored_sums
 
 LIMIT = 20 * 1024

@@ -11,16 +11,15 @@ from random import Random
 import pytest
 from anyio import to_thread
 
-from bulkup.choice import Choice
-from bulkup.departures import FilePutAway, FileStays
+from bulkup.engine.ports import Stop
 from bulkup.errors import PhotoError, RunError
-from bulkup.events import Noticed, PhotoPresent, PhotoUploaded, RunFinished
-from bulkup.ledger import Ledger
-from bulkup.photos import Photo
-from bulkup.putaway import Mover
+from bulkup.events import FilePutAway, FileStays, Noticed, PhotoPresent, PhotoUploaded, RunFinished
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.sandbox.buffers import Content
-from bulkup.stages import Stop
+from bulkup.sandbox.files import Content
+from bulkup.source.disposal import Mover
+from bulkup.source.filters import Choice
+from bulkup.source.photos import Photo
+from bulkup.store.ledger import Ledger
 from tests.engine.runs import FOUR_METHODS, Outcome, check, make_archive, picture, run, stored_sums
 
 READ = "pwg.images.checkFiles"

@@ -9,9 +9,11 @@ from random import Random
 import anyio
 import pytest
 
-from bulkup import engine
-from bulkup.albums import Albums
-from bulkup.ending import one_error
+from bulkup.engine import pipeline
+from bulkup.engine.albums import Albums, Placing
+from bulkup.engine.ports import NoLedger, Stop
+from bulkup.engine.recorder import one_error
+from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import RunError
 from bulkup.events import (
     AlbumChecked,
@@ -27,13 +29,8 @@ from bulkup.events import (
     RunFinished,
     ScanFinished,
 )
-from bulkup.memory import NoLedger
 from bulkup.piwigo.connect import connect
-from bulkup.placing import Placing
-from bulkup.policy import Policy
-from bulkup.recovery import Recovery
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.stages import Stop
 from tests.engine.runs import (
     ADMIN,
     Clock,
@@ -405,8 +402,8 @@ async def test_a_server_that_goes_away_ends_the_run_when_patience_does(
                 sleep=clock.sleep,
                 clock=clock,
             )
-            await engine.run(
-                engine.Plan(roots=[tmp_path], placing=Placing(base=1), concurrency=4),
+            await pipeline.run(
+                pipeline.Plan(roots=[tmp_path], placing=Placing(base=1), concurrency=4),
                 server=server,
                 recovery=recovery,
                 albums=Albums(server, recovery=recovery, emit=outcome.events.append),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from bulkup.engine.ports import NoLedger, State, Stop
 from bulkup.errors import RunError
 from bulkup.events import (
     Event,
@@ -22,16 +23,14 @@ from bulkup.events import (
     PhotoUploaded,
     RunFinished,
     ScanFinished,
+    Verdict,
 )
-from bulkup.kinds import Verdict
-from bulkup.ledger import Ledger
-from bulkup.memory import NoLedger, State
-from bulkup.piwigo.http import Timeouts
+from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.accounts import User
-from bulkup.sandbox.buffers import Content
 from bulkup.sandbox.faults import Kind
-from bulkup.stages import Stop
+from bulkup.sandbox.files import Content
+from bulkup.store.ledger import Ledger
 from tests.engine.runs import FOUR_METHODS, Outcome, check, make_archive, picture, run, stored_sums
 
 VERSIONS = ["13.8.0", "16.4.0", "17.0.0beta1"]

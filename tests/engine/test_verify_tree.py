@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.albums import ROOT
-from bulkup.events import AlbumMade, Noticed, PhotoChecked
-from bulkup.kinds import Verdict
-from bulkup.ledger import Ledger
-from bulkup.memory import State
+from bulkup.engine.albums import ROOT
+from bulkup.engine.ports import State
+from bulkup.events import AlbumMade, Noticed, PhotoChecked, Verdict
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.takeout import takeout_album
+from bulkup.source.takeout import takeout_album
+from bulkup.store.ledger import Ledger
 from tests.engine.runs import Outcome, check, run
 from tests.engine.test_album_names import tell
 from tests.engine.test_albums import write

@@ -13,9 +13,10 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from bulkup.attend import Attendant
-from bulkup.choice import EVERYTHING, Choice
-from bulkup.ending import one_error
+from bulkup.app.settings import Account, After, Into, Sending
+from bulkup.app.upload import migrate
+from bulkup.app.watch import Attendant
+from bulkup.engine.recorder import one_error
 from bulkup.errors import RunError, UsageError
 from bulkup.events import (
     Event,
@@ -28,10 +29,9 @@ from bulkup.events import (
     PhotoUploaded,
     RunStarted,
 )
-from bulkup.run import migrate
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.settings import Account, After, Into, Sending
-from bulkup.watch import Watch
+from bulkup.source.filters import EVERYTHING, Choice
+from bulkup.source.watch import Watch
 from tests.engine.runs import Clock, Outcome, make_archive, picture, stored_sums
 
 PHOTO = picture(Random(1), size=5000)

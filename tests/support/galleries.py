@@ -3,7 +3,7 @@
 from collections import Counter
 
 from bulkup.sandbox import Sandbox
-from bulkup.sandbox.records import StoredPhoto
+from bulkup.sandbox.gallery import StoredPhoto
 
 SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk", "pwg.images.add"}
 

@@ -5,9 +5,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from bulkup.ledger import Ledger
-from bulkup.memory import Entry
+from bulkup.engine.ports import Entry
 from bulkup.sandbox import Sandbox
+from bulkup.store.ledger import Ledger
 from tests.engine.runs import Outcome, run
 
 

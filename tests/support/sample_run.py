@@ -28,9 +28,10 @@ from bulkup.events import (
     RunFinished,
     RunStarted,
     ScanFinished,
+    SkipReason,
+    Verdict,
 )
-from bulkup.kinds import SkipReason, Verdict
-from bulkup.report import RunState
+from bulkup.output.state import RunState
 
 RUN = RunStarted(
     url="https://photos.example.org",

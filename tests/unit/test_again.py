@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from bulkup.again import again
+from bulkup.output.outputs import again
 
 
 def test_a_plain_command_is_shown_as_it_is() -> None:

@@ -5,7 +5,7 @@ from itertools import count
 import anyio
 import pytest
 
-from bulkup.stages import BATCH, LINGER, batches
+from bulkup.engine.pipeline import BATCH, LINGER, batches
 
 
 async def lists_of(number: int, *, least_s: float = 0.0) -> tuple[list[int], list[float]]:

@@ -8,12 +8,14 @@ import pyte
 import pytest
 from rich.console import Console
 
-from bulkup.findings import (
+from bulkup.output.doctor import (
+    NAMES,
     AccountFound,
     AlbumFound,
     AlbumMissing,
     ArchiveFound,
     Check,
+    CheckupReport,
     ChunkFound,
     DuplicatesFound,
     Failed,
@@ -26,9 +28,9 @@ from bulkup.findings import (
     TypesFound,
     VersionFound,
     WorkersFound,
+    chunk_text,
+    words,
 )
-from bulkup.report import CheckupReport
-from bulkup.report.diagnosis import NAMES, chunk_text, words
 
 K, M = 1024, 1024 * 1024
 CHUNK = ChunkFound(named=500 * K, passed=16 * M, refused=32 * M, reason="too large")

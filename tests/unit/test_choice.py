@@ -13,13 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkup.choice import EVERYTHING, Choice, Listing
-from bulkup.failures import local
-from bulkup.kinds import SkipReason
-from bulkup.patterns import Patterns, read_flag
-from bulkup.photos import Photo
-from bulkup.roots import check_roots
-from bulkup.walk import Found, Seen, Skipped, Unreadable, find, scan
+from bulkup.errors import local as local_failures
+from bulkup.events import SkipReason
+from bulkup.source.filters import EVERYTHING, Choice, Listing, Patterns, read_flag
+from bulkup.source.photos import Photo
+from bulkup.source.scan import Found, Seen, Skipped, Unreadable, check_roots, find, scan
 from tests.unit.test_photos import photo_at, put
 
 FOLLOWING = Choice(follow_symlinks=True)
@@ -368,7 +366,7 @@ async def test_a_line_that_is_no_path_is_named(tmp_path: Path) -> None:
     long = b"a" * 200  # a list with a NUL in its first piece has another meaning
     choice = listing(tmp_path, *[os.fsdecode(long)] * 100, "b\0c")
     found = await all_of(choice=choice)
-    assert found[-1] == Unreadable(Path("b\0c"), "its name holds a NUL", local.NOT_THERE)
+    assert found[-1] == Unreadable(Path("b\0c"), "its name holds a NUL", local_failures.NOT_THERE)
     assert len(found) == 101
 
 

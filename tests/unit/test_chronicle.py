@@ -8,13 +8,21 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from bulkup.chronicle import SAVE_S, chronicled
-from bulkup.departures import FilePutAway, FileStays
-from bulkup.errors import RunError
-from bulkup.events import AlbumChecked, Emit, Event, FileSkipped, RunFinished, RunStarted
-from bulkup.failures import Told
-from bulkup.history import Ending, Trouble, Undertaking
-from bulkup.kinds import SkipReason, Verdict
+from bulkup.errors import RunError, Told
+from bulkup.events import (
+    AlbumChecked,
+    Emit,
+    Event,
+    FilePutAway,
+    FileSkipped,
+    FileStays,
+    RunFinished,
+    RunStarted,
+    SkipReason,
+    Verdict,
+)
+from bulkup.store.recorder import SAVE_S, chronicled
+from bulkup.store.run_history import Ending, Trouble, Undertaking
 from tests.engine.runs import Clock
 from tests.support.sample_run import (
     CHECK,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.chunksize import GOOD_CHUNKS, LEAST, MOST, QUICK_S, SLOW_S, ChunkSize
+from bulkup.engine.chunksize import GOOD_CHUNKS, LEAST, MOST, QUICK_S, SLOW_S, ChunkSize
 
 K = 1024
 NAMED = 500 * K

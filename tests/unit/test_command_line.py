@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from cyclopts.argument import Argument
 
+from bulkup.app.demo import EXIST_S
 from bulkup.cli import app, run
-from bulkup.examples import COMMANDS
-from bulkup.layers import flags_of
-from bulkup.rehearsal import EXIST_S
+from bulkup.cli.common import COMMANDS
+from bulkup.cli.config import flags_of
 
 Captured = pytest.CaptureFixture[str]
 NAMES = sorted(name for name in app if not name.startswith("-"))

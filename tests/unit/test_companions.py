@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.companions import Companion, pair
-from bulkup.photos import Photo
-from bulkup.walk import Skipped, scan
+from bulkup.source.pairing import Companion, pair
+from bulkup.source.photos import Photo
+from bulkup.source.scan import Skipped, scan
 
 ENDINGS = ("jpg", "jpeg", "png")
 

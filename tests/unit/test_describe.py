@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from bulkup.describe import Describer
 from bulkup.events import Event, Noticed
-from bulkup.labels import Labels
-from bulkup.metadata import Metadata
-from bulkup.photos import Photo
+from bulkup.source.metadata import Labels, Metadata
+from bulkup.source.photos import Photo
+from bulkup.source.sidecars import Describer
 
 XMP = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
  xmlns:dc="http://purl.org/dc/elements/1.1/" dc:title="T" dc:subject="sea"/></rdf:RDF>"""

@@ -7,10 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.metadata import Metadata, Moment
-from bulkup.piwigo.details import COMMENT_SIZE, LINE, Details, details_of, to_set
-from bulkup.piwigo.names import cut, cut_bytes, title_of, unlike_html, without_emoji
+from bulkup.piwigo.metadata import (
+    COMMENT_SIZE,
+    LINE,
+    Details,
+    cut,
+    cut_bytes,
+    details_of,
+    title_of,
+    to_set,
+    unlike_html,
+    without_emoji,
+)
 from bulkup.sandbox import php
+from bulkup.source.metadata import Metadata, Moment
 
 ALIAS = f"bulkup-{'0' * 24}"
 DATE = Moment("2020-01-02 03:04:05")

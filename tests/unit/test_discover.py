@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.errors import BulkupError, RunError, UsageError
-from bulkup.piwigo.connect import connect
-from bulkup.piwigo.discover import allowed, clean_url
-from bulkup.piwigo.server import PiwigoServer
-from bulkup.piwigo.sessions import Credentials
+from bulkup.piwigo.client import PiwigoServer
+from bulkup.piwigo.connect import allowed, clean_url, connect
+from bulkup.piwigo.session import Credentials
 from bulkup.sandbox import Sandbox
 from tests.unit.raw import Line, Raw, Talk, raw_server, saying
 

@@ -1,8 +1,7 @@
 import pytest
 
-from bulkup.errorlimit import ErrorLimit
-from bulkup.events import Event, Noticed
-from bulkup.kinds import Verdict
+from bulkup.app.runner import ErrorLimit
+from bulkup.events import Event, Noticed, Verdict
 from tests.support.sample_run import checked, failure, unfinished
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bulkup.estimate import EXAMPLES, OTHER_TYPES, TYPES_KEPT, Estimate, estimate
-from bulkup.memory import NoLedger
+from bulkup.app.doctor import EXAMPLES, OTHER_TYPES, TYPES_KEPT, Estimate, estimate
+from bulkup.engine.ports import NoLedger
 
 
 async def count(*roots: Path, signs: list[int] | None = None) -> Estimate:

@@ -1,7 +1,7 @@
 from dataclasses import fields
 
 from bulkup.events import SCHEMA
-from bulkup.report.jsonl import kind_of
+from bulkup.output.jsonl import kind_of
 from tests.event_table import README, events, in_readme, table
 
 

@@ -10,10 +10,25 @@ from string import Formatter
 
 import pytest
 
-from bulkup.errors import BulkupError, UsageError
-from bulkup.failures import Kind, answers, gallery, local, stops
-from bulkup.failures.table import GROUPS, inserted, kinds, table
-from bulkup.piwigo.wire import Answer, interpret
+from bulkup.errors import (
+    BulkupError,
+    Kind,
+    UsageError,
+)
+from bulkup.errors import (
+    gallery as gallery_failures,
+)
+from bulkup.errors import (
+    local as local_failures,
+)
+from bulkup.errors import (
+    run as run_failures,
+)
+from bulkup.errors import (
+    server as server_failures,
+)
+from bulkup.piwigo.protocol import Answer, interpret
+from tests.failure_table import GROUPS, inserted, kinds, table
 
 ROOT = Path(__file__).parents[2]
 KINDS = [kind for module in GROUPS.values() for kind in kinds(module)]
@@ -26,7 +41,7 @@ SOURCES = [
 
 def test_the_readme_holds_the_table_as_it_is() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert inserted(readme) == readme, "python -m bulkup.failures README.md writes it anew"
+    assert inserted(readme) == readme, "python -m tests.failure_table writes it anew"
 
 
 def test_a_document_without_a_place_for_the_table_is_refused() -> None:
@@ -60,7 +75,7 @@ def _fields(text: str) -> set[str]:
 
 
 def test_a_fact_may_hold_braces() -> None:
-    told = local.MAIN_UNREADABLE(name="{name}.jpg", reason="{0}")
+    told = local_failures.MAIN_UNREADABLE(name="{name}.jpg", reason="{0}")
     assert told.message == "its photo {name}.jpg can't be read: {0}"
 
 
@@ -105,7 +120,7 @@ def test_each_row_is_used() -> None:
     }
     rows = {
         f"{module.__name__.rpartition('.')[2]}.{name}"
-        for module in (answers, gallery, local, stops)
+        for module in (server_failures, gallery_failures, local_failures, run_failures)
         for name, kind in vars(module).items()
         if isinstance(kind, Kind)
     }

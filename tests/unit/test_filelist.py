@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.choice import Listing
 from bulkup.errors import RunError
-from bulkup.filelist import LONGEST, Splitter, read_list
+from bulkup.source.filters import Listing
+from bulkup.source.scan import LONGEST, Splitter, read_list
 
 
 def split(*pieces: bytes, from0: bool = False) -> list[bytes]:

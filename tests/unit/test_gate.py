@@ -9,13 +9,12 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from bulkup.engine.limiter import Gate
+from bulkup.engine.pacing import Finishing
+from bulkup.engine.ports import Fact, NoLedger
+from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import Lost, Outage, Overrun, TimedOut, Transient, Unreachable
 from bulkup.events import Event, LimitsChanged, Noticed, OutageBegan, OutageEnded
-from bulkup.gate import Gate
-from bulkup.memory import Fact, NoLedger
-from bulkup.pacing import Finishing
-from bulkup.policy import Policy
-from bulkup.recovery import Recovery
 from tests.engine.runs import no_wait
 
 

@@ -12,21 +12,24 @@ from typing import TypeVar
 import pytest
 from anyio import from_thread, to_thread
 
-from bulkup.annals import RUNS_KEPT
-from bulkup.database import SCHEMA
+from bulkup.engine.ports import Entry, State
 from bulkup.errors import RunError, UsageError
-from bulkup.history import (
+from bulkup.store.database import SCHEMA
+from bulkup.store.ledger import Ledger
+from bulkup.store.run_history import (
+    PAGE,
+    RUNS_KEPT,
     AlbumHistory,
     Ending,
     GalleryHistory,
+    Lookback,
     OpenFailure,
     PastRun,
     Trouble,
     Undertaking,
+    Wanted,
+    looking_back,
 )
-from bulkup.ledger import Ledger
-from bulkup.lookback import PAGE, Lookback, Wanted, looking_back
-from bulkup.memory import Entry, State
 
 SERVER = "https://photos.example.org/"
 OTHER = "http://other.example.org/piwigo/"

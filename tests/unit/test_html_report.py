@@ -18,9 +18,9 @@ from bulkup.events import (
     OutageEnded,
     RunFailed,
     RunFinished,
+    Verdict,
 )
-from bulkup.kinds import Verdict
-from bulkup.report import HtmlReport
+from bulkup.output.html import HtmlReport
 from tests.disks import disk
 from tests.support.sample_run import (
     CHECK,
@@ -179,7 +179,7 @@ async def test_a_run_that_never_began_leaves_no_page(tmp_path: Path) -> None:
 async def test_missing_libraries_are_told_with_how_to_get_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulkup.report.html.NEEDED", ("jinja2", "no_such_library"))
+    monkeypatch.setattr("bulkup.output.html.NEEDED", ("jinja2", "no_such_library"))
     with pytest.raises(UsageError) as caught:
         await page_of(tmp_path)
     assert "pip install 'bulkup[report]'" in caught.value.hint

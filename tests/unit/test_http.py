@@ -26,12 +26,12 @@ from bulkup.errors import (
     Unreachable,
     Untrusted,
 )
-from bulkup.photos import PIECE, Chunk, Photo, plan_chunks
-from bulkup.piwigo.bodies import PART
 from bulkup.piwigo.census import Held
-from bulkup.piwigo.http import Session, Timeouts, retry_after
+from bulkup.piwigo.multipart import PART
+from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request
+from bulkup.piwigo.session import Session, Timeouts, retry_after
 from bulkup.piwigo.throttle import Throttle
-from bulkup.piwigo.wire import ANSWER_LIMIT, Answer, Request
+from bulkup.source.photos import PIECE, Chunk, Photo, plan_chunks
 from tests.certificates import make_certificate
 from tests.unit.raw import Line, raw_server, saying
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bulkup.inbox import MOST_SETTLES, Inbox
-from bulkup.photos import Photo
+from bulkup.source.photos import Photo
+from bulkup.source.watch import MOST_SETTLES, Inbox
 
 A = Photo(Path("a.jpg"), 100, 1)
 B = Photo(Path("b.jpg"), 200, 1)

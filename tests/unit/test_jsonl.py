@@ -4,9 +4,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from bulkup.events import Event, PhotoFailed, PhotoProgress, ScanFinished
-from bulkup.kinds import Verdict
-from bulkup.report import JsonReport, LineWriter
+from bulkup.events import Event, PhotoFailed, PhotoProgress, ScanFinished, Verdict
+from bulkup.output.jsonl import JsonReport, LineWriter
 from tests.support.sample_run import checked, skipped, unfinished
 
 

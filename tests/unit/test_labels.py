@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.errors import UsageError
-from bulkup.labels import FIELDS, Labels, Template
-from bulkup.metadata import Metadata, Moment
+from bulkup.source.metadata import FIELDS, Labels, Metadata, Moment, Template
 
 PATH = Path("/photos/2019 Sea & sun/IMG_1.jpg")
 MODIFIED = datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC)

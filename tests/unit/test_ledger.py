@@ -10,11 +10,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from bulkup.database import SCHEMA
+from bulkup.engine.ports import Entry, Fact, State
 from bulkup.errors import RunError
-from bulkup.ledger import Ledger
-from bulkup.memory import Entry, Fact, State
-from bulkup.photos import Photo
+from bulkup.source.photos import Photo
+from bulkup.store.database import SCHEMA
+from bulkup.store.ledger import Ledger
 from tests.disks import disk, fill, protect
 
 __all__ = ["disk"]

@@ -11,24 +11,23 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from bulkup.events import (
+    BandwidthChanged,
     Event,
     LimitsChanged,
     Noticed,
     OutageBegan,
     OutageEnded,
     PhotoFinishing,
+    PhotoHashing,
     PhotoProgress,
     PhotoStarted,
     Retrying,
     RunFinished,
     ScanFinished,
+    Verdict,
 )
-from bulkup.kinds import Verdict
-from bulkup.report import LiveReport, suits_live
-from bulkup.report.canvas import rows_taken
-from bulkup.report.frame import arrange, frame
-from bulkup.report.words import manner
-from bulkup.steps import BandwidthChanged, PhotoHashing
+from bulkup.output.live import LiveReport, arrange, frame, rows_taken, suits_live
+from bulkup.output.phrases import manner
 from tests.support.sample_run import (
     CHECK,
     HOSTILE,

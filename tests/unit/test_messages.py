@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.cluster.messages import (
+from bulkup.cluster.protocol import (
     Message,
     of_error,
     of_event,
@@ -15,9 +15,9 @@ from bulkup.cluster.messages import (
     read_labels,
 )
 from bulkup.errors import BulkupError, FormatRefused, Lost, Outage, PhotoError, RunError
+from bulkup.errors import local as local_failures
 from bulkup.events import Event, FileFound, Noticed, PhotoProgress, PhotoUploaded, Retrying
-from bulkup.failures import local
-from bulkup.labels import Labels, Template
+from bulkup.source.metadata import Labels, Template
 
 PATH = Path("a.jpg")
 
@@ -59,7 +59,7 @@ def test_what_only_the_coordinator_can_tell_is_not_told_by_workers() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        PhotoError(local.UNREADABLE(reason="no")),
+        PhotoError(local_failures.UNREADABLE(reason="no")),
         RunError("it ends", hint="now"),
         Outage("away", retry_after_s=3.0),
         FormatRefused("no", endings=frozenset({"nef"})),

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.metadata import Metadata, Moment, distinct, line, moment, parse_date, prose, stars
+from bulkup.source.metadata import (
+    Metadata,
+    Moment,
+    distinct,
+    line,
+    moment,
+    parse_date,
+    prose,
+    stars,
+)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.metadata import Moment
-from bulkup.photos import plan_chunks
-from bulkup.piwigo.details import Details
-from bulkup.piwigo.methods import Legacy, Method, Shipment, Upload, UploadAsync
-from bulkup.piwigo.names import is_sent_name, storable
-from bulkup.piwigo.wire import Request
+from bulkup.piwigo.metadata import Details, is_sent_name, storable
+from bulkup.piwigo.protocol import Request
+from bulkup.piwigo.upload import Legacy, Method, Shipment, Upload, UploadAsync
+from bulkup.source.metadata import Moment
+from bulkup.source.photos import plan_chunks
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from anyio import fail_after
 
+from bulkup.app.settings import Listen, parse_listen
 from bulkup.errors import UsageError
 from bulkup.events import (
     AlbumChecked,
@@ -39,8 +40,7 @@ from bulkup.events import (
     RunFinished,
     ScanFinished,
 )
-from bulkup.listen import Listen, parse_listen
-from bulkup.monitor import Monitor
+from bulkup.output.monitor.server import Monitor
 from tests.unit.reports import RUN
 
 TOKEN = "0123456789abcdef"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.monitor.history import History
+from bulkup.output.samples import History
 
 
 def sample(history: History, at_s: float, *, sent: int = 0, finishing: int = 0) -> None:

@@ -7,9 +7,16 @@ from anyio import CancelScope, create_task_group, sleep_forever, to_thread
 from anyio.lowlevel import checkpoint
 
 from bulkup.errors import UsageError
-from bulkup.events import Event, Interrupted, Noticed, RunFailed, RunFinished, ScanFinished
-from bulkup.kinds import Verdict
-from bulkup.notify import Notifier, Service, _grade, body, headline, services
+from bulkup.events import (
+    Event,
+    Interrupted,
+    Noticed,
+    RunFailed,
+    RunFinished,
+    ScanFinished,
+    Verdict,
+)
+from bulkup.output.notify import Notifier, Service, _grade, body, headline, services
 from tests.receiver import receiver
 from tests.support.loop_time import skip
 from tests.support.sample_run import (

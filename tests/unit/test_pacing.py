@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.pacing import TAIL, Finishing, Outcome, Tail, ceiling_for, workers_for
+from bulkup.engine.pacing import TAIL, Finishing, Outcome, Tail, ceiling_for, workers_for
 
 ALONE_S = 0.4
 Latency = Callable[[int], float]

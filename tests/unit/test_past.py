@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.history import (
+from bulkup.output.listings import failure_line, past, past_document
+from bulkup.store.run_history import (
     AlbumHistory,
     Ending,
     GalleryHistory,
@@ -15,7 +16,6 @@ from bulkup.history import (
     Trouble,
     Undertaking,
 )
-from bulkup.report.past import failure_line, past, past_document
 
 NOW = 1_700_000_000.0
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.errors import UsageError
-from bulkup.patterns import Patterns, read_flag, read_lines
+from bulkup.source.filters import Patterns, read_flag, read_lines
 
 
 def patterns(*flags: str) -> Patterns:

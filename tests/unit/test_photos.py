@@ -13,15 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bulkup.errors import PhotoChanged, PhotoError
-from bulkup.photos import (
-    BLOCK,
-    PIECE,
-    Chunk,
-    Photo,
-    fingerprint,
-    plan_chunks,
-    read_chunk,
-)
+from bulkup.source.photos import BLOCK, PIECE, Chunk, Photo, fingerprint, plan_chunks, read_chunk
 
 
 def put(path: Path, content: bytes = b"x") -> Path:

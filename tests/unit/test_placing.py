@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.albums import ROOT
+from bulkup.engine.albums import ROOT, Placing
 from bulkup.errors import PhotoError
-from bulkup.placing import Placing
 
 PHOTOS = Path("/archive/photos")
 

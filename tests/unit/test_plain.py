@@ -7,14 +7,15 @@ import pytest
 from anyio import wait_all_tasks_blocked
 from rich.console import Console
 
-from bulkup.departures import FileStays
 from bulkup.events import (
     AlbumChecked,
     AlbumMade,
+    BandwidthChanged,
     ChunkSizeChanged,
     Event,
     FileFound,
     FileSkipped,
+    FileStays,
     Interrupted,
     LimitsChanged,
     Noticed,
@@ -27,11 +28,13 @@ from bulkup.events import (
     RunFinished,
     RunStarted,
     ScanFinished,
+    SkipReason,
+    Verdict,
 )
-from bulkup.kinds import SkipReason, Verdict
-from bulkup.report import PlainReport, RunState, console_for, summary
-from bulkup.report.summary import ALLOWED_BY, FAILURES_SHOWN, TYPES_SHOWN
-from bulkup.steps import BandwidthChanged
+from bulkup.output.phrases import ALLOWED_BY, FAILURES_SHOWN, TYPES_SHOWN, summary
+from bulkup.output.plain import PlainReport
+from bulkup.output.state import RunState
+from bulkup.output.text import console_for
 from tests.unit.sample_run import (
     CHECK,
     RUN,

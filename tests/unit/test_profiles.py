@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.errors import UsageError
-from bulkup.profiles import (
+from bulkup.cli.config import (
     check,
     is_secret,
     open_to_others,
@@ -14,6 +13,7 @@ from bulkup.profiles import (
     read_layers,
     suggestion,
 )
+from bulkup.errors import UsageError
 
 KINDS: dict[str, set[type]] = {
     "album": {str},

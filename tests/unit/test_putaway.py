@@ -9,11 +9,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from anyio import CancelScope, from_thread, to_thread
 
-from bulkup.choice import Choice
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
-from bulkup.patterns import Patterns, read_flag
-from bulkup.photos import Photo
-from bulkup.putaway import Mover, _is_one_folder
+from bulkup.source.disposal import Mover, _is_one_folder
+from bulkup.source.filters import Choice, Patterns, read_flag
+from bulkup.source.photos import Photo
 from tests.disks import disk, protect
 
 __all__ = ["disk"]

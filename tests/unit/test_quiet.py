@@ -12,9 +12,10 @@ from bulkup.events import (
     Retrying,
     RunFinished,
     ScanFinished,
+    Verdict,
 )
-from bulkup.kinds import Verdict
-from bulkup.report import QuietReport, SilentReport, console_for
+from bulkup.output.plain import QuietReport, SilentReport
+from bulkup.output.text import console_for
 from tests.unit.sample_run import RUN, at, checked, failing, failure, starting, uploaded
 
 

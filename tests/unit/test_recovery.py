@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkup.engine.retry import PROMPT_S, Again, Await, Give, Policy, Recovery, decide
 from bulkup.errors import (
     CutShort,
     Damaged,
@@ -24,8 +25,6 @@ from bulkup.errors import (
     Unreachable,
 )
 from bulkup.events import Event, OutageBegan, OutageEnded, Retrying
-from bulkup.policy import Again, Await, Give, Policy, decide
-from bulkup.recovery import PROMPT_S, Recovery
 
 POLICY = Policy(retries=3, wait_s=1.0, wait_max_s=60.0, patience_s=100.0, knock_max_s=30.0)
 KINDS = [

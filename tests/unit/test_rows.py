@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.report.flight import FileInReading, PhotoInFlight
-from bulkup.report.rows import Columns, bar, row
-from bulkup.report.text import brief_text, clip, estimate_text
+from bulkup.output.live import Columns, bar, row
+from bulkup.output.progress import FileInReading, PhotoInFlight
+from bulkup.output.text import brief_text, clip, estimate_text
 from tests.unit.sample_run import NASTY, at
 
 NAME = "IMG_20190704_123456.jpg"

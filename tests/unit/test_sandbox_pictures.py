@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.sandbox.pictures import Picture, sniff
+from bulkup.sandbox.files import Picture, sniff
 
 PAYLOADS = Path(__file__).parents[1] / "contract/transcripts/payloads"
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bulkup.sandbox import Sandbox, php
-from bulkup.sandbox.pictures import sniff
+from bulkup.sandbox.files import sniff
 from tests.gallery_client import JPEG, GalleryClient, Reply, async_chunk
 
 

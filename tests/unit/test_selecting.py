@@ -13,9 +13,9 @@ from cyclopts import App, CycloptsError, Parameter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.choice import EVERYTHING, Choice, Listing
+from bulkup.cli.filter_flags import SECOND_NS, SelectionFlags, parse_moment
 from bulkup.errors import UsageError
-from bulkup.selecting import SECOND_NS, SelectionFlags, parse_moment
+from bulkup.source.filters import EVERYTHING, Choice, Listing
 
 NO_FLAGS = SelectionFlags()
 NOW_NS = 1_700_000_000 * SECOND_NS

@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.errors import UsageError
-from bulkup.secret import read_api_key, read_password
-from bulkup.settings import (
+from bulkup.app.settings import (
     Account,
     Into,
     Sending,
+    Timetable,
     need,
     parse_bwlimit,
     parse_duration,
     parse_size,
 )
-from bulkup.timetable import Timetable
+from bulkup.cli.credentials import read_api_key, read_password
+from bulkup.errors import UsageError
 
 SECRET = "hunter2-secret"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.metadata import Metadata
-from bulkup.sidecars import LARGEST, Complaint, Sidecars, beside, may_hold_keywords
+from bulkup.source.metadata import Metadata
+from bulkup.source.sidecars import LARGEST, Complaint, Sidecars, beside, may_hold_keywords
 
 FOLDER = Path(__file__).parents[1] / "sidecars"
 

@@ -8,25 +8,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkup.events import (
+    BandwidthChanged,
     Event,
     FileFound,
     FileSkipped,
     Interrupted,
     OutageBegan,
     OutageEnded,
+    PhotoArrived,
     PhotoFinishing,
+    PhotoHashed,
+    PhotoHashing,
     PhotoPlanned,
     PhotoProgress,
     PhotoStarted,
     Retrying,
     RunFinished,
     ScanFinished,
+    SkipReason,
+    Verdict,
 )
-from bulkup.kinds import SkipReason, Verdict
-from bulkup.report.rate import Meter
-from bulkup.report.state import FAILURES_KEPT, OTHER_TYPES, TYPES_KEPT, RunState
-from bulkup.report.traffic import LONG_S, Traffic
-from bulkup.steps import BandwidthChanged, PhotoArrived, PhotoHashed, PhotoHashing
+from bulkup.output.progress import LONG_S, Meter, Traffic
+from bulkup.output.state import FAILURES_KEPT, OTHER_TYPES, TYPES_KEPT, RunState
 from tests.support import sample_run
 from tests.support.sample_run import (
     CHECK,

@@ -11,10 +11,8 @@ import anyio.lowlevel
 import pytest
 
 from bulkup.errors import UsageError
-from bulkup.events import Event, PhotoChecked, PhotoNew
-from bulkup.kinds import Verdict
-from bulkup.report import CSV, JSONL, TableReport
-from bulkup.report.table import COLUMNS, Format
+from bulkup.events import Event, PhotoChecked, PhotoNew, Verdict
+from bulkup.output.table import COLUMNS, CSV, JSONL, Format, TableReport
 from tests.disks import disk, fill
 from tests.support.sample_run import (
     HOSTILE,

@@ -4,11 +4,10 @@ import anyio
 import pytest
 
 from bulkup.errors import Died, Lost, NotOffered, PhotoError
+from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect
-from bulkup.piwigo.results import read_tag_id, read_tags
-from bulkup.piwigo.server import PiwigoServer
-from bulkup.piwigo.tags import Tags
-from bulkup.piwigo.wire import Request
+from bulkup.piwigo.metadata import Tags
+from bulkup.piwigo.protocol import Request, read_tag_id, read_tags
 from bulkup.sandbox import Fault, Faults, Sandbox
 from tests.engine.runs import ADMIN
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.metadata import Metadata, Moment
-from bulkup.takeout import ALBUM_FILES, EDITED, LONGEST, SUFFIX, Album, names_for
-from bulkup.takeout import read_takeout as read
-from bulkup.takeout import takeout_album as album
+from bulkup.source.metadata import Metadata, Moment
+from bulkup.source.takeout import ALBUM_FILES, EDITED, LONGEST, SUFFIX, Album, names_for
+from bulkup.source.takeout import read_takeout as read
+from bulkup.source.takeout import takeout_album as album
 
 FOLDER = Path(__file__).parents[1] / "sidecars/takeout"
 DAY = timedelta(days=1)

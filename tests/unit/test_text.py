@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bulkup.report.text import (
+from bulkup.output.text import (
     clock_text,
     count_text,
     fit,

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.report.timeline import MOST, Sizes, Timeline
+from bulkup.output.samples import MOST, Sizes, Timeline
 
 
 @given(st.lists(st.floats(0, 1e7), min_size=1, max_size=200))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.timetable import NO_LIMIT, Timetable, local_time
+from bulkup.app.settings import NO_LIMIT, Timetable, local_time
 
 DAY = Timetable(((time(8), 1000), (time(18, 30), 5000), (time(23), None)))
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -12,12 +12,15 @@ from typing import Self
 
 import pytest
 
+from bulkup.app.settings import Telling
 from bulkup.errors import UsageError
 from bulkup.events import Event, PhotoFailed, Retrying, RunFailed, RunFinished, RunStarted
-from bulkup.report import JsonReport, LineWriter, LogReport, PlainReport, Views, console_for
-from bulkup.report import lines as lines_module
-from bulkup.settings import Telling
-from bulkup.views import others_for
+from bulkup.output import jsonl
+from bulkup.output.jsonl import JsonReport, LineWriter
+from bulkup.output.outputs import others_for
+from bulkup.output.plain import LogReport, PlainReport
+from bulkup.output.sinks import Views
+from bulkup.output.text import console_for
 
 STARTED = RunStarted(
     url="http://127.0.0.1/",
@@ -111,7 +114,7 @@ async def test_a_full_disk_is_told_by_the_next_line_or_by_the_end() -> None:
 async def test_a_reader_who_does_not_read_is_given_up_before_memory_is_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lines_module, "MOST_WAITING", 10)
+    monkeypatch.setattr(jsonl, "MOST_WAITING", 10)
     stream = Stalled()
     lines = LineWriter(stream)
     for n in range(11):

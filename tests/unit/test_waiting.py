@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.cluster.crew import TURNS, lead_for
-from bulkup.cluster.maps import Maps
-from bulkup.cluster.waiting import MOST_BYTES, MOST_PHOTOS, Call, Waiting
-from bulkup.cluster.where import is_loopback
+from bulkup.cluster.pool import TURNS, is_loopback, lead_for
+from bulkup.cluster.protocol import Maps
+from bulkup.cluster.queue import MOST_BYTES, MOST_PHOTOS, Call, Waiting
 from bulkup.errors import RunError, UsageError
-from bulkup.photos import Photo
+from bulkup.source.photos import Photo
 
 ALL = ["a", "b"]
 

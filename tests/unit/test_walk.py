@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.errors import UsageError
-from bulkup.kinds import SkipReason
-from bulkup.photos import Photo
-from bulkup.roots import check_roots
-from bulkup.walk import Found, Skipped, Unreadable, scan
+from bulkup.events import SkipReason
+from bulkup.source.photos import Photo
+from bulkup.source.scan import Found, Skipped, Unreadable, check_roots, scan
 from tests.unit.test_photos import photo_at, put
 
 

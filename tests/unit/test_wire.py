@@ -27,9 +27,11 @@ from bulkup.errors import (
     TooLarge,
     Transient,
 )
-from bulkup.piwigo.names import storable, title_of
-from bulkup.piwigo.results import (
+from bulkup.piwigo.metadata import storable, title_of
+from bulkup.piwigo.protocol import (
+    Answer,
     image_id,
+    interpret,
     read_checked,
     read_formats,
     read_found,
@@ -37,7 +39,6 @@ from bulkup.piwigo.results import (
     read_methods,
     read_status,
 )
-from bulkup.piwigo.wire import Answer, interpret
 
 PAGE_413: Final = (
     "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>\r\n"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.metadata import Metadata, Moment
-from bulkup.xmp import read_xmp
+from bulkup.source.metadata import Metadata, Moment
+from bulkup.source.xmp import read_xmp
 
 FOLDER = Path(__file__).parents[1] / "sidecars"
 PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF

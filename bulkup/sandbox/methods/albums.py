@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 
 from bulkup.sandbox import php
-from bulkup.sandbox.albums import Album, fullname, subtree
 from bulkup.sandbox.answers import Refusal
-from bulkup.sandbox.calls import ID, REQUIRED, SWITCH, TEXT, Call, Method, Param
-from bulkup.sandbox.methods.info import photo_urls
+from bulkup.sandbox.call import ID, REQUIRED, SWITCH, TEXT, Call, Method, Param
+from bulkup.sandbox.gallery import Album, fullname, storable, subtree
+from bulkup.sandbox.methods.photos import photo_urls
 from bulkup.sandbox.methods.upload import thumbnail
-from bulkup.sandbox.records import storable
 from bulkup.sandbox.versions import Release
 
 _ORDER = "date_available DESC, file ASC, id ASC"
@@ -204,7 +203,7 @@ async def _get_images(call: Call) -> dict[str, object]:
     }
 
 
-def methods(release: Release) -> dict[str, Method]:
+def album_methods(release: Release) -> dict[str, Method]:
     """List the methods of this topic."""
     add = dict.fromkeys(("comment", "status", "position", "pwg_token"), TEXT) | {
         "name": REQUIRED,

@@ -1,8 +1,11 @@
-"""pwg.session.*, pwg.getVersion and reflection.*: who am I, and what is there."""
+"""pwg.users.api_key.*, which only the browser's session may use, and two kindred methods."""
+
+from datetime import datetime, timedelta
 
 from bulkup.sandbox import php
+from bulkup.sandbox.accounts import GUEST, ApiKey
 from bulkup.sandbox.answers import Refusal
-from bulkup.sandbox.calls import REQUIRED, TEXT, Call, Method
+from bulkup.sandbox.call import REQUIRED, TEXT, Call, Method, Param
 
 _SIZES = ["square", "thumb", "2small", "xsmall", "small", "medium", "large", "xlarge", "xxlarge"]
 
@@ -93,7 +96,7 @@ async def _method_details(call: Call) -> dict[str, object]:
     }
 
 
-def methods() -> dict[str, Method]:
+def session_methods() -> dict[str, Method]:
     """List the methods of this topic."""
     return {
         "pwg.session.login": Method(_login, {"username": REQUIRED, "password": TEXT}, post=True),
@@ -102,4 +105,120 @@ def methods() -> dict[str, Method]:
         "pwg.getVersion": Method(_get_version),
         "reflection.getMethodList": Method(_method_list),
         "reflection.getMethodDetails": Method(_method_details, {"methodName": REQUIRED}),
+    }
+
+
+_TIME = "%Y-%m-%d %H:%M:%S"
+_LONGEST_DAYS = 999999
+
+
+def _check_caller(call: Call) -> None:
+    if call.by_key or call.connected_with != "pwg_ui":
+        raise Refusal(401, "Acces Denied")
+    call.check_token()
+
+
+async def _create(call: Call) -> dict[str, object]:
+    _check_caller(call)
+    days = call.number("duration")
+    if not 1 <= days <= _LONGEST_DAYS:
+        raise Refusal(400, f"Invalid duration max days is {_LONGEST_DAYS}")
+    now = datetime.now()  # noqa: DTZ005 - the server's own time
+    key = call.accounts.make_key(
+        call.user,
+        name=call.text("key_name"),
+        duration=days,
+        created_on=now.strftime(_TIME),
+        expired_on=(now + timedelta(days=days)).strftime(_TIME),
+    )
+    return {
+        "auth_key": key.pkid,
+        "apikey_secret": key.secret,
+        "apikey_name": key.name,
+        "user_id": str(call.user.id),
+        "created_on": key.created_on,
+        "key_type": "api_key",
+        "duration": days,
+        "expired_on": key.expired_on,
+    }
+
+
+async def _get(call: Call) -> list[dict[str, object]]:
+    _check_caller(call)
+    return [_told(k) for k in call.accounts.keys.values() if k.user == call.user]
+
+
+def _told(key: ApiKey) -> dict[str, object]:
+    weeks, days = divmod(key.duration - 1, 7)
+    parts = [f"{n} {word}{'s' * (n > 1)}" for n, word in ((weeks, "week"), (days, "day")) if n]
+    return {
+        "auth_key": key.pkid,
+        "apikey_secret": "*" * len(key.secret),
+        "created_on": key.created_on,
+        "duration": str(key.duration),
+        "expired_on": key.expired_on,
+        "apikey_name": key.name,
+        "revoked_on": key.created_on if key.revoked else None,
+        "last_used_on": None,
+        "last_notified_on": None,
+        "created_on_format": _long_date(key.created_on),
+        "expired_on_format": _long_date(key.expired_on),
+        "last_used_on_since": "Never",
+        "is_expired": False,
+        "expiration": f"{key.duration} days",
+        "expired_on_since": f"{' '.join(parts)} in the future",
+        "revoked_on_since": None,
+        "revoked_on_message": None,
+    }
+
+
+def _long_date(text: str) -> str:
+    date = datetime.strptime(text, _TIME)  # noqa: DTZ007 - the server's own time
+    return f"{date:%B} {date.day}, {date.year}"
+
+
+async def _revoke(call: Call) -> str:
+    _check_caller(call)
+    key = call.accounts.keys.get(call.text("pkid"))
+    if key is None:
+        raise Refusal(403, "Invalid pkid format")
+    key.revoked = True
+    return "API Key has been successfully revoked."
+
+
+async def _auth_key(_call: Call) -> object:
+    raise Refusal(403, "invalid user_id")
+
+
+async def _user_list(call: Call) -> dict[str, object]:
+    users: list[dict[str, object]] = [
+        {
+            "id": user.id,
+            "username": user.name,
+            "email": f"{user.name}@example.org" if user.password else None,
+            "status": user.status,
+            "level": "8" if user.is_admin else "0",
+            "groups": [],
+        }
+        for user in sorted([GUEST, *call.accounts.users.values()], key=lambda u: u.id)
+    ]
+    paging = {"page": 0, "per_page": 100, "count": len(users), "total_count": 0}
+    return {"paging": paging, "users": users}
+
+
+def key_methods() -> dict[str, Method]:
+    """List the methods of this topic."""
+    create = {
+        "key_name": REQUIRED,
+        "duration": Param("int positive"),
+        "pwg_token": REQUIRED,
+    }
+    revoke = {"pkid": REQUIRED, "pwg_token": REQUIRED}
+    one = {"user_id": Param("int positive notnull", optional=False)}
+    return {
+        "pwg.users.api_key.create": Method(_create, create, post=True),
+        "pwg.users.api_key.get": Method(_get, {"pwg_token": REQUIRED}, post=True),
+        "pwg.users.api_key.revoke": Method(_revoke, revoke, post=True),
+        "pwg.users.getAuthKey": Method(_auth_key, one, admin=True, no_key=True),
+        "pwg.users.getList": Method(_user_list, admin=True),
     }

@@ -5,7 +5,7 @@ import unicodedata
 
 from bulkup.sandbox import php
 from bulkup.sandbox.answers import Refusal
-from bulkup.sandbox.calls import REQUIRED, SWITCH, Call, Method, Param
+from bulkup.sandbox.call import REQUIRED, SWITCH, Call, Method, Param
 
 _SAME = str.maketrans("ßı", "si")
 _SHORT_I = "и\u0306"
@@ -84,7 +84,7 @@ async def _delete(call: Call) -> dict[str, object]:
     return {"id": ids}
 
 
-def methods() -> dict[str, Method]:
+def tag_methods() -> dict[str, Method]:
     """List the methods of this topic."""
     delete = {
         "tag_id": Param("int positive notnull", optional=False, force=True),

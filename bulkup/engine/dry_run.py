@@ -1,0 +1,351 @@
+"""A gallery and a memory for a dry run: they answer all questions, and keep nothing.
+
+Knows what a run asks of both. New albums and links are only noted, and so is which photos would be
+there, for what belongs to them. The ledger keeps MD5s, which the run that follows need not compute
+again.
+"""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Final, Protocol
+
+import anyio
+import anyio.lowlevel
+from anyio import to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from bulkup.engine.albums import Album, Albums, Member
+from bulkup.engine.dedupe import Sifter
+from bulkup.engine.executor import Hands
+from bulkup.engine.formats import Attaching, Content, Formats
+from bulkup.engine.limiter import REMEMBERED_S
+from bulkup.engine.pacing import ceiling_for
+from bulkup.engine.pipeline import Asked, Plan, jobs_of, sift_stage, sifter_of
+from bulkup.engine.ports import Entry, Fact, Job, Memory, State, Stop
+from bulkup.engine.recorder import Outcomes, Unended, one_error
+from bulkup.engine.replace import Identity
+from bulkup.engine.retry import Recovery
+from bulkup.events import Emit, Estimated, Event, PhotoNew, PhotoPresent, RunFinished
+from bulkup.source.pairing import Companion
+from bulkup.source.photos import Photo
+
+FIRST_PLANNED: Final = 2**31
+"""Numbers from here on are of albums and photos that are only planned: Piwigo's are smaller."""
+
+
+class Gallery(Asked, Attaching, Protocol):
+    """What a dry run needs of a server."""
+
+    async def album_name(self, album: int) -> str:
+        """Return the album's name."""
+
+    async def line_speed(self) -> float | None:
+        """Return the bytes a second that the line takes, None where that can't be told."""
+
+
+class DryGallery:
+    """A gallery that answers questions and takes nothing."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery = gallery
+        self._numbers = count(FIRST_PLANNED)
+        self._planned: dict[int, str] = {}
+
+    async def albums(self) -> Sequence[Album]:
+        """Return the albums that there are."""
+        return await self._gallery.albums()
+
+    async def album_name(self, album: int) -> str:
+        """Return the name of an album, planned or there."""
+        return self._planned.get(album) or await self._gallery.album_name(album)
+
+    async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
+        """Plan an album."""
+        del parent, private, comment
+        await anyio.lowlevel.checkpoint()
+        number = next(self._numbers)
+        self._planned[number] = name
+        return number
+
+    async def spell_album(self, album: int, name: str) -> None:
+        """Leave the name as it is planned."""
+
+    def album_keys(self, name: str) -> Sequence[str]:
+        """Return what the list may call an album of this name."""
+        return self._gallery.album_keys(name)
+
+    async def members(self, album: int) -> AsyncGenerator[Member, None]:
+        """Yield what an album shows; one that is planned shows nothing."""
+        if album not in self._planned:
+            async with aclosing(self._gallery.members(album)) as members:
+                async for member in members:
+                    yield member
+
+    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
+        """Return the id of each MD5."""
+        return await self._gallery.find(md5s)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the gallery can give a photo of a number another file."""
+        return self._gallery.replaces
+
+    async def identity(self, photo_id: int) -> Identity:
+        """Return what a photo is."""
+        return await self._gallery.identity(photo_id)
+
+    async def check(self, photo_id: int, md5: str) -> bool | None:
+        """Tell whether a photo's stored file has this MD5."""
+        return await self._gallery.check(photo_id, md5)
+
+    @property
+    def takes_formats(self) -> bool:
+        """Whether the gallery has a method for them."""
+        return self._gallery.takes_formats
+
+    async def has_format(self, photo_id: int, file: str) -> bool | None:
+        """Tell whether a photo has a file of this name as a format."""
+        return await self._gallery.has_format(photo_id, file)
+
+    async def formats_of(self, photo_id: int, file: str) -> Collection[str] | None:
+        """Return the endings of a photo's formats; None where the server can't tell."""
+        return await self._gallery.formats_of(photo_id, file)
+
+    async def check_format(self, file: str) -> None:
+        """Find out whether the gallery takes a file as a format. Raises `FormatRefused`."""
+        await self._gallery.check_format(file)
+
+    async def alias(self, photo_id: int) -> str:
+        """Tell of no name that would have to be mended."""
+        del photo_id
+        return ""
+
+    async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Leave the albums as they are."""
+
+    async def name(self, photo_id: int, photo: Photo) -> None:
+        """Leave the name as it is."""
+
+    async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Leave the lounge as it is."""
+
+    async def line_speed(self) -> float | None:
+        """Return the bytes a second that the line takes."""
+        return await self._gallery.line_speed()
+
+
+class DryMemory:
+    """A memory that learns nothing but MD5s.
+
+    With `foresee` it knows until the end of the run which photos would be where, and which formats
+    would have to be sent again.
+    """
+
+    def __init__(self, memory: Memory, *, foresee: bool = False) -> None:
+        self._memory = memory
+        self._foresee = foresee
+        self._foreseen: dict[str, Entry] = {}
+        self._files: defaultdict[int | None, set[str]] = defaultdict(set)
+
+    async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
+        """Return what is known of these paths, or would be."""
+        known = await self._memory.look_up(paths)
+        if not self._foreseen:
+            return known
+        keys = await to_thread.run_sync(_keys, paths)
+        foreseen = {path: self._foreseen[key] for key, path in keys if key in self._foreseen}
+        return {**known, **foreseen}
+
+    async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
+        """Return what is known of all files of these photos, or would be."""
+        known = await self._memory.files_of(image_ids)
+        keys = await to_thread.run_sync(_keys, [entry.path for entry in known])
+        now = {key: entry for (key, _), entry in zip(keys, known, strict=True)}
+        now |= {key: self._foreseen[key] for key in now.keys() & self._foreseen.keys()}
+        for photo_id in image_ids:
+            now |= {key: self._foreseen[key] for key in self._files.get(photo_id, ())}
+        return [entry for entry in now.values() if entry.image_id in image_ids]
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Keep MD5s, but not of what would have to be sent again after a change."""
+        known = await self._memory.look_up([entry.path for entry in entries])
+        formats = {path for path, entry in known.items() if entry.is_format}
+        if hashed := [
+            entry for entry in entries if entry.state is State.HASHED and entry.path not in formats
+        ]:
+            await self._memory.record(hashed)
+        if not self._foresee:
+            return
+        keys = await to_thread.run_sync(_keys, [entry.path for entry in entries])
+        for (key, path), entry in zip(keys, entries, strict=True):
+            if entry.state in {State.SENT, State.DONE} or path in formats:
+                self._foreseen[key] = entry
+                self._files[entry.image_id].add(key)
+
+    async def forget(self, paths: Sequence[Path]) -> None:
+        """Forget nothing."""
+
+    async def settle(self) -> None:
+        """Do nothing."""
+
+    async def remains(self) -> Sequence[str]:
+        """Leave what there may be."""
+        return []
+
+    async def begin(self, name: str) -> None:
+        """Do nothing: nothing begins."""
+
+    async def end(self, name: str) -> None:
+        """Do nothing: nothing ends."""
+
+    async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
+        """Return what was found out about the server."""
+        return await self._memory.facts(max_age_s=max_age_s)
+
+    async def learn(self, fact: Fact, value: int) -> None:
+        """Learn nothing."""
+
+
+def _keys(paths: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Return the paths, each with the whole one."""
+    return [(os.path.abspath(path), path) for path in paths]  # noqa: PTH100 (a tenth of the time)
+
+
+FINISH_S: Final = 0.45
+"""What a photo of some megapixels costs a small server (piwigo-api.md, 3.1)."""
+
+
+async def run(
+    plan: Plan,
+    *,
+    gallery: DryGallery,
+    recovery: Recovery,
+    memory: Memory,
+    albums: Albums,
+    emit: Emit,
+    stop: Stop,
+    hands: Hands | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Tell of every photo of the plan what an upload would do, event by event.
+
+    `hands` read, by default this machine's. Raises `RunError` where the upload could not go on.
+    """
+    began = clock()
+    unended = Unended(partial(_tell, emit))
+    pretended = DryMemory(memory, foresee=plan.formats or plan.update)
+    outcomes = Outcomes(pretended, unended.emit)
+    aside: list[Companion] = []
+    sifter = sifter_of(
+        plan,
+        gallery,
+        recovery=recovery,
+        outcomes=outcomes,
+        albums=albums,
+        notice=emit,
+        stop=stop,
+        aside=aside,
+    )
+    new_in, new = anyio.create_memory_object_stream[Job](plan.concurrency)
+    told = _New(unended.emit, sifter=sifter, memory=pretended)
+    attaching = _Attaching(unended.emit)
+    try:
+        async with one_error(), anyio.create_task_group() as tasks:
+            jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside, hands=hands)
+            sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
+            tasks.start_soon(sift, jobs, new_in, sifter, stop)
+            tasks.start_soon(told.tell, new)
+        formats = Formats(
+            gallery,
+            carrier=attaching,
+            recovery=recovery,
+            memory=pretended,
+            update=plan.update,
+            emit=unended.emit,
+            hands=hands,
+        )
+        await formats.bring(aside, stop, at_once=plan.concurrency)
+    finally:
+        unended.close()
+    size = told.size + attaching.size
+    speed = await gallery.line_speed() if size else None
+    if speed:
+        facts = await memory.facts(max_age_s=REMEMBERED_S)
+        at_once = plan.finishing or min(plan.concurrency, ceiling_for(facts.get(Fact.WORKERS)))
+        finishing_s = told.count * FINISH_S / at_once
+        emit(Estimated(sending_s=size / speed, finishing_s=finishing_s))
+    emit(RunFinished(seconds=clock() - began))
+
+
+def _tell(emit: Emit, event: Event) -> None:
+    """Tell of an event, but not of numbers that are none yet."""
+    if isinstance(event, PhotoPresent):
+        if (event.image_id or 0) >= FIRST_PLANNED:
+            event = replace(event, image_id=None)
+        there = tuple(album for album in event.albums if album < FIRST_PLANNED)
+        event = replace(event, albums=there)
+    emit(event)
+
+
+class _New:
+    """Tells what photos would be sent, and counts them."""
+
+    def __init__(self, emit: Emit, *, sifter: Sifter, memory: Memory) -> None:
+        self.count = 0
+        self.size = 0
+        self._emit = emit
+        self._sifter = sifter
+        self._memory = memory
+        self._numbers = count(FIRST_PLANNED)
+
+    async def tell(self, jobs: MemoryObjectReceiveStream[Job]) -> None:
+        """Tell of photo after photo; its twins would come with it."""
+        async with jobs:
+            async for job in jobs:
+                photo = job.photo
+                self.count += 1
+                self.size += photo.size
+                self._emit(
+                    PhotoNew(path=photo.path, size=photo.size, replaces=job.replaces, md5=job.md5)
+                )
+                number = job.replaces or next(self._numbers)
+                await self._memory.record(
+                    [
+                        Entry(
+                            path=photo.path,
+                            size=photo.size,
+                            mtime_ns=photo.mtime_ns,
+                            md5=job.md5,
+                            state=State.SENT,
+                            image_id=number,
+                        )
+                    ]
+                )
+                await self._sifter.landed(job, photo_id=number)
+
+
+class _Attaching:
+    """Tells what files would be attached to photos, and counts their bytes."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.size = 0
+        self._emit = emit
+
+    async def send(self, content: Content, companion: Companion, main: int) -> Content:
+        """Tell of a file that would be attached."""
+        del main
+        path, size = companion.path, content.photo.size
+        self.size += size
+        self._emit(PhotoNew(path=path, size=size, format_of=companion.of, md5=content.known_md5))
+        await anyio.lowlevel.checkpoint()
+        return content
+
+    async def keep(self, content: Content, main: int) -> None:
+        """Keep nothing."""

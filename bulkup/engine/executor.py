@@ -1,0 +1,127 @@
+"""Who reads and sends photos for a run: this machine, or others that do it for it.
+
+Declares, and offers this machine's own. All that has to be decided in one place for all photos
+(what is new, which albums, what is remembered, how many are finished at once) is not theirs.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from bulkup.app.settings import Account, Sending
+from bulkup.engine.ports import Job, Journey
+from bulkup.engine.retry import Recovery
+from bulkup.engine.upload import CHANGED_TRIES, upload
+from bulkup.errors import BulkupError, PhotoChanged
+from bulkup.events import Emit, Event, PhotoHashing, PhotoUploaded
+from bulkup.source.metadata import Labels
+from bulkup.source.photos import Photo, fingerprint
+
+
+def _unheard(_: Event) -> None:
+    """Let nobody hear of it."""
+
+
+class Unbegun(BulkupError):
+    """The run is to come to its end, and nobody has begun with the photo yet."""
+
+
+class Hands(Protocol):
+    """What a run has done for it, photo by photo; as many at once as there are tasks that ask."""
+
+    @property
+    def machines(self) -> int:
+        """How many machines they are, each with as many photos in hand as one alone would have."""
+
+    @property
+    def lead(self) -> int:
+        """How many more photos they want to know of than those they have in hand."""
+
+    async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
+        """Return a photo as it is when it holds still, and the MD5 of its content.
+
+        `emit` hears when it begins to be read. Raises `PhotoError` where it can't be read, and
+        `Unbegun`.
+        """
+
+    async def upload(self, job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
+        """Bring a photo to the server: as it was sent, with the event that says so.
+
+        Raises `PhotoError` where that is impossible, `Transient` or `RunError` where the server
+        is, and `Unbegun`.
+        """
+
+    def remarks(self) -> Iterable[tuple[str, str]]:
+        """Return what there is to remark at the end of a run: messages, each with a hint."""
+
+
+class OwnHands:
+    """This machine's."""
+
+    machines: ClassVar[int] = 1
+    lead: ClassVar[int] = 0
+
+    async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
+        """Read it here."""
+        emit(PhotoHashing(path=photo.path, size=photo.size))
+        for _ in range(CHANGED_TRIES - 1):
+            try:
+                return await fingerprint(photo)
+            except PhotoChanged:
+                continue
+        return await fingerprint(photo)
+
+    async def upload(self, job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
+        """Send it from here."""
+        return await upload(job, journey)
+
+    def remarks(self) -> Iterable[tuple[str, str]]:
+        """Return nothing: the server's own parts know it."""
+        return ()
+
+
+class Stopping(Protocol):
+    """The wish to come to an end."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is wished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What other machines have to know of a run to have a hand in it.
+
+    `method` is the way photos are sent. `limit` tells how many bytes a second may go out of all
+    machines together, None: as many as their lines take. `ceiling` is the largest chunk that
+    passes, in bytes, if an earlier run has found that out.
+    """
+
+    account: Account
+    sending: Sending
+    labels: Labels
+    method: str
+    limit: Callable[[], int | None]
+    ceiling: int | None = None
+
+
+class Hire(Protocol):
+    """How to come by other machines' hands."""
+
+    def __call__(
+        self, errand: Errand, /, *, recovery: Recovery, emit: Emit, stop: Stopping
+    ) -> AbstractAsyncContextManager[Hands]:
+        """Lend them, and let them go at the end. Raises `RunError` where there are none."""
+
+
+@asynccontextmanager
+async def hired(
+    hire: Hire | None, errand: Errand, *, recovery: Recovery, emit: Emit, stop: Stopping
+) -> AsyncIterator[Hands]:
+    """Lend who reads and sends the photos: this machine if nobody else is hired."""
+    if hire is None:
+        yield OwnHands()
+        return
+    async with hire(errand, recovery=recovery, emit=emit, stop=stop) as hands:
+        yield hands

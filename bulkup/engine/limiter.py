@@ -1,0 +1,267 @@
+"""The gate that finishes pass: as many at once as `pacing` says, measured on their way through.
+
+Knows tasks and the clock, and no server. One task attends to it: that has the server's workers
+counted before the first finish, has more of them proven where the pacing wants that, and notices
+when nothing comes back any more.
+"""
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Protocol, TypeVar
+
+import anyio
+
+from bulkup.engine.pacing import Finishing, Outcome, Tail, ceiling_for, workers_for
+from bulkup.engine.ports import Fact, Memory
+from bulkup.engine.retry import Recovery
+from bulkup.errors import Outage, TimedOut, Unreachable
+from bulkup.events import Emit, LimitsChanged, Noticed
+
+T = TypeVar("T")
+
+MOST_COUNTED: Final = 12
+LEAST_COUNTED: Final = 3
+STALL: Final = 8.0
+"""The server is suspect when nothing was finished for so many times as long as is usual …"""
+
+LEAST_STALL_S: Final = 5.0
+"""… and for so long at least …"""
+
+FIRST_STALL_S: Final = 20.0
+"""… or for so long while nothing is usual yet."""
+
+REMEMBERED_S: Final = 7 * 86400.0
+"""How long the workers of a server, and what froze it, are taken for known."""
+
+ONE_WORKER: Final = (
+    "this server seems to have a single PHP worker: each finished photo then blocks the gallery "
+    "until its web server gives up, often for minutes"
+)
+ONE_WORKER_HINT: Final = (
+    "Nothing is lost, but it takes long. Ask the host for more workers (PHP-FPM: pm.max_children)."
+)
+
+
+class Census(Protocol):
+    """Where the server's PHP workers are counted, without harm."""
+
+    async def count(self, most: int) -> int | None:
+        """Return how many there are at least, up to `most`; None where that can't be told."""
+
+    async def prove(self, workers: int) -> bool:
+        """Tell whether there are so many, as far as that can be told."""
+
+
+class Gate:
+    """Lets finishes through in the order they come, never more than the pacing's target."""
+
+    def __init__(
+        self,
+        pacing: Finishing,
+        *,
+        census: Census,
+        recovery: Recovery,
+        memory: Memory,
+        emit: Emit,
+        clock: Callable[[], float] = time.monotonic,
+        first_stall_s: float = FIRST_STALL_S,
+    ) -> None:
+        self.pacing = pacing
+        self.tail = Tail()
+        self._census = census
+        self._recovery = recovery
+        self._memory = memory
+        self._emit = emit
+        self._clock = clock
+        self._first_stall_s = first_stall_s
+        self._counted = pacing.fixed
+        self._inside: set[Place] = set()
+        self._queue: deque[Place] = deque()
+        self._stir = anyio.Event()
+        self._sign_at = 0.0
+        self._patience = 1
+        self._shown = (0, 0)
+        self._known_most = pacing.most
+        self._believed = 1
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator["Place"]:
+        """Lend one of the places."""
+        place = Place(self)
+        await self._enter(place)
+        try:
+            yield place
+        finally:
+            self._leave(place)
+
+    async def measure(self, place: "Place", finish: Callable[[], Awaitable[T]]) -> T:
+        """Return what one try to finish a photo returns, and take into account how it goes."""
+        began, at_once = self._clock(), len(self._inside)
+        try:
+            result = await finish()
+        except (Outage, TimedOut) as error:
+            place.again = True
+            if not isinstance(error, Unreachable):
+                at_once = max(at_once, len(self._inside))
+                self._record(Outcome.TROUBLE, began=began, at_once=at_once)
+            if isinstance(error, TimedOut):
+                await self._recovery.suspect(error.message, frozen=self._tell)
+            raise
+        self._record(Outcome.ANSWERED, began=began, at_once=at_once)
+        return result
+
+    async def renew(self, place: "Place") -> None:
+        """Let others go first, before another try, where by now there are too many inside."""
+        if place.again and len(self._inside) > self.pacing.target:
+            self._leave(place)
+            await self._enter(place)
+
+    async def _enter(self, place: "Place") -> None:
+        place.turn = turn = anyio.Event()
+        self._queue.append(place)
+        self._let_in()
+        self._stir.set()
+        try:
+            await turn.wait()
+        except BaseException:
+            self._leave(place)
+            raise
+
+    def _leave(self, place: "Place") -> None:
+        if place in self._inside:
+            self._inside.remove(place)
+            self._sign()
+        elif place in self._queue:
+            self._queue.remove(place)
+        self._let_in()
+        self._stir.set()
+
+    async def attend(self) -> None:
+        """Do what takes more than a moment, until cancelled. Raises `RunError`.
+
+        While it counts workers nothing is let in; what is inside by then comes to its end first.
+        """
+        while True:
+            await self._watch()
+            if not self._counted and self._queue:
+                await self._count()
+            elif (wanted := self.pacing.wanted_workers) is not None and not self._inside:
+                await self._prove(wanted)
+            self._let_in()
+            await self._tell()
+
+    def _record(self, outcome: Outcome, *, began: float, at_once: int) -> None:
+        now = self._clock()
+        self.pacing.record(
+            now - began,
+            outcome,
+            at_once=at_once,
+            began=began,
+            now=now,
+            waiting=bool(self._queue),
+        )
+        self._stir.set()
+
+    def _let_in(self) -> None:
+        if not self._counted or self.pacing.wanted_workers is not None:
+            return
+        while self._queue and len(self._inside) < self.pacing.target:
+            place = self._queue.popleft()
+            if not self._inside:
+                self._sign()
+            self._inside.add(place)
+            place.turn.set()
+
+    def _sign(self) -> None:
+        """Take it that the server lives."""
+        self._sign_at = self._clock()
+        self._patience = 1
+
+    async def _count(self) -> None:
+        """Have the workers counted, unless an earlier run did; then they are proven as need be."""
+        facts = await self._memory.facts(max_age_s=REMEMBERED_S)
+        self.pacing.most = min(self.pacing.most, facts.get(Fact.FINISHING, self.pacing.most))
+        self._known_most = self.pacing.most
+        self._believed = facts.get(Fact.WORKERS, 1)
+        if Fact.WORKERS not in facts:
+            most = min(MOST_COUNTED, max(LEAST_COUNTED, workers_for(self.pacing.most)))
+            async with self._recovery.quiet():
+                workers = await self._census.count(most)
+            if workers == 1:  # not to be remembered: it may have been busy otherwise
+                self._emit(Noticed(message=ONE_WORKER, hint=ONE_WORKER_HINT))
+            elif workers is not None:
+                self.pacing.prove(workers, now=self._clock())
+                await self._learn(workers)
+        self._counted = True
+
+    async def _prove(self, workers: int) -> None:
+        async with self._recovery.quiet():
+            proven = await self._census.prove(workers)
+        self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
+        if proven:
+            await self._learn(workers)
+
+    async def _learn(self, workers: int) -> None:
+        if workers > self._believed:
+            self._believed = workers
+            await self._memory.learn(Fact.WORKERS, workers)
+
+    async def _tell(self) -> None:
+        """Let the user see the limits, and the next run what is not to be found out again."""
+        pacing = self.pacing
+        likely = max(pacing.ceiling, ceiling_for(self._believed))  # by an earlier run's count
+        shown = (pacing.target, min(pacing.most, likely))
+        if shown != self._shown and self._counted:
+            self._shown = shown
+            self._emit(LimitsChanged(finishing=shown[0], most_finishing=shown[1]))
+        if self.pacing.most < self._known_most and not self.pacing.fixed:
+            self._known_most = self.pacing.most
+            await self._memory.learn(Fact.FINISHING, self.pacing.most)
+
+    async def _watch(self) -> None:
+        """Wait for something to happen; ask the server for a sign of life if nothing does."""
+        wait_s = float("inf")
+        if self._inside:
+            wait_s = max(0.0, self._sign_at + self._stall_s() - self._clock())
+        with anyio.move_on_after(wait_s) as waiting:
+            await self._stir.wait()
+        if not waiting.cancelled_caught:
+            self._stir = anyio.Event()
+            return
+        began, at_once = self._clock(), len(self._inside)
+
+        async def frozen() -> None:
+            self._record(Outcome.TROUBLE, began=began, at_once=at_once)
+            await self._tell()
+
+        reason = (
+            f"no photo was finished for {began - self._sign_at:.0f} s, and the server does not "
+            "answer"
+        )
+        await self._recovery.suspect(reason, frozen=frozen)
+        self._sign_at = self._clock()
+        self._patience *= 2  # it lives, and has a large photo to work on
+
+    def _stall_s(self) -> float:
+        usual_s = self.pacing.usual_s
+        stall_s = self._first_stall_s if usual_s is None else max(LEAST_STALL_S, STALL * usual_s)
+        return stall_s * self._patience
+
+
+class Place:
+    """A place inside the gate; `again` when what was tried in it has to be tried again."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.turn = anyio.Event()
+        self.again = False
+        self._gate = gate
+
+    async def renew(self) -> None:
+        """Let others go first, before another try, where by now there are too many inside."""
+        await self._gate.renew(self)
+
+    async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
+        """Return what one try to finish a photo returns, and take into account how it goes."""
+        return await self._gate.measure(self, finish)

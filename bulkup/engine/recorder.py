@@ -1,0 +1,202 @@
+"""What becomes of a photo: recorded in the ledger first, then told; the one place for both.
+
+Knows memory and events, and no server.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from bulkup.engine.ports import Entry, Job, Memory, State
+from bulkup.errors import BulkupError, PhotoError, RunError
+from bulkup.events import (
+    Emit,
+    Event,
+    Fate,
+    FileFound,
+    PhotoFailed,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+)
+from bulkup.source.photos import Photo
+
+
+class Unended:
+    """Passes events on and keeps which files have no outcome yet: as many as the streams hold."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._open: dict[Path, list[int]] = {}  # a list may name a file again
+
+    def emit(self, event: Event) -> None:
+        """Pass an event on."""
+        if isinstance(event, FileFound):
+            self._open.setdefault(event.path, []).append(event.size)
+        elif isinstance(event, Fate):
+            sizes = self._open.pop(event.path, [])
+            if sizes[1:]:
+                self._open[event.path] = sizes[:-1]
+        self._emit(event)
+
+    def close(self) -> None:
+        """Emit what has no outcome as unfinished."""
+        for path, sizes in self._open.items():
+            for size in sizes:
+                self._emit(PhotoUnfinished(path=path, size=size))
+        self._open.clear()
+
+
+@asynccontextmanager
+async def one_error() -> AsyncIterator[None]:
+    """Unwrap the group that a task group raises: a bug first, then what ended the run."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        # who sends to a stage that ends by an error may notice before being cancelled
+        _, causes = group.split(anyio.BrokenResourceError)
+        run_errors, bugs = (causes or group).split(RunError)
+        if bugs is not None or run_errors is None:
+            raise
+        error: BaseException = run_errors
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Outcomes of one run; `arrived` hears first of each photo that the server has."""
+
+    memory: Memory
+    emit: Emit
+    arrived: Callable[[Job, int | None], None] = lambda _job, _photo_id: None
+
+    async def hashed(self, jobs: Sequence[Job]) -> None:
+        """Keep the MD5s of photos, for this run or the next."""
+        await hashed(jobs, self.memory)
+
+    def still_present(self, job: Job) -> None:
+        """Tell of a photo that the ledger holds, and that the server does not contradict."""
+        self.arrived(job, job.sent_as)
+        self.emit(present(job, job.sent_as))
+
+    def unreadable(self, photo: Photo, error: PhotoError) -> None:
+        """Tell of a photo that can't be read."""
+        self.emit(failure(photo, error))
+
+    async def present(
+        self,
+        arrived: Sequence[tuple[Job, int]],
+        *,
+        linked: Collection[int] = frozenset(),
+        state: State = State.DONE,
+    ) -> None:
+        """Keep photos that are in their albums without having been sent, those `linked` newly."""
+        await self._arrived(arrived, state)
+        for job, photo_id in arrived:
+            self.emit(present(job, photo_id, linked=photo_id in linked))
+
+    async def uploaded(self, arrived: Sequence[tuple[Job, PhotoUploaded]]) -> None:
+        """Keep photos that have been sent, and confirmed as far as the server can tell."""
+        await self._arrived([(job, event.image_id) for job, event in arrived], State.SENT)
+        for _, event in arrived:
+            self.emit(event)
+
+    async def failed(self, jobs: Sequence[Job], error: BulkupError) -> None:
+        """Keep photos that can't be brought in, and why.
+
+        Of a changed file its old content is kept: another run has to know which photo it is.
+        """
+        new = [
+            _entry(
+                job,
+                State.FAILED,
+                image_id=job.sent_as,
+                albums=job.albums,
+                error=error.message,
+            )
+            for job in jobs
+            if job.was is None
+        ]
+        if new:
+            await self.memory.record(new)
+        for job in jobs:
+            self.emit(failure(job.photo, error, md5=job.md5))
+
+    async def settle(self) -> None:
+        """Keep that the album shows what was sent."""
+        await self.memory.settle()
+
+    async def _arrived(self, arrived: Sequence[tuple[Job, int]], state: State) -> None:
+        if arrived:
+            await self.memory.record(
+                [
+                    _entry(job, state, image_id=photo_id, albums=job.all_albums)
+                    for job, photo_id in arrived
+                ]
+            )
+        for job, photo_id in arrived:
+            self.arrived(job, photo_id)
+
+
+async def hashed(jobs: Sequence[Job], memory: Memory, *, gone: bool = False) -> None:
+    """Keep of photos their MD5s and their numbers: whether they are there is asked again.
+
+    Of a changed file its old content is kept, of one that is `gone` no number.
+    """
+    new = [
+        _entry(job, State.HASHED, image_id=None if gone else job.sent_as)
+        for job in jobs
+        if job.was is None
+    ]
+    if new:
+        await memory.record(new)
+
+
+def present(job: Job, photo_id: int | None, *, linked: bool = False) -> PhotoPresent:
+    """Return the event that tells of a photo that is in its albums without having been sent."""
+    return PhotoPresent(
+        path=job.photo.path,
+        size=job.photo.size,
+        image_id=photo_id,
+        linked=linked,
+        md5=job.md5,
+        albums=job.all_albums,
+    )
+
+
+def failure(photo: Photo, error: BulkupError, *, md5: str = "") -> PhotoFailed:
+    """Return the event that tells of an error with a photo."""
+    told = error.told
+    return PhotoFailed(
+        path=photo.path,
+        size=photo.size,
+        reason=told.message,
+        hint=told.hint,
+        code=told.code,
+        md5=md5,
+    )
+
+
+def _entry(
+    job: Job,
+    state: State,
+    *,
+    image_id: int | None = None,
+    albums: Collection[int] = frozenset(),
+    error: str = "",
+) -> Entry:
+    return Entry(
+        path=job.photo.path,
+        size=job.photo.size,
+        mtime_ns=job.photo.mtime_ns,
+        md5=job.md5,
+        state=state,
+        image_id=image_id,
+        albums=frozenset(albums),
+        error=error,
+    )

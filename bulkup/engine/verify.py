@@ -1,0 +1,403 @@
+"""Whether the gallery has what the archive holds: every photo is asked about, nothing is changed.
+
+Knows the order of things and what each answer means, and no particular server or screen. Stages
+own and close their stream ends; every stream is bounded, and what is remembered of a photo is a
+bit or two, so that memory stays flat however large the archive.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from bulkup.engine.albums import Destinations, IdSet, Lister, Shown, ShownAlbums, listed
+from bulkup.engine.pipeline import batches, read_archive
+from bulkup.engine.ports import Job, Memory, Stop
+from bulkup.engine.recorder import Unended, hashed, one_error
+from bulkup.engine.retry import Recovery, Sleep
+from bulkup.errors import BulkupError, PhotoError, PhotoGone, RunError, Told
+from bulkup.errors import gallery as gallery_failures
+from bulkup.events import Emit, PhotoChecked, RunFinished, Verdict
+from bulkup.source.filters import EVERYTHING, Choice
+from bulkup.source.photos import Photo
+from bulkup.source.scan import find
+
+WELL = Told("")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The verdicts of one run; `photo_id` is the server's photo of all the jobs."""
+
+    memory: Memory
+    emit: Emit
+
+    def unreadable(self, photo: Photo, error: PhotoError) -> None:
+        """Tell of a photo that can't be read."""
+        self._tell_one(photo, Verdict.FAILED, error.told)
+
+    def present(self, jobs: Sequence[Job], photo_id: int) -> None:
+        """Tell of photos with which all is well."""
+        self._tell(jobs, Verdict.PRESENT, photo_id=photo_id)
+
+    async def missing(self, jobs: Sequence[Job]) -> None:
+        """Tell of photos that the gallery does not have."""
+        await hashed(jobs, self.memory, gone=True)
+        self._tell(
+            jobs,
+            Verdict.MISSING,
+            gallery_failures.MISSING(),
+        )
+
+    async def elsewhere(self, job: Job, photo_id: int, *, lacks: PhotoError | None = None) -> None:
+        """Tell of a photo that its album does not show, or why it has none."""
+        await hashed([job], self.memory)
+        told = gallery_failures.ELSEWHERE(photo=photo_id, album=job.album)
+        if lacks:
+            told = gallery_failures.NO_PLACE(
+                photo=photo_id, reason=lacks.message, remedy=lacks.hint
+            )
+        self._tell(
+            [job],
+            Verdict.NOT_IN_ALBUM,
+            told,
+            photo_id=photo_id,
+        )
+
+    async def differing(self, jobs: Sequence[Job], photo_id: int) -> None:
+        """Tell of photos of which the gallery stores other bytes: no upload would mend that."""
+        await hashed(jobs, self.memory)
+        self._tell(
+            jobs,
+            Verdict.DIFFERING,
+            gallery_failures.DIFFERING(photo=photo_id),
+            photo_id=photo_id,
+        )
+
+    def a_format(self, job: Job, photo_id: int, *, same: bool) -> None:
+        """Tell of a file that became a format of a photo, `same` if it is what was sent."""
+        told = gallery_failures.UNASKED_FORMAT if same else gallery_failures.FORMAT_CHANGED
+        self._tell([job], Verdict.UNKNOWN, told(photo=photo_id), photo_id=photo_id)
+
+    def nameless(self, jobs: Sequence[Job]) -> None:
+        """Tell of photos that this server can't be asked for."""
+        self._tell(
+            jobs,
+            Verdict.UNKNOWN,
+            gallery_failures.NAMELESS(),
+        )
+
+    def unread(self, jobs: Sequence[Job], photo_id: int) -> None:
+        """Tell of photos whose stored file this server can't compare."""
+        self._tell(
+            jobs,
+            Verdict.UNKNOWN,
+            gallery_failures.UNREAD(photo=photo_id),
+            photo_id=photo_id,
+        )
+
+    def unlisted(self, job: Job, photo_id: int) -> None:
+        """Tell of a photo in a gallery that does not list its albums."""
+        self._tell(
+            [job],
+            Verdict.UNKNOWN,
+            gallery_failures.UNLISTED(photo=photo_id, album=job.album),
+            photo_id=photo_id,
+        )
+
+    def failed(
+        self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None
+    ) -> None:
+        """Tell of photos about which the question failed."""
+        self._tell(
+            jobs,
+            Verdict.FAILED,
+            gallery_failures.UNCHECKED(reason=error.message, remedy=error.hint),
+            photo_id=photo_id,
+        )
+
+    def _tell(
+        self,
+        jobs: Sequence[Job],
+        verdict: Verdict,
+        told: Told = WELL,
+        *,
+        photo_id: int | None = None,
+    ) -> None:
+        for job in jobs:
+            self._tell_one(
+                job.photo,
+                verdict,
+                told,
+                photo_id=photo_id,
+                md5=job.md5,
+                albums=(job.album,) if job.album and verdict is Verdict.PRESENT else (),
+            )
+
+    def _tell_one(
+        self,
+        photo: Photo,
+        verdict: Verdict,
+        told: Told,
+        *,
+        photo_id: int | None = None,
+        md5: str = "",
+        albums: tuple[int, ...] = (),
+    ) -> None:
+        self.emit(
+            PhotoChecked(
+                path=photo.path,
+                size=photo.size,
+                verdict=verdict,
+                image_id=photo_id,
+                reason=told.message,
+                hint=told.hint,
+                code=told.code,
+                md5=md5,
+                albums=albums,
+            )
+        )
+
+
+class Gallery(Lister, Protocol):
+    """What verifying needs of a server."""
+
+    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
+        """Return the id of each MD5, None for absent; one that is missing can't be told."""
+
+    async def check(self, photo_id: int, md5: str) -> bool | None:
+        """Tell whether a photo's stored file has this MD5, None where the server can't tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to look for where, and how much at once.
+
+    `concurrency` is the number of stored files that the server reads at once; `quick` leaves that
+    out. `hashing` is the number of threads that read the archive, `endings` None takes every file.
+    """
+
+    roots: Sequence[Path]
+    choice: Choice = EVERYTHING
+    concurrency: int = 4
+    quick: bool = False
+    hashing: int = 2
+    endings: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whether a local photo is in its album; None: nobody tells. `lacks` says why it has none."""
+
+    job: Job
+    shown: bool | None
+    lacks: PhotoError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A photo of the server, and the places of the local ones of its MD5."""
+
+    photo_id: int
+    places: Sequence[Place]
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """The local photos."""
+        return [place.job for place in self.places]
+
+
+async def run(
+    plan: Plan,
+    *,
+    server: Gallery,
+    recovery: Recovery,
+    memory: Memory,
+    destinations: Destinations | None,
+    emit: Emit,
+    stop: Stop,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Tell of every photo of the plan whether the server has it, event by event.
+
+    `destinations`, which must make nothing, tell the album that it has to be in; None: it may be
+    anywhere in the gallery. Raises `RunError` where the run can't go on; what was found and has no
+    verdict by then is emitted as unfinished.
+    """
+    began = clock()
+    unended = Unended(emit)
+    verdicts = Verdicts(memory, unended.emit)
+    verifier = Verifier(
+        server,
+        recovery=recovery,
+        verdicts=verdicts,
+        destinations=destinations,
+        quick=plan.quick,
+    )
+    located_in, located = anyio.create_memory_object_stream[Located](plan.concurrency)
+    try:
+        async with one_error(), anyio.create_task_group() as tasks:
+            with located:
+                walk = find(plan.roots, plan.choice, endings=plan.endings)
+                jobs = read_archive(walk, verdicts, stop, tasks=tasks, hashing=plan.hashing)
+                locate = partial(locate_stage, sleep=recovery.sleep, clock=clock)
+                tasks.start_soon(locate, jobs, located_in, verifier, stop)
+                for _ in range(plan.concurrency):
+                    tasks.start_soon(compare_stage, located.clone(), verifier, stop)
+    finally:
+        unended.close()
+    emit(RunFinished(seconds=clock() - began))
+
+
+async def locate_stage(
+    jobs: MemoryObjectReceiveStream[Job],
+    out: MemoryObjectSendStream[Located],
+    verifier: "Verifier",
+    stop: Stop,
+    *,
+    sleep: Sleep,
+    clock: Callable[[], float],
+) -> None:
+    """Give on what the server has."""
+    async with jobs, out:
+
+        async def locate(batch: list[Job]) -> list[Located]:
+            return [] if stop.wanted else list(await verifier.locate(batch))
+
+        async for found in batches(jobs, locate, sleep=sleep, clock=clock):
+            for located in found:
+                await out.send(located)
+
+
+async def compare_stage(
+    located: MemoryObjectReceiveStream[Located], verifier: "Verifier", stop: Stop
+) -> None:
+    """Have photo after photo compared, one at a time."""
+    async with located:
+        async for photo in located:
+            if not stop.wanted:
+                await verifier.compare(photo)
+
+
+class Verifier:
+    """Asks one server about the photos of one run."""
+
+    def __init__(
+        self,
+        server: Gallery,
+        *,
+        recovery: Recovery,
+        verdicts: Verdicts,
+        destinations: Destinations | None,
+        quick: bool,
+    ) -> None:
+        self._server = server
+        self._recovery = recovery
+        self._verdicts = verdicts
+        self._destinations = destinations
+        self._quick = quick
+        self._shown = ShownAlbums(self._look)
+        self._equal = IdSet()  # twins share a photo: the server need not read it for each
+
+    async def locate(self, jobs: Sequence[Job]) -> list[Located]:
+        """Return what the server has of these photos; the verdict on the others is given."""
+        memory = self._verdicts.memory
+        known = await memory.look_up([job.photo.path for job in jobs])
+        formats = {path: entry for path, entry in known.items() if entry.is_format}
+        new = [job for job in jobs if job.fresh and job.photo.path not in formats]
+        await hashed(new, memory)  # and which files are formats stays known
+        md5s = list(dict.fromkeys(job.md5 for job in jobs))
+        try:
+            found = await self._recovery.run(lambda: self._server.find(md5s))
+        except BulkupError as error:
+            self._fail(jobs, error)
+            return []
+        absent = [job for job in jobs if found.get(job.md5, 0) is None]
+        await self._verdicts.missing([job for job in absent if job.photo.path not in formats])
+        for job in absent:
+            if entry := formats.get(job.photo.path):
+                self._verdicts.a_format(job, entry.image_id or 0, same=entry.md5 == job.md5)
+        self._verdicts.nameless([job for job in jobs if job.md5 not in found])
+        located: dict[int, list[Place]] = {}
+        for place in await self._places([job for job in jobs if found.get(job.md5)], found):
+            located.setdefault(found[place.job.md5] or 0, []).append(place)
+        return [Located(photo_id, places) for photo_id, places in located.items()]
+
+    async def _places(self, jobs: Sequence[Job], found: Mapping[str, int | None]) -> list[Place]:
+        """Return whether photos that the server has are in their albums."""
+        if self._destinations is None:
+            return [Place(job, shown=True) for job in jobs]
+        places = []
+        by_album: dict[int, list[Job]] = {}
+        for job in jobs:
+            try:
+                album = await self._destinations.of(job.photo.path)
+            except PhotoError as error:
+                places.append(Place(job, shown=False, lacks=error))
+            else:
+                by_album.setdefault(album, []).append(replace(job, album=album))
+        for album, inside in by_album.items():
+            try:
+                shown = await self._shown.of(album)
+            except BulkupError as error:
+                self._fail(inside, error)
+                continue
+            for job in inside:
+                there = (found[job.md5] or 0) in shown.photos
+                places.append(Place(job, shown=there if shown.told else None))
+        return places
+
+    async def compare(self, located: Located) -> None:
+        """Compare the stored file of a photo, and give the verdict."""
+        photo_id, jobs = located.photo_id, located.jobs
+        try:
+            same = await self._is_same(located)
+        except PhotoGone:
+            await self._verdicts.missing(jobs)
+        except BulkupError as error:
+            self._fail(jobs, error, photo_id=photo_id)
+        else:
+            if same is False:
+                await self._verdicts.differing(jobs, photo_id)
+                return
+            for place in located.places:
+                await self._judge(place, photo_id, read=same is not None)
+
+    async def _judge(self, place: Place, photo_id: int, *, read: bool) -> None:
+        """Give the verdict on a photo of which the server is not known to have other bytes."""
+        job = place.job
+        if place.shown is False:
+            await self._verdicts.elsewhere(job, photo_id, lacks=place.lacks)
+        elif not read:
+            self._verdicts.unread([job], photo_id)
+        elif place.shown is None:
+            self._verdicts.unlisted(job, photo_id)
+        else:
+            self._verdicts.present([job], photo_id)
+
+    async def _is_same(self, located: Located) -> bool | None:
+        photo_id, job = located.photo_id, located.places[0].job
+        if self._quick or photo_id in self._equal:
+            return True
+        same = await self._recovery.run(
+            lambda: self._server.check(photo_id, job.md5), path=job.photo.path
+        )
+        if same:
+            self._equal.add(photo_id)
+        return same
+
+    async def _look(self, album: int) -> Shown | None:
+        """Return what an album shows; None where nobody tells."""
+        return await self._recovery.run(lambda: listed(self._server, album))
+
+    def _fail(
+        self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None
+    ) -> None:
+        if isinstance(error, RunError):
+            raise error
+        self._verdicts.failed(jobs, error, photo_id=photo_id)

@@ -1,0 +1,187 @@
+"""What a class of failures is called, and how its words get their facts.
+
+Knows nothing.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A failure that has happened, in words: `code` names its class, empty where it has none."""
+
+    message: str
+    hint: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A class of failures: its `code` never changes, what happened, and what to do.
+
+    The sentences hold names in braces where facts belong. Called with the facts, it returns the
+    words of one failure.
+    """
+
+    code: str
+    what: str
+    remedy: str
+
+    def __call__(self, **facts: object) -> Told:
+        """Return the words of a failure. Raises `KeyError` where a fact is missing."""
+        return Told(self.what.format_map(facts), self.remedy.format_map(facts), self.code)
+
+
+class BulkupError(Exception):
+    """Something went wrong that bulkup can put in words: what happened and what to do."""
+
+    def __init__(self, words: Told | str, *, hint: str = "") -> None:
+        told = Told(words, hint) if isinstance(words, str) else words
+        super().__init__(told.message)
+        self.told = told
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return self.told.message
+
+    @property
+    def hint(self) -> str:
+        """What to do."""
+        return self.told.hint
+
+
+class UsageError(BulkupError):
+    """A flag, a file or a setting is wrong; nothing was sent."""
+
+
+class RunError(BulkupError):
+    """The run can't go on: log-in refused, not a Piwigo, album gone."""
+
+
+class Away(RunError):
+    """The server is away, for longer than it is waited for; another run may find it back."""
+
+
+class Untrusted(RunError):
+    """No safe connection comes about: TLS fails, or the certificate is none to trust."""
+
+
+class PhotoError(BulkupError):
+    """One photo can't be brought in; the others go on."""
+
+
+class PhotoChanged(PhotoError):
+    """The file is not the one that was fingerprinted: it changed, shrank or vanished meanwhile."""
+
+
+class PhotoGone(PhotoError):
+    """The server has no photo of this number, or no longer."""
+
+
+class FormatRefused(PhotoError):
+    """The server takes no formats of photos, or none with this ending.
+
+    `endings` are those that it takes, without a dot, none where that is not told.
+    """
+
+    def __init__(
+        self, words: Told | str, *, hint: str = "", endings: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__(words, hint=hint)
+        self.endings = endings
+
+    def takes(self, file: str) -> bool:
+        """Tell whether it may take a file of this name, whose capitals do not count."""
+        name = file.lower()
+        return not self.endings or any(name.endswith(f".{ending}") for ending in self.endings)
+
+
+class FormatsOff(FormatRefused):
+    """The server takes no formats of photos at all."""
+
+
+class NotOffered(BulkupError):
+    """The server does not know the method asked for, or answers it in no usable way."""
+
+
+class Transient(BulkupError):
+    """Worth another try.
+
+    `retry_after_s` is what the server asked for, in seconds. `untouched` says that the server is
+    known to have kept nothing of the request, so that even an appending one may go again as it
+    was; otherwise its fate is unknown.
+    """
+
+    untouched: ClassVar[bool] = False
+
+    def __init__(
+        self, words: Told | str, *, hint: str = "", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(words, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class Lost(Transient):
+    """No answer, half an answer, or one that does not tell whether the request was carried out."""
+
+
+class TimedOut(Lost):
+    """The server did not answer in time."""
+
+
+class Died(Lost):
+    """PHP died over the request: an empty answer with status 500, or its words for it."""
+
+
+class Unmerged(Lost):
+    """The server holds every chunk of the photo and does not make a photo of them."""
+
+
+class CutShort(Lost):
+    """The connection broke before the whole chunk was out: the server can't have finished it."""
+
+
+class Refused(Transient):
+    """The server answered without touching anything: too busy, a stale token, a broken body."""
+
+    untouched = True
+
+
+class SessionLost(Refused):
+    """The server no longer knows the session or its token; a new log-in mends it."""
+
+
+class TooLarge(Refused):
+    """The request is over one of the server's limits: smaller chunks may pass."""
+
+
+class Mangled(Refused):
+    """A chunk arrived other than it was sent: damaged on the way, or over an unnamed limit.
+
+    Once more may help; after that only smaller chunks may.
+    """
+
+
+class Damaged(Transient):
+    """What arrived is not what was sent; the server says so by its sums or by refusing the type.
+
+    Nothing of the photo can be built on: it has to start anew.
+    """
+
+
+class Outage(Transient):
+    """The server as a whole is away: 502, 503, 504, connection refused. Everybody waits for it."""
+
+
+class Overrun(Outage):
+    """The server says that it is asked too much: nobody asks for a while."""
+
+    untouched = True
+
+
+class Unreachable(Outage):
+    """No connection came about, so nothing was sent."""
+
+    untouched = True

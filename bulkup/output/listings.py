@@ -1,0 +1,240 @@
+"""What is known of past runs, for eyes and for programs: galleries, albums, runs, open failures.
+
+Knows the values of the history, and not where they are kept.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol, TextIO
+
+from rich.text import Text
+
+from bulkup.output.phrases import BAD, FAINT, GOOD, WARNING
+from bulkup.output.plain import write
+from bulkup.output.text import (
+    console_for,
+    count_text,
+    printable,
+    size_text,
+    time_text,
+    unicode_text,
+)
+from bulkup.store.run_history import AlbumHistory, Ending, GalleryHistory, OpenFailure, PastRun
+
+SCHEMA: Final = 1
+QUIET_ALBUMS: Final = 20
+"""Albums of which nothing but their files is known that are shown: `--tree` makes thousands."""
+
+COUNTS: Final = {
+    "uploaded": "uploaded",
+    "new": "new",
+    "present": "already there",
+    "missing": "missing",
+    "not-in-album": "not in the album",
+    "differing": "differing",
+    "unknown": "unknown",
+    "failed": "failed",
+    "unfinished": "unfinished",
+    "astray": "astray",
+    "stays": "not put away",
+}
+BROKEN_OFF: Final = (
+    "broken off without a word, as by kill -9 or a power cut; run the same command again"
+)
+
+
+def past(galleries: Sequence[GalleryHistory], *, now: float) -> Iterator[Text]:
+    """Yield the lines that tell of galleries; `now` in seconds since 1970."""
+    if not galleries:
+        yield Text("Nothing has been brought by this ledger yet.", WARNING)
+    for number, gallery in enumerate(galleries):
+        if number:
+            yield Text("")
+        brought = f": {_files(gallery.files, gallery.size)} brought" if gallery.files else ""
+        yield Text.assemble((printable(gallery.url), "bold"), brought)
+        yield from _albums(gallery.albums, now=now)
+
+
+def past_document(galleries: Sequence[GalleryHistory], *, ledger: Path) -> dict[str, object]:
+    """Return what is known as plain JSON values; `failure_line` has those of the failures."""
+    return {
+        "schema": SCHEMA,
+        "ledger": unicode_text(ledger),
+        "galleries": [
+            {
+                "url": gallery.url,
+                "files": gallery.files,
+                "bytes": gallery.size,
+                "open_failures": gallery.failures,
+                "albums": [
+                    {
+                        "album": album.album or None,
+                        "name": album.name,
+                        "files": album.files,
+                        "bytes": album.size,
+                        "open_failures": album.failures,
+                        "runs": [_run_values(run) for run in album.runs],
+                    }
+                    for album in gallery.albums
+                ],
+            }
+            for gallery in galleries
+        ],
+    }
+
+
+def failure_line(failure: OpenFailure) -> dict[str, object]:
+    """Return an open failure as plain JSON values."""
+    return {
+        "schema": SCHEMA,
+        "url": failure.url,
+        "album": failure.album or None,
+        "path": unicode_text(failure.path),
+        "size": failure.trouble.size,
+        "code": failure.trouble.code,
+        "reason": failure.trouble.reason,
+        "hint": failure.trouble.hint,
+        "time": _utc(failure.at),
+    }
+
+
+def _albums(albums: Sequence[AlbumHistory], *, now: float) -> Iterator[Text]:
+    quiet = [album for album in albums if not album.runs and not album.failures]
+    hidden = quiet[QUIET_ALBUMS:]
+    left_out = {album.album for album in hidden}
+    for album in albums:
+        if album.album not in left_out:
+            yield from _album(album, now=now)
+    if hidden:
+        files, size = sum(album.files for album in hidden), sum(album.size for album in hidden)
+        more = f"  … and {count_text(len(hidden), 'more album')}: {_files(files, size)}"
+        yield Text(f"{more} (--json tells of each)", FAINT)
+
+
+def _album(album: AlbumHistory, *, now: float) -> Iterator[Text]:
+    name = printable(album.name)
+    title = f"{name} (album {album.album})" if name else f"album {album.album}"
+    if not album.album:
+        title = "no album named"
+    brought = f": {_files(album.files, album.size)}" if album.files else ""
+    yield Text.assemble("  ", (title, "bold"), brought)
+    for run in album.runs:
+        yield _run(run, now=now)
+    if not album.failures:
+        return
+    only = f" --album {album.album}" if album.album else ""
+    amiss = f"{count_text(album.failures, 'failure')} open"
+    yield Text.assemble("    ", (amiss, f"bold {BAD}"), (f": bulkup status --failed{only}", FAINT))
+    for failure in album.examples:
+        yield Text.assemble(("      failed: ", BAD), printable(failure.path))
+        yield Text(f"        {printable(failure.trouble.reason)}")
+        if failure.trouble.hint:
+            yield Text(f"        {printable(failure.trouble.hint)}", FAINT)
+    if (more := album.failures - len(album.examples)) > 0:
+        yield Text(f"      … and {more:,} more", FAINT)
+
+
+def _run(run: PastRun, *, now: float) -> Text:
+    began = datetime.fromtimestamp(run.began).astimezone()
+    how_long, style = time_text(max(0.0, run.seen - run.began)), ""
+    match run.ending:
+        case Ending.INTERRUPTED:
+            how, style = f"interrupted after {how_long}", WARNING
+        case Ending.FAILED:
+            how, style = f"ended after {how_long}: {printable(run.error)}", BAD
+        case Ending.OPEN if run.going_on:
+            how, style = f"at work for {time_text(max(0.0, now - run.began))}", GOOD
+        case Ending.OPEN:
+            how, style = f"after {how_long} {BROKEN_OFF}", WARNING
+        case _:
+            how = f"in {how_long}"
+    counted = ", ".join(
+        f"{run.counts[name]:,} {_words(name, run)}" for name in COUNTS if run.counts.get(name)
+    )
+    return Text.assemble(
+        f"    {run.what.task:<8} {began:%Y-%m-%d %H:%M}, ",
+        (how, style),
+        f"; {counted or 'no photos'}",
+    )
+
+
+def _words(name: str, run: PastRun) -> str:
+    return name if run.what.task == "verify" and name == "present" else COUNTS[name]
+
+
+def _run_values(run: PastRun) -> dict[str, object]:
+    ending = run.ending.value or ("running" if run.going_on else "broken-off")
+    return {
+        "task": run.what.task,
+        "began": _utc(run.began),
+        "seen": _utc(run.seen),
+        "seconds": round(max(0.0, run.seen - run.began), 3),
+        "ending": ending,
+        "error": run.error,
+        "counts": dict(run.counts),
+    }
+
+
+def _files(files: int, size: int) -> str:
+    return f"{count_text(files, 'file')}, {size_text(size)}"
+
+
+def _utc(at: float) -> str:
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+class Album(Protocol):
+    """What is shown of an album; `parent` 0: at the top."""
+
+    @property
+    def album_id(self) -> int:
+        """Its number."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def parent(self) -> int:
+        """The number of the album that it lies in."""
+
+    @property
+    def photos(self) -> int:
+        """How many photos lie in it itself."""
+
+    @property
+    def private(self) -> bool:
+        """Whether not everybody may see it."""
+
+
+def tree(albums: Sequence[Album]) -> Iterator[Text]:
+    """Yield a line for each album; those whose parent is not there stand at the top."""
+    there = {album.album_id for album in albums}
+    below: dict[int, list[Album]] = {}
+    for album in albums:
+        parent = album.parent if album.parent in there else 0
+        below.setdefault(parent, []).append(album)
+    width = max((len(str(number)) for number in there), default=1)
+    left = [(album, 0) for album in reversed(below.get(0, []))]
+    while left:
+        album, depth = left.pop()
+        left += [(inner, depth + 1) for inner in reversed(below.get(album.album_id, []))]
+        note = f"  {count_text(album.photos, 'photo')}" + (", private" if album.private else "")
+        yield Text.assemble(
+            (f"{album.album_id:>{width}}", "bold"),
+            "  " * (depth + 1),
+            printable(album.name),
+            (note, FAINT),
+        )
+
+
+def print_past(galleries: Sequence[GalleryHistory], stream: TextIO, *, now: float) -> None:
+    """Print what is known of past runs."""
+    write(console_for(stream), *past(galleries, now=now))
+
+
+def print_tree(albums: Sequence[Album], stream: TextIO) -> None:
+    """Print the albums of a gallery."""
+    write(console_for(stream), *tree(albums))

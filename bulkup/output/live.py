@@ -1,0 +1,438 @@
+"""What the live view looks like at one moment: the state as lines of a given size.
+
+Pure. Knows the state, widths and colours; no console, no cursor, no clock. A frame never has more
+lines than there is room for: what matters least goes first.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.text import Text
+
+from bulkup.events import Event, RunStarted
+from bulkup.output.phrases import (
+    FAINT,
+    GOOD,
+    INDENT,
+    WARNING,
+    announce,
+    bytes_words,
+    count_words,
+    limits_words,
+    manner,
+    outage_words,
+    pace_words,
+    photos_words,
+    summary,
+    title,
+)
+from bulkup.output.plain import write
+from bulkup.output.progress import FileInReading, PhotoInFlight
+from bulkup.output.sinks import Clock, Sleep, Ticks
+from bulkup.output.state import RunState
+from bulkup.output.text import (
+    brief_text,
+    clip,
+    clock_text,
+    fit,
+    percent,
+    printable,
+    rate_text,
+    shorten,
+    size_text,
+)
+
+GAP = "  "
+PERCENT = 4
+SIZE = 7
+AMOUNT = 18
+RATE = 9
+DOING = 14
+PERCENT_FROM, RATE_FROM, AMOUNT_FROM = 70, 94, 118  # cells of the row
+PARENT_FROM = 28  # cells of the name from which on the folder is shown too
+IDLE_S = 2.0  # a photo of which nothing went out for so long waits
+
+HALF = "╸"
+SENDING = "cyan"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """How wide the columns are in cells; 0 for one that is left out."""
+
+    name: int
+    bar: int
+    percent: int
+    amount: int
+    rate: int
+
+    @classmethod
+    def within(cls, width: int) -> "Columns":
+        """Share out the width of a row."""
+        share = PERCENT if width >= PERCENT_FROM else 0
+        amount = AMOUNT if width >= AMOUNT_FROM else SIZE
+        rate = RATE if width >= RATE_FROM else 0
+        others = [column for column in (share, amount, rate, DOING) if column]
+        room = width - sum(others) - len(GAP) * len(others)
+        if room < 20:
+            return cls(name=max(room, 4), bar=0, percent=share, amount=amount, rate=rate)
+        name = max(12, (room - len(GAP)) * 55 // 100)
+        bar = room - len(GAP) - name
+        return cls(name=name, bar=bar, percent=share, amount=amount, rate=rate)
+
+
+def row(photo: PhotoInFlight | FileInReading, now: float, columns: Columns) -> Text:
+    """Return the row of a photo; of a name both ends stay."""
+    name = photo.path.name
+    if columns.name >= PARENT_FROM and photo.path.parent.name:
+        name = f"{photo.path.parent.name}/{name}"
+    sent = photo.sent if isinstance(photo, PhotoInFlight) else 0
+    rate = photo.rate if isinstance(photo, PhotoInFlight) else None
+    pace = rate_text(rate) if rate is not None else ""
+    doing, style = doing_words(photo, now)
+    if doing == "sending" and not columns.rate and pace:
+        doing = pace
+    parts: list[str | Text | tuple[str, str]] = [fit(printable(name), columns.name)]
+    if columns.bar:
+        parts += [GAP, _way(photo, columns.bar)]
+    if columns.percent:
+        parts += [GAP, f"{percent(sent, photo.size):>{columns.percent - 1}}%"]
+    amount = size_text(photo.size)
+    if columns.amount > SIZE:
+        amount = f"{size_text(sent)} of {amount}"
+    parts += [GAP, (fit(amount, columns.amount, right=True), FAINT)]
+    if columns.rate:
+        parts += [GAP, (fit(pace, columns.rate, right=True), "" if doing == "sending" else FAINT)]
+    parts += [GAP, (fit(doing, DOING), style)]
+    line = Text.assemble(*parts)
+    line.rstrip()
+    return line
+
+
+def bar(part: float, whole: float, width: int, *, style: str) -> Text:
+    """Return a bar that is full when all is done; it reads without colours too."""
+    halves = 2 * width if part >= whole else int(2 * width * part / whole)
+    filled = "━" * (halves // 2) + HALF * (halves % 2)
+    return Text.assemble((filled, style), ("─" * (width - len(filled)), FAINT))
+
+
+def _way(photo: PhotoInFlight | FileInReading, width: int) -> Text:
+    """Return how far a photo is, or why it gets no further."""
+    if isinstance(photo, FileInReading):
+        return Text("─" * width, FAINT)
+    if photo.trouble:
+        return Text(fit(clip(printable(photo.trouble), width), width), WARNING)
+    style = GOOD if photo.finishing else SENDING
+    return bar(photo.sent, photo.size, width, style=style)
+
+
+def doing_words(photo: PhotoInFlight | FileInReading, now: float) -> tuple[str, str]:
+    """Return what goes on with a photo, and for how long."""
+    if isinstance(photo, FileInReading):
+        return f"hashing {brief_text(now - photo.since)}", FAINT
+    if photo.trouble:
+        rest_s = photo.again_at - now
+        return (f"again in {brief_text(rest_s)}" if rest_s >= 1 else "again"), WARNING
+    if photo.finishing_since is not None:
+        since_s = now - photo.finishing_since
+        return (f"finishing {brief_text(since_s)}" if since_s >= 1 else "finishing"), GOOD
+    idle_s = now - photo.moved
+    if idle_s >= IDLE_S:
+        return f"waiting {brief_text(idle_s)}", FAINT
+    return ("sending", "") if photo.attempt == 1 else (f"try {photo.attempt}", WARNING)
+
+
+WIDEST = 140  # a line that is longer is no longer taken in at a glance
+CLOCK = 5
+WIDE = 99  # from here on the totals stand in one line
+ROOMY = 8  # from so many lines on, one is the header's
+SEPARATOR = " · "
+
+
+def frame(
+    state: RunState, now: float, *, width: int, height: int, places: Sequence[Path | None]
+) -> list[Text]:
+    """Return the lines of the moment: at most `height`, each narrower than `width`.
+
+    `places` says which photo stands in which row, as `arrange` returns it.
+    """
+    inner = max(1, min(width - 1, WIDEST))
+    totals = _totals(state, now, inner, height)
+    head = _header(state.run, inner) if state.run else []
+    room = height - len(totals)
+    rows = _rows(state, now, inner, places, room - (1 if head and height >= ROOMY else 0))
+    spare = room - len(rows)
+    lines = [*rows, *totals]
+    if rows and spare > len(head) + 1:
+        lines.insert(len(rows), Text(""))
+        lines.insert(0, Text(""))
+        spare -= 2
+    lines[:0] = head[: max(0, spare)]
+    for line in lines:
+        line.truncate(inner, overflow="ellipsis")
+    return lines
+
+
+def arrange(
+    places: Sequence[Path | None], in_flight: Collection[Path], *, pending: int
+) -> list[Path | None]:
+    """Return which photo stands in which row: each keeps its place, new ones take the free ones.
+
+    Free places stay open while photos are `pending` that will take them, so that nothing jumps.
+    """
+    arranged = [path if path in in_flight else None for path in places]
+    standing = set(arranged)
+    for path in in_flight:
+        if path not in standing:
+            if None in arranged:
+                arranged[arranged.index(None)] = path
+            else:
+                arranged.append(path)
+    while len(arranged) > pending and None in arranged:
+        arranged.remove(None)
+    return arranged
+
+
+def _header(run: RunStarted, width: int) -> list[Text]:
+    """Return where the photos go and how: in one line where there is room for both."""
+    where, how = shorten(title(run), width), manner(run)
+    gap = width - cell_len(where) - cell_len(how)
+    if gap < len(GAP):
+        return [Text(where, "bold"), Text(how, FAINT)]
+    return [Text.assemble((where, "bold"), " " * gap, (how, FAINT))]
+
+
+def _rows(
+    state: RunState, now: float, width: int, places: Sequence[Path | None], room: int
+) -> list[Text]:
+    columns = Columns.within(width)
+    under_way = state.traffic.shown(now)
+    shown = places if len(places) <= room else places[: max(0, room - 1)]
+    rows = [
+        row(under_way[path], now, columns) if path in under_way else Text("") for path in shown
+    ]
+    hidden = sum(path in under_way for path in places[len(shown) :])
+    return [*rows, Text(f"… and {hidden:,} more", FAINT)][: max(0, room)] if hidden else rows
+
+
+def _totals(state: RunState, now: float, width: int, height: int) -> list[Text]:
+    """Return the last lines; of more than there is room for, those that matter most."""
+    lines: list[tuple[int, Text]] = []
+    if outage := outage_words(state, now):
+        lines.append((1, Text(clip(outage, width), f"bold {WARNING}")))
+    if state.run:
+        lines.append((4, _whole(state, now, width)))
+        amounts = [Text(photos_words(state), "bold"), Text(bytes_words(state))]
+        pace = [Text(words) for words in pace_words(state, now)]
+        groups = [amounts + pace] if width >= WIDE else [amounts, pace]
+        lines += [
+            (2 * rank, Text(SEPARATOR).join(group)) for rank, group in enumerate(groups) if group
+        ]
+    limits = [] if state.ended else [Text(words, FAINT) for words in limits_words(state)]
+    counts = [Text(words, style) for words, style in count_words(state)]
+    flowed = _flow([*limits, *counts], width)
+    lines += [(3 if index == 0 else 5, line) for index, line in enumerate(flowed)]
+    kept = sorted(range(len(lines)), key=lambda index: lines[index][0])[: max(0, height)]
+    return [line for index, (_, line) in enumerate(lines) if index in kept]
+
+
+def _whole(state: RunState, now: float, width: int) -> Text:
+    """Return how far the run is, and for how long it has been going."""
+    clock = f"{clock_text(state.elapsed_s(now)):>{CLOCK}}"
+    length = max(0, width - PERCENT - len(clock) - 2 * len(GAP))
+    if not state.scan_ended:  # part of what is not known
+        return Text.assemble(("─" * length, FAINT), GAP, " " * PERCENT, GAP, (clock, FAINT))
+    done, goal = state.reached_size, state.goal_size
+    share = f"{percent(done, goal):>{PERCENT - 1}}%"
+    whole = bar(done, goal, length, style="green")
+    return Text.assemble(whole, GAP, (share, "bold"), GAP, (clock, FAINT))
+
+
+def _flow(parts: Sequence[Text], width: int) -> list[Text]:
+    """Return the parts in as many lines as it takes."""
+    lines: list[Text] = []
+    for part in parts:
+        if lines and lines[-1].cell_len + len(SEPARATOR) + part.cell_len <= width:
+            lines[-1] = Text(SEPARATOR).join([lines[-1], part])
+        else:
+            lines.append(part)
+    return lines
+
+
+HOLD, RELEASE = "\x1b[?2026h", "\x1b[?2026l"  # terminals that know it show a frame at once
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+CLIP, WRAP = "\x1b[?7l", "\x1b[?7h"  # a line wider than was thought must not become two
+ERASE_REST_OF_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"
+# from the cursor on, but never "below" from the first cell of all: tmux keeps a screen that is
+# erased so in its history
+WIPE = f"{ERASE_REST_OF_LINE}\x1b7\x1b[B\r{ERASE_BELOW}\x1b8"
+
+
+def rows_taken(widths: Sequence[int], columns: int) -> int:
+    """Return how many rows lines of these widths take on a terminal that became `columns` wide.
+
+    Terminals wrap what was written for a wider window.
+    """
+    return sum(max(1, -(-width // max(1, columns))) for width in widths)
+
+
+class Canvas:
+    """Paints lines over those it painted before; `above` scrolls away for good."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._widths: list[int] = []
+
+    def paint(self, lines: Sequence[Text], *, above: Sequence[Text] = ()) -> None:
+        """Show the lines in place of the last ones, after the lines `above` them."""
+        climb = rows_taken(self._widths, self._console.width)
+        # what became wrapped, or is not written over from its beginning to its end, is erased
+        anew = bool(above) or not lines or climb != len(self._widths)
+        self._console.print(_Painting(lines, above, climb=climb, anew=anew), crop=False)
+        self._widths = [line.cell_len for line in lines]
+
+    def clear(self) -> None:
+        """Take the block away: what is printed next stands where it began."""
+        self.paint(())
+
+
+class _Painting:
+    """One frame as rich renders it: text in the console's colours between cursor movements."""
+
+    def __init__(
+        self, lines: Sequence[Text], above: Sequence[Text], *, climb: int, anew: bool
+    ) -> None:
+        self._lines = lines
+        self._above = above
+        self._climb = climb
+        self._anew = anew
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        endless = options.update(no_wrap=True, overflow="ignore")
+        yield _control(HOLD + HIDE + "\r" + (f"\x1b[{self._climb}A" if self._climb else ""))
+        if self._anew and self._climb:
+            yield _control(WIPE)
+        for line in self._above:
+            yield from _text(console, endless, line)
+            yield Segment.line()
+        yield _control(CLIP)
+        for line in self._lines:
+            yield from _text(console, endless, line)
+            yield _control(ERASE_REST_OF_LINE)
+            yield Segment.line()
+        yield _control((ERASE_BELOW if self._lines else "") + WRAP + SHOW + RELEASE)
+
+
+def _text(console: Console, options: ConsoleOptions, line: Text) -> Iterator[Segment]:
+    for segment in console.render(line, options):
+        if segment.text != "\n":
+            yield segment
+
+
+def _control(codes: str) -> Segment:
+    return Segment(codes, None, ())
+
+
+REDRAW_EVERY_S = 0.125
+STALE_AFTER_S = 1.0  # times and rates go on while nothing happens
+
+
+def suits_live(console: Console) -> bool:
+    """Tell whether lines can be drawn over on this console, with the characters of the bars.
+
+    What takes colours is not always a terminal: FORCE_COLOR wants them in a pipe as well.
+    """
+    return (
+        console.is_terminal
+        and console.file.isatty()
+        and not console.is_dumb_terminal
+        and not console.legacy_windows
+        and console.encoding.startswith("utf")
+    )
+
+
+class LiveReport:
+    """Shows a run on a terminal: open it with `async with`, hand events to `emit`.
+
+    However the block is left, the terminal is its old self, and the summary stands there.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+        verbose: bool = False,
+    ) -> None:
+        self.state = RunState()
+        self._console = console
+        self._canvas = Canvas(console)
+        self._clock = clock
+        self._verbose = verbose
+        self._ticks = Ticks(self.redraw, every_s=REDRAW_EVERY_S, sleep=sleep)
+        self._places: list[Path | None] = []
+        self._above: list[Text] = []
+        self._changed = False
+        self._drawn: tuple[float, int, int] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._ticks.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._canvas.clear()
+            write(self._console, *self._take_above(), *summary(self.state))
+        finally:
+            self._ticks.stop()
+
+    def emit(self, event: Event) -> None:
+        """Take in an event; it is seen with the next frame."""
+        self.state.apply(event, self._clock())
+        self._changed = True
+        if line := announce(event, verbose=self._verbose):
+            self._above.append(line)
+
+    def redraw(self) -> None:
+        """Draw the next frame, if it would look different."""
+        now = self._clock()
+        width, height = self._console.size
+        if self._drawn and not self._changed:
+            then, *size = self._drawn
+            if now - then < STALE_AFTER_S and size == [width, height]:
+                return
+        state = self.state
+        shown = state.traffic.shown(now)
+        self._places = arrange(self._places, shown, pending=state.pending)
+        lines = frame(state, now, width=width, height=height - 1, places=self._places)
+        self._canvas.paint(lines, above=self._take_above())
+        self._changed = False
+        self._drawn = (now, width, height)
+
+    def _take_above(self) -> list[Text]:
+        """Return what is to scroll away, wrapped between words."""
+        above = [part for line in self._above for part in wrapped(self._console, line)]
+        self._above.clear()
+        return above
+
+
+def wrapped(console: Console, line: Text) -> list[Text]:
+    """Return a line in as many as the console needs, all but the first indented."""
+    width = console.width - INDENT
+    if cell_len(line.plain) <= console.width or width < INDENT:
+        return [line]
+    first, *others = line[INDENT:].wrap(console, width, overflow="fold")
+    return [line[:INDENT] + first, *(Text(" " * INDENT) + other for other in others)]

@@ -1,0 +1,143 @@
+"""The figures of a run for Prometheus.
+
+Knows events, the state and the library `prometheus-client`, which is an extra.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.exposition import choose_encoder
+
+from bulkup import __version__
+from bulkup.events import (
+    Event,
+    FileFound,
+    FileSkipped,
+    OutageBegan,
+    OutageEnded,
+    PhotoChecked,
+    PhotoFailed,
+    PhotoNew,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+    Retrying,
+    RunStarted,
+)
+from bulkup.output.state import RunState
+
+FINISH_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+OUTCOMES = ("uploaded", "present", "failed", "unfinished", "skipped")
+
+
+class Metrics:
+    """Counts what happens; counters go on over all the runs of a process."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._photos = Counter(
+            "bulkup_photos", "Files by what became of them.", ["outcome"], registry=registry
+        )
+        for outcome in OUTCOMES:  # counted from zero, so that the first one is an increase
+            self._photos.labels(outcome)
+        self._found = Counter("bulkup_files_found", "Files found.", registry=registry)
+        self._sent = Counter(
+            "bulkup_sent_bytes", "Bytes sent, those sent again too.", registry=registry
+        )
+        self._uploaded = Counter(
+            "bulkup_uploaded_bytes", "Bytes of uploaded photos.", registry=registry
+        )
+        self._retries = Counter(
+            "bulkup_retries", "Requests and photos tried again.", registry=registry
+        )
+        self._outages = Counter(
+            "bulkup_outages", "Times that the server was away.", registry=registry
+        )
+        self._outage_seconds = Counter(
+            "bulkup_outage_seconds",
+            "Seconds that the server was away, counted when it is back.",
+            registry=registry,
+        )
+        self._finish = Histogram(
+            "bulkup_finish_seconds",
+            "Seconds from a photo's last chunk to its place in the gallery.",
+            buckets=FINISH_BUCKETS_S,
+            registry=registry,
+        )
+        self._gauges = {
+            name: Gauge(f"bulkup_{name}", words, registry=registry)
+            for name, words in {
+                "running": "1 while a run is going on.",
+                "outage": "1 while the server is away.",
+                "in_flight": "Photos on their way.",
+                "finishing": "Photos that the server is working on.",
+                "finishing_limit": "Photos that it may work on at once now.",
+                "finishing_limit_max": "Photos that it may work on at once at most.",
+                "chunk_bytes": "Size of one request.",
+                "pending": "Photos found whose outcome is open.",
+                "elapsed_seconds": "How long the run has been going.",
+            }.items()
+        }
+        self._info = Info("bulkup", "The run that is shown.", registry=registry)
+        self._info.info({"version": __version__})
+
+    def observe(self, event: Event, *, sent: int, finish_s: float | None) -> None:
+        """Count an event by which `sent` bytes went out, and a photo was finished, if any was."""
+        self._sent.inc(sent)
+        if finish_s is not None:
+            self._finish.observe(finish_s)
+        match event:
+            case RunStarted():
+                self._info.info(
+                    {"version": __version__, "task": event.task, "method": event.method}
+                )
+            case FileFound():
+                self._found.inc()
+            case Retrying():
+                self._retries.inc()
+            case OutageBegan():
+                self._outages.inc()
+            case OutageEnded():
+                self._outage_seconds.inc(event.seconds)
+            case _:
+                self._end(event)
+
+    def _end(self, event: Event) -> None:
+        match event:
+            case PhotoUploaded():
+                outcome = "uploaded"
+                self._uploaded.inc(event.size)
+            case PhotoPresent():
+                outcome = "present"
+            case PhotoNew():
+                outcome = "new"
+            case PhotoChecked():
+                outcome = event.verdict.value
+            case PhotoFailed():
+                outcome = "failed"
+            case PhotoUnfinished():
+                outcome = "unfinished"
+            case FileSkipped():
+                outcome = "skipped"
+            case _:
+                return
+        self._photos.labels(outcome).inc()
+
+    def page(
+        self, accept: str, state: RunState, now: float, *, finishing: int
+    ) -> tuple[bytes, str]:
+        """Return the figures of `now` in a form that the asker accepts, and its content type."""
+        limits = state.limits
+        values = {
+            "running": state.run is not None and state.ended is None,
+            "outage": state.outage is not None,
+            "in_flight": len(state.in_flight),
+            "finishing": finishing,
+            "finishing_limit": limits.finishing if limits else 0,
+            "finishing_limit_max": limits.most_finishing if limits else 0,
+            "chunk_bytes": state.chunk_size,
+            "pending": state.pending,
+            "elapsed_seconds": state.elapsed_s(now),
+        }
+        for name, value in values.items():
+            self._gauges[name].set(value)
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type

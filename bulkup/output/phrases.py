@@ -1,0 +1,383 @@
+"""What is said of a run while it goes on: one line for what must be seen, and its figures.
+
+Knows events, the state and colours; not where the words end up. Every text that comes from
+outside goes through `printable` and is a `Text`, so that no file name is taken for markup.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from bulkup.events import (
+    AlbumMade,
+    Event,
+    FileSkipped,
+    FileStays,
+    Interrupted,
+    Noticed,
+    OutageBegan,
+    OutageEnded,
+    PhotoChecked,
+    PhotoFailed,
+    PhotoNew,
+    PhotoPresent,
+    PhotoUploaded,
+    Retrying,
+    RunStarted,
+    SkipReason,
+    Verdict,
+)
+from bulkup.output.state import OTHER_TYPES, RunState
+from bulkup.output.text import (
+    count_text,
+    estimate_text,
+    printable,
+    rate_text,
+    size_text,
+    time_text,
+)
+
+BAD = "bold red"
+WARNING = "yellow"
+GOOD = "green"
+FAINT = "dim"
+
+INDENT = 8  # cells before what a line says, where there is room for the kind of its event
+
+STOPPING = "photos in flight are finished, no new one is begun; Ctrl-C again aborts"
+
+VERDICTS = {
+    Verdict.PRESENT: ("present", GOOD),
+    Verdict.MISSING: ("missing", BAD),
+    Verdict.NOT_IN_ALBUM: ("not in the album", WARNING),
+    Verdict.DIFFERING: ("differing", BAD),
+    Verdict.UNKNOWN: ("unknown", WARNING),
+    Verdict.FAILED: ("failed", BAD),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What an event is worth to be told: its kind in a word, what happened, and what to do."""
+
+    word: str
+    style: str
+    what: str
+    hint: str
+
+
+def announce(event: Event, *, verbose: bool = False, retries: bool = False) -> Text | None:
+    """Return the line that this event is worth, if any.
+
+    `verbose` gives each photo one, `retries` each photo's wait for another try.
+    """
+    said = remark(event, verbose=verbose, retries=retries)
+    if said is None:
+        return None
+    line = Text.assemble((f"{said.word:<{INDENT - 1}} ", said.style), said.what)
+    return line.append(f" ({said.hint})", FAINT) if said.hint else line
+
+
+def remark(event: Event, *, verbose: bool = False, retries: bool = False) -> Remark | None:
+    """Return what is to be told of an event, if anything; the flags as for `announce`."""
+    hint = ""
+    match event:
+        case PhotoNew() if verbose:
+            kind, what = _foreseen(event)
+        case PhotoUploaded() if verbose:
+            kind, what = ("sent", GOOD), f"{event.path} as photo {event.image_id}"
+        case PhotoPresent() if verbose:
+            where = f"photo {event.image_id}" if event.image_id else "as an equal one"
+            kind = ("link", GOOD) if event.linked else ("there", FAINT)
+            what = f"{event.path} ({where})"
+        case FileSkipped() if verbose:
+            kind, what = ("left", FAINT), f"{event.path} ({event.reason.value})"
+        case AlbumMade() if verbose:
+            kind, what = ("album", GOOD), event.name
+        case PhotoFailed():
+            kind, what, hint = ("failed", BAD), f"{event.path}: {event.reason}", event.hint
+        case PhotoChecked(verdict=verdict) if verdict is not Verdict.PRESENT:
+            kind, what, hint = VERDICTS[verdict], f"{event.path}: {event.reason}", event.hint
+        case FileStays():
+            kind, what, hint = ("stays", WARNING), f"{event.path}: {event.reason}", event.hint
+        case OutageBegan():
+            kind, what = ("away", WARNING), f"{event.reason}; waiting until the server answers"
+        case OutageEnded():
+            kind, what = ("back", GOOD), f"the server answers after {time_text(event.seconds)}"
+        case Noticed():
+            kind, what, hint = ("note", WARNING), event.message, event.hint
+        case Retrying(path=None):
+            kind, what = ("again", WARNING), f"{event.reason}; in {time_text(event.after_s)}"
+        case Retrying() if verbose or (retries and event.after_s):
+            kind = ("again", WARNING)
+            what = f"{event.path}: {event.reason}; in {time_text(event.after_s)}"
+        case Interrupted():
+            kind, what = ("stop", WARNING), STOPPING
+        case _:
+            return None
+    word, style = kind
+    return Remark(word, style, printable(what), printable(hint))
+
+
+def _foreseen(photo: PhotoNew) -> tuple[tuple[str, str], str]:
+    """Return what would become of a photo, as `announce` says it."""
+    what = f"{photo.path} ({size_text(photo.size)})"
+    if photo.replaces is not None:
+        return ("replace", GOOD), f"{what} in photo {photo.replaces}"
+    if photo.format_of is not None:
+        return ("format", GOOD), f"{what} of {photo.format_of.name}"
+    return ("new", GOOD), what
+
+
+def title(run: RunStarted) -> str:
+    """Return where the photos go, or are to be."""
+    name = printable(run.album_name)
+    if run.album is None and not name:
+        return printable(run.url)
+    number = "new album" if run.album is None else f"album {run.album}"
+    album = f"{name} ({number})" if name else number
+    return f"{album} at {printable(run.url)}"
+
+
+def manner(run: RunStarted) -> str:
+    """Return how the photos go, or that none goes."""
+    method = run.method
+    if run.task == "verify":
+        method = f"check only ({method})"
+    if run.task == "dry-run":
+        method = f"dry run, nothing is changed ({method})"
+    return f"{printable(method)}, {run.concurrency} at once, Piwigo {printable(run.version)}"
+
+
+def photos_words(state: RunState) -> str:
+    """Return how many photos are done, of those to be sent: '1,204 of 5,310 photos'."""
+    so_far = "" if state.scan_ended else " so far"
+    return f"{state.reached:,} of {count_text(state.goal, 'photo')}{so_far}"
+
+
+def bytes_words(state: RunState) -> str:
+    """Return how much is done, of what is to be sent: '3.20 GB of 14.1 GB'."""
+    return f"{size_text(state.reached_size)} of {size_text(state.goal_size)}"
+
+
+def pace_words(state: RunState, now: float) -> list[str]:
+    """Return the rate now and on average, and the time left where it can be told."""
+    words = []
+    if state.run is None or state.run.task != "dry-run":
+        words.append(f"{rate_text(state.rate(now))} (mean {rate_text(state.mean_rate(now))})")
+    eta_s = state.eta_s(now)
+    if state.interrupted:
+        words.append("stopping")
+    elif not state.scan_ended:
+        words.append("still looking")
+    elif state.pending and eta_s is not None:
+        words.append(f"about {estimate_text(eta_s)} left")
+    elif state.pending and not state.left_size:
+        words.append("finishing")
+    return words
+
+
+def limits_words(state: RunState) -> list[str]:
+    """Return what holds the run back: 'finishing 3/6', 'chunk 4.00 MB', 'limit 500 kB/s'."""
+    words = []
+    if state.limits is not None:
+        words.append(f"finishing {state.limits.finishing}/{state.limits.most_finishing}")
+        words.append(f"chunk {size_text(state.chunk_size)}")
+    if state.bandwidth is not None:
+        words.append(f"limit {rate_text(state.bandwidth)}")
+    return words
+
+
+def verdict_words(state: RunState) -> list[tuple[str, str]]:
+    """Return how often each verdict was given, each with its style; nothing that is zero."""
+    return [
+        (f"{count:,} {words}", style)
+        for verdict, (words, style) in VERDICTS.items()
+        if (count := state.verdicts[verdict])
+    ]
+
+
+def count_words(state: RunState) -> list[tuple[str, str]]:
+    """Return what else there is to count, each with its style; nothing that is zero."""
+    counts = [
+        (state.failed, f"{state.failed:,} failed", BAD),
+        (state.retries, count_text(state.retries, "retry", "retries"), WARNING),
+        (state.present, f"{state.present:,} already there", ""),
+        (state.skipped, f"{state.skipped:,} left out", ""),
+    ]
+    return verdict_words(state) + [(words, style) for count, words, style in counts if count]
+
+
+def outage_words(state: RunState, now: float) -> str:
+    """Return since when the server is away, or nothing."""
+    if not state.outage:
+        return ""
+    reason = printable(state.outage.reason).rstrip(".")
+    return (
+        f"The server has been away for {time_text(now - state.outage.since)}: {reason}. Waiting."
+    )
+
+
+FAILURES_SHOWN = 20
+TYPES_SHOWN = 8
+ALLOWED_BY = (
+    "Piwigo's settings upload_form_all_types and file_ext allow more types; enable_formats "
+    "and --raw-as-format attach RAW files to photos"
+)
+SKIPPED = {
+    SkipReason.JUNK: "made by systems and cameras: Thumbs.db and the like",
+    SkipReason.EXCLUDED: "not chosen by the patterns; a folder counts as one",
+    SkipReason.SIZE: "smaller or larger than chosen",
+    SkipReason.AGE: "older or newer than chosen",
+    SkipReason.REPEATED: "the same files once more: linked, or named twice",
+    SkipReason.SYMLINK: "symbolic links",
+    SkipReason.SPECIAL: "no files: pipes, sockets, devices",
+    SkipReason.SIDECAR: "no photos, but what tells of them: .xmp, .json",
+}
+
+
+def summary(state: RunState) -> list[Text]:
+    """Return the lines that close a run; none if it never began."""
+    if state.run is None:
+        return []
+    return [
+        _heading(state, state.run),
+        *_counts(state, state.run),
+        *_named(state.failures, state.failed, _failed(state.run)),
+        *_named(state.amiss, state.amiss_count, "amiss"),
+        *_named(state.staying, state.stay, "stays"),
+    ]
+
+
+def _heading(state: RunState, run: RunStarted) -> Text:
+    word = "Stopped" if state.interrupted else "Not finished"
+    if state.ended is not None and not state.unfinished + state.pending:
+        word = "Done"
+    after = f" after {time_text(state.elapsed_s(state.latest))}: "
+    style = GOOD if word == "Done" and not state.failed + state.amiss_count else WARNING
+    return Text.assemble((word, f"bold {style}"), after, title(run))
+
+
+def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
+    if state.scan_ended and not state.found:
+        what = "check" if run.task == "verify" else "upload"
+        yield Text(f"  There was nothing to {what}: no files were found. Check the path.", WARNING)
+        return
+    if run.task == "verify":
+        yield _checked(state)
+    elif run.task == "dry-run":
+        yield from _planned(state)
+    else:
+        yield from _brought(state)
+    for reason in SkipReason:
+        if count := state.skipped_by_reason[reason]:
+            yield _row(count, "left out by rule", SKIPPED.get(reason) or types_words(state))
+            if reason is SkipReason.TYPE and run.task != "verify":
+                yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
+    if state.failed:
+        yield _row(state.failed, _failed(run), "", BAD)
+    if open_end := state.unfinished + state.pending:
+        yield _row(open_end, "unfinished", "run the same command again to go on", WARNING)
+    if state.checked:
+        if state.checked.verified:
+            yield _row(state.checked.verified, "verified", "the server has the same bytes", GOOD)
+        if state.checked.unverified:
+            yield _row(state.checked.unverified, "not verified", "this server could not tell")
+        if state.checked.relinked:
+            one = state.checked.relinked == 1
+            lost = "it had lost its album" if one else "they had lost their album"
+            yield _row(state.checked.relinked, "put back", lost)
+        if state.checked.astray:
+            yield _row(state.checked.astray, "astray", "on the server, but not in the album", BAD)
+    if state.put_away:
+        yield _row(state.put_away, "put away", "the gallery has read its files: the same", GOOD)
+    if state.stay:
+        files = (
+            "this file is where it was" if state.stay == 1 else "these files are where they were"
+        )
+        yield _row(state.stay, "not put away", files, WARNING)
+
+
+def _failed(run: RunStarted) -> str:
+    return "refused" if run.task == "dry-run" else "failed"
+
+
+def _checked(state: RunState) -> Text:
+    """Return what came of a check: 'Checked 61 photos: 59 present, 2 missing'."""
+    line = Text(f"  Checked {count_text(state.verdicts.total(), 'photo')}")
+    for index, (words, style) in enumerate(verdict_words(state)):
+        line.append(", " if index else ": ").append(words, style)
+    return line
+
+
+def _planned(state: RunState) -> Iterator[Text]:
+    """Return what an upload would do."""
+    how_long = ""
+    if plan := state.estimated:
+        longest_s = max(plan.sending_s, plan.finishing_s)
+        what = "the line" if plan.sending_s > plan.finishing_s else "the server's work on photos"
+        how_long = f", about {time_text(longest_s)} for {what}"
+    plain = state.new - state.to_replace - state.new_formats
+    in_all = "" if plain == state.new else " in all"
+    yield _row(plain, "new", f"{size_text(state.new_size)} to send{in_all}{how_long}", GOOD)
+    if state.to_replace:
+        yield _row(state.to_replace, "to replace", "the files of photos that are there", GOOD)
+    if state.new_formats:
+        yield _row(state.new_formats, "formats", "to be attached to photos", GOOD)
+    yield _row(state.present, "already there", _linked(state, "to be put into their album"))
+    yield from _albums(state, "to be made")
+
+
+def _linked(state: RunState, words: str) -> str:
+    return f"{state.linked:,} of them {words}" if state.linked else ""
+
+
+def _albums(state: RunState, words: str) -> Iterator[Text]:
+    if state.albums_made:
+        yield _row(state.albums_made, "album" if state.albums_made == 1 else "albums", words)
+
+
+def _brought(state: RunState) -> Iterator[Text]:
+    pace = rate_text(state.mean_rate(state.latest))
+    sent = f"{size_text(state.uploaded_size)} at {pace} on average" if state.uploaded else ""
+    if state.replaced:
+        sent += f", {state.replaced:,} of them in the place of what they were before"
+    yield _row(state.uploaded, "uploaded", sent, GOOD)
+    if state.present:
+        yield _row(state.present, "already there", _linked(state, "put into the album now"))
+    yield from _albums(state, "made")
+
+
+def _row(count: int, what: str, more: str, style: str = "") -> Text:
+    words = f"  {count:>9,}  "
+    return Text.assemble((words, f"bold {style}"), f"{what:<18}" if more else what, (more, FAINT))
+
+
+def types_words(state: RunState) -> str:
+    """Return which types were left out, the most frequent first."""
+    ranked = sorted(kind for kind in state.skipped_by_type if kind != OTHER_TYPES)
+    ranked.sort(key=state.skipped_by_type.__getitem__, reverse=True)
+    named = {kind: state.skipped_by_type[kind] for kind in ranked[:TYPES_SHOWN]}
+    words = [
+        f"{count:,} {printable(kind) or 'without an ending'}" for kind, count in named.items()
+    ]
+    if others := state.skipped_by_type.total() - sum(named.values()):
+        words.append(f"{others:,} of other types")
+    return f"{', '.join(words)}: types this gallery does not take"
+
+
+def _named(
+    photos: Sequence[PhotoFailed | PhotoChecked | FileStays], count: int, what: str
+) -> Iterator[Text]:
+    """Name the first photos with reason and hint, and count the others."""
+    for photo in photos[:FAILURES_SHOWN]:
+        word, style = VERDICTS[photo.verdict] if isinstance(photo, PhotoChecked) else (what, BAD)
+        yield Text("")
+        yield Text.assemble((f"{word}: ", style), printable(photo.path))
+        yield Text(f"  {printable(photo.reason)}")
+        if photo.hint:
+            yield Text(f"  {printable(photo.hint)}", FAINT)
+    if count > FAILURES_SHOWN:
+        yield Text("")
+        yield Text(f"… and {count - FAILURES_SHOWN:,} more {what}")

@@ -1,0 +1,295 @@
+"""The report of every file as a table: CSV for spreadsheets, JSON lines for programs.
+
+Knows rows and how each is written. Rows are written as the outcomes come, in a thread, so that
+memory stays flat and the event loop is never held up; an interrupted run leaves what is known.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from io import StringIO
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from anyio import CancelScope, to_thread
+
+from bulkup.errors import UsageError
+from bulkup.events import (
+    Event,
+    Fate,
+    FileSkipped,
+    PhotoChecked,
+    PhotoFailed,
+    PhotoNew,
+    PhotoPresent,
+    PhotoStarted,
+    PhotoUploaded,
+    RunStarted,
+)
+from bulkup.output.jsonl import LineWriter
+from bulkup.output.sinks import Clock
+from bulkup.output.text import printable, unicode_text
+
+
+class Draft:
+    """A file that is FILE.part until `keep`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part = path.with_name(f"{path.name}.part")
+
+    def open(self, head: str = "") -> TextIO:
+        """Return the file, which begins with these words.
+
+        Raises `UsageError` where it could not be written in the end.
+        """
+        if self.path.is_dir():
+            raise UsageError(f"{self.path} is a folder", hint="--report takes a file's name.")
+        if not self.path.parent.is_dir():
+            raise UsageError(
+                f"the folder of the report does not exist: {self.path.parent}",
+                hint="Make it first, or give --report another place.",
+            )
+        try:
+            file = self.part.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise self._impossible(error) from None
+        try:
+            file.write(head)
+            file.flush()
+        except OSError as error:
+            with suppress(OSError):
+                file.close()  # tries once more to write
+            self.discard()
+            raise self._impossible(error) from None
+        return file
+
+    def keep(self) -> None:
+        """Put what has been written into its place. Raises `OSError`."""
+        self.part.replace(self.path)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self.part.unlink(missing_ok=True)
+
+    def failure(self, error: OSError) -> OSError:
+        """Return an error that also tells where what could be written is."""
+        return OSError(f"{error.strerror or error}; what could be written is in {self.part}")
+
+    def _impossible(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"the report {self.path} can't be written: {error.strerror or error}",
+            hint="Give --report a place that you may write to.",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What became of a file; its fields are the columns, in their order.
+
+    `size` is in bytes, `md5` in hex, `tries` counts how often the photo was begun, and `seconds`
+    are from its first byte on, None where none went out.
+    """
+
+    path: Path
+    md5: str
+    size: int
+    outcome: str
+    image_id: int | None = None
+    albums: tuple[int, ...] = ()
+    tries: int = 0
+    seconds: float | None = None
+    reason: str = ""
+    hint: str = ""
+
+
+class Rows:
+    """Makes rows of events, for one run."""
+
+    def __init__(self) -> None:
+        self._begun: dict[Path, tuple[int, float]] = {}  # tries, and when the first began
+
+    def take(self, event: Event, now: float) -> Row | None:
+        """Take in what has happened `now`, in seconds; return the row that this completes."""
+        if isinstance(event, PhotoStarted):
+            _, began = self._begun.get(event.path, (0, now))
+            self._begun[event.path] = (event.attempt, began)
+        if not isinstance(event, Fate):
+            return None
+        tries, began = self._begun.pop(event.path, (0, now))
+        seconds = now - began if tries else None
+        match event:
+            case PhotoUploaded():
+                return Row(
+                    path=event.path,
+                    md5=event.md5,
+                    size=event.size,
+                    outcome="replaced" if event.replaced else "uploaded",
+                    image_id=event.image_id,
+                    albums=event.albums,
+                    tries=event.attempts,
+                    seconds=event.seconds,
+                )
+            case PhotoPresent():
+                return Row(
+                    path=event.path,
+                    md5=event.md5,
+                    size=event.size,
+                    outcome="linked" if event.linked else "present",
+                    image_id=event.image_id,
+                    albums=event.albums,
+                    tries=tries,
+                    seconds=seconds,
+                )
+            case PhotoChecked():
+                return Row(
+                    path=event.path,
+                    md5=event.md5,
+                    size=event.size,
+                    outcome=event.verdict.value,
+                    image_id=event.image_id,
+                    albums=event.albums,
+                    reason=event.reason,
+                    hint=event.hint,
+                )
+            case PhotoFailed():
+                return Row(
+                    path=event.path,
+                    md5=event.md5,
+                    size=event.size,
+                    outcome="failed",
+                    tries=tries,
+                    seconds=seconds,
+                    reason=event.reason,
+                    hint=event.hint,
+                )
+            case FileSkipped():
+                return Row(
+                    path=event.path,
+                    md5="",
+                    size=event.size,
+                    outcome="skipped",
+                    reason=event.reason.value,
+                )
+            case PhotoNew():
+                return Row(path=event.path, md5=event.md5, size=event.size, outcome="new")
+        return Row(
+            path=event.path,
+            md5="",
+            size=event.size,
+            outcome="unfinished",
+            tries=tries,
+            seconds=seconds,
+        )
+
+
+SCHEMA: Final = 1
+COLUMNS: Final = tuple(field.name for field in fields(Row))
+FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]")
+"""What spreadsheets would take for a formula."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a table begins, and how a row is written."""
+
+    head: str
+    line: Callable[[Row], str]
+
+
+class TableReport:
+    """Writes a row for every file: open it with `async with`, hand events to `emit`.
+
+    The file takes its place at the end, if the run began at all. To open it raises `UsageError`
+    where that is impossible. What goes wrong later is raised as `OSError`.
+    """
+
+    def __init__(self, path: Path, form: Format, *, clock: Clock) -> None:
+        self._draft = Draft(path)
+        self._form = form
+        self._clock = clock
+        self._rows = Rows()
+        self._lines: LineWriter | None = None  # until it is opened
+        self._begun = False
+
+    async def __aenter__(self) -> Self:
+        file = await to_thread.run_sync(self._draft.open, self._form.head)
+        self._lines = LineWriter(file, owned=True)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._lines is None:
+            return
+        try:
+            await self._lines.close()
+            end = self._draft.keep if self._begun else self._draft.discard
+            with CancelScope(shield=True):
+                await to_thread.run_sync(end)
+        except OSError as failure:
+            raise self._draft.failure(failure) from None
+
+    def emit(self, event: Event) -> None:
+        """Take in an event; write the row that it completes. Raises `OSError` where that fails."""
+        self._begun = self._begun or isinstance(event, RunStarted)
+        row = self._rows.take(event, self._clock())
+        if row is not None and self._lines is not None:
+            try:
+                self._lines.put(self._form.line(row))
+            except OSError as failure:
+                raise self._draft.failure(failure) from None
+
+
+def csv_line(row: Row) -> str:
+    """Return a row as comma-separated values, as RFC 4180 has them.
+
+    What a spreadsheet would take for a formula gets an apostrophe before it. Line ends stay, in
+    quotes; other characters that show nothing or steer something are escaped.
+    """
+    return _csv(
+        [
+            _cell(row.path),
+            row.md5,
+            str(row.size),
+            row.outcome,
+            "" if row.image_id is None else str(row.image_id),
+            " ".join(map(str, row.albums)),
+            str(row.tries),
+            "" if row.seconds is None else f"{row.seconds:.3f}",
+            _cell(row.reason),
+            _cell(row.hint),
+        ]
+    )
+
+
+def json_line(row: Row) -> str:
+    """Return a row as one JSON object, in ASCII; what is not Unicode is escaped."""
+    values = {"schema": SCHEMA, **{name: getattr(row, name) for name in COLUMNS}}
+    seconds = None if row.seconds is None else round(row.seconds, 3)
+    texts = {name: unicode_text(str(values[name])) for name in ("path", "reason", "hint")}
+    return json.dumps(values | texts | {"md5": row.md5 or None, "seconds": seconds}) + "\n"
+
+
+def _csv(values: list[str]) -> str:
+    line = StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(values)
+    return line.getvalue()
+
+
+def _cell(text: str | Path) -> str:
+    lines = "\n".join(map(printable, str(text).split("\n")))
+    return f"'{lines}" if FORMULA.match(lines) else lines
+
+
+CSV: Final = Format("\ufeff" + _csv(list(COLUMNS)), csv_line)
+"""With the mark by which spreadsheets know UTF-8: read it as `utf-8-sig`."""
+
+JSONL: Final = Format("", json_line)

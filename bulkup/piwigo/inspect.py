@@ -1,0 +1,183 @@
+"""What can be found out about a gallery without changing anything there: question by question.
+
+Knows which question tells what. It never waits, never tries again and judges nothing: a failure
+is raised, the caller decides.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp.abc import AbstractStreamWriter
+
+from bulkup.errors import Damaged, NotOffered, PhotoError, PhotoGone, RunError
+from bulkup.piwigo.census import Census
+from bulkup.piwigo.client import Catalogue, Offer
+from bulkup.piwigo.connect import DEFAULT_CHUNK, choose, connector_for, find_base
+from bulkup.piwigo.multipart import Form
+from bulkup.piwigo.protocol import Fields, Request, Status, interpret, read_methods
+from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts
+from bulkup.piwigo.tls import SYSTEM, Tls, Trust, shake_hands
+from bulkup.source.photos import PIECE
+
+METHOD: Final = "pwg.images.addSimple"
+
+NO_PHOTO: Final = 2**31 - 1
+"""No photo has this number: Piwigo's end at 2^24 - 1 (`mediumint unsigned`)."""
+
+
+class Filler(Form):
+    """A file of `size` random bytes, which is no picture and has no name that one could have."""
+
+    def __init__(self, fields: Fields, size: int) -> None:
+        super().__init__(fields, name="image", filename="bulkup-probe", size=size)
+        self._left = size
+        self._piece = os.urandom(PIECE)
+
+    async def write_part(self, writer: AbstractStreamWriter) -> None:
+        """Send the bytes."""
+        left = self._left
+        while left:
+            length = min(left, len(self._piece))
+            left -= length
+            await self.put(writer, self._piece[:length], last=not left)
+
+
+async def send_through(pool: SessionPool, size: int) -> None:
+    """Send a file of so many bytes, of which nothing stays.
+
+    Raises `TooLarge` where it is over one of the server's limits, and what `SessionPool.send`
+    raises.
+    """
+    fields = (("method", METHOD), ("image_id", str(NO_PHOTO)))
+    try:
+        async with pool.lease() as session:
+            await pool.send_form(Filler(fields, size), session)
+    except (PhotoGone, Damaged):  # what else is refused for its type has come through as well
+        return
+
+
+METHODS: Final = ("async", "upload", "legacy")
+NO_MD5: Final = "0" * 32
+IMPATIENT: Final = Timeouts(connect_s=10.0, idle_s=30.0)
+
+
+class Survey:
+    """A gallery that is looked at, first as a guest, then logged in.
+
+    `find` comes first, `log_in` before `offer`, and that before everything that takes an offer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool: SessionPool,
+        guest: Session,
+        timeouts: Timeouts,
+        trust: Trust = SYSTEM,
+    ) -> None:
+        self.url = url
+        self._pool = pool
+        self._guest = guest
+        self._timeouts = timeouts
+        self._trust = trust
+
+    async def find(self) -> str:
+        """Return the address under which the gallery answers, and go on with that one.
+
+        Raises as `find_base` does, `Untrusted` where no safe connection comes about.
+        """
+        self.url = self._pool.url = self._guest.url = await find_base(self._guest, self.url)
+        return self.url
+
+    async def encryption(self) -> Tls | None:
+        """Return how the connection is encrypted, None where it is not. Raises `Lost`."""
+        if urlsplit(self.url).scheme != "https":
+            return None
+        return await shake_hands(self.url, timeout_s=self._timeouts.connect_s, trust=self._trust)
+
+    async def version(self) -> str:
+        """Return the version of Piwigo, empty if it is not told: the cheapest question."""
+        url = f"{self.url}ws.php?format=json&method=pwg.getVersion"
+        try:
+            result = interpret(await self._guest.get(url))
+        except (NotOffered, PhotoError):
+            return ""
+        return result if isinstance(result, str) else ""
+
+    async def log_in(self) -> Status:
+        """Return what the server then tells. Raises as `SessionPool.log_in` does."""
+        async with self._pool.lease() as session:
+            return await self._pool.log_in(session)
+
+    async def offer(self, status: Status) -> Offer:
+        """Return what the server says of itself."""
+        try:
+            methods = read_methods(await self._pool.call(Request("reflection.getMethodList")))
+        except (NotOffered, PhotoError):
+            methods = frozenset()
+        return Offer(
+            url=self.url,
+            version=status.version,
+            user=status.user,
+            methods=methods,
+            endings=status.endings,
+            chunk_size=status.chunk_size or DEFAULT_CHUNK,
+        )
+
+    def catalogue(self, offer: Offer) -> Catalogue:
+        """Return what to ask about photos and albums."""
+        return Catalogue(self._pool, offer=offer)
+
+    async def tells_md5s(self, offer: Offer) -> bool:
+        """Tell whether the gallery answers which MD5s it has."""
+        return NO_MD5 in await self.catalogue(offer).find([NO_MD5])
+
+    def can_probe(self, offer: Offer) -> bool:
+        """Tell whether `send_through` is possible here."""
+        return METHOD in offer.methods
+
+    async def workers(self, most: int) -> int | None:
+        """Return how many PHP workers are proven, up to `most`; None where it can't be told.
+
+        Nothing else is asked meanwhile. Raises as `Census.count` does.
+        """
+        return await Census(self._pool).count(most)
+
+    async def send_through(self, size: int) -> None:
+        """Send a file of so many bytes, of which nothing stays. Raises as `probe` does."""
+        await send_through(self._pool, size)
+
+
+def ways(offer: Offer) -> tuple[str, ...]:
+    """Return the names of the ways to upload that are offered, the best first."""
+    names = []
+    for name in METHODS:
+        try:
+            names.append(choose(name, offer=offer, user=offer.user).name)
+        except RunError:
+            continue
+    return tuple(names)
+
+
+@asynccontextmanager
+async def surveyed(
+    url: str,
+    *,
+    credentials: Credentials,
+    timeouts: Timeouts = IMPATIENT,
+    connections: int = 16,
+    trust: Trust = SYSTEM,
+) -> AsyncIterator[Survey]:
+    """Lend the gallery at `url` to be looked at; nothing is asked yet. Log out at the end."""
+    async with await connector_for(connections, trust) as connector:
+        pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
+        guest = Session(url, connector=connector, timeouts=timeouts)
+        try:
+            yield Survey(url, pool=pool, guest=guest, timeouts=timeouts, trust=trust)
+        finally:
+            await pool.close()
+            await guest.close()

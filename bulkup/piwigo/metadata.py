@@ -1,0 +1,373 @@
+"""Pure: what a photo gets beside its bytes, as a Piwigo takes it, and what of it is not there yet.
+
+Knows the columns of Piwigo's table of photos and what stands in its answers, and neither files nor
+requests' ways. What somebody wrote about a photo replaces what the gallery read out of the file,
+but for two things: a date that is not exact gives way to one that says the same, and tags are
+added.
+"""
+
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import anyio
+
+from bulkup.errors import Died, NotOffered, PhotoError
+from bulkup.piwigo.protocol import Fields, Request, number, read_tag_id, read_tags
+from bulkup.source.metadata import Metadata, Moment, distinct
+from bulkup.source.photos import Photo
+
+UNSTORABLE = "�"
+TAG = re.compile(r"""<(?!\s)(?:"[^"]*"|'[^']*'|[^>"'])*(?:>|$)""", re.ASCII)
+"""What PHP takes for a tag; only blanks of ASCII are blanks to it."""
+
+
+def storable(text: str, *, limit: int = 255) -> str:
+    """Return the text as a Piwigo database can hold it: three-byte UTF-8, 255 characters.
+
+    Everything else makes the server fail with an empty answer (piwigo-api.md, 3.1, Names). The
+    file's ending is kept where the text is cut.
+    """
+    text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
+    text = without_emoji(text)
+    text = "".join(" " if unicodedata.category(c) == "Cc" else c for c in text)
+    if len(text) <= limit:
+        return text
+    stem, dot, ending = text.rpartition(".")
+    if not dot or len(ending) > 10:
+        return text[:limit]
+    return stem[: limit - len(ending) - 1] + dot + ending
+
+
+def title_of(file: str) -> str:
+    """Return the title that Piwigo gives a photo of this file name."""
+    stem = file.rpartition(".")[0] or file
+    return stem.replace("_", " ")
+
+
+def is_sent_name(name: str) -> bool:
+    """Tell whether a photo still has the name that it was sent under, or its title made of it."""
+    return re.fullmatch(r"bulkup-[0-9a-f]{24}(?:\.\w+)?", name) is not None
+
+
+def without_emoji(text: str) -> str:
+    """Return the text as three-byte UTF-8 can say it."""
+    return "".join(UNSTORABLE if ord(c) > 0xFFFF else c for c in text)
+
+
+def cut(text: str, *, characters: int) -> str:
+    """Return the text, or what of it fits into so many characters."""
+    return text if len(text) <= characters else text[: characters - 1].rstrip() + "…"
+
+
+def cut_bytes(text: str, *, size: int) -> str:
+    """Return the text, or what of it fits into so many bytes."""
+    data = text.encode()
+    if len(data) <= size:
+        return text
+    return data[: size - len("…".encode())].decode(errors="ignore").rstrip() + "…"
+
+
+def unlike_html(text: str) -> str:
+    """Return the text with a blank after each `<`, without which PHP takes it for a tag's start.
+
+    What it takes for a tag it removes, and all the rest where the tag has no end.
+    """
+    return re.sub(r"<(?!\s)", "< ", text, flags=re.ASCII)
+
+
+def stripped(name: str) -> str:
+    """Return the name of an album as PHP's `strip_tags` leaves it: Piwigo 13 to 15 list it so."""
+    return TAG.sub("", name)
+
+
+LINE: Final = 255
+COMMENT_SIZE: Final = 65_535
+"""Bytes, not characters, that the column of comments holds."""
+
+Stored = Mapping[str, object]
+"""A photo as an answer tells it, in whole or in part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a photo gets beside its bytes; what is empty it does not get.
+
+    `replaced` tells that characters were, `cut` that a text was too long.
+    """
+
+    title: str = ""
+    comment: str = ""
+    author: str = ""
+    date: Moment | None = None
+    tags: tuple[str, ...] = ()
+    own_tags: bool = False
+    replaced: bool = False
+    cut: bool = False
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to get."""
+        return bool(self.title or self.comment or self.author or self.date or self.tags)
+
+    @property
+    def depends(self) -> bool:
+        """Whether what it gets depends on what the gallery read out of the file."""
+        return bool((self.date and self.date.leeway) or (self.tags and self.own_tags))
+
+    def carried(self, tag_ids: Sequence[int]) -> Fields:
+        """Return the fields for a method that takes them together with the photo.
+
+        It would replace what the gallery read out of the file, so what depends on that is not
+        among them.
+        """
+        fields = {"name": self.title, "author": self.author, "comment": self.comment}
+        if self.date and not self.date.leeway:
+            fields["date_creation"] = self.date.text
+        if not self.own_tags:
+            fields["tag_ids"] = ",".join(map(str, tag_ids))
+        return tuple((name, value) for name, value in fields.items() if value)
+
+
+def details_of(metadata: Metadata) -> Details:
+    """Return what a Piwigo can hold of a photo's metadata."""
+    texts = (metadata.title, metadata.description, metadata.author, *metadata.tags)
+    columns = ("name", "comment", "author", *["name"] * len(metadata.tags))
+    held = [without_emoji(text) for text in texts]
+    fitting = [_fit(column, text) for column, text in zip(columns, held, strict=True)]
+    title, comment, author, *tags = fitting
+    return Details(
+        title=title,
+        comment=comment,
+        author=author,
+        date=metadata.date,
+        tags=distinct(_fit("name", unlike_html(tag)) for tag in tags),
+        own_tags=metadata.own_tags,
+        replaced=held != list(texts),
+        cut=fitting != held,
+    )
+
+
+def _fit(column: str, text: str) -> str:
+    if column == "comment":
+        return cut_bytes(text, size=COMMENT_SIZE)
+    return cut(text, characters=LINE)
+
+
+def to_set(
+    details: Details,
+    *,
+    tag_ids: Sequence[int],
+    stored: Stored,
+    file: str = "",
+    strips: bool = False,
+) -> Fields:
+    """Return what `pwg.images.setInfo` has to set so that the photo has all of it.
+
+    `stored` is how the gallery tells the photo, as far as it did; `file` is the real name of one
+    that travelled under another; `strips` tells that HTML is removed from every text.
+    """
+    fields: dict[str, str] = {}
+    if file:
+        fields["file"] = storable(unlike_html(file))  # out of it HTML is removed everywhere
+        if not (name := stored.get("name")) or is_sent_name(str(name)):
+            title = title_of(file)
+            fields["name"] = _fit("name", unlike_html(title)) if strips else title
+    for column, text in (
+        ("name", details.title),
+        ("author", details.author),
+        ("comment", details.comment),
+    ):
+        if text and text != stored.get(f"{column}_raw", stored.get(column)):
+            fields[column] = _fit(column, unlike_html(text)) if strips else text
+    if details.date and not details.date.says_the_same_as(str(stored.get("date_creation") or "")):
+        fields["date_creation"] = details.date.text
+    if missing := set(tag_ids) - _tag_ids(stored):
+        fields["tag_ids"] = ",".join(map(str, sorted(missing)))
+    return tuple(fields.items())
+
+
+def _tag_ids(stored: Stored) -> set[int]:
+    tags = stored.get("tags")
+    if not isinstance(tags, list):
+        return set()
+    return {number(tag.get("id")) for tag in tags if isinstance(tag, dict)}
+
+
+Ask = Callable[[Request], Awaitable[object]]
+
+ALIKE: Final = str.maketrans("ßıøæœđł", "siooodl")
+"""Letters that databases take for others, though Unicode does not take them apart."""
+
+
+class Tags:
+    """The tags of one gallery, by their names. `refused` are those that it does not take."""
+
+    def __init__(self) -> None:
+        self.refused: set[str] = set()
+        self._ids: dict[str, int] | None = None
+        self._killed: set[str] = set()
+        self._turn = anyio.Lock()
+
+    async def ids(self, names: Iterable[str], *, ask: Ask) -> tuple[int, ...]:
+        """Return the ids of tags, which are made where they are missing. May be repeated.
+
+        What the gallery does not take is left out. Raises `Transient`.
+        """
+        async with self._turn:
+            ids = [await self._id(name, ask) for name in names]
+        return tuple(dict.fromkeys(filter(None, ids)))
+
+    async def _id(self, name: str, ask: Ask) -> int | None:
+        if self._ids is None:
+            self._ids = await _listed(ask)
+        if name in self.refused:
+            return None
+        key = name.lower()
+        if key not in self._ids:
+            try:
+                made = read_tag_id(await ask(Request("pwg.tags.add", (("name", name),))))
+            except (Died, NotOffered, PhotoError) as error:
+                if isinstance(error, Died) and name not in self._killed:
+                    self._killed.add(name)  # once may be chance
+                    raise
+                # it is there, under a name that the database takes for the same, or can't be made
+                self._ids |= await _listed(ask)
+                made = self._ids.get(key) or self._alike(name)
+            if made is None:
+                self.refused.add(name)
+                return None
+            self._ids[key] = made
+        return self._ids[key]
+
+    def _alike(self, name: str) -> int | None:
+        """Return the tag that the server must mean when it says that this one is there."""
+        plain = _plain(name)
+        return next((i for other, i in (self._ids or {}).items() if _plain(other) == plain), None)
+
+
+async def _listed(ask: Ask) -> dict[str, int]:
+    """Return the ids of the gallery's tags; none where it does not tell."""
+    try:
+        tags = read_tags(await ask(Request("pwg.tags.getAdminList")))
+    except (Died, NotOffered, PhotoError):
+        return {}
+    return {unicodedata.normalize("NFC", name).lower(): number for name, number in tags}
+
+
+def _plain(name: str) -> str:
+    """Return a name without case and accents, and without all that some database ignores."""
+    letters = unicodedata.normalize("NFKD", name.casefold().translate(ALIKE))
+    return "".join(c for c in letters if not unicodedata.combining(c)).replace("ss", "s").rstrip()
+
+
+TAGS_NAMED: Final = 5
+EMOJI_HINT: Final = "The gallery's database can't hold them."
+CUT_HINT: Final = (
+    f"A title or tag has {LINE} characters at most, a description {COMMENT_SIZE} bytes."
+)
+UNSET_HINT: Final = "The server does not offer pwg.images.setInfo."
+
+
+class Describe(Protocol):
+    """Who tells of a photo what it is to get."""
+
+    async def __call__(self, photo: Photo, /) -> Metadata:
+        """Return it."""
+
+
+@dataclass(slots=True)
+class Captions:
+    """The details of the photos of one run.
+
+    `methods` are those that the server offers, `version` is its own; without `describe` no photo
+    gets anything but its name.
+    """
+
+    methods: frozenset[str]
+    version: str
+    describe: Describe | None = None
+    tags: Tags = field(default_factory=Tags)
+    _replaced: int = 0
+    _cut: int = 0
+    _unset: int = 0
+
+    @property
+    def can_set(self) -> bool:
+        """Whether the server lets anything be set once it has the photo."""
+        return "pwg.images.setInfo" in self.methods
+
+    async def of(self, photo: Photo) -> Details:
+        """Return what the photo is to get, as this gallery can hold it."""
+        return details_of(await self.describe(photo)) if self.describe else Details()
+
+    async def tag_ids(self, details: Details, *, ask: Ask) -> tuple[int, ...]:
+        """Return the ids of its tags, made where they are missing. May be repeated."""
+        return await self.tags.ids(details.tags, ask=ask) if details.tags else ()
+
+    async def look(self, photo_id: int, *, ask: Ask) -> Stored:
+        """Return what the gallery tells of a photo, empty where it does not."""
+        if "pwg.images.getInfo" not in self.methods:
+            return {}
+        try:
+            answer = await ask(Request("pwg.images.getInfo", (("image_id", str(photo_id)),)))
+        except (NotOffered, PhotoError):
+            return {}
+        return answer if isinstance(answer, dict) else {}
+
+    async def set(
+        self,
+        photo_id: int,
+        details: Details,
+        *,
+        photo: Photo,
+        tag_ids: tuple[int, ...],
+        stored: Stored,
+        file: str,
+        ask: Ask,
+    ) -> None:
+        """Give a photo what it lacks, and its real name `file` if there is one. May be repeated.
+
+        `stored` is what is known of it so far.
+        """
+        fields = to_set(
+            details,
+            tag_ids=tag_ids,
+            stored=stored,
+            file=file,
+            strips=number(self.version.partition(".")[0]) < 14,
+        )
+        if fields and self.can_set:
+            await ask(_set_info(photo_id, fields))
+        elif fields:
+            self._unset += 1
+        self._replaced += details.replaced or photo.path.name != without_emoji(photo.path.name)
+        self._cut += details.cut
+
+    def remarks(self) -> Iterator[tuple[str, str]]:
+        """Yield what became of texts other than they were written, in words, each with a hint."""
+        if self._replaced:
+            yield f"{_photos(self._replaced)} had emoji in names or texts, now �", EMOJI_HINT
+        if self._cut:
+            yield f"{_photos(self._cut)} had texts too long for the gallery, now cut", CUT_HINT
+        if self._unset:
+            yield f"{_photos(self._unset)} came without some title, date or tag", UNSET_HINT
+        if refused := sorted(self.tags.refused):
+            named = ", ".join(refused[:TAGS_NAMED]) + (" …" if len(refused) > TAGS_NAMED else "")
+            yield f"the gallery does not take these tags: {named}", "Make them there by hand."
+
+
+def _set_info(photo_id: int, fields: Fields) -> Request:
+    """Return the request that sets these fields, whatever was there; tags are added.
+
+    The token lets `<` and the like through, from Piwigo 14 on.
+    """
+    modes = (("single_value_mode", "replace"), ("multiple_value_mode", "append"))
+    return Request(
+        "pwg.images.setInfo", (("image_id", str(photo_id)), *fields, *modes), token=True
+    )
+
+
+def _photos(count: int) -> str:
+    return "1 photo" if count == 1 else f"{count:,} photos"

@@ -1,0 +1,429 @@
+"""Pure: what a request holds, and what an answer means; one function judges every answer.
+
+Knows Piwigo's calling convention and its failures (piwigo-api.md, sections 1, 5 and 6), and
+neither sockets nor files. HTTP status and meaning do not go together here: an answer is judged by
+its content first.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from html import unescape
+from typing import Final
+
+from bulkup.errors import (
+    BulkupError,
+    Damaged,
+    Died,
+    FormatRefused,
+    FormatsOff,
+    Lost,
+    Mangled,
+    NotOffered,
+    Outage,
+    Overrun,
+    PhotoError,
+    PhotoGone,
+    Refused,
+    RunError,
+    SessionLost,
+    TooLarge,
+)
+from bulkup.errors import (
+    gallery as gallery_failures,
+)
+from bulkup.errors import (
+    run as run_failures,
+)
+from bulkup.errors import server as server_failures
+from bulkup.source.photos import Chunk
+
+
+def number(value: object) -> int:
+    """Return the number of up to nine digits that stands there, as a number or a string, or 0."""
+    text = str(value)
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `pwg.session.getStatus` tells; `chunk_size` in bytes, `endings` in lower case.
+
+    None, or empty, is what this server does not tell.
+    """
+
+    user: str
+    rank: str
+    token: str
+    version: str
+    chunk_size: int | None
+    endings: frozenset[str] | None
+
+
+def read_status(result: object) -> Status:
+    """Return the status out of the answer to `pwg.session.getStatus`.
+
+    Raises `NotOffered` where the answer is not of that form.
+    """
+    if not isinstance(result, dict):
+        raise NotOffered(server_failures.SILENT(what="the status of its session"))
+    chunk_kb = number(result.get("upload_form_chunk_size"))
+    types = str(result.get("upload_file_types") or "")
+    endings = frozenset(t.strip().lower() for t in types.split(",") if t.strip())
+    return Status(
+        user=str(result.get("username", "")),
+        rank=str(result.get("status", "")),
+        token=str(result.get("pwg_token", "")),
+        version=str(result.get("version", "")),
+        chunk_size=chunk_kb * 1024 or None,
+        endings=endings or None,
+    )
+
+
+def read_methods(result: object) -> frozenset[str]:
+    """Return the names out of the answer to `reflection.getMethodList`."""
+    match result:
+        case {"methods": [*names]}:
+            return frozenset(str(name) for name in names)
+    return frozenset()
+
+
+def read_found(result: object) -> dict[str, int | None]:
+    """Return the photo id, or None for 'absent', of each MD5 out of `pwg.images.exist`.
+
+    An MD5 that the answer does not name is unknown: galleries that identify photos by file name
+    answer an empty list (piwigo-api.md, section 4).
+    """
+    if not isinstance(result, dict):
+        return {}
+    return {str(md5): number(value) or None for md5, value in result.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a photo is: the MD5 of its file, empty where it is not known; its privacy level.
+
+    `file` is its file name in the gallery.
+    """
+
+    md5: str
+    level: int
+    file: str
+
+
+def read_identity(result: object) -> Identity:
+    """Return what `pwg.images.getInfo` tells of a photo.
+
+    Raises `NotOffered` where the answer is not of that form.
+    """
+    match result:
+        case {"id": _, **rest}:
+            return Identity(
+                str(rest.get("md5sum") or ""),
+                number(rest.get("level")),
+                str(rest.get("file") or ""),
+            )
+    raise NotOffered(server_failures.SILENT(what="what it knows of its photos"))
+
+
+def read_has_format(result: object, photo_id: int) -> bool | None:
+    """Tell whether `pwg.images.formats.searchImage` found the format with this photo.
+
+    None where it does not tell of this photo.
+    """
+    match result:
+        case {"format": {"status": "found", "image_id": found, "format_exist": bool(there)}}:
+            return there if number(found) == photo_id else None
+    return None
+
+
+def read_formats(result: object, photo_id: int) -> frozenset[str] | None:
+    """Return the endings of those formats that `pwg.images.formats.searchImage` found.
+
+    Its keys are endings. None where it does not tell of this photo, or not of every format.
+    """
+    if not isinstance(result, dict):
+        return None
+    endings = set()
+    told = False
+    for ending, row in result.items():
+        match row:
+            case {"status": "found", "image_id": found, "format_exist": bool(there)}:
+                if number(found) != photo_id:
+                    return None
+                told = True
+                endings |= {str(ending)} if there else set()
+            case {"status": "not found"}:
+                continue  # the gallery takes no such formats
+            case _:
+                return None
+    return frozenset(endings) if told else None
+
+
+def read_checked(result: object) -> bool | None:
+    """Return whether the file has the MD5, out of `pwg.images.checkFiles`; None: not told."""
+    match result:
+        case {"file": "equals"}:
+            return True
+        case {"file": "differs"}:
+            return False
+    return None
+
+
+def read_members(result: object) -> tuple[list[tuple[int, str]], int]:
+    """Return id and file name of each photo on a page of `pwg.categories.getImages`.
+
+    And how many a page may hold, which the gallery's configuration may bound; 0 if not told.
+    """
+    match result:
+        case {"images": [*images], **rest}:
+            paging = rest.get("paging")
+            per_page = number(paging.get("per_page")) if isinstance(paging, dict) else 0
+            return [
+                (number(image.get("id")), str(image.get("file", "")))
+                for image in images
+                if isinstance(image, dict)
+            ], per_page
+    raise NotOffered(server_failures.SILENT(what="the photos of an album"))
+
+
+def read_tags(result: object) -> list[tuple[str, int]]:
+    """Return name and id of each tag out of `pwg.tags.getAdminList`."""
+    match result:
+        case {"tags": [*tags]}:
+            return [
+                (str(tag.get("name_raw") or tag.get("name", "")), tag_id)
+                for tag in tags
+                if isinstance(tag, dict) and (tag_id := number(tag.get("id")))
+            ]
+    return []
+
+
+def read_tag_id(result: object) -> int | None:
+    """Return the id of the tag that `pwg.tags.add` has made, None if it names none."""
+    return number(result.get("id")) or None if isinstance(result, dict) else None
+
+
+def read_held(result: object) -> frozenset[int]:
+    """Return which chunks, from 0 on, the server holds by the answer of `uploadAsync`."""
+    match result:
+        case {"message": str(message)} if message.startswith("chunks uploaded"):
+            return frozenset(int(number) - 1 for number in re.findall(r"\d+", message))
+    return frozenset()
+
+
+def image_id(result: object) -> int | None:
+    """Return the id of the photo that the answer to a last chunk names, if it names one.
+
+    Ids come as numbers and as strings; 0 is none (piwigo-api.md, sections 1 and 6).
+    """
+    match result:
+        case {"image_id": value} | {"id": value}:
+            return number(value) or None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumRow:
+    """An album in the list for administrators; `parent` 0: at the top. `name` as it is listed."""
+
+    album_id: int
+    name: str
+    parent: int
+    photos: int
+    private: bool
+
+
+def read_albums(result: object) -> list[AlbumRow]:
+    """Return the albums out of `pwg.categories.getAdminList` or `pwg.categories.getList`.
+
+    Raises `NotOffered` where the answer is not of that form.
+    """
+    match result:
+        case {"categories": [*rows]}:
+            return [_album(row) for row in rows if isinstance(row, dict)]
+    raise NotOffered(server_failures.SILENT(what="its albums as a list"))
+
+
+def _album(row: dict[str, object]) -> AlbumRow:
+    path = str(row.get("uppercats", "")).split(",")
+    return AlbumRow(
+        album_id=number(row.get("id")),
+        name=str(row.get("name_raw") or row.get("name") or ""),
+        parent=number(path[-2]) if len(path) > 1 else 0,
+        photos=number(row.get("nb_images")),
+        private=row.get("status") == "private",
+    )
+
+
+Fields = tuple[tuple[str, str], ...]
+
+ANSWER_LIMIT: Final = 64 * 1024 * 1024
+"""An answer is read up to this many bytes; a list of all albums may take some of them."""
+
+TWO_FACTOR: Final = re.compile(r"identification\.php\?tf\b")
+"""Where Piwigo's plugin for two-factor log-in sends who has shown the right password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call of a method: its fields, and the part of a photo that goes with it, if any.
+
+    `summed` asks for the field `chunk_sum`, the MD5 of the bytes that really went out, `encoded`
+    for the bytes in base64 in a field `data` instead of the file part, and `token` for the field
+    `pwg_token` of the session that carries the request.
+    """
+
+    method: str
+    fields: Fields = ()
+    chunk: Chunk | None = None
+    summed: bool = False
+    encoded: bool = False
+    token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: `body` is cut at `ANSWER_LIMIT`, `retry_after_s` in seconds."""
+
+    status: int
+    body: bytes
+    location: str = ""
+    retry_after_s: float | None = None
+
+
+def interpret(answer: Answer) -> object:
+    """Return the answer's result, or raise the error that it means.
+
+    Raises `Transient` errors where another try may help, `NotOffered` where the server does not
+    know the method, `PhotoError` where it refuses this photo or this request for good, and
+    `RunError` where it will refuse everything.
+    """
+    text = answer.body.decode("utf-8", "replace")
+    document = _json(text)
+    match document:
+        case {"stat": "ok"} if answer.status < 400:
+            return document.get("result")
+        case {"stat": "ok"}:
+            # setInfo with an unknown album: everything else of the call was stored
+            raise PhotoError(server_failures.IN_PART(status=answer.status))
+        case {"stat": "fail"}:
+            raise _refusal(number(document.get("err")), str(document.get("message", "")))
+        case {"error": {"code": code, "message": message}}:
+            raise _buffer_error(number(code), str(message))
+    raise _not_json(answer, text)
+
+
+def _json(text: str) -> dict[str, object]:
+    """Return Piwigo's JSON object, which PHP's messages may surround; empty if there is none."""
+    start = max(text.rfind('{"stat":'), text.rfind('{"jsonrpc"'), 0)
+    try:
+        document, _ = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _refusal(number: int, message: str) -> BulkupError:
+    """Return the error that Piwigo's own number and words stand for."""
+    said = message or number
+    lower = message.lower()
+    match number:
+        case 401 if lower == "invalid api_key":
+            return RunError(run_failures.API_KEY())
+        case 401 if lower == "access denied":
+            return SessionLost(server_failures.SESSION_LOST(said=said))
+        case 401 if lower == "formats are disabled":
+            return FormatsOff(gallery_failures.FORMATS_OFF())
+        case 401 if lower.startswith("unexpected format extension"):
+            taken = re.sub(r'.*".*"', "", message, flags=re.DOTALL)
+            listed = re.fullmatch(r" \(authorized extensions: (.+)\)", taken)
+            return FormatRefused(
+                gallery_failures.FORMAT_REFUSED(said=taken),
+                endings=frozenset(listed[1].split(", ") if listed else ()),
+            )
+        case 403 if "token" in lower:
+            return SessionLost(server_failures.SESSION_LOST(said=said))
+        case 404 if lower == "image_id not found":
+            return PhotoGone(server_failures.PHOTO_GONE(said=said))
+        case 405 if "post" in lower:
+            return TooLarge(server_failures.POST_LIMIT())
+        case 501 if '"method"' in lower:
+            return TooLarge(server_failures.POST_LIMIT())
+        case 501:
+            return NotOffered(server_failures.UNKNOWN_METHOD(said=said))
+        case 415:
+            return Damaged(server_failures.TYPE_REFUSED(said=said))
+        case 500 if "chunk file mismatched" in lower:
+            return Mangled(server_failures.CHUNK_DAMAGED())
+        case 500 if "merged file mismatched" in lower:
+            return Damaged(server_failures.PHOTO_DAMAGED())
+        case 500 if "upload_max_filesize" in lower:
+            return TooLarge(server_failures.FILE_LIMIT())
+        case 500 if lower.startswith("error while"):
+            return Lost(server_failures.MERGE_FAILED(said=said))
+        case 500 if lower.startswith("error during buffer directory"):
+            return RunError(run_failures.BUFFER_FOLDER(said=said))
+        case 500 if lower == "file already exists":
+            return Damaged(
+                server_failures.KNOWN(said=said)
+            )  # images.add: ask by MD5, else again without that check
+        case 429:
+            return Overrun(server_failures.TOO_MANY(said=said))
+        case 408 | 503:
+            return Refused(server_failures.BUSY(said=said))
+    return PhotoError(server_failures.REFUSED(said=said))
+
+
+def _buffer_error(code: int, message: str) -> BulkupError:
+    """Return what the `jsonrpc` answer of `pwg.images.upload` means."""
+    if code == 103:
+        return TooLarge(server_failures.CHUNK_REFUSED(said=message.rstrip(".")))
+    return RunError(run_failures.BUFFER(said=message.rstrip(".")))
+
+
+def plain(text: str) -> str:
+    """Return the text without PHP's messages in front and without HTML, on one line.
+
+    Where there is nothing else, the words of a fatal error stay.
+    """
+    rest = re.sub(r"^(?:\s*<br />\s*<b>.*?</b>.*?<br />)+\s*", "", text, flags=re.DOTALL)
+    text = rest or text.rpartition("<b>Fatal error</b>:")[2]
+    text = re.sub(r"<(script|style)\b.*?</\1>", " ", text, flags=re.DOTALL | re.IGNORECASE)
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
+
+
+def _not_json(answer: Answer, text: str) -> BulkupError:
+    """Return what an answer outside Piwigo's format means, by its words, then by its status."""
+    words = plain(text[:10_000])
+    if words.startswith(("forbidden file type", "unexpected file type")):
+        return Damaged(server_failures.TYPE_REFUSED(said=words[:100]))
+    if words.startswith("[add_uploaded_file]"):
+        return PhotoError(server_failures.NOT_IMAGE(said=words[:200]))
+    said = f"HTTP {answer.status}" + (f", “{words[:80]}”" if words else ", nothing said")
+    if (answer.status == 500 and not words) or "<b>Fatal error</b>" in text[:10_000]:
+        return Died(server_failures.PHP_DIED(said=said))
+    return _by_status(answer, said)
+
+
+def _by_status(answer: Answer, said: str) -> BulkupError:
+    match answer.status:
+        case 300 | 301 | 302 | 303 | 307 | 308:
+            if TWO_FACTOR.search(answer.location):
+                return RunError(run_failures.TWO_FACTOR())
+            return RunError(run_failures.REDIRECT(target=answer.location or "nowhere"))
+        case 401:
+            return RunError(run_failures.WEB_PASSWORD())
+        case 411:
+            return RunError(run_failures.STREAMED(said=said))
+        case 413 | 414:
+            return TooLarge(server_failures.WEB_LIMIT(status=answer.status))
+        case 429:
+            return Overrun(server_failures.TOO_MANY(said=said), retry_after_s=answer.retry_after_s)
+        case 403 | 408 | 425:
+            return Refused(server_failures.HELD_OFF(said=said), retry_after_s=answer.retry_after_s)
+        case 404 | 410:
+            return Outage(server_failures.NO_WS(said=said), retry_after_s=answer.retry_after_s)
+        case 502 | 503 | 504 | 520 | 521 | 522 | 523 | 524 | 530:
+            return Outage(server_failures.AWAY(said=said), retry_after_s=answer.retry_after_s)
+    return Lost(server_failures.STRANGE(said=said))

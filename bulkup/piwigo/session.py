@@ -1,0 +1,400 @@
+"""Requests over aiohttp: sessions with their cookies, time-outs, and what failures mean.
+
+Knows sockets, and no method of Piwigo. What aiohttp raises is translated here into the
+project's own errors; nothing of aiohttp leaks upward. No POST follows a redirect.
+"""
+
+import os
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import urlencode
+
+import aiohttp
+import anyio
+from aiohttp import hdrs
+
+from bulkup import __version__
+from bulkup.errors import (
+    BulkupError,
+    CutShort,
+    Kind,
+    Lost,
+    NotOffered,
+    PhotoError,
+    Refused,
+    RunError,
+    SessionLost,
+    TimedOut,
+    TooLarge,
+    Unreachable,
+    Untrusted,
+)
+from bulkup.errors import run as run_failures
+from bulkup.errors import server as server_failures
+from bulkup.piwigo.multipart import ChunkBody, Form, Progress
+from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request, Status, interpret, read_status
+from bulkup.piwigo.throttle import Throttle
+from bulkup.source.photos import Photo
+
+FORM: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/x-www-form-urlencoded"}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long nothing may happen, in seconds: while connecting, in a request, in a finish."""
+
+    connect_s: float = 30.0
+    idle_s: float = 60.0
+    finish_s: float = 300.0
+
+
+class Session:
+    """One cookie jar on the shared connections, with the token that goes with its log-in."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        connector: aiohttp.BaseConnector,
+        timeouts: Timeouts,
+        throttle: Throttle | None = None,
+        api_key: str = "",
+    ) -> None:
+        headers: dict[str, str] = {hdrs.USER_AGENT: f"bulkup/{__version__}"}
+        if api_key:
+            headers["X-PIWIGO-API"] = api_key
+        self.token = ""
+        self.ready = False
+        self.url = url
+        self._timeouts = timeouts
+        self._throttle = throttle or Throttle()
+        self._client = aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=False,
+            cookie_jar=aiohttp.DummyCookieJar() if api_key else aiohttp.CookieJar(unsafe=True),
+            headers=headers,
+        )
+
+    async def close(self) -> None:
+        """Forget the cookies; the connections belong to whoever made them."""
+        await self._client.close()
+
+    async def get(self, url: str) -> Answer:
+        """Return what a GET answers, redirects included as answers. Raises as `post` does."""
+        with _translated(url.partition("?")[0]):
+            async with self._client.get(
+                url, allow_redirects=False, timeout=self._timeout(finishing=False)
+            ) as response:
+                return await _read(response)
+
+    async def post(
+        self,
+        request: Request,
+        *,
+        photo: Photo | None = None,
+        finishing: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> Answer:
+        """Return what the server answers; `finishing` grants it the longer time-out.
+
+        Raises `Lost` where the fate of the request is unknown, `CutShort` where the photo's part
+        can't have arrived whole, `Unreachable` where nothing was sent, `RunError` where no
+        connection will ever come about, and `PhotoError` where the photo can't be read.
+        """
+        body = None
+        data: bytes | Form
+        if photo is None or request.chunk is None:
+            fields = (("method", request.method), *request.fields)
+            data, headers = urlencode(fields).encode(), FORM
+        else:
+            data = body = ChunkBody(
+                photo,
+                request=request,
+                chunk=request.chunk,
+                idle_s=self._timeouts.idle_s,
+                throttle=self._throttle,
+                progress=progress,
+            )
+            headers = {}
+        try:
+            with _translated(self.url):
+                async with self._client.post(
+                    f"{self.url}ws.php?format=json",
+                    data=data,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=self._timeout(finishing=finishing),
+                ) as response:
+                    return await _read(response)
+        except Lost as error:
+            if body and body.error:
+                raise body.error from None
+            if body and not body.ended:
+                raise CutShort(error.told) from None
+            raise
+
+    async def post_form(self, form: Form) -> Answer:
+        """Return what the server answers to a form as it is. Raises as `post` does."""
+        with _translated(self.url):
+            async with self._client.post(
+                f"{self.url}ws.php?format=json",
+                data=form,
+                allow_redirects=False,
+                timeout=self._timeout(finishing=False),
+            ) as response:
+                return await _read(response)
+
+    def _timeout(self, *, finishing: bool) -> aiohttp.ClientTimeout:
+        limits = self._timeouts
+        return aiohttp.ClientTimeout(
+            total=None,
+            connect=None,  # waiting for a free connection of our own is no failure
+            sock_connect=limits.connect_s,
+            sock_read=limits.finish_s if finishing else limits.idle_s,
+        )
+
+
+async def _read(response: aiohttp.ClientResponse) -> Answer:
+    body = bytearray()
+    while len(body) < ANSWER_LIMIT:
+        part = await response.content.read(ANSWER_LIMIT - len(body))
+        if not part:
+            break
+        body += part
+    else:
+        response.close()
+    return Answer(
+        response.status,
+        bytes(body),
+        location=response.headers.get(hdrs.LOCATION, ""),
+        retry_after_s=retry_after(
+            response.headers.get(hdrs.RETRY_AFTER, ""), date=response.headers.get(hdrs.DATE, "")
+        ),
+    )
+
+
+def retry_after(value: str, *, date: str) -> float | None:
+    """Return the seconds that a `Retry-After` asks for; a date counts from the answer's `date`."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(date)
+        return max(0.0, wait.total_seconds())
+    except (ValueError, TypeError, OverflowError):  # all of them get out of email.utils
+        return None
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Turn what aiohttp raises into the project's errors, told by whether anything was sent."""
+    try:
+        yield
+    except aiohttp.ClientConnectorSSLError as error:
+        raise Untrusted(run_failures.UNSAFE(url=url, reason=_reason(error))) from None
+    except aiohttp.ClientConnectorCertificateError as error:
+        reason = _reason(error)
+        kind = _distrust(reason)
+        raise Untrusted(kind(url=url, reason=reason)) from None
+    except aiohttp.ClientConnectorDNSError as error:
+        raise Unreachable(server_failures.UNKNOWN_HOST(url=url, reason=_reason(error))) from None
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise Unreachable(server_failures.UNREACHABLE(url=url, reason=_reason(error))) from None
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+        raise RunError(run_failures.NO_ADDRESS(url=error)) from None
+    except TimeoutError:
+        raise TimedOut(server_failures.TIMED_OUT()) from None
+    except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+        raise Lost(server_failures.BROKEN(reason=_reason(error))) from None
+
+
+def _distrust(reason: str) -> Kind:
+    """Return why a certificate is none to trust, by OpenSSL's words for it."""
+    lower = reason.lower()
+    if "mismatch" in lower or "not valid for" in lower:
+        return run_failures.OTHER_CERTIFICATE
+    if "expired" in lower or "not yet valid" in lower:
+        return run_failures.OLD_CERTIFICATE
+    return run_failures.UNTRUSTED
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, ssl.SSLError):  # its number is OpenSSL's
+        return str(getattr(error, "verify_message", "")) or error.reason or "TLS failed"
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+LOGOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who logs in: a user with a password, or an API key (`pkid:secret`, Piwigo 16 and later)."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+
+
+class SessionPool:
+    """Sessions on shared connections; as many as are in use at once, and each used again."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        credentials: Credentials,
+        connector: aiohttp.BaseConnector,
+        timeouts: Timeouts,
+        throttle: Throttle | None = None,
+    ) -> None:
+        self.url = url
+        self._credentials = credentials
+        self._connector = connector
+        self._timeouts = timeouts
+        self._throttle = throttle
+        self._free: list[Session] = []
+        self._login = anyio.Lock()
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[Session]:
+        """Lend a session to one task at a time."""
+        session = self._free.pop() if self._free else self._open()
+        try:
+            yield session
+        finally:
+            self._free.append(session)
+
+    async def close(self) -> None:
+        """Log every session out, if the server lets us within some seconds, and forget them."""
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(LOGOUT_S):
+                async with anyio.create_task_group() as tasks:
+                    for session in self._free:
+                        if session.ready and not self._credentials.api_key:
+                            tasks.start_soon(self._log_out, session)
+            for session in self._free:
+                await session.close()
+        self._free.clear()
+
+    async def call(self, request: Request) -> object:
+        """Return the result of one request over any free session. Raises as `send` does."""
+        async with self.lease() as session:
+            return await self.send(session, request)
+
+    async def knock(self) -> None:
+        """Ask the server for a sign of life without logging in. Raises `Transient` if none."""
+        async with self.lease() as session:
+            method = "pwg.session.getStatus"
+            interpret(await session.get(f"{self.url}ws.php?format=json&method={method}"))
+
+    async def send(
+        self,
+        session: Session,
+        request: Request,
+        *,
+        photo: Photo | None = None,
+        finishing: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> object:
+        """Return the result of a request over this session, logged in first where need be.
+
+        Raises what `interpret` and `Session.post` raise. After `SessionLost` the same request may
+        be sent again: the session logs in anew with it.
+        """
+        if not session.ready:
+            await self.log_in(session)
+        if request.token and session.token:
+            fields = (*request.fields, ("pwg_token", session.token))
+            request = replace(request, fields=fields)
+        answer = await session.post(request, photo=photo, finishing=finishing, progress=progress)
+        try:
+            return _judged(answer, session)
+        except TooLarge as error:
+            if request.chunk is not None:
+                raise
+            raise Refused(error.told) from None  # nothing of it could be made smaller
+
+    async def send_form(self, form: Form, session: Session) -> object:
+        """Return the result of a form. Raises as `send` does."""
+        if not session.ready:
+            await self.log_in(session)
+        return _judged(await session.post_form(form), session)
+
+    async def log_in(self, session: Session) -> Status:
+        """Log the session in and return what the server then tells.
+
+        Raises `RunError` where the server refuses the user or knows them, but as no administrator,
+        and `SessionLost` where it has forgotten them by the next request.
+        """
+        async with self._login:
+            if not self._credentials.api_key:
+                await self._show_password(session)
+            status = await self._ask_status(session)
+            self._check_rank(status)
+            session.token = status.token
+            session.ready = True
+            return status
+
+    async def _show_password(self, session: Session) -> None:
+        fields = (
+            ("username", self._credentials.user),
+            ("password", self._credentials.password),
+        )
+        try:
+            interpret(await session.post(Request("pwg.session.login", fields)))
+        except (PhotoError, SessionLost) as error:
+            raise RunError(
+                run_failures.LOGIN(user=self._credentials.user, url=self.url, reason=error.message)
+            ) from None
+
+    async def _ask_status(self, session: Session) -> Status:
+        try:
+            return read_status(interpret(await session.post(Request("pwg.session.getStatus"))))
+        except SessionLost:
+            raise RunError(run_failures.API_KEY()) from None
+        except (NotOffered, PhotoError) as error:
+            raise RunError(run_failures.ODD_PIWIGO(url=self.url, reason=error.message)) from None
+
+    def _check_rank(self, status: Status) -> None:
+        if status.rank in {"", "admin", "webmaster"}:
+            return
+        if status.rank == "guest" and self._credentials.api_key:
+            raise RunError(run_failures.NO_KEYS(url=self.url))
+        if status.rank == "guest":  # the password was right a moment ago
+            raise SessionLost(server_failures.SESSION_UNKEPT())
+        user = status.user or self._credentials.user
+        raise RunError(run_failures.NO_ADMIN(user=user, url=self.url, rank=status.rank))
+
+    def _open(self) -> Session:
+        return Session(
+            self.url,
+            connector=self._connector,
+            timeouts=self._timeouts,
+            throttle=self._throttle,
+            api_key=self._credentials.api_key,
+        )
+
+    async def _log_out(self, session: Session) -> None:
+        try:
+            await session.post(Request("pwg.session.logout"))
+        except BulkupError:
+            return  # the server forgets the session by itself in an hour
+
+
+def _judged(answer: Answer, session: Session) -> object:
+    """Return the result of an answer; the session that is lost by it logs in again."""
+    try:
+        return interpret(answer)
+    except SessionLost:
+        session.ready = False
+        raise

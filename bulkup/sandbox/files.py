@@ -1,0 +1,361 @@
+"""Reads the header of a file: which picture it is, how large, and the MIME type it shows.
+
+It knows picture formats as PHP's getimagesize and fileinfo do, and must not know the gallery.
+"""
+
+import asyncio
+import hashlib
+import re
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from bulkup.sandbox import php
+from bulkup.sandbox.answers import Died, Refusal
+from bulkup.sandbox.versions import PICTURE_TYPES
+
+# Enough for the EXIF block of a JPEG, behind which its size stands.
+HEAD_BYTES = 256 * 1024
+_SIDES = (b"width", b"height")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a file is. `kind` is empty when PHP would not recognise a web picture.
+
+    `taken` is the date that its EXIF block gives, as a database writes it.
+    """
+
+    mime: str
+    kind: str = ""
+    width: int | None = None
+    height: int | None = None
+    taken: str | None = None
+
+
+def sniff(head: bytes) -> Picture:
+    """Recognise a file by its first bytes."""
+    if head.startswith(b"\xff\xd8\xff"):
+        size = _jpeg_size(head)
+        return Picture("image/jpeg", "jpg", *size, _taken(head)) if size else Picture("image/jpeg")
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        if len(head) < 24:
+            return Picture("image/png")
+        return Picture("image/png", "png", *struct.unpack(">II", head[16:24]))
+    if head[:6] in {b"GIF87a", b"GIF89a"} and len(head) >= 10:
+        return Picture("image/gif", "gif", *struct.unpack("<HH", head[6:10]))
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        size = _webp_size(head)
+        return Picture("image/webp", "webp", *size) if size else Picture("image/webp")
+    if head[:4] in {b"II*\x00", b"MM\x00*"}:
+        return _tiff(head)
+    if head[:2] == b"BM":
+        return Picture("image/bmp")
+    if head[4:8] == b"ftyp":
+        return Picture("image/heic" if head[8:12] in {b"heic", b"heix", b"mif1"} else "video/mp4")
+    if b"<svg" in head[:1024]:
+        return Picture("image/svg+xml", "", *_svg_size(head))
+    return Picture(_mime_of_rest(head))
+
+
+def _svg_size(head: bytes) -> tuple[int | None, int | None]:
+    width, height = (re.search(rb'<svg[^>]*\s%s="(\d+)' % side, head) for side in _SIDES)
+    return int(width[1]) if width else None, int(height[1]) if height else None
+
+
+def _mime_of_rest(head: bytes) -> str:
+    if not head:
+        return "application/x-empty"
+    return "application/octet-stream" if b"\x00" in head[:1024] else "text/plain"
+
+
+def _jpeg_size(head: bytes) -> tuple[int, int] | None:
+    at = 2
+    while at + 9 <= len(head) and head[at] == 0xFF:
+        marker = head[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            height, width = struct.unpack(">HH", head[at + 5 : at + 9])
+            return width, height
+        at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
+    return None
+
+
+def _webp_size(head: bytes) -> tuple[int, int] | None:
+    if len(head) < 30:
+        return None
+    if head[12:16] == b"VP8 ":
+        width, height = struct.unpack("<HH", head[26:30])
+        return width & 0x3FFF, height & 0x3FFF
+    if head[12:16] == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if head[12:16] == b"VP8X":
+        return (
+            int.from_bytes(head[24:27], "little") + 1,
+            int.from_bytes(head[27:30], "little") + 1,
+        )
+    return None
+
+
+def _tiff(head: bytes) -> Picture:
+    """Read the size from the first directory, which is near the start or out of reach."""
+    size = {tag: value for tag, _, value in _directory(head, _number(head, 4, "I"))}
+    return Picture("image/tiff", "", size.get(256), size.get(257))
+
+
+def _taken(head: bytes) -> str | None:
+    """Read DateTimeOriginal from the directory that the first one of the EXIF block names."""
+    tiff = head[head.find(b"Exif\0\0") + 6 :] if b"Exif\0\0" in head else b""
+    for tag, _, below in _directory(tiff, _number(tiff, 4, "I")):
+        if tag == 0x8769:
+            for tag_below, count, at in _directory(tiff, below):
+                if tag_below == 0x9003 and count == 20:
+                    text = tiff[at : at + 19].decode("latin-1")
+                    return _date(text)
+    return None
+
+
+def _date(text: str) -> str | None:
+    """Write a date as a database does, which takes none that no calendar has."""
+    try:
+        date = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - no zone
+    except ValueError:
+        return None
+    return date.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _directory(tiff: bytes, at: int) -> Iterator[tuple[int, int, int]]:
+    """Yield tag, count and value of each entry; of most kinds the value is where it stands."""
+    for start in range(at + 2, min(at + 2 + 12 * _number(tiff, at, "H"), len(tiff) - 11), 12):
+        short = _number(tiff, start + 2, "H") == 3
+        yield (
+            _number(tiff, start, "H"),
+            _number(tiff, start + 4, "I"),
+            _number(tiff, start + 8, "H" if short else "I"),
+        )
+
+
+def _number(tiff: bytes, at: int, form: str) -> int:
+    """Read a number in the byte order that the block begins with; 0 beyond its end."""
+    part = tiff[at : at + struct.calcsize(form)]
+    order = "<" if tiff[:2] == b"II" else ">"
+    return int(struct.unpack(order + form, part)[0]) if len(part) == struct.calcsize(form) else 0
+
+
+_MIME = {
+    "jpg": {"image/jpeg"},
+    "jpeg": {"image/jpeg"},
+    "png": {"image/png"},
+    "gif": {"image/gif"},
+    "webp": {"image/webp"},
+    "tif": {"image/tiff"},
+    "tiff": {"image/tiff"},
+    "svg": {"image/svg+xml"},
+    "heic": {"image/heic", "image/heif"},
+    "mp4": {"video/mp4"},
+    "mpg": {"video/mpeg"},
+    "mp3": {"audio/mpeg"},
+    "ogg": {"audio/ogg"},
+    "avi": {"video/x-msvideo"},
+    "pdf": {"application/pdf"},
+    "zip": {"application/zip"},
+}
+
+
+def accept(picture: Picture, *, file: str, allowed: tuple[str, ...], major: int) -> str:
+    """Give the extension to store a file under; raises Refusal or Died when it is not taken."""
+    extension = php.extension(file)
+    if major >= 17:
+        return _by_name(picture, file=file, extension=extension, allowed=allowed)
+    if picture.kind and (picture.kind != "webp" or major >= 14):
+        return picture.kind
+    if set(allowed) <= set(PICTURE_TYPES):
+        raise Died("forbidden file type")
+    if major >= 16 and picture.mime == "image/svg+xml" and extension != "svg":
+        raise _mismatch(picture, file=file, extension=extension)
+    if extension not in allowed:
+        raise Died("unexpected file type")
+    return extension
+
+
+def _by_name(picture: Picture, *, file: str, extension: str, allowed: tuple[str, ...]) -> str:
+    if extension not in allowed:
+        raise Refusal(415, "forbidden file type")
+    if picture.mime not in _MIME.get(extension, {picture.mime}):
+        raise _mismatch(picture, file=file, extension=extension)
+    return "jpg" if extension == "jpeg" else extension
+
+
+def _mismatch(picture: Picture, *, file: str, extension: str) -> Refusal:
+    return Refusal(
+        415,
+        f'File extension "{extension}" for file "{file}" does not match '
+        f'file MIME type "{picture.mime}"',
+    )
+
+
+Keep = Literal["memory", "files", "sums"]
+
+
+class Content:
+    """One file that grows: size, running MD5, first bytes, and all bytes if they are kept."""
+
+    def __init__(self, path: Path | None = None, *, in_memory: bool = False) -> None:
+        self.path = path
+        self.size = 0
+        self.head = b""
+        self._data = bytearray() if in_memory else None
+        self._sum = hashlib.md5()
+        self._written = False
+        self._sealed: Picture | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def md5(self) -> str:
+        """The sum of all bytes so far."""
+        return self._sum.hexdigest()
+
+    async def append(self, data: bytes) -> None:
+        """Put bytes at the end; what arrives at once is put one after the other."""
+        async with self._turn:
+            await asyncio.to_thread(self._append, data)
+
+    async def append_all(self, other: "Content") -> None:
+        """Put another file's bytes at the end."""
+        await self.append(await asyncio.to_thread(other.read))
+
+    def _append(self, data: bytes) -> None:
+        self._written = True
+        self._sum.update(data)
+        self.size += len(data)
+        self.head += data[: HEAD_BYTES - len(self.head)]
+        if self._data is not None:
+            self._data += data
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write(data)
+
+    @property
+    def picture(self) -> Picture:
+        """What its first bytes show; a file that was never written has no type at all."""
+        if self._sealed is not None:
+            return self._sealed
+        return sniff(self.head) if self._written else Picture("")
+
+    def seal(self) -> None:
+        """Keep what the first bytes show, and not the bytes: nothing more will come."""
+        self._sealed, self.head = self.picture, b""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the bytes themselves can be had."""
+        return self._data is not None or self.path is not None
+
+    def read(self) -> bytes:
+        """All bytes. This may read a file, so call it in a thread."""
+        if self._data is not None:
+            return bytes(self._data)
+        if self.path is not None:
+            return self.path.read_bytes()
+        raise LookupError("this sandbox keeps only sums")
+
+    async def move(self, path: Path) -> None:
+        """Give the file another place, when it has one."""
+        if self.path is not None:
+            self.path = await asyncio.to_thread(_rename, self.path, path)
+
+    async def remove(self) -> None:
+        """Delete the file, when it has one."""
+        if self.path is not None:
+            await asyncio.to_thread(self.path.unlink, missing_ok=True)
+
+
+class Buffers:
+    """The folder upload/buffer: files by name."""
+
+    def __init__(self, folder: Path, *, keep: Keep) -> None:
+        self.contents: dict[str, Content] = {}
+        self.folder = folder
+        self._keep = keep
+        self._count = 0
+
+    async def open(self, name: str, *, truncate: bool = False, needed: bool = False) -> Content:
+        """Open a buffer for appending; `needed` if its bytes will be asked for again."""
+        if truncate:
+            await self.remove(name)
+        if name not in self.contents:
+            self.contents[name] = self._create(needed=needed)
+        return self.contents[name]
+
+    def _create(self, *, needed: bool) -> Content:
+        if self._keep == "memory":
+            return Content(in_memory=True)
+        if self._keep == "sums" and not needed:
+            return Content()
+        # Never one file name twice: a removal may still be under way.
+        self._count += 1
+        return Content(self.folder / "buffer" / str(self._count))
+
+    def take(self, name: str) -> Content:
+        """Take a buffer out of the folder; its file stays until it is moved or removed."""
+        return self.contents.pop(name)
+
+    async def remove(self, name: str) -> None:
+        """Delete a buffer, if there is one."""
+        if content := self.contents.pop(name, None):
+            await content.remove()
+
+
+def _rename(old: Path, new: Path) -> Path:
+    new.parent.mkdir(parents=True, exist_ok=True)
+    old.touch()
+    return old.replace(new)
+
+
+@dataclass(slots=True)
+class Row:
+    """A row of the table; `content` None: it has outlived its file."""
+
+    extension: str
+    content: Content | None
+
+
+class Formats:
+    """The formats of a gallery's photos; `allowed` None: the owner has not switched them on.
+
+    Before Piwigo 16 a format that comes again gets a second row, and takes the file's place.
+    """
+
+    def __init__(self, allowed: Sequence[str] | None, *, major: int) -> None:
+        self.allowed = allowed
+        self._doubles = major < 16
+        self._rows: dict[int, list[Row]] = {}
+
+    def of(self, photo_id: int) -> list[Row]:
+        """Return the rows of a photo."""
+        return self._rows.get(photo_id, [])
+
+    def add(self, photo_id: int, extension: str, content: Content) -> str:
+        """Keep a file as a format of a photo; what Piwigo calls that."""
+        rows = self._rows.setdefault(photo_id, [])
+        known = [row for row in rows if row.extension == extension]
+        for row in known:
+            row.content = content
+        if not known or self._doubles:
+            rows.append(Row(extension, content))
+        return "update" if known else "add"
+
+    async def lose_files(self, photo_id: int) -> None:
+        """Delete the files, not the rows: so it is when a photo gets another file itself."""
+        for row in self.of(photo_id):
+            if row.content is not None:
+                await row.content.remove()
+            row.content = None
+
+    def forget(self, photo_id: int) -> None:
+        """Delete the rows of a photo that is deleted itself."""
+        self._rows.pop(photo_id, None)

@@ -1,0 +1,461 @@
+"""The walk over an archive: what lies there, one thing at a time, and what is left out by rule.
+
+Knows the disk and nothing of any server. A tree is never listed whole, and whatever blocks runs
+in a worker thread.
+"""
+
+import errno
+import os
+import stat
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeGuard
+
+import aiofiles
+import anyio
+from anyio import to_thread
+
+from bulkup.errors import Kind, RunError, UsageError
+from bulkup.errors import local as local_failures
+from bulkup.errors import run as run_failures
+from bulkup.events import SkipReason
+from bulkup.source.filters import EVERYTHING, Choice, Listing
+from bulkup.source.photos import SIDECARS, Photo
+
+
+def check_roots(roots: Sequence[Path], choice: Choice = EVERYTHING) -> list[Path]:
+    """Return the roots without those that the walk over another one comes to anyway.
+
+    Raises `UsageError` where one is not there.
+    """
+    for root in roots:
+        try:
+            root.stat()
+        except OSError as error:
+            raise UsageError(
+                f"{root}: {error.strerror}", hint="Give a folder or a photo that is there."
+            ) from None
+    resolved = [root.resolve() for root in roots]
+    return [
+        root
+        for i, root in enumerate(roots)
+        if not any(
+            _is_walked_from(other, resolved[i], choice) and (resolved[i] != other or j < i)
+            for j, other in enumerate(resolved)
+            if i != j
+        )
+    ]
+
+
+def may_come_to(root: Path, folder: Path, choice: Choice) -> bool:
+    """Tell whether the walk over the root may come to files in a folder, be it there or not."""
+    if not folder.is_relative_to(root):
+        return False
+    names = folder.relative_to(root).parts
+    places = ["/".join(names[:depth]) + "/" for depth in range(1, len(names) + 1)]
+    return not any(map(choice.is_junk, names)) and not any(map(choice.excludes, places))
+
+
+def _is_walked_from(root: Path, path: Path, choice: Choice) -> bool:
+    """Tell whether the walk over the root comes to a path below it, and leaves out none of it."""
+    if not path.is_relative_to(root):
+        return False
+    names = path.relative_to(root).parts
+    places = ["/".join(names[:depth]) + "/" for depth in range(1, len(names) + 1)]
+    if places and not path.is_dir():
+        places[-1] = places[-1].removesuffix("/")
+    return (
+        not any(map(choice.is_junk, names))
+        and not any(map(choice.excludes, places))
+        and not (places and choice.patterns.opinion(places[-1]) is False)
+    )
+
+
+PIECE: Final = 16 * 1024
+"""Bytes read at once."""
+
+LONGEST: Final = 64 * 1024
+"""More bytes than any path can have."""
+
+WAKE_S: Final = 0.5
+"""How long to wait for a list that another program still writes, before looking up."""
+
+BOM: Final = b"\xef\xbb\xbf"
+
+
+async def read_list(
+    listing: Listing, *, wake_s: float = WAKE_S
+) -> AsyncGenerator[list[Path], None]:
+    """Yield the paths as they come; none each `wake_s` seconds, while others are waited for.
+
+    Raises `RunError` where the list can't be read or is none.
+    """
+    stdin = listing.file == "-"
+    name = "the list on standard input" if stdin else f"the list {listing.file}"
+    splitter = Splitter(name, from0=listing.from0)
+    try:
+        file = await aiofiles.open(
+            0 if stdin else listing.file, "rb", buffering=0, closefd=not stdin
+        )
+        try:
+            number = file.fileno()
+            waits = await to_thread.run_sync(_may_wait, number)
+            while True:
+                if waits and not await _is_readable(number, wake_s):
+                    yield []
+                    continue
+                piece = await file.read(PIECE)
+                if not piece:
+                    break
+                yield [_path(line) for line in splitter.feed(piece)]
+        finally:
+            with anyio.CancelScope(shield=True):
+                await file.close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise RunError(run_failures.LIST_UNREAD(name=name, reason=reason)) from None
+    yield [_path(line) for line in splitter.end()]
+
+
+def _path(line: bytes) -> Path:
+    return Path(line.decode(sys.getfilesystemencoding(), "surrogateescape"))
+
+
+def _may_wait(number: int) -> bool:
+    """Tell whether reading may have to wait for another program."""
+    mode = os.fstat(number).st_mode
+    return os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
+
+
+async def _is_readable(number: int, wake_s: float) -> bool:
+    """Wait for more to read: a thread that reads could not be called back, so none is sent."""
+    with anyio.move_on_after(wake_s):
+        await anyio.wait_readable(number)
+        return True
+    return False
+
+
+class Splitter:
+    """Cuts a list into its names, whatever the pieces are that it comes in.
+
+    Each method raises `RunError` where it is no list, of which `name` tells in messages.
+    """
+
+    def __init__(self, name: str, *, from0: bool = False) -> None:
+        self._name = name
+        self._from0 = from0
+        self._separator = b"\0" if from0 else b""  # empty: not known yet
+        self._rest = b""
+        self._begun = False
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Take in a piece and return the names that end in it."""
+        self._rest += piece
+        if not self._separator:
+            if b"\0" in self._rest:
+                self._separator = b"\0"
+            elif b"\n" in self._rest:
+                self._separator = b"\n"
+        lines = self._rest.split(self._separator) if self._separator else [self._rest]
+        self._rest = lines.pop()
+        if len(self._rest) > LONGEST:
+            raise RunError(run_failures.LIST_ODD(name=self._name))
+        return self._names(lines)
+
+    def end(self) -> list[bytes]:
+        """Return the last name, if it lacks its end."""
+        rest, self._rest = self._rest, b""
+        return self._names([rest])
+
+    def _names(self, lines: list[bytes]) -> list[bytes]:
+        if lines and not self._begun:
+            self._begun = True
+            lines[0] = self._without_mark(lines[0])
+        if self._separator != b"\0":
+            lines = [line.removesuffix(b"\r") for line in lines]
+        return [line for line in lines if line]
+
+    def _without_mark(self, line: bytes) -> bytes:
+        """Return the first line without the mark that some editors put before it."""
+        little, big = line.startswith(b"\xff\xfe") and len(line) == 3, line == b"\xfe\xff"
+        if self._separator == b"\0" and not self._from0 and (little or big):
+            raise RunError(run_failures.LIST_UTF16(name=self._name))
+        return line.removeprefix(BOM)
+
+
+BATCH: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file, or a whole folder, that is left out by rule."""
+
+    path: Path
+    size: int
+    reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file or folder that the walk can't look into, the system's reason, and its kind."""
+
+    path: Path
+    reason: str
+    kind: Kind = local_failures.UNSEEN
+
+
+Found = Photo | Skipped | Unreadable
+
+
+async def find(
+    roots: Sequence[Path],
+    choice: Choice = EVERYTHING,
+    *,
+    endings: Collection[str] | None,
+    only: Callable[[Found], bool] | None = None,
+) -> AsyncGenerator[Sequence[Found], None]:
+    """Yield what lies below the roots as `scan` does, then what the list names, some at a time.
+
+    `only` tells what of that to yield, None: all. Raises `RunError` where the list can't be read.
+    """
+    async with aclosing(_find(roots, choice, endings)) as batches:
+        async for batch in batches:
+            yield batch if only is None else [found for found in batch if only(found)]
+
+
+async def _find(
+    roots: Sequence[Path], choice: Choice, endings: Collection[str] | None
+) -> AsyncGenerator[Sequence[Found], None]:
+    twice = choice.listing or choice.follow_symlinks or (choice.patterns.rules and len(roots) > 1)
+    walk = Walk(choice, endings=endings, seen=Seen() if twice else None)
+    found = walk.over(roots)
+    while batch := await to_thread.run_sync(lambda: list(islice(found, BATCH))):
+        yield batch
+    if choice.listing is not None:
+        async with aclosing(read_list(choice.listing)) as lists:
+            async for paths in lists:
+                for start in range(0, max(1, len(paths)), BATCH):
+                    some = paths[start : start + BATCH]
+                    yield await to_thread.run_sync(walk.named, some)
+
+
+def scan(
+    roots: Sequence[Path], choice: Choice = EVERYTHING, *, endings: Collection[str] | None
+) -> Iterator[Found]:
+    """Walk the roots depth first in name order and yield whatever lies there, one at a time.
+
+    What links lead to comes last.
+
+    `endings` are the lower-case file endings that the server takes, without a dot; None takes all.
+    """
+    return Walk(choice, endings=endings).over(roots)
+
+
+class Seen:
+    """Which files were taken: a bit each where their numbers on the disk are dense."""
+
+    def __init__(self) -> None:
+        self._bits: dict[tuple[int, int], int] = {}
+        self._names: set[str] = set()
+
+    def add(self, path: Path, status: os.stat_result) -> bool:
+        """Remember a file, and tell whether it is a new one."""
+        if status.st_nlink > 1 or not status.st_ino:
+            name = os.path.realpath(path)  # each of its names is a file to the user
+            new = name not in self._names
+            self._names.add(name)
+            return new
+        key, bit = (status.st_dev, status.st_ino >> 8), 1 << (status.st_ino & 255)
+        bits = self._bits.get(key, 0)
+        self._bits[key] = bits | bit
+        return not bits & bit
+
+
+_Number = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Folder:
+    """A folder that the walk is in, the names still to come, and if a link was among those before.
+
+    `numbers` are those of the folders on the way to it, and its own, as far as they have any.
+    """
+
+    path: Path
+    place: str
+    names: Iterator[str]
+    numbers: tuple[_Number, ...]
+    has_links: bool = False
+
+
+class Walk:
+    """Looks at files and judges them; no file that `seen` knows is taken."""
+
+    def __init__(
+        self, choice: Choice, *, endings: Collection[str] | None, seen: Seen | None = None
+    ) -> None:
+        self._choice = choice
+        self._endings = endings
+        self._seen = seen
+
+    def over(self, roots: Sequence[Path]) -> Iterator[Found]:
+        """Yield what lies below the roots. A root is taken whatever its name.
+
+        Links are followed when all else was found: a file counts where it really lies.
+        """
+        linking: deque[_Folder] = deque()
+        for root in roots:
+            status = _look(root, follow=True)
+            if _is_folder(status):
+                yield from self._below(root, "", status, linking=linking)
+            else:
+                yield self._judge(root, root.name, status)
+        while linking:
+            yield from self._through(linking.popleft(), linking)
+
+    def named(self, paths: Sequence[Path]) -> list[Found]:
+        """Return what is at these paths of a list."""
+        here = Path.cwd()
+        return [self._named(path, here) for path in paths]
+
+    def _named(self, path: Path, here: Path) -> Found:
+        place = _place(path, here)
+        if any(self._choice.is_junk(name) for name in place.split("/") if name != ".."):
+            return Skipped(path, 0, SkipReason.JUNK)
+        status = _look(path, follow=True)
+        if isinstance(status, OSError):
+            return Unreadable(path, _reason(status), local_failures.NOT_THERE)
+        if _is_folder(status):
+            return Unreadable(path, "it is a folder", local_failures.IS_FOLDER)
+        return self._judge(path, place, status)
+
+    def _below(
+        self,
+        top: Path,
+        place: str,
+        top_status: os.stat_result,
+        *,
+        linking: deque[_Folder],
+        above: tuple[_Number, ...] = (),
+    ) -> Iterator[Found]:
+        """Yield what lies below a folder, which itself lies below those `above`.
+
+        The folders in which there are links to follow are put among the `linking` ones.
+        """
+        folders: list[_Folder] = []
+        if obstacle := self._enter(top, place, top_status, folders, above):
+            yield obstacle
+        while folders:
+            folder = folders[-1]
+            name = next(folder.names, None)
+            if name is None:
+                folders.pop()
+                continue
+            path, place = folder.path / name, folder.place + name
+            if self._choice.is_junk(name):
+                yield Skipped(path, 0, SkipReason.JUNK)
+                continue
+            status = _look(path, follow=False)
+            if self._choice.follow_symlinks and _is_link(status):
+                if not folder.has_links:
+                    folder.has_links = True
+                    linking.append(folder)
+            elif not _is_folder(status):
+                yield self._judge(path, place, status)
+            elif obstacle := self._enter(path, f"{place}/", status, folders, folder.numbers):
+                yield obstacle
+
+    def _through(self, folder: _Folder, linking: deque[_Folder]) -> Iterator[Found]:
+        """Yield what the links in a folder lead to; it is listed again, since few have any."""
+        try:
+            names = sorted(os.listdir(folder.path))  # noqa: PTH208 (as below)
+        except OSError as error:
+            yield Unreadable(folder.path, _reason(error))
+            return
+        for name in names:
+            path, place = folder.path / name, folder.place + name
+            if self._choice.is_junk(name) or not _is_link(_look(path, follow=False)):
+                continue
+            status = _look(path, follow=True)
+            if _is_folder(status):
+                above = folder.numbers
+                yield from self._below(path, f"{place}/", status, linking=linking, above=above)
+            else:
+                yield self._judge(path, place, status)
+
+    def _enter(
+        self,
+        path: Path,
+        place: str,
+        status: os.stat_result,
+        folders: list[_Folder],
+        above: tuple[_Number, ...],
+    ) -> Found | None:
+        """Go into a folder that lies below those `above`, or return why not."""
+        if place and self._choice.excludes(place):
+            return Skipped(path, 0, SkipReason.EXCLUDED)
+        number = (status.st_dev, status.st_ino) if status.st_ino else None
+        if number and self._choice.follow_symlinks and number in above:
+            return Skipped(path, 0, SkipReason.REPEATED)
+        try:
+            names = iter(sorted(os.listdir(path)))  # noqa: PTH208 (names alone take a tenth of the memory)
+        except OSError as error:
+            return Unreadable(path, _reason(error))
+        folders.append(_Folder(path, place, names, (*above, number) if number else above))
+        return None
+
+    def _judge(self, path: Path, place: str, status: os.stat_result | OSError) -> Found:
+        if self._choice.excludes(place):
+            size = 0 if isinstance(status, OSError) else status.st_size
+            return Skipped(path, size, SkipReason.EXCLUDED)
+        if isinstance(status, OSError):
+            if isinstance(status, FileNotFoundError) and path.is_symlink():
+                return Unreadable(path, "the link leads nowhere", local_failures.DANGLING)
+            return Unreadable(path, _reason(status))
+        if stat.S_ISLNK(status.st_mode):
+            return Skipped(path, 0, SkipReason.SYMLINK)
+        if not stat.S_ISREG(status.st_mode):
+            return Skipped(path, 0, SkipReason.SPECIAL)
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+        if reason := self._choice.misfit(size=size, mtime_ns=mtime_ns):
+            return Skipped(path, size, reason)
+        if path.suffix.lower() in SIDECARS:
+            return Skipped(path, size, SkipReason.SIDECAR)
+        if self._endings is not None and path.suffix[1:].lower() not in self._endings:
+            return Skipped(path, size, SkipReason.TYPE)
+        if self._seen is not None and not self._seen.add(path, status):
+            return Skipped(path, size, SkipReason.REPEATED)
+        return Photo(path, size, mtime_ns)
+
+
+def _look(path: Path, *, follow: bool) -> os.stat_result | OSError:
+    try:
+        return path.stat(follow_symlinks=follow)
+    except OSError as error:
+        return error
+    except ValueError:  # of a list that is none
+        return OSError(errno.EINVAL, "its name holds a NUL")
+
+
+def _is_folder(status: os.stat_result | OSError) -> TypeGuard[os.stat_result]:
+    return isinstance(status, os.stat_result) and stat.S_ISDIR(status.st_mode)
+
+
+def _is_link(status: os.stat_result | OSError) -> bool:
+    return isinstance(status, os.stat_result) and stat.S_ISLNK(status.st_mode)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _place(path: Path, here: Path) -> str:
+    """Return where a path of a list lies: from the current folder on, or from the top."""
+    if path.is_relative_to(here):
+        path = path.relative_to(here)
+    return path.relative_to(path.anchor).as_posix()

@@ -1,0 +1,195 @@
+"""What lies beside a photo and tells of it: XMP sidecars and Takeout's JSON, found and read.
+
+Knows the disk and which file is meant, and no server. It reads files: all of it is to be called
+in a worker thread. A photo is not left behind for what can't be read: that becomes a complaint.
+"""
+
+import os
+import stat
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from anyio import to_thread
+
+from bulkup.events import Emit, Event, Noticed, RunFinished
+from bulkup.source.metadata import Labels, Metadata
+from bulkup.source.photos import Photo
+from bulkup.source.takeout import names_for, read_takeout
+from bulkup.source.xmp import read_xmp
+
+LARGEST: Final = 8 * 1024 * 1024
+"""Bytes of a file that is read; Lightroom's masks may take some of them."""
+
+FOLDERS: Final = 16
+HEAD: Final = 1024 * 1024
+IPTC: Final = b"Photoshop 3.0\0"
+"""How the part of a JPEG begins that holds IPTC, and with it keywords."""
+
+ENDINGS: Final = (".xmp", ".json")
+
+Names = Mapping[str, str]
+"""Files by their names in NFC, with the ending in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A file that can't be used, and why."""
+
+    path: Path
+    reason: str
+
+
+class Sidecars:
+    """Reads what lies beside photos; folders are listed once, until they change.
+
+    Dates that are told in UTC are put into the `zone`, by default that of this machine.
+    """
+
+    def __init__(self, *, zone: tzinfo | None = None) -> None:
+        self._zone = zone
+        self._names = lru_cache(maxsize=FOLDERS)(_list)
+
+    def read(self, photo: Path) -> tuple[Metadata, list[Complaint]]:
+        """Return what is told of a photo, and the files that could not be used."""
+        folder = photo.parent
+        try:
+            names = self._names(folder, folder.stat().st_mtime_ns)
+        except OSError:
+            return Metadata(), []
+        told = Metadata()
+        complaints = []
+        for name in beside(photo.name, names):
+            path = folder / name
+            try:
+                more = _read(path, photo=photo.name, zone=self._zone)
+            except OSError as error:
+                complaints.append(Complaint(path, error.strerror or str(error)))
+            except ValueError as error:
+                complaints.append(Complaint(path, str(error)))
+            else:
+                told = told.over(more)
+        return told, complaints
+
+
+def beside(photo: str, names: Names) -> Iterator[str]:
+    """Yield the files that tell of a photo of this name: at most one XMP, before one of Takeout's.
+
+    `photo.jpg.xmp` counts more than `photo.xmp`, which may be that of a RAW file.
+    """
+    photo = unicodedata.normalize("NFC", photo)
+    stem = photo.rpartition(".")[0] or photo
+    for candidates in ((f"{photo}.xmp", f"{stem}.xmp"), names_for(photo)):
+        if found := next((names[name] for name in candidates if name in names), None):
+            yield found
+
+
+def _list(folder: Path, _mtime_ns: int) -> Names:
+    names: dict[str, str] = {}
+    with os.scandir(folder) as entries:
+        for name in sorted(entry.name for entry in entries):
+            stem, ending = os.path.splitext(name)  # noqa: PTH122 (for a million names)
+            if ending.lower() in ENDINGS:
+                names.setdefault(unicodedata.normalize("NFC", stem) + ending.lower(), name)
+    return names
+
+
+def _read(path: Path, *, photo: str, zone: tzinfo | None) -> Metadata:
+    """Return what a file tells. Raises `OSError`, and `ValueError` with the reason in words."""
+    with open(path, "rb", opener=_opener) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is not a file")
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST // 1024**2} MB")
+    if path.suffix.lower() == ".xmp":
+        return read_xmp(data)
+    return read_takeout(data, photo=photo, zone=zone) or Metadata()
+
+
+def may_hold_keywords(photo: Path) -> bool:
+    """Tell whether a photo has a part for IPTC, which galleries may take keywords from.
+
+    Looks at the first bytes only, where that part is.
+    """
+    try:
+        with open(photo, "rb", opener=_opener) as file:
+            return IPTC in (file.read(HEAD) or b"")
+    except OSError:
+        return False  # the photo's own reading will tell
+
+
+def _opener(path: str, flags: int) -> int:
+    # a pipe of that name would make an ordinary open wait for its writer
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+class Describer:
+    """Describes the photos of one run, for users who live in a time `zone`, by default this one.
+
+    `folder` tells where one's folder has another name here.
+    """
+
+    def __init__(
+        self,
+        labels: Labels,
+        *,
+        emit: Emit,
+        folder: Callable[[Path], str | None] = lambda _: None,
+        zone: tzinfo | None = None,
+    ) -> None:
+        self._labels = labels
+        self._folder = folder
+        self._zone = zone
+        self._emit = emit
+        self._sidecars = Sidecars(zone=zone) if labels.sidecars else None
+        self._said: set[Path] = set()
+
+    async def __call__(self, photo: Photo) -> Metadata:
+        """Return what the photo is to get. What could not be used is told in a notice."""
+        metadata, complaints = await to_thread.run_sync(self._describe, photo)
+        for complaint in complaints:
+            if complaint.path not in self._said:
+                self._said.add(complaint.path)
+                self._emit(
+                    Noticed(
+                        message=f"{complaint.path} is left out: {complaint.reason}",
+                        hint="Its photo is brought without what it says.",
+                    )
+                )
+        return metadata
+
+    def _describe(self, photo: Photo) -> tuple[Metadata, list[Complaint]]:
+        told, complaints = Metadata(), list[Complaint]()
+        if self._sidecars is not None:
+            told, complaints = self._sidecars.read(photo.path)
+        path = photo.path.absolute()
+        if (folder := self._folder(photo.path)) is not None:
+            path = Path(folder, path.name)
+        metadata = self._labels.apply(
+            told,
+            path=path,
+            modified=datetime.fromtimestamp(photo.mtime_ns // 10**9, UTC).astimezone(self._zone),
+        )
+        if metadata.tags and may_hold_keywords(photo.path):
+            metadata = replace(metadata, own_tags=True)
+        return metadata, complaints
+
+
+def with_remarks(emit: Emit, remarks: Callable[[], Iterable[tuple[str, str]]]) -> Emit:
+    """Return an emit that tells, as notices at the end of a run, what there is to remark then.
+
+    A remark is a message and a hint.
+    """
+
+    def emit_last(event: Event) -> None:
+        if isinstance(event, RunFinished):
+            for message, hint in remarks():
+                emit(Noticed(message=message, hint=hint))
+        emit(event)
+
+    return emit_last

@@ -1,0 +1,161 @@
+"""The file of the ledger: its tables, whether it is ours, and what is done when it is damaged.
+
+Knows sqlite3 and files, and not what the tables are for.
+"""
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Callable
+from itertools import chain, count
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+
+from bulkup.errors import RunError
+from bulkup.errors import run as run_failures
+
+SCHEMA: Final = 3
+TABLES: Final = """
+CREATE TABLE IF NOT EXISTS photos (
+    server   TEXT NOT NULL,     -- the gallery's address
+    path     BLOB NOT NULL,     -- absolute, as the system has it
+    size     INTEGER NOT NULL,  -- bytes
+    mtime_ns INTEGER NOT NULL,
+    md5      TEXT NOT NULL,     -- lower-case hex
+    state    TEXT NOT NULL,
+    image_id INTEGER,
+    albums   TEXT NOT NULL,     -- JSON list of numbers
+    error    TEXT NOT NULL,
+    at       REAL NOT NULL,     -- seconds since 1970, of the last change
+    PRIMARY KEY (server, path)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS remains (  -- names under which half a photo of ours may be left
+    server   TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    PRIMARY KEY (server, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (  -- what was found out about the server (since version 2)
+    server   TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    value    INTEGER NOT NULL,
+    at       REAL NOT NULL,     -- seconds since 1970
+    PRIMARY KEY (server, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (  -- what was done when (since version 3)
+    id       INTEGER PRIMARY KEY,
+    server   TEXT NOT NULL,
+    task     TEXT NOT NULL,
+    album    INTEGER NOT NULL,  -- 0: none was named
+    name     TEXT NOT NULL,     -- of the album
+    began    REAL NOT NULL,     -- seconds since 1970, as all times
+    seen     REAL NOT NULL,     -- its last sign of life
+    ending   TEXT NOT NULL,     -- empty: it goes on, or died
+    error    TEXT NOT NULL,     -- what ended it, if anything did
+    counts   TEXT NOT NULL      -- JSON object of numbers
+);
+CREATE INDEX IF NOT EXISTS runs_of ON runs (server, album, task);
+CREATE TABLE IF NOT EXISTS failures (  -- that are open (since version 3)
+    server   TEXT NOT NULL,
+    path     BLOB NOT NULL,
+    album    INTEGER NOT NULL,  -- that the run was about
+    code     TEXT NOT NULL,
+    reason   TEXT NOT NULL,
+    hint     TEXT NOT NULL,
+    size     INTEGER NOT NULL,
+    run      INTEGER NOT NULL,  -- the last one that met it
+    at       REAL NOT NULL,
+    PRIMARY KEY (server, path, album)
+) WITHOUT ROWID;
+"""
+
+
+def open_database(
+    file: Path, *, now: Callable[[], float]
+) -> tuple[sqlite3.Connection, Path | None]:
+    """Return the open database, a new one if it must be, and where a damaged one lies now.
+
+    Raises `RunError` where the file is another program's, or a newer bulkup's.
+    """
+    try:
+        return _connect(file), None
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        aside = _put_aside(file, now=now)
+        return _connect(file), aside
+
+
+def open_to_read(file: Path) -> sqlite3.Connection:
+    """Return the open database, in which nothing can be changed; a run may write meanwhile.
+
+    Raises `RunError` as `open_database` does, and `sqlite3.Error` where it can't be read.
+    """
+    address = f"{file.absolute().as_uri()}?mode=ro"
+    database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=30.0)
+    database.text_factory = lambda text: text.decode("utf-8", "replace")
+    try:
+        _check_kind(file, database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=30.0)
+    database.text_factory = lambda text: text.decode("utf-8", "replace")  # damage may hide
+    try:
+        _check_kind(file, database)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        _check_whole(database)
+        _prepare(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _check_kind(file: Path, database: sqlite3.Connection) -> None:
+    """Refuse a file that is not ours to write, before anything in it is changed."""
+    # tables before version: another run may be making both just now
+    (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA:
+        raise RunError(run_failures.LEDGER_NEWER(file=file))
+    if tables and not version:
+        raise RunError(run_failures.LEDGER_FOREIGN(file=file))
+
+
+def _put_aside(file: Path, *, now: Callable[[], float]) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now()))
+    aside = file.with_name(f"{file.name}.damaged-{stamp}")
+    numbered = (aside.with_name(f"{aside.name}-{number}") for number in count(2))
+    free = next(name for name in chain([aside], numbered) if not name.exists())
+    file.rename(free)
+    for ending in ("-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+    return free
+
+
+def _check_whole(database: sqlite3.Connection) -> None:
+    if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        raise sqlite3.DatabaseError("damage was found")
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute("BEGIN IMMEDIATE")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version < SCHEMA:
+        for statement in TABLES.split(";\n"):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {SCHEMA}")
+    database.execute("COMMIT")
+
+
+def lock_of(file: Path, server: str) -> FileLock:
+    """Return the lock that a run for a server holds on a ledger."""
+    mark = hashlib.sha256(server.encode()).hexdigest()[:12]
+    return FileLock(f"{file}.{mark}.lock", thread_local=False)

@@ -1,0 +1,271 @@
+"""What is known about each photo on each server: one SQLite file for one run at a time.
+
+Knows photos and sqlite3, whose only home this is. Law: *delete the ledger, lose only time*; the
+server is the truth. It never holds a secret. One thread at a time; what `record` was given is in
+the file when it returns, and outlives the death of the process.
+"""
+
+import json
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+import anyio
+from anyio import to_thread
+from filelock import Timeout
+
+from bulkup.engine.ports import Entry, Fact, State
+from bulkup.errors import RunError
+from bulkup.errors import run as run_failures
+from bulkup.store import run_history
+from bulkup.store.database import lock_of, open_database
+from bulkup.store.run_history import Ending, Trouble, Undertaking
+from bulkup.store.run_history import key_of as _key
+
+T = TypeVar("T")
+
+MOST: Final = 2**63 - 1  # the largest number that SQLite holds
+LOOK_S: Final = 0.5  # somebody may be looking whether a run is at work
+COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
+
+
+class Ledger:
+    """The part of a ledger file that is about one server, held by one run at a time."""
+
+    def __init__(self, file: Path, *, server: str, now: Callable[[], float] = time.time) -> None:
+        self.file = file
+        self.set_aside: Path | None = None
+        self._server = server
+        self._now = now
+        self._one_thread = anyio.CapacityLimiter(1)
+        self._lock = lock_of(file, server)
+        self._database: sqlite3.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._in_thread(self._open)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(self._close, limiter=self._one_thread)
+
+    async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
+        """Return what is known of these paths. Raises `RunError` where the file fails."""
+        return await self._in_thread(lambda: self._look_up(paths))
+
+    async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
+        """Return what is known of all files that these photos were made of, or are equal to."""
+        return await self._in_thread(lambda: self._files_of(image_ids))
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Replace what is known of these paths, all or nothing. Raises `RunError` as above."""
+        await self._in_thread(lambda: self._record(entries))
+
+    async def forget(self, paths: Sequence[Path]) -> None:
+        """Know nothing of these paths any more. Raises `RunError` as above."""
+        delete = "DELETE FROM photos WHERE server = ? AND path = ?"
+
+        def forget() -> None:
+            self._opened.executemany(delete, [(self._server, _key(path)) for path in paths])
+
+        await self._in_thread(forget)
+
+    async def settle(self) -> None:
+        """Take everything that is `SENT` for `DONE`. Raises `RunError` as above."""
+        update = "UPDATE photos SET state = ? WHERE server = ? AND state = ?"
+        values = (State.DONE.value, self._server, State.SENT.value)
+        await self._in_thread(lambda: self._opened.execute(update, values))
+
+    async def remains(self) -> Sequence[str]:
+        """Return the names under which the server may hold half a photo of an earlier run."""
+        select = "SELECT name FROM remains WHERE server = ?"
+        rows = await self._in_thread(
+            lambda: self._opened.execute(select, (self._server,)).fetchall()
+        )
+        return [str(row[0]) for row in rows]
+
+    async def begin(self, name: str) -> None:
+        """Keep a name until `end`, because half a photo may be left under it."""
+        insert = "INSERT OR IGNORE INTO remains VALUES (?, ?)"
+        await self._in_thread(lambda: self._opened.execute(insert, (self._server, name)))
+
+    async def end(self, name: str) -> None:
+        """Forget a name: nothing is left under it."""
+        delete = "DELETE FROM remains WHERE server = ? AND name = ?"
+        await self._in_thread(lambda: self._opened.execute(delete, (self._server, name)))
+
+    async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
+        """Return what was found out about the server, no longer ago than that."""
+        select = "SELECT name, value FROM facts WHERE server = ? AND at > ?"
+        values = (self._server, self._now() - max_age_s)
+        rows = await self._in_thread(lambda: self._opened.execute(select, values).fetchall())
+        return {Fact(name): int(value) for name, value in rows if name in set(Fact)}
+
+    async def learn(self, fact: Fact, value: int) -> None:
+        """Keep what was found out about the server just now."""
+        insert = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)"
+        values = (self._server, fact.value, value, self._now())
+        await self._in_thread(lambda: self._opened.execute(insert, values))
+
+    async def begin_run(self, what: Undertaking) -> tuple[int, int]:
+        """Keep that a run begins, and return its number and how many failures are open."""
+        return await self._in_thread(
+            lambda: run_history.begin_run(self._opened, self._server, what, now=self._now())
+        )
+
+    async def keep_run(
+        self,
+        run: int,
+        *,
+        album: int,
+        counts: Mapping[str, int],
+        failed: Mapping[Path, Trouble],
+        mended: Collection[Path],
+    ) -> None:
+        """Keep how far a run has come: what failed since the last time, and what did not."""
+        await self._in_thread(
+            lambda: run_history.keep(
+                self._opened,
+                self._server,
+                run,
+                album=album,
+                counts=counts,
+                failed=failed,
+                mended=mended,
+                now=self._now(),
+            )
+        )
+
+    async def end_run(
+        self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]
+    ) -> None:
+        """Keep how a run has ended; failures below the roots whose files are gone are closed."""
+
+        def end() -> None:
+            run_history.forget_gone(self._opened, self._server, run, roots=roots)
+            run_history.end_run(self._opened, run, ending, error=error, now=self._now())
+
+        await self._in_thread(end)
+
+    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+        def guarded() -> T:
+            with self._explained():
+                return work()
+
+        return to_thread.run_sync(guarded, limiter=self._one_thread)
+
+    def _open(self) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=LOOK_S)
+        except Timeout:
+            raise RunError(run_failures.LEDGER_BUSY(url=self._server, file=self.file)) from None
+        self._database, self.set_aside = open_database(self.file, now=self._now)
+        # an earlier run ended before it saw these in their album: the server has to be asked
+        self._database.execute(
+            "UPDATE photos SET state = ?, albums = '[]' WHERE server = ? AND state = ?",
+            (State.HASHED.value, self._server, State.SENT.value),
+        )
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        self._lock.release()
+
+    def _look_up(self, paths: Sequence[Path]) -> dict[Path, Entry]:
+        keys = {_key(path): path for path in paths}
+        marks = ",".join("?" * len(keys))
+        rows = self._opened.execute(
+            f"SELECT {COLUMNS} FROM photos WHERE server = ? AND path IN ({marks})",  # noqa: S608
+            (self._server, *keys),
+        )
+        entries = {}
+        for row in rows:
+            path = keys[row[0]]
+            with suppress(ValueError, TypeError):  # damage that SQLite can't see: read anew
+                entries[path] = _entry(path, row)
+        return entries
+
+    def _files_of(self, image_ids: Collection[int]) -> list[Entry]:
+        marks = ",".join("?" * len(image_ids))
+        rows = self._opened.execute(
+            f"SELECT {COLUMNS} FROM photos WHERE server = ? AND image_id IN ({marks})",  # noqa: S608
+            (self._server, *image_ids),
+        )
+        entries = []
+        for row in rows:
+            with suppress(ValueError, TypeError):
+                entries.append(_entry(Path(os.fsdecode(row[0])), row))
+        return entries
+
+    def _record(self, entries: Sequence[Entry]) -> None:
+        now = self._now()
+        rows = [
+            (
+                self._server,
+                _key(entry.path),
+                entry.size,
+                min(entry.mtime_ns, MOST),
+                entry.md5,
+                entry.state.value,
+                entry.image_id,
+                json.dumps(sorted(entry.albums)),
+                entry.error.encode("utf-8", "replace").decode(),  # half characters
+                now,
+            )
+            for entry in entries
+        ]
+        database = self._opened
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            database.executemany(
+                "INSERT OR REPLACE INTO photos VALUES (?,?,?,?,?,?,?,?,?,?)", rows
+            )
+            database.execute("COMMIT")
+        except BaseException:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise RuntimeError("the ledger is not open")
+        return self._database
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Put in words what the disk or SQLite reports."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else ""
+            raise RunError(
+                run_failures.LEDGER_FAILS(file=self.file, reason=reason or error)
+            ) from None
+
+
+def _entry(path: Path, row: tuple[object, ...]) -> Entry:
+    _, size, mtime_ns, md5, state, image_id, albums, error = row
+    if not re.fullmatch("[0-9a-f]{32}", str(md5)):
+        raise ValueError("no MD5")
+    return Entry(
+        path=path,
+        size=int(str(size)),
+        mtime_ns=int(str(mtime_ns)),
+        md5=str(md5),
+        state=State(str(state)),
+        image_id=None if image_id is None else int(str(image_id)),
+        albums=frozenset(int(album) for album in json.loads(str(albums))),
+        error=str(error),
+    )

@@ -1,0 +1,478 @@
+"""What a ledger tells of past runs, read without a server, also while a run writes it.
+
+Knows sqlite3 and the tables, and nothing of flags or screens. Nothing is changed, and nothing is
+held: each question is one short look, so that a reader that takes its time keeps no run from
+anything.
+"""
+
+import json
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from filelock import Timeout
+
+from bulkup.errors import RunError, UsageError
+from bulkup.errors import run as run_failures
+from bulkup.store.database import lock_of, open_to_read
+
+
+class Ending(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    INTERRUPTED = "interrupted"  # by Ctrl-C or SIGTERM
+    FAILED = "failed"  # something ended it before its end
+    OPEN = ""  # it goes on, or its process died
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undertaking:
+    """What a run is about; `album` 0: none is named."""
+
+    task: str
+    album: int
+    album_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A photo's failure, and what to do; `code` names its kind. `size` in bytes."""
+
+    code: str
+    reason: str
+    hint: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFailure:
+    """A failure that no later run has mended; `at` in seconds since 1970."""
+
+    url: str
+    album: int
+    path: Path
+    trouble: Trouble
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRun:
+    """A run, and what became of it; times in seconds since 1970.
+
+    `seen` is its last sign of life: its end, where it came to one. `counts` tells how many photos
+    had each outcome. `going_on` tells that it has not ended and its process lives.
+    """
+
+    what: Undertaking
+    began: float
+    seen: float
+    ending: Ending
+    error: str
+    counts: Mapping[str, int]
+    going_on: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlbumHistory:
+    """What is known of an album: files brought to it, its last run of each task, what is open.
+
+    `album` 0 is what no run named an album for. `size` in bytes; `failures` counts what is open,
+    of which the first ones are `examples`.
+    """
+
+    album: int
+    name: str
+    files: int
+    size: int
+    runs: Sequence[PastRun]
+    failures: int
+    examples: Sequence[OpenFailure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GalleryHistory:
+    """What is known of a gallery; files in several of its albums count once here."""
+
+    url: str
+    files: int
+    size: int
+    failures: int
+    albums: Sequence[AlbumHistory]
+
+
+RUNS_KEPT: Final = 100
+"""Runs of each album that are kept; a watch makes many."""
+
+PAGE: Final = 1000
+"""Failures that are looked at in one go."""
+
+GONE: Final = {"vanished", "not-there"}
+"""Kinds of failures that may mean that there is no such file any more: nothing to try again."""
+
+
+def begin_run(
+    database: sqlite3.Connection, server: str, what: Undertaking, *, now: float
+) -> tuple[int, int]:
+    """Keep that a run begins, and return its number and how many failures are open."""
+    with _at_once(database):
+        run = database.execute(
+            "INSERT INTO runs (server, task, album, name, began, seen, ending, error, counts) "
+            "VALUES (?, ?, ?, ?, ?, ?, '', '', '{}')",
+            (server, what.task, what.album, _text(what.album_name), now, now),
+        ).lastrowid
+        database.execute(
+            "DELETE FROM runs WHERE server = ? AND album = ? AND task = ? AND id <= ("
+            "SELECT id FROM runs WHERE server = ? AND album = ? AND task = ? "
+            "ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            (server, what.album, what.task) * 2 + (RUNS_KEPT,),
+        )
+        (failures,) = database.execute(
+            "SELECT count(*) FROM failures WHERE server = ?", (server,)
+        ).fetchone()
+    return run or 0, int(failures)
+
+
+def keep(
+    database: sqlite3.Connection,
+    server: str,
+    run: int,
+    *,
+    album: int,
+    counts: Mapping[str, int],
+    failed: Mapping[Path, Trouble],
+    mended: Collection[Path],
+    now: float,
+) -> None:
+    """Keep how far a run has come: what failed since the last time, and what did not."""
+    gone = {path for path, trouble in failed.items() if trouble.code in GONE and _is_gone(path)}
+    rows = [
+        (
+            server,
+            key_of(path),
+            album,
+            trouble.code,
+            _text(trouble.reason),
+            _text(trouble.hint),
+            trouble.size,
+            run,
+            now,
+        )
+        for path, trouble in failed.items()
+        if path not in gone
+    ]
+    with _at_once(database):
+        database.executemany(
+            "DELETE FROM failures WHERE server = ? AND path = ? AND album IN (?, 0)",
+            [(server, key_of(path), album) for path in (*mended, *gone)],
+        )
+        database.executemany(
+            "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
+        database.execute(
+            "UPDATE runs SET counts = ?, seen = ? WHERE id = ?", (json.dumps(counts), now, run)
+        )
+
+
+def end_run(
+    database: sqlite3.Connection, run: int, ending: Ending, *, error: str, now: float
+) -> None:
+    """Keep how a run has ended."""
+    database.execute(
+        "UPDATE runs SET ending = ?, error = ?, seen = ? WHERE id = ?",
+        (ending.value, _text(error), now, run),
+    )
+
+
+def forget_gone(
+    database: sqlite3.Connection, server: str, run: int, *, roots: Sequence[Path]
+) -> None:
+    """Take failures below these folders for mended that the run has not met: no file is there."""
+    for root in map(key_of, roots):
+        folder = root.rstrip(b"/")
+        after, end = folder + b"/", folder + b"0"  # the character after /
+        while True:
+            rows = database.execute(
+                "SELECT DISTINCT path FROM failures WHERE server = ? AND path > ? AND path < ? "
+                "AND run < ? ORDER BY path LIMIT ?",
+                (server, after, end, run, PAGE),
+            ).fetchall()
+            if not rows:
+                break
+            gone = [(server, path) for (path,) in rows if _is_gone(path)]
+            with _at_once(database):
+                database.executemany("DELETE FROM failures WHERE server = ? AND path = ?", gone)
+            after = rows[-1][0]
+
+
+def key_of(path: Path) -> bytes:
+    """Return a path as the ledger has it: absolute, in the system's bytes."""
+    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 (a tenth of the time)
+
+
+def _is_gone(path: Path | bytes) -> bool:
+    return not os.path.lexists(path)
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()  # half characters
+
+
+@contextmanager
+def _at_once(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+ROWS_AT_ONCE: Final = 1000
+EXAMPLES: Final = 20
+TASKS: Final = ("upload", "verify", "dry-run")
+BROUGHT: Final = "state IN ('sent', 'done', 'format')"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which part of a ledger: a gallery by its address, an album by number or name; None: all."""
+
+    url: str | None = None
+    album: int | str | None = None
+
+
+class Lookback:
+    """Reads a ledger. Methods raise `RunError` where it can't be read."""
+
+    def __init__(self, file: Path, database: sqlite3.Connection) -> None:
+        self._file = file
+        self._database = database
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        self._old = "failures" not in {name for (name,) in tables}
+
+    def galleries(self, wanted: Wanted) -> list[GalleryHistory]:
+        """Return what is known of each gallery, or of the one that is wanted.
+
+        Raises `UsageError` where nothing is known of it.
+        """
+        with _explained(self._file):
+            urls = self._urls(wanted)
+            told = [self._gallery(url, wanted.album) for url in urls]
+            if wanted.album is not None and not any(gallery.albums for gallery in told):
+                raise UsageError(
+                    f"the ledger {self._file} knows nothing of album {wanted.album}",
+                    hint="bulkup status tells what it knows: leave out --album.",
+                )
+            return told
+
+    def failures(self, wanted: Wanted) -> Iterator[OpenFailure]:
+        """Yield what is open, gallery after gallery in the order of paths.
+
+        Raises `UsageError` as above.
+        """
+        with _explained(self._file):
+            urls = [] if self._old else self._urls(wanted)
+        for url in urls:
+            path, album = b"", -1
+            numbers = self._numbers(url, wanted.album)
+            while True:
+                with _explained(self._file):
+                    page = self._failures(
+                        url, numbers, "(path, album) > (?, ?)", (path, album), ROWS_AT_ONCE
+                    )
+                yield from page
+                if len(page) < ROWS_AT_ONCE:
+                    break
+                path, album = os.fsencode(page[-1].path), page[-1].album
+
+    def _urls(self, wanted: Wanted) -> list[str]:
+        select = "SELECT DISTINCT server FROM photos"
+        if not self._old:
+            select += " UNION SELECT server FROM runs UNION SELECT server FROM failures"
+        known = sorted(str(url) for (url,) in self._database.execute(select))
+        if wanted.url is None:
+            return known
+        urls = [url for url in known if _address(url) == _address(wanted.url)]
+        if not urls:
+            others = f"It knows {', '.join(known)}." if known else "It is empty."
+            raise UsageError(f"the ledger {self._file} knows nothing of {wanted.url}", hint=others)
+        return urls
+
+    def _gallery(self, url: str, only: int | str | None) -> GalleryHistory:
+        files, size, in_albums = self._brought(url)
+        runs = self._runs(url)
+        failures = self._counts(url)
+        numbers = self._numbers(url, only)
+        albums = [
+            AlbumHistory(
+                album=album,
+                name=runs[album][0].what.album_name if album in runs else "",
+                files=in_albums[album][0],
+                size=in_albums[album][1],
+                runs=runs.get(album, ()),
+                failures=failures.get(album, 0),
+                examples=self._failures(url, {album}, "1", (), EXAMPLES)
+                if failures.get(album)
+                else (),
+            )
+            for album in sorted({*in_albums, *runs, *failures})
+            if numbers is None or album in numbers
+        ]
+        return GalleryHistory(
+            url=url, files=files, size=size, failures=sum(failures.values()), albums=albums
+        )
+
+    def _brought(self, url: str) -> tuple[int, int, Mapping[int, tuple[int, int]]]:
+        """Return files and bytes that were brought: all, and those of each album."""
+        all_files = all_size = 0
+        albums: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        rows = self._database.execute(
+            "SELECT albums, count(*), sum(size) FROM photos "  # noqa: S608 (a constant)
+            f"WHERE server = ? AND {BROUGHT} GROUP BY albums",
+            (url,),
+        )
+        for text, files, size in rows:
+            all_files, all_size = all_files + files, all_size + size
+            for album in _numbers(text):
+                before, size_before = albums[album]
+                albums[album] = before + files, size_before + size
+        return all_files, all_size, albums
+
+    def _runs(self, url: str) -> Mapping[int, list[PastRun]]:
+        """Return the last run of each task, the latest first, for each album."""
+        if self._old:
+            return {}
+        rows = self._database.execute(
+            "SELECT task, album, name, began, seen, ending, error, counts, "
+            "id = (SELECT max(id) FROM runs WHERE server = ?) FROM runs WHERE id IN ("
+            "SELECT max(id) FROM runs WHERE server = ? GROUP BY album, task) ORDER BY id DESC",
+            (url, url),
+        ).fetchall()
+        runs: dict[int, list[PastRun]] = {}
+        for task, album, name, began, seen, ending, error, counts, latest in rows:
+            known = ending in set(Ending)
+            runs.setdefault(album, []).append(
+                PastRun(
+                    what=Undertaking(task=str(task), album=album, album_name=str(name)),
+                    began=began,
+                    seen=seen,
+                    ending=Ending(ending) if known else Ending.FAILED,
+                    error=str(error),
+                    counts=_counts(counts),
+                    going_on=not ending and bool(latest) and _is_held(self._file, url),
+                )
+            )
+        return runs
+
+    def _counts(self, url: str) -> Mapping[int, int]:
+        """Return how many failures are open for each album."""
+        if self._old:
+            return {}
+        select = "SELECT album, count(*) FROM failures WHERE server = ? GROUP BY album"
+        return dict(self._database.execute(select, (url,)).fetchall())
+
+    def _failures(
+        self,
+        url: str,
+        albums: set[int] | None,
+        where: str,
+        values: tuple[bytes, int] | tuple[()],
+        most: int,
+    ) -> list[OpenFailure]:
+        """Return the first failures that are so."""
+        marks = "" if albums is None else f"AND album IN ({','.join('?' * len(albums))})"
+        rows = self._database.execute(
+            "SELECT path, album, code, reason, hint, size, at FROM failures "  # noqa: S608
+            f"WHERE server = ? AND {where} {marks} ORDER BY path, album LIMIT ?",
+            (url, *values, *(albums or ()), most),
+        ).fetchall()
+        return [
+            OpenFailure(
+                url=url,
+                album=album,
+                path=Path(os.fsdecode(path)),
+                trouble=Trouble(code=str(code), reason=str(reason), hint=str(hint), size=size),
+                at=at,
+            )
+            for path, album, code, reason, hint, size, at in rows
+        ]
+
+    def _numbers(self, url: str, album: int | str | None) -> set[int] | None:
+        """Return the numbers of the albums that are meant; None: all."""
+        if album is None or isinstance(album, int):
+            return None if album is None else {album}
+        if self._old:
+            return set()
+        name = album.rpartition("/")[2].strip()
+        select = "SELECT DISTINCT album FROM runs WHERE server = ? AND name = ?"
+        return {number for (number,) in self._database.execute(select, (url, name))}
+
+
+@contextmanager
+def looking_back(file: Path) -> Iterator[Lookback]:
+    """Lend a ledger to be read.
+
+    Raises `UsageError` where there is none, and `RunError` where it can't be read.
+    """
+    if not file.exists():
+        raise UsageError(
+            f"there is no ledger {file}",
+            hint="Nothing has been brought by it yet. Of another one, give --ledger.",
+        )
+    with _explained(file):
+        database = open_to_read(file)
+    with closing(database):
+        with _explained(file):
+            lookback = Lookback(file, database)
+        yield lookback
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise RunError(run_failures.LEDGER_UNREAD(file=file, reason=error)) from None
+
+
+def _is_held(file: Path, url: str) -> bool:
+    """Tell whether a run is at work for a server."""
+    lock = lock_of(file, url)
+    if not Path(lock.lock_file).exists():
+        return False
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:
+        return False  # somebody else's ledger: nobody can tell
+    lock.release()
+    return False
+
+
+def _address(url: str) -> str:
+    """Return what two spellings of an address have in common: the server may redirect to TLS."""
+    return url.partition("://")[2].rstrip("/").lower()
+
+
+def _numbers(text: object) -> list[int]:
+    try:
+        return [int(album) for album in json.loads(str(text))]
+    except (ValueError, TypeError):
+        return []
+
+
+def _counts(text: object) -> Mapping[str, int]:
+    try:
+        return {str(name): int(count) for name, count in json.loads(str(text)).items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
