@@ -15,8 +15,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from bulkup.app.settings import check_range
-from bulkup.errors import UsageError
+from bulkup.errors import UsageError, check_range
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.source.photos import Photo, fingerprint

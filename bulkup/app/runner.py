@@ -15,7 +15,6 @@ import anyio
 from anyio import CancelScope
 from anyio.abc import TaskStatus
 
-from bulkup.app.settings import Telling
 from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Sleep
 from bulkup.errors import BulkupError
@@ -30,6 +29,7 @@ from bulkup.events import (
     Verdict,
 )
 from bulkup.output.doctor import CheckupReport, Tell
+from bulkup.output.options import Telling
 from bulkup.output.outputs import Standing, others_for, screen_for
 from bulkup.output.sinks import Report, Screen, Views
 from bulkup.output.state import RunState

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
+from bulkup.app.executor import Errand, Hire, hired
 from bulkup.app.gallery import begun, connected, introduction, name_of
 from bulkup.app.settings import Account, After, Checking, Into, Sending, Timetable, local_time
 from bulkup.engine import dry_run, pipeline, verify
@@ -15,7 +16,6 @@ from bulkup.engine.albums import ROOT, Albums, Destinations, Placing
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.dispose import Place
 from bulkup.engine.dry_run import FIRST_PLANNED, DryGallery
-from bulkup.engine.executor import Errand, Hire, hired
 from bulkup.engine.ports import Fact, Stop
 from bulkup.engine.retry import Sleep
 from bulkup.errors import Kind, PhotoError, RunError

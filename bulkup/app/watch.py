@@ -14,12 +14,12 @@ import anyio
 from anyio import CancelScope, to_thread
 
 from bulkup.app.runner import ErrorLimit, listen
-from bulkup.app.settings import Telling
 from bulkup.engine.ports import Stop
-from bulkup.engine.recorder import one_error
 from bulkup.engine.retry import Sleep
 from bulkup.errors import Away, BulkupError
+from bulkup.errors.groups import one_error
 from bulkup.events import Emit, Event, Interrupted, Noticed, RunFailed, RunStarted
+from bulkup.output.options import Telling
 from bulkup.output.outputs import Standing, others_for, screen_for
 from bulkup.output.plain import say
 from bulkup.output.sinks import Report, Views

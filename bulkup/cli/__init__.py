@@ -16,7 +16,6 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from cyclopts.argument import ArgumentCollection
 
 from bulkup import __version__
-from bulkup.app.settings import Telling
 from bulkup.cli.common import (
     EXAMPLES,
     AndThen,
@@ -57,6 +56,7 @@ from bulkup.cli.upload_flags import (
 )
 from bulkup.cli.watch import watch
 from bulkup.errors import BulkupError, UsageError
+from bulkup.output.options import Telling
 
 if TYPE_CHECKING:
     from bulkup.app.runner import Task

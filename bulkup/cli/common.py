@@ -23,14 +23,15 @@ from cyclopts import (
 )
 from cyclopts.argument import Argument
 
-from bulkup.app.settings import Account, Telling, need
+from bulkup.app.credentials import ask_password
+from bulkup.app.settings import Account, need
 from bulkup.cli.config import suggestion
-from bulkup.cli.credentials import ask_password
 from bulkup.cli.filter_flags import SelectionFlags
 from bulkup.cli.flags import GalleryFlags, LabelFlags, MachineFlags, TroubleFlags
 from bulkup.cli.output_flags import TellingFlags
 from bulkup.cli.upload_flags import AfterFlags, AlbumFlags, SendingFlags, SoughtFlags
 from bulkup.errors import BulkupError, RunError, UsageError
+from bulkup.output.options import Telling
 
 if TYPE_CHECKING:
     from bulkup.source.filters import Choice
@@ -292,7 +293,7 @@ def account_of(gallery: GalleryFlags) -> Account:
     """Return who logs in, looking into the key ring and asking last. Raises `UsageError`."""
     account = gallery.account()
 
-    from bulkup.cli.credentials import find  # noqa: PLC0415 (heavy)
+    from bulkup.app.credentials import find  # noqa: PLC0415 (heavy)
     from bulkup.piwigo.connect import clean_url  # noqa: PLC0415 (heavy)
 
     url = clean_url(account.url)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Group, Parameter
 
+from bulkup.app.credentials import check_api_key, environment, read_api_key, read_password
 from bulkup.app.settings import Account, Caution, default_ledger, need, parse_duration
 from bulkup.cli.config import Layer, open_to_others, plain_secret, read_layers
-from bulkup.cli.credentials import check_api_key, environment, read_api_key, read_password
 from bulkup.errors import UsageError
 from bulkup.source.metadata import FIELDS_TEXT, Labels, Template
 
 if TYPE_CHECKING:
-    from bulkup.engine.executor import Hire
+    from bulkup.app.executor import Hire
 
 ORDER: Final = (
     *("Gallery", "Albums", "Sending", "Checking", "Examining", "Status", "Watching"),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from bulkup.app.settings import REPORTS, Listen, Telling, parse_listen
-from bulkup.cli.credentials import environment, read_secret_file, read_secret_lines
+from bulkup.app.credentials import environment, read_secret_file, read_secret_lines
+from bulkup.app.settings import REPORTS
 from bulkup.cli.flags import flag, group
 from bulkup.errors import UsageError
+from bulkup.output.options import Listen, Telling, parse_listen
 
 TELLING = group("Telling")
 

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
+from bulkup.app.credentials import environment, is_api_key, read_typed
 from bulkup.app.settings import Account, default_ledger
 from bulkup.cli.common import Exit, check_trust, say_cautions
 from bulkup.cli.config import (
@@ -24,7 +25,6 @@ from bulkup.cli.config import (
     is_secret,
     plain_secret,
 )
-from bulkup.cli.credentials import environment, is_api_key, read_typed
 from bulkup.cli.flags import AddressFlags, flag, group
 from bulkup.errors import UsageError
 
@@ -44,7 +44,7 @@ def login(*, gallery: OfGallery = AddressFlags()) -> int:  # noqa: B008 (frozen)
 
     Exit codes: 0 it is stored, 2 wrong usage, 3 the gallery refuses it, or no key ring keeps it.
     """
-    from bulkup.cli.credentials import check_installed, keep  # noqa: PLC0415 (heavy)
+    from bulkup.app.credentials import check_installed, keep  # noqa: PLC0415 (heavy)
 
     check_installed()
     account, url = _account(gallery)
@@ -76,7 +76,7 @@ def logout(*, gallery: OfGallery = AddressFlags()) -> int:  # noqa: B008 (frozen
 
     Exit codes: 0 nothing is stored any more, 2 wrong usage, 3 the key ring can't be used.
     """
-    from bulkup.cli.credentials import check_installed, forget  # noqa: PLC0415 (heavy)
+    from bulkup.app.credentials import check_installed, forget  # noqa: PLC0415 (heavy)
 
     check_installed()
     account, url = _account(gallery)
@@ -218,7 +218,7 @@ def _secrets(origins: Iterable[Origin], layers: Sequence[Layer]) -> list[Origin]
 
 def _kept(url: str, user: Origin) -> Origin:
     """Return what the key ring has for a gallery."""
-    from bulkup.cli.credentials import find  # noqa: PLC0415 (heavy)
+    from bulkup.app.credentials import find  # noqa: PLC0415 (heavy)
     from bulkup.piwigo.connect import clean_url  # noqa: PLC0415 (heavy)
 
     try:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from bulkup.engine.executor import Hire
+from bulkup.app.executor import Hire
 from bulkup.errors import UsageError
 
 

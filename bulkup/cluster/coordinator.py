@@ -19,6 +19,7 @@ from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from bulkup import __version__
+from bulkup.app.executor import Errand
 from bulkup.cluster.protocol import (
     GONE_S,
     Channel,
@@ -31,7 +32,7 @@ from bulkup.cluster.protocol import (
 from bulkup.cluster.queue import Call, Waiting
 from bulkup.cluster.remote import Places
 from bulkup.cluster.worker import local_zone
-from bulkup.engine.executor import Errand, Stopping, Unbegun
+from bulkup.engine.executor import Stopping, Unbegun
 from bulkup.engine.ports import Fact
 from bulkup.engine.retry import Sleep
 from bulkup.errors import Away, PhotoError, RunError

@@ -24,16 +24,17 @@ from anyio.streams.tls import TLSListener
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
+from bulkup.app.executor import Errand, Hire
 from bulkup.cluster.coordinator import Desk
 from bulkup.cluster.protocol import Maps
 from bulkup.cluster.queue import Call
 from bulkup.cluster.worker import Invitation, turn
-from bulkup.engine.executor import Errand, Hire, Stopping
+from bulkup.engine.executor import Stopping
 from bulkup.engine.ports import Job, Journey
-from bulkup.engine.recorder import one_error
 from bulkup.engine.retry import Recovery
 from bulkup.errors import RunError, UsageError
 from bulkup.errors import run as run_failures
+from bulkup.errors.groups import one_error
 from bulkup.events import Emit, Event, Noticed, PhotoUploaded
 from bulkup.source.photos import Photo
 

@@ -28,9 +28,9 @@ from anyio.abc import ByteStream, TaskGroup
 from distributed import get_worker
 
 from bulkup import __version__
+from bulkup.app.credentials import read_api_key, read_secret_file
 from bulkup.app.gallery import connected
 from bulkup.app.settings import Account
-from bulkup.cli.credentials import read_api_key, read_secret_file
 from bulkup.cluster.protocol import (
     BEAT_S,
     LEASE_S,

@@ -14,11 +14,11 @@ import anyio
 from anyio import to_thread
 
 from bulkup.engine.ports import Job, Memory, Stop
-from bulkup.engine.recorder import one_error
 from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError, PhotoChanged, PhotoError, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
+from bulkup.errors.groups import one_error
 from bulkup.events import Emit, FilePutAway, FileStays, Noticed
 from bulkup.source.pairing import Companion
 from bulkup.source.photos import Photo, fingerprint

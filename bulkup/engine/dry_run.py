@@ -29,9 +29,10 @@ from bulkup.engine.limiter import REMEMBERED_S
 from bulkup.engine.pacing import ceiling_for
 from bulkup.engine.pipeline import Asked, Plan, jobs_of, sift_stage, sifter_of
 from bulkup.engine.ports import Entry, Fact, Job, Memory, State, Stop
-from bulkup.engine.recorder import Outcomes, Unended, one_error
+from bulkup.engine.recorder import Outcomes, Unended
 from bulkup.engine.replace import Identity
 from bulkup.engine.retry import Recovery
+from bulkup.errors.groups import one_error
 from bulkup.events import Emit, Estimated, Event, PhotoNew, PhotoPresent, RunFinished
 from bulkup.source.pairing import Companion
 from bulkup.source.photos import Photo

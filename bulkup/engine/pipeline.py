@@ -33,11 +33,12 @@ from bulkup.engine.formats import Attaching, Formats, Uploading
 from bulkup.engine.limiter import Census, Gate
 from bulkup.engine.pacing import Finishing
 from bulkup.engine.ports import Entry, Job, Journey, Memory, Server, State, Stop
-from bulkup.engine.recorder import Outcomes, Unended, one_error
+from bulkup.engine.recorder import Outcomes, Unended
 from bulkup.engine.replace import Changes, Replaceable
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.engine.upload import sweep
 from bulkup.errors import PhotoError, Transient
+from bulkup.errors.groups import one_error
 from bulkup.events import (
     Emit,
     FileFound,

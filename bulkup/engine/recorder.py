@@ -3,15 +3,12 @@
 Knows memory and events, and no server.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio
-
 from bulkup.engine.ports import Entry, Job, Memory, State
-from bulkup.errors import BulkupError, PhotoError, RunError
+from bulkup.errors import BulkupError, PhotoError
 from bulkup.events import (
     Emit,
     Event,
@@ -48,23 +45,6 @@ class Unended:
             for size in sizes:
                 self._emit(PhotoUnfinished(path=path, size=size))
         self._open.clear()
-
-
-@asynccontextmanager
-async def one_error() -> AsyncIterator[None]:
-    """Unwrap the group that a task group raises: a bug first, then what ended the run."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        # who sends to a stage that ends by an error may notice before being cancelled
-        _, causes = group.split(anyio.BrokenResourceError)
-        run_errors, bugs = (causes or group).split(RunError)
-        if bugs is not None or run_errors is None:
-            raise
-        error: BaseException = run_errors
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,11 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from bulkup.engine.albums import Destinations, IdSet, Lister, Shown, ShownAlbums, listed
 from bulkup.engine.pipeline import batches, read_archive
 from bulkup.engine.ports import Job, Memory, Stop
-from bulkup.engine.recorder import Unended, hashed, one_error
+from bulkup.engine.recorder import Unended, hashed
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import BulkupError, PhotoError, PhotoGone, RunError, Told
 from bulkup.errors import gallery as gallery_failures
+from bulkup.errors.groups import one_error
 from bulkup.events import Emit, PhotoChecked, RunFinished, Verdict
 from bulkup.source.filters import EVERYTHING, Choice
 from bulkup.source.photos import Photo

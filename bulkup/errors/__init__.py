@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 
+def check_range(flag: str, value: int, *, least: int, most: int) -> None:
+    """Raise `UsageError` where a number is out of its range."""
+    if not least <= value <= most:
+        raise UsageError(
+            f"{flag} {value} is out of range", hint=f"Give a number from {least} to {most}."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A failure that has happened, in words: `code` names its class, empty where it has none."""

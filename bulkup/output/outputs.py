@@ -17,12 +17,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from rich.console import Console
 
-from bulkup.app.settings import Telling
 from bulkup.errors import UsageError
 from bulkup.events import Emit, Event, Noticed
 from bulkup.output.html import HtmlReport
 from bulkup.output.jsonl import JsonReport, LineWriter
 from bulkup.output.live import LiveReport, suits_live
+from bulkup.output.options import Telling
 from bulkup.output.plain import LogReport, PlainReport, QuietReport, SilentReport
 from bulkup.output.sinks import Report, Screen
 from bulkup.output.table import CSV, JSONL, TableReport

@@ -4,7 +4,7 @@ Knows the disk and its news, and no server; it learns from the events of each ru
 The news only wake it up: what has arrived is found by walking, so none can be overlooked.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Final
 
 import anyio
 
-from bulkup.engine.retry import Sleep
 from bulkup.errors import RunError, UsageError
 from bulkup.errors import run as run_failures
 from bulkup.events import (
@@ -28,6 +27,8 @@ from bulkup.source.filters import EVERYTHING, Choice
 from bulkup.source.pairing import COMPANIONS, Companion, paired
 from bulkup.source.photos import Photo
 from bulkup.source.scan import find
+
+Sleep = Callable[[float], Awaitable[None]]
 
 MOST_SETTLES: Final = 6
 """What is still waits for what is not so many times as long as it takes to be still, at most."""

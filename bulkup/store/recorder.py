@@ -15,8 +15,8 @@ from typing import Final, Protocol
 import anyio
 from anyio import CancelScope
 
-from bulkup.engine.recorder import one_error
 from bulkup.errors import BulkupError
+from bulkup.errors.groups import one_error
 from bulkup.events import (
     AlbumChecked,
     Emit,

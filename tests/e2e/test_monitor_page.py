@@ -8,7 +8,6 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, Route, expect
 
-from bulkup.app.settings import parse_listen
 from bulkup.events import (
     LimitsChanged,
     Noticed,
@@ -22,6 +21,7 @@ from bulkup.events import (
     ScanFinished,
 )
 from bulkup.output.monitor.server import Monitor
+from bulkup.output.options import parse_listen
 from bulkup.sandbox import Fault, Sandbox
 from tests.browser import anyio_backend, browser, opened
 from tests.e2e.commands import PASSWORD, UPLOADS, read_until, start

@@ -13,6 +13,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup, TaskStatus
 
+from bulkup.app.executor import Errand
 from bulkup.app.settings import Account, Into, Sending
 from bulkup.cluster.coordinator import Desk, errand_message
 from bulkup.cluster.protocol import Maps
@@ -20,7 +21,7 @@ from bulkup.cluster.queue import Call
 from bulkup.cluster.worker import Hand
 from bulkup.engine import pipeline
 from bulkup.engine.albums import Albums, Placing
-from bulkup.engine.executor import Errand, _unheard
+from bulkup.engine.executor import _unheard
 from bulkup.engine.ports import Fact, Job, Journey, NoLedger, Stop
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.events import Emit, LimitsChanged, PhotoUploaded

@@ -12,9 +12,9 @@ import pytest
 from bulkup.engine import pipeline
 from bulkup.engine.albums import Albums, Placing
 from bulkup.engine.ports import NoLedger, Stop
-from bulkup.engine.recorder import one_error
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import RunError
+from bulkup.errors.groups import one_error
 from bulkup.events import (
     AlbumChecked,
     Event,

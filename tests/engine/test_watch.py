@@ -16,8 +16,8 @@ from anyio import to_thread
 from bulkup.app.settings import Account, After, Into, Sending
 from bulkup.app.upload import migrate
 from bulkup.app.watch import Attendant
-from bulkup.engine.recorder import one_error
 from bulkup.errors import RunError, UsageError
+from bulkup.errors.groups import one_error
 from bulkup.events import (
     Event,
     FileFound,

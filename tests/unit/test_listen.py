@@ -1,7 +1,7 @@
 import pytest
 
-from bulkup.app.settings import Listen, parse_listen
 from bulkup.errors import UsageError
+from bulkup.output.options import Listen, parse_listen
 
 TOKEN = "0123456789abcdef"
 

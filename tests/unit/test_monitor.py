@@ -15,7 +15,6 @@ import aiohttp
 import pytest
 from anyio import fail_after
 
-from bulkup.app.settings import Listen, parse_listen
 from bulkup.errors import UsageError
 from bulkup.events import (
     AlbumChecked,
@@ -41,6 +40,7 @@ from bulkup.events import (
     ScanFinished,
 )
 from bulkup.output.monitor.server import Monitor
+from bulkup.output.options import Listen, parse_listen
 from tests.unit.reports import RUN
 
 TOKEN = "0123456789abcdef"

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkup.app.credentials import read_api_key, read_password
 from bulkup.app.settings import (
     Account,
     Into,
@@ -23,7 +24,6 @@ from bulkup.app.settings import (
     parse_duration,
     parse_size,
 )
-from bulkup.cli.credentials import read_api_key, read_password
 from bulkup.errors import UsageError
 
 SECRET = "hunter2-secret"

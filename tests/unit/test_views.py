@@ -12,11 +12,11 @@ from typing import Self
 
 import pytest
 
-from bulkup.app.settings import Telling
 from bulkup.errors import UsageError
 from bulkup.events import Event, PhotoFailed, Retrying, RunFailed, RunFinished, RunStarted
 from bulkup.output import jsonl
 from bulkup.output.jsonl import JsonReport, LineWriter
+from bulkup.output.options import Telling
 from bulkup.output.outputs import others_for
 from bulkup.output.plain import LogReport, PlainReport
 from bulkup.output.sinks import Views

@@ -18,10 +18,10 @@ from typing import Final, Self
 from aiohttp import web
 from anyio import CancelScope, to_thread
 
-from bulkup.app.settings import LOOPBACK, Listen, bracketed
 from bulkup.errors import UsageError
 from bulkup.events import Event
 from bulkup.output.monitor.model import Board, Counts, Place
+from bulkup.output.options import LOOPBACK, Listen, bracketed
 from bulkup.output.sinks import Ticks
 
 OPEN: Final = frozenset({"/healthz", "/page.css", "/page.js"})  # nothing of a run is in them
