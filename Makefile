@@ -48,6 +48,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # The packages that are published, and one of them at work in an environment that has nothing else.
 dist: $(VENV)/.dev
