@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bulkup.engine.ports import Entry, State
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 
 HEAD = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080010001001011100")
 NUMBER = 8
@@ -83,7 +83,7 @@ async def record(
     made: Archive, md5s: Sequence[str], *, file: Path, url: str, per_album: int
 ) -> None:
     """Write a ledger that holds all files as brought: numbers from 1 on, so many to an album."""
-    async with Ledger(file, server=url) as ledger:
+    async with SqliteLedger(file, server=url) as ledger:
         for start in range(0, made.count, BATCH):
             numbers = range(start, min(start + BATCH, made.count))
             await ledger.record([_entry(made, number, md5s, per_album) for number in numbers])

@@ -17,9 +17,9 @@ from frame import Figure, cores, main, middle, tool, weigh
 from sender import photos_at, send, server_at
 from sink import sink
 
-from bulkup.engine.albums import Placing
+from bulkup.engine.albums import FolderAlbums
 from bulkup.engine.pipeline import Plan, read_archive
-from bulkup.engine.ports import Job, Memory, NoLedger, Stop
+from bulkup.engine.ports import Job, Ledger, NoLedger, Stop
 from bulkup.errors import PhotoError
 from bulkup.events import Emit
 from bulkup.piwigo.throttle import Throttle
@@ -32,13 +32,13 @@ SIZE = 4_000_000
 AT_ONCE = 8
 SENDING_S = 4.0
 CHUNK = 8_000 * 1024
-THREADS = Plan(roots=(), placing=Placing(base=1)).hashing
+THREADS = Plan(roots=(), folder_albums=FolderAlbums(base=1)).hashing
 
 
 class Register:
     """Hears of files, and expects no trouble with them."""
 
-    memory: Memory = NoLedger()
+    ledger: Ledger = NoLedger()
     emit: Emit = staticmethod(lambda _: None)
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:

@@ -30,7 +30,7 @@ from servers import MOST_PER_S, VIEWS_PER_S, Server, all_servers, some_servers
 
 from bulkup import __version__
 from bulkup.engine.ports import Fact
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 
 ENOUGH = 0.9
 BEARABLE = 3
@@ -81,7 +81,7 @@ class Row:
     concurrency: int
     idle: float
     fixed: list[Run]
-    gate: Run
+    limiter: Run
 
     @property
     def fastest(self) -> float:
@@ -97,20 +97,25 @@ class Row:
     @property
     def good(self) -> bool:
         """Whether the promises held."""
-        gate = self.gate
+        limiter = self.limiter
         if self.server.workers == 1:  # each finish freezes it
-            return gate.whole
-        fast = gate.rate >= ENOUGH * self.fastest
-        return gate.whole and fast and not gate.stalls and p95(gate.waits) < BEARABLE * self.idle
+            return limiter.whole
+        fast = limiter.rate >= ENOUGH * self.fastest
+        return (
+            limiter.whole
+            and fast
+            and not limiter.stalls
+            and p95(limiter.waits) < BEARABLE * self.idle
+        )
 
     def line(self) -> str:
         """Return the row of the table."""
-        best, gate = self.best, self.gate
+        best, limiter = self.best, self.limiter
         cells = [self.server.name, self.server.bound, f"{self.concurrency}"]
         cells += [best.finishing, f"{self.fastest:.1f}"] if best else ["–", "–"]
-        cells += [f"{gate.rate:.1f}", f"{gate.rate / self.fastest:.0%}" if best else "–"]
-        cells += [f"{gate.told.peak}", f"{gate.stalls}", f"{self.idle * 1000:.0f} ms"]
-        cells += [f"{p95(run.waits) / self.idle:.1f} ×" if run else "–" for run in (best, gate)]
+        cells += [f"{limiter.rate:.1f}", f"{limiter.rate / self.fastest:.0%}" if best else "–"]
+        cells += [f"{limiter.told.peak}", f"{limiter.stalls}", f"{self.idle * 1000:.0f} ms"]
+        cells += [f"{p95(run.waits) / self.idle:.1f} ×" if run else "–" for run in (best, limiter)]
         return f"| {' | '.join(cells)} | {'✓' if self.good else '✗'} |"
 
 
@@ -132,11 +137,11 @@ def make_archive(folder: Path, *, count: int) -> list[Path]:
 class Lane:
     """Tries one server after the other, on a host of its own."""
 
-    def __init__(self, host: Host, archive: list[Path], *, seconds: float, gate: str) -> None:
+    def __init__(self, host: Host, archive: list[Path], *, seconds: float, limiter: str) -> None:
         self._host = host
         self._archive = archive
         self._seconds = seconds
-        self._gate = gate
+        self._gate = limiter
 
     async def rows(self, server: Server, concurrencies: tuple[int, ...]) -> list[Row]:
         """Try a server with nobody uploading, with each fixed setting, and with the gate."""
@@ -160,8 +165,8 @@ class Lane:
             if worse == 2 and server.workers > 5:
                 break
         photos = LONGER * self._seconds * max(map(server.fastest, settings), default=0.0)
-        gate = await self._run(server, concurrency, self._gate, photos=photos)
-        return Row(server, concurrency, idle, fixed, gate)
+        limiter = await self._run(server, concurrency, self._gate, photos=photos)
+        return Row(server, concurrency, idle, fixed, limiter)
 
     async def _run(
         self, server: Server, concurrency: int, finishing: str, *, photos: float
@@ -191,7 +196,7 @@ async def upload(folders: list[Path], *flags: str, url: str, known: int | None) 
     with tempfile.TemporaryDirectory() as state:
         if known:
             ledger = Path(state) / "ledger.sqlite"
-            async with Ledger(ledger, server=url) as opened:
+            async with SqliteLedger(ledger, server=url) as opened:
                 await opened.learn(Fact.WORKERS, known)
             flags += ("--ledger", f"{ledger}")
         else:
@@ -230,7 +235,7 @@ async def measure(
 
         async def lane() -> None:
             async with Host() as host:
-                trying = Lane(host, archive, seconds=options.seconds, gate=options.gate)
+                trying = Lane(host, archive, seconds=options.seconds, limiter=options.limiter)
                 while servers:
                     rows.extend(await trying.rows(*servers.pop(0)))
 
@@ -257,7 +262,7 @@ async def main() -> int:
         servers = [each for each in servers if {*options.only} <= each[0].words]
     rows = await measure(servers, options)
     print(f"bulkup {__version__}, Python {platform.python_version()}, aiohttp ", end="")
-    print(f"{aiohttp.__version__}, {os.cpu_count()} cores; --finishing {options.gate}")
+    print(f"{aiohttp.__version__}, {os.cpu_count()} cores; --finishing {options.limiter}")
     print(f"| {' | '.join(COLUMNS)} | |\n{'| --- ' * (len(COLUMNS) + 1)}|")
     for row in rows:
         print(row.line())

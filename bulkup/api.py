@@ -16,15 +16,15 @@ from anyio import to_thread
 
 from bulkup.app.settings import (
     Account,
-    Into,
+    AlbumTarget,
     Level,
     MethodName,
-    Sending,
     Timetable,
+    UploadSettings,
     default_ledger,
 )
 from bulkup.app.upload import migrate
-from bulkup.cluster import hire_of
+from bulkup.cluster import executor_from_flags
 from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError
 from bulkup.events import (
@@ -154,8 +154,8 @@ async def upload(
         raise UsageError(
             "the server's user is missing", hint="Give user and password, or api_key."
         )
-    sending = Sending(
-        into=Into(
+    sending = UploadSettings(
+        into=AlbumTarget(
             album=album if isinstance(album, int) else None,
             names=names,
             create=create_albums,
@@ -178,7 +178,9 @@ async def upload(
     tls = tuple(
         Path(file) if file else None for file in (dask_tls_ca, dask_tls_cert, dask_tls_key)
     )
-    hire = await to_thread.run_sync(partial(hire_of, dask, maps=maps, tls=tls))
+    executor_factory = await to_thread.run_sync(
+        partial(executor_from_flags, dask, maps=maps, tls=tls)
+    )
     report = Report()
 
     raised: list[Exception] = []
@@ -201,7 +203,7 @@ async def upload(
             stop=stop or Stop(),
             clock=time.monotonic,
             sleep=anyio.sleep,
-            hire=hire,
+            executor_factory=executor_factory,
         )
     except BaseExceptionGroup:
         if raised:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from bulkup.errors import Kind
+from bulkup.errors import FailureKind
 from bulkup.errors import (
     gallery as gallery_failures,
 )
@@ -43,9 +43,9 @@ SHOWN: Final = {
 }
 
 
-def kinds(module: ModuleType) -> Iterator[Kind]:
+def kinds(module: ModuleType) -> Iterator[FailureKind]:
     """Yield the classes of failures of a module, in its order."""
-    yield from (value for value in vars(module).values() if isinstance(value, Kind))
+    yield from (value for value in vars(module).values() if isinstance(value, FailureKind))
 
 
 def table() -> str:

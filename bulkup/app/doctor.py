@@ -19,12 +19,12 @@ import anyio.lowlevel
 from anyio import to_thread
 
 from bulkup.app.gallery import credentials_of, trust_of
-from bulkup.app.settings import Account, Examining
+from bulkup.app.settings import Account, DoctorSettings
 from bulkup.engine.chunksize import LEAST, MOST
 from bulkup.engine.pacing import ceiling_for
-from bulkup.engine.ports import Memory, NoLedger, State
+from bulkup.engine.ports import Ledger, NoLedger, State
 from bulkup.engine.retry import Policy, Recovery, Sleep
-from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient, Untrusted
+from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, TLSError, Transient
 from bulkup.errors import run as run_failures
 from bulkup.events import SkipReason
 from bulkup.output.doctor import (
@@ -51,10 +51,10 @@ from bulkup.piwigo.client import Offer
 from bulkup.piwigo.connect import clean_url, is_local, scheme_hint
 from bulkup.piwigo.inspect import Survey, surveyed, ways
 from bulkup.piwigo.protocol import Status
-from bulkup.source.filters import EVERYTHING, Choice
+from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, Skipped, Unreadable, find
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 
 TYPES_KEPT: Final = 200
 OTHER_TYPES: Final = "…"
@@ -79,25 +79,25 @@ class Estimate:
 
 async def estimate(
     roots: Sequence[Path],
-    choice: Choice = EVERYTHING,
+    filters: Filters = EVERYTHING,
     *,
     endings: Collection[str] | None,
     chunk_size: int,
-    memory: Memory,
+    ledger: Ledger,
     album: int | None,
     look: Callable[[int], None],
 ) -> Estimate:
     """Walk the roots and count; `look` hears now and then how many files were seen.
 
-    `choice` and `endings` as for `find`; `album` None: what is brought to any album is brought.
+    `filters` and `endings` as for `find`; `album` None: what is brought to any album is brought.
     """
     counts = Estimate()
     seen = 0
-    async with aclosing(find(roots, choice, endings=endings)) as walk:
+    async with aclosing(find(roots, filters, endings=endings)) as walk:
         async for some in walk:
             batch = await to_thread.run_sync(_tried, some, abandon_on_cancel=True)
             photos = [found for found in batch if isinstance(found, Photo) and found.size]
-            known = await memory.look_up([photo.path for photo in photos])
+            known = await ledger.look_up([photo.path for photo in photos])
             for found in batch:
                 if not isinstance(found, Photo):
                     _leave_out(found, counts)
@@ -350,8 +350,8 @@ async def examine(
     roots: Sequence[Path],
     *,
     account: Account,
-    examining: Examining,
-    choice: Choice = EVERYTHING,
+    examining: DoctorSettings,
+    filters: Filters = EVERYTHING,
     tell: Tell,
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
@@ -372,8 +372,8 @@ async def examine(
         known = await _look_at_gallery(
             checks, album=examining.album, by_key=bool(account.api_key), tell=tell
         )
-    if roots or choice.listing is not None:
-        look = partial(_look_at_archive, roots, choice, examining, known, tell)
+    if roots or filters.listing is not None:
+        look = partial(_look_at_archive, roots, filters, examining, known, tell)
         await _check(Check.ARCHIVE, look, tell)
 
 
@@ -407,19 +407,19 @@ async def _look_at_gallery(
 
 
 async def _look_at_archive(
-    roots: Sequence[Path], choice: Choice, examining: Examining, known: Known, tell: Tell
+    roots: Sequence[Path], filters: Filters, examining: DoctorSettings, known: Known, tell: Tell
 ) -> ArchiveFound:
     """Count what there is to upload."""
     chunk = known.chunk
     passed = (chunk.passed or chunk.named) if chunk else None
     chunk_size = min(passed or FIRST, MOST)
-    async with _remembered(examining.ledger, known.url) as memory:
+    async with _remembered(examining.ledger, known.url) as ledger:
         counts = await estimate(
             roots,
-            choice,
+            filters,
             endings=known.endings,
             chunk_size=chunk_size,
-            memory=memory,
+            ledger=ledger,
             album=examining.album,
             look=lambda files: tell(Looking(check=Check.ARCHIVE, at=files)),
         )
@@ -440,18 +440,17 @@ async def _look_at_archive(
 
 
 @asynccontextmanager
-async def _remembered(file: Path | None, url: str) -> AsyncIterator[Memory]:
+async def _remembered(file: Path | None, url: str) -> AsyncIterator[Ledger]:
     """Lend what the ledger holds of the gallery; nothing where there is none to be had."""
     if file is None or not url or not await to_thread.run_sync(file.exists):
         yield NoLedger()
         return
-    ledger = Ledger(file, server=url)
     async with AsyncExitStack() as stack:
         try:
-            memory: Memory = await stack.enter_async_context(ledger)
+            ledger: Ledger = await stack.enter_async_context(SqliteLedger(file, server=url))
         except RunError:  # another run has it: what this one counts is an estimate
-            memory = NoLedger()
-        yield memory
+            ledger = NoLedger()
+        yield ledger
 
 
 async def _check(check: Check, question: Callable[[], Awaitable[F]], tell: Tell) -> F | None:
@@ -460,7 +459,7 @@ async def _check(check: Check, question: Callable[[], Awaitable[F]], tell: Tell)
     try:
         finding = await question()
     except BulkupError as error:
-        check = Check.TLS if isinstance(error, Untrusted) else check
+        check = Check.TLS if isinstance(error, TLSError) else check
         hint = error.hint or "Run the check-up again; if it stays so, ask the host."
         tell(Failed(check=check, reason=error.message, hint=hint))
         return None

@@ -13,9 +13,9 @@ import anyio.lowlevel
 
 from bulkup.app.settings import Account
 from bulkup.engine.limiter import MOST_COUNTED
-from bulkup.engine.ports import Memory, NoLedger
+from bulkup.engine.ports import Ledger, NoLedger
 from bulkup.engine.retry import Policy, Recovery, Sleep
-from bulkup.errors import Away, NotOffered, PhotoError, RunError, Transient
+from bulkup.errors import NotOffered, PhotoError, RunError, ServerUnavailable, Transient
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.piwigo.client import Offer, PiwigoServer
@@ -25,15 +25,15 @@ from bulkup.piwigo.session import Credentials
 from bulkup.piwigo.throttle import Throttle
 from bulkup.piwigo.tls import Trust
 from bulkup.source.sidecars import Describer
-from bulkup.store.ledger import Ledger
-from bulkup.store.recorder import chronicled
+from bulkup.store.ledger import SqliteLedger
+from bulkup.store.recorder import record_run
 
 SPARE_CONNECTIONS: Final = 4
 DOOR: Final = Policy(retries=4)
 """How often the first questions are asked: a wrong address must not cost an hour."""
 
 
-class Wishes(Protocol):
+class RunOptions(Protocol):
     """What every run is told of how to go about it."""
 
     @property
@@ -64,9 +64,9 @@ def trust_of(account: Account) -> Trust:
 
 
 @asynccontextmanager
-async def connected(
+async def open_gallery(
     account: Account,
-    wishes: Wishes,
+    options: RunOptions,
     *,
     method: str = "auto",
     throttle: Throttle | None = None,
@@ -88,12 +88,12 @@ async def connected(
         credentials=credentials_of(account),
         method=method,
         throttle=throttle,
-        connections=max(wishes.concurrency, connections, MOST_COUNTED) + SPARE_CONNECTIONS,
+        connections=max(options.concurrency, connections, MOST_COUNTED) + SPARE_CONNECTIONS,
         patiently=door.run,
         describe=describe,
         trust=trust_of(account),
     ) as server:
-        policy = Policy(retries=wishes.retries, patience_s=wishes.patience_s)
+        policy = Policy(retries=options.retries, patience_s=options.patience_s)
         yield (
             server,
             Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock),
@@ -111,12 +111,12 @@ async def name_of(album: int | None, gallery: _Named, recovery: Recovery) -> str
     try:
         return await recovery.run(lambda: gallery.album_name(album))
     except Transient as error:
-        raise Away(run_failures.DOOR_SHUT(reason=error.message)) from None
+        raise ServerUnavailable(run_failures.DOOR_SHUT(reason=error.message)) from None
 
 
-def introduction(
+def run_started(
     offer: Offer,
-    wishes: Wishes,
+    options: RunOptions,
     *,
     album: int | None,
     album_name: str,
@@ -132,32 +132,32 @@ def introduction(
         album=album,
         album_name=album_name,
         method=method,
-        concurrency=wishes.concurrency,
+        concurrency=options.concurrency,
         chunk_size=chunk_size,
         task=task,
     )
 
 
 @asynccontextmanager
-async def begun(
+async def open_run(
     started: RunStarted,
-    wishes: Wishes,
+    options: RunOptions,
     emit: Emit,
     *,
     roots: Sequence[Path],
     interrupted: Callable[[], bool],
     clock: Callable[[], float],
-) -> AsyncIterator[tuple[Memory, Emit]]:
+) -> AsyncIterator[tuple[Ledger, Emit]]:
     """Tell of the beginning; lend what is remembered of this server, and who hears of the rest.
 
     `roots` are all that the run walks, none if it leaves out some of that.
     """
-    if wishes.ledger is None:
+    if options.ledger is None:
         emit(started)
         _warn(started.url, emit)
         yield NoLedger(), emit
         return
-    async with Ledger(wishes.ledger, server=started.url) as ledger:
+    async with SqliteLedger(options.ledger, server=started.url) as ledger:
         emit(started)
         _warn(started.url, emit)
         if ledger.set_aside is not None:
@@ -167,7 +167,7 @@ async def begun(
                     hint="A new one is made; this costs time, nothing else.",
                 )
             )
-        async with chronicled(
+        async with record_run(
             ledger, started, roots=roots, emit=emit, interrupted=interrupted, clock=clock
         ) as keeping:
             yield ledger, keeping

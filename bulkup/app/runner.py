@@ -29,9 +29,9 @@ from bulkup.events import (
     Verdict,
 )
 from bulkup.output.doctor import CheckupReport, Tell
-from bulkup.output.options import Telling
-from bulkup.output.outputs import Standing, others_for, screen_for
-from bulkup.output.sinks import Report, Screen, Views
+from bulkup.output.options import OutputOptions
+from bulkup.output.outputs import LongLivedOutputs, others_for, screen_for
+from bulkup.output.sinks import Outputs, Report, Screen
 from bulkup.output.state import RunState
 from bulkup.output.text import console_for
 
@@ -93,7 +93,7 @@ class Examination(Protocol):
         """Do it, finding by finding."""
 
 
-def consult(examination: Examination, *, as_json: bool) -> bool | None:
+def run_doctor(examination: Examination, *, as_json: bool) -> bool | None:
     """Examine, tell on stdout what is found, and return whether nothing is in the way.
 
     None: Ctrl-C or SIGTERM ended it; then there is no JSON.
@@ -155,26 +155,26 @@ async def _no_signals() -> AsyncIterator[int]:
     yield 0
 
 
-def drive(task: Task, telling: Telling) -> RunState:
+def run_task(task: Task, telling: OutputOptions) -> RunState:
     """Run to the end, tell what is asked for, and return what became of it.
 
     Raises `RunError`, and `UsageError` where something can't be told as it is asked for.
     """
     screen = screen_for(telling)
-    standing = Standing(telling, clock=time.monotonic)
+    standing = LongLivedOutputs(telling, clock=time.monotonic)
     return anyio.run(_drive, screen, others_for(telling), standing, telling, task)
 
 
 async def _drive(
     screen: Screen,
     others: Mapping[str, Report],
-    standing: Standing,
-    telling: Telling,
+    standing: LongLivedOutputs,
+    telling: OutputOptions,
     task: Task,
 ) -> RunState:
     stop = Stop()
     failure: BulkupError | None = None
-    async with standing, Views(screen, {**others, **standing.others(screen.emit)}) as views:
+    async with standing, Outputs(screen, {**others, **standing.others(screen.emit)}) as views:
         limit = ErrorLimit(views.emit, most=telling.max_errors, stop=stop.set)
         if standing.greeting is not None:
             views.emit(standing.greeting)

@@ -32,8 +32,8 @@ class Timetable:
         if len(self.entries) == 1:
             return self.entries[0][1]
         moment = now()
-        begun = [limit for begin, limit in self.entries if begin <= moment]
-        return begun[-1] if begun else self.entries[-1][1]
+        open_run = [limit for begin, limit in self.entries if begin <= moment]
+        return open_run[-1] if open_run else self.entries[-1][1]
 
 
 NO_LIMIT: Final = Timetable()
@@ -95,7 +95,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Into:
+class AlbumTarget:
     """Which albums photos go to: the one of a number, or on a path of names, or of the folders.
 
     With neither number nor names, the folders' albums are at the gallery's top.
@@ -121,7 +121,7 @@ class Into:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sending:
+class UploadSettings:
     """Where photos go and how, all of it valid; sizes in bytes, times in seconds.
 
     `chunk_size` None: as large as the server and the line bear; `finishing` None: as many photos
@@ -130,7 +130,7 @@ class Sending:
     trash, or None, where they are.
     """
 
-    into: Into
+    into: AlbumTarget
     concurrency: int = 8
     finishing: int | None = None
     level: int = 0
@@ -174,15 +174,15 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checking:
+class VerifySettings:
     """What a gallery is checked for and how, all of it valid; times in seconds.
 
     `into` tells the albums that photos must be in, None: they may be anywhere in the gallery.
     `sidecars` is whether folders' albums are called what files in them say. `ledger` as for
-    `Sending`.
+    `UploadSettings`.
     """
 
-    into: Into | None = None
+    into: AlbumTarget | None = None
     sidecars: bool = True
     concurrency: int = 4
     quick: bool = False
@@ -196,7 +196,7 @@ class Checking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examining:
+class DoctorSettings:
     """What a check-up is for, all of it valid; `album` None: none is chosen yet."""
 
     album: int | None = None

@@ -8,23 +8,31 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from bulkup.app.executor import Errand, Hire, hired
-from bulkup.app.gallery import begun, connected, introduction, name_of
-from bulkup.app.settings import Account, After, Checking, Into, Sending, Timetable, local_time
+from bulkup.app.executor import ExecutorFactory, RunSettings, open_executor
+from bulkup.app.gallery import name_of, open_gallery, open_run, run_started
+from bulkup.app.settings import (
+    Account,
+    After,
+    AlbumTarget,
+    Timetable,
+    UploadSettings,
+    VerifySettings,
+    local_time,
+)
 from bulkup.engine import dry_run, pipeline, verify
-from bulkup.engine.albums import ROOT, Albums, Destinations, Placing
+from bulkup.engine.albums import ROOT, AlbumResolver, Albums, FolderAlbums
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.dispose import Place
-from bulkup.engine.dry_run import FIRST_PLANNED, DryGallery
+from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
 from bulkup.engine.ports import Fact, Stop
 from bulkup.engine.retry import Sleep
-from bulkup.errors import Kind, PhotoError, RunError
+from bulkup.errors import FailureKind, PhotoError, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit
 from bulkup.piwigo.throttle import Throttle
 from bulkup.source.disposal import Mover, Trash
-from bulkup.source.filters import EVERYTHING, Choice
+from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels
 from bulkup.source.scan import Found, check_roots
 from bulkup.source.sidecars import Describer, with_remarks
@@ -39,41 +47,43 @@ async def migrate(
     paths: Sequence[Path],
     *,
     account: Account,
-    sending: Sending,
-    choice: Choice = EVERYTHING,
+    sending: UploadSettings,
+    filters: Filters = EVERYTHING,
     labels: Labels = NO_LABELS,
     emit: Emit,
     stop: Stop,
     clock: Callable[[], float],
     sleep: Sleep,
     only: Callable[[Found], bool] | None = None,
-    hire: Hire | None = None,
+    executor_factory: ExecutorFactory | None = None,
 ) -> None:
     """Bring the chosen photos below the paths to the gallery, event by event.
 
-    `only` tells which files of the walk to take, None: all. `hire` has other machines read and
-    send the photos, None: this one does. Raises `UsageError` where a path is
+    `only` tells which files of the walk to take, None: all. `executor_factory` has other machines
+    read and send the photos, None: this one does. Raises `UsageError` where a path is
     not there and `RunError` where the run is impossible.
     """
-    roots = await to_thread.run_sync(check_roots, paths, choice)
-    away = await to_thread.run_sync(place_for, sending.after, roots, choice)
+    roots = await to_thread.run_sync(check_roots, paths, filters)
+    away = await to_thread.run_sync(place_for, sending.after, roots, filters)
     bandwidth = Bandwidth(sending.bwlimit, emit)
-    async with connected(
+    async with open_gallery(
         account,
         sending,
         method=sending.method,
         throttle=Throttle(bandwidth, clock=clock, sleep=sleep),
         describe=Describer(labels, emit=emit) if labels else None,
-        connections=0 if hire is None else pipeline.MOST_FINISHING,  # to prove workers for all
+        connections=0
+        if executor_factory is None
+        else pipeline.MOST_FINISHING,  # to prove workers for all
         emit=emit,
         clock=clock,
         sleep=sleep,
     ) as (server, recovery):
-        dry_gallery = DryGallery(server) if sending.dry_run else None
+        dry_gallery = DryRunGallery(server) if sending.dry_run else None
         gallery = dry_gallery or server
         albums = Albums(gallery, recovery=recovery, emit=emit, private=sending.into.private)
         base = await _base(sending.into, albums)
-        started = introduction(
+        started = run_started(
             server.offer,
             sending,
             album=base if ROOT < base < FIRST_PLANNED else None,
@@ -84,8 +94,8 @@ async def migrate(
         )
         plan = pipeline.Plan(
             roots=roots,
-            choice=choice,
-            placing=_placing(sending.into, roots, base),
+            filters=filters,
+            folder_albums=_placing(sending.into, roots, base),
             level=sending.level,
             concurrency=sending.concurrency,
             finishing=sending.finishing,
@@ -96,17 +106,17 @@ async def migrate(
             only=only,
             titles=takeout_album if labels.sidecars else None,
         )
-        async with begun(
+        async with open_run(
             started,
             sending,
             emit,
             roots=roots if only is None else (),
             interrupted=lambda: stop.wanted,
             clock=clock,
-        ) as (memory, tell):
+        ) as (ledger, tell):
             bandwidth.begin()
-            facts = await memory.facts(max_age_s=CEILING_S)
-            errand = Errand(
+            facts = await ledger.facts(max_age_s=CEILING_S)
+            run_settings = RunSettings(
                 account=account,
                 sending=sending,
                 labels=labels,
@@ -114,24 +124,26 @@ async def migrate(
                 limit=bandwidth,
                 ceiling=facts.get(Fact.CHUNK),
             )
-            async with hired(hire, errand, recovery=recovery, emit=tell, stop=stop) as hands:
+            async with open_executor(
+                executor_factory, run_settings, recovery=recovery, emit=tell, stop=stop
+            ) as executor:
                 if dry_gallery is not None:
                     await dry_run.run(
                         plan,
                         gallery=dry_gallery,
                         recovery=recovery,
-                        memory=memory,
+                        ledger=ledger,
                         albums=albums,
                         emit=tell,
                         stop=stop,
-                        hands=hands,
+                        executor=executor,
                         clock=clock,
                     )
                     return
                 chunk_size = ChunkSize(
                     server.offer.chunk_size,
                     wish=sending.chunk_size,
-                    ceiling=errand.ceiling,
+                    ceiling=run_settings.ceiling,
                     grows=server.method.name != "legacy",
                 )
                 if chunk_size.now != started.chunk_size:
@@ -140,14 +152,14 @@ async def migrate(
                     plan,
                     server=server,
                     recovery=recovery,
-                    memory=memory,
+                    ledger=ledger,
                     albums=albums,
                     chunk_size=chunk_size,
                     emit=with_remarks(
-                        tell, lambda: [*server.captions.remarks(), *hands.remarks()]
+                        tell, lambda: [*server.captions.remarks(), *executor.remarks()]
                     ),
                     stop=stop,
-                    hands=hands,
+                    executor=executor,
                     clock=clock,
                 )
 
@@ -156,8 +168,8 @@ async def compare(
     paths: Sequence[Path],
     *,
     account: Account,
-    checking: Checking,
-    choice: Choice = EVERYTHING,
+    checking: VerifySettings,
+    filters: Filters = EVERYTHING,
     emit: Emit,
     stop: Stop,
     clock: Callable[[], float],
@@ -167,23 +179,23 @@ async def compare(
 
     Raises `UsageError` where a path is not there and `RunError` where the run is impossible.
     """
-    roots = await to_thread.run_sync(check_roots, paths, choice)
-    async with connected(account, checking, emit=emit, clock=clock, sleep=sleep) as (
+    roots = await to_thread.run_sync(check_roots, paths, filters)
+    async with open_gallery(account, checking, emit=emit, clock=clock, sleep=sleep) as (
         server,
         recovery,
     ):
-        destinations, base = None, ROOT
+        album_resolver, base = None, ROOT
         if into := checking.into:
             albums = Albums(server, recovery=recovery, emit=emit)
             base = await _base(into, albums, missing=run_failures.NO_ALBUM_NAMED)
-            destinations = Destinations(
+            album_resolver = AlbumResolver(
                 _placing(into, roots, base),
                 albums,
                 emit=emit,
                 make=False,
                 titles=takeout_album if checking.sidecars else None,
             )
-        started = introduction(
+        started = run_started(
             server.offer,
             checking,
             album=base or None,
@@ -191,26 +203,26 @@ async def compare(
             task="verify",
             method="exist" if checking.quick else "checkFiles",
         )
-        async with begun(
+        async with open_run(
             started,
             checking,
             emit,
             roots=roots,
             interrupted=lambda: stop.wanted,
             clock=clock,
-        ) as (memory, tell):
+        ) as (ledger, tell):
             await verify.run(
                 verify.Plan(
                     roots=roots,
-                    choice=choice,
+                    filters=filters,
                     concurrency=checking.concurrency,
                     quick=checking.quick,
                     endings=server.offer.endings,
                 ),
                 server=server,
                 recovery=recovery,
-                memory=memory,
-                destinations=destinations,
+                ledger=ledger,
+                album_resolver=album_resolver,
                 emit=tell,
                 stop=stop,
                 clock=clock,
@@ -240,19 +252,21 @@ class Bandwidth:
         return limit
 
 
-def place_for(after: After | None, roots: Sequence[Path], choice: Choice) -> Place | None:
+def place_for(after: After | None, roots: Sequence[Path], filters: Filters) -> Place | None:
     """Return where files are put in the end, None: nowhere. Raises `UsageError`."""
     if after is None:
         return None
-    return Trash() if after == "trash" else Mover(after, roots=roots, choice=choice)
+    return Trash() if after == "trash" else Mover(after, roots=roots, filters=filters)
 
 
-def _placing(into: Into, roots: Sequence[Path], base: int) -> Placing:
+def _placing(into: AlbumTarget, roots: Sequence[Path], base: int) -> FolderAlbums:
     """Return which folders are albums."""
-    return Placing(roots=roots, base=base, tree=into.tree, unwrap=into.unwrap, spaces=into.spaces)
+    return FolderAlbums(
+        roots=roots, base=base, tree=into.tree, unwrap=into.unwrap, spaces=into.spaces
+    )
 
 
-async def _base(into: Into, albums: Albums, *, missing: Kind | None = None) -> int:
+async def _base(into: AlbumTarget, albums: Albums, *, missing: FailureKind | None = None) -> int:
     """Return the number of the album that is meant, `ROOT` for the gallery's top.
 
     Raises `RunError` where there is none, of the kind `missing` if none has that name.

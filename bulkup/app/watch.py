@@ -16,15 +16,15 @@ from anyio import CancelScope, to_thread
 from bulkup.app.runner import ErrorLimit, listen
 from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Sleep
-from bulkup.errors import Away, BulkupError
+from bulkup.errors import BulkupError, ServerUnavailable
 from bulkup.errors.groups import one_error
 from bulkup.events import Emit, Event, Interrupted, Noticed, RunFailed, RunStarted
-from bulkup.output.options import Telling
-from bulkup.output.outputs import Standing, others_for, screen_for
+from bulkup.output.options import OutputOptions
+from bulkup.output.outputs import LongLivedOutputs, others_for, screen_for
 from bulkup.output.plain import say
-from bulkup.output.sinks import Report, Views
+from bulkup.output.sinks import Outputs, Report
 from bulkup.output.text import console_for
-from bulkup.source.filters import Choice
+from bulkup.source.filters import Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found
 from bulkup.source.watch import Watch
@@ -48,7 +48,7 @@ class Bring(Protocol):
         """Do it, event by event. Raises `BulkupError`."""
 
 
-class Attendant:
+class WatchLoop:
     """Brings what arrives; `emit` is for whoever hears the signals, and `stop` what they set.
 
     `tell` hears what goes on between runs, `warn` what should be known also of a quiet one.
@@ -106,7 +106,7 @@ class Attendant:
             self._watch.end(batch, whole=error is None and not self.stop.wanted)
             failures = failures + 1 if error else 0
             if error is not None:
-                if not self._begun and not isinstance(error, Away):
+                if not self._begun and not isinstance(error, ServerUnavailable):
                     raise error
                 pause_s = min(AGAIN_S * 2 ** min(failures - 1, 10), MOST_AGAIN_S)
                 self._warn(f"{error.message}; trying again in {pause_s / 60:.0f} min")
@@ -154,33 +154,33 @@ def attend(
     roots: Sequence[Path],
     bring: Bring,
     *,
-    choice: Choice,
+    filters: Filters,
     formats: bool,
     settle_s: float,
     poll: bool,
-    telling: Telling,
+    telling: OutputOptions,
 ) -> bool:
     """Watch folders until Ctrl-C or SIGTERM, or until too many photos failed: return whether so.
 
     Raises `BulkupError` where that is impossible.
     """
     console = console_for(sys.stderr)
-    standing = Standing(telling, clock=time.monotonic)
+    standing = LongLivedOutputs(telling, clock=time.monotonic)
 
     def tell(words: str, *, unless: int) -> None:
         """Say so, unless the run is as quiet as that."""
         if telling.quiet < unless:
             say(console, words, at=time.strftime("%H:%M:%S"))
 
-    def open_view() -> Views:
+    def open_view() -> Outputs:
         screen = screen_for(telling, console)
-        return Views(screen, {**others_for(telling), **standing.others(screen.emit)})
+        return Outputs(screen, {**others_for(telling), **standing.others(screen.emit)})
 
     async def run() -> bool:
         watch = await to_thread.run_sync(
             lambda: Watch(
                 roots,
-                choice,
+                filters,
                 formats=formats,
                 settle_s=settle_s,
                 poll=poll,
@@ -189,7 +189,7 @@ def attend(
             )
         )
         failure: BulkupError | None = None
-        attendant = Attendant(
+        attendant = WatchLoop(
             watch,
             bring,
             open_view=open_view,

@@ -30,33 +30,33 @@ from bulkup.cli.common import (
     OnMachines,
     OnTelling,
     Paths,
-    Untold,
+    SilentExit,
     account_of,
     check_command,
     choose,
     explain,
     prepare,
     say_cautions,
-    told_by,
+    silenced,
 )
-from bulkup.cli.config import Layers
-from bulkup.cli.filter_flags import SelectionFlags
-from bulkup.cli.flags import GalleryFlags, LabelFlags, MachineFlags, TroubleFlags
-from bulkup.cli.output_flags import TellingFlags
+from bulkup.cli.config import ConfigLayers
+from bulkup.cli.filter_flags import FilterFlags
+from bulkup.cli.flags import GalleryFlags, LabelFlags, MachineFlags, RetryFlags
+from bulkup.cli.output_flags import OutputFlags
 from bulkup.cli.sandbox import demo, sandbox
 from bulkup.cli.setup import completion_of, config_of, login, logout
 from bulkup.cli.status import status
 from bulkup.cli.upload_flags import (
     AfterFlags,
     AlbumFlags,
-    CheckingFlags,
-    ExaminingFlags,
-    SendingFlags,
-    SoughtFlags,
+    DoctorFlags,
+    UploadFlags,
+    VerifyAlbumFlags,
+    VerifyFlags,
 )
 from bulkup.cli.watch import watch
 from bulkup.errors import BulkupError, UsageError
-from bulkup.output.options import Telling
+from bulkup.output.options import OutputOptions
 
 if TYPE_CHECKING:
     from bulkup.app.runner import Task
@@ -68,7 +68,7 @@ def _arguments() -> Iterator[ArgumentCollection]:
             yield app[name].assemble_argument_collection()
 
 
-LAYERS = Layers(_arguments)
+LAYERS = ConfigLayers(_arguments)
 
 app = App(
     name="bulkup",
@@ -86,8 +86,8 @@ REHEARSING = Group("Rehearsing", sort_key=3)
 for shown in ("--help", "--version"):
     app[shown].group = SETTING_UP
 
-ForExamining = Annotated[ExaminingFlags, Parameter(name="*")]
-ForChecking = Annotated[CheckingFlags, Parameter(name="*")]
+ForExamining = Annotated[DoctorFlags, Parameter(name="*")]
+ForChecking = Annotated[VerifyFlags, Parameter(name="*")]
 
 
 @app.default
@@ -96,13 +96,13 @@ def upload(
     *paths: Paths,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     albums: IntoAlbums = AlbumFlags(),  # noqa: B008 (frozen)
-    sending: ForSending = SendingFlags(),  # noqa: B008 (frozen)
-    selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
+    sending: ForSending = UploadFlags(),  # noqa: B008 (frozen)
+    selecting: ForSelecting = FilterFlags(),  # noqa: B008 (frozen)
     naming: ForLabels = LabelFlags(),  # noqa: B008 (frozen)
     afterwards: AndThen = AfterFlags(),  # noqa: B008 (frozen)
     machines: OnMachines = MachineFlags(),  # noqa: B008 (frozen)
-    telling: OnTelling = TellingFlags(),  # noqa: B008 (frozen)
-    trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
+    telling: OnTelling = OutputFlags(),  # noqa: B008 (frozen)
+    trouble: OfTrouble = RetryFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Bring folders and photos into an album of a Piwigo gallery.
 
@@ -118,11 +118,11 @@ def upload(
     --after, 2 wrong usage, 3 the run is impossible, 130 interrupted.
     """
     told = telling.telling()
-    choice = choose(paths, selecting)
+    filters = choose(paths, selecting)
     values = replace(sending.sending(albums, trouble), after=afterwards.where())
     labels = naming.labels()
-    hire = machines.hire()
-    roots, account = prepare(paths, gallery, choice)
+    executor_factory = machines.executor_factory()
+    roots, account = prepare(paths, gallery, filters)
 
     from bulkup.app.upload import migrate  # noqa: PLC0415 (heavy)
 
@@ -131,9 +131,9 @@ def upload(
         roots,
         account=account,
         sending=values,
-        choice=choice,
+        filters=filters,
         labels=labels,
-        hire=hire,
+        executor_factory=executor_factory,
     )
     return _drive(task, told)
 
@@ -142,11 +142,11 @@ def upload(
 def verify(
     *paths: Paths,
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
-    albums: InAlbums = SoughtFlags(),  # noqa: B008 (frozen)
-    checking: ForChecking = CheckingFlags(),  # noqa: B008 (frozen)
-    selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
-    telling: OnTelling = TellingFlags(),  # noqa: B008 (frozen)
-    trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
+    albums: InAlbums = VerifyAlbumFlags(),  # noqa: B008 (frozen)
+    checking: ForChecking = VerifyFlags(),  # noqa: B008 (frozen)
+    selecting: ForSelecting = FilterFlags(),  # noqa: B008 (frozen)
+    telling: OnTelling = OutputFlags(),  # noqa: B008 (frozen)
+    trouble: OfTrouble = RetryFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Check folders and photos against a Piwigo gallery; nothing is sent, nothing changed there.
 
@@ -157,13 +157,13 @@ def verify(
     impossible, 130 interrupted.
     """
     told = telling.telling()
-    choice = choose(paths, selecting)
+    filters = choose(paths, selecting)
     values = checking.checking(albums, trouble)
-    roots, account = prepare(paths, gallery, choice)
+    roots, account = prepare(paths, gallery, filters)
 
     from bulkup.app.upload import compare  # noqa: PLC0415 (heavy)
 
-    task = partial(compare, roots, account=account, checking=values, choice=choice)
+    task = partial(compare, roots, account=account, checking=values, filters=filters)
     return _drive(task, told)
 
 
@@ -189,8 +189,8 @@ def albums(
 def doctor(
     *paths: Annotated[Path, Parameter(help="Folders and photos to count.", negative="")],
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
-    examining: ForExamining = ExaminingFlags(),  # noqa: B008 (frozen)
-    selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
+    examining: ForExamining = DoctorFlags(),  # noqa: B008 (frozen)
+    selecting: ForSelecting = FilterFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Tell what to know before a migration; nothing is sent that stays, nothing changed there.
 
@@ -199,27 +199,27 @@ def doctor(
 
     Exit codes: 0 nothing is in the way, 1 something is, 2 wrong usage, 130 interrupted.
     """
-    choice = selecting.choice()
+    filters = selecting.filters()
     values = examining.examining()
-    roots, account = prepare(paths, gallery, choice)
+    roots, account = prepare(paths, gallery, filters)
 
     say_cautions(account)
 
     from bulkup.app.doctor import examine  # noqa: PLC0415 (heavy)
-    from bulkup.app.runner import consult  # noqa: PLC0415 (heavy)
+    from bulkup.app.runner import run_doctor  # noqa: PLC0415 (heavy)
 
-    task = partial(examine, roots, account=account, examining=values, choice=choice)
-    well = consult(task, as_json=examining.json)
+    task = partial(examine, roots, account=account, examining=values, filters=filters)
+    well = run_doctor(task, as_json=examining.json)
     if well is None:
         return _complain("interrupted", hint="", code=Exit.INTERRUPTED)
     return Exit.DONE if well else Exit.SOME_FAILED
 
 
-def _drive(task: "Task", telling: Telling) -> Exit:
-    from bulkup.app.runner import drive  # noqa: PLC0415 (heavy)
+def _drive(task: "Task", telling: OutputOptions) -> Exit:
+    from bulkup.app.runner import run_task  # noqa: PLC0415 (heavy)
 
-    with told_by(telling):
-        outcome = drive(task, telling)
+    with silenced(telling):
+        outcome = run_task(task, telling)
     if outcome.interrupted:
         return Exit.INTERRUPTED
     astray = outcome.checked.astray if outcome.checked else 0
@@ -259,7 +259,7 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(error.message, hint=hint, code=Exit.USAGE)
     except BulkupError as error:
         return _complain(error.message, hint=error.hint, code=Exit.of(error))
-    except Untold as end:
+    except SilentExit as end:
         return end.code
     except KeyboardInterrupt:
         return _complain("interrupted", hint="", code=Exit.INTERRUPTED)

@@ -26,15 +26,15 @@ from cyclopts.argument import Argument
 from bulkup.app.credentials import ask_password
 from bulkup.app.settings import Account, need
 from bulkup.cli.config import suggestion
-from bulkup.cli.filter_flags import SelectionFlags
-from bulkup.cli.flags import GalleryFlags, LabelFlags, MachineFlags, TroubleFlags
-from bulkup.cli.output_flags import TellingFlags
-from bulkup.cli.upload_flags import AfterFlags, AlbumFlags, SendingFlags, SoughtFlags
+from bulkup.cli.filter_flags import FilterFlags
+from bulkup.cli.flags import GalleryFlags, LabelFlags, MachineFlags, RetryFlags
+from bulkup.cli.output_flags import OutputFlags
+from bulkup.cli.upload_flags import AfterFlags, AlbumFlags, UploadFlags, VerifyAlbumFlags
 from bulkup.errors import BulkupError, RunError, UsageError
-from bulkup.output.options import Telling
+from bulkup.output.options import OutputOptions
 
 if TYPE_CHECKING:
-    from bulkup.source.filters import Choice
+    from bulkup.source.filters import Filters
 
 _LINES: Final = {
     "upload": (
@@ -228,7 +228,7 @@ class Exit(IntEnum):
         return cls.IMPOSSIBLE if isinstance(error, RunError) else cls.SOME_FAILED
 
 
-class Untold(Exception):
+class SilentExit(Exception):
     """A run has failed, of which nobody wants to hear: only its exit `code` says so."""
 
     def __init__(self, code: Exit) -> None:
@@ -237,8 +237,8 @@ class Untold(Exception):
 
 
 @contextmanager
-def told_by(telling: Telling) -> Iterator[None]:
-    """Turn what makes a run impossible into `Untold` where nothing is to be told.
+def silenced(telling: OutputOptions) -> Iterator[None]:
+    """Turn what makes a run impossible into `SilentExit` where nothing is to be told.
 
     A wrong command line is told all the same.
     """
@@ -249,44 +249,44 @@ def told_by(telling: Telling) -> Iterator[None]:
     except BulkupError as error:
         if telling.quiet <= 1:
             raise
-        raise Untold(Exit.of(error)) from None
+        raise SilentExit(Exit.of(error)) from None
 
 
 # taken by `*paths`: then they may stand on both sides of flags
 Paths = Annotated[Path, Parameter(help="Folders and photos.", negative="")]
 OnGallery = Annotated[GalleryFlags, Parameter(name="*")]
-InAlbums = Annotated[SoughtFlags, Parameter(name="*")]
+InAlbums = Annotated[VerifyAlbumFlags, Parameter(name="*")]
 IntoAlbums = Annotated[AlbumFlags, Parameter(name="*")]
-ForSending = Annotated[SendingFlags, Parameter(name="*")]
+ForSending = Annotated[UploadFlags, Parameter(name="*")]
 ForLabels = Annotated[LabelFlags, Parameter(name="*")]
-ForSelecting = Annotated[SelectionFlags, Parameter(name="*")]
+ForSelecting = Annotated[FilterFlags, Parameter(name="*")]
 AndThen = Annotated[AfterFlags, Parameter(name="*")]
 OnMachines = Annotated[MachineFlags, Parameter(name="*")]
-OnTelling = Annotated[TellingFlags, Parameter(name="*")]
-OfTrouble = Annotated[TroubleFlags, Parameter(name="*")]
+OnTelling = Annotated[OutputFlags, Parameter(name="*")]
+OfTrouble = Annotated[RetryFlags, Parameter(name="*")]
 
 
-def choose(paths: Sequence[Path], selecting: SelectionFlags) -> "Choice":
+def choose(paths: Sequence[Path], selecting: FilterFlags) -> "Filters":
     """Return what to take of what is found. Raises `UsageError`."""
-    choice = selecting.choice()
-    if not paths and choice.listing is None:
+    filters = selecting.filters()
+    if not paths and filters.listing is None:
         raise UsageError(
             "folders and photos are missing",
             hint="Name some: bulkup ./photos --album N, or a list of them by --files-from. "
             "bulkup --help tells more.",
         )
-    return choice
+    return filters
 
 
 def prepare(
-    paths: Sequence[Path], gallery: GalleryFlags, choice: "Choice"
+    paths: Sequence[Path], gallery: GalleryFlags, filters: "Filters"
 ) -> tuple[list[Path], Account]:
     """Return what to walk and who logs in. Raises `UsageError`."""
     gallery.account()
 
     from bulkup.source.scan import check_roots  # noqa: PLC0415 (heavy)
 
-    return check_roots(paths, choice), account_of(gallery)
+    return check_roots(paths, filters), account_of(gallery)
 
 
 def account_of(gallery: GalleryFlags) -> Account:

@@ -243,8 +243,8 @@ def plain_secret(layers: Sequence[Layer], key: str) -> str:
 
 def suggestion(word: str, there: Collection[str], *, sign: str = "") -> str:
     """Return a question after the nearest of what is there, empty where nothing is near."""
-    begun = [one for one in there if len(word) > 3 and one.startswith(word)]
-    best = begun or difflib.get_close_matches(word, list(there), n=1, cutoff=0.6)
+    open_run = [one for one in there if len(word) > 3 and one.startswith(word)]
+    best = open_run or difflib.get_close_matches(word, list(there), n=1, cutoff=0.6)
     return f"Did you mean {sign}{best[0]}?" if best else ""
 
 
@@ -266,7 +266,7 @@ class Origin:
     origin: str
 
 
-class Layers:
+class ConfigLayers:
     """Fills the arguments of a command; flags count most, then variables, profile, defaults.
 
     `commands` gives the arguments of every command.

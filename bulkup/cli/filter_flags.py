@@ -20,7 +20,7 @@ from bulkup.cli.flags import by_commas, flag, group
 from bulkup.errors import UsageError
 
 if TYPE_CHECKING:
-    from bulkup.source.filters import Choice, Listing, Patterns, Rule
+    from bulkup.source.filters import Filters, Listing, Patterns, Rule
 
 SELECTING = group("Selecting")
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
@@ -40,7 +40,7 @@ def _name(keyword: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelectionFlags:
+class FilterFlags:
     """What to take of what is found."""
 
     patterns: Annotated[
@@ -132,9 +132,9 @@ class SelectionFlags:
         ),
     ] = False
 
-    def choice(self, *, now_s: float | None = None) -> "Choice":
+    def filters(self, *, now_s: float | None = None) -> "Filters":
         """Return the checked values, times counted back from `now_s`. Raises `UsageError`."""
-        from bulkup.source.filters import Choice  # noqa: PLC0415 (heavy)
+        from bulkup.source.filters import Filters  # noqa: PLC0415 (heavy)
 
         now_ns = int((time.time() if now_s is None else now_s) * SECOND_NS)
         newer, older = (
@@ -152,7 +152,7 @@ class SelectionFlags:
             raise _contradiction("--newer-than", self.newer_than, "--older-than", self.older_than)
         if smallest is not None and largest is not None and smallest > largest:
             raise _contradiction("--min-size", self.min_size, "--max-size", self.max_size)
-        return Choice(
+        return Filters(
             patterns=self._read_patterns(),
             default_excludes=not self.no_default_excludes,
             follow_symlinks=self.follow_symlinks,

@@ -21,7 +21,7 @@ from bulkup.errors import UsageError
 from bulkup.source.metadata import FIELDS_TEXT, Labels, Template
 
 if TYPE_CHECKING:
-    from bulkup.app.executor import Hire
+    from bulkup.app.executor import ExecutorFactory
 
 ORDER: Final = (
     *("Gallery", "Albums", "Sending", "Checking", "Examining", "Status", "Watching"),
@@ -212,7 +212,7 @@ class GalleryFlags(AddressFlags):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TroubleFlags:
+class RetryFlags:
     """How long to go on, and what to remember."""
 
     retries: Annotated[
@@ -389,14 +389,14 @@ class MachineFlags:
         flag("Its key.", group=MACHINES, variable="BULKUP_DASK_TLS_KEY", metavar="FILE"),
     ] = None
 
-    def hire(self) -> "Hire | None":
+    def executor_factory(self) -> "ExecutorFactory | None":
         """Return how to come by other machines' hands, None: they are not wanted.
 
         Raises `UsageError`.
         """
-        from bulkup.cluster import hire_of  # noqa: PLC0415 (heavy)
+        from bulkup.cluster import executor_from_flags  # noqa: PLC0415 (heavy)
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module="distributed")  # as of ports that are taken
         tls = (self.dask_tls_ca, self.dask_tls_cert, self.dask_tls_key)
-        return hire_of(self.dask, maps=self.map, tls=tls)
+        return executor_from_flags(self.dask, maps=self.map, tls=tls)

@@ -11,13 +11,13 @@ from bulkup.app.credentials import environment, read_secret_file, read_secret_li
 from bulkup.app.settings import REPORTS
 from bulkup.cli.flags import flag, group
 from bulkup.errors import UsageError
-from bulkup.output.options import Listen, Telling, parse_listen
+from bulkup.output.options import Listen, OutputOptions, parse_listen
 
 TELLING = group("Telling")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TellingFlags:
+class OutputFlags:
     """How much is told of a run, and where."""
 
     verbose: Annotated[
@@ -111,7 +111,7 @@ class TellingFlags:
         ),
     ] = None
 
-    def telling(self) -> Telling:
+    def telling(self) -> OutputOptions:
         """Return the checked values. Raises `UsageError`."""
         if self.report is not None and self.report.suffix.lower() not in REPORTS:
             raise UsageError(
@@ -122,7 +122,7 @@ class TellingFlags:
             raise UsageError(
                 "--verbose and --quiet contradict each other", hint="Give one of them."
             )
-        return Telling(
+        return OutputOptions(
             verbose=self.verbose,
             quiet=self.quiet,
             json=self.json,

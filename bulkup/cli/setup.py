@@ -18,8 +18,8 @@ from bulkup.cli.common import Exit, check_trust, say_cautions
 from bulkup.cli.config import (
     PLAIN,
     SOURCES,
+    ConfigLayers,
     Layer,
-    Layers,
     Origin,
     default_file,
     is_secret,
@@ -143,7 +143,7 @@ def completion_of(app: App) -> Callable[..., int]:
     return completion
 
 
-def config_of(app: App, layers: Layers) -> Callable[..., int]:
+def config_of(app: App, layers: ConfigLayers) -> Callable[..., int]:
     """Return the command that tells what an upload's flags come to, and by whom."""
 
     def config(

@@ -111,9 +111,9 @@ def status(
     file = told.ledger or default_ledger()
 
     from bulkup.output.listings import past_document, print_past  # noqa: PLC0415 (heavy)
-    from bulkup.store.run_history import looking_back  # noqa: PLC0415 (heavy)
+    from bulkup.store.run_history import open_history  # noqa: PLC0415 (heavy)
 
-    with looking_back(file) as lookback:
+    with open_history(file) as lookback:
         if told.failed:
             print_failures(lookback.failures(wanted), told, sys.stdout)
             return Exit.DONE

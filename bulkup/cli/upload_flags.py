@@ -9,18 +9,18 @@ from typing import Annotated, Literal
 
 from bulkup.app.settings import (
     After,
-    Checking,
-    Examining,
-    Into,
+    AlbumTarget,
+    DoctorSettings,
     Level,
     MethodName,
-    Sending,
+    UploadSettings,
+    VerifySettings,
     default_ledger,
     parse_bwlimit,
     parse_duration,
     parse_size,
 )
-from bulkup.cli.flags import TroubleFlags, flag, group
+from bulkup.cli.flags import RetryFlags, flag, group
 from bulkup.errors import UsageError
 
 ALBUMS = group("Albums")
@@ -84,13 +84,13 @@ class FolderFlags:
             if given and not self.tree:
                 raise UsageError(f"{name} is about --tree", hint="Give --tree too, or neither.")
 
-    def meant(self, *, create: bool = False, private: bool = False) -> Into:
+    def meant(self, *, create: bool = False, private: bool = False) -> AlbumTarget:
         """Return the checked values. Raises `UsageError`."""
         self.check()
         text = (self.album or "").strip()
         number = int(text) if text.isdecimal() else None
         path = "" if number is not None else text.strip("/")
-        return Into(
+        return AlbumTarget(
             album=number,
             names=tuple(name.strip() for name in path.split("/")) if path else (),
             create=create,
@@ -114,7 +114,7 @@ class AlbumFlags(FolderFlags):
         flag("Make new albums private.", group=ALBUMS, variable="BULKUP_PRIVATE"),
     ] = False
 
-    def into(self) -> Into:
+    def into(self) -> AlbumTarget:
         """Return the checked values. Raises `UsageError`."""
         if self.album is None and not self.tree:
             raise UsageError(
@@ -130,7 +130,7 @@ class AlbumFlags(FolderFlags):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoughtFlags(FolderFlags):
+class VerifyAlbumFlags(FolderFlags):
     """Which albums photos are looked for in."""
 
     album: Annotated[
@@ -152,7 +152,7 @@ class SoughtFlags(FolderFlags):
         ),
     ] = False
 
-    def into(self) -> Into | None:
+    def into(self) -> AlbumTarget | None:
         """Return the checked values, None: anywhere. Raises `UsageError`."""
         self.check()
         return None if self.album is None and not self.tree else self.meant()
@@ -164,7 +164,7 @@ EXAMINING = group("Examining")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendingFlags:
+class UploadFlags:
     """How."""
 
     concurrency: Annotated[
@@ -252,12 +252,12 @@ class SendingFlags:
         ),
     ] = False
 
-    def sending(self, albums: AlbumFlags, trouble: TroubleFlags) -> Sending:
+    def sending(self, albums: AlbumFlags, trouble: RetryFlags) -> UploadSettings:
         """Return the checked values. Raises `UsageError`."""
         size = None
         if self.chunk_size.lower() != "auto":
             size = parse_size(self.chunk_size, flag="--chunk-size")
-        return Sending(
+        return UploadSettings(
             into=albums.into(),
             concurrency=self.concurrency,
             finishing=None if self.finishing == "auto" else self.finishing,
@@ -275,7 +275,7 @@ class SendingFlags:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckingFlags:
+class VerifyFlags:
     """How to look."""
 
     concurrency: Annotated[
@@ -296,9 +296,9 @@ class CheckingFlags:
         ),
     ] = False
 
-    def checking(self, albums: SoughtFlags, trouble: TroubleFlags) -> Checking:
+    def checking(self, albums: VerifyAlbumFlags, trouble: RetryFlags) -> VerifySettings:
         """Return the checked values. Raises `UsageError`."""
-        return Checking(
+        return VerifySettings(
             into=albums.into(),
             sidecars=not albums.no_sidecars,
             concurrency=self.concurrency,
@@ -310,7 +310,7 @@ class CheckingFlags:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExaminingFlags:
+class DoctorFlags:
     """What a check-up is for."""
 
     album: Annotated[
@@ -340,9 +340,9 @@ class ExaminingFlags:
         ),
     ] = False
 
-    def examining(self) -> Examining:
+    def examining(self) -> DoctorSettings:
         """Return the checked values. Raises `UsageError`."""
-        return Examining(album=self.album, ledger=self.ledger or default_ledger())
+        return DoctorSettings(album=self.album, ledger=self.ledger or default_ledger())
 
 
 WATCHING = group("Watching")

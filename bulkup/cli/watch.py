@@ -21,12 +21,12 @@ from bulkup.cli.common import (
     OnGallery,
     OnTelling,
     prepare,
-    told_by,
+    silenced,
 )
-from bulkup.cli.filter_flags import SelectionFlags
-from bulkup.cli.flags import GalleryFlags, LabelFlags, TroubleFlags
-from bulkup.cli.output_flags import TellingFlags
-from bulkup.cli.upload_flags import AfterFlags, AlbumFlags, SendingFlags, WatchFlags
+from bulkup.cli.filter_flags import FilterFlags
+from bulkup.cli.flags import GalleryFlags, LabelFlags, RetryFlags
+from bulkup.cli.output_flags import OutputFlags
+from bulkup.cli.upload_flags import AfterFlags, AlbumFlags, UploadFlags, WatchFlags
 from bulkup.errors import UsageError
 
 OnArrival = Annotated[WatchFlags, Parameter(name="*")]
@@ -37,12 +37,12 @@ def watch(
     gallery: OnGallery = GalleryFlags(),  # noqa: B008 (frozen)
     albums: IntoAlbums = AlbumFlags(),  # noqa: B008 (frozen)
     watching: OnArrival = WatchFlags(),  # noqa: B008 (frozen)
-    sending: ForSending = SendingFlags(),  # noqa: B008 (frozen)
-    selecting: ForSelecting = SelectionFlags(),  # noqa: B008 (frozen)
+    sending: ForSending = UploadFlags(),  # noqa: B008 (frozen)
+    selecting: ForSelecting = FilterFlags(),  # noqa: B008 (frozen)
     naming: ForLabels = LabelFlags(),  # noqa: B008 (frozen)
     afterwards: AndThen = AfterFlags(),  # noqa: B008 (frozen)
-    telling: OnTelling = TellingFlags(),  # noqa: B008 (frozen)
-    trouble: OfTrouble = TroubleFlags(),  # noqa: B008 (frozen)
+    telling: OnTelling = OutputFlags(),  # noqa: B008 (frozen)
+    trouble: OfTrouble = RetryFlags(),  # noqa: B008 (frozen)
 ) -> int:
     """Bring what lies in folders, and from then on what arrives there, until Ctrl-C.
 
@@ -58,7 +58,7 @@ def watch(
             "folders are missing",
             hint="Name some: bulkup watch ./inbox --album N. bulkup watch --help tells more.",
         )
-    choice = selecting.choice()
+    filters = selecting.filters()
     told = telling.telling()
     if told.report is not None:
         raise UsageError(
@@ -73,23 +73,25 @@ def watch(
             "watch brings what arrives, and --dry-run brings nothing",
             hint="Try it on what lies there already: bulkup upload --dry-run.",
         )
-    if choice.listing is not None:
+    if filters.listing is not None:
         raise UsageError(
             "watch looks at folders, and --files-from names files",
             hint="Choose from folders by --include and --exclude.",
         )
-    roots, account = prepare(folders, gallery, choice)
+    roots, account = prepare(folders, gallery, filters)
 
     from bulkup.app.upload import migrate, place_for  # noqa: PLC0415 (heavy)
     from bulkup.app.watch import attend  # noqa: PLC0415 (heavy)
 
-    place_for(values.after, roots, choice)  # a mistake is told before anything arrives
-    bring = partial(migrate, roots, account=account, sending=values, choice=choice, labels=labels)
-    with told_by(told):
+    place_for(values.after, roots, filters)  # a mistake is told before anything arrives
+    bring = partial(
+        migrate, roots, account=account, sending=values, filters=filters, labels=labels
+    )
+    with silenced(told):
         too_many_failed = attend(
             roots,
             bring,
-            choice=choice,
+            filters=filters,
             formats=values.raw_as_format,
             settle_s=settle_s,
             poll=watching.poll,

@@ -3,8 +3,8 @@
 The machine where the command was typed is the coordinator: it walks, keeps the ledger, makes the
 albums, decides how many photos are finished at once, and reports. Dask brings tasks to its
 workers, restarts those that die, and knows who may trust whom. Each task has a worker come to the
-coordinator's `desk` for a batch; what is in it is decided only then, so a task that Dask runs
-again, or not at all, costs no photo. All the rest goes over one connection from each worker
+coordinator's `coordinator` for a batch; what is in it is decided only then, so a task that Dask
+runs again, or not at all, costs no photo. All the rest goes over one connection from each worker
 straight to the desk: lines of JSON, encrypted by the very certificates that Dask uses. Dask's own
 ways were tried on paper first. Its actors live on a worker, and die with it, while the desk dies
 only with the run. Its queues and events go through the scheduler, which would carry several
@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from bulkup.app.executor import Hire
+from bulkup.app.executor import ExecutorFactory
 from bulkup.errors import UsageError
 
 
-def hire_of(
+def executor_from_flags(
     dask: str | None, *, maps: Sequence[str] = (), tls: tuple[Path | None, ...] = (None,) * 3
-) -> Hire | None:
+) -> ExecutorFactory | None:
     """Return how to come by the hands of a cluster, None: they are not wanted.
 
     `maps` are texts such as `HERE=THERE`, `tls` the certificate of who signs, the own one, and its
@@ -41,13 +41,13 @@ def hire_of(
         )
 
     from bulkup.cluster.pool import (  # noqa: PLC0415 (heavy)
-        hire_from,
+        cluster_address,
+        executor_from,
         security_of,
-        where_of,
     )
-    from bulkup.cluster.protocol import Maps  # noqa: PLC0415 (heavy)
+    from bulkup.cluster.protocol import PathMap  # noqa: PLC0415 (heavy)
 
-    where = where_of(dask, maps=Maps(maps), tls=tls)
+    where = cluster_address(dask, maps=PathMap(maps), tls=tls)
     if where.address:
         security_of(where)
-    return hire_from(where)
+    return executor_from(where)

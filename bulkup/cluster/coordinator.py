@@ -19,23 +19,23 @@ from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from bulkup import __version__
-from bulkup.app.executor import Errand
+from bulkup.app.executor import RunSettings
 from bulkup.cluster.protocol import (
     GONE_S,
     Channel,
-    Maps,
     Message,
+    PathMap,
     of_labels,
     read_error,
     read_event,
 )
-from bulkup.cluster.queue import Call, Waiting
-from bulkup.cluster.remote import Places
+from bulkup.cluster.queue import Call, WorkQueue
+from bulkup.cluster.remote import RemoteSlots
 from bulkup.cluster.worker import local_zone
-from bulkup.engine.executor import Stopping, Unbegun
+from bulkup.engine.executor import NotStarted, Stopping
 from bulkup.engine.ports import Fact
 from bulkup.engine.retry import Sleep
-from bulkup.errors import Away, PhotoError, RunError
+from bulkup.errors import PhotoError, RunError, ServerUnavailable
 from bulkup.errors import local as local_failures
 from bulkup.events import (
     Emit,
@@ -58,12 +58,12 @@ def order(call: Call, *, where: str) -> Message:
         "mtime_ns": call.photo.mtime_ns,
         "changed": call.changed,
     }
-    if (job := call.job) is not None and call.journey is not None:
+    if (job := call.job) is not None and call.context is not None:
         told["job"] = {
             "md5": job.md5,
             "folder": call.photo.path.absolute().parent.name,
             "album": job.album,
-            "level": call.journey.level if job.level is None else job.level,
+            "level": call.context.level if job.level is None else job.level,
             "replaces": job.replaces,
             "format_of": job.format_of,
             "lost": "finishing" if call.finishing else "begun" if call.begun else None,
@@ -73,16 +73,16 @@ def order(call: Call, *, where: str) -> Message:
 
 async def remember(call: Call, message: Message) -> None:
     """Keep what a worker wants kept of a call."""
-    if call.journey is None:
+    if call.context is None:
         return
-    memory = call.journey.memory
+    ledger = call.context.ledger
     match message["kind"]:
         case "begin":
-            await memory.begin(message["name"])
+            await ledger.begin(message["name"])
         case "end":
-            await memory.end(message["name"])
+            await ledger.end(message["name"])
         case "learn":
-            await memory.learn(Fact(message["fact"]), message["value"])
+            await ledger.learn(Fact(message["fact"]), message["value"])
 
 
 def as_sent(photo: Photo, told: list[int] | None) -> Photo:
@@ -92,8 +92,8 @@ def as_sent(photo: Photo, told: list[int] | None) -> Photo:
 
 def end(call: Call, message: Message) -> None:
     """Give whoever waits for a call what has come of it."""
-    if call.journey is not None:
-        call.journey.doubtful.update(message["doubtful"])
+    if call.context is not None:
+        call.context.doubtful.update(message["doubtful"])
     if message["kind"] == "failed":
         call.end(error=read_error(message["error"]))
     elif message["kind"] == "broken":
@@ -114,7 +114,7 @@ MOST_SAID: Final = 10_000
 
 
 @dataclass(eq=False, slots=True)
-class Link:
+class Connection:
     """One worker's process: its name, when it was `heard`, and the calls that it has in hand.
 
     `still` is the last time of holding everybody that it has said to send nothing for; `parting`
@@ -176,12 +176,12 @@ class Link:
             self.channel.tell("share", limit=share)
 
 
-def errand_message(errand: Errand, *, trusted: bool, ca_cert: str) -> Message:
+def settings_message(run_settings: RunSettings, *, trusted: bool, ca_cert: str) -> Message:
     """Return what a worker has to know; the secrets among it only if it can be `trusted`.
 
     `ca_cert` are the certificates that are trusted besides its system's, as text.
     """
-    account, sending = errand.account, errand.sending
+    account, sending = run_settings.account, run_settings.sending
     secrets = {"password": account.password, "api_key": account.api_key} if trusted else {}
     return {
         "url": account.url,
@@ -191,12 +191,12 @@ def errand_message(errand: Errand, *, trusted: bool, ca_cert: str) -> Message:
         "ca_cert": ca_cert,
         "insecure": account.insecure,
         "concurrency": sending.concurrency,
-        "method": errand.method,
+        "method": run_settings.method,
         "retries": sending.retries,
         "patience_s": sending.patience_s,
         "chunk_size": sending.chunk_size,
-        "ceiling": errand.ceiling,
-        "labels": of_labels(errand.labels),
+        "ceiling": run_settings.ceiling,
+        "labels": of_labels(run_settings.labels),
         "zone": local_zone(),
     }
 
@@ -208,10 +208,10 @@ class Remarks:
         self._emit = emit
         self._clock = clock
         self._said: set[str] = set()
-        self._away: dict[Link, float] = {}
-        self._kept: dict[Link, Sequence[Sequence[str]]] = {}
+        self._away: dict[Connection, float] = {}
+        self._kept: dict[Connection, Sequence[Sequence[str]]] = {}
 
-    def tell(self, link: Link, event: Event) -> None:
+    def tell(self, link: Connection, event: Event) -> None:
         """Tell of an event that concerns no photo: an outage is one for all workers."""
         match event:
             case OutageBegan():
@@ -227,16 +227,16 @@ class Remarks:
             case _:
                 self._emit(event)
 
-    def parted(self, link: Link) -> None:
+    def parted(self, link: Connection) -> None:
         """Take in that a worker has gone."""
         self._back(link)
 
-    def _back(self, link: Link) -> None:
+    def _back(self, link: Connection) -> None:
         began = min(self._away.values(), default=0.0)
         if self._away.pop(link, None) is not None and not self._away:
             self._emit(OutageEnded(seconds=self._clock() - began))
 
-    def keep(self, link: Link, remarks: Sequence[Sequence[str]]) -> None:
+    def keep(self, link: Connection, remarks: Sequence[Sequence[str]]) -> None:
         """Keep what a worker would remark at its end, in place of what it said before."""
         self._kept[link] = remarks
 
@@ -250,14 +250,14 @@ FAREWELL_S: Final = 6.0
 """How long workers get to log out."""
 
 
-class Desk:
+class Coordinator:
     """Hands out what waits to be done; `workers` are those who may come for it."""
 
     def __init__(
         self,
-        errand: Errand,
+        run_settings: RunSettings,
         *,
-        maps: Maps,
+        maps: PathMap,
         trusted: bool,
         ca_cert: str,
         tasks: TaskGroup,
@@ -270,28 +270,28 @@ class Desk:
         self.workers: Collection[str] = ()
         self.stirred = anyio.Event()
         self.remarks = Remarks(emit, clock=clock)
-        self._errand = errand
+        self._errand = run_settings
         self._maps = maps
-        self._told = errand_message(errand, trusted=trusted, ca_cert=ca_cert)
+        self._told = settings_message(run_settings, trusted=trusted, ca_cert=ca_cert)
         self._tasks = tasks
         self._stop = stop
         self._clock = clock
         self._sleep = sleep
-        self._waiting = Waiting()
-        self._links: set[Link] = set()
+        self._waiting = WorkQueue()
+        self._links: set[Connection] = set()
         self._parted = anyio.Event()
-        self._places = Places(clock=clock, sleep=sleep)
+        self._places = RemoteSlots(clock=clock, sleep=sleep)
         self._holds: set[int] = set()
         self._held = 0
         self._stopped = False
         self._failure: RunError | None = None
 
     async def have_done(self, call: Call) -> Any:  # noqa: ANN401 (what it returns is the call's)
-        """Return what comes of a call, or raise that. Raises `Unbegun`."""
+        """Return what comes of a call, or raise that. Raises `NotStarted`."""
         if self._failure is not None:
             raise type(self._failure)(self._failure.told)
         if self._stop.wanted:
-            raise Unbegun("the run comes to its end")
+            raise NotStarted("the run comes to its end")
         self._waiting.add(call)
         self.stirred.set()
         try:
@@ -329,7 +329,7 @@ class Desk:
         if self._stop.wanted and not self._stopped:
             self._stopped = True
             for call in self._waiting.empty():
-                call.end(error=Unbegun("the run comes to its end"))
+                call.end(error=NotStarted("the run comes to its end"))
             for link in self._links:
                 link.channel.tell("stop")
         self._share_out()
@@ -374,7 +374,7 @@ class Desk:
 
     async def serve(self, stream: ByteStream) -> None:
         """Attend to one worker, from its hello to its end."""
-        link = Link(Channel(stream), heard=self._clock())
+        link = Connection(Channel(stream), heard=self._clock())
         hung_up = False
         async with stream, anyio.create_task_group() as tasks:
             link.scope = tasks.cancel_scope
@@ -392,7 +392,7 @@ class Desk:
         self._parted.set()
         self.tick()
 
-    def _hear(self, link: Link, message: Message) -> None:
+    def _hear(self, link: Connection, message: Message) -> None:
         link.heard = self._clock()
         kind = message["kind"]
         if not link.worker:
@@ -413,7 +413,7 @@ class Desk:
         elif (call := link.calls.get(message["call"])) is not None:
             self._hear_of(call, link, message)
 
-    def _welcome(self, link: Link, message: Message) -> None:
+    def _welcome(self, link: Connection, message: Message) -> None:
         """Let a worker in that a task of ours has sent."""
         token = str(message.get("token", "")).encode(errors="replace")
         known = secrets.compare_digest(token, self.token.encode())
@@ -432,7 +432,7 @@ class Desk:
                 link.channel.tell("stop")
             self.tick()
 
-    def _hand_out(self, link: Link, message: Message) -> None:
+    def _hand_out(self, link: Connection, message: Message) -> None:
         least = self._errand.sending.concurrency
         calls = self._waiting.take(link.worker, self.workers, least=least)
         link.calls |= {call.number: call for call in calls}
@@ -441,7 +441,7 @@ class Desk:
             message, [order(call, where=self._maps.there(call.photo.path)) for call in calls]
         )
 
-    def _hear_of(self, call: Call, link: Link, message: Message) -> None:
+    def _hear_of(self, call: Call, link: Connection, message: Message) -> None:
         """Take in what a worker says of a photo that it has in hand."""
         match message["kind"]:
             case "enter":
@@ -460,24 +460,26 @@ class Desk:
                 self._tasks.start_soon(self._look_again, call)
             case "unbegun":
                 del link.calls[call.number]
-                call.end(error=Unbegun("the run comes to its end"))
-            case "failed" if message["error"]["is"] == Away.__name__ and self._others(link):
+                call.end(error=NotStarted("the run comes to its end"))
+            case "failed" if message["error"]["is"] == ServerUnavailable.__name__ and self._others(
+                link
+            ):
                 link.part()  # its own line is down: others get what it has in hand
             case "done" | "failed" | "broken":
                 del link.calls[call.number]
                 self._waiting.seen(call, link.worker)
                 end(call, message)
 
-    def _others(self, link: Link) -> bool:
+    def _others(self, link: Connection) -> bool:
         """Tell whether there is anybody but one worker."""
         return any(not (other is link or other.parting) for other in self._links)
 
-    async def _remember(self, call: Call, link: Link, message: Message) -> None:
+    async def _remember(self, call: Call, link: Connection, message: Message) -> None:
         """Keep what a worker wants kept, and tell it when it is."""
         await remember(call, message)
         link.channel.answer(message)
 
-    def _tell_events(self, link: Link, message: Message) -> None:
+    def _tell_events(self, link: Connection, message: Message) -> None:
         for number, told in message["events"]:
             if number is None:
                 self.remarks.tell(link, read_event(told, path=None))
@@ -509,7 +511,7 @@ class Desk:
         if call.over.is_set():
             return
         if self._stop.wanted or self._failure is not None:
-            call.end(error=self._failure or Unbegun("the run comes to its end"))
+            call.end(error=self._failure or NotStarted("the run comes to its end"))
             return
         self._waiting.add(call, first=True)
         self.stirred.set()

@@ -24,13 +24,13 @@ from anyio.streams.tls import TLSListener
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
-from bulkup.app.executor import Errand, Hire
-from bulkup.cluster.coordinator import Desk
-from bulkup.cluster.protocol import Maps
+from bulkup.app.executor import ExecutorFactory, RunSettings
+from bulkup.cluster.coordinator import Coordinator
+from bulkup.cluster.protocol import PathMap
 from bulkup.cluster.queue import Call
 from bulkup.cluster.worker import Invitation, turn
 from bulkup.engine.executor import Stopping
-from bulkup.engine.ports import Job, Journey
+from bulkup.engine.ports import Job, RunContext
 from bulkup.engine.retry import Recovery
 from bulkup.errors import RunError, UsageError
 from bulkup.errors import run as run_failures
@@ -42,7 +42,7 @@ MOST_LOCAL: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
+class ClusterAddress:
     """A scheduler's `address`, or the number of `local` workers to start, all of it valid.
 
     `maps` tell where the photos are there. The certificates are PEM files; without them what
@@ -51,13 +51,13 @@ class Where:
 
     address: str = ""
     local: int = 0
-    maps: Maps
+    maps: PathMap
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
 
 
-def where_of(text: str, *, maps: Maps, tls: tuple[Path | None, ...]) -> Where:
+def cluster_address(text: str, *, maps: PathMap, tls: tuple[Path | None, ...]) -> ClusterAddress:
     """Return the cluster that is meant. Raises `UsageError` where that can be none."""
     ca, cert, key = tls
     if (ca is None) != (cert is None) or (key and not cert):
@@ -76,7 +76,7 @@ def where_of(text: str, *, maps: Maps, tls: tuple[Path | None, ...]) -> Where:
                 f"--dask {text} is no number of workers",
                 hint=f"Give one from local:1 to local:{MOST_LOCAL}.",
             )
-        return Where(local=int(rest), maps=maps)
+        return ClusterAddress(local=int(rest), maps=maps)
     try:
         port = urlsplit(text).port
     except ValueError:
@@ -90,10 +90,10 @@ def where_of(text: str, *, maps: Maps, tls: tuple[Path | None, ...]) -> Where:
         raise UsageError(
             "certificates are for a scheduler at tls://", hint=f"Give --dask tls:{rest}"
         )
-    return Where(address=text, maps=maps, tls_ca=ca, tls_cert=cert, tls_key=key)
+    return ClusterAddress(address=text, maps=maps, tls_ca=ca, tls_cert=cert, tls_key=key)
 
 
-def security_of(where: Where) -> Security:
+def security_of(where: ClusterAddress) -> Security:
     """Return how the cluster is trusted. Raises `UsageError`."""
     if where.tls_ca is None:
         security = Security()
@@ -195,7 +195,7 @@ async def _client(address: str, security: Security) -> Client:
 
 
 @asynccontextmanager
-async def lent(where: Where) -> AsyncIterator[Cluster]:
+async def lent(where: ClusterAddress) -> AsyncIterator[Cluster]:
     """Lend the cluster that is meant, or make one. Raises `RunError`."""
     if where.local:
         made = LocalCluster(
@@ -263,26 +263,26 @@ def _unheard(_: Event) -> None:
     """Let nobody hear of it."""
 
 
-def hire_from(where: Where) -> Hire:
+def executor_from(where: ClusterAddress) -> ExecutorFactory:
     """Return how to come by the hands of a cluster."""
 
     @asynccontextmanager
-    async def hire(
-        errand: Errand, /, *, recovery: Recovery, emit: Emit, stop: Stopping
-    ) -> AsyncIterator[Crew]:
+    async def executor_factory(
+        run_settings: RunSettings, /, *, recovery: Recovery, emit: Emit, stop: Stopping
+    ) -> AsyncIterator[WorkerPool]:
         async with AsyncExitStack() as stack:
             cluster = await stack.enter_async_context(lent(where))
             async with one_error(), anyio.create_task_group() as tasks:
-                crew = Crew(cluster, where, tasks=tasks)
-                await crew.start(errand, recovery=recovery, emit=emit, stop=stop)
+                pool = WorkerPool(cluster, where, tasks=tasks)
+                await pool.start(run_settings, recovery=recovery, emit=emit, stop=stop)
                 try:
-                    yield crew
+                    yield pool
                 finally:
                     with CancelScope(shield=True):
-                        await crew.leave()
+                        await pool.leave()
                 tasks.cancel_scope.cancel()
 
-    return hire
+    return executor_factory
 
 
 def lead_for(machines: int) -> int:
@@ -290,10 +290,10 @@ def lead_for(machines: int) -> int:
     return min(MOST_LEAD, max(LEAST_LEAD, LEAD * machines))
 
 
-class Crew:
+class WorkerPool:
     """The workers of a cluster."""
 
-    def __init__(self, cluster: Cluster, where: Where, *, tasks: TaskGroup) -> None:
+    def __init__(self, cluster: Cluster, where: ClusterAddress, *, tasks: TaskGroup) -> None:
         self.machines = 1
         self._cluster = cluster
         self._where = where
@@ -310,7 +310,7 @@ class Crew:
         return lead_for(self.machines)
 
     async def start(
-        self, errand: Errand, *, recovery: Recovery, emit: Emit, stop: Stopping
+        self, run_settings: RunSettings, *, recovery: Recovery, emit: Emit, stop: Stopping
     ) -> None:
         """Open the desk, and wait for the first worker. Raises `RunError` where none comes."""
         host = self._cluster.host
@@ -324,11 +324,11 @@ class Crew:
                 )
             )
         self._emit = emit
-        self._desk = Desk(
-            errand,
+        self._desk = Coordinator(
+            run_settings,
             maps=self._where.maps,
             trusted=trusted,
-            ca_cert=await to_thread.run_sync(_read, errand.account.ca_cert),
+            ca_cert=await to_thread.run_sync(_read, run_settings.account.ca_cert),
             tasks=self._tasks,
             emit=emit,
             stop=stop,
@@ -368,9 +368,9 @@ class Crew:
         found = await self._desk.have_done(Call(photo=photo, emit=emit))
         return found
 
-    async def upload(self, job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
+    async def upload(self, job: Job, context: RunContext) -> tuple[Job, PhotoUploaded]:
         """Have a worker send it."""
-        call = Call(photo=job.photo, emit=journey.emit, job=job, journey=journey)
+        call = Call(photo=job.photo, emit=context.emit, job=job, context=context)
         sent: tuple[Job, PhotoUploaded]
         sent = await self._desk.have_done(call)
         return sent

@@ -17,7 +17,7 @@ from anyio.abc import ByteStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from bulkup import errors
-from bulkup.errors import BulkupError, FormatRefused, Told, Transient, UsageError
+from bulkup.errors import BulkupError, FailureMessage, FormatRefused, Transient, UsageError
 from bulkup.events import (
     ChunkSizeChanged,
     Event,
@@ -86,7 +86,7 @@ def read_error(message: Message) -> BulkupError:
     kind = getattr(errors, str(message["is"]), BulkupError)
     if not (isinstance(kind, type) and issubclass(kind, BulkupError)):
         kind = BulkupError
-    error = kind(Told(message["message"], message["hint"], message["code"]))
+    error = kind(FailureMessage(message["message"], message["hint"], message["code"]))
     if isinstance(error, FormatRefused):
         error.endings = frozenset(message["endings"])
     if isinstance(error, Transient):
@@ -272,7 +272,7 @@ class EventBatcher:
 HINT: Final = "Give the folder here and there, such as --map /mnt/nas1=/volume1/photos."
 
 
-class Maps:
+class PathMap:
     """Other names that folders have on workers. Raises `UsageError` where one says nothing."""
 
     def __init__(self, texts: Sequence[str] = ()) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import anyio
 
-from bulkup.engine.ports import Job, Journey
+from bulkup.engine.ports import Job, RunContext
 from bulkup.errors import RunError
 from bulkup.events import Emit
 from bulkup.source.photos import Photo
@@ -40,7 +40,7 @@ class Call:
     photo: Photo
     emit: Emit
     job: Job | None = None
-    journey: Journey | None = None
+    context: RunContext | None = None
     number: int = field(default_factory=lambda: next(_numbers))
     over: anyio.Event = field(default_factory=anyio.Event)
     value: Any = None
@@ -65,7 +65,7 @@ class Call:
         return self.value
 
 
-class Waiting:
+class WorkQueue:
     """The calls that no worker has taken."""
 
     def __init__(self) -> None:

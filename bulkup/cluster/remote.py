@@ -42,7 +42,7 @@ class _Word:
     message: Message = field(default_factory=dict)
 
 
-class Places:
+class RemoteSlots:
     """The places of one run's gate that workers hold."""
 
     def __init__(self, *, clock: Callable[[], float], sleep: Sleep) -> None:
@@ -61,10 +61,10 @@ class Places:
 
         `wish` is the question for it, `said` what the worker says then; its end is the worker's.
         """
-        if call.journey is None:
+        if call.context is None:
             return
         with said:
-            async with call.journey.gate.place() as place:
+            async with call.context.limiter.place() as place:
                 go: Message | None = wish if said.statistics().open_send_streams else None
                 while go is not None:
                     word = _Word()
@@ -108,12 +108,12 @@ class Places:
         It works on it still when the photo can be found; it is given as long for that as a photo
         has ever taken, and more. One that is not found within the usual time never came.
         """
-        if (journey := call.journey) is None or (job := call.job) is None:
+        if (context := call.context) is None or (job := call.job) is None:
             return
-        for delay in journey.recovery.policy.ask_delays(job.photo.size):
+        for delay in context.recovery.policy.ask_delays(job.photo.size):
             await self._sleep(delay)
             try:
-                found = await journey.recovery.run(lambda: journey.server.find([job.md5]))
+                found = await context.recovery.run(lambda: context.server.find([job.md5]))
             except BulkupError:
                 continue
             if found.get(job.md5) is not None:
@@ -137,7 +137,7 @@ T = TypeVar("T")
 _places = count(1)
 
 
-class FarMemory:
+class RemoteLedger:
     """The coordinator's ledger, for the photo of one call."""
 
     def __init__(self, channel: Channel, call: int) -> None:
@@ -157,7 +157,7 @@ class FarMemory:
         await self._channel.ask("learn", call=self._call, fact=fact, value=value)
 
 
-class NotingServer:
+class RecordingGallery:
     """A server that notes which content of a file was sent last."""
 
     def __init__(self, server: Server) -> None:
@@ -207,7 +207,7 @@ class NotingServer:
         await self._server.sweep(name)
 
 
-class FarGate:
+class RemoteLimiter:
     """The coordinator's gate, for the photo of one call; the `tail` is of this worker's line.
 
     `sent` tells what is sent: what the photo is now, if it is another than it was, and its MD5.
@@ -227,18 +227,18 @@ class FarGate:
         self._sent = sent
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator["FarPlace"]:
+    async def place(self) -> AsyncIterator["RemoteSlot"]:
         """Have one of the places lent."""
         number = next(_places)
         photo, md5 = self._sent()
         try:
             await self._channel.ask("enter", call=self._call, place=number, photo=photo, md5=md5)
-            yield FarPlace(self._channel, number)
+            yield RemoteSlot(self._channel, number)
         finally:
             self._channel.tell("leave", place=number)
 
 
-class FarPlace:
+class RemoteSlot:
     """A place inside the coordinator's gate."""
 
     def __init__(self, channel: Channel, number: int) -> None:

@@ -29,7 +29,7 @@ from distributed import get_worker
 
 from bulkup import __version__
 from bulkup.app.credentials import read_api_key, read_secret_file
-from bulkup.app.gallery import connected
+from bulkup.app.gallery import open_gallery
 from bulkup.app.settings import Account
 from bulkup.cluster.protocol import (
     BEAT_S,
@@ -42,14 +42,14 @@ from bulkup.cluster.protocol import (
     of_event,
     read_labels,
 )
-from bulkup.cluster.remote import FarGate, FarMemory, NotingServer
+from bulkup.cluster.remote import RecordingGallery, RemoteLedger, RemoteLimiter
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.executor import OwnHands
+from bulkup.engine.executor import LocalExecutor
 from bulkup.engine.pacing import Tail
-from bulkup.engine.ports import Job, Journey
+from bulkup.engine.ports import Job, RunContext
 from bulkup.engine.retry import Recovery
 from bulkup.engine.upload import upload
-from bulkup.errors import BulkupError, CutShort, Lost, PhotoError, Transient
+from bulkup.errors import AnswerLost, BulkupError, PhotoError, SendInterrupted, Transient
 from bulkup.events import Emit
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.throttle import Throttle
@@ -117,12 +117,12 @@ SAME_NS: Final = 2 * 10**9
 """Times of a file that are no further apart may be one: not all file systems keep it exactly."""
 
 
-class Unseen(Exception):
+class NotVisible(Exception):
     """This worker does not see the file that is meant."""
 
 
 async def look(order: Message) -> Photo:
-    """Return the photo that is meant, as it is here. Raises `Unseen`."""
+    """Return the photo that is meant, as it is here. Raises `NotVisible`."""
     return await to_thread.run_sync(_look, order)
 
 
@@ -137,15 +137,15 @@ def _look(order: Message) -> Photo:
             os.close(descriptor)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no such name"
-        raise Unseen(f"{path}: {reason}") from None
+        raise NotVisible(f"{path}: {reason}") from None
     if not S_ISREG(status.st_mode):
-        raise Unseen(f"{path} is no file there")
+        raise NotVisible(f"{path} is no file there")
     if status.st_size != order["size"] or abs(status.st_mtime_ns - order["mtime_ns"]) > SAME_NS:
-        raise Unseen(f"{path} is another file there, of {status.st_size:,} bytes")
+        raise NotVisible(f"{path} is another file there, of {status.st_size:,} bytes")
     return Photo(path, status.st_size, status.st_mtime_ns)
 
 
-class Unfit(Exception):
+class WorkerUnusable(Exception):
     """This worker can take no part in the run, and why."""
 
 
@@ -159,28 +159,32 @@ class _Wishes:
 
 @asynccontextmanager
 async def visit(
-    errand: Message,
+    run_settings: Message,
     *,
     emit: Emit,
     share: Callable[[], int | None],
     folder: Callable[[Path], str | None],
 ) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
-    """Lend the gallery, logged in, and the way to go on when it fails. Raises `Unfit`.
+    """Lend the gallery, logged in, and the way to go on when it fails. Raises `WorkerUnusable`.
 
     `share` tells how many bytes a second this worker may send, `folder` what the coordinator calls
     the folder of a photo.
     """
-    if errand["kind"] == "refused":
-        raise Unfit(errand["reason"])
-    labels = read_labels(errand["labels"])
-    describe = Describer(labels, emit=emit, folder=folder, zone=Zone(errand["zone"]))
+    if run_settings["kind"] == "refused":
+        raise WorkerUnusable(run_settings["reason"])
+    labels = read_labels(run_settings["labels"])
+    describe = Describer(labels, emit=emit, folder=folder, zone=Zone(run_settings["zone"]))
     async with AsyncExitStack() as stack:
         try:
-            account = await to_thread.run_sync(_account, errand)
-            coming = connected(
+            account = await to_thread.run_sync(_account, run_settings)
+            coming = open_gallery(
                 account,
-                _Wishes(errand["concurrency"], errand["retries"], errand["patience_s"]),
-                method=errand["method"],
+                _Wishes(
+                    run_settings["concurrency"],
+                    run_settings["retries"],
+                    run_settings["patience_s"],
+                ),
+                method=run_settings["method"],
                 throttle=Throttle(share),
                 describe=describe if labels else None,
                 emit=emit,
@@ -189,22 +193,26 @@ async def visit(
             )
             server, recovery = await stack.enter_async_context(coming)
         except BulkupError as error:
-            raise Unfit(f"{error.message}. {error.hint}".rstrip(". ") + ".") from None
+            raise WorkerUnusable(f"{error.message}. {error.hint}".rstrip(". ") + ".") from None
         finally:
-            await to_thread.run_sync(_forget, errand)
+            await to_thread.run_sync(_forget, run_settings)
         if server.method.name == "upload" and not server.captions.can_set:
-            raise Unfit("photos of one name would be mixed up: the gallery lets none be renamed")
+            raise WorkerUnusable(
+                "photos of one name would be mixed up: the gallery lets none be renamed"
+            )
         yield server, recovery
 
 
-def _account(errand: Message) -> Account:
-    """Return who logs in where. Raises `BulkupError`, and `Unfit` where that is not known."""
+def _account(run_settings: Message) -> Account:
+    """Return the account to log in with. Raises `WorkerUnusable` if it is unknown."""
     variables = os.environ
-    url = variables.get("BULKUP_WORKER_URL") or errand["url"]
-    account = Account(url=url, ca_cert=_kept(errand), insecure=errand["insecure"])
-    user = errand["user"] or variables.get("BULKUP_USER", "")
-    if "password" in errand:
-        return replace(account, user=user, password=errand["password"], api_key=errand["api_key"])
+    url = variables.get("BULKUP_WORKER_URL") or run_settings["url"]
+    account = Account(url=url, ca_cert=_kept(run_settings), insecure=run_settings["insecure"])
+    user = run_settings["user"] or variables.get("BULKUP_USER", "")
+    if "password" in run_settings:
+        return replace(
+            account, user=user, password=run_settings["password"], api_key=run_settings["api_key"]
+        )
     if key := read_api_key(file=None, variables=variables):
         return replace(account, api_key=key)
     if file := variables.get("BULKUP_PASSWORD_FILE"):
@@ -212,26 +220,26 @@ def _account(errand: Message) -> Account:
     else:
         password = variables.get("BULKUP_PASSWORD", "")
     if not (user and password):
-        raise Unfit(
+        raise WorkerUnusable(
             "it has no password of the gallery: set BULKUP_PASSWORD in its environment, or "
             "give the cluster certificates"
         )
     return replace(account, user=user, password=password)
 
 
-def _kept(errand: Message) -> Path | None:
+def _kept(run_settings: Message) -> Path | None:
     """Return a file of the certificates to trust, which is read once, None if there are none."""
-    if not errand["ca_cert"]:
+    if not run_settings["ca_cert"]:
         return None
     descriptor, name = mkstemp(prefix="bulkup-", suffix=".pem")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(errand["ca_cert"])
-    errand["kept"] = name
+        file.write(run_settings["ca_cert"])
+    run_settings["kept"] = name
     return Path(name)
 
 
-def _forget(errand: Message) -> None:
-    if name := errand.get("kept"):
+def _forget(run_settings: Message) -> None:
+    if name := run_settings.get("kept"):
         Path(name).unlink(missing_ok=True)
 
 
@@ -245,7 +253,7 @@ def awake_s() -> float:
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
-class Hand:
+class Worker:
     """One process's part in a run; `name` is what Dask calls the worker."""
 
     def __init__(self, *, name: str, token: str) -> None:
@@ -264,8 +272,8 @@ class Hand:
         self._work: _Work | None = None
 
     async def work(self, stream: ByteStream, *, ready: Callable[[], None]) -> None:
-        """Work until the coordinator says good-bye, or is gone. Raises `Unfit`."""
-        unfit: Unfit | None = None
+        """Work until the coordinator says good-bye, or is gone. Raises `WorkerUnusable`."""
+        unfit: WorkerUnusable | None = None
         self._heard_at = awake_s()  # and not before there was a connection
         async with stream, anyio.create_task_group() as tasks:
             channel = Channel(stream)
@@ -293,7 +301,7 @@ class Hand:
                         await self._farewell.wait()
                         # nobody sends any more when the sessions are logged out
                         self._calls.cancel_scope.cancel()
-            except Unfit as error:
+            except WorkerUnusable as error:
                 unfit = error
             tasks.cancel_scope.cancel()
         if unfit is not None:
@@ -372,7 +380,7 @@ class _Work:
 
     def __init__(
         self,
-        errand: Message,
+        run_settings: Message,
         channel: Channel,
         told: EventBatcher,
         server: PiwigoServer,
@@ -382,15 +390,18 @@ class _Work:
     ) -> None:
         self.channel = channel
         self.recovery = recovery
-        self.turns = (anyio.CapacityLimiter(HASHING), anyio.CapacityLimiter(errand["concurrency"]))
+        self.turns = (
+            anyio.CapacityLimiter(HASHING),
+            anyio.CapacityLimiter(run_settings["concurrency"]),
+        )
         self._told = told
         self._server = server
         self._folders = folders
         self._tail = Tail()
         self._chunk_size = ChunkSize(
             server.offer.chunk_size,
-            wish=errand["chunk_size"],
-            ceiling=errand["ceiling"],
+            wish=run_settings["chunk_size"],
+            ceiling=run_settings["ceiling"],
             grows=server.method.name != "legacy",
         )
         self._remarks: list[tuple[str, str]] = []
@@ -419,7 +430,7 @@ class _Work:
             photo = await look(order)
             work = self._send if "job" in order else self._read
             answer = await work(order, photo, doubtful)
-        except Unseen as error:
+        except NotVisible as error:
             self.channel.tell("unseen", call=number, reason=str(error))
             return
         except Gone:
@@ -437,7 +448,7 @@ class _Work:
     async def _read(self, order: Message, photo: Photo, doubtful: dict[str, int]) -> Message:
         del doubtful
         tell = partial(self._told.tell, call=order["call"])
-        now, md5 = await OwnHands().fingerprint(photo, emit=tell)
+        now, md5 = await LocalExecutor().fingerprint(photo, emit=tell)
         return {"photo": _changed(now, photo), "md5": md5, "event": None}
 
     async def _send(self, order: Message, photo: Photo, doubtful: dict[str, int]) -> Message:
@@ -451,19 +462,19 @@ class _Work:
             format_of=told["format_of"],
         )
         if order["changed"]:
-            now, md5 = await OwnHands().fingerprint(photo)
+            now, md5 = await LocalExecutor().fingerprint(photo)
             job = replace(job, photo=now, md5=md5)
-        server = NotingServer(self._server)
+        server = RecordingGallery(self._server)
 
         def sent() -> tuple[list[int] | None, str]:
             now, md5 = server.sent or (photo, job.md5)
             return _changed(now, photo), md5
 
-        journey = Journey(
+        context = RunContext(
             server=server,
-            memory=FarMemory(self.channel, number),
+            ledger=RemoteLedger(self.channel, number),
             recovery=self.recovery,
-            gate=FarGate(self.channel, number, tail=self._tail, sent=sent),
+            limiter=RemoteLimiter(self.channel, number, tail=self._tail, sent=sent),
             chunk_size=self._chunk_size,
             emit=partial(self._told.tell, call=number),
             clock=time.monotonic,
@@ -472,7 +483,7 @@ class _Work:
         )
         self._folders[photo.path] = told["folder"]
         try:
-            done, event = await upload(job, journey, lost=_lost(told["lost"]))
+            done, event = await upload(job, context, lost=_lost(told["lost"]))
         finally:
             self._folders.pop(photo.path, None)
         return {"photo": _changed(done.photo, photo), "md5": done.md5, "event": of_event(event)}
@@ -494,7 +505,9 @@ def _lost(how: str | None) -> Transient | None:
     """Return how the attempt of a lost worker ended."""
     if how is None:
         return None
-    return (Lost if how == "finishing" else CutShort)("the worker that sent it was lost")
+    return (AnswerLost if how == "finishing" else SendInterrupted)(
+        "the worker that sent it was lost"
+    )
 
 
 LOOK_S: Final = 2.0
@@ -528,7 +541,7 @@ def turn(invitation: Invitation) -> str:
     try:
         thread.ready.result()
         thread.turn()
-    except Unfit as error:
+    except WorkerUnusable as error:
         return str(error)
     except (CancelledError, asyncio.CancelledError, RuntimeError):
         return ""  # the coordinator is gone, or takes us for gone: it knows what to do
@@ -542,7 +555,7 @@ class Thread(threading.Thread):
         super().__init__(name="bulkup", daemon=True)
         self.ready: Future[None] = Future()
         self._invitation = invitation
-        self._hand = Hand(name=name, token=invitation.token)
+        self._hand = Worker(name=name, token=invitation.token)
         self._tls = tls
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -569,12 +582,12 @@ class Thread(threading.Thread):
         """Work until the coordinator says good-bye, or is gone."""
         try:
             anyio.run(self._work)
-        except Unfit as error:
+        except WorkerUnusable as error:
             self._give_up(error)
         except OSError as error:
             where = f"{self._invitation.host}:{self._invitation.port}"
             why = str(error) or "no answer"
-            self._give_up(Unfit(f"it can't reach the coordinator at {where}: {why}"))
+            self._give_up(WorkerUnusable(f"it can't reach the coordinator at {where}: {why}"))
         finally:
             self._give_up(CancelledError())
             with _lock:

@@ -70,7 +70,7 @@ class IdSet:
                 yield from (byte * 8 + bit for bit in range(8) if bits >> bit & 1)
 
 
-class Shown:
+class AlbumMembers:
     """What an album shows: all its photos, and the aliases of those without their names.
 
     `told` is False where the server does not list it.
@@ -82,29 +82,29 @@ class Shown:
         self.aliases: dict[int, str] = {}
 
 
-class ShownAlbums:
+class MembersByAlbum:
     """What albums show, looked up when it is needed; of many albums the last few are kept."""
 
-    def __init__(self, look: Callable[[int], Awaitable[Shown | None]]) -> None:
+    def __init__(self, look: Callable[[int], Awaitable[AlbumMembers | None]]) -> None:
         self._look = look
-        self._kept: OrderedDict[int, Shown] = OrderedDict()
+        self._kept: OrderedDict[int, AlbumMembers] = OrderedDict()
 
-    async def of(self, album: int) -> Shown:
+    async def of(self, album: int) -> AlbumMembers:
         """Return what an album shows; nothing where nobody tells."""
         if album not in self._kept:
-            self._kept[album] = await self._look(album) or Shown(told=False)
+            self._kept[album] = await self._look(album) or AlbumMembers(told=False)
             while len(self._kept) > ALBUMS_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(album)
         return self._kept[album]
 
 
-async def listed(server: Lister, album: int, *, down_to: int = 0) -> Shown | None:
+async def listed(server: Lister, album: int, *, down_to: int = 0) -> AlbumMembers | None:
     """Return what the album shows, at least of the ids from `down_to` on.
 
     None where the server does not list albums. Raises `PhotoError` where there is no such album.
     """
-    shown = Shown()
+    shown = AlbumMembers()
     try:
         async with aclosing(server.members(album)) as members:
             async for member in members:
@@ -261,7 +261,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placing:
+class FolderAlbums:
     """How the folders below `roots` become albums below `base`, the gallery's top if `ROOT`.
 
     Without `tree` all photos go to `base`. `unwrap` leaves out the album of each root itself,
@@ -338,7 +338,7 @@ Raises `ValueError`, in words, where what was written can't be read.
 """
 
 
-class Destinations:
+class AlbumResolver:
     """The albums of one run, asked for by one task at a time.
 
     Albums that are missing are made, unless `make` is False. Without `titles` albums are called as
@@ -347,14 +347,14 @@ class Destinations:
 
     def __init__(
         self,
-        placing: Placing,
+        folder_albums: FolderAlbums,
         albums: Albums,
         *,
         emit: Emit,
         make: bool = True,
         titles: Titles | None = None,
     ) -> None:
-        self._placing = placing
+        self._placing = folder_albums
         self._albums = albums
         self._emit = emit
         self._make = make

@@ -10,10 +10,10 @@ from itertools import chain, islice
 from typing import Final, Protocol
 
 from bulkup.engine.albums import IdSet, listed
-from bulkup.engine.dedupe import Catalogue, Sifter
-from bulkup.engine.executor import Hands, Unbegun
-from bulkup.engine.ports import Job, Journey
-from bulkup.engine.recorder import Outcomes
+from bulkup.engine.dedupe import Catalogue, Deduplicator
+from bulkup.engine.executor import Executor, NotStarted
+from bulkup.engine.ports import Job, RunContext
+from bulkup.engine.recorder import OutcomeRecorder
 from bulkup.engine.replace import Replaceable, amiss
 from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient
@@ -40,18 +40,18 @@ class Confirmer:
         server: Confirming,
         *,
         recovery: Recovery,
-        journey: Journey,
-        hands: Hands,
-        outcomes: Outcomes,
-        sifter: Sifter,
+        context: RunContext,
+        executor: Executor,
+        outcomes: OutcomeRecorder,
+        deduplicator: Deduplicator,
         emit: Emit,
     ) -> None:
         self._server = server
         self._recovery = recovery
-        self._journey = journey
-        self._hands = hands
+        self._journey = context
+        self._hands = executor
         self._outcomes = outcomes
-        self._sifter = sifter
+        self._sifter = deduplicator
         self._emit = emit
         self._made: dict[int, IdSet] = {}
         self._count = 0
@@ -111,7 +111,7 @@ class Confirmer:
             again = None
             if tries < DAMAGED_TRIES:
                 again = await self._hands.upload(job, self._journey)
-        except (PhotoError, Transient, NotOffered, Unbegun) as error:
+        except (PhotoError, Transient, NotOffered, NotStarted) as error:
             await self._give_up([job], error)
             return
         if again is not None:

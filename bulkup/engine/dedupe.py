@@ -10,9 +10,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
-from bulkup.engine.albums import Albumry, Destinations, Lister, Shown, ShownAlbums, listed
+from bulkup.engine.albums import (
+    AlbumMembers,
+    AlbumResolver,
+    Albumry,
+    Lister,
+    MembersByAlbum,
+    listed,
+)
 from bulkup.engine.ports import Job, State
-from bulkup.engine.recorder import Outcomes
+from bulkup.engine.recorder import OutcomeRecorder
 from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError, RunError
 from bulkup.events import Emit, PhotoPlanned
@@ -50,7 +57,7 @@ class Changes(Protocol):
         """Return the jobs to go on with; what becomes of the others is told."""
 
 
-class Sifter:
+class Deduplicator:
     """Sifts the photos of one run; called by one task at a time but for `landed` and `failed`."""
 
     def __init__(
@@ -58,22 +65,22 @@ class Sifter:
         server: Catalogue,
         *,
         recovery: Recovery,
-        outcomes: Outcomes,
-        destinations: Destinations,
+        outcomes: OutcomeRecorder,
+        album_resolver: AlbumResolver,
         changes: Changes,
         emit: Emit,
     ) -> None:
         self._server = server
         self._recovery = recovery
         self._outcomes = outcomes
-        self._destinations = destinations
+        self._destinations = album_resolver
         self._changes = changes
         self._changed: list[Job] = []
         self._all_seen = False
         self._emit = emit
         self._flying: dict[str, list[Job]] = {}
         self._untold: dict[bytes, int] = {}
-        self._shown = ShownAlbums(self._look)
+        self._shown = MembersByAlbum(self._look)
         self._released = False
         self._forgetful = False  # a server that can't be asked by MD5: then we have to remember
 
@@ -215,7 +222,7 @@ class Sifter:
                 del shown.aliases[photo_id]
         return linked
 
-    async def _recall(self, photo_id: int, shown: Shown) -> None:
+    async def _recall(self, photo_id: int, shown: AlbumMembers) -> None:
         if alias := await self._server.alias(photo_id):
             shown.aliases[photo_id] = alias
 
@@ -224,7 +231,7 @@ class Sifter:
             raise error
         await self._outcomes.failed(jobs, error)
 
-    async def _look(self, album: int) -> Shown | None:
+    async def _look(self, album: int) -> AlbumMembers | None:
         """Return what an album shows, None where nobody tells.
 
         The lounge is emptied first: an interrupted run may have left photos there.

@@ -13,14 +13,14 @@ from typing import Final, Protocol
 import anyio
 from anyio import to_thread
 
-from bulkup.engine.ports import Job, Memory, Stop
+from bulkup.engine.ports import Job, Ledger, Stop
 from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError, PhotoChanged, PhotoError, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.errors.groups import one_error
 from bulkup.events import Emit, FilePutAway, FileStays, Noticed
-from bulkup.source.pairing import Companion
+from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo, fingerprint
 
 MOST_CHECKED: Final = 4
@@ -51,7 +51,7 @@ class Arrival:
     photo_id: int | None
 
 
-class Tidying:
+class Disposal:
     """Keeps what has arrived in a run, and puts it away at its end; `place` None: nothing."""
 
     def __init__(
@@ -60,14 +60,14 @@ class Tidying:
         *,
         server: Checker,
         recovery: Recovery,
-        memory: Memory,
+        ledger: Ledger,
         emit: Emit,
         stop: Stop,
     ) -> None:
         self._place = place
         self._server = server
         self._recovery = recovery
-        self._memory = memory
+        self._memory = ledger
         self._emit = emit
         self._stop = stop
         self._arrivals: list[Arrival] = []
@@ -79,7 +79,7 @@ class Tidying:
             self._arrivals.append(Arrival(job.photo, job.md5, job.album, photo_id))
 
     async def put_away(
-        self, *, astray: Callable[[int, int], bool], aside: Sequence[Companion] = ()
+        self, *, astray: Callable[[int, int], bool], aside: Sequence[PairedFile] = ()
     ) -> None:
         """Put away what the server confirms, photo by photo, and tell what stays and why.
 
@@ -94,11 +94,11 @@ class Tidying:
             for _ in range(MOST_CHECKED):
                 tasks.start_soon(self._work, waiting, self._place, astray)
 
-    async def _without_pairs(self, aside: Sequence[Companion]) -> Sequence[Arrival]:
+    async def _without_pairs(self, aside: Sequence[PairedFile]) -> Sequence[Arrival]:
         """Return what has arrived but for photos that have formats: those stay, which is told."""
         if not aside:
             return self._arrivals
-        photos = {companion.of for companion in aside}
+        photos = {paired_file.of for paired_file in aside}
         self._emit(
             Noticed(
                 message=f"{len(photos) + len(aside)} files stay where they are: formats and the "

@@ -22,19 +22,19 @@ from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from bulkup.engine.albums import Album, Albums, Member
-from bulkup.engine.dedupe import Sifter
-from bulkup.engine.executor import Hands
+from bulkup.engine.dedupe import Deduplicator
+from bulkup.engine.executor import Executor
 from bulkup.engine.formats import Attaching, Content, Formats
 from bulkup.engine.limiter import REMEMBERED_S
 from bulkup.engine.pacing import ceiling_for
-from bulkup.engine.pipeline import Asked, Plan, jobs_of, sift_stage, sifter_of
-from bulkup.engine.ports import Entry, Fact, Job, Memory, State, Stop
-from bulkup.engine.recorder import Outcomes, Unended
+from bulkup.engine.pipeline import Asked, Plan, dedupe_stage, deduplicator_of, jobs_of
+from bulkup.engine.ports import Entry, Fact, Job, Ledger, State, Stop
+from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder
 from bulkup.engine.replace import Identity
 from bulkup.engine.retry import Recovery
 from bulkup.errors.groups import one_error
 from bulkup.events import Emit, Estimated, Event, PhotoNew, PhotoPresent, RunFinished
-from bulkup.source.pairing import Companion
+from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
 
 FIRST_PLANNED: Final = 2**31
@@ -51,7 +51,7 @@ class Gallery(Asked, Attaching, Protocol):
         """Return the bytes a second that the line takes, None where that can't be told."""
 
 
-class DryGallery:
+class DryRunGallery:
     """A gallery that answers questions and takes nothing."""
 
     def __init__(self, gallery: Gallery) -> None:
@@ -142,15 +142,15 @@ class DryGallery:
         return await self._gallery.line_speed()
 
 
-class DryMemory:
+class DryRunLedger:
     """A memory that learns nothing but MD5s.
 
     With `foresee` it knows until the end of the run which photos would be where, and which formats
     would have to be sent again.
     """
 
-    def __init__(self, memory: Memory, *, foresee: bool = False) -> None:
-        self._memory = memory
+    def __init__(self, ledger: Ledger, *, foresee: bool = False) -> None:
+        self._memory = ledger
         self._foresee = foresee
         self._foreseen: dict[str, Entry] = {}
         self._files: defaultdict[int | None, set[str]] = defaultdict(set)
@@ -226,25 +226,25 @@ FINISH_S: Final = 0.45
 async def run(
     plan: Plan,
     *,
-    gallery: DryGallery,
+    gallery: DryRunGallery,
     recovery: Recovery,
-    memory: Memory,
+    ledger: Ledger,
     albums: Albums,
     emit: Emit,
     stop: Stop,
-    hands: Hands | None = None,
+    executor: Executor | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Tell of every photo of the plan what an upload would do, event by event.
 
-    `hands` read, by default this machine's. Raises `RunError` where the upload could not go on.
+    `executor` read, by default this machine's. Raises `RunError` where the upload could not go on.
     """
     began = clock()
-    unended = Unended(partial(_tell, emit))
-    pretended = DryMemory(memory, foresee=plan.formats or plan.update)
-    outcomes = Outcomes(pretended, unended.emit)
-    aside: list[Companion] = []
-    sifter = sifter_of(
+    unended = OutcomeGuard(partial(_tell, emit))
+    pretended = DryRunLedger(ledger, foresee=plan.formats or plan.update)
+    outcomes = OutcomeRecorder(pretended, unended.emit)
+    aside: list[PairedFile] = []
+    deduplicator = deduplicator_of(
         plan,
         gallery,
         recovery=recovery,
@@ -255,22 +255,22 @@ async def run(
         aside=aside,
     )
     new_in, new = anyio.create_memory_object_stream[Job](plan.concurrency)
-    told = _New(unended.emit, sifter=sifter, memory=pretended)
+    told = _New(unended.emit, deduplicator=deduplicator, ledger=pretended)
     attaching = _Attaching(unended.emit)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
-            jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside, hands=hands)
-            sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
-            tasks.start_soon(sift, jobs, new_in, sifter, stop)
+            jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside, executor=executor)
+            sift = partial(dedupe_stage, sleep=recovery.sleep, clock=clock)
+            tasks.start_soon(sift, jobs, new_in, deduplicator, stop)
             tasks.start_soon(told.tell, new)
         formats = Formats(
             gallery,
             carrier=attaching,
             recovery=recovery,
-            memory=pretended,
+            ledger=pretended,
             update=plan.update,
             emit=unended.emit,
-            hands=hands,
+            executor=executor,
         )
         await formats.bring(aside, stop, at_once=plan.concurrency)
     finally:
@@ -278,7 +278,7 @@ async def run(
     size = told.size + attaching.size
     speed = await gallery.line_speed() if size else None
     if speed:
-        facts = await memory.facts(max_age_s=REMEMBERED_S)
+        facts = await ledger.facts(max_age_s=REMEMBERED_S)
         at_once = plan.finishing or min(plan.concurrency, ceiling_for(facts.get(Fact.WORKERS)))
         finishing_s = told.count * FINISH_S / at_once
         emit(Estimated(sending_s=size / speed, finishing_s=finishing_s))
@@ -298,12 +298,12 @@ def _tell(emit: Emit, event: Event) -> None:
 class _New:
     """Tells what photos would be sent, and counts them."""
 
-    def __init__(self, emit: Emit, *, sifter: Sifter, memory: Memory) -> None:
+    def __init__(self, emit: Emit, *, deduplicator: Deduplicator, ledger: Ledger) -> None:
         self.count = 0
         self.size = 0
         self._emit = emit
-        self._sifter = sifter
-        self._memory = memory
+        self._sifter = deduplicator
+        self._memory = ledger
         self._numbers = count(FIRST_PLANNED)
 
     async def tell(self, jobs: MemoryObjectReceiveStream[Job]) -> None:
@@ -339,12 +339,12 @@ class _Attaching:
         self.size = 0
         self._emit = emit
 
-    async def send(self, content: Content, companion: Companion, main: int) -> Content:
+    async def send(self, content: Content, paired_file: PairedFile, main: int) -> Content:
         """Tell of a file that would be attached."""
         del main
-        path, size = companion.path, content.photo.size
+        path, size = paired_file.path, content.photo.size
         self.size += size
-        self._emit(PhotoNew(path=path, size=size, format_of=companion.of, md5=content.known_md5))
+        self._emit(PhotoNew(path=path, size=size, format_of=paired_file.of, md5=content.known_md5))
         await anyio.lowlevel.checkpoint()
         return content
 

@@ -7,7 +7,7 @@ Declares, and offers this machine's own. All that has to be decided in one place
 from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
-from bulkup.engine.ports import Job, Journey
+from bulkup.engine.ports import Job, RunContext
 from bulkup.engine.upload import CHANGED_TRIES, upload
 from bulkup.errors import BulkupError, PhotoChanged
 from bulkup.events import Emit, Event, PhotoHashing, PhotoUploaded
@@ -18,11 +18,11 @@ def _unheard(_: Event) -> None:
     """Let nobody hear of it."""
 
 
-class Unbegun(BulkupError):
+class NotStarted(BulkupError):
     """The run is to come to its end, and nobody has begun with the photo yet."""
 
 
-class Hands(Protocol):
+class Executor(Protocol):
     """What a run has done for it, photo by photo; as many at once as there are tasks that ask."""
 
     @property
@@ -37,21 +37,21 @@ class Hands(Protocol):
         """Return a photo as it is when it holds still, and the MD5 of its content.
 
         `emit` hears when it begins to be read. Raises `PhotoError` where it can't be read, and
-        `Unbegun`.
+        `NotStarted`.
         """
 
-    async def upload(self, job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
+    async def upload(self, job: Job, context: RunContext) -> tuple[Job, PhotoUploaded]:
         """Bring a photo to the server: as it was sent, with the event that says so.
 
         Raises `PhotoError` where that is impossible, `Transient` or `RunError` where the server
-        is, and `Unbegun`.
+        is, and `NotStarted`.
         """
 
     def remarks(self) -> Iterable[tuple[str, str]]:
         """Return what there is to remark at the end of a run: messages, each with a hint."""
 
 
-class OwnHands:
+class LocalExecutor:
     """This machine's."""
 
     machines: ClassVar[int] = 1
@@ -67,9 +67,9 @@ class OwnHands:
                 continue
         return await fingerprint(photo)
 
-    async def upload(self, job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
+    async def upload(self, job: Job, context: RunContext) -> tuple[Job, PhotoUploaded]:
         """Send it from here."""
-        return await upload(job, journey)
+        return await upload(job, context)
 
     def remarks(self) -> Iterable[tuple[str, str]]:
         """Return nothing: the server's own parts know it."""

@@ -12,8 +12,8 @@ from typing import Protocol
 import anyio
 from anyio import to_thread
 
-from bulkup.engine.executor import Hands, OwnHands, Unbegun
-from bulkup.engine.ports import Entry, Job, Journey, Memory, State, Stop
+from bulkup.engine.executor import Executor, LocalExecutor, NotStarted
+from bulkup.engine.ports import Entry, Job, Ledger, RunContext, State, Stop
 from bulkup.engine.recorder import failure, present
 from bulkup.engine.replace import any_untouched
 from bulkup.engine.retry import Recovery
@@ -21,7 +21,7 @@ from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, Ru
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.events import Emit, Noticed, PhotoPlanned
-from bulkup.source.pairing import Companion
+from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
 
 Place = tuple[int, str]
@@ -49,12 +49,12 @@ class Attaching(Protocol):
 
 
 class Content:
-    """A file and its content, which is read, by `hands`, only where its MD5 has to be known."""
+    """A file and its content, which is read, by `executor`, only where its MD5 has to be known."""
 
-    def __init__(self, photo: Photo, md5: str = "", *, hands: Hands) -> None:
+    def __init__(self, photo: Photo, md5: str = "", *, executor: Executor) -> None:
         self.photo = photo
         self._md5 = md5
-        self._hands = hands
+        self._hands = executor
 
     @property
     def known_md5(self) -> str:
@@ -71,7 +71,7 @@ class Content:
 class Carrier(Protocol):
     """Who attaches files, or only says so."""
 
-    async def send(self, content: Content, companion: Companion, main: int) -> Content:
+    async def send(self, content: Content, paired_file: PairedFile, main: int) -> Content:
         """Attach a file to a photo, keep that, tell of it, and return it as it was sent.
 
         Raises `FormatRefused` where the server does not take such files, or `PhotoError`.
@@ -84,18 +84,18 @@ class Carrier(Protocol):
 class Uploading:
     """Attaches files by uploading them."""
 
-    def __init__(self, journey: Journey, *, memory: Memory, hands: Hands) -> None:
-        self._journey = journey
-        self._memory = memory
-        self._hands = hands
+    def __init__(self, context: RunContext, *, ledger: Ledger, executor: Executor) -> None:
+        self._journey = context
+        self._memory = ledger
+        self._hands = executor
 
-    async def send(self, content: Content, companion: Companion, main: int) -> Content:
+    async def send(self, content: Content, paired_file: PairedFile, main: int) -> Content:
         """Attach a file to a photo, keep that, and tell of it."""
-        del companion
+        del paired_file
         md5 = await content.md5()
         job = Job(content.photo, md5, format_of=main)
         job, event = await self._hands.upload(job, self._journey)
-        sent = Content(job.photo, job.md5, hands=self._hands)
+        sent = Content(job.photo, job.md5, executor=self._hands)
         await self.keep(sent, main)
         self._journey.emit(event)
         return sent
@@ -124,16 +124,16 @@ class Formats:
         *,
         carrier: Carrier,
         recovery: Recovery,
-        memory: Memory,
+        ledger: Ledger,
         update: bool,
         emit: Emit,
-        hands: Hands | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._server = server
         self._carrier = carrier
-        self._hands = hands or OwnHands()
+        self._hands = executor or LocalExecutor()
         self._recovery = recovery
-        self._memory = memory
+        self._memory = ledger
         self._update = update
         self._emit = emit
         self._off: FormatsOff | None = None
@@ -142,20 +142,20 @@ class Formats:
         self._turns: dict[Place, anyio.Lock] = {}
         self._there: dict[Place, Content] = {}
 
-    async def bring(self, companions: Sequence[Companion], stop: Stop, *, at_once: int) -> None:
+    async def bring(self, companions: Sequence[PairedFile], stop: Stop, *, at_once: int) -> None:
         """Attach files to their photos, so many at once, and tell what becomes of each."""
         left = iter(companions)
 
         async def work() -> None:
-            for companion in left:
+            for paired_file in left:
                 if stop.wanted:
                     return
-                photo = Photo(companion.path, companion.size, companion.mtime_ns)
+                photo = Photo(paired_file.path, paired_file.size, paired_file.mtime_ns)
                 try:
-                    await self._bring(companion, photo)
+                    await self._bring(paired_file, photo)
                 except RunError:
                     raise
-                except Unbegun:
+                except NotStarted:
                     return
                 except BulkupError as error:
                     self._emit(failure(photo, error))
@@ -164,25 +164,25 @@ class Formats:
             for _ in range(min(at_once, len(companions))):
                 tasks.start_soon(work)
 
-    async def _bring(self, companion: Companion, photo: Photo) -> None:
+    async def _bring(self, paired_file: PairedFile, photo: Photo) -> None:
         """Attach one file. Raises `PhotoError` where that is impossible."""
-        entries = await self._memory.look_up([companion.path, companion.of])
-        own = entries.get(companion.path)
-        main, sent_now = await self._main(companion.of, entries.get(companion.of))
-        place = (main, companion.path.suffix[1:].lower())
+        entries = await self._memory.look_up([paired_file.path, paired_file.of])
+        own = entries.get(paired_file.path)
+        main, sent_now = await self._main(paired_file.of, entries.get(paired_file.of))
+        place = (main, paired_file.path.suffix[1:].lower())
         async with self._turns.setdefault(place, anyio.Lock()):
             if own and own.state is State.FORMAT and own.image_id == main and own.is_of(photo):
-                content = Content(photo, own.md5, hands=self._hands)
+                content = Content(photo, own.md5, executor=self._hands)
                 self._there.setdefault(place, content)
                 self._present(content, main)
                 return
-            content = Content(photo, hands=self._hands)
-            if await self._is_there(content, companion, own=own, place=place, sent_now=sent_now):
+            content = Content(photo, executor=self._hands)
+            if await self._is_there(content, paired_file, own=own, place=place, sent_now=sent_now):
                 self._there[place] = content
                 await self._carrier.keep(content, main)
                 self._present(content, main)
                 return
-            self._there[place] = await self._send(content, companion, place)
+            self._there[place] = await self._send(content, paired_file, place)
 
     async def _main(self, path: Path, entry: Entry | None) -> tuple[int, bool]:
         """Return the number of the photo that a file belongs to, and if this run has sent it.
@@ -202,7 +202,7 @@ class Formats:
     async def _is_there(
         self,
         content: Content,
-        companion: Companion,
+        paired_file: PairedFile,
         *,
         own: Entry | None,
         place: Place,
@@ -213,28 +213,30 @@ class Formats:
         if (taken := self._there.get(place)) is not None:
             if await taken.md5() == await content.md5():
                 return True
-            raise PhotoError(gallery_failures.FORMAT_TAKEN(ending=ending, name=companion.of.name))
+            raise PhotoError(
+                gallery_failures.FORMAT_TAKEN(ending=ending, name=paired_file.of.name)
+            )
         if own is not None and own.state is State.FORMAT and own.image_id == main:
             changed = own.md5 != await content.md5()
             if changed and not self._update:
                 raise PhotoError(gallery_failures.FORMAT_CHANGED(photo=main))
             if changed:
-                await self._held(content, companion, place)
+                await self._held(content, paired_file, place)
             return not changed
         if sent_now:
             return False
-        if (held := await self._held(content, companion, place)) is not None:
+        if (held := await self._held(content, paired_file, place)) is not None:
             return held
         if own is not None and own.state is State.GIVEN_UP and own.image_id == main:
             return False
         there = await self._recovery.run(
-            lambda: self._server.has_format(main, companion.path.name)
+            lambda: self._server.has_format(main, paired_file.path.name)
         )
         if there is None:
             raise PhotoError(gallery_failures.FORMAT_PERHAPS(ending=ending, photo=main))
         return there
 
-    async def _held(self, content: Content, companion: Companion, place: Place) -> bool | None:
+    async def _held(self, content: Content, paired_file: PairedFile, place: Place) -> bool | None:
         """Tell whether the ledger has the format under other names, None: it has none there.
 
         Raises `PhotoError` where it has another one, which is not to be replaced by this.
@@ -245,19 +247,21 @@ class Formats:
             for entry in await self._memory.files_of([main])
             if entry.state is State.FORMAT
             and entry.path.suffix[1:].lower() == ending
-            and entry.path != companion.path
+            and entry.path != paired_file.path
         ]
         if not others:
             return None
         md5 = await content.md5()
         if await to_thread.run_sync(any_untouched, [e for e in others if e.md5 != md5]):
-            raise PhotoError(gallery_failures.FORMAT_TAKEN(ending=ending, name=companion.of.name))
+            raise PhotoError(
+                gallery_failures.FORMAT_TAKEN(ending=ending, name=paired_file.of.name)
+            )
         md5s = {entry.md5 for entry in others}
         if md5 not in md5s and not self._update:
             raise PhotoError(gallery_failures.FORMAT_OTHER(ending=ending, photo=main))
         return md5s == {md5}
 
-    async def _send(self, content: Content, companion: Companion, place: Place) -> Content:
+    async def _send(self, content: Content, paired_file: PairedFile, place: Place) -> Content:
         """Attach a file, tell of it, and return it as it was sent."""
         main, ending = place
         if not self._server.takes_formats:
@@ -265,9 +269,9 @@ class Formats:
         if (refused := self._off or self._refused.get(ending)) is not None:
             raise FormatRefused(refused.told)
         try:
-            await self._recovery.run(lambda: self._server.check_format(companion.path.name))
-            self._emit(PhotoPlanned(path=companion.path, size=content.photo.size))
-            return await self._carrier.send(content, companion, main)
+            await self._recovery.run(lambda: self._server.check_format(paired_file.path.name))
+            self._emit(PhotoPlanned(path=paired_file.path, size=content.photo.size))
+            return await self._carrier.send(content, paired_file, main)
         except FormatRefused as error:
             self._refused[ending] = error
             if isinstance(error, FormatsOff):

@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeVar
 import anyio
 
 from bulkup.engine.pacing import Finishing, Outcome, Tail, ceiling_for, workers_for
-from bulkup.engine.ports import Fact, Memory
+from bulkup.engine.ports import Fact, Ledger
 from bulkup.engine.retry import Recovery
 from bulkup.errors import Outage, TimedOut, Unreachable
 from bulkup.events import Emit, LimitsChanged, Noticed
@@ -54,7 +54,7 @@ class Census(Protocol):
         """Tell whether there are so many, as far as that can be told."""
 
 
-class Gate:
+class Limiter:
     """Lets finishes through in the order they come, never more than the pacing's target."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Gate:
         *,
         census: Census,
         recovery: Recovery,
-        memory: Memory,
+        ledger: Ledger,
         emit: Emit,
         clock: Callable[[], float] = time.monotonic,
         first_stall_s: float = FIRST_STALL_S,
@@ -72,7 +72,7 @@ class Gate:
         self.tail = Tail()
         self._census = census
         self._recovery = recovery
-        self._memory = memory
+        self._memory = ledger
         self._emit = emit
         self._clock = clock
         self._first_stall_s = first_stall_s
@@ -253,10 +253,10 @@ class Gate:
 class Place:
     """A place inside the gate; `again` when what was tried in it has to be tried again."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, limiter: Limiter) -> None:
         self.turn = anyio.Event()
         self.again = False
-        self._gate = gate
+        self._gate = limiter
 
     async def renew(self) -> None:
         """Let others go first, before another try, where by now there are too many inside."""

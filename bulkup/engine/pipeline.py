@@ -23,17 +23,17 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bulkup.engine.albums import Albums, Destinations, Placing, Titles
+from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.confirm import Confirmer, Confirming
-from bulkup.engine.dedupe import Catalogue, Sifter
-from bulkup.engine.dispose import Checker, Place, Tidying
-from bulkup.engine.executor import Hands, OwnHands, Unbegun
+from bulkup.engine.dedupe import Catalogue, Deduplicator
+from bulkup.engine.dispose import Checker, Disposal, Place
+from bulkup.engine.executor import Executor, LocalExecutor, NotStarted
 from bulkup.engine.formats import Attaching, Formats, Uploading
-from bulkup.engine.limiter import Census, Gate
+from bulkup.engine.limiter import Census, Limiter
 from bulkup.engine.pacing import Finishing
-from bulkup.engine.ports import Entry, Job, Journey, Memory, Server, State, Stop
-from bulkup.engine.recorder import Outcomes, Unended
+from bulkup.engine.ports import Entry, Job, Ledger, RunContext, Server, State, Stop
+from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder
 from bulkup.engine.replace import Changes, Replaceable
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.engine.upload import sweep
@@ -48,8 +48,8 @@ from bulkup.events import (
     RunFinished,
     ScanFinished,
 )
-from bulkup.source.filters import EVERYTHING, Choice
-from bulkup.source.pairing import Companion, paired
+from bulkup.source.filters import EVERYTHING, Filters
+from bulkup.source.pairing import PairedFile, paired
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, Skipped, find
 
@@ -69,7 +69,7 @@ class Register(Protocol):
     """Where it is told what becomes of the files of an archive."""
 
     @property
-    def memory(self) -> Memory:
+    def ledger(self) -> Ledger:
         """What is remembered of them."""
 
     @property
@@ -81,43 +81,43 @@ class Register(Protocol):
 
 
 def read_archive(
-    walk: AsyncGenerator[Sequence[Found | Companion], None]
+    walk: AsyncGenerator[Sequence[Found | PairedFile], None]
     | AsyncGenerator[Sequence[Found], None],
     register: Register,
     stop: Stop,
     *,
     tasks: TaskGroup,
     hashing: int,
-    aside: list[Companion] | None = None,
-    hands: Hands | None = None,
+    aside: list[PairedFile] | None = None,
+    executor: Executor | None = None,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read an archive, in `hashing` threads; return the stream of its photos.
 
-    What stands beside a photo and is none of its own is put `aside`. `hands` read, by default
+    What stands beside a photo and is none of its own is put `aside`. `executor` read, by default
     this machine's.
     """
-    hands = hands or OwnHands()
+    executor = executor or LocalExecutor()
     aside = [] if aside is None else aside
     photos_in, photos = anyio.create_memory_object_stream[Unread](SCAN_BATCH)
     jobs_in, jobs = anyio.create_memory_object_stream[Job](BATCH)
     with photos, jobs_in:
         scan = partial(scan_stage, aside=aside)
         tasks.start_soon(scan, walk, photos_in, jobs_in.clone(), register, stop)
-        read = partial(fingerprint_stage, hands=hands)
-        for _ in range(hashing + hands.lead):
+        read = partial(fingerprint_stage, executor=executor)
+        for _ in range(hashing + executor.lead):
             tasks.start_soon(read, photos.clone(), jobs_in.clone(), register, stop)
     return jobs
 
 
 async def scan_stage(
-    walk: AsyncGenerator[Sequence[Found | Companion], None]
+    walk: AsyncGenerator[Sequence[Found | PairedFile], None]
     | AsyncGenerator[Sequence[Found], None],
     new: MemoryObjectSendStream[Unread],
     known: MemoryObjectSendStream[Job],
     register: Register,
     stop: Stop,
     *,
-    aside: list[Companion],
+    aside: list[PairedFile],
 ) -> None:
     """Walk, and tell apart what is done, what is known by its MD5, and what is new."""
     async with new, known, aclosing(walk):
@@ -125,7 +125,7 @@ async def scan_stage(
             if stop.wanted:
                 return
             photos = [photo for found in batch if (photo := _tell(found, register, aside))]
-            entries = await register.memory.look_up([photo.path for photo in photos])
+            entries = await register.ledger.look_up([photo.path for photo in photos])
             for photo in photos:
                 entry = entries.get(photo.path)
                 if entry is None or entry.is_format or not entry.is_of(photo):
@@ -146,13 +146,13 @@ async def scan_stage(
         register.emit(ScanFinished())
 
 
-def _tell(found: Found | Companion, register: Register, aside: list[Companion]) -> Photo | None:
+def _tell(found: Found | PairedFile, register: Register, aside: list[PairedFile]) -> Photo | None:
     """Tell what the walk came across, and return it if it is a photo to go on with."""
     path = found.path
     register.emit(FileFound(path=path, size=getattr(found, "size", 0)))
     if isinstance(found, Photo):
         return found
-    if isinstance(found, Companion):
+    if isinstance(found, PairedFile):
         aside.append(found)
     elif isinstance(found, Skipped):
         register.emit(FileSkipped(path=path, reason=found.reason, size=found.size))
@@ -168,7 +168,7 @@ async def fingerprint_stage(
     register: Register,
     stop: Stop,
     *,
-    hands: Hands,
+    executor: Executor,
 ) -> None:
     """Read new photos and give them an MD5."""
     async with photos, out:
@@ -176,8 +176,8 @@ async def fingerprint_stage(
             if stop.wanted:
                 continue
             try:
-                job = _read(*await hands.fingerprint(photo, emit=register.emit), entry)
-            except Unbegun:
+                job = _read(*await executor.fingerprint(photo, emit=register.emit), entry)
+            except NotStarted:
                 continue
             except PhotoError as error:
                 register.unreadable(photo, error)
@@ -195,10 +195,10 @@ def _read(photo: Photo, md5: str, entry: Entry | None) -> Job:
     return Job(photo, md5, albums=entry.albums, sent_as=entry.image_id, fresh=False)
 
 
-async def sift_stage(
+async def dedupe_stage(
     jobs: MemoryObjectReceiveStream[Job],
     out: MemoryObjectSendStream[Job],
-    sifter: Sifter,
+    deduplicator: Deduplicator,
     stop: Stop,
     *,
     sleep: Sleep,
@@ -208,7 +208,7 @@ async def sift_stage(
     async with jobs, out:
 
         async def sift(batch: list[Job]) -> list[Job]:
-            return [] if stop.wanted else await sifter.sift(batch)
+            return [] if stop.wanted else await deduplicator.sift(batch)
 
         async def give_on(unsent: list[Job]) -> None:
             for job in unsent:
@@ -217,19 +217,19 @@ async def sift_stage(
 
         async for unsent in batches(jobs, sift, sleep=sleep, clock=clock):
             await give_on(unsent)
-        for batch in sifter.rest():
+        for batch in deduplicator.rest():
             await give_on(await sift(batch))
 
 
 async def upload_stage(
     jobs: MemoryObjectReceiveStream[Job],
     out: MemoryObjectSendStream[Sent],
-    journey: Journey,
+    context: RunContext,
     *,
-    outcomes: Outcomes,
-    sifter: Sifter,
+    outcomes: OutcomeRecorder,
+    deduplicator: Deduplicator,
     stop: Stop,
-    hands: Hands,
+    executor: Executor,
 ) -> None:
     """Send photo after photo, one at a time."""
     async with jobs, out:
@@ -238,15 +238,15 @@ async def upload_stage(
             while turns and not stop.wanted:
                 turn = turns.pop()
                 try:
-                    sent = await hands.upload(turn, journey)
-                except Unbegun:
+                    sent = await executor.upload(turn, context)
+                except NotStarted:
                     break
                 except (PhotoError, Transient) as error:
                     await outcomes.failed([turn], error)
-                    turns = await sifter.failed(turn)
+                    turns = await deduplicator.failed(turn)
                 else:
                     await out.send(sent)
-                    turns = await sifter.changed(turn, into=sent[0])
+                    turns = await deduplicator.changed(turn, into=sent[0])
 
 
 async def confirm_stage(
@@ -340,8 +340,8 @@ class Plan:
     """
 
     roots: Sequence[Path]
-    choice: Choice = EVERYTHING
-    placing: Placing
+    filters: Filters = EVERYTHING
+    folder_albums: FolderAlbums
     level: int = 0
     concurrency: int = 8
     finishing: int | None = None
@@ -359,28 +359,28 @@ async def run(
     *,
     server: Gallery,
     recovery: Recovery,
-    memory: Memory,
+    ledger: Ledger,
     albums: Albums,
     chunk_size: ChunkSize,
     emit: Emit,
     stop: Stop,
-    hands: Hands | None = None,
+    executor: Executor | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Bring every photo of the plan to the server, or say why not, event by event.
 
-    `hands` read and send, by default this machine's. Raises `RunError` where the run can't go on;
-    what was found and has no outcome by then is emitted as unfinished.
+    `executor` read and send, by default this machine's. Raises `RunError` where the run can't go
+    on; what was found and has no outcome by then is emitted as unfinished.
     """
     began = clock()
-    hands = hands or OwnHands()
-    unended = Unended(emit)
-    tidying = Tidying(
-        plan.away, server=server, recovery=recovery, memory=memory, emit=emit, stop=stop
+    executor = executor or LocalExecutor()
+    unended = OutcomeGuard(emit)
+    disposal = Disposal(
+        plan.away, server=server, recovery=recovery, ledger=ledger, emit=emit, stop=stop
     )
-    outcomes = Outcomes(memory, unended.emit, tidying.arrived)
-    aside: list[Companion] = []
-    sifter = sifter_of(
+    outcomes = OutcomeRecorder(ledger, unended.emit, disposal.arrived)
+    aside: list[PairedFile] = []
+    deduplicator = deduplicator_of(
         plan,
         server,
         recovery=recovery,
@@ -390,23 +390,23 @@ async def run(
         stop=stop,
         aside=aside,
     )
-    at_once = plan.concurrency * hands.machines
-    gate = Gate(
+    at_once = plan.concurrency * executor.machines
+    limiter = Limiter(
         Finishing(
-            most=plan.finishing or min(MOST_FINISHING, at_once + hands.lead),
+            most=plan.finishing or min(MOST_FINISHING, at_once + executor.lead),
             fixed=plan.finishing is not None,
         ),
         census=server.census,
         recovery=recovery,
-        memory=memory,
+        ledger=ledger,
         emit=emit,
         clock=clock,
     )
-    journey = Journey(
+    context = RunContext(
         server=server,
-        memory=memory,
+        ledger=ledger,
         recovery=recovery,
-        gate=gate,
+        limiter=limiter,
         chunk_size=chunk_size,
         emit=unended.emit,
         clock=clock,
@@ -415,71 +415,77 @@ async def run(
     confirmer = Confirmer(
         server,
         recovery=recovery,
-        journey=journey,
-        hands=hands,
+        context=context,
+        executor=executor,
         outcomes=outcomes,
-        sifter=sifter,
+        deduplicator=deduplicator,
         emit=unended.emit,
     )
     formats = Formats(
         server,
-        carrier=Uploading(journey, memory=memory, hands=hands),
+        carrier=Uploading(context, ledger=ledger, executor=executor),
         recovery=recovery,
-        memory=memory,
+        ledger=ledger,
         update=plan.update,
         emit=unended.emit,
-        hands=hands,
+        executor=executor,
     )
     unsent_in, unsent = anyio.create_memory_object_stream[Job](plan.concurrency)
     sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
-    await _sweep_remains(journey, memory)
+    await _sweep_remains(context, ledger)
     try:
-        async with one_error(), attended(gate):
+        async with one_error(), attended(limiter):
             async with anyio.create_task_group() as tasks:
                 with unsent, sent_in:
-                    jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside, hands=hands)
-                    sift = partial(sift_stage, sleep=recovery.sleep, clock=clock)
-                    tasks.start_soon(sift, jobs, unsent_in, sifter, stop)
-                    send = partial(
-                        upload_stage, outcomes=outcomes, sifter=sifter, stop=stop, hands=hands
+                    jobs = jobs_of(
+                        plan, outcomes, stop, tasks=tasks, aside=aside, executor=executor
                     )
-                    for _ in range(at_once + hands.lead):
-                        tasks.start_soon(send, unsent.clone(), sent_in.clone(), journey)
+                    sift = partial(dedupe_stage, sleep=recovery.sleep, clock=clock)
+                    tasks.start_soon(sift, jobs, unsent_in, deduplicator, stop)
+                    send = partial(
+                        upload_stage,
+                        outcomes=outcomes,
+                        deduplicator=deduplicator,
+                        stop=stop,
+                        executor=executor,
+                    )
+                    for _ in range(at_once + executor.lead):
+                        tasks.start_soon(send, unsent.clone(), sent_in.clone(), context)
                     confirm = partial(confirm_stage, sleep=recovery.sleep, clock=clock)
                     tasks.start_soon(confirm, sent, confirmer)
-            await formats.bring(aside, stop, at_once=at_once + hands.lead)
+            await formats.bring(aside, stop, at_once=at_once + executor.lead)
     finally:
         unended.close()
-    await _sweep_remains(journey, memory)
+    await _sweep_remains(context, ledger)
     await confirmer.check_albums()
-    await tidying.put_away(astray=confirmer.is_astray, aside=aside)
+    await disposal.put_away(astray=confirmer.is_astray, aside=aside)
     emit(RunFinished(seconds=clock() - began))
 
 
-def sifter_of(
+def deduplicator_of(
     plan: Plan,
     server: Asked,
     *,
     recovery: Recovery,
-    outcomes: Outcomes,
+    outcomes: OutcomeRecorder,
     albums: Albums,
     notice: Emit,
     stop: Stop,
-    aside: Sequence[Companion],
-) -> Sifter:
+    aside: Sequence[PairedFile],
+) -> Deduplicator:
     """Return who sifts the photos of a plan; `notice` hears what is no photo's outcome.
 
     What stands beside photos, and is no photo then, is `aside` when all has been read.
     """
-    return Sifter(
+    return Deduplicator(
         server,
         recovery=recovery,
         outcomes=outcomes,
-        destinations=Destinations(plan.placing, albums, emit=notice, titles=plan.titles),
+        album_resolver=AlbumResolver(plan.folder_albums, albums, emit=notice, titles=plan.titles),
         changes=Changes(
             server,
             recovery=recovery,
-            memory=outcomes.memory,
+            ledger=outcomes.ledger,
             outcomes=outcomes,
             update=plan.update,
             aside=aside if plan.formats else None,
@@ -492,15 +498,15 @@ def sifter_of(
 
 def jobs_of(
     plan: Plan,
-    outcomes: Outcomes,
+    outcomes: OutcomeRecorder,
     stop: Stop,
     *,
     tasks: TaskGroup,
-    aside: list[Companion],
-    hands: Hands | None = None,
+    aside: list[PairedFile],
+    executor: Executor | None = None,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read what a plan is about; return the stream of its photos."""
-    walk = find(plan.roots, plan.choice, endings=plan.endings, only=plan.only)
+    walk = find(plan.roots, plan.filters, endings=plan.endings, only=plan.only)
     return read_archive(
         paired(walk, endings=plan.endings) if plan.formats else walk,
         outcomes,
@@ -508,20 +514,20 @@ def jobs_of(
         tasks=tasks,
         hashing=plan.hashing,
         aside=aside,
-        hands=hands,
+        executor=executor,
     )
 
 
 @asynccontextmanager
-async def attended(gate: Gate) -> AsyncIterator[None]:
+async def attended(limiter: Limiter) -> AsyncIterator[None]:
     """Have somebody attend to the gate."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(gate.attend)
+        tasks.start_soon(limiter.attend)
         yield
         tasks.cancel_scope.cancel()
 
 
-async def _sweep_remains(journey: Journey, memory: Memory) -> None:
+async def _sweep_remains(context: RunContext, ledger: Ledger) -> None:
     """Remove half photos that an interrupted run, or a failed attempt, left on the server."""
-    for name in await memory.remains():
-        await sweep(name, journey)
+    for name in await ledger.remains():
+        await sweep(name, context)

@@ -59,7 +59,7 @@ class Fact(StrEnum):
     CHUNK = "chunk"  # a chunk of so many bytes passed, and a larger one did not
 
 
-class Memory(Protocol):
+class Ledger(Protocol):
     """What a run needs to remember by."""
 
     async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
@@ -281,7 +281,7 @@ class Place(Protocol):
         """Return what one try to finish a photo returns, and take into account how it goes."""
 
 
-class Gate(Protocol):
+class Limiter(Protocol):
     """What finishes pass."""
 
     @property
@@ -293,7 +293,7 @@ class Gate(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Journey:
+class RunContext:
     """What all photos of a run have in common on their way.
 
     `doubtful` collects the aliases, with their albums, of attempts that may have left a photo that
@@ -301,9 +301,9 @@ class Journey:
     """
 
     server: Server
-    memory: UploadLedger
+    ledger: UploadLedger
     recovery: Recovery
-    gate: Gate
+    limiter: Limiter
     chunk_size: ChunkSize
     emit: Emit
     clock: Callable[[], float]

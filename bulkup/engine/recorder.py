@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bulkup.engine.ports import Entry, Job, Memory, State
+from bulkup.engine.ports import Entry, Job, Ledger, State
 from bulkup.errors import BulkupError, PhotoError
 from bulkup.events import (
     Emit,
@@ -22,7 +22,7 @@ from bulkup.events import (
 from bulkup.source.photos import Photo
 
 
-class Unended:
+class OutcomeGuard:
     """Passes events on and keeps which files have no outcome yet: as many as the streams hold."""
 
     def __init__(self, emit: Emit) -> None:
@@ -48,16 +48,16 @@ class Unended:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
+class OutcomeRecorder:
     """Outcomes of one run; `arrived` hears first of each photo that the server has."""
 
-    memory: Memory
+    ledger: Ledger
     emit: Emit
     arrived: Callable[[Job, int | None], None] = lambda _job, _photo_id: None
 
     async def hashed(self, jobs: Sequence[Job]) -> None:
         """Keep the MD5s of photos, for this run or the next."""
-        await hashed(jobs, self.memory)
+        await hashed(jobs, self.ledger)
 
     def still_present(self, job: Job) -> None:
         """Tell of a photo that the ledger holds, and that the server does not contradict."""
@@ -103,17 +103,17 @@ class Outcomes:
             if job.was is None
         ]
         if new:
-            await self.memory.record(new)
+            await self.ledger.record(new)
         for job in jobs:
             self.emit(failure(job.photo, error, md5=job.md5))
 
     async def settle(self) -> None:
         """Keep that the album shows what was sent."""
-        await self.memory.settle()
+        await self.ledger.settle()
 
     async def _arrived(self, arrived: Sequence[tuple[Job, int]], state: State) -> None:
         if arrived:
-            await self.memory.record(
+            await self.ledger.record(
                 [
                     _entry(job, state, image_id=photo_id, albums=job.all_albums)
                     for job, photo_id in arrived
@@ -123,7 +123,7 @@ class Outcomes:
             self.arrived(job, photo_id)
 
 
-async def hashed(jobs: Sequence[Job], memory: Memory, *, gone: bool = False) -> None:
+async def hashed(jobs: Sequence[Job], ledger: Ledger, *, gone: bool = False) -> None:
     """Keep of photos their MD5s and their numbers: whether they are there is asked again.
 
     Of a changed file its old content is kept, of one that is `gone` no number.
@@ -134,7 +134,7 @@ async def hashed(jobs: Sequence[Job], memory: Memory, *, gone: bool = False) -> 
         if job.was is None
     ]
     if new:
-        await memory.record(new)
+        await ledger.record(new)
 
 
 def present(job: Job, photo_id: int | None, *, linked: bool = False) -> PhotoPresent:

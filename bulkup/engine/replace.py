@@ -16,8 +16,8 @@ from typing import Protocol
 
 from anyio import to_thread
 
-from bulkup.engine.ports import Entry, Job, Memory, State
-from bulkup.engine.recorder import Outcomes
+from bulkup.engine.ports import Entry, Job, Ledger, State
+from bulkup.engine.recorder import OutcomeRecorder
 from bulkup.engine.retry import Recovery
 from bulkup.errors import (
     BulkupError,
@@ -30,7 +30,7 @@ from bulkup.errors import (
 )
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Emit, Noticed, PhotoUploaded
-from bulkup.source.pairing import Companion
+from bulkup.source.pairing import PairedFile
 
 
 class Resendable(Protocol):
@@ -54,12 +54,12 @@ class Resending:
         server: Resendable,
         *,
         recovery: Recovery,
-        memory: Memory,
-        aside: Sequence[Companion] | None,
+        ledger: Ledger,
+        aside: Sequence[PairedFile] | None,
     ) -> None:
         self._server = server
         self._recovery = recovery
-        self._memory = memory
+        self._memory = ledger
         self._aside = aside
         self._brought: dict[str, set[str]] = {}
 
@@ -97,9 +97,9 @@ class Resending:
     def _brought_with(self, photo: Path) -> set[str]:
         """Return the endings of what this run brings as formats of a photo."""
         if not self._brought:
-            for companion in self._aside or ():
-                endings = self._brought.setdefault(_key(companion.of), set())
-                endings.add(_ending(companion.path))
+            for paired_file in self._aside or ():
+                endings = self._brought.setdefault(_key(paired_file.of), set())
+                endings.add(_ending(paired_file.path))
         return self._brought.get(_key(photo), set())
 
 
@@ -172,19 +172,19 @@ class Changes:
         server: Replaceable,
         *,
         recovery: Recovery,
-        memory: Memory,
-        outcomes: Outcomes,
+        ledger: Ledger,
+        outcomes: OutcomeRecorder,
         update: bool,
-        aside: Sequence[Companion] | None,
+        aside: Sequence[PairedFile] | None,
         emit: Emit,
         stop: Wish,
     ) -> None:
         self._server = server
         self._recovery = recovery
-        self._memory = memory
+        self._memory = ledger
         self._outcomes = outcomes
         self._update = update
-        self._formats = Resending(server, recovery=recovery, memory=memory, aside=aside)
+        self._formats = Resending(server, recovery=recovery, ledger=ledger, aside=aside)
         self._emit = emit
         self._stop = stop
         self._taken: dict[int, Path] = {}

@@ -16,12 +16,12 @@ from typing import Final, Protocol, TypeVar
 import anyio
 
 from bulkup.errors import (
-    Away,
-    Damaged,
-    Lost,
-    Mangled,
+    AnswerLost,
+    ChunkCorrupted,
     Outage,
+    PhotoCorrupted,
     Refused,
+    ServerUnavailable,
     SessionLost,
     TooLarge,
     Transient,
@@ -65,47 +65,47 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Retry:
     """The same request once more, after so many seconds."""
 
     after_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Await:
+class WaitForServer:
     """Wait until the server is back; then the same request again if `again`."""
 
     again: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Give:
+class Raise:
     """The error goes on."""
 
 
 def decide(
     error: Transient, *, attempt: int, repeatable: bool, policy: Policy, chance: float
-) -> Again | Await | Give:
+) -> Retry | WaitForServer | Raise:
     """Return what to do after the `attempt`-th failure of a request, from 1.
 
     `repeatable` tells that the request may be carried out twice without harm.
     """
     may_repeat = repeatable or error.untouched
     match error:
-        case TooLarge() | Damaged():
-            return Give()
-        case Mangled() if attempt > 1:
-            return Give()
+        case TooLarge() | PhotoCorrupted():
+            return Raise()
+        case ChunkCorrupted() if attempt > 1:
+            return Raise()
         case Outage():
-            return Await(again=may_repeat and attempt <= policy.retries)
+            return WaitForServer(again=may_repeat and attempt <= policy.retries)
         case _ if not may_repeat or attempt > policy.retries:
-            return Give()
+            return Raise()
         case SessionLost() if attempt == 1:
-            return Again(0.0)
+            return Retry(0.0)
     backoff = policy.backoff(attempt, chance=chance)
     if error.retry_after_s is None:
-        return Again(backoff)
-    return Again(min(max(error.retry_after_s, 0.0), policy.patience_s))
+        return Retry(backoff)
+    return Retry(min(max(error.retry_after_s, 0.0), policy.patience_s))
 
 
 T = TypeVar("T")
@@ -196,9 +196,9 @@ class Recovery:
                     policy=self.policy,
                     chance=self._chance(),
                 )
-                if isinstance(step, Give):
+                if isinstance(step, Raise):
                     raise
-                if isinstance(step, Again):
+                if isinstance(step, Retry):
                     await self._pause(error, attempt=attempt, after_s=step.after_s, path=path)
                     continue
                 if not await self._sit_out(error):
@@ -220,12 +220,12 @@ class Recovery:
     @contextmanager
     def _shut(self) -> Iterator[None]:
         """Hold the gate closed."""
-        self._gate = gate = anyio.Event()
+        self._gate = limiter = anyio.Event()
         try:
             with self.others.held():
                 yield
         finally:
-            gate.set()
+            limiter.set()
 
     async def _open(self) -> None:
         """Wait until the gate is open: by the time that one is told it may have closed again."""
@@ -310,13 +310,15 @@ class Recovery:
         outage.knocks += 1
         try:
             await self._probe()
-        except (Lost, Outage, Refused) as error:
+        except (AnswerLost, Outage, Refused) as error:
             outage.retry_after_s = error.retry_after_s
             outage.unreachable = isinstance(error, Unreachable)
             self._tell(outage, error.message)
             away_s = self._clock() - outage.began
             if away_s > self.policy.patience_s:
-                raise Away(run_failures.GONE(seconds=away_s, reason=error.message)) from None
+                raise ServerUnavailable(
+                    run_failures.GONE(seconds=away_s, reason=error.message)
+                ) from None
             return False
         return True
 

@@ -1,6 +1,6 @@
 """The journey of one photo: chunk after chunk, the finish, its name, and what to do on the way.
 
-Knows no particular server, only what `journey` declares, and reads top to bottom. The law of this
+Knows no particular server, only what `context` declares, and reads top to bottom. The law of this
 module: *ask before sending again* what may have arrived.
 """
 
@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.ports import Fact, Job, Journey, Place, Transfer
+from bulkup.engine.ports import Fact, Job, Place, RunContext, Transfer
 from bulkup.errors import (
+    AnswerLost,
     BulkupError,
-    CutShort,
-    Damaged,
-    Died,
-    Lost,
-    Mangled,
+    ChunkCorrupted,
+    MergeFailed,
     NotOffered,
     Outage,
     PhotoChanged,
+    PhotoCorrupted,
     PhotoError,
     RunError,
+    SendInterrupted,
+    ServerCrashed,
     TooLarge,
     Transient,
-    Unmerged,
 )
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import run as run_failures
@@ -54,10 +54,10 @@ class _Send(Protocol[T_co]):
 class Meter:
     """Tells of a chunk's progress, and measures how long the line takes for it."""
 
-    def __init__(self, chunk: Chunk, *, path: Path, journey: Journey) -> None:
+    def __init__(self, chunk: Chunk, *, path: Path, context: RunContext) -> None:
         self._chunk = chunk
         self._path = path
-        self._journey = journey
+        self._journey = context
         self._began = self._sent_at = 0.0
 
     async def timed(self, send: _Send[T]) -> T:
@@ -77,14 +77,14 @@ class Meter:
         self._journey.emit(PhotoProgress(path=self._path, sent=self._chunk.offset + sent))
         if sent == self._chunk.length:
             self._sent_at = self._journey.clock()
-            self._journey.gate.tail.sent(sent, self._sent_at - self._began)
+            self._journey.limiter.tail.sent(sent, self._sent_at - self._began)
 
 
 async def deliver(
     send: Callable[[], Awaitable[T]],
     chunk: Chunk,
     *,
-    journey: Journey,
+    context: RunContext,
     repeatable: bool,
     place: Place | None = None,
     path: Path,
@@ -96,18 +96,18 @@ async def deliver(
     A chunk larger than any before is not repeated as it is: a server may cut the connection, or
     PHP die, where it should refuse the size.
     """
-    size = journey.chunk_size
+    size = context.chunk_size
     proven = size.is_proven(chunk.length)
 
     async def send_once() -> T:
-        began = journey.clock()
+        began = context.clock()
         answer = await (send() if place is None else place.measure(send))
-        size.passed(chunk.length, journey.clock() - began if place is None else None)
+        size.passed(chunk.length, context.clock() - began if place is None else None)
         return answer
 
     before = size.now
     try:
-        return await journey.recovery.run(
+        return await context.recovery.run(
             send_once,
             repeatable=repeatable and proven,
             before=None if place is None else place.renew,
@@ -115,11 +115,11 @@ async def deliver(
         )
     except Transient as error:
         if (ceiling := _blame(error, chunk, size)) is not None:
-            await journey.memory.learn(Fact.CHUNK, ceiling)
+            await context.ledger.learn(Fact.CHUNK, ceiling)
         raise
     finally:
         if size.now != before:
-            journey.emit(ChunkSizeChanged(chunk_size=size.now))
+            context.emit(ChunkSizeChanged(chunk_size=size.now))
 
 
 def may_be_for_size(error: Transient) -> bool:
@@ -127,10 +127,10 @@ def may_be_for_size(error: Transient) -> bool:
 
     PHP over its `memory_limit` while it reads the body was seen as nginx' 502.
     """
-    if isinstance(error, TooLarge | Mangled):
+    if isinstance(error, TooLarge | ChunkCorrupted):
         return True
-    return isinstance(error, Lost | Outage) and not (
-        error.untouched or isinstance(error, Unmerged)
+    return isinstance(error, AnswerLost | Outage) and not (
+        error.untouched or isinstance(error, MergeFailed)
     )
 
 
@@ -139,9 +139,9 @@ def _blame(error: Transient, chunk: Chunk, size: ChunkSize) -> int | None:
     match error:
         case TooLarge():
             return size.refused(chunk.length)
-        case Mangled() if not size.is_proven(chunk.length):
+        case ChunkCorrupted() if not size.is_proven(chunk.length):
             return size.refused(chunk.length)
-        case Mangled():
+        case ChunkCorrupted():
             return None
     return size.broke(chunk.length) if may_be_for_size(error) else None
 
@@ -152,7 +152,7 @@ BOLD_TRIES: Final = 10
 
 
 async def upload(
-    job: Job, journey: Journey, *, lost: Transient | None = None
+    job: Job, context: RunContext, *, lost: Transient | None = None
 ) -> tuple[Job, PhotoUploaded]:
     """Bring a photo to the server and return it as it was sent, with the event that says so.
 
@@ -160,12 +160,12 @@ async def upload(
     `lost` is how somebody else's attempt ended of which nobody knows whether the photo arrived.
     Raises `PhotoError` where that is impossible, with the server's own words.
     """
-    began = journey.clock()
+    began = context.clock()
     changes = 0
     attempts = _Attempts(lost)
     while True:
         try:
-            photo_id = await _bring(job, journey, attempts=attempts)
+            photo_id = await _bring(job, context, attempts=attempts)
         except PhotoChanged:
             changes += 1
             if changes >= CHANGED_TRIES:
@@ -174,14 +174,14 @@ async def upload(
             job = replace(job, photo=photo, md5=md5)
         else:
             break
-    journey.emit(PhotoArrived(path=job.photo.path, image_id=photo_id))
+    context.emit(PhotoArrived(path=job.photo.path, image_id=photo_id))
     return job, PhotoUploaded(
         path=job.photo.path,
         size=job.photo.size,
         md5=job.md5,
         image_id=photo_id,
         attempts=attempts.made,
-        seconds=journey.clock() - began,
+        seconds=context.clock() - began,
         replaced=job.replaces is not None,
         albums=job.all_albums,
     )
@@ -198,102 +198,102 @@ class _Attempts:
         self.bold = 0
         self.otherwise = False
 
-    async def find_lost(self, job: Job, journey: Journey) -> int | None:
+    async def find_lost(self, job: Job, context: RunContext) -> int | None:
         """Return the id of the photo if somebody else's attempt brought it after all."""
         if self._lost is None:
             return None
-        found = await _ask(job, journey, error=_Unconfirmed(self._lost))
+        found = await _ask(job, context, error=_Unconfirmed(self._lost))
         self._lost = None  # only now: a question that fails is asked again
         return found
 
-    def was_too_bold(self, error: Transient, transfer: Transfer, journey: Journey) -> bool:
+    def was_too_bold(self, error: Transient, transfer: Transfer, context: RunContext) -> bool:
         """Tell whether the last one may have failed by a chunk size of our own choice."""
         largest = max(chunk.length for chunk in transfer.chunks)
-        bold = may_be_for_size(_cause(error)) and journey.chunk_size.is_doubtful(largest)
+        bold = may_be_for_size(_cause(error)) and context.chunk_size.is_doubtful(largest)
         self.bold += bold
         return bold and self.bold <= BOLD_TRIES
 
 
-async def _bring(job: Job, journey: Journey, *, attempts: _Attempts) -> int:
+async def _bring(job: Job, context: RunContext, *, attempts: _Attempts) -> int:
     """Return the photo's id after as many attempts as it takes."""
     path = job.photo.path
     while True:
         attempts.made += 1
-        emit = journey.emit
+        emit = context.emit
         emit(PhotoStarted(path=path, size=job.photo.size, attempt=attempts.made))
-        async with journey.server.transfer(
+        async with context.server.transfer(
             job.photo,
             md5=job.md5,
             album=job.album,
-            level=journey.level if job.level is None else job.level,
+            level=context.level if job.level is None else job.level,
             attempt=attempts.made,
             otherwise=attempts.otherwise,
-            tail=journey.gate.tail.size_for,
-            chunk_size=journey.chunk_size.now,
+            tail=context.limiter.tail.size_for,
+            chunk_size=context.chunk_size.now,
             replaces=job.replaces,
             format_of=job.format_of,
         ) as transfer:
             try:
-                if (found := await attempts.find_lost(job, journey)) is None:
-                    async with _tidy(transfer.remains, journey):
-                        found = await _send(transfer, path=path, journey=journey)
+                if (found := await attempts.find_lost(job, context)) is None:
+                    async with _tidy(transfer.remains, context):
+                        found = await _send(transfer, path=path, context=context)
                 photo_id = found
             except NotOffered as error:
                 raise RunError(run_failures.METHOD_FAILED(reason=error.message)) from None
             except Transient as error:
-                found = await _ask(job, journey, error=error)
+                found = await _ask(job, context, error=error)
                 if found is None:
                     if transfer.alias and isinstance(error, _Unconfirmed):
-                        journey.doubtful[transfer.alias] = job.album
-                    if attempts.was_too_bold(error, transfer, journey):
+                        context.doubtful[transfer.alias] = job.album
+                    if attempts.was_too_bold(error, transfer, context):
                         reason, bold = error.message, attempts.bold
                         emit(Retrying(path=path, reason=reason, attempt=bold, after_s=0.0))
                     else:
-                        await _charge(error, attempts=attempts, journey=journey, path=path)
+                        await _charge(error, attempts=attempts, context=context, path=path)
                     continue
                 photo_id = found
-                journey.chunk_size.passed(transfer.chunks[-1].length)
-            await _settle(transfer, photo_id, path=path, journey=journey)
+                context.chunk_size.passed(transfer.chunks[-1].length)
+            await _settle(transfer, photo_id, path=path, context=context)
             return photo_id
 
 
 @asynccontextmanager
-async def _tidy(name: str, journey: Journey) -> AsyncIterator[None]:
+async def _tidy(name: str, context: RunContext) -> AsyncIterator[None]:
     """Leave nothing on the server of an attempt that fails, or a note for the next run."""
     if not name:
         yield
         return
-    await journey.memory.begin(name)
+    await context.ledger.begin(name)
     try:
         yield
     except BulkupError:
-        await sweep(name, journey)
+        await sweep(name, context)
         raise
-    await journey.memory.end(name)
+    await context.ledger.end(name)
 
 
-async def sweep(name: str, journey: Journey) -> None:
+async def sweep(name: str, context: RunContext) -> None:
     """Remove what is left of a photo under this name, if the server lets us."""
     try:
-        await journey.recovery.run(lambda: journey.server.sweep(name))
+        await context.recovery.run(lambda: context.server.sweep(name))
     except RunError:
         raise
     except BulkupError:
         return  # the note stays for the next run
-    await journey.memory.end(name)
+    await context.ledger.end(name)
 
 
-async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
+async def _send(transfer: Transfer, *, path: Path, context: RunContext) -> int:
     """Send every chunk in order and return the photo's id. Raises `Transient`."""
-    await journey.recovery.run(transfer.prepare, path=path)
+    await context.recovery.run(transfer.prepare, path=path)
     left = list(transfer.chunks)
     while len(left) > 1:
         chunk = left.pop(0)
-        meter = Meter(chunk, path=path, journey=journey)
+        meter = Meter(chunk, path=path, context=context)
         receipt = await deliver(
             partial(meter.timed, transfer.send),
             chunk,
-            journey=journey,
+            context=context,
             repeatable=transfer.repeatable,
             path=path,
         )
@@ -302,21 +302,21 @@ async def _send(transfer: Transfer, *, path: Path, journey: Journey) -> int:
         if chunk.index == 0:  # from an earlier run: what we sent since then is held anyway
             left = [chunk for chunk in left if chunk.index not in receipt.held]
     last = left[0] if left else transfer.chunks[-1]
-    meter = Meter(last, path=path, journey=journey)
+    meter = Meter(last, path=path, context=context)
 
     async def finish() -> int:
         photo_id = await meter.timed(transfer.finish)
-        journey.gate.tail.worked(meter.since_sent_s())
-        journey.emit(PhotoFinished(path=path, seconds=meter.since_begun_s()))
+        context.limiter.tail.worked(meter.since_sent_s())
+        context.emit(PhotoFinished(path=path, seconds=meter.since_begun_s()))
         return photo_id
 
-    async with journey.gate.place() as place:
-        journey.emit(PhotoFinishing(path=path))
+    async with context.limiter.place() as place:
+        context.emit(PhotoFinishing(path=path))
         try:
             return await deliver(
-                finish, last, journey=journey, repeatable=False, place=place, path=path
+                finish, last, context=context, repeatable=False, place=place, path=path
             )
-        except (TooLarge, Mangled):
+        except (TooLarge, ChunkCorrupted):
             raise
         except Transient as error:
             raise _Unconfirmed(error) from None
@@ -334,22 +334,22 @@ def _cause(error: Transient) -> Transient:
     return error.cause if isinstance(error, _Unconfirmed) else error
 
 
-async def _ask(job: Job, journey: Journey, *, error: Transient) -> int | None:
+async def _ask(job: Job, context: RunContext, *, error: Transient) -> int | None:
     """Return the id of the photo if it has arrived in spite of the error.
 
     Raises `PhotoError` where it may have and this server can't tell.
     """
     if not isinstance(error, _Unconfirmed):
         return None
-    surely_not = error.cause.untouched or isinstance(error.cause, CutShort | Damaged)
-    if job.format_of is not None and (surely_not or journey.server.repeats_formats):
+    surely_not = error.cause.untouched or isinstance(error.cause, SendInterrupted | PhotoCorrupted)
+    if job.format_of is not None and (surely_not or context.server.repeats_formats):
         return None  # no server tells the MD5 of a format
-    delays = [0.0] if surely_not else journey.recovery.policy.ask_delays(job.photo.size)
+    delays = [0.0] if surely_not else context.recovery.policy.ask_delays(job.photo.size)
     for delay in delays:
         if delay:
-            await journey.recovery.sleep(delay)
-        found = await journey.recovery.run(
-            lambda: journey.server.find([job.md5]), path=job.photo.path
+            await context.recovery.sleep(delay)
+        found = await context.recovery.run(
+            lambda: context.server.find([job.md5]), path=job.photo.path
         )
         if job.md5 not in found or job.format_of is not None:
             if surely_not:
@@ -360,22 +360,24 @@ async def _ask(job: Job, journey: Journey, *, error: Transient) -> int | None:
     return None
 
 
-async def _charge(error: Transient, *, attempts: _Attempts, journey: Journey, path: Path) -> None:
+async def _charge(
+    error: Transient, *, attempts: _Attempts, context: RunContext, path: Path
+) -> None:
     """Count a failed attempt and wait before the next. Raises `PhotoError` after the last."""
     cause = _cause(error)
     if isinstance(cause, TooLarge):
         raise PhotoError(error.told) from None
     attempts.charged += 1
-    fatal = Damaged | Died if isinstance(error, _Unconfirmed) else Damaged
+    fatal = PhotoCorrupted | ServerCrashed if isinstance(error, _Unconfirmed) else PhotoCorrupted
     attempts.damaged += isinstance(cause, fatal)
-    attempts.otherwise = attempts.otherwise or isinstance(cause, Unmerged)
-    if attempts.charged > journey.recovery.policy.retries or attempts.damaged >= DAMAGED_TRIES:
+    attempts.otherwise = attempts.otherwise or isinstance(cause, MergeFailed)
+    if attempts.charged > context.recovery.policy.retries or attempts.damaged >= DAMAGED_TRIES:
         raise PhotoError(error.told) from None
-    await journey.recovery.pause(error, attempt=attempts.charged, path=path)
+    await context.recovery.pause(error, attempt=attempts.charged, path=path)
 
 
-async def _settle(transfer: Transfer, photo_id: int, *, path: Path, journey: Journey) -> None:
+async def _settle(transfer: Transfer, photo_id: int, *, path: Path, context: RunContext) -> None:
     try:
-        await journey.recovery.run(lambda: transfer.settle(photo_id), path=path)
+        await context.recovery.run(lambda: transfer.settle(photo_id), path=path)
     except (Transient, NotOffered) as error:
         raise PhotoError(gallery_failures.UNNAMED(photo=photo_id, reason=error.message)) from None

@@ -15,27 +15,27 @@ from typing import Protocol
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bulkup.engine.albums import Destinations, IdSet, Lister, Shown, ShownAlbums, listed
+from bulkup.engine.albums import AlbumMembers, AlbumResolver, IdSet, Lister, MembersByAlbum, listed
 from bulkup.engine.pipeline import batches, read_archive
-from bulkup.engine.ports import Job, Memory, Stop
-from bulkup.engine.recorder import Unended, hashed
+from bulkup.engine.ports import Job, Ledger, Stop
+from bulkup.engine.recorder import OutcomeGuard, hashed
 from bulkup.engine.retry import Recovery, Sleep
-from bulkup.errors import BulkupError, PhotoError, PhotoGone, RunError, Told
+from bulkup.errors import BulkupError, FailureMessage, PhotoError, PhotoGone, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors.groups import one_error
 from bulkup.events import Emit, PhotoChecked, RunFinished, Verdict
-from bulkup.source.filters import EVERYTHING, Choice
+from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import find
 
-WELL = Told("")
+WELL = FailureMessage("")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """The verdicts of one run; `photo_id` is the server's photo of all the jobs."""
 
-    memory: Memory
+    ledger: Ledger
     emit: Emit
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
@@ -48,7 +48,7 @@ class Verdicts:
 
     async def missing(self, jobs: Sequence[Job]) -> None:
         """Tell of photos that the gallery does not have."""
-        await hashed(jobs, self.memory, gone=True)
+        await hashed(jobs, self.ledger, gone=True)
         self._tell(
             jobs,
             Verdict.MISSING,
@@ -57,7 +57,7 @@ class Verdicts:
 
     async def elsewhere(self, job: Job, photo_id: int, *, lacks: PhotoError | None = None) -> None:
         """Tell of a photo that its album does not show, or why it has none."""
-        await hashed([job], self.memory)
+        await hashed([job], self.ledger)
         told = gallery_failures.ELSEWHERE(photo=photo_id, album=job.album)
         if lacks:
             told = gallery_failures.NO_PLACE(
@@ -72,7 +72,7 @@ class Verdicts:
 
     async def differing(self, jobs: Sequence[Job], photo_id: int) -> None:
         """Tell of photos of which the gallery stores other bytes: no upload would mend that."""
-        await hashed(jobs, self.memory)
+        await hashed(jobs, self.ledger)
         self._tell(
             jobs,
             Verdict.DIFFERING,
@@ -126,7 +126,7 @@ class Verdicts:
         self,
         jobs: Sequence[Job],
         verdict: Verdict,
-        told: Told = WELL,
+        told: FailureMessage = WELL,
         *,
         photo_id: int | None = None,
     ) -> None:
@@ -144,7 +144,7 @@ class Verdicts:
         self,
         photo: Photo,
         verdict: Verdict,
-        told: Told,
+        told: FailureMessage,
         *,
         photo_id: int | None = None,
         md5: str = "",
@@ -184,7 +184,7 @@ class Plan:
     """
 
     roots: Sequence[Path]
-    choice: Choice = EVERYTHING
+    filters: Filters = EVERYTHING
     concurrency: int = 4
     quick: bool = False
     hashing: int = 2
@@ -218,33 +218,33 @@ async def run(
     *,
     server: Gallery,
     recovery: Recovery,
-    memory: Memory,
-    destinations: Destinations | None,
+    ledger: Ledger,
+    album_resolver: AlbumResolver | None,
     emit: Emit,
     stop: Stop,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Tell of every photo of the plan whether the server has it, event by event.
 
-    `destinations`, which must make nothing, tell the album that it has to be in; None: it may be
+    `album_resolver`, which must make nothing, tell the album that it has to be in; None: it may be
     anywhere in the gallery. Raises `RunError` where the run can't go on; what was found and has no
     verdict by then is emitted as unfinished.
     """
     began = clock()
-    unended = Unended(emit)
-    verdicts = Verdicts(memory, unended.emit)
+    unended = OutcomeGuard(emit)
+    verdicts = Verdicts(ledger, unended.emit)
     verifier = Verifier(
         server,
         recovery=recovery,
         verdicts=verdicts,
-        destinations=destinations,
+        album_resolver=album_resolver,
         quick=plan.quick,
     )
     located_in, located = anyio.create_memory_object_stream[Located](plan.concurrency)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
             with located:
-                walk = find(plan.roots, plan.choice, endings=plan.endings)
+                walk = find(plan.roots, plan.filters, endings=plan.endings)
                 jobs = read_archive(walk, verdicts, stop, tasks=tasks, hashing=plan.hashing)
                 locate = partial(locate_stage, sleep=recovery.sleep, clock=clock)
                 tasks.start_soon(locate, jobs, located_in, verifier, stop)
@@ -294,24 +294,24 @@ class Verifier:
         *,
         recovery: Recovery,
         verdicts: Verdicts,
-        destinations: Destinations | None,
+        album_resolver: AlbumResolver | None,
         quick: bool,
     ) -> None:
         self._server = server
         self._recovery = recovery
         self._verdicts = verdicts
-        self._destinations = destinations
+        self._destinations = album_resolver
         self._quick = quick
-        self._shown = ShownAlbums(self._look)
+        self._shown = MembersByAlbum(self._look)
         self._equal = IdSet()  # twins share a photo: the server need not read it for each
 
     async def locate(self, jobs: Sequence[Job]) -> list[Located]:
         """Return what the server has of these photos; the verdict on the others is given."""
-        memory = self._verdicts.memory
-        known = await memory.look_up([job.photo.path for job in jobs])
+        ledger = self._verdicts.ledger
+        known = await ledger.look_up([job.photo.path for job in jobs])
         formats = {path: entry for path, entry in known.items() if entry.is_format}
         new = [job for job in jobs if job.fresh and job.photo.path not in formats]
-        await hashed(new, memory)  # and which files are formats stays known
+        await hashed(new, ledger)  # and which files are formats stays known
         md5s = list(dict.fromkeys(job.md5 for job in jobs))
         try:
             found = await self._recovery.run(lambda: self._server.find(md5s))
@@ -392,7 +392,7 @@ class Verifier:
             self._equal.add(photo_id)
         return same
 
-    async def _look(self, album: int) -> Shown | None:
+    async def _look(self, album: int) -> AlbumMembers | None:
         """Return what an album shows; None where nobody tells."""
         return await self._recovery.run(lambda: listed(self._server, album))
 

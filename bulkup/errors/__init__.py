@@ -16,7 +16,7 @@ def check_range(flag: str, value: int, *, least: int, most: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FailureMessage:
     """A failure that has happened, in words: `code` names its class, empty where it has none."""
 
     message: str
@@ -25,7 +25,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FailureKind:
     """A class of failures: its `code` never changes, what happened, and what to do.
 
     The sentences hold names in braces where facts belong. Called with the facts, it returns the
@@ -36,16 +36,18 @@ class Kind:
     what: str
     remedy: str
 
-    def __call__(self, **facts: object) -> Told:
+    def __call__(self, **facts: object) -> FailureMessage:
         """Return the words of a failure. Raises `KeyError` where a fact is missing."""
-        return Told(self.what.format_map(facts), self.remedy.format_map(facts), self.code)
+        return FailureMessage(
+            self.what.format_map(facts), self.remedy.format_map(facts), self.code
+        )
 
 
 class BulkupError(Exception):
     """Something went wrong that bulkup can put in words: what happened and what to do."""
 
-    def __init__(self, words: Told | str, *, hint: str = "") -> None:
-        told = Told(words, hint) if isinstance(words, str) else words
+    def __init__(self, words: FailureMessage | str, *, hint: str = "") -> None:
+        told = FailureMessage(words, hint) if isinstance(words, str) else words
         super().__init__(told.message)
         self.told = told
 
@@ -68,11 +70,11 @@ class RunError(BulkupError):
     """The run can't go on: log-in refused, not a Piwigo, album gone."""
 
 
-class Away(RunError):
+class ServerUnavailable(RunError):
     """The server is away, for longer than it is waited for; another run may find it back."""
 
 
-class Untrusted(RunError):
+class TLSError(RunError):
     """No safe connection comes about: TLS fails, or the certificate is none to trust."""
 
 
@@ -95,7 +97,7 @@ class FormatRefused(PhotoError):
     """
 
     def __init__(
-        self, words: Told | str, *, hint: str = "", endings: frozenset[str] = frozenset()
+        self, words: FailureMessage | str, *, hint: str = "", endings: frozenset[str] = frozenset()
     ) -> None:
         super().__init__(words, hint=hint)
         self.endings = endings
@@ -125,29 +127,29 @@ class Transient(BulkupError):
     untouched: ClassVar[bool] = False
 
     def __init__(
-        self, words: Told | str, *, hint: str = "", retry_after_s: float | None = None
+        self, words: FailureMessage | str, *, hint: str = "", retry_after_s: float | None = None
     ) -> None:
         super().__init__(words, hint=hint)
         self.retry_after_s = retry_after_s
 
 
-class Lost(Transient):
+class AnswerLost(Transient):
     """No answer, half an answer, or one that does not tell whether the request was carried out."""
 
 
-class TimedOut(Lost):
+class TimedOut(AnswerLost):
     """The server did not answer in time."""
 
 
-class Died(Lost):
+class ServerCrashed(AnswerLost):
     """PHP died over the request: an empty answer with status 500, or its words for it."""
 
 
-class Unmerged(Lost):
+class MergeFailed(AnswerLost):
     """The server holds every chunk of the photo and does not make a photo of them."""
 
 
-class CutShort(Lost):
+class SendInterrupted(AnswerLost):
     """The connection broke before the whole chunk was out: the server can't have finished it."""
 
 
@@ -165,14 +167,14 @@ class TooLarge(Refused):
     """The request is over one of the server's limits: smaller chunks may pass."""
 
 
-class Mangled(Refused):
+class ChunkCorrupted(Refused):
     """A chunk arrived other than it was sent: damaged on the way, or over an unnamed limit.
 
     Once more may help; after that only smaller chunks may.
     """
 
 
-class Damaged(Transient):
+class PhotoCorrupted(Transient):
     """What arrived is not what was sent; the server says so by its sums or by refusing the type.
 
     Nothing of the photo can be built on: it has to start anew.
@@ -183,7 +185,7 @@ class Outage(Transient):
     """The server as a whole is away: 502, 503, 504, connection refused. Everybody waits for it."""
 
 
-class Overrun(Outage):
+class RateLimited(Outage):
     """The server says that it is asked too much: nobody asks for a while."""
 
     untouched = True

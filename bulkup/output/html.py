@@ -34,7 +34,7 @@ from bulkup.events import (
 from bulkup.output.samples import Sizes, Timeline
 from bulkup.output.sinks import Clock
 from bulkup.output.state import RunState
-from bulkup.output.table import Draft
+from bulkup.output.table import AtomicFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Note:
 
 
 @dataclass(slots=True)
-class Story:
+class ReportModel:
     """What happened in a run; `again` is the command line as it may be shown.
 
     `notes` are the first of `notes_count`; `away_s` is for how long the server was away,
@@ -90,13 +90,13 @@ class HtmlReport:
                 "--report with .html needs libraries that are not installed",
                 hint="pip install 'bulkup[report]'; .csv and .jsonl need none.",
             )
-        self._draft = Draft(path)
+        self._draft = AtomicFile(path)
         self._clock = clock
         self._wall_clock = wall_clock
         self._again = again
         self._file: TextIO | None = None  # until it is opened
         self._state = RunState()
-        self._story: Story | None = None  # as long as no run has begun
+        self._story: ReportModel | None = None  # as long as no run has begun
 
     async def __aenter__(self) -> Self:
         self._file = await to_thread.run_sync(self._draft.open)
@@ -119,7 +119,7 @@ class HtmlReport:
             timeline = Timeline(now)
             timeline.at(now).chunk_size = event.chunk_size
             began = self._wall_clock()
-            self._story = Story(self._again, began, self._state, timeline)
+            self._story = ReportModel(self._again, began, self._state, timeline)
         elif self._story is not None:
             _follow(self._story, event, now)
         self._state.apply(event, now)
@@ -142,7 +142,7 @@ class HtmlReport:
             raise self._draft.failure(failure) from None
 
 
-def _follow(story: Story, event: Event, now: float) -> None:
+def _follow(story: ReportModel, event: Event, now: float) -> None:
     """Take in what happens on the way, before the state does."""
     match event:
         case PhotoProgress():
@@ -181,7 +181,7 @@ def _follow(story: Story, event: Event, now: float) -> None:
             bucket.sent += event.size
 
 
-def _note(story: Story, note: Note) -> None:
+def _note(story: ReportModel, note: Note) -> None:
     story.notes_count += 1
     if len(story.notes) < NOTES_KEPT:
         story.notes.append(note)

@@ -17,7 +17,7 @@ from pygal.style import Style
 
 from bulkup import __version__
 from bulkup.events import FileStays, PhotoChecked, PhotoFailed, RunStarted, SkipReason
-from bulkup.output.html import Story
+from bulkup.output.html import ReportModel
 from bulkup.output.phrases import SKIPPED, VERDICTS, manner, title, types_words, verdict_words
 from bulkup.output.samples import Sizes, Timeline
 from bulkup.output.state import RunState
@@ -274,7 +274,7 @@ class Group:
     paths: list[str] = field(default_factory=list)
 
 
-def page(story: Story, *, table: str) -> str:
+def page(story: ReportModel, *, table: str) -> str:
     """Return the page; `table` is a name for a report with every file."""
     state, run = story.state, story.state.run
     if run is None:
@@ -388,7 +388,7 @@ def figures(state: RunState, run: RunStarted) -> list[Figure]:
     return shown
 
 
-def charts(story: Story, run: RunStarted) -> list[Chart]:
+def charts(story: ReportModel, run: RunStarted) -> list[Chart]:
     """Return the pictures; a dry run has none over time, as nothing goes out."""
     state = story.state
     verdicts = [

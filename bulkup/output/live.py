@@ -35,7 +35,7 @@ from bulkup.output.phrases import (
 )
 from bulkup.output.plain import write
 from bulkup.output.progress import FileInReading, PhotoInFlight
-from bulkup.output.sinks import Clock, Sleep, Ticks
+from bulkup.output.sinks import Clock, Periodic, Sleep
 from bulkup.output.state import RunState
 from bulkup.output.text import (
     brief_text,
@@ -377,7 +377,7 @@ class LiveReport:
         self._canvas = Canvas(console)
         self._clock = clock
         self._verbose = verbose
-        self._ticks = Ticks(self.redraw, every_s=REDRAW_EVERY_S, sleep=sleep)
+        self._ticks = Periodic(self.redraw, every_s=REDRAW_EVERY_S, sleep=sleep)
         self._places: list[Path | None] = []
         self._above: list[Text] = []
         self._changed = False

@@ -92,7 +92,7 @@ def _none(text: str) -> UsageError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class OutputOptions:
     """What is told of a run, and where: `verbose` names each photo, `json` is for stdout.
 
     `quiet` 1 leaves failures, outages, warnings and the summary, 2 nothing. `report` is a file

@@ -22,7 +22,7 @@ from bulkup.events import Emit, Event, Noticed
 from bulkup.output.html import HtmlReport
 from bulkup.output.jsonl import JsonReport, LineWriter
 from bulkup.output.live import LiveReport, suits_live
-from bulkup.output.options import Telling
+from bulkup.output.options import OutputOptions
 from bulkup.output.plain import LogReport, PlainReport, QuietReport, SilentReport
 from bulkup.output.sinks import Report, Screen
 from bulkup.output.table import CSV, JSONL, TableReport
@@ -90,7 +90,7 @@ def _quoted(argument: str) -> str:
     return f"$'{escaped}'"
 
 
-class Standing:
+class LongLivedOutputs:
     """Open with `async with`; `others` are its views of one run. `clock` in seconds.
 
     Once it is open, `greeting` says where the monitor is, if there is one.
@@ -99,7 +99,7 @@ class Standing:
     monitor can't have its address.
     """
 
-    def __init__(self, telling: Telling, *, clock: Callable[[], float]) -> None:
+    def __init__(self, telling: OutputOptions, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._monitor = _monitor_for(telling, clock)
         self._services = _services_for(telling)
@@ -134,7 +134,7 @@ class Standing:
         return others
 
 
-def _monitor_for(telling: Telling, clock: Callable[[], float]) -> "Monitor | None":
+def _monitor_for(telling: OutputOptions, clock: Callable[[], float]) -> "Monitor | None":
     if telling.listen is None:
         return None
 
@@ -143,7 +143,7 @@ def _monitor_for(telling: Telling, clock: Callable[[], float]) -> "Monitor | Non
     return Monitor(telling.listen, clock=clock)
 
 
-def _services_for(telling: Telling) -> "list[Service]":
+def _services_for(telling: OutputOptions) -> "list[Service]":
     if not telling.notify:
         return []
 
@@ -175,7 +175,7 @@ class _Lent:
             self._monitor.emit(event)
 
 
-def screen_for(telling: Telling, console: Console | None = None) -> Screen:
+def screen_for(telling: OutputOptions, console: Console | None = None) -> Screen:
     """Return the view that somebody looks at, on stderr."""
     if telling.quiet > 1:
         return SilentReport(clock=time.monotonic)
@@ -187,7 +187,7 @@ def screen_for(telling: Telling, console: Console | None = None) -> Screen:
     return PlainReport(console, clock=time.monotonic, verbose=telling.verbose)
 
 
-def others_for(telling: Telling) -> dict[str, Report]:
+def others_for(telling: OutputOptions) -> dict[str, Report]:
     """Return the other views that are asked for, by the flag that asks.
 
     Raises `UsageError` where one can't be begun.
@@ -195,7 +195,7 @@ def others_for(telling: Telling) -> dict[str, Report]:
     return dict(_others(telling))
 
 
-def _others(telling: Telling) -> Iterator[tuple[str, Report]]:
+def _others(telling: OutputOptions) -> Iterator[tuple[str, Report]]:
     if telling.json:
         # a stream of its own: where nobody reads any more, Python has nothing to flush at its end
         stream = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")

@@ -37,7 +37,7 @@ from bulkup.output.phrases import (
     summary,
     title,
 )
-from bulkup.output.sinks import Clock, Sleep, Ticks
+from bulkup.output.sinks import Clock, Periodic, Sleep
 from bulkup.output.state import RunState
 from bulkup.output.text import clock_text, percent, printable
 
@@ -70,7 +70,7 @@ class PlainReport:
         self._verbose = verbose
         self._every_s = every_s
         self._due = 0.0
-        self._ticks = Ticks(self._speak_if_due, every_s=every_s, sleep=sleep)
+        self._ticks = Periodic(self._speak_if_due, every_s=every_s, sleep=sleep)
 
     async def __aenter__(self) -> Self:
         self._ticks.start()

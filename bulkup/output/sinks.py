@@ -15,7 +15,7 @@ Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 
 
-class Ticks:
+class Periodic:
     """Calls `tick` every `every_s` seconds between `start` and `stop`."""
 
     def __init__(self, tick: Callable[[], None], *, every_s: float, sleep: Sleep) -> None:
@@ -67,7 +67,7 @@ class Screen(Report, Protocol):
         """What became of the run."""
 
 
-class Views:
+class Outputs:
     """A screen, and other views by their names, as one view.
 
     The others end before the screen does, which so can tell what became of them.

@@ -35,7 +35,7 @@ from bulkup.output.sinks import Clock
 from bulkup.output.text import printable, unicode_text
 
 
-class Draft:
+class AtomicFile:
     """A file that is FILE.part until `keep`."""
 
     def __init__(self, path: Path) -> None:
@@ -209,7 +209,7 @@ class TableReport:
     """
 
     def __init__(self, path: Path, form: Format, *, clock: Clock) -> None:
-        self._draft = Draft(path)
+        self._draft = AtomicFile(path)
         self._form = form
         self._clock = clock
         self._rows = Rows()

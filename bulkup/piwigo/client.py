@@ -14,11 +14,11 @@ from typing import Final
 import anyio
 
 from bulkup.errors import (
-    Damaged,
+    AnswerLost,
     FormatRefused,
     FormatsOff,
-    Lost,
     NotOffered,
+    PhotoCorrupted,
     PhotoError,
     Refused,
     RunError,
@@ -120,8 +120,8 @@ class Catalogue:
         """Make an album, the last of its parent's, and return its number.
 
         What looks like HTML in its name gets a blank, so that no gallery drops it. Not to be
-        repeated, see piwigo-api.md, section 4. Raises `PhotoError` where it is refused and `Lost`
-        where the answer names none.
+        repeated, see piwigo-api.md, section 4. Raises `PhotoError` where it is refused and
+        `AnswerLost` where the answer names none.
         """
         fields: Fields = (
             ("name", storable(unlike_html(name))),
@@ -135,7 +135,7 @@ class Catalogue:
         match await self.ask("pwg.categories.add", fields, token=True):
             case {"id": made} if number(made):
                 return number(made)
-        raise Lost(server_failures.ALBUM_UNCONFIRMED())
+        raise AnswerLost(server_failures.ALBUM_UNCONFIRMED())
 
     async def spell_album(self, album: int, name: str) -> None:
         """Spell the name of an album just made as it is, where what looks like HTML is kept.
@@ -517,7 +517,7 @@ class PiwigoServer(FormatCatalogue):
         fields: Fields = (("name", name), ("category", "1"), ("level", "8"))
         try:
             result = await self._pool.call(Request("pwg.images.upload", fields, token=True))
-        except (PhotoError, Damaged, NotOffered):
+        except (PhotoError, PhotoCorrupted, NotOffered):
             return
         if (photo_id := image_id(result)) is not None:
             await self.remove(photo_id)

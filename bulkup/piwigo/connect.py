@@ -17,11 +17,11 @@ from aiohttp import AddrInfoType
 from anyio import to_thread
 
 from bulkup.errors import (
-    Away,
     BulkupError,
     NotOffered,
     PhotoError,
     RunError,
+    ServerUnavailable,
     Transient,
     UsageError,
 )
@@ -219,9 +219,9 @@ async def connect(
                 status = await patiently(partial(_enter, pool, url))
             except Transient as error:
                 if error.told.code == server_failures.UNKNOWN_HOST.code:  # no other scheme helps
-                    raise Away(error.told) from None
+                    raise ServerUnavailable(error.told) from None
                 more = scheme_hint(url)
-                raise Away(
+                raise ServerUnavailable(
                     run_failures.NOT_REACHED(url=url, reason=error.message, more=more)
                 ) from None
             methods = await _ask_methods(pool, patiently)

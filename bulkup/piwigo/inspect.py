@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractStreamWriter
 
-from bulkup.errors import Damaged, NotOffered, PhotoError, PhotoGone, RunError
+from bulkup.errors import NotOffered, PhotoCorrupted, PhotoError, PhotoGone, RunError
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.client import Catalogue, Offer
 from bulkup.piwigo.connect import DEFAULT_CHUNK, choose, connector_for, find_base
@@ -55,7 +55,10 @@ async def send_through(pool: SessionPool, size: int) -> None:
     try:
         async with pool.lease() as session:
             await pool.send_form(Filler(fields, size), session)
-    except (PhotoGone, Damaged):  # what else is refused for its type has come through as well
+    except (
+        PhotoGone,
+        PhotoCorrupted,
+    ):  # what else is refused for its type has come through as well
         return
 
 
@@ -88,13 +91,13 @@ class Survey:
     async def find(self) -> str:
         """Return the address under which the gallery answers, and go on with that one.
 
-        Raises as `find_base` does, `Untrusted` where no safe connection comes about.
+        Raises as `find_base` does, `TLSError` where no safe connection comes about.
         """
         self.url = self._pool.url = self._guest.url = await find_base(self._guest, self.url)
         return self.url
 
     async def encryption(self) -> Tls | None:
-        """Return how the connection is encrypted, None where it is not. Raises `Lost`."""
+        """Return how the connection is encrypted, None where it is not. Raises `AnswerLost`."""
         if urlsplit(self.url).scheme != "https":
             return None
         return await shake_hands(self.url, timeout_s=self._timeouts.connect_s, trust=self._trust)

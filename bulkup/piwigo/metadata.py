@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import anyio
 
-from bulkup.errors import Died, NotOffered, PhotoError
+from bulkup.errors import NotOffered, PhotoError, ServerCrashed
 from bulkup.piwigo.protocol import Fields, Request, number, read_tag_id, read_tags
 from bulkup.source.metadata import Metadata, Moment, distinct
 from bulkup.source.photos import Photo
@@ -228,8 +228,8 @@ class Tags:
         if key not in self._ids:
             try:
                 made = read_tag_id(await ask(Request("pwg.tags.add", (("name", name),))))
-            except (Died, NotOffered, PhotoError) as error:
-                if isinstance(error, Died) and name not in self._killed:
+            except (ServerCrashed, NotOffered, PhotoError) as error:
+                if isinstance(error, ServerCrashed) and name not in self._killed:
                     self._killed.add(name)  # once may be chance
                     raise
                 # it is there, under a name that the database takes for the same, or can't be made
@@ -251,7 +251,7 @@ async def _listed(ask: Ask) -> dict[str, int]:
     """Return the ids of the gallery's tags; none where it does not tell."""
     try:
         tags = read_tags(await ask(Request("pwg.tags.getAdminList")))
-    except (Died, NotOffered, PhotoError):
+    except (ServerCrashed, NotOffered, PhotoError):
         return {}
     return {unicodedata.normalize("NFC", name).lower(): number for name, number in tags}
 

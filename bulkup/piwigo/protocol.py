@@ -12,20 +12,20 @@ from html import unescape
 from typing import Final
 
 from bulkup.errors import (
+    AnswerLost,
     BulkupError,
-    Damaged,
-    Died,
+    ChunkCorrupted,
     FormatRefused,
     FormatsOff,
-    Lost,
-    Mangled,
     NotOffered,
     Outage,
-    Overrun,
+    PhotoCorrupted,
     PhotoError,
     PhotoGone,
+    RateLimited,
     Refused,
     RunError,
+    ServerCrashed,
     SessionLost,
     TooLarge,
 )
@@ -353,23 +353,23 @@ def _refusal(number: int, message: str) -> BulkupError:
         case 501:
             return NotOffered(server_failures.UNKNOWN_METHOD(said=said))
         case 415:
-            return Damaged(server_failures.TYPE_REFUSED(said=said))
+            return PhotoCorrupted(server_failures.TYPE_REFUSED(said=said))
         case 500 if "chunk file mismatched" in lower:
-            return Mangled(server_failures.CHUNK_DAMAGED())
+            return ChunkCorrupted(server_failures.CHUNK_DAMAGED())
         case 500 if "merged file mismatched" in lower:
-            return Damaged(server_failures.PHOTO_DAMAGED())
+            return PhotoCorrupted(server_failures.PHOTO_DAMAGED())
         case 500 if "upload_max_filesize" in lower:
             return TooLarge(server_failures.FILE_LIMIT())
         case 500 if lower.startswith("error while"):
-            return Lost(server_failures.MERGE_FAILED(said=said))
+            return AnswerLost(server_failures.MERGE_FAILED(said=said))
         case 500 if lower.startswith("error during buffer directory"):
             return RunError(run_failures.BUFFER_FOLDER(said=said))
         case 500 if lower == "file already exists":
-            return Damaged(
+            return PhotoCorrupted(
                 server_failures.KNOWN(said=said)
             )  # images.add: ask by MD5, else again without that check
         case 429:
-            return Overrun(server_failures.TOO_MANY(said=said))
+            return RateLimited(server_failures.TOO_MANY(said=said))
         case 408 | 503:
             return Refused(server_failures.BUSY(said=said))
     return PhotoError(server_failures.REFUSED(said=said))
@@ -397,12 +397,12 @@ def _not_json(answer: Answer, text: str) -> BulkupError:
     """Return what an answer outside Piwigo's format means, by its words, then by its status."""
     words = plain(text[:10_000])
     if words.startswith(("forbidden file type", "unexpected file type")):
-        return Damaged(server_failures.TYPE_REFUSED(said=words[:100]))
+        return PhotoCorrupted(server_failures.TYPE_REFUSED(said=words[:100]))
     if words.startswith("[add_uploaded_file]"):
         return PhotoError(server_failures.NOT_IMAGE(said=words[:200]))
     said = f"HTTP {answer.status}" + (f", “{words[:80]}”" if words else ", nothing said")
     if (answer.status == 500 and not words) or "<b>Fatal error</b>" in text[:10_000]:
-        return Died(server_failures.PHP_DIED(said=said))
+        return ServerCrashed(server_failures.PHP_DIED(said=said))
     return _by_status(answer, said)
 
 
@@ -419,11 +419,13 @@ def _by_status(answer: Answer, said: str) -> BulkupError:
         case 413 | 414:
             return TooLarge(server_failures.WEB_LIMIT(status=answer.status))
         case 429:
-            return Overrun(server_failures.TOO_MANY(said=said), retry_after_s=answer.retry_after_s)
+            return RateLimited(
+                server_failures.TOO_MANY(said=said), retry_after_s=answer.retry_after_s
+            )
         case 403 | 408 | 425:
             return Refused(server_failures.HELD_OFF(said=said), retry_after_s=answer.retry_after_s)
         case 404 | 410:
             return Outage(server_failures.NO_WS(said=said), retry_after_s=answer.retry_after_s)
         case 502 | 503 | 504 | 520 | 521 | 522 | 523 | 524 | 530:
             return Outage(server_failures.AWAY(said=said), retry_after_s=answer.retry_after_s)
-    return Lost(server_failures.STRANGE(said=said))
+    return AnswerLost(server_failures.STRANGE(said=said))

@@ -19,19 +19,19 @@ from aiohttp import hdrs
 
 from bulkup import __version__
 from bulkup.errors import (
+    AnswerLost,
     BulkupError,
-    CutShort,
-    Kind,
-    Lost,
+    FailureKind,
     NotOffered,
     PhotoError,
     Refused,
     RunError,
+    SendInterrupted,
     SessionLost,
     TimedOut,
+    TLSError,
     TooLarge,
     Unreachable,
-    Untrusted,
 )
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
@@ -101,9 +101,9 @@ class Session:
     ) -> Answer:
         """Return what the server answers; `finishing` grants it the longer time-out.
 
-        Raises `Lost` where the fate of the request is unknown, `CutShort` where the photo's part
-        can't have arrived whole, `Unreachable` where nothing was sent, `RunError` where no
-        connection will ever come about, and `PhotoError` where the photo can't be read.
+        Raises `AnswerLost` where the fate of the request is unknown, `SendInterrupted` where the
+        photo's part can't have arrived whole, `Unreachable` where nothing was sent, `RunError`
+        where no connection will ever come about, and `PhotoError` where the photo can't be read.
         """
         body = None
         data: bytes | Form
@@ -130,11 +130,11 @@ class Session:
                     timeout=self._timeout(finishing=finishing),
                 ) as response:
                     return await _read(response)
-        except Lost as error:
+        except AnswerLost as error:
             if body and body.error:
                 raise body.error from None
             if body and not body.ended:
-                raise CutShort(error.told) from None
+                raise SendInterrupted(error.told) from None
             raise
 
     async def post_form(self, form: Form) -> Answer:
@@ -194,11 +194,11 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except aiohttp.ClientConnectorSSLError as error:
-        raise Untrusted(run_failures.UNSAFE(url=url, reason=_reason(error))) from None
+        raise TLSError(run_failures.UNSAFE(url=url, reason=_reason(error))) from None
     except aiohttp.ClientConnectorCertificateError as error:
         reason = _reason(error)
         kind = _distrust(reason)
-        raise Untrusted(kind(url=url, reason=reason)) from None
+        raise TLSError(kind(url=url, reason=reason)) from None
     except aiohttp.ClientConnectorDNSError as error:
         raise Unreachable(server_failures.UNKNOWN_HOST(url=url, reason=_reason(error))) from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -208,10 +208,10 @@ def _translated(url: str) -> Iterator[None]:
     except TimeoutError:
         raise TimedOut(server_failures.TIMED_OUT()) from None
     except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-        raise Lost(server_failures.BROKEN(reason=_reason(error))) from None
+        raise AnswerLost(server_failures.BROKEN(reason=_reason(error))) from None
 
 
-def _distrust(reason: str) -> Kind:
+def _distrust(reason: str) -> FailureKind:
     """Return why a certificate is none to trust, by OpenSSL's words for it."""
     lower = reason.lower()
     if "mismatch" in lower or "not valid for" in lower:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from anyio import to_thread
 
-from bulkup.errors import Lost, UsageError
+from bulkup.errors import AnswerLost, UsageError
 from bulkup.errors import server as server_failures
 
 
@@ -69,7 +69,7 @@ class Tls:
 
 
 async def shake_hands(url: str, *, timeout_s: float, trust: Trust = SYSTEM) -> Tls:
-    """Return how the server encrypts, its certificate being trusted. Raises `Lost` if it fails."""
+    """Return how the server encrypts. Raises `AnswerLost` if the handshake fails."""
     parts = urlsplit(url)
     context = await to_thread.run_sync(trust.context)
     try:
@@ -78,7 +78,7 @@ async def shake_hands(url: str, *, timeout_s: float, trust: Trust = SYSTEM) -> T
                 parts.hostname, parts.port or 443, ssl=context
             )
     except (OSError, TimeoutError) as error:  # an ssl.SSLError is an OSError
-        raise Lost(server_failures.HANDSHAKE(reason=error)) from None
+        raise AnswerLost(server_failures.HANDSHAKE(reason=error)) from None
     try:
         session = writer.get_extra_info("ssl_object")
         ends = (session.getpeercert() or {}).get("notAfter")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Protocol
 
-from bulkup.errors import BulkupError, Lost, Unmerged
+from bulkup.errors import AnswerLost, BulkupError, MergeFailed
 from bulkup.errors import server as server_failures
 from bulkup.piwigo.metadata import Captions, Details, Stored, is_sent_name, storable
 from bulkup.piwigo.multipart import Progress
@@ -280,16 +280,16 @@ class Transfer:
     async def finish(self, chunk: Chunk, *, progress: Progress) -> int:
         """Send the last chunk and return the photo's id.
 
-        Raises `Unmerged` where the server holds all chunks and names no photo, and `Lost` where
-        it names none otherwise.
+        Raises `MergeFailed` where the server holds all chunks and names no photo, and
+        `AnswerLost` where it names none otherwise.
         """
         self._answer = None
         self._answer = answer = await self._send(chunk, finishing=True, progress=progress)
         if (photo_id := image_id(answer)) is not None:
             return photo_id
         if len(read_held(answer)) == chunk.count:
-            raise Unmerged(server_failures.UNMERGED())
-        raise Lost(server_failures.UNCONFIRMED())
+            raise MergeFailed(server_failures.UNMERGED())
+        raise AnswerLost(server_failures.UNCONFIRMED())
 
     async def settle(self, photo_id: int) -> None:
         """Give the finished photo its real name and its details, where it lacks them.

@@ -20,7 +20,7 @@ from anyio import from_thread
 
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.errors import local as local_failures
-from bulkup.source.filters import EVERYTHING, Choice
+from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import may_come_to
 
@@ -37,10 +37,10 @@ class Mover:
     """
 
     def __init__(
-        self, folder: Path, *, roots: Sequence[Path], choice: Choice = EVERYTHING
+        self, folder: Path, *, roots: Sequence[Path], filters: Filters = EVERYTHING
     ) -> None:
         for root in roots:
-            if may_come_to(root.resolve(), _as_below(root, folder.resolve()), choice):
+            if may_come_to(root.resolve(), _as_below(root, folder.resolve()), filters):
                 raise UsageError(
                     f"--after move:{folder} lies inside {root}",
                     hint="The next run would find the photos there. Give a folder outside of it, "

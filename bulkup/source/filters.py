@@ -177,7 +177,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Filters:
     """What to take of what is found; sizes in bytes, times in nanoseconds since 1970.
 
     A `listing` names files besides those that a walk finds.
@@ -211,5 +211,5 @@ class Choice:
         return SkipReason.AGE if too_old or too_new else None
 
 
-EVERYTHING: Final = Choice()
+EVERYTHING: Final = Filters()
 """All but what systems leave beside photos, and symbolic links."""

@@ -31,7 +31,7 @@ COMPANIONS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Companion:
+class PairedFile:
     """A file that belongs to the photo `of`."""
 
     path: Path
@@ -42,7 +42,7 @@ class Companion:
 
 async def paired(
     walk: AsyncGenerator[Sequence[Found], None], *, endings: Collection[str] | None
-) -> AsyncGenerator[Sequence[Found | Companion], None]:
+) -> AsyncGenerator[Sequence[Found | PairedFile], None]:
     """Yield what the walk comes to, some at a time, companions as such."""
     async with aclosing(walk):
         async for batch in walk:
@@ -51,11 +51,13 @@ async def paired(
 
 def _pair_all(
     batch: Sequence[Found], endings: Collection[str] | None
-) -> Sequence[Found | Companion]:
+) -> Sequence[Found | PairedFile]:
     return list(pair(iter(batch), endings=endings))
 
 
-def pair(walk: Iterator[Found], *, endings: Collection[str] | None) -> Iterator[Found | Companion]:
+def pair(
+    walk: Iterator[Found], *, endings: Collection[str] | None
+) -> Iterator[Found | PairedFile]:
     """Yield what the walk comes to, companions as such.
 
     `endings` are those of photos that the server takes, None for all: what it does not take has
@@ -96,11 +98,11 @@ def _photos_in(folder: Path, endings: list[str]) -> Mapping[str, Path]:
     return {stem: folder / name for stem, (_, name) in ranked.items()}
 
 
-def _companion(found: Found, of: Path) -> Found | Companion:
+def _companion(found: Found, of: Path) -> Found | PairedFile:
     if isinstance(found, Photo):
-        return Companion(found.path, found.size, found.mtime_ns, of)
+        return PairedFile(found.path, found.size, found.mtime_ns, of)
     try:
         status = found.path.stat()
     except OSError:
         return found
-    return Companion(found.path, status.st_size, status.st_mtime_ns, of)
+    return PairedFile(found.path, status.st_size, status.st_mtime_ns, of)

@@ -20,15 +20,15 @@ import aiofiles
 import anyio
 from anyio import to_thread
 
-from bulkup.errors import Kind, RunError, UsageError
+from bulkup.errors import FailureKind, RunError, UsageError
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import SkipReason
-from bulkup.source.filters import EVERYTHING, Choice, Listing
+from bulkup.source.filters import EVERYTHING, Filters, Listing
 from bulkup.source.photos import SIDECARS, Photo
 
 
-def check_roots(roots: Sequence[Path], choice: Choice = EVERYTHING) -> list[Path]:
+def check_roots(roots: Sequence[Path], filters: Filters = EVERYTHING) -> list[Path]:
     """Return the roots without those that the walk over another one comes to anyway.
 
     Raises `UsageError` where one is not there.
@@ -45,23 +45,23 @@ def check_roots(roots: Sequence[Path], choice: Choice = EVERYTHING) -> list[Path
         root
         for i, root in enumerate(roots)
         if not any(
-            _is_walked_from(other, resolved[i], choice) and (resolved[i] != other or j < i)
+            _is_walked_from(other, resolved[i], filters) and (resolved[i] != other or j < i)
             for j, other in enumerate(resolved)
             if i != j
         )
     ]
 
 
-def may_come_to(root: Path, folder: Path, choice: Choice) -> bool:
+def may_come_to(root: Path, folder: Path, filters: Filters) -> bool:
     """Tell whether the walk over the root may come to files in a folder, be it there or not."""
     if not folder.is_relative_to(root):
         return False
     names = folder.relative_to(root).parts
     places = ["/".join(names[:depth]) + "/" for depth in range(1, len(names) + 1)]
-    return not any(map(choice.is_junk, names)) and not any(map(choice.excludes, places))
+    return not any(map(filters.is_junk, names)) and not any(map(filters.excludes, places))
 
 
-def _is_walked_from(root: Path, path: Path, choice: Choice) -> bool:
+def _is_walked_from(root: Path, path: Path, filters: Filters) -> bool:
     """Tell whether the walk over the root comes to a path below it, and leaves out none of it."""
     if not path.is_relative_to(root):
         return False
@@ -70,9 +70,9 @@ def _is_walked_from(root: Path, path: Path, choice: Choice) -> bool:
     if places and not path.is_dir():
         places[-1] = places[-1].removesuffix("/")
     return (
-        not any(map(choice.is_junk, names))
-        and not any(map(choice.excludes, places))
-        and not (places and choice.patterns.opinion(places[-1]) is False)
+        not any(map(filters.is_junk, names))
+        and not any(map(filters.excludes, places))
+        and not (places and filters.patterns.opinion(places[-1]) is False)
     )
 
 
@@ -206,7 +206,7 @@ class Unreadable:
 
     path: Path
     reason: str
-    kind: Kind = local_failures.UNSEEN
+    kind: FailureKind = local_failures.UNSEEN
 
 
 Found = Photo | Skipped | Unreadable
@@ -214,7 +214,7 @@ Found = Photo | Skipped | Unreadable
 
 async def find(
     roots: Sequence[Path],
-    choice: Choice = EVERYTHING,
+    filters: Filters = EVERYTHING,
     *,
     endings: Collection[str] | None,
     only: Callable[[Found], bool] | None = None,
@@ -223,21 +223,23 @@ async def find(
 
     `only` tells what of that to yield, None: all. Raises `RunError` where the list can't be read.
     """
-    async with aclosing(_find(roots, choice, endings)) as batches:
+    async with aclosing(_find(roots, filters, endings)) as batches:
         async for batch in batches:
             yield batch if only is None else [found for found in batch if only(found)]
 
 
 async def _find(
-    roots: Sequence[Path], choice: Choice, endings: Collection[str] | None
+    roots: Sequence[Path], filters: Filters, endings: Collection[str] | None
 ) -> AsyncGenerator[Sequence[Found], None]:
-    twice = choice.listing or choice.follow_symlinks or (choice.patterns.rules and len(roots) > 1)
-    walk = Walk(choice, endings=endings, seen=Seen() if twice else None)
+    twice = (
+        filters.listing or filters.follow_symlinks or (filters.patterns.rules and len(roots) > 1)
+    )
+    walk = Walk(filters, endings=endings, seen=Seen() if twice else None)
     found = walk.over(roots)
     while batch := await to_thread.run_sync(lambda: list(islice(found, BATCH))):
         yield batch
-    if choice.listing is not None:
-        async with aclosing(read_list(choice.listing)) as lists:
+    if filters.listing is not None:
+        async with aclosing(read_list(filters.listing)) as lists:
             async for paths in lists:
                 for start in range(0, max(1, len(paths)), BATCH):
                     some = paths[start : start + BATCH]
@@ -245,7 +247,7 @@ async def _find(
 
 
 def scan(
-    roots: Sequence[Path], choice: Choice = EVERYTHING, *, endings: Collection[str] | None
+    roots: Sequence[Path], filters: Filters = EVERYTHING, *, endings: Collection[str] | None
 ) -> Iterator[Found]:
     """Walk the roots depth first in name order and yield whatever lies there, one at a time.
 
@@ -253,7 +255,7 @@ def scan(
 
     `endings` are the lower-case file endings that the server takes, without a dot; None takes all.
     """
-    return Walk(choice, endings=endings).over(roots)
+    return Walk(filters, endings=endings).over(roots)
 
 
 class Seen:
@@ -297,9 +299,9 @@ class Walk:
     """Looks at files and judges them; no file that `seen` knows is taken."""
 
     def __init__(
-        self, choice: Choice, *, endings: Collection[str] | None, seen: Seen | None = None
+        self, filters: Filters, *, endings: Collection[str] | None, seen: Seen | None = None
     ) -> None:
-        self._choice = choice
+        self._choice = filters
         self._endings = endings
         self._seen = seen
 

@@ -23,8 +23,8 @@ from bulkup.events import (
     PhotoUploaded,
     SkipReason,
 )
-from bulkup.source.filters import EVERYTHING, Choice
-from bulkup.source.pairing import COMPANIONS, Companion, paired
+from bulkup.source.filters import EVERYTHING, Filters
+from bulkup.source.pairing import COMPANIONS, PairedFile, paired
 from bulkup.source.photos import Photo
 from bulkup.source.scan import find
 
@@ -128,7 +128,7 @@ class Watch:
     def __init__(
         self,
         roots: Sequence[Path],
-        choice: Choice = EVERYTHING,
+        filters: Filters = EVERYTHING,
         *,
         formats: bool = False,
         settle_s: float,
@@ -147,7 +147,7 @@ class Watch:
                 hint="Install it with: pip install 'bulkup[watch]'",
             ) from None
         self.roots = roots
-        self._choice = choice
+        self._choice = filters
         self._formats = formats
         self._news = awatch
         self._poll = poll
@@ -217,7 +217,7 @@ class Watch:
                 for found in batch:
                     if isinstance(found, Photo):
                         photos.append(found)
-                    elif isinstance(found, Companion):
+                    elif isinstance(found, PairedFile):
                         photos.append(Photo(found.path, found.size, found.mtime_ns))
                         of[found.path] = found.of
         return [photo for photo in photos if photo.path.suffix.lower() not in self._refused], of

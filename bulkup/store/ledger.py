@@ -34,7 +34,7 @@ LOOK_S: Final = 0.5  # somebody may be looking whether a run is at work
 COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
 
 
-class Ledger:
+class SqliteLedger:
     """The part of a ledger file that is about one server, held by one run at a time."""
 
     def __init__(self, file: Path, *, server: str, now: Callable[[], float] = time.time) -> None:

@@ -42,7 +42,7 @@ SAVE_S: Final = 5.0
 """How old what is kept of the numbers may get, in seconds, while something happens."""
 
 
-class Book(Protocol):
+class RunStore(Protocol):
     """Where runs are kept. Each method raises `RunError` where that fails."""
 
     async def begin_run(self, what: Undertaking) -> tuple[int, int]:
@@ -65,11 +65,11 @@ class Book(Protocol):
         """Keep how a run has ended; failures below the roots whose files are gone are closed."""
 
 
-class Chronicle:
+class RunRecorder:
     """Passes the events of one run on, and has them kept."""
 
     def __init__(
-        self, book: Book, what: Undertaking, emit: Emit, *, clock: Callable[[], float]
+        self, book: RunStore, what: Undertaking, emit: Emit, *, clock: Callable[[], float]
     ) -> None:
         self.finished = False
         self._book = book
@@ -173,8 +173,8 @@ class Chronicle:
 
 
 @asynccontextmanager
-async def chronicled(
-    book: Book,
+async def record_run(
+    book: RunStore,
     started: RunStarted,
     *,
     roots: Sequence[Path],
@@ -188,7 +188,7 @@ async def chronicled(
     nothing is left to do.
     """
     what = Undertaking(task=started.task, album=started.album or 0, album_name=started.album_name)
-    chronicle = Chronicle(book, what, emit, clock=clock)
+    chronicle = RunRecorder(book, what, emit, clock=clock)
     await chronicle.begin()
     ending, error = Ending.FAILED, ""
     try:
@@ -211,7 +211,9 @@ async def chronicled(
             await _end(chronicle, ending, error=error, roots=roots)
 
 
-async def _end(chronicle: Chronicle, ending: Ending, *, error: str, roots: Sequence[Path]) -> None:
+async def _end(
+    chronicle: RunRecorder, ending: Ending, *, error: str, roots: Sequence[Path]
+) -> None:
     try:
         await chronicle.end(ending, error=error, roots=roots if ending is Ending.DONE else ())
     except BulkupError:

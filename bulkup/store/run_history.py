@@ -250,7 +250,7 @@ class Wanted:
     album: int | str | None = None
 
 
-class Lookback:
+class HistoryReader:
     """Reads a ledger. Methods raise `RunError` where it can't be read."""
 
     def __init__(self, file: Path, database: sqlite3.Connection) -> None:
@@ -418,7 +418,7 @@ class Lookback:
 
 
 @contextmanager
-def looking_back(file: Path) -> Iterator[Lookback]:
+def open_history(file: Path) -> Iterator[HistoryReader]:
     """Lend a ledger to be read.
 
     Raises `UsageError` where there is none, and `RunError` where it can't be read.
@@ -432,7 +432,7 @@ def looking_back(file: Path) -> Iterator[Lookback]:
         database = open_to_read(file)
     with closing(database):
         with _explained(file):
-            lookback = Lookback(file, database)
+            lookback = HistoryReader(file, database)
         yield lookback
 
 

@@ -15,8 +15,8 @@ import pytest
 
 import bulkup
 from bulkup.cluster.pool import Cluster as Dask
-from bulkup.cluster.pool import Where, lent
-from bulkup.cluster.protocol import Maps
+from bulkup.cluster.pool import ClusterAddress, lent
+from bulkup.cluster.protocol import PathMap
 from bulkup.cluster.worker import Invitation
 from bulkup.events import Event, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
@@ -27,7 +27,7 @@ from tests.e2e.moments import exactly
 from tests.engine.runs import make_archive
 
 ADMIN = ("admin", PASSWORD)
-MAPS = Maps()
+MAPS = PathMap()
 FAULTS = (
     *(Fault("request-lost", "pwg.images.uploadAsync", nth) for nth in (30, 190)),
     *(Fault("answer-lost", "pwg.images.uploadAsync", nth) for nth in (50, 200, 460)),
@@ -212,7 +212,7 @@ async def test_tasks_that_are_over_leave_nothing_in_memory(two: Cluster) -> None
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
 
-    async with lent(Where(address=two.address, maps=MAPS)) as cluster:
+    async with lent(ClusterAddress(address=two.address, maps=MAPS)) as cluster:
         await come(20, cluster)
         tracemalloc.start()
         try:

@@ -12,10 +12,10 @@ from typing import TypeVar
 import anyio.lowlevel
 
 from bulkup.engine import pipeline, verify
-from bulkup.engine.albums import Albums, Destinations, Placing, Titles
+from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.dispose import Place
-from bulkup.engine.ports import Memory, NoLedger, Stop
+from bulkup.engine.ports import Ledger, NoLedger, Stop
 from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.events import (
     Event,
@@ -32,7 +32,7 @@ from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.session import Credentials, Timeouts
 from bulkup.sandbox import Sandbox
-from bulkup.source.filters import EVERYTHING, Choice
+from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels
 from bulkup.source.sidecars import Describer
 
@@ -140,8 +140,8 @@ async def run(
     outcome: Outcome | None = None,
     timeouts: Timeouts | None = None,
     endings: Collection[str] | None = None,
-    memory: Memory | None = None,
-    choice: Choice = EVERYTHING,
+    memory: Ledger | None = None,
+    filters: Filters = EVERYTHING,
     away: Place | None = None,
     sleep: Sleep = no_wait,
     clock: Callable[[], float] = time.monotonic,
@@ -165,8 +165,10 @@ async def run(
         await pipeline.run(
             pipeline.Plan(
                 roots=roots,
-                placing=Placing(roots=roots, base=album, tree=tree, unwrap=unwrap, spaces=spaces),
-                choice=choice,
+                folder_albums=FolderAlbums(
+                    roots=roots, base=album, tree=tree, unwrap=unwrap, spaces=spaces
+                ),
+                filters=filters,
                 level=level,
                 concurrency=concurrency,
                 finishing=finishing,
@@ -179,7 +181,7 @@ async def run(
             server=server,
             recovery=recovery,
             albums=Albums(server, recovery=recovery, emit=emit),
-            memory=memory or NoLedger(),
+            ledger=memory or NoLedger(),
             chunk_size=chunks or chunk_size_of(server, wish=chunk_size),
             emit=emit,
             stop=stop or Stop(),
@@ -203,8 +205,8 @@ async def check(
     stop: Stop | None = None,
     outcome: Outcome | None = None,
     timeouts: Timeouts | None = None,
-    memory: Memory | None = None,
-    choice: Choice = EVERYTHING,
+    memory: Ledger | None = None,
+    filters: Filters = EVERYTHING,
     tree: bool = False,
     unwrap: bool = False,
     spaces: bool = False,
@@ -221,10 +223,10 @@ async def check(
         box.url, credentials=ADMIN, timeouts=timeouts, patiently=door.run
     ) as server:
         recovery = Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=no_wait)
-        destinations = None
+        album_resolver = None
         if album is not None:
-            destinations = Destinations(
-                Placing(roots=roots, base=album, tree=tree, unwrap=unwrap, spaces=spaces),
+            album_resolver = AlbumResolver(
+                FolderAlbums(roots=roots, base=album, tree=tree, unwrap=unwrap, spaces=spaces),
                 Albums(server, recovery=recovery, emit=emit),
                 emit=emit,
                 make=False,
@@ -233,15 +235,15 @@ async def check(
         await verify.run(
             verify.Plan(
                 roots=roots,
-                choice=choice,
+                filters=filters,
                 concurrency=concurrency,
                 quick=quick,
                 endings=server.offer.endings,
             ),
             server=server,
             recovery=recovery,
-            memory=memory or NoLedger(),
-            destinations=destinations,
+            ledger=memory or NoLedger(),
+            album_resolver=album_resolver,
             emit=emit,
             stop=stop or Stop(),
         )

@@ -13,7 +13,7 @@ from bulkup.piwigo.connect import connect
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.faults import Fault, Faults, Kind
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 from tests.engine.runs import ADMIN, Outcome, no_wait, picture, run, stored_sums
 
 ADD = "pwg.categories.add"
@@ -114,7 +114,7 @@ async def test_equal_photos_in_two_folders_are_sent_once_and_shown_in_both(tmp_p
 
 async def test_a_moved_photo_is_linked_to_its_new_album_and_not_sent(tmp_path: Path) -> None:
     write(tmp_path, "a/x.jpg")
-    async with Sandbox() as box, Ledger(tmp_path / ".ledger", server=box.url) as memory:
+    async with Sandbox() as box, SqliteLedger(tmp_path / ".ledger", server=box.url) as memory:
         await run(box, tmp_path, tree=True, unwrap=True, memory=memory)
         (tmp_path / "b").mkdir()
         (tmp_path / "a/x.jpg").rename(tmp_path / "b/renamed.jpg")
@@ -128,7 +128,7 @@ async def test_the_ledger_spares_the_second_run_all_but_a_look_at_each_album(
     tmp_path: Path,
 ) -> None:
     write(tmp_path, "a/x.jpg", "b/y.jpg")
-    async with Sandbox() as box, Ledger(tmp_path / ".ledger", server=box.url) as memory:
+    async with Sandbox() as box, SqliteLedger(tmp_path / ".ledger", server=box.url) as memory:
         await run(box, tmp_path, tree=True, unwrap=True, memory=memory)
         before = len(box.requests)
         outcome = await run(box, tmp_path, tree=True, unwrap=True, memory=memory)

@@ -18,7 +18,7 @@ from bulkup.engine.retry import Sleep
 from bulkup.events import Event, FileFound, PhotoFinishing, PhotoProgress, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.sandbox.faults import Kind
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 from tests.engine.runs import Outcome, make_archive, no_wait, run, stored_sums
 from tests.support.events import acting_on
 from tests.support.faults import HookedFaults
@@ -74,7 +74,7 @@ async def run_once(
     finishing: int = 2,
     sleep: Sleep = no_wait,
 ) -> None:
-    async with Ledger(ledger, server=box.url) as memory:
+    async with SqliteLedger(ledger, server=box.url) as memory:
         await run(
             box,
             next(iter(archive)).parents[1],

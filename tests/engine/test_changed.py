@@ -18,7 +18,7 @@ from bulkup.events import (
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 from tests.engine.runs import FOUR_METHODS, Outcome, failures, picture, run, stored_sums
 
 SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk", "pwg.images.add"}
@@ -52,7 +52,7 @@ async def again(
     stop: Stop | None = None,
 ) -> Outcome:
     """Run with the ledger that lies beside the folder."""
-    async with Ledger(folder.with_name("ledger.sqlite"), server=box.url) as ledger:
+    async with SqliteLedger(folder.with_name("ledger.sqlite"), server=box.url) as ledger:
         outcome = await run(
             box,
             folder,

@@ -13,16 +13,16 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup, TaskStatus
 
-from bulkup.app.executor import Errand
-from bulkup.app.settings import Account, Into, Sending
-from bulkup.cluster.coordinator import Desk, errand_message
-from bulkup.cluster.protocol import Maps
+from bulkup.app.executor import RunSettings
+from bulkup.app.settings import Account, AlbumTarget, UploadSettings
+from bulkup.cluster.coordinator import Coordinator, settings_message
+from bulkup.cluster.protocol import PathMap
 from bulkup.cluster.queue import Call
-from bulkup.cluster.worker import Hand
+from bulkup.cluster.worker import Worker
 from bulkup.engine import pipeline
-from bulkup.engine.albums import Albums, Placing
+from bulkup.engine.albums import Albums, FolderAlbums
 from bulkup.engine.executor import _unheard
-from bulkup.engine.ports import Fact, Job, Journey, NoLedger, Stop
+from bulkup.engine.ports import Fact, Job, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.events import Emit, LimitsChanged, PhotoUploaded
 from bulkup.piwigo.client import PiwigoServer
@@ -34,22 +34,26 @@ from bulkup.source.metadata import Labels
 from bulkup.source.photos import Photo
 from tests.engine.runs import ADMIN, Outcome, chunk_size_of, make_archive, stored_sums
 
-MAPS = Maps()
+MAPS = PathMap()
 POLICY = Policy(ask_s=0.5)
 UPLOAD = "pwg.images.uploadAsync"
 METHODS = {"async": UPLOAD, "upload": "pwg.images.upload", "legacy": "pwg.images.addChunk"}
 
 
-def errand(
+def run_settings(
     url: str = "",
     *,
     limit: Callable[[], int | None] = lambda: None,
     method: str = "async",
     patience_s: float = 3600.0,
-) -> Errand:
+) -> RunSettings:
     account = Account(url=url, user="admin", password="secret")
-    sending = Sending(into=Into(album=1), concurrency=3, chunk_size=4096, patience_s=patience_s)
-    return Errand(account=account, sending=sending, labels=Labels(), method=method, limit=limit)
+    sending = UploadSettings(
+        into=AlbumTarget(album=1), concurrency=3, chunk_size=4096, patience_s=patience_s
+    )
+    return RunSettings(
+        account=account, sending=sending, labels=Labels(), method=method, limit=limit
+    )
 
 
 async def listen(
@@ -99,20 +103,20 @@ class Line:
 class Office:
     """A desk with hands at it, as a run uses them; each hand has a line of its own."""
 
-    desk: Desk
+    coordinator: Coordinator
     tasks: TaskGroup
     port: int
     machines: int = 0
     lead: int = 20
-    hands: list[Hand] = field(default_factory=list)
+    executor: list[Worker] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     ended: list[anyio.Event] = field(default_factory=list)
     scopes: list[anyio.CancelScope] = field(default_factory=list)
 
-    async def hire(self) -> None:
+    async def executor_factory(self) -> None:
         """Have one more hand come in."""
         name = f"hand {self.machines}"
-        hand, line = Hand(name=name, token=self.desk.token), Line(self.port)
+        hand, line = Worker(name=name, token=self.coordinator.token), Line(self.port)
         await line.carry(self.tasks)
         ready, ended, scope = anyio.Event(), anyio.Event(), anyio.CancelScope()
 
@@ -124,37 +128,37 @@ class Office:
         self.tasks.start_soon(work)
         await ready.wait()
         self.machines += 1
-        self.hands.append(hand)
+        self.executor.append(hand)
         self.lines.append(line)
         self.ended.append(ended)
         self.scopes.append(scope)
-        self.desk.workers = [f"hand {number}" for number in range(self.machines)]
+        self.coordinator.workers = [f"hand {number}" for number in range(self.machines)]
 
     async def attend(self) -> None:
         """Have each hand come for what there is, when it has begun all that it came for."""
         coming: set[int] = set()
 
         async def come(number: int) -> None:
-            await self.hands[number].turn()
+            await self.executor[number].turn()
             coming.discard(number)
-            self.desk.stirred.set()
+            self.coordinator.stirred.set()
 
         while True:
             for number, ended in enumerate(self.ended):
-                wanted = self.desk.wants(f"hand {number}") and not ended.is_set()
+                wanted = self.coordinator.wants(f"hand {number}") and not ended.is_set()
                 if wanted and number not in coming:
                     coming.add(number)
                     self.tasks.start_soon(come, number)
-            await self.desk.stirred.wait()
-            self.desk.stirred = anyio.Event()
+            await self.coordinator.stirred.wait()
+            self.coordinator.stirred = anyio.Event()
 
     async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
-        found: tuple[Photo, str] = await self.desk.have_done(Call(photo=photo, emit=emit))
+        found: tuple[Photo, str] = await self.coordinator.have_done(Call(photo=photo, emit=emit))
         return found
 
-    async def upload(self, job: Job, journey: Journey) -> tuple[Job, PhotoUploaded]:
-        call = Call(photo=job.photo, emit=journey.emit, job=job, journey=journey)
-        sent: tuple[Job, PhotoUploaded] = await self.desk.have_done(call)
+    async def upload(self, job: Job, context: RunContext) -> tuple[Job, PhotoUploaded]:
+        call = Call(photo=job.photo, emit=context.emit, job=job, context=context)
+        sent: tuple[Job, PhotoUploaded] = await self.coordinator.have_done(call)
         return sent
 
     def remarks(self) -> Iterable[tuple[str, str]]:
@@ -163,7 +167,7 @@ class Office:
 
 @asynccontextmanager
 async def office(
-    hands: int,
+    executor: int,
     *,
     url: str,
     limit: Callable[[], int | None] = lambda: None,
@@ -171,8 +175,8 @@ async def office(
     patience_s: float = 3600.0,
 ) -> AsyncIterator[Office]:
     async with anyio.create_task_group() as tasks:
-        desk = Desk(
-            errand(url, limit=limit, method=method, patience_s=patience_s),
+        coordinator = Coordinator(
+            run_settings(url, limit=limit, method=method, patience_s=patience_s),
             maps=MAPS,
             trusted=True,
             ca_cert="",
@@ -182,9 +186,9 @@ async def office(
             clock=time.monotonic,
             sleep=anyio.sleep,
         )
-        opened = Office(desk, tasks, await tasks.start(listen, desk.serve))
-        for _ in range(hands):
-            await opened.hire()
+        opened = Office(coordinator, tasks, await tasks.start(listen, coordinator.serve))
+        for _ in range(executor):
+            await opened.executor_factory()
         tasks.start_soon(opened.attend)
         yield opened
         tasks.cancel_scope.cancel()
@@ -203,27 +207,29 @@ async def run(
     *,
     server: PiwigoServer,
     recovery: Recovery,
-    hands: Office,
+    executor: Office,
     finishing: int | None,
     memory: NoLedger | None = None,
 ) -> Outcome:
-    recovery.others = hands.desk
+    recovery.others = executor.coordinator
     outcome = Outcome()
     await pipeline.run(
         pipeline.Plan(
             roots=[root],
-            placing=Placing(roots=[root], base=1, tree=False, unwrap=False, spaces=False),
+            folder_albums=FolderAlbums(
+                roots=[root], base=1, tree=False, unwrap=False, spaces=False
+            ),
             finishing=finishing,
             endings=server.offer.endings,
         ),
         server=server,
         recovery=recovery,
-        memory=memory or NoLedger(),
+        ledger=memory or NoLedger(),
         albums=Albums(server, recovery=recovery, emit=_unheard),
         chunk_size=chunk_size_of(server),
         emit=outcome.events.append,
         stop=Stop(),
-        hands=hands,
+        executor=executor,
     )
     return outcome
 
@@ -250,7 +256,7 @@ async def test_when_it_is_to_be_quiet_no_hand_sends_anything(tmp_path: Path) -> 
     archive = make_archive(tmp_path, count=40, names=20, size=(3000, 20_000))
     faults = Coming(20)
     async with Sandbox(faults=faults, finish_s=0.01) as box, gallery(box) as (server, recovery):
-        async with office(3, url=box.url) as hands, anyio.create_task_group() as tasks:
+        async with office(3, url=box.url) as executor, anyio.create_task_group() as tasks:
 
             async def listen() -> None:
                 await faults.came.wait()
@@ -262,7 +268,7 @@ async def test_when_it_is_to_be_quiet_no_hand_sends_anything(tmp_path: Path) -> 
 
             tasks.start_soon(listen)
             outcome = await run(
-                tmp_path, server=server, recovery=recovery, hands=hands, finishing=3
+                tmp_path, server=server, recovery=recovery, executor=executor, finishing=3
             )
         assert outcome.balances()
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
@@ -275,10 +281,9 @@ async def test_what_a_lost_hand_had_in_hand_goes_to_others_whatever_else_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, silent: bool
 ) -> None:
     for name, seconds in (
-        ("hand.BEAT_S", 0.05),
-        ("hand.LEASE_S", 0.4),
-        ("links.GONE_S", 0.8),
-        ("desk.GONE_S", 0.8),
+        ("worker.BEAT_S", 0.05),
+        ("worker.LEASE_S", 0.4),
+        ("coordinator.GONE_S", 0.8),
     ):
         monkeypatch.setattr(f"bulkup.cluster.{name}", seconds)
     monkeypatch.setattr("bulkup.app.gallery.Policy", partial(Policy, ask_s=0.5, wait_s=0.02))
@@ -293,23 +298,23 @@ async def test_what_a_lost_hand_had_in_hand_goes_to_others_whatever_else_fails(
         gallery(box, method=method) as (server, recovery),
     ):
         async with (
-            office(3, url=box.url, method=method) as hands,
+            office(3, url=box.url, method=method) as executor,
             anyio.create_task_group() as tasks,
         ):
 
             async def lose() -> None:
                 await faults.came.wait()
                 if silent:
-                    hands.lines[0].dead = True
+                    executor.lines[0].dead = True
                 else:
-                    hands.hands[0]._farewell.set()
+                    executor.executor[0]._farewell.set()
 
             tasks.start_soon(lose)
             outcome = await run(
-                tmp_path, server=server, recovery=recovery, hands=hands, finishing=2
+                tmp_path, server=server, recovery=recovery, executor=executor, finishing=2
             )
             with anyio.fail_after(5):
-                await hands.ended[0].wait()
+                await executor.ended[0].wait()
         assert faults.hit == len(plan)
         assert outcome.balances()
         assert len(outcome.of(PhotoUploaded)) == 40
@@ -330,7 +335,7 @@ async def test_the_place_of_a_lost_hand_is_kept_until_the_server_has_done(
     async with (
         Sandbox(finish_s=0.3, detect_duplicates=False) as box,
         gallery(box) as (server, recovery),
-        office(2, url=box.url) as hands,
+        office(2, url=box.url) as executor,
         anyio.create_task_group() as tasks,
     ):
 
@@ -339,13 +344,15 @@ async def test_the_place_of_a_lost_hand_is_kept_until_the_server_has_done(
                 await anyio.lowlevel.checkpoint()
             (link,) = (
                 link
-                for link in hands.desk._links
+                for link in executor.coordinator._links
                 if any(call.finishing for call in link.calls.values())
             )
-            hands.scopes[int(link.worker.removeprefix("hand "))].cancel()
+            executor.scopes[int(link.worker.removeprefix("hand "))].cancel()
 
         tasks.start_soon(kill)
-        outcome = await run(tmp_path, server=server, recovery=recovery, hands=hands, finishing=1)
+        outcome = await run(
+            tmp_path, server=server, recovery=recovery, executor=executor, finishing=1
+        )
         assert outcome.balances()
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
         assert box.finishing_peak == 1
@@ -359,9 +366,9 @@ async def test_a_server_that_hangs_over_a_finish_is_waited_for_by_all_and_gets_i
     archive = make_archive(tmp_path, count=30, names=10, size=(300, 4000))
     faults = Faults([Fault("slow", UPLOAD, nth, slow_s=1.2) for nth in (5, 6)])
     async with Sandbox(faults=faults) as box, gallery(box) as (server, recovery):
-        async with office(2, url=box.url) as hands:
+        async with office(2, url=box.url) as executor:
             outcome = await run(
-                tmp_path, server=server, recovery=recovery, hands=hands, finishing=2
+                tmp_path, server=server, recovery=recovery, executor=executor, finishing=2
             )
         assert faults.hit == 2
         assert len(outcome.of(PhotoUploaded)) == 30
@@ -377,39 +384,41 @@ async def test_a_hand_that_alone_can_not_reach_the_gallery_is_let_go(
     async with (
         Sandbox(faults=faults, finish_s=0.02) as box,
         gallery(box) as (server, recovery),
-        office(0, url=box.url, patience_s=0.1) as hands,
+        office(0, url=box.url, patience_s=0.1) as executor,
     ):
         port = urlsplit(box.url).port or 0
         line = Line(port)
-        await line.carry(hands.tasks)
+        await line.carry(executor.tasks)
         monkeypatch.setenv("BULKUP_WORKER_URL", box.url.replace(str(port), str(line.port)))
-        await hands.hire()
+        await executor.executor_factory()
         monkeypatch.delenv("BULKUP_WORKER_URL")
-        await hands.hire()
+        await executor.executor_factory()
 
         async def cut() -> None:
             await faults.came.wait()
             line.scope.cancel()
 
-        hands.tasks.start_soon(cut)
-        outcome = await run(tmp_path, server=server, recovery=recovery, hands=hands, finishing=2)
+        executor.tasks.start_soon(cut)
+        outcome = await run(
+            tmp_path, server=server, recovery=recovery, executor=executor, finishing=2
+        )
         assert outcome.balances()
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
-        assert hands.ended[0].is_set()
+        assert executor.ended[0].is_set()
 
 
 async def test_the_limit_is_shared_by_those_who_are_there() -> None:
     limit: list[int | None] = [90_000]
-    async with Sandbox() as box, office(3, url=box.url, limit=lambda: limit[0]) as hands:
+    async with Sandbox() as box, office(3, url=box.url, limit=lambda: limit[0]) as executor:
 
         async def until(*shares: int | None) -> None:
             with anyio.fail_after(5):
-                while tuple(hand._share for hand in hands.hands) != shares:
-                    hands.desk.tick()
+                while tuple(hand._share for hand in executor.executor) != shares:
+                    executor.coordinator.tick()
                     await anyio.lowlevel.checkpoint()
 
         await until(30_000, 30_000, 30_000)
-        hands.hands.pop()._farewell.set()
+        executor.executor.pop()._farewell.set()
         await until(45_000, 45_000)
         limit[0] = None
         await until(None, None)
@@ -421,18 +430,18 @@ async def test_who_has_nothing_to_send_has_no_part_of_the_limit(tmp_path: Path) 
     async with (
         Sandbox(faults=faults) as box,
         gallery(box) as (server, recovery),
-        office(3, url=box.url, limit=lambda: 90_000) as hands,
+        office(3, url=box.url, limit=lambda: 90_000) as executor,
         anyio.create_task_group() as tasks,
     ):
         shares: list[int | None] = []
 
         async def look() -> None:
             await faults.came.wait()
-            (sender,) = (link.worker for link in hands.desk._links if link.sends)
-            shares.append(hands.hands[int(sender.removeprefix("hand "))]._share)
+            (sender,) = (link.worker for link in executor.coordinator._links if link.sends)
+            shares.append(executor.executor[int(sender.removeprefix("hand "))]._share)
 
         tasks.start_soon(look)
-        await run(tmp_path, server=server, recovery=recovery, hands=hands, finishing=1)
+        await run(tmp_path, server=server, recovery=recovery, executor=executor, finishing=1)
     assert shares == [90_000]
 
 
@@ -445,21 +454,26 @@ async def test_the_first_hand_alone_does_not_bound_what_many_may_finish_at_once(
     async with (
         Sandbox(workers=12) as box,
         gallery(box) as (server, recovery),
-        office(1, url=box.url) as hands,
+        office(1, url=box.url) as executor,
     ):
         outcome = await run(
-            tmp_path, server=server, recovery=recovery, hands=hands, finishing=None, memory=memory
+            tmp_path,
+            server=server,
+            recovery=recovery,
+            executor=executor,
+            finishing=None,
+            memory=memory,
         )
     assert max(event.most_finishing for event in outcome.of(LimitsChanged)) == 10
 
 
 async def test_nobody_gets_in_without_the_word_of_the_run() -> None:
-    async with office(0, url="") as hands:
+    async with office(0, url="") as executor:
         for hello in (
             b'{"kind": "hello", "token": "x", "version": "0", "worker": "w"}\n',
             b'{"kind": "take", "ask": 1}\n',
         ):
-            async with await anyio.connect_tcp("127.0.0.1", hands.port) as stream:
+            async with await anyio.connect_tcp("127.0.0.1", executor.port) as stream:
                 await stream.send(hello)
                 assert b"refused" in await stream.receive()
         for rubbish in (
@@ -471,7 +485,7 @@ async def test_nobody_gets_in_without_the_word_of_the_run() -> None:
             b'{"kind": ["hello"]}\n',
             '{"kind": "hello", "token": "\u00e9", "version": "0", "worker": "w"}\n'.encode(),
         ):
-            async with await anyio.connect_tcp("127.0.0.1", hands.port) as stream:
+            async with await anyio.connect_tcp("127.0.0.1", executor.port) as stream:
                 await stream.send(rubbish + b"that is all\n")
                 with anyio.fail_after(5), suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                     while True:
@@ -479,20 +493,20 @@ async def test_nobody_gets_in_without_the_word_of_the_run() -> None:
 
 
 def test_secrets_go_to_nobody_who_is_not_trusted() -> None:
-    told = errand_message(errand(), trusted=True, ca_cert="")
+    told = settings_message(run_settings(), trusted=True, ca_cert="")
     assert (told["user"], told["password"]) == ("admin", "secret")
-    assert "secret" not in str(errand_message(errand(), trusted=False, ca_cert=""))
+    assert "secret" not in str(settings_message(run_settings(), trusted=False, ca_cert=""))
 
 
 async def test_a_lease_begins_with_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Sandbox() as box, office(0, url=box.url) as hands:
-        init = Hand.__init__
+    async with Sandbox() as box, office(0, url=box.url) as executor:
+        init = Worker.__init__
 
-        def long_ago(self: Hand, *, name: str, token: str) -> None:
+        def long_ago(self: Worker, *, name: str, token: str) -> None:
             init(self, name=name, token=token)
             self._heard_at -= 3600.0
 
-        monkeypatch.setattr(Hand, "__init__", long_ago)
+        monkeypatch.setattr(Worker, "__init__", long_ago)
         with anyio.fail_after(5):
-            await hands.hire()
-        assert hands.desk.attended
+            await executor.executor_factory()
+        assert executor.coordinator.attended

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from bulkup.app.doctor import examine
-from bulkup.app.settings import Account, Examining
+from bulkup.app.settings import Account, DoctorSettings
 from bulkup.engine.retry import Sleep
 from bulkup.output.doctor import (
     AccountFound,
@@ -36,7 +36,7 @@ from bulkup.output.doctor import (
 )
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 from tests.engine.runs import ADMIN, FOUR_METHODS, make_archive, no_wait, run
 from tests.unit.raw import Line, raw_server, saying
 
@@ -48,7 +48,7 @@ ALL_WELL = {check.value: "ok" for check in Check if check is not Check.ARCHIVE} 
 F = TypeVar("F", bound=Finding)
 
 
-class Told(dict[Check, Finding]):
+class FailureMessage(dict[Check, Finding]):
     """What was found, by check."""
 
     def __init__(self) -> None:
@@ -87,14 +87,14 @@ async def look(
     ledger: Path | None = None,
     tick_s: float = 0.001,
     sleep: Sleep = no_wait,
-) -> Told:
+) -> FailureMessage:
     """Examine a gallery without waiting anywhere."""
-    told = Told()
+    told = FailureMessage()
     times = ticking(tick_s)
     await examine(
         roots,
         account=Account(url=url, user=user, password=password, api_key=api_key),
-        examining=Examining(album=album, ledger=ledger),
+        examining=DoctorSettings(album=album, ledger=ledger),
         tell=told.tell,
         clock=lambda: next(times),
         wall_clock=lambda: 0.0,
@@ -356,7 +356,7 @@ async def test_workers_are_counted_and_what_they_bear_is_told(workers: int) -> N
 # what makes the other checks impossible
 
 
-def left(told: Told) -> Sequence[str]:
+def left(told: FailureMessage) -> Sequence[str]:
     """Return the checks that were made; the last one is the only problem, and says what to do."""
     *others, last = told.values()
     assert isinstance(last, Failed)
@@ -464,7 +464,7 @@ async def test_what_the_ledger_knows_is_not_counted_again(tmp_path: Path) -> Non
     folder, file = tmp_path / "photos", tmp_path / "ledger"
     make_archive(folder, count=4, names=4)
     async with small() as box:
-        async with Ledger(file, server=box.url) as ledger:
+        async with SqliteLedger(file, server=box.url) as ledger:
             await run(box, folder, memory=ledger)
             (folder / "new.jpg").write_bytes(b"\xff\xd8\xff new")
             busy = await look(box.url, folder, ledger=file)

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from bulkup.engine.ports import Memory, NoLedger, Stop
+from bulkup.engine.ports import Ledger, NoLedger, Stop
 from bulkup.events import (
     Event,
     FileSkipped,
@@ -21,8 +21,8 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.files import Content
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.source.filters import Choice, Patterns, read_flag
-from bulkup.store.ledger import Ledger
+from bulkup.source.filters import Filters, Patterns, read_flag
+from bulkup.store.ledger import SqliteLedger
 from tests.engine.runs import Outcome, check, failures, picture, run
 
 RAW = ["cr2", "nef", "tif", "mov"]
@@ -46,12 +46,12 @@ async def bring(
     *,
     formats: bool = True,
     update: bool = False,
-    memory: Memory | None = None,
+    memory: Ledger | None = None,
     chunk_size: int | None = None,
 ) -> Outcome:
     """Run with the ledger that lies beside the folder, or with that memory."""
     if memory is None:
-        async with Ledger(folder.with_name("ledger.sqlite"), server=box.url) as ledger:
+        async with SqliteLedger(folder.with_name("ledger.sqlite"), server=box.url) as ledger:
             return await bring(
                 box, folder, formats=formats, update=update, memory=ledger, chunk_size=chunk_size
             )
@@ -193,7 +193,7 @@ async def test_a_format_is_not_called_missing_and_stays_known_when_it_is_verifie
     async with Sandbox(version="13.8.0", formats=RAW, file_types=("jpg", "nef")) as box:
         await bring(box, folder)
         (folder / "b.nef").write_bytes(b"another one")
-        async with Ledger(tmp_path / "ledger.sqlite", server=box.url) as ledger:
+        async with SqliteLedger(tmp_path / "ledger.sqlite", server=box.url) as ledger:
             outcome = await check(box, folder, memory=ledger)
         verdicts = {event.path.name: event for event in outcome.of(PhotoChecked)}
         assert verdicts["a.jpg"].verdict is Verdict.PRESENT
@@ -347,13 +347,13 @@ async def test_a_photo_whose_format_does_not_lie_beside_it_any_more_is_not_repla
 async def test_a_photo_whose_format_is_left_out_is_not_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     was = write(folder, "a.jpg", "a.nef")
-    choice = Choice(patterns=Patterns((read_flag("*.nef", take=False, flag="--exclude"),)))
+    filters = Filters(patterns=Patterns((read_flag("*.nef", take=False, flag="--exclude"),)))
     async with Sandbox(formats=RAW) as box:
-        async with Ledger(tmp_path / "ledger.sqlite", server=box.url) as ledger:
+        async with SqliteLedger(tmp_path / "ledger.sqlite", server=box.url) as ledger:
             await run(box, folder, memory=ledger, formats=True)
             (folder / "a.jpg").write_bytes(picture(Random(5), size=800))
             outcome = await run(
-                box, folder, memory=ledger, formats=True, update=True, choice=choice
+                box, folder, memory=ledger, formats=True, update=True, filters=filters
             )
         assert "which this run does not find beside it" in failures(outcome)["a.jpg"]
         assert attached(box) == {"a.jpg": [("nef", was["a.nef"])]}

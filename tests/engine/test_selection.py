@@ -20,16 +20,16 @@ from bulkup.events import (
     Verdict,
 )
 from bulkup.sandbox import Sandbox
-from bulkup.source.filters import Choice, Listing, Patterns, read_flag
+from bulkup.source.filters import Filters, Listing, Patterns, read_flag
 from tests.engine.runs import Outcome, check, make_archive, run, stored_sums
 from tests.engine.test_trouble import Watched
 
-NO_PNG = Choice(patterns=Patterns((read_flag("*.png", take=False, flag="--exclude"),)))
+NO_PNG = Filters(patterns=Patterns((read_flag("*.png", take=False, flag="--exclude"),)))
 
 
-def listing(file: Path, *paths: Path) -> Choice:
+def listing(file: Path, *paths: Path) -> Filters:
     file.write_text("".join(f"{path}\n" for path in paths))
-    return Choice(listing=Listing(str(file)))
+    return Filters(listing=Listing(str(file)))
 
 
 async def test_only_what_is_chosen_is_sent_and_checked(tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ async def test_only_what_is_chosen_is_sent_and_checked(tmp_path: Path) -> None:
     for path in sums:
         path.with_suffix(".png").write_text("no picture")
     async with Sandbox() as box:
-        sent = await run(box, tmp_path, choice=NO_PNG)
-        checked = await check(box, tmp_path, choice=NO_PNG)
+        sent = await run(box, tmp_path, filters=NO_PNG)
+        checked = await check(box, tmp_path, filters=NO_PNG)
         assert stored_sums(box).keys() == set(sums.values())
     for outcome in (sent, checked):
         assert outcome.balances()
@@ -54,7 +54,7 @@ async def test_every_line_of_a_list_is_told_and_each_file_sent_once(tmp_path: Pa
     gone = tmp_path / "gone.jpg"
     lines = [*reversed(paths), gone, *paths[:70], tmp_path]
     async with Sandbox() as box:
-        outcome = await run(box, choice=listing(tmp_path / "list", *lines))
+        outcome = await run(box, filters=listing(tmp_path / "list", *lines))
         assert stored_sums(box) == dict.fromkeys(sums.values(), 1)
     assert outcome.balances()
     assert [event.path for event in outcome.of(FileFound)] == lines
@@ -71,7 +71,7 @@ async def test_other_names_of_a_file_are_files_of_their_own(tmp_path: Path) -> N
     second = tmp_path / "second.jpg"
     second.hardlink_to(first)
     async with Sandbox() as box:
-        outcome = await run(box, choice=listing(tmp_path / "list", first, second, first, second))
+        outcome = await run(box, filters=listing(tmp_path / "list", first, second, first, second))
         assert len(box.gallery.photos) == 1
     ends = [
         type(event) for event in outcome.events if isinstance(event, PhotoUploaded | PhotoPresent)
@@ -91,7 +91,7 @@ async def test_an_end_in_the_middle_of_a_list_leaves_nothing_untold(tmp_path: Pa
     outcome = Outcome(Watched(watch))
     lines = [path for path in paths for _ in range(3)]
     async with Sandbox() as box:
-        await run(box, choice=listing(tmp_path / "list", *lines), stop=stop, outcome=outcome)
+        await run(box, filters=listing(tmp_path / "list", *lines), stop=stop, outcome=outcome)
     assert outcome.balances()
     assert outcome.of(PhotoUnfinished)
 
@@ -101,10 +101,10 @@ async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_untold(tmp_pa
     make_archive(archive, count=10, names=10)
     (tmp_path / "list").write_bytes(b"x" * 1_000_000)
     outcome = Outcome()
-    choice = Choice(listing=Listing(str(tmp_path / "list")))
+    filters = Filters(listing=Listing(str(tmp_path / "list")))
     async with Sandbox() as box:
         with pytest.raises(RunError, match="holds no paths"):
-            await run(box, archive, choice=choice, outcome=outcome)
+            await run(box, archive, filters=filters, outcome=outcome)
     assert outcome.balances()
     assert len(outcome.of(FileFound)) == 10
     assert not outcome.of(ScanFinished)
@@ -112,6 +112,6 @@ async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_untold(tmp_pa
 
 async def test_an_empty_list_is_no_error(tmp_path: Path) -> None:
     async with Sandbox() as box:
-        outcome = await run(box, choice=listing(tmp_path / "list"))
+        outcome = await run(box, filters=listing(tmp_path / "list"))
     assert not outcome.of(FileFound)
     assert outcome.of(ScanFinished)

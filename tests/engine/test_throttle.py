@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster
 
-from bulkup.app.settings import Account, Into, MethodName, Sending, Timetable
+from bulkup.app.settings import Account, AlbumTarget, MethodName, Timetable, UploadSettings
 from bulkup.app.upload import migrate
 from bulkup.engine.ports import Stop
 from bulkup.events import PhotoUploaded
@@ -30,8 +30,8 @@ async def test_all_photos_together_go_no_faster_than_the_limit(
         await migrate(
             [tmp_path],
             account=Account(url=box.url, user="admin", password="secret"),
-            sending=Sending(
-                into=Into(album=1), method=method, bwlimit=Timetable(((time(), LIMIT),))
+            sending=UploadSettings(
+                into=AlbumTarget(album=1), method=method, bwlimit=Timetable(((time(), LIMIT),))
             ),
             emit=outcome.events.append,
             stop=Stop(),

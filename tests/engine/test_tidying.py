@@ -17,9 +17,9 @@ from bulkup.events import FilePutAway, FileStays, Noticed, PhotoPresent, PhotoUp
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.files import Content
 from bulkup.source.disposal import Mover
-from bulkup.source.filters import Choice
+from bulkup.source.filters import Filters
 from bulkup.source.photos import Photo
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 from tests.engine.runs import FOUR_METHODS, Outcome, check, make_archive, picture, run, stored_sums
 
 READ = "pwg.images.checkFiles"
@@ -45,7 +45,7 @@ async def empty(
     away = await mover(done, card)
     if ledger is None:
         return await run(box, card, away=away, stop=stop)
-    async with Ledger(ledger, server=box.url) as memory:
+    async with SqliteLedger(ledger, server=box.url) as memory:
         return await run(box, card, away=away, stop=stop, memory=memory)
 
 
@@ -77,7 +77,7 @@ async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_it
             tree=True,
             unwrap=True,
             away=await mover(done, card),
-            choice=Choice(follow_symlinks=True),
+            filters=Filters(follow_symlinks=True),
         )
         (photo,) = box.gallery.photos.values()
         assert [box.gallery.albums[number].name for number in photo.albums] == [path.parent.name]
@@ -124,7 +124,7 @@ async def test_what_the_gallery_has_already_is_moved_as_well(
     archive = make_archive(card, count=12, names=6)
     ledger = tmp_path / "ledger.sqlite"
     async with Sandbox() as box:
-        async with Ledger(ledger, server=box.url) as memory:
+        async with SqliteLedger(ledger, server=box.url) as memory:
             await run(box, card, memory=memory)
         outcome = await empty(box, card, done, ledger=ledger if with_ledger else None)
     assert len(outcome.of(PhotoPresent)) == 12
@@ -302,7 +302,7 @@ async def test_the_ledger_forgets_a_moved_file_so_that_its_name_is_free(
     ledger = tmp_path / "ledger.sqlite"
     async with Sandbox() as box:
         await empty(box, card, done, ledger=ledger)
-        async with Ledger(ledger, server=box.url) as memory:
+        async with SqliteLedger(ledger, server=box.url) as memory:
             assert not await memory.look_up([path])
         path.write_bytes(picture(Random(7), size=2000))  # the camera counts from the beginning
         outcome = await empty(box, card, done, ledger=ledger)
@@ -359,7 +359,7 @@ async def test_a_file_that_replaces_its_photo_is_moved(
     (path,) = make_archive(card, count=1, names=1)
     ledger = tmp_path / "ledger.sqlite"
     async with Sandbox() as box:
-        async with Ledger(ledger, server=box.url) as memory:
+        async with SqliteLedger(ledger, server=box.url) as memory:
             await run(box, card, memory=memory)
             path.write_bytes(content := picture(Random(11), size=4000))
             away = await mover(done, card)

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from bulkup.engine import pipeline
-from bulkup.engine.albums import Albums, Placing
+from bulkup.engine.albums import Albums, FolderAlbums
 from bulkup.engine.ports import NoLedger, Stop
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import RunError
@@ -403,11 +403,11 @@ async def test_a_server_that_goes_away_ends_the_run_when_patience_does(
                 clock=clock,
             )
             await pipeline.run(
-                pipeline.Plan(roots=[tmp_path], placing=Placing(base=1), concurrency=4),
+                pipeline.Plan(roots=[tmp_path], folder_albums=FolderAlbums(base=1), concurrency=4),
                 server=server,
                 recovery=recovery,
                 albums=Albums(server, recovery=recovery, emit=outcome.events.append),
-                memory=NoLedger(),
+                ledger=NoLedger(),
                 chunk_size=chunk_size_of(server, wish=20_000),
                 emit=outcome.events.append,
                 stop=Stop(),

@@ -30,7 +30,7 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.accounts import User
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.files import Content
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 from tests.engine.runs import FOUR_METHODS, Outcome, check, make_archive, picture, run, stored_sums
 
 VERSIONS = ["13.8.0", "16.4.0", "17.0.0beta1"]
@@ -279,7 +279,7 @@ async def test_after_a_check_the_next_upload_mends_what_is_amiss(tmp_path: Path)
     folder = tmp_path / "photos"
     archive = make_archive(folder, count=6, names=6)
     paths = sorted(archive)
-    async with Sandbox() as box, Ledger(tmp_path / "ledger", server=box.url) as ledger:
+    async with Sandbox() as box, SqliteLedger(tmp_path / "ledger", server=box.url) as ledger:
         await run(box, folder, memory=ledger)
         await box.gallery.delete(photo_of(box, archive[paths[0]]))
         box.gallery.unlink(photo_of(box, archive[paths[1]]), 1)
@@ -302,7 +302,7 @@ async def test_known_files_are_not_read_again(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     archive = make_archive(folder, count=2, names=2)
     known, changed = sorted(archive)
-    async with Sandbox() as box, Ledger(tmp_path / "ledger", server=box.url) as ledger:
+    async with Sandbox() as box, SqliteLedger(tmp_path / "ledger", server=box.url) as ledger:
         await run(box, folder, memory=ledger)
         status = known.stat()
         content = known.read_bytes()

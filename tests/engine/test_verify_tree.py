@@ -11,7 +11,7 @@ from bulkup.events import AlbumMade, Noticed, PhotoChecked, Verdict
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.takeout import takeout_album
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 from tests.engine.runs import Outcome, check, run
 from tests.engine.test_album_names import tell
 from tests.engine.test_albums import write
@@ -133,7 +133,7 @@ async def test_after_a_check_the_next_upload_puts_photos_into_their_albums(
 ) -> None:
     root = tmp_path / "photos"
     made = write(root, "a/x.jpg", "b/y.jpg")
-    async with Sandbox() as box, Ledger(tmp_path / "ledger", server=box.url) as ledger:
+    async with Sandbox() as box, SqliteLedger(tmp_path / "ledger", server=box.url) as ledger:
         await run(box, root, tree=True, memory=ledger)
         number = {album.name: album.id for album in box.gallery.albums.values()}
         box.gallery.delete_album(number["b"])

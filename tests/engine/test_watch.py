@@ -13,9 +13,9 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from bulkup.app.settings import Account, After, Into, Sending
+from bulkup.app.settings import Account, After, AlbumTarget, UploadSettings
 from bulkup.app.upload import migrate
-from bulkup.app.watch import Attendant
+from bulkup.app.watch import WatchLoop
 from bulkup.errors import RunError, UsageError
 from bulkup.errors.groups import one_error
 from bulkup.events import (
@@ -30,7 +30,7 @@ from bulkup.events import (
     RunStarted,
 )
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.source.filters import EVERYTHING, Choice
+from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.watch import Watch
 from tests.engine.runs import Clock, Outcome, make_archive, picture, stored_sums
 
@@ -52,7 +52,7 @@ class Runs:
     on_tell: Callable[[str], object] = lambda _: None
     outcomes: list[Outcome] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
-    attendant: Attendant | None = None
+    attendant: WatchLoop | None = None
 
     def names(self) -> list[set[str]]:
         """Return which files each run has found."""
@@ -93,7 +93,7 @@ class Runs:
         after: After | None = None,
         password: str = "secret",  # noqa: S107 (the sandbox's)
         poll: bool = False,
-        choice: Choice = EVERYTHING,
+        filters: Filters = EVERYTHING,
         formats: bool = False,
         update: bool = False,
         ledger: Path | None = None,
@@ -107,7 +107,7 @@ class Runs:
         watch = await to_thread.run_sync(
             lambda: Watch(
                 folders,
-                choice,
+                filters,
                 formats=formats,
                 settle_s=5.0,
                 poll=poll,
@@ -116,8 +116,8 @@ class Runs:
             )
         )
         account = Account(url=box.url, user="admin", password=password)
-        sending = Sending(
-            into=Into(album=1),
+        sending = UploadSettings(
+            into=AlbumTarget(album=1),
             finishing=2,
             patience_s=0.0,
             after=after,
@@ -125,9 +125,9 @@ class Runs:
             update=update,
             ledger=ledger,
         )
-        self.attendant = Attendant(
+        self.attendant = WatchLoop(
             watch,
-            partial(migrate, list(folders), account=account, sending=sending, choice=choice),
+            partial(migrate, list(folders), account=account, sending=sending, filters=filters),
             open_view=lambda: self,
             tell=self.tell,
             warn=self.tell,
@@ -270,9 +270,9 @@ async def test_only_what_is_chosen_is_brought(tmp_path: Path) -> None:
     big.write_bytes(PHOTO)
     (tmp_path / "small.jpg").write_bytes(picture(Random(2), size=500))
     (tmp_path / "big.xmp").write_text("<x/>")
-    choice = Choice(min_size=1000)
+    filters = Filters(min_size=1000)
     async with Sandbox() as box:
-        runs = await Runs().watch(box, tmp_path, choice=choice)
+        runs = await Runs().watch(box, tmp_path, filters=filters)
         assert len(box.gallery.photos) == 1
     assert runs.names() == [{"big.jpg"}]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from bulkup.engine.ports import Entry
 from bulkup.sandbox import Sandbox
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 from tests.engine.runs import Outcome, run
 
 
-def ledger_of(box: Sandbox, folder: Path) -> Ledger:
+def ledger_of(box: Sandbox, folder: Path) -> SqliteLedger:
     """Return the ledger of this gallery that lies beside the folder."""
-    return Ledger(folder.with_name("ledger.sqlite"), server=box.url)
+    return SqliteLedger(folder.with_name("ledger.sqlite"), server=box.url)
 
 
 async def run_with_ledger(box: Sandbox, folder: Path, **options: Any) -> Outcome:  # noqa: ANN401

@@ -55,7 +55,7 @@ class Tty(StringIO):
         return True
 
 
-class Desk:
+class Coordinator:
     """A report on two streams, with a clock that the test drives."""
 
     def __init__(self, *, as_json: bool = False, terminal: bool = False) -> None:
@@ -174,22 +174,22 @@ def test_a_chunk_is_told_as_the_flag_takes_it(size: int, text: str) -> None:
 
 
 def test_a_finding_is_a_line_with_what_to_do_below() -> None:
-    desk = Desk()
-    desk.report.tell(AlbumFound(album=9, name="Trips"))
-    desk.report.tell(Failed(check=Check.TLS, reason="bad\x1b[2J", hint="Mend it."))
-    assert desk.out.getvalue() == (
+    coordinator = Coordinator()
+    coordinator.report.tell(AlbumFound(album=9, name="Trips"))
+    coordinator.report.tell(Failed(check=Check.TLS, reason="bad\x1b[2J", hint="Mend it."))
+    assert coordinator.out.getvalue() == (
         "✓ Album        Trips (album 9)\n✗ TLS          bad\\x1b[2J\n               Mend it.\n"
     )
-    assert not desk.report.ok
+    assert not coordinator.report.ok
 
 
 def test_as_json_nothing_is_written_on_the_way() -> None:
-    desk = Desk(as_json=True)
-    desk.report.tell(Looking(check=Check.ALBUM))
-    desk.report.tell(AlbumFound(album=9, name="Trips é"))
-    assert desk.out.getvalue() == ""
-    assert desk.err.getvalue() == ""
-    said = desk.report.document()
+    coordinator = Coordinator(as_json=True)
+    coordinator.report.tell(Looking(check=Check.ALBUM))
+    coordinator.report.tell(AlbumFound(album=9, name="Trips é"))
+    assert coordinator.out.getvalue() == ""
+    assert coordinator.err.getvalue() == ""
+    said = coordinator.report.document()
     assert said.isascii()
     assert json.loads(said) == {
         "schema": 1,
@@ -207,35 +207,35 @@ def test_as_json_nothing_is_written_on_the_way() -> None:
 
 
 def test_on_a_terminal_the_check_that_is_made_is_shown_until_it_is_told() -> None:
-    desk = Desk(terminal=True)
-    desk.report.tell(Looking(check=Check.CHUNK))
-    assert desk.screen[0] == "… Chunk size"
-    desk.now = 1.0
-    desk.report.tell(Looking(check=Check.CHUNK, at=2 * M))
-    assert desk.screen[0] == "… Chunk size: sending 2M"
-    desk.report.tell(CHUNK)
-    assert desk.screen == [""] * 5
-    assert desk.out.getvalue().startswith("✓ Chunk size   16M pass")
+    coordinator = Coordinator(terminal=True)
+    coordinator.report.tell(Looking(check=Check.CHUNK))
+    assert coordinator.screen[0] == "… Chunk size"
+    coordinator.now = 1.0
+    coordinator.report.tell(Looking(check=Check.CHUNK, at=2 * M))
+    assert coordinator.screen[0] == "… Chunk size: sending 2M"
+    coordinator.report.tell(CHUNK)
+    assert coordinator.screen == [""] * 5
+    assert coordinator.out.getvalue().startswith("✓ Chunk size   16M pass")
 
 
 def test_a_long_walk_shows_that_it_goes_on() -> None:
-    desk = Desk(terminal=True)
-    desk.report.tell(Looking(check=Check.ARCHIVE))
+    coordinator = Coordinator(terminal=True)
+    coordinator.report.tell(Looking(check=Check.ARCHIVE))
     for step in range(1000):
-        desk.now += 0.001
-        desk.report.tell(Looking(check=Check.ARCHIVE, at=step * 200))
-    assert "… Archive: 1" in desk.screen[0]
-    assert desk.err.getvalue().count("files so far") < 20
-    desk.report.rest()
-    assert desk.screen == [""] * 5
+        coordinator.now += 0.001
+        coordinator.report.tell(Looking(check=Check.ARCHIVE, at=step * 200))
+    assert "… Archive: 1" in coordinator.screen[0]
+    assert coordinator.err.getvalue().count("files so far") < 20
+    coordinator.report.rest()
+    assert coordinator.screen == [""] * 5
 
 
 def test_in_a_log_a_long_walk_says_so_now_and_then() -> None:
-    desk = Desk()
+    coordinator = Coordinator()
     for step in range(1000):
-        desk.now += 0.03
-        desk.report.tell(Looking(check=Check.ARCHIVE, at=(step + 1) * 200))
-    lines = desk.err.getvalue().splitlines()
+        coordinator.now += 0.03
+        coordinator.report.tell(Looking(check=Check.ARCHIVE, at=(step + 1) * 200))
+    lines = coordinator.err.getvalue().splitlines()
     assert len(lines) in {2, 3}
     assert lines[0].startswith("… Archive: 66,800 files so far")
-    assert desk.out.getvalue() == ""
+    assert coordinator.out.getvalue() == ""

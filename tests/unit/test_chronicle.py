@@ -8,7 +8,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from bulkup.errors import RunError, Told
+from bulkup.errors import FailureMessage, RunError
 from bulkup.events import (
     AlbumChecked,
     Emit,
@@ -21,7 +21,7 @@ from bulkup.events import (
     SkipReason,
     Verdict,
 )
-from bulkup.store.recorder import SAVE_S, chronicled
+from bulkup.store.recorder import SAVE_S, record_run
 from bulkup.store.run_history import Ending, Trouble, Undertaking
 from tests.engine.runs import Clock
 from tests.support.sample_run import (
@@ -43,7 +43,7 @@ ROOT = Path("/photos")
 A, B = Path("a.jpg"), Path("b.jpg")
 
 
-class Book:
+class RunStore:
     """Keeps in memory what it is given, and what each time."""
 
     def __init__(self, *, failures: int = 0, full: bool = False) -> None:
@@ -70,7 +70,7 @@ class Book:
         assert (run, album) == (1, 9)
         await checkpoint()
         if self.full:
-            raise RunError(Told("the disk is full"))
+            raise RunError(FailureMessage("the disk is full"))
         self.counts = counts
         self.times.append((sorted(map(str, failed)), sorted(map(str, mended))))
 
@@ -83,7 +83,7 @@ class Book:
 
 @asynccontextmanager
 async def recording(
-    book: Book,
+    book: RunStore,
     *,
     run: RunStarted = RUN,
     interrupted: bool = False,
@@ -91,7 +91,7 @@ async def recording(
 ) -> AsyncIterator[tuple[Emit, list[Event]]]:
     """Have a run kept; yield what it emits to, and the events that were passed on."""
     passed: list[Event] = []
-    async with chronicled(
+    async with record_run(
         book,
         run,
         roots=[ROOT],
@@ -103,7 +103,7 @@ async def recording(
 
 
 async def keep(
-    book: Book, *events: Event, run: RunStarted = RUN, interrupted: bool = False
+    book: RunStore, *events: Event, run: RunStarted = RUN, interrupted: bool = False
 ) -> list[Event]:
     """Have a run of these events kept, and return what was passed on."""
     async with recording(book, run=run, interrupted=interrupted) as (emit, passed):
@@ -132,7 +132,7 @@ async def test_every_event_is_passed_on_and_counted() -> None:
         AlbumChecked(verified=1, unverified=0, relinked=0, astray=3),
         END,
     ]
-    book = Book()
+    book = RunStore()
     assert await keep(book, *events) == events
     once = ("uploaded", "present", "linked", "failed", "skipped", "unfinished", "new")
     assert book.counts == {
@@ -146,7 +146,7 @@ async def test_every_event_is_passed_on_and_counted() -> None:
 
 
 async def test_a_failure_is_kept_before_the_run_ends() -> None:
-    book = Book()
+    book = RunStore()
     async with recording(book) as (emit, _):
         emit(failure(A))
         await settled()
@@ -155,7 +155,7 @@ async def test_a_failure_is_kept_before_the_run_ends() -> None:
 
 
 async def test_what_comes_together_is_kept_together() -> None:
-    book = Book()
+    book = RunStore()
     await keep(book, *(failure(Path(f"{n:03}.jpg")) for n in range(500)))
     assert len(book.times[0][0]) == 500
     assert len(book.times) == 2  # and the end
@@ -182,20 +182,20 @@ OUT = FileSkipped(path=B, reason=SkipReason.EXCLUDED)
 async def test_failures_are_opened_and_mended(
     open_now: int, events: list[Event], kept: tuple[list[str], list[str]]
 ) -> None:
-    book = Book(failures=open_now)
+    book = RunStore(failures=open_now)
     await keep(book, *events)
     assert book.times[0] == kept
 
 
 async def test_a_dry_run_leaves_failures_as_they_are() -> None:
-    book = Book(failures=1)
+    book = RunStore(failures=1)
     await keep(book, failure(A), present(B), run=DRY_RUN)
     assert book.times == [([], [])]
     assert book.counts["failed"] == 1
 
 
 async def test_what_verify_finds_amiss_is_open_and_what_it_finds_well_is_mended() -> None:
-    book = Book(failures=1)
+    book = RunStore(failures=1)
     amiss = [Verdict.MISSING, Verdict.NOT_IN_ALBUM, Verdict.DIFFERING, Verdict.FAILED]
     await keep(book, *(checked(Path(verdict), verdict) for verdict in Verdict), run=CHECK)
     assert book.times[0] == (sorted(verdict.value for verdict in amiss), ["present"])
@@ -203,7 +203,7 @@ async def test_what_verify_finds_amiss_is_open_and_what_it_finds_well_is_mended(
 
 
 async def test_numbers_are_kept_now_and_then_while_something_happens() -> None:
-    book, clock = Book(), Clock()
+    book, clock = RunStore(), Clock()
     async with recording(book, clock=clock) as (emit, _):
         for later_s, times in ((0.0, 0), (SAVE_S, 1), (0.0, 1)):
             clock.now += later_s
@@ -217,13 +217,13 @@ async def test_numbers_are_kept_now_and_then_while_something_happens() -> None:
 
 
 async def test_a_run_that_was_to_stop_is_kept_as_interrupted() -> None:
-    book = Book()
+    book = RunStore()
     await keep(book, END, interrupted=True)
     assert book.ended == (Ending.INTERRUPTED, "", ())
 
 
 async def test_a_run_that_is_cancelled_is_kept_with_its_last_failures() -> None:
-    book = Book()
+    book = RunStore()
     with anyio.CancelScope() as scope:
         async with recording(book) as (emit, _):
             emit(failure(A))
@@ -236,14 +236,14 @@ async def test_a_run_that_is_cancelled_is_kept_with_its_last_failures() -> None:
 @pytest.mark.parametrize(
     ("error", "raised", "kept"),
     [
-        (RunError(Told("the server is gone")), RunError, "the server is gone"),
+        (RunError(FailureMessage("the server is gone")), RunError, "the server is gone"),
         (ZeroDivisionError("secret"), ExceptionGroup, "ExceptionGroup"),
     ],
 )
 async def test_what_ended_a_run_is_kept_and_goes_on_and_a_bug_by_its_kind(
     error: Exception, raised: type[Exception], kept: str
 ) -> None:
-    book = Book()
+    book = RunStore()
     with pytest.raises(raised):
         async with recording(book):
             raise error
@@ -253,4 +253,4 @@ async def test_what_ended_a_run_is_kept_and_goes_on_and_a_bug_by_its_kind(
 @pytest.mark.parametrize("event", [failure(A), END], ids=["on the way", "at the very end"])
 async def test_a_ledger_that_fails_ends_the_run(event: Event) -> None:
     with pytest.raises(RunError, match="the disk is full"):
-        await keep(Book(full=True), event)
+        await keep(RunStore(full=True), event)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.source.pairing import Companion, pair
+from bulkup.source.pairing import PairedFile, pair
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Skipped, scan
 
@@ -16,7 +16,7 @@ def pairs(root: Path, *, endings: tuple[str, ...] | None = ENDINGS) -> dict[str,
     return {
         str(found.path.relative_to(root)): str(found.of.relative_to(root))
         for found in pair(scan([root], endings=endings), endings=endings)
-        if isinstance(found, Companion)
+        if isinstance(found, PairedFile)
     }
 
 
@@ -61,5 +61,5 @@ def test_a_type_that_the_server_takes_is_a_companion_too(tmp_path: Path) -> None
 def test_a_companion_that_is_named_alone_finds_its_photo(tmp_path: Path) -> None:
     touch(tmp_path, "x.jpg", "x.nef")
     (found,) = pair(scan([tmp_path / "x.nef"], endings=ENDINGS), endings=ENDINGS)
-    assert isinstance(found, Companion)
+    assert isinstance(found, PairedFile)
     assert (found.of, found.size) == (tmp_path / "x.jpg", 5)

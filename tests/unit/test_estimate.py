@@ -12,7 +12,7 @@ async def count(*roots: Path, signs: list[int] | None = None) -> Estimate:
         roots,
         endings={"jpg"},
         chunk_size=10,
-        memory=NoLedger(),
+        ledger=NoLedger(),
         album=None,
         look=(signs if signs is not None else []).append,
     )

@@ -12,8 +12,7 @@ import pytest
 
 from bulkup.errors import (
     BulkupError,
-    Kind,
-    UsageError,
+    FailureKind,
 )
 from bulkup.errors import (
     gallery as gallery_failures,
@@ -86,7 +85,8 @@ def calls_of_errors(tree: ast.Module) -> Iterator[ast.Call]:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module == "bulkup.errors"
         for name in node.names
-        if name.name != UsageError.__name__
+        if name.name[0].isupper()
+        and name.name not in {"UsageError", "FailureKind", "FailureMessage"}
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in errors:
@@ -108,21 +108,21 @@ def test_no_failure_is_worded_outside_the_table() -> None:
     ]
     assert len(calls) > 50
     outside = [f"{name}:{call.lineno}" for name, call in calls if not has_words_of_the_table(call)]
-    assert outside == [], "take the words from bulkup.failures"
+    assert outside == [], "take the words from bulkup.errors"
 
 
 def test_each_row_is_used() -> None:
     named = {
         name
         for path, text in SOURCES
-        if "failures" not in path.parts
-        for name in re.findall(r"\b[a-z]+\.[A-Z_0-9]+\b", text)
+        if "errors" not in path.parts
+        for name in re.findall(r"\b[a-z_]+\.[A-Z_0-9]+\b", text)
     }
     rows = {
-        f"{module.__name__.rpartition('.')[2]}.{name}"
+        f"{module.__name__.rpartition('.')[2]}_failures.{name}"
         for module in (server_failures, gallery_failures, local_failures, run_failures)
         for name, kind in vars(module).items()
-        if isinstance(kind, Kind)
+        if isinstance(kind, FailureKind)
     }
     assert rows <= named
 

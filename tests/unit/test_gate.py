@@ -9,11 +9,11 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from bulkup.engine.limiter import Gate
+from bulkup.engine.limiter import Limiter
 from bulkup.engine.pacing import Finishing
 from bulkup.engine.ports import Fact, NoLedger
 from bulkup.engine.retry import Policy, Recovery
-from bulkup.errors import Lost, Outage, Overrun, TimedOut, Transient, Unreachable
+from bulkup.errors import AnswerLost, Outage, RateLimited, TimedOut, Transient, Unreachable
 from bulkup.events import Event, LimitsChanged, Noticed, OutageBegan, OutageEnded
 from tests.engine.runs import no_wait
 
@@ -55,7 +55,7 @@ class Place:
         self.memory = memory or NoLedger()
         self.answering = anyio.Event()
         self.probes = 0
-        self.gate = Gate(
+        self.limiter = Limiter(
             Finishing(most=most, fixed=fixed),
             census=self.census,
             recovery=Recovery(
@@ -65,7 +65,7 @@ class Place:
                 sleep=no_wait,
                 clock=lambda: self.now,
             ),
-            memory=self.memory,
+            ledger=self.memory,
             emit=self.events.append,
             clock=lambda: self.now,
             first_stall_s=first_stall_s,
@@ -78,7 +78,7 @@ class Place:
     @asynccontextmanager
     async def attended(self) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.gate.attend)
+            tasks.start_soon(self.limiter.attend)
             yield
             tasks.cancel_scope.cancel()
 
@@ -89,7 +89,7 @@ class Place:
             if error:
                 raise error
 
-        async with self.gate.place() as place:
+        async with self.limiter.place() as place:
             await place.measure(work)
 
     def of(self, kind: type[Event]) -> list[Event]:
@@ -118,7 +118,7 @@ async def test_what_an_earlier_run_counted_is_not_counted_again_but_proven() -> 
                     tasks.start_soon(place.finish)
     assert place.census.counted == 0
     assert set(place.census.proofs) == {3}
-    assert place.gate.pacing.workers == 3
+    assert place.limiter.pacing.workers == 3
     assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=3)
     assert await place.memory.facts(max_age_s=1) == {Fact.WORKERS: 5}
 
@@ -142,7 +142,7 @@ async def test_workers_that_can_not_be_counted_are_not_said_to_be_one() -> None:
     async with place.attended():
         await place.finish()
     assert not place.of(Noticed)
-    assert place.gate.pacing.target == 1
+    assert place.limiter.pacing.target == 1
 
 
 async def test_the_first_to_fail_tells_how_many_were_inside() -> None:
@@ -150,7 +150,7 @@ async def test_the_first_to_fail_tells_how_many_were_inside() -> None:
     stuck = anyio.Event()
 
     async def freeze() -> None:
-        async with place.gate.place() as inside:
+        async with place.limiter.place() as inside:
             with pytest.raises(Outage):
                 await inside.measure(fail)
 
@@ -164,7 +164,7 @@ async def test_the_first_to_fail_tells_how_many_were_inside() -> None:
             await checkpoint()
             place.now += 1.0
         stuck.set()
-    assert place.gate.pacing.most == 3
+    assert place.limiter.pacing.most == 3
 
 
 async def test_after_a_time_out_a_probe_is_answered_before_anything_is_sent() -> None:
@@ -181,19 +181,19 @@ async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_insid
     second = anyio.Event()
 
     async def fail() -> None:
-        raise Overrun("429")
+        raise RateLimited("429")
 
     async def occupy() -> None:
-        async with place.gate.place():
+        async with place.limiter.place():
             await second.wait()
 
     async with place.attended(), anyio.create_task_group() as tasks:
         tasks.start_soon(occupy)
         await checkpoint()
-        async with place.gate.place() as inside:
-            with pytest.raises(Overrun):
+        async with place.limiter.place() as inside:
+            with pytest.raises(RateLimited):
                 await inside.measure(fail)
-            assert place.gate.pacing.target == 1
+            assert place.limiter.pacing.target == 1
             with anyio.move_on_after(0.01) as waited:
                 await inside.renew()
             assert waited.cancelled_caught
@@ -203,7 +203,7 @@ async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_insid
 async def test_whoever_lets_others_go_first_keeps_no_workers_from_being_proven() -> None:
     place = Place(workers=8)
     place.answering.set()
-    recovery = place.gate._recovery
+    recovery = place.limiter._recovery
     entered = tries = 0
 
     async def finish() -> None:
@@ -215,12 +215,12 @@ async def test_whoever_lets_others_go_first_keeps_no_workers_from_being_proven()
         await checkpoint()
         place.now += 1.0
         if refused:
-            raise Overrun("429")
+            raise RateLimited("429")
         place.now += 200.0  # by then one place more may be tried again
 
     async def bring() -> None:
         nonlocal entered
-        async with place.gate.place() as inside:
+        async with place.limiter.place() as inside:
             entered += 1
             await recovery.run(
                 partial(inside.measure, finish), before=inside.renew, repeatable=False
@@ -228,7 +228,7 @@ async def test_whoever_lets_others_go_first_keeps_no_workers_from_being_proven()
 
     async with place.attended():
         await place.finish()
-        place.gate.pacing._trial, place.gate.pacing._settled = None, 3
+        place.limiter.pacing._trial, place.limiter.pacing._settled = None, 3
         with anyio.fail_after(5):
             async with anyio.create_task_group() as tasks:
                 for _ in range(3):
@@ -255,7 +255,7 @@ async def test_a_single_worker_is_told_of() -> None:
     assert isinstance(notice, Noticed)
     assert "single PHP worker" in notice.message
     assert "pm.max_children" in notice.hint
-    assert place.gate.pacing.target == 1
+    assert place.limiter.pacing.target == 1
 
 
 async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> None:
@@ -264,7 +264,7 @@ async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> N
 
     async def one(number: int) -> None:
         nonlocal inside, most
-        async with place.gate.place():
+        async with place.limiter.place():
             entered.append(number)
             inside += 1
             most = max(most, inside)
@@ -281,31 +281,31 @@ async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> N
 
 async def test_whoever_is_cancelled_while_waiting_leaves_the_queue() -> None:
     place = Place(most=1, fixed=True)
-    async with place.attended(), place.gate.place():
+    async with place.attended(), place.limiter.place():
         with anyio.move_on_after(0):
-            async with place.gate.place():
+            async with place.limiter.place():
                 pytest.fail("nobody may enter")
     with anyio.fail_after(5):
         async with place.attended():
             await place.finish()
 
 
-@pytest.mark.parametrize("error", [Outage(""), Overrun(""), TimedOut("")])
+@pytest.mark.parametrize("error", [Outage(""), RateLimited(""), TimedOut("")])
 async def test_trouble_lowers_the_ceiling_for_later_runs_too(error: Transient) -> None:
     place = Place(workers=16)
     place.answering.set()
     async with place.attended():
         await place.finish()
-        place.gate.pacing._trial, place.gate.pacing._settled = None, 4
+        place.limiter.pacing._trial, place.limiter.pacing._settled = None, 4
         async with (
-            place.gate.place(),
-            place.gate.place(),
-            place.gate.place(),
+            place.limiter.place(),
+            place.limiter.place(),
+            place.limiter.place(),
         ):
             with pytest.raises(type(error)):
                 await place.finish(error=error)
         await place.finish()
-    assert place.gate.pacing.most == 3
+    assert place.limiter.pacing.most == 3
     assert (await place.memory.facts(max_age_s=1))[Fact.FINISHING] == 3
     later = Place(workers=16, memory=place.memory)
     async with later.attended():
@@ -313,22 +313,22 @@ async def test_trouble_lowers_the_ceiling_for_later_runs_too(error: Transient) -
     assert later.of(LimitsChanged) == [LimitsChanged(finishing=1, most_finishing=3)]
 
 
-@pytest.mark.parametrize("error", [Lost(""), Unreachable("")])
+@pytest.mark.parametrize("error", [AnswerLost(""), Unreachable("")])
 async def test_a_line_that_breaks_says_nothing_of_the_workers(error: Transient) -> None:
     place = Place()
     async with place.attended():
         with pytest.raises(type(error)):
             await place.finish(error=error)
-    assert place.gate.pacing.most == 8
+    assert place.limiter.pacing.most == 8
 
 
 async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered() -> None:
     place = Place(most=4, fixed=True, first_stall_s=0.01)
     done = anyio.Event()
-    recovery = place.gate._recovery
+    recovery = place.limiter._recovery
 
     async def stuck() -> None:
-        async with place.gate.place():
+        async with place.limiter.place():
             await done.wait()
 
     async with place.attended(), anyio.create_task_group() as tasks:
@@ -353,14 +353,14 @@ async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered
     (began,) = place.of(OutageBegan)
     assert "no photo was finished for" in str(began)
     assert len(place.of(OutageEnded)) == 1
-    assert place.gate.pacing.most == 1  # two were inside
+    assert place.limiter.pacing.most == 1  # two were inside
 
 
 async def test_a_server_that_answers_at_once_has_but_a_large_photo_to_work_on() -> None:
     place = Place(most=4, fixed=True, first_stall_s=0.001)
     place.answering.set()
-    async with place.attended(), place.gate.place(), place.gate.place():
+    async with place.attended(), place.limiter.place(), place.limiter.place():
         while place.probes < 4:
             await checkpoint()
     assert not place.of(OutageBegan)
-    assert place.gate.pacing.most == 4
+    assert place.limiter.pacing.most == 4

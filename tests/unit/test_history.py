@@ -15,20 +15,20 @@ from anyio import from_thread, to_thread
 from bulkup.engine.ports import Entry, State
 from bulkup.errors import RunError, UsageError
 from bulkup.store.database import SCHEMA
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 from bulkup.store.run_history import (
     PAGE,
     RUNS_KEPT,
     AlbumHistory,
     Ending,
     GalleryHistory,
-    Lookback,
+    HistoryReader,
     OpenFailure,
     PastRun,
     Trouble,
     Undertaking,
     Wanted,
-    looking_back,
+    open_history,
 )
 
 SERVER = "https://photos.example.org/"
@@ -46,7 +46,7 @@ def trouble(code: str = "empty", **changes: str) -> Trouble:
     return Trouble(code=code, size=7, **words)
 
 
-class Book:
+class RunStore:
     """A ledger in a folder of photos, the time of its runs, and what a reader finds in it."""
 
     def __init__(self, folder: Path) -> None:
@@ -54,8 +54,8 @@ class Book:
         self.file = folder / "ledger.sqlite"
         self.now = NOW
 
-    def open(self, server: str = SERVER) -> Ledger:
-        return Ledger(self.file, server=server, now=lambda: self.now)
+    def open(self, server: str = SERVER) -> SqliteLedger:
+        return SqliteLedger(self.file, server=server, now=lambda: self.now)
 
     def put(self, name: str | bytes) -> Path:
         path = self.folder / os.fsdecode(name)
@@ -68,11 +68,11 @@ class Book:
         with closing(sqlite3.connect(self.file, isolation_level=None)) as database:
             return [database.execute(statement).fetchall() for statement in statements][-1]
 
-    async def look(self, question: Callable[[Lookback], T]) -> T:
+    async def look(self, question: Callable[[HistoryReader], T]) -> T:
         """Ask the ledger, in a thread: reading it may block."""
 
         def ask() -> T:
-            with looking_back(self.file) as lookback:
+            with open_history(self.file) as lookback:
                 return question(lookback)
 
         return await to_thread.run_sync(ask)
@@ -95,12 +95,12 @@ class Book:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Book:
-    return Book(tmp_path)
+def book(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path)
 
 
 async def keep(
-    opened: Ledger,
+    opened: SqliteLedger,
     *failed: Path,
     mended: Sequence[Path] = (),
     what: Undertaking = UPLOAD,
@@ -119,7 +119,7 @@ async def keep(
 # open failures
 
 
-async def test_a_failure_stays_open_with_its_last_reason_and_what_to_do(book: Book) -> None:
+async def test_a_failure_stays_open_with_its_last_reason_and_what_to_do(book: RunStore) -> None:
     path = book.put(b"new\nline \xff.jpg")
     async with book.open() as opened:
         await keep(opened, path, code="wrong-type")
@@ -128,7 +128,7 @@ async def test_a_failure_stays_open_with_its_last_reason_and_what_to_do(book: Bo
     assert failure == OpenFailure(url=SERVER, album=9, path=path, trouble=trouble(), at=NOW)
 
 
-async def test_what_succeeds_is_open_no_more_in_its_album_alone(book: Book) -> None:
+async def test_what_succeeds_is_open_no_more_in_its_album_alone(book: RunStore) -> None:
     path, anywhere = book.put("a.jpg"), replace(VERIFY, album=0)
     async with book.open() as opened:
         for what in (UPLOAD, OTHER_ALBUM, anywhere):
@@ -140,7 +140,7 @@ async def test_what_succeeds_is_open_no_more_in_its_album_alone(book: Book) -> N
     assert await book.open_paths() == [(path, 9), (path, 10)]
 
 
-async def test_each_gallery_has_failures_of_its_own(book: Book) -> None:
+async def test_each_gallery_has_failures_of_its_own(book: RunStore) -> None:
     path = book.put("a.jpg")
     async with book.open() as mine, book.open(OTHER) as theirs:
         await keep(mine, path)
@@ -149,7 +149,7 @@ async def test_each_gallery_has_failures_of_its_own(book: Book) -> None:
     assert [failure.url for failure in await book.failures()] == [SERVER]
 
 
-async def test_a_file_that_vanished_leaves_nothing_to_try_again(book: Book) -> None:
+async def test_a_file_that_vanished_leaves_nothing_to_try_again(book: RunStore) -> None:
     gone, there = book.folder / "gone.jpg", book.put("there.jpg")
     async with book.open() as opened:
         await keep(opened, gone, code="empty")
@@ -157,7 +157,9 @@ async def test_a_file_that_vanished_leaves_nothing_to_try_again(book: Book) -> N
     assert await book.open_paths() == [(there, 9)]
 
 
-async def test_a_run_clears_what_it_did_not_meet_only_where_the_file_is_gone(book: Book) -> None:
+async def test_a_run_clears_what_it_did_not_meet_only_where_the_file_is_gone(
+    book: RunStore,
+) -> None:
     names = ("photos/a.jpg", b"photos/b\xff.jpg", "photos.old/d.jpg", "photos/c.jpg")
     first, second, elsewhere, third = [book.put(name) for name in names]
     async with book.open() as opened:
@@ -168,7 +170,7 @@ async def test_a_run_clears_what_it_did_not_meet_only_where_the_file_is_gone(boo
     assert await book.open_paths() == [(elsewhere, 9), (third, 9)]
 
 
-async def test_more_failures_are_cleared_than_are_looked_at_in_one_go(book: Book) -> None:
+async def test_more_failures_are_cleared_than_are_looked_at_in_one_go(book: RunStore) -> None:
     stays = book.put("stays.jpg")
     async with book.open() as opened:
         await keep(opened, stays, *(book.folder / f"{number}.jpg" for number in range(PAGE + 9)))
@@ -176,7 +178,7 @@ async def test_more_failures_are_cleared_than_are_looked_at_in_one_go(book: Book
     assert await book.open_paths() == [(stays, 9)]
 
 
-async def test_what_is_kept_of_a_run_is_kept_whole_or_not_at_all(book: Book) -> None:
+async def test_what_is_kept_of_a_run_is_kept_whole_or_not_at_all(book: RunStore) -> None:
     good, bad = book.put("good.jpg"), book.put("bad.jpg")
     no_trouble = Trouble(code="x", reason="x", hint="x", size=None)  # type: ignore[arg-type]
     async with book.open() as opened:
@@ -190,7 +192,7 @@ async def test_what_is_kept_of_a_run_is_kept_whole_or_not_at_all(book: Book) -> 
     assert await book.open_paths() == [(good, 9)]
 
 
-async def test_half_characters_in_words_are_no_trouble(book: Book) -> None:
+async def test_half_characters_in_words_are_no_trouble(book: RunStore) -> None:
     async with book.open() as opened:
         number, _ = await opened.begin_run(replace(UPLOAD, album_name="\udcff"))
         failed = {book.put("a.jpg"): trouble(reason="no \ud800", hint="\udcff")}
@@ -199,7 +201,7 @@ async def test_half_characters_in_words_are_no_trouble(book: Book) -> None:
     assert (await book.failures())[0].trouble.reason == "no ?"
 
 
-async def test_any_number_of_failures_is_read_in_a_little_memory(book: Book) -> None:
+async def test_any_number_of_failures_is_read_in_a_little_memory(book: RunStore) -> None:
     count = 6 * PAGE
     async with book.open() as opened:
         await keep(opened, *(book.folder / f"{number}.jpg" for number in range(count)))
@@ -213,7 +215,7 @@ async def test_any_number_of_failures_is_read_in_a_little_memory(book: Book) -> 
     assert most < 2_000_000
 
 
-async def test_a_reader_that_takes_its_time_sees_what_comes_behind_it(book: Book) -> None:
+async def test_a_reader_that_takes_its_time_sees_what_comes_behind_it(book: RunStore) -> None:
     names = [book.put(f"{number:04}.jpg") for number in range(PAGE + 9)]
     async with book.open() as opened:
         await keep(opened, *names)
@@ -221,7 +223,7 @@ async def test_a_reader_that_takes_its_time_sees_what_comes_behind_it(book: Book
         async def mend() -> None:
             await keep(opened, mended=names[: PAGE + 6])
 
-        def read(lookback: Lookback) -> list[Path]:
+        def read(lookback: HistoryReader) -> list[Path]:
             reading = lookback.failures(EVERYTHING)
             first = [next(reading).path for _ in range(3)]
             from_thread.run(mend)
@@ -234,7 +236,7 @@ async def test_a_reader_that_takes_its_time_sees_what_comes_behind_it(book: Book
 # runs
 
 
-async def test_of_each_album_the_last_run_of_each_task_is_told(book: Book) -> None:
+async def test_of_each_album_the_last_run_of_each_task_is_told(book: RunStore) -> None:
     async with book.open() as opened:
         await keep(opened, uploaded=5)
         book.now += 60
@@ -248,7 +250,7 @@ async def test_of_each_album_the_last_run_of_each_task_is_told(book: Book) -> No
     assert not before.going_on
 
 
-async def test_a_run_that_goes_on_is_told_from_one_that_died(book: Book) -> None:
+async def test_a_run_that_goes_on_is_told_from_one_that_died(book: RunStore) -> None:
     async with book.open() as opened:
         number, _ = await opened.begin_run(UPLOAD)
         book.now += 30
@@ -264,7 +266,7 @@ async def test_a_run_that_goes_on_is_told_from_one_that_died(book: Book) -> None
     assert other.going_on
 
 
-async def test_looking_does_not_keep_a_run_out(book: Book) -> None:
+async def test_looking_does_not_keep_a_run_out(book: RunStore) -> None:
     path = book.put("a.jpg")
     async with book.open() as opened:
         await opened.begin_run(UPLOAD)
@@ -273,7 +275,7 @@ async def test_looking_does_not_keep_a_run_out(book: Book) -> None:
         async with book.open() as opened:
             await keep(opened, path)
 
-    def ask(lookback: Lookback) -> list[Path]:
+    def ask(lookback: HistoryReader) -> list[Path]:
         assert lookback.galleries(EVERYTHING)
         from_thread.run(bring)
         return [failure.path for failure in lookback.failures(EVERYTHING)]
@@ -281,7 +283,7 @@ async def test_looking_does_not_keep_a_run_out(book: Book) -> None:
     assert await book.look(ask) == [path]
 
 
-async def test_old_runs_make_room(book: Book) -> None:
+async def test_old_runs_make_room(book: RunStore) -> None:
     async with book.open() as opened:
         for what in (VERIFY, *[UPLOAD] * (RUNS_KEPT + 20)):
             await opened.begin_run(what)
@@ -305,7 +307,7 @@ def entry(path: Path, *albums: int, state: State = State.DONE, size: int = 100) 
 
 
 async def test_files_are_counted_for_each_album_and_once_for_the_gallery(
-    book: Book, tmp_path: Path
+    book: RunStore, tmp_path: Path
 ) -> None:
     entries = [
         entry(tmp_path / "a.jpg", 9, 10),
@@ -321,7 +323,7 @@ async def test_files_are_counted_for_each_album_and_once_for_the_gallery(
     assert sizes == {9: (2, 150), 10: (1, 100)}
 
 
-async def test_a_gallery_and_an_album_are_told_alone(book: Book) -> None:
+async def test_a_gallery_and_an_album_are_told_alone(book: RunStore) -> None:
     path = book.put("a.jpg")
     async with book.open() as opened:
         await keep(opened, path)
@@ -337,7 +339,7 @@ async def test_a_gallery_and_an_album_are_told_alone(book: Book) -> None:
         assert set(await book.albums(wanted)) == {9}, wanted
 
 
-async def test_what_the_ledger_does_not_know_is_said(book: Book) -> None:
+async def test_what_the_ledger_does_not_know_is_said(book: RunStore) -> None:
     async with book.open() as opened:
         await keep(opened)
     with pytest.raises(UsageError, match="knows nothing of https://no") as raised:
@@ -347,7 +349,7 @@ async def test_what_the_ledger_does_not_know_is_said(book: Book) -> None:
         await book.gallery(Wanted(album=77))
 
 
-async def test_damaged_rows_are_overlooked(book: Book) -> None:
+async def test_damaged_rows_are_overlooked(book: RunStore) -> None:
     async with book.open() as opened:
         await opened.record([entry(book.folder / "a.jpg", 9)])
         await keep(opened)
@@ -363,7 +365,7 @@ async def test_damaged_rows_are_overlooked(book: Book) -> None:
 
 
 async def test_an_older_ledger_is_read_as_it_is_and_brought_up_by_the_next_run(
-    book: Book,
+    book: RunStore,
 ) -> None:
     first = book.folder / "a.jpg"
     async with book.open() as opened:
@@ -381,7 +383,7 @@ async def test_an_older_ledger_is_read_as_it_is_and_brought_up_by_the_next_run(
     assert book.sql("PRAGMA user_version") == [(SCHEMA,)]
 
 
-async def test_a_newer_ledger_and_a_strange_file_are_refused(book: Book) -> None:
+async def test_a_newer_ledger_and_a_strange_file_are_refused(book: RunStore) -> None:
     async with book.open():
         pass
     book.sql(f"PRAGMA user_version = {SCHEMA + 1}")
@@ -393,14 +395,14 @@ async def test_a_newer_ledger_and_a_strange_file_are_refused(book: Book) -> None
     assert book.file.read_bytes() == b"This is no database.\n" * 1000
 
 
-async def test_a_ledger_that_is_not_there_is_said_and_not_made(book: Book) -> None:
+async def test_a_ledger_that_is_not_there_is_said_and_not_made(book: RunStore) -> None:
     with pytest.raises(UsageError, match="there is no ledger"):
         await book.failures()
     assert not await to_thread.run_sync(os.listdir, book.folder)
 
 
 async def test_a_strange_name_of_the_ledger_is_no_trouble(tmp_path: Path) -> None:
-    book = Book(tmp_path / os.fsdecode(b"a?b#c%d \xff"))
+    book = RunStore(tmp_path / os.fsdecode(b"a?b#c%d \xff"))
     async with book.open() as opened:
         await keep(opened, tmp_path)
     assert await book.open_paths() == [(tmp_path, 9)]

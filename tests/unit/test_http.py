@@ -17,14 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.errors import (
+    AnswerLost,
     BulkupError,
-    CutShort,
-    Lost,
     PhotoChanged,
     PhotoError,
+    SendInterrupted,
     TimedOut,
+    TLSError,
     Unreachable,
-    Untrusted,
 )
 from bulkup.piwigo.census import Held
 from bulkup.piwigo.multipart import PART
@@ -371,7 +371,7 @@ async def hang_up(line: Line) -> None:
 
 async def test_a_server_that_hangs_up_after_a_call_leaves_its_fate_unknown() -> None:
     async with raw_server(hang_up) as raw, session_on(raw.url) as session:
-        assert type(await error_of(session)) is Lost
+        assert type(await error_of(session)) is AnswerLost
 
 
 async def test_a_server_that_hangs_up_after_a_photo_leaves_its_fate_unknown(
@@ -379,7 +379,7 @@ async def test_a_server_that_hangs_up_after_a_photo_leaves_its_fate_unknown(
 ) -> None:
     photo = make_photo(tmp_path, size=100_000)
     async with raw_server(hang_up) as raw, session_on(raw.url) as session:
-        assert type(await error_of(session, photo)) is Lost
+        assert type(await error_of(session, photo)) is AnswerLost
 
 
 @pytest.mark.parametrize("read", [0, 1000, 3_000_000])
@@ -394,7 +394,7 @@ async def test_a_connection_that_breaks_in_the_middle_of_a_photo_is_cut_short(
         line.writer.transport.abort()
 
     async with raw_server(talk) as raw, session_on(raw.url) as session:
-        assert type(await error_of(session, photo)) is CutShort
+        assert type(await error_of(session, photo)) is SendInterrupted
 
 
 @pytest.mark.parametrize(
@@ -417,7 +417,7 @@ async def test_an_answer_that_makes_no_sense_is_a_lost_one(answer: bytes) -> Non
         await line.writer.drain()
 
     async with raw_server(talk) as raw, session_on(raw.url) as session:
-        assert type(await error_of(session)) is Lost
+        assert type(await error_of(session)) is AnswerLost
 
 
 async def never(line: Line) -> None:
@@ -428,7 +428,7 @@ async def never(line: Line) -> None:
 @pytest.mark.parametrize("finishing", [True, False])
 async def test_a_server_that_never_answers_is_given_up(finishing: bool) -> None:
     async with raw_server(never) as raw, session_on(raw.url, timeouts=BRIEF) as session:
-        with pytest.raises(Lost, match="did not answer in time"):
+        with pytest.raises(AnswerLost, match="did not answer in time"):
             await session.post(Request("x"), finishing=finishing)
 
 
@@ -450,7 +450,7 @@ async def test_a_server_that_never_reads_the_photo_is_given_up(tmp_path: Path) -
         await asyncio.Event().wait()
 
     async with raw_server(talk) as raw, session_on(raw.url, timeouts=BRIEF) as session:
-        assert type(await error_of(session, photo)) is CutShort
+        assert type(await error_of(session, photo)) is SendInterrupted
 
 
 async def test_finishing_has_a_longer_patience_than_other_requests() -> None:
@@ -484,7 +484,7 @@ async def test_a_session_works_on_after_a_broken_connection(tmp_path: Path) -> N
             await line.say("200 OK", OK)
 
     async with raw_server(talk) as raw, session_on(raw.url) as session:
-        assert isinstance(await error_of(session, photo), Lost)
+        assert isinstance(await error_of(session, photo), AnswerLost)
         answer = await session.post(request_for(whole(photo)), photo=photo)
     assert answer.status == 200
 
@@ -540,5 +540,5 @@ async def test_a_certificate_that_nobody_vouches_for_ends_the_run(
         async with session_on(raw.url) as session:
             error = await error_of(session)
         assert not raw.heard
-    assert type(error) is Untrusted
+    assert type(error) is TLSError
     assert "self-signed certificate" in error.message

@@ -14,7 +14,7 @@ from bulkup.engine.ports import Entry, Fact, State
 from bulkup.errors import RunError
 from bulkup.source.photos import Photo
 from bulkup.store.database import SCHEMA
-from bulkup.store.ledger import Ledger
+from bulkup.store.ledger import SqliteLedger
 from tests.disks import disk, fill, protect
 
 __all__ = ["disk"]
@@ -37,8 +37,8 @@ def entry(path: Path | str, **changes: object) -> Entry:
     return replace(first, **changes)  # type: ignore[arg-type]
 
 
-def ledger(folder: Path, *, server: str = SERVER, now: float = NOW) -> Ledger:
-    return Ledger(folder / "ledger.sqlite", server=server, now=lambda: now)
+def ledger(folder: Path, *, server: str = SERVER, now: float = NOW) -> SqliteLedger:
+    return SqliteLedger(folder / "ledger.sqlite", server=server, now=lambda: now)
 
 
 async def keep(folder: Path, *entries: Entry, server: str = SERVER) -> None:

@@ -46,7 +46,7 @@ from tests.support.sample_run import (
 )
 
 
-class Desk:
+class Coordinator:
     """A live report on a terminal that pyte plays, with a clock and a sleep the test drives."""
 
     def __init__(self, width: int = 100, height: int = 24, **environ: str) -> None:
@@ -102,8 +102,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def coordinator() -> Coordinator:
+    return Coordinator()
 
 
 class _Tape(StringIO):
@@ -122,11 +122,11 @@ class _Tape(StringIO):
 
 
 def test_a_screen_of_60_columns_shows_all_there_is_to_know() -> None:
-    desk = Desk(width=60)
-    desk.draw(RUN, *starting("one.jpg", "two.jpg"), ScanFinished(), at=0.0)
+    coordinator = Coordinator(width=60)
+    coordinator.draw(RUN, *starting("one.jpg", "two.jpg"), ScanFinished(), at=0.0)
     sent = (PhotoProgress(path=at(name), sent=2_500_000) for name in ("one.jpg", "two.jpg"))
-    desk.draw(*sent, PhotoFinishing(path=at("one.jpg")), at=5.0)
-    assert desk.draw(LimitsChanged(finishing=2, most_finishing=8), at=6.0) == [
+    coordinator.draw(*sent, PhotoFinishing(path=at("one.jpg")), at=5.0)
+    assert coordinator.draw(LimitsChanged(finishing=2, most_finishing=8), at=6.0) == [
         "Holidays (album 9) at https://photos.example.org",
         "uploadAsync, 8 at once, Piwigo 14.5.0",
         "",
@@ -141,11 +141,11 @@ def test_a_screen_of_60_columns_shows_all_there_is_to_know() -> None:
 
 
 def test_a_screen_of_100_columns_shows_it_in_fewer_lines() -> None:
-    desk = Desk(width=100)
-    desk.draw(RUN, *starting("one.jpg"), ScanFinished(), at=0.0)
-    desk.draw(PhotoProgress(path=at("one.jpg"), sent=2_500_000), at=5.0)
-    desk.emit(LimitsChanged(finishing=2, most_finishing=8), BandwidthChanged(limit=500_000))
-    assert desk.draw(at=6.0) == [
+    coordinator = Coordinator(width=100)
+    coordinator.draw(RUN, *starting("one.jpg"), ScanFinished(), at=0.0)
+    coordinator.draw(PhotoProgress(path=at("one.jpg"), sent=2_500_000), at=5.0)
+    coordinator.emit(LimitsChanged(finishing=2, most_finishing=8), BandwidthChanged(limit=500_000))
+    assert coordinator.draw(at=6.0) == [
         f"Holidays (album 9) at https://photos.example.org{'':14}{manner(RUN)}",
         "",
         f"2019/one.jpg{'':20}━━━━━━{'─' * 19}   25%  10.0 MB   500 kB/s  sending",
@@ -157,12 +157,12 @@ def test_a_screen_of_100_columns_shows_it_in_fewer_lines() -> None:
 
 
 def test_a_check_counts_and_names_what_is_amiss_and_shows_what_takes_long_to_read() -> None:
-    desk = Desk(width=80)
+    coordinator = Coordinator(width=80)
     names = ("one.jpg", "two.jpg", "three.jpg", "film.mp4")
-    desk.draw(CHECK, *found(*names, size=1_000_000), ScanFinished())
-    desk.emit(PhotoHashing(path=at("film.mp4"), size=1_000_000))
+    coordinator.draw(CHECK, *found(*names, size=1_000_000), ScanFinished())
+    coordinator.emit(PhotoHashing(path=at("film.mp4"), size=1_000_000))
     verdicts = zip(names, (Verdict.PRESENT, Verdict.PRESENT, Verdict.MISSING), strict=False)
-    assert desk.draw(*(checked(name, verdict) for name, verdict in verdicts), at=6.0) == [
+    assert coordinator.draw(*(checked(name, verdict) for name, verdict in verdicts), at=6.0) == [
         "missing /photos/2019/three.jpg: it is not there (Upload again.)",
         "Holidays (album 9) at https://photos.example.org",
         "check only (checkFiles), 8 at once, Piwigo 14.5.0",
@@ -177,10 +177,10 @@ def test_a_check_counts_and_names_what_is_amiss_and_shows_what_takes_long_to_rea
 
 
 def test_a_screen_of_200_columns_shows_the_folder_and_one_line_of_totals() -> None:
-    desk = Desk(width=200)
-    desk.draw(RUN, *starting("one.jpg"), ScanFinished())
-    desk.emit(*failing("two.jpg"))
-    seen = desk.draw(PhotoProgress(path=at("one.jpg"), sent=5_000_000), at=5.0)
+    coordinator = Coordinator(width=200)
+    coordinator.draw(RUN, *starting("one.jpg"), ScanFinished())
+    coordinator.emit(*failing("two.jpg"))
+    seen = coordinator.draw(PhotoProgress(path=at("one.jpg"), sent=5_000_000), at=5.0)
     assert seen[0] == "failed  /photos/2019/two.jpg: no image"
     assert re.fullmatch(
         r"Holidays \(album 9\) at https://photos.example.org {20,}"
@@ -198,66 +198,72 @@ def test_a_screen_of_200_columns_shows_the_folder_and_one_line_of_totals() -> No
 
 @pytest.mark.parametrize("width", [60, 200])
 def test_hostile_names_take_one_row_each_and_steer_nothing(width: int) -> None:
-    desk = Desk(width=width, height=30)
+    coordinator = Coordinator(width=width, height=30)
     for now in range(2):
-        seen = desk.draw(RUN, *starting(*HOSTILE, sent=5_000_000), at=float(now))
+        seen = coordinator.draw(RUN, *starting(*HOSTILE, sent=5_000_000), at=float(now))
     rows = [row for row in seen if "━" in row and "10.0 MB" in row]
     assert len(rows) == len(HOSTILE)
     assert len(seen) == len(HOSTILE) + (7 if width < 100 else 5)
     assert seen[0].startswith("Holidays")
-    assert desk.scrolled == []
+    assert coordinator.scrolled == []
 
 
 @pytest.mark.parametrize("width", [60, 200])
 def test_hostile_names_of_failures_stay_legible_above(width: int) -> None:
-    desk = Desk(width=width, height=50)
-    seen = "".join(desk.draw(RUN, *(failure(name) for name in HOSTILE)))
+    coordinator = Coordinator(width=width, height=50)
+    seen = "".join(coordinator.draw(RUN, *(failure(name) for name in HOSTILE)))
     for shown in (r"[red]x[bold]", r"clear\x1b[2J", r"new\nline\r", r"\u202egpj", r"bad\xff\xfe"):
         assert f"failed  /photos/2019/{shown}" in seen.replace("\n", "")
 
 
 def test_failures_scroll_away_above_and_the_block_stays_one() -> None:
     """No screen is erased from its first cell on: tmux would keep it in its history."""
-    desk = Desk(height=8)
+    coordinator = Coordinator(height=8)
     for number in range(20):
-        seen = desk.draw(RUN, *starting("one.jpg"), failure(f"{number}.jpg"), at=float(number))
-    everything = [*desk.scrolled, *seen]
+        seen = coordinator.draw(
+            RUN, *starting("one.jpg"), failure(f"{number}.jpg"), at=float(number)
+        )
+    everything = [*coordinator.scrolled, *seen]
     assert [line for line in everything if line.startswith("failed")] == [
         f"failed  /photos/2019/{number}.jpg: no image" for number in range(20)
     ]
     assert sum("━" in line or "─" in line for line in everything) == 2  # one.jpg, and all
-    assert not re.search(r"A(\x1b\[K)?\x1b\[0?J", "".join(desk.written))
+    assert not re.search(r"A(\x1b\[K)?\x1b\[0?J", "".join(coordinator.written))
 
 
 def test_a_notice_before_the_run_is_shown_at_once_and_wrapped_between_words() -> None:
-    desk = Desk(width=40)
-    seen = desk.draw(Noticed(message="this server has but a single worker", hint="Ask for more."))
+    coordinator = Coordinator(width=40)
+    seen = coordinator.draw(
+        Noticed(message="this server has but a single worker", hint="Ask for more.")
+    )
     assert seen == [
         "note    this server has but a single",
         "        worker (Ask for more.)",
     ]
 
 
-def test_an_outage_is_said_with_its_time_until_it_ends(desk: Desk) -> None:
-    desk.draw(RUN, OutageBegan(reason="502 Bad Gateway"))
+def test_an_outage_is_said_with_its_time_until_it_ends(coordinator: Coordinator) -> None:
+    coordinator.draw(RUN, OutageBegan(reason="502 Bad Gateway"))
     away = "The server has been away for 7 s: 502 Bad Gateway. Waiting."
-    assert away in desk.draw(at=7.0)
-    seen = desk.draw(OutageEnded(seconds=8.0), at=8.0)
+    assert away in coordinator.draw(at=7.0)
+    seen = coordinator.draw(OutageEnded(seconds=8.0), at=8.0)
     assert "back    the server answers after 8 s" in seen
     assert not any("has been away" in line for line in seen)
 
 
-def test_a_photo_in_trouble_says_so_in_its_row(desk: Desk) -> None:
+def test_a_photo_in_trouble_says_so_in_its_row(coordinator: Coordinator) -> None:
     retry = Retrying(path=at("one.jpg"), reason="lost", attempt=2, after_s=1.0)
-    (row,) = [line for line in desk.draw(RUN, *starting("one.jpg"), retry) if "one.jpg" in line]
+    (row,) = [
+        line for line in coordinator.draw(RUN, *starting("one.jpg"), retry) if "one.jpg" in line
+    ]
     assert row.split()[1:] == ["lost", "0%", "10.0", "MB", "again", "in", "1", "s"]
     again = PhotoStarted(path=at("one.jpg"), size=10, attempt=2)
-    (row,) = [line for line in desk.draw(again) if "one.jpg" in line]
+    (row,) = [line for line in coordinator.draw(again) if "one.jpg" in line]
     assert row.endswith("try 2")
 
 
-def test_the_totals_count_what_else_happened(desk: Desk) -> None:
-    seen = desk.draw(
+def test_the_totals_count_what_else_happened(coordinator: Coordinator) -> None:
+    seen = coordinator.draw(
         RUN,
         *starting("one.jpg"),
         *found("a.mov", size=30),
@@ -270,18 +276,18 @@ def test_the_totals_count_what_else_happened(desk: Desk) -> None:
     assert seen[-1] == "1 retry · 1 already there · 1 left out"
 
 
-def test_no_time_left_is_told_once_every_byte_has_gone_out(desk: Desk) -> None:
+def test_no_time_left_is_told_once_every_byte_has_gone_out(coordinator: Coordinator) -> None:
     events = [*starting("one.jpg", sent=10_000_000), PhotoFinishing(path=at("one.jpg"))]
-    assert desk.draw(RUN, *events, ScanFinished())[-1].endswith(" · finishing")
-    assert desk.draw(uploaded("one.jpg"))[-1].endswith("/s)")
+    assert coordinator.draw(RUN, *events, ScanFinished())[-1].endswith(" · finishing")
+    assert coordinator.draw(uploaded("one.jpg"))[-1].endswith("/s)")
 
 
-def test_a_row_keeps_its_place_when_another_photo_ends(desk: Desk) -> None:
+def test_a_row_keeps_its_place_when_another_photo_ends(coordinator: Coordinator) -> None:
     waiting = found(*(f"{number}.jpg" for number in range(9)))
-    desk.draw(RUN, *waiting, *starting("one.jpg", "two.jpg"))
-    seen = desk.draw(uploaded("one.jpg"))
+    coordinator.draw(RUN, *waiting, *starting("one.jpg", "two.jpg"))
+    seen = coordinator.draw(uploaded("one.jpg"))
     assert (seen[2], seen[3].split()[0]) == ("", "2019/two.jpg")
-    seen = desk.draw(*starting("new.jpg"))
+    seen = coordinator.draw(*starting("new.jpg"))
     assert [seen[2].split()[0], seen[3].split()[0]] == ["2019/new.jpg", "2019/two.jpg"]
 
 
@@ -295,13 +301,13 @@ def test_free_places_close_when_no_photo_is_left_to_take_them() -> None:
 
 @pytest.mark.parametrize(("height", "row", "more"), [(8, 4, 8), (12, 8, 5)])
 def test_what_does_not_fit_is_counted(height: int, row: int, more: int) -> None:
-    desk = Desk(height=height)
-    seen = desk.draw(RUN, *starting(*(f"{number}.jpg" for number in range(12))))
+    coordinator = Coordinator(height=height)
+    seen = coordinator.draw(RUN, *starting(*(f"{number}.jpg" for number in range(12))))
     assert seen[row] == f"… and {more} more"
     names = [line.split()[0] for line in seen[:row] if line.startswith("2019/")]
     assert names == [f"2019/{number}.jpg" for number in range(12 - more)]
     assert seen[0].startswith("Holidays" if height == 12 else "2019/0.jpg")
-    assert desk.scrolled == []
+    assert coordinator.scrolled == []
 
 
 @given(
@@ -335,20 +341,20 @@ def test_with_one_row_it_shows_how_far_the_run_is() -> None:
 
 
 def test_a_new_size_of_the_window_is_drawn_at_once() -> None:
-    desk = Desk(width=120)
-    desk.draw(RUN, *starting("one.jpg"))
-    desk.resize(60, 12)
-    (row,) = [line for line in desk.draw() if "one.jpg" in line]
+    coordinator = Coordinator(width=120)
+    coordinator.draw(RUN, *starting("one.jpg"))
+    coordinator.resize(60, 12)
+    (row,) = [line for line in coordinator.draw() if "one.jpg" in line]
     assert (row.split()[0], row.split()[2:]) == ("one.jpg", ["10.0", "MB", "sending"])
-    assert all(cell_len(line) < 60 for line in desk.seen)
+    assert all(cell_len(line) < 60 for line in coordinator.seen)
 
 
 def test_lines_of_a_window_that_became_narrow_are_erased_with_what_wrapped() -> None:
-    desk = Desk(width=100)
-    desk.draw(RUN, *starting("one.jpg"))
-    desk.resize(50, 24)
-    desk.draw()
-    frame_written = desk.written[-1]
+    coordinator = Coordinator(width=100)
+    coordinator.draw(RUN, *starting("one.jpg"))
+    coordinator.resize(50, 24)
+    coordinator.draw()
+    frame_written = coordinator.written[-1]
     (climbed,) = re.findall(r"\x1b\[(\d+)A\x1b\[K\x1b7", frame_written)
     assert int(climbed) == 10  # six lines, of which four were wider than half
 
@@ -357,51 +363,57 @@ def test_a_line_takes_as_many_rows_as_it_wraps_to() -> None:
     assert rows_taken([0, 10, 11, 20, 21], 10) == 1 + 1 + 2 + 2 + 3
 
 
-def test_nothing_is_written_while_nothing_changes_but_time_goes_on(desk: Desk) -> None:
-    desk.draw(RUN, *starting("one.jpg"))
-    frames = [len(desk.written)]
+def test_nothing_is_written_while_nothing_changes_but_time_goes_on(
+    coordinator: Coordinator,
+) -> None:
+    coordinator.draw(RUN, *starting("one.jpg"))
+    frames = [len(coordinator.written)]
     for now in (0.1, 0.9, 1.0, 1.1):
-        desk.draw(at=now)
-        frames.append(len(desk.written))
+        coordinator.draw(at=now)
+        frames.append(len(coordinator.written))
     assert frames == [1, 1, 1, 2, 2]
 
 
-def test_a_frame_is_one_write_that_erases_nothing_it_is_about_to_write(desk: Desk) -> None:
-    desk.draw(RUN, *starting("one.jpg"))
-    desk.draw(PhotoProgress(path=at("one.jpg"), sent=5), at=0.2)
-    assert len(desk.written) == 2
-    assert desk.written[1].index("\x1b[J") > desk.written[1].index("one.jpg")
-    assert "\x1b[2K" not in desk.written[1]
+def test_a_frame_is_one_write_that_erases_nothing_it_is_about_to_write(
+    coordinator: Coordinator,
+) -> None:
+    coordinator.draw(RUN, *starting("one.jpg"))
+    coordinator.draw(PhotoProgress(path=at("one.jpg"), sent=5), at=0.2)
+    assert len(coordinator.written) == 2
+    assert coordinator.written[1].index("\x1b[J") > coordinator.written[1].index("one.jpg")
+    assert "\x1b[2K" not in coordinator.written[1]
 
 
-def test_after_each_frame_the_cursor_is_visible_and_lines_wrap(desk: Desk) -> None:
-    desk.draw(RUN, *starting("one.jpg"))
-    assert desk.written[-1].endswith("\x1b[?7h\x1b[?25h\x1b[?2026l")
-    desk.draw()
-    assert not desk.screen.cursor.hidden
-    assert pyte.modes.DECAWM in desk.screen.mode
+def test_after_each_frame_the_cursor_is_visible_and_lines_wrap(coordinator: Coordinator) -> None:
+    coordinator.draw(RUN, *starting("one.jpg"))
+    assert coordinator.written[-1].endswith("\x1b[?7h\x1b[?25h\x1b[?2026l")
+    coordinator.draw()
+    assert not coordinator.screen.cursor.hidden
+    assert pyte.modes.DECAWM in coordinator.screen.mode
 
 
 def test_no_color_leaves_no_colour_and_a_bar_that_reads() -> None:
-    desk = Desk(NO_COLOR="1")
-    seen = desk.draw(RUN, *starting("one.jpg", sent=5_000_000), *failing("x"), ScanFinished())
-    assert not re.search(r"\x1b\[(\d+;)*[349]\d", "".join(desk.written))
+    coordinator = Coordinator(NO_COLOR="1")
+    seen = coordinator.draw(
+        RUN, *starting("one.jpg", sent=5_000_000), *failing("x"), ScanFinished()
+    )
+    assert not re.search(r"\x1b\[(\d+;)*[349]\d", "".join(coordinator.written))
     assert any("━─" in line for line in seen)
 
 
-async def test_the_view_redraws_itself_while_it_is_open(desk: Desk) -> None:
-    async with desk.report:
-        desk.emit(RUN, *starting("one.jpg"))
-        assert desk.seen == []
-        await desk.clock.wake()
-        assert desk.seen[0].startswith("Holidays")
+async def test_the_view_redraws_itself_while_it_is_open(coordinator: Coordinator) -> None:
+    async with coordinator.report:
+        coordinator.emit(RUN, *starting("one.jpg"))
+        assert coordinator.seen == []
+        await coordinator.clock.wake()
+        assert coordinator.seen[0].startswith("Holidays")
 
 
-async def test_the_summary_takes_the_place_of_the_block(desk: Desk) -> None:
-    async with desk.report:
-        desk.draw(RUN, *starting("one.jpg"))
-        desk.emit(*failing("two.jpg"), uploaded("one.jpg"), RunFinished(seconds=1.0))
-    assert [line for line in desk.seen if line] == [
+async def test_the_summary_takes_the_place_of_the_block(coordinator: Coordinator) -> None:
+    async with coordinator.report:
+        coordinator.draw(RUN, *starting("one.jpg"))
+        coordinator.emit(*failing("two.jpg"), uploaded("one.jpg"), RunFinished(seconds=1.0))
+    assert [line for line in coordinator.seen if line] == [
         "failed  /photos/2019/two.jpg: no image",
         "Done after 0 s: Holidays (album 9) at https://photos.example.org",
         "          1  uploaded          10.0 MB at 0 B/s on average",
@@ -413,18 +425,18 @@ async def test_the_summary_takes_the_place_of_the_block(desk: Desk) -> None:
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, asyncio.CancelledError])
 async def test_any_end_leaves_a_whole_terminal_and_the_summary(error: type[BaseException]) -> None:
-    desk = Desk()
+    coordinator = Coordinator()
 
     async def run() -> None:
-        async with desk.report:
-            desk.draw(RUN, *starting("one.jpg"))
+        async with coordinator.report:
+            coordinator.draw(RUN, *starting("one.jpg"))
             raise error
 
     with pytest.raises(error):
         await run()
-    assert desk.seen[0].startswith("Not finished after 0 s")
-    assert not desk.screen.cursor.hidden
-    assert not any("━" in line or "─" in line for line in desk.seen)
+    assert coordinator.seen[0].startswith("Not finished after 0 s")
+    assert not coordinator.screen.cursor.hidden
+    assert not any("━" in line or "─" in line for line in coordinator.seen)
 
 
 def test_only_a_capable_terminal_suits_the_live_view() -> None:

@@ -14,7 +14,7 @@ from bulkup.cluster.protocol import (
     read_event,
     read_labels,
 )
-from bulkup.errors import BulkupError, FormatRefused, Lost, Outage, PhotoError, RunError
+from bulkup.errors import AnswerLost, BulkupError, FormatRefused, Outage, PhotoError, RunError
 from bulkup.errors import local as local_failures
 from bulkup.events import Event, FileFound, Noticed, PhotoProgress, PhotoUploaded, Retrying
 from bulkup.source.metadata import Labels, Template
@@ -28,7 +28,7 @@ def over(message: Message) -> Message:
     return arrived
 
 
-class Hidden(Lost):
+class Hidden(AnswerLost):
     """An error that nobody else knows."""
 
 
@@ -73,7 +73,7 @@ def test_an_error_comes_over_with_all_that_it_says(error: BulkupError) -> None:
 
 
 def test_an_error_that_nobody_knows_comes_over_as_what_it_is_to_others() -> None:
-    assert type(read_error(over(of_error(Hidden("gone"))))) is Lost
+    assert type(read_error(over(of_error(Hidden("gone"))))) is AnswerLost
 
 
 def test_only_errors_can_be_named() -> None:

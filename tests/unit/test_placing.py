@@ -6,24 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.engine.albums import ROOT, Placing
+from bulkup.engine.albums import ROOT, FolderAlbums
 from bulkup.errors import PhotoError
 
 PHOTOS = Path("/archive/photos")
 
 
-def tree(*roots: Path, base: int = 9, unwrap: bool = False, spaces: bool = False) -> Placing:
-    return Placing(roots=roots or [PHOTOS], base=base, tree=True, unwrap=unwrap, spaces=spaces)
+def tree(*roots: Path, base: int = 9, unwrap: bool = False, spaces: bool = False) -> FolderAlbums:
+    return FolderAlbums(
+        roots=roots or [PHOTOS], base=base, tree=True, unwrap=unwrap, spaces=spaces
+    )
 
 
-def names(placing: Placing, photo: Path) -> tuple[str, ...]:
+def names(folder_albums: FolderAlbums, photo: Path) -> tuple[str, ...]:
     """Return what the albums on the way to a photo's are called."""
-    return tuple(placing.name(step.spelled) for step in placing.steps(photo))
+    return tuple(folder_albums.name(step.spelled) for step in folder_albums.steps(photo))
 
 
 def test_without_a_tree_every_photo_goes_to_the_album_itself() -> None:
-    placing = Placing(roots=[PHOTOS], base=9)
-    assert names(placing, PHOTOS / "a" / "b" / "c.jpg") == ()
+    folder_albums = FolderAlbums(roots=[PHOTOS], base=9)
+    assert names(folder_albums, PHOTOS / "a" / "b" / "c.jpg") == ()
 
 
 def test_folders_become_albums_below_one_of_the_roots_name() -> None:

@@ -49,7 +49,7 @@ from tests.unit.sample_run import (
 EXPORT = "export it again"
 
 
-class Desk:
+class Coordinator:
     """A plain report on a stream, with a clock and a sleep that the test drives."""
 
     def __init__(self) -> None:
@@ -77,9 +77,9 @@ def closing(*events: Event, seconds: float = 10.0, run: RunStarted = RUN) -> lis
 
 
 def test_a_run_opens_with_where_and_how() -> None:
-    desk = Desk()
-    desk.emit(RUN)
-    assert desk.lines == [
+    coordinator = Coordinator()
+    coordinator.emit(RUN)
+    assert coordinator.lines == [
         "Holidays (album 9) at https://photos.example.org",
         "uploadAsync, 8 at once, Piwigo 14.5.0",
     ]
@@ -101,9 +101,9 @@ def test_a_run_opens_with_where_and_how() -> None:
     ],
 )
 def test_what_must_be_seen_has_its_own_line(event: Event, line: str) -> None:
-    desk = Desk()
-    desk.emit(event)
-    assert desk.lines == [line]
+    coordinator = Coordinator()
+    coordinator.emit(event)
+    assert coordinator.lines == [line]
 
 
 def retry(name: str = "1.jpg", *, after_s: float = 2.0) -> Retrying:
@@ -112,108 +112,110 @@ def retry(name: str = "1.jpg", *, after_s: float = 2.0) -> Retrying:
 
 @pytest.mark.parametrize("event", [ScanFinished(), *found("1.jpg"), retry(after_s=0.0)])
 def test_what_goes_well_has_none(event: Event) -> None:
-    desk = Desk()
-    desk.emit(RUN, event)
-    assert len(desk.lines) == 2
+    coordinator = Coordinator()
+    coordinator.emit(RUN, event)
+    assert len(coordinator.lines) == 2
 
 
 def test_a_photos_wait_for_another_try_has_its_line() -> None:
-    desk = Desk()
-    desk.emit(retry())
-    assert desk.lines == ["again   /photos/2019/1.jpg: lost; in 2 s"]
+    coordinator = Coordinator()
+    coordinator.emit(retry())
+    assert coordinator.lines == ["again   /photos/2019/1.jpg: lost; in 2 s"]
 
 
 def test_the_figures_come_with_an_event_once_they_are_due() -> None:
-    desk = Desk()
-    desk.emit(RUN, *found("a.jpg", size=3_000_000), *found("b.jpg", size=1_000_000))
-    desk.clock.now = 5.0
-    desk.emit(uploaded("b.jpg", 1_000_000), ScanFinished())
-    assert desk.lines[2:] == [
+    coordinator = Coordinator()
+    coordinator.emit(RUN, *found("a.jpg", size=3_000_000), *found("b.jpg", size=1_000_000))
+    coordinator.clock.now = 5.0
+    coordinator.emit(uploaded("b.jpg", 1_000_000), ScanFinished())
+    assert coordinator.lines[2:] == [
         "[0:05] 1 of 2 photos so far, 1.00 MB of 4.00 MB, 200 kB/s (mean 200 kB/s), still looking"
     ]
 
 
 def test_the_figures_tell_the_limits_in_force() -> None:
-    desk = Desk()
-    desk.emit(BandwidthChanged(limit=500_000), RUN, ScanFinished())
-    desk.emit(LimitsChanged(finishing=2, most_finishing=8), ChunkSizeChanged(chunk_size=4_000_000))
-    desk.clock.now = 5.0
-    desk.emit(*found("a.jpg"))
-    assert desk.lines[2].endswith(", finishing 2/8, chunk 4.00 MB, limit 500 kB/s")
-    desk.clock.now = 10.0
-    desk.emit(BandwidthChanged(limit=None))
-    assert desk.lines[3].endswith(", finishing 2/8, chunk 4.00 MB")
+    coordinator = Coordinator()
+    coordinator.emit(BandwidthChanged(limit=500_000), RUN, ScanFinished())
+    coordinator.emit(
+        LimitsChanged(finishing=2, most_finishing=8), ChunkSizeChanged(chunk_size=4_000_000)
+    )
+    coordinator.clock.now = 5.0
+    coordinator.emit(*found("a.jpg"))
+    assert coordinator.lines[2].endswith(", finishing 2/8, chunk 4.00 MB, limit 500 kB/s")
+    coordinator.clock.now = 10.0
+    coordinator.emit(BandwidthChanged(limit=None))
+    assert coordinator.lines[3].endswith(", finishing 2/8, chunk 4.00 MB")
 
 
 def test_photos_that_are_there_already_are_not_counted_as_to_be_sent() -> None:
-    desk = Desk()
-    desk.emit(RUN, *found("a.jpg", "b.jpg", "c.jpg", size=1_000_000), ScanFinished())
+    coordinator = Coordinator()
+    coordinator.emit(RUN, *found("a.jpg", "b.jpg", "c.jpg", size=1_000_000), ScanFinished())
     for name in ("a.jpg", "b.jpg"):
-        desk.emit(PhotoPresent(path=at(name), size=1_000_000, image_id=1, linked=False))
-    desk.clock.now = 5.0
-    desk.emit(PhotoPlanned(path=at("c.jpg"), size=1_000_000))
-    assert desk.lines[2] == (
+        coordinator.emit(PhotoPresent(path=at(name), size=1_000_000, image_id=1, linked=False))
+    coordinator.clock.now = 5.0
+    coordinator.emit(PhotoPlanned(path=at("c.jpg"), size=1_000_000))
+    assert coordinator.lines[2] == (
         "[0:05] 0%, 0 of 1 photo, 0 B of 1.00 MB, 0 B/s (mean 0 B/s), 2 already there"
     )
 
 
 async def test_the_figures_of_a_long_run_come_more_and_more_seldom() -> None:
-    desk = Desk()
-    async with desk.report:
-        desk.emit(RUN)
+    coordinator = Coordinator()
+    async with coordinator.report:
+        coordinator.emit(RUN)
         for now in range(5, 1005, 5):
-            await desk.clock.wake(at=float(now))
-        told = [line.split("]")[0] for line in desk.lines[2:]]
+            await coordinator.clock.wake(at=float(now))
+        told = [line.split("]")[0] for line in coordinator.lines[2:]]
     assert told[:13] == [f"[0:{second:02}" for second in range(5, 60, 5)] + ["[1:00", "[1:30"]
     assert told[-4:] == ["[13:00", "[14:00", "[15:00", "[16:00"]
 
 
 def test_after_the_scan_the_figures_tell_the_share_and_the_time_left() -> None:
-    desk = Desk()
-    desk.emit(RUN, *found("a.jpg", size=3_000), *found("b.jpg", size=1_000), ScanFinished())
-    desk.clock.now = 5.0
-    desk.emit(uploaded("b.jpg", 1_000))
-    assert desk.lines[2:] == [
+    coordinator = Coordinator()
+    coordinator.emit(RUN, *found("a.jpg", size=3_000), *found("b.jpg", size=1_000), ScanFinished())
+    coordinator.clock.now = 5.0
+    coordinator.emit(uploaded("b.jpg", 1_000))
+    assert coordinator.lines[2:] == [
         "[0:05] 25%, 1 of 2 photos, 1.00 kB of 4.00 kB, 200 B/s (mean 200 B/s), about 15 s left"
     ]
 
 
 async def test_the_figures_come_also_while_nothing_happens() -> None:
-    desk = Desk()
-    async with desk.report:
-        desk.emit(RUN, OutageBegan(reason="502 Bad Gateway."))
-        await desk.clock.wake(at=5.0)
-        await desk.clock.wake(at=10.0)
-    assert desk.clock.slept[:2] == [5.0, 5.0]
+    coordinator = Coordinator()
+    async with coordinator.report:
+        coordinator.emit(RUN, OutageBegan(reason="502 Bad Gateway."))
+        await coordinator.clock.wake(at=5.0)
+        await coordinator.clock.wake(at=10.0)
+    assert coordinator.clock.slept[:2] == [5.0, 5.0]
     away = " The server has been away for {} s: 502 Bad Gateway. Waiting."
     figures = "0 of 0 photos so far, 0 B of 0 B, 0 B/s (mean 0 B/s), still looking."
-    assert desk.lines[3:5] == [
+    assert coordinator.lines[3:5] == [
         f"[0:05] {figures}{away.format(5)}",
         f"[0:10] {figures}{away.format(10)}",
     ]
 
 
 async def test_no_figures_come_before_the_run_or_after_it() -> None:
-    desk = Desk()
-    async with desk.report:
-        await desk.clock.wake(at=5.0)
-        assert desk.lines == []
-        desk.emit(RUN, RunFinished(seconds=0.0))
-        await desk.clock.wake(at=50.0)
-        assert len(desk.lines) == 2
+    coordinator = Coordinator()
+    async with coordinator.report:
+        await coordinator.clock.wake(at=5.0)
+        assert coordinator.lines == []
+        coordinator.emit(RUN, RunFinished(seconds=0.0))
+        await coordinator.clock.wake(at=50.0)
+        assert len(coordinator.lines) == 2
 
 
 async def test_the_summary_stands_at_the_end_also_after_an_error() -> None:
-    desk = Desk()
+    coordinator = Coordinator()
 
     async def run() -> None:
-        async with desk.report:
-            desk.emit(RUN, FileFound(path=Path("a.jpg"), size=1))
+        async with coordinator.report:
+            coordinator.emit(RUN, FileFound(path=Path("a.jpg"), size=1))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await run()
-    assert desk.lines[2:] == [
+    assert coordinator.lines[2:] == [
         "Not finished after 0 s: Holidays (album 9) at https://photos.example.org",
         "          0  uploaded",
         "          1  unfinished        run the same command again to go on",
@@ -221,9 +223,9 @@ async def test_the_summary_stands_at_the_end_also_after_an_error() -> None:
 
 
 async def test_nothing_goes_on_after_the_report_is_closed() -> None:
-    desk = Desk()
+    coordinator = Coordinator()
     before = asyncio.all_tasks()
-    async with desk.report:
+    async with coordinator.report:
         await wait_all_tasks_blocked()
         assert len(asyncio.all_tasks()) == len(before) + 1
     await wait_all_tasks_blocked()
@@ -231,20 +233,20 @@ async def test_nothing_goes_on_after_the_report_is_closed() -> None:
 
 
 async def test_a_bug_in_the_periodic_line_is_not_lost() -> None:
-    desk = Desk()
-    desk.stream.close()
-    desk.report.state.apply(RUN, 0.0)
+    coordinator = Coordinator()
+    coordinator.stream.close()
+    coordinator.report.state.apply(RUN, 0.0)
     with pytest.raises(ValueError, match="closed file"):
-        async with desk.report:
-            await desk.clock.wake(at=5.0)
+        async with coordinator.report:
+            await coordinator.clock.wake(at=5.0)
 
 
 def test_a_pipe_gets_no_escape_sequence_and_no_wrapped_line() -> None:
-    desk = Desk()
+    coordinator = Coordinator()
     name = "x" * 240 + "[red]\x1b[31m\n\u202e.jpg"
-    desk.emit(failure(name, reason="no\nimage"))
+    coordinator.emit(failure(name, reason="no\nimage"))
     shown = "x" * 240 + r"[red]\x1b[31m\n\u202e.jpg"
-    assert desk.lines == [f"failed  /photos/2019/{shown}: no\\nimage"]
+    assert coordinator.lines == [f"failed  /photos/2019/{shown}: no\\nimage"]
 
 
 def test_a_stream_that_lacks_a_character_gets_its_escape() -> None:
@@ -377,18 +379,18 @@ def test_the_summary_tells_of_one_as_of_one() -> None:
 
 
 def test_a_check_opens_as_one() -> None:
-    desk = Desk()
-    desk.emit(CHECK)
-    assert desk.lines == [
+    coordinator = Coordinator()
+    coordinator.emit(CHECK)
+    assert coordinator.lines == [
         "Holidays (album 9) at https://photos.example.org",
         "check only (checkFiles), 8 at once, Piwigo 14.5.0",
     ]
 
 
 def test_a_check_of_the_whole_gallery_names_no_album() -> None:
-    desk = Desk()
-    desk.emit(replace(CHECK, album=None, album_name=""))
-    assert desk.lines[0] == "https://photos.example.org"
+    coordinator = Coordinator()
+    coordinator.emit(replace(CHECK, album=None, album_name=""))
+    assert coordinator.lines[0] == "https://photos.example.org"
 
 
 @pytest.mark.parametrize(
@@ -405,18 +407,18 @@ def test_a_check_of_the_whole_gallery_names_no_album() -> None:
     ],
 )
 def test_what_is_amiss_has_its_own_line(verdict: Verdict, line: str) -> None:
-    desk = Desk()
-    desk.emit(checked("1.jpg", verdict))
-    assert desk.lines == [line]
+    coordinator = Coordinator()
+    coordinator.emit(checked("1.jpg", verdict))
+    assert coordinator.lines == [line]
 
 
 def test_the_figures_of_a_check_count_the_verdicts() -> None:
-    desk = Desk()
-    desk.emit(CHECK, *(FileFound(path=at(f"{n}.jpg"), size=1_000_000) for n in range(4)))
-    desk.emit(ScanFinished(), checked("0.jpg", Verdict.PRESENT))
-    desk.clock.now = 5.0
-    desk.emit(checked("1.jpg"))
-    assert desk.lines[-1] == (
+    coordinator = Coordinator()
+    coordinator.emit(CHECK, *(FileFound(path=at(f"{n}.jpg"), size=1_000_000) for n in range(4)))
+    coordinator.emit(ScanFinished(), checked("0.jpg", Verdict.PRESENT))
+    coordinator.clock.now = 5.0
+    coordinator.emit(checked("1.jpg"))
+    assert coordinator.lines[-1] == (
         "[0:05] 50%, 2 of 4 photos, 2.00 MB of 4.00 MB, 400 kB/s (mean 400 kB/s), about 5 s left, "
         "1 present, 1 missing"
     )

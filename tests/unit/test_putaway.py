@@ -11,7 +11,7 @@ from anyio import CancelScope, from_thread, to_thread
 
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.source.disposal import Mover, _is_one_folder
-from bulkup.source.filters import Choice, Patterns, read_flag
+from bulkup.source.filters import Filters, Patterns, read_flag
 from bulkup.source.photos import Photo
 from tests.disks import disk, protect
 
@@ -266,9 +266,9 @@ def test_a_folder_that_the_next_run_would_walk_is_refused(root: Path, inside: st
 
 def test_a_folder_that_is_left_out_inside_is_no_trouble(root: Path) -> None:
     rule = read_flag("done/", take=False, flag="--exclude")
-    Mover(root / "done", roots=[root], choice=Choice(patterns=Patterns((rule,))))
+    Mover(root / "done", roots=[root], filters=Filters(patterns=Patterns((rule,))))
     with pytest.raises(UsageError, match="lies inside"):
-        Mover(root / ".done", roots=[root], choice=Choice(default_excludes=False))
+        Mover(root / ".done", roots=[root], filters=Filters(default_excludes=False))
 
 
 def test_a_hidden_folder_inside_is_no_trouble(root: Path) -> None:

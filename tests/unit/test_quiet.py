@@ -19,7 +19,7 @@ from bulkup.output.text import console_for
 from tests.unit.sample_run import RUN, at, checked, failing, failure, starting, uploaded
 
 
-class Desk:
+class Coordinator:
     """A quiet report on a stream."""
 
     def __init__(self) -> None:
@@ -50,33 +50,35 @@ class Desk:
     ],
 )
 def test_what_is_wrong_is_said_at_once(event: Event, line: str) -> None:
-    desk = Desk()
-    desk.emit(RUN, event)
-    assert desk.lines == [line]
+    coordinator = Coordinator()
+    coordinator.emit(RUN, event)
+    assert coordinator.lines == [line]
 
 
 async def test_of_a_run_that_goes_well_there_is_only_the_summary() -> None:
-    desk = Desk()
-    async with desk.report:
-        desk.emit(RUN, *starting("1.jpg"), ScanFinished())
-        desk.emit(Retrying(path=at("1.jpg"), reason="lost", attempt=1, after_s=2.0))
-        desk.emit(PhotoFinishing(path=at("1.jpg")), checked("2.jpg", Verdict.PRESENT))
-        desk.emit(uploaded("1.jpg"), RunFinished(seconds=1.0))
-        assert desk.lines == []
-    assert desk.lines[0] == "Done after 0 s: Holidays (album 9) at https://photos.example.org"
+    coordinator = Coordinator()
+    async with coordinator.report:
+        coordinator.emit(RUN, *starting("1.jpg"), ScanFinished())
+        coordinator.emit(Retrying(path=at("1.jpg"), reason="lost", attempt=1, after_s=2.0))
+        coordinator.emit(PhotoFinishing(path=at("1.jpg")), checked("2.jpg", Verdict.PRESENT))
+        coordinator.emit(uploaded("1.jpg"), RunFinished(seconds=1.0))
+        assert coordinator.lines == []
+    assert (
+        coordinator.lines[0] == "Done after 0 s: Holidays (album 9) at https://photos.example.org"
+    )
 
 
 async def test_the_summary_stands_there_also_after_an_error() -> None:
-    desk = Desk()
+    coordinator = Coordinator()
 
     async def run() -> None:
-        async with desk.report:
-            desk.emit(RUN)
+        async with coordinator.report:
+            coordinator.emit(RUN)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await run()
-    assert desk.lines[0].startswith("Not finished after 0 s")
+    assert coordinator.lines[0].startswith("Not finished after 0 s")
 
 
 async def test_a_silent_run_says_nothing_and_knows_how_it_ended(

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.engine.retry import PROMPT_S, Again, Await, Give, Policy, Recovery, decide
+from bulkup.engine.retry import PROMPT_S, Policy, Raise, Recovery, Retry, WaitForServer, decide
 from bulkup.errors import (
-    CutShort,
-    Damaged,
-    Lost,
-    Mangled,
+    AnswerLost,
+    ChunkCorrupted,
     Outage,
-    Overrun,
+    PhotoCorrupted,
     PhotoError,
+    RateLimited,
     Refused,
     RunError,
+    SendInterrupted,
     SessionLost,
     TooLarge,
     Transient,
@@ -29,15 +29,15 @@ from bulkup.events import Event, OutageBegan, OutageEnded, Retrying
 POLICY = Policy(retries=3, wait_s=1.0, wait_max_s=60.0, patience_s=100.0, knock_max_s=30.0)
 KINDS = [
     Transient,
-    Lost,
-    CutShort,
+    AnswerLost,
+    SendInterrupted,
     Refused,
     SessionLost,
     TooLarge,
-    Mangled,
-    Damaged,
+    ChunkCorrupted,
+    PhotoCorrupted,
     Outage,
-    Overrun,
+    RateLimited,
     Unreachable,
 ]
 
@@ -47,37 +47,37 @@ KINDS = [
 @pytest.mark.parametrize(
     ("error", "attempt", "repeatable", "expected"),
     [
-        (Lost(""), 1, True, Again(1.0)),
-        (Lost(""), 3, True, Again(4.0)),
-        (Lost(""), 4, True, Give()),
-        (Lost(""), 1, False, Give()),
-        (CutShort(""), 1, True, Again(1.0)),
-        (CutShort(""), 1, False, Give()),
-        (Transient(""), 2, True, Again(2.0)),
-        (Transient(""), 1, False, Give()),
-        (Refused(""), 1, False, Again(1.0)),
-        (Refused(""), 4, False, Give()),
-        (Refused("", retry_after_s=7.0), 1, True, Again(7.0)),
-        (Refused("", retry_after_s=0.0), 2, True, Again(0.0)),
-        (Refused("", retry_after_s=-5.0), 1, True, Again(0.0)),
-        (Refused("", retry_after_s=1e9), 1, True, Again(100.0)),
-        (SessionLost(""), 1, False, Again(0.0)),
-        (SessionLost(""), 2, False, Again(2.0)),
-        (SessionLost(""), 4, True, Give()),
-        (TooLarge(""), 1, True, Give()),
-        (Damaged(""), 1, True, Give()),
-        (Mangled(""), 1, False, Again(1.0)),
-        (Mangled(""), 2, True, Give()),
-        (Outage(""), 1, True, Await(again=True)),
-        (Outage(""), 3, True, Await(again=True)),
-        (Outage(""), 4, True, Await(again=False)),
-        (Outage(""), 1, False, Await(again=False)),
-        (Unreachable(""), 1, False, Await(again=True)),
-        (Unreachable(""), 4, False, Await(again=False)),
+        (AnswerLost(""), 1, True, Retry(1.0)),
+        (AnswerLost(""), 3, True, Retry(4.0)),
+        (AnswerLost(""), 4, True, Raise()),
+        (AnswerLost(""), 1, False, Raise()),
+        (SendInterrupted(""), 1, True, Retry(1.0)),
+        (SendInterrupted(""), 1, False, Raise()),
+        (Transient(""), 2, True, Retry(2.0)),
+        (Transient(""), 1, False, Raise()),
+        (Refused(""), 1, False, Retry(1.0)),
+        (Refused(""), 4, False, Raise()),
+        (Refused("", retry_after_s=7.0), 1, True, Retry(7.0)),
+        (Refused("", retry_after_s=0.0), 2, True, Retry(0.0)),
+        (Refused("", retry_after_s=-5.0), 1, True, Retry(0.0)),
+        (Refused("", retry_after_s=1e9), 1, True, Retry(100.0)),
+        (SessionLost(""), 1, False, Retry(0.0)),
+        (SessionLost(""), 2, False, Retry(2.0)),
+        (SessionLost(""), 4, True, Raise()),
+        (TooLarge(""), 1, True, Raise()),
+        (PhotoCorrupted(""), 1, True, Raise()),
+        (ChunkCorrupted(""), 1, False, Retry(1.0)),
+        (ChunkCorrupted(""), 2, True, Raise()),
+        (Outage(""), 1, True, WaitForServer(again=True)),
+        (Outage(""), 3, True, WaitForServer(again=True)),
+        (Outage(""), 4, True, WaitForServer(again=False)),
+        (Outage(""), 1, False, WaitForServer(again=False)),
+        (Unreachable(""), 1, False, WaitForServer(again=True)),
+        (Unreachable(""), 4, False, WaitForServer(again=False)),
     ],
 )
 def test_the_decision_is_a_table(
-    error: Transient, attempt: int, repeatable: bool, expected: Again | Await | Give
+    error: Transient, attempt: int, repeatable: bool, expected: Retry | WaitForServer | Raise
 ) -> None:
     assert (
         decide(error, attempt=attempt, repeatable=repeatable, policy=POLICY, chance=0.0)
@@ -108,7 +108,7 @@ def test_what_may_not_be_repeated_goes_again_only_if_the_server_kept_nothing(
     error: Transient, attempt: int, policy: Policy, chance: float
 ) -> None:
     step = decide(error, attempt=attempt, repeatable=False, policy=policy, chance=chance)
-    goes_again = isinstance(step, Again) or (isinstance(step, Await) and step.again)
+    goes_again = isinstance(step, Retry) or (isinstance(step, WaitForServer) and step.again)
     assert not goes_again or error.untouched
 
 
@@ -118,7 +118,7 @@ def test_no_request_goes_again_more_often_than_allowed(
 ) -> None:
     step = decide(error, attempt=attempt, repeatable=repeatable, policy=policy, chance=chance)
     if attempt > policy.retries:
-        assert step in {Give(), Await(again=False)}
+        assert step in {Raise(), WaitForServer(again=False)}
 
 
 @given(error=errors(), attempt=attempts, repeatable=st.booleans(), policy=policies, chance=chances)
@@ -126,7 +126,7 @@ def test_every_wait_is_bounded(
     error: Transient, attempt: int, repeatable: bool, policy: Policy, chance: float
 ) -> None:
     step = decide(error, attempt=attempt, repeatable=repeatable, policy=policy, chance=chance)
-    if isinstance(step, Again):
+    if isinstance(step, Retry):
         assert 0 <= step.after_s <= max(policy.wait_max_s * 1.5, policy.patience_s)
 
 
@@ -224,26 +224,29 @@ async def test_what_works_is_returned_without_a_word() -> None:
 
 async def test_a_lost_request_goes_again_after_growing_waits() -> None:
     world = World()
-    assert await world.recovery.run(failing(Lost("a"), Lost("b"), Lost("c"))) == "done"
+    assert (
+        await world.recovery.run(failing(AnswerLost("a"), AnswerLost("b"), AnswerLost("c")))
+        == "done"
+    )
     assert world.sleeps == [1.0, 2.0, 4.0]
 
 
 async def test_every_try_again_is_told(tmp_path: Path) -> None:
     world = World()
-    await world.recovery.run(failing(Lost("a")), path=tmp_path)
+    await world.recovery.run(failing(AnswerLost("a")), path=tmp_path)
     assert world.events == [Retrying(path=tmp_path, reason="a", attempt=1, after_s=1.0)]
 
 
 async def test_the_last_error_goes_on_when_the_tries_are_used_up() -> None:
     world = World()
-    with pytest.raises(Lost, match="fourth"):
-        await world.recovery.run(failing(*map(Lost, ["first", "second", "third", "fourth"])))
+    with pytest.raises(AnswerLost, match="fourth"):
+        await world.recovery.run(failing(*map(AnswerLost, ["first", "second", "third", "fourth"])))
 
 
 async def test_with_no_retries_the_first_error_goes_on() -> None:
     world = World(policy=Policy(retries=0))
-    with pytest.raises(Lost):
-        await world.recovery.run(failing(Lost("a")))
+    with pytest.raises(AnswerLost):
+        await world.recovery.run(failing(AnswerLost("a")))
     assert not world.sleeps
 
 
@@ -387,7 +390,7 @@ async def test_the_gate_opens_when_the_one_who_knocks_is_cancelled() -> None:
 
 async def test_a_fresh_start_waits_as_a_try_again_does(tmp_path: Path) -> None:
     world = World()
-    await world.recovery.pause(Damaged("wrong sum"), attempt=3, path=tmp_path)
+    await world.recovery.pause(PhotoCorrupted("wrong sum"), attempt=3, path=tmp_path)
     assert world.sleeps == [4.0]
     assert world.events == [Retrying(path=tmp_path, reason="wrong sum", attempt=3, after_s=4.0)]
 
@@ -497,6 +500,6 @@ async def test_a_server_that_is_asked_too_much_is_left_alone_by_all_for_as_long_
     None
 ):
     world = World()
-    error = Overrun("429", retry_after_s=50.0)
+    error = RateLimited("429", retry_after_s=50.0)
     assert await world.recovery.run(failing(error), repeatable=False) == "done"
     assert world.sleeps == [50.0]

@@ -111,10 +111,10 @@ async def test_as_many_finishes_as_workers_always_freeze(count: int) -> None:
 @pytest.mark.parametrize("count", [2, 3, 5])
 async def test_one_finish_fewer_never_freezes(count: int) -> None:
     workers = pool(count=count, finish_s=0.002, spread=0.9)
-    gate = asyncio.Semaphore(count - 1)
+    limiter = asyncio.Semaphore(count - 1)
 
     async def photo() -> None:
-        async with gate:
+        async with limiter:
             await finish(workers)
 
     await asyncio.gather(*(photo() for _ in range(20 * count)))

@@ -13,23 +13,23 @@ from cyclopts import App, CycloptsError, Parameter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.cli.filter_flags import SECOND_NS, SelectionFlags, parse_moment
+from bulkup.cli.filter_flags import SECOND_NS, FilterFlags, parse_moment
 from bulkup.errors import UsageError
-from bulkup.source.filters import EVERYTHING, Choice, Listing
+from bulkup.source.filters import EVERYTHING, Filters, Listing
 
-NO_FLAGS = SelectionFlags()
+NO_FLAGS = FilterFlags()
 NOW_NS = 1_700_000_000 * SECOND_NS
 DAY_NS = 86_400 * SECOND_NS
 
 
-def read(*arguments: str | Path) -> tuple[tuple[str, ...], SelectionFlags]:
+def read(*arguments: str | Path) -> tuple[tuple[str, ...], FilterFlags]:
     """Return the paths and the flags of a command line."""
     app = App()
-    seen: list[tuple[tuple[str, ...], SelectionFlags]] = []
+    seen: list[tuple[tuple[str, ...], FilterFlags]] = []
 
     @app.default
     def command(
-        *paths: str, flags: Annotated[SelectionFlags, Parameter(name="*")] = NO_FLAGS
+        *paths: str, flags: Annotated[FilterFlags, Parameter(name="*")] = NO_FLAGS
     ) -> None:
         seen.append((paths, flags))
 
@@ -42,24 +42,24 @@ def read(*arguments: str | Path) -> tuple[tuple[str, ...], SelectionFlags]:
     return seen[0]
 
 
-def choice(*arguments: str | Path) -> Choice:
-    return read(*arguments)[1].choice(now_s=NOW_NS / SECOND_NS)
+def filters(*arguments: str | Path) -> Filters:
+    return read(*arguments)[1].filters(now_s=NOW_NS / SECOND_NS)
 
 
-def taken(chosen: Choice, *paths: str) -> list[str]:
+def taken(chosen: Filters, *paths: str) -> list[str]:
     return [path for path in paths if not chosen.excludes(path)]
 
 
 def test_without_flags_everything_is_chosen_but_junk() -> None:
-    assert choice() == EVERYTHING
+    assert filters() == EVERYTHING
 
 
 def test_flags_become_a_choice() -> None:
-    chosen = choice(
+    chosen = filters(
         *("--min-size", "1K", "--max-size", "2M", "--newer-than", "2d", "--older-than", "1d"),
         *("--follow-symlinks", "--no-default-excludes"),
     )
-    assert chosen == Choice(
+    assert chosen == Filters(
         default_excludes=False,
         follow_symlinks=True,
         newer_than_ns=NOW_NS - 2 * DAY_NS,
@@ -70,7 +70,7 @@ def test_flags_become_a_choice() -> None:
 
 
 def test_the_largest_size_may_be_nothing() -> None:
-    assert choice("--max-size", "0").max_size == 0
+    assert filters("--max-size", "0").max_size == 0
 
 
 # patterns
@@ -92,39 +92,39 @@ def test_patterns_keep_their_order_among_paths_and_other_flags(tmp_path: Path) -
 
 def test_of_two_orders_each_means_another_thing() -> None:
     paths = ["raw/a.jpg", "raw/a.png", "a.png"]
-    assert taken(choice("--exclude", "raw/", "--include", "*.jpg"), *paths) == [
+    assert taken(filters("--exclude", "raw/", "--include", "*.jpg"), *paths) == [
         "raw/a.jpg",
         "a.png",
     ]
-    assert taken(choice("--include", "*.jpg", "--exclude", "raw/"), *paths) == []
-    assert taken(choice("--include", "*.jpg"), *paths) == ["raw/a.jpg"]
+    assert taken(filters("--include", "*.jpg", "--exclude", "raw/"), *paths) == []
+    assert taken(filters("--include", "*.jpg"), *paths) == ["raw/a.jpg"]
 
 
 def test_a_file_of_patterns_counts_where_it_is_given(tmp_path: Path) -> None:
     file = tmp_path / "ignore"
     file.write_bytes(b"\xef\xbb\xbf*.tif\r\n!c.tif\r\n\xff*\r\n")
     paths = ["a.tif", "c.tif", "d.jpg", os.fsdecode(b"\xff.jpg")]
-    assert taken(choice("--exclude-from", file), *paths) == ["c.tif", "d.jpg"]
-    assert taken(choice("--exclude-from", file, "--include", "a.*"), *paths) == paths[:3]
-    assert taken(choice("--include", "a.*", "--exclude-from", file), *paths) == ["c.tif"]
+    assert taken(filters("--exclude-from", file), *paths) == ["c.tif", "d.jpg"]
+    assert taken(filters("--exclude-from", file, "--include", "a.*"), *paths) == paths[:3]
+    assert taken(filters("--include", "a.*", "--exclude-from", file), *paths) == ["c.tif"]
 
 
 def test_an_empty_file_of_patterns_leaves_nothing_out() -> None:
-    assert taken(choice("--exclude-from", os.devnull), "a") == ["a"]
-    assert taken(choice("--exclude-from", os.devnull, "--include", "b"), "a") == ["a"]
+    assert taken(filters("--exclude-from", os.devnull), "a") == ["a"]
+    assert taken(filters("--exclude-from", os.devnull, "--include", "b"), "a") == ["a"]
 
 
 @pytest.mark.parametrize("name", ["gone", "."])
 def test_a_file_of_patterns_that_can_not_be_read_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"--exclude-from {tmp_path / name}: "):
-        choice("--exclude-from", tmp_path / name)
+        filters("--exclude-from", tmp_path / name)
 
 
 def test_a_pattern_in_a_file_is_named_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "ignore"
     file.write_text("a\n[z-a]\n")
     with pytest.raises(UsageError, match="ignore, line 2"):
-        choice("--exclude-from", file)
+        filters("--exclude-from", file)
 
 
 @pytest.mark.parametrize("flag", ["--include", "--exclude", "--exclude-from"])
@@ -219,7 +219,7 @@ def test_any_text_is_a_moment_or_a_mistake_of_the_user(text: str) -> None:
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        choice(*arguments)
+        filters(*arguments)
 
 
 # lists
@@ -228,14 +228,14 @@ def test_what_makes_no_sense_is_refused(arguments: list[str], sentence: str) -> 
 def test_a_list_is_named_and_not_read_yet(tmp_path: Path) -> None:
     file = tmp_path / "list"
     file.write_text("a\n")
-    assert choice("--files-from", file).listing == Listing(str(file))
-    assert choice("--files-from", file, "--from0").listing == Listing(str(file), from0=True)
+    assert filters("--files-from", file).listing == Listing(str(file))
+    assert filters("--files-from", file, "--from0").listing == Listing(str(file), from0=True)
 
 
 def test_a_pipe_may_be_a_list_and_keeps_what_is_in_it(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    assert choice("--files-from", pipe).listing == Listing(str(pipe))
+    assert filters("--files-from", pipe).listing == Listing(str(pipe))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_pipe_may_be_a_list_and_keeps_what_is_in_it(tmp_path: Path) -> None:
 )
 def test_a_list_that_is_not_there_is_refused(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(UsageError, match=f"--files-from {tmp_path / name}: {reason}"):
-        choice("--files-from", tmp_path / name)
+        filters("--files-from", tmp_path / name)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
@@ -251,4 +251,4 @@ def test_a_list_without_permission_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "list"
     file.touch(mode=0)
     with pytest.raises(UsageError, match="Permission denied"):
-        choice("--files-from", file)
+        filters("--files-from", file)

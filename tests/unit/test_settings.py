@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from bulkup.app.credentials import read_api_key, read_password
 from bulkup.app.settings import (
     Account,
-    Into,
-    Sending,
+    AlbumTarget,
     Timetable,
+    UploadSettings,
     need,
     parse_bwlimit,
     parse_duration,
@@ -166,7 +166,7 @@ def test_a_limit_may_not_be_written_like_this(text: str, word: str) -> None:
     ],
 )
 def test_values_at_the_ends_of_their_range_are_good(values: dict[str, Any]) -> None:
-    Sending(**({"into": Into(album=9)} | values))
+    UploadSettings(**({"into": AlbumTarget(album=9)} | values))
 
 
 @pytest.mark.parametrize(
@@ -185,13 +185,13 @@ def test_values_at_the_ends_of_their_range_are_good(values: dict[str, Any]) -> N
 )
 def test_a_value_out_of_range_is_named_by_its_flag(values: dict[str, Any], flag: str) -> None:
     with pytest.raises(UsageError, match=f"^{flag} ") as caught:
-        Sending(**({"into": Into(album=9)} | values))
+        UploadSettings(**({"into": AlbumTarget(album=9)} | values))
     assert "Give" in caught.value.hint
 
 
 @pytest.mark.parametrize("values", [{"album": 1}, {"names": ("a", "b")}, {"tree": True}])
 def test_an_album_is_a_number_or_names_or_the_top_of_a_tree(values: dict[str, Any]) -> None:
-    Into(**values)
+    AlbumTarget(**values)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_an_album_is_a_number_or_names_or_the_top_of_a_tree(values: dict[str, An
 )
 def test_what_is_no_album_is_told(values: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="album"):
-        Into(**values)
+        AlbumTarget(**values)
 
 
 def test_a_missing_value_is_named_with_both_ways_to_give_it() -> None:

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from bulkup.errors import Died, Lost, NotOffered, PhotoError
+from bulkup.errors import AnswerLost, NotOffered, PhotoError, ServerCrashed
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.metadata import Tags
@@ -99,7 +99,7 @@ async def test_a_lost_answer_is_asked_for_again() -> None:
         connect(box.url, credentials=ADMIN) as server,
     ):
         for _ in range(2):
-            with pytest.raises(Lost):
+            with pytest.raises(AnswerLost):
                 await ids(server, "sea", tags=tags)
         assert await ids(server, "sea", tags=tags) == (1,)
         assert made(box) == ["sea"]
@@ -112,7 +112,7 @@ async def test_a_tag_that_kills_the_server_twice_is_left_out() -> None:
         Sandbox(faults=faults) as box,
         connect(box.url, credentials=ADMIN) as server,
     ):
-        with pytest.raises(Died):
+        with pytest.raises(ServerCrashed):
             await ids(server, "cursed", tags=tags)
         assert await ids(server, "cursed", "sea", tags=tags) == (1,)
         assert await ids(server, "cursed", tags=tags) == ()
@@ -127,7 +127,7 @@ async def test_a_server_that_died_once_is_asked_again() -> None:
         Sandbox(faults=faults) as box,
         connect(box.url, credentials=ADMIN) as server,
     ):
-        with pytest.raises(Died):
+        with pytest.raises(ServerCrashed):
             await ids(server, "sea", tags=tags)
         assert await ids(server, "sea", tags=tags) == (1,)
     assert not tags.refused

@@ -16,10 +16,10 @@ from bulkup.errors import UsageError
 from bulkup.events import Event, PhotoFailed, Retrying, RunFailed, RunFinished, RunStarted
 from bulkup.output import jsonl
 from bulkup.output.jsonl import JsonReport, LineWriter
-from bulkup.output.options import Telling
+from bulkup.output.options import OutputOptions
 from bulkup.output.outputs import others_for
 from bulkup.output.plain import LogReport, PlainReport
-from bulkup.output.sinks import Views
+from bulkup.output.sinks import Outputs
 from bulkup.output.text import console_for
 
 STARTED = RunStarted(
@@ -131,7 +131,7 @@ async def test_a_reader_who_does_not_read_is_given_up_before_memory_is_full(
 async def test_a_view_that_fails_is_named_once_and_the_others_go_on() -> None:
     shown, kept = StringIO(), Kept()
     broken = JsonReport(LineWriter(FullDisk()), wall_clock=noon)
-    async with Views(screen(shown), {"--log-file": broken, "--json": kept}) as views:
+    async with Outputs(screen(shown), {"--log-file": broken, "--json": kept}) as views:
         views.emit(STARTED)
         views.emit(FAILED)
         views.emit(RunFinished(seconds=1))
@@ -144,7 +144,7 @@ async def test_a_view_that_fails_is_named_once_and_the_others_go_on() -> None:
 async def test_where_one_view_can_not_begin_those_that_have_begun_are_ended() -> None:
     kept, unopened = Kept(), Unopened()
     with pytest.raises(UsageError):
-        async with Views(screen(StringIO()), {"a": kept, "b": unopened}):
+        async with Outputs(screen(StringIO()), {"a": kept, "b": unopened}):
             pass
     assert (kept.ended, unopened.ended) == (True, False)
 
@@ -172,4 +172,4 @@ async def test_a_log_has_a_line_with_its_time_for_whatever_happens() -> None:
 
 def test_a_file_that_can_not_be_written_is_told_before_anything_begins(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--log-file .* can't be written: No such file"):
-        others_for(Telling(log_file=tmp_path / "none" / "a.log"))
+        others_for(OutputOptions(log_file=tmp_path / "none" / "a.log"))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bulkup.cluster.pool import TURNS, is_loopback, lead_for
-from bulkup.cluster.protocol import Maps
-from bulkup.cluster.queue import MOST_BYTES, MOST_PHOTOS, Call, Waiting
+from bulkup.cluster.protocol import PathMap
+from bulkup.cluster.queue import MOST_BYTES, MOST_PHOTOS, Call, WorkQueue
 from bulkup.errors import RunError, UsageError
 from bulkup.source.photos import Photo
 
@@ -17,8 +17,8 @@ def call(name: str, *, size: int = 10) -> Call:
     return Call(photo=Photo(Path(name), size, 0), emit=lambda _: None)
 
 
-def waiting(*calls: Call) -> Waiting:
-    made = Waiting()
+def waiting(*calls: Call) -> WorkQueue:
+    made = WorkQueue()
     for one in calls:
         made.add(one)
     return made
@@ -107,23 +107,23 @@ def test_each_that_waits_gets_an_error_of_its_own() -> None:
     ],
 )
 def test_the_deepest_folder_that_is_mapped_counts(path: str, there: str) -> None:
-    maps = Maps(("/mnt/nas1=/volume1/photos", "/mnt/nas1/deep/=/elsewhere"))
+    maps = PathMap(("/mnt/nas1=/volume1/photos", "/mnt/nas1/deep/=/elsewhere"))
     assert maps.there(Path(path)) == there
 
 
 def test_paths_from_here_become_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Maps((f"{tmp_path}=/there",)).there(Path("a/b.jpg")) == "/there/a/b.jpg"
+    assert PathMap((f"{tmp_path}=/there",)).there(Path("a/b.jpg")) == "/there/a/b.jpg"
 
 
 def test_a_worker_may_be_another_system() -> None:
-    assert Maps(("/mnt=D:\\photos",)).there(Path("/mnt/a/b.jpg")) == "D:\\photos\\a\\b.jpg"
+    assert PathMap(("/mnt=D:\\photos",)).there(Path("/mnt/a/b.jpg")) == "D:\\photos\\a\\b.jpg"
 
 
 @pytest.mark.parametrize("text", ["", "a", "=b", "a=", " = "])
 def test_half_a_map_is_none(text: str) -> None:
     with pytest.raises(UsageError):
-        Maps((text,))
+        PathMap((text,))
 
 
 def test_only_this_machine_is_loopback() -> None:

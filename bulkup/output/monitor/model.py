@@ -209,7 +209,7 @@ class Place:
     lines: int = 0
 
 
-class Board:
+class Hub:
     """Keeps what is to be seen; `clock` in seconds, `counts` None while nobody counts."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:

@@ -20,9 +20,9 @@ from anyio import CancelScope, to_thread
 
 from bulkup.errors import UsageError
 from bulkup.events import Event
-from bulkup.output.monitor.model import Board, Counts, Place
+from bulkup.output.monitor.model import Counts, Hub, Place
 from bulkup.output.options import LOOPBACK, Listen, bracketed
-from bulkup.output.sinks import Ticks
+from bulkup.output.sinks import Periodic
 
 OPEN: Final = frozenset({"/healthz", "/page.css", "/page.js"})  # nothing of a run is in them
 COOKIE: Final = "bulkup_monitor"
@@ -126,7 +126,7 @@ NO_METRICS: Final = (
 class Pages:
     """Answers requests; `files` are the page's, by name. `readers` so many look on."""
 
-    def __init__(self, board: Board, files: Mapping[str, bytes], *, slow_s: float) -> None:
+    def __init__(self, board: Hub, files: Mapping[str, bytes], *, slow_s: float) -> None:
         self.readers = 0
         self._board = board
         self._files = files
@@ -229,11 +229,11 @@ class Monitor:
     ) -> None:
         self.address = ""
         self._listen = listen
-        self._board = Board(clock=clock)
+        self._board = Hub(clock=clock)
         self._pages: Pages | None = None
         self._runner: web.AppRunner | None = None
         self._slow_s = slow_s
-        self._ticks = Ticks(self._on_tick, every_s=tick_s, sleep=asyncio.sleep)
+        self._ticks = Periodic(self._on_tick, every_s=tick_s, sleep=asyncio.sleep)
 
     async def __aenter__(self) -> Self:
         pages = await to_thread.run_sync(_page_files)
