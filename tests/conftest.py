@@ -10,7 +10,7 @@ import pytest_socket
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
-from tests.browser import pytest_terminal_summary
+from tests.support.browser import pytest_terminal_summary
 
 __all__ = ["pytest_terminal_summary"]
 

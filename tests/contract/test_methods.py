@@ -13,11 +13,11 @@ from bulkup.events import PhotoPlanned, PhotoPresent, PhotoUploaded
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.metadata import Labels
-from tests.engine.runs import failures, make_archive, run, stored_sums
 from tests.support.events import acting_on
 from tests.support.galleries import LISTING, calls, only_photo, tags_of, uploads
 from tests.support.ledgers import ruin, run_with_ledger
 from tests.support.photos import write_photo, write_xmp
+from tests.support.runs import failures, make_archive, run, stored_sums
 
 pytestmark = [
     pytest.mark.parametrize("version", VERSIONS),

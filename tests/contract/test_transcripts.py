@@ -20,7 +20,7 @@ from bulkup.sandbox import Sandbox
 from tests.contract.replay import Replay
 from tests.contract.wire import Wire
 from tests.contract.witness import look
-from tests.gallery_client import Clock
+from tests.support.gallery_client import Clock
 
 _FOLDER = Path(__file__).parent / "transcripts"
 _VERSIONS = ("13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1")

@@ -11,8 +11,8 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.takeout import takeout_album
-from tests.engine.runs import run
 from tests.engine.test_albums import ADD, albums_of, write
+from tests.support.runs import run
 
 COMMENT = 'Mittag am "See"\nWasser < 15 °C & <b>kalt</b> 🗼'
 

@@ -14,7 +14,7 @@ from bulkup.sandbox import Sandbox
 from bulkup.sandbox.faults import Fault, Faults, Kind
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.store.ledger import SqliteLedger
-from tests.engine.runs import ADMIN, Outcome, no_wait, picture, run, stored_sums
+from tests.support.runs import ADMIN, Outcome, no_wait, picture, run, stored_sums
 
 ADD = "pwg.categories.add"
 SCRIPTS = ("Été", "Лето", "夏", "صيف", "Θέρος", "गर्मी")

@@ -19,9 +19,9 @@ from bulkup.events import Event, FileFound, PhotoFinishing, PhotoProgress, Photo
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.store.ledger import SqliteLedger
-from tests.engine.runs import Outcome, make_archive, no_wait, run, stored_sums
 from tests.support.events import acting_on
 from tests.support.faults import HookedFaults
+from tests.support.runs import Outcome, make_archive, no_wait, run, stored_sums
 
 FINISHES = {
     "async": "pwg.images.uploadAsync",

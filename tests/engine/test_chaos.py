@@ -14,7 +14,7 @@ from bulkup.events import PhotoFailed, PhotoPresent, PhotoUploaded
 from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
-from tests.engine.runs import Outcome, make_archive, run
+from tests.support.runs import Outcome, make_archive, run
 
 PLANS = int(os.environ.get("BULKUP_CHAOS_PLANS", "30"))
 KINDS: tuple[Kind, ...] = (

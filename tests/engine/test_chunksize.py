@@ -10,7 +10,7 @@ from bulkup.engine.ports import Fact, NoLedger
 from bulkup.events import PhotoUploaded, Retrying
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.http import Oversize
-from tests.engine.runs import failures, make_archive, run, stored_sums
+from tests.support.runs import failures, make_archive, run, stored_sums
 
 K = 1024
 METHODS = ["async", "upload", "legacy"]

@@ -23,7 +23,7 @@ from bulkup.sandbox.files import Content
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.filters import Filters, Patterns, read_flag
 from bulkup.store.ledger import SqliteLedger
-from tests.engine.runs import Outcome, check, failures, picture, run
+from tests.support.runs import Outcome, check, failures, picture, run
 
 RAW = ["cr2", "nef", "tif", "mov"]
 

@@ -10,10 +10,10 @@ import pytest
 from bulkup.engine.ports import Entry, State
 from bulkup.events import PhotoFailed, PhotoPresent, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
-from tests.engine.runs import FOUR_METHODS, make_archive, run, stored_sums
 from tests.support.faults import HookedFaults
 from tests.support.galleries import LISTING, calls, only_photo
 from tests.support.ledgers import entries, ledger_of, ruin, run_with_ledger
+from tests.support.runs import FOUR_METHODS, make_archive, run, stored_sums
 
 COUNT = 5
 

@@ -31,7 +31,15 @@ from bulkup.sandbox.accounts import User
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.files import Content
 from bulkup.store.ledger import SqliteLedger
-from tests.engine.runs import FOUR_METHODS, Outcome, check, make_archive, picture, run, stored_sums
+from tests.support.runs import (
+    FOUR_METHODS,
+    Outcome,
+    check,
+    make_archive,
+    picture,
+    run,
+    stored_sums,
+)
 
 VERSIONS = ["13.8.0", "16.4.0", "17.0.0beta1"]
 LOOKS = {"pwg.images.exist", "pwg.images.checkFiles", "pwg.categories.getImages"}

@@ -12,10 +12,10 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.takeout import takeout_album
 from bulkup.store.ledger import SqliteLedger
-from tests.engine.runs import Outcome, check, run
 from tests.engine.test_album_names import tell
 from tests.engine.test_albums import write
 from tests.engine.test_verify import HARMLESS, asked, snapshot, told, verdicts
+from tests.support.runs import Outcome, check, run
 
 LIST = "pwg.categories.getAdminList"
 IMAGES = "pwg.categories.getImages"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 
 from bulkup.events import Event
-from tests.engine.runs import Outcome
+from tests.support.runs import Outcome
 
 
 class Watched(list[Event]):

@@ -8,7 +8,7 @@ from typing import Any
 from bulkup.engine.ports import Entry
 from bulkup.sandbox import Sandbox
 from bulkup.store.ledger import SqliteLedger
-from tests.engine.runs import Outcome, run
+from tests.support.runs import Outcome, run
 
 
 def ledger_of(box: Sandbox, folder: Path) -> SqliteLedger:

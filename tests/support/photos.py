@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 from random import Random
 
-from tests.engine.runs import picture
+from tests.support.runs import picture
 
 _XMP = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
  xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"

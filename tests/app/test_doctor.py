@@ -1,0 +1,483 @@
+"""What a check-up finds at galleries of all kinds, and that it leaves each as it was."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import pytest
+
+from bulkup.app.doctor import examine
+from bulkup.app.settings import Account, DoctorSettings
+from bulkup.engine.retry import Sleep
+from bulkup.output.doctor import (
+    AccountFound,
+    AddressFound,
+    AlbumFound,
+    AlbumMissing,
+    ArchiveFound,
+    Check,
+    ChunkFound,
+    DuplicatesFound,
+    Failed,
+    Finding,
+    LatencyFound,
+    Looking,
+    Mark,
+    MethodsFound,
+    TlsFound,
+    TypesFound,
+    VersionFound,
+    WorkersFound,
+    to_json,
+)
+from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.versions import VERSIONS
+from bulkup.store.ledger import SqliteLedger
+from tests.support.raw import Line, raw_server, saying
+from tests.support.runs import ADMIN, FOUR_METHODS, make_archive, no_wait, run
+
+K, M = 1024, 1024 * 1024
+small = partial(Sandbox, max_file=2 * M, max_post=3 * M, max_body=5 * M)
+ALL_WELL = {check.value: "ok" for check in Check if check is not Check.ARCHIVE} | {
+    "workers": "warning"  # as questions cost this sandbox nothing, they can't be counted
+}
+F = TypeVar("F", bound=Finding)
+
+
+class FailureMessage(dict[Check, Finding]):
+    """What was found, by check."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.signs: list[Looking] = []
+
+    def tell(self, told: Finding | Looking) -> None:
+        if isinstance(told, Looking):
+            self.signs.append(told)
+            return
+        assert told.check not in self, "told twice"
+        json.dumps(to_json(told))
+        self[told.check] = told
+
+    def of(self, kind: type[F]) -> F:
+        (found,) = [finding for finding in self.values() if isinstance(finding, kind)]
+        return found
+
+    @property
+    def marks(self) -> dict[str, str]:
+        return {check.value: finding.mark.value for check, finding in self.items()}
+
+
+def ticking(step: float) -> Iterator[float]:
+    """Return the times of a clock that goes on by `step` whenever somebody looks."""
+    return count(0.0, step)
+
+
+async def look(
+    url: str,
+    *roots: Path,
+    user: str = ADMIN.user,
+    password: str = ADMIN.password,
+    api_key: str = "",
+    album: int | None = 1,
+    ledger: Path | None = None,
+    tick_s: float = 0.001,
+    sleep: Sleep = no_wait,
+) -> FailureMessage:
+    """Examine a gallery without waiting anywhere."""
+    told = FailureMessage()
+    times = ticking(tick_s)
+    await examine(
+        roots,
+        account=Account(url=url, user=user, password=password, api_key=api_key),
+        examining=DoctorSettings(album=album, ledger=ledger),
+        tell=told.tell,
+        clock=lambda: next(times),
+        wall_clock=lambda: 0.0,
+        sleep=sleep,
+    )
+    return told
+
+
+def state(box: Sandbox) -> object:
+    """Return everything that a gallery holds."""
+    gallery = box.gallery
+    return repr(
+        (gallery.photos, gallery.albums, gallery.tags, gallery.buffers, gallery.lounge)
+    ), sorted(gallery.contents)
+
+
+# what is found where all is well
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_good_gallery_is_told_and_left_as_it_was(version: str, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=3, names=3)
+    async with small(version=version) as box:
+        await run(box, tmp_path)
+        before = state(box)
+        told = await look(box.url, tmp_path)
+        assert state(box) == before
+        assert not box._accounts.sessions
+    assert list(told) == list(Check)
+    assert set(told.marks.values()) <= {"ok", "warning"}
+    assert told.of(AddressFound) == AddressFound(url=box.url, given=box.url)
+    assert told.of(TlsFound) == TlsFound(local=True)
+    assert told.of(VersionFound).version == version
+    assert told.of(AccountFound) == AccountFound(user="admin", status="webmaster", api_key=False)
+    assert told.of(MethodsFound) == MethodsFound(
+        offered=("async", "upload", "legacy"), auto="async", missing=()
+    )
+    assert told.of(AlbumFound) == AlbumFound(album=1, name="Sandbox")
+    assert told.of(DuplicatesFound).by_md5
+    assert told.of(ArchiveFound).photos == 3
+
+
+async def test_it_works_as_well_with_messages_of_php_before_every_answer() -> None:
+    async with small(php_noise=True, show_errors=True) as box:
+        told = await look(box.url)
+    assert told.marks == ALL_WELL
+
+
+async def test_a_request_that_fails_once_is_no_finding() -> None:
+    faults = Faults(
+        [
+            Fault("503", "pwg.getVersion", 0),
+            Fault("expired-session", "reflection.getMethodList"),
+            Fault("answer-lost", "pwg.images.addSimple", 1),
+            Fault("502", "pwg.categories.getList", 0),
+        ]
+    )
+    async with small(faults=faults) as box:
+        told = await look(box.url)
+        assert faults.hit == 4
+    assert told.marks == ALL_WELL
+
+
+async def test_nobody_waits_as_long_as_a_server_asks_for() -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    faults = Faults([Fault("429", "pwg.categories.getList", retry_after="3600")])
+    async with small(faults=faults) as box:
+        told = await look(box.url, sleep=sleep)
+    assert set(waits) == {10.0}
+    failed = told.of(Failed)
+    assert (failed.check, bool(failed.hint)) == (Check.ALBUM, True)
+
+
+async def test_the_latency_is_told_by_the_clock() -> None:
+    async with small() as box:
+        told = await look(box.url, tick_s=2.0)
+    assert told.of(LatencyFound) == LatencyFound(median_s=2.0, worst_s=2.0, requests=10)
+    assert told.marks["latency"] == "warning"
+
+
+async def test_where_a_redirect_leads_is_told() -> None:
+    async with small() as box:
+
+        async def talk(line: Line) -> None:
+            await line.hear()
+            await line.say("301 x", b"", f"Location: {box.url}ws.php")
+
+        async with raw_server(talk) as raw:
+            told = await look(raw.url)
+    # another port is another server, which nobody vouches for
+    assert told.marks == {"address": "problem"}
+
+
+async def test_the_folder_that_a_redirect_leads_to_is_told() -> None:
+    async def talk(line: Line) -> None:
+        while True:
+            request = await line.hear()
+            if request.target.startswith("/old/"):
+                await line.say("301 x", b"", f"Location: /new/{request.target[5:]}")
+            else:
+                await line.say("200 OK", b'{"stat":"ok","result":{"status":"guest"}}')
+
+    async with raw_server(talk) as raw:
+        told = await look(f"{raw.url}old")
+    assert told.of(AddressFound) == AddressFound(url=f"{raw.url}new/", given=f"{raw.url}old/")
+
+
+# the size of a chunk
+
+
+async def test_the_named_size_and_doubled_ones_are_tried_until_one_is_refused() -> None:
+    async with small() as box:
+        told = await look(box.url)
+    chunk = told.of(ChunkFound)
+    assert (chunk.named, chunk.passed, chunk.refused) == (500 * K, 2000 * K, 4000 * K)
+    assert "post_max_size" in chunk.reason
+    assert chunk.rate == pytest.approx(2000 * K / 0.001)
+    sizes = [sign.at for sign in told.signs if sign.check is Check.CHUNK and sign.at]
+    assert sizes == [500 * K, 1000 * K, 2000 * K, 4000 * K]
+
+
+@pytest.mark.parametrize(
+    ("file", "post", "body", "reason"),
+    [
+        (3 * M, 21 * M, 25 * M, "upload_max_filesize"),
+        (20 * M, 3 * M, 25 * M, "post_max_size"),
+        (20 * M, 21 * M, 3 * M, ""),  # the connection may break before the answer comes
+    ],
+)
+@pytest.mark.parametrize("version", ["13.8.0", "17.0.0beta1"])
+async def test_every_limit_is_found(
+    file: int, post: int, body: int, reason: str, version: str
+) -> None:
+    async with Sandbox(version=version, max_file=file, max_post=post, max_body=body) as box:
+        before = state(box)
+        told = await look(box.url)
+        assert state(box) == before
+    chunk = told.of(ChunkFound)
+    assert (chunk.passed, chunk.refused, chunk.mark) == (2000 * K, 4000 * K, Mark.OK)
+    assert reason in chunk.reason
+
+
+async def test_a_server_that_takes_less_than_it_names_is_told_with_what_it_takes() -> None:
+    async with Sandbox(max_file=300 * K) as box:
+        told = await look(box.url)
+    chunk = told.of(ChunkFound)
+    assert (chunk.named, chunk.passed, chunk.refused) == (500 * K, 250 * K, 500 * K)
+    assert chunk.mark is Mark.WARNING
+
+
+async def test_a_server_that_takes_nothing_is_a_problem() -> None:
+    async with Sandbox(max_file=K) as box:
+        told = await look(box.url)
+    chunk = told.of(ChunkFound)
+    assert (chunk.passed, chunk.mark) == (None, Mark.PROBLEM)
+    assert "upload_max_filesize" in chunk.reason
+
+
+async def test_what_takes_long_is_not_doubled() -> None:
+    async with Sandbox() as box:
+        told = await look(box.url, tick_s=5.0)
+    chunk = told.of(ChunkFound)
+    assert (chunk.passed, chunk.refused, chunk.slow) == (500 * K, None, True)
+    assert chunk.mark is Mark.OK
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_nothing_stays_where_all_types_are_taken_either(version: str) -> None:
+    types = ["jpg", "png", "tif", "mp4", "zip", "bin"]
+    async with small(version=version, file_types=types) as box:
+        before = state(box)
+        told = await look(box.url)
+        assert state(box) == before
+    assert told.of(ChunkFound).passed == 2000 * K
+    assert told.of(TypesFound) == TypesFound(endings=tuple(sorted(types)))
+
+
+async def test_half_a_file_leaves_nothing() -> None:
+    async with Sandbox(faults=Faults([Fault("cut", "pwg.images.addSimple")])) as box:
+        before = state(box)
+        told = await look(box.url)
+        assert state(box) == before
+    assert told.marks["chunk"] == "problem"
+    assert "connection broke" in told.of(ChunkFound).reason
+
+
+# what the gallery does not offer, or not tell
+
+
+async def test_a_gallery_with_the_least_of_methods_is_told_as_that() -> None:
+    async with Sandbox(only=FOUR_METHODS) as box:
+        told = await look(box.url)
+    # it does not even list its methods: what can't be asked is left alone
+    assert told.of(MethodsFound).offered == ("upload",)
+    assert "pwg.images.exist" in told.of(MethodsFound).missing
+    assert told.of(ChunkFound).tried is False
+    assert told.of(DuplicatesFound).by_md5 is False
+    assert told.of(AlbumFound) == AlbumFound(album=1, name="")
+    assert Mark.PROBLEM not in told.marks.values()
+
+
+async def test_a_gallery_without_any_way_to_upload_is_a_problem() -> None:
+    methods = {"pwg.session.login", "pwg.session.getStatus", "reflection.getMethodList"}
+    async with Sandbox(only=methods) as box:
+        told = await look(box.url)
+    assert told.marks["methods"] == "problem"
+    assert Check.CHUNK not in told
+
+
+async def test_a_gallery_that_knows_photos_by_their_names_is_told() -> None:
+    async with small(uniqueness_mode="filename") as box:
+        told = await look(box.url)
+    assert told.of(DuplicatesFound) == DuplicatesFound(by_md5=False, detection=None)
+    assert told.marks["duplicates"] == "warning"
+
+
+async def test_that_13_compares_nothing_is_told() -> None:
+    async with small(version="13.8.0") as box:
+        told = await look(box.url)
+    assert told.of(DuplicatesFound) == DuplicatesFound(by_md5=True, detection=False)
+    assert told.marks["duplicates"] == "warning"
+
+
+# the album
+
+
+async def test_without_an_album_the_first_ones_are_told() -> None:
+    async with small(albums=[f"Album {n}" for n in range(1, 8)]) as box:
+        told = await look(box.url, album=None)
+    names = {n: f"Album {n}" for n in (7, 6, 5, 4, 3)}  # Piwigo puts new ones first
+    assert told.of(AlbumMissing) == AlbumMissing(first=names, count=7)
+
+
+async def test_an_album_that_is_not_there_is_a_problem() -> None:
+    async with small() as box:
+        told = await look(box.url, album=99)
+    failed = told.of(Failed)
+    assert (failed.check, failed.mark) == (Check.ALBUM, Mark.PROBLEM)
+    assert "there is no album 99" in failed.reason
+
+
+# PHP workers
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_workers_are_counted_and_what_they_bear_is_told(workers: int) -> None:
+    async with small(workers=workers, exist_cost_s=0.2) as box:
+        told = await look(box.url)
+        assert not box.finishing_peak
+    found = told.of(WorkersFound)
+    assert found.workers in range(1, workers + 1)
+    assert 1 <= found.finishing <= max(1, workers - 1)
+
+
+# what makes the other checks impossible
+
+
+def left(told: FailureMessage) -> Sequence[str]:
+    """Return the checks that were made; the last one is the only problem, and says what to do."""
+    *others, last = told.values()
+    assert isinstance(last, Failed)
+    assert last.reason
+    assert last.hint
+    assert all(finding.mark is not Mark.PROBLEM for finding in others)
+    return [check.value for check in told]
+
+
+async def test_a_wrong_password_leaves_the_checks_of_a_guest() -> None:
+    async with Sandbox() as box:
+        told = await look(box.url, password="hunter2-secret")
+    assert left(told) == ["address", "tls", "version", "latency", "account"]
+    assert "hunter2" not in repr(list(told.values()))
+
+
+async def test_who_is_no_administrator_is_told() -> None:
+    async with Sandbox() as box:
+        told = await look(box.url, user="bob", password="bobsecret")
+    assert left(told)[-1] == "account"
+    assert "bob is no administrator" in told.of(Failed).reason
+
+
+async def test_an_api_key_is_told_as_that() -> None:
+    async with small() as box:
+        pkid, secret = box._make_api_key()
+        told = await look(box.url, user="", password="", api_key=f"{pkid}:{secret}")
+    assert told.of(AccountFound) == AccountFound(user="admin", status="webmaster", api_key=True)
+    assert told.of(ChunkFound).passed == 2000 * K
+    assert secret not in repr(list(told.values()))
+
+
+@pytest.mark.parametrize("version", ["14.5.0", "16.4.0"])
+async def test_an_api_key_that_is_not_taken_is_told_after_what_a_guest_sees(version: str) -> None:
+    async with Sandbox(version=version) as box:
+        told = await look(box.url, user="", password="", api_key="pkid-1-x:hunter2")
+    assert left(told) == ["address", "tls", "version", "latency", "account"]
+    assert told.of(VersionFound).version == version
+
+
+async def test_what_is_no_piwigo_is_told() -> None:
+    async with raw_server(saying("200 OK", b"<html>Welcome to nginx!</html>")) as raw:
+        told = await look(raw.url)
+    assert left(told) == ["address"]
+
+
+async def test_nobody_listening_is_told_and_the_archive_counted_all_the_same(
+    tmp_path: Path,
+) -> None:
+    make_archive(tmp_path, count=3, names=3)
+    async with raw_server(saying("200 OK")) as raw:
+        url = raw.url
+    told = await look(url, tmp_path)
+    assert told.marks == {"address": "problem", "archive": "ok"}
+    assert "no connection" in told.of(Failed).reason
+    archive = told.of(ArchiveFound)
+    assert (archive.photos, archive.types, archive.seconds) == (3, None, None)
+
+
+async def test_a_server_that_goes_away_in_the_middle_is_told(tmp_path: Path) -> None:
+    faults = Faults([Fault("503", "reflection.getMethodList")])
+    async with Sandbox(faults=faults) as box:
+        told = await look(box.url, tmp_path)
+    assert told.marks["methods"] == "problem"
+    assert list(told)[-1] is Check.ARCHIVE
+
+
+# the archive
+
+
+async def test_what_an_upload_would_be_about_is_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    make_archive(folder, count=5, names=5, size=(300 * K, 300 * K))
+    for name in ("a.mov", "b.mov", "c.txt", "none", ".hidden"):
+        (folder / name).write_bytes(b"x")
+    async with Sandbox(max_file=M) as box:
+        told = await look(box.url, folder)
+    archive = told.of(ArchiveFound)
+    assert (archive.photos, archive.size) == (5, 5 * 300 * K)
+    assert (archive.requests, archive.chunk_size) == (5, 1000 * K)
+    assert archive.seconds == pytest.approx(5 * 300 * K / (1000 * K / 0.001))
+    assert archive.types == {"mov": 2, "txt": 1, "": 1}
+    assert (archive.by_rule, archive.mark) == (1, Mark.WARNING)
+
+
+async def test_requests_are_counted_by_what_passes(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=1, names=1, size=(M, M))
+    async with Sandbox(max_file=300 * K) as box:
+        told = await look(box.url, tmp_path)
+    archive = told.of(ArchiveFound)
+    assert (archive.requests, archive.chunk_size) == (5, 250 * K)
+
+
+async def test_what_will_fail_is_a_problem(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=1, names=1)
+    (tmp_path / "empty.jpg").touch()
+    async with small() as box:
+        told = await look(box.url, tmp_path)
+    archive = told.of(ArchiveFound)
+    assert (archive.photos, archive.empty, archive.mark) == (1, 1, Mark.PROBLEM)
+    assert archive.examples == {str(tmp_path / "empty.jpg"): "it is empty"}
+
+
+async def test_what_the_ledger_knows_is_not_counted_again(tmp_path: Path) -> None:
+    folder, file = tmp_path / "photos", tmp_path / "ledger"
+    make_archive(folder, count=4, names=4)
+    async with small() as box:
+        async with SqliteLedger(file, server=box.url) as ledger:
+            await run(box, folder, memory=ledger)
+            (folder / "new.jpg").write_bytes(b"\xff\xd8\xff new")
+            busy = await look(box.url, folder, ledger=file)
+        told = await look(box.url, folder, ledger=file)
+        elsewhere = await look(box.url, folder, ledger=file, album=None)
+    archive = told.of(ArchiveFound)
+    assert (archive.photos, archive.brought, archive.requests) == (5, 4, 1)
+    assert elsewhere.of(ArchiveFound).brought == 4
+    assert busy.of(ArchiveFound).brought == 0
+
+
+async def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    async with small() as box:
+        told = await look(box.url, tmp_path, ledger=tmp_path / "ledger")
+    assert not await anyio.Path(tmp_path / "ledger").exists()
+    assert told.of(ArchiveFound).mark is Mark.WARNING  # nothing to bring

@@ -1,0 +1,259 @@
+"""The real `bulkup doctor` in a process of its own: its lines, its JSON, exit codes, Ctrl-C."""
+
+import json
+import re
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import Process
+
+from bulkup.sandbox import Fault, Faults, Sandbox
+from tests.support.certificates import encrypted, make_certificate
+from tests.support.commands import (
+    COMMAND,
+    PASSWORD,
+    Ended,
+    bulkup,
+    bulkup_process,
+    environment,
+    send,
+)
+from tests.support.runs import make_archive
+
+M = 1024 * 1024
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    async with Sandbox(admin=("admin", PASSWORD), max_file=2 * M) as running:
+        yield running
+
+
+async def doctor(box: Sandbox, *arguments: str | Path, **settings: str) -> Ended:
+    return await send(box, "doctor", *arguments, **settings)
+
+
+async def doctor_process(url: str) -> Ended:
+    """Run the check-up in a process: SSL_CERT_FILE is read when Python starts."""
+    return await bulkup_process("doctor", url=url, user="admin", password=PASSWORD, album="1")
+
+
+# lines
+
+
+async def test_each_line_says_what_was_found(box: Sandbox, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=3, names=3)
+    ended = await doctor(box, tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    said = ended.out.splitlines()
+    assert all(re.match("[✓!✗] [A-Z]| {15}", line) for line in said)
+    for words in (
+        f"✓ Address      {box.url}",
+        "✓ TLS          none; the gallery is on this machine",
+        "✓ Piwigo       16.4.0",
+        "✓ Account      admin, webmaster",
+        "✓ Methods      async, upload, legacy; auto takes async",
+        "✓ File types   gif, jpeg, jpg, png, webp",
+        "✓ Album        Sandbox (album 1)",
+    ):
+        assert words in said
+    assert re.search(
+        r"^✓ Chunk size   2000K pass at .*/s, 4000K do not: .*size", ended.out, re.MULTILINE
+    )
+    assert re.search(r"^✓ Archive      3 photos, [0-9.]+ kB$", ended.out, re.MULTILINE)
+
+
+async def test_what_is_in_the_way_is_told_with_what_to_do(box: Sandbox) -> None:
+    ended = await doctor(box, "--album", "99")
+    assert (ended.code, ended.err) == (1, "")
+    assert re.search(
+        r"^✗ Album        there is no album 99.*\n {15}The number", ended.out, re.MULTILINE
+    )
+
+
+async def test_neither_paths_nor_an_album_are_needed(box: Sandbox) -> None:
+    ended = await doctor(box, album="")
+    assert ended.code == 0
+    assert "! Album        none is named; the gallery has Sandbox (album 1)\n" in ended.out
+    assert "Archive" not in ended.out
+
+
+async def test_a_wrong_password_is_in_the_way(box: Sandbox) -> None:
+    ended = await doctor(box, password=f"{PASSWORD}-wrong")
+    assert ended.code == 1
+    assert "✗ Account      log-in as admin" in ended.out
+
+
+async def test_names_from_outside_can_do_no_harm(tmp_path: Path) -> None:
+    async with Sandbox(admin=("admin", PASSWORD), albums=["\x1b[2J bad"], max_file=M) as box:
+        (tmp_path / "\x1b[2J.jpg").touch()
+        ended = await doctor(box, tmp_path)
+    assert ended.code == 1
+    assert "\\x1b[2J.jpg: it is empty" in ended.out
+
+
+# JSON
+
+
+async def test_json_is_one_object_with_known_keys(box: Sandbox, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=3, names=3)
+    ended = await doctor(box, tmp_path, "--json")
+    assert (ended.code, ended.err) == (0, "")
+    document = json.loads(ended.out)
+    assert set(document) == {"schema", "ok", "checks"}
+    assert (document["schema"], document["ok"]) == (1, True)
+    keys = {
+        name: set(check) - {"mark", "text", "hint"} for name, check in document["checks"].items()
+    }
+    assert keys == {
+        "address": {"url", "given"},
+        "tls": {"version", "days", "trusted", "local"},
+        "version": {"version"},
+        "latency": {"median_s", "worst_s", "requests"},
+        "account": {"user", "status", "api_key"},
+        "methods": {"offered", "auto", "missing"},
+        "types": {"endings"},
+        "chunk": {"named", "passed", "refused", "reason", "slow", "rate", "tried"},
+        "duplicates": {"by_md5", "detection"},
+        "album": {"album", "name"},
+        "workers": {"workers", "most", "finishing"},
+        "archive": {
+            *("photos", "size", "brought", "requests", "chunk_size", "seconds", "types"),
+            *("by_rule", "unreadable", "empty", "examples"),
+        },
+    }
+    assert document["checks"]["chunk"]["passed"] == 2000 * 1024
+    assert all(check["mark"] in {"ok", "warning"} for check in document["checks"].values())
+
+
+async def test_json_tells_problems_as_well(box: Sandbox) -> None:
+    ended = await doctor(box, "--json", "--album", "99")
+    assert ended.code == 1
+    document = json.loads(ended.out)
+    assert not document["ok"]
+    album = document["checks"]["album"]
+    assert album["mark"] == "problem"
+    assert "no album 99" in album["text"]
+    assert "index.php" in album["hint"]
+
+
+# wrong usage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nosuch"], "nosuch"),
+        (["--album", "0"], "--album 0 is out of range"),
+        (["--concurrency", "1"], "--concurrency"),
+        (["--url", "not an address"], "not an address"),
+    ],
+)
+async def test_wrong_usage_is_no_finding(box: Sandbox, arguments: list[str], words: str) -> None:
+    ended = await doctor(box, *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert words in ended.err
+    assert not box.requests
+
+
+# TLS
+
+
+async def test_the_version_of_tls_and_the_time_left_are_told(
+    box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = make_certificate(tmp_path, days=90)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
+    async with encrypted(box, tls) as url:
+        ended = await doctor_process(url)
+    assert ended.code == 0
+    assert "✓ TLS          TLS 1.3, certificate valid for 89 days\n" in ended.out
+
+
+async def test_a_certificate_that_ends_soon_is_told(
+    box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = make_certificate(tmp_path, days=5)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
+    async with encrypted(box, tls) as url:
+        ended = await doctor_process(url)
+    assert ended.code == 0
+    assert "! TLS          TLS 1.3, certificate valid for 4 days\n" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("trusted", "host", "reason"),
+    [(False, "127.0.0.1", "self-signed"), (True, "127.0.0.2", "mismatch")],
+)
+async def test_a_broken_certificate_is_in_the_way(
+    *,
+    box: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trusted: bool,
+    host: str,
+    reason: str,
+) -> None:
+    tls = make_certificate(tmp_path, host=host)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
+    async with encrypted(box, tls) as url:
+        ended = await doctor_process(url)
+    assert ended.code == 1
+    assert re.search(rf"^✗ TLS .*{reason}", ended.out, re.MULTILINE)
+    assert "Address" not in ended.out
+    assert not box.requests
+
+
+# Ctrl-C
+
+
+class Interrupting(Faults):
+    """Send the process a signal as soon as a file comes in to be tried."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__([Fault("slow", "pwg.images.addSimple")])
+        self.process: Process | None = None
+        self._number = number
+
+    def strike(self, method: str) -> Fault | None:
+        if method == "pwg.images.addSimple" and self.process is not None:
+            self.process.send_signal(self._number)
+            self.process = None
+        return super().strike(method)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+async def test_an_interrupted_checkup_leaves_nothing(
+    number: signal.Signals, flags: list[str]
+) -> None:
+    faults = Interrupting(number)
+    async with Sandbox(admin=("admin", PASSWORD), faults=faults) as box:
+        settings = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
+        async with await anyio.open_process(
+            [*COMMAND, "doctor", *flags], env=environment(settings)
+        ) as process:
+            faults.process = process
+            assert process.stdout
+            assert process.stderr
+            out = b"".join([part async for part in process.stdout]).decode()
+            err = b"".join([part async for part in process.stderr]).decode()
+            assert await process.wait() == 130
+        assert not box.gallery.photos
+        assert not box.gallery.buffers
+        assert not box._accounts.sessions
+    assert err == "bulkup: interrupted\n"
+    assert ("Methods" in out) is not bool(flags)
+    assert "Chunk size" not in out
+
+
+async def test_the_help_names_its_own_flags() -> None:
+    ended = await bulkup("doctor", "--help")
+    assert ended.code == 0
+    for word in ("--album", "--json", "--ledger", "130 interrupted"):
+        assert word in ended.out
+    assert "--chunk-size" not in ended.out

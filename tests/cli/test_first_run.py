@@ -1,0 +1,370 @@
+"""The errors that everybody meets first: each ends with what happened and what to do about it."""
+
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import pytest
+from aiohttp import web
+
+from bulkup.sandbox import Sandbox
+from tests.support.certificates import encrypted, make_certificate
+from tests.support.commands import COMMAND, PASSWORD, Ended, bulkup, environment, one_photo, send
+from tests.support.disks import disk, fill
+from tests.support.raw import raw_server, saying
+
+__all__ = ["disk"]
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    async with Sandbox(admin=("admin", PASSWORD)) as running:
+        yield running
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    one_photo(folder)
+    return folder
+
+
+def said(ended: Ended, *, code: int) -> tuple[str, str]:
+    """Return what happened and what to do, which are the last two lines."""
+    assert ended.code == code, ended.err
+    *_, what, hint = ended.err.splitlines()
+    assert re.match("bulkup: [^ ]", what)
+    assert re.match("  [A-Z].*[.]$", hint)
+    return what.removeprefix("bulkup: "), hint.strip()
+
+
+@asynccontextmanager
+async def served(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """Lend the address of a web server that gives such answers."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def gallery_in(folder: str, box: Sandbox) -> AsyncIterator[str]:
+    """Stand a web server before a sandbox, whose gallery then lies in a folder."""
+
+    async def forward(request: web.Request) -> web.Response:
+        raise web.HTTPTemporaryRedirect(f"{box.url}{request.path.removeprefix(f'/{folder}/')}")
+
+    async with served(forward) as url:
+        yield f"{url}{folder}/"
+
+
+# the address
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "index.php?/category/1",
+        "index.php",
+        "picture.php?/12/category/1",
+        "?/category/1",
+        "index/category/1",
+        "category/1-holidays/start-15",
+        "picture/12/category/1",
+        "identification.php",
+        "admin.php?page=album-1",
+    ],
+)
+async def test_a_page_of_the_gallery_will_do(box: Sandbox, photos: Path, page: str) -> None:
+    assert (await send(box, photos, url=f"{box.url}{page}")).code == 0
+    assert len(box.gallery.photos) == 1
+
+
+async def test_an_address_without_a_gallery_is_told(box: Sandbox, photos: Path) -> None:
+    for page in ("nosuch/", "nosuch/category/1"):
+        what, hint = said(await send(box, photos, url=f"{box.url}{page}"), code=3)
+        assert what.startswith(f"no Piwigo answers at {box.url}nosuch/")
+        assert hint == "Give the address of the gallery's home page as --url."
+
+
+async def test_https_where_there_is_none_is_told(box: Sandbox, photos: Path) -> None:
+    url = box.url.replace("http:", "https:")
+    what, hint = said(await send(box, photos, url=url), code=3)
+    assert what.startswith(f"no safe connection to {url}")
+    assert "needs http:// in front" in hint
+    what, hint = said(await send(box, photos, url=urlsplit(url).netloc), code=3)
+    assert "needs http:// in front" in hint
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"<h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port",
+        b"Reason: You're speaking plain HTTP to an SSL-enabled server port.",
+    ],
+)
+async def test_http_where_there_is_only_https_is_told(
+    box: Sandbox, photos: Path, words: bytes
+) -> None:
+    async with raw_server(saying("400 Bad Request", words)) as raw:
+        what, hint = said(await send(box, photos, url=raw.url), code=3)
+    assert what == f"{raw.url} speaks TLS only"
+    assert hint == "A gallery with TLS needs https:// in front."
+
+
+async def test_http_where_the_server_hangs_up_is_told(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    async with encrypted(box, make_certificate(tmp_path)) as url:
+        plain = url.replace("https:", "http:")
+        what, hint = said(await send(box, photos, url=plain), code=3)
+    assert what.startswith(f"{plain} can't be reached")
+    assert "A gallery with TLS needs https:// in front." in hint
+
+
+async def test_a_redirect_to_another_server_is_told(box: Sandbox, photos: Path) -> None:
+    async with gallery_in("piwigo", box) as url:
+        what, hint = said(await send(box, photos, url=url), code=3)
+    assert what == f"{url} redirects to another server: {box.url}"
+    assert hint == "If you trust it, give that address as --url."
+    assert not box.requests
+
+
+async def test_nobody_there_is_told(box: Sandbox, photos: Path) -> None:
+    url = "http://127.0.0.1:9/"
+    what, hint = said(await send(box, photos, url=url), code=3)
+    assert what.startswith(f"{url} can't be reached: no connection")
+    assert "Check the address and the network." in hint
+
+
+# the account
+
+
+async def test_a_wrong_password_is_told(box: Sandbox, photos: Path) -> None:
+    what, hint = said(await send(box, photos, password="wrong"), code=3)
+    assert what == (
+        f"log-in as admin at {box.url} failed: the server refuses: Invalid username/password"
+    )
+    assert hint.startswith("Check user and password.")
+    assert "two-factor log-in needs an API key" in hint
+
+
+async def test_a_user_who_is_no_administrator_is_told(box: Sandbox, photos: Path) -> None:
+    what, hint = said(await send(box, photos, user="bob", password="bobsecret"), code=3)
+    assert what.startswith(f"bob is no administrator of {box.url}")
+    assert hint == "Uploading needs an administrator or webmaster."
+
+
+async def test_a_wrong_api_key_is_told(box: Sandbox, photos: Path) -> None:
+    ended = await send(box, photos, user="", password="", api_key="pkid-1:wrong")
+    what, hint = said(ended, code=3)
+    assert what == "the server does not accept the API key"
+    assert "profile" in hint
+
+
+@asynccontextmanager
+async def two_factor() -> AsyncIterator[str]:
+    """Answer a log-in as Piwigo's plugin for two-factor log-in does: by its page for the code."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            raise web.HTTPFound("identification.php?tf")
+        guest = {"username": "guest", "status": "guest", "version": "16.4.0"}
+        return web.json_response({"stat": "ok", "result": guest})
+
+    async with served(answer) as url:
+        yield url
+
+
+async def test_an_account_with_two_factors_is_told_to_use_an_api_key(photos: Path) -> None:
+    async with two_factor() as url:
+        ended = await bulkup(photos, url=url, user="admin", password=PASSWORD, album="1")
+    what, hint = said(ended, code=3)
+    assert what == "this account has two-factor log-in, which no program passes"
+    assert hint.startswith("Make an API key on the account's profile page")
+
+
+# certificates
+
+
+async def test_a_certificate_of_ones_own_can_be_trusted(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    async with encrypted(box, make_certificate(tmp_path)) as url:
+        what, hint = said(await send(box, photos, url=url), code=3)
+        assert what == f"no safe connection to {url}ws.php: self-signed certificate"
+        assert "--ca-cert" in hint
+        assert "--insecure" in hint
+        ended = await send(box, photos, "--ca-cert", tmp_path / "cert", url=url)
+        assert ended.code == 0
+        assert "certificate" not in ended.err
+        assert (await send(box, "albums", url=url, album="", insecure="1")).code == 0
+        ended = await send(box, "doctor", "--ca-cert", tmp_path / "cert", url=url)
+        assert "✓ TLS          TLS 1.3, certificate valid for" in ended.out
+
+
+async def test_any_certificate_can_be_believed_and_each_run_warns(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    warning = "the server's certificate is not checked (--insecure)"
+    async with encrypted(box, make_certificate(tmp_path, host="127.0.0.2")) as url:
+        for _ in range(2):
+            ended = await send(box, photos, "--insecure", url=url)
+            assert ended.code == 0
+            assert ended.err.count(warning) == 1
+        ended = await send(box, "albums", "--insecure", url=url, album="")
+        assert ended.code == 0
+        assert ended.err.count(warning) == 1
+        ended = await send(box, "doctor", "--insecure", url=url)
+        assert "! TLS          TLS 1.3, but the certificate was not checked" in ended.out
+
+
+async def test_a_certificate_of_another_host_is_told(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    async with encrypted(box, make_certificate(tmp_path, host="127.0.0.2")) as url:
+        ended = await send(box, photos, "--ca-cert", tmp_path / "cert", url=url)
+    what, hint = said(ended, code=3)
+    assert "mismatch" in what
+    assert hint == "Give the address that the certificate is made for as --url."
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file or directory"), ("no certificate", "it holds no certificate")],
+)
+async def test_a_file_without_a_certificate_is_told(
+    box: Sandbox, photos: Path, tmp_path: Path, content: str | None, reason: str
+) -> None:
+    file = tmp_path / "x.pem"
+    if content:
+        file.write_text(content)
+    what, hint = said(await send(box, photos, "--ca-cert", file), code=2)
+    assert what == f"--ca-cert {file}: {reason}"
+    assert "BEGIN CERTIFICATE" in hint
+
+
+# albums and photos
+
+
+async def test_an_album_that_is_not_there_is_told(box: Sandbox, photos: Path) -> None:
+    what, hint = said(await send(box, photos, "--album", "999"), code=3)
+    assert what == f"there is no album 999 at {box.url}"
+    assert "bulkup albums" in hint
+
+
+async def test_an_empty_folder_is_told_and_is_no_failure(box: Sandbox, tmp_path: Path) -> None:
+    ended = await send(box, tmp_path)
+    assert ended.code == 0
+    assert "There was nothing to upload: no files were found. Check the path." in ended.err
+
+
+async def test_a_folder_of_other_files_is_told_with_their_types(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "a.docx").touch()
+    ended = await send(box, tmp_path)
+    assert ended.code == 0
+    assert "1 .docx: types this gallery does not take" in ended.err
+    assert "upload_form_all_types" in ended.err
+
+
+async def test_a_folder_that_is_not_there_is_told(box: Sandbox, tmp_path: Path) -> None:
+    what, hint = said(await send(box, tmp_path / "nosuch"), code=2)
+    assert what.endswith("nosuch: No such file or directory")
+    assert hint
+
+
+async def as_anybody(box: Sandbox, *arguments: str | Path) -> Ended:
+    """Run the command as somebody to whom file modes apply, which root is not otherwise."""
+    given = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
+    prefix: list[str] = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root reads everything, and setpriv is not there to hinder it")
+        prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    done = await anyio.run_process(
+        [*prefix, *COMMAND, *map(str, arguments)], env=environment(given), check=False
+    )
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def lock(path: Path, mode: int = 0) -> None:
+    path.chmod(mode)
+
+
+async def test_what_may_not_be_read_is_named_and_the_rest_arrives(
+    box: Sandbox, photos: Path
+) -> None:
+    lock(one_photo(photos, "b.jpg"))
+    (photos / "c").mkdir(mode=0)
+    ended = await as_anybody(box, photos)
+    assert ended.code == 1
+    assert len(box.gallery.photos) == 1
+    for name in ("b.jpg", "c"):
+        assert re.search(
+            rf"failed: {photos}/{name}\n  .* can't be read: Permission denied\n  Check its perm",
+            ended.err,
+        )
+
+
+async def test_a_folder_that_may_not_be_read_is_told(box: Sandbox, photos: Path) -> None:
+    lock(photos)
+    ended = await as_anybody(box, photos)
+    lock(photos, mode=0o700)
+    assert ended.code == 1
+    assert f"failed: {photos}\n  it can't be read: Permission denied\n  Check its" in ended.err
+
+
+async def test_a_ledger_that_may_not_be_written_is_told(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    what, hint = said(await as_anybody(box, photos, "--ledger", folder / "ledger"), code=3)
+    assert "ledger" in what
+    assert "--ledger" in hint
+
+
+# disks
+
+
+async def test_a_full_disk_below_the_ledger_is_told(
+    box: Sandbox, photos: Path, disk: Path
+) -> None:
+    fill(disk)
+    what, hint = said(await send(box, photos, "--ledger", disk / "ledger"), code=3)
+    assert "ledger" in what
+    assert "--ledger" in hint
+
+
+async def test_a_full_disk_below_the_log_is_told_and_the_photos_arrive(
+    box: Sandbox, photos: Path, disk: Path
+) -> None:
+    (disk / "log").touch()
+    fill(disk)
+    ended = await send(box, photos, "--log-file", disk / "log")
+    assert ended.code == 0
+    assert "--log-file is not whole: No space left on device" in ended.err
+    assert len(box.gallery.photos) == 1
+
+
+async def test_a_log_where_nothing_can_be_written_is_told_before_anything_is_sent(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "nosuch/log"
+    what, hint = said(await send(box, photos, "--log-file", log), code=2)
+    assert what == f"--log-file {log} can't be written: No such file or directory"
+    assert hint == "Name a file in a folder that is there and yours."
+    assert not box.requests

@@ -1,0 +1,140 @@
+"""The system's key ring, a real one that lies in a file: stored after a log-in, used, removed."""
+
+import importlib.util
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bulkup.sandbox import Sandbox
+from tests.support.commands import PASSWORD, bulkup, one_photo
+
+BACKENDS = ("keyring", "keyrings.alt")
+pytestmark = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in BACKENDS), reason="keyring is optional"
+)
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    async with Sandbox(admin=("admin", PASSWORD)) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file of a key ring, still empty."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyrings.alt.file.PlaintextKeyring")
+    return tmp_path / "data/python_keyring/keyring_pass.cfg"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    one_photo(folder)
+    return folder
+
+
+def is_there(file: Path) -> bool:
+    return file.exists()
+
+
+def spoil(file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"\xff not a key ring")
+
+
+async def test_a_password_is_stored_used_and_removed(
+    box: Sandbox, photos: Path, ring: Path
+) -> None:
+    account = {"url": box.url, "user": "admin"}
+    ended = await bulkup("login", given=f"{PASSWORD}\n", **account)
+    assert ended.code == 0, ended.err
+    assert f"{box.url} accepts the password of admin; the key ring has it now" in ended.out
+    assert is_there(ring)
+
+    assert (await bulkup(photos, **account, album="1")).code == 0
+    assert len(box.gallery.photos) == 1
+    assert re.search("password  +••••  +key ring\n", (await bulkup("config", **account)).out)
+
+    ended = await bulkup("logout", **account)
+    assert (ended.code, ended.out) == (0, f"Removed what was stored for {box.url}.\n")
+    ended = await bulkup("logout", **account)
+    assert (ended.code, ended.out) == (0, f"Nothing is stored for {box.url}.\n")
+    ended = await bulkup(photos, **account, album="1")
+    assert ended.code == 2
+    assert "the password is missing" in ended.err
+    assert "bulkup login" in ended.err
+
+
+async def test_an_api_key_is_stored_and_needs_no_user(box: Sandbox, photos: Path) -> None:
+    key = ":".join(box._make_api_key())
+    ended = await bulkup("login", given=key, url=box.url)
+    assert ended.code == 0, ended.err
+    assert f"{box.url} accepts an API key of admin" in ended.out
+    assert key not in ended.out + ended.err
+    ended = await bulkup(photos, url=box.url, album="1")
+    assert ended.code == 0, ended.err
+    assert not any(seen.method == "pwg.session.login" for seen in box.requests)
+
+
+async def test_what_is_stored_is_of_one_gallery_and_one_user(box: Sandbox, photos: Path) -> None:
+    assert (await bulkup("login", given=PASSWORD, url=box.url, user="admin")).code == 0
+    ended = await bulkup(photos, url=f"{box.url}sub", user="admin", album="1")
+    assert "the password is missing" in ended.err
+    ended = await bulkup(photos, url=box.url, user="bob", album="1")
+    assert "the password is missing" in ended.err
+    assert ended.code == 2
+
+
+async def test_every_other_source_counts_before_the_key_ring(box: Sandbox, photos: Path) -> None:
+    assert (await bulkup("login", given=PASSWORD, url=box.url, user="admin")).code == 0
+    ended = await bulkup(photos, url=box.url, user="admin", album="1", password="wrong")
+    assert ended.code == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "user", "message", "code"),
+    [
+        ("wrong", "admin", "log-in as admin at", 3),
+        ("bobsecret", "bob", "bob is no administrator", 3),
+        ("wrong", "", "this is no API key", 2),
+        ("\n", "admin", "the standard input is empty", 2),
+    ],
+)
+async def test_what_the_gallery_refuses_is_not_stored(
+    *, box: Sandbox, ring: Path, given: str, user: str, message: str, code: int
+) -> None:
+    ended = await bulkup("login", given=given, url=box.url, user=user)
+    assert ended.code == code
+    assert message in ended.err
+    assert not is_there(ring)
+
+
+@pytest.mark.parametrize("backend", ["fail", "null"])
+async def test_a_key_ring_that_keeps_nothing_is_told_by_login_alone(
+    box: Sandbox, photos: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", f"keyring.backends.{backend}.Keyring")
+    ended = await bulkup("login", given=PASSWORD, url=box.url, user="admin")
+    assert ended.code == 3
+    assert "the system's key ring can't be used" in ended.err
+    assert "--password-file" in ended.err
+    ended = await bulkup(photos, url=box.url, user="admin", album="1")
+    assert ended.code == 2
+    assert "the password is missing" in ended.err
+
+
+async def test_a_key_ring_that_breaks_is_as_good_as_none(
+    box: Sandbox, photos: Path, ring: Path
+) -> None:
+    spoil(ring)
+    ended = await bulkup(photos, url=box.url, user="admin", album="1")
+    assert ended.code == 2
+    assert "the password is missing" in ended.err
+    ended = await bulkup(photos, url=box.url, user="admin", album="1", password=PASSWORD)
+    assert ended.code == 0

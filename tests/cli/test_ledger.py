@@ -1,0 +1,243 @@
+"""The ledger of the real command: what it says of a bad one, and what it must never hold."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bulkup.sandbox import Fault, Sandbox
+from tests.support.commands import (
+    PASSWORD,
+    UPLOADS,
+    Noticing,
+    bulkup,
+    one_photo,
+    read_until,
+    send,
+    start,
+)
+from tests.support.disks import disk, fill, protect
+from tests.support.runs import make_archive, stored_sums
+
+__all__ = ["disk"]
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    async with Sandbox(admin=("admin", PASSWORD)) as running:
+        yield running
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    make_archive(folder, count=5, names=5)
+    return folder
+
+
+def held(folder: Path) -> bytes:
+    """Return every byte of every file in a folder, and their names."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return b"".join(str(path).encode() + path.read_bytes() for path in files)
+
+
+# a bad disk: exit code 3, at once
+
+
+async def test_a_full_disk_is_told_before_anything_is_sent(
+    box: Sandbox, photos: Path, disk: Path
+) -> None:
+    fill(disk)
+    ended = await send(box, photos, "--ledger", disk / "ledger.sqlite")
+    assert ended.code == 3
+    assert f"the ledger {disk}/ledger.sqlite can't be used: " in ended.err
+    assert "Make room" in ended.err
+    assert not UPLOADS & {seen.method for seen in box.requests}
+
+
+async def test_a_disk_that_may_only_be_read_is_told_before_anything_is_sent(
+    box: Sandbox, photos: Path, disk: Path
+) -> None:
+    await protect(disk)
+    ended = await send(box, photos, "--ledger", disk / "ledger.sqlite")
+    assert ended.code == 3
+    assert "can't be used: Read-only file system" in ended.err
+    assert not UPLOADS & {seen.method for seen in box.requests}
+
+
+async def test_a_folder_as_ledger_is_told_before_anything_is_sent(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    ended = await send(box, photos, "--ledger", tmp_path)
+    assert ended.code == 3
+    assert f"the ledger {tmp_path} can't be used" in ended.err
+    assert not UPLOADS & {seen.method for seen in box.requests}
+
+
+async def test_after_a_disk_filled_up_in_the_middle_the_same_command_brings_the_rest(
+    box: Sandbox, tmp_path: Path, disk: Path
+) -> None:
+    archive = make_archive(tmp_path, count=150, names=50)
+    file = disk / "ledger.sqlite"
+    (disk / "rest").write_bytes(bytes(96 * 1024))  # a run on a busy machine writes little
+    first = await send(box, tmp_path, "--ledger", file)
+    assert first.code == 3
+    assert "database or disk is full" in first.err
+    assert re.search(r"unfinished +run the same command again", first.err)
+    second = await send(box, tmp_path, "--no-ledger")
+    assert second.code == 0
+    assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+    assert {frozenset(photo.albums) for photo in box.gallery.photos.values()} == {frozenset({1})}
+
+
+async def test_a_damaged_ledger_is_told_and_does_not_stop_the_run(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "ledger.sqlite"
+    file.write_bytes(b"This is no database.\n" * 1000)
+    ended = await send(box, photos, "--ledger", file)
+    assert ended.code == 0
+    said = " ".join(ended.err.split())
+    found = re.search(r"the ledger was damaged; it lies now at (\S+)", said)
+    assert found is not None
+    assert held(tmp_path).count(b"This is no database.\n") == 1000
+    assert found[1].encode() in held(tmp_path)
+    assert len(box.gallery.photos) == 5
+
+
+# what was found out about a server
+
+
+async def test_a_limit_is_not_found_out_twice(tmp_path: Path) -> None:
+    photos, file = tmp_path / "photos", tmp_path / "ledger.sqlite"
+    refused = []
+    async with Sandbox(admin=("admin", PASSWORD), max_body=400_000) as box:
+        for seed in (1, 2):
+            make_archive(photos / str(seed), count=2, names=2, size=(10**6, 10**6), seed=seed)
+            ended = await send(box, photos, "--ledger", file, "--finishing", "2")
+            assert ended.code == 0
+            refused.append(sum(seen.status == 413 for seen in box.requests))
+        assert len(box.gallery.photos) == 4
+    assert refused[0] >= 1
+    assert refused[1] == refused[0]
+
+
+# two runs
+
+
+@pytest.fixture
+async def hanging() -> Noticing:
+    return Noticing(*(Fault("slow", method, 0, slow_s=3600.0) for method in UPLOADS), nth=1)
+
+
+async def test_a_second_run_at_once_is_told_and_sends_nothing(
+    hanging: Noticing, photos: Path
+) -> None:
+    async with (
+        Sandbox(admin=("admin", PASSWORD), faults=hanging) as box,
+        await start(box, photos) as process,
+    ):
+        await hanging.came.wait()
+        ended = await send(box, photos)
+        process.kill()
+        await process.wait()
+    assert ended.code == 3
+    assert f"another run is at work for {box.url}" in ended.err
+
+
+async def test_what_a_killed_run_leaves_does_not_keep_the_next_one_out(
+    hanging: Noticing, photos: Path
+) -> None:
+    async with Sandbox(admin=("admin", PASSWORD), faults=hanging) as box:
+        async with await start(box, photos) as process:
+            await hanging.came.wait()
+            process.kill()
+            await process.wait()
+        ended = await send(box, photos)
+        assert ended.code == 0
+        assert set(stored_sums(box).values()) == {1}
+        assert len(box.gallery.photos) == 5
+
+
+# secrets
+
+
+async def test_no_byte_of_the_ledger_tells_the_password(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    (photos / "text.jpg").write_text("This is no picture.\n")
+    ended = await send(box, photos, "--ledger", state / "ledger.sqlite")
+    assert ended.code == 1
+    assert b"forbidden file type" in held(state)
+    assert PASSWORD.encode() not in held(state)
+    assert PASSWORD not in ended.out + ended.err
+
+
+async def test_no_byte_of_the_ledger_tells_the_api_key(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    (photos / "text.jpg").write_text("This is no picture.\n")
+    pkid, secret = box._make_api_key()
+    settings = {"url": box.url, "album": "1", "api_key": f"{pkid}:{secret}"}
+    ended = await bulkup(photos, "--ledger", state / "ledger.sqlite", **settings)
+    assert ended.code == 1
+    assert b"forbidden file type" in held(state)
+    for part in (pkid, secret):
+        assert part.encode() not in held(state)
+        assert part not in ended.out + ended.err
+
+
+async def test_no_byte_that_a_killed_run_leaves_tells_the_password(
+    hanging: Noticing, photos: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    async with (
+        Sandbox(admin=("admin", PASSWORD), faults=hanging) as box,
+        await start(box, photos, "--ledger", str(state / "ledger.sqlite")) as process,
+    ):
+        await hanging.came.wait()
+        process.kill()
+        said = await read_until(process)
+    assert b"sqlite-wal" in held(state)
+    assert PASSWORD.encode() not in held(state)
+    assert PASSWORD not in said
+
+
+async def test_a_ledger_is_made_unless_it_is_not_wanted(
+    box: Sandbox, tmp_path: Path, own_state: Path
+) -> None:
+    one_photo(tmp_path)
+    await send(box, tmp_path, "--no-ledger")
+    assert not held(own_state)
+    await send(box, tmp_path)
+    assert b"ledger.sqlite" in held(own_state)
+
+
+# files that have changed
+
+
+async def test_a_changed_file_is_named_and_replaces_its_photo_when_asked_to(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+    await send(box, photos, "--ledger", ledger)
+    victim = photos / "folder 00" / "IMG_0000.jpg"
+    victim.write_bytes(victim.read_bytes() + b"more")
+    told = await send(box, photos, "--ledger", ledger)
+    assert told.code == 1
+    assert f"failed: {victim}" in told.err
+    assert "it has changed since it was uploaded as photo" in told.err
+    assert "--update replaces that photo" in told.err
+    done = await send(box, photos, "--ledger", ledger, "--update")
+    assert done.code == 0
+    assert "1 of them in the place of what they were before" in done.err
+    assert len(box.gallery.photos) == 5
+
+
+async def test_update_without_a_ledger_is_refused(box: Sandbox, photos: Path) -> None:
+    ended = await send(box, photos, "--no-ledger", "--update")
+    assert ended.code == 2
+    assert "--update needs the ledger" in ended.err

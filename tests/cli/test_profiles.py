@@ -1,0 +1,323 @@
+"""Settings from a file: which of them count, where they are from, and secrets among them."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bulkup.sandbox import Sandbox
+from tests.support.commands import PASSWORD, Ended, bulkup, one_photo
+
+MASK = "••••"
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    async with Sandbox(admin=("admin", PASSWORD)) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the place of the settings file, with its folder."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config/bulkup").mkdir(parents=True)
+    return tmp_path / "config/bulkup/config.toml"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    one_photo(folder)
+    return folder
+
+
+def write(file: Path, text: str | None, mode: int = 0o600) -> None:
+    if text is not None:
+        file.write_text(text)
+    file.chmod(mode)
+
+
+def there(file: Path) -> bool:
+    return file.exists()
+
+
+def levels(box: Sandbox) -> list[int]:
+    return [photo.level for photo in box.gallery.photos.values()]
+
+
+def rows(ended: Ended) -> dict[str, tuple[str, str]]:
+    """Return value and origin of each flag that `bulkup config` names."""
+    assert (ended.code, ended.err) == (0, "")
+    lines = [re.split(" {2,}", line) for line in ended.out.splitlines()[1:]]
+    return {flag: (value, origin) for flag, value, origin in lines}
+
+
+async def test_a_profile_gives_all_that_an_upload_needs(
+    box: Sandbox, settings: Path, photos: Path
+) -> None:
+    write(
+        settings,
+        f"""
+        [defaults]
+        level = 8
+        concurrency = 2
+
+        [profiles.museum]
+        url = "{box.url}"
+        user = "admin"
+        password_command = "echo {PASSWORD}"
+        album = 1
+        level = 4
+        tag = ["scan", "museum"]
+        """,
+    )
+    ended = await bulkup(photos, "--profile", "museum")
+    assert ended.code == 0, ended.err
+    assert levels(box) == [4]
+    assert {tag.name for tag in box.gallery.tags.values()} == {"scan", "museum"}
+
+
+async def test_flags_count_before_variables_and_these_before_the_profile(
+    box: Sandbox, settings: Path, photos: Path
+) -> None:
+    write(settings, f'[profiles.x]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\nlevel = 1\n')
+    given = {"password": PASSWORD, "profile": "x"}
+    assert (await bulkup(photos, "--level", "2", **given, level="4")).code == 0
+    one_photo(photos, "b.jpg")
+    assert (await bulkup(photos, **given, level="4")).code == 0
+    one_photo(photos, "c.jpg")
+    assert (await bulkup(photos, **given)).code == 0
+    assert sorted(levels(box)) == [1, 2, 4]
+
+
+async def test_a_flag_can_turn_off_what_a_profile_turns_on(
+    box: Sandbox, settings: Path, photos: Path
+) -> None:
+    write(settings, f'[defaults]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\ndry_run = true\n')
+    assert (await bulkup(photos, password=PASSWORD)).code == 0
+    assert not box.gallery.photos
+    assert (await bulkup(photos, "--dry-run=false", password=PASSWORD)).code == 0
+    assert len(box.gallery.photos) == 1
+
+
+async def test_patterns_of_a_profile_keep_their_order(
+    box: Sandbox, settings: Path, photos: Path
+) -> None:
+    for name in ("b.jpg", "c.jpg", "d.jpg"):
+        one_photo(photos, name)
+    text = f'[defaults]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\n'
+    write(settings, text + 'exclude = ["[abc].jpg"]\ninclude = "b.jpg"\n')
+    assert (await bulkup(photos, password=PASSWORD)).code == 0
+    assert {photo.file for photo in box.gallery.photos.values()} == {"b.jpg", "d.jpg"}
+    assert (await bulkup(photos, "--exclude", "c.jpg", password=PASSWORD)).code == 0
+    assert {photo.file for photo in box.gallery.photos.values()} == {"a.jpg", "b.jpg", "d.jpg"}
+
+
+async def test_patterns_of_the_environment_are_parted_by_commas(
+    box: Sandbox, settings: Path, photos: Path
+) -> None:
+    assert settings.parent.name == "bulkup"
+    for name in ("b.jpg", "c.jpg", "d.jpg"):
+        one_photo(photos, name)
+    ended = await bulkup(
+        photos,
+        url=box.url,
+        user="admin",
+        album="1",
+        password=PASSWORD,
+        exclude="[ab].jpg,c.*",
+        include="b.jpg",
+    )
+    assert ended.code == 0
+    assert {photo.file for photo in box.gallery.photos.values()} == {"b.jpg", "d.jpg"}
+
+
+async def test_a_ledger_that_is_named_counts_against_a_default_of_none(
+    box: Sandbox, settings: Path, photos: Path, tmp_path: Path
+) -> None:
+    write(settings, "[defaults]\nno_ledger = true\ntree = true\n")
+    given = {"url": box.url, "user": "admin", "album": "1", "password": PASSWORD}
+    ledger = tmp_path / "ledger"
+    assert (await bulkup(photos, "--ledger", ledger, "--flat", **given)).code == 0
+    assert there(ledger)
+    assert len(box.gallery.albums) == 1
+
+
+async def test_earlier_runs_are_told_from_the_ledger_of_the_defaults(
+    box: Sandbox, settings: Path, photos: Path, tmp_path: Path
+) -> None:
+    write(settings, f'[defaults]\nledger = "{tmp_path}/ledger"\nalbum = "1"\n')
+    given = {"url": box.url, "user": "admin", "password": PASSWORD}
+    assert (await bulkup(photos, **given)).code == 0
+    ended = await bulkup("status")
+    assert ended.code == 0
+    assert box.url in ended.out
+
+
+async def test_another_file_can_be_named(
+    box: Sandbox, settings: Path, photos: Path, tmp_path: Path
+) -> None:
+    write(settings, "broken")
+    other = tmp_path / "other.toml"
+    write(other, f'[defaults]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\n')
+    assert (await bulkup(photos, "--config", other, password=PASSWORD)).code == 0
+    assert (await bulkup(photos, config=str(other), password=PASSWORD)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("ablum = 9", "there is no setting “ablum” (profile museum in FILE)", "mean album?"),
+        ("concurrency = 'x'", "“concurrency” has a value of the wrong type", "without quotes"),
+        ("level = 3", "--level “3” (profile museum) is none of its values", "Give 0, 1, 2"),
+        ("chunk_size = 'x'", "--chunk-size “x” is no size", "is from profile museum in FILE."),
+    ],
+)
+async def test_what_is_wrong_in_the_file_is_told(
+    settings: Path, photos: Path, text: str, message: str, hint: str
+) -> None:
+    write(settings, f"[profiles.museum]\nalbum = 1\n{text}\n")
+    ended = await bulkup(photos, "--profile", "museum")
+    assert ended.code == 2
+    first, second = ended.err.splitlines()
+    assert message.replace("FILE", str(settings)) in first
+    assert hint.replace("FILE", str(settings)) in second
+
+
+async def test_a_secret_in_the_file_is_taken_and_nobody_else_may_read_it(
+    box: Sandbox, settings: Path, photos: Path
+) -> None:
+    write(
+        settings,
+        f'[defaults]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\npassword = "{PASSWORD}"\n',
+    )
+    ended = await bulkup(photos)
+    assert ended.code == 0
+    assert "chmod" not in ended.err
+    write(settings, None, mode=0o644)
+    ended = await bulkup(photos)
+    assert ended.code == 0
+    assert f"others can read the secret in {settings}" in ended.err
+    assert f"chmod 600 {settings}" in ended.err
+    ended = await bulkup("albums")
+    assert ended.code == 0
+    assert f"chmod 600 {settings}" in ended.err
+
+
+async def test_an_api_key_in_the_file_is_taken(box: Sandbox, settings: Path, photos: Path) -> None:
+    key = ":".join(box._make_api_key())
+    write(settings, f'[defaults]\nurl = "{box.url}"\nalbum = 1\napi_key = "{key}"\n')
+    ended = await bulkup(photos)
+    assert ended.code == 0
+    assert key not in ended.err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"password": PASSWORD},
+        {"password_command": f"echo {PASSWORD}"},
+    ],
+)
+async def test_a_secret_of_the_environment_counts_before_one_of_a_profile(
+    box: Sandbox, settings: Path, photos: Path, given: dict[str, str]
+) -> None:
+    write(
+        settings,
+        f'[profiles.x]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\npassword = "wrong"\n'
+        'api_key_file = "/nosuch"\n[defaults]\npassword_file = "/nosuch"\n',
+    )
+    assert (await bulkup(photos, profile="x", **given)).code == 0
+
+
+async def test_a_secret_of_a_profile_counts_before_one_of_the_defaults(
+    box: Sandbox, settings: Path, photos: Path
+) -> None:
+    write(
+        settings,
+        f'[profiles.x]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\npassword = "{PASSWORD}"\n'
+        '[defaults]\npassword_file = "/nosuch"\n',
+    )
+    assert (await bulkup(photos, profile="x")).code == 0
+
+
+async def test_a_secret_of_a_flag_counts_before_one_of_the_environment(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(PASSWORD)
+    ended = await bulkup(
+        photos,
+        *("--password-file", file),
+        url=box.url,
+        user="admin",
+        album="1",
+        api_key_file="/nosuch",
+    )
+    assert ended.code == 0
+
+
+# bulkup config
+
+
+async def test_every_value_is_told_with_its_origin(settings: Path) -> None:
+    write(
+        settings,
+        """
+        [defaults]
+        retries = 1
+        [profiles.museum]
+        url = "https://photos.example.org"
+        user = "admin"
+        password_command = "pass photos"
+        tree = true
+        exclude = ["raw/", "*.tif"]
+        """,
+    )
+    told = rows(
+        await bulkup(
+            "config", "--profile", "museum", "-c", "4", "--include", "a.tif", bwlimit="2M"
+        )
+    )
+    assert told["url"] == ("https://photos.example.org", "profile museum")
+    assert told["password-command"] == ("pass photos", "profile museum")
+    assert told["tree"] == ("true", "profile museum")
+    assert told["retries"] == ("1", "[defaults]")
+    assert told["concurrency"] == ("4", "flag")
+    assert told["include"] == ("a.tif", "flag")
+    assert told["bwlimit"] == ("2M", "environment BULKUP_BWLIMIT")
+    assert told["patience"] == ("1h", "default")
+    assert told["album"] == ("–", "default")
+    assert told["ledger"][0].endswith("/bulkup/ledger.sqlite")
+    assert "password" not in told
+
+
+async def test_flags_that_count_are_told_as_a_number(settings: Path) -> None:
+    write(settings, "[defaults]\nquiet = 2\n")
+    assert rows(await bulkup("config"))["quiet"] == ("2", "[defaults]")
+    assert rows(await bulkup("config", quiet="1"))["quiet"] == ("1", "environment BULKUP_QUIET")
+    assert rows(await bulkup("config", "-qq"))["quiet"] == ("2", "flag")
+    assert rows(await bulkup("config", "-q"))["quiet"] == ("1", "flag")
+
+
+async def test_no_secret_is_told(settings: Path) -> None:
+    write(settings, f'[profiles.x]\npassword = "{PASSWORD}"\nurl = "http://a:{PASSWORD}@b/"\n')
+    told = rows(await bulkup("config", profile="x"))
+    assert told["password"] == (MASK, "profile x")
+    assert told["url"] == (MASK, "profile x")
+    told = rows(await bulkup("config", profile="x", password=PASSWORD))
+    assert told["password"] == (MASK, "environment BULKUP_PASSWORD")
+    told = rows(await bulkup("config", api_key="pkid-1:secret"))
+    assert told["api-key"] == (MASK, "environment BULKUP_API_KEY")
+
+
+async def test_the_place_of_the_file_is_told(settings: Path, tmp_path: Path) -> None:
+    assert (await bulkup("config", "--path")).out == f"{settings}\n"
+    write(settings, "broken")
+    assert (await bulkup("config", "--path")).out == f"{settings}\n"
+    other = tmp_path / "other.toml"
+    assert (await bulkup("config", "--path", "--config", other)).out == f"{other}\n"
+    assert (await bulkup("config")).code == 2

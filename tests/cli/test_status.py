@@ -1,0 +1,233 @@
+"""`bulkup status` as a user has it: after runs, beside one, after a dead one, and to try again."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+
+import anyio
+import pytest
+
+from bulkup.sandbox import Fault, Sandbox
+from tests.support.commands import (
+    PASSWORD,
+    UPLOADS,
+    Noticing,
+    bulkup,
+    environment,
+    one_photo,
+    send,
+    start,
+)
+from tests.support.runs import make_archive, picture, stored_sums
+
+HOSTILE = [
+    b"new\nline.jpg",
+    b"\xff\xfe.jpg",
+    b" -0 --album.jpg",
+    b"[red]x\x1b[31m.jpg",
+    b"quote'\"$(x).jpg",
+    b"tab\tand \r.jpg",
+]
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    async with Sandbox(admin=("admin", PASSWORD)) as running:
+        yield running
+
+
+async def test_what_was_brought_and_what_failed_is_told_without_the_server(
+    tmp_path: Path,
+) -> None:
+    photos = tmp_path / "photos"
+    make_archive(photos, count=3, names=3)
+    (photos / "empty.jpg").write_bytes(b"")
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        assert (await send(box, photos)).code == 1
+        url = box.url
+    ended = await bulkup("status")
+    assert ended.code == 0
+    assert ended.err == ""
+    assert f"{url}: 3 files, " in ended.out
+    assert "(album 1): 3 files, " in ended.out
+    assert "; 3 uploaded, 1 failed\n" in ended.out
+    assert "1 failure open: bulkup status --failed --album 1" in ended.out
+    assert f"failed: {photos}/empty.jpg\n        the file is empty\n" in ended.out
+    assert "Look for an intact copy" in ended.out
+    assert url not in (await bulkup("status", "--failed")).out
+
+
+async def test_a_ledger_that_is_not_there_is_said(tmp_path: Path) -> None:
+    ended = await bulkup("status", "--ledger", tmp_path / "none.sqlite")
+    assert ended.code == 2
+    assert f"there is no ledger {tmp_path}/none.sqlite" in ended.err
+    assert "give --ledger" in ended.err
+
+
+async def test_a_file_that_is_no_ledger_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "photo.sqlite"
+    file.write_bytes(b"This is no database.\n" * 1000)
+    ended = await bulkup("status", "--ledger", file)
+    assert ended.code == 3
+    assert f"the ledger {file} can't be read" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["-0"], "--print0 is about --failed"),
+        (["--failed", "-0", "--json"], "contradict each other"),
+        (["--url", "https://no.example.org"], "knows nothing of https://no.example.org/"),
+        (["--url", "no web"], "is no web address"),
+        (["--album", "77"], "knows nothing of album 77"),
+    ],
+    ids=str,
+)
+async def test_wrong_flags_are_said(
+    box: Sandbox, tmp_path: Path, flags: list[str], words: str
+) -> None:
+    await send(box, one_photo(tmp_path))
+    ended = await bulkup("status", *flags)
+    assert ended.code == 2
+    assert words in ended.err
+
+
+async def test_what_failed_is_tried_again_by_a_pipe_whatever_the_names_are(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    good = one_photo(folder)
+    paths = [folder / os.fsdecode(name) for name in HOSTILE]
+    for path in paths:
+        path.write_bytes(b"")
+    assert (await send(box, folder)).code == 1
+    assert len(box.gallery.photos) == 1
+    told = await bulkup("status")
+    assert told.out.count("      failed: ") == len(HOSTILE)
+    assert "new\\nline.jpg" in told.out
+
+    for path in paths[1:]:
+        path.write_bytes(picture(Random(path.name.encode("utf-8", "surrogateescape")), size=3000))
+    good.unlink()  # were it walked, it would be missed
+    command = shlex.join([sys.executable, "-m", "bulkup"])
+    pipe = f"{command} status --failed -0 | {command} --files-from - --album 1 --json"
+    settings = {"url": box.url, "user": "admin", "password": PASSWORD}
+    retried = await anyio.run_process(["sh", "-c", pipe], env=environment(settings), check=False)
+    assert retried.returncode == 1
+    events = [json.loads(line) for line in retried.stdout.splitlines()]
+    found = [event["path"] for event in events if event["event"] == "file_found"]
+    assert len(found) == len(HOSTILE)
+    failed = [event for event in events if event["event"] == "photo_failed"]
+    assert [(Path(event["path"]).name, event["code"]) for event in failed] == [
+        ("new\nline.jpg", "empty")
+    ]
+    assert len(box.gallery.photos) == len(HOSTILE)
+    assert set(stored_sums(box).values()) == {1}
+
+    left = await bulkup("status", "--failed", "--print0")
+    assert left.out == f"{paths[0]}\0"
+
+
+async def test_a_failure_is_over_when_its_file_is_brought_or_gone(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    mended, gone = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    for path in (mended, gone):
+        path.write_bytes(b"")
+    await send(box, tmp_path)
+    assert (await bulkup("status", "--failed")).out == f"{mended}\n{gone}\n"
+    one_photo(tmp_path, "a.jpg")
+    gone.unlink()
+    assert (await send(box, tmp_path)).code == 0
+    assert (await bulkup("status", "--failed")).out == ""
+    assert "failure" not in (await bulkup("status")).out
+
+
+async def test_a_file_that_can_be_read_again_is_over_though_nothing_is_sent(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    photo = one_photo(tmp_path)
+    await send(box, tmp_path)
+    aside = photo.with_name("a.jpg.aside")
+    photo.rename(aside)
+    photo.symlink_to("nowhere")
+    assert (await send(box, tmp_path, "--follow-symlinks")).code == 1
+    assert (await bulkup("status", "--failed")).out == f"{photo}\n"
+    photo.unlink()
+    aside.rename(photo)
+    assert (await send(box, tmp_path)).code == 0
+    assert (await bulkup("status", "--failed")).out == ""
+
+
+async def test_what_verify_misses_is_open_until_it_is_brought(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    photo = one_photo(tmp_path)
+    assert (await send(box, "verify", tmp_path)).code == 1
+    (line,) = (await bulkup("status", "--failed", "--json")).out.splitlines()
+    assert json.loads(line) == {
+        "schema": 1,
+        "url": box.url,
+        "album": 1,
+        "path": str(photo),
+        "size": 5000,
+        "code": "missing",
+        "reason": "the gallery does not have it",
+        "hint": "Upload again: that brings it.",
+        "time": json.loads(line)["time"],
+    }
+    await send(box, tmp_path)
+    assert (await bulkup("status", "--failed")).out == ""
+    told = await bulkup("status")
+    assert "    upload   " in told.out
+    assert "    verify   " in told.out
+
+
+async def test_programs_get_a_document(box: Sandbox, tmp_path: Path) -> None:
+    one_photo(tmp_path)
+    (tmp_path / "b.jpg").write_bytes(b"")
+    await send(box, tmp_path)
+    await send(box, tmp_path, "--dry-run")
+    document = json.loads((await bulkup("status", "--json")).out)
+    (gallery,) = document["galleries"]
+    (album,) = gallery["albums"]
+    dry, real = album["runs"]
+    assert document["schema"] == 1
+    assert (gallery["url"], gallery["files"], gallery["bytes"]) == (box.url, 1, 5000)
+    assert (album["album"], album["open_failures"]) == (1, 1)
+    assert (dry["task"], real["task"], real["ending"]) == ("dry-run", "upload", "done")
+    assert real["counts"]["uploaded"] == real["counts"]["failed"] == 1
+
+
+# beside a run, and after one that died
+
+
+async def test_a_run_at_work_is_told_as_such_and_not_disturbed(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    make_archive(photos, count=5, names=5)
+    (photos / "empty.jpg").write_bytes(b"")
+    hanging = Noticing(*(Fault("slow", method, 0, slow_s=3600.0) for method in UPLOADS), nth=1)
+    async with (
+        Sandbox(admin=("admin", PASSWORD), faults=hanging) as box,
+        await start(box, photos) as process,
+    ):
+        await hanging.came.wait()
+        during = await bulkup("status")
+        assert "at work for" in during.out
+        assert (await bulkup("status", "--failed")).out == f"{photos}/empty.jpg\n"
+        assert process.returncode is None
+        process.kill()
+        await process.wait()
+        after = await bulkup("status")
+        assert "broken off without a word" in after.out
+        assert f"failed: {photos}/empty.jpg" in after.out
+        document = json.loads((await bulkup("status", "--json")).out)
+        (run,) = document["galleries"][0]["albums"][0]["runs"]
+        assert run["ending"] == "broken-off"
+        assert (await send(box, photos)).code == 1
+        assert "broken off" not in (await bulkup("status")).out

@@ -1,0 +1,215 @@
+"""The real `bulkup verify` in a process of its own: exit codes and words."""
+
+import re
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from anyio.abc import Process
+
+from bulkup.sandbox import Fault, Faults, Sandbox
+from tests.support.commands import PASSWORD, Ended, bulkup, read_until, send, start
+from tests.support.runs import FOUR_METHODS, make_archive
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    async with Sandbox(admin=("admin", PASSWORD), faults=Faults()) as running:
+        yield running
+
+
+async def verify(box: Sandbox, *arguments: str | Path, **settings: str) -> Ended:
+    return await send(box, "verify", *arguments, **settings)
+
+
+async def test_an_archive_that_is_there_is_told_as_there(box: Sandbox, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=12, names=4)
+    await send(box, tmp_path)
+    ended = await verify(box, tmp_path)
+    assert ended.code == 0
+    assert "check only (checkFiles), 4 at once" in ended.err
+    assert re.search(r"^Done after .*: Sandbox \(album 1\) at http://127", ended.err, re.MULTILINE)
+    assert re.search(r"^  Checked 12 photos: 12 present$", ended.err, re.MULTILINE)
+    assert "uploaded" not in ended.err
+
+
+async def test_what_is_amiss_is_named_and_the_next_upload_mends_it(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    folder, ledger = tmp_path / "photos", str(tmp_path / "ledger")
+    archive = make_archive(folder, count=5, names=5)
+    await send(box, folder, ledger=ledger)
+    first, second, *_ = sorted(archive)
+    ids = {photo.md5: photo.id for photo in box.gallery.photos.values()}
+    await box.gallery.delete(ids[archive[first]])
+    box.gallery.unlink(ids[archive[second]], 1)
+    ended = await verify(box, folder, ledger=ledger)
+    assert ended.code == 1
+    assert "  Checked 5 photos: 3 present, 1 missing, 1 not in the album\n" in ended.err
+    assert f"\nmissing: {first}\n  the gallery does not have it\n" in ended.err
+    assert f"\nnot in the album: {second}\n" in ended.err
+    assert len(box.gallery.photos) == 4
+    assert (await send(box, folder, ledger=ledger)).code == 0
+    assert (await verify(box, folder, ledger=ledger)).code == 0
+    assert len(box.gallery.photos_in(1)) == 5
+
+
+async def test_everything_may_be_given_by_flags(box: Sandbox, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=2, names=2)
+    await send(box, tmp_path)
+    secret = tmp_path / "secret"
+    secret.write_text(f"{PASSWORD}\n")
+    ended = await bulkup(
+        *("verify", tmp_path, "--url", box.url, "--user", "admin", "--password-file", secret),
+        *("--album", "1", "--concurrency", "2", "--quick", "--no-ledger"),
+        *("--retries", "0", "--patience", "1m"),
+    )
+    assert ended.code == 0
+    assert "check only (exist), 2 at once" in ended.err
+    assert "2 present" in ended.err
+
+
+async def test_the_album_may_be_left_out(box: Sandbox, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=2, names=2)
+    second = box.gallery.make_album("Second")
+    await send(box, tmp_path, "--album", str(second))
+    assert (await verify(box, tmp_path, album="")).code == 0
+    assert (await verify(box, tmp_path, album="1")).code == 1
+
+
+async def test_a_gallery_that_can_not_tell_is_no_success(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=2, names=2)
+    async with Sandbox(admin=("admin", PASSWORD), only=FOUR_METHODS) as box:
+        await send(box, tmp_path)
+        ended = await verify(box, tmp_path)
+    assert ended.code == 1
+    assert "Checked 2 photos: 2 unknown" in ended.err
+
+
+async def test_an_empty_folder_is_told_and_is_no_failure(box: Sandbox, tmp_path: Path) -> None:
+    ended = await verify(box, tmp_path)
+    assert ended.code == 0
+    assert "There was nothing to check: no files were found." in ended.err
+
+
+@pytest.mark.parametrize(
+    "flag", ["--method", "--chunk-size", "--level", "--finishing", "--create-albums", "--private"]
+)
+async def test_what_is_about_sending_is_no_flag(box: Sandbox, tmp_path: Path, flag: str) -> None:
+    ended = await verify(box, tmp_path, flag, "1")
+    assert ended.code == 2
+    assert flag in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--album", "0"], 2, "--album 0 is out of range"),
+        (["--concurrency", "65"], 2, "--concurrency 65 is out of range"),
+        (["--album", "99"], 3, "there is no album 99"),
+        (["--user", "bob"], 3, "log-in as bob"),
+    ],
+)
+async def test_what_is_wrong_is_told_as_for_an_upload(
+    box: Sandbox, tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    make_archive(tmp_path, count=1, names=1)
+    ended = await verify(box, tmp_path, *arguments)
+    assert ended.code == code
+    assert words in ended.err
+
+
+async def test_a_server_that_stays_away_ends_the_check(box: Sandbox, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=3, names=3)
+    await send(box, tmp_path)
+    box.faults.add(Fault("503", "pwg.images.checkFiles"))
+    for nth in range(100):
+        box.faults.add(Fault("503", "pwg.session.getStatus", 2 + nth))  # 0 and 1: connecting
+    ended = await verify(box, tmp_path, "--concurrency", "1", "--patience", "0")
+    assert ended.code == 3
+    assert "the server has been away for" in ended.err
+    assert re.search(r"^ +3 +unfinished +run the same command again", ended.err, re.MULTILINE)
+
+
+class Interrupting(Faults):
+    """Send the process a signal as soon as it asks about the third file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.process: Process | None = None
+        self._left = 3
+
+    def strike(self, method: str) -> Fault | None:
+        self._left -= method == "pwg.images.checkFiles"
+        if self._left == 0 and self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+            self._left = -1
+        return super().strike(method)
+
+
+async def test_ctrl_c_ends_the_check_after_the_files_under_way(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=300, names=100, size=(300, 400))
+    faults = Interrupting()
+    async with Sandbox(admin=("admin", PASSWORD), faults=faults) as box:
+        await send(box, tmp_path)
+        async with await start(box, "verify", tmp_path, "--concurrency", "1") as process:
+            faults.process = process
+            said = await read_until(process)
+            code = await process.wait()
+    assert code == 130
+    assert re.search(r"^Stopped after ", said, re.MULTILINE)
+    assert re.search(r"unfinished +run the same command again", said)
+
+
+async def test_the_help_names_its_own_flags() -> None:
+    ended = await bulkup("verify", "--help")
+    assert ended.code == 0
+    assert "--quick" in ended.out
+    assert "--chunk-size" not in ended.out
+
+
+async def test_a_tree_is_checked_as_it_was_brought(box: Sandbox, tmp_path: Path) -> None:
+    folder = tmp_path / "my_photos"
+    make_archive(folder, count=4, names=2)
+    (folder / "folder 00/metadata.json").write_text('{"title": "Rome", "description": "May"}')
+    into = ("--tree", "--underscores-to-spaces", "--no-ledger")
+    trips = box.gallery.make_album("Trips")
+    sent = await send(box, folder, *into, album="Trips/2019", create_albums="1")
+    assert sent.code == 0
+    names = {album.name: album for album in box.gallery.albums.values()}
+    assert names["Rome"].comment == "May"
+    assert names["2019"].parent == trips
+    albums = len(box.gallery.albums)
+    ended = await verify(box, folder, *into, album="Trips/2019")
+    assert (ended.code, "Checked 4 photos: 4 present\n" in ended.err) == (0, True)
+    assert "2019 (album" in ended.err
+    spelled = await verify(box, folder, "--tree", "--no-ledger", album="Trips/2019")
+    assert spelled.code == 1
+    assert "Checked 4 photos: 4 not in the album\n" in spelled.err
+    assert "there is no album “my_photos”" in spelled.err
+    untitled = await verify(box, folder, *into, "--no-sidecars", album="Trips/2019")
+    assert "Checked 4 photos: 2 present, 2 not in the album\n" in untitled.err
+    unwrapped = await verify(box, folder, *into, "--unwrap", album=str(names["my photos"].id))
+    assert (unwrapped.code, "4 present" in unwrapped.err) == (0, True)
+    assert len(box.gallery.albums) == albums
+
+
+async def test_an_album_of_no_such_name_is_not_made(box: Sandbox, tmp_path: Path) -> None:
+    make_archive(tmp_path, count=1, names=1)
+    ended = await verify(box, tmp_path, album="Nowhere/2019")
+    assert ended.code == 3
+    assert "there is no album “Nowhere”" in ended.err
+    assert "--create-albums" not in ended.err
+    assert len(box.gallery.albums) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--unwrap"], ["--underscores-to-spaces"], ["--tree", "--flat"]]
+)
+async def test_flags_about_folders_contradict_each_other_as_for_an_upload(
+    box: Sandbox, tmp_path: Path, arguments: list[str]
+) -> None:
+    ended = await verify(box, tmp_path, *arguments)
+    assert ended.code == 2
+    assert "--tree" in ended.err

@@ -1,0 +1,117 @@
+"""`bulkup watch` as a command: its lines, and its end by Ctrl-C."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from bulkup.sandbox import Sandbox
+from tests.support.commands import PASSWORD, one_photo, read_until, send, start
+from tests.support.moments import Moment, exactly, sandbox
+from tests.support.runs import make_archive
+
+
+@pytest.mark.parametrize("flags", [[], ["--poll"]])
+async def test_it_brings_what_arrives_until_ctrl_c(tmp_path: Path, flags: list[str]) -> None:
+    one_photo(tmp_path, "first.jpg")
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        settle = ["--settle", "0.2s"]
+        async with await start(box, "watch", tmp_path, *settle, *flags) as process:
+            said = await read_until(process, " verified ")
+            one_photo(tmp_path, "second.jpg")
+            said += await read_until(process, " verified ")
+            process.send_signal(signal.SIGINT)
+            said += await read_until(process)
+            assert await process.wait() == 130
+        assert len(box.gallery.photos) == 2
+    assert f"watching {tmp_path}; Ctrl-C ends it" in said
+    assert said.count("1 file has arrived") == 2
+    assert said.count("Done after") == 2
+    assert "Traceback" not in said
+
+
+async def test_a_signal_in_a_run_lets_photos_in_flight_end(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=30, names=30, size=(5000, 9000))
+    moment = Moment(30)
+    flags = ["--settle", "0", "--chunk-size", "4K", "--concurrency", "3"]
+    async with sandbox("16.4.0", moment, finish_s=0.02) as box:
+        async with await start(box, "watch", tmp_path, *flags) as process:
+            moment.act = process.terminate
+            said = await read_until(process)
+            assert await process.wait() == 130
+        there = {photo.md5 for photo in box.gallery.photos.values()}
+        assert 0 < len(there) < 30
+        assert exactly(box, {path: md5 for path, md5 in archive.items() if md5 in there})
+    assert "unfinished" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--settle", "soon"], "is no time"),
+        (["--after", "move:{folder}/done"], "lies inside"),
+        (["--after", "move:{folder}/.done", "--no-default-excludes"], "lies inside"),
+        (["--dry-run"], "--dry-run brings nothing"),
+        (["--files-from", "-"], "--files-from names files"),
+        (["--after", "copy:{folder}"], "is nothing that could be done"),
+        (["{folder}/nothing"], "No such file or directory"),
+    ],
+)
+async def test_a_mistake_ends_it_before_anything_arrives(
+    tmp_path: Path, flags: list[str], words: str
+) -> None:
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        given = [flag.format(folder=tmp_path) for flag in flags]
+        ended = await send(box, "watch", tmp_path, *given)
+        assert not box.requests
+    assert ended.code == 2
+    assert words in ended.err
+
+
+async def test_a_gallery_that_is_none_ends_it_with_the_first_file(tmp_path: Path) -> None:
+    one_photo(tmp_path)
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        ended = await send(box, "watch", tmp_path, "--settle", "0", "--album", "77", user="bob")
+    assert ended.code == 3
+
+
+async def test_it_takes_only_what_is_chosen_and_labels_it(tmp_path: Path) -> None:
+    one_photo(tmp_path, "wanted.jpg")
+    one_photo(tmp_path, "unwanted.jpg")
+    flags = ["--settle", "0.2s", "--exclude", "un*", "--title", "{stem}!", "--tag", "new", "-v"]
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        async with await start(box, "watch", tmp_path, *flags) as process:
+            said = await read_until(process, " verified ")
+            process.send_signal(signal.SIGINT)
+            said += await read_until(process)
+            assert await process.wait() == 130
+        (photo,) = box.gallery.photos.values()
+    assert "1 file has arrived" in said
+    assert "wanted.jpg as photo 1" in said
+    assert photo.name == "wanted!"
+
+
+async def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
+    async with Sandbox(admin=("admin", PASSWORD)) as box:
+        async with await start(box, "watch", tmp_path) as process:
+            await read_until(process, "Ctrl-C ends it")
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
+        assert not box.requests
+
+
+async def test_a_quiet_one_tells_where_its_monitor_is_and_the_summary_only(tmp_path: Path) -> None:
+    one_photo(tmp_path)
+    flags = ["--settle", "0", "-q", "--monitor", "127.0.0.1:0"]
+    async with (
+        Sandbox(admin=("admin", PASSWORD)) as box,
+        await start(box, "watch", tmp_path, *flags) as process,
+    ):
+        said = await read_until(process, " verified ")
+        process.send_signal(signal.SIGINT)
+        said += await read_until(process)
+        assert await process.wait() == 130
+    assert "the run is shown at http://127.0.0.1:" in said.splitlines()[0]
+    assert "Done after" in said
+    assert "watching" not in said
+    assert "arrived" not in said

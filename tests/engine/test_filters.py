@@ -1,0 +1,117 @@
+"""A choice of files: what is not chosen is neither read nor sent, and everything is told once."""
+
+from pathlib import Path
+
+import pytest
+
+from bulkup.engine.ports import Stop
+from bulkup.errors import RunError
+from bulkup.events import (
+    Event,
+    FileFound,
+    FileSkipped,
+    PhotoChecked,
+    PhotoFailed,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+    ScanFinished,
+    SkipReason,
+    Verdict,
+)
+from bulkup.sandbox import Sandbox
+from bulkup.source.filters import Filters, Listing, Patterns, read_flag
+from tests.engine.test_failures import Watched
+from tests.support.runs import Outcome, check, make_archive, run, stored_sums
+
+NO_PNG = Filters(patterns=Patterns((read_flag("*.png", take=False, flag="--exclude"),)))
+
+
+def listing(file: Path, *paths: Path) -> Filters:
+    file.write_text("".join(f"{path}\n" for path in paths))
+    return Filters(listing=Listing(str(file)))
+
+
+async def test_only_what_is_chosen_is_sent_and_checked(tmp_path: Path) -> None:
+    sums = make_archive(tmp_path, count=6, names=3)
+    for path in sums:
+        path.with_suffix(".png").write_text("no picture")
+    async with Sandbox() as box:
+        sent = await run(box, tmp_path, filters=NO_PNG)
+        checked = await check(box, tmp_path, filters=NO_PNG)
+        assert stored_sums(box).keys() == set(sums.values())
+    for outcome in (sent, checked):
+        assert outcome.balances()
+        reasons = [event.reason for event in outcome.of(FileSkipped)]
+        assert reasons == [SkipReason.EXCLUDED] * 6
+    verdicts = [event.verdict for event in checked.of(PhotoChecked)]
+    assert verdicts == [Verdict.PRESENT] * 6
+
+
+async def test_every_line_of_a_list_is_told_and_each_file_sent_once(tmp_path: Path) -> None:
+    sums = make_archive(tmp_path, count=150, names=150)
+    paths = list(sums)
+    gone = tmp_path / "gone.jpg"
+    lines = [*reversed(paths), gone, *paths[:70], tmp_path]
+    async with Sandbox() as box:
+        outcome = await run(box, filters=listing(tmp_path / "list", *lines))
+        assert stored_sums(box) == dict.fromkeys(sums.values(), 1)
+    assert outcome.balances()
+    assert [event.path for event in outcome.of(FileFound)] == lines
+    assert len(outcome.of(PhotoUploaded)) == 150
+    assert [event.reason for event in outcome.of(FileSkipped)] == [SkipReason.REPEATED] * 70
+    failed = {event.path: (event.reason, event.hint) for event in outcome.of(PhotoFailed)}
+    assert failed.keys() == {gone, tmp_path}
+    assert failed[gone][0] == "it can't be read: No such file or directory"
+    assert failed[tmp_path][0] == "it can't be read: it is a folder"
+
+
+async def test_other_names_of_a_file_are_files_of_their_own(tmp_path: Path) -> None:
+    (first,) = make_archive(tmp_path, count=1, names=1)
+    second = tmp_path / "second.jpg"
+    second.hardlink_to(first)
+    async with Sandbox() as box:
+        outcome = await run(box, filters=listing(tmp_path / "list", first, second, first, second))
+        assert len(box.gallery.photos) == 1
+    ends = [
+        type(event) for event in outcome.events if isinstance(event, PhotoUploaded | PhotoPresent)
+    ]
+    assert ends == [PhotoUploaded, PhotoPresent]
+    assert len(outcome.of(FileSkipped)) == 2
+
+
+async def test_an_end_in_the_middle_of_a_list_leaves_nothing_untold(tmp_path: Path) -> None:
+    paths = list(make_archive(tmp_path, count=150, names=150))
+    stop = Stop()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, PhotoUploaded):
+            stop.set()
+
+    outcome = Outcome(Watched(watch))
+    lines = [path for path in paths for _ in range(3)]
+    async with Sandbox() as box:
+        await run(box, filters=listing(tmp_path / "list", *lines), stop=stop, outcome=outcome)
+    assert outcome.balances()
+    assert outcome.of(PhotoUnfinished)
+
+
+async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_untold(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    make_archive(archive, count=10, names=10)
+    (tmp_path / "list").write_bytes(b"x" * 1_000_000)
+    outcome = Outcome()
+    filters = Filters(listing=Listing(str(tmp_path / "list")))
+    async with Sandbox() as box:
+        with pytest.raises(RunError, match="holds no paths"):
+            await run(box, archive, filters=filters, outcome=outcome)
+    assert outcome.balances()
+    assert len(outcome.of(FileFound)) == 10
+    assert not outcome.of(ScanFinished)
+
+
+async def test_an_empty_list_is_no_error(tmp_path: Path) -> None:
+    async with Sandbox() as box:
+        outcome = await run(box, filters=listing(tmp_path / "list"))
+    assert not outcome.of(FileFound)
+    assert outcome.of(ScanFinished)

@@ -1,0 +1,366 @@
+"""The gate: who is let in when, what is counted first, and what if nothing comes back."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from bulkup.engine.limiter import Limiter
+from bulkup.engine.pacing import Finishing
+from bulkup.engine.ports import Fact, NoLedger
+from bulkup.engine.retry import Policy, Recovery
+from bulkup.errors import AnswerLost, Outage, RateLimited, TimedOut, Transient, Unreachable
+from bulkup.events import Event, LimitsChanged, Noticed, OutageBegan, OutageEnded
+from tests.support.runs import no_wait
+
+
+@dataclass
+class Workers:
+    """As many as there are, and how often they were counted and asked to be proven."""
+
+    there: int | None
+    counted: int = 0
+    proofs: list[int] = field(default_factory=list)
+
+    async def count(self, most: int) -> int | None:
+        self.counted += 1
+        await checkpoint()
+        return None if self.there is None else min(most, self.there)
+
+    async def prove(self, workers: int) -> bool:
+        self.proofs.append(workers)
+        await checkpoint()
+        return self.there is not None and workers <= self.there
+
+
+class Place:
+    """A gate with all it needs, on a clock that stands still but for what a test adds."""
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = 8,
+        most: int = 8,
+        fixed: bool = False,
+        memory: NoLedger | None = None,
+        first_stall_s: float = 20.0,
+    ) -> None:
+        self.events: list[Event] = []
+        self.now = 0.0
+        self.census = Workers(workers)
+        self.memory = memory or NoLedger()
+        self.answering = anyio.Event()
+        self.probes = 0
+        self.limiter = Limiter(
+            Finishing(most=most, fixed=fixed),
+            census=self.census,
+            recovery=Recovery(
+                Policy(),
+                emit=self.events.append,
+                probe=self.probe,
+                sleep=no_wait,
+                clock=lambda: self.now,
+            ),
+            ledger=self.memory,
+            emit=self.events.append,
+            clock=lambda: self.now,
+            first_stall_s=first_stall_s,
+        )
+
+    async def probe(self) -> None:
+        self.probes += 1
+        await self.answering.wait()
+
+    @asynccontextmanager
+    async def attended(self) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.limiter.attend)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def finish(self, *, error: Transient | None = None, takes_s: float = 1.0) -> None:
+        async def work() -> None:
+            await checkpoint()
+            self.now += takes_s
+            if error:
+                raise error
+
+        async with self.limiter.place() as place:
+            await place.measure(work)
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+async def test_the_workers_are_counted_before_the_first_finish_and_once() -> None:
+    place = Place(workers=5)
+    async with place.attended():
+        await checkpoint()
+        assert place.census.counted == 0  # a run that finishes nothing asks nothing
+        for _ in range(3):
+            await place.finish()
+    assert place.census.counted == 1
+    assert await place.memory.facts(max_age_s=1) == {Fact.WORKERS: 5}
+    assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=3)
+
+
+async def test_what_an_earlier_run_counted_is_not_counted_again_but_proven() -> None:
+    place = Place(workers=3)
+    await place.memory.learn(Fact.WORKERS, 5)
+    async with place.attended():
+        for _ in range(25):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(4):
+                    tasks.start_soon(place.finish)
+    assert place.census.counted == 0
+    assert set(place.census.proofs) == {3}
+    assert place.limiter.pacing.workers == 3
+    assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=3)
+    assert await place.memory.facts(max_age_s=1) == {Fact.WORKERS: 5}
+
+
+async def test_a_single_worker_is_not_remembered_for_it_may_have_been_busy_otherwise() -> None:
+    place = Place(workers=1)
+    async with place.attended():
+        await place.finish()
+    assert await place.memory.facts(max_age_s=1) == {}
+
+
+async def test_one_photo_at_a_time_does_not_mean_one_worker() -> None:
+    place = Place(workers=8, most=1)
+    async with place.attended():
+        await place.finish()
+    assert not place.of(Noticed)
+
+
+async def test_workers_that_can_not_be_counted_are_not_said_to_be_one() -> None:
+    place = Place(workers=None)
+    async with place.attended():
+        await place.finish()
+    assert not place.of(Noticed)
+    assert place.limiter.pacing.target == 1
+
+
+async def test_the_first_to_fail_tells_how_many_were_inside() -> None:
+    place = Place(most=4, fixed=True)
+    stuck = anyio.Event()
+
+    async def freeze() -> None:
+        async with place.limiter.place() as inside:
+            with pytest.raises(Outage):
+                await inside.measure(fail)
+
+    async def fail() -> None:
+        await stuck.wait()
+        raise Outage("504")
+
+    async with place.attended(), anyio.create_task_group() as tasks:
+        for _ in range(4):
+            tasks.start_soon(freeze)
+            await checkpoint()
+            place.now += 1.0
+        stuck.set()
+    assert place.limiter.pacing.most == 3
+
+
+async def test_after_a_time_out_a_probe_is_answered_before_anything_is_sent() -> None:
+    place = Place(most=2, fixed=True)
+    place.answering.set()
+    async with place.attended():
+        with pytest.raises(TimedOut):
+            await place.finish(error=TimedOut(""))
+    assert place.probes == 1
+
+
+async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_inside() -> None:
+    place = Place(most=2, fixed=True)
+    second = anyio.Event()
+
+    async def fail() -> None:
+        raise RateLimited("429")
+
+    async def occupy() -> None:
+        async with place.limiter.place():
+            await second.wait()
+
+    async with place.attended(), anyio.create_task_group() as tasks:
+        tasks.start_soon(occupy)
+        await checkpoint()
+        async with place.limiter.place() as inside:
+            with pytest.raises(RateLimited):
+                await inside.measure(fail)
+            assert place.limiter.pacing.target == 1
+            with anyio.move_on_after(0.01) as waited:
+                await inside.renew()
+            assert waited.cancelled_caught
+        second.set()
+
+
+async def test_whoever_lets_others_go_first_keeps_no_workers_from_being_proven() -> None:
+    place = Place(workers=8)
+    place.answering.set()
+    recovery = place.limiter._recovery
+    entered = tries = 0
+
+    async def finish() -> None:
+        nonlocal tries
+        tries += 1
+        refused = tries <= 4  # all, and then the one that is left inside
+        while entered < 3:
+            await checkpoint()
+        await checkpoint()
+        place.now += 1.0
+        if refused:
+            raise RateLimited("429")
+        place.now += 200.0  # by then one place more may be tried again
+
+    async def bring() -> None:
+        nonlocal entered
+        async with place.limiter.place() as inside:
+            entered += 1
+            await recovery.run(
+                partial(inside.measure, finish), before=inside.renew, repeatable=False
+            )
+
+    async with place.attended():
+        await place.finish()
+        place.limiter.pacing._trial, place.limiter.pacing._settled = None, 3
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(bring)
+    assert tries == 7
+    assert place.census.proofs == [3]
+
+
+async def test_a_number_of_the_users_own_is_neither_counted_nor_proven() -> None:
+    place = Place(workers=2, most=4, fixed=True)
+    async with place.attended():
+        for _ in range(50):
+            await place.finish()
+    assert (place.census.counted, place.census.proofs) == (0, [])
+    assert place.of(LimitsChanged) == [LimitsChanged(finishing=4, most_finishing=4)]
+
+
+async def test_a_single_worker_is_told_of() -> None:
+    place = Place(workers=1)
+    async with place.attended():
+        for _ in range(30):
+            await place.finish()
+    (notice,) = place.of(Noticed)
+    assert isinstance(notice, Noticed)
+    assert "single PHP worker" in notice.message
+    assert "pm.max_children" in notice.hint
+    assert place.limiter.pacing.target == 1
+
+
+async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> None:
+    place = Place(most=2, fixed=True)
+    inside, most, entered = 0, 0, list[int]()
+
+    async def one(number: int) -> None:
+        nonlocal inside, most
+        async with place.limiter.place():
+            entered.append(number)
+            inside += 1
+            most = max(most, inside)
+            for _ in range(5):
+                await checkpoint()
+            inside -= 1
+
+    async with place.attended(), anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(one, number)
+    assert most == 2
+    assert entered == list(range(20))
+
+
+async def test_whoever_is_cancelled_while_waiting_leaves_the_queue() -> None:
+    place = Place(most=1, fixed=True)
+    async with place.attended(), place.limiter.place():
+        with anyio.move_on_after(0):
+            async with place.limiter.place():
+                pytest.fail("nobody may enter")
+    with anyio.fail_after(5):
+        async with place.attended():
+            await place.finish()
+
+
+@pytest.mark.parametrize("error", [Outage(""), RateLimited(""), TimedOut("")])
+async def test_trouble_lowers_the_ceiling_for_later_runs_too(error: Transient) -> None:
+    place = Place(workers=16)
+    place.answering.set()
+    async with place.attended():
+        await place.finish()
+        place.limiter.pacing._trial, place.limiter.pacing._settled = None, 4
+        async with (
+            place.limiter.place(),
+            place.limiter.place(),
+            place.limiter.place(),
+        ):
+            with pytest.raises(type(error)):
+                await place.finish(error=error)
+        await place.finish()
+    assert place.limiter.pacing.most == 3
+    assert (await place.memory.facts(max_age_s=1))[Fact.FINISHING] == 3
+    later = Place(workers=16, memory=place.memory)
+    async with later.attended():
+        await later.finish()
+    assert later.of(LimitsChanged) == [LimitsChanged(finishing=1, most_finishing=3)]
+
+
+@pytest.mark.parametrize("error", [AnswerLost(""), Unreachable("")])
+async def test_a_line_that_breaks_says_nothing_of_the_workers(error: Transient) -> None:
+    place = Place()
+    async with place.attended():
+        with pytest.raises(type(error)):
+            await place.finish(error=error)
+    assert place.limiter.pacing.most == 8
+
+
+async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered() -> None:
+    place = Place(most=4, fixed=True, first_stall_s=0.01)
+    done = anyio.Event()
+    recovery = place.limiter._recovery
+
+    async def stuck() -> None:
+        async with place.limiter.place():
+            await done.wait()
+
+    async with place.attended(), anyio.create_task_group() as tasks:
+        tasks.start_soon(stuck)
+        tasks.start_soon(stuck)
+        while not place.of(OutageBegan):
+            await checkpoint()
+        sent = anyio.Event()
+
+        async def send() -> None:
+            sent.set()
+
+        tasks.start_soon(recovery.run, send)
+        for _ in range(20):
+            await checkpoint()
+        assert not sent.is_set()
+        assert place.probes == 1
+        place.answering.set()
+        await sent.wait()
+        done.set()
+    assert (await place.memory.facts(max_age_s=1)).get(Fact.FINISHING) in {None, 1}
+    (began,) = place.of(OutageBegan)
+    assert "no photo was finished for" in str(began)
+    assert len(place.of(OutageEnded)) == 1
+    assert place.limiter.pacing.most == 1  # two were inside
+
+
+async def test_a_server_that_answers_at_once_has_but_a_large_photo_to_work_on() -> None:
+    place = Place(most=4, fixed=True, first_stall_s=0.001)
+    place.answering.set()
+    async with place.attended(), place.limiter.place(), place.limiter.place():
+        while place.probes < 4:
+            await checkpoint()
+    assert not place.of(OutageBegan)
+    assert place.limiter.pacing.most == 4

@@ -1,0 +1,398 @@
+"""Titles, tags and dates reach the gallery with their photos, and survive what can fail."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from bulkup.engine.ports import Stop
+from bulkup.errors import RunError
+from bulkup.events import Noticed, PhotoFailed, PhotoPresent, PhotoUploaded
+from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.faults import Kind
+from bulkup.sandbox.versions import VERSIONS
+from bulkup.source.metadata import Labels, Template
+from tests.support.faults import HookedFaults
+from tests.support.galleries import calls, only_photo, tags_of
+from tests.support.ledgers import run_with_ledger
+from tests.support.photos import write_photo, write_takeout, write_xmp
+from tests.support.runs import FOUR_METHODS, Outcome, run
+
+METHODS = ["async", "upload", "legacy"]
+SET, LOOK = "pwg.images.setInfo", "pwg.images.getInfo"
+ADD_TAG, LIST_TAGS = "pwg.tags.add", "pwg.tags.getAdminList"
+BESIDE = Labels()
+TAKEN = "2019:07:01 14:03:22"
+
+each_method = pytest.mark.parametrize("method", METHODS)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """Write the one photo of an archive."""
+    path = tmp_path / "photos/a.jpg"
+    write_photo(path, 1, size=5000)
+    return path
+
+
+# what arrives
+
+
+@pytest.mark.parametrize("method", ["async", "legacy"])
+async def test_a_photo_that_is_replaced_keeps_the_date_of_its_sidecar(
+    tmp_path: Path, method: str
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    write_xmp(folder / "a.jpg", date="1950-06-07T08:09:10", title="Wedding")
+    write_takeout(folder / "b.jpg", stamp=-615000000)
+    async with Sandbox() as box:
+        for exif in ("2019:01:01 00:00:00", "2022:02:02 02:02:02"):
+            for name in "abc":
+                write_photo(folder / f"{name}.jpg", f"{name} {exif}", exif=exif)
+            await run_with_ledger(box, folder, method=method, labels=BESIDE, update=True)
+        dates = {photo.file: photo.date_creation for photo in box.gallery.photos.values()}
+        assert dates["a.jpg"] == "1950-06-07 08:09:10"
+        assert str(dates["b.jpg"]).startswith("1950-07-")
+        assert dates["c.jpg"] == "2022-02-02 02:02:02"
+        assert {photo.name for photo in box.gallery.photos.values()} == {"Wedding", "b", "c"}
+
+
+@pytest.mark.parametrize("version", ["13.8.0", "16.4.0"])
+async def test_async_carries_everything_as_it_is_and_asks_for_nothing_more(
+    tmp_path: Path, version: str
+) -> None:
+    texts = {
+        "title": 'O\'Neil & "friends" \\ <3 é',
+        "description": "two\nlines, <b>bold</b> & 'quoted'",
+        "author": "Zoë",
+    }
+    for number in range(3):
+        write_photo(path := tmp_path / f"{number}.jpg", number, size=9000)
+        write_xmp(path, "sea", date="2021-08-14T18:03", **texts)
+    async with Sandbox(version=version) as box:
+        await run(box, tmp_path, method="async", labels=BESIDE, chunk_size=4096)
+        assert not {SET, LOOK} & calls(box).keys()
+        assert (calls(box)[LIST_TAGS], calls(box)[ADD_TAG]) == (1, 1)
+        for there in box.gallery.photos.values():
+            assert [there.name, there.comment, there.author] == [*texts.values()]
+            assert there.date_creation == "2021-08-14 18:03:00"
+            assert tags_of(box, there) == {"sea"}
+
+
+@pytest.mark.parametrize("method", ["upload", "legacy"])
+async def test_the_older_ways_set_all_in_one_request(tmp_path: Path, method: str) -> None:
+    files = {f"{number}.jpg" for number in range(3)}
+    for name in files:
+        write_photo(tmp_path / name, name)
+        write_xmp(tmp_path / name, "sea", title="T", author="A", date="2021-08-14T18:03")
+    async with Sandbox() as box:
+        await run(box, tmp_path, method=method, labels=BESIDE)
+        assert (calls(box)[SET], calls(box)[LOOK]) == (3, 0)
+        assert {p.file for p in box.gallery.photos.values()} == files
+        assert {p.name for p in box.gallery.photos.values()} == {"T"}
+
+
+@each_method
+async def test_flags_win_over_sidecars(tmp_path: Path, method: str) -> None:
+    path = tmp_path / "2019 Sea/IMG_1.jpg"
+    write_photo(path, 1)
+    write_xmp(path, "sea", title="T", description="D", author="A")
+    title = Template("{folder}: {stem}", flag="--title")
+    async with Sandbox() as box:
+        await run(
+            box,
+            tmp_path,
+            method=method,
+            labels=Labels(title=title, tags=("mine", "SEA"), author="Me"),
+        )
+        there = only_photo(box)
+        assert (there.name, there.comment, there.author) == ("2019 Sea: IMG_1", "D", "Me")
+        assert tags_of(box, there) == {"mine", "SEA"}
+
+
+@each_method
+async def test_without_sidecars_nothing_is_asked_and_nothing_set(photo: Path, method: str) -> None:
+    async with Sandbox() as box:
+        await run(box, photo.parent, method=method, labels=BESIDE)
+        assert (only_photo(box).name, only_photo(box).comment) == ("a", None)
+        assert LIST_TAGS not in calls(box)
+        assert calls(box)[SET] == (method != "async")
+
+
+async def test_a_broken_sidecar_fails_no_photo(photo: Path) -> None:
+    photo.with_name("a.jpg.xmp").write_text("<broken")
+    async with Sandbox() as box:
+        outcome = await run(box, photo.parent, labels=BESIDE)
+        assert only_photo(box).name == "a"
+    assert len(outcome.of(PhotoUploaded)) == 1
+    (noticed,) = outcome.of(Noticed)
+    assert "a.jpg.xmp" in noticed.message
+
+
+@each_method
+async def test_emoji_and_long_texts_are_what_the_gallery_can_hold(
+    photo: Path, method: str
+) -> None:
+    write_xmp(photo, "🗼" * 200, "x" * 300, title="🗼 Tower", description="é" * 70_000)
+    async with Sandbox() as box:
+        outcome = await run(box, photo.parent, method=method, labels=BESIDE)
+        there = only_photo(box)
+        assert there.name == "� Tower"
+        assert len((there.comment or "").encode()) <= 65_535
+        assert tags_of(box, there) == {"�" * 200, "x" * 254 + "…"}
+    assert len(outcome.of(PhotoUploaded)) == 1
+
+
+# what the gallery read out of the file itself
+
+
+@each_method
+@pytest.mark.parametrize(
+    ("exif", "date"),
+    [  # where the camera has none, or another year's, it is in the zone of this machine
+        (TAKEN, "2019-07-01 14:03:22"),
+        ("", "2019-07-0"),
+        ("2024:01:01 00:00:00", "2019-07-0"),
+    ],
+)
+async def test_a_date_of_takeout_gives_way_to_that_of_the_camera(
+    photo: Path, method: str, exif: str, date: str
+) -> None:
+    write_photo(photo, 1, exif=exif)
+    write_takeout(photo, stamp=1561982602, description="D")  # 2019-07-01 12:03:22 UTC
+    async with Sandbox() as box:
+        await run(box, photo.parent, method=method, labels=BESIDE)
+        assert only_photo(box).comment == "D"
+        assert (only_photo(box).date_creation or "").startswith(date)
+        assert calls(box)[SET] == 1
+        assert calls(box)[LOOK] == (method != "async")
+
+
+@each_method
+async def test_an_exact_date_of_a_sidecar_replaces_that_of_the_camera(
+    photo: Path, method: str
+) -> None:
+    write_photo(photo, 1, exif=TAKEN)
+    write_xmp(photo, date="2019-07-01T15:03:22")
+    async with Sandbox() as box:
+        await run(box, photo.parent, method=method, labels=BESIDE)
+        assert only_photo(box).date_creation == "2019-07-01 15:03:22"
+
+
+async def test_keywords_that_a_photo_brings_itself_are_not_replaced(photo: Path) -> None:
+    write_photo(photo, 1, tail=b"Photoshop 3.0\0")
+    write_xmp(photo, "sea", title="T")
+    async with Sandbox() as box:
+        await run(box, photo.parent, method="async", labels=BESIDE)
+        assert calls(box)[SET] == 1
+        assert tags_of(box, only_photo(box)) == {"sea"}
+        assert (only_photo(box).name, only_photo(box).file) == ("T", "a.jpg")
+
+
+# what the gallery has already
+
+
+@each_method
+@pytest.mark.parametrize(
+    "unique", ["md5sum", "filename"]
+)  # by file name no photo can be asked for
+async def test_a_photo_that_is_there_keeps_its_texts(
+    photo: Path, method: str, unique: str
+) -> None:
+    async with Sandbox(uniqueness_mode=unique) as box:
+        await run(box, photo.parent, method=method, labels=BESIDE)
+        write_xmp(photo, "sea", title="T")
+        outcome = await run(box, photo.parent, method=method, labels=BESIDE)
+        assert (only_photo(box).name, only_photo(box).tags) == ("a", set())
+        assert only_photo(box).file == "a.jpg"
+    assert len(outcome.of(PhotoPresent)) == (unique == "md5sum")
+
+
+@each_method
+async def test_a_new_photo_gets_its_texts_also_where_it_can_not_be_asked_for(
+    photo: Path, method: str
+) -> None:
+    write_xmp(photo, "sea", title="T")
+    async with Sandbox(uniqueness_mode="filename") as box:
+        await run(box, photo.parent, method=method, labels=BESIDE)
+        assert (only_photo(box).name, only_photo(box).file) == ("T", "a.jpg")
+        assert tags_of(box, only_photo(box)) == {"sea"}
+
+
+# what can fail
+
+
+@pytest.mark.parametrize("method", ["upload", "legacy"])
+@pytest.mark.parametrize("kind", ["answer-lost", "request-lost", "502", "empty-500-after"])
+async def test_setting_is_repeated(photo: Path, method: str, kind: Kind) -> None:
+    write_xmp(photo, "sea", title="T")
+    async with Sandbox(faults=Faults([Fault(kind, SET, nth=0)])) as box:
+        outcome = await run(box, photo.parent, method=method, labels=BESIDE)
+        assert (only_photo(box).name, only_photo(box).file) == ("T", "a.jpg")
+        assert tags_of(box, only_photo(box)) == {"sea"}
+        assert calls(box)[SET] == 2
+    assert len(outcome.of(PhotoUploaded)) == 1
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_lost_answer_to_the_finish_costs_async_a_look(photo: Path, version: str) -> None:
+    write_xmp(photo, "sea", title="T")
+    faults = Faults([Fault("answer-lost", "pwg.images.uploadAsync", nth=0)])
+    async with Sandbox(version=version, faults=faults) as box:
+        await run(box, photo.parent, method="async", labels=BESIDE)
+        assert only_photo(box).name == "T"
+        assert (calls(box)[LOOK], calls(box)[SET]) == (1, 0)
+
+
+async def test_what_the_server_died_before_is_set_afterwards(photo: Path) -> None:
+    """PHP may die between storing a photo and setting what came with it."""
+    write_xmp(photo, "sea", title="T")
+
+    def forget() -> None:  # before the question is answered, as if nothing had come
+        for there in box.gallery.photos.values():
+            there.name, there.tags = "a", set()
+
+    lost = Fault("answer-lost", "pwg.images.uploadAsync", nth=0)
+    async with Sandbox(faults=HookedFaults(lost, act=forget, method=LOOK)) as box:
+        await run(box, photo.parent, method="async", labels=BESIDE)
+        assert only_photo(box).name == "T"
+        assert tags_of(box, only_photo(box)) == {"sea"}
+
+
+@each_method
+async def test_the_next_run_sets_what_an_interrupted_one_could_not(
+    photo: Path, method: str
+) -> None:
+    # a bare year is set after the finish
+    write_xmp(photo, "sea", title="T", author="A", date="2021")
+    faults = HookedFaults(Fault("403-html", SET))
+    async with Sandbox(faults=faults) as box:
+        outcome = await run(box, photo.parent, method=method, labels=BESIDE, retries=1)
+        assert len(outcome.of(PhotoFailed)) == 1
+        assert only_photo(box).file.startswith("bulkup-")
+        faults.on = False
+        outcome = await run(box, photo.parent, method=method, labels=BESIDE)
+        there = only_photo(box)
+        assert (there.file, there.name, there.author) == ("a.jpg", "T", "A")
+        assert there.date_creation == "2021-01-01 00:00:00"
+        assert tags_of(box, there) == {"sea"}
+    assert len(outcome.of(PhotoPresent)) == 1
+
+
+async def test_tags_that_can_not_be_looked_up_are_tried_again(photo: Path) -> None:
+    write_xmp(photo, "sea", title="T")
+    faults = Faults(
+        [
+            Fault("502", LIST_TAGS, nth=0),
+            Fault("answer-lost", ADD_TAG, nth=0),
+            Fault("expired-session", ADD_TAG, nth=1),
+        ]
+    )
+    async with Sandbox(faults=faults) as box:
+        outcome = await run(box, photo.parent, method="async", labels=BESIDE)
+        assert tags_of(box, only_photo(box)) == {"sea"}
+        assert len(box.gallery.tags) == 1
+    assert [event.attempts for event in outcome.of(PhotoUploaded)] == [1]
+
+
+async def test_tags_are_made_once_for_many_photos_at_once(tmp_path: Path) -> None:
+    for number in range(12):
+        write_photo(path := tmp_path / f"{number}.jpg", number)
+        write_xmp(path, "sea", f"only {number}", "Sun")
+    async with Sandbox() as box:
+        box.gallery.add_tag("sun", url_name="sun")
+        await run(box, tmp_path, method="async", labels=BESIDE)
+        names = Counter(tag.name for tag in box.gallery.tags.values())
+        assert names == Counter(["sun", "sea", *(f"only {number}" for number in range(12))])
+        assert calls(box)[LIST_TAGS] == 1
+        assert all(len(there.tags) == 3 for there in box.gallery.photos.values())
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "kept"),
+    [
+        ("upload", set(), ("a", None)),
+        ("async", {"pwg.images.uploadAsync", "reflection.getMethodList"}, ("T", "A")),
+    ],
+)
+async def test_a_server_that_sets_nothing_gets_the_photo_with_what_async_carries(
+    photo: Path, method: str, more: set[str], kept: tuple[str, str | None]
+) -> None:
+    write_xmp(photo, title="T", author="A", date="2021")
+    async with Sandbox(only=FOUR_METHODS | more) as box:
+        outcome = await run(box, photo.parent, method=method, labels=BESIDE)
+        assert (only_photo(box).name, only_photo(box).author) == kept
+    assert len(outcome.of(PhotoUploaded)) == 1
+
+
+KINDS: tuple[Kind, ...] = (
+    *("request-lost", "cut", "answer-lost", "truncated", "502", "503", "504", "429", "html"),
+    *("504-after", "empty-500-before", "empty-500-after", "php-noise", "expired-session"),
+)
+NAMED = (
+    *("pwg.images.uploadAsync", "pwg.images.upload", "pwg.images.add", SET, SET, LOOK),
+    *(ADD_TAG, LIST_TAGS, "pwg.images.exist"),
+)
+PLANS = int(os.environ.get("BULKUP_CHAOS_PLANS", "12"))
+FILES = ("0.jpg", "1 & co.jpg")
+
+
+@each_method
+def test_whatever_fails_no_photo_arrives_without_its_texts(
+    tmp_path_factory: pytest.TempPathFactory, method: str
+) -> None:
+    folder = tmp_path_factory.mktemp("described")
+    for name, date in zip(FILES, ("2021", "2021-08-14T18:03:27"), strict=True):
+        write_photo(folder / name, name)
+        tags = ("sea", f"only {name[0]}")
+        write_xmp(folder / name, *tags, title=f"Title {name[0]}", author="A", date=date)
+
+    @settings(max_examples=PLANS, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(
+        plan=st.lists(
+            st.builds(
+                Fault, st.sampled_from(KINDS), method=st.sampled_from(NAMED), nth=st.integers(0, 4)
+            ),
+            max_size=6,
+        ),
+        version=st.sampled_from(VERSIONS),
+    )
+    def holds(plan: list[Fault], version: str) -> None:
+        anyio.run(check, Sandbox(version=version, faults=Faults(plan)), folder, method)
+
+    holds()
+
+
+async def check(box: Sandbox, folder: Path, method: str) -> None:
+    outcome = Outcome()
+    async with box:
+        try:
+            await run(box, folder, method=method, concurrency=2, outcome=outcome, labels=BESIDE)
+        except RunError:
+            return
+        note("\n".join(map(str, [*outcome.events, *box.requests])))
+        made = {tag.name for tag in box.gallery.tags.values()}
+        not_made = {"sea", *(f"only {name[0]}" for name in FILES)} - made
+        arrived = {event.path.name: event.image_id for event in outcome.of(PhotoUploaded)}
+        assert len(arrived) + len(outcome.of(PhotoFailed)) == len(FILES)
+        for name, number in arrived.items():
+            there = box.gallery.photos[number]
+            assert (there.file, there.name, there.author) == (name, f"Title {name[0]}", "A")
+            assert (there.date_creation or "").startswith("2021-")
+            assert tags_of(box, there) | not_made == {"sea", f"only {name[0]}"} | not_made
+
+
+async def test_a_run_that_is_stopped_leaves_nothing_half_described(tmp_path: Path) -> None:
+    for number in range(10):
+        write_photo(path := tmp_path / f"{number}.jpg", number)
+        write_xmp(path, "sea", title="T", date="2021")
+    stop = Stop()
+    async with Sandbox(faults=HookedFaults(act=stop.set, method=SET)) as box:
+        await run(box, tmp_path, method="async", labels=BESIDE, stop=stop, concurrency=2)
+        assert box.gallery.photos
+        assert {there.name for there in box.gallery.photos.values()} == {"T"}

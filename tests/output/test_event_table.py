@@ -1,0 +1,25 @@
+from dataclasses import fields
+
+from bulkup.events import SCHEMA
+from bulkup.output.jsonl import kind_of
+from tests.support.event_table import README, events, in_readme, table
+
+
+def test_the_readme_tells_of_every_event_as_the_code_has_it() -> None:
+    assert in_readme() == table(), "python -m tests.support.event_table renews it"
+
+
+def test_the_readme_names_the_number_of_the_schema() -> None:
+    assert f"schema number, {SCHEMA} at present" in " ".join(
+        README.read_text(encoding="utf-8").split()
+    )
+
+
+def test_no_field_has_a_name_of_the_lines_own() -> None:
+    for event in events():
+        assert not {field.name for field in fields(event)} & {"schema", "time", "event"}
+
+
+def test_each_event_has_a_name_of_its_own() -> None:
+    kinds = [kind_of(event) for event in events()]
+    assert len(set(kinds)) == len(kinds)

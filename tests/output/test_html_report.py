@@ -1,0 +1,206 @@
+import re
+import tracemalloc
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import anyio
+import pytest
+
+from bulkup.errors import UsageError
+from bulkup.events import (
+    ChunkSizeChanged,
+    Estimated,
+    Event,
+    LimitsChanged,
+    Noticed,
+    OutageBegan,
+    OutageEnded,
+    RunFailed,
+    RunFinished,
+    Verdict,
+)
+from bulkup.output.html import HtmlReport
+from tests.support.disks import disk
+from tests.support.sample_run import (
+    CHECK,
+    DRY_RUN,
+    HOSTILE,
+    RUN,
+    ManualClock,
+    checked,
+    failing,
+    new,
+    uploading,
+    whole_run,
+)
+
+__all__ = ["disk"]
+
+
+def report_of(file: Path, clock: ManualClock, *, again: str = "bulkup x") -> HtmlReport:
+    noon = datetime(2024, 7, 1, 12, tzinfo=UTC)
+    return HtmlReport(file, again=again, clock=clock, wall_clock=lambda: noon)
+
+
+async def page_of(
+    tmp_path: Path, *events: Event, step_s: float = 1.0, again: str = "bulkup x"
+) -> str:
+    file, clock = tmp_path / "report.html", ManualClock()
+    async with report_of(file, clock, again=again) as view:
+        for event in events:
+            view.emit(event)
+            clock.now += step_s
+    return await anyio.Path(file).read_text(encoding="utf-8")
+
+
+def words_of(page: str) -> str:
+    """Return what can be read, without charts and style."""
+    page = re.sub(r"<(svg|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split())
+
+
+def titles(page: str) -> list[str]:
+    return re.findall(r"<figcaption><h3>(.*?)</h3>", page)
+
+
+async def test_the_page_tells_what_became_of_the_run(tmp_path: Path) -> None:
+    page = await page_of(tmp_path, *whole_run(), again="bulkup ./photos --album 9")
+    words = words_of(page)
+    for told in [
+        "2 of 4 photos are in the gallery",
+        "Holidays (album 9) at https://photos.example.org",
+        "1 uploaded 3.00 MB",
+        "1 already there 1 put into the album",
+        "1 unfinished run again to go on",
+        "failed the file is empty Look for an intact copy. d.jpg",
+        "1 .mov: types this gallery does not take",
+        "bulkup ./photos --album 9",
+        "Not finished",
+    ]:
+        assert told in words
+
+
+async def test_there_are_charts_of_what_the_run_was_like(tmp_path: Path) -> None:
+    changes: list[Event] = [
+        ChunkSizeChanged(chunk_size=500_000),
+        LimitsChanged(finishing=3, most_finishing=6),
+    ]
+    events = whole_run()
+    page = await page_of(tmp_path, *events[:8], *changes, *events[8:])
+    assert titles(page) == [
+        *("Outcomes", "Sizes", "Throughput", "Photos a second", "Time to finish a photo"),
+        *("Finishing at once", "Chunk size"),
+    ]
+    for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        root = ET.fromstring(svg)  # noqa: S314 (our own)
+        assert root.get("role") == "img"
+        assert "nothing happened" not in svg
+
+
+async def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
+    page = await page_of(tmp_path, *whole_run())
+    assert not re.findall(r"<script|<link|@import", page, re.IGNORECASE)
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)""", page.replace("xlink:href", ""))
+    assert not re.findall(r"url\((?!#)", page)
+
+
+async def test_nothing_of_a_name_becomes_markup(tmp_path: Path) -> None:
+    failures = (event for name in HOSTILE for event in failing(Path(name), reason=name))
+    page = await page_of(tmp_path, RUN, *failures)
+    assert "<script>" not in page
+    assert "<img" not in page
+    assert not set(page) & {"\x1b", "\u202e", "\udcff"}
+    for shown in ("<bdi>שלום עולם.jpg</bdi>", "{{ 7 * 7 }}", r"bad\xff\xfe.jpg", HOSTILE[-1]):
+        assert shown in page
+
+
+async def test_equal_reasons_are_told_once_and_many_files_are_counted(tmp_path: Path) -> None:
+    events: list[Event] = [RUN]
+    for number in range(1500):
+        reason = "no space left" if number % 3 else "the file is empty"
+        events += failing(f"{number:04}.jpg", reason=reason, hint="Do something.")
+    page = await page_of(tmp_path, *events, step_s=0.001)
+    assert page.count("<article") == 2
+    assert page.index("no space left") < page.index("the file is empty")
+    assert len(re.findall(r"\d{4}\.jpg", page)) == 1000
+    assert "… and 500 more: --report report.csv names every one." in re.sub(
+        r"\s+([:.])", r"\1", words_of(page)
+    )
+
+
+async def test_a_verified_archive_and_a_plan_have_their_own_words(tmp_path: Path) -> None:
+    verdicts = [checked(f"{verdict}.jpg", verdict) for verdict in Verdict]
+    page = await page_of(tmp_path, CHECK, *verdicts, RunFinished(seconds=6))
+    assert "it is not there" in words_of(page)
+    assert "sent again" not in words_of(page)
+    assert "Throughput" in titles(page)
+    assert "Time to finish a photo" not in titles(page)
+    estimate = Estimated(sending_s=120, finishing_s=3)
+    page = await page_of(tmp_path, DRY_RUN, new("a.jpg"), estimate, RunFinished(seconds=1))
+    assert "1 to be sent 5.00 MB, about 2 min" in words_of(page)
+    assert titles(page) == ["OutcomeRecorder", "Sizes"]
+
+
+async def test_a_run_that_could_not_go_on_says_why_first(tmp_path: Path) -> None:
+    ended = RunFailed(reason="log-in refused", hint="Look at the password.")
+    words = words_of(await page_of(tmp_path, RUN, *failing("a.jpg"), ended))
+    assert "Not finished" in words
+    assert "ended log-in refused Look at the password. failed" in words
+
+
+async def test_a_full_disk_is_told(disk: Path) -> None:
+    with pytest.raises(OSError, match="No space left on device; "):
+        await page_of(disk, RUN, *(event for n in range(999) for event in failing("x" * 255)))
+
+
+async def test_what_happened_on_the_way_is_told(tmp_path: Path) -> None:
+    outage = (OutageBegan(reason="HTTP 503"), OutageEnded(seconds=65))
+    notices = (Noticed(message=f"note {number}", hint="do this") for number in range(200))
+    words = words_of(await page_of(tmp_path, RUN, *outage, *notices))
+    assert "0:01 the server was away: HTTP 503" in words
+    assert "note 98 do this" in words
+    assert "note 99" not in words
+    assert "… and 101 more." in words
+
+
+async def test_a_run_without_any_file_has_a_page_too(tmp_path: Path) -> None:
+    page = await page_of(tmp_path, RUN, RunFinished(seconds=1))
+    assert "No files were found" in words_of(page)
+    assert titles(page) == []
+
+
+async def test_a_run_that_never_began_leaves_no_page(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await page_of(tmp_path, Noticed(message="refused", hint=""))
+    assert not [each async for each in anyio.Path(tmp_path).iterdir()]
+
+
+async def test_missing_libraries_are_told_with_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulkup.output.html.NEEDED", ("jinja2", "no_such_library"))
+    with pytest.raises(UsageError) as caught:
+        await page_of(tmp_path)
+    assert "pip install 'bulkup[report]'" in caught.value.hint
+
+
+async def test_memory_stays_flat(tmp_path: Path) -> None:
+    sent, lost = Path("a.jpg"), Path("b.jpg")  # Python keeps parts of paths for a while
+
+    def peak(photos: int) -> int:
+        clock = ManualClock()
+        view = report_of(tmp_path / "r.html", clock)
+        tracemalloc.start()
+        view.emit(RUN)
+        for number in range(photos):
+            clock.now += 0.5
+            for event in uploading(sent, size=number * 100):
+                view.emit(event)
+            for event in failing(lost, reason=f"reason {number}"):
+                view.emit(event)
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    assert peak(2_000) < peak(1_200) + 50_000

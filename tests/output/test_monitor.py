@@ -1,0 +1,495 @@
+"""The monitor over HTTP: who may see it, what it says, and that nobody can hold up a run."""
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from anyio import fail_after
+
+from bulkup.errors import UsageError
+from bulkup.events import (
+    AlbumChecked,
+    ChunkSizeChanged,
+    Event,
+    FileFound,
+    Interrupted,
+    LimitsChanged,
+    Noticed,
+    OutageBegan,
+    OutageEnded,
+    PhotoFailed,
+    PhotoFinished,
+    PhotoFinishing,
+    PhotoPresent,
+    PhotoProgress,
+    PhotoStarted,
+    PhotoUnfinished,
+    PhotoUploaded,
+    Retrying,
+    RunFailed,
+    RunFinished,
+    ScanFinished,
+)
+from bulkup.output.monitor.server import Monitor
+from bulkup.output.options import Listen, parse_listen
+from tests.support.reports import RUN
+
+TOKEN = "0123456789abcdef"
+A, B = Path("trip/a.jpg"), Path("trip/b.jpg")
+HOSTILE = (
+    "<script>alert(1)</script>.jpg",
+    "[red]x[/red] &amp; ' \".jpg",
+    "\x1b[2J\x1b]0;title\x07.jpg",
+    "line\nbreak\r\n\ndata: {}\n\n.jpg",
+    "\u202egpj.exe",
+    "\udcff\udc80.jpg",
+    "é" * 125 + ".jpg",
+)
+
+
+def started(path: Path, size: int = 1000, *, attempt: int = 1) -> list[Event]:
+    return [FileFound(path=path, size=size), PhotoStarted(path=path, size=size, attempt=attempt)]
+
+
+def uploaded(path: Path, size: int = 1000) -> PhotoUploaded:
+    return PhotoUploaded(path=path, size=size, md5="0" * 32, image_id=1, attempts=1, seconds=1)
+
+
+def failed(path: Path) -> PhotoFailed:
+    return PhotoFailed(path=path, size=1000, reason="the file is empty", hint="export it again")
+
+
+@dataclass
+class Post:
+    """An open monitor and its clock."""
+
+    monitor: Monitor
+    now: float = 0.0
+
+    def emit(self, *events: Event) -> None:
+        for event in events:
+            self.monitor.emit(event)
+
+    async def get(
+        self, path: str = "", *, token: str = "", **headers: str
+    ) -> tuple[int, str, dict[str, str]]:
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(self.monitor.address + path, headers=headers) as response,
+        ):
+            text = await response.text()
+            return response.status, text, dict(response.headers)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """Look on: the messages as they come."""
+        async with (
+            aiohttp.ClientSession(read_bufsize=2**24) as session,
+            session.get(self.monitor.address + "events") as response,
+        ):
+            assert response.status == 200
+            assert response.content_type == "text/event-stream"
+            yield messages(response)
+
+    async def look(self) -> dict[str, Any]:
+        """Return the first message that whoever looks now gets."""
+        async with self.reading() as stream:
+            return await anext(stream)
+
+
+async def messages(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
+    async for line in response.content:
+        if line.strip():
+            assert line.startswith(b"data: ")
+            message = json.loads(line.removeprefix(b"data: "))
+            assert isinstance(message, dict)
+            yield message
+
+
+@asynccontextmanager
+async def post(listen: Listen | None = None, *, slow_s: float = 20.0) -> AsyncIterator[Post]:
+    monitor = Monitor(
+        listen or parse_listen(":0"),
+        clock=lambda: there.now,
+        tick_s=0.01,
+        slow_s=slow_s,
+    )
+    there = Post(monitor)
+    with fail_after(30):
+        async with monitor:
+            yield there
+
+
+async def test_it_says_where_it_is_seen() -> None:
+    async with post() as there:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", there.monitor.address)
+        status, page, headers = await there.get()
+        assert status == 200
+        assert "<title>bulkup</title>" in page
+        assert headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+async def test_the_page_is_all_its_own_and_locked_up() -> None:
+    async with post() as there:
+        for name in ("", "page.css", "page.js", "healthz", "events?no", "nothing", "%2e%2e/x"):
+            if name.startswith("events"):
+                continue
+            _, text, headers = await there.get(name)
+            policy = headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Referrer-Policy"] == "no-referrer"
+            assert headers["Cache-Control"] == "no-store"
+            assert headers["Server"] == "bulkup"
+            assert "https://" not in text
+            assert "//cdn" not in text
+
+
+async def test_it_says_that_it_lives() -> None:
+    async with post() as there:
+        assert (await there.get("healthz"))[:2] == (200, "ok\n")
+
+
+async def test_it_only_shows() -> None:
+    async with post() as there, aiohttp.ClientSession() as session:
+        for path in ("", "events", "metrics", "healthz", "page.js"):
+            async with session.post(there.monitor.address + path) as response:
+                assert response.status == 405
+
+
+async def test_it_shows_photos_on_their_way_and_what_became_of_others() -> None:
+    async with post() as there:
+        assert (await there.look())["phase"] == "connecting"
+        there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *started(A), *started(B))
+        there.emit(FileFound(path=Path("c"), size=500), FileFound(path=Path("d"), size=500))
+        there.emit(ScanFinished(), failed(Path("c")))
+        there.emit(PhotoPresent(path=Path("d"), size=500, image_id=1, linked=False))
+        there.now = 2.0
+        there.emit(PhotoProgress(path=A, sent=500), PhotoFinishing(path=B))
+        seen = await there.look()
+        assert seen["phase"] == "running"
+        assert seen["phase_words"] == "uploading"
+        assert seen["title"] == "Holidays (album 9) at https://photos.example.org"
+        assert seen["photos"] == "1 of 3 photos"
+        assert seen["limits"] == ["finishing 2/6", "chunk 1.00 MB"]
+        first, second = seen["in_flight"]
+        assert (first["folder"], first["name"], first["share"]) == ("trip", "a.jpg", 50)
+        assert first["pace"] == "250 B/s"
+        assert (second["pace"], second["tone"]) == ("finishing", "good")
+        assert {"words": "1 failed", "tone": "bad"} in seen["counts"]
+        (line,) = seen["lines"]
+        assert (line["kind"], line["tone"]) == ("failed", "bad")
+        assert (line["what"], line["hint"]) == ("c: the file is empty", "export it again")
+
+
+async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
+    async with post() as there:
+        there.emit(RUN, *started(A), *started(B, attempt=3))
+        there.emit(Retrying(path=A, reason="HTTP 500", attempt=1, after_s=2))
+        there.emit(OutageBegan(reason="HTTP 503"))
+        there.now = 60.0
+        seen = await there.look()
+        assert (seen["phase"], seen["tone"]) == ("away", "warning")
+        assert seen["outage"] == "The server has been away for 1 min: HTTP 503. Waiting."
+        first, second = seen["in_flight"]
+        assert (first["pace"], first["trouble"]) == ("again", "HTTP 500")
+        assert second["pace"] == "waiting 1 min"
+        there.emit(OutageEnded(seconds=60), Interrupted())
+        seen = await there.look()
+        assert (seen["phase"], seen["outage"]) == ("stopping", "")
+        assert [line["kind"] for line in seen["lines"]] == ["away", "back", "stop"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_hostile_name_is_plain_text_everywhere(name: str) -> None:
+    async with post() as there:
+        path = Path("folder\x1b[1m<b>") / name
+        there.emit(RUN, *started(path), failed(path), *started(path))
+        there.emit(Retrying(path=path, reason=f"no {name}", attempt=1, after_s=1))
+        async with there.reading() as stream:
+            seen = await anext(stream)
+        for text in strings(seen):
+            assert text.isprintable() or text == seen["summary"]
+        _, figures, _ = await there.get("metrics")
+        assert name not in figures
+
+
+def strings(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in strings(inner)]
+    if isinstance(value, list):
+        return [text for inner in value for text in strings(inner)]
+    return [value] if isinstance(value, str) else []
+
+
+async def test_whoever_looks_on_gets_lines_and_samples_once() -> None:
+    async with post() as there:
+        there.emit(RUN, Noticed(message="first", hint=""))
+        async with there.reading() as stream:
+            seen = await anext(stream)
+            assert seen["anew"]
+            assert [line["what"] for line in seen["lines"]] == ["first"]
+            there.now = 1.0
+            there.emit(Noticed(message="second", hint=""))
+            lines, samples = [], list(seen["samples"])
+            async for seen in stream:
+                assert not seen["anew"]
+                lines += [line["what"] for line in seen["lines"]]
+                samples += seen["samples"]
+                if samples:
+                    break
+            assert lines == ["second"]
+            assert [sample[0] for sample in samples] == [1.0]
+        seen = await there.look()
+        assert [line["what"] for line in seen["lines"]] == ["first", "second"]
+
+
+async def test_the_samples_hold_bytes_finishes_and_limits() -> None:
+    async with post() as there:
+        there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *started(A), *started(B))
+        async with there.reading() as stream:
+            await anext(stream)
+            there.emit(PhotoProgress(path=A, sent=600), PhotoFinishing(path=A))
+            there.now = 0.5
+            there.emit(PhotoFinishing(path=B), PhotoFinished(path=A, seconds=0.5), uploaded(A))
+            there.now = 2.0
+            async for seen in stream:
+                if seen["samples"]:
+                    break
+        ((at_s, rate, finishes, finish_s, slowest_s, finishing, limit, most),) = seen["samples"]
+        assert (at_s, rate) == (2.0, 500)
+        assert (finishes, finish_s, slowest_s) == (1, 0.5, 0.5)
+        assert (finishing, limit, most) == (1, 2, 6)
+
+
+async def test_the_last_message_says_how_it_ended() -> None:
+    async with post() as there:
+        there.emit(RUN, *started(A), ScanFinished(), uploaded(A))
+        there.emit(AlbumChecked(verified=1, unverified=0, relinked=0))
+        async with there.reading() as stream:
+            assert not (await anext(stream))["over"]
+            there.emit(RunFinished(seconds=1))
+            ending = asyncio.create_task(there.monitor.__aexit__(None, None, None))
+            seen = [message async for message in stream][-1]
+            await ending
+    assert seen["over"]
+    assert (seen["phase"], seen["tone"]) == ("ended", "good")
+    assert seen["summary"].startswith("Done after")
+    assert not seen["in_flight"]
+
+
+@pytest.mark.parametrize(
+    ("events", "phase", "tone"),
+    [
+        ([RunFailed(reason="log-in refused", hint="look")], "failed", "bad"),
+        ([RUN, FileFound(path=A, size=1), failed(A), RunFinished(seconds=1)], "ended", "warning"),
+        (
+            [RUN, FileFound(path=A, size=1), PhotoUnfinished(path=A, size=1), Interrupted()],
+            "ended",
+            "warning",
+        ),
+    ],
+)
+async def test_an_end_that_is_no_good_one_looks_so(
+    events: list[Event], phase: str, tone: str
+) -> None:
+    async with post() as there, there.reading() as stream:
+        await anext(stream)
+        there.emit(*events)
+        ending = asyncio.create_task(there.monitor.__aexit__(None, None, None))
+        seen = [message async for message in stream][-1]
+        await ending
+    assert (seen["phase"], seen["tone"]) == (phase, tone)
+    if phase == "failed":
+        assert seen["lines"][0]["what"] == "log-in refused"
+
+
+async def test_another_run_begins_a_page_of_its_own() -> None:
+    async with post() as there:
+        there.emit(RUN, *started(A), failed(A), RunFinished(seconds=1))
+        async with there.reading() as stream:
+            assert (await anext(stream))["phase"] == "ended"
+            there.monitor.end()
+            there.emit(RUN, *started(B))
+            async for seen in stream:
+                if seen["phase"] == "running":
+                    break
+        assert seen["anew"]
+        assert seen["photos"] == "0 of 1 photo so far"
+        assert not seen["lines"]
+        _, figures, _ = await there.get("metrics")
+        assert 'bulkup_photos_total{outcome="failed"} 1.0' in figures
+
+
+async def test_whoever_takes_nothing_holds_nobody_up_and_is_dropped() -> None:
+    async with post(slow_s=0.2) as there:
+        there.emit(RUN)
+        host, port = "127.0.0.1", int(there.monitor.address.rsplit(":", 1)[1].strip("/"))
+        with socket.socket() as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.connect((host, port))
+            slow.send(f"GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            async with there.reading() as stream:
+                await anext(stream)
+                numbers = count()
+                while there.monitor.readers < 2:
+                    there.now += 1
+                    await anext(stream)
+                while there.monitor.readers > 1:  # it never reads, the other one does
+                    for number in islice(numbers, 200):
+                        there.emit(Noticed(message=f"{number} {'x' * 4000}", hint=""))
+                    there.now += 1
+                    seen = await anext(stream)
+                assert seen["lines"]
+
+
+async def test_too_many_are_not_let_in() -> None:
+    async with post() as there, aiohttp.ClientSession() as session:
+        there.emit(RUN)
+        async with AsyncExitStack() as readers:
+            for _ in range(32):
+                looking = session.get(there.monitor.address + "events")
+                assert (await readers.enter_async_context(looking)).status == 200
+            assert (await there.get("events"))[0] == 503
+            assert (await there.get())[0] == 200
+
+
+async def test_a_name_that_is_not_this_machines_is_not_answered() -> None:
+    async with post() as there:
+        port = there.monitor.address.rsplit(":", 1)[1].strip("/")
+        for host in ("localhost", "127.0.0.1", "LOCALHOST:9000", f"127.0.0.1:{port}", "[::1]:1"):
+            assert (await there.get("healthz", Host=host))[0] == 200, host
+        for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "[::2]:1"):
+            for path in ("", "events", "metrics", "healthz", "page.js"):
+                status, text, _ = await there.get(path, Host=host)
+                assert status == 421
+                assert "--monitor-token-file" in text
+
+
+async def test_a_token_is_asked_for_wherever_there_is_something_to_see() -> None:
+    async with post(parse_listen(":0", token=TOKEN)) as there:
+        there.emit(RUN)
+        assert TOKEN not in there.monitor.address
+        for path in ("", "events", "metrics"):
+            for given in ("", "wrong", TOKEN[:-1], TOKEN + "x", "ü"):
+                status, text, headers = await there.get(
+                    path + (f"?token={given}" if given else "")
+                )
+                assert status == 401
+                assert "Bearer" in headers["WWW-Authenticate"]
+                assert "Holidays" not in text
+                assert "Set-Cookie" not in headers
+        assert (await there.get("metrics", token="wrong" * 4))[0] == 401
+        assert (await there.get("metrics", token=TOKEN))[0] == 200
+        assert (await there.get("healthz"))[0] == 200
+        assert (await there.get("", token=TOKEN, Host="nas.example:80"))[0] == 200
+
+
+async def test_the_token_is_remembered_in_a_cookie_that_does_not_hold_it() -> None:
+    async with post(parse_listen(":0", token=TOKEN)) as there:
+        status, _, headers = await there.get(f"?token={TOKEN}")
+        assert status == 200
+        cookie = headers["Set-Cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert TOKEN not in cookie
+        value = cookie.partition(";")[0]
+        assert (await there.get("metrics", Cookie=value))[0] == 200
+        assert (await there.get("metrics", Cookie=value[:-1]))[0] == 401
+    async with post(parse_listen(":0", token=TOKEN[::-1])) as there:
+        assert (await there.get("metrics", Cookie=value))[0] == 401
+
+
+async def test_the_figures_are_prometheus_s() -> None:
+    async with post() as there:
+        there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *started(A), *started(B))
+        there.emit(ChunkSizeChanged(chunk_size=500), *started(Path("c")), failed(Path("c")))
+        there.emit(PhotoProgress(path=A, sent=800), PhotoProgress(path=A, sent=400))
+        there.emit(PhotoProgress(path=A, sent=1000), PhotoFinishing(path=A))
+        there.now = 0.3
+        there.emit(PhotoFinished(path=A, seconds=0.3), uploaded(A), PhotoFinishing(path=B))
+        there.emit(Retrying(path=B, reason="", attempt=1, after_s=1), OutageBegan(reason=""))
+        status, text, headers = await there.get("metrics")
+        assert status == 200
+        assert headers["Content-Type"].startswith("text/plain")
+        told = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+        wanted = {
+            'bulkup_photos_total{outcome="uploaded"}': 1,
+            'bulkup_photos_total{outcome="failed"}': 1,
+            'bulkup_photos_total{outcome="present"}': 0,
+            "bulkup_files_found_total": 3,
+            "bulkup_sent_bytes_total": 1400,
+            "bulkup_uploaded_bytes_total": 1000,
+            "bulkup_retries_total": 1,
+            "bulkup_outages_total": 1,
+            "bulkup_outage": 1,
+            "bulkup_running": 1,
+            "bulkup_in_flight": 1,
+            "bulkup_finishing": 1,
+            "bulkup_finishing_limit": 2,
+            "bulkup_finishing_limit_max": 6,
+            "bulkup_chunk_bytes": 500,
+            "bulkup_pending": 1,
+            "bulkup_finish_seconds_count": 1,
+            'bulkup_finish_seconds_bucket{le="0.25"}': 0,
+            'bulkup_finish_seconds_bucket{le="0.5"}': 1,
+        }
+        assert {name: float(told[name]) for name in wanted} == wanted
+        there.emit(OutageEnded(seconds=7), RunFinished(seconds=1))
+        _, text, _ = await there.get("metrics")
+        assert "bulkup_outage 0.0" in text
+        assert "bulkup_outage_seconds_total 7.0" in text
+        assert "bulkup_running 0.0" in text
+
+
+async def test_openmetrics_is_spoken_where_it_is_asked_for() -> None:
+    async with post() as there:
+        wish = "application/openmetrics-text; version=1.0.0"
+        _, text, headers = await there.get("metrics", Accept=wish)
+        assert headers["Content-Type"].startswith("application/openmetrics-text")
+        assert text.endswith("# EOF\n")
+
+
+async def test_a_port_that_is_taken_is_told_before_the_run() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match="another program listens there") as caught:
+            async with post(parse_listen(f":{port}")):
+                pass
+    assert "127.0.0.1:0" in caught.value.hint
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+async def test_an_address_of_another_machine_is_told(host: str) -> None:
+    with pytest.raises(UsageError, match="no address of this machine"):
+        async with post(parse_listen(f"{host}:0", token=TOKEN)):
+            pass
+
+
+async def test_broken_requests_are_answered_and_nobody_is_bothered(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with post() as there:
+        port = int(there.monitor.address.rsplit(":", 1)[1].strip("/"))
+        for junk in (b"\x16\x03\x01\x02\x00\x01\n\n", b"GET / HTTP/1.1\r\n\r\n", b"\r\n\r\n", b""):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(junk)
+            writer.write_eof()
+            await reader.read()
+            writer.close()
+        assert (await there.get("healthz"))[0] == 200
+    assert capfd.readouterr() == ("", "")

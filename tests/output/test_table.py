@@ -1,0 +1,226 @@
+"""The report as a table: its columns, hostile names, full disks, and a memory that stays flat."""
+
+import csv
+import json
+import tracemalloc
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from bulkup.errors import UsageError
+from bulkup.events import Event, PhotoChecked, PhotoNew, Verdict
+from bulkup.output.table import COLUMNS, CSV, JSONL, Format, TableReport
+from tests.support.disks import disk, fill
+from tests.support.sample_run import (
+    HOSTILE,
+    MD5,
+    RUN,
+    ManualClock,
+    failing,
+    uploading,
+    whole_run,
+)
+
+__all__ = ["disk"]
+
+
+def report_on(path: Path, form: Format = CSV) -> TableReport:
+    return TableReport(path, form, clock=ManualClock())
+
+
+async def report(path: Path, form: Format, events: Sequence[Event]) -> None:
+    async with report_on(path, form) as view:
+        for event in events:
+            view.emit(event)
+
+
+async def read_csv(path: Path) -> list[dict[str, str]]:
+    text = await anyio.Path(path).read_bytes()
+    return list(csv.DictReader(text.decode("utf-8-sig").splitlines(keepends=True), strict=True))
+
+
+async def test_csv_has_a_row_for_every_file(tmp_path: Path) -> None:
+    file = tmp_path / "report.csv"
+    await report(file, CSV, whole_run())
+    rows = await read_csv(file)
+    assert [(row["path"], row["outcome"]) for row in rows] == [
+        ("a.jpg", "uploaded"),
+        ("b.jpg", "linked"),
+        ("c.mov", "skipped"),
+        ("d.jpg", "failed"),
+        ("e.jpg", "unfinished"),
+    ]
+    assert list(rows[0]) == list(COLUMNS)
+    assert rows[0] == {
+        "path": "a.jpg",
+        "md5": MD5,
+        "size": "3000000",
+        "outcome": "uploaded",
+        "image_id": "7",
+        "albums": "9 12",
+        "tries": "1",
+        "seconds": "1.250",
+        "reason": "",
+        "hint": "",
+    }
+    assert rows[2]["reason"] == "type"
+    assert (rows[3]["tries"], rows[3]["hint"]) == ("2", "Look for an intact copy.")
+
+
+async def test_csv_is_what_rfc_4180_says_with_the_mark_of_utf_8(tmp_path: Path) -> None:
+    file = tmp_path / "report.csv"
+    await report(file, CSV, [RUN, *uploading(Path("é.jpg"))])
+    raw = await anyio.Path(file).read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbfpath,md5,size,")
+    assert raw.count(b"\n") == raw.count(b"\r\n") == 2
+    assert "é.jpg,".encode() in raw
+
+
+async def test_json_lines_have_the_same_columns_with_their_types(tmp_path: Path) -> None:
+    file = tmp_path / "report.jsonl"
+    await report(file, JSONL, whole_run())
+    rows = [json.loads(line) for line in (await anyio.Path(file).read_text()).splitlines()]
+    assert all(list(row) == ["schema", *COLUMNS] for row in rows)
+    assert rows[0] == {
+        "schema": 1,
+        "path": "a.jpg",
+        "md5": MD5,
+        "size": 3_000_000,
+        "outcome": "uploaded",
+        "image_id": 7,
+        "albums": [9, 12],
+        "tries": 1,
+        "seconds": 1.25,
+        "reason": "",
+        "hint": "",
+    }
+    assert (rows[2]["md5"], rows[2]["image_id"], rows[2]["seconds"]) == (None, None, None)
+
+
+async def test_verdicts_and_plans_are_outcomes(tmp_path: Path) -> None:
+    file = tmp_path / "report.csv"
+    amiss = PhotoChecked(
+        path=Path("a.jpg"),
+        size=1,
+        verdict=Verdict.NOT_IN_ALBUM,
+        image_id=7,
+        reason="elsewhere",
+        hint="again",
+        md5=MD5,
+    )
+    await report(file, CSV, [RUN, amiss, PhotoNew(path=Path("b.jpg"), size=2, md5=MD5)])
+    rows = await read_csv(file)
+    assert [(row["outcome"], row["reason"]) for row in rows] == [
+        ("not-in-album", "elsewhere"),
+        ("new", ""),
+    ]
+
+
+async def test_hostile_names_do_no_harm_in_csv(tmp_path: Path) -> None:
+    file = tmp_path / "report.csv"
+    await report(file, CSV, [RUN, *(e for name in HOSTILE for e in uploading(Path(name)))])
+    raw = (await anyio.Path(file).read_bytes()).decode("utf-8")
+    assert not set(raw) & {"\x1b", "\u202e"}
+    paths = [row["path"] for row in await read_csv(file)]
+    assert len(paths) == len(HOSTILE)
+    assert paths[0] == "'=cmd|' /C calc'!A0.jpg"
+    assert paths[3] == '"quoted", and\nin two lines.jpg'
+    assert paths[6] == r"bad\xff\xfe.jpg"
+    assert paths[-1] == HOSTILE[-1]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "＝"])
+async def test_nothing_is_a_formula(start: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.csv"
+    await report(file, CSV, [RUN, *failing(Path(f"{start}1.jpg"), reason=f"{start}2")])
+    (row,) = await read_csv(file)
+    assert not {row["path"][0], row["reason"][0]} & set("=+-@＝ \t")
+
+
+async def test_hostile_names_are_exact_in_json_lines_but_for_bad_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "report.jsonl"
+    await report(file, JSONL, [RUN, *(e for name in HOSTILE for e in uploading(Path(name)))])
+    raw = await anyio.Path(file).read_text()
+    paths = [json.loads(line)["path"] for line in raw.split("\n")[:-1]]
+    assert raw.isascii()
+    assert paths == [name.replace("\udcff\udcfe", r"\xff\xfe") for name in HOSTILE]
+
+
+async def test_rows_are_on_disk_while_the_run_goes_on(tmp_path: Path) -> None:
+    file, part = tmp_path / "report.csv", anyio.Path(tmp_path / "report.csv.part")
+    async with report_on(file) as view:
+        for event in [RUN, *uploading(Path("a.jpg"))]:
+            view.emit(event)
+        with anyio.fail_after(30):
+            while b"a.jpg" not in await part.read_bytes():
+                await anyio.lowlevel.checkpoint()
+        assert not await anyio.Path(file).exists()
+    assert not await part.exists()
+    assert b"a.jpg" in await anyio.Path(file).read_bytes()
+
+
+async def test_a_cancelled_run_leaves_its_report(tmp_path: Path) -> None:
+    file = tmp_path / "report.csv"
+    with anyio.CancelScope() as scope:
+        async with report_on(file) as view:
+            for event in [RUN, *uploading(Path("a.jpg"))]:
+                view.emit(event)
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert [row["path"] for row in await read_csv(file)] == ["a.jpg"]
+
+
+async def test_a_run_that_never_began_leaves_the_last_report_alone(tmp_path: Path) -> None:
+    file = tmp_path / "report.csv"
+    await anyio.Path(file).write_text("of yesterday")
+    await report(file, CSV, [])
+    assert await anyio.Path(file).read_text() == "of yesterday"
+    assert [each.name async for each in anyio.Path(tmp_path).iterdir()] == ["report.csv"]
+
+
+async def test_what_can_not_be_written_is_told_before_the_run(tmp_path: Path) -> None:
+    for path, words in [
+        (tmp_path / "nowhere" / "r.csv", "does not exist"),
+        (tmp_path, "is a folder"),
+        (tmp_path / ("x" * 255), "can't be written: File name too long"),
+    ]:
+        with pytest.raises(UsageError, match=words):
+            await report(path, CSV, [])
+
+
+async def test_a_full_disk_is_told_before_the_run(disk: Path) -> None:
+    fill(disk)
+    with pytest.raises(UsageError, match="No space left"):
+        await report(disk / "r.csv", CSV, [])
+
+
+async def test_a_disk_that_fills_up_is_told_with_where_the_rest_is(disk: Path) -> None:
+    many = [event for n in range(3000) for event in uploading(Path(f"{n}{'x' * 200}.jpg"))]
+    with pytest.raises(OSError, match=r"No space left on device; .* is in .*r\.csv\.part"):
+        await report(disk / "r.csv", CSV, [RUN, *many])
+    assert not await anyio.Path(disk / "r.csv").exists()
+    assert b"\n99xxx" in await anyio.Path(disk / "r.csv.part").read_bytes()
+
+
+async def test_memory_stays_flat(tmp_path: Path) -> None:
+    async def left_by(photos: int) -> int:
+        paths = [Path(f"{number}.jpg") for number in range(photos)]
+        events = [event for path in paths for event in uploading(path)]
+        assert {*paths, *map(str, paths)}  # a path keeps its text and its hash: have it do so now
+        view = report_on(tmp_path / "report.csv")
+        tracemalloc.start()
+        async with view:
+            view.emit(RUN)
+            for number, event in enumerate(events):
+                view.emit(event)
+                if number % 100 == 0:
+                    await anyio.lowlevel.checkpoint()
+        size = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return size
+
+    await left_by(100)
+    assert await left_by(2_000) < await left_by(200) + 10_000

@@ -1,0 +1,337 @@
+"""Where the gallery lives: addresses as people paste them, and redirects, harmless or not."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.errors import BulkupError, RunError, UsageError
+from bulkup.piwigo.client import PiwigoServer
+from bulkup.piwigo.connect import allowed, clean_url, connect
+from bulkup.piwigo.session import Credentials
+from bulkup.sandbox import Sandbox
+from tests.support.raw import Line, Raw, Talk, raw_server, saying
+
+PASSWORD = "hunter2-secret"
+ADMIN = Credentials("admin", "secret")
+WRONG_KEY = Credentials(api_key=f"pkid-1:{PASSWORD}")
+
+# addresses
+
+
+@pytest.mark.parametrize(
+    ("typed", "base"),
+    [
+        ("https://photos.example.org", "https://photos.example.org/"),
+        ("photos.example.org", "https://photos.example.org/"),
+        (" https://photos.example.org/piwigo \n", "https://photos.example.org/piwigo/"),
+        ("photos.example.org:8443/piwigo/", "https://photos.example.org:8443/piwigo/"),
+        ("http://127.0.0.1/~me/", "http://127.0.0.1/~me/"),
+        ("http://[::1]:8080/g", "http://[::1]:8080/g/"),
+        ("HTTP://example.org/", "http://example.org/"),
+        ("http://x.org//g//", "http://x.org//g/"),
+        ("http://фото.example/", "http://фото.example/"),
+    ],
+)
+def test_an_address_may_be_typed_like_this(typed: str, base: str) -> None:
+    assert clean_url(typed) == base
+
+
+@pytest.mark.parametrize("base", ["http://x.org/", "http://x.org/g/"])
+def test_an_address_may_be_that_of_a_page(base: str) -> None:
+    for page in [
+        *("ws.php", "ws.php?format=json&method=pwg.getVersion", "identification.php", "#top"),
+        *("index.php?/category/9", "index.php?/category/9/start-15#x", "index.php/category/9"),
+        *("picture.php?/12/category/3", "admin.php?page=album-1", "?/category/9"),
+    ]:
+        assert clean_url(base + page) == base
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("", " ", "/", "http://", "http:///path", "https://:443/", "ftp://x.org/"),
+        *("file:///etc/passwd", "javascript:alert(1)", "not an address", "http://x.org:99999/"),
+        *("http://x.org:0/", "http://x.org:port/", "http://[::1/", "http://x .org/"),
+        *("http://x\x00.org/", "http://x.org\\g/", "http://<x>/", "http://%zz/"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_an_example(typed: str) -> None:
+    with pytest.raises(UsageError, match="is no web address") as caught:
+        clean_url(typed)
+    assert "https://photos.example.org/" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("https://admin:{}@x.org/", "admin:{}@x.org", "ftp://admin:{}@x.org/"),
+        *("https://admin:{}@x.org:99999/", "https://admin:{}@/", "https://admin:a/{}@x.org/"),
+        *("https://:{}@x.org/", "https://admin:[{}@x.org/"),
+    ],
+)
+def test_a_password_in_the_address_is_refused_and_not_shown(typed: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        clean_url(typed.format(PASSWORD))
+    assert PASSWORD not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_user_name_in_the_address_is_told_where_to_go() -> None:
+    with pytest.raises(UsageError, match="holds a user name") as caught:
+        clean_url("https://admin@x.org/")
+    assert "--user" in caught.value.hint
+
+
+@given(typed=st.text() | st.text("htps:/.@[]#?0189a%\\ "))
+def test_any_text_is_an_address_or_a_mistake_of_the_user(typed: str) -> None:
+    try:
+        base = clean_url(typed)
+    except UsageError:
+        return
+    assert base.endswith("/")
+    assert urlsplit(base).scheme in {"http", "https"}
+    assert clean_url(base) == base
+
+
+@pytest.mark.parametrize(
+    ("origin", "target", "stays"),
+    [
+        ("http://x.org/", "http://x.org/g/", True),
+        ("http://x.org/", "https://x.org/", True),
+        ("http://x.org:80/", "http://x.org/", True),
+        ("https://x.org/", "https://x.org:443/", True),
+        ("http://x.org:8080/", "https://x.org/", True),
+        ("http://X.org/", "http://x.ORG/", True),
+        ("https://x.org/", "http://x.org/", False),
+        ("http://x.org/", "http://www.x.org/", False),
+        ("http://x.org/", "http://evil.org/x.org/", False),
+        ("http://x.org/", "http://x.org@evil.org/", False),
+        ("http://x.org/", "http://x.org:8080/", False),
+        ("https://x.org/", "https://x.org:8443/", False),
+        ("http://x.org/", "ftp://x.org/", False),
+        ("http://x.org/", "http://x.org:99999/", False),
+        ("http://x.org/", "http://[x.org/", False),
+        ("http://x.org/", "", False),
+    ],
+)
+def test_a_redirect_is_followed_only_to_the_named_host(
+    origin: str, target: str, stays: bool
+) -> None:
+    assert allowed(origin, target) is stays
+
+
+# servers
+
+
+@asynccontextmanager
+async def connected(url: str, *, password: str = PASSWORD) -> AsyncIterator[PiwigoServer]:
+    async with connect(url, credentials=Credentials("admin", password)) as server:
+        yield server
+
+
+async def refused(url: str, *, password: str = PASSWORD) -> RunError:
+    with pytest.raises(RunError) as caught:
+        async with connected(url, password=password):
+            pytest.fail("connected")
+    assert password not in f"{caught.value.message} {caught.value.hint}"
+    return caught.value
+
+
+def heard_no_secret(*servers: Raw) -> bool:
+    return not any(
+        PASSWORD.encode() in request.body or PASSWORD in request.head
+        for server in servers
+        for request in server.heard
+    )
+
+
+def redirecting(location: str, status: str = "302 Found") -> Talk:
+    return saying(status, b"", f"Location: {location}")
+
+
+@pytest.mark.parametrize("path", ["piwigo/", "piwigo", "piwigo/index.php?/category/1"])
+async def test_the_gallery_is_found_under_its_path(path: str) -> None:
+    async with (
+        Sandbox(path="/piwigo/") as box,
+        connected(box.url.removesuffix("piwigo/") + path, password="secret") as server,
+    ):
+        assert server.offer.url == box.url
+
+
+@pytest.mark.parametrize("status", ["301 x", "302 x", "303 x", "307 x", "308 x"])
+async def test_a_redirect_on_the_same_host_is_followed_before_the_log_in(status: str) -> None:
+    rank = {"status": "guest"}
+
+    async def talk(line: Line) -> None:
+        while True:
+            request = await line.hear()
+            if request.target.startswith("/old/"):
+                await line.say(status, b"", f"Location: /new/{request.target[5:]}")
+                continue
+            if b"pwg.session.login" in request.body:
+                rank["status"] = "webmaster"
+            await line.say("200 OK", json.dumps({"stat": "ok", "result": rank}).encode())
+
+    async with raw_server(talk) as raw, connected(f"{raw.url}old/") as server:
+        assert server.offer.url == f"{raw.url}new/"
+        posted = {request.target for request in raw.heard if request.head.startswith("POST")}
+    assert posted == {"/new/ws.php?format=json"}
+
+
+async def test_a_redirect_to_another_port_never_gets_the_password() -> None:
+    async with (
+        raw_server(saying("200 OK", b'{"stat":"ok","result":{}}')) as other,
+        raw_server(redirecting(f"{other.url}ws.php")) as raw,
+    ):
+        await refused(raw.url)
+        assert heard_no_secret(raw, other)
+        assert not other.heard
+
+
+async def test_a_server_that_redirects_without_end_is_refused() -> None:
+    async with raw_server(redirecting("/ws.php")) as raw:
+        error = await refused(raw.url)
+        assert len(raw.heard) <= 6
+        assert heard_no_secret(raw)
+    assert "redirects to /ws.php" in error.message
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("", "http://[bad/", "http://x:99999/", "http://127.0.0.1:0/", "//", "ftp://x/"),
+        *("http://me:pw@127.0.0.1/", "\x80"),
+    ],
+)
+async def test_a_redirect_to_nowhere_is_refused(location: str) -> None:
+    async with raw_server(redirecting(location)) as raw:
+        await refused(raw.url)
+        assert heard_no_secret(raw)
+
+
+async def test_a_redirect_that_brings_its_own_password_is_refused() -> None:
+    async def talk(line: Line) -> None:
+        request = await line.hear()
+        await line.say("302 x", b"", f"Location: http://me:pw@{request.header('Host')}/g/ws.php")
+
+    async with raw_server(talk) as raw:
+        await refused(raw.url)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("404 Not Found", b"<html><h1>404 Not Found</h1></html>"),
+        ("200 OK", b"<!DOCTYPE html><html><body>Welcome to nginx!</body></html>"),
+        ("501 Not Implemented", b'{"stat":"fail","err":501,"message":"Method name is not valid"}'),
+        ("403 Forbidden", b"<html>Forbidden</html>"),
+        ("418 I'm a teapot", b"short and stout"),
+        *(("200 OK", body) for body in (b"", b"\x00\xff\xfe", b'{"hello":"world"}')),
+        *(("200 OK", b'{"stat":"ok","result":%b}' % body) for body in (b"null", b"[]")),
+        *((status, b"") for status in ("404 Not Found", "500 Server Error", "204 No Content")),
+    ],
+)
+async def test_what_is_no_piwigo_is_told_with_a_hint(status: str, body: bytes) -> None:
+    async with raw_server(saying(status, body)) as raw:
+        error = await refused(raw.url)
+        assert heard_no_secret(raw)
+        assert f"no Piwigo answers at {raw.url}ws.php" in error.message
+    assert error.hint == "Give the address of the gallery's home page as --url."
+
+
+@pytest.mark.parametrize(
+    ("talk", "words", "hint"),
+    [
+        (
+            saying("200 OK", b"<html><body>Welcome to nginx!</body></html>"),
+            "“Welcome to nginx!”",
+            "",
+        ),
+        (saying("502 Bad Gateway"), "can't be reached: the server is away", ""),
+        (saying("503 Unavailable"), "can't be reached: the server is away", ""),
+        (saying("504 Gateway Time-out"), "can't be reached: the server is away", ""),
+        (saying("401 Unauthorized"), "asks for a password of its own", ""),
+        (
+            redirecting("http://evil.invalid/ws.php"),
+            "redirects to another server: http://evil.invalid/",
+            "--url",
+        ),
+    ],
+)
+async def test_what_stands_before_a_gallery_is_told(talk: Talk, words: str, hint: str) -> None:
+    async with raw_server(talk) as raw:
+        error = await refused(raw.url)
+    assert words in error.message
+    assert hint in error.hint
+
+
+async def test_nobody_listening_is_told_with_a_hint() -> None:
+    async with raw_server(saying("200 OK")) as raw:
+        url = raw.url
+    error = await refused(url)
+    assert "can't be reached" in error.message
+    assert "Check the address" in error.hint
+
+
+async def test_no_scheme_and_no_tls_is_told_with_a_hint() -> None:
+    async with Sandbox() as box:
+        error = await refused(box.url.removeprefix("http://"))
+    assert "http:// in front" in error.hint
+    assert "not permitted" not in error.message
+
+
+# who logs in
+
+
+async def test_a_wrong_password_is_told_with_the_servers_words() -> None:
+    async with Sandbox() as box:
+        error = await refused(box.url)
+    assert "log-in as admin" in error.message
+    assert "Invalid username/password" in error.message
+
+
+@pytest.mark.parametrize(
+    ("version", "credentials", "words", "hint"),
+    [
+        ("16.4.0", Credentials("bob", "bobsecret"), "bob is no administrator", "or webmaster"),
+        ("16.4.0", WRONG_KEY, "does not accept the API key", ""),
+        ("13.8.0", WRONG_KEY, "knows no API keys", ""),
+        ("15.7.0", WRONG_KEY, "knows no API keys", ""),
+    ],
+)
+async def test_who_may_not_upload_is_told_and_no_secret(
+    version: str, credentials: Credentials, words: str, hint: str
+) -> None:
+    async with Sandbox(version=version) as box:
+        with pytest.raises(RunError, match=words) as caught:
+            async with connect(box.url, credentials=credentials):
+                pytest.fail("connected")
+    assert hint in caught.value.hint
+    assert PASSWORD not in f"{caught.value.message} {caught.value.hint}"
+
+
+async def test_a_user_who_logged_in_is_logged_out_at_the_end() -> None:
+    async with Sandbox() as box:
+        async with connect(box.url, credentials=ADMIN):
+            pass
+        assert box.requests[-1].method == "pwg.session.logout"
+
+
+async def test_a_good_api_key_connects_without_any_log_in() -> None:
+    async with Sandbox() as box:
+        pkid, secret = box._make_api_key()
+        async with connect(box.url, credentials=Credentials(api_key=f"{pkid}:{secret}")):
+            pass
+        assert "pwg.session.login" not in {seen.method for seen in box.requests}
+
+
+async def test_every_refusal_is_one_of_our_errors_whatever_the_album() -> None:
+    async with Sandbox() as box, connected(box.url, password="secret") as server:
+        assert await server.album_name(1) == "Sandbox"
+        with pytest.raises(BulkupError, match="there is no album 99") as caught:
+            await server.album_name(99)
+    assert "category/NUMBER" in caught.value.hint

@@ -1,0 +1,544 @@
+"""Requests as they stand on the wire, and what each way to break a connection is called."""
+
+import asyncio
+import hashlib
+import os
+import ssl
+from base64 import b64decode
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import aiohttp
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.errors import (
+    AnswerLost,
+    BulkupError,
+    PhotoChanged,
+    PhotoError,
+    SendInterrupted,
+    TimedOut,
+    TLSError,
+    Unreachable,
+)
+from bulkup.piwigo.census import Held
+from bulkup.piwigo.multipart import PART
+from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request
+from bulkup.piwigo.session import Session, Timeouts, retry_after
+from bulkup.piwigo.throttle import Throttle
+from bulkup.source.photos import PIECE, Chunk, Photo, plan_chunks
+from tests.support.certificates import make_certificate
+from tests.support.raw import Line, raw_server, saying
+
+OK = b'{"stat":"ok","result":null}'
+BRIEF = Timeouts(connect_s=5.0, idle_s=0.05, finish_s=0.05)
+
+
+@asynccontextmanager
+async def session_on(
+    url: str,
+    *,
+    timeouts: Timeouts | None = None,
+    throttle: Throttle | None = None,
+    api_key: str = "",
+) -> AsyncIterator[Session]:
+    async with aiohttp.TCPConnector() as connector:
+        session = Session(
+            url,
+            connector=connector,
+            timeouts=timeouts or Timeouts(),
+            throttle=throttle,
+            api_key=api_key,
+        )
+        try:
+            yield session
+        finally:
+            await session.close()
+
+
+def make_photo(folder: Path, *, size: int) -> Photo:
+    path = folder / "IMG_1.jpg"
+    path.write_bytes(Random(size).randbytes(size))
+    status = path.stat()
+    return Photo(path, size, status.st_mtime_ns)
+
+
+def request_for(chunk: Chunk, *, summed: bool = False) -> Request:
+    fields = (("name", "Été.jpg"), ("category", "9"))
+    return Request("pwg.images.upload", fields, chunk=chunk, summed=summed)
+
+
+def whole(photo: Photo) -> Chunk:
+    return Chunk(0, 1, 0, photo.size)
+
+
+def parts(body: bytes) -> list[tuple[str, bytes]]:
+    """Return head and content of each part of a multipart body."""
+    boundary = body.partition(b"\r\n")[0]
+    assert body.endswith(boundary + b"--\r\n")
+    pieces = body.removesuffix(b"--\r\n").split(boundary)[1:-1]
+    found = []
+    for piece in pieces:
+        head, _, content = piece.partition(b"\r\n\r\n")
+        found.append((head.decode().strip(), content.removesuffix(b"\r\n")))
+    return found
+
+
+# what goes out
+
+
+@pytest.mark.parametrize("summed", [True, False])
+@pytest.mark.parametrize("size", [1, 5000, 3 * PIECE + 7])
+async def test_a_photo_goes_with_its_true_length_and_never_in_http_chunks(
+    tmp_path: Path, size: int, summed: bool
+) -> None:
+    photo = make_photo(tmp_path, size=size)
+    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
+        await session.post(request_for(whole(photo), summed=summed), photo=photo)
+        (heard,) = raw.heard
+    assert heard.header("Transfer-Encoding") is None
+    assert int(heard.header("Content-Length") or -1) == len(heard.body)
+    assert parts(heard.body)[3][1] == Random(size).randbytes(size)
+
+
+async def test_a_photo_goes_as_a_form_with_the_fields_first(tmp_path: Path) -> None:
+    photo = make_photo(tmp_path, size=100)
+    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
+        await session.post(request_for(whole(photo)), photo=photo)
+        (heard,) = raw.heard
+    assert (heard.header("Content-Type") or "").startswith("multipart/form-data; boundary=")
+    heads = [head for head, _ in parts(heard.body)]
+    for head, name in zip(heads, ["method", "name", "category", "file"], strict=True):
+        assert f'name="{name}"' in head
+    assert 'filename="blob"' in heads[-1]
+    assert [content for _, content in parts(heard.body)[:3]] == [
+        b"pwg.images.upload",
+        "Été.jpg".encode(),
+        b"9",
+    ]
+
+
+async def test_each_chunk_has_the_bytes_of_its_place_and_their_sum_behind(tmp_path: Path) -> None:
+    photo = make_photo(tmp_path, size=10_000)
+    content = Random(10_000).randbytes(10_000)
+    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
+        for chunk in plan_chunks(photo.size, chunk_size=4096):
+            await session.post(request_for(chunk, summed=True), photo=photo)
+        bodies = [parts(heard.body) for heard in raw.heard]
+    assert b"".join(body[3][1] for body in bodies) == content
+    for body in bodies:
+        head, md5 = body[4]
+        assert 'name="chunk_sum"' in head
+        assert md5.decode() == hashlib.md5(body[3][1]).hexdigest()
+
+
+async def test_a_held_form_is_there_but_for_its_end_until_that_is_let_out() -> None:
+    text, end = "0 " * 10_000, anyio.Event()
+
+    async def talk(line: Line) -> None:
+        head = (await line.reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
+        body = await line.reader.readuntil(text.encode())
+        with anyio.move_on_after(0.01) as waited:
+            body += await line.reader.read(1)
+        assert waited.cancelled_caught
+        end.set()
+        body += await line.reader.readexactly(length - len(body))
+        assert [content for _, content in parts(body)] == [b"exist", b"x", text.encode()]
+        await line.say("200 OK", OK)
+
+    async with raw_server(talk) as raw, session_on(raw.url) as session:
+        request = Request("exist", (("pad", "x"), ("md5sum_list", text)))
+        assert (await session.post_form(Held(request, until=end))).body == OK
+
+
+async def test_progress_counts_the_bytes_of_the_chunk_up_to_all(tmp_path: Path) -> None:
+    photo = make_photo(tmp_path, size=2 * PIECE + 5)
+    seen: list[int] = []
+    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
+        await session.post(request_for(whole(photo)), photo=photo, progress=seen.append)
+    assert seen == [*range(PART, 2 * PIECE + 1, PART), 2 * PIECE + 5]
+
+
+class Taken(Throttle):
+    """Lets a thousand bytes out at a time, and counts them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    async def take(self, wanted: int) -> int:
+        self.sizes.append(min(wanted, 1000))
+        return self.sizes[-1]
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 5000, PIECE + 1, 2 * PIECE + 1000])
+async def test_a_throttled_photo_goes_whole_and_what_goes_out_is_counted(
+    tmp_path: Path, size: int, *, encoded: bool
+) -> None:
+    photo, taken, seen = make_photo(tmp_path, size=size), Taken(), list[int]()
+    request = Request("pwg.images.addChunk", chunk=whole(photo), encoded=encoded)
+    async with (
+        raw_server(saying("200 OK", OK)) as raw,
+        session_on(raw.url, throttle=taken) as session,
+    ):
+        await session.post(request, photo=photo, progress=seen.append)
+        content = parts(raw.heard[0].body)[1][1]
+    assert sum(taken.sizes) == len(content)
+    assert (b64decode(content) if encoded else content) == Random(size).randbytes(size)
+    assert seen == sorted(seen)
+    assert seen[-1] == size
+
+
+async def test_what_has_no_photo_is_not_throttled() -> None:
+    taken = Taken()
+    async with (
+        raw_server(saying("200 OK", OK)) as raw,
+        session_on(raw.url, throttle=taken) as session,
+    ):
+        await session.post(Request("x", (("y", "z" * 5000),)))
+    assert taken.sizes == []
+
+
+async def test_a_wait_for_the_throttle_is_no_silence_of_the_server(tmp_path: Path) -> None:
+    photo = make_photo(tmp_path, size=4000)
+    slow = Throttle(lambda: 10 * 1024)  # a thousand bytes in twice the idle time-out
+    async with (
+        raw_server(saying("200 OK", OK)) as raw,
+        session_on(raw.url, timeouts=BRIEF, throttle=slow) as session,
+    ):
+        answer = await session.post(request_for(whole(photo)), photo=photo)
+    assert answer.status == 200
+
+
+async def test_a_call_goes_as_a_plain_form() -> None:
+    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
+        await session.post(Request("pwg.images.exist", (("md5sum_list", "a,b"), ("x", "é &="))))
+        (heard,) = raw.heard
+    assert heard.target == "/ws.php?format=json"
+    assert heard.header("Content-Type") == "application/x-www-form-urlencoded"
+    assert heard.body == b"method=pwg.images.exist&md5sum_list=a%2Cb&x=%C3%A9+%26%3D"
+
+
+async def test_every_request_says_who_asks() -> None:
+    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
+        await session.post(Request("x"))
+        assert (raw.heard[0].header("User-Agent") or "").startswith("bulkup/")
+
+
+async def test_the_servers_cookie_is_sent_back() -> None:
+    async with (
+        raw_server(saying("200 OK", OK, "Set-Cookie: pwg_id=abc; path=/; HttpOnly")) as raw,
+        session_on(raw.url) as session,
+    ):
+        await session.post(Request("x"))
+        await session.post(Request("x"))
+        assert [heard.header("Cookie") for heard in raw.heard] == [None, "pwg_id=abc"]
+
+
+async def test_with_an_api_key_no_cookie_is_kept() -> None:
+    async with (
+        raw_server(saying("200 OK", OK, "Set-Cookie: pwg_id=abc; path=/")) as raw,
+        session_on(raw.url, api_key="pkid-1:s") as session,
+    ):
+        await session.post(Request("x"))
+        await session.post(Request("x"))
+        assert [heard.header("Cookie") for heard in raw.heard] == [None, None]
+        assert {heard.header("X-PIWIGO-API") for heard in raw.heard} == {"pkid-1:s"}
+
+
+# what comes back
+
+
+async def test_an_answer_has_status_body_and_the_wait_asked_for() -> None:
+    async with (
+        raw_server(saying("429 Slow down", b"later", "Retry-After: 7")) as raw,
+        session_on(raw.url) as session,
+    ):
+        answer = await session.post(Request("x"))
+    assert answer == Answer(429, b"later", retry_after_s=7.0)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_of_a_post_is_followed(tmp_path: Path, status: int) -> None:
+    photo = make_photo(tmp_path, size=100)
+    async with (
+        raw_server(saying(f"{status} x", b"", "Location: /elsewhere")) as raw,
+        session_on(raw.url) as session,
+    ):
+        answer = await session.post(request_for(whole(photo)), photo=photo)
+        assert (answer.status, answer.location) == (status, "/elsewhere")
+        assert len(raw.heard) == 1
+
+
+async def test_no_redirect_of_a_get_is_followed() -> None:
+    async with (
+        raw_server(saying("302 x", b"", "Location: /elsewhere")) as raw,
+        session_on(raw.url) as session,
+    ):
+        answer = await session.get(raw.url)
+        assert (answer.status, len(raw.heard)) == (302, 1)
+
+
+async def test_an_answer_without_end_is_cut_at_the_limit() -> None:
+    async def talk(line: Line) -> None:
+        await line.hear()
+        line.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
+        while True:
+            line.writer.write(b"x" * 2**20)
+            await line.writer.drain()
+
+    async with raw_server(talk) as raw, session_on(raw.url) as session:
+        answer = await session.post(Request("x"))
+    assert len(answer.body) == ANSWER_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("value", "wait_s"),
+    [
+        ("120", 120.0),
+        (" 7 ", 7.0),
+        ("0", 0.0),
+        ("Wed, 21 Oct 2015 07:30:00 GMT", 120.0),
+        ("Wed, 21 Oct 2015 09:30:00 +0200", 120.0),
+        ("Wed, 21 Oct 2015 07:00:00 GMT", 0.0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+        ("Wed, 99 Oct 2015 07:30:00 GMT", None),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None),
+    ],
+)
+def test_a_wait_may_be_asked_for_in_seconds_or_by_date(value: str, wait_s: float | None) -> None:
+    assert retry_after(value, date="Wed, 21 Oct 2015 07:28:00 GMT") == wait_s
+
+
+@pytest.mark.parametrize("date", ["", "today", "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"])
+def test_a_date_alone_says_nothing(date: str) -> None:
+    assert retry_after("Wed, 21 Oct 2015 07:30:00 GMT", date=date) is None
+
+
+dates = st.text() | st.from_regex(
+    r"(Mon, )?\d{1,3} (Jan|Feb|x) \d{1,6} \d\d:\d\d(:\d\d)?( GMT| [+-]\d{1,25})?", fullmatch=True
+)
+
+
+@given(value=dates, date=dates)
+def test_any_header_is_a_wait_or_none(value: str, date: str) -> None:
+    wait_s = retry_after(value, date=date)
+    assert wait_s is None or wait_s >= 0
+
+
+# what breaks
+
+
+async def error_of(session: Session, photo: Photo | None = None) -> BulkupError:
+    request = request_for(whole(photo)) if photo else Request("x")
+    with pytest.raises(BulkupError) as caught:
+        await session.post(request, photo=photo)
+    assert "aiohttp" not in caught.value.message
+    assert "\n" not in caught.value.message
+    return caught.value
+
+
+async def test_a_refused_connection_is_unreachable() -> None:
+    async with raw_server(saying("200 OK")) as raw:
+        url = raw.url
+    async with session_on(url) as session:
+        error = await error_of(session)
+    assert type(error) is Unreachable
+    assert error.message == f"no connection to {url}: Connection refused"
+
+
+async def test_a_name_that_nobody_knows_is_unreachable() -> None:
+    async with session_on("http://nosuch.invalid/") as session:
+        error = await error_of(session)
+    assert type(error) is Unreachable
+    assert "how the name of the host is spelled" in error.hint
+
+
+async def hang_up(line: Line) -> None:
+    await line.hear()
+
+
+async def test_a_server_that_hangs_up_after_a_call_leaves_its_fate_unknown() -> None:
+    async with raw_server(hang_up) as raw, session_on(raw.url) as session:
+        assert type(await error_of(session)) is AnswerLost
+
+
+async def test_a_server_that_hangs_up_after_a_photo_leaves_its_fate_unknown(
+    tmp_path: Path,
+) -> None:
+    photo = make_photo(tmp_path, size=100_000)
+    async with raw_server(hang_up) as raw, session_on(raw.url) as session:
+        assert type(await error_of(session, photo)) is AnswerLost
+
+
+@pytest.mark.parametrize("read", [0, 1000, 3_000_000])
+async def test_a_connection_that_breaks_in_the_middle_of_a_photo_is_cut_short(
+    tmp_path: Path, read: int
+) -> None:
+    photo = make_photo(tmp_path, size=30_000_000)  # more than the system takes in by itself
+
+    async def talk(line: Line) -> None:
+        await line.reader.readuntil(b"\r\n\r\n")
+        await line.reader.readexactly(read)
+        line.writer.transport.abort()
+
+    async with raw_server(talk) as raw, session_on(raw.url) as session:
+        assert type(await error_of(session, photo)) is SendInterrupted
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nContent-Len",
+        b"HTTP/9.9 hello\r\n\r\n",
+        b"no http at all\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+    ],
+)
+async def test_an_answer_that_makes_no_sense_is_a_lost_one(answer: bytes) -> None:
+    async def talk(line: Line) -> None:
+        await line.hear()
+        line.writer.write(answer)
+        await line.writer.drain()
+
+    async with raw_server(talk) as raw, session_on(raw.url) as session:
+        assert type(await error_of(session)) is AnswerLost
+
+
+async def never(line: Line) -> None:
+    await line.hear()
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("finishing", [True, False])
+async def test_a_server_that_never_answers_is_given_up(finishing: bool) -> None:
+    async with raw_server(never) as raw, session_on(raw.url, timeouts=BRIEF) as session:
+        with pytest.raises(AnswerLost, match="did not answer in time"):
+            await session.post(Request("x"), finishing=finishing)
+
+
+async def test_a_server_that_never_ends_its_answer_is_given_up() -> None:
+    async def talk(line: Line) -> None:
+        await line.hear()
+        line.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        await asyncio.Event().wait()
+
+    async with raw_server(talk) as raw, session_on(raw.url, timeouts=BRIEF) as session:
+        assert type(await error_of(session)) is TimedOut
+
+
+async def test_a_server_that_never_reads_the_photo_is_given_up(tmp_path: Path) -> None:
+    photo = make_photo(tmp_path, size=30_000_000)
+
+    async def talk(line: Line) -> None:
+        await line.reader.readuntil(b"\r\n\r\n")
+        await asyncio.Event().wait()
+
+    async with raw_server(talk) as raw, session_on(raw.url, timeouts=BRIEF) as session:
+        assert type(await error_of(session, photo)) is SendInterrupted
+
+
+async def test_finishing_has_a_longer_patience_than_other_requests() -> None:
+    answers = asyncio.Event()
+
+    async def talk(line: Line) -> None:
+        while True:
+            await line.hear()
+            await answers.wait()
+            await line.say("200 OK", OK)
+
+    timeouts = Timeouts(idle_s=0.01, finish_s=60.0)
+    async with raw_server(talk) as raw, session_on(raw.url, timeouts=timeouts) as session:
+
+        async def give_up_first() -> None:
+            await error_of(session)
+            answers.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(give_up_first)
+            answer = await session.post(Request("x"), finishing=True)
+    assert answer.status == 200
+
+
+async def test_a_session_works_on_after_a_broken_connection(tmp_path: Path) -> None:
+    photo = make_photo(tmp_path, size=100)
+
+    async def talk(line: Line) -> None:
+        await line.hear()
+        if len(line.heard) > 1:
+            await line.say("200 OK", OK)
+
+    async with raw_server(talk) as raw, session_on(raw.url) as session:
+        assert isinstance(await error_of(session, photo), AnswerLost)
+        answer = await session.post(request_for(whole(photo)), photo=photo)
+    assert answer.status == 200
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, 10)
+
+
+def vanish(path: Path) -> None:
+    path.unlink()
+
+
+def touch(path: Path) -> None:
+    os.utime(path, (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"), [(truncate, PhotoChanged), (touch, PhotoChanged), (vanish, PhotoError)]
+)
+@pytest.mark.parametrize("early", [True, False])
+async def test_a_photo_that_changes_while_it_is_sent_is_told_as_that(
+    tmp_path: Path, change: Callable[[Path], None], kind: type[PhotoError], early: bool
+) -> None:
+    photo = make_photo(tmp_path, size=4 * PIECE)
+    loop = asyncio.get_running_loop()
+
+    def progress(sent: int) -> None:
+        if sent == PIECE:
+            loop.call_soon(change, photo.path)
+
+    if early:
+        change(photo.path)
+    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
+        with pytest.raises(PhotoError) as caught:
+            await session.post(request_for(whole(photo)), photo=photo, progress=progress)
+        assert not raw.heard
+    assert type(caught.value) is kind
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """Make a certificate that nobody vouches for."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+async def test_a_certificate_that_nobody_vouches_for_ends_the_run(
+    certificate: ssl.SSLContext,
+) -> None:
+    async with raw_server(saying("200 OK", OK), tls=certificate) as raw:
+        async with session_on(raw.url) as session:
+            error = await error_of(session)
+        assert not raw.heard
+    assert type(error) is TLSError
+    assert "self-signed certificate" in error.message

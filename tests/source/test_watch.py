@@ -1,0 +1,410 @@
+"""Watching: what arrives is brought once it is still, run after run, whatever happens."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Self
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from bulkup.app.settings import Account, After, AlbumTarget, UploadSettings
+from bulkup.app.upload import migrate
+from bulkup.app.watch import WatchLoop
+from bulkup.errors import RunError, UsageError
+from bulkup.errors.groups import one_error
+from bulkup.events import (
+    Event,
+    FileFound,
+    FileSkipped,
+    Interrupted,
+    PhotoFailed,
+    PhotoPresent,
+    PhotoStarted,
+    PhotoUploaded,
+    RunStarted,
+)
+from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.source.filters import EVERYTHING, Filters
+from bulkup.source.watch import Watch
+from tests.support.runs import Clock, Outcome, make_archive, picture, stored_sums
+
+PHOTO = picture(Random(1), size=5000)
+
+
+def soon(act: Callable[[], object]) -> None:
+    """Have something done in nobody's name: the code under test must not block the event loop."""
+    asyncio.get_running_loop().call_soon(act)
+
+
+@dataclass
+class Runs:
+    """The runs of a watch; `after` has what to do at the end of each, and then comes Ctrl-C."""
+
+    after: list[Callable[[], object]] = field(default_factory=list)
+    on_event: Callable[[Event], object] = lambda _: None
+    on_sleep: Callable[[], object] = lambda: None
+    on_tell: Callable[[str], object] = lambda _: None
+    outcomes: list[Outcome] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    attendant: WatchLoop | None = None
+
+    def names(self) -> list[set[str]]:
+        """Return which files each run has found."""
+        return [{event.path.name for event in run.of(FileFound)} for run in self.outcomes]
+
+    async def __aenter__(self) -> Self:
+        self.outcomes.append(Outcome())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.after:
+            soon(self.after.pop(0))
+        else:
+            self.interrupt()
+
+    def interrupt(self) -> None:
+        assert self.attendant is not None
+        self.attendant.stop.set()
+        soon(partial(self.attendant.emit, Interrupted()))
+
+    def emit(self, event: Event) -> None:
+        self.outcomes[-1].events.append(event)
+        self.on_event(event)
+
+    def tell(self, words: str) -> None:
+        self.told.append(words)
+        self.on_tell(words)
+
+    async def watch(
+        self,
+        box: Sandbox,
+        *folders: Path,
+        after: After | None = None,
+        password: str = "secret",  # noqa: S107 (the sandbox's)
+        poll: bool = False,
+        filters: Filters = EVERYTHING,
+        formats: bool = False,
+        update: bool = False,
+        ledger: Path | None = None,
+    ) -> Self:
+        clock = Clock()
+
+        async def sleep(seconds: float) -> None:
+            self.on_sleep()
+            await clock.sleep(seconds)
+
+        watch = await to_thread.run_sync(
+            lambda: Watch(
+                folders,
+                filters,
+                formats=formats,
+                settle_s=5.0,
+                poll=poll,
+                clock=clock,
+                sleep=sleep,
+            )
+        )
+        account = Account(url=box.url, user="admin", password=password)
+        sending = UploadSettings(
+            into=AlbumTarget(album=1),
+            finishing=2,
+            patience_s=0.0,
+            after=after,
+            raw_as_format=formats,
+            update=update,
+            ledger=ledger,
+        )
+        self.attendant = WatchLoop(
+            watch,
+            partial(migrate, list(folders), account=account, sending=sending, filters=filters),
+            open_view=lambda: self,
+            tell=self.tell,
+            warn=self.tell,
+            clock=clock,
+            sleep=clock.sleep,
+        )
+        async with one_error(), anyio.create_task_group() as tasks:
+            tasks.start_soon(watch.listen)
+            await self.attendant.attend()
+            tasks.cancel_scope.cancel()
+        assert all(outcome.balances() for outcome in self.outcomes)
+        return self
+
+
+@pytest.mark.parametrize("poll", [False, True])
+async def test_what_is_there_is_brought_and_then_what_arrives(tmp_path: Path, poll: bool) -> None:
+    archive = make_archive(tmp_path, count=6, names=3)
+    new = tmp_path / "new folder" / "new.jpg"
+
+    def arrive() -> None:
+        new.parent.mkdir()
+        new.write_bytes(PHOTO)
+
+    async with Sandbox() as box:
+        runs = await Runs(after=[arrive]).watch(box, tmp_path, poll=poll)
+        assert len(box.gallery.photos) == 7
+        assert not box.gallery.lounge
+    assert runs.names() == [{path.name for path in archive}, {"new.jpg"}]
+    assert runs.told[1:] == ["6 files have arrived", "1 file has arrived"]
+
+
+async def test_a_file_that_comes_in_pieces_is_brought_once_and_whole(tmp_path: Path) -> None:
+    content = picture(Random(3), size=40_000)
+    pieces = [content[start : start + 8000] for start in range(0, len(content), 8000)]
+    path = tmp_path / "video.jpg"
+
+    def append() -> None:
+        if pieces:
+            with path.open("ab") as file:
+                file.write(pieces.pop(0))
+
+    append()
+    runs = Runs(on_sleep=lambda: soon(append))
+    async with Sandbox() as box:
+        await runs.watch(box, tmp_path)
+        (photo,) = box.gallery.photos.values()
+        assert box.gallery.content(photo.id) == content
+    assert len(runs.outcomes) == 1
+
+
+async def test_what_arrives_during_a_run_waits_for_the_next(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=5, names=5)
+    late = tmp_path / "late.jpg"
+    late_comers: list[Path] = []
+
+    def react(event: Event) -> None:
+        if isinstance(event, PhotoStarted) and not late_comers:
+            late_comers.append(late)
+            soon(lambda: late.write_bytes(PHOTO))
+
+    async with Sandbox() as box:
+        runs = await Runs(after=[lambda: None], on_event=react).watch(box, tmp_path)
+        assert len(box.gallery.photos) == 6
+    assert [len(names) for names in runs.names()] == [5, 1]
+    assert runs.names()[1] == {"late.jpg"}
+
+
+async def test_a_file_that_changes_while_it_is_brought_is_brought_as_it_is_in_the_end(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(picture(Random(4), size=9000))
+    final = picture(Random(5), size=12_000)
+    changes = [lambda: path.write_bytes(final)]
+
+    def react(event: Event) -> None:
+        if isinstance(event, PhotoUploaded) and changes:
+            soon(changes.pop())
+
+    async with Sandbox() as box:
+        await Runs(after=[lambda: None], on_event=react).watch(box, tmp_path)
+        contents = [box.gallery.content(number) for number in box.gallery.photos]
+    assert final in contents
+
+
+async def test_a_file_that_goes_on_growing_as_the_run_begins_is_left_to_the_next(
+    tmp_path: Path,
+) -> None:
+    content = picture(Random(9), size=9000)
+    grown = tmp_path / "grown.jpg"
+    grown.write_bytes(content[:4000])
+    (tmp_path / "still.jpg").write_bytes(PHOTO)
+
+    def react(event: Event) -> None:
+        if isinstance(event, RunStarted) and len(runs.outcomes) == 1:
+            soon(lambda: grown.write_bytes(content))
+
+    runs = Runs(after=[lambda: None], on_event=react)
+    async with Sandbox() as box:
+        await runs.watch(box, tmp_path)
+        assert len(box.gallery.photos) == 2
+    assert runs.names() == [{"still.jpg"}, {"grown.jpg"}]
+
+
+async def test_files_are_moved_away_and_their_names_are_free(tmp_path: Path) -> None:
+    inbox, done = tmp_path / "inbox", tmp_path / "done"
+    inbox.mkdir()
+    path = inbox / "a.jpg"
+    path.write_bytes(PHOTO)
+    again = picture(Random(6), size=5000)
+    runs = Runs(after=[lambda: path.write_bytes(again)])
+    async with Sandbox() as box:
+        await runs.watch(box, inbox, after=done)
+        assert len(box.gallery.photos) == 2
+    assert not list(inbox.iterdir())
+    assert (done / "a.jpg").read_bytes() == PHOTO
+    assert (done / "a (2).jpg").read_bytes() == again
+
+
+async def test_what_failed_or_is_left_out_waits_until_it_changes(tmp_path: Path) -> None:
+    bad, note, good = tmp_path / "bad.jpg", tmp_path / "note.txt", tmp_path / "good.jpg"
+    bad.write_text("This is no picture.\n")
+    note.write_text("one")
+
+    def second() -> None:
+        note.write_text("two")  # a type that the server does not take is no news any more
+        good.write_bytes(PHOTO)
+
+    runs = Runs(after=[second, lambda: bad.write_bytes(picture(Random(8), size=3000))])
+    async with Sandbox() as box:
+        await runs.watch(box, tmp_path)
+        assert len(box.gallery.photos) == 2
+    assert runs.names() == [{"bad.jpg", "note.txt"}, {"good.jpg"}, {"bad.jpg"}]
+    assert len(runs.outcomes[0].of(PhotoFailed)) == 1
+    assert len(runs.outcomes[0].of(FileSkipped)) == 1
+
+
+async def test_only_what_is_chosen_is_brought(tmp_path: Path) -> None:
+    big = tmp_path / "big.jpg"
+    big.write_bytes(PHOTO)
+    (tmp_path / "small.jpg").write_bytes(picture(Random(2), size=500))
+    (tmp_path / "big.xmp").write_text("<x/>")
+    filters = Filters(min_size=1000)
+    async with Sandbox() as box:
+        runs = await Runs().watch(box, tmp_path, filters=filters)
+        assert len(box.gallery.photos) == 1
+    assert runs.names() == [{"big.jpg"}]
+
+
+async def test_formats_arrive_with_their_photos_also_after_one_without(tmp_path: Path) -> None:
+    (tmp_path / "alone.nef").write_bytes(b"raw" * 1000)
+
+    def pair() -> None:
+        (tmp_path / "a.jpg").write_bytes(PHOTO)
+        (tmp_path / "a.nef").write_bytes(b"another raw" * 300)
+
+    async with Sandbox(formats=["nef"]) as box:
+        runs = await Runs(after=[pair]).watch(box, tmp_path, formats=True)
+        (photo,) = box.gallery.photos.values()
+        assert [row.extension for row in box.gallery.formats.of(photo.id)] == ["nef"]
+    assert runs.names() == [{"alone.nef"}, {"a.jpg", "a.nef"}]
+
+
+def formats(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
+    """Return the formats of each photo, by its file name."""
+    return {
+        photo.file: [
+            (row.extension, row.content.read() if row.content else b"")
+            for row in box.gallery.formats.of(photo.id)
+        ]
+        for photo in box.gallery.photos.values()
+    }
+
+
+@pytest.mark.parametrize("kind", ["nef", "tif"])
+async def test_a_raw_that_arrives_long_before_its_photo_comes_with_it(
+    tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / f"a.{kind}").write_bytes(b"raw" * 1000)
+    arrive = partial((tmp_path / "a.jpg").write_bytes, PHOTO)
+    async with Sandbox(formats=["nef", "tif"], file_types=("jpg",)) as box:
+        runs = await Runs(after=[arrive]).watch(box, tmp_path, formats=True)
+        assert formats(box) == {"a.jpg": [(kind, b"raw" * 1000)]}
+    assert runs.names() == [{f"a.{kind}"}, {"a.jpg", f"a.{kind}"}]
+
+
+async def test_a_raw_is_attached_when_its_photo_arrives_after_a_failure(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.write_text("This is no picture.\n")
+    (tmp_path / "a.nef").write_bytes(b"raw")
+    runs = Runs(after=[partial(photo.write_bytes, PHOTO)])
+    async with Sandbox(formats=["nef"]) as box:
+        await runs.watch(box, tmp_path, formats=True)
+        assert formats(box) == {"a.jpg": [("nef", b"raw")]}
+    assert [len(run.of(PhotoFailed)) for run in runs.outcomes] == [2, 0]
+
+
+async def test_a_photo_that_is_replaced_takes_its_formats_along(tmp_path: Path) -> None:
+    photo = tmp_path / "photos" / "a.jpg"
+    photo.parent.mkdir()
+    photo.write_bytes(PHOTO)
+    photo.with_suffix(".nef").write_bytes(b"raw")
+    other = picture(Random(12), size=4000)
+    runs = Runs(after=[partial(photo.write_bytes, other)])
+    async with Sandbox(formats=["nef"]) as box:
+        ledger = tmp_path / "ledger.sqlite"
+        await runs.watch(box, photo.parent, formats=True, update=True, ledger=ledger)
+        assert formats(box) == {"a.jpg": [("nef", b"raw")]}
+        assert box.gallery.content(1) == other
+    assert runs.names() == [{"a.jpg", "a.nef"}] * 2
+
+
+class Closed(Faults):
+    """A server that is away while `closed`."""
+
+    closed = True
+
+    def strike(self, method: str) -> Fault | None:
+        return Fault("503") if self.closed else super().strike(method)
+
+
+async def test_a_server_that_is_away_is_waited_for_from_the_first_run_on(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=4, names=4)
+    faults = Closed()
+
+    def open_after_three(_: str) -> None:
+        faults.closed = sum("trying again" in words for words in runs.told) < 3
+
+    runs = Runs(after=[lambda: None] * 3, on_tell=open_after_three)
+    async with Sandbox(faults=faults) as box:
+        await runs.watch(box, tmp_path)
+        assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+    waits = [words.partition("; ")[2] for words in runs.told if "trying again" in words]
+    assert waits == ["trying again in 1 min", "trying again in 2 min", "trying again in 4 min"]
+
+
+async def test_what_an_outage_left_over_is_brought_when_it_is_over(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=20, names=20)
+    faults = Closed()
+    faults.closed = False
+
+    def react(event: Event) -> None:
+        if isinstance(event, PhotoUploaded) and len(runs.outcomes) == 1:
+            faults.closed = True
+
+    def reopen(words: str) -> None:
+        if "trying again" in words:
+            faults.closed = False
+
+    runs = Runs(after=[lambda: None], on_event=react, on_tell=reopen)
+    async with Sandbox(faults=faults) as box:
+        await runs.watch(box, tmp_path)
+        assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+    first, second = runs.outcomes
+    assert 0 < len(first.of(PhotoUploaded)) < 20
+    ends = second.of(PhotoUploaded) + second.of(PhotoPresent)
+    assert len(ends) + len(first.of(PhotoUploaded)) == 20
+
+
+async def test_a_wrong_password_ends_the_watch(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=1, names=1)
+    async with Sandbox() as box:
+        with pytest.raises(RunError):
+            await Runs(after=[lambda: None]).watch(box, tmp_path, password="wrong")
+
+
+async def test_in_an_empty_folder_a_wish_to_stop_ends_the_waiting(tmp_path: Path) -> None:
+    runs = Runs(on_tell=lambda _: soon(runs.interrupt))
+    async with Sandbox() as box:
+        await runs.watch(box, tmp_path)
+        assert not box.requests
+    assert not runs.outcomes
+
+
+async def test_only_folders_can_be_watched(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(PHOTO)
+    async with Sandbox() as box:
+        with pytest.raises(UsageError, match="is no folder"):
+            await Runs().watch(box, path)

@@ -1,0 +1,383 @@
+"""The ledger: what it keeps and for whom, who may hold it, and what it does on a bad disk."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from bulkup.engine.ports import Entry, Fact, State
+from bulkup.errors import RunError
+from bulkup.source.photos import Photo
+from bulkup.store.database import SCHEMA
+from bulkup.store.ledger import SqliteLedger
+from tests.support.disks import disk, fill, protect
+
+__all__ = ["disk"]
+
+SERVER = "https://photos.example.org/"
+OTHER = "https://other.example.org/"
+NOW = 1_700_000_000.0
+
+
+def entry(path: Path | str, **changes: object) -> Entry:
+    first = Entry(
+        path=Path(path),
+        size=5000,
+        mtime_ns=1_700_000_000_123_456_789,
+        md5="0123456789abcdef0123456789abcdef",
+        state=State.DONE,
+        image_id=7,
+        albums=frozenset({1, 9}),
+    )
+    return replace(first, **changes)  # type: ignore[arg-type]
+
+
+def ledger(folder: Path, *, server: str = SERVER, now: float = NOW) -> SqliteLedger:
+    return SqliteLedger(folder / "ledger.sqlite", server=server, now=lambda: now)
+
+
+async def keep(folder: Path, *entries: Entry, server: str = SERVER) -> None:
+    async with ledger(folder, server=server) as opened:
+        await opened.record(entries)
+
+
+async def kept(folder: Path, *paths: Path | str, server: str = SERVER) -> list[Entry]:
+    async with ledger(folder, server=server) as opened:
+        return list((await opened.look_up([Path(path) for path in paths])).values())
+
+
+async def refused(folder: Path, words: str) -> str:
+    """Return the hint with which the ledger of the folder is refused."""
+    with pytest.raises(RunError, match=words) as caught:
+        await ledger(folder).__aenter__()
+    return caught.value.hint
+
+
+def sql(folder: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(folder / "ledger.sqlite")) as database, database:
+        return database.execute(statement, values).fetchall()
+
+
+# what it keeps
+
+
+async def test_what_is_to_be_forgotten_is_gone_and_no_more(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    await keep(tmp_path, entry(first), entry(second))
+    await keep(tmp_path, entry(first), server=OTHER)
+    async with ledger(tmp_path) as opened:
+        await opened.forget([first, tmp_path / "never there.jpg"])
+    assert [left.path for left in await kept(tmp_path, first, second)] == [second]
+    assert [left.path for left in await kept(tmp_path, first, server=OTHER)] == [first]
+
+
+async def test_an_entry_comes_back_as_it_was_given(tmp_path: Path) -> None:
+    names = [
+        *(b"plain.jpg", b"not \xff\xfe UTF-8.jpg", "sun 🌅.jpg".encode(), b"a\nb.jpg"),
+        *(b"a'b\"c;--.jpg", "e\u0301.jpg".encode(), "\u00e9.jpg".encode()),
+    ]
+    given = [
+        *(entry(tmp_path / os.fsdecode(name)) for name in names),
+        entry("/1.jpg", state=State.HASHED, image_id=None, albums=frozenset()),
+        entry("/2.jpg", state=State.FAILED, error="the server refuses: “no”\n\x00"),
+        entry("/3.jpg", size=0, mtime_ns=-5),
+        entry("/4.jpg", size=2**40, image_id=2**31),
+    ]
+    await keep(tmp_path, *given)
+    back = await kept(tmp_path, *(each.path for each in given))
+    assert {each.path: each for each in back} == {each.path: each for each in given}
+
+
+async def test_a_server_that_speaks_half_a_character_is_no_trouble(tmp_path: Path) -> None:
+    await keep(tmp_path, entry("/a.jpg", state=State.FAILED, error="no \ud83d \udcff"))
+    (back,) = await kept(tmp_path, "/a.jpg")
+    assert back.error.startswith("no ")
+
+
+async def test_a_time_beyond_all_integers_only_costs_reading_again(tmp_path: Path) -> None:
+    photo = Photo(Path("/a.jpg"), 5000, 2**63 + 5)  # in the year 2262
+    await keep(tmp_path, entry(photo.path, size=photo.size, mtime_ns=photo.mtime_ns))
+    (back,) = await kept(tmp_path, photo.path)
+    assert not back.is_of(photo)
+
+
+async def test_a_path_is_the_same_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await keep(tmp_path, entry("photos/../a.jpg"))
+    (back,) = await kept(tmp_path, tmp_path / "a.jpg")
+    assert back.path == tmp_path / "a.jpg"
+
+
+async def test_thousands_of_entries_are_kept_at_once(tmp_path: Path) -> None:
+    given = [entry(f"/{number}.jpg", size=number) for number in range(2000)]
+    await keep(tmp_path, *given)
+    back = await kept(tmp_path, "/never recorded.jpg", *(each.path for each in given[:64]))
+    assert sorted(back, key=lambda each: each.size) == given[:64]
+
+
+async def test_each_server_has_entries_of_its_own(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as mine, ledger(tmp_path, server=OTHER) as theirs:
+        for number in range(20):
+            await mine.record([entry(f"/{number}.jpg", image_id=1)])
+            await theirs.record([entry(f"/{number}.jpg", image_id=2)])
+        paths = [Path(f"/{number}.jpg") for number in range(20)]
+        for opened, image_id in ((mine, 1), (theirs, 2)):
+            found = (await opened.look_up(paths)).values()
+            assert [each.image_id for each in found] == [image_id] * 20
+
+
+async def test_what_is_recorded_anew_replaces_what_was(tmp_path: Path) -> None:
+    await keep(tmp_path, entry("/a.jpg", state=State.FAILED, error="no"))
+    await keep(tmp_path, entry("/a.jpg"))
+    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
+
+
+async def test_of_entries_that_come_together_all_are_kept_or_none(tmp_path: Path) -> None:
+    bad = entry("/b.jpg", state=State.HASHED, md5=None)
+    with pytest.raises(RunError):
+        await keep(tmp_path, entry("/a.jpg"), bad)
+    assert await kept(tmp_path, "/a.jpg") == []
+
+
+@pytest.mark.parametrize(
+    ("size", "mtime_ns", "same"), [(5000, 10, True), (5001, 10, False), (5000, 11, False)]
+)
+def test_an_entry_is_of_a_file_of_the_same_size_and_time(
+    size: int, mtime_ns: int, same: bool
+) -> None:
+    assert entry("/a.jpg", mtime_ns=10).is_of(Photo(Path("/a.jpg"), size, mtime_ns)) is same
+
+
+async def test_names_of_half_photos_are_kept_until_they_are_ended(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as opened:
+        for name in ("one.jpg", "two.jpg", "two.jpg", "three.jpg"):
+            await opened.begin(name)
+        await opened.end("one.jpg")
+    async with ledger(tmp_path) as opened:
+        assert sorted(await opened.remains()) == ["three.jpg", "two.jpg"]
+    async with ledger(tmp_path, server=OTHER) as opened:
+        assert await opened.remains() == []
+
+
+async def test_what_was_sent_is_done_once_its_own_server_showed_the_album(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as mine, ledger(tmp_path, server=OTHER) as theirs:
+        await mine.record([entry("/a.jpg", state=State.SENT)])
+        await theirs.record([entry("/a.jpg", state=State.SENT)])
+        await mine.settle()
+    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
+    known = entry("/a.jpg", state=State.HASHED, albums=frozenset())
+    assert await kept(tmp_path, "/a.jpg", server=OTHER) == [known], "it is to be asked about"
+    async with ledger(tmp_path, server=OTHER) as theirs:
+        await theirs.settle()
+    assert await kept(tmp_path, "/a.jpg", server=OTHER) == [known]
+
+
+async def test_the_file_says_of_what_form_it_is(tmp_path: Path) -> None:
+    await keep(tmp_path, entry("/a.jpg"))
+    assert sql(tmp_path, "PRAGMA user_version") == [(SCHEMA,)]
+    assert sql(tmp_path, "PRAGMA journal_mode") == [("wal",)]
+
+
+async def test_what_was_found_out_about_a_server_is_kept_with_its_date(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as opened, ledger(tmp_path, server=OTHER) as theirs:
+        await opened.learn(Fact.WORKERS, 5)
+        await opened.learn(Fact.WORKERS, 8)
+        await opened.learn(Fact.CHUNK, 2**21)
+        assert await theirs.facts(max_age_s=60) == {}
+    async with ledger(tmp_path, now=NOW + 60) as opened:
+        assert await opened.facts(max_age_s=61) == {Fact.WORKERS: 8, Fact.CHUNK: 2**21}
+        assert await opened.facts(max_age_s=60) == {}
+
+
+async def test_a_ledger_without_a_table_for_that_gets_one(tmp_path: Path) -> None:
+    await keep(tmp_path, entry("/a.jpg"))
+    sql(tmp_path, "DROP TABLE facts")
+    sql(tmp_path, "PRAGMA user_version = 1")
+    async with ledger(tmp_path) as opened:
+        await opened.learn(Fact.WORKERS, 5)
+        assert await opened.facts(max_age_s=60) == {Fact.WORKERS: 5}
+    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
+
+
+async def test_the_folder_is_made_where_it_is_missing(tmp_path: Path) -> None:
+    await keep(tmp_path / "deep" / "er", entry("/a.jpg"))
+    assert await kept(tmp_path / "deep" / "er", "/a.jpg") == [entry("/a.jpg")]
+
+
+# who may hold it
+
+
+async def test_a_second_run_at_once_is_kept_out_and_the_first_goes_on(tmp_path: Path) -> None:
+    async with ledger(tmp_path) as first:
+        assert "--ledger" in await refused(tmp_path, f"another run is at work for {SERVER}")
+        await first.record([entry("/a.jpg")])
+    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
+
+
+@pytest.mark.parametrize("ended", ["by an error", "newer", "cancelled"])
+async def test_however_a_run_ended_the_next_may_begin(tmp_path: Path, ended: str) -> None:
+    if ended == "newer":
+        make_newer(tmp_path)
+        await refused(tmp_path, "newer")
+        (tmp_path / "ledger.sqlite").unlink()
+    elif ended == "cancelled":
+        with anyio.CancelScope() as scope:
+            async with ledger(tmp_path):
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+    else:
+        with pytest.raises(ZeroDivisionError):
+            async with ledger(tmp_path):
+                raise ZeroDivisionError
+    async with ledger(tmp_path):
+        pass
+
+
+# what it can not use
+
+
+def make_newer(folder: Path) -> None:
+    sql(folder, f"PRAGMA user_version = {SCHEMA + 1}")
+
+
+async def test_a_ledger_of_a_newer_bulkup_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    make_newer(tmp_path)
+    size = (tmp_path / "ledger.sqlite").stat().st_size
+    hint = await refused(tmp_path, "was written by a newer bulkup")
+    assert "Update bulkup" in hint
+    assert "--ledger" in hint
+    assert not set_aside(tmp_path)
+    assert sql(tmp_path, "PRAGMA user_version") == [(SCHEMA + 1,)]
+    assert (tmp_path / "ledger.sqlite").stat().st_size == size
+
+
+def set_aside(folder: Path) -> list[bytes]:
+    return sorted(file.read_bytes() for file in folder.glob("*.damaged-*"))
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "garbled": lambda _: b"This is no database.\n" * 1000,
+    "garbled head": lambda content: b"\xff" * 100 + content[100:],
+    "garbled pages": lambda content: content[:4096] + b"\xa5" * (len(content) - 4096),
+    "cut between pages": lambda content: content[: len(content) // 4096 // 2 * 4096],
+    "cut in a page": lambda content: content[: len(content) // 2 + 1000],
+    "cut in the head": lambda content: content[:60],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
+async def test_a_damaged_file_is_set_aside_and_another_one_made(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    given = [entry(f"/{number}.jpg") for number in range(500)]
+    await keep(tmp_path, *given)
+    damaged = damage((tmp_path / "ledger.sqlite").read_bytes())
+    (tmp_path / "ledger.sqlite").write_bytes(damaged)
+    async with ledger(tmp_path) as opened:
+        assert opened.set_aside == tmp_path / "ledger.sqlite.damaged-20231114-221320"
+        assert opened.set_aside.read_bytes() == damaged
+        assert await opened.look_up([given[0].path]) == {}
+        await opened.record(given)
+    async with ledger(tmp_path) as opened:
+        assert opened.set_aside is None
+        assert len(await opened.look_up([each.path for each in given])) == 500
+
+
+async def test_a_second_damaged_file_does_not_take_the_place_of_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    for content in (b"first " * 100, b"second " * 100):
+        file.write_bytes(content)
+        async with ledger(tmp_path):
+            pass
+    assert [content[:6] for content in set_aside(tmp_path)] == [b"first ", b"second"]
+
+
+async def test_an_empty_file_is_a_new_ledger(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite").touch()
+    async with ledger(tmp_path) as opened:
+        assert opened.set_aside is None
+    await keep(tmp_path, entry("/a.jpg"))
+    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+async def test_garbage_beside_the_file_is_overlooked(tmp_path: Path, ending: str) -> None:
+    await keep(tmp_path, entry("/a.jpg"))
+    (tmp_path / f"ledger.sqlite{ending}").write_bytes(b"This is no log.\n" * 5000)
+    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
+
+
+async def test_an_entry_that_makes_no_sense_is_none(tmp_path: Path) -> None:
+    nonsense = {"state": ["nosuch"], "albums": ["{", "[null]"], "size": ["x"], "md5": ["xyz"]}
+    for column, values in nonsense.items():
+        for value in values:
+            await keep(tmp_path, entry("/a.jpg"), entry("/b.jpg"))
+            sql(tmp_path, f"UPDATE photos SET {column} = ? WHERE path = ?", value, b"/a.jpg")  # noqa: S608
+            assert await kept(tmp_path, "/a.jpg", "/b.jpg") == [entry("/b.jpg")], value
+
+
+async def test_a_database_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    sql(tmp_path, "CREATE TABLE songs (title TEXT)")
+    before = (tmp_path / "ledger.sqlite").read_bytes()
+    await refused(tmp_path, "is no ledger of bulkup")
+    assert (tmp_path / "ledger.sqlite").read_bytes() == before
+    assert not set_aside(tmp_path)
+
+
+# a bad disk
+
+
+async def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite").mkdir()
+    assert "--no-ledger" in await refused(tmp_path, r"ledger\.sqlite can't be used")
+    assert (tmp_path / "ledger.sqlite").is_dir()
+
+
+async def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    await refused(tmp_path / "x", r"can't be used: (Not a directory|File exists)")
+
+
+async def test_a_full_disk_is_told_at_once(disk: Path) -> None:
+    fill(disk)
+    assert "Make room" in await refused(disk, r"ledger\.sqlite can't be used")
+
+
+async def test_what_a_full_disk_does_not_take_is_not_half_there_and_it_goes_on_with_room(
+    disk: Path,
+) -> None:
+    many = [entry(f"/{number}.jpg", error="x" * 100) for number in range(3000)]
+    before, after = entry("/before.jpg"), entry("/after.jpg")
+    await keep(disk, before)
+    with pytest.raises(RunError, match="full"):
+        await keep(disk, *many)
+    assert await kept(disk, before.path, many[0].path, many[-1].path) == [before]
+    fill(disk)
+    with pytest.raises(RunError):
+        await keep(disk, *many)
+    (disk / "rest").unlink()
+    await keep(disk, after)
+    assert len(await kept(disk, before.path, after.path)) == 2
+
+
+async def test_a_disk_that_may_only_be_read_is_told_at_once(disk: Path) -> None:
+    await keep(disk, entry("/a.jpg"))
+    await protect(disk)
+    await refused(disk, "Read-only file system")
+
+
+async def test_it_tells_all_files_of_a_photo_on_its_server(tmp_path: Path) -> None:
+    async with ledger(tmp_path, server=OTHER) as other:
+        await other.record([entry("/a/elsewhere.jpg")])
+    async with ledger(tmp_path) as book:
+        await book.record([entry("/a/x.jpg"), entry("/b/y.jpg"), entry("/c/z.jpg", image_id=8)])
+        found = await book.files_of([7, 9])
+        assert sorted(str(known.path) for known in found) == ["/a/x.jpg", "/b/y.jpg"]
+        assert not await book.files_of([])

@@ -1,0 +1,256 @@
+"""What is kept of a run while it goes on: its failures soon, its numbers, and how it ended."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from bulkup.errors import FailureMessage, RunError
+from bulkup.events import (
+    AlbumChecked,
+    Emit,
+    Event,
+    FilePutAway,
+    FileSkipped,
+    FileStays,
+    RunFinished,
+    RunStarted,
+    SkipReason,
+    Verdict,
+)
+from bulkup.store.recorder import SAVE_S, record_run
+from bulkup.store.run_history import Ending, Trouble, Undertaking
+from tests.support.runs import Clock
+from tests.support.sample_run import (
+    CHECK,
+    DRY_RUN,
+    RUN,
+    checked,
+    failure,
+    found,
+    new,
+    present,
+    skipped,
+    unfinished,
+    uploaded,
+)
+
+END = RunFinished(seconds=1.0)
+ROOT = Path("/photos")
+A, B = Path("a.jpg"), Path("b.jpg")
+
+
+class RunStore:
+    """Keeps in memory what it is given, and what each time."""
+
+    def __init__(self, *, failures: int = 0, full: bool = False) -> None:
+        self.failures = failures
+        self.full = full
+        self.what: Undertaking | None = None
+        self.times: list[tuple[list[str], list[str]]] = []
+        self.counts: Mapping[str, int] = {}
+        self.ended: tuple[Ending, str, Sequence[Path]] | None = None
+
+    async def begin_run(self, what: Undertaking) -> tuple[int, int]:
+        self.what = what
+        return 1, self.failures
+
+    async def keep_run(
+        self,
+        run: int,
+        *,
+        album: int,
+        counts: Mapping[str, int],
+        failed: Mapping[Path, Trouble],
+        mended: Collection[Path],
+    ) -> None:
+        assert (run, album) == (1, 9)
+        await checkpoint()
+        if self.full:
+            raise RunError(FailureMessage("the disk is full"))
+        self.counts = counts
+        self.times.append((sorted(map(str, failed)), sorted(map(str, mended))))
+
+    async def end_run(
+        self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]
+    ) -> None:
+        assert run == 1
+        self.ended = ending, error, roots
+
+
+@asynccontextmanager
+async def recording(
+    book: RunStore,
+    *,
+    run: RunStarted = RUN,
+    interrupted: bool = False,
+    clock: Clock | None = None,
+) -> AsyncIterator[tuple[Emit, list[Event]]]:
+    """Have a run kept; yield what it emits to, and the events that were passed on."""
+    passed: list[Event] = []
+    async with record_run(
+        book,
+        run,
+        roots=[ROOT],
+        emit=passed.append,
+        interrupted=lambda: interrupted,
+        clock=clock or Clock(),
+    ) as emit:
+        yield emit, passed
+
+
+async def keep(
+    book: RunStore, *events: Event, run: RunStarted = RUN, interrupted: bool = False
+) -> list[Event]:
+    """Have a run of these events kept, and return what was passed on."""
+    async with recording(book, run=run, interrupted=interrupted) as (emit, passed):
+        for event in events:
+            emit(event)
+        await settled()
+    return passed
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await checkpoint()
+
+
+async def test_every_event_is_passed_on_and_counted() -> None:
+    events: list[Event] = [
+        *found(A, A),
+        uploaded(A, 100),
+        present(A, linked=True),
+        failure(A),
+        skipped(A),
+        unfinished(A),
+        new(A),
+        FilePutAway(path=A, where=None),
+        FileStays(path=A, reason="", hint=""),
+        AlbumChecked(verified=1, unverified=0, relinked=0, astray=3),
+        END,
+    ]
+    book = RunStore()
+    assert await keep(book, *events) == events
+    once = ("uploaded", "present", "linked", "failed", "skipped", "unfinished", "new")
+    assert book.counts == {
+        **dict.fromkeys((*once, "put_away", "stays"), 1),
+        "found": 2,
+        "uploaded_bytes": 100,
+        "astray": 3,
+    }
+    assert book.what == Undertaking(task="upload", album=9, album_name="Holidays")
+    assert book.ended == (Ending.DONE, "", [ROOT])
+
+
+async def test_a_failure_is_kept_before_the_run_ends() -> None:
+    book = RunStore()
+    async with recording(book) as (emit, _):
+        emit(failure(A))
+        await settled()
+        kept = [*book.times]
+    assert kept == [(["a.jpg"], [])]
+
+
+async def test_what_comes_together_is_kept_together() -> None:
+    book = RunStore()
+    await keep(book, *(failure(Path(f"{n:03}.jpg")) for n in range(500)))
+    assert len(book.times[0][0]) == 500
+    assert len(book.times) == 2  # and the end
+
+
+RAW = FileSkipped(path=Path("a.nef"), reason=SkipReason.TYPE)
+OUT = FileSkipped(path=B, reason=SkipReason.EXCLUDED)
+
+
+@pytest.mark.parametrize(
+    ("open_now", "events", "kept"),
+    [
+        pytest.param(0, [uploaded(A), present(A)], ([], []), id="successes, nothing open"),
+        pytest.param(1, [uploaded(A), present(B)], ([], ["a.jpg", "b.jpg"]), id="successes mend"),
+        pytest.param(
+            0,
+            [failure(A), uploaded(A), failure(B), present(B), failure(B)],
+            (["b.jpg"], ["a.jpg"]),
+            id="the last word counts",
+        ),
+        pytest.param(2, [RAW, OUT], ([], ["a.nef"]), id="only a type left out mends"),
+    ],
+)
+async def test_failures_are_opened_and_mended(
+    open_now: int, events: list[Event], kept: tuple[list[str], list[str]]
+) -> None:
+    book = RunStore(failures=open_now)
+    await keep(book, *events)
+    assert book.times[0] == kept
+
+
+async def test_a_dry_run_leaves_failures_as_they_are() -> None:
+    book = RunStore(failures=1)
+    await keep(book, failure(A), present(B), run=DRY_RUN)
+    assert book.times == [([], [])]
+    assert book.counts["failed"] == 1
+
+
+async def test_what_verify_finds_amiss_is_open_and_what_it_finds_well_is_mended() -> None:
+    book = RunStore(failures=1)
+    amiss = [Verdict.MISSING, Verdict.NOT_IN_ALBUM, Verdict.DIFFERING, Verdict.FAILED]
+    await keep(book, *(checked(Path(verdict), verdict) for verdict in Verdict), run=CHECK)
+    assert book.times[0] == (sorted(verdict.value for verdict in amiss), ["present"])
+    assert book.counts["missing"] == book.counts["unknown"] == 1
+
+
+async def test_numbers_are_kept_now_and_then_while_something_happens() -> None:
+    book, clock = RunStore(), Clock()
+    async with recording(book, clock=clock) as (emit, _):
+        for later_s, times in ((0.0, 0), (SAVE_S, 1), (0.0, 1)):
+            clock.now += later_s
+            emit(uploaded(A))
+            await settled()
+            assert len(book.times) == times
+        assert book.counts["uploaded"] == 2
+
+
+# how it ended
+
+
+async def test_a_run_that_was_to_stop_is_kept_as_interrupted() -> None:
+    book = RunStore()
+    await keep(book, END, interrupted=True)
+    assert book.ended == (Ending.INTERRUPTED, "", ())
+
+
+async def test_a_run_that_is_cancelled_is_kept_with_its_last_failures() -> None:
+    book = RunStore()
+    with anyio.CancelScope() as scope:
+        async with recording(book) as (emit, _):
+            emit(failure(A))
+            scope.cancel()
+            await settled()
+    assert book.times[-1] == (["a.jpg"], [])
+    assert book.ended == (Ending.INTERRUPTED, "", ())
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "kept"),
+    [
+        (RunError(FailureMessage("the server is gone")), RunError, "the server is gone"),
+        (ZeroDivisionError("secret"), ExceptionGroup, "ExceptionGroup"),
+    ],
+)
+async def test_what_ended_a_run_is_kept_and_goes_on_and_a_bug_by_its_kind(
+    error: Exception, raised: type[Exception], kept: str
+) -> None:
+    book = RunStore()
+    with pytest.raises(raised):
+        async with recording(book):
+            raise error
+    assert book.ended == (Ending.FAILED, kept, ())
+
+
+@pytest.mark.parametrize("event", [failure(A), END], ids=["on the way", "at the very end"])
+async def test_a_ledger_that_fails_ends_the_run(event: Event) -> None:
+    with pytest.raises(RunError, match="the disk is full"):
+        await keep(RunStore(full=True), event)

@@ -1,0 +1,114 @@
+"""A real browser for tests of pages: headless Chromium, without any way out of this machine.
+
+    from tests.support.browser import anyio_backend, browser, opened
+
+    async with opened(browser, url, width=400, dark=True) as (page, seen):
+        assert await page.title() == "…"
+    assert seen.errors == []
+
+One browser serves all tests of a module. It is Debian's own package (or the program that
+BULKUP_TEST_BROWSER names), driven by playwright, whose downloads are not used. Where there is
+none, the tests are skipped, and one line of pytest's summary says how to get it.
+"""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, ConsoleMessage, Page
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+PROGRAM = os.environ.get("BULKUP_TEST_BROWSER") or next(
+    filter(None, map(shutil.which, PROGRAMS)), None
+)
+LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+
+NO_BROWSER = (
+    "tests of pages need Chromium: apt-get install chromium, or name it in BULKUP_TEST_BROWSER"
+)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """Run all tests of a module, and its browser, in one event loop."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncIterator["Browser"]:
+    """Run a browser."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415 (only where it is needed)
+
+    assert anyio_backend == "asyncio"
+    if PROGRAM is None:
+        pytest.skip(NO_BROWSER)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=PROGRAM,
+            args=[LOOPBACK_ONLY],
+            chromium_sandbox=os.geteuid() != 0,  # which root has to do without
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the tests that had no browser in one line of the summary, not in one line each."""
+    for report in terminalreporter.stats.get("skipped", ()):
+        reason = report.longrepr[2]
+        if NO_BROWSER in reason:
+            report.longrepr = (__file__, 1, reason)
+
+
+@dataclass
+class Seen:
+    """What a page did: its complaints on the console, and the addresses that it asked for."""
+
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def listen(self, page: "Page") -> None:
+        """Note all that the page does from now on."""
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on(
+            "requestfailed",
+            lambda request: self.errors.append(f"{request.url}: {request.failure}"),
+        )
+
+    def _said(self, message: "ConsoleMessage") -> None:
+        if message.type in {"error", "warning", "assert"}:
+            self.errors.append(message.text)
+
+
+@asynccontextmanager
+async def opened(
+    browser: "Browser",
+    url: str,
+    *,
+    width: int = 1200,
+    height: int = 900,
+    dark: bool = False,
+    wait: Literal["load", "domcontentloaded", "networkidle"] = "load",
+) -> AsyncIterator[tuple["Page", Seen]]:
+    """Show a page, and note what it does."""
+    context = await browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+    )
+    try:
+        page = await context.new_page()
+        seen = Seen()
+        seen.listen(page)
+        await page.goto(url, wait_until=wait)
+        yield page, seen
+    finally:
+        await context.close()

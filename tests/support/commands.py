@@ -1,0 +1,225 @@
+"""What tests of the real command share: how to start it, to read it, and to know its end."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryFile
+from unittest import mock
+
+import anyio
+from aiohttp import web
+from anyio import to_thread
+from anyio.abc import Process
+
+from bulkup import cli
+from bulkup.sandbox import Fault, Faults, Sandbox
+from tests.support.runs import picture
+
+PASSWORD = "hunter2-secret"
+COMMAND = [sys.executable, "-m", "bulkup"]
+UPLOADS = {"pwg.images.upload", "pwg.images.uploadAsync"}
+
+
+def environment(settings: dict[str, str]) -> dict[str, str]:
+    """Return this process's environment without anybody's settings of bulkup, and with these."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("BULKUP_")}
+    named = {f"BULKUP_{name.upper()}": value for name, value in settings.items() if value}
+    return clean | named | {"COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
+
+
+@dataclass
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    def __post_init__(self) -> None:
+        both = self.out + self.err
+        assert "Traceback" not in both
+        assert PASSWORD not in both
+        assert "\x1b" not in both
+
+
+async def begin(
+    arguments: Sequence[str | Path], variables: Mapping[str, str], *, piped: Collection[int]
+) -> Process:
+    """Start the command as a process, with pipes for these of its standard streams, no others."""
+    words = [*map(str, arguments)]
+    ends = [subprocess.PIPE if number in piped else subprocess.DEVNULL for number in range(3)]
+    return await anyio.open_process(
+        [*COMMAND, *words], env=variables, stdin=ends[0], stdout=ends[1], stderr=ends[2]
+    )
+
+
+async def bulkup(
+    *arguments: str | Path, given: str | int = "", out: int | None = None, **settings: str
+) -> Ended:
+    """Run the command line in a thread of this process.
+
+    `given` is its standard input, as text or as a descriptor; `out` is a descriptor for its
+    standard output, instead of the text that is returned. It gets no signals: a test of what only
+    a process has uses `start`.
+    """
+    words = [*map(str, arguments)]
+    return await to_thread.run_sync(_run, words, environment(settings), given, out)
+
+
+async def bulkup_process(*arguments: str | Path, **settings: str) -> Ended:
+    """Run the command as a process of its own, for what is read when Python starts."""
+    done = await anyio.run_process(
+        [*COMMAND, *map(str, arguments)], env=environment(settings), check=False
+    )
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def _run(
+    words: list[str], variables: Mapping[str, str], given: str | int, out: int | None
+) -> Ended:
+    forget_key_ring()
+    with (
+        TemporaryFile() as stdin,
+        TemporaryFile() as stdout,
+        TemporaryFile() as stderr,
+        mock.patch.dict(os.environ, variables, clear=True),
+    ):
+        if isinstance(given, str):
+            stdin.write(os.fsencode(given))
+            stdin.seek(0)
+            given = stdin.fileno()
+        with _streams(given, stdout.fileno() if out is None else out, stderr.fileno()):
+            code = cli.run(words)
+        said = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            said.append(os.fsdecode(stream.read()))
+    return Ended(code, *said)
+
+
+@contextmanager
+def _streams(*descriptors: int) -> Iterator[None]:
+    """Have these as the standard streams of this process."""
+    saved = [os.dup(number) for number in range(3)]
+    before = sys.stdin, sys.stdout, sys.stderr
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+    opened = [
+        open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 (closed below)
+        for number, mode in enumerate("rww")
+    ]
+    sys.stdin, sys.stdout, sys.stderr = opened
+    try:
+        yield
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = before
+        for stream in opened:
+            with suppress(OSError):  # on a full disk
+                stream.close()
+        for number, descriptor in enumerate(saved):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+def forget_key_ring() -> None:
+    """Have the key ring chosen anew, by the variables of the command."""
+    if core := sys.modules.get("keyring.core"):
+        core._keyring_backend = None  # type: ignore[attr-defined]
+
+
+def account(box: Sandbox) -> dict[str, str]:
+    """Return the settings that every command for a sandbox needs."""
+    return {"url": box.url, "user": "admin", "password": PASSWORD}
+
+
+def needs(box: Sandbox) -> dict[str, str]:
+    """Return the settings that an upload to a sandbox needs."""
+    return account(box) | {"album": "1"}
+
+
+async def send(
+    box: Sandbox,
+    *arguments: str | Path,
+    given: str | int = "",
+    out: int | None = None,
+    **settings: str,
+) -> Ended:
+    """Run the command against a sandbox, with all that it needs unless told otherwise.
+
+    The server's workers are not counted, which takes longer than all the rest of such a run.
+    """
+    needed = needs(box) | {"finishing": "1"} | settings
+    return await bulkup(*arguments, given=given, out=out, **needed)
+
+
+def one_photo(folder: Path, name: str = "a.jpg") -> Path:
+    path = folder / name
+    path.write_bytes(picture(Random(name), size=5000))
+    return path
+
+
+class Noticing(Faults):
+    """Faults that tell when the nth upload comes in."""
+
+    def __init__(self, *plan: Fault, nth: int) -> None:
+        super().__init__(plan)
+        self.watch(nth=nth)
+
+    def watch(self, *, nth: int) -> None:
+        """Tell of the nth from now on."""
+        self.came = anyio.Event()
+        self._left = nth
+
+    def strike(self, method: str) -> Fault | None:
+        if method in UPLOADS:
+            self._left -= 1
+            if self._left <= 0:
+                self.came.set()
+        return super().strike(method)
+
+
+class Held(Sandbox):
+    """A sandbox that holds its answers to some methods, from the nth on, until `go` is set."""
+
+    def __init__(self, *methods: str, nth: int = 1) -> None:
+        super().__init__(admin=("admin", PASSWORD))
+        self.came = anyio.Event()
+        self.go = anyio.Event()
+        self._methods = methods
+        self._left = nth
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.go.set()
+        await super().__aexit__(*exc_info)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        response = await super()._serve(request)
+        if request.path == "/ws.php" and self.requests[-1].method in self._methods:
+            self._left -= 1
+            if self._left <= 0:
+                self.came.set()
+                await self.go.wait()
+        return response
+
+
+async def start(
+    box: Sandbox, *arguments: str | Path, stdin: int = subprocess.DEVNULL, **settings: str
+) -> Process:
+    needed = needs(box)
+    piped = {0, 2} if stdin == subprocess.PIPE else {2}
+    return await begin(arguments, environment(needed | settings), piped=piped)
+
+
+async def read_until(process: Process, words: str = "") -> str:
+    """Return what the process says up to these words, or to its end."""
+    assert process.stderr is not None
+    text = ""
+    try:
+        while not words or words not in text:
+            text += (await process.stderr.receive()).decode()
+    except anyio.EndOfStream:
+        assert not words, text
+    return text

@@ -1,0 +1,76 @@
+"""Moments of a run as the sandbox sees them, and whether a gallery holds exactly an archive."""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+
+from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.http import Seen
+from tests.support.commands import PASSWORD
+from tests.support.runs import stored_sums
+
+
+class Moment:
+    """Calls somebody when the sandbox comes to its nth step: a request came, or was answered."""
+
+    def __init__(self, nth: int = 0) -> None:
+        self.count = 0
+        self.reached = anyio.Event()
+        self.act: Callable[[], None] = lambda: None
+        self._nth = nth
+
+    def step(self) -> None:
+        self.count += 1
+        if self.count == self._nth:
+            self.reached.set()
+            self.act()
+
+
+class Coming(Faults):
+    """No faults, but a look at each request, of a method or any, before it is carried out."""
+
+    def __init__(self, moment: Moment, method: str = "") -> None:
+        super().__init__()
+        self._moment = moment
+        self._method = method
+
+    def strike(self, method: str) -> Fault | None:
+        if self._method in {"", method}:
+            self._moment.step()
+        return super().strike(method)
+
+
+class Answered(deque[Seen]):
+    """The requests that were carried out; the answer is not yet out."""
+
+    def __init__(self, moment: Moment) -> None:
+        super().__init__()
+        self._moment = moment
+
+    def append(self, seen: Seen, /) -> None:
+        super().append(seen)
+        self._moment.step()
+
+
+def sandbox(version: str, moment: Moment, *, finish_s: float = 0.0) -> Sandbox:
+    faults = Coming(moment)
+    admin = ("admin", PASSWORD)
+    box = Sandbox(version=version, admin=admin, faults=faults, finish_s=finish_s)
+    box.requests = Answered(moment)
+    return box
+
+
+def exactly(box: Sandbox, archive: dict[Path, str]) -> bool:
+    """Hold the server against the archive."""
+    gallery = box.gallery
+    assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+    for number, photo in gallery.photos.items():
+        assert hashlib.md5(gallery.content(number)).hexdigest() == photo.md5
+        assert photo.file in {path.name for path, md5 in archive.items() if md5 == photo.md5}
+        assert photo.albums == {1}
+    assert not gallery.lounge
+    assert gallery.count_in(1) == len(gallery.photos)
+    return True

@@ -1,0 +1,143 @@
+"""A terminal of the tests' own: the real command runs in it, and what a user sees is read back."""
+
+import asyncio
+import fcntl
+import os
+import pty
+import struct
+import sys
+import termios
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+import anyio
+import pyte
+
+from bulkup.sandbox import Sandbox
+from tests.support.commands import COMMAND, PASSWORD, environment
+
+# a session of its own, whose terminal is this one: so it gets Ctrl-C and SIGWINCH as in a shell
+BECOME = (
+    "import fcntl, os, sys, termios;"
+    "fcntl.ioctl(2, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+NO_VARIABLES: Mapping[str, str] = {}
+
+
+class Terminal:
+    """Runs the command against a sandbox for as long as the `async with` lasts.
+
+    `raw` is every byte that came, `frames` what stood on the screen after each piece of them.
+    """
+
+    def __init__(
+        self,
+        box: Sandbox,
+        *arguments: str | Path,
+        columns: int = 80,
+        rows: int = 24,
+        variables: Mapping[str, str] = NO_VARIABLES,
+    ) -> None:
+        self.screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=0.001)
+        self.raw = b""
+        self.frames: list[list[str]] = []
+        self.code: int | None = None
+        self._stream = pyte.ByteStream(self.screen)
+        if "--finishing" not in arguments:  # else the workers are counted first
+            arguments = (*arguments, "--finishing", "3")
+        self._arguments = [*COMMAND, *map(str, arguments)]
+        given = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
+        self._environment = environment(given) | {"TERM": "xterm-256color", **variables}
+        for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+            if name not in variables:
+                self._environment.pop(name, None)
+        self._came = asyncio.Event()
+        self._ended = False
+
+    async def __aenter__(self) -> Self:
+        self._terminal, inside = pty.openpty()
+        self._set_size()
+        self._process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-c", BECOME, *self._arguments],
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            env=self._environment,
+            start_new_session=True,
+        )
+        os.close(inside)
+        os.set_blocking(self._terminal, False)
+        asyncio.get_running_loop().add_reader(self._terminal, self._read)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if not self._ended:
+            asyncio.get_running_loop().remove_reader(self._terminal)
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        os.close(self._terminal)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size; what stood on it is cut, as on a plain terminal."""
+        self.screen.resize(rows, columns)
+        self._set_size()
+
+    def press(self, keys: bytes) -> None:
+        """Type into it."""
+        os.write(self._terminal, keys)
+
+    async def until(self, seen: Callable[[str], bool]) -> list[str]:
+        """Return the screen as soon as it is so."""
+        with anyio.fail_after(60):
+            while not seen("\n".join(self.lines)):
+                assert not self._ended, "\n".join(self.lines)
+                self._came.clear()
+                await self._came.wait()
+        return self.lines
+
+    async def end(self) -> list[str]:
+        """Return everything that is to be read in the end, what has scrolled away as well."""
+        with anyio.fail_after(60):
+            while not self._ended:
+                self._came.clear()
+                await self._came.wait()
+            self.code = await self._process.wait()
+        return [*self.scrolled, *self.lines]
+
+    @property
+    def lines(self) -> list[str]:
+        """What stands on the screen, without the empty lines at its end."""
+        lines = [line.rstrip() for line in self.screen.display]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
+
+    @property
+    def scrolled(self) -> list[str]:
+        """What has left the screen at its top."""
+        return [
+            "".join(row[column].data for column in range(max(row, default=-1) + 1)).rstrip()
+            for row in self.screen.history.top
+        ]
+
+    def _read(self) -> None:
+        try:
+            came = os.read(self._terminal, 65536)
+        except OSError:  # as Linux says that nobody is inside any more
+            came = b""
+        if came:
+            self.raw += came
+            self._stream.feed(came)
+            self.frames.append(self.lines)
+        else:
+            self._ended = True
+            asyncio.get_running_loop().remove_reader(self._terminal)
+        self._came.set()
+
+    def _set_size(self) -> None:
+        size = struct.pack("HHHH", self.screen.lines, self.screen.columns, 0, 0)
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, size)

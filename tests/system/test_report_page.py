@@ -1,0 +1,158 @@
+"""The page of `--report x.html` in a real browser, by day and by night, wide and narrow."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from pathlib import Path
+from random import Random
+
+import anyio
+import pytest
+from playwright.async_api import Browser, Page
+
+from bulkup.events import (
+    ChunkSizeChanged,
+    Event,
+    LimitsChanged,
+    Noticed,
+    OutageBegan,
+    OutageEnded,
+    RunFinished,
+    ScanFinished,
+)
+from bulkup.output.html import HtmlReport
+from bulkup.sandbox import Sandbox
+from tests.support.browser import anyio_backend, browser, opened
+from tests.support.commands import PASSWORD, read_until, start
+from tests.support.runs import picture
+from tests.support.sample_run import (
+    HOSTILE,
+    RUN,
+    ManualClock,
+    failing,
+    found,
+    present,
+    skipped,
+    uploading,
+)
+
+__all__ = ["anyio_backend", "browser"]
+
+PICTURES = os.environ.get("BULKUP_TEST_PICTURES", "")
+REASONS = {
+    "413: the web server in front of Piwigo takes at most 1 MB a request": (
+        "bulkup now sends smaller chunks; to raise it: client_max_body_size."
+    ),
+    "the file is empty": "Look for an intact copy, or remove the file.",
+    "the file can't be read: Permission denied": "Check its permissions and the disk.",
+}
+
+
+def long_run() -> list[Event]:
+    """Return what may happen in an evening, with failures of hostile names."""
+    chance = Random(7)
+    events: list[Event] = [RUN, LimitsChanged(finishing=1, most_finishing=6)]
+    for number in range(600):
+        path = Path(f"2019/May/IMG_{number:04}.jpg")
+        if number in {20, 60, 120}:
+            events.append(LimitsChanged(finishing=2 + number // 50, most_finishing=6))
+        if number == 90:
+            events.append(ChunkSizeChanged(chunk_size=4_000_000))
+        if number % 6 == 5:
+            events += [*found(path, size=2_000_000), present(path, size=2_000_000)]
+        elif number % 40 == 7:
+            reason = chance.choice(list(REASONS))
+            events += failing(path, tries=2, reason=reason, hint=REASONS[reason])
+        else:
+            events += uploading(path, size=int(chance.lognormvariate(15.0, 0.7)))
+    for name in HOSTILE:
+        events += failing(Path("odd") / name, reason=f"{name} is odd", hint="Rename it.")
+    events += [
+        OutageBegan(reason="HTTP 503 Service Unavailable"),
+        OutageEnded(seconds=65),
+        Noticed(message="Album 9 is not shown yet.", hint="Piwigo shows photos by itself."),
+        *found(Path("a.mov"), size=9),
+        skipped(Path("a.mov"), size=9),
+        ScanFinished(),
+        RunFinished(seconds=1400.0),
+    ]
+    return events
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> str:
+    file, clock, chance = tmp_path / "report.html", ManualClock(), Random(1)
+    report = HtmlReport(
+        file,
+        again="bulkup ./photos --album 9 --report report.html",
+        clock=clock,
+        wall_clock=lambda: datetime(2024, 7, 1, 18, tzinfo=UTC) + timedelta(seconds=clock.now),
+    )
+    async with report:
+        for event in long_run():
+            report.emit(event)
+            clock.now += chance.uniform(0.05, 0.6)
+    return file.as_uri()
+
+
+async def fits(page: Page, width: int) -> None:
+    """Check that nothing sticks out, and that each chart has its size."""
+    overhang = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert overhang <= 0
+    boxes = [await chart.bounding_box() for chart in await page.locator("figure svg").all()]
+    assert len(boxes) == 7
+    for box in boxes:
+        assert box is not None
+        assert box["width"] > width * 0.35
+        assert box["height"] > 120
+
+
+async def test_the_page_shows_all_and_does_nothing(browser: Browser, url: str) -> None:
+    async with opened(browser, url, width=400) as (page, seen):
+        assert "photos are in the gallery" in await page.title()
+        assert await page.locator("figure svg path.line, figure svg rect.rect").count() > 20
+        names = await page.locator("#failures .paths bdi").all_text_contents()
+        assert len(names) == 10 + len(HOSTILE)
+        assert "odd/שלום עולם.jpg" in names
+        for reason in REASONS:
+            assert await page.get_by_text(reason, exact=True).is_visible()
+        assert await page.locator("script, img, iframe, object").count() == 0
+        for width in (400, 1200):
+            await page.set_viewport_size({"width": width, "height": 900})
+            await fits(page, width)
+            for scheme, colour in (("dark", "rgb(17, 20, 26)"), ("light", "rgb(244, 245, 248)")):
+                await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+                assert (scheme, ground) == (scheme, colour)
+                if PICTURES:
+                    shot = Path(PICTURES) / f"report-{width}-{scheme}.png"
+                    await page.screenshot(path=shot, full_page=True)
+    assert seen.errors == []
+    assert seen.requests == [url]
+
+
+async def test_the_page_of_a_real_run_with_odd_names(browser: Browser, tmp_path: Path) -> None:
+    archive, file = tmp_path / "photos", tmp_path / "report.html"
+    archive.mkdir()
+    names = [name.replace("/", "") for name in HOSTILE]
+    for number, name in enumerate(names):
+        content = picture(Random(name), size=5000) if number % 2 else b""
+        with open(os.fsencode(archive / name), "wb") as photo:  # noqa: ASYNC230, PTH123
+            photo.write(content)
+    secret = ["--password-command", f"echo {PASSWORD}"]
+    async with (
+        Sandbox(admin=("admin", PASSWORD)) as box,
+        await start(
+            box, archive, "--report", file, "--no-ledger", *secret, password=""
+        ) as process,
+    ):
+        await read_until(process)
+        assert await process.wait() == 1
+    text = await anyio.Path(file).read_text(encoding="utf-8")
+    assert PASSWORD not in text
+    assert "--password-command '…'" in unescape(text)
+    async with opened(browser, file.as_uri()) as (page, seen):
+        assert await page.locator("figure svg").count() >= 4
+        assert await page.locator("#failures li").count() == (len(names) + 1) // 2
+    assert seen.errors == []
+    assert seen.requests == [file.as_uri()]

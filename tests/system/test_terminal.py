@@ -1,0 +1,200 @@
+"""What a user sees of real runs, in terminals of several sizes."""
+
+import re
+from pathlib import Path
+from random import Random
+
+import pyte
+import pytest
+
+from bulkup.sandbox import Fault, Faults, Sandbox
+from tests.support.commands import PASSWORD
+from tests.support.runs import make_archive, picture
+from tests.support.terminal import Terminal
+
+COUNT = 24
+HEADER = "album 1"
+HOSTILE = [
+    "[red]x[bold].jpg",
+    "\x1b[2J\x1b[31mred.jpg",
+    "new\nline\r.jpg",
+    "\u202egpj.exe.jpg",
+    "<script>alert(1)<script>.jpg",
+    "l" * 251 + ".jpg",
+]
+
+
+def slow_box(*plan: Fault, finish_s: float = 0.15, rate: int = 8) -> Sandbox:
+    """Return a sandbox that takes long enough to be looked at."""
+    admin = ("admin", PASSWORD)
+    return Sandbox(admin=admin, workers=rate, finish_s=finish_s, faults=Faults(plan))
+
+
+def archive(folder: Path) -> Path:
+    (folder / "2019").mkdir()
+    make_archive(folder / "2019", count=COUNT, names=COUNT, size=(20_000, 60_000))
+    return folder
+
+
+def headers(lines: list[str]) -> int:
+    return sum(HEADER in line and " at http" in line for line in lines)
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(60, 15), (80, 24), (200, 50)])
+async def test_a_run_is_seen_whole_at_every_moment(
+    tmp_path: Path, columns: int, rows: int
+) -> None:
+    flags = ["--concurrency", "4", "--finishing", "3"]
+    async with (
+        slow_box() as box,
+        Terminal(box, archive(tmp_path), *flags, columns=columns, rows=rows) as terminal,
+    ):
+        seen = await terminal.until(
+            lambda screen: bool(re.search(rf"[5-9] of {COUNT} ph", screen))
+        )
+        assert headers(seen) == 1
+        under_way = [line for line in seen if re.search(r"\.jpg .*kB +.*(fini|send|wait)", line)]
+        assert 1 <= len(under_way) <= 4
+        assert any(re.fullmatch(r"[━╸]+─+ +\d+% +0:\d\d", line) for line in seen)
+        assert "finishing 3/3 · chunk " in seen[-1]
+        everything = await terminal.end()
+    assert terminal.code == 0
+    assert re.match("Done after .*album 1", everything[0])
+    assert not any("─" in line or "━" in line for line in everything)
+    assert not terminal.screen.cursor.hidden
+    assert pyte.modes.DECAWM in terminal.screen.mode
+    drawn = [frame for frame in terminal.frames if any("━" in line for line in frame)]
+    assert all(headers(frame) == 1 for frame in drawn)  # nothing flickers
+
+
+async def test_a_window_that_changes_its_size_is_drawn_anew(tmp_path: Path) -> None:
+    async with (
+        slow_box(finish_s=0.3) as box,
+        Terminal(box, archive(tmp_path), columns=150, rows=40) as terminal,
+    ):
+        await terminal.until(lambda screen: f"3 of {COUNT} photos" in screen)
+        for columns, rows in ((60, 15), (100, 24)):
+            terminal.resize(columns, rows)
+            width = columns - 1
+            seen = await terminal.until(
+                lambda screen, width=width: bool(  # type: ignore[misc]
+                    re.search(rf"^[━╸─]{{{width - 13}}} +\d+% +0:\d\d$", screen, re.MULTILINE)
+                )
+            )
+            assert headers(seen) == 1
+        everything = await terminal.end()
+    assert terminal.code == 0
+    assert sum(line.startswith("Done after") for line in everything) == 1
+
+
+def in_flight(screen: str) -> int:
+    """Return how many photos are shown, or counted instead."""
+    more = re.search(r"^… and (\d+)", screen, re.MULTILINE)
+    return screen.count(".jpg") + int(more[1]) if more else 0
+
+
+async def test_what_does_not_fit_in_the_window_is_counted(tmp_path: Path) -> None:
+    flags = ["--concurrency", "20", "--finishing", "2"]
+    async with (
+        slow_box(finish_s=0.3) as box,
+        Terminal(box, archive(tmp_path), *flags, columns=80, rows=12) as terminal,
+    ):
+        seen = await terminal.until(lambda screen: in_flight(screen) > 10)
+        assert in_flight("\n".join(seen)) <= 20
+        assert terminal.scrolled == []
+        assert (await terminal.end())[0].startswith("Done after")
+
+
+async def test_without_colours_it_is_as_legible(tmp_path: Path) -> None:
+    async with (
+        slow_box() as box,
+        Terminal(box, archive(tmp_path), variables={"NO_COLOR": "1"}) as terminal,
+    ):
+        await terminal.until(lambda screen: bool(re.search("━.*─", screen)))
+        await terminal.end()
+    assert not re.search(rb"\x1b\[(\d+;)*[349]\d", terminal.raw)
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "latin-1"}])
+async def test_a_terminal_that_can_do_little_gets_lines(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    async with (
+        slow_box() as box,
+        Terminal(box, archive(tmp_path), variables=variables) as terminal,
+    ):
+        everything = await terminal.end()
+    assert everything[0].endswith("sandbox") or HEADER in everything[0]
+    assert any(line.startswith("Done after") for line in everything)
+    assert not re.search(rb"\x1b\[\??\d*[AJKhl]", terminal.raw)
+
+
+async def test_ctrl_c_is_answered_and_leaves_a_whole_terminal(tmp_path: Path) -> None:
+    async with slow_box() as box, Terminal(box, archive(tmp_path)) as terminal:
+        await terminal.until(lambda screen: bool(re.search(rf"\b[1-9] of {COUNT} photos", screen)))
+        terminal.press(b"\x03")
+        seen = await terminal.until(lambda screen: "no new one is begun" in screen)
+        assert headers(seen) <= 1
+        everything = await terminal.end()
+    assert terminal.code == 130
+    assert any(line.startswith("Stopped after") for line in everything)
+    assert not any("━" in line for line in everything)
+    assert not terminal.screen.cursor.hidden
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+async def test_names_of_files_can_do_no_harm(tmp_path: Path, columns: int) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    for folder in (good, bad):
+        folder.mkdir()
+    for name in HOSTILE:
+        (good / name).write_bytes(picture(Random(name), size=20_000))
+        (bad / name).write_bytes(b"no picture, " + name.encode())
+    async with (
+        slow_box() as box,
+        Terminal(box, tmp_path, "-v", columns=columns, rows=24) as terminal,
+    ):
+        everything = "".join(await terminal.end())
+    assert terminal.code == 1
+    assert len(box.gallery.photos) == len(HOSTILE)
+    shown = [
+        "[red]x[bold].jpg",
+        r"\x1b[2J\x1b[31mred.jpg",
+        r"new\nline\r.jpg",
+        r"\u202egpj.exe.jpg",
+        "<script>alert(1)<script>.jpg",
+        "l" * 251 + ".jpg",
+    ]
+    for name in shown:
+        assert f"sent    {good}/{name}".replace(" ", "") in everything.replace(" ", "")
+        assert f"failed  {bad}/{name}".replace(" ", "") in everything.replace(" ", "")
+    assert b"\x1b[2J" not in terminal.raw
+    assert b"\x1b[31mred" not in terminal.raw
+    assert "\u202e".encode() not in terminal.raw
+
+
+async def test_an_outage_and_retries_are_said_as_they_happen(tmp_path: Path) -> None:
+    plan = [Fault("502", nth=number) for number in range(20, 22)]
+    flags = ["--concurrency", "1"]
+    async with slow_box(*plan) as box, Terminal(box, archive(tmp_path), *flags) as terminal:
+        await terminal.until(lambda screen: "The server has been away for" in screen)
+        everything = await terminal.end()
+    assert terminal.code == 0
+    assert any(line.startswith("away    ") for line in everything)
+    assert any(line.startswith("back    the server answers after") for line in everything)
+    assert not any("has been away" in line for line in everything)
+
+
+async def test_a_second_run_counts_only_what_is_to_be_sent(tmp_path: Path) -> None:
+    folder = archive(tmp_path)
+    async with slow_box(finish_s=0.3) as box:
+        async with Terminal(box, folder) as terminal:
+            await terminal.end()
+        for number in range(4):
+            new = picture(Random(number), size=30_000)
+            (folder / f"new {number}.jpg").write_bytes(new)
+        async with Terminal(box, folder) as terminal:
+            seen = await terminal.until(lambda screen: " of 4 photos" in screen)
+            assert f"{COUNT} already there" in "\n".join(seen)
+            await terminal.end()
+    assert terminal.code == 0
