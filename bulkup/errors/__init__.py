@@ -1,6 +1,10 @@
-"""What a class of failures is called, and how its words get their facts.
+"""The exceptions, by scope, and how a failure gets its words.
 
-Knows nothing.
+A `UsageError` is corrected by the user before any request, a `RunError` ends the run, a
+`PhotoError` ends one photo, and a `Transient` error is worth another try: only `engine.retry` and
+what it calls ever see one. The texts are `FailureKind` constants in `errors.local`,
+`errors.gallery`, `errors.server` and `errors.run`; the README's table of failures is made from
+them. Any other exception is a bug and stays a traceback. Imports nothing of the rest.
 """
 
 from dataclasses import dataclass

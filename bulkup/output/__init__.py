@@ -1,5 +1,5 @@
-"""Output, and nothing else: what a run tells through its events, for eyes, logs and programs.
+"""Everything a user sees: terminal, log, JSON, tables, HTML report, monitor, notifications.
 
-Knows events, findings and errors only; neither engine, server nor ledger. A view of a run is
-opened with `async with` and fed through `emit`. This package is the only place that knows rich.
+Events go in, words come out. May import `events` and `errors`, never the engine; `output.listings`
+also takes the value classes of `store.run_history`. The only package that uses rich.
 """

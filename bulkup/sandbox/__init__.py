@@ -1,7 +1,7 @@
 """A Piwigo-compatible server to try bulkup on and to test it with: real HTTP, rules by version.
 
-It knows aiohttp and the standard library, and nothing of the rest of bulkup: the uploader and
-this server were written from the same description of Piwigo and meet only on the wire.
+It imports nothing of the rest: the uploader and this server were written from the same description
+of Piwigo and meet only on the wire.
 """
 
 from typing import TYPE_CHECKING

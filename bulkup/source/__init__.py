@@ -1,1 +1,4 @@
-"""source."""
+"""The local archive: scanning, filters, photos and their chunks, sidecars, watching, disposal.
+
+May import `events` and `errors` only.
+"""

@@ -1,5 +1,4 @@
-"""The monitor: a page that shows a run while it lasts, and its figures for Prometheus.
+"""The monitor: a page that shows a run while it lasts, and metrics for Prometheus.
 
-Knows events, the report's state and words, and where to listen; neither engine nor ledger. It only
-shows: nothing that is asked of it changes a run.
+It only shows; nothing that is asked of it changes a run.
 """
