@@ -28,6 +28,7 @@ from bulkup.cluster import executor_from_flags
 from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError
 from bulkup.events import (
+    AlbumChecked,
     Event,
     FileSkipped,
     PhotoFailed,
@@ -56,7 +57,8 @@ class Report:
     """What became of the files, in numbers; sizes in bytes, times in seconds.
 
     `present` photos were in the gallery before, `linked` of them are in their album since this
-    run. `new` is what a dry run would send. `unfinished` are those that a wish to stop left.
+    run. `new` is what a dry run would send. `unfinished` are those that a stop left,
+    `astray` those that the gallery does not show in their album at the end.
     `failures` holds the first 10,000 of the `failed`.
     """
 
@@ -67,6 +69,7 @@ class Report:
     skipped: int = 0
     failed: int = 0
     unfinished: int = 0
+    astray: int = 0
     sent_size: int = 0
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
@@ -74,7 +77,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every photo is in its album."""
-        return not (self.failed or self.unfinished)
+        return not (self.failed or self.unfinished or self.astray)
 
     def _add(self, event: Event) -> None:
         match event:
@@ -97,6 +100,8 @@ class Report:
                         path=event.path, reason=event.reason, hint=event.hint, code=event.code
                     )
                     self.failures.append(failure)
+            case AlbumChecked():
+                self.astray += event.astray
             case RunFinished():
                 self.seconds = event.seconds
 

@@ -193,40 +193,6 @@ class BandwidthChanged:
 Step = PhotoHashing | PhotoHashed | PhotoArrived | BandwidthChanged
 
 
-__all__ = [
-    "SCHEMA",
-    "AlbumChecked",
-    "AlbumMade",
-    "ChunkSizeChanged",
-    "Emit",
-    "Estimated",
-    "Event",
-    "Fate",
-    "FileFound",
-    "FileSkipped",
-    "Interrupted",
-    "LimitsChanged",
-    "Noticed",
-    "OutageBegan",
-    "OutageEnded",
-    "PhotoChecked",
-    "PhotoFailed",
-    "PhotoFinished",
-    "PhotoFinishing",
-    "PhotoNew",
-    "PhotoPlanned",
-    "PhotoPresent",
-    "PhotoProgress",
-    "PhotoStarted",
-    "PhotoUnfinished",
-    "PhotoUploaded",
-    "Retrying",
-    "RunFailed",
-    "RunFinished",
-    "RunStarted",
-    "ScanFinished",
-]
-
 SCHEMA = 1
 
 

@@ -2,11 +2,12 @@
 
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import bulkup
+from bulkup import events
 from bulkup.events import Event, PhotoStarted, PhotoUploaded, RunFinished, RunStarted, ScanFinished
 from bulkup.sandbox import Sandbox
 from tests.support.runs import make_archive
@@ -125,3 +126,30 @@ async def test_wrong_values_are_told_before_anybody_is_asked(
     given = {"server": server, "album": 1, "remember": False, **values}
     with pytest.raises(bulkup.UsageError, match=said):
         await bulkup.upload([tmp_path], **given)
+
+
+async def test_a_photo_that_its_album_does_not_show_is_not_ok(tmp_path: Path) -> None:
+    make_archive(tmp_path / "photos", count=3, names=3)
+
+    def delete_album(event: Event) -> None:
+        if isinstance(event, PhotoUploaded):
+            box.gallery.albums.pop(2, None)
+
+    async with Sandbox() as box:
+        box.gallery.add_album("Trips")
+        report = await bulkup.upload(
+            [tmp_path / "photos"],
+            server=account(box),
+            album=2,
+            remember=False,
+            on_event=delete_album,
+        )
+    assert (report.uploaded, report.failed, report.unfinished) == (3, 0, 0)
+    assert report.astray
+    assert not report.ok
+
+
+def test_every_event_can_be_imported_from_where_it_is_documented() -> None:
+    kinds = get_args(Event)
+    assert len(kinds) > 30
+    assert all(getattr(events, kind.__name__) is kind for kind in kinds)

@@ -26,8 +26,7 @@ from bulkup.engine.dispose import Place
 from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
 from bulkup.engine.ports import Fact, Stop
 from bulkup.engine.retry import Sleep
-from bulkup.errors import FailureKind, PhotoError, RunError
-from bulkup.errors import gallery as gallery_failures
+from bulkup.errors import FailureKind, NoSuchAlbum, PhotoError, RunError
 from bulkup.errors import run as run_failures
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit
 from bulkup.piwigo.throttle import Throttle
@@ -275,8 +274,7 @@ async def _base(into: AlbumTarget, albums: Albums, *, missing: FailureKind | Non
         return into.album
     try:
         return await albums.find(into.names, make=into.create)
+    except NoSuchAlbum as error:
+        raise RunError(missing(reason=error.message) if missing else error.told) from None
     except PhotoError as error:
-        told = error.told
-        if missing and told.code == gallery_failures.NO_ALBUM.code:
-            told = missing(reason=error.message)
-        raise RunError(told) from None
+        raise RunError(error.told) from None

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from anyio import to_thread
 
 from bulkup.engine.retry import Recovery
-from bulkup.errors import NotOffered, PhotoError, RunError, Transient
+from bulkup.errors import NoSuchAlbum, NotOffered, PhotoError, RunError, Transient
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
@@ -174,7 +174,7 @@ class Albums:
         for depth, name in enumerate(names):
             found = await self.inside(album, name, make=make)
             if found is None:
-                raise PhotoError(gallery_failures.NO_ALBUM(path=" / ".join(names[: depth + 1])))
+                raise NoSuchAlbum(gallery_failures.NO_ALBUM(path=" / ".join(names[: depth + 1])))
             album = found
         return album
 

@@ -27,7 +27,7 @@ SLOW_S: Final = 30.0
 
 
 class ChunkSize:
-    """The one chunk size of a run, `now`, in bytes.
+    """The one chunk size of a run, `now`, in bytes; `reported` is the last one that was emitted.
 
     It begins at `named`, what the server names, or at `ceiling`, what an earlier run found to be
     the most that passes. A `wish` of the user's counts more than both and is never exceeded.
@@ -54,6 +54,7 @@ class ChunkSize:
         if ceiling is not None and wish is None:
             self.ceiling = max(self._least, ceiling)
             self.now = min(self.ceiling, self._most)
+        self.reported = self.now
 
     def is_proven(self, length: int) -> bool:
         """Tell whether so many bytes are no risk: they have passed before, or are few enough."""

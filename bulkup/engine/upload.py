@@ -105,7 +105,6 @@ async def deliver(
         size.passed(chunk.length, context.clock() - began if place is None else None)
         return answer
 
-    before = size.now
     try:
         return await context.recovery.run(
             send_once,
@@ -118,7 +117,8 @@ async def deliver(
             await context.ledger.learn(Fact.CHUNK, ceiling)
         raise
     finally:
-        if size.now != before:
+        if size.now != size.reported:
+            size.reported = size.now
             context.emit(ChunkSizeChanged(chunk_size=size.now))
 
 

@@ -55,6 +55,9 @@ class BulkupError(Exception):
         super().__init__(told.message)
         self.told = told
 
+    def __str__(self) -> str:
+        return self.message
+
     @property
     def message(self) -> str:
         """What happened."""
@@ -84,6 +87,10 @@ class TLSError(RunError):
 
 class PhotoError(BulkupError):
     """One photo can't be brought in; the others go on."""
+
+
+class NoSuchAlbum(PhotoError):
+    """The gallery has no album of the name that was given."""
 
 
 class PhotoChanged(PhotoError):
@@ -199,3 +206,7 @@ class Unreachable(Outage):
     """No connection came about, so nothing was sent."""
 
     untouched = True
+
+
+class HostUnknown(Unreachable):
+    """The name of the server's host can't be resolved."""

@@ -18,6 +18,7 @@ from anyio import to_thread
 
 from bulkup.errors import (
     BulkupError,
+    HostUnknown,
     NotOffered,
     PhotoError,
     RunError,
@@ -26,7 +27,6 @@ from bulkup.errors import (
     UsageError,
 )
 from bulkup.errors import run as run_failures
-from bulkup.errors import server as server_failures
 from bulkup.piwigo.client import Offer, PiwigoServer
 from bulkup.piwigo.metadata import Describe
 from bulkup.piwigo.protocol import Request, Status, interpret, read_methods, read_status
@@ -218,7 +218,7 @@ async def connect(
             try:
                 status = await patiently(partial(_enter, pool, url))
             except Transient as error:
-                if error.told.code == server_failures.UNKNOWN_HOST.code:  # no other scheme helps
+                if isinstance(error, HostUnknown):  # no other scheme helps
                     raise ServerUnavailable(error.told) from None
                 more = scheme_hint(url)
                 raise ServerUnavailable(

@@ -22,6 +22,7 @@ from bulkup.errors import (
     AnswerLost,
     BulkupError,
     FailureKind,
+    HostUnknown,
     NotOffered,
     PhotoError,
     Refused,
@@ -200,7 +201,7 @@ def _translated(url: str) -> Iterator[None]:
         kind = _distrust(reason)
         raise TLSError(kind(url=url, reason=reason)) from None
     except aiohttp.ClientConnectorDNSError as error:
-        raise Unreachable(server_failures.UNKNOWN_HOST(url=url, reason=_reason(error))) from None
+        raise HostUnknown(server_failures.UNKNOWN_HOST(url=url, reason=_reason(error))) from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise Unreachable(server_failures.UNREACHABLE(url=url, reason=_reason(error))) from None
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:

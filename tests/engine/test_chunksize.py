@@ -7,7 +7,7 @@ import pytest
 
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.ports import Fact, NoLedger
-from bulkup.events import PhotoUploaded, Retrying
+from bulkup.events import ChunkSizeChanged, PhotoUploaded, Retrying
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.http import Oversize
 from tests.support.runs import failures, make_archive, run, stored_sums
@@ -105,3 +105,13 @@ async def test_a_chunk_damaged_again_and_again_is_no_matter_of_size_if_such_have
         await run(box, tmp_path, method="async", chunks=size, memory=memory)
         assert stored_sums(box) == Counter(archive.values())
     assert (size.now, await memory.facts(max_age_s=60)) == (200 * K, {})
+
+
+async def test_a_size_is_told_only_when_it_changes(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=12, names=12, size=(900_000, 900_000))
+    size = ChunkSize(100 * K)
+    async with Sandbox() as box:
+        outcome = await run(box, tmp_path, chunks=size, concurrency=8, clock=still)
+    told = [event.chunk_size for event in outcome.of(ChunkSizeChanged)]
+    assert told == sorted(set(told))
+    assert told[-1] == size.now

@@ -13,6 +13,7 @@ import pytest
 from bulkup.errors import (
     BulkupError,
     FailureKind,
+    PhotoError,
 )
 from bulkup.errors import (
     gallery as gallery_failures,
@@ -71,6 +72,12 @@ def test_each_kind_says_what_happened_and_what_to_do() -> None:
 
 def _fields(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_an_error_says_its_message_whenever_it_is_worded() -> None:
+    error = PhotoError(local_failures.EMPTY())
+    error.told = local_failures.UNREADABLE(reason="denied")
+    assert str(error) == error.message
 
 
 def test_a_fact_may_hold_braces() -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from bulkup.errors import (
     AnswerLost,
     BulkupError,
+    HostUnknown,
     PhotoChanged,
     PhotoError,
     SendInterrupted,
@@ -361,7 +362,7 @@ async def test_a_refused_connection_is_unreachable() -> None:
 async def test_a_name_that_nobody_knows_is_unreachable() -> None:
     async with session_on("http://nosuch.invalid/") as session:
         error = await error_of(session)
-    assert type(error) is Unreachable
+    assert type(error) is HostUnknown
     assert "how the name of the host is spelled" in error.hint
 
 
