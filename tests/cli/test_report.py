@@ -2,17 +2,12 @@
 
 import csv
 import json
-import os
 import signal
-from html import unescape
 from pathlib import Path
-from random import Random
 
-import anyio
 import pytest
 
 from bulkup.sandbox import Fault, Faults, Sandbox
-from tests.support.browser import browsing, needs_browser, opened
 from tests.support.commands import (
     PASSWORD,
     UPLOADS,
@@ -24,8 +19,7 @@ from tests.support.commands import (
     start,
 )
 from tests.support.disks import disk, fill
-from tests.support.reports import HOSTILE
-from tests.support.runs import make_archive, picture
+from tests.support.runs import make_archive
 
 __all__ = ["disk"]
 
@@ -151,34 +145,3 @@ async def test_a_full_disk_ends_no_upload(disk: Path, tmp_path: Path) -> None:
         assert len(box.gallery.photos) == 30
     assert ended.code == 0
     assert ended.err.count("No space left on device") == 1
-
-
-@needs_browser
-async def test_the_page_of_a_real_run_with_odd_names(tmp_path: Path) -> None:
-    archive, file = tmp_path / "photos", tmp_path / "report.html"
-    archive.mkdir()
-    names = [name.replace("/", "") for name in HOSTILE]
-    for number, name in enumerate(names):
-        content = picture(Random(name), size=5000) if number % 2 else b""
-        with open(os.fsencode(archive / name), "wb") as photo:  # noqa: ASYNC230, PTH123
-            photo.write(content)
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(
-            box,
-            archive,
-            "--report",
-            file,
-            "--no-ledger",
-            "--password-command",
-            f"echo {PASSWORD}",
-            password="",
-        )
-    page = await anyio.Path(file).read_text(encoding="utf-8")
-    assert ended.code == 1
-    assert PASSWORD not in page
-    assert "--password-command '…'" in unescape(page)
-    async with browsing() as browser, opened(browser, file.as_uri()) as (shown, seen):
-        assert seen.errors == []
-        assert seen.requests == [file.as_uri()]
-        assert await shown.locator("figure svg").count() >= 4
-        assert await shown.locator("#failures li").count() == (len(names) + 1) // 2

@@ -57,7 +57,7 @@ async def begin(
 
 
 async def bulkup(
-    *arguments: str | Path, given: str | int = "", out: int | None = None, **settings: str
+    *arguments: str | Path, given: str | int = "", out: int | str | None = None, **settings: str
 ) -> Ended:
     """Run the command line in a thread of this process.
 
@@ -78,7 +78,7 @@ async def bulkup_process(*arguments: str | Path, **settings: str) -> Ended:
 
 
 def _run(
-    words: list[str], variables: Mapping[str, str], given: str | int, out: int | None
+    words: list[str], variables: Mapping[str, str], given: str | int, out: int | str | None
 ) -> Ended:
     forget_key_ring()
     with (
@@ -86,12 +86,13 @@ def _run(
         TemporaryFile() as stdout,
         TemporaryFile() as stderr,
         mock.patch.dict(os.environ, variables, clear=True),
+        mock.patch.object(sys, "argv", ["bulkup", *words]),
     ):
         if isinstance(given, str):
             stdin.write(os.fsencode(given))
             stdin.seek(0)
             given = stdin.fileno()
-        with _streams(given, stdout.fileno() if out is None else out, stderr.fileno()):
+        with _streams(given, out if isinstance(out, int) else stdout.fileno(), stderr.fileno()):
             code = cli.run(words)
         said = []
         for stream in (stdout, stderr):
@@ -144,7 +145,7 @@ async def send(
     box: Sandbox,
     *arguments: str | Path,
     given: str | int = "",
-    out: int | None = None,
+    out: int | str | None = None,
     **settings: str,
 ) -> Ended:
     """Run the command against a sandbox, with all that it needs unless told otherwise.

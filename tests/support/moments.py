@@ -12,19 +12,29 @@ from bulkup.sandbox.http import Seen
 from tests.support.commands import PASSWORD
 from tests.support.runs import stored_sums
 
+SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk"}
+
 
 class Moment:
-    """Calls somebody when the sandbox comes to its nth step: a request came, or was answered."""
+    """Calls somebody at the nth step of a run: a request came, or was carried out.
 
-    def __init__(self, nth: int = 0) -> None:
+    At the latest that is when requests that send photos have made `last` steps, so that a run
+    which sends at least as many always meets its moment. The answer waits until the call is over.
+    """
+
+    def __init__(self, nth: int = 0, *, last: int = 0) -> None:
         self.count = 0
         self.reached = anyio.Event()
         self.act: Callable[[], None] = lambda: None
         self._nth = nth
+        self._last = last
+        self._sending = 0
 
-    def step(self) -> None:
+    def step(self, method: str) -> None:
         self.count += 1
-        if self.count == self._nth:
+        self._sending += method in SENDING
+        at_last = method in SENDING and self._sending == self._last
+        if not self.reached.is_set() and (self.count == self._nth or at_last):
             self.reached.set()
             self.act()
 
@@ -39,7 +49,7 @@ class Coming(Faults):
 
     def strike(self, method: str) -> Fault | None:
         if self._method in {"", method}:
-            self._moment.step()
+            self._moment.step(method)
         return super().strike(method)
 
 
@@ -52,7 +62,7 @@ class Answered(deque[Seen]):
 
     def append(self, seen: Seen, /) -> None:
         super().append(seen)
-        self._moment.step()
+        self._moment.step(seen.method)
 
 
 def sandbox(version: str, moment: Moment, *, finish_s: float = 0.0) -> Sandbox:

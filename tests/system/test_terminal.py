@@ -24,10 +24,23 @@ HOSTILE = [
 ]
 
 
-def slow_box(*plan: Fault, finish_s: float = 0.15, rate: int = 8) -> Sandbox:
+def slow_box(*, faults: Faults | None = None, finish_s: float = 0.15, rate: int = 8) -> Sandbox:
     """Return a sandbox that takes long enough to be looked at."""
     admin = ("admin", PASSWORD)
-    return Sandbox(admin=admin, workers=rate, finish_s=finish_s, faults=Faults(plan))
+    return Sandbox(admin=admin, workers=rate, finish_s=finish_s, faults=faults or Faults())
+
+
+class Outage(Faults):
+    """Answers no request from the nth on, until it is over."""
+
+    def __init__(self, *, nth: int) -> None:
+        super().__init__()
+        self.over = False
+        self._left = nth
+
+    def strike(self, method: str) -> Fault | None:
+        self._left -= 1
+        return Fault("502") if self._left < 0 and not self.over else super().strike(method)
 
 
 def archive(folder: Path) -> Path:
@@ -174,10 +187,11 @@ async def test_names_of_files_can_do_no_harm(tmp_path: Path, columns: int) -> No
 
 
 async def test_an_outage_and_retries_are_said_as_they_happen(tmp_path: Path) -> None:
-    plan = [Fault("502", nth=number) for number in range(20, 22)]
-    flags = ["--concurrency", "1"]
-    async with slow_box(*plan) as box, Terminal(box, archive(tmp_path), *flags) as terminal:
+    outage = Outage(nth=20)
+    box = slow_box(faults=outage)
+    async with box, Terminal(box, archive(tmp_path), "--concurrency", "1") as terminal:
         await terminal.until(lambda screen: "The server has been away for" in screen)
+        outage.over = True
         everything = await terminal.end()
     assert terminal.code == 0
     assert any(line.startswith("away    ") for line in everything)
