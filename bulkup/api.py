@@ -1,6 +1,6 @@
-"""The way in for programs: bring photos to a gallery, and hear what became of them.
+"""`bulkup.upload`: an upload as a function, for programs.
 
-Knows settings, events and the run. It prints nothing, asks for nothing and touches no signal.
+It prints nothing, asks for nothing and touches no signal.
 """
 
 import os

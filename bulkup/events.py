@@ -1,8 +1,6 @@
-"""The closed list of what can happen in a run, as values: screen, log and tests read the same.
+"""Every event of a run, in the order in which they happen: frozen values that outputs consume.
 
-Knows no server, no file and no screen. An event is emitted after what it tells has been recorded,
-never before. Law of every ended run: after each `FileFound` comes exactly one `Fate` of the same
-path. What becomes of files is told apart in `fates`, and imported from here like all events.
+Fields name files by path; sizes are in bytes, times in seconds.
 """
 
 from collections.abc import Callable

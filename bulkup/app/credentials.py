@@ -1,6 +1,6 @@
-"""Passwords and API keys: from a file, a command, the environment or a prompt, never from a flag.
+"""Passwords and API keys: from files, commands, the environment, a prompt or the key ring.
 
-Knows where secrets may come from, and no server. None is ever shown.
+No secret is ever shown, logged or put into an argument.
 """
 
 import getpass

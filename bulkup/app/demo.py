@@ -1,7 +1,4 @@
-"""The commands that need no gallery: a sandbox server by itself, and the whole job on one.
-
-Knows the sandbox and how to start bulkup's own command line beside it, as a user would.
-"""
+"""The `sandbox` and `demo` commands: a sandbox server by itself, and a whole upload to one."""
 
 import os
 import signal

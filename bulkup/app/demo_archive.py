@@ -1,7 +1,4 @@
-"""The archive of the demo: real pictures with everything in their names that hurts uploaders.
-
-Knows Pillow, its only home, and a folder to write to. The pictures are the same at every call.
-"""
+"""Draws the demo's photos. They are the same at every call."""
 
 import random
 import shutil

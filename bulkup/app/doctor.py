@@ -1,7 +1,6 @@
-"""The checks on a gallery: each asks what it has to know, and returns what was found.
+"""The check-up before a migration: its checks of the gallery, and an estimate of the archive.
 
-Knows what an answer means, and neither the order of the checks nor words. Nothing is changed on
-the server: the questions only read, and of the files that try how much passes nothing stays.
+The checks only read; of what they send to find out size limits nothing stays on the server.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""bulkup.app.executor."""
+"""Opens what executes the work of a run: this machine, or the workers of a cluster."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

@@ -1,6 +1,6 @@
-"""What every run begins with: the gallery, logged in; its album; the ledger; the first event.
+"""Opens a gallery for a use case: connects, logs in, opens the ledger, emits the first event.
 
-Knows how to get there, and not what the run is about.
+Also the two small uses of one: testing a log-in and listing the albums.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence

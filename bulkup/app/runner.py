@@ -1,7 +1,4 @@
-"""A run in front of somebody: signals, the view that suits the output, the last word.
-
-Knows signals and views, and nothing of what the run does.
-"""
+"""Runs a use case in front of a user: signals, outputs, the limit of failures, the result."""
 
 import signal
 import sys

@@ -1,7 +1,4 @@
-"""What the user wants, checked before any request: frozen values, and words for each mistake.
-
-Knows values, and neither flags nor servers.
-"""
+"""Validated settings of the use cases: frozen values, and a clear error for each wrong one."""
 
 import re
 from collections.abc import Callable

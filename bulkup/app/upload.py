@@ -1,7 +1,4 @@
-"""One run from settings to its last event: connect, check the album, hand over to the stages.
-
-Knows how the parts fit together, and nothing of flags, signals or screens.
-"""
+"""The `upload` and `verify` use cases: build every object of a run and hand over to the engine."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""Watching in front of somebody: batch after batch, each with its report, until Ctrl-C.
-
-Knows signals, views and when to try again, and neither what a run does nor what arrives.
-"""
+"""The `watch` use case: upload batch after batch of what arrives, until Ctrl-C."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Commands only; every object is built here, once; and the exit codes.
+"""The command line: its commands, and the exit codes.
 
 Heavy modules are imported by the commands that need them, so that `--help` answers at once.
 """

@@ -1,7 +1,4 @@
-"""Wrong command lines in words: what is wrong with them, and what was perhaps meant.
-
-Knows what the command line library raises, and the names of commands and flags.
-"""
+"""What several commands share: examples, usage errors, exit codes, accounts and paths."""
 
 import sys
 from collections.abc import Collection, Iterator, Sequence

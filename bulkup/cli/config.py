@@ -1,6 +1,6 @@
-"""Flags that nobody typed: filled from the settings file, below the environment; and their origin.
+"""The config file: its profiles, and how flags get their values from it.
 
-Knows the command line library's arguments and the tables of the settings file.
+Flags win over environment variables, these over the profile, and that over the defaults.
 """
 
 import difflib

@@ -1,7 +1,4 @@
-"""The flags that choose which of the files found are meant.
-
-Knows the command line library, the files that flags name, and what a choice is.
-"""
+"""The flags that choose which files are uploaded."""
 
 import re
 import stat

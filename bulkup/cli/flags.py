@@ -1,8 +1,4 @@
-"""The flags that commands share, as groups: help, short form, environment variable, default.
-
-Knows the command line library and the settings that flags end up in; nothing is looked up here
-but the secrets, which never are flags themselves, and may stand in the settings file.
-"""
+"""Flags that several commands share: gallery, retries and ledger, titles and tags, machines."""
 
 import logging
 import shlex
@@ -26,8 +22,8 @@ if TYPE_CHECKING:
 ORDER: Final = (
     *("Gallery", "Albums", "Sending", "Checking", "Examining", "Status", "Watching"),
     "Several machines",
-    *("Selecting", "Titles and tags", "Afterwards", "Telling", "When something fails"),
-    *("Stand-in", "How fast it is", "Setting up", "At the end"),
+    *("Selecting", "Titles and tags", "Afterwards", "Output", "Retries and ledger"),
+    *("Sandbox", "Simulated load", "Setting up", "At the end"),
 )
 """The groups of flags as the help shows them, behind the commands."""
 
@@ -38,7 +34,7 @@ def group(name: str) -> Group:
 
 
 GALLERY = group("Gallery")
-TROUBLE = group("When something fails")
+TROUBLE = group("Retries and ledger")
 
 
 def _default_text(value: object) -> str | None:

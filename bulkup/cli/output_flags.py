@@ -1,7 +1,4 @@
-"""The flags that say what is told of a run, and where.
-
-Knows the command line library and the settings that flags end up in.
-"""
+"""The flags that choose the outputs of a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +10,7 @@ from bulkup.cli.flags import flag, group
 from bulkup.errors import UsageError
 from bulkup.output.options import Listen, OutputOptions, parse_listen
 
-TELLING = group("Telling")
+TELLING = group("Output")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,4 @@
-"""The commands that need no gallery: they rehearse on a stand-in for one.
-
-Knows the command line library and what the commands are given.
-"""
+"""The `sandbox` and `demo` commands and their flags."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +7,8 @@ from cyclopts import Parameter
 
 from bulkup.cli.flags import flag, group
 
-GALLERY = group("Stand-in")
-LOAD = group("How fast it is")
+GALLERY = group("Sandbox")
+LOAD = group("Simulated load")
 KEEPING = group("At the end")
 
 

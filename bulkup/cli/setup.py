@@ -1,7 +1,4 @@
-"""The commands that set bulkup up: the key ring, what the settings come to, shell completion.
-
-Knows the command line library and what the commands are given.
-"""
+"""The `login`, `logout`, `config` and `completion` commands."""
 
 import os
 import sys

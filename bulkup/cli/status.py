@@ -1,7 +1,4 @@
-"""The command that tells of past runs.
-
-Knows the command line library and the ledger's place; the ledger is read, and nothing else asked.
-"""
+"""The `status` command: past runs, from the ledger alone."""
 
 import json
 import os

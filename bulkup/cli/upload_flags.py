@@ -1,7 +1,4 @@
-"""The flags of the commands that bring and check photos.
-
-Knows the command line library and the settings that flags end up in.
-"""
+"""Flags of uploads and checks: albums, sending, verifying, the doctor, what happens afterwards."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""The command that watches folders.
-
-Knows the command line library and the settings that flags end up in.
-"""
+"""The `watch` command."""
 
 from dataclasses import replace
 from functools import partial

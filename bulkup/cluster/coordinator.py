@@ -1,9 +1,7 @@
-"""Where workers come to: for photos, for places in the gate, with what became of photos.
+"""The coordinator's side: hands photos to connected workers and takes back what became of them.
 
-Knows what is said to workers and heard of them, and no Dask. All that has to be decided once is
-decided here, by the run's own parts: this only passes it on. A photo is in the hands of one worker
-at a time: what a lost one held waits until that can't be sending any more, and is then asked for
-by its MD5 before it is sent again.
+A photo is with one worker at a time. What a lost worker held waits until that worker can't be
+sending any more, and the server is asked for its MD5 before it is sent again.
 """
 
 import secrets

@@ -1,7 +1,6 @@
-"""The run's hands on a Dask cluster: which workers there are, and a task for each that is wanted.
+"""The workers of a run: where the cluster is, its Dask client, and the pool that uses it.
 
-Knows Dask's client, and of photos only that they wait at the desk. What happens to a task is no
-matter: whether its photos are done is known at the desk.
+Dask only keeps the workers busy; whether a photo is done is known to the coordinator.
 """
 
 import logging

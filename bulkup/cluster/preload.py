@@ -1,7 +1,4 @@
-"""What local workers load first: a Ctrl-C in the terminal is for the coordinator alone.
-
-Knows signals: the coordinator lets its workers end when they have done.
-"""
+"""Loaded first by local workers: leave Ctrl-C to the coordinator."""
 
 import signal
 

@@ -1,7 +1,4 @@
-"""A connection between coordinator and worker: one JSON object to a line, both ways at once.
-
-Knows streams of bytes, and not what is said. What waits to go out goes out together.
-"""
+"""Messages between coordinator and workers: lines of JSON with heartbeats, and path mapping."""
 
 import json
 import os

@@ -1,8 +1,4 @@
-"""What waits to be done for a run, and which worker may take it.
-
-Knows photos and workers by name, and neither connections nor Dask. Calls go out in the order in
-which they came, but for workers that are known not to see a folder: who sees it has it first.
-"""
+"""The photos that wait for a worker, and which of them a worker gets."""
 
 from collections import deque
 from collections.abc import Collection, Iterable

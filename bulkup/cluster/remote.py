@@ -1,7 +1,4 @@
-"""What a photo's journey needs, on a worker: the run's one gate and its ledger are far away.
-
-Knows what to ask the coordinator, and no server.
-"""
+"""What a worker's upload tasks use in place of the coordinator's limiter and ledger."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

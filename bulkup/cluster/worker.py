@@ -1,8 +1,4 @@
-"""A worker's side of a run: takes batches from the coordinator, reads and sends their photos.
-
-Knows the same parts as a run on one machine, and nothing of Dask. It sends only as long as the
-coordinator answers: whoever is not heard any more may have been replaced.
-"""
+"""A worker's side: logs in, takes photos from the coordinator, fingerprints and uploads them."""
 
 import asyncio
 import os

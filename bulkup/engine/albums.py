@@ -1,9 +1,4 @@
-"""The gallery's tree of albums: found by names, made where missing, one at a time.
-
-Knows names, numbers and parents, and no photos. Piwigo allows equal names under one parent and
-checks nothing (piwigo-api.md, section 4, Albums), so an album is looked for before it is made,
-and looked for again where the answer to its making was lost.
-"""
+"""Albums of photos: which album a folder becomes, finding and creating it, and who is in it."""
 
 import os
 import unicodedata

@@ -1,10 +1,4 @@
-"""How large a chunk may be: pure, from what became of the chunks before.
-
-Knows sizes and times, and neither servers nor tasks. A server tells none of its limits
-(piwigo-api.md, section 5), so the size begins small and doubles while chunks pass quickly. A
-refusal marks the ceiling; a request that breaks may only have met a bad line, so it takes two
-such breaks, with chunks that passed in between, to mark one.
-"""
+"""The chunk size of a run, found by what passes and what is refused. Pure: no I/O, no clock."""
 
 from typing import Final
 

@@ -1,8 +1,4 @@
-"""After the upload: whether the server has what was sent, and the album shows it.
-
-Knows MD5s and ids. A photo whose MD5 the server does not find again was damaged: it is removed,
-since this run has made it, and sent anew.
-"""
+"""Confirms photos after they are sent: the server's own MD5, and their place in the album."""
 
 from collections.abc import Collection, Sequence
 from functools import partial

@@ -1,9 +1,4 @@
-"""What has to be sent and what has not: the server's own word, and photos of equal content.
-
-Knows identities (MD5s, ids), and no files. Each photo gets its album, which is made where need be.
-Equal contents are sent once, the others wait for that one; what the server has already is put into
-its album where it is not in it, and gets its name where an interrupted run left it without.
-"""
+"""Decides which photos are new: first by the ledger, then by asking the server for their MD5."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace

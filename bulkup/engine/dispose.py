@@ -1,8 +1,4 @@
-"""After a run: the files whose photos the gallery surely has are put away.
-
-Knows what has to be certain before, and neither where files are put nor how. A few hundred bytes
-are remembered of each photo: this is for cards and inboxes more than for whole archives.
-"""
+"""Disposes of local files once the server has confirmed their photos."""
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence

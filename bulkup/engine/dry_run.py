@@ -1,9 +1,4 @@
-"""A gallery and a memory for a dry run: they answer all questions, and keep nothing.
-
-Knows what a run asks of both. New albums and links are only noted, and so is which photos would be
-there, for what belongs to them. The ledger keeps MD5s, which the run that follows need not compute
-again.
-"""
+"""The dry run: the same pipeline against a gallery that only answers, and changes nothing."""
 
 import os
 import time

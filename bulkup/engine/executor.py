@@ -1,8 +1,4 @@
-"""Who reads and sends photos for a run: this machine, or others that do it for it.
-
-Declares, and offers this machine's own. All that has to be decided in one place for all photos
-(what is new, which albums, what is remembered, how many are finished at once) is not theirs.
-"""
+"""The executor port: what fingerprints and uploads photos, and this machine's own."""
 
 from collections.abc import Iterable
 from typing import ClassVar, Protocol

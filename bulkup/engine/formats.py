@@ -1,9 +1,4 @@
-"""Files that are brought as other formats of the photos that they stand beside.
-
-Knows the ledger and what the server says, and does its work when the photos themselves are there.
-A server tells no MD5 of a format, and only from Piwigo 16 on that there is one. To send one again
-harms no file, since it takes its own place; before 16 the photo lists it twice then.
-"""
+"""RAW files and others that are uploaded as further formats of a photo."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path

@@ -1,8 +1,6 @@
-"""The gate that finishes pass: as many at once as `pacing` says, measured on their way through.
+"""Limits how many photos are finished at once, by the server's workers and its pace.
 
-Knows tasks and the clock, and no server. One task attends to it: that has the server's workers
-counted before the first finish, has more of them proven where the pacing wants that, and notices
-when nothing comes back any more.
+`engine.pacing` decides; this module counts the workers, watches for stalls and lends the slots.
 """
 
 import time

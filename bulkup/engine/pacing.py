@@ -1,10 +1,7 @@
-"""How many photos may be finished at once: pure, from what the finishes themselves tell.
+"""How many finishes at once, decided from how long they take. Pure: no I/O, no clock of its own.
 
-Knows numbers and times, and neither servers nor tasks. Finishing a photo takes two of a Piwigo's
-PHP workers, and as many finishes as there are workers freeze the whole gallery for minutes
-(piwigo-api.md, section 9). So the number starts at 1, is tried one higher only where enough
-workers are proven, stays higher only where that brings more photos a second, and whatever looks
-like a freeze lowers its ceiling for good.
+The limit climbs by trials as long as throughput grows and never reaches the number of workers that
+are proven.
 """
 
 from collections import deque

@@ -1,8 +1,4 @@
-"""What the tasks of a run do: each stage takes from one stream and gives to the next.
-
-Knows what happens to one photo or a batch in each stage, and not how many tasks there are. A stage
-owns its stream ends and closes them.
-"""
+"""The pipeline of an upload: its stages, and the bounded streams between them."""
 
 import time
 from collections.abc import (

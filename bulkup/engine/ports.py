@@ -1,7 +1,4 @@
-"""What a photo's journey needs: the server and the memory as it sees them, and its fellow parts.
-
-Declares, and does nothing.
-"""
+"""The engine's ports and per-run context: gallery, ledger, limiter, transfer, stop."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager

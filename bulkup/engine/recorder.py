@@ -1,7 +1,4 @@
-"""What becomes of a photo: recorded in the ledger first, then told; the one place for both.
-
-Knows memory and events, and no server.
-"""
+"""Records outcomes: ledger first, then the event; each file has exactly one outcome."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass

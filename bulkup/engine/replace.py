@@ -1,10 +1,4 @@
-"""Files that have changed since they were uploaded: whether each may replace its photo.
-
-Knows what the ledger holds and what the server says of a photo, and sends nothing. The law of this
-module: *never replace when unsure whose photo it is*. The ledger must hold the path with the
-photo, the server must still have the content that the ledger tells of, and no other file may be
-the same photo.
-"""
+"""Files that changed since they were uploaded: may their photo be replaced, and with what."""
 
 import os
 from collections.abc import Collection, Mapping, Sequence

@@ -1,8 +1,7 @@
-"""The one loop that tries again by the policy, and the one gate that closes in an outage.
+"""When to try again: decides by the error, waits, and pauses everybody during an outage.
 
-Knows errors by their types, and no server. This is the only place that waits. Three answers for
-three scopes: the same request again, the server as a whole is waited for, or the error goes on to
-whoever knows more (the photo's journey, or the run).
+The only module that waits between tries. An outage closes one gate for all requests, and a probe
+of the server opens it again.
 """
 
 import random

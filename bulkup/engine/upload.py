@@ -1,8 +1,4 @@
-"""The journey of one photo: chunk after chunk, the finish, its name, and what to do on the way.
-
-Knows no particular server, only what `context` declares, and reads top to bottom. The law of this
-module: *ask before sending again* what may have arrived.
-"""
+"""Uploads one photo: its chunks in order, then the finish, with retries and clean-up."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

@@ -1,9 +1,4 @@
-"""Whether the gallery has what the archive holds: every photo is asked about, nothing is changed.
-
-Knows the order of things and what each answer means, and no particular server or screen. Stages
-own and close their stream ends; every stream is bounded, and what is remembered of a photo is a
-bit or two, so that memory stays flat however large the archive.
-"""
+"""Verifies an archive against the gallery: present, in its album, stored unchanged."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,7 +1,4 @@
-"""Failures of one photo that lie in what the gallery has, takes or can do.
-
-Knows words only.
-"""
+"""Failures of what the gallery has, accepts or can do."""
 
 from typing import Final
 

@@ -1,7 +1,4 @@
-"""Failures of files on this machine.
-
-Knows words only.
-"""
+"""Failures of files on this machine."""
 
 from typing import Final
 

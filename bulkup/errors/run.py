@@ -1,7 +1,4 @@
-"""Failures that end a run, or keep it from beginning: nothing else would be any better.
-
-Knows words only.
-"""
+"""Failures that end a run, or keep it from starting."""
 
 from typing import Final
 

@@ -1,7 +1,4 @@
-"""Failures of a server's answers, or of the way to it: tried again before anybody gives up.
-
-Knows words only.
-"""
+"""Failures of the server's answers and of the connection to it; most are worth another try."""
 
 from typing import Final
 

@@ -1,9 +1,6 @@
-"""Deliver one message to one service, as a process: `python -m bulkup.output._notify_process`.
+"""Delivers one notification, as a process: `python -m bulkup.output._notify_process`.
 
-Knows apprise, which is an extra. Reads a JSON object from stdin, since an address holds secrets,
-which other users would see among arguments, and exits with 0 if the service took the message.
-Python waits at its end for the threads of apprise, however long a service takes; a process can
-be ended.
+Reads a JSON object from standard input, since addresses hold secrets, and prints nothing.
 """
 
 import json

@@ -1,8 +1,4 @@
-"""What is said of each finding of a check-up: what was found, and what to do about it.
-
-Knows findings and words, and not where they end up. Every text that comes from outside goes
-through `printable`.
-"""
+"""The doctor's findings as values, and as text or JSON for the user."""
 
 import enum
 import json

@@ -1,8 +1,4 @@
-"""The report of a run as one page: summary, charts, failures, and how to run again.
-
-Knows events, and keeps of them what the page shows: counts, buckets of time and size, the first
-failures and notes. So memory stays flat, however many photos there are. Needs the extra `report`.
-"""
+"""The HTML report: collects events during a run and writes one file at its end."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,8 +1,4 @@
-"""Charts as inline SVG that needs nothing else: no script, no font, colours of the page.
-
-Knows buckets and the library pygal, of which this is the only home. Colours are CSS variables of
-the page, so that a chart is right by day and by night.
-"""
+"""The page of the HTML report: its figures and charts. Needs the extra `report`."""
 
 import math
 import sys

@@ -1,7 +1,4 @@
-"""Lines on their way to a file or pipe, written by a thread so that no slow disk holds up a run.
-
-Knows a stream. What can't be written any more is told once, by the next line's `OSError`.
-"""
+"""Events as JSON, an object a line, written without holding up the run."""
 
 import json
 import re

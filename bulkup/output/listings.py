@@ -1,7 +1,4 @@
-"""What is known of past runs, for eyes and for programs: galleries, albums, runs, open failures.
-
-Knows the values of the history, and not where they are kept.
-"""
+"""Lists that are printed once: past runs, open failures, the album tree."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime

@@ -1,7 +1,6 @@
-"""What the live view looks like at one moment: the state as lines of a given size.
+"""The live view on a terminal: a frame that is drawn in place.
 
-Pure. Knows the state, widths and colours; no console, no cursor, no clock. A frame never has more
-lines than there is room for: what matters least goes first.
+It does not use `rich.live`, which hides the cursor and would leave it hidden after a kill.
 """
 
 import asyncio

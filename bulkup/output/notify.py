@@ -1,8 +1,4 @@
-"""The message that a run has ended, by the services that the library apprise knows.
-
-Knows events, the report's words and apprise, which is an extra. Addresses of services hold
-secrets: of one that fails only the name of its service is told.
-"""
+"""Notifications of how a run ended, by apprise in a process of its own."""
 
 import asyncio
 import json

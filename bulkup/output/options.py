@@ -1,4 +1,4 @@
-"""bulkup.output.options."""
+"""What the user wants to see of a run: validated options of the outputs and the monitor."""
 
 import re
 from dataclasses import dataclass, field

@@ -1,7 +1,4 @@
-"""What lasts as long as a command, over all its runs: its monitor, and whom it notifies.
-
-Knows both of them, and what the user asked for.
-"""
+"""Builds the outputs of a run from their options; removes secrets from the command they show."""
 
 import os
 import re

@@ -1,8 +1,4 @@
-"""What is said of a run while it goes on: one line for what must be seen, and its figures.
-
-Knows events, the state and colours; not where the words end up. Every text that comes from
-outside goes through `printable` and is a `Text`, so that no file name is taken for markup.
-"""
+"""The sentences about a run that several outputs share, and the summary at its end."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Lines for pipes and logs: what must be seen at once, the figures every few seconds.
-
-Knows a console to write to, coloured only if that is a terminal, and clock and sleep as given.
-"""
+"""Plain text, a line per event: for pipes, logs, quiet runs and the log file."""
 
 import asyncio
 from contextlib import suppress

@@ -1,7 +1,4 @@
-"""What is under way: files that are read, photos that are sent, photos still to be confirmed.
-
-Knows events; no wording and no clock. It holds as much as the run has under way at once.
-"""
+"""Rates and progress: how fast bytes and photos go, and how long the rest will take."""
 
 from collections import deque
 from dataclasses import dataclass, field

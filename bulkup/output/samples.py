@@ -1,7 +1,4 @@
-"""How a run went over time, and of what sizes its photos were: in so many buckets, however long.
-
-Knows numbers and times, nothing of events. When there are too many buckets, each two become one.
-"""
+"""Samples over time whose number stays bounded, for charts."""
 
 from collections import Counter
 from collections.abc import Sequence

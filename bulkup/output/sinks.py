@@ -1,7 +1,4 @@
-"""Several views of one run: what happens goes to each, and one that fails leaves the others alone.
-
-Knows views only.
-"""
+"""What an output is, how several hear the same events, and a timer to redraw them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

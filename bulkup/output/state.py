@@ -1,8 +1,4 @@
-"""What a run has come to, computed from its events alone.
-
-Knows no screen, no wording and no clock: the time, in seconds, comes with each question. Memory
-does not grow with the archive: it holds counts, the photos in flight and the first failures.
-"""
+"""The state of a run, from its events: counts, photos in flight, what is left."""
 
 from collections import Counter
 from dataclasses import dataclass, field

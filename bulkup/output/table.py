@@ -1,8 +1,4 @@
-"""The report of every file as a table: CSV for spreadsheets, JSON lines for programs.
-
-Knows rows and how each is written. Rows are written as the outcomes come, in a thread, so that
-memory stays flat and the event loop is never held up; an interrupted run leaves what is known.
-"""
+"""Reports as CSV and JSON lines: one row per file, written to a file that appears at the end."""
 
 import csv
 import json

@@ -1,8 +1,4 @@
-"""Values as legible text: names that can do no harm, sizes, rates, times, numbers.
-
-Knows nothing of runs, colours or screens but how many cells a character takes. Sizes are decimal,
-as disks and cameras count them: 1 MB is 1,000,000 bytes.
-"""
+"""Text for terminals: printable names, widths, sizes, rates, durations."""
 
 import re
 import unicodedata

@@ -1,14 +1,13 @@
 """The number of a server's PHP workers, proven without harm.
 
-Knows one thing of PHP's pools: requests are taken in the order of their arrival. So while `n`
-requests keep their workers busy, a light one that arrives after them and is answered before them
-proves a worker more. What keeps a worker busy is `pwg.images.exist` with a long list of MD5s that
-are none: read-only, nothing is stored (piwigo-api.md, section 9). A long list takes its time on a
-thin line, so the lists are sent but for their ends first, then the ends, which take no longer than
-any light request. What was sent is taken to have arrived after longer than as many requests of
-that length have just taken there and back, over the same connections, on a line that nobody else
-uses. Noise makes the proof fail rather than succeed; what would be worst to believe wrongly, few
-workers, is proven twice.
+So while `n` requests keep their workers busy, a light one that arrives after them and is
+answered before them proves a worker more. What keeps a worker busy is `pwg.images.exist` with a
+long list of MD5s that are none: read-only, nothing is stored (piwigo-api.md, section 9). A long
+list takes its time on a thin line, so the lists are sent but for their ends first, then the
+ends, which take no longer than any light request. What was sent is taken to have arrived after
+longer than as many requests of that length have just taken there and back, over the same
+connections, on a line that nobody else uses. Noise makes the proof fail rather than succeed;
+what would be worst to believe wrongly, few workers, is proven twice.
 """
 
 import time

@@ -1,8 +1,4 @@
-"""What a gallery holds, asked and told: albums, photos by MD5, links, the lounge.
-
-Knows which method answers which question and what the server offers. It never waits and never
-tries again: a failure is raised, `recovery` decides.
-"""
+"""The gallery client: every Piwigo method that bulkup calls, except sending photos."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence

@@ -1,7 +1,4 @@
-"""From an address and credentials to a server to work with: find, log in, ask what it offers.
-
-Knows the order of the first questions; a question that fails means that nothing is offered.
-"""
+"""Finds a gallery's address, logs in, and chooses the upload method."""
 
 import re
 import socket

@@ -1,8 +1,4 @@
-"""What can be found out about a gallery without changing anything there: question by question.
-
-Knows which question tells what. It never waits, never tries again and judges nothing: a failure
-is raised, the caller decides.
-"""
+"""Requests of the doctor only: size limits, TLS, versions, and what an account may do."""
 
 import os
 from collections.abc import AsyncIterator

@@ -1,10 +1,4 @@
-"""Pure: what a photo gets beside its bytes, as a Piwigo takes it, and what of it is not there yet.
-
-Knows the columns of Piwigo's table of photos and what stands in its answers, and neither files nor
-requests' ways. What somebody wrote about a photo replaces what the gallery read out of the file,
-but for two things: a date that is not exact gives way to one that says the same, and tags are
-added.
-"""
+"""Names, texts, tags and dates as Piwigo can store them, and how a photo gets them."""
 
 import re
 import unicodedata

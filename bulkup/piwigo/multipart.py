@@ -1,7 +1,6 @@
 """The bodies of requests: fields, and the bytes of one chunk, read while they are sent.
 
-Knows files and multipart forms, and no sessions. The file is the photo as it was fingerprinted, or
-the body breaks.
+The file is the photo as it was fingerprinted, or the body breaks.
 """
 
 import asyncio

@@ -1,9 +1,4 @@
-"""Pure: what a request holds, and what an answer means; one function judges every answer.
-
-Knows Piwigo's calling convention and its failures (piwigo-api.md, sections 1, 5 and 6), and
-neither sockets nor files. HTTP status and meaning do not go together here: an answer is judged by
-its content first.
-"""
+"""Requests and answers of Piwigo's web API. Pure: text in, values or errors out."""
 
 import json
 import re

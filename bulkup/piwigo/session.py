@@ -1,8 +1,4 @@
-"""Requests over aiohttp: sessions with their cookies, time-outs, and what failures mean.
-
-Knows sockets, and no method of Piwigo. What aiohttp raises is translated here into the
-project's own errors; nothing of aiohttp leaks upward. No POST follows a redirect.
-"""
+"""HTTP sessions: log-in, a pool of logged-in sessions, and errors by what may have been sent."""
 
 import os
 import ssl

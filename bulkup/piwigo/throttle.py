@@ -1,7 +1,4 @@
-"""Lets bytes out no faster than a limit, whoever sends them: smooth, and in turns.
-
-Knows rates and times, and not what goes out.
-"""
+"""Limits how many bytes a second go out, over all photos."""
 
 import time
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,4 @@
-"""Which certificates are trusted, and how a connection is encrypted: one handshake, no more.
-
-Knows sockets and certificates, and no HTTP.
-"""
+"""Which certificates are trusted, and how the server encrypts."""
 
 import asyncio
 import ssl

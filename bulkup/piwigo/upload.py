@@ -1,8 +1,4 @@
-"""The ways to send a photo, behind one interface: pure, they only build requests.
-
-Knows what each of Piwigo's upload methods wants and promises (piwigo-api.md, section 3), and
-neither sessions nor files.
-"""
+"""The three upload methods of Piwigo, and one attempt to send one photo by one of them."""
 
 import re
 import secrets

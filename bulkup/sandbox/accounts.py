@@ -1,7 +1,4 @@
-"""Who is asking: users, sessions with their tokens, and API keys.
-
-It knows names, passwords and session ids, and must not know albums, photos or HTTP.
-"""
+"""Who is asking: users, sessions with their tokens, and API keys."""
 
 import hmac
 import secrets

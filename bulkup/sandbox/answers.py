@@ -1,7 +1,4 @@
-"""How a call can end, and the text that goes over the wire for each end.
-
-It knows Piwigo's envelope and PHP's ways to die, and must not know methods or state.
-"""
+"""How a call can end, and the text that goes over the wire for each end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

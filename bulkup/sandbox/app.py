@@ -1,7 +1,4 @@
-"""The sandbox itself: builds the gallery and the server around it, and takes them down.
-
-It knows how the parts are put together and which path leads where; the rules are elsewhere.
-"""
+"""The sandbox server: starts, stops, and what tests see of it."""
 
 import asyncio
 import shutil

@@ -1,7 +1,4 @@
-"""What a method is, what it is given, and the checks before it runs.
-
-It knows Piwigo's parameter types and their messages, and must not know any single method.
-"""
+"""A call of a method: the request's fields and files, and what a method may use."""
 
 import asyncio
 import re

@@ -1,8 +1,4 @@
-"""PHP's side of a request: who asks, the checks of every call, the method, the messages.
-
-It knows sessions, keys and Piwigo's order of checks, and must not know HTTP connections,
-nor what a method does.
-"""
+"""Answers requests: the front page and the web API, with faults and worker limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

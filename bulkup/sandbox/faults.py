@@ -1,8 +1,4 @@
-"""What to spoil, and when: a plan of faults, and a seeded random rate of them.
-
-It knows the names of faults and counts requests; what each fault does on the wire is known to
-the server, and what a request means to nobody here.
-"""
+"""What to spoil, and when: a plan of faults, and a seeded random rate of them."""
 
 import random
 from collections.abc import Sequence

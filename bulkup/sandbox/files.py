@@ -1,7 +1,4 @@
-"""Reads the header of a file: which picture it is, how large, and the MIME type it shows.
-
-It knows picture formats as PHP's getimagesize and fileinfo do, and must not know the gallery.
-"""
+"""Files: upload buffers, stored content, pictures and their types, formats."""
 
 import asyncio
 import hashlib

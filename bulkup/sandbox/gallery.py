@@ -1,8 +1,4 @@
-"""The gallery's state and rules: photos, albums, tags, the lounge.
-
-It knows what Piwigo's database and upload folder hold and how they change, and must not know
-who asks, nor the methods of the web API, nor HTTP.
-"""
+"""The gallery's tables: photos, albums, tags, and the lounge."""
 
 import asyncio
 import re

@@ -1,7 +1,4 @@
-"""The web server: its limits, the faults on the way, the time it waits for PHP.
-
-It knows HTTP connections, cookies and faults, and must not know what a request means.
-"""
+"""HTTP in front of the sandbox, as a web server with PHP behind it behaves."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -1,7 +1,4 @@
-"""What PHP and Piwigo do to text and numbers on their way in and out.
-
-It knows conversions only: no state, no HTTP.
-"""
+"""What PHP and Piwigo do to text and numbers on their way in and out."""
 
 import html
 import json

@@ -1,7 +1,4 @@
-"""What differs between the Piwigo versions that the sandbox can play.
-
-It knows release numbers and method names, and must not know HTTP or any state.
-"""
+"""What differs between the Piwigo versions that the sandbox can play."""
 
 from dataclasses import dataclass
 

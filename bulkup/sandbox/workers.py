@@ -1,7 +1,4 @@
-"""A pool of PHP workers: each request takes one, and finishing a photo needs a second one.
-
-It knows only time and turns; requests, photos and HTTP are unknown here.
-"""
+"""A pool of PHP workers: each request takes one, and finishing a photo needs a second one."""
 
 import asyncio
 import random

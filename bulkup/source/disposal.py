@@ -1,9 +1,4 @@
-"""What is done with a file that is no longer needed in its place: moved elsewhere, or trashed.
-
-Knows the disk and nothing of any server. Law: no file is ever overwritten, and none is removed
-before its equal lies elsewhere, complete and flushed to the disk. All of it blocks, and is to be
-called in a worker thread.
-"""
+"""Moves files away, or into the trash, without overwriting or losing anything."""
 
 import errno
 import os

@@ -1,8 +1,4 @@
-"""Which paths patterns take or leave out: git's rules for each, and the last that matches decides.
-
-Knows pathspec, whose only home this is, and paths as text; no disk. A path is relative, with
-slashes; that of a folder ends with one. A pattern that matches a folder matches all below it.
-"""
+"""Which files are uploaded: patterns in .gitignore syntax, sizes, times, junk."""
 
 import re
 import unicodedata

@@ -1,8 +1,4 @@
-"""Pure: what is known of a photo beside its bytes, as text that is ready to be compared and sent.
-
-Knows Unicode and dates, and neither files nor servers nor where a value comes from. Every text is
-in NFC and stripped, every date is one that a calendar has.
-"""
+"""What is known of a photo beside its bytes: titles, tags, dates, and the rules of the flags."""
 
 import re
 import string

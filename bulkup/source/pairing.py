@@ -1,8 +1,4 @@
-"""Files that stand beside a photo and have its stem: a RAW, a TIFF, the video of a live photo.
-
-Knows names and folders, and no server. Which photo a file belongs to is looked up on the disk, so
-it does not matter in which order the walk comes to the two, or whether it comes to both.
-"""
+"""Pairs RAW files and others with the photo that they belong to."""
 
 import os
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence

@@ -1,8 +1,4 @@
-"""Local files: the fingerprint of a photo, its chunks and their bytes.
-
-Knows the disk and nothing of any server. A file is never held whole in memory, and whatever
-blocks runs in a worker thread.
-"""
+"""A photo as a file: its fingerprint (MD5), its chunks, and whether it changed meanwhile."""
 
 import hashlib
 import os

@@ -1,8 +1,4 @@
-"""The walk over an archive: what lies there, one thing at a time, and what is left out by rule.
-
-Knows the disk and nothing of any server. A tree is never listed whole, and whatever blocks runs
-in a worker thread.
-"""
+"""Finds the files to upload: walks folders, or reads a list of paths."""
 
 import errno
 import os

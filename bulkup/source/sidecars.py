@@ -1,8 +1,4 @@
-"""What lies beside a photo and tells of it: XMP sidecars and Takeout's JSON, found and read.
-
-Knows the disk and which file is meant, and no server. It reads files: all of it is to be called
-in a worker thread. A photo is not left behind for what can't be read: that becomes a complaint.
-"""
+"""Finds and reads the sidecars of a photo, and merges them with the flags."""
 
 import os
 import stat

@@ -1,8 +1,4 @@
-"""Reads what Google Takeout puts beside photos: a JSON file for each, one for the album.
-
-Knows Takeout's names and JSON, and no server. The names are cut and numbered in ways of their
-own, so they are found from the photo's name, never the other way round.
-"""
+"""The JSON files of Google Takeout: of photos and of albums."""
 
 import json
 import re

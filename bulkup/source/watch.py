@@ -1,7 +1,7 @@
-"""Waits until something has arrived in folders, and is complete as far as can be seen.
+"""Waits until files have arrived in folders and are complete.
 
-Knows the disk and its news, and no server; it learns from the events of each run what is done.
-The news only wake it up: what has arrived is found by walking, so none can be overlooked.
+Notices from the system only wake it up; what has arrived is found by walking, so that no notice
+can be missed.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence

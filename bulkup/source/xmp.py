@@ -1,9 +1,4 @@
-"""Reads XMP, as Lightroom, darktable, digiKam and exiftool write it beside photos.
-
-Knows the properties that say what a photo is called, and nothing of files. XMP has one meaning in
-several spellings: a value is an attribute or an element, a text comes in several languages, a
-list in a bag. A document that defines entities is refused: none of these programs does that.
-"""
+"""XMP sidecars and packets."""
 
 from collections.abc import Iterator
 from typing import Final

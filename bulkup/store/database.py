@@ -1,7 +1,4 @@
-"""The file of the ledger: its tables, whether it is ours, and what is done when it is damaged.
-
-Knows sqlite3 and files, and not what the tables are for.
-"""
+"""Opens the SQLite file of a ledger: its tables, versions, damage, and lock."""
 
 import hashlib
 import sqlite3

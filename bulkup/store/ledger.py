@@ -1,9 +1,4 @@
-"""What is known about each photo on each server: one SQLite file for one run at a time.
-
-Knows photos and sqlite3, whose only home this is. Law: *delete the ledger, lose only time*; the
-server is the truth. It never holds a secret. One thread at a time; what `record` was given is in
-the file when it returns, and outlives the death of the process.
-"""
+"""The ledger: what happened to each file, by gallery. Deleting it costs time and nothing else."""
 
 import json
 import os

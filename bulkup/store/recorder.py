@@ -1,10 +1,4 @@
-"""What a run leaves to be read later: its outcomes in numbers, and the failures that are open.
-
-Knows events, and where they are kept as it sees that. Events pass through at once; what they tell
-is kept soon after, all that has come together in one go, so that no photo waits for it: only then
-is more written than before. A run whose process dies loses the failures of its last moment; the
-next run meets them again.
-"""
+"""Saves the history of a run as its events come."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence

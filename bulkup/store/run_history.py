@@ -1,9 +1,4 @@
-"""What a ledger tells of past runs, read without a server, also while a run writes it.
-
-Knows sqlite3 and the tables, and nothing of flags or screens. Nothing is changed, and nothing is
-held: each question is one short look, so that a reader that takes its time keeps no run from
-anything.
-"""
+"""The history of runs: its values, how they are written, and how `status` reads them."""
 
 import json
 import os

@@ -98,7 +98,7 @@ def test_the_help_names_the_commands_in_groups(capsys: Captured) -> None:
     assert run(["--help"]) == 0
     out = capsys.readouterr().out
     groups = ("Photos", "The gallery", "Setting up", "Rehearsing", "Gallery", "Albums", "Sending")
-    places = [out.index(f" {group} ─") for group in (*groups, "When something fails")]
+    places = [out.index(f" {group} ─") for group in (*groups, "Retries and ledger")]
     assert places == sorted(places)
     for command in NAMES:
         assert re.search(rf"^\W*{command}\b", out, re.MULTILINE), command

@@ -1,7 +1,4 @@
-"""The figures of a run for Prometheus.
-
-Knows events, the state and the library `prometheus-client`, which is an extra.
-"""
+"""Metrics for Prometheus. Needs the extra `monitor`."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import choose_encoder

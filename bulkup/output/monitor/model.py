@@ -1,8 +1,4 @@
-"""What a monitor tells of a run: taken in event by event, given out as messages for its readers.
-
-Knows the state and what is counted beside it, and no web. Memory is bounded, for however long a
-run and however many readers: a reader holds a `Place`, not a queue, and one that is slow skips.
-"""
+"""What the monitor's page shows, as JSON values, and the hub that sends changes to its readers."""
 
 import json
 from collections import deque

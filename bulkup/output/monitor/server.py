@@ -1,7 +1,4 @@
-"""The monitor as one of the views of a run: its web server lives as long as the view is open.
-
-Knows sockets, the board and the pages. A run never waits for a reader: `emit` only takes in.
-"""
+"""The monitor's web server: pages, event stream, and the token that protects them."""
 
 import asyncio
 import errno
