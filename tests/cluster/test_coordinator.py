@@ -331,6 +331,7 @@ async def test_the_place_of_a_lost_hand_is_kept_until_the_server_has_done(
 ) -> None:
     monkeypatch.setattr("bulkup.cluster.remote.UNKNOWN_S", 2.0)
     monkeypatch.setattr("bulkup.cluster.coordinator.GONE_S", 0.5)
+    monkeypatch.setattr("bulkup.cluster.worker.BEAT_S", 0.05)
     archive = make_archive(tmp_path, count=8, names=8, size=(300, 4000))
     async with (
         Sandbox(finish_s=0.3, detect_duplicates=False) as box,
@@ -379,6 +380,7 @@ async def test_a_hand_that_alone_can_not_reach_the_gallery_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bulkup.cluster.coordinator.GONE_S", 0.5)
+    monkeypatch.setattr("bulkup.cluster.worker.BEAT_S", 0.05)
     archive = make_archive(tmp_path, count=40, names=20, size=(3000, 20_000))
     faults = Coming(30)
     async with (

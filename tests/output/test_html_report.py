@@ -139,7 +139,7 @@ async def test_a_verified_archive_and_a_plan_have_their_own_words(tmp_path: Path
     estimate = Estimated(sending_s=120, finishing_s=3)
     page = await page_of(tmp_path, DRY_RUN, new("a.jpg"), estimate, RunFinished(seconds=1))
     assert "1 to be sent 5.00 MB, about 2 min" in words_of(page)
-    assert titles(page) == ["OutcomeRecorder", "Sizes"]
+    assert titles(page) == ["Outcomes", "Sizes"]
 
 
 async def test_a_run_that_could_not_go_on_says_why_first(tmp_path: Path) -> None:
