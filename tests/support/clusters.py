@@ -5,12 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 from distributed import Client
+from distributed.security import Security
 
 from tests.support.commands import environment
 
@@ -18,58 +19,70 @@ HERE = Path(__file__).parents[2]
 
 
 class Cluster:
-    """A scheduler and its workers; whatever they say is in a file of the `folder`."""
+    """A scheduler and a worker in each of some `homes`; what they say is in a file of `folder`.
 
-    def __init__(self, folder: Path, *, kind: str = "tcp", flags: Sequence[str] = ()) -> None:
+    Its certificate and key are `cert` and `key` in the folder.
+    """
+
+    def __init__(self, folder: Path, *homes: str, variables: Mapping[str, str]) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        self.address = f"{kind}://127.0.0.1:{self._port}"
+        self.address = f"tls://127.0.0.1:{self._port}"
         self.folder = folder
-        self._flags = flags
-        self._scheduler: subprocess.Popen[bytes] | None = None
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self.cert = folder / "cert"
+        self.key = folder / "key"
+        files = {"ca": self.cert, "cert": self.cert, "key": self.key}
+        self.flags = ["--dask", self.address]
+        self.flags += [f"--dask-tls-{name}={file}" for name, file in files.items()]
+        self._tls = [f"--tls-ca-file={self.cert}", f"--tls-cert={self.cert}"]
+        self._tls += [f"--tls-key={self.key}"]
+        self._homes = homes
+        self._variables = environment({}) | {"PYTHONPATH": str(HERE)} | variables
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        """Start the scheduler, again if it was killed."""
-        flags = ("--host", self.address.rpartition(":")[0], "--port", str(self._port))
-        self._scheduler = self._run("scheduler", *flags, home=self.folder)
-
-    def add(self, home: Path, **settings: str) -> None:
-        """Start one more worker, in a folder of its own, with these settings of bulkup."""
-        self._workers.append(
+        """Start all of them."""
+        self._run("scheduler", "--host", "tls://127.0.0.1", "--port", str(self._port))
+        for home in self._homes:
             self._run(
                 *("worker", self.address, "--no-nanny", "--nthreads", "1"),
                 *("--local-directory", str(self.folder / "dask")),
                 home=home,
-                settings=settings,
             )
-        )
 
     def wait(self) -> None:
         """Wait until all of its workers are there."""
-        with Client(self.address, timeout=60, set_as_default=False) as client:
-            client.wait_for_workers(len(self._workers), timeout=60)
+        security = Security(
+            tls_ca_file=str(self.cert),
+            tls_client_cert=str(self.cert),
+            tls_client_key=str(self.key),
+            require_encryption=True,
+        )
+        with Client(self.address, security=security, timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(len(self._homes), timeout=60)
 
-    def kill_scheduler(self) -> None:
-        """Kill it; its workers end by themselves then."""
-        assert self._scheduler is not None
-        self._scheduler.kill()
-        self._scheduler.wait()
+    def restart(self) -> None:
+        """Kill the scheduler, wait for the workers to end of themselves, and start all again."""
+        scheduler, *workers = self._processes
+        scheduler.kill()
+        for process in (scheduler, *workers):
+            process.wait()
+        self._processes.clear()
+        self.start()
 
-    def _run(
-        self, what: str, *arguments: str, home: Path, settings: dict[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
-        home.mkdir(exist_ok=True)
+    def _run(self, *arguments: str, home: str = ".") -> None:
+        (self.folder / home).mkdir(exist_ok=True)
         with (self.folder / "said.txt").open("ab") as said:
-            return subprocess.Popen(  # noqa: S603 (all of it is ours)
-                [sys.executable, "-m", "dask", what, *arguments, "--no-dashboard", *self._flags],
-                env=environment(settings or {}) | {"PYTHONPATH": str(HERE)},
-                cwd=home,
+            process = subprocess.Popen(  # noqa: S603 (all of it is ours)
+                [sys.executable, "-m", "dask", *arguments, "--no-dashboard", *self._tls],
+                env=self._variables,
+                cwd=self.folder / home,
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
             )
+        self._processes.append(process)
 
     def said(self) -> str:
         """Return what all processes have said."""
@@ -77,22 +90,18 @@ class Cluster:
 
     def stop(self) -> None:
         """End what is still there."""
-        for process in (*self._workers, self._scheduler):
-            if process is not None:
-                process.kill()
-                process.wait()
+        for process in self._processes:
+            process.kill()
+            process.wait()
 
 
 @contextmanager
-def cluster(
-    folder: Path, *homes: str, kind: str = "tcp", flags: Sequence[str] = ()
-) -> Iterator[Cluster]:
-    """Lend a cluster with a worker in each of these folders."""
-    lent = Cluster(folder, kind=kind, flags=flags)
+def cluster(folder: Path, *homes: str, variables: Mapping[str, str]) -> Iterator[Cluster]:
+    """Lend a cluster with a worker in each of these folders, with these variables."""
+    lent = Cluster(folder, *homes, variables=variables)
     try:
         lent.start()
-        for home in homes:
-            lent.add(folder / home)
+        lent.wait()
         yield lent
     finally:
         lent.stop()

@@ -44,12 +44,12 @@ OTHER_BLOCKS: Final = {
 }
 NOT_RUN: Final = {
     r"(pipx|uv tool|pip) install ": "packages are installed by `make dist`",
-    r"(bulkup .* --dask|dask) ": "clusters are tried in test_machines.py",
+    r"(bulkup .* --dask|dask) ": "clusters are tried in test_cluster.py",
     r"(systemctl|journalctl) ": "there is no systemd in a container",
     r"make ": "that would be this test again",
-    r"python -m (tests\.\w+|bulkup\.failures) ": "they write the README, and have their tests",
+    r"python -m tests\.[.\w]+": "they write the README, and have their tests",
     r"BULKUP_TEST_URL=": "there is no real gallery",
-    r".*\bnas\.(lan|pem)\b": "certificates of one's own are tried in test_first_time.py",
+    r".*\bnas\.(lan|pem)\b": "certificates of one's own are tried in test_first_run.py",
 }
 BASH: Final = shutil.which("bash") or "bash"
 PLACES: Final = (":8765", "--port 8081", "/media/card", "https://photos.example.org")
