@@ -330,7 +330,7 @@ async def test_the_place_of_a_lost_hand_is_kept_until_the_server_has_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     monkeypatch.setattr("bulkup.cluster.remote.UNKNOWN_S", 2.0)
-    monkeypatch.setattr("bulkup.cluster.coordinator.GONE_S", 0.5)
+    monkeypatch.setattr("bulkup.cluster.coordinator.GONE_S", 1.5)
     monkeypatch.setattr("bulkup.cluster.worker.BEAT_S", 0.05)
     archive = make_archive(tmp_path, count=8, names=8, size=(300, 4000))
     async with (
@@ -379,7 +379,7 @@ async def test_a_server_that_hangs_over_a_finish_is_waited_for_by_all_and_gets_i
 async def test_a_hand_that_alone_can_not_reach_the_gallery_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulkup.cluster.coordinator.GONE_S", 0.5)
+    monkeypatch.setattr("bulkup.cluster.coordinator.GONE_S", 1.5)
     monkeypatch.setattr("bulkup.cluster.worker.BEAT_S", 0.05)
     archive = make_archive(tmp_path, count=40, names=20, size=(3000, 20_000))
     faults = Coming(30)
