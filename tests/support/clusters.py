@@ -38,7 +38,7 @@ class Cluster:
         self._tls = [f"--tls-ca-file={self.cert}", f"--tls-cert={self.cert}"]
         self._tls += [f"--tls-key={self.key}"]
         self._homes = homes
-        self._variables = environment({}) | {"PYTHONPATH": str(HERE)} | variables
+        self._variables = environment({}) | {"PYTHONPATH": str(HERE), **variables}
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
