@@ -1,4 +1,4 @@
-"""The real `bulkup doctor` in a process of its own: its lines, its JSON, exit codes, Ctrl-C."""
+"""The real `bulkup doctor`: its lines, its JSON, exit codes, Ctrl-C."""
 
 import json
 import re
@@ -6,19 +6,19 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import anyio
 import pytest
-from anyio.abc import Process
 
-from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox import Sandbox
 from tests.support.certificates import encrypted, make_certificate
 from tests.support.commands import (
-    COMMAND,
     PASSWORD,
     Ended,
-    bulkup,
+    Held,
+    begin,
     bulkup_process,
     environment,
+    needs,
+    read_until,
     send,
 )
 from tests.support.runs import make_archive
@@ -34,11 +34,6 @@ async def box() -> AsyncIterator[Sandbox]:
 
 async def doctor(box: Sandbox, *arguments: str | Path, **settings: str) -> Ended:
     return await send(box, "doctor", *arguments, **settings)
-
-
-async def doctor_process(url: str) -> Ended:
-    """Run the check-up in a process: SSL_CERT_FILE is read when Python starts."""
-    return await bulkup_process("doctor", url=url, user="admin", password=PASSWORD, album="1")
 
 
 # lines
@@ -72,6 +67,13 @@ async def test_what_is_in_the_way_is_told_with_what_to_do(box: Sandbox) -> None:
     assert re.search(
         r"^✗ Album        there is no album 99.*\n {15}The number", ended.out, re.MULTILINE
     )
+    ended = await doctor(box, "--album", "99", "--json")
+    assert ended.code == 1
+    document = json.loads(ended.out)
+    album = document["checks"]["album"]
+    assert (document["ok"], album["mark"]) == (False, "problem")
+    assert "no album 99" in album["text"]
+    assert "index.php" in album["hint"]
 
 
 async def test_neither_paths_nor_an_album_are_needed(box: Sandbox) -> None:
@@ -129,17 +131,6 @@ async def test_json_is_one_object_with_known_keys(box: Sandbox, tmp_path: Path) 
     assert all(check["mark"] in {"ok", "warning"} for check in document["checks"].values())
 
 
-async def test_json_tells_problems_as_well(box: Sandbox) -> None:
-    ended = await doctor(box, "--json", "--album", "99")
-    assert ended.code == 1
-    document = json.loads(ended.out)
-    assert not document["ok"]
-    album = document["checks"]["album"]
-    assert album["mark"] == "problem"
-    assert "no album 99" in album["text"]
-    assert "index.php" in album["hint"]
-
-
 # wrong usage
 
 
@@ -162,26 +153,30 @@ async def test_wrong_usage_is_no_finding(box: Sandbox, arguments: list[str], wor
 # TLS
 
 
+@pytest.mark.parametrize(
+    ("days", "line"),
+    [
+        (90, "✓ TLS          TLS 1.3, certificate valid for 89 days\n"),
+        (5, "! TLS          TLS 1.3, certificate valid for 4 days\n"),
+    ],
+)
 async def test_the_version_of_tls_and_the_time_left_are_told(
-    box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    box: Sandbox, tmp_path: Path, days: int, line: str
 ) -> None:
-    tls = make_certificate(tmp_path, days=90)
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
-    async with encrypted(box, tls) as url:
-        ended = await doctor_process(url)
+    async with encrypted(box, make_certificate(tmp_path, days=days)) as url:
+        ended = await doctor(box, "--ca-cert", tmp_path / "cert", url=url)
     assert ended.code == 0
-    assert "✓ TLS          TLS 1.3, certificate valid for 89 days\n" in ended.out
+    assert line in ended.out
 
 
-async def test_a_certificate_that_ends_soon_is_told(
+async def test_a_certificate_that_the_system_trusts_is_trusted(
     box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tls = make_certificate(tmp_path, days=5)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
-    async with encrypted(box, tls) as url:
-        ended = await doctor_process(url)
+    async with encrypted(box, make_certificate(tmp_path)) as url:
+        ended = await bulkup_process("doctor", **(needs(box) | {"url": url}))
     assert ended.code == 0
-    assert "! TLS          TLS 1.3, certificate valid for 4 days\n" in ended.out
+    assert "✓ TLS          TLS 1.3, certificate valid for" in ended.out
 
 
 @pytest.mark.parametrize(
@@ -189,19 +184,10 @@ async def test_a_certificate_that_ends_soon_is_told(
     [(False, "127.0.0.1", "self-signed"), (True, "127.0.0.2", "mismatch")],
 )
 async def test_a_broken_certificate_is_in_the_way(
-    *,
-    box: Sandbox,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    trusted: bool,
-    host: str,
-    reason: str,
+    *, box: Sandbox, tmp_path: Path, trusted: bool, host: str, reason: str
 ) -> None:
-    tls = make_certificate(tmp_path, host=host)
-    if trusted:
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
-    async with encrypted(box, tls) as url:
-        ended = await doctor_process(url)
+    async with encrypted(box, make_certificate(tmp_path, host=host)) as url:
+        ended = await doctor(box, url=url, ca_cert=f"{tmp_path}/cert" if trusted else "")
     assert ended.code == 1
     assert re.search(rf"^✗ TLS .*{reason}", ended.out, re.MULTILINE)
     assert "Address" not in ended.out
@@ -211,37 +197,19 @@ async def test_a_broken_certificate_is_in_the_way(
 # Ctrl-C
 
 
-class Interrupting(Faults):
-    """Send the process a signal as soon as a file comes in to be tried."""
-
-    def __init__(self, number: signal.Signals) -> None:
-        super().__init__([Fault("slow", "pwg.images.addSimple")])
-        self.process: Process | None = None
-        self._number = number
-
-    def strike(self, method: str) -> Fault | None:
-        if method == "pwg.images.addSimple" and self.process is not None:
-            self.process.send_signal(self._number)
-            self.process = None
-        return super().strike(method)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("flags", [[], ["--json"]])
+@pytest.mark.parametrize(("number", "flags"), [(signal.SIGINT, []), (signal.SIGTERM, ["--json"])])
 async def test_an_interrupted_checkup_leaves_nothing(
     number: signal.Signals, flags: list[str]
 ) -> None:
-    faults = Interrupting(number)
-    async with Sandbox(admin=("admin", PASSWORD), faults=faults) as box:
-        settings = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
-        async with await anyio.open_process(
-            [*COMMAND, "doctor", *flags], env=environment(settings)
-        ) as process:
-            faults.process = process
+    async with Held("pwg.images.addSimple") as box:
+        words = ["doctor", *flags]
+        process = await begin(words, environment(needs(box)), piped={1, 2})
+        async with process:
+            await box.came.wait()
+            process.send_signal(number)
             assert process.stdout
-            assert process.stderr
             out = b"".join([part async for part in process.stdout]).decode()
-            err = b"".join([part async for part in process.stderr]).decode()
+            err = await read_until(process)
             assert await process.wait() == 130
         assert not box.gallery.photos
         assert not box.gallery.buffers
@@ -249,12 +217,3 @@ async def test_an_interrupted_checkup_leaves_nothing(
     assert err == "bulkup: interrupted\n"
     assert ("Methods" in out) is not bool(flags)
     assert "Chunk size" not in out
-
-
-async def test_the_help_names_its_own_flags() -> None:
-    ended = await bulkup("doctor", "--help")
-    assert ended.code == 0
-    words = " ".join(ended.out.split())
-    for word in ("--album", "--json", "--ledger", "130 interrupted"):
-        assert word in words
-    assert "--chunk-size" not in ended.out

@@ -20,19 +20,18 @@ def changes(box: Sandbox) -> list[str]:
     return [method for method in asked if CHANGING.search(method)]
 
 
-async def test_a_dry_run_tells_the_plan_and_changes_nothing(tmp_path: Path) -> None:
+async def test_a_dry_run_tells_the_plan_and_changes_nothing(box: Sandbox, tmp_path: Path) -> None:
     archive, file = tmp_path / "photos", tmp_path / "ledger.sqlite"
     make_archive(archive, count=12, names=4)
     (archive / "notes.txt").write_text("no photo")
     (archive / "folder 00" / "broken.jpg").write_bytes(b"")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        planned = await send(box, archive, "--tree", "--dry-run", "-v", "--ledger", file)
-        assert not changes(box)
-        assert not box.gallery.photos
-        assert len(box.gallery.albums) == 1
-        done = await send(box, archive, "--tree", "--ledger", file)
-        assert len(box.gallery.photos) == 12
-        again = await send(box, archive, "--tree", "-n", "--ledger", file)
+    planned = await send(box, archive, "--tree", "--dry-run", "-v", "--ledger", file)
+    assert not changes(box)
+    assert not box.gallery.photos
+    assert len(box.gallery.albums) == 1
+    done = await send(box, archive, "--tree", "--ledger", file)
+    assert len(box.gallery.photos) == 12
+    again = await send(box, archive, "--tree", "-n", "--ledger", file)
     assert planned.code == done.code == again.code == 1  # for the broken one
     assert "dry run, nothing is changed" in planned.err
     assert re.search(r"^ +12 +new +.* to send, about ", planned.err, re.MULTILINE)
@@ -63,11 +62,10 @@ async def test_a_dry_run_tells_of_links_and_of_albums_that_are_missing(tmp_path:
     assert "no album “New”" in refused.err
 
 
-async def test_a_single_album_is_told_as_one(tmp_path: Path) -> None:
+async def test_a_single_album_is_told_as_one(box: Sandbox, tmp_path: Path) -> None:
     one_photo(tmp_path)
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        planned = await send(box, tmp_path, "--tree", "-n", "--no-ledger")
-        done = await send(box, tmp_path, "--tree", "--no-ledger")
+    planned = await send(box, tmp_path, "--tree", "-n", "--no-ledger")
+    done = await send(box, tmp_path, "--tree", "--no-ledger")
     assert re.search(r"^ +1 +album +to be made$", planned.err, re.MULTILINE)
     assert re.search(r"^ +1 +album +made$", done.err, re.MULTILINE)
 
@@ -168,11 +166,12 @@ async def test_of_two_files_for_one_format_the_second_is_refused_beforehand(
     assert re.search(r"^ +2 +already there", again.err, re.MULTILINE)
 
 
-async def test_an_album_that_is_yet_to_be_made_has_a_name_and_no_number(tmp_path: Path) -> None:
+async def test_an_album_that_is_yet_to_be_made_has_a_name_and_no_number(
+    box: Sandbox, tmp_path: Path
+) -> None:
     flags = (one_photo(tmp_path), "--no-ledger", "--create-albums", "--dry-run", "--json")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, *flags, album="Trips/May")
-        assert len(box.gallery.albums) == 1
+    ended = await send(box, *flags, album="Trips/May")
+    assert len(box.gallery.albums) == 1
     assert "May (new album) at http" in ended.err
     assert str(2**31) not in ended.err
     started = next(event for event in map(json.loads, ended.out.splitlines()) if "user" in event)
@@ -181,21 +180,21 @@ async def test_an_album_that_is_yet_to_be_made_has_a_name_and_no_number(tmp_path
 
 
 async def test_a_photo_that_lies_elsewhere_now_is_not_foreseen_to_be_replaced(
+    box: Sandbox,
     tmp_path: Path,
 ) -> None:
     folder, ledger = tmp_path / "photos", tmp_path / "ledger.sqlite"
     folder.mkdir()
     moved, copied = one_photo(folder, "a.jpg"), one_photo(folder, "b.jpg")
     flags = ("--ledger", ledger, "--update", "-v")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        await send(box, folder, *flags)
-        moved.rename(folder / "z.jpg")
-        (folder / "copy.jpg").write_bytes(copied.read_bytes())
-        moved.write_bytes(picture(Random(7), size=3000))
-        copied.write_bytes(picture(Random(8), size=3000))
-        foreseen = await send(box, folder, *flags, "--dry-run")
-        await send(box, folder, *flags)
-        assert len(box.gallery.photos) == 4
+    await send(box, folder, *flags)
+    moved.rename(folder / "z.jpg")
+    (folder / "copy.jpg").write_bytes(copied.read_bytes())
+    moved.write_bytes(picture(Random(7), size=3000))
+    copied.write_bytes(picture(Random(8), size=3000))
+    foreseen = await send(box, folder, *flags, "--dry-run")
+    await send(box, folder, *flags)
+    assert len(box.gallery.photos) == 4
     assert re.search(rf"^new +{moved} ", foreseen.err, re.MULTILINE)
     assert re.search(rf"^new +{copied} ", foreseen.err, re.MULTILINE)
     assert re.search(r"^ +2 +new ", foreseen.err, re.MULTILINE)
@@ -203,11 +202,11 @@ async def test_a_photo_that_lies_elsewhere_now_is_not_foreseen_to_be_replaced(
 
 
 async def test_types_that_the_gallery_does_not_take_are_told_with_the_setting(
+    box: Sandbox,
     tmp_path: Path,
 ) -> None:
     one_photo(tmp_path)
     (tmp_path / "a.mov").write_bytes(b"film")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, tmp_path, "--no-ledger", "--dry-run")
+    ended = await send(box, tmp_path, "--no-ledger", "--dry-run")
     assert "1 .mov: types this gallery does not take" in ended.err
     assert "upload_form_all_types" in ended.err

@@ -2,24 +2,17 @@
 
 import importlib.util
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, bulkup, one_photo
+from tests.support.commands import PASSWORD, bulkup, send
 
 BACKENDS = ("keyring", "keyrings.alt")
 pytestmark = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in BACKENDS), reason="keyring is optional"
 )
-
-
-@pytest.fixture
-async def box() -> AsyncIterator[Sandbox]:
-    async with Sandbox(admin=("admin", PASSWORD)) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -29,14 +22,6 @@ def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyrings.alt.file.PlaintextKeyring")
     return tmp_path / "data/python_keyring/keyring_pass.cfg"
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    one_photo(folder)
-    return folder
 
 
 def is_there(file: Path) -> bool:
@@ -51,21 +36,21 @@ def spoil(file: Path) -> None:
 async def test_a_password_is_stored_used_and_removed(
     box: Sandbox, photos: Path, ring: Path
 ) -> None:
-    account = {"url": box.url, "user": "admin"}
-    ended = await bulkup("login", given=f"{PASSWORD}\n", **account)
+    gallery = {"url": box.url, "user": "admin"}
+    ended = await bulkup("login", given=f"{PASSWORD}\n", **gallery)
     assert ended.code == 0, ended.err
     assert f"{box.url} accepts the password of admin; the key ring has it now" in ended.out
     assert is_there(ring)
 
-    assert (await bulkup(photos, **account, album="1")).code == 0
+    assert (await bulkup(photos, **gallery, album="1", finishing="1")).code == 0
     assert len(box.gallery.photos) == 1
-    assert re.search("password  +••••  +key ring\n", (await bulkup("config", **account)).out)
+    assert re.search("password  +••••  +key ring\n", (await bulkup("config", **gallery)).out)
 
-    ended = await bulkup("logout", **account)
+    ended = await bulkup("logout", **gallery)
     assert (ended.code, ended.out) == (0, f"Removed what was stored for {box.url}.\n")
-    ended = await bulkup("logout", **account)
+    ended = await bulkup("logout", **gallery)
     assert (ended.code, ended.out) == (0, f"Nothing is stored for {box.url}.\n")
-    ended = await bulkup(photos, **account, album="1")
+    ended = await bulkup(photos, **gallery, album="1")
     assert ended.code == 2
     assert "the password is missing" in ended.err
     assert "bulkup login" in ended.err
@@ -77,7 +62,7 @@ async def test_an_api_key_is_stored_and_needs_no_user(box: Sandbox, photos: Path
     assert ended.code == 0, ended.err
     assert f"{box.url} accepts an API key of admin" in ended.out
     assert key not in ended.out + ended.err
-    ended = await bulkup(photos, url=box.url, album="1")
+    ended = await bulkup(photos, "--dry-run", url=box.url, album="1")
     assert ended.code == 0, ended.err
     assert not any(seen.method == "pwg.session.login" for seen in box.requests)
 
@@ -89,12 +74,8 @@ async def test_what_is_stored_is_of_one_gallery_and_one_user(box: Sandbox, photo
     ended = await bulkup(photos, url=box.url, user="bob", album="1")
     assert "the password is missing" in ended.err
     assert ended.code == 2
-
-
-async def test_every_other_source_counts_before_the_key_ring(box: Sandbox, photos: Path) -> None:
-    assert (await bulkup("login", given=PASSWORD, url=box.url, user="admin")).code == 0
-    ended = await bulkup(photos, url=box.url, user="admin", album="1", password="wrong")
-    assert ended.code == 3
+    # every other source counts before the key ring
+    assert (await send(box, photos, password="wrong")).code == 3
 
 
 @pytest.mark.parametrize(
@@ -136,5 +117,4 @@ async def test_a_key_ring_that_breaks_is_as_good_as_none(
     ended = await bulkup(photos, url=box.url, user="admin", album="1")
     assert ended.code == 2
     assert "the password is missing" in ended.err
-    ended = await bulkup(photos, url=box.url, user="admin", album="1", password=PASSWORD)
-    assert ended.code == 0
+    assert (await send(box, photos)).code == 0

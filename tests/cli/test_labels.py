@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, bulkup, one_photo, send
+from tests.support.commands import bulkup, one_photo, send
 
 FOLDER = Path(__file__).parents[1] / "sidecars"
 
@@ -30,61 +30,56 @@ def told(box: Sandbox) -> dict[str, object]:
     }
 
 
-async def test_sidecars_are_read_unless_told_otherwise(photos: Path) -> None:
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        assert (await send(box, photos)).code == 0
-        assert told(box) == {
-            "title": "Low tide at “La Plage” & the café",
-            "author": "Zoë Müller",
-            "comment": "First evening.\nWater temperature < 15 °C, says O'Neil.",
-            "date": "2021-08-14 18:03:27",
-            "tags": ["Anna", "Plage de l'Éventail", "Saint-Malo", "sea"],
-        }
+SIDECAR = {
+    "title": "Low tide at “La Plage” & the café",
+    "author": "Zoë Müller",
+    "comment": "First evening.\nWater temperature < 15 °C, says O'Neil.",
+    "date": "2021-08-14 18:03:27",
+    "tags": ["Anna", "Plage de l'Éventail", "Saint-Malo", "sea"],
+}
+OWN = {"title": "2019 Sea: IMG_1", "author": "Me", "comment": "Mine"}
+OWN_TAGS = ["Anna", "Plage de l'Éventail", "SEA", "Saint-Malo", "one, two", "★★★★"]
+BARE = {"title": "IMG 1", "author": None, "comment": None, "date": None, "tags": ["a b", "c"]}
 
 
-async def test_flags_win_over_sidecars(photos: Path) -> None:
-    flags = ("--title", "{folder}: {stem}", "--author", "Me", "--comment", "Mine")
-    tags = ("--tag", "one, two", "--tag", "SEA", "--rating-as-tag")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        assert (await send(box, photos, *flags, *tags)).code == 0
-        assert told(box) == {
-            "title": "2019 Sea: IMG_1",
-            "author": "Me",
-            "comment": "Mine",
-            "date": "2021-08-14 18:03:27",
-            "tags": ["Anna", "Plage de l'Éventail", "SEA", "Saint-Malo", "one, two", "★★★★"],
-        }
+@pytest.mark.parametrize(
+    ("flags", "tag", "expected"),
+    [
+        ([], "", SIDECAR),
+        (
+            [
+                *["--title", "{folder}: {stem}", "--author", "Me", "--comment", "Mine"],
+                *["--tag", "one, two", "--tag", "SEA", "--rating-as-tag"],
+            ],
+            "",
+            SIDECAR | OWN | {"tags": OWN_TAGS},
+        ),
+        (["--no-sidecars"], "a b,c", BARE),
+    ],
+    ids=["sidecars", "flags win over sidecars", "flags without sidecars"],
+)
+async def test_texts_come_from_sidecars_and_flags(
+    box: Sandbox, photos: Path, flags: list[str], tag: str, expected: dict[str, object]
+) -> None:
+    assert (await send(box, photos, *flags, tag=tag)).code == 0
+    assert told(box) == expected
 
 
-async def test_without_sidecars_flags_remain(photos: Path) -> None:
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        assert (await send(box, photos, "--no-sidecars", tag="a b,c")).code == 0
-        assert told(box) == {
-            "title": "IMG 1",
-            "author": None,
-            "comment": None,
-            "date": None,
-            "tags": ["a b", "c"],
-        }
-
-
-async def test_what_became_of_texts_is_said_at_the_end(photos: Path) -> None:
+async def test_what_became_of_texts_is_said_at_the_end(box: Sandbox, photos: Path) -> None:
     for number in (2, 3):
         one_photo(photos, f"{number}.jpg")
     flags = ("--title", "🗼 {stem}", "--comment", "x" * 70_000, "--no-sidecars")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, photos, *flags)
-        assert {p.name for p in box.gallery.photos.values()} == {"� IMG_1", "� 2", "� 3"}
+    ended = await send(box, photos, *flags)
+    assert {p.name for p in box.gallery.photos.values()} == {"� IMG_1", "� 2", "� 3"}
     assert ended.code == 0
     assert "3 photos had emoji in names or texts, now �" in ended.err
     assert "3 photos had texts too long for the gallery, now cut" in ended.err
 
 
-async def test_a_broken_sidecar_is_said_and_the_photo_brought(photos: Path) -> None:
+async def test_a_broken_sidecar_is_said_and_the_photo_brought(box: Sandbox, photos: Path) -> None:
     (photos / "IMG_1.jpg.xmp").write_text("broken")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, photos)
-        assert len(box.gallery.photos) == 1
+    ended = await send(box, photos)
+    assert len(box.gallery.photos) == 1
     assert ended.code == 0
     assert "IMG_1.jpg.xmp is left out: it is not XML" in ended.err
 
@@ -105,15 +100,16 @@ async def test_wrong_flags_are_named_before_anything_is_sent(
     assert words in ended.err
 
 
-async def test_albums_of_takeout_have_their_titles_unless_told_otherwise(photos: Path) -> None:
+async def test_albums_of_takeout_have_their_titles_unless_told_otherwise(
+    box: Sandbox, photos: Path
+) -> None:
     told = (FOLDER / "takeout/metadata.json").read_bytes()
     (photos / "metadata.json").write_bytes(told)
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        for _ in range(2):
-            ended = await send(box, photos, "--tree", "--no-ledger")
-            assert ended.code == 0
-        assert "2  left out by rule  no photos, but what tells of them" in ended.err
-        _, made = box.gallery.albums.values()
-        assert (made.name, made.comment) == ("Sommer am Comer See", "Zwei Wochen im Juli")
-        assert (await send(box, photos, "--tree", "--no-sidecars", "--no-ledger")).code == 0
-        assert [album.name for album in box.gallery.albums.values()][2:] == ["2019 Sea"]
+    for _ in range(2):
+        ended = await send(box, photos, "--tree", "--no-ledger")
+        assert ended.code == 0
+    assert "2  left out by rule  no photos, but what tells of them" in ended.err
+    _, made = box.gallery.albums.values()
+    assert (made.name, made.comment) == ("Sommer am Comer See", "Zwei Wochen im Juli")
+    assert (await send(box, photos, "--tree", "--no-sidecars", "--no-ledger")).code == 0
+    assert [album.name for album in box.gallery.albums.values()][2:] == ["2019 Sea"]

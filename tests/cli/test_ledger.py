@@ -1,32 +1,16 @@
 """The ledger of the real command: what it says of a bad one, and what it must never hold."""
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from bulkup.sandbox import Fault, Sandbox
-from tests.support.commands import (
-    PASSWORD,
-    UPLOADS,
-    Noticing,
-    bulkup,
-    one_photo,
-    read_until,
-    send,
-    start,
-)
+from bulkup.sandbox import Sandbox
+from tests.support.commands import PASSWORD, UPLOADS, Held, one_photo, read_until, send, start
 from tests.support.disks import disk, fill, protect
 from tests.support.runs import make_archive, stored_sums
 
 __all__ = ["disk"]
-
-
-@pytest.fixture
-async def box() -> AsyncIterator[Sandbox]:
-    async with Sandbox(admin=("admin", PASSWORD)) as running:
-        yield running
 
 
 @pytest.fixture
@@ -45,6 +29,10 @@ def held(folder: Path) -> bytes:
 # a bad disk: exit code 3, at once
 
 
+def sent(box: Sandbox) -> bool:
+    return bool(UPLOADS & {seen.method for seen in box.requests})
+
+
 async def test_a_full_disk_is_told_before_anything_is_sent(
     box: Sandbox, photos: Path, disk: Path
 ) -> None:
@@ -53,7 +41,7 @@ async def test_a_full_disk_is_told_before_anything_is_sent(
     assert ended.code == 3
     assert f"the ledger {disk}/ledger.sqlite can't be used: " in ended.err
     assert "Make room" in ended.err
-    assert not UPLOADS & {seen.method for seen in box.requests}
+    assert not sent(box)
 
 
 async def test_a_disk_that_may_only_be_read_is_told_before_anything_is_sent(
@@ -63,7 +51,7 @@ async def test_a_disk_that_may_only_be_read_is_told_before_anything_is_sent(
     ended = await send(box, photos, "--ledger", disk / "ledger.sqlite")
     assert ended.code == 3
     assert "can't be used: Read-only file system" in ended.err
-    assert not UPLOADS & {seen.method for seen in box.requests}
+    assert not sent(box)
 
 
 async def test_a_folder_as_ledger_is_told_before_anything_is_sent(
@@ -72,7 +60,7 @@ async def test_a_folder_as_ledger_is_told_before_anything_is_sent(
     ended = await send(box, photos, "--ledger", tmp_path)
     assert ended.code == 3
     assert f"the ledger {tmp_path} can't be used" in ended.err
-    assert not UPLOADS & {seen.method for seen in box.requests}
+    assert not sent(box)
 
 
 async def test_after_a_disk_filled_up_in_the_middle_the_same_command_brings_the_rest(
@@ -126,36 +114,24 @@ async def test_a_limit_is_not_found_out_twice(tmp_path: Path) -> None:
 # two runs
 
 
-@pytest.fixture
-async def hanging() -> Noticing:
-    return Noticing(*(Fault("slow", method, 0, slow_s=3600.0) for method in UPLOADS), nth=1)
-
-
-async def test_a_second_run_at_once_is_told_and_sends_nothing(
-    hanging: Noticing, photos: Path
+async def test_a_run_keeps_a_second_one_out_and_leaves_neither_lock_nor_secret_when_killed(
+    photos: Path, tmp_path: Path
 ) -> None:
-    async with (
-        Sandbox(admin=("admin", PASSWORD), faults=hanging) as box,
-        await start(box, photos) as process,
-    ):
-        await hanging.came.wait()
-        ended = await send(box, photos)
-        process.kill()
-        await process.wait()
-    assert ended.code == 3
-    assert f"another run is at work for {box.url}" in ended.err
-
-
-async def test_what_a_killed_run_leaves_does_not_keep_the_next_one_out(
-    hanging: Noticing, photos: Path
-) -> None:
-    async with Sandbox(admin=("admin", PASSWORD), faults=hanging) as box:
-        async with await start(box, photos) as process:
-            await hanging.came.wait()
+    state = tmp_path / "state"
+    flags = ("--ledger", state / "ledger.sqlite")
+    async with Held(*UPLOADS) as box:
+        async with await start(box, photos, *flags, finishing="1") as process:
+            await box.came.wait()
+            ended = await send(box, photos, *flags)
+            assert ended.code == 3
+            assert f"another run is at work for {box.url}" in ended.err
             process.kill()
-            await process.wait()
-        ended = await send(box, photos)
-        assert ended.code == 0
+            said = await read_until(process)
+        assert b"sqlite-wal" in held(state)
+        assert PASSWORD.encode() not in held(state)
+        assert PASSWORD not in said
+        box.go.set()
+        assert (await send(box, photos, *flags)).code == 0
         assert set(stored_sums(box).values()) == {1}
         assert len(box.gallery.photos) == 5
 
@@ -163,47 +139,22 @@ async def test_what_a_killed_run_leaves_does_not_keep_the_next_one_out(
 # secrets
 
 
-async def test_no_byte_of_the_ledger_tells_the_password(
-    box: Sandbox, photos: Path, tmp_path: Path
+@pytest.mark.parametrize("by_key", [False, True])
+async def test_no_byte_of_the_ledger_tells_a_secret(
+    box: Sandbox, photos: Path, tmp_path: Path, by_key: bool
 ) -> None:
     state = tmp_path / "state"
     (photos / "text.jpg").write_text("This is no picture.\n")
-    ended = await send(box, photos, "--ledger", state / "ledger.sqlite")
+    settings, secrets = {}, [PASSWORD]
+    if by_key:
+        secrets = [*box._make_api_key()]
+        settings = {"user": "", "password": "", "api_key": ":".join(secrets)}
+    ended = await send(box, photos, "--ledger", state / "ledger.sqlite", **settings)
     assert ended.code == 1
     assert b"forbidden file type" in held(state)
-    assert PASSWORD.encode() not in held(state)
-    assert PASSWORD not in ended.out + ended.err
-
-
-async def test_no_byte_of_the_ledger_tells_the_api_key(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
-    state = tmp_path / "state"
-    (photos / "text.jpg").write_text("This is no picture.\n")
-    pkid, secret = box._make_api_key()
-    settings = {"url": box.url, "album": "1", "api_key": f"{pkid}:{secret}"}
-    ended = await bulkup(photos, "--ledger", state / "ledger.sqlite", **settings)
-    assert ended.code == 1
-    assert b"forbidden file type" in held(state)
-    for part in (pkid, secret):
-        assert part.encode() not in held(state)
-        assert part not in ended.out + ended.err
-
-
-async def test_no_byte_that_a_killed_run_leaves_tells_the_password(
-    hanging: Noticing, photos: Path, tmp_path: Path
-) -> None:
-    state = tmp_path / "state"
-    async with (
-        Sandbox(admin=("admin", PASSWORD), faults=hanging) as box,
-        await start(box, photos, "--ledger", str(state / "ledger.sqlite")) as process,
-    ):
-        await hanging.came.wait()
-        process.kill()
-        said = await read_until(process)
-    assert b"sqlite-wal" in held(state)
-    assert PASSWORD.encode() not in held(state)
-    assert PASSWORD not in said
+    for secret in secrets:
+        assert secret.encode() not in held(state)
+        assert secret not in ended.out + ended.err
 
 
 async def test_a_ledger_is_made_unless_it_is_not_wanted(

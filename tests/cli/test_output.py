@@ -5,11 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import COMMAND, PASSWORD, environment, one_photo, send
+from tests.support.commands import PASSWORD, bulkup, one_photo, send
 
 HOSTILE = "[red]x\x1b[31m\n<b>.jpg"
 
@@ -18,11 +17,12 @@ def objects(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-async def test_json_tells_programs_on_stdout_and_people_on_stderr(tmp_path: Path) -> None:
+async def test_json_tells_programs_on_stdout_and_people_on_stderr(
+    box: Sandbox, tmp_path: Path
+) -> None:
     one_photo(tmp_path, HOSTILE)
     (tmp_path / "empty.jpg").write_bytes(b"")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, tmp_path, "--json")
+    ended = await send(box, tmp_path, "--json")
     told = objects(ended.out)
     assert ended.code == 1
     assert {line["schema"] for line in told} == {1}
@@ -35,45 +35,36 @@ async def test_json_tells_programs_on_stdout_and_people_on_stderr(tmp_path: Path
     assert "the file is empty" in ended.err
 
 
-async def test_json_tells_why_a_run_is_impossible(tmp_path: Path) -> None:
-    one_photo(tmp_path)
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, tmp_path, "--json", album="99")
+async def test_json_tells_why_a_run_is_impossible(box: Sandbox, photos: Path) -> None:
+    ended = await send(box, photos, "--json", album="99")
     assert ended.code == 3
     (told,) = objects(ended.out)
     assert told["event"] == "run_failed"
     assert "99" in told["reason"]
 
 
-async def test_a_reader_who_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
+async def test_a_reader_who_goes_away_does_not_end_the_run(box: Sandbox, tmp_path: Path) -> None:
     for n in range(5):
         one_photo(tmp_path, f"{n}.jpg")
     reading, writing = os.pipe()
     os.close(reading)
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        settings = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
-        ended = await anyio.run_process(
-            [*COMMAND, str(tmp_path), "--json"],
-            env=environment(settings),
-            check=False,
-            stdout=writing,
-        )
-        assert len(box.gallery.photos) == 5
+    ended = await send(box, tmp_path, "--json", out=writing)
     os.close(writing)
-    assert ended.returncode == 0
-    assert "--json is not whole: Broken pipe" in ended.stderr.decode()
+    assert len(box.gallery.photos) == 5
+    assert ended.code == 0
+    assert "--json is not whole: Broken pipe" in ended.err
 
 
-async def test_quiet_tells_what_failed_and_the_summary_and_twice_nothing(tmp_path: Path) -> None:
-    one_photo(tmp_path)
-    (tmp_path / "empty.jpg").write_bytes(b"")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        quiet = await send(box, tmp_path, "-q")
-        silent = await send(box, tmp_path, "-qq", "--no-ledger")
-        by_variable = await send(box, tmp_path, "--no-ledger", quiet="2")
-        typo = await send(box, tmp_path, "--no-ledger", quiet="much")
-        both = await send(box, tmp_path, "-qv")
-        assert len(box.gallery.photos) == 1
+async def test_quiet_tells_what_failed_and_the_summary_and_twice_nothing(
+    box: Sandbox, photos: Path
+) -> None:
+    (photos / "empty.jpg").write_bytes(b"")
+    quiet = await send(box, photos, "-q")
+    silent = await send(box, photos, "-qq", "--no-ledger")
+    by_variable = await send(box, photos, "--no-ledger", quiet="2")
+    typo = await send(box, photos, "--no-ledger", quiet="much")
+    both = await send(box, photos, "-qv")
+    assert len(box.gallery.photos) == 1
     assert quiet.code == silent.code == by_variable.code == 1
     assert "the file is empty" in quiet.err
     assert "Piwigo 16.4.0" not in quiet.err
@@ -84,12 +75,10 @@ async def test_quiet_tells_what_failed_and_the_summary_and_twice_nothing(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["run.log", "run.jsonl"])
-async def test_a_log_file_is_added_to(tmp_path: Path, name: str) -> None:
-    photo, log = one_photo(tmp_path, HOSTILE), tmp_path / "logs" / name
-    log.parent.mkdir()
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        for _ in range(2):
-            assert (await send(box, photo, "--log-file", log)).code == 0
+async def test_a_log_file_is_added_to(box: Sandbox, tmp_path: Path, name: str) -> None:
+    photo, log = one_photo(tmp_path, HOSTILE), tmp_path / name
+    for _ in range(2):
+        assert (await send(box, photo, "--log-file", log)).code == 0
     text = log.read_text()
     assert PASSWORD not in text
     assert "\x1b" not in text
@@ -102,46 +91,30 @@ async def test_a_log_file_is_added_to(tmp_path: Path, name: str) -> None:
         assert text.count(" sent    ") == text.count(" there   ") == 1
 
 
-async def test_a_log_file_that_can_not_be_written_is_a_wrong_usage(tmp_path: Path) -> None:
-    photo = one_photo(tmp_path)
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, photo, "--log-file", tmp_path / "none" / "run.log")
-        assert not box.gallery.photos
-    assert ended.code == 2
-    assert "--log-file" in ended.err
-    assert "Name a file" in ended.err
-
-
 async def test_a_run_that_is_impossible_is_silent_too_and_a_wrong_command_line_is_not(
-    tmp_path: Path,
+    box: Sandbox, photos: Path
 ) -> None:
-    one_photo(tmp_path)
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        quiet = await send(box, tmp_path, "-q", album="99")
-        silent = await send(box, tmp_path, "-qq", album="99")
-        watching = await send(box, "watch", tmp_path, "--settle", "0", "-qq", album="99")
-        wrong = await send(box, tmp_path, "-qq", "--report", tmp_path / "a.pdf")
+    quiet = await send(box, photos, "-q", album="99")
+    silent = await send(box, photos, "-qq", album="99")
+    watching = await send(box, "watch", photos, "--settle", "0", "-qq", album="99")
+    wrong = await send(box, photos, "-qq", "--report", photos / "a.pdf")
     assert "there is no album 99" in quiet.err
     assert (quiet.code, silent.code, watching.code, wrong.code) == (3, 3, 3, 2)
     assert silent.out + silent.err + watching.out + watching.err == ""
     assert "--report" in wrong.err
 
 
-async def test_a_quiet_run_tells_where_its_monitor_is(tmp_path: Path) -> None:
-    one_photo(tmp_path)
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, tmp_path, "-q", "--monitor", "127.0.0.1:0")
+async def test_a_quiet_run_tells_where_its_monitor_is(box: Sandbox, photos: Path) -> None:
+    ended = await send(box, photos, "-q", "--monitor", "127.0.0.1:0")
     assert ended.err.startswith("note    the run is shown at http://127.0.0.1:")
 
 
 async def test_a_full_disk_behind_the_output_is_told_in_a_sentence() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
-    ended = await anyio.run_process(
-        [*COMMAND, "--help"], env=environment({}), check=False, stdout=full
-    )
+    ended = await bulkup("--help", out=full)
     os.close(full)
-    assert ended.returncode == 1
-    assert ended.stderr.decode().splitlines() == [
+    assert ended.code == 1
+    assert ended.err.splitlines() == [
         "bulkup: nothing more can be written: No space left on device",
         "  Free some room where the output goes.",
     ]

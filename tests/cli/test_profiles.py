@@ -1,21 +1,15 @@
 """Settings from a file: which of them count, where they are from, and secrets among them."""
 
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, Ended, bulkup, one_photo
+from tests.support.commands import PASSWORD, Ended, account, bulkup, one_photo, send
 
 MASK = "••••"
-
-
-@pytest.fixture
-async def box() -> AsyncIterator[Sandbox]:
-    async with Sandbox(admin=("admin", PASSWORD)) as running:
-        yield running
+GIVEN = {"password": PASSWORD, "finishing": "1"}
 
 
 @pytest.fixture
@@ -26,22 +20,20 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "config/bulkup/config.toml"
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    one_photo(folder)
-    return folder
-
-
 def write(file: Path, text: str | None, mode: int = 0o600) -> None:
     if text is not None:
         file.write_text(text)
     file.chmod(mode)
 
 
-def there(file: Path) -> bool:
-    return file.exists()
+def gallery(box: Sandbox, *lines: str, table: str = "defaults") -> str:
+    """Return a table of settings that names the gallery, its user and its album."""
+    named = [f"[{table}]", f'url = "{box.url}"', 'user = "admin"', "album = 1", *lines, ""]
+    return "\n".join(named)
+
+
+def files(box: Sandbox) -> set[str]:
+    return {photo.file for photo in box.gallery.photos.values()}
 
 
 def levels(box: Sandbox) -> list[int]:
@@ -58,23 +50,10 @@ def rows(ended: Ended) -> dict[str, tuple[str, str]]:
 async def test_a_profile_gives_all_that_an_upload_needs(
     box: Sandbox, settings: Path, photos: Path
 ) -> None:
-    write(
-        settings,
-        f"""
-        [defaults]
-        level = 8
-        concurrency = 2
-
-        [profiles.museum]
-        url = "{box.url}"
-        user = "admin"
-        password_command = "echo {PASSWORD}"
-        album = 1
-        level = 4
-        tag = ["scan", "museum"]
-        """,
-    )
-    ended = await bulkup(photos, "--profile", "museum")
+    secret, tags = f'password_command = "echo {PASSWORD}"', 'tag = ["scan", "museum"]'
+    profile = gallery(box, secret, tags, "level = 4", table="profiles.museum")
+    write(settings, f"[defaults]\nlevel = 8\nconcurrency = 2\n{profile}")
+    ended = await bulkup(photos, "--profile", "museum", finishing="1")
     assert ended.code == 0, ended.err
     assert levels(box) == [4]
     assert {tag.name for tag in box.gallery.tags.values()} == {"scan", "museum"}
@@ -83,8 +62,8 @@ async def test_a_profile_gives_all_that_an_upload_needs(
 async def test_flags_count_before_variables_and_these_before_the_profile(
     box: Sandbox, settings: Path, photos: Path
 ) -> None:
-    write(settings, f'[profiles.x]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\nlevel = 1\n')
-    given = {"password": PASSWORD, "profile": "x"}
+    write(settings, gallery(box, "level = 1", table="profiles.x"))
+    given = GIVEN | {"profile": "x"}
     assert (await bulkup(photos, "--level", "2", **given, level="4")).code == 0
     one_photo(photos, "b.jpg")
     assert (await bulkup(photos, **given, level="4")).code == 0
@@ -96,11 +75,11 @@ async def test_flags_count_before_variables_and_these_before_the_profile(
 async def test_a_flag_can_turn_off_what_a_profile_turns_on(
     box: Sandbox, settings: Path, photos: Path
 ) -> None:
-    write(settings, f'[defaults]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\ndry_run = true\n')
-    assert (await bulkup(photos, password=PASSWORD)).code == 0
+    write(settings, gallery(box, "dry_run = true"))
+    assert (await bulkup(photos, **GIVEN)).code == 0
     assert not box.gallery.photos
-    assert (await bulkup(photos, "--dry-run=false", password=PASSWORD)).code == 0
-    assert len(box.gallery.photos) == 1
+    assert (await bulkup(photos, "--dry-run=false", **GIVEN)).code == 0
+    assert files(box) == {"a.jpg"}
 
 
 async def test_patterns_of_a_profile_keep_their_order(
@@ -108,41 +87,28 @@ async def test_patterns_of_a_profile_keep_their_order(
 ) -> None:
     for name in ("b.jpg", "c.jpg", "d.jpg"):
         one_photo(photos, name)
-    text = f'[defaults]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\n'
-    write(settings, text + 'exclude = ["[abc].jpg"]\ninclude = "b.jpg"\n')
-    assert (await bulkup(photos, password=PASSWORD)).code == 0
-    assert {photo.file for photo in box.gallery.photos.values()} == {"b.jpg", "d.jpg"}
-    assert (await bulkup(photos, "--exclude", "c.jpg", password=PASSWORD)).code == 0
-    assert {photo.file for photo in box.gallery.photos.values()} == {"a.jpg", "b.jpg", "d.jpg"}
+    write(settings, gallery(box, 'exclude = ["[abc].jpg"]', 'include = "b.jpg"'))
+    assert (await bulkup(photos, **GIVEN)).code == 0
+    assert files(box) == {"b.jpg", "d.jpg"}
+    assert (await bulkup(photos, "--exclude", "c.jpg", **GIVEN)).code == 0
+    assert files(box) == {"a.jpg", "b.jpg", "d.jpg"}
 
 
 async def test_patterns_of_the_environment_are_parted_by_commas(
-    box: Sandbox, settings: Path, photos: Path
+    box: Sandbox, photos: Path
 ) -> None:
-    assert settings.parent.name == "bulkup"
     for name in ("b.jpg", "c.jpg", "d.jpg"):
         one_photo(photos, name)
-    ended = await bulkup(
-        photos,
-        url=box.url,
-        user="admin",
-        album="1",
-        password=PASSWORD,
-        exclude="[ab].jpg,c.*",
-        include="b.jpg",
-    )
-    assert ended.code == 0
-    assert {photo.file for photo in box.gallery.photos.values()} == {"b.jpg", "d.jpg"}
+    assert (await send(box, photos, exclude="[ab].jpg,c.*", include="b.jpg")).code == 0
+    assert files(box) == {"b.jpg", "d.jpg"}
 
 
 async def test_a_ledger_that_is_named_counts_against_a_default_of_none(
     box: Sandbox, settings: Path, photos: Path, tmp_path: Path
 ) -> None:
     write(settings, "[defaults]\nno_ledger = true\ntree = true\n")
-    given = {"url": box.url, "user": "admin", "album": "1", "password": PASSWORD}
-    ledger = tmp_path / "ledger"
-    assert (await bulkup(photos, "--ledger", ledger, "--flat", **given)).code == 0
-    assert there(ledger)
+    assert (await send(box, photos, "--ledger", tmp_path / "ledger", "--flat")).code == 0
+    assert (await bulkup("status", "--ledger", tmp_path / "ledger")).code == 0
     assert len(box.gallery.albums) == 1
 
 
@@ -150,8 +116,7 @@ async def test_earlier_runs_are_told_from_the_ledger_of_the_defaults(
     box: Sandbox, settings: Path, photos: Path, tmp_path: Path
 ) -> None:
     write(settings, f'[defaults]\nledger = "{tmp_path}/ledger"\nalbum = "1"\n')
-    given = {"url": box.url, "user": "admin", "password": PASSWORD}
-    assert (await bulkup(photos, **given)).code == 0
+    assert (await bulkup(photos, **account(box), finishing="1")).code == 0
     ended = await bulkup("status")
     assert ended.code == 0
     assert box.url in ended.out
@@ -162,9 +127,9 @@ async def test_another_file_can_be_named(
 ) -> None:
     write(settings, "broken")
     other = tmp_path / "other.toml"
-    write(other, f'[defaults]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\n')
-    assert (await bulkup(photos, "--config", other, password=PASSWORD)).code == 0
-    assert (await bulkup(photos, config=str(other), password=PASSWORD)).code == 0
+    write(other, gallery(box))
+    assert (await bulkup(photos, "--config", other, **GIVEN)).code == 0
+    assert (await bulkup(photos, config=str(other), **GIVEN)).code == 0
 
 
 @pytest.mark.parametrize(
@@ -190,73 +155,48 @@ async def test_what_is_wrong_in_the_file_is_told(
 async def test_a_secret_in_the_file_is_taken_and_nobody_else_may_read_it(
     box: Sandbox, settings: Path, photos: Path
 ) -> None:
-    write(
-        settings,
-        f'[defaults]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\npassword = "{PASSWORD}"\n',
-    )
-    ended = await bulkup(photos)
+    write(settings, gallery(box, f'password = "{PASSWORD}"'))
+    ended = await bulkup(photos, finishing="1")
     assert ended.code == 0
     assert "chmod" not in ended.err
     write(settings, None, mode=0o644)
-    ended = await bulkup(photos)
-    assert ended.code == 0
-    assert f"others can read the secret in {settings}" in ended.err
-    assert f"chmod 600 {settings}" in ended.err
-    ended = await bulkup("albums")
-    assert ended.code == 0
-    assert f"chmod 600 {settings}" in ended.err
+    for command in ((photos, "--dry-run"), ("albums",)):
+        ended = await bulkup(*command)
+        assert ended.code == 0
+        assert f"others can read the secret in {settings}" in ended.err
+        assert f"chmod 600 {settings}" in ended.err
 
 
 async def test_an_api_key_in_the_file_is_taken(box: Sandbox, settings: Path, photos: Path) -> None:
     key = ":".join(box._make_api_key())
     write(settings, f'[defaults]\nurl = "{box.url}"\nalbum = 1\napi_key = "{key}"\n')
-    ended = await bulkup(photos)
+    ended = await bulkup(photos, "--dry-run")
     assert ended.code == 0
     assert key not in ended.err
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("profile", "given"),
     [
-        {"password": PASSWORD},
-        {"password_command": f"echo {PASSWORD}"},
+        (['password = "wrong"', 'api_key_file = "/nosuch"'], {"password": PASSWORD}),
+        (['password = "wrong"'], {"password_command": f"echo {PASSWORD}"}),
+        ([f'password = "{PASSWORD}"'], {}),
     ],
 )
-async def test_a_secret_of_the_environment_counts_before_one_of_a_profile(
-    box: Sandbox, settings: Path, photos: Path, given: dict[str, str]
+async def test_a_secret_of_the_environment_counts_before_one_of_a_profile_and_of_the_defaults(
+    box: Sandbox, settings: Path, photos: Path, profile: list[str], given: dict[str, str]
 ) -> None:
-    write(
-        settings,
-        f'[profiles.x]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\npassword = "wrong"\n'
-        'api_key_file = "/nosuch"\n[defaults]\npassword_file = "/nosuch"\n',
-    )
-    assert (await bulkup(photos, profile="x", **given)).code == 0
-
-
-async def test_a_secret_of_a_profile_counts_before_one_of_the_defaults(
-    box: Sandbox, settings: Path, photos: Path
-) -> None:
-    write(
-        settings,
-        f'[profiles.x]\nurl = "{box.url}"\nuser = "admin"\nalbum = 1\npassword = "{PASSWORD}"\n'
-        '[defaults]\npassword_file = "/nosuch"\n',
-    )
-    assert (await bulkup(photos, profile="x")).code == 0
+    defaults = '[defaults]\npassword_file = "/nosuch"\n'
+    write(settings, gallery(box, *profile, table="profiles.x") + defaults)
+    assert (await bulkup(photos, "--dry-run", profile="x", **given)).code == 0
 
 
 async def test_a_secret_of_a_flag_counts_before_one_of_the_environment(
     box: Sandbox, photos: Path, tmp_path: Path
 ) -> None:
-    file = tmp_path / "secret"
-    file.write_text(PASSWORD)
-    ended = await bulkup(
-        photos,
-        *("--password-file", file),
-        url=box.url,
-        user="admin",
-        album="1",
-        api_key_file="/nosuch",
-    )
+    (tmp_path / "secret").write_text(PASSWORD)
+    flags = ("--password-file", tmp_path / "secret", "--dry-run")
+    ended = await send(box, photos, *flags, password="", api_key_file="/nosuch")
     assert ended.code == 0
 
 

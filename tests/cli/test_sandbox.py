@@ -42,8 +42,8 @@ async def test_a_photo_goes_to_a_sandbox_with_few_workers(tmp_path: Path) -> Non
         assert process.stdout is not None
         address = re.search(r"http://\S+", (await process.stdout.receive()).decode())
         assert address
-        account = {"user": "admin", "password": "secret", "album": "1"}
-        ended = await bulkup(one_photo(tmp_path), url=address[0], **account)
+        needed = {"user": "admin", "password": "secret", "album": "1"}
+        ended = await bulkup(one_photo(tmp_path), url=address[0], **needed)
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
     assert ended.code == 0

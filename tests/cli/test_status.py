@@ -2,26 +2,11 @@
 
 import json
 import os
-import shlex
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
-import anyio
-import pytest
-
-from bulkup.sandbox import Fault, Sandbox
-from tests.support.commands import (
-    PASSWORD,
-    UPLOADS,
-    Noticing,
-    bulkup,
-    environment,
-    one_photo,
-    send,
-    start,
-)
+from bulkup.sandbox import Sandbox
+from tests.support.commands import PASSWORD, UPLOADS, Held, bulkup, one_photo, send, start
 from tests.support.runs import make_archive, picture, stored_sums
 
 HOSTILE = [
@@ -32,12 +17,6 @@ HOSTILE = [
     b"quote'\"$(x).jpg",
     b"tab\tand \r.jpg",
 ]
-
-
-@pytest.fixture
-async def box() -> AsyncIterator[Sandbox]:
-    async with Sandbox(admin=("admin", PASSWORD)) as running:
-        yield running
 
 
 async def test_what_was_brought_and_what_failed_is_told_without_the_server(
@@ -76,24 +55,18 @@ async def test_a_file_that_is_no_ledger_is_said(tmp_path: Path) -> None:
     assert f"the ledger {file} can't be read" in ended.err
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
+async def test_wrong_flags_are_said(box: Sandbox, tmp_path: Path) -> None:
+    await send(box, one_photo(tmp_path))
+    for flags, words in (
         (["-0"], "--print0 is about --failed"),
         (["--failed", "-0", "--json"], "contradict each other"),
         (["--url", "https://no.example.org"], "knows nothing of https://no.example.org/"),
         (["--url", "no web"], "is no web address"),
         (["--album", "77"], "knows nothing of album 77"),
-    ],
-    ids=str,
-)
-async def test_wrong_flags_are_said(
-    box: Sandbox, tmp_path: Path, flags: list[str], words: str
-) -> None:
-    await send(box, one_photo(tmp_path))
-    ended = await bulkup("status", *flags)
-    assert ended.code == 2
-    assert words in ended.err
+    ):
+        ended = await bulkup("status", *flags)
+        assert ended.code == 2
+        assert words in ended.err
 
 
 async def test_what_failed_is_tried_again_by_a_pipe_whatever_the_names_are(
@@ -114,12 +87,13 @@ async def test_what_failed_is_tried_again_by_a_pipe_whatever_the_names_are(
     for path in paths[1:]:
         path.write_bytes(picture(Random(path.name.encode("utf-8", "surrogateescape")), size=3000))
     good.unlink()  # were it walked, it would be missed
-    command = shlex.join([sys.executable, "-m", "bulkup"])
-    pipe = f"{command} status --failed -0 | {command} --files-from - --album 1 --json"
-    settings = {"url": box.url, "user": "admin", "password": PASSWORD}
-    retried = await anyio.run_process(["sh", "-c", pipe], env=environment(settings), check=False)
-    assert retried.returncode == 1
-    events = [json.loads(line) for line in retried.stdout.splitlines()]
+    reading, writing = os.pipe()
+    assert (await bulkup("status", "--failed", "-0", out=writing)).code == 0
+    os.close(writing)
+    retried = await send(box, "--files-from", "-", "--json", given=reading)
+    os.close(reading)
+    assert retried.code == 1
+    events = [json.loads(line) for line in retried.out.splitlines()]
     found = [event["path"] for event in events if event["event"] == "file_found"]
     assert len(found) == len(HOSTILE)
     failed = [event for event in events if event["event"] == "photo_failed"]
@@ -208,26 +182,24 @@ async def test_programs_get_a_document(box: Sandbox, tmp_path: Path) -> None:
 
 
 async def test_a_run_at_work_is_told_as_such_and_not_disturbed(tmp_path: Path) -> None:
-    photos = tmp_path / "photos"
-    make_archive(photos, count=5, names=5)
-    (photos / "empty.jpg").write_bytes(b"")
-    hanging = Noticing(*(Fault("slow", method, 0, slow_s=3600.0) for method in UPLOADS), nth=1)
+    make_archive(tmp_path, count=5, names=5)
+    (tmp_path / "empty.jpg").write_bytes(b"")
     async with (
-        Sandbox(admin=("admin", PASSWORD), faults=hanging) as box,
-        await start(box, photos) as process,
+        Held(*UPLOADS) as box,
+        await start(box, tmp_path, finishing="1") as process,
     ):
-        await hanging.came.wait()
-        during = await bulkup("status")
-        assert "at work for" in during.out
-        assert (await bulkup("status", "--failed")).out == f"{photos}/empty.jpg\n"
+        await box.came.wait()
+        assert "at work for" in (await bulkup("status")).out
+        assert (await bulkup("status", "--failed")).out == f"{tmp_path}/empty.jpg\n"
         assert process.returncode is None
         process.kill()
         await process.wait()
+        box.go.set()
         after = await bulkup("status")
         assert "broken off without a word" in after.out
-        assert f"failed: {photos}/empty.jpg" in after.out
+        assert f"failed: {tmp_path}/empty.jpg" in after.out
         document = json.loads((await bulkup("status", "--json")).out)
         (run,) = document["galleries"][0]["albums"][0]["runs"]
         assert run["ending"] == "broken-off"
-        assert (await send(box, photos)).code == 1
+        assert (await send(box, tmp_path)).code == 1
         assert "broken off" not in (await bulkup("status")).out

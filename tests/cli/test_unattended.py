@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import COMMAND, PASSWORD, Ended, one_photo, read_until, send, start
+from tests.support.commands import COMMAND, PASSWORD, Ended, one_photo, send
 from tests.support.receiver import receiver
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
@@ -32,57 +32,46 @@ def failing(folder: Path, count: int) -> None:
         (folder / f"{number:03}.jpg").write_bytes(b"")
 
 
-async def test_too_many_failures_end_a_run(tmp_path: Path) -> None:
+async def test_too_many_failures_end_a_run(box: Sandbox, tmp_path: Path) -> None:
     failing(tmp_path, 5)
     for number in range(200):
         one_photo(tmp_path, f"photo {number}.jpg")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, tmp_path, "--max-errors", "3")
-        assert len(box.gallery.photos) < 200
+    ended = await send(box, tmp_path, "--max-errors", "3")
+    assert len(box.gallery.photos) < 200
     assert ended.code == 1
     assert ended.err.count("3 photos have failed, so no other one is begun") == 1
     assert "unfinished" in ended.err
     assert "Not finished after" in ended.err
 
 
-async def test_fewer_failures_do_not(tmp_path: Path) -> None:
-    failing(tmp_path, 2)
-    one_photo(tmp_path, "photo.jpg")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, tmp_path, max_errors="3")
-        assert len(box.gallery.photos) == 1
+async def test_fewer_failures_do_not(box: Sandbox, photos: Path) -> None:
+    failing(photos, 2)
+    ended = await send(box, photos, max_errors="3")
+    assert len(box.gallery.photos) == 1
     assert ended.code == 1
     assert "--max-errors" not in ended.err
     assert "unfinished" not in ended.err
 
 
-async def test_too_many_failures_end_a_watch(tmp_path: Path) -> None:
+async def test_too_many_failures_end_a_watch(box: Sandbox, tmp_path: Path) -> None:
     failing(tmp_path, 2)
-    flags = ["--settle", "0", "--max-errors", "2"]
-    async with (
-        Sandbox(admin=("admin", PASSWORD)) as box,
-        await start(box, "watch", tmp_path, *flags) as process,
-    ):
-        said = await read_until(process)
-        assert await process.wait() == 1
-    assert "2 photos have failed" in said
+    ended = await send(box, "watch", tmp_path, "--settle", "0", "--max-errors", "2")
+    assert ended.code == 1
+    assert "2 photos have failed" in ended.err
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "many"])
-async def test_a_limit_that_is_none_is_told(tmp_path: Path, given: str) -> None:
-    one_photo(tmp_path)
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, tmp_path, f"--max-errors={given}")
-        assert not box.requests
+async def test_a_limit_that_is_none_is_told(box: Sandbox, photos: Path, given: str) -> None:
+    ended = await send(box, photos, f"--max-errors={given}")
     assert ended.code == 2
     assert "--max-errors" in ended.err
+    assert not box.requests
 
 
-async def test_who_is_to_be_notified_hears_how_the_run_ended(tmp_path: Path) -> None:
-    one_photo(tmp_path, "photo.jpg")
-    failing(tmp_path, 1)
-    async with Sandbox(admin=("admin", PASSWORD)) as box, receiver() as there:
-        ended = await send(box, tmp_path, notify=there.address)
+async def test_who_is_to_be_notified_hears_how_the_run_ended(box: Sandbox, photos: Path) -> None:
+    failing(photos, 1)
+    async with receiver() as there:
+        ended = await send(box, photos, notify=there.address)
         (message,) = there.got
     assert ended.code == 1
     assert message["title"] == "bulkup: 1 photo uploaded, 1 failed"
@@ -93,64 +82,44 @@ async def test_who_is_to_be_notified_hears_how_the_run_ended(tmp_path: Path) -> 
     assert timeless.sub("", message["message"].rstrip()) in timeless.sub("", ended.err)
 
 
-@pytest.mark.parametrize(
-    ("settings", "code", "words"),
-    [
-        ({"album": "99"}, 3, "99"),
-        ({"password": "wrong"}, 3, "Invalid username/password"),
-        ({"url": "http://127.0.0.1:1/", "patience": "0s"}, 3, "127.0.0.1:1"),
-    ],
-)
-async def test_an_impossible_run_is_told_too(
-    tmp_path: Path, settings: dict[str, str], code: int, words: str
-) -> None:
-    one_photo(tmp_path)
-    async with Sandbox(admin=("admin", PASSWORD)) as box, receiver() as there:
-        ended = await send(box, tmp_path, notify=there.address, **settings)
+@pytest.mark.usefixtures("no_pauses")
+async def test_an_impossible_run_is_told_too(box: Sandbox, photos: Path) -> None:
+    async with receiver() as there:
+        ended = await send(box, photos, notify=there.address, url="http://127.0.0.1:1/")
         (message,) = there.got
-    assert ended.code == code
+    assert ended.code == 3
     assert message["title"] == "bulkup: the run was impossible"
     assert message["type"] == "failure"
-    assert words in message["message"]
+    assert "127.0.0.1:1" in message["message"]
 
 
-async def test_addresses_come_from_flags_a_file_and_the_environment(tmp_path: Path) -> None:
-    photo = one_photo(tmp_path)
-    async with Sandbox(admin=("admin", PASSWORD)) as box, receiver() as one, receiver() as two:
-        file = tmp_path / "services"
+async def test_a_service_that_fails_is_told_and_addresses_come_from_flags_and_a_file(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "services"
+    async with receiver() as one, receiver(status=500) as two:
         file.write_text(f"# ours\n\n{one.address}\n")
-        flags = ["--notify", one.address, "--notify", two.address, "--notify-file", str(file)]
-        ended = await send(box, photo, *flags)
-        assert (len(one.got), len(two.got)) == (2, 1)
-        assert ended.code == 0
-        ended = await send(box, photo, notify=f"{one.address} {two.address}")
-        assert (len(one.got), len(two.got)) == (3, 2)
-
-
-async def test_a_service_that_fails_is_told_and_changes_nothing_else(tmp_path: Path) -> None:
-    one_photo(tmp_path)
-    async with Sandbox(admin=("admin", PASSWORD)) as box, receiver(status=500) as there:
-        ended = await send(box, tmp_path, notify=there.address)
-        assert len(there.got) == 1
+        ended = await send(box, photos, "--notify", two.address, "--notify-file", file)
+        assert (len(one.got), len(two.got)) == (1, 1)
     assert ended.code == 0
-    assert "the notification by json was not taken" in ended.err
+    assert ended.err.count("the notification by json was not taken") == 1
     assert SECRET not in ended.err
 
 
-async def test_an_address_that_is_none_is_told_before_any_request(tmp_path: Path) -> None:
-    photo = one_photo(tmp_path)
+async def test_an_address_that_is_none_is_told_before_any_request(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
     (tmp_path / "services").write_text("# none\n")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        for flags, words in (
-            (["--notify", f"nosuch://{SECRET}"], "the nosuch:// address (number 1)"),
-            (["--notify-file", f"{tmp_path}/services"], "is empty"),
-            (["--notify-file", f"{tmp_path}/nothing"], "No such file"),
-        ):
-            ended = await send(box, photo, *flags)
-            assert ended.code == 2
-            assert words in ended.err
-            assert SECRET not in ended.err
-        assert not box.requests
+    for flags, words in (
+        (["--notify", f"nosuch://{SECRET}"], "the nosuch:// address (number 1)"),
+        (["--notify-file", f"{tmp_path}/services"], "is empty"),
+        (["--notify-file", f"{tmp_path}/nothing"], "No such file"),
+    ):
+        ended = await send(box, photos, *flags)
+        assert ended.code == 2
+        assert words in ended.err
+        assert SECRET not in ended.err
+    assert not box.requests
 
 
 def command_of(folder: Path) -> Path:
@@ -171,7 +140,9 @@ async def run_bare(line: str, variables: dict[str, str]) -> Ended:
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-async def test_the_readme_s_line_for_cron_uploads(tmp_path: Path) -> None:
+async def test_the_readme_s_line_for_cron_uploads(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
     table = block("crontab", "0 23 * * *")
     *settings, job = table.splitlines()
     variables = dict(setting.split("=", 1) for setting in settings)
@@ -182,16 +153,17 @@ async def test_the_readme_s_line_for_cron_uploads(tmp_path: Path) -> None:
     (home / ".config").mkdir(parents=True)
     (home / ".config" / "bulkup-password").write_text(PASSWORD)
     command = command_of(tmp_path)
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    one_photo(photos)
     line = line.replace("$HOME/.local/bin/bulkup", str(command)).replace(
         "/srv/photos", str(photos)
     )
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        given = variables | {"BULKUP_URL": box.url, "HOME": str(home), "SHELL": "/bin/sh"}
-        ended = await run_bare(line.replace("--album 9", "--album 1"), given)
-        assert len(box.gallery.photos) == 1
+    given = variables | {
+        "BULKUP_URL": box.url,
+        "BULKUP_FINISHING": "1",
+        "HOME": str(home),
+        "SHELL": "/bin/sh",
+    }
+    ended = await run_bare(line.replace("--album 9", "--album 1"), given)
+    assert len(box.gallery.photos) == 1
     assert (ended.code, ended.out) == (0, "")
     assert "Done after" in ended.err
     assert all(line.isprintable() for line in ended.err.splitlines())  # a mail, or a journal
@@ -210,19 +182,16 @@ def unit(mark: str) -> configparser.RawConfigParser:
     return parser
 
 
-async def test_the_readme_s_service_uploads_and_notifies(tmp_path: Path) -> None:
+async def test_the_readme_s_service_uploads_and_notifies(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
     service = unit("ExecStart")["Service"]
     folders = {"%d": tmp_path / "credentials", "%S": tmp_path / "state"}
     for folder in folders.values():
         folder.mkdir()
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    one_photo(photos)
     command = command_of(tmp_path)
-    assert {name.partition(":")[0] for name in service["LoadCredential"].split()} == {
-        "password",
-        "notify",
-    }
+    credentials = {name.partition(":")[0] for name in service["LoadCredential"].split()}
+    assert credentials == {"password", "notify"}
     (folders["%S"] / service["StateDirectory"]).mkdir()
     (folders["%d"] / "password").write_text(f"{PASSWORD}\n")
     variables = dict(setting.split("=", 1) for setting in service["Environment"].split())
@@ -232,9 +201,9 @@ async def test_the_readme_s_service_uploads_and_notifies(tmp_path: Path) -> None
         }
     line = service["ExecStart"].replace("/usr/local/bin/bulkup", str(command))
     line = line.replace("/srv/photos", str(photos)).replace("--album 9", "--album 1")
-    async with Sandbox(admin=("admin", PASSWORD)) as box, receiver() as there:
+    async with receiver() as there:
         (folders["%d"] / "notify").write_text(f"{there.address}\n")
-        ended = await run_bare(line, variables | {"BULKUP_URL": box.url})
+        ended = await run_bare(line, variables | {"BULKUP_URL": box.url, "BULKUP_FINISHING": "1"})
         assert len(box.gallery.photos) == 1
         assert len(there.got) == 1
     assert ended.code == 0

@@ -1,22 +1,14 @@
-"""The real `bulkup verify` in a process of its own: exit codes and words."""
+"""The real `bulkup verify`: exit codes and words."""
 
 import re
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from anyio.abc import Process
 
-from bulkup.sandbox import Fault, Faults, Sandbox
-from tests.support.commands import PASSWORD, Ended, bulkup, read_until, send, start
+from bulkup.sandbox import Fault, Sandbox
+from tests.support.commands import PASSWORD, Ended, Held, bulkup, read_until, send, start
 from tests.support.runs import FOUR_METHODS, make_archive
-
-
-@pytest.fixture
-async def box() -> AsyncIterator[Sandbox]:
-    async with Sandbox(admin=("admin", PASSWORD), faults=Faults()) as running:
-        yield running
 
 
 async def verify(box: Sandbox, *arguments: str | Path, **settings: str) -> Ended:
@@ -24,13 +16,13 @@ async def verify(box: Sandbox, *arguments: str | Path, **settings: str) -> Ended
 
 
 async def test_an_archive_that_is_there_is_told_as_there(box: Sandbox, tmp_path: Path) -> None:
-    make_archive(tmp_path, count=12, names=4)
+    make_archive(tmp_path, count=6, names=3)
     await send(box, tmp_path)
     ended = await verify(box, tmp_path)
     assert ended.code == 0
     assert "check only (checkFiles), 4 at once" in ended.err
     assert re.search(r"^Done after .*: Sandbox \(album 1\) at http://127", ended.err, re.MULTILINE)
-    assert re.search(r"^  Checked 12 photos: 12 present$", ended.err, re.MULTILINE)
+    assert re.search(r"^  Checked 6 photos: 6 present$", ended.err, re.MULTILINE)
     assert "uploaded" not in ended.err
 
 
@@ -94,32 +86,29 @@ async def test_an_empty_folder_is_told_and_is_no_failure(box: Sandbox, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "flag", ["--method", "--chunk-size", "--level", "--finishing", "--create-albums", "--private"]
-)
-async def test_what_is_about_sending_is_no_flag(box: Sandbox, tmp_path: Path, flag: str) -> None:
-    ended = await verify(box, tmp_path, flag, "1")
-    assert ended.code == 2
-    assert flag in ended.err
-
-
-@pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (["--chunk-size", "1"], 2, "--chunk-size"),
+        (["--create-albums"], 2, "--create-albums"),
+        (["--private"], 2, "--private"),
+        (["--unwrap"], 2, "--tree"),
+        (["--underscores-to-spaces"], 2, "--tree"),
+        (["--tree", "--flat"], 2, "--tree"),
         (["--album", "0"], 2, "--album 0 is out of range"),
         (["--concurrency", "65"], 2, "--concurrency 65 is out of range"),
         (["--album", "99"], 3, "there is no album 99"),
         (["--user", "bob"], 3, "log-in as bob"),
     ],
 )
-async def test_what_is_wrong_is_told_as_for_an_upload(
-    box: Sandbox, tmp_path: Path, arguments: list[str], code: int, words: str
+async def test_what_is_wrong_is_told_as_for_an_upload_and_what_is_about_sending_is_no_flag(
+    box: Sandbox, photos: Path, arguments: list[str], code: int, words: str
 ) -> None:
-    make_archive(tmp_path, count=1, names=1)
-    ended = await verify(box, tmp_path, *arguments)
+    ended = await verify(box, photos, *arguments)
     assert ended.code == code
     assert words in ended.err
 
 
+@pytest.mark.usefixtures("no_pauses")
 async def test_a_server_that_stays_away_ends_the_check(box: Sandbox, tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
     await send(box, tmp_path)
@@ -132,41 +121,20 @@ async def test_a_server_that_stays_away_ends_the_check(box: Sandbox, tmp_path: P
     assert re.search(r"^ +3 +unfinished +run the same command again", ended.err, re.MULTILINE)
 
 
-class Interrupting(Faults):
-    """Send the process a signal as soon as it asks about the third file."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.process: Process | None = None
-        self._left = 3
-
-    def strike(self, method: str) -> Fault | None:
-        self._left -= method == "pwg.images.checkFiles"
-        if self._left == 0 and self.process is not None:
-            self.process.send_signal(signal.SIGINT)
-            self._left = -1
-        return super().strike(method)
-
-
 async def test_ctrl_c_ends_the_check_after_the_files_under_way(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=300, names=100, size=(300, 400))
-    faults = Interrupting()
-    async with Sandbox(admin=("admin", PASSWORD), faults=faults) as box:
+    make_archive(tmp_path, count=8, names=8)
+    async with Held("pwg.images.checkFiles", nth=3) as box:
         await send(box, tmp_path)
         async with await start(box, "verify", tmp_path, "--concurrency", "1") as process:
-            faults.process = process
-            said = await read_until(process)
-            code = await process.wait()
-    assert code == 130
+            await box.came.wait()
+            process.send_signal(signal.SIGINT)
+            said = await read_until(process, "no new one is begun")
+            box.go.set()
+            said += await read_until(process)
+            assert await process.wait() == 130
     assert re.search(r"^Stopped after ", said, re.MULTILINE)
-    assert re.search(r"unfinished +run the same command again", said)
-
-
-async def test_the_help_names_its_own_flags() -> None:
-    ended = await bulkup("verify", "--help")
-    assert ended.code == 0
-    assert "--quick" in ended.out
-    assert "--chunk-size" not in ended.out
+    assert re.search(r"^  Checked 3 photos: 3 present", said, re.MULTILINE)
+    assert re.search(r"^ +5 +unfinished +run the same command again", said, re.MULTILINE)
 
 
 async def test_a_tree_is_checked_as_it_was_brought(box: Sandbox, tmp_path: Path) -> None:
@@ -202,14 +170,3 @@ async def test_an_album_of_no_such_name_is_not_made(box: Sandbox, tmp_path: Path
     assert "there is no album “Nowhere”" in ended.err
     assert "--create-albums" not in ended.err
     assert len(box.gallery.albums) == 1
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--unwrap"], ["--underscores-to-spaces"], ["--tree", "--flat"]]
-)
-async def test_flags_about_folders_contradict_each_other_as_for_an_upload(
-    box: Sandbox, tmp_path: Path, arguments: list[str]
-) -> None:
-    ended = await verify(box, tmp_path, *arguments)
-    assert ended.code == 2
-    assert "--tree" in ended.err

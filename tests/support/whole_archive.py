@@ -79,71 +79,31 @@ class Row:
         ]
 
 
-SUN = 'Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"/Sun 🌞'
+SIX = "Été/Лето/夏/صيف/Θέρος/गर्मी"
+CO = f'{SIX}/O\'Neil & "co"'
+
+
+def _plain(folder: str, file: str, count: int, *, title: str = "", album: str = "") -> Row:
+    """Return photos that arrive as they are named, in an album as their folder is named."""
+    title = title or file.rpartition(".")[0]
+    return Row(folder=folder, file=file, count=count, title=title, albums=(album or folder,))
+
+
+ROMAN = ("Takeout/Google Photos/Roman holiday",)
+FAMILY = "{n} The whole family in front of the Fontana di"
 ROWS = (
-    Row(folder="", file="Loose {n}.jpg", count=5, title="Loose {n}", albums=("",)),
-    Row(
-        folder="Été",
-        file="Café à la plage {n:02}.jpg",
-        count=30,
-        title="Café à la plage {n:02}",
-        albums=("Été",),
-    ),
-    Row(
-        folder="Été/Лето",
-        file="Белое_море_{n:02}.jpg",
-        count=30,
-        title="Белое море {n:02}",
-        albums=("Été/Лето",),
-    ),
-    Row(
-        folder="Été/Лето/夏",
-        file="海辺-{n:02}.png",
-        count=20,
-        title="海辺-{n:02}",
-        albums=("Été/Лето/夏",),
-    ),
-    Row(
-        folder="Été/Лето/夏/صيف",
-        file="بحر {n:02}.jpg",
-        count=20,
-        title="بحر {n:02}",
-        albums=("Été/Лето/夏/صيف",),
-    ),
-    Row(
-        folder="Été/Лето/夏/صيف/Θέρος",
-        file="Θάλασσα {n:02}.JPG",
-        count=20,
-        title="Θάλασσα {n:02}",
-        albums=("Été/Лето/夏/صيف/Θέρος",),
-    ),
-    Row(
-        folder="Été/Лето/夏/صيف/Θέρος/गर्मी",
-        file="समुद्र {n:02}.jpeg",
-        count=20,
-        title="समुद्र {n:02}",
-        albums=("Été/Лето/夏/صيف/Θέρος/गर्मी",),
-    ),
-    Row(
-        folder='Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"',
-        file='O\'Neil & "friends" {n:02}.jpg',
-        count=20,
-        title='O\'Neil & "friends" {n:02}',
-        albums=('Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"',),
-    ),
-    Row(
-        folder=SUN,
-        file="{n:02} 🌊 wave.jpg",
-        count=15,
-        title="{n:02} � wave",
-        albums=('Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"/Sun �',),
-    ),
-    Row(  # as a Mac writes it: letters and accents apart
-        folder="De\u0301cembre",
-        file="Noe\u0308l {n}.jpg",
-        count=5,
-        title="No\u00ebl {n}",
-        albums=("D\u00e9cembre",),
+    _plain("", "Loose {n}.jpg", 5),
+    _plain("Été", "Café à la plage {n:02}.jpg", 30),
+    _plain("Été/Лето", "Белое_море_{n:02}.jpg", 30, title="Белое море {n:02}"),
+    _plain("Été/Лето/夏", "海辺-{n:02}.png", 20),
+    _plain("Été/Лето/夏/صيف", "بحر {n:02}.jpg", 20),
+    _plain("Été/Лето/夏/صيف/Θέρος", "Θάλασσα {n:02}.JPG", 20),
+    _plain(SIX, "समुद्र {n:02}.jpeg", 20),
+    _plain(CO, 'O\'Neil & "friends" {n:02}.jpg', 20),
+    _plain(f"{CO}/Sun 🌞", "{n:02} 🌊 wave.jpg", 15, title="{n:02} � wave", album=f"{CO}/Sun �"),
+    # as a Mac writes it: letters and accents apart
+    _plain(
+        "De\u0301cembre", "Noe\u0308l {n}.jpg", 5, title="No\u00ebl {n}", album="D\u00e9cembre"
     ),
     Row(
         folder="RAW",
@@ -199,7 +159,7 @@ ROWS = (
             stamp=1561982602,
         ),
         title="IMG 2019{n:04}",
-        albums=("Takeout/Google Photos/Roman holiday",),
+        albums=ROMAN,
         date="2019-07-01 12:03:22",
         comment='Pizza & "gelato" {n}',
     ),
@@ -214,21 +174,17 @@ ROWS = (
             stamp=1561982602 + 86400,
         ),
         title="IMG 2019{n:04}(1)",
-        albums=("Takeout/Google Photos/Roman holiday",),
+        albums=ROMAN,
         date="2019-07-02 12:03:22",
         comment="Second {n}",
     ),
     Row(  # whose names Takeout has cut, and their JSONs' too
         folder="Takeout/Google Photos/Rome",
-        file="{n} The whole family in front of the Fontana di T.jpg",
+        file=f"{FAMILY} T.jpg",
         count=3,
-        takeout=Takeout(
-            beside="{n} The whole family in front of the Fontana di .json",
-            title="{n} The whole family in front of the Fontana di Trevi.jpg",
-            stamp=1561982602,
-        ),
-        title="{n} The whole family in front of the Fontana di Trevi",
-        albums=("Takeout/Google Photos/Roman holiday",),
+        takeout=Takeout(beside=f"{FAMILY} .json", title=f"{FAMILY} Trevi.jpg", stamp=1561982602),
+        title=f"{FAMILY} Trevi",
+        albums=ROMAN,
         date="2019-07-01 12:03:22",
     ),
     Row(
@@ -240,20 +196,8 @@ ROWS = (
         albums=("EXIF",),
         date="2010-05-{n:02} 01:02:03",
     ),
-    Row(
-        folder="Camera A",
-        file="IMG_{n:04}.jpg",
-        count=30,
-        title="IMG {n:04}",
-        albums=("Camera A",),
-    ),
-    Row(
-        folder="Camera B",
-        file="IMG_{n:04}.jpg",
-        count=30,
-        title="IMG {n:04}",
-        albums=("Camera B",),
-    ),
+    _plain("Camera A", "IMG_{n:04}.jpg", 30, title="IMG {n:04}"),
+    _plain("Camera B", "IMG_{n:04}.jpg", 30, title="IMG {n:04}"),
     Row(
         folder="Camera B",
         file="Twin {n}.jpg",
@@ -271,19 +215,10 @@ JUNK = (
 FILES = 500
 ALBUMS = frozenset(
     {
-        *("", "Été", "Été/Лето", "Été/Лето/夏", "Été/Лето/夏/صيف", "Été/Лето/夏/صيف/Θέρος"),
-        "Été/Лето/夏/صيف/Θέρος/गर्मी",
-        'Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"',
-        'Été/Лето/夏/صيف/Θέρος/गर्मी/O\'Neil & "co"/Sun �',
-        *("D\u00e9cembre", "RAW", "Sidecars", "Takeout", "Takeout/Google Photos"),
-        *(
-            "Takeout/Google Photos/Roman holiday",
-            "EXIF",
-            "Camera A",
-            "Camera B",
-            "Best of",
-            "Best of/Best",
-        ),
+        *("", "Été", "Été/Лето", "Été/Лето/夏", "Été/Лето/夏/صيف", "Été/Лето/夏/صيف/Θέρος", SIX),
+        *(CO, f"{CO}/Sun �", "D\u00e9cembre", "RAW", "Sidecars", "Takeout"),
+        *("Takeout/Google Photos", *ROMAN, "EXIF", "Camera A", "Camera B"),
+        *("Best of", "Best of/Best"),
     }
 )
 
