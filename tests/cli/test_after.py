@@ -64,26 +64,6 @@ async def test_what_stays_is_named_and_makes_exit_code_1(card: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        ("bin", "is nothing that could be done"),
-        ("move:", "is nothing that could be done"),
-        ("move:{card}", "lies inside"),
-        ("move:{card}/done", "lies inside"),
-        ("move:/no/such/place", "is no folder"),
-    ],
-)
-async def test_what_can_not_be_is_told_before_anything_is_sent(
-    box: Sandbox, card: Path, value: str, words: str
-) -> None:
-    ended = await send(box, card, "--after", value.format(card=card))
-    assert ended.code == 2
-    assert words in ended.err
-    assert not UPLOADS & {seen.method for seen in box.requests}
-    assert len(names(card)) == 6
-
-
-@pytest.mark.parametrize(
     ("library", "arguments", "extra"),
     [
         ("send2trash", ["upload", "--after", "trash"], "bulkup[trash]"),

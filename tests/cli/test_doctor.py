@@ -131,25 +131,6 @@ async def test_json_is_one_object_with_known_keys(box: Sandbox, tmp_path: Path) 
     assert all(check["mark"] in {"ok", "warning"} for check in document["checks"].values())
 
 
-# wrong usage
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["nosuch"], "nosuch"),
-        (["--album", "0"], "--album 0 is out of range"),
-        (["--concurrency", "1"], "--concurrency"),
-        (["--url", "not an address"], "not an address"),
-    ],
-)
-async def test_wrong_usage_is_no_finding(box: Sandbox, arguments: list[str], words: str) -> None:
-    ended = await doctor(box, *arguments)
-    assert (ended.code, ended.out) == (2, "")
-    assert words in ended.err
-    assert not box.requests
-
-
 # TLS
 
 

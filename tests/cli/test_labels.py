@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import bulkup, one_photo, send
+from tests.support.commands import one_photo, send
 
 FOLDER = Path(__file__).parents[1] / "sidecars"
 
@@ -82,22 +82,6 @@ async def test_a_broken_sidecar_is_said_and_the_photo_brought(box: Sandbox, phot
     assert len(box.gallery.photos) == 1
     assert ended.code == 0
     assert "IMG_1.jpg.xmp is left out: it is not XML" in ended.err
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (("--title", "{number}"), "--title knows no field {number}"),
-        (("--title", "{stem"), "the braces do not match"),
-        (("--tag", " "), "--tag is empty"),
-    ],
-)
-async def test_wrong_flags_are_named_before_anything_is_sent(
-    tmp_path: Path, flags: tuple[str, ...], words: str
-) -> None:
-    ended = await bulkup(one_photo(tmp_path), *flags, url="http://127.0.0.1:9", album="1")
-    assert ended.code == 2
-    assert words in ended.err
 
 
 async def test_albums_of_takeout_have_their_titles_unless_told_otherwise(

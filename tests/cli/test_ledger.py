@@ -186,9 +186,3 @@ async def test_a_changed_file_is_named_and_replaces_its_photo_when_asked_to(
     assert done.code == 0
     assert "1 of them in the place of what they were before" in done.err
     assert len(box.gallery.photos) == 5
-
-
-async def test_update_without_a_ledger_is_refused(box: Sandbox, photos: Path) -> None:
-    ended = await send(box, photos, "--no-ledger", "--update")
-    assert ended.code == 2
-    assert "--update needs the ledger" in ended.err

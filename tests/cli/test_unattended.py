@@ -60,14 +60,6 @@ async def test_too_many_failures_end_a_watch(box: Sandbox, tmp_path: Path) -> No
     assert "2 photos have failed" in ended.err
 
 
-@pytest.mark.parametrize("given", ["0", "-1", "many"])
-async def test_a_limit_that_is_none_is_told(box: Sandbox, photos: Path, given: str) -> None:
-    ended = await send(box, photos, f"--max-errors={given}")
-    assert ended.code == 2
-    assert "--max-errors" in ended.err
-    assert not box.requests
-
-
 async def test_who_is_to_be_notified_hears_how_the_run_ended(box: Sandbox, photos: Path) -> None:
     failing(photos, 1)
     async with receiver() as there:
@@ -104,22 +96,6 @@ async def test_a_service_that_fails_is_told_and_addresses_come_from_flags_and_a_
     assert ended.code == 0
     assert ended.err.count("the notification by json was not taken") == 1
     assert SECRET not in ended.err
-
-
-async def test_an_address_that_is_none_is_told_before_any_request(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "services").write_text("# none\n")
-    for flags, words in (
-        (["--notify", f"nosuch://{SECRET}"], "the nosuch:// address (number 1)"),
-        (["--notify-file", f"{tmp_path}/services"], "is empty"),
-        (["--notify-file", f"{tmp_path}/nothing"], "No such file"),
-    ):
-        ended = await send(box, photos, *flags)
-        assert ended.code == 2
-        assert words in ended.err
-        assert SECRET not in ended.err
-    assert not box.requests
 
 
 def command_of(folder: Path) -> Path:

@@ -112,57 +112,6 @@ async def test_the_demo_takes_photos_of_ones_own(tmp_path: Path) -> None:
     assert "There is no photo to upload in there." in ended.out
 
 
-# exit code 2, wrong usage
-
-
-@pytest.mark.parametrize(
-    ("missing", "sentence", "hint"),
-    [
-        ("url", "the gallery's address is missing", "Give --url, or set BULKUP_URL."),
-        ("user", "the user name is missing", "Give --user, or set BULKUP_USER."),
-        ("album", "the album is missing", "--album N"),
-        ("password", "the password is missing", "BULKUP_PASSWORD"),
-    ],
-)
-async def test_what_is_missing_is_named_with_the_way_to_give_it(
-    box: Sandbox, tmp_path: Path, missing: str, sentence: str, hint: str
-) -> None:
-    ended = await send(box, tmp_path, **{missing: ""})
-    assert ended.code == 2
-    first, second, *rest = ended.err.splitlines()
-    assert (first, rest) == (f"bulkup: {sentence}", [])
-    assert hint in second
-    assert not box.requests
-
-
-@pytest.mark.parametrize(
-    ("arguments", "word"),
-    [
-        (["--nosuch"], "--nosuch"),
-        (["--album", "a//b"], "empty name"),
-        (["--album", "1", "--unwrap"], "--tree"),
-        (["--album", "1", "--tree", "--flat"], "--tree and --flat"),
-        (["--album", "1", "--private"], "--create-albums"),
-        (["--album", "0"], "--album 0"),
-        (["--concurrency", "65"], "--concurrency 65"),
-        (["--level", "3"], "3"),
-        (["--chunk-size", "huge"], "huge"),
-        (["--bwlimit", "08:00,1M 9,off"], "--bwlimit “9,off”"),
-        (["--method", "ftp"], "ftp"),
-        (["--url", "not an address"], "not an address"),
-        (["--url", f"http://admin:{PASSWORD}@127.0.0.1:99999/"], "no web address"),
-    ],
-)
-async def test_a_wrong_flag_is_named(
-    box: Sandbox, tmp_path: Path, arguments: list[str], word: str
-) -> None:
-    ended = await send(box, tmp_path, *arguments)
-    assert ended.code == 2
-    assert ended.err.startswith("bulkup: ")
-    assert word in ended.err
-    assert not box.requests
-
-
 # exit code 3, the run is impossible
 
 

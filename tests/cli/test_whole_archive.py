@@ -15,24 +15,12 @@ CHANGING = re.compile(r"upload|add|set|delete|Lounge|Completed", re.IGNORECASE)
 PHOTO, FORMAT, ADD = "pwg.images.uploadAsync", "pwg.images.upload", "pwg.categories.add"
 FLAGS = ("--tree", "--unwrap", "--raw-as-format")
 ADDED = (
+    Row("Camera B", "IMG_{n:04}.jpg", 4, first=31, title="IMG {n:04}"),
     Row(
-        folder="Camera B",
-        file="IMG_{n:04}.jpg",
-        first=31,
-        count=4,
-        title="IMG {n:04}",
-        albums=("Camera B",),
-    ),
-    Row(
-        folder="2024/नया & new",
-        file="día_{n}.jpg",
-        count=3,
+        *("2024/नया & new", "día_{n}.jpg", 3),
         raw=".dng",
-        xmp=Xmp(
-            beside="día_{n}.jpg.xmp", title="Día {n}", date="2024-06-0{n}", tags=("sea", "new")
-        ),
+        xmp=Xmp("día_{n}.jpg.xmp", "Día {n}", "2024-06-0{n}", tags=("sea", "new")),
         title="Día {n}",
-        albums=("2024/नया & new",),
         date="2024-06-0{n} 00:00:00",
         tags=("sea", "new"),
         formats=("dng",),

@@ -26,20 +26,20 @@ XMP = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:D
 </rdf:Description></rdf:RDF>"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Xmp:
     """What a sidecar says; `{n}` is the number of its photo."""
 
     beside: str
-    title: str = ""
+    title: str
+    date: str
     comment: str = ""
     author: str = ""
-    date: str = ""
     tags: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Takeout:
     """What a JSON of Google Takeout says; `{n}` is the number of its photo."""
 
@@ -49,7 +49,7 @@ class Takeout:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """So many photos of a folder: how they lie on the disk, and as what they are to arrive."""
 
@@ -62,9 +62,9 @@ class Row:
     takeout: Takeout | None = None
     raw: str = ""
     copied_to: tuple[str, ...] = ()
-    # as what they are to arrive
-    title: str
-    albums: tuple[str, ...]
+    # as what they are to arrive: named as the file without its ending, in an album as the folder
+    title: str = ""
+    albums: tuple[str, ...] = ()
     date: str | None = None
     author: str | None = None
     comment: str | None = None
@@ -81,129 +81,92 @@ class Row:
 
 SIX = "Été/Лето/夏/صيف/Θέρος/गर्मी"
 CO = f'{SIX}/O\'Neil & "co"'
-
-
-def _plain(folder: str, file: str, count: int, *, title: str = "", album: str = "") -> Row:
-    """Return photos that arrive as they are named, in an album as their folder is named."""
-    title = title or file.rpartition(".")[0]
-    return Row(folder=folder, file=file, count=count, title=title, albums=(album or folder,))
-
-
-ROMAN = ("Takeout/Google Photos/Roman holiday",)
+QUOTES = '“Nº {n}” is "<3" & it\'s \\ fine'
+LINES = "First line {n}\nÜber & <über>"
+ROME, HOLIDAY = "Takeout/Google Photos/Rome", ("Takeout/Google Photos/Roman holiday",)
 FAMILY = "{n} The whole family in front of the Fontana di"
 ROWS = (
-    _plain("", "Loose {n}.jpg", 5),
-    _plain("Été", "Café à la plage {n:02}.jpg", 30),
-    _plain("Été/Лето", "Белое_море_{n:02}.jpg", 30, title="Белое море {n:02}"),
-    _plain("Été/Лето/夏", "海辺-{n:02}.png", 20),
-    _plain("Été/Лето/夏/صيف", "بحر {n:02}.jpg", 20),
-    _plain("Été/Лето/夏/صيف/Θέρος", "Θάλασσα {n:02}.JPG", 20),
-    _plain(SIX, "समुद्र {n:02}.jpeg", 20),
-    _plain(CO, 'O\'Neil & "friends" {n:02}.jpg', 20),
-    _plain(f"{CO}/Sun 🌞", "{n:02} 🌊 wave.jpg", 15, title="{n:02} � wave", album=f"{CO}/Sun �"),
+    Row("", "Loose {n}.jpg", 5),
+    Row("Été", "Café à la plage {n:02}.jpg", 30),
+    Row("Été/Лето", "Белое_море_{n:02}.jpg", 30, title="Белое море {n:02}"),
+    Row("Été/Лето/夏", "海辺-{n:02}.png", 20),
+    Row("Été/Лето/夏/صيف", "بحر {n:02}.jpg", 20),
+    Row("Été/Лето/夏/صيف/Θέρος", "Θάλασσα {n:02}.JPG", 20),
+    Row(SIX, "समुद्र {n:02}.jpeg", 20),
+    Row(CO, 'O\'Neil & "friends" {n:02}.jpg', 20),
+    Row(f"{CO}/Sun 🌞", "{n:02} 🌊 wave.jpg", 15, title="{n:02} � wave", albums=(f"{CO}/Sun �",)),
     # as a Mac writes it: letters and accents apart
-    _plain(
-        "De\u0301cembre", "Noe\u0308l {n}.jpg", 5, title="No\u00ebl {n}", album="D\u00e9cembre"
+    Row(
+        "De\u0301cembre", "Noe\u0308l {n}.jpg", 5, title="No\u00ebl {n}", albums=("D\u00e9cembre",)
     ),
     Row(
-        folder="RAW",
-        file="IMG_{n:04}.jpg",
-        count=35,
+        *("RAW", "IMG_{n:04}.jpg", 35),
         raw=".NEF",
         exif="2012:03:04 10:20:{n:02}",
         title="IMG {n:04}",
-        albums=("RAW",),
         date="2012-03-04 10:20:{n:02}",
         formats=("nef",),
     ),
     Row(  # the sidecar may be that of the RAW
-        folder="RAW",
-        file="DSC_{n:02}.jpg",
-        count=5,
+        *("RAW", "DSC_{n:02}.jpg", 5),
         raw=".cr2",
-        xmp=Xmp(beside="DSC_{n:02}.xmp", title="Developed {n}", date="2013-04-{n:02}T08:09:10"),
+        xmp=Xmp("DSC_{n:02}.xmp", "Developed {n}", "2013-04-{n:02}T08:09:10"),
         title="Developed {n}",
-        albums=("RAW",),
         date="2013-04-{n:02} 08:09:10",
         formats=("cr2",),
     ),
     Row(
-        folder="Sidecars",
-        file="P{n:03}.jpg",
-        count=20,
+        *("Sidecars", "P{n:03}.jpg", 20),
         exif="1999:01:01 00:00:00",
         xmp=Xmp(
-            beside="P{n:03}.jpg.xmp",
-            title='“Nº {n}” is "<3" & it\'s \\ fine',
-            comment="First line {n}\nÜber & <über>",
-            author="Zoë O'Hara",
-            date="2001-02-{n:02}T11:22:33+05:00",
+            *("P{n:03}.jpg.xmp", QUOTES, "2001-02-{n:02}T11:22:33+05:00", LINES, "Zoë O'Hara"),
             tags=("sea", "Ärger & Co", "море"),
             paths=("Places|Italy|Rome",),
         ),
-        title='“Nº {n}” is "<3" & it\'s \\ fine',
-        albums=("Sidecars",),
+        title=QUOTES,
         date="2001-02-{n:02} 11:22:33",
         author="Zoë O'Hara",
-        comment="First line {n}\nÜber & <über>",
+        comment=LINES,
         tags=("sea", "Ärger & Co", "море", "Rome"),
     ),
     Row(
-        folder="Takeout/Google Photos/Rome",
-        file="IMG_2019{n:04}.jpg",
-        count=15,
+        *(ROME, "IMG_2019{n:04}.jpg", 15),
         takeout=Takeout(
-            beside="IMG_2019{n:04}.jpg.supplemental-metadata.json",
-            title="IMG_2019{n:04}.jpg",
-            description='Pizza & "gelato" {n}',
-            stamp=1561982602,
+            "IMG_2019{n:04}.jpg.supplemental-metadata.json",
+            *("IMG_2019{n:04}.jpg", 1561982602, 'Pizza & "gelato" {n}'),
         ),
         title="IMG 2019{n:04}",
-        albums=ROMAN,
+        albums=HOLIDAY,
         date="2019-07-01 12:03:22",
         comment='Pizza & "gelato" {n}',
     ),
     Row(  # the second ones of their names
-        folder="Takeout/Google Photos/Rome",
-        file="IMG_2019{n:04}(1).jpg",
-        count=5,
+        *(ROME, "IMG_2019{n:04}(1).jpg", 5),
         takeout=Takeout(
-            beside="IMG_2019{n:04}.jpg(1).json",
-            title="IMG_2019{n:04}.jpg",
-            description="Second {n}",
-            stamp=1561982602 + 86400,
+            *("IMG_2019{n:04}.jpg(1).json", "IMG_2019{n:04}.jpg", 1562069002, "Second {n}")
         ),
         title="IMG 2019{n:04}(1)",
-        albums=ROMAN,
+        albums=HOLIDAY,
         date="2019-07-02 12:03:22",
         comment="Second {n}",
     ),
     Row(  # whose names Takeout has cut, and their JSONs' too
-        folder="Takeout/Google Photos/Rome",
-        file=f"{FAMILY} T.jpg",
-        count=3,
-        takeout=Takeout(beside=f"{FAMILY} .json", title=f"{FAMILY} Trevi.jpg", stamp=1561982602),
+        *(ROME, f"{FAMILY} T.jpg", 3),
+        takeout=Takeout(f"{FAMILY} .json", f"{FAMILY} Trevi.jpg", 1561982602),
         title=f"{FAMILY} Trevi",
-        albums=ROMAN,
+        albums=HOLIDAY,
         date="2019-07-01 12:03:22",
     ),
     Row(
-        folder="EXIF",
-        file="Scan {n:02}.jpg",
-        count=29,
+        *("EXIF", "Scan {n:02}.jpg", 29),
         exif="2010:05:{n:02} 01:02:03",
-        title="Scan {n:02}",
-        albums=("EXIF",),
         date="2010-05-{n:02} 01:02:03",
     ),
-    _plain("Camera A", "IMG_{n:04}.jpg", 30, title="IMG {n:04}"),
-    _plain("Camera B", "IMG_{n:04}.jpg", 30, title="IMG {n:04}"),
+    Row("Camera A", "IMG_{n:04}.jpg", 30, title="IMG {n:04}"),
+    Row("Camera B", "IMG_{n:04}.jpg", 30, title="IMG {n:04}"),
     Row(
-        folder="Camera B",
-        file="Twin {n}.jpg",
-        count=15,
+        *("Camera B", "Twin {n}.jpg", 15),
         copied_to=("Best of", "Best of/Best"),
-        title="Twin {n}",
         albums=("Camera B", "Best of", "Best of/Best"),
     ),
 )
@@ -217,7 +180,7 @@ ALBUMS = frozenset(
     {
         *("", "Été", "Été/Лето", "Été/Лето/夏", "Été/Лето/夏/صيف", "Été/Лето/夏/صيف/Θέρος", SIX),
         *(CO, f"{CO}/Sun �", "D\u00e9cembre", "RAW", "Sidecars", "Takeout"),
-        *("Takeout/Google Photos", *ROMAN, "EXIF", "Camera A", "Camera B"),
+        *("Takeout/Google Photos", *HOLIDAY, "EXIF", "Camera A", "Camera B"),
         *("Best of", "Best of/Best"),
     }
 )
@@ -310,8 +273,8 @@ class Archive:
             }
             path.with_name(row.takeout.beside.format(n=n)).write_text(json.dumps(told), "utf-8")
         self.expected[md5] = Arrived(
-            title=row.title.format(n=n),
-            albums=frozenset(row.albums),
+            title=(row.title or row.file.rpartition(".")[0]).format(n=n),
+            albums=frozenset(row.albums or (row.folder,)),
             date=row.date and row.date.format(n=n),
             author=row.author,
             comment=row.comment and row.comment.format(n=n),

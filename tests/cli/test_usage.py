@@ -1,0 +1,118 @@
+"""Wrong usage: exit code 2, the flag named, and no request to the gallery."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from bulkup.sandbox import Sandbox
+from tests.support.commands import PASSWORD, send
+
+UPLOAD = {
+    "--nosuch": "--nosuch",
+    "--album a//b": "empty name",
+    "--unwrap": "--tree",
+    "--tree --flat": "--tree and --flat",
+    "--private": "--create-albums",
+    "--album 0": "--album 0",
+    "--concurrency 65": "--concurrency 65",
+    "--level 3": "3",
+    "--chunk-size huge": "huge",
+    "--bwlimit '08:00,1M 9,off'": "--bwlimit “9,off”",
+    "--method ftp": "ftp",
+    "--url 'not an address'": "not an address",
+    f"--url http://admin:{PASSWORD}@127.0.0.1:99999/": "no web address",
+    "--no-ledger --update": "--update needs the ledger",
+    "--title {{number}}": "--title knows no field {number}",
+    "--title {{stem": "the braces do not match",
+    "--tag ' '": "--tag is empty",
+    "--exclude-from gone": "--exclude-from gone: No such file or directory",
+    "--exclude ./raw": "--exclude “./raw” matches nothing",
+    "--newer-than soon": "--newer-than “soon” is no date",
+    "--max-errors=0": "--max-errors",
+    "--max-errors=-1": "--max-errors",
+    "--max-errors=many": "--max-errors",
+    "--after bin": "is nothing that could be done",
+    "--after move:": "is nothing that could be done",
+    "--after move:{folder}": "lies inside",
+    "--after move:{folder}/done": "lies inside",
+    "--after move:/no/such/place": "is no folder",
+    "--notify nosuch://s3cret": "the nosuch:// address (number 1)",
+    "--notify-file {folder}/empty": "is empty",
+    "--notify-file {folder}/nothing": "No such file",
+    "--ca-cert {folder}/nothing": "BEGIN CERTIFICATE",
+    "--ca-cert {folder}/empty": "it holds no certificate",
+    "--log-file {folder}/nothing/log": "log can't be written: No such file or directory",
+    "-qv": "-q",
+    "-qq --report {folder}/a.pdf": "--report",
+}
+OTHERS = {
+    "upload": "folders and photos are missing",
+    "upload {folder}/nothing": "nothing: No such file or directory",
+    "upload --files-from gone": "--files-from gone: No such file or directory",
+    "verify --files-from /": "--files-from /: it is a folder",
+    "upload {folder} --from0": "--from0 is about --files-from",
+    "verify {folder} --chunk-size 1": "--chunk-size",
+    "verify {folder} --create-albums": "--create-albums",
+    "verify {folder} --private": "--private",
+    "verify {folder} --unwrap": "--tree",
+    "verify {folder} --underscores-to-spaces": "--tree",
+    "verify {folder} --tree --flat": "--tree",
+    "verify {folder} --album 0": "--album 0 is out of range",
+    "verify {folder} --concurrency 65": "--concurrency 65 is out of range",
+    "verify {folder} --newer-than soon": "--newer-than “soon” is no date",
+    "doctor nosuch": "nosuch",
+    "doctor --album 0": "--album 0 is out of range",
+    "doctor --concurrency 1": "--concurrency",
+    "doctor --url 'not an address'": "not an address",
+    "sandbox --workers 0": "--workers 0 is out of range",
+    "sandbox --workers 2 --start-workers 3": "--start-workers 3 is out of range",
+    "sandbox --start-workers 3": "--start-workers grows up to --workers",
+    "sandbox --cpus 0": "--cpus 0 is out of range",
+    "sandbox --finish-time -1": "--finish-time is out of range",
+    "sandbox --page-time nan": "--page-time is out of range",
+    "sandbox --exist-time inf": "--exist-time is out of range",
+    "sandbox --gateway-timeout -1": "--gateway-timeout is out of range",
+    "sandbox --piwigo 1.0": "there is no sandbox of Piwigo 1.0",
+}
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [*((f"upload {{folder}} {flags}", words) for flags, words in UPLOAD.items()), *OTHERS.items()],
+)
+async def test_wrong_usage_is_named(box: Sandbox, photos: Path, line: str, words: str) -> None:
+    (photos / "empty").write_text("# none\n")
+    ended = await send(box, *shlex.split(line.format(folder=photos)))
+    assert (ended.code, ended.out) == (2, "")
+    what, hint = ended.err.splitlines()
+    assert what.startswith("bulkup: ")
+    assert hint.startswith("  ")
+    assert words in what + hint
+    assert "s3cret" not in ended.err
+    assert not box.requests
+    assert files(photos) == {"a.jpg", "empty"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence", "hint"),
+    [
+        ("url", "the gallery's address is missing", "Give --url, or set BULKUP_URL."),
+        ("user", "the user name is missing", "Give --user, or set BULKUP_USER."),
+        ("album", "the album is missing", "--album N"),
+        ("password", "the password is missing", "BULKUP_PASSWORD"),
+    ],
+)
+async def test_what_is_missing_is_named_with_the_way_to_give_it(
+    box: Sandbox, photos: Path, missing: str, sentence: str, hint: str
+) -> None:
+    ended = await send(box, photos, **{missing: ""})
+    assert ended.code == 2
+    first, second = ended.err.splitlines()
+    assert first == f"bulkup: {sentence}"
+    assert hint in second
+    assert not box.requests
