@@ -6,28 +6,47 @@ from pathlib import Path
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, one_photo, read_until, send, start
+from tests.support.commands import one_photo, read_until, send, start
 from tests.support.moments import Moment, exactly, sandbox
 from tests.support.runs import make_archive
 
 
-@pytest.mark.parametrize("flags", [[], ["--poll"]])
-async def test_it_brings_what_arrives_until_ctrl_c(tmp_path: Path, flags: list[str]) -> None:
-    one_photo(tmp_path, "first.jpg")
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        settle = ["--settle", "0.2s"]
-        async with await start(box, "watch", tmp_path, *settle, *flags) as process:
-            said = await read_until(process, " verified ")
-            one_photo(tmp_path, "second.jpg")
-            said += await read_until(process, " verified ")
-            process.send_signal(signal.SIGINT)
-            said += await read_until(process)
-            assert await process.wait() == 130
-        assert len(box.gallery.photos) == 2
-    assert f"watching {tmp_path}; Ctrl-C ends it" in said
-    assert said.count("1 file has arrived") == 2
+async def watched_until_ctrl_c(box: Sandbox, folder: Path, *flags: str) -> str:
+    """Return what a watch says that brings two photos, one after the other."""
+    one_photo(folder, "first.jpg")
+    async with await start(box, "watch", folder, *flags) as process:
+        said = await read_until(process, " verified ")
+        one_photo(folder, "second.jpg")
+        said += await read_until(process, " verified ")
+        process.send_signal(signal.SIGINT)
+        said += await read_until(process)
+        assert await process.wait() == 130
+    assert [photo.file for photo in box.gallery.photos.values()] == ["first.jpg", "second.jpg"]
     assert said.count("Done after") == 2
     assert "Traceback" not in said
+    return said
+
+
+async def test_it_brings_what_is_chosen_with_its_labels_until_ctrl_c(
+    tmp_path: Path, box: Sandbox
+) -> None:
+    one_photo(tmp_path, "unwanted.jpg")
+    flags = ["--settle", "0.2s", "--exclude", "un*", "--title", "{stem}!", "-v"]
+    said = await watched_until_ctrl_c(box, tmp_path, *flags)
+    assert f"watching {tmp_path}; Ctrl-C ends it" in said
+    assert said.count("1 file has arrived") == 2
+    assert "first.jpg as photo 1" in said
+    assert [photo.name for photo in box.gallery.photos.values()] == ["first!", "second!"]
+
+
+async def test_a_quiet_one_tells_where_its_monitor_is_and_the_summaries_only(
+    tmp_path: Path, box: Sandbox
+) -> None:
+    flags = ["--poll", "--settle", "0.2s", "-q", "--monitor", "127.0.0.1:0"]
+    said = await watched_until_ctrl_c(box, tmp_path, *flags)
+    assert "the run is shown at http://127.0.0.1:" in said.splitlines()[0]
+    assert "watching" not in said
+    assert "arrived" not in said
 
 
 async def test_a_signal_in_a_run_lets_photos_in_flight_end(tmp_path: Path) -> None:
@@ -58,60 +77,17 @@ async def test_a_signal_in_a_run_lets_photos_in_flight_end(tmp_path: Path) -> No
     ],
 )
 async def test_a_mistake_ends_it_before_anything_arrives(
-    tmp_path: Path, flags: list[str], words: str
+    tmp_path: Path, box: Sandbox, flags: list[str], words: str
 ) -> None:
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        given = [flag.format(folder=tmp_path) for flag in flags]
-        ended = await send(box, "watch", tmp_path, *given)
-        assert not box.requests
+    given = [flag.format(folder=tmp_path) for flag in flags]
+    ended = await send(box, "watch", tmp_path, *given)
+    assert not box.requests
     assert ended.code == 2
     assert words in ended.err
 
 
-async def test_a_gallery_that_is_none_ends_it_with_the_first_file(tmp_path: Path) -> None:
-    one_photo(tmp_path)
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        ended = await send(box, "watch", tmp_path, "--settle", "0", "--album", "77", user="bob")
+async def test_a_gallery_that_is_none_ends_it_with_the_first_file(
+    photos: Path, box: Sandbox
+) -> None:
+    ended = await send(box, "watch", photos, "--settle", "0", "--album", "77", user="bob")
     assert ended.code == 3
-
-
-async def test_it_takes_only_what_is_chosen_and_labels_it(tmp_path: Path) -> None:
-    one_photo(tmp_path, "wanted.jpg")
-    one_photo(tmp_path, "unwanted.jpg")
-    flags = ["--settle", "0.2s", "--exclude", "un*", "--title", "{stem}!", "--tag", "new", "-v"]
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        async with await start(box, "watch", tmp_path, *flags) as process:
-            said = await read_until(process, " verified ")
-            process.send_signal(signal.SIGINT)
-            said += await read_until(process)
-            assert await process.wait() == 130
-        (photo,) = box.gallery.photos.values()
-    assert "1 file has arrived" in said
-    assert "wanted.jpg as photo 1" in said
-    assert photo.name == "wanted!"
-
-
-async def test_ctrl_c_ends_the_waiting(tmp_path: Path) -> None:
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
-        async with await start(box, "watch", tmp_path) as process:
-            await read_until(process, "Ctrl-C ends it")
-            process.send_signal(signal.SIGINT)
-            assert await process.wait() == 130
-        assert not box.requests
-
-
-async def test_a_quiet_one_tells_where_its_monitor_is_and_the_summary_only(tmp_path: Path) -> None:
-    one_photo(tmp_path)
-    flags = ["--settle", "0", "-q", "--monitor", "127.0.0.1:0"]
-    async with (
-        Sandbox(admin=("admin", PASSWORD)) as box,
-        await start(box, "watch", tmp_path, *flags) as process,
-    ):
-        said = await read_until(process, " verified ")
-        process.send_signal(signal.SIGINT)
-        said += await read_until(process)
-        assert await process.wait() == 130
-    assert "the run is shown at http://127.0.0.1:" in said.splitlines()[0]
-    assert "Done after" in said
-    assert "watching" not in said
-    assert "arrived" not in said
