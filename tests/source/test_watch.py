@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Self
 
 import anyio
@@ -29,9 +28,10 @@ from bulkup.events import (
     PhotoUploaded,
     RunStarted,
 )
-from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox import Fault, Sandbox
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.watch import Watch
+from tests.support.faults import HookedFaults
 from tests.support.runs import Clock, Outcome, make_archive, picture, stored_sums
 
 PHOTO = picture(Random(1), size=5000)
@@ -40,6 +40,17 @@ PHOTO = picture(Random(1), size=5000)
 def soon(act: Callable[[], object]) -> None:
     """Have something done in nobody's name: the code under test must not block the event loop."""
     asyncio.get_running_loop().call_soon(act)
+
+
+def at_first(kind: type[Event], act: Callable[[], object]) -> Callable[[Event], None]:
+    """Return what has something done when the first event of a kind comes."""
+    acts = [act]
+
+    def react(event: Event) -> None:
+        if isinstance(event, kind) and acts:
+            soon(acts.pop())
+
+    return react
 
 
 @dataclass
@@ -62,12 +73,7 @@ class Runs:
         self.outcomes.append(Outcome())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self.after:
             soon(self.after.pop(0))
         else:
@@ -180,14 +186,7 @@ async def test_a_file_that_comes_in_pieces_is_brought_once_and_whole(tmp_path: P
 
 async def test_what_arrives_during_a_run_waits_for_the_next(tmp_path: Path) -> None:
     make_archive(tmp_path, count=5, names=5)
-    late = tmp_path / "late.jpg"
-    late_comers: list[Path] = []
-
-    def react(event: Event) -> None:
-        if isinstance(event, PhotoStarted) and not late_comers:
-            late_comers.append(late)
-            soon(lambda: late.write_bytes(PHOTO))
-
+    react = at_first(PhotoStarted, partial((tmp_path / "late.jpg").write_bytes, PHOTO))
     async with Sandbox() as box:
         runs = await Runs(after=[lambda: None], on_event=react).watch(box, tmp_path)
         assert len(box.gallery.photos) == 6
@@ -201,12 +200,7 @@ async def test_a_file_that_changes_while_it_is_brought_is_brought_as_it_is_in_th
     path = tmp_path / "a.jpg"
     path.write_bytes(picture(Random(4), size=9000))
     final = picture(Random(5), size=12_000)
-    changes = [lambda: path.write_bytes(final)]
-
-    def react(event: Event) -> None:
-        if isinstance(event, PhotoUploaded) and changes:
-            soon(changes.pop())
-
+    react = at_first(PhotoUploaded, partial(path.write_bytes, final))
     async with Sandbox() as box:
         await Runs(after=[lambda: None], on_event=react).watch(box, tmp_path)
         contents = [box.gallery.content(number) for number in box.gallery.photos]
@@ -220,14 +214,9 @@ async def test_a_file_that_goes_on_growing_as_the_run_begins_is_left_to_the_next
     grown = tmp_path / "grown.jpg"
     grown.write_bytes(content[:4000])
     (tmp_path / "still.jpg").write_bytes(PHOTO)
-
-    def react(event: Event) -> None:
-        if isinstance(event, RunStarted) and len(runs.outcomes) == 1:
-            soon(lambda: grown.write_bytes(content))
-
-    runs = Runs(after=[lambda: None], on_event=react)
+    react = at_first(RunStarted, partial(grown.write_bytes, content))
     async with Sandbox() as box:
-        await runs.watch(box, tmp_path)
+        runs = await Runs(after=[lambda: None], on_event=react).watch(box, tmp_path)
         assert len(box.gallery.photos) == 2
     assert runs.names() == [{"still.jpg"}, {"grown.jpg"}]
 
@@ -277,20 +266,6 @@ async def test_only_what_is_chosen_is_brought(tmp_path: Path) -> None:
     assert runs.names() == [{"big.jpg"}]
 
 
-async def test_formats_arrive_with_their_photos_also_after_one_without(tmp_path: Path) -> None:
-    (tmp_path / "alone.nef").write_bytes(b"raw" * 1000)
-
-    def pair() -> None:
-        (tmp_path / "a.jpg").write_bytes(PHOTO)
-        (tmp_path / "a.nef").write_bytes(b"another raw" * 300)
-
-    async with Sandbox(formats=["nef"]) as box:
-        runs = await Runs(after=[pair]).watch(box, tmp_path, formats=True)
-        (photo,) = box.gallery.photos.values()
-        assert [row.extension for row in box.gallery.formats.of(photo.id)] == ["nef"]
-    assert runs.names() == [{"alone.nef"}, {"a.jpg", "a.nef"}]
-
-
 def formats(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
     """Return the formats of each photo, by its file name."""
     return {
@@ -300,6 +275,19 @@ def formats(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
         ]
         for photo in box.gallery.photos.values()
     }
+
+
+async def test_formats_arrive_with_their_photos_also_after_one_without(tmp_path: Path) -> None:
+    (tmp_path / "alone.nef").write_bytes(b"raw" * 1000)
+
+    def pair() -> None:
+        (tmp_path / "a.jpg").write_bytes(PHOTO)
+        (tmp_path / "a.nef").write_bytes(b"another raw")
+
+    async with Sandbox(formats=["nef"]) as box:
+        runs = await Runs(after=[pair]).watch(box, tmp_path, formats=True)
+        assert formats(box) == {"a.jpg": [("nef", b"another raw")]}
+    assert runs.names() == [{"alone.nef"}, {"a.jpg", "a.nef"}]
 
 
 @pytest.mark.parametrize("kind", ["nef", "tif"])
@@ -340,21 +328,12 @@ async def test_a_photo_that_is_replaced_takes_its_formats_along(tmp_path: Path) 
     assert runs.names() == [{"a.jpg", "a.nef"}] * 2
 
 
-class Closed(Faults):
-    """A server that is away while `closed`."""
-
-    closed = True
-
-    def strike(self, method: str) -> Fault | None:
-        return Fault("503") if self.closed else super().strike(method)
-
-
 async def test_a_server_that_is_away_is_waited_for_from_the_first_run_on(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=4, names=4)
-    faults = Closed()
+    faults = HookedFaults(Fault("503"))
 
     def open_after_three(_: str) -> None:
-        faults.closed = sum("trying again" in words for words in runs.told) < 3
+        faults.on = sum("trying again" in words for words in runs.told) < 3
 
     runs = Runs(after=[lambda: None] * 3, on_tell=open_after_three)
     async with Sandbox(faults=faults) as box:
@@ -366,18 +345,16 @@ async def test_a_server_that_is_away_is_waited_for_from_the_first_run_on(tmp_pat
 
 async def test_what_an_outage_left_over_is_brought_when_it_is_over(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=20, names=20)
-    faults = Closed()
-    faults.closed = False
+    faults = HookedFaults(Fault("503"))
+    faults.on = False
 
-    def react(event: Event) -> None:
+    def switch(event: Event | str) -> None:
         if isinstance(event, PhotoUploaded) and len(runs.outcomes) == 1:
-            faults.closed = True
+            faults.on = True
+        elif isinstance(event, str) and "trying again" in event:
+            faults.on = False
 
-    def reopen(words: str) -> None:
-        if "trying again" in words:
-            faults.closed = False
-
-    runs = Runs(after=[lambda: None], on_event=react, on_tell=reopen)
+    runs = Runs(after=[lambda: None], on_event=switch, on_tell=switch)
     async with Sandbox(faults=faults) as box:
         await runs.watch(box, tmp_path)
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
