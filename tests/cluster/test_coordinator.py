@@ -4,11 +4,12 @@ Their clock is the test's: nobody is taken for lost because the machine is slow.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from unittest import mock
 from urllib.parse import urlsplit
 
 import anyio
@@ -34,6 +35,8 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.source.metadata import Labels
 from bulkup.source.photos import Photo
+from tests.support.faults import HookedFaults
+from tests.support.lines import Line
 from tests.support.runs import ADMIN, Outcome, chunk_size_of, make_archive, stored_sums
 
 MAPS = PathMap()
@@ -73,40 +76,6 @@ async def listen(
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         task_status.started(listener.extra(SocketAttribute.local_port))  # noqa: S610 (no query)
         await listener.serve(serve)
-
-
-class Line:
-    """A connection through which nothing comes any more once it is `dead`."""
-
-    def __init__(self, port: int) -> None:
-        self.port = 0
-        self.dead = False
-        self.scope = anyio.CancelScope()
-        self._target = port
-
-    async def carry(self, tasks: TaskGroup) -> None:
-        self.port = await tasks.start(self._carry)
-
-    async def _carry(self, *, task_status: TaskStatus[int]) -> None:
-        with self.scope:
-            await listen(self._join, task_status=task_status)
-
-    async def _join(self, near: SocketStream) -> None:
-        async with (
-            near,
-            await anyio.connect_tcp("127.0.0.1", self._target) as far,
-            anyio.create_task_group() as tasks,
-        ):
-            tasks.start_soon(self._pass_on, near, far)
-            tasks.start_soon(self._pass_on, far, near)
-
-    async def _pass_on(self, source: SocketStream, target: SocketStream) -> None:
-        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            async for data in source:
-                if not self.dead:
-                    await target.send(data)
-            if not self.dead:
-                await target.send_eof()
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -149,14 +118,21 @@ class Member:
 
 @dataclass
 class Team:
-    """The executor of a run: workers at a coordinator."""
+    """The executor of runs that bring photos to a sandbox: workers at a coordinator."""
 
+    box: Sandbox
+    server: PiwigoServer
     coordinator: Coordinator
-    tasks: TaskGroup
-    port: int
     clock: Clock
+    tasks: TaskGroup
+    lines: AsyncExitStack
+    port: int
     lead: int = 20
     members: list[Member] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.recovery = Recovery(POLICY, emit=_unheard, probe=self.server.probe)
+        self.recovery.others = self.coordinator
 
     @property
     def machines(self) -> int:
@@ -165,8 +141,8 @@ class Team:
     async def join(self) -> None:
         """Have one more worker come."""
         name = str(self.machines)
-        member = Member(Worker(name=name, token=self.coordinator.token), Line(self.port))
-        await member.line.carry(self.tasks)
+        line = await self.lines.enter_async_context(Line(self.port))
+        member = Member(Worker(name=name, token=self.coordinator.token), line)
         ready = anyio.Event()
 
         async def work() -> None:
@@ -215,79 +191,15 @@ class Team:
             if self.of(link).alive and not link.parting
         )
 
-    async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
-        found: tuple[Photo, str] = await self.coordinator.have_done(Call(photo=photo, emit=emit))
-        return found
-
-    async def upload(self, job: Job, context: RunContext) -> tuple[Job, PhotoUploaded]:
-        call = Call(photo=job.photo, emit=context.emit, job=job, context=context)
-        sent: tuple[Job, PhotoUploaded] = await self.coordinator.have_done(call)
-        return sent
-
-    def remarks(self) -> Iterable[tuple[str, str]]:
-        return ()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Return the clock of workers, which show often that they live and hardly wait."""
-    clock = Clock()
-    monkeypatch.setattr("bulkup.cluster.worker.awake_s", clock)
-    monkeypatch.setattr("bulkup.cluster.worker.BEAT_S", LOOK_S)
-    monkeypatch.setattr("bulkup.app.gallery.Policy", partial(Policy, ask_s=0.5, wait_s=0.02))
-    return clock
-
-
-@asynccontextmanager
-async def team(
-    workers: int,
-    clock: Clock,
-    *,
-    url: str = "",
-    limit: Callable[[], int | None] = lambda: None,
-    method: str = "async",
-    patience_s: float = 3600.0,
-) -> AsyncIterator[Team]:
-    async with anyio.create_task_group() as tasks:
-        coordinator = Coordinator(
-            run_settings(url, limit=limit, method=method, patience_s=patience_s),
-            maps=MAPS,
-            trusted=True,
-            ca_cert="",
-            tasks=tasks,
-            emit=_unheard,
-            stop=Stop(),
-            clock=clock,
-            sleep=clock.sleep,
-        )
-        port = await tasks.start(listen, coordinator.serve)
-        opened = Team(coordinator, tasks, port, clock)
-        for _ in range(workers):
-            await opened.join()
-        tasks.start_soon(opened.attend)
-        yield opened
-        tasks.cancel_scope.cancel()
-
-
-@dataclass
-class Gallery:
-    """A connection to a sandbox, and runs that bring photos there."""
-
-    box: Sandbox
-    server: PiwigoServer
-    recovery: Recovery
-
     async def run(
         self,
         archive: dict[Path, str],
-        executor: Team,
         *,
         finishing: int | None,
         ledger: NoLedger | None = None,
     ) -> Outcome:
-        """Run, and check that all of the archive is there once."""
+        """Bring an archive, and check that all of it is there once."""
         root = next(iter(archive)).parents[1]
-        self.recovery.others = executor.coordinator
         outcome = Outcome()
         albums = FolderAlbums(roots=[root], base=1, tree=False, unwrap=False, spaces=False)
         await pipeline.run(
@@ -304,7 +216,7 @@ class Gallery:
             chunk_size=chunk_size_of(self.server),
             emit=outcome.events.append,
             stop=Stop(),
-            executor=executor,
+            executor=self,
         )
         sums = set(archive.values())
         assert outcome.balances()
@@ -313,52 +225,85 @@ class Gallery:
         assert finishing is None or self.box.finishing_peak <= finishing
         return outcome
 
+    async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
+        found: tuple[Photo, str] = await self.coordinator.have_done(Call(photo=photo, emit=emit))
+        return found
+
+    async def upload(self, job: Job, context: RunContext) -> tuple[Job, PhotoUploaded]:
+        call = Call(photo=job.photo, emit=context.emit, job=job, context=context)
+        sent: tuple[Job, PhotoUploaded] = await self.coordinator.have_done(call)
+        return sent
+
+    def remarks(self) -> Iterable[tuple[str, str]]:
+        return ()
+
 
 @asynccontextmanager
-async def gallery(box: Sandbox, *, method: str = "auto") -> AsyncIterator[Gallery]:
-    async with box, connect(box.url, credentials=ADMIN, method=method) as server:
-        yield Gallery(box, server, Recovery(POLICY, emit=_unheard, probe=server.probe))
-
-
-class Coming(Faults):
-    """Counts the uploads that come in, and tells when the nth does."""
-
-    def __init__(self, nth: int, *, method: str = UPLOAD, plan: Sequence[Fault] = ()) -> None:
-        super().__init__(plan)
-        self.count = 0
-        self.came = anyio.Event()
-        self._nth = nth
-        self._method = method
-
-    def strike(self, method: str) -> Fault | None:
-        if method == self._method:
-            self.count += 1
-            if self.count == self._nth:
-                self.came.set()
-        return super().strike(method)
-
-
-async def test_when_it_is_to_be_quiet_no_worker_sends_anything(
-    tmp_path: Path, clock: Clock
-) -> None:
-    archive = make_archive(tmp_path, count=40, names=20, size=(3000, 20_000))
-    faults = Coming(20)
+async def team(
+    workers: int,
+    box: Sandbox,
+    *,
+    method: str = "async",
+    limit: Callable[[], int | None] = lambda: None,
+    patience_s: float = 3600.0,
+) -> AsyncIterator[Team]:
+    """Open a sandbox, and have workers come, which show often that they live and hardly wait."""
+    clock = Clock()
+    impatient = partial(Policy, ask_s=0.5, wait_s=0.02)
     async with (
-        gallery(Sandbox(faults=faults, finish_s=0.01)) as there,
-        team(3, clock, url=there.box.url) as executor,
+        box,
+        connect(box.url, credentials=ADMIN, method=method) as server,
+        AsyncExitStack() as lines,
+        anyio.create_task_group() as tasks,
+    ):
+        coordinator = Coordinator(
+            run_settings(box.url, limit=limit, method=method, patience_s=patience_s),
+            maps=MAPS,
+            trusted=True,
+            ca_cert="",
+            tasks=tasks,
+            emit=_unheard,
+            stop=Stop(),
+            clock=clock,
+            sleep=clock.sleep,
+        )
+        port = await tasks.start(listen, coordinator.serve)
+        opened = Team(box, server, coordinator, clock, tasks, lines, port)
+        with (
+            mock.patch.multiple("bulkup.cluster.worker", awake_s=clock, BEAT_S=LOOK_S),
+            mock.patch("bulkup.app.gallery.Policy", impatient),
+        ):
+            for _ in range(workers):
+                await opened.join()
+            tasks.start_soon(opened.attend)
+            yield opened
+            tasks.cancel_scope.cancel()
+
+
+def coming(nth: int, *plan: Fault, method: str = UPLOAD) -> tuple[HookedFaults, anyio.Event]:
+    """Return faults, and what tells that the nth upload comes in."""
+    came = anyio.Event()
+    return HookedFaults(*plan, act=came.set, method=method, nth=nth), came
+
+
+async def test_when_it_is_to_be_quiet_no_worker_sends_anything(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=40, names=20, size=(3000, 20_000))
+    faults, came = coming(20)
+    async with (
+        team(3, Sandbox(faults=faults, finish_s=0.01)) as executor,
         anyio.create_task_group() as tasks,
     ):
 
         async def listen() -> None:
-            await faults.came.wait()
-            async with there.recovery.quiet():
+            await came.wait()
+            async with executor.recovery.quiet():
                 before = faults.count
                 for _ in range(30):  # as a census does
-                    await there.server.probe()
+                    await executor.server.probe()
                 assert faults.count == before < 100
 
         tasks.start_soon(listen)
-        await there.run(archive, executor, finishing=3)
+        await executor.run(archive, finishing=3)
 
 
 @pytest.mark.parametrize(
@@ -366,21 +311,19 @@ async def test_when_it_is_to_be_quiet_no_worker_sends_anything(
     [("async", True), ("async", False), ("upload", True), ("legacy", True), ("legacy", False)],
 )
 async def test_what_a_lost_worker_had_in_hand_goes_to_others_whatever_else_fails(
-    tmp_path: Path, clock: Clock, method: str, silent: bool
+    tmp_path: Path, method: str, silent: bool
 ) -> None:
     archive = make_archive(tmp_path, count=30, names=10, size=(3000, 16_000))
     (sent := next(iter(archive))).with_name("twin.jpg").write_bytes(sent.read_bytes())
-    plan = [Fault(kind, METHODS[method], 7 + 7 * nth) for nth, kind in enumerate(KINDS)]
-    faults = Coming(30, method=METHODS[method], plan=plan)
+    asked = METHODS[method]
+    plan = [Fault(kind, asked, 7 + 7 * nth) for nth, kind in enumerate(KINDS)]
+    faults, came = coming(30, *plan, method=asked)
     box = Sandbox(faults=faults, finish_s=0.05)
-    async with (
-        gallery(box, method=method) as there,
-        team(3, clock, url=box.url, method=method) as executor,
-    ):
+    async with team(3, box, method=method) as executor:
         lost = executor.members[0]
 
         async def lose() -> None:
-            await faults.came.wait()
+            await came.wait()
             if silent:
                 lost.line.dead = True
             else:
@@ -388,7 +331,7 @@ async def test_what_a_lost_worker_had_in_hand_goes_to_others_whatever_else_fails
             await executor.pass_time()
 
         executor.tasks.start_soon(lose)
-        await there.run(archive, executor, finishing=2)
+        await executor.run(archive, finishing=2)
         await lost.ended.wait()
     assert faults.hit == len(plan)
     assert not box.gallery.buffers
@@ -417,12 +360,12 @@ class HeldFinishes:
 
 @pytest.mark.parametrize(("longest_s", "kept_s"), [(None, 20.0), (0.2, 1.0), (4.0, 12.0)])
 async def test_the_slot_of_a_lost_worker_is_kept_until_the_server_has_done(
-    tmp_path: Path, clock: Clock, longest_s: float | None, kept_s: float
+    tmp_path: Path, longest_s: float | None, kept_s: float
 ) -> None:
     archive = make_archive(tmp_path, count=4, names=4, size=(300, 4000))
     box = Sandbox(detect_duplicates=False)
-    async with gallery(box) as there, team(2, clock, url=box.url) as executor:
-        finishes = HeldFinishes(box)
+    finishes = HeldFinishes(box)
+    async with team(2, box) as executor:
 
         async def lose() -> None:
             await until(lambda: finishes.begun)
@@ -436,7 +379,7 @@ async def test_the_slot_of_a_lost_worker_is_kept_until_the_server_has_done(
                 if any(call.finishing for call in link.calls.values())
             )
             executor.of(link).scope.cancel()
-            await until(lambda: clock.now + kept_s in clock.wakes)
+            await until(lambda: executor.clock.now + kept_s in executor.clock.wakes)
             await executor.pass_time(kept_s - 0.1)
             assert box.workers.finishing == box.finishing_peak == 1
             finishes.let(4)
@@ -444,53 +387,47 @@ async def test_the_slot_of_a_lost_worker_is_kept_until_the_server_has_done(
             await executor.pass_time()
 
         executor.tasks.start_soon(lose)
-        await there.run(archive, executor, finishing=1)
+        await executor.run(archive, finishing=1)
 
 
 async def test_a_server_that_hangs_over_a_finish_is_waited_for_by_all_and_gets_it_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bulkup.piwigo.connect.Timeouts", partial(Timeouts, finish_s=0.2))
     archive = make_archive(tmp_path, count=12, names=6, size=(300, 4000))
     faults = Faults([Fault("slow", UPLOAD, nth, slow_s=0.6) for nth in (5, 6)])
-    async with (
-        gallery(Sandbox(faults=faults)) as there,
-        team(2, clock, url=there.box.url) as executor,
-    ):
-        await there.run(archive, executor, finishing=2)
+    async with team(2, Sandbox(faults=faults)) as executor:
+        await executor.run(archive, finishing=2)
     assert faults.hit == 2
 
 
 async def test_a_worker_that_alone_can_not_reach_the_gallery_is_let_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = make_archive(tmp_path, count=30, names=15, size=(3000, 16_000))
-    faults = Coming(30)
-    async with (
-        gallery(Sandbox(faults=faults, finish_s=0.02)) as there,
-        team(0, clock, url=there.box.url, patience_s=0.1) as executor,
-    ):
-        port = urlsplit(there.box.url).port or 0
-        line = Line(port)
-        await line.carry(executor.tasks)
-        monkeypatch.setenv("BULKUP_WORKER_URL", there.box.url.replace(str(port), str(line.port)))
+    faults, came = coming(30)
+    box = Sandbox(faults=faults, finish_s=0.02)
+    async with team(0, box, patience_s=0.1) as executor:
+        port = urlsplit(box.url).port or 0
+        line = await executor.lines.enter_async_context(Line(port))
+        monkeypatch.setenv("BULKUP_WORKER_URL", box.url.replace(str(port), str(line.port)))
         await executor.join()
         monkeypatch.delenv("BULKUP_WORKER_URL")
         await executor.join()
 
         async def cut() -> None:
-            await faults.came.wait()
-            line.scope.cancel()
+            await came.wait()
+            await line.cut()
             await executor.pass_time()
 
         executor.tasks.start_soon(cut)
-        await there.run(archive, executor, finishing=2)
+        await executor.run(archive, finishing=2)
         assert executor.members[0].ended.is_set()
 
 
-async def test_the_limit_is_shared_by_those_who_are_there(clock: Clock) -> None:
+async def test_the_limit_is_shared_by_those_who_are_there() -> None:
     limit: list[int | None] = [90_000]
-    async with Sandbox() as box, team(3, clock, url=box.url, limit=lambda: limit[0]) as executor:
+    async with team(3, Sandbox(), limit=lambda: limit[0]) as executor:
 
         async def shares_are(*shares: int | None) -> None:
             def same() -> bool:
@@ -506,43 +443,35 @@ async def test_the_limit_is_shared_by_those_who_are_there(clock: Clock) -> None:
         await shares_are(None, None)
 
 
-async def test_who_has_nothing_to_send_has_no_part_of_the_limit(
-    tmp_path: Path, clock: Clock
-) -> None:
+async def test_who_has_nothing_to_send_has_no_part_of_the_limit(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=1, names=1, size=(3000, 4000))
     box = Sandbox()
-    async with (
-        gallery(box) as there,
-        team(3, clock, url=box.url, limit=lambda: 90_000) as executor,
-    ):
-        finishes = HeldFinishes(box)
+    finishes = HeldFinishes(box)
+    async with team(3, box, limit=lambda: 90_000) as executor:
 
         async def look() -> None:
             await until(lambda: finishes.begun)
             (sender,) = (link for link in executor.coordinator._links if link.sends)
-            await until(lambda: executor.of(sender).worker._share == 90_000)
+            assert executor.of(sender).worker._share == 90_000
             finishes.let(1)
 
         executor.tasks.start_soon(look)
-        await there.run(archive, executor, finishing=1)
+        await executor.run(archive, finishing=1)
 
 
 async def test_the_first_worker_alone_does_not_bound_what_many_may_finish_at_once(
-    tmp_path: Path, clock: Clock
+    tmp_path: Path,
 ) -> None:
     archive = make_archive(tmp_path, count=3, names=3, size=(300, 400))
     ledger = NoLedger()
     await ledger.learn(Fact.WORKERS, 12)
-    async with (
-        gallery(Sandbox(workers=12)) as there,
-        team(1, clock, url=there.box.url) as executor,
-    ):
-        outcome = await there.run(archive, executor, finishing=None, ledger=ledger)
+    async with team(1, Sandbox(workers=12)) as executor:
+        outcome = await executor.run(archive, finishing=None, ledger=ledger)
     assert max(event.most_finishing for event in outcome.of(LimitsChanged)) == 10
 
 
-async def test_nobody_gets_in_without_the_token_of_the_run(clock: Clock) -> None:
-    async with team(0, clock) as executor:
+async def test_nobody_gets_in_without_the_token_of_the_run() -> None:
+    async with team(0, Sandbox()) as executor:
         for hello in (
             b'{"kind": "hello", "token": "x", "version": "0", "worker": "w"}\n',
             b'{"kind": "take", "ask": 1}\n',
@@ -572,10 +501,8 @@ def test_secrets_go_to_nobody_who_is_not_trusted() -> None:
     assert "secret" not in str(settings_message(run_settings(), trusted=False, ca_cert=""))
 
 
-async def test_a_lease_begins_with_the_connection(
-    monkeypatch: pytest.MonkeyPatch, clock: Clock
-) -> None:
-    async with Sandbox() as box, team(0, clock, url=box.url) as executor:
+async def test_a_lease_begins_with_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with team(0, Sandbox()) as executor:
         init = Worker.__init__
 
         def long_ago(self: Worker, *, name: str, token: str) -> None:

@@ -1,7 +1,4 @@
-"""A line with a delay: a proxy whose connections take a while to open and to come up to speed.
-
-It may be thin, too.
-"""
+"""Lines between a client and a server: proxies that die, or that are long and thin."""
 
 import asyncio
 import time
@@ -12,19 +9,13 @@ FIRST_WINDOW = 14_600
 MOST_WINDOW = 4_000_000
 
 
-class LongLine:
-    """Hands bytes to a port of this machine and back, each way half of `rtt_s` later.
+class Line:
+    """Hands bytes to a port of this machine and back; none come through once it is `dead`."""
 
-    A connection opens after two round trips, as with TLS, and begins with TCP's slow start. All of
-    them together send no more than `rate` bytes a second.
-    """
-
-    def __init__(self, port: int, *, rtt_s: float, rate: float = float("inf")) -> None:
+    def __init__(self, port: int) -> None:
         self.port = 0
+        self.dead = False
         self._target = port
-        self._rtt_s = rtt_s
-        self._rate = rate
-        self._free_at = 0.0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -34,6 +25,10 @@ class LongLine:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Close all connections, and let nobody in any more."""
         assert self._server is not None
         self._server.close()
         for task in self._tasks:
@@ -53,6 +48,33 @@ class LongLine:
             out.close()
             back.close()
             self._tasks.discard(task)
+
+    async def _pass_on(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, slow: bool
+    ) -> None:
+        """Hand on what comes; `slow` is the way from whoever has opened the connection."""
+        del slow  # both ways are alike
+        with suppress(ConnectionError):
+            while data := await source.read(4096):
+                if not self.dead:
+                    target.write(data)
+                    await target.drain()
+        if not self.dead:
+            target.close()
+
+
+class LongLine(Line):
+    """A line on which bytes arrive half of `rtt_s` later.
+
+    A connection opens after two round trips, as with TLS, and begins with TCP's slow start. All of
+    them together send no more than `rate` bytes a second.
+    """
+
+    def __init__(self, port: int, *, rtt_s: float, rate: float = float("inf")) -> None:
+        super().__init__(port)
+        self._rtt_s = rtt_s
+        self._rate = rate
+        self._free_at = 0.0
 
     async def _pass_on(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, slow: bool
