@@ -98,6 +98,15 @@ async def test_a_service_that_fails_is_told_and_addresses_come_from_flags_and_a_
     assert SECRET not in ended.err
 
 
+async def test_addresses_of_the_environment_are_parted_by_blanks(
+    box: Sandbox, photos: Path
+) -> None:
+    ended = await send(box, photos, notify=f"json://127.0.0.1 nosuch://{SECRET}")
+    assert ended.code == 2
+    assert "the nosuch:// address (number 2)" in ended.err
+    assert SECRET not in ended.err
+
+
 def command_of(folder: Path) -> Path:
     """Return a command `bulkup` like an installed one."""
     path = folder / "bin" / "bulkup"

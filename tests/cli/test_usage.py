@@ -38,6 +38,7 @@ UPLOAD = {
     "--after move:{folder}/done": "lies inside",
     "--after move:/no/such/place": "is no folder",
     "--notify nosuch://s3cret": "the nosuch:// address (number 1)",
+    "--notify json://127.0.0.1 --notify nosuch://s3cret": "the nosuch:// address (number 2)",
     "--notify-file {folder}/empty": "is empty",
     "--notify-file {folder}/nothing": "No such file",
     "--ca-cert {folder}/nothing": "BEGIN CERTIFICATE",
