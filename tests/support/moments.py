@@ -40,16 +40,14 @@ class Moment:
 
 
 class Coming(Faults):
-    """No faults, but a look at each request, of a method or any, before it is carried out."""
+    """No faults, but a look at each request before it is carried out."""
 
-    def __init__(self, moment: Moment, method: str = "") -> None:
+    def __init__(self, moment: Moment) -> None:
         super().__init__()
         self._moment = moment
-        self._method = method
 
     def strike(self, method: str) -> Fault | None:
-        if self._method in {"", method}:
-            self._moment.step(method)
+        self._moment.step(method)
         return super().strike(method)
 
 

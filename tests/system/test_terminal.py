@@ -1,4 +1,7 @@
-"""What a user sees of real runs, in terminals of several sizes."""
+"""What a user sees of real runs, in terminals of several sizes.
+
+Where a screen is looked at, the sandbox holds its answers back meanwhile: the run stands still.
+"""
 
 import re
 from pathlib import Path
@@ -7,8 +10,9 @@ from random import Random
 import pyte
 import pytest
 
-from bulkup.sandbox import Fault, Faults, Sandbox
-from tests.support.commands import PASSWORD
+from bulkup.sandbox import Fault, Sandbox
+from tests.support.commands import PASSWORD, UPLOADS, Held, send
+from tests.support.faults import HookedFaults
 from tests.support.runs import make_archive, picture
 from tests.support.terminal import Terminal
 
@@ -24,25 +28,6 @@ HOSTILE = [
 ]
 
 
-def slow_box(*, faults: Faults | None = None, finish_s: float = 0.15, rate: int = 8) -> Sandbox:
-    """Return a sandbox that takes long enough to be looked at."""
-    admin = ("admin", PASSWORD)
-    return Sandbox(admin=admin, workers=rate, finish_s=finish_s, faults=faults or Faults())
-
-
-class Outage(Faults):
-    """Answers no request from the nth on, until it is over."""
-
-    def __init__(self, *, nth: int) -> None:
-        super().__init__()
-        self.over = False
-        self._left = nth
-
-    def strike(self, method: str) -> Fault | None:
-        self._left -= 1
-        return Fault("502") if self._left < 0 and not self.over else super().strike(method)
-
-
 def archive(folder: Path) -> Path:
     (folder / "2019").mkdir()
     make_archive(folder / "2019", count=COUNT, names=COUNT, size=(20_000, 60_000))
@@ -53,23 +38,30 @@ def headers(lines: list[str]) -> int:
     return sum(HEADER in line and " at http" in line for line in lines)
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(60, 15), (80, 24), (200, 50)])
+@pytest.mark.parametrize(
+    ("columns", "rows", "variables"),
+    [(60, 15, {}), (80, 24, {"NO_COLOR": "1"}), (200, 50, {})],
+    ids=["small", "no-colour", "large"],
+)
 async def test_a_run_is_seen_whole_at_every_moment(
-    tmp_path: Path, columns: int, rows: int
+    tmp_path: Path, columns: int, rows: int, variables: dict[str, str]
 ) -> None:
-    flags = ["--concurrency", "4", "--finishing", "3"]
+    window = {"columns": columns, "rows": rows}
     async with (
-        slow_box() as box,
-        Terminal(box, archive(tmp_path), *flags, columns=columns, rows=rows) as terminal,
+        Held(*UPLOADS, nth=8) as box,
+        Terminal(
+            box, archive(tmp_path), "--concurrency", "4", **window, variables=variables
+        ) as terminal,
     ):
         seen = await terminal.until(
-            lambda screen: bool(re.search(rf"[5-9] of {COUNT} ph", screen))
+            lambda screen: f"7 of {COUNT} ph" in screen and "finishing 3/3 · chunk " in screen
         )
         assert headers(seen) == 1
         under_way = [line for line in seen if re.search(r"\.jpg .*kB +.*(fini|send|wait)", line)]
         assert 1 <= len(under_way) <= 4
-        assert any(re.fullmatch(r"[━╸]+─+ +\d+% +0:\d\d", line) for line in seen)
+        assert any(re.fullmatch(r"[━╸]+─+ +\d+% +\d+:\d\d", line) for line in seen)
         assert "finishing 3/3 · chunk " in seen[-1]
+        box.go.set()
         everything = await terminal.end()
     assert terminal.code == 0
     assert re.match("Done after .*album 1", everything[0])
@@ -78,23 +70,22 @@ async def test_a_run_is_seen_whole_at_every_moment(
     assert pyte.modes.DECAWM in terminal.screen.mode
     drawn = [frame for frame in terminal.frames if any("━" in line for line in frame)]
     assert all(headers(frame) == 1 for frame in drawn)  # nothing flickers
+    coloured = re.search(rb"\x1b\[(\d+;)*[349]\d", terminal.raw)
+    assert bool(coloured) == ("NO_COLOR" not in variables)
 
 
 async def test_a_window_that_changes_its_size_is_drawn_anew(tmp_path: Path) -> None:
     async with (
-        slow_box(finish_s=0.3) as box,
+        Held(*UPLOADS, nth=4) as box,
         Terminal(box, archive(tmp_path), columns=150, rows=40) as terminal,
     ):
         await terminal.until(lambda screen: f"3 of {COUNT} photos" in screen)
         for columns, rows in ((60, 15), (100, 24)):
             terminal.resize(columns, rows)
-            width = columns - 1
-            seen = await terminal.until(
-                lambda screen, width=width: bool(  # type: ignore[misc]
-                    re.search(rf"^[━╸─]{{{width - 13}}} +\d+% +0:\d\d$", screen, re.MULTILINE)
-                )
-            )
+            bar = re.compile(rf"^[━╸─]{{{columns - 14}}} +\d+% +\d+:\d\d$", re.MULTILINE)
+            seen = await terminal.until(lambda screen, bar=bar: bool(bar.search(screen)))  # type: ignore[misc]
             assert headers(seen) == 1
+        box.go.set()
         everything = await terminal.end()
     assert terminal.code == 0
     assert sum(line.startswith("Done after") for line in everything) == 1
@@ -109,33 +100,20 @@ def in_flight(screen: str) -> int:
 async def test_what_does_not_fit_in_the_window_is_counted(tmp_path: Path) -> None:
     flags = ["--concurrency", "20", "--finishing", "2"]
     async with (
-        slow_box(finish_s=0.3) as box,
+        Held(*UPLOADS) as box,
         Terminal(box, archive(tmp_path), *flags, columns=80, rows=12) as terminal,
     ):
-        seen = await terminal.until(lambda screen: in_flight(screen) > 10)
-        assert in_flight("\n".join(seen)) <= 20
+        await terminal.until(lambda screen: in_flight(screen) == 20)
         assert terminal.scrolled == []
+        box.go.set()
         assert (await terminal.end())[0].startswith("Done after")
-
-
-async def test_without_colours_it_is_as_legible(tmp_path: Path) -> None:
-    async with (
-        slow_box() as box,
-        Terminal(box, archive(tmp_path), variables={"NO_COLOR": "1"}) as terminal,
-    ):
-        await terminal.until(lambda screen: bool(re.search("━.*─", screen)))
-        await terminal.end()
-    assert not re.search(rb"\x1b\[(\d+;)*[349]\d", terminal.raw)
 
 
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "latin-1"}])
 async def test_a_terminal_that_can_do_little_gets_lines(
-    tmp_path: Path, variables: dict[str, str]
+    box: Sandbox, tmp_path: Path, variables: dict[str, str]
 ) -> None:
-    async with (
-        slow_box() as box,
-        Terminal(box, archive(tmp_path), variables=variables) as terminal,
-    ):
+    async with Terminal(box, archive(tmp_path), variables=variables) as terminal:
         everything = await terminal.end()
     assert everything[0].endswith("sandbox") or HEADER in everything[0]
     assert any(line.startswith("Done after") for line in everything)
@@ -143,11 +121,12 @@ async def test_a_terminal_that_can_do_little_gets_lines(
 
 
 async def test_ctrl_c_is_answered_and_leaves_a_whole_terminal(tmp_path: Path) -> None:
-    async with slow_box() as box, Terminal(box, archive(tmp_path)) as terminal:
-        await terminal.until(lambda screen: bool(re.search(rf"\b[1-9] of {COUNT} photos", screen)))
+    async with Held(*UPLOADS, nth=4) as box, Terminal(box, archive(tmp_path)) as terminal:
+        await terminal.until(lambda screen: f"3 of {COUNT} photos" in screen)
         terminal.press(b"\x03")
         seen = await terminal.until(lambda screen: "no new one is begun" in screen)
         assert headers(seen) <= 1
+        box.go.set()
         everything = await terminal.end()
     assert terminal.code == 130
     assert any(line.startswith("Stopped after") for line in everything)
@@ -156,17 +135,14 @@ async def test_ctrl_c_is_answered_and_leaves_a_whole_terminal(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("columns", [60, 200])
-async def test_names_of_files_can_do_no_harm(tmp_path: Path, columns: int) -> None:
+async def test_names_of_files_can_do_no_harm(box: Sandbox, tmp_path: Path, columns: int) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
     for folder in (good, bad):
         folder.mkdir()
     for name in HOSTILE:
         (good / name).write_bytes(picture(Random(name), size=20_000))
         (bad / name).write_bytes(b"no picture, " + name.encode())
-    async with (
-        slow_box() as box,
-        Terminal(box, tmp_path, "-v", columns=columns, rows=24) as terminal,
-    ):
+    async with Terminal(box, tmp_path, "-v", columns=columns, rows=24) as terminal:
         everything = "".join(await terminal.end())
     assert terminal.code == 1
     assert len(box.gallery.photos) == len(HOSTILE)
@@ -187,11 +163,16 @@ async def test_names_of_files_can_do_no_harm(tmp_path: Path, columns: int) -> No
 
 
 async def test_an_outage_and_retries_are_said_as_they_happen(tmp_path: Path) -> None:
-    outage = Outage(nth=20)
-    box = slow_box(faults=outage)
-    async with box, Terminal(box, archive(tmp_path), "--concurrency", "1") as terminal:
+    # a first chunk: a last one is not sent again before the photo has been asked for
+    faults = HookedFaults(Fault("502"), method="pwg.images.uploadAsync", nth=0)
+    faults.on = False
+    faults.act = lambda: setattr(faults, "on", True)
+    async with (
+        Sandbox(admin=("admin", PASSWORD), faults=faults) as box,
+        Terminal(box, archive(tmp_path), "--chunk-size", "16K") as terminal,
+    ):
         await terminal.until(lambda screen: "The server has been away for" in screen)
-        outage.over = True
+        faults.on = False
         everything = await terminal.end()
     assert terminal.code == 0
     assert any(line.startswith("away    ") for line in everything)
@@ -201,14 +182,15 @@ async def test_an_outage_and_retries_are_said_as_they_happen(tmp_path: Path) -> 
 
 async def test_a_second_run_counts_only_what_is_to_be_sent(tmp_path: Path) -> None:
     folder = archive(tmp_path)
-    async with slow_box(finish_s=0.3) as box:
-        async with Terminal(box, folder) as terminal:
-            await terminal.end()
+    async with Held(*UPLOADS, nth=COUNT + 1) as box:
+        await send(box, folder)
         for number in range(4):
             new = picture(Random(number), size=30_000)
             (folder / f"new {number}.jpg").write_bytes(new)
         async with Terminal(box, folder) as terminal:
-            seen = await terminal.until(lambda screen: " of 4 photos" in screen)
-            assert f"{COUNT} already there" in "\n".join(seen)
+            await terminal.until(
+                lambda screen: "0 of 4 photos" in screen and f"{COUNT} already there" in screen
+            )
+            box.go.set()
             await terminal.end()
     assert terminal.code == 0
