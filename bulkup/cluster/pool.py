@@ -394,7 +394,8 @@ class WorkerPool:
             self._desk.tick()
             for worker in self._desk.workers:
                 while self._turns[worker] < TURNS and self._desk.wants(worker):
-                    self._call(worker)
+                    if not self._call(worker):
+                        break
             with anyio.move_on_after(TICK_S):
                 await self._desk.stirred.wait()
                 self._desk.stirred = anyio.Event()
@@ -429,13 +430,15 @@ class WorkerPool:
             address = self._cluster.address
             self._desk.fail(RunError(run_failures.CLUSTER_GONE(address=address, what=what)))
 
-    def _call(self, worker: str) -> None:
-        """Have a worker come for a batch."""
+    def _call(self, worker: str) -> bool:
+        """Have a worker come for a batch; return False while the scheduler is lost."""
         future = self._cluster.submit(self._invitation, worker)
-        if future is not None:
-            self._turns[worker] += 1
-            self._futures.add(future)
-            self._tasks.start_soon(self._watch, worker, future)
+        if future is None:
+            return False
+        self._turns[worker] += 1
+        self._futures.add(future)
+        self._tasks.start_soon(self._watch, worker, future)
+        return True
 
     async def _watch(self, worker: str, future: Any) -> None:  # noqa: ANN401 (Dask's own type)
         reason = ""

@@ -63,11 +63,8 @@ class Cluster:
             client.wait_for_workers(len(self._homes), timeout=60)
 
     def restart(self) -> None:
-        """Kill the scheduler, wait for the workers to end of themselves, and start all again."""
-        scheduler, *workers = self._processes
-        scheduler.kill()
-        for process in (scheduler, *workers):
-            process.wait()
+        """Kill all, the scheduler first, and start them again."""
+        self.stop()
         self._processes.clear()
         self.start()
 

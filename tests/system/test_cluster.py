@@ -68,6 +68,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield lent
 
 
+@pytest.mark.chaos
 async def test_a_worker_killed_in_mid_run_costs_no_photo_and_no_place_too_many(
     tmp_path: Path,
 ) -> None:
