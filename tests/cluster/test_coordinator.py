@@ -418,6 +418,7 @@ async def test_a_worker_that_alone_can_not_reach_the_gallery_is_let_go(
         async def cut() -> None:
             await came.wait()
             await line.cut()
+            await until(lambda: not box.workers.finishing)  # which takes real time
             await executor.pass_time()
 
         executor.tasks.start_soon(cut)

@@ -1,7 +1,8 @@
 """The README's commands, run as they stand there, from top to bottom, as a reader would.
 
 Only what `PLACES` says is put in the place of something else, and only what `NOT_RUN` says is
-left out; bash has to understand that too.
+left out; bash has to understand that too. Bash reads every line; a command by itself then runs in
+a thread of this process, what is more or needs a process by bash.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ from anyio.streams.text import TextReceiveStream
 
 from bulkup.cli import app
 from bulkup.sandbox import Sandbox
-from tests.support.commands import COMMAND, PASSWORD, environment
+from tests.support.commands import COMMAND, PASSWORD, Ended, account, bulkup, environment
 from tests.support.flag_table import COMMANDS, flags
 from tests.support.receiver import receiver
 from tests.support.runs import picture
@@ -51,9 +52,14 @@ NOT_RUN: Final = {
     r"BULKUP_TEST_URL=": "there is no real gallery",
     r".*\bnas\.(lan|pem)\b": "certificates of one's own are tried in test_first_run.py",
 }
+SHELL: Final = r"(?!bulkup )|bulkup (watch|sandbox) |.*([|<>]| --after trash)"
+"""Pipes, signals, and a trash whose place is known when Python starts."""
 BASH: Final = shutil.which("bash") or "bash"
 PLACES: Final = (":8765", "--port 8081", "/media/card", "https://photos.example.org")
-UNTIL: Final = {"bulkup watch": " verified ", "bulkup sandbox": "Ctrl-C ends."}
+UNTIL: Final = {
+    "bulkup watch": (" verified ", {130}),
+    "bulkup sandbox": ("Ctrl-C ends.", {0, 130}),
+}
 BLOCKS: Final = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", README)
 
 
@@ -82,10 +88,8 @@ class Reader:
         self.card = self.folder / "card"
         for folder in (self.home / ".config", self.home / "Pictures", self.work, self.card):
             folder.mkdir(parents=True)
-        self.places = dict(
-            zip(PLACES, (":0", "--port 0", str(self.card), self.box.url), strict=True)
-        )
-        self.places["ntfy://my-photos"] = self.told
+        here = (":0", "--port 0", str(self.card), self.box.url)
+        self.places = dict(zip(PLACES, here, strict=True)) | {"ntfy://my-photos": self.told}
         self._install("bulkup", f'exec {shlex.join(COMMAND)} "$@"')
         self._install("pass", f'test "$1" = photos && echo {PASSWORD}')
         for name in (
@@ -122,9 +126,9 @@ class Reader:
     def stored(self) -> int:
         return len(self.box.gallery.photos)
 
-    def settings(self, text: str) -> dict[str, str]:
-        """Return the variables that somebody has when he comes to these lines."""
-        bare = {
+    def variables(self) -> dict[str, str]:
+        """Return the variables of somebody who has his own home."""
+        return {
             "HOME": str(self.home),
             "XDG_STATE_HOME": str(self.home / ".state"),
             "XDG_CONFIG_HOME": str(self.home / ".config"),
@@ -132,15 +136,13 @@ class Reader:
             "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "SHELL": "/bin/bash",
-            "BULKUP_SETTLE": "0.1s",
         }
-        clean = environment({}) | bare
-        for name in [name for name in clean if name.startswith("COVERAGE_")]:
-            del clean[name]  # what is covered here, is elsewhere too, and in half the time
+
+    def settings(self, text: str) -> dict[str, str]:
+        """Return the settings that he has when he comes to these lines."""
         if "export BULKUP_URL" in text or "--profile" in text:
-            return clean
-        account = {"URL": self.box.url, "USER": "admin", "PASSWORD": PASSWORD}
-        return clean | {f"BULKUP_{name}": value for name, value in account.items()}
+            return {}
+        return account(self.box) | {"finishing": "2", "settle": "0.1s"}
 
     def put(self, text: str) -> str:
         """Return lines with what is here in the place of what only looks like it."""
@@ -148,21 +150,34 @@ class Reader:
             text = text.replace(sign, here)
         return text
 
-    async def type_lines(self, text: str) -> str:
-        """Run lines in bash, to an end that is well, and return what they print."""
-        command = [BASH, "-euo", "pipefail", "-c", self.put(text)]
-        words = next((words for sign, words in UNTIL.items() if sign in text), "")
+    async def type_lines(self, text: str) -> None:
+        """Run lines, each to an end that is well; those that belong together in one bash."""
+        for line in [text] if "export BULKUP" in text else lines(text):
+            if re.match(SHELL, line):
+                await self._in_bash(line)
+            else:
+                ended = await self.run(line)
+                assert ended.code == 0, f"{line}\n{ended.err}"
+
+    async def run(self, line: str) -> Ended:
+        """Run one command, as bash reads it."""
+        shown = f'bulkup() {{ printf "%s\\0" "$@"; }}; {self.put(line)}'
+        read = await anyio.run_process([BASH, "-euc", shown])
+        words = read.stdout.decode().split("\0")[:-1]
+        return await bulkup(*words, given=f"{PASSWORD}\n", **self.settings(line))
+
+    async def _in_bash(self, text: str) -> None:
+        words, ends = next((UNTIL[sign] for sign in UNTIL if sign in text), ("", {0}))
         async with await anyio.open_process(
-            command,
-            env=self.settings(text),
-            cwd=self.work,
+            [BASH, "-euo", "pipefail", "-c", self.put(text)],
+            env=environment(self.settings(text)),
             stdin=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
-            await process.stdin.send(f"{PASSWORD}\n".encode() if self._asks(text) else b"")
+            await process.stdin.send(f"{PASSWORD}\n".encode() if "read -rs" in text else b"")
             await process.stdin.aclose()
             said = ""
             async for part in TextReceiveStream(process.stdout, errors="replace"):
@@ -171,24 +186,18 @@ class Reader:
                     os.killpg(process.pid, signal.SIGINT)
                     words = ""
             code = await process.wait()
-        ends = {130} if "bulkup watch" in text else {0, 130} if "bulkup sandbox" in text else {0}
         assert code in ends, f"{text}\n{said}"
         assert "Traceback" not in said, f"{text}\n{said}"
         assert PASSWORD not in said
-        return said
-
-    def _asks(self, text: str) -> bool:
-        return "read -rs" in text or "bulkup login" in text
 
     async def keep_settings(self, text: str) -> None:
         """Write a settings file where bulkup looks for it."""
-        self._write((await self.type_lines("bulkup config --path")).strip(), text=self.put(text))
+        self._write((await self.run("bulkup config --path")).out.strip(), text=self.put(text))
 
     async def run_python(self, text: str) -> str:
         done = await anyio.run_process(
             [sys.executable, "-c", self.put(text)],
-            env=self.settings(text) | {"PYTHONPATH": str(ROOT)},
-            cwd=self.work,
+            env=environment(self.settings(text)) | {"PYTHONPATH": str(ROOT)},
             stderr=subprocess.STDOUT,
             check=False,
         )
@@ -197,14 +206,18 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(folder: Path) -> AsyncIterator[Reader]:
+async def reading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reader]:
     albums = [f"Album {number}" for number in range(1, 10)]
     async with (
         Sandbox(admin=("admin", PASSWORD), albums=albums, formats=["nef"], max_body=2**20) as box,
         receiver() as there,
     ):
         box.gallery.make_album("2024", box.gallery.make_album("Scans"))
-        yield Reader(box, folder, there.address)
+        reader = Reader(box, folder, there.address)
+        for name, value in reader.variables().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(reader.work)
+        yield reader
         assert [message["title"] for message in there.got] == ["bulkup: 1 photo uploaded"]
 
 
@@ -213,8 +226,9 @@ async def fail_one(reader: Reader) -> None:
     reader.photos += 1
     late = reader.work / f"photos/late {reader.photos}.jpg"
     late.write_bytes(b"")
-    with pytest.raises(AssertionError, match="the file is empty"):
-        await reader.type_lines("bulkup ./photos --album 9")
+    ended = await reader.run("bulkup ./photos --album 9")
+    assert ended.code == 1
+    assert "the file is empty" in ended.err
     reader.photo(str(late.relative_to(reader.work)))
 
 
@@ -246,8 +260,10 @@ CHECK: Final[dict[str, Callable[[Reader], bool]]] = {
 
 
 @pytest.mark.timeout(600)  # it is many commands
-async def test_the_commands_do_what_they_are_there_for(tmp_path: Path) -> None:
-    async with reading(tmp_path) as reader:
+async def test_the_commands_do_what_they_are_there_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with reading(tmp_path, monkeypatch) as reader:
         for language, text in BLOCKS:
             if language == "toml":
                 await reader.keep_settings(text)
