@@ -38,6 +38,7 @@ async def test_workers_that_compute_on_few_processors_are_counted_too() -> None:
         assert await server.census.count(6) in {1, 2, 3, 4}
 
 
+@pytest.mark.chaos
 async def test_a_long_line_makes_no_workers() -> None:
     async with (
         Sandbox(workers=2, exist_cost_s=WORK_S) as box,
@@ -49,6 +50,7 @@ async def test_a_long_line_makes_no_workers() -> None:
         assert await server.census.prove(2)
 
 
+@pytest.mark.chaos
 async def test_a_thin_line_hides_no_workers_and_makes_none() -> None:
     async with (
         Sandbox(workers=4, exist_cost_s=WORK_S) as box,
@@ -60,6 +62,7 @@ async def test_a_thin_line_hides_no_workers_and_makes_none() -> None:
         assert not await server.census.prove(5)
 
 
+@pytest.mark.chaos
 async def test_a_line_too_thin_to_count_over_is_not_taken_for_a_single_worker() -> None:
     async with (
         Sandbox(workers=4, exist_cost_s=WORK_S) as box,
