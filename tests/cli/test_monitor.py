@@ -12,11 +12,18 @@ from anyio import fail_after
 from anyio.abc import Process
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, one_photo, read_until, send, start
+from tests.support.commands import (
+    PASSWORD,
+    UPLOADS,
+    Held,
+    one_photo,
+    read_until,
+    send,
+    start,
+)
 from tests.support.runs import make_archive
 
 TOKEN = "0123456789abcdef"
-SLOW = ["--bwlimit", "4K", "--chunk-size", "4K", "--concurrency", "3"]
 
 
 async def address_of(process: Process) -> str:
@@ -32,15 +39,23 @@ async def get(address: str, **headers: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
+async def abort(process: Process) -> None:
+    """Interrupt a run twice."""
+    process.send_signal(signal.SIGINT)
+    await read_until(process, "again aborts")
+    process.send_signal(signal.SIGINT)
+
+
 async def test_it_serves_the_run_while_it_lasts(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=30, names=30, size=(5000, 9000))
+    make_archive(tmp_path, count=5, names=5, size=(5000, 9000))
     async with (
-        Sandbox(admin=("admin", PASSWORD)) as box,
-        await start(box, tmp_path, *SLOW, "--monitor", ":0") as process,
+        Held(*UPLOADS, nth=3) as box,
+        await start(box, tmp_path, "--chunk-size", "4K", "--monitor", ":0") as process,
         aiohttp.ClientSession(read_bufsize=2**24) as session,
     ):
         with fail_after(60):
             address = await address_of(process)
+            await box.came.wait()
             assert "<title>bulkup</title>" in (await get(address))[1]
             async with session.get(f"{address}events") as stream:
                 while seen := await stream.content.readline():
@@ -50,8 +65,7 @@ async def test_it_serves_the_run_while_it_lasts(tmp_path: Path) -> None:
                 assert status == 200
                 assert "bulkup_running 1.0" in figures
                 assert re.search(r"bulkup_sent_bytes_total [1-9]", figures)
-                process.send_signal(signal.SIGINT)
-                process.send_signal(signal.SIGINT)
+                await abort(process)
                 last = [line async for line in stream.content if line.strip()][-1]
             said = await read_until(process)
             assert await process.wait() == 130
@@ -125,12 +139,12 @@ async def test_a_mistake_is_told_before_any_request(
 async def test_wherever_others_can_reach_it_it_asks_for_its_token(
     tmp_path: Path, by_file: bool
 ) -> None:
-    make_archive(tmp_path, count=30, names=30, size=(5000, 9000))
-    flags = [*SLOW, "--monitor", "0.0.0.0:0"]
+    one_photo(tmp_path)
+    flags = ["--monitor", "0.0.0.0:0"]
     if by_file:
         (tmp_path / "token").write_text(f"{TOKEN}\n")
         flags += ["--monitor-token-file", str(tmp_path / "token")]
-    async with Sandbox(admin=("admin", PASSWORD)) as box:
+    async with Held(*UPLOADS) as box:
         token = "" if by_file else TOKEN
         async with await start(box, tmp_path, *flags, monitor_token=token) as process:
             port = (await address_of(process)).rstrip("/").rpartition(":")[2]
@@ -138,8 +152,8 @@ async def test_wherever_others_can_reach_it_it_asks_for_its_token(
             assert (await get(address))[0] == 401
             assert (await get(f"{address}?token={TOKEN}"))[0] == 200
             assert (await get(f"{address}metrics", Authorization=f"Bearer {TOKEN}"))[0] == 200
-            process.send_signal(signal.SIGINT)
-            process.send_signal(signal.SIGINT)
+            await box.came.wait()
+            await abort(process)
             said = await read_until(process)
             assert await process.wait() == 130
     assert TOKEN not in said

@@ -11,7 +11,7 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from tests.support.commands import (
     PASSWORD,
     UPLOADS,
-    Noticing,
+    Held,
     bulkup,
     one_photo,
     read_until,
@@ -97,12 +97,13 @@ async def test_a_dry_run_reports_its_plan(tmp_path: Path) -> None:
 async def test_an_interrupted_run_leaves_what_is_known(tmp_path: Path) -> None:
     archive, file = tmp_path / "photos", tmp_path / "report.csv"
     make_archive(archive, count=40, names=40)
-    faults = Noticing(*(Fault("slow", method, slow_s=0.2) for method in UPLOADS), nth=6)
-    async with Sandbox(admin=("admin", PASSWORD), faults=faults) as box:
+    async with Held(*UPLOADS, nth=6) as box:
         process = await start(box, archive, "--report", file, "-c", "2", "--no-ledger")
         async with process:
-            await faults.came.wait()
+            await box.came.wait()
             process.send_signal(signal.SIGINT)
+            await read_until(process, "again aborts")
+            box.go.set()
             await read_until(process)
     assert process.returncode == 130
     outcomes = [row["outcome"] for row in rows_of(file).values()]

@@ -334,7 +334,7 @@ async def test_another_run_begins_a_page_of_its_own() -> None:
 
 
 async def test_whoever_takes_nothing_holds_nobody_up_and_is_dropped() -> None:
-    async with post(slow_s=0.2) as there:
+    async with post(slow_s=1.0) as there:
         there.emit(RUN)
         host, port = "127.0.0.1", int(there.monitor.address.rsplit(":", 1)[1].strip("/"))
         with socket.socket() as slow:
