@@ -88,7 +88,7 @@ async def open_gallery(
         credentials=credentials_of(account),
         method=method,
         throttle=throttle,
-        connections=max(options.concurrency, connections, MOST_COUNTED) + SPARE_CONNECTIONS,
+        connections=max(options.concurrency, connections) + MOST_COUNTED + SPARE_CONNECTIONS,
         patiently=door.run,
         describe=describe,
         trust=trust_of(account),

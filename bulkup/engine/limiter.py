@@ -1,12 +1,13 @@
 """Limits how many photos are finished at once, by the server's workers and its pace.
 
-`engine.pacing` decides; this module counts the workers, watches for stalls and lends the slots.
+`engine.pacing` decides; this module has workers proven, watches for stalls and lends the slots.
+The first photo is finished at once, one at a time; workers are proven meanwhile.
 """
 
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol, TypeVar
 
 import anyio
@@ -20,7 +21,6 @@ from bulkup.events import Emit, LimitsChanged, Noticed
 T = TypeVar("T")
 
 MOST_COUNTED: Final = 12
-LEAST_COUNTED: Final = 3
 STALL: Final = 8.0
 """The server is suspect when nothing was finished for so many times as long as is usual …"""
 
@@ -29,6 +29,10 @@ LEAST_STALL_S: Final = 5.0
 
 FIRST_STALL_S: Final = 20.0
 """… or for so long while nothing is usual yet."""
+
+BLOCKED_S: Final = 5.0
+"""A single photo that takes longer to finish waits for a worker that the server does not have, if
+not even two could be proven."""
 
 REMEMBERED_S: Final = 7 * 86400.0
 """How long the workers of a server, and what froze it, are taken for known."""
@@ -42,14 +46,25 @@ ONE_WORKER_HINT: Final = (
 )
 
 
+UNCOUNTED: Final = (
+    "this server's PHP workers could not be counted: photos are finished one at a time"
+)
+UNCOUNTED_HINT: Final = "Where it has three workers or more, --finishing 2 is quicker."
+
+Hold = Callable[[], AbstractAsyncContextManager[None]]
+
+
 class Census(Protocol):
-    """Where the server's PHP workers are counted, without harm."""
+    """Where the server's PHP workers are proven, without harm."""
 
-    async def count(self, most: int) -> int | None:
-        """Return how many there are at least, up to `most`; None where that can't be told."""
+    async def prepare(self) -> bool:
+        """Find out how workers are kept busy for a moment; False where nothing does that."""
 
-    async def prove(self, workers: int) -> bool:
-        """Tell whether there are so many, as far as that can be told."""
+    async def prove(self, workers: int, *, hold: Hold) -> bool:
+        """Tell whether there are so many, as far as that can be told.
+
+        Within `hold` nothing else may begin to be sent.
+        """
 
 
 class Limiter:
@@ -74,7 +89,11 @@ class Limiter:
         self._emit = emit
         self._clock = clock
         self._first_stall_s = first_stall_s
-        self._counted = pacing.fixed
+        self._recalled = pacing.fixed
+        self._proving = False
+        self._proven_at = float("-inf")
+        self._lonely = False
+        self._blocked = False
         self._inside: set[Place] = set()
         self._queue: deque[Place] = deque()
         self._stir = anyio.Event()
@@ -83,6 +102,8 @@ class Limiter:
         self._shown = (0, 0)
         self._known_most = pacing.most
         self._believed = 1
+        self._known_best: int | None = None
+        self._said: set[str] = set()
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator["Place"]:
@@ -137,21 +158,23 @@ class Limiter:
         self._stir.set()
 
     async def attend(self) -> None:
-        """Do what takes more than a moment, until cancelled. Raises `RunError`.
-
-        While it counts workers nothing is let in; what is inside by then comes to its end first.
-        """
+        """Do what takes more than a moment, until cancelled. Raises `RunError`."""
         while True:
             await self._watch()
-            if not self._counted and self._queue:
-                await self._count()
-            elif (wanted := self.pacing.wanted_workers) is not None and not self._inside:
+            if not self._recalled and (self._inside or self._queue):
+                await self._recall()
+                await self._tell()
+            while (wanted := self.pacing.wanted_workers) is not None:
                 await self._prove(wanted)
             self._let_in()
             await self._tell()
 
     def _record(self, outcome: Outcome, *, began: float, at_once: int) -> None:
         now = self._clock()
+        if at_once == 1 and (outcome is Outcome.TROUBLE or now - began > BLOCKED_S):
+            self._blocked = True
+        if outcome is Outcome.ANSWERED and (self._proving or began <= self._proven_at):
+            return  # it shared the server with what kept workers busy
         self.pacing.record(
             now - began,
             outcome,
@@ -163,8 +186,6 @@ class Limiter:
         self._stir.set()
 
     def _let_in(self) -> None:
-        if not self._counted or self.pacing.wanted_workers is not None:
-            return
         while self._queue and len(self._inside) < self.pacing.target:
             place = self._queue.popleft()
             if not self._inside:
@@ -177,29 +198,39 @@ class Limiter:
         self._sign_at = self._clock()
         self._patience = 1
 
-    async def _count(self) -> None:
-        """Have the workers counted, unless an earlier run did; then they are proven as need be."""
+    async def _recall(self) -> None:
+        """Begin with what earlier runs have found out, which is proven anew."""
         facts = await self._memory.facts(max_age_s=REMEMBERED_S)
         self.pacing.most = min(self.pacing.most, facts.get(Fact.FINISHING, self.pacing.most))
         self._known_most = self.pacing.most
         self._believed = facts.get(Fact.WORKERS, 1)
-        if Fact.WORKERS not in facts:
-            most = min(MOST_COUNTED, max(LEAST_COUNTED, workers_for(self.pacing.most)))
-            async with self._recovery.quiet():
-                workers = await self._census.count(most)
-            if workers == 1:  # not to be remembered: it may have been busy otherwise
-                self._emit(Noticed(message=ONE_WORKER, hint=ONE_WORKER_HINT))
-            elif workers is not None:
-                self.pacing.prove(workers, now=self._clock())
-                await self._learn(workers)
-        self._counted = True
+        self._known_best = facts.get(Fact.PLACES)
+        self.pacing.begin(self._known_best)
+        self._recalled = True
 
     async def _prove(self, workers: int) -> None:
-        async with self._recovery.quiet():
-            proven = await self._census.prove(workers)
+        """Have workers proven while photos go on to be finished."""
+        proven = False
+        if await self._census.prepare():
+            self._proving = True
+            try:
+                proven = await self._census.prove(workers, hold=self._recovery.hold)
+                if not proven and workers == workers_for(2) and self.pacing.workers == 1:
+                    two = await self._census.prove(2, hold=self._recovery.hold)
+                    self._lonely = not two
+            finally:
+                self._proving = False
+                self._proven_at = self._clock()
         self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
         if proven:
             await self._learn(workers)
+        elif self.pacing.wanted_workers is None and self.pacing.workers == 1:
+            self._say_once(UNCOUNTED, UNCOUNTED_HINT)
+
+    def _say_once(self, message: str, hint: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            self._emit(Noticed(message=message, hint=hint))
 
     async def _learn(self, workers: int) -> None:
         if workers > self._believed:
@@ -211,12 +242,17 @@ class Limiter:
         pacing = self.pacing
         likely = max(pacing.ceiling, ceiling_for(self._believed))  # by an earlier run's count
         shown = (pacing.target, min(pacing.most, likely))
-        if shown != self._shown and self._counted:
+        if shown != self._shown and self._recalled:
             self._shown = shown
             self._emit(LimitsChanged(finishing=shown[0], most_finishing=shown[1]))
         if self.pacing.most < self._known_most and not self.pacing.fixed:
             self._known_most = self.pacing.most
             await self._memory.learn(Fact.FINISHING, self.pacing.most)
+        if pacing.best not in {None, self._known_best}:
+            self._known_best = pacing.best
+            await self._memory.learn(Fact.PLACES, self._known_best)
+        if self._lonely and self._blocked:
+            self._say_once(ONE_WORKER, ONE_WORKER_HINT)
 
     async def _watch(self) -> None:
         """Wait for something to happen; ask the server for a sign of life if nothing does."""

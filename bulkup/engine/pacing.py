@@ -1,7 +1,11 @@
 """How many finishes at once, decided from how long they take. Pure: no I/O, no clock of its own.
 
-The limit climbs by trials as long as throughput grows and never reaches the number of workers that
-are proven.
+A run begins with one finish at a time, at once. The limit then doubles while throughput grows, as
+TCP's slow start and Vector's adaptive concurrency do, and settles where it stopped growing; the
+limit that served an earlier run best is taken up as soon as it is allowed. From there on trials of
+one place more or less, in turns, follow the server (BBR probes for bandwidth in the same way). The
+signal is throughput over a number of finishes, as in Netflix' gradient limiter never a single slow
+one. The limit never reaches the number of workers that are proven.
 """
 
 from collections import deque
@@ -17,6 +21,15 @@ CLEAR_GAIN: Final = 1.15
 CLEAR_LOSS: Final = 1.0
 STRETCH: Final = 2.5
 """… and must not make a finish last so many times what it lasts alone."""
+
+FIRST_PLACES: Final = 4
+"""So many places the first proof of workers is for, where no earlier run has found the best."""
+
+FEWEST_PER_STEP: Final = 3
+"""The throughput of a step of the climb is judged from two finishes per place, and so many."""
+
+SETTLED_S: Final = 15.0
+"""How long the limit is left alone after the climb."""
 
 TURN: Final = 4
 """Finishes per place in one turn of a trial."""
@@ -99,6 +112,21 @@ class _Trial:
 
 
 @dataclass(slots=True)
+class _Climb:
+    """The quick start: the latencies at the present limit, and the step before it."""
+
+    latencies: list[float] = field(default_factory=list)
+    before: tuple[int, float] | None = None  # places, and photos a second with them
+
+    def take(self, latency_s: float, *, places: int) -> float | None:
+        """Take a finish in; return the throughput in photos a second once it can be told."""
+        self.latencies.append(latency_s)
+        if len(self.latencies) < max(FEWEST_PER_STEP, 2 * places):
+            return None
+        return places / max(median(self.latencies), 1e-9)
+
+
+@dataclass(slots=True)
 class Finishing:
     """The number of photos that may be finished at once: `target`, from 1 up to `most`.
 
@@ -110,6 +138,8 @@ class Finishing:
     workers: int = 1
     fixed: bool = False
     _settled: int = 1
+    _climb: _Climb | None = field(default_factory=_Climb)
+    _known: int | None = None
     _trial: _Trial | None = None
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _alone_s: float | None = None
@@ -117,8 +147,17 @@ class Finishing:
     _hold_s: float = HOLD_S
     _unproven_s: float = UNPROVEN_S
     _downward: bool = False
-    _asking: bool = False
+    _asked: int | None = None
     _trouble_at: float = float("-inf")
+
+    def begin(self, known: int | None = None) -> None:
+        """Ask for the first proof; `known` is the limit that served an earlier run best."""
+        if self.fixed or self._climb is None or self._asked is not None:
+            return
+        self._known = known if known and known > 1 else None
+        places = min(self.most, self._known or FIRST_PLACES)
+        if places > self.ceiling:
+            self._asked = places
 
     @property
     def target(self) -> int:
@@ -135,7 +174,12 @@ class Finishing:
     @property
     def wanted_workers(self) -> int | None:
         """How many workers have to be proven before one place more is tried; None: no need."""
-        return workers_for(self._settled + 1) if self._asking else None
+        return None if self._asked is None else workers_for(self._asked)
+
+    @property
+    def best(self) -> int | None:
+        """The limit that has served best, None while that is not known."""
+        return None if self.fixed or self._climb is not None else self._settled
 
     @property
     def usual_s(self) -> float | None:
@@ -145,13 +189,23 @@ class Finishing:
     def prove(self, workers: int, *, now: float) -> None:
         """Take in how many workers there are at least; what was wanted may be still unproven."""
         self.workers = workers
-        if self._asking:
-            self._asking = False
-            if self.ceiling > self._settled:
-                self._trial = _Trial(self._settled, self._settled)
-            else:
-                self._hold_until = now + self._unproven_s
-                self._unproven_s = min(self._unproven_s * 2, MOST_HOLD_S)
+        asked, self._asked = self._asked, None
+        if asked is None:
+            return
+        if self._climb is not None and self.ceiling < asked > self._settled + 1:
+            self._asked = max(self._settled + 1, (self._settled + asked) // 2)
+        elif self.ceiling <= self._settled:
+            self._climb = None
+            self._hold_until = now + self._unproven_s
+            self._unproven_s = min(self._unproven_s * 2, MOST_HOLD_S)
+        elif self._climb is None:
+            self._trial = _Trial(self._settled, self._settled)
+        elif self._known is not None:  # it was best: what is nearby is tried later
+            self._settle(min(self._known, self.ceiling), now)
+        elif self._settled == 1:  # so many are allowed: the first few photos tell enough of one
+            self._alone_s = self.usual_s
+            before = (1, 1 / max(self._alone_s, 1e-9)) if self._alone_s is not None else None
+            self._settled, self._climb = 2, _Climb(before=before)
 
     def record(
         self,
@@ -173,20 +227,53 @@ class Finishing:
         self._recent.append(latency_s)
         if self.fixed or at_once != self.target:
             return  # the line, not the server, is what it waited for
-        if self._trial is None:
+        if self._climb is not None:
+            self._go_up(self._climb, latency_s, now=now, waiting=waiting)
+        elif self._trial is None:
             self._begin_trial(now, waiting=waiting)
         elif (higher_wins := self._trial.take(latency_s)) is not None:
             self._end_trial(self._trial, higher_wins=higher_wins, now=now)
 
+    def _go_up(self, climb: _Climb, latency_s: float, *, now: float, waiting: bool) -> None:
+        """Double the limit if the last doubling was worth it, and settle where it was not."""
+        places = self._settled
+        rate = climb.take(latency_s, places=places)
+        if rate is None:
+            return
+        usual_s = places / rate
+        if places == 1:
+            self._alone_s = usual_s
+        if climb.before is not None:
+            fewer, slower = climb.before
+            stretched = self._alone_s is not None and usual_s > self._alone_s * STRETCH
+            if stretched or rate < slower * CLEAR_GAIN:
+                self._settle(fewer if stretched else (fewer + places) // 2, now)
+                return
+        if places == self.most:
+            self._settle(places, now)
+        elif waiting and places < self.ceiling:
+            self._settled = min(2 * places, self.ceiling)
+            self._climb = _Climb(before=(places, rate))
+        elif waiting and self._asked is None:
+            self._asked = min(2 * places, self.most)
+
+    def _settle(self, places: int, now: float) -> None:
+        """End the climb."""
+        self._climb = None
+        self._asked = None
+        self._settled = places
+        self._downward = True
+        self._hold_until = now + SETTLED_S
+
     def _begin_trial(self, now: float, *, waiting: bool) -> None:
-        if now < self._hold_until or self._asking:
+        if now < self._hold_until or self._asked is not None:
             return
         if self._downward and self._settled > 1:
             self._trial = _Trial(self._settled - 1, self._settled)
         elif waiting and self._settled < self.ceiling:
             self._trial = _Trial(self._settled, self._settled)
         elif waiting and self._settled < self.most:
-            self._asking = True
+            self._asked = self._settled + 1
         elif self._settled > 1:
             self._trial = _Trial(self._settled - 1, self._settled)
 
@@ -216,7 +303,8 @@ class Finishing:
             self.workers = 1  # to be proven anew: this says nothing of how many at once it bears
         self._settled = max(1, min(self.most, self._settled // 2))
         self._trial = None
-        self._asking = False
+        self._climb = None
+        self._asked = None
         self._downward = False
         self._hold(now)
 

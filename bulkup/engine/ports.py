@@ -53,6 +53,7 @@ class Fact(StrEnum):
 
     WORKERS = "workers"  # so many PHP workers at least were seen at work at once
     FINISHING = "finishing"  # at most so many photos may be finished at once: more froze it
+    PLACES = "places"  # so many photos at once were finished at the best rate
     CHUNK = "chunk"  # a chunk of so many bytes passed, and a larger one did not
 
 

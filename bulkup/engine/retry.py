@@ -216,6 +216,13 @@ class Recovery:
             await self.others.still()
             yield
 
+    @asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Let nobody begin to send; what is on its way goes on."""
+        await self._open()
+        with self._shut():
+            yield
+
     @contextmanager
     def _shut(self) -> Iterator[None]:
         """Hold the gate closed."""

@@ -6,13 +6,14 @@ long list of MD5s that are none: read-only, nothing is stored (piwigo-api.md, se
 list takes its time on a thin line, so the lists are sent but for their ends first, then the
 ends, which take no longer than any light request. What was sent is taken to have arrived after
 longer than as many requests of that length have just taken there and back, over the same
-connections, on a line that nobody else uses. Noise makes the proof fail rather than succeed;
-what would be worst to believe wrongly, few workers, is proven twice.
+connections. Meanwhile nobody else may begin to send: what is on its way already makes that time
+longer, and so the proof safer. Noise makes it fail rather than succeed; what would be worst to
+believe wrongly, few workers, is proven twice.
 """
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
 from typing import Final
 
 import anyio
@@ -45,6 +46,8 @@ TWICE_UP_TO: Final = 4
 FAILURES: Final = 2
 """A proof that fails so often fails."""
 
+Hold = Callable[[], AbstractAsyncContextManager[object]]
+
 STEPS: Final = (2, 3, 4, 6, 9, 12, 16, 24, 32)
 
 
@@ -65,7 +68,7 @@ class Census:
         Takes one to five seconds, over a thin line up to twenty. Raises `RunError` where the
         log-in fails.
         """
-        if await self._weigh() is None:
+        if not await self.prepare():
             return None
         self._thin = False
         proven, unproven = 1, most + 1
@@ -82,10 +85,19 @@ class Census:
                 unproven = middle
         return None if proven == 1 and self._thin else proven
 
-    async def prove(self, workers: int) -> bool:
+    async def prepare(self) -> bool:
+        """Find out which list keeps a worker busy for long enough; False where none does.
+
+        Takes about a second, in which photos may be sent. Raises `RunError` where the log-in
+        fails.
+        """
+        return await self._weigh() is not None
+
+    async def prove(self, workers: int, *, hold: Hold = nullcontext) -> bool:
         """Tell whether there are so many workers, as far as that can be told.
 
-        Nobody else should use the line meanwhile. Raises `RunError` where the log-in fails.
+        Nobody else may begin to use the line within `hold`. Raises `RunError` where the log-in
+        fails.
         """
         if workers <= 1:
             return True
@@ -95,7 +107,7 @@ class Census:
         passes, failures = 0, 0
         needed = 2 if workers <= TWICE_UP_TO else 1
         while passes < needed and failures < FAILURES and not self._thin:
-            passed = await self._passes(length, busy=workers - 1)
+            passed = await self._passes(length, busy=workers - 1, hold=hold)
             passes += passed
             failures += not passed
         return passes >= needed
@@ -151,13 +163,14 @@ class Census:
             times.append(self._clock() - began)
         return min(times)
 
-    async def _passes(self, length: int, *, busy: int) -> bool:
+    async def _passes(self, length: int, *, busy: int, hold: Hold) -> bool:
         """Tell whether a light request is answered while `busy` heavy ones are at work."""
         less = min(1.0, MOST_BUSY_S / max(self._shared_s * busy, 1e-9))
         length = max(FIRST_LENGTH, int(length * less))
-        async with self._pool.lease() as session:
+        async with self._pool.lease() as session, AsyncExitStack() as held:
             try:
                 await self._pool.send(session, _padded(0))  # logs in, where nobody has yet
+                await held.enter_async_context(hold())
                 # one more than busy ones: the knock needs a connection, too
                 _, arrival_s = await self._burst(session, _padded(length), busy + 1)
                 if arrival_s > MOST_ARRIVAL_S:
@@ -174,6 +187,7 @@ class Census:
                 busy,
                 end_after_s=MARGIN * arrival_s,
                 knock_after_s=LEAD_S + MARGIN * end_s,
+                knocked=held.aclose,
             )
             self._shared_s = (work_s - end_s) / less / busy
         return passed
@@ -186,11 +200,13 @@ class Census:
         *,
         end_after_s: float = 0.0,
         knock_after_s: float | None = None,
+        knocked: Callable[[], Awaitable[None]] | None = None,
     ) -> tuple[bool, float]:
         """Send a request so many times at once, their ends some time later.
 
         Return how long after that the last answer came, and whether a light request, sent some
-        time after the ends, was answered before them all.
+        time after the ends, was answered before them all; `knocked` is called when it was
+        answered.
         """
         end = anyio.Event()
         answered = failed = 0
@@ -215,6 +231,8 @@ class Census:
                 with suppress(BulkupError):
                     await self._pool.knock()
                     overtook = not answered
+                if knocked is not None:
+                    await knocked()
             # all are waited for: the server would go on with them anyway
         return overtook and not failed, self._clock() - began
 

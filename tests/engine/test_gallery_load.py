@@ -112,7 +112,7 @@ async def test_what_an_earlier_run_believed_freezes_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("method", ["async", "upload"])
-async def test_with_one_worker_every_photo_arrives_and_it_is_told_why_that_is_slow(
+async def test_with_one_worker_every_photo_arrives_one_by_one_and_that_is_told(
     tmp_path: Path, method: str
 ) -> None:
     archive = make_archive(tmp_path, count=2, names=1)
@@ -123,7 +123,7 @@ async def test_with_one_worker_every_photo_arrives_and_it_is_told_why_that_is_sl
         assert stored_sums(box) == Counter(archive.values())
     assert len(outcome.of(PhotoUploaded)) == 2
     assert not outcome.of(PhotoFailed)
-    assert any("single PHP worker" in notice.message for notice in outcome.of(Noticed))
+    assert any("one at a time" in notice.message for notice in outcome.of(Noticed))
 
 
 @pytest.mark.parametrize("method", ["async", "upload"])

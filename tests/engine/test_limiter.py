@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from bulkup.engine.limiter import Limiter
+from bulkup.engine.limiter import Hold, Limiter
 from bulkup.engine.pacing import Finishing
 from bulkup.engine.ports import Fact, NoLedger
 from bulkup.engine.retry import Policy, Recovery
@@ -20,20 +20,19 @@ from tests.support.runs import no_wait
 
 @dataclass
 class Workers:
-    """As many as there are, and how often they were counted and asked to be proven."""
+    """As many as there are, and how many were asked to be proven."""
 
     there: int | None
-    counted: int = 0
     proofs: list[int] = field(default_factory=list)
 
-    async def count(self, most: int) -> int | None:
-        self.counted += 1
+    async def prepare(self) -> bool:
         await checkpoint()
-        return None if self.there is None else min(most, self.there)
+        return self.there is not None
 
-    async def prove(self, workers: int) -> bool:
+    async def prove(self, workers: int, *, hold: Hold) -> bool:
         self.proofs.append(workers)
-        await checkpoint()
+        async with hold():
+            await checkpoint()
         return self.there is not None and workers <= self.there
 
 
@@ -96,31 +95,86 @@ class Place:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-async def test_the_workers_are_counted_before_the_first_finish_and_once() -> None:
-    place = Place(workers=5)
+async def test_the_first_photo_is_finished_at_once_and_workers_are_proven_meanwhile() -> None:
+    place = Place(workers=6)
     async with place.attended():
         await checkpoint()
-        assert place.census.counted == 0  # a run that finishes nothing asks nothing
-        for _ in range(3):
-            await place.finish()
-    assert place.census.counted == 1
-    assert await place.memory.facts(max_age_s=1) == {Fact.WORKERS: 5}
-    assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=3)
+        assert place.census.proofs == []  # a run that finishes nothing asks nothing
+        async with place.limiter.place():
+            while not place.limiter.pacing.workers > 1:
+                await checkpoint()
+    assert place.census.proofs == [6]
+    assert await place.memory.facts(max_age_s=1) == {Fact.WORKERS: 6}
+    assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=1)
+    assert place.of(LimitsChanged)[-1] == LimitsChanged(finishing=2, most_finishing=4)
 
 
-async def test_what_an_earlier_run_counted_is_not_counted_again_but_proven() -> None:
+async def test_of_a_proof_that_fails_half_as_many_places_are_asked_for() -> None:
+    place = Place(workers=3)
+    async with place.attended(), place.limiter.place():
+        while not place.limiter.pacing.workers > 1:
+            await checkpoint()
+    assert place.census.proofs == [6, 3]
+
+
+async def test_nobody_begins_to_send_while_a_proof_is_on_its_way() -> None:
+    place = Place(workers=6)
+    recovery = place.limiter._recovery
+    sent: list[int] = []
+
+    async def send() -> None:
+        sent.append(len(place.census.proofs))
+
+    async with place.attended(), place.limiter.place():
+        while not place.census.proofs:
+            await checkpoint()
+        assert not recovery._gate.is_set()
+        await recovery.run(send)
+    assert sent == [1]
+    assert place.limiter.pacing.workers == 6
+
+
+async def test_finishes_beside_a_proof_tell_nothing_of_the_pace() -> None:
+    place = Place(workers=6)
+    async with place.attended(), place.limiter.place() as inside:
+        await inside.measure(partial(anyio.wait_all_tasks_blocked))
+    assert place.census.proofs == [6]
+    assert place.limiter.pacing.usual_s is None
+
+
+async def bring(place: Place, *, times: int, at_once: int = 4) -> None:
+    for _ in range(times):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(at_once):
+                tasks.start_soon(place.finish)
+
+
+async def test_what_served_an_earlier_run_best_is_taken_up_when_it_is_proven() -> None:
+    place = Place(workers=8)
+    await place.memory.learn(Fact.PLACES, 3)
+    async with place.attended():
+        await bring(place, times=3)
+    assert place.census.proofs == [5]
+    shown = [event.finishing for event in place.of(LimitsChanged) if hasattr(event, "finishing")]
+    assert shown == [1, 3]
+
+
+async def test_the_best_limit_is_remembered() -> None:
+    place = Place(workers=3)
+    async with place.attended():
+        await bring(place, times=40)
+    facts = await place.memory.facts(max_age_s=1)
+    assert facts == {Fact.WORKERS: 3, Fact.PLACES: place.limiter.pacing.best}
+
+
+async def test_what_an_earlier_run_has_proven_is_proven_anew() -> None:
     place = Place(workers=3)
     await place.memory.learn(Fact.WORKERS, 5)
     async with place.attended():
-        for _ in range(25):
-            async with anyio.create_task_group() as tasks:
-                for _ in range(4):
-                    tasks.start_soon(place.finish)
-    assert place.census.counted == 0
-    assert set(place.census.proofs) == {3}
+        await bring(place, times=25)
     assert place.limiter.pacing.workers == 3
     assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=3)
-    assert await place.memory.facts(max_age_s=1) == {Fact.WORKERS: 5}
+    assert (await place.memory.facts(max_age_s=1))[Fact.WORKERS] == 5
 
 
 async def test_a_single_worker_is_not_remembered_for_it_may_have_been_busy_otherwise() -> None:
@@ -137,11 +191,16 @@ async def test_one_photo_at_a_time_does_not_mean_one_worker() -> None:
     assert not place.of(Noticed)
 
 
-async def test_workers_that_can_not_be_counted_are_not_said_to_be_one() -> None:
-    place = Place(workers=None)
+@pytest.mark.parametrize("workers", [None, 1])
+async def test_workers_that_can_not_be_counted_are_not_said_to_be_one(workers: int | None) -> None:
+    place = Place(workers=workers)
     async with place.attended():
-        await place.finish()
-    assert not place.of(Noticed)
+        for _ in range(30):
+            await place.finish()
+    (notice,) = place.of(Noticed)
+    assert isinstance(notice, Noticed)
+    assert "could not be counted" in notice.message
+    assert "--finishing 2" in notice.hint
     assert place.limiter.pacing.target == 1
 
 
@@ -228,30 +287,30 @@ async def test_whoever_lets_others_go_first_keeps_no_workers_from_being_proven()
 
     async with place.attended():
         await place.finish()
-        place.limiter.pacing._trial, place.limiter.pacing._settled = None, 3
+        place.limiter.pacing._climb, place.limiter.pacing._settled = None, 3
         with anyio.fail_after(5):
             async with anyio.create_task_group() as tasks:
                 for _ in range(3):
                     tasks.start_soon(bring)
     assert tries == 7
-    assert place.census.proofs == [3]
+    assert place.census.proofs == [6, 3]
 
 
-async def test_a_number_of_the_users_own_is_neither_counted_nor_proven() -> None:
+async def test_a_number_of_the_users_own_needs_no_proof() -> None:
     place = Place(workers=2, most=4, fixed=True)
     async with place.attended():
         for _ in range(50):
             await place.finish()
-    assert (place.census.counted, place.census.proofs) == (0, [])
+    assert place.census.proofs == []
     assert place.of(LimitsChanged) == [LimitsChanged(finishing=4, most_finishing=4)]
 
 
-async def test_a_single_worker_is_told_of() -> None:
+async def test_a_single_worker_is_told_of_when_a_photo_alone_is_blocked() -> None:
     place = Place(workers=1)
     async with place.attended():
-        for _ in range(30):
-            await place.finish()
-    (notice,) = place.of(Noticed)
+        for _ in range(5):
+            await place.finish(takes_s=60.0)
+    notice = place.of(Noticed)[-1]
     assert isinstance(notice, Noticed)
     assert "single PHP worker" in notice.message
     assert "pm.max_children" in notice.hint
@@ -296,7 +355,7 @@ async def test_trouble_lowers_the_ceiling_for_later_runs_too(error: Transient) -
     place.answering.set()
     async with place.attended():
         await place.finish()
-        place.limiter.pacing._trial, place.limiter.pacing._settled = None, 4
+        place.limiter.pacing._climb, place.limiter.pacing._settled = None, 4
         async with (
             place.limiter.place(),
             place.limiter.place(),
