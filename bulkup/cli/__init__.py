@@ -222,9 +222,7 @@ def _drive(task: "Task", telling: OutputOptions) -> Exit:
         outcome = run_task(task, telling)
     if outcome.interrupted:
         return Exit.INTERRUPTED
-    astray = outcome.checked.astray if outcome.checked else 0
-    amiss = outcome.failed or outcome.amiss_count or outcome.unfinished or astray or outcome.stay
-    return Exit.SOME_FAILED if amiss else Exit.DONE
+    return Exit.DONE if outcome.ok else Exit.SOME_FAILED
 
 
 app.command(status, group=GALLERY, help_epilogue=EXAMPLES["status"])
@@ -255,7 +253,7 @@ def run(arguments: Sequence[str]) -> int:
         wrong = explain(error)
         return _complain(wrong.message, hint=wrong.hint, code=Exit.USAGE)
     except UsageError as error:
-        hint = f"{error.hint} {LAYERS.whence(error.message)}".strip()
+        hint = f"{error.hint} {LAYERS.sources_of(error.message)}".strip()
         return _complain(error.message, hint=hint, code=Exit.USAGE)
     except BulkupError as error:
         return _complain(error.message, hint=error.hint, code=Exit.of(error))

@@ -324,7 +324,7 @@ class ConfigLayers:
         for argument in _once(self._flags):
             yield from _origins(argument)
 
-    def whence(self, message: str) -> str:
+    def sources_of(self, message: str) -> str:
         """Return a sentence on those flags of a message that nobody typed, or nothing."""
         sentences = []
         for flag in dict.fromkeys(re.findall(r"--([a-z0-9][a-z0-9-]*)", message)):

@@ -300,7 +300,7 @@ def page(story: ReportModel, *, table: str) -> str:
         figures=figures(state, run),
         charts=charts(story, run),
         groups=groups,
-        more=state.failed + state.amiss_count + state.stay - kept,
+        more=state.failed + state.bad_verdicts + state.stay - kept,
         table=printable(table),
         skipped=list(left_out(state)),
         notes=[
@@ -322,7 +322,7 @@ def status(state: RunState) -> tuple[str, str]:
         return "Stopped", "warn"
     if state.ended is None or open_end:
         return "Not finished", "warn"
-    amiss = state.failed + state.amiss_count + (state.checked.astray if state.checked else 0)
+    amiss = state.failed + state.bad_verdicts + state.astray
     if amiss:
         return f"Done, {amiss:,} amiss" if state.verdicts else f"Done, {amiss:,} failed", "bad"
     return "Done", "good"
@@ -334,7 +334,7 @@ def headline(state: RunState, run: RunStarted) -> str:
     if not state.found:
         return "No files were found"
     if run.task == "verify":
-        there = state.verdicts.total() - state.amiss_count
+        there = state.verdicts.total() - state.bad_verdicts
         return f"{there:,} of {photos} are there as they should be"
     if run.task == "dry-run":
         return f"{state.new:,} of {photos} would be sent"

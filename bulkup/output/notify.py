@@ -159,9 +159,7 @@ def _grade(state: RunState, failure: RunFailed | None) -> str:
     """Return how bad it is, in apprise's words."""
     if failure or state.run is None:
         return "failure"
-    astray = state.checked.astray if state.checked else 0
-    amiss = state.failed + state.amiss_count + state.unfinished + state.pending + astray
-    return "warning" if amiss + state.stay or state.interrupted else "success"
+    return "success" if state.ok else "warning"
 
 
 def body(state: RunState, failure: RunFailed | None = None) -> str:

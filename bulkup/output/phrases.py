@@ -241,7 +241,7 @@ def summary(state: RunState) -> list[Text]:
         _heading(state, state.run),
         *_counts(state, state.run),
         *_named(state.failures, state.failed, _failed(state.run)),
-        *_named(state.amiss, state.amiss_count, "amiss"),
+        *_named(state.amiss, state.bad_verdicts, "amiss"),
         *_named(state.staying, state.stay, "stays"),
     ]
 
@@ -251,7 +251,7 @@ def _heading(state: RunState, run: RunStarted) -> Text:
     if state.ended is not None and not state.unfinished + state.pending:
         word = "Done"
     after = f" after {time_text(state.elapsed_s(state.latest))}: "
-    style = GOOD if word == "Done" and not state.failed + state.amiss_count else WARNING
+    style = GOOD if word == "Done" and not state.failed + state.bad_verdicts else WARNING
     return Text.assemble((word, f"bold {style}"), after, title(run))
 
 

@@ -120,9 +120,20 @@ class RunState:
         return self.uploaded + self.new + self.present + self.failed + self.verdicts.total()
 
     @property
-    def amiss_count(self) -> int:
+    def bad_verdicts(self) -> int:
         """Checked photos that are not as they should be, or of which that can't be told."""
         return self.verdicts.total() - self.verdicts[Verdict.PRESENT]
+
+    @property
+    def astray(self) -> int:
+        """Uploaded photos that their album does not show."""
+        return self.checked.astray if self.checked else 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every photo is as it should be, so that the exit code is 0."""
+        problems = self.failed + self.bad_verdicts + self.astray + self.stay
+        return not (self.interrupted or problems + self.unfinished + self.pending)
 
     @property
     def pending(self) -> int:

@@ -101,9 +101,7 @@ def _phase_words(phase: Phase, state: RunState) -> tuple[str, str]:
     if phase == "running" and state.run:
         return RUNNING[state.run.task], ""
     if phase == "ended":
-        astray = state.checked.astray if state.checked else 0
-        amiss = state.failed + state.amiss_count + state.unfinished + state.pending
-        return "ended", "warning" if amiss + astray + state.stay else "good"
+        return "ended", "good" if state.ok else "warning"
     return PHASES[phase]
 
 
