@@ -96,7 +96,7 @@ def _check_seconds(flag: str, seconds: float) -> None:
         raise UsageError(f"{flag} is out of range", hint="Give seconds, 0 or more.")
 
 
-def rehearse(path: Path | None, *, keep: bool) -> int:
+def run_demo(path: Path | None, *, keep: bool) -> int:
     """Upload an archive to a sandbox by the ordinary command line, and check every photo.
 
     Returns the exit code of the upload, or 1 where a photo is not there as it should be. Raises
@@ -110,10 +110,10 @@ def rehearse(path: Path | None, *, keep: bool) -> int:
             hint="pip install 'bulkup[demo]', or name a folder of photos: bulkup demo ./photos",
         )
     with tempfile.TemporaryDirectory(prefix="bulkup-demo-") as folder:
-        return anyio.run(_rehearse, path, Path(folder), keep)
+        return anyio.run(_run_demo, path, Path(folder), keep)
 
 
-async def _rehearse(path: Path | None, folder: Path, keep: bool) -> int:
+async def _run_demo(path: Path | None, folder: Path, keep: bool) -> int:
     archive = path
     if archive is None:
         from bulkup.app.demo_archive import make_archive  # noqa: PLC0415 (needs Pillow)

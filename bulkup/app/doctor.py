@@ -189,7 +189,7 @@ class Checks:
         wall_clock: Callable[[], float],
     ) -> None:
         self._survey = survey
-        self._patiently = recovery.run
+        self._retrying = recovery.run
         self._clock = clock
         self._wall_clock = wall_clock
         self._version = ""
@@ -214,14 +214,14 @@ class Checks:
         """Find the gallery."""
         given = clean_url(self._survey.url)
         try:
-            return AddressFound(url=await self._patiently(self._survey.find), given=given)
+            return AddressFound(url=await self._retrying(self._survey.find), given=given)
         except Transient as error:
             more = scheme_hint(self._survey.url)
             raise RunError(run_failures.NO_ANSWER(reason=error.message, more=more)) from None
 
     async def tls(self) -> TlsFound:
         """Look at the encryption; that the certificate is trusted, `address` has shown."""
-        tls = await self._patiently(self._survey.encryption)
+        tls = await self._retrying(self._survey.encryption)
         if tls is None:
             return TlsFound(local=is_local(self._survey.url))
         left_s = None if tls.until is None else tls.until - self._wall_clock()
@@ -233,7 +233,7 @@ class Checks:
 
     async def version(self) -> VersionFound:
         """Ask for the version of Piwigo."""
-        self._version = await self._patiently(self._survey.version)
+        self._version = await self._retrying(self._survey.version)
         return VersionFound(version=self._version)
 
     async def latency(self) -> LatencyFound:
@@ -241,7 +241,7 @@ class Checks:
         times = []
         for _ in range(REQUESTS):
             began = self._clock()
-            await self._patiently(self._survey.version)
+            await self._retrying(self._survey.version)
             times.append(self._clock() - began)
         return LatencyFound(
             median_s=statistics.median(times), worst_s=max(times), requests=REQUESTS
@@ -249,14 +249,14 @@ class Checks:
 
     async def account(self, *, api_key: bool) -> AccountFound:
         """Log in; who is no administrator is refused by that."""
-        status = self._status = await self._patiently(self._survey.log_in)
+        status = self._status = await self._retrying(self._survey.log_in)
         self._version = self._version or status.version
         return AccountFound(user=status.user, status=status.rank, api_key=api_key)
 
     async def methods(self) -> MethodsFound:
         """Ask what is offered."""
         status = self.status
-        offer = self._offer = await self._patiently(lambda: self._survey.offer(status))
+        offer = self._offer = await self._retrying(lambda: self._survey.offer(status))
         offered = ways(offer)
         if not offered:
             raise RunError(run_failures.NO_METHOD())
@@ -293,7 +293,7 @@ class Checks:
     async def _try(self, size: int, found: ChunkFound) -> ChunkFound:
         began = self._clock()
         try:
-            await self._patiently(lambda: self._survey.send_through(size))
+            await self._retrying(lambda: self._survey.send_through(size))
         except (NotOffered, PhotoError, Transient) as error:
             return replace(found, refused=size, reason=error.message)
         seconds = self._clock() - began
@@ -305,7 +305,7 @@ class Checks:
         """Ask for an MD5 that no photo has, and go by the version for the rest."""
         major = VersionFound(version=self._version).major
         return DuplicatesFound(
-            by_md5=await self._patiently(lambda: self._survey.tells_md5s(self.offer)),
+            by_md5=await self._retrying(lambda: self._survey.tells_md5s(self.offer)),
             detection=False if major is not None and major < DETECTING else None,
         )
 
@@ -313,10 +313,10 @@ class Checks:
         """Ask for the album's name, or which ones there are. Raises `RunError` for none such."""
         catalogue = self._survey.catalogue(self.offer)
         if album is not None:
-            name = await self._patiently(lambda: catalogue.album_name(album))
+            name = await self._retrying(lambda: catalogue.album_name(album))
             return AlbumFound(album=album, name=name)
         try:
-            albums = await self._patiently(catalogue.albums)
+            albums = await self._retrying(catalogue.albums)
         except (NotOffered, PhotoError):
             albums = []
         at_top = {album.album_id: album.name for album in albums if not album.parent}
@@ -324,7 +324,7 @@ class Checks:
 
     async def workers(self) -> WorkersFound:
         """Count the PHP workers."""
-        workers = await self._patiently(lambda: self._survey.workers(MOST_WORKERS))
+        workers = await self._retrying(lambda: self._survey.workers(MOST_WORKERS))
         return WorkersFound(workers=workers, most=MOST_WORKERS, finishing=ceiling_for(workers))
 
 
@@ -358,11 +358,15 @@ async def examine(
 ) -> None:
     """Tell one finding after the other; `wall_clock` returns seconds since 1970."""
 
-    async def doze(seconds: float) -> None:
+    async def wait(seconds: float) -> None:
         await sleep(min(seconds, LONGEST_WAIT_S))
 
     recovery = Recovery(
-        PATIENCE, emit=lambda _: None, probe=anyio.lowlevel.checkpoint, sleep=doze, clock=clock
+        PATIENCE,
+        emit=lambda _: None,
+        probe=anyio.lowlevel.checkpoint,
+        sleep=wait,
+        clock=clock,
     )
     async with surveyed(
         account.url, credentials=credentials_of(account), trust=trust_of(account)

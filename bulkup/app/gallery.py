@@ -89,7 +89,7 @@ async def open_gallery(
         method=method,
         throttle=throttle,
         connections=max(options.concurrency, connections) + MOST_COUNTED + SPARE_CONNECTIONS,
-        patiently=door.run,
+        retrying=door.run,
         describe=describe,
         trust=trust_of(account),
     ) as server:
@@ -189,7 +189,7 @@ async def log_in(account: Account) -> Offer:
     async with connect(
         account.url,
         credentials=credentials_of(account),
-        patiently=door.run,
+        retrying=door.run,
         trust=trust_of(account),
     ) as server:
         return server.offer
@@ -201,7 +201,7 @@ async def list_albums(account: Account) -> Sequence[AlbumRow]:
     async with connect(
         account.url,
         credentials=credentials_of(account),
-        patiently=door.run,
+        retrying=door.run,
         trust=trust_of(account),
     ) as server:
         try:

@@ -30,7 +30,7 @@ AGAIN_S: Final = 60.0
 MOST_AGAIN_S: Final = 960.0
 
 
-class Bring(Protocol):
+class Upload(Protocol):
     """A run for some files, whose other settings are given."""
 
     async def __call__(
@@ -54,7 +54,7 @@ class WatchLoop:
     def __init__(
         self,
         watch: Watch,
-        bring: Bring,
+        bring: Upload,
         *,
         open_view: Callable[[], Report],
         tell: Callable[[str], None],
@@ -149,7 +149,7 @@ def _is_still(batch: Mapping[Path, Photo], found: Found) -> bool:
 
 def attend(
     roots: Sequence[Path],
-    bring: Bring,
+    bring: Upload,
     *,
     filters: Filters,
     formats: bool,

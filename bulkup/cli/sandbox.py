@@ -147,6 +147,6 @@ def demo(
     ] = False,
 ) -> int:
     """Rehearse: upload an archive to a sandbox server on this machine, and check every photo."""
-    from bulkup.app.demo import rehearse  # noqa: PLC0415 (heavy)
+    from bulkup.app.demo import run_demo  # noqa: PLC0415 (heavy)
 
-    return rehearse(path, keep=keep)
+    return run_demo(path, keep=keep)

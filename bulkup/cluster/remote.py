@@ -28,12 +28,12 @@ UNKNOWN_S: Final = 20.0
 """… or after so long while there was none."""
 
 
-class _Unheard(Exception):
+class _WorkerLost(Exception):
     """Nobody can tell any more how a finish went."""
 
 
 @dataclass(slots=True)
-class _Word:
+class _LastMessage:
     """The last that was said of a finish."""
 
     message: Message = field(default_factory=dict)
@@ -64,12 +64,12 @@ class RemoteSlots:
             async with call.context.limiter.place() as place:
                 go: Message | None = wish if said.statistics().open_send_streams else None
                 while go is not None:
-                    word = _Word()
+                    word = _LastMessage()
                     error: RunError | None = None
                     await place.renew()
                     try:
                         await place.measure(partial(self._finish, call, channel, said, go, word))
-                    except _Unheard:
+                    except _WorkerLost:
                         await self._wait_out(call)
                         return
                     except RunError as failure:
@@ -85,7 +85,7 @@ class RemoteSlots:
         channel: Channel,
         said: MemoryObjectReceiveStream[Message],
         go: Message,
-        word: _Word,
+        word: _LastMessage,
     ) -> None:
         """Let a worker finish a photo, and raise what it has met with."""
         call.finishing = True  # from here on the photo may be there
@@ -93,7 +93,7 @@ class RemoteSlots:
         began = self._clock()
         message = await _next(said, among={"tried"})
         if message is None:
-            raise _Unheard
+            raise _WorkerLost
         word.message = message
         self._longest_s = max(self._longest_s, self._clock() - began)
         if error := message["error"]:

@@ -146,7 +146,7 @@ class WorkerUnusable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Wishes:
+class _RetryOptions:
     concurrency: int
     retries: int
     patience_s: float
@@ -175,7 +175,7 @@ async def visit(
             account = await to_thread.run_sync(_account, run_settings)
             coming = open_gallery(
                 account,
-                _Wishes(
+                _RetryOptions(
                     run_settings["concurrency"],
                     run_settings["retries"],
                     run_settings["patience_s"],

@@ -132,7 +132,7 @@ class Album(Protocol):
         """The number of the album that it is in, `ROOT` at the top."""
 
 
-class Albumry(Protocol):
+class AlbumServer(Protocol):
     """What a tree of albums needs of a server."""
 
     async def albums(self) -> Sequence[Album]:
@@ -152,7 +152,7 @@ class Albums:
     """The albums of one gallery; new ones are made `private` or public."""
 
     def __init__(
-        self, server: Albumry, *, recovery: Recovery, emit: Emit, private: bool = False
+        self, server: AlbumServer, *, recovery: Recovery, emit: Emit, private: bool = False
     ) -> None:
         self._server = server
         self._recovery = recovery

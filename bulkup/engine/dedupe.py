@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from bulkup.engine.albums import (
     AlbumMembers,
     AlbumResolver,
-    Albumry,
+    AlbumServer,
     Lister,
     MembersByAlbum,
     listed,
@@ -23,8 +23,8 @@ from bulkup.source.photos import Photo
 REST: Final = 200
 
 
-class Catalogue(Albumry, Lister, Protocol):
-    """What sifting needs of a server."""
+class Catalogue(AlbumServer, Lister, Protocol):
+    """What deduplication needs of a server."""
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
         """Return the id of each MD5, None for absent; one that is missing can't be told."""

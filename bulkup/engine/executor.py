@@ -73,7 +73,7 @@ class LocalExecutor:
 
 
 class Stopping(Protocol):
-    """The wish to come to an end."""
+    """Whether a graceful stop was requested."""
 
     @property
     def wanted(self) -> bool:

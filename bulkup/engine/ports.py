@@ -316,5 +316,5 @@ class Stop:
         self.wanted = False
 
     def set(self) -> None:
-        """Wish it."""
+        """Request a graceful stop."""
         self.wanted = True

@@ -148,8 +148,8 @@ class Replaceable(Resendable, Protocol):
         """Tell whether a photo's stored file has this MD5, None where the server can't tell."""
 
 
-class Wish(Protocol):
-    """The wish to come to an end."""
+class StopRequest(Protocol):
+    """Whether a graceful stop was requested."""
 
     wanted: bool
 
@@ -171,7 +171,7 @@ class Changes:
         update: bool,
         aside: Sequence[PairedFile] | None,
         emit: Emit,
-        stop: Wish,
+        stop: StopRequest,
     ) -> None:
         self._server = server
         self._recovery = recovery

@@ -174,7 +174,7 @@ KEEPALIVE_S: Final = 4.0  # shorter than Apache's five seconds: a closing connec
 T = TypeVar("T")
 
 
-class Patiently(Protocol):
+class Retrying(Protocol):
     """Asks a question until there is an answer, or gives up with the last error."""
 
     async def __call__(self, question: Callable[[], Awaitable[T]], /) -> T:
@@ -190,19 +190,19 @@ async def connect(
     connections: int = 16,
     timeouts: Timeouts | None = None,
     throttle: Throttle | None = None,
-    patiently: Patiently | None = None,
+    retrying: Retrying | None = None,
     describe: Describe | None = None,
     trust: Trust = SYSTEM,
 ) -> AsyncIterator[PiwigoServer]:
     """Log in to the gallery at `url` and lend it; log out at the end.
 
     `method` is `auto`, `async`, `upload` or `legacy`. `throttle` holds back the bytes of photos,
-    `describe` tells what each is to get beside them. `patiently` asks a first question as often
+    `describe` tells what each is to get beside them. `retrying` asks a first question as often
     as the caller sees fit; by default once. `trust` says whose certificates will do. Raises
     `RunError` with a sentence for the user where that is impossible.
     """
     timeouts = timeouts or Timeouts()
-    patiently = patiently or _once
+    retrying = retrying or _once
     async with await connector_for(connections, trust) as connector:
         pool = SessionPool(
             url,
@@ -213,7 +213,7 @@ async def connect(
         )
         try:
             try:
-                status = await patiently(partial(_enter, pool, url))
+                status = await retrying(partial(_enter, pool, url))
             except Transient as error:
                 if isinstance(error, HostUnknown):  # no other scheme helps
                     raise ServerUnavailable(error.told) from None
@@ -221,7 +221,7 @@ async def connect(
                 raise ServerUnavailable(
                     run_failures.NOT_REACHED(url=url, reason=error.message, more=more)
                 ) from None
-            methods = await _ask_methods(pool, patiently)
+            methods = await _ask_methods(pool, retrying)
             offer = Offer(
                 url=pool.url,
                 version=status.version,
@@ -282,11 +282,11 @@ async def _enter(pool: SessionPool, url: str) -> Status:
         return await pool.log_in(session)
 
 
-async def _ask_methods(pool: SessionPool, patiently: Patiently) -> frozenset[str]:
+async def _ask_methods(pool: SessionPool, retrying: Retrying) -> frozenset[str]:
     """Return the methods that the server lists; a failed question means that it lists none."""
     question = Request("reflection.getMethodList")
     try:
-        return read_methods(await patiently(lambda: pool.call(question)))
+        return read_methods(await retrying(lambda: pool.call(question)))
     except RunError:
         raise
     except BulkupError:

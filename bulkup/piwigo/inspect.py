@@ -15,7 +15,7 @@ from bulkup.piwigo.connect import DEFAULT_CHUNK, choose, connector_for, find_bas
 from bulkup.piwigo.multipart import Form
 from bulkup.piwigo.protocol import Fields, Request, Status, interpret, read_methods
 from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts
-from bulkup.piwigo.tls import SYSTEM, Tls, Trust, shake_hands
+from bulkup.piwigo.tls import SYSTEM, Tls, Trust, handshake
 from bulkup.source.photos import PIECE
 
 METHOD: Final = "pwg.images.addSimple"
@@ -96,7 +96,7 @@ class Survey:
         """Return how the connection is encrypted, None where it is not. Raises `AnswerLost`."""
         if urlsplit(self.url).scheme != "https":
             return None
-        return await shake_hands(self.url, timeout_s=self._timeouts.connect_s, trust=self._trust)
+        return await handshake(self.url, timeout_s=self._timeouts.connect_s, trust=self._trust)
 
     async def version(self) -> str:
         """Return the version of Piwigo, empty if it is not told: the cheapest question."""

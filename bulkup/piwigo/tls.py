@@ -65,7 +65,7 @@ class Tls:
     trusted: bool = True
 
 
-async def shake_hands(url: str, *, timeout_s: float, trust: Trust = SYSTEM) -> Tls:
+async def handshake(url: str, *, timeout_s: float, trust: Trust = SYSTEM) -> Tls:
     """Return how the server encrypts. Raises `AnswerLost` if the handshake fails."""
     parts = urlsplit(url)
     context = await to_thread.run_sync(trust.context)

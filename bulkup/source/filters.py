@@ -198,7 +198,7 @@ class Filters:
             return not self.patterns.enter(path)
         return not self.patterns.take(path)
 
-    def misfit(self, *, size: int, mtime_ns: int) -> SkipReason | None:
+    def skip_reason(self, *, size: int, mtime_ns: int) -> SkipReason | None:
         """Return why a file of this size and time is left out, None if it is not."""
         if size < self.min_size or (self.max_size is not None and size > self.max_size):
             return SkipReason.SIZE

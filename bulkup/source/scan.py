@@ -420,7 +420,7 @@ class Walk:
         if not stat.S_ISREG(status.st_mode):
             return Skipped(path, 0, SkipReason.SPECIAL)
         size, mtime_ns = status.st_size, status.st_mtime_ns
-        if reason := self._choice.misfit(size=size, mtime_ns=mtime_ns):
+        if reason := self._choice.skip_reason(size=size, mtime_ns=mtime_ns):
             return Skipped(path, size, reason)
         if path.suffix.lower() in SIDECARS:
             return Skipped(path, size, SkipReason.SIDECAR)

@@ -156,9 +156,7 @@ async def run(
         credentials=ADMIN,
         method=method,
         timeouts=timeouts,
-        patiently=Recovery(
-            Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait
-        ).run,
+        retrying=Recovery(Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait).run,
         describe=Describer(labels, emit=emit) if labels else None,
     ) as server:
         recovery = Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=sleep)
@@ -219,9 +217,7 @@ async def check(
     outcome = outcome or Outcome()
     emit = outcome.events.append
     door = Recovery(Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait)
-    async with connect(
-        box.url, credentials=ADMIN, timeouts=timeouts, patiently=door.run
-    ) as server:
+    async with connect(box.url, credentials=ADMIN, timeouts=timeouts, retrying=door.run) as server:
         recovery = Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=no_wait)
         album_resolver = None
         if album is not None:
