@@ -46,9 +46,7 @@ ONE_WORKER_HINT: Final = (
 )
 
 
-UNCOUNTED: Final = (
-    "this server's PHP workers could not be counted: photos are finished one at a time"
-)
+UNCOUNTED: Final = "this server's PHP workers can't be counted: photos are finished one at a time"
 UNCOUNTED_HINT: Final = "Where it has three workers or more, --finishing 2 is quicker."
 
 Hold = Callable[[], AbstractAsyncContextManager[None]]
@@ -57,7 +55,7 @@ Hold = Callable[[], AbstractAsyncContextManager[None]]
 class Census(Protocol):
     """Where the server's PHP workers are proven, without harm."""
 
-    async def prepare(self) -> bool:
+    async def prepare(self, *, anew: bool) -> bool:
         """Find out how workers are kept busy for a moment; False where nothing does that."""
 
     async def prove(self, workers: int, *, hold: Hold) -> bool:
@@ -92,7 +90,7 @@ class Limiter:
         self._recalled = pacing.fixed
         self._proving = False
         self._proven_at = float("-inf")
-        self._lonely = False
+        self._beside = True
         self._blocked = False
         self._inside: set[Place] = set()
         self._queue: deque[Place] = deque()
@@ -165,7 +163,11 @@ class Limiter:
                 await self._recall()
                 await self._tell()
             while (wanted := self.pacing.wanted_workers) is not None:
+                if self._inside and not self._beside:
+                    break  # until they have left
                 await self._prove(wanted)
+            if self._blocked and self.pacing.workers == 1 and not self._inside:
+                await self._tell_of_single_worker()
             self._let_in()
             await self._tell()
 
@@ -186,6 +188,8 @@ class Limiter:
         self._stir.set()
 
     def _let_in(self) -> None:
+        if self.pacing.wanted_workers is not None and not self._beside:
+            return
         while self._queue and len(self._inside) < self.pacing.target:
             place = self._queue.popleft()
             if not self._inside:
@@ -205,27 +209,40 @@ class Limiter:
         self._known_most = self.pacing.most
         self._believed = facts.get(Fact.WORKERS, 1)
         self._known_best = facts.get(Fact.PLACES)
-        self.pacing.begin(self._known_best)
+        self.pacing.begin(self._known_best, now=self._clock())
         self._recalled = True
 
     async def _prove(self, workers: int) -> None:
-        """Have workers proven while photos go on to be finished."""
-        proven = False
-        if await self._census.prepare():
+        """Have workers proven: first beside the photos being finished, then with nobody inside.
+
+        A large pool has workers to spare for that; in a small one a finish takes those that were
+        to be proven, and hides how long anything takes.
+        """
+        beside, self._beside = self._beside, False
+        proven, possible = False, await self._census.prepare(anew=not beside)
+        if possible:
             self._proving = True
             try:
                 proven = await self._census.prove(workers, hold=self._recovery.hold)
-                if not proven and workers == workers_for(2) and self.pacing.workers == 1:
-                    two = await self._census.prove(2, hold=self._recovery.hold)
-                    self._lonely = not two
             finally:
                 self._proving = False
                 self._proven_at = self._clock()
+        if beside and not proven and workers == workers_for(self.pacing.target + 1):
+            return  # nothing smaller would help: it is asked for still
         self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
         if proven:
+            self._beside = beside
             await self._learn(workers)
-        elif self.pacing.wanted_workers is None and self.pacing.workers == 1:
+        elif not possible:
             self._say_once(UNCOUNTED, UNCOUNTED_HINT)
+
+    async def _tell_of_single_worker(self) -> None:
+        """Say why a photo alone was blocked, if not even two workers can be proven."""
+        self._blocked = False
+        if ONE_WORKER in self._said or not await self._census.prepare(anew=True):
+            return
+        if not await self._census.prove(2, hold=self._recovery.hold):
+            self._say_once(ONE_WORKER, ONE_WORKER_HINT)
 
     def _say_once(self, message: str, hint: str) -> None:
         if message not in self._said:
@@ -251,8 +268,6 @@ class Limiter:
         if pacing.best not in {None, self._known_best}:
             self._known_best = pacing.best
             await self._memory.learn(Fact.PLACES, self._known_best)
-        if self._lonely and self._blocked:
-            self._say_once(ONE_WORKER, ONE_WORKER_HINT)
 
     async def _watch(self) -> None:
         """Wait for something to happen; ask the server for a sign of life if nothing does."""

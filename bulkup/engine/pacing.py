@@ -150,11 +150,18 @@ class Finishing:
     _asked: int | None = None
     _trouble_at: float = float("-inf")
 
-    def begin(self, known: int | None = None) -> None:
-        """Ask for the first proof; `known` is the limit that served an earlier run best."""
+    def begin(self, known: int | None = None, *, now: float = 0.0) -> None:
+        """Ask for the first proof; `known` is the limit that served an earlier run best.
+
+        Where that was one, photos go first, and it is looked later whether it has changed.
+        """
         if self.fixed or self._climb is None or self._asked is not None:
             return
-        self._known = known if known and known > 1 else None
+        if known == 1:
+            self._climb = None
+            self._hold_until = now + self._unproven_s
+            return
+        self._known = known
         places = min(self.most, self._known or FIRST_PLACES)
         if places > self.ceiling:
             self._asked = places

@@ -44,7 +44,7 @@ TWICE_UP_TO: Final = 4
 """So many workers are proven twice."""
 
 FAILURES: Final = 2
-"""A proof that fails so often fails."""
+"""A proof that fails so often fails; where it needs to pass once only, once is enough."""
 
 Hold = Callable[[], AbstractAsyncContextManager[object]]
 
@@ -58,6 +58,7 @@ class Census:
         self._pool = pool
         self._clock = clock
         self._length: int | None = None
+        self._rough = False
         self._offered = True
         self._shared_s = 0.0
         self._thin = False  # the line, too thin for the last proof
@@ -68,7 +69,7 @@ class Census:
         Takes one to five seconds, over a thin line up to twenty. Raises `RunError` where the
         log-in fails.
         """
-        if not await self.prepare():
+        if await self._weigh() is None:
             return None
         self._thin = False
         proven, unproven = 1, most + 1
@@ -85,13 +86,16 @@ class Census:
                 unproven = middle
         return None if proven == 1 and self._thin else proven
 
-    async def prepare(self) -> bool:
+    async def prepare(self, *, anew: bool = False) -> bool:
         """Find out which list keeps a worker busy for long enough; False where none does.
 
-        Takes about a second, in which photos may be sent. Raises `RunError` where the log-in
-        fails.
+        Takes about a second. Photos may be sent meanwhile, but what is found out then is rough:
+        where a proof fails after that, have it found out `anew` with nothing else at work. Raises
+        `RunError` where the log-in fails.
         """
-        return await self._weigh() is not None
+        if anew and self._rough:
+            self._length = None
+        return await self._weigh(rough=not anew) is not None
 
     async def prove(self, workers: int, *, hold: Hold = nullcontext) -> bool:
         """Tell whether there are so many workers, as far as that can be told.
@@ -106,7 +110,7 @@ class Census:
         self._thin = False
         passes, failures = 0, 0
         needed = 2 if workers <= TWICE_UP_TO else 1
-        while passes < needed and failures < FAILURES and not self._thin:
+        while passes < needed and failures < min(FAILURES, needed) and not self._thin:
             passed = await self._passes(length, busy=workers - 1, hold=hold)
             passes += passed
             failures += not passed
@@ -127,12 +131,16 @@ class Census:
             return None
         return 2 * LINE_LENGTH / max(full_s - light_s, 1e-4)
 
-    async def _weigh(self) -> int | None:
-        """Return how long a list keeps a worker busy for long enough, None where none does."""
+    async def _weigh(self, *, rough: bool = False) -> int | None:
+        """Return how long a list keeps a worker busy for long enough, None where none does.
+
+        A `rough` length is found while others may keep the requests waiting.
+        """
         if self._length is None and self._offered:
             try:
                 async with self._pool.lease() as session:
-                    self._length = await self._find_length(session)
+                    self._length = await self._find_length(session, rough=rough)
+                    self._rough = rough
             except RunError:
                 raise
             except NotOffered:
@@ -141,10 +149,12 @@ class Census:
                 return None
         return self._length
 
-    async def _find_length(self, session: Session) -> int | None:
+    async def _find_length(self, session: Session, *, rough: bool) -> int | None:
         length, work_s = FIRST_LENGTH, 0.0
         light_s = await self._timed(session, _padded(0))
         wanted_s = max(BUSY_S, 4 * light_s)
+        if rough:
+            wanted_s = min(wanted_s, MOST_BUSY_S)
         for _ in range(2):  # the first guess is a rough one
             arrived_s = await self._timed(session, _padded(length))
             work_s = max(await self._timed(session, _heavy(length)) - arrived_s, 1e-3)

@@ -25,7 +25,8 @@ class Workers:
     there: int | None
     proofs: list[int] = field(default_factory=list)
 
-    async def prepare(self) -> bool:
+    async def prepare(self, *, anew: bool) -> bool:
+        del anew
         await checkpoint()
         return self.there is not None
 
@@ -109,12 +110,17 @@ async def test_the_first_photo_is_finished_at_once_and_workers_are_proven_meanwh
     assert place.of(LimitsChanged)[-1] == LimitsChanged(finishing=2, most_finishing=4)
 
 
-async def test_of_a_proof_that_fails_half_as_many_places_are_asked_for() -> None:
+async def test_a_proof_that_fails_beside_a_photo_is_made_with_nobody_inside() -> None:
     place = Place(workers=3)
-    async with place.attended(), place.limiter.place():
-        while not place.limiter.pacing.workers > 1:
-            await checkpoint()
+    async with place.attended():
+        async with place.limiter.place():
+            while not place.census.proofs:
+                await checkpoint()
+            await anyio.wait_all_tasks_blocked()
+        assert place.census.proofs == [6]
+        await place.finish()  # it waits for the proofs
     assert place.census.proofs == [6, 3]
+    assert place.limiter.pacing.workers == 3
 
 
 async def test_nobody_begins_to_send_while_a_proof_is_on_its_way() -> None:
@@ -159,6 +165,16 @@ async def test_what_served_an_earlier_run_best_is_taken_up_when_it_is_proven() -
     assert shown == [1, 3]
 
 
+async def test_where_one_at_a_time_was_best_photos_go_before_proofs() -> None:
+    place = Place(workers=8)
+    await place.memory.learn(Fact.PLACES, 1)
+    async with place.attended():
+        await bring(place, times=2)
+        assert place.census.proofs == []
+        await bring(place, times=20)
+    assert place.census.proofs[0] == 3
+
+
 async def test_the_best_limit_is_remembered() -> None:
     place = Place(workers=3)
     async with place.attended():
@@ -191,15 +207,14 @@ async def test_one_photo_at_a_time_does_not_mean_one_worker() -> None:
     assert not place.of(Noticed)
 
 
-@pytest.mark.parametrize("workers", [None, 1])
-async def test_workers_that_can_not_be_counted_are_not_said_to_be_one(workers: int | None) -> None:
-    place = Place(workers=workers)
+async def test_workers_that_can_not_be_counted_are_not_said_to_be_one() -> None:
+    place = Place(workers=None)
     async with place.attended():
         for _ in range(30):
             await place.finish()
     (notice,) = place.of(Noticed)
     assert isinstance(notice, Noticed)
-    assert "could not be counted" in notice.message
+    assert "can't be counted" in notice.message
     assert "--finishing 2" in notice.hint
     assert place.limiter.pacing.target == 1
 
