@@ -44,6 +44,7 @@ from tests.support.sample_run import (
     state_after,
     uploaded,
 )
+from tests.support.terminal import scrolled, standing
 
 
 class Coordinator:
@@ -86,19 +87,7 @@ class Coordinator:
         for text in self.written[self._played :]:
             self._terminal.feed(text.replace("\n", "\r\n"))
         self._played = len(self.written)
-        lines = [line.rstrip() for line in self.screen.display]
-        while lines and not lines[-1]:
-            lines.pop()
-        return lines
-
-    @property
-    def scrolled(self) -> list[str]:
-        """What has left the screen at its top."""
-        columns = range(self.screen.columns)
-        return [
-            "".join(row[column].data for column in columns).rstrip()
-            for row in self.screen.history.top
-        ]
+        return standing(self.screen)
 
 
 @pytest.fixture
@@ -176,54 +165,27 @@ def test_a_check_counts_and_names_what_is_amiss_and_shows_what_takes_long_to_rea
     ]
 
 
-def test_a_screen_of_200_columns_shows_the_folder_and_one_line_of_totals() -> None:
-    coordinator = Coordinator(width=200)
-    coordinator.draw(RUN, *starting("one.jpg"), ScanFinished())
-    coordinator.emit(*failing("two.jpg"))
-    seen = coordinator.draw(PhotoProgress(path=at("one.jpg"), sent=5_000_000), at=5.0)
-    assert seen[0] == "failed  /photos/2019/two.jpg: no image"
-    assert re.fullmatch(
-        r"Holidays \(album 9\) at https://photos.example.org {20,}"
-        r"uploadAsync, 8 at once, Piwigo 14.5.0",
-        seen[1],
-    )
-    assert re.fullmatch(
-        r"2019/one.jpg +━{18,}╸?─{18,}   50%  5.00 MB of 10.0 MB  1.00 MB/s  sending", seen[3]
-    )
-    assert seen[6] == (
-        "1 of 2 photos · 5.00 MB of 10.0 MB · 1.00 MB/s (mean 1.00 MB/s) · about 5 s left"
-    )
-    assert seen[7] == "1 failed"
-
-
 @pytest.mark.parametrize("width", [60, 200])
-def test_hostile_names_take_one_row_each_and_steer_nothing(width: int) -> None:
-    coordinator = Coordinator(width=width, height=30)
-    for now in range(2):
-        seen = coordinator.draw(RUN, *starting(*HOSTILE, sent=5_000_000), at=float(now))
-    rows = [row for row in seen if "━" in row and "10.0 MB" in row]
+def test_hostile_names_take_one_row_each_steer_nothing_and_stay_legible(width: int) -> None:
+    coordinator = Coordinator(width=width, height=90)
+    coordinator.draw(RUN, *(failure(name) for name in HOSTILE))
+    seen = coordinator.draw(*starting(*HOSTILE, sent=5_000_000), at=1.0)
+    top = next(number for number, row in enumerate(seen) if row.startswith("Holidays"))
+    rows = [row for row in seen[top:] if "━" in row and "10.0 MB" in row]
     assert len(rows) == len(HOSTILE)
-    assert len(seen) == len(HOSTILE) + (7 if width < 100 else 5)
-    assert seen[0].startswith("Holidays")
-    assert coordinator.scrolled == []
-
-
-@pytest.mark.parametrize("width", [60, 200])
-def test_hostile_names_of_failures_stay_legible_above(width: int) -> None:
-    coordinator = Coordinator(width=width, height=50)
-    seen = "".join(coordinator.draw(RUN, *(failure(name) for name in HOSTILE)))
+    assert len(seen) - top == len(HOSTILE) + (8 if width < 100 else 6)
+    assert scrolled(coordinator.screen) == []
     for shown in (r"[red]x[bold]", r"clear\x1b[2J", r"new\nline\r", r"\u202egpj", r"bad\xff\xfe"):
-        assert f"failed  /photos/2019/{shown}" in seen.replace("\n", "")
+        assert f"failed  /photos/2019/{shown}" in "".join(seen[:top])
 
 
 def test_failures_scroll_away_above_and_the_block_stays_one() -> None:
     """No screen is erased from its first cell on: tmux would keep it in its history."""
     coordinator = Coordinator(height=8)
+    coordinator.draw(RUN, *starting("one.jpg"))
     for number in range(20):
-        seen = coordinator.draw(
-            RUN, *starting("one.jpg"), failure(f"{number}.jpg"), at=float(number)
-        )
-    everything = [*coordinator.scrolled, *seen]
+        coordinator.draw(failure(f"{number}.jpg"), at=float(number))
+    everything = [*scrolled(coordinator.screen), *coordinator.seen]
     assert [line for line in everything if line.startswith("failed")] == [
         f"failed  /photos/2019/{number}.jpg: no image" for number in range(20)
     ]
@@ -253,13 +215,10 @@ def test_an_outage_is_said_with_its_time_until_it_ends(coordinator: Coordinator)
 
 def test_a_photo_in_trouble_says_so_in_its_row(coordinator: Coordinator) -> None:
     retry = Retrying(path=at("one.jpg"), reason="lost", attempt=2, after_s=1.0)
-    (row,) = [
-        line for line in coordinator.draw(RUN, *starting("one.jpg"), retry) if "one.jpg" in line
-    ]
-    assert row.split()[1:] == ["lost", "0%", "10.0", "MB", "again", "in", "1", "s"]
+    row = coordinator.draw(RUN, *starting("one.jpg"), retry)[2]
+    assert row.split() == ["2019/one.jpg", "lost", "0%", "10.0", "MB", "again", "in", "1", "s"]
     again = PhotoStarted(path=at("one.jpg"), size=10, attempt=2)
-    (row,) = [line for line in coordinator.draw(again) if "one.jpg" in line]
-    assert row.endswith("try 2")
+    assert coordinator.draw(again)[2].endswith("try 2")
 
 
 def test_the_totals_count_what_else_happened(coordinator: Coordinator) -> None:
@@ -307,7 +266,7 @@ def test_what_does_not_fit_is_counted(height: int, row: int, more: int) -> None:
     names = [line.split()[0] for line in seen[:row] if line.startswith("2019/")]
     assert names == [f"2019/{number}.jpg" for number in range(12 - more)]
     assert seen[0].startswith("Holidays" if height == 12 else "2019/0.jpg")
-    assert coordinator.scrolled == []
+    assert scrolled(coordinator.screen) == []
 
 
 @given(
@@ -340,22 +299,14 @@ def test_with_one_row_it_shows_how_far_the_run_is() -> None:
     assert line.plain.startswith("1 of 2 photos")
 
 
-def test_a_new_size_of_the_window_is_drawn_at_once() -> None:
-    coordinator = Coordinator(width=120)
-    coordinator.draw(RUN, *starting("one.jpg"))
-    coordinator.resize(60, 12)
-    (row,) = [line for line in coordinator.draw() if "one.jpg" in line]
-    assert (row.split()[0], row.split()[2:]) == ("one.jpg", ["10.0", "MB", "sending"])
-    assert all(cell_len(line) < 60 for line in coordinator.seen)
-
-
-def test_lines_of_a_window_that_became_narrow_are_erased_with_what_wrapped() -> None:
+def test_a_new_size_of_the_window_is_drawn_at_once_over_what_has_wrapped() -> None:
     coordinator = Coordinator(width=100)
     coordinator.draw(RUN, *starting("one.jpg"))
     coordinator.resize(50, 24)
-    coordinator.draw()
-    frame_written = coordinator.written[-1]
-    (climbed,) = re.findall(r"\x1b\[(\d+)A\x1b\[K\x1b7", frame_written)
+    row = next(line for line in coordinator.draw() if "one.jpg" in line)
+    assert row.split() == ["one.jpg", "─" * 10, "10.0", "MB", "sending"]
+    assert all(cell_len(line) < 50 for line in coordinator.seen)
+    (climbed,) = re.findall(r"\x1b\[(\d+)A\x1b\[K\x1b7", coordinator.written[-1])
     assert int(climbed) == 10  # six lines, of which four were wider than half
 
 
@@ -379,39 +330,29 @@ def test_a_frame_is_one_write_that_erases_nothing_it_is_about_to_write(
 ) -> None:
     coordinator.draw(RUN, *starting("one.jpg"))
     coordinator.draw(PhotoProgress(path=at("one.jpg"), sent=5), at=0.2)
-    assert len(coordinator.written) == 2
-    assert coordinator.written[1].index("\x1b[J") > coordinator.written[1].index("one.jpg")
-    assert "\x1b[2K" not in coordinator.written[1]
-
-
-def test_after_each_frame_the_cursor_is_visible_and_lines_wrap(coordinator: Coordinator) -> None:
-    coordinator.draw(RUN, *starting("one.jpg"))
-    assert coordinator.written[-1].endswith("\x1b[?7h\x1b[?25h\x1b[?2026l")
-    coordinator.draw()
+    _, written = coordinator.written
+    assert written.index("\x1b[J") > written.index("one.jpg")
+    assert "\x1b[2K" not in written
+    assert written.endswith("\x1b[?7h\x1b[?25h\x1b[?2026l")  # lines wrap, a cursor is seen
     assert not coordinator.screen.cursor.hidden
     assert pyte.modes.DECAWM in coordinator.screen.mode
 
 
 def test_no_color_leaves_no_colour_and_a_bar_that_reads() -> None:
     coordinator = Coordinator(NO_COLOR="1")
-    seen = coordinator.draw(
-        RUN, *starting("one.jpg", sent=5_000_000), *failing("x"), ScanFinished()
-    )
+    seen = coordinator.draw(RUN, *starting("one.jpg", sent=5_000_000), ScanFinished())
     assert not re.search(r"\x1b\[(\d+;)*[349]\d", "".join(coordinator.written))
     assert any("━─" in line for line in seen)
 
 
-async def test_the_view_redraws_itself_while_it_is_open(coordinator: Coordinator) -> None:
+async def test_the_view_redraws_itself_until_the_summary_takes_its_place(
+    coordinator: Coordinator,
+) -> None:
     async with coordinator.report:
         coordinator.emit(RUN, *starting("one.jpg"))
         assert coordinator.seen == []
         await coordinator.clock.wake()
         assert coordinator.seen[0].startswith("Holidays")
-
-
-async def test_the_summary_takes_the_place_of_the_block(coordinator: Coordinator) -> None:
-    async with coordinator.report:
-        coordinator.draw(RUN, *starting("one.jpg"))
         coordinator.emit(*failing("two.jpg"), uploaded("one.jpg"), RunFinished(seconds=1.0))
     assert [line for line in coordinator.seen if line] == [
         "failed  /photos/2019/two.jpg: no image",
@@ -439,20 +380,18 @@ async def test_any_end_leaves_a_whole_terminal_and_the_summary(error: type[BaseE
     assert not any("━" in line or "─" in line for line in coordinator.seen)
 
 
-def test_only_a_capable_terminal_suits_the_live_view() -> None:
-    def suits(
-        *, terminal: bool = True, colours: bool = False, term: str = "xterm", legacy: bool = False
-    ) -> bool:
-        console = Console(
-            file=_Tape([]) if terminal else StringIO(),
-            force_terminal=terminal or colours,
-            legacy_windows=legacy,
-            _environ={"TERM": term},
-        )
-        return suits_live(console)
-
-    assert suits()
-    assert not suits(terminal=False)
-    assert not suits(terminal=False, colours=True)
-    assert not suits(term="dumb")
-    assert not suits(legacy=True)
+@pytest.mark.parametrize(
+    ("file", "options", "term", "suits"),
+    [
+        (_Tape([]), {"force_terminal": True}, "xterm", True),
+        (_Tape([]), {"force_terminal": True}, "dumb", False),
+        (_Tape([]), {"force_terminal": True, "legacy_windows": True}, "xterm", False),
+        (StringIO(), {}, "xterm", False),
+        (StringIO(), {"force_terminal": True}, "xterm", False),
+    ],
+)
+def test_only_a_capable_terminal_suits_the_live_view(
+    file: StringIO, options: dict[str, bool], term: str, *, suits: bool
+) -> None:
+    options = {"legacy_windows": False} | options
+    assert suits_live(Console(file=file, _environ={"TERM": term}, **options)) is suits  # type: ignore[arg-type]

@@ -27,6 +27,22 @@ BECOME = (
 NO_VARIABLES: Mapping[str, str] = {}
 
 
+def standing(screen: pyte.Screen) -> list[str]:
+    """Return what stands on a screen, without the empty lines at its end."""
+    lines = [line.rstrip() for line in screen.display]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def scrolled(screen: pyte.HistoryScreen) -> list[str]:
+    """Return what has left a screen at its top."""
+    return [
+        "".join(row[column].data for column in range(max(row, default=-1) + 1)).rstrip()
+        for row in screen.history.top
+    ]
+
+
 class Terminal:
     """Runs the command against a sandbox for as long as the `async with` lasts.
 
@@ -111,18 +127,12 @@ class Terminal:
     @property
     def lines(self) -> list[str]:
         """What stands on the screen, without the empty lines at its end."""
-        lines = [line.rstrip() for line in self.screen.display]
-        while lines and not lines[-1]:
-            lines.pop()
-        return lines
+        return standing(self.screen)
 
     @property
     def scrolled(self) -> list[str]:
         """What has left the screen at its top."""
-        return [
-            "".join(row[column].data for column in range(max(row, default=-1) + 1)).rstrip()
-            for row in self.screen.history.top
-        ]
+        return scrolled(self.screen)
 
     def _read(self) -> None:
         try:
