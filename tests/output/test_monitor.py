@@ -17,23 +17,17 @@ from anyio import fail_after
 
 from bulkup.errors import UsageError
 from bulkup.events import (
-    AlbumChecked,
     ChunkSizeChanged,
     Event,
-    FileFound,
     Interrupted,
     LimitsChanged,
     Noticed,
     OutageBegan,
     OutageEnded,
-    PhotoFailed,
     PhotoFinished,
     PhotoFinishing,
-    PhotoPresent,
     PhotoProgress,
     PhotoStarted,
-    PhotoUnfinished,
-    PhotoUploaded,
     Retrying,
     RunFailed,
     RunFinished,
@@ -41,31 +35,20 @@ from bulkup.events import (
 )
 from bulkup.output.monitor.server import Monitor
 from bulkup.output.options import Listen, parse_listen
-from tests.support.reports import RUN
-
-TOKEN = "0123456789abcdef"
-A, B = Path("trip/a.jpg"), Path("trip/b.jpg")
-HOSTILE = (
-    "<script>alert(1)</script>.jpg",
-    "[red]x[/red] &amp; ' \".jpg",
-    "\x1b[2J\x1b]0;title\x07.jpg",
-    "line\nbreak\r\n\ndata: {}\n\n.jpg",
-    "\u202egpj.exe",
-    "\udcff\udc80.jpg",
-    "é" * 125 + ".jpg",
+from tests.support.sample_run import (
+    HOSTILE,
+    RUN,
+    failing,
+    failure,
+    found,
+    present,
+    starting,
+    unfinished,
+    uploaded,
 )
 
-
-def started(path: Path, size: int = 1000, *, attempt: int = 1) -> list[Event]:
-    return [FileFound(path=path, size=size), PhotoStarted(path=path, size=size, attempt=attempt)]
-
-
-def uploaded(path: Path, size: int = 1000) -> PhotoUploaded:
-    return PhotoUploaded(path=path, size=size, md5="0" * 32, image_id=1, attempts=1, seconds=1)
-
-
-def failed(path: Path) -> PhotoFailed:
-    return PhotoFailed(path=path, size=1000, reason="the file is empty", hint="export it again")
+TOKEN = "0123456789abcdef"
+A, B, C, D = (Path(f"trip/{letter}.jpg") for letter in "abcd")
 
 
 @dataclass
@@ -75,7 +58,12 @@ class Post:
     monitor: Monitor
     now: float = 0.0
 
-    def emit(self, *events: Event) -> None:
+    @property
+    def port(self) -> int:
+        return int(self.monitor.address.rsplit(":", 1)[1].strip("/"))
+
+    def emit(self, *events: Event, at: float | None = None) -> None:
+        self.now = self.now if at is None else at
         for event in events:
             self.monitor.emit(event)
 
@@ -107,6 +95,13 @@ class Post:
         async with self.reading() as stream:
             return await anext(stream)
 
+    async def last(self, stream: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
+        """End the monitor, and return the last message that whoever looks on gets."""
+        ending = asyncio.create_task(self.monitor.__aexit__(None, None, None))
+        seen = [message async for message in stream][-1]
+        await ending
+        return seen
+
 
 async def messages(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
     async for line in response.content:
@@ -131,35 +126,31 @@ async def post(listen: Listen | None = None, *, slow_s: float = 20.0) -> AsyncIt
             yield there
 
 
-async def test_it_says_where_it_is_seen() -> None:
+async def test_it_says_where_it_is_seen_and_that_it_lives() -> None:
     async with post() as there:
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", there.monitor.address)
         status, page, headers = await there.get()
-        assert status == 200
+        assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
         assert "<title>bulkup</title>" in page
-        assert headers["Content-Type"] == "text/html; charset=utf-8"
+        assert (await there.get("healthz"))[:2] == (200, "ok\n")
 
 
 async def test_the_page_is_all_its_own_and_locked_up() -> None:
+    wanted = {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+        "Server": "bulkup",
+    }
     async with post() as there:
-        for name in ("", "page.css", "page.js", "healthz", "events?no", "nothing", "%2e%2e/x"):
-            if name.startswith("events"):
-                continue
+        for name in ("", "page.css", "page.js", "healthz", "nothing", "%2e%2e/x"):
             _, text, headers = await there.get(name)
+            assert headers | wanted == headers
             policy = headers["Content-Security-Policy"]
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
-            assert headers["X-Content-Type-Options"] == "nosniff"
-            assert headers["Referrer-Policy"] == "no-referrer"
-            assert headers["Cache-Control"] == "no-store"
-            assert headers["Server"] == "bulkup"
             assert "https://" not in text
             assert "//cdn" not in text
-
-
-async def test_it_says_that_it_lives() -> None:
-    async with post() as there:
-        assert (await there.get("healthz"))[:2] == (200, "ok\n")
 
 
 async def test_it_only_shows() -> None:
@@ -172,31 +163,32 @@ async def test_it_only_shows() -> None:
 async def test_it_shows_photos_on_their_way_and_what_became_of_others() -> None:
     async with post() as there:
         assert (await there.look())["phase"] == "connecting"
-        there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *started(A), *started(B))
-        there.emit(FileFound(path=Path("c"), size=500), FileFound(path=Path("d"), size=500))
-        there.emit(ScanFinished(), failed(Path("c")))
-        there.emit(PhotoPresent(path=Path("d"), size=500, image_id=1, linked=False))
-        there.now = 2.0
-        there.emit(PhotoProgress(path=A, sent=500), PhotoFinishing(path=B))
+        there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *starting(A, B, size=1000))
+        there.emit(*failing(C, reason="the file is empty", hint="export it again"))
+        there.emit(*found(D), present(D), ScanFinished())
+        there.emit(PhotoProgress(path=A, sent=500), PhotoFinishing(path=B), at=2.0)
         seen = await there.look()
-        assert seen["phase"] == "running"
-        assert seen["phase_words"] == "uploading"
-        assert seen["title"] == "Holidays (album 9) at https://photos.example.org"
-        assert seen["photos"] == "1 of 3 photos"
-        assert seen["limits"] == ["finishing 2/6", "chunk 1.00 MB"]
-        first, second = seen["in_flight"]
-        assert (first["folder"], first["name"], first["share"]) == ("trip", "a.jpg", 50)
-        assert first["pace"] == "250 B/s"
-        assert (second["pace"], second["tone"]) == ("finishing", "good")
-        assert {"words": "1 failed", "tone": "bad"} in seen["counts"]
-        (line,) = seen["lines"]
-        assert (line["kind"], line["tone"]) == ("failed", "bad")
-        assert (line["what"], line["hint"]) == ("c: the file is empty", "export it again")
+    told = ("phase", "phase_words", "title", "photos", "limits")
+    assert [seen[name] for name in told] == [
+        "running",
+        "uploading",
+        "Holidays (album 9) at https://photos.example.org",
+        "1 of 3 photos",
+        ["finishing 2/6", "chunk 1.00 MB"],
+    ]
+    first, second = seen["in_flight"]
+    assert (first["folder"], first["name"], first["share"]) == ("trip", "a.jpg", 50)
+    assert first["pace"] == "250 B/s"
+    assert (second["pace"], second["tone"]) == ("finishing", "good")
+    assert {"words": "1 failed", "tone": "bad"} in seen["counts"]
+    (line,) = seen["lines"]
+    assert (line["kind"], line["tone"]) == ("failed", "bad")
+    assert (line["what"], line["hint"]) == (f"{C}: the file is empty", "export it again")
 
 
 async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
     async with post() as there:
-        there.emit(RUN, *started(A), *started(B, attempt=3))
+        there.emit(RUN, *starting(A), *found(B), PhotoStarted(path=B, size=1000, attempt=3))
         there.emit(Retrying(path=A, reason="HTTP 500", attempt=1, after_s=2))
         there.emit(OutageBegan(reason="HTTP 503"))
         there.now = 60.0
@@ -212,18 +204,16 @@ async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
         assert [line["kind"] for line in seen["lines"]] == ["away", "back", "stop"]
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-async def test_a_hostile_name_is_plain_text_everywhere(name: str) -> None:
+async def test_a_hostile_name_is_plain_text_everywhere() -> None:
     async with post() as there:
-        path = Path("folder\x1b[1m<b>") / name
-        there.emit(RUN, *started(path), failed(path), *started(path))
-        there.emit(Retrying(path=path, reason=f"no {name}", attempt=1, after_s=1))
-        async with there.reading() as stream:
-            seen = await anext(stream)
-        for text in strings(seen):
-            assert text.isprintable() or text == seen["summary"]
+        paths = [Path("folder\x1b[1m<b>") / name for name in HOSTILE]
+        there.emit(RUN, *starting(*paths), *(failure(path) for path in paths), *starting(*paths))
+        for path in paths:
+            there.emit(Retrying(path=path, reason=f"no {path.name}", attempt=1, after_s=1))
+        seen = await there.look()
+        assert all(text.isprintable() for text in strings(seen))
         _, figures, _ = await there.get("metrics")
-        assert name not in figures
+        assert not [name for name in HOSTILE if name in figures]
 
 
 def strings(value: object) -> list[str]:
@@ -258,71 +248,52 @@ async def test_whoever_looks_on_gets_lines_and_samples_once() -> None:
 
 async def test_the_samples_hold_bytes_finishes_and_limits() -> None:
     async with post() as there:
-        there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *started(A), *started(B))
+        there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *starting(A, B, size=1000))
         async with there.reading() as stream:
             await anext(stream)
             there.emit(PhotoProgress(path=A, sent=600), PhotoFinishing(path=A))
-            there.now = 0.5
-            there.emit(PhotoFinishing(path=B), PhotoFinished(path=A, seconds=0.5), uploaded(A))
+            there.emit(PhotoFinishing(path=B), at=0.5)
+            there.emit(PhotoFinished(path=A, seconds=0.5), uploaded(A, 1000))
             there.now = 2.0
             async for seen in stream:
                 if seen["samples"]:
                     break
-        ((at_s, rate, finishes, finish_s, slowest_s, finishing, limit, most),) = seen["samples"]
-        assert (at_s, rate) == (2.0, 500)
-        assert (finishes, finish_s, slowest_s) == (1, 0.5, 0.5)
-        assert (finishing, limit, most) == (1, 2, 6)
-
-
-async def test_the_last_message_says_how_it_ended() -> None:
-    async with post() as there:
-        there.emit(RUN, *started(A), ScanFinished(), uploaded(A))
-        there.emit(AlbumChecked(verified=1, unverified=0, relinked=0))
-        async with there.reading() as stream:
-            assert not (await anext(stream))["over"]
-            there.emit(RunFinished(seconds=1))
-            ending = asyncio.create_task(there.monitor.__aexit__(None, None, None))
-            seen = [message async for message in stream][-1]
-            await ending
-    assert seen["over"]
-    assert (seen["phase"], seen["tone"]) == ("ended", "good")
-    assert seen["summary"].startswith("Done after")
-    assert not seen["in_flight"]
+    ((at_s, rate, finishes, finish_s, slowest_s, finishing, limit, most),) = seen["samples"]
+    assert (at_s, rate) == (2.0, 500)
+    assert (finishes, finish_s, slowest_s) == (1, 0.5, 0.5)
+    assert (finishing, limit, most) == (1, 2, 6)
 
 
 @pytest.mark.parametrize(
-    ("events", "phase", "tone"),
+    ("events", "phase", "tone", "summary"),
     [
-        ([RunFailed(reason="log-in refused", hint="look")], "failed", "bad"),
-        ([RUN, FileFound(path=A, size=1), failed(A), RunFinished(seconds=1)], "ended", "warning"),
-        (
-            [RUN, FileFound(path=A, size=1), PhotoUnfinished(path=A, size=1), Interrupted()],
-            "ended",
-            "warning",
-        ),
+        ([RUN, *starting(A), ScanFinished(), uploaded(A)], "ended", "good", "Done after"),
+        ([RunFailed(reason="log-in refused", hint="look")], "failed", "bad", ""),
+        ([RUN, *failing(A)], "ended", "warning", "Done after"),
+        ([RUN, *found(A), unfinished(A), Interrupted()], "ended", "warning", "Stopped"),
     ],
 )
-async def test_an_end_that_is_no_good_one_looks_so(
-    events: list[Event], phase: str, tone: str
+async def test_the_last_message_says_how_it_ended(
+    events: list[Event], phase: str, tone: str, summary: str
 ) -> None:
     async with post() as there, there.reading() as stream:
-        await anext(stream)
-        there.emit(*events)
-        ending = asyncio.create_task(there.monitor.__aexit__(None, None, None))
-        seen = [message async for message in stream][-1]
-        await ending
-    assert (seen["phase"], seen["tone"]) == (phase, tone)
+        assert not (await anext(stream))["over"]
+        there.emit(*events, *([RunFinished(seconds=1)] if phase == "ended" else []))
+        seen = await there.last(stream)
+    assert (seen["over"], seen["phase"], seen["tone"]) == (True, phase, tone)
+    assert seen["summary"].startswith(summary)
+    assert not seen["in_flight"]
     if phase == "failed":
         assert seen["lines"][0]["what"] == "log-in refused"
 
 
 async def test_another_run_begins_a_page_of_its_own() -> None:
     async with post() as there:
-        there.emit(RUN, *started(A), failed(A), RunFinished(seconds=1))
+        there.emit(RUN, *failing(A), RunFinished(seconds=1))
         async with there.reading() as stream:
             assert (await anext(stream))["phase"] == "ended"
             there.monitor.end()
-            there.emit(RUN, *started(B))
+            there.emit(RUN, *starting(B))
             async for seen in stream:
                 if seen["phase"] == "running":
                     break
@@ -336,11 +307,10 @@ async def test_another_run_begins_a_page_of_its_own() -> None:
 async def test_whoever_takes_nothing_holds_nobody_up_and_is_dropped() -> None:
     async with post(slow_s=1.0) as there:
         there.emit(RUN)
-        host, port = "127.0.0.1", int(there.monitor.address.rsplit(":", 1)[1].strip("/"))
         with socket.socket() as slow:
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            slow.connect((host, port))
-            slow.send(f"GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            slow.connect(("127.0.0.1", there.port))
+            slow.send(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             async with there.reading() as stream:
                 await anext(stream)
                 numbers = count()
@@ -368,10 +338,10 @@ async def test_too_many_are_not_let_in() -> None:
 
 async def test_a_name_that_is_not_this_machines_is_not_answered() -> None:
     async with post() as there:
-        port = there.monitor.address.rsplit(":", 1)[1].strip("/")
-        for host in ("localhost", "127.0.0.1", "LOCALHOST:9000", f"127.0.0.1:{port}", "[::1]:1"):
+        own = f"127.0.0.1:{there.port}"
+        for host in ("localhost", "127.0.0.1", "LOCALHOST:9000", own, "[::1]:1"):
             assert (await there.get("healthz", Host=host))[0] == 200, host
-        for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "[::2]:1"):
+        for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::2]:1"):
             for path in ("", "events", "metrics", "healthz", "page.js"):
                 status, text, _ = await there.get(path, Host=host)
                 assert status == 421
@@ -414,12 +384,11 @@ async def test_the_token_is_remembered_in_a_cookie_that_does_not_hold_it() -> No
 
 async def test_the_figures_are_prometheus_s() -> None:
     async with post() as there:
-        there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *started(A), *started(B))
-        there.emit(ChunkSizeChanged(chunk_size=500), *started(Path("c")), failed(Path("c")))
-        there.emit(PhotoProgress(path=A, sent=800), PhotoProgress(path=A, sent=400))
-        there.emit(PhotoProgress(path=A, sent=1000), PhotoFinishing(path=A))
-        there.now = 0.3
-        there.emit(PhotoFinished(path=A, seconds=0.3), uploaded(A), PhotoFinishing(path=B))
+        there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *starting(A, B, size=1000))
+        there.emit(ChunkSizeChanged(chunk_size=500), *failing(C))
+        there.emit(*(PhotoProgress(path=A, sent=sent) for sent in (800, 400, 1000)))
+        there.emit(PhotoFinishing(path=A), PhotoFinishing(path=B), at=0.3)
+        there.emit(PhotoFinished(path=A, seconds=0.3), uploaded(A, 1000))
         there.emit(Retrying(path=B, reason="", attempt=1, after_s=1), OutageBegan(reason=""))
         status, text, headers = await there.get("metrics")
         assert status == 200
@@ -466,9 +435,9 @@ async def test_a_port_that_is_taken_is_told_before_the_run() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = taken.getsockname()[1]
+        listen = parse_listen(f":{taken.getsockname()[1]}")
         with pytest.raises(UsageError, match="another program listens there") as caught:
-            async with post(parse_listen(f":{port}")):
+            async with post(listen):
                 pass
     assert "127.0.0.1:0" in caught.value.hint
 
@@ -484,9 +453,8 @@ async def test_broken_requests_are_answered_and_nobody_is_bothered(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     async with post() as there:
-        port = int(there.monitor.address.rsplit(":", 1)[1].strip("/"))
         for junk in (b"\x16\x03\x01\x02\x00\x01\n\n", b"GET / HTTP/1.1\r\n\r\n", b"\r\n\r\n", b""):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", there.port)
             writer.write(junk)
             writer.write_eof()
             await reader.read()
