@@ -1,8 +1,6 @@
 """What is chosen by the walk: patterns, sizes, times, links, junk, and lists of files."""
 
 import os
-from collections import defaultdict
-from collections.abc import Collection, Iterable
 from contextlib import aclosing, chdir
 from dataclasses import replace
 from functools import partial
@@ -18,7 +16,7 @@ from bulkup.events import SkipReason
 from bulkup.source.filters import EVERYTHING, Filters, Listing, Patterns, read_flag
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, Seen, Skipped, Unreadable, check_roots, find, scan
-from tests.source.test_photos import photo_at, put
+from tests.support.walks import link, photo_at, put, put_all, told, word
 
 FOLLOWING = Filters(follow_symlinks=True)
 CHOICES = int(os.environ.get("BULKUP_CHAOS_PLANS", "40"))
@@ -30,49 +28,12 @@ def choosing(*flags: str) -> Filters:
     return Filters(patterns=Patterns(rules, only=flags[0][0] == "+"))
 
 
-Words = dict[str, list[str]]
-
-
-def words_of(root: Path, found: Iterable[Found]) -> Words:
-    """Return what is said of things below a root: each word, and of what it is said."""
-    words = defaultdict[str, list[str]](list)
-    for each in found:
-        words[word(each)].append(str(each.path.relative_to(root)))
-    return {said: sorted(names) for said, names in words.items()}
-
-
-def told(root: Path, filters: Filters, endings: Collection[str] | None = None) -> Words:
-    """Return what the walk says of what is below a root."""
-    return words_of(root, scan([root], filters, endings=endings))
-
-
-def word(found: Found) -> str:
-    match found:
-        case Photo():
-            return "taken"
-        case Skipped(reason=reason):
-            return reason.value
-        case Unreadable(reason=text):
-            return text
-
-
 async def all_of(*roots: Path, filters: Filters) -> list[Found]:
     async with aclosing(find(roots, filters, endings={"jpg"})) as batches:
         return [found async for batch in batches for found in batch]
 
 
-def put_all(root: Path, *names: str) -> None:
-    for name in names:
-        put(root / name)
-
-
 # patterns
-
-
-def test_what_is_excluded_is_counted_with_its_size(tmp_path: Path) -> None:
-    path = put(tmp_path / "a.png", b"1234")
-    found = scan([tmp_path], choosing("-*.png"), endings=None)
-    assert list(found) == [Skipped(path, 4, SkipReason.EXCLUDED)]
 
 
 @pytest.mark.parametrize(
@@ -98,15 +59,15 @@ def test_patterns_begin_below_the_folder_that_is_given(tmp_path: Path) -> None:
     assert told(tmp_path / "raw", filters) == {"taken": ["2.jpg"], "excluded": ["raw"]}
 
 
-def test_a_single_file_is_judged_by_its_name(tmp_path: Path) -> None:
-    png, jpg = put(tmp_path / "raw/a.png"), put(tmp_path / "raw/a.jpg")
-    filters = choosing("-*.png", "-raw/")
-    assert list(map(word, scan([png, jpg], filters, endings=None))) == ["excluded", "taken"]
+def test_a_single_file_is_judged_by_its_name_and_counted_with_its_size(tmp_path: Path) -> None:
+    png, jpg = put_all(tmp_path, "raw/a.png", "raw/a.jpg", content=b"1234")
+    found = scan([png, jpg], choosing("-*.png", "-raw/"), endings=None)
+    assert list(found) == [Skipped(png, 4, SkipReason.EXCLUDED), photo_at(jpg)]
 
 
 def test_a_link_has_no_slash_at_its_end_unless_it_is_followed(tmp_path: Path) -> None:
     put(tmp_path / "real/a.jpg")
-    (tmp_path / "raw").symlink_to("real")
+    link(tmp_path / "raw", "real")
     assert told(tmp_path, choosing("-raw/"))["symlink"] == ["raw"]
     assert told(tmp_path, choosing("-raw"))["excluded"] == ["raw"]
 
@@ -128,35 +89,30 @@ def test_sizes_count_with_both_ends_and_times_from_one_until_before_the_other(
 ) -> None:
     for number in range(5):
         os.utime(put(tmp_path / str(number), b"x" * number), (number, number))
-    sizes, times = (
-        Filters(min_size=1, max_size=3),
-        Filters(newer_than_ns=10**9, older_than_ns=3 * 10**9),
-    )
+    sizes = Filters(min_size=1, max_size=3)
+    times = Filters(newer_than_ns=10**9, older_than_ns=3 * 10**9)
     assert told(tmp_path, sizes) == {"size": ["0", "4"], "taken": ["1", "2", "3"]}
     assert told(tmp_path, times) == {"age": ["0", "3", "4"], "taken": ["1", "2"]}
 
 
 def test_of_types_only_those_count_that_would_be_taken_otherwise(tmp_path: Path) -> None:
-    put(tmp_path / "a.txt", b"12345")
     put_all(tmp_path, "b.txt", "c.txt")
-    filters = replace(choosing("-c.*"), max_size=3)
-    words = told(tmp_path, filters, {"jpg"})
+    put(tmp_path / "a.txt", b"12345")
+    words = told(tmp_path, replace(choosing("-c.*"), max_size=3), {"jpg"})
     assert words == {"size": ["a.txt"], "type": ["b.txt"], "excluded": ["c.txt"]}
 
 
 # junk
 
 
-def test_without_default_excludes_hidden_files_are_taken(tmp_path: Path) -> None:
+def test_junk_is_taken_without_default_excludes_and_where_it_is_named_alone(
+    tmp_path: Path,
+) -> None:
     names = [".a.jpg", ".b/c.jpg", "@eaDir/d.jpg"]
-    put_all(tmp_path, *names)
-    assert told(tmp_path, EVERYTHING).keys() == {"junk"}
+    path, *_ = put_all(tmp_path, *names)
+    assert told(tmp_path).keys() == {"junk"}
+    assert told(tmp_path, choosing("+.a.jpg")).keys() == {"junk"}
     assert told(tmp_path, Filters(default_excludes=False)) == {"taken": names}
-
-
-def test_an_include_does_not_bring_junk_back_and_naming_it_alone_does(tmp_path: Path) -> None:
-    path = put(tmp_path / ".a.jpg")
-    assert told(tmp_path, choosing("+.a.jpg")) == {"junk": [".a.jpg"]}
     assert list(scan([path], EVERYTHING, endings=None)) == [photo_at(path)]
 
 
@@ -164,20 +120,17 @@ def test_an_include_does_not_bring_junk_back_and_naming_it_alone_does(tmp_path: 
 
 
 def test_links_are_followed_if_wanted(tmp_path: Path) -> None:
-    put(tmp_path / "out/a.jpg", b"123")
-    put(tmp_path / "out/x/b.jpg")
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in/one.jpg").symlink_to(tmp_path / "out/a.jpg")
-    (tmp_path / "in/folder").symlink_to("../out/x")
+    photo, _ = put_all(tmp_path, "out/a.jpg", "out/x/b.jpg", content=b"123")
+    one = link(tmp_path / "in/one.jpg", photo)
+    link(tmp_path / "in/folder", "../out/x")
     assert told(tmp_path / "in", FOLLOWING) == {"taken": ["folder/b.jpg", "one.jpg"]}
-    assert photo_at(tmp_path / "in/one.jpg") in scan([tmp_path / "in"], FOLLOWING, endings=None)
+    assert photo_at(one) in scan([tmp_path / "in"], FOLLOWING, endings=None)
 
 
 def test_followed_links_in_a_loop_end(tmp_path: Path) -> None:
     put(tmp_path / "a/b/1.jpg")
-    (tmp_path / "a/b/up").symlink_to(tmp_path / "a")
-    (tmp_path / "a/b/top").symlink_to(tmp_path)
-    (tmp_path / "a/b/self").symlink_to("self")
+    for name, target in (("up", tmp_path / "a"), ("top", tmp_path), ("self", "self")):
+        link(tmp_path / "a/b" / name, target)
     assert told(tmp_path, FOLLOWING) == {
         "taken": ["a/b/1.jpg"],
         "Too many levels of symbolic links": ["a/b/self"],
@@ -186,41 +139,31 @@ def test_followed_links_in_a_loop_end(tmp_path: Path) -> None:
 
 
 def test_a_link_to_nowhere_is_named_and_the_others_go_on(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").symlink_to("gone")
+    link(tmp_path / "a.jpg", "gone")
     put(tmp_path / "b.jpg")
     broken, chosen = "the link leads nowhere", replace(choosing("-a*"), follow_symlinks=True)
     assert told(tmp_path, FOLLOWING) == {broken: ["a.jpg"], "taken": ["b.jpg"]}
     assert told(tmp_path, chosen) == {"excluded": ["a.jpg"], "taken": ["b.jpg"]}
 
 
-async def test_no_file_is_taken_twice_through_links(tmp_path: Path) -> None:
-    a, b = put(tmp_path / "2/a.jpg"), put(tmp_path / "2/x/b.jpg")
-    os.link(a, tmp_path / "2/other name of a.jpg")
-    (tmp_path / "1.jpg").symlink_to(a)
-    (tmp_path / "3").symlink_to("2")
-    (tmp_path / "4.jpg").symlink_to(b)
-    found = await all_of(tmp_path, filters=FOLLOWING)
-    assert words_of(tmp_path, found) == {
-        "taken": ["2/a.jpg", "2/other name of a.jpg", "2/x/b.jpg"],
-        "repeated": ["1.jpg", "3/a.jpg", "3/other name of a.jpg", "3/x/b.jpg", "4.jpg"],
-    }
-
-
-async def test_what_lies_below_the_roots_counts_before_what_links_lead_to(tmp_path: Path) -> None:
-    real, out = put(tmp_path / "b/2019/a.jpg"), put(tmp_path / "out/x/b.jpg")
-    put(tmp_path / "b/2019/c.jpg")
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/1 folder").symlink_to(tmp_path / "b")
-    (tmp_path / "a/2.jpg").symlink_to(real)
-    (tmp_path / "a/3 out").symlink_to(tmp_path / "out")
-    (tmp_path / "out/0.jpg").symlink_to(out)
-    (tmp_path / "b/2019/b.jpg").symlink_to(out)
+async def test_no_file_is_taken_twice_and_what_lies_below_the_roots_counts_before_links(
+    tmp_path: Path,
+) -> None:
+    real, _, out = put_all(tmp_path, "b/2019/a.jpg", "b/2019/c.jpg", "out/x/b.jpg")
+    (tmp_path / "b/2019/other name of a.jpg").hardlink_to(real)
+    link(tmp_path / "a/1 folder", tmp_path / "b")
+    link(tmp_path / "a/2.jpg", real)
+    link(tmp_path / "a/3 out", tmp_path / "out")
+    link(tmp_path / "out/0.jpg", out)
+    link(tmp_path / "b/2019/b.jpg", out)
     found = await all_of(tmp_path / "a", tmp_path / "b", filters=FOLLOWING)
     assert [(str(f.path.relative_to(tmp_path)), word(f)) for f in found] == [
         ("b/2019/a.jpg", "taken"),
         ("b/2019/c.jpg", "taken"),
+        ("b/2019/other name of a.jpg", "taken"),
         ("a/1 folder/2019/a.jpg", "repeated"),
         ("a/1 folder/2019/c.jpg", "repeated"),
+        ("a/1 folder/2019/other name of a.jpg", "repeated"),
         ("a/2.jpg", "repeated"),
         ("a/3 out/x/b.jpg", "taken"),
         ("b/2019/b.jpg", "repeated"),
@@ -231,7 +174,7 @@ async def test_what_lies_below_the_roots_counts_before_what_links_lead_to(tmp_pa
 
 async def test_what_is_excluded_in_one_place_is_taken_through_a_link(tmp_path: Path) -> None:
     put(tmp_path / "1/raw/a.jpg")
-    (tmp_path / "2").symlink_to("1/raw")
+    link(tmp_path / "2", "1/raw")
     filters = replace(choosing("-raw/", "+best/"), follow_symlinks=True)
     found = await all_of(tmp_path, filters=filters)
     assert [word(f) for f in found] == ["excluded", "taken"]
@@ -267,11 +210,10 @@ flags = st.builds(
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("archive")
-    put_all(
-        top, "a.jpg", "b.jpg", "raw/a.jpg", "raw/x/b.jpg", "x/raw/a.jpg", ".c/a.jpg", "x/b.jpg"
-    )
-    (top / "link").symlink_to("raw")
-    (top / "x/link.jpg").symlink_to("../a.jpg")
+    put_all(top, "a.jpg", "b.jpg", "raw/a.jpg", "raw/x/b.jpg", "x/raw/a.jpg", ".c/a.jpg")
+    put(top / "x/b.jpg")
+    link(top / "link", "raw")
+    link(top / "x/link.jpg", "../a.jpg")
     return top
 
 
@@ -312,22 +254,15 @@ def listing(tmp_path: Path, *lines: str | Path) -> Filters:
     return Filters(listing=Listing(str(file)))
 
 
-async def test_listed_files_are_taken_in_their_order(tmp_path: Path) -> None:
-    b, a = put(tmp_path / "b.jpg", b"12"), put(tmp_path / "x/a.jpg")
-    (tmp_path / "link.jpg").symlink_to(put(tmp_path / "y/c.jpg"))
-    found = await all_of(filters=listing(tmp_path, b, tmp_path / "link.jpg", a))
-    assert found == [photo_at(b), photo_at(tmp_path / "link.jpg"), photo_at(a)]
-
-
-async def test_what_a_list_names_comes_after_the_folders(tmp_path: Path) -> None:
-    late, first = put(tmp_path / "a.jpg"), put(tmp_path / "z/b.jpg")
-    found = await all_of(tmp_path / "z", filters=listing(tmp_path, late))
-    assert [f.path for f in found] == [first, late]
+async def test_listed_files_are_taken_in_their_order_after_the_folders(tmp_path: Path) -> None:
+    b, a, c, first = put_all(tmp_path, "b.jpg", "x/a.jpg", "y/c.jpg", "z/d.jpg", content=b"12")
+    single = link(tmp_path / "link.jpg", c)
+    found = await all_of(tmp_path / "z", filters=listing(tmp_path, b, single, a))
+    assert found == [photo_at(path) for path in (first, b, single, a)]
 
 
 async def test_listed_paths_begin_at_the_current_folder(tmp_path: Path) -> None:
-    put(tmp_path / "x/a.jpg")
-    put(tmp_path / "b.jpg")
+    put_all(tmp_path, "x/a.jpg", "b.jpg")
     filters = listing(tmp_path, "a.jpg", "./a.jpg", "../b.jpg", "b.jpg")
     with chdir(tmp_path / "x"):
         found = await all_of(filters=filters)
@@ -337,29 +272,23 @@ async def test_listed_paths_begin_at_the_current_folder(tmp_path: Path) -> None:
 
 async def test_a_file_that_is_listed_again_is_told(tmp_path: Path) -> None:
     path = put(tmp_path / "a.jpg")
-    (tmp_path / "link.jpg").symlink_to(path)
+    link(tmp_path / "link.jpg", path)
     filters = listing(tmp_path, path, f"{tmp_path}/../{tmp_path.name}/a.jpg", "", path)
     found = await all_of(tmp_path, filters=filters)
     reasons = ["taken", "symlink", "type", "repeated", "repeated", "repeated"]
     assert [*map(word, found)] == reasons
 
 
-async def test_a_listed_folder_is_no_photo(tmp_path: Path) -> None:
-    put(tmp_path / "x/a.jpg")
-    (found,) = await all_of(filters=listing(tmp_path, tmp_path / "x"))
-    assert isinstance(found, Unreadable)
-    assert found.reason == "it is a folder"
-    assert "give the folder itself" in found.kind.remedy
-
-
-async def test_what_is_listed_and_not_there_is_named(tmp_path: Path) -> None:
-    path = put(tmp_path / "a.jpg")
-    strange = os.fsdecode(b"\xff.jpg")
-    gone = [tmp_path / "gone.jpg", tmp_path / strange, tmp_path / ("x" * 300)]
-    found = await all_of(filters=listing(tmp_path, *gone, path))
-    assert [f.path for f in found] == [*gone, path]
-    reasons = ["No such file or directory"] * 2 + ["File name too long", "taken"]
-    assert [*map(word, found)] == reasons
+async def test_what_is_listed_and_is_no_photo_or_not_there_is_named(tmp_path: Path) -> None:
+    path = put(tmp_path / "x/a.jpg")
+    strange = tmp_path / os.fsdecode(b"\xff.jpg")
+    listed = [tmp_path / "gone.jpg", strange, tmp_path / ("x" * 300), path.parent, path]
+    found = await all_of(filters=listing(tmp_path, *listed))
+    assert [f.path for f in found] == listed
+    reasons = ["No such file or directory"] * 2 + ["File name too long", "it is a folder"]
+    assert [*map(word, found)] == [*reasons, "taken"]
+    assert isinstance(found[3], Unreadable)
+    assert "give the folder itself" in found[3].kind.remedy
 
 
 async def test_a_line_that_is_no_path_is_named(tmp_path: Path) -> None:
@@ -371,13 +300,12 @@ async def test_a_line_that_is_no_path_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_list_is_chosen_from_as_folders_are(tmp_path: Path) -> None:
-    with chdir(tmp_path):
-        listed = ["raw/a.jpg", "b.jpg", "c.txt", "@eaDir/d.jpg", "../e.jpg"]
-        for name in listed:
-            put(tmp_path / "in" / name)
-        filters = replace(listing(tmp_path, *listed), patterns=choosing("-raw/").patterns)
-        with chdir(tmp_path / "in"):
-            found = await all_of(filters=filters)
+    listed = ["raw/a.jpg", "b.jpg", "c.txt", "@eaDir/d.jpg", "../e.jpg"]
+    put_all(tmp_path / "in", *listed[:-1])
+    put(tmp_path / "e.jpg")
+    filters = replace(listing(tmp_path, *listed), patterns=choosing("-raw/").patterns)
+    with chdir(tmp_path / "in"):
+        found = await all_of(filters=filters)
     assert [*map(word, found)] == ["excluded", "taken", "type", "junk", "taken"]
 
 

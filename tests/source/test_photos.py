@@ -14,18 +14,7 @@ from hypothesis import strategies as st
 
 from bulkup.errors import PhotoChanged, PhotoError
 from bulkup.source.photos import BLOCK, PIECE, Chunk, Photo, fingerprint, plan_chunks, read_chunk
-
-
-def put(path: Path, content: bytes = b"x") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def photo_at(path: Path) -> Photo:
-    status = path.stat()
-    return Photo(path, status.st_size, status.st_mtime_ns)
-
+from tests.support.walks import photo_at, put
 
 # fingerprints
 
@@ -33,31 +22,32 @@ def photo_at(path: Path) -> Photo:
 @pytest.mark.parametrize("size", [1, 4096, 300_000])
 async def test_a_fingerprint_is_the_md5_of_the_content(tmp_path: Path, size: int) -> None:
     content = Random(size).randbytes(size)
-    photo = photo_at(put(tmp_path / "a.jpg", content))
+    photo = photo_at(tmp_path / "a.jpg", content)
     assert await fingerprint(photo) == (photo, hashlib.md5(content).hexdigest())
 
 
 async def test_a_fingerprint_tells_the_size_of_now(tmp_path: Path) -> None:
-    photo = photo_at(put(tmp_path / "a.jpg", b"old"))
+    photo = photo_at(tmp_path / "a.jpg", b"old")
     put(photo.path, b"newer")
     now, md5 = await fingerprint(photo)
     assert (now, md5) == (photo_at(photo.path), hashlib.md5(b"newer").hexdigest())
 
 
-async def test_an_empty_file_has_no_fingerprint(tmp_path: Path) -> None:
-    photo = photo_at(put(tmp_path / "a.jpg", b""))
-    with pytest.raises(PhotoError, match="the file is empty"):
-        await fingerprint(photo)
-
-
-async def test_a_vanished_file_has_no_fingerprint(tmp_path: Path) -> None:
-    with pytest.raises(PhotoError, match="vanished"):
-        await fingerprint(Photo(tmp_path / "gone.jpg", 1, 1))
-
-
-async def test_what_became_a_folder_has_no_fingerprint(tmp_path: Path) -> None:
-    with pytest.raises(PhotoError, match="can't be read: Is a directory"):
-        await fingerprint(Photo(tmp_path, 1, 1))
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("empty.jpg", "the file is empty"),
+        ("gone.jpg", "vanished"),
+        ("folder", "can't be read: Is a directory"),
+    ],
+)
+async def test_what_can_not_be_read_has_no_fingerprint(
+    tmp_path: Path, name: str, reason: str
+) -> None:
+    put(tmp_path / "empty.jpg", b"")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(PhotoError, match=reason):
+        await fingerprint(Photo(tmp_path / name, 1, 1))
 
 
 async def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
@@ -88,43 +78,19 @@ chunk_sizes = st.integers(1, 2 * 10**6)
 
 
 @given(size=sizes, chunk_size=chunk_sizes, tail=tails)
-def test_chunks_cover_the_photo_once_and_in_order(size: int, chunk_size: int, tail: int) -> None:
-    end = 0
-    for chunk in plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail):
-        assert chunk.offset == end
-        end += chunk.length
-    assert end == size
-
-
-@given(size=sizes, chunk_size=chunk_sizes, tail=tails)
-def test_chunks_know_their_place_and_number(size: int, chunk_size: int, tail: int) -> None:
-    chunks = plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail)
-    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
-    assert {chunk.count for chunk in chunks} == {len(chunks)}
-
-
-@given(size=sizes, chunk_size=chunk_sizes, tail=tails)
-def test_no_chunk_can_lose_a_last_zero_digit(size: int, chunk_size: int, tail: int) -> None:
-    lengths = {
-        chunk.length % BLOCK
-        for chunk in plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail)
-    }
-    assert 1 not in lengths or size == 1
-
-
-@given(size=sizes, chunk_size=chunk_sizes, tail=tails)
-def test_no_chunk_is_larger_than_asked_or_a_block(size: int, chunk_size: int, tail: int) -> None:
-    chunks = plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail)
-    assert all(chunk.length <= max(BLOCK, chunk_size) for chunk in chunks)
-    assert all(chunk.length for chunk in chunks) or size == 0
-
-
-@given(size=sizes, chunk_size=chunk_sizes, tail=tails)
-def test_there_are_no_more_chunks_than_whole_blocks_need(
+def test_chunks_cover_the_photo_in_order_and_are_as_few_and_large_as_they_may_be(
     size: int, chunk_size: int, tail: int
 ) -> None:
-    step = max(BLOCK, chunk_size // BLOCK * BLOCK)
-    assert len(plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail)) <= size // step + 3
+    chunks = plan_chunks(size, chunk_size=chunk_size, tail=lambda _: tail)
+    end = 0
+    for number, chunk in enumerate(chunks):
+        assert (chunk.index, chunk.count, chunk.offset) == (number, len(chunks), end)
+        assert chunk.length <= max(BLOCK, chunk_size)
+        assert chunk.length or size == 0
+        assert chunk.length % BLOCK != 1 or size == 1  # it could lose a last zero digit
+        end += chunk.length
+    assert end == size
+    assert len(chunks) <= size // max(BLOCK, chunk_size // BLOCK * BLOCK) + 3
 
 
 @given(size=sizes, chunk_size=chunk_sizes)
@@ -146,63 +112,50 @@ async def bytes_of(photo: Photo, chunk: Chunk) -> bytes:
 
 
 @pytest.mark.parametrize(("offset", "length"), [(0, 10), (5, 0), (100, PIECE), (7, 2 * PIECE + 9)])
-async def test_a_chunk_has_the_bytes_of_its_place(
+async def test_a_chunk_has_the_bytes_of_its_place_in_small_pieces_and_feeds_the_digest(
     tmp_path: Path, offset: int, length: int
 ) -> None:
     content = Random(1).randbytes(3 * PIECE)
-    photo = photo_at(put(tmp_path / "a.jpg", content))
-    assert await bytes_of(photo, Chunk(0, 1, offset, length)) == content[offset : offset + length]
-
-
-async def test_a_chunk_comes_in_small_pieces_and_feeds_the_digest(tmp_path: Path) -> None:
-    content = Random(1).randbytes(3 * PIECE)
-    photo = photo_at(put(tmp_path / "a.jpg", content))
-    digest = hashlib.md5()
-    chunk = Chunk(0, 1, 1, 2 * PIECE)
-    pieces = [len(piece) async for piece in read_chunk(photo, chunk, digest=digest)]
-    assert max(pieces) <= PIECE
-    assert digest.hexdigest() == hashlib.md5(content[1 : 1 + 2 * PIECE]).hexdigest()
-
-
-def grown(path: Path) -> None:
-    path.write_bytes(path.read_bytes() + b"!")
-
-
-def shrunk(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
+    photo, digest = photo_at(tmp_path / "a.jpg", content), hashlib.md5()
+    chunk = Chunk(0, 1, offset, length)
+    pieces = [piece async for piece in read_chunk(photo, chunk, digest=digest)]
+    assert await bytes_of(photo, chunk) == b"".join(pieces) == content[offset : offset + length]
+    assert all(len(piece) <= PIECE for piece in pieces)
+    assert digest.digest() == hashlib.md5(b"".join(pieces)).digest()
 
 
 def touched(path: Path) -> None:
     os.utime(path, ns=(1, 1))
 
 
-@pytest.mark.parametrize("change", [grown, shrunk, touched])
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda path: path.write_bytes(b"x" * 101), PhotoChanged, None),
+        (lambda path: path.write_bytes(b"x" * 99), PhotoChanged, None),
+        (touched, PhotoChanged, None),
+        (Path.unlink, PhotoError, "vanished"),
+    ],
+    ids=["grown", "shrunk", "touched", "gone"],
+)
 async def test_a_chunk_of_a_changed_file_is_not_given_out(
-    tmp_path: Path, change: Callable[[Path], None]
+    tmp_path: Path, change: Callable[[Path], object], error: type[Exception], words: str | None
 ) -> None:
-    photo = photo_at(put(tmp_path / "a.jpg", b"x" * 100))
+    photo = photo_at(tmp_path / "a.jpg", b"x" * 100)
     change(photo.path)
-    with pytest.raises(PhotoChanged):
+    with pytest.raises(error, match=words):
         await bytes_of(photo, Chunk(0, 1, 0, 50))
 
 
+async def test_a_chunk_beyond_the_end_counts_as_a_change(tmp_path: Path) -> None:
+    with pytest.raises(PhotoChanged, match="shorter"):
+        await bytes_of(photo_at(tmp_path / "a.jpg", b"x" * 10), Chunk(0, 1, 5, 10))
+
+
 async def test_a_file_that_changes_between_two_pieces_is_noticed(tmp_path: Path) -> None:
-    photo = photo_at(put(tmp_path / "a.jpg", b"x" * 3 * PIECE))
+    photo = photo_at(tmp_path / "a.jpg", b"x" * 3 * PIECE)
     pieces = read_chunk(photo, Chunk(0, 1, 0, 3 * PIECE))
     await anext(pieces)
     touched(photo.path)
     with pytest.raises(PhotoChanged):
         await anext(pieces)
-
-
-async def test_a_chunk_beyond_the_end_counts_as_a_change(tmp_path: Path) -> None:
-    photo = photo_at(put(tmp_path / "a.jpg", b"x" * 10))
-    with pytest.raises(PhotoChanged, match="shorter"):
-        await bytes_of(photo, Chunk(0, 1, 5, 10))
-
-
-async def test_a_chunk_of_a_vanished_file_fails_the_photo(tmp_path: Path) -> None:
-    photo = photo_at(put(tmp_path / "a.jpg"))
-    photo.path.unlink()
-    with pytest.raises(PhotoError, match="vanished"):
-        await bytes_of(photo, Chunk(0, 1, 0, 1))
