@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,21 +15,12 @@ from bulkup.source.disposal import Mover, _is_one_folder
 from bulkup.source.filters import Filters, Patterns, read_flag
 from bulkup.source.photos import Photo
 from tests.support.disks import disk, protect
+from tests.support.walks import link, photo_at
 
 __all__ = ["disk"]
 
 
-def photo_at(path: Path, content: bytes = b"a photo") -> Photo:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    status = path.stat()
-    return Photo(path, status.st_size, status.st_mtime_ns)
-
-
-def link(path: Path, target: Path) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    path.symlink_to(target)
-    return path
+PHOTO = b"a photo"
 
 
 async def put(photo: Photo, done: Path, *roots: Path) -> Path:
@@ -40,6 +32,11 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "card"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def photo(root: Path) -> Photo:
+    return photo_at(root / "a.jpg", PHOTO)
 
 
 @pytest.fixture
@@ -74,24 +71,21 @@ def held(folder: Path) -> dict[str, bytes]:
     }
 
 
-async def test_the_folders_below_the_root_are_kept(root: Path, done: Path) -> None:
-    photo = photo_at(root / "DCIM" / "100" / "a.jpg")
+async def test_a_file_arrives_whole_and_the_folders_below_the_root_are_kept(
+    root: Path, done: Path
+) -> None:
+    content = os.urandom(3 * 1024 * 1024 + 17)
+    photo = photo_at(root / "DCIM" / "100" / "a.mp4", content)
     where = await put(photo, done, root)
-    assert where == done / "DCIM" / "100" / "a.jpg"
-    assert held(done) == {"DCIM/100/a.jpg": b"a photo"}
+    assert where == done / "DCIM" / "100" / "a.mp4"
+    assert held(done) == {"DCIM/100/a.mp4": content}
     assert where.stat().st_mtime_ns == photo.mtime_ns
     assert held(root) == {}
     assert (root / "DCIM" / "100").is_dir()
 
 
-async def test_large_files_arrive_whole(root: Path, done: Path) -> None:
-    content = os.urandom(3 * 1024 * 1024 + 17)
-    await put(photo_at(root / "a.mp4", content), done, root)
-    assert held(done) == {"a.mp4": content}
-
-
 async def test_a_named_file_lands_in_the_folder_itself(root: Path, done: Path) -> None:
-    photo = photo_at(root / "sub" / "a.jpg")
+    photo = photo_at(root / "sub" / "a.jpg", PHOTO)
     assert await put(photo, done, photo.path) == done / "a.jpg"
 
 
@@ -101,77 +95,62 @@ async def test_a_file_of_a_list_keeps_its_folders(
     monkeypatch.chdir(root)
     (root / "sub").mkdir()
     for name in ("2019/a.jpg", "sub/../2020/a.jpg"):
-        await put(photo_at(Path(name)), done)
-    assert held(done) == {"2019/a.jpg": b"a photo", "2020/a.jpg": b"a photo"}
-    elsewhere = photo_at(tmp_path / "elsewhere" / "a.jpg")
+        await put(photo_at(Path(name), PHOTO), done)
+    assert held(done) == {"2019/a.jpg": PHOTO, "2020/a.jpg": PHOTO}
+    elsewhere = photo_at(tmp_path / "elsewhere" / "a.jpg", PHOTO)
     assert await put(elsewhere, done) == done / elsewhere.path.relative_to("/")
     with pytest.raises(PhotoError, match="already"):
-        await put(photo_at(done / "2019" / "b.jpg"), done)
+        await put(photo_at(done / "2019" / "b.jpg", PHOTO), done)
     assert (done / "2019" / "b.jpg").is_file()
     assert held(root) == {}
 
 
-async def test_an_equal_file_there_makes_this_one_needless(root: Path, done: Path) -> None:
-    photo_at(done / "a.jpg")
-    assert await put(photo_at(root / "a.jpg"), done, root) == done / "a.jpg"
-    assert held(done) == {"a.jpg": b"a photo"}
-    assert held(root) == {}
-
-
-async def test_another_file_there_stays_and_this_one_gets_a_number(root: Path, done: Path) -> None:
-    photo_at(done / "a.jpg", b"another")
+async def test_an_equal_file_there_makes_this_one_needless_and_another_gives_it_a_number(
+    root: Path, photo: Photo, done: Path
+) -> None:
+    photo_at(done / "a.jpg", PHOTO)
     (done / "a (2).jpg").mkdir()
-    assert await put(photo_at(root / "a.jpg"), done, root) == done / "a (3).jpg"
-    assert held(done) == {"a.jpg": b"another", "a (3).jpg": b"a photo"}
-    again = photo_at(root / "a.jpg")
-    assert await put(again, done, root) == done / "a (3).jpg"
+    assert await put(photo, done, root) == done / "a.jpg"
+    for _ in range(2):  # the second time an equal one is there
+        other = photo_at(root / "a.jpg", b"another")
+        assert await put(other, done, root) == done / "a (3).jpg"
+    assert held(done) == {"a.jpg": PHOTO, "a (3).jpg": b"another"}
     assert held(root) == {}
 
 
-async def test_a_link_to_the_file_itself_is_not_taken_for_a_copy(root: Path, done: Path) -> None:
-    photo = photo_at(root / "a.jpg")
+async def test_a_link_to_the_file_itself_is_not_taken_for_a_copy(
+    root: Path, photo: Photo, done: Path
+) -> None:
     link(done / "a.jpg", photo.path)
     assert await put(photo, done, root) == done / "a (2).jpg"
-    assert (done / "a (2).jpg").read_bytes() == b"a photo"
+    assert (done / "a (2).jpg").read_bytes() == PHOTO
 
 
-async def test_a_file_that_lies_there_already_stays(tmp_path: Path, root: Path) -> None:
-    photo = photo_at(root / "a.jpg")
-    with pytest.raises(PhotoError, match="it is the same file"):
-        await put(photo, root, photo.path)
-    done = tmp_path / "done"
-    link(done, root)
-    with pytest.raises(PhotoError, match="it is the same file"):
-        await put(photo, done, photo.path)
-    assert held(root) == {"a.jpg": b"a photo"}
-
-
-@pytest.mark.parametrize("number", ["", " (2)"])
-async def test_a_second_name_of_the_file_is_not_taken_for_a_copy(
-    tmp_path: Path, root: Path, number: str
+async def test_a_file_that_lies_there_already_stays_whatever_way_leads_there(
+    tmp_path: Path, root: Path
 ) -> None:
-    photo = photo_at(root / "a.jpg")
+    photo = photo_at(root / "DCIM" / "a.jpg", PHOTO)
+    folder = photo.path.parent
+    way = link(tmp_path / "other" / "way", root)  # further up than the folder
+    for done in (folder, link(tmp_path / "done", folder), way / "DCIM"):
+        with pytest.raises(PhotoError, match="it is the same file"):
+            await put(photo, done, photo.path)
+    assert held(root) == {"DCIM/a.jpg": PHOTO}
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a (2).jpg"])
+async def test_a_second_name_of_the_file_is_not_taken_for_a_copy(
+    tmp_path: Path, root: Path, photo: Photo, name: str
+) -> None:
     done = tmp_path / "done"
-    if number:
-        photo_at(done / "a.jpg", b"another")
-    else:
-        done.mkdir()
-    (done / f"a{number}.jpg").hardlink_to(photo.path)
+    photo_at(done / "a.jpg", b"another")
+    (done / name).unlink(missing_ok=True)
+    (done / name).hardlink_to(photo.path)
     before = held(done)
     with pytest.raises(PhotoError, match="it is the same file"):
         await put(photo, done, root)
-    assert held(root) == {"a.jpg": b"a photo"}
+    assert held(root) == {"a.jpg": PHOTO}
     assert held(done) == before
-
-
-async def test_the_same_folder_by_a_link_further_up_loses_nothing(
-    tmp_path: Path, root: Path
-) -> None:
-    photo = photo_at(root / "DCIM" / "a.jpg")
-    link(tmp_path / "other" / "way", root)
-    with pytest.raises(PhotoError, match="it is the same file"):
-        await put(photo, tmp_path / "other" / "way" / "DCIM", photo.path)
-    assert held(root) == {"DCIM/a.jpg": b"a photo"}
 
 
 def test_a_folder_whose_names_show_in_another_is_the_same(tmp_path: Path, root: Path) -> None:
@@ -182,44 +161,39 @@ def test_a_folder_whose_names_show_in_another_is_the_same(tmp_path: Path, root: 
     assert held(root) == held(other) == {}
 
 
-async def test_a_folder_that_is_mounted_twice_is_still_one(root: Path, second_way: Path) -> None:
-    photo = photo_at(root / "a.jpg")
+async def test_a_folder_that_is_mounted_twice_is_still_one(
+    root: Path, photo: Photo, second_way: Path
+) -> None:
     for folder in (second_way, second_way / "sub"):
         with pytest.raises(UsageError, match="lies inside"):
             await put(photo, folder, root)
     with pytest.raises(PhotoError, match="it is the same file"):
         await put(photo, second_way, photo.path)
-    assert held(root) == {"a.jpg": b"a photo"}
+    assert held(root) == {"a.jpg": PHOTO}
 
 
-async def test_a_file_that_changed_stays(root: Path, done: Path) -> None:
-    photo = photo_at(root / "a.jpg")
-    photo_at(root / "a.jpg", b"more of it")
+async def test_a_file_that_changed_or_is_a_link_stays(
+    root: Path, photo: Photo, done: Path
+) -> None:
+    path = link(root / "link.jpg", photo.path)
+    with pytest.raises(PhotoError, match="symbolic link"):
+        await put(replace(photo, path=path), done, path)
+    photo_at(photo.path, b"more of it")
     with pytest.raises(PhotoChanged):
         await put(photo, done, root)
-    assert held(root) == {"a.jpg": b"more of it"}
+    assert held(root) == dict.fromkeys(("a.jpg", "link.jpg"), b"more of it")
     assert not held(done)
 
 
-async def test_a_symbolic_link_stays(root: Path, done: Path) -> None:
-    photo = photo_at(root / "a.jpg")
-    path = link(root / "link.jpg", photo.path)
-    with pytest.raises(PhotoError, match="symbolic link"):
-        await put(Photo(path, photo.size, photo.mtime_ns), done, path)
-    assert held(root).keys() == {"a.jpg", "link.jpg"}
-
-
 async def test_what_is_in_the_way_is_told_and_nothing_is_left_behind(
-    root: Path, done: Path
+    root: Path, photo: Photo, done: Path
 ) -> None:
     photo_at(done / "sub", b"a file")
     with pytest.raises(PhotoError, match="it can't be moved to"):
-        await put(photo_at(root / "sub" / "a.jpg"), done, root)
-    name = "x" * 300 + ".jpg"
-    photo = photo_at(root / "a.jpg")
+        await put(photo_at(root / "sub" / "a.jpg", PHOTO), done, root)
     with pytest.raises(PhotoError):
-        await put(Photo(root / name, photo.size, photo.mtime_ns), done, root)
-    assert held(root) == {"sub/a.jpg": b"a photo", "a.jpg": b"a photo"}
+        await put(replace(photo, path=root / ("x" * 300 + ".jpg")), done, root)
+    assert held(root) == {"sub/a.jpg": PHOTO, "a.jpg": PHOTO}
     assert held(done) == {"sub": b"a file"}
 
 
@@ -250,12 +224,11 @@ async def test_a_full_disk_leaves_the_file_and_no_half_copy(root: Path, disk: Pa
 
 
 async def test_from_a_write_protected_disk_nothing_is_copied(tmp_path: Path, disk: Path) -> None:
-    photo = photo_at(disk / "a.jpg")
+    photo = photo_at(disk / "a.jpg", PHOTO)
     await protect(disk)
-    done = tmp_path / "done"
     with pytest.raises(PhotoError, match="may not be written to"):
-        await put(photo, done, disk)
-    assert not held(done)
+        await put(photo, tmp_path / "done", disk)
+    assert not held(tmp_path / "done")
 
 
 @pytest.mark.parametrize("inside", [".", "sub", "sub/../done"])
@@ -264,20 +237,15 @@ def test_a_folder_that_the_next_run_would_walk_is_refused(root: Path, inside: st
         Mover(root / inside, roots=[root])
 
 
-def test_a_folder_that_is_left_out_inside_is_no_trouble(root: Path) -> None:
+def test_a_folder_inside_that_is_left_out_or_hidden_is_no_trouble(root: Path) -> None:
     rule = read_flag("done/", take=False, flag="--exclude")
     Mover(root / "done", roots=[root], filters=Filters(patterns=Patterns((rule,))))
+    Mover(root / ".done", roots=[root])
     with pytest.raises(UsageError, match="lies inside"):
         Mover(root / ".done", roots=[root], filters=Filters(default_excludes=False))
 
 
-def test_a_hidden_folder_inside_is_no_trouble(root: Path) -> None:
-    Mover(root / ".done", roots=[root])
-
-
-def test_a_folder_that_can_not_be_made_is_refused(tmp_path: Path, root: Path) -> None:
+@pytest.mark.parametrize("name", ["no/done", "a.jpg"])
+def test_a_folder_that_can_not_be_made_is_refused(root: Path, photo: Photo, name: str) -> None:
     with pytest.raises(UsageError, match="is no folder"):
-        Mover(tmp_path / "no" / "done", roots=[root])
-    photo_at(tmp_path / "file")
-    with pytest.raises(UsageError, match="is no folder"):
-        Mover(tmp_path / "file", roots=[root])
+        Mover(photo.path.parent / name, roots=[root / "sub"])

@@ -7,6 +7,7 @@ import pytest
 from bulkup.source.pairing import PairedFile, pair
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Skipped, scan
+from tests.support.walks import put_all
 
 ENDINGS = ("jpg", "jpeg", "png")
 
@@ -20,15 +21,8 @@ def pairs(root: Path, *, endings: tuple[str, ...] | None = ENDINGS) -> dict[str,
     }
 
 
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(name.encode())
-
-
 def test_a_companion_is_of_the_photo_of_its_stem_in_its_folder(tmp_path: Path) -> None:
-    touch(
+    put_all(
         tmp_path, "a/x.JPG", "a/x.NEF", "a/x.cr2", "a/x.d/y.jpg", "a/x-1.nef", "a/y.nef", "b/x.nef"
     )
     assert pairs(tmp_path) == {"a/x.NEF": "a/x.JPG", "a/x.cr2": "a/x.JPG"}
@@ -40,18 +34,18 @@ def test_a_companion_is_of_the_photo_of_its_stem_in_its_folder(tmp_path: Path) -
 def test_of_several_photos_the_best_that_the_server_takes_has_it(
     tmp_path: Path, endings: tuple[str, ...] | None, photo: str
 ) -> None:
-    touch(tmp_path, "x.heic", "x.jpeg", "x.mov", "x.png")
+    put_all(tmp_path, "x.heic", "x.jpeg", "x.mov", "x.png")
     assert pairs(tmp_path, endings=endings) == {"x.mov": photo}
 
 
 def test_a_photo_that_the_server_does_not_take_has_none(tmp_path: Path) -> None:
-    touch(tmp_path, "x.heic", "x.mov")
+    put_all(tmp_path, "x.heic", "x.mov")
     found = list(pair(scan([tmp_path], endings=ENDINGS), endings=ENDINGS))
     assert [type(entry) for entry in found] == [Skipped, Skipped]
 
 
 def test_a_type_that_the_server_takes_is_a_companion_too(tmp_path: Path) -> None:
-    touch(tmp_path, "x.jpg", "x.tif", "y.tif")
+    put_all(tmp_path, "x.jpg", "x.tif", "y.tif")
     endings = ("jpg", "tif")
     assert pairs(tmp_path, endings=endings) == {"x.tif": "x.jpg"}
     found = [*pair(scan([tmp_path], endings=endings), endings=endings)]
@@ -59,7 +53,7 @@ def test_a_type_that_the_server_takes_is_a_companion_too(tmp_path: Path) -> None
 
 
 def test_a_companion_that_is_named_alone_finds_its_photo(tmp_path: Path) -> None:
-    touch(tmp_path, "x.jpg", "x.nef")
+    put_all(tmp_path, "x.jpg", "x.nef")
     (found,) = pair(scan([tmp_path / "x.nef"], endings=ENDINGS), endings=ENDINGS)
     assert isinstance(found, PairedFile)
-    assert (found.of, found.size) == (tmp_path / "x.jpg", 5)
+    assert (found.of, found.size) == (tmp_path / "x.jpg", 1)
