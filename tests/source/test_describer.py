@@ -2,52 +2,44 @@
 
 from pathlib import Path
 
+import pytest
+
 from bulkup.events import Event, Noticed
 from bulkup.source.metadata import Labels, Metadata
-from bulkup.source.photos import Photo
 from bulkup.source.sidecars import Describer
+from tests.support.photos import write_xmp
+from tests.support.walks import photo_at
 
-XMP = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
- xmlns:dc="http://purl.org/dc/elements/1.1/" dc:title="T" dc:subject="sea"/></rdf:RDF>"""
-
-
-def photo(folder: Path, content: bytes = b"jpeg") -> Photo:
-    path = folder / "a.jpg"
-    path.write_bytes(content)
-    return Photo(path, len(content), path.stat().st_mtime_ns)
+IPTC = b"\xff\xd8\xff\xed\x00\x1aPhotoshop 3.0\x008BIM"
 
 
-async def test_sidecars_and_flags_meet(tmp_path: Path) -> None:
-    (tmp_path / "a.xmp").write_text(XMP)
-    describe = Describer(Labels(author="Me"), emit=list[Event]().append)
-    assert await describe(photo(tmp_path)) == Metadata(title="T", author="Me", tags=("sea",))
+@pytest.mark.parametrize(
+    ("labels", "metadata"),
+    [
+        (Labels(author="Me"), Metadata(title="T", author="Me", tags=("sea",), own_tags=True)),
+        (Labels(sidecars=False, author="Me"), Metadata(author="Me")),
+        (Labels(sidecars=False, tags=("a",)), Metadata(tags=("a",), own_tags=True)),
+    ],
+)
+async def test_sidecars_and_flags_meet_and_a_photo_that_gets_tags_may_have_its_own(
+    tmp_path: Path, labels: Labels, metadata: Metadata
+) -> None:
+    photo = photo_at(tmp_path / "a.jpg", IPTC)
+    write_xmp(photo.path, "sea", title="T")
+    assert await Describer(labels, emit=list[Event]().append)(photo) == metadata
 
 
-async def test_sidecars_are_not_read_when_not_wanted(tmp_path: Path) -> None:
-    (tmp_path / "a.xmp").write_text("broken")
+async def test_a_broken_sidecar_is_told_once_and_only_if_it_is_wanted(tmp_path: Path) -> None:
+    sidecar = tmp_path / "a.jpg.xmp"
+    sidecar.write_text("broken")
     events: list[Event] = []
-    describe = Describer(Labels(sidecars=False, author="Me"), emit=events.append)
-    assert await describe(photo(tmp_path)) == Metadata(author="Me")
+    photo = photo_at(tmp_path / "a.jpg", b"jpeg")
+    assert await Describer(Labels(sidecars=False), emit=events.append)(photo) == Metadata()
     assert events == []
-
-
-async def test_a_broken_sidecar_is_told_once(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg.xmp").write_text("broken")
-    events: list[Event] = []
     describe = Describer(Labels(), emit=events.append)
     for _ in range(3):
-        assert await describe(photo(tmp_path)) == Metadata()
+        assert await describe(photo) == Metadata()
     (event,) = events
     assert isinstance(event, Noticed)
-    assert str(tmp_path / "a.jpg.xmp") in event.message
+    assert str(sidecar) in event.message
     assert "it is not XML" in event.message
-
-
-async def test_keywords_of_the_photo_are_looked_for_where_it_gets_tags(tmp_path: Path) -> None:
-    with_iptc = photo(tmp_path, b"\xff\xd8\xff\xed\x00\x1aPhotoshop 3.0\x008BIM")
-    assert await Describer(Labels(tags=("a",)), emit=list[Event]().append)(with_iptc) == Metadata(
-        tags=("a",), own_tags=True
-    )
-    assert await Describer(Labels(author="A"), emit=list[Event]().append)(with_iptc) == Metadata(
-        author="A"
-    )

@@ -2,14 +2,15 @@
 
 import os
 import shutil
-import sys
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bulkup.source.metadata import Metadata
-from bulkup.source.sidecars import LARGEST, Complaint, Sidecars, beside, may_hold_keywords
+from bulkup.source.sidecars import LARGEST, Sidecars, beside, may_hold_keywords
+from tests.support.walks import link
 
 FOLDER = Path(__file__).parents[1] / "sidecars"
 
@@ -32,14 +33,11 @@ def told(photo: Path) -> Metadata:
 
 @pytest.mark.parametrize("name", ["a.jpg.xmp", "a.jpg.XMP", "a.xmp", "a.Xmp"])
 def test_an_xmp_beside_its_photo(tmp_path: Path, name: str) -> None:
+    for other in ("b.jpg.xmp", "A.jpg.xmp", "a.png.xmp", "a.jpg.xmp.bak", "a.x"):
+        xmp(tmp_path / other, "of another photo")
+    assert told(tmp_path / "a.jpg") == Metadata()
     xmp(tmp_path / name, "T")
     assert told(tmp_path / "a.jpg").title == "T"
-
-
-@pytest.mark.parametrize("name", ["b.jpg.xmp", "A.jpg.xmp", "a.png.xmp", "a.jpg.xmp.bak", "a.x"])
-def test_an_xmp_of_another_photo(tmp_path: Path, name: str) -> None:
-    xmp(tmp_path / name, "T")
-    assert told(tmp_path / "a.jpg") == Metadata()
 
 
 def test_the_xmp_with_the_whole_name_counts_alone(tmp_path: Path) -> None:
@@ -76,8 +74,9 @@ def test_a_sidecar_that_comes_later_is_seen(tmp_path: Path) -> None:
     assert sidecars.read(tmp_path / "a.jpg")[0].title == "T"
 
 
-def test_a_folder_that_is_gone_tells_nothing(tmp_path: Path) -> None:
+def test_what_is_gone_tells_nothing(tmp_path: Path) -> None:
     assert told(tmp_path / "nowhere" / "a.jpg") == Metadata()
+    assert not may_hold_keywords(tmp_path / "a.jpg")
 
 
 def test_of_two_spellings_one_is_taken() -> None:
@@ -88,54 +87,39 @@ def test_of_two_spellings_one_is_taken() -> None:
 # what can't be used
 
 
-def complaints(photo: Path) -> list[Complaint]:
+def complaints(photo: Path, told: Metadata | None = None) -> dict[str, str]:
+    """Return the reason for each file, of a photo of which nothing else is told."""
     metadata, complaints = Sidecars().read(photo)
-    assert metadata == Metadata()
-    return complaints
+    assert metadata == (told or Metadata())
+    return {str(each.path.relative_to(photo.parent)): each.reason for each in complaints}
 
 
-def test_a_broken_file_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_a_broken_file_is_named_with_the_reason_and_what_is_not_is_used(tmp_path: Path) -> None:
     (tmp_path / "a.jpg.xmp").write_text("no xml")
     (tmp_path / "a.jpg.json").write_text("no json")
-    first, second = complaints(tmp_path / "a.jpg")
-    assert first.path == tmp_path / "a.jpg.xmp"
-    assert first.reason.startswith("it is not XML")
-    assert second.path == tmp_path / "a.jpg.json"
-    assert second.reason.startswith("it is not JSON")
-
-
-def test_what_is_not_broken_is_used_all_the_same(tmp_path: Path) -> None:
+    both = complaints(tmp_path / "a.jpg")
+    assert list(both) == ["a.jpg.xmp", "a.jpg.json"]
+    assert both["a.jpg.xmp"].startswith("it is not XML")
+    assert both["a.jpg.json"].startswith("it is not JSON")
     xmp(tmp_path / "a.jpg.xmp", "T")
-    (tmp_path / "a.jpg.json").write_text("no json")
-    metadata, complaints = Sidecars().read(tmp_path / "a.jpg")
-    assert metadata.title == "T"
-    assert len(complaints) == 1
+    assert list(complaints(tmp_path / "a.jpg", Metadata(title="T"))) == ["a.jpg.json"]
 
 
-def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
-    with (tmp_path / "a.xmp").open("wb") as file:
-        file.truncate(LARGEST + 1)
-    assert complaints(tmp_path / "a.jpg") == [
-        Complaint(tmp_path / "a.xmp", "it is larger than 8 MB")
-    ]
-
-
-def test_a_folder_of_that_name_is_no_sidecar(tmp_path: Path) -> None:
-    (tmp_path / "a.xmp").mkdir()
-    assert len(complaints(tmp_path / "a.jpg")) == 1
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes")
-def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "a.xmp")
-    assert complaints(tmp_path / "a.jpg") == [Complaint(tmp_path / "a.xmp", "it is not a file")]
-
-
-def test_a_dangling_link_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.xmp").symlink_to(tmp_path / "nowhere")
-    assert complaints(tmp_path / "a.jpg") == [
-        Complaint(tmp_path / "a.xmp", "No such file or directory")
-    ]
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (Path.mkdir, "Is a directory"),
+        (os.mkfifo, "it is not a file"),
+        (lambda path: link(path, "nowhere"), "No such file or directory"),
+        (lambda path: path.write_bytes(bytes(LARGEST + 1)), "it is larger than 8 MB"),
+    ],
+    ids=["a folder", "a pipe", "a link to nowhere", "a large file"],
+)
+def test_what_is_no_small_file_is_named_and_not_waited_for(
+    tmp_path: Path, make: Callable[[Path], object], reason: str
+) -> None:
+    make(tmp_path / "a.xmp")
+    assert complaints(tmp_path / "a.jpg") == {"a.xmp": reason}
 
 
 # keywords of the photo's own
@@ -152,7 +136,3 @@ def test_a_dangling_link_is_named(tmp_path: Path) -> None:
 def test_a_photo_with_a_part_for_iptc(tmp_path: Path, content: bytes, *, expected: bool) -> None:
     (tmp_path / "a.jpg").write_bytes(content)
     assert may_hold_keywords(tmp_path / "a.jpg") is expected
-
-
-def test_a_photo_that_is_gone_holds_none(tmp_path: Path) -> None:
-    assert not may_hold_keywords(tmp_path / "a.jpg")
