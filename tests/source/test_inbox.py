@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from bulkup.source.photos import Photo
 from bulkup.source.watch import MOST_SETTLES, Inbox
 
@@ -24,22 +26,15 @@ def test_a_file_is_ready_when_it_has_looked_the_same_for_long_enough() -> None:
     assert inbox.wait_s(now=5.0) is None
 
 
-def test_a_file_that_grows_begins_anew() -> None:
-    inbox = box()
-    for second in range(20):
-        inbox.look([replace(A, size=second)], now=float(second))
-        assert not inbox.ready(now=float(second))
-    grown = replace(A, size=19)
-    inbox.look([grown], now=24.0)
-    assert inbox.ready(now=24.0) == {A.path: grown}
-
-
-def test_of_equal_size_the_time_of_change_tells() -> None:
+@pytest.mark.parametrize("changed", [replace(A, size=101), replace(A, mtime_ns=2)])
+def test_a_file_that_grows_or_changes_begins_anew(changed: Photo) -> None:
     inbox = box()
     inbox.look([A], now=0.0)
-    inbox.look([replace(A, mtime_ns=2)], now=4.0)
+    inbox.look([changed], now=4.0)
     assert not inbox.ready(now=5.0)
     assert inbox.wait_s(now=5.0) == 4.0
+    inbox.look([changed], now=9.0)
+    assert inbox.ready(now=9.0) == {A.path: changed}
 
 
 def test_what_is_still_waits_for_what_arrives_together_with_it() -> None:

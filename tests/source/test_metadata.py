@@ -1,6 +1,7 @@
 """Texts and dates as everything else may rely on them."""
 
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -77,43 +78,36 @@ def test_a_moment_is_the_time_of_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "same"),
+    ("days", "other", "same"),
     [
-        ("2020-01-01 12:00:00", True),
-        ("2020-01-02 12:00:00", True),
-        ("2019-12-31 12:00:00", True),
-        ("2020-01-02 12:00:01", False),
-        ("2019-12-31 11:59:59", False),
-        ("0000-00-00 00:00:00", False),
-        ("", False),
+        (0, "2020-01-01 12:00:00", True),
+        (0, "2020-01-01 12:00:01", False),
+        (1, "2020-01-01 12:00:00", True),
+        (1, "2020-01-02 12:00:00", True),
+        (1, "2019-12-31 12:00:00", True),
+        (1, "2020-01-02 12:00:01", False),
+        (1, "2019-12-31 11:59:59", False),
+        (1, "0000-00-00 00:00:00", False),
+        (1, "", False),
     ],
 )
-def test_a_date_within_the_leeway_says_the_same(other: str, *, same: bool) -> None:
-    date = Moment("2020-01-01 12:00:00", timedelta(days=1))
+def test_a_date_within_the_leeway_says_the_same(days: int, other: str, *, same: bool) -> None:
+    date = Moment("2020-01-01 12:00:00", timedelta(days))
     assert date.says_the_same_as(other) is same
 
 
-def test_an_exact_date_knows_only_itself() -> None:
-    assert Moment("2020-01-01 12:00:00").says_the_same_as("2020-01-01 12:00:00")
-    assert not Moment("2020-01-01 12:00:00").says_the_same_as("2020-01-01 12:00:01")
-
-
-@given(st.text())
-def test_a_line_is_one_line_in_nfc_without_controls(text: str) -> None:
-    made = line(text)
-    assert made == made.strip()
+@pytest.mark.parametrize(
+    ("tidy", "unwanted", "kept"),
+    [(line, {"Cc", "Cs", "Zl", "Zp"}, ""), (prose, {"Cc", "Cs"}, "\n")],
+)
+@given(text=st.text())
+def test_a_text_is_in_nfc_without_controls_and_only_prose_keeps_its_lines(
+    tidy: Callable[[str], str], unwanted: set[str], kept: str, text: str
+) -> None:
+    made = tidy(text)
+    assert made == made.strip() == tidy(made)
     assert unicodedata.is_normalized("NFC", made)
-    assert not any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in made)
-    assert line(made) == made
-
-
-@given(st.text())
-def test_prose_keeps_its_lines_and_nothing_else_of_control(text: str) -> None:
-    made = prose(text)
-    assert made == made.strip()
-    assert unicodedata.is_normalized("NFC", made)
-    assert not any(unicodedata.category(c) in {"Cc", "Cs"} for c in made if c != "\n")
-    assert prose(made) == made
+    assert not any(unicodedata.category(c) in unwanted for c in made if c not in kept)
 
 
 @pytest.mark.parametrize(

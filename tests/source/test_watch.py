@@ -1,7 +1,7 @@
 """Watching: what arrives is brought once it is still, run after run, whatever happens."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,9 @@ from bulkup.sandbox import Fault, Sandbox
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.watch import Watch
 from tests.support.faults import HookedFaults
+from tests.support.galleries import only_photo
 from tests.support.runs import Clock, Outcome, make_archive, picture, stored_sums
+from tests.support.walks import put, put_all, told
 
 PHOTO = picture(Random(1), size=5000)
 
@@ -110,17 +112,8 @@ class Runs:
             self.on_sleep()
             await clock.sleep(seconds)
 
-        watch = await to_thread.run_sync(
-            lambda: Watch(
-                folders,
-                filters,
-                formats=formats,
-                settle_s=5.0,
-                poll=poll,
-                clock=clock,
-                sleep=sleep,
-            )
-        )
+        make = partial(Watch, folders, filters, formats=formats, settle_s=5.0, poll=poll)
+        watch = await to_thread.run_sync(partial(make, clock=clock, sleep=sleep))
         account = Account(url=box.url, user="admin", password=password)
         sending = UploadSettings(
             into=AlbumTarget(album=1),
@@ -148,121 +141,115 @@ class Runs:
         return self
 
 
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    async with Sandbox(formats=["nef", "tif"], file_types=("jpg",)) as running:
+        yield running
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """Return a folder, empty and watched by nobody yet."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    return folder
+
+
 @pytest.mark.parametrize("poll", [False, True])
-async def test_what_is_there_is_brought_and_then_what_arrives(tmp_path: Path, poll: bool) -> None:
-    archive = make_archive(tmp_path, count=6, names=3)
-    new = tmp_path / "new folder" / "new.jpg"
-
-    def arrive() -> None:
-        new.parent.mkdir()
-        new.write_bytes(PHOTO)
-
-    async with Sandbox() as box:
-        runs = await Runs(after=[arrive]).watch(box, tmp_path, poll=poll)
-        assert len(box.gallery.photos) == 7
-        assert not box.gallery.lounge
+async def test_what_is_there_is_brought_and_then_what_arrives(
+    box: Sandbox, inbox: Path, poll: bool
+) -> None:
+    archive = make_archive(inbox, count=6, names=3)
+    arrive = partial(put, inbox / "new folder" / "new.jpg", PHOTO)
+    runs = await Runs(after=[arrive]).watch(box, inbox, poll=poll)
+    assert len(box.gallery.photos) == 7
+    assert not box.gallery.lounge
     assert runs.names() == [{path.name for path in archive}, {"new.jpg"}]
     assert runs.told[1:] == ["6 files have arrived", "1 file has arrived"]
 
 
-async def test_a_file_that_comes_in_pieces_is_brought_once_and_whole(tmp_path: Path) -> None:
+async def test_a_file_that_comes_in_pieces_is_brought_once_and_whole(
+    box: Sandbox, inbox: Path
+) -> None:
     content = picture(Random(3), size=40_000)
     pieces = [content[start : start + 8000] for start in range(0, len(content), 8000)]
-    path = tmp_path / "video.jpg"
 
     def append() -> None:
         if pieces:
-            with path.open("ab") as file:
+            with (inbox / "video.jpg").open("ab") as file:
                 file.write(pieces.pop(0))
 
     append()
-    runs = Runs(on_sleep=lambda: soon(append))
-    async with Sandbox() as box:
-        await runs.watch(box, tmp_path)
-        (photo,) = box.gallery.photos.values()
-        assert box.gallery.content(photo.id) == content
+    runs = await Runs(on_sleep=lambda: soon(append)).watch(box, inbox)
+    assert box.gallery.content(only_photo(box).id) == content
     assert len(runs.outcomes) == 1
 
 
-async def test_what_arrives_during_a_run_waits_for_the_next(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=5, names=5)
-    react = at_first(PhotoStarted, partial((tmp_path / "late.jpg").write_bytes, PHOTO))
-    async with Sandbox() as box:
-        runs = await Runs(after=[lambda: None], on_event=react).watch(box, tmp_path)
-        assert len(box.gallery.photos) == 6
-    assert [len(names) for names in runs.names()] == [5, 1]
-    assert runs.names()[1] == {"late.jpg"}
+async def test_what_arrives_during_a_run_waits_for_the_next(box: Sandbox, inbox: Path) -> None:
+    archive = make_archive(inbox, count=5, names=5)
+    react = at_first(PhotoStarted, partial(put, inbox / "late.jpg", PHOTO))
+    runs = await Runs(after=[lambda: None], on_event=react).watch(box, inbox)
+    assert len(box.gallery.photos) == 6
+    assert runs.names() == [{path.name for path in archive}, {"late.jpg"}]
 
 
 async def test_a_file_that_changes_while_it_is_brought_is_brought_as_it_is_in_the_end(
-    tmp_path: Path,
+    box: Sandbox, inbox: Path
 ) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(picture(Random(4), size=9000))
+    path = put(inbox / "a.jpg", picture(Random(4), size=9000))
     final = picture(Random(5), size=12_000)
     react = at_first(PhotoUploaded, partial(path.write_bytes, final))
-    async with Sandbox() as box:
-        await Runs(after=[lambda: None], on_event=react).watch(box, tmp_path)
-        contents = [box.gallery.content(number) for number in box.gallery.photos]
-    assert final in contents
+    await Runs(after=[lambda: None], on_event=react).watch(box, inbox)
+    assert final in [box.gallery.content(number) for number in box.gallery.photos]
 
 
 async def test_a_file_that_goes_on_growing_as_the_run_begins_is_left_to_the_next(
-    tmp_path: Path,
+    box: Sandbox, inbox: Path
 ) -> None:
     content = picture(Random(9), size=9000)
-    grown = tmp_path / "grown.jpg"
-    grown.write_bytes(content[:4000])
-    (tmp_path / "still.jpg").write_bytes(PHOTO)
+    grown = put(inbox / "grown.jpg", content[:4000])
+    put(inbox / "still.jpg", PHOTO)
     react = at_first(RunStarted, partial(grown.write_bytes, content))
-    async with Sandbox() as box:
-        runs = await Runs(after=[lambda: None], on_event=react).watch(box, tmp_path)
-        assert len(box.gallery.photos) == 2
+    runs = await Runs(after=[lambda: None], on_event=react).watch(box, inbox)
+    assert len(box.gallery.photos) == 2
     assert runs.names() == [{"still.jpg"}, {"grown.jpg"}]
 
 
-async def test_files_are_moved_away_and_their_names_are_free(tmp_path: Path) -> None:
-    inbox, done = tmp_path / "inbox", tmp_path / "done"
-    inbox.mkdir()
-    path = inbox / "a.jpg"
-    path.write_bytes(PHOTO)
+async def test_files_are_moved_away_and_their_names_are_free(
+    box: Sandbox, inbox: Path, tmp_path: Path
+) -> None:
+    path, done = put(inbox / "a.jpg", PHOTO), tmp_path / "done"
     again = picture(Random(6), size=5000)
-    runs = Runs(after=[lambda: path.write_bytes(again)])
-    async with Sandbox() as box:
-        await runs.watch(box, inbox, after=done)
-        assert len(box.gallery.photos) == 2
-    assert not list(inbox.iterdir())
+    await Runs(after=[partial(path.write_bytes, again)]).watch(box, inbox, after=done)
+    assert len(box.gallery.photos) == 2
+    assert await to_thread.run_sync(told, inbox) == {}
     assert (done / "a.jpg").read_bytes() == PHOTO
     assert (done / "a (2).jpg").read_bytes() == again
 
 
-async def test_what_failed_or_is_left_out_waits_until_it_changes(tmp_path: Path) -> None:
-    bad, note, good = tmp_path / "bad.jpg", tmp_path / "note.txt", tmp_path / "good.jpg"
-    bad.write_text("This is no picture.\n")
-    note.write_text("one")
+async def test_what_failed_or_is_left_out_waits_until_it_changes(
+    box: Sandbox, inbox: Path
+) -> None:
+    bad, note = put(inbox / "bad.jpg", b"This is no picture."), put(inbox / "note.txt", b"one")
 
     def second() -> None:
         note.write_text("two")  # a type that the server does not take is no news any more
-        good.write_bytes(PHOTO)
+        put(inbox / "good.jpg", PHOTO)
 
-    runs = Runs(after=[second, lambda: bad.write_bytes(picture(Random(8), size=3000))])
-    async with Sandbox() as box:
-        await runs.watch(box, tmp_path)
-        assert len(box.gallery.photos) == 2
+    third = partial(bad.write_bytes, picture(Random(8), size=3000))
+    runs = await Runs(after=[second, third]).watch(box, inbox)
+    assert len(box.gallery.photos) == 2
     assert runs.names() == [{"bad.jpg", "note.txt"}, {"good.jpg"}, {"bad.jpg"}]
-    assert len(runs.outcomes[0].of(PhotoFailed)) == 1
-    assert len(runs.outcomes[0].of(FileSkipped)) == 1
+    first = runs.outcomes[0]
+    assert (len(first.of(PhotoFailed)), len(first.of(FileSkipped))) == (1, 1)
 
 
-async def test_only_what_is_chosen_is_brought(tmp_path: Path) -> None:
-    big = tmp_path / "big.jpg"
-    big.write_bytes(PHOTO)
-    (tmp_path / "small.jpg").write_bytes(picture(Random(2), size=500))
-    (tmp_path / "big.xmp").write_text("<x/>")
-    filters = Filters(min_size=1000)
-    async with Sandbox() as box:
-        runs = await Runs().watch(box, tmp_path, filters=filters)
-        assert len(box.gallery.photos) == 1
+async def test_only_what_is_chosen_is_brought(box: Sandbox, inbox: Path) -> None:
+    put(inbox / "big.jpg", PHOTO)
+    put(inbox / "small.jpg", picture(Random(2), size=500))
+    put(inbox / "big.xmp", b"<x/>")
+    runs = await Runs().watch(box, inbox, filters=Filters(min_size=1000))
+    assert only_photo(box).file == "big.jpg"
     assert runs.names() == [{"big.jpg"}]
 
 
@@ -277,54 +264,47 @@ def formats(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
     }
 
 
-async def test_formats_arrive_with_their_photos_also_after_one_without(tmp_path: Path) -> None:
-    (tmp_path / "alone.nef").write_bytes(b"raw" * 1000)
-
-    def pair() -> None:
-        (tmp_path / "a.jpg").write_bytes(PHOTO)
-        (tmp_path / "a.nef").write_bytes(b"another raw")
-
-    async with Sandbox(formats=["nef"]) as box:
-        runs = await Runs(after=[pair]).watch(box, tmp_path, formats=True)
-        assert formats(box) == {"a.jpg": [("nef", b"another raw")]}
-    assert runs.names() == [{"alone.nef"}, {"a.jpg", "a.nef"}]
-
-
-@pytest.mark.parametrize("kind", ["nef", "tif"])
-async def test_a_raw_that_arrives_long_before_its_photo_comes_with_it(
-    tmp_path: Path, kind: str
+async def test_formats_come_with_their_photos_that_arrive_long_after_them_or_with_them(
+    box: Sandbox, inbox: Path
 ) -> None:
-    (tmp_path / f"a.{kind}").write_bytes(b"raw" * 1000)
-    arrive = partial((tmp_path / "a.jpg").write_bytes, PHOTO)
-    async with Sandbox(formats=["nef", "tif"], file_types=("jpg",)) as box:
-        runs = await Runs(after=[arrive]).watch(box, tmp_path, formats=True)
-        assert formats(box) == {"a.jpg": [(kind, b"raw" * 1000)]}
-    assert runs.names() == [{f"a.{kind}"}, {"a.jpg", f"a.{kind}"}]
+    put_all(inbox, "alone.nef", "a.nef", "b.tif", content=b"raw" * 1000)
+
+    def arrive() -> None:
+        for seed, name in enumerate(("a.jpg", "b.jpg", "c.jpg")):
+            put(inbox / name, picture(Random(seed), size=5000))
+        put(inbox / "c.nef", b"another raw")
+
+    runs = await Runs(after=[arrive]).watch(box, inbox, formats=True)
+    assert formats(box) == {
+        "a.jpg": [("nef", b"raw" * 1000)],
+        "b.jpg": [("tif", b"raw" * 1000)],
+        "c.jpg": [("nef", b"another raw")],
+    }
+    first, second = runs.names()
+    assert first == {"alone.nef", "a.nef", "b.tif"}
+    assert second == {"a.jpg", "a.nef", "b.jpg", "b.tif", "c.jpg", "c.nef"}
 
 
-async def test_a_raw_is_attached_when_its_photo_arrives_after_a_failure(tmp_path: Path) -> None:
-    photo = tmp_path / "a.jpg"
-    photo.write_text("This is no picture.\n")
-    (tmp_path / "a.nef").write_bytes(b"raw")
+async def test_a_raw_is_attached_when_its_photo_arrives_after_a_failure(
+    box: Sandbox, inbox: Path
+) -> None:
+    photo, _ = put(inbox / "a.jpg", b"This is no picture."), put(inbox / "a.nef", b"raw")
     runs = Runs(after=[partial(photo.write_bytes, PHOTO)])
-    async with Sandbox(formats=["nef"]) as box:
-        await runs.watch(box, tmp_path, formats=True)
-        assert formats(box) == {"a.jpg": [("nef", b"raw")]}
+    await runs.watch(box, inbox, formats=True)
+    assert formats(box) == {"a.jpg": [("nef", b"raw")]}
     assert [len(run.of(PhotoFailed)) for run in runs.outcomes] == [2, 0]
 
 
-async def test_a_photo_that_is_replaced_takes_its_formats_along(tmp_path: Path) -> None:
-    photo = tmp_path / "photos" / "a.jpg"
-    photo.parent.mkdir()
-    photo.write_bytes(PHOTO)
-    photo.with_suffix(".nef").write_bytes(b"raw")
+async def test_a_photo_that_is_replaced_takes_its_formats_along(
+    box: Sandbox, inbox: Path, tmp_path: Path
+) -> None:
+    photo, _ = put(inbox / "a.jpg", PHOTO), put(inbox / "a.nef", b"raw")
     other = picture(Random(12), size=4000)
     runs = Runs(after=[partial(photo.write_bytes, other)])
-    async with Sandbox(formats=["nef"]) as box:
-        ledger = tmp_path / "ledger.sqlite"
-        await runs.watch(box, photo.parent, formats=True, update=True, ledger=ledger)
-        assert formats(box) == {"a.jpg": [("nef", b"raw")]}
-        assert box.gallery.content(1) == other
+    ledger = tmp_path / "ledger.sqlite"
+    await runs.watch(box, inbox, formats=True, update=True, ledger=ledger)
+    assert formats(box) == {"a.jpg": [("nef", b"raw")]}
+    assert box.gallery.content(1) == other
     assert runs.names() == [{"a.jpg", "a.nef"}] * 2
 
 
@@ -364,24 +344,21 @@ async def test_what_an_outage_left_over_is_brought_when_it_is_over(tmp_path: Pat
     assert len(ends) + len(first.of(PhotoUploaded)) == 20
 
 
-async def test_a_wrong_password_ends_the_watch(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=1, names=1)
-    async with Sandbox() as box:
-        with pytest.raises(RunError):
-            await Runs(after=[lambda: None]).watch(box, tmp_path, password="wrong")
+async def test_a_wrong_password_ends_the_watch(box: Sandbox, inbox: Path) -> None:
+    put(inbox / "a.jpg", PHOTO)
+    with pytest.raises(RunError):
+        await Runs(after=[lambda: None]).watch(box, inbox, password="wrong")
 
 
-async def test_in_an_empty_folder_a_wish_to_stop_ends_the_waiting(tmp_path: Path) -> None:
+async def test_in_an_empty_folder_a_wish_to_stop_ends_the_waiting(
+    box: Sandbox, inbox: Path
+) -> None:
     runs = Runs(on_tell=lambda _: soon(runs.interrupt))
-    async with Sandbox() as box:
-        await runs.watch(box, tmp_path)
-        assert not box.requests
+    await runs.watch(box, inbox)
+    assert not box.requests
     assert not runs.outcomes
 
 
-async def test_only_folders_can_be_watched(tmp_path: Path) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(PHOTO)
-    async with Sandbox() as box:
-        with pytest.raises(UsageError, match="is no folder"):
-            await Runs().watch(box, path)
+async def test_only_folders_can_be_watched(box: Sandbox, inbox: Path) -> None:
+    with pytest.raises(UsageError, match="is no folder"):
+        await Runs().watch(box, put(inbox / "a.jpg", PHOTO))
