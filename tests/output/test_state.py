@@ -1,16 +1,13 @@
 """The state of a run: each file counted once, bytes, rates, and the time left."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkup.events import (
-    BandwidthChanged,
     Event,
-    FileFound,
     FileSkipped,
     Interrupted,
     OutageBegan,
@@ -32,23 +29,24 @@ from bulkup.output.progress import LONG_S, Meter, Traffic
 from bulkup.output.state import FAILURES_KEPT, OTHER_TYPES, TYPES_KEPT, RunState
 from tests.support import sample_run
 from tests.support.sample_run import (
-    CHECK,
     RUN,
     at,
     checked,
     failure,
     found,
     present,
+    skipped,
     starting,
     unfinished,
     uploaded,
+    uploading,
 )
 
 ONE, TWO = at("one.jpg"), at("two.jpg")
 
 
-def state_after(*events: Event, at: float = 0.0) -> RunState:
-    return sample_run.state_after(RUN, *events, now=at)
+def state_after(*events: Event) -> RunState:
+    return sample_run.state_after(RUN, *events)
 
 
 @st.composite
@@ -117,68 +115,48 @@ def test_every_file_is_counted_once_and_no_number_is_ever_negative_or_more_than_
     assert state.traffic == Traffic()
 
 
-def test_a_photo_sent_again_keeps_its_place_and_only_its_new_bytes_are_in_flight() -> None:
+def test_a_photo_sent_again_keeps_its_place_and_begins_anew() -> None:
     state = state_after(
         PhotoStarted(path=ONE, size=100, attempt=1),
         PhotoProgress(path=ONE, sent=90),
+        PhotoFinishing(path=ONE),
         PhotoStarted(path=TWO, size=1, attempt=1),
-        PhotoStarted(path=ONE, size=100, attempt=2),
-        PhotoProgress(path=ONE, sent=40),
-        PhotoProgress(path=ONE, sent=10),
+        Retrying(path=ONE, reason="HTTP 500", attempt=2, after_s=1.0),
     )
-    assert (state.in_flight_size, state.in_flight[ONE].attempt) == (10, 2)
+    one = state.in_flight[ONE]
+    assert (state.retries, one.trouble, one.finishing) == (1, "HTTP 500", True)
+    state.apply(PhotoStarted(path=ONE, size=100, attempt=2), 1.0)
+    for sent in (40, 10):
+        state.apply(PhotoProgress(path=ONE, sent=sent), 1.0)
     assert list(state.in_flight) == [ONE, TWO]
-
-
-def test_finishing_ends_when_the_photo_starts_again() -> None:
-    state = state_after(PhotoStarted(path=ONE, size=1, attempt=1), PhotoFinishing(path=ONE))
-    assert state.in_flight[ONE].finishing
-    state.apply(PhotoStarted(path=ONE, size=1, attempt=2), 1.0)
-    assert not state.in_flight[ONE].finishing
+    again = state.in_flight[ONE]
+    assert (again.attempt, again.trouble, again.finishing) == (2, "", False)
+    assert state.in_flight_size == 10  # of what went out before, nothing counts
 
 
 def test_a_retry_is_the_photos_trouble_until_bytes_go_out_again() -> None:
-    state = state_after(
-        PhotoStarted(path=ONE, size=9, attempt=1),
-        Retrying(path=ONE, reason="HTTP 500", attempt=2, after_s=1.0),
-    )
-    assert (state.retries, state.in_flight[ONE].trouble) == (1, "HTTP 500")
-    state.apply(PhotoProgress(path=ONE, sent=3), 1.0)
+    trouble = Retrying(path=ONE, reason="HTTP 500", attempt=2, after_s=1.0)
+    state = state_after(*starting("one.jpg"), trouble, PhotoProgress(path=ONE, sent=3))
     assert state.in_flight[ONE].trouble == ""
 
 
-def test_skipped_types_are_counted_by_their_ending_in_lower_case() -> None:
-    paths = [Path("a.MOV"), Path("b.mov"), Path("c.cr2"), Path("d")]
-    state = state_after(
-        *(FileSkipped(path=path, reason=SkipReason.TYPE, size=1) for path in paths),
-        FileSkipped(path=Path("Thumbs.db"), reason=SkipReason.JUNK),
-    )
-    assert state.skipped_by_type == {".mov": 2, ".cr2": 1, "": 1}
-    assert state.skipped_by_reason == {SkipReason.TYPE: 4, SkipReason.JUNK: 1}
-
-
-def test_endings_without_end_are_counted_together() -> None:
-    state = state_after(
-        *(
-            FileSkipped(path=Path(f"a.{number}"), reason=SkipReason.TYPE)
-            for number in range(TYPES_KEPT + 5)
-        )
-    )
+def test_all_failures_and_types_are_counted_and_only_the_first_are_kept() -> None:
+    failures = [failure(f"{number}.jpg") for number in range(FAILURES_KEPT + 3)]
+    state = state_after(*failures, *(skipped(f"a.{number}") for number in range(TYPES_KEPT + 5)))
+    assert (state.failed, state.failures) == (FAILURES_KEPT + 3, failures[:FAILURES_KEPT])
     assert len(state.skipped_by_type) == TYPES_KEPT + 1
     assert state.skipped_by_type[OTHER_TYPES] == 5
 
 
-def test_all_failures_are_counted_and_only_the_first_are_kept() -> None:
-    failures = [failure(f"{number}.jpg") for number in range(FAILURES_KEPT + 3)]
-    state = state_after(*failures)
-    assert (state.failed, state.failures) == (FAILURES_KEPT + 3, failures[:FAILURES_KEPT])
-
-
-def test_no_time_left_is_told_before_the_scan_has_ended() -> None:
+def test_no_time_left_is_told_before_the_scan_has_ended_or_from_a_moment_alone() -> None:
     state = state_after(*starting("one.jpg", size=300, sent=100))
     assert state.eta_s(10.0) is None
     state.apply(ScanFinished(), 10.0)
-    assert state.eta_s(10.0) == pytest.approx(20.0)
+    assert [state.eta_s(now) for now in (2.9, 3.0, 10.0)] == [
+        None,
+        pytest.approx(6.0),
+        pytest.approx(20.0),
+    ]
 
 
 def test_no_time_left_is_told_during_an_outage_or_when_stopping() -> None:
@@ -191,12 +169,6 @@ def test_no_time_left_is_told_during_an_outage_or_when_stopping() -> None:
     assert state.eta_s(68.0) == pytest.approx(4.0)  # of what is left, at 25 bytes a second
     state.apply(Interrupted(), 68.0)
     assert state.eta_s(68.0) is None
-
-
-def test_no_time_left_is_told_from_a_moment_alone() -> None:
-    state = state_after(*starting("one.jpg", size=300, sent=100), ScanFinished())
-    assert state.eta_s(2.9) is None
-    assert state.eta_s(3.0) == pytest.approx(6.0)
 
 
 def test_where_finishing_takes_the_time_it_is_photos_that_count() -> None:
@@ -232,22 +204,6 @@ def test_no_time_left_is_told_by_bytes_alone_while_photos_wait_of_which_none_was
     assert state.eta_s(60.0) == pytest.approx(30.0)  # by then it must be a large one
 
 
-def test_what_is_there_already_is_not_to_be_sent() -> None:
-    state = state_after(*found("one.jpg", "two.jpg", "three.jpg", size=10))
-    state.apply(present(TWO, size=10), 1.0)
-    assert (state.reached, state.goal, state.reached_size, state.goal_size) == (0, 2, 0, 20)
-    state.apply(uploaded(ONE, 10), 1.0)
-    state.apply(failure("three.jpg"), 1.0)
-    assert (state.reached, state.goal) == (2, 2)
-    assert (state.done, state.photos) == (3, 3)
-
-
-def test_in_a_check_every_photo_counts() -> None:
-    state = state_after(CHECK, *found("one.jpg", "two.jpg", size=1_000_000))
-    state.apply(checked("one.jpg", Verdict.PRESENT), 1.0)
-    assert (state.reached, state.goal, state.mean_rate(2.0)) == (1, 2, 500_000.0)
-
-
 def test_a_photo_that_has_arrived_is_no_longer_in_flight_and_its_bytes_count_once() -> None:
     state = state_after(*starting("one.jpg", size=100, sent=60))
     state.apply(PhotoArrived(path=ONE, image_id=1), 1.0)
@@ -264,24 +220,6 @@ def test_a_file_that_takes_long_to_read_is_shown() -> None:
     assert list(state.traffic.shown(9.0)) == [TWO]
 
 
-def test_the_limit_of_the_line_is_the_last_one_told() -> None:
-    state = RunState()
-    told = []
-    for event in (BandwidthChanged(limit=5), RUN, BandwidthChanged(limit=None)):
-        state.apply(event, 0.0)
-        told.append(state.bandwidth)
-    assert told == [5, 5, None]
-
-
-def test_files_left_out_are_no_bytes_to_wait_for() -> None:
-    state = state_after(
-        FileFound(path=ONE, size=100),
-        FileFound(path=Path("film.mov"), size=9_000),
-        FileSkipped(path=Path("film.mov"), reason=SkipReason.TYPE, size=9_000),
-    )
-    assert (state.photos, state.photos_size, state.left_size) == (1, 100, 100)
-
-
 def test_sending_again_counts_for_the_rate_and_not_for_the_mean() -> None:
     state = state_after(
         PhotoStarted(path=ONE, size=100, attempt=1),
@@ -292,31 +230,22 @@ def test_sending_again_counts_for_the_rate_and_not_for_the_mean() -> None:
     assert (state.rate(8.0), state.mean_rate(8.0)) == (20.0, 12.5)
 
 
-def test_the_elapsed_time_stands_still_once_the_run_has_ended() -> None:
-    state = state_after(at=5.0)
+def test_the_elapsed_time_stands_still_once_the_run_has_ended_and_is_none_before_it() -> None:
+    state = RunState()
+    assert (state.elapsed_s(9.0), state.rate(9.0), state.mean_rate(9.0)) == (0.0, 0.0, 0.0)
+    state.apply(RUN, 5.0)
     assert state.elapsed_s(8.0) == 3.0
     state.apply(RunFinished(seconds=4.0), 9.0)
     assert state.elapsed_s(100.0) == 4.0
 
 
-def test_a_run_that_never_began_has_no_times_or_rates() -> None:
-    state = RunState()
-    assert (state.elapsed_s(9.0), state.rate(9.0), state.mean_rate(9.0)) == (0.0, 0.0, 0.0)
-
-
 def test_what_a_million_photos_leave_behind_is_as_small_as_what_ten_leave() -> None:
     state = state_after()
     for number in range(2_000):
-        path, now = at(f"{number}.jpg"), number / 5
-        events: list[Event] = [
-            *found(path, size=10),
-            PhotoHashing(path=path, size=10),
-            PhotoHashed(path=path, md5="0" * 32),
-            PhotoStarted(path=path, size=10, attempt=1),
-            PhotoArrived(path=path, image_id=number),
-            uploaded(path, 10),
-        ]
-        sample_run.apply(state, events, now=now)
+        path = at(f"{number}.jpg")
+        events: list[Event] = [PhotoHashing(path=path, size=10)]
+        events.append(PhotoHashed(path=path, md5="0" * 32))
+        sample_run.apply(state, [*events, *uploading(path, size=10)], now=number / 5)
     pace = state._pace
     meters = [pace._rate, pace._sizes, pace._photos]
     assert [meter for meter in meters if len(meter._samples) > 101] == []
