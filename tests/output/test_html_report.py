@@ -38,16 +38,17 @@ from tests.support.sample_run import (
 __all__ = ["disk"]
 
 
-def report_of(file: Path, clock: ManualClock, *, again: str = "bulkup x") -> HtmlReport:
+AGAIN = "bulkup ./photos --album 9"
+
+
+def report_of(file: Path, clock: ManualClock) -> HtmlReport:
     noon = datetime(2024, 7, 1, 12, tzinfo=UTC)
-    return HtmlReport(file, again=again, clock=clock, wall_clock=lambda: noon)
+    return HtmlReport(file, again=AGAIN, clock=clock, wall_clock=lambda: noon)
 
 
-async def page_of(
-    tmp_path: Path, *events: Event, step_s: float = 1.0, again: str = "bulkup x"
-) -> str:
+async def page_of(tmp_path: Path, *events: Event, step_s: float = 1.0) -> str:
     file, clock = tmp_path / "report.html", ManualClock()
-    async with report_of(file, clock, again=again) as view:
+    async with report_of(file, clock) as view:
         for event in events:
             view.emit(event)
             clock.now += step_s
@@ -64,8 +65,15 @@ def titles(page: str) -> list[str]:
     return re.findall(r"<figcaption><h3>(.*?)</h3>", page)
 
 
-async def test_the_page_tells_what_became_of_the_run(tmp_path: Path) -> None:
-    page = await page_of(tmp_path, *whole_run(), again="bulkup ./photos --album 9")
+async def test_the_page_tells_what_became_of_the_run_in_words_and_charts_of_its_own(
+    tmp_path: Path,
+) -> None:
+    changes: list[Event] = [
+        ChunkSizeChanged(chunk_size=500_000),
+        LimitsChanged(finishing=3, most_finishing=6),
+    ]
+    events = whole_run()
+    page = await page_of(tmp_path, *events[:8], *changes, *events[8:])
     words = words_of(page)
     for told in [
         "2 of 4 photos are in the gallery",
@@ -75,19 +83,10 @@ async def test_the_page_tells_what_became_of_the_run(tmp_path: Path) -> None:
         "1 unfinished run again to go on",
         "failed the file is empty Look for an intact copy. d.jpg",
         "1 .mov: types this gallery does not take",
-        "bulkup ./photos --album 9",
+        AGAIN,
         "Not finished",
     ]:
         assert told in words
-
-
-async def test_there_are_charts_of_what_the_run_was_like(tmp_path: Path) -> None:
-    changes: list[Event] = [
-        ChunkSizeChanged(chunk_size=500_000),
-        LimitsChanged(finishing=3, most_finishing=6),
-    ]
-    events = whole_run()
-    page = await page_of(tmp_path, *events[:8], *changes, *events[8:])
     assert titles(page) == [
         *("Outcomes", "Sizes", "Throughput", "Photos a second", "Time to finish a photo"),
         *("Finishing at once", "Chunk size"),
@@ -96,10 +95,6 @@ async def test_there_are_charts_of_what_the_run_was_like(tmp_path: Path) -> None
         root = ET.fromstring(svg)  # noqa: S314 (our own)
         assert root.get("role") == "img"
         assert "nothing happened" not in svg
-
-
-async def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
-    page = await page_of(tmp_path, *whole_run())
     assert not re.findall(r"<script|<link|@import", page, re.IGNORECASE)
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)""", page.replace("xlink:href", ""))
     assert not re.findall(r"url\((?!#)", page)
@@ -129,17 +124,22 @@ async def test_equal_reasons_are_told_once_and_many_files_are_counted(tmp_path: 
     )
 
 
-async def test_a_verified_archive_and_a_plan_have_their_own_words(tmp_path: Path) -> None:
-    verdicts = [checked(f"{verdict}.jpg", verdict) for verdict in Verdict]
-    page = await page_of(tmp_path, CHECK, *verdicts, RunFinished(seconds=6))
+async def test_a_verified_archive_a_plan_and_an_empty_folder_have_their_own_words(
+    tmp_path: Path,
+) -> None:
+    end = RunFinished(seconds=6)
+    page = await page_of(tmp_path, CHECK, *(checked(each, each) for each in Verdict), end)
     assert "it is not there" in words_of(page)
     assert "sent again" not in words_of(page)
     assert "Throughput" in titles(page)
     assert "Time to finish a photo" not in titles(page)
     estimate = Estimated(sending_s=120, finishing_s=3)
-    page = await page_of(tmp_path, DRY_RUN, new("a.jpg"), estimate, RunFinished(seconds=1))
+    page = await page_of(tmp_path, DRY_RUN, new("a.jpg"), estimate, end)
     assert "1 to be sent 5.00 MB, about 2 min" in words_of(page)
     assert titles(page) == ["Outcomes", "Sizes"]
+    page = await page_of(tmp_path, RUN, end)
+    assert "No files were found" in words_of(page)
+    assert titles(page) == []
 
 
 async def test_a_run_that_could_not_go_on_says_why_first(tmp_path: Path) -> None:
@@ -162,12 +162,6 @@ async def test_what_happened_on_the_way_is_told(tmp_path: Path) -> None:
     assert "note 98 do this" in words
     assert "note 99" not in words
     assert "… and 101 more." in words
-
-
-async def test_a_run_without_any_file_has_a_page_too(tmp_path: Path) -> None:
-    page = await page_of(tmp_path, RUN, RunFinished(seconds=1))
-    assert "No files were found" in words_of(page)
-    assert titles(page) == []
 
 
 async def test_a_run_that_never_began_leaves_no_page(tmp_path: Path) -> None:
@@ -195,9 +189,8 @@ async def test_memory_stays_flat(tmp_path: Path) -> None:
         view.emit(RUN)
         for number in range(photos):
             clock.now += 0.5
-            for event in uploading(sent, size=number * 100):
-                view.emit(event)
-            for event in failing(lost, reason=f"reason {number}"):
+            again = failing(lost, reason=f"reason {number}")
+            for event in [*uploading(sent, size=number * 100), *again]:
                 view.emit(event)
         top = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

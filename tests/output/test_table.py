@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from bulkup.errors import UsageError
-from bulkup.events import Event, PhotoChecked, PhotoNew, Verdict
+from bulkup.events import Event, Verdict
 from bulkup.output.table import COLUMNS, CSV, JSONL, Format, TableReport
 from tests.support.disks import disk, fill
 from tests.support.sample_run import (
@@ -19,7 +19,9 @@ from tests.support.sample_run import (
     MD5,
     RUN,
     ManualClock,
+    checked,
     failing,
+    new,
     uploading,
     whole_run,
 )
@@ -42,6 +44,20 @@ async def read_csv(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(text.decode("utf-8-sig").splitlines(keepends=True), strict=True))
 
 
+UPLOADED = {
+    "path": "a.jpg",
+    "md5": MD5,
+    "size": 3_000_000,
+    "outcome": "uploaded",
+    "image_id": 7,
+    "albums": [9, 12],
+    "tries": 1,
+    "seconds": 1.25,
+    "reason": "",
+    "hint": "",
+}
+
+
 async def test_csv_has_a_row_for_every_file(tmp_path: Path) -> None:
     file = tmp_path / "report.csv"
     await report(file, CSV, whole_run())
@@ -53,19 +69,9 @@ async def test_csv_has_a_row_for_every_file(tmp_path: Path) -> None:
         ("d.jpg", "failed"),
         ("e.jpg", "unfinished"),
     ]
+    texts = {name: str(value) for name, value in UPLOADED.items()}
+    assert rows[0] == texts | {"albums": "9 12", "seconds": "1.250"}
     assert list(rows[0]) == list(COLUMNS)
-    assert rows[0] == {
-        "path": "a.jpg",
-        "md5": MD5,
-        "size": "3000000",
-        "outcome": "uploaded",
-        "image_id": "7",
-        "albums": "9 12",
-        "tries": "1",
-        "seconds": "1.250",
-        "reason": "",
-        "hint": "",
-    }
     assert rows[2]["reason"] == "type"
     assert (rows[3]["tries"], rows[3]["hint"]) == ("2", "Look for an intact copy.")
 
@@ -84,37 +90,16 @@ async def test_json_lines_have_the_same_columns_with_their_types(tmp_path: Path)
     await report(file, JSONL, whole_run())
     rows = [json.loads(line) for line in (await anyio.Path(file).read_text()).splitlines()]
     assert all(list(row) == ["schema", *COLUMNS] for row in rows)
-    assert rows[0] == {
-        "schema": 1,
-        "path": "a.jpg",
-        "md5": MD5,
-        "size": 3_000_000,
-        "outcome": "uploaded",
-        "image_id": 7,
-        "albums": [9, 12],
-        "tries": 1,
-        "seconds": 1.25,
-        "reason": "",
-        "hint": "",
-    }
+    assert rows[0] == {"schema": 1} | UPLOADED
     assert (rows[2]["md5"], rows[2]["image_id"], rows[2]["seconds"]) == (None, None, None)
 
 
 async def test_verdicts_and_plans_are_outcomes(tmp_path: Path) -> None:
     file = tmp_path / "report.csv"
-    amiss = PhotoChecked(
-        path=Path("a.jpg"),
-        size=1,
-        verdict=Verdict.NOT_IN_ALBUM,
-        image_id=7,
-        reason="elsewhere",
-        hint="again",
-        md5=MD5,
-    )
-    await report(file, CSV, [RUN, amiss, PhotoNew(path=Path("b.jpg"), size=2, md5=MD5)])
+    await report(file, CSV, [RUN, checked("a.jpg", Verdict.NOT_IN_ALBUM), new("b.jpg")])
     rows = await read_csv(file)
     assert [(row["outcome"], row["reason"]) for row in rows] == [
-        ("not-in-album", "elsewhere"),
+        ("not-in-album", "it is not there"),
         ("new", ""),
     ]
 
@@ -150,16 +135,16 @@ async def test_hostile_names_are_exact_in_json_lines_but_for_bad_bytes(tmp_path:
 
 
 async def test_rows_are_on_disk_while_the_run_goes_on(tmp_path: Path) -> None:
-    file, part = tmp_path / "report.csv", anyio.Path(tmp_path / "report.csv.part")
-    async with report_on(file) as view:
+    file, part = anyio.Path(tmp_path / "report.csv"), anyio.Path(tmp_path / "report.csv.part")
+    async with report_on(Path(file)) as view:
         for event in [RUN, *uploading(Path("a.jpg"))]:
             view.emit(event)
         with anyio.fail_after(30):
             while b"a.jpg" not in await part.read_bytes():
                 await anyio.lowlevel.checkpoint()
-        assert not await anyio.Path(file).exists()
+        assert not await file.exists()
     assert not await part.exists()
-    assert b"a.jpg" in await anyio.Path(file).read_bytes()
+    assert b"a.jpg" in await file.read_bytes()
 
 
 async def test_a_cancelled_run_leaves_its_report(tmp_path: Path) -> None:
@@ -181,14 +166,19 @@ async def test_a_run_that_never_began_leaves_the_last_report_alone(tmp_path: Pat
     assert [each.name async for each in anyio.Path(tmp_path).iterdir()] == ["report.csv"]
 
 
-async def test_what_can_not_be_written_is_told_before_the_run(tmp_path: Path) -> None:
-    for path, words in [
-        (tmp_path / "nowhere" / "r.csv", "does not exist"),
-        (tmp_path, "is a folder"),
-        (tmp_path / ("x" * 255), "can't be written: File name too long"),
-    ]:
-        with pytest.raises(UsageError, match=words):
-            await report(path, CSV, [])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nowhere/r.csv", "does not exist"),
+        (".", "is a folder"),
+        ("x" * 255, "can't be written: File name too long"),
+    ],
+)
+async def test_what_can_not_be_written_is_told_before_the_run(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        await report(tmp_path / name, CSV, [])
 
 
 async def test_a_full_disk_is_told_before_the_run(disk: Path) -> None:
