@@ -31,6 +31,9 @@ from bulkup.output.doctor import (
     chunk_text,
     words,
 )
+from bulkup.output.text import console_for
+from tests.support.sample_run import ManualClock
+from tests.support.terminal import standing
 
 K, M = 1024, 1024 * 1024
 CHUNK = ChunkFound(named=500 * K, passed=16 * M, refused=32 * M, reason="too large")
@@ -60,28 +63,21 @@ class Coordinator:
 
     def __init__(self, *, as_json: bool = False, terminal: bool = False) -> None:
         self.out, self.err = StringIO(), Tty() if terminal else StringIO()
-        self.now = 0.0
+        self.clock = ManualClock()
         self.report = CheckupReport(
-            None if as_json else self._console(self.out),
-            signs=self._console(self.err, terminal=terminal),
-            clock=lambda: self.now,
+            None if as_json else console_for(self.out),
+            signs=Console(file=self.err, force_terminal=terminal, width=80, legacy_windows=False),
+            clock=self.clock,
         )
 
-    def _console(self, stream: StringIO, *, terminal: bool = False) -> Console:
-        return Console(
-            file=stream,
-            force_terminal=terminal,
-            width=80,
-            highlight=False,
-            legacy_windows=False,
-            _environ={"TERM": "xterm"},
-        )
-
-    @property
-    def screen(self) -> list[str]:
+    def tell(self, *told: Finding | Looking, after_s: float = 0.0) -> list[str]:
+        """Tell it, each so much later than the one before; return what stands on the screen."""
+        for each in told:
+            self.clock.now += after_s
+            self.report.tell(each)
         screen = pyte.Screen(80, 5)
         pyte.Stream(screen).feed(self.err.getvalue().replace("\n", "\r\n"))
-        return [line.rstrip() for line in screen.display]
+        return standing(screen)
 
 
 # marks and words
@@ -175,8 +171,8 @@ def test_a_chunk_is_told_as_the_flag_takes_it(size: int, text: str) -> None:
 
 def test_a_finding_is_a_line_with_what_to_do_below() -> None:
     coordinator = Coordinator()
-    coordinator.report.tell(AlbumFound(album=9, name="Trips"))
-    coordinator.report.tell(Failed(check=Check.TLS, reason="bad\x1b[2J", hint="Mend it."))
+    coordinator.tell(AlbumFound(album=9, name="Trips"))
+    coordinator.tell(Failed(check=Check.TLS, reason="bad\x1b[2J", hint="Mend it."))
     assert coordinator.out.getvalue() == (
         "✓ Album        Trips (album 9)\n✗ TLS          bad\\x1b[2J\n               Mend it.\n"
     )
@@ -185,57 +181,37 @@ def test_a_finding_is_a_line_with_what_to_do_below() -> None:
 
 def test_as_json_nothing_is_written_on_the_way() -> None:
     coordinator = Coordinator(as_json=True)
-    coordinator.report.tell(Looking(check=Check.ALBUM))
-    coordinator.report.tell(AlbumFound(album=9, name="Trips é"))
-    assert coordinator.out.getvalue() == ""
-    assert coordinator.err.getvalue() == ""
+    coordinator.tell(Looking(check=Check.ALBUM), AlbumFound(album=9, name="Trips é"))
+    assert coordinator.out.getvalue() == coordinator.err.getvalue() == ""
     said = coordinator.report.document()
     assert said.isascii()
-    assert json.loads(said) == {
-        "schema": 1,
-        "ok": True,
-        "checks": {
-            "album": {
-                "mark": "ok",
-                "album": 9,
-                "name": "Trips é",
-                "text": "Trips é (album 9)",
-                "hint": "",
-            }
-        },
-    }
+    found = {"album": 9, "name": "Trips é", "text": "Trips é (album 9)"}
+    checks = {"album": {"mark": "ok", "hint": "", **found}}
+    assert json.loads(said) == {"schema": 1, "ok": True, "checks": checks}
 
 
 def test_on_a_terminal_the_check_that_is_made_is_shown_until_it_is_told() -> None:
     coordinator = Coordinator(terminal=True)
-    coordinator.report.tell(Looking(check=Check.CHUNK))
-    assert coordinator.screen[0] == "… Chunk size"
-    coordinator.now = 1.0
-    coordinator.report.tell(Looking(check=Check.CHUNK, at=2 * M))
-    assert coordinator.screen[0] == "… Chunk size: sending 2M"
-    coordinator.report.tell(CHUNK)
-    assert coordinator.screen == [""] * 5
+    assert coordinator.tell(Looking(check=Check.CHUNK)) == ["… Chunk size"]
+    looking = Looking(check=Check.CHUNK, at=2 * M)
+    assert coordinator.tell(looking, after_s=1.0) == ["… Chunk size: sending 2M"]
+    assert coordinator.tell(CHUNK) == []
     assert coordinator.out.getvalue().startswith("✓ Chunk size   16M pass")
 
 
 def test_a_long_walk_shows_that_it_goes_on() -> None:
     coordinator = Coordinator(terminal=True)
-    coordinator.report.tell(Looking(check=Check.ARCHIVE))
-    for step in range(1000):
-        coordinator.now += 0.001
-        coordinator.report.tell(Looking(check=Check.ARCHIVE, at=step * 200))
-    assert "… Archive: 1" in coordinator.screen[0]
+    walk = [Looking(check=Check.ARCHIVE, at=step * 200) for step in range(1000)]
+    assert "… Archive: 1" in coordinator.tell(*walk, after_s=0.001)[0]
     assert coordinator.err.getvalue().count("files so far") < 20
     coordinator.report.rest()
-    assert coordinator.screen == [""] * 5
+    assert coordinator.tell() == []
 
 
 def test_in_a_log_a_long_walk_says_so_now_and_then() -> None:
     coordinator = Coordinator()
-    for step in range(1000):
-        coordinator.now += 0.03
-        coordinator.report.tell(Looking(check=Check.ARCHIVE, at=(step + 1) * 200))
-    lines = coordinator.err.getvalue().splitlines()
+    walk = [Looking(check=Check.ARCHIVE, at=(step + 1) * 200) for step in range(1000)]
+    lines = coordinator.tell(*walk, after_s=0.03)
     assert len(lines) in {2, 3}
     assert lines[0].startswith("… Archive: 66,800 files so far")
     assert coordinator.out.getvalue() == ""

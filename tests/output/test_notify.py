@@ -35,49 +35,28 @@ from tests.support.sample_run import (
 
 SECRET = "s3cret-path"
 FAILURE = RunFailed(reason="the log-in is refused", hint="Check user and password.")
-END = RunFinished(seconds=1)
+END, STOP = RunFinished(seconds=1), Interrupted()
 OPEN = [*found("b"), unfinished("b")]
 CHECKED = [*found("a", "b"), checked("a", Verdict.PRESENT), checked("b", Verdict.MISSING)]
+
+
+SENT = [RUN, *uploading("a")]
+MORE = [*uploading("b"), *failing("c")]
 
 
 @pytest.mark.parametrize(
     ("events", "failure", "grade", "words"),
     [
-        ([RUN, *uploading("a"), END], None, "success", "1 photo uploaded"),
-        (
-            [RUN, *uploading("a"), *uploading("b"), *failing("c"), END],
-            None,
-            "warning",
-            "2 photos uploaded, 1 failed",
-        ),
-        (
-            [RUN, *found("a"), present("a"), END],
-            None,
-            "success",
-            "0 photos uploaded, 1 already there",
-        ),
-        (
-            [RUN, *uploading("a"), Interrupted(), END],
-            None,
-            "warning",
-            "interrupted: 1 photo uploaded",
-        ),
-        (
-            [RUN, *uploading("a"), Interrupted(), *OPEN, END],
-            None,
-            "warning",
-            "interrupted: 1 photo uploaded, 1 unfinished",
-        ),
-        (
-            [RUN, *uploading("a"), *OPEN],
-            FAILURE,
-            "failure",
-            "broken off: 1 photo uploaded, 1 unfinished",
-        ),
+        ([*SENT, END], None, "success", "1 photo uploaded"),
+        ([*SENT, *MORE, END], None, "warning", "2 photos uploaded, 1 failed"),
+        ([RUN, present("a"), END], None, "success", "0 photos uploaded, 1 already there"),
+        ([*SENT, STOP, END], None, "warning", "interrupted: 1 photo uploaded"),
+        ([*SENT, *OPEN, STOP], None, "warning", "interrupted: 1 photo uploaded, 1 unfinished"),
+        ([*SENT, *OPEN], FAILURE, "failure", "broken off: 1 photo uploaded, 1 unfinished"),
         ([], FAILURE, "failure", "the run was impossible"),
         ([], None, "failure", "ended before it began"),
         ([CHECK, *CHECKED], None, "warning", "2 photos checked, 1 present, 1 missing"),
-        ([DRY_RUN, *found("a"), new("a"), END], None, "success", "1 photo would be uploaded"),
+        ([DRY_RUN, new("a"), END], None, "success", "1 photo would be uploaded"),
     ],
 )
 def test_the_title_says_how_the_run_ended_and_the_grade_how_bad_it_is(
@@ -154,11 +133,10 @@ async def test_whoever_aborts_a_run_is_told_too() -> None:
         with CancelScope() as scope:
             async with job.view as view:
                 view.emit(RUN)
-                view.emit(Interrupted())
+                view.emit(STOP)
                 scope.cancel()
                 await sleep_forever()
-        (message,) = there.got
-        assert message["title"].startswith("bulkup: interrupted")
+        assert there.got[0]["title"].startswith("bulkup: interrupted")
 
 
 @pytest.mark.parametrize(

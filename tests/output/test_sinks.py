@@ -1,7 +1,6 @@
 """Views side by side: lines that a thread writes, and what becomes of one that can't go on."""
 
 import errno
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import StringIO
@@ -13,7 +12,7 @@ from typing import Self
 import pytest
 
 from bulkup.errors import UsageError
-from bulkup.events import Event, PhotoFailed, Retrying, RunFailed, RunFinished, RunStarted
+from bulkup.events import Event, Retrying, RunFailed, RunFinished
 from bulkup.output import jsonl
 from bulkup.output.jsonl import JsonReport, LineWriter
 from bulkup.output.options import OutputOptions
@@ -21,18 +20,9 @@ from bulkup.output.outputs import others_for
 from bulkup.output.plain import LogReport, PlainReport
 from bulkup.output.sinks import Outputs
 from bulkup.output.text import console_for
+from tests.support.sample_run import RUN, ManualClock, failure
 
-STARTED = RunStarted(
-    url="http://127.0.0.1/",
-    version="16.4.0",
-    user="admin",
-    album=9,
-    album_name="Demo",
-    method="async",
-    concurrency=8,
-    chunk_size=500_000,
-)
-FAILED = PhotoFailed(path=Path("a\nb.jpg"), size=1, reason="it is empty", hint="Look at it.")
+FAILED = failure(Path("a\nb.jpg"), reason="it is empty", hint="Look at it.")
 
 
 class FullDisk(StringIO):
@@ -83,23 +73,17 @@ def noon() -> datetime:
     return datetime(2024, 7, 1, 12, tzinfo=UTC)
 
 
-def ticking() -> Iterator[float]:
-    yield from range(1000)
-
-
 def screen(stream: StringIO) -> PlainReport:
-    times = ticking()
-    return PlainReport(console_for(stream), clock=lambda: next(times))
+    return PlainReport(console_for(stream), clock=ManualClock())
 
 
 async def test_lines_are_written_in_order_and_whole() -> None:
     stream = StringIO()
     lines = LineWriter(stream)
-    expected = [f"{n}\n" for n in range(1000)]
-    for line in expected:
-        lines.put(line)
+    for number in range(1000):
+        lines.put(f"{number}\n")
     await lines.close()
-    assert stream.getvalue() == "".join(expected)
+    assert stream.getvalue().splitlines() == [str(number) for number in range(1000)]
 
 
 async def test_a_full_disk_is_told_by_the_next_line_or_by_the_end() -> None:
@@ -132,11 +116,11 @@ async def test_a_view_that_fails_is_named_once_and_the_others_go_on() -> None:
     shown, kept = StringIO(), Kept()
     broken = JsonReport(LineWriter(FullDisk()), wall_clock=noon)
     async with Outputs(screen(shown), {"--log-file": broken, "--json": kept}) as views:
-        views.emit(STARTED)
+        views.emit(RUN)
         views.emit(FAILED)
         views.emit(RunFinished(seconds=1))
     assert shown.getvalue().count("--log-file is not whole: No space left on device") == 1
-    assert kept.told == [STARTED, FAILED, RunFinished(seconds=1)]
+    assert kept.told == [RUN, FAILED, RunFinished(seconds=1)]
     assert kept.ended
     assert views.state.failed == 1
 
@@ -150,24 +134,26 @@ async def test_where_one_view_can_not_begin_those_that_have_begun_are_ended() ->
 
 
 async def test_a_log_has_a_line_with_its_time_for_whatever_happens() -> None:
-    stream, times = StringIO(), ticking()
-    log = LogReport(LineWriter(stream), wall_clock=noon, clock=lambda: next(times))
-    async with log:
-        log.emit(STARTED)
+    stream = StringIO()
+    async with LogReport(LineWriter(stream), wall_clock=noon, clock=ManualClock()) as log:
+        log.emit(RUN)
         log.emit(Retrying(path=Path("a.jpg"), reason="the line broke", attempt=1, after_s=2))
         log.emit(FAILED)
         log.emit(RunFailed(reason="the server is gone", hint="Start it."))
         log.emit(RunFailed(reason="it is gone", hint=""))
-    lines = stream.getvalue().splitlines()
-    assert all(line.startswith("2024-07-01 12:00:00+00:00") for line in lines)
-    assert not [line for line in lines if line.endswith(" ")]
-    told = [line.partition("+00:00 ")[2] for line in lines]
-    assert told[0].startswith("Demo (album 9) at http://127.0.0.1/: async, 8 at once")
-    assert told[1] == "again   a.jpg: the line broke; in 2 s"
-    assert told[2] == r"failed  a\nb.jpg: it is empty (Look at it.)"
-    assert told[3] == "impossible: the server is gone (Start it.)"
-    assert told[4] == "impossible: it is gone"
-    assert told[5].startswith("Not finished after")
+    told = [
+        line.partition("2024-07-01 12:00:00+00:00 ")[2] for line in stream.getvalue().splitlines()
+    ]
+    where = "Holidays (album 9) at https://photos.example.org"
+    assert told[:6] == [
+        f"{where}: uploadAsync, 8 at once, Piwigo 14.5.0",
+        "again   a.jpg: the line broke; in 2 s",
+        r"failed  a\nb.jpg: it is empty (Look at it.)",
+        "impossible: the server is gone (Start it.)",
+        "impossible: it is gone",
+        f"Not finished after 0 s: {where}",
+    ]
+    assert not [line for line in told if line.endswith(" ")]
 
 
 def test_a_file_that_can_not_be_written_is_told_before_anything_begins(tmp_path: Path) -> None:
