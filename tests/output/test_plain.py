@@ -57,6 +57,7 @@ M = 1_000_000
 WHERE = "Holidays (album 9) at https://photos.example.org"
 TYPE = SkipReason.TYPE
 BOTH = [PlainReport, QuietReport]
+PRESENT = Verdict.PRESENT
 AMISS = "/photos/2019/1.jpg: it is not there (Upload again.)"
 
 
@@ -112,52 +113,46 @@ def test_what_is_wrong_is_said_at_once(
     assert Shown(kind).emit(event) == [line]
 
 
-@pytest.mark.parametrize("event", [ScanFinished(), *found("1.jpg"), retry(after_s=0.0)])
-def test_what_goes_well_has_no_line(event: Event) -> None:
-    assert len(Shown().emit(RUN, event)) == 2
-
-
 @pytest.mark.parametrize(
-    ("event", "line"),
+    ("event", "lines"),
     [
-        (retry(), "again   /photos/2019/1.jpg: lost; in 2 s"),
-        (replace(retry(), path=None), "again   lost; in 2 s"),
+        (ScanFinished(), []),
+        (*found("1.jpg"), []),
+        (retry(after_s=0.0), []),
+        (retry(), ["again   /photos/2019/1.jpg: lost; in 2 s"]),
+        (replace(retry(), path=None), ["again   lost; in 2 s"]),
     ],
 )
-def test_a_wait_for_another_try_has_its_line(event: Event, line: str) -> None:
-    assert Shown().emit(event) == [line]
+def test_what_goes_well_has_no_line_but_a_wait_for_another_try_has(
+    event: Event, lines: list[str]
+) -> None:
+    assert Shown().emit(RUN, event)[2:] == lines
 
 
 # the figures
 
 
-def test_the_figures_come_with_an_event_once_they_are_due() -> None:
-    there = Shown()
-    there.emit(RUN, *found("a.jpg", size=3 * M), *found("b.jpg", size=M))
-    assert there.emit(uploaded("b.jpg", M), ScanFinished(), at=5.0)[2:] == [
-        "[0:05] 1 of 2 photos so far, 1.00 MB of 4.00 MB, 200 kB/s (mean 200 kB/s), still looking"
-    ]
-
-
 @pytest.mark.parametrize(
-    ("run", "before", "event", "figures"),
+    ("events", "last", "figures"),
     [
         (
-            RUN,
-            [*found("a.jpg", size=3_000), *found("b.jpg", size=1_000)],
+            [RUN, *found("a.jpg", size=3 * M), *found("b.jpg", size=M)],
+            uploaded("b.jpg", M),
+            "1 of 2 photos so far, 1.00 MB of 4.00 MB, 200 kB/s (mean 200 kB/s), still looking",
+        ),
+        (
+            [RUN, *found("a.jpg", size=3_000), *found("b.jpg", size=1_000), ScanFinished()],
             uploaded("b.jpg", 1_000),
             "25%, 1 of 2 photos, 1.00 kB of 4.00 kB, 200 B/s (mean 200 B/s), about 15 s left",
         ),
         (
-            RUN,
-            [*found("a.jpg", "b.jpg", size=M), present("a.jpg", size=M)],
+            [RUN, *found("a.jpg", "b.jpg", size=M), present("a.jpg", size=M), ScanFinished()],
             PhotoPlanned(path=at("b.jpg"), size=M),
             "0%, 0 of 1 photo, 0 B of 1.00 MB, 0 B/s (mean 0 B/s), 1 already there",
         ),
         (
-            CHECK,
-            [*found(*(f"{n}.jpg" for n in range(4)), size=M), checked("0.jpg", Verdict.PRESENT)],
-            checked("1.jpg"),
+            [CHECK, *found("0", "1", "2", "3", size=M), checked("0", PRESENT), ScanFinished()],
+            checked("1"),
             (
                 "50%, 2 of 4 photos, 2.00 MB of 4.00 MB, 400 kB/s (mean 400 kB/s), "
                 "about 5 s left, 1 present, 1 missing"
@@ -165,12 +160,12 @@ def test_the_figures_come_with_an_event_once_they_are_due() -> None:
         ),
     ],
 )
-def test_after_the_scan_the_figures_tell_the_share_of_what_is_to_be_done(
-    run: RunStarted, before: list[Event], event: Event, figures: str
+def test_the_figures_come_with_an_event_once_they_are_due_with_the_share_after_the_scan(
+    events: list[Event], last: Event, figures: str
 ) -> None:
     there = Shown()
-    there.emit(run, *before, ScanFinished())
-    assert there.emit(event, at=5.0)[-1] == f"[0:05] {figures}"
+    there.emit(*events)
+    assert there.emit(last, at=5.0)[-1] == f"[0:05] {figures}"
 
 
 def test_the_figures_tell_the_limits_in_force() -> None:
@@ -193,28 +188,23 @@ async def test_the_figures_of_a_long_run_come_more_and_more_seldom() -> None:
     assert told[-4:] == ["[13:00", "[14:00", "[15:00", "[16:00"]
 
 
-async def test_the_figures_come_also_while_nothing_happens() -> None:
-    there = Shown()
-    async with there.report:
-        there.emit(RUN, OutageBegan(reason="502 Bad Gateway."))
-        await there.clock.wake(at=5.0)
-        await there.clock.wake(at=10.0)
-    assert there.clock.slept[:2] == [5.0, 5.0]
-    figures = "0 of 0 photos so far, 0 B of 0 B, 0 B/s (mean 0 B/s), still looking."
-    assert there.lines[3:5] == [
-        f"[0:05] {figures} The server has been away for 5 s: 502 Bad Gateway. Waiting.",
-        f"[0:10] {figures} The server has been away for 10 s: 502 Bad Gateway. Waiting.",
-    ]
-
-
-async def test_no_figures_come_before_the_run_or_after_it() -> None:
+async def test_the_figures_come_also_while_nothing_happens_but_only_in_the_run() -> None:
     there = Shown()
     async with there.report:
         await there.clock.wake(at=5.0)
         assert there.lines == []
-        there.emit(RUN, RunFinished(seconds=0.0))
+        there.emit(RUN, OutageBegan(reason="502 Bad Gateway."))
+        await there.clock.wake(at=10.0)
+        await there.clock.wake(at=15.0)
+        lines = there.emit(RunFinished(seconds=10.0))
         await there.clock.wake(at=50.0)
-        assert len(there.lines) == 2
+        assert there.lines == lines
+    assert there.clock.slept[:2] == [5.0, 5.0]
+    figures = "0 of 0 photos so far, 0 B of 0 B, 0 B/s (mean 0 B/s), still looking."
+    assert lines[3:] == [
+        f"[0:05] {figures} The server has been away for 5 s: 502 Bad Gateway. Waiting.",
+        f"[0:10] {figures} The server has been away for 10 s: 502 Bad Gateway. Waiting.",
+    ]
 
 
 async def test_nothing_goes_on_after_the_report_is_closed() -> None:
@@ -242,7 +232,7 @@ async def test_of_a_run_that_goes_well_a_quiet_report_says_only_the_summary() ->
     there = Shown(QuietReport)
     async with there.report:
         there.emit(RUN, *starting("1.jpg"), ScanFinished(), retry())
-        there.emit(PhotoFinishing(path=at("1.jpg")), checked("2.jpg", Verdict.PRESENT))
+        there.emit(PhotoFinishing(path=at("1.jpg")), checked("2.jpg", PRESENT))
         assert there.emit(uploaded("1.jpg"), RunFinished(seconds=1.0)) == []
     assert there.lines[0] == f"Done after 0 s: {WHERE}"
 
@@ -295,21 +285,19 @@ def test_a_stream_that_lacks_a_character_gets_its_escape() -> None:
     assert raw.getvalue().decode("latin-1") == "note    Größe \\u65e5\n"
 
 
-@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
-def test_a_terminal_gets_colours_and_none_under_no_color(
-    environ: dict[str, str], *, coloured: bool
-) -> None:
-    stream = StringIO()
-    console = Console(file=stream, force_terminal=True, color_system="standard", _environ=environ)
-    PlainReport(console, clock=lambda: 0.0).emit(OutageBegan(reason="502"))
-    assert ("\x1b[33m" in stream.getvalue()) is coloured
+def test_a_terminal_gets_colours_and_none_under_no_color() -> None:
+    shown = []
+    for environ in ({}, {"NO_COLOR": "1"}):
+        console = Console(
+            file=StringIO(), force_terminal=True, color_system="standard", _environ=environ
+        )
+        with console.capture() as captured:
+            PlainReport(console, clock=lambda: 0.0).emit(OutageBegan(reason="502"))
+        shown.append("\x1b[33m" in captured.get())
+    assert shown == [True, False]
 
 
 # the summary
-
-
-def test_the_summary_of_a_run_that_never_began_is_empty() -> None:
-    assert summary(RunState()) == []
 
 
 def test_the_summary_tells_what_became_of_every_file_and_why() -> None:
@@ -385,7 +373,7 @@ def test_the_summary_counts_what_it_does_not_name(
 
 def test_the_summary_of_a_check_counts_the_verdicts_and_names_what_is_amiss() -> None:
     lines = closing(
-        *(checked(f"{number}.jpg", Verdict.PRESENT) for number in range(59)),
+        *(checked(f"{number}.jpg", PRESENT) for number in range(59)),
         checked("60.jpg"),
         checked("61.jpg", Verdict.NOT_IN_ALBUM),
         FileSkipped(path=Path("link"), reason=SkipReason.SYMLINK),
@@ -406,6 +394,7 @@ def test_the_summary_of_a_check_counts_the_verdicts_and_names_what_is_amiss() ->
     ]
 
 
-def test_a_check_of_nothing_says_so() -> None:
+def test_a_check_of_nothing_says_so_and_a_run_that_never_began_says_nothing() -> None:
     lines = closing(ScanFinished(), run=CHECK)
     assert lines[1:] == ["  There was nothing to check: no files were found. Check the path."]
+    assert summary(RunState()) == []
