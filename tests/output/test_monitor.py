@@ -17,6 +17,7 @@ from anyio import fail_after
 
 from bulkup.errors import UsageError
 from bulkup.events import (
+    AlbumChecked,
     ChunkSizeChanged,
     Event,
     Interrupted,
@@ -48,6 +49,7 @@ from tests.support.sample_run import (
 )
 
 TOKEN = "0123456789abcdef"
+ALL_THERE = AlbumChecked(verified=1, unverified=0, relinked=0)
 A, B, C, D = (Path(f"trip/{letter}.jpg") for letter in "abcd")
 
 
@@ -135,14 +137,14 @@ async def test_it_says_where_it_is_seen_and_that_it_lives() -> None:
         assert (await there.get("healthz"))[:2] == (200, "ok\n")
 
 
-async def test_the_page_is_all_its_own_and_locked_up() -> None:
+async def test_the_page_is_all_its_own_locked_up_and_only_shows() -> None:
     wanted = {
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-store",
         "Server": "bulkup",
     }
-    async with post() as there:
+    async with post() as there, aiohttp.ClientSession() as session:
         for name in ("", "page.css", "page.js", "healthz", "nothing", "%2e%2e/x"):
             _, text, headers = await there.get(name)
             assert headers | wanted == headers
@@ -151,10 +153,6 @@ async def test_the_page_is_all_its_own_and_locked_up() -> None:
             assert "unsafe" not in policy
             assert "https://" not in text
             assert "//cdn" not in text
-
-
-async def test_it_only_shows() -> None:
-    async with post() as there, aiohttp.ClientSession() as session:
         for path in ("", "events", "metrics", "healthz", "page.js"):
             async with session.post(there.monitor.address + path) as response:
                 assert response.status == 405
@@ -227,47 +225,34 @@ def strings(value: object) -> list[str]:
 async def test_whoever_looks_on_gets_lines_and_samples_once() -> None:
     async with post() as there:
         there.emit(RUN, Noticed(message="first", hint=""))
+        there.emit(LimitsChanged(finishing=2, most_finishing=6), *starting(A, B, size=1000))
         async with there.reading() as stream:
             seen = await anext(stream)
             assert seen["anew"]
-            assert [line["what"] for line in seen["lines"]] == ["first"]
-            there.now = 1.0
-            there.emit(Noticed(message="second", hint=""))
-            lines, samples = [], list(seen["samples"])
+            assert ([line["what"] for line in seen["lines"]], seen["samples"]) == (["first"], [])
+            there.emit(PhotoProgress(path=A, sent=600), PhotoFinishing(path=A))
+            there.emit(PhotoFinishing(path=B), PhotoFinished(path=A, seconds=0.5), at=0.5)
+            there.emit(Noticed(message="second", hint=""), uploaded(A, 1000))
+            there.now = 2.0
+            lines = []
             async for seen in stream:
                 assert not seen["anew"]
                 lines += [line["what"] for line in seen["lines"]]
-                samples += seen["samples"]
-                if samples:
-                    break
-            assert lines == ["second"]
-            assert [sample[0] for sample in samples] == [1.0]
-        seen = await there.look()
-        assert [line["what"] for line in seen["lines"]] == ["first", "second"]
-
-
-async def test_the_samples_hold_bytes_finishes_and_limits() -> None:
-    async with post() as there:
-        there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *starting(A, B, size=1000))
-        async with there.reading() as stream:
-            await anext(stream)
-            there.emit(PhotoProgress(path=A, sent=600), PhotoFinishing(path=A))
-            there.emit(PhotoFinishing(path=B), at=0.5)
-            there.emit(PhotoFinished(path=A, seconds=0.5), uploaded(A, 1000))
-            there.now = 2.0
-            async for seen in stream:
                 if seen["samples"]:
                     break
-    ((at_s, rate, finishes, finish_s, slowest_s, finishing, limit, most),) = seen["samples"]
-    assert (at_s, rate) == (2.0, 500)
-    assert (finishes, finish_s, slowest_s) == (1, 0.5, 0.5)
-    assert (finishing, limit, most) == (1, 2, 6)
+        assert lines == ["second"]
+        ((at_s, rate, finishes, finish_s, slowest_s, *finishing),) = seen["samples"]
+        assert (at_s, rate) == (2.0, 500)
+        assert (finishes, finish_s, slowest_s) == (1, 0.5, 0.5)
+        assert finishing == [1, 2, 6]  # now, the limit, and the most
+        seen = await there.look()
+        assert [line["what"] for line in seen["lines"]] == ["first", "second"]
 
 
 @pytest.mark.parametrize(
     ("events", "phase", "tone", "summary"),
     [
-        ([RUN, *starting(A), ScanFinished(), uploaded(A)], "ended", "good", "Done after"),
+        ([RUN, *starting(A), uploaded(A), ALL_THERE], "ended", "good", "Done after"),
         ([RunFailed(reason="log-in refused", hint="look")], "failed", "bad", ""),
         ([RUN, *failing(A)], "ended", "warning", "Done after"),
         ([RUN, *found(A), unfinished(A), Interrupted()], "ended", "warning", "Stopped"),
@@ -382,7 +367,7 @@ async def test_the_token_is_remembered_in_a_cookie_that_does_not_hold_it() -> No
         assert (await there.get("metrics", Cookie=value))[0] == 401
 
 
-async def test_the_figures_are_prometheus_s() -> None:
+async def test_the_figures_are_prometheus_s_or_openmetrics_where_that_is_asked_for() -> None:
     async with post() as there:
         there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *starting(A, B, size=1000))
         there.emit(ChunkSizeChanged(chunk_size=500), *failing(C))
@@ -417,18 +402,13 @@ async def test_the_figures_are_prometheus_s() -> None:
         }
         assert {name: float(told[name]) for name in wanted} == wanted
         there.emit(OutageEnded(seconds=7), RunFinished(seconds=1))
-        _, text, _ = await there.get("metrics")
-        assert "bulkup_outage 0.0" in text
-        assert "bulkup_outage_seconds_total 7.0" in text
-        assert "bulkup_running 0.0" in text
-
-
-async def test_openmetrics_is_spoken_where_it_is_asked_for() -> None:
-    async with post() as there:
         wish = "application/openmetrics-text; version=1.0.0"
         _, text, headers = await there.get("metrics", Accept=wish)
         assert headers["Content-Type"].startswith("application/openmetrics-text")
         assert text.endswith("# EOF\n")
+        assert "bulkup_outage 0.0" in text
+        assert "bulkup_outage_seconds_total 7.0" in text
+        assert "bulkup_running 0.0" in text
 
 
 async def test_a_port_that_is_taken_is_told_before_the_run() -> None:

@@ -60,11 +60,8 @@ def lines(*galleries: GalleryHistory) -> list[str]:
     return [line.plain for line in past(galleries, now=NOW)]
 
 
-def test_an_empty_ledger_is_said() -> None:
-    assert lines() == ["Nothing has been brought by this ledger yet."]
-
-
 def test_a_gallery_tells_its_albums_and_their_runs() -> None:
+    assert lines() == ["Nothing has been brought by this ledger yet."]
     told = lines(gallery(album(9, run(), name="Trips")))
     assert told[:2] == [
         "https://photos.example.org/: 1,204 files, 5.31 GB brought",
@@ -102,9 +99,6 @@ def test_open_failures_are_named_with_reason_and_what_to_do_and_counted() -> Non
         "        the file is empty",
         "      … and 28 more",
     ]
-
-
-def test_failures_of_no_album_are_told_too() -> None:
     told = lines(gallery(album(0, run(), files=0, failures=1, examples=[failure()])))
     assert told[1] == "  no album named"
     assert told[3] == "    1 failure open: bulkup status --failed"

@@ -348,7 +348,7 @@ def test_the_summary_tells_of_one_as_of_one() -> None:
     lines = closing(
         AlbumMade(album=7, name="May", parent=None),
         FileStays(path=Path("a.jpg"), reason="it is in use", hint=""),
-        AlbumChecked(verified=1, unverified=0, relinked=1),
+        AlbumChecked(verified=0, unverified=0, relinked=1),
     )
     assert "          1  album             made" in lines
     assert "          1  put back          it had lost its album" in lines
