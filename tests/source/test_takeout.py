@@ -4,8 +4,9 @@ import json
 import os
 import re
 import unicodedata
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, timedelta, timezone
+from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from bulkup.source.metadata import Metadata, Moment
 from bulkup.source.takeout import ALBUM_FILES, EDITED, LONGEST, SUFFIX, Album, names_for
 from bulkup.source.takeout import read_takeout as read
 from bulkup.source.takeout import takeout_album as album
+from tests.support.photos import write_album_title
+from tests.support.walks import put
 
 FOLDER = Path(__file__).parents[1] / "sidecars/takeout"
 DAY = timedelta(days=1)
@@ -117,15 +120,13 @@ def test_a_json_of_takeout() -> None:
     )
 
 
-def told(photo: str = "a.jpg", **values: object) -> Metadata | None:
+def told(photo: str = "a.jpg", *, zone: tzinfo = UTC, **values: object) -> Metadata | None:
     document = {"title": photo, "photoTakenTime": {"timestamp": "0"}} | values
-    return read(json.dumps(document).encode(), photo=photo, zone=UTC)
+    return read(json.dumps(document).encode(), photo=photo, zone=zone)
 
 
 def test_a_date_is_put_into_the_zone_of_the_user() -> None:
-    data = json.dumps({"title": "a", "photoTakenTime": {"timestamp": "1561982602"}}).encode()
-    zone = timezone(timedelta(hours=2))
-    metadata = read(data, photo="a.jpg", zone=zone)
+    metadata = told(zone=timezone(timedelta(hours=2)), photoTakenTime={"timestamp": "1561982602"})
     assert metadata == Metadata(date=Moment("2019-07-01 14:03:22", DAY))
 
 
@@ -197,43 +198,29 @@ def test_no_bytes_do_harm(data: bytes) -> None:
 # albums
 
 
-def test_an_album_of_takeout() -> None:
+DECOMPOSED = unicodedata.normalize("NFD", "métadonnées.json")  # as some disks spell it
+
+
+@pytest.mark.parametrize("name", [*ALBUM_FILES, DECOMPOSED])
+def test_an_album_of_takeout_in_any_language(tmp_path: Path, name: str) -> None:
     assert album(FOLDER) == Album("Sommer am Comer See", "Zwei Wochen im Juli")
-
-
-@pytest.mark.parametrize("name", ALBUM_FILES)
-def test_an_album_in_any_language(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text('{"title": " Alps "}', encoding="utf-8")
+    write_album_title(tmp_path, " Alps ", name=name)
     assert album(tmp_path) == Album("Alps")
 
 
-def test_an_album_on_a_disk_that_spells_accents_in_two_characters(tmp_path: Path) -> None:
-    name = unicodedata.normalize("NFD", "métadonnées.json")
-    (tmp_path / name).write_text('{"title": "Alps"}', encoding="utf-8")
-    assert album(tmp_path) == Album("Alps")
+LARGE = b'{"title": "Alps"' + b" " * 2**20 + b"}"
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "metadata.json")
-    assert album(tmp_path) is None
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000, LARGE])
 def test_a_broken_file_of_an_album_is_told_unless_another_one_tells(
     tmp_path: Path, content: bytes
 ) -> None:
-    path = tmp_path / "metadata.json"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=re.escape(f"{path}: it is not JSON: ")):
+    path = put(tmp_path / "metadata.json", content)
+    reason = "it is larger than 1 MB" if content is LARGE else "it is not JSON: "
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {reason}")):
         album(tmp_path)
-    (tmp_path / "Metadaten.json").write_text('{"title": "Alps"}', encoding="utf-8")
+    write_album_title(tmp_path, "Alps", name="Metadaten.json")
     assert album(tmp_path) == Album("Alps")
-
-
-def test_a_file_too_large_for_an_album_is_told(tmp_path: Path) -> None:
-    (tmp_path / "metadata.json").write_text('{"title": "Alps"' + " " * 2**20 + "}")
-    with pytest.raises(ValueError, match="it is larger than 1 MB"):
-        album(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"title": ""}', '{"title": 1}',
@@ -243,7 +230,9 @@ def test_a_file_that_tells_of_no_album(tmp_path: Path, content: str) -> None:
     assert album(tmp_path) is None
 
 
-def test_a_folder_without_an_album_and_one_that_is_not_there(tmp_path: Path) -> None:
-    (tmp_path / "metadata.json").mkdir()
-    assert album(tmp_path) is None
-    assert album(tmp_path / "nowhere") is None
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.parent.rmdir()])
+def test_what_is_no_file_tells_of_no_album(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    path = tmp_path / "folder" / "metadata.json"
+    path.parent.mkdir()
+    make(path)
+    assert album(path.parent) is None

@@ -73,33 +73,24 @@ def test_exiftool() -> None:
     )
 
 
+def alt(*items: str) -> str:
+    """Return a title in several languages."""
+    return f"<dc:title><rdf:Alt>{''.join(items)}</rdf:Alt></dc:title>"
+
+
+DEEP = '<rdf:li xml:lang="x-default" rdf:parseType="Resource"><rdf:value>deep</rdf:value></rdf:li>'
+GERMAN = '<rdf:li xml:lang="de">eins</rdf:li>'
+
+
 @pytest.mark.parametrize(
     ("inside", "title"),
     [
         ("<dc:title>plain</dc:title>", "plain"),
-        ("<dc:title><rdf:Alt><rdf:li>no language</rdf:li></rdf:Alt></dc:title>", "no language"),
-        (
-            (
-                '<dc:title><rdf:Alt><rdf:li xml:lang="fr">un</rdf:li>'
-                '<rdf:li xml:lang="de">eins</rdf:li></rdf:Alt></dc:title>'
-            ),
-            "un",
-        ),
-        (
-            (
-                '<dc:title><rdf:Alt><rdf:li xml:lang="x-default"> </rdf:li>'
-                '<rdf:li xml:lang="de">eins</rdf:li></rdf:Alt></dc:title>'
-            ),
-            "eins",
-        ),
-        (
-            (
-                '<dc:title><rdf:Alt><rdf:li xml:lang="x-default" rdf:parseType="Resource">'
-                "<rdf:value>deep</rdf:value></rdf:li></rdf:Alt></dc:title>"
-            ),
-            "deep",
-        ),
-        ("<dc:title><rdf:Alt/></dc:title>", ""),
+        (alt("<rdf:li>no language</rdf:li>"), "no language"),
+        (alt('<rdf:li xml:lang="fr">un</rdf:li>', GERMAN), "un"),
+        (alt('<rdf:li xml:lang="x-default"> </rdf:li>', GERMAN), "eins"),
+        (alt(DEEP), "deep"),
+        (alt(), ""),
         ("<dc:title/>", ""),
         ("", ""),
     ],
@@ -108,39 +99,31 @@ def test_a_text_in_any_spelling(inside: str, title: str) -> None:
     assert packet(inside).title == title
 
 
-def test_values_may_be_attributes() -> None:
+def test_values_may_be_attributes_and_nothing_tells_nothing() -> None:
     attributes = 'dc:title="T" dc:subject="one" xmp:Rating="2" exif:DateTimeOriginal="2020-01-02"'
-    assert packet(attributes=attributes) == Metadata(
-        title="T",
-        tags=("one",),
-        rating=2,
-        date=Moment("2020-01-02 00:00:00", timedelta(days=1)),
-    )
+    date = Moment("2020-01-02 00:00:00", timedelta(days=1))
+    told = packet(attributes=attributes)
+    assert told == Metadata(title="T", tags=("one",), rating=2, date=date)
+    assert packet() == Metadata()
+
+
+SHOT, MADE, FILE = "2001-01-01T01:01:01", "2002-02-02T02:02:02", "2003-03-03T03:03:03"
 
 
 @pytest.mark.parametrize(
-    ("attributes", "date"),
+    ("dates", "counts"),
     [
-        ('xmp:CreateDate="2003-03-03T03:03:03"', "2003-03-03 03:03:03"),
-        (
-            'xmp:CreateDate="2003-03-03T03:03:03" photoshop:DateCreated="2002-02-02T02:02:02"',
-            "2002-02-02 02:02:02",
-        ),
-        (
-            (
-                'photoshop:DateCreated="2002-02-02T02:02:02" '
-                'exif:DateTimeOriginal="2001-01-01T01:01:01"'
-            ),
-            "2001-01-01 01:01:01",
-        ),
-        (
-            'photoshop:DateCreated="2002-02-02T02:02:02" exif:DateTimeOriginal="0000-00-00"',
-            "2002-02-02 02:02:02",
-        ),
+        ({"xmp:CreateDate": FILE}, FILE),
+        ({"xmp:CreateDate": FILE, "photoshop:DateCreated": MADE}, MADE),
+        ({"photoshop:DateCreated": MADE, "exif:DateTimeOriginal": SHOT}, SHOT),
+        ({"photoshop:DateCreated": MADE, "exif:DateTimeOriginal": "0000-00-00"}, MADE),
     ],
 )
-def test_the_date_of_the_shot_counts_before_that_of_the_file(attributes: str, date: str) -> None:
-    assert packet(attributes=attributes).date == Moment(date)
+def test_the_date_of_the_shot_counts_before_that_of_the_file(
+    dates: dict[str, str], counts: str
+) -> None:
+    attributes = " ".join(f'{name}="{date}"' for name, date in dates.items())
+    assert packet(attributes=attributes).date == Moment(counts.replace("T", " "))
 
 
 @pytest.mark.parametrize(
@@ -161,24 +144,21 @@ def test_of_a_path_of_keywords_the_last_step_is_the_tag() -> None:
     assert packet(inside).tags == ("Rome", "a/b", "Anna", "c|d")
 
 
-def test_several_descriptions_are_one() -> None:
-    data = (PACKET % ('xmp:Rating="1"', "")).replace(
-        "</rdf:RDF>", '<rdf:Description dc:title="T"/></rdf:RDF>'
-    )
-    assert read_xmp(data.encode()) == Metadata(title="T", rating=1)
+WHOLE = PACKET % ('dc:title="Été"', "")
+SECOND = '<rdf:Description dc:title="Été"/></rdf:RDF>'
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
-def test_any_encoding_of_unicode(encoding: str) -> None:
-    data = (PACKET % ('dc:title="Été"', "")).encode(encoding)
-    if encoding == "utf-16-le":
-        data = b"\xff\xfe" + data
-    assert read_xmp(data).title == "Été"
-
-
-def test_blanks_around_a_packet_do_not_matter() -> None:
-    data = b'\n  <?xml version="1.0"?>\n' + (PACKET % ('dc:title="T"', "")).encode() + b"\n\0\0"
-    assert read_xmp(data).title == "T"
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(WHOLE.encode(encoding) for encoding in ("utf-8", "utf-8-sig", "utf-16")),
+        b"\xff\xfe" + WHOLE.encode("utf-16-le"),
+        b'\n  <?xml version="1.0"?>\n' + WHOLE.encode() + b"\n\0\0",
+        (PACKET % ("", "")).replace("</rdf:RDF>", SECOND).encode(),
+    ],
+)
+def test_any_encoding_of_unicode_blanks_around_and_several_descriptions(data: bytes) -> None:
+    assert read_xmp(data) == Metadata(title="Été")
 
 
 BOMB = """<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
@@ -203,10 +183,6 @@ OUTER = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'
 def test_what_is_no_xmp_is_refused_in_words(data: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
         read_xmp(data)
-
-
-def test_an_empty_packet_tells_nothing() -> None:
-    assert packet() == Metadata()
 
 
 @given(st.binary(max_size=200))
