@@ -270,15 +270,6 @@ async def test_listed_paths_begin_at_the_current_folder(tmp_path: Path) -> None:
     assert [*map(word, found)] == ["taken", "repeated", "taken", "No such file or directory"]
 
 
-async def test_a_file_that_is_listed_again_is_told(tmp_path: Path) -> None:
-    path = put(tmp_path / "a.jpg")
-    link(tmp_path / "link.jpg", path)
-    filters = listing(tmp_path, path, f"{tmp_path}/../{tmp_path.name}/a.jpg", "", path)
-    found = await all_of(tmp_path, filters=filters)
-    reasons = ["taken", "symlink", "type", "repeated", "repeated", "repeated"]
-    assert [*map(word, found)] == reasons
-
-
 async def test_what_is_listed_and_is_no_photo_or_not_there_is_named(tmp_path: Path) -> None:
     path = put(tmp_path / "x/a.jpg")
     strange = tmp_path / os.fsdecode(b"\xff.jpg")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -12,7 +12,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from bulkup.app.settings import Account, After, AlbumTarget, UploadSettings
+from bulkup.app.settings import Account, AlbumTarget, UploadSettings
 from bulkup.app.upload import migrate
 from bulkup.app.watch import WatchLoop
 from bulkup.errors import RunError, UsageError
@@ -36,6 +36,8 @@ from tests.support.galleries import only_photo
 from tests.support.runs import Clock, Outcome, make_archive, picture, stored_sums
 from tests.support.walks import put, put_all, told
 
+SENDING = UploadSettings(into=AlbumTarget(album=1), finishing=2, patience_s=0.0)
+FORMATS = replace(SENDING, raw_as_format=True)
 PHOTO = picture(Random(1), size=5000)
 
 
@@ -98,13 +100,10 @@ class Runs:
         self,
         box: Sandbox,
         *folders: Path,
-        after: After | None = None,
         password: str = "secret",  # noqa: S107 (the sandbox's)
         poll: bool = False,
         filters: Filters = EVERYTHING,
-        formats: bool = False,
-        update: bool = False,
-        ledger: Path | None = None,
+        sending: UploadSettings = SENDING,
     ) -> Self:
         clock = Clock()
 
@@ -112,18 +111,11 @@ class Runs:
             self.on_sleep()
             await clock.sleep(seconds)
 
-        make = partial(Watch, folders, filters, formats=formats, settle_s=5.0, poll=poll)
+        make = partial(
+            Watch, folders, filters, formats=sending.raw_as_format, settle_s=5.0, poll=poll
+        )
         watch = await to_thread.run_sync(partial(make, clock=clock, sleep=sleep))
         account = Account(url=box.url, user="admin", password=password)
-        sending = UploadSettings(
-            into=AlbumTarget(album=1),
-            finishing=2,
-            patience_s=0.0,
-            after=after,
-            raw_as_format=formats,
-            update=update,
-            ledger=ledger,
-        )
         self.attendant = WatchLoop(
             watch,
             partial(migrate, list(folders), account=account, sending=sending, filters=filters),
@@ -220,7 +212,8 @@ async def test_files_are_moved_away_and_their_names_are_free(
 ) -> None:
     path, done = put(inbox / "a.jpg", PHOTO), tmp_path / "done"
     again = picture(Random(6), size=5000)
-    await Runs(after=[partial(path.write_bytes, again)]).watch(box, inbox, after=done)
+    sending = replace(SENDING, after=done)
+    await Runs(after=[partial(path.write_bytes, again)]).watch(box, inbox, sending=sending)
     assert len(box.gallery.photos) == 2
     assert await to_thread.run_sync(told, inbox) == {}
     assert (done / "a.jpg").read_bytes() == PHOTO
@@ -274,7 +267,7 @@ async def test_formats_come_with_their_photos_that_arrive_long_after_them_or_wit
             put(inbox / name, picture(Random(seed), size=5000))
         put(inbox / "c.nef", b"another raw")
 
-    runs = await Runs(after=[arrive]).watch(box, inbox, formats=True)
+    runs = await Runs(after=[arrive]).watch(box, inbox, sending=FORMATS)
     assert formats(box) == {
         "a.jpg": [("nef", b"raw" * 1000)],
         "b.jpg": [("tif", b"raw" * 1000)],
@@ -290,7 +283,7 @@ async def test_a_raw_is_attached_when_its_photo_arrives_after_a_failure(
 ) -> None:
     photo, _ = put(inbox / "a.jpg", b"This is no picture."), put(inbox / "a.nef", b"raw")
     runs = Runs(after=[partial(photo.write_bytes, PHOTO)])
-    await runs.watch(box, inbox, formats=True)
+    await runs.watch(box, inbox, sending=FORMATS)
     assert formats(box) == {"a.jpg": [("nef", b"raw")]}
     assert [len(run.of(PhotoFailed)) for run in runs.outcomes] == [2, 0]
 
@@ -301,8 +294,8 @@ async def test_a_photo_that_is_replaced_takes_its_formats_along(
     photo, _ = put(inbox / "a.jpg", PHOTO), put(inbox / "a.nef", b"raw")
     other = picture(Random(12), size=4000)
     runs = Runs(after=[partial(photo.write_bytes, other)])
-    ledger = tmp_path / "ledger.sqlite"
-    await runs.watch(box, inbox, formats=True, update=True, ledger=ledger)
+    sending = replace(FORMATS, update=True, ledger=tmp_path / "ledger.sqlite")
+    await runs.watch(box, inbox, sending=sending)
     assert formats(box) == {"a.jpg": [("nef", b"raw")]}
     assert box.gallery.content(1) == other
     assert runs.names() == [{"a.jpg", "a.nef"}] * 2
