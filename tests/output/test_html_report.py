@@ -65,9 +65,7 @@ def titles(page: str) -> list[str]:
     return re.findall(r"<figcaption><h3>(.*?)</h3>", page)
 
 
-async def test_the_page_tells_what_became_of_the_run_in_words_and_charts_of_its_own(
-    tmp_path: Path,
-) -> None:
+async def test_the_page_tells_what_became_of_the_run_in_words_and_charts(tmp_path: Path) -> None:
     changes: list[Event] = [
         ChunkSizeChanged(chunk_size=500_000),
         LimitsChanged(finishing=3, most_finishing=6),
@@ -124,9 +122,7 @@ async def test_equal_reasons_are_told_once_and_many_files_are_counted(tmp_path: 
     )
 
 
-async def test_a_verified_archive_a_plan_and_an_empty_folder_have_their_own_words(
-    tmp_path: Path,
-) -> None:
+async def test_a_check_a_plan_and_an_empty_folder_have_their_own_words(tmp_path: Path) -> None:
     end = RunFinished(seconds=6)
     page = await page_of(tmp_path, CHECK, *(checked(each, each) for each in Verdict), end)
     assert "it is not there" in words_of(page)

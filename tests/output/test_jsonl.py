@@ -48,8 +48,6 @@ async def test_progress_is_left_out_unless_asked_for() -> None:
         ("a\udcff\ud800.jpg", r"a\xff\ud800.jpg"),  # no Unicode
     ],
 )
-async def test_paths_and_reasons_are_told_exactly_but_for_what_is_no_unicode(
-    text: str, shown: str
-) -> None:
+async def test_texts_are_told_exactly_but_for_what_is_no_unicode(text: str, shown: str) -> None:
     (line,) = await told(failure(Path(text), reason=text))
     assert (line["path"], line["reason"]) == (shown, shown)

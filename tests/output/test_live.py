@@ -280,9 +280,7 @@ def test_a_line_takes_as_many_rows_as_it_wraps_to() -> None:
     assert rows_taken([0, 10, 11, 20, 21], 10) == 1 + 1 + 2 + 2 + 3
 
 
-def test_nothing_is_written_while_nothing_changes_but_time_goes_on(
-    coordinator: Coordinator,
-) -> None:
+def test_nothing_is_written_while_nothing_changes_but_time(coordinator: Coordinator) -> None:
     coordinator.draw(RUN, *starting("one.jpg"))
     frames = []
     for now in (0.0, 0.1, 0.9, 1.0, 1.1):
@@ -291,9 +289,7 @@ def test_nothing_is_written_while_nothing_changes_but_time_goes_on(
     assert frames == [1, 1, 1, 2, 2]
 
 
-def test_a_frame_is_one_write_that_erases_nothing_it_is_about_to_write(
-    coordinator: Coordinator,
-) -> None:
+def test_a_frame_is_one_write_that_erases_nothing_it_shows(coordinator: Coordinator) -> None:
     coordinator.draw(RUN, *starting("one.jpg"))
     coordinator.draw(PhotoProgress(path=at("one.jpg"), sent=5), at=0.2)
     _, written = coordinator.written
@@ -311,9 +307,7 @@ def test_no_color_leaves_no_colour_and_a_bar_that_reads() -> None:
     assert any("━─" in line for line in seen)
 
 
-async def test_the_view_redraws_itself_until_the_summary_takes_its_place(
-    coordinator: Coordinator,
-) -> None:
+async def test_the_view_redraws_itself_until_the_summary_comes(coordinator: Coordinator) -> None:
     async with coordinator.report:
         coordinator.emit(RUN, *starting("one.jpg"))
         assert coordinator.seen == []

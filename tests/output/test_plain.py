@@ -123,9 +123,7 @@ def test_what_is_wrong_is_said_at_once(
         (replace(retry(), path=None), ["again   lost; in 2 s"]),
     ],
 )
-def test_what_goes_well_has_no_line_but_a_wait_for_another_try_has(
-    event: Event, lines: list[str]
-) -> None:
+def test_what_goes_well_has_no_line_and_a_new_try_has_one(event: Event, lines: list[str]) -> None:
     assert Shown().emit(RUN, event)[2:] == lines
 
 

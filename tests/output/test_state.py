@@ -193,9 +193,7 @@ def test_the_last_photos_take_the_servers_time_though_all_their_bytes_are_out() 
     assert state.eta_s(8.0) == pytest.approx(7 * 8.0)
 
 
-def test_no_time_left_is_told_by_bytes_alone_while_photos_wait_of_which_none_was_finished() -> (
-    None
-):
+def test_bytes_alone_tell_no_time_left_while_none_of_the_photos_was_finished() -> None:
     state = state_after(*found("two.jpg", size=100), ScanFinished())
     for event in starting("one.jpg", size=1_000, sent=500):
         state.apply(event, 0.0)

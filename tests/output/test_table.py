@@ -174,7 +174,7 @@ async def test_a_run_that_never_began_leaves_the_last_report_alone(tmp_path: Pat
         ("x" * 255, "can't be written: File name too long"),
     ],
 )
-async def test_what_can_not_be_written_is_told_before_the_run(
+async def test_a_place_that_is_wrong_is_told_at_once(
     tmp_path: Path, name: str, words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):

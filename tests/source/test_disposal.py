@@ -71,9 +71,7 @@ def held(folder: Path) -> dict[str, bytes]:
     }
 
 
-async def test_a_file_arrives_whole_and_the_folders_below_the_root_are_kept(
-    root: Path, done: Path
-) -> None:
+async def test_a_file_arrives_whole_in_its_folders_below_the_root(root: Path, done: Path) -> None:
     content = os.urandom(3 * 1024 * 1024 + 17)
     photo = photo_at(root / "DCIM" / "100" / "a.mp4", content)
     where = await put(photo, done, root)
@@ -118,9 +116,7 @@ async def test_an_equal_file_there_makes_this_one_needless_and_another_gives_it_
     assert held(root) == {}
 
 
-async def test_a_link_to_the_file_itself_is_not_taken_for_a_copy(
-    root: Path, photo: Photo, done: Path
-) -> None:
+async def test_a_link_to_the_file_itself_is_no_copy(root: Path, photo: Photo, done: Path) -> None:
     link(done / "a.jpg", photo.path)
     assert await put(photo, done, root) == done / "a (2).jpg"
     assert (done / "a (2).jpg").read_bytes() == PHOTO
@@ -161,9 +157,7 @@ def test_a_folder_whose_names_show_in_another_is_the_same(tmp_path: Path, root: 
     assert held(root) == held(other) == {}
 
 
-async def test_a_folder_that_is_mounted_twice_is_still_one(
-    root: Path, photo: Photo, second_way: Path
-) -> None:
+async def test_a_folder_mounted_twice_is_one(root: Path, photo: Photo, second_way: Path) -> None:
     for folder in (second_way, second_way / "sub"):
         with pytest.raises(UsageError, match="lies inside"):
             await put(photo, folder, root)
@@ -172,9 +166,7 @@ async def test_a_folder_that_is_mounted_twice_is_still_one(
     assert held(root) == {"a.jpg": PHOTO}
 
 
-async def test_a_file_that_changed_or_is_a_link_stays(
-    root: Path, photo: Photo, done: Path
-) -> None:
+async def test_a_link_and_a_file_that_changed_stay(root: Path, photo: Photo, done: Path) -> None:
     path = link(root / "link.jpg", photo.path)
     with pytest.raises(PhotoError, match="symbolic link"):
         await put(replace(photo, path=path), done, path)

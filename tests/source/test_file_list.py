@@ -56,9 +56,7 @@ zeroed = st.lists(st.lists(letters, min_size=1).map(b"".join), max_size=8)
 
 
 @given(names=zeroed, data=st.data())
-def test_a_list_means_the_same_in_whatever_pieces_it_comes(
-    names: list[bytes], data: st.DataObject
-) -> None:
+def test_names_mean_the_same_in_any_pieces(names: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(name + b"\0" for name in names)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     ends = [0, *cuts, len(whole)]
@@ -74,9 +72,7 @@ def test_a_list_means_the_same_in_whatever_pieces_it_comes(
     end=st.sampled_from(["\n", "\r\n"]),
     size=st.integers(1, 9),
 )
-def test_lines_mean_the_same_in_whatever_pieces_they_come(
-    names: list[str], end: str, size: int
-) -> None:
+def test_lines_mean_the_same_in_any_pieces(names: list[str], end: str, size: int) -> None:
     whole = "".join(name + end for name in names).encode()
     pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
     assert split(*pieces) == [name.encode() for name in names]

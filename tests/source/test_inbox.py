@@ -58,7 +58,7 @@ def test_but_not_for_ever() -> None:
     assert now >= 5.0 * (1 + MOST_SETTLES)
 
 
-def test_what_was_brought_is_ready_again_only_when_it_has_changed() -> None:
+def test_what_was_brought_is_ready_again_when_it_has_changed_or_was_gone() -> None:
     inbox = box(0.0)
     inbox.look([A, B], now=0.0)
     inbox.done_with([A, B])
@@ -66,8 +66,10 @@ def test_what_was_brought_is_ready_again_only_when_it_has_changed() -> None:
     assert not inbox.ready(now=100.0)
     assert inbox.wait_s(now=100.0) is None
     changed = replace(A, mtime_ns=2)
-    inbox.look([changed, B], now=101.0)
+    inbox.look([changed], now=101.0)
     assert inbox.ready(now=101.0) == {A.path: changed}
+    inbox.look([changed, B], now=102.0)  # it was gone
+    assert inbox.ready(now=102.0) == {A.path: changed, B.path: B}
 
 
 def test_what_changed_while_it_was_brought_is_brought_again() -> None:
@@ -99,12 +101,3 @@ def test_what_is_done_can_be_brought_again_at_once() -> None:
     assert inbox.is_new(A.path)
     inbox.look([A, B], now=20.0, lone={A.path})
     assert inbox.ready(now=20.0) == {A.path: A, B.path: B}
-
-
-def test_what_is_gone_is_forgotten() -> None:
-    inbox = box(0.0)
-    inbox.look([A], now=0.0)
-    inbox.done_with([A])
-    inbox.look([], now=1.0)
-    inbox.look([A], now=2.0)
-    assert inbox.ready(now=2.0) == {A.path: A}

@@ -40,9 +40,10 @@ def test_templates(template: str, title: str) -> None:
     assert applied(title=template).title == title
 
 
-def test_what_a_sidecar_tells_fills_the_fields() -> None:
+def test_what_a_sidecar_tells_fills_the_fields_and_names_need_not_be_utf8() -> None:
     told = Metadata(title="Low tide", date=Moment("2019-07-01 14:03:22"))
     assert applied(told, title="{date} {year} {title}").title == "2019-07-01 2019 Low tide"
+    assert applied(title="{stem}", path=Path("/x/caf\udce9.jpg")).title == "caf?"
 
 
 @pytest.mark.parametrize(
@@ -92,10 +93,6 @@ def test_ratings_and_people_become_tags_when_asked_for() -> None:
 def test_texts_of_flags_are_tidied() -> None:
     metadata = applied(author=" Me ", comment="a\r\nb ", tags=(" e\u0301 ",), title="{stem}\n")
     assert metadata == Metadata(title="IMG_1", description="a\nb", author="Me", tags=("é",))
-
-
-def test_a_name_that_is_not_utf8_is_no_obstacle() -> None:
-    assert applied(title="{stem}", path=Path("/x/caf\udce9.jpg")).title == "caf?"
 
 
 @pytest.mark.parametrize(

@@ -38,18 +38,16 @@ def test_of_several_photos_the_best_that_the_server_takes_has_it(
     assert pairs(tmp_path, endings=endings) == {"x.mov": photo}
 
 
-def test_a_photo_that_the_server_does_not_take_has_none(tmp_path: Path) -> None:
-    put_all(tmp_path, "x.heic", "x.mov")
-    found = list(pair(scan([tmp_path], endings=ENDINGS), endings=ENDINGS))
-    assert [type(entry) for entry in found] == [Skipped, Skipped]
-
-
-def test_a_type_that_the_server_takes_is_a_companion_too(tmp_path: Path) -> None:
-    put_all(tmp_path, "x.jpg", "x.tif", "y.tif")
+def test_a_type_that_the_server_takes_is_a_companion_and_no_other_type_has_one(
+    tmp_path: Path,
+) -> None:
+    put_all(tmp_path, "x.jpg", "x.tif", "y.tif", "z.heic", "z.mov")
     endings = ("jpg", "tif")
     assert pairs(tmp_path, endings=endings) == {"x.tif": "x.jpg"}
     found = [*pair(scan([tmp_path], endings=endings), endings=endings)]
     assert [entry.path.name for entry in found if isinstance(entry, Photo)] == ["x.jpg", "y.tif"]
+    skipped = [entry.path.name for entry in found if isinstance(entry, Skipped)]
+    assert skipped == ["z.heic", "z.mov"]
 
 
 def test_a_companion_that_is_named_alone_finds_its_photo(tmp_path: Path) -> None:

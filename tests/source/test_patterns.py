@@ -173,7 +173,7 @@ def test_any_text_is_a_pattern_or_a_mistake_of_the_user(text: str, path: str) ->
         (["[z-a]", "a\\", "x/[9-0]/y"], "--exclude “.*” is no pattern"),
     ],
 )
-def test_what_is_no_pattern_or_could_match_nothing_is_refused(
+def test_what_could_match_nothing_or_is_no_pattern_is_refused(
     texts: list[str], words: str
 ) -> None:
     for text in texts:

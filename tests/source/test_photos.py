@@ -9,7 +9,7 @@ from random import Random
 
 import anyio
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from bulkup.errors import PhotoChanged, PhotoError
@@ -20,17 +20,14 @@ from tests.support.walks import photo_at, put
 
 
 @pytest.mark.parametrize("size", [1, 4096, 300_000])
-async def test_a_fingerprint_is_the_md5_of_the_content(tmp_path: Path, size: int) -> None:
+async def test_a_fingerprint_is_of_the_content_and_the_size_of_now(
+    tmp_path: Path, size: int
+) -> None:
+    found = photo_at(tmp_path / "a.jpg", b"old")
     content = Random(size).randbytes(size)
-    photo = photo_at(tmp_path / "a.jpg", content)
-    assert await fingerprint(photo) == (photo, hashlib.md5(content).hexdigest())
-
-
-async def test_a_fingerprint_tells_the_size_of_now(tmp_path: Path) -> None:
-    photo = photo_at(tmp_path / "a.jpg", b"old")
-    put(photo.path, b"newer")
-    now, md5 = await fingerprint(photo)
-    assert (now, md5) == (photo_at(photo.path), hashlib.md5(b"newer").hexdigest())
+    put(found.path, content)
+    now, md5 = await fingerprint(found)
+    assert (now, md5) == (photo_at(found.path), hashlib.md5(content).hexdigest())
 
 
 @pytest.mark.parametrize(
@@ -41,9 +38,7 @@ async def test_a_fingerprint_tells_the_size_of_now(tmp_path: Path) -> None:
         ("folder", "can't be read: Is a directory"),
     ],
 )
-async def test_what_can_not_be_read_has_no_fingerprint(
-    tmp_path: Path, name: str, reason: str
-) -> None:
+async def test_what_is_no_photo_has_no_fingerprint(tmp_path: Path, name: str, reason: str) -> None:
     put(tmp_path / "empty.jpg", b"")
     (tmp_path / "folder").mkdir()
     with pytest.raises(PhotoError, match=reason):
@@ -77,6 +72,7 @@ tails = st.sampled_from([0, 1, 4096, 5000, 16_384])
 chunk_sizes = st.integers(1, 2 * 10**6)
 
 
+@example(size=BLOCK + 1, chunk_size=2 * BLOCK, tail=0)  # one chunk, of which two are made
 @given(size=sizes, chunk_size=chunk_sizes, tail=tails)
 def test_chunks_cover_the_photo_in_order_and_are_as_few_and_large_as_they_may_be(
     size: int, chunk_size: int, tail: int

@@ -23,9 +23,7 @@ def walk(*roots: Path, endings: Collection[str] | None = None) -> list[Found]:
 # the walk
 
 
-def test_the_walk_goes_depth_first_in_name_order_through_the_roots_as_given(
-    tmp_path: Path,
-) -> None:
+def test_the_walk_goes_depth_first_in_name_order_root_by_root(tmp_path: Path) -> None:
     in_order = ["B.jpg", "a.jpg", "b/1/x.jpg", "b/10.jpg", "b/2.jpg", "c.jpg"]
     roots = [tmp_path / "second", tmp_path / "first"]
     for root in roots:
@@ -36,17 +34,13 @@ def test_the_walk_goes_depth_first_in_name_order_through_the_roots_as_given(
     ]
 
 
-def test_a_photo_knows_its_size_and_time_and_without_endings_every_file_is_one(
-    tmp_path: Path,
-) -> None:
+def test_a_photo_knows_its_size_and_time_whatever_its_ending(tmp_path: Path) -> None:
     path = put(tmp_path / "a.txt", b"12345")
     os.utime(path, ns=(1, 1_600_000_000_123_456_789))
     assert walk(tmp_path) == [Photo(path, 5, path.stat().st_mtime_ns)]
 
 
-def test_a_folder_is_listed_when_the_walk_gets_there_and_named_if_it_is_gone(
-    tmp_path: Path,
-) -> None:
+def test_a_folder_is_listed_late_and_named_if_it_is_gone_by_then(tmp_path: Path) -> None:
     put_all(tmp_path, "a.jpg", "b/x.jpg", "c/x.jpg")
     found = scan([tmp_path], endings=None)
     next(found)
@@ -153,16 +147,12 @@ def test_names_that_are_not_utf8_are_found_and_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"), [("nosuch", f"nosuch: {GONE}"), ("x" * 5000, "File name too long")]
 )
-def test_a_root_that_is_not_there_is_refused_by_name(
-    tmp_path: Path, name: str, reason: str
-) -> None:
+def test_a_root_that_is_not_there_is_refused(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         check_roots([tmp_path, tmp_path / name])
 
 
-def test_a_root_inside_another_is_left_out_and_one_that_begins_alike_stays(
-    tmp_path: Path,
-) -> None:
+def test_a_root_inside_another_is_left_out_and_not_one_that_begins_alike(tmp_path: Path) -> None:
     inner, other = put_all(tmp_path, "a/b/1.jpg", "ab/1.jpg")
     roots = [other.parent, inner, inner.parent, tmp_path / "a"]
     assert check_roots(roots) == [other.parent, tmp_path / "a"]

@@ -156,9 +156,7 @@ def test_time_stamps(stamp: object, date: str | None) -> None:
         ("a.jpg", "  ", ""),
     ],
 )
-def test_a_title_is_told_where_it_is_more_than_the_file_name(
-    photo: str, title: str, expected: str
-) -> None:
+def test_a_title_is_more_than_the_file_name(photo: str, title: str, expected: str) -> None:
     metadata = told(photo, title=title)
     assert metadata is not None
     assert metadata.title == expected
@@ -203,7 +201,7 @@ LARGE = b'{"title": "Alps"' + b" " * 2**20 + b"}"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000, LARGE])
-def test_a_broken_file_of_an_album_is_told_unless_another_one_tells(
+def test_a_broken_file_of_an_album_is_told_for_want_of_another(
     tmp_path: Path, content: bytes
 ) -> None:
     path = put(tmp_path / "metadata.json", content)

@@ -148,7 +148,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("poll", [False, True])
-async def test_what_is_there_is_brought_and_then_what_arrives(
+async def test_what_is_there_is_brought_then_what_comes(
     box: Sandbox, inbox: Path, poll: bool
 ) -> None:
     archive = make_archive(inbox, count=6, names=3)
@@ -160,9 +160,7 @@ async def test_what_is_there_is_brought_and_then_what_arrives(
     assert runs.told[1:] == ["6 files have arrived", "1 file has arrived"]
 
 
-async def test_a_file_that_comes_in_pieces_is_brought_once_and_whole(
-    box: Sandbox, inbox: Path
-) -> None:
+async def test_a_file_that_comes_in_pieces_is_brought_whole(box: Sandbox, inbox: Path) -> None:
     content = picture(Random(3), size=40_000)
     pieces = [content[start : start + 8000] for start in range(0, len(content), 8000)]
 
@@ -220,9 +218,7 @@ async def test_files_are_moved_away_and_their_names_are_free(
     assert (done / "a (2).jpg").read_bytes() == again
 
 
-async def test_what_failed_or_is_left_out_waits_until_it_changes(
-    box: Sandbox, inbox: Path
-) -> None:
+async def test_what_failed_or_is_left_out_waits_for_a_change(box: Sandbox, inbox: Path) -> None:
     bad, note = put(inbox / "bad.jpg", b"This is no picture."), put(inbox / "note.txt", b"one")
 
     def second() -> None:
@@ -278,9 +274,7 @@ async def test_formats_come_with_their_photos_that_arrive_long_after_them_or_wit
     assert second == {"a.jpg", "a.nef", "b.jpg", "b.tif", "c.jpg", "c.nef"}
 
 
-async def test_a_raw_is_attached_when_its_photo_arrives_after_a_failure(
-    box: Sandbox, inbox: Path
-) -> None:
+async def test_a_raw_is_attached_after_a_failure_of_its_photo(box: Sandbox, inbox: Path) -> None:
     photo, _ = put(inbox / "a.jpg", b"This is no picture."), put(inbox / "a.nef", b"raw")
     runs = Runs(after=[partial(photo.write_bytes, PHOTO)])
     await runs.watch(box, inbox, sending=FORMATS)
@@ -343,9 +337,7 @@ async def test_a_wrong_password_ends_the_watch(box: Sandbox, inbox: Path) -> Non
         await Runs(after=[lambda: None]).watch(box, inbox, password="wrong")
 
 
-async def test_in_an_empty_folder_a_wish_to_stop_ends_the_waiting(
-    box: Sandbox, inbox: Path
-) -> None:
+async def test_a_wish_to_stop_ends_the_waiting_for_a_first_file(box: Sandbox, inbox: Path) -> None:
     runs = Runs(on_tell=lambda _: soon(runs.interrupt))
     await runs.watch(box, inbox)
     assert not box.requests

@@ -119,7 +119,7 @@ SHOT, MADE, FILE = "2001-01-01T01:01:01", "2002-02-02T02:02:02", "2003-03-03T03:
         ({"photoshop:DateCreated": MADE, "exif:DateTimeOriginal": "0000-00-00"}, MADE),
     ],
 )
-def test_the_date_of_the_shot_counts_before_that_of_the_file(
+def test_the_date_of_the_shot_counts_more_than_the_file_s(
     dates: dict[str, str], counts: str
 ) -> None:
     attributes = " ".join(f'{name}="{date}"' for name, date in dates.items())
