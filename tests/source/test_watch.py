@@ -29,7 +29,6 @@ from bulkup.events import (
     RunStarted,
 )
 from bulkup.sandbox import Fault, Sandbox
-from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.watch import Watch
 from tests.support.faults import HookedFaults
 from tests.support.galleries import only_photo
@@ -102,7 +101,6 @@ class Runs:
         *folders: Path,
         password: str = "secret",  # noqa: S107 (the sandbox's)
         poll: bool = False,
-        filters: Filters = EVERYTHING,
         sending: UploadSettings = SENDING,
     ) -> Self:
         clock = Clock()
@@ -111,14 +109,13 @@ class Runs:
             self.on_sleep()
             await clock.sleep(seconds)
 
-        make = partial(
-            Watch, folders, filters, formats=sending.raw_as_format, settle_s=5.0, poll=poll
-        )
+        formats = sending.raw_as_format
+        make = partial(Watch, folders, formats=formats, settle_s=5.0, poll=poll)
         watch = await to_thread.run_sync(partial(make, clock=clock, sleep=sleep))
         account = Account(url=box.url, user="admin", password=password)
         self.attendant = WatchLoop(
             watch,
-            partial(migrate, list(folders), account=account, sending=sending, filters=filters),
+            partial(migrate, list(folders), account=account, sending=sending),
             open_view=lambda: self,
             tell=self.tell,
             warn=self.tell,
@@ -152,12 +149,18 @@ async def test_what_is_there_is_brought_then_what_comes(
     box: Sandbox, inbox: Path, poll: bool
 ) -> None:
     archive = make_archive(inbox, count=6, names=3)
-    arrive = partial(put, inbox / "new folder" / "new.jpg", PHOTO)
+    known = next(iter(archive)).read_bytes()
+
+    def arrive() -> None:
+        put(inbox / "new folder" / "new.jpg", PHOTO)
+        put(inbox / "new folder" / "twin.jpg", known)
+
     runs = await Runs(after=[arrive]).watch(box, inbox, poll=poll)
     assert len(box.gallery.photos) == 7
     assert not box.gallery.lounge
-    assert runs.names() == [{path.name for path in archive}, {"new.jpg"}]
-    assert runs.told[1:] == ["6 files have arrived", "1 file has arrived"]
+    assert runs.names() == [{path.name for path in archive}, {"new.jpg", "twin.jpg"}]
+    assert runs.told[1:] == ["6 files have arrived", "2 files have arrived"]
+    assert len(runs.outcomes[1].of(PhotoPresent)) == 1
 
 
 async def test_a_file_that_comes_in_pieces_is_brought_whole(box: Sandbox, inbox: Path) -> None:
@@ -231,15 +234,6 @@ async def test_what_failed_or_is_left_out_waits_for_a_change(box: Sandbox, inbox
     assert runs.names() == [{"bad.jpg", "note.txt"}, {"good.jpg"}, {"bad.jpg"}]
     first = runs.outcomes[0]
     assert (len(first.of(PhotoFailed)), len(first.of(FileSkipped))) == (1, 1)
-
-
-async def test_only_what_is_chosen_is_brought(box: Sandbox, inbox: Path) -> None:
-    put(inbox / "big.jpg", PHOTO)
-    put(inbox / "small.jpg", picture(Random(2), size=500))
-    put(inbox / "big.xmp", b"<x/>")
-    runs = await Runs().watch(box, inbox, filters=Filters(min_size=1000))
-    assert only_photo(box).file == "big.jpg"
-    assert runs.names() == [{"big.jpg"}]
 
 
 def formats(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
