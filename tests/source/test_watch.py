@@ -227,6 +227,7 @@ async def test_what_failed_or_is_left_out_waits_for_a_change(box: Sandbox, inbox
     def second() -> None:
         note.write_text("two")  # a type that the server does not take is no news any more
         put(inbox / "good.jpg", PHOTO)
+        put(inbox / "good.xmp", b"<x/>")  # no file to bring
 
     third = partial(bad.write_bytes, picture(Random(8), size=3000))
     runs = await Runs(after=[second, third]).watch(box, inbox)
