@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from threading import Event as Flag
-from types import TracebackType
 from typing import Self
 
 import pytest
@@ -55,12 +54,7 @@ class Kept:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.ended = True
 
 

@@ -132,15 +132,6 @@ def test_a_folder_without_permission_is_named_with_the_reason(tmp_path: Path) ->
         (tmp_path / "a").chmod(0o700)
 
 
-def test_names_that_are_not_utf8_are_found_and_read(tmp_path: Path) -> None:
-    name = os.fsdecode(b"\xff\xfe.jpg")
-    try:
-        put(tmp_path / name)
-    except OSError:
-        pytest.skip("this file system takes only UTF-8 names")
-    assert told(tmp_path, endings={"jpg"}) == {"taken": [name]}
-
-
 # the roots
 
 
