@@ -237,7 +237,8 @@ def test_a_folder_inside_that_is_left_out_or_hidden_is_no_trouble(root: Path) ->
         Mover(root / ".done", roots=[root], filters=Filters(default_excludes=False))
 
 
-@pytest.mark.parametrize("name", ["no/done", "a.jpg"])
-def test_a_folder_that_can_not_be_made_is_refused(root: Path, photo: Photo, name: str) -> None:
+@pytest.mark.parametrize("name", ["no/done", "file"])
+def test_a_folder_that_can_not_be_made_is_refused(tmp_path: Path, root: Path, name: str) -> None:
+    photo_at(tmp_path / "file", PHOTO)
     with pytest.raises(UsageError, match="is no folder"):
-        Mover(photo.path.parent / name, roots=[root / "sub"])
+        Mover(tmp_path / name, roots=[root])
