@@ -9,25 +9,19 @@ def sample(history: History, at_s: float, *, sent: int = 0, finishing: int = 0) 
     history.sample(at_s, sent=sent, finishing=finishing, limit=2, most=6)
 
 
-def test_a_sample_tells_of_the_time_since_the_one_before() -> None:
+def test_a_sample_tells_of_the_time_since_the_one_before_and_only_the_last_comes_early() -> None:
     history = History()
     sample(history, 1.0, sent=1000)
     history.finished(0.2)
     history.finished(0.6)
     sample(history, 3.0, sent=2000, finishing=2)
+    sample(history, 3.9)  # too early
     first, second = history.samples
     assert (first.rate, first.finishes) == (1000, 0)
     assert (second.rate, second.finishes, second.finishing) == (500, 2, 2)
     assert (second.finish_s, second.slowest_s) == pytest.approx((0.4, 0.6))
-
-
-def test_it_takes_none_too_early_but_the_last() -> None:
-    history = History()
-    sample(history, 0.0)
-    sample(history, 0.9)
-    assert not history.samples
-    history.sample(0.9, sent=9, finishing=0, limit=1, most=1, last=True)
-    assert [taken.at_s for taken in history.samples] == [0.9]
+    history.sample(3.9, sent=2009, finishing=0, limit=1, most=1, last=True)
+    assert [taken.at_s for taken in history.samples] == [1.0, 3.0, 3.9]
 
 
 def test_a_reader_gets_what_it_lacks_and_all_of_a_new_edition() -> None:

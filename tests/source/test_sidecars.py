@@ -40,18 +40,16 @@ def test_an_xmp_beside_its_photo(tmp_path: Path, name: str) -> None:
     assert told(tmp_path / "a.jpg").title == "T"
 
 
-def test_the_xmp_with_the_whole_name_counts_alone(tmp_path: Path) -> None:
-    xmp(tmp_path / "a.xmp", "of the RAW")
-    xmp(tmp_path / "a.jpg.xmp", "of the JPEG")
-    assert told(tmp_path / "a.jpg").title == "of the JPEG"
-
-
-def test_xmp_counts_more_than_takeout_and_both_add_up(tmp_path: Path) -> None:
+def test_xmp_by_the_whole_name_counts_more_than_by_the_stem_and_adds_to_takeout(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "a.jpg.json").write_text(
         '{"title": "b.jpg", "description": "from Google", "photoTakenTime": {"timestamp": "0"}}'
     )
     xmp(tmp_path / "a.xmp", "T")
     assert told(tmp_path / "a.jpg") == Metadata(title="T", description="from Google")
+    xmp(tmp_path / "a.jpg.xmp", "of the whole name")
+    assert told(tmp_path / "a.jpg").title == "of the whole name"
 
 
 def test_a_real_takeout_folder(tmp_path: Path) -> None:

@@ -178,34 +178,21 @@ async def test_a_file_that_comes_in_pieces_is_brought_whole(box: Sandbox, inbox:
     assert len(runs.outcomes) == 1
 
 
-async def test_what_arrives_during_a_run_waits_for_the_next(box: Sandbox, inbox: Path) -> None:
-    archive = make_archive(inbox, count=5, names=5)
-    react = at_first(PhotoStarted, partial(put, inbox / "late.jpg", PHOTO))
-    runs = await Runs(after=[lambda: None], on_event=react).watch(box, inbox)
-    assert len(box.gallery.photos) == 6
-    assert runs.names() == [{path.name for path in archive}, {"late.jpg"}]
-
-
-async def test_a_file_that_changes_while_it_is_brought_is_brought_as_it_is_in_the_end(
+async def test_what_arrives_grows_or_changes_during_a_run_is_brought_by_the_next(
     box: Sandbox, inbox: Path
 ) -> None:
-    path = put(inbox / "a.jpg", picture(Random(4), size=9000))
-    final = picture(Random(5), size=12_000)
-    react = at_first(PhotoUploaded, partial(path.write_bytes, final))
-    await Runs(after=[lambda: None], on_event=react).watch(box, inbox)
-    assert final in [box.gallery.content(number) for number in box.gallery.photos]
-
-
-async def test_a_file_that_goes_on_growing_as_the_run_begins_is_left_to_the_next(
-    box: Sandbox, inbox: Path
-) -> None:
-    content = picture(Random(9), size=9000)
-    grown = put(inbox / "grown.jpg", content[:4000])
-    put(inbox / "still.jpg", PHOTO)
-    react = at_first(RunStarted, partial(grown.write_bytes, content))
-    runs = await Runs(after=[lambda: None], on_event=react).watch(box, inbox)
-    assert len(box.gallery.photos) == 2
-    assert runs.names() == [{"still.jpg"}, {"grown.jpg"}]
+    whole, late, final = (picture(Random(seed), size=9000) for seed in range(3))
+    grown, changed = put(inbox / "grown.jpg", whole[:4000]), put(inbox / "changed.jpg", PHOTO)
+    reactions = [
+        at_first(RunStarted, partial(grown.write_bytes, whole)),
+        at_first(PhotoStarted, partial(put, inbox / "late.jpg", late)),
+        at_first(PhotoUploaded, partial(changed.write_bytes, final)),
+    ]
+    runs = Runs(after=[lambda: None], on_event=lambda event: [act(event) for act in reactions])
+    await runs.watch(box, inbox)
+    assert runs.names() == [{"changed.jpg"}, {"grown.jpg", "late.jpg", "changed.jpg"}]
+    contents = {box.gallery.content(number) for number in box.gallery.photos}
+    assert contents == {PHOTO, whole, late, final}
 
 
 async def test_files_are_moved_away_and_their_names_are_free(
