@@ -88,6 +88,22 @@ def test_on_few_processors_it_rests_at_the_smallest_number_that_fills_them(
     assert world.usual() == min(processors, ceiling_for(workers))
 
 
+@pytest.mark.parametrize(("processors", "reached"), [(1, 1), (2, 3), (4, 6), (8, 8)])
+def test_the_limit_doubles_within_the_first_photos_while_that_pays(
+    processors: int, reached: int
+) -> None:
+    world = World(few_processors(processors), workers=16, most=8, counted=1)
+    world.pacing.begin()
+    world.finish(45)
+    assert world.pacing.best == reached
+
+
+def test_the_climb_ends_where_a_finish_takes_too_long() -> None:
+    world = World(lambda places: ALONE_S * (1 if places < 4 else 3), workers=16)
+    world.finish(30)
+    assert world.pacing.best == 2
+
+
 @pytest.mark.parametrize("workers", [2, 3, 5, 8, 16, 32])
 def test_where_finishes_only_wait_it_rests_where_the_workers_are_used_best(workers: int) -> None:
     world = World(waiting_for_workers(workers), workers=workers)
