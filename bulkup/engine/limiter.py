@@ -15,7 +15,7 @@ import anyio
 from bulkup.engine.pacing import Finishing, Outcome, Tail, ceiling_for, workers_for
 from bulkup.engine.ports import Fact, Ledger
 from bulkup.engine.retry import Recovery
-from bulkup.errors import Outage, TimedOut, Unreachable
+from bulkup.errors import Outage, RateLimited, TimedOut, Unreachable
 from bulkup.events import Emit, LimitsChanged, Noticed
 
 T = TypeVar("T")
@@ -30,9 +30,8 @@ LEAST_STALL_S: Final = 5.0
 FIRST_STALL_S: Final = 20.0
 """… or for so long while nothing is usual yet."""
 
-BLOCKED_S: Final = 5.0
-"""A single photo that takes longer to finish waits for a worker that the server does not have, if
-not even two could be proven."""
+PROOF_S: Final = 20.0
+"""A proof that takes longer has failed."""
 
 REMEMBERED_S: Final = 7 * 86400.0
 """How long the workers of a server, and what froze it, are taken for known."""
@@ -58,8 +57,8 @@ class Census(Protocol):
     async def prepare(self, *, anew: bool) -> bool:
         """Find out how workers are kept busy for a moment; False where nothing does that."""
 
-    async def prove(self, workers: int, *, hold: Hold) -> bool:
-        """Tell whether there are so many, as far as that can be told.
+    async def prove(self, workers: int, *, hold: Hold) -> bool | None:
+        """Tell whether there are so many, None where that can't be told.
 
         Within `hold` nothing else may begin to be sent.
         """
@@ -122,6 +121,8 @@ class Limiter:
             place.again = True
             if not isinstance(error, Unreachable):
                 at_once = max(at_once, len(self._inside))
+                if at_once == 1 and not isinstance(error, RateLimited):
+                    self._blocked = not (self.pacing.fixed or ONE_WORKER in self._said)
                 self._record(Outcome.TROUBLE, began=began, at_once=at_once)
             if isinstance(error, TimedOut):
                 await self._recovery.suspect(error.message, frozen=self._tell)
@@ -166,15 +167,13 @@ class Limiter:
                 if self._inside and not self._beside:
                     break  # until they have left
                 await self._prove(wanted)
-            if self._blocked and self.pacing.workers == 1 and not self._inside:
-                await self._tell_of_single_worker()
+            if self._blocked and not self._inside:
+                await self._look_for_single_worker()
             self._let_in()
             await self._tell()
 
     def _record(self, outcome: Outcome, *, began: float, at_once: int) -> None:
         now = self._clock()
-        if at_once == 1 and (outcome is Outcome.TROUBLE or now - began > BLOCKED_S):
-            self._blocked = True
         if outcome is Outcome.ANSWERED and (self._proving or began <= self._proven_at):
             return  # it shared the server with what kept workers busy
         self.pacing.record(
@@ -188,7 +187,7 @@ class Limiter:
         self._stir.set()
 
     def _let_in(self) -> None:
-        if self.pacing.wanted_workers is not None and not self._beside:
+        if self._blocked or (self.pacing.wanted_workers is not None and not self._beside):
             return
         while self._queue and len(self._inside) < self.pacing.target:
             place = self._queue.popleft()
@@ -209,7 +208,7 @@ class Limiter:
         self._known_most = self.pacing.most
         self._believed = facts.get(Fact.WORKERS, 1)
         self._known_best = facts.get(Fact.PLACES)
-        self.pacing.begin(self._known_best, now=self._clock())
+        self.pacing.begin(self._known_best)
         self._recalled = True
 
     async def _prove(self, workers: int) -> None:
@@ -222,27 +221,27 @@ class Limiter:
         proven, possible = False, await self._census.prepare(anew=not beside)
         if possible:
             self._proving = True
-            try:
-                proven = await self._census.prove(workers, hold=self._recovery.hold)
-            finally:
-                self._proving = False
-                self._proven_at = self._clock()
+            with anyio.move_on_after(PROOF_S):
+                proven = bool(await self._census.prove(workers, hold=self._recovery.hold))
+            self._proving = False
+            self._proven_at = self._clock()
+            self._sign()
         if beside and not proven and workers == workers_for(self.pacing.target + 1):
             return  # nothing smaller would help: it is asked for still
         self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
         if proven:
-            self._beside = beside
+            self._beside = True
             await self._learn(workers)
         elif not possible:
             self._say_once(UNCOUNTED, UNCOUNTED_HINT)
 
-    async def _tell_of_single_worker(self) -> None:
-        """Say why a photo alone was blocked, if not even two workers can be proven."""
+    async def _look_for_single_worker(self) -> None:
+        """Say why a photo alone was blocked, if there are not even two workers."""
+        with anyio.move_on_after(PROOF_S):
+            possible = await self._census.prepare(anew=True)
+            if possible and await self._census.prove(2, hold=self._recovery.hold) is False:
+                self._say_once(ONE_WORKER, ONE_WORKER_HINT)
         self._blocked = False
-        if ONE_WORKER in self._said or not await self._census.prepare(anew=True):
-            return
-        if not await self._census.prove(2, hold=self._recovery.hold):
-            self._say_once(ONE_WORKER, ONE_WORKER_HINT)
 
     def _say_once(self, message: str, hint: str) -> None:
         if message not in self._said:

@@ -140,6 +140,7 @@ class Finishing:
     _settled: int = 1
     _climb: _Climb | None = field(default_factory=_Climb)
     _known: int | None = None
+    _best: int | None = None
     _trial: _Trial | None = None
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _alone_s: float | None = None
@@ -150,18 +151,11 @@ class Finishing:
     _asked: int | None = None
     _trouble_at: float = float("-inf")
 
-    def begin(self, known: int | None = None, *, now: float = 0.0) -> None:
-        """Ask for the first proof; `known` is the limit that served an earlier run best.
-
-        Where that was one, photos go first, and it is looked later whether it has changed.
-        """
+    def begin(self, known: int | None = None) -> None:
+        """Ask for the first proof; `known` is the limit that served an earlier run best."""
         if self.fixed or self._climb is None or self._asked is not None:
             return
-        if known == 1:
-            self._climb = None
-            self._hold_until = now + self._unproven_s
-            return
-        self._known = known
+        self._known = known if known and known > 1 else None
         places = min(self.most, self._known or FIRST_PLACES)
         if places > self.ceiling:
             self._asked = places
@@ -185,8 +179,8 @@ class Finishing:
 
     @property
     def best(self) -> int | None:
-        """The limit that has served best, None while that is not known."""
-        return None if self.fixed or self._climb is not None else self._settled
+        """The limit that throughput has shown to be best, None while that is not known."""
+        return self._best
 
     @property
     def usual_s(self) -> float | None:
@@ -209,10 +203,9 @@ class Finishing:
             self._trial = _Trial(self._settled, self._settled)
         elif self._known is not None:  # it was best: what is nearby is tried later
             self._settle(min(self._known, self.ceiling), now)
-        elif self._settled == 1:  # so many are allowed: the first few photos tell enough of one
+        elif self._settled == 1 and self.usual_s is not None:  # the first few tell enough of one
             self._alone_s = self.usual_s
-            before = (1, 1 / max(self._alone_s, 1e-9)) if self._alone_s is not None else None
-            self._settled, self._climb = 2, _Climb(before=before)
+            self._settled, self._climb = 2, _Climb(before=(1, 1 / max(self._alone_s, 1e-9)))
 
     def record(
         self,
@@ -255,9 +248,11 @@ class Finishing:
             stretched = self._alone_s is not None and usual_s > self._alone_s * STRETCH
             if stretched or rate < slower * CLEAR_GAIN:
                 self._settle(fewer if stretched else (fewer + places) // 2, now)
+                self._best = self._settled
                 return
         if places == self.most:
             self._settle(places, now)
+            self._best = places
         elif waiting and places < self.ceiling:
             self._settled = min(2 * places, self.ceiling)
             self._climb = _Climb(before=(places, rate))
@@ -291,7 +286,7 @@ class Finishing:
             self._alone_s = low_s
         if self._alone_s is not None and high_s > self._alone_s * STRETCH:
             higher_wins = False
-        settled = trial.low + higher_wins
+        self._best = settled = trial.low + higher_wins
         if settled == self._settled:
             self._downward = not self._downward
             self._hold(now)
@@ -308,7 +303,8 @@ class Finishing:
             self.most = max(1, min(self.most, at_once - 1))
         else:
             self.workers = 1  # to be proven anew: this says nothing of how many at once it bears
-        self._settled = max(1, min(self.most, self._settled // 2))
+        self._settled = max(1, min(self.ceiling, self._settled // 2))
+        self._best = None
         self._trial = None
         self._climb = None
         self._asked = None

@@ -159,6 +159,7 @@ class Recovery:
         self._clock = clock
         self._chance = chance
         self._gate = anyio.Event()
+        self._held = False  # by somebody who wants the line for a moment
         self._gate.set()
         self._under_way = 0
         self._landed = anyio.Event()
@@ -220,8 +221,12 @@ class Recovery:
     async def hold(self) -> AsyncIterator[None]:
         """Let nobody begin to send; what is on its way goes on."""
         await self._open()
-        with self._shut():
-            yield
+        self._held = True
+        try:
+            with self._shut():
+                yield
+        finally:
+            self._held = False
 
     @contextmanager
     def _shut(self) -> Iterator[None]:
@@ -264,8 +269,7 @@ class Recovery:
         For a server that seems to be frozen: it is asked at once, and one question at a time.
         Where there is an outage already, or no connection, nobody can tell.
         """
-        if not self._gate.is_set():
-            await self._open()
+        if await self._was_away():
             return
         outage = _Outage(reason, began=self._clock())
         async with self._closed_gate(outage), anyio.create_task_group() as tasks:
@@ -285,13 +289,20 @@ class Recovery:
 
         Whoever comes first knocks, the others wait. Raises `RunError` when patience is at an end.
         """
-        if not self._gate.is_set():
-            await self._open()
+        if await self._was_away():
             return False
         outage = _Outage(error.message, began=self._clock(), retry_after_s=error.retry_after_s)
         async with self._closed_gate(outage):
             await self._wait_for_sign(outage)
         return outage.knocks <= BRIEF_KNOCKS
+
+    async def _was_away(self) -> bool:
+        """Wait until the gate is open; tell whether it was an outage that had closed it."""
+        while self._held:
+            await self._gate.wait()
+        away = not self._gate.is_set()
+        await self._open()
+        return away
 
     @asynccontextmanager
     async def _closed_gate(self, outage: "_Outage") -> AsyncIterator[None]:

@@ -94,11 +94,11 @@ class Census:
         `RunError` where the log-in fails.
         """
         if anew and self._rough:
-            self._length = None
+            self._length, self._shared_s = None, 0.0
         return await self._weigh(rough=not anew) is not None
 
-    async def prove(self, workers: int, *, hold: Hold = nullcontext) -> bool:
-        """Tell whether there are so many workers, as far as that can be told.
+    async def prove(self, workers: int, *, hold: Hold = nullcontext) -> bool | None:
+        """Tell whether there are so many workers; None where that can't be told over this line.
 
         Nobody else may begin to use the line within `hold`. Raises `RunError` where the log-in
         fails.
@@ -106,7 +106,7 @@ class Census:
         if workers <= 1:
             return True
         if (length := await self._weigh()) is None:
-            return False
+            return None
         self._thin = False
         passes, failures = 0, 0
         needed = 2 if workers <= TWICE_UP_TO else 1
@@ -114,7 +114,7 @@ class Census:
             passed = await self._passes(length, busy=workers - 1, hold=hold)
             passes += passed
             failures += not passed
-        return passes >= needed
+        return None if self._thin else passes >= needed
 
     async def line_speed(self) -> float | None:
         """Return the bytes a second that the line takes, None where that can't be told.

@@ -177,7 +177,7 @@ async def _read(response: aiohttp.ClientResponse) -> Answer:
 def retry_after(value: str, *, date: str) -> float | None:
     """Return the seconds that a `Retry-After` asks for; a date counts from the answer's `date`."""
     if value.strip().isdecimal():
-        return float(value)
+        return float(value.strip())
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(date)
         return max(0.0, wait.total_seconds())

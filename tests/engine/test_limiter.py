@@ -107,7 +107,7 @@ async def test_the_first_photo_is_finished_at_once_and_workers_are_proven_meanwh
     assert place.census.proofs == [6]
     assert await place.memory.facts(max_age_s=1) == {Fact.WORKERS: 6}
     assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=1)
-    assert place.of(LimitsChanged)[-1] == LimitsChanged(finishing=2, most_finishing=4)
+    assert place.of(LimitsChanged)[-1] == LimitsChanged(finishing=1, most_finishing=4)
 
 
 async def test_a_proof_that_fails_beside_a_photo_is_made_with_nobody_inside() -> None:
@@ -163,16 +163,6 @@ async def test_what_served_an_earlier_run_best_is_taken_up_when_it_is_proven() -
     assert place.census.proofs == [5]
     shown = [event.finishing for event in place.of(LimitsChanged) if hasattr(event, "finishing")]
     assert shown == [1, 3]
-
-
-async def test_where_one_at_a_time_was_best_photos_go_before_proofs() -> None:
-    place = Place(workers=8)
-    await place.memory.learn(Fact.PLACES, 1)
-    async with place.attended():
-        await bring(place, times=2)
-        assert place.census.proofs == []
-        await bring(place, times=20)
-    assert place.census.proofs[0] == 3
 
 
 async def test_the_best_limit_is_remembered() -> None:
@@ -322,9 +312,12 @@ async def test_a_number_of_the_users_own_needs_no_proof() -> None:
 
 async def test_a_single_worker_is_told_of_when_a_photo_alone_is_blocked() -> None:
     place = Place(workers=1)
+    place.answering.set()
     async with place.attended():
+        with pytest.raises(TimedOut):
+            await place.finish(error=TimedOut(""))
         for _ in range(5):
-            await place.finish(takes_s=60.0)
+            await place.finish()
     notice = place.of(Noticed)[-1]
     assert isinstance(notice, Noticed)
     assert "single PHP worker" in notice.message
