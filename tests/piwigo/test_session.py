@@ -7,8 +7,10 @@ import ssl
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import aiohttp
 import anyio
@@ -34,7 +36,7 @@ from bulkup.piwigo.session import Session, Timeouts, retry_after
 from bulkup.piwigo.throttle import Throttle
 from bulkup.source.photos import PIECE, Chunk, Photo, plan_chunks
 from tests.support.certificates import make_certificate
-from tests.support.raw import Line, raw_server, saying
+from tests.support.raw import Line, Raw, Talk, raw_server, saying
 
 OK = b'{"stat":"ok","result":null}'
 BRIEF = Timeouts(connect_s=5.0, idle_s=0.05, finish_s=0.05)
@@ -62,20 +64,46 @@ async def session_on(
             await session.close()
 
 
-def make_photo(folder: Path, *, size: int) -> Photo:
-    path = folder / "IMG_1.jpg"
-    path.write_bytes(Random(size).randbytes(size))
-    status = path.stat()
-    return Photo(path, size, status.st_mtime_ns)
+@asynccontextmanager
+async def talking(
+    talk: Talk | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    **options: Any,  # noqa: ANN401
+) -> AsyncIterator[tuple[Raw, Session]]:
+    """Lend a server that talks so, or answers all with OK, and a session on it."""
+    async with (
+        raw_server(talk or saying("200 OK", OK), tls=tls) as raw,
+        session_on(raw.url, **options) as session,
+    ):
+        yield raw, session
 
 
-def request_for(chunk: Chunk, *, summed: bool = False) -> Request:
+@dataclass(frozen=True)
+class Picture:
+    """A photo in a folder, and how it is sent as one chunk."""
+
+    photo: Photo
+    content: bytes
+
+    def request(self, **how: bool) -> Request:
+        return request_for(Chunk(0, 1, 0, self.photo.size), **how)
+
+    async def post(
+        self, session: Session, *, progress: Callable[[int], None] = lambda _: None, **how: bool
+    ) -> Answer:
+        return await session.post(self.request(**how), photo=self.photo, progress=progress)
+
+
+def make_photo(folder: Path, *, size: int) -> Picture:
+    path, content = folder / "IMG_1.jpg", Random(size).randbytes(size)
+    path.write_bytes(content)
+    return Picture(Photo(path, size, path.stat().st_mtime_ns), content)
+
+
+def request_for(chunk: Chunk, **how: bool) -> Request:
     fields = (("name", "Été.jpg"), ("category", "9"))
-    return Request("pwg.images.upload", fields, chunk=chunk, summed=summed)
-
-
-def whole(photo: Photo) -> Chunk:
-    return Chunk(0, 1, 0, photo.size)
+    return Request("pwg.images.upload", fields, chunk=chunk, **how)
 
 
 def parts(body: bytes) -> list[tuple[str, bytes]]:
@@ -99,39 +127,34 @@ async def test_a_photo_goes_with_its_true_length_and_never_in_http_chunks(
     tmp_path: Path, size: int, summed: bool
 ) -> None:
     photo = make_photo(tmp_path, size=size)
-    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
-        await session.post(request_for(whole(photo), summed=summed), photo=photo)
+    async with talking() as (raw, session):
+        await photo.post(session, summed=summed)
         (heard,) = raw.heard
     assert heard.header("Transfer-Encoding") is None
     assert int(heard.header("Content-Length") or -1) == len(heard.body)
-    assert parts(heard.body)[3][1] == Random(size).randbytes(size)
+    assert parts(heard.body)[3][1] == photo.content
 
 
 async def test_a_photo_goes_as_a_form_with_the_fields_first(tmp_path: Path) -> None:
-    photo = make_photo(tmp_path, size=100)
-    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
-        await session.post(request_for(whole(photo)), photo=photo)
+    async with talking() as (raw, session):
+        await make_photo(tmp_path, size=100).post(session)
         (heard,) = raw.heard
     assert (heard.header("Content-Type") or "").startswith("multipart/form-data; boundary=")
     heads = [head for head, _ in parts(heard.body)]
     for head, name in zip(heads, ["method", "name", "category", "file"], strict=True):
         assert f'name="{name}"' in head
     assert 'filename="blob"' in heads[-1]
-    assert [content for _, content in parts(heard.body)[:3]] == [
-        b"pwg.images.upload",
-        "Été.jpg".encode(),
-        b"9",
-    ]
+    fields = [content.decode() for _, content in parts(heard.body)[:3]]
+    assert fields == ["pwg.images.upload", "Été.jpg", "9"]
 
 
 async def test_each_chunk_has_the_bytes_of_its_place_and_their_sum_behind(tmp_path: Path) -> None:
     photo = make_photo(tmp_path, size=10_000)
-    content = Random(10_000).randbytes(10_000)
-    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
-        for chunk in plan_chunks(photo.size, chunk_size=4096):
-            await session.post(request_for(chunk, summed=True), photo=photo)
+    async with talking() as (raw, session):
+        for chunk in plan_chunks(10_000, chunk_size=4096):
+            await session.post(request_for(chunk, summed=True), photo=photo.photo)
         bodies = [parts(heard.body) for heard in raw.heard]
-    assert b"".join(body[3][1] for body in bodies) == content
+    assert b"".join(body[3][1] for body in bodies) == photo.content
     for body in bodies:
         head, md5 = body[4]
         assert 'name="chunk_sum"' in head
@@ -153,16 +176,15 @@ async def test_a_held_form_is_there_but_for_its_end_until_that_is_let_out() -> N
         assert [content for _, content in parts(body)] == [b"exist", b"x", text.encode()]
         await line.say("200 OK", OK)
 
-    async with raw_server(talk) as raw, session_on(raw.url) as session:
+    async with talking(talk) as (_, session):
         request = Request("exist", (("pad", "x"), ("md5sum_list", text)))
         assert (await session.post_form(Held(request, until=end))).body == OK
 
 
 async def test_progress_counts_the_bytes_of_the_chunk_up_to_all(tmp_path: Path) -> None:
-    photo = make_photo(tmp_path, size=2 * PIECE + 5)
     seen: list[int] = []
-    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
-        await session.post(request_for(whole(photo)), photo=photo, progress=seen.append)
+    async with talking() as (_, session):
+        await make_photo(tmp_path, size=2 * PIECE + 5).post(session, progress=seen.append)
     assert seen == [*range(PART, 2 * PIECE + 1, PART), 2 * PIECE + 5]
 
 
@@ -180,111 +202,65 @@ class Taken(Throttle):
 
 @pytest.mark.parametrize("encoded", [False, True])
 @pytest.mark.parametrize("size", [1, 2, 5000, PIECE + 1, 2 * PIECE + 1000])
-async def test_a_throttled_photo_goes_whole_and_what_goes_out_is_counted(
+async def test_a_throttled_photo_goes_whole_and_alone_is_counted(
     tmp_path: Path, size: int, *, encoded: bool
 ) -> None:
     photo, taken, seen = make_photo(tmp_path, size=size), Taken(), list[int]()
-    request = Request("pwg.images.addChunk", chunk=whole(photo), encoded=encoded)
-    async with (
-        raw_server(saying("200 OK", OK)) as raw,
-        session_on(raw.url, throttle=taken) as session,
-    ):
-        await session.post(request, photo=photo, progress=seen.append)
-        content = parts(raw.heard[0].body)[1][1]
+    async with talking(throttle=taken) as (raw, session):
+        await session.post(Request("x", (("y", "z" * 5000),)))
+        assert taken.sizes == []
+        await photo.post(session, progress=seen.append, encoded=encoded)
+        content = parts(raw.heard[1].body)[3][1]
     assert sum(taken.sizes) == len(content)
-    assert (b64decode(content) if encoded else content) == Random(size).randbytes(size)
+    assert (b64decode(content) if encoded else content) == photo.content
     assert seen == sorted(seen)
     assert seen[-1] == size
 
 
-async def test_what_has_no_photo_is_not_throttled() -> None:
-    taken = Taken()
-    async with (
-        raw_server(saying("200 OK", OK)) as raw,
-        session_on(raw.url, throttle=taken) as session,
-    ):
-        await session.post(Request("x", (("y", "z" * 5000),)))
-    assert taken.sizes == []
-
-
 async def test_a_wait_for_the_throttle_is_no_silence_of_the_server(tmp_path: Path) -> None:
-    photo = make_photo(tmp_path, size=4000)
     slow = Throttle(lambda: 10 * 1024)  # a thousand bytes in twice the idle time-out
-    async with (
-        raw_server(saying("200 OK", OK)) as raw,
-        session_on(raw.url, timeouts=BRIEF, throttle=slow) as session,
-    ):
-        answer = await session.post(request_for(whole(photo)), photo=photo)
-    assert answer.status == 200
+    async with talking(timeouts=BRIEF, throttle=slow) as (_, session):
+        assert (await make_photo(tmp_path, size=4000).post(session)).status == 200
 
 
-async def test_a_call_goes_as_a_plain_form() -> None:
-    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
+async def test_a_call_goes_as_a_plain_form_that_says_who_asks() -> None:
+    async with talking() as (raw, session):
         await session.post(Request("pwg.images.exist", (("md5sum_list", "a,b"), ("x", "é &="))))
         (heard,) = raw.heard
     assert heard.target == "/ws.php?format=json"
     assert heard.header("Content-Type") == "application/x-www-form-urlencoded"
     assert heard.body == b"method=pwg.images.exist&md5sum_list=a%2Cb&x=%C3%A9+%26%3D"
+    assert (heard.header("User-Agent") or "").startswith("bulkup/")
 
 
-async def test_every_request_says_who_asks() -> None:
-    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
-        await session.post(Request("x"))
-        assert (raw.heard[0].header("User-Agent") or "").startswith("bulkup/")
-
-
-async def test_the_servers_cookie_is_sent_back() -> None:
-    async with (
-        raw_server(saying("200 OK", OK, "Set-Cookie: pwg_id=abc; path=/; HttpOnly")) as raw,
-        session_on(raw.url) as session,
-    ):
-        await session.post(Request("x"))
-        await session.post(Request("x"))
-        assert [heard.header("Cookie") for heard in raw.heard] == [None, "pwg_id=abc"]
-
-
-async def test_with_an_api_key_no_cookie_is_kept() -> None:
-    async with (
-        raw_server(saying("200 OK", OK, "Set-Cookie: pwg_id=abc; path=/")) as raw,
-        session_on(raw.url, api_key="pkid-1:s") as session,
-    ):
-        await session.post(Request("x"))
-        await session.post(Request("x"))
-        assert [heard.header("Cookie") for heard in raw.heard] == [None, None]
-        assert {heard.header("X-PIWIGO-API") for heard in raw.heard} == {"pkid-1:s"}
+@pytest.mark.parametrize(("key", "cookie"), [("", "pwg_id=abc"), ("pkid-1:s", None)])
+async def test_the_servers_cookie_is_sent_back_but_with_an_api_key(
+    key: str, cookie: str | None
+) -> None:
+    talk = saying("200 OK", OK, "Set-Cookie: pwg_id=abc; path=/; HttpOnly")
+    async with talking(talk, api_key=key) as (raw, session):
+        for _ in range(2):
+            await session.post(Request("x"))
+        assert [heard.header("Cookie") for heard in raw.heard] == [None, cookie]
+        assert {heard.header("X-PIWIGO-API") for heard in raw.heard} == {key or None}
 
 
 # what comes back
 
 
 async def test_an_answer_has_status_body_and_the_wait_asked_for() -> None:
-    async with (
-        raw_server(saying("429 Slow down", b"later", "Retry-After: 7")) as raw,
-        session_on(raw.url) as session,
-    ):
+    async with talking(saying("429 Slow down", b"later", "Retry-After: 7")) as (_, session):
         answer = await session.post(Request("x"))
     assert answer == Answer(429, b"later", retry_after_s=7.0)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_no_redirect_of_a_post_is_followed(tmp_path: Path, status: int) -> None:
-    photo = make_photo(tmp_path, size=100)
-    async with (
-        raw_server(saying(f"{status} x", b"", "Location: /elsewhere")) as raw,
-        session_on(raw.url) as session,
-    ):
-        answer = await session.post(request_for(whole(photo)), photo=photo)
-        assert (answer.status, answer.location) == (status, "/elsewhere")
-        assert len(raw.heard) == 1
-
-
-async def test_no_redirect_of_a_get_is_followed() -> None:
-    async with (
-        raw_server(saying("302 x", b"", "Location: /elsewhere")) as raw,
-        session_on(raw.url) as session,
-    ):
+async def test_no_redirect_is_followed(tmp_path: Path, status: int) -> None:
+    async with talking(saying(f"{status} x", b"", "Location: /elsewhere")) as (raw, session):
+        answer = await make_photo(tmp_path, size=100).post(session)
+        assert (answer.status, answer.location, len(raw.heard)) == (status, "/elsewhere", 1)
         answer = await session.get(raw.url)
-        assert (answer.status, len(raw.heard)) == (302, 1)
+        assert (answer.status, len(raw.heard)) == (status, 2)
 
 
 async def test_an_answer_without_end_is_cut_at_the_limit() -> None:
@@ -295,36 +271,30 @@ async def test_an_answer_without_end_is_cut_at_the_limit() -> None:
             line.writer.write(b"x" * 2**20)
             await line.writer.drain()
 
-    async with raw_server(talk) as raw, session_on(raw.url) as session:
+    async with talking(talk) as (_, session):
         answer = await session.post(Request("x"))
     assert len(answer.body) == ANSWER_LIMIT
 
 
+FAR = "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"
+
+
 @pytest.mark.parametrize(
-    ("value", "wait_s"),
+    ("values", "wait_s"),
     [
-        ("120", 120.0),
-        (" 7 ", 7.0),
-        ("0", 0.0),
-        ("Wed, 21 Oct 2015 07:30:00 GMT", 120.0),
-        ("Wed, 21 Oct 2015 09:30:00 +0200", 120.0),
-        ("Wed, 21 Oct 2015 07:00:00 GMT", 0.0),
-        ("", None),
-        ("soon", None),
-        ("-5", None),
-        ("1.5", None),
-        ("²", None),
-        ("Wed, 99 Oct 2015 07:30:00 GMT", None),
-        ("Mon, 01 Jan 2024 00:00:00 +99999999999999999999", None),
+        (["120", "Wed, 21 Oct 2015 07:30:00 GMT", "Wed, 21 Oct 2015 09:30:00 +0200"], 120.0),
+        ([" 7 "], 7.0),
+        (["0", "Wed, 21 Oct 2015 07:00:00 GMT"], 0.0),
+        (["", "soon", "-5", "1.5", "²", "Wed, 99 Oct 2015 07:30:00 GMT", FAR], None),
     ],
 )
-def test_a_wait_may_be_asked_for_in_seconds_or_by_date(value: str, wait_s: float | None) -> None:
-    assert retry_after(value, date="Wed, 21 Oct 2015 07:28:00 GMT") == wait_s
-
-
-@pytest.mark.parametrize("date", ["", "today", "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"])
-def test_a_date_alone_says_nothing(date: str) -> None:
-    assert retry_after("Wed, 21 Oct 2015 07:30:00 GMT", date=date) is None
+def test_a_wait_may_be_asked_for_in_seconds_or_by_date(
+    values: list[str], wait_s: float | None
+) -> None:
+    for value in values:
+        assert retry_after(value, date="Wed, 21 Oct 2015 07:28:00 GMT") == wait_s, value
+    for date in ("", "today", FAR):
+        assert retry_after("Wed, 21 Oct 2015 07:30:00 GMT", date=date) is None
 
 
 dates = st.text() | st.from_regex(
@@ -341,10 +311,9 @@ def test_any_header_is_a_wait_or_none(value: str, date: str) -> None:
 # what breaks
 
 
-async def error_of(session: Session, photo: Photo | None = None) -> BulkupError:
-    request = request_for(whole(photo)) if photo else Request("x")
+async def error_of(session: Session, picture: Picture | None = None) -> BulkupError:
     with pytest.raises(BulkupError) as caught:
-        await session.post(request, photo=photo)
+        await (picture.post(session) if picture else session.post(Request("x")))
     assert "aiohttp" not in caught.value.message
     assert "\n" not in caught.value.message
     return caught.value
@@ -370,17 +339,12 @@ async def hang_up(line: Line) -> None:
     await line.hear()
 
 
-async def test_a_server_that_hangs_up_after_a_call_leaves_its_fate_unknown() -> None:
-    async with raw_server(hang_up) as raw, session_on(raw.url) as session:
-        assert type(await error_of(session)) is AnswerLost
-
-
-async def test_a_server_that_hangs_up_after_a_photo_leaves_its_fate_unknown(
+async def test_a_server_that_hangs_up_leaves_the_fate_of_a_call_and_a_photo_unknown(
     tmp_path: Path,
 ) -> None:
-    photo = make_photo(tmp_path, size=100_000)
-    async with raw_server(hang_up) as raw, session_on(raw.url) as session:
-        assert type(await error_of(session, photo)) is AnswerLost
+    for photo in (None, make_photo(tmp_path, size=100_000)):
+        async with talking(hang_up) as (_, session):
+            assert type(await error_of(session, photo)) is AnswerLost
 
 
 @pytest.mark.parametrize("read", [0, 1000, 3_000_000])
@@ -394,7 +358,7 @@ async def test_a_connection_that_breaks_in_the_middle_of_a_photo_is_cut_short(
         await line.reader.readexactly(read)
         line.writer.transport.abort()
 
-    async with raw_server(talk) as raw, session_on(raw.url) as session:
+    async with talking(talk) as (_, session):
         assert type(await error_of(session, photo)) is SendInterrupted
 
 
@@ -417,7 +381,7 @@ async def test_an_answer_that_makes_no_sense_is_a_lost_one(answer: bytes) -> Non
         line.writer.write(answer)
         await line.writer.drain()
 
-    async with raw_server(talk) as raw, session_on(raw.url) as session:
+    async with talking(talk) as (_, session):
         assert type(await error_of(session)) is AnswerLost
 
 
@@ -428,7 +392,7 @@ async def never(line: Line) -> None:
 
 @pytest.mark.parametrize("finishing", [True, False])
 async def test_a_server_that_never_answers_is_given_up(finishing: bool) -> None:
-    async with raw_server(never) as raw, session_on(raw.url, timeouts=BRIEF) as session:
+    async with talking(never, timeouts=BRIEF) as (_, session):
         with pytest.raises(AnswerLost, match="did not answer in time"):
             await session.post(Request("x"), finishing=finishing)
 
@@ -439,7 +403,7 @@ async def test_a_server_that_never_ends_its_answer_is_given_up() -> None:
         line.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
         await asyncio.Event().wait()
 
-    async with raw_server(talk) as raw, session_on(raw.url, timeouts=BRIEF) as session:
+    async with talking(talk, timeouts=BRIEF) as (_, session):
         assert type(await error_of(session)) is TimedOut
 
 
@@ -450,7 +414,7 @@ async def test_a_server_that_never_reads_the_photo_is_given_up(tmp_path: Path) -
         await line.reader.readuntil(b"\r\n\r\n")
         await asyncio.Event().wait()
 
-    async with raw_server(talk) as raw, session_on(raw.url, timeouts=BRIEF) as session:
+    async with talking(talk, timeouts=BRIEF) as (_, session):
         assert type(await error_of(session, photo)) is SendInterrupted
 
 
@@ -463,8 +427,7 @@ async def test_finishing_has_a_longer_patience_than_other_requests() -> None:
             await answers.wait()
             await line.say("200 OK", OK)
 
-    timeouts = Timeouts(idle_s=0.01, finish_s=60.0)
-    async with raw_server(talk) as raw, session_on(raw.url, timeouts=timeouts) as session:
+    async with talking(talk, timeouts=Timeouts(idle_s=0.01, finish_s=60.0)) as (_, session):
 
         async def give_up_first() -> None:
             await error_of(session)
@@ -484,43 +447,36 @@ async def test_a_session_works_on_after_a_broken_connection(tmp_path: Path) -> N
         if len(line.heard) > 1:
             await line.say("200 OK", OK)
 
-    async with raw_server(talk) as raw, session_on(raw.url) as session:
+    async with talking(talk) as (_, session):
         assert isinstance(await error_of(session, photo), AnswerLost)
-        answer = await session.post(request_for(whole(photo)), photo=photo)
-    assert answer.status == 200
-
-
-def truncate(path: Path) -> None:
-    os.truncate(path, 10)
-
-
-def vanish(path: Path) -> None:
-    path.unlink()
-
-
-def touch(path: Path) -> None:
-    os.utime(path, (1, 1))
+        assert (await photo.post(session)).status == 200
 
 
 @pytest.mark.parametrize(
-    ("change", "kind"), [(truncate, PhotoChanged), (touch, PhotoChanged), (vanish, PhotoError)]
+    ("change", "kind"),
+    [
+        (lambda path: os.truncate(path, 10), PhotoChanged),
+        (lambda path: os.utime(path, (1, 1)), PhotoChanged),
+        (Path.unlink, PhotoError),
+    ],
+    ids=["truncated", "touched", "gone"],
 )
 @pytest.mark.parametrize("early", [True, False])
 async def test_a_photo_that_changes_while_it_is_sent_is_told_as_that(
     tmp_path: Path, change: Callable[[Path], None], kind: type[PhotoError], early: bool
 ) -> None:
-    photo = make_photo(tmp_path, size=4 * PIECE)
+    picture = make_photo(tmp_path, size=4 * PIECE)
     loop = asyncio.get_running_loop()
 
     def progress(sent: int) -> None:
         if sent == PIECE:
-            loop.call_soon(change, photo.path)
+            loop.call_soon(change, picture.photo.path)
 
     if early:
-        change(photo.path)
-    async with raw_server(saying("200 OK", OK)) as raw, session_on(raw.url) as session:
+        change(picture.photo.path)
+    async with talking() as (raw, session):
         with pytest.raises(PhotoError) as caught:
-            await session.post(request_for(whole(photo)), photo=photo, progress=progress)
+            await picture.post(session, progress=progress)
         assert not raw.heard
     assert type(caught.value) is kind
 
@@ -528,18 +484,9 @@ async def test_a_photo_that_changes_while_it_is_sent_is_told_as_that(
 # TLS
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """Make a certificate that nobody vouches for."""
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
-async def test_a_certificate_that_nobody_vouches_for_ends_the_run(
-    certificate: ssl.SSLContext,
-) -> None:
-    async with raw_server(saying("200 OK", OK), tls=certificate) as raw:
-        async with session_on(raw.url) as session:
-            error = await error_of(session)
+async def test_a_certificate_that_nobody_vouches_for_ends_the_run(tmp_path: Path) -> None:
+    async with talking(tls=make_certificate(tmp_path)) as (raw, session):
+        error = await error_of(session)
         assert not raw.heard
     assert type(error) is TLSError
     assert "self-signed certificate" in error.message
