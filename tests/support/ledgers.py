@@ -2,13 +2,28 @@
 
 import os
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bulkup.engine.ports import Entry
+from bulkup.engine.ports import Entry, State
 from bulkup.sandbox import Sandbox
 from bulkup.store.ledger import SqliteLedger
 from tests.support.runs import Outcome, run
+
+
+def entry(path: Path | str, **changes: object) -> Entry:
+    """Return what a ledger holds of a photo that was brought into the albums 1 and 9."""
+    brought = Entry(
+        path=Path(path),
+        size=5000,
+        mtime_ns=1_700_000_000_123_456_789,
+        md5="0123456789abcdef0123456789abcdef",
+        state=State.DONE,
+        image_id=7,
+        albums=frozenset({1, 9}),
+    )
+    return replace(brought, **changes)  # type: ignore[arg-type]
 
 
 def ledger_of(box: Sandbox, folder: Path) -> SqliteLedger:
