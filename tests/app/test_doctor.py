@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import pytest
@@ -45,6 +45,7 @@ small = partial(Sandbox, max_file=2 * M, max_post=3 * M, max_body=5 * M)
 ALL_WELL = {check.value: "ok" for check in Check if check is not Check.ARCHIVE} | {
     "workers": "warning"  # as questions cost this sandbox nothing, they can't be counted
 }
+AS_A_GUEST = ("14.5.0", "16.4.0")
 F = TypeVar("F", bound=Finding)
 
 
@@ -137,13 +138,7 @@ async def test_a_good_gallery_is_told_and_left_as_it_was(version: str, tmp_path:
     assert told.of(ArchiveFound).photos == 3
 
 
-async def test_it_works_as_well_with_messages_of_php_before_every_answer() -> None:
-    async with small(php_noise=True, show_errors=True) as box:
-        told = await look(box.url)
-    assert told.marks == ALL_WELL
-
-
-async def test_a_request_that_fails_once_is_no_finding() -> None:
+async def test_neither_messages_of_php_nor_a_request_that_fails_once_is_a_finding() -> None:
     faults = Faults(
         [
             Fault("503", "pwg.getVersion", 0),
@@ -152,7 +147,7 @@ async def test_a_request_that_fails_once_is_no_finding() -> None:
             Fault("502", "pwg.categories.getList", 0),
         ]
     )
-    async with small(faults=faults) as box:
+    async with small(faults=faults, php_noise=True, show_errors=True) as box:
         told = await look(box.url)
         assert faults.hit == 4
     assert told.marks == ALL_WELL
@@ -172,23 +167,11 @@ async def test_nobody_waits_as_long_as_a_server_asks_for() -> None:
     assert (failed.check, bool(failed.hint)) == (Check.ALBUM, True)
 
 
-async def test_the_latency_is_told_by_the_clock() -> None:
+async def test_a_redirect_to_another_server_is_a_problem() -> None:
     async with small() as box:
-        told = await look(box.url, tick_s=2.0)
-    assert told.of(LatencyFound) == LatencyFound(median_s=2.0, worst_s=2.0, requests=10)
-    assert told.marks["latency"] == "warning"
-
-
-async def test_where_a_redirect_leads_is_told() -> None:
-    async with small() as box:
-
-        async def talk(line: Line) -> None:
-            await line.hear()
-            await line.say("301 x", b"", f"Location: {box.url}ws.php")
-
-        async with raw_server(talk) as raw:
+        location = f"Location: {box.url}ws.php"  # another port, which nobody vouches for
+        async with raw_server(saying("301 x", b"", location)) as raw:
             told = await look(raw.url)
-    # another port is another server, which nobody vouches for
     assert told.marks == {"address": "problem"}
 
 
@@ -221,48 +204,40 @@ async def test_the_named_size_and_doubled_ones_are_tried_until_one_is_refused() 
 
 
 @pytest.mark.parametrize(
-    ("file", "post", "body", "reason"),
+    ("limits", "told_of", "reason"),
     [
-        (3 * M, 21 * M, 25 * M, "upload_max_filesize"),
-        (20 * M, 3 * M, 25 * M, "post_max_size"),
-        (20 * M, 21 * M, 3 * M, ""),  # the connection may break before the answer comes
+        ({"max_file": 3 * M}, (2000 * K, 4000 * K, Mark.OK), "upload_max_filesize"),
+        ({"max_post": 3 * M}, (2000 * K, 4000 * K, Mark.OK), "post_max_size"),
+        # the connection may break before the answer comes
+        ({"max_body": 3 * M}, (2000 * K, 4000 * K, Mark.OK), ""),
+        # it takes less than it names, or nothing
+        ({"max_file": 300 * K}, (250 * K, 500 * K, Mark.WARNING), "upload_max_filesize"),
+        ({"max_file": K}, (None, 125 * K, Mark.PROBLEM), "upload_max_filesize"),
     ],
 )
 @pytest.mark.parametrize("version", ["13.8.0", "17.0.0beta1"])
 async def test_every_limit_is_found(
-    file: int, post: int, body: int, reason: str, version: str
+    limits: dict[str, Any], told_of: tuple[int | None, int, Mark], reason: str, version: str
 ) -> None:
-    async with Sandbox(version=version, max_file=file, max_post=post, max_body=body) as box:
+    wide = {"max_file": 20 * M, "max_post": 21 * M, "max_body": 25 * M}
+    async with Sandbox(version=version, **(wide | limits)) as box:
         before = state(box)
         told = await look(box.url)
         assert state(box) == before
     chunk = told.of(ChunkFound)
-    assert (chunk.passed, chunk.refused, chunk.mark) == (2000 * K, 4000 * K, Mark.OK)
+    assert chunk.named == 500 * K
+    assert (chunk.passed, chunk.refused, chunk.mark) == told_of
     assert reason in chunk.reason
 
 
-async def test_a_server_that_takes_less_than_it_names_is_told_with_what_it_takes() -> None:
-    async with Sandbox(max_file=300 * K) as box:
-        told = await look(box.url)
-    chunk = told.of(ChunkFound)
-    assert (chunk.named, chunk.passed, chunk.refused) == (500 * K, 250 * K, 500 * K)
-    assert chunk.mark is Mark.WARNING
-
-
-async def test_a_server_that_takes_nothing_is_a_problem() -> None:
-    async with Sandbox(max_file=K) as box:
-        told = await look(box.url)
-    chunk = told.of(ChunkFound)
-    assert (chunk.passed, chunk.mark) == (None, Mark.PROBLEM)
-    assert "upload_max_filesize" in chunk.reason
-
-
-async def test_what_takes_long_is_not_doubled() -> None:
-    async with Sandbox() as box:
+async def test_what_takes_long_is_not_doubled_and_the_latency_is_told() -> None:
+    async with small() as box:
         told = await look(box.url, tick_s=5.0)
     chunk = told.of(ChunkFound)
     assert (chunk.passed, chunk.refused, chunk.slow) == (500 * K, None, True)
     assert chunk.mark is Mark.OK
+    assert told.of(LatencyFound) == LatencyFound(median_s=5.0, worst_s=5.0, requests=10)
+    assert told.marks["latency"] == "warning"
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -308,17 +283,19 @@ async def test_a_gallery_without_any_way_to_upload_is_a_problem() -> None:
     assert Check.CHUNK not in told
 
 
-async def test_a_gallery_that_knows_photos_by_their_names_is_told() -> None:
-    async with small(uniqueness_mode="filename") as box:
+@pytest.mark.parametrize(
+    ("gallery", "found"),
+    [
+        ({"uniqueness_mode": "filename"}, DuplicatesFound(by_md5=False, detection=None)),
+        ({"version": "13.8.0"}, DuplicatesFound(by_md5=True, detection=False)),
+    ],
+)
+async def test_a_gallery_that_knows_photos_by_their_names_or_compares_nothing_is_told(
+    gallery: dict[str, Any], found: DuplicatesFound
+) -> None:
+    async with small(**gallery) as box:
         told = await look(box.url)
-    assert told.of(DuplicatesFound) == DuplicatesFound(by_md5=False, detection=None)
-    assert told.marks["duplicates"] == "warning"
-
-
-async def test_that_13_compares_nothing_is_told() -> None:
-    async with small(version="13.8.0") as box:
-        told = await look(box.url)
-    assert told.of(DuplicatesFound) == DuplicatesFound(by_md5=True, detection=False)
+    assert told.of(DuplicatesFound) == found
     assert told.marks["duplicates"] == "warning"
 
 
@@ -366,10 +343,20 @@ def left(told: FailureMessage) -> Sequence[str]:
     return [check.value for check in told]
 
 
-async def test_a_wrong_password_leaves_the_checks_of_a_guest() -> None:
-    async with Sandbox() as box:
-        told = await look(box.url, password="hunter2-secret")
+@pytest.mark.parametrize(
+    ("version", "account"),
+    [
+        ("16.4.0", {"password": "hunter2-secret"}),
+        *((v, {"user": "", "password": "", "api_key": "pkid-1-x:hunter2"}) for v in AS_A_GUEST),
+    ],
+)
+async def test_who_may_not_log_in_is_told_after_what_a_guest_sees(
+    version: str, account: dict[str, Any]
+) -> None:
+    async with Sandbox(version=version) as box:
+        told = await look(box.url, **account)
     assert left(told) == ["address", "tls", "version", "latency", "account"]
+    assert told.of(VersionFound).version == version
     assert "hunter2" not in repr(list(told.values()))
 
 
@@ -387,14 +374,6 @@ async def test_an_api_key_is_told_as_that() -> None:
     assert told.of(AccountFound) == AccountFound(user="admin", status="webmaster", api_key=True)
     assert told.of(ChunkFound).passed == 2000 * K
     assert secret not in repr(list(told.values()))
-
-
-@pytest.mark.parametrize("version", ["14.5.0", "16.4.0"])
-async def test_an_api_key_that_is_not_taken_is_told_after_what_a_guest_sees(version: str) -> None:
-    async with Sandbox(version=version) as box:
-        told = await look(box.url, user="", password="", api_key="pkid-1-x:hunter2")
-    assert left(told) == ["address", "tls", "version", "latency", "account"]
-    assert told.of(VersionFound).version == version
 
 
 async def test_what_is_no_piwigo_is_told() -> None:
@@ -422,6 +401,7 @@ async def test_a_server_that_goes_away_in_the_middle_is_told(tmp_path: Path) -> 
         told = await look(box.url, tmp_path)
     assert told.marks["methods"] == "problem"
     assert list(told)[-1] is Check.ARCHIVE
+    assert told.of(ArchiveFound).mark is Mark.WARNING  # nothing to bring
 
 
 # the archive
@@ -442,20 +422,14 @@ async def test_what_an_upload_would_be_about_is_counted(tmp_path: Path) -> None:
     assert (archive.by_rule, archive.mark) == (1, Mark.WARNING)
 
 
-async def test_requests_are_counted_by_what_passes(tmp_path: Path) -> None:
+async def test_requests_are_counted_by_what_passes_and_what_will_fail_is_a_problem(
+    tmp_path: Path,
+) -> None:
     make_archive(tmp_path, count=1, names=1, size=(M, M))
-    async with Sandbox(max_file=300 * K) as box:
-        told = await look(box.url, tmp_path)
-    archive = told.of(ArchiveFound)
-    assert (archive.requests, archive.chunk_size) == (5, 250 * K)
-
-
-async def test_what_will_fail_is_a_problem(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=1, names=1)
     (tmp_path / "empty.jpg").touch()
-    async with small() as box:
-        told = await look(box.url, tmp_path)
-    archive = told.of(ArchiveFound)
+    async with Sandbox(max_file=300 * K) as box:
+        archive = (await look(box.url, tmp_path)).of(ArchiveFound)
+    assert (archive.requests, archive.chunk_size) == (5, 250 * K)
     assert (archive.photos, archive.empty, archive.mark) == (1, 1, Mark.PROBLEM)
     assert archive.examples == {str(tmp_path / "empty.jpg"): "it is empty"}
 
@@ -464,6 +438,8 @@ async def test_what_the_ledger_knows_is_not_counted_again(tmp_path: Path) -> Non
     folder, file = tmp_path / "photos", tmp_path / "ledger"
     make_archive(folder, count=4, names=4)
     async with small() as box:
+        missing = await look(box.url, tmp_path / "photos", ledger=file)
+        assert not await anyio.Path(file).exists()
         async with SqliteLedger(file, server=box.url) as ledger:
             await run(box, folder, memory=ledger)
             (folder / "new.jpg").write_bytes(b"\xff\xd8\xff new")
@@ -473,11 +449,4 @@ async def test_what_the_ledger_knows_is_not_counted_again(tmp_path: Path) -> Non
     archive = told.of(ArchiveFound)
     assert (archive.photos, archive.brought, archive.requests) == (5, 4, 1)
     assert elsewhere.of(ArchiveFound).brought == 4
-    assert busy.of(ArchiveFound).brought == 0
-
-
-async def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    async with small() as box:
-        told = await look(box.url, tmp_path, ledger=tmp_path / "ledger")
-    assert not await anyio.Path(tmp_path / "ledger").exists()
-    assert told.of(ArchiveFound).mark is Mark.WARNING  # nothing to bring
+    assert busy.of(ArchiveFound).brought == missing.of(ArchiveFound).brought == 0

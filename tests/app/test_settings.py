@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import time
@@ -19,7 +20,6 @@ from bulkup.app.settings import (
     AlbumTarget,
     Timetable,
     UploadSettings,
-    need,
     parse_bwlimit,
     parse_duration,
     parse_size,
@@ -27,6 +27,7 @@ from bulkup.app.settings import (
 from bulkup.errors import UsageError
 
 SECRET = "hunter2-secret"
+LONG_KEY = f"pkid-20260714-AbCdEf0123456789abcd:{'s' * 40}"
 
 
 def told(error: UsageError) -> str:
@@ -36,55 +37,46 @@ def told(error: UsageError) -> str:
 # sizes and times
 
 
+Parse = Callable[..., float]
+
+
 @pytest.mark.parametrize(
-    ("text", "size"),
+    ("parse", "texts", "value"),
     [
-        ("4096", 4096),
-        ("500K", 512_000),
-        ("500k", 512_000),
-        ("500 kB", 512_000),
-        ("500KiB", 512_000),
-        ("2M", 2 * 1024**2),
-        ("1.5 MB", 3 * 512 * 1024),
-        ("1g", 1024**3),
-        (" 1M ", 1024**2),
-        ("0", 0),
+        (parse_size, ["4096"], 4096),
+        (parse_size, ["500K", "500k", "500 kB", "500KiB"], 512_000),
+        (parse_size, ["2M", " 2M "], 2 * 1024**2),
+        (parse_size, ["1.5 MB"], 3 * 512 * 1024),
+        (parse_size, ["1g"], 1024**3),
+        (parse_size, ["0"], 0),
+        (parse_duration, ["90", "90s"], 90),
+        (parse_duration, ["15m"], 900),
+        (parse_duration, ["2h"], 7200),
+        (parse_duration, ["1.5H"], 5400),
+        (parse_duration, ["1d"], 86_400),
+        (parse_duration, ["0"], 0),
     ],
 )
-def test_a_size_may_be_written_like_this(text: str, size: int) -> None:
-    assert parse_size(text, flag="--chunk-size") == size
+def test_a_size_or_a_time_may_be_written_like_this(
+    parse: Parse, texts: list[str], value: int
+) -> None:
+    assert [parse(text, flag="--x") for text in texts] == [value] * len(texts)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "K", "-1", "1e6", "1,5M", "2T", "M2", "1..5M", "0x10", "nan", "inf", "9" * 400]
-)
-def test_a_size_may_not_be_written_like_this(text: str) -> None:
-    with pytest.raises(UsageError, match="--chunk-size") as caught:
-        parse_size(text, flag="--chunk-size")
-    assert "500K" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
+    ("parse", "example", "texts"),
     [
-        ("90", 90),
-        ("90s", 90),
-        ("15m", 900),
-        ("2h", 7200),
-        ("1.5H", 5400),
-        ("1d", 86_400),
-        ("0", 0),
+        (parse_size, "500K", ["K", "1e6", "1,5M", "2T", "M2", "1..5M", "0x10"]),
+        (parse_duration, "15m", ["m", "1w", "1h30m", "soon"]),
     ],
 )
-def test_a_time_may_be_written_like_this(text: str, seconds: float) -> None:
-    assert parse_duration(text, flag="--patience") == seconds
-
-
-@pytest.mark.parametrize("text", ["", "m", "-1", "1w", "1h30m", "soon", "nan", "inf", "9" * 400])
-def test_a_time_may_not_be_written_like_this(text: str) -> None:
-    with pytest.raises(UsageError, match="--patience") as caught:
-        parse_duration(text, flag="--patience")
-    assert "15m" in caught.value.hint
+def test_a_size_or_a_time_may_not_be_written_like_this(
+    parse: Parse, example: str, texts: list[str]
+) -> None:
+    for text in ("", "-1", "nan", "inf", "9" * 400, *texts):
+        with pytest.raises(UsageError, match="--chunk-size") as caught:
+            parse(text, flag="--chunk-size")
+        assert example in caught.value.hint
 
 
 @given(text=st.text(max_size=20) | st.from_regex(r"\s*\d*\.?\d*\s*\w{0,3}", fullmatch=True))
@@ -100,112 +92,79 @@ def test_any_text_is_a_size_and_a_time_or_a_mistake_of_the_user(text: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "entries"),
+    ("texts", "entries"),
     [
-        ("2M", [(time(), 2 * 1024**2)]),
-        (" 1.5 MB ", [(time(), 3 * 512 * 1024)]),
-        ("off", [(time(), None)]),
-        ("OFF", [(time(), None)]),
-        ("1K", [(time(), 1024)]),
-        ("08:00,1M 23:00,off", [(time(8), 1024**2), (time(23), None)]),
-        ("23:00,off  8:00,1M", [(time(8), 1024**2), (time(23), None)]),
-        ("0:00,512k", [(time(), 512 * 1024)]),
-        ("23:59,4096", [(time(23, 59), 4096)]),
+        (["2M"], [(time(), 2 * 1024**2)]),
+        ([" 1.5 MB "], [(time(), 3 * 512 * 1024)]),
+        (["off", "OFF"], [(time(), None)]),
+        (["1K"], [(time(), 1024)]),
+        (["08:00,1M 23:00,off", "23:00,off  8:00,1M"], [(time(8), 1024**2), (time(23), None)]),
+        (["0:00,512k"], [(time(), 512 * 1024)]),
+        (["23:59,4096"], [(time(23, 59), 4096)]),
     ],
 )
 def test_a_limit_may_be_written_like_this(
-    text: str, entries: list[tuple[time, int | None]]
+    texts: list[str], entries: list[tuple[time, int | None]]
 ) -> None:
-    assert parse_bwlimit(text) == Timetable(tuple(entries))
+    for text in texts:
+        assert parse_bwlimit(text) == Timetable(tuple(entries))
 
 
 @pytest.mark.parametrize(
-    ("text", "word"),
+    ("texts", "words"),
     [
-        ("", "no rate"),
-        ("fast", "“fast” is no rate"),
-        ("-1", "no rate"),
-        ("0", "too slow"),
-        ("1000", "too slow"),
-        ("08:00", "no rate"),
-        ("08:00,1M 23:00", "“23:00” is no time"),
-        ("08:00,1M,23:00,off", "“1M,23:00,off” is no rate"),
-        ("08:00,", "“08:00,” is no time"),
-        ("24:00,1M", "no time"),
-        ("08:60,1M", "no time"),
-        ("8,1M", "no time"),
-        ("08:00,2T", "“2T” is no rate"),
-        ("8:00,1M 08:00,off", "two rates for 08:00"),
-        ("Mon-08:00,1M", "no time"),
-        (",", "no time"),
+        (["", "-1", "08:00"], "no rate"),
+        (["fast"], "“fast” is no rate"),
+        (["0", "1000"], "too slow"),
+        (["08:00,1M 23:00"], "“23:00” is no time"),
+        (["08:00,1M,23:00,off"], "“1M,23:00,off” is no rate"),
+        (["08:00,"], "“08:00,” is no time"),
+        (["24:00,1M", "08:60,1M", "8,1M", "Mon-08:00,1M", ","], "no time"),
+        (["08:00,2T"], "“2T” is no rate"),
+        (["8:00,1M 08:00,off"], "two rates for 08:00"),
     ],
 )
-def test_a_limit_may_not_be_written_like_this(text: str, word: str) -> None:
-    with pytest.raises(UsageError, match="--bwlimit") as caught:
-        parse_bwlimit(text)
-    assert word in caught.value.message
-    assert "off" in caught.value.hint
+def test_a_limit_may_not_be_written_like_this(texts: list[str], words: str) -> None:
+    for text in texts:
+        with pytest.raises(UsageError, match="--bwlimit") as caught:
+            parse_bwlimit(text)
+        assert words in caught.value.message
+        assert "off" in caught.value.hint
 
 
 # ranges
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("field", "good", "bad"),
     [
-        {"concurrency": 1},
-        {"concurrency": 64},
-        {"finishing": 1},
-        {"finishing": 64},
-        {"retries": 0},
-        {"retries": 1000},
-        {"level": 8},
-        {"chunk_size": 4096},
-        {"chunk_size": 1024**3},
-        {"chunk_size": None},
+        ("concurrency", [1, 64], [0, 65]),
+        ("finishing", [1, 64], [0, 65]),
+        ("retries", [0, 1000], [-1, 1001]),
+        ("level", [8], [3]),
+        ("chunk_size", [4096, 1024**3, None], [4095, 1024**3 + 1]),
     ],
 )
-def test_values_at_the_ends_of_their_range_are_good(values: dict[str, Any]) -> None:
-    UploadSettings(**({"into": AlbumTarget(album=9)} | values))
+def test_a_value_out_of_range_is_named_by_its_flag(
+    field: str, good: list[int | None], bad: list[int]
+) -> None:
+    sending = UploadSettings(into=AlbumTarget(album=9))
+    for value in good:
+        replace(sending, **{field: value})  # type: ignore[arg-type]
+    for value in bad:
+        with pytest.raises(UsageError, match=f"^--{field.replace('_', '-')} ") as caught:
+            replace(sending, **{field: value})  # type: ignore[arg-type]
+        assert "Give" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    ("values", "flag"),
-    [
-        ({"concurrency": 0}, "--concurrency"),
-        ({"concurrency": 65}, "--concurrency"),
-        ({"finishing": 0}, "--finishing"),
-        ({"finishing": 65}, "--finishing"),
-        ({"retries": -1}, "--retries"),
-        ({"retries": 1001}, "--retries"),
-        ({"level": 3}, "--level"),
-        ({"chunk_size": 4095}, "--chunk-size"),
-        ({"chunk_size": 1024**3 + 1}, "--chunk-size"),
-    ],
-)
-def test_a_value_out_of_range_is_named_by_its_flag(values: dict[str, Any], flag: str) -> None:
-    with pytest.raises(UsageError, match=f"^{flag} ") as caught:
-        UploadSettings(**({"into": AlbumTarget(album=9)} | values))
-    assert "Give" in caught.value.hint
-
-
-@pytest.mark.parametrize("values", [{"album": 1}, {"names": ("a", "b")}, {"tree": True}])
-def test_an_album_is_a_number_or_names_or_the_top_of_a_tree(values: dict[str, Any]) -> None:
-    AlbumTarget(**values)
-
-
-@pytest.mark.parametrize(
-    "values", [{}, {"album": 0}, {"album": -5}, {"album": 2**31}, {"names": ("a", "")}]
-)
-def test_what_is_no_album_is_told(values: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="album"):
+def test_an_album_is_a_number_or_names_or_the_top_of_a_tree() -> None:
+    good: list[dict[str, Any]] = [{"album": 1}, {"names": ("a", "b")}, {"tree": True}]
+    bad: list[dict[str, Any]] = [*({"album": n} for n in (0, -5, 2**31)), {"names": ("a", "")}, {}]
+    for values in good:
         AlbumTarget(**values)
-
-
-def test_a_missing_value_is_named_with_both_ways_to_give_it() -> None:
-    with pytest.raises(UsageError, match="the user name is missing") as caught:
-        need(None, flag="--user", variable="BULKUP_USER", what="the user name")
-    assert caught.value.hint == "Give --user, or set BULKUP_USER."
+    for values in bad:
+        with pytest.raises(UsageError, match="album"):
+            AlbumTarget(**values)
 
 
 # passwords
@@ -224,85 +183,63 @@ def printing(text: str, *, code: int = 0) -> str:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "secret"),
     [
-        b"hunter2-secret",
-        b"hunter2-secret\n",
-        b"hunter2-secret\r\n",
-        b"hunter2-secret\nmore\n",
-        b"\xef\xbb\xbfhunter2-secret\r\n",
+        *((SECRET.encode() + rest, SECRET) for rest in (b"", b"\n", b"\r\n", b"\nmore\n")),
+        (b"\xef\xbb\xbfhunter2-secret\r\n", SECRET),
+        (b" a b \n", " a b "),  # blanks belong to it
     ],
 )
-def test_the_first_line_of_a_file_is_the_password(tmp_path: Path, content: bytes) -> None:
+def test_the_first_line_of_a_file_is_the_password(
+    tmp_path: Path, content: bytes, secret: str
+) -> None:
     file = tmp_path / "secret"
     file.write_bytes(content)
-    assert password(file=file) == SECRET
-
-
-def test_blanks_belong_to_a_password(tmp_path: Path) -> None:
-    file = tmp_path / "secret"
-    file.write_text(" a b \n")
-    assert password(file=file) == " a b "
-
-
-def test_a_command_prints_the_password() -> None:
-    assert password(command=printing(f"{SECRET}\nmore")) == SECRET
-
-
-def test_the_environment_holds_the_password() -> None:
-    assert password(variable=SECRET) == SECRET
+    assert password(file=file) == secret
 
 
 def test_a_file_goes_before_a_command_and_that_before_the_environment(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("of the file\n")
-    command = printing("of the command")
+    command = printing("of the command\nmore")
     assert password(file=file, command=command, variable="x") == "of the file"
     assert password(command=command, variable="x") == "of the command"
-
-
-def test_where_nobody_names_a_password_there_is_none() -> None:
-    assert password() == password(variable="") == ""
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"\nsecret\n"])
-def test_a_file_without_a_first_line_is_refused(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "secret"
-    file.write_bytes(content)
-    with pytest.raises(UsageError, match="is empty"):
-        password(file=file)
+    assert password(variable="x") == "x"
+    assert password(variable="") == password() == ""
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "content", "reason"),
     [
-        ("gone", "No such file or directory"),
-        (".", "Is a directory"),
-        ("binary", "not UTF-8"),
+        *(("secret", content, "is empty") for content in (b"", b"\n", b"\nsecret\n")),
+        ("gone", b"", "No such file or directory"),
+        (".", b"", "Is a directory"),
+        ("secret", b"\xff\xfe\x00", "not UTF-8"),
     ],
 )
-def test_a_file_that_can_not_be_read_is_refused_with_the_reason(
-    tmp_path: Path, name: str, reason: str
+def test_a_file_without_a_legible_first_line_is_refused_with_the_reason(
+    tmp_path: Path, name: str, content: bytes, reason: str
 ) -> None:
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "secret").write_bytes(content)
     with pytest.raises(UsageError, match=reason):
         password(file=tmp_path / name)
 
 
-def test_a_command_that_fails_is_refused_and_what_it_printed_is_not_told() -> None:
-    with pytest.raises(UsageError, match="ended with exit code 7") as caught:
-        password(command=printing(SECRET, code=7))
-    assert SECRET not in told(caught.value).replace(printing(SECRET, code=7), "")
-
-
-def test_a_command_that_prints_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match="--password-command is empty"):
-        password(command="true")
-
-
-def test_a_command_that_is_not_there_is_refused() -> None:
-    with pytest.raises(UsageError, match="exit code 127"):
-        password(command="nosuchcommand-bulkup 2>/dev/null")
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (printing(SECRET, code=7), "ended with exit code 7"),
+        ("true", "--password-command is empty"),
+        ("nosuchcommand-bulkup 2>/dev/null", "exit code 127"),
+    ],
+    ids=["fails", "prints nothing", "is not there"],
+)
+def test_a_command_without_a_password_is_refused_and_what_it_printed_is_not_told(
+    command: str, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        password(command=command)
+    assert SECRET not in told(caught.value).replace(command, "")
 
 
 # accounts
@@ -329,42 +266,28 @@ def api_key(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "key",
+    ("text", "key"),
     [
-        "pkid-20260714-AbCdEf0123456789abcd:" + "s" * 40,
-        "pkid-1:x",
-        "pkid-20260714-AbC_d:a+/=!:b",
+        *((f" {key}\n", key) for key in (LONG_KEY, "pkid-1:x", "pkid-20260714-AbC_d:a+/=!:b")),
+        *((none, "") for none in ("", "  ", "\n")),
     ],
 )
-def test_an_api_key_has_two_parts(key: str) -> None:
-    assert api_key(f" {key}\n") == key
+def test_an_api_key_has_two_parts_and_an_empty_variable_is_none(text: str, key: str) -> None:
+    assert api_key(text) == key
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        SECRET,
-        f"pkid-20260714-AbCd{SECRET}",
+        *(SECRET, f"pkid-20260714-AbCd{SECRET}", f"pkid-é:{SECRET}", f"1:{SECRET}", "pkid-1:"),
+        *(f"pkid-1:{SECRET}{rest}" for rest in (" more", "\r\nX-Evil: 1", "\x00", "é", "\udcff")),
         f"pkid-1 : {SECRET}",
-        f"pkid-1:{SECRET} more",
-        f"pkid-1:{SECRET}\r\nX-Evil: 1",
-        f"pkid-1:{SECRET}\x00",
-        f"pkid-1:{SECRET}é",
-        f"pkid-1:{SECRET}\udcff",
-        f"pkid-é:{SECRET}",
-        f"1:{SECRET}",
-        "pkid-1:",
     ],
 )
 def test_another_form_is_refused_without_showing_it(text: str) -> None:
     with pytest.raises(UsageError, match="the API key has not the form") as caught:
         api_key(text)
     assert SECRET not in told(caught.value)
-
-
-@pytest.mark.parametrize("text", ["", "  ", "\n"])
-def test_an_empty_variable_is_no_api_key(text: str) -> None:
-    assert api_key(text) == ""
 
 
 def test_an_api_key_comes_from_a_file_before_the_environment(tmp_path: Path) -> None:
