@@ -5,36 +5,31 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.sandbox import Fault, Faults, Sandbox
-from tests.support.commands import PASSWORD, UPLOADS, Held, read_until, send, start
+from bulkup.sandbox import Fault, Sandbox
+from tests.support.commands import UPLOADS, Held, interrupted, send, start
+from tests.support.photos import files_in
 from tests.support.runs import make_archive, stored_sums
 
 
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
-    folder = tmp_path / "card"
-    make_archive(folder, count=6, names=3)
-    return folder
-
-
-def names(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    make_archive(tmp_path / "card", count=6, names=3)
+    return tmp_path / "card"
 
 
 async def test_without_the_flag_all_stays_and_with_it_photos_are_moved_and_counted(
     box: Sandbox, card: Path, tmp_path: Path
 ) -> None:
-    before = names(card)
-    move = ("--after", f"move:{tmp_path}/done")
+    before, done = files_in(card), tmp_path / "done"
+    move = ("--after", f"move:{done}")
     for flags in ((), ("--after", "none"), ("--dry-run", *move)):
         assert (await send(box, card, *flags)).code == 0
-        assert names(card) == before
-        assert not (tmp_path / "done").exists()
+        assert files_in(card) == before
+        assert not files_in(done)
     ended = await send(box, card, *move)
     assert ended.code == 0
     assert "6  put away" in ended.err
-    assert names(tmp_path / "done") == before
-    assert not names(card)
+    assert (files_in(done), files_in(card)) == (before, set())
     assert (await send(box, card, *move)).code == 0
 
 
@@ -46,21 +41,21 @@ async def test_photos_are_trashed(
     ended = await send(box, card, "--after", "trash")
     assert ended.code == 0
     assert "6  put away" in ended.err
-    assert not names(card)
-    trashed = {name for name in names(tmp_path / "home") if "/files/" in f"/{name}"}
-    assert len(trashed) == 6
+    assert not files_in(card)
+    assert len([name for name in files_in(tmp_path) if "/files/" in name]) == 6
     assert len(box.gallery.photos) == 6
 
 
-async def test_what_stays_is_named_and_makes_exit_code_1(card: Path, tmp_path: Path) -> None:
-    faults = Faults([Fault("html", "pwg.images.checkFiles")])
-    async with Sandbox(admin=("admin", PASSWORD), faults=faults) as box:
-        ended = await send(box, card, "--retries", "0", "--after", f"move:{tmp_path}/done")
-        assert len(box.gallery.photos) == 6
+async def test_what_stays_is_named_and_makes_exit_code_1(
+    box: Sandbox, card: Path, tmp_path: Path
+) -> None:
+    box.faults.add(Fault("html", "pwg.images.checkFiles"))
+    ended = await send(box, card, "--retries", "0", "--after", f"move:{tmp_path}/done")
+    assert len(box.gallery.photos) == 6
     assert ended.code == 1
     assert "6  not put away" in ended.err
     assert "stays: " in ended.err
-    assert len(names(card)) == 6
+    assert len(files_in(card)) == 6
 
 
 @pytest.mark.parametrize(
@@ -86,23 +81,15 @@ async def test_without_its_library_it_is_told_what_to_install(
     assert not box.requests
 
 
-async def test_after_a_signal_no_photo_is_in_neither_place(tmp_path: Path) -> None:
-    card, done = tmp_path / "card", tmp_path / "done"
-    archive = make_archive(card, count=10, names=10)
-    everything = {str(path.relative_to(card)) for path in archive}
+async def test_after_a_signal_no_photo_is_in_neither_place(card: Path, tmp_path: Path) -> None:
+    everything, done = files_in(card), tmp_path / "done"
     flags = (card, "--after", f"move:{done}", "--concurrency", "2")
-    async with Held(*UPLOADS, nth=5) as box:
+    async with Held(*UPLOADS, nth=3) as box:
         async with await start(box, *flags, finishing="1") as process:
-            await box.came.wait()
-            process.terminate()
-            await read_until(process, "no new one is begun")
-            box.go.set()
-            await read_until(process)
-            assert await process.wait() == 130
-        assert 0 < len(box.gallery.photos) < 10
-        assert names(card) == everything
-        assert not names(done)
+            await interrupted(box, process)
+        assert 0 < len(box.gallery.photos) < 6
+        assert (files_in(card), files_in(done)) == (everything, set())
         assert (await send(box, *flags)).code == 0
-        assert names(done) == everything
-        assert not names(card)
-        assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
+        assert (files_in(card), files_in(done)) == (set(), everything)
+        assert set(stored_sums(box).values()) == {1}
+        assert len(box.gallery.photos) == 6

@@ -7,19 +7,17 @@ import pytest
 
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD, send
+from tests.support.photos import files_in
 
 UPLOAD = {
-    "--nosuch": "--nosuch",
     "--album a//b": "empty name",
     "--unwrap": "--tree",
     "--tree --flat": "--tree and --flat",
     "--private": "--create-albums",
     "--album 0": "--album 0",
     "--concurrency 65": "--concurrency 65",
-    "--level 3": "3",
     "--chunk-size huge": "huge",
     "--bwlimit '08:00,1M 9,off'": "--bwlimit “9,off”",
-    "--method ftp": "ftp",
     "--url 'not an address'": "not an address",
     f"--url http://admin:{PASSWORD}@127.0.0.1:99999/": "no web address",
     "--no-ledger --update": "--update needs the ledger",
@@ -44,6 +42,15 @@ UPLOAD = {
     "--ca-cert {folder}/nothing": "BEGIN CERTIFICATE",
     "--ca-cert {folder}/empty": "it holds no certificate",
     "--log-file {folder}/nothing/log": "log can't be written: No such file or directory",
+    "--report {folder}/report.txt": ".csv, .jsonl or .html",
+    "--report {folder}/.csv": ".csv, .jsonl or .html",
+    "--report {folder}/nowhere/report.csv": "does not exist",
+    "--report {folder}/nowhere/report.html": "does not exist",
+    "--monitor 0.0.0.0:0": "can be reached by others",
+    "--monitor here": "is no host with a port",
+    "--monitor 0.0.0.0:0 --monitor-token-file {folder}/weak": "is shorter than",
+    "--monitor 0.0.0.0:0 --monitor-token-file {folder}/none": "No such file",
+    "--monitor-token-file {folder}/weak": "and no --monitor",
     "-qv": "-q",
     "-qq --report {folder}/a.pdf": "--report",
 }
@@ -62,6 +69,18 @@ OTHERS = {
     "verify {folder} --album 0": "--album 0 is out of range",
     "verify {folder} --concurrency 65": "--concurrency 65 is out of range",
     "verify {folder} --newer-than soon": "--newer-than “soon” is no date",
+    "watch {folder} --settle soon": "is no time",
+    "watch {folder} --after move:{folder}/done": "lies inside",
+    "watch {folder} --after move:{folder}/.done --no-default-excludes": "lies inside",
+    "watch {folder} --after copy:{folder}": "is nothing that could be done",
+    "watch {folder} --dry-run": "--dry-run brings nothing",
+    "watch {folder} --files-from -": "--files-from names files",
+    "watch {folder} {folder}/nothing": "No such file or directory",
+    "watch {folder} --report {folder}/r.csv": "--log-file",
+    "status -0": "--print0 is about --failed",
+    "status --failed -0 --json": "contradict each other",
+    "status --url 'no web'": "is no web address",
+    "status --ledger {folder}/none.sqlite": "there is no ledger {folder}/none.sqlite",
     "doctor nosuch": "nosuch",
     "doctor --album 0": "--album 0 is out of range",
     "doctor --concurrency 1": "--concurrency",
@@ -78,25 +97,22 @@ OTHERS = {
 }
 
 
-def files(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
-
-
 @pytest.mark.parametrize(
     ("line", "words"),
     [*((f"upload {{folder}} {flags}", words) for flags, words in UPLOAD.items()), *OTHERS.items()],
 )
 async def test_wrong_usage_is_named(box: Sandbox, photos: Path, line: str, words: str) -> None:
     (photos / "empty").write_text("# none\n")
+    (photos / "weak").write_text("s3cret")
     ended = await send(box, *shlex.split(line.format(folder=photos)))
     assert (ended.code, ended.out) == (2, "")
     what, hint = ended.err.splitlines()
     assert what.startswith("bulkup: ")
     assert hint.startswith("  ")
-    assert words in what + hint
+    assert words.replace("{folder}", str(photos)) in what + hint
     assert "s3cret" not in ended.err
     assert not box.requests
-    assert files(photos) == {"a.jpg", "empty"}
+    assert files_in(photos) == {"a.jpg", "empty", "weak"}
 
 
 @pytest.mark.parametrize(

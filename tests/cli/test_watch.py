@@ -3,8 +3,6 @@
 import signal
 from pathlib import Path
 
-import pytest
-
 from bulkup.sandbox import Sandbox
 from tests.support.commands import one_photo, read_until, send, start
 from tests.support.moments import Moment, exactly, sandbox
@@ -62,28 +60,6 @@ async def test_a_signal_in_a_run_lets_photos_in_flight_end(tmp_path: Path) -> No
         assert 0 < len(there) < 30
         assert exactly(box, {path: md5 for path, md5 in archive.items() if md5 in there})
     assert "unfinished" in said
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (["--settle", "soon"], "is no time"),
-        (["--after", "move:{folder}/done"], "lies inside"),
-        (["--after", "move:{folder}/.done", "--no-default-excludes"], "lies inside"),
-        (["--dry-run"], "--dry-run brings nothing"),
-        (["--files-from", "-"], "--files-from names files"),
-        (["--after", "copy:{folder}"], "is nothing that could be done"),
-        (["{folder}/nothing"], "No such file or directory"),
-    ],
-)
-async def test_a_mistake_ends_it_before_anything_arrives(
-    tmp_path: Path, box: Sandbox, flags: list[str], words: str
-) -> None:
-    given = [flag.format(folder=tmp_path) for flag in flags]
-    ended = await send(box, "watch", tmp_path, *given)
-    assert not box.requests
-    assert ended.code == 2
-    assert words in ended.err
 
 
 async def test_a_gallery_that_is_none_ends_it_with_the_first_file(

@@ -1,6 +1,7 @@
 """What tests of the real command share: how to start it, to read it, and to know its end."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -224,3 +225,25 @@ async def read_until(process: Process, words: str = "") -> str:
     except anyio.EndOfStream:
         assert not words, text
     return text
+
+
+async def interrupted(box: Held, process: Process) -> str:
+    """Interrupt a run whose answer is held, let it end, and return all that it says."""
+    await box.came.wait()
+    process.send_signal(signal.SIGINT)
+    said = await read_until(process, "no new one is begun")
+    box.go.set()
+    said += await read_until(process)
+    assert await process.wait() == 130
+    return said
+
+
+async def aborted(box: Held, process: Process) -> str:
+    """Interrupt a run twice while its answer is held, and return all that it says."""
+    await box.came.wait()
+    process.send_signal(signal.SIGINT)
+    said = await read_until(process, "again aborts")
+    process.send_signal(signal.SIGINT)
+    said += await read_until(process)
+    assert await process.wait() == 130
+    return said

@@ -30,6 +30,11 @@ def only_photo(box: Sandbox) -> StoredPhoto:
     return photo
 
 
+def photo_files(box: Sandbox) -> set[str]:
+    """Return the file names of all photos."""
+    return {photo.file for photo in box.gallery.photos.values()}
+
+
 def tags_of(box: Sandbox, photo: StoredPhoto) -> set[str]:
     """Return the names of a photo's tags."""
     return {box.gallery.tags[number].name for number in photo.tags}

@@ -40,6 +40,11 @@ def write_files(folder: Path, *names: str) -> dict[str, bytes]:
     return contents
 
 
+def files_in(folder: Path) -> set[str]:
+    """Return the paths of all files in a folder, from there."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
 def with_exif(jpeg: bytes, date: bytes) -> bytes:
     """Put an EXIF block of nothing but DateTimeOriginal into a JPEG."""
     tiff = b"MM\0*" + struct.pack(">IHHHIII", 8, 1, 0x8769, 4, 1, 26, 0)
