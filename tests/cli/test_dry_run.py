@@ -199,14 +199,3 @@ async def test_a_photo_that_lies_elsewhere_now_is_not_foreseen_to_be_replaced(
     assert re.search(rf"^new +{copied} ", foreseen.err, re.MULTILINE)
     assert re.search(r"^ +2 +new ", foreseen.err, re.MULTILINE)
     assert re.search(r"^ +2 +already there", foreseen.err, re.MULTILINE)
-
-
-async def test_types_that_the_gallery_does_not_take_are_told_with_the_setting(
-    box: Sandbox,
-    tmp_path: Path,
-) -> None:
-    one_photo(tmp_path)
-    (tmp_path / "a.mov").write_bytes(b"film")
-    ended = await send(box, tmp_path, "--no-ledger", "--dry-run")
-    assert "1 .mov: types this gallery does not take" in ended.err
-    assert "upload_form_all_types" in ended.err

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, UPLOADS, Held, one_photo, read_until, send, start
+from tests.support.commands import PASSWORD, UPLOADS, Held, read_until, send, start
 from tests.support.disks import disk, fill, protect
 from tests.support.runs import make_archive, stored_sums
 
@@ -29,52 +29,35 @@ def held(folder: Path) -> bytes:
 # a bad disk: exit code 3, at once
 
 
-def sent(box: Sandbox) -> bool:
-    return bool(UPLOADS & {seen.method for seen in box.requests})
-
-
-async def test_a_full_disk_is_told_before_anything_is_sent(
-    box: Sandbox, photos: Path, disk: Path
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [("full", "Make room"), ("read only", "Read-only file system"), ("a folder", "--no-ledger")],
+)
+async def test_a_place_that_takes_no_ledger_is_told_before_anything_is_sent(
+    *, box: Sandbox, photos: Path, disk: Path, how: str, words: str
 ) -> None:
-    fill(disk)
-    ended = await send(box, photos, "--ledger", disk / "ledger.sqlite")
+    file = disk if how == "a folder" else disk / "ledger.sqlite"
+    if how == "full":
+        fill(disk)
+    elif how == "read only":
+        await protect(disk)
+    ended = await send(box, photos, "--ledger", file)
     assert ended.code == 3
-    assert f"the ledger {disk}/ledger.sqlite can't be used: " in ended.err
-    assert "Make room" in ended.err
-    assert not sent(box)
-
-
-async def test_a_disk_that_may_only_be_read_is_told_before_anything_is_sent(
-    box: Sandbox, photos: Path, disk: Path
-) -> None:
-    await protect(disk)
-    ended = await send(box, photos, "--ledger", disk / "ledger.sqlite")
-    assert ended.code == 3
-    assert "can't be used: Read-only file system" in ended.err
-    assert not sent(box)
-
-
-async def test_a_folder_as_ledger_is_told_before_anything_is_sent(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
-    ended = await send(box, photos, "--ledger", tmp_path)
-    assert ended.code == 3
-    assert f"the ledger {tmp_path} can't be used" in ended.err
-    assert not sent(box)
+    assert f"the ledger {file} can't be used: " in ended.err
+    assert words in " ".join(ended.err.split())
+    assert not UPLOADS & {seen.method for seen in box.requests}
 
 
 async def test_after_a_disk_filled_up_in_the_middle_the_same_command_brings_the_rest(
     box: Sandbox, tmp_path: Path, disk: Path
 ) -> None:
     archive = make_archive(tmp_path, count=150, names=50)
-    file = disk / "ledger.sqlite"
     (disk / "rest").write_bytes(bytes(96 * 1024))  # a run on a busy machine writes little
-    first = await send(box, tmp_path, "--ledger", file)
+    first = await send(box, tmp_path, "--ledger", disk / "ledger.sqlite")
     assert first.code == 3
     assert "database or disk is full" in first.err
     assert re.search(r"unfinished +run the same command again", first.err)
-    second = await send(box, tmp_path, "--no-ledger")
-    assert second.code == 0
+    assert (await send(box, tmp_path, "--no-ledger")).code == 0
     assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
     assert {frozenset(photo.albums) for photo in box.gallery.photos.values()} == {frozenset({1})}
 
@@ -86,8 +69,7 @@ async def test_a_damaged_ledger_is_told_and_does_not_stop_the_run(
     file.write_bytes(b"This is no database.\n" * 1000)
     ended = await send(box, photos, "--ledger", file)
     assert ended.code == 0
-    said = " ".join(ended.err.split())
-    found = re.search(r"the ledger was damaged; it lies now at (\S+)", said)
+    found = re.search(r"the ledger was damaged; it lies now at (\S+)", " ".join(ended.err.split()))
     assert found is not None
     assert held(tmp_path).count(b"This is no database.\n") == 1000
     assert found[1].encode() in held(tmp_path)
@@ -158,12 +140,11 @@ async def test_no_byte_of_the_ledger_tells_a_secret(
 
 
 async def test_a_ledger_is_made_unless_it_is_not_wanted(
-    box: Sandbox, tmp_path: Path, own_state: Path
+    box: Sandbox, photos: Path, own_state: Path
 ) -> None:
-    one_photo(tmp_path)
-    await send(box, tmp_path, "--no-ledger")
+    await send(box, photos, "--no-ledger")
     assert not held(own_state)
-    await send(box, tmp_path)
+    await send(box, photos)
     assert b"ledger.sqlite" in held(own_state)
 
 

@@ -3,21 +3,22 @@
 import importlib.util
 import os
 import re
-import signal
 from pathlib import Path
 
 import pytest
 
 from bulkup import __version__
-from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.app import demo
+from bulkup.sandbox import Fault, Sandbox
 from tests.support.commands import (
     PASSWORD,
     UPLOADS,
     Ended,
     Held,
+    aborted,
     bulkup,
+    interrupted,
     one_photo,
-    read_until,
     send,
     start,
 )
@@ -39,18 +40,6 @@ async def test_photos_go_up_and_a_second_run_sends_nothing(box: Sandbox, tmp_pat
     assert len(box.gallery.photos) == 12
 
 
-async def test_raw_files_become_formats_and_what_is_left_out_is_told(tmp_path: Path) -> None:
-    one_photo(tmp_path)
-    for name in ("a.NEF", "alone.nef", "b.xyz"):
-        (tmp_path / name).write_bytes(name.encode())
-    async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
-        ended = await send(box, tmp_path, "--raw-as-format")
-        assert ended.code == 0
-        assert [row.extension for row in box.gallery.formats.of(1)] == ["nef"]
-    assert "1 .nef, 1 .xyz: types this gallery does not take" in ended.err
-    assert "upload_form_all_types" in ended.err
-
-
 async def test_everything_may_be_given_by_flags(box: Sandbox, tmp_path: Path) -> None:
     photo = one_photo(tmp_path)
     secret = tmp_path / "secret"
@@ -66,40 +55,18 @@ async def test_everything_may_be_given_by_flags(box: Sandbox, tmp_path: Path) ->
     assert (stored.file, stored.level) == ("a.jpg", 4)
 
 
-async def test_an_api_key_needs_no_user_and_no_password(box: Sandbox, tmp_path: Path) -> None:
-    one_photo(tmp_path)
-    pkid, secret = box._make_api_key()
-    ended = await bulkup(tmp_path, url=box.url, album="1", api_key=f"{pkid}:{secret}")
-    assert ended.code == 0
-    assert secret not in ended.out + ended.err
-
-
-@pytest.mark.parametrize(
-    ("command", "words", "others"),
-    [
-        ([], ("--album", "--url", "--password-file", "BULKUP_URL", "sandbox", "demo"), ()),
-        (["verify"], ("--quick", "Selecting", "--exclude-from", "--files-from"), ("--chunk",)),
-        (["doctor"], ("--album", "--json", "--ledger", "130 interrupted"), ("--chunk-size",)),
-    ],
-    ids=str,
-)
-async def test_the_help_names_the_flags(
-    command: list[str], words: tuple[str, ...], others: tuple[str, ...]
-) -> None:
-    ended = await bulkup(*command, "--help")
-    assert ended.code == 0
-    told = " ".join(ended.out.split())
-    assert all(word in told for word in words)
-    assert not any(word in told for word in others)
-
-
 async def test_the_version_is_told() -> None:
     ended = await bulkup("--version")
     assert (ended.code, ended.out) == (0, f"bulkup {__version__}\n")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("PIL") is None, reason="the demo needs Pillow")
-async def test_the_demo_brings_every_photo_over() -> None:
+async def test_the_demo_brings_every_photo_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bulkup.app import demo_archive  # noqa: PLC0415 (needs Pillow)
+
+    monkeypatch.setattr(demo, "EXIST_S", 0.0)  # its workers are not counted
+    monkeypatch.setattr(demo_archive, "NAMES", demo_archive.NAMES[:2])
+    monkeypatch.setattr(demo_archive, "LARGE_SIDE", 300)
     ended = await bulkup("demo")
     assert ended.code == 0
     assert "each is on the server once, MD5 equal" in ended.out
@@ -115,37 +82,47 @@ async def test_the_demo_takes_photos_of_ones_own(tmp_path: Path) -> None:
 # exit code 3, the run is impossible
 
 
-async def test_an_album_of_an_unknown_name_is_told(box: Sandbox, tmp_path: Path) -> None:
-    ended = await send(box, one_photo(tmp_path), "--album", "Trips/2019")
-    assert ended.code == 3
-    assert "there is no album “Trips”" in ended.err
-    assert "--create-albums" in ended.err
-    assert len(box.gallery.albums) == 1
-
-
-async def test_an_album_that_is_not_there_is_told(box: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "album", "words", "ways"),
+    [
+        ([], "Trips/2019", "there is no album “Trips”", ["--create-albums"]),
+        (["verify"], "Trips/2019", "there is no album “Trips”", []),
+        ([], "99", "there is no album 99", ["--album /99"]),
+        (["verify"], "99", "there is no album 99", []),
+    ],
+)
+async def test_an_album_that_is_not_there_is_told_and_not_made(
+    *, box: Sandbox, photos: Path, command: list[str], album: str, words: str, ways: list[str]
+) -> None:
     box.gallery.make_album("99")
-    ended = await send(box, one_photo(tmp_path), "--album", "99")
+    ended = await send(box, *command, photos, album=album)
     assert ended.code == 3
-    assert "there is no album 99" in ended.err
-    assert "--album /99" in ended.err
+    assert words in ended.err
+    assert all(way in " ".join(ended.err.split()) for way in ways)
+    assert ("--create-albums" in ended.err) is ("--create-albums" in ways)
+    assert len(box.gallery.albums) == 2
     assert not box.gallery.photos
-    ended = await send(box, one_photo(tmp_path), "--album", "/99")
-    assert ended.code == 0
+    assert (await send(box, photos, album="/99")).code == 0
     assert len(box.gallery.photos_in(2)) == 1
 
 
 @pytest.mark.usefixtures("no_pauses")
-async def test_a_server_that_stays_away_is_told_when_patience_ends(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=5, names=5)
-    faults = Faults([Fault("503", method) for method in UPLOADS])
+@pytest.mark.parametrize(
+    ("command", "method"), [([], "pwg.images.uploadAsync"), (["verify"], "pwg.images.checkFiles")]
+)
+async def test_a_server_that_stays_away_is_told_when_patience_ends(
+    box: Sandbox, tmp_path: Path, command: list[str], method: str
+) -> None:
+    make_archive(tmp_path, count=3, names=3)
+    if command:
+        await send(box, tmp_path)
+    box.faults.add(Fault("503", method))
     for nth in range(100):
-        faults.add(Fault("503", "pwg.session.getStatus", 2 + nth))  # 0 and 1: connecting
-    async with Sandbox(admin=("admin", PASSWORD), faults=faults) as box:
-        ended = await send(box, tmp_path, "--concurrency", "1", "--patience", "0")
+        box.faults.add(Fault("503", "pwg.session.getStatus", 2 + nth))  # 0 and 1: connecting
+    ended = await send(box, *command, tmp_path, "--concurrency", "1", "--patience", "0")
     assert ended.code == 3
     assert "the server has been away for" in ended.err
-    assert re.search(r"^ +5 +unfinished +run the same command again", ended.err, re.MULTILINE)
+    assert re.search(r"^ +3 +unfinished +run the same command again", ended.err, re.MULTILINE)
 
 
 # exit code 1, some photos failed
@@ -194,13 +171,7 @@ async def test_a_first_ctrl_c_lets_photos_in_flight_end_and_the_next_run_brings_
     archive = make_archive(tmp_path, count=60, names=30)
     async with Held(*UPLOADS, nth=10) as box:
         async with await start(box, tmp_path, "--concurrency", "4", finishing="1") as process:
-            await box.came.wait()
-            process.send_signal(signal.SIGINT)
-            said = await read_until(process, "no new one is begun")
-            box.go.set()
-            said += await read_until(process)
-            ended = Ended(await process.wait(), "", said)
-        assert ended.code == 130
+            said = Ended(130, "", await interrupted(box, process)).err
         assert not box.gallery.buffers
         assert not box.gallery.lounge
         done = len(box.gallery.photos)
@@ -216,11 +187,5 @@ async def test_a_first_ctrl_c_lets_photos_in_flight_end_and_the_next_run_brings_
 async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     make_archive(tmp_path, count=10, names=10)
     async with Held(*UPLOADS) as box, await start(box, tmp_path, finishing="1") as process:
-        await box.came.wait()
-        process.send_signal(signal.SIGINT)
-        said = await read_until(process, "no new one is begun")
-        process.send_signal(signal.SIGINT)
-        said += await read_until(process)
-        ended = Ended(await process.wait(), "", said)
-    assert ended.code == 130
+        said = Ended(130, "", await aborted(box, process)).err
     assert re.search(r"^ +10 +unfinished ", said, re.MULTILINE)
