@@ -3,28 +3,26 @@
 import json
 import re
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, bulkup, one_photo, send
-from tests.support.runs import make_archive, picture
+from tests.support.commands import PASSWORD, Ended, bulkup, one_photo, send
+from tests.support.galleries import changes
+from tests.support.photos import write_files, write_photo
+from tests.support.runs import make_archive
 
-CHANGING = re.compile(r"upload|add|set|delete|Lounge|Completed", re.IGNORECASE)
 
-
-def changes(box: Sandbox) -> list[str]:
-    """Return the requests so far that may have changed the gallery."""
-    asked = {request.method for request in box.requests}
-    return [method for method in asked if CHANGING.search(method)]
+def row(pattern: str, ended: Ended) -> bool:
+    """Tell whether the summary has such a row."""
+    return re.search(rf"^ +{pattern}", ended.err, re.MULTILINE) is not None
 
 
 async def test_a_dry_run_tells_the_plan_and_changes_nothing(box: Sandbox, tmp_path: Path) -> None:
     archive, file = tmp_path / "photos", tmp_path / "ledger.sqlite"
     make_archive(archive, count=12, names=4)
-    (archive / "notes.txt").write_text("no photo")
-    (archive / "folder 00" / "broken.jpg").write_bytes(b"")
+    write_files(archive, "notes.txt")
+    (archive / "folder 00" / "broken.jpg").touch()
     planned = await send(box, archive, "--tree", "--dry-run", "-v", "--ledger", file)
     assert not changes(box)
     assert not box.gallery.photos
@@ -34,40 +32,39 @@ async def test_a_dry_run_tells_the_plan_and_changes_nothing(box: Sandbox, tmp_pa
     again = await send(box, archive, "--tree", "-n", "--ledger", file)
     assert planned.code == done.code == again.code == 1  # for the broken one
     assert "dry run, nothing is changed" in planned.err
-    assert re.search(r"^ +12 +new +.* to send, about ", planned.err, re.MULTILINE)
-    assert re.search(r"^ +4 +albums +to be made", planned.err, re.MULTILINE)
-    assert re.search(r"^ +1 +left out by rule +1 \.?txt", planned.err, re.MULTILINE)
+    assert row("12 +new +.* to send, about ", planned)
+    assert row("4 +albums +to be made", planned)
+    assert row(r"1 +left out by rule +1 \.?txt", planned)
     assert "the file is empty" in planned.err
     assert len(re.findall(r"^new +.*IMG_\d{4}\.jpg", planned.err, re.MULTILINE)) == 12
-    assert re.search(r"^ +4 +albums +made", done.err, re.MULTILINE)
-    assert re.search(r"^ +0 +new ", again.err, re.MULTILINE)
-    assert re.search(r"^ +12 +already there", again.err, re.MULTILINE)
+    assert row("4 +albums +made", done)
+    assert row("0 +new ", again)
+    assert row("12 +already there", again)
 
 
-async def test_a_dry_run_tells_of_links_and_of_albums_that_are_missing(tmp_path: Path) -> None:
+async def test_a_dry_run_tells_of_links_and_of_albums_that_are_missing(
+    box: Sandbox, tmp_path: Path
+) -> None:
     make_archive(tmp_path, count=3, names=3)
-    async with Sandbox(admin=("admin", PASSWORD), albums=("Here",)) as box:
-        await send(box, tmp_path, "--no-ledger")
-        before = len(box.requests)
-        linked = await send(
-            box, tmp_path, "-n", "--no-ledger", album="New/Deep", create_albums="1"
-        )
-        refused = await send(box, tmp_path, "-n", "--no-ledger", album="New")
-        asked = {request.method for request in list(box.requests)[before:]}
-        assert not [method for method in asked if CHANGING.search(method)]
-        assert len(box.gallery.albums) == 1
-    assert re.search(r"3 +already there +3 of them to be put into their album", linked.err)
-    assert "Deep (new album)" in linked.err
+    await send(box, tmp_path, "--no-ledger")
+    before = len(box.requests)
+    flags = (tmp_path, "-n", "--no-ledger", "--json")
+    linked = await send(box, *flags, album="New/Deep", create_albums="1")
+    refused = await send(box, *flags, album="New")
+    assert not changes(box, since=before)
+    assert len(box.gallery.albums) == 1
+    assert row("3 +already there +3 of them to be put into their album", linked)
+    assert "Deep (new album) at http" in linked.err
+    assert str(2**31) not in linked.err
+    started = next(event for event in map(json.loads, linked.out.splitlines()) if "user" in event)
+    assert (started["album"], started["album_name"]) == (None, "Deep")
     assert refused.code == 3
     assert "no album “New”" in refused.err
 
 
-async def test_a_single_album_is_told_as_one(box: Sandbox, tmp_path: Path) -> None:
-    one_photo(tmp_path)
-    planned = await send(box, tmp_path, "--tree", "-n", "--no-ledger")
-    done = await send(box, tmp_path, "--tree", "--no-ledger")
-    assert re.search(r"^ +1 +album +to be made$", planned.err, re.MULTILINE)
-    assert re.search(r"^ +1 +album +made$", done.err, re.MULTILINE)
+async def test_a_single_album_is_told_as_one(box: Sandbox, photos: Path) -> None:
+    assert row("1 +album +to be made$", await send(box, photos, "--tree", "-n", "--no-ledger"))
+    assert row("1 +album +made$", await send(box, photos, "--tree", "--no-ledger"))
 
 
 async def test_albums_are_shown_as_a_tree_with_numbers_and_counts(tmp_path: Path) -> None:
@@ -87,39 +84,39 @@ async def test_albums_are_shown_as_a_tree_with_numbers_and_counts(tmp_path: Path
     assert indents[2] == indents[3] == indents[4]
 
 
-async def test_it_tells_of_changes_and_formats_and_forgets_nothing(tmp_path: Path) -> None:
-    folder, ledger = tmp_path / "photos", tmp_path / "ledger.sqlite"
-    folder.mkdir()
-    photo, raw = one_photo(folder), folder / "a.nef"
+async def test_it_tells_of_changes_and_formats_and_forgets_nothing(
+    photos: Path, tmp_path: Path
+) -> None:
+    photo, raw = photos / "a.jpg", photos / "a.nef"
     raw.write_bytes(b"raw")
-    flags = ("--ledger", ledger, "--update", "--raw-as-format")
+    flags = (photos, "--ledger", tmp_path / "ledger.sqlite", "--update", "--raw-as-format")
     async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
-        foreseen = await send(box, folder, *flags, "--dry-run", "-v")
+        foreseen = await send(box, *flags, "--dry-run", "-v")
         assert not box.gallery.photos
         assert not box.gallery.buffers
         assert re.search(rf"^new +{photo} ", foreseen.err, re.MULTILINE)
         assert re.search(rf"^format +{raw} \(3 B\) of a.jpg$", foreseen.err, re.MULTILINE)
-        assert re.search(r"^ +1 +new .* to send in all, about ", foreseen.err, re.MULTILINE)
-        assert re.search(r"^ +1 +formats ", foreseen.err, re.MULTILINE)
-        await send(box, folder, *flags)
-        there = await send(box, folder, *flags, "--dry-run")
-        assert re.search(r"^ +0 +new ", there.err, re.MULTILINE)
-        assert re.search(r"^ +2 +already there", there.err, re.MULTILINE)
+        assert row("1 +new .* to send in all, about ", foreseen)
+        assert row("1 +formats ", foreseen)
+        await send(box, *flags)
+        there = await send(box, *flags, "--dry-run")
+        assert row("0 +new ", there)
+        assert row("2 +already there", there)
         assert "formats" not in there.err
         photo.write_bytes(photo.read_bytes() + b"more")
         before = box.gallery.photos[1].md5
-        foreseen = await send(box, folder, *flags, "--dry-run", "-v")
+        foreseen = await send(box, *flags, "--dry-run", "-v")
         assert foreseen.code == 0
         assert box.gallery.photos[1].md5 == before
         assert re.search(rf"^replace +{photo} .* in photo 1$", foreseen.err, re.MULTILINE)
-        assert re.search(r"^ +0 +new ", foreseen.err, re.MULTILINE)
-        assert re.search(r"^ +1 +to replace ", foreseen.err, re.MULTILINE)
-        assert re.search(r"^ +1 +formats ", foreseen.err, re.MULTILINE)
-        assert (await send(box, folder, *flags)).code == 0
+        assert row("0 +new ", foreseen)
+        assert row("1 +to replace ", foreseen)
+        assert row("1 +formats ", foreseen)
+        assert (await send(box, *flags)).code == 0
         assert box.gallery.photos[1].md5 != before
-        (row,) = box.gallery.formats.of(1)
-        assert row.content is not None
-        assert row.content.read() == b"raw"
+        (stored,) = box.gallery.formats.of(1)
+        assert stored.content is not None
+        assert stored.content.read() == b"raw"
 
 
 @pytest.mark.parametrize(
@@ -129,19 +126,17 @@ async def test_it_tells_of_changes_and_formats_and_forgets_nothing(tmp_path: Pat
 async def test_formats_that_the_gallery_would_refuse_are_told_with_the_reason(
     tmp_path: Path, taken: list[str] | None, words: str
 ) -> None:
-    for name in ("a.jpg", "b.jpg"):
-        one_photo(tmp_path, name)
-    for name in ("a.nef", "b.nef", "b.psd"):
-        (tmp_path / name).write_bytes(b"raw")
+    write_files(tmp_path, "a.jpg", "b.jpg", "a.nef", "b.nef", "b.psd")
+    flags = (tmp_path, "--no-ledger", "--raw-as-format")
     async with Sandbox(admin=("admin", PASSWORD), formats=taken) as box:
-        foreseen = await send(box, tmp_path, "--no-ledger", "--raw-as-format", "--dry-run")
+        foreseen = await send(box, *flags, "--dry-run")
         assert not box.gallery.photos
         assert not box.gallery.buffers
-        done = await send(box, tmp_path, "--no-ledger", "--raw-as-format")
+        done = await send(box, *flags)
     assert foreseen.code == done.code == 1
     refused = 2 if taken else 3
-    assert re.search(rf"^ +{refused} +refused$", foreseen.err, re.MULTILINE)
-    assert re.search(rf"^ +{refused} +failed$", done.err, re.MULTILINE)
+    assert row(f"{refused} +refused$", foreseen)
+    assert row(f"{refused} +failed$", done)
     named = re.findall(r"^refused: .*/(\w\.\w+)$", foreseen.err, re.MULTILINE)
     assert set(named) == set(re.findall(r"^failed: .*/(\w\.\w+)$", done.err, re.MULTILINE))
     assert words in foreseen.err
@@ -150,52 +145,34 @@ async def test_formats_that_the_gallery_would_refuse_are_told_with_the_reason(
 async def test_of_two_files_for_one_format_the_second_is_refused_beforehand(
     tmp_path: Path,
 ) -> None:
-    one_photo(tmp_path)
-    (tmp_path / "a.NEF").write_bytes(b"raw")
-    (tmp_path / "a.nef").write_bytes(b"another")
-    flags = ("--raw-as-format", "--no-ledger", "-c", "1")
+    write_files(tmp_path, "a.jpg", "a.NEF", "a.nef")
+    flags = (tmp_path, "--raw-as-format", "--no-ledger", "-c", "1")
     async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
-        foreseen = await send(box, tmp_path, *flags, "--dry-run")
-        done = await send(box, tmp_path, *flags)
-        again = await send(box, tmp_path, *flags, "--dry-run")
+        foreseen = await send(box, *flags, "--dry-run")
+        done = await send(box, *flags)
+        again = await send(box, *flags, "--dry-run")
     assert foreseen.code == done.code == 1
     for ended in (foreseen, done):
         assert re.search(r"/a\.nef\n +another file is the .nef of a.jpg already", ended.err)
-    assert re.search(r"^ +1 +formats ", foreseen.err, re.MULTILINE)
+    assert row("1 +formats ", foreseen)
     assert str(2**31) not in foreseen.err
-    assert re.search(r"^ +2 +already there", again.err, re.MULTILINE)
-
-
-async def test_an_album_that_is_yet_to_be_made_has_a_name_and_no_number(
-    box: Sandbox, tmp_path: Path
-) -> None:
-    flags = (one_photo(tmp_path), "--no-ledger", "--create-albums", "--dry-run", "--json")
-    ended = await send(box, *flags, album="Trips/May")
-    assert len(box.gallery.albums) == 1
-    assert "May (new album) at http" in ended.err
-    assert str(2**31) not in ended.err
-    started = next(event for event in map(json.loads, ended.out.splitlines()) if "user" in event)
-    assert started["album"] is None
-    assert started["album_name"] == "May"
+    assert row("2 +already there", again)
 
 
 async def test_a_photo_that_lies_elsewhere_now_is_not_foreseen_to_be_replaced(
-    box: Sandbox,
-    tmp_path: Path,
+    box: Sandbox, photos: Path, tmp_path: Path
 ) -> None:
-    folder, ledger = tmp_path / "photos", tmp_path / "ledger.sqlite"
-    folder.mkdir()
-    moved, copied = one_photo(folder, "a.jpg"), one_photo(folder, "b.jpg")
-    flags = ("--ledger", ledger, "--update", "-v")
-    await send(box, folder, *flags)
-    moved.rename(folder / "z.jpg")
-    (folder / "copy.jpg").write_bytes(copied.read_bytes())
-    moved.write_bytes(picture(Random(7), size=3000))
-    copied.write_bytes(picture(Random(8), size=3000))
-    foreseen = await send(box, folder, *flags, "--dry-run")
-    await send(box, folder, *flags)
+    moved, copied = photos / "a.jpg", one_photo(photos, "b.jpg")
+    flags = (photos, "--ledger", tmp_path / "ledger.sqlite", "--update", "-v")
+    await send(box, *flags)
+    moved.rename(photos / "z.jpg")
+    (photos / "copy.jpg").write_bytes(copied.read_bytes())
+    for seed, path in enumerate((moved, copied)):
+        write_photo(path, seed)
+    foreseen = await send(box, *flags, "--dry-run")
+    await send(box, *flags)
     assert len(box.gallery.photos) == 4
-    assert re.search(rf"^new +{moved} ", foreseen.err, re.MULTILINE)
-    assert re.search(rf"^new +{copied} ", foreseen.err, re.MULTILINE)
-    assert re.search(r"^ +2 +new ", foreseen.err, re.MULTILINE)
-    assert re.search(r"^ +2 +already there", foreseen.err, re.MULTILINE)
+    for path in (moved, copied):
+        assert re.search(rf"^new +{path} ", foreseen.err, re.MULTILINE)
+    assert row("2 +new ", foreseen)
+    assert row("2 +already there", foreseen)

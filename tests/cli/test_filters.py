@@ -7,17 +7,13 @@ import re
 import signal
 import subprocess
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD, Ended, Noticing, read_until, send, start
-from tests.support.runs import make_archive, picture, stored_sums
-
-
-def files(box: Sandbox) -> set[str]:
-    return {photo.file for photo in box.gallery.photos.values()}
+from tests.support.galleries import LISTING, photo_files
+from tests.support.photos import write_files, write_photo
 
 
 def rows(ended: Ended, words: str) -> list[int]:
@@ -25,20 +21,13 @@ def rows(ended: Ended, words: str) -> list[int]:
     return [int(n) for n in re.findall(rf"^ +(\d+)  .*{words}", ended.err, re.MULTILINE)]
 
 
-def make_photos(folder: Path, *names: str) -> None:
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture(Random(os.fsencode(name)), size=900))
-
-
 async def test_patterns_decide_in_their_order_also_when_verifying(
     box: Sandbox, tmp_path: Path
 ) -> None:
-    make_photos(tmp_path, "a.jpg", "raw/b.jpg", "raw/best/c.jpg", "x/d.jpg", "x/raw/e.jpg")
+    write_files(tmp_path, "a.jpg", "raw/b.jpg", "raw/best/c.jpg", "x/d.jpg", "x/raw/e.jpg")
     flags = ["--exclude", "raw/", "--include", "/raw/best/"]
     ended = await send(box, tmp_path, *flags)
-    assert (ended.code, files(box)) == (0, {"a.jpg", "c.jpg", "d.jpg"})
+    assert (ended.code, photo_files(box)) == (0, {"a.jpg", "c.jpg", "d.jpg"})
     assert rows(ended, "not chosen by the patterns") == [2]  # b.jpg and the folder x/raw
     ended = await send(box, "verify", tmp_path, *flags)
     assert ended.code == 0
@@ -50,25 +39,24 @@ async def test_patterns_decide_in_their_order_also_when_verifying(
 async def test_a_dry_run_and_a_check_up_tell_of_what_is_chosen(
     box: Sandbox, tmp_path: Path
 ) -> None:
-    make_photos(tmp_path, "a.jpg", "raw/b.jpg", "c.jpg")
+    write_files(tmp_path, "a.jpg", "raw/b.jpg", "c.jpg")
     ended = await send(box, tmp_path, "--exclude", "raw/", "--dry-run")
     assert (ended.code, rows(ended, "new ")) == (0, [2])
-    ended = await send(box, "doctor", tmp_path, "--exclude", "raw/", "--json")
-    assert json.loads(ended.out)["checks"]["archive"]["photos"] == 2
     listed = f"{tmp_path}/raw/b.jpg\n"
-    ended = await send(box, "doctor", "--files-from", "-", "--json", given=listed)
-    assert json.loads(ended.out)["checks"]["archive"]["photos"] == 1
+    for flags, photos in (((tmp_path, "--exclude", "raw/"), 2), (("--files-from", "-"), 1)):
+        ended = await send(box, "doctor", *flags, "--json", given=listed)
+        assert json.loads(ended.out)["checks"]["archive"]["photos"] == photos
     assert not box.gallery.photos
 
 
 async def test_what_is_left_out_is_counted_by_its_reason(box: Sandbox, tmp_path: Path) -> None:
-    make_photos(tmp_path, "a.jpg", "old.jpg", ".hidden.jpg")
+    write_files(tmp_path, "a.jpg", "old.jpg", ".hidden.jpg")
     (tmp_path / "small.jpg").write_bytes(b"x")
     os.utime(tmp_path / "old.jpg", (0, 0))
     (tmp_path / "link.jpg").symlink_to("a.jpg")
     ended = await send(box, tmp_path, "--newer-than", "2y", "--min-size", "2", "--follow-symlinks")
     assert ended.code == 0
-    assert len(files(box)) == 1
+    assert len(box.gallery.photos) == 1
     for words in ("older or newer", "smaller or larger", "the same files once more", "made by"):
         assert rows(ended, words) == [1]
 
@@ -76,25 +64,28 @@ async def test_what_is_left_out_is_counted_by_its_reason(box: Sandbox, tmp_path:
 async def test_a_list_comes_from_a_file_and_a_verdict_on_each_line(
     box: Sandbox, tmp_path: Path
 ) -> None:
-    make_photos(tmp_path, "a.jpg", "b.jpg", "c.jpg")
-    file = tmp_path / "list"
-    file.write_text(f"{tmp_path}/b.jpg\n{tmp_path}/gone.jpg\n{tmp_path}/a.jpg\n")
-    ended = await send(box, "--files-from", file)
-    assert (ended.code, files(box)) == (1, {"a.jpg", "b.jpg"})
+    write_files(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    listed = tmp_path / "list"
+    listed.write_text("".join(f"{tmp_path}/{name}.jpg\n" for name in ("b", "gone", "a")))
+    flags = ("--files-from", listed)
+    ended = await send(box, *flags)
+    assert (ended.code, photo_files(box)) == (1, {"a.jpg", "b.jpg"})
     assert f"failed: {tmp_path}/gone.jpg\n  it can't be read: No such file" in ended.err
-    ended = await send(box, "verify", "--files-from", file)
+    ended = await send(box, "verify", *flags)
     assert "Checked 3 photos: 2 present, 1 failed" in ended.err
+    requests = len(box.requests)
+    assert rows(await send(box, *flags), "already there") == [2]
+    asked = {seen.method for seen in list(box.requests)[requests:]}
+    assert asked <= LISTING | {"pwg.categories.getList"}, "a second run reads nothing again"
 
 
 @pytest.mark.parametrize("separator", ["\n", "\0"])
 async def test_a_list_comes_through_a_pipe(box: Sandbox, tmp_path: Path, separator: str) -> None:
-    names = [
-        "a.jpg",
-        "📷.jpg",
-        os.fsdecode(b"\xff.jpg"),
-        *(["b\nc.jpg"] if separator == "\0" else []),
-    ]
-    make_photos(tmp_path, *names)
+    names = ["a.jpg", "📷.jpg", os.fsdecode(b"\xff.jpg")]
+    if separator == "\0":
+        names.append("b\nc.jpg")
+    for number, name in enumerate(names):
+        write_photo(tmp_path / name, number)
     listed = "".join(f"{tmp_path}/{name}{separator}" for name in [*names, *names])
     ended = await send(box, "--files-from", "-", given=listed)
     assert ended.code == 0
@@ -108,21 +99,19 @@ async def test_a_list_that_is_none_ends_the_run(box: Sandbox) -> None:
     assert "bulkup: the list on standard input holds no paths" in ended.err
 
 
-async def test_a_signal_ends_a_run_that_waits_for_more_of_its_list(tmp_path: Path) -> None:
-    make_photos(tmp_path, "a.jpg")
+async def test_a_signal_ends_a_run_that_waits_for_more_of_its_list(photos: Path) -> None:
     faults = Noticing(nth=1)
-    flags = ("--files-from", "-")
     async with (
         Sandbox(admin=("admin", PASSWORD), faults=faults) as box,
-        await start(box, *flags, stdin=subprocess.PIPE, finishing="1") as process,
+        await start(box, "--files-from", "-", stdin=subprocess.PIPE, finishing="1") as process,
     ):
         assert process.stdin is not None
-        await process.stdin.send(f"{tmp_path}/a.jpg\n".encode())
+        await process.stdin.send(f"{photos}/a.jpg\n".encode())
         await faults.came.wait()
         process.send_signal(signal.SIGTERM)
         said = await read_until(process)
         assert await process.wait() == 130
-        assert files(box) == {"a.jpg"}
+        assert photo_files(box) == {"a.jpg"}
     assert re.search(r"^ +1 +uploaded ", said, re.MULTILINE)
 
 
@@ -136,15 +125,3 @@ async def test_nobody_types_a_list_into_a_terminal(box: Sandbox) -> None:
     assert ended.code == 2
     assert "finds no list on standard input" in ended.err
     assert not box.requests
-
-
-async def test_a_second_run_over_a_list_reads_nothing_again(box: Sandbox, tmp_path: Path) -> None:
-    archive = make_archive(tmp_path / "photos", count=12, names=4)
-    (tmp_path / "list").write_text("".join(f"{path}\n" for path in archive))
-    flags = ["--files-from", f"{tmp_path}/list", "--ledger", f"{tmp_path}/ledger"]
-    assert (await send(box, *flags)).code == 0
-    requests = len(box.requests)
-    ended = await send(box, *flags)
-    assert rows(ended, "already there") == [12]
-    assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
-    assert len(box.requests) - requests < 12

@@ -1,11 +1,13 @@
 """Views of what a sandbox was asked and what it holds."""
 
+import re
 from collections import Counter
 
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.gallery import StoredPhoto
 
 SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk", "pwg.images.add"}
+CHANGING = re.compile(r"upload|add|set|delete|Lounge|Completed", re.IGNORECASE)
 
 LISTING = {
     *("pwg.session.login", "pwg.session.getStatus", "pwg.session.logout"),
@@ -17,6 +19,12 @@ LISTING = {
 def calls(box: Sandbox, *, since: int = 0) -> Counter[str]:
     """Count the calls of each method, from a number of requests on."""
     return Counter(seen.method for seen in list(box.requests)[since:])
+
+
+def changes(box: Sandbox, *, since: int = 0) -> Counter[str]:
+    """Count the calls, from a number of requests on, that may have changed something."""
+    asked = calls(box, since=since)
+    return Counter({method: count for method, count in asked.items() if CHANGING.search(method)})
 
 
 def uploads(box: Sandbox) -> int:
