@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, bulkup, send
+from tests.support.commands import PASSWORD, Ended, bulkup, send
+from tests.support.photos import files_in, write_files
 
 BACKENDS = ("keyring", "keyrings.alt")
 pytestmark = pytest.mark.skipif(
@@ -24,13 +25,10 @@ def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data/python_keyring/keyring_pass.cfg"
 
 
-def is_there(file: Path) -> bool:
-    return file.exists()
-
-
-def spoil(file: Path) -> None:
-    file.parent.mkdir(parents=True)
-    file.write_bytes(b"\xff not a key ring")
+def assert_missing(ended: Ended) -> None:
+    assert ended.code == 2
+    assert "the password is missing" in ended.err
+    assert "bulkup login" in ended.err
 
 
 async def test_a_password_is_stored_used_and_removed(
@@ -40,7 +38,7 @@ async def test_a_password_is_stored_used_and_removed(
     ended = await bulkup("login", given=f"{PASSWORD}\n", **gallery)
     assert ended.code == 0, ended.err
     assert f"{box.url} accepts the password of admin; the key ring has it now" in ended.out
-    assert is_there(ring)
+    assert files_in(ring.parent)
 
     assert (await bulkup(photos, **gallery, album="1", finishing="1")).code == 0
     assert len(box.gallery.photos) == 1
@@ -50,10 +48,7 @@ async def test_a_password_is_stored_used_and_removed(
     assert (ended.code, ended.out) == (0, f"Removed what was stored for {box.url}.\n")
     ended = await bulkup("logout", **gallery)
     assert (ended.code, ended.out) == (0, f"Nothing is stored for {box.url}.\n")
-    ended = await bulkup(photos, **gallery, album="1")
-    assert ended.code == 2
-    assert "the password is missing" in ended.err
-    assert "bulkup login" in ended.err
+    assert_missing(await bulkup(photos, **gallery, album="1"))
 
 
 async def test_an_api_key_is_stored_and_needs_no_user(box: Sandbox, photos: Path) -> None:
@@ -69,11 +64,8 @@ async def test_an_api_key_is_stored_and_needs_no_user(box: Sandbox, photos: Path
 
 async def test_what_is_stored_is_of_one_gallery_and_one_user(box: Sandbox, photos: Path) -> None:
     assert (await bulkup("login", given=PASSWORD, url=box.url, user="admin")).code == 0
-    ended = await bulkup(photos, url=f"{box.url}sub", user="admin", album="1")
-    assert "the password is missing" in ended.err
-    ended = await bulkup(photos, url=box.url, user="bob", album="1")
-    assert "the password is missing" in ended.err
-    assert ended.code == 2
+    for url, user in ((f"{box.url}sub", "admin"), (box.url, "bob")):
+        assert_missing(await bulkup(photos, url=url, user=user, album="1"))
     # every other source counts before the key ring
     assert (await send(box, photos, password="wrong")).code == 3
 
@@ -93,7 +85,7 @@ async def test_what_the_gallery_refuses_is_not_stored(
     ended = await bulkup("login", given=given, url=box.url, user=user)
     assert ended.code == code
     assert message in ended.err
-    assert not is_there(ring)
+    assert not files_in(ring.parent)
 
 
 @pytest.mark.parametrize("backend", ["fail", "null"])
@@ -105,16 +97,12 @@ async def test_a_key_ring_that_keeps_nothing_is_told_by_login_alone(
     assert ended.code == 3
     assert "the system's key ring can't be used" in ended.err
     assert "--password-file" in ended.err
-    ended = await bulkup(photos, url=box.url, user="admin", album="1")
-    assert ended.code == 2
-    assert "the password is missing" in ended.err
+    assert_missing(await send(box, photos, password=""))
 
 
 async def test_a_key_ring_that_breaks_is_as_good_as_none(
     box: Sandbox, photos: Path, ring: Path
 ) -> None:
-    spoil(ring)
-    ended = await bulkup(photos, url=box.url, user="admin", album="1")
-    assert ended.code == 2
-    assert "the password is missing" in ended.err
+    write_files(ring.parent, ring.name)  # at random, which is no key ring
+    assert_missing(await send(box, photos, password=""))
     assert (await send(box, photos)).code == 0

@@ -6,6 +6,8 @@ import pytest
 
 from bulkup.sandbox import Sandbox
 from tests.support.commands import one_photo, send
+from tests.support.galleries import only_photo, tags_of
+from tests.support.photos import write_album_title
 
 FOLDER = Path(__file__).parents[1] / "sidecars"
 
@@ -20,13 +22,13 @@ def photos(tmp_path: Path) -> Path:
 
 
 def told(box: Sandbox) -> dict[str, object]:
-    (photo,) = box.gallery.photos.values()
+    photo = only_photo(box)
     return {
         "title": photo.name,
         "author": photo.author,
         "comment": photo.comment,
         "date": photo.date_creation,
-        "tags": sorted(box.gallery.tags[number].name for number in photo.tags),
+        "tags": sorted(tags_of(box, photo)),
     }
 
 
@@ -87,8 +89,7 @@ async def test_a_broken_sidecar_is_said_and_the_photo_brought(box: Sandbox, phot
 async def test_albums_of_takeout_have_their_titles_unless_told_otherwise(
     box: Sandbox, photos: Path
 ) -> None:
-    told = (FOLDER / "takeout/metadata.json").read_bytes()
-    (photos / "metadata.json").write_bytes(told)
+    write_album_title(photos, "Sommer am Comer See", "Zwei Wochen im Juli")
     for _ in range(2):
         ended = await send(box, photos, "--tree", "--no-ledger")
         assert ended.code == 0

@@ -9,6 +9,7 @@ import pytest
 
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD, bulkup, one_photo, send
+from tests.support.photos import write_files
 
 HOSTILE = "[red]x\x1b[31m\n<b>.jpg"
 
@@ -20,32 +21,22 @@ def objects(text: str) -> list[dict[str, Any]]:
 async def test_json_tells_programs_on_stdout_and_people_on_stderr(
     box: Sandbox, tmp_path: Path
 ) -> None:
-    one_photo(tmp_path, HOSTILE)
-    (tmp_path / "empty.jpg").write_bytes(b"")
+    photo = one_photo(tmp_path, HOSTILE)
+    (tmp_path / "empty.jpg").touch()
     ended = await send(box, tmp_path, "--json")
     told = objects(ended.out)
     assert ended.code == 1
     assert {line["schema"] for line in told} == {1}
-    assert told[0]["event"] == "run_started"
-    assert told[-1]["event"] == "run_finished"
+    assert (told[0]["event"], told[-1]["event"]) == ("run_started", "run_finished")
     (sent,) = [line for line in told if line["event"] == "photo_uploaded"]
-    assert sent["path"] == str(tmp_path / HOSTILE)
+    assert sent["path"] == str(photo)
     (failed,) = [line for line in told if line["event"] == "photo_failed"]
     assert failed["reason"] == "the file is empty"
     assert "the file is empty" in ended.err
 
 
-async def test_json_tells_why_a_run_is_impossible(box: Sandbox, photos: Path) -> None:
-    ended = await send(box, photos, "--json", album="99")
-    assert ended.code == 3
-    (told,) = objects(ended.out)
-    assert told["event"] == "run_failed"
-    assert "99" in told["reason"]
-
-
 async def test_a_reader_who_goes_away_does_not_end_the_run(box: Sandbox, tmp_path: Path) -> None:
-    for n in range(5):
-        one_photo(tmp_path, f"{n}.jpg")
+    write_files(tmp_path, *(f"{n}.jpg" for n in range(5)))
     reading, writing = os.pipe()
     os.close(reading)
     ended = await send(box, tmp_path, "--json", out=writing)
@@ -58,13 +49,14 @@ async def test_a_reader_who_goes_away_does_not_end_the_run(box: Sandbox, tmp_pat
 async def test_quiet_tells_what_failed_and_the_summary_and_twice_nothing(
     box: Sandbox, photos: Path
 ) -> None:
-    (photos / "empty.jpg").write_bytes(b"")
-    quiet = await send(box, photos, "-q")
+    (photos / "empty.jpg").touch()
+    quiet = await send(box, photos, "-q", "--monitor", "127.0.0.1:0")
     silent = await send(box, photos, "-qq", "--no-ledger")
     by_variable = await send(box, photos, "--no-ledger", quiet="2")
     typo = await send(box, photos, "--no-ledger", quiet="much")
     assert len(box.gallery.photos) == 1
     assert quiet.code == silent.code == by_variable.code == 1
+    assert quiet.err.startswith("note    the run is shown at http://127.0.0.1:")
     assert "the file is empty" in quiet.err
     assert "Piwigo 16.4.0" not in quiet.err
     assert "Done after" in quiet.err
@@ -90,18 +82,20 @@ async def test_a_log_file_is_added_to(box: Sandbox, tmp_path: Path, name: str) -
         assert text.count(" sent    ") == text.count(" there   ") == 1
 
 
-async def test_a_run_that_is_impossible_is_silent_too(box: Sandbox, photos: Path) -> None:
-    quiet = await send(box, photos, "-q", album="99")
-    silent = await send(box, photos, "-qq", album="99")
-    watching = await send(box, "watch", photos, "--settle", "0", "-qq", album="99")
+async def test_a_run_that_is_impossible_is_silent_too_and_json_tells_why(
+    box: Sandbox, photos: Path
+) -> None:
+    flags = (photos, "--album", "99")
+    told = await send(box, *flags, "--json")
+    quiet = await send(box, *flags, "-q")
+    silent = await send(box, *flags, "-qq")
+    watching = await send(box, "watch", *flags, "--settle", "0", "-qq")
+    (line,) = objects(told.out)
+    assert line["event"] == "run_failed"
+    assert "99" in line["reason"]
     assert "there is no album 99" in quiet.err
-    assert quiet.code == silent.code == watching.code == 3
+    assert told.code == quiet.code == silent.code == watching.code == 3
     assert silent.out + silent.err + watching.out + watching.err == ""
-
-
-async def test_a_quiet_run_tells_where_its_monitor_is(box: Sandbox, photos: Path) -> None:
-    ended = await send(box, photos, "-q", "--monitor", "127.0.0.1:0")
-    assert ended.err.startswith("note    the run is shown at http://127.0.0.1:")
 
 
 async def test_a_full_disk_behind_the_output_is_told_in_a_sentence() -> None:
