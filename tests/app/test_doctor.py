@@ -382,9 +382,7 @@ async def test_what_is_no_piwigo_is_told() -> None:
     assert left(told) == ["address"]
 
 
-async def test_nobody_listening_is_told_and_the_archive_counted_all_the_same(
-    tmp_path: Path,
-) -> None:
+async def test_nobody_listening_is_told_and_the_archive_still_counted(tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
     async with raw_server(saying("200 OK")) as raw:
         url = raw.url
@@ -422,9 +420,7 @@ async def test_what_an_upload_would_be_about_is_counted(tmp_path: Path) -> None:
     assert (archive.by_rule, archive.mark) == (1, Mark.WARNING)
 
 
-async def test_requests_are_counted_by_what_passes_and_what_will_fail_is_a_problem(
-    tmp_path: Path,
-) -> None:
+async def test_requests_are_counted_and_what_will_fail_is_a_problem(tmp_path: Path) -> None:
     make_archive(tmp_path, count=1, names=1, size=(M, M))
     (tmp_path / "empty.jpg").touch()
     async with Sandbox(max_file=300 * K) as box:

@@ -57,9 +57,7 @@ Parse = Callable[..., float]
         (parse_duration, ["0"], 0),
     ],
 )
-def test_a_size_or_a_time_may_be_written_like_this(
-    parse: Parse, texts: list[str], value: int
-) -> None:
+def test_sizes_and_times_may_be_like_this(parse: Parse, texts: list[str], value: int) -> None:
     assert [parse(text, flag="--x") for text in texts] == [value] * len(texts)
 
 
@@ -70,7 +68,7 @@ def test_a_size_or_a_time_may_be_written_like_this(
         (parse_duration, "15m", ["m", "1w", "1h30m", "soon"]),
     ],
 )
-def test_a_size_or_a_time_may_not_be_written_like_this(
+def test_sizes_and_times_may_not_be_like_this(
     parse: Parse, example: str, texts: list[str]
 ) -> None:
     for text in ("", "-1", "nan", "inf", "9" * 400, *texts):
@@ -103,7 +101,7 @@ def test_any_text_is_a_size_and_a_time_or_a_mistake_of_the_user(text: str) -> No
         (["23:59,4096"], [(time(23, 59), 4096)]),
     ],
 )
-def test_a_limit_may_be_written_like_this(
+def test_a_limit_may_be_like_this(
     texts: list[str], entries: list[tuple[time, int | None]]
 ) -> None:
     for text in texts:
@@ -145,9 +143,7 @@ def test_a_limit_may_not_be_written_like_this(texts: list[str], words: str) -> N
         ("chunk_size", [4096, 1024**3, None], [4095, 1024**3 + 1]),
     ],
 )
-def test_a_value_out_of_range_is_named_by_its_flag(
-    field: str, good: list[int | None], bad: list[int]
-) -> None:
+def test_values_out_of_range_are_named(field: str, good: list[int | None], bad: list[int]) -> None:
     sending = UploadSettings(into=AlbumTarget(album=9))
     for value in good:
         replace(sending, **{field: value})  # type: ignore[arg-type]
@@ -190,9 +186,7 @@ def printing(text: str, *, code: int = 0) -> str:
         (b" a b \n", " a b "),  # blanks belong to it
     ],
 )
-def test_the_first_line_of_a_file_is_the_password(
-    tmp_path: Path, content: bytes, secret: str
-) -> None:
+def test_a_files_first_line_is_the_password(tmp_path: Path, content: bytes, secret: str) -> None:
     file = tmp_path / "secret"
     file.write_bytes(content)
     assert password(file=file) == secret

@@ -27,16 +27,12 @@ entries = st.dictionaries(st.times(), st.none() | st.integers(1, 10**9), min_siz
         (time(23, 59, 59), None),
     ],
 )
-def test_each_limit_holds_until_the_next_and_the_last_over_midnight(
-    moment: time, limit: int | None
-) -> None:
+def test_each_limit_holds_until_the_next_also_at_midnight(moment: time, limit: int | None) -> None:
     assert DAY.limit(lambda: moment) == limit
 
 
 @given(entries=entries, moment=st.times())
-def test_it_is_always_the_limit_that_began_last(
-    entries: dict[time, int | None], moment: time
-) -> None:
+def test_it_is_the_limit_that_began_last(entries: dict[time, int | None], moment: time) -> None:
     def ago(begin: time) -> float:
         day = datetime(2026, 1, 2, tzinfo=UTC)
         at, began = (datetime.combine(day, t, tzinfo=UTC) for t in (moment, begin))
@@ -58,9 +54,7 @@ def test_it_is_always_the_limit_that_began_last(
         ),
     ],
 )
-def test_what_the_clock_on_the_wall_shows_counts(
-    instants: list[str], limits: list[int | None]
-) -> None:
+def test_what_the_wall_clock_shows_counts(instants: list[str], limits: list[int | None]) -> None:
     table = Timetable(((time(1), 1000), (time(2, 30), None)))
     shown = [datetime.fromisoformat(text).astimezone(BERLIN).time() for text in instants]
     assert [table.limit(lambda moment=moment: moment) for moment in shown] == limits  # type: ignore[misc]

@@ -35,9 +35,7 @@ def read(folder: Path, text: str, profile: str | None = "museum") -> None:
         check(layer, KINDS)
 
 
-def test_the_profile_counts_before_the_defaults_which_count_alone_without_one(
-    tmp_path: Path,
-) -> None:
+def test_the_profile_counts_before_the_defaults_that_count_without_one(tmp_path: Path) -> None:
     file = written(tmp_path, "[defaults]\nretries = 1\n[profiles.museum]\nchunk_size = '2M'\n")
     first, second = read_layers(file, "museum")
     assert (first.name, first.values) == ("profile museum", {"chunk-size": "2M"})
@@ -84,7 +82,7 @@ def test_no_file_in_the_default_place_is_well_unless_a_profile_is_wanted(
         ("[profiles.museum]\nfin_x = 1\nfin-x = 2", "has “fin-x” twice", "Keep one"),
     ],
 )
-def test_what_is_wrong_is_named_with_what_to_do(
+def test_what_is_wrong_has_its_sentence(
     tmp_path: Path, text: str, message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as caught:

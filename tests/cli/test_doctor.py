@@ -162,9 +162,7 @@ async def test_a_broken_certificate_is_in_the_way(
 
 
 @pytest.mark.parametrize(("number", "flags"), [(signal.SIGINT, []), (signal.SIGTERM, ["--json"])])
-async def test_an_interrupted_checkup_leaves_nothing(
-    number: signal.Signals, flags: list[str]
-) -> None:
+async def test_an_interrupted_one_leaves_nothing(number: signal.Signals, flags: list[str]) -> None:
     async with Held("pwg.images.addSimple") as box:
         words = ["doctor", *flags]
         async with await begin(words, environment(needs(box)), piped={1, 2}) as process:

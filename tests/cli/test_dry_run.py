@@ -42,9 +42,7 @@ async def test_a_dry_run_tells_the_plan_and_changes_nothing(box: Sandbox, tmp_pa
     assert row("12 +already there", again)
 
 
-async def test_a_dry_run_tells_of_links_and_of_albums_that_are_missing(
-    box: Sandbox, tmp_path: Path
-) -> None:
+async def test_it_tells_of_links_and_of_missing_albums(box: Sandbox, tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
     await send(box, tmp_path, "--no-ledger")
     before = len(box.requests)
@@ -84,9 +82,7 @@ async def test_albums_are_shown_as_a_tree_with_numbers_and_counts(tmp_path: Path
     assert indents[2] == indents[3] == indents[4]
 
 
-async def test_it_tells_of_changes_and_formats_and_forgets_nothing(
-    photos: Path, tmp_path: Path
-) -> None:
+async def test_it_tells_of_changes_and_of_formats(photos: Path, tmp_path: Path) -> None:
     photo, raw = photos / "a.jpg", photos / "a.nef"
     raw.write_bytes(b"raw")
     flags = (photos, "--ledger", tmp_path / "ledger.sqlite", "--update", "--raw-as-format")
@@ -123,7 +119,7 @@ async def test_it_tells_of_changes_and_formats_and_forgets_nothing(
     ("taken", "words"),
     [(None, "enable_formats"), (["cr2", "psd"], "authorized extensions: cr2, psd")],
 )
-async def test_formats_that_the_gallery_would_refuse_are_told_with_the_reason(
+async def test_formats_that_would_be_refused_are_told_with_the_reason(
     tmp_path: Path, taken: list[str] | None, words: str
 ) -> None:
     write_files(tmp_path, "a.jpg", "b.jpg", "a.nef", "b.nef", "b.psd")
@@ -142,9 +138,7 @@ async def test_formats_that_the_gallery_would_refuse_are_told_with_the_reason(
     assert words in foreseen.err
 
 
-async def test_of_two_files_for_one_format_the_second_is_refused_beforehand(
-    tmp_path: Path,
-) -> None:
+async def test_of_two_files_for_one_format_the_second_is_foreseen_to_fail(tmp_path: Path) -> None:
     write_files(tmp_path, "a.jpg", "a.NEF", "a.nef")
     flags = (tmp_path, "--raw-as-format", "--no-ledger", "-c", "1")
     async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:

@@ -104,9 +104,7 @@ def test_a_file_of_patterns_counts_where_it_is_given(tmp_path: Path) -> None:
     assert taken(filters(*empty), "a") == taken(filters(*empty, "--include", "b"), "a") == ["a"]
 
 
-def test_a_file_of_patterns_that_can_not_be_read_is_named_and_a_bad_one_with_its_line(
-    tmp_path: Path,
-) -> None:
+def test_a_file_of_patterns_that_can_not_be_read_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "ignore").write_text("a\n[z-a]\n")
     for name, words in (
         ("gone", "--exclude-from {}: "),

@@ -21,9 +21,7 @@ def rows(ended: Ended, words: str) -> list[int]:
     return [int(n) for n in re.findall(rf"^ +(\d+)  .*{words}", ended.err, re.MULTILINE)]
 
 
-async def test_patterns_decide_in_their_order_also_when_verifying(
-    box: Sandbox, tmp_path: Path
-) -> None:
+async def test_patterns_decide_in_order_also_for_verify(box: Sandbox, tmp_path: Path) -> None:
     write_files(tmp_path, "a.jpg", "raw/b.jpg", "raw/best/c.jpg", "x/d.jpg", "x/raw/e.jpg")
     flags = ["--exclude", "raw/", "--include", "/raw/best/"]
     ended = await send(box, tmp_path, *flags)
@@ -36,9 +34,7 @@ async def test_patterns_decide_in_their_order_also_when_verifying(
     assert "Checked 0 photos" in ended.err
 
 
-async def test_a_dry_run_and_a_check_up_tell_of_what_is_chosen(
-    box: Sandbox, tmp_path: Path
-) -> None:
+async def test_dry_runs_and_check_ups_tell_what_is_chosen(box: Sandbox, tmp_path: Path) -> None:
     write_files(tmp_path, "a.jpg", "raw/b.jpg", "c.jpg")
     ended = await send(box, tmp_path, "--exclude", "raw/", "--dry-run")
     assert (ended.code, rows(ended, "new ")) == (0, [2])
@@ -61,9 +57,7 @@ async def test_what_is_left_out_is_counted_by_its_reason(box: Sandbox, tmp_path:
         assert rows(ended, words) == [1]
 
 
-async def test_a_list_comes_from_a_file_and_a_verdict_on_each_line(
-    box: Sandbox, tmp_path: Path
-) -> None:
+async def test_a_list_has_a_verdict_on_each_line(box: Sandbox, tmp_path: Path) -> None:
     write_files(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     listed = tmp_path / "list"
     listed.write_text("".join(f"{tmp_path}/{name}.jpg\n" for name in ("b", "gone", "a")))

@@ -166,9 +166,7 @@ async def test_an_account_with_two_factors_is_told_to_use_an_api_key(photos: Pat
 # certificates
 
 
-async def test_a_certificate_of_ones_own_can_be_trusted(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_ones_own_certificate_is_trusted(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     async with encrypted(box, make_certificate(tmp_path)) as url:
         what, hint = said(await send(box, photos, url=url), code=3)
         assert what == f"no safe connection to {url}ws.php: self-signed certificate"
@@ -259,9 +257,7 @@ async def test_what_may_not_be_read_is_named_and_the_rest_arrives(
         )
 
 
-async def test_a_ledger_that_may_not_be_written_is_told(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_a_locked_ledger_is_told(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     what, hint = said(await as_anybody(box, photos, "--ledger", folder / "ledger"), code=3)

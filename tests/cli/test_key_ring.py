@@ -31,9 +31,7 @@ def assert_missing(ended: Ended) -> None:
     assert "bulkup login" in ended.err
 
 
-async def test_a_password_is_stored_used_and_removed(
-    box: Sandbox, photos: Path, ring: Path
-) -> None:
+async def test_a_password_is_kept_used_removed(box: Sandbox, photos: Path, ring: Path) -> None:
     gallery = {"url": box.url, "user": "admin"}
     ended = await bulkup("login", given=f"{PASSWORD}\n", **gallery)
     assert ended.code == 0, ended.err
@@ -100,9 +98,7 @@ async def test_a_key_ring_that_keeps_nothing_is_told_by_login_alone(
     assert_missing(await send(box, photos, password=""))
 
 
-async def test_a_key_ring_that_breaks_is_as_good_as_none(
-    box: Sandbox, photos: Path, ring: Path
-) -> None:
+async def test_a_broken_key_ring_is_like_none(box: Sandbox, photos: Path, ring: Path) -> None:
     write_files(ring.parent, ring.name)  # at random, which is no key ring
     assert_missing(await send(box, photos, password=""))
     assert (await send(box, photos)).code == 0

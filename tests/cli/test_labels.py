@@ -86,9 +86,7 @@ async def test_a_broken_sidecar_is_said_and_the_photo_brought(box: Sandbox, phot
     assert "IMG_1.jpg.xmp is left out: it is not XML" in ended.err
 
 
-async def test_albums_of_takeout_have_their_titles_unless_told_otherwise(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_albums_of_takeout_have_titles_unless_unwanted(box: Sandbox, photos: Path) -> None:
     write_album_title(photos, "Sommer am Comer See", "Zwei Wochen im Juli")
     for _ in range(2):
         ended = await send(box, photos, "--tree", "--no-ledger")

@@ -139,9 +139,7 @@ async def test_no_byte_of_the_ledger_tells_a_secret(
         assert secret not in ended.out + ended.err
 
 
-async def test_a_ledger_is_made_unless_it_is_not_wanted(
-    box: Sandbox, photos: Path, own_state: Path
-) -> None:
+async def test_a_ledger_is_made_if_wanted(box: Sandbox, photos: Path, own_state: Path) -> None:
     await send(box, photos, "--no-ledger")
     assert not held(own_state)
     await send(box, photos)

@@ -82,9 +82,7 @@ async def test_a_watch_is_shown_from_run_to_run(box: Sandbox, tmp_path: Path) ->
     assert 'bulkup_photos_total{outcome="uploaded"} 2.0' in figures
 
 
-async def test_an_address_that_is_taken_ends_the_command_before_any_request(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_an_address_that_is_taken_ends_it_at_once(box: Sandbox, photos: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         for command in ([photos], ["verify", photos], ["watch", photos]):

@@ -18,9 +18,7 @@ def objects(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-async def test_json_tells_programs_on_stdout_and_people_on_stderr(
-    box: Sandbox, tmp_path: Path
-) -> None:
+async def test_json_is_on_stdout_and_words_are_on_stderr(box: Sandbox, tmp_path: Path) -> None:
     photo = one_photo(tmp_path, HOSTILE)
     (tmp_path / "empty.jpg").touch()
     ended = await send(box, tmp_path, "--json")
@@ -46,9 +44,7 @@ async def test_a_reader_who_goes_away_does_not_end_the_run(box: Sandbox, tmp_pat
     assert "--json is not whole: Broken pipe" in ended.err
 
 
-async def test_quiet_tells_what_failed_and_the_summary_and_twice_nothing(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_quiet_tells_failures_and_summary_twice_nothing(box: Sandbox, photos: Path) -> None:
     (photos / "empty.jpg").touch()
     quiet = await send(box, photos, "-q", "--monitor", "127.0.0.1:0")
     silent = await send(box, photos, "-qq", "--no-ledger")
@@ -82,9 +78,7 @@ async def test_a_log_file_is_added_to(box: Sandbox, tmp_path: Path, name: str) -
         assert text.count(" sent    ") == text.count(" there   ") == 1
 
 
-async def test_a_run_that_is_impossible_is_silent_too_and_json_tells_why(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_an_impossible_run_is_silent_and_json_says_why(box: Sandbox, photos: Path) -> None:
     flags = (photos, "--album", "99")
     told = await send(box, *flags, "--json")
     quiet = await send(box, *flags, "-q")

@@ -39,7 +39,7 @@ def rows(ended: Ended) -> dict[str, tuple[str, str]]:
     return {flag: (value, origin) for flag, value, origin in lines}
 
 
-async def test_a_profile_gives_all_that_an_upload_needs(
+async def test_a_profile_gives_all_that_is_needed(
     box: Sandbox, settings: Path, photos: Path
 ) -> None:
     secret, tags = f'password_command = "echo {PASSWORD}"', 'tag = ["scan", "museum"]'

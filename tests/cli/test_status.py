@@ -55,9 +55,7 @@ async def test_what_the_ledger_does_not_know_is_said(box: Sandbox, photos: Path)
     assert "knows nothing of album 77" in ended.err
 
 
-async def test_what_failed_is_tried_again_by_a_pipe_whatever_the_names_are(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_what_failed_is_tried_again_whatever_its_name(box: Sandbox, photos: Path) -> None:
     paths = [photos / os.fsdecode(name) for name in HOSTILE]
     for path in paths:
         path.touch()

@@ -92,9 +92,7 @@ async def test_a_service_that_fails_is_told_and_addresses_come_from_flags_and_a_
     assert SECRET not in ended.err
 
 
-async def test_addresses_of_the_environment_are_parted_by_blanks(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_addresses_of_the_variable_are_parted_by_blanks(box: Sandbox, photos: Path) -> None:
     ended = await send(box, photos, notify=f"json://127.0.0.1 nosuch://{SECRET}")
     assert ended.code == 2
     assert "the nosuch:// address (number 2)" in ended.err
@@ -121,9 +119,7 @@ async def run_bare(box: Sandbox, photos: Path, line: str, variables: dict[str, s
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-async def test_the_readme_s_line_for_cron_uploads(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_the_readme_s_cron_line_uploads(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     *settings, job = block("crontab", "0 23 * * *").splitlines()
     variables = dict(setting.split("=", 1) for setting in settings)
     line = job.removeprefix("0 23 * * * ")
@@ -151,9 +147,7 @@ def unit(mark: str) -> configparser.RawConfigParser:
     return parser
 
 
-async def test_the_readme_s_service_uploads_and_notifies(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_the_readme_s_service_notifies(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     service = unit("ExecStart")["Service"]
     credentials, state = tmp_path / "credentials", tmp_path / "state"
     for folder in (credentials, state / service["StateDirectory"]):

@@ -128,9 +128,7 @@ async def test_a_server_that_stays_away_is_told_when_patience_ends(
 # exit code 1, some photos failed
 
 
-async def test_one_failing_photo_is_named_and_the_others_arrive(
-    box: Sandbox, tmp_path: Path
-) -> None:
+async def test_one_that_fails_is_named_and_the_others_arrive(box: Sandbox, tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=5, names=5)
     (tmp_path / "text.jpg").write_text("This is no picture.\n" * 10)
     ended = await send(box, tmp_path)

@@ -26,9 +26,7 @@ async def test_an_archive_that_is_there_is_told_as_there(box: Sandbox, tmp_path:
     assert "check only (exist), 2 at once" in ended.err
 
 
-async def test_what_is_amiss_is_named_and_the_next_upload_mends_it(
-    box: Sandbox, tmp_path: Path
-) -> None:
+async def test_what_is_amiss_is_named_and_mended_later(box: Sandbox, tmp_path: Path) -> None:
     folder, ledger = tmp_path / "photos", str(tmp_path / "ledger")
     archive = make_archive(folder, count=5, names=5)
     await send(box, folder, ledger=ledger)

@@ -25,9 +25,7 @@ async def watched_until_ctrl_c(box: Sandbox, folder: Path, *flags: str) -> str:
     return said
 
 
-async def test_it_brings_what_is_chosen_with_its_labels_until_ctrl_c(
-    tmp_path: Path, box: Sandbox
-) -> None:
+async def test_it_brings_what_is_chosen_with_its_labels(tmp_path: Path, box: Sandbox) -> None:
     one_photo(tmp_path, "unwanted.jpg")
     flags = ["--settle", "0.2s", "--exclude", "un*", "--title", "{stem}!", "-v"]
     said = await watched_until_ctrl_c(box, tmp_path, *flags)
@@ -37,9 +35,7 @@ async def test_it_brings_what_is_chosen_with_its_labels_until_ctrl_c(
     assert [photo.name for photo in box.gallery.photos.values()] == ["first!", "second!"]
 
 
-async def test_a_quiet_one_tells_where_its_monitor_is_and_the_summaries_only(
-    tmp_path: Path, box: Sandbox
-) -> None:
+async def test_a_quiet_one_tells_its_monitor_and_summaries(tmp_path: Path, box: Sandbox) -> None:
     flags = ["--poll", "--settle", "0.2s", "-q", "--monitor", "127.0.0.1:0"]
     said = await watched_until_ctrl_c(box, tmp_path, *flags)
     assert "the run is shown at http://127.0.0.1:" in said.splitlines()[0]
@@ -62,8 +58,6 @@ async def test_a_signal_in_a_run_lets_photos_in_flight_end(tmp_path: Path) -> No
     assert "unfinished" in said
 
 
-async def test_a_gallery_that_is_none_ends_it_with_the_first_file(
-    photos: Path, box: Sandbox
-) -> None:
+async def test_a_gallery_that_is_none_ends_it_at_a_file(photos: Path, box: Sandbox) -> None:
     ended = await send(box, "watch", photos, "--settle", "0", "--album", "77", user="bob")
     assert ended.code == 3

@@ -108,9 +108,7 @@ def test_any_text_is_an_address_or_a_mistake_of_the_user(typed: str) -> None:
         ("http://x.org/", ["ftp://x.org/", "http://x.org:99999/", "http://[x.org/", ""], False),
     ],
 )
-def test_a_redirect_is_followed_only_to_the_named_host(
-    origin: str, targets: list[str], stays: bool
-) -> None:
+def test_redirects_stay_at_the_named_host(origin: str, targets: list[str], stays: bool) -> None:
     assert [allowed(origin, target) for target in targets] == [stays] * len(targets)
 
 

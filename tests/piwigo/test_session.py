@@ -234,9 +234,7 @@ async def test_a_call_goes_as_a_plain_form_that_says_who_asks() -> None:
 
 
 @pytest.mark.parametrize(("key", "cookie"), [("", "pwg_id=abc"), ("pkid-1:s", None)])
-async def test_the_servers_cookie_is_sent_back_but_with_an_api_key(
-    key: str, cookie: str | None
-) -> None:
+async def test_the_cookie_is_sent_back_unless_there_is_a_key(key: str, cookie: str | None) -> None:
     talk = saying("200 OK", OK, "Set-Cookie: pwg_id=abc; path=/; HttpOnly")
     async with talking(talk, api_key=key) as (raw, session):
         for _ in range(2):
@@ -288,9 +286,7 @@ FAR = "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"
         (["", "soon", "-5", "1.5", "²", "Wed, 99 Oct 2015 07:30:00 GMT", FAR], None),
     ],
 )
-def test_a_wait_may_be_asked_for_in_seconds_or_by_date(
-    values: list[str], wait_s: float | None
-) -> None:
+def test_a_wait_may_be_in_seconds_or_until_a_date(values: list[str], wait_s: float | None) -> None:
     for value in values:
         assert retry_after(value, date="Wed, 21 Oct 2015 07:28:00 GMT") == wait_s, value
     for date in ("", "today", FAR):
@@ -339,18 +335,14 @@ async def hang_up(line: Line) -> None:
     await line.hear()
 
 
-async def test_a_server_that_hangs_up_leaves_the_fate_of_a_call_and_a_photo_unknown(
-    tmp_path: Path,
-) -> None:
+async def test_a_server_that_hangs_up_leaves_a_fate_unknown(tmp_path: Path) -> None:
     for photo in (None, make_photo(tmp_path, size=100_000)):
         async with talking(hang_up) as (_, session):
             assert type(await error_of(session, photo)) is AnswerLost
 
 
 @pytest.mark.parametrize("read", [0, 1000, 3_000_000])
-async def test_a_connection_that_breaks_in_the_middle_of_a_photo_is_cut_short(
-    tmp_path: Path, read: int
-) -> None:
+async def test_a_connection_that_breaks_in_a_photo_is_cut_short(tmp_path: Path, read: int) -> None:
     photo = make_photo(tmp_path, size=30_000_000)  # more than the system takes in by itself
 
     async def talk(line: Line) -> None:

@@ -39,9 +39,7 @@ def fields(request: Request) -> dict[str, str]:
 
 
 @given(file=st.text(min_size=1, max_size=255), attempt=st.integers(1, 9))
-def test_a_photo_to_be_renamed_travels_under_an_ascii_name_of_its_own(
-    file: str, attempt: int
-) -> None:
+def test_a_photo_to_be_renamed_has_an_ascii_name_of_its_own(file: str, attempt: int) -> None:
     names = {Upload(renames=True).sent_name(storable(file), attempt=attempt) for _ in range(9)}
     assert len(names) == 9
     assert all(re.fullmatch(r"[A-Za-z0-9.-]{1,60}", name) for name in names)

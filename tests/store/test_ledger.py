@@ -295,9 +295,7 @@ async def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None
     await refused(tmp_path / "x", r"can't be used: (Not a directory|File exists)")
 
 
-async def test_what_a_full_disk_does_not_take_is_not_half_there_and_it_goes_on_with_room(
-    disk: Path,
-) -> None:
+async def test_what_a_full_disk_does_not_take_is_not_half_there(disk: Path) -> None:
     many = [entry(f"/{number}.jpg", error="x" * 100) for number in range(3000)]
     before, after = entry("/before.jpg"), entry("/after.jpg")
     await keep(disk, before)

@@ -162,9 +162,7 @@ async def test_a_file_that_vanished_leaves_nothing_to_try_again(book: RunStore) 
     assert await book.open_paths() == [(there, 9)]
 
 
-async def test_a_run_clears_what_it_did_not_meet_only_where_the_file_is_gone(
-    book: RunStore,
-) -> None:
+async def test_a_run_clears_what_it_did_not_meet_if_the_file_is_gone(book: RunStore) -> None:
     names = ("photos/a.jpg", b"photos/b\xff.jpg", "photos.old/d.jpg", "photos/c.jpg")
     first, second, elsewhere, third = [book.put(name) for name in names]
     async with book.open() as opened:
@@ -339,9 +337,7 @@ async def test_damaged_rows_are_overlooked(book: RunStore) -> None:
 # which files it reads
 
 
-async def test_an_older_ledger_is_read_as_it_is_and_brought_up_by_the_next_run(
-    book: RunStore,
-) -> None:
+async def test_an_older_ledger_is_read_and_brought_up_by_the_next_run(book: RunStore) -> None:
     first = book.folder / "a.jpg"
     async with book.open() as opened:
         await opened.record([entry(first)])
