@@ -42,8 +42,7 @@ EVERYTHING = Wanted()
 T = TypeVar("T")
 
 
-def trouble(code: str = "empty") -> Trouble:
-    return Trouble(code=code, size=7, reason="the file is empty", hint="Remove the file.")
+TROUBLE = Trouble(code="empty", size=7, reason="the file is empty", hint="Remove the file.")
 
 
 class RunStore:
@@ -77,11 +76,31 @@ class RunStore:
 
         return await to_thread.run_sync(ask)
 
+    async def keep(
+        self,
+        *failed: Path,
+        mended: Sequence[Path] = (),
+        what: Undertaking = UPLOAD,
+        server: str = SERVER,
+        roots: Sequence[Path] = (),
+        ending: Ending = Ending.DONE,
+        found: Trouble = TROUBLE,
+        **counts: int,
+    ) -> None:
+        """Keep a whole run, in which these files had this trouble."""
+        async with self.open(server) as opened:
+            number, _ = await opened.begin_run(what)
+            met = dict.fromkeys(failed, found)
+            await opened.keep_run(
+                number, album=what.album, counts=counts, failed=met, mended=mended
+            )
+            await opened.end_run(number, ending, error=what.album_name, roots=roots)
+
     async def failures(self, wanted: Wanted = EVERYTHING) -> list[OpenFailure]:
         return await self.look(lambda lookback: list(lookback.failures(wanted)))
 
-    async def open_paths(self) -> list[tuple[Path, int]]:
-        return [(failure.path, failure.album) for failure in await self.failures()]
+    async def open_paths(self) -> list[tuple[str, int, Path]]:
+        return [(failure.url, failure.album, failure.path) for failure in await self.failures()]
 
     async def gallery(self, wanted: Wanted = EVERYTHING) -> GalleryHistory:
         (gallery,) = await self.look(lambda lookback: lookback.galleries(wanted))
@@ -99,111 +118,69 @@ def book(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path)
 
 
-async def keep(
-    opened: SqliteLedger,
-    *failed: Path,
-    mended: Sequence[Path] = (),
-    what: Undertaking = UPLOAD,
-    roots: Sequence[Path] = (),
-    ending: Ending = Ending.DONE,
-    code: str = "empty",
-    **counts: int,
-) -> None:
-    """Keep a whole run."""
-    number, _ = await opened.begin_run(what)
-    found = {path: trouble(code) for path in failed}
-    await opened.keep_run(number, album=what.album, counts=counts, failed=found, mended=mended)
-    await opened.end_run(number, ending, error="", roots=roots)
-
-
 # open failures
 
 
 async def test_a_failure_stays_open_with_its_last_reason_and_what_to_do(book: RunStore) -> None:
     path = book.put(b"new\nline \xff.jpg")
-    half = Trouble(code="empty", size=7, reason="no \ud800", hint="\udcff")  # characters
-    async with book.open() as opened:
-        await keep(opened, path, code="wrong-type")
-        await keep(opened, path)
-        (failure,) = await book.failures()
-        assert failure == OpenFailure(url=SERVER, album=9, path=path, trouble=trouble(), at=NOW)
-        number, _ = await opened.begin_run(replace(UPLOAD, album_name="\udcff"))
-        await opened.keep_run(number, album=9, counts={}, failed={path: half}, mended=())
-        await opened.end_run(number, Ending.FAILED, error="\udcff", roots=())
+    await book.keep(path, found=replace(TROUBLE, code="wrong-type"))
+    await book.keep(path)
+    (failure,) = await book.failures()
+    assert failure == OpenFailure(url=SERVER, album=9, path=path, trouble=TROUBLE, at=NOW)
+    half = replace(TROUBLE, reason="no \ud800", hint="\udcff")  # characters
+    await book.keep(path, what=replace(UPLOAD, album_name="\udcff"), found=half)
     assert (await book.failures())[0].trouble.reason == "no ?"
 
 
 async def test_what_succeeds_is_open_no_more_in_its_album_alone(book: RunStore) -> None:
     path, anywhere = book.put("a.jpg"), replace(VERIFY, album=0)
-    async with book.open() as opened:
-        for what in (UPLOAD, OTHER_ALBUM, anywhere):
-            await keep(opened, path, what=what)
-        await keep(opened, mended=[path])
-        assert await book.open_paths() == [(path, 10)]
-        await keep(opened, path)
-        await keep(opened, mended=[path], what=anywhere)
-    assert await book.open_paths() == [(path, 9), (path, 10)]
-
-
-async def test_each_gallery_has_failures_of_its_own(book: RunStore) -> None:
-    path = book.put("a.jpg")
-    async with book.open() as mine, book.open(OTHER) as theirs:
-        await keep(mine, path)
-        await keep(theirs, path)
-        await keep(theirs, mended=[path])
-    assert [failure.url for failure in await book.failures()] == [SERVER]
-
-
-async def test_a_file_that_vanished_leaves_nothing_to_try_again(book: RunStore) -> None:
-    gone, there = book.folder / "gone.jpg", book.put("there.jpg")
-    async with book.open() as opened:
-        await keep(opened, gone, code="empty")
-        await keep(opened, gone, there, code="not-there")
-    assert await book.open_paths() == [(there, 9)]
+    for what in (UPLOAD, OTHER_ALBUM, anywhere):
+        await book.keep(path, what=what)
+    await book.keep(path, server=OTHER)
+    await book.keep(mended=[path])
+    assert await book.open_paths() == [(OTHER, 9, path), (SERVER, 10, path)]
+    await book.keep(path)
+    await book.keep(mended=[path], what=anywhere)
+    await book.keep(mended=[path], server=OTHER)
+    assert await book.open_paths() == [(SERVER, 9, path), (SERVER, 10, path)]
 
 
 async def test_a_run_clears_what_it_did_not_meet_if_the_file_is_gone(book: RunStore) -> None:
     names = ("photos/a.jpg", b"photos/b\xff.jpg", "photos.old/d.jpg", "photos/c.jpg")
     first, second, elsewhere, third = [book.put(name) for name in names]
-    async with book.open() as opened:
-        await keep(opened, first, second, third, elsewhere)
-        for path in (first, second, elsewhere):
-            path.unlink()
-        await keep(opened, roots=[book.folder / "photos"])
-    assert await book.open_paths() == [(elsewhere, 9), (third, 9)]
+    await book.keep(first, second, third, elsewhere)
+    for path in (first, second, elsewhere):
+        path.unlink()
+    await book.keep(roots=[book.folder / "photos"])
+    assert await book.open_paths() == [(SERVER, 9, elsewhere), (SERVER, 9, third)]
+    await book.keep(elsewhere, third, found=replace(TROUBLE, code="not-there"))
+    assert await book.open_paths() == [(SERVER, 9, third)]
 
 
 async def test_more_failures_are_cleared_than_are_looked_at_in_one_go(book: RunStore) -> None:
     stays = book.put("stays.jpg")
-    async with book.open() as opened:
-        await keep(opened, stays, *(book.folder / f"{number}.jpg" for number in range(PAGE + 9)))
-        await keep(opened, roots=[Path("/")])
-    assert await book.open_paths() == [(stays, 9)]
+    await book.keep(stays, *(book.folder / f"{number}.jpg" for number in range(PAGE + 9)))
+    await book.keep(roots=[Path("/")])
+    assert await book.open_paths() == [(SERVER, 9, stays)]
 
 
 async def test_what_is_kept_of_a_run_is_kept_whole_or_not_at_all(book: RunStore) -> None:
     good, bad = book.put("good.jpg"), book.put("bad.jpg")
-    no_trouble = Trouble(code="x", reason="x", hint="x", size=None)  # type: ignore[arg-type]
-    async with book.open() as opened:
-        await keep(opened, good)
-        number, open_now = await opened.begin_run(UPLOAD)
-        assert open_now == 1
-        with pytest.raises(RunError, match="can't be used"):
-            await opened.keep_run(
-                number, album=9, counts={}, failed={bad: no_trouble}, mended=[good]
-            )
-    assert await book.open_paths() == [(good, 9)]
+    await book.keep(good)
+    with pytest.raises(RunError, match="can't be used"):
+        await book.keep(bad, mended=[good], found=replace(TROUBLE, size=None))  # type: ignore[arg-type]
+    assert await book.open_paths() == [(SERVER, 9, good)]
 
 
 async def test_any_number_of_failures_is_read_in_a_little_memory(book: RunStore) -> None:
-    count = 6 * PAGE
-    async with book.open() as opened:
-        await keep(opened, *(book.folder / f"{number}.jpg" for number in range(count)))
-    assert (await book.gallery()).failures == count  # and imports what reading needs
+    def read(lookback: HistoryReader) -> int:
+        return sum(1 for _ in lookback.failures(EVERYTHING))
+
+    await book.keep(*(book.folder / f"{number}.jpg" for number in range(6 * PAGE)))
+    assert await book.look(read) == 6 * PAGE  # and Python's own tables have grown
     tracemalloc.start()
     try:
-        read = await book.look(lambda lookback: sum(1 for _ in lookback.failures(EVERYTHING)))
-        assert read == count
+        assert await book.look(read) == (await book.gallery()).failures
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -212,48 +189,48 @@ async def test_any_number_of_failures_is_read_in_a_little_memory(book: RunStore)
 
 async def test_a_reader_that_takes_its_time_sees_what_comes_behind_it(book: RunStore) -> None:
     names = [book.put(f"{number:04}.jpg") for number in range(PAGE + 9)]
-    async with book.open() as opened:
-        await keep(opened, *names)
+    await book.keep(*names)
 
-        async def mend() -> None:
-            await keep(opened, mended=names[: PAGE + 6])
+    async def mend() -> None:
+        await book.keep(mended=names[: PAGE + 6])
 
-        def read(lookback: HistoryReader) -> list[Path]:
-            reading = lookback.failures(EVERYTHING)
-            first = [next(reading).path for _ in range(3)]
-            from_thread.run(mend)
-            return [*first, *(failure.path for failure in reading)]
+    def read(lookback: HistoryReader) -> list[Path]:
+        reading = lookback.failures(EVERYTHING)
+        first = [next(reading).path for _ in range(3)]
+        from_thread.run(mend)
+        return [*first, *(failure.path for failure in reading)]
 
-        found = await book.look(read)
-    assert found == names[:PAGE] + names[PAGE + 6 :]
+    assert await book.look(read) == names[:PAGE] + names[PAGE + 6 :]
 
 
 # runs
 
 
 async def test_of_each_album_the_last_run_of_each_task_is_told(book: RunStore) -> None:
-    async with book.open() as opened:
-        await keep(opened, uploaded=5)
-        book.now += 60
-        await keep(opened, uploaded=1, failed=2, ending=Ending.INTERRUPTED)
-        await keep(opened, what=VERIFY)
+    await book.keep(uploaded=5)
+    book.now += 60
+    await book.keep(uploaded=1, failed_ones=2, ending=Ending.INTERRUPTED)
+    await book.keep(what=VERIFY)
     last, before = await book.runs()
     assert (last.what, last.ending) == (VERIFY, Ending.DONE)
     assert before.ending is Ending.INTERRUPTED
-    assert before.counts == {"uploaded": 1, "failed": 2}
+    assert before.counts == {"uploaded": 1, "failed_ones": 2}
     assert before.began == NOW + 60
     assert not before.going_on
 
 
 async def test_a_run_that_goes_on_is_told_from_one_that_died(book: RunStore) -> None:
     async with book.open() as opened:
-        number, _ = await opened.begin_run(UPLOAD)
+        number, open_now = await opened.begin_run(UPLOAD)
+        assert open_now == 0
         book.now += 30
         await opened.keep_run(number, album=9, counts={"uploaded": 3}, failed={}, mended=())
         (alive,) = await book.runs()
+    await book.keep(book.put("a.jpg"), what=VERIFY)
     async with book.open() as opened:
-        await opened.begin_run(OTHER_ALBUM)
-        (dead,), (other,) = await book.runs(9), await book.runs(10)
+        _, open_now = await opened.begin_run(OTHER_ALBUM)
+        assert open_now == 1
+        (_, dead), (other,) = await book.runs(9), await book.runs(10)
     assert (alive.ending, alive.going_on) == (Ending.OPEN, True)
     assert (dead.ending, dead.going_on) == (Ending.OPEN, False)
     assert dead.counts == {"uploaded": 3}
@@ -263,16 +240,11 @@ async def test_a_run_that_goes_on_is_told_from_one_that_died(book: RunStore) -> 
 
 async def test_looking_does_not_keep_a_run_out(book: RunStore) -> None:
     path = book.put("a.jpg")
-    async with book.open() as opened:
-        await opened.begin_run(UPLOAD)
-
-    async def bring() -> None:
-        async with book.open() as opened:
-            await keep(opened, path)
+    await book.keep()
 
     def ask(lookback: HistoryReader) -> list[Path]:
         assert lookback.galleries(EVERYTHING)
-        from_thread.run(bring)
+        from_thread.run(book.keep, path)
         return [failure.path for failure in lookback.failures(EVERYTHING)]
 
     assert await book.look(ask) == [path]
@@ -315,9 +287,8 @@ async def test_files_are_counted_for_each_album_and_once_for_the_gallery(book: R
 )
 async def test_a_gallery_and_an_album_are_told_alone(book: RunStore, wanted: Wanted) -> None:
     path = book.put("a.jpg")
-    async with book.open() as opened:
-        await keep(opened, path)
-        await keep(opened, path, what=OTHER_ALBUM)
+    for what in (UPLOAD, OTHER_ALBUM):
+        await book.keep(path, what=what)
     assert [failure.album for failure in await book.failures(wanted)] == [9]
     assert set(await book.albums(wanted)) == {9}
 
@@ -325,7 +296,7 @@ async def test_a_gallery_and_an_album_are_told_alone(book: RunStore, wanted: Wan
 async def test_damaged_rows_are_overlooked(book: RunStore) -> None:
     async with book.open() as opened:
         await opened.record([entry("/a.jpg")])
-        await keep(opened)
+    await book.keep()
     book.sql(
         "UPDATE photos SET albums = '{nonsense'",
         "UPDATE runs SET counts = '[1]', ending = 'strange'",
@@ -347,8 +318,8 @@ async def test_an_older_ledger_is_read_and_brought_up_by_the_next_run(book: RunS
     with pytest.raises(UsageError):
         await book.gallery(Wanted(album="Trips"))
     assert book.sql("PRAGMA user_version") == [(2,)]
+    await book.keep(book.put("b.jpg"))
     async with book.open() as opened:
-        await keep(opened, book.put("b.jpg"))
         assert len(await opened.look_up([first])) == 1
     assert len(await book.failures()) == 1
     assert book.sql("PRAGMA user_version") == [(SCHEMA,)]
@@ -364,6 +335,5 @@ async def test_a_newer_ledger_is_refused(book: RunStore) -> None:
 
 async def test_a_strange_name_of_the_ledger_is_no_trouble(tmp_path: Path) -> None:
     book = RunStore(tmp_path / os.fsdecode(b"a?b#c%d \xff"))
-    async with book.open() as opened:
-        await keep(opened, tmp_path)
-    assert await book.open_paths() == [(tmp_path, 9)]
+    await book.keep(tmp_path)
+    assert await book.open_paths() == [(SERVER, 9, tmp_path)]
