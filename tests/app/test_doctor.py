@@ -388,13 +388,13 @@ async def test_a_server_that_goes_away_in_the_middle_is_told(tmp_path: Path) -> 
 
 async def test_what_an_upload_would_be_about_is_counted(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
-    make_archive(folder, count=5, names=5, size=(300 * K, 300 * K))
+    make_archive(folder, count=5, names=5, size=(1300 * K, 1300 * K))
     for name in ("a.mov", "b.mov", "c.txt", "none", ".hidden"):
         (folder / name).write_bytes(b"x")
     archive = (await visit(Sandbox(max_file=M), folder)).of(ArchiveFound)
-    assert (archive.photos, archive.size) == (5, 5 * 300 * K)
-    assert (archive.requests, archive.chunk_size) == (5, 1000 * K)
-    assert archive.seconds == pytest.approx(5 * 300 * K / (1000 * K / 0.001))
+    assert (archive.photos, archive.size) == (5, 5 * 1300 * K)
+    assert (archive.requests, archive.chunk_size) == (5 * 2, 1000 * K)  # each by itself
+    assert archive.seconds == pytest.approx(5 * 1300 * K / (1000 * K / 0.001))
     assert archive.types == {"mov": 2, "txt": 1, "": 1}
     assert (archive.by_rule, archive.mark) == (1, Mark.WARNING)
 

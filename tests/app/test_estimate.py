@@ -1,10 +1,10 @@
 """What is counted of an archive, and that only counts are kept of it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from bulkup.app.doctor import EXAMPLES, OTHER_TYPES, TYPES_KEPT, Estimate, estimate
 from bulkup.engine.ports import NoLedger
+from tests.support.photos import write_files
 
 
 async def count(*roots: Path, signs: list[int] | None = None) -> Estimate:
@@ -18,18 +18,6 @@ async def count(*roots: Path, signs: list[int] | None = None) -> Estimate:
     )
 
 
-def make(folder: Path, names: Sequence[str], *, size: int = 1) -> None:
-    for name in names:
-        (folder / name).write_bytes(b"x" * size)
-
-
-async def test_requests_are_counted_for_each_photo_by_itself(tmp_path: Path) -> None:
-    make(tmp_path, ["a.jpg", "b.jpg"], size=11)
-    make(tmp_path, ["c.jpg"], size=10)
-    counts = await count(tmp_path)
-    assert (counts.photos, counts.left, counts.left_size, counts.requests) == (3, 3, 32, 5)
-
-
 async def test_what_is_not_there_to_be_read_is_counted_and_named(tmp_path: Path) -> None:
     counts = await count(*(tmp_path / f"{n}.jpg" for n in range(EXAMPLES + 2)))
     assert (counts.photos, counts.unreadable) == (0, EXAMPLES + 2)
@@ -39,7 +27,7 @@ async def test_what_is_not_there_to_be_read_is_counted_and_named(tmp_path: Path)
 
 
 async def test_of_very_many_types_the_first_are_kept_apart(tmp_path: Path) -> None:
-    make(tmp_path, [f"x.t{n:04}" for n in range(TYPES_KEPT + 50)])
+    write_files(tmp_path, *(f"x.t{n:04}" for n in range(TYPES_KEPT + 50)))
     signs: list[int] = []
     counts = await count(tmp_path, signs=signs)
     assert len(counts.types) == TYPES_KEPT + 1

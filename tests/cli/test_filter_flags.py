@@ -5,40 +5,26 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
 
 import pytest
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import CycloptsError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkup.cli import app
 from bulkup.cli.filter_flags import SECOND_NS, FilterFlags, parse_moment
 from bulkup.errors import UsageError
 from bulkup.source.filters import EVERYTHING, Filters, Listing
 
-NO_FLAGS = FilterFlags()
 NOW_NS = 1_700_000_000 * SECOND_NS
 DAY_NS = 86_400 * SECOND_NS
 
 
-def read(*arguments: str | Path) -> tuple[tuple[str, ...], FilterFlags]:
+def read(*arguments: str | Path) -> tuple[tuple[Path, ...], FilterFlags]:
     """Return the paths and the flags of a command line."""
-    app = App()
-    seen: list[tuple[tuple[str, ...], FilterFlags]] = []
-
-    @app.default
-    def command(
-        *paths: str, flags: Annotated[FilterFlags, Parameter(name="*")] = NO_FLAGS
-    ) -> None:
-        seen.append((paths, flags))
-
-    app(
-        [str(argument) for argument in arguments],
-        exit_on_error=False,
-        print_error=False,
-        result_action="return_value",
-    )
-    return seen[0]
+    words = ["upload", *map(str, arguments)]
+    _, bound, *_ = app.parse_args(words, exit_on_error=False, print_error=False)
+    return bound.args, bound.arguments.get("selecting", FilterFlags())
 
 
 def filters(*arguments: str | Path) -> Filters:
@@ -76,7 +62,7 @@ def test_patterns_keep_their_order_among_paths_and_other_flags(tmp_path: Path) -
         *("one", "--exclude", "raw/", "two", "--include", "a=b.jpg", "--min-size", "1"),
         *("--exclude-from", file, "--exclude=-x", "--include", "d.tif", "three"),
     )
-    assert paths == ("one", "two", "three")
+    assert paths == (Path("one"), Path("two"), Path("three"))
     assert flags.patterns == (
         *("--exclude=raw/", "--include=a=b.jpg", f"--exclude-from={file}", "--exclude=-x"),
         "--include=d.tif",

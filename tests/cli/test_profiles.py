@@ -105,7 +105,6 @@ async def test_another_file_can_be_named_and_its_ledger_is_told_of(
     ("text", "message", "hint"),
     [
         ("ablum = 9", "there is no setting “ablum” (profile museum in FILE)", "mean album?"),
-        ("concurrency = 'x'", "“concurrency” has a value of the wrong type", "without quotes"),
         ("level = 3", "--level “3” (profile museum) is none of its values", "Give 0, 1, 2"),
         ("chunk_size = 'x'", "--chunk-size “x” is no size", "is from profile museum in FILE."),
     ],

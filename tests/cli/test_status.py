@@ -7,6 +7,7 @@ from random import Random
 
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD, UPLOADS, Held, bulkup, one_photo, send, start
+from tests.support.galleries import photo_files
 from tests.support.runs import make_archive, picture, stored_sums
 
 HOSTILE = [
@@ -78,6 +79,7 @@ async def test_what_failed_is_tried_again_whatever_its_name(box: Sandbox, photos
     assert sum(event["event"] == "file_found" for event in events) == len(HOSTILE)
     (failed,) = [event for event in events if event["event"] == "photo_failed"]
     assert (Path(failed["path"]).name, failed["code"]) == ("new\nline.jpg", "empty")
+    assert photo_files(box) >= {" -0 --album.jpg", "[red]x [31m.jpg", "tab and  .jpg"}
     assert len(box.gallery.photos) == len(HOSTILE)
     assert set(stored_sums(box).values()) == {1}
 
