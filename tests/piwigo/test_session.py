@@ -36,7 +36,7 @@ from bulkup.piwigo.session import Session, Timeouts, retry_after
 from bulkup.piwigo.throttle import Throttle
 from bulkup.source.photos import PIECE, Chunk, Photo, plan_chunks
 from tests.support.certificates import make_certificate
-from tests.support.raw import Line, Raw, Talk, raw_server, saying
+from tests.support.raw import Line, Raw, Talk, raw_server, saying, writing
 
 OK = b'{"stat":"ok","result":null}'
 BRIEF = Timeouts(connect_s=5.0, idle_s=0.05, finish_s=0.05)
@@ -316,7 +316,7 @@ async def error_of(session: Session, picture: Picture | None = None) -> BulkupEr
 
 
 async def test_a_refused_connection_is_unreachable() -> None:
-    async with raw_server(saying("200 OK")) as raw:
+    async with talking() as (raw, _):
         url = raw.url
     async with session_on(url) as session:
         error = await error_of(session)
@@ -331,26 +331,28 @@ async def test_a_name_that_nobody_knows_is_unreachable() -> None:
     assert "how the name of the host is spelled" in error.hint
 
 
-async def hang_up(line: Line) -> None:
-    await line.hear()
-
-
 async def test_a_server_that_hangs_up_leaves_a_fate_unknown(tmp_path: Path) -> None:
-    for photo in (None, make_photo(tmp_path, size=100_000)):
-        async with talking(hang_up) as (_, session):
+    async with talking(writing(b"")) as (raw, session):
+        for photo in (None, make_photo(tmp_path, size=100_000)):
             assert type(await error_of(session, photo)) is AnswerLost
+        assert len(raw.heard) == 2, "a session works on after a broken connection"
 
 
-@pytest.mark.parametrize("read", [0, 1000, 3_000_000])
-async def test_a_connection_that_breaks_in_a_photo_is_cut_short(tmp_path: Path, read: int) -> None:
+@pytest.mark.parametrize("read", [0, 1000, 3_000_000, None])
+async def test_a_connection_that_breaks_in_a_photo_or_is_not_read_is_cut_short(
+    tmp_path: Path, read: int | None
+) -> None:
     photo = make_photo(tmp_path, size=30_000_000)  # more than the system takes in by itself
 
     async def talk(line: Line) -> None:
         await line.reader.readuntil(b"\r\n\r\n")
-        await line.reader.readexactly(read)
+        if read is None:
+            await asyncio.Event().wait()
+        await line.reader.readexactly(read or 0)
         line.writer.transport.abort()
 
-    async with talking(talk) as (_, session):
+    timeouts = Timeouts() if read is not None else BRIEF
+    async with talking(talk, timeouts=timeouts) as (_, session):
         assert type(await error_of(session, photo)) is SendInterrupted
 
 
@@ -368,49 +370,24 @@ async def test_a_connection_that_breaks_in_a_photo_is_cut_short(tmp_path: Path, 
     ],
 )
 async def test_an_answer_that_makes_no_sense_is_a_lost_one(answer: bytes) -> None:
-    async def talk(line: Line) -> None:
-        await line.hear()
-        line.writer.write(answer)
-        await line.writer.drain()
-
-    async with talking(talk) as (_, session):
+    async with talking(writing(answer)) as (_, session):
         assert type(await error_of(session)) is AnswerLost
-
-
-async def never(line: Line) -> None:
-    await line.hear()
-    await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize("finishing", [True, False])
 async def test_a_server_that_never_answers_is_given_up(finishing: bool) -> None:
-    async with talking(never, timeouts=BRIEF) as (_, session):
+    async with talking(writing(b"", stays=True), timeouts=BRIEF) as (_, session):
         with pytest.raises(AnswerLost, match="did not answer in time"):
             await session.post(Request("x"), finishing=finishing)
 
 
 async def test_a_server_that_never_ends_its_answer_is_given_up() -> None:
-    async def talk(line: Line) -> None:
-        await line.hear()
-        line.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-        await asyncio.Event().wait()
-
-    async with talking(talk, timeouts=BRIEF) as (_, session):
+    half = writing(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", stays=True)
+    async with talking(half, timeouts=BRIEF) as (_, session):
         assert type(await error_of(session)) is TimedOut
 
 
-async def test_a_server_that_never_reads_the_photo_is_given_up(tmp_path: Path) -> None:
-    photo = make_photo(tmp_path, size=30_000_000)
-
-    async def talk(line: Line) -> None:
-        await line.reader.readuntil(b"\r\n\r\n")
-        await asyncio.Event().wait()
-
-    async with talking(talk, timeouts=BRIEF) as (_, session):
-        assert type(await error_of(session, photo)) is SendInterrupted
-
-
-async def test_finishing_has_a_longer_patience_than_other_requests() -> None:
+async def test_finishing_has_a_longer_patience_and_the_session_works_on() -> None:
     answers = asyncio.Event()
 
     async def talk(line: Line) -> None:
@@ -422,26 +399,13 @@ async def test_finishing_has_a_longer_patience_than_other_requests() -> None:
     async with talking(talk, timeouts=Timeouts(idle_s=0.01, finish_s=60.0)) as (_, session):
 
         async def give_up_first() -> None:
-            await error_of(session)
+            assert isinstance(await error_of(session), AnswerLost)
             answers.set()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(give_up_first)
-            answer = await session.post(Request("x"), finishing=True)
-    assert answer.status == 200
-
-
-async def test_a_session_works_on_after_a_broken_connection(tmp_path: Path) -> None:
-    photo = make_photo(tmp_path, size=100)
-
-    async def talk(line: Line) -> None:
-        await line.hear()
-        if len(line.heard) > 1:
-            await line.say("200 OK", OK)
-
-    async with talking(talk) as (_, session):
-        assert isinstance(await error_of(session, photo), AnswerLost)
-        assert (await photo.post(session)).status == 200
+            assert (await session.post(Request("x"), finishing=True)).status == 200
+        assert (await session.post(Request("x"), finishing=True)).status == 200
 
 
 @pytest.mark.parametrize(

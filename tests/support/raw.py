@@ -97,3 +97,16 @@ def saying(status: str, body: bytes = b"", *headers: str) -> Talk:
             await line.say(status, body, *headers)
 
     return talk
+
+
+def writing(answer: bytes, *, stays: bool = False) -> Talk:
+    """Hear one request, write this as it is, and hang up, unless the server `stays`."""
+
+    async def talk(line: Line) -> None:
+        await line.hear()
+        line.writer.write(answer)
+        await line.writer.drain()
+        if stays:
+            await asyncio.Event().wait()
+
+    return talk
