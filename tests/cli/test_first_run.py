@@ -24,10 +24,8 @@ from tests.support.commands import (
     one_photo,
     send,
 )
-from tests.support.disks import disk, fill
+from tests.support.photos import write_files
 from tests.support.raw import raw_server, saying
-
-__all__ = ["disk"]
 
 
 def said(ended: Ended, *, code: int) -> tuple[str, str]:
@@ -120,30 +118,22 @@ async def test_a_redirect_to_another_server_is_told(box: Sandbox, photos: Path) 
 
 
 @pytest.mark.parametrize(
-    ("settings", "what", "hint"),
+    ("given", "what", "hint"),
     [
         (
-            {"password": "wrong"},
+            "password=wrong",
             "log-in as admin at {url} failed: the server refuses: Invalid username/password",
             "Check user and password. .* two-factor log-in needs an API key",
         ),
-        (
-            {"user": "bob", "password": "bobsecret"},
-            "bob is no administrator of {url}",
-            "Uploading needs an administrator or webmaster.",
-        ),
-        (
-            {"user": "", "password": "", "api_key": "pkid-1:wrong"},
-            "the server does not accept the API key",
-            ".*profile",
-        ),
-        ({"album": "999"}, "there is no album 999 at {url}", ".*NUMBER, and in .*bulkup albums"),
+        ("user=bob password=bobsecret", "bob is no administrator of {url}", "Upl.* webmaster[.]"),
+        ("api_key=pkid-1:wrong user= password=", "the server does not accept", ".*profile"),
+        ("album=999", "there is no album 999 at {url}", ".*NUMBER, and in .*bulkup albums"),
     ],
-    ids=["password", "user", "API key", "album"],
 )
 async def test_what_the_gallery_refuses_is_told(
-    box: Sandbox, photos: Path, settings: dict[str, str], what: str, hint: str
+    box: Sandbox, photos: Path, given: str, what: str, hint: str
 ) -> None:
+    settings = dict(setting.split("=") for setting in given.split())
     told = said(await send(box, photos, **settings), code=3)
     assert told[0].startswith(what.format(url=box.url))
     assert re.match(hint, told[1])
@@ -197,46 +187,34 @@ async def test_a_certificate_of_another_host_is_told_and_any_can_be_believed_wit
 # albums and photos
 
 
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
+async def test_an_empty_folder_is_told_and_is_no_failure(box: Sandbox, tmp_path: Path) -> None:
+    for command, words in (
         ([], "There was nothing to upload: no files were found. Check the path."),
         (["verify"], "There was nothing to check: no files were found."),
-    ],
-)
-async def test_an_empty_folder_is_told_and_is_no_failure(
-    box: Sandbox, tmp_path: Path, command: list[str], words: str
-) -> None:
-    ended = await send(box, *command, tmp_path)
-    assert ended.code == 0
-    assert words in ended.err
-
-
-@pytest.mark.parametrize("flags", [["--dry-run"], []])
-async def test_files_that_the_gallery_does_not_take_are_told_with_the_setting(
-    photos: Path, flags: list[str]
-) -> None:
-    for name in ("a.NEF", "alone.nef", "b.xyz"):
-        (photos / name).write_bytes(name.encode())
-    async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
-        ended = await send(box, photos, "--raw-as-format", *flags)
+    ):
+        ended = await send(box, *command, tmp_path)
         assert ended.code == 0
-        formats = [] if flags else ["nef"]
-        assert [row.extension for row in box.gallery.formats.of(1)] == formats
-    assert "1 .nef, 1 .xyz: types this gallery does not take" in ended.err
-    assert "upload_form_all_types" in ended.err
+        assert words in ended.err
+
+
+async def test_files_that_the_gallery_does_not_take_are_told(photos: Path) -> None:
+    write_files(photos, "a.NEF", "alone.nef", "b.xyz")
+    async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
+        for flags, formats in ((["--dry-run"], []), ([], ["nef"])):
+            ended = await send(box, photos, "--raw-as-format", *flags)
+            assert ended.code == 0
+            assert [row.extension for row in box.gallery.formats.of(1)] == formats
+            assert "1 .nef, 1 .xyz: types this gallery does not take" in ended.err
+            assert "upload_form_all_types" in ended.err
 
 
 async def as_anybody(box: Sandbox, *arguments: str | Path) -> Ended:
     """Run the command as somebody to whom file modes apply, which root is not otherwise."""
-    prefix: list[str] = []
-    if os.geteuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip("root reads everything, and setpriv is not there to hinder it")
-        prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
-    done = await anyio.run_process(
-        [*prefix, *COMMAND, *map(str, arguments)], env=environment(needs(box)), check=False
-    )
+    prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    if os.geteuid() == 0 and shutil.which("setpriv") is None:
+        pytest.skip("root reads everything, and setpriv is not there to hinder it")
+    command = [*(prefix if os.geteuid() == 0 else ()), *COMMAND, *map(str, arguments)]
+    done = await anyio.run_process(command, env=environment(needs(box)), check=False)
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
@@ -263,17 +241,3 @@ async def test_a_locked_ledger_is_told(box: Sandbox, photos: Path, tmp_path: Pat
     what, hint = said(await as_anybody(box, photos, "--ledger", folder / "ledger"), code=3)
     assert "ledger" in what
     assert "--ledger" in hint
-
-
-# disks
-
-
-async def test_a_full_disk_below_the_log_is_told_and_the_photos_arrive(
-    box: Sandbox, photos: Path, disk: Path
-) -> None:
-    (disk / "log").touch()
-    fill(disk)
-    ended = await send(box, photos, "--log-file", disk / "log")
-    assert ended.code == 0
-    assert "--log-file is not whole: No space left on device" in ended.err
-    assert len(box.gallery.photos) == 1

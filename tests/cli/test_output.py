@@ -9,7 +9,10 @@ import pytest
 
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD, bulkup, one_photo, send
+from tests.support.disks import disk, fill
 from tests.support.photos import write_files
+
+__all__ = ["disk"]
 
 HOSTILE = "[red]x\x1b[31m\n<b>.jpg"
 
@@ -92,7 +95,9 @@ async def test_an_impossible_run_is_silent_and_json_says_why(box: Sandbox, photo
     assert silent.out + silent.err + watching.out + watching.err == ""
 
 
-async def test_a_full_disk_behind_the_output_is_told_in_a_sentence() -> None:
+async def test_a_full_disk_behind_the_output_is_told_in_a_sentence(
+    box: Sandbox, photos: Path, disk: Path
+) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     ended = await bulkup("--help", out=full)
     os.close(full)
@@ -101,3 +106,9 @@ async def test_a_full_disk_behind_the_output_is_told_in_a_sentence() -> None:
         "bulkup: nothing more can be written: No space left on device",
         "  Free some room where the output goes.",
     ]
+    (disk / "log").touch()
+    fill(disk)
+    ended = await send(box, photos, "--log-file", disk / "log")
+    assert ended.code == 0
+    assert "--log-file is not whole: No space left on device" in ended.err
+    assert len(box.gallery.photos) == 1
