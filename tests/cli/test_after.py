@@ -56,26 +56,17 @@ async def test_what_stays_makes_exit_code_1(box: Sandbox, card: Path, tmp_path: 
     assert len(files_in(card)) == 6
 
 
-@pytest.mark.parametrize(
-    ("library", "arguments", "extra"),
-    [
-        ("send2trash", ["upload", "--after", "trash"], "bulkup[trash]"),
-        ("watchfiles", ["watch"], "bulkup[watch]"),
-    ],
-)
 async def test_without_its_library_it_is_told_what_to_install(
-    *,
-    box: Sandbox,
-    card: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    library: str,
-    arguments: list[str],
-    extra: str,
+    box: Sandbox, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
-    ended = await send(box, *arguments, card)
-    assert ended.code == 2
-    assert f"pip install '{extra}'" in ended.err
+    for library, command, flags, extra in (
+        ("send2trash", "upload", ["--after", "trash"], "bulkup[trash]"),
+        ("watchfiles", "watch", [], "bulkup[watch]"),
+    ):
+        monkeypatch.setitem(sys.modules, library, None)
+        ended = await send(box, command, card, *flags)
+        assert ended.code == 2
+        assert f"pip install '{extra}'" in ended.err
     assert not box.requests
 
 

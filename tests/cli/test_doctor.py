@@ -143,15 +143,13 @@ async def test_a_certificate_that_the_system_trusts_is_trusted(
     assert "✓ TLS          TLS 1.3, certificate valid for" in ended.out
 
 
-@pytest.mark.parametrize(
-    ("trusted", "host", "reason"),
-    [(False, "127.0.0.1", "self-signed"), (True, "127.0.0.2", "mismatch")],
-)
+@pytest.mark.parametrize(("host", "reason"), [("127.0.0.1", "self-signed"), ("::1", "mismatch")])
 async def test_a_broken_certificate_is_in_the_way(
-    *, box: Sandbox, tmp_path: Path, trusted: bool, host: str, reason: str
+    box: Sandbox, tmp_path: Path, host: str, reason: str
 ) -> None:
+    trusted = f"{tmp_path}/cert" if reason == "mismatch" else ""
     async with encrypted(box, make_certificate(tmp_path, host=host)) as url:
-        ended = await doctor(box, url=url, ca_cert=f"{tmp_path}/cert" if trusted else "")
+        ended = await doctor(box, url=url, ca_cert=trusted)
     assert ended.code == 1
     assert re.search(rf"^✗ TLS .*{reason}", ended.out, re.MULTILINE)
     assert "Address" not in ended.out

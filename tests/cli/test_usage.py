@@ -115,21 +115,16 @@ async def test_wrong_usage_is_named(box: Sandbox, photos: Path, line: str, words
     assert files_in(photos) == {"a.jpg", "empty", "weak"}
 
 
-@pytest.mark.parametrize(
-    ("missing", "sentence", "hint"),
-    [
+async def test_what_is_missing_is_named_with_its_flag(box: Sandbox, photos: Path) -> None:
+    for missing, sentence, hint in (
         ("url", "the gallery's address is missing", "Give --url, or set BULKUP_URL."),
         ("user", "the user name is missing", "Give --user, or set BULKUP_USER."),
         ("album", "the album is missing", "--album N"),
         ("password", "the password is missing", "BULKUP_PASSWORD"),
-    ],
-)
-async def test_what_is_missing_is_named_with_the_way_to_give_it(
-    box: Sandbox, photos: Path, missing: str, sentence: str, hint: str
-) -> None:
-    ended = await send(box, photos, **{missing: ""})
-    assert ended.code == 2
-    first, second = ended.err.splitlines()
-    assert first == f"bulkup: {sentence}"
-    assert hint in second
+    ):
+        ended = await send(box, photos, **{missing: ""})
+        assert ended.code == 2
+        first, second = ended.err.splitlines()
+        assert first == f"bulkup: {sentence}"
+        assert hint in second
     assert not box.requests
