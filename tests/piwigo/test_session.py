@@ -43,21 +43,9 @@ BRIEF = Timeouts(connect_s=5.0, idle_s=0.05, finish_s=0.05)
 
 
 @asynccontextmanager
-async def session_on(
-    url: str,
-    *,
-    timeouts: Timeouts | None = None,
-    throttle: Throttle | None = None,
-    api_key: str = "",
-) -> AsyncIterator[Session]:
+async def session_on(url: str, **options: Any) -> AsyncIterator[Session]:  # noqa: ANN401
     async with aiohttp.TCPConnector() as connector:
-        session = Session(
-            url,
-            connector=connector,
-            timeouts=timeouts or Timeouts(),
-            throttle=throttle,
-            api_key=api_key,
-        )
+        session = Session(url, connector=connector, **({"timeouts": Timeouts()} | options))
         try:
             yield session
         finally:
