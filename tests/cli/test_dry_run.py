@@ -60,11 +60,6 @@ async def test_it_tells_of_links_and_of_missing_albums(box: Sandbox, tmp_path: P
     assert "no album “New”" in refused.err
 
 
-async def test_a_single_album_is_told_as_one(box: Sandbox, photos: Path) -> None:
-    assert row("1 +album +to be made$", await send(box, photos, "--tree", "-n", "--no-ledger"))
-    assert row("1 +album +made$", await send(box, photos, "--tree", "--no-ledger"))
-
-
 async def test_albums_are_shown_as_a_tree_with_numbers_and_counts(tmp_path: Path) -> None:
     make_archive(tmp_path / "2019", count=3, names=1)
     async with Sandbox(admin=("admin", PASSWORD), albums=("Trips",)) as box:
@@ -139,8 +134,8 @@ async def test_formats_that_would_be_refused_are_told_with_the_reason(
 
 
 async def test_of_two_files_for_one_format_the_second_is_foreseen_to_fail(tmp_path: Path) -> None:
-    write_files(tmp_path, "a.jpg", "a.NEF", "a.nef")
-    flags = (tmp_path, "--raw-as-format", "--no-ledger", "-c", "1")
+    write_files(tmp_path / "in one", "a.jpg", "a.NEF", "a.nef")
+    flags = (tmp_path / "in one", "--tree", "--raw-as-format", "--no-ledger", "-c", "1")
     async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
         foreseen = await send(box, *flags, "--dry-run")
         done = await send(box, *flags)
@@ -148,6 +143,8 @@ async def test_of_two_files_for_one_format_the_second_is_foreseen_to_fail(tmp_pa
     assert foreseen.code == done.code == 1
     for ended in (foreseen, done):
         assert re.search(r"/a\.nef\n +another file is the .nef of a.jpg already", ended.err)
+    assert row("1 +album +to be made$", foreseen)
+    assert row("1 +album +made$", done)
     assert row("1 +formats ", foreseen)
     assert str(2**31) not in foreseen.err
     assert row("2 +already there", again)

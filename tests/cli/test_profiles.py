@@ -101,23 +101,18 @@ async def test_another_file_can_be_named_and_its_ledger_is_told_of(
     assert box.url in ended.out
 
 
-@pytest.mark.parametrize(
-    ("text", "message", "hint"),
-    [
+async def test_what_is_wrong_in_the_file_is_told(settings: Path, photos: Path) -> None:
+    for text, message, hint in (
         ("ablum = 9", "there is no setting “ablum” (profile museum in FILE)", "mean album?"),
         ("level = 3", "--level “3” (profile museum) is none of its values", "Give 0, 1, 2"),
         ("chunk_size = 'x'", "--chunk-size “x” is no size", "is from profile museum in FILE."),
-    ],
-)
-async def test_what_is_wrong_in_the_file_is_told(
-    settings: Path, photos: Path, text: str, message: str, hint: str
-) -> None:
-    write(settings, f"[profiles.museum]\nalbum = 1\n{text}\n")
-    ended = await bulkup(photos, "--profile", "museum")
-    assert ended.code == 2
-    first, second = ended.err.splitlines()
-    assert message.replace("FILE", str(settings)) in first
-    assert hint.replace("FILE", str(settings)) in second
+    ):
+        write(settings, f"[profiles.museum]\nalbum = 1\n{text}\n")
+        ended = await bulkup(photos, "--profile", "museum")
+        assert ended.code == 2
+        first, second = ended.err.splitlines()
+        assert message.replace("FILE", str(settings)) in first
+        assert hint.replace("FILE", str(settings)) in second
 
 
 async def test_a_secret_in_the_file_is_taken_and_nobody_else_may_read_it(
@@ -136,50 +131,28 @@ async def test_a_secret_in_the_file_is_taken_and_nobody_else_may_read_it(
         assert f"chmod 600 {settings}" in ended.err
 
 
-async def test_an_api_key_in_the_file_is_taken(box: Sandbox, settings: Path, photos: Path) -> None:
-    key = ":".join(box._make_api_key())
-    write(settings, f'[defaults]\nurl = "{box.url}"\nalbum = 1\napi_key = "{key}"\n')
-    ended = await bulkup(photos, "--dry-run")
-    assert ended.code == 0
-    assert key not in ended.err
-
-
-@pytest.mark.parametrize(
-    ("profile", "given"),
-    [
-        (['password = "wrong"', 'api_key_file = "/nosuch"'], {"password": PASSWORD}),
-        (['password = "wrong"'], {"password_command": f"echo {PASSWORD}"}),
-        ([f'password = "{PASSWORD}"'], {}),
-    ],
-)
-async def test_a_secret_of_a_flag_the_environment_the_profile_and_the_defaults_count_in_order(
-    *, box: Sandbox, settings: Path, photos: Path, profile: list[str], given: dict[str, str]
+async def test_secrets_count_in_the_order_of_flag_environment_profile_and_defaults(
+    box: Sandbox, settings: Path, photos: Path
 ) -> None:
-    defaults = '[defaults]\npassword_file = "/nosuch"\n'
-    write(settings, gallery(box, *profile, table="profiles.x") + defaults)
-    assert (await bulkup(photos, "--dry-run", profile="x", **given)).code == 0
+    defaults, wrong = '[defaults]\npassword_file = "/nosuch"\n', 'password = "wrong"'
     write(secret := settings.with_name("secret"), PASSWORD)
-    flags = ("--password-file", secret, "--dry-run", "--profile", "x")
-    assert (await bulkup(photos, *flags, password="", api_key_file="/nosuch")).code == 0
+    for profile, flags, given in (
+        ([wrong], ("--password-file", secret), {"api_key_file": "/nosuch"}),
+        ([wrong, 'api_key_file = "/nosuch"'], (), {"password": PASSWORD}),
+        ([wrong], (), {"password_command": f"echo {PASSWORD}"}),
+        ([f'password = "{PASSWORD}"'], (), {}),
+    ):
+        write(settings, gallery(box, *profile, table="profiles.x") + defaults)
+        assert (await bulkup(photos, "--dry-run", *flags, profile="x", **given)).code == 0
 
 
 # bulkup config
 
 
 async def test_every_value_is_told_with_its_origin(settings: Path) -> None:
-    write(
-        settings,
-        """
-        [defaults]
-        retries = 1
-        [profiles.museum]
-        url = "https://photos.example.org"
-        user = "admin"
-        password_command = "pass photos"
-        tree = true
-        exclude = ["raw/", "*.tif"]
-        """,
-    )
+    museum = ['url = "https://photos.example.org"', 'user = "admin"', "tree = true"]
+    museum += ['password_command = "pass photos"', 'exclude = ["raw/", "*.tif"]']
+    write(settings, "\n".join(["[defaults]", "retries = 1", "[profiles.museum]", *museum]))
     flags = ("--profile", "museum", "-c", "4", "--include", "a.tif")
     told = rows(await bulkup("config", *flags, bwlimit="2M"))
     assert told["ledger"][0].endswith("/bulkup/ledger.sqlite")
@@ -206,15 +179,21 @@ async def test_flags_that_count_are_told_as_a_number(settings: Path) -> None:
     assert rows(await bulkup("config", "-q"))["quiet"] == ("1", "flag")
 
 
-async def test_no_secret_is_told(settings: Path) -> None:
+async def test_no_secret_is_told_and_an_api_key_of_the_file_is_taken(
+    box: Sandbox, settings: Path, photos: Path
+) -> None:
     write(settings, f'[profiles.x]\npassword = "{PASSWORD}"\nurl = "http://a:{PASSWORD}@b/"\n')
     told = rows(await bulkup("config", profile="x"))
-    assert told["password"] == (MASK, "profile x")
-    assert told["url"] == (MASK, "profile x")
+    assert told["password"] == told["url"] == (MASK, "profile x")
     told = rows(await bulkup("config", profile="x", password=PASSWORD))
     assert told["password"] == (MASK, "environment BULKUP_PASSWORD")
-    told = rows(await bulkup("config", api_key="pkid-1:secret"))
+    key = ":".join(box._make_api_key())
+    told = rows(await bulkup("config", api_key=key))
     assert told["api-key"] == (MASK, "environment BULKUP_API_KEY")
+    write(settings, f'[defaults]\nurl = "{box.url}"\nalbum = 1\napi_key = "{key}"\n')
+    ended = await bulkup(photos, "--dry-run")
+    assert ended.code == 0
+    assert key not in ended.err
 
 
 async def test_the_place_of_the_file_is_told(settings: Path, tmp_path: Path) -> None:
