@@ -68,21 +68,16 @@ async def test_what_is_stored_is_of_one_gallery_and_one_user(box: Sandbox, photo
     assert (await send(box, photos, password="wrong")).code == 3
 
 
-@pytest.mark.parametrize(
-    ("given", "user", "message", "code"),
-    [
+async def test_what_the_gallery_refuses_is_not_stored(box: Sandbox, ring: Path) -> None:
+    for given, user, message, code in (
         ("wrong", "admin", "log-in as admin at", 3),
         ("bobsecret", "bob", "bob is no administrator", 3),
         ("wrong", "", "this is no API key", 2),
         ("\n", "admin", "the standard input is empty", 2),
-    ],
-)
-async def test_what_the_gallery_refuses_is_not_stored(
-    *, box: Sandbox, ring: Path, given: str, user: str, message: str, code: int
-) -> None:
-    ended = await bulkup("login", given=given, url=box.url, user=user)
-    assert ended.code == code
-    assert message in ended.err
+    ):
+        ended = await bulkup("login", given=given, url=box.url, user=user)
+        assert ended.code == code
+        assert message in ended.err
     assert not files_in(ring.parent)
 
 

@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import one_photo, read_until, send, start
+from tests.support.commands import one_photo, read_until, start
 from tests.support.moments import Moment, exactly, sandbox
 from tests.support.runs import make_archive
 
@@ -56,8 +56,3 @@ async def test_a_signal_in_a_run_lets_photos_in_flight_end(tmp_path: Path) -> No
         assert 0 < len(there) < 30
         assert exactly(box, {path: md5 for path, md5 in archive.items() if md5 in there})
     assert "unfinished" in said
-
-
-async def test_a_gallery_that_is_none_ends_it_at_a_file(photos: Path, box: Sandbox) -> None:
-    ended = await send(box, "watch", photos, "--settle", "0", "--album", "77", user="bob")
-    assert ended.code == 3

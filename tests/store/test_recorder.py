@@ -103,14 +103,20 @@ async def recording(
 
 
 async def keep(
-    book: RunStore, *events: Event, run: RunStarted = RUN, interrupted: bool = False
-) -> list[Event]:
-    """Have a run of these events kept, and return what was passed on."""
+    *events: Event,
+    failures: int = 0,
+    full: bool = False,
+    run: RunStarted = RUN,
+    interrupted: bool = False,
+) -> RunStore:
+    """Have a run of these events kept, each of which is passed on, and return what is kept."""
+    book = RunStore(failures=failures, full=full)
     async with recording(book, run=run, interrupted=interrupted) as (emit, passed):
         for event in events:
             emit(event)
         await settled()
-    return passed
+    assert passed == [*events]
+    return book
 
 
 async def settled() -> None:
@@ -119,7 +125,7 @@ async def settled() -> None:
 
 
 async def test_every_event_is_passed_on_and_counted() -> None:
-    events: list[Event] = [
+    book = await keep(
         *found(A, A),
         uploaded(A, 100),
         present(A, linked=True),
@@ -131,16 +137,10 @@ async def test_every_event_is_passed_on_and_counted() -> None:
         FileStays(path=A, reason="", hint=""),
         AlbumChecked(verified=1, unverified=0, relinked=0, astray=3),
         END,
-    ]
-    book = RunStore()
-    assert await keep(book, *events) == events
+    )
     once = ("uploaded", "present", "linked", "failed", "skipped", "unfinished", "new")
-    assert book.counts == {
-        **dict.fromkeys((*once, "put_away", "stays"), 1),
-        "found": 2,
-        "uploaded_bytes": 100,
-        "astray": 3,
-    }
+    many = {"found": 2, "uploaded_bytes": 100, "astray": 3}
+    assert book.counts == dict.fromkeys((*once, "put_away", "stays"), 1) | many
     assert book.what == Undertaking(task="upload", album=9, album_name="Holidays")
     assert book.ended == (Ending.DONE, "", [ROOT])
 
@@ -155,8 +155,7 @@ async def test_a_failure_is_kept_before_the_run_ends() -> None:
 
 
 async def test_what_comes_together_is_kept_together() -> None:
-    book = RunStore()
-    await keep(book, *(failure(Path(f"{n:03}.jpg")) for n in range(500)))
+    book = await keep(*(failure(Path(f"{n:03}.jpg")) for n in range(500)))
     assert len(book.times[0][0]) == 500
     assert len(book.times) == 2  # and the end
 
@@ -166,38 +165,31 @@ OUT = FileSkipped(path=B, reason=SkipReason.EXCLUDED)
 
 
 @pytest.mark.parametrize(
-    ("open_now", "events", "kept"),
+    ("open_now", "events", "failed", "mended"),
     [
-        pytest.param(0, [uploaded(A), present(A)], ([], []), id="successes, nothing open"),
-        pytest.param(1, [uploaded(A), present(B)], ([], ["a.jpg", "b.jpg"]), id="successes mend"),
-        pytest.param(
-            0,
-            [failure(A), uploaded(A), failure(B), present(B), failure(B)],
-            (["b.jpg"], ["a.jpg"]),
-            id="the last word counts",
-        ),
-        pytest.param(2, [RAW, OUT], ([], ["a.nef"]), id="only a type left out mends"),
+        (0, [uploaded(A), present(A)], [], []),
+        (1, [uploaded(A), present(B)], [], ["a.jpg", "b.jpg"]),
+        # the last word counts
+        (0, [failure(A), uploaded(A), failure(B), present(B), failure(B)], ["b.jpg"], ["a.jpg"]),
+        (2, [RAW, OUT], [], ["a.nef"]),  # only a type left out mends
     ],
 )
 async def test_failures_are_opened_and_mended(
-    open_now: int, events: list[Event], kept: tuple[list[str], list[str]]
+    open_now: int, events: list[Event], failed: list[str], mended: list[str]
 ) -> None:
-    book = RunStore(failures=open_now)
-    await keep(book, *events)
-    assert book.times[0] == kept
+    assert (await keep(*events, failures=open_now)).times[0] == (failed, mended)
 
 
 async def test_a_dry_run_leaves_failures_as_they_are() -> None:
-    book = RunStore(failures=1)
-    await keep(book, failure(A), present(B), run=DRY_RUN)
+    book = await keep(failure(A), present(B), failures=1, run=DRY_RUN)
     assert book.times == [([], [])]
     assert book.counts["failed"] == 1
 
 
 async def test_what_verify_finds_amiss_is_open_and_what_it_finds_well_is_mended() -> None:
-    book = RunStore(failures=1)
     amiss = [Verdict.MISSING, Verdict.NOT_IN_ALBUM, Verdict.DIFFERING, Verdict.FAILED]
-    await keep(book, *(checked(Path(verdict), verdict) for verdict in Verdict), run=CHECK)
+    verdicts = [checked(Path(verdict), verdict) for verdict in Verdict]
+    book = await keep(*verdicts, failures=1, run=CHECK)
     assert book.times[0] == (sorted(verdict.value for verdict in amiss), ["present"])
     assert book.counts["missing"] == book.counts["unknown"] == 1
 
@@ -217,9 +209,7 @@ async def test_numbers_are_kept_now_and_then_while_something_happens() -> None:
 
 
 async def test_a_run_that_was_to_stop_is_kept_as_interrupted() -> None:
-    book = RunStore()
-    await keep(book, END, interrupted=True)
-    assert book.ended == (Ending.INTERRUPTED, "", ())
+    assert (await keep(END, interrupted=True)).ended == (Ending.INTERRUPTED, "", ())
 
 
 async def test_a_run_that_is_cancelled_is_kept_with_its_last_failures() -> None:
@@ -253,4 +243,4 @@ async def test_what_ended_a_run_is_kept_and_goes_on_and_a_bug_by_its_kind(
 @pytest.mark.parametrize("event", [failure(A), END], ids=["on the way", "at the very end"])
 async def test_a_ledger_that_fails_ends_the_run(event: Event) -> None:
     with pytest.raises(RunError, match="the disk is full"):
-        await keep(RunStore(full=True), event)
+        await keep(event, full=True)
