@@ -322,7 +322,7 @@ NO_KEY = {"user": "", "password": "", "api_key": "pkid-1-x:hunter2"}
     ("version", "account"),
     [("16.4.0", {"password": "hunter2-secret"}), ("14.5.0", NO_KEY), ("16.4.0", NO_KEY)],
 )
-async def test_who_may_not_log_in_is_told_after_what_a_guest_sees(
+async def test_who_may_not_log_in_learns_what_a_guest_sees(
     version: str, account: dict[str, Any]
 ) -> None:
     told = await visit(Sandbox(version=version), **account)

@@ -68,9 +68,7 @@ def test_sizes_and_times_may_be_like_this(parse: Parse, texts: list[str], value:
         (parse_duration, "15m", ["m", "1w", "1h30m", "soon"]),
     ],
 )
-def test_sizes_and_times_may_not_be_like_this(
-    parse: Parse, example: str, texts: list[str]
-) -> None:
+def test_sizes_and_times_may_not_be_these(parse: Parse, example: str, texts: list[str]) -> None:
     for text in ("", "-1", "nan", "inf", "9" * 400, *texts):
         with pytest.raises(UsageError, match="--chunk-size") as caught:
             parse(text, flag="--chunk-size")
@@ -101,9 +99,7 @@ def test_any_text_is_a_size_and_a_time_or_a_mistake_of_the_user(text: str) -> No
         (["23:59,4096"], [(time(23, 59), 4096)]),
     ],
 )
-def test_a_limit_may_be_like_this(
-    texts: list[str], entries: list[tuple[time, int | None]]
-) -> None:
+def test_limits_may_be_so(texts: list[str], entries: list[tuple[time, int | None]]) -> None:
     for text in texts:
         assert parse_bwlimit(text) == Timetable(tuple(entries))
 
@@ -228,7 +224,7 @@ def test_a_file_without_a_legible_first_line_is_refused_with_the_reason(
     ],
     ids=["fails", "prints nothing", "is not there"],
 )
-def test_a_command_without_a_password_is_refused_and_what_it_printed_is_not_told(
+def test_a_command_without_a_password_is_refused_without_its_words(
     command: str, words: str
 ) -> None:
     with pytest.raises(UsageError, match=words) as caught:

@@ -158,14 +158,6 @@ def test_paths_may_stand_on_both_sides_of_flags() -> None:
         assert bound.args == (Path("a"), Path("b"), Path("c"))
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_commands_and_flags(shell: str, capsys: Captured) -> None:
-    assert run(["completion", shell]) == 0
-    script = capsys.readouterr().out
-    for word in ("doctor", "completion", "concurrency", "album"):
-        assert word in script
-
-
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_bash_completes_what_is_begun(capsys: Captured, here: Path) -> None:
     begun = {
@@ -184,7 +176,13 @@ def test_bash_completes_what_is_begun(capsys: Captured, here: Path) -> None:
     assert done.stdout.splitlines() == [*begun.values()]
 
 
-def test_completion_is_installed_where_the_shell_looks(capsys: Captured, here: Path) -> None:
+def test_completion_knows_commands_and_flags_and_is_installed_where_the_shell_looks(
+    capsys: Captured, here: Path
+) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert run(["completion", shell]) == 0
+        script = capsys.readouterr().out
+        assert all(word in script for word in ("doctor", "completion", "concurrency", "album"))
     assert run(["completion", "bash", "--install"]) == 0
     file = here / ".local/share/bash-completion/completions/bulkup"
     assert capsys.readouterr().out == f"Written to {file}; open a new shell.\n"

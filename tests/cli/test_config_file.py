@@ -82,9 +82,7 @@ def test_no_file_in_the_default_place_is_well_unless_a_profile_is_wanted(
         ("[profiles.museum]\nfin_x = 1\nfin-x = 2", "has “fin-x” twice", "Keep one"),
     ],
 )
-def test_what_is_wrong_has_its_sentence(
-    tmp_path: Path, text: str, message: str, hint: str
-) -> None:
+def test_what_is_wrong_has_a_sentence(tmp_path: Path, text: str, message: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         read(tmp_path, text)
     assert message.replace("FILE", str(tmp_path / "config.toml")) in caught.value.message

@@ -144,7 +144,7 @@ async def test_a_certificate_that_the_system_trusts_is_trusted(
 
 
 @pytest.mark.parametrize(("host", "reason"), [("127.0.0.1", "self-signed"), ("::1", "mismatch")])
-async def test_a_broken_certificate_is_in_the_way(
+async def test_a_bad_certificate_is_told(
     box: Sandbox, tmp_path: Path, host: str, reason: str
 ) -> None:
     trusted = f"{tmp_path}/cert" if reason == "mismatch" else ""

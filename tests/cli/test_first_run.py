@@ -90,7 +90,7 @@ async def test_http_where_there_is_only_https_is_told(box: Sandbox, photos: Path
 
 
 @pytest.mark.usefixtures("no_pauses")
-async def test_nobody_there_and_a_server_that_hangs_up_are_told(
+async def test_nobody_there_or_hanging_up_is_told(
     box: Sandbox, photos: Path, tmp_path: Path
 ) -> None:
     what, hint = said(await send(box, photos, url="http://127.0.0.1:9/"), code=3)
@@ -218,7 +218,7 @@ async def as_anybody(box: Sandbox, *arguments: str | Path) -> Ended:
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-async def test_what_may_not_be_read_is_named_and_the_rest_arrives(
+async def test_what_is_locked_is_named_and_no_more(
     box: Sandbox, photos: Path, tmp_path: Path
 ) -> None:
     locked = tmp_path / "locked"

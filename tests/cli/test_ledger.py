@@ -62,9 +62,7 @@ async def test_after_a_disk_filled_up_in_the_middle_the_same_command_brings_the_
     assert {frozenset(photo.albums) for photo in box.gallery.photos.values()} == {frozenset({1})}
 
 
-async def test_a_damaged_ledger_is_told_and_does_not_stop_the_run(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_a_damaged_one_does_not_stop_it(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     file = tmp_path / "ledger.sqlite"
     file.write_bytes(b"This is no database.\n" * 1000)
     ended = await send(box, photos, "--ledger", file)
@@ -121,9 +119,7 @@ async def test_a_run_keeps_a_second_one_out_and_leaves_neither_lock_nor_secret_w
 # secrets
 
 
-async def test_no_byte_of_the_ledger_tells_a_secret(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_no_byte_of_it_tells_a_secret(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     (photos / "text.jpg").write_text("This is no picture.\n")
     key = [*box._make_api_key()]
     for place, secrets, settings in (

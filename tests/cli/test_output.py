@@ -95,9 +95,7 @@ async def test_an_impossible_run_is_silent_and_json_says_why(box: Sandbox, photo
     assert silent.out + silent.err + watching.out + watching.err == ""
 
 
-async def test_a_full_disk_behind_the_output_is_told_in_a_sentence(
-    box: Sandbox, photos: Path, disk: Path
-) -> None:
+async def test_a_full_disk_behind_output_is_told(box: Sandbox, photos: Path, disk: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     ended = await bulkup("--help", out=full)
     os.close(full)

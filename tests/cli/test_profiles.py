@@ -39,9 +39,7 @@ def rows(ended: Ended) -> dict[str, tuple[str, str]]:
     return {flag: (value, origin) for flag, value, origin in lines}
 
 
-async def test_a_profile_gives_all_that_is_needed(
-    box: Sandbox, settings: Path, photos: Path
-) -> None:
+async def test_a_profile_gives_what_is_needed(box: Sandbox, settings: Path, photos: Path) -> None:
     secret, tags = f'password_command = "echo {PASSWORD}"', 'tag = ["scan", "museum"]'
     profile = gallery(box, secret, tags, "level = 4", table="profiles.museum")
     write(settings, f"[defaults]\nlevel = 8\nconcurrency = 2\n{profile}")

@@ -45,17 +45,6 @@ async def test_a_file_that_is_no_ledger_is_said_and_left_alone(tmp_path: Path) -
     assert file.read_bytes() == content
 
 
-async def test_what_the_ledger_does_not_know_is_said(box: Sandbox, photos: Path) -> None:
-    await send(box, photos)
-    ended = await bulkup("status", "--url", "https://no.example.org")
-    assert ended.code == 2
-    assert "knows nothing of https://no.example.org/" in ended.err
-    assert box.url in ended.err
-    ended = await bulkup("status", "--album", "77")
-    assert ended.code == 2
-    assert "knows nothing of album 77" in ended.err
-
-
 async def test_what_failed_is_tried_again_whatever_its_name(box: Sandbox, photos: Path) -> None:
     paths = [photos / os.fsdecode(name) for name in HOSTILE]
     for path in paths:
@@ -128,7 +117,9 @@ async def test_what_verify_misses_is_open_until_it_is_brought(box: Sandbox, phot
     assert "    verify   " in told.out
 
 
-async def test_programs_get_a_document(box: Sandbox, photos: Path) -> None:
+async def test_programs_get_a_document_of_what_the_ledger_knows(
+    box: Sandbox, photos: Path
+) -> None:
     (photos / "b.jpg").touch()
     await send(box, photos)
     await send(box, photos, "--dry-run")
@@ -141,6 +132,12 @@ async def test_programs_get_a_document(box: Sandbox, photos: Path) -> None:
     assert (album["album"], album["open_failures"]) == (1, 1)
     assert (dry["task"], real["task"], real["ending"]) == ("dry-run", "upload", "done")
     assert real["counts"]["uploaded"] == real["counts"]["failed"] == 1
+    url = "https://no.example.org/"
+    for flags, unknown in ((["--url", url], url), (["--album", "77"], "album 77")):
+        ended = await bulkup("status", *flags)
+        assert ended.code == 2
+        assert f"knows nothing of {unknown}" in ended.err
+        assert ("--url" in flags) is (box.url in ended.err)
 
 
 # beside a run, and after one that died

@@ -146,9 +146,7 @@ async def test_a_name_can_not_steer_the_terminal(box: Sandbox, tmp_path: Path) -
 # exit code 130, interrupted
 
 
-async def test_a_first_ctrl_c_lets_photos_in_flight_end_and_the_next_run_brings_the_rest(
-    tmp_path: Path,
-) -> None:
+async def test_ctrl_c_lets_photos_in_flight_end_and_the_next_run_goes_on(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=60, names=30)
     async with Held(*UPLOADS, nth=10) as box:
         async with await start(box, tmp_path, "--concurrency", "4", finishing="1") as process:

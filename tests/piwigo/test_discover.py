@@ -195,9 +195,7 @@ async def test_a_server_that_redirects_without_end_is_refused() -> None:
         *("http://me:pw@127.0.0.1/", "\x80", "http://me:pw@{host}/g/ws.php"),
     ],
 )
-async def test_a_redirect_to_nowhere_or_with_a_password_of_its_own_is_refused(
-    location: str,
-) -> None:
+async def test_a_redirect_to_nowhere_or_with_a_password_is_refused(location: str) -> None:
     async def talk(line: Line) -> None:
         host = (await line.hear()).header("Host")
         await line.say("302 x", b"", f"Location: {location.format(host=host)}")

@@ -212,9 +212,7 @@ def test_a_result_is_found_in_the_answer(body: bytes, result: object) -> None:
         ('"x.orf"', {"a.orf", "b.nef"}, set()),
     ],
 )
-def test_a_refused_format_tells_the_taken(
-    words: str, taken: set[str], not_taken: set[str]
-) -> None:
+def test_a_refused_format_tells_which(words: str, taken: set[str], not_taken: set[str]) -> None:
     body = refusal(401, f"unexpected format extension of file {words}")
     with pytest.raises(FormatRefused) as caught:
         interpret(Answer(401, body.encode()))
@@ -368,9 +366,7 @@ MEANINGS: list[tuple[Reader, object, list[object]]] = [
 
 
 @pytest.mark.parametrize(("read", "told", "results"), MEANINGS)
-def test_what_stands_in_a_result_is_read(
-    read: Reader, told: object, results: list[object]
-) -> None:
+def test_what_stands_in_results_is_read(read: Reader, told: object, results: list[object]) -> None:
     for result in results:
         assert read(result) == told, result
 
@@ -382,9 +378,7 @@ def test_what_stands_in_a_result_is_read(
         (read_members, [None, [], {}, {"images": None}, {"images": {"0": {}}}, "x"]),
     ],
 )
-def test_what_tells_no_status_or_photos_is_not_offered(
-    read: Reader, results: list[object]
-) -> None:
+def test_what_tells_no_status_nor_photos_is_refused(read: Reader, results: list[object]) -> None:
     for result in results:
         with pytest.raises(NotOffered):
             read(result)
