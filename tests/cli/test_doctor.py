@@ -123,14 +123,13 @@ async def test_json_is_one_object_with_known_keys(box: Sandbox, photos: Path) ->
 # TLS
 
 
-@pytest.mark.parametrize(("days", "mark", "left"), [(90, "✓", 89), (5, "!", 4)])
-async def test_the_version_of_tls_and_the_time_left_are_told(
-    box: Sandbox, tmp_path: Path, days: int, mark: str, left: int
-) -> None:
-    async with encrypted(box, make_certificate(tmp_path, days=days)) as url:
-        ended = await doctor(box, "--ca-cert", tmp_path / "cert", url=url)
-    assert ended.code == 0
-    assert f"{mark} TLS          TLS 1.3, certificate valid for {left} days\n" in ended.out
+async def test_the_version_of_tls_and_the_time_left_are_told(box: Sandbox, tmp_path: Path) -> None:
+    for days, mark in ((90, "✓"), (5, "!")):
+        async with encrypted(box, make_certificate(tmp_path, days=days)) as url:
+            ended = await doctor(box, "--ca-cert", tmp_path / "cert", url=url)
+        assert ended.code == 0
+        line = f"{mark} TLS          TLS 1.3, certificate valid for {days - 1} days\n"
+        assert line in ended.out
 
 
 async def test_a_certificate_that_the_system_trusts_is_trusted(
