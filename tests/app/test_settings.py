@@ -241,11 +241,11 @@ def test_no_secret_stands_in_the_text_of_an_account() -> None:
     assert SECRET not in repr(replace(account, user="bob"))
 
 
-@pytest.mark.parametrize("field", ["url", "user", "password"])
-def test_what_is_not_utf8_can_not_be_sent_and_is_refused_without_showing_it(field: str) -> None:
-    with pytest.raises(UsageError, match="UTF-8") as caught:
-        replace(Account(url="http://x/"), **{field: f"{SECRET}\udcff"})  # type: ignore[arg-type]
-    assert SECRET not in told(caught.value)
+def test_what_is_not_utf8_can_not_be_sent_and_is_refused_without_showing_it() -> None:
+    for field in ("url", "user", "password"):
+        with pytest.raises(UsageError, match="UTF-8") as caught:
+            replace(Account(url="http://x/"), **{field: f"{SECRET}\udcff"})  # type: ignore[arg-type]
+        assert SECRET not in told(caught.value)
 
 
 # API keys
@@ -266,18 +266,15 @@ def test_an_api_key_has_two_parts_and_an_empty_variable_is_none(text: str, key: 
     assert api_key(text) == key
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_another_form_is_refused_without_showing_it() -> None:
+    for text in (
         *(SECRET, f"pkid-20260714-AbCd{SECRET}", f"pkid-é:{SECRET}", f"1:{SECRET}", "pkid-1:"),
         *(f"pkid-1:{SECRET}{rest}" for rest in (" more", "\r\nX-Evil: 1", "\x00", "é", "\udcff")),
         f"pkid-1 : {SECRET}",
-    ],
-)
-def test_another_form_is_refused_without_showing_it(text: str) -> None:
-    with pytest.raises(UsageError, match="the API key has not the form") as caught:
-        api_key(text)
-    assert SECRET not in told(caught.value)
+    ):
+        with pytest.raises(UsageError, match="the API key has not the form") as caught:
+            api_key(text)
+        assert SECRET not in told(caught.value)
 
 
 def test_an_api_key_comes_from_a_file_before_the_environment(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Limits by the time of day: over midnight, and where clocks are put forward and back."""
 
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,21 +15,13 @@ BERLIN = ZoneInfo("Europe/Berlin")
 entries = st.dictionaries(st.times(), st.none() | st.integers(1, 10**9), min_size=1, max_size=8)
 
 
-@pytest.mark.parametrize(
-    ("moment", "limit"),
-    [
-        (time(0), None),
-        (time(7, 59, 59, 999_999), None),
-        (time(8), 1000),
-        (time(12), 1000),
-        (time(18, 30), 5000),
-        (time(22, 59, 59), 5000),
-        (time(23), None),
-        (time(23, 59, 59), None),
-    ],
-)
-def test_each_limit_holds_until_the_next_also_at_midnight(moment: time, limit: int | None) -> None:
-    assert DAY.limit(lambda: moment) == limit
+def test_each_limit_holds_until_the_next_and_the_last_over_midnight() -> None:
+    for limit, moments in (
+        (None, [time(0), time(7, 59, 59, 999_999), time(23), time(23, 59, 59)]),
+        (1000, [time(8), time(12)]),
+        (5000, [time(18, 30), time(22, 59, 59)]),
+    ):
+        assert {DAY.limit(partial(time.replace, moment)) for moment in moments} == {limit}
 
 
 @given(entries=entries, moment=st.times())
