@@ -97,11 +97,11 @@ async def test_a_path_is_the_same_however_it_is_written(
 
 
 async def test_each_server_has_entries_of_its_own(tmp_path: Path) -> None:
+    paths = [Path(f"/{number}.jpg") for number in range(20)]
     async with ledger(tmp_path) as mine, ledger(tmp_path, server=OTHER) as theirs:
-        for number in range(20):
-            await mine.record([entry(f"/{number}.jpg", image_id=1)])
-            await theirs.record([entry(f"/{number}.jpg", image_id=2)])
-        paths = [Path(f"/{number}.jpg") for number in range(20)]
+        for path in paths:
+            await mine.record([entry(path, image_id=1)])
+            await theirs.record([entry(path, image_id=2)])
         for opened, image_id in ((mine, 1), (theirs, 2)):
             found = (await opened.look_up(paths)).values()
             assert [each.image_id for each in found] == [image_id] * 20
@@ -244,18 +244,16 @@ async def test_a_damaged_file_is_set_aside_and_another_one_made(
         assert len(await opened.look_up([each.path for each in given])) == 500
 
 
-async def test_a_second_damaged_file_does_not_take_the_place_of_the_first(tmp_path: Path) -> None:
-    for content in (b"first " * 100, b"second " * 100):
+async def test_damaged_files_leave_each_other_their_places_and_an_empty_one_is_new(
+    tmp_path: Path,
+) -> None:
+    for content in (b"first " * 100, b"second " * 100, b""):
         (tmp_path / "ledger.sqlite").write_bytes(content)
-        await keep(tmp_path)
+        await keep(tmp_path, entry("/a.jpg"))
+        assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
+        for ending in ("-wal", "-shm"):
+            (tmp_path / f"ledger.sqlite{ending}").unlink(missing_ok=True)
     assert [content[:6] for content in set_aside(tmp_path)] == [b"first ", b"second"]
-
-
-async def test_an_empty_file_is_a_new_ledger(tmp_path: Path) -> None:
-    (tmp_path / "ledger.sqlite").touch()
-    await keep(tmp_path, entry("/a.jpg"))
-    assert not set_aside(tmp_path)
-    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
 
 
 @pytest.mark.parametrize("ending", ["-wal", "-shm"])
