@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import socket
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from tests.support.commands import (
     UPLOADS,
     Held,
     aborted,
-    one_photo,
     read_until,
     send,
     start,
@@ -66,20 +64,6 @@ async def test_it_serves_the_run_while_it_lasts(tmp_path: Path) -> None:
         assert "unfinished" in said
         with pytest.raises(aiohttp.ClientConnectorError):
             await get(address)
-
-
-async def test_a_watch_is_shown_from_run_to_run(box: Sandbox, tmp_path: Path) -> None:
-    one_photo(tmp_path, "first.jpg")
-    flags = ["--settle", "0.2s", "--monitor", ":0"]
-    async with await start(box, "watch", tmp_path, *flags) as process:
-        address = await address_of(process)
-        await read_until(process, " verified ")
-        one_photo(tmp_path, "second.jpg")
-        await read_until(process, " verified ")
-        _, figures = await get(f"{address}metrics")
-        process.send_signal(signal.SIGINT)
-        assert await process.wait() == 130
-    assert 'bulkup_photos_total{outcome="uploaded"} 2.0' in figures
 
 
 async def test_an_address_that_is_taken_ends_it_at_once(box: Sandbox, photos: Path) -> None:

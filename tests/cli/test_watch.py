@@ -1,7 +1,10 @@
 """`bulkup watch` as a command: its lines, and its end by Ctrl-C."""
 
+import re
 import signal
 from pathlib import Path
+
+import aiohttp
 
 from bulkup.sandbox import Sandbox
 from tests.support.commands import one_photo, read_until, start
@@ -10,12 +13,20 @@ from tests.support.runs import make_archive
 
 
 async def watched_until_ctrl_c(box: Sandbox, folder: Path, *flags: str) -> str:
-    """Return what a watch says that brings two photos, one after the other."""
+    """Return what a watch says that brings two photos, one after the other, for all to see."""
     one_photo(folder, "first.jpg")
-    async with await start(box, "watch", folder, *flags) as process:
+    shown = ("--monitor", "127.0.0.1:0", *flags)
+    async with (
+        await start(box, "watch", folder, *shown) as process,
+        aiohttp.ClientSession() as session,
+    ):
         said = await read_until(process, " verified ")
         one_photo(folder, "second.jpg")
         said += await read_until(process, " verified ")
+        address = re.search(r"the run is shown at (http://127\S+/)\n", said)
+        assert address
+        async with session.get(f"{address[1]}metrics") as answer:
+            assert 'bulkup_photos_total{outcome="uploaded"} 2.0' in await answer.text()
         process.send_signal(signal.SIGINT)
         said += await read_until(process)
         assert await process.wait() == 130
@@ -36,9 +47,8 @@ async def test_it_brings_what_is_chosen_with_its_labels(tmp_path: Path, box: San
 
 
 async def test_a_quiet_one_tells_its_monitor_and_summaries(tmp_path: Path, box: Sandbox) -> None:
-    flags = ["--poll", "--settle", "0.2s", "-q", "--monitor", "127.0.0.1:0"]
-    said = await watched_until_ctrl_c(box, tmp_path, *flags)
-    assert "the run is shown at http://127.0.0.1:" in said.splitlines()[0]
+    said = await watched_until_ctrl_c(box, tmp_path, "--poll", "--settle", "0.2s", "-q")
+    assert "the run is shown at" in said.splitlines()[0]
     assert "watching" not in said
     assert "arrived" not in said
 
