@@ -78,10 +78,10 @@ async def test_an_address_that_is_taken_ends_it_at_once(box: Sandbox, photos: Pa
 
 @pytest.mark.parametrize("by_file", [True, False])
 async def test_wherever_others_can_reach_it_it_asks_for_its_token(
-    photos: Path, tmp_path: Path, by_file: bool
+    photos: Path, by_file: bool
 ) -> None:
-    (tmp_path / "token").write_text(f"{TOKEN}\n")
-    file, token = (f"{tmp_path}/token", "") if by_file else ("", TOKEN)
+    (photos / "token").write_text(f"{TOKEN}\n")  # where it is skipped
+    file, token = (f"{photos}/token", "") if by_file else ("", TOKEN)
     flags = (photos, "--monitor", "0.0.0.0:0")
     async with (
         Held(*UPLOADS) as box,
