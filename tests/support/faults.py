@@ -18,9 +18,10 @@ class HookedFaults(Faults):
         act: Callable[[], object] = lambda: None,
         method: str | None = None,
         nth: int | None = None,
+        on: bool = True,
     ) -> None:
         super().__init__(plan)
-        self.on = True
+        self.on = on
         self.count = 0
         self.act = act
         self._method = method
