@@ -17,11 +17,13 @@ from tests.support.ledgers import run_with_ledger
 from tests.support.photos import write_photo
 from tests.support.runs import FOUR_METHODS, Outcome, failures, stored_sums
 
+PHOTO = "O'Neil & co.jpg"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return the folder of an archive of one photo, a.jpg."""
-    write_photo(tmp_path / "photos/a.jpg", 1)
+    """Return the folder of an archive of one photo."""
+    write_photo(tmp_path / "photos" / PHOTO, 1)
     return tmp_path / "photos"
 
 
@@ -35,7 +37,7 @@ async def box(folder: Path) -> AsyncIterator[Sandbox]:
 
 async def change(box: Sandbox, folder: Path, **options: Any) -> tuple[str, Outcome]:  # noqa: ANN401
     """Write another photo there and run; return its MD5 as well."""
-    md5 = write_photo(folder / "a.jpg", 2)
+    md5 = write_photo(folder / PHOTO, 2)
     return md5, await run_with_ledger(box, folder, update=True, **options)
 
 
@@ -94,7 +96,7 @@ async def test_without_update_a_change_is_told_until_it_is_asked_for(
     box: Sandbox, folder: Path
 ) -> None:
     old = stored_sums(box)
-    new = write_photo(folder / "a.jpg", 2)
+    new = write_photo(folder / PHOTO, 2)
     before = uploads(box)
     for _ in range(2):
         (failed,) = (await run_with_ledger(box, folder)).of(PhotoFailed)
@@ -111,7 +113,7 @@ async def test_a_server_that_only_has_upload_can_not_replace(folder: Path) -> No
         await run_with_ledger(box, folder)
         old = stored_sums(box)
         _, outcome = await change(box, folder)
-        assert "can't replace the file of photo 1" in failures(outcome)["a.jpg"]
+        assert "can't replace the file of photo 1" in failures(outcome)[PHOTO]
         assert stored_sums(box) == old
 
 
@@ -130,7 +132,7 @@ async def test_a_photo_that_somebody_else_has_changed_is_left_alone(
     box.gallery.photos[1].md5 = "0" * 32
     before = uploads(box)
     _, outcome = await change(box, folder)
-    assert "so has photo 1 in the gallery" in failures(outcome)["a.jpg"]
+    assert "so has photo 1 in the gallery" in failures(outcome)[PHOTO]
     assert uploads(box) == before
     assert stored_sums(box) == {"0" * 32: 1}
 
@@ -166,7 +168,7 @@ async def test_new_content_that_is_there_as_another_photo_is_linked(
 async def test_a_moved_file_that_changes_later_replaces_its_photo(
     box: Sandbox, folder: Path
 ) -> None:
-    (folder / "a.jpg").rename(folder / "moved.jpg")
+    (folder / PHOTO).rename(folder / "moved.jpg")
     await run_with_ledger(box, folder)
     new = write_photo(folder / "moved.jpg", 2)
     await run_with_ledger(box, folder, update=True)
@@ -230,7 +232,7 @@ async def test_a_file_whose_question_failed_is_still_known_as_its_photo(folder: 
         faults.on = True
         assert len(failures(await run_with_ledger(box, folder))) == 1
         faults.on = False
-        write_photo(folder / "a.jpg", 2)
+        write_photo(folder / PHOTO, 2)
         (failed,) = failures(await run_with_ledger(box, folder)).values()
         assert "has changed since it was uploaded" in failed
         assert len(box.gallery.photos) == 1
