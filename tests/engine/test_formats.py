@@ -20,12 +20,11 @@ from bulkup.events import (
 )
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
-from bulkup.sandbox.files import Content
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.filters import EVERYTHING, Filters, Patterns, read_flag
 from tests.support.events import acting_on
 from tests.support.faults import HookedFaults
-from tests.support.galleries import uploads
+from tests.support.galleries import content_of, uploads
 from tests.support.ledgers import ledger_of, run_with_ledger
 from tests.support.photos import write_files
 from tests.support.runs import Outcome, check, failures, picture, run
@@ -74,10 +73,7 @@ def attached(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
 
 async def attach(box: Sandbox, ending: str) -> None:
     """Attach something to the first photo, as another client."""
-    content = Content(in_memory=True)
-    await content.append(b"somebody's")
-    content.seal()
-    box.gallery.formats.add(1, ending, content)
+    box.gallery.formats.add(1, ending, await content_of(b"somebody's"))
 
 
 @pytest.mark.parametrize("version", VERSIONS)

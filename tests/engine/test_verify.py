@@ -1,21 +1,19 @@
 """What a look at the gallery says of each photo, and that it changes nothing there."""
 
-import hashlib
-import os
 from collections import Counter
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
-from random import Random
+from typing import Any
 
 import anyio
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from bulkup.engine.ports import NoLedger, State, Stop
+from bulkup.engine.ports import State, Stop
 from bulkup.errors import RunError
 from bulkup.events import (
-    Event,
     FileSkipped,
     PhotoChecked,
     PhotoPresent,
@@ -27,23 +25,20 @@ from bulkup.events import (
 )
 from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.sandbox.accounts import User
 from bulkup.sandbox.faults import Kind
-from bulkup.sandbox.files import Content
-from bulkup.store.ledger import SqliteLedger
-from tests.support.runs import (
-    FOUR_METHODS,
-    Outcome,
-    check,
-    make_archive,
-    picture,
-    run,
-    stored_sums,
-)
+from bulkup.sandbox.versions import Release
+from tests.support.events import acting_on
+from tests.support.faults import HookedFaults
+from tests.support.galleries import calls, lock_out, photo_of, spoil
+from tests.support.ledgers import ledger_of, ruin
+from tests.support.photos import write_photo
+from tests.support.runs import FOUR_METHODS, Outcome, check, make_archive, run, stored_sums
 
 VERSIONS = ["13.8.0", "16.4.0", "17.0.0beta1"]
-LOOKS = {"pwg.images.exist", "pwg.images.checkFiles", "pwg.categories.getImages"}
-HARMLESS = LOOKS | {
+READ, LIST = "pwg.images.checkFiles", "pwg.categories.getImages"
+LOOKS = ["pwg.images.exist", READ, LIST]
+HARMLESS = {
+    *LOOKS,
     *("pwg.session.login", "pwg.session.logout", "pwg.session.getStatus"),
     "reflection.getMethodList",
 }
@@ -56,32 +51,13 @@ KINDS: tuple[Kind, ...] = (
 
 
 def verdicts(outcome: Outcome) -> Counter[Verdict]:
+    assert outcome.balances()
     return Counter(event.verdict for event in outcome.of(PhotoChecked))
 
 
 def told(outcome: Outcome) -> dict[Path, PhotoChecked]:
     assert outcome.balances()
     return {event.path: event for event in outcome.of(PhotoChecked)}
-
-
-def asked(box: Sandbox, *, since: int) -> Counter[str]:
-    """Return how often the server was asked what, after so many requests."""
-    return Counter(seen.method for seen in list(box.requests)[since:])
-
-
-def photo_of(box: Sandbox, md5: str) -> int:
-    photo = box.gallery.find(md5)
-    assert photo is not None
-    return photo.id
-
-
-async def spoil(box: Sandbox, photo_id: int) -> None:
-    """Change the stored bytes of a photo behind the gallery's back."""
-    old = box.gallery.content(photo_id)
-    content = Content(in_memory=True)
-    await content.append(old[:-3] + bytes([old[-3] ^ 1]) + old[-2:])
-    content.seal()
-    box.gallery.contents[box.gallery.photos[photo_id].path] = content
 
 
 def snapshot(box: Sandbox) -> object:
@@ -98,36 +74,56 @@ def snapshot(box: Sandbox) -> object:
     )
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_a_whole_archive_is_present(tmp_path: Path, version: str) -> None:
-    archive = make_archive(tmp_path, count=61, names=10)
-    async with Sandbox(version=version) as box:
-        await run(box, tmp_path)
-        outcome = await check(box, tmp_path)
-    events = told(outcome)
-    assert verdicts(outcome) == {Verdict.PRESENT: 61}
-    assert events.keys() == archive.keys()
-    assert all(event.image_id and not event.reason for event in events.values())
-    assert isinstance(outcome.events[-1], RunFinished)
-    assert len(outcome.of(ScanFinished)) == 1
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def archive(folder: Path) -> dict[Path, str]:
+    """Write three photos, and return the MD5 of each path."""
+    return make_archive(folder, count=3, names=3)
+
+
+@pytest.fixture
+def faults() -> HookedFaults:
+    """Return what may act as the server is about to read its file."""
+    return HookedFaults(method=READ)
+
+
+@pytest.fixture
+async def box(archive: dict[Path, str], folder: Path, faults: Faults) -> AsyncIterator[Sandbox]:
+    """Run a sandbox that has the archive, and has forgotten how it came."""
+    async with Sandbox(faults=faults) as running:
+        await run(running, folder)
+        assert len(running.gallery.photos) == len(archive)
+        running.requests.clear()
+        yield running
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_each_photo_gets_its_own_verdict(tmp_path: Path, version: str) -> None:
-    archive = make_archive(tmp_path, count=8, names=8)
+@pytest.mark.parametrize("with_lounge", [True, False])
+async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
+    tmp_path: Path, version: str, with_lounge: bool
+) -> None:
+    archive = make_archive(tmp_path, count=6, names=6)
     paths = sorted(archive)
-    async with Sandbox(version=version) as box:
+    async with Sandbox(version=version, lounge=with_lounge) as box:
         second = box.gallery.make_album("Second")
         await run(box, tmp_path)
-        ids = {path: photo_of(box, md5) for path, md5 in archive.items()}
-        await box.gallery.delete(ids[paths[0]])
-        box.gallery.link(ids[paths[1]], second)
-        box.gallery.unlink(ids[paths[1]], 1)
-        await spoil(box, ids[paths[2]])
-        (tmp_path / "new.jpg").write_bytes(picture(Random(99), size=900))
+        ids = [photo_of(box, archive[path]) for path in paths]
+        await box.gallery.delete(ids[0])
+        box.gallery.link(ids[1], second)
+        box.gallery.unlink(ids[1], 1)
+        await spoil(box, ids[2])
+        box.gallery._enter(box.gallery.photos[ids[3]], [1])
+        write_photo(tmp_path / "new.jpg", 99)
         (tmp_path / "empty.jpg").touch()
         (tmp_path / "notes.txt").write_text("x")
+        before, requests = snapshot(box), len(box.requests)
         events = told(outcome := await check(box, tmp_path))
+        assert snapshot(box) == before
+        assert calls(box, since=requests).keys() <= HARMLESS
     assert {path: event.verdict for path, event in events.items()} == {
         **dict.fromkeys(paths, Verdict.PRESENT),
         paths[0]: Verdict.MISSING,
@@ -137,118 +133,79 @@ async def test_each_photo_gets_its_own_verdict(tmp_path: Path, version: str) -> 
         tmp_path / "empty.jpg": Verdict.FAILED,
     }
     assert [event.path.name for event in outcome.of(FileSkipped)] == ["notes.txt"]
-    assert f"Delete photo {ids[paths[2]]} in the gallery" in events[paths[2]].hint
-    assert events[paths[1]].image_id == ids[paths[1]]
+    assert f"Delete photo {ids[2]} in the gallery" in events[paths[2]].hint
+    assert events[paths[1]].image_id == ids[1]
     assert all(bool(e.reason) == (e.verdict is not Verdict.PRESENT) for e in events.values())
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("with_lounge", [True, False])
-async def test_nothing_is_changed_on_the_server(
-    tmp_path: Path, version: str, with_lounge: bool
+async def test_a_photo_that_still_waits_in_the_lounge_is_not_in_the_album(
+    box: Sandbox, folder: Path
 ) -> None:
-    archive = make_archive(tmp_path, count=9, names=9)
-    async with Sandbox(version=version, lounge=with_lounge) as box:
-        await run(box, tmp_path)
-        paths = sorted(archive)
-        await box.gallery.delete(photo_of(box, archive[paths[0]]))
-        box.gallery.unlink(photo_of(box, archive[paths[1]]), 1)
-        await spoil(box, photo_of(box, archive[paths[2]]))
-        box.gallery._enter(box.gallery.photos[photo_of(box, archive[paths[3]])], [1])
-        before, requests = snapshot(box), len(box.requests)
-        outcome = await check(box, tmp_path)
-        assert snapshot(box) == before
-        assert asked(box, since=requests).keys() <= HARMLESS
-    assert verdicts(outcome)[Verdict.PRESENT] == 6
+    box.gallery.unlink(1, 1)
+    box.gallery._enter(box.gallery.photos[1], [1])
+    outcome = await check(box, folder)
+    assert verdicts(outcome) == {Verdict.NOT_IN_ALBUM: 1, Verdict.PRESENT: 2}
+    assert box.gallery.lounge == [(1, 1)]
 
 
-async def test_a_photo_that_still_waits_in_the_lounge_is_not_in_the_album(tmp_path: Path) -> None:
-    (path,) = make_archive(tmp_path, count=1, names=1)
-    async with Sandbox() as box:
-        await run(box, tmp_path)
-        (photo,) = box.gallery.photos.values()
-        box.gallery.unlink(photo.id, 1)
-        box.gallery._enter(photo, [1])
-        assert told(await check(box, tmp_path))[path].verdict is Verdict.NOT_IN_ALBUM
-        assert box.gallery.lounge == [(photo.id, 1)]
+async def test_without_an_album_a_photo_may_be_anywhere(box: Sandbox, folder: Path) -> None:
+    for number in box.gallery.photos:
+        box.gallery.link(number, box.gallery.make_album(f"{number}"))
+        box.gallery.unlink(number, 1)
+    assert verdicts(await check(box, folder, album=None)) == {Verdict.PRESENT: 3}
+    assert not calls(box)[LIST]
 
 
-async def test_without_an_album_a_photo_may_be_anywhere(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=3, names=3)
-    async with Sandbox() as box:
-        second = box.gallery.make_album("Second")
-        await run(box, tmp_path, album=second)
-        before = len(box.requests)
-        outcome = await check(box, tmp_path, album=None)
-        assert not asked(box, since=before)["pwg.categories.getImages"]
-    assert verdicts(outcome) == {Verdict.PRESENT: 3}
-
-
-async def test_a_quick_check_lets_the_server_read_no_file(tmp_path: Path) -> None:
-    archive = make_archive(tmp_path, count=3, names=3)
-    async with Sandbox() as box:
-        await run(box, tmp_path)
-        await spoil(box, photo_of(box, next(iter(archive.values()))))
-        outcome = await check(box, tmp_path, quick=True)
-        assert not asked(box, since=0)["pwg.images.checkFiles"]
-    assert verdicts(outcome) == {Verdict.PRESENT: 3}
+async def test_a_quick_check_lets_the_server_read_no_file(box: Sandbox, folder: Path) -> None:
+    await spoil(box, 1)
+    assert verdicts(await check(box, folder, quick=True)) == {Verdict.PRESENT: 3}
+    assert not calls(box)[READ]
 
 
 async def test_the_album_is_listed_once_and_each_photo_read_once(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=510, names=100, size=(300, 400))
+    archive = make_archive(tmp_path, count=510, names=100, size=(300, 400))
     async with Sandbox() as box:
         await run(box, tmp_path)
         before = len(box.requests)
         outcome = await check(box, tmp_path)
-        methods = asked(box, since=before)
+        methods = calls(box, since=before)
     assert verdicts(outcome) == {Verdict.PRESENT: 510}
-    assert methods["pwg.categories.getImages"] == 2  # pages of 500
-    assert methods["pwg.images.checkFiles"] == 510
+    assert told(outcome).keys() == archive.keys()
+    assert all(event.image_id for event in outcome.of(PhotoChecked))
+    assert methods[LIST] == 2  # pages of 500
+    assert methods[READ] == 510
+    assert isinstance(outcome.events[-1], RunFinished)
+    assert len(outcome.of(ScanFinished)) == 1
 
 
-async def test_twins_share_a_photo_that_the_server_reads_once(tmp_path: Path) -> None:
-    (first, *_) = make_archive(tmp_path, count=3, names=3)
+async def test_twins_share_a_photo_that_the_server_reads_once(
+    box: Sandbox, folder: Path, archive: dict[Path, str]
+) -> None:
+    content = next(iter(archive)).read_bytes()
     for number in range(300):
-        (tmp_path / f"twin {number}.jpg").write_bytes(first.read_bytes())
-    async with Sandbox() as box:
-        await run(box, tmp_path)
-        outcome = await check(box, tmp_path, concurrency=1)
-        reads = asked(box, since=0)["pwg.images.checkFiles"]
-    assert verdicts(outcome) == {Verdict.PRESENT: 303}
-    assert reads == 3
+        (folder / f"twin {number}.jpg").write_bytes(content)
+    assert verdicts(await check(box, folder, concurrency=1)) == {Verdict.PRESENT: 303}
+    assert calls(box)[READ] == 3
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_a_server_of_four_methods_can_not_tell(tmp_path: Path, version: str) -> None:
-    make_archive(tmp_path, count=3, names=3)
-    async with Sandbox(version=version, only=FOUR_METHODS) as box:
-        await run(box, tmp_path)
-        outcome = await check(box, tmp_path)
-    assert verdicts(outcome) == {Verdict.UNKNOWN: 3}
-    assert outcome.balances()
-
-
-async def test_a_gallery_that_tells_photos_apart_by_name_can_not_tell(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=3, names=3)
-    async with Sandbox(uniqueness_mode="filename") as box:
-        await run(box, tmp_path)
-        assert verdicts(await check(box, tmp_path)) == {Verdict.UNKNOWN: 3}
+@pytest.mark.usefixtures("archive")
+@pytest.mark.parametrize("options", [{"only": FOUR_METHODS}, {"uniqueness_mode": "filename"}])
+async def test_a_server_of_four_methods_or_that_tells_photos_apart_by_name_can_not_tell(
+    folder: Path, options: dict[str, Any]
+) -> None:
+    async with Sandbox(**options) as box:
+        await run(box, folder)
+        assert verdicts(await check(box, folder)) == {Verdict.UNKNOWN: 3}
 
 
 @pytest.mark.parametrize(
-    ("lacking", "how_to_do_without"),
-    [
-        ("pwg.images.checkFiles", "--quick"),
-        ("pwg.categories.getImages", "Without --album"),
-    ],
+    ("lacking", "how_to_do_without"), [(READ, "--quick"), (LIST, "Without --album")]
 )
 async def test_what_the_server_lacks_is_told_with_the_way_to_do_without(
     tmp_path: Path, lacking: str, how_to_do_without: str
 ) -> None:
     (path,) = make_archive(tmp_path, count=1, names=1)
-    async with Sandbox() as whole:
-        methods = set(whole.gallery.release.methods)
-    async with Sandbox(only=methods - {lacking}) as box:
+    async with Sandbox(only=set(Release("16.4.0").methods) - {lacking}) as box:
         await run(box, tmp_path)
         event = told(await check(box, tmp_path))[path]
         assert (event.verdict, event.image_id) == (Verdict.UNKNOWN, 1)
@@ -257,41 +214,32 @@ async def test_what_the_server_lacks_is_told_with_the_way_to_do_without(
         assert verdicts(quick) == {Verdict.PRESENT: 1}
 
 
-async def test_a_photo_that_goes_away_between_two_questions_is_missing(tmp_path: Path) -> None:
-    (path,) = make_archive(tmp_path, count=1, names=1)
-
-    class Deleting(Faults):
-        def strike(self, method: str) -> Fault | None:
-            if method == "pwg.images.checkFiles":
-                box.gallery.photos.clear()
-            return super().strike(method)
-
-    async with Sandbox(faults=Deleting()) as box:
-        await run(box, tmp_path)
-        assert told(await check(box, tmp_path))[path].verdict is Verdict.MISSING
+async def test_a_photo_that_goes_away_between_two_questions_is_missing(
+    box: Sandbox, folder: Path, faults: HookedFaults
+) -> None:
+    faults.act = box.gallery.photos.clear
+    assert verdicts(await check(box, folder, concurrency=1)) == {Verdict.MISSING: 3}
 
 
-async def test_an_unreadable_folder_fails_and_the_others_are_checked(tmp_path: Path) -> None:
-    (path,) = make_archive(tmp_path, count=1, names=1)
-    gone = tmp_path / "gone"
-    async with Sandbox() as box:
-        await run(box, tmp_path)
-        events = told(await check(box, tmp_path, gone))
-    assert (events[path].verdict, events[gone].verdict) == (Verdict.PRESENT, Verdict.FAILED)
+async def test_an_unreadable_folder_fails_and_the_others_are_checked(
+    box: Sandbox, folder: Path, tmp_path: Path
+) -> None:
+    outcome = await check(box, folder, tmp_path / "gone")
+    assert verdicts(outcome) == {Verdict.PRESENT: 3, Verdict.FAILED: 1}
+    assert told(outcome)[tmp_path / "gone"].verdict is Verdict.FAILED
 
 
 # what the ledger keeps
 
 
-async def test_after_a_check_the_next_upload_mends_what_is_amiss(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
+async def test_after_a_check_the_next_upload_mends_what_is_amiss(folder: Path) -> None:
     archive = make_archive(folder, count=6, names=6)
     paths = sorted(archive)
-    async with Sandbox() as box, SqliteLedger(tmp_path / "ledger", server=box.url) as ledger:
+    async with Sandbox() as box, ledger_of(box, folder) as ledger:
         await run(box, folder, memory=ledger)
-        await box.gallery.delete(photo_of(box, archive[paths[0]]))
-        box.gallery.unlink(photo_of(box, archive[paths[1]]), 1)
-        spoiled = photo_of(box, archive[paths[2]])
+        missing, unlinked, spoiled = (photo_of(box, archive[path]) for path in paths[:3])
+        await box.gallery.delete(missing)
+        box.gallery.unlink(unlinked, 1)
         await spoil(box, spoiled)
         await check(box, folder, memory=ledger)
         entries = await ledger.look_up(paths)
@@ -306,100 +254,67 @@ async def test_after_a_check_the_next_upload_mends_what_is_amiss(tmp_path: Path)
         assert stored_sums(box) == Counter(archive.values())
 
 
-async def test_known_files_are_not_read_again(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    archive = make_archive(folder, count=2, names=2)
-    known, changed = sorted(archive)
-    async with Sandbox() as box, SqliteLedger(tmp_path / "ledger", server=box.url) as ledger:
+async def test_known_files_are_not_read_again(folder: Path, archive: dict[Path, str]) -> None:
+    known, changed, _ = archive
+    async with Sandbox() as box, ledger_of(box, folder) as ledger:
         await run(box, folder, memory=ledger)
-        status = known.stat()
-        content = known.read_bytes()
-        known.write_bytes(content[::-1])
-        os.utime(known, ns=(status.st_mtime_ns, status.st_mtime_ns))
-        before = hashlib.md5(changed.read_bytes()).hexdigest()
-        changed.write_bytes(picture(Random(7), size=700))
+        ruin(known)
+        write_photo(changed, 7)
         events = told(await check(box, folder, memory=ledger))
         entry = (await ledger.look_up([changed]))[changed]
     assert events[known].verdict is Verdict.PRESENT  # size and time are those of the ledger
     assert events[changed].verdict is Verdict.MISSING
-    assert entry.md5 == before  # an upload has to know which photo the file was
+    assert entry.md5 == archive[changed]  # an upload has to know which photo the file was
 
 
 # trouble on the way
 
 
-@pytest.mark.parametrize("method", sorted(LOOKS))
-async def test_a_question_that_fails_once_is_asked_again(tmp_path: Path, method: str) -> None:
-    make_archive(tmp_path, count=5, names=5)
-    async with Sandbox(faults=Faults()) as box:
-        await run(box, tmp_path)
-        kinds: list[Kind] = ["answer-lost", "html", "empty-500-before", "503"]
-        for nth, kind in enumerate(kinds):
-            box.faults.add(Fault(kind, method, nth))
-        assert verdicts(await check(box, tmp_path)) == {Verdict.PRESENT: 5}
+@pytest.mark.parametrize("method", LOOKS)
+async def test_a_question_that_fails_once_is_asked_again(
+    box: Sandbox, folder: Path, method: str
+) -> None:
+    kinds: list[Kind] = ["answer-lost", "html", "empty-500-before", "503"]
+    for nth, kind in enumerate(kinds):
+        box.faults.add(Fault(kind, method, nth))
+    assert verdicts(await check(box, folder)) == {Verdict.PRESENT: 3}
 
 
-@pytest.mark.parametrize("method", sorted(LOOKS))
-async def test_a_question_that_always_fails_is_told(tmp_path: Path, method: str) -> None:
-    make_archive(tmp_path, count=5, names=5)
-    async with Sandbox(faults=Faults()) as box:
-        await run(box, tmp_path)
-        box.faults.add(Fault("html", method))
-        outcome = await check(box, tmp_path, retries=2)
-    assert verdicts(outcome) == {Verdict.FAILED: 5}
-    assert outcome.balances()
+@pytest.mark.parametrize("method", LOOKS)
+async def test_a_question_that_always_fails_is_told(
+    box: Sandbox, folder: Path, method: str
+) -> None:
+    box.faults.add(Fault("html", method))
+    outcome = await check(box, folder, retries=2)
+    assert verdicts(outcome) == {Verdict.FAILED: 3}
     assert "it could not be checked" in outcome.of(PhotoChecked)[0].reason
 
 
-def admin(box: Sandbox) -> User:
-    return box._accounts.users["admin"]
-
-
-async def test_a_refused_log_in_in_the_middle_ends_the_run(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=5, names=5)
-
-    class LockingOut(Faults):
-        def strike(self, method: str) -> Fault | None:
-            if method == "pwg.images.checkFiles":
-                box.expire_sessions()
-                box._accounts.users["admin"] = replace(admin(box), password="another")
-            return super().strike(method)
-
+async def test_a_refused_log_in_in_the_middle_ends_the_run(
+    box: Sandbox, folder: Path, faults: HookedFaults
+) -> None:
+    faults.act = partial(lock_out, box)
     outcome = Outcome()
-    async with Sandbox(faults=LockingOut()) as box:
-        await run(box, tmp_path)
-        with pytest.raises(RunError):
-            await check(box, tmp_path, outcome=outcome)
+    with pytest.raises(RunError):
+        await check(box, folder, outcome=outcome)
     assert outcome.balances()
     assert outcome.of(PhotoUnfinished)
 
 
-class Stopping(list[Event]):
-    """Events of which the first verdict brings a wish to stop."""
-
-    def __init__(self, stop: Stop) -> None:
-        super().__init__()
-        self._stop = stop
-
-    def append(self, event: Event) -> None:
-        super().append(event)
-        if isinstance(event, PhotoChecked):
-            self._stop.set()
-
-
 async def test_a_wish_to_stop_leaves_the_rest_unfinished(tmp_path: Path) -> None:
     make_archive(tmp_path, count=300, names=100)
+    stop = Stop()
     async with Sandbox() as box:
         await run(box, tmp_path)
-        stop = Stop()
-        outcome = await check(box, tmp_path, stop=stop, outcome=Outcome(Stopping(stop)))
+        outcome = acting_on(PhotoChecked, stop.set)
+        await check(box, tmp_path, stop=stop, outcome=outcome)
     assert outcome.balances()
     assert 0 < len(outcome.of(PhotoChecked)) < 300
     assert len(outcome.of(PhotoUnfinished)) >= 1
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
+def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
     """Make seven photos and a twin of one of them."""
     folder = tmp_path_factory.mktemp("verified")
     sums = make_archive(folder, count=7, names=7, size=(300, 900))
@@ -409,18 +324,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
     return sums | {twin: sums[original]}
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize=True,
-)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     plan=st.lists(
         st.builds(
             Fault,
             st.sampled_from(KINDS),
-            method=st.sampled_from([*sorted(LOOKS), None]),
+            method=st.sampled_from([*LOOKS, None]),
             nth=st.one_of(st.none(), st.integers(0, 12)),
         ),
         max_size=6,
@@ -430,14 +340,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
     quick=st.booleans(),
 )
 def test_whatever_fails_each_photo_gets_one_true_verdict(
-    archive: dict[Path, str], plan: list[Fault], version: str, harm: list[str], quick: bool
+    verified: dict[Path, str], plan: list[Fault], version: str, harm: list[str], quick: bool
 ) -> None:
     async def holds() -> None:
         async with Sandbox(version=version, faults=Faults()) as box:
-            root = next(iter(archive)).parents[1]
+            root = next(iter(verified)).parents[1]
             await run(box, root)
             amiss: dict[str, Verdict] = {}
-            for md5, what in zip(dict.fromkeys(archive.values()), harm, strict=True):
+            for md5, what in zip(dict.fromkeys(verified.values()), harm, strict=True):
                 photo_id = photo_of(box, md5)
                 if what == "delete":
                     await box.gallery.delete(photo_id)
@@ -453,22 +363,14 @@ def test_whatever_fails_each_photo_gets_one_true_verdict(
                 box.faults.add(fault)
             outcome = Outcome()
             try:
-                await check(
-                    box,
-                    root,
-                    quick=quick,
-                    retries=2,
-                    outcome=outcome,
-                    timeouts=QUICK,
-                    memory=NoLedger(),
-                )
+                await check(box, root, quick=quick, retries=2, outcome=outcome, timeouts=QUICK)
             except RunError as error:
                 note(error.message)
             note("\n".join(map(str, outcome.events)))
             assert outcome.balances()
             assert snapshot(box) == before
             for event in outcome.of(PhotoChecked):
-                true = amiss.get(archive[event.path], Verdict.PRESENT)
+                true = amiss.get(verified[event.path], Verdict.PRESENT)
                 assert event.verdict in {true, Verdict.FAILED, Verdict.UNKNOWN}
 
     anyio.run(holds)

@@ -14,7 +14,8 @@ from bulkup.source.takeout import takeout_album
 from bulkup.store.ledger import SqliteLedger
 from tests.engine.test_album_names import tell
 from tests.engine.test_albums import write
-from tests.engine.test_verify import HARMLESS, asked, snapshot, told, verdicts
+from tests.engine.test_verify import HARMLESS, snapshot, told, verdicts
+from tests.support.galleries import calls
 from tests.support.runs import Outcome, check, run
 
 LIST = "pwg.categories.getAdminList"
@@ -42,7 +43,7 @@ async def test_what_was_brought_as_a_tree_is_present_as_that_tree(
             box, root, tree=True, unwrap=unwrap, spaces=spaces, titles=takeout_album
         )
         assert snapshot(box) == before
-        methods = asked(box, since=requests)
+        methods = calls(box, since=requests)
     assert verdicts(outcome) == {Verdict.PRESENT: 5}
     assert methods.keys() <= HARMLESS | {LIST}
     assert (methods[LIST], methods[IMAGES]) == (1, 4)  # a look at each album
@@ -62,7 +63,7 @@ async def test_each_photo_has_to_be_in_the_album_of_its_own_folder(tmp_path: Pat
         box.gallery.unlink(photo["y.jpg"], number["b"])
         before = len(box.requests)
         outcome = await check(box, tmp_path, tree=True, unwrap=True)
-        reads = asked(box, since=before)["pwg.images.checkFiles"]
+        reads = calls(box, since=before)["pwg.images.checkFiles"]
     events = by_name(outcome)
     assert {name: event.verdict for name, event in events.items()} == {
         "x.jpg": Verdict.NOT_IN_ALBUM,

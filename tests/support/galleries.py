@@ -1,9 +1,11 @@
-"""Views of what a sandbox was asked and what it holds."""
+"""Views of what a sandbox was asked and what it holds, and what others do to it."""
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 from bulkup.sandbox import Sandbox
+from bulkup.sandbox.files import Content
 from bulkup.sandbox.gallery import StoredPhoto
 
 SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk", "pwg.images.add"}
@@ -41,6 +43,35 @@ def only_photo(box: Sandbox) -> StoredPhoto:
 def photo_files(box: Sandbox) -> set[str]:
     """Return the file names of all photos."""
     return {photo.file for photo in box.gallery.photos.values()}
+
+
+def photo_of(box: Sandbox, md5: str) -> int:
+    """Return the number of the photo of this content."""
+    photo = box.gallery.find(md5)
+    assert photo is not None
+    return photo.id
+
+
+async def content_of(data: bytes) -> Content:
+    """Return bytes as the sandbox keeps them."""
+    content = Content(in_memory=True)
+    await content.append(data)
+    content.seal()
+    return content
+
+
+async def spoil(box: Sandbox, photo_id: int) -> None:
+    """Change the stored bytes of a photo behind the gallery's back."""
+    old = box.gallery.content(photo_id)
+    spoiled = await content_of(old[:-3] + bytes([old[-3] ^ 1]) + old[-2:])
+    box.gallery.contents[box.gallery.photos[photo_id].path] = spoiled
+
+
+def lock_out(box: Sandbox) -> None:
+    """Give the administrator another password, and end all sessions."""
+    box.expire_sessions()
+    users = box._accounts.users
+    users["admin"] = replace(users["admin"], password="another")
 
 
 def tags_of(box: Sandbox, photo: StoredPhoto) -> set[str]:
