@@ -1,12 +1,11 @@
 """Files are put away if and only if the server has read its own and found the same bytes."""
 
-import asyncio
 import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from anyio import to_thread
@@ -15,20 +14,15 @@ from bulkup.engine.ports import Stop
 from bulkup.errors import PhotoError, RunError
 from bulkup.events import FilePutAway, FileStays, Noticed, PhotoPresent, PhotoUploaded, RunFinished
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.sandbox.files import Content
 from bulkup.source.disposal import Mover
 from bulkup.source.filters import Filters
 from bulkup.source.photos import Photo
-from bulkup.store.ledger import SqliteLedger
-from tests.support.runs import (
-    FOUR_METHODS,
-    Outcome,
-    check,
-    make_archive,
-    picture,
-    run,
-    stored_sums,
-)
+from tests.support.events import soon
+from tests.support.faults import HookedFaults
+from tests.support.galleries import calls, lock_out, photo_of, spoil
+from tests.support.ledgers import entries, run_with_ledger
+from tests.support.photos import write_photo
+from tests.support.runs import FOUR_METHODS, Outcome, check, make_archive, run, stored_sums
 
 READ = "pwg.images.checkFiles"
 
@@ -43,18 +37,31 @@ def done(tmp_path: Path) -> Path:
     return tmp_path / "done"
 
 
-async def mover(done: Path, root: Path) -> Mover:
-    return await to_thread.run_sync(lambda: Mover(done, roots=[root]))
+@pytest.fixture
+def photo(card: Path) -> Path:
+    """Write the one photo of a card."""
+    (path,) = make_archive(card, count=1, names=1)
+    return path
+
+
+@pytest.fixture
+def archive(card: Path) -> dict[Path, str]:
+    """Write four photos, and return the MD5 of each path."""
+    return make_archive(card, count=4, names=2)
 
 
 async def empty(
-    box: Sandbox, card: Path, done: Path, *, ledger: Path | None = None, stop: Stop | None = None
+    box: Sandbox,
+    card: Path,
+    *,
+    ledger: bool = False,
+    **options: Any,  # noqa: ANN401
 ) -> Outcome:
-    away = await mover(done, card)
-    if ledger is None:
-        return await run(box, card, away=away, stop=stop)
-    async with SqliteLedger(ledger, server=box.url) as memory:
-        return await run(box, card, away=away, stop=stop, memory=memory)
+    """Run and move what arrives to the folder `done` beside the card."""
+    away = await to_thread.run_sync(lambda: Mover(card.with_name("done"), roots=[card]))
+    outcome = await (run_with_ledger if ledger else run)(box, card, away=away, **options)
+    assert outcome.balances()
+    return outcome
 
 
 def files(folder: Path) -> dict[Path, str]:
@@ -66,44 +73,31 @@ def files(folder: Path) -> dict[Path, str]:
     }
 
 
+def below(card: Path, archive: dict[Path, str]) -> dict[Path, str]:
+    """Return what `files` returns of a whole archive."""
+    return {path.relative_to(card): md5 for path, md5 in archive.items()}
+
+
 def stays(outcome: Outcome) -> dict[str, str]:
     return {event.path.name: event.reason for event in outcome.of(FileStays)}
 
 
 async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_its_link_stays(
-    card: Path, done: Path
+    card: Path, done: Path, photo: Path
 ) -> None:
-    (path,) = make_archive(card, count=1, names=1)
     (card / "0 best").mkdir()
     link = card / "0 best/the one.jpg"
-    link.symlink_to(path)
-    (card / "0 all").symlink_to(path.parent)
+    link.symlink_to(photo)
+    (card / "0 all").symlink_to(photo.parent)
     async with Sandbox() as box:
-        outcome = await run(
-            box,
-            card,
-            tree=True,
-            unwrap=True,
-            away=await mover(done, card),
-            filters=Filters(follow_symlinks=True),
-        )
-        (photo,) = box.gallery.photos.values()
-        assert [box.gallery.albums[number].name for number in photo.albums] == [path.parent.name]
+        filters = Filters(follow_symlinks=True)
+        outcome = await empty(box, card, tree=True, unwrap=True, filters=filters)
+        (stored,) = box.gallery.photos.values()
+        assert [box.gallery.albums[number].name for number in stored.albums] == [photo.parent.name]
     (gone,) = outcome.of(FilePutAway)
-    assert (gone.path, gone.where) == (path, done / path.relative_to(card))
+    assert (gone.path, gone.where) == (photo, done / photo.relative_to(card))
     assert not stays(outcome)
     assert link.is_symlink()
-
-
-async def spoil(box: Sandbox, md5: str) -> None:
-    """Change the stored bytes of a photo behind the gallery's back."""
-    photo = box.gallery.find(md5)
-    assert photo is not None
-    old = box.gallery.content(photo.id)
-    content = Content(in_memory=True)
-    await content.append(old[:-3] + bytes([old[-3] ^ 1]) + old[-2:])
-    content.seal()
-    box.gallery.contents[photo.path] = content
 
 
 @pytest.mark.parametrize("version", ["13.8.0", "16.4.0", "17.0.0beta1"])
@@ -112,159 +106,128 @@ async def test_all_that_arrives_is_moved_and_the_gallery_has_it(
 ) -> None:
     archive = make_archive(card, count=40, names=10)
     async with Sandbox(version=version) as box:
-        outcome = await empty(box, card, done)
-        read = [seen.method for seen in box.requests].count(READ)
+        outcome = await empty(box, card)
+        assert calls(box)[READ] == len(archive)
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
-    assert outcome.balances()
-    assert read == len(archive)
     assert files(card) == {}
-    assert files(done) == {path.relative_to(card): md5 for path, md5 in archive.items()}
+    assert files(done) == below(card, archive)
     moved = {event.path: event.where for event in outcome.of(FilePutAway)}
     assert moved == {path: done / path.relative_to(card) for path in archive}
     assert not outcome.of(FileStays)
     assert isinstance(outcome.events[-1], RunFinished)
 
 
-@pytest.mark.parametrize("with_ledger", [False, True])
+@pytest.mark.parametrize("ledger", [False, True])
 async def test_what_the_gallery_has_already_is_moved_as_well(
-    card: Path, done: Path, tmp_path: Path, with_ledger: bool
+    card: Path, done: Path, archive: dict[Path, str], ledger: bool
 ) -> None:
-    archive = make_archive(card, count=12, names=6)
-    ledger = tmp_path / "ledger.sqlite"
     async with Sandbox() as box:
-        async with SqliteLedger(ledger, server=box.url) as memory:
-            await run(box, card, memory=memory)
-        outcome = await empty(box, card, done, ledger=ledger if with_ledger else None)
-    assert len(outcome.of(PhotoPresent)) == 12
+        await run_with_ledger(box, card)
+        outcome = await empty(box, card, ledger=ledger)
+    assert len(outcome.of(PhotoPresent)) == len(archive)
     assert files(card) == {}
-    assert sorted(files(done).values()) == sorted(archive.values())
+    assert files(done) == below(card, archive)
 
 
-async def test_twins_are_moved_each_for_itself(card: Path, done: Path) -> None:
-    archive = make_archive(card, count=4, names=4)
-    for path in archive:
-        (card / f"twin of {path.name}").write_bytes(path.read_bytes())
+async def test_twins_are_moved_each_for_itself(
+    card: Path, done: Path, archive: dict[Path, str]
+) -> None:
+    for number, path in enumerate(archive):
+        (card / f"twin {number}.jpg").write_bytes(path.read_bytes())
     async with Sandbox() as box:
-        outcome = await empty(box, card, done)
+        await empty(box, card)
         assert len(box.gallery.photos) == 4
-    assert outcome.balances()
     assert files(card) == {}
     assert len(files(done)) == 8
 
 
-async def test_what_is_no_photo_stays(card: Path, done: Path) -> None:
-    make_archive(card, count=2, names=2)
+@pytest.mark.usefixtures("photo")
+async def test_what_is_no_photo_stays(card: Path) -> None:
     (card / "a.xmp").write_text("<x/>")
     (card / "text.jpg").write_text("This is no picture.\n")
     async with Sandbox() as box:
-        outcome = await empty(box, card, done)
+        outcome = await empty(box, card)
     assert files(card).keys() == {Path("a.xmp"), Path("text.jpg")}
-    assert len(outcome.of(FilePutAway)) == 2
+    assert len(outcome.of(FilePutAway)) == 1
     assert not outcome.of(FileStays)  # one was left out, the other has failed: that is told
 
 
-async def test_a_file_whose_stored_bytes_differ_stays(card: Path, done: Path) -> None:
-    archive = make_archive(card, count=5, names=5)
+async def test_a_file_whose_stored_bytes_differ_stays(
+    card: Path, archive: dict[Path, str]
+) -> None:
     bad = sorted(archive)[2]
     async with Sandbox() as box:
         await run(box, card)
-        await spoil(box, archive[bad])
-        outcome = await empty(box, card, done)
-    assert stays(outcome).keys() == {bad.name}
-    assert "is not this file" in stays(outcome)[bad.name]
+        await spoil(box, photo_of(box, archive[bad]))
+        outcome = await empty(box, card)
+    (event,) = outcome.of(FileStays)
+    assert event.path == bad
+    assert "is not this file" in event.reason
     assert files(card) == {bad.relative_to(card): archive[bad]}
 
 
-async def test_a_photo_that_arrives_damaged_is_moved_only_once_it_is_whole(
-    card: Path, done: Path
+@pytest.mark.parametrize(
+    "fault", [Fault("damaged", "pwg.images.uploadAsync", 0), Fault("503", READ, 1)]
+)
+async def test_a_photo_that_arrives_damaged_or_can_not_be_read_yet_is_moved_once_it_is_whole(
+    card: Path, done: Path, archive: dict[Path, str], fault: Fault
 ) -> None:
-    archive = make_archive(card, count=3, names=3)
-    faults = Faults([Fault("damaged", "pwg.images.uploadAsync", 0)])
-    async with Sandbox(faults=faults) as box:
-        outcome = await empty(box, card, done)
+    async with Sandbox(faults=Faults([fault])) as box:
+        await empty(box, card)
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
-    assert outcome.balances()
     assert files(card) == {}
-    assert sorted(files(done).values()) == sorted(archive.values())
+    assert files(done) == below(card, archive)
 
 
-@pytest.mark.parametrize("only", [FOUR_METHODS, None])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"only": FOUR_METHODS}, ""),
+        ({"faults": Faults([Fault("html", READ)])}, ""),
+        ({"albums": []}, "it may not be in album 1"),
+    ],
+)
 async def test_where_the_server_can_not_tell_everything_stays(
-    card: Path, done: Path, only: set[str] | None
+    card: Path, done: Path, archive: dict[Path, str], options: dict[str, Any], reason: str
 ) -> None:
-    archive = make_archive(card, count=3, names=3)
-    faults = Faults([] if only else [Fault("html", READ)])
-    async with Sandbox(only=only, faults=faults) as box:
-        outcome = await empty(box, card, done)
-        assert len(box.gallery.photos) == 3
-    assert outcome.balances()
-    assert len(outcome.of(PhotoUploaded)) == 3
-    assert len(stays(outcome)) == 3
-    assert files(card).keys() == {path.relative_to(card) for path in archive}
+    async with Sandbox(**options) as box:
+        outcome = await empty(box, card)
+        assert len(box.gallery.photos) == len(archive)
+    assert len(outcome.of(PhotoUploaded)) == len(outcome.of(FileStays)) == len(archive)
+    assert all(reason in event.reason for event in outcome.of(FileStays))
+    assert files(card) == below(card, archive)
     assert not files(done)
 
 
-async def test_a_photo_deleted_in_the_gallery_meanwhile_stays(card: Path, done: Path) -> None:
-    archive = make_archive(card, count=1, names=1)
-
-    class Deleting(Faults):
-        def strike(self, method: str) -> Fault | None:
-            if method == READ:
-                box.gallery.photos.clear()
-            return super().strike(method)
-
-    async with Sandbox(faults=Deleting()) as box:
-        outcome = await empty(box, card, done)
+async def test_a_photo_deleted_in_the_gallery_meanwhile_stays(card: Path, photo: Path) -> None:
+    async with Sandbox(faults=(faults := HookedFaults(method=READ))) as box:
+        faults.act = box.gallery.photos.clear
+        outcome = await empty(box, card)
     assert len(outcome.of(FileStays)) == 1
-    assert list(files(card).values()) == list(archive.values())
-
-
-async def test_photos_that_lost_their_album_for_good_stay(card: Path, done: Path) -> None:
-    archive = make_archive(card, count=3, names=3)
-    async with Sandbox() as box:
-        outcome = await run(box, card, album=77, away=await mover(done, card))
-    assert set(stays(outcome).values()) == {"it may not be in album 77"}
-    assert len(files(card)) == len(archive)
-
-
-class Meddling(Faults):
-    """Calls somebody as the server is about to read its file."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        super().__init__()
-        self._act = act
-
-    def strike(self, method: str) -> Fault | None:
-        if method == READ:
-            asyncio.get_running_loop().call_soon(self._act)  # in nobody's name
-        return super().strike(method)
+    assert files(card).keys() == {photo.relative_to(card)}
 
 
 @pytest.mark.parametrize("same_look", [False, True])
 async def test_a_file_that_changes_after_its_upload_stays(
-    card: Path, done: Path, same_look: bool
+    card: Path, done: Path, photo: Path, same_look: bool
 ) -> None:
-    (path,) = make_archive(card, count=1, names=1)
-    old = path.stat()
-    other = picture(Random(5), size=old.st_size)
-
     def change() -> None:
-        path.write_bytes(other)
+        old = photo.stat()
+        write_photo(photo, 5, size=old.st_size)
         if same_look:
-            os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
+            os.utime(photo, ns=(old.st_atime_ns, old.st_mtime_ns))
 
-    async with Sandbox(faults=Meddling(change)) as box:
-        outcome = await empty(box, card, done)
-    assert stays(outcome) == {path.name: "the file has changed since it was read"}
-    assert path.read_bytes() == other
+    async with Sandbox(faults=HookedFaults(act=partial(soon, change), method=READ)) as box:
+        outcome = await empty(box, card)
+        assert files(card)[photo.relative_to(card)] not in stored_sums(box)
+    assert stays(outcome) == {photo.name: "the file has changed since it was read"}
     assert not files(done)
 
 
-async def test_a_file_that_vanishes_is_told(card: Path, done: Path) -> None:
-    (path,) = make_archive(card, count=1, names=1)
-    async with Sandbox(faults=Meddling(lambda: path.unlink(missing_ok=True))) as box:
-        outcome = await empty(box, card, done)
-    assert stays(outcome) == {path.name: "the file has vanished"}
+async def test_a_file_that_vanishes_is_told(card: Path, photo: Path) -> None:
+    async with Sandbox(faults=HookedFaults(act=partial(soon, photo.unlink), method=READ)) as box:
+        outcome = await empty(box, card)
+    assert stays(outcome) == {photo.name: "the file has vanished"}
 
 
 async def test_after_a_wish_to_stop_files_stay_and_the_next_run_moves_them(
@@ -272,58 +235,41 @@ async def test_after_a_wish_to_stop_files_stay_and_the_next_run_moves_them(
 ) -> None:
     archive = make_archive(card, count=20, names=20)
     stop = Stop()
-    async with Sandbox(faults=Meddling(stop.set)) as box:
-        outcome = await empty(box, card, done, stop=stop)
+    async with Sandbox(faults=HookedFaults(act=stop.set, method=READ)) as box:
+        outcome = await empty(box, card, stop=stop)
         moved = len(outcome.of(FilePutAway))
         assert 0 < moved < 20
         assert len(files(card)) == 20 - moved
-        await empty(box, card, done)
+        await empty(box, card)
     assert files(card) == {}
-    assert sorted(files(done).values()) == sorted(archive.values())
+    assert files(done) == below(card, archive)
 
 
-async def test_an_outage_is_waited_for(card: Path, done: Path) -> None:
-    make_archive(card, count=4, names=4)
-    async with Sandbox(faults=Faults([Fault("503", READ, 1)])) as box:
-        await empty(box, card, done)
-    assert files(card) == {}
-
-
-async def test_a_refused_log_in_ends_the_run_and_files_stay(card: Path, done: Path) -> None:
-    archive = make_archive(card, count=4, names=4)
-
-    def lock_out() -> None:
-        box.expire_sessions()
-        users = box._accounts.users
-        users["admin"] = replace(users["admin"], password="another")
-
-    async with Sandbox(faults=Meddling(lock_out)) as box:
+async def test_a_refused_log_in_ends_the_run_and_files_stay(
+    card: Path, archive: dict[Path, str]
+) -> None:
+    async with Sandbox(faults=(faults := HookedFaults(method=READ))) as box:
+        faults.act = partial(lock_out, box)
         with pytest.raises(RunError):
-            await empty(box, card, done)
-    assert sorted(files(card).values()) == sorted(archive.values())
+            await empty(box, card)
+    assert files(card) == below(card, archive)
 
 
 async def test_the_ledger_forgets_a_moved_file_so_that_its_name_is_free(
-    card: Path, done: Path, tmp_path: Path
+    card: Path, done: Path, photo: Path
 ) -> None:
-    (path,) = make_archive(card, count=1, names=1)
-    ledger = tmp_path / "ledger.sqlite"
     async with Sandbox() as box:
-        await empty(box, card, done, ledger=ledger)
-        async with SqliteLedger(ledger, server=box.url) as memory:
-            assert not await memory.look_up([path])
-        path.write_bytes(picture(Random(7), size=2000))  # the camera counts from the beginning
-        outcome = await empty(box, card, done, ledger=ledger)
+        await empty(box, card, ledger=True)
+        assert not await entries(box, card, [photo])
+        write_photo(photo, 7)  # the camera counts from the beginning
+        outcome = await empty(box, card, ledger=True)
         assert len(outcome.of(PhotoUploaded)) == 1
         assert len(box.gallery.photos) == 2
-        outcome = await empty(box, card, done, ledger=ledger)
-        assert outcome.events[-1].__class__ is RunFinished
-        checked = await check(box, done)
-    assert checked.balances()
-    assert {str(name) for name in files(done)} == {
-        "folder 00/IMG_0000.jpg",
-        "folder 00/IMG_0000 (2).jpg",
-    }
+        outcome = await empty(box, card, ledger=True)
+        assert isinstance(outcome.events[-1], RunFinished)
+        assert (await check(box, done)).balances()
+    names = {"folder 00/IMG_0000.jpg", "folder 00/IMG_0000 (2).jpg"}
+    assert {str(name) for name in files(done)} == names
 
 
 class Refusing:
@@ -333,12 +279,13 @@ class Refusing:
         raise PhotoError(f"{photo.path.name} is not welcome", hint="Ask again.")
 
 
-async def test_a_place_that_takes_nothing_is_told_and_the_run_is_well(card: Path) -> None:
-    make_archive(card, count=3, names=3)
+async def test_a_place_that_takes_nothing_is_told_and_the_run_is_well(
+    card: Path, archive: dict[Path, str]
+) -> None:
     async with Sandbox() as box:
         outcome = await run(box, card, away=Refusing())
     assert outcome.balances()
-    assert len(outcome.of(FileStays)) == 3
+    assert len(outcome.of(FileStays)) == len(archive)
     assert isinstance(outcome.events[-1], RunFinished)
 
 
@@ -350,29 +297,23 @@ async def test_formats_and_their_photos_stay_together_which_is_told_once(
     for path in (first, second):
         path.with_suffix(".nef").write_bytes(Random(path.name).randbytes(3000))
     async with Sandbox(formats=["nef"]) as box:
-        outcome = await run(box, card, away=await mover(done, card), formats=True)
-    assert outcome.balances()
+        outcome = await empty(box, card, formats=True)
     assert len(outcome.of(PhotoUploaded)) == 5
     assert files(done).keys() == {third.relative_to(card)}
     assert len(files(card)) == 4
     assert not outcome.of(FileStays)
-    assert [event.message.partition(":")[0] for event in outcome.of(Noticed)] == [
-        "4 files stay where they are"
-    ]
+    (noticed,) = outcome.of(Noticed)
+    assert noticed.message.startswith("4 files stay where they are:")
 
 
 async def test_a_file_that_replaces_its_photo_is_moved(
-    card: Path, done: Path, tmp_path: Path
+    card: Path, done: Path, photo: Path
 ) -> None:
-    (path,) = make_archive(card, count=1, names=1)
-    ledger = tmp_path / "ledger.sqlite"
     async with Sandbox() as box:
-        async with SqliteLedger(ledger, server=box.url) as memory:
-            await run(box, card, memory=memory)
-            path.write_bytes(content := picture(Random(11), size=4000))
-            away = await mover(done, card)
-            outcome = await run(box, card, memory=memory, update=True, away=away)
+        await run_with_ledger(box, card)
+        md5 = write_photo(photo, 11)
+        outcome = await empty(box, card, ledger=True, update=True)
         assert len(box.gallery.photos) == 1
     assert [event.replaced for event in outcome.of(PhotoUploaded)] == [True]
-    assert (done / path.relative_to(card)).read_bytes() == content
+    assert files(done) == {photo.relative_to(card): md5}
     assert not files(card)

@@ -1,5 +1,6 @@
 """Outcomes of runs that call the test back as their events come."""
 
+import asyncio
 from collections.abc import Callable, Collection
 
 from bulkup.events import Event
@@ -34,3 +35,8 @@ def acting_on(
 
     outcome = watched(watch)
     return outcome
+
+
+def soon(act: Callable[[], object]) -> None:
+    """Do something in nobody's name before anybody goes on: the engine does in a later turn."""
+    asyncio.get_running_loop().call_soon(act)
