@@ -12,10 +12,9 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.takeout import takeout_album
 from bulkup.store.ledger import SqliteLedger
-from tests.engine.test_album_names import tell
-from tests.engine.test_albums import write
 from tests.engine.test_verify import HARMLESS, snapshot, told, verdicts
 from tests.support.galleries import calls
+from tests.support.photos import write_album_title, write_files
 from tests.support.runs import Outcome, check, run
 
 LIST = "pwg.categories.getAdminList"
@@ -28,14 +27,13 @@ def by_name(outcome: Outcome) -> dict[str, PhotoChecked]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("unwrap", [True, False])
-@pytest.mark.parametrize("spaces", [True, False])
+@pytest.mark.parametrize(("unwrap", "spaces"), [(True, False), (False, True)])
 async def test_what_was_brought_as_a_tree_is_present_as_that_tree(
     tmp_path: Path, version: str, *, unwrap: bool, spaces: bool
 ) -> None:
     root = tmp_path / "my_photos"
-    write(root, *PLACES)
-    tell(root / "2019/May", "Spring in <b>Paris</b>")
+    write_files(root, *PLACES)
+    write_album_title(root / "2019/May", "Spring in <b>Paris</b>")
     async with Sandbox(version=version) as box:
         await run(box, root, tree=True, unwrap=unwrap, spaces=spaces, titles=takeout_album)
         before, requests = snapshot(box), len(box.requests)
@@ -51,8 +49,8 @@ async def test_what_was_brought_as_a_tree_is_present_as_that_tree(
 
 
 async def test_each_photo_has_to_be_in_the_album_of_its_own_folder(tmp_path: Path) -> None:
-    made = write(tmp_path, "a/x.jpg", "b/y.jpg", "c/z.jpg")
-    (tmp_path / "b/twin.jpg").write_bytes(made[tmp_path / "a/x.jpg"])
+    made = write_files(tmp_path, "a/x.jpg", "b/y.jpg", "c/z.jpg")
+    (tmp_path / "b/twin.jpg").write_bytes(made["a/x.jpg"])
     async with Sandbox() as box:
         await run(box, tmp_path, tree=True, unwrap=True)
         number = {album.name: album.id for album in box.gallery.albums.values()}
@@ -77,7 +75,7 @@ async def test_each_photo_has_to_be_in_the_album_of_its_own_folder(tmp_path: Pat
 
 async def test_an_album_that_is_missing_is_told_and_not_made(tmp_path: Path) -> None:
     root = tmp_path / "photos"
-    write(root, "2019/May/a.jpg", "2019/b.jpg", "top.jpg", "2020/new.jpg")
+    write_files(root, "2019/May/a.jpg", "2019/b.jpg", "top.jpg", "2020/new.jpg")
     async with Sandbox() as box:
         await run(box, root)  # all into one
         await box.gallery.delete(
@@ -97,7 +95,7 @@ async def test_an_album_that_is_missing_is_told_and_not_made(tmp_path: Path) -> 
 
 
 async def test_what_lies_in_no_album_is_told(tmp_path: Path) -> None:
-    write(tmp_path, "loose.jpg", "2019/a.jpg")
+    write_files(tmp_path, "loose.jpg", "2019/a.jpg")
     async with Sandbox() as box:
         await run(box, tmp_path, album=ROOT, tree=True, unwrap=True)
         await run(box, tmp_path / "loose.jpg")
@@ -110,8 +108,8 @@ async def test_what_lies_in_no_album_is_told(tmp_path: Path) -> None:
 
 
 async def test_a_title_counts_only_if_it_is_read(tmp_path: Path) -> None:
-    write(tmp_path, "Rome/a.jpg")
-    tell(tmp_path / "Rome", "Roman holiday")
+    write_files(tmp_path, "Rome/a.jpg")
+    write_album_title(tmp_path / "Rome", "Roman holiday")
     async with Sandbox() as box:
         await run(box, tmp_path, tree=True, unwrap=True, titles=takeout_album)
         with_it = await check(box, tmp_path, tree=True, unwrap=True, titles=takeout_album)
@@ -121,7 +119,7 @@ async def test_a_title_counts_only_if_it_is_read(tmp_path: Path) -> None:
 
 
 async def test_folders_that_share_an_album_are_told_here_too(tmp_path: Path) -> None:
-    write(tmp_path, "🌞/a.jpg", "🌅/b.jpg")
+    write_files(tmp_path, "🌞/a.jpg", "🌅/b.jpg")
     async with Sandbox() as box:
         await run(box, tmp_path, tree=True, unwrap=True)
         outcome = await check(box, tmp_path, tree=True, unwrap=True)
@@ -133,15 +131,15 @@ async def test_after_a_check_the_next_upload_puts_photos_into_their_albums(
     tmp_path: Path,
 ) -> None:
     root = tmp_path / "photos"
-    made = write(root, "a/x.jpg", "b/y.jpg")
+    made = [root / place for place in write_files(root, "a/x.jpg", "b/y.jpg")]
     async with Sandbox() as box, SqliteLedger(tmp_path / "ledger", server=box.url) as ledger:
         await run(box, root, tree=True, memory=ledger)
         number = {album.name: album.id for album in box.gallery.albums.values()}
         box.gallery.delete_album(number["b"])
         outcome = await check(box, root, tree=True, memory=ledger)
         assert verdicts(outcome) == {Verdict.PRESENT: 1, Verdict.NOT_IN_ALBUM: 1}
-        entries = await ledger.look_up(list(made))
-        assert [entries[path].state for path in sorted(made)] == [State.DONE, State.HASHED]
+        entries = await ledger.look_up(made)
+        assert [entries[path].state for path in made] == [State.DONE, State.HASHED]
         await run(box, root, tree=True, memory=ledger)
         assert verdicts(await check(box, root, tree=True)) == {Verdict.PRESENT: 2}
         assert len(box.gallery.photos) == 2
@@ -150,7 +148,7 @@ async def test_after_a_check_the_next_upload_puts_photos_into_their_albums(
 async def test_an_album_that_cannot_be_listed_costs_its_own_photos_a_verdict_only(
     tmp_path: Path,
 ) -> None:
-    write(tmp_path, "a/x.jpg", "b/y.jpg", "b/z.jpg")
+    write_files(tmp_path, "a/x.jpg", "b/y.jpg", "b/z.jpg")
     async with Sandbox(faults=Faults()) as box:
         await run(box, tmp_path, tree=True, unwrap=True)
         for number in range(1, 4):  # the second album, each time
@@ -163,7 +161,7 @@ async def test_an_album_that_cannot_be_listed_costs_its_own_photos_a_verdict_onl
 
 
 async def test_a_server_that_lists_no_photos_of_albums_can_not_tell(tmp_path: Path) -> None:
-    write(tmp_path, "a/x.jpg")
+    write_files(tmp_path, "a/x.jpg")
     async with Sandbox() as whole:
         methods = set(whole.gallery.release.methods)
     async with Sandbox(only=methods - {IMAGES}) as box:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import struct
 from pathlib import Path
 from random import Random
@@ -32,7 +33,7 @@ def write_files(folder: Path, *names: str) -> dict[str, bytes]:
     """Write a file of its own content at each path; those of other endings are no photos."""
     contents = {}
     for name in names:
-        chance, path = Random(name), folder / name
+        chance, path = Random(os.fsencode(name)), folder / name
         photo = name.lower().endswith((".jpg", ".jpeg", ".png"))
         contents[name] = picture(chance, size=900) if photo else chance.randbytes(9000)
         path.parent.mkdir(parents=True, exist_ok=True)
