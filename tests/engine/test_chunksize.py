@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,6 @@ from bulkup.sandbox.http import Oversize
 from tests.support.runs import failures, make_archive, run, stored_sums
 
 K = 1024
-METHODS = ["async", "upload", "legacy"]
 
 
 def still() -> float:
@@ -21,33 +21,42 @@ def still() -> float:
     return 0.0
 
 
-@pytest.mark.parametrize("method", ["async", "upload"])
-async def test_it_grows_on_a_server_that_takes_all(tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "grown"), [("async", 800 * K), ("upload", 800 * K), ("legacy", 100 * K)]
+)
+async def test_it_grows_on_a_server_that_takes_all_but_for_the_last_way_of_sending(
+    tmp_path: Path, method: str, grown: int
+) -> None:
     archive = make_archive(tmp_path, count=6, names=6, size=(900_000, 900_000))
-    size = ChunkSize(100 * K)
+    size = ChunkSize(100 * K, grows=method != "legacy")
     async with Sandbox() as box:
-        await run(box, tmp_path, method=method, chunks=size, concurrency=1, clock=still)
+        outcome = await run(box, tmp_path, method=method, chunks=size, concurrency=1, clock=still)
         assert stored_sums(box) == Counter(archive.values())
-    assert size.now == 800 * K
-    assert size.is_proven(800 * K)
+    assert size.now == grown
+    assert size.is_proven(grown)
+    told = [event.chunk_size for event in outcome.of(ChunkSizeChanged)]
+    assert told == sorted(set(told))  # only when it changes
+    assert max(told, default=100 * K) == grown
 
 
-async def test_the_last_way_of_sending_does_not_grow(tmp_path: Path) -> None:
-    archive = make_archive(tmp_path, count=3, names=3, size=(900_000, 900_000))
-    size = ChunkSize(100 * K, grows=False)
-    async with Sandbox() as box:
-        await run(box, tmp_path, method="legacy", chunks=size, clock=still)
-        assert stored_sums(box) == Counter(archive.values())
-    assert size.now == 100 * K
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("oversize", ["413", "reset", "500"])
+@pytest.mark.parametrize(
+    ("method", "limits"),
+    [
+        *(
+            (method, {"max_body": 250_000, "oversize": oversize})
+            for method in ("async", "upload", "legacy")
+            for oversize in ("413", "reset", "500")
+        ),
+        ("async", {"max_file": 150_000}),
+        ("async", {"max_file": 150_000, "max_post": 140_000}),
+        ("upload", {"max_post": 150_000}),
+    ],
+)
 async def test_no_photo_is_charged_a_try_for_a_chunk_that_was_too_large(
-    tmp_path: Path, method: str, oversize: Oversize
+    tmp_path: Path, method: str, limits: dict[str, Any]
 ) -> None:
     archive = make_archive(tmp_path, count=8, names=8, size=(300_000, 900_000))
-    async with Sandbox(max_body=250_000, oversize=oversize) as box:
+    async with Sandbox(**limits) as box:
         outcome = await run(box, tmp_path, method=method, retries=0, concurrency=3, clock=still)
         assert failures(outcome) == {}
         assert stored_sums(box) == Counter(archive.values())
@@ -105,13 +114,3 @@ async def test_a_chunk_damaged_again_and_again_is_no_matter_of_size_if_such_have
         await run(box, tmp_path, method="async", chunks=size, memory=memory)
         assert stored_sums(box) == Counter(archive.values())
     assert (size.now, await memory.facts(max_age_s=60)) == (200 * K, {})
-
-
-async def test_a_size_is_told_only_when_it_changes(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=12, names=12, size=(900_000, 900_000))
-    size = ChunkSize(100 * K)
-    async with Sandbox() as box:
-        outcome = await run(box, tmp_path, chunks=size, concurrency=8, clock=still)
-    told = [event.chunk_size for event in outcome.of(ChunkSizeChanged)]
-    assert told == sorted(set(told))
-    assert told[-1] == size.now

@@ -7,7 +7,6 @@ import pytest
 from bulkup.engine.ports import Stop
 from bulkup.errors import RunError
 from bulkup.events import (
-    Event,
     FileFound,
     FileSkipped,
     PhotoChecked,
@@ -21,7 +20,7 @@ from bulkup.events import (
 )
 from bulkup.sandbox import Sandbox
 from bulkup.source.filters import Filters, Listing, Patterns, read_flag
-from tests.engine.test_failures import Watched
+from tests.support.events import acting_on
 from tests.support.runs import Outcome, check, make_archive, run, stored_sums
 
 NO_PNG = Filters(patterns=Patterns((read_flag("*.png", take=False, flag="--exclude"),)))
@@ -83,12 +82,7 @@ async def test_other_names_of_a_file_are_files_of_their_own(tmp_path: Path) -> N
 async def test_an_end_in_the_middle_of_a_list_leaves_nothing_untold(tmp_path: Path) -> None:
     paths = list(make_archive(tmp_path, count=150, names=150))
     stop = Stop()
-
-    def watch(event: Event) -> None:
-        if isinstance(event, PhotoUploaded):
-            stop.set()
-
-    outcome = Outcome(Watched(watch))
+    outcome = acting_on(PhotoUploaded, stop.set)
     lines = [path for path in paths for _ in range(3)]
     async with Sandbox() as box:
         await run(box, filters=listing(tmp_path / "list", *lines), stop=stop, outcome=outcome)

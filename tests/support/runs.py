@@ -145,6 +145,7 @@ async def run(
     away: Place | None = None,
     sleep: Sleep = no_wait,
     clock: Callable[[], float] = time.monotonic,
+    patience_s: float = 3600.0,
     labels: Labels | None = None,
     titles: Titles | None = None,
 ) -> Outcome:
@@ -159,7 +160,8 @@ async def run(
         retrying=Recovery(Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait).run,
         describe=Describer(labels, emit=emit) if labels else None,
     ) as server:
-        recovery = Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=sleep)
+        policy = Policy(retries=retries, patience_s=patience_s)
+        recovery = Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock)
         await pipeline.run(
             pipeline.Plan(
                 roots=roots,
