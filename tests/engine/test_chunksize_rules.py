@@ -1,7 +1,7 @@
 """The chunk size: what makes it grow and shrink, and that it settles below any server's limit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
@@ -13,226 +13,161 @@ K = 1024
 NAMED = 500 * K
 
 
-def pass_chunks(size: ChunkSize, count: int = GOOD_CHUNKS, *, seconds: float = 0.1) -> None:
-    for _ in range(count):
-        size.passed(size.now, seconds)
+SLOW = SLOW_S + 1
+Step = Callable[[ChunkSize], object]
 
 
-def grown_to(now: int) -> ChunkSize:
-    """Return a size that has come to `now`, and has not proven it."""
+def passes(count: int = GOOD_CHUNKS, *, seconds: float | None = 0.1, length: int = 0) -> Step:
+    """Let chunks pass: so many, in so many seconds each, of a length or full ones."""
+
+    def step(size: ChunkSize) -> None:
+        for _ in range(count):
+            size.passed(length or size.now, seconds)
+
+    return step
+
+
+def refused(length: int) -> Step:
+    return lambda size: size.refused(length)
+
+
+def broke(length: int) -> Step:
+    return lambda size: size.broke(length)
+
+
+@dataclass
+class Row:
+    """What happens with the size after each step, the ceiling at the end, and the beginning."""
+
+    steps: list[tuple[Step, int]]
+    ceiling: int | None = None
+    size: ChunkSize = field(default_factory=lambda: ChunkSize(NAMED))
+
+
+GROWN = [(passes(), 1000 * K), (passes(), 2000 * K)]
+"""It has come to 2000 kB, and has not proven it."""
+DOUBTED = [*GROWN, (broke(2000 * K), 1000 * K), (passes(), 2000 * K)]
+"""A request of that size broke once, and it has come there again."""
+ROWS: dict[str, Row] = {
+    # growing
+    "it begins at what the server names and doubles": Row(
+        [*GROWN, (passes(), 4000 * K), (passes(), 8000 * K), (passes(), 8000 * K)]
+    ),
+    "one good chunk is not enough": Row([(passes(GOOD_CHUNKS - 1), NAMED)]),
+    "it does not grow on a line that is not quick": Row(
+        [(passes(20, seconds=QUICK_S + 0.1), NAMED), (passes(20, seconds=SLOW_S), NAMED)]
+    ),
+    "it does not grow where nobody can tell": Row([(passes(20, seconds=None), NAMED)]),
+    "a slow chunk in between counts against growing": Row(
+        [(passes(GOOD_CHUNKS - 1), NAMED), (passes(1, seconds=QUICK_S + 1), NAMED)] * 20
+    ),
+    "chunks that are not full do not let it grow": Row([(passes(20, length=300 * K), NAMED)]),
+    "a chunk is full though it is rounded to whole blocks": Row(
+        [(passes(length=1_000_000 // 4096 * 4096 - 1), 2_000_000)], size=ChunkSize(1_000_000)
+    ),
+    "what the server names may be more than we would try": Row(
+        [(passes(), 2 * MOST)], size=ChunkSize(2 * MOST)
+    ),
+    "a line that becomes slow gets smaller chunks again": Row(
+        [*GROWN, (passes(1, seconds=SLOW), 1000 * K), *[(passes(1, seconds=SLOW), NAMED)] * 3]
+    ),
+    # refusals
+    "a refusal goes back to what has passed and stays there": Row(
+        [*GROWN, (refused(2000 * K), 1000 * K), (passes(50), 1000 * K)], ceiling=1000 * K
+    ),
+    "a photo in one request proves its length": Row(
+        [
+            *GROWN,
+            (passes(1, seconds=None, length=1500 * K), 2000 * K),
+            (refused(2000 * K), 1500 * K),
+        ],
+        ceiling=1500 * K,
+    ),
+    "where nothing has passed a refusal halves": Row(
+        [(refused(NAMED), 250 * K), (refused(250 * K), 125 * K), (passes(50), 125 * K)],
+        ceiling=125 * K,
+    ),
+    "refusals of chunks in flight tell nothing new": Row(
+        [*GROWN, *[(refused(2000 * K), 1000 * K)] * 2], ceiling=1000 * K
+    ),
+    "what has passed before is refused for another reason and marks nothing": Row(
+        [(passes(), 1000 * K), (passes(1), 1000 * K), (refused(1000 * K), NAMED), *GROWN[:1]]
+    ),
+    "a small chunk that is refused says nothing of sizes": Row(
+        [(refused(LEAST), NAMED), (broke(LEAST), NAMED)]
+    ),
+    # requests that break
+    "a break of more than ever passed goes back and marks nothing": Row(DOUBTED),
+    "the second break marks the ceiling": Row(
+        [*DOUBTED, (broke(2000 * K), 1000 * K), (passes(50), 1000 * K)], ceiling=1000 * K
+    ),
+    "a pass in between clears the suspicion": Row(
+        [*DOUBTED, (passes(), 4000 * K), (broke(4000 * K), 2000 * K)]
+    ),
+    "breaks of all that was in flight are one": Row([*GROWN, *[(broke(2000 * K), 1000 * K)] * 8]),
+    "a break of what has passed before is the line's fault": Row(
+        [*GROWN, *[(broke(1000 * K), 2000 * K)] * 20]
+    ),
+    "where nothing has passed each break halves and marks nothing": Row(
+        [
+            (broke(NAMED), 250 * K),
+            (broke(250 * K), 125 * K),
+            *[(broke(LEAST + 1), LEAST)] * 2,
+            (passes(50), MOST),
+        ]
+    ),
+    # where it begins, and what it may not do
+    "a ceiling of an earlier run is where it begins and stays": Row(
+        [(passes(0), 2000 * K), (passes(50), 2000 * K)],
+        ceiling=2000 * K,
+        size=ChunkSize(NAMED, ceiling=2000 * K),
+    ),
+    "a ceiling that does not pass any more is lowered": Row(
+        [(refused(2000 * K), 1000 * K)], ceiling=1000 * K, size=ChunkSize(NAMED, ceiling=2000 * K)
+    ),
+    "a wish counts more than a ceiling and is never exceeded": Row(
+        [(passes(50), 4000 * K)], size=ChunkSize(NAMED, wish=4000 * K, ceiling=1000 * K)
+    ),
+    "a wish may shrink and comes back after a mere break": Row(
+        [(broke(4000 * K), 2000 * K), (passes(), 4000 * K), (refused(4000 * K), 2000 * K)],
+        ceiling=2000 * K,
+        size=ChunkSize(NAMED, wish=4000 * K),
+    ),
+    "a slow line leaves a wish alone": Row(
+        [(passes(5, seconds=SLOW), 4000 * K)], size=ChunkSize(NAMED, wish=4000 * K)
+    ),
+    "a small wish is no smaller than itself": Row(
+        [(refused(4096), 4096), (broke(4096), 4096)], size=ChunkSize(NAMED, wish=4096)
+    ),
+    "where it may not grow a higher ceiling is none to begin at": Row(
+        [(passes(0), NAMED)],
+        ceiling=2000 * K,
+        size=ChunkSize(NAMED, ceiling=2000 * K, grows=False),
+    ),
+    "where it may not grow a lower ceiling is where it begins": Row(
+        [(passes(0), 200 * K)],
+        ceiling=200 * K,
+        size=ChunkSize(NAMED, ceiling=200 * K, grows=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_it_comes_to_these_sizes_and_tells_a_ceiling_when_it_is_new(row: Row) -> None:
+    size = row.size
+    for step, now in row.steps:
+        before = size.ceiling
+        told = step(size)
+        assert size.now == now
+        assert told == (size.ceiling if size.ceiling != before else None)
+    assert size.ceiling == row.ceiling
+
+
+def test_what_is_proven_is_what_has_passed_or_is_little() -> None:
     size = ChunkSize(NAMED)
-    while size.now < now:
-        pass_chunks(size)
-    assert size.now == now
-    return size
-
-
-# growing
-
-
-def test_it_begins_at_what_the_server_names_and_doubles() -> None:
-    size = ChunkSize(NAMED)
-    seen = [size.now]
-    while size.now != seen[-1] or len(seen) == 1:
-        seen.append(size.now)
-        pass_chunks(size)
-    assert seen[1:] == [500 * K, 1000 * K, 2000 * K, 4000 * K, 8000 * K]
-
-
-def test_one_good_chunk_is_not_enough() -> None:
-    size = ChunkSize(NAMED)
-    pass_chunks(size, GOOD_CHUNKS - 1)
-    assert size.now == NAMED
-
-
-@pytest.mark.parametrize("seconds", [QUICK_S + 0.1, SLOW_S, None])
-def test_it_does_not_grow_on_a_slow_line_or_where_nobody_can_tell(seconds: float | None) -> None:
-    size = ChunkSize(NAMED)
-    for _ in range(20):
-        size.passed(NAMED, seconds)
-    assert size.now == NAMED
-
-
-def test_a_slow_chunk_in_between_counts_against_growing() -> None:
-    size = ChunkSize(NAMED)
-    for _ in range(20):
-        pass_chunks(size, GOOD_CHUNKS - 1)
-        size.passed(NAMED, QUICK_S + 1)
-    assert size.now == NAMED
-
-
-def test_chunks_that_are_not_full_prove_their_length_and_no_more() -> None:
-    size = ChunkSize(NAMED)
-    for _ in range(20):
-        size.passed(300 * K, 0.1)
-    assert (size.now, size.is_proven(300 * K), size.is_proven(300 * K + 1)) == (NAMED, True, False)
-
-
-def test_a_chunk_is_full_though_it_is_rounded_to_whole_blocks() -> None:
-    size = ChunkSize(1_000_000)
-    for _ in range(GOOD_CHUNKS):
-        size.passed(1_000_000 // 4096 * 4096 - 1, 0.1)
-    assert size.now == 2_000_000
-
-
-def test_what_the_server_names_may_be_more_than_we_would_try() -> None:
-    size = ChunkSize(2 * MOST)
-    pass_chunks(size)
-    assert size.now == 2 * MOST
-
-
-def test_a_line_that_becomes_slow_gets_smaller_chunks_again() -> None:
-    size = grown_to(8000 * K)
-    seen = []
-    for _ in range(6):
-        size.passed(size.now, SLOW_S + 1)
-        seen.append(size.now)
-    assert seen == [4000 * K, 2000 * K, 1000 * K, NAMED, NAMED, NAMED]
-
-
-# refusals
-
-
-def test_a_refusal_goes_back_to_what_has_passed_and_stays_there() -> None:
-    size = grown_to(2000 * K)
-    assert size.refused(2000 * K) == 1000 * K
-    pass_chunks(size, 50)
-    assert (size.now, size.ceiling) == (1000 * K, 1000 * K)
-
-
-def test_a_photo_in_one_request_proves_its_length() -> None:
-    size = grown_to(2000 * K)
-    size.passed(1500 * K)
-    assert size.refused(2000 * K) == 1500 * K
-
-
-def test_where_nothing_has_passed_a_refusal_halves() -> None:
-    size = ChunkSize(NAMED)
-    assert size.refused(NAMED) == 250 * K
-    assert size.refused(250 * K) == 125 * K
-    pass_chunks(size, 50)
-    assert size.now == 125 * K
-
-
-def test_refusals_of_chunks_in_flight_tell_nothing_new() -> None:
-    size = grown_to(2000 * K)
-    size.refused(2000 * K)
-    assert size.refused(2000 * K) is None
-    assert size.now == 1000 * K
-
-
-def test_what_has_passed_before_is_refused_for_another_reason_and_marks_nothing() -> None:
-    size = grown_to(1000 * K)
-    pass_chunks(size, 1)
-    assert size.refused(1000 * K) is None
-    assert (size.now, size.ceiling) == (500 * K, None)
-    pass_chunks(size)
-    assert size.now == 1000 * K
-
-
-def test_a_small_chunk_that_is_refused_says_nothing_of_sizes() -> None:
-    size = ChunkSize(NAMED)
-    assert size.refused(LEAST) is None
-    assert size.broke(LEAST) is None
-    assert size.now == NAMED
-
-
-# requests that break
-
-
-def test_a_break_of_more_than_ever_passed_goes_back_and_marks_nothing() -> None:
-    size = grown_to(2000 * K)
-    assert size.broke(2000 * K) is None
-    assert (size.now, size.ceiling) == (1000 * K, None)
-    pass_chunks(size)
-    assert size.now == 2000 * K
-
-
-def test_the_second_break_marks_the_ceiling() -> None:
-    size = grown_to(2000 * K)
-    size.broke(2000 * K)
-    pass_chunks(size)
-    assert size.broke(2000 * K) == 1000 * K
-    pass_chunks(size, 50)
-    assert size.now == 1000 * K
-
-
-def test_a_pass_in_between_clears_the_suspicion() -> None:
-    size = grown_to(2000 * K)
-    size.broke(2000 * K)
-    pass_chunks(size)
-    pass_chunks(size)
-    assert size.now == 4000 * K
-    assert size.broke(4000 * K) is None
-
-
-def test_breaks_of_all_that_was_in_flight_are_one() -> None:
-    size = grown_to(2000 * K)
-    assert [size.broke(2000 * K) for _ in range(8)] == [None] * 8
-    assert (size.now, size.ceiling) == (1000 * K, None)
-
-
-def test_a_break_of_what_has_passed_before_is_the_lines_fault() -> None:
-    size = grown_to(2000 * K)
-    for _ in range(20):
-        assert size.broke(1000 * K) is None
-    assert size.now == 2000 * K
-
-
-def test_where_nothing_has_passed_each_break_halves_and_marks_nothing() -> None:
-    size = ChunkSize(NAMED)
-    seen = []
-    for _ in range(5):
-        assert size.broke(size.now) is None
-        seen.append(size.now)
-    assert seen == [250 * K, 125 * K, LEAST, LEAST, LEAST]
-    pass_chunks(size, 50)
-    assert size.now == MOST
-
-
-# where it begins, and what it may not do
-
-
-def test_a_ceiling_of_an_earlier_run_is_where_it_begins_and_stays() -> None:
-    size = ChunkSize(NAMED, ceiling=2000 * K)
-    pass_chunks(size, 50)
-    assert size.now == 2000 * K
-
-
-def test_a_ceiling_that_does_not_pass_any_more_is_lowered() -> None:
-    assert ChunkSize(NAMED, ceiling=2000 * K).refused(2000 * K) == 1000 * K
-
-
-def test_a_wish_counts_more_than_a_ceiling_and_is_never_exceeded() -> None:
-    size = ChunkSize(NAMED, wish=4000 * K, ceiling=1000 * K)
-    pass_chunks(size, 50)
-    assert size.now == 4000 * K
-
-
-def test_a_wish_may_shrink_and_comes_back_after_a_mere_break() -> None:
-    size = ChunkSize(NAMED, wish=4000 * K)
-    size.broke(4000 * K)
-    assert size.now == 2000 * K
-    pass_chunks(size)
-    assert size.now == 4000 * K
-    assert size.refused(4000 * K) == 2000 * K
-
-
-def test_a_slow_line_leaves_a_wish_alone() -> None:
-    size = ChunkSize(NAMED, wish=4000 * K)
-    pass_chunks(size, 5, seconds=SLOW_S + 1)
-    assert size.now == 4000 * K
-
-
-def test_a_small_wish_is_no_smaller_than_itself() -> None:
-    size = ChunkSize(NAMED, wish=4096)
-    assert (size.refused(4096), size.broke(4096), size.now) == (None, None, 4096)
-    assert size.is_proven(4096)
-
-
-def test_where_it_may_not_grow_a_higher_ceiling_is_none_to_begin_at() -> None:
-    assert ChunkSize(NAMED, ceiling=2000 * K, grows=False).now == NAMED
-    assert ChunkSize(NAMED, ceiling=200 * K, grows=False).now == 200 * K
+    size.passed(300 * K, 0.1)
+    assert (size.is_proven(300 * K), size.is_proven(300 * K + 1)) == (True, False)
+    assert ChunkSize(NAMED, wish=4096).is_proven(4096)
 
 
 # whatever happens
