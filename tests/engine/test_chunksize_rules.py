@@ -112,7 +112,8 @@ ROWS: dict[str, Row] = {
         [
             (broke(NAMED), 250 * K),
             (broke(250 * K), 125 * K),
-            *[(broke(LEAST + 1), LEAST)] * 2,
+            (broke(125 * K), LEAST),
+            (broke(LEAST), LEAST),
             (passes(50), MOST),
         ]
     ),
