@@ -31,16 +31,20 @@ async def lists_of(number: int, *, least_s: float = 0.0) -> tuple[list[int], lis
     return lengths, pauses
 
 
-async def test_what_waits_comes_in_whole_lists_without_a_pause() -> None:
-    lengths, pauses = await lists_of(3 * BATCH)
-    assert lengths == [BATCH] * 3
-    assert pauses == []
-
-
-async def test_a_list_that_is_not_whole_yet_is_waited_for() -> None:
-    lengths, pauses = await lists_of(BATCH + 5)
-    assert lengths == [BATCH, 5]
-    assert [round(pause, 3) for pause in pauses] == [round(0.1 * LINGER, 3)]
+@pytest.mark.parametrize(
+    ("waiting", "least_s", "lengths", "pauses"),
+    [
+        pytest.param(3 * BATCH, 0.0, [BATCH] * 3, [], id="whole lists need no pause"),
+        pytest.param(BATCH + 5, 0.0, [BATCH, 5], [0.1 * LINGER], id="others are waited for"),
+        pytest.param(5, 0.25, [5], [0.25], id="for a while at least"),
+    ],
+)
+async def test_what_waits_comes_in_lists_as_whole_as_can_be(
+    waiting: int, least_s: float, lengths: list[int], pauses: list[float]
+) -> None:
+    found, slept = await lists_of(waiting, least_s=least_s)
+    assert found == lengths
+    assert slept == pytest.approx(pauses)
 
 
 async def test_what_is_done_with_a_result_does_not_lengthen_the_pause() -> None:
@@ -67,10 +71,6 @@ async def test_what_is_done_with_a_result_does_not_lengthen_the_pause() -> None:
             else:
                 inward.close()
     assert [round(pause, 3) for pause in pauses] == [0.0, round(0.1 * LINGER, 3)]
-
-
-async def test_a_list_is_collected_for_a_while_at_least() -> None:
-    assert await lists_of(5, least_s=0.25) == ([5], [0.25])
 
 
 @pytest.mark.parametrize(("later", "lengths"), [(4, [5]), (BATCH - 1, [BATCH])])

@@ -23,31 +23,42 @@ def names(folder_albums: FolderAlbums, photo: Path) -> tuple[str, ...]:
     return tuple(folder_albums.name(step.spelled) for step in folder_albums.steps(photo))
 
 
-def test_without_a_tree_every_photo_goes_to_the_album_itself() -> None:
-    folder_albums = FolderAlbums(roots=[PHOTOS], base=9)
-    assert names(folder_albums, PHOTOS / "a" / "b" / "c.jpg") == ()
+BARE = tree(unwrap=True)
+SPACED = tree(unwrap=True, spaces=True)
 
 
-def test_folders_become_albums_below_one_of_the_roots_name() -> None:
-    assert names(tree(), PHOTOS / "2019" / "May" / "c.jpg") == ("photos", "2019", "May")
-    assert names(tree(), PHOTOS / "c.jpg") == ("photos",)
-
-
-def test_unwrapped_the_root_has_no_album_of_its_own() -> None:
-    assert names(tree(unwrap=True), PHOTOS / "2019" / "c.jpg") == ("2019",)
-    assert names(tree(unwrap=True), PHOTOS / "c.jpg") == ()
+@pytest.mark.parametrize(
+    ("folder_albums", "photo", "expected"),
+    [
+        pytest.param(FolderAlbums(roots=[PHOTOS], base=9), PHOTOS / "a/c.jpg", (), id="no tree"),
+        (tree(), PHOTOS / "2019/May/c.jpg", ("photos", "2019", "May")),
+        (tree(), PHOTOS / "c.jpg", ("photos",)),
+        (BARE, PHOTOS / "2019/c.jpg", ("2019",)),
+        (BARE, PHOTOS / "c.jpg", ()),
+        (tree(base=ROOT, unwrap=True), PHOTOS / "2019/c.jpg", ("2019",)),
+        pytest.param(tree(PHOTOS / "a/c.jpg"), PHOTOS / "a/c.jpg", (), id="a photo is the root"),
+        pytest.param(tree(Path("/")), Path("/a/c.jpg"), ("a",), id="the disk has no name"),
+        # a photo from a list has the folders of its line
+        (tree(), Path("2019/May/c.jpg"), ("2019", "May")),
+        (tree(), Path("../other/c.jpg"), ("other",)),
+        (tree(), Path("/mnt/card/c.jpg"), ("mnt", "card")),
+        (tree(), Path("c.jpg"), ()),
+        # names keep their spelling but for what is asked
+        (BARE, PHOTOS / "Été_à_la_<mer> & “co”/c.jpg", ("Été_à_la_<mer> & “co”",)),
+        (SPACED, PHOTOS / "Été_à_la_<mer> & “co”/c.jpg", ("Été à la <mer> & “co”",)),
+        (SPACED, PHOTOS / "__/c.jpg", ("_",)),
+    ],
+)
+def test_a_photo_goes_to_the_albums_of_its_folders(
+    folder_albums: FolderAlbums, photo: Path, expected: tuple[str, ...]
+) -> None:
+    assert names(folder_albums, photo) == expected
 
 
 def test_what_lies_at_the_top_without_an_album_is_told() -> None:
     with pytest.raises(PhotoError, match="no folder that could be an album") as caught:
         names(tree(base=ROOT, unwrap=True), PHOTOS / "c.jpg")
     assert "--album" in caught.value.hint
-    assert names(tree(base=ROOT, unwrap=True), PHOTOS / "2019" / "c.jpg") == ("2019",)
-
-
-def test_a_photo_that_was_named_itself_goes_to_the_album() -> None:
-    photo = PHOTOS / "2019" / "c.jpg"
-    assert names(tree(photo), photo) == ()
 
 
 def test_a_relative_root_has_the_name_of_its_folder(
@@ -57,13 +68,6 @@ def test_a_relative_root_has_the_name_of_its_folder(
     monkeypatch.chdir(tmp_path / "Holidays")
     assert names(tree(Path()), Path("day 1/c.jpg")) == ("Holidays", "day 1")
     assert names(tree(Path("..")), Path("../Holidays/c.jpg")) == (tmp_path.name, "Holidays")
-
-
-def test_a_photo_from_a_list_has_the_folders_of_its_line() -> None:
-    assert names(tree(), Path("2019/May/c.jpg")) == ("2019", "May")
-    assert names(tree(), Path("../other/c.jpg")) == ("other",)
-    assert names(tree(), Path("/mnt/card/c.jpg")) == ("mnt", "card")
-    assert names(tree(), Path("c.jpg")) == ()
 
 
 def test_each_step_is_the_folder_that_it_comes_from(
@@ -79,17 +83,6 @@ def test_each_step_is_the_folder_that_it_comes_from(
     assert [step.folder for step in tree().steps(Path("../other/in/c.jpg"))] == [
         *(Path("../other"), Path("../other/in"))
     ]
-
-
-def test_the_root_of_the_disk_has_no_name() -> None:
-    assert names(tree(Path("/")), Path("/photos/c.jpg")) == ("photos",)
-
-
-def test_names_keep_their_spelling_but_for_what_is_asked() -> None:
-    photo = PHOTOS / "Été_à_la_<mer> & “co”" / "c.jpg"
-    assert names(tree(unwrap=True), photo) == ("Été_à_la_<mer> & “co”",)
-    assert names(tree(unwrap=True, spaces=True), photo) == ("Été à la <mer> & “co”",)
-    assert names(tree(unwrap=True, spaces=True), PHOTOS / "__" / "c.jpg") == ("_",)
 
 
 folder_names = st.text(
