@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -14,14 +15,13 @@ import pytest
 from anyio import CancelScope, to_thread
 from anyio.lowlevel import checkpoint
 
-from bulkup.engine.retry import Sleep
 from bulkup.events import Event, FileFound, PhotoFinishing, PhotoProgress, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.sandbox.faults import Kind
-from bulkup.store.ledger import SqliteLedger
 from tests.support.events import acting_on
 from tests.support.faults import HookedFaults
-from tests.support.runs import Outcome, make_archive, no_wait, run, stored_sums
+from tests.support.ledgers import run_with_ledger
+from tests.support.runs import Outcome, make_archive, no_wait, stored_sums
 
 FINISHES = {
     "async": "pwg.images.uploadAsync",
@@ -56,46 +56,28 @@ async def nothing_left() -> AsyncIterator[None]:
     assert open_files() == before
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
+bring = partial(run_with_ledger, chunk_size=4096, concurrency=3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def archive(folder: Path) -> dict[Path, str]:
     """Make two photos of one base name and of two chunks each."""
-    return make_archive(
-        tmp_path_factory.mktemp("cancel"), count=2, names=1, size=(5000, 8000), seed=5
-    )
-
-
-async def run_once(
-    box: Sandbox,
-    archive: dict[Path, str],
-    ledger: Path,
-    *,
-    method: str,
-    outcome: Outcome | None = None,
-    finishing: int = 2,
-    sleep: Sleep = no_wait,
-) -> None:
-    async with SqliteLedger(ledger, server=box.url) as memory:
-        await run(
-            box,
-            next(iter(archive)).parents[1],
-            method=method,
-            chunk_size=4096,
-            concurrency=3,
-            finishing=finishing,
-            memory=memory,
-            outcome=outcome,
-            sleep=sleep,
-        )
+    return make_archive(folder, count=2, names=1, size=(5000, 8000), seed=5)
 
 
 async def ends_exact(
-    box: Sandbox, archive: dict[Path, str], ledger: Path, *, method: str, at_rest: bool = True
+    box: Sandbox, folder: Path, archive: dict[Path, str], *, method: str, at_rest: bool = True
 ) -> None:
     """Run once more; `at_rest`: only when the server has done all that it was asked so far."""
     server = box._runner.server
     while at_rest and (box._front._running or (server is not None and server.connections)):
         await checkpoint()
-    await run_once(box, archive, ledger, method=method)
+    await bring(box, folder, method=method)
     photos = box.gallery.photos.values()
     assert stored_sums(box) == Counter(archive.values())
     assert {frozenset(photo.albums) for photo in photos} == {frozenset({1})}
@@ -106,43 +88,41 @@ async def ends_exact(
 
 @each_method
 async def test_cancelled_at_any_request_nothing_is_left_and_the_next_run_ends_exact(
-    archive: dict[Path, str], tmp_path: Path, method: str
+    folder: Path, archive: dict[Path, str], method: str
 ) -> None:
     for nth in count():
-        ledger = tmp_path / f"{nth}.sqlite"
         async with nothing_left():
+            folder.with_name("ledger.sqlite").unlink(missing_ok=True)
             faults = HookedFaults(nth=nth)
             async with Sandbox(faults=faults) as box:
                 with CancelScope() as scope:
                     faults.act = scope.cancel
-                    await run_once(box, archive, ledger, method=method)
+                    await bring(box, folder, method=method)
                 if faults.count <= nth:  # the run was over before it
                     break
-                await ends_exact(box, archive, ledger, method=method)
+                await ends_exact(box, folder, archive, method=method)
     assert nth > 15
 
 
 @pytest.mark.parametrize("kind", [FileFound, PhotoProgress, PhotoFinishing, PhotoUploaded])
 @each_method
 async def test_cancelled_while_a_file_is_in_hand_nothing_is_left(
-    archive: dict[Path, str], tmp_path: Path, method: str, kind: type[Event]
+    folder: Path, archive: dict[Path, str], method: str, kind: type[Event]
 ) -> None:
-    ledger = tmp_path / "ledger.sqlite"
     async with nothing_left(), Sandbox() as box:
         with CancelScope() as scope:
             outcome = acting_on(kind, scope.cancel)
-            await run_once(box, archive, ledger, method=method, outcome=outcome)
+            await bring(box, folder, method=method, outcome=outcome)
         assert scope.cancelled_caught
         assert outcome.balances()
-        await ends_exact(box, archive, ledger, method=method)
+        await ends_exact(box, folder, archive, method=method)
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["503", "429", "answer-lost"])
 async def test_cancelled_while_it_waits_for_the_server_nothing_is_left(
-    archive: dict[Path, str], tmp_path: Path, kind: Kind, nth: int
+    folder: Path, archive: dict[Path, str], kind: Kind, nth: int
 ) -> None:
-    ledger = tmp_path / "ledger.sqlite"
     faults = HookedFaults(
         *(Fault(kind, FINISHES["async"], number, retry_after="1") for number in range(9))
     )
@@ -157,26 +137,22 @@ async def test_cancelled_while_it_waits_for_the_server_nothing_is_left(
 
     async with nothing_left(), Sandbox(faults=faults) as box:
         with CancelScope() as scope:
-            await run_once(box, archive, ledger, method="async", sleep=sleep)
+            await bring(box, folder, method="async", sleep=sleep)
         assert scope.cancelled_caught
         faults.on = False
-        await ends_exact(box, archive, ledger, method="async")
+        await ends_exact(box, folder, archive, method="async")
 
 
 @each_method
 async def test_cancelled_in_the_queue_before_a_finish_nothing_is_left(
-    archive: dict[Path, str], tmp_path: Path, method: str
+    folder: Path, archive: dict[Path, str], method: str
 ) -> None:
-    ledger = tmp_path / "ledger.sqlite"
     faults = HookedFaults(Fault("slow", FINISHES[method], slow_s=3600.0))
     outcome = Outcome()
     async with nothing_left(), Sandbox(faults=faults) as box:
         async with anyio.create_task_group() as tasks:
-
-            async def cancelled() -> None:
-                await run_once(box, archive, ledger, method=method, outcome=outcome, finishing=1)
-
-            tasks.start_soon(cancelled)
+            cancelled = partial(bring, method=method, outcome=outcome, finishing=1)
+            tasks.start_soon(cancelled, box, folder)
             while not (box.gallery.photos and box.gallery.buffers):
                 await checkpoint()
             for _ in range(TURNS):
@@ -184,4 +160,4 @@ async def test_cancelled_in_the_queue_before_a_finish_nothing_is_left(
             tasks.cancel_scope.cancel()
         assert len(outcome.of(PhotoFinishing)) == 1
         faults.on = False
-        await ends_exact(box, archive, ledger, method=method, at_rest=False)
+        await ends_exact(box, folder, archive, method=method, at_rest=False)
