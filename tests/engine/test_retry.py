@@ -1,6 +1,7 @@
 """The retry policy as a table and as laws, and the gate in an outage, without any waiting."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -201,7 +202,7 @@ def failing(*errors: Exception, result: str = "done") -> Callable[[], Awaitable[
     ("errors", "repeatable", "ends_well", "sleeps"),
     [
         ([], True, True, []),
-        ([AnswerLost("")] * 3, True, True, [1.0, 2.0, 4.0]),
+        ([AnswerLost("a"), AnswerLost("b"), AnswerLost("c")], True, True, [1.0, 2.0, 4.0]),
         ([AnswerLost("")] * 4, True, False, [1.0, 2.0, 4.0]),
         ([AnswerLost("")], False, False, []),
         ([SessionLost("")], False, True, [0.0]),
@@ -229,28 +230,30 @@ async def test_a_request_goes_again_after_these_waits_or_its_last_error_goes_on(
         assert caught.value is errors[-1]
     assert world.sleeps == sleeps
     assert not world.of(OutageBegan)
-    told = [event.after_s for event in world.events if isinstance(event, Retrying)]
-    assert told == [after_s for after_s in sleeps if after_s and not isinstance(errors[0], Outage)]
-
-
-async def test_every_try_again_is_told(tmp_path: Path) -> None:
-    world = World()
-    await world.recovery.run(failing(AnswerLost("a")), path=tmp_path)
-    assert world.events == [Retrying(path=tmp_path, reason="a", attempt=1, after_s=1.0)]
+    assert world.events == [
+        Retrying(path=tmp_path, reason=error.message, attempt=attempt, after_s=after_s)
+        for attempt, (error, after_s) in enumerate(zip(errors, sleeps, strict=False), 1)
+        if isinstance(error, Transient) and not isinstance(error, Outage) and after_s
+    ]
 
 
 @pytest.mark.parametrize(
-    ("error", "repeatable"), [(Outage("gone"), True), (Unreachable("gone"), False)]
+    ("error", "repeatable", "away_s"),
+    [
+        (Outage("gone"), True, 90.0),
+        (Unreachable("gone"), False, 90.0),
+        (Outage("gone"), True, 7 * 86_400.0),
+    ],
 )
 async def test_an_outage_is_sat_out_and_told_and_what_may_go_again_does(
-    error: Outage, repeatable: bool
+    error: Outage, repeatable: bool, away_s: float
 ) -> None:
-    world = World(back_at=90.0)
+    world = World(back_at=away_s, policy=replace(POLICY, patience_s=away_s + 10))
     assert await world.recovery.run(failing(error), repeatable=repeatable) == "done"
     assert world.of(OutageBegan) == [OutageBegan(reason="still away")]
     (ended,) = world.of(OutageEnded)
     assert isinstance(ended, OutageEnded)
-    assert ended.seconds >= 90.0
+    assert ended.seconds >= away_s
     assert max(world.sleeps) <= POLICY.knock_max_s
 
 
@@ -283,12 +286,6 @@ async def test_the_end_of_patience_ends_the_run() -> None:
         await world.recovery.run(failing(Outage("gone")))
     assert "again when it is back" in caught.value.hint
     assert 100.0 < world.now <= 100.0 + 1.5 * POLICY.knock_max_s
-
-
-async def test_a_server_may_be_away_for_days() -> None:
-    patience_s = 7 * 86_400.0
-    world = World(back_at=patience_s - 60, policy=Policy(patience_s=patience_s))
-    assert await world.recovery.run(failing(Outage("gone"))) == "done"
 
 
 async def test_one_knocks_for_all_and_the_outage_is_told_once() -> None:
@@ -355,23 +352,25 @@ async def suspect(world: World) -> int:
     return told
 
 
-async def test_a_suspect_server_that_answers_at_once_is_not_frozen() -> None:
-    world = World(patient=True)
-    assert await suspect(world) == 0
-    assert world.of(OutageEnded) == world.of(OutageBegan) == []
-
-
-async def test_a_suspect_server_that_is_away_is_sat_out_and_told() -> None:
-    world = World(back_at=20.0)
-    assert await suspect(world) == 1
-    assert len(world.of(OutageBegan)) == len(world.of(OutageEnded)) == 1
-    assert world.now >= 20.0
-
-
-async def test_where_no_connection_comes_about_nobody_can_tell() -> None:
-    world = World(back_at=20.0, patient=True, away=Unreachable)
-    assert await suspect(world) == 0
-    assert len(world.of(OutageBegan)) == 1
+@pytest.mark.parametrize(
+    ("world", "frozen", "outages"),
+    [
+        pytest.param(World(patient=True), 0, 0, id="it answers at once"),
+        pytest.param(World(back_at=20.0), 1, 1, id="it is away"),
+        pytest.param(
+            World(back_at=20.0, patient=True, away=Unreachable),
+            0,
+            1,
+            id="no connection comes about",
+        ),
+    ],
+)
+async def test_a_suspect_server_is_frozen_if_it_takes_connections_and_does_not_answer(
+    world: World, frozen: int, outages: int
+) -> None:
+    assert await suspect(world) == frozen
+    assert len(world.of(OutageBegan)) == len(world.of(OutageEnded)) == outages
+    assert world.now >= world.back_at
 
 
 async def test_a_server_that_was_suspect_for_too_long_ends_the_run() -> None:
