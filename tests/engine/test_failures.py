@@ -22,7 +22,6 @@ from bulkup.events import (
     PhotoStarted,
     PhotoUnfinished,
     PhotoUploaded,
-    Retrying,
     RunFinished,
     ScanFinished,
 )
@@ -149,22 +148,6 @@ async def test_where_not_even_small_chunks_pass_the_reason_is_told(
     assert outcome.balances()
 
 
-@each_method
-async def test_a_chunk_damaged_once_does_not_make_chunks_smaller(
-    tmp_path: Path, method: str
-) -> None:
-    archive = make_archive(tmp_path, count=1, names=1, size=(300_000, 300_000))
-    name = "pwg.images.uploadAsync" if method == "async" else "pwg.images.upload"
-    async with Sandbox(faults=Faults([Fault("damaged", name, 1)])) as box:
-        outcome = await run(box, tmp_path, method=method, chunk_size=100_000)
-        chunks = [seen for seen in box.requests if seen.method == name]
-    assert len(chunks) <= 8
-    assert outcome.balances()
-    if method == "async":  # pwg.images.upload has no sums to notice it by
-        assert stored_sums(box) == Counter(archive.values())
-        assert len(chunks) == 5
-
-
 # a session that ends
 
 
@@ -277,12 +260,3 @@ async def test_photos_of_an_album_that_is_gone_are_told_as_astray(tmp_path: Path
         assert stored_sums(box) == Counter(archive.values())
     assert outcome.balances()
     assert [event.astray for event in outcome.of(AlbumChecked)] == [6]
-
-
-async def test_a_lost_answer_is_told_as_a_try_again(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=1, names=1, size=(300_000, 300_000))
-    faults = Faults([Fault("answer-lost", "pwg.images.uploadAsync", 0)])
-    async with Sandbox(faults=faults) as box:
-        outcome = await run(box, tmp_path, method="async", chunk_size=100_000)
-    assert [event.attempt for event in outcome.of(Retrying)] == [1]
-    assert len(outcome.of(PhotoUploaded)) == 1
