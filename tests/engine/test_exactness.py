@@ -56,18 +56,6 @@ async def test_photos_of_one_name_do_not_wait_for_each_other(tmp_path: Path) -> 
         tasks.cancel_scope.cancel()
 
 
-async def test_photos_that_the_gallery_has_elsewhere_are_linked(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=5, names=5)
-    async with Sandbox() as box:
-        second = box.gallery.make_album("Second")
-        await run(box, tmp_path)
-        outcome = await run(box, tmp_path, album=second)
-        assert all(event.linked for event in outcome.of(PhotoPresent))
-        assert {frozenset(p.albums) for p in box.gallery.photos.values()} == {
-            frozenset({1, second})
-        }
-
-
 async def test_an_emoji_becomes_a_replacement_character(tmp_path: Path) -> None:
     write_photo(tmp_path / "sun 🌅.jpg", 1)
     async with Sandbox() as box:

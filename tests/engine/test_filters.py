@@ -48,35 +48,23 @@ async def test_only_what_is_chosen_is_sent_and_checked(tmp_path: Path) -> None:
 
 
 async def test_every_line_of_a_list_is_told_and_each_file_sent_once(tmp_path: Path) -> None:
+    """Another name of a file is a file of its own."""
     sums = make_archive(tmp_path, count=150, names=150)
     paths = list(sums)
-    gone = tmp_path / "gone.jpg"
-    lines = [*reversed(paths), gone, *paths[:70], tmp_path]
+    gone, link = tmp_path / "gone.jpg", tmp_path / "link.jpg"
+    link.hardlink_to(paths[0])
+    lines = [*reversed(paths), gone, link, *paths[:70], link, tmp_path]
     async with Sandbox() as box:
         outcome = await run(box, filters=listing(tmp_path / "list", *lines))
         assert stored_sums(box) == dict.fromkeys(sums.values(), 1)
     assert outcome.balances()
     assert [event.path for event in outcome.of(FileFound)] == lines
-    assert len(outcome.of(PhotoUploaded)) == 150
-    assert [event.reason for event in outcome.of(FileSkipped)] == [SkipReason.REPEATED] * 70
+    assert (len(outcome.of(PhotoUploaded)), len(outcome.of(PhotoPresent))) == (150, 1)
+    assert [event.reason for event in outcome.of(FileSkipped)] == [SkipReason.REPEATED] * 71
     failed = {event.path: (event.reason, event.hint) for event in outcome.of(PhotoFailed)}
     assert failed.keys() == {gone, tmp_path}
     assert failed[gone][0] == "it can't be read: No such file or directory"
     assert failed[tmp_path][0] == "it can't be read: it is a folder"
-
-
-async def test_other_names_of_a_file_are_files_of_their_own(tmp_path: Path) -> None:
-    (first,) = make_archive(tmp_path, count=1, names=1)
-    second = tmp_path / "second.jpg"
-    second.hardlink_to(first)
-    async with Sandbox() as box:
-        outcome = await run(box, filters=listing(tmp_path / "list", first, second, first, second))
-        assert len(box.gallery.photos) == 1
-    ends = [
-        type(event) for event in outcome.events if isinstance(event, PhotoUploaded | PhotoPresent)
-    ]
-    assert ends == [PhotoUploaded, PhotoPresent]
-    assert len(outcome.of(FileSkipped)) == 2
 
 
 async def test_an_end_in_the_middle_of_a_list_leaves_nothing_untold(tmp_path: Path) -> None:
