@@ -114,34 +114,27 @@ async def test_a_broken_sidecar_fails_no_photo(photo: Path) -> None:
 
 @each_method
 @pytest.mark.parametrize(
-    ("exif", "date"),
+    ("exif", "exact", "date"),
     [  # where the camera has none, or another year's, it is in the zone of this machine
-        (TAKEN, "2019-07-01 14:03:22"),
-        ("", "2019-07-0"),
-        ("2024:01:01 00:00:00", "2019-07-0"),
+        (TAKEN, "", "2019-07-01 14:03:22"),
+        ("", "", "2019-07-0"),
+        ("2024:01:01 00:00:00", "", "2019-07-0"),
+        (TAKEN, "2019-07-01T15:03:22", "2019-07-01 15:03:22"),
     ],
 )
-async def test_a_date_of_takeout_gives_way_to_that_of_the_camera(
-    photo: Path, method: str, exif: str, date: str
+async def test_a_date_of_takeout_gives_way_to_that_of_the_camera_and_both_to_an_exact_one(
+    photo: Path, method: str, exif: str, exact: str, date: str
 ) -> None:
     write_photo(photo, 1, exif=exif)
     write_takeout(photo, stamp=1561982602, description="D")  # 2019-07-01 12:03:22 UTC
+    if exact:
+        write_xmp(photo, date=exact)
     async with Sandbox() as box:
         await bring(box, photo.parent, method=method)
         assert only_photo(box).comment == "D"
         assert str(only_photo(box).date_creation).startswith(date)
-        assert (calls(box)[SET], calls(box)[LOOK]) == (1, method != "async")
-
-
-@each_method
-async def test_an_exact_date_of_a_sidecar_replaces_that_of_the_camera(
-    photo: Path, method: str
-) -> None:
-    write_photo(photo, 1, exif=TAKEN)
-    write_xmp(photo, date="2019-07-01T15:03:22")
-    async with Sandbox() as box:
-        await bring(box, photo.parent, method=method)
-        assert only_photo(box).date_creation == "2019-07-01 15:03:22"
+        if not exact:
+            assert (calls(box)[SET], calls(box)[LOOK]) == (1, method != "async")
 
 
 async def test_keywords_that_a_photo_brings_itself_are_not_replaced(photo: Path) -> None:
@@ -176,35 +169,31 @@ async def test_a_new_photo_gets_its_texts_and_one_that_is_there_keeps_them(
 # what can fail
 
 
-@pytest.mark.parametrize("method", ["upload", "legacy"])
-@pytest.mark.parametrize("kind", ["answer-lost", "request-lost", "502", "empty-500-after"])
-async def test_setting_is_repeated(photo: Path, method: str, kind: Kind) -> None:
+KINDS: tuple[Kind, ...] = ("answer-lost", "request-lost", "502", "empty-500-after")
+LOST = Fault("answer-lost", "pwg.images.uploadAsync", 0)
+
+
+@pytest.mark.parametrize(
+    ("version", "method", "faults", "asked"),
+    [
+        *(
+            ("16.4.0", method, [Fault(kind, SET, 0)], {SET: 2})
+            for method in ("upload", "legacy")
+            for kind in KINDS
+        ),
+        *((version, "async", [LOST], {LOOK: 1}) for version in VERSIONS),
+        ("16.4.0", "async", [LOST, Fault("502", LOOK, 0)], {LOOK: 2}),
+    ],
+)
+async def test_what_is_lost_is_asked_again_and_async_looks_what_there_is(
+    photo: Path, version: str, method: str, faults: list[Fault], asked: dict[str, int]
+) -> None:
     write_xmp(photo, "sea", title="T")
-    async with Sandbox(faults=Faults([Fault(kind, SET, nth=0)])) as box:
+    async with Sandbox(version=version, faults=Faults(faults)) as box:
         await bring(box, photo.parent, method=method)
         assert (only_photo(box).name, only_photo(box).file) == ("T", "a.jpg")
         assert tags_of(box, only_photo(box)) == {"sea"}
-        assert calls(box)[SET] == 2
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_a_lost_answer_to_the_finish_costs_async_a_look(photo: Path, version: str) -> None:
-    write_xmp(photo, "sea", title="T")
-    faults = Faults([Fault("answer-lost", "pwg.images.uploadAsync", nth=0)])
-    async with Sandbox(version=version, faults=faults) as box:
-        await bring(box, photo.parent, method="async")
-        assert only_photo(box).name == "T"
-        assert (calls(box)[LOOK], calls(box)[SET]) == (1, 0)
-
-
-@pytest.mark.parametrize("kind", ["502", "403-html"])
-async def test_a_look_that_fails_is_repeated_or_done_without(photo: Path, kind: Kind) -> None:
-    write_xmp(photo, "sea", title="T")
-    faults = Faults([Fault("answer-lost", "pwg.images.uploadAsync", 0), Fault(kind, LOOK, 0)])
-    async with Sandbox(faults=faults) as box:
-        await bring(box, photo.parent, method="async")
-        assert only_photo(box).name == "T"
-        assert tags_of(box, only_photo(box)) == {"sea"}
+        assert {name: calls(box)[name] for name in (SET, LOOK) if calls(box)[name]} == asked
 
 
 async def test_what_the_server_died_before_is_set_afterwards(photo: Path) -> None:
@@ -215,8 +204,7 @@ async def test_what_the_server_died_before_is_set_afterwards(photo: Path) -> Non
         for there in box.gallery.photos.values():
             there.name, there.tags = "a", set()
 
-    lost = Fault("answer-lost", "pwg.images.uploadAsync", nth=0)
-    async with Sandbox(faults=HookedFaults(lost, act=forget, method=LOOK)) as box:
+    async with Sandbox(faults=HookedFaults(LOST, act=forget, method=LOOK)) as box:
         await bring(box, photo.parent, method="async")
         assert only_photo(box).name == "T"
         assert tags_of(box, only_photo(box)) == {"sea"}
