@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from bulkup.engine.albums import ROOT
+from bulkup.engine.ports import State
 from bulkup.events import AlbumMade, Noticed, PhotoChecked, Verdict
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.takeout import takeout_album
+from bulkup.store.ledger import SqliteLedger
 from tests.engine.test_verify import HARMLESS, snapshot, told, verdicts
 from tests.support.galleries import calls
 from tests.support.photos import write_album_title, write_files
@@ -138,3 +140,21 @@ async def test_an_album_that_cannot_be_listed_costs_its_own_photos_a_verdict_onl
         {Verdict.PRESENT: 1, Verdict.FAILED: 2},
         {Verdict.PRESENT: 2, Verdict.FAILED: 1},
     )
+
+
+async def test_after_a_check_the_next_upload_puts_photos_into_their_albums(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "photos"
+    made = [root / place for place in write_files(root, "a/x.jpg", "b/y.jpg")]
+    async with Sandbox() as box, SqliteLedger(tmp_path / "ledger", server=box.url) as ledger:
+        await run(box, root, tree=True, memory=ledger)
+        number = {album.name: album.id for album in box.gallery.albums.values()}
+        box.gallery.delete_album(number["b"])
+        outcome = await check(box, root, tree=True, memory=ledger)
+        assert verdicts(outcome) == {Verdict.PRESENT: 1, Verdict.NOT_IN_ALBUM: 1}
+        entries = await ledger.look_up(made)
+        assert [entries[path].state for path in made] == [State.DONE, State.HASHED]
+        await run(box, root, tree=True, memory=ledger)
+        assert verdicts(await check(box, root, tree=True)) == {Verdict.PRESENT: 2}
+        assert len(box.gallery.photos) == 2
