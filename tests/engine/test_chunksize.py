@@ -114,3 +114,14 @@ async def test_a_chunk_damaged_again_and_again_is_no_matter_of_size_if_such_have
         await run(box, tmp_path, method="async", chunks=size, memory=memory)
         assert stored_sums(box) == Counter(archive.values())
     assert (size.now, await memory.facts(max_age_s=60)) == (200 * K, {})
+
+
+async def test_of_a_photo_whose_chunk_is_damaged_only_that_chunk_is_sent_again(
+    tmp_path: Path,
+) -> None:
+    archive = make_archive(tmp_path, count=1, names=1, size=(300_000, 300_000))
+    async with Sandbox(faults=Faults([Fault("damaged", "pwg.images.uploadAsync", 1)])) as box:
+        await run(box, tmp_path, method="async", chunk_size=100_000)
+        chunks = [seen for seen in box.requests if seen.method == "pwg.images.uploadAsync"]
+    assert stored_sums(box) == Counter(archive.values())
+    assert len(chunks) == 5
