@@ -21,7 +21,7 @@ from tests.support.galleries import tags_of
 from tests.support.photos import write_photo, write_xmp
 from tests.support.runs import Outcome, make_archive, run
 
-PLANS = int(os.environ.get("BULKUP_CHAOS_PLANS", "20"))
+PLANS = int(os.environ.get("BULKUP_CHAOS_PLANS", "10"))
 KINDS: tuple[Kind, ...] = (
     *("request-lost", "cut", "answer-lost", "truncated"),
     *("502", "503", "504", "408", "413", "429", "403-html", "html"),
@@ -72,7 +72,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
 @pytest.mark.parametrize("method", METHODS)
 def test_each_photo_arrives_once_or_is_named(archive: dict[Path, str], method: str) -> None:
     @settings(  # the same plans on every machine
-        max_examples=PLANS, suppress_health_check=list(HealthCheck), derandomize=PLANS == 20
+        max_examples=PLANS, suppress_health_check=list(HealthCheck), derandomize=PLANS == 10
     )
     @given(plan=plans(method), version=st.sampled_from(VERSIONS), detect=st.booleans())
     def holds(plan: list[Fault], version: str, detect: bool) -> None:
