@@ -28,6 +28,10 @@ FIRST_PLACES: Final = 4
 FEWEST_PER_STEP: Final = 3
 """The throughput of a step of the climb is judged from two finishes per place, and so many."""
 
+WORTH_A_PROOF: Final = 1.4
+"""So many times the throughput the last step must have brought before more workers are proven for
+the next one: a proof holds up the others."""
+
 SETTLED_S: Final = 15.0
 """How long the limit is left alone after the climb."""
 
@@ -243,14 +247,16 @@ class Finishing:
         usual_s = places / rate
         if places == 1:
             self._alone_s = usual_s
+        ended = places == self.most
         if climb.before is not None:
             fewer, slower = climb.before
+            ended |= places == self.ceiling and rate < slower * WORTH_A_PROOF
             stretched = self._alone_s is not None and usual_s > self._alone_s * STRETCH
             if stretched or rate < slower * CLEAR_GAIN:
                 self._settle(fewer if stretched else (fewer + places) // 2, now)
                 self._best = self._settled
                 return
-        if places == self.most:
+        if ended:
             self._settle(places, now)
             self._best = places
         elif waiting and places < self.ceiling:
