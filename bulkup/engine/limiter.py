@@ -217,7 +217,7 @@ class Limiter:
         A large pool has workers to spare for that; in a small one a finish takes those that were
         to be proven, and hides how long anything takes.
         """
-        beside, self._beside = self._beside, False
+        beside = self._beside
         proven, possible = False, await self._census.prepare(anew=not beside)
         if possible:
             self._proving = True
@@ -226,11 +226,11 @@ class Limiter:
             self._proving = False
             self._proven_at = self._clock()
             self._sign()
+        self._beside = proven
         if beside and not proven and workers == workers_for(self.pacing.target + 1):
             return  # nothing smaller would help: it is asked for still
         self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
         if proven:
-            self._beside = True
             await self._learn(workers)
         elif not possible:
             self._say_once(UNCOUNTED, UNCOUNTED_HINT)

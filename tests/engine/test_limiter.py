@@ -140,6 +140,24 @@ async def test_nobody_begins_to_send_while_a_proof_is_on_its_way() -> None:
     assert place.limiter.pacing.workers == 6
 
 
+async def test_photos_go_on_to_be_finished_beside_the_first_proof() -> None:
+    place = Place(workers=6)
+    go, prove = anyio.Event(), place.census.prove
+
+    async def wait(workers: int, *, hold: Hold) -> bool:
+        await go.wait()
+        return await prove(workers, hold=hold)
+
+    place.census.prove = wait  # type: ignore[method-assign]
+    async with place.attended():
+        for _ in range(3):
+            await place.finish()
+        assert place.census.proofs == []
+        go.set()
+        await anyio.wait_all_tasks_blocked()
+    assert place.census.proofs == [6]
+
+
 async def test_finishes_beside_a_proof_tell_nothing_of_the_pace() -> None:
     place = Place(workers=6)
     async with place.attended(), place.limiter.place() as inside:
