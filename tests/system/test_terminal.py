@@ -10,6 +10,7 @@ from random import Random
 import pyte
 import pytest
 
+from bulkup.engine.pacing import TAIL
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.commands import PASSWORD, UPLOADS, Held, send
 from tests.support.faults import HookedFaults
@@ -30,7 +31,8 @@ HOSTILE = [
 
 def archive(folder: Path) -> Path:
     (folder / "2019").mkdir()
-    make_archive(folder / "2019", count=COUNT, names=COUNT, size=(20_000, 60_000))
+    # so small that each is one request, also where the line seems slow
+    make_archive(folder / "2019", count=COUNT, names=COUNT, size=(20_000, 2 * TAIL))
     return folder
 
 
