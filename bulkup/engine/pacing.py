@@ -135,16 +135,17 @@ class Finishing:
     """The number of photos that may be finished at once: `target`, from 1 up to `most`.
 
     `workers` are the PHP workers of the server that this run has proven. A `fixed` number is the
-    user's own: it is lowered by trouble and never else.
+    user's own: it is lowered by trouble and never else. `best` is the limit that throughput has
+    shown to be best, None while that is not known.
     """
 
     most: int
     workers: int = 1
     fixed: bool = False
+    best: int | None = None
     _settled: int = 1
     _climb: _Climb | None = field(default_factory=_Climb)
     _known: int | None = None
-    _best: int | None = None
     _trial: _Trial | None = None
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _alone_s: float | None = None
@@ -178,13 +179,8 @@ class Finishing:
 
     @property
     def wanted_workers(self) -> int | None:
-        """How many workers have to be proven before one place more is tried; None: no need."""
+        """How many workers have to be proven before more places are tried; None: no need."""
         return None if self._asked is None else workers_for(self._asked)
-
-    @property
-    def best(self) -> int | None:
-        """The limit that throughput has shown to be best, None while that is not known."""
-        return self._best
 
     @property
     def usual_s(self) -> float | None:
@@ -254,11 +250,11 @@ class Finishing:
             stretched = self._alone_s is not None and usual_s > self._alone_s * STRETCH
             if stretched or rate < slower * CLEAR_GAIN:
                 self._settle(fewer if stretched else (fewer + places) // 2, now)
-                self._best = self._settled
+                self.best = self._settled
                 return
         if ended:
             self._settle(places, now)
-            self._best = places
+            self.best = places
         elif waiting and places < self.ceiling:
             self._settled = min(2 * places, self.ceiling)
             self._climb = _Climb(before=(places, rate))
@@ -292,7 +288,7 @@ class Finishing:
             self._alone_s = low_s
         if self._alone_s is not None and high_s > self._alone_s * STRETCH:
             higher_wins = False
-        self._best = settled = trial.low + higher_wins
+        self.best = settled = trial.low + higher_wins
         if settled == self._settled:
             self._downward = not self._downward
             self._hold(now)
@@ -310,7 +306,7 @@ class Finishing:
         else:
             self.workers = 1  # to be proven anew: this says nothing of how many at once it bears
         self._settled = max(1, min(self.ceiling, self._settled // 2))
-        self._best = None
+        self.best = None
         self._trial = None
         self._climb = None
         self._asked = None

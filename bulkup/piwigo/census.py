@@ -41,10 +41,7 @@ while a request arrives would do so for too long, and few finishes fill such a l
 LEAD_S: Final = 0.02
 MARGIN: Final = 1.5
 TWICE_UP_TO: Final = 4
-"""So many workers are proven twice."""
-
-FAILURES: Final = 2
-"""A proof that fails so often fails; where it needs to pass once only, once is enough."""
+"""So many workers are proven twice, and may fail as often before they are not proven."""
 
 Hold = Callable[[], AbstractAsyncContextManager[object]]
 
@@ -110,7 +107,7 @@ class Census:
         self._thin = False
         passes, failures = 0, 0
         needed = 2 if workers <= TWICE_UP_TO else 1
-        while passes < needed and failures < min(FAILURES, needed) and not self._thin:
+        while passes < needed and failures < needed and not self._thin:
             passed = await self._passes(length, busy=workers - 1, hold=hold)
             passes += passed
             failures += not passed
