@@ -181,7 +181,7 @@ async def _drive(
                 await task(emit=limit.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
             except BulkupError as error:  # not through the task group, which would wrap it
                 failure = error
-                views.emit(RunFailed(reason=error.message, hint=error.hint, code=error.told.code))
+                views.emit(RunFailed(reason=error.message, hint=error.hint, code=error.code))
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure

@@ -272,6 +272,6 @@ async def _base(into: AlbumTarget, albums: Albums, *, missing: FailureKind | Non
     try:
         return await albums.find(into.names, make=into.create)
     except NoSuchAlbum as error:
-        raise RunError(missing(reason=error.message) if missing else error.told) from None
+        raise RunError(missing(reason=error.message) if missing else error.failure) from None
     except PhotoError as error:
-        raise RunError(error.told) from None
+        raise RunError(error.failure) from None

@@ -134,7 +134,7 @@ class WatchLoop:
                     sleep=self._sleep,
                 )
             except BulkupError as error:
-                self.emit(RunFailed(reason=error.message, hint=error.hint, code=error.told.code))
+                self.emit(RunFailed(reason=error.message, hint=error.hint, code=error.code))
                 return error
             finally:
                 self._view = None

@@ -287,7 +287,7 @@ class Coordinator:
     async def have_done(self, call: Call) -> Any:  # noqa: ANN401 (what it returns is the call's)
         """Return what comes of a call, or raise that. Raises `NotStarted`."""
         if self._failure is not None:
-            raise type(self._failure)(self._failure.told)
+            raise type(self._failure)(self._failure.failure)
         if self._stop.wanted:
             raise NotStarted("the run comes to its end")
         self._waiting.add(call)

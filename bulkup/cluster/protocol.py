@@ -70,7 +70,7 @@ def read_event(message: Message, *, path: Path | None) -> Event:
 def of_error(error: BulkupError) -> Message:
     """Return an error by the name of what it is to others."""
     kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-    message: Message = {"is": kind.__name__, **asdict(error.told)}
+    message: Message = {"is": kind.__name__, **asdict(error.failure)}
     if isinstance(error, FormatRefused):
         message["endings"] = sorted(error.endings)
     if isinstance(error, Transient):

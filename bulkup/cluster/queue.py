@@ -55,7 +55,7 @@ class Call:
     def result(self) -> Any:  # noqa: ANN401 (what a call returns depends on its kind)
         """Return what has come of it, or raise that."""
         if isinstance(self.error, RunError):  # many calls may end by the same one
-            raise type(self.error)(self.error.told)
+            raise type(self.error)(self.error.failure)
         if self.error is not None:
             raise self.error
         return self.value

@@ -120,9 +120,7 @@ class Disposal:
                 raise
             except BulkupError as error:
                 self._emit(
-                    FileStays(
-                        path=path, reason=error.message, hint=error.hint, code=error.told.code
-                    )
+                    FileStays(path=path, reason=error.message, hint=error.hint, code=error.code)
                 )
             else:
                 try:

@@ -262,7 +262,7 @@ class Formats:
         if not self._server.takes_formats:
             raise PhotoError(gallery_failures.NO_FORMATS())
         if (refused := self._off or self._refused.get(ending)) is not None:
-            raise FormatRefused(refused.told)
+            raise FormatRefused(refused.failure)
         try:
             await self._recovery.run(lambda: self._server.check_format(paired_file.path.name))
             self._emit(PhotoPlanned(path=paired_file.path, size=content.photo.size))

@@ -148,13 +148,12 @@ def present(job: Job, photo_id: int | None, *, linked: bool = False) -> PhotoPre
 
 def failure(photo: Photo, error: BulkupError, *, md5: str = "") -> PhotoFailed:
     """Return the event that tells of an error with a photo."""
-    told = error.told
     return PhotoFailed(
         path=photo.path,
         size=photo.size,
-        reason=told.message,
-        hint=told.hint,
-        code=told.code,
+        reason=error.message,
+        hint=error.hint,
+        code=error.code,
         md5=md5,
     )
 

@@ -322,7 +322,7 @@ class _Unconfirmed(Transient):
     """A finish failed: the photo may be there all the same."""
 
     def __init__(self, cause: Transient) -> None:
-        super().__init__(cause.told, retry_after_s=cause.retry_after_s)
+        super().__init__(cause.failure, retry_after_s=cause.retry_after_s)
         self.cause = cause
 
 
@@ -362,13 +362,13 @@ async def _charge(
     """Count a failed attempt and wait before the next. Raises `PhotoError` after the last."""
     cause = _cause(error)
     if isinstance(cause, TooLarge):
-        raise PhotoError(error.told) from None
+        raise PhotoError(error.failure) from None
     attempts.charged += 1
     fatal = PhotoCorrupted | ServerCrashed if isinstance(error, _Unconfirmed) else PhotoCorrupted
     attempts.damaged += isinstance(cause, fatal)
     attempts.otherwise = attempts.otherwise or isinstance(cause, MergeFailed)
     if attempts.charged > context.recovery.policy.retries or attempts.damaged >= DAMAGED_TRIES:
-        raise PhotoError(error.told) from None
+        raise PhotoError(error.failure) from None
     await context.recovery.pause(error, attempt=attempts.charged, path=path)
 
 

@@ -35,7 +35,7 @@ class Verdicts:
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Tell of a photo that can't be read."""
-        self._tell_one(photo, Verdict.FAILED, error.told)
+        self._tell_one(photo, Verdict.FAILED, error.failure)
 
     def present(self, jobs: Sequence[Job], photo_id: int) -> None:
         """Tell of photos with which all is well."""

@@ -50,10 +50,9 @@ class FailureKind:
 class BulkupError(Exception):
     """Something went wrong that bulkup can put in words: what happened and what to do."""
 
-    def __init__(self, words: FailureMessage | str, *, hint: str = "") -> None:
-        told = FailureMessage(words, hint) if isinstance(words, str) else words
-        super().__init__(told.message)
-        self.told = told
+    def __init__(self, failure: FailureMessage | str, *, hint: str = "") -> None:
+        self.failure = FailureMessage(failure, hint) if isinstance(failure, str) else failure
+        super().__init__(self.failure.message)
 
     def __str__(self) -> str:
         return self.message
@@ -61,12 +60,17 @@ class BulkupError(Exception):
     @property
     def message(self) -> str:
         """What happened."""
-        return self.told.message
+        return self.failure.message
 
     @property
     def hint(self) -> str:
         """What to do."""
-        return self.told.hint
+        return self.failure.hint
+
+    @property
+    def code(self) -> str:
+        """Return the code of the failure's kind, empty if it has none."""
+        return self.failure.code
 
 
 class UsageError(BulkupError):
@@ -108,9 +112,13 @@ class FormatRefused(PhotoError):
     """
 
     def __init__(
-        self, words: FailureMessage | str, *, hint: str = "", endings: frozenset[str] = frozenset()
+        self,
+        failure: FailureMessage | str,
+        *,
+        hint: str = "",
+        endings: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(words, hint=hint)
+        super().__init__(failure, hint=hint)
         self.endings = endings
 
     def takes(self, file: str) -> bool:
@@ -138,9 +146,9 @@ class Transient(BulkupError):
     untouched: ClassVar[bool] = False
 
     def __init__(
-        self, words: FailureMessage | str, *, hint: str = "", retry_after_s: float | None = None
+        self, failure: FailureMessage | str, *, hint: str = "", retry_after_s: float | None = None
     ) -> None:
-        super().__init__(words, hint=hint)
+        super().__init__(failure, hint=hint)
         self.retry_after_s = retry_after_s
 
 

@@ -216,7 +216,7 @@ async def connect(
                 status = await retrying(partial(_enter, pool, url))
             except Transient as error:
                 if isinstance(error, HostUnknown):  # no other scheme helps
-                    raise ServerUnavailable(error.told) from None
+                    raise ServerUnavailable(error.failure) from None
                 more = scheme_hint(url)
                 raise ServerUnavailable(
                     run_failures.NOT_REACHED(url=url, reason=error.message, more=more)

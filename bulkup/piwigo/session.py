@@ -131,7 +131,7 @@ class Session:
             if body and body.error:
                 raise body.error from None
             if body and not body.ended:
-                raise SendInterrupted(error.told) from None
+                raise SendInterrupted(error.failure) from None
             raise
 
     async def post_form(self, form: Form) -> Answer:
@@ -319,7 +319,7 @@ class SessionPool:
         except TooLarge as error:
             if request.chunk is not None:
                 raise
-            raise Refused(error.told) from None  # nothing of it could be made smaller
+            raise Refused(error.failure) from None  # nothing of it could be made smaller
 
     async def send_form(self, form: Form, session: Session) -> object:
         """Return the result of a form. Raises as `send` does."""

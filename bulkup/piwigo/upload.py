@@ -362,7 +362,7 @@ class Transfer:
                 )
             except BulkupError as error:  # the server knows the photo by its alias, the user not
                 sent, real = self._shipment.sent_name, self._shipment.file
-                error.told = replace(error.told, message=error.message.replace(sent, real))
+                error.failure = replace(error.failure, message=error.message.replace(sent, real))
                 raise
         return result
 

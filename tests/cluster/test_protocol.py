@@ -68,7 +68,7 @@ def test_what_only_the_coordinator_can_tell_is_not_told_by_workers() -> None:
 def test_an_error_comes_over_with_all_that_it_says(error: BulkupError) -> None:
     arrived = read_error(over(of_error(error)))
     assert type(arrived) is type(error)
-    assert arrived.told == error.told
+    assert arrived.failure == error.failure
     assert {**vars(arrived)} == {**vars(error)}
 
 

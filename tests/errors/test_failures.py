@@ -76,7 +76,7 @@ def _fields(text: str) -> set[str]:
 
 def test_an_error_says_its_message_whenever_it_is_worded() -> None:
     error = PhotoError(local_failures.EMPTY())
-    error.told = local_failures.UNREADABLE(reason="denied")
+    error.failure = local_failures.UNREADABLE(reason="denied")
     assert str(error) == error.message
 
 
@@ -106,7 +106,7 @@ def has_words_of_the_table(call: ast.Call) -> bool:
     name = ast.unparse(words.func if isinstance(words, ast.Call) else words)
     last = name.rpartition(".")[2]
     hint = "hint" in {keyword.arg for keyword in call.keywords}
-    return not hint and (last in {"told", "kind"} or last.isupper())
+    return not hint and (last in {"failure", "told", "kind"} or last.isupper())
 
 
 def test_no_failure_is_worded_outside_the_table() -> None:
@@ -204,6 +204,6 @@ def test_each_failure_that_piwigo_was_seen_with_has_its_row(
 ) -> None:
     with pytest.raises(BulkupError) as raised:
         interpret(Answer(status, body.encode()))
-    assert raised.value.told.code == code
+    assert raised.value.code == code
     assert code in {kind.code for kind in KINDS}
     assert raised.value.hint
