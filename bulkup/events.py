@@ -1,90 +1,124 @@
-"""Every event of a run, in the order in which they happen: frozen values that outputs consume.
+"""Every event of a run and the tally over them.
 
-Fields name files by path; sizes are in bytes, times in seconds.
+Events are frozen values that the engine emits and the outputs consume. Paths name files, sizes are
+in bytes, times in seconds.
 """
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Final, Literal
+
+SCHEMA: Final = 1
+"""Version of the JSON form. It changes only when a field or an event changes its meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilePutAway:
-    """The gallery surely has the photo, and its file lies elsewhere now; `where` None: trashed."""
+class RunStarted:
+    """Log-in and album are checked and the scan begins. `chunk_size` in bytes.
 
-    path: Path
-    where: Path | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileStays:
-    """A file of a photo that arrived was to be put away and is where it was: why, what to do.
-
-    `code` names the class of the failure.
+    A verify run sends nothing: `chunk_size` is 0, `method` is the API method that decides, and
+    `album` is None if the photos may be anywhere in the gallery. In a dry run an album that does
+    not exist yet has a name and no number.
     """
 
-    path: Path
-    reason: str
-    hint: str
-    code: str = ""
-
-
-Departure = FilePutAway | FileStays
-
-
-class SkipReason(StrEnum):
-    """Why a file is left out by rule; nothing is wrong with it."""
-
-    JUNK = "junk"  # made by systems and cameras: Thumbs.db, @eaDir, ._IMG_1.jpg …
-    EXCLUDED = "excluded"  # by the user's patterns
-    SIZE = "size"  # not of the size that is wanted
-    AGE = "age"  # not of the time that is wanted
-    REPEATED = "repeated"  # the same file was found before, in another way
-    SYMLINK = "symlink"
-    SPECIAL = "special"  # a pipe, a socket, a device
-    SIDECAR = "sidecar"  # it tells of a photo beside it: .xmp, .json
-    TYPE = "type"  # the server does not take files with this ending
-
-
-class Verdict(StrEnum):
-    """What a look at the gallery says of a photo."""
-
-    PRESENT = "present"  # in the gallery, in the album if one was named, and byte for byte
-    MISSING = "missing"
-    NOT_IN_ALBUM = "not-in-album"  # the gallery has it elsewhere
-    DIFFERING = "differing"  # the stored file is not what its MD5 in the gallery says
-    UNKNOWN = "unknown"  # this server can't tell
-    FAILED = "failed"  # the file can't be read, or the question failed
+    url: str
+    version: str
+    user: str
+    album: int | None
+    album_name: str
+    method: str
+    concurrency: int
+    chunk_size: int
+    task: Literal["upload", "verify", "dry-run"] = "upload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileSkipped:
-    """A found file (or a folder, as one) is left out by rule. `size` as it was found."""
-
-    path: Path
-    reason: SkipReason
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoPresent:
-    """The server has the photo already; `linked` tells that it was put into the album now."""
+class FileFound:
+    """The scan found a file. `size` in bytes, 0 if it is unknown."""
 
     path: Path
     size: int
-    image_id: int | None
-    linked: bool
-    md5: str = ""
-    albums: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanFinished:
+    """Every file has been found: totals are final from here on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoPlanned:
+    """The photo will be sent: as a new one, or to replace photo `replaces`. `size` in bytes."""
+
+    path: Path
+    size: int
+    replaces: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoStarted:
+    """The first byte of the photo is about to be sent. `attempt` counts from 1."""
+
+    path: Path
+    size: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoProgress:
+    """`sent` bytes of the photo are sent; fewer than before if a part is sent again."""
+
+    path: Path
+    sent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoFinishing:
+    """The last chunk of the photo is being sent; the photo counts against the finishing limit."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoFinished:
+    """The server processed the photo in `seconds`, measured from its last chunk's first byte."""
+
+    path: Path
+    seconds: float
+
+
+class SkipReason(StrEnum):
+    """The rule that skips a file. A skipped file is not an error."""
+
+    JUNK = "junk"  # made by systems and cameras: Thumbs.db, @eaDir, ._IMG_1.jpg …
+    EXCLUDED = "excluded"  # by --include, --exclude or --exclude-from
+    SIZE = "size"  # outside --min-size and --max-size
+    AGE = "age"  # outside --newer-than and --older-than
+    REPEATED = "repeated"  # the same file, found a second time by another path
+    SYMLINK = "symlink"
+    SPECIAL = "special"  # a pipe, a socket, a device
+    SIDECAR = "sidecar"  # metadata of a photo: .xmp, .json
+    TYPE = "type"  # the server does not accept files with this extension
+
+
+class Verdict(StrEnum):
+    """The result of verifying a photo."""
+
+    PRESENT = "present"  # in the gallery, in the album if one was named, and byte for byte equal
+    MISSING = "missing"
+    NOT_IN_ALBUM = "not-in-album"  # in the gallery, but in other albums
+    DIFFERING = "differing"  # the stored file does not match the MD5 in the gallery
+    UNKNOWN = "unknown"  # this server can't tell
+    FAILED = "failed"  # the file can't be read, or the request failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoUploaded:
-    """The server has the photo: `md5` in hex, `seconds` from its first byte on.
+    """The server has the photo. `md5` in hex, `seconds` measured from the first byte sent.
 
-    `replaced` tells that the photo was there before, with another file.
+    `replaced` is true if the photo existed before, with another file.
     """
 
     path: Path
@@ -95,33 +129,28 @@ class PhotoUploaded:
     seconds: float
     replaced: bool = False
     albums: tuple[int, ...] = ()
+    outcome: ClassVar = "uploaded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoFailed:
-    """The photo is not on the server, and why, and what to do; `code` names the failure."""
+class PhotoPresent:
+    """The server already had the photo; `linked` is true if it was added to the album now."""
 
     path: Path
     size: int
-    reason: str
-    hint: str
-    code: str = ""
+    image_id: int | None
+    linked: bool
     md5: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoUnfinished:
-    """The run ended before the photo's turn or in the middle of it."""
-
-    path: Path
-    size: int
+    albums: tuple[int, ...] = ()
+    outcome: ClassVar = "present"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoNew:
-    """A dry run says that the file would be sent.
+    """A dry run found a file that an upload would send.
 
-    For the photo that it `replaces`, as another format of the file `format_of`, or as a new photo.
+    It would replace photo `replaces`, become another format of the file `format_of`, or be a new
+    photo.
     """
 
     path: Path
@@ -129,11 +158,12 @@ class PhotoNew:
     replaces: int | None = None
     format_of: Path | None = None
     md5: str = ""
+    outcome: ClassVar = "new"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoChecked:
-    """A verifying run has a verdict on the photo; if it is amiss, why, and what to do."""
+    """A verify run checked the photo. `reason` and `hint` are set unless it is `present`."""
 
     path: Path
     size: int
@@ -145,8 +175,45 @@ class PhotoChecked:
     md5: str = ""
     albums: tuple[int, ...] = ()
 
+    @property
+    def outcome(self) -> str:
+        """The verdict as a word."""
+        return self.verdict.value
 
-Fate = (
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSkipped:
+    """A rule skips the file, or a folder as a whole. `size` as the scan found it."""
+
+    path: Path
+    reason: SkipReason
+    size: int = 0
+    outcome: ClassVar = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoFailed:
+    """The photo is not on the server: why, and what to do. `code` names the kind of failure."""
+
+    path: Path
+    size: int
+    reason: str
+    hint: str
+    code: str = ""
+    md5: str = ""
+    outcome: ClassVar = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoUnfinished:
+    """The run ended before the photo was uploaded."""
+
+    path: Path
+    size: int
+    outcome: ClassVar = "unfinished"
+
+
+Outcome = (
     PhotoUploaded
     | PhotoPresent
     | PhotoNew
@@ -155,6 +222,114 @@ Fate = (
     | PhotoFailed
     | PhotoUnfinished
 )
+"""The last event of a file. Each file found has exactly one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying:
+    """A request failed and is tried again in `after_s` seconds; `path` None: it concerns no photo.
+
+    `attempt` counts from 1.
+    """
+
+    path: Path | None
+    reason: str
+    attempt: int
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageBegan:
+    """The server is unavailable: nothing is sent until it answers again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageEnded:
+    """The server answers again after `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlbumMade:
+    """An album was created; `parent` None: at the top level."""
+
+    album: int
+    name: str
+    parent: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsChanged:
+    """The number of photos that may finish at once changed, or the highest it may become."""
+
+    finishing: int
+    most_finishing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkSizeChanged:
+    """Photos that start from now on are sent in chunks of `chunk_size` bytes."""
+
+    chunk_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed:
+    """Something that the user should know; the run goes on."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupted:
+    """The user asked to stop: photos in flight are finished, no other photo is started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlbumChecked:
+    """The final check of the gallery: `verified` photos have the right MD5 there.
+
+    `unverified` photos can't be checked on this server, `relinked` photos had lost their album and
+    were added again, `astray` photos could not be added to it.
+    """
+
+    verified: int
+    unverified: int
+    relinked: int
+    astray: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimated:
+    """A dry run's estimate of the upload: time to send, and the server's time to process."""
+
+    sending_s: float
+    finishing_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePutAway:
+    """The gallery has the photo, and its file was moved to `where`; None: to the trash."""
+
+    path: Path
+    where: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStays:
+    """The photo is uploaded, but its file could not be moved away: why, and what to do.
+
+    `code` names the kind of failure.
+    """
+
+    path: Path
+    reason: str
+    hint: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +350,7 @@ class PhotoHashed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoArrived:
-    """The server has finished the photo; that it has the right bytes is still to be confirmed."""
+    """The server processed the photo; that its bytes are right is still to be confirmed."""
 
     path: Path
     image_id: int
@@ -183,184 +358,21 @@ class PhotoArrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandwidthChanged:
-    """No more than `limit` bytes a second go out from now on; None: as many as the line takes."""
+    """At most `limit` bytes a second are sent from now on; None: no limit."""
 
     limit: int | None
 
 
-Step = PhotoHashing | PhotoHashed | PhotoArrived | BandwidthChanged
-
-
-SCHEMA = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted:
-    """Log-in and album are checked; the walk begins. `chunk_size` in bytes.
-
-    A verifying run sends nothing: `chunk_size` is 0, `method` is the question that decides, and
-    `album` is None where the photos may be anywhere in the gallery. In a dry run an album that is
-    yet to be made has a name and no number.
-    """
-
-    url: str
-    version: str
-    user: str
-    album: int | None
-    album_name: str
-    method: str
-    concurrency: int
-    chunk_size: int
-    task: Literal["upload", "verify", "dry-run"] = "upload"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFound:
-    """The walk came across a file. `size` in bytes, 0 where it can't be told."""
-
-    path: Path
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanFinished:
-    """Every file has been found: totals are final from here on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoPlanned:
-    """The photo will be sent, or its file, for the photo that it `replaces`. `size` in bytes."""
-
-    path: Path
-    size: int
-    replaces: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoStarted:
-    """The photo's first byte is about to go out, at its `attempt`, from 1."""
-
-    path: Path
-    size: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoProgress:
-    """`sent` bytes of the photo have gone out; less than before where something is sent again."""
-
-    path: Path
-    sent: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoFinishing:
-    """The photo holds one of the places for finishing: its last chunk goes out."""
-
-    path: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotoFinished:
-    """The server has made a photo of it; `seconds` from the first byte of its last chunk on."""
-
-    path: Path
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retrying:
-    """Something did not work and is tried again in `after_s` seconds; `path` None: no photo's."""
-
-    path: Path | None
-    reason: str
-    attempt: int
-    after_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutageBegan:
-    """The server is away: nothing is sent until it answers again."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutageEnded:
-    """The server answers again after `seconds`."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitsChanged:
-    """So many photos may be finished at once now, and at most, by what is known of the server."""
-
-    finishing: int
-    most_finishing: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkSizeChanged:
-    """Photos begun from now on are cut into chunks of `chunk_size` bytes."""
-
-    chunk_size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlbumMade:
-    """The gallery has a new album; `parent` None: at the top."""
-
-    album: int
-    name: str
-    parent: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noticed:
-    """Something that the user should know and that stops nothing."""
-
-    message: str
-    hint: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interrupted:
-    """The user asked to stop: photos in flight are finished, no new one is begun."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlbumChecked:
-    """The end of a run looked at the server: `verified` photos have the right MD5 there.
-
-    `unverified` could not be told by this server, `relinked` had lost their album and got it back,
-    `astray` are there and could not be put into it.
-    """
-
-    verified: int
-    unverified: int
-    relinked: int
-    astray: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimated:
-    """A dry run says how long what is new would take: to send it, and for the server's work."""
-
-    sending_s: float
-    finishing_s: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """Nothing is in flight any more."""
+    """The run is complete after `seconds`; nothing is in flight."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed:
-    """The run is impossible, or can't go on: why, and what to do; `code` names the failure."""
+    """The run can't start or go on: why, and what to do. `code` names the kind of failure."""
 
     reason: str
     hint: str
@@ -376,7 +388,7 @@ Event = (
     | PhotoProgress
     | PhotoFinishing
     | PhotoFinished
-    | Fate
+    | Outcome
     | Retrying
     | OutageBegan
     | OutageEnded
@@ -387,9 +399,156 @@ Event = (
     | Interrupted
     | AlbumChecked
     | Estimated
-    | Departure
-    | Step
+    | FilePutAway
+    | FileStays
+    | PhotoHashing
+    | PhotoHashed
+    | PhotoArrived
+    | BandwidthChanged
     | RunFinished
     | RunFailed
 )
 Emit = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of a run, taken from its events; sizes in bytes.
+
+    `linked` photos are part of the `present` ones, `replaced` of the `uploaded` ones, `to_replace`
+    and `new_formats` of the `new` ones. `verified`, `unverified`, `relinked` and `astray` are the
+    figures of `AlbumChecked`. `seconds` is None until the run is complete.
+    """
+
+    found: int = 0
+    uploaded: int = 0
+    replaced: int = 0
+    present: int = 0
+    linked: int = 0
+    new: int = 0
+    to_replace: int = 0
+    new_formats: int = 0
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    skipped_by_reason: Counter[SkipReason] = field(default_factory=Counter)
+    failed: int = 0
+    unfinished: int = 0
+    put_away: int = 0
+    stays: int = 0
+    albums_made: int = 0
+    verified: int = 0
+    unverified: int = 0
+    relinked: int = 0
+    astray: int = 0
+    retries: int = 0
+    interrupted: bool = False
+    run_failed: RunFailed | None = None
+    seconds: float | None = None
+
+    found_size: int = 0
+    uploaded_size: int = 0
+    present_size: int = 0
+    new_size: int = 0
+    checked_size: int = 0
+    skipped_size: int = 0
+    done_size: int = 0
+    unfinished_size: int = 0
+
+    @property
+    def skipped(self) -> int:
+        """Files skipped by rule."""
+        return self.skipped_by_reason.total()
+
+    @property
+    def photos(self) -> int:
+        """Files found so far that no rule skips."""
+        return self.found - self.skipped
+
+    @property
+    def done(self) -> int:
+        """Photos with an outcome other than unfinished."""
+        return self.uploaded + self.new + self.present + self.failed + self.verdicts.total()
+
+    @property
+    def pending(self) -> int:
+        """Photos without an outcome."""
+        return max(0, self.photos - self.done - self.unfinished)
+
+    @property
+    def incomplete(self) -> int:
+        """Photos that the run did not, or did not yet, complete."""
+        return self.unfinished + self.pending
+
+    @property
+    def bad_verdicts(self) -> int:
+        """Verified photos that are not present, or of which that is unknown."""
+        return self.verdicts.total() - self.verdicts[Verdict.PRESENT]
+
+    @property
+    def problems(self) -> int:
+        """Photos and files that need the user's attention."""
+        return self.failed + self.bad_verdicts + self.astray + self.stays
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run completed without any problem: the exit code is 0."""
+        return not (self.interrupted or self.run_failed or self.problems or self.incomplete)
+
+    def add(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, PhotoProgress):
+            return  # by far the most frequent one
+        match event:
+            case FileFound():
+                self.found += 1
+                self.found_size += event.size
+            case FileSkipped():
+                self.skipped_by_reason[event.reason] += 1
+                self.skipped_size += event.size
+            case PhotoUnfinished():
+                self.unfinished += 1
+                self.unfinished_size += event.size
+            case PhotoUploaded() | PhotoPresent() | PhotoNew() | PhotoChecked() | PhotoFailed():
+                self.done_size += event.size
+                self._add_photo(event)
+            case FilePutAway():
+                self.put_away += 1
+            case FileStays():
+                self.stays += 1
+            case AlbumMade():
+                self.albums_made += 1
+            case AlbumChecked():
+                self.verified += event.verified
+                self.unverified += event.unverified
+                self.relinked += event.relinked
+                self.astray += event.astray
+            case Retrying():
+                self.retries += 1
+            case Interrupted():
+                self.interrupted = True
+            case RunFailed():
+                self.run_failed = event
+            case RunFinished():
+                self.seconds = event.seconds
+
+    def _add_photo(
+        self, event: PhotoUploaded | PhotoPresent | PhotoNew | PhotoChecked | PhotoFailed
+    ) -> None:
+        match event:
+            case PhotoUploaded():
+                self.uploaded += 1
+                self.uploaded_size += event.size
+                self.replaced += event.replaced
+            case PhotoPresent():
+                self.present += 1
+                self.present_size += event.size
+                self.linked += event.linked
+            case PhotoNew():
+                self.new += 1
+                self.new_size += event.size
+                self.to_replace += event.replaces is not None
+                self.new_formats += event.format_of is not None
+            case PhotoChecked():
+                self.verdicts[event.verdict] += 1
+                self.checked_size += event.size
+            case PhotoFailed():
+                self.failed += 1

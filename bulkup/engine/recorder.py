@@ -9,8 +9,8 @@ from bulkup.errors import BulkupError, PhotoError
 from bulkup.events import (
     Emit,
     Event,
-    Fate,
     FileFound,
+    Outcome,
     PhotoFailed,
     PhotoPresent,
     PhotoUnfinished,
@@ -30,7 +30,7 @@ class OutcomeGuard:
         """Pass an event on."""
         if isinstance(event, FileFound):
             self._open.setdefault(event.path, []).append(event.size)
-        elif isinstance(event, Fate):
+        elif isinstance(event, Outcome):
             sizes = self._open.pop(event.path, [])
             if sizes[1:]:
                 self._open[event.path] = sizes[:-1]

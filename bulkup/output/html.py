@@ -14,16 +14,15 @@ from bulkup.errors import UsageError
 from bulkup.events import (
     ChunkSizeChanged,
     Event,
-    Fate,
     FileSkipped,
     LimitsChanged,
     Noticed,
     OutageBegan,
     OutageEnded,
+    Outcome,
     PhotoChecked,
     PhotoFinished,
     PhotoProgress,
-    RunFailed,
     RunFinished,
     RunStarted,
 )
@@ -46,8 +45,7 @@ class Note:
 class ReportModel:
     """What happened in a run; `again` is the command line as it may be shown.
 
-    `notes` are the first of `notes_count`; `away_s` is for how long the server was away,
-    `failed` why the run could not go on.
+    `notes` are the first of `notes_count`; `away_s` is for how long the server was away.
     """
 
     again: str
@@ -58,7 +56,6 @@ class ReportModel:
     notes: list[Note] = field(default_factory=list)
     notes_count: int = 0
     away_s: float = 0.0
-    failed: RunFailed | None = None
 
 
 NEEDED: Final = ("jinja2", "pygal")
@@ -164,11 +161,9 @@ def _follow(story: ReportModel, event: Event, now: float) -> None:
             story.away_s += event.seconds
         case RunFinished():
             story.timeline.at(now)
-        case RunFailed():
-            story.failed = event
         case FileSkipped():
             return
-    if isinstance(event, Fate):
+    if isinstance(event, Outcome):
         if event.size:
             story.sizes.add(event.size)
         if isinstance(event, PhotoChecked):

@@ -282,10 +282,10 @@ def page(story: ReportModel, *, table: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    groups = list(grouped([*state.failures, *state.amiss, *state.staying]))
-    if end := story.failed:
+    groups = list(grouped([*state.failures, *state.bad_checks, *state.staying]))
+    if end := state.run_failed:
         groups.insert(0, Group("ended", "bad", printable(end.reason), printable(end.hint)))
-    kept = len(state.failures) + len(state.amiss) + len(state.staying)
+    kept = len(state.failures) + len(state.bad_checks) + len(state.staying)
     began = story.began.astimezone()
     return environment.get_template("page.html").render(
         version=__version__,
@@ -300,7 +300,7 @@ def page(story: ReportModel, *, table: str) -> str:
         figures=figures(state, run),
         charts=charts(story, run),
         groups=groups,
-        more=state.failed + state.bad_verdicts + state.stay - kept,
+        more=state.failed + state.bad_verdicts + state.stays - kept,
         table=printable(table),
         skipped=list(left_out(state)),
         notes=[
@@ -317,7 +317,7 @@ def page(story: ReportModel, *, table: str) -> str:
 
 def status(state: RunState) -> tuple[str, str]:
     """Return how the run ended, in a word or two, and the name of a colour."""
-    open_end = state.unfinished + state.pending
+    open_end = state.incomplete
     if state.interrupted:
         return "Stopped", "warn"
     if state.ended is None or open_end:
@@ -363,13 +363,13 @@ def figures(state: RunState, run: RunStarted) -> list[Figure]:
         more = size_text(state.uploaded_size)
         shown = [Figure(f"{state.uploaded:,}", "uploaded", more, "good")]
     linked = f"{state.linked:,} put into the album" if state.linked else ""
-    open_end = state.unfinished + state.pending
+    open_end = state.incomplete
     for count, figure in (
         (state.replaced, Figure(f"{state.replaced:,}", "replaced", "of the uploaded", "good")),
         (state.present, Figure(f"{state.present:,}", "already there", linked)),
         (state.failed, Figure(f"{state.failed:,}", "failed", "see below", "bad")),
         (open_end, Figure(f"{open_end:,}", "unfinished", "run again to go on", "warn")),
-        (state.stay, Figure(f"{state.stay:,}", "not put away", "see below", "warn")),
+        (state.stays, Figure(f"{state.stays:,}", "not put away", "see below", "warn")),
         (state.put_away, Figure(f"{state.put_away:,}", "put away", tone="good")),
         (state.skipped, Figure(f"{state.skipped:,}", "left out by rule", tone="soft")),
         (state.retries, Figure(f"{state.retries:,}", "retries", tone="soft")),

@@ -14,7 +14,7 @@ from typing import Final, Self
 from anyio import CancelScope, fail_after, run_process
 
 from bulkup.errors import UsageError
-from bulkup.events import Emit, Event, Noticed, RunFailed
+from bulkup.events import Emit, Event, Noticed
 from bulkup.output.phrases import summary, verdict_words
 from bulkup.output.state import RunState
 from bulkup.output.text import count_text, printable
@@ -77,7 +77,6 @@ class Notifier:
         self._clock = clock
         self._limit_s = limit_s
         self._state = RunState()
-        self._failure: RunFailed | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,8 +84,6 @@ class Notifier:
     def emit(self, event: Event) -> None:
         """Take in what has happened."""
         self._state.apply(event, self._clock())
-        if isinstance(event, RunFailed):
-            self._failure = event
 
     async def __aexit__(
         self,
@@ -107,9 +104,9 @@ class Notifier:
 
     async def _told(self, service: Service) -> str:
         """Tell a service; return why that failed, nothing if it did not."""
-        title = f"bulkup: {headline(self._state, self._failure)}"
-        message = body(self._state, self._failure)
-        grade = _grade(self._state, self._failure)
+        title = f"bulkup: {headline(self._state)}"
+        message = body(self._state)
+        grade = _grade(self._state)
         if service.latest == (title, message) and self._state.run is None:
             return ""  # a run that is tried again and again, and impossible as ever
         service.latest = (title, message)
@@ -131,10 +128,10 @@ class Notifier:
         return "was not taken" if done.returncode else ""
 
 
-def headline(state: RunState, failure: RunFailed | None = None) -> str:
+def headline(state: RunState) -> str:
     """Return how a run ended in a line: '61 photos uploaded, 2 failed'."""
     if state.run is None:
-        return "the run was impossible" if failure else "ended before it began"
+        return "the run was impossible" if state.run_failed else "ended before it began"
     match state.run.task:
         case "verify":
             words = [f"{count_text(state.verdicts.total(), 'photo')} checked"]
@@ -145,25 +142,26 @@ def headline(state: RunState, failure: RunFailed | None = None) -> str:
             words = [f"{count_text(state.uploaded, 'photo')} uploaded"]
     if state.failed:
         words.append(f"{state.failed:,} failed")
-    if open_end := state.unfinished + state.pending:
+    if open_end := state.incomplete:
         words.append(f"{open_end:,} unfinished")
     if state.present and not state.uploaded:
         words.append(f"{state.present:,} already there")
     told = ", ".join(words)
     if state.interrupted:
         return f"interrupted: {told}"
-    return f"broken off: {told}" if failure else told
+    return f"broken off: {told}" if state.run_failed else told
 
 
-def _grade(state: RunState, failure: RunFailed | None) -> str:
+def _grade(state: RunState) -> str:
     """Return how bad it is, in apprise's words."""
-    if failure or state.run is None:
+    if state.run_failed or state.run is None:
         return "failure"
     return "success" if state.ok else "warning"
 
 
-def body(state: RunState, failure: RunFailed | None = None) -> str:
+def body(state: RunState) -> str:
     """Return what else there is to say: why the run could not go on, and its summary."""
+    failure = state.run_failed
     lines = [printable(text) for text in (failure.reason, failure.hint) if text] if failure else []
     lines += [line.plain for line in summary(state)]
     return "\n".join(lines) or "Nothing was sent."

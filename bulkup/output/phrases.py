@@ -241,14 +241,14 @@ def summary(state: RunState) -> list[Text]:
         _heading(state, state.run),
         *_counts(state, state.run),
         *_named(state.failures, state.failed, _failed(state.run)),
-        *_named(state.amiss, state.bad_verdicts, "amiss"),
-        *_named(state.staying, state.stay, "stays"),
+        *_named(state.bad_checks, state.bad_verdicts, "amiss"),
+        *_named(state.staying, state.stays, "stays"),
     ]
 
 
 def _heading(state: RunState, run: RunStarted) -> Text:
     word = "Stopped" if state.interrupted else "Not finished"
-    if state.ended is not None and not state.unfinished + state.pending:
+    if state.ended is not None and not state.incomplete:
         word = "Done"
     after = f" after {time_text(state.elapsed_s(state.latest))}: "
     style = GOOD if word == "Done" and not state.failed + state.bad_verdicts else WARNING
@@ -273,26 +273,24 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
                 yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
     if state.failed:
         yield _row(state.failed, _failed(run), "", BAD)
-    if open_end := state.unfinished + state.pending:
+    if open_end := state.incomplete:
         yield _row(open_end, "unfinished", "run the same command again to go on", WARNING)
-    if state.checked:
-        if state.checked.verified:
-            yield _row(state.checked.verified, "verified", "the server has the same bytes", GOOD)
-        if state.checked.unverified:
-            yield _row(state.checked.unverified, "not verified", "this server could not tell")
-        if state.checked.relinked:
-            one = state.checked.relinked == 1
-            lost = "it had lost its album" if one else "they had lost their album"
-            yield _row(state.checked.relinked, "put back", lost)
-        if state.checked.astray:
-            yield _row(state.checked.astray, "astray", "on the server, but not in the album", BAD)
+    if state.verified:
+        yield _row(state.verified, "verified", "the server has the same bytes", GOOD)
+    if state.unverified:
+        yield _row(state.unverified, "not verified", "this server could not tell")
+    if state.relinked:
+        lost = "it had lost its album" if state.relinked == 1 else "they had lost their album"
+        yield _row(state.relinked, "put back", lost)
+    if state.astray:
+        yield _row(state.astray, "astray", "on the server, but not in the album", BAD)
     if state.put_away:
         yield _row(state.put_away, "put away", "the gallery has read its files: the same", GOOD)
-    if state.stay:
+    if state.stays:
         files = (
-            "this file is where it was" if state.stay == 1 else "these files are where they were"
+            "this file is where it was" if state.stays == 1 else "these files are where they were"
         )
-        yield _row(state.stay, "not put away", files, WARNING)
+        yield _row(state.stays, "not put away", files, WARNING)
 
 
 def _failed(run: RunStarted) -> str:

@@ -1,36 +1,31 @@
-"""The state of a run, from its events: counts, photos in flight, what is left."""
+"""The state of a run, from its events: the tally, photos in flight, rates and the time left."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from bulkup.events import (
-    AlbumChecked,
-    AlbumMade,
     BandwidthChanged,
     ChunkSizeChanged,
     Estimated,
     Event,
-    FileFound,
-    FilePutAway,
     FileSkipped,
     FileStays,
-    Interrupted,
     LimitsChanged,
     OutageBegan,
     OutageEnded,
+    Outcome,
     PhotoChecked,
     PhotoFailed,
-    PhotoNew,
-    PhotoPlanned,
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
-    Retrying,
     RunFinished,
     RunStarted,
     ScanFinished,
     SkipReason,
+    Tally,
     Verdict,
 )
 from bulkup.output.progress import Movement, Outage, Pace, PhotoInFlight, Traffic
@@ -39,17 +34,14 @@ FAILURES_KEPT = 1000
 TYPES_KEPT = 200
 OTHER_TYPES = "…"
 
-Ending = PhotoUploaded | PhotoPresent | PhotoNew | PhotoChecked | PhotoFailed | PhotoUnfinished
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class RunState:
-    """Counts and bytes of a run. `done` is what has its outcome: uploaded, present or failed.
+class RunState(Tally):
+    """What the outputs show of a run: its tally and what is going on; times by the run's clock.
 
-    In a verifying run that is what has its verdict; `amiss` are the first of those that are not
-    as they should be. `files` whose type or kind is left out are found, but are no photos:
-    `photos` leaves them out, and `goal` what need not be sent. Of what is `new` in a dry run some
-    is `to_replace` other files, and some are `new_formats` of photos.
+    `failures`, `bad_checks` and `staying` are the first 1,000 of their kind.
     """
 
     run: RunStarted | None = None
@@ -57,57 +49,17 @@ class RunState:
     ended: float | None = None
     latest: float = 0.0
     scan_ended: bool = False
-    interrupted: bool = False
-    checked: AlbumChecked | None = None
     estimated: Estimated | None = None
     outage: Outage | None = None
     limits: LimitsChanged | None = None
     chunk_size: int = 0
     bandwidth: int | None = None
-    retries: int = 0
-
-    found: int = 0
-    uploaded: int = 0
-    new: int = 0
-    to_replace: int = 0
-    new_formats: int = 0
-    albums_made: int = 0
-    replaced: int = 0
-    present: int = 0
-    linked: int = 0
-    failed: int = 0
-    unfinished: int = 0
-    skipped_by_reason: Counter[SkipReason] = field(default_factory=Counter)
     skipped_by_type: Counter[str] = field(default_factory=Counter)
     failures: list[PhotoFailed] = field(default_factory=list)
-    verdicts: Counter[Verdict] = field(default_factory=Counter)
-    amiss: list[PhotoChecked] = field(default_factory=list)
-    put_away: int = 0
-    stay: int = 0
+    bad_checks: list[PhotoChecked] = field(default_factory=list)
     staying: list[FileStays] = field(default_factory=list)
     traffic: Traffic = field(default_factory=Traffic)
-
-    found_size: int = 0
-    skipped_size: int = 0
-    planned_size: int = 0
-    uploaded_size: int = 0
-    new_size: int = 0
-    present_size: int = 0
-    checked_size: int = 0
-    done_size: int = 0
-    unfinished_size: int = 0
-
     _pace: Pace = field(default_factory=lambda: Pace(0.0))
-
-    @property
-    def skipped(self) -> int:
-        """Files left out by rule."""
-        return self.skipped_by_reason.total()
-
-    @property
-    def photos(self) -> int:
-        """Photos found so far."""
-        return self.found - self.skipped
 
     @property
     def photos_size(self) -> int:
@@ -115,34 +67,8 @@ class RunState:
         return max(self.found_size - self.skipped_size, self.done_size + self.unfinished_size)
 
     @property
-    def done(self) -> int:
-        """Photos that have their outcome."""
-        return self.uploaded + self.new + self.present + self.failed + self.verdicts.total()
-
-    @property
-    def bad_verdicts(self) -> int:
-        """Checked photos that are not as they should be, or of which that can't be told."""
-        return self.verdicts.total() - self.verdicts[Verdict.PRESENT]
-
-    @property
-    def astray(self) -> int:
-        """Uploaded photos that their album does not show."""
-        return self.checked.astray if self.checked else 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether every photo is as it should be, so that the exit code is 0."""
-        problems = self.failed + self.bad_verdicts + self.astray + self.stay
-        return not (self.interrupted or problems + self.unfinished + self.pending)
-
-    @property
-    def pending(self) -> int:
-        """Photos whose outcome is still open."""
-        return max(0, self.photos - self.done - self.unfinished)
-
-    @property
     def goal(self) -> int:
-        """Photos to be sent, as far as is known by now; where nothing is sent, all photos."""
+        """Photos to be sent, as far as known; where nothing is sent, all photos."""
         return self.photos - (self.present if self._sends else 0)
 
     @property
@@ -152,12 +78,12 @@ class RunState:
 
     @property
     def reached(self) -> int:
-        """How many of those photos have their outcome."""
+        """How many of those photos have an outcome."""
         return self.done - (self.present if self._sends else 0)
 
     @property
     def reached_size(self) -> int:
-        """Bytes of those photos that have their outcome, or have gone out."""
+        """Bytes of those photos that have an outcome or have been sent."""
         done_size = self.done_size - (self.present_size if self._sends else 0)
         return done_size + self.in_flight_size
 
@@ -167,38 +93,38 @@ class RunState:
 
     @property
     def in_flight(self) -> dict[Path, PhotoInFlight]:
-        """Photos on their way, in order of their first start."""
+        """Photos being sent, in order of their first start."""
         return self.traffic.in_flight
 
     @property
     def in_flight_size(self) -> int:
-        """Bytes that have gone out of photos that have no outcome yet."""
+        """Bytes sent of photos that have no outcome yet."""
         return self.traffic.size
 
     @property
     def left_size(self) -> int:
-        """Bytes still to go, as far as is known: some of them the server may turn out to have."""
+        """Bytes still to send, as far as known; the server may turn out to have some of them."""
         reached = self.done_size + self.unfinished_size + self.in_flight_size
         return max(0, self.photos_size - reached)
 
     def elapsed_s(self, now: float) -> float:
-        """Return how long the run has been going, or how long it went."""
+        """Return how long the run has lasted."""
         if self.started is None:
             return 0.0
         return max(0.0, (now if self.ended is None else self.ended) - self.started)
 
     def rate(self, now: float) -> float:
-        """Return the bytes per second that go out, or are checked, now; sent again counts."""
+        """Return the bytes per second sent or verified now; bytes sent again count."""
         return self._pace.rate(now)
 
     def mean_rate(self, now: float) -> float:
-        """Return the bytes per second of the whole run that were sent, or checked, to good."""
+        """Return the bytes per second of the whole run; bytes sent again do not count."""
         elapsed_s = self.elapsed_s(now)
         size = self.uploaded_size + self.checked_size + self.in_flight_size
         return size / elapsed_s if elapsed_s else 0.0
 
     def eta_s(self, now: float) -> float | None:
-        """Return the seconds that are left at the pace of the last minutes, if that is known."""
+        """Return the seconds left at the rate of the last minutes, None if that is unknown."""
         if not self.scan_ended or self.interrupted or self.outage:
             return None
         photos = max(0, self.pending - len(self.traffic.arrived))
@@ -206,74 +132,44 @@ class RunState:
         return self._pace.left_s(now, size=self.left_size, photos=photos, waiting=waiting)
 
     def apply(self, event: Event, now: float) -> None:
-        """Take in what has happened `now`."""
+        """Apply an event that happened `now`."""
         self.latest = now
+        self.add(event)
         if isinstance(event, Movement):
-            self.retries += isinstance(event, Retrying)
             self._pace.passed(self.traffic.apply(event, now), now)
-        elif isinstance(event, Ending):
+        elif isinstance(event, Outcome):
             self._end(event, now)
         else:
-            self._run(event, now)
+            self._change(event, now)
 
-    def _skip(self, event: FileSkipped) -> None:
-        self.skipped_by_reason[event.reason] += 1
-        self.skipped_size += event.size
-        if event.reason is SkipReason.TYPE:
-            kind = event.path.suffix.lower()
-            if kind not in self.skipped_by_type and len(self.skipped_by_type) >= TYPES_KEPT:
-                kind = OTHER_TYPES
-            self.skipped_by_type[kind] += 1
-
-    def _end(self, event: Ending, now: float) -> None:
+    def _end(self, event: Outcome, now: float) -> None:
         counted = self.traffic.end(event.path)
-        if isinstance(event, PhotoUnfinished):
-            self.unfinished += 1
-            self.unfinished_size += event.size
-            return
-        self.done_size += event.size
-        if not (self._sends and isinstance(event, PhotoPresent)):
+        if not isinstance(event, FileSkipped | PhotoUnfinished) and not (
+            self._sends and isinstance(event, PhotoPresent)
+        ):
             self._pace.ended(now)
         match event:
             case PhotoUploaded():
-                self.uploaded += 1
-                self.replaced += event.replaced
-                self.uploaded_size += event.size
                 self._pace.passed(event.size - counted, now)
-            case PhotoNew():
-                self.new += 1
-                self.new_size += event.size
-                self.to_replace += event.replaces is not None
-                self.new_formats += event.format_of is not None
-            case PhotoPresent():
-                self.present += 1
-                self.present_size += event.size
-                self.linked += event.linked
             case PhotoChecked():
-                self.verdicts[event.verdict] += 1
-                self.checked_size += event.size
                 self._pace.passed(event.size, now)
-                if event.verdict is not Verdict.PRESENT and len(self.amiss) < FAILURES_KEPT:
-                    self.amiss.append(event)
+                if event.verdict is not Verdict.PRESENT:
+                    _keep(self.bad_checks, event)
             case PhotoFailed():
-                self.failed += 1
-                if len(self.failures) < FAILURES_KEPT:
-                    self.failures.append(event)
+                _keep(self.failures, event)
+            case FileSkipped(reason=SkipReason.TYPE):
+                kind = event.path.suffix.lower()
+                if kind not in self.skipped_by_type and len(self.skipped_by_type) >= TYPES_KEPT:
+                    kind = OTHER_TYPES
+                self.skipped_by_type[kind] += 1
 
-    def _run(self, event: Event, now: float) -> None:
+    def _change(self, event: Event, now: float) -> None:
         match event:
             case RunStarted():
                 self.run = event
                 self.chunk_size = event.chunk_size
                 self.started = now
                 self._pace = Pace(now)
-            case FileFound():
-                self.found += 1
-                self.found_size += event.size
-            case FileSkipped():
-                self._skip(event)
-            case PhotoPlanned():
-                self.planned_size += event.size
             case ScanFinished():
                 self.scan_ended = True
             case OutageBegan():
@@ -287,19 +183,14 @@ class RunState:
                 self.bandwidth = event.limit
             case ChunkSizeChanged():
                 self.chunk_size = event.chunk_size
-            case Interrupted():
-                self.interrupted = True
-            case AlbumMade():
-                self.albums_made += 1
             case Estimated():
                 self.estimated = event
-            case AlbumChecked():
-                self.checked = event
-            case FilePutAway():
-                self.put_away += 1
             case FileStays():
-                self.stay += 1
-                if len(self.staying) < FAILURES_KEPT:
-                    self.staying.append(event)
+                _keep(self.staying, event)
             case RunFinished():
                 self.ended = now
+
+
+def _keep(kept: list[T], event: T) -> None:
+    if len(kept) < FAILURES_KEPT:
+        kept.append(event)

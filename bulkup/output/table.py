@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +16,8 @@ from anyio import CancelScope, to_thread
 from bulkup.errors import UsageError
 from bulkup.events import (
     Event,
-    Fate,
     FileSkipped,
+    Outcome,
     PhotoChecked,
     PhotoFailed,
     PhotoNew,
@@ -92,7 +92,7 @@ class Row:
     """
 
     path: Path
-    md5: str
+    md5: str = ""
     size: int
     outcome: str
     image_id: int | None = None
@@ -114,73 +114,48 @@ class Rows:
         if isinstance(event, PhotoStarted):
             _, began = self._begun.get(event.path, (0, now))
             self._begun[event.path] = (event.attempt, began)
-        if not isinstance(event, Fate):
+        if not isinstance(event, Outcome):
             return None
         tries, began = self._begun.pop(event.path, (0, now))
         seconds = now - began if tries else None
+        row = Row(
+            path=event.path, size=event.size, outcome=event.outcome, tries=tries, seconds=seconds
+        )
         match event:
             case PhotoUploaded():
-                return Row(
-                    path=event.path,
+                return replace(
+                    row,
                     md5=event.md5,
-                    size=event.size,
-                    outcome="replaced" if event.replaced else "uploaded",
+                    outcome="replaced" if event.replaced else row.outcome,
                     image_id=event.image_id,
                     albums=event.albums,
                     tries=event.attempts,
                     seconds=event.seconds,
                 )
             case PhotoPresent():
-                return Row(
-                    path=event.path,
+                return replace(
+                    row,
                     md5=event.md5,
-                    size=event.size,
-                    outcome="linked" if event.linked else "present",
+                    outcome="linked" if event.linked else row.outcome,
                     image_id=event.image_id,
                     albums=event.albums,
-                    tries=tries,
-                    seconds=seconds,
                 )
             case PhotoChecked():
-                return Row(
-                    path=event.path,
+                return replace(
+                    row,
                     md5=event.md5,
-                    size=event.size,
-                    outcome=event.verdict.value,
                     image_id=event.image_id,
                     albums=event.albums,
                     reason=event.reason,
                     hint=event.hint,
                 )
             case PhotoFailed():
-                return Row(
-                    path=event.path,
-                    md5=event.md5,
-                    size=event.size,
-                    outcome="failed",
-                    tries=tries,
-                    seconds=seconds,
-                    reason=event.reason,
-                    hint=event.hint,
-                )
+                return replace(row, md5=event.md5, reason=event.reason, hint=event.hint)
             case FileSkipped():
-                return Row(
-                    path=event.path,
-                    md5="",
-                    size=event.size,
-                    outcome="skipped",
-                    reason=event.reason.value,
-                )
+                return replace(row, reason=event.reason.value)
             case PhotoNew():
-                return Row(path=event.path, md5=event.md5, size=event.size, outcome="new")
-        return Row(
-            path=event.path,
-            md5="",
-            size=event.size,
-            outcome="unfinished",
-            tries=tries,
-            seconds=seconds,
-        )
+                return replace(row, md5=event.md5)
+        return row
 
 
 SCHEMA: Final = 1

@@ -12,22 +12,16 @@ from anyio import CancelScope
 from bulkup.errors import BulkupError
 from bulkup.errors.groups import one_error
 from bulkup.events import (
-    AlbumChecked,
     Emit,
     Event,
-    FileFound,
-    FilePutAway,
     FileSkipped,
-    FileStays,
     PhotoChecked,
     PhotoFailed,
-    PhotoNew,
     PhotoPresent,
-    PhotoUnfinished,
     PhotoUploaded,
-    RunFinished,
     RunStarted,
     SkipReason,
+    Tally,
     Verdict,
 )
 from bulkup.store.run_history import Ending, Trouble, Undertaking
@@ -65,17 +59,21 @@ class RunRecorder:
     def __init__(
         self, book: RunStore, what: Undertaking, emit: Emit, *, clock: Callable[[], float]
     ) -> None:
-        self.finished = False
         self._book = book
         self._what = what
         self._emit = emit
         self._clock = clock
-        self._counts: Counter[str] = Counter()
+        self._tally = Tally()
         self._failed: dict[Path, Trouble] = {}
         self._mended: set[Path] = set()
         self._news = anyio.Event()
         self._run = self._open = 0
         self._saved = clock()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its end."""
+        return self._tally.seconds is not None
 
     async def begin(self) -> None:
         """Keep that the run begins. Raises `RunError`."""
@@ -95,43 +93,16 @@ class RunRecorder:
 
     def emit(self, event: Event) -> None:
         """Take in what has happened, and pass it on."""
+        self._tally.add(event)
         match event:
-            case FileFound():
-                self._counts["found"] += 1
-            case PhotoUploaded():
-                self._counts["uploaded"] += 1
-                self._counts["uploaded_bytes"] += event.size
-                self._counts["replaced"] += event.replaced
+            case PhotoUploaded() | PhotoPresent() | PhotoChecked(verdict=Verdict.PRESENT):
                 self._is_well(event.path)
-            case PhotoPresent():
-                self._counts["present"] += 1
-                self._counts["linked"] += event.linked
+            case FileSkipped(reason=SkipReason.TYPE):  # the user no longer tries to upload it
                 self._is_well(event.path)
-            case PhotoNew():
-                self._counts["new"] += 1
-            case FileSkipped():
-                self._counts["skipped"] += 1
-                if event.reason is SkipReason.TYPE:  # nobody means to bring it any more
-                    self._is_well(event.path)
             case PhotoFailed():
-                self._counts["failed"] += 1
                 self._is_amiss(event)
-            case PhotoChecked():
-                self._counts[event.verdict.value] += 1
-                if event.verdict is Verdict.PRESENT:
-                    self._is_well(event.path)
-                elif event.verdict is not Verdict.UNKNOWN:
-                    self._is_amiss(event)
-            case PhotoUnfinished():
-                self._counts["unfinished"] += 1
-            case FilePutAway():
-                self._counts["put_away"] += 1
-            case FileStays():
-                self._counts["stays"] += 1
-            case AlbumChecked():
-                self._counts["astray"] += event.astray
-            case RunFinished():
-                self.finished = True
+            case PhotoChecked() if event.verdict is not Verdict.UNKNOWN:
+                self._is_amiss(event)
         if self._clock() - self._saved >= SAVE_S:
             self._news.set()
         self._emit(event)
@@ -160,10 +131,31 @@ class RunRecorder:
             await self._book.keep_run(
                 self._run,
                 album=self._what.album,
-                counts=+self._counts,
+                counts=_counts(self._tally),
                 failed=failed,
                 mended=mended,
             )
+
+
+def _counts(tally: Tally) -> Mapping[str, int]:
+    """Return the counts of a run by their names in the ledger; none that is zero."""
+    counts = Counter(
+        found=tally.found,
+        uploaded=tally.uploaded,
+        uploaded_bytes=tally.uploaded_size,
+        replaced=tally.replaced,
+        present=tally.present,
+        linked=tally.linked,
+        new=tally.new,
+        skipped=tally.skipped,
+        failed=tally.failed,
+        unfinished=tally.unfinished,
+        put_away=tally.put_away,
+        stays=tally.stays,
+        astray=tally.astray,
+    )
+    counts.update({verdict.value: count for verdict, count in tally.verdicts.items()})
+    return +counts
 
 
 @asynccontextmanager

@@ -45,30 +45,30 @@ MORE = [*uploading("b"), *failing("c")]
 
 
 @pytest.mark.parametrize(
-    ("events", "failure", "grade", "words"),
+    ("events", "grade", "words"),
     [
-        ([*SENT, END], None, "success", "1 photo uploaded"),
-        ([*SENT, *MORE, END], None, "warning", "2 photos uploaded, 1 failed"),
-        ([RUN, present("a"), END], None, "success", "0 photos uploaded, 1 already there"),
-        ([*SENT, STOP, END], None, "warning", "interrupted: 1 photo uploaded"),
-        ([*SENT, *OPEN, STOP], None, "warning", "interrupted: 1 photo uploaded, 1 unfinished"),
-        ([*SENT, *OPEN], FAILURE, "failure", "broken off: 1 photo uploaded, 1 unfinished"),
-        ([], FAILURE, "failure", "the run was impossible"),
-        ([], None, "failure", "ended before it began"),
-        ([CHECK, *CHECKED], None, "warning", "2 photos checked, 1 present, 1 missing"),
-        ([DRY_RUN, new("a"), END], None, "success", "1 photo would be uploaded"),
+        ([*SENT, END], "success", "1 photo uploaded"),
+        ([*SENT, *MORE, END], "warning", "2 photos uploaded, 1 failed"),
+        ([RUN, present("a"), END], "success", "0 photos uploaded, 1 already there"),
+        ([*SENT, STOP, END], "warning", "interrupted: 1 photo uploaded"),
+        ([*SENT, *OPEN, STOP], "warning", "interrupted: 1 photo uploaded, 1 unfinished"),
+        ([*SENT, *OPEN, FAILURE], "failure", "broken off: 1 photo uploaded, 1 unfinished"),
+        ([FAILURE], "failure", "the run was impossible"),
+        ([], "failure", "ended before it began"),
+        ([CHECK, *CHECKED], "warning", "2 photos checked, 1 present, 1 missing"),
+        ([DRY_RUN, new("a"), END], "success", "1 photo would be uploaded"),
     ],
 )
 def test_the_title_says_how_the_run_ended_and_the_grade_how_bad_it_is(
-    events: list[Event], failure: RunFailed | None, grade: str, words: str
+    events: list[Event], grade: str, words: str
 ) -> None:
     state = state_after(*events)
-    assert (headline(state, failure), _grade(state, failure)) == (words, grade)
+    assert (headline(state), _grade(state)) == (words, grade)
 
 
 def test_the_body_is_the_summary_and_why_the_run_could_not_go_on() -> None:
     text = body(
-        state_after(RUN, *uploading("a"), *failing("\x1b[1mb\n<b>"), ScanFinished(), END), FAILURE
+        state_after(RUN, *uploading("a"), *failing("\x1b[1mb\n<b>"), ScanFinished(), END, FAILURE)
     )
     assert text.startswith("the log-in is refused\nCheck user and password.\nDone after")
     assert "failed: /photos/2019/\\x1b[1mb\\n<b>" in text

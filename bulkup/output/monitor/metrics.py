@@ -7,14 +7,9 @@ from bulkup import __version__
 from bulkup.events import (
     Event,
     FileFound,
-    FileSkipped,
     OutageBegan,
     OutageEnded,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoNew,
-    PhotoPresent,
-    PhotoUnfinished,
+    Outcome,
     PhotoUploaded,
     Retrying,
     RunStarted,
@@ -94,29 +89,10 @@ class Metrics:
                 self._outages.inc()
             case OutageEnded():
                 self._outage_seconds.inc(event.seconds)
-            case _:
-                self._end(event)
-
-    def _end(self, event: Event) -> None:
-        match event:
-            case PhotoUploaded():
-                outcome = "uploaded"
-                self._uploaded.inc(event.size)
-            case PhotoPresent():
-                outcome = "present"
-            case PhotoNew():
-                outcome = "new"
-            case PhotoChecked():
-                outcome = event.verdict.value
-            case PhotoFailed():
-                outcome = "failed"
-            case PhotoUnfinished():
-                outcome = "unfinished"
-            case FileSkipped():
-                outcome = "skipped"
-            case _:
-                return
-        self._photos.labels(outcome).inc()
+        if isinstance(event, PhotoUploaded):
+            self._uploaded.inc(event.size)
+        if isinstance(event, Outcome):
+            self._photos.labels(event.outcome).inc()
 
     def page(
         self, accept: str, state: RunState, now: float, *, finishing: int
