@@ -1,7 +1,6 @@
 """The doctor's findings as values, and as text or JSON for the user."""
 
 import enum
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Final
@@ -9,6 +8,7 @@ from typing import ClassVar, Final
 from rich.console import Console
 from rich.text import Text
 
+from bulkup.output.jsonl import json_text
 from bulkup.output.live import Canvas, suits_live
 from bulkup.output.phrases import BAD, FAINT, GOOD, WARNING
 from bulkup.output.plain import write
@@ -611,7 +611,7 @@ class CheckupReport:
             said = words(finding)
             text = {"text": "\n".join(said.lines), "hint": said.hint}
             checks[finding.check.value] = to_json(finding) | text
-        return json.dumps({"schema": SCHEMA, "ok": self.ok, "checks": checks}, indent=2)
+        return json_text({"schema": SCHEMA, "ok": self.ok, "checks": checks}, indent=2)
 
     def _show(self, sign: Looking) -> None:
         now = self._clock()

@@ -1,26 +1,27 @@
-"""Events as JSON, an object a line, written without holding up the run."""
+"""JSON for programs: its encoding, and events as one object a line, written by a thread."""
 
 import json
-import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Final, Self, TextIO
+from typing import Any, Final, Self, TextIO
 
 from anyio import CancelScope, to_thread
 
-from bulkup.events import SCHEMA, Event, PhotoProgress
+from bulkup.events import SCHEMA, Event, PhotoProgress, to_dict
 from bulkup.output.text import unicode_text
 
-MOST_WAITING: Final = 200_000
+MAX_WAITING: Final = 200_000
 
 
 class LineWriter:
-    """Writes lines to a stream, in order; `close` ends it. With `owned`, it closes the stream."""
+    """Writes lines to a stream in order, in a thread of its own, so that the run never waits.
+
+    With `owned`, `close` closes the stream too.
+    """
 
     def __init__(self, stream: TextIO, *, owned: bool = False) -> None:
         self._stream = stream
@@ -31,18 +32,18 @@ class LineWriter:
         self._thread.start()
 
     def put(self, line: str) -> None:
-        """Have a line written, that ends as it stands here.
+        """Queue a line, which includes its line end.
 
-        Raises `OSError` where an earlier one could not be written, or too many are waiting.
+        Raises `OSError` if an earlier line could not be written, or if too many are queued.
         """
         if self._failure is not None:
             raise self._failure
-        if self._waiting.qsize() > MOST_WAITING:
-            raise BlockingIOError(f"{MOST_WAITING:,} lines wait for whoever is to read them")
+        if self._waiting.qsize() > MAX_WAITING:
+            raise BlockingIOError(f"{MAX_WAITING:,} lines are queued: the reader is too slow")
         self._waiting.put(line)
 
     async def close(self) -> None:
-        """Write what is left, even under cancellation. Raises `OSError` where that fails."""
+        """Write what is queued, even if cancelled. Raises `OSError` if that fails."""
         self._waiting.put(None)
         with CancelScope(shield=True):
             await to_thread.run_sync(self._thread.join)
@@ -76,7 +77,7 @@ WallClock = Callable[[], datetime]
 class JsonReport:
     """Writes events as JSON lines; `PhotoProgress` only `with_progress`.
 
-    `wall_clock` returns aware times. Lines are ASCII, so they pass through any stream unchanged.
+    `wall_clock` returns aware times.
     """
 
     def __init__(
@@ -98,28 +99,30 @@ class JsonReport:
         await self._lines.close()
 
     def emit(self, event: Event) -> None:
-        """Write the event. Raises `OSError` where that fails."""
+        """Write the event. Raises `OSError` if that fails."""
         if isinstance(event, PhotoProgress) and not self._with_progress:
             return
-        time = self._wall_clock().astimezone(UTC).isoformat(timespec="milliseconds")
-        line = {"schema": SCHEMA, "time": time.replace("+00:00", "Z"), **to_json(event)}
-        self._lines.put(json.dumps(line) + "\n")
+        line = {"schema": SCHEMA, "time": utc_text(self._wall_clock()), **to_dict(event)}
+        self._lines.put(json_text(line) + "\n")
 
 
-def to_json(event: Event) -> Mapping[str, object]:
-    """Return the event as plain JSON values: its kind in snake case, and its fields.
-
-    What is not valid Unicode in a text, as in names of files, stands there as backslash escapes.
-    """
-    values: dict[str, object] = {"event": kind_of(type(event))}
-    for field in fields(event):
-        value = getattr(event, field.name)
-        if isinstance(value, Path | str):
-            value = unicode_text(value)
-        values[field.name] = value
-    return values
+def json_text(values: Mapping[str, object], *, indent: int | None = None) -> str:
+    """Return a JSON object in ASCII, so that it passes through any stream unchanged."""
+    return json.dumps(plain(values), indent=indent)
 
 
-def kind_of(event: type[Event]) -> str:
-    """Return the name of a kind of events: photo_uploaded."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", event.__name__).lower()
+def plain(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    """Return a value as JSON has it: paths as text, invalid Unicode as backslash escapes."""
+    match value:
+        case str() | Path():
+            return unicode_text(value)
+        case Mapping():
+            return {unicode_text(str(key)): plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [plain(each) for each in value]
+    return value
+
+
+def utc_text(time: datetime) -> str:
+    """Return a time in UTC: 2024-07-01T12:00:00.005Z."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

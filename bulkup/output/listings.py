@@ -7,6 +7,7 @@ from typing import Final, Protocol, TextIO
 
 from rich.text import Text
 
+from bulkup.output.jsonl import plain, utc_text
 from bulkup.output.phrases import BAD, FAINT, GOOD, WARNING
 from bulkup.output.plain import write
 from bulkup.output.text import (
@@ -15,7 +16,6 @@ from bulkup.output.text import (
     printable,
     size_text,
     time_text,
-    unicode_text,
 )
 from bulkup.store.run_history import AlbumHistory, Ending, GalleryHistory, OpenFailure, PastRun
 
@@ -57,7 +57,7 @@ def past_document(galleries: Sequence[GalleryHistory], *, ledger: Path) -> dict[
     """Return what is known as plain JSON values; `failure_line` has those of the failures."""
     return {
         "schema": SCHEMA,
-        "ledger": unicode_text(ledger),
+        "ledger": plain(ledger),
         "galleries": [
             {
                 "url": gallery.url,
@@ -87,7 +87,7 @@ def failure_line(failure: OpenFailure) -> dict[str, object]:
         "schema": SCHEMA,
         "url": failure.url,
         "album": failure.album or None,
-        "path": unicode_text(failure.path),
+        "path": plain(failure.path),
         "size": failure.trouble.size,
         "code": failure.trouble.code,
         "reason": failure.trouble.reason,
@@ -178,8 +178,7 @@ def _files(files: int, size: int) -> str:
 
 
 def _utc(at: float) -> str:
-    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    return utc_text(datetime.fromtimestamp(at, UTC))
 
 
 class Album(Protocol):

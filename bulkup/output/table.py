@@ -1,7 +1,6 @@
 """Reports as CSV and JSON lines: one row per file, written to a file that appears at the end."""
 
 import csv
-import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,9 +25,9 @@ from bulkup.events import (
     PhotoUploaded,
     RunStarted,
 )
-from bulkup.output.jsonl import LineWriter
+from bulkup.output.jsonl import LineWriter, json_text
 from bulkup.output.sinks import Clock
-from bulkup.output.text import printable, unicode_text
+from bulkup.output.text import printable
 
 
 class AtomicFile:
@@ -242,11 +241,12 @@ def csv_line(row: Row) -> str:
 
 
 def json_line(row: Row) -> str:
-    """Return a row as one JSON object, in ASCII; what is not Unicode is escaped."""
-    values = {"schema": SCHEMA, **{name: getattr(row, name) for name in COLUMNS}}
+    """Return a row as one JSON object."""
+    values = {name: getattr(row, name) for name in COLUMNS}
     seconds = None if row.seconds is None else round(row.seconds, 3)
-    texts = {name: unicode_text(str(values[name])) for name in ("path", "reason", "hint")}
-    return json.dumps(values | texts | {"md5": row.md5 or None, "seconds": seconds}) + "\n"
+    return (
+        json_text({"schema": SCHEMA, **values, "md5": row.md5 or None, "seconds": seconds}) + "\n"
+    )
 
 
 def _csv(values: list[str]) -> str:

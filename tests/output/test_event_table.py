@@ -1,7 +1,6 @@
 from dataclasses import fields
 
-from bulkup.events import SCHEMA
-from bulkup.output.jsonl import kind_of
+from bulkup.events import NAMES, SCHEMA
 from tests.support.event_table import README, events, in_readme, table
 
 
@@ -16,7 +15,7 @@ def test_the_readme_names_the_number_of_the_schema() -> None:
 
 
 def test_each_event_has_a_name_of_its_own_and_no_field_one_of_the_lines_own() -> None:
-    kinds = [kind_of(event) for event in events()]
+    kinds = [NAMES[event] for event in events()]
     assert len(set(kinds)) == len(kinds)
     for event in events():
         assert not {field.name for field in fields(event)} & {"schema", "time", "event"}

@@ -2,11 +2,20 @@ import json
 from datetime import datetime, timedelta, timezone
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from bulkup.events import Event, PhotoProgress, ScanFinished, Verdict
+from bulkup.events import (
+    NAMES,
+    Event,
+    PhotoProgress,
+    ScanFinished,
+    SkipReason,
+    Verdict,
+    from_dict,
+    to_dict,
+)
 from bulkup.output.jsonl import JsonReport, LineWriter
 from tests.support.sample_run import checked, failure, skipped
 
@@ -51,3 +60,32 @@ async def test_progress_is_left_out_unless_asked_for() -> None:
 async def test_texts_are_told_exactly_but_for_what_is_no_unicode(text: str, shown: str) -> None:
     (line,) = await told(failure(Path(text), reason=text))
     assert (line["path"], line["reason"]) == (shown, shown)
+
+
+VALUES = {
+    Path: Path("a\udcff.jpg"),
+    str: "some text",
+    int: 3,
+    float: 1.5,
+    bool: True,
+    tuple[int, ...]: (1, 2),
+    SkipReason: SkipReason.SYMLINK,
+    Verdict: Verdict.UNKNOWN,
+}
+
+
+@pytest.mark.parametrize("kind", NAMES, ids=NAMES.values())
+@pytest.mark.parametrize("optional", [True, False])
+def test_an_event_comes_back_from_json_as_it_was(kind: type[Any], optional: bool) -> None:
+    values = {}
+    for name, expected in get_type_hints(kind).items():
+        inner = get_args(expected)[0] if type(None) in get_args(expected) else expected
+        values[name] = VALUES.get(inner, "verify") if inner is expected or optional else None
+    values.pop("outcome", None)
+    event = kind(**values)
+    assert from_dict(json.loads(json.dumps(to_dict(event)))) == event
+
+
+def test_an_unknown_event_is_no_event() -> None:
+    with pytest.raises(KeyError):
+        from_dict({"event": "photo_lost"})

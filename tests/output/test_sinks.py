@@ -92,14 +92,14 @@ async def test_a_full_disk_is_told_by_the_next_line_or_by_the_end() -> None:
 async def test_a_reader_who_does_not_read_is_given_up_before_memory_is_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(jsonl, "MOST_WAITING", 10)
+    monkeypatch.setattr(jsonl, "MAX_WAITING", 10)
     stream = Stalled()
     lines = LineWriter(stream)
     for n in range(11):
         lines.put(f"{n}\n")
     with suppress(BlockingIOError):  # unless the first one is on its way already
         lines.put("11\n")
-    with pytest.raises(BlockingIOError, match="10 lines wait"):
+    with pytest.raises(BlockingIOError, match="10 lines are queued"):
         lines.put("12\n")
     stream.go.set()
     await lines.close()

@@ -12,8 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from bulkup.events import Event
-from bulkup.output.jsonl import kind_of
+from bulkup.events import NAMES, Event
 
 README = Path(__file__).parents[2] / "README.md"
 REGION = re.compile(r"(?<=<!-- events -->\n).*?(?=<!-- end of events -->)", re.DOTALL)
@@ -23,7 +22,7 @@ WORDS = {Path: "string", str: "string", int: "integer", float: "number", bool: "
 def table() -> str:
     """Return the table, a line for each event."""
     lines = ["| `event` | fields | what it says |", "| --- | --- | --- |"]
-    lines += [f"| `{kind_of(event)}` | {_fields(event)} | {_words(event)} |" for event in events()]
+    lines += [f"| `{NAMES[event]}` | {_fields(event)} | {_words(event)} |" for event in events()]
     return "\n".join(lines) + "\n"
 
 
