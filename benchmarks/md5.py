@@ -9,9 +9,12 @@ that send to nginx at a limited rate, which is held against sending alone.
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream
 from archive import Archive, archive
 from frame import Figure, cores, main, middle, tool, weigh
 from sender import photos_at, send, server_at
@@ -19,9 +22,9 @@ from sink import sink
 
 from bulkup.engine.albums import FolderAlbums
 from bulkup.engine.pipeline import Plan, read_archive
-from bulkup.engine.ports import Job, Ledger, NoLedger, Stop
+from bulkup.engine.ports import Job, NoLedger, RunContext, Stop
+from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import PhotoError
-from bulkup.events import Emit
 from bulkup.piwigo.throttle import Throttle
 from bulkup.source.photos import Photo
 from bulkup.source.scan import find
@@ -35,15 +38,27 @@ CHUNK = 8_000 * 1024
 THREADS = Plan(roots=(), folder_albums=FolderAlbums(base=1)).hashing
 
 
-class Register:
-    """Hears of files, and expects no trouble with them."""
+@asynccontextmanager
+async def reading(folder: Path, tasks: TaskGroup) -> AsyncIterator[MemoryObjectReceiveStream[Job]]:
+    """Read a folder by the engine's stages, and yield the stream of its jobs."""
 
-    ledger: Ledger = NoLedger()
-    emit: Emit = staticmethod(lambda _: None)
+    def unreadable(photo: Photo, error: PhotoError) -> None:
+        raise RuntimeError(f"{photo.path} can't be read") from error
 
-    def unreadable(self, photo: Photo, error: PhotoError) -> None:
-        """Raise the error."""
-        raise RuntimeError(f"{photo.path} was to be read") from error
+    async with server_at("http://127.0.0.1:1/", at_once=1) as nothing_asked:
+        context = RunContext(
+            gallery=nothing_asked,
+            recovery=Recovery(Policy(), emit=lambda _: None, probe=nothing_asked.probe),
+            ledger=NoLedger(),
+            emit=lambda _: None,
+            stop=Stop(),
+            clock=time.monotonic,
+        )
+        walk = find([folder], endings=None)
+        async with read_archive(
+            walk, context, tasks=tasks, hashing=THREADS, unreadable=unreadable
+        ) as jobs:
+            yield jobs
 
 
 async def figures() -> AsyncIterator[Figure]:
@@ -74,10 +89,8 @@ async def figures() -> AsyncIterator[Figure]:
 async def hashing_s(folder: Path) -> float:
     """Return the seconds that the stages take to read an archive."""
     began = time.monotonic()
-    async with anyio.create_task_group() as tasks:
-        walk = find([folder], endings=None)
-        async with read_archive(walk, Register(), Stop(), tasks=tasks, hashing=THREADS) as jobs:
-            count = sum([1 async for _ in jobs])
+    async with anyio.create_task_group() as tasks, reading(folder, tasks) as jobs:
+        count = sum([1 async for _ in jobs])
     if count != COUNT:
         raise RuntimeError(f"{count} files were read")
     return time.monotonic() - began
@@ -104,10 +117,10 @@ async def send_limited(files: Path | list[Photo], url: str, *, rate: int) -> Non
     async with (
         server_at(url, at_once=AT_ONCE, throttle=Throttle(lambda: rate)) as server,
         anyio.create_task_group() as tasks,
+        AsyncExitStack() as stack,
     ):
         if isinstance(files, Path):
-            walk = find([files], endings=None)
-            jobs = read_archive(walk, Register(), Stop(), tasks=tasks, hashing=THREADS)
+            jobs = await stack.enter_async_context(reading(files, tasks))
         else:
             jobs_in, jobs = anyio.create_memory_object_stream[Job](len(files))
             with jobs_in:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bulkup.engine.ports import Job
 from bulkup.piwigo.client import Offer, PiwigoServer
 from bulkup.piwigo.connect import connector_for
 from bulkup.piwigo.session import Credentials, SessionPool, Timeouts
@@ -47,9 +48,8 @@ async def server_at(
 
 async def send(photo: Photo, server: PiwigoServer, *, chunk_size: int) -> None:
     """Send a file, chunk by chunk."""
-    async with server.transfer(
-        photo, md5="", album=1, level=0, attempt=1, chunk_size=chunk_size
-    ) as transfer:
+    job = Job(photo, "", album=1)
+    async with server.transfer(job, level=0, attempt=1, chunk_size=chunk_size) as transfer:
         await transfer.prepare()
         *chunks, last = transfer.chunks
         for chunk in chunks:

@@ -1,19 +1,17 @@
-"""Opens a gallery for a use case: connects, logs in, opens the ledger, emits the first event.
+"""Opens galleries and ledgers for the use cases; tests a log-in; lists albums."""
 
-Also the two small uses of one: testing a log-in and listing the albums.
-"""
-
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import anyio
 import anyio.lowlevel
 
 from bulkup.app.settings import Account
 from bulkup.engine.limiter import MOST_COUNTED
-from bulkup.engine.ports import Ledger, NoLedger
+from bulkup.engine.ports import GalleryReader, GalleryWriter, Ledger, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.errors import NotOffered, PhotoError, RunError, ServerUnavailable, Transient
 from bulkup.errors import run as run_failures
@@ -29,16 +27,16 @@ from bulkup.store.ledger import SqliteLedger
 from bulkup.store.recorder import record_run
 
 SPARE_CONNECTIONS: Final = 4
-DOOR: Final = Policy(retries=4)
-"""How often the first questions are asked: a wrong address must not cost an hour."""
+LOGIN_POLICY: Final = Policy(retries=4)
+"""How often the first requests are tried: a wrong address must not take an hour to report."""
 
 
 class RunOptions(Protocol):
-    """What every run is told of how to go about it."""
+    """The settings that every run has."""
 
     @property
     def concurrency(self) -> int:
-        """How much is done at once."""
+        """How many photos are worked on at once."""
 
     @property
     def retries(self) -> int:
@@ -46,20 +44,20 @@ class RunOptions(Protocol):
 
     @property
     def patience_s(self) -> float:
-        """How long a server may be away, in seconds."""
+        """How long an outage of the server may last, in seconds."""
 
     @property
     def ledger(self) -> Path | None:
-        """The file that remembers, None to do without."""
+        """The ledger's file, None to run without one."""
 
 
 def credentials_of(account: Account) -> Credentials:
-    """Return what an account logs in with."""
+    """Return the credentials of an account."""
     return Credentials(account.user, account.password, account.api_key)
 
 
 def trust_of(account: Account) -> Trust:
-    """Return which certificates an account trusts."""
+    """Return the certificates that an account trusts."""
     return Trust(ca_cert=account.ca_cert, insecure=account.insecure)
 
 
@@ -76,36 +74,58 @@ async def open_gallery(
     clock: Callable[[], float],
     sleep: Sleep,
 ) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
-    """Lend the gallery, logged in, and the way to go on when it fails.
+    """Log in to the gallery, and yield it with the retry policy of a run.
 
-    There may be as many `connections` as the wishes need, or so many if that is more.
+    Up to `options.concurrency` connections are opened, or `connections` if that is more, and some
+    for proving workers. Raises `RunError` where the log-in fails.
     """
     for caution in account.cautions:
         emit(Noticed(message=caution.message, hint=caution.hint))
-    door = Recovery(DOOR, emit=emit, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock)
+    async with _logged_in(
+        account,
+        method=method,
+        throttle=throttle,
+        describe=describe,
+        connections=max(options.concurrency, connections) + MOST_COUNTED + SPARE_CONNECTIONS,
+        emit=emit,
+        clock=clock,
+        sleep=sleep,
+    ) as (server, _):
+        policy = Policy(retries=options.retries, patience_s=options.patience_s)
+        yield server, Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock)
+
+
+@asynccontextmanager
+async def _logged_in(
+    account: Account,
+    *,
+    method: str = "auto",
+    throttle: Throttle | None = None,
+    describe: Describer | None = None,
+    connections: int = 16,
+    emit: Emit = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Sleep = anyio.sleep,
+) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
+    """Log in, and yield the gallery with the retry policy of a log-in; log out at the end."""
+    recovery = Recovery(
+        LOGIN_POLICY, emit=emit, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock
+    )
     async with connect(
         account.url,
         credentials=credentials_of(account),
         method=method,
         throttle=throttle,
-        connections=max(options.concurrency, connections) + MOST_COUNTED + SPARE_CONNECTIONS,
-        retrying=door.run,
+        connections=connections,
+        retrying=recovery.run,
         describe=describe,
         trust=trust_of(account),
     ) as server:
-        policy = Policy(retries=options.retries, patience_s=options.patience_s)
-        yield (
-            server,
-            Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock),
-        )
+        yield server, recovery
 
 
-class _Named(Protocol):
-    async def album_name(self, album: int) -> str: ...
-
-
-async def name_of(album: int | None, gallery: _Named, recovery: Recovery) -> str:
-    """Return the name of the album that is meant. Raises `RunError` where it is not there."""
+async def album_name(album: int, gallery: GalleryReader, recovery: Recovery) -> str:
+    """Return the name of an album, empty for 0. Raises `RunError` where it does not exist."""
     if not album:
         return ""
     try:
@@ -114,97 +134,71 @@ async def name_of(album: int | None, gallery: _Named, recovery: Recovery) -> str
         raise ServerUnavailable(run_failures.DOOR_SHUT(reason=error.message)) from None
 
 
-def run_started(
-    offer: Offer,
-    options: RunOptions,
-    *,
-    album: int | None,
-    album_name: str,
-    task: Literal["upload", "verify", "dry-run"],
-    method: str,
-    chunk_size: int = 0,
-) -> RunStarted:
-    """Return the first event of a run."""
-    return RunStarted(
-        url=offer.url,
-        version=offer.version,
-        user=offer.user,
-        album=album,
-        album_name=album_name,
-        method=method,
-        concurrency=options.concurrency,
-        chunk_size=chunk_size,
-        task=task,
-    )
-
-
 @asynccontextmanager
 async def open_run(
     started: RunStarted,
-    options: RunOptions,
-    emit: Emit,
+    file: Path | None,
     *,
+    gallery: GalleryWriter,
+    recovery: Recovery,
     roots: Sequence[Path],
-    interrupted: Callable[[], bool],
+    emit: Emit,
+    stop: Stop,
     clock: Callable[[], float],
-) -> AsyncIterator[tuple[Ledger, Emit]]:
-    """Tell of the beginning; lend what is remembered of this server, and who hears of the rest.
+) -> AsyncIterator[RunContext]:
+    """Open the ledger, emit the first event, and record the run in the ledger's history.
 
-    `roots` are all that the run walks, none if it leaves out some of that.
+    `file` None runs without a ledger. `roots` are all folders that the run reads in full; none if
+    it skips some of their files. Raises `RunError` where the ledger can't be used.
     """
-    if options.ledger is None:
+    async with AsyncExitStack() as stack:
+        ledger: Ledger = NoLedger()
+        database = None
+        if file is not None:
+            ledger = database = await stack.enter_async_context(
+                SqliteLedger(file, server=started.url)
+            )
         emit(started)
-        _warn(started.url, emit)
-        yield NoLedger(), emit
-        return
-    async with SqliteLedger(options.ledger, server=started.url) as ledger:
-        emit(started)
-        _warn(started.url, emit)
-        if ledger.set_aside is not None:
+        if started.url.startswith("http:") and not is_local(started.url):
             emit(
                 Noticed(
-                    message=f"the ledger was damaged; it lies now at {ledger.set_aside}",
-                    hint="A new one is made; this costs time, nothing else.",
+                    message="the connection is not encrypted: the password can be read on the way",
+                    hint="Use the https:// address if the gallery has one.",
                 )
             )
-        async with record_run(
-            ledger, started, roots=roots, emit=emit, interrupted=interrupted, clock=clock
-        ) as keeping:
-            yield ledger, keeping
-
-
-def _warn(url: str, emit: Emit) -> None:
-    if url.startswith("http:") and not is_local(url):
-        emit(
-            Noticed(
-                message="the connection is not encrypted: the password can be read on the way",
-                hint="Use the https:// address if the gallery has one.",
+        if database is not None:
+            if database.set_aside is not None:
+                emit(
+                    Noticed(
+                        message=f"the ledger was damaged; it lies now at {database.set_aside}",
+                        hint="A new one is made; this costs time, nothing else.",
+                    )
+                )
+            emit = await stack.enter_async_context(
+                record_run(
+                    database,
+                    started,
+                    roots=roots,
+                    emit=emit,
+                    interrupted=lambda: stop.wanted,
+                    clock=clock,
+                )
             )
+        yield RunContext(
+            gallery=gallery, recovery=recovery, ledger=ledger, emit=emit, stop=stop, clock=clock
         )
 
 
 async def log_in(account: Account) -> Offer:
-    """Return what the gallery then tells. Raises `RunError` where it refuses the account."""
-    door = Recovery(DOOR, emit=lambda _: None, probe=anyio.lowlevel.checkpoint)
-    async with connect(
-        account.url,
-        credentials=credentials_of(account),
-        retrying=door.run,
-        trust=trust_of(account),
-    ) as server:
+    """Return what the gallery offers this account. Raises `RunError` where the log-in fails."""
+    async with _logged_in(account) as (server, _):
         return server.offer
 
 
 async def list_albums(account: Account) -> Sequence[AlbumRow]:
     """Return the gallery's albums. Raises `RunError` where it does not list them."""
-    door = Recovery(DOOR, emit=lambda _: None, probe=anyio.lowlevel.checkpoint)
-    async with connect(
-        account.url,
-        credentials=credentials_of(account),
-        retrying=door.run,
-        trust=trust_of(account),
-    ) as server:
+    async with _logged_in(account) as (server, recovery):
         try:
-            return await door.run(server.albums)
+            return await recovery.run(server.albums)
         except (NotOffered, PhotoError, Transient) as error:
             raise RunError(run_failures.ALBUMS_UNTOLD(reason=error.message)) from None

@@ -1,12 +1,14 @@
-"""The `upload` and `verify` use cases: build every object of a run and hand over to the engine."""
+"""The `upload` and `verify` use cases: build every object of a run and start the engine."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from anyio import to_thread
 
 from bulkup.app.executor import ExecutorFactory, RunSettings, open_executor
-from bulkup.app.gallery import name_of, open_gallery, open_run, run_started
+from bulkup.app.gallery import RunOptions, album_name, open_gallery, open_run
 from bulkup.app.settings import (
     Account,
     After,
@@ -19,13 +21,13 @@ from bulkup.app.settings import (
 from bulkup.engine import dry_run, pipeline, verify
 from bulkup.engine.albums import ROOT, AlbumResolver, Albums, FolderAlbums
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.dispose import Place
 from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
-from bulkup.engine.ports import Fact, Stop
-from bulkup.engine.retry import Sleep
+from bulkup.engine.ports import Fact, GalleryWriter, Stop
+from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import FailureKind, NoSuchAlbum, PhotoError, RunError
 from bulkup.errors import run as run_failures
-from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit
+from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit, RunStarted
+from bulkup.piwigo.client import Offer
 from bulkup.piwigo.throttle import Throttle
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
@@ -36,7 +38,7 @@ from bulkup.source.takeout import takeout_album
 
 NO_LABELS = Labels()
 CEILING_S = 30 * 86400.0
-"""A larger chunk than once passed is tried again after so long: servers are set up anew."""
+"""A larger chunk than once passed is tried again after this time: servers get reconfigured."""
 
 
 async def migrate(
@@ -53,14 +55,14 @@ async def migrate(
     only: Callable[[Found], bool] | None = None,
     executor_factory: ExecutorFactory | None = None,
 ) -> None:
-    """Bring the chosen photos below the paths to the gallery, event by event.
+    """Upload the photos below the paths, or plan to (`sending.dry_run`).
 
-    `only` tells which files of the walk to take, None: all. `executor_factory` has other machines
-    read and send the photos, None: this one does. Raises `UsageError` where a path is
-    not there and `RunError` where the run is impossible.
+    `only` selects among the files found, None takes all. `executor_factory` opens the executor
+    that reads and uploads on other machines, None uses this one. Raises `UsageError` where a path
+    does not exist and `RunError` where the run is impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
-    away = await to_thread.run_sync(place_for, sending.after, roots, filters)
+    disposal = await to_thread.run_sync(open_disposal, sending.after, roots, filters)
     bandwidth = Bandwidth(sending.bwlimit, emit)
     async with open_gallery(
         account,
@@ -68,22 +70,21 @@ async def migrate(
         method=sending.method,
         throttle=Throttle(bandwidth, clock=clock, sleep=sleep),
         describe=Describer(labels, emit=emit) if labels else None,
-        connections=0
-        if executor_factory is None
-        else pipeline.MOST_FINISHING,  # to prove workers for all
+        # on a cluster this machine proves workers for all others
+        connections=0 if executor_factory is None else pipeline.MOST_FINISHING,
         emit=emit,
         clock=clock,
         sleep=sleep,
     ) as (server, recovery):
-        dry_gallery = DryRunGallery(server) if sending.dry_run else None
-        gallery = dry_gallery or server
+        gallery = DryRunGallery(server) if sending.dry_run else server
         albums = Albums(gallery, recovery=recovery, emit=emit, private=sending.into.private)
         base = await _base(sending.into, albums)
-        started = run_started(
+        started = await _started(
             server.offer,
             sending,
-            album=base if ROOT < base < FIRST_PLANNED else None,
-            album_name=await name_of(base, gallery, recovery),
+            base,
+            gallery=gallery,
+            recovery=recovery,
             task="dry-run" if sending.dry_run else "upload",
             method=server.method.name,
             chunk_size=sending.chunk_size or server.offer.chunk_size,
@@ -91,27 +92,29 @@ async def migrate(
         plan = pipeline.Plan(
             roots=roots,
             filters=filters,
-            folder_albums=_placing(sending.into, roots, base),
+            folder_albums=_folder_albums(sending.into, roots, base),
             level=sending.level,
             concurrency=sending.concurrency,
             finishing=sending.finishing,
             endings=server.offer.endings,
             update=sending.update,
             formats=sending.raw_as_format,
-            away=away,
+            disposal=disposal,
             only=only,
             titles=takeout_album if labels.sidecars else None,
         )
         async with open_run(
             started,
-            sending,
-            emit,
+            sending.ledger,
+            gallery=gallery,
+            recovery=recovery,
             roots=roots if only is None else (),
-            interrupted=lambda: stop.wanted,
+            emit=emit,
+            stop=stop,
             clock=clock,
-        ) as (ledger, tell):
+        ) as context:
             bandwidth.begin()
-            facts = await ledger.facts(max_age_s=CEILING_S)
+            facts = await context.ledger.facts(max_age_s=CEILING_S)
             run_settings = RunSettings(
                 account=account,
                 sending=sending,
@@ -121,20 +124,10 @@ async def migrate(
                 ceiling=facts.get(Fact.CHUNK),
             )
             async with open_executor(
-                executor_factory, run_settings, recovery=recovery, emit=tell, stop=stop
+                executor_factory, run_settings, recovery=recovery, emit=context.emit, stop=stop
             ) as executor:
-                if dry_gallery is not None:
-                    await dry_run.run(
-                        plan,
-                        gallery=dry_gallery,
-                        recovery=recovery,
-                        ledger=ledger,
-                        albums=albums,
-                        emit=tell,
-                        stop=stop,
-                        executor=executor,
-                        clock=clock,
-                    )
+                if sending.dry_run:
+                    await dry_run.run(plan, context, albums=albums, executor=executor)
                     return
                 chunk_size = ChunkSize(
                     server.offer.chunk_size,
@@ -143,20 +136,18 @@ async def migrate(
                     grows=server.method.name != "legacy",
                 )
                 if chunk_size.now != started.chunk_size:
-                    tell(ChunkSizeChanged(chunk_size=chunk_size.now))
+                    context.emit(ChunkSizeChanged(chunk_size=chunk_size.now))
+                last_notices = with_remarks(
+                    context.emit, lambda: [*server.captions.remarks(), *executor.remarks()]
+                )
                 await pipeline.run(
                     plan,
-                    server=server,
-                    recovery=recovery,
-                    ledger=ledger,
+                    replace(context, emit=last_notices),
+                    sender=server,
+                    census=server.census,
                     albums=albums,
                     chunk_size=chunk_size,
-                    emit=with_remarks(
-                        tell, lambda: [*server.captions.remarks(), *executor.remarks()]
-                    ),
-                    stop=stop,
                     executor=executor,
-                    clock=clock,
                 )
 
 
@@ -171,9 +162,9 @@ async def compare(
     clock: Callable[[], float],
     sleep: Sleep,
 ) -> None:
-    """Check the chosen photos below the paths against the gallery, event by event.
+    """Verify the photos below the paths against the gallery.
 
-    Raises `UsageError` where a path is not there and `RunError` where the run is impossible.
+    Raises `UsageError` where a path does not exist and `RunError` where the run is impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
     async with open_gallery(account, checking, emit=emit, clock=clock, sleep=sleep) as (
@@ -185,87 +176,109 @@ async def compare(
             albums = Albums(server, recovery=recovery, emit=emit)
             base = await _base(into, albums, missing=run_failures.NO_ALBUM_NAMED)
             album_resolver = AlbumResolver(
-                _placing(into, roots, base),
+                _folder_albums(into, roots, base),
                 albums,
                 emit=emit,
                 make=False,
                 titles=takeout_album if checking.sidecars else None,
             )
-        started = run_started(
+        started = await _started(
             server.offer,
             checking,
-            album=base or None,
-            album_name=await name_of(base, server, recovery),
+            base,
+            gallery=server,
+            recovery=recovery,
             task="verify",
             method="exist" if checking.quick else "checkFiles",
         )
         async with open_run(
             started,
-            checking,
-            emit,
+            checking.ledger,
+            gallery=server,
+            recovery=recovery,
             roots=roots,
-            interrupted=lambda: stop.wanted,
+            emit=emit,
+            stop=stop,
             clock=clock,
-        ) as (ledger, tell):
-            await verify.run(
-                verify.Plan(
-                    roots=roots,
-                    filters=filters,
-                    concurrency=checking.concurrency,
-                    quick=checking.quick,
-                    endings=server.offer.endings,
-                ),
-                server=server,
-                recovery=recovery,
-                ledger=ledger,
-                album_resolver=album_resolver,
-                emit=tell,
-                stop=stop,
-                clock=clock,
+        ) as context:
+            plan = verify.Plan(
+                roots=roots,
+                filters=filters,
+                concurrency=checking.concurrency,
+                quick=checking.quick,
+                endings=server.offer.endings,
             )
+            await verify.run(plan, context, album_resolver=album_resolver)
+
+
+async def _started(
+    offer: Offer,
+    options: RunOptions,
+    base: int,
+    *,
+    gallery: GalleryWriter,
+    recovery: Recovery,
+    task: Literal["upload", "verify", "dry-run"],
+    method: str,
+    chunk_size: int = 0,
+) -> RunStarted:
+    """Return the first event of a run."""
+    return RunStarted(
+        url=offer.url,
+        version=offer.version,
+        user=offer.user,
+        album=base if ROOT < base < FIRST_PLANNED else None,
+        album_name=await album_name(base, gallery, recovery),
+        method=method,
+        concurrency=options.concurrency,
+        chunk_size=chunk_size,
+        task=task,
+    )
 
 
 class Bandwidth:
-    """The limit of what goes out, as it is asked for; once the run has begun, changes are told."""
+    """The bandwidth limit in bytes a second, by the time of day; emits changes during a run."""
 
     def __init__(self, timetable: Timetable, emit: Emit) -> None:
         self._timetable = timetable
         self._emit = emit
         self._begun = False
-        self._told: int | None = None
+        self._emitted: int | None = None
 
     def begin(self) -> None:
-        """Tell the limit that there is, if there is one, and each one that follows."""
+        """Emit the present limit, if there is one, and from now on each change."""
         self._begun = True
         self()
 
     def __call__(self) -> int | None:
-        """Return the limit that holds now, in bytes a second."""
+        """Return the present limit."""
         limit = self._timetable.limit(local_time)
-        if self._begun and limit != self._told:
-            self._told = limit
+        if self._begun and limit != self._emitted:
+            self._emitted = limit
             self._emit(BandwidthChanged(limit=limit))
         return limit
 
 
-def place_for(after: After | None, roots: Sequence[Path], filters: Filters) -> Place | None:
-    """Return where files are put in the end, None: nowhere. Raises `UsageError`."""
+def open_disposal(
+    after: After | None, roots: Sequence[Path], filters: Filters
+) -> Mover | Trash | None:
+    """Return what disposes of uploaded files, None to leave them. Raises `UsageError`."""
     if after is None:
         return None
     return Trash() if after == "trash" else Mover(after, roots=roots, filters=filters)
 
 
-def _placing(into: AlbumTarget, roots: Sequence[Path], base: int) -> FolderAlbums:
-    """Return which folders are albums."""
+def _folder_albums(into: AlbumTarget, roots: Sequence[Path], base: int) -> FolderAlbums:
+    """Return which folders become albums."""
     return FolderAlbums(
         roots=roots, base=base, tree=into.tree, unwrap=into.unwrap, spaces=into.spaces
     )
 
 
 async def _base(into: AlbumTarget, albums: Albums, *, missing: FailureKind | None = None) -> int:
-    """Return the number of the album that is meant, `ROOT` for the gallery's top.
+    """Return the id of the target album, `ROOT` for the gallery's top level.
 
-    Raises `RunError` where there is none, of the kind `missing` if none has that name.
+    Raises `RunError` where there is none, of the kind `missing` if no album has that name.
     """
     if into.album is not None:
         return into.album

@@ -77,10 +77,10 @@ def watch(
         )
     roots, account = prepare(folders, gallery, filters)
 
-    from bulkup.app.upload import migrate, place_for  # noqa: PLC0415 (heavy)
+    from bulkup.app.upload import migrate, open_disposal  # noqa: PLC0415 (heavy)
     from bulkup.app.watch import attend  # noqa: PLC0415 (heavy)
 
-    place_for(values.after, roots, filters)  # a mistake is told before anything arrives
+    open_disposal(values.after, roots, filters)  # raises before anything arrives
     bring = partial(
         migrate, roots, account=account, sending=values, filters=filters, labels=labels
     )

@@ -29,7 +29,7 @@ from bulkup.cluster.protocol import PathMap
 from bulkup.cluster.queue import Call
 from bulkup.cluster.worker import Invitation, turn
 from bulkup.engine.executor import Stopping
-from bulkup.engine.ports import Job, RunContext
+from bulkup.engine.ports import Job, UploadContext
 from bulkup.engine.retry import Recovery
 from bulkup.errors import RunError, UsageError
 from bulkup.errors import run as run_failures
@@ -367,7 +367,7 @@ class WorkerPool:
         found = await self._desk.have_done(Call(photo=photo, emit=emit))
         return found
 
-    async def upload(self, job: Job, context: RunContext) -> tuple[Job, PhotoUploaded]:
+    async def upload(self, job: Job, context: UploadContext) -> tuple[Job, PhotoUploaded]:
         """Have a worker send it."""
         call = Call(photo=job.photo, emit=context.emit, job=job, context=context)
         sent: tuple[Job, PhotoUploaded]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import anyio
 
-from bulkup.engine.ports import Job, RunContext
+from bulkup.engine.ports import Job, UploadContext
 from bulkup.errors import RunError
 from bulkup.events import Emit
 from bulkup.source.photos import Photo
@@ -36,7 +36,7 @@ class Call:
     photo: Photo
     emit: Emit
     job: Job | None = None
-    context: RunContext | None = None
+    context: UploadContext | None = None
     number: int = field(default_factory=lambda: next(_numbers))
     over: anyio.Event = field(default_factory=anyio.Event)
     value: Any = None

@@ -13,7 +13,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from bulkup.cluster.protocol import Channel, Message, of_error, read_error
 from bulkup.cluster.queue import Call
 from bulkup.engine.pacing import Tail
-from bulkup.engine.ports import Fact, Server, Transfer
+from bulkup.engine.ports import Fact, Job, PhotoSender, Transfer
 from bulkup.engine.retry import Sleep
 from bulkup.errors import BulkupError, RunError
 from bulkup.source.photos import Photo
@@ -61,7 +61,7 @@ class RemoteSlots:
         if call.context is None:
             return
         with said:
-            async with call.context.limiter.place() as place:
+            async with call.context.limiter.slot() as place:
                 go: Message | None = wish if said.statistics().open_send_streams else None
                 while go is not None:
                     word = _LastMessage()
@@ -110,7 +110,7 @@ class RemoteSlots:
         for delay in context.recovery.policy.ask_delays(job.photo.size):
             await self._sleep(delay)
             try:
-                found = await context.recovery.run(lambda: context.server.find([job.md5]))
+                found = await context.recovery.run(lambda: context.gallery.find([job.md5]))
             except BulkupError:
                 continue
             if found.get(job.md5) is not None:
@@ -157,7 +157,7 @@ class RemoteLedger:
 class RecordingGallery:
     """A server that notes which content of a file was sent last."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: PhotoSender) -> None:
         self.sent: tuple[Photo, str] | None = None
         self._server = server
 
@@ -168,31 +168,23 @@ class RecordingGallery:
 
     def transfer(
         self,
-        photo: Photo,
+        job: Job,
         *,
-        md5: str,
-        album: int,
         level: int,
         attempt: int,
-        otherwise: bool,
-        tail: Callable[[int], int],
+        fallback: bool,
         chunk_size: int,
-        replaces: int | None = None,
-        format_of: int | None = None,
+        tail: Callable[[int], int],
     ) -> AbstractAsyncContextManager[Transfer]:
         """Begin an attempt to send a photo."""
-        self.sent = (photo, md5)
+        self.sent = (job.photo, job.md5)
         return self._server.transfer(
-            photo,
-            md5=md5,
-            album=album,
+            job,
             level=level,
             attempt=attempt,
-            otherwise=otherwise,
-            tail=tail,
+            fallback=fallback,
             chunk_size=chunk_size,
-            replaces=replaces,
-            format_of=format_of,
+            tail=tail,
         )
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
@@ -224,7 +216,7 @@ class RemoteLimiter:
         self._sent = sent
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator["RemoteSlot"]:
+    async def slot(self) -> AsyncIterator["RemoteSlot"]:
         """Have one of the places lent."""
         number = next(_places)
         photo, md5 = self._sent()

@@ -42,7 +42,7 @@ from bulkup.cluster.remote import RecordingGallery, RemoteLedger, RemoteLimiter
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.executor import LocalExecutor
 from bulkup.engine.pacing import Tail
-from bulkup.engine.ports import Job, RunContext
+from bulkup.engine.ports import Job, UploadContext
 from bulkup.engine.retry import Recovery
 from bulkup.engine.upload import upload
 from bulkup.errors import AnswerLost, BulkupError, PhotoError, SendInterrupted, Transient
@@ -466,8 +466,8 @@ class _Work:
             now, md5 = server.sent or (photo, job.md5)
             return _changed(now, photo), md5
 
-        context = RunContext(
-            server=server,
+        context = UploadContext(
+            gallery=server,
             ledger=RemoteLedger(self.channel, number),
             recovery=self.recovery,
             limiter=RemoteLimiter(self.channel, number, tail=self._tail, sent=sent),

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from anyio import to_thread
 
+from bulkup.engine.ports import AlbumInfo, GalleryReader, GalleryWriter
 from bulkup.engine.retry import Recovery
 from bulkup.errors import NoSuchAlbum, NotOffered, PhotoError, RunError, Transient
 from bulkup.errors import gallery as gallery_failures
@@ -19,25 +20,6 @@ from bulkup.errors import run as run_failures
 from bulkup.events import AlbumMade, Emit, Noticed
 
 ALBUMS_KEPT: Final = 16
-
-
-class Member(Protocol):
-    """A photo in an album."""
-
-    @property
-    def photo_id(self) -> int:
-        """Its number."""
-
-    @property
-    def alias(self) -> str:
-        """The name that an upload gave it, if it still has that, else empty."""
-
-
-class Lister(Protocol):
-    """What listing needs of a server."""
-
-    def members(self, album: int) -> AsyncGenerator[Member, None]:
-        """Yield the photos in an album, newest first."""
 
 
 class IdSet:
@@ -94,14 +76,14 @@ class MembersByAlbum:
         return self._kept[album]
 
 
-async def listed(server: Lister, album: int, *, down_to: int = 0) -> AlbumMembers | None:
+async def listed(gallery: GalleryReader, album: int, *, down_to: int = 0) -> AlbumMembers | None:
     """Return what the album shows, at least of the ids from `down_to` on.
 
     None where the server does not list albums. Raises `PhotoError` where there is no such album.
     """
     shown = AlbumMembers()
     try:
-        async with aclosing(server.members(album)) as members:
+        async with aclosing(gallery.members(album)) as members:
             async for member in members:
                 if member.photo_id < down_to:
                     break
@@ -116,45 +98,13 @@ async def listed(server: Lister, album: int, *, down_to: int = 0) -> AlbumMember
 ROOT = 0
 
 
-class Album(Protocol):
-    """An album as the server lists it."""
-
-    @property
-    def album_id(self) -> int:
-        """Its number."""
-
-    @property
-    def name(self) -> str:
-        """Its name, as it is listed."""
-
-    @property
-    def parent(self) -> int:
-        """The number of the album that it is in, `ROOT` at the top."""
-
-
-class AlbumServer(Protocol):
-    """What a tree of albums needs of a server."""
-
-    async def albums(self) -> Sequence[Album]:
-        """Return all albums."""
-
-    async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
-        """Make an album and return its number. Raises `PhotoError` where it is refused."""
-
-    async def spell_album(self, album: int, name: str) -> None:
-        """Spell the name of an album that was just made as it is, as far as the server can."""
-
-    def album_keys(self, name: str) -> Sequence[str]:
-        """Return what the server's list may call an album of this name, the likeliest first."""
-
-
 class Albums:
     """The albums of one gallery; new ones are made `private` or public."""
 
     def __init__(
-        self, server: AlbumServer, *, recovery: Recovery, emit: Emit, private: bool = False
+        self, gallery: GalleryWriter, *, recovery: Recovery, emit: Emit, private: bool = False
     ) -> None:
-        self._server = server
+        self._gallery = gallery
         self._recovery = recovery
         self._emit = emit
         self._private = private
@@ -183,18 +133,18 @@ class Albums:
         found = self._among(known, parent, name)
         if found is None and make:
             found = await self._add(name, parent=parent, comment=comment)
-            known[parent, self._server.album_keys(name)[0]] = found
+            known[parent, self._gallery.album_keys(name)[0]] = found
             await self._spell(found, name)
             self._emit(AlbumMade(album=found, name=name, parent=parent or None))
         return found
 
     def _among(self, known: Mapping[tuple[int, str], int], parent: int, name: str) -> int | None:
-        keys = ((parent, key) for key in self._server.album_keys(name))
+        keys = ((parent, key) for key in self._gallery.album_keys(name))
         return next((known[key] for key in keys if key in known), None)
 
     async def _spell(self, album: int, name: str) -> None:
         try:
-            await self._recovery.run(lambda: self._server.spell_album(album, name))
+            await self._recovery.run(lambda: self._gallery.spell_album(album, name))
         except (NotOffered, PhotoError, Transient) as error:
             self._emit(
                 Noticed(
@@ -210,14 +160,16 @@ class Albums:
         return self._known
 
     async def _listed(self) -> dict[tuple[int, str], int]:
-        albums = await self._asked(self._server.albums)
+        albums = await self._asked(self._gallery.albums)
         known: dict[tuple[int, str], int] = {}
         for album in sorted(albums, key=lambda album: album.album_id, reverse=True):
             name = unicodedata.normalize("NFC", album.name)  # others may have spelled it in NFD
             known[album.parent, name] = album.album_id  # of equal ones the oldest
         return known
 
-    async def _asked(self, question: Callable[[], Awaitable[Sequence[Album]]]) -> Sequence[Album]:
+    async def _asked(
+        self, question: Callable[[], Awaitable[Sequence[AlbumInfo]]]
+    ) -> Sequence[AlbumInfo]:
         try:
             return await self._recovery.run(question)
         except (NotOffered, PhotoError, Transient) as error:
@@ -229,7 +181,7 @@ class Albums:
         while True:
             try:
                 return await self._recovery.run(
-                    lambda: self._server.add_album(
+                    lambda: self._gallery.add_album(
                         name, parent=parent, private=self._private, comment=comment
                     ),
                     repeatable=False,

@@ -3,29 +3,21 @@
 from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import Final, Protocol
+from typing import Final
 
 from bulkup.engine.albums import IdSet, listed
-from bulkup.engine.dedupe import Catalogue, Deduplicator
+from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.executor import Executor, NotStarted
-from bulkup.engine.ports import Job, RunContext
+from bulkup.engine.ports import Job, RunContext, UploadContext
 from bulkup.engine.recorder import OutcomeRecorder
-from bulkup.engine.replace import Replaceable, amiss
-from bulkup.engine.retry import Recovery
+from bulkup.engine.replace import amiss
 from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient
 from bulkup.errors import gallery as gallery_failures
-from bulkup.events import AlbumChecked, Emit, Noticed, PhotoUploaded
+from bulkup.events import AlbumChecked, Noticed, PhotoUploaded
 
 DAMAGED_TRIES: Final = 2
 RELEASE_IDS: Final = 500
 UNSENT: Final = PhotoError(gallery_failures.TWIN_CHANGED())
-
-
-class Confirming(Catalogue, Replaceable, Protocol):
-    """What confirming needs of a server."""
-
-    async def remove(self, photo_id: int) -> None:
-        """Delete a photo that this run has made."""
 
 
 class Confirmer:
@@ -33,22 +25,21 @@ class Confirmer:
 
     def __init__(
         self,
-        server: Confirming,
-        *,
-        recovery: Recovery,
         context: RunContext,
+        *,
+        upload_context: UploadContext,
         executor: Executor,
         outcomes: OutcomeRecorder,
         deduplicator: Deduplicator,
-        emit: Emit,
     ) -> None:
-        self._server = server
-        self._recovery = recovery
-        self._journey = context
-        self._hands = executor
+        self._context = context
+        self._gallery = context.gallery
+        self._recovery = context.recovery
+        self._upload_context = upload_context
+        self._executor = executor
         self._outcomes = outcomes
-        self._sifter = deduplicator
-        self._emit = emit
+        self._deduplicator = deduplicator
+        self._emit = context.emit
         self._made: dict[int, IdSet] = {}
         self._count = 0
         self._unverified = 0
@@ -59,7 +50,7 @@ class Confirmer:
         sent = await self._as_meant(sent)
         md5s = {event.md5 for _, event in sent}
         try:
-            found = await self._recovery.run(lambda: self._server.find(md5s))
+            found = await self._recovery.run(lambda: self._gallery.find(md5s))
         except (Transient, PhotoError):
             found = {}
         good = [
@@ -72,7 +63,7 @@ class Confirmer:
         for job, event in good:
             self._made.setdefault(job.album, IdSet()).add(event.image_id)
             self._count += 1
-            await self._sifter.landed(job, photo_id=event.image_id)
+            await self._deduplicator.landed(job, photo_id=event.image_id)
         for job, event in sent:
             if found.get(event.md5, 0) is None and job.replaces is None:
                 await self._mend(job, event, tries=tries)
@@ -86,7 +77,7 @@ class Confirmer:
         """
         meant = []
         for job, event in sent:
-            error = await amiss(job, event, server=self._server, recovery=self._recovery)
+            error = await amiss(job, event, self._context)
             if error is None:
                 meant.append((job, event))
             else:
@@ -106,34 +97,34 @@ class Confirmer:
         try:
             again = None
             if tries < DAMAGED_TRIES:
-                again = await self._hands.upload(job, self._journey)
+                again = await self._executor.upload(job, self._upload_context)
         except (PhotoError, Transient, NotOffered, NotStarted) as error:
             await self._give_up([job], error)
             return
         if again is not None:
             await self.confirm([again], tries=tries + 1)
-            await self._give_up(await self._sifter.changed(job, into=again[0]), UNSENT)
+            await self._give_up(await self._deduplicator.changed(job, into=again[0]), UNSENT)
             return
         await self._give_up([job], PhotoError(gallery_failures.ARRIVED_DIFFERENT()))
 
     async def _remove(self, photo_id: int, *, album: int) -> None:
         # the lounge first: it would keep a ghost of a deleted photo (piwigo-api.md, section 4)
-        await self._recovery.run(lambda: self._server.release([photo_id], album=album))
-        await self._recovery.run(lambda: self._server.remove(photo_id))
+        await self._recovery.run(lambda: self._gallery.release([photo_id], album=album))
+        await self._recovery.run(lambda: self._gallery.remove(photo_id))
 
     async def _give_up(self, jobs: list[Job], error: BulkupError) -> None:
         """Have photos failed, and all their twins that the server has not got otherwise."""
         while jobs:
             job = jobs.pop()
             await self._outcomes.failed([job], error)
-            jobs += await self._sifter.failed(job)
+            jobs += await self._deduplicator.failed(job)
 
     async def check_albums(self) -> None:
         """Make the photos of the run visible, put back those that lost their album, tidy up.
 
         To be called when nothing is in flight any more (piwigo-api.md, section 4, The lounge).
         """
-        doubtful = self._journey.doubtful
+        doubtful = self._upload_context.doubtful
         albums = self._made.keys() | set(doubtful.values())
         if not albums:
             return
@@ -181,25 +172,27 @@ class Confirmer:
         """Have everything leave the lounge: one call does it, whatever album it names."""
         made = chain.from_iterable(self._made.values())
         ids = list(islice(made, RELEASE_IDS))
-        await self._recovery.run(lambda: self._server.release(ids, album=min(albums)))
+        await self._recovery.run(lambda: self._gallery.release(ids, album=min(albums)))
 
     async def _look_into(self, album: int, made: IdSet) -> list[int]:
         """Return what was sent to an album and is not shown there; remove what nobody wants."""
-        doubtful = {alias for alias, where in self._journey.doubtful.items() if where == album}
+        doubtful = {
+            alias for alias, where in self._upload_context.doubtful.items() if where == album
+        }
         least = 0 if doubtful else made.least or 0
-        shown = await self._recovery.run(lambda: listed(self._server, album, down_to=least))
+        shown = await self._recovery.run(lambda: listed(self._gallery, album, down_to=least))
         if shown is None:
             return []
         for photo_id, alias in shown.aliases.items():
             if alias in doubtful and photo_id not in made:
-                await self._recovery.run(partial(self._server.remove, photo_id))
+                await self._recovery.run(partial(self._gallery.remove, photo_id))
         return [photo_id for photo_id in made if photo_id not in shown.photos]
 
     async def _relink(self, lost: Sequence[int], *, album: int) -> int:
         """Put photos back into their album, and return how many could be."""
         if lost:
             try:
-                await self._recovery.run(lambda: self._server.link(lost, album=album))
+                await self._recovery.run(lambda: self._gallery.link(lost, album=album))
             except BulkupError as error:
                 self._tell(_astray(len(lost), album), error)
                 return 0

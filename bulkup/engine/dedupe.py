@@ -1,55 +1,18 @@
 """Decides which photos are new: first by the ledger, then by asking the server for their MD5."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
-from bulkup.engine.albums import (
-    AlbumMembers,
-    AlbumResolver,
-    AlbumServer,
-    Lister,
-    MembersByAlbum,
-    listed,
-)
-from bulkup.engine.ports import Job, State
+from bulkup.engine.albums import AlbumMembers, AlbumResolver, MembersByAlbum, listed
+from bulkup.engine.ports import Job, RunContext, State
 from bulkup.engine.recorder import OutcomeRecorder
-from bulkup.engine.retry import Recovery
+from bulkup.engine.replace import Changes
 from bulkup.errors import BulkupError, RunError
-from bulkup.events import Emit, PhotoPlanned
-from bulkup.source.photos import Photo
+from bulkup.events import PhotoPlanned
 
 REST: Final = 200
-
-
-class Catalogue(AlbumServer, Lister, Protocol):
-    """What deduplication needs of a server."""
-
-    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
-        """Return the id of each MD5, None for absent; one that is missing can't be told."""
-
-    async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Put photos into an album as well."""
-
-    async def alias(self, photo_id: int) -> str:
-        """Return the name that an upload gave a photo, if it still has that, else empty."""
-
-    async def name(self, photo_id: int, photo: Photo) -> None:
-        """Give a photo on the server its real file name and title."""
-
-    async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Make finished photos visible in the album."""
-
-
-class Changes(Protocol):
-    """Decides what becomes of files that have changed."""
-
-    incoming: frozenset[str]
-    """The MD5s of all changed files of a run, given before any is decided."""
-
-    async def decided(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs to go on with; what becomes of the others is told."""
 
 
 class Deduplicator:
@@ -57,29 +20,27 @@ class Deduplicator:
 
     def __init__(
         self,
-        server: Catalogue,
+        context: RunContext,
         *,
-        recovery: Recovery,
         outcomes: OutcomeRecorder,
         album_resolver: AlbumResolver,
         changes: Changes,
-        emit: Emit,
     ) -> None:
-        self._server = server
-        self._recovery = recovery
+        self._gallery = context.gallery
+        self._recovery = context.recovery
         self._outcomes = outcomes
         self._destinations = album_resolver
         self._changes = changes
         self._changed: list[Job] = []
         self._all_seen = False
-        self._emit = emit
+        self._emit = context.emit
         self._flying: dict[str, list[Job]] = {}
         self._untold: dict[bytes, int] = {}
         self._shown = MembersByAlbum(self._look)
         self._released = False
         self._forgetful = False  # a server that can't be asked by MD5: then we have to remember
 
-    async def sift(self, jobs: Sequence[Job]) -> list[Job]:
+    async def select(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that have to be sent; what became of the others is emitted.
 
         Changed files wait for `rest`: what one had before may have moved to a file yet to come.
@@ -98,7 +59,7 @@ class Deduplicator:
         jobs = [job for job in jobs if not self._waits(job)]
         md5s = {job.md5 for job in jobs}
         try:
-            found = await self._recovery.run(lambda: self._server.find(md5s))
+            found = await self._recovery.run(lambda: self._gallery.find(md5s))
         except BulkupError as error:
             await self._fail(jobs, error)
             return []
@@ -120,7 +81,7 @@ class Deduplicator:
         return send
 
     def rest(self) -> Iterator[list[Job]]:
-        """Yield the changed files, to be sifted now that all others have been."""
+        """Yield the changed files, to be decided now that all others have been."""
         self._all_seen = True
         self._changes.incoming = frozenset(job.md5 for job in self._changed)
         while self._changed:
@@ -172,7 +133,7 @@ class Deduplicator:
         The photo may be on the server all the same, so the twins are sifted again.
         """
         twins = self._flying.pop(job.md5, [])
-        return await self.sift(twins) if twins else []
+        return await self.select(twins) if twins else []
 
     async def changed(self, job: Job, *, into: Job) -> list[Job]:
         """Tell as what a photo was sent, and return what has to be sent for its twins, if any."""
@@ -205,7 +166,7 @@ class Deduplicator:
         shown = await self._shown.of(album)
         linked = sorted({photo_id for _, photo_id in present if photo_id not in shown.photos})
         if linked:
-            await self._recovery.run(lambda: self._server.link(linked, album=album))
+            await self._recovery.run(lambda: self._gallery.link(linked, album=album))
         for photo_id in linked:
             shown.photos.add(photo_id)
         for job, photo_id in present:
@@ -213,12 +174,12 @@ class Deduplicator:
             if photo_id in linked and not job.fresh:
                 await self._recovery.run(partial(self._recall, photo_id, shown))
             if photo_id in shown.aliases:
-                await self._recovery.run(partial(self._server.name, photo_id, job.photo))
+                await self._recovery.run(partial(self._gallery.name, photo_id, job.photo))
                 del shown.aliases[photo_id]
         return linked
 
     async def _recall(self, photo_id: int, shown: AlbumMembers) -> None:
-        if alias := await self._server.alias(photo_id):
+        if alias := await self._gallery.alias(photo_id):
             shown.aliases[photo_id] = alias
 
     async def _fail(self, jobs: Sequence[Job], error: BulkupError) -> None:
@@ -232,14 +193,14 @@ class Deduplicator:
         The lounge is emptied first: an interrupted run may have left photos there.
         """
         await self._release(album)
-        return await self._recovery.run(lambda: listed(self._server, album))
+        return await self._recovery.run(lambda: listed(self._gallery, album))
 
     async def _release(self, album: int) -> None:
         if self._released:
             return
         self._released = True
         try:
-            await self._recovery.run(lambda: self._server.release([], album=album))
+            await self._recovery.run(lambda: self._gallery.release([], album=album))
         except BulkupError as error:
             if isinstance(error, RunError):
                 raise

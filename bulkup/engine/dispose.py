@@ -4,37 +4,23 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 from anyio import to_thread
 
-from bulkup.engine.ports import Job, Ledger, Stop
-from bulkup.engine.retry import Recovery
+from bulkup.engine.ports import Job, RunContext
 from bulkup.errors import BulkupError, PhotoChanged, PhotoError, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.errors.groups import one_error
-from bulkup.events import Emit, FilePutAway, FileStays, Noticed
+from bulkup.events import FilePutAway, FileStays, Noticed
+from bulkup.source.disposal import Mover, Trash
 from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo, fingerprint
 
 MOST_CHECKED: Final = 4
 """Stored files that the server reads at once."""
-
-
-class Checker(Protocol):
-    """What certainty needs of a server."""
-
-    async def check(self, photo_id: int, md5: str) -> bool | None:
-        """Tell whether a photo's stored file has this MD5, None where the server can't tell."""
-
-
-class Place(Protocol):
-    """Where files are put."""
-
-    def put(self, photo: Photo) -> Path | None:
-        """Put a file there and return its new path, None in a trash. Raises `PhotoError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +36,13 @@ class Arrival:
 class Disposal:
     """Keeps what has arrived in a run, and puts it away at its end; `place` None: nothing."""
 
-    def __init__(
-        self,
-        place: Place | None,
-        *,
-        server: Checker,
-        recovery: Recovery,
-        ledger: Ledger,
-        emit: Emit,
-        stop: Stop,
-    ) -> None:
+    def __init__(self, place: Mover | Trash | None, context: RunContext) -> None:
         self._place = place
-        self._server = server
-        self._recovery = recovery
-        self._memory = ledger
-        self._emit = emit
-        self._stop = stop
+        self._gallery = context.gallery
+        self._recovery = context.recovery
+        self._ledger = context.ledger
+        self._emit = context.emit
+        self._stop = context.stop
         self._arrivals: list[Arrival] = []
         self._disk = anyio.Lock()
 
@@ -106,7 +83,7 @@ class Disposal:
         return await to_thread.run_sync(_without, self._arrivals, photos)
 
     async def _work(
-        self, waiting: Iterator[Arrival], place: Place, astray: Callable[[int, int], bool]
+        self, waiting: Iterator[Arrival], place: Mover | Trash, astray: Callable[[int, int], bool]
     ) -> None:
         for arrival in waiting:
             if self._stop.wanted:
@@ -125,7 +102,7 @@ class Disposal:
             else:
                 try:
                     # another file may get this name: it is not this one in a new version
-                    await self._memory.forget([path])
+                    await self._ledger.forget([path])
                 finally:
                     self._emit(FilePutAway(path=path, where=where))
 
@@ -137,14 +114,14 @@ class Disposal:
         if astray(arrival.album, photo_id):
             raise PhotoError(gallery_failures.PERHAPS_ASTRAY(album=arrival.album))
         same = await self._recovery.run(
-            lambda: self._server.check(photo_id, md5), path=arrival.photo.path
+            lambda: self._gallery.check(photo_id, md5), path=arrival.photo.path
         )
         if same is None:
             raise PhotoError(gallery_failures.CANT_COMPARE())
         if not same:
             raise PhotoError(gallery_failures.STORED_OTHERWISE(photo=photo_id))
 
-    async def _put(self, arrival: Arrival, place: Place) -> Path | None:
+    async def _put(self, arrival: Arrival, place: Mover | Trash) -> Path | None:
         photo, md5 = await fingerprint(arrival.photo)
         if (photo, md5) != (arrival.photo, arrival.md5):
             raise PhotoChanged(local_failures.CHANGED_SINCE())

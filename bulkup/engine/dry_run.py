@@ -1,32 +1,40 @@
 """The dry run: the same pipeline against a gallery that only answers, and changes nothing."""
 
 import os
-import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 import anyio.lowlevel
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from bulkup.engine.albums import Album, Albums, Member
+from bulkup.engine.albums import Albums
 from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.executor import Executor
-from bulkup.engine.formats import Attaching, Content, Formats
+from bulkup.engine.formats import Content, Formats
 from bulkup.engine.limiter import REMEMBERED_S
 from bulkup.engine.pacing import ceiling_for
-from bulkup.engine.pipeline import Asked, Plan, dedupe_stage, deduplicator_of, jobs_of
-from bulkup.engine.ports import Entry, Fact, Job, Ledger, State, Stop
+from bulkup.engine.pipeline import Plan, dedupe_stage, make_deduplicator, read_plan
+from bulkup.engine.ports import (
+    AlbumInfo,
+    AlbumMember,
+    Entry,
+    Fact,
+    GalleryReader,
+    Job,
+    Ledger,
+    PhotoIdentity,
+    RunContext,
+    State,
+)
 from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder
-from bulkup.engine.replace import Identity
-from bulkup.engine.retry import Recovery
 from bulkup.errors.groups import one_error
 from bulkup.events import Emit, Estimated, Event, PhotoNew, PhotoPresent, RunFinished
 from bulkup.source.pairing import PairedFile
@@ -36,25 +44,15 @@ FIRST_PLANNED: Final = 2**31
 """Numbers from here on are of albums and photos that are only planned: Piwigo's are smaller."""
 
 
-class Gallery(Asked, Attaching, Protocol):
-    """What a dry run needs of a server."""
-
-    async def album_name(self, album: int) -> str:
-        """Return the album's name."""
-
-    async def line_speed(self) -> float | None:
-        """Return the bytes a second that the line takes, None where that can't be told."""
-
-
 class DryRunGallery:
     """A gallery that answers questions and takes nothing."""
 
-    def __init__(self, gallery: Gallery) -> None:
+    def __init__(self, gallery: GalleryReader) -> None:
         self._gallery = gallery
         self._numbers = count(FIRST_PLANNED)
         self._planned: dict[int, str] = {}
 
-    async def albums(self) -> Sequence[Album]:
+    async def albums(self) -> Sequence[AlbumInfo]:
         """Return the albums that there are."""
         return await self._gallery.albums()
 
@@ -77,7 +75,7 @@ class DryRunGallery:
         """Return what the list may call an album of this name."""
         return self._gallery.album_keys(name)
 
-    async def members(self, album: int) -> AsyncGenerator[Member, None]:
+    async def members(self, album: int) -> AsyncGenerator[AlbumMember, None]:
         """Yield what an album shows; one that is planned shows nothing."""
         if album not in self._planned:
             async with aclosing(self._gallery.members(album)) as members:
@@ -93,7 +91,7 @@ class DryRunGallery:
         """Whether the gallery can give a photo of a number another file."""
         return self._gallery.replaces
 
-    async def identity(self, photo_id: int) -> Identity:
+    async def identity(self, photo_id: int) -> PhotoIdentity:
         """Return what a photo is."""
         return await self._gallery.identity(photo_id)
 
@@ -132,6 +130,9 @@ class DryRunGallery:
     async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Leave the lounge as it is."""
 
+    async def remove(self, photo_id: int) -> None:
+        """Delete nothing."""
+
     async def line_speed(self) -> float | None:
         """Return the bytes a second that the line takes."""
         return await self._gallery.line_speed()
@@ -145,14 +146,14 @@ class DryRunLedger:
     """
 
     def __init__(self, ledger: Ledger, *, foresee: bool = False) -> None:
-        self._memory = ledger
+        self._ledger = ledger
         self._foresee = foresee
         self._foreseen: dict[str, Entry] = {}
         self._files: defaultdict[int | None, set[str]] = defaultdict(set)
 
     async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
         """Return what is known of these paths, or would be."""
-        known = await self._memory.look_up(paths)
+        known = await self._ledger.look_up(paths)
         if not self._foreseen:
             return known
         keys = await to_thread.run_sync(_keys, paths)
@@ -161,7 +162,7 @@ class DryRunLedger:
 
     async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
         """Return what is known of all files of these photos, or would be."""
-        known = await self._memory.files_of(image_ids)
+        known = await self._ledger.files_of(image_ids)
         keys = await to_thread.run_sync(_keys, [entry.path for entry in known])
         now = {key: entry for (key, _), entry in zip(keys, known, strict=True)}
         now |= {key: self._foreseen[key] for key in now.keys() & self._foreseen.keys()}
@@ -171,12 +172,12 @@ class DryRunLedger:
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Keep MD5s, but not of what would have to be sent again after a change."""
-        known = await self._memory.look_up([entry.path for entry in entries])
+        known = await self._ledger.look_up([entry.path for entry in entries])
         formats = {path for path, entry in known.items() if entry.is_format}
         if hashed := [
             entry for entry in entries if entry.state is State.HASHED and entry.path not in formats
         ]:
-            await self._memory.record(hashed)
+            await self._ledger.record(hashed)
         if not self._foresee:
             return
         keys = await to_thread.run_sync(_keys, [entry.path for entry in entries])
@@ -203,7 +204,7 @@ class DryRunLedger:
 
     async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
         """Return what was found out about the server."""
-        return await self._memory.facts(max_age_s=max_age_s)
+        return await self._ledger.facts(max_age_s=max_age_s)
 
     async def learn(self, fact: Fact, value: int) -> None:
         """Learn nothing."""
@@ -219,65 +220,43 @@ FINISH_S: Final = 0.45
 
 
 async def run(
-    plan: Plan,
-    *,
-    gallery: DryRunGallery,
-    recovery: Recovery,
-    ledger: Ledger,
-    albums: Albums,
-    emit: Emit,
-    stop: Stop,
-    executor: Executor | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    plan: Plan, context: RunContext, *, albums: Albums, executor: Executor | None = None
 ) -> None:
-    """Tell of every photo of the plan what an upload would do, event by event.
+    """Emit for every photo of the plan what an upload would do with it.
 
-    `executor` read, by default this machine's. Raises `RunError` where the upload could not go on.
+    `context.gallery` must be a `DryRunGallery`. `executor` fingerprints, by default on this
+    machine. Raises `RunError` where the upload could not continue.
     """
-    began = clock()
-    unended = OutcomeGuard(partial(_tell, emit))
-    pretended = DryRunLedger(ledger, foresee=plan.formats or plan.update)
-    outcomes = OutcomeRecorder(pretended, unended.emit)
-    aside: list[PairedFile] = []
-    deduplicator = deduplicator_of(
-        plan,
-        gallery,
-        recovery=recovery,
-        outcomes=outcomes,
-        albums=albums,
-        notice=emit,
-        stop=stop,
-        aside=aside,
+    began, emit, ledger = context.clock(), context.emit, context.ledger
+    guard = OutcomeGuard(partial(_tell, emit))
+    context = replace(
+        context,
+        emit=guard.emit,
+        ledger=DryRunLedger(ledger, foresee=plan.formats or plan.update),
     )
+    outcomes = OutcomeRecorder(context)
+    aside: list[PairedFile] = []
+    deduplicator = make_deduplicator(plan, context, outcomes=outcomes, albums=albums, aside=aside)
     new_in, new = anyio.create_memory_object_stream[Job](plan.concurrency)
-    told = _New(unended.emit, deduplicator=deduplicator, ledger=pretended)
-    attaching = _Attaching(unended.emit)
+    planned = _New(context, deduplicator=deduplicator)
+    attaching = _Attaching(context.emit)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
-            jobs = jobs_of(plan, outcomes, stop, tasks=tasks, aside=aside, executor=executor)
-            sift = partial(dedupe_stage, sleep=recovery.sleep, clock=clock)
-            tasks.start_soon(sift, jobs, new_in, deduplicator, stop)
-            tasks.start_soon(told.tell, new)
-        formats = Formats(
-            gallery,
-            carrier=attaching,
-            recovery=recovery,
-            ledger=pretended,
-            update=plan.update,
-            emit=unended.emit,
-            executor=executor,
-        )
-        await formats.bring(aside, stop, at_once=plan.concurrency)
+            jobs = read_plan(plan, context, tasks=tasks, aside=aside, executor=executor)
+            tasks.start_soon(dedupe_stage, jobs, new_in, deduplicator, context)
+            tasks.start_soon(planned.tell, new)
+        formats = Formats(context, carrier=attaching, update=plan.update, executor=executor)
+        await formats.attach(aside, at_once=plan.concurrency)
     finally:
-        unended.close()
-    size = told.size + attaching.size
-    speed = await gallery.line_speed() if size else None
+        guard.close()
+    size = planned.size + attaching.size
+    speed = await context.gallery.line_speed() if size else None
     if speed:
         facts = await ledger.facts(max_age_s=REMEMBERED_S)
         at_once = plan.finishing or min(plan.concurrency, ceiling_for(facts.get(Fact.WORKERS)))
-        finishing_s = told.count * FINISH_S / at_once
+        finishing_s = planned.count * FINISH_S / at_once
         emit(Estimated(sending_s=size / speed, finishing_s=finishing_s))
-    emit(RunFinished(seconds=clock() - began))
+    emit(RunFinished(seconds=context.clock() - began))
 
 
 def _tell(emit: Emit, event: Event) -> None:
@@ -293,12 +272,12 @@ def _tell(emit: Emit, event: Event) -> None:
 class _New:
     """Tells what photos would be sent, and counts them."""
 
-    def __init__(self, emit: Emit, *, deduplicator: Deduplicator, ledger: Ledger) -> None:
+    def __init__(self, context: RunContext, *, deduplicator: Deduplicator) -> None:
         self.count = 0
         self.size = 0
-        self._emit = emit
-        self._sifter = deduplicator
-        self._memory = ledger
+        self._emit = context.emit
+        self._deduplicator = deduplicator
+        self._ledger = context.ledger
         self._numbers = count(FIRST_PLANNED)
 
     async def tell(self, jobs: MemoryObjectReceiveStream[Job]) -> None:
@@ -312,7 +291,7 @@ class _New:
                     PhotoNew(path=photo.path, size=photo.size, replaces=job.replaces, md5=job.md5)
                 )
                 number = job.replaces or next(self._numbers)
-                await self._memory.record(
+                await self._ledger.record(
                     [
                         Entry(
                             path=photo.path,
@@ -324,7 +303,7 @@ class _New:
                         )
                     ]
                 )
-                await self._sifter.landed(job, photo_id=number)
+                await self._deduplicator.landed(job, photo_id=number)
 
 
 class _Attaching:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
-from bulkup.engine.ports import Job, RunContext
+from bulkup.engine.ports import Job, UploadContext
 from bulkup.engine.upload import CHANGED_TRIES, upload
 from bulkup.errors import BulkupError, PhotoChanged
 from bulkup.events import Emit, Event, PhotoHashing, PhotoUploaded
@@ -36,7 +36,7 @@ class Executor(Protocol):
         `NotStarted`.
         """
 
-    async def upload(self, job: Job, context: RunContext) -> tuple[Job, PhotoUploaded]:
+    async def upload(self, job: Job, context: UploadContext) -> tuple[Job, PhotoUploaded]:
         """Bring a photo to the server: as it was sent, with the event that says so.
 
         Raises `PhotoError` where that is impossible, `Transient` or `RunError` where the server
@@ -63,7 +63,7 @@ class LocalExecutor:
                 continue
         return await fingerprint(photo)
 
-    async def upload(self, job: Job, context: RunContext) -> tuple[Job, PhotoUploaded]:
+    async def upload(self, job: Job, context: UploadContext) -> tuple[Job, PhotoUploaded]:
         """Send it from here."""
         return await upload(job, context)
 

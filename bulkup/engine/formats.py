@@ -1,6 +1,6 @@
 """RAW files and others that are uploaded as further formats of a photo."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -8,39 +8,18 @@ import anyio
 from anyio import to_thread
 
 from bulkup.engine.executor import Executor, LocalExecutor, NotStarted
-from bulkup.engine.ports import Entry, Job, Ledger, RunContext, State, Stop
+from bulkup.engine.ports import Entry, Job, RunContext, State, UploadContext
 from bulkup.engine.recorder import failure, present
 from bulkup.engine.replace import any_untouched
-from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
-from bulkup.events import Emit, Noticed, PhotoPlanned
+from bulkup.events import Noticed, PhotoPlanned
 from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
 
 Place = tuple[int, str]
 """Where a format is: the number of its photo, and its ending in lower case."""
-
-
-class Attaching(Protocol):
-    """What bringing formats needs of a server."""
-
-    @property
-    def takes_formats(self) -> bool:
-        """Whether it has a method for that."""
-
-    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
-        """Return the id of each MD5, None for absent; one that is missing can't be told."""
-
-    async def has_format(self, photo_id: int, file: str) -> bool | None:
-        """Tell whether a photo has a file of this name as a format.
-
-        None where another file has, or may have, that place.
-        """
-
-    async def check_format(self, file: str) -> None:
-        """Find out whether it takes a file as a format. Raises `FormatRefused`."""
 
 
 class Content:
@@ -49,7 +28,7 @@ class Content:
     def __init__(self, photo: Photo, md5: str = "", *, executor: Executor) -> None:
         self.photo = photo
         self._md5 = md5
-        self._hands = executor
+        self._executor = executor
 
     @property
     def known_md5(self) -> str:
@@ -59,7 +38,7 @@ class Content:
     async def md5(self) -> str:
         """Return it, `photo` being the file as it was then. Raises `PhotoError`."""
         if not self._md5:
-            self.photo, self._md5 = await self._hands.fingerprint(self.photo)
+            self.photo, self._md5 = await self._executor.fingerprint(self.photo)
         return self._md5
 
 
@@ -79,20 +58,22 @@ class Carrier(Protocol):
 class Uploading:
     """Attaches files by uploading them."""
 
-    def __init__(self, context: RunContext, *, ledger: Ledger, executor: Executor) -> None:
-        self._journey = context
-        self._memory = ledger
-        self._hands = executor
+    def __init__(
+        self, context: RunContext, *, upload_context: UploadContext, executor: Executor
+    ) -> None:
+        self._context = context
+        self._upload_context = upload_context
+        self._executor = executor
 
     async def send(self, content: Content, paired_file: PairedFile, main: int) -> Content:
         """Attach a file to a photo, keep that, and tell of it."""
         del paired_file
         md5 = await content.md5()
         job = Job(content.photo, md5, format_of=main)
-        job, event = await self._hands.upload(job, self._journey)
-        sent = Content(job.photo, job.md5, executor=self._hands)
+        job, event = await self._executor.upload(job, self._upload_context)
+        sent = Content(job.photo, job.md5, executor=self._executor)
         await self.keep(sent, main)
-        self._journey.emit(event)
+        self._context.emit(event)
         return sent
 
     async def keep(self, content: Content, main: int) -> None:
@@ -107,7 +88,7 @@ class Uploading:
             state=State.FORMAT,
             image_id=main,
         )
-        await self._memory.record([entry])
+        await self._context.ledger.record([entry])
 
 
 class Formats:
@@ -115,39 +96,37 @@ class Formats:
 
     def __init__(
         self,
-        server: Attaching,
+        context: RunContext,
         *,
         carrier: Carrier,
-        recovery: Recovery,
-        ledger: Ledger,
         update: bool,
-        emit: Emit,
         executor: Executor | None = None,
     ) -> None:
-        self._server = server
+        self._gallery = context.gallery
         self._carrier = carrier
-        self._hands = executor or LocalExecutor()
-        self._recovery = recovery
-        self._memory = ledger
+        self._executor = executor or LocalExecutor()
+        self._recovery = context.recovery
+        self._ledger = context.ledger
         self._update = update
-        self._emit = emit
+        self._emit = context.emit
+        self._stop = context.stop
         self._off: FormatsOff | None = None
         self._refused: dict[str, FormatRefused] = {}
         self._told: set[str] = set()
         self._turns: dict[Place, anyio.Lock] = {}
         self._there: dict[Place, Content] = {}
 
-    async def bring(self, companions: Sequence[PairedFile], stop: Stop, *, at_once: int) -> None:
+    async def attach(self, companions: Sequence[PairedFile], *, at_once: int) -> None:
         """Attach files to their photos, so many at once, and tell what becomes of each."""
         left = iter(companions)
 
         async def work() -> None:
             for paired_file in left:
-                if stop.wanted:
+                if self._stop.wanted:
                     return
                 photo = Photo(paired_file.path, paired_file.size, paired_file.mtime_ns)
                 try:
-                    await self._bring(paired_file, photo)
+                    await self._attach(paired_file, photo)
                 except RunError:
                     raise
                 except NotStarted:
@@ -159,19 +138,19 @@ class Formats:
             for _ in range(min(at_once, len(companions))):
                 tasks.start_soon(work)
 
-    async def _bring(self, paired_file: PairedFile, photo: Photo) -> None:
+    async def _attach(self, paired_file: PairedFile, photo: Photo) -> None:
         """Attach one file. Raises `PhotoError` where that is impossible."""
-        entries = await self._memory.look_up([paired_file.path, paired_file.of])
+        entries = await self._ledger.look_up([paired_file.path, paired_file.of])
         own = entries.get(paired_file.path)
         main, sent_now = await self._main(paired_file.of, entries.get(paired_file.of))
         place = (main, paired_file.path.suffix[1:].lower())
         async with self._turns.setdefault(place, anyio.Lock()):
             if own and own.state is State.FORMAT and own.image_id == main and own.is_of(photo):
-                content = Content(photo, own.md5, executor=self._hands)
+                content = Content(photo, own.md5, executor=self._executor)
                 self._there.setdefault(place, content)
                 self._present(content, main)
                 return
-            content = Content(photo, executor=self._hands)
+            content = Content(photo, executor=self._executor)
             if await self._is_there(content, paired_file, own=own, place=place, sent_now=sent_now):
                 self._there[place] = content
                 await self._carrier.keep(content, main)
@@ -188,8 +167,8 @@ class Formats:
         known = entry and entry.state in {State.SENT, State.DONE} and entry.is_of(photo)
         if entry and known and entry.image_id is not None:
             return entry.image_id, entry.state is State.SENT
-        _, md5 = await self._hands.fingerprint(photo)
-        found = await self._recovery.run(lambda: self._server.find([md5]))
+        _, md5 = await self._executor.fingerprint(photo)
+        found = await self._recovery.run(lambda: self._gallery.find([md5]))
         if (photo_id := found.get(md5)) is None:
             raise PhotoError(gallery_failures.NO_MAIN(name=path.name))
         return photo_id, False
@@ -225,7 +204,7 @@ class Formats:
         if own is not None and own.state is State.GIVEN_UP and own.image_id == main:
             return False
         there = await self._recovery.run(
-            lambda: self._server.has_format(main, paired_file.path.name)
+            lambda: self._gallery.has_format(main, paired_file.path.name)
         )
         if there is None:
             raise PhotoError(gallery_failures.FORMAT_PERHAPS(ending=ending, photo=main))
@@ -239,7 +218,7 @@ class Formats:
         main, ending = place
         others = [
             entry
-            for entry in await self._memory.files_of([main])
+            for entry in await self._ledger.files_of([main])
             if entry.state is State.FORMAT
             and entry.path.suffix[1:].lower() == ending
             and entry.path != paired_file.path
@@ -259,12 +238,12 @@ class Formats:
     async def _send(self, content: Content, paired_file: PairedFile, place: Place) -> Content:
         """Attach a file, tell of it, and return it as it was sent."""
         main, ending = place
-        if not self._server.takes_formats:
+        if not self._gallery.takes_formats:
             raise PhotoError(gallery_failures.NO_FORMATS())
         if (refused := self._off or self._refused.get(ending)) is not None:
             raise FormatRefused(refused.failure)
         try:
-            await self._recovery.run(lambda: self._server.check_format(paired_file.path.name))
+            await self._recovery.run(lambda: self._gallery.check_format(paired_file.path.name))
             self._emit(PhotoPlanned(path=paired_file.path, size=content.photo.size))
             return await self._carrier.send(content, paired_file, main)
         except FormatRefused as error:

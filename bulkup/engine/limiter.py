@@ -82,7 +82,7 @@ class Limiter:
         self.tail = Tail()
         self._census = census
         self._recovery = recovery
-        self._memory = ledger
+        self._ledger = ledger
         self._emit = emit
         self._clock = clock
         self._first_stall_s = first_stall_s
@@ -91,8 +91,8 @@ class Limiter:
         self._proven_at = float("-inf")
         self._beside = True
         self._blocked = False
-        self._inside: set[Place] = set()
-        self._queue: deque[Place] = deque()
+        self._inside: set[Slot] = set()
+        self._queue: deque[Slot] = deque()
         self._stir = anyio.Event()
         self._sign_at = 0.0
         self._patience = 1
@@ -103,22 +103,22 @@ class Limiter:
         self._said: set[str] = set()
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator["Place"]:
+    async def slot(self) -> AsyncIterator["Slot"]:
         """Lend one of the places."""
-        place = Place(self)
-        await self._enter(place)
+        slot = Slot(self)
+        await self._enter(slot)
         try:
-            yield place
+            yield slot
         finally:
-            self._leave(place)
+            self._leave(slot)
 
-    async def measure(self, place: "Place", finish: Callable[[], Awaitable[T]]) -> T:
+    async def measure(self, slot: "Slot", finish: Callable[[], Awaitable[T]]) -> T:
         """Return what one try to finish a photo returns, and take into account how it goes."""
         began, at_once = self._clock(), len(self._inside)
         try:
             result = await finish()
         except (Outage, TimedOut) as error:
-            place.again = True
+            slot.again = True
             if not isinstance(error, Unreachable):
                 at_once = max(at_once, len(self._inside))
                 if at_once == 1 and not isinstance(error, RateLimited):
@@ -130,29 +130,29 @@ class Limiter:
         self._record(Outcome.ANSWERED, began=began, at_once=at_once)
         return result
 
-    async def renew(self, place: "Place") -> None:
+    async def renew(self, slot: "Slot") -> None:
         """Let others go first, before another try, where by now there are too many inside."""
-        if place.again and len(self._inside) > self.pacing.target:
-            self._leave(place)
-            await self._enter(place)
+        if slot.again and len(self._inside) > self.pacing.target:
+            self._leave(slot)
+            await self._enter(slot)
 
-    async def _enter(self, place: "Place") -> None:
-        place.turn = turn = anyio.Event()
-        self._queue.append(place)
+    async def _enter(self, slot: "Slot") -> None:
+        slot.turn = turn = anyio.Event()
+        self._queue.append(slot)
         self._let_in()
         self._stir.set()
         try:
             await turn.wait()
         except BaseException:
-            self._leave(place)
+            self._leave(slot)
             raise
 
-    def _leave(self, place: "Place") -> None:
-        if place in self._inside:
-            self._inside.remove(place)
+    def _leave(self, slot: "Slot") -> None:
+        if slot in self._inside:
+            self._inside.remove(slot)
             self._sign()
-        elif place in self._queue:
-            self._queue.remove(place)
+        elif slot in self._queue:
+            self._queue.remove(slot)
         self._let_in()
         self._stir.set()
 
@@ -190,11 +190,11 @@ class Limiter:
         if self._blocked or (self.pacing.wanted_workers is not None and not self._beside):
             return
         while self._queue and len(self._inside) < self.pacing.target:
-            place = self._queue.popleft()
+            slot = self._queue.popleft()
             if not self._inside:
                 self._sign()
-            self._inside.add(place)
-            place.turn.set()
+            self._inside.add(slot)
+            slot.turn.set()
 
     def _sign(self) -> None:
         """Take it that the server lives."""
@@ -203,7 +203,7 @@ class Limiter:
 
     async def _recall(self) -> None:
         """Begin with what earlier runs have found out, which is proven anew."""
-        facts = await self._memory.facts(max_age_s=REMEMBERED_S)
+        facts = await self._ledger.facts(max_age_s=REMEMBERED_S)
         self.pacing.most = min(self.pacing.most, facts.get(Fact.FINISHING, self.pacing.most))
         self._known_most = self.pacing.most
         self._believed = facts.get(Fact.WORKERS, 1)
@@ -251,7 +251,7 @@ class Limiter:
     async def _learn(self, workers: int) -> None:
         if workers > self._believed:
             self._believed = workers
-            await self._memory.learn(Fact.WORKERS, workers)
+            await self._ledger.learn(Fact.WORKERS, workers)
 
     async def _tell(self) -> None:
         """Let the user see the limits, and the next run what is not to be found out again."""
@@ -263,10 +263,10 @@ class Limiter:
             self._emit(LimitsChanged(finishing=shown[0], most_finishing=shown[1]))
         if self.pacing.most < self._known_most and not self.pacing.fixed:
             self._known_most = self.pacing.most
-            await self._memory.learn(Fact.FINISHING, self.pacing.most)
+            await self._ledger.learn(Fact.FINISHING, self.pacing.most)
         if pacing.best not in {None, self._known_best}:
             self._known_best = pacing.best
-            await self._memory.learn(Fact.PLACES, self._known_best)
+            await self._ledger.learn(Fact.PLACES, self._known_best)
 
     async def _watch(self) -> None:
         """Wait for something to happen; ask the server for a sign of life if nothing does."""
@@ -298,18 +298,18 @@ class Limiter:
         return stall_s * self._patience
 
 
-class Place:
-    """A place inside the gate; `again` when what was tried in it has to be tried again."""
+class Slot:
+    """A slot inside the gate; `again` when what was tried in it has to be tried again."""
 
     def __init__(self, limiter: Limiter) -> None:
         self.turn = anyio.Event()
         self.again = False
-        self._gate = limiter
+        self._limiter = limiter
 
     async def renew(self) -> None:
         """Let others go first, before another try, where by now there are too many inside."""
-        await self._gate.renew(self)
+        await self._limiter.renew(self)
 
     async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
         """Return what one try to finish a photo returns, and take into account how it goes."""
-        return await self._gate.measure(self, finish)
+        return await self._limiter.measure(self, finish)

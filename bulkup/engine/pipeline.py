@@ -1,6 +1,5 @@
-"""The pipeline of an upload: its stages, and the bounded streams between them."""
+"""The upload pipeline: its stages, and the bounded streams between them."""
 
-import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -10,10 +9,10 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,22 +20,21 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.confirm import Confirmer, Confirming
-from bulkup.engine.dedupe import Catalogue, Deduplicator
-from bulkup.engine.dispose import Checker, Disposal, Place
+from bulkup.engine.confirm import Confirmer
+from bulkup.engine.dedupe import Deduplicator
+from bulkup.engine.dispose import Disposal
 from bulkup.engine.executor import Executor, LocalExecutor, NotStarted
-from bulkup.engine.formats import Attaching, Formats, Uploading
+from bulkup.engine.formats import Formats, Uploading
 from bulkup.engine.limiter import Census, Limiter
 from bulkup.engine.pacing import Finishing
-from bulkup.engine.ports import Entry, Job, Ledger, RunContext, Server, State, Stop
-from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder
-from bulkup.engine.replace import Changes, Replaceable
-from bulkup.engine.retry import Recovery, Sleep
+from bulkup.engine.ports import Entry, Job, PhotoSender, RunContext, State, Stop, UploadContext
+from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder, failure
+from bulkup.engine.replace import Changes
+from bulkup.engine.retry import Sleep
 from bulkup.engine.upload import sweep
 from bulkup.errors import PhotoError, Transient
 from bulkup.errors.groups import one_error
 from bulkup.events import (
-    Emit,
     FileFound,
     FileSkipped,
     PhotoHashed,
@@ -44,6 +42,7 @@ from bulkup.events import (
     RunFinished,
     ScanFinished,
 )
+from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.pairing import PairedFile, paired
 from bulkup.source.photos import Photo
@@ -53,75 +52,240 @@ T = TypeVar("T")
 R = TypeVar("R")
 Sent = tuple[Job, PhotoUploaded]
 Unread = tuple[Photo, Entry | None]
+Walk = AsyncGenerator[Sequence[Found | PairedFile], None] | AsyncGenerator[Sequence[Found], None]
+Unreadable = Callable[[Photo, PhotoError], None]
+"""Emits the outcome of a file that can't be read."""
 
 SCAN_BATCH: Final = 64
 BATCH: Final = 200
 LINGER: Final = 3.0
 MOST_LINGER_S: Final = 2.0
 CONFIRM_LINGER_S: Final = 0.25
+MOST_FINISHING: Final = 64
+"""Upper bound of the photos finished at once, whatever the server can handle."""
 
 
-class Register(Protocol):
-    """Where it is told what becomes of the files of an archive."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to upload to where, and how much of it at once.
 
-    @property
-    def ledger(self) -> Ledger:
-        """What is remembered of them."""
+    `concurrency` is the number of photos in flight, `finishing` the number of those that the
+    server finishes at once (None: chosen by pacing), `hashing` the number of threads that compute
+    MD5s. `endings` None takes files of every type. With `update`, a changed file replaces its
+    photo; with `formats`, RAW and similar files become formats of the photos beside them.
+    `disposal` moves files once the server has confirmed their photos, None leaves them. `only`
+    selects among the files of the walk, None takes all. `titles` names folders' albums, None
+    names them after the folders.
+    """
 
-    @property
-    def emit(self) -> Emit:
-        """Who hears of them."""
+    roots: Sequence[Path]
+    filters: Filters = EVERYTHING
+    folder_albums: FolderAlbums
+    level: int = 0
+    concurrency: int = 8
+    finishing: int | None = None
+    hashing: int = 2
+    endings: Collection[str] | None = None
+    update: bool = False
+    formats: bool = False
+    disposal: Mover | Trash | None = None
+    only: Callable[[Found], bool] | None = None
+    titles: Titles | None = None
 
-    def unreadable(self, photo: Photo, error: PhotoError) -> None:
-        """Tell of a photo that can't be read."""
+
+async def run(
+    plan: Plan,
+    context: RunContext,
+    *,
+    sender: PhotoSender,
+    census: Census,
+    albums: Albums,
+    chunk_size: ChunkSize,
+    executor: Executor | None = None,
+) -> None:
+    """Upload every photo of the plan, and emit one outcome for each file found.
+
+    `executor` fingerprints and uploads, by default on this machine. Raises `RunError` where the
+    run can't continue; files without an outcome are then emitted as unfinished.
+    """
+    began, emit = context.clock(), context.emit
+    executor = executor or LocalExecutor()
+    guard = OutcomeGuard(emit)
+    context = replace(context, emit=guard.emit)
+    disposal = Disposal(plan.disposal, context)
+    outcomes = OutcomeRecorder(context, disposal.arrived)
+    aside: list[PairedFile] = []
+    deduplicator = make_deduplicator(plan, context, outcomes=outcomes, albums=albums, aside=aside)
+    in_flight = plan.concurrency * executor.machines + executor.lead
+    limiter = Limiter(
+        Finishing(
+            most=plan.finishing or min(MOST_FINISHING, in_flight),
+            fixed=plan.finishing is not None,
+        ),
+        census=census,
+        recovery=context.recovery,
+        ledger=context.ledger,
+        emit=emit,
+        clock=context.clock,
+    )
+    upload_context = UploadContext(
+        gallery=sender,
+        ledger=context.ledger,
+        recovery=context.recovery,
+        limiter=limiter,
+        chunk_size=chunk_size,
+        emit=context.emit,
+        clock=context.clock,
+        level=plan.level,
+    )
+    confirmer = Confirmer(
+        context,
+        upload_context=upload_context,
+        executor=executor,
+        outcomes=outcomes,
+        deduplicator=deduplicator,
+    )
+    formats = Formats(
+        context,
+        carrier=Uploading(context, upload_context=upload_context, executor=executor),
+        update=plan.update,
+        executor=executor,
+    )
+    unsent_in, unsent = anyio.create_memory_object_stream[Job](plan.concurrency)
+    sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
+    await _sweep_remains(upload_context, context)
+    try:
+        async with one_error(), _running(limiter):
+            async with anyio.create_task_group() as tasks:
+                with unsent, sent_in:
+                    jobs = read_plan(plan, context, tasks=tasks, aside=aside, executor=executor)
+                    tasks.start_soon(dedupe_stage, jobs, unsent_in, deduplicator, context)
+                    send = partial(
+                        upload_stage,
+                        outcomes=outcomes,
+                        deduplicator=deduplicator,
+                        stop=context.stop,
+                        executor=executor,
+                    )
+                    for _ in range(in_flight):
+                        tasks.start_soon(send, unsent.clone(), sent_in.clone(), upload_context)
+                    tasks.start_soon(confirm_stage, sent, confirmer, context)
+            await formats.attach(aside, at_once=in_flight)
+    finally:
+        guard.close()
+    await _sweep_remains(upload_context, context)
+    await confirmer.check_albums()
+    await disposal.put_away(astray=confirmer.is_astray, aside=aside)
+    emit(RunFinished(seconds=context.clock() - began))
+
+
+def make_deduplicator(
+    plan: Plan,
+    context: RunContext,
+    *,
+    outcomes: OutcomeRecorder,
+    albums: Albums,
+    aside: Sequence[PairedFile],
+) -> Deduplicator:
+    """Return the deduplicator of a plan.
+
+    `aside` holds the files that become formats of photos, once the archive has been read.
+    """
+    return Deduplicator(
+        context,
+        outcomes=outcomes,
+        album_resolver=AlbumResolver(
+            plan.folder_albums, albums, emit=context.emit, titles=plan.titles
+        ),
+        changes=Changes(
+            context,
+            outcomes=outcomes,
+            update=plan.update,
+            aside=aside if plan.formats else None,
+        ),
+    )
+
+
+def read_plan(
+    plan: Plan,
+    context: RunContext,
+    *,
+    tasks: TaskGroup,
+    aside: list[PairedFile],
+    executor: Executor | None = None,
+) -> MemoryObjectReceiveStream[Job]:
+    """Start to read the files of a plan; return the stream of their jobs."""
+    walk = find(plan.roots, plan.filters, endings=plan.endings, only=plan.only)
+    return read_archive(
+        paired(walk, endings=plan.endings) if plan.formats else walk,
+        context,
+        tasks=tasks,
+        hashing=plan.hashing,
+        unreadable=lambda photo, error: context.emit(failure(photo, error)),
+        aside=aside,
+        executor=executor,
+    )
 
 
 def read_archive(
-    walk: AsyncGenerator[Sequence[Found | PairedFile], None]
-    | AsyncGenerator[Sequence[Found], None],
-    register: Register,
-    stop: Stop,
+    walk: Walk,
+    context: RunContext,
     *,
     tasks: TaskGroup,
     hashing: int,
+    unreadable: Unreadable,
     aside: list[PairedFile] | None = None,
     executor: Executor | None = None,
 ) -> MemoryObjectReceiveStream[Job]:
-    """Start to read an archive, in `hashing` threads; return the stream of its photos.
+    """Start to read an archive in `hashing` threads; return the stream of its jobs.
 
-    What stands beside a photo and is none of its own is put `aside`. `executor` read, by default
-    this machine's.
+    Files that are to become formats of photos are appended to `aside`. `executor` fingerprints,
+    by default on this machine.
     """
     executor = executor or LocalExecutor()
-    aside = [] if aside is None else aside
     photos_in, photos = anyio.create_memory_object_stream[Unread](SCAN_BATCH)
     jobs_in, jobs = anyio.create_memory_object_stream[Job](BATCH)
     with photos, jobs_in:
-        scan = partial(scan_stage, aside=aside)
-        tasks.start_soon(scan, walk, photos_in, jobs_in.clone(), register, stop)
-        read = partial(fingerprint_stage, executor=executor)
+        scan = partial(scan_stage, unreadable=unreadable, aside=[] if aside is None else aside)
+        tasks.start_soon(scan, walk, photos_in, jobs_in.clone(), context)
+        read = partial(fingerprint_stage, unreadable=unreadable, executor=executor)
         for _ in range(hashing + executor.lead):
-            tasks.start_soon(read, photos.clone(), jobs_in.clone(), register, stop)
+            tasks.start_soon(read, photos.clone(), jobs_in.clone(), context)
     return jobs
 
 
 async def scan_stage(
-    walk: AsyncGenerator[Sequence[Found | PairedFile], None]
-    | AsyncGenerator[Sequence[Found], None],
+    walk: Walk,
     new: MemoryObjectSendStream[Unread],
     known: MemoryObjectSendStream[Job],
-    register: Register,
-    stop: Stop,
+    context: RunContext,
     *,
+    unreadable: Unreadable,
     aside: list[PairedFile],
 ) -> None:
-    """Walk, and tell apart what is done, what is known by its MD5, and what is new."""
+    """Send files whose MD5 the ledger knows to `known`, all others to `new`."""
+
+    def photo_of(found: Found | PairedFile) -> Photo | None:
+        """Emit what was found; return it if it is a photo to go on with."""
+        path = found.path
+        context.emit(FileFound(path=path, size=getattr(found, "size", 0)))
+        if isinstance(found, Photo):
+            return found
+        if isinstance(found, PairedFile):
+            aside.append(found)
+        elif isinstance(found, Skipped):
+            context.emit(FileSkipped(path=path, reason=found.reason, size=found.size))
+        else:
+            error = PhotoError(found.kind(reason=found.reason))
+            unreadable(Photo(path, size=0, mtime_ns=0), error)
+        return None
+
     async with new, known, aclosing(walk):
         async for batch in walk:
-            if stop.wanted:
+            if context.stop.wanted:
                 return
-            photos = [photo for found in batch if (photo := _tell(found, register, aside))]
-            entries = await register.ledger.look_up([photo.path for photo in photos])
+            photos = [photo for found in batch if (photo := photo_of(found))]
+            entries = await context.ledger.look_up([photo.path for photo in photos])
             for photo in photos:
                 entry = entries.get(photo.path)
                 if entry is None or entry.is_format or not entry.is_of(photo):
@@ -135,55 +299,39 @@ async def scan_stage(
                         fresh=False,
                         done=entry.state is State.DONE,
                     )
-                    try:  # there may be a million of them: to wait costs as much as all the rest
+                    try:  # for a million known files, awaiting costs as much as all the rest
                         known.send_nowait(job)
                     except anyio.WouldBlock:
                         await known.send(job)
-        register.emit(ScanFinished())
-
-
-def _tell(found: Found | PairedFile, register: Register, aside: list[PairedFile]) -> Photo | None:
-    """Tell what the walk came across, and return it if it is a photo to go on with."""
-    path = found.path
-    register.emit(FileFound(path=path, size=getattr(found, "size", 0)))
-    if isinstance(found, Photo):
-        return found
-    if isinstance(found, PairedFile):
-        aside.append(found)
-    elif isinstance(found, Skipped):
-        register.emit(FileSkipped(path=path, reason=found.reason, size=found.size))
-    else:
-        error = PhotoError(found.kind(reason=found.reason))
-        register.unreadable(Photo(path, size=0, mtime_ns=0), error)
-    return None
+        context.emit(ScanFinished())
 
 
 async def fingerprint_stage(
     photos: MemoryObjectReceiveStream[Unread],
     out: MemoryObjectSendStream[Job],
-    register: Register,
-    stop: Stop,
+    context: RunContext,
     *,
+    unreadable: Unreadable,
     executor: Executor,
 ) -> None:
-    """Read new photos and give them an MD5."""
+    """Compute the MD5 of new files."""
     async with photos, out:
         async for photo, entry in photos:
-            if stop.wanted:
+            if context.stop.wanted:
                 continue
             try:
-                job = _read(*await executor.fingerprint(photo, emit=register.emit), entry)
+                job = _job(*await executor.fingerprint(photo, emit=context.emit), entry)
             except NotStarted:
                 continue
             except PhotoError as error:
-                register.unreadable(photo, error)
+                unreadable(photo, error)
             else:
-                register.emit(PhotoHashed(path=photo.path, md5=job.md5))
+                context.emit(PhotoHashed(path=photo.path, md5=job.md5))
                 await out.send(job)
 
 
-def _read(photo: Photo, md5: str, entry: Entry | None) -> Job:
-    """Return the job of a photo that has just been read, `entry` being what was known of it."""
+def _job(photo: Photo, md5: str, entry: Entry | None) -> Job:
+    """Return the job of a file just read; `entry` is what the ledger knew of it before."""
     if entry is None or entry.image_id is None:
         return Job(photo, md5)
     if entry.md5 != md5 or entry.is_format:
@@ -195,39 +343,39 @@ async def dedupe_stage(
     jobs: MemoryObjectReceiveStream[Job],
     out: MemoryObjectSendStream[Job],
     deduplicator: Deduplicator,
-    stop: Stop,
-    *,
-    sleep: Sleep,
-    clock: Callable[[], float],
+    context: RunContext,
 ) -> None:
-    """Give on what has to be sent."""
+    """Pass on the jobs that have to be sent."""
+    stop = context.stop
     async with jobs, out:
 
-        async def sift(batch: list[Job]) -> list[Job]:
-            return [] if stop.wanted else await deduplicator.sift(batch)
+        async def select(batch: list[Job]) -> list[Job]:
+            return [] if stop.wanted else await deduplicator.select(batch)
 
-        async def give_on(unsent: list[Job]) -> None:
+        async def pass_on(unsent: list[Job]) -> None:
             for job in unsent:
                 if not stop.wanted:
                     await out.send(job)
 
-        async for unsent in batches(jobs, sift, sleep=sleep, clock=clock):
-            await give_on(unsent)
+        async for unsent in batches(
+            jobs, select, sleep=context.recovery.sleep, clock=context.clock
+        ):
+            await pass_on(unsent)
         for batch in deduplicator.rest():
-            await give_on(await sift(batch))
+            await pass_on(await select(batch))
 
 
 async def upload_stage(
     jobs: MemoryObjectReceiveStream[Job],
     out: MemoryObjectSendStream[Sent],
-    context: RunContext,
+    context: UploadContext,
     *,
     outcomes: OutcomeRecorder,
     deduplicator: Deduplicator,
     stop: Stop,
     executor: Executor,
 ) -> None:
-    """Send photo after photo, one at a time."""
+    """Upload one photo after the other."""
     async with jobs, out:
         async for job in jobs:
             turns = [job]
@@ -246,16 +394,17 @@ async def upload_stage(
 
 
 async def confirm_stage(
-    sent: MemoryObjectReceiveStream[Sent],
-    confirmer: Confirmer,
-    *,
-    sleep: Sleep,
-    clock: Callable[[], float],
+    sent: MemoryObjectReceiveStream[Sent], confirmer: Confirmer, context: RunContext
 ) -> None:
-    """Have what was sent confirmed."""
+    """Confirm what was sent."""
     async with sent:
-        confirm = confirmer.confirm
-        async for _ in batches(sent, confirm, sleep=sleep, clock=clock, least_s=CONFIRM_LINGER_S):
+        async for _ in batches(
+            sent,
+            confirmer.confirm,
+            sleep=context.recovery.sleep,
+            clock=context.clock,
+            least_s=CONFIRM_LINGER_S,
+        ):
             pass
 
 
@@ -267,32 +416,32 @@ async def batches(
     clock: Callable[[], float],
     least_s: float = 0.0,
 ) -> AsyncIterator[R]:
-    """Handle what comes through a stream in lists of up to `BATCH`, and yield each result.
+    """Handle the items of a stream in lists of up to `BATCH`, and yield each result.
 
-    To look MD5s up costs a server a walk over all its photos (piwigo-api.md, section 4, exist).
-    So each list is collected for `LINGER` times as long as the handling of the last one took, and
-    for `least_s` at least, unless it is whole before, or the stream ends. What is done with the
-    results does not count.
+    Looking MD5s up costs a server a scan over all its photos (piwigo-api.md, section 4, exist).
+    So each list is collected for `LINGER` times as long as handling the last one took, for
+    `least_s` seconds at least and `MOST_LINGER_S` at most, or until it is full or the stream
+    ends. The time that the caller spends on the results does not count.
     """
-    took = 0.0
+    took_s = 0.0
     async for first in stream:
         batch = [first]
         with suppress(anyio.WouldBlock, anyio.EndOfStream):
             while len(batch) < BATCH:
                 batch.append(stream.receive_nowait())
         if len(batch) < BATCH:
-            linger_s = min(max(took * LINGER, least_s), MOST_LINGER_S)
+            linger_s = min(max(took_s * LINGER, least_s), MOST_LINGER_S)
             await _collect(batch, stream, until=partial(sleep, linger_s))
         began = clock()
         result = await handle(batch)
-        took = clock() - began
+        took_s = clock() - began
         yield result
 
 
 async def _collect(
     batch: list[T], stream: MemoryObjectReceiveStream[T], *, until: Callable[[], Awaitable[None]]
 ) -> None:
-    """Add to a list what comes until then, or until it is whole or nothing more can come."""
+    """Append items to a list until `until` returns, the list is full or the stream ends."""
     async with anyio.create_task_group() as tasks:
 
         async def end() -> None:
@@ -306,224 +455,16 @@ async def _collect(
         tasks.cancel_scope.cancel()
 
 
-MOST_FINISHING: Final = 64
-"""Photos that are finished at once at most, whatever the server bears."""
-
-
-class Asked(Catalogue, Replaceable, Protocol):
-    """What a server is asked before anything is sent."""
-
-
-class Gallery(Asked, Attaching, Checker, Confirming, Server, Protocol):
-    """What a run needs of a server."""
-
-    @property
-    def census(self) -> Census:
-        """Who counts its workers."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What to bring where, and how much at once.
-
-    `concurrency` is the number of photos in flight, `finishing` of those that the server works on
-    at once (None: as many as do it good), `hashing` the number of threads that read ahead.
-    `endings` None takes every file. `update` has changed files replace their photos, `formats` has
-    RAW files and the like become formats of the photos that they stand beside. `away` is where the
-    files of photos that the server surely has are put at the end, None: nowhere. `only` tells
-    which files of the walk to take, None: all. `titles` tells what folders' albums are called,
-    None: as the folders are.
-    """
-
-    roots: Sequence[Path]
-    filters: Filters = EVERYTHING
-    folder_albums: FolderAlbums
-    level: int = 0
-    concurrency: int = 8
-    finishing: int | None = None
-    hashing: int = 2
-    endings: Collection[str] | None = None
-    update: bool = False
-    formats: bool = False
-    away: Place | None = None
-    only: Callable[[Found], bool] | None = None
-    titles: Titles | None = None
-
-
-async def run(
-    plan: Plan,
-    *,
-    server: Gallery,
-    recovery: Recovery,
-    ledger: Ledger,
-    albums: Albums,
-    chunk_size: ChunkSize,
-    emit: Emit,
-    stop: Stop,
-    executor: Executor | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Bring every photo of the plan to the server, or say why not, event by event.
-
-    `executor` read and send, by default this machine's. Raises `RunError` where the run can't go
-    on; what was found and has no outcome by then is emitted as unfinished.
-    """
-    began = clock()
-    executor = executor or LocalExecutor()
-    unended = OutcomeGuard(emit)
-    disposal = Disposal(
-        plan.away, server=server, recovery=recovery, ledger=ledger, emit=emit, stop=stop
-    )
-    outcomes = OutcomeRecorder(ledger, unended.emit, disposal.arrived)
-    aside: list[PairedFile] = []
-    deduplicator = deduplicator_of(
-        plan,
-        server,
-        recovery=recovery,
-        outcomes=outcomes,
-        albums=albums,
-        notice=emit,
-        stop=stop,
-        aside=aside,
-    )
-    at_once = plan.concurrency * executor.machines
-    limiter = Limiter(
-        Finishing(
-            most=plan.finishing or min(MOST_FINISHING, at_once + executor.lead),
-            fixed=plan.finishing is not None,
-        ),
-        census=server.census,
-        recovery=recovery,
-        ledger=ledger,
-        emit=emit,
-        clock=clock,
-    )
-    context = RunContext(
-        server=server,
-        ledger=ledger,
-        recovery=recovery,
-        limiter=limiter,
-        chunk_size=chunk_size,
-        emit=unended.emit,
-        clock=clock,
-        level=plan.level,
-    )
-    confirmer = Confirmer(
-        server,
-        recovery=recovery,
-        context=context,
-        executor=executor,
-        outcomes=outcomes,
-        deduplicator=deduplicator,
-        emit=unended.emit,
-    )
-    formats = Formats(
-        server,
-        carrier=Uploading(context, ledger=ledger, executor=executor),
-        recovery=recovery,
-        ledger=ledger,
-        update=plan.update,
-        emit=unended.emit,
-        executor=executor,
-    )
-    unsent_in, unsent = anyio.create_memory_object_stream[Job](plan.concurrency)
-    sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
-    await _sweep_remains(context, ledger)
-    try:
-        async with one_error(), attended(limiter):
-            async with anyio.create_task_group() as tasks:
-                with unsent, sent_in:
-                    jobs = jobs_of(
-                        plan, outcomes, stop, tasks=tasks, aside=aside, executor=executor
-                    )
-                    sift = partial(dedupe_stage, sleep=recovery.sleep, clock=clock)
-                    tasks.start_soon(sift, jobs, unsent_in, deduplicator, stop)
-                    send = partial(
-                        upload_stage,
-                        outcomes=outcomes,
-                        deduplicator=deduplicator,
-                        stop=stop,
-                        executor=executor,
-                    )
-                    for _ in range(at_once + executor.lead):
-                        tasks.start_soon(send, unsent.clone(), sent_in.clone(), context)
-                    confirm = partial(confirm_stage, sleep=recovery.sleep, clock=clock)
-                    tasks.start_soon(confirm, sent, confirmer)
-            await formats.bring(aside, stop, at_once=at_once + executor.lead)
-    finally:
-        unended.close()
-    await _sweep_remains(context, ledger)
-    await confirmer.check_albums()
-    await disposal.put_away(astray=confirmer.is_astray, aside=aside)
-    emit(RunFinished(seconds=clock() - began))
-
-
-def deduplicator_of(
-    plan: Plan,
-    server: Asked,
-    *,
-    recovery: Recovery,
-    outcomes: OutcomeRecorder,
-    albums: Albums,
-    notice: Emit,
-    stop: Stop,
-    aside: Sequence[PairedFile],
-) -> Deduplicator:
-    """Return who sifts the photos of a plan; `notice` hears what is no photo's outcome.
-
-    What stands beside photos, and is no photo then, is `aside` when all has been read.
-    """
-    return Deduplicator(
-        server,
-        recovery=recovery,
-        outcomes=outcomes,
-        album_resolver=AlbumResolver(plan.folder_albums, albums, emit=notice, titles=plan.titles),
-        changes=Changes(
-            server,
-            recovery=recovery,
-            ledger=outcomes.ledger,
-            outcomes=outcomes,
-            update=plan.update,
-            aside=aside if plan.formats else None,
-            emit=notice,
-            stop=stop,
-        ),
-        emit=outcomes.emit,
-    )
-
-
-def jobs_of(
-    plan: Plan,
-    outcomes: OutcomeRecorder,
-    stop: Stop,
-    *,
-    tasks: TaskGroup,
-    aside: list[PairedFile],
-    executor: Executor | None = None,
-) -> MemoryObjectReceiveStream[Job]:
-    """Start to read what a plan is about; return the stream of its photos."""
-    walk = find(plan.roots, plan.filters, endings=plan.endings, only=plan.only)
-    return read_archive(
-        paired(walk, endings=plan.endings) if plan.formats else walk,
-        outcomes,
-        stop,
-        tasks=tasks,
-        hashing=plan.hashing,
-        aside=aside,
-        executor=executor,
-    )
-
-
 @asynccontextmanager
-async def attended(limiter: Limiter) -> AsyncIterator[None]:
-    """Have somebody attend to the gate."""
+async def _running(limiter: Limiter) -> AsyncIterator[None]:
+    """Run the limiter's own task in the background."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(limiter.attend)
         yield
         tasks.cancel_scope.cancel()
 
 
-async def _sweep_remains(context: RunContext, ledger: Ledger) -> None:
-    """Remove half photos that an interrupted run, or a failed attempt, left on the server."""
-    for name in await ledger.remains():
-        await sweep(name, context)
+async def _sweep_remains(upload_context: UploadContext, context: RunContext) -> None:
+    """Delete partly sent photos that an interrupted run or a failed attempt left on the server."""
+    for name in await context.ledger.remains():
+        await sweep(name, upload_context)

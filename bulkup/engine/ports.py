@@ -1,6 +1,6 @@
-"""The engine's ports and per-run context: gallery, ledger, limiter, transfer, stop."""
+"""The engine's ports (gallery, ledger, limiter) and what the parts of a run share."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,21 +13,23 @@ from bulkup.engine.retry import Recovery
 from bulkup.events import Emit
 from bulkup.source.photos import Chunk, Photo
 
+T = TypeVar("T")
+
 
 class State(StrEnum):
-    """How far a photo has come."""
+    """How far a file has got, as stored in the ledger."""
 
-    HASHED = "hashed"  # its MD5 is known, and its number if an earlier run sent it
-    SENT = "sent"  # this run has sent it; whether the album shows it comes out at the end
-    DONE = "done"  # it is in its albums, under its name, as far as this server can tell
+    HASHED = "hashed"  # its MD5 is known, and its photo id if an earlier run sent it
+    SENT = "sent"  # sent by this run; whether its album shows it is checked at the end
+    DONE = "done"  # in its albums, under its name, as far as this server can tell
     FAILED = "failed"
-    FORMAT = "format"  # it is attached to the photo of this number as another format of it
-    GIVEN_UP = "given-up"  # so it was, and is to be again: that photo gets another file
+    FORMAT = "format"  # attached as another format to the photo of this id
+    GIVEN_UP = "given-up"  # was such a format, and is to be sent again: its photo gets a new file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What is known of one photo, as it was at `size` and `mtime_ns`."""
+    """A row of the ledger: what is known of a file that had this `size` and `mtime_ns`."""
 
     path: Path
     size: int
@@ -39,60 +41,64 @@ class Entry:
     error: str = ""
 
     def is_of(self, photo: Photo) -> bool:
-        """Tell whether the file has not been touched since."""
+        """Return whether the file is unchanged since this entry was written."""
         return (self.size, self.mtime_ns) == (photo.size, photo.mtime_ns)
 
     @property
     def is_format(self) -> bool:
-        """Whether it is no photo of its own, but belongs to the one of its number."""
+        """Whether the file is not a photo of its own but a format of photo `image_id`."""
         return self.state in {State.FORMAT, State.GIVEN_UP}
 
 
 class Fact(StrEnum):
-    """What a run finds out about a server that the next one need not."""
+    """A property of a server that a run measured and the next run can reuse."""
 
-    WORKERS = "workers"  # so many PHP workers at least were seen at work at once
-    FINISHING = "finishing"  # at most so many photos may be finished at once: more froze it
-    PLACES = "places"  # so many photos at once were finished at the best rate
-    CHUNK = "chunk"  # a chunk of so many bytes passed, and a larger one did not
+    WORKERS = "workers"  # at least this many PHP workers were busy at the same time
+    FINISHING = "finishing"  # more photos than this finished at once froze the server
+    PLACES = "places"  # finishing this many photos at once gave the best throughput
+    CHUNK = "chunk"  # a chunk of this many bytes passed, and a larger one did not
 
 
-class Ledger(Protocol):
-    """What a run needs to remember by."""
-
-    async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
-        """Return what is known of these paths."""
-
-    async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
-        """Return what is known of all files that these photos were made of, or are equal to."""
-
-    async def record(self, entries: Sequence[Entry]) -> None:
-        """Replace what is known of these paths."""
-
-    async def forget(self, paths: Sequence[Path]) -> None:
-        """Know nothing of these paths any more."""
-
-    async def settle(self) -> None:
-        """Take everything that is `SENT` for `DONE`; without that, another run asks again."""
-
-    async def remains(self) -> Sequence[str]:
-        """Return the names under which a server may hold half a photo of an earlier run."""
+class UploadLedger(Protocol):
+    """The part of the ledger that the upload of one photo uses; workers of a cluster offer it."""
 
     async def begin(self, name: str) -> None:
-        """Keep a name until `end`, because half a photo may be left under it."""
+        """Store a name under which the server may keep a partly sent photo, until `end`."""
 
     async def end(self, name: str) -> None:
-        """Forget a name: nothing is left under it."""
-
-    async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
-        """Return what was found out about the server, no longer ago than that."""
+        """Remove a name: the server keeps nothing under it any more."""
 
     async def learn(self, fact: Fact, value: int) -> None:
-        """Keep what was found out about the server just now."""
+        """Store a fact about the server, with the present time."""
+
+
+class Ledger(UploadLedger, Protocol):
+    """What earlier runs, and this one, know of local files and of one server."""
+
+    async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
+        """Return the entries of these paths."""
+
+    async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
+        """Return the entries of all files that belong to these photos, formats included."""
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Insert entries, replacing earlier ones of the same paths."""
+
+    async def forget(self, paths: Sequence[Path]) -> None:
+        """Delete the entries of these paths."""
+
+    async def settle(self) -> None:
+        """Turn each `SENT` entry into `DONE`; otherwise the next run asks the server again."""
+
+    async def remains(self) -> Sequence[str]:
+        """Return the names that were begun and not ended, by earlier runs too."""
+
+    async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
+        """Return the facts about the server that are no older than `max_age_s` seconds."""
 
 
 class NoLedger:
-    """Remembers no photos: every run asks the server about everything."""
+    """A ledger that stores no files: every run asks the server about each of them."""
 
     def __init__(self) -> None:
         self._remains: set[str] = set()
@@ -109,128 +115,47 @@ class NoLedger:
         return ()
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Forget at once."""
+        """Store nothing."""
 
     async def forget(self, paths: Sequence[Path]) -> None:
-        """Do nothing: nothing was kept."""
+        """Do nothing."""
 
     async def settle(self) -> None:
-        """Do nothing: nothing was kept."""
+        """Do nothing."""
 
     async def remains(self) -> Sequence[str]:
-        """Return the names of this run under which half a photo may be left."""
+        """Return the names of this run that were begun and not ended."""
         return sorted(self._remains)
 
     async def begin(self, name: str) -> None:
-        """Keep a name until `end`."""
+        """Keep a name in memory until `end`."""
         self._remains.add(name)
 
     async def end(self, name: str) -> None:
-        """Forget a name."""
+        """Remove a name."""
         self._remains.discard(name)
 
     async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
-        """Return what this run has found out."""
+        """Return the facts of this run."""
         del max_age_s
         return dict(self._facts)
 
     async def learn(self, fact: Fact, value: int) -> None:
-        """Keep it for this run."""
+        """Keep a fact in memory."""
         self._facts[fact] = value
-
-
-T = TypeVar("T")
-
-
-class Receipt(Protocol):
-    """What the server said to a chunk."""
-
-    @property
-    def held(self) -> frozenset[int]:
-        """Which chunks it holds, perhaps from an earlier run."""
-
-    @property
-    def photo_id(self) -> int | None:
-        """The photo, if that chunk was the last it lacked."""
-
-
-class Transfer(Protocol):
-    """One attempt to send one photo."""
-
-    @property
-    def chunks(self) -> Sequence[Chunk]:
-        """The photo's chunks, to be sent in this order."""
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether a chunk may be sent again when nobody knows what became of it."""
-
-    @property
-    def alias(self) -> str:
-        """The name of ours that the photo travels under, empty if it is the real one."""
-
-    @property
-    def remains(self) -> str:
-        """The name under which half a photo is left if the attempt fails, empty if none is."""
-
-    async def prepare(self) -> None:
-        """Make on the server what the photo needs there. May be repeated."""
-
-    async def send(self, chunk: Chunk, *, progress: Callable[[int], None]) -> Receipt:
-        """Send a chunk that is not the last."""
-
-    async def finish(self, chunk: Chunk, *, progress: Callable[[int], None]) -> int:
-        """Send the last chunk and return the photo's id."""
-
-    async def settle(self, photo_id: int) -> None:
-        """Give the finished photo what it could not be sent with. May be repeated."""
-
-
-class Server(Protocol):
-    """What a photo's journey needs of a server."""
-
-    @property
-    def repeats_formats(self) -> bool:
-        """Whether a format that is sent again is one format still."""
-
-    def transfer(
-        self,
-        photo: Photo,
-        *,
-        md5: str,
-        album: int,
-        level: int,
-        attempt: int,
-        otherwise: bool,
-        tail: Callable[[int], int],
-        chunk_size: int,
-        replaces: int | None = None,
-        format_of: int | None = None,
-    ) -> AbstractAsyncContextManager[Transfer]:
-        """Begin an attempt, from 1 on, to send a photo, if `otherwise` in the second best way.
-
-        It `replaces` the file of that photo, which stays the same photo, or is to be another
-        format of the photo `format_of`. `tail` tells how many
-        bytes of a last chunk of so many are to be one by themselves.
-        """
-
-    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
-        """Return the id of each MD5, None for absent; one that is missing can't be told."""
-
-    async def sweep(self, name: str) -> None:
-        """Remove the half of a photo that is left under a name of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A photo to send, with the MD5 of its content, and the album it is for, 0 while unknown.
+    """A file on its way through the pipeline, with the MD5 of its content.
 
-    `albums` are those that it is known to be in, `sent_as` is the number under which an earlier
-    run has sent it, if that is known; `fresh` tells that the MD5 has just been computed, `done`
-    that by the ledger nothing is left to do but for an album that is none of `albums`. `was` is
-    what the ledger holds of another content that this path had, or of the format that it is,
-    `replaces` the photo whose file this one becomes, of the privacy `level` that it keeps.
-    `format_of` is the photo that the file is to be another format of.
+    `album` is the album it is meant for, 0 while unknown; `albums` are those that the ledger knows
+    it to be in. `sent_as` is the photo id under which an earlier run sent it, if known. `fresh`
+    means that the MD5 has just been computed, `done` that the ledger knows of nothing left to do,
+    except for an album that is not among `albums`. `was` is the ledger's entry of another content
+    that this path had, or of the format that the file is. `replaces` is the photo whose file this
+    one replaces, keeping its privacy `level`. `format_of` is the photo that gets the file as
+    another format.
     """
 
     photo: Photo
@@ -247,58 +172,270 @@ class Job:
 
     @property
     def held(self) -> bool:
-        """Whether the photo needs nothing more, by what the ledger holds."""
+        """Whether the ledger knows the file to need nothing more."""
         return self.done and self.album in self.albums
 
     @property
     def all_albums(self) -> tuple[int, ...]:
-        """The albums that the photo is in once it has arrived."""
+        """The albums that the photo is in once it has been uploaded."""
         return tuple(sorted({self.album, *self.albums} - {0}))
 
 
-class UploadLedger(Protocol):
-    """Where names are kept under which half a photo may be left, and what a server bears."""
+class AlbumInfo(Protocol):
+    """An album as the gallery lists it."""
 
-    async def begin(self, name: str) -> None:
-        """Keep a name."""
+    @property
+    def album_id(self) -> int:
+        """Its id."""
 
-    async def end(self, name: str) -> None:
-        """Forget a name."""
+    @property
+    def name(self) -> str:
+        """Its name, as listed."""
 
-    async def learn(self, fact: Fact, value: int) -> None:
-        """Keep what was found out about the server."""
+    @property
+    def parent(self) -> int:
+        """The id of its parent album, 0 at the top level."""
 
 
-class Place(Protocol):
-    """A place among those whose photos the server works on."""
+class AlbumMember(Protocol):
+    """A photo in an album."""
+
+    @property
+    def photo_id(self) -> int:
+        """Its id."""
+
+    @property
+    def alias(self) -> str:
+        """The temporary file name that an upload gave it, empty if it has its own by now."""
+
+
+class PhotoIdentity(Protocol):
+    """The properties of a photo in the gallery that replacing its file depends on."""
+
+    @property
+    def md5(self) -> str:
+        """The MD5 of its file, empty where the gallery has not computed it."""
+
+    @property
+    def level(self) -> int:
+        """Its privacy level."""
+
+    @property
+    def file(self) -> str:
+        """Its file name in the gallery."""
+
+
+class GalleryReader(Protocol):
+    """Questions to a gallery. None of them changes anything there."""
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a photo can get another file and keep its id."""
+
+    @property
+    def takes_formats(self) -> bool:
+        """Whether files can be attached to photos as further formats."""
+
+    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
+        """Return the photo id of each MD5, None if absent.
+
+        MD5s that the server can't look up are missing in the result.
+        """
+
+    async def check(self, photo_id: int, md5: str) -> bool | None:
+        """Return whether a photo's stored file has this MD5, None where the server can't tell.
+
+        The server reads the whole file. Raises `PhotoGone`.
+        """
+
+    async def identity(self, photo_id: int) -> PhotoIdentity:
+        """Return MD5, level and file name of a photo. Raises `PhotoGone` and `NotOffered`."""
+
+    async def alias(self, photo_id: int) -> str:
+        """Return the temporary name that an upload gave a photo, empty if it has its own."""
+
+    async def albums(self) -> Sequence[AlbumInfo]:
+        """Return all albums. Raises `NotOffered` where the server does not list them."""
+
+    async def album_name(self, album: int) -> str:
+        """Return an album's name, empty where the server can't tell. Raises `RunError`."""
+
+    def album_keys(self, name: str) -> Sequence[str]:
+        """Return the spellings under which `albums` may list this name, the likeliest first."""
+
+    def members(self, album: int) -> AsyncGenerator[AlbumMember, None]:
+        """Yield the photos in an album, newest first. Raises `NotOffered`."""
+
+    async def has_format(self, photo_id: int, file: str) -> bool | None:
+        """Return whether a photo has a format of this file name.
+
+        None where another file has, or may have, the place of that format.
+        """
+
+    async def formats_of(self, photo_id: int, file: str) -> Collection[str] | None:
+        """Return the extensions of a photo's formats, None where the server can't tell."""
+
+    async def check_format(self, file: str) -> None:
+        """Raise `FormatRefused` if the gallery does not accept a file of this name as a format."""
+
+    async def line_speed(self) -> float | None:
+        """Return the upload speed of the connection in bytes a second, None if unknown."""
+
+
+class GalleryWriter(GalleryReader, Protocol):
+    """A gallery whose albums and photos can be changed, except for sending files."""
+
+    async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
+        """Create an album and return its id. Raises `PhotoError` where it is refused."""
+
+    async def spell_album(self, album: int, name: str) -> None:
+        """Set the exact name of a newly created album, as far as the server can store it."""
+
+    async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Add photos to an album; they stay in their other albums. Raises `NotOffered`."""
+
+    async def name(self, photo_id: int, photo: Photo) -> None:
+        """Give an uploaded photo its real file name, title and other metadata."""
+
+    async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Move finished photos out of the lounge into their albums (piwigo-api.md, section 4)."""
+
+    async def remove(self, photo_id: int) -> None:
+        """Delete a photo that this run has uploaded. Raises `NotOffered`."""
+
+
+class Receipt(Protocol):
+    """The server's answer to a chunk."""
+
+    @property
+    def held(self) -> frozenset[int]:
+        """The indexes of the chunks that the server holds, perhaps from an earlier run."""
+
+    @property
+    def photo_id(self) -> int | None:
+        """The id of the photo, if this was the last chunk that was missing."""
+
+
+class Transfer(Protocol):
+    """One attempt to send one photo."""
+
+    @property
+    def chunks(self) -> Sequence[Chunk]:
+        """The photo's chunks, to be sent in this order."""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a chunk may be sent again when its answer was lost."""
+
+    @property
+    def alias(self) -> str:
+        """The temporary file name that the photo is sent under, empty if it is the real one."""
+
+    @property
+    def remains(self) -> str:
+        """The name under which the server keeps a partly sent photo, empty if it keeps none."""
+
+    async def prepare(self) -> None:
+        """Create on the server what the photo refers to (tags). May be repeated."""
+
+    async def send(self, chunk: Chunk, *, progress: Callable[[int], None]) -> Receipt:
+        """Send a chunk that is not the last; `progress` gets the bytes sent so far."""
+
+    async def finish(self, chunk: Chunk, *, progress: Callable[[int], None]) -> int:
+        """Send the last chunk and return the photo's id."""
+
+    async def settle(self, photo_id: int) -> None:
+        """Set what could not be sent along with the finished photo. May be repeated."""
+
+
+class PhotoSender(Protocol):
+    """What the upload of one photo needs of a gallery.
+
+    Apart from `GalleryWriter`, because a dry run has none, and a worker of a cluster offers
+    nothing else: it wraps its own connection to note which content was sent last.
+    """
+
+    @property
+    def repeats_formats(self) -> bool:
+        """Whether sending a format again replaces it, rather than adding a second one."""
+
+    def transfer(
+        self,
+        job: Job,
+        *,
+        level: int,
+        attempt: int,
+        fallback: bool,
+        chunk_size: int,
+        tail: Callable[[int], int],
+    ) -> AbstractAsyncContextManager[Transfer]:
+        """Begin the `attempt`-th attempt, from 1, to send the file of a job.
+
+        `fallback` uses the second best upload method. `tail` returns how many bytes of a last
+        chunk, given its size, are to be sent as a chunk of their own.
+        """
+
+    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
+        """Return the photo id of each MD5, as `GalleryReader.find`."""
+
+    async def sweep(self, name: str) -> None:
+        """Delete a partly sent photo that the server keeps under this name."""
+
+
+class Slot(Protocol):
+    """One of the slots for photos that the server finishes at once."""
 
     async def renew(self) -> None:
-        """Let others go first before another try, where by now there are too many."""
+        """Queue again before another try, if the limit was lowered meanwhile."""
 
     async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
-        """Return what one try to finish a photo returns, and take into account how it goes."""
+        """Return the result of one try to finish a photo, and feed its duration to the pacing."""
 
 
 class Limiter(Protocol):
-    """What finishes pass."""
+    """Limits how many photos are finished at once."""
 
     @property
     def tail(self) -> Tail:
-        """How much of a photo is left for its finish, by this machine's line."""
+        """How much of a photo is left for its finish, given this machine's connection."""
 
-    def place(self) -> AbstractAsyncContextManager[Place]:
-        """Lend one of the places."""
+    def slot(self) -> AbstractAsyncContextManager[Slot]:
+        """Wait for a free slot and hold it."""
+
+
+class Stop:
+    """A request to end the run gracefully: photos in flight are finished, no new one is begun."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+
+    def set(self) -> None:
+        """Request a graceful stop."""
+        self.wanted = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What all photos of a run have in common on their way.
+    """What all parts of one run share; `recovery` also holds its `sleep`."""
 
-    `doubtful` collects the aliases, with their albums, of attempts that may have left a photo that
-    nobody wants: a damaged one, or one that was finished after all.
+    gallery: GalleryWriter
+    recovery: Recovery
+    ledger: Ledger
+    emit: Emit
+    stop: Stop
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadContext:
+    """What the uploads of all photos of one run share; on a cluster each worker has its own.
+
+    `level` is the privacy level of new photos. `doubtful` collects the temporary names, with their
+    albums, of attempts that may have left an unwanted photo in the gallery: a damaged one, or one
+    that was finished after all.
     """
 
-    server: Server
+    gallery: PhotoSender
     ledger: UploadLedger
     recovery: Recovery
     limiter: Limiter
@@ -307,14 +444,3 @@ class RunContext:
     clock: Callable[[], float]
     level: int
     doubtful: dict[str, int] = field(default_factory=dict)
-
-
-class Stop:
-    """The wish to come to an end: photos in flight are finished, no new one is begun."""
-
-    def __init__(self) -> None:
-        self.wanted = False
-
-    def set(self) -> None:
-        """Request a graceful stop."""
-        self.wanted = True

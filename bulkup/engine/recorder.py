@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bulkup.engine.ports import Entry, Job, Ledger, State
-from bulkup.errors import BulkupError, PhotoError
+from bulkup.engine.ports import Entry, Job, Ledger, RunContext, State
+from bulkup.errors import BulkupError
 from bulkup.events import (
     Emit,
     Event,
@@ -48,22 +48,17 @@ class OutcomeGuard:
 class OutcomeRecorder:
     """Outcomes of one run; `arrived` hears first of each photo that the server has."""
 
-    ledger: Ledger
-    emit: Emit
+    context: RunContext
     arrived: Callable[[Job, int | None], None] = lambda _job, _photo_id: None
 
     async def hashed(self, jobs: Sequence[Job]) -> None:
         """Keep the MD5s of photos, for this run or the next."""
-        await hashed(jobs, self.ledger)
+        await hashed(jobs, self.context.ledger)
 
     def still_present(self, job: Job) -> None:
         """Tell of a photo that the ledger holds, and that the server does not contradict."""
         self.arrived(job, job.sent_as)
-        self.emit(present(job, job.sent_as))
-
-    def unreadable(self, photo: Photo, error: PhotoError) -> None:
-        """Tell of a photo that can't be read."""
-        self.emit(failure(photo, error))
+        self.context.emit(present(job, job.sent_as))
 
     async def present(
         self,
@@ -75,13 +70,13 @@ class OutcomeRecorder:
         """Keep photos that are in their albums without having been sent, those `linked` newly."""
         await self._arrived(arrived, state)
         for job, photo_id in arrived:
-            self.emit(present(job, photo_id, linked=photo_id in linked))
+            self.context.emit(present(job, photo_id, linked=photo_id in linked))
 
     async def uploaded(self, arrived: Sequence[tuple[Job, PhotoUploaded]]) -> None:
         """Keep photos that have been sent, and confirmed as far as the server can tell."""
         await self._arrived([(job, event.image_id) for job, event in arrived], State.SENT)
         for _, event in arrived:
-            self.emit(event)
+            self.context.emit(event)
 
     async def failed(self, jobs: Sequence[Job], error: BulkupError) -> None:
         """Keep photos that can't be brought in, and why.
@@ -100,17 +95,17 @@ class OutcomeRecorder:
             if job.was is None
         ]
         if new:
-            await self.ledger.record(new)
+            await self.context.ledger.record(new)
         for job in jobs:
-            self.emit(failure(job.photo, error, md5=job.md5))
+            self.context.emit(failure(job.photo, error, md5=job.md5))
 
     async def settle(self) -> None:
         """Keep that the album shows what was sent."""
-        await self.ledger.settle()
+        await self.context.ledger.settle()
 
     async def _arrived(self, arrived: Sequence[tuple[Job, int]], state: State) -> None:
         if arrived:
-            await self.ledger.record(
+            await self.context.ledger.record(
                 [
                     _entry(job, state, image_id=photo_id, albums=job.all_albums)
                     for job, photo_id in arrived

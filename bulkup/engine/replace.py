@@ -1,18 +1,16 @@
 """Files that changed since they were uploaded: may their photo be replaced, and with what."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from anyio import to_thread
 
-from bulkup.engine.ports import Entry, Job, Ledger, State
+from bulkup.engine.ports import Entry, Job, PhotoIdentity, RunContext, State
 from bulkup.engine.recorder import OutcomeRecorder
-from bulkup.engine.retry import Recovery
 from bulkup.errors import (
     BulkupError,
     FormatRefused,
@@ -23,18 +21,8 @@ from bulkup.errors import (
     Transient,
 )
 from bulkup.errors import gallery as gallery_failures
-from bulkup.events import Emit, Noticed, PhotoUploaded
+from bulkup.events import Noticed, PhotoUploaded
 from bulkup.source.pairing import PairedFile
-
-
-class Resendable(Protocol):
-    """What that needs of a server."""
-
-    async def formats_of(self, photo_id: int, file: str) -> Collection[str] | None:
-        """Return the endings of a photo's formats; None where the server can't tell."""
-
-    async def check_format(self, file: str) -> None:
-        """Find out whether it takes a file as a format. Raises `FormatRefused`."""
 
 
 class Resending:
@@ -45,15 +33,13 @@ class Resending:
 
     def __init__(
         self,
-        server: Resendable,
+        context: RunContext,
         *,
-        recovery: Recovery,
-        ledger: Ledger,
         aside: Sequence[PairedFile] | None,
     ) -> None:
-        self._server = server
-        self._recovery = recovery
-        self._memory = ledger
+        self._gallery = context.gallery
+        self._recovery = context.recovery
+        self._ledger = context.ledger
         self._aside = aside
         self._brought: dict[str, set[str]] = {}
 
@@ -72,13 +58,13 @@ class Resending:
         known = {_ending(entry.path): entry.path for entry in formats}
         for ending in known.keys() - await to_thread.run_sync(self._brought_with, path):
             raise PhotoError(gallery_failures.LOSES_FORMAT(photo=photo_id, path=known[ending]))
-        told = await self._recovery.run(lambda: self._server.formats_of(photo_id, file)) or ()
+        told = await self._recovery.run(lambda: self._gallery.formats_of(photo_id, file)) or ()
         if foreign := sorted(ending for ending in told if ending.lower() not in known):
             endings = ", ".join(foreign)
             raise PhotoError(gallery_failures.LOSES_FOREIGN(photo=photo_id, endings=endings))
         for where in known.values():
             try:
-                await self._recovery.run(partial(self._server.check_format, where.name))
+                await self._recovery.run(partial(self._gallery.check_format, where.name))
             except FormatRefused as error:
                 raise PhotoError(
                     gallery_failures.LOSES_REFUSED(
@@ -86,7 +72,7 @@ class Resending:
                     )
                 ) from None
         if formats:
-            await self._memory.record([replace(entry, state=State.GIVEN_UP) for entry in formats])
+            await self._ledger.record([replace(entry, state=State.GIVEN_UP) for entry in formats])
 
     def _brought_with(self, photo: Path) -> set[str]:
         """Return the endings of what this run brings as formats of a photo."""
@@ -115,45 +101,6 @@ def _key(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 (a tenth of the time)
 
 
-class Identity(Protocol):
-    """What a photo on the server is."""
-
-    @property
-    def md5(self) -> str:
-        """The MD5 of its file, empty where the server does not know it."""
-
-    @property
-    def level(self) -> int:
-        """Who may see it."""
-
-    @property
-    def file(self) -> str:
-        """Its file name there."""
-
-
-class Replaceable(Resendable, Protocol):
-    """What replacing needs of a server."""
-
-    @property
-    def replaces(self) -> bool:
-        """Whether it can give a photo of a number another file."""
-
-    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
-        """Return the id of each MD5, None for absent; one that is missing can't be told."""
-
-    async def identity(self, photo_id: int) -> Identity:
-        """Return what a photo is."""
-
-    async def check(self, photo_id: int, md5: str) -> bool | None:
-        """Tell whether a photo's stored file has this MD5, None where the server can't tell."""
-
-
-class StopRequest(Protocol):
-    """Whether a graceful stop was requested."""
-
-    wanted: bool
-
-
 class Changes:
     """Decides what becomes of the changed files of one run; `update` lets them replace.
 
@@ -163,24 +110,20 @@ class Changes:
 
     def __init__(
         self,
-        server: Replaceable,
+        context: RunContext,
         *,
-        recovery: Recovery,
-        ledger: Ledger,
         outcomes: OutcomeRecorder,
         update: bool,
         aside: Sequence[PairedFile] | None,
-        emit: Emit,
-        stop: StopRequest,
     ) -> None:
-        self._server = server
-        self._recovery = recovery
-        self._memory = ledger
+        self._gallery = context.gallery
+        self._recovery = context.recovery
+        self._ledger = context.ledger
         self._outcomes = outcomes
         self._update = update
-        self._formats = Resending(server, recovery=recovery, ledger=ledger, aside=aside)
-        self._emit = emit
-        self._stop = stop
+        self._formats = Resending(context, aside=aside)
+        self._emit = context.emit
+        self._stop = context.stop
         self._taken: dict[int, Path] = {}
         self.incoming: frozenset[str] = frozenset()
         """The MD5s of all changed files: what one gives up may be the content of another now."""
@@ -196,10 +139,10 @@ class Changes:
         if not changed:
             return list(jobs)
         md5s = {job.md5 for job in jobs if job.was is not None}
-        found = await self._recovery.run(lambda: self._server.find(md5s))
+        found = await self._recovery.run(lambda: self._gallery.find(md5s))
         owners: dict[int, list[Entry]] = {}
         ids = {entry.image_id for entry in changed.values() if entry.image_id is not None}
-        for entry in await self._memory.files_of(ids) if self._update else ():
+        for entry in await self._ledger.files_of(ids) if self._update else ():
             owners.setdefault(entry.image_id or 0, []).append(entry)
         decided: list[Job] = []
         moved: list[Job] = []
@@ -247,11 +190,11 @@ class Changes:
     async def _exists(self, photo_id: int) -> bool:
         """Tell whether a photo is in the gallery, be it out of our sight."""
         try:
-            await self._recovery.run(lambda: self._server.identity(photo_id))
+            await self._recovery.run(lambda: self._gallery.identity(photo_id))
         except PhotoGone:
-            files = await self._memory.files_of([photo_id])
+            files = await self._ledger.files_of([photo_id])
             md5s = {entry.md5 for entry in files if not entry.is_format}
-            found = await self._recovery.run(lambda: self._server.find(md5s))
+            found = await self._recovery.run(lambda: self._gallery.find(md5s))
             return photo_id in found.values()
         return True
 
@@ -263,7 +206,7 @@ class Changes:
         job = replace(job, replaces=None, level=None)
         if not self._update:
             raise PhotoError(gallery_failures.CHANGED(photo=photo_id))
-        if not self._server.replaces:
+        if not self._gallery.replaces:
             raise PhotoError(gallery_failures.CANT_REPLACE(photo=photo_id))
         if not told:
             raise PhotoError(gallery_failures.CANT_TELL())
@@ -281,21 +224,21 @@ class Changes:
         await self._formats.give_up(formats, photo_id=photo_id, path=job.photo.path, file=own.file)
         return replace(job, replaces=photo_id, level=own.level, albums=was.albums)
 
-    async def _own(self, photo_id: int, was: Entry) -> Identity | None:
+    async def _own(self, photo_id: int, was: Entry) -> PhotoIdentity | None:
         """Return what a photo is that is still as we uploaded it; None if it is gone.
 
         Raises `PhotoError` where it is another one now, or that can't be told.
         """
         try:
-            identity = await self._recovery.run(lambda: self._server.identity(photo_id))
+            identity = await self._recovery.run(lambda: self._gallery.identity(photo_id))
         except PhotoGone:
-            found = await self._recovery.run(lambda: self._server.find([was.md5]))
+            found = await self._recovery.run(lambda: self._gallery.find([was.md5]))
             if found.get(was.md5) != photo_id:
                 return None
             raise PhotoError(gallery_failures.OUT_OF_REACH(photo=photo_id)) from None
         same = identity.md5 == was.md5
         if not identity.md5:  # the gallery has not computed it yet: its stored file tells
-            same = bool(await self._recovery.run(lambda: self._server.check(photo_id, was.md5)))
+            same = bool(await self._recovery.run(lambda: self._gallery.check(photo_id, was.md5)))
         if not same:
             raise PhotoError(gallery_failures.CHANGED_THERE(photo=photo_id))
         return identity
@@ -311,9 +254,7 @@ class Changes:
         )
 
 
-async def amiss(
-    job: Job, event: PhotoUploaded, *, server: Replaceable, recovery: Recovery
-) -> PhotoError | None:
+async def amiss(job: Job, event: PhotoUploaded, context: RunContext) -> PhotoError | None:
     """Return what is wrong with a photo that was to be replaced, None if nothing is."""
     photo_id = job.replaces
     if photo_id is None:
@@ -321,8 +262,8 @@ async def amiss(
     if event.image_id != photo_id:
         return PhotoError(gallery_failures.OTHER_PHOTO(photo=photo_id, other=event.image_id))
     try:
-        identity = await recovery.run(lambda: server.identity(photo_id))
-        stored = await recovery.run(lambda: server.check(photo_id, event.md5))
+        identity = await context.recovery.run(lambda: context.gallery.identity(photo_id))
+        stored = await context.recovery.run(lambda: context.gallery.check(photo_id, event.md5))
     except (PhotoError, Transient, NotOffered) as error:
         return PhotoError(gallery_failures.REPLACED_PERHAPS(photo=photo_id, reason=error.message))
     if identity.md5 == event.md5 and stored is not False:

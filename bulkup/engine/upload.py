@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.ports import Fact, Job, Place, RunContext, Transfer
+from bulkup.engine.ports import Fact, Job, Slot, Transfer, UploadContext
 from bulkup.errors import (
     AnswerLost,
     BulkupError,
@@ -50,44 +50,44 @@ class _Send(Protocol[T_co]):
 class Meter:
     """Tells of a chunk's progress, and measures how long the line takes for it."""
 
-    def __init__(self, chunk: Chunk, *, path: Path, context: RunContext) -> None:
+    def __init__(self, chunk: Chunk, *, path: Path, context: UploadContext) -> None:
         self._chunk = chunk
         self._path = path
-        self._journey = context
+        self._context = context
         self._began = self._sent_at = 0.0
 
     async def timed(self, send: _Send[T]) -> T:
         """Return what one try to send the chunk returns."""
-        self._began = self._sent_at = self._journey.clock()
+        self._began = self._sent_at = self._context.clock()
         return await send(self._chunk, progress=self._progress)
 
     def since_begun_s(self) -> float:
         """Return how long ago the last try began."""
-        return self._journey.clock() - self._began
+        return self._context.clock() - self._began
 
     def since_sent_s(self) -> float:
         """Return how long ago the chunk's last byte went out."""
-        return self._journey.clock() - self._sent_at
+        return self._context.clock() - self._sent_at
 
     def _progress(self, sent: int) -> None:
-        self._journey.emit(PhotoProgress(path=self._path, sent=self._chunk.offset + sent))
+        self._context.emit(PhotoProgress(path=self._path, sent=self._chunk.offset + sent))
         if sent == self._chunk.length:
-            self._sent_at = self._journey.clock()
-            self._journey.limiter.tail.sent(sent, self._sent_at - self._began)
+            self._sent_at = self._context.clock()
+            self._context.limiter.tail.sent(sent, self._sent_at - self._began)
 
 
 async def deliver(
     send: Callable[[], Awaitable[T]],
     chunk: Chunk,
     *,
-    context: RunContext,
+    context: UploadContext,
     repeatable: bool,
-    place: Place | None = None,
+    slot: Slot | None = None,
     path: Path,
 ) -> T:
     """Return the answer to a chunk, tried again as `recovery` does. Raises `Transient`.
 
-    The last one finishes the photo in its `place`.
+    The last one finishes the photo in its `slot`.
 
     A chunk larger than any before is not repeated as it is: a server may cut the connection, or
     PHP die, where it should refuse the size.
@@ -97,15 +97,15 @@ async def deliver(
 
     async def send_once() -> T:
         began = context.clock()
-        answer = await (send() if place is None else place.measure(send))
-        size.passed(chunk.length, context.clock() - began if place is None else None)
+        answer = await (send() if slot is None else slot.measure(send))
+        size.passed(chunk.length, context.clock() - began if slot is None else None)
         return answer
 
     try:
         return await context.recovery.run(
             send_once,
             repeatable=repeatable and proven,
-            before=None if place is None else place.renew,
+            before=None if slot is None else slot.renew,
             path=path,
         )
     except Transient as error:
@@ -148,7 +148,7 @@ BOLD_TRIES: Final = 10
 
 
 async def upload(
-    job: Job, context: RunContext, *, lost: Transient | None = None
+    job: Job, context: UploadContext, *, lost: Transient | None = None
 ) -> tuple[Job, PhotoUploaded]:
     """Bring a photo to the server and return it as it was sent, with the event that says so.
 
@@ -192,9 +192,9 @@ class _Attempts:
         self.charged = 0
         self.damaged = 0
         self.bold = 0
-        self.otherwise = False
+        self.fallback = False
 
-    async def find_lost(self, job: Job, context: RunContext) -> int | None:
+    async def find_lost(self, job: Job, context: UploadContext) -> int | None:
         """Return the id of the photo if somebody else's attempt brought it after all."""
         if self._lost is None:
             return None
@@ -202,7 +202,7 @@ class _Attempts:
         self._lost = None  # only now: a question that fails is asked again
         return found
 
-    def was_too_bold(self, error: Transient, transfer: Transfer, context: RunContext) -> bool:
+    def was_too_bold(self, error: Transient, transfer: Transfer, context: UploadContext) -> bool:
         """Tell whether the last one may have failed by a chunk size of our own choice."""
         largest = max(chunk.length for chunk in transfer.chunks)
         bold = may_be_for_size(_cause(error)) and context.chunk_size.is_doubtful(largest)
@@ -210,24 +210,20 @@ class _Attempts:
         return bold and self.bold <= BOLD_TRIES
 
 
-async def _bring(job: Job, context: RunContext, *, attempts: _Attempts) -> int:
+async def _bring(job: Job, context: UploadContext, *, attempts: _Attempts) -> int:
     """Return the photo's id after as many attempts as it takes."""
     path = job.photo.path
     while True:
         attempts.made += 1
         emit = context.emit
         emit(PhotoStarted(path=path, size=job.photo.size, attempt=attempts.made))
-        async with context.server.transfer(
-            job.photo,
-            md5=job.md5,
-            album=job.album,
+        async with context.gallery.transfer(
+            job,
             level=context.level if job.level is None else job.level,
             attempt=attempts.made,
-            otherwise=attempts.otherwise,
-            tail=context.limiter.tail.size_for,
+            fallback=attempts.fallback,
             chunk_size=context.chunk_size.now,
-            replaces=job.replaces,
-            format_of=job.format_of,
+            tail=context.limiter.tail.size_for,
         ) as transfer:
             try:
                 if (found := await attempts.find_lost(job, context)) is None:
@@ -254,7 +250,7 @@ async def _bring(job: Job, context: RunContext, *, attempts: _Attempts) -> int:
 
 
 @asynccontextmanager
-async def _tidy(name: str, context: RunContext) -> AsyncIterator[None]:
+async def _tidy(name: str, context: UploadContext) -> AsyncIterator[None]:
     """Leave nothing on the server of an attempt that fails, or a note for the next run."""
     if not name:
         yield
@@ -268,10 +264,10 @@ async def _tidy(name: str, context: RunContext) -> AsyncIterator[None]:
     await context.ledger.end(name)
 
 
-async def sweep(name: str, context: RunContext) -> None:
+async def sweep(name: str, context: UploadContext) -> None:
     """Remove what is left of a photo under this name, if the server lets us."""
     try:
-        await context.recovery.run(lambda: context.server.sweep(name))
+        await context.recovery.run(lambda: context.gallery.sweep(name))
     except RunError:
         raise
     except BulkupError:
@@ -279,7 +275,7 @@ async def sweep(name: str, context: RunContext) -> None:
     await context.ledger.end(name)
 
 
-async def _send(transfer: Transfer, *, path: Path, context: RunContext) -> int:
+async def _send(transfer: Transfer, *, path: Path, context: UploadContext) -> int:
     """Send every chunk in order and return the photo's id. Raises `Transient`."""
     await context.recovery.run(transfer.prepare, path=path)
     left = list(transfer.chunks)
@@ -306,11 +302,11 @@ async def _send(transfer: Transfer, *, path: Path, context: RunContext) -> int:
         context.emit(PhotoFinished(path=path, seconds=meter.since_begun_s()))
         return photo_id
 
-    async with context.limiter.place() as place:
+    async with context.limiter.slot() as slot:
         context.emit(PhotoFinishing(path=path))
         try:
             return await deliver(
-                finish, last, context=context, repeatable=False, place=place, path=path
+                finish, last, context=context, repeatable=False, slot=slot, path=path
             )
         except (TooLarge, ChunkCorrupted):
             raise
@@ -330,7 +326,7 @@ def _cause(error: Transient) -> Transient:
     return error.cause if isinstance(error, _Unconfirmed) else error
 
 
-async def _ask(job: Job, context: RunContext, *, error: Transient) -> int | None:
+async def _ask(job: Job, context: UploadContext, *, error: Transient) -> int | None:
     """Return the id of the photo if it has arrived in spite of the error.
 
     Raises `PhotoError` where it may have and this server can't tell.
@@ -338,14 +334,14 @@ async def _ask(job: Job, context: RunContext, *, error: Transient) -> int | None
     if not isinstance(error, _Unconfirmed):
         return None
     surely_not = error.cause.untouched or isinstance(error.cause, SendInterrupted | PhotoCorrupted)
-    if job.format_of is not None and (surely_not or context.server.repeats_formats):
+    if job.format_of is not None and (surely_not or context.gallery.repeats_formats):
         return None  # no server tells the MD5 of a format
     delays = [0.0] if surely_not else context.recovery.policy.ask_delays(job.photo.size)
     for delay in delays:
         if delay:
             await context.recovery.sleep(delay)
         found = await context.recovery.run(
-            lambda: context.server.find([job.md5]), path=job.photo.path
+            lambda: context.gallery.find([job.md5]), path=job.photo.path
         )
         if job.md5 not in found or job.format_of is not None:
             if surely_not:
@@ -357,7 +353,7 @@ async def _ask(job: Job, context: RunContext, *, error: Transient) -> int | None
 
 
 async def _charge(
-    error: Transient, *, attempts: _Attempts, context: RunContext, path: Path
+    error: Transient, *, attempts: _Attempts, context: UploadContext, path: Path
 ) -> None:
     """Count a failed attempt and wait before the next. Raises `PhotoError` after the last."""
     cause = _cause(error)
@@ -366,13 +362,15 @@ async def _charge(
     attempts.charged += 1
     fatal = PhotoCorrupted | ServerCrashed if isinstance(error, _Unconfirmed) else PhotoCorrupted
     attempts.damaged += isinstance(cause, fatal)
-    attempts.otherwise = attempts.otherwise or isinstance(cause, MergeFailed)
+    attempts.fallback = attempts.fallback or isinstance(cause, MergeFailed)
     if attempts.charged > context.recovery.policy.retries or attempts.damaged >= DAMAGED_TRIES:
         raise PhotoError(error.failure) from None
     await context.recovery.pause(error, attempt=attempts.charged, path=path)
 
 
-async def _settle(transfer: Transfer, photo_id: int, *, path: Path, context: RunContext) -> None:
+async def _settle(
+    transfer: Transfer, photo_id: int, *, path: Path, context: UploadContext
+) -> None:
     try:
         await context.recovery.run(lambda: transfer.settle(photo_id), path=path)
     except (Transient, NotOffered) as error:

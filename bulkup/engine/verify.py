@@ -1,24 +1,20 @@
 """Verifies an archive against the gallery: present, in its album, stored unchanged."""
 
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bulkup.engine.albums import AlbumMembers, AlbumResolver, IdSet, Lister, MembersByAlbum, listed
+from bulkup.engine.albums import AlbumMembers, AlbumResolver, IdSet, MembersByAlbum, listed
 from bulkup.engine.pipeline import batches, read_archive
-from bulkup.engine.ports import Job, Ledger, Stop
+from bulkup.engine.ports import Job, RunContext, Stop
 from bulkup.engine.recorder import OutcomeGuard, hashed
-from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import BulkupError, FailureMessage, PhotoError, PhotoGone, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors.groups import one_error
-from bulkup.events import Emit, PhotoChecked, RunFinished, Verdict
+from bulkup.events import PhotoChecked, RunFinished, Verdict
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import find
@@ -30,8 +26,7 @@ WELL = FailureMessage("")
 class Verdicts:
     """The verdicts of one run; `photo_id` is the server's photo of all the jobs."""
 
-    ledger: Ledger
-    emit: Emit
+    context: RunContext
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Tell of a photo that can't be read."""
@@ -43,7 +38,7 @@ class Verdicts:
 
     async def missing(self, jobs: Sequence[Job]) -> None:
         """Tell of photos that the gallery does not have."""
-        await hashed(jobs, self.ledger, gone=True)
+        await hashed(jobs, self.context.ledger, gone=True)
         self._tell(
             jobs,
             Verdict.MISSING,
@@ -52,7 +47,7 @@ class Verdicts:
 
     async def elsewhere(self, job: Job, photo_id: int, *, lacks: PhotoError | None = None) -> None:
         """Tell of a photo that its album does not show, or why it has none."""
-        await hashed([job], self.ledger)
+        await hashed([job], self.context.ledger)
         told = gallery_failures.ELSEWHERE(photo=photo_id, album=job.album)
         if lacks:
             told = gallery_failures.NO_PLACE(
@@ -67,7 +62,7 @@ class Verdicts:
 
     async def differing(self, jobs: Sequence[Job], photo_id: int) -> None:
         """Tell of photos of which the gallery stores other bytes: no upload would mend that."""
-        await hashed(jobs, self.ledger)
+        await hashed(jobs, self.context.ledger)
         self._tell(
             jobs,
             Verdict.DIFFERING,
@@ -145,7 +140,7 @@ class Verdicts:
         md5: str = "",
         albums: tuple[int, ...] = (),
     ) -> None:
-        self.emit(
+        self.context.emit(
             PhotoChecked(
                 path=photo.path,
                 size=photo.size,
@@ -158,16 +153,6 @@ class Verdicts:
                 albums=albums,
             )
         )
-
-
-class Gallery(Lister, Protocol):
-    """What verifying needs of a server."""
-
-    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
-        """Return the id of each MD5, None for absent; one that is missing can't be told."""
-
-    async def check(self, photo_id: int, md5: str) -> bool | None:
-        """Tell whether a photo's stored file has this MD5, None where the server can't tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +172,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """Whether a local photo is in its album; None: nobody tells. `lacks` says why it has none."""
 
     job: Job
@@ -200,7 +185,7 @@ class Located:
     """A photo of the server, and the places of the local ones of its MD5."""
 
     photo_id: int
-    places: Sequence[Place]
+    places: Sequence[Placement]
 
     @property
     def jobs(self) -> Sequence[Job]:
@@ -208,64 +193,54 @@ class Located:
         return [place.job for place in self.places]
 
 
-async def run(
-    plan: Plan,
-    *,
-    server: Gallery,
-    recovery: Recovery,
-    ledger: Ledger,
-    album_resolver: AlbumResolver | None,
-    emit: Emit,
-    stop: Stop,
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Tell of every photo of the plan whether the server has it, event by event.
+async def run(plan: Plan, context: RunContext, *, album_resolver: AlbumResolver | None) -> None:
+    """Emit a verdict on every photo of the plan.
 
-    `album_resolver`, which must make nothing, tell the album that it has to be in; None: it may be
-    anywhere in the gallery. Raises `RunError` where the run can't go on; what was found and has no
-    verdict by then is emitted as unfinished.
+    `album_resolver`, which must not create albums, returns the album that a photo has to be in;
+    None accepts any place in the gallery. Raises `RunError` where the run can't continue; files
+    without a verdict are then emitted as unfinished.
     """
-    began = clock()
-    unended = OutcomeGuard(emit)
-    verdicts = Verdicts(ledger, unended.emit)
+    began, emit = context.clock(), context.emit
+    guard = OutcomeGuard(emit)
+    context = replace(context, emit=guard.emit)
+    verdicts = Verdicts(context)
     verifier = Verifier(
-        server,
-        recovery=recovery,
-        verdicts=verdicts,
-        album_resolver=album_resolver,
-        quick=plan.quick,
+        context, verdicts=verdicts, album_resolver=album_resolver, quick=plan.quick
     )
     located_in, located = anyio.create_memory_object_stream[Located](plan.concurrency)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
             with located:
-                walk = find(plan.roots, plan.filters, endings=plan.endings)
-                jobs = read_archive(walk, verdicts, stop, tasks=tasks, hashing=plan.hashing)
-                locate = partial(locate_stage, sleep=recovery.sleep, clock=clock)
-                tasks.start_soon(locate, jobs, located_in, verifier, stop)
+                jobs = read_archive(
+                    find(plan.roots, plan.filters, endings=plan.endings),
+                    context,
+                    tasks=tasks,
+                    hashing=plan.hashing,
+                    unreadable=verdicts.unreadable,
+                )
+                tasks.start_soon(locate_stage, jobs, located_in, verifier, context)
                 for _ in range(plan.concurrency):
-                    tasks.start_soon(compare_stage, located.clone(), verifier, stop)
+                    tasks.start_soon(compare_stage, located.clone(), verifier, context.stop)
     finally:
-        unended.close()
-    emit(RunFinished(seconds=clock() - began))
+        guard.close()
+    emit(RunFinished(seconds=context.clock() - began))
 
 
 async def locate_stage(
     jobs: MemoryObjectReceiveStream[Job],
     out: MemoryObjectSendStream[Located],
     verifier: "Verifier",
-    stop: Stop,
-    *,
-    sleep: Sleep,
-    clock: Callable[[], float],
+    context: RunContext,
 ) -> None:
-    """Give on what the server has."""
+    """Pass on the photos that the server has."""
     async with jobs, out:
 
         async def locate(batch: list[Job]) -> list[Located]:
-            return [] if stop.wanted else list(await verifier.locate(batch))
+            return [] if context.stop.wanted else list(await verifier.locate(batch))
 
-        async for found in batches(jobs, locate, sleep=sleep, clock=clock):
+        async for found in batches(
+            jobs, locate, sleep=context.recovery.sleep, clock=context.clock
+        ):
             for located in found:
                 await out.send(located)
 
@@ -285,15 +260,15 @@ class Verifier:
 
     def __init__(
         self,
-        server: Gallery,
+        context: RunContext,
         *,
-        recovery: Recovery,
         verdicts: Verdicts,
         album_resolver: AlbumResolver | None,
         quick: bool,
     ) -> None:
-        self._server = server
-        self._recovery = recovery
+        self._gallery = context.gallery
+        self._recovery = context.recovery
+        self._ledger = context.ledger
         self._verdicts = verdicts
         self._destinations = album_resolver
         self._quick = quick
@@ -302,14 +277,13 @@ class Verifier:
 
     async def locate(self, jobs: Sequence[Job]) -> list[Located]:
         """Return what the server has of these photos; the verdict on the others is given."""
-        ledger = self._verdicts.ledger
-        known = await ledger.look_up([job.photo.path for job in jobs])
+        known = await self._ledger.look_up([job.photo.path for job in jobs])
         formats = {path: entry for path, entry in known.items() if entry.is_format}
         new = [job for job in jobs if job.fresh and job.photo.path not in formats]
-        await hashed(new, ledger)  # and which files are formats stays known
+        await hashed(new, self._ledger)  # and which files are formats stays known
         md5s = list(dict.fromkeys(job.md5 for job in jobs))
         try:
-            found = await self._recovery.run(lambda: self._server.find(md5s))
+            found = await self._recovery.run(lambda: self._gallery.find(md5s))
         except BulkupError as error:
             self._fail(jobs, error)
             return []
@@ -319,22 +293,24 @@ class Verifier:
             if entry := formats.get(job.photo.path):
                 self._verdicts.a_format(job, entry.image_id or 0, same=entry.md5 == job.md5)
         self._verdicts.nameless([job for job in jobs if job.md5 not in found])
-        located: dict[int, list[Place]] = {}
+        located: dict[int, list[Placement]] = {}
         for place in await self._places([job for job in jobs if found.get(job.md5)], found):
             located.setdefault(found[place.job.md5] or 0, []).append(place)
         return [Located(photo_id, places) for photo_id, places in located.items()]
 
-    async def _places(self, jobs: Sequence[Job], found: Mapping[str, int | None]) -> list[Place]:
+    async def _places(
+        self, jobs: Sequence[Job], found: Mapping[str, int | None]
+    ) -> list[Placement]:
         """Return whether photos that the server has are in their albums."""
         if self._destinations is None:
-            return [Place(job, shown=True) for job in jobs]
+            return [Placement(job, shown=True) for job in jobs]
         places = []
         by_album: dict[int, list[Job]] = {}
         for job in jobs:
             try:
                 album = await self._destinations.of(job.photo.path)
             except PhotoError as error:
-                places.append(Place(job, shown=False, lacks=error))
+                places.append(Placement(job, shown=False, lacks=error))
             else:
                 by_album.setdefault(album, []).append(replace(job, album=album))
         for album, inside in by_album.items():
@@ -345,7 +321,7 @@ class Verifier:
                 continue
             for job in inside:
                 there = (found[job.md5] or 0) in shown.photos
-                places.append(Place(job, shown=there if shown.told else None))
+                places.append(Placement(job, shown=there if shown.told else None))
         return places
 
     async def compare(self, located: Located) -> None:
@@ -364,7 +340,7 @@ class Verifier:
             for place in located.places:
                 await self._judge(place, photo_id, read=same is not None)
 
-    async def _judge(self, place: Place, photo_id: int, *, read: bool) -> None:
+    async def _judge(self, place: Placement, photo_id: int, *, read: bool) -> None:
         """Give the verdict on a photo of which the server is not known to have other bytes."""
         job = place.job
         if place.shown is False:
@@ -381,7 +357,7 @@ class Verifier:
         if self._quick or photo_id in self._equal:
             return True
         same = await self._recovery.run(
-            lambda: self._server.check(photo_id, job.md5), path=job.photo.path
+            lambda: self._gallery.check(photo_id, job.md5), path=job.photo.path
         )
         if same:
             self._equal.add(photo_id)
@@ -389,7 +365,7 @@ class Verifier:
 
     async def _look(self, album: int) -> AlbumMembers | None:
         """Return what an album shows; None where nobody tells."""
-        return await self._recovery.run(lambda: listed(self._server, album))
+        return await self._recovery.run(lambda: listed(self._gallery, album))
 
     def _fail(
         self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None

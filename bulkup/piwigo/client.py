@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 
@@ -383,6 +383,30 @@ def _stem(file: str) -> str:
 PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
 
 
+class Job(Protocol):
+    """A photo to send, and what it is to become."""
+
+    @property
+    def photo(self) -> Photo:
+        """Its file."""
+
+    @property
+    def md5(self) -> str:
+        """The MD5 of its content."""
+
+    @property
+    def album(self) -> int:
+        """The album that it goes to."""
+
+    @property
+    def replaces(self) -> int | None:
+        """The photo whose file it replaces."""
+
+    @property
+    def format_of(self) -> int | None:
+        """The photo that gets it as another format."""
+
+
 class PiwigoServer(FormatCatalogue):
     """A gallery that somebody is logged in to."""
 
@@ -411,19 +435,15 @@ class PiwigoServer(FormatCatalogue):
     @asynccontextmanager
     async def transfer(
         self,
-        photo: Photo,
+        job: Job,
         *,
-        md5: str,
-        album: int,
         level: int,
         attempt: int,
         chunk_size: int,
-        otherwise: bool = False,
+        fallback: bool = False,
         tail: Callable[[int], int] = lambda _: 0,
-        replaces: int | None = None,
-        format_of: int | None = None,
     ) -> AsyncIterator[Transfer]:
-        """Lend a session for one attempt, from 1 on, to send one photo; `otherwise`: by `upload`.
+        """Lend a session for one attempt, from 1 on, to send one photo; `fallback`: by `upload`.
 
         What `replaces` the file of a photo goes in one of the ways that name the photo by its
         number, to be used where `self.replaces`, and under its real name: what is under a name of
@@ -438,7 +458,8 @@ class PiwigoServer(FormatCatalogue):
         Details go with the photo where the method takes them, but not where they depend on what
         the server makes of it, nor where nobody knows whether it has the photo already.
         """
-        method = self._second_way if otherwise else self.method
+        photo, replaces, format_of = job.photo, job.replaces, job.format_of
+        method = self._second_way if fallback else self.method
         file = real_name(photo)
         details = await self.captions.of(photo) if format_of is None else Details()
         if replaces is not None:
@@ -446,15 +467,15 @@ class PiwigoServer(FormatCatalogue):
         aside = details.depends or (bool(details) and self._blind)
         name = file if replaces is not None else ""
         if replaces is not None:
-            method = self._replacers[-1 if otherwise else 0]
+            method = self._replacers[-1 if fallback else 0]
         elif format_of is not None:
             method = self._format_way
             name = method.sent_name(file.lower(), attempt=attempt)  # it takes .nef and not .NEF
         shipment = Shipment(
             file,
             name := name or method.sent_name(file, attempt=attempt, aside=aside),
-            md5,
-            album=album,
+            job.md5,
+            album=job.album,
             level=level,
             attempt=attempt,
             details=details,

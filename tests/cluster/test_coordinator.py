@@ -4,6 +4,7 @@ Their clock is the test's: nobody is taken for lost because the machine is slow.
 """
 
 import hashlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from bulkup.cluster.worker import Worker
 from bulkup.engine import pipeline
 from bulkup.engine.albums import Albums, FolderAlbums
 from bulkup.engine.executor import _unheard
-from bulkup.engine.ports import Fact, Job, NoLedger, RunContext, Stop
+from bulkup.engine.ports import Fact, Job, NoLedger, RunContext, Stop, UploadContext
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.events import Emit, LimitsChanged, PhotoUploaded
 from bulkup.piwigo.client import PiwigoServer
@@ -209,13 +210,18 @@ class Team:
                 finishing=finishing,
                 endings=self.server.offer.endings,
             ),
-            server=self.server,
-            recovery=self.recovery,
-            ledger=ledger or NoLedger(),
+            RunContext(
+                gallery=self.server,
+                recovery=self.recovery,
+                ledger=ledger or NoLedger(),
+                emit=outcome.events.append,
+                stop=Stop(),
+                clock=time.monotonic,
+            ),
+            sender=self.server,
+            census=self.server.census,
             albums=Albums(self.server, recovery=self.recovery, emit=_unheard),
             chunk_size=chunk_size_of(self.server),
-            emit=outcome.events.append,
-            stop=Stop(),
             executor=self,
         )
         sums = set(archive.values())
@@ -229,7 +235,7 @@ class Team:
         found: tuple[Photo, str] = await self.coordinator.have_done(Call(photo=photo, emit=emit))
         return found
 
-    async def upload(self, job: Job, context: RunContext) -> tuple[Job, PhotoUploaded]:
+    async def upload(self, job: Job, context: UploadContext) -> tuple[Job, PhotoUploaded]:
         call = Call(photo=job.photo, emit=context.emit, job=job, context=context)
         sent: tuple[Job, PhotoUploaded] = await self.coordinator.have_done(call)
         return sent

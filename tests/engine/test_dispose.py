@@ -14,7 +14,7 @@ from bulkup.engine.ports import Stop
 from bulkup.errors import PhotoError, RunError
 from bulkup.events import FilePutAway, FileStays, Noticed, PhotoPresent, PhotoUploaded, RunFinished
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.source.disposal import Mover
+from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import Filters
 from bulkup.source.photos import Photo
 from tests.support.events import soon
@@ -255,10 +255,10 @@ async def test_the_ledger_forgets_a_moved_file_so_that_its_name_is_free(
     assert {str(name) for name in files(done)} == names
 
 
-class Refusing:
-    """A place that takes nothing."""
+class Refusing(Trash):
+    """A trash that takes nothing."""
 
-    def put(self, photo: Photo) -> Path | None:
+    def put(self, photo: Photo) -> None:
         raise PhotoError(f"{photo.path.name} is not welcome", hint="Ask again.")
 
 

@@ -89,7 +89,7 @@ class Place:
             if error:
                 raise error
 
-        async with self.limiter.place() as place:
+        async with self.limiter.slot() as place:
             await place.measure(work)
 
     def of(self, kind: type[Event]) -> list[Event]:
@@ -101,7 +101,7 @@ async def test_the_first_photo_is_finished_at_once_and_workers_are_proven_meanwh
     async with place.attended():
         await checkpoint()
         assert place.census.proofs == []  # a run that finishes nothing asks nothing
-        async with place.limiter.place():
+        async with place.limiter.slot():
             while not place.limiter.pacing.workers > 1:
                 await checkpoint()
     assert place.census.proofs == [6]
@@ -113,7 +113,7 @@ async def test_the_first_photo_is_finished_at_once_and_workers_are_proven_meanwh
 async def test_a_proof_that_fails_beside_a_photo_is_made_with_nobody_inside() -> None:
     place = Place(workers=3)
     async with place.attended():
-        async with place.limiter.place():
+        async with place.limiter.slot():
             while not place.census.proofs:
                 await checkpoint()
             await anyio.wait_all_tasks_blocked()
@@ -131,7 +131,7 @@ async def test_nobody_begins_to_send_while_a_proof_is_on_its_way() -> None:
     async def send() -> None:
         sent.append(len(place.census.proofs))
 
-    async with place.attended(), place.limiter.place():
+    async with place.attended(), place.limiter.slot():
         while not place.census.proofs:
             await checkpoint()
         assert not recovery._gate.is_set()
@@ -160,7 +160,7 @@ async def test_photos_go_on_to_be_finished_beside_the_first_proof() -> None:
 
 async def test_finishes_beside_a_proof_tell_nothing_of_the_pace() -> None:
     place = Place(workers=6)
-    async with place.attended(), place.limiter.place() as inside:
+    async with place.attended(), place.limiter.slot() as inside:
         await inside.measure(partial(anyio.wait_all_tasks_blocked))
     assert place.census.proofs == [6]
     assert place.limiter.pacing.usual_s is None
@@ -232,7 +232,7 @@ async def test_the_first_to_fail_tells_how_many_were_inside() -> None:
     stuck = anyio.Event()
 
     async def freeze() -> None:
-        async with place.limiter.place() as inside:
+        async with place.limiter.slot() as inside:
             with pytest.raises(Outage):
                 await inside.measure(fail)
 
@@ -266,13 +266,13 @@ async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_insid
         raise RateLimited("429")
 
     async def occupy() -> None:
-        async with place.limiter.place():
+        async with place.limiter.slot():
             await second.wait()
 
     async with place.attended(), anyio.create_task_group() as tasks:
         tasks.start_soon(occupy)
         await checkpoint()
-        async with place.limiter.place() as inside:
+        async with place.limiter.slot() as inside:
             with pytest.raises(RateLimited):
                 await inside.measure(fail)
             assert place.limiter.pacing.target == 1
@@ -302,7 +302,7 @@ async def test_whoever_lets_others_go_first_keeps_no_workers_from_being_proven()
 
     async def bring() -> None:
         nonlocal entered
-        async with place.limiter.place() as inside:
+        async with place.limiter.slot() as inside:
             entered += 1
             await recovery.run(
                 partial(inside.measure, finish), before=inside.renew, repeatable=False
@@ -349,7 +349,7 @@ async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> N
 
     async def one(number: int) -> None:
         nonlocal inside, most
-        async with place.limiter.place():
+        async with place.limiter.slot():
             entered.append(number)
             inside += 1
             most = max(most, inside)
@@ -366,9 +366,9 @@ async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> N
 
 async def test_whoever_is_cancelled_while_waiting_leaves_the_queue() -> None:
     place = Place(most=1, fixed=True)
-    async with place.attended(), place.limiter.place():
+    async with place.attended(), place.limiter.slot():
         with anyio.move_on_after(0):
-            async with place.limiter.place():
+            async with place.limiter.slot():
                 pytest.fail("nobody may enter")
     with anyio.fail_after(5):
         async with place.attended():
@@ -383,9 +383,9 @@ async def test_trouble_lowers_the_ceiling_for_later_runs_too(error: Transient) -
         await place.finish()
         place.limiter.pacing._climb, place.limiter.pacing._settled = None, 4
         async with (
-            place.limiter.place(),
-            place.limiter.place(),
-            place.limiter.place(),
+            place.limiter.slot(),
+            place.limiter.slot(),
+            place.limiter.slot(),
         ):
             with pytest.raises(type(error)):
                 await place.finish(error=error)
@@ -413,7 +413,7 @@ async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered
     recovery = place.limiter._recovery
 
     async def stuck() -> None:
-        async with place.limiter.place():
+        async with place.limiter.slot():
             await done.wait()
 
     async with place.attended(), anyio.create_task_group() as tasks:
@@ -444,7 +444,7 @@ async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered
 async def test_a_server_that_answers_at_once_has_but_a_large_photo_to_work_on() -> None:
     place = Place(most=4, fixed=True, first_stall_s=0.001)
     place.answering.set()
-    async with place.attended(), place.limiter.place(), place.limiter.place():
+    async with place.attended(), place.limiter.slot(), place.limiter.slot():
         while place.probes < 4:
             await checkpoint()
     assert not place.of(OutageBegan)

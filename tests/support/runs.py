@@ -14,8 +14,7 @@ import anyio.lowlevel
 from bulkup.engine import pipeline, verify
 from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.dispose import Place
-from bulkup.engine.ports import Ledger, NoLedger, Stop
+from bulkup.engine.ports import Ledger, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.events import (
     Event,
@@ -32,6 +31,7 @@ from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.session import Credentials, Timeouts
 from bulkup.sandbox import Sandbox
+from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels
 from bulkup.source.sidecars import Describer
@@ -142,7 +142,7 @@ async def run(
     endings: Collection[str] | None = None,
     memory: Ledger | None = None,
     filters: Filters = EVERYTHING,
-    away: Place | None = None,
+    away: Mover | Trash | None = None,
     sleep: Sleep = no_wait,
     clock: Callable[[], float] = time.monotonic,
     patience_s: float = 3600.0,
@@ -175,17 +175,21 @@ async def run(
                 endings=endings or server.offer.endings,
                 update=update,
                 formats=formats,
-                away=away,
+                disposal=away,
                 titles=titles,
             ),
-            server=server,
-            recovery=recovery,
+            RunContext(
+                gallery=server,
+                recovery=recovery,
+                ledger=memory or NoLedger(),
+                emit=emit,
+                stop=stop or Stop(),
+                clock=clock,
+            ),
+            sender=server,
+            census=server.census,
             albums=Albums(server, recovery=recovery, emit=emit),
-            ledger=memory or NoLedger(),
             chunk_size=chunks or chunk_size_of(server, wish=chunk_size),
-            emit=emit,
-            stop=stop or Stop(),
-            clock=clock,
         )
     return outcome
 
@@ -238,12 +242,15 @@ async def check(
                 quick=quick,
                 endings=server.offer.endings,
             ),
-            server=server,
-            recovery=recovery,
-            ledger=memory or NoLedger(),
+            RunContext(
+                gallery=server,
+                recovery=recovery,
+                ledger=memory or NoLedger(),
+                emit=emit,
+                stop=stop or Stop(),
+                clock=time.monotonic,
+            ),
             album_resolver=album_resolver,
-            emit=emit,
-            stop=stop or Stop(),
         )
     return outcome
 
