@@ -25,8 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import startup
 from hosting import Host, Told, Visitors
 from servers import MOST_PER_S, VIEWS_PER_S, Server, all_servers, some_servers
+from startup import run_bulkup, say
 
 from bulkup import __version__
 from bulkup.engine.ports import Fact
@@ -36,7 +38,6 @@ ENOUGH = 0.9
 BEARABLE = 3
 CLOSE = 0.98
 LONGER = 2.0  # the gate's run: it has to warm up, and its visitors are what counts
-LONGEST_S = 300.0
 FOLDER = 10  # photos in one
 COLUMNS = (
     *("PHP workers", "bound by", "concurrency", "best fixed", "its photos/s", "auto, photos/s"),
@@ -192,7 +193,6 @@ class Lane:
 
 async def upload(folders: list[Path], *flags: str, url: str, known: int | None) -> int:
     """Run the ordinary command line and return its exit code."""
-    account = {"BULKUP_URL": url, "BULKUP_USER": "admin", "BULKUP_PASSWORD": "secret"}
     with tempfile.TemporaryDirectory() as state:
         if known:
             ledger = Path(state) / "ledger.sqlite"
@@ -201,27 +201,10 @@ async def upload(folders: list[Path], *flags: str, url: str, known: int | None) 
             flags += ("--ledger", f"{ledger}")
         else:
             flags += ("--no-ledger",)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bulkup", "upload", *map(str, folders), "--album", "1"),
-            *flags,
-            env=os.environ | account,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(LONGEST_S):
-                _, errors = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            _, errors = await process.communicate()
-    if process.returncode:
-        say(errors.decode()[-2000:])
-    return process.returncode or 0
-
-
-def say(text: str) -> None:
-    """Tell how far it is."""
-    print(text, file=sys.stderr, flush=True)
+        code, errors = await run_bulkup(*map(str, folders), "--album", "1", *flags, url=url)
+    if code:
+        say(errors[-2000:])
+    return code
 
 
 async def measure(
@@ -253,9 +236,20 @@ async def main() -> int:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--seconds", type=float, help="of a fixed run; 24, --quick 12")
     parser.add_argument("--lanes", type=int, help="servers tried at once", default=4)
-    parser.add_argument("--gate", help="what to hold against the fixed settings", default="auto")
+    parser.add_argument(
+        "--limiter", help="the --finishing to compare with the fixed ones", default="auto"
+    )
     parser.add_argument("--only", nargs="*", help="these servers, such as: 5 latency; or: grows")
+    start = parser.add_argument_group("start-up", "whole uploads, first photo on (startup.py)")
+    start.add_argument("--startup", action="store_true", help="measure that instead")
+    start.add_argument("--photos", type=int, nargs="+", default=[50, 200, 1000])
+    start.add_argument("--fixed", type=int, nargs="+", default=[1, 2, 3, 4])
+    start.add_argument("--workers", type=int, default=8, help="PHP workers of the gallery")
+    start.add_argument("--concurrency", type=int, default=8)
+    start.add_argument("--visits", type=float, default=2.0, help="of the front page, a second")
     options = parser.parse_args()
+    if options.startup:
+        return await startup.main(options)
     options.seconds = options.seconds or (12.0 if options.quick else 24.0)
     servers = list(some_servers() if options.quick else all_servers())
     if options.only:

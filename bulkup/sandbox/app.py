@@ -29,17 +29,19 @@ _LONGEST_URL = 2**20
 
 
 class Sandbox:
-    """A gallery on a free port, for as long as the `async with` lasts.
+    """A gallery on a free port, while the `async with` lasts.
 
-    `only`: the methods there are. `workers`: size of PHP's pool; None is endless;
-    `start_workers`: its size at first, from which it grows by one every `grow_s` while requests
-    wait. `finish_s`: what finishing a photo costs, `derivative_share` of it in a second worker.
-    `page_s`: what a view of the front page costs. `spread`: how far, as a part of it, either may
-    be from that. `exist_cost_s`: what asking for 100,000 sums costs. `cpus`: how many of all these
-    run at full speed; None: all. `lounge_s`: what emptying the lounge costs.
-    `folder`: keep photos as files there; `discard`: keep only their sums and sizes. `oversize`:
-    what a body over `max_body` meets. `formats`: extensions that may be formats of photos; None:
-    that is switched off, as in a new Piwigo.
+    `only`: the methods offered; None: all of the version. `formats`: extensions allowed as formats
+    of photos; None: formats are disabled, as in a new Piwigo. `oversize`: the answer to a body
+    over `max_body`. `folder`: store photos as files there; `discard`: store only their MD5s and
+    sizes; neither: store them in memory.
+
+    `workers`: size of PHP's pool, None: no limit. `start_workers`: its size at first; one worker
+    is added every `grow_s` while requests wait. All work below shares `cpus` processors evenly, or
+    has one to itself (None): `request_s` for each request, `finish_s` for finishing a photo, of
+    which a second worker does `derivative_share`, `page_s` for a view of the front page,
+    `exist_cost_s` for looking up 100,000 MD5s. `spread`: how far, as a fraction, a finish or a
+    page may be from its mean. `lounge_s`: the time to empty the lounge, without processor time.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Sandbox:
         start_workers: int | None = None,
         grow_s: float = 1.0,
         cpus: int | None = None,
+        request_s: float = 0.0,
         finish_s: float = 0.0,
         derivative_share: float = DERIVATIVE_SHARE,
         page_s: float = 0.0,
@@ -117,6 +120,7 @@ class Sandbox:
             start=start_workers,
             grow_s=grow_s,
             cpus=cpus,
+            request_s=request_s,
             finish_s=finish_s,
             derivative_share=derivative_share,
             page_s=page_s,

@@ -1,28 +1,90 @@
-"""A pool of PHP workers: each request takes one, and finishing a photo needs a second one."""
+"""A pool of PHP workers on shared processors: each request takes one, each finish a second one."""
 
 import asyncio
+import heapq
 import random
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from itertools import count as counter
 
 DERIVATIVE_SHARE = 0.72
 """The part of a finish that the second worker does: a photo of 8 megapixels on Piwigo 14 to 17."""
 
-# Where the second worker does not come, Piwigo asks a second and a third way.
+# Piwigo tries three ways to request a derivative from itself.
 _SELF_REQUESTS = 3
-_TURN_S = 0.005
-_REMEMBERED = 100_000
-_DECK = 20
+_HISTORY = 100_000
+_DECK_SIZE = 20
+_ROUNDING_S = 1e-9
+
+
+class Processors:
+    """Processors shared evenly by all computations; `count` None: each has one to itself."""
+
+    def __init__(self, count: int | None) -> None:
+        self._count = count
+        self._numbers = counter()
+        self._jobs: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._served_s = 0.0  # the time that a job would have got had it run all the while
+        self._updated_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def compute(self, seconds: float) -> None:
+        """Compute for so many seconds of processor time."""
+        if seconds <= 0:
+            return
+        if self._count is None:
+            await asyncio.sleep(seconds)
+            return
+        self._update()
+        done = asyncio.get_running_loop().create_future()
+        job = (self._served_s + seconds, next(self._numbers), done)
+        heapq.heappush(self._jobs, job)
+        self._schedule()
+        try:
+            await done
+        finally:
+            if job in self._jobs:  # cancelled
+                self._update()
+                self._jobs.remove(job)
+                heapq.heapify(self._jobs)
+                self._schedule()
+
+    @property
+    def _speed(self) -> float:
+        return min(1.0, (self._count or 0) / max(len(self._jobs), 1))
+
+    def _update(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._served_s += (now - self._updated_at) * self._speed
+        self._updated_at = now
+
+    def _schedule(self) -> None:
+        """Wake up when the next job is done."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._jobs:
+            left_s = max(self._jobs[0][0] - self._served_s, 0) / self._speed
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._end_jobs)
+
+    def _end_jobs(self) -> None:
+        self._update()
+        while self._jobs and self._jobs[0][0] <= self._served_s + _ROUNDING_S:
+            _, _, done = heapq.heappop(self._jobs)
+            if not done.done():
+                done.set_result(None)
+        self._schedule()
 
 
 class Workers:
-    """Takes requests in order of arrival; `count` None is a pool without end.
+    """Serves requests in order of arrival; `count` None is a pool without limit.
 
-    `start`: how many there are at first, all by default; as in PHP-FPM's dynamic pool one more
-    comes every `grow_s` while requests wait. `cpus`: how many compute at full speed at once.
-    `spread`: how far, as a part of it, the cost of a finish or a page may lie from the mean.
+    `start`: the number of workers at first, all by default; as in PHP-FPM's dynamic pool one more
+    is started every `grow_s` while requests wait. `cpus`: the processors that all workers share.
+    `request_s`: processor time of any request, before its own work. `spread`: how far, as a
+    fraction, the cost of a finish or a page may be from its mean.
     """
 
     def __init__(
@@ -32,6 +94,7 @@ class Workers:
         start: int | None = None,
         grow_s: float = 1.0,
         cpus: int | None,
+        request_s: float = 0.0,
         finish_s: float,
         derivative_share: float = DERIVATIVE_SHARE,
         page_s: float = 0.0,
@@ -42,7 +105,7 @@ class Workers:
         self.size = min(start or count, count) if count else None
         self.finishing = 0
         self.finishing_peak = 0
-        self.finished_at: deque[float] = deque(maxlen=_REMEMBERED)
+        self.finished_at: deque[float] = deque(maxlen=_HISTORY)
         self.freezes = 0
         self.given_up = 0
         self._count = count or 0
@@ -50,12 +113,14 @@ class Workers:
         self._growing: asyncio.TimerHandle | None = None
         self._waiting = 0
         self._pool = asyncio.Semaphore(self.size) if self.size else None
-        self._cpu = asyncio.Semaphore(cpus) if cpus else None
+        self._processors = Processors(cpus)
+        self._request_s = request_s
         self._finish_s = finish_s
         self._derivative_share = derivative_share
         self._page_s = page_s
-        self._pages = _around_one(spread, seed=1)
-        self._finishes = _around_one(spread, seed=2)  # the same however many visitors come
+        self._page_factors = _factors(spread, seed=1)
+        # A series of its own: visitors do not change what the finishes cost.
+        self._finish_factors = _factors(spread, seed=2)
         self._gateway_timeout_s = gateway_timeout_s
         self._clock = clock
 
@@ -63,6 +128,7 @@ class Workers:
     async def one(self) -> AsyncIterator[None]:
         """Wait for a worker and hold it."""
         if self._pool is None:
+            await self.compute(self._request_s)
             yield
             return
         self._waiting += 1
@@ -73,37 +139,28 @@ class Workers:
         finally:
             self._waiting -= 1
         try:
+            await self.compute(self._request_s)
             yield
         finally:
             self._pool.release()
 
-    async def work(self, seconds: float) -> None:
-        """Compute for so long; those who compute at once share the processors in short turns."""
-        if seconds <= 0:
-            return
-        if self._cpu is None:
-            await asyncio.sleep(seconds)
-            return
-        now = asyncio.get_running_loop().time
-        while seconds > 0:
-            async with self._cpu:
-                began = now()
-                await asyncio.sleep(min(seconds, _TURN_S))
-                seconds -= now() - began
+    async def compute(self, seconds: float) -> None:
+        """Use so many seconds of processor time, while holding a worker."""
+        await self._processors.compute(seconds)
 
     async def page(self) -> None:
         """Make a page, while holding a worker."""
-        await self.work(self._page_s * next(self._pages))
+        await self.compute(self._page_s * next(self._page_factors))
 
     async def finish(self) -> None:
         """Do what follows the storing of a photo, while holding the worker of its request."""
-        seconds = self._finish_s * next(self._finishes)
+        seconds = self._finish_s * next(self._finish_factors)
         self.finishing += 1
         self.finishing_peak = max(self.finishing_peak, self.finishing)
-        if self.finishing == self.size:  # nobody is left who could serve any of them
+        if self.finishing == self.size:  # no worker is left for their requests to the gallery
             self.freezes += 1
         try:
-            await self.work(seconds * (1 - self._derivative_share))
+            await self.compute(seconds * (1 - self._derivative_share))
             for _ in range(_SELF_REQUESTS):
                 if await self._derivative(seconds * self._derivative_share):
                     break
@@ -113,16 +170,16 @@ class Workers:
         self.finished_at.append(self._clock())
 
     async def _derivative(self, seconds: float) -> bool:
-        """Ask the gallery itself for a derivative; False when the web server gave up waiting."""
+        """Request a derivative from the gallery itself; return False after a gateway time-out."""
         try:
             async with asyncio.timeout(self._gateway_timeout_s), self.one():
-                await self.work(seconds)
+                await self.compute(seconds)
         except TimeoutError:
             return False
         return True
 
     def _grow_later(self) -> None:
-        """See after a while whether requests wait for a worker."""
+        """Check after `grow_s` whether requests still wait for a worker."""
         if self._growing is None and self.size and self.size < self._count:
             self._growing = asyncio.get_running_loop().call_later(self._grow_s, self._grow)
 
@@ -134,10 +191,10 @@ class Workers:
             self._grow_later()
 
 
-def _around_one(spread: float, *, seed: int) -> Iterator[float]:
-    """Yield factors as cards of a deck that is shuffled anew each time: any few have mean 1."""
+def _factors(spread: float, *, seed: int) -> Iterator[float]:
+    """Yield factors from a deck shuffled again and again: every `_DECK_SIZE` have mean 1."""
     chance = random.Random(seed)  # noqa: S311 (the same in every run)
-    deck = [1 + spread * (2 * card / (_DECK - 1) - 1) for card in range(_DECK)]
+    deck = [1 + spread * (2 * card / (_DECK_SIZE - 1) - 1) for card in range(_DECK_SIZE)]
     while True:
         chance.shuffle(deck)
         yield from deck

@@ -1,6 +1,7 @@
-"""The clock of the running event loop, set forward: long waits end at once, and in order."""
+"""Event loop clocks for tests: set forward, or virtual."""
 
 import asyncio
+import selectors
 
 
 def skip(seconds: float) -> None:
@@ -8,3 +9,34 @@ def skip(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     time = loop.time
     loop.time = lambda: time() + seconds  # type: ignore[method-assign]
+
+
+class _Selector(selectors.DefaultSelector):
+    """Waits no time and counts what it was to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:  # only another thread or a socket can go on
+            return super().select(None)
+        self.now += timeout
+        return super().select(0)
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock jumps to the next timer: for code that waits for timers only.
+
+    A test runs on it where the fixture `anyio_backend` returns `VIRTUAL_TIME`.
+    """
+
+    def __init__(self) -> None:
+        self._virtual = _Selector()
+        super().__init__(self._virtual)
+
+    def time(self) -> float:
+        return self._virtual.now
+
+
+VIRTUAL_TIME = ("asyncio", {"loop_factory": VirtualTimeLoop})

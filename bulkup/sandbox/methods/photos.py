@@ -281,7 +281,7 @@ async def _exist(call: Call) -> object:
     by_name = call.gallery.uniqueness_mode == "filename"
     text = call.text("filename_list" if by_name else "md5sum_list")
     asked = text.translate(_SEPARATORS).split()
-    await call.workers.work(call.exist_cost_s * len(asked) / 100_000)
+    await call.workers.compute(call.exist_cost_s * len(asked) / 100_000)
     photos = call.gallery.photos.values()
     ids = {p.file if by_name else p.md5: str(p.id) for p in photos}
     return {item: ids.get(item) for item in dict.fromkeys(asked)} or []

@@ -1,0 +1,194 @@
+"""The pool of PHP workers and its processors, in virtual time."""
+
+import asyncio
+from itertools import islice
+
+import anyio
+import pytest
+
+from bulkup.sandbox.workers import Workers, _factors
+from tests.support.loop_time import VIRTUAL_TIME, VirtualTimeLoop
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, type[VirtualTimeLoop]]]:
+    return VIRTUAL_TIME
+
+
+def pool(
+    *,
+    count: int | None = None,
+    start: int | None = None,
+    cpus: int | None = None,
+    request_s: float = 0.0,
+    finish_s: float = 0.0,
+    derivative_share: float = 0.5,
+    page_s: float = 0.0,
+    spread: float = 0.0,
+) -> Workers:
+    return Workers(
+        count=count,
+        start=start,
+        grow_s=1.0,
+        cpus=cpus,
+        request_s=request_s,
+        finish_s=finish_s,
+        derivative_share=derivative_share,
+        page_s=page_s,
+        spread=spread,
+        gateway_timeout_s=60.0,
+        clock=now,
+    )
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def compute(workers: Workers, seconds: float) -> None:
+    async with workers.one():
+        await workers.compute(seconds)
+
+
+async def finish(workers: Workers) -> None:
+    async with workers.one():
+        await workers.finish()
+
+
+async def finish_at_once(workers: Workers, count: int) -> None:
+    await asyncio.gather(*(finish(workers) for _ in range(count)))
+
+
+async def test_requests_take_workers_in_order_of_arrival() -> None:
+    workers, served = pool(count=1), []
+
+    async def request(number: int) -> None:
+        async with workers.one():
+            served.append(number)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(5):
+            group.create_task(request(number))
+    assert served == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("cpus", [None, 1])
+async def test_each_request_costs_processor_time(cpus: int | None) -> None:
+    workers = pool(count=2, cpus=cpus, request_s=0.1)
+    await asyncio.gather(*(compute(workers, 0.2) for _ in range(2)))
+    assert now() == pytest.approx(0.6 if cpus else 0.3)
+
+
+async def test_a_finish_without_a_second_worker_waits_out_three_self_requests() -> None:
+    workers = pool(count=1)
+    await finish(workers)
+    assert now() == pytest.approx(3 * 60)
+    assert (workers.freezes, workers.given_up) == (1, 3)
+
+
+async def test_a_finish_with_a_second_worker_requests_it_once() -> None:
+    workers = pool(count=2, finish_s=0.4, request_s=0.1)
+    await finish(workers)
+    assert now() == pytest.approx(0.1 + 0.2 + 0.1 + 0.2)
+    assert (workers.freezes, workers.given_up, list(workers.finished_at)) == (0, 0, [now()])
+
+
+@pytest.mark.parametrize(("share", "seconds"), [(0.25, 10), (1.0, 5 + 10)])
+async def test_the_second_worker_does_its_share_of_a_finish(share: float, seconds: float) -> None:
+    workers = pool(count=2, finish_s=10, derivative_share=share)
+    await asyncio.gather(finish(workers), compute(workers, 5))  # it is busy for 5 seconds
+    assert now() == seconds
+
+
+@pytest.mark.parametrize(("finishes", "seconds"), [(1, 0.4), (2, 0.4), (3, 0.6), (4, 0.8)])
+async def test_finishes_slow_each_other_down_beyond_the_processors(
+    finishes: int, seconds: float
+) -> None:
+    await finish_at_once(pool(cpus=2, finish_s=0.4), finishes)
+    assert now() == pytest.approx(seconds)
+
+
+async def test_computations_share_a_processor_evenly() -> None:
+    workers, ended = pool(cpus=1), {}
+
+    async def work(seconds: float, *, after: float = 0.0) -> None:
+        await asyncio.sleep(after)
+        await workers.compute(seconds)
+        ended[seconds] = now()
+
+    await asyncio.gather(work(1), work(2), work(4, after=1))
+    # 0–1: two of them; 1–2.5: three, until the first is done; then two, then one
+    assert ended == pytest.approx({1: 2.5, 2: 4.5, 4: 7.0})
+
+
+async def test_a_cancelled_computation_leaves_the_processor_to_the_others() -> None:
+    workers = pool(cpus=1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(workers.compute, 3)
+        with anyio.move_on_after(2):
+            await workers.compute(100)
+    assert now() == pytest.approx(2 + 2)
+
+
+@pytest.mark.parametrize("other", ["page", "census"])
+async def test_finishes_share_the_processors_with(other: str) -> None:
+    workers = pool(count=4, cpus=1, finish_s=1, page_s=1)
+    second = workers.page() if other == "page" else compute(workers, 1)
+    await asyncio.gather(finish(workers), second)
+    assert now() == pytest.approx(2)
+
+
+async def test_the_peak_of_finishes_is_kept() -> None:
+    workers = pool(finish_s=0.01)
+    await finish_at_once(workers, 3)
+    assert (workers.finishing, workers.finishing_peak) == (0, 3)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+async def test_as_many_finishes_as_workers_always_freeze(count: int) -> None:
+    workers = pool(count=count, finish_s=0.01)
+    await finish_at_once(workers, count)
+    assert workers.freezes == 1
+    assert workers.given_up >= 3
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+async def test_one_finish_fewer_never_freezes(count: int) -> None:
+    workers = pool(count=count, finish_s=0.2, spread=0.9)
+    limiter = asyncio.Semaphore(count - 1)
+
+    async def photo() -> None:
+        async with limiter:
+            await finish(workers)
+
+    await asyncio.gather(*(photo() for _ in range(20 * count)))
+    assert (workers.freezes, workers.given_up) == (0, 0)
+    assert len(workers.finished_at) == 20 * count
+
+
+async def test_a_pool_grows_while_requests_wait_and_thaws_by_that() -> None:
+    workers = pool(count=8, start=2, finish_s=0.01)
+    await finish_at_once(workers, 2)
+    assert (workers.freezes, workers.given_up) == (1, 0)
+    assert workers.size == 3
+
+
+async def test_a_pool_grows_to_its_limit_and_no_further() -> None:
+    workers = pool(count=4, start=1, finish_s=0.01)
+    await finish_at_once(workers, 4)
+    assert workers.size == 4
+    assert workers.given_up >= 3
+
+
+async def test_a_pool_where_no_request_waits_does_not_grow() -> None:
+    workers = pool(count=4, start=2, finish_s=5)
+    for _ in range(3):
+        await finish(workers)
+    assert workers.size == 2
+
+
+def test_costs_vary_around_their_mean() -> None:
+    factors = list(islice(_factors(0.5, seed=1), 20))
+    assert (min(factors), max(factors)) == (0.5, 1.5)
+    assert sum(factors) == pytest.approx(20)
+    assert set(islice(_factors(0.0, seed=1), 20)) == {1.0}
