@@ -65,6 +65,7 @@ class Session:
         if api_key:
             headers["X-PIWIGO-API"] = api_key
         self.token = ""
+        self.logged_in = False
         self.ready = False
         self.url = url
         self._timeouts = timeouts
@@ -277,7 +278,7 @@ class SessionPool:
             with anyio.move_on_after(LOGOUT_S):
                 async with anyio.create_task_group() as tasks:
                     for session in self._free:
-                        if session.ready and not self._credentials.api_key:
+                        if session.logged_in:
                             tasks.start_soon(self._log_out, session)
             for session in self._free:
                 await session.close()
@@ -336,6 +337,7 @@ class SessionPool:
         async with self._login:
             if not self._credentials.api_key:
                 await self._show_password(session)
+                session.logged_in = True
             status = await self._ask_status(session)
             self._check_rank(status)
             session.token = status.token
@@ -393,5 +395,5 @@ def _judged(answer: Answer, session: Session) -> object:
     try:
         return interpret(answer)
     except SessionLost:
-        session.ready = False
+        session.ready = session.logged_in = False
         raise

@@ -332,7 +332,9 @@ async def test_who_may_not_log_in_learns_what_a_guest_sees(
 
 
 async def test_who_is_no_administrator_is_told() -> None:
-    told = await visit(Sandbox(), user="bob", password="bobsecret")
+    box = Sandbox()
+    told = await visit(box, user="bob", password="bobsecret")
+    assert not box._accounts.sessions  # logged out all the same
     assert left(told)[-1] == "account"
     assert "bob is no administrator" in told.of(Failed).reason
 
