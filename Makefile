@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # A third process works while tests of the others wait for lines and clocks.
 PARALLEL := --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test coverage chaos check bench pythons lint dist format clean
+.PHONY: demo test coverage chaos check bench pythons lint docs dist format clean
 
 # The main job, for real: an archive of photos goes up to the embedded sandbox server.
 demo: $(VENV)/.demo
@@ -31,7 +31,7 @@ chaos: $(VENV)/.dev
 		-m "chaos or plans" $(if $(CHAOS_SEED),--hypothesis-seed=$(CHAOS_SEED)) $(PYTEST)
 
 # What must hold before a change lands.
-check: lint dist test
+check: lint docs dist test
 
 # Speed and size held to their targets, beside curl, md5sum and others: a quarter of an hour on a
 # quiet machine. BENCH="--check" exits 1 where a target is missed, BENCH="start md5" takes only these.
@@ -51,6 +51,11 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The documentation as HTML: docs/_build/html/index.html. Warnings are errors.
+docs: $(VENV)/.docs
+	rm -rf docs/_build
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+
 # The packages that are published, and one of them at work in an environment that has nothing else.
 dist: $(VENV)/.dev
 	rm -rf dist .venv-dist
@@ -66,7 +71,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-* .coverage* .hypothesis .mypy_cache .ruff_cache dist
+	rm -rf .venv .venv-* .coverage* .hypothesis .mypy_cache .ruff_cache dist docs/_build docs/bulkup.1
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "bulkup needs Python 3.11 or newer"; exit 1; }
@@ -78,6 +83,10 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

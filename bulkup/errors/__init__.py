@@ -3,8 +3,9 @@
 A `UsageError` is corrected by the user before any request, a `RunError` ends the run, a
 `PhotoError` ends one photo, and a `Transient` error is worth another try: only `engine.retry` and
 what it calls ever see one. The texts are `FailureKind` constants in `errors.local`,
-`errors.gallery`, `errors.server` and `errors.run`; the README's table of failures is made from
-them. Any other exception is a bug and stays a traceback. Imports nothing of the rest.
+`errors.gallery`, `errors.server` and `errors.run`; the table of failures in the documentation is
+generated from them. Any other exception is a bug and stays a traceback. Imports nothing of the
+rest.
 """
 
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from bulkup.app.demo import EXIST_S
 from bulkup.cli import app, run
 from bulkup.cli.common import COMMANDS as EXAMPLES
 from bulkup.cli.config import flags_of
-from tests.support.flag_table import COMMANDS, flag_table, flags, in_readme, tables
+from docs.generate import COMMANDS, arguments, flag_table
 
 Captured = pytest.CaptureFixture[str]
 
@@ -25,15 +25,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_readme_tells_of_commands_and_flags_as_the_code_has_it() -> None:
-    assert in_readme() == tables(), "python -m tests.support.flag_table renews it"
-
-
 def test_every_flag_is_explained_has_a_variable_of_its_name_and_stands_in_the_table() -> None:
     lines = flag_table().splitlines()
     shorts: dict[str, set[str]] = {}
     for command in COMMANDS:
-        for argument in flags(command):
+        for argument in arguments(command):
             long = [name for name in argument.names if name.startswith("--")]
             variables = {f"BULKUP_{name[2:].upper().replace('-', '_')}" for name in long}
             assert set(argument.parameter.env_var or ()) == variables, argument.name
@@ -71,7 +67,7 @@ def test_the_help_of_a_command_names_flags_no_empty_default_and_examples(
     assert run([command, "--help"]) == 0
     told, found, examples = capsys.readouterr().out.rpartition("Examples:")
     words = " ".join(re.sub("[│╭╮╰╯─]", " ", told).split())
-    assert all(argument.name in words for argument in flags(command))
+    assert all(argument.name in words for argument in arguments(command))
     assert not re.search(r"\[default: (None|False|\(\))\]", words)
     assert command != "doctor" or "130 interrupted" in words
     assert found

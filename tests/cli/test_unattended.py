@@ -16,13 +16,13 @@ from bulkup.sandbox import Sandbox
 from tests.support.commands import COMMAND, PASSWORD, Ended, one_photo, send
 from tests.support.receiver import receiver
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "nas.md").read_text("utf-8")
 SECRET = "s3cret-path"
 
 
 def block(language: str, mark: str) -> str:
-    """Return the README's only block of a language that holds this."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    """Return the guide's only block of a language that holds this."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     (found,) = [text for of, text in blocks if of == language and mark in text]
     return str(found)
 
@@ -100,7 +100,7 @@ async def test_addresses_of_the_variable_are_parted_by_blanks(box: Sandbox, phot
 
 
 async def run_bare(box: Sandbox, photos: Path, line: str, variables: dict[str, str]) -> Ended:
-    """Run a line of the README as a daemon would: by sh, with next to nothing around it.
+    """Run a line of the guide as a daemon would: by sh, with next to nothing around it.
 
     The sandbox, its album, the photos and a command of this test take the place of those it names.
     """
@@ -119,7 +119,7 @@ async def run_bare(box: Sandbox, photos: Path, line: str, variables: dict[str, s
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-async def test_the_readme_s_cron_line_uploads(box: Sandbox, photos: Path, tmp_path: Path) -> None:
+async def test_the_guide_s_cron_line_uploads(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     *settings, job = block("crontab", "0 23 * * *").splitlines()
     variables = dict(setting.split("=", 1) for setting in settings)
     line = job.removeprefix("0 23 * * * ")
@@ -135,7 +135,7 @@ async def test_the_readme_s_cron_line_uploads(box: Sandbox, photos: Path, tmp_pa
 
 
 def unit(mark: str) -> configparser.RawConfigParser:
-    """Return a unit of the README; of a setting that is repeated, all values in lines."""
+    """Return a unit of the guide; of a setting that is repeated, all values in lines."""
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     text = block("ini", mark)
@@ -147,7 +147,7 @@ def unit(mark: str) -> configparser.RawConfigParser:
     return parser
 
 
-async def test_the_readme_s_service_notifies(box: Sandbox, photos: Path, tmp_path: Path) -> None:
+async def test_the_guide_s_service_notifies(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     service = unit("ExecStart")["Service"]
     credentials, state = tmp_path / "credentials", tmp_path / "state"
     for folder in (credentials, state / service["StateDirectory"]):
@@ -169,7 +169,7 @@ async def test_the_readme_s_service_notifies(box: Sandbox, photos: Path, tmp_pat
     not shutil.which("systemd-analyze"),
     reason="there is no systemd-analyze: apt-get install systemd",
 )
-async def test_systemd_takes_the_readme_s_units(tmp_path: Path) -> None:
+async def test_systemd_takes_the_guide_s_units(tmp_path: Path) -> None:
     service = block("ini", "ExecStart").replace("/usr/local/bin/bulkup", sys.executable)
     (tmp_path / "bulkup.service").write_text(service.replace("User=photos", "User=root"))
     (tmp_path / "bulkup.timer").write_text(block("ini", "OnCalendar"))

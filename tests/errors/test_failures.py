@@ -1,4 +1,4 @@
-"""The words for failures: one table, from which all of them come, and the README's too."""
+"""The texts of failures: one table, from which all messages and the documentation are made."""
 
 import ast
 import json
@@ -28,10 +28,10 @@ from bulkup.errors import (
     server as server_failures,
 )
 from bulkup.piwigo.protocol import Answer, interpret
-from tests.support.failure_table import GROUPS, inserted, kinds, table
+from docs.generate import FAILURES, failure_table, kinds
 
 ROOT = Path(__file__).parents[2]
-KINDS = [kind for module in GROUPS.values() for kind in kinds(module)]
+KINDS = [kind for module in FAILURES.values() for kind in kinds(module)]
 SOURCES = [
     (path, path.read_text(encoding="utf-8"))
     for path in (ROOT / "bulkup").rglob("*.py")
@@ -39,18 +39,8 @@ SOURCES = [
 ]
 
 
-def test_the_readme_holds_the_table_as_it_is() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert inserted(readme) == readme, "python -m tests.support.failure_table writes it anew"
-
-
-def test_a_document_without_a_place_for_the_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="there is no"):
-        inserted("# bulkup\n")
-
-
 def test_the_table_has_a_row_for_each_kind_and_no_facts() -> None:
-    rows = [line for line in table().splitlines() if line.startswith("| `")]
+    rows = [line for line in failure_table().splitlines() if line.startswith("| `")]
     assert len(rows) == len(KINDS)
     assert not [row for row in rows if re.search(r"\{\w*\}", row)]
 

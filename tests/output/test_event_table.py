@@ -1,17 +1,23 @@
 from dataclasses import fields
+from pathlib import Path
 
 from bulkup.events import NAMES, SCHEMA
-from tests.support.event_table import README, events, in_readme, table
+from docs.generate import event_table, events
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "events.md"
 
 
-def test_the_readme_tells_of_every_event_as_the_code_has_it() -> None:
-    assert in_readme() == table(), "python -m tests.support.event_table renews it"
+def test_the_reference_has_a_row_for_each_event_with_all_its_fields() -> None:
+    rows = event_table().splitlines()[2:]
+    for event, row in zip(events(), rows, strict=True):
+        assert row.startswith(f"| `{NAMES[event]}` |")
+        assert all(f"`{field.name}` " in row for field in fields(event))
+        assert row.count(" | ") == 2
 
 
-def test_the_readme_names_the_number_of_the_schema() -> None:
-    assert f"schema number, {SCHEMA} at present" in " ".join(
-        README.read_text(encoding="utf-8").split()
-    )
+def test_the_reference_names_the_number_of_the_schema() -> None:
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert f"the number of the schema (currently {SCHEMA})" in text
 
 
 def test_each_event_has_a_name_of_its_own_and_no_field_one_of_the_lines_own() -> None:

@@ -1,8 +1,8 @@
-"""The README's commands, run as they stand there, from top to bottom, as a reader would.
+"""Runs the commands of the README and of the documentation as they stand there, page by page.
 
-Only what `PLACES` says is put in the place of something else, and only what `NOT_RUN` says is
-left out; bash has to understand that too. Bash reads every line; a command by itself then runs in
-a thread of this process, what is more or needs a process by bash.
+`PLACES` names what is replaced, `NOT_RUN` what is not run; bash must understand that too. Bash
+reads every line. A plain `bulkup` command then runs in a thread of this process, everything else
+in bash.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -28,14 +29,18 @@ from anyio.streams.text import TextReceiveStream
 
 from bulkup.cli import app
 from bulkup.sandbox import Sandbox
+from docs.generate import COMMANDS, arguments
 from tests.support.commands import COMMAND, PASSWORD, Ended, account, bulkup, environment
-from tests.support.flag_table import COMMANDS, flags
 from tests.support.receiver import receiver
 from tests.support.runs import picture
 
 ROOT: Final = Path(__file__).parents[2]
-README: Final = (ROOT / "README.md").read_text("utf-8")
 SIDECARS: Final = ROOT / "tests" / "sidecars"
+PAGES: Final = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if "_build" not in path.parts
+}
 
 OTHER_BLOCKS: Final = {
     "ini": "systemd's units are tried in test_unattended.py",
@@ -44,23 +49,28 @@ OTHER_BLOCKS: Final = {
     "text": "what is printed or drawn",
 }
 NOT_RUN: Final = {
-    r"(pipx|uv tool|pip) install ": "packages are installed by `make dist`",
+    r"(pipx|uv tool|pip) install |uvx ": "packages are installed by `make dist`",
+    r"python3 -m venv |\. \w+/bin/activate": "the tests run in an environment already",
     r"(bulkup .* --dask|dask) ": "clusters are tried in test_cluster.py",
     r"(systemctl|journalctl) ": "there is no systemd in a container",
+    r"docker |cp compose.yaml |printf 'PHOTOS=|install -m ": "the image is tried in test_image.py",
     r"make ": "that would be this test again",
-    r"python -m tests\.[.\w]+": "they write the README, and have their tests",
-    r"BULKUP_TEST_URL=": "there is no real gallery",
     r".*\bnas\.(lan|pem)\b": "certificates of one's own are tried in test_first_run.py",
 }
 SHELL: Final = r"(?!bulkup )|bulkup (watch|sandbox) |.*([|<>]| --after trash)"
 """Pipes, signals, and a trash whose place is known when Python starts."""
 BASH: Final = shutil.which("bash") or "bash"
-PLACES: Final = (":8765", "--port 8081", "/media/card", "https://photos.example.org")
 UNTIL: Final = {
     "bulkup watch": (" verified ", {130}),
     "bulkup sandbox": ("Ctrl-C ends.", {0, 130}),
 }
-BLOCKS: Final = re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", README)
+PHOTOS: Final = {".jpg", ".jpeg", ".png", ".gif", ".webp"}
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Return the language and the text of each block of code."""
+    found = re.findall(r"(?ms)^( *)```(\w*)\n(.*?)^\1```$", PAGES[page])
+    return [(language, textwrap.dedent(text)) for _, language, text in found]
 
 
 def not_run(line: str) -> bool:
@@ -73,11 +83,11 @@ def lines(text: str) -> list[str]:
 
 @dataclass
 class Reader:
-    """Somebody with photos and a gallery, who types what stands in the README."""
+    """Somebody with photos and a gallery who types what a page says."""
 
     box: Sandbox
     folder: Path
-    told: str
+    service: str
     photos: int = 0
     sums: set[str] = field(default_factory=set)
     chance: Random = field(default_factory=lambda: Random(1))
@@ -88,16 +98,24 @@ class Reader:
         self.card = self.folder / "card"
         for folder in (self.home / ".config", self.home / "Pictures", self.work, self.card):
             folder.mkdir(parents=True)
-        here = (":0", "--port 0", str(self.card), self.box.url)
-        self.places = dict(zip(PLACES, here, strict=True)) | {"ntfy://my-photos": self.told}
+        self.places = {
+            ":8765": ":0",
+            "--port 8081": "--port 0",
+            "/media/card": str(self.card),
+            "https://photos.example.org": self.box.url,
+            "http://127.0.0.1:8081/": self.box.url,
+            "=secret": f"={PASSWORD}",
+            "ntfy://my-photos": self.service,
+        }
         self._install("bulkup", f'exec {shlex.join(COMMAND)} "$@"')
+        self._install("python", f'PYTHONPATH={ROOT} exec {sys.executable} "$@"')
         self._install("pass", f'test "$1" = photos && echo {PASSWORD}')
         for name in (
             *("photos/2019/IMG_0001", "photos/2020/IMG_0001", "photos/2019/raw/scan"),
             *("archive/2019/May/IMG_0001", "archive/2020/IMG_0001", "export/Trips/IMG_0001"),
             *("lightroom/Rome/IMG_0001", "Takeout/Google Photos/Trip/IMG_20190701_140322"),
         ):
-            self.photo(f"{name}.jpg")
+            self.photo(self.work / f"{name}.jpg")
         for name in ("photos/2019/IMG_0001.nef", "lightroom/Rome/IMG_0001.nef"):
             self._write(name, b"II*\0" + self.chance.randbytes(900))
         self._write("lightroom/Rome/IMG_0001.xmp", (SIDECARS / "lightroom.xmp").read_bytes())
@@ -106,10 +124,22 @@ class Reader:
         self._write(".last", b"")
         os.utime(self.work / ".last", (0, 0))
 
-    def photo(self, name: str) -> None:
-        content = picture(self.chance, size=900)
-        self.sums.add(hashlib.md5(content).hexdigest())
-        self._write(name, content)
+    def photo(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(self.chance, size=900))
+
+    def sums_below(self, folder: Path) -> set[str]:
+        """Return the MD5s of the photos in a folder."""
+        return {
+            hashlib.md5(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*")
+            if path.suffix.lower() in PHOTOS
+        }
+
+    @property
+    def excluded(self) -> set[str]:
+        """Return the MD5s of the photos that the profile of the guide leaves out."""
+        return self.sums_below(self.work / "photos/2019/raw")
 
     def _write(self, name: str, content: bytes = b"", *, text: str = "") -> None:
         path = self.work / name
@@ -123,11 +153,11 @@ class Reader:
         path.chmod(0o755)
 
     @property
-    def stored(self) -> int:
-        return len(self.box.gallery.photos)
+    def stored(self) -> Counter[str]:
+        return Counter(photo.md5 for photo in self.box.gallery.photos.values())
 
     def variables(self) -> dict[str, str]:
-        """Return the variables of somebody who has his own home."""
+        """Return the variables of a user with a home folder of their own."""
         return {
             "HOME": str(self.home),
             "XDG_STATE_HOME": str(self.home / ".state"),
@@ -139,19 +169,20 @@ class Reader:
         }
 
     def settings(self, text: str) -> dict[str, str]:
-        """Return the settings that he has when he comes to these lines."""
+        """Return the settings that these lines rely on."""
         if "export BULKUP_URL" in text or "--profile" in text:
             return {}
         return account(self.box) | {"finishing": "2", "settle": "0.1s"}
 
     def put(self, text: str) -> str:
-        """Return lines with what is here in the place of what only looks like it."""
+        """Return lines with the places of this test instead of those of the page."""
         for sign, here in self.places.items():
             text = text.replace(sign, here)
         return text
 
     async def type_lines(self, text: str) -> None:
-        """Run lines, each to an end that is well; those that belong together in one bash."""
+        """Run lines, each of which has to succeed; those that belong together in one bash."""
+        self.sums |= self.sums_below(self.work) | self.sums_below(self.card)
         for line in [text] if "export BULKUP" in text else lines(text):
             if re.match(SHELL, line):
                 await self._in_bash(line)
@@ -177,24 +208,26 @@ class Reader:
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
-            await process.stdin.send(f"{PASSWORD}\n".encode() if "read -rs" in text else b"")
+            if "read -rs" in text:
+                await process.stdin.send(f"{PASSWORD}\n".encode())
             await process.stdin.aclose()
-            said = ""
+            printed = ""
             async for part in TextReceiveStream(process.stdout, errors="replace"):
-                said += part
-                if words and words in said:
+                printed += part
+                if words and words in printed:
                     os.killpg(process.pid, signal.SIGINT)
                     words = ""
             code = await process.wait()
-        assert code in ends, f"{text}\n{said}"
-        assert "Traceback" not in said, f"{text}\n{said}"
-        assert PASSWORD not in said
+        assert code in ends, f"{text}\n{printed}"
+        assert "Traceback" not in printed, f"{text}\n{printed}"
+        assert PASSWORD not in printed
 
     async def keep_settings(self, text: str) -> None:
-        """Write a settings file where bulkup looks for it."""
+        """Write a config file where bulkup looks for it."""
         self._write((await self.run("bulkup config --path")).out.strip(), text=self.put(text))
 
     async def run_python(self, text: str) -> str:
+        self.sums |= self.sums_below(self.work)
         done = await anyio.run_process(
             [sys.executable, "-c", self.put(text)],
             env=environment(self.settings(text)) | {"PYTHONPATH": str(ROOT)},
@@ -206,7 +239,9 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reader]:
+async def reading(
+    page: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Reader]:
     albums = [f"Album {number}" for number in range(1, 10)]
     async with (
         Sandbox(admin=("admin", PASSWORD), albums=albums, formats=["nef"], max_body=2**20) as box,
@@ -218,23 +253,23 @@ async def reading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(reader.work)
         yield reader
-        assert [message["title"] for message in there.got] == ["bulkup: 1 photo uploaded"]
+        titles = ["bulkup: 1 photo uploaded"] if "--notify ntfy:" in PAGES[page] else []
+        assert [message["title"] for message in there.got] == titles
 
 
 async def fail_one(reader: Reader) -> None:
-    """Have one upload fail for a photo that is well now."""
-    reader.photos += 1
-    late = reader.work / f"photos/late {reader.photos}.jpg"
+    """Have one upload fail for a photo that is fine afterwards."""
+    late = reader.work / "photos/late.jpg"
     late.write_bytes(b"")
     ended = await reader.run("bulkup ./photos --album 9")
     assert ended.code == 1
     assert "the file is empty" in ended.err
-    reader.photo(str(late.relative_to(reader.work)))
+    reader.photo(late)
 
 
 async def put_new(reader: Reader, folder: Path) -> None:
     reader.photos += 1
-    reader.photo(str(folder / f"IMG_{reader.photos:04}.jpg"))
+    reader.photo(folder / f"IMG_{reader.photos:04}.jpg")
 
 
 PREPARE: Final[dict[str, Callable[[Reader], Awaitable[None]]]] = {
@@ -250,25 +285,36 @@ def emptied(folder: Path) -> bool:
 
 
 CHECK: Final[dict[str, Callable[[Reader], bool]]] = {
-    "export BULKUP_URL": lambda reader: reader.stored == 3,
     "./inbox": lambda reader: emptied(reader.work / "inbox"),
     "/media/card": lambda reader: emptied(reader.card),
     "--report migration.html": lambda reader: (reader.work / "migration.html").stat().st_size > 0,
     "--report proof.csv": lambda reader: b"present" in (reader.work / "proof.csv").read_bytes(),
     "--json": lambda reader: (reader.work / "events.jsonl").stat().st_size > 0,
 }
+ALBUMS: Final = {
+    "docs/tutorial.md": {"2019", "Été à la mer", "100CANON"},
+    "docs/how-to/albums.md": {"2019", "May", "2020"},
+    "docs/how-to/lightroom.md": {"Rome"},
+    "docs/how-to/other-gallery.md": {"Trips"},
+}
+UPLOAD: Final = r'(?m)^bulkup "?\./([\w/ ]+?)"? (?!.*--dry-run)'
+RUN: Final = [
+    page for page in PAGES if {"sh", "python"} & {language for language, _ in blocks(page)}
+]
 
 
-@pytest.mark.timeout(600)  # it is many commands
-async def test_the_commands_do_what_they_are_there_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.timeout(300)  # it is many commands
+@pytest.mark.parametrize("page", RUN)
+async def test_the_commands_of_a_page_do_what_they_are_there_for(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with reading(tmp_path, monkeypatch) as reader:
-        for language, text in BLOCKS:
+    async with reading(page, tmp_path, monkeypatch) as reader:
+        for language, text in blocks(page):
             if language == "toml":
                 await reader.keep_settings(text)
             elif language == "python":
                 assert "there before" in await reader.run_python(text)
+                assert reader.stored.keys() == reader.sums_below(reader.work / "photos")
             elif language == "sh" and (
                 kept := [line for line in lines(text) if not not_run(line)]
             ):
@@ -277,41 +323,52 @@ async def test_the_commands_do_what_they_are_there_for(
                         await prepare(reader)
                 before = reader.stored
                 await reader.type_lines("\n".join(kept))
-                for sign, is_well in CHECK.items():
-                    assert sign not in text or is_well(reader), text
-                assert "9 --dry-run" not in text or reader.stored == before
-        there = Counter(photo.md5 for photo in reader.box.gallery.photos.values())
-        assert there == Counter(dict.fromkeys(reader.sums, 1))
-        albums = {album.name for album in reader.box.gallery.albums.values()}
-        assert {"photos", "2019", "May", "Rome", "Trips", "2024"} <= albums
+                for sign, is_right in CHECK.items():
+                    assert sign not in text or is_right(reader), text
+                uploaded = re.findall(UPLOAD, "\n".join(kept))
+                excluded = reader.excluded if "--profile" in text else set()
+                for folder in uploaded:
+                    expected = reader.sums_below(reader.work / folder) - excluded
+                    assert expected <= reader.stored.keys(), text
+                    assert not excluded & reader.stored.keys()
+                assert uploaded or "--dry-run" not in text or reader.stored == before
+        assert set(reader.stored.values()) <= {1}
+        assert reader.stored.keys() <= reader.sums
+        assert ALBUMS.get(page, set()) <= {
+            album.name for album in reader.box.gallery.albums.values()
+        }
 
 
 def test_every_block_is_of_a_kind_that_is_tried() -> None:
-    assert {language for language, _ in BLOCKS} == {"sh", "python", "toml", *OTHER_BLOCKS}
+    found = {language for page in PAGES for language, _ in blocks(page)}
+    assert found == {"sh", "python", "toml", *OTHER_BLOCKS}
+    assert ALBUMS.keys() <= set(RUN)
+    assert len(RUN) > 10
 
 
 async def test_what_is_not_run_is_there_and_bash_understands_it() -> None:
-    blocks = [text for language, text in BLOCKS if language == "sh"]
-    for text in blocks:
-        await anyio.run_process([BASH, "-n"], input=text.encode())
-    typed = [line for text in blocks for line in lines(text)]
+    typed = [text for page in PAGES for language, text in blocks(page) if language == "sh"]
+    await anyio.run_process([BASH, "-n"], input="\n".join(typed).encode())
     for pattern in NOT_RUN:
-        assert any(re.match(pattern, f"{line} ") for line in typed), pattern
+        assert any(re.match(pattern, f"{line} ") for text in typed for line in lines(text)), (
+            pattern
+        )
 
 
 def inline() -> Iterator[str]:
-    """Yield what stands between backticks in the text, tables made from code apart."""
-    text = re.sub(r"(?ms)^```.*?^```$|<!-- .*?<!-- end of .*? -->", "", README)
-    yield from (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text))
+    """Yield what stands between backticks in the text."""
+    for text in PAGES.values():
+        prose = re.sub(r"(?ms)^( *)```.*?^\1```$", "", text)
+        yield from (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose))
 
 
 def test_commands_in_the_text_are_what_the_command_line_takes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (config,) = [text for language, text in BLOCKS if language == "toml"]
+    (config,) = [text for page in PAGES for kind, text in blocks(page) if kind == "toml"]
     (tmp_path / "config.toml").write_text(config)
     monkeypatch.setenv("BULKUP_CONFIG", str(tmp_path / "config.toml"))
-    found = [span for span in inline() if re.match(r"bulkup [a-z./-]", span)]
+    found = {span for span in inline() if re.match(r"bulkup [a-z./-]", span)}
     assert len(found) > 10
     for span in found:
         words = shlex.split(span.split(" | ")[0])
@@ -321,32 +378,36 @@ def test_commands_in_the_text_are_what_the_command_line_takes(
 
 
 def test_flags_in_the_text_are_there() -> None:
-    known = {name for command in COMMANDS for each in flags(command) for name in each.names}
+    known = {name for command in COMMANDS for each in arguments(command) for name in each.names}
     known |= {"--help", "--version"}
     named = {span.split()[0].split("=")[0] for span in inline() if re.match("-+[a-z]", span)}
-    assert named <= known | {"-print0", "-qq"}
+    assert named <= known | {"-print0", "-qq", "--user"}
 
 
 def test_extras_and_targets_in_the_text_are_there() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = project["optional-dependencies"].keys() - {"bench", "dev"}
-    (table,) = re.findall(r"(?ms)^\| extra \|.*?\n\n", README)
+    extras = project["optional-dependencies"].keys() - {"bench", "dev", "docs"}
+    (table,) = re.findall(r"(?ms)^\| extra \|.*?\n\n", PAGES["docs/how-to/install.md"])
     assert set(re.findall(r"(?m)^\| `([a-z]+)`", table)) == extras
-    for some in re.findall(r"(?:bulkup|'\.)\[([a-z,]+)\]", README):
+    for some in re.findall(r"(?:bulkup|'\.)\[([a-z,]+)\]", "".join(PAGES.values())):
         assert set(some.split(",")) <= extras, some
     targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text("utf-8")))
-    typed = [*inline(), *(line for _, text in BLOCKS for line in lines(text))]
+    typed = [
+        *inline(),
+        *(line for page in PAGES for _, text in blocks(page) for line in lines(text)),
+    ]
     made = {word for line in typed for word in re.findall(r"(?:^|\s)make ([a-z]+)", line)}
     assert made
     assert made <= targets
 
 
-def test_links_lead_somewhere() -> None:
-    plain = re.sub(r"(?ms)^```.*?^```$", "", README)
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    plain = re.sub(r"(?ms)^( *)```.*?^\1```$", "", PAGES[page])
     headings = re.findall(r"(?m)^#+ (.*)$", plain)
     anchors = {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
     for target in re.findall(r"\]\(([^)\s]+)\)", plain):
         if target.startswith("#"):
             assert target[1:] in anchors, target
         elif "://" not in target:
-            assert (ROOT / target).is_file(), target
+            assert (ROOT / page).parent.joinpath(target).is_file(), target
