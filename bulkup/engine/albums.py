@@ -1,4 +1,4 @@
-"""Albums of photos: which album a folder becomes, finding and creating it, and who is in it."""
+"""Albums: which album a folder becomes, finding and creating it, and listing its photos."""
 
 import os
 import unicodedata
@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from anyio import to_thread
 
-from bulkup.engine.ports import AlbumInfo, GalleryReader, GalleryWriter
+from bulkup.engine.ports import GalleryReader, GalleryWriter
 from bulkup.engine.retry import Recovery
 from bulkup.errors import NoSuchAlbum, NotOffered, PhotoError, RunError, Transient
 from bulkup.errors import gallery as gallery_failures
@@ -19,18 +19,22 @@ from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import AlbumMade, Emit, Noticed
 
+ROOT: Final = 0
+"""The gallery's top level, as the parent of albums."""
+
 ALBUMS_KEPT: Final = 16
+"""Albums whose members are kept in memory."""
 
 
 class IdSet:
-    """A set of photo ids, a bit each: ids are dense, and there may be millions."""
+    """A set of photo ids, one bit each: ids are dense, and there may be millions."""
 
     def __init__(self) -> None:
         self._bits = bytearray()
         self.least: int | None = None
 
     def add(self, number: int) -> None:
-        """Put a number in."""
+        """Add an id."""
         byte, bit = divmod(number, 8)
         if byte >= len(self._bits):
             self._bits.extend(bytes(byte + 1 - len(self._bits)))
@@ -48,58 +52,57 @@ class IdSet:
 
 
 class AlbumMembers:
-    """What an album shows: all its photos, and the aliases of those without their names.
+    """The photos in an album, and the temporary names of those that lack their own.
 
-    `told` is False where the server does not list it.
+    `listed` is False where the server does not list the album.
     """
 
-    def __init__(self, *, told: bool = True) -> None:
-        self.told = told
+    def __init__(self, *, listed: bool = True) -> None:
+        self.listed = listed
         self.photos = IdSet()
         self.aliases: dict[int, str] = {}
 
 
 class MembersByAlbum:
-    """What albums show, looked up when it is needed; of many albums the last few are kept."""
+    """The members of albums, listed when needed; those of the last few albums are kept."""
 
-    def __init__(self, look: Callable[[int], Awaitable[AlbumMembers | None]]) -> None:
-        self._look = look
+    def __init__(self, list_album: Callable[[int], Awaitable[AlbumMembers | None]]) -> None:
+        self._list_album = list_album
         self._kept: OrderedDict[int, AlbumMembers] = OrderedDict()
 
     async def of(self, album: int) -> AlbumMembers:
-        """Return what an album shows; nothing where nobody tells."""
+        """Return the members of an album."""
         if album not in self._kept:
-            self._kept[album] = await self._look(album) or AlbumMembers(told=False)
+            self._kept[album] = await self._list_album(album) or AlbumMembers(listed=False)
             while len(self._kept) > ALBUMS_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(album)
         return self._kept[album]
 
 
-async def listed(gallery: GalleryReader, album: int, *, down_to: int = 0) -> AlbumMembers | None:
-    """Return what the album shows, at least of the ids from `down_to` on.
+async def list_members(
+    gallery: GalleryReader, album: int, *, down_to: int = 0
+) -> AlbumMembers | None:
+    """Return the members of an album, at least those with ids from `down_to` on.
 
-    None where the server does not list albums. Raises `PhotoError` where there is no such album.
+    None where the server does not list albums. Raises `PhotoError` if the album does not exist.
     """
-    shown = AlbumMembers()
+    found = AlbumMembers()
     try:
         async with aclosing(gallery.members(album)) as members:
             async for member in members:
                 if member.photo_id < down_to:
                     break
-                shown.photos.add(member.photo_id)
+                found.photos.add(member.photo_id)
                 if member.alias:
-                    shown.aliases[member.photo_id] = member.alias
+                    found.aliases[member.photo_id] = member.alias
     except NotOffered:
         return None
-    return shown
-
-
-ROOT = 0
+    return found
 
 
 class Albums:
-    """The albums of one gallery; new ones are made `private` or public."""
+    """The albums of one gallery; new ones are created `private` or public."""
 
     def __init__(
         self, gallery: GalleryWriter, *, recovery: Recovery, emit: Emit, private: bool = False
@@ -111,9 +114,9 @@ class Albums:
         self._known: dict[tuple[int, str], int] | None = None
 
     async def find(self, names: Sequence[str], *, below: int = ROOT, make: bool) -> int:
-        """Return the number of the album on this path of names, where need be made.
+        """Return the id of the album on this path of names; with `make`, create what is missing.
 
-        Raises `PhotoError` where it is not there and not to be made, or can't be.
+        Raises `NoSuchAlbum` where it does not exist, and `PhotoError` where it can't be created.
         """
         album = below
         for depth, name in enumerate(names):
@@ -124,16 +127,17 @@ class Albums:
         return album
 
     async def inside(self, parent: int, name: str, *, comment: str = "", make: bool) -> int | None:
-        """Return the number of the album of this name in another one, made where need be.
+        """Return the id of the album of this name inside another one, None if there is none.
 
-        A new one gets the comment. None where it is not there and not to be made. Raises
-        `PhotoError` where it can't be made.
+        With `make`, a missing album is created, with the comment. Raises `PhotoError` where that
+        fails.
         """
-        known = await self._load()
-        found = self._among(known, parent, name)
+        if self._known is None:
+            self._known = await self._list()
+        found = self._among(self._known, parent, name)
         if found is None and make:
             found = await self._add(name, parent=parent, comment=comment)
-            known[parent, self._gallery.album_keys(name)[0]] = found
+            self._known[parent, self._gallery.album_keys(name)[0]] = found
             await self._spell(found, name)
             self._emit(AlbumMade(album=found, name=name, parent=parent or None))
         return found
@@ -148,35 +152,26 @@ class Albums:
         except (NotOffered, PhotoError, Transient) as error:
             self._emit(
                 Noticed(
-                    message=f"the name of the new album “{name}” could not be spelled as it is: "
+                    message=f"the name of the new album “{name}” could not be stored exactly: "
                     f"{error.message}",
-                    hint="Mend it in the gallery, or another run may make that album again.",
+                    hint="Correct it in the gallery, or the next run may create the album again.",
                 )
             )
 
-    async def _load(self) -> dict[tuple[int, str], int]:
-        if self._known is None:
-            self._known = await self._listed()
-        return self._known
-
-    async def _listed(self) -> dict[tuple[int, str], int]:
-        albums = await self._asked(self._gallery.albums)
+    async def _list(self) -> dict[tuple[int, str], int]:
+        """Return the ids of all albums, by parent and name in NFC."""
+        try:
+            albums = await self._recovery.run(self._gallery.albums)
+        except (NotOffered, PhotoError, Transient) as error:
+            raise RunError(run_failures.ALBUMS_UNLISTED(reason=error.message)) from None
         known: dict[tuple[int, str], int] = {}
         for album in sorted(albums, key=lambda album: album.album_id, reverse=True):
-            name = unicodedata.normalize("NFC", album.name)  # others may have spelled it in NFD
+            name = unicodedata.normalize("NFC", album.name)  # other clients may have used NFD
             known[album.parent, name] = album.album_id  # of equal ones the oldest
         return known
 
-    async def _asked(
-        self, question: Callable[[], Awaitable[Sequence[AlbumInfo]]]
-    ) -> Sequence[AlbumInfo]:
-        try:
-            return await self._recovery.run(question)
-        except (NotOffered, PhotoError, Transient) as error:
-            raise RunError(run_failures.ALBUMS_UNLISTED(reason=error.message)) from None
-
     async def _add(self, name: str, *, parent: int, comment: str) -> int:
-        """Make an album, looking again after each answer that was lost."""
+        """Create an album; after each lost answer, look whether it exists by now."""
         attempt = 0
         while True:
             try:
@@ -190,7 +185,7 @@ class Albums:
                 raise RunError(run_failures.ALBUMS_UNMADE(reason=error.message)) from None
             except Transient as error:
                 attempt += 1
-                if (found := self._among(await self._listed(), parent, name)) is not None:
+                if (found := self._among(await self._list(), parent, name)) is not None:
                     return found
                 if attempt > self._recovery.policy.retries:
                     raise PhotoError(
@@ -200,8 +195,8 @@ class Albums:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A folder that is an album on the way to a photo's, and its name as it is spelled."""
+class AlbumFolder:
+    """A folder that becomes an album, and its name as spelled in the path."""
 
     folder: Path
     spelled: str
@@ -209,10 +204,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderAlbums:
-    """How the folders below `roots` become albums below `base`, the gallery's top if `ROOT`.
+    """How the folders below `roots` become albums inside album `base`.
 
     Without `tree` all photos go to `base`. `unwrap` leaves out the album of each root itself,
-    `spaces` writes blanks for underscores.
+    `spaces` replaces underscores by blanks.
     """
 
     roots: Sequence[Path] = ()
@@ -227,69 +222,69 @@ class FolderAlbums:
             plain = root.name not in {"", ".."}
             self._real[root] = root if plain else Path(os.path.abspath(root))  # noqa: PTH100
 
-    def steps(self, photo: Path) -> tuple[Step, ...]:
-        """Return the folders that are albums below `base` on the way to a photo's.
+    def path_to(self, photo: Path) -> tuple[AlbumFolder, ...]:
+        """Return the folders that become the albums from `base` down to a photo's.
 
-        Raises `PhotoError` where it would belong to no album.
+        Raises `PhotoError` where the photo would be in no album.
         """
-        steps = tuple(self._up(photo))[::-1] if self.tree else ()
-        if not steps and self.base == ROOT:
+        folders = tuple(self._up(photo))[::-1] if self.tree else ()
+        if not folders and self.base == ROOT:
             raise PhotoError(local_failures.NO_FOLDER())
-        return steps
+        return folders
 
-    def _up(self, photo: Path) -> Iterator[Step]:
+    def _up(self, photo: Path) -> Iterator[AlbumFolder]:
         if photo in self._real:
             return  # a file that was named itself
         for folder in photo.parents:
             if (root := self._real.get(folder)) is not None:
                 if root.name and not self.unwrap:
-                    yield Step(folder, root.name)
+                    yield AlbumFolder(folder, root.name)
                 return
-            # where no root comes, it is from a list of files: the folders are those of its line
+            # without a root the photo is from a list of files: the folders are those of its line
             if folder.name not in {"", ".."}:
-                yield Step(folder, folder.name)
+                yield AlbumFolder(folder, folder.name)
 
     def name(self, folder: str) -> str:
-        """Return what the album of a folder of this name is called."""
+        """Return the name of the album of a folder of this name."""
         name = unicodedata.normalize("NFC", folder.encode("utf-8", "replace").decode())
         if self.spaces:
             name = name.replace("_", " ")
         return name.strip() or "_"
 
 
-ALIKE: Final = (
-    "The gallery can't tell their names apart: rename one of the folders to have two albums."
+SAME_NAME_HINT: Final = (
+    "The gallery can't distinguish their names: rename one of the folders to get two albums."
 )
-TITLED: Final = (
-    "What Google Takeout wrote into them calls both the same: --no-sidecars keeps to the folders' "
-    "names."
+SAME_TITLE_HINT: Final = (
+    "Google Takeout's metadata gives both the same title: --no-sidecars uses the folders' names "
+    "instead."
 )
 
 
 class Titled(Protocol):
-    """What somebody wrote about a folder."""
+    """Title and description of a folder, from metadata of the archive."""
 
     @property
     def title(self) -> str:
-        """What its album is called."""
+        """The name of the folder's album."""
 
     @property
     def description(self) -> str:
-        """What its album is about, may be empty."""
+        """The album's description, may be empty."""
 
 
 Titles = Callable[[Path], Titled | None]
-"""Tells of a folder, None where nobody wrote anything; reads files, so it is for a thread.
+"""Returns title and description of a folder, None if it has none. Reads files: call in a thread.
 
-Raises `ValueError`, in words, where what was written can't be read.
+Raises `ValueError`, with a message for the user, where the metadata can't be read.
 """
 
 
 class AlbumResolver:
-    """The albums of one run, asked for by one task at a time.
+    """Resolves photos to albums; called by one task at a time.
 
-    Albums that are missing are made, unless `make` is False. Without `titles` albums are called as
-    their folders are.
+    Missing albums are created, unless `make` is False. Without `titles` albums are named after
+    their folders.
     """
 
     def __init__(
@@ -301,52 +296,54 @@ class AlbumResolver:
         make: bool = True,
         titles: Titles | None = None,
     ) -> None:
-        self._placing = folder_albums
+        self._folder_albums = folder_albums
         self._albums = albums
         self._emit = emit
         self._make = make
         self._titles = titles
         self._found: dict[Path, tuple[int | None, str]] = {}
-        self._first: dict[int, tuple[Step, bool]] = {}
+        self._first: dict[int, tuple[AlbumFolder, bool]] = {}
 
     async def of(self, photo: Path) -> int:
-        """Return the number of a photo's album, made where need be.
+        """Return the id of a photo's album.
 
-        Raises `PhotoError` where it has none: its folder is none, or the album is not there and
-        not to be made, or can't be made.
+        Raises `PhotoError` where it has none: its folder becomes no album, or the album does not
+        exist and is not to be created, or can't be.
         """
-        album = self._placing.base
+        album = self._folder_albums.base
         names = []
-        for step in self._placing.steps(photo):
-            if step.folder not in self._found:
-                self._found[step.folder] = await self._find(step, inside=album)
-            found, name = self._found[step.folder]
+        for folder in self._folder_albums.path_to(photo):
+            if folder.folder not in self._found:
+                self._found[folder.folder] = await self._find(folder, inside=album)
+            found, name = self._found[folder.folder]
             names.append(name)
             if found is None:
                 raise PhotoError(gallery_failures.NO_FOLDER_ALBUM(path=" / ".join(names)))
             album = found
         return album
 
-    async def _find(self, step: Step, *, inside: int) -> tuple[int | None, str]:
-        """Return number and name of a folder's album, found or made; None: it is not there."""
-        told = await self._titled(step.folder)
-        name = told.title if told else self._placing.name(step.spelled)
-        comment = told.description if told else ""
+    async def _find(self, folder: AlbumFolder, *, inside: int) -> tuple[int | None, str]:
+        """Return id and name of a folder's album; the id is None if it does not exist."""
+        titled = await self._titled(folder.folder)
+        name = titled.title if titled else self._folder_albums.name(folder.spelled)
+        comment = titled.description if titled else ""
         found = await self._albums.inside(inside, name, comment=comment, make=self._make)
         if found is not None:
-            first, titled = self._first.setdefault(found, (step, told is not None))
-            if first.spelled != step.spelled:
-                hint = TITLED if titled or told else ALIKE
+            first, first_titled = self._first.setdefault(found, (folder, titled is not None))
+            if first.spelled != folder.spelled:
                 self._emit(
-                    Noticed(message=f"{first.folder} and {step.folder} share one album", hint=hint)
+                    Noticed(
+                        message=f"{first.folder} and {folder.folder} share one album",
+                        hint=SAME_TITLE_HINT if first_titled or titled else SAME_NAME_HINT,
+                    )
                 )
         return found, name
 
     async def _titled(self, folder: Path) -> Titled | None:
-        """Return what somebody wrote about a folder; what can't be read is told."""
+        """Return title and description of a folder; emit a notice if they can't be read."""
         try:
             return await to_thread.run_sync(self._titles, folder) if self._titles else None
         except ValueError as error:
-            hint = "The album is called as its folder is, and gets no description."
-            self._emit(Noticed(message=f"what tells of an album is left out: {error}", hint=hint))
+            hint = "The album is named after its folder, and gets no description."
+            self._emit(Noticed(message=f"the title of an album is ignored: {error}", hint=hint))
             return None

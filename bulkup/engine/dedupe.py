@@ -5,18 +5,22 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from bulkup.engine.albums import AlbumMembers, AlbumResolver, MembersByAlbum, listed
+from bulkup.engine.albums import AlbumMembers, AlbumResolver, MembersByAlbum, list_members
 from bulkup.engine.ports import Job, RunContext, State
 from bulkup.engine.recorder import OutcomeRecorder
-from bulkup.engine.replace import Changes
+from bulkup.engine.replace import ChangedFiles
 from bulkup.errors import BulkupError, RunError
 from bulkup.events import PhotoPlanned
 
-REST: Final = 200
+CHANGED_BATCH: Final = 200
 
 
 class Deduplicator:
-    """Sifts the photos of one run; called by one task at a time but for `landed` and `failed`."""
+    """Deduplicates the photos of one run.
+
+    Called by one task at a time, except for `landed` and `failed`. Equal photos wait while the
+    first of them is in flight, so that each content is sent once.
+    """
 
     def __init__(
         self,
@@ -24,34 +28,34 @@ class Deduplicator:
         *,
         outcomes: OutcomeRecorder,
         album_resolver: AlbumResolver,
-        changes: Changes,
+        changed_files: ChangedFiles,
     ) -> None:
         self._gallery = context.gallery
         self._recovery = context.recovery
+        self._emit = context.emit
         self._outcomes = outcomes
-        self._destinations = album_resolver
-        self._changes = changes
+        self._album_resolver = album_resolver
+        self._changed_files = changed_files
         self._changed: list[Job] = []
         self._all_seen = False
-        self._emit = context.emit
-        self._flying: dict[str, list[Job]] = {}
-        self._untold: dict[bytes, int] = {}
-        self._shown = MembersByAlbum(self._look)
-        self._released = False
-        self._forgetful = False  # a server that can't be asked by MD5: then we have to remember
+        self._in_flight: dict[str, list[Job]] = {}  # the equal photos that wait, by MD5
+        self._members = MembersByAlbum(self._list_members)
+        self._lounge_emptied = False
+        self._no_lookup = False  # the server can't look MD5s up, so this run remembers its own:
+        self._sent: dict[bytes, int] = {}
 
     async def select(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs that have to be sent; what became of the others is emitted.
+        """Return the jobs that have to be sent; emit the outcome of all others.
 
-        Changed files wait for `rest`: what one had before may have moved to a file yet to come.
+        Changed files wait for `rest`: their old content may have moved to a file yet to come.
         """
         await self._outcomes.hashed([job for job in jobs if job.fresh])
         if not self._all_seen:
             self._changed += [job for job in jobs if job.was is not None]
             jobs = [job for job in jobs if job.was is None]
-        jobs = await self._placed(jobs)
+        jobs = await self._with_albums(jobs)
         try:
-            jobs = await self._contradicted(await self._changes.decided(jobs))
+            jobs = await self._without_held(await self._changed_files.decide(jobs))
         except BulkupError as error:
             await self._fail(jobs, error)
             return []
@@ -63,144 +67,140 @@ class Deduplicator:
         except BulkupError as error:
             await self._fail(jobs, error)
             return []
-        self._forgetful = self._forgetful or not md5s <= found.keys()
+        self._no_lookup = self._no_lookup or not md5s <= found.keys()
         send: list[Job] = []
         present: list[tuple[Job, int]] = []
         for job in jobs:
-            photo_id = found.get(job.md5) or self._untold.get(bytes.fromhex(job.md5))
+            photo_id = found.get(job.md5) or self._sent.get(bytes.fromhex(job.md5))
             if photo_id is None and job.md5 not in found:
                 photo_id = job.sent_as
             if photo_id is not None:
                 present.append((job, photo_id))
             elif not self._waits(job):
-                self._flying[job.md5] = []
+                self._in_flight[job.md5] = []
                 path, size = job.photo.path, job.photo.size
                 self._emit(PhotoPlanned(path=path, size=size, replaces=job.replaces))
                 send.append(job)
-        await self._take_in(present)
+        await self._complete(present)
         return send
 
     def rest(self) -> Iterator[list[Job]]:
-        """Yield the changed files, to be decided now that all others have been."""
+        """Yield the changed files in batches for `select`, after all others."""
         self._all_seen = True
-        self._changes.incoming = frozenset(job.md5 for job in self._changed)
+        self._changed_files.new_md5s = frozenset(job.md5 for job in self._changed)
         while self._changed:
-            batch, self._changed = self._changed[:REST], self._changed[REST:]
+            batch, self._changed = self._changed[:CHANGED_BATCH], self._changed[CHANGED_BATCH:]
             yield batch
 
-    async def _placed(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs with their albums; those that have none have failed."""
-        placed = []
-        for job in sorted(jobs, key=lambda job: job.photo.path):  # so albums stand in order
+    async def _with_albums(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs with their albums; those that can have none fail."""
+        resolved = []
+        for job in sorted(jobs, key=lambda job: job.photo.path):  # creates albums in order
             if job.album:
-                placed.append(job)
+                resolved.append(job)
                 continue
             try:
-                album = await self._destinations.of(job.photo.path)
+                album = await self._album_resolver.of(job.photo.path)
             except BulkupError as error:
                 await self._fail([job], error)
             else:
-                placed.append(replace(job, album=album))
-        return placed
+                resolved.append(replace(job, album=album))
+        return resolved
 
-    async def _contradicted(self, jobs: Sequence[Job]) -> Sequence[Job]:
-        """Return the jobs but for those that the ledger holds and their albums show.
+    async def _without_held(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Return the jobs without those that need nothing more, by the ledger and their album.
 
-        Where nobody tells what an album shows, the ledger is believed.
+        Where the server does not list albums, the ledger decides.
         """
         left = []
         for job in jobs:
-            shown = await self._shown.of(job.album) if job.held else None
-            if shown and (not shown.told or (job.sent_as or -1) in shown.photos):
+            members = await self._members.of(job.album) if job.held else None
+            if members and (not members.listed or (job.sent_as or -1) in members.photos):
                 self._outcomes.still_present(job)
             else:
                 left.append(job)
         return left
 
     async def landed(self, job: Job, *, photo_id: int) -> None:
-        """Tell that a photo has been sent: its twins are there with it, or are linked to it."""
-        if self._forgetful:
-            self._untold[bytes.fromhex(job.md5)] = photo_id
-        twins = self._flying.pop(job.md5, [])
-        beside = [(twin, photo_id) for twin in twins if twin.album == job.album]
-        if beside:
-            await self._outcomes.present(beside, state=State.SENT)
-        await self._take_in([(twin, photo_id) for twin in twins if twin.album != job.album])
+        """Take in that a photo was sent: equal ones are present with it, or linked to it."""
+        if self._no_lookup:
+            self._sent[bytes.fromhex(job.md5)] = photo_id
+        twins = self._in_flight.pop(job.md5, [])
+        same_album = [(twin, photo_id) for twin in twins if twin.album == job.album]
+        if same_album:
+            await self._outcomes.present(same_album, state=State.SENT)
+        await self._complete([(twin, photo_id) for twin in twins if twin.album != job.album])
 
     async def failed(self, job: Job) -> list[Job]:
-        """Tell that a photo could not be sent, and return a twin to be sent instead, if any.
+        """Take in that a photo failed; return an equal one to be sent instead, if any.
 
-        The photo may be on the server all the same, so the twins are sifted again.
+        The failed photo may be on the server all the same, so the server is asked again.
         """
-        twins = self._flying.pop(job.md5, [])
+        twins = self._in_flight.pop(job.md5, [])
         return await self.select(twins) if twins else []
 
     async def changed(self, job: Job, *, into: Job) -> list[Job]:
-        """Tell as what a photo was sent, and return what has to be sent for its twins, if any."""
+        """Take in what was sent; if the content changed, return equal photos to be sent."""
         return [] if into.md5 == job.md5 else await self.failed(job)
 
     def _waits(self, job: Job) -> bool:
-        """Tell whether an equal photo is on its way, and let this one wait for it."""
-        twins = self._flying.get(job.md5)
+        """Make a photo wait if an equal one is in flight; return whether it does."""
+        twins = self._in_flight.get(job.md5)
         if twins is not None:
             twins.append(job)
         return twins is not None
 
-    async def _take_in(self, present: Sequence[tuple[Job, int]]) -> None:
-        """Put photos that the server has into their albums, with their names."""
+    async def _complete(self, present: Sequence[tuple[Job, int]]) -> None:
+        """Add photos that the server has to their albums, and name those without a name."""
         by_album: dict[int, list[tuple[Job, int]]] = {}
         for job, photo_id in present:
             by_album.setdefault(job.album, []).append((job, photo_id))
-        for album, inside in by_album.items():
+        for album, photos in by_album.items():
             linked: list[int] = []
             try:
-                if not self._forgetful:
-                    linked = await self._put_into(album, inside)
+                if not self._no_lookup:
+                    linked = await self._complete_album(album, photos)
             except BulkupError as error:
-                await self._fail([job for job, _ in inside], error)
+                await self._fail([job for job, _ in photos], error)
             else:
-                await self._outcomes.present(inside, linked=linked)
+                await self._outcomes.present(photos, linked=linked)
 
-    async def _put_into(self, album: int, present: Sequence[tuple[Job, int]]) -> list[int]:
-        """Put into an album what it does not show, name what has no name, return what was put."""
-        shown = await self._shown.of(album)
-        linked = sorted({photo_id for _, photo_id in present if photo_id not in shown.photos})
+    async def _complete_album(self, album: int, photos: Sequence[tuple[Job, int]]) -> list[int]:
+        """Complete one album; return the ids of the photos added to it."""
+        members = await self._members.of(album)
+        linked = sorted({photo_id for _, photo_id in photos if photo_id not in members.photos})
         if linked:
             await self._recovery.run(lambda: self._gallery.link(linked, album=album))
         for photo_id in linked:
-            shown.photos.add(photo_id)
-        for job, photo_id in present:
-            # a photo of an interrupted run may be in no album yet, where none is listed
+            members.photos.add(photo_id)
+        for job, photo_id in photos:
+            # a photo of an interrupted run may be in no album yet, so no list shows its alias
             if photo_id in linked and not job.fresh:
-                await self._recovery.run(partial(self._recall, photo_id, shown))
-            if photo_id in shown.aliases:
+                await self._recovery.run(partial(self._look_up_alias, photo_id, members))
+            if photo_id in members.aliases:
                 await self._recovery.run(partial(self._gallery.name, photo_id, job.photo))
-                del shown.aliases[photo_id]
+                del members.aliases[photo_id]
         return linked
 
-    async def _recall(self, photo_id: int, shown: AlbumMembers) -> None:
+    async def _look_up_alias(self, photo_id: int, members: AlbumMembers) -> None:
         if alias := await self._gallery.alias(photo_id):
-            shown.aliases[photo_id] = alias
+            members.aliases[photo_id] = alias
 
     async def _fail(self, jobs: Sequence[Job], error: BulkupError) -> None:
         if isinstance(error, RunError):
             raise error
         await self._outcomes.failed(jobs, error)
 
-    async def _look(self, album: int) -> AlbumMembers | None:
-        """Return what an album shows, None where nobody tells.
+    async def _list_members(self, album: int) -> AlbumMembers | None:
+        """Return the members of an album, None where the server does not list them.
 
         The lounge is emptied first: an interrupted run may have left photos there.
         """
-        await self._release(album)
-        return await self._recovery.run(lambda: listed(self._gallery, album))
-
-    async def _release(self, album: int) -> None:
-        if self._released:
-            return
-        self._released = True
-        try:
-            await self._recovery.run(lambda: self._gallery.release([], album=album))
-        except BulkupError as error:
-            if isinstance(error, RunError):
-                raise
+        if not self._lounge_emptied:
+            self._lounge_emptied = True
+            try:
+                await self._recovery.run(lambda: self._gallery.release([], album=album))
+            except BulkupError as error:
+                if isinstance(error, RunError):
+                    raise
+        return await self._recovery.run(lambda: list_members(self._gallery, album))

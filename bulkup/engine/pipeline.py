@@ -29,7 +29,7 @@ from bulkup.engine.limiter import Census, Limiter
 from bulkup.engine.pacing import Finishing
 from bulkup.engine.ports import Entry, Job, PhotoSender, RunContext, State, Stop, UploadContext
 from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder, failure
-from bulkup.engine.replace import Changes
+from bulkup.engine.replace import ChangedFiles
 from bulkup.engine.retry import Sleep
 from bulkup.engine.upload import sweep
 from bulkup.errors import PhotoError, Transient
@@ -197,7 +197,7 @@ def make_deduplicator(
         album_resolver=AlbumResolver(
             plan.folder_albums, albums, emit=context.emit, titles=plan.titles
         ),
-        changes=Changes(
+        changed_files=ChangedFiles(
             context,
             outcomes=outcomes,
             update=plan.update,

@@ -20,11 +20,11 @@ from bulkup.source.photos import Photo
 
 
 class OutcomeGuard:
-    """Passes events on and keeps which files have no outcome yet: as many as the streams hold."""
+    """Passes events on, and tracks the files that have no outcome yet (those in the streams)."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
-        self._open: dict[Path, list[int]] = {}  # a list may name a file again
+        self._open: dict[Path, list[int]] = {}  # a list of files may name one twice
 
     def emit(self, event: Event) -> None:
         """Pass an event on."""
@@ -37,7 +37,7 @@ class OutcomeGuard:
         self._emit(event)
 
     def close(self) -> None:
-        """Emit what has no outcome as unfinished."""
+        """Emit the files without an outcome as unfinished."""
         for path, sizes in self._open.items():
             for size in sizes:
                 self._emit(PhotoUnfinished(path=path, size=size))
@@ -46,17 +46,17 @@ class OutcomeGuard:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRecorder:
-    """Outcomes of one run; `arrived` hears first of each photo that the server has."""
+    """Records the outcomes of one run; `arrived` is called first for each photo in the gallery."""
 
     context: RunContext
     arrived: Callable[[Job, int | None], None] = lambda _job, _photo_id: None
 
     async def hashed(self, jobs: Sequence[Job]) -> None:
-        """Keep the MD5s of photos, for this run or the next."""
-        await hashed(jobs, self.context.ledger)
+        """Record MD5s, for this run and the next."""
+        await record_hashed(jobs, self.context.ledger)
 
     def still_present(self, job: Job) -> None:
-        """Tell of a photo that the ledger holds, and that the server does not contradict."""
+        """Emit a photo that the ledger knows and the server does not contradict."""
         self.arrived(job, job.sent_as)
         self.context.emit(present(job, job.sent_as))
 
@@ -67,21 +67,21 @@ class OutcomeRecorder:
         linked: Collection[int] = frozenset(),
         state: State = State.DONE,
     ) -> None:
-        """Keep photos that are in their albums without having been sent, those `linked` newly."""
+        """Record photos that were not sent; those `linked` were newly added to their albums."""
         await self._arrived(arrived, state)
         for job, photo_id in arrived:
             self.context.emit(present(job, photo_id, linked=photo_id in linked))
 
     async def uploaded(self, arrived: Sequence[tuple[Job, PhotoUploaded]]) -> None:
-        """Keep photos that have been sent, and confirmed as far as the server can tell."""
+        """Record photos that were sent, and confirmed as far as the server can tell."""
         await self._arrived([(job, event.image_id) for job, event in arrived], State.SENT)
         for _, event in arrived:
             self.context.emit(event)
 
     async def failed(self, jobs: Sequence[Job], error: BulkupError) -> None:
-        """Keep photos that can't be brought in, and why.
+        """Record photos that failed, with the reason.
 
-        Of a changed file its old content is kept: another run has to know which photo it is.
+        A changed file keeps its entry: another run has to know which photo it was.
         """
         new = [
             _entry(
@@ -100,7 +100,7 @@ class OutcomeRecorder:
             self.context.emit(failure(job.photo, error, md5=job.md5))
 
     async def settle(self) -> None:
-        """Keep that the album shows what was sent."""
+        """Record that the albums show what was sent."""
         await self.context.ledger.settle()
 
     async def _arrived(self, arrived: Sequence[tuple[Job, int]], state: State) -> None:
@@ -115,10 +115,10 @@ class OutcomeRecorder:
             self.arrived(job, photo_id)
 
 
-async def hashed(jobs: Sequence[Job], ledger: Ledger, *, gone: bool = False) -> None:
-    """Keep of photos their MD5s and their numbers: whether they are there is asked again.
+async def record_hashed(jobs: Sequence[Job], ledger: Ledger, *, gone: bool = False) -> None:
+    """Record MD5s and photo ids, so that the server is asked for the photos again.
 
-    Of a changed file its old content is kept, of one that is `gone` no number.
+    A changed file keeps its entry. With `gone`, photo ids are dropped.
     """
     new = [
         _entry(job, State.HASHED, image_id=None if gone else job.sent_as)
@@ -130,7 +130,7 @@ async def hashed(jobs: Sequence[Job], ledger: Ledger, *, gone: bool = False) -> 
 
 
 def present(job: Job, photo_id: int | None, *, linked: bool = False) -> PhotoPresent:
-    """Return the event that tells of a photo that is in its albums without having been sent."""
+    """Return the event of a photo that is in its albums without having been sent."""
     return PhotoPresent(
         path=job.photo.path,
         size=job.photo.size,
@@ -142,7 +142,7 @@ def present(job: Job, photo_id: int | None, *, linked: bool = False) -> PhotoPre
 
 
 def failure(photo: Photo, error: BulkupError, *, md5: str = "") -> PhotoFailed:
-    """Return the event that tells of an error with a photo."""
+    """Return the event of a failed photo."""
     return PhotoFailed(
         path=photo.path,
         size=photo.size,

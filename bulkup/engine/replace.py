@@ -1,4 +1,4 @@
-"""Files that changed since they were uploaded: may their photo be replaced, and with what."""
+"""Files that changed since they were uploaded: may they replace their photos, and how."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -25,87 +25,12 @@ from bulkup.events import Noticed, PhotoUploaded
 from bulkup.source.pairing import PairedFile
 
 
-class Resending:
-    """Has the formats of photos sent again; a run brings those `aside`, or none (None).
+class ChangedFiles:
+    """Decides on the changed files of one run; with `update` they replace their photos.
 
-    To be asked once it has come to all of them.
-    """
-
-    def __init__(
-        self,
-        context: RunContext,
-        *,
-        aside: Sequence[PairedFile] | None,
-    ) -> None:
-        self._gallery = context.gallery
-        self._recovery = context.recovery
-        self._ledger = context.ledger
-        self._aside = aside
-        self._brought: dict[str, set[str]] = {}
-
-    async def give_up(
-        self, formats: Sequence[Entry], *, photo_id: int, path: Path, file: str
-    ) -> None:
-        """Have the formats of a photo sent again that is to get the file at `path`.
-
-        `formats` are those that the ledger knows, `file` is what the gallery calls the photo's
-        file. Raises `PhotoError` where one could not be sent again.
-        """
-        if formats and self._aside is None:
-            raise PhotoError(
-                gallery_failures.LOSES_FORMATS(photo=photo_id, name=formats[0].path.name)
-            )
-        known = {_ending(entry.path): entry.path for entry in formats}
-        for ending in known.keys() - await to_thread.run_sync(self._brought_with, path):
-            raise PhotoError(gallery_failures.LOSES_FORMAT(photo=photo_id, path=known[ending]))
-        told = await self._recovery.run(lambda: self._gallery.formats_of(photo_id, file)) or ()
-        if foreign := sorted(ending for ending in told if ending.lower() not in known):
-            endings = ", ".join(foreign)
-            raise PhotoError(gallery_failures.LOSES_FOREIGN(photo=photo_id, endings=endings))
-        for where in known.values():
-            try:
-                await self._recovery.run(partial(self._gallery.check_format, where.name))
-            except FormatRefused as error:
-                raise PhotoError(
-                    gallery_failures.LOSES_REFUSED(
-                        photo=photo_id, path=where, reason=error.message, remedy=error.hint
-                    )
-                ) from None
-        if formats:
-            await self._ledger.record([replace(entry, state=State.GIVEN_UP) for entry in formats])
-
-    def _brought_with(self, photo: Path) -> set[str]:
-        """Return the endings of what this run brings as formats of a photo."""
-        if not self._brought:
-            for paired_file in self._aside or ():
-                endings = self._brought.setdefault(_key(paired_file.of), set())
-                endings.add(_ending(paired_file.path))
-        return self._brought.get(_key(photo), set())
-
-
-def any_untouched(entries: Sequence[Entry]) -> bool:
-    """Tell whether one of these files still lies there as it was; to be called in a thread."""
-    for entry in entries:
-        with suppress(OSError):
-            status = entry.path.stat()
-            if (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns):
-                return True
-    return False
-
-
-def _ending(path: Path) -> str:
-    return path.suffix[1:].lower()
-
-
-def _key(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 (a tenth of the time)
-
-
-class Changes:
-    """Decides what becomes of the changed files of one run; `update` lets them replace.
-
-    A server forgets the formats of a photo that gets another file, so a photo that has some is
-    only replaced in a run that brings them: what is `aside` by then, None: nothing.
+    A gallery forgets the formats of a photo that gets another file, so a photo with formats is
+    replaced only in a run that attaches them again. `aside` holds the files that become formats,
+    None if the run attaches none; it is complete when the first changed file is decided.
     """
 
     def __init__(
@@ -119,20 +44,21 @@ class Changes:
         self._gallery = context.gallery
         self._recovery = context.recovery
         self._ledger = context.ledger
-        self._outcomes = outcomes
-        self._update = update
-        self._formats = Resending(context, aside=aside)
         self._emit = context.emit
         self._stop = context.stop
-        self._taken: dict[int, Path] = {}
-        self.incoming: frozenset[str] = frozenset()
-        """The MD5s of all changed files: what one gives up may be the content of another now."""
+        self._outcomes = outcomes
+        self._update = update
+        self._aside = aside
+        self._endings: dict[str, set[str]] = {}  # of the files in `aside`, by photo
+        self._replacing: dict[int, Path] = {}
+        self.new_md5s: frozenset[str] = frozenset()
+        """The MD5s of all changed files: the old content of one may be the new one of another."""
 
-    async def decided(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs, those that may replace a photo saying so; the others have failed.
+    async def decide(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs to go on with; those that replace a photo say so. The others fail.
 
-        What the server has already under its new content goes on as it is: it is linked. Once
-        somebody wishes to stop, what is undecided is left out.
+        A file whose new content the server has already goes on as it is: that photo is linked.
+        After a stop request, undecided jobs are dropped.
         """
         jobs = await self._without_formats(jobs)
         changed = {job.photo.path: job.was for job in jobs if job.was is not None}
@@ -155,21 +81,22 @@ class Changes:
                     moved.append(job)
             elif not self._stop.wanted:
                 try:
-                    told = job.md5 in found
-                    decided.append(await self._decide(job, job.was, owners=owners, told=told))
+                    decided.append(
+                        await self._replace(job, job.was, owners=owners, is_new=job.md5 in found)
+                    )
                 except RunError:
                     raise
                 except BulkupError as error:
                     await self._outcomes.failed([job], error)
         if moved and self._update:
-            self._tell(moved)
+            self._notice_moved(moved)
         return decided
 
     async def _without_formats(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs but for files that are formats of photos: those have failed.
+        """Return the jobs without files that are formats of photos, which fail.
 
-        As photos of their own they would be known as formats no more, and be lost as such when
-        their photos get other files. What was a format of a photo that is gone is a new photo.
+        Uploaded as photos, they would no longer be known as formats, and be lost when their photos
+        get other files. A format of a photo that is gone becomes a new photo.
         """
         left: list[Job] = []
         for job in jobs:
@@ -188,7 +115,7 @@ class Changes:
         return left
 
     async def _exists(self, photo_id: int) -> bool:
-        """Tell whether a photo is in the gallery, be it out of our sight."""
+        """Return whether a photo is in the gallery, even if this user may not see it."""
         try:
             await self._recovery.run(lambda: self._gallery.identity(photo_id))
         except PhotoGone:
@@ -198,36 +125,39 @@ class Changes:
             return photo_id in found.values()
         return True
 
-    async def _decide(
-        self, job: Job, was: Entry, *, owners: Mapping[int, Sequence[Entry]], told: bool
+    async def _replace(
+        self, job: Job, was: Entry, *, owners: Mapping[int, Sequence[Entry]], is_new: bool
     ) -> Job:
-        """Return the job as it is to be sent. Raises `PhotoError` where it is not."""
+        """Return the job as it is to be sent. Raises `PhotoError` where it can't be.
+
+        `is_new` means that the server is known not to have the new content.
+        """
         photo_id = was.image_id or 0
         job = replace(job, replaces=None, level=None)
         if not self._update:
             raise PhotoError(gallery_failures.CHANGED(photo=photo_id))
         if not self._gallery.replaces:
             raise PhotoError(gallery_failures.CANT_REPLACE(photo=photo_id))
-        if not told:
+        if not is_new:
             raise PhotoError(gallery_failures.CANT_TELL())
         others = owners.get(photo_id, ())
         if (
-            was.md5 in self.incoming
-            or self._taken.setdefault(photo_id, job.photo.path) != job.photo.path
-            or await to_thread.run_sync(_any_untouched, others, job.photo.path)
+            was.md5 in self.new_md5s
+            or self._replacing.setdefault(photo_id, job.photo.path) != job.photo.path
+            or await to_thread.run_sync(_any_other_untouched, others, job.photo.path)
         ):
-            return job  # the photo is that of an equal file too, and stays: this one is new
-        own = await self._own(photo_id, was)
-        if own is None:
+            return job  # the photo also belongs to an equal file and stays: this one is new
+        photo = await self._unchanged_photo(photo_id, was)
+        if photo is None:
             return replace(job, was=None)
         formats = [entry for entry in others if entry.is_format]
-        await self._formats.give_up(formats, photo_id=photo_id, path=job.photo.path, file=own.file)
-        return replace(job, replaces=photo_id, level=own.level, albums=was.albums)
+        await self._give_up(formats, photo_id=photo_id, path=job.photo.path, file=photo.file)
+        return replace(job, replaces=photo_id, level=photo.level, albums=was.albums)
 
-    async def _own(self, photo_id: int, was: Entry) -> PhotoIdentity | None:
-        """Return what a photo is that is still as we uploaded it; None if it is gone.
+    async def _unchanged_photo(self, photo_id: int, was: Entry) -> PhotoIdentity | None:
+        """Return the photo if it is still as it was uploaded, None if it is gone.
 
-        Raises `PhotoError` where it is another one now, or that can't be told.
+        Raises `PhotoError` where it is another one now, or that can't be found out.
         """
         try:
             identity = await self._recovery.run(lambda: self._gallery.identity(photo_id))
@@ -237,33 +167,73 @@ class Changes:
                 return None
             raise PhotoError(gallery_failures.OUT_OF_REACH(photo=photo_id)) from None
         same = identity.md5 == was.md5
-        if not identity.md5:  # the gallery has not computed it yet: its stored file tells
+        if not identity.md5:  # the gallery has not computed it yet: ask for the stored file
             same = bool(await self._recovery.run(lambda: self._gallery.check(photo_id, was.md5)))
         if not same:
             raise PhotoError(gallery_failures.CHANGED_THERE(photo=photo_id))
         return identity
 
-    def _tell(self, moved: Sequence[Job]) -> None:
+    async def _give_up(
+        self, formats: Sequence[Entry], *, photo_id: int, path: Path, file: str
+    ) -> None:
+        """Mark the formats of a photo that the file at `path` replaces, to be attached again.
+
+        `formats` are those that the ledger knows, `file` is the photo's file name in the gallery.
+        Raises `PhotoError` where one could not be attached again.
+        """
+        if formats and self._aside is None:
+            raise PhotoError(
+                gallery_failures.LOSES_FORMATS(photo=photo_id, name=formats[0].path.name)
+            )
+        known = {_ending(entry.path): entry.path for entry in formats}
+        for ending in known.keys() - await to_thread.run_sync(self._endings_beside, path):
+            raise PhotoError(gallery_failures.LOSES_FORMAT(photo=photo_id, path=known[ending]))
+        there = await self._recovery.run(lambda: self._gallery.formats_of(photo_id, file)) or ()
+        if foreign := sorted(ending for ending in there if ending.lower() not in known):
+            endings = ", ".join(foreign)
+            raise PhotoError(gallery_failures.LOSES_FOREIGN(photo=photo_id, endings=endings))
+        for where in known.values():
+            try:
+                await self._recovery.run(partial(self._gallery.check_format, where.name))
+            except FormatRefused as error:
+                raise PhotoError(
+                    gallery_failures.LOSES_REFUSED(
+                        photo=photo_id, path=where, reason=error.message, remedy=error.hint
+                    )
+                ) from None
+        if formats:
+            await self._ledger.record([replace(entry, state=State.GIVEN_UP) for entry in formats])
+
+    def _endings_beside(self, photo: Path) -> set[str]:
+        """Return the extensions of the files that this run attaches to a photo as formats."""
+        if not self._endings:
+            for paired_file in self._aside or ():
+                endings = self._endings.setdefault(_key(paired_file.of), set())
+                endings.add(_ending(paired_file.path))
+        return self._endings.get(_key(photo), set())
+
+    def _notice_moved(self, moved: Sequence[Job]) -> None:
         first = f"{moved[0].photo.path}"
         name = first if len(moved) == 1 else f"{first} and {len(moved) - 1} more"
         self._emit(
             Noticed(
                 message=f"{name}: the new content is in the gallery already, as another photo",
-                hint="That photo is put into the album; the one before stays as it is.",
+                hint="That photo is added to the album; the previous one is left as it is.",
             )
         )
 
 
-async def amiss(job: Job, event: PhotoUploaded, context: RunContext) -> PhotoError | None:
-    """Return what is wrong with a photo that was to be replaced, None if nothing is."""
+async def check_replaced(job: Job, event: PhotoUploaded, context: RunContext) -> PhotoError | None:
+    """Return what went wrong with a photo that was to be replaced, None if nothing did."""
     photo_id = job.replaces
     if photo_id is None:
         return None
     if event.image_id != photo_id:
         return PhotoError(gallery_failures.OTHER_PHOTO(photo=photo_id, other=event.image_id))
+    gallery, recovery = context.gallery, context.recovery
     try:
-        identity = await context.recovery.run(lambda: context.gallery.identity(photo_id))
-        stored = await context.recovery.run(lambda: context.gallery.check(photo_id, event.md5))
+        identity = await recovery.run(lambda: gallery.identity(photo_id))
+        stored = await recovery.run(lambda: gallery.check(photo_id, event.md5))
     except (PhotoError, Transient, NotOffered) as error:
         return PhotoError(gallery_failures.REPLACED_PERHAPS(photo=photo_id, reason=error.message))
     if identity.md5 == event.md5 and stored is not False:
@@ -271,13 +241,27 @@ async def amiss(job: Job, event: PhotoUploaded, context: RunContext) -> PhotoErr
     return PhotoError(gallery_failures.REPLACED_OTHERWISE(photo=photo_id))
 
 
-def _any_untouched(entries: Sequence[Entry], but: Path) -> bool:
-    """Tell whether one of these files, but for that path, is still there as it was."""
-    path = os.path.abspath(but)  # noqa: PTH100 (a tenth of the time)
+def any_untouched(entries: Sequence[Entry]) -> bool:
+    """Return whether one of these files still exists unchanged. Call in a thread."""
+    for entry in entries:
+        with suppress(OSError):
+            status = entry.path.stat()
+            if (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns):
+                return True
+    return False
+
+
+def _any_other_untouched(entries: Sequence[Entry], but: Path) -> bool:
+    """Return whether a photo's file other than `but` still exists unchanged. Call in a thread."""
+    path = _key(but)
     return any_untouched(
-        [
-            entry
-            for entry in entries
-            if not entry.is_format and os.path.abspath(entry.path) != path  # noqa: PTH100
-        ]
+        [entry for entry in entries if not entry.is_format and _key(entry.path) != path]
     )
+
+
+def _ending(path: Path) -> str:
+    return path.suffix[1:].lower()
+
+
+def _key(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 (a tenth of the time)

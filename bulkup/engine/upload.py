@@ -42,13 +42,282 @@ from bulkup.source.photos import Chunk, fingerprint
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+DAMAGED_TRIES: Final = 2
+CHANGED_TRIES: Final = 3
+CHUNK_SIZE_TRIES: Final = 10
+
+
+async def upload(
+    job: Job, context: UploadContext, *, lost: Transient | None = None
+) -> tuple[Job, PhotoUploaded]:
+    """Upload a photo; return its job as it was sent, with the event of its upload.
+
+    A file that changes meanwhile is fingerprinted and sent again, so the MD5 in the result may be
+    another one. `lost` is the error that ended an attempt of another worker whose outcome is
+    unknown: the server is then asked for the photo first. Raises `PhotoError` where the photo
+    can't be uploaded, with the server's own message, and `RunError`.
+    """
+    began = context.clock()
+    attempts = _Attempts(job, context, lost=lost)
+    changes = 0
+    while True:
+        try:
+            photo_id = await attempts.run()
+        except PhotoChanged:
+            changes += 1
+            if changes >= CHANGED_TRIES:
+                raise
+            photo, md5 = await fingerprint(job.photo)
+            attempts.job = job = replace(job, photo=photo, md5=md5)
+        else:
+            break
+    context.emit(PhotoArrived(path=job.photo.path, image_id=photo_id))
+    return job, PhotoUploaded(
+        path=job.photo.path,
+        size=job.photo.size,
+        md5=job.md5,
+        image_id=photo_id,
+        attempts=attempts.count,
+        seconds=context.clock() - began,
+        replaced=job.replaces is not None,
+        albums=job.all_albums,
+    )
+
+
+class _Attempts:
+    """The attempts to upload one photo.
+
+    Failed attempts are charged against the policy's retries, except while they may be the fault of
+    a chunk size that bulkup chose itself.
+    """
+
+    def __init__(self, job: Job, context: UploadContext, *, lost: Transient | None) -> None:
+        self.job = job
+        self.count = 0
+        self._context = context
+        self._recovery = context.recovery
+        self._lost = lost
+        self._charged = 0
+        self._damaged = 0
+        self._blamed_on_chunk_size = 0
+        self._fallback = False
+
+    @property
+    def _path(self) -> Path:
+        return self.job.photo.path
+
+    async def run(self) -> int:
+        """Return the photo's id after as many attempts as it takes."""
+        while (photo_id := await self._attempt()) is None:
+            pass
+        return photo_id
+
+    async def _attempt(self) -> int | None:
+        """Return the photo's id, None if another attempt may succeed."""
+        job, context = self.job, self._context
+        self.count += 1
+        context.emit(PhotoStarted(path=self._path, size=job.photo.size, attempt=self.count))
+        async with context.gallery.transfer(
+            job,
+            level=context.level if job.level is None else job.level,
+            attempt=self.count,
+            fallback=self._fallback,
+            chunk_size=context.chunk_size.now,
+            tail=context.limiter.tail.size_for,
+        ) as transfer:
+            try:
+                if (photo_id := await self._find_lost()) is None:
+                    async with self._swept_on_failure(transfer.remains):
+                        photo_id = await self._send(transfer)
+            except NotOffered as error:
+                raise RunError(run_failures.METHOD_FAILED(reason=error.message)) from None
+            except Transient as error:
+                if (photo_id := await self._find(error)) is None:
+                    if transfer.alias and isinstance(error, _Unconfirmed):
+                        context.doubtful[transfer.alias] = job.album
+                    await self._wait_after(error, transfer)
+                    return None
+                context.chunk_size.passed(transfer.chunks[-1].length)
+            await self._settle(transfer, photo_id)
+            return photo_id
+
+    async def _find_lost(self) -> int | None:
+        """Return the photo's id if another worker's attempt uploaded it after all."""
+        if self._lost is None:
+            return None
+        photo_id = await self._find(_Unconfirmed(self._lost))
+        self._lost = None  # only now: a question that fails is asked again
+        return photo_id
+
+    @asynccontextmanager
+    async def _swept_on_failure(self, name: str) -> AsyncIterator[None]:
+        """Delete what a failed attempt leaves on the server, or let the ledger remember it."""
+        if not name:
+            yield
+            return
+        await self._context.ledger.begin(name)
+        try:
+            yield
+        except BulkupError:
+            await sweep(name, self._context)
+            raise
+        await self._context.ledger.end(name)
+
+    async def _send(self, transfer: Transfer) -> int:
+        """Send every chunk in order and return the photo's id. Raises `Transient`."""
+        await self._recovery.run(transfer.prepare, path=self._path)
+        left = list(transfer.chunks)
+        while len(left) > 1:
+            chunk = left.pop(0)
+            timer = _ChunkTimer(chunk, path=self._path, context=self._context)
+            receipt = await self._deliver(
+                partial(timer.run, transfer.send), chunk, repeatable=transfer.repeatable
+            )
+            if receipt.photo_id is not None:
+                return receipt.photo_id
+            if chunk.index == 0:  # held since an earlier run; later chunks are ours anyway
+                left = [chunk for chunk in left if chunk.index not in receipt.held]
+        return await self._finish(transfer, left[0] if left else transfer.chunks[-1])
+
+    async def _finish(self, transfer: Transfer, chunk: Chunk) -> int:
+        """Send the last chunk in a slot of the limiter and return the photo's id."""
+        context, path = self._context, self._path
+        timer = _ChunkTimer(chunk, path=path, context=context)
+
+        async def finish() -> int:
+            photo_id = await timer.run(transfer.finish)
+            context.limiter.tail.worked(timer.since_sent_s())
+            context.emit(PhotoFinished(path=path, seconds=timer.since_begun_s()))
+            return photo_id
+
+        async with context.limiter.slot() as slot:
+            context.emit(PhotoFinishing(path=path))
+            try:
+                return await self._deliver(finish, chunk, repeatable=False, slot=slot)
+            except (TooLarge, ChunkCorrupted):
+                raise
+            except Transient as error:
+                raise _Unconfirmed(error) from None
+
+    async def _deliver(
+        self,
+        send: Callable[[], Awaitable[T]],
+        chunk: Chunk,
+        *,
+        repeatable: bool,
+        slot: Slot | None = None,
+    ) -> T:
+        """Return the answer to a chunk, retried by `recovery`; `slot` is given for the last one.
+
+        A chunk larger than any that has passed is not repeated at the same size: a server may cut
+        the connection, or PHP die, instead of refusing it. Raises `Transient`.
+        """
+        context = self._context
+        size = context.chunk_size
+        proven = size.is_proven(chunk.length)
+
+        async def send_once() -> T:
+            began = context.clock()
+            answer = await (send() if slot is None else slot.measure(send))
+            size.passed(chunk.length, context.clock() - began if slot is None else None)
+            return answer
+
+        try:
+            return await self._recovery.run(
+                send_once,
+                repeatable=repeatable and proven,
+                before=None if slot is None else slot.renew,
+                path=self._path,
+            )
+        except Transient as error:
+            if (ceiling := _reduce(size, error, chunk)) is not None:
+                await context.ledger.learn(Fact.CHUNK, ceiling)
+            raise
+        finally:
+            if size.now != size.reported:
+                size.reported = size.now
+                context.emit(ChunkSizeChanged(chunk_size=size.now))
+
+    async def _find(self, error: Transient) -> int | None:
+        """Return the photo's id if it was uploaded in spite of the error.
+
+        Raises `PhotoError` where it may have been and this server can't tell.
+        """
+        if not isinstance(error, _Unconfirmed):
+            return None
+        job, context, cause = self.job, self._context, error.cause
+        surely_not = cause.untouched or isinstance(cause, SendInterrupted | PhotoCorrupted)
+        if job.format_of is not None and (surely_not or context.gallery.repeats_formats):
+            return None  # no server tells the MD5 of a format
+        delays = [0.0] if surely_not else self._recovery.policy.ask_delays(job.photo.size)
+        for delay in delays:
+            if delay:
+                await self._recovery.sleep(delay)
+            found = await self._recovery.run(
+                lambda: context.gallery.find([job.md5]), path=self._path
+            )
+            if job.md5 not in found or job.format_of is not None:
+                if surely_not:
+                    return None
+                raise PhotoError(gallery_failures.PERHAPS(reason=error.message))
+            if (photo_id := found[job.md5]) is not None:
+                return photo_id
+        return None
+
+    async def _wait_after(self, error: Transient, transfer: Transfer) -> None:
+        """Wait before the next attempt. Raises `PhotoError` where the retries are used up."""
+        cause = _cause(error)
+        largest = max(chunk.length for chunk in transfer.chunks)
+        if _may_be_chunk_size(cause) and self._context.chunk_size.is_doubtful(largest):
+            self._blamed_on_chunk_size += 1
+            if self._blamed_on_chunk_size <= CHUNK_SIZE_TRIES:
+                self._context.emit(
+                    Retrying(
+                        path=self._path,
+                        reason=error.message,
+                        attempt=self._blamed_on_chunk_size,
+                        after_s=0.0,
+                    )
+                )
+                return
+        if isinstance(cause, TooLarge):
+            raise PhotoError(error.failure) from None
+        self._charged += 1
+        fatal = (
+            PhotoCorrupted | ServerCrashed if isinstance(error, _Unconfirmed) else PhotoCorrupted
+        )
+        self._damaged += isinstance(cause, fatal)
+        self._fallback = self._fallback or isinstance(cause, MergeFailed)
+        if self._charged > self._recovery.policy.retries or self._damaged >= DAMAGED_TRIES:
+            raise PhotoError(error.failure) from None
+        await self._recovery.pause(error, attempt=self._charged, path=self._path)
+
+    async def _settle(self, transfer: Transfer, photo_id: int) -> None:
+        try:
+            await self._recovery.run(lambda: transfer.settle(photo_id), path=self._path)
+        except (Transient, NotOffered) as error:
+            raise PhotoError(
+                gallery_failures.UNNAMED(photo=photo_id, reason=error.message)
+            ) from None
+
+
+async def sweep(name: str, context: UploadContext) -> None:
+    """Delete the partly sent photo of this name from the server, if the server permits it."""
+    try:
+        await context.recovery.run(lambda: context.gallery.sweep(name))
+    except RunError:
+        raise
+    except BulkupError:
+        return  # the name stays in the ledger for the next run
+    await context.ledger.end(name)
+
 
 class _Send(Protocol[T_co]):
     async def __call__(self, chunk: Chunk, *, progress: Callable[[int], None]) -> T_co: ...
 
 
-class Meter:
-    """Tells of a chunk's progress, and measures how long the line takes for it."""
+class _ChunkTimer:
+    """Emits the progress of a chunk, and measures how long sending it takes."""
 
     def __init__(self, chunk: Chunk, *, path: Path, context: UploadContext) -> None:
         self._chunk = chunk
@@ -56,17 +325,17 @@ class Meter:
         self._context = context
         self._began = self._sent_at = 0.0
 
-    async def timed(self, send: _Send[T]) -> T:
-        """Return what one try to send the chunk returns."""
+    async def run(self, send: _Send[T]) -> T:
+        """Return the result of one try to send the chunk."""
         self._began = self._sent_at = self._context.clock()
         return await send(self._chunk, progress=self._progress)
 
     def since_begun_s(self) -> float:
-        """Return how long ago the last try began."""
+        """Return the seconds since the last try began."""
         return self._context.clock() - self._began
 
     def since_sent_s(self) -> float:
-        """Return how long ago the chunk's last byte went out."""
+        """Return the seconds since the chunk's last byte was sent."""
         return self._context.clock() - self._sent_at
 
     def _progress(self, sent: int) -> None:
@@ -76,246 +345,8 @@ class Meter:
             self._context.limiter.tail.sent(sent, self._sent_at - self._began)
 
 
-async def deliver(
-    send: Callable[[], Awaitable[T]],
-    chunk: Chunk,
-    *,
-    context: UploadContext,
-    repeatable: bool,
-    slot: Slot | None = None,
-    path: Path,
-) -> T:
-    """Return the answer to a chunk, tried again as `recovery` does. Raises `Transient`.
-
-    The last one finishes the photo in its `slot`.
-
-    A chunk larger than any before is not repeated as it is: a server may cut the connection, or
-    PHP die, where it should refuse the size.
-    """
-    size = context.chunk_size
-    proven = size.is_proven(chunk.length)
-
-    async def send_once() -> T:
-        began = context.clock()
-        answer = await (send() if slot is None else slot.measure(send))
-        size.passed(chunk.length, context.clock() - began if slot is None else None)
-        return answer
-
-    try:
-        return await context.recovery.run(
-            send_once,
-            repeatable=repeatable and proven,
-            before=None if slot is None else slot.renew,
-            path=path,
-        )
-    except Transient as error:
-        if (ceiling := _blame(error, chunk, size)) is not None:
-            await context.ledger.learn(Fact.CHUNK, ceiling)
-        raise
-    finally:
-        if size.now != size.reported:
-            size.reported = size.now
-            context.emit(ChunkSizeChanged(chunk_size=size.now))
-
-
-def may_be_for_size(error: Transient) -> bool:
-    """Tell whether a chunk that is too large might have been answered so.
-
-    PHP over its `memory_limit` while it reads the body was seen as nginx' 502.
-    """
-    if isinstance(error, TooLarge | ChunkCorrupted):
-        return True
-    return isinstance(error, AnswerLost | Outage) and not (
-        error.untouched or isinstance(error, MergeFailed)
-    )
-
-
-def _blame(error: Transient, chunk: Chunk, size: ChunkSize) -> int | None:
-    """Let the chunk size learn from an error; return a ceiling if that shows one."""
-    match error:
-        case TooLarge():
-            return size.refused(chunk.length)
-        case ChunkCorrupted() if not size.is_proven(chunk.length):
-            return size.refused(chunk.length)
-        case ChunkCorrupted():
-            return None
-    return size.broke(chunk.length) if may_be_for_size(error) else None
-
-
-DAMAGED_TRIES: Final = 2
-CHANGED_TRIES: Final = 3
-BOLD_TRIES: Final = 10
-
-
-async def upload(
-    job: Job, context: UploadContext, *, lost: Transient | None = None
-) -> tuple[Job, PhotoUploaded]:
-    """Bring a photo to the server and return it as it was sent, with the event that says so.
-
-    A file that changes on its way is sent as it is in the end, so the MD5 may be another one.
-    `lost` is how somebody else's attempt ended of which nobody knows whether the photo arrived.
-    Raises `PhotoError` where that is impossible, with the server's own words.
-    """
-    began = context.clock()
-    changes = 0
-    attempts = _Attempts(lost)
-    while True:
-        try:
-            photo_id = await _bring(job, context, attempts=attempts)
-        except PhotoChanged:
-            changes += 1
-            if changes >= CHANGED_TRIES:
-                raise
-            photo, md5 = await fingerprint(job.photo)
-            job = replace(job, photo=photo, md5=md5)
-        else:
-            break
-    context.emit(PhotoArrived(path=job.photo.path, image_id=photo_id))
-    return job, PhotoUploaded(
-        path=job.photo.path,
-        size=job.photo.size,
-        md5=job.md5,
-        image_id=photo_id,
-        attempts=attempts.made,
-        seconds=context.clock() - began,
-        replaced=job.replaces is not None,
-        albums=job.all_albums,
-    )
-
-
-class _Attempts:
-    """Counts a photo's fresh starts, and those of them that were its own fault."""
-
-    def __init__(self, lost: Transient | None) -> None:
-        self._lost = lost
-        self.made = 0
-        self.charged = 0
-        self.damaged = 0
-        self.bold = 0
-        self.fallback = False
-
-    async def find_lost(self, job: Job, context: UploadContext) -> int | None:
-        """Return the id of the photo if somebody else's attempt brought it after all."""
-        if self._lost is None:
-            return None
-        found = await _ask(job, context, error=_Unconfirmed(self._lost))
-        self._lost = None  # only now: a question that fails is asked again
-        return found
-
-    def was_too_bold(self, error: Transient, transfer: Transfer, context: UploadContext) -> bool:
-        """Tell whether the last one may have failed by a chunk size of our own choice."""
-        largest = max(chunk.length for chunk in transfer.chunks)
-        bold = may_be_for_size(_cause(error)) and context.chunk_size.is_doubtful(largest)
-        self.bold += bold
-        return bold and self.bold <= BOLD_TRIES
-
-
-async def _bring(job: Job, context: UploadContext, *, attempts: _Attempts) -> int:
-    """Return the photo's id after as many attempts as it takes."""
-    path = job.photo.path
-    while True:
-        attempts.made += 1
-        emit = context.emit
-        emit(PhotoStarted(path=path, size=job.photo.size, attempt=attempts.made))
-        async with context.gallery.transfer(
-            job,
-            level=context.level if job.level is None else job.level,
-            attempt=attempts.made,
-            fallback=attempts.fallback,
-            chunk_size=context.chunk_size.now,
-            tail=context.limiter.tail.size_for,
-        ) as transfer:
-            try:
-                if (found := await attempts.find_lost(job, context)) is None:
-                    async with _tidy(transfer.remains, context):
-                        found = await _send(transfer, path=path, context=context)
-                photo_id = found
-            except NotOffered as error:
-                raise RunError(run_failures.METHOD_FAILED(reason=error.message)) from None
-            except Transient as error:
-                found = await _ask(job, context, error=error)
-                if found is None:
-                    if transfer.alias and isinstance(error, _Unconfirmed):
-                        context.doubtful[transfer.alias] = job.album
-                    if attempts.was_too_bold(error, transfer, context):
-                        reason, bold = error.message, attempts.bold
-                        emit(Retrying(path=path, reason=reason, attempt=bold, after_s=0.0))
-                    else:
-                        await _charge(error, attempts=attempts, context=context, path=path)
-                    continue
-                photo_id = found
-                context.chunk_size.passed(transfer.chunks[-1].length)
-            await _settle(transfer, photo_id, path=path, context=context)
-            return photo_id
-
-
-@asynccontextmanager
-async def _tidy(name: str, context: UploadContext) -> AsyncIterator[None]:
-    """Leave nothing on the server of an attempt that fails, or a note for the next run."""
-    if not name:
-        yield
-        return
-    await context.ledger.begin(name)
-    try:
-        yield
-    except BulkupError:
-        await sweep(name, context)
-        raise
-    await context.ledger.end(name)
-
-
-async def sweep(name: str, context: UploadContext) -> None:
-    """Remove what is left of a photo under this name, if the server lets us."""
-    try:
-        await context.recovery.run(lambda: context.gallery.sweep(name))
-    except RunError:
-        raise
-    except BulkupError:
-        return  # the note stays for the next run
-    await context.ledger.end(name)
-
-
-async def _send(transfer: Transfer, *, path: Path, context: UploadContext) -> int:
-    """Send every chunk in order and return the photo's id. Raises `Transient`."""
-    await context.recovery.run(transfer.prepare, path=path)
-    left = list(transfer.chunks)
-    while len(left) > 1:
-        chunk = left.pop(0)
-        meter = Meter(chunk, path=path, context=context)
-        receipt = await deliver(
-            partial(meter.timed, transfer.send),
-            chunk,
-            context=context,
-            repeatable=transfer.repeatable,
-            path=path,
-        )
-        if receipt.photo_id is not None:
-            return receipt.photo_id
-        if chunk.index == 0:  # from an earlier run: what we sent since then is held anyway
-            left = [chunk for chunk in left if chunk.index not in receipt.held]
-    last = left[0] if left else transfer.chunks[-1]
-    meter = Meter(last, path=path, context=context)
-
-    async def finish() -> int:
-        photo_id = await meter.timed(transfer.finish)
-        context.limiter.tail.worked(meter.since_sent_s())
-        context.emit(PhotoFinished(path=path, seconds=meter.since_begun_s()))
-        return photo_id
-
-    async with context.limiter.slot() as slot:
-        context.emit(PhotoFinishing(path=path))
-        try:
-            return await deliver(
-                finish, last, context=context, repeatable=False, slot=slot, path=path
-            )
-        except (TooLarge, ChunkCorrupted):
-            raise
-        except Transient as error:
-            raise _Unconfirmed(error) from None
-
-
 class _Unconfirmed(Transient):
-    """A finish failed: the photo may be there all the same."""
+    """A finish failed, but the photo may have been created."""
 
     def __init__(self, cause: Transient) -> None:
         super().__init__(cause.failure, retry_after_s=cause.retry_after_s)
@@ -326,52 +357,25 @@ def _cause(error: Transient) -> Transient:
     return error.cause if isinstance(error, _Unconfirmed) else error
 
 
-async def _ask(job: Job, context: UploadContext, *, error: Transient) -> int | None:
-    """Return the id of the photo if it has arrived in spite of the error.
+def _may_be_chunk_size(error: Transient) -> bool:
+    """Return whether a server may answer like this to a chunk that is too large.
 
-    Raises `PhotoError` where it may have and this server can't tell.
+    PHP over its `memory_limit` while it reads the body was seen as nginx' 502.
     """
-    if not isinstance(error, _Unconfirmed):
-        return None
-    surely_not = error.cause.untouched or isinstance(error.cause, SendInterrupted | PhotoCorrupted)
-    if job.format_of is not None and (surely_not or context.gallery.repeats_formats):
-        return None  # no server tells the MD5 of a format
-    delays = [0.0] if surely_not else context.recovery.policy.ask_delays(job.photo.size)
-    for delay in delays:
-        if delay:
-            await context.recovery.sleep(delay)
-        found = await context.recovery.run(
-            lambda: context.gallery.find([job.md5]), path=job.photo.path
-        )
-        if job.md5 not in found or job.format_of is not None:
-            if surely_not:
-                return None
-            raise PhotoError(gallery_failures.PERHAPS(reason=error.message))
-        if (photo_id := found[job.md5]) is not None:
-            return photo_id
-    return None
+    if isinstance(error, TooLarge | ChunkCorrupted):
+        return True
+    return isinstance(error, AnswerLost | Outage) and not (
+        error.untouched or isinstance(error, MergeFailed)
+    )
 
 
-async def _charge(
-    error: Transient, *, attempts: _Attempts, context: UploadContext, path: Path
-) -> None:
-    """Count a failed attempt and wait before the next. Raises `PhotoError` after the last."""
-    cause = _cause(error)
-    if isinstance(cause, TooLarge):
-        raise PhotoError(error.failure) from None
-    attempts.charged += 1
-    fatal = PhotoCorrupted | ServerCrashed if isinstance(error, _Unconfirmed) else PhotoCorrupted
-    attempts.damaged += isinstance(cause, fatal)
-    attempts.fallback = attempts.fallback or isinstance(cause, MergeFailed)
-    if attempts.charged > context.recovery.policy.retries or attempts.damaged >= DAMAGED_TRIES:
-        raise PhotoError(error.failure) from None
-    await context.recovery.pause(error, attempt=attempts.charged, path=path)
-
-
-async def _settle(
-    transfer: Transfer, photo_id: int, *, path: Path, context: UploadContext
-) -> None:
-    try:
-        await context.recovery.run(lambda: transfer.settle(photo_id), path=path)
-    except (Transient, NotOffered) as error:
-        raise PhotoError(gallery_failures.UNNAMED(photo=photo_id, reason=error.message)) from None
+def _reduce(size: ChunkSize, error: Transient, chunk: Chunk) -> int | None:
+    """Reduce the chunk size if the error suggests that; return its new ceiling, if any."""
+    match error:
+        case TooLarge():
+            return size.refused(chunk.length)
+        case ChunkCorrupted() if not size.is_proven(chunk.length):
+            return size.refused(chunk.length)
+        case ChunkCorrupted():
+            return None
+    return size.broke(chunk.length) if _may_be_chunk_size(error) else None

@@ -7,10 +7,10 @@ from pathlib import Path
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bulkup.engine.albums import AlbumMembers, AlbumResolver, IdSet, MembersByAlbum, listed
+from bulkup.engine.albums import AlbumMembers, AlbumResolver, IdSet, MembersByAlbum, list_members
 from bulkup.engine.pipeline import batches, read_archive
 from bulkup.engine.ports import Job, RunContext, Stop
-from bulkup.engine.recorder import OutcomeGuard, hashed
+from bulkup.engine.recorder import OutcomeGuard, record_hashed
 from bulkup.errors import BulkupError, FailureMessage, PhotoError, PhotoGone, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors.groups import one_error
@@ -38,7 +38,7 @@ class Verdicts:
 
     async def missing(self, jobs: Sequence[Job]) -> None:
         """Tell of photos that the gallery does not have."""
-        await hashed(jobs, self.context.ledger, gone=True)
+        await record_hashed(jobs, self.context.ledger, gone=True)
         self._tell(
             jobs,
             Verdict.MISSING,
@@ -47,7 +47,7 @@ class Verdicts:
 
     async def elsewhere(self, job: Job, photo_id: int, *, lacks: PhotoError | None = None) -> None:
         """Tell of a photo that its album does not show, or why it has none."""
-        await hashed([job], self.context.ledger)
+        await record_hashed([job], self.context.ledger)
         told = gallery_failures.ELSEWHERE(photo=photo_id, album=job.album)
         if lacks:
             told = gallery_failures.NO_PLACE(
@@ -62,7 +62,7 @@ class Verdicts:
 
     async def differing(self, jobs: Sequence[Job], photo_id: int) -> None:
         """Tell of photos of which the gallery stores other bytes: no upload would mend that."""
-        await hashed(jobs, self.context.ledger)
+        await record_hashed(jobs, self.context.ledger)
         self._tell(
             jobs,
             Verdict.DIFFERING,
@@ -280,7 +280,7 @@ class Verifier:
         known = await self._ledger.look_up([job.photo.path for job in jobs])
         formats = {path: entry for path, entry in known.items() if entry.is_format}
         new = [job for job in jobs if job.fresh and job.photo.path not in formats]
-        await hashed(new, self._ledger)  # and which files are formats stays known
+        await record_hashed(new, self._ledger)  # and which files are formats stays known
         md5s = list(dict.fromkeys(job.md5 for job in jobs))
         try:
             found = await self._recovery.run(lambda: self._gallery.find(md5s))
@@ -321,7 +321,7 @@ class Verifier:
                 continue
             for job in inside:
                 there = (found[job.md5] or 0) in shown.photos
-                places.append(Placement(job, shown=there if shown.told else None))
+                places.append(Placement(job, shown=there if shown.listed else None))
         return places
 
     async def compare(self, located: Located) -> None:
@@ -365,7 +365,7 @@ class Verifier:
 
     async def _look(self, album: int) -> AlbumMembers | None:
         """Return what an album shows; None where nobody tells."""
-        return await self._recovery.run(lambda: listed(self._gallery, album))
+        return await self._recovery.run(lambda: list_members(self._gallery, album))
 
     def _fail(
         self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None

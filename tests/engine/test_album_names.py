@@ -97,7 +97,7 @@ async def test_what_tells_no_title_leaves_the_folder_its_name_and_is_told_once_i
     notices = outcome.of(Noticed)
     assert len(notices) == broken
     assert all(f"{path}: it is not JSON" in notice.message for notice in notices)
-    assert all("called as its folder" in notice.hint for notice in notices)
+    assert all("named after its folder" in notice.hint for notice in notices)
 
 
 async def test_nobody_waits_for_what_is_no_file(tmp_path: Path) -> None:
@@ -219,5 +219,5 @@ async def test_a_name_that_can_not_be_spelled_as_it_is_is_told(tmp_path: Path) -
         again = await bring(box, tmp_path)
         assert albums_of(box) == {"Sandbox": [], "Sandbox/< b>x": ["a.jpg"]}
     (notice,) = outcome.of(Noticed)
-    assert "could not be spelled as it is" in notice.message
+    assert "could not be stored exactly" in notice.message
     assert not again.of(AlbumMade)

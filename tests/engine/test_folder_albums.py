@@ -20,7 +20,7 @@ def tree(*roots: Path, base: int = 9, unwrap: bool = False, spaces: bool = False
 
 def names(folder_albums: FolderAlbums, photo: Path) -> tuple[str, ...]:
     """Return what the albums on the way to a photo's are called."""
-    return tuple(folder_albums.name(step.spelled) for step in folder_albums.steps(photo))
+    return tuple(folder_albums.name(step.spelled) for step in folder_albums.path_to(photo))
 
 
 BARE = tree(unwrap=True)
@@ -75,12 +75,12 @@ def test_each_step_is_the_folder_that_it_comes_from(
 ) -> None:
     photo = PHOTOS / "2019" / "May" / "c.jpg"
     folders = [PHOTOS, PHOTOS / "2019", PHOTOS / "2019" / "May"]
-    assert [step.folder for step in tree().steps(photo)] == folders
-    assert [step.folder for step in tree(unwrap=True).steps(photo)] == folders[1:]
+    assert [step.folder for step in tree().path_to(photo)] == folders
+    assert [step.folder for step in tree(unwrap=True).path_to(photo)] == folders[1:]
     monkeypatch.chdir(tmp_path)
-    (step,) = tree(Path()).steps(Path("c.jpg"))
+    (step,) = tree(Path()).path_to(Path("c.jpg"))
     assert (step.folder, step.spelled) == (Path(), tmp_path.name)
-    assert [step.folder for step in tree().steps(Path("../other/in/c.jpg"))] == [
+    assert [step.folder for step in tree().path_to(Path("../other/in/c.jpg"))] == [
         *(Path("../other"), Path("../other/in"))
     ]
 
