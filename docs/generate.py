@@ -18,11 +18,11 @@ from cyclopts.argument import Argument
 
 import bulkup
 from bulkup.cli import app
-from bulkup.cli.common import COMMANDS as EXAMPLES
+from bulkup.cli.help import COMMANDS as HELP
 from bulkup.errors import FailureKind, gallery, local, run, server
 from bulkup.events import NAMES, Event
 
-COMMANDS: Final = [name for name in app if not name.startswith("-")]
+COMMANDS: Final = list(HELP)
 JSON_TYPES: Final = {
     Path: "string",
     str: "string",
@@ -200,7 +200,7 @@ def man_page() -> str:
     for code, text in EXIT_STATUS.items():
         lines += [".TP", f"\\fB{code}\\fR", _roff(text)]
     lines += [".SH EXAMPLES", ".nf"]
-    lines += [_roff(line) for name in COMMANDS for line in EXAMPLES[name]]
+    lines += [_roff(line) for name in COMMANDS for line, _ in HELP[name].examples]
     return "\n".join([*lines, ".fi", ""])
 
 

@@ -115,7 +115,7 @@ def test_only_what_is_promised_can_be_asked_for() -> None:
     ("values", "said"),
     [
         ({"server": bulkup.Account(url="http://127.0.0.1:1/")}, "user is missing"),
-        ({"method": "ftp"}, "--method ftp is none of its values"),
+        ({"method": "ftp"}, "invalid value for --method: ftp"),
         ({"album": "Trips//2019"}, "an empty name"),
     ],
 )

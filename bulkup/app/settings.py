@@ -1,4 +1,7 @@
-"""Validated settings of the use cases: frozen values, and a clear error for each wrong one."""
+"""Validated settings of the use cases, and the parsers of their text forms.
+
+Errors name the command-line flag of a value.
+"""
 
 import re
 from collections.abc import Callable
@@ -12,32 +15,33 @@ from bulkup.errors import UsageError, check_range
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """Limits in bytes a second, None for no limit, each from its time of day on.
+    """Rate limits in bytes per second (None: no limit), each starting at a time of day.
 
-    `entries` are in order of time, at least one; before the first of a day the last one holds.
+    `entries` are sorted by time; there is at least one. Before the first entry of a day, the last
+    one applies.
     """
 
     entries: tuple[tuple[time, int | None], ...] = ((time(), None),)
 
     @classmethod
     def always(cls, limit: int | None) -> Self:
-        """Return one limit for all day."""
+        """Return a timetable with the same limit all day."""
         return cls(((time(), limit),))
 
     def limit(self, now: Callable[[], time]) -> int | None:
-        """Return what holds now."""
+        """Return the current limit."""
         if len(self.entries) == 1:
             return self.entries[0][1]
         moment = now()
-        open_run = [limit for begin, limit in self.entries if begin <= moment]
-        return open_run[-1] if open_run else self.entries[-1][1]
+        started = [limit for begin, limit in self.entries if begin <= moment]
+        return started[-1] if started else self.entries[-1][1]
 
 
 NO_LIMIT: Final = Timetable()
 
 
 def local_time() -> time:
-    """Return the time of day on the clock on the wall."""
+    """Return the local time of day."""
     return datetime.now(UTC).astimezone().time()
 
 
@@ -48,7 +52,7 @@ SMALLEST_CHUNK: Final = 4096
 LARGEST_CHUNK: Final = 1024**3
 LEAST_RATE: Final = 1024
 REPORTS: Final = frozenset({".csv", ".jsonl", ".html"})
-RATE_HINT: Final = "Give a rate like 500K or 2M, off, or a time table like 08:00,1M 23:00,off."
+RATE_HINT: Final = "Give a rate like 500K or 2M, off, or a timetable like 08:00,1M 23:00,off."
 
 Level = Literal[0, 1, 2, 4, 8]
 After = Path | Literal["trash"]
@@ -57,7 +61,7 @@ MethodName = Literal["auto", "async", "upload", "legacy"]
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """Something about the settings that the user should know, and what to do about it."""
+    """A warning about the settings, and what to do about it."""
 
     message: str
     hint: str
@@ -65,9 +69,10 @@ class Caution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Who logs in to which gallery: a user with a password, or an API key.
+    """A gallery and how to log in to it: with a user and a password, or with an API key.
 
-    `ca_cert` is a file of certificates to trust besides the system's, `insecure` trusts any.
+    `ca_cert` is a PEM file of certificates to trust in addition to the system's. `insecure` skips
+    certificate verification.
     """
 
     url: str
@@ -93,9 +98,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlbumTarget:
-    """Which albums photos go to: the one of a number, or on a path of names, or of the folders.
+    """Albums to upload to: an album's number, its path of names, or albums made from folders.
 
-    With neither number nor names, the folders' albums are at the gallery's top.
+    Without number and names, the albums of `tree` are at the top level of the gallery.
     """
 
     album: int | None = None
@@ -107,24 +112,69 @@ class AlbumTarget:
     private: bool = False
 
     def __post_init__(self) -> None:
+        for given, flag in (
+            (self.unwrap, "--unwrap"),
+            (self.spaces, "--underscores-to-spaces"),
+        ):
+            if given and not self.tree:
+                raise UsageError(f"{flag} requires --tree", hint="Give both, or neither.")
         if self.album is not None:
             check_range("--album", self.album, least=1, most=2**31 - 1)
         elif not self.names and not self.tree:
-            raise UsageError("the album is missing", hint="Give its number or name: --album N.")
+            raise UsageError(
+                "the album is missing",
+                hint="Give its number or name with --album N (the number is in the album's "
+                "URL), or create albums from folders with --tree.",
+            )
         if "" in self.names:
             raise UsageError(
-                "--album holds an empty name", hint="Give names such as Trips/2019, or a number."
+                "--album contains an empty name",
+                hint="Give names such as Trips/2019, or a number.",
             )
+        if self.private and not (self.tree or self.create):
+            raise UsageError(
+                "--private only affects new albums", hint="Give --tree or --create-albums too."
+            )
+
+    @classmethod
+    def of(
+        cls,
+        album: int | str | None,
+        *,
+        create: bool = False,
+        tree: bool = False,
+        unwrap: bool = False,
+        spaces: bool = False,
+        private: bool = False,
+    ) -> Self:
+        """Return the albums that `--album` and its flags name; `/2019` is a name, 2019 a number.
+
+        Raises `UsageError`.
+        """
+        if isinstance(album, str) and album.strip().isdecimal():
+            album = int(album)
+        number = album if isinstance(album, int) else None
+        path = album.strip().strip("/") if isinstance(album, str) else ""
+        return cls(
+            album=number,
+            names=tuple(name.strip() for name in path.split("/")) if path else (),
+            create=create,
+            tree=tree,
+            unwrap=unwrap,
+            spaces=spaces,
+            private=private,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadSettings:
-    """Where photos go and how, all of it valid; sizes in bytes, times in seconds.
+    """Settings of an upload; sizes in bytes, times in seconds.
 
-    `chunk_size` None: as large as the server and the line bear; `finishing` None: as many photos
-    at once as do the server good. `bwlimit` holds for all that goes out. `ledger` is the file
-    that remembers, None to do without. `after` is where the files go in the end: a folder, the
-    trash, or None, where they are.
+    `chunk_size` None adapts to the server and the connection, `finishing` None to the server's
+    PHP workers. `bwlimit` limits all outgoing data. `ledger` None disables the ledger. `after`
+    moves uploaded files to a folder or the trash; None keeps them.
+
+    Raises `UsageError` for invalid values.
     """
 
     into: AlbumTarget
@@ -145,7 +195,7 @@ class UploadSettings:
     def __post_init__(self) -> None:
         if self.update and self.ledger is None:
             raise UsageError(
-                "--update needs the ledger, which knows what each file was uploaded as",
+                "--update needs the ledger, which records the uploaded version of each file",
                 hint="Leave out --no-ledger.",
             )
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
@@ -154,12 +204,12 @@ class UploadSettings:
         check_range("--retries", self.retries, least=0, most=1000)
         if self.method not in get_args(MethodName):  # by programs
             raise UsageError(
-                f"--method {self.method} is none of its values",
-                hint=f"Give one of {', '.join(get_args(MethodName))}.",
+                f"invalid value for --method: {self.method}",
+                hint=f"Give {', '.join(get_args(MethodName)[:-1])} or {get_args(MethodName)[-1]}.",
             )
         if self.level not in LEVELS:
             raise UsageError(
-                f"--level {self.level} is none of Piwigo's privacy levels",
+                f"invalid value for --level: {self.level}",
                 hint="Give 0 (everybody), 1 (contacts), 2 (friends), 4 (family) or 8 (admins).",
             )
         if self.chunk_size is not None and not (
@@ -172,11 +222,10 @@ class UploadSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifySettings:
-    """What a gallery is checked for and how, all of it valid; times in seconds.
+    """Settings of a verification; times in seconds.
 
-    `into` tells the albums that photos must be in, None: they may be anywhere in the gallery.
-    `sidecars` is whether folders' albums are called what files in them say. `ledger` as for
-    `UploadSettings`.
+    `into` None accepts photos anywhere in the gallery. `sidecars` names albums after titles from
+    Google Takeout. `ledger` as for `UploadSettings`. Raises `UsageError` for invalid values.
     """
 
     into: AlbumTarget | None = None
@@ -194,7 +243,7 @@ class VerifySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorSettings:
-    """What a check-up is for, all of it valid; `album` None: none is chosen yet."""
+    """Settings of the doctor; `album` None checks no album. Raises `UsageError`."""
 
     album: int | None = None
     ledger: Path | None = None
@@ -205,22 +254,47 @@ class DoctorSettings:
 
 
 def parse_size(text: str, *, flag: str) -> int:
-    """Return the bytes that a text such as `500K`, `2M` or `1.5 MB` means; K is 1024.
+    """Return the bytes of a text such as `500K`, `2M` or `1.5 MB`; K is 1024.
 
-    Raises `UsageError` where it means none.
+    Raises `UsageError`.
     """
     match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*([kmg]?)(?:i?b)?\s*", text.lower())
     if match is None:
         raise UsageError(
-            f"{flag} “{text}” is no size", hint="Give a number of bytes, or one like 500K or 2M."
+            f"invalid size for {flag}: “{text}”", hint="Give bytes, or a size like 500K or 2M."
         )
     return int(float(match[1]) * UNITS[match[2]])
 
 
-def parse_bwlimit(text: str) -> Timetable:
-    """Return what a text such as `2M`, `off` or `08:00,1M 23:00,off` means, in bytes a second.
+def parse_chunk_size(text: str) -> int | None:
+    """Return the bytes of a text such as `500K`, None for `auto`. Raises `UsageError`."""
+    return None if text.lower() == "auto" else parse_size(text, flag="--chunk-size")
 
-    Raises `UsageError` where it means nothing.
+
+def parse_after(text: str) -> After | None:
+    """Return what `none`, `trash` or `move:DIR` names, None to keep files. Raises `UsageError`."""
+    if text in {"", "none"}:
+        return None
+    if text == "trash":
+        return "trash"
+    kind, _, folder = text.partition(":")
+    if kind != "move" or not folder.strip():
+        raise UsageError(
+            f"invalid value for --after: “{text}”",
+            hint="Give none, trash, or move: with a folder, such as move:/home/me/done.",
+        )
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"--after “{text}”: no such user", hint="Give the folder's full path."
+        ) from None
+
+
+def parse_bwlimit(text: str) -> Timetable:
+    """Return the limits of a text such as `2M`, `off` or `08:00,1M 23:00,off`.
+
+    Raises `UsageError`.
     """
     if "," not in text:
         return Timetable.always(_parse_rate(text))
@@ -228,7 +302,7 @@ def parse_bwlimit(text: str) -> Timetable:
     for entry in text.split():
         match = re.fullmatch(r"(\d\d?):(\d\d),(.+)", entry, flags=re.ASCII)
         if match is None or int(match[1]) > 23 or int(match[2]) > 59:
-            raise UsageError(f"--bwlimit “{entry}” is no time with a rate", hint=RATE_HINT)
+            raise UsageError(f"invalid entry for --bwlimit: “{entry}”", hint=RATE_HINT)
         begin = time(int(match[1]), int(match[2]))
         if begin in entries:
             raise UsageError(f"--bwlimit has two rates for {begin:%H:%M}", hint=RATE_HINT)
@@ -242,34 +316,31 @@ def _parse_rate(text: str) -> int | None:
     try:
         rate = parse_size(text, flag="--bwlimit")
     except UsageError:
-        raise UsageError(f"--bwlimit “{text}” is no rate", hint=RATE_HINT) from None
+        raise UsageError(f"invalid rate for --bwlimit: “{text}”", hint=RATE_HINT) from None
     if rate < LEAST_RATE:
         raise UsageError(f"--bwlimit {text} is too slow", hint="Give 1K or more, or off.")
     return rate
 
 
 def parse_duration(text: str, *, flag: str) -> float:
-    """Return the seconds that a text such as `90`, `15m` or `2h` means.
-
-    Raises `UsageError` where it means none.
-    """
+    """Return the seconds of a text such as `90`, `15m` or `2h`. Raises `UsageError`."""
     match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d+)?)\s*([smhd]?)\s*", text.lower())
     if match is None:
         raise UsageError(
-            f"{flag} “{text}” is no time", hint="Give seconds, or a time like 15m or 2h."
+            f"invalid time for {flag}: “{text}”", hint="Give seconds, or a time like 15m or 2h."
         )
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
 def need(value: str | None, *, flag: str, variable: str, what: str) -> str:
-    """Return a value that the run can't do without. Raises `UsageError` where it is missing."""
+    """Return a required value. Raises `UsageError` if it is missing."""
     if not value:
         raise UsageError(f"{what} is missing", hint=f"Give {flag}, or set {variable}.")
     return value
 
 
 def default_ledger() -> Path:
-    """Return the ledger's place in the platform's folder for state."""
+    """Return the default ledger file, in the platform's state folder."""
     from platformdirs import user_state_path  # noqa: PLC0415 (only where it is needed)
 
     return user_state_path("bulkup", appauthor=False) / "ledger.sqlite"

@@ -84,7 +84,7 @@ def is_secret(key: str) -> bool:
 
 def default_file() -> Path:
     """Return the file's place in the platform's folder for settings."""
-    from platformdirs import user_config_path  # noqa: PLC0415 (only where it is needed)
+    from platformdirs import user_config_path
 
     return user_config_path("bulkup", appauthor=False) / "config.toml"
 
@@ -241,11 +241,11 @@ def plain_secret(layers: Sequence[Layer], key: str) -> str:
     return ""
 
 
-def suggestion(word: str, there: Collection[str], *, sign: str = "") -> str:
+def suggestion(word: str, there: Collection[str], *, prefix: str = "") -> str:
     """Return a question after the nearest of what is there, empty where nothing is near."""
     open_run = [one for one in there if len(word) > 3 and one.startswith(word)]
     best = open_run or difflib.get_close_matches(word, list(there), n=1, cutoff=0.6)
-    return f"Did you mean {sign}{best[0]}?" if best else ""
+    return f"Did you mean {prefix}{best[0]}?" if best else ""
 
 
 OPPOSITES: Final = {"tree": "flat", "flat": "tree", "ledger": "no-ledger", "no-ledger": "ledger"}

@@ -1,4 +1,4 @@
-"""Flags that several commands share: gallery, retries and ledger, titles and tags, machines."""
+"""Flags that several commands share: gallery, retries and ledger, titles and tags, cluster."""
 
 import logging
 import shlex
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from bulkup.app.executor import ExecutorFactory
 
 ORDER: Final = (
-    *("Gallery", "Albums", "Sending", "Checking", "Examining", "Status", "Watching"),
-    "Several machines",
-    *("Selecting", "Titles and tags", "Afterwards", "Output", "Retries and ledger"),
-    *("Sandbox", "Simulated load", "Setting up", "At the end"),
+    *("Gallery", "Albums", "Upload", "Verification", "Doctor", "Status", "Watching", "Cluster"),
+    *("Filters", "Titles and tags", "After the upload", "Output", "Retries and ledger"),
+    *("Sandbox", "Simulated load", "Setup", "Demo"),
 )
-"""The groups of flags as the help shows them, behind the commands."""
+"""The groups of flags in the order of the help, after the groups of commands."""
 
 
 def group(name: str) -> Group:
@@ -33,106 +32,63 @@ def group(name: str) -> Group:
     return Group(name, sort_key=10 + ORDER.index(name))
 
 
-GALLERY = group("Gallery")
-TROUBLE = group("Retries and ledger")
+def flags(name: str) -> Parameter:
+    """Return a decorator for a dataclass whose fields are flags of this group."""
+    return Parameter(name="*", group=group(name))
 
 
-def _default_text(value: object) -> str | None:
-    """Return what the help says of a default; nothing where nothing is said or done."""
-    return None if value in (None, False, ()) else str(value)
+def flag(text: str, *, short: str = "", metavar: str = "", count: bool = False) -> Parameter:
+    """Describe a flag: its help text, short form and placeholder.
 
-
-def flag(
-    text: str,
-    *,
-    group: Group,
-    variable: str,
-    short: str = "",
-    metavar: str = "",
-    count: bool = False,
-) -> Parameter:
-    """Describe a flag: its help, its group, its environment variable and its short form.
-
-    With `count` its value is how often it is given.
+    With `count`, the value is the number of times it is given. Its environment variable follows
+    from its name (`CommandApp`).
     """
-    return Parameter(
-        help=text,
-        group=group,
-        env_var=variable,
-        alias=short or None,
-        metavar=metavar or None,
-        negative="",
-        count=count,
-        show_default=_default_text,
-    )
+    return Parameter(help=text, alias=short or None, metavar=metavar or None, count=count)
 
 
-def by_commas(_kind: object, text: str, **_: object) -> list[str]:
-    """Return the values that a variable holds for a flag that may be repeated."""
+def split_commas(_hint: object, text: str, **_: object) -> list[str]:
+    """Return the values of an environment variable for a flag that may be repeated."""
     return text.split(",")
 
 
+@flags("Gallery")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileFlags:
-    """Where the settings are."""
+    """The config file and the profile in it."""
 
     profile: Annotated[
-        str | None,
-        flag(
-            "Take what no flag and no variable says from this profile of the settings file.",
-            group=GALLERY,
-            variable="BULKUP_PROFILE",
-            metavar="NAME",
-        ),
+        str | None, flag("Profile in the config file to take defaults from.", metavar="NAME")
     ] = None
     config: Annotated[
         Path | None,
-        flag(
-            "The settings file; bulkup config --path tells where it lies by default.",
-            group=GALLERY,
-            variable="BULKUP_CONFIG",
-            metavar="FILE",
-        ),
+        flag("Config file; bulkup config --path prints the default location.", metavar="FILE"),
     ] = None
 
     def layers(self) -> list[Layer]:
-        """Return the tables of the settings file that count. Raises `UsageError`."""
+        """Return the tables of the config file that apply. Raises `UsageError`."""
         return read_layers(self.config, self.profile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressFlags(ProfileFlags):
-    """Which gallery, as whom, and where the settings are."""
+    """The gallery and the user, without a secret."""
 
-    url: Annotated[
-        str | None, flag("The gallery's address.", group=GALLERY, variable="BULKUP_URL")
-    ] = None
-    user: Annotated[
-        str | None,
-        flag("An administrator of the gallery.", group=GALLERY, variable="BULKUP_USER"),
-    ] = None
+    url: Annotated[str | None, flag("Gallery URL.")] = None
+    user: Annotated[str | None, flag("Gallery administrator to log in as.")] = None
     ca_cert: Annotated[
         Path | None,
         flag(
-            "File of certificates (PEM) to trust besides the system's: for a server of your own.",
-            group=GALLERY,
-            variable="BULKUP_CA_CERT",
+            "PEM file of certificates to trust in addition to the system's, for a server with a "
+            "private or self-signed certificate.",
             metavar="FILE",
         ),
     ] = None
-    insecure: Annotated[
-        bool,
-        flag(
-            "Believe any certificate: anybody on the way can read and change what is sent.",
-            group=GALLERY,
-            variable="BULKUP_INSECURE",
-        ),
-    ] = False
+    insecure: Annotated[bool, flag("Skip TLS certificate verification (insecure).")] = False
 
-    def place(self) -> Account:
-        """Return which gallery, and as whom, if that is said. Raises `UsageError`."""
+    def address(self) -> Account:
+        """Return the account without a secret. Raises `UsageError`."""
         return Account(
-            url=need(self.url, flag="--url", variable="BULKUP_URL", what="the gallery's address"),
+            url=need(self.url, flag="--url", variable="BULKUP_URL", what="the gallery URL"),
             user=self.user or "",
             ca_cert=self.ca_cert,
             insecure=self.insecure,
@@ -142,14 +98,14 @@ class AddressFlags(ProfileFlags):
     def _cautions(self) -> Iterator[Caution]:
         if self.insecure:
             yield Caution(
-                "the server's certificate is not checked (--insecure): anybody on the way can "
-                "read the password and change what is sent",
-                "Name the file of the server's certificate by --ca-cert instead.",
+                "the server's certificate is not verified (--insecure): anyone between this "
+                "machine and the server can read the password and change the data",
+                "Use --ca-cert with the server's certificate instead.",
             )
         for layer in self.layers():
             if layer.holds_secret and open_to_others(layer.file):
                 yield Caution(
-                    f"others can read the secret in {layer.file}",
+                    f"other users can read the secret in {layer.file}",
                     f"Run: chmod 600 {shlex.quote(str(layer.file))}",
                 )
                 return
@@ -157,173 +113,109 @@ class AddressFlags(ProfileFlags):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryFlags(AddressFlags):
-    """Which gallery, and as whom."""
+    """The gallery and the account."""
 
     password_file: Annotated[
         Path | None,
         flag(
-            "File whose first line is the password; without it the variable BULKUP_PASSWORD "
-            "counts, then the profile, the key ring, a prompt.",
-            group=GALLERY,
-            variable="BULKUP_PASSWORD_FILE",
+            "File whose first line is the password. Default: BULKUP_PASSWORD, the profile, the "
+            "key ring, or a prompt.",
             metavar="FILE",
         ),
     ] = None
     password_command: Annotated[
-        str | None,
-        flag(
-            "Command that prints the password.",
-            group=GALLERY,
-            variable="BULKUP_PASSWORD_COMMAND",
-            metavar="COMMAND",
-        ),
+        str | None, flag("Command that prints the password.", metavar="COMMAND")
     ] = None
     api_key_file: Annotated[
         Path | None,
         flag(
-            "File with an API key pkid-…:secret (Piwigo 16 and later) instead of user and "
-            "password; without it the variable BULKUP_API_KEY counts.",
-            group=GALLERY,
-            variable="BULKUP_API_KEY_FILE",
+            "File with an API key pkid-…:secret (Piwigo 16 or later), used instead of user and "
+            "password. Default: BULKUP_API_KEY.",
             metavar="FILE",
         ),
     ] = None
 
     def account(self) -> Account:
-        """Return who logs in where, with an API key if one is given. Raises `UsageError`."""
-        account = self.place()
+        """Return the account, with an API key if one is given. Raises `UsageError`."""
+        account = self.address()
         variables = environment()
         if self.api_key_file is None and (self.password_file or self.password_command):
-            return account  # a flag counts more than the environment, and that than the profile
+            return account  # a flag overrides BULKUP_API_KEY and the profile
         key = read_api_key(file=self.api_key_file, variables=variables)
         if not key and not variables.get("BULKUP_PASSWORD"):
             key = check_api_key(plain_secret(self.layers(), "api-key"))
         return replace(account, user="", api_key=key) if key else account
 
     def password(self) -> str:
-        """Return the password that is given, empty if none is. Raises `UsageError`."""
+        """Return the password that is given, "" if none is. Raises `UsageError`."""
         return read_password(
             file=self.password_file, command=self.password_command, variables=environment()
         ) or plain_secret(self.layers(), "password")
 
 
+@flags("Retries and ledger")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryFlags:
-    """How long to go on, and what to remember."""
+    """Retries, and the ledger."""
 
-    retries: Annotated[
-        int,
-        flag(
-            "How often a request, and a photo, is tried again.",
-            group=TROUBLE,
-            variable="BULKUP_RETRIES",
-        ),
-    ] = 5
+    retries: Annotated[int, flag("Retries of a failed request, and of a failed photo.")] = 5
     patience: Annotated[
         str,
-        flag(
-            "How long to wait for a server that is away, such as 15m or 2h.",
-            group=TROUBLE,
-            variable="BULKUP_PATIENCE",
-            metavar="TIME",
-        ),
+        flag("How long to wait for an unreachable server, such as 15m or 2h.", metavar="TIME"),
     ] = "1h"
-
     ledger: Annotated[
         Path | None,
         flag(
-            "File that remembers what has been brought where; by default in the platform's "
-            "folder for state. Deleting it costs time only.",
-            group=TROUBLE,
-            variable="BULKUP_LEDGER",
+            "Ledger file, the record of what has been uploaded where. Default: in the platform's "
+            "state folder. Deleting it costs only time.",
             metavar="FILE",
         ),
     ] = None
     no_ledger: Annotated[
-        bool,
-        flag(
-            "Remember nothing: hash every file and ask the server about each.",
-            group=TROUBLE,
-            variable="BULKUP_NO_LEDGER",
-        ),
+        bool, flag("Use no ledger: hash every file and ask the server about each.")
     ] = False
 
     @property
     def patience_s(self) -> float:
-        """The checked time, in seconds. Raises `UsageError`."""
+        """The patience in seconds. Raises `UsageError`."""
         return parse_duration(self.patience, flag="--patience")
 
     @property
     def file(self) -> Path | None:
-        """The ledger's file, None to do without."""
+        """The ledger file, None for no ledger."""
         return None if self.no_ledger else self.ledger or default_ledger()
 
 
-LABELLING = group("Titles and tags")
-
-
+@flags("Titles and tags")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelFlags:
-    """What every photo gets, over what its sidecars say."""
+    """Titles, tags and other text for all photos, in addition to their sidecars."""
 
     title: Annotated[
         str | None,
-        flag(
-            f"Title of each photo: text with any of {FIELDS_TEXT}.",
-            group=LABELLING,
-            variable="BULKUP_TITLE",
-            metavar="TEMPLATE",
-        ),
+        flag(f"Title of each photo: a template with any of {FIELDS_TEXT}.", metavar="TEMPLATE"),
     ] = None
     tag: Annotated[
         tuple[str, ...],
         Parameter(
-            help="Tag for each photo, besides those of its sidecar; may be repeated. In the "
-            "variable, commas part them.",
-            group=LABELLING,
-            env_var="BULKUP_TAG",
-            env_var_split=by_commas,
+            help="Tag for each photo, in addition to those of its sidecar. Repeatable; in the "
+            "environment variable, separate values with commas.",
+            env_var_split=split_commas,
             metavar="NAME",
-            negative="",
-            show_default=False,
         ),
     ] = ()
-    author: Annotated[
-        str | None, flag("Author of each photo.", group=LABELLING, variable="BULKUP_AUTHOR")
-    ] = None
-    comment: Annotated[
-        str | None,
-        flag("Description of each photo.", group=LABELLING, variable="BULKUP_COMMENT"),
-    ] = None
+    author: Annotated[str | None, flag("Author of each photo.")] = None
+    comment: Annotated[str | None, flag("Description of each photo.")] = None
     no_sidecars: Annotated[
-        bool,
-        flag(
-            "Do not read what lies beside photos: XMP sidecars and the JSON of Google Takeout.",
-            group=LABELLING,
-            variable="BULKUP_NO_SIDECARS",
-        ),
+        bool, flag("Ignore XMP sidecars and Google Takeout JSON next to photos.")
     ] = False
-    rating_as_tag: Annotated[
-        bool,
-        flag(
-            "Give a photo's rating as a tag, such as ★★★★.",
-            group=LABELLING,
-            variable="BULKUP_RATING_AS_TAG",
-        ),
-    ] = False
-    people_as_tags: Annotated[
-        bool,
-        flag(
-            "Give the people that Google Takeout names as tags.",
-            group=LABELLING,
-            variable="BULKUP_PEOPLE_AS_TAGS",
-        ),
-    ] = False
+    rating_as_tag: Annotated[bool, flag("Add a photo's rating as a tag, such as ★★★★.")] = False
+    people_as_tags: Annotated[bool, flag("Add people named by Google Takeout as tags.")] = False
 
     def labels(self) -> Labels:
         """Return the checked values. Raises `UsageError`."""
         if not all(tag.strip() for tag in self.tag):
-            raise UsageError("--tag is empty", hint="Give the tag's name: --tag holidays.")
+            raise UsageError("--tag is empty", hint="Give a name, such as --tag holidays.")
         return Labels(
             title=None if self.title is None else Template(self.title, flag="--title"),
             tags=self.tag,
@@ -335,64 +227,40 @@ class LabelFlags:
         )
 
 
-MACHINES = group("Several machines")
-
-
+@flags("Cluster")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MachineFlags:
-    """Who helps."""
+class ClusterFlags:
+    """The Dask cluster to use."""
 
     dask: Annotated[
         str | None,
         flag(
-            "Have the workers of a Dask cluster read and send the photos: tls://scheduler:8786, "
-            "or local:3 to try it with so many processes here. Each has --concurrency photos on "
-            "their way. Needs bulkup[dask] on all machines.",
-            group=MACHINES,
-            variable="BULKUP_DASK",
+            "Read and send the photos with the workers of a Dask cluster: tls://scheduler:8786, "
+            "or local:3 to try it with three processes on this machine. --concurrency applies "
+            "to each worker. Requires bulkup[dask] on all machines.",
             metavar="ADDRESS|local:N",
         ),
     ] = None
     map: Annotated[
         tuple[str, ...],
-        flag(
-            "Where workers have a folder of this machine. May be given several times.",
-            group=MACHINES,
-            variable="BULKUP_MAP",
-            metavar="HERE=THERE",
-        ),
+        flag("Where workers find a folder of this machine. Repeatable.", metavar="HERE=THERE"),
     ] = ()
     dask_tls_ca: Annotated[
         Path | None,
-        flag(
-            "Who has signed the cluster's certificates. Without it, Dask's own settings hold.",
-            group=MACHINES,
-            variable="BULKUP_DASK_TLS_CA",
-            metavar="FILE",
-        ),
+        flag("CA certificate of the cluster. Default: Dask's configuration.", metavar="FILE"),
     ] = None
     dask_tls_cert: Annotated[
-        Path | None,
-        flag(
-            "This machine's certificate for the cluster.",
-            group=MACHINES,
-            variable="BULKUP_DASK_TLS_CERT",
-            metavar="FILE",
-        ),
+        Path | None, flag("This machine's certificate for the cluster.", metavar="FILE")
     ] = None
     dask_tls_key: Annotated[
-        Path | None,
-        flag("Its key.", group=MACHINES, variable="BULKUP_DASK_TLS_KEY", metavar="FILE"),
+        Path | None, flag("Private key of that certificate.", metavar="FILE")
     ] = None
 
     def executor_factory(self) -> "ExecutorFactory | None":
-        """Return how to come by other machines' hands, None: they are not wanted.
-
-        Raises `UsageError`.
-        """
-        from bulkup.cluster import executor_from_flags  # noqa: PLC0415 (heavy)
+        """Return how to connect to the cluster, None for none. Raises `UsageError`."""
+        from bulkup.cluster import executor_from_flags
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        warnings.filterwarnings("ignore", module="distributed")  # as of ports that are taken
+        warnings.filterwarnings("ignore", module="distributed")  # such as about used ports
         tls = (self.dask_tls_ca, self.dask_tls_cert, self.dask_tls_key)
         return executor_from_flags(self.dask, maps=self.map, tls=tls)

@@ -1,4 +1,4 @@
-"""The flags that choose the outputs of a run."""
+"""Flags that choose the outputs of a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,119 +6,82 @@ from typing import Annotated
 
 from bulkup.app.credentials import environment, read_secret_file, read_secret_lines
 from bulkup.app.settings import REPORTS
-from bulkup.cli.flags import flag, group
+from bulkup.cli.flags import flag, flags
 from bulkup.errors import UsageError
 from bulkup.output.options import Listen, OutputOptions, parse_listen
 
-TELLING = group("Output")
 
-
+@flags("Output")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFlags:
-    """How much is told of a run, and where."""
+    """What is reported about a run, and where."""
 
-    verbose: Annotated[
-        bool,
-        flag("Name each photo.", group=TELLING, short="-v", variable="BULKUP_VERBOSE"),
-    ] = False
+    verbose: Annotated[bool, flag("Print the name of each photo.", short="-v")] = False
     quiet: Annotated[
         int,
         flag(
-            "Tell failures, outages, warnings and the summary only; -qq tells nothing.",
-            group=TELLING,
+            "Print only failures, outages, warnings and the summary; -qq prints nothing.",
             short="-q",
-            variable="BULKUP_QUIET",
             count=True,
         ),
     ] = 0
     json: Annotated[
-        bool,
-        flag(
-            "Print what happens on stdout, a JSON object a line, and nothing else there.",
-            group=TELLING,
-            variable="BULKUP_JSON",
-        ),
+        bool, flag("Print events as JSON lines on stdout, and nothing else there.")
     ] = False
     log_file: Annotated[
         Path | None,
         flag(
-            "File that what happens is written to, behind what it holds, with times; JSON lines "
-            "if it ends in .jsonl.",
-            group=TELLING,
-            variable="BULKUP_LOG_FILE",
+            "File to append events to, with timestamps; JSON lines if its name ends in .jsonl.",
             metavar="FILE",
         ),
     ] = None
     monitor: Annotated[
         str | None,
         flag(
-            "Show the run as a page at this address, such as 127.0.0.1:8765, while it lasts.",
-            group=TELLING,
-            variable="BULKUP_MONITOR",
+            "Serve a live status page at this address during the run, such as 127.0.0.1:8765.",
             metavar="HOST:PORT",
         ),
     ] = None
     monitor_token_file: Annotated[
         Path | None,
         flag(
-            "File whose first line is the token that the monitor asks for; without it the "
-            "variable BULKUP_MONITOR_TOKEN counts.",
-            group=TELLING,
-            variable="BULKUP_MONITOR_TOKEN_FILE",
+            "File whose first line is the access token of the status page. Default: "
+            "BULKUP_MONITOR_TOKEN.",
             metavar="FILE",
         ),
     ] = None
     max_errors: Annotated[
-        int | None,
-        flag(
-            "Begin no other photo when so many have failed.",
-            group=TELLING,
-            variable="BULKUP_MAX_ERRORS",
-            metavar="N",
-        ),
+        int | None, flag("Start no more photos after N failures.", metavar="N")
     ] = None
     notify: Annotated[
         tuple[str, ...],
         flag(
-            "Tell this service how the run ended, by its apprise address; may be repeated. "
-            "Addresses that hold secrets are better in a file, or in the variable.",
-            group=TELLING,
-            variable="BULKUP_NOTIFY",
+            "Send the result of the run to this apprise URL. Repeatable. Keep URLs with secrets "
+            "in a file or in the environment variable.",
             metavar="ADDRESS",
         ),
     ] = ()
     notify_file: Annotated[
-        Path | None,
-        flag(
-            "File with such addresses, one a line.",
-            group=TELLING,
-            variable="BULKUP_NOTIFY_FILE",
-            metavar="FILE",
-        ),
+        Path | None, flag("File with apprise URLs, one per line.", metavar="FILE")
     ] = None
-
     report: Annotated[
         Path | None,
         flag(
-            "File that tells of every photo what became of it: .csv for spreadsheets, .jsonl for "
-            "programs, .html a page with charts.",
-            group=TELLING,
-            variable="BULKUP_REPORT",
+            "Write the result of every photo to this file: .csv for spreadsheets, .jsonl for "
+            "programs, .html for a page with charts.",
             metavar="FILE",
         ),
     ] = None
 
-    def telling(self) -> OutputOptions:
+    def options(self) -> OutputOptions:
         """Return the checked values. Raises `UsageError`."""
         if self.report is not None and self.report.suffix.lower() not in REPORTS:
             raise UsageError(
-                f"--report {self.report} has none of the endings that tell what it is to be",
-                hint="Give it one of .csv, .jsonl or .html.",
+                f"--report {self.report} has an unknown file name extension",
+                hint="Use .csv, .jsonl or .html.",
             )
         if self.verbose and self.quiet:
-            raise UsageError(
-                "--verbose and --quiet contradict each other", hint="Give one of them."
-            )
+            raise UsageError("--verbose and --quiet exclude each other", hint="Give one of them.")
         return OutputOptions(
             verbose=self.verbose,
             quiet=self.quiet,
@@ -134,8 +97,8 @@ class OutputFlags:
         if self.monitor is None:
             if self.monitor_token_file is not None:
                 raise UsageError(
-                    "--monitor-token-file is given, and no --monitor",
-                    hint="Say where to show the run: --monitor 127.0.0.1:8765.",
+                    "--monitor-token-file requires --monitor",
+                    hint="Give the address of the status page: --monitor 127.0.0.1:8765.",
                 )
             return None
         if self.monitor_token_file is not None:

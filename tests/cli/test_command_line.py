@@ -10,8 +10,8 @@ import pytest
 
 from bulkup.app.demo import EXIST_S
 from bulkup.cli import app, run
-from bulkup.cli.common import COMMANDS as EXAMPLES
 from bulkup.cli.config import flags_of
+from bulkup.cli.help import COMMANDS as HELP
 from docs.generate import COMMANDS, arguments, flag_table
 
 Captured = pytest.CaptureFixture[str]
@@ -72,12 +72,11 @@ def test_the_help_of_a_command_names_flags_no_empty_default_and_examples(
     assert command != "doctor" or "130 interrupted" in words
     assert found
     lines = [line.strip() for line in examples.splitlines() if line.strip()]
-    assert len(lines) == len(EXAMPLES[command])  # none is broken
-    for line, shown in zip(EXAMPLES[command], lines, strict=True):
-        assert re.fullmatch(rf"{re.escape(line)} +# .+", shown)
+    for (line, remark), shown in zip(HELP[command].examples, lines, strict=True):
+        assert re.fullmatch(rf"{re.escape(line)} +# {re.escape(remark)}", shown)
 
 
-@pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
+@pytest.mark.parametrize("line", [line for text in HELP.values() for line, _ in text.examples])
 def test_the_examples_are_what_the_command_line_takes(
     line: str, monkeypatch: pytest.MonkeyPatch, here: Path
 ) -> None:
@@ -91,7 +90,7 @@ def test_the_examples_are_what_the_command_line_takes(
 def test_the_help_names_the_commands_in_groups(capsys: Captured) -> None:
     assert run(["--help"]) == 0
     out = capsys.readouterr().out
-    groups = ("Photos", "The gallery", "Setting up", "Rehearsing", "Gallery", "Albums", "Sending")
+    groups = ("Photos", "Gallery and history", "Setup", "Testing", "Gallery", "Albums", "Upload")
     places = [out.index(f" {group} ─") for group in (*groups, "Retries and ledger")]
     assert places == sorted(places)
     assert "BULKUP_URL" in out
@@ -102,30 +101,30 @@ def test_the_help_names_the_commands_in_groups(capsys: Captured) -> None:
 @pytest.mark.parametrize(
     ("line", "message", "hint"),
     [
-        ("dcotor", "there is no command “dcotor”", "Did you mean bulkup doctor?"),
-        ("ablums", "there is no command “ablums”", "Did you mean bulkup albums?"),
-        ("help", "there is no command “help”", "Did you mean bulkup --help?"),
+        ("dcotor", "there is no command, file or folder “dcotor”", "Did you mean bulkup doctor?"),
+        ("ablums", "there is no command, file or folder “ablums”", "Did you mean bulkup albums?"),
+        ("help", "there is no command, file or folder “help”", "Did you mean bulkup --help?"),
         ("x --ablum 9", "there is no flag --ablum", "Did you mean --album?"),
         ("x --ablum=9", "there is no flag --ablum", "Did you mean --album?"),
         ("x --conc 9", "there is no flag --conc", "Did you mean --concurrency?"),
         ("--verison", "there is no flag --verison", "Did you mean --version?"),
         ("albums --hlep", "there is no flag --hlep", "Did you mean --help?"),
-        ("x -z", "there is no flag -z", "bulkup --help lists what there is."),
+        ("x -z", "there is no flag -z", "See bulkup --help."),
         ("x -z.jpg", "-z.jpg", "write ./-z.jpg"),
-        ("albums --nosuch", "there is no flag --nosuch", "bulkup albums --help lists"),
+        ("albums --nosuch", "there is no flag --nosuch", "See bulkup albums --help."),
         ("x --password hunter2", "--password is no flag", "BULKUP_PASSWORD"),
         ("x --api-key=hunter2", "--api-key is no flag", "BULKUP_API_KEY"),
         ("x --album", "--album needs a value", "Write --album ALBUM."),
         ("x --bwlimit", "--bwlimit needs a value", "Write --bwlimit off|RATE|TABLE."),
         ("x -a 1 --album 2", "--album is given twice", "Give it once."),
-        ("x -c many", "-c “many” is no number", "Give a whole number."),
-        ("x --finishing x", "--finishing “x” is no number", "Give auto or a whole"),
-        ("x --method asynk", "--method “asynk” is none", "Did you mean async?"),
-        ("x --level 3", "--level “3” is none", "Give 0, 1, 2, 4 or 8."),
-        ("x --tree=perhaps", "--tree “perhaps” is neither true nor false", "true or false"),
-        ("watch", "folders are missing", "bulkup watch --help"),
-        ("albums x", "bulkup albums takes no “x”", "bulkup albums --help"),
-        ("completion tcsh", "“tcsh” is none of its values", "Give "),
+        ("x -c many", "invalid value for -c: “many”", "Give a whole number."),
+        ("x --finishing x", "invalid value for --finishing: “x”", "Give auto or a whole"),
+        ("x --method asynk", "invalid value for --method: “asynk”", "Did you mean async?"),
+        ("x --level 3", "invalid value for --level: “3”", "Give 0, 1, 2, 4 or 8."),
+        ("x --tree=perhaps", "invalid value for --tree: “perhaps”", "true or false"),
+        ("watch", "no folders given", "bulkup watch --help"),
+        ("albums x", "bulkup albums takes no argument “x”", "bulkup albums --help"),
+        ("completion tcsh", "“tcsh”", "Give "),
         # a folder may be named nearly like a command
         ("album", "the album is missing", "--album"),
     ],
@@ -181,7 +180,7 @@ def test_completion_knows_commands_and_flags_and_is_installed_where_the_shell_lo
         assert all(word in script for word in ("doctor", "completion", "concurrency", "album"))
     assert run(["completion", "bash", "--install"]) == 0
     file = here / ".local/share/bash-completion/completions/bulkup"
-    assert capsys.readouterr().out == f"Written to {file}; open a new shell.\n"
+    assert capsys.readouterr().out == f"Installed {file}; open a new shell.\n"
     assert "complete -F _bulkup bulkup" in file.read_text()
     assert str(file) in (here / ".bashrc").read_text()
 
@@ -194,10 +193,10 @@ def test_a_value_from_the_environment_is_named_by_its_variable(
     assert run(["/", "--album", "1", "--level", "1"]) == 2
     assert "--chunk-size is from BULKUP_CHUNK_SIZE." in capsys.readouterr().err
     assert run(["/", "--album", "1"]) == 2
-    assert "BULKUP_LEVEL “3” is none of its values" in capsys.readouterr().err
+    assert "invalid value for BULKUP_LEVEL: “3”" in capsys.readouterr().err
 
 
 def test_the_workers_of_a_sandbox_can_be_counted_as_it_stands() -> None:
     _, bound, *_ = app.parse_args(["sandbox"], exit_on_error=False, print_error=False)
     bound.apply_defaults()
-    assert bound.arguments["exist_time"] == EXIST_S
+    assert bound.arguments["load"].exist_time == EXIST_S

@@ -11,8 +11,9 @@ from cyclopts import CycloptsError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkup.app.filters import SECOND_NS, parse_moment
 from bulkup.cli import app
-from bulkup.cli.filter_flags import SECOND_NS, FilterFlags, parse_moment
+from bulkup.cli.filter_flags import FilterFlags
 from bulkup.errors import UsageError
 from bulkup.source.filters import EVERYTHING, Filters, Listing
 
@@ -24,7 +25,7 @@ def read(*arguments: str | Path) -> tuple[tuple[Path, ...], FilterFlags]:
     """Return the paths and the flags of a command line."""
     words = ["upload", *map(str, arguments)]
     _, bound, *_ = app.parse_args(words, exit_on_error=False, print_error=False)
-    return bound.args, bound.arguments.get("selecting", FilterFlags())
+    return bound.args, bound.arguments.get("selection", FilterFlags())
 
 
 def filters(*arguments: str | Path) -> Filters:
@@ -165,13 +166,13 @@ def test_any_text_is_a_moment_or_a_mistake_of_the_user(text: str) -> None:
     ("arguments", "sentence"),
     [
         (["--newer-than", "1d", "--older-than", "2d"], "both --newer-than 1d and --older-than 2d"),
-        (["--newer-than", "2024-01-01", "--older-than", "2024-01-01"], "no file can be both"),
+        (["--newer-than", "2024-01-01", "--older-than", "2024-01-01"], "no file can match both"),
         (["--min-size", "2M", "--max-size", "1M"], "both --min-size 2M and --max-size 1M"),
-        (["--min-size", "huge"], "--min-size “huge” is no size"),
-        (["--max-size", ""], "--max-size “” is no size"),
-        (["--older-than", "soon"], "--older-than “soon” is no date"),
+        (["--min-size", "huge"], "invalid size for --min-size: “huge”"),
+        (["--max-size", ""], "invalid size for --max-size: “”"),
+        (["--older-than", "soon"], "invalid date for --older-than: “soon”"),
         (["--include", "!a"], "--include “!a”"),
-        (["--from0"], "--from0 is about --files-from"),
+        (["--from0"], "--from0 requires --files-from"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], sentence: str) -> None:

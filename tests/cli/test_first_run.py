@@ -170,7 +170,7 @@ async def test_ones_own_certificate_is_trusted(box: Sandbox, photos: Path, tmp_p
 async def test_a_certificate_of_another_host_is_told_and_any_can_be_believed_with_a_warning(
     box: Sandbox, photos: Path, tmp_path: Path
 ) -> None:
-    warning = "the server's certificate is not checked (--insecure)"
+    warning = "the server's certificate is not verified (--insecure)"
     async with encrypted(box, make_certificate(tmp_path, host="127.0.0.2")) as url:
         ended = await send(box, photos, "--ca-cert", tmp_path / "cert", url=url)
         what, hint = said(ended, code=3)

@@ -35,7 +35,7 @@ async def test_a_password_is_kept_used_removed(box: Sandbox, photos: Path, ring:
     gallery = {"url": box.url, "user": "admin"}
     ended = await bulkup("login", given=f"{PASSWORD}\n", **gallery)
     assert ended.code == 0, ended.err
-    assert f"{box.url} accepts the password of admin; the key ring has it now" in ended.out
+    assert f"{box.url} accepts the password of admin; stored in the key ring" in ended.out
     assert files_in(ring.parent)
 
     assert (await bulkup(photos, **gallery, album="1", finishing="1")).code == 0
@@ -43,7 +43,7 @@ async def test_a_password_is_kept_used_removed(box: Sandbox, photos: Path, ring:
     assert re.search("password  +••••  +key ring\n", (await bulkup("config", **gallery)).out)
 
     ended = await bulkup("logout", **gallery)
-    assert (ended.code, ended.out) == (0, f"Removed what was stored for {box.url}.\n")
+    assert (ended.code, ended.out) == (0, f"Removed the secrets of {box.url}.\n")
     ended = await bulkup("logout", **gallery)
     assert (ended.code, ended.out) == (0, f"Nothing is stored for {box.url}.\n")
     assert_missing(await bulkup(photos, **gallery, album="1"))
@@ -72,7 +72,7 @@ async def test_what_the_gallery_refuses_is_not_stored(box: Sandbox, ring: Path) 
     for given, user, message, code in (
         ("wrong", "admin", "log-in as admin at", 3),
         ("bobsecret", "bob", "bob is no administrator", 3),
-        ("wrong", "", "this is no API key", 2),
+        ("wrong", "", "the API key is invalid", 2),
         ("\n", "admin", "the standard input is empty", 2),
     ):
         ended = await bulkup("login", given=given, url=box.url, user=user)

@@ -101,8 +101,8 @@ async def test_a_full_disk_behind_output_is_told(box: Sandbox, photos: Path, dis
     os.close(full)
     assert ended.code == 1
     assert ended.err.splitlines() == [
-        "bulkup: nothing more can be written: No space left on device",
-        "  Free some room where the output goes.",
+        "bulkup: output can't be written: No space left on device",
+        "  Free some disk space.",
     ]
     (disk / "log").touch()
     fill(disk)

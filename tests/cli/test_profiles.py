@@ -102,8 +102,12 @@ async def test_another_file_can_be_named_and_its_ledger_is_told_of(
 async def test_what_is_wrong_in_the_file_is_told(settings: Path, photos: Path) -> None:
     for text, message, hint in (
         ("ablum = 9", "there is no setting “ablum” (profile museum in FILE)", "mean album?"),
-        ("level = 3", "--level “3” (profile museum) is none of its values", "Give 0, 1, 2"),
-        ("chunk_size = 'x'", "--chunk-size “x” is no size", "is from profile museum in FILE."),
+        ("level = 3", "invalid value for --level (profile museum): “3”", "Give 0, 1, 2"),
+        (
+            "chunk_size = 'x'",
+            "invalid size for --chunk-size: “x”",
+            "is from profile museum in FILE.",
+        ),
     ):
         write(settings, f"[profiles.museum]\nalbum = 1\n{text}\n")
         ended = await bulkup(photos, "--profile", "museum")
@@ -125,7 +129,7 @@ async def test_a_secret_in_the_file_is_taken_and_nobody_else_may_read_it(
     for command in ((photos, "--dry-run"), ("albums",)):
         ended = await bulkup(*command)
         assert ended.code == 0
-        assert f"others can read the secret in {settings}" in ended.err
+        assert f"other users can read the secret in {settings}" in ended.err
         assert f"chmod 600 {settings}" in ended.err
 
 

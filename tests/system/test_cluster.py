@@ -282,7 +282,7 @@ async def test_a_worker_that_can_take_no_part_is_named_and_why(
     ("words", "said"),
     [
         ("--dask scheduler", "is no scheduler's address"),
-        ("--dask local:0", "is no number of workers"),
+        ("--dask local:0", "invalid value of workers"),
         ("--dask tls://127.0.0.1:8786", "needs certificates"),
         (f"--dask tls://127.0.0.1:8786 --dask-tls-ca {__file__}", "not complete"),
         ("--dask local:2 --map here", "names no two folders"),

@@ -1,0 +1,65 @@
+"""Commands as cyclopts apps: their arguments are assembled once, every flag has its variable."""
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any, Final
+
+from cyclopts import App, Parameter
+from cyclopts.argument import Argument, ArgumentCollection
+
+from bulkup.cli.help import COMMANDS, unwrap
+
+
+def _default_text(value: object) -> str | None:
+    """Return the default that the help shows; None where the flag does nothing by default."""
+    return None if value in (None, False, ()) else str(value)
+
+
+DEFAULTS: Final = Parameter(negative="", show_default=_default_text)
+
+
+class CommandApp(App):
+    """A cyclopts app that assembles its arguments once.
+
+    Assembling them takes about 50 ms for `bulkup upload`, and cyclopts asks for them three times
+    for one `--help`. Docstrings are not parsed, which would read every flag class's source again:
+    each flag has its help text.
+    """
+
+    _template: ArgumentCollection | None = None
+
+    def assemble_argument_collection(
+        self, *, default_parameter: Parameter | None = None, parse_docstring: bool = False
+    ) -> ArgumentCollection:
+        """Return the arguments without values."""
+        del parse_docstring
+        if self._template is None:
+            self._template = super().assemble_argument_collection(
+                default_parameter=Parameter.combine(DEFAULTS, default_parameter)
+            )
+            for argument in self._template:
+                _add_variable(argument)
+        copies = {id(argument): copy(argument) for argument in self._template}
+        for argument in copies.values():
+            argument.tokens = []
+            argument.children = argument.children.copy()
+            argument.children[:] = [copies[id(child)] for child in argument.children]
+        arguments = self._template.copy()
+        arguments[:] = copies.values()
+        return arguments
+
+
+def command(function: Callable[..., Any]) -> CommandApp:
+    """Make a function a command with the help of its name."""
+    text = COMMANDS[function.__name__]
+    app = CommandApp(name=function.__name__, help=unwrap(text.help), help_epilogue=text.epilogue)
+    app.default(function)
+    return app
+
+
+def _add_variable(argument: Argument) -> None:
+    """Give a flag the environment variable of its name, unless it has others."""
+    name = argument.name
+    if name.startswith("--") and not argument.children and not argument.parameter.env_var:
+        variable = f"BULKUP_{name[2:].upper().replace('-', '_')}"
+        argument.parameter = Parameter.combine(argument.parameter, Parameter(env_var=variable))

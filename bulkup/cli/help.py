@@ -1,0 +1,198 @@
+"""The commands: the group, the help text and the examples of each, and where its code is."""
+
+import re
+from dataclasses import dataclass
+from inspect import cleandoc
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class CommandHelp:
+    """What `--help` shows of a command, and the module that defines it.
+
+    `examples` are command lines, each with a remark.
+    """
+
+    module: str
+    group: str
+    help: str
+    examples: tuple[tuple[str, str], ...]
+
+    @property
+    def epilogue(self) -> str:
+        """The examples as shown below the flags."""
+        width = max(len(line) for line, _ in self.examples)
+        lines = [f"    {line:<{width}}  # {remark}" for line, remark in self.examples]
+        return "\n".join(["Examples:", "", *lines])
+
+
+GROUPS: Final = ("Photos", "Gallery and history", "Setup", "Testing")
+
+COMMANDS: Final = {
+    "upload": CommandHelp(
+        "upload",
+        "Photos",
+        """Upload folders and photos to albums of a Piwigo gallery.
+
+        The command name is optional: bulkup PATH… --album N.
+
+        Titles, descriptions, dates and tags are read from XMP sidecars and Google Takeout JSON
+        next to the photos, and from flags.
+
+        Photos that are already in the gallery are not sent again. Run the same command again to
+        continue after an interruption.
+
+        Exit codes: 0 every photo is in its album, 1 some photos failed, or --after could not
+        move some files, 2 wrong usage, 3 the run is impossible, 130 interrupted.
+        """,
+        (
+            ("bulkup ./photos --album 9", "to album 9"),
+            ("bulkup ./photos --album Trips/2019 --create-albums", "create it if missing"),
+            ("bulkup ./archive --tree", "folders become albums"),
+            ("bulkup ./photos --album 9 --dry-run -v", "show what it would do"),
+            ("bulkup ./photos --profile museum", "with a profile"),
+        ),
+    ),
+    "verify": CommandHelp(
+        "verify",
+        "Photos",
+        """Compare folders and photos with the gallery; sends and changes nothing.
+
+        Reports for each photo whether it is in the gallery, shown in its album, and stored
+        unchanged. The next upload sends what is missing.
+
+        Exit codes: 0 every photo is in place, 1 some are not, 2 wrong usage, 3 the run is
+        impossible, 130 interrupted.
+        """,
+        (
+            ("bulkup verify ./photos --album 9", "is everything in album 9?"),
+            ("bulkup verify ./photos --quick", "anywhere, by stored checksums"),
+        ),
+    ),
+    "watch": CommandHelp(
+        "watch",
+        "Photos",
+        """Upload the photos in folders, then new ones as they arrive, until Ctrl-C.
+
+        A file is uploaded once it has stopped changing. Files that arrive together are one run,
+        as with bulkup upload; files that arrive during a run wait for the next. If the server is
+        unreachable, bulkup waits for it.
+
+        Exit codes: 130 ended by Ctrl-C or SIGTERM (the usual end), 1 ended by --max-errors,
+        2 wrong usage, 3 watching is impossible.
+        """,
+        (
+            ("bulkup watch ./inbox --album 9", "existing and new files"),
+            ("bulkup watch ./inbox --album 9 --after trash", "… then trash the files"),
+        ),
+    ),
+    "albums": CommandHelp(
+        "gallery",
+        "Gallery and history",
+        "Print the gallery's albums as a tree, with numbers and photo counts.",
+        (("bulkup albums --url https://photos.example.org", "the numbers for --album"),),
+    ),
+    "doctor": CommandHelp(
+        "gallery",
+        "Gallery and history",
+        """Check the gallery and this machine before a migration; changes nothing.
+
+        Each line starts with ✓ (fine), ! (worth knowing) or ✗ (a problem), and says what to do.
+        With paths, also reports what an upload of them would involve.
+
+        Exit codes: 0 no problem found, 1 at least one, 2 wrong usage, 130 interrupted.
+        """,
+        (
+            ("bulkup doctor", "check the gallery"),
+            ("bulkup doctor ./photos --album 9", "… and the files to upload"),
+        ),
+    ),
+    "status": CommandHelp(
+        "status",
+        "Gallery and history",
+        """Show past runs from the ledger, without contacting any gallery.
+
+        For each gallery and album: what has been uploaded, the last run of each kind, and the
+        open failures with their reasons and remedies. A failure is open until the file is
+        uploaded or deleted.
+
+        To retry only what failed: bulkup status --failed -0 | bulkup --files-from - --album N
+
+        Exit codes: 0 shown (even with open failures), 2 wrong usage or no ledger, 3 the ledger
+        can't be read.
+        """,
+        (
+            ("bulkup status", "results of earlier runs"),
+            ("bulkup status --failed", "paths of failed files"),
+        ),
+    ),
+    "login": CommandHelp(
+        "setup",
+        "Setup",
+        """Store a password or an API key in the system's key ring, after logging in with it.
+
+        Reads it from the terminal or from standard input. It is used when no flag, environment
+        variable or profile names one. An API key needs no --user.
+
+        Exit codes: 0 stored, 2 wrong usage, 3 the gallery refuses it, or the key ring can't
+        store it.
+        """,
+        (
+            ("bulkup login --url https://photos.example.org --user admin", "prompts for it"),
+            ("bulkup login --profile museum", "of a profile"),
+        ),
+    ),
+    "logout": CommandHelp(
+        "setup",
+        "Setup",
+        """Remove the password and the API key that bulkup login stored in the system's key ring.
+
+        Exit codes: 0 nothing is stored any more, 2 wrong usage, 3 the key ring can't be used.
+        """,
+        (("bulkup logout --profile museum", "for a profile's gallery"),),
+    ),
+    "config": CommandHelp(
+        "setup",
+        "Setup",
+        "Print the value of every upload flag and where it comes from; secrets are masked.",
+        (
+            ("bulkup config --profile museum", "with the settings of a profile"),
+            ("bulkup config --path", "location of the config file"),
+        ),
+    ),
+    "completion": CommandHelp(
+        "setup",
+        "Setup",
+        "Print a shell completion script for commands and flags.",
+        (
+            ("bulkup completion --install", "install it for this shell"),
+            ("bulkup completion zsh", "print it"),
+        ),
+    ),
+    "sandbox": CommandHelp(
+        "sandbox",
+        "Testing",
+        """Run a simulated Piwigo server, to try bulkup without a gallery.
+
+        Log in as admin with the password secret. Its album has the number 1.
+        """,
+        (
+            ("bulkup sandbox --port 8081", "at http://127.0.0.1:8081/"),
+            ("bulkup sandbox --workers 5 --finish-time 0.4", "as slow as a small host"),
+        ),
+    ),
+    "demo": CommandHelp(
+        "sandbox",
+        "Testing",
+        "Upload photos to a sandbox server on this machine, and verify every one.",
+        (
+            ("bulkup demo", "with generated pictures"),
+            ("bulkup demo ./photos --keep", "with your own; keep the server running"),
+        ),
+    ),
+}
+
+
+def unwrap(text: str) -> str:
+    """Return a help text with each paragraph on one line, for the terminal to wrap."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", cleandoc(text)).strip()

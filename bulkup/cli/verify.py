@@ -1,0 +1,33 @@
+"""The `verify` command."""
+
+from functools import partial
+
+from bulkup.cli.command import command
+from bulkup.cli.common import Paths, check_paths, prepare, run_task
+from bulkup.cli.filter_flags import FilterFlags
+from bulkup.cli.flags import GalleryFlags, RetryFlags
+from bulkup.cli.output_flags import OutputFlags
+from bulkup.cli.upload_flags import VerifyAlbumFlags, VerifyFlags
+
+
+@command
+def verify(
+    *paths: Paths,
+    gallery: GalleryFlags = GalleryFlags(),
+    albums: VerifyAlbumFlags = VerifyAlbumFlags(),
+    verification: VerifyFlags = VerifyFlags(),
+    selection: FilterFlags = FilterFlags(),
+    output: OutputFlags = OutputFlags(),
+    retry: RetryFlags = RetryFlags(),
+) -> int:
+    """Compare photos with the gallery."""
+    options = output.options()
+    filters = selection.filters()
+    check_paths(paths, filters)
+    settings = verification.settings(albums, retry)
+    roots, account = prepare(paths, gallery, filters)
+
+    from bulkup.app.upload import compare
+
+    task = partial(compare, roots, account=account, checking=settings, filters=filters)
+    return run_task(task, options)
