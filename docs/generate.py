@@ -148,7 +148,7 @@ def metric_table() -> str:
     from bulkup.output.monitor.metrics import Metrics  # noqa: PLC0415 (needs an extra)
     from bulkup.output.state import RunState  # noqa: PLC0415 (only for these metrics)
 
-    page, _ = Metrics().page("text/plain", RunState(), 0.0, finishing=0)
+    page, _ = Metrics().page("text/plain", RunState(), 0.0)
     texts = dict(re.findall(r"(?m)^# HELP (\S+) (.+)$", page.decode()))
     types = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", page.decode()))
     rows = [

@@ -1,8 +1,14 @@
-"""The HTML report: collects events during a run and writes one file at its end."""
+"""The HTML report: collects events during a run and writes one self-contained page at its end.
 
-from collections.abc import Callable
+Needs the extra `report`.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -10,64 +16,60 @@ from typing import Final, Self, TextIO
 
 from anyio import CancelScope, to_thread
 
+from bulkup import __version__
 from bulkup.errors import UsageError
 from bulkup.events import (
-    ChunkSizeChanged,
     Event,
     FileSkipped,
-    LimitsChanged,
+    FileStays,
     Noticed,
     OutageBegan,
-    OutageEnded,
     Outcome,
     PhotoChecked,
+    PhotoFailed,
     PhotoFinished,
-    PhotoProgress,
-    RunFinished,
     RunStarted,
+    SkipReason,
 )
-from bulkup.output.samples import Sizes, Timeline
+from bulkup.output.phrases import (
+    SKIPPED,
+    TONES,
+    VERDICTS,
+    manner,
+    title,
+    types_words,
+    verdict_words,
+)
+from bulkup.output.samples import Sampler, Sizes
 from bulkup.output.sinks import Clock
 from bulkup.output.state import RunState
 from bulkup.output.table import AtomicFile
+from bulkup.output.text import clock_text, count_text, printable, rate_text, size_text, time_text
+
+NEEDED: Final = ("jinja2",)
+NOTES_KEPT: Final = 100
+MAX_SAMPLES: Final = 80
+INTERVAL_S: Final = 0.25
+"""At first; a page of a short run should have charts too."""
+
+SIZE_LABELS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something worth knowing that happened `at` a time of the run's clock, in seconds."""
+    """Something that happened `at_s` seconds after the start."""
 
-    at: float
+    at_s: float
     message: str
     hint: str = ""
 
 
-@dataclass(slots=True)
-class ReportModel:
-    """What happened in a run; `again` is the command line as it may be shown.
-
-    `notes` are the first of `notes_count`; `away_s` is for how long the server was away.
-    """
-
-    again: str
-    began: datetime
-    state: RunState
-    timeline: Timeline
-    sizes: Sizes = field(default_factory=Sizes)
-    notes: list[Note] = field(default_factory=list)
-    notes_count: int = 0
-    away_s: float = 0.0
-
-
-NEEDED: Final = ("jinja2", "pygal")
-NOTES_KEPT: Final = 100
-
-
 class HtmlReport:
-    """Gathers what a page tells: open it with `async with`, hand events to `emit`.
+    """Collects what the page shows: open it with `async with`, pass events to `emit`.
 
-    `again` is the command line as it may be shown. To make one raises `UsageError` where the
-    libraries for it are missing, to open it where the file could not be written, to close it
-    `OSError`. A run that does not begin leaves no page.
+    `again` is the command line without its secrets. The constructor raises `UsageError` if a
+    library is missing, opening if the file can't be written, closing `OSError`. A run that does
+    not start leaves no page.
     """
 
     def __init__(
@@ -80,16 +82,20 @@ class HtmlReport:
     ) -> None:
         if not all(map(find_spec, NEEDED)):
             raise UsageError(
-                "--report with .html needs libraries that are not installed",
+                "--report with .html needs a library that is not installed",
                 hint="pip install 'bulkup[report]'; .csv and .jsonl need none.",
             )
+        self.again = again
+        self.began = wall_clock()
+        self.state = RunState()
+        self.sampler = Sampler(self.state, most=MAX_SAMPLES, every_s=INTERVAL_S)
+        self.sizes = Sizes()
+        self.notes: list[Note] = []
+        self.notes_count = 0
         self._draft = AtomicFile(path)
         self._clock = clock
         self._wall_clock = wall_clock
-        self._again = again
         self._file: TextIO | None = None  # until it is opened
-        self._state = RunState()
-        self._story: ReportModel | None = None  # as long as no run has begun
 
     async def __aenter__(self) -> Self:
         self._file = await to_thread.run_sync(self._draft.open)
@@ -106,27 +112,38 @@ class HtmlReport:
                 await to_thread.run_sync(self._end, self._file)
 
     def emit(self, event: Event) -> None:
-        """Take in an event."""
+        """Apply an event."""
         now = self._clock()
-        if isinstance(event, RunStarted):
-            timeline = Timeline(now)
-            timeline.at(now).chunk_size = event.chunk_size
-            began = self._wall_clock()
-            self._story = ReportModel(self._again, began, self._state, timeline)
-        elif self._story is not None:
-            _follow(self._story, event, now)
-        self._state.apply(event, now)
+        self.sampler.advance(now)
+        self.state.apply(event, now)
+        match event:
+            case RunStarted():
+                self.began = self._wall_clock()
+            case PhotoFinished():
+                self.sampler.finished(event.seconds)
+            case Noticed():
+                self._note(now, event.message, event.hint)
+            case OutageBegan():
+                self._note(now, f"the server was unavailable: {event.reason}")
+        if isinstance(event, Outcome) and not isinstance(event, FileSkipped) and event.size:
+            self.sizes.add(event.size)
+
+    def _note(self, now: float, message: str, hint: str = "") -> None:
+        if self.state.run is None:
+            return
+        self.notes_count += 1
+        if len(self.notes) < NOTES_KEPT:
+            self.notes.append(Note(self.state.elapsed_s(now), message, hint))
 
     def _end(self, file: TextIO) -> None:
         """Write the page. Raises `OSError`."""
-        if self._story is None:
+        run = self.state.run
+        if run is None:
             file.close()
             self._draft.discard()
             return
-
-        from bulkup.output.html_page import page  # noqa: PLC0415 (an extra, and heavy)
-
-        text = page(self._story, table=self._draft.path.with_suffix(".csv").name)
+        self.sampler.advance(self.state.latest, last=True)
+        text = page(self, run, table=self._draft.path.with_suffix(".csv").name)
         try:
             with file:
                 file.write(text)
@@ -135,44 +152,209 @@ class HtmlReport:
             raise self._draft.failure(failure) from None
 
 
-def _follow(story: ReportModel, event: Event, now: float) -> None:
-    """Take in what happens on the way, before the state does."""
-    match event:
-        case PhotoProgress():
-            photo = story.state.in_flight.get(event.path)
-            if photo and event.sent > photo.sent:
-                story.timeline.at(now).sent += event.sent - photo.sent
-        case PhotoFinished():
-            bucket = story.timeline.at(now)
-            bucket.done += 1
-            bucket.finished += 1
-            bucket.finish_s += event.seconds
-            bucket.slowest_s = max(bucket.slowest_s, event.seconds)
-        case LimitsChanged():
-            bucket = story.timeline.at(now)
-            bucket.finishing, bucket.ceiling = event.finishing, event.most_finishing
-        case ChunkSizeChanged():
-            story.timeline.at(now).chunk_size = event.chunk_size
-        case Noticed():
-            _note(story, Note(now, event.message, event.hint))
-        case OutageBegan():
-            _note(story, Note(now, f"the server was away: {event.reason}"))
-        case OutageEnded():
-            story.away_s += event.seconds
-        case RunFinished():
-            story.timeline.at(now)
-        case FileSkipped():
-            return
-    if isinstance(event, Outcome):
-        if event.size:
-            story.sizes.add(event.size)
-        if isinstance(event, PhotoChecked):
-            bucket = story.timeline.at(now)
-            bucket.done += 1
-            bucket.sent += event.size
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number with its noun, a detail, and a tone, which is the name of a colour."""
+
+    number: str
+    noun: str
+    more: str = ""
+    tone: str = "calm"
 
 
-def _note(story: ReportModel, note: Note) -> None:
-    story.notes_count += 1
-    if len(story.notes) < NOTES_KEPT:
-        story.notes.append(note)
+@dataclass(slots=True)
+class Group:
+    """The files that failed for one reason, and what to do."""
+
+    word: str
+    tone: str
+    reason: str
+    hint: str
+    paths: list[str] = field(default_factory=list)
+
+
+def page(report: HtmlReport, run: RunStarted, *, table: str) -> str:
+    """Return the page; `table` is a file name for a report with every file."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 (an extra)
+
+    environment = Environment(
+        loader=PackageLoader("bulkup", "output/pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    state = report.state
+    groups = list(grouped([*state.failures, *state.bad_checks, *state.staying]))
+    if end := state.run_failed:
+        groups.insert(0, Group("ended", "bad", printable(end.reason), printable(end.hint)))
+    kept = len(state.failures) + len(state.bad_checks) + len(state.staying)
+    began = report.began.astimezone()
+    return environment.get_template("report.html").render(
+        version=__version__,
+        status=status(state),
+        headline=headline(state, run),
+        where=title(run),
+        manner=manner(run),
+        user=printable(run.user),
+        began=began.strftime("%Y-%m-%d %H:%M"),
+        zone=began.strftime("%Z"),
+        took=time_text(state.elapsed_s(state.latest)),
+        figures=figures(state, run),
+        groups=groups,
+        more=state.failed + state.bad_verdicts + state.stays - kept,
+        table=printable(table),
+        skipped=list(skipped(state)),
+        notes=[
+            (clock_text(note.at_s), printable(note.message), printable(note.hint))
+            for note in report.notes
+        ],
+        more_notes=report.notes_count - len(report.notes),
+        again=report.again,
+        sends=run.task == "upload",
+        count_text=count_text,
+        **charts(report),
+    )
+
+
+def charts(report: HtmlReport) -> Mapping[str, object]:
+    """Return the figures of the charts, and the style and script that draw them."""
+    folder = files("bulkup.output") / "pages"
+    script = (folder / "charts.js").read_text(encoding="utf-8") + (
+        'new RunCharts(document.getElementById("charts"), { live: false })'
+        '.show(JSON.parse(document.getElementById("samples").textContent));\n'
+    )
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    shown = list(outcomes(report.state))
+    sizes = report.sizes.steps()
+    most = max((count for _, _, count in sizes), default=1)
+    moved = any(sample.rate or sample.pace for sample in report.sampler.samples)
+    return {
+        "style": (folder / "charts.css").read_text(encoding="utf-8"),
+        "script": script,
+        "script_hash": f"sha256-{digest}",
+        "outcomes": shown,
+        "most_outcomes": max((count for _, count, _ in shown), default=1),
+        "sizes": [
+            (_round_size(low), count, round(100 * count / most, 1)) for low, _, count in sizes
+        ],
+        "size_labels": len(sizes) // SIZE_LABELS + 1,
+        "samples": [
+            [round(value, 4) for value in sample] for sample in report.sampler.samples if moved
+        ],
+    }
+
+
+def status(state: RunState) -> tuple[str, str]:
+    """Return how the run ended, in a word or two, and a tone."""
+    if state.interrupted:
+        return "Stopped", "warning"
+    if state.ended is None or state.incomplete:
+        return "Not finished", "warning"
+    if problems := state.failed + state.bad_verdicts + state.astray:
+        word = "with problems" if state.verdicts else "failed"
+        return f"Done, {problems:,} {word}", "bad"
+    return "Done", "good"
+
+
+def headline(state: RunState, run: RunStarted) -> str:
+    """Return the result of the run in one sentence."""
+    photos = count_text(state.photos, "photo")
+    if not state.found:
+        return "No files were found"
+    if run.task == "verify":
+        there = state.verdicts.total() - state.bad_verdicts
+        return f"{there:,} of {photos} are present and intact"
+    if run.task == "dry-run":
+        return f"{state.new:,} of {photos} would be sent"
+    there = state.uploaded + state.present
+    if there == state.photos == 1:
+        return "The one photo is in the gallery"
+    if there == state.photos:
+        return f"All {photos} are in the gallery"
+    return f"{there:,} of {photos} are in the gallery"
+
+
+def figures(state: RunState, run: RunStarted) -> list[Figure]:
+    """Return the numbers that come first; none that is zero but the first."""
+    if run.task == "verify":
+        shown = [
+            Figure(words.partition(" ")[0], words.partition(" ")[2], tone=TONES[style])
+            for words, style in verdict_words(state)
+        ]
+    elif run.task == "dry-run":
+        plan = state.estimated
+        longest_s = max(plan.sending_s, plan.finishing_s) if plan else 0.0
+        about = f"about {time_text(longest_s)}" if plan else ""
+        more = ", ".join(filter(None, [size_text(state.new_size), about]))
+        shown = [Figure(f"{state.new:,}", "to be sent", more, "good")]
+    else:
+        more = size_text(state.uploaded_size)
+        shown = [Figure(f"{state.uploaded:,}", "uploaded", more, "good")]
+    linked = f"{state.linked:,} added to the album" if state.linked else ""
+    for count, noun, more, tone in (
+        (state.replaced, "replaced", "of the uploaded", "good"),
+        (state.present, "already there", linked, "calm"),
+        (state.failed, "failed", "see below", "bad"),
+        (state.incomplete, "unfinished", "run again to continue", "warning"),
+        (state.stays, "not put away", "see below", "warning"),
+        (state.put_away, "put away", "", "good"),
+        (state.skipped, "skipped by rule", "", "faint"),
+        (state.retries, "retries", "", "faint"),
+    ):
+        if count:
+            shown.append(Figure(f"{count:,}", noun, more, tone))
+    if state.uploaded:
+        rate = rate_text(state.mean_rate(state.latest))
+        elapsed_s = state.elapsed_s(state.latest)
+        pace = f"{state.uploaded / elapsed_s:.2g} photos/s" if elapsed_s else ""
+        shown.append(Figure(rate, "on average", pace, "faint"))
+    return shown
+
+
+def outcomes(state: RunState) -> Iterator[tuple[str, int, str]]:
+    """Yield what became of the files: words, a count above zero, and a tone."""
+    counts = [
+        ("uploaded", state.uploaded, "good"),
+        ("new", state.new, "good"),
+        ("already there", state.present, "calm"),
+        *(
+            (words, state.verdicts[each], TONES[style])
+            for each, (words, style) in VERDICTS.items()
+        ),
+        ("failed", state.failed, "bad"),
+        ("unfinished", state.unfinished, "warning"),
+        ("skipped", state.skipped, "faint"),
+    ]
+    yield from (each for each in counts if each[1])
+
+
+def grouped(problems: Sequence[PhotoFailed | PhotoChecked | FileStays]) -> Iterator[Group]:
+    """Yield the files with problems by their reason, the most frequent first."""
+    groups: dict[tuple[str, str, str], Group] = {}
+    for file in problems:
+        word, tone = "failed", "bad"
+        if isinstance(file, FileStays):
+            word, tone = "stays", "warning"
+        elif isinstance(file, PhotoChecked):
+            word, style = VERDICTS[file.verdict]
+            tone = TONES[style]
+        group = groups.setdefault(
+            (word, file.reason, file.hint),
+            Group(word, tone, printable(file.reason), printable(file.hint)),
+        )
+        group.paths.append(printable(file.path))
+    yield from sorted(groups.values(), key=lambda group: -len(group.paths))
+
+
+def skipped(state: RunState) -> Iterator[tuple[str, str]]:
+    """Yield how many files each rule skipped, and the rule."""
+    for reason in SkipReason:
+        if count := state.skipped_by_reason[reason]:
+            yield f"{count:,}", SKIPPED.get(reason) or types_words(state)
+
+
+def _round_size(size: int) -> str:
+    """Return a round size without trailing zeros: 200 kB."""
+    number, _, unit = size_text(size).partition(" ")
+    return f"{float(number):g} {unit}"

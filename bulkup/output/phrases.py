@@ -38,6 +38,8 @@ BAD = "bold red"
 WARNING = "yellow"
 GOOD = "green"
 FAINT = "dim"
+TONES = {BAD: "bad", WARNING: "warning", GOOD: "good", FAINT: "faint"}
+"""Names of the styles on web pages."""
 
 INDENT = 8  # cells before what a line says, where there is room for the kind of its event
 

@@ -68,8 +68,7 @@ class Pace:
         self._photos = Meter(now, window_s=PHOTOS_WINDOW_S)
 
     def passed(self, size: int, now: float) -> None:
-        """Count bytes that went out, or were checked; going back to send again takes none back."""
-        size = max(0, size)
+        """Count bytes that were sent or verified."""
         self._rate.add(size, now)
         self._sizes.add(size, now)
 

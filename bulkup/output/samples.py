@@ -1,86 +1,132 @@
-"""Samples over time whose number stays bounded, for charts."""
+"""Data for charts: samples of a run over time, whose number stays bounded, and photos by size."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-MOST: Final = 40
-SHORTEST_S: Final = 0.25
+from bulkup.output.state import RunState
+
+MAX_SAMPLES: Final = 600
+INTERVAL_S: Final = 1.0
+
+
+class Sample(NamedTuple):
+    """A stretch of time that ends `at_s`, in the order that `charts.js` reads.
+
+    `rate` in bytes and `pace` in photos per second, sent or verified; `finishes` photos were
+    finished, in `finish_s` seconds on average and at most `slowest_s`. At its end, `finishing`
+    photos were being finished, `limit` may be at once, `most` is the most that may become, and
+    `chunk_size` is in bytes.
+    """
+
+    at_s: float
+    rate: float
+    pace: float
+    finishes: int
+    finish_s: float
+    slowest_s: float
+    finishing: int
+    limit: int
+    most: int
+    chunk_size: int
+
+    def joined(self, later: "Sample", *, since_s: float) -> "Sample":
+        """Return this sample, which begins at `since_s`, and the following one as one."""
+        first_s, second_s = self.at_s - since_s, later.at_s - self.at_s
+        both_s = first_s + second_s
+        finishes = self.finishes + later.finishes
+        total_s = self.finish_s * self.finishes + later.finish_s * later.finishes
+        return later._replace(
+            rate=(self.rate * first_s + later.rate * second_s) / both_s,
+            pace=(self.pace * first_s + later.pace * second_s) / both_s,
+            finishes=finishes,
+            finish_s=total_s / finishes if finishes else 0.0,
+            slowest_s=max(self.slowest_s, later.slowest_s),
+            finishing=max(self.finishing, later.finishing),
+        )
+
+
+class Sampler:
+    """Samples a run every `every_s` seconds.
+
+    When `most` samples are taken, an even number, each two become one and the interval doubles:
+    that is a new `edition`.
+    """
+
+    def __init__(
+        self, state: RunState, *, most: int = MAX_SAMPLES, every_s: float = INTERVAL_S
+    ) -> None:
+        self.edition = 0
+        self.samples: list[Sample] = []
+        self._state = state
+        self._most = most
+        self._every_s = every_s
+        self._at_s = 0.0
+        self._bytes = self._checks = 0
+        self._finishes: list[float] = []
+
+    def finished(self, seconds: float) -> None:
+        """Count a photo that took `seconds` to finish."""
+        self._finishes.append(seconds)
+
+    def advance(self, now: float, *, last: bool = False) -> None:
+        """Take every sample that is due `now`; with `last`, also one of what is left over.
+
+        A rest of less than half an interval becomes part of the last sample, since its rate would
+        say little.
+        """
+        elapsed_s = self._state.elapsed_s(now)
+        while elapsed_s >= self._at_s + self._every_s:
+            self._take(self._at_s + self._every_s)
+        rest_s = elapsed_s - self._at_s
+        if last and rest_s > 0:
+            self._take(elapsed_s)
+            if rest_s < self._every_s / 2 and len(self.samples) > 1:
+                since_s = self.samples[-3].at_s if self.samples[2:] else 0.0
+                self.samples[-2:] = [self.samples[-2].joined(self.samples[-1], since_s=since_s)]
+                self.edition += 1
+
+    def since(self, edition: int, index: int) -> Sequence[Sample]:
+        """Return the samples that a reader lacks who has `index` samples of an edition."""
+        return self.samples[index:] if edition == self.edition else self.samples
+
+    def _take(self, at_s: float) -> None:
+        state, lasted_s, finishes = self._state, at_s - self._at_s, self._finishes
+        moved = state.sent_size + state.checked_size
+        checks = state.verdicts.total()
+        photos = len(finishes) + checks - self._checks
+        self.samples.append(
+            Sample(
+                at_s=at_s,
+                rate=(moved - self._bytes) / lasted_s,
+                pace=photos / lasted_s,
+                finishes=len(finishes),
+                finish_s=sum(finishes) / len(finishes) if finishes else 0.0,
+                slowest_s=max(finishes, default=0.0),
+                finishing=state.finishing,
+                limit=state.limits.finishing if state.limits else 0,
+                most=state.limits.most_finishing if state.limits else 0,
+                chunk_size=state.chunk_size,
+            )
+        )
+        self._at_s, self._bytes, self._checks, self._finishes = at_s, moved, checks, []
+        if len(self.samples) >= self._most:
+            self._halve()
+
+    def _halve(self) -> None:
+        starts = [0.0, *(sample.at_s for sample in self.samples[1::2])]
+        pairs = zip(self.samples[::2], self.samples[1::2], starts, strict=False)
+        self.samples = [first.joined(second, since_s=start) for first, second, start in pairs]
+        self._every_s *= 2
+        self.edition += 1
+
+
 STEPS: Final = (1, 2, 5)
 
 
-@dataclass(slots=True)
-class Bucket:
-    """What happened in a stretch of time.
-
-    `sent` bytes went out, `done` photos were finished or checked, which the server took
-    `finish_s` for altogether and `slowest_s` for the slowest of them. `finishing`, `ceiling` and
-    `chunk_size` are the limits that were in force at the end of it, 0 where none is known.
-    """
-
-    sent: int = 0
-    done: int = 0
-    finished: int = 0
-    finish_s: float = 0.0
-    slowest_s: float = 0.0
-    finishing: int = 0
-    ceiling: int = 0
-    chunk_size: int = 0
-
-    def join(self, later: "Bucket") -> None:
-        """Take in the stretch of time that follows."""
-        self.sent += later.sent
-        self.done += later.done
-        self.finished += later.finished
-        self.finish_s += later.finish_s
-        self.slowest_s = max(self.slowest_s, later.slowest_s)
-        self.finishing = later.finishing
-        self.ceiling = later.ceiling
-        self.chunk_size = later.chunk_size
-
-
-class Timeline:
-    """Buckets of `width_s` seconds each, from `started` on; at most `MOST` of them."""
-
-    def __init__(self, started: float) -> None:
-        self.width_s = SHORTEST_S
-        self.buckets = [Bucket()]
-        self._started = started
-
-    def at(self, now: float) -> Bucket:
-        """Return the bucket for what happens `now`."""
-        index = self._index(now)
-        while index >= MOST:
-            self._halve()
-            index = self._index(now)
-        while len(self.buckets) <= index:
-            last = self.buckets[-1]
-            self.buckets.append(
-                Bucket(finishing=last.finishing, ceiling=last.ceiling, chunk_size=last.chunk_size)
-            )
-        return self.buckets[index]
-
-    def lengths_s(self, elapsed_s: float) -> list[float]:
-        """Return how long each stretch was; of the last one only a part may have been lived."""
-        whole = len(self.buckets) - 1
-        rest_s = min(max(elapsed_s - whole * self.width_s, SHORTEST_S / 10), self.width_s)
-        return [self.width_s] * whole + [rest_s]
-
-    def _index(self, now: float) -> int:
-        return max(0, int((now - self._started) / self.width_s))
-
-    def _halve(self) -> None:
-        joined = [replace(bucket) for bucket in self.buckets[::2]]
-        for bucket, later in zip(joined, self.buckets[1::2], strict=False):
-            bucket.join(later)
-        self.buckets = joined
-        self.width_s *= 2
-
-
 class Sizes:
-    """How many photos there are of about which size: steps of 1, 2, 5, 10, 20, 50 … bytes."""
+    """Counts photos by size, in steps of 1, 2, 5, 10, 20, 50 … bytes."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
@@ -91,7 +137,7 @@ class Sizes:
         self._counts[power * max(step for step in STEPS if step * power <= max(size, 1))] += 1
 
     def steps(self) -> list[tuple[int, int, int]]:
-        """Return from which size up to which there are how many, without gaps."""
+        """Return each step's lower bound, its upper bound, and its count; without gaps."""
         if not self._counts:
             return []
         least, most = min(self._counts), max(self._counts)
@@ -101,98 +147,3 @@ class Sizes:
             for low, high in pairwise(bounds)
             if least <= low <= most
         ]
-
-
-MOST_SAMPLES: Final = 600
-EVERY_S: Final = 1.0
-
-
-class Sample(NamedTuple):
-    """A stretch of time that ends `at_s`.
-
-    `rate` in bytes a second; `finishes` photos were finished, in `finish_s` seconds on average
-    and in `slowest_s` at most; `finishing` were being finished at its end, `limit` may be, and
-    `most` might become.
-    """
-
-    at_s: float
-    rate: float
-    finishes: int
-    finish_s: float
-    slowest_s: float
-    finishing: int
-    limit: int
-    most: int
-
-    def joined(self, later: "Sample", *, since_s: float) -> "Sample":
-        """Return both stretches as one that begins `since_s`."""
-        sent = self.rate * (self.at_s - since_s) + later.rate * (later.at_s - self.at_s)
-        finishes = self.finishes + later.finishes
-        total_s = self.finish_s * self.finishes + later.finish_s * later.finishes
-        return Sample(
-            at_s=later.at_s,
-            rate=sent / (later.at_s - since_s),
-            finishes=finishes,
-            finish_s=total_s / finishes if finishes else 0.0,
-            slowest_s=max(self.slowest_s, later.slowest_s),
-            finishing=max(self.finishing, later.finishing),
-            limit=later.limit,
-            most=later.most,
-        )
-
-
-class History:
-    """Takes samples; when there are too many, each two become one, in a new `edition`."""
-
-    def __init__(self, *, most: int = MOST_SAMPLES, every_s: float = EVERY_S) -> None:
-        self.edition = 0
-        self.samples: list[Sample] = []
-        self._most = most
-        self._every_s = every_s
-        self._at_s = 0.0
-        self._sent = 0
-        self._finishes: list[float] = []
-
-    def finished(self, seconds: float) -> None:
-        """Count a photo that took so long to finish."""
-        self._finishes.append(seconds)
-
-    def sample(
-        self, at_s: float, *, sent: int, finishing: int, limit: int, most: int, last: bool = False
-    ) -> None:
-        """Take the next sample if it is time for it, or if it is the `last`.
-
-        `sent` bytes have gone out so far.
-        """
-        lasted_s = at_s - self._at_s
-        if lasted_s <= 0 or (lasted_s < self._every_s and not last):
-            return
-        finishes = self._finishes
-        self.samples.append(
-            Sample(
-                at_s=at_s,
-                rate=(sent - self._sent) / lasted_s,
-                finishes=len(finishes),
-                finish_s=sum(finishes) / len(finishes) if finishes else 0.0,
-                slowest_s=max(finishes, default=0.0),
-                finishing=finishing,
-                limit=limit,
-                most=most,
-            )
-        )
-        self._at_s, self._sent, self._finishes = at_s, sent, []
-        if len(self.samples) >= self._most:
-            self._halve()
-
-    def since(self, edition: int, index: int) -> Sequence[Sample]:
-        """Return the samples that a reader lacks who has `index` of an edition."""
-        return self.samples[index:] if edition == self.edition else self.samples
-
-    def _halve(self) -> None:
-        halved: list[Sample] = []
-        for first, second in zip(self.samples[::2], self.samples[1::2], strict=False):
-            since_s = halved[-1].at_s if halved else 0.0
-            halved.append(first.joined(second, since_s=since_s))
-        self.samples = halved + self.samples[2 * len(halved) :]
-        self._every_s *= 2
-        self.edition += 1

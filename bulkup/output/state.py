@@ -41,7 +41,8 @@ T = TypeVar("T")
 class RunState(Tally):
     """What the outputs show of a run: its tally and what is going on; times by the run's clock.
 
-    `failures`, `bad_checks` and `staying` are the first 1,000 of their kind.
+    `failures`, `bad_checks` and `staying` are the first 1,000 of their kind. `sent_size` counts
+    bytes that were sent again, too.
     """
 
     run: RunStarted | None = None
@@ -54,6 +55,7 @@ class RunState(Tally):
     limits: LimitsChanged | None = None
     chunk_size: int = 0
     bandwidth: int | None = None
+    sent_size: int = 0
     skipped_by_type: Counter[str] = field(default_factory=Counter)
     failures: list[PhotoFailed] = field(default_factory=list)
     bad_checks: list[PhotoChecked] = field(default_factory=list)
@@ -97,6 +99,11 @@ class RunState(Tally):
         return self.traffic.in_flight
 
     @property
+    def finishing(self) -> int:
+        """Photos whose last chunk is being sent or processed by the server."""
+        return sum(photo.finishing for photo in self.in_flight.values())
+
+    @property
     def in_flight_size(self) -> int:
         """Bytes sent of photos that have no outcome yet."""
         return self.traffic.size
@@ -136,11 +143,16 @@ class RunState(Tally):
         self.latest = now
         self.add(event)
         if isinstance(event, Movement):
-            self._pace.passed(self.traffic.apply(event, now), now)
+            self._send(self.traffic.apply(event, now), now)
         elif isinstance(event, Outcome):
             self._end(event, now)
         else:
             self._change(event, now)
+
+    def _send(self, size: int, now: float) -> None:
+        size = max(0, size)  # sending a part again takes none back
+        self.sent_size += size
+        self._pace.passed(size, now)
 
     def _end(self, event: Outcome, now: float) -> None:
         counted = self.traffic.end(event.path)
@@ -150,7 +162,7 @@ class RunState(Tally):
             self._pace.ended(now)
         match event:
             case PhotoUploaded():
-                self._pace.passed(event.size - counted, now)
+                self._send(event.size - counted, now)
             case PhotoChecked():
                 self._pace.passed(event.size, now)
                 if event.verdict is not Verdict.PRESENT:

@@ -145,7 +145,16 @@ async def test_the_page_is_all_its_own_locked_up_and_only_shows() -> None:
         "Server": "bulkup",
     }
     async with post() as there, aiohttp.ClientSession() as session:
-        for name in ("", "page.css", "page.js", "healthz", "nothing", "%2e%2e/x"):
+        for name in (
+            "",
+            "monitor.css",
+            "monitor.js",
+            "charts.css",
+            "charts.js",
+            "healthz",
+            "nothing",
+            "%2e%2e/x",
+        ):
             _, text, headers = await there.get(name)
             assert headers | wanted == headers
             policy = headers["Content-Security-Policy"]
@@ -153,7 +162,7 @@ async def test_the_page_is_all_its_own_locked_up_and_only_shows() -> None:
             assert "unsafe" not in policy
             assert "https://" not in text
             assert "//cdn" not in text
-        for path in ("", "events", "metrics", "healthz", "page.js"):
+        for path in ("", "events", "metrics", "healthz", "monitor.js"):
             async with session.post(there.monitor.address + path) as response:
                 assert response.status == 405
 
@@ -241,10 +250,12 @@ async def test_whoever_looks_on_gets_lines_and_samples_once() -> None:
                 if seen["samples"]:
                     break
         assert lines == ["second"]
-        ((at_s, rate, finishes, finish_s, slowest_s, *finishing),) = seen["samples"]
-        assert (at_s, rate) == (2.0, 500)
+        first, second = seen["samples"]
+        at_s, rate, pace, finishes, finish_s, slowest_s, *limits = first
+        assert (at_s, rate, pace) == (1.0, 1000, 1)
         assert (finishes, finish_s, slowest_s) == (1, 0.5, 0.5)
-        assert finishing == [1, 2, 6]  # now, the limit, and the most
+        assert limits == [1, 2, 6, 1_000_000]  # now, the limit, the most, and the chunk size
+        assert second[:3] == [2.0, 0, 0]
         seen = await there.look()
         assert [line["what"] for line in seen["lines"]] == ["first", "second"]
 
@@ -327,7 +338,7 @@ async def test_a_name_that_is_not_this_machines_is_not_answered() -> None:
         for host in ("localhost", "127.0.0.1", "LOCALHOST:9000", own, "[::1]:1"):
             assert (await there.get("healthz", Host=host))[0] == 200, host
         for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "[::2]:1"):
-            for path in ("", "events", "metrics", "healthz", "page.js"):
+            for path in ("", "events", "metrics", "healthz", "monitor.js"):
                 status, text, _ = await there.get(path, Host=host)
                 assert status == 421
                 assert "--monitor-token-file" in text

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from bulkup.events import (
@@ -85,6 +86,11 @@ async def test_it_shows_the_run_as_it_goes_on(browser: Browser) -> None:
         await text_of(page, "#phase", "uploading")
         await text_of(page, "#photos", "0 of 2")
         assert await text_of(page, "#share", "50") == "50"
+        whole = await page.locator("#whole").bounding_box()
+        filled = await page.locator("#whole i").bounding_box()
+        assert whole
+        assert filled
+        assert filled["width"] / whole["width"] == pytest.approx(0.5, abs=0.01)
         rows = page.locator("#rows > li")
         assert await rows.count() == 2
         assert "trip/a.jpg" in await rows.first.inner_text()

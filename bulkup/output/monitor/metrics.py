@@ -10,6 +10,7 @@ from bulkup.events import (
     OutageBegan,
     OutageEnded,
     Outcome,
+    PhotoFinished,
     PhotoUploaded,
     Retrying,
     RunStarted,
@@ -71,11 +72,9 @@ class Metrics:
         self._info = Info("bulkup", "The run that is shown.", registry=registry)
         self._info.info({"version": __version__})
 
-    def observe(self, event: Event, *, sent: int, finish_s: float | None) -> None:
-        """Count an event by which `sent` bytes went out, and a photo was finished, if any was."""
+    def observe(self, event: Event, *, sent: int) -> None:
+        """Count an event by which `sent` bytes were sent."""
         self._sent.inc(sent)
-        if finish_s is not None:
-            self._finish.observe(finish_s)
         match event:
             case RunStarted():
                 self._info.info(
@@ -83,6 +82,8 @@ class Metrics:
                 )
             case FileFound():
                 self._found.inc()
+            case PhotoFinished():
+                self._finish.observe(event.seconds)
             case Retrying():
                 self._retries.inc()
             case OutageBegan():
@@ -94,16 +95,14 @@ class Metrics:
         if isinstance(event, Outcome):
             self._photos.labels(event.outcome).inc()
 
-    def page(
-        self, accept: str, state: RunState, now: float, *, finishing: int
-    ) -> tuple[bytes, str]:
-        """Return the figures of `now` in a form that the asker accepts, and its content type."""
+    def page(self, accept: str, state: RunState, now: float) -> tuple[bytes, str]:
+        """Return the metrics in a format that `accept` names, and their content type."""
         limits = state.limits
         values = {
             "running": state.run is not None and state.ended is None,
             "outage": state.outage is not None,
             "in_flight": len(state.in_flight),
-            "finishing": finishing,
+            "finishing": state.finishing,
             "finishing_limit": limits.finishing if limits else 0,
             "finishing_limit_max": limits.most_finishing if limits else 0,
             "chunk_bytes": state.chunk_size,

@@ -4,23 +4,12 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from bulkup.events import (
-    Event,
-    PhotoArrived,
-    PhotoFailed,
-    PhotoFinished,
-    PhotoFinishing,
-    PhotoProgress,
-    PhotoStarted,
-    PhotoUnfinished,
-    PhotoUploaded,
-    RunFailed,
-)
+from bulkup.events import Event, PhotoFinished, RunFailed
 from bulkup.output.live import doing_words
 from bulkup.output.phrases import (
+    TONES,
     bytes_words,
     count_words,
     limits_words,
@@ -33,12 +22,11 @@ from bulkup.output.phrases import (
     title,
 )
 from bulkup.output.progress import FileInReading, PhotoInFlight
-from bulkup.output.samples import History
+from bulkup.output.samples import Sampler
 from bulkup.output.state import RunState
 from bulkup.output.text import clock_text, percent, printable, rate_text, size_text
 
 MOST_ROWS: Final = 64
-TONES: Final = {"bold red": "bad", "yellow": "warning", "green": "good", "dim": "faint"}
 
 Phase = Literal["connecting", "running", "stopping", "away", "ended", "failed"]
 Facts = Mapping[str, object]
@@ -144,53 +132,17 @@ def line_of(event: Event) -> Facts | None:
     return {"kind": said.word, "tone": tone, "what": said.what, "hint": said.hint}
 
 
-class Probe:
-    """Counts the bytes that went out, those that went again too, and photos being finished."""
-
-    def __init__(self) -> None:
-        self.sent = 0
-        self._finishing: set[Path] = set()
-
-    @property
-    def finishing(self) -> int:
-        """How many photos the server works on."""
-        return len(self._finishing)
-
-    def observe(self, event: Event, before: RunState) -> float | None:
-        """Take in an event, with the state `before` it; return the seconds of a finish, if any."""
-        match event:
-            case PhotoProgress():
-                photo = before.in_flight.get(event.path)
-                self.sent += max(0, event.sent - photo.sent) if photo else 0
-            case PhotoFinishing():
-                self._finishing.add(event.path)
-            case PhotoArrived() | PhotoUploaded():
-                photo = before.in_flight.get(event.path)
-                self.sent += max(0, photo.size - photo.sent) if photo else 0
-                self._finishing.discard(event.path)
-            case PhotoFinished():
-                self._finishing.discard(event.path)
-                return event.seconds
-            case PhotoStarted() | PhotoFailed() | PhotoUnfinished():
-                self._finishing.discard(event.path)
-            case _:
-                pass
-        return None
-
-
 LINES_KEPT: Final = 200
 
 
 class Counts(Protocol):
     """Who counts for `/metrics`."""
 
-    def observe(self, event: Event, *, sent: int, finish_s: float | None) -> None:
-        """Count an event by which `sent` bytes went out, and a photo was finished, if any was."""
+    def observe(self, event: Event, *, sent: int) -> None:
+        """Count an event by which `sent` bytes were sent."""
 
-    def page(
-        self, accept: str, state: RunState, now: float, *, finishing: int
-    ) -> tuple[bytes, str]:
-        """Return the figures of `now` in a form that the asker accepts, and its content type."""
+    def page(self, accept: str, state: RunState, now: float) -> tuple[bytes, str]:
+        """Return the metrics in a format that `accept` names, and their content type."""
 
 
 @dataclass(slots=True)
@@ -216,8 +168,7 @@ class Hub:
     def _begin(self) -> None:
         self.state = RunState()
         self._ended = False
-        self._probe = Probe()
-        self._history = History()
+        self._sampler = Sampler(self.state)
         self._lines: deque[Facts] = deque(maxlen=LINES_KEPT)
         self._lines_so_far = 0
 
@@ -227,13 +178,13 @@ class Hub:
         if self._ended:
             self._run += 1
             self._begin()
-        sent = self._probe.sent
-        finish_s = self._probe.observe(event, self.state)
+        self._sampler.advance(now)
+        sent = self.state.sent_size
         self.state.apply(event, now)
-        if finish_s is not None:
-            self._history.finished(finish_s)
+        if isinstance(event, PhotoFinished):
+            self._sampler.finished(event.seconds)
         if self.counts:
-            self.counts.observe(event, sent=self._probe.sent - sent, finish_s=finish_s)
+            self.counts.observe(event, sent=self.state.sent_size - sent)
         if line := line_of(event):
             at = round(self.state.elapsed_s(now), 1)
             self._lines.append({"at": at, **line})
@@ -242,30 +193,17 @@ class Hub:
     def end(self) -> None:
         """Take the last sample of a run, however it ended."""
         self._ended = True
-        self._sample(last=True)
+        self._sampler.advance(self._clock(), last=True)
 
     def close(self) -> None:
-        """Nothing more will happen."""
+        """Mark that no other run follows."""
         self._over = True
         self.end()
 
     def tick(self) -> None:
-        """Take the sample of the moment."""
+        """Take the samples that are due."""
         if not self._ended:
-            self._sample()
-
-    def _sample(self, *, last: bool = False) -> None:
-        now = self._clock()
-        state = self.state
-        if state.started is not None:
-            self._history.sample(
-                state.elapsed_s(now),
-                sent=self._probe.sent,
-                finishing=self._probe.finishing,
-                limit=state.limits.finishing if state.limits else 0,
-                most=state.limits.most_finishing if state.limits else 0,
-                last=last,
-            )
+            self._sampler.advance(self._clock())
 
     def message(self, place: Place) -> str:
         """Return as JSON what is to be seen now, with what a reader at this place lacks.
@@ -275,8 +213,8 @@ class Hub:
         anew = place.run != self._run
         if anew:
             place.run, place.edition, place.samples, place.lines = self._run, -1, 0, 0
-        samples = self._history.since(place.edition, place.samples)
-        fresh = self._history.edition != place.edition
+        samples = self._sampler.since(place.edition, place.samples)
+        fresh = self._sampler.edition != place.edition
         lacking = min(self._lines_so_far - place.lines, len(self._lines))
         lines = list(self._lines)[len(self._lines) - lacking :]
         message = {
@@ -288,8 +226,8 @@ class Hub:
             "lines": lines,
             "lines_so_far": self._lines_so_far,
         }
-        place.edition = self._history.edition
-        place.samples = len(self._history.samples)
+        place.edition = self._sampler.edition
+        place.samples = len(self._sampler.samples)
         place.lines = self._lines_so_far
         return json.dumps(message)
 
@@ -297,4 +235,4 @@ class Hub:
         """Return the figures for Prometheus and their content type, None where nobody counts."""
         if self.counts is None:
             return None
-        return self.counts.page(accept, self.state, self._clock(), finishing=self._probe.finishing)
+        return self.counts.page(accept, self.state, self._clock())

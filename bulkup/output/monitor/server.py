@@ -21,7 +21,18 @@ from bulkup.output.monitor.model import Counts, Hub, Place
 from bulkup.output.options import LOOPBACK, Listen, bracketed
 from bulkup.output.sinks import Periodic
 
-OPEN: Final = frozenset({"/healthz", "/page.css", "/page.js"})  # nothing of a run is in them
+FILES: Final = {
+    "monitor.html": "text/html",
+    "monitor.css": "text/css",
+    "monitor.js": "text/javascript",
+    "charts.css": "text/css",
+    "charts.js": "text/javascript",
+}
+"""The page's files and their types."""
+
+OPEN: Final = frozenset({"/healthz", *(f"/{name}" for name in FILES)})
+"""Paths that need no token: they hold nothing about the run."""
+
 COOKIE: Final = "bulkup_monitor"
 COOKIE_S: Final = 30 * 86400
 HEADERS: Final = {
@@ -40,7 +51,8 @@ HEADERS: Final = {
 ASK: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>bulkup</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,"><link rel="stylesheet" href="page.css">
+<link rel="icon" href="data:,"><link rel="stylesheet" href="charts.css">
+<link rel="stylesheet" href="monitor.css">
 <form class="ask"><h1>bulkup</h1><p>{reason}</p>
 <label>Token <input name="token" type="password" autocomplete="current-password" autofocus></label>
 <button>Show the run</button></form></html>
@@ -114,7 +126,6 @@ async def dress(_: web.Request, response: web.StreamResponse) -> None:
 MOST_READERS: Final = 32
 SLOW_S: Final = 20.0
 PING_S: Final = 15.0
-TYPES: Final = {"page.html": "text/html", "page.css": "text/css", "page.js": "text/javascript"}
 NO_METRICS: Final = (
     "There are no metrics without prometheus-client: pip install 'bulkup[monitor]'\n"
 )
@@ -136,7 +147,7 @@ class Pages:
         app = web.Application(middlewares=[web.middleware(guard)])
         app.on_response_prepare.append(dress)
         app.router.add_get("/", self._page)
-        app.router.add_get("/{name:page\\.(?:css|js)}", self._file)
+        app.router.add_get(r"/{name:(?:monitor|charts)\.(?:css|js)}", self._file)
         app.router.add_get("/events", self._events, allow_head=False)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/healthz", self._health)
@@ -149,13 +160,13 @@ class Pages:
         tick.set()
 
     async def _page(self, _: web.Request) -> web.Response:
-        return self._answer("page.html")
+        return self._answer("monitor.html")
 
     async def _file(self, request: web.Request) -> web.Response:
         return self._answer(request.match_info["name"])
 
     def _answer(self, name: str) -> web.Response:
-        return web.Response(body=self._files[name], content_type=TYPES[name], charset="utf-8")
+        return web.Response(body=self._files[name], content_type=FILES[name], charset="utf-8")
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -311,8 +322,8 @@ def _counts() -> Counts | None:
 
 
 def _page_files() -> dict[str, bytes]:
-    folder = files("bulkup.output.monitor")
-    return {name: folder.joinpath(name).read_bytes() for name in TYPES}
+    folder = files("bulkup.output") / "pages"
+    return {name: (folder / name).read_bytes() for name in FILES}
 
 
 def _no_address(listen: Listen, error: OSError) -> UsageError:
