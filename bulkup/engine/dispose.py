@@ -25,7 +25,7 @@ MOST_CHECKED: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A photo that is on the server, as far as this run could see."""
+    """A photo that is in the gallery, as far as this run could see."""
 
     photo: Photo
     md5: str
@@ -34,10 +34,13 @@ class Arrival:
 
 
 class Disposal:
-    """Keeps what has arrived in a run, and puts it away at its end; `place` None: nothing."""
+    """Collects the photos that have arrived in a run, and disposes of their files at its end.
 
-    def __init__(self, place: Mover | Trash | None, context: RunContext) -> None:
-        self._place = place
+    `destination` None leaves all files where they are.
+    """
+
+    def __init__(self, destination: Mover | Trash | None, context: RunContext) -> None:
+        self._destination = destination
         self._gallery = context.gallery
         self._recovery = context.recovery
         self._ledger = context.ledger
@@ -47,43 +50,46 @@ class Disposal:
         self._disk = anyio.Lock()
 
     def arrived(self, job: Job, photo_id: int | None) -> None:
-        """Keep a photo that is on the server."""
-        if self._place is not None:
+        """Take in a photo that is in the gallery."""
+        if self._destination is not None:
             self._arrivals.append(Arrival(job.photo, job.md5, job.album, photo_id))
 
     async def put_away(
         self, *, astray: Callable[[int, int], bool], aside: Sequence[PairedFile] = ()
     ) -> None:
-        """Put away what the server confirms, photo by photo, and tell what stays and why.
+        """Move the files that the server confirms, and emit which others stay and why.
 
-        `astray` tells of an album and a photo that it may not show. What stands `aside` as a
-        format stays, and so does its photo. To be called when nothing is in flight any more.
+        `astray` returns whether an album may not show a photo. The files `aside` are formats: they
+        stay, and so do their photos' files. To be called when nothing is in flight any more.
         Raises `RunError`.
         """
-        if self._place is None:
+        if self._destination is None:
             return
-        waiting = iter(await self._without_pairs(aside))
+        waiting = iter(await self._without_formats(aside))
         async with one_error(), anyio.create_task_group() as tasks:
             for _ in range(MOST_CHECKED):
-                tasks.start_soon(self._work, waiting, self._place, astray)
+                tasks.start_soon(self._work, waiting, self._destination, astray)
 
-    async def _without_pairs(self, aside: Sequence[PairedFile]) -> Sequence[Arrival]:
-        """Return what has arrived but for photos that have formats: those stay, which is told."""
+    async def _without_formats(self, aside: Sequence[PairedFile]) -> Sequence[Arrival]:
+        """Return the arrivals without photos that have formats; emit that those stay."""
         if not aside:
             return self._arrivals
         photos = {paired_file.of for paired_file in aside}
         self._emit(
             Noticed(
                 message=f"{len(photos) + len(aside)} files stay where they are: formats and the "
-                "photos that they stand beside",
-                hint="No gallery tells whether it stores a format as it was sent; and without its "
-                "photo, it would be taken for one.",
+                "photos that they belong to",
+                hint="No gallery can confirm that a format is stored unchanged; and without its "
+                "photo beside it, it would be taken for a photo.",
             )
         )
         return await to_thread.run_sync(_without, self._arrivals, photos)
 
     async def _work(
-        self, waiting: Iterator[Arrival], place: Mover | Trash, astray: Callable[[int, int], bool]
+        self,
+        waiting: Iterator[Arrival],
+        destination: Mover | Trash,
+        astray: Callable[[int, int], bool],
     ) -> None:
         for arrival in waiting:
             if self._stop.wanted:
@@ -91,8 +97,8 @@ class Disposal:
             path = arrival.photo.path
             try:
                 await self._confirm(arrival, astray)
-                async with self._disk:  # equal files with equal names come one after the other
-                    where = await self._put(arrival, place)
+                async with self._disk:  # one at a time: equal files may have equal names
+                    where = await _put(arrival, destination)
             except RunError:
                 raise
             except BulkupError as error:
@@ -101,13 +107,13 @@ class Disposal:
                 )
             else:
                 try:
-                    # another file may get this name: it is not this one in a new version
+                    # a file that gets this path later is not a new version of this one
                     await self._ledger.forget([path])
                 finally:
                     self._emit(FilePutAway(path=path, where=where))
 
     async def _confirm(self, arrival: Arrival, astray: Callable[[int, int], bool]) -> None:
-        """Ask the server for its stored file. Raises `BulkupError` where that is not the same."""
+        """Raise `BulkupError` unless the server stores the same bytes, in the right album."""
         photo_id, md5 = arrival.photo_id, arrival.md5
         if photo_id is None:
             raise PhotoError(gallery_failures.NO_NUMBER())
@@ -121,15 +127,17 @@ class Disposal:
         if not same:
             raise PhotoError(gallery_failures.STORED_OTHERWISE(photo=photo_id))
 
-    async def _put(self, arrival: Arrival, place: Mover | Trash) -> Path | None:
-        photo, md5 = await fingerprint(arrival.photo)
-        if (photo, md5) != (arrival.photo, arrival.md5):
-            raise PhotoChanged(local_failures.CHANGED_SINCE())
-        return await to_thread.run_sync(place.put, photo)
+
+async def _put(arrival: Arrival, destination: Mover | Trash) -> Path | None:
+    """Move a file, if it is still the one that was sent."""
+    photo, md5 = await fingerprint(arrival.photo)
+    if (photo, md5) != (arrival.photo, arrival.md5):
+        raise PhotoChanged(local_failures.CHANGED_SINCE())
+    return await to_thread.run_sync(destination.put, photo)
 
 
 def _without(arrivals: Sequence[Arrival], photos: Collection[Path]) -> Sequence[Arrival]:
-    """Return the arrivals but for these photos, whose paths may be written in another way."""
+    """Return the arrivals without these photos, whose paths may be spelled in another way."""
     known = {os.path.abspath(path) for path in photos}  # noqa: PTH100 (it resolves .. too)
     return [
         arrival

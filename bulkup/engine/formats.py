@@ -1,4 +1,4 @@
-"""RAW files and others that are uploaded as further formats of a photo."""
+"""RAW and similar files that are attached to photos as further formats."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,44 +18,40 @@ from bulkup.events import Noticed, PhotoPlanned
 from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
 
-Place = tuple[int, str]
-"""Where a format is: the number of its photo, and its ending in lower case."""
+FormatKey = tuple[int, str]
+"""What identifies a format: the id of its photo, and its extension in lower case."""
 
 
 class Content:
-    """A file and its content, which is read, by `executor`, only where its MD5 has to be known."""
+    """A file and its content, which is read only when its MD5 is needed."""
 
     def __init__(self, photo: Photo, md5: str = "", *, executor: Executor) -> None:
         self.photo = photo
-        self._md5 = md5
+        self.known_md5 = md5
+        """The MD5, empty until it was needed."""
         self._executor = executor
 
-    @property
-    def known_md5(self) -> str:
-        """The MD5 of the content, empty as long as nobody had to know it."""
-        return self._md5
-
     async def md5(self) -> str:
-        """Return it, `photo` being the file as it was then. Raises `PhotoError`."""
-        if not self._md5:
-            self.photo, self._md5 = await self._executor.fingerprint(self.photo)
-        return self._md5
+        """Return the MD5; `photo` is then the file as it was read. Raises `PhotoError`."""
+        if not self.known_md5:
+            self.photo, self.known_md5 = await self._executor.fingerprint(self.photo)
+        return self.known_md5
 
 
-class Carrier(Protocol):
-    """Who attaches files, or only says so."""
+class FormatSender(Protocol):
+    """Attaches files to photos, or, in a dry run, emits that it would."""
 
     async def send(self, content: Content, paired_file: PairedFile, main: int) -> Content:
-        """Attach a file to a photo, keep that, tell of it, and return it as it was sent.
+        """Attach a file to photo `main`, record it, and return it as it was sent.
 
-        Raises `FormatRefused` where the server does not take such files, or `PhotoError`.
+        Raises `FormatRefused` where the server does not accept such files, and `PhotoError`.
         """
 
-    async def keep(self, content: Content, main: int) -> None:
-        """Keep that a file is attached to a photo."""
+    async def record(self, content: Content, main: int) -> None:
+        """Record that a file is attached to photo `main`."""
 
 
-class Uploading:
+class FormatUploader:
     """Attaches files by uploading them."""
 
     def __init__(
@@ -66,18 +62,18 @@ class Uploading:
         self._executor = executor
 
     async def send(self, content: Content, paired_file: PairedFile, main: int) -> Content:
-        """Attach a file to a photo, keep that, and tell of it."""
+        """Upload a file as a format of photo `main`, and record it."""
         del paired_file
         md5 = await content.md5()
         job = Job(content.photo, md5, format_of=main)
         job, event = await self._executor.upload(job, self._upload_context)
         sent = Content(job.photo, job.md5, executor=self._executor)
-        await self.keep(sent, main)
+        await self.record(sent, main)
         self._context.emit(event)
         return sent
 
-    async def keep(self, content: Content, main: int) -> None:
-        """Keep that a file is attached to a photo."""
+    async def record(self, content: Content, main: int) -> None:
+        """Record in the ledger that a file is attached to photo `main`."""
         md5 = await content.md5()
         photo = content.photo
         entry = Entry(
@@ -92,33 +88,33 @@ class Uploading:
 
 
 class Formats:
-    """Brings the formats of one run; `update` has changed ones sent again."""
+    """Attaches the formats of one run; with `update`, changed ones are sent again."""
 
     def __init__(
         self,
         context: RunContext,
         *,
-        carrier: Carrier,
+        sender: FormatSender,
         update: bool,
         executor: Executor | None = None,
     ) -> None:
         self._gallery = context.gallery
-        self._carrier = carrier
-        self._executor = executor or LocalExecutor()
         self._recovery = context.recovery
         self._ledger = context.ledger
-        self._update = update
         self._emit = context.emit
         self._stop = context.stop
+        self._sender = sender
+        self._executor = executor or LocalExecutor()
+        self._update = update
         self._off: FormatsOff | None = None
-        self._refused: dict[str, FormatRefused] = {}
-        self._told: set[str] = set()
-        self._turns: dict[Place, anyio.Lock] = {}
-        self._there: dict[Place, Content] = {}
+        self._refused: dict[str, FormatRefused] = {}  # by extension
+        self._noticed: set[str] = set()
+        self._locks: dict[FormatKey, anyio.Lock] = {}
+        self._attached: dict[FormatKey, Content] = {}
 
-    async def attach(self, companions: Sequence[PairedFile], *, at_once: int) -> None:
-        """Attach files to their photos, so many at once, and tell what becomes of each."""
-        left = iter(companions)
+    async def attach(self, files: Sequence[PairedFile], *, at_once: int) -> None:
+        """Attach files to their photos, `at_once` of them in parallel, and emit the outcomes."""
+        left = iter(files)
 
         async def work() -> None:
             for paired_file in left:
@@ -135,7 +131,7 @@ class Formats:
                     self._emit(failure(photo, error))
 
         async with anyio.create_task_group() as tasks:
-            for _ in range(min(at_once, len(companions))):
+            for _ in range(min(at_once, len(files))):
                 tasks.start_soon(work)
 
     async def _attach(self, paired_file: PairedFile, photo: Photo) -> None:
@@ -143,27 +139,27 @@ class Formats:
         entries = await self._ledger.look_up([paired_file.path, paired_file.of])
         own = entries.get(paired_file.path)
         main, sent_now = await self._main(paired_file.of, entries.get(paired_file.of))
-        place = (main, paired_file.path.suffix[1:].lower())
-        async with self._turns.setdefault(place, anyio.Lock()):
+        key = (main, paired_file.path.suffix[1:].lower())
+        async with self._locks.setdefault(key, anyio.Lock()):
             if own and own.state is State.FORMAT and own.image_id == main and own.is_of(photo):
                 content = Content(photo, own.md5, executor=self._executor)
-                self._there.setdefault(place, content)
-                self._present(content, main)
+                self._attached.setdefault(key, content)
+                self._emit_present(content, main)
                 return
             content = Content(photo, executor=self._executor)
-            if await self._is_there(content, paired_file, own=own, place=place, sent_now=sent_now):
-                self._there[place] = content
-                await self._carrier.keep(content, main)
-                self._present(content, main)
+            if await self._is_there(content, paired_file, own=own, key=key, sent_now=sent_now):
+                self._attached[key] = content
+                await self._sender.record(content, main)
+                self._emit_present(content, main)
                 return
-            self._there[place] = await self._send(content, paired_file, place)
+            self._attached[key] = await self._send(content, paired_file, key)
 
     async def _main(self, path: Path, entry: Entry | None) -> tuple[int, bool]:
-        """Return the number of the photo that a file belongs to, and if this run has sent it.
+        """Return the id of the photo at `path`, and whether this run has sent it.
 
         Raises `PhotoError` where it is not in the gallery.
         """
-        photo = await to_thread.run_sync(_look_at, path)
+        photo = await to_thread.run_sync(_photo_at, path)
         known = entry and entry.state in {State.SENT, State.DONE} and entry.is_of(photo)
         if entry and known and entry.image_id is not None:
             return entry.image_id, entry.state is State.SENT
@@ -179,13 +175,13 @@ class Formats:
         paired_file: PairedFile,
         *,
         own: Entry | None,
-        place: Place,
+        key: FormatKey,
         sent_now: bool,
     ) -> bool:
-        """Tell whether the server has the format. Raises `PhotoError` where another one is."""
-        main, ending = place
-        if (taken := self._there.get(place)) is not None:
-            if await taken.md5() == await content.md5():
+        """Return whether the photo has this format. Raises `PhotoError` if it has another one."""
+        main, ending = key
+        if (attached := self._attached.get(key)) is not None:
+            if await attached.md5() == await content.md5():
                 return True
             raise PhotoError(
                 gallery_failures.FORMAT_TAKEN(ending=ending, name=paired_file.of.name)
@@ -195,12 +191,12 @@ class Formats:
             if changed and not self._update:
                 raise PhotoError(gallery_failures.FORMAT_CHANGED(photo=main))
             if changed:
-                await self._held(content, paired_file, place)
+                await self._in_ledger(content, paired_file, key)
             return not changed
         if sent_now:
             return False
-        if (held := await self._held(content, paired_file, place)) is not None:
-            return held
+        if (known := await self._in_ledger(content, paired_file, key)) is not None:
+            return known
         if own is not None and own.state is State.GIVEN_UP and own.image_id == main:
             return False
         there = await self._recovery.run(
@@ -210,12 +206,15 @@ class Formats:
             raise PhotoError(gallery_failures.FORMAT_PERHAPS(ending=ending, photo=main))
         return there
 
-    async def _held(self, content: Content, paired_file: PairedFile, place: Place) -> bool | None:
-        """Tell whether the ledger has the format under other names, None: it has none there.
+    async def _in_ledger(
+        self, content: Content, paired_file: PairedFile, key: FormatKey
+    ) -> bool | None:
+        """Return whether the ledger has this content as the format, from a file of another path.
 
-        Raises `PhotoError` where it has another one, which is not to be replaced by this.
+        None where the ledger knows no other file as this format. Raises `PhotoError` where it has
+        other content, which this file may not replace.
         """
-        main, ending = place
+        main, ending = key
         others = [
             entry
             for entry in await self._ledger.files_of([main])
@@ -235,9 +234,9 @@ class Formats:
             raise PhotoError(gallery_failures.FORMAT_OTHER(ending=ending, photo=main))
         return md5s == {md5}
 
-    async def _send(self, content: Content, paired_file: PairedFile, place: Place) -> Content:
-        """Attach a file, tell of it, and return it as it was sent."""
-        main, ending = place
+    async def _send(self, content: Content, paired_file: PairedFile, key: FormatKey) -> Content:
+        """Attach a file, and return it as it was sent."""
+        main, ending = key
         if not self._gallery.takes_formats:
             raise PhotoError(gallery_failures.NO_FORMATS())
         if (refused := self._off or self._refused.get(ending)) is not None:
@@ -245,21 +244,21 @@ class Formats:
         try:
             await self._recovery.run(lambda: self._gallery.check_format(paired_file.path.name))
             self._emit(PhotoPlanned(path=paired_file.path, size=content.photo.size))
-            return await self._carrier.send(content, paired_file, main)
+            return await self._sender.send(content, paired_file, main)
         except FormatRefused as error:
             self._refused[ending] = error
             if isinstance(error, FormatsOff):
                 self._off = error
-            if error.message not in self._told:
-                self._told.add(error.message)
+            if error.message not in self._noticed:
+                self._noticed.add(error.message)
                 self._emit(Noticed(message=error.message, hint=error.hint))
             raise
 
-    def _present(self, content: Content, main: int) -> None:
+    def _emit_present(self, content: Content, main: int) -> None:
         self._emit(present(Job(content.photo, content.known_md5), main))
 
 
-def _look_at(path: Path) -> Photo:
+def _photo_at(path: Path) -> Photo:
     try:
         status = path.stat()
     except OSError as error:

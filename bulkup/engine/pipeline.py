@@ -24,7 +24,7 @@ from bulkup.engine.confirm import Confirmer
 from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.dispose import Disposal
 from bulkup.engine.executor import Executor, LocalExecutor, NotStarted
-from bulkup.engine.formats import Formats, Uploading
+from bulkup.engine.formats import Formats, FormatUploader
 from bulkup.engine.limiter import Census, Limiter
 from bulkup.engine.pacing import Finishing
 from bulkup.engine.ports import Entry, Job, PhotoSender, RunContext, State, Stop, UploadContext
@@ -147,7 +147,7 @@ async def run(
     )
     formats = Formats(
         context,
-        carrier=Uploading(context, upload_context=upload_context, executor=executor),
+        sender=FormatUploader(context, upload_context=upload_context, executor=executor),
         update=plan.update,
         executor=executor,
     )

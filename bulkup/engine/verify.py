@@ -7,7 +7,13 @@ from pathlib import Path
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bulkup.engine.albums import AlbumMembers, AlbumResolver, IdSet, MembersByAlbum, list_members
+from bulkup.engine.albums import (
+    AlbumMembers,
+    AlbumResolver,
+    IdSet,
+    MembersByAlbum,
+    list_members,
+)
 from bulkup.engine.pipeline import batches, read_archive
 from bulkup.engine.ports import Job, RunContext, Stop
 from bulkup.engine.recorder import OutcomeGuard, record_hashed
@@ -19,148 +25,16 @@ from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import find
 
-WELL = FailureMessage("")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """The verdicts of one run; `photo_id` is the server's photo of all the jobs."""
-
-    context: RunContext
-
-    def unreadable(self, photo: Photo, error: PhotoError) -> None:
-        """Tell of a photo that can't be read."""
-        self._tell_one(photo, Verdict.FAILED, error.failure)
-
-    def present(self, jobs: Sequence[Job], photo_id: int) -> None:
-        """Tell of photos with which all is well."""
-        self._tell(jobs, Verdict.PRESENT, photo_id=photo_id)
-
-    async def missing(self, jobs: Sequence[Job]) -> None:
-        """Tell of photos that the gallery does not have."""
-        await record_hashed(jobs, self.context.ledger, gone=True)
-        self._tell(
-            jobs,
-            Verdict.MISSING,
-            gallery_failures.MISSING(),
-        )
-
-    async def elsewhere(self, job: Job, photo_id: int, *, lacks: PhotoError | None = None) -> None:
-        """Tell of a photo that its album does not show, or why it has none."""
-        await record_hashed([job], self.context.ledger)
-        told = gallery_failures.ELSEWHERE(photo=photo_id, album=job.album)
-        if lacks:
-            told = gallery_failures.NO_PLACE(
-                photo=photo_id, reason=lacks.message, remedy=lacks.hint
-            )
-        self._tell(
-            [job],
-            Verdict.NOT_IN_ALBUM,
-            told,
-            photo_id=photo_id,
-        )
-
-    async def differing(self, jobs: Sequence[Job], photo_id: int) -> None:
-        """Tell of photos of which the gallery stores other bytes: no upload would mend that."""
-        await record_hashed(jobs, self.context.ledger)
-        self._tell(
-            jobs,
-            Verdict.DIFFERING,
-            gallery_failures.DIFFERING(photo=photo_id),
-            photo_id=photo_id,
-        )
-
-    def a_format(self, job: Job, photo_id: int, *, same: bool) -> None:
-        """Tell of a file that became a format of a photo, `same` if it is what was sent."""
-        told = gallery_failures.UNASKED_FORMAT if same else gallery_failures.FORMAT_CHANGED
-        self._tell([job], Verdict.UNKNOWN, told(photo=photo_id), photo_id=photo_id)
-
-    def nameless(self, jobs: Sequence[Job]) -> None:
-        """Tell of photos that this server can't be asked for."""
-        self._tell(
-            jobs,
-            Verdict.UNKNOWN,
-            gallery_failures.NAMELESS(),
-        )
-
-    def unread(self, jobs: Sequence[Job], photo_id: int) -> None:
-        """Tell of photos whose stored file this server can't compare."""
-        self._tell(
-            jobs,
-            Verdict.UNKNOWN,
-            gallery_failures.UNREAD(photo=photo_id),
-            photo_id=photo_id,
-        )
-
-    def unlisted(self, job: Job, photo_id: int) -> None:
-        """Tell of a photo in a gallery that does not list its albums."""
-        self._tell(
-            [job],
-            Verdict.UNKNOWN,
-            gallery_failures.UNLISTED(photo=photo_id, album=job.album),
-            photo_id=photo_id,
-        )
-
-    def failed(
-        self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None
-    ) -> None:
-        """Tell of photos about which the question failed."""
-        self._tell(
-            jobs,
-            Verdict.FAILED,
-            gallery_failures.UNCHECKED(reason=error.message, remedy=error.hint),
-            photo_id=photo_id,
-        )
-
-    def _tell(
-        self,
-        jobs: Sequence[Job],
-        verdict: Verdict,
-        told: FailureMessage = WELL,
-        *,
-        photo_id: int | None = None,
-    ) -> None:
-        for job in jobs:
-            self._tell_one(
-                job.photo,
-                verdict,
-                told,
-                photo_id=photo_id,
-                md5=job.md5,
-                albums=(job.album,) if job.album and verdict is Verdict.PRESENT else (),
-            )
-
-    def _tell_one(
-        self,
-        photo: Photo,
-        verdict: Verdict,
-        told: FailureMessage,
-        *,
-        photo_id: int | None = None,
-        md5: str = "",
-        albums: tuple[int, ...] = (),
-    ) -> None:
-        self.context.emit(
-            PhotoChecked(
-                path=photo.path,
-                size=photo.size,
-                verdict=verdict,
-                image_id=photo_id,
-                reason=told.message,
-                hint=told.hint,
-                code=told.code,
-                md5=md5,
-                albums=albums,
-            )
-        )
+NO_FAILURE = FailureMessage("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to look for where, and how much at once.
+    """What to verify, and how much of it at once.
 
-    `concurrency` is the number of stored files that the server reads at once; `quick` leaves that
-    out. `hashing` is the number of threads that read the archive, `endings` None takes every file.
+    `concurrency` is the number of stored files that the server reads at once; with `quick` it
+    reads none. `hashing` is the number of threads that read the archive. `endings` None takes
+    files of every type.
     """
 
     roots: Sequence[Path]
@@ -173,24 +47,24 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Whether a local photo is in its album; None: nobody tells. `lacks` says why it has none."""
+    """Whether a local photo is in its album, None if unknown; `error` says why it has none."""
 
     job: Job
-    shown: bool | None
-    lacks: PhotoError | None = None
+    in_album: bool | None
+    error: PhotoError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A photo of the server, and the places of the local ones of its MD5."""
+    """A photo in the gallery, and the placements of the local files with its MD5."""
 
     photo_id: int
-    places: Sequence[Placement]
+    placements: Sequence[Placement]
 
     @property
     def jobs(self) -> Sequence[Job]:
-        """The local photos."""
-        return [place.job for place in self.places]
+        """The local files."""
+        return [placement.job for placement in self.placements]
 
 
 async def run(plan: Plan, context: RunContext, *, album_resolver: AlbumResolver | None) -> None:
@@ -203,10 +77,7 @@ async def run(plan: Plan, context: RunContext, *, album_resolver: AlbumResolver 
     began, emit = context.clock(), context.emit
     guard = OutcomeGuard(emit)
     context = replace(context, emit=guard.emit)
-    verdicts = Verdicts(context)
-    verifier = Verifier(
-        context, verdicts=verdicts, album_resolver=album_resolver, quick=plan.quick
-    )
+    verifier = Verifier(context, album_resolver=album_resolver, quick=plan.quick)
     located_in, located = anyio.create_memory_object_stream[Located](plan.concurrency)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
@@ -216,7 +87,7 @@ async def run(plan: Plan, context: RunContext, *, album_resolver: AlbumResolver 
                     context,
                     tasks=tasks,
                     hashing=plan.hashing,
-                    unreadable=verdicts.unreadable,
+                    unreadable=verifier.unreadable,
                 )
                 tasks.start_soon(locate_stage, jobs, located_in, verifier, context)
                 for _ in range(plan.concurrency):
@@ -248,7 +119,7 @@ async def locate_stage(
 async def compare_stage(
     located: MemoryObjectReceiveStream[Located], verifier: "Verifier", stop: Stop
 ) -> None:
-    """Have photo after photo compared, one at a time."""
+    """Compare one photo after the other."""
     async with located:
         async for photo in located:
             if not stop.wanted:
@@ -256,31 +127,33 @@ async def compare_stage(
 
 
 class Verifier:
-    """Asks one server about the photos of one run."""
+    """Verifies the photos of one run.
+
+    Whatever an upload would have to look at again is recorded as only hashed.
+    """
 
     def __init__(
-        self,
-        context: RunContext,
-        *,
-        verdicts: Verdicts,
-        album_resolver: AlbumResolver | None,
-        quick: bool,
+        self, context: RunContext, *, album_resolver: AlbumResolver | None, quick: bool
     ) -> None:
         self._gallery = context.gallery
         self._recovery = context.recovery
         self._ledger = context.ledger
-        self._verdicts = verdicts
-        self._destinations = album_resolver
+        self._emit = context.emit
+        self._album_resolver = album_resolver
         self._quick = quick
-        self._shown = MembersByAlbum(self._look)
-        self._equal = IdSet()  # twins share a photo: the server need not read it for each
+        self._members = MembersByAlbum(self._list_members)
+        self._equal = IdSet()  # photos compared: equal files share one, to be read only once
+
+    def unreadable(self, photo: Photo, error: PhotoError) -> None:
+        """Emit the verdict on a file that can't be read."""
+        self._give(Job(photo, md5=""), Verdict.FAILED, error.failure)
 
     async def locate(self, jobs: Sequence[Job]) -> list[Located]:
-        """Return what the server has of these photos; the verdict on the others is given."""
+        """Return the photos that the server has; emit the verdict on the other files."""
         known = await self._ledger.look_up([job.photo.path for job in jobs])
         formats = {path: entry for path, entry in known.items() if entry.is_format}
         new = [job for job in jobs if job.fresh and job.photo.path not in formats]
-        await record_hashed(new, self._ledger)  # and which files are formats stays known
+        await record_hashed(new, self._ledger)  # formats stay recorded as such
         md5s = list(dict.fromkeys(job.md5 for job in jobs))
         try:
             found = await self._recovery.run(lambda: self._gallery.find(md5s))
@@ -288,72 +161,72 @@ class Verifier:
             self._fail(jobs, error)
             return []
         absent = [job for job in jobs if found.get(job.md5, 0) is None]
-        await self._verdicts.missing([job for job in absent if job.photo.path not in formats])
+        await self._missing([job for job in absent if job.photo.path not in formats])
         for job in absent:
             if entry := formats.get(job.photo.path):
-                self._verdicts.a_format(job, entry.image_id or 0, same=entry.md5 == job.md5)
-        self._verdicts.nameless([job for job in jobs if job.md5 not in found])
+                photo_id = entry.image_id or 0
+                kind = gallery_failures.FORMAT_CHANGED
+                if entry.md5 == job.md5:
+                    kind = gallery_failures.UNASKED_FORMAT
+                self._give(job, Verdict.UNKNOWN, kind(photo=photo_id), photo_id=photo_id)
+        for job in jobs:
+            if job.md5 not in found:
+                self._give(job, Verdict.UNKNOWN, gallery_failures.NAMELESS())
         located: dict[int, list[Placement]] = {}
-        for place in await self._places([job for job in jobs if found.get(job.md5)], found):
-            located.setdefault(found[place.job.md5] or 0, []).append(place)
-        return [Located(photo_id, places) for photo_id, places in located.items()]
+        for placement in await self._placements(
+            [job for job in jobs if found.get(job.md5)], found
+        ):
+            located.setdefault(found[placement.job.md5] or 0, []).append(placement)
+        return [Located(photo_id, placements) for photo_id, placements in located.items()]
 
-    async def _places(
+    async def _placements(
         self, jobs: Sequence[Job], found: Mapping[str, int | None]
     ) -> list[Placement]:
         """Return whether photos that the server has are in their albums."""
-        if self._destinations is None:
-            return [Placement(job, shown=True) for job in jobs]
-        places = []
+        if self._album_resolver is None:
+            return [Placement(job, in_album=True) for job in jobs]
+        placements = []
         by_album: dict[int, list[Job]] = {}
         for job in jobs:
             try:
-                album = await self._destinations.of(job.photo.path)
+                album = await self._album_resolver.of(job.photo.path)
             except PhotoError as error:
-                places.append(Placement(job, shown=False, lacks=error))
+                placements.append(Placement(job, in_album=False, error=error))
             else:
                 by_album.setdefault(album, []).append(replace(job, album=album))
         for album, inside in by_album.items():
             try:
-                shown = await self._shown.of(album)
+                members = await self._members.of(album)
             except BulkupError as error:
                 self._fail(inside, error)
                 continue
             for job in inside:
-                there = (found[job.md5] or 0) in shown.photos
-                places.append(Placement(job, shown=there if shown.listed else None))
-        return places
+                there = (found[job.md5] or 0) in members.photos
+                placements.append(Placement(job, in_album=there if members.listed else None))
+        return placements
 
     async def compare(self, located: Located) -> None:
-        """Compare the stored file of a photo, and give the verdict."""
+        """Compare the stored file of a photo, and emit the verdict on its local files."""
         photo_id, jobs = located.photo_id, located.jobs
         try:
-            same = await self._is_same(located)
+            same = await self._is_same(photo_id, jobs[0])
         except PhotoGone:
-            await self._verdicts.missing(jobs)
+            await self._missing(jobs)
+            return
         except BulkupError as error:
             self._fail(jobs, error, photo_id=photo_id)
-        else:
-            if same is False:
-                await self._verdicts.differing(jobs, photo_id)
-                return
-            for place in located.places:
-                await self._judge(place, photo_id, read=same is not None)
+            return
+        if same is False:  # no upload would repair that
+            await record_hashed(jobs, self._ledger)
+            for job in jobs:
+                differing = gallery_failures.DIFFERING(photo=photo_id)
+                self._give(job, Verdict.DIFFERING, differing, photo_id=photo_id)
+            return
+        for placement in located.placements:
+            await self._judge(placement, photo_id, compared=same is not None)
 
-    async def _judge(self, place: Placement, photo_id: int, *, read: bool) -> None:
-        """Give the verdict on a photo of which the server is not known to have other bytes."""
-        job = place.job
-        if place.shown is False:
-            await self._verdicts.elsewhere(job, photo_id, lacks=place.lacks)
-        elif not read:
-            self._verdicts.unread([job], photo_id)
-        elif place.shown is None:
-            self._verdicts.unlisted(job, photo_id)
-        else:
-            self._verdicts.present([job], photo_id)
-
-    async def _is_same(self, located: Located) -> bool | None:
-        photo_id, job = located.photo_id, located.places[0].job
+    async def _is_same(self, photo_id: int, job: Job) -> bool | None:
+        """Return whether the stored file is the local one, None where the server can't tell."""
         if self._quick or photo_id in self._equal:
             return True
         same = await self._recovery.run(
@@ -363,13 +236,63 @@ class Verifier:
             self._equal.add(photo_id)
         return same
 
-    async def _look(self, album: int) -> AlbumMembers | None:
-        """Return what an album shows; None where nobody tells."""
-        return await self._recovery.run(lambda: list_members(self._gallery, album))
+    async def _judge(self, placement: Placement, photo_id: int, *, compared: bool) -> None:
+        """Emit the verdict on a file whose photo is not known to differ."""
+        job, error = placement.job, placement.error
+        verdict, failure = Verdict.UNKNOWN, NO_FAILURE
+        if placement.in_album is False:
+            await record_hashed([job], self._ledger)
+            verdict = Verdict.NOT_IN_ALBUM
+            failure = gallery_failures.ELSEWHERE(photo=photo_id, album=job.album)
+            if error:
+                failure = gallery_failures.NO_PLACE(
+                    photo=photo_id, reason=error.message, remedy=error.hint
+                )
+        elif not compared:
+            failure = gallery_failures.UNREAD(photo=photo_id)
+        elif placement.in_album is None:
+            failure = gallery_failures.UNLISTED(photo=photo_id, album=job.album)
+        else:
+            verdict = Verdict.PRESENT
+        self._give(job, verdict, failure, photo_id=photo_id)
+
+    async def _missing(self, jobs: Sequence[Job]) -> None:
+        await record_hashed(jobs, self._ledger, gone=True)
+        for job in jobs:
+            self._give(job, Verdict.MISSING, gallery_failures.MISSING())
 
     def _fail(
         self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None
     ) -> None:
         if isinstance(error, RunError):
             raise error
-        self._verdicts.failed(jobs, error, photo_id=photo_id)
+        failure = gallery_failures.UNCHECKED(reason=error.message, remedy=error.hint)
+        for job in jobs:
+            self._give(job, Verdict.FAILED, failure, photo_id=photo_id)
+
+    def _give(
+        self,
+        job: Job,
+        verdict: Verdict,
+        failure: FailureMessage,
+        *,
+        photo_id: int | None = None,
+    ) -> None:
+        """Emit a verdict."""
+        self._emit(
+            PhotoChecked(
+                path=job.photo.path,
+                size=job.photo.size,
+                verdict=verdict,
+                image_id=photo_id,
+                reason=failure.message,
+                hint=failure.hint,
+                code=failure.code,
+                md5=job.md5,
+                albums=(job.album,) if job.album and verdict is Verdict.PRESENT else (),
+            )
+        )
+
+    async def _list_members(self, album: int) -> AlbumMembers | None:
+        """Return the members of an album, None where the server does not list them."""
+        return await self._recovery.run(lambda: list_members(self._gallery, album))
