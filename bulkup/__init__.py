@@ -1,22 +1,22 @@
-"""bulkup: migrates a whole photo archive into a Piwigo gallery, many photos at once.
+"""bulkup: uploads a whole photo archive to a Piwigo gallery, many photos at once.
 
 For programs:
 
     report = await bulkup.upload(
         ["photos"],
-        server=bulkup.Account(url="https://photos.example.org", user="admin", password=…),
-        album=9,
+        account=bulkup.Account(url="https://photos.example.org", user="admin", password=…),
+        options=bulkup.UploadOptions(album=9),
         on_event=print,
     )
 
-`bulkup.events` lists what can happen, `bulkup.errors` what is raised.
+`bulkup.events` lists the events, `bulkup.errors` the exceptions.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bulkup.api import Failure, Report, upload
+    from bulkup.api import Failure, Report, UploadOptions, upload
     from bulkup.app.settings import Account
     from bulkup.engine.ports import Stop
     from bulkup.errors import BulkupError, RunError, UsageError
@@ -29,6 +29,7 @@ __all__ = [
     "Report",
     "RunError",
     "Stop",
+    "UploadOptions",
     "UsageError",
     "upload",
 ]
@@ -40,14 +41,15 @@ _HOMES = {
     "Report": "api",
     "RunError": "errors",
     "Stop": "engine.ports",
+    "UploadOptions": "api",
     "UsageError": "errors",
     "upload": "api",
 }
 
-if not TYPE_CHECKING:  # a type checker is to know the names above only
+if not TYPE_CHECKING:  # hidden from type checkers, which would accept any name
 
     def __getattr__(name: str) -> object:
-        """Import a name when it is first asked for: the command line has to answer at once."""
+        """Import a name on first use, to keep the command line's start-up fast."""
         if name not in _HOMES:
             raise AttributeError(f"module 'bulkup' has no attribute {name!r}")
         return getattr(import_module(f"bulkup.{_HOMES[name]}"), name)

@@ -1,6 +1,6 @@
 """Runs the command line, as `bulkup` or as `python -m bulkup`.
 
-`bulkup --version` is answered here: to import the command line takes most of the time of that.
+`bulkup --version` is answered here, without importing the command line.
 """
 
 import sys
@@ -11,7 +11,7 @@ from bulkup import __version__
 def main() -> None:
     """Run the command line of this process."""
     if sys.argv[1:] == ["--version"]:
-        print(f"bulkup {__version__}")  # noqa: T201 (it is all that is wanted)
+        print(f"bulkup {__version__}")  # noqa: T201 (the output of --version)
         return
     from bulkup.cli import run  # noqa: PLC0415 (heavy)
 

@@ -1,50 +1,121 @@
 """`bulkup.upload`: an upload as a function, for programs.
 
-It prints nothing, asks for nothing and touches no signal.
+It prints nothing, prompts for nothing and installs no signal handlers.
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import anyio
 from anyio import to_thread
 
+from bulkup.app.executor import ExecutorFactory
+from bulkup.app.options import build_filters, build_labels
+from bulkup.app.runner import ErrorLimit
 from bulkup.app.settings import (
     Account,
     AlbumTarget,
     Level,
     MethodName,
-    Timetable,
     UploadSettings,
     default_ledger,
+    parse_after,
+    parse_bwlimit,
+    parse_chunk_size,
+    parse_duration,
 )
 from bulkup.app.upload import migrate
 from bulkup.cluster import executor_from_flags
 from bulkup.engine.ports import Stop
-from bulkup.errors import UsageError
-from bulkup.events import (
-    AlbumChecked,
-    Event,
-    FileSkipped,
-    PhotoFailed,
-    PhotoNew,
-    PhotoPresent,
-    PhotoUnfinished,
-    PhotoUploaded,
-    RunFinished,
-)
+from bulkup.errors import UsageError, check_range
+from bulkup.events import Event, PhotoFailed, Tally
+from bulkup.source.filters import Filters, Patterns, read_lines
+from bulkup.source.metadata import Labels
 
 FAILURES_KEPT: Final = 10_000
+StrPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadOptions:
+    """Options of an upload. Each is named like its flag of `bulkup upload`, and means the same.
+
+    Sizes, rates, times and dates are numbers (bytes, bytes per second, seconds), `datetime`
+    objects, or texts as on the command line, such as `500K`, `15m` or `30d`.
+
+    Albums: `album` is a number, or a path of names such as `Trips/2019`. With `tree`, folders
+    become albums below it or at the top level of the gallery.
+
+    Filters: `patterns` are lines in .gitignore syntax. Files that match are excluded, files that
+    match a line starting with `!` are included, and the last match wins. If the first line starts
+    with `!`, only matching files are taken. `files_from` is a file that lists paths.
+
+    `after` is `none`, `trash` or `move:DIR`. `ledger` is the ledger file; None is the platform's
+    default. `dask="local:3"` starts processes that import the calling program again: protect its
+    code with `if __name__ == "__main__":`.
+
+    The outputs of the command line have no option here; use `on_event`.
+    """
+
+    album: int | str | None = None
+    tree: bool = False
+    unwrap: bool = False
+    underscores_to_spaces: bool = False
+    create_albums: bool = False
+    private: bool = False
+
+    concurrency: int = 8
+    finishing: int | Literal["auto"] = "auto"
+    level: Level = 0
+    chunk_size: int | str = "auto"
+    bwlimit: int | str = "off"
+    method: MethodName = "auto"
+    update: bool = False
+    raw_as_format: bool = False
+    dry_run: bool = False
+
+    patterns: str | Sequence[str] = ()
+    files_from: StrPath | None = None
+    from0: bool = False
+    newer_than: datetime | str | None = None
+    older_than: datetime | str | None = None
+    min_size: int | str | None = None
+    max_size: int | str | None = None
+    follow_symlinks: bool = False
+    no_default_excludes: bool = False
+
+    title: str | None = None
+    tag: str | Sequence[str] = ()
+    author: str | None = None
+    comment: str | None = None
+    no_sidecars: bool = False
+    rating_as_tag: bool = False
+    people_as_tags: bool = False
+
+    after: str = "none"
+
+    dask: str | None = None
+    map: str | Sequence[str] = ()
+    dask_tls_ca: StrPath | None = None
+    dask_tls_cert: StrPath | None = None
+    dask_tls_key: StrPath | None = None
+
+    retries: int = 5
+    patience: float | str = "1h"
+    ledger: StrPath | None = None
+    no_ledger: bool = False
+    max_errors: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A photo that is not in its album: why, and what to do; `code` names the failure."""
+    """A photo that is not in its album: the reason, what to do, and the `code` of the failure."""
 
     path: Path
     reason: str
@@ -52,146 +123,151 @@ class Failure:
     code: str
 
 
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What became of the files, in numbers; sizes in bytes, times in seconds.
+@dataclass(slots=True)
+class Report(Tally):
+    """The counts of an upload, and its failures.
 
-    `present` photos were in the gallery before, `linked` of them are in their album since this
-    run. `new` is what a dry run would send. `unfinished` are those that a stop left,
-    `astray` those that the gallery does not show in their album at the end.
-    `failures` holds the first 10,000 of the `failed`.
+    `present` photos were in the gallery before; `linked` of them were added to their album. `new`
+    photos would be sent by an upload (dry run). `unfinished` photos were left by a stop. `astray`
+    photos are missing from their album at the end. `ok` tells whether every photo is in its
+    album. `failures` holds the first 10,000 of the `failed` photos.
     """
 
-    uploaded: int = 0
-    present: int = 0
-    linked: int = 0
-    new: int = 0
-    skipped: int = 0
-    failed: int = 0
-    unfinished: int = 0
-    astray: int = 0
-    sent_size: int = 0
-    seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
 
-    @property
-    def ok(self) -> bool:
-        """Whether every photo is in its album."""
-        return not (self.failed or self.unfinished or self.astray)
-
-    def _add(self, event: Event) -> None:
-        match event:
-            case PhotoUploaded():
-                self.uploaded += 1
-                self.sent_size += event.size
-            case PhotoPresent():
-                self.present += 1
-                self.linked += event.linked
-            case PhotoNew():
-                self.new += 1
-            case FileSkipped():
-                self.skipped += 1
-            case PhotoUnfinished():
-                self.unfinished += 1
-            case PhotoFailed():
-                self.failed += 1
-                if len(self.failures) < FAILURES_KEPT:
-                    failure = Failure(
-                        path=event.path, reason=event.reason, hint=event.hint, code=event.code
-                    )
-                    self.failures.append(failure)
-            case AlbumChecked():
-                self.astray += event.astray
-            case RunFinished():
-                self.seconds = event.seconds
+    def add(self, event: Event) -> None:
+        """Count an event."""
+        Tally.add(self, event)
+        if isinstance(event, PhotoFailed) and len(self.failures) < FAILURES_KEPT:
+            self.failures.append(
+                Failure(path=event.path, reason=event.reason, hint=event.hint, code=event.code)
+            )
 
 
 async def upload(
-    paths: Sequence[str | os.PathLike[str]],
+    paths: Sequence[StrPath],
     *,
-    server: Account,
-    album: int | str | None = None,
-    tree: bool = False,
-    create_albums: bool = False,
-    private: bool = False,
-    concurrency: int = 8,
-    finishing: int | None = None,
-    level: Level = 0,
-    chunk_size: int | None = None,
-    bwlimit: int | None = None,
-    method: MethodName = "auto",
-    update: bool = False,
-    raw_as_format: bool = False,
-    dry_run: bool = False,
-    retries: int = 5,
-    patience_s: float = 3600.0,
-    ledger: str | os.PathLike[str] | None = None,
-    remember: bool = True,
-    dask: str | None = None,
-    maps: Sequence[str] = (),
-    dask_tls_ca: str | os.PathLike[str] | None = None,
-    dask_tls_cert: str | os.PathLike[str] | None = None,
-    dask_tls_key: str | os.PathLike[str] | None = None,
+    account: Account,
+    options: UploadOptions,
     on_event: Callable[[Event], None] | None = None,
     stop: Stop | None = None,
 ) -> Report:
-    """Bring files, and what lies in folders, into an album, as the command line does.
+    """Upload files, and the photos in folders, to albums of a gallery.
 
-    `album` is a number or a path of names, such as `Trips/2019`; with `tree`, the folders become
-    albums below it. `bwlimit` in bytes a second. `remember=False` does without the ledger, whose
-    place is the platform's unless `ledger` names one. `on_event` hears of everything, in the event
-    loop, and must not take long; what it raises ends the run. After `stop.set()` photos in flight
-    are finished and no new one is begun; cancelling aborts at once.
+    `on_event` is called in the event loop with each event and must return quickly; an exception
+    from it ends the run and is raised. After `stop.set()`, photos in flight are finished and no
+    new one is started; cancellation aborts at once.
 
-    `dask`, `maps` (texts such as `HERE=THERE`) and `dask_tls_…` have the workers of a Dask cluster
-    read and send the photos. `dask="local:3"` starts processes that import the program once more:
-    what it does itself has to stand below `if __name__ == "__main__":`.
-
-    Raises `UsageError` where a value or a path is wrong, and `RunError` where the run is
-    impossible. A photo that fails raises nothing: it is in the report.
+    A failed photo raises nothing, it is in the report. Raises `UsageError` for an invalid option
+    or path, before anything is sent, and `RunError` if the run can't start or go on.
     """
     if isinstance(paths, str | os.PathLike):
-        raise UsageError("paths is one path", hint="Give a list of them: [path].")
-    if isinstance(album, str) and album.strip().isdecimal():
-        album = int(album)  # as on the command line; "/2019" is a name
-    names = () if album is None or isinstance(album, int) else tuple(album.strip("/").split("/"))
-    if not (server.user or server.api_key):
-        raise UsageError(
-            "the server's user is missing", hint="Give user and password, or api_key."
-        )
-    sending = UploadSettings(
-        into=AlbumTarget(
-            album=album if isinstance(album, int) else None,
-            names=names,
-            create=create_albums,
-            tree=tree,
-            private=private,
-        ),
-        concurrency=concurrency,
-        finishing=finishing,
-        level=level,
-        chunk_size=chunk_size,
-        bwlimit=Timetable.always(bwlimit),
-        method=method,
-        dry_run=dry_run,
-        update=update,
-        raw_as_format=raw_as_format,
-        retries=retries,
-        patience_s=patience_s,
-        ledger=(Path(ledger) if ledger else default_ledger()) if remember else None,
-    )
-    tls = tuple(
-        Path(file) if file else None for file in (dask_tls_ca, dask_tls_cert, dask_tls_key)
-    )
-    executor_factory = await to_thread.run_sync(
-        partial(executor_from_flags, dask, maps=maps, tls=tls)
-    )
-    report = Report()
+        raise UsageError("paths is a single path", hint="Give a list: [path].")
+    if not (account.user or account.api_key):
+        raise UsageError("the user of the account is missing", hint="Set user, or api_key.")
+    try:
+        return await _upload([Path(path) for path in paths], account, options, on_event, stop)
+    except UsageError as error:
+        raise UsageError(_option_names(error.message), hint=_option_names(error.hint)) from None
 
+
+def _option_names(message: str) -> str:
+    """Return a message with the flags in it replaced by the options of the same name."""
+    return re.sub(
+        r"(?<![\w-])--([a-z][a-z0-9-]*)", lambda flag: flag[1].replace("-", "_"), message
+    )
+
+
+def _settings(options: UploadOptions) -> UploadSettings:
+    ledger = None
+    if not options.no_ledger:
+        ledger = default_ledger() if options.ledger is None else Path(options.ledger)
+    return UploadSettings(
+        into=AlbumTarget.of(
+            options.album,
+            create=options.create_albums,
+            tree=options.tree,
+            unwrap=options.unwrap,
+            spaces=options.underscores_to_spaces,
+            private=options.private,
+        ),
+        concurrency=options.concurrency,
+        finishing=None if options.finishing == "auto" else options.finishing,
+        level=options.level,
+        chunk_size=parse_chunk_size(str(options.chunk_size)),
+        bwlimit=parse_bwlimit(str(options.bwlimit)),
+        method=options.method,
+        dry_run=options.dry_run,
+        update=options.update,
+        raw_as_format=options.raw_as_format,
+        retries=options.retries,
+        patience_s=parse_duration(str(options.patience), flag="--patience"),
+        ledger=ledger,
+        after=parse_after(options.after),
+    )
+
+
+def _filters(options: UploadOptions) -> Filters:
+    patterns = _texts(options.patterns)
+    rules = read_lines("\n".join(patterns), file="patterns")
+    return build_filters(
+        patterns=Patterns(tuple(rules), only=bool(patterns) and patterns[0].startswith("!")),
+        files_from=None if options.files_from is None else os.fspath(options.files_from),
+        from0=options.from0,
+        newer_than=_text(options.newer_than),
+        older_than=_text(options.older_than),
+        min_size=_text(options.min_size),
+        max_size=_text(options.max_size),
+        follow_symlinks=options.follow_symlinks,
+        no_default_excludes=options.no_default_excludes,
+    )
+
+
+def _labels(options: UploadOptions) -> Labels:
+    return build_labels(
+        title=options.title,
+        tag=_texts(options.tag),
+        author=options.author,
+        comment=options.comment,
+        no_sidecars=options.no_sidecars,
+        rating_as_tag=options.rating_as_tag,
+        people_as_tags=options.people_as_tags,
+    )
+
+
+def _executor_factory(options: UploadOptions) -> ExecutorFactory | None:
+    files = (options.dask_tls_ca, options.dask_tls_cert, options.dask_tls_key)
+    tls = tuple(None if file is None else Path(file) for file in files)
+    return executor_from_flags(options.dask, maps=_texts(options.map), tls=tls)
+
+
+def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _text(value: datetime | float | str | None) -> str | None:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if value is None else str(value)
+
+
+async def _upload(
+    paths: Sequence[Path],
+    account: Account,
+    options: UploadOptions,
+    on_event: Callable[[Event], None] | None,
+    stop: Stop | None,
+) -> Report:
+    settings, labels = _settings(options), _labels(options)
+    filters = await to_thread.run_sync(_filters, options)
+    executor_factory = await to_thread.run_sync(_executor_factory, options)
+    if options.max_errors is not None:
+        check_range("--max-errors", options.max_errors, least=1, most=2**31 - 1)
+    report = Report()
     raised: list[Exception] = []
 
     def emit(event: Event) -> None:
-        report._add(event)  # noqa: SLF001 (its only maker)
+        report.add(event)
         if on_event is not None:
             try:
                 on_event(event)
@@ -199,19 +275,23 @@ async def upload(
                 raised.append(error)
                 raise
 
+    stop = stop or Stop()
+    limit = ErrorLimit(emit, most=options.max_errors, stop=stop.set)
     try:
         await migrate(
-            [Path(path) for path in paths],
-            account=server,
-            sending=sending,
-            emit=emit,
-            stop=stop or Stop(),
+            paths,
+            account=account,
+            sending=settings,
+            filters=filters,
+            labels=labels,
+            emit=limit.emit,
+            stop=stop,
             clock=time.monotonic,
             sleep=anyio.sleep,
             executor_factory=executor_factory,
         )
     except BaseExceptionGroup:
         if raised:
-            raise raised[0] from None  # as it was raised, not as the tasks wrap it
+            raise raised[0] from None  # as it was raised, not as task groups wrap it
         raise
     return report

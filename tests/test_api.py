@@ -1,6 +1,10 @@
-"""bulkup as a library: photos go up, what happens is heard, and nothing else is touched."""
+"""bulkup as a library: uploads, events, and nothing else touched."""
 
+import os
 import signal
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,6 +14,8 @@ import bulkup
 from bulkup import events
 from bulkup.events import Event, PhotoStarted, PhotoUploaded, RunFinished, RunStarted, ScanFinished
 from bulkup.sandbox import Sandbox
+from docs.generate import arguments
+from tests.support.galleries import only_photo, tags_of
 from tests.support.runs import make_archive
 
 
@@ -17,115 +23,207 @@ def account(box: Sandbox) -> bulkup.Account:
     return bulkup.Account(url=box.url, user="admin", password="secret")
 
 
-async def test_photos_go_up_in_silence_and_the_report_counts_them(
+async def upload(
+    box: Sandbox,
+    path: Path,
+    *,
+    on_event: Callable[[Event], None] | None = None,
+    stop: bulkup.Stop | None = None,
+    **options: Any,  # noqa: ANN401 (of any option)
+) -> bulkup.Report:
+    """Upload a folder to album 1, without a ledger unless the options say otherwise."""
+    chosen = bulkup.UploadOptions(**{"album": 1, "no_ledger": "ledger" not in options} | options)
+    return await bulkup.upload(
+        [path], account=account(box), options=chosen, on_event=on_event, stop=stop
+    )
+
+
+async def test_photos_are_uploaded_silently_and_counted(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    make_archive(tmp_path / "photos", count=12, names=4)
-    (tmp_path / "photos" / "empty.jpg").write_bytes(b"")
+    photos = tmp_path / "photos"
+    make_archive(photos, count=12, names=4)
+    (photos / "empty.jpg").write_bytes(b"")
     signals = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    told: list[Event] = []
+    received: list[Event] = []
     async with Sandbox() as box:
-        report = await bulkup.upload(
-            [tmp_path / "photos"],
-            server=account(box),
-            album="1",
-            ledger=tmp_path / "ledger.sqlite",
-            on_event=told.append,
+        report = await upload(
+            box, photos, album="1", ledger=tmp_path / "ledger.sqlite", on_event=received.append
         )
-        again = await bulkup.upload(
-            [str(tmp_path / "photos")],
-            server=account(box),
-            album="Trips/2019",
-            create_albums=True,
-            remember=False,
-        )
+        again = await upload(box, photos, album="Trips/2019", create_albums=True)
         assert len(box.gallery.photos) == 12
     assert (report.uploaded, report.failed, report.ok) == (12, 1, False)
     assert (again.uploaded, again.present, again.linked) == (0, 12, 12)
     (failure,) = report.failures
     assert failure.path.name == "empty.jpg"
-    assert failure.reason
-    assert failure.hint
-    assert report.sent_size == sum(e.size for e in told if isinstance(e, PhotoUploaded))
-    assert isinstance(told[0], RunStarted)
-    assert isinstance(told[-1], RunFinished)
+    assert all((failure.reason, failure.hint, failure.code))
+    sizes = [event.size for event in received if isinstance(event, PhotoUploaded)]
+    assert report.uploaded_size == sum(sizes)
+    assert isinstance(received[0], RunStarted)
+    assert isinstance(received[-1], RunFinished)
+    assert (tmp_path / "ledger.sqlite").exists()
     assert capfd.readouterr() == ("", "")
     assert signals == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
 
-async def test_a_wish_to_stop_leaves_the_rest_unfinished(tmp_path: Path) -> None:
+def test_every_flag_of_an_upload_has_an_option_of_its_name() -> None:
+    """… but those of the account, of the config file and of the command line's outputs."""
+    flags = {argument.field_info.name for argument in arguments("upload")}
+    account = {field.name for field in fields(bulkup.Account)}
+    account |= {"password_file", "password_command", "api_key_file"}
+    files = {"profile", "config"}
+    outputs = {"verbose", "quiet", "json", "log_file", "report", "monitor", "monitor_token_file"}
+    outputs |= {"notify", "notify_file"}
+    options = {field.name for field in fields(bulkup.UploadOptions)}
+    assert options == flags - account - files - outputs - {"flat"}
+    defaults = {
+        argument.field_info.name: argument.field_info.default for argument in arguments("upload")
+    }
+    assert bulkup.UploadOptions() == bulkup.UploadOptions(
+        **{name: defaults[name] for name in options}
+    )
+
+
+async def test_options_choose_files_and_describe_and_move_them(tmp_path: Path) -> None:
+    photos, done = tmp_path / "photos", tmp_path / "done"
+    make_archive(photos, count=4, names=4)
+    done.mkdir()
+    names = sorted(path.name for path in photos.rglob("*.jpg"))
+    kept, old, other = names[0], names[1], names[2]
+    for path in photos.rglob("*.jpg"):
+        os.utime(path, (0, 0) if path.name == old else None)
+    async with Sandbox() as box:
+        report = await upload(
+            box,
+            photos,
+            patterns=[f"!{kept}", f"!{old}", f"!{other}", other],
+            newer_than=datetime(2000, 1, 1, tzinfo=UTC),
+            min_size=1,
+            max_size="1G",
+            title="{stem}!",
+            tag="scan",
+            chunk_size=8192,
+            bwlimit="1G",
+            patience=1.5,
+            after=f"move:{done}",
+        )
+        assert report.ok
+        photo = only_photo(box)
+        assert photo.file == kept
+        assert photo.name == f"{Path(kept).stem}!"
+        assert tags_of(box, photo) == {"scan"}
+    assert report.skipped == 3
+    assert [path.name for path in done.rglob("*.jpg")] == [kept]
+
+
+async def test_patterns_exclude_what_matches(tmp_path: Path) -> None:
+    make_archive(tmp_path / "raw", count=2, names=2)
+    make_archive(tmp_path / "jpg", count=1, names=1)
+    async with Sandbox() as box:
+        report = await upload(box, tmp_path, patterns="raw/")
+    assert (report.uploaded, report.ok) == (1, True)
+
+
+async def test_a_stop_leaves_the_rest_unfinished(tmp_path: Path) -> None:
     make_archive(tmp_path / "photos", count=30, names=30)
     stop = bulkup.Stop()
 
-    def hear(event: Event) -> None:
+    def request_stop(event: Event) -> None:
         if isinstance(event, PhotoStarted):
             stop.set()
 
     async with Sandbox() as box:
-        report = await bulkup.upload(
-            [tmp_path / "photos"],
-            server=account(box),
-            album=1,
-            concurrency=2,
-            remember=False,
-            on_event=hear,
-            stop=stop,
+        report = await upload(
+            box, tmp_path / "photos", concurrency=2, on_event=request_stop, stop=stop
         )
     assert report.unfinished
     assert report.uploaded + report.unfinished == 30
     assert not report.ok
 
 
-async def test_what_is_impossible_is_raised_and_tells_what_to_do(tmp_path: Path) -> None:
+async def test_too_many_failures_stop_the_run(tmp_path: Path) -> None:
+    for number in range(9):
+        (tmp_path / f"{number}.jpg").write_bytes(b"")
+    async with Sandbox() as box:
+        report = await upload(box, tmp_path, max_errors=1, concurrency=1)
+        make_archive(tmp_path / "good", count=2, names=2)
+        everything = await upload(box, tmp_path)
+    assert report.failed < 9
+    assert (everything.failed, everything.uploaded) == (9, 2)
+
+
+async def test_a_run_that_is_impossible_raises_an_error_with_a_hint(tmp_path: Path) -> None:
     make_archive(tmp_path, count=1, names=1)
     async with Sandbox() as box:
         with pytest.raises(bulkup.RunError) as caught:
-            await bulkup.upload([tmp_path], server=account(box), album=99, remember=False)
-        assert caught.value.hint
-        with pytest.raises(bulkup.UsageError):
-            await bulkup.upload([tmp_path / "none"], server=account(box), album=1)
-        with pytest.raises(bulkup.UsageError):
-            await bulkup.upload([tmp_path], server=account(box))
-        with pytest.raises(bulkup.UsageError, match="one path"):
-            await bulkup.upload(str(tmp_path), server=account(box), album=1)
+            await upload(box, tmp_path, album=99)
+    assert caught.value.hint
 
 
-async def test_what_a_listener_raises_ends_the_run(tmp_path: Path) -> None:
+async def test_an_exception_of_on_event_ends_the_run(tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
 
-    def hear(event: Event) -> None:
+    def fail(event: Event) -> None:
         if event == ScanFinished():
             raise LookupError("mine")
 
     async with Sandbox() as box:
         with pytest.raises(LookupError, match="mine"):
-            await bulkup.upload(
-                [tmp_path], server=account(box), album=1, remember=False, on_event=hear
-            )
+            await upload(box, tmp_path, on_event=fail)
 
 
-def test_only_what_is_promised_can_be_asked_for() -> None:
+def test_only_public_names_can_be_imported() -> None:
     for name in bulkup.__all__:
         assert getattr(bulkup, name).__name__ == name
     with pytest.raises(AttributeError):
         bulkup.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
+NOWHERE = bulkup.Account(url="http://127.0.0.1:1/", user="admin", password="secret")
+
+
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("options", "message", "hint"),
     [
-        ({"server": bulkup.Account(url="http://127.0.0.1:1/")}, "user is missing"),
-        ({"method": "ftp"}, "invalid value for --method: ftp"),
-        ({"album": "Trips//2019"}, "an empty name"),
+        ({"album": None}, "the album is missing", "album N"),
+        ({"album": 0}, "album 0 is out of range", "1"),
+        ({"album": "Trips//2019"}, "album contains an empty name", "Trips/2019"),
+        ({"private": True}, "private only affects new albums", "Give tree or create_albums too."),
+        ({"method": "ftp"}, "invalid value for method: ftp", "async"),
+        ({"chunk_size": "x"}, "invalid size for chunk_size: “x”", "500K"),
+        ({"chunk_size": 1}, "chunk_size is out of range", "4K"),
+        ({"bwlimit": 1}, "bwlimit 1 is too slow", "off"),
+        ({"patience": -1.0}, "invalid time for patience", "15m"),
+        ({"no_ledger": True, "update": True}, "update needs the ledger", "no_ledger"),
+        ({"patterns": ["a", "./b"]}, "patterns, line 2, “./b” matches nothing", "raw/"),
+        ({"newer_than": "soon"}, "invalid date for newer_than", "30d"),
+        ({"tag": ["a", ""]}, "tag is empty", "tag holidays"),
+        ({"after": "move:"}, "invalid value for after", "trash"),
+        ({"map": "a=b"}, "map and dask_tls", "Give dask"),
+        ({"from0": True}, "from0 requires files_from", "Give both"),
+        ({"max_errors": 0}, "max_errors 0 is out of range", "1"),
     ],
 )
-async def test_wrong_values_are_told_before_anybody_is_asked(
-    values: dict[str, Any], said: str, tmp_path: Path
+async def test_a_wrong_option_is_named_before_any_request(
+    options: dict[str, Any], message: str, hint: str, tmp_path: Path
 ) -> None:
-    server = bulkup.Account(url="http://127.0.0.1:1/", user="admin", password="secret")
-    given = {"server": server, "album": 1, "remember": False, **values}
-    with pytest.raises(bulkup.UsageError, match=said):
-        await bulkup.upload([tmp_path], **given)
+    chosen = bulkup.UploadOptions(**{"album": 1, "no_ledger": True} | options)
+    with pytest.raises(bulkup.UsageError) as caught:
+        await bulkup.upload([tmp_path], account=NOWHERE, options=chosen)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+    assert "--" not in caught.value.message + caught.value.hint
+
+
+async def test_wrong_paths_and_accounts_are_named(tmp_path: Path) -> None:
+    options = bulkup.UploadOptions(album=1, no_ledger=True)
+    with pytest.raises(bulkup.UsageError, match="a single path"):
+        await bulkup.upload(str(tmp_path), account=NOWHERE, options=options)
+    with pytest.raises(bulkup.UsageError, match="none: No such file"):
+        await bulkup.upload([tmp_path / "none"], account=NOWHERE, options=options)
+    nobody = bulkup.Account(url=NOWHERE.url)
+    with pytest.raises(bulkup.UsageError, match="user of the account is missing"):
+        await bulkup.upload([tmp_path], account=nobody, options=options)
 
 
 async def test_a_photo_that_its_album_does_not_show_is_not_ok(tmp_path: Path) -> None:
@@ -137,13 +235,7 @@ async def test_a_photo_that_its_album_does_not_show_is_not_ok(tmp_path: Path) ->
 
     async with Sandbox() as box:
         box.gallery.add_album("Trips")
-        report = await bulkup.upload(
-            [tmp_path / "photos"],
-            server=account(box),
-            album=2,
-            remember=False,
-            on_event=delete_album,
-        )
+        report = await upload(box, tmp_path / "photos", album=2, on_event=delete_album)
     assert (report.uploaded, report.failed, report.unfinished) == (3, 0, 0)
     assert report.astray
     assert not report.ok

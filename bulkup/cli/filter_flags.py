@@ -83,7 +83,7 @@ class FilterFlags:
 
     def filters(self, *, now_s: float | None = None) -> "Filters":
         """Return the checked values; ages count back from `now_s`. Raises `UsageError`."""
-        from bulkup.app.filters import build_filters
+        from bulkup.app.options import build_filters
         from bulkup.source.filters import Patterns
 
         if self.files_from == "-" and (sys.stdin is None or sys.stdin.isatty()):

@@ -4,7 +4,7 @@ import logging
 import shlex
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,8 +13,7 @@ from cyclopts import Group, Parameter
 from bulkup.app.credentials import check_api_key, environment, read_api_key, read_password
 from bulkup.app.settings import Account, Caution, default_ledger, need, parse_duration
 from bulkup.cli.config import Layer, open_to_others, plain_secret, read_layers
-from bulkup.errors import UsageError
-from bulkup.source.metadata import FIELDS_TEXT, Labels, Template
+from bulkup.source.metadata import FIELDS_TEXT, Labels
 
 if TYPE_CHECKING:
     from bulkup.app.executor import ExecutorFactory
@@ -214,17 +213,9 @@ class LabelFlags:
 
     def labels(self) -> Labels:
         """Return the checked values. Raises `UsageError`."""
-        if not all(tag.strip() for tag in self.tag):
-            raise UsageError("--tag is empty", hint="Give a name, such as --tag holidays.")
-        return Labels(
-            title=None if self.title is None else Template(self.title, flag="--title"),
-            tags=self.tag,
-            author=self.author or "",
-            comment=self.comment or "",
-            sidecars=not self.no_sidecars,
-            rating_as_tag=self.rating_as_tag,
-            people_as_tags=self.people_as_tags,
-        )
+        from bulkup.app.options import build_labels
+
+        return build_labels(**asdict(self))
 
 
 @flags("Cluster")

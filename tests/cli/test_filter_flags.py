@@ -11,7 +11,7 @@ from cyclopts import CycloptsError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.app.filters import SECOND_NS, parse_moment
+from bulkup.app.options import SECOND_NS, parse_moment
 from bulkup.cli import app
 from bulkup.cli.filter_flags import FilterFlags
 from bulkup.errors import UsageError

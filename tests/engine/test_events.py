@@ -33,10 +33,8 @@ async def brought(folder: Path, *, bwlimit: int | None = None) -> list[Event]:
         account = bulkup.Account(url=box.url, user="admin", password="secret")
         await bulkup.upload(
             [folder],
-            server=account,
-            album=1,
-            bwlimit=bwlimit,
-            remember=False,
+            account=account,
+            options=bulkup.UploadOptions(album=1, bwlimit=bwlimit or "off", no_ledger=True),
             on_event=told.append,
         )
     return told

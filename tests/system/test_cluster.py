@@ -177,22 +177,25 @@ async def test_programs_have_workers_too(tmp_path: Path, two: Cluster, box: Sand
     arrived: list[Event] = []
     report = await bulkup.upload(
         [root],
-        server=bulkup.Account(url=box.url, user="admin", password=PASSWORD),
-        album=1,
-        remember=False,
-        dask=two.address,
-        dask_tls_ca=two.cert,
-        dask_tls_cert=two.cert,
-        dask_tls_key=two.key,
-        maps=[f"{tmp_path}={tmp_path}/."],
+        account=bulkup.Account(url=box.url, user="admin", password=PASSWORD),
+        options=bulkup.UploadOptions(
+            album=1,
+            no_ledger=True,
+            dask=two.address,
+            dask_tls_ca=two.cert,
+            dask_tls_cert=two.cert,
+            dask_tls_key=two.key,
+            map=f"{tmp_path}={tmp_path}/.",
+        ),
         on_event=arrived.append,
     )
     assert exactly(box, archive)
     assert report.ok
     assert report.uploaded == sum(isinstance(event, PhotoUploaded) for event in arrived) == 10
     nobody = bulkup.Account(url="x", user="y")
+    options = bulkup.UploadOptions(album=1, dask="elsewhere")
     with pytest.raises(bulkup.UsageError, match="no scheduler's address"):
-        await bulkup.upload([root], server=nobody, album=1, dask="elsewhere")
+        await bulkup.upload([root], account=nobody, options=options)
 
 
 async def test_tasks_that_are_over_leave_nothing_in_memory(two: Cluster) -> None:
@@ -282,13 +285,13 @@ async def test_a_worker_that_can_take_no_part_is_named_and_why(
     ("words", "said"),
     [
         ("--dask scheduler", "is no scheduler's address"),
-        ("--dask local:0", "invalid value of workers"),
+        ("--dask local:0", "is no number of workers"),
         ("--dask tls://127.0.0.1:8786", "needs certificates"),
         (f"--dask tls://127.0.0.1:8786 --dask-tls-ca {__file__}", "not complete"),
         ("--dask local:2 --map here", "names no two folders"),
         ("--map a=b", "for the workers of a Dask cluster"),
-        ("watch --dask local:2", "--dask is for bulkup upload alone: all else is done by one"),
-        ("verify --dask local:2", "--dask is for bulkup upload alone: all else is done by one"),
+        ("watch --dask local:2", "--dask only works with bulkup upload"),
+        ("verify --dask local:2", "--dask only works with bulkup upload"),
     ],
 )
 async def test_what_is_no_cluster_is_said_at_once(

@@ -1,8 +1,9 @@
-"""Builds the file filters of a run from sizes, dates and patterns as users write them."""
+"""Builds the filters and labels of a run from the texts of flags and options."""
 
 import re
 import stat
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from bulkup.app.settings import parse_size
 from bulkup.errors import UsageError
 from bulkup.source.filters import Filters, Listing, Patterns
+from bulkup.source.metadata import Labels, Template
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 SECOND_NS: Final = 10**9
@@ -20,10 +22,10 @@ def build_filters(
     patterns: Patterns,
     files_from: str | None = None,
     from0: bool = False,
-    newer_than: str | datetime | None = None,
-    older_than: str | datetime | None = None,
-    min_size: str | int | None = None,
-    max_size: str | int | None = None,
+    newer_than: str | None = None,
+    older_than: str | None = None,
+    min_size: str | None = None,
+    max_size: str | None = None,
     follow_symlinks: bool = False,
     no_default_excludes: bool = False,
     now_s: float | None = None,
@@ -33,10 +35,14 @@ def build_filters(
     Raises `UsageError`.
     """
     now_ns = int((time.time() if now_s is None else now_s) * SECOND_NS)
-    newer = _moment(newer_than, now_ns=now_ns, flag="--newer-than")
-    older = _moment(older_than, now_ns=now_ns, flag="--older-than")
-    smallest = _size(min_size, flag="--min-size")
-    largest = _size(max_size, flag="--max-size")
+    newer, older = (
+        None if text is None else parse_moment(text, now_ns=now_ns, flag=flag)
+        for text, flag in ((newer_than, "--newer-than"), (older_than, "--older-than"))
+    )
+    smallest, largest = (
+        None if text is None else parse_size(text, flag=flag)
+        for text, flag in ((min_size, "--min-size"), (max_size, "--max-size"))
+    )
     last = None if older is None else older - 1  # the newest time that is taken
     for low, high, names in (
         (newer, last, f"--newer-than {newer_than} and --older-than {older_than}"),
@@ -60,14 +66,28 @@ def build_filters(
     )
 
 
-def _size(value: str | int | None, *, flag: str) -> int | None:
-    return parse_size(value, flag=flag) if isinstance(value, str) else value
-
-
-def _moment(value: str | datetime | None, *, now_ns: int, flag: str) -> int | None:
-    if isinstance(value, datetime):
-        value = value.isoformat()
-    return None if value is None else parse_moment(value, now_ns=now_ns, flag=flag)
+def build_labels(
+    *,
+    title: str | None = None,
+    tag: Sequence[str] = (),
+    author: str | None = None,
+    comment: str | None = None,
+    no_sidecars: bool = False,
+    rating_as_tag: bool = False,
+    people_as_tags: bool = False,
+) -> Labels:
+    """Return the checked labels. Raises `UsageError`."""
+    if not all(text.strip() for text in tag):
+        raise UsageError("--tag is empty", hint="Give a name, such as --tag holidays.")
+    return Labels(
+        title=None if title is None else Template(title, flag="--title"),
+        tags=tuple(tag),
+        author=author or "",
+        comment=comment or "",
+        sidecars=not no_sidecars,
+        rating_as_tag=rating_as_tag,
+        people_as_tags=people_as_tags,
+    )
 
 
 def parse_moment(text: str, *, now_ns: int, flag: str) -> int:
