@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "bulkup"
 HOMES = {
     "aiohttp": {"output.monitor", "piwigo", "sandbox"},
     "aiofiles": {"source"},
-    "apprise": {"output._notify_process", "output.notify"},
+    "apprise": {"output.notify"},
     "cyclopts": {"cli"},
     "dask": {"cluster"},
     "defusedxml": {"source.xmp"},

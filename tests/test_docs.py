@@ -10,7 +10,7 @@ import pytest
 
 from bulkup.cli.common import Exit
 from bulkup.events import Verdict
-from bulkup.output.table import Row
+from bulkup.output.files import Row
 from docs.generate import (
     COMMANDS,
     EXIT_STATUS,

@@ -13,8 +13,7 @@ from anyio import CancelScope, to_thread
 from bulkup.app.runner import ErrorLimit, listen
 from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Sleep
-from bulkup.errors import BulkupError, ServerUnavailable
-from bulkup.errors.groups import one_error
+from bulkup.errors import BulkupError, ServerUnavailable, one_error
 from bulkup.events import Emit, Event, Interrupted, Noticed, RunFailed, RunStarted
 from bulkup.output.options import OutputOptions
 from bulkup.output.outputs import LongLivedOutputs, others_for, screen_for

@@ -31,9 +31,8 @@ from bulkup.cluster.worker import Invitation, turn
 from bulkup.engine.executor import Stopping
 from bulkup.engine.ports import Job, UploadContext
 from bulkup.engine.retry import Recovery
-from bulkup.errors import RunError, UsageError
+from bulkup.errors import RunError, UsageError, one_error
 from bulkup.errors import run as run_failures
-from bulkup.errors.groups import one_error
 from bulkup.events import Emit, Event, Noticed, PhotoUploaded
 from bulkup.source.photos import Photo
 

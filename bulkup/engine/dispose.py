@@ -10,10 +10,9 @@ import anyio
 from anyio import to_thread
 
 from bulkup.engine.ports import Job, RunContext
-from bulkup.errors import BulkupError, PhotoChanged, PhotoError, RunError
+from bulkup.errors import BulkupError, PhotoChanged, PhotoError, RunError, one_error
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
-from bulkup.errors.groups import one_error
 from bulkup.events import FilePutAway, FileStays, Noticed
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.pairing import PairedFile

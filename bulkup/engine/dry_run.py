@@ -34,7 +34,7 @@ from bulkup.engine.ports import (
     State,
 )
 from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder
-from bulkup.errors.groups import one_error
+from bulkup.errors import one_error
 from bulkup.events import Emit, Estimated, Event, PhotoNew, PhotoPresent, RunFinished
 from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo

@@ -32,8 +32,7 @@ from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder, failure
 from bulkup.engine.replace import ChangedFiles
 from bulkup.engine.retry import Sleep
 from bulkup.engine.upload import sweep
-from bulkup.errors import PhotoError, Transient
-from bulkup.errors.groups import one_error
+from bulkup.errors import PhotoError, Transient, one_error
 from bulkup.events import (
     FileFound,
     FileSkipped,

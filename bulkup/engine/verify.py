@@ -17,9 +17,15 @@ from bulkup.engine.albums import (
 from bulkup.engine.pipeline import batches, read_archive
 from bulkup.engine.ports import Job, RunContext, Stop
 from bulkup.engine.recorder import OutcomeGuard, record_hashed
-from bulkup.errors import BulkupError, FailureMessage, PhotoError, PhotoGone, RunError
+from bulkup.errors import (
+    BulkupError,
+    FailureMessage,
+    PhotoError,
+    PhotoGone,
+    RunError,
+    one_error,
+)
 from bulkup.errors import gallery as gallery_failures
-from bulkup.errors.groups import one_error
 from bulkup.events import PhotoChecked, RunFinished, Verdict
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo

@@ -8,6 +8,8 @@ generated from them. Any other exception is a bug and stays a traceback. Imports
 rest.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -219,3 +221,22 @@ class Unreachable(Outage):
 
 class HostUnknown(Unreachable):
     """The name of the server's host can't be resolved."""
+
+
+@asynccontextmanager
+async def one_error() -> AsyncIterator[None]:
+    """Unwrap the group that a task group raises: a bug first, then what ended the run."""
+    import anyio  # noqa: PLC0415 (heavy; wrong flags are reported without it)
+
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        # a task that sends to a stage that failed may notice that before it is cancelled
+        _, causes = group.split(anyio.BrokenResourceError)
+        run_errors, bugs = (causes or group).split(RunError)
+        if bugs is not None or run_errors is None:
+            raise
+        error: BaseException = run_errors
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None

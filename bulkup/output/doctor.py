@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from rich.console import Console
 from rich.text import Text
 
-from bulkup.output.jsonl import json_text
+from bulkup.output.files import json_text
 from bulkup.output.live import Canvas, suits_live
 from bulkup.output.phrases import BAD, FAINT, GOOD, WARNING
 from bulkup.output.plain import write

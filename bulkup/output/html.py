@@ -31,6 +31,7 @@ from bulkup.events import (
     RunStarted,
     SkipReason,
 )
+from bulkup.output.files import AtomicFile
 from bulkup.output.phrases import (
     SKIPPED,
     TONES,
@@ -43,7 +44,6 @@ from bulkup.output.phrases import (
 from bulkup.output.samples import Sampler, Sizes
 from bulkup.output.sinks import Clock
 from bulkup.output.state import RunState
-from bulkup.output.table import AtomicFile
 from bulkup.output.text import clock_text, count_text, printable, rate_text, size_text, time_text
 
 NEEDED: Final = ("jinja2",)

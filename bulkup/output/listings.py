@@ -7,7 +7,7 @@ from typing import Final, Protocol, TextIO
 
 from rich.text import Text
 
-from bulkup.output.jsonl import plain, utc_text
+from bulkup.output.files import plain, utc_text
 from bulkup.output.phrases import BAD, FAINT, GOOD, WARNING
 from bulkup.output.plain import write
 from bulkup.output.text import (

@@ -33,9 +33,8 @@ from bulkup.output.phrases import (
     title,
 )
 from bulkup.output.plain import write
-from bulkup.output.progress import FileInReading, PhotoInFlight
 from bulkup.output.sinks import Clock, Periodic, Sleep
-from bulkup.output.state import RunState
+from bulkup.output.state import FileInReading, PhotoInFlight, RunState
 from bulkup.output.text import (
     brief_text,
     clip,

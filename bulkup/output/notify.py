@@ -20,7 +20,7 @@ from bulkup.output.state import RunState
 from bulkup.output.text import count_text, printable
 
 LIMIT_S: Final = 30.0
-MESSENGER: Final = [sys.executable, "-P", "-m", "bulkup.output._notify_process"]
+MESSENGER: Final = [sys.executable, "-P", "-m", "bulkup.output.notify"]
 WHERE: Final = "https://appriseit.com/services names the services and their addresses."
 
 
@@ -165,3 +165,27 @@ def body(state: RunState) -> str:
     lines = [printable(text) for text in (failure.reason, failure.hint) if text] if failure else []
     lines += [line.plain for line in summary(state)]
     return "\n".join(lines) or "Nothing was sent."
+
+
+def deliver() -> int:
+    """Deliver the notification that stdin holds as JSON, and return the exit code.
+
+    This runs in a process of its own, which the run can kill if a service takes too long.
+    """
+    import apprise  # noqa: PLC0415 (an extra)
+
+    given = json.load(sys.stdin)
+    sender = apprise.Apprise(asset=apprise.AppriseAsset(app_id="bulkup", secure_logging=True))
+    if not sender.add(given["address"]):
+        return 1
+    taken = sender.notify(
+        given["message"],
+        title=given["title"],
+        notify_type=given["grade"],
+        body_format=apprise.NotifyFormat.TEXT,
+    )
+    return 0 if taken else 1
+
+
+if __name__ == "__main__":
+    sys.exit(deliver())

@@ -16,13 +16,12 @@ from rich.console import Console
 
 from bulkup.errors import UsageError
 from bulkup.events import Emit, Event, Noticed
+from bulkup.output.files import CSV, JSONL, JsonReport, TableReport
 from bulkup.output.html import HtmlReport
-from bulkup.output.jsonl import JsonReport, LineWriter
 from bulkup.output.live import LiveReport, suits_live
 from bulkup.output.options import OutputOptions
 from bulkup.output.plain import LogReport, PlainReport, QuietReport, SilentReport
-from bulkup.output.sinks import Report, Screen
-from bulkup.output.table import CSV, JSONL, TableReport
+from bulkup.output.sinks import LineWriter, Report, Screen
 from bulkup.output.text import console_for
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ from bulkup.events import (
     RunFailed,
     RunStarted,
 )
-from bulkup.output.jsonl import LineWriter, WallClock
 from bulkup.output.phrases import (
     FAINT,
     announce,
@@ -34,7 +33,7 @@ from bulkup.output.phrases import (
     summary,
     title,
 )
-from bulkup.output.sinks import Clock, Periodic, Sleep
+from bulkup.output.sinks import Clock, LineWriter, Periodic, Sleep, WallClock
 from bulkup.output.state import RunState
 from bulkup.output.text import clock_text, percent, printable
 

@@ -1,14 +1,20 @@
 """What an output is, how several hear the same events, and a timer to redraw them."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from queue import SimpleQueue
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self, TextIO
+
+from anyio import CancelScope, to_thread
 
 from bulkup.events import Event, Noticed
 from bulkup.output.state import RunState
 
 Clock = Callable[[], float]
+WallClock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -127,3 +133,60 @@ class Outputs:
                     hint="Nothing else is the worse for it.",
                 )
             )
+
+
+MAX_WAITING: Final = 200_000
+
+
+class LineWriter:
+    """Writes lines to a stream in order, in a thread of its own, so that the run never waits.
+
+    With `owned`, `close` closes the stream too.
+    """
+
+    def __init__(self, stream: TextIO, *, owned: bool = False) -> None:
+        self._stream = stream
+        self._owned = owned
+        self._waiting: SimpleQueue[str | None] = SimpleQueue()
+        self._failure: OSError | None = None
+        self._thread = threading.Thread(target=self._write, name="bulkup-lines", daemon=True)
+        self._thread.start()
+
+    def put(self, line: str) -> None:
+        """Queue a line, which includes its line end.
+
+        Raises `OSError` if an earlier line could not be written, or if too many are queued.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._waiting.qsize() > MAX_WAITING:
+            raise BlockingIOError(f"{MAX_WAITING:,} lines are queued: the reader is too slow")
+        self._waiting.put(line)
+
+    async def close(self) -> None:
+        """Write what is queued, even if cancelled. Raises `OSError` if that fails."""
+        self._waiting.put(None)
+        with CancelScope(shield=True):
+            await to_thread.run_sync(self._thread.join)
+        if self._failure is not None:
+            raise self._failure
+
+    def _write(self) -> None:
+        try:
+            while (line := self._waiting.get()) is not None:
+                self._stream.write(line)
+                if self._waiting.empty():
+                    self._stream.flush()
+        except OSError as error:
+            self._failure = error
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
+            if self._owned:
+                self._stream.close()
+            else:
+                self._stream.flush()
+        except OSError as error:
+            self._failure = self._failure or error

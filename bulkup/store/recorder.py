@@ -9,8 +9,7 @@ from typing import Final, Protocol
 import anyio
 from anyio import CancelScope
 
-from bulkup.errors import BulkupError
-from bulkup.errors.groups import one_error
+from bulkup.errors import BulkupError, one_error
 from bulkup.events import (
     Emit,
     Event,

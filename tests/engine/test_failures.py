@@ -10,8 +10,7 @@ import anyio
 import pytest
 
 from bulkup.engine.ports import Stop
-from bulkup.errors import RunError
-from bulkup.errors.groups import one_error
+from bulkup.errors import RunError, one_error
 from bulkup.events import (
     AlbumChecked,
     Event,

@@ -16,7 +16,8 @@ from bulkup.events import (
     from_dict,
     to_dict,
 )
-from bulkup.output.jsonl import JsonReport, LineWriter
+from bulkup.output.files import JsonReport
+from bulkup.output.sinks import LineWriter
 from tests.support.sample_run import checked, failure, skipped
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.output.live import Columns, bar, row
-from bulkup.output.progress import FileInReading, PhotoInFlight
+from bulkup.output.state import FileInReading, PhotoInFlight
 from bulkup.output.text import brief_text, clip, estimate_text
 from tests.support.sample_run import HOSTILE, at
 

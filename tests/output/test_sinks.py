@@ -12,12 +12,12 @@ import pytest
 
 from bulkup.errors import UsageError
 from bulkup.events import Event, Retrying, RunFailed, RunFinished
-from bulkup.output import jsonl
-from bulkup.output.jsonl import JsonReport, LineWriter
+from bulkup.output import sinks
+from bulkup.output.files import JsonReport
 from bulkup.output.options import OutputOptions
 from bulkup.output.outputs import others_for
 from bulkup.output.plain import LogReport, PlainReport
-from bulkup.output.sinks import Outputs
+from bulkup.output.sinks import LineWriter, Outputs
 from bulkup.output.text import console_for
 from tests.support.sample_run import RUN, ManualClock, failure
 
@@ -92,7 +92,7 @@ async def test_a_full_disk_is_told_by_the_next_line_or_by_the_end() -> None:
 async def test_a_reader_who_does_not_read_is_given_up_before_memory_is_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(jsonl, "MAX_WAITING", 10)
+    monkeypatch.setattr(sinks, "MAX_WAITING", 10)
     stream = Stalled()
     lines = LineWriter(stream)
     for n in range(11):

@@ -25,8 +25,15 @@ from bulkup.events import (
     SkipReason,
     Verdict,
 )
-from bulkup.output.progress import LONG_S, Meter, Traffic
-from bulkup.output.state import FAILURES_KEPT, OTHER_TYPES, TYPES_KEPT, RunState
+from bulkup.output.state import (
+    FAILURES_KEPT,
+    LONG_S,
+    OTHER_TYPES,
+    TYPES_KEPT,
+    Meter,
+    RunState,
+    Traffic,
+)
 from tests.support import sample_run
 from tests.support.sample_run import (
     RUN,

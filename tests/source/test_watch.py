@@ -15,8 +15,7 @@ from anyio import to_thread
 from bulkup.app.settings import Account, AlbumTarget, UploadSettings
 from bulkup.app.upload import migrate
 from bulkup.app.watch import WatchLoop
-from bulkup.errors import RunError, UsageError
-from bulkup.errors.groups import one_error
+from bulkup.errors import RunError, UsageError, one_error
 from bulkup.events import (
     Event,
     FileFound,

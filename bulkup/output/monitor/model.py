@@ -21,9 +21,8 @@ from bulkup.output.phrases import (
     summary,
     title,
 )
-from bulkup.output.progress import FileInReading, PhotoInFlight
 from bulkup.output.samples import Sampler
-from bulkup.output.state import RunState
+from bulkup.output.state import FileInReading, PhotoInFlight, RunState
 from bulkup.output.text import clock_text, percent, printable, rate_text, size_text
 
 MOST_ROWS: Final = 64

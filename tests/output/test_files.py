@@ -12,7 +12,7 @@ import pytest
 
 from bulkup.errors import UsageError
 from bulkup.events import Event, Verdict
-from bulkup.output.table import COLUMNS, CSV, JSONL, Format, TableReport
+from bulkup.output.files import COLUMNS, CSV, JSONL, Format, TableReport
 from tests.support.disks import disk, fill
 from tests.support.sample_run import (
     HOSTILE,

@@ -1,19 +1,22 @@
-"""Reports as CSV and JSON lines: one row per file, written to a file that appears at the end."""
+"""Files for programs: events as JSON lines, and tables of photos as CSV or JSON lines."""
 
 import csv
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TextIO
+from typing import Any, Final, Self, TextIO
 
 from anyio import CancelScope, to_thread
 
 from bulkup.errors import UsageError
 from bulkup.events import (
+    SCHEMA,
     Event,
     FileSkipped,
     Outcome,
@@ -21,13 +24,68 @@ from bulkup.events import (
     PhotoFailed,
     PhotoNew,
     PhotoPresent,
+    PhotoProgress,
     PhotoStarted,
     PhotoUploaded,
     RunStarted,
+    to_dict,
 )
-from bulkup.output.jsonl import LineWriter, json_text
-from bulkup.output.sinks import Clock
-from bulkup.output.text import printable
+from bulkup.output.sinks import Clock, LineWriter, WallClock
+from bulkup.output.text import printable, unicode_text
+
+
+class JsonReport:
+    """Writes events as JSON lines; `PhotoProgress` only `with_progress`.
+
+    `wall_clock` returns aware times.
+    """
+
+    def __init__(
+        self, lines: LineWriter, *, wall_clock: WallClock, with_progress: bool = False
+    ) -> None:
+        self._lines = lines
+        self._wall_clock = wall_clock
+        self._with_progress = with_progress
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._lines.close()
+
+    def emit(self, event: Event) -> None:
+        """Write the event. Raises `OSError` if that fails."""
+        if isinstance(event, PhotoProgress) and not self._with_progress:
+            return
+        line = {"schema": SCHEMA, "time": utc_text(self._wall_clock()), **to_dict(event)}
+        self._lines.put(json_text(line) + "\n")
+
+
+def json_text(values: Mapping[str, object], *, indent: int | None = None) -> str:
+    """Return a JSON object in ASCII, so that it passes through any stream unchanged."""
+    return json.dumps(plain(values), indent=indent)
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    """Return a value as JSON has it: paths as text, invalid Unicode as backslash escapes."""
+    match value:
+        case str() | Path():
+            return unicode_text(value)
+        case Mapping():
+            return {unicode_text(str(key)): plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [plain(each) for each in value]
+    return value
+
+
+def utc_text(time: datetime) -> str:
+    """Return a time in UTC: 2024-07-01T12:00:00.005Z."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class AtomicFile:
@@ -157,7 +215,7 @@ class Rows:
         return row
 
 
-SCHEMA: Final = 1
+ROW_SCHEMA: Final = 1
 COLUMNS: Final = tuple(field.name for field in fields(Row))
 FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]")
 """What spreadsheets would take for a formula."""
@@ -242,11 +300,10 @@ def csv_line(row: Row) -> str:
 
 def json_line(row: Row) -> str:
     """Return a row as one JSON object."""
-    values = {name: getattr(row, name) for name in COLUMNS}
+    values = {"schema": ROW_SCHEMA, **{name: getattr(row, name) for name in COLUMNS}}
     seconds = None if row.seconds is None else round(row.seconds, 3)
-    return (
-        json_text({"schema": SCHEMA, **values, "md5": row.md5 or None, "seconds": seconds}) + "\n"
-    )
+    values |= {"md5": row.md5 or None, "seconds": seconds}
+    return json_text(values) + "\n"
 
 
 def _csv(values: list[str]) -> str:
