@@ -59,11 +59,13 @@ docs: $(VENV)/.docs
 # The packages that are published, and one of them at work in an environment that has nothing else.
 dist: $(VENV)/.dev
 	rm -rf dist .venv-dist
+	$(BIN)/python docs/generate.py man > docs/bulkup.1
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
 	$(PYTHON) -m venv .venv-dist
 	.venv-dist/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[demo]"
 	cd dist && ../.venv-dist/bin/bulkup demo
+	test -s .venv-dist/share/man/man1/bulkup.1
 	rm -rf .venv-dist
 
 format: $(VENV)/.dev

@@ -13,7 +13,7 @@ import bulkup
 from docs import generate
 
 project = "bulkup"
-author = "the bulkup contributors"
+author = "the bulkup developers"
 release = version = bulkup.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 source_suffix = {".md": "markdown"}
