@@ -16,6 +16,7 @@ from bulkup.sandbox.versions import PICTURE_TYPES
 
 # Enough for the EXIF block of a JPEG, behind which its size stands.
 HEAD_BYTES = 256 * 1024
+_INLINE_BYTES = 64 * 1024
 _SIDES = (b"width", b"height")
 
 
@@ -218,11 +219,16 @@ class Content:
     async def append(self, data: bytes) -> None:
         """Put bytes at the end; what arrives at once is put one after the other."""
         async with self._turn:
-            await asyncio.to_thread(self._append, data)
+            if self.path is None and len(data) <= _INLINE_BYTES:
+                self._append(data)  # takes less time than a thread
+            else:
+                await asyncio.to_thread(self._append, data)
 
     async def append_all(self, other: "Content") -> None:
         """Put another file's bytes at the end."""
-        await self.append(await asyncio.to_thread(other.read))
+        await self.append(
+            other.read() if other.path is None else await asyncio.to_thread(other.read)
+        )
 
     def _append(self, data: bytes) -> None:
         self._written = True
