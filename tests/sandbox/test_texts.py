@@ -1,38 +1,12 @@
-"""Texts, dates and tags of photos, as real servers were seen to keep them."""
+"""Texts, dates and tags of photos and albums, as real servers were seen to keep them."""
 
-import struct
 from typing import Any
 
 import pytest
 
 from bulkup.sandbox import Sandbox, php
-from bulkup.sandbox.files import sniff
 from tests.support.gallery_client import JPEG, GalleryClient, Reply, async_chunk
-
-
-def with_exif(date: bytes) -> bytes:
-    """Return the JPEG with an EXIF block of nothing but DateTimeOriginal."""
-    tiff = b"MM\0*" + struct.pack(">IHHHIII", 8, 1, 0x8769, 4, 1, 26, 0)
-    tiff += struct.pack(">HHHIII", 1, 0x9003, 2, len(date), 44, 0) + date
-    block = b"Exif\0\0" + tiff
-    return JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + JPEG[2:]
-
-
-@pytest.mark.parametrize(
-    ("date", "taken"),
-    [
-        (b"2019:07:01 14:03:22\0", "2019-07-01 14:03:22"),
-        (b"    :  :     :  :  \0", None),
-        (b"2019\0", None),
-    ],
-)
-def test_a_photo_tells_when_it_was_taken(date: bytes, taken: str | None) -> None:
-    assert sniff(with_exif(date)).taken == taken
-
-
-def test_a_photo_that_ends_in_its_exif_block_tells_nothing() -> None:
-    whole = with_exif(b"2019:07:01 14:03:22\0")
-    assert {sniff(whole[:length]).taken for length in range(80)} == {None}
+from tests.support.photos import with_exif
 
 
 @pytest.mark.parametrize(
@@ -56,16 +30,11 @@ async def sent(client: GalleryClient, **fields: object) -> Reply:
 
 
 async def test_the_date_of_the_photo_itself_is_read_and_another_one_replaces_it() -> None:
-    photo = with_exif(b"2019:07:01 14:03:22\0")
+    date: dict[str, Any] = {"date_creation": "2020-01-02", "single_value_mode": "replace"}
     async with Sandbox() as box, GalleryClient(box.url) as client:
-        await client.upload(photo, name="a.jpg")
+        await client.upload(with_exif(JPEG, b"2019:07:01 14:03:22\0"), name="a.jpg")
         assert box.gallery.photos[1].date_creation == "2019-07-01 14:03:22"
-        await client.call(
-            "pwg.images.setInfo",
-            image_id=1,
-            date_creation="2020-01-02",
-            single_value_mode="replace",
-        )
+        await client.call("pwg.images.setInfo", image_id=1, **date)
         assert box.gallery.photos[1].date_creation == "2020-01-02 00:00:00"
 
 
@@ -129,7 +98,6 @@ async def test_what_the_column_of_descriptions_does_not_take_makes_no_album(
     comment: str, status: int
 ) -> None:
     async with Sandbox() as box, GalleryClient(box.url) as client:
-        assert (
-            await client.call("pwg.categories.add", name="A", comment=comment)
-        ).status == status
+        made = await client.call("pwg.categories.add", name="A", comment=comment)
+        assert made.status == status
         assert (len(box.gallery.albums) == 2) is (status == 200)

@@ -72,6 +72,18 @@ async def test_requests_take_workers_in_order_of_arrival() -> None:
     assert served == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("count", [2, 3])
+async def test_equal_requests_end_in_waves_of_the_workers(count: int) -> None:
+    workers, ended = pool(count=count), []
+
+    async def request() -> None:
+        await compute(workers, 1)
+        ended.append(now())
+
+    await asyncio.gather(*(request() for _ in range(2 * count)))
+    assert ended == [1] * count + [2] * count
+
+
 @pytest.mark.parametrize("cpus", [None, 1])
 async def test_each_request_costs_processor_time(cpus: int | None) -> None:
     workers = pool(count=2, cpus=cpus, request_s=0.1)

@@ -1,0 +1,181 @@
+"""What the options of a sandbox change, and what it shows besides the web API."""
+
+import asyncio
+import hashlib
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bulkup.sandbox import Sandbox
+from tests.support.gallery_client import JPEG, GalleryClient, async_chunk
+
+
+async def test_a_photo_is_stored_byte_for_byte_and_its_path_serves_it() -> None:
+    async with Sandbox(path="/photos/") as box, GalleryClient(box.url) as client:
+        sent = await client.upload(JPEG, name="a.jpg")
+        assert box.gallery.content(sent.result["image_id"]) == JPEG
+        shown = await client.page(box.gallery.photos[1].path)
+        assert (await client.page("upload/nothing.jpg")).status == 404
+    assert (shown.content_type, shown.text.encode("latin-1")) == ("image/jpeg", JPEG)
+
+
+async def test_photos_can_be_files_in_a_folder(tmp_path: Path) -> None:
+    async with Sandbox(folder=tmp_path) as box, GalleryClient(box.url) as client:
+        await client.upload(JPEG, name="a.jpg")
+        path = tmp_path / box.gallery.photos[1].path
+    assert await asyncio.to_thread(path.read_bytes) == JPEG
+
+
+async def test_discarded_photos_keep_their_sums() -> None:
+    async with Sandbox(discard=True) as box, GalleryClient(box.url) as client:
+        await client.upload(JPEG[:500], name="a.jpg", chunk=0, chunks=2)
+        await client.upload(JPEG[500:], name="a.jpg", chunk=1, chunks=2)
+        photo = box.gallery.photos[1]
+    assert (photo.md5, photo.size, photo.width) == (hashlib.md5(JPEG).hexdigest(), 1154, 64)
+
+
+async def test_discarded_chunks_are_merged_in_any_order() -> None:
+    async with Sandbox(discard=True) as box, GalleryClient(box.url) as client:
+        for chunk in (2, 0, 1):
+            fields = async_chunk(JPEG, chunk=chunk, size=500)
+            part = JPEG[chunk * 500 : (chunk + 1) * 500]
+            answer = await client.call("pwg.images.uploadAsync", part, **fields)
+        assert answer.result["md5sum"] == hashlib.md5(JPEG).hexdigest()
+        assert box.gallery.buffers == {}
+
+
+async def test_a_large_file_does_not_fill_the_memory() -> None:
+    chunk = bytes(4 * 2**20)
+    async with Sandbox(discard=True) as box, GalleryClient(box.url) as client:
+        tracemalloc.start()
+        for number in range(10):
+            await client.upload(chunk, name="v.jpg", chunk=number, chunks=11)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert list(box.gallery.buffers.values()) == [10 * len(chunk)]
+    assert peak < 7 * len(chunk)
+
+
+async def test_without_a_lounge_a_photo_is_in_its_album_at_once() -> None:
+    async with Sandbox(lounge=False) as box, GalleryClient(box.url) as client:
+        await client.upload(JPEG, name="a.jpg")
+        assert box.gallery.photos[1].albums == {1}
+
+
+async def test_only_the_named_methods_are_there_and_requests_are_logged_in_order() -> None:
+    only = {"pwg.session.login", "pwg.session.getStatus", "reflection.getMethodList"}
+    async with Sandbox(only=only) as box, GalleryClient(box.url) as client:
+        await client.call("pwg.getVersion")
+        listed = await client.call("reflection.getMethodList")
+    assert set(listed.result["methods"]) == only
+    assert [(seen.method, seen.status) for seen in box.requests] == [
+        ("pwg.session.login", 200),
+        ("pwg.session.getStatus", 200),
+        ("pwg.getVersion", 501),
+        ("reflection.getMethodList", 200),
+    ]
+
+
+async def test_outside_of_its_path_nothing_is_found() -> None:
+    async with Sandbox(path="/piwigo/") as box:
+        assert box.url.endswith("/piwigo/")
+        async with GalleryClient(box.url.removesuffix("piwigo/"), logged_in=False) as client:
+            assert (await client.call("pwg.getVersion")).status == 404
+
+
+async def test_file_types_are_the_owners_choice() -> None:
+    async with Sandbox(file_types=("jpg", "mp4")) as box, GalleryClient(box.url) as client:
+        status = await client.call("pwg.session.getStatus")
+        sent = await client.upload(bytes(9), name="v.mp4")
+    assert (status.result["upload_file_types"], sent.status) == ("jpg,mp4", 200)
+
+
+async def test_sums_are_not_looked_up_where_names_are_unique() -> None:
+    async with Sandbox(uniqueness_mode="filename") as box, GalleryClient(box.url) as client:
+        await client.upload(JPEG, name="a.jpg")
+        md5 = hashlib.md5(JPEG).hexdigest()
+        assert (await client.call("pwg.images.exist", md5sum_list=md5)).result == []
+        by_name = await client.call("pwg.images.exist", filename_list="a.jpg")
+    assert by_name.result == {"a.jpg": "1"}
+
+
+async def test_fatal_errors_can_be_shown() -> None:
+    async with Sandbox(show_errors=True) as box, GalleryClient(box.url) as client:
+        answer = await client.upload(JPEG, name="\N{GRINNING FACE}.jpg")
+    assert (answer.status, answer.content_type) == (200, "text/html")
+    assert "<b>Fatal error</b>" in answer.text
+
+
+async def test_every_answer_can_carry_noise() -> None:
+    async with (
+        Sandbox(php_noise=True, version="13.8.0") as box,
+        GalleryClient(box.url, logged_in=False) as client,
+    ):
+        text = (await client.call("pwg.getVersion")).text
+    assert text.count("<b>Deprecated</b>") == 4
+    assert text.endswith('{"stat":"ok","result":"13.8.0"}')
+
+
+# sizes that the host refuses
+
+
+async def test_the_limits_can_be_set() -> None:
+    async with (
+        Sandbox(max_file=100, max_post=4000, max_body=9000) as box,
+        GalleryClient(box.url) as client,
+    ):
+        assert '"code": 103' in (await client.upload(bytes(101), name="a.jpg")).text
+        assert (await client.upload(bytes(5000), name="a.jpg")).status == 501
+        assert (await client.upload(bytes(9000), name="a.jpg")).status == 413
+
+
+async def test_a_body_over_the_limit_may_cut_the_connection_or_kill_php() -> None:
+    async with (
+        Sandbox(max_body=9000, oversize="reset") as box,
+        GalleryClient(box.url) as client,
+    ):
+        with pytest.raises(aiohttp.ClientError):
+            await client.upload(bytes(9000), name="a.jpg")
+    async with Sandbox(max_body=9000, oversize="500") as box, GalleryClient(box.url) as client:
+        answer = await client.upload(bytes(9000), name="a.jpg")
+        assert (answer.status, answer.text) == (500, "")
+
+
+async def test_a_body_of_unknown_length_is_refused() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"method=pwg.getVersion"
+
+    async with (
+        Sandbox() as box,
+        aiohttp.ClientSession() as http,
+        http.post(f"{box.url}ws.php?format=json", data=body()) as answer,
+    ):
+        assert answer.status == 411
+
+
+# the front page
+
+
+async def test_an_empty_gallery_has_a_page() -> None:
+    async with Sandbox(albums=()) as box, GalleryClient(box.url) as client:
+        page = await client.page()
+    assert (page.status, page.content_type) == (200, "text/html")
+    assert "0 photos" in page.text
+
+
+async def test_the_page_nests_albums_and_shows_names_as_text_and_sizes() -> None:
+    async with Sandbox(albums=("<script>A</script>",)) as box, GalleryClient(box.url) as client:
+        box.gallery.make_album("Day 1", 1)
+        await client.upload(JPEG, name="<b>&'\".jpg")
+        waiting = (await client.page()).text
+        await client.call("pwg.images.emptyLounge")
+        text = (await client.page()).text
+    assert "In no album" in waiting
+    assert "1 waiting in the lounge" in waiting
+    assert "<script>" not in text
+    assert text.index("&lt;script&gt;A") < text.index("Day 1") < text.index("</section>")
+    assert "&lt;b&gt;&amp;" in text
+    assert f"{len(JPEG):,} bytes" in text
