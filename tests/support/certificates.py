@@ -1,6 +1,5 @@
-"""Certificates of this machine's own, that nobody vouches for unless told to."""
+"""Self-signed certificates, and a sandbox behind one."""
 
-import asyncio
 import shutil
 import ssl
 import subprocess
@@ -12,10 +11,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from bulkup.sandbox import Sandbox
+from tests.support.lines import Line
 
 
 def make_certificate(folder: Path, *, days: int = 30, host: str = "127.0.0.1") -> ssl.SSLContext:
-    """Return how a server shows a certificate, which lies in `folder` as `cert`."""
+    """Write a certificate to `folder` as `cert`, and return a server's context with it."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     command = (
@@ -31,31 +31,6 @@ def make_certificate(folder: Path, *, days: int = 30, host: str = "127.0.0.1") -
 
 @asynccontextmanager
 async def encrypted(box: Sandbox, tls: ssl.SSLContext) -> AsyncIterator[str]:
-    """Stand before a sandbox, and encrypt."""
-    port = urlsplit(box.url).port
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except (ConnectionError, ssl.SSLError):
-            pass
-        finally:
-            writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        for ends in ((reader, inner_writer), (inner_reader, writer)):
-            tasks.add(asyncio.create_task(copy(*ends)))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    host, own_port = server.sockets[0].getsockname()
-    try:
-        yield f"https://{host}:{own_port}/"
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    """Put TLS in front of a sandbox and yield the address."""
+    async with Line(urlsplit(box.url).port or 0, tls=tls) as line:
+        yield f"https://127.0.0.1:{line.port}/"

@@ -1,73 +1,93 @@
-"""Lines between a client and a server: proxies that die, or that are long and thin."""
+"""TCP on loopback: a bare server, and lines that die, encrypt, or are long and thin."""
 
 import asyncio
+import ssl
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Self
 
 FIRST_WINDOW = 14_600
 MOST_WINDOW = 4_000_000
 
 
-class Line:
-    """Hands bytes to a port of this machine and back; none come through once it is `dead`."""
+@asynccontextmanager
+async def tcp_server(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[int]:
+    """Run `serve` for every connection to a free port; yield the port, close all at the end."""
+    tasks: set[asyncio.Task[None]] = set()
 
-    def __init__(self, port: int) -> None:
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        # asyncio would log what gets out of here, a cancellation too
+        with suppress(asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
+            await serve(reader, writer)
+        writer.close()
+        tasks.discard(task)
+
+    server = await asyncio.start_server(run, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Line:
+    """Passes bytes on to a port of this machine and back; a `dead` line drops them."""
+
+    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
         self.dead = False
         self._target = port
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tls = tls
+        self._server = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0, limit=4096)
-        self.port = self._server.sockets[0].getsockname()[1]
+        server = tcp_server(self._serve, tls=self._tls)
+        self.port = await self._server.enter_async_context(server)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.cut()
 
     async def cut(self) -> None:
-        """Close all connections, and let nobody in any more."""
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Close all connections and accept no more."""
+        await self._server.aclose()
 
-    async def _carry(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        far, out = await asyncio.open_connection("127.0.0.1", self._target)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, requests = await asyncio.open_connection("127.0.0.1", self._target)
         try:
-            await asyncio.gather(
-                self._pass_on(near, out, slow=True), self._pass_on(far, back, slow=False)
-            )
+            await asyncio.gather(self._send(reader, requests), self._return(answers, writer))
         finally:
-            out.close()
-            back.close()
-            self._tasks.discard(task)
+            requests.close()
 
-    async def _pass_on(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, slow: bool
-    ) -> None:
-        """Hand on what comes; `slow` is the way from whoever has opened the connection."""
-        del slow  # both ways are alike
+    async def _send(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
-            while data := await source.read(4096):
+            while data := await source.read(65536):
                 if not self.dead:
                     target.write(data)
                     await target.drain()
         if not self.dead:
             target.close()
 
+    async def _return(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        await Line._send(self, source, target)
+
 
 class LongLine(Line):
     """A line on which bytes arrive half of `rtt_s` later.
 
-    A connection opens after two round trips, as with TLS, and begins with TCP's slow start. All of
-    them together send no more than `rate` bytes a second.
+    A connection opens after two round trips, as with TLS, and begins with TCP's slow start. All
+    connections together send no more than `rate` bytes a second. The delays are what is tested:
+    no event could take their place.
     """
 
     def __init__(self, port: int, *, rtt_s: float, rate: float = float("inf")) -> None:
@@ -76,38 +96,52 @@ class LongLine(Line):
         self._rate = rate
         self._free_at = 0.0
 
-    async def _pass_on(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, slow: bool
-    ) -> None:
-        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-        arriving = asyncio.create_task(self._arrive(queue, target))
-        if slow:
-            await asyncio.sleep(2 * self._rtt_s)
+    async def _send(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(2 * self._rtt_s)
         window, sent, round_ends = FIRST_WINDOW, 0, time.monotonic() + self._rtt_s
-        with suppress(ConnectionError):
+        async with self._delayed(target) as put:
             while data := await source.read(4096):
-                if slow and sent >= window:
-                    await asyncio.sleep(max(0.0, round_ends - time.monotonic()))
+                if sent >= window:
+                    await _sleep_until(round_ends)
                     window = min(2 * window, MOST_WINDOW)
-                if slow and time.monotonic() >= round_ends:
+                if time.monotonic() >= round_ends:
                     sent, round_ends = 0, time.monotonic() + self._rtt_s
                 sent += len(data)
-                if slow:
-                    self._free_at = max(self._free_at, time.monotonic()) + len(data) / self._rate
-                    await asyncio.sleep(self._free_at - time.monotonic())
-                queue.put_nowait((time.monotonic() + self._rtt_s / 2, data))
-        queue.put_nowait((time.monotonic() + self._rtt_s / 2, b""))
-        await arriving
+                self._free_at = max(self._free_at, time.monotonic()) + len(data) / self._rate
+                await _sleep_until(self._free_at)
+                put(data)
 
-    async def _arrive(
-        self, queue: asyncio.Queue[tuple[float, bytes]], target: asyncio.StreamWriter
-    ) -> None:
-        while True:
-            at, data = await queue.get()
-            await asyncio.sleep(max(0.0, at - time.monotonic()))
-            if not data:
-                target.close()
-                return
-            with suppress(ConnectionError):
-                target.write(data)
-                await target.drain()
+    async def _return(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        async with self._delayed(target) as put:
+            while data := await source.read(4096):
+                put(data)
+
+    @asynccontextmanager
+    async def _delayed(
+        self, target: asyncio.StreamWriter
+    ) -> AsyncIterator[Callable[[bytes], None]]:
+        """Yield a function that writes bytes, half a round trip later; close at the end."""
+        queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+
+        def put(data: bytes) -> None:
+            queue.put_nowait((time.monotonic() + self._rtt_s / 2, data))
+
+        async def write() -> None:
+            data = b"-"
+            while data:
+                at, data = await queue.get()
+                await _sleep_until(at)
+                with suppress(ConnectionError):
+                    target.write(data)
+                    await target.drain()
+            target.close()
+
+        writing = asyncio.create_task(write())
+        with suppress(ConnectionError):
+            yield put
+        put(b"")
+        await writing
+
+
+async def _sleep_until(moment: float) -> None:
+    await asyncio.sleep(max(0.0, moment - time.monotonic()))

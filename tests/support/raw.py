@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.support.lines import tcp_server
+
 Talk = Callable[["Line"], Awaitable[None]]
 
 
@@ -63,29 +65,13 @@ class Raw:
 async def raw_server(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Raw]:
     """Run a server that talks so on every connection; it closes the connection afterwards."""
     raw = Raw("")
-    tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await talk(Line(reader, writer, raw.heard))
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
+        await talk(Line(reader, writer, raw.heard))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    host, port = server.sockets[0].getsockname()
-    raw.url = f"{'https' if tls else 'http'}://{host}:{port}/"
-    try:
+    async with tcp_server(serve, tls=tls) as port:
+        raw.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/"
         yield raw
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def saying(status: str, body: bytes = b"", *headers: str) -> Talk:
