@@ -1,31 +1,32 @@
-"""The chunk size of a run, found by what passes and what is refused. Pure: no I/O, no clock."""
+"""The chunk size of a run, adapted to what passes and what is refused. Pure: no I/O, no clock."""
 
 from typing import Final
 
 from bulkup.source.photos import BLOCK
 
 LEAST: Final = 64 * 1024
-"""Nothing is gained by chunks smaller than this many bytes."""
+"""The smallest chunk in bytes; smaller ones gain nothing."""
 
 MOST: Final = 8000 * 1024
-"""With it a request stays below the 8 MiB that PHP comes with as its `post_max_size`."""
+"""The largest chunk in bytes: requests stay below 8 MiB, PHP's default `post_max_size`."""
 
 GOOD_CHUNKS: Final = 3
-"""So many chunks have to pass quickly before larger ones are tried."""
+"""Chunks that have to pass quickly before larger ones are tried."""
 
 QUICK_S: Final = 2.0
-"""A larger chunk than one that takes longer gains nothing, and loses more when it breaks."""
+"""A chunk that takes longer is large enough: a larger one loses more when it fails."""
 
 SLOW_S: Final = 30.0
-"""A chunk that takes longer is too large for its line."""
+"""A chunk that takes longer is too large for the connection."""
 
 
 class ChunkSize:
-    """The one chunk size of a run, `now`, in bytes; `reported` is the last one that was emitted.
+    """The chunk size of a run: `now`, in bytes; `reported` is the last one that was emitted.
 
-    It begins at `named`, what the server names, or at `ceiling`, what an earlier run found to be
-    the most that passes. A `wish` of the user's counts more than both and is never exceeded.
-    Where it does not grow (`grows`), what is left of a photo in smaller chunks would spoil it.
+    It begins at `named`, the size that the server advertises, or at `ceiling`, the largest that
+    passed in an earlier run. `wish`, the user's setting, overrides both and is never exceeded.
+    `grows` is False for a method where chunks left by an earlier attempt with a smaller size would
+    corrupt the photo (`pwg.images.addChunk`).
     """
 
     def __init__(
@@ -51,17 +52,17 @@ class ChunkSize:
         self.reported = self.now
 
     def is_proven(self, length: int) -> bool:
-        """Tell whether so many bytes are no risk: they have passed before, or are few enough."""
+        """Return whether a chunk of this length is safe: one has passed, or it is small enough."""
         return length <= max(self.proven, self._least)
 
     def is_doubtful(self, length: int) -> bool:
-        """Tell whether a chunk of so many bytes may have been too large, by what is known now."""
+        """Return whether a chunk of this length may have been too large."""
         return length > self._least and (length > self.now or not self.is_proven(length))
 
     def passed(self, length: int, seconds: float | None = None) -> None:
-        """Take in that a chunk has passed.
+        """Record that a chunk has passed.
 
-        `seconds` is how long it took, None where that is more than the line's doing.
+        `seconds` is how long sending took, None where the time includes the server's work.
         """
         if length > self.proven:
             self.proven = length
@@ -76,9 +77,9 @@ class ChunkSize:
             self.now = min(self.now * 2, self.ceiling or self._most, self._most)
 
     def refused(self, length: int) -> int | None:
-        """Take in that the server refused a chunk for its size; return a ceiling if that is new.
+        """Record that the server refused a chunk for its size; return the ceiling if it is new.
 
-        What has passed before is refused for another reason, so smaller chunks are tried for now.
+        If the same size has passed before, the reason is another one: smaller chunks are tried.
         """
         if length <= self._least:
             return None
@@ -89,10 +90,10 @@ class ChunkSize:
         return self._mark(max(self.proven, length // 2))
 
     def broke(self, length: int) -> int | None:
-        """Take in that a request broke; return a ceiling if that is new.
+        """Record that the connection broke during a chunk; return the ceiling if it is new.
 
-        What has passed before is not to blame for it, and chunks in flight that are larger than
-        those of `now` tell nothing new.
+        A size that has passed before is not the cause; chunks in flight that are larger than `now`
+        are ignored.
         """
         if self.is_proven(length) or length > self.now:
             return None

@@ -1,7 +1,7 @@
 """Limits how many photos are finished at once, by the server's workers and its pace.
 
-`engine.pacing` decides; this module has workers proven, watches for stalls and lends the slots.
-The first photo is finished at once, one at a time; workers are proven meanwhile.
+`engine.pacing` decides; this module has workers proven, detects stalls and hands out the slots.
+Finishing begins at once, one photo at a time; workers are proven meanwhile.
 """
 
 import time
@@ -22,50 +22,50 @@ T = TypeVar("T")
 
 MOST_COUNTED: Final = 12
 STALL: Final = 8.0
-"""The server is suspect when nothing was finished for so many times as long as is usual …"""
+"""The server may be frozen when no photo was finished for so many times the usual time …"""
 
 LEAST_STALL_S: Final = 5.0
-"""… and for so long at least …"""
+"""… but for at least this time …"""
 
 FIRST_STALL_S: Final = 20.0
-"""… or for so long while nothing is usual yet."""
+"""… or for this time while the usual time is unknown."""
 
 PROOF_S: Final = 20.0
-"""A proof that takes longer has failed."""
+"""A proof that takes longer fails."""
 
 REMEMBERED_S: Final = 7 * 86400.0
-"""How long the workers of a server, and what froze it, are taken for known."""
+"""How long the workers of a server, and the number of finishes that froze it, are reused."""
 
 ONE_WORKER: Final = (
     "this server seems to have a single PHP worker: each finished photo then blocks the gallery "
     "until its web server gives up, often for minutes"
 )
 ONE_WORKER_HINT: Final = (
-    "Nothing is lost, but it takes long. Ask the host for more workers (PHP-FPM: pm.max_children)."
+    "Nothing is lost, but it is slow. Ask the host for more workers (PHP-FPM: pm.max_children)."
 )
 
 
 UNCOUNTED: Final = "this server's PHP workers can't be counted: photos are finished one at a time"
-UNCOUNTED_HINT: Final = "Where it has three workers or more, --finishing 2 is quicker."
+UNCOUNTED_HINT: Final = "If it has three workers or more, --finishing 2 is faster."
 
 Hold = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Census(Protocol):
-    """Where the server's PHP workers are proven, without harm."""
+    """Proves how many PHP workers the server has, without harm."""
 
     async def prepare(self, *, anew: bool) -> bool:
-        """Find out how workers are kept busy for a moment; False where nothing does that."""
+        """Find a request that keeps a worker busy for a moment; False if there is none."""
 
     async def prove(self, workers: int, *, hold: Hold) -> bool | None:
-        """Tell whether there are so many, None where that can't be told.
+        """Return whether there are this many workers, None if that can't be found out.
 
-        Within `hold` nothing else may begin to be sent.
+        No other request begins while `hold` is entered.
         """
 
 
 class Limiter:
-    """Lets finishes through in the order they come, never more than the pacing's target."""
+    """Hands out slots in the order of the requests, never more than the pacing's target."""
 
     def __init__(
         self,
@@ -86,25 +86,25 @@ class Limiter:
         self._emit = emit
         self._clock = clock
         self._first_stall_s = first_stall_s
-        self._recalled = pacing.fixed
+        self._facts_loaded = pacing.fixed
         self._proving = False
         self._proven_at = float("-inf")
-        self._beside = True
+        self._parallel_proof = True
         self._blocked = False
         self._inside: set[Slot] = set()
         self._queue: deque[Slot] = deque()
-        self._stir = anyio.Event()
-        self._sign_at = 0.0
+        self._changed = anyio.Event()
+        self._last_sign = 0.0
         self._patience = 1
-        self._shown = (0, 0)
+        self._emitted = (0, 0)
         self._known_most = pacing.most
-        self._believed = 1
+        self._known_workers = 1
         self._known_best: int | None = None
-        self._said: set[str] = set()
+        self._noticed: set[str] = set()
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator["Slot"]:
-        """Lend one of the places."""
+        """Wait for a free slot and hold it."""
         slot = Slot(self)
         await self._enter(slot)
         try:
@@ -113,7 +113,7 @@ class Limiter:
             self._leave(slot)
 
     async def measure(self, slot: "Slot", finish: Callable[[], Awaitable[T]]) -> T:
-        """Return what one try to finish a photo returns, and take into account how it goes."""
+        """Return the result of one try to finish a photo, and record how long it took."""
         began, at_once = self._clock(), len(self._inside)
         try:
             result = await finish()
@@ -122,16 +122,16 @@ class Limiter:
             if not isinstance(error, Unreachable):
                 at_once = max(at_once, len(self._inside))
                 if at_once == 1 and not isinstance(error, RateLimited):
-                    self._blocked = not (self.pacing.fixed or ONE_WORKER in self._said)
+                    self._blocked = not (self.pacing.fixed or ONE_WORKER in self._noticed)
                 self._record(Outcome.TROUBLE, began=began, at_once=at_once)
             if isinstance(error, TimedOut):
-                await self._recovery.suspect(error.message, frozen=self._tell)
+                await self._recovery.suspect(error.message, frozen=self._report)
             raise
         self._record(Outcome.ANSWERED, began=began, at_once=at_once)
         return result
 
     async def renew(self, slot: "Slot") -> None:
-        """Let others go first, before another try, where by now there are too many inside."""
+        """Queue again before another try, if the limit was lowered meanwhile."""
         if slot.again and len(self._inside) > self.pacing.target:
             self._leave(slot)
             await self._enter(slot)
@@ -140,7 +140,7 @@ class Limiter:
         slot.turn = turn = anyio.Event()
         self._queue.append(slot)
         self._let_in()
-        self._stir.set()
+        self._changed.set()
         try:
             await turn.wait()
         except BaseException:
@@ -154,28 +154,28 @@ class Limiter:
         elif slot in self._queue:
             self._queue.remove(slot)
         self._let_in()
-        self._stir.set()
+        self._changed.set()
 
     async def attend(self) -> None:
-        """Do what takes more than a moment, until cancelled. Raises `RunError`."""
+        """Run the limiter's background work until cancelled. Raises `RunError`."""
         while True:
             await self._watch()
-            if not self._recalled and (self._inside or self._queue):
-                await self._recall()
-                await self._tell()
+            if not self._facts_loaded and (self._inside or self._queue):
+                await self._load_facts()
+                await self._report()
             while (wanted := self.pacing.wanted_workers) is not None:
-                if self._inside and not self._beside:
-                    break  # until they have left
+                if self._inside and not self._parallel_proof:
+                    break  # until the slots are free
                 await self._prove(wanted)
             if self._blocked and not self._inside:
                 await self._look_for_single_worker()
             self._let_in()
-            await self._tell()
+            await self._report()
 
     def _record(self, outcome: Outcome, *, began: float, at_once: int) -> None:
         now = self._clock()
         if outcome is Outcome.ANSWERED and (self._proving or began <= self._proven_at):
-            return  # it shared the server with what kept workers busy
+            return  # it shared the server with the requests that kept workers busy
         self.pacing.record(
             now - began,
             outcome,
@@ -184,10 +184,10 @@ class Limiter:
             now=now,
             waiting=bool(self._queue),
         )
-        self._stir.set()
+        self._changed.set()
 
     def _let_in(self) -> None:
-        if self._blocked or (self.pacing.wanted_workers is not None and not self._beside):
+        if self._blocked or (self.pacing.wanted_workers is not None and not self._parallel_proof):
             return
         while self._queue and len(self._inside) < self.pacing.target:
             slot = self._queue.popleft()
@@ -197,28 +197,28 @@ class Limiter:
             slot.turn.set()
 
     def _sign(self) -> None:
-        """Take it that the server lives."""
-        self._sign_at = self._clock()
+        """Note that the server is alive."""
+        self._last_sign = self._clock()
         self._patience = 1
 
-    async def _recall(self) -> None:
-        """Begin with what earlier runs have found out, which is proven anew."""
+    async def _load_facts(self) -> None:
+        """Begin with what earlier runs have measured; workers are proven again."""
         facts = await self._ledger.facts(max_age_s=REMEMBERED_S)
         self.pacing.most = min(self.pacing.most, facts.get(Fact.FINISHING, self.pacing.most))
         self._known_most = self.pacing.most
-        self._believed = facts.get(Fact.WORKERS, 1)
+        self._known_workers = facts.get(Fact.WORKERS, 1)
         self._known_best = facts.get(Fact.PLACES)
         self.pacing.begin(self._known_best)
-        self._recalled = True
+        self._facts_loaded = True
 
     async def _prove(self, workers: int) -> None:
-        """Have workers proven: first beside the photos being finished, then with nobody inside.
+        """Prove workers: first while photos are finished, after a failure with all slots free.
 
-        A large pool has workers to spare for that; in a small one a finish takes those that were
-        to be proven, and hides how long anything takes.
+        A large pool has workers to spare for that. In a small one, finishes occupy the workers to
+        be proven, and change how long each request takes.
         """
-        beside = self._beside
-        proven, possible = False, await self._census.prepare(anew=not beside)
+        parallel = self._parallel_proof
+        proven, possible = False, await self._census.prepare(anew=not parallel)
         if possible:
             self._proving = True
             with anyio.move_on_after(PROOF_S):
@@ -226,41 +226,41 @@ class Limiter:
             self._proving = False
             self._proven_at = self._clock()
             self._sign()
-        self._beside = proven
-        if beside and not proven and workers == workers_for(self.pacing.target + 1):
-            return  # nothing smaller would help: it is asked for still
+        self._parallel_proof = proven
+        if parallel and not proven and workers == workers_for(self.pacing.target + 1):
+            return  # nothing smaller would help: try the same again with all slots free
         self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
         if proven:
             await self._learn(workers)
         elif not possible:
-            self._say_once(UNCOUNTED, UNCOUNTED_HINT)
+            self._notice_once(UNCOUNTED, UNCOUNTED_HINT)
 
     async def _look_for_single_worker(self) -> None:
-        """Say why a photo alone was blocked, if there are not even two workers."""
+        """Emit why a single finish was blocked, if the server has only one worker."""
         with anyio.move_on_after(PROOF_S):
             possible = await self._census.prepare(anew=True)
             if possible and await self._census.prove(2, hold=self._recovery.hold) is False:
-                self._say_once(ONE_WORKER, ONE_WORKER_HINT)
+                self._notice_once(ONE_WORKER, ONE_WORKER_HINT)
         self._blocked = False
 
-    def _say_once(self, message: str, hint: str) -> None:
-        if message not in self._said:
-            self._said.add(message)
+    def _notice_once(self, message: str, hint: str) -> None:
+        if message not in self._noticed:
+            self._noticed.add(message)
             self._emit(Noticed(message=message, hint=hint))
 
     async def _learn(self, workers: int) -> None:
-        if workers > self._believed:
-            self._believed = workers
+        if workers > self._known_workers:
+            self._known_workers = workers
             await self._ledger.learn(Fact.WORKERS, workers)
 
-    async def _tell(self) -> None:
-        """Let the user see the limits, and the next run what is not to be found out again."""
+    async def _report(self) -> None:
+        """Emit the limits, and store in the ledger what the next run can reuse."""
         pacing = self.pacing
-        likely = max(pacing.ceiling, ceiling_for(self._believed))  # by an earlier run's count
-        shown = (pacing.target, min(pacing.most, likely))
-        if shown != self._shown and self._recalled:
-            self._shown = shown
-            self._emit(LimitsChanged(finishing=shown[0], most_finishing=shown[1]))
+        likely = max(pacing.ceiling, ceiling_for(self._known_workers))  # by an earlier run's count
+        limits = (pacing.target, min(pacing.most, likely))
+        if limits != self._emitted and self._facts_loaded:
+            self._emitted = limits
+            self._emit(LimitsChanged(finishing=limits[0], most_finishing=limits[1]))
         if self.pacing.most < self._known_most and not self.pacing.fixed:
             self._known_most = self.pacing.most
             await self._ledger.learn(Fact.FINISHING, self.pacing.most)
@@ -269,28 +269,28 @@ class Limiter:
             await self._ledger.learn(Fact.PLACES, self._known_best)
 
     async def _watch(self) -> None:
-        """Wait for something to happen; ask the server for a sign of life if nothing does."""
+        """Wait for a change; probe the server if no photo is finished for too long."""
         wait_s = float("inf")
         if self._inside:
-            wait_s = max(0.0, self._sign_at + self._stall_s() - self._clock())
+            wait_s = max(0.0, self._last_sign + self._stall_s() - self._clock())
         with anyio.move_on_after(wait_s) as waiting:
-            await self._stir.wait()
+            await self._changed.wait()
         if not waiting.cancelled_caught:
-            self._stir = anyio.Event()
+            self._changed = anyio.Event()
             return
         began, at_once = self._clock(), len(self._inside)
 
         async def frozen() -> None:
             self._record(Outcome.TROUBLE, began=began, at_once=at_once)
-            await self._tell()
+            await self._report()
 
         reason = (
-            f"no photo was finished for {began - self._sign_at:.0f} s, and the server does not "
+            f"no photo was finished for {began - self._last_sign:.0f} s, and the server does not "
             "answer"
         )
         await self._recovery.suspect(reason, frozen=frozen)
-        self._sign_at = self._clock()
-        self._patience *= 2  # it lives, and has a large photo to work on
+        self._last_sign = self._clock()
+        self._patience *= 2  # it is alive, and has a large photo to work on
 
     def _stall_s(self) -> float:
         usual_s = self.pacing.usual_s
@@ -299,7 +299,7 @@ class Limiter:
 
 
 class Slot:
-    """A slot inside the gate; `again` when what was tried in it has to be tried again."""
+    """A slot of the limiter; `again` means that its last try failed and is to be repeated."""
 
     def __init__(self, limiter: Limiter) -> None:
         self.turn = anyio.Event()
@@ -307,9 +307,9 @@ class Slot:
         self._limiter = limiter
 
     async def renew(self) -> None:
-        """Let others go first, before another try, where by now there are too many inside."""
+        """Queue again before another try, if the limit was lowered meanwhile."""
         await self._limiter.renew(self)
 
     async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
-        """Return what one try to finish a photo returns, and take into account how it goes."""
+        """Return the result of one try to finish a photo, and record how long it took."""
         return await self._limiter.measure(self, finish)

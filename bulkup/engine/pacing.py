@@ -1,11 +1,11 @@
-"""How many finishes at once, decided from how long they take. Pure: no I/O, no clock of its own.
+"""Decides how many photos are finished at once, from how long that takes. Pure: no I/O, no clock.
 
-A run begins with one finish at a time, at once. The limit then doubles while throughput grows, as
-TCP's slow start and Vector's adaptive concurrency do, and settles where it stopped growing; the
-limit that served an earlier run best is taken up as soon as it is allowed. From there on trials of
-one place more or less, in turns, follow the server (BBR probes for bandwidth in the same way). The
-signal is throughput over a number of finishes, as in Netflix' gradient limiter never a single slow
-one. The limit never reaches the number of workers that are proven.
+A run begins at once, with one finish at a time. The limit then doubles while throughput grows,
+like TCP's slow start and Vector's adaptive concurrency, and settles where it stops growing. A
+limit that was best in an earlier run is used as soon as enough workers are proven. Afterwards,
+trials with one slot more or less, in turns, track the server, as BBR probes for bandwidth. The
+signal is throughput over several finishes, never a single slow one, as in Netflix' gradient
+limiter. The limit always stays below the number of proven workers.
 """
 
 from collections import deque
@@ -15,62 +15,62 @@ from statistics import median
 from typing import Final
 
 GAIN: Final = 1.05
-"""One place more must bring so many times the throughput."""
+"""One slot more must multiply the throughput by at least this …"""
 
 CLEAR_GAIN: Final = 1.15
 CLEAR_LOSS: Final = 1.0
 STRETCH: Final = 2.5
-"""… and must not make a finish last so many times what it lasts alone."""
+"""… and must not make a finish last so many times as long as alone."""
 
-FIRST_PLACES: Final = 4
-"""So many places the first proof of workers is for, where no earlier run has found the best."""
+FIRST_SLOTS: Final = 4
+"""The slots that the first proof of workers is for, where no earlier run has found the best."""
 
 FEWEST_PER_STEP: Final = 3
-"""The throughput of a step of the climb is judged from two finishes per place, and so many."""
+"""A step of the climb is judged from two finishes per slot, and at least so many."""
 
 WORTH_A_PROOF: Final = 1.4
-"""So many times the throughput the last step must have brought before more workers are proven for
-the next one: a proof holds up the others."""
+"""The last step must have multiplied the throughput by this before workers are proven for the next
+one: a proof delays other requests."""
 
 SETTLED_S: Final = 15.0
-"""How long the limit is left alone after the climb."""
+"""How long the limit is kept after the climb."""
 
 TURN: Final = 4
-"""Finishes per place in one turn of a trial."""
+"""Finishes per slot in one turn of a trial."""
 
 FEWEST_TURNS: Final = 4
 MOST_TURNS: Final = 12
 HOLD_S: Final = 60.0
-"""How long nothing else is tried after a trial that changed nothing; doubles up to an hour."""
+"""The pause after a trial that changed nothing; doubles up to an hour."""
 
 MOST_HOLD_S: Final = 3600.0
 UNPROVEN_S: Final = 10.0
-"""How long nothing is tried after workers could not be proven, since a visitor may just have held
-one; doubles up to an hour."""
+"""The pause after workers could not be proven, as a visitor may have occupied one; doubles up to
+an hour."""
 
 RECENT: Final = 16
 TAIL: Final = 16 * 1024
-"""Bytes that are left for the finish where the line is slow: a multiple of 4096."""
+"""Bytes left for the finish on a slow connection: a multiple of 4096."""
 
 NOTICEABLE: Final = 0.25
-"""The part of a finish that sending may take before only a tail is left for it …"""
+"""The share of a finish that sending may take before only a tail is left for it …"""
 
 WORTHWHILE_S: Final = 0.02
-"""… if it takes so long at all: the tail costs a request, and a way to the server and back."""
+"""… if sending takes this long at all: the tail costs a request and a round trip."""
 
 
-def workers_for(places: int) -> int:
-    """Return the PHP workers that it takes to finish so many photos at once without harm.
+def workers_for(slots: int) -> int:
+    """Return the PHP workers that finishing this many photos at once needs.
 
-    One must stay free for the server's requests to itself, and from four on one for visitors.
+    One stays free for the server's requests to itself, and from four on one for visitors.
     """
-    return places + (2 if places > 2 else 1) if places > 1 else 1
+    return slots + (2 if slots > 2 else 1) if slots > 1 else 1
 
 
 def ceiling_for(workers: int | None) -> int:
-    """Return how many finishes at once a server with so many PHP workers bears; None: unknown.
+    """Return how many photos may be finished at once with this many PHP workers, None if unknown.
 
-    A server with one worker gets one at a time: it has no better.
+    A server with a single worker finishes one at a time, although none stays free.
     """
     if workers is None:
         return 1
@@ -86,7 +86,7 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class _Trial:
-    """Whether `low + 1` places bring more than `low`: both in turns, so that no drift misleads."""
+    """A comparison of `low` and `low + 1` slots, in turns, so that drift affects both."""
 
     low: int
     at: int
@@ -98,7 +98,7 @@ class _Trial:
         self.left = TURN * self.at
 
     def take(self, latency_s: float) -> bool | None:
-        """Take a finish in; tell whether the higher number wins, None while that is open."""
+        """Record a finish; return whether the higher number wins, None while undecided."""
         self.latencies[self.at - self.low].append(latency_s)
         self.left -= 1
         if self.left > 0:
@@ -117,26 +117,26 @@ class _Trial:
 
 @dataclass(slots=True)
 class _Climb:
-    """The quick start: the latencies at the present limit, and the step before it."""
+    """The quick start: the latencies at the current limit, and the step before it."""
 
     latencies: list[float] = field(default_factory=list)
-    before: tuple[int, float] | None = None  # places, and photos a second with them
+    before: tuple[int, float] | None = None  # slots, and photos a second with them
 
-    def take(self, latency_s: float, *, places: int) -> float | None:
-        """Take a finish in; return the throughput in photos a second once it can be told."""
+    def take(self, latency_s: float, *, slots: int) -> float | None:
+        """Record a finish; return the throughput in photos a second, None while unknown."""
         self.latencies.append(latency_s)
-        if len(self.latencies) < max(FEWEST_PER_STEP, 2 * places):
+        if len(self.latencies) < max(FEWEST_PER_STEP, 2 * slots):
             return None
-        return places / max(median(self.latencies), 1e-9)
+        return slots / max(median(self.latencies), 1e-9)
 
 
 @dataclass(slots=True)
 class Finishing:
-    """The number of photos that may be finished at once: `target`, from 1 up to `most`.
+    """How many photos may be finished at once: `target`, from 1 up to `most`.
 
-    `workers` are the PHP workers of the server that this run has proven. A `fixed` number is the
-    user's own: it is lowered by trouble and never else. `best` is the limit that throughput has
-    shown to be best, None while that is not known.
+    `workers` are the PHP workers of the server that this run has proven. A `fixed` limit is the
+    user's: only trouble lowers it. `best` is the limit with the best throughput, None while
+    unknown.
     """
 
     most: int
@@ -157,38 +157,38 @@ class Finishing:
     _trouble_at: float = float("-inf")
 
     def begin(self, known: int | None = None) -> None:
-        """Ask for the first proof; `known` is the limit that served an earlier run best."""
+        """Request the first proof; `known` is the limit that was best in an earlier run."""
         if self.fixed or self._climb is None or self._asked is not None:
             return
         self._known = known if known and known > 1 else None
-        places = min(self.most, self._known or FIRST_PLACES)
-        if places > self.ceiling:
-            self._asked = places
+        slots = min(self.most, self._known or FIRST_SLOTS)
+        if slots > self.ceiling:
+            self._asked = slots
 
     @property
     def target(self) -> int:
-        """How many photos may be finished at once now."""
+        """How many photos may be finished at once at present."""
         if self.fixed:
             return self.most
         return self._trial.at if self._trial else self._settled
 
     @property
     def ceiling(self) -> int:
-        """How many it may become, by what is known now."""
+        """The highest `target` that the proven workers allow."""
         return self.most if self.fixed else min(self.most, ceiling_for(self.workers))
 
     @property
     def wanted_workers(self) -> int | None:
-        """How many workers have to be proven before more places are tried; None: no need."""
+        """The workers to be proven before more slots are tried, None if no proof is needed."""
         return None if self._asked is None else workers_for(self._asked)
 
     @property
     def usual_s(self) -> float | None:
-        """How long a finish takes at present, None before the first."""
+        """The median seconds of the last finishes, None before the first."""
         return median(self._recent) if self._recent else None
 
     def prove(self, workers: int, *, now: float) -> None:
-        """Take in how many workers there are at least; what was wanted may be still unproven."""
+        """Record the number of proven workers, which may be fewer than wanted."""
         self.workers = workers
         asked, self._asked = self._asked, None
         if asked is None:
@@ -217,16 +217,16 @@ class Finishing:
         now: float,
         waiting: bool = True,
     ) -> None:
-        """Take in a finish that began at `began`, as one of `at_once`, and took so long.
+        """Record a finish that began at `began`, as one of `at_once`, and took `latency_s`.
 
-        Where nobody is `waiting` for a place, one more would stay empty: it is not tried.
+        If none is `waiting` for a slot, one more would stay empty, so it is not tried.
         """
         if outcome is Outcome.TROUBLE:
             self._trouble(at_once, began=began, now=now)
             return
         self._recent.append(latency_s)
         if self.fixed or at_once != self.target:
-            return  # the line, not the server, is what it waited for
+            return  # the connection, not the server, was the bottleneck
         if self._climb is not None:
             self._go_up(self._climb, latency_s, now=now, waiting=waiting)
         elif self._trial is None:
@@ -235,37 +235,37 @@ class Finishing:
             self._end_trial(self._trial, higher_wins=higher_wins, now=now)
 
     def _go_up(self, climb: _Climb, latency_s: float, *, now: float, waiting: bool) -> None:
-        """Double the limit if the last doubling was worth it, and settle where it was not."""
-        places = self._settled
-        rate = climb.take(latency_s, places=places)
+        """Double the limit if the last doubling was worth it, otherwise settle."""
+        slots = self._settled
+        rate = climb.take(latency_s, slots=slots)
         if rate is None:
             return
-        usual_s = places / rate
-        if places == 1:
+        usual_s = slots / rate
+        if slots == 1:
             self._alone_s = usual_s
-        ended = places == self.most
+        ended = slots == self.most
         if climb.before is not None:
             fewer, slower = climb.before
-            ended |= places == self.ceiling and rate < slower * WORTH_A_PROOF
+            ended |= slots == self.ceiling and rate < slower * WORTH_A_PROOF
             stretched = self._alone_s is not None and usual_s > self._alone_s * STRETCH
             if stretched or rate < slower * CLEAR_GAIN:
-                self._settle(fewer if stretched else (fewer + places) // 2, now)
+                self._settle(fewer if stretched else (fewer + slots) // 2, now)
                 self.best = self._settled
                 return
         if ended:
-            self._settle(places, now)
-            self.best = places
-        elif waiting and places < self.ceiling:
-            self._settled = min(2 * places, self.ceiling)
-            self._climb = _Climb(before=(places, rate))
+            self._settle(slots, now)
+            self.best = slots
+        elif waiting and slots < self.ceiling:
+            self._settled = min(2 * slots, self.ceiling)
+            self._climb = _Climb(before=(slots, rate))
         elif waiting and self._asked is None:
-            self._asked = min(2 * places, self.most)
+            self._asked = min(2 * slots, self.most)
 
-    def _settle(self, places: int, now: float) -> None:
+    def _settle(self, slots: int, now: float) -> None:
         """End the climb."""
         self._climb = None
         self._asked = None
-        self._settled = places
+        self._settled = slots
         self._downward = True
         self._hold_until = now + SETTLED_S
 
@@ -292,19 +292,19 @@ class Finishing:
         if settled == self._settled:
             self._downward = not self._downward
             self._hold(now)
-        else:  # on the same way, at once
+        else:  # in the same direction, without a pause
             self._downward = settled < self._settled
             self._settled = settled
 
     def _trouble(self, at_once: int, *, began: float, now: float) -> None:
-        """Never try so many again; finishes that were under way then tell nothing new."""
+        """Never use this many slots again; ignore finishes that were in progress at the time."""
         if began <= self._trouble_at:
             return
         self._trouble_at = now
         if at_once > 1:
             self.most = max(1, min(self.most, at_once - 1))
         else:
-            self.workers = 1  # to be proven anew: this says nothing of how many at once it bears
+            self.workers = 1  # to be proven again: this shows nothing about finishing several
         self._settled = max(1, min(self.ceiling, self._settled // 2))
         self.best = None
         self._trial = None
@@ -320,26 +320,26 @@ class Finishing:
 
 @dataclass(slots=True)
 class Tail:
-    """Whether photos are sent but for a small tail before they are finished.
+    """Decides whether all of a photo but a small tail is sent before it gets a slot to finish.
 
-    On a slow line sending takes a noticeable part of a finish, and would hold a place that is
-    meant for the server's work; on a fast one a request more is the greater cost.
+    On a slow connection, sending takes a noticeable part of a finish, and would occupy a slot that
+    is meant for the server's work; on a fast one, one more request costs more.
     """
 
     _s_per_byte: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _work_s: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     def sent(self, size: int, seconds: float) -> None:
-        """Take in that sending so many bytes took so long."""
+        """Record how long sending `size` bytes took."""
         if size > TAIL:
             self._s_per_byte.append(seconds / size)
 
     def worked(self, seconds: float) -> None:
-        """Take in that the server worked so long on a photo that had been sent."""
+        """Record how long the server worked on a photo after its last byte."""
         self._work_s.append(seconds)
 
     def size_for(self, last: int) -> int:
-        """Return how much of a last chunk of so many bytes is left for the finish; 0: all."""
+        """Return how many bytes of a last chunk are left for the finish; 0 for all of them."""
         if last <= 2 * TAIL or not self._s_per_byte or not self._work_s:
             return 0
         sending_s = median(self._s_per_byte) * last

@@ -1,7 +1,7 @@
-"""When to try again: decides by the error, waits, and pauses everybody during an outage.
+"""Retries: decides by the error, waits, and pauses all requests during an outage.
 
-The only module that waits between tries. An outage closes one gate for all requests, and a probe
-of the server opens it again.
+The only module that waits between tries. An outage closes one gate for all requests, and a
+successful probe of the server opens it again.
 """
 
 import random
@@ -29,33 +29,34 @@ from bulkup.errors import (
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, OutageBegan, OutageEnded, Retrying
 
-MOST_DOUBLINGS: Final = 64  # beyond them the power would overflow, after hours of knocking
+MOST_DOUBLINGS: Final = 64  # more would overflow the power, after hours of probing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How long to go on, as plain numbers; times in seconds.
+    """Limits of retrying, as plain numbers; times in seconds.
 
-    The n-th try again waits `min(wait_max_s, wait_s · 2^(n-1)) · (1 … 1.5)`. `retries` bounds the
-    tries again of one request, and of one photo; `patience_s` bounds an outage; `ask_s` is how
-    long a finished photo may take to show up, to which `ask_bytes_per_s` adds for large ones.
+    The n-th retry waits `min(wait_max_s, wait_s · 2^(n-1)) · (1 … 1.5)`. `retries` limits the
+    retries of one request, and the attempts after the first of one photo; `patience_s` limits an
+    outage; `probe_max_s` is the longest pause between two probes. `ask_s` is how long a finished
+    photo may take to be found by its MD5, longer for large ones by `ask_bytes_per_s`.
     """
 
     retries: int = 5
     wait_s: float = 0.5
     wait_max_s: float = 60.0
     patience_s: float = 3600.0
-    knock_max_s: float = 30.0
+    probe_max_s: float = 30.0
     ask_s: float = 8.0
     ask_bytes_per_s: float = 20e6
 
     def backoff(self, attempt: int, *, chance: float) -> float:
-        """Return the seconds to wait after the `attempt`-th failure; `chance` from 0 to 1."""
+        """Return the seconds to wait after the `attempt`-th failure; `chance` is from 0 to 1."""
         doubled = self.wait_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS)
         return min(self.wait_max_s, doubled) * (1 + chance / 2)
 
     def ask_delays(self, size: int) -> list[float]:
-        """Return the pauses between questions whether a photo of `size` bytes has arrived."""
+        """Return the pauses before each question whether a photo of `size` bytes exists."""
         total = self.ask_s + size / self.ask_bytes_per_s
         delays = [0.0, self.ask_s / 32]
         while sum(delays) < total:
@@ -65,21 +66,21 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The same request once more, after so many seconds."""
+    """Send the same request again after `after_s` seconds."""
 
     after_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class WaitForServer:
-    """Wait until the server is back; then the same request again if `again`."""
+    """Wait for the end of the outage; then send the same request again if `again`."""
 
     again: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Raise:
-    """The error goes on."""
+    """Raise the error to the caller."""
 
 
 def decide(
@@ -87,7 +88,7 @@ def decide(
 ) -> Retry | WaitForServer | Raise:
     """Return what to do after the `attempt`-th failure of a request, from 1.
 
-    `repeatable` tells that the request may be carried out twice without harm.
+    `repeatable` means that the server may carry the request out twice without harm.
     """
     may_repeat = repeatable or error.untouched
     match error:
@@ -111,27 +112,27 @@ T = TypeVar("T")
 Sleep = Callable[[float], Awaitable[None]]
 
 PROMPT_S: Final = 2.0
-"""A server that is well answers a probe within so long."""
+"""A healthy server answers a probe within this time."""
 
-BRIEF_KNOCKS: Final = 1
-"""An outage that is over at this many knocks was the request's own trouble, and is charged."""
+BRIEF_PROBES: Final = 1
+"""An outage that ends within this many probes counts as a retry of the request."""
 
 
 class Others(Protocol):
-    """Who else sends to the same server for the same run."""
+    """Other processes that send to the same server for the same run: the workers of a cluster."""
 
     def held(self) -> AbstractContextManager[None]:
-        """Have them begin nothing meanwhile."""
+        """Let them begin no request meanwhile."""
 
     async def still(self) -> None:
-        """Return when nothing of theirs is on its way any more, while they are held."""
+        """Return when they have no request in flight any more, while they are held."""
 
 
-class Nobody:
-    """Nobody else."""
+class NoOthers:
+    """No other processes."""
 
     def held(self) -> AbstractContextManager[None]:
-        """Hold nobody."""
+        """Do nothing."""
         return nullcontext()
 
     async def still(self) -> None:
@@ -139,7 +140,7 @@ class Nobody:
 
 
 class Recovery:
-    """Runs requests under one policy, with one gate for all of them, and for `others`."""
+    """Runs requests under one policy; one gate pauses all of them, and those of `others`."""
 
     def __init__(
         self,
@@ -153,16 +154,16 @@ class Recovery:
     ) -> None:
         self.policy = policy
         self.sleep = sleep
-        self.others: Others = Nobody()
+        self.others: Others = NoOthers()
         self._emit = emit
         self._probe = probe
         self._clock = clock
         self._chance = chance
         self._gate = anyio.Event()
-        self._held = False  # by somebody who wants the line for a moment
+        self._held = False  # whether `hold` has closed the gate, and not an outage
         self._gate.set()
-        self._under_way = 0
-        self._landed = anyio.Event()
+        self._in_flight = 0
+        self._ended = anyio.Event()
 
     async def run(
         self,
@@ -172,12 +173,11 @@ class Recovery:
         before: Callable[[], Awaitable[None]] | None = None,
         path: Path | None = None,
     ) -> T:
-        """Return what the operation returns, trying again as the policy allows.
+        """Return the result of the operation, retried as the policy allows.
 
-        `before` is awaited before each try. What waits there is not on its way, where an
-        operation that waited for others would keep `quiet` from beginning. Raises the last
-        `Transient` where it is not to be repeated or the tries are used up, and `RunError` where
-        an outage outlasts the patience.
+        `before` is awaited before each try. A task that waits there does not count as in flight,
+        so `quiet` can begin meanwhile. Raises the last `Transient` where it may not be repeated or
+        the retries are used up, and `RunError` where an outage lasts longer than `patience_s`.
         """
         attempt = 0
         while True:
@@ -208,18 +208,18 @@ class Recovery:
 
     @asynccontextmanager
     async def quiet(self) -> AsyncIterator[None]:
-        """Let nobody send; begins when nothing is on its way any more."""
+        """Pause all requests; begins when none is in flight any more."""
         await self._open()
         with self._shut():
-            while self._under_way:
-                self._landed = anyio.Event()
-                await self._landed.wait()
+            while self._in_flight:
+                self._ended = anyio.Event()
+                await self._ended.wait()
             await self.others.still()
             yield
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        """Let nobody begin to send; what is on its way goes on."""
+        """Let no request begin; those in flight continue."""
         await self._open()
         self._held = True
         try:
@@ -230,29 +230,29 @@ class Recovery:
 
     @contextmanager
     def _shut(self) -> Iterator[None]:
-        """Hold the gate closed."""
-        self._gate = limiter = anyio.Event()
+        """Keep the gate closed."""
+        self._gate = gate = anyio.Event()
         try:
             with self.others.held():
                 yield
         finally:
-            limiter.set()
+            gate.set()
 
     async def _open(self) -> None:
-        """Wait until the gate is open: by the time that one is told it may have closed again."""
+        """Wait until the gate is open; it may close again before a waiting task runs."""
         while not self._gate.is_set():
             await self._gate.wait()
 
     async def _counted(self, operation: Callable[[], Awaitable[T]]) -> T:
-        self._under_way += 1
+        self._in_flight += 1
         try:
             return await operation()
         finally:
-            self._under_way -= 1
-            self._landed.set()
+            self._in_flight -= 1
+            self._ended.set()
 
     async def pause(self, error: Transient, *, attempt: int, path: Path | None) -> None:
-        """Wait before the `attempt`-th fresh start of something larger than a request."""
+        """Wait before retrying something larger than a request for the `attempt`-th time."""
         after_s = self.policy.backoff(attempt, chance=self._chance())
         await self._pause(error, attempt=attempt, after_s=after_s, path=path)
 
@@ -264,101 +264,102 @@ class Recovery:
         await self.sleep(after_s)
 
     async def suspect(self, reason: str, *, frozen: Callable[[], Awaitable[None]]) -> None:
-        """Send nothing more until the server answers a probe; call `frozen` if that takes long.
+        """Pause all requests until the server answers a probe; call `frozen` if that takes long.
 
-        For a server that seems to be frozen: it is asked at once, and one question at a time.
-        Where there is an outage already, or no connection, nobody can tell.
+        For a server that seems to be frozen: it is probed at once, one probe at a time. `frozen`
+        is not called during an outage, or where no connection can be opened.
         """
-        if await self._was_away():
+        if await self._outage_passed():
             return
         outage = _Outage(reason, began=self._clock())
         async with self._closed_gate(outage), anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tell_soon, outage, frozen)
-            if not await self._knock(outage):
+            tasks.start_soon(self._report_soon, outage, frozen)
+            if not await self._probe_once(outage):
                 await outage.call(frozen)
-                await self._wait_for_sign(outage)
+                await self._probe_until_answered(outage)
             tasks.cancel_scope.cancel()
 
-    async def _tell_soon(self, outage: "_Outage", frozen: Callable[[], Awaitable[None]]) -> None:
+    async def _report_soon(self, outage: "_Outage", frozen: Callable[[], Awaitable[None]]) -> None:
         await self.sleep(PROMPT_S)
-        self._tell(outage, outage.reason)
+        self._report(outage, outage.reason)
         await outage.call(frozen)
 
     async def _sit_out(self, error: Transient) -> bool:
-        """Return after the server has shown a sign of life; True if it did so at once.
+        """Return when the server answers again; True if it answered the first probe.
 
-        Whoever comes first knocks, the others wait. Raises `RunError` when patience is at an end.
+        The first task to see the outage probes, all others wait. Raises `RunError` when the outage
+        lasts longer than `patience_s`.
         """
-        if await self._was_away():
+        if await self._outage_passed():
             return False
         outage = _Outage(error.message, began=self._clock(), retry_after_s=error.retry_after_s)
         async with self._closed_gate(outage):
-            await self._wait_for_sign(outage)
-        return outage.knocks <= BRIEF_KNOCKS
+            await self._probe_until_answered(outage)
+        return outage.probes <= BRIEF_PROBES
 
-    async def _was_away(self) -> bool:
-        """Wait until the gate is open; tell whether it was an outage that had closed it."""
+    async def _outage_passed(self) -> bool:
+        """Wait until the gate is open; return whether an outage had closed it."""
         while self._held:
             await self._gate.wait()
-        away = not self._gate.is_set()
+        outage = not self._gate.is_set()
         await self._open()
-        return away
+        return outage
 
     @asynccontextmanager
     async def _closed_gate(self, outage: "_Outage") -> AsyncIterator[None]:
-        """Let nobody send meanwhile."""
+        """Pause all requests during an outage, and report its end."""
         with self._shut():
             yield
-        if outage.told:
+        if outage.reported:
             self._emit(OutageEnded(seconds=self._clock() - outage.began))
 
-    async def _wait_for_sign(self, outage: "_Outage") -> None:
+    async def _probe_until_answered(self, outage: "_Outage") -> None:
         while True:
             pause = min(
-                self.policy.knock_max_s,
-                self.policy.backoff(outage.knocks + 1, chance=self._chance()),
+                self.policy.probe_max_s,
+                self.policy.backoff(outage.probes + 1, chance=self._chance()),
             )
             await self.sleep(max(pause, min(outage.retry_after_s or 0.0, 300.0)))
-            if await self._knock(outage):
+            if await self._probe_once(outage):
                 return
 
-    async def _knock(self, outage: "_Outage") -> bool:
-        """Ask for a sign of life. Raises `RunError` when patience is at an end without one."""
-        outage.knocks += 1
+    async def _probe_once(self, outage: "_Outage") -> bool:
+        """Return whether the server answers. Raises `RunError` after `patience_s` without that."""
+        outage.probes += 1
         try:
             await self._probe()
         except (AnswerLost, Outage, Refused) as error:
             outage.retry_after_s = error.retry_after_s
             outage.unreachable = isinstance(error, Unreachable)
-            self._tell(outage, error.message)
-            away_s = self._clock() - outage.began
-            if away_s > self.policy.patience_s:
+            self._report(outage, error.message)
+            lasted_s = self._clock() - outage.began
+            if lasted_s > self.policy.patience_s:
                 raise ServerUnavailable(
-                    run_failures.GONE(seconds=away_s, reason=error.message)
+                    run_failures.GONE(seconds=lasted_s, reason=error.message)
                 ) from None
             return False
         return True
 
-    def _tell(self, outage: "_Outage", reason: str) -> None:
-        if not outage.told:
+    def _report(self, outage: "_Outage", reason: str) -> None:
+        if not outage.reported:
             self._emit(OutageBegan(reason=reason))
-            outage.told = True
+            outage.reported = True
 
 
 @dataclass(slots=True)
 class _Outage:
-    """What is known of an outage; `told` when the user is, `called` when who suspected it is."""
+    """An outage; `reported` to the user, `called` once `frozen` was called."""
 
     reason: str
     began: float
     retry_after_s: float | None = None
-    knocks: int = 0
-    told: bool = False
+    probes: int = 0
+    reported: bool = False
     called: bool = False
     unreachable: bool = False
 
     async def call(self, frozen: Callable[[], Awaitable[None]]) -> None:
-        """Call who suspected it, once, and not where no connection comes about."""
+        """Call `frozen` once, but not where no connection can be opened."""
         if not self.called and not self.unreachable:
             self.called = True
             await frozen()

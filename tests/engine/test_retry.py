@@ -28,7 +28,7 @@ from bulkup.errors import (
 )
 from bulkup.events import Event, OutageBegan, OutageEnded, Retrying
 
-POLICY = Policy(retries=3, wait_s=1.0, wait_max_s=60.0, patience_s=100.0, knock_max_s=30.0)
+POLICY = Policy(retries=3, wait_s=1.0, wait_max_s=60.0, patience_s=100.0, probe_max_s=30.0)
 KINDS = [
     Transient,
     AnswerLost,
@@ -250,7 +250,7 @@ async def test_an_outage_is_sat_out_and_told_and_what_may_go_again_does(
     (ended,) = world.of(OutageEnded)
     assert isinstance(ended, OutageEnded)
     assert ended.seconds >= away_s
-    assert max(world.sleeps) <= POLICY.knock_max_s
+    assert max(world.sleeps) <= POLICY.probe_max_s
 
 
 async def test_long_outages_are_charged_to_nobody() -> None:
@@ -274,7 +274,7 @@ async def test_the_end_of_patience_ends_the_run() -> None:
     ) as caught:
         await world.recovery.run(failing(Outage("gone")))
     assert "again when it is back" in caught.value.hint
-    assert 100.0 < world.now <= 100.0 + 1.5 * POLICY.knock_max_s
+    assert 100.0 < world.now <= 100.0 + 1.5 * POLICY.probe_max_s
 
 
 async def test_one_knocks_for_all_and_the_outage_is_told_once() -> None:
