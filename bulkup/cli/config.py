@@ -1,6 +1,12 @@
-"""The config file: its profiles, and how flags get their values from it.
+"""The config file and its profiles, and how flags get values from it.
 
-Flags win over environment variables, these over the profile, and that over the defaults.
+Flags take precedence over environment variables, these over the profile, and that over
+`[defaults]`. `ConfigLayers` is a config source of cyclopts, which calls it for each command.
+
+cyclopts' own `Toml` and `Env` sources were tried instead. They show a wrong value in the error
+message, where it may be a misplaced secret. They reject settings of other commands or, if told to
+ignore these, accept misspelled ones. They ignore `quiet = 2`, keep `~` in paths, take any text for
+a switch, apply a profile's `flat` together with the defaults' `tree`, and read BULKUP_A for `-a`.
 """
 
 import difflib
@@ -10,7 +16,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, time
 from pathlib import Path
 from typing import Final, Literal, get_args, get_origin
 
@@ -20,18 +26,25 @@ from cyclopts.argument import Argument, ArgumentCollection
 from bulkup.errors import UsageError
 
 PLAIN: Final = ("api-key", "password")
-"""Secrets that may stand in the file and are no flags."""
-
-SECRET_WORDS: Final = frozenset({"notify", "token"})
-"""Words in names of flags whose values hold secrets."""
+"""Secrets that may be in the file, but are no flags."""
 
 SOURCES: Final = ("api-key-file", "password-file", "password-command")
-"""Flags that name where a secret is."""
+"""Flags that name the source of a secret."""
 
-PRIVATE_ONLY: Final = ("config", "profile")
-"""Flags that choose the file and the profile, and so can't stand in it."""
+SECRET_VARIABLES: Final = ("BULKUP_PASSWORD", "BULKUP_API_KEY")
 
-WORDS: Final = {
+SECRET_WORDS: Final = frozenset({"notify", "token"})
+"""Words in the names of flags whose values contain secrets."""
+
+NOT_IN_FILE: Final = ("config", "profile")
+
+OPPOSITES: Final = {"tree": "flat", "flat": "tree", "ledger": "no-ledger", "no-ledger": "ledger"}
+"""Flags that override the other one in layers of lower precedence."""
+
+NOT_SETTINGS: Final = {"status": frozenset({"album"})}
+"""Flags that select what a command shows; in the file, they are meant for uploads."""
+
+TYPE_NAMES: Final = {
     bool: "true or false, without quotes",
     int: "a whole number, without quotes",
     str: "a text in quotes",
@@ -39,12 +52,16 @@ WORDS: Final = {
 }
 
 
+def is_secret(key: str) -> bool:
+    """Tell whether the value of a flag or setting must not be shown; file names may be."""
+    if key.endswith("-file"):
+        return False
+    return key in PLAIN or not SECRET_WORDS.isdisjoint(key.split("-"))
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A table of the file by its `name`: flags without their dashes in front, and their values.
-
-    Keys are written with dashes; values are as TOML has them.
-    """
+    """A table of the file: flags by their long names without dashes in front, as TOML values."""
 
     name: str
     file: Path
@@ -52,124 +69,108 @@ class Layer:
 
     @property
     def place(self) -> str:
-        """Where to look, for messages."""
+        """The table and the file, for messages."""
         return f"{self.name} in {self.file}"
 
     @property
     def names_secret(self) -> bool:
-        """Whether a password or an API key comes from here."""
+        """Whether the table gives a password or an API key, or names its source."""
         return any(key in self.values for key in (*PLAIN, *SOURCES))
-
-    def plain(self, key: str) -> str:
-        """Return a secret that stands in the file, empty if there is none."""
-        return str(self.values.get(key, ""))
 
     @property
     def holds_secret(self) -> bool:
-        """Whether a secret itself stands here, and not only where it is."""
+        """Whether the table itself contains a secret."""
         return any(map(is_secret, self.values))
 
     def texts(self, key: str) -> list[str]:
-        """Return a value as what would be written on the command line, one text for each."""
+        """Return the values of a flag as they would be typed."""
         value = self.values[key]
         return [_text(one) for one in (value if isinstance(value, list) else [value])]
 
 
-def is_secret(key: str) -> bool:
-    """Tell whether the value of a flag or setting must not be shown; a file's name may be."""
-    if key.endswith("-file"):
-        return False
-    return key in PLAIN or not SECRET_WORDS.isdisjoint(key.split("-"))
+def plain_secret(layers: Sequence[Layer], key: str) -> str:
+    """Return the secret in the first table that gives or names one, "" if it is elsewhere."""
+    layer = next((layer for layer in layers if layer.names_secret), None)
+    return "" if layer is None else str(layer.values.get(key, ""))
 
 
 def default_file() -> Path:
-    """Return the file's place in the platform's folder for settings."""
+    """Return the default config file, in the platform's folder for settings."""
     from platformdirs import user_config_path
 
     return user_config_path("bulkup", appauthor=False) / "config.toml"
 
 
-def read_layers(config: Path | None, profile: str | None) -> list[Layer]:
-    """Return the tables that count, the one that counts most first.
+def open_to_others(file: Path) -> bool:
+    """Tell whether other users may read a file; False on systems without such permissions."""
+    if os.name != "posix":
+        return False
+    return bool(file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
 
-    `config` None: the file in its default place, if it is there. Raises `UsageError` where the
-    file can't be read, is no TOML, holds something else than these tables, or has no such profile.
+
+def read_layers(config: Path | None, profile: str | None) -> list[Layer]:
+    """Return the profile and the defaults, as far as the file has them.
+
+    `config` None reads the default file, if it exists. Raises `UsageError` if the file can't be
+    read, is no TOML, has other contents than these tables, or has no such profile.
     """
     file = config or default_file()
-    document = _read(file, needed=config is not None)
+    document = _read(file, required=config is not None)
     if document is None:
-        if profile is not None:
-            raise UsageError(
-                f"there is no profile “{profile}”, as there is no file {file}",
-                hint=f"Write one, with a table [profiles.{profile}] and in it url, user, album …",
-            )
-        return []
-    profiles = _checked(document, file)
-    layers = []
-    if profile is not None:
-        layers.append(_profile(profiles, profile, file))
-    if "defaults" in document:
-        layers.append(_layer("[defaults]", file, document["defaults"]))
-    return layers
-
-
-def _read(file: Path, *, needed: bool) -> dict[str, object] | None:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        if not needed:
-            return None
+        if profile is None:
+            return []
         raise UsageError(
-            f"there is no settings file {file}",
-            hint="Name another one by --config or BULKUP_CONFIG, or leave that out.",
-        ) from None
-    except OSError as error:
-        raise UsageError(
-            f"the settings file {file} can't be read: {error.strerror}",
-            hint="Make it readable, or name another one by --config.",
-        ) from None
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"the settings file {file} is not UTF-8 text", hint="Save it as UTF-8."
-        ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(
-            f"the settings file {file} is not as TOML is written: {error}",
-            hint='Texts stand in quotes, one setting a line: album = 9, user = "admin".',
-        ) from None
-
-
-def _checked(document: Mapping[str, object], file: Path) -> Mapping[str, object]:
-    """Return the profiles of the file. Raises `UsageError` where it holds anything but tables."""
+            f"there is no profile “{profile}”: the config file {file} does not exist",
+            hint=f"Create it, with url, user, album … in a table [profiles.{profile}].",
+        )
     for key in document:
         if key not in {"defaults", "profiles"}:
             raise UsageError(
                 f"“{key}” in {file} is neither [defaults] nor [profiles.NAME]",
                 hint=suggestion(key, ("defaults", "profiles"))
-                or "Settings that always apply stand below [defaults], others below "
-                "[profiles.NAME].",
+                or "Put settings below [defaults], or below [profiles.NAME].",
             )
-    profiles = document.get("profiles", {})
-    if not isinstance(profiles, dict):
-        raise UsageError(f"“profiles” in {file} is no table", hint="Write [profiles.NAME].")
-    return profiles
+    profiles = _table("profiles", file, document.get("profiles", {}))
+    layers = []
+    if profile is not None:
+        if profile not in profiles:
+            raise UsageError(
+                f"there is no profile “{profile}” in {file}",
+                hint=suggestion(profile, profiles)
+                or f"Profiles: {', '.join(map(str, profiles)) or 'none'}.",
+            )
+        layers.append(_layer(f"profile {profile}", file, profiles[profile]))
+    if "defaults" in document:
+        layers.append(_layer("[defaults]", file, document["defaults"]))
+    return layers
 
 
-def _profile(profiles: Mapping[str, object], profile: str, file: Path) -> Layer:
-    if profile not in profiles:
-        there = ", ".join(map(str, profiles)) or "none"
-        raise UsageError(
-            f"there is no profile “{profile}” in {file}",
-            hint=suggestion(profile, profiles) or f"There are: {there}.",
-        )
-    return _layer(f"profile {profile}", file, profiles[profile])
+def _read(file: Path, *, required: bool) -> dict[str, object] | None:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        if not required:
+            return None
+        message, hint = "does not exist", "Name another one with --config or BULKUP_CONFIG."
+    except OSError as error:
+        message, hint = f"can't be read: {error.strerror}", "Change its permissions."
+    except UnicodeDecodeError:
+        message, hint = "is not UTF-8 text", "Save it as UTF-8."
+    except tomllib.TOMLDecodeError as error:
+        message = f"is not valid TOML: {error}"
+        hint = 'Put texts in quotes, one setting per line: album = 9, user = "admin".'
+    raise UsageError(f"the config file {file} {message}", hint=hint)
+
+
+def _table(name: str, file: Path, table: object) -> Mapping[str, object]:
+    if not isinstance(table, dict):
+        raise UsageError(f"{name} in {file} is no table", hint="Write [profiles.NAME].")
+    return table
 
 
 def _layer(name: str, file: Path, table: object) -> Layer:
-    if not isinstance(table, dict):
-        raise UsageError(f"{name} in {file} is no table", hint="Write [profiles.NAME].")
     values: dict[str, object] = {}
-    for key, value in table.items():
+    for key, value in _table(name, file, table).items():
         dashed = key.replace("_", "-")
         if dashed in values:
             raise UsageError(f"{name} in {file} has “{key}” twice", hint="Keep one of them.")
@@ -177,89 +178,62 @@ def _layer(name: str, file: Path, table: object) -> Layer:
     return Layer(name, file, values)
 
 
-def check(layer: Layer, kinds: Mapping[str, Collection[type]]) -> None:
-    """Raise `UsageError` where a table holds an unknown flag, or a value of the wrong type.
+def check(layer: Layer, types: Mapping[str, Collection[type]]) -> None:
+    """Raise `UsageError` for an unknown setting or a value of the wrong type, without the value.
 
-    `kinds` are the flags without their dashes in front, each with the types that it takes: `bool`,
-    `int`, `str`, and `list` of texts.
+    `types` are those that each flag takes: `bool`, `int`, `str`, and `list` of texts.
     """
     for key, value in layer.values.items():
-        if key in PRIVATE_ONLY:
+        if key in NOT_IN_FILE:
             raise UsageError(
-                f"“{key}” can't stand in the settings file ({layer.place})",
+                f"“{key}” is not allowed in the config file ({layer.place})",
                 hint=f"Give it on the command line: --{key}.",
             )
-        wanted = {str} if key in PLAIN else kinds.get(key)
-        if wanted is None:
+        allowed = {str} if key in PLAIN else types.get(key)
+        if allowed is None:
             raise UsageError(
                 f"there is no setting “{key}” ({layer.place})",
-                hint=suggestion(key, (*kinds, *PLAIN))
-                or "Settings are named like the flags that bulkup --help lists.",
+                hint=suggestion(key, (*types, *PLAIN))
+                or "Settings have the names of flags, see bulkup --help.",
             )
-        if not (isinstance(value, str) if key in PLAIN else _suits(value, wanted)):
-            words = " or ".join(WORDS[kind] for kind in WORDS if kind in wanted)
+        if not (isinstance(value, str) if key in PLAIN else _suits(value, allowed)):
+            names = " or ".join(TYPE_NAMES[kind] for kind in TYPE_NAMES if kind in allowed)
             raise UsageError(
-                f"“{key}” has a value of the wrong type ({layer.place})", hint=f"Write {words}."
+                f"“{key}” has a value of the wrong type ({layer.place})", hint=f"Write {names}."
             )
 
 
-def _suits(value: object, wanted: Collection[type]) -> bool:
+def _suits(value: object, allowed: Collection[type]) -> bool:
     match value:
         case bool():
-            return bool in wanted
+            return bool in allowed
         case int():
-            return int in wanted or str in wanted
-        case float() | date() | datetime() | time():
-            return str in wanted and int not in wanted
+            return int in allowed or str in allowed
+        case float() | date() | time():
+            return str in allowed and int not in allowed
         case str():
-            return str in wanted or list in wanted
+            return str in allowed or list in allowed
         case list():
-            return list in wanted and all(isinstance(one, str) for one in value)
+            return list in allowed and all(isinstance(one, str) for one in value)
     return False
 
 
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return str(value)
+    return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
-def open_to_others(file: Path) -> bool:
-    """Tell whether others than the owner may read a file, where the system has such rights."""
-    if os.name != "posix":
-        return False
-    return bool(file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
-
-
-def plain_secret(layers: Sequence[Layer], key: str) -> str:
-    """Return a secret that stands in the first table that names any, empty if there is none."""
-    for layer in layers:
-        if layer.names_secret:
-            return layer.plain(key)
-    return ""
-
-
-def suggestion(word: str, there: Collection[str], *, prefix: str = "") -> str:
-    """Return a question after the nearest of what is there, empty where nothing is near."""
-    open_run = [one for one in there if len(word) > 3 and one.startswith(word)]
-    best = open_run or difflib.get_close_matches(word, list(there), n=1, cutoff=0.6)
+def suggestion(word: str, known: Collection[str], *, prefix: str = "") -> str:
+    """Return “Did you mean …?” with the closest known word, "" if none is close."""
+    begun = [one for one in known if len(word) > 3 and one.startswith(word)]
+    best = begun or difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"Did you mean {prefix}{best[0]}?" if best else ""
-
-
-OPPOSITES: Final = {"tree": "flat", "flat": "tree", "ledger": "no-ledger", "no-ledger": "ledger"}
-"""Flags of which one that counts more puts the other one out of force."""
-
-FILTERS: Final = {"status": frozenset({"album"})}
-"""Flags that choose what is told in these commands, and what is done in others."""
-
-SECRET_VARIABLES: Final = ("BULKUP_PASSWORD", "BULKUP_API_KEY")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What is in force for a flag, as it was written, and where that was."""
+    """The value of a flag as it was written, and where it comes from."""
 
     flag: str
     value: str
@@ -267,9 +241,9 @@ class Origin:
 
 
 class ConfigLayers:
-    """Fills the arguments of a command; flags count most, then variables, profile, defaults.
+    """Fills in the flags of a command that are not given from variables, profile and defaults.
 
-    `commands` gives the arguments of every command.
+    `commands` yields the arguments of every command.
     """
 
     def __init__(self, commands: Callable[[], Iterable[ArgumentCollection]]) -> None:
@@ -278,54 +252,50 @@ class ConfigLayers:
         self.read: list[Layer] = []
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-        """Fill what is still empty. Raises `UsageError` where the settings file is wrong."""
+        """Fill in the arguments. Raises `UsageError` for an error in the config file."""
         del app
-        self._flags = flags_of(arguments)
-        self._fill(self._flags, commands)
-        for argument in _once(self._flags):
-            if argument.parameter.count:
-                _count(argument)
-
-    def _fill(self, flags: Mapping[str, Argument], commands: tuple[str, ...]) -> None:
+        self._flags = flags = flags_of(arguments)
         self.read = []
         _add_variables(flags)
-        _drop_lesser_secrets(flags)
-        if "profile" not in flags:
-            return
-        config, profile = _typed(flags.get("config")), _typed(flags["profile"])
-        self.read = read_layers(Path(config) if config else None, profile)
-        if not self.read:
-            return
-        kinds = self._kinds()
+        if "profile" in flags:
+            config, profile = _given(flags.get("config")), _given(flags["profile"])
+            self.read = read_layers(Path(config) if config else None, profile)
+        # the first layer that names a secret is the only one whose SOURCES apply
         named = any(variable in os.environ for variable in SECRET_VARIABLES)
         named = named or any(flags[key].tokens for key in SOURCES if key in flags)
         for layer in self.read:
-            check(layer, kinds)
+            self._check(layer)
             given = {name for name, argument in flags.items() if argument.tokens}
+            skipped = {*given, *(OPPOSITES.get(name) for name in given)}
+            skipped |= {*(SOURCES if named else ()), *NOT_SETTINGS.get("".join(commands), ())}
             for key in layer.values:
-                if key in FILTERS.get("".join(commands), ()):
-                    continue
-                put_out = OPPOSITES.get(key) in given or (named and key in SOURCES)
-                if key in flags and key not in given and not put_out:
-                    _put(flags[key], key, layer)
+                if key in flags and key not in skipped:
+                    _fill(flags[key], key, layer)
             named = named or layer.names_secret
+        for argument in _once(flags):
+            if argument.parameter.count:
+                _count_variable(argument)
 
-    def _kinds(self) -> dict[str, set[type]]:
-        kinds: dict[str, set[type]] = {}
-        for arguments in self._commands():
-            flags = flags_of(arguments)
-            if "profile" in flags:
-                for name, argument in flags.items():
-                    kinds.setdefault(name, set()).update(_kinds(argument))
-        return kinds
+    def _check(self, layer: Layer) -> None:
+        """Check a table against the flags of this command, and only if needed of all others."""
+        types: dict[str, set[type]] = {}
+        _add_types(types, self._flags)
+        try:
+            return check(layer, types)
+        except UsageError:
+            for arguments in self._commands():
+                flags = flags_of(arguments)
+                if "profile" in flags:
+                    _add_types(types, flags)
+        return check(layer, types)
 
     def origins(self) -> Iterator[Origin]:
-        """Yield what is in force for each flag of the command that was filled last."""
+        """Yield the value of each flag of the command that was filled in last."""
         for argument in _once(self._flags):
             yield from _origins(argument)
 
     def sources_of(self, message: str) -> str:
-        """Return a sentence on those flags of a message that nobody typed, or nothing."""
+        """Return where the flags in a message come from, "" for those of the command line."""
         sentences = []
         for flag in dict.fromkeys(re.findall(r"--([a-z0-9][a-z0-9-]*)", message)):
             argument = self._flags.get(flag)
@@ -350,70 +320,67 @@ def flags_of(arguments: ArgumentCollection) -> dict[str, Argument]:
 
 
 def _once(flags: Mapping[str, Argument]) -> list[Argument]:
-    """Return the arguments, those of several names once."""
+    """Return each argument once, also those with several names."""
     return list({id(argument): argument for argument in flags.values()}.values())
 
 
-def _typed(argument: Argument | None) -> str | None:
+def _given(argument: Argument | None) -> str | None:
     return argument.tokens[-1].value if argument and argument.tokens else None
 
 
 def _add_variables(flags: Mapping[str, Argument]) -> None:
-    """Have each variable of a flag with several names count, in the order of the variables.
+    """Complete what cyclopts has read from environment variables.
 
-    The library takes the first that is set.
+    It reads only the first variable of a flag with several names. A flag that names the source of
+    a secret overrides variables that name others.
     """
     for argument in _once(flags):
         variables = tuple(argument.parameter.env_var or ())
-        if len(variables) < 2 or any(token.source != "env" for token in argument.tokens):
-            continue
-        argument.tokens[:] = [
-            Token(keyword=variable, value=text, source="env", index=0)
-            for variable in variables
-            for text in argument.env_var_split(os.environ.get(variable, ""))
-            if text
-        ]
-
-
-def _count(argument: Argument) -> None:
-    """Have a number in a variable count as a flag that is given so often.
-
-    The library does not count that. Raises `UsageError` where it is no number.
-    """
-    for index, token in enumerate(argument.tokens):
-        if token.source != "env":
-            continue
-        text = {"true": "1", "false": "0"}.get(token.value.lower(), token.value)
-        if not text.isdecimal():
-            raise UsageError(
-                f"{argument.name} “{token.value}” ({token.keyword}) is no number",
-                hint="Give how often the flag would stand there, such as 1 or 2.",
-            )
-        argument.tokens[index] = token.evolve(implicit_value=int(text))
-
-
-def _drop_lesser_secrets(flags: Mapping[str, Argument]) -> None:
-    """Forget sources of secrets from the environment where a flag names one."""
+        if len(variables) > 1 and all(token.source == "env" for token in argument.tokens):
+            argument.tokens[:] = [
+                Token(keyword=variable, value=text, source="env", index=0)
+                for variable in variables
+                for text in argument.env_var_split(os.environ.get(variable, ""))
+                if text
+            ]
     sources = [flags[key] for key in SOURCES if key in flags]
     if any(token.source == "cli" for argument in sources for token in argument.tokens):
         for argument in sources:
             argument.tokens[:] = [token for token in argument.tokens if token.source == "cli"]
 
 
-def _put(argument: Argument, key: str, layer: Layer) -> None:
-    is_path = Path in _leaves(argument.hint)
-    for index, text in enumerate(layer.texts(key)):
-        value = os.path.expanduser(text) if is_path else text  # noqa: PTH111 (a Path may fail)
-        if argument.parameter.count:
-            token = Token(
-                keyword=f"--{key}", value="", source=layer.name, implicit_value=int(float(value))
+def _count_variable(argument: Argument) -> None:
+    """Take a number in the variable of a counted flag. Raises `UsageError` for other values."""
+    for index, token in enumerate(argument.tokens):
+        if token.source != "env":
+            continue
+        text = {"true": "1", "false": "0"}.get(token.value.lower(), token.value)
+        if not text.isdecimal():
+            raise UsageError(
+                f"invalid value for {argument.name} ({token.keyword}): “{token.value}”",
+                hint="Give the number of times the flag would be given, such as 1 or 2.",
             )
+        argument.tokens[index] = token.evolve(implicit_value=int(text))
+
+
+def _fill(argument: Argument, key: str, layer: Layer) -> None:
+    for index, text in enumerate(layer.texts(key)):
+        if argument.parameter.count:
+            number = int(float(text))
+            token = Token(keyword=f"--{key}", source=layer.name, implicit_value=number)
         else:
+            is_path = Path in _leaves(argument.hint)
+            value = os.path.expanduser(text) if is_path else text  # noqa: PTH111 (Path may raise)
             token = Token(keyword=f"--{key}", value=value, source=layer.name, index=index)
         argument.append(token)
 
 
-def _kinds(argument: Argument) -> Iterator[type]:
+def _add_types(types: dict[str, set[type]], flags: Mapping[str, Argument]) -> None:
+    for name, argument in flags.items():
+        types.setdefault(name, set()).update(_types(argument))
+
+
+def _types(argument: Argument) -> Iterator[type]:
     """Yield the types that a flag takes in the file."""
     leaves = set(_leaves(argument.hint))
     if argument.parameter.count:
@@ -431,7 +398,7 @@ def _kinds(argument: Argument) -> Iterator[type]:
 
 
 def _leaves(hint: object) -> Iterator[object]:
-    """Yield the types that a hint is made of, and the values of its literals."""
+    """Yield the types in a type hint, and the values of its literals."""
     if get_origin(hint) is Literal:
         yield from get_args(hint)
         return
@@ -444,32 +411,27 @@ def _leaves(hint: object) -> Iterator[object]:
 
 
 def _origins(argument: Argument) -> Iterator[Origin]:
+    names = [name[2:] for name in argument.names if name.startswith("--")]
     if not argument.tokens:
-        default = argument.field_info.default
-        for name in argument.names:
-            if name.startswith("--"):
-                yield Origin(name[2:], _shown(default), "default")
+        for name in names:
+            yield Origin(name, _shown(argument.field_info.default), "default")
         return
     by_name: dict[str, list[Token]] = {}
     for token in argument.tokens:
-        by_name.setdefault(_long_name(argument, token), []).append(token)
+        keyword = (token.keyword or "").removeprefix("BULKUP_").removeprefix("--")
+        name = keyword.lower().replace("_", "-")
+        by_name.setdefault(name if name in names else names[0], []).append(token)
     for name, tokens in by_name.items():
-        if argument.parameter.count and tokens[0].source == "cli":
-            yield Origin(name, str(len(tokens)), _origin(tokens[0]))
-            continue
-        values = ", ".join(
-            token.value or (_shown(token.implicit_value) if token.source != "env" else "")
-            for token in tokens
-        )
-        yield Origin(name, values, _origin(tokens[0]))
+        yield Origin(name, _values(argument, tokens), _origin(tokens[0]))
 
 
-def _long_name(argument: Argument, token: Token) -> str:
-    """Return by which long name, without dashes, an argument was given."""
-    names = [name[2:] for name in argument.names if name.startswith("--")]
-    given = (token.keyword or "").removeprefix("BULKUP_").removeprefix("--")
-    given = given.lower().replace("_", "-")
-    return given if given in names else names[0]
+def _values(argument: Argument, tokens: Sequence[Token]) -> str:
+    if argument.parameter.count and tokens[0].source == "cli":
+        return str(len(tokens))
+    return ", ".join(
+        token.value or ("" if token.source == "env" else _shown(token.implicit_value))
+        for token in tokens
+    )
 
 
 def _origin(token: Token) -> str:
@@ -479,8 +441,4 @@ def _origin(token: Token) -> str:
 
 
 def _shown(value: object) -> str:
-    if value is None or value == ():
-        return "–"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    return "–" if value is None or value == () else _text(value)

@@ -1,4 +1,4 @@
-"""The settings file: what may stand in it, and what is said of what may not."""
+"""The config file: what it may contain, and the messages for everything else."""
 
 import os
 from pathlib import Path
@@ -58,17 +58,21 @@ def test_no_file_in_the_default_place_is_well_unless_a_profile_is_wanted(
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("album = 9", "“album” in FILE is neither [defaults] nor [profiles.NAME]", "Settings"),
+        (
+            "album = 9",
+            "“album” in FILE is neither [defaults] nor [profiles.NAME]",
+            "[profiles.NAME]",
+        ),
         ("[default]\n", "“default” in FILE is neither", "Did you mean defaults?"),
         ("[profile.museum]\n", "“profile” in FILE", "Did you mean profiles?"),
-        ("profiles = 1", "“profiles” in FILE is no table", "[profiles.NAME]"),
+        ("profiles = 1", "profiles in FILE is no table", "[profiles.NAME]"),
         ("[profiles]\nmuseum = 1", "profile museum in FILE is no table", "[profiles.NAME]"),
         ("[profiles.musuem]\n", "no profile “museum” in FILE", "Did you mean musuem?"),
-        ("[profiles.a]\n[profiles.b]\n", "no profile “museum” in FILE", "There are: a, b."),
-        ("[profiles.museum]\nalbum =", "FILE is not as TOML is written", "quotes"),
+        ("[profiles.a]\n[profiles.b]\n", "no profile “museum” in FILE", "Profiles: a, b."),
+        ("[profiles.museum]\nalbum =", "FILE is not valid TOML", "quotes"),
         ("[profiles.museum]\nablum = 9", "no setting “ablum” (profile museum in FILE)", "album?"),
         ("[profiles.museum]\nxyz = 9", "no setting “xyz” (profile museum in FILE)", "--help"),
-        ("[profiles.museum]\nprofile = 'x'", "“profile” can't stand in", "--profile"),
+        ("[profiles.museum]\nprofile = 'x'", "“profile” is not allowed in", "--profile"),
         ("[profiles.museum]\nalbum = true", "“album” has a value of the wrong type", "quotes"),
         (
             "[profiles.museum]\nconcurrency = 'hunter2'",
@@ -109,7 +113,7 @@ def test_values_are_what_would_be_typed(tmp_path: Path) -> None:
 def test_a_named_file_must_be_legible(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"\xff")
     for name, message in (
-        ("gone.toml", "there is no settings file"),
+        ("gone.toml", "does not exist"),
         ("latin.toml", "is not UTF-8 text"),
         (".", "can't be read: Is a directory"),
     ):

@@ -1,4 +1,4 @@
-"""Settings from a file: which of them count, where they are from, and secrets among them."""
+"""Profiles: which settings apply, where they come from, and secrets among them."""
 
 import re
 from pathlib import Path
