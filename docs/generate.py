@@ -111,13 +111,6 @@ def flag_table() -> str:
     return "\n".join(f"### {name}\n\n{_table(head, rows)}" for name, rows in groups.items())
 
 
-def exit_table() -> str:
-    """Return a row for each exit code."""
-    return _table(
-        ["code", "meaning"], (_row([str(code), text]) for code, text in EXIT_STATUS.items())
-    )
-
-
 def event_table() -> str:
     """Return a row for each event."""
     rows = [[f"`{NAMES[event]}`", _event_fields(event), _event_text(event)] for event in events()]
@@ -305,7 +298,6 @@ def _roff(text: str) -> str:
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "commands": command_table,
     "flags": flag_table,
-    "exit-codes": exit_table,
     "events": event_table,
     "failures": failure_table,
     "metrics": metric_table,
@@ -315,8 +307,8 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def insert(text: str) -> str:
-    """Return a page with each line `% generated: NAME` replaced by that table."""
-    return re.sub(r"(?m)^% generated: (\S+)$", lambda mark: TABLES[mark[1]](), text)
+    """Return a page with each line `% generated: NAME …` replaced by that table."""
+    return re.sub(r"(?m)^% generated: (\S+).*$", lambda mark: TABLES[mark[1]](), text)
 
 
 if __name__ == "__main__":

@@ -26,13 +26,16 @@ DOCS = Path(__file__).parents[1] / "docs"
 REPORTS = (DOCS / "reference" / "reports.md").read_text("utf-8")
 
 
-def test_each_exit_code_has_its_meaning() -> None:
+def test_each_exit_code_has_its_meaning_in_the_man_page_and_the_reference() -> None:
     assert EXIT_STATUS.keys() == set(Exit)
+    page = (DOCS / "reference" / "exit-codes.md").read_text("utf-8")
+    rows = re.findall(r"(?m)^\| (\d+) \| (.+) \|$", page)
+    assert rows == [(str(code), text) for code, text in EXIT_STATUS.items()]
 
 
 def test_every_mark_in_the_pages_names_a_table_and_is_replaced() -> None:
     pages = [path.read_text("utf-8") for path in (DOCS / "reference").glob("*.md")]
-    marks = {mark for page in pages for mark in re.findall(r"(?m)^% generated: (.+)$", page)}
+    marks = {mark for page in pages for mark in re.findall(r"(?m)^% generated: (\S+)", page)}
     assert marks == TABLES.keys() - {"man"}
     for page in pages:
         assert "% generated" not in insert(page)
