@@ -8,10 +8,12 @@ import signal
 import subprocess
 from pathlib import Path
 
+import anyio
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, Ended, Noticing, read_until, send, start
+from tests.support.commands import PASSWORD, Ended, read_until, send, start
+from tests.support.faults import HookedFaults
 from tests.support.galleries import LISTING, photo_files
 from tests.support.photos import write_files, write_photo
 
@@ -94,14 +96,15 @@ async def test_a_list_that_is_none_ends_the_run(box: Sandbox) -> None:
 
 
 async def test_a_signal_ends_a_run_that_waits_for_more_of_its_list(photos: Path) -> None:
-    faults = Noticing(nth=1)
+    came = anyio.Event()
+    faults = HookedFaults(act=came.set, method="pwg.images.uploadAsync")
     async with (
         Sandbox(admin=("admin", PASSWORD), faults=faults) as box,
         await start(box, "--files-from", "-", stdin=subprocess.PIPE, finishing="1") as process,
     ):
         assert process.stdin is not None
         await process.stdin.send(f"{photos}/a.jpg\n".encode())
-        await faults.came.wait()
+        await came.wait()
         process.send_signal(signal.SIGTERM)
         said = await read_until(process)
         assert await process.wait() == 130

@@ -14,7 +14,7 @@ from bulkup.sandbox import Sandbox
 from tests.support.commands import (
     UPLOADS,
     Held,
-    aborted,
+    interrupted,
     read_until,
     send,
     start,
@@ -56,7 +56,7 @@ async def test_it_serves_the_run_while_it_lasts(tmp_path: Path) -> None:
                 assert status == 200
                 assert "bulkup_running 1.0" in figures
                 assert re.search(r"bulkup_sent_bytes_total [1-9]", figures)
-                said = await aborted(box, process)
+                said = await interrupted(box, process, twice=True)
                 last = [line async for line in stream.content if line.strip()][-1]
         ended = json.loads(last.removeprefix(b"data: "))
         assert (ended["over"], ended["phase"]) == (True, "ended")
@@ -92,4 +92,4 @@ async def test_wherever_others_can_reach_it_it_asks_for_its_token(
         assert (await get(address))[0] == 401
         assert (await get(f"{address}?token={TOKEN}"))[0] == 200
         assert (await get(f"{address}metrics", Authorization=f"Bearer {TOKEN}"))[0] == 200
-        assert TOKEN not in await aborted(box, process)
+        assert TOKEN not in await interrupted(box, process, twice=True)

@@ -15,7 +15,6 @@ from tests.support.commands import (
     UPLOADS,
     Ended,
     Held,
-    aborted,
     bulkup,
     interrupted,
     one_photo,
@@ -161,5 +160,5 @@ async def test_ctrl_c_lets_photos_in_flight_end_and_the_next_run_goes_on(tmp_pat
 async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
     make_archive(tmp_path, count=10, names=10)
     async with Held(*UPLOADS) as box, await start(box, tmp_path, finishing="1") as process:
-        said = Ended(130, "", await aborted(box, process)).err
+        said = Ended(130, "", await interrupted(box, process, twice=True)).err
     assert re.search(r"^ +10 +unfinished ", said, re.MULTILINE)

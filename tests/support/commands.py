@@ -18,7 +18,7 @@ from anyio import to_thread
 from anyio.abc import Process
 
 from bulkup import cli
-from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox import Sandbox
 from tests.support.runs import picture
 
 PASSWORD = "hunter2-secret"
@@ -163,26 +163,6 @@ def one_photo(folder: Path, name: str = "a.jpg") -> Path:
     return path
 
 
-class Noticing(Faults):
-    """Faults that tell when the nth upload comes in."""
-
-    def __init__(self, *plan: Fault, nth: int) -> None:
-        super().__init__(plan)
-        self.watch(nth=nth)
-
-    def watch(self, *, nth: int) -> None:
-        """Tell of the nth from now on."""
-        self.came = anyio.Event()
-        self._left = nth
-
-    def strike(self, method: str) -> Fault | None:
-        if method in UPLOADS:
-            self._left -= 1
-            if self._left <= 0:
-                self.came.set()
-        return super().strike(method)
-
-
 class Held(Sandbox):
     """A sandbox that holds its answers to some methods, from the nth on, until `go` is set."""
 
@@ -227,23 +207,20 @@ async def read_until(process: Process, words: str = "") -> str:
     return text
 
 
-async def interrupted(box: Held, process: Process) -> str:
-    """Interrupt a run whose answer is held, let it end, and return all that it says."""
-    await box.came.wait()
-    process.send_signal(signal.SIGINT)
-    said = await read_until(process, "no new one is begun")
-    box.go.set()
-    said += await read_until(process)
-    assert await process.wait() == 130
-    return said
+async def interrupted(
+    box: Held, process: Process, *, twice: bool = False, by: signal.Signals = signal.SIGINT
+) -> str:
+    """Interrupt a run while its answer is held, and return all that it prints.
 
-
-async def aborted(box: Held, process: Process) -> str:
-    """Interrupt a run twice while its answer is held, and return all that it says."""
+    The answer is released after the first signal; with `twice` a second signal aborts the run.
+    """
     await box.came.wait()
-    process.send_signal(signal.SIGINT)
-    said = await read_until(process, "again aborts")
-    process.send_signal(signal.SIGINT)
-    said += await read_until(process)
+    process.send_signal(by)
+    text = await read_until(process, "again aborts")
+    if twice:
+        process.send_signal(by)
+    else:
+        box.go.set()
+    text += await read_until(process)
     assert await process.wait() == 130
-    return said
+    return text

@@ -1,39 +1,31 @@
-"""An archive of 500 files, and the written table of what a gallery shows once it has it.
+"""An archive of 500 files, and the table of what a gallery is to show of it.
 
-The table is data: what stands in it as title, album or date was written down, not computed by
-what is tested. Only the number `n` of a photo is put into its texts.
+The table is data: its titles, albums and dates were written down, not computed by what is tested.
+Only the number `n` of a photo is put into its texts.
 """
 
 import hashlib
 import io
-import json
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from PIL import Image
 
+from tests.support.photos import write_album_title, write_takeout, write_xmp
+
 EXIF_IFD, TAKEN = 0x8769, 0x9003
-XMP = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
- xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:exif="http://ns.adobe.com/exif/1.0/"
- xmlns:lr="http://ns.adobe.com/lightroom/1.0/">
-<dc:title>{title}</dc:title><dc:description>{comment}</dc:description>
-<dc:creator>{author}</dc:creator><exif:DateTimeOriginal>{date}</exif:DateTimeOriginal>
-<dc:subject><rdf:Bag>{tags}</rdf:Bag></dc:subject>
-<lr:hierarchicalSubject><rdf:Bag>{paths}</rdf:Bag></lr:hierarchicalSubject>
-</rdf:Description></rdf:RDF>"""
 
 
 @dataclass(frozen=True, slots=True)
 class Xmp:
-    """What a sidecar says; `{n}` is the number of its photo."""
+    """An XMP sidecar; `{n}` is the number of its photo."""
 
-    beside: str
+    name: str
     title: str
     date: str
-    comment: str = ""
+    description: str = ""
     author: str = ""
     tags: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -41,9 +33,9 @@ class Xmp:
 
 @dataclass(frozen=True, slots=True)
 class Takeout:
-    """What a JSON of Google Takeout says; `{n}` is the number of its photo."""
+    """A JSON of Google Takeout; `{n}` is the number of its photo."""
 
-    beside: str
+    name: str
     title: str
     stamp: int
     description: str = ""
@@ -51,7 +43,7 @@ class Takeout:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """So many photos of a folder: how they lie on the disk, and as what they are to arrive."""
+    """Photos of a folder: their files, and what the gallery is to show of them."""
 
     folder: str
     file: str
@@ -62,7 +54,7 @@ class Row:
     takeout: Takeout | None = None
     raw: str = ""
     copied_to: tuple[str, ...] = ()
-    # as what they are to arrive: named as the file without its ending, in an album as the folder
+    # what is to be shown; by default the file's stem as title, the folder as album
     title: str = ""
     albums: tuple[str, ...] = ()
     date: str | None = None
@@ -188,7 +180,7 @@ ALBUMS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """A photo as a gallery shows it: all but its number, albums as paths of names."""
+    """A photo as a gallery shows it, without its number; albums are paths of names."""
 
     title: str
     albums: frozenset[str]
@@ -200,7 +192,7 @@ class Arrived:
 
 
 class Archive:
-    """The archive on a disk, and what is to arrive of it: by MD5, which only writing tells."""
+    """The archive on disk, and what is to arrive of it, by MD5."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -208,7 +200,7 @@ class Archive:
         self._written = 0
 
     def write(self, rows: Collection[Row] = ROWS) -> None:
-        """Write the photos of the rows and all that lies beside them."""
+        """Write the photos of the rows, their sidecars and RAW files."""
         for row in rows:
             for n, place in row.places():
                 self._write(row, n, place)
@@ -216,8 +208,9 @@ class Archive:
     def write_junk(self) -> None:
         for place in JUNK:
             self.put(place, b"junk")
-        told = b'{"title": "Roman holiday", "description": "A week in May"}'
-        self.put("Takeout/Google Photos/Rome/metadata.json", told)
+        write_album_title(
+            self.folder / "Takeout/Google Photos/Rome", "Roman holiday", "A week in May"
+        )
 
     def put(self, place: str, content: bytes) -> str:
         """Write a file, and return its MD5."""
@@ -246,11 +239,11 @@ class Archive:
         if place.endswith(".png"):
             Image.new("RGB", (16, 12), colour).save(out, "PNG")
         else:
-            told = Image.Exif()
+            block = Image.Exif()
             if exif:
-                told[EXIF_IFD] = {TAKEN: exif}
+                block[EXIF_IFD] = {TAKEN: exif}
             picture = Image.new("RGB", (16, 12), colour)
-            picture.save(out, "JPEG", comment=f"{number}".encode(), exif=told)
+            picture.save(out, "JPEG", comment=f"{number}".encode(), exif=block)
         return out.getvalue()
 
     def _write(self, row: Row, n: int, place: str) -> None:
@@ -263,15 +256,18 @@ class Archive:
         if row.raw:
             raw = self.put(place.removesuffix(path.suffix) + row.raw, f"RAW {place}".encode())
             formats = dict.fromkeys(row.formats, raw)
-        if row.xmp:
-            path.with_name(row.xmp.beside.format(n=n)).write_text(_xmp(row.xmp, n), "utf-8")
-        if row.takeout:
-            told = {
-                "title": row.takeout.title.format(n=n),
-                "description": row.takeout.description.format(n=n),
-                "photoTakenTime": {"timestamp": str(row.takeout.stamp)},
-            }
-            path.with_name(row.takeout.beside.format(n=n)).write_text(json.dumps(told), "utf-8")
+        if xmp := row.xmp:
+            texts = ("title", "description", "author", "date")
+            filled = {text: getattr(xmp, text).format(n=n) for text in texts}
+            write_xmp(path, *xmp.tags, paths=xmp.paths, name=xmp.name.format(n=n), **filled)
+        if takeout := row.takeout:
+            write_takeout(
+                path,
+                stamp=takeout.stamp,
+                title=takeout.title.format(n=n),
+                description=takeout.description.format(n=n),
+                name=takeout.name.format(n=n),
+            )
         self.expected[md5] = Arrived(
             title=(row.title or row.file.rpartition(".")[0]).format(n=n),
             albums=frozenset(row.albums or (row.folder,)),
@@ -283,19 +279,10 @@ class Archive:
         )
 
     def becomes(self, was: str, now: str) -> None:
-        """Have the table say that a photo has another content."""
+        """Change the MD5 of a photo in the table."""
         self.expected[now] = self.expected.pop(was)
 
     def also_in(self, md5: str, *albums: str) -> None:
-        """Have the table say that a photo is shown in these albums too."""
+        """Add albums to a photo in the table."""
         entry = self.expected[md5]
         self.expected[md5] = replace(entry, albums=entry.albums | set(albums))
-
-
-def _xmp(xmp: Xmp, n: int) -> str:
-    def bag(texts: Collection[str]) -> str:
-        return "".join(f"<rdf:li>{escape(text)}</rdf:li>" for text in texts)
-
-    texts = {name: getattr(xmp, name) for name in ("title", "comment", "author", "date")}
-    filled = {name: escape(text.format(n=n)) for name, text in texts.items()}
-    return XMP.format(tags=bag(xmp.tags), paths=bag(xmp.paths), **filled)

@@ -1,7 +1,6 @@
 """The crash property: killed at any moment, the same command run again ends with an exact copy."""
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -10,8 +9,9 @@ from random import Random
 import pytest
 from anyio.abc import Process
 
-from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox import Fault, Sandbox
 from tests.support.commands import PASSWORD, send, start
+from tests.support.faults import HookedFaults
 from tests.support.moments import Moment, exactly, sandbox
 from tests.support.runs import make_archive
 
@@ -75,19 +75,7 @@ async def test_killed_at_any_moment_the_same_command_ends_exact(
             assert not box.gallery.buffers or not keep, where
 
 
-class Releasing(Faults):
-    """Calls somebody when the lounge is to be emptied, which then is not."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.act: Callable[[], None] = lambda: None
-        self.wanted = True
-
-    def strike(self, method: str) -> Fault | None:
-        if method == "pwg.images.uploadCompleted" and self.wanted:
-            self.act()
-            return Fault("request-lost")
-        return super().strike(method)
+RELEASE = "pwg.images.uploadCompleted"
 
 
 @pytest.mark.parametrize(("method", "lost"), [("async", False), ("upload", True)])
@@ -97,12 +85,12 @@ async def test_killed_before_the_release_every_photo_comes_into_its_album(
     root = tmp_path / "photos"
     archive = make_archive(root, count=4, names=2)
     flags = ["--method", method, "--ledger", str(tmp_path / "ledger.sqlite")]
-    faults = Releasing()
+    faults = HookedFaults(Fault("request-lost", RELEASE), method=RELEASE, nth=0)
     async with Sandbox(admin=("admin", PASSWORD), faults=faults) as box:
         async with await start(box, root, *flags) as process:
             faults.act = partial(kill, process)
             assert await process.wait() == -9
-        faults.wanted = False
+        faults.on = False
         if lost:  # as Piwigo loses links of photos that come while it empties the lounge
             box.gallery._lounge.forget(len(box.gallery.photos))
         ended = await send(box, root, *flags)
