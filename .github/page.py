@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright
 
-from bulkup.app.demo_archive import make_archive
+from bulkup.app.demo import make_archive
 from bulkup.sandbox import Sandbox
 
 TARGET = Path(__file__).with_name("report.png")

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from bulkup.app.demo_archive import make_archive
+from bulkup.app.demo import make_archive
 from bulkup.sandbox import Fault, Faults, Sandbox
 
 COLUMNS, ROWS = 100, 22

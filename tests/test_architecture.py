@@ -21,7 +21,7 @@ HOMES = {
     "jinja2": {"output.html"},
     "keyring": {"app.credentials"},
     "pathspec": {"source.filters"},
-    "PIL": {"app.demo_archive"},
+    "PIL": {"app.demo"},
     "platformdirs": {"app.settings", "cli.config"},
     "prometheus_client": {"output.monitor.metrics"},
     "rich": {"output"},

@@ -1,6 +1,6 @@
 """Passwords and API keys: from files, commands, the environment, a prompt or the key ring.
 
-No secret is ever shown, logged or put into an argument.
+Secrets are never displayed, logged or passed as arguments.
 """
 
 import getpass
@@ -22,7 +22,7 @@ COMMAND_S: Final = 60.0
 def read_password(*, file: Path | None, command: str | None, variables: Mapping[str, str]) -> str:
     """Return the password from a file, a command, or `BULKUP_PASSWORD`, in this order.
 
-    Empty if none is named. Raises `UsageError` where one is named and gives none.
+    Empty if there is none. Raises `UsageError` where the file or command gives no password.
     """
     if file is not None:
         return read_secret_file(file, flag="--password-file")
@@ -32,7 +32,7 @@ def read_password(*, file: Path | None, command: str | None, variables: Mapping[
 
 
 def ask_password(prompt: str) -> str:
-    """Return what is typed unseen, empty if nobody is there to type."""
+    """Prompt for a password without echo; return an empty one if stdin is not a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         return ""
     try:
@@ -42,36 +42,36 @@ def ask_password(prompt: str) -> str:
 
 
 def read_typed(prompt: str) -> str:
-    """Return what is typed unseen, or else the first line of the standard input.
+    """Prompt for a secret without echo, or read the first line of stdin if it is a pipe.
 
-    Raises `UsageError` where there is none.
+    Raises `UsageError` where that is empty.
     """
     if sys.stdin is not None and not sys.stdin.isatty():
         try:
-            return _first_line(sys.stdin.readline(), source="the standard input")
+            return _first_line(sys.stdin.readline(), source="standard input")
         except UnicodeDecodeError:
             raise UsageError(
-                "what comes in is not UTF-8 text", hint="Pipe the secret in as text."
+                "standard input is not UTF-8 text", hint="Pipe the secret in as text."
             ) from None
     if typed := ask_password(prompt):
         return typed
-    raise UsageError("nothing was typed", hint="Type the secret, or pipe it in.")
+    raise UsageError("no secret was entered", hint="Type the secret, or pipe it in.")
 
 
 def read_secret_file(file: Path, *, flag: str) -> str:
-    """Return the first line of a file. Raises `UsageError` where it can't be read or is empty."""
+    """Return the first line of a file. Raises `UsageError` if it is empty or unreadable."""
     return _first_line(_read(file, flag=flag), source=f"{flag} {file}")
 
 
 def read_secret_lines(file: Path, *, flag: str) -> list[str]:
-    """Return the lines of a file; blank ones, and those after `#`, are none.
+    """Return the lines of a file without blank lines and `#` comments.
 
-    Raises `UsageError` where it can't be read or holds none.
+    Raises `UsageError` where the file can't be read or has no other lines.
     """
     lines = [line.strip() for line in _read(file, flag=flag).splitlines()]
     found = [line for line in lines if line and not line.startswith("#")]
     if not found:
-        raise UsageError(f"{flag} {file} is empty", hint="Write one secret a line.")
+        raise UsageError(f"{flag} {file} is empty", hint="Write one secret per line.")
     return found
 
 
@@ -80,11 +80,11 @@ def _read(file: Path, *, flag: str) -> str:
         return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{flag} {file}: {reason}", hint="Name a readable text file.") from None
+        raise UsageError(f"{flag} {file}: {reason}", hint="Give a readable text file.") from None
 
 
 def run_secret_command(command: str, *, flag: str) -> str:
-    """Return the first line that a shell command prints.
+    """Run a shell command and return the first line of its output.
 
     Raises `UsageError` where it fails, prints nothing, or takes longer than a minute.
     """
@@ -94,11 +94,11 @@ def run_secret_command(command: str, *, flag: str) -> str:
         )
     except (subprocess.TimeoutExpired, UnicodeDecodeError):
         raise UsageError(
-            f"{flag} gives no password", hint="It must print one line of text within a minute."
+            f"{flag} gave no password", hint="It must print one line of text within a minute."
         ) from None
     if done.returncode:
         raise UsageError(
-            f"{flag} ended with exit code {done.returncode}",
+            f"{flag} failed with exit code {done.returncode}",
             hint="Try the command by itself; it must print the password and exit with 0.",
         )
     return _first_line(done.stdout, source=flag)
@@ -114,7 +114,7 @@ def _first_line(text: str, *, source: str) -> str:
 def read_api_key(*, file: Path | None, variables: Mapping[str, str]) -> str:
     """Return the API key from a file or `BULKUP_API_KEY`, empty if there is none.
 
-    Raises `UsageError` where it has not the form that Piwigo gives it.
+    Raises `UsageError` where it does not look like one of Piwigo's keys.
     """
     if file is not None:
         key = read_secret_file(file, flag="--api-key-file").strip()
@@ -124,16 +124,16 @@ def read_api_key(*, file: Path | None, variables: Mapping[str, str]) -> str:
 
 
 def is_api_key(text: str) -> bool:
-    """Tell whether a secret has the form that Piwigo gives API keys."""
+    """Return whether a text has the form of Piwigo's API keys."""
     return bool(re.fullmatch(r"pkid-[\w-]+:[!-~]+", text, flags=re.ASCII))
 
 
 def check_api_key(key: str) -> str:
-    """Return the key. Raises `UsageError` where it is there and has not the form of one."""
+    """Return the key. Raises `UsageError` where it is neither empty nor of the right form."""
     if key and not is_api_key(key):
         raise UsageError(
-            "the API key has not the form pkid-…:secret",
-            hint="Join both parts that Piwigo shows when it makes a key by a colon.",
+            "the API key does not have the form pkid-…:secret",
+            hint="Join the two parts that Piwigo shows for a new key by a colon.",
         )
     return key
 
@@ -148,14 +148,14 @@ INSTALL: Final = "Install it: pip install 'bulkup[keyring]' (pipx inject bulkup 
 
 
 def entry(url: str, user: str) -> str:
-    """Return the name of an entry: the gallery's address, with the user if it is no API key."""
+    """Return the name of a key ring entry: the gallery's URL, with the user of a password."""
     return f"{url} {user}" if user else f"{url} (API key)"
 
 
 def find(url: str, user: str) -> str:
-    """Return the password of a user, or the gallery's API key for none; empty if it is not there.
+    """Return a user's password from the key ring, or the gallery's API key if `user` is empty.
 
-    A key ring that is missing, locked or broken has nothing.
+    Empty if there is none, or the key ring is missing, locked or broken.
     """
     if importlib.util.find_spec("keyring") is None:
         return ""
@@ -163,42 +163,42 @@ def find(url: str, user: str) -> str:
         import keyring  # noqa: PLC0415 (heavy)
 
         return keyring.get_password(SERVICE, entry(url, user)) or ""
-    except Exception:  # noqa: BLE001 (each system's key ring raises what it likes)
+    except Exception:  # noqa: BLE001 (each system's key ring has its own exceptions)
         return ""
 
 
 def check_installed() -> None:
-    """Raise `UsageError` where the library is not installed."""
+    """Raise `UsageError` unless the keyring library is installed."""
     if importlib.util.find_spec("keyring") is None:
         raise UsageError("the key ring needs the package keyring", hint=INSTALL)
 
 
 def keep(url: str, user: str, secret: str) -> str:
-    """Store a secret and return what kind of key ring has it now.
+    """Store a secret in the key ring; return the name of its backend.
 
-    Raises `RunError` where none keeps it.
+    Raises `RunError` where that fails.
     """
     import keyring  # noqa: PLC0415 (heavy)
 
     try:
         keyring.set_password(SERVICE, entry(url, user), secret)
         kept = keyring.get_password(SERVICE, entry(url, user))
-    except Exception as error:  # noqa: BLE001 (each system's key ring raises what it likes)
+    except Exception as error:  # noqa: BLE001 (each system's key ring has its own exceptions)
         raise _unusable(error) from None
     if kept != secret:
-        raise _unusable("it has forgotten the secret at once")
+        raise _unusable("it did not keep the secret")
     return str(keyring.get_keyring().name)
 
 
 def forget(url: str, user: str) -> bool:
-    """Remove a secret and tell whether there was one. Raises `RunError` where that fails."""
+    """Delete a secret; return whether there was one. Raises `RunError` where that fails."""
     import keyring  # noqa: PLC0415 (heavy)
 
     try:
         if keyring.get_password(SERVICE, entry(url, user)) is None:
             return False
         keyring.delete_password(SERVICE, entry(url, user))
-    except Exception as error:  # noqa: BLE001 (each system's key ring raises what it likes)
+    except Exception as error:  # noqa: BLE001 (each system's key ring has its own exceptions)
         raise _unusable(error) from None
     return True
 

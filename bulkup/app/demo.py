@@ -1,6 +1,8 @@
-"""The `sandbox` and `demo` commands: a sandbox server by itself, and a whole upload to one."""
+"""The `sandbox` and `demo` commands: run a sandbox server, and upload photos to it."""
 
 import os
+import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -21,7 +23,40 @@ from bulkup.source.scan import check_roots, scan
 CONCURRENCY = 8
 VERSION = "16.4.0"
 EXIST_S = 0.14
-"""What looking up 100,000 MD5s costs a small server: by that its workers are counted."""
+"""What looking up 100,000 MD5s costs a small server; workers are proven by such requests."""
+
+SEED = 2026
+NAMES = (
+    "IMG_0001.jpg",
+    "IMG_0002.jpg",
+    "IMG_0003.JPG",
+    "DSC00042.jpeg",
+    "scan.png",
+    "button.gif",
+    "web.webp",
+)
+FOLDERS = (
+    "2019/Été à la mer",
+    "2019/Winter",
+    "2020/東京 – 桜",
+    "2020/100CANON",
+    "2021/Ôma & O'Neil",
+    "2021/deep/er/still",
+    "2022",
+)
+ODD_NAMES = (
+    'O\'Neil "on tour".jpg',
+    "a & b <c>.jpg",
+    "sunset 🌅.jpg",
+    "naïve café.png",
+    "Ελλάδα.jpg",
+    "[red]markup.jpg",
+    "no_underscores_left.gif",
+    "  spaces  .jpg",
+)
+JUNK_NAMES = (".DS_Store", "Thumbs.db", "notes.txt", "clip.mov")
+LARGE = 3
+LARGE_SIDE = 1400
 
 
 def serve(
@@ -39,7 +74,7 @@ def serve(
     exist_s: float,
     gateway_timeout_s: float,
 ) -> int:
-    """Serve a sandbox until Ctrl-C. Raises `UsageError` where it can't be started so."""
+    """Run a sandbox server until Ctrl-C. Raises `UsageError` where an option is wrong."""
     if version not in VERSIONS:
         raise UsageError(
             f"there is no sandbox of Piwigo {version}", hint=f"Give one of {', '.join(VERSIONS)}."
@@ -50,7 +85,7 @@ def serve(
         check_range("--workers", workers, least=1, most=10_000)
     if start_workers is not None:
         if workers is None:
-            raise UsageError("--start-workers grows up to --workers", hint="Give both.")
+            raise UsageError("--start-workers requires --workers", hint="Give both.")
         check_range("--start-workers", start_workers, least=1, most=workers)
     if cpus is not None:
         check_range("--cpus", cpus, least=1, most=10_000)
@@ -97,17 +132,17 @@ def _check_seconds(flag: str, seconds: float) -> None:
 
 
 def run_demo(path: Path | None, *, keep: bool) -> int:
-    """Upload an archive to a sandbox by the ordinary command line, and check every photo.
+    """Upload an archive to a sandbox server by the command line, and check every photo.
 
-    Returns the exit code of the upload, or 1 where a photo is not there as it should be. Raises
-    `UsageError` where there is nothing to upload.
+    Return the exit code of the upload, or 1 if a photo is missing on the server. Raises
+    `UsageError` where the path is wrong, or Pillow is missing to generate an archive.
     """
     if path is not None:
         (path,) = check_roots([path])
     elif find_spec("PIL") is None:
         raise UsageError(
-            "the demo archive is made with Pillow, which is not installed",
-            hint="pip install 'bulkup[demo]', or name a folder of photos: bulkup demo ./photos",
+            "generating the demo archive requires Pillow, which is not installed",
+            hint="pip install 'bulkup[demo]', or give a folder of photos: bulkup demo ./photos",
         )
     with tempfile.TemporaryDirectory(prefix="bulkup-demo-") as folder:
         return anyio.run(_run_demo, path, Path(folder), keep)
@@ -116,10 +151,8 @@ def run_demo(path: Path | None, *, keep: bool) -> int:
 async def _run_demo(path: Path | None, folder: Path, keep: bool) -> int:
     archive = path
     if archive is None:
-        from bulkup.app.demo_archive import make_archive  # noqa: PLC0415 (needs Pillow)
-
         archive = folder / "archive"
-        _say("Making an archive of photos …")
+        _say("Generating photos …")
         await to_thread.run_sync(make_archive, archive)
     async with Sandbox(
         version=VERSION,
@@ -129,7 +162,7 @@ async def _run_demo(path: Path | None, folder: Path, keep: bool) -> int:
         finish_s=0.05,
         exist_cost_s=EXIST_S,
     ) as box:
-        _say(f"A sandbox server stands at {box.url}")
+        _say(f"Sandbox server running at {box.url}")
         environment = _environment(box.url, os.environ)
         command = [sys.executable, "-m", "bulkup", "upload", str(archive), "--album", "1"]
         command += ["--concurrency", str(CONCURRENCY), "--ledger", str(folder / "ledger.sqlite")]
@@ -139,7 +172,7 @@ async def _run_demo(path: Path | None, folder: Path, keep: bool) -> int:
         there = Counter(photo.md5 for photo in box.gallery.photos.values())
         right = await _verify(archive, there, endings=set(Release(VERSION).file_types))
         if keep:
-            _say(f"Look at the gallery: {box.url}   Ctrl-C ends.")
+            _say(f"The gallery is at {box.url}   Ctrl-C ends.")
             await _until_interrupted()
     return done.returncode or (0 if right else 1)
 
@@ -151,7 +184,7 @@ def _environment(url: str, outer: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _verify(archive: Path, there: Counter[str], *, endings: set[str]) -> bool:
-    """Say whether the server has each photo of the archive, once, and nothing else."""
+    """Print and return whether the server has each photo of the archive once, and no others."""
     expected: set[str] = set()
     count = 0
     for found in await to_thread.run_sync(lambda: list(scan([archive], endings=endings))):
@@ -161,13 +194,13 @@ async def _verify(archive: Path, there: Counter[str], *, endings: set[str]) -> b
     missing = expected - there.keys()
     surplus = there.total() - len(there.keys() & expected)
     if not expected:
-        _say("There is no photo to upload in there.")
+        _say("The folder contains no photos.")
         return True
     if missing or surplus:
-        _say(f"✗ {len(missing)} photos are missing on the server, {surplus} too many are there.")
+        _say(f"✗ {len(missing)} photos are missing on the server, {surplus} are there too often.")
         return False
     _say(
-        f"✓ {count} photos, {len(expected)} different ones: each is on the server once, MD5 equal."
+        f"✓ {count} photos, {len(expected)} of them unique: each is on the server once, MD5 equal."
     )
     return True
 
@@ -181,3 +214,51 @@ async def _until_interrupted() -> None:
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def make_archive(folder: Path) -> None:
+    """Write about 60 pictures, a few MB of JPEG, PNG, GIF and WebP; always the same ones."""
+    chance = random.Random(SEED)  # noqa: S311 (no cryptography)
+    for place in FOLDERS:
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        for name in NAMES:
+            _draw(folder / place / name, side=chance.randint(160, 480), chance=chance)
+    for name in ODD_NAMES:
+        _draw(folder / name, side=320, chance=chance)
+    for number in range(LARGE):
+        _noise(folder / FOLDERS[number] / f"panorama {number}.jpg", chance=chance)
+    shutil.copy(folder / FOLDERS[0] / NAMES[0], folder / FOLDERS[1] / "copy of IMG_0001.jpg")
+    for name in JUNK_NAMES:
+        (folder / FOLDERS[3] / name).write_bytes(b"no picture")
+
+
+def _draw(path: Path, *, side: int, chance: random.Random) -> None:
+    """Draw a sky, a sun and some hills."""
+    from PIL import Image, ImageDraw  # noqa: PLC0415 (of the extra `demo`)
+
+    width, height = side * 3 // 2, side
+    sky, ground = _colour(chance), _colour(chance)
+    picture = Image.new("RGB", (width, height), sky)
+    pen = ImageDraw.Draw(picture)
+    x, y = chance.randint(0, width), chance.randint(0, height // 2)
+    radius = side // 8
+    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 240, 170))
+    for hill in range(3):
+        top = height // 2 + hill * height // 8
+        points = [(i * width // 8, top + chance.randint(-radius, radius)) for i in range(9)]
+        shade = tuple(channel * (4 - hill) // 5 for channel in ground)
+        pen.polygon([(0, height), *points, (width, height)], fill=shade)
+    picture.save(path)
+
+
+def _noise(path: Path, *, chance: random.Random) -> None:
+    """Write a picture that hardly compresses, so that it needs several chunks."""
+    from PIL import Image  # noqa: PLC0415 (of the extra `demo`)
+
+    size = (LARGE_SIDE, LARGE_SIDE)
+    picture = Image.frombytes("RGB", size, chance.randbytes(LARGE_SIDE * LARGE_SIDE * 3))
+    picture.save(path, quality=85)
+
+
+def _colour(chance: random.Random) -> tuple[int, int, int]:
+    return chance.randint(60, 220), chance.randint(60, 220), chance.randint(60, 220)

@@ -1,4 +1,4 @@
-"""Runs a use case in front of a user: signals, outputs, the limit of failures, the result."""
+"""Runs a use case for a user: signals, outputs, the limit of failures, the result."""
 
 import signal
 import sys
@@ -34,9 +34,9 @@ from bulkup.output.text import console_for
 
 
 class ErrorLimit:
-    """Hands events on to `emit`; at the `most`th failed photo it calls `stop`, and says so.
+    """Passes events on to `emit`; calls `stop`, and emits a notice, at the `most`-th failed photo.
 
-    `most` None: it never does. `reached` tells whether it did.
+    `most` None sets no limit. `reached` is whether the limit was reached.
     """
 
     def __init__(self, emit: Emit, *, most: int | None, stop: Callable[[], None]) -> None:
@@ -47,7 +47,7 @@ class ErrorLimit:
         self._failed = 0
 
     def emit(self, event: Event) -> None:
-        """Hand the event on, and count what failed."""
+        """Pass an event on, and count failures."""
         self._emit(event)
         match event:
             case PhotoFailed() | PhotoChecked(verdict=Verdict.FAILED):
@@ -60,24 +60,24 @@ class ErrorLimit:
             photos = "1 photo has" if self._most == 1 else f"{self._most:,} photos have"
             self._emit(
                 Noticed(
-                    message=f"{photos} failed, so no other one is begun (--max-errors)",
-                    hint="Photos in flight are finished. Look at the reasons; then the same "
-                    "command goes on.",
+                    message=f"{photos} failed, so no other photo is started (--max-errors)",
+                    hint="Photos in flight are finished. Look at the reasons, then run the same "
+                    "command again to continue.",
                 )
             )
 
 
 class Task(Protocol):
-    """What a run does, whose settings are given."""
+    """A use case with its settings."""
 
     async def __call__(
         self, *, emit: Emit, stop: Stop, clock: Callable[[], float], sleep: Sleep
     ) -> None:
-        """Do it, event by event. Raises `RunError`."""
+        """Run it. Raises `RunError`."""
 
 
 class Examination(Protocol):
-    """What a check-up does, whose settings are given."""
+    """The doctor with its settings."""
 
     async def __call__(
         self,
@@ -87,13 +87,52 @@ class Examination(Protocol):
         wall_clock: Callable[[], float],
         sleep: Sleep,
     ) -> None:
-        """Do it, finding by finding."""
+        """Run it."""
+
+
+def run_task(task: Task, options: OutputOptions) -> RunState:
+    """Run a task to its end with the outputs of the options, and return the final state.
+
+    Raises `RunError`, and `UsageError` where an output can't be opened.
+    """
+    screen = screen_for(options)
+    long_lived = LongLivedOutputs(options, clock=time.monotonic)
+    return anyio.run(_run_task, task, screen, others_for(options), long_lived, options.max_errors)
+
+
+async def _run_task(
+    task: Task,
+    screen: Screen,
+    others: Mapping[str, Report],
+    long_lived: LongLivedOutputs,
+    max_errors: int | None,
+) -> RunState:
+    stop = Stop()
+    failure: BulkupError | None = None
+    async with (
+        long_lived,
+        Outputs(screen, {**others, **long_lived.others(screen.emit)}) as outputs,
+    ):
+        limit = ErrorLimit(outputs.emit, most=max_errors, stop=stop.set)
+        if long_lived.greeting is not None:
+            outputs.emit(long_lived.greeting)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(stop_on_signal, tasks.cancel_scope, stop, outputs.emit)
+            try:
+                await task(emit=limit.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
+            except BulkupError as error:  # not through the task group, which would wrap it
+                failure = error
+                outputs.emit(RunFailed(reason=error.message, hint=error.hint, code=error.code))
+            tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return screen.state
 
 
 def run_doctor(examination: Examination, *, as_json: bool) -> bool | None:
-    """Examine, tell on stdout what is found, and return whether nothing is in the way.
+    """Run the doctor, print its findings on stdout, and return whether it found no problem.
 
-    None: Ctrl-C or SIGTERM ended it; then there is no JSON.
+    None if Ctrl-C or SIGTERM ended it; then no JSON is printed.
     """
     report = CheckupReport(
         None if as_json else console_for(sys.stdout),
@@ -101,44 +140,63 @@ def run_doctor(examination: Examination, *, as_json: bool) -> bool | None:
         clock=time.monotonic,
     )
     try:
-        ended = anyio.run(_consult, report, examination)
+        completed = anyio.run(_run_doctor, report, examination)
     finally:
         report.rest()
-    if not ended:
+    if not completed:
         return None
     if as_json:
         sys.stdout.write(report.document() + "\n")
     return report.ok
 
 
-async def _consult(report: CheckupReport, examination: Examination) -> bool:
-    """Return whether it came to its end."""
-    ended = False
+async def _run_doctor(report: CheckupReport, examination: Examination) -> bool:
+    """Return whether it was not interrupted."""
+    completed = False
     async with anyio.create_task_group() as tasks:
-        await tasks.start(_abort, tasks.cancel_scope)
+        await tasks.start(_cancel_on_signal, tasks.cancel_scope)
         await examination(
             tell=report.tell, clock=time.monotonic, wall_clock=time.time, sleep=anyio.sleep
         )
-        ended = True
+        completed = True
         tasks.cancel_scope.cancel()
-    return ended
+    return completed
 
 
-async def _abort(
+async def stop_on_signal(
+    scope: CancelScope,
+    stop: Stop,
+    emit: Emit,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Stop the run gracefully at the first Ctrl-C or SIGTERM, cancel it at the second."""
+    with _received_signals() as signals:
+        task_status.started()
+        interrupted = False
+        async for _ in signals:
+            if interrupted:
+                scope.cancel()
+                return
+            interrupted = True
+            stop.set()
+            emit(Interrupted())
+
+
+async def _cancel_on_signal(
     scope: CancelScope, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
-    """Let a Ctrl-C or SIGTERM abort."""
-    with received_signals() as signals:
+    with _received_signals() as signals:
         task_status.started()
         async for _ in signals:
             scope.cancel()
 
 
 @contextmanager
-def received_signals() -> Iterator[AsyncIterator[int]]:
-    """Lend the SIGINT and SIGTERM that this process receives.
+def _received_signals() -> Iterator[AsyncIterator[int]]:
+    """Yield the SIGINT and SIGTERM that this process receives.
 
-    Python delivers signals to the main thread alone: none comes to a run in another thread.
+    Python delivers signals only to the main thread: a run in another thread gets none.
     """
     if threading.current_thread() is threading.main_thread():
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -150,59 +208,3 @@ def received_signals() -> Iterator[AsyncIterator[int]]:
 async def _no_signals() -> AsyncIterator[int]:
     await anyio.sleep_forever()
     yield 0
-
-
-def run_task(task: Task, telling: OutputOptions) -> RunState:
-    """Run to the end, tell what is asked for, and return what became of it.
-
-    Raises `RunError`, and `UsageError` where something can't be told as it is asked for.
-    """
-    screen = screen_for(telling)
-    standing = LongLivedOutputs(telling, clock=time.monotonic)
-    return anyio.run(_drive, screen, others_for(telling), standing, telling, task)
-
-
-async def _drive(
-    screen: Screen,
-    others: Mapping[str, Report],
-    standing: LongLivedOutputs,
-    telling: OutputOptions,
-    task: Task,
-) -> RunState:
-    stop = Stop()
-    failure: BulkupError | None = None
-    async with standing, Outputs(screen, {**others, **standing.others(screen.emit)}) as views:
-        limit = ErrorLimit(views.emit, most=telling.max_errors, stop=stop.set)
-        if standing.greeting is not None:
-            views.emit(standing.greeting)
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(listen, tasks.cancel_scope, stop, views.emit)
-            try:
-                await task(emit=limit.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
-            except BulkupError as error:  # not through the task group, which would wrap it
-                failure = error
-                views.emit(RunFailed(reason=error.message, hint=error.hint, code=error.code))
-            tasks.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return screen.state
-
-
-async def listen(
-    scope: CancelScope,
-    stop: Stop,
-    emit: Emit,
-    *,
-    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
-) -> None:
-    """Let a first Ctrl-C or SIGTERM drain the run, and a second one abort it."""
-    with received_signals() as signals:
-        task_status.started()
-        asked = False
-        async for _ in signals:
-            if asked:
-                scope.cancel()
-                return
-            asked = True
-            stop.set()
-            emit(Interrupted())

@@ -5,12 +5,12 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import anyio
 from anyio import CancelScope, to_thread
 
-from bulkup.app.runner import ErrorLimit, listen
+from bulkup.app.runner import ErrorLimit, stop_on_signal
 from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Sleep
 from bulkup.errors import BulkupError, ServerUnavailable, one_error
@@ -25,12 +25,13 @@ from bulkup.source.photos import Photo
 from bulkup.source.scan import Found
 from bulkup.source.watch import Watch
 
+T = TypeVar("T")
 AGAIN_S: Final = 60.0
 MOST_AGAIN_S: Final = 960.0
 
 
 class Upload(Protocol):
-    """A run for some files, whose other settings are given."""
+    """An upload run with its settings, for some of the files."""
 
     async def __call__(
         self,
@@ -41,22 +42,23 @@ class Upload(Protocol):
         clock: Callable[[], float],
         sleep: Sleep,
     ) -> None:
-        """Do it, event by event. Raises `BulkupError`."""
+        """Run it. Raises `BulkupError`."""
 
 
 class WatchLoop:
-    """Brings what arrives; `emit` is for whoever hears the signals, and `stop` what they set.
+    """Uploads what arrives, batch after batch.
 
-    `tell` hears what goes on between runs, `warn` what should be known also of a quiet one.
+    `emit` is for the signal handler, which also sets `stop`. `say` and `warn` print messages
+    between runs; warnings also if the run is quiet.
     """
 
     def __init__(
         self,
         watch: Watch,
-        bring: Upload,
+        upload: Upload,
         *,
-        open_view: Callable[[], Report],
-        tell: Callable[[str], None],
+        open_outputs: Callable[[], Report],
+        say: Callable[[str], None],
         warn: Callable[[str], None],
         clock: Callable[[], float],
         sleep: Sleep,
@@ -65,40 +67,41 @@ class WatchLoop:
         self.stop = Stop()
         self.limit = ErrorLimit(self.emit, most=max_errors, stop=self.stop.set)
         self._watch = watch
-        self._bring = bring
-        self._open_view = open_view
-        self._tell = tell
+        self._upload = upload
+        self._open_outputs = open_outputs
+        self._say = say
         self._warn = warn
         self._clock = clock
         self._sleep = sleep
-        self._view: Report | None = None
+        self._outputs: Report | None = None
         self._idle = CancelScope()
         self._begun = False
 
     def emit(self, event: Event) -> None:
-        """Hand an event to the view; while there is none, the wish to stop ends the waiting."""
+        """Pass an event on to the outputs; between runs, an interrupt ends the waiting."""
         self._begun = self._begun or isinstance(event, RunStarted)
         self._watch.observe(event)
-        if self._view is not None:
-            self._view.emit(event)
+        if self._outputs is not None:
+            self._outputs.emit(event)
         elif isinstance(event, Interrupted):
             self._idle.cancel()
 
-    async def attend(self, *, greeting: Noticed | None = None) -> None:
-        """Bring batch after batch until somebody wishes to stop. Raises `BulkupError`.
+    async def run(self, *, greeting: Noticed | None = None) -> None:
+        """Upload batch after batch until a stop is requested. Raises `BulkupError`.
 
-        Once a run has begun, no failure of a later one ends it, nor does a server that is away.
+        Once a run has begun, neither the failure of a later one nor an unavailable server ends
+        the loop.
         """
-        self._tell(f"watching {', '.join(map(str, self._watch.roots))}; Ctrl-C ends it")
+        self._say(f"watching {', '.join(map(str, self._watch.roots))}; Ctrl-C ends it")
         if greeting is not None:
             self._warn(greeting.message)
         failures = 0
         while not self.stop.wanted:
-            batch = await self._waited_for(self._watch.arrivals)
+            batch = await self._unless_stopped(self._watch.arrivals)
             if batch is None:
                 return
-            self._tell(f"{len(batch):,} {'file has' if len(batch) == 1 else 'files have'} arrived")
-            error = await self._run(batch)
+            self._say(f"{len(batch):,} {'file has' if len(batch) == 1 else 'files have'} arrived")
+            error = await self._run_batch(batch)
             self._watch.end(batch, whole=error is None and not self.stop.wanted)
             failures = failures + 1 if error else 0
             if error is not None:
@@ -106,27 +109,21 @@ class WatchLoop:
                     raise error
                 pause_s = min(AGAIN_S * 2 ** min(failures - 1, 10), MOST_AGAIN_S)
                 self._warn(f"{error.message}; trying again in {pause_s / 60:.0f} min")
-                await self._waited_for(partial(self._rest, pause_s))
+                await self._unless_stopped(partial(self._sleep, pause_s))
 
-    async def _rest(self, seconds: float) -> Mapping[Path, Photo]:
-        await self._sleep(seconds)
-        return {}
-
-    async def _waited_for(
-        self, what: Callable[[], Awaitable[Mapping[Path, Photo]]]
-    ) -> Mapping[Path, Photo] | None:
-        """Return what is waited for, None where somebody wished to stop meanwhile."""
+    async def _unless_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what is waited for, None if a stop is requested meanwhile."""
         with CancelScope() as self._idle:
-            return None if self.stop.wanted else await what()
+            return None if self.stop.wanted else await wait()
         return None
 
-    async def _run(self, batch: Mapping[Path, Photo]) -> BulkupError | None:
-        """Return what ended the run before its end, if anything did."""
-        async with self._open_view() as view:
-            self._view = view
+    async def _run_batch(self, batch: Mapping[Path, Photo]) -> BulkupError | None:
+        """Upload a batch; return the error that ended the run early, if any."""
+        async with self._open_outputs() as outputs:
+            self._outputs = outputs
             try:
-                await self._bring(
-                    only=partial(_is_still, batch),
+                await self._upload(
+                    only=partial(_is_unchanged, batch),
                     emit=self.limit.emit,
                     stop=self.stop,
                     clock=self._clock,
@@ -136,41 +133,40 @@ class WatchLoop:
                 self.emit(RunFailed(reason=error.message, hint=error.hint, code=error.code))
                 return error
             finally:
-                self._view = None
+                self._outputs = None
         return None
 
 
-def _is_still(batch: Mapping[Path, Photo], found: Found) -> bool:
-    """Tell whether this belongs to the batch, and looks as it did when it was still."""
+def _is_unchanged(batch: Mapping[Path, Photo], found: Found) -> bool:
+    """Return whether a file belongs to the batch and is as it was when it had settled."""
     photo = batch.get(found.path)
     return photo is not None and (photo == found or not isinstance(found, Photo))
 
 
-def attend(
+def watch_folders(
     roots: Sequence[Path],
-    bring: Upload,
+    upload: Upload,
     *,
     filters: Filters,
     formats: bool,
     settle_s: float,
     poll: bool,
-    telling: OutputOptions,
+    options: OutputOptions,
 ) -> bool:
     """Watch folders until Ctrl-C or SIGTERM, or until too many photos failed: return whether so.
 
-    Raises `BulkupError` where that is impossible.
+    Raises `BulkupError`.
     """
     console = console_for(sys.stderr)
-    standing = LongLivedOutputs(telling, clock=time.monotonic)
+    long_lived = LongLivedOutputs(options, clock=time.monotonic)
 
-    def tell(words: str, *, unless: int) -> None:
-        """Say so, unless the run is as quiet as that."""
-        if telling.quiet < unless:
-            say(console, words, at=time.strftime("%H:%M:%S"))
+    def print_unless(message: str, *, quiet: int) -> None:
+        if options.quiet < quiet:
+            say(console, message, at=time.strftime("%H:%M:%S"))
 
-    def open_view() -> Outputs:
-        screen = screen_for(telling, console)
-        return Outputs(screen, {**others_for(telling), **standing.others(screen.emit)})
+    def open_outputs() -> Outputs:
+        screen = screen_for(options, console)
+        return Outputs(screen, {**others_for(options), **long_lived.others(screen.emit)})
 
     async def run() -> bool:
         watch = await to_thread.run_sync(
@@ -185,26 +181,26 @@ def attend(
             )
         )
         failure: BulkupError | None = None
-        attendant = WatchLoop(
+        loop = WatchLoop(
             watch,
-            bring,
-            open_view=open_view,
-            tell=partial(tell, unless=1),
-            warn=partial(tell, unless=2),
+            upload,
+            open_outputs=open_outputs,
+            say=partial(print_unless, quiet=1),
+            warn=partial(print_unless, quiet=2),
             clock=time.monotonic,
             sleep=anyio.sleep,
-            max_errors=telling.max_errors,
+            max_errors=options.max_errors,
         )
-        async with standing, one_error(), anyio.create_task_group() as tasks:
-            await tasks.start(listen, tasks.cancel_scope, attendant.stop, attendant.emit)
+        async with long_lived, one_error(), anyio.create_task_group() as tasks:
+            await tasks.start(stop_on_signal, tasks.cancel_scope, loop.stop, loop.emit)
             tasks.start_soon(watch.listen)
             try:
-                await attendant.attend(greeting=standing.greeting)
+                await loop.run(greeting=long_lived.greeting)
             except BulkupError as error:  # not through the task group, which would wrap it
                 failure = error
             tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
-        return attendant.limit.reached
+        return loop.limit.reached
 
     return anyio.run(run)

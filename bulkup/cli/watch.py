@@ -49,20 +49,20 @@ def watch(
     roots, account = prepare(folders, gallery, filters)
 
     from bulkup.app.upload import migrate, open_disposal
-    from bulkup.app.watch import attend
+    from bulkup.app.watch import watch_folders
 
     open_disposal(settings.after, roots, filters)  # report errors before the first file arrives
     upload_batch = partial(
         migrate, roots, account=account, sending=settings, filters=filters, labels=labels
     )
     with silenced(options):
-        too_many_failed = attend(
+        too_many_failed = watch_folders(
             roots,
             upload_batch,
             filters=filters,
             formats=settings.raw_as_format,
             settle_s=settle_s,
             poll=watching.poll,
-            telling=options,
+            options=options,
         )
     return Exit.SOME_FAILED if too_many_failed else Exit.INTERRUPTED

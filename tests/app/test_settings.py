@@ -218,7 +218,7 @@ def test_a_file_without_a_legible_first_line_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (printing(SECRET, code=7), "ended with exit code 7"),
+        (printing(SECRET, code=7), "failed with exit code 7"),
         ("true", "--password-command is empty"),
         ("nosuchcommand-bulkup 2>/dev/null", "exit code 127"),
     ],
@@ -272,7 +272,7 @@ def test_another_form_is_refused_without_showing_it() -> None:
         *(f"pkid-1:{SECRET}{rest}" for rest in (" more", "\r\nX-Evil: 1", "\x00", "é", "\udcff")),
         f"pkid-1 : {SECRET}",
     ):
-        with pytest.raises(UsageError, match="the API key has not the form") as caught:
+        with pytest.raises(UsageError, match="the API key does not have the form") as caught:
             api_key(text)
         assert SECRET not in told(caught.value)
 
@@ -290,6 +290,6 @@ def test_any_text_is_an_api_key_or_a_mistake_that_does_not_show_it(text: str) ->
         key = api_key(text)
     except UsageError as error:
         shown = f"{error.message} {error.hint}"
-        assert len(text) < 4 or text in "the API key has not the form" or text not in shown
+        assert len(text) < 4 or text in "the API key does not have the form" or text not in shown
     else:
         assert not key or re.fullmatch(r"pkid-[\w-]+:[!-~]+", key)

@@ -73,7 +73,7 @@ async def test_what_the_gallery_refuses_is_not_stored(box: Sandbox, ring: Path) 
         ("wrong", "admin", "log-in as admin at", 3),
         ("bobsecret", "bob", "bob is no administrator", 3),
         ("wrong", "", "the API key is invalid", 2),
-        ("\n", "admin", "the standard input is empty", 2),
+        ("\n", "admin", "standard input is empty", 2),
     ):
         ended = await bulkup("login", given=given, url=box.url, user=user)
         assert ended.code == code

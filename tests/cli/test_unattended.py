@@ -39,7 +39,7 @@ async def test_too_many_failures_end_a_run_and_fewer_do_not(box: Sandbox, tmp_pa
     ended = await send(box, tmp_path, "--max-errors", "3")
     assert len(box.gallery.photos) < 200
     assert ended.code == 1
-    assert ended.err.count("3 photos have failed, so no other one is begun") == 1
+    assert ended.err.count("3 photos have failed, so no other photo is started") == 1
     assert "unfinished" in ended.err
     assert "Not finished after" in ended.err
     ended = await send(box, tmp_path, max_errors="6")

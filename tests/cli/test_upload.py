@@ -63,11 +63,9 @@ async def test_the_version_is_told() -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("PIL") is None, reason="the demo needs Pillow")
 async def test_the_demo_brings_every_photo_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bulkup.app import demo_archive  # noqa: PLC0415 (needs Pillow)
-
     monkeypatch.setattr(demo, "EXIST_S", 0.0)  # counting its workers takes longer than all else
-    monkeypatch.setattr(demo_archive, "NAMES", ("IMG_1.jpg", "button.gif", "web.webp"))
-    monkeypatch.setattr(demo_archive, "LARGE_SIDE", 800)
+    monkeypatch.setattr(demo, "NAMES", ("IMG_1.jpg", "button.gif", "web.webp"))
+    monkeypatch.setattr(demo, "LARGE_SIDE", 800)
     ended = await bulkup("demo")
     assert ended.code == 0
     assert "each is on the server once, MD5 equal" in ended.out
@@ -77,7 +75,7 @@ async def test_the_demo_takes_photos_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     ended = await bulkup("demo", tmp_path)
     assert ended.code == 0
-    assert "There is no photo to upload in there." in ended.out
+    assert "The folder contains no photos." in ended.out
 
 
 # exit code 3, the run is impossible

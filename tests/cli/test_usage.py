@@ -87,7 +87,7 @@ OTHERS = {
     "doctor --url 'not an address'": "not an address",
     "sandbox --workers 0": "--workers 0 is out of range",
     "sandbox --workers 2 --start-workers 3": "--start-workers 3 is out of range",
-    "sandbox --start-workers 3": "--start-workers grows up to --workers",
+    "sandbox --start-workers 3": "--start-workers requires --workers",
     "sandbox --cpus 0": "--cpus 0 is out of range",
     "sandbox --finish-time -1": "--finish-time is out of range",
     "sandbox --page-time nan": "--page-time is out of range",

@@ -115,15 +115,15 @@ class Runs:
         self.attendant = WatchLoop(
             watch,
             partial(migrate, list(folders), account=account, sending=sending),
-            open_view=lambda: self,
-            tell=self.tell,
+            open_outputs=lambda: self,
+            say=self.tell,
             warn=self.tell,
             clock=clock,
             sleep=clock.sleep,
         )
         async with one_error(), anyio.create_task_group() as tasks:
             tasks.start_soon(watch.listen)
-            await self.attendant.attend()
+            await self.attendant.run()
             tasks.cancel_scope.cancel()
         assert all(outcome.balances() for outcome in self.outcomes)
         return self
