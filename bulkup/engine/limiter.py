@@ -7,7 +7,7 @@ Finishing begins at once, one photo at a time; workers are proven meanwhile.
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final, Protocol, TypeVar
 
 import anyio
@@ -52,7 +52,13 @@ Hold = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Census(Protocol):
-    """Proves how many PHP workers the server has, without harm."""
+    """Proves how many PHP workers the server has, without harm.
+
+    `length` is the length of the list that keeps a worker busy, None while unknown. One that an
+    earlier run has found may be set.
+    """
+
+    length: int | None
 
     async def prepare(self, *, anew: bool) -> bool:
         """Find a request that keeps a worker busy for a moment; False if there is none."""
@@ -99,7 +105,7 @@ class Limiter:
         self._emitted = (0, 0)
         self._known_most = pacing.most
         self._known_workers = 1
-        self._known_best: int | None = None
+        self._known: dict[Fact, int] = {}
         self._noticed: set[str] = set()
 
     @asynccontextmanager
@@ -207,8 +213,15 @@ class Limiter:
         self.pacing.most = min(self.pacing.most, facts.get(Fact.FINISHING, self.pacing.most))
         self._known_most = self.pacing.most
         self._known_workers = facts.get(Fact.WORKERS, 1)
-        self._known_best = facts.get(Fact.PLACES)
-        self.pacing.begin(self._known_best)
+        self._known = dict(facts)
+        self._census.length = facts.get(Fact.PROOF, self._census.length)
+        unproven = facts.get(Fact.UNPROVEN, 0)
+        self.pacing.begin(
+            facts.get(Fact.PLACES),
+            alone_s=facts[Fact.FINISH_MS] / 1000 if Fact.FINISH_MS in facts else None,
+            unproven=unproven if unproven > self._known_workers else None,
+            now=self._clock(),
+        )
         self._facts_loaded = True
 
     async def _prove(self, workers: int) -> None:
@@ -218,7 +231,9 @@ class Limiter:
         be proven, and change how long each request takes.
         """
         parallel = self._parallel_proof
-        proven, possible = False, await self._census.prepare(anew=not parallel)
+        proven = False
+        async with nullcontext() if parallel else self._recovery.hold():
+            possible = await self._census.prepare(anew=not parallel)
         if possible:
             self._proving = True
             with anyio.move_on_after(PROOF_S):
@@ -231,9 +246,14 @@ class Limiter:
             return  # nothing smaller would help: try the same again with all slots free
         self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
         if proven:
-            await self._learn(workers)
+            if workers > self._known_workers:
+                self._known_workers = workers
+                await self._ledger.learn(Fact.WORKERS, workers)
+            await self._learn(Fact.PROOF, self._census.length)
         elif not possible:
             self._notice_once(UNCOUNTED, UNCOUNTED_HINT)
+        elif not parallel:
+            await self._learn(Fact.UNPROVEN, workers)
 
     async def _look_for_single_worker(self) -> None:
         """Emit why a single finish was blocked, if the server has only one worker."""
@@ -248,10 +268,11 @@ class Limiter:
             self._noticed.add(message)
             self._emit(Noticed(message=message, hint=hint))
 
-    async def _learn(self, workers: int) -> None:
-        if workers > self._known_workers:
-            self._known_workers = workers
-            await self._ledger.learn(Fact.WORKERS, workers)
+    async def _learn(self, fact: Fact, value: int | None) -> None:
+        """Store a fact in the ledger, if it is news."""
+        if value is not None and value != self._known.get(fact):
+            self._known[fact] = value
+            await self._ledger.learn(fact, value)
 
     async def _report(self) -> None:
         """Emit the limits, and store in the ledger what the next run can reuse."""
@@ -264,9 +285,9 @@ class Limiter:
         if self.pacing.most < self._known_most and not self.pacing.fixed:
             self._known_most = self.pacing.most
             await self._ledger.learn(Fact.FINISHING, self.pacing.most)
-        if pacing.best not in {None, self._known_best}:
-            self._known_best = pacing.best
-            await self._ledger.learn(Fact.PLACES, self._known_best)
+        await self._learn(Fact.PLACES, pacing.best)
+        if pacing.best is not None and pacing.alone_s is not None:
+            await self._learn(Fact.FINISH_MS, round(pacing.alone_s * 1000))
 
     async def _watch(self) -> None:
         """Wait for a change; probe the server if no photo is finished for too long."""

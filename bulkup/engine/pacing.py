@@ -117,17 +117,23 @@ class _Trial:
 
 @dataclass(slots=True)
 class _Climb:
-    """The quick start: the latencies at the current limit, and the step before it."""
+    """The quick start: the finishes at the current limit, and the step before it."""
 
     latencies: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
     before: tuple[int, float] | None = None  # slots, and photos a second with them
 
-    def take(self, latency_s: float, *, slots: int) -> float | None:
-        """Record a finish; return the throughput in photos a second, None while unknown."""
-        self.latencies.append(latency_s)
-        if len(self.latencies) < max(FEWEST_PER_STEP, 2 * slots):
+    def take(self, latency_s: float, *, at_once: int, slots: int) -> tuple[float, float] | None:
+        """Record a finish; return median seconds and photos a second, None while unknown.
+
+        A finish with no more others than the step before had says nothing of this one.
+        """
+        if self.before is None or at_once > self.before[0]:
+            self.latencies.append(latency_s)
+            self.rates.append(at_once / max(latency_s, 1e-9))
+        if len(self.rates) < max(FEWEST_PER_STEP, 2 * slots):
             return None
-        return slots / max(median(self.latencies), 1e-9)
+        return median(self.latencies), median(self.rates)
 
 
 @dataclass(slots=True)
@@ -135,20 +141,20 @@ class Finishing:
     """How many photos may be finished at once: `target`, from 1 up to `most`.
 
     `workers` are the PHP workers of the server that this run has proven. A `fixed` limit is the
-    user's: only trouble lowers it. `best` is the limit with the best throughput, None while
-    unknown.
+    user's: only trouble lowers it. `best` is the limit with the best throughput, `alone_s` how
+    long a finish takes alone, in seconds; None while unknown.
     """
 
     most: int
     workers: int = 1
     fixed: bool = False
     best: int | None = None
+    alone_s: float | None = None
     _settled: int = 1
     _climb: _Climb | None = field(default_factory=_Climb)
     _known: int | None = None
     _trial: _Trial | None = None
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
-    _alone_s: float | None = None
     _hold_until: float = float("-inf")
     _hold_s: float = HOLD_S
     _unproven_s: float = UNPROVEN_S
@@ -156,14 +162,31 @@ class Finishing:
     _asked: int | None = None
     _trouble_at: float = float("-inf")
 
-    def begin(self, known: int | None = None) -> None:
-        """Request the first proof; `known` is the limit that was best in an earlier run."""
+    def begin(
+        self,
+        known: int | None = None,
+        *,
+        alone_s: float | None = None,
+        unproven: int | None = None,
+        now: float = 0.0,
+    ) -> None:
+        """Request the first proof, with what an earlier run has measured.
+
+        `known` is the limit that was best, `alone_s` the seconds of a finish alone, `unproven` a
+        number of workers that could not be proven: so many are not tried again for a while.
+        """
         if self.fixed or self._climb is None or self._asked is not None:
             return
         self._known = known if known and known > 1 else None
+        self.alone_s = alone_s
         slots = min(self.most, self._known or FIRST_SLOTS)
+        while unproven is not None and slots > 1 and workers_for(slots) >= unproven:
+            slots -= 1
         if slots > self.ceiling:
             self._asked = slots
+        elif unproven is not None:
+            self._climb = None
+            self._hold(now)
 
     @property
     def target(self) -> int:
@@ -184,8 +207,8 @@ class Finishing:
 
     @property
     def usual_s(self) -> float | None:
-        """The median seconds of the last finishes, None before the first."""
-        return median(self._recent) if self._recent else None
+        """The median seconds of the last finishes; before the first, as an earlier run found."""
+        return median(self._recent) if self._recent else self.alone_s
 
     def prove(self, workers: int, *, now: float) -> None:
         """Record the number of proven workers, which may be fewer than wanted."""
@@ -204,8 +227,8 @@ class Finishing:
         elif self._known is not None:  # it was best: what is nearby is tried later
             self._settle(min(self._known, self.ceiling), now)
         elif self._settled == 1 and self.usual_s is not None:  # the first few tell enough of one
-            self._alone_s = self.usual_s
-            self._settled, self._climb = 2, _Climb(before=(1, 1 / max(self._alone_s, 1e-9)))
+            self.alone_s = self.usual_s
+            self._settled, self._climb = 2, _Climb(before=(1, 1 / max(self.alone_s, 1e-9)))
 
     def record(
         self,
@@ -225,29 +248,31 @@ class Finishing:
             self._trouble(at_once, began=began, now=now)
             return
         self._recent.append(latency_s)
-        if self.fixed or at_once != self.target:
-            return  # the connection, not the server, was the bottleneck
+        if self.fixed:
+            return
         if self._climb is not None:
-            self._go_up(self._climb, latency_s, now=now, waiting=waiting)
+            step = self._climb.take(latency_s, at_once=at_once, slots=self._settled)
+            if step is not None:
+                self._go_up(self._climb, *step, now=now, waiting=waiting)
+        elif at_once != self.target:
+            return  # the connection, not the server, was the bottleneck
         elif self._trial is None:
             self._begin_trial(now, waiting=waiting)
         elif (higher_wins := self._trial.take(latency_s)) is not None:
             self._end_trial(self._trial, higher_wins=higher_wins, now=now)
 
-    def _go_up(self, climb: _Climb, latency_s: float, *, now: float, waiting: bool) -> None:
+    def _go_up(
+        self, climb: _Climb, usual_s: float, rate: float, *, now: float, waiting: bool
+    ) -> None:
         """Double the limit if the last doubling was worth it, otherwise settle."""
         slots = self._settled
-        rate = climb.take(latency_s, slots=slots)
-        if rate is None:
-            return
-        usual_s = slots / rate
         if slots == 1:
-            self._alone_s = usual_s
+            self.alone_s = usual_s
         ended = slots == self.most
         if climb.before is not None:
             fewer, slower = climb.before
             ended |= slots == self.ceiling and rate < slower * WORTH_A_PROOF
-            stretched = self._alone_s is not None and usual_s > self._alone_s * STRETCH
+            stretched = self.alone_s is not None and usual_s > self.alone_s * STRETCH
             if stretched or rate < slower * CLEAR_GAIN:
                 self._settle(fewer if stretched else (fewer + slots) // 2, now)
                 self.best = self._settled
@@ -285,8 +310,8 @@ class Finishing:
         self._trial = None
         low_s, high_s = (median(each) for each in trial.latencies)
         if trial.low == 1:
-            self._alone_s = low_s
-        if self._alone_s is not None and high_s > self._alone_s * STRETCH:
+            self.alone_s = low_s
+        if self.alone_s is not None and high_s > self.alone_s * STRETCH:
             higher_wins = False
         self.best = settled = trial.low + higher_wins
         if settled == self._settled:

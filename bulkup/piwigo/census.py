@@ -54,8 +54,8 @@ class Census:
     def __init__(self, pool: SessionPool, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
         self._clock = clock
-        self._length: int | None = None
-        self._rough = False
+        self.length: int | None = None
+        self._rough = True
         self._offered = True
         self._shared_s = 0.0
         self._thin = False  # the line, too thin for the last proof
@@ -91,7 +91,7 @@ class Census:
         `RunError` where the log-in fails.
         """
         if anew and self._rough:
-            self._length, self._shared_s = None, 0.0
+            self.length, self._shared_s = None, 0.0
         return await self._weigh(rough=not anew) is not None
 
     async def prove(self, workers: int, *, hold: Hold = nullcontext) -> bool | None:
@@ -133,10 +133,10 @@ class Census:
 
         A `rough` length is found while others may keep the requests waiting.
         """
-        if self._length is None and self._offered:
+        if self.length is None and self._offered:
             try:
                 async with self._pool.lease() as session:
-                    self._length = await self._find_length(session, rough=rough)
+                    self.length = await self._find_length(session, rough=rough)
                     self._rough = rough
             except RunError:
                 raise
@@ -144,7 +144,7 @@ class Census:
                 self._offered = False
             except BulkupError:
                 return None
-        return self._length
+        return self.length
 
     async def _find_length(self, session: Session, *, rough: bool) -> int | None:
         length, work_s = FIRST_LENGTH, 0.0

@@ -23,6 +23,7 @@ class Workers:
     """As many as there are, and how many were asked to be proven."""
 
     there: int | None
+    length: int | None = None
     proofs: list[int] = field(default_factory=list)
 
     async def prepare(self, *, anew: bool) -> bool:
@@ -188,7 +189,35 @@ async def test_the_best_limit_is_remembered() -> None:
     async with place.attended():
         await bring(place, times=40)
     facts = await place.memory.facts(max_age_s=1)
-    assert facts == {Fact.WORKERS: 3, Fact.PLACES: place.limiter.pacing.best}
+    assert (facts[Fact.WORKERS], facts[Fact.PLACES]) == (3, place.limiter.pacing.best)
+
+
+async def test_what_could_not_be_proven_holds_up_no_later_run() -> None:
+    place = Place(workers=2)
+    async with place.attended():
+        await bring(place, times=3)
+    assert place.census.proofs == [6, 3]
+    again = Place(workers=2, memory=place.memory)
+    async with again.attended():
+        await bring(again, times=10, at_once=2)
+        assert again.census.proofs == []
+        again.now += 60.0
+        await bring(again, times=1)
+    assert again.census.proofs == [3, 3]  # beside the finishes, then alone
+
+
+async def test_a_proof_begins_with_the_list_and_the_time_that_an_earlier_run_found() -> None:
+    place = Place(workers=8)
+    place.census.length = 40_000
+    async with place.attended():
+        await bring(place, times=10)
+    facts = await place.memory.facts(max_age_s=1)
+    assert (facts[Fact.PROOF], facts[Fact.FINISH_MS]) == (40_000, 1_000)
+    again = Place(workers=8, memory=place.memory)
+    async with again.attended(), again.limiter.slot():
+        await anyio.wait_all_tasks_blocked()
+        assert again.census.length == 40_000
+        assert again.limiter.pacing.usual_s == 1.0
 
 
 async def test_what_an_earlier_run_has_proven_is_proven_anew() -> None:

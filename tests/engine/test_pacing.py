@@ -98,6 +98,20 @@ def test_the_limit_doubles_within_the_first_photos_while_that_pays(
     assert world.pacing.best == reached
 
 
+def test_the_climb_is_judged_too_where_all_slots_are_seldom_taken() -> None:
+    pacing = Finishing(most=8, workers=10)
+    for now in range(40):
+        at_once = min(pacing.target, 6)
+        pacing.record(
+            0.3 * max(1, at_once / 4),
+            Outcome.ANSWERED,
+            at_once=at_once,
+            began=now - 0.5,
+            now=float(now),
+        )
+    assert pacing.best == 6
+
+
 def test_the_climb_ends_where_a_finish_takes_too_long() -> None:
     world = World(lambda places: ALONE_S * (1 if places < 4 else 3), workers=16)
     world.finish(30)
