@@ -2,7 +2,7 @@
 
 Run it as `.venv/bin/python benchmarks/faults.py`. It starts a sandbox server and a breaking proxy,
 uploads by the ordinary command line, and holds the server's photos against the files. Prints the
-table of the README; exits 1 with `--check` where a photo is missing, double or damaged.
+table of the docs; exits 1 with `--check` where a photo is missing, double or damaged.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Run it as `.venv/bin/python benchmarks/machines.py`; `--quick` takes shorter runs. It starts a Dask
 scheduler and one to four workers, which reach a sandbox each through a thin line, and uploads by
-the ordinary command line with `--dask`. Prints the table of the README; exits 1 with `--check`
+the ordinary command line with `--dask`. Prints the table of the docs; exits 1 with `--check`
 where n machines do not bring 0.9 × n of what one does.
 
 Throughput is taken at the server, over the photos from the 20th to the 90th of a hundred. What a

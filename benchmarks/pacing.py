@@ -3,7 +3,7 @@
 Run it as `.venv/bin/python benchmarks/pacing.py`; `--quick` tries a few servers only. It starts
 sandboxes whose PHP workers behave as PHP-FPM's, in processes of their own, uploads to them by the
 ordinary command line with each fixed `--finishing` and with `--finishing auto`, while visitors
-view the front page all the time. Prints the table of the README; exits 1 with `--check` where a
+view the front page all the time. Prints the table of the docs; exits 1 with `--check` where a
 promise fails: at least 90 % of the throughput of the best fixed setting, no freeze, and a p95 of
 the visitors' waits below three times of what it is without an upload.
 
