@@ -20,7 +20,7 @@ import anyio
 from aiohttp.abc import AbstractStreamWriter
 
 from bulkup.errors import BulkupError, NotOffered, RunError
-from bulkup.piwigo.multipart import Form
+from bulkup.piwigo.multipart import Form, StreamedPayload
 from bulkup.piwigo.protocol import Request
 from bulkup.piwigo.session import Session, SessionPool
 
@@ -249,16 +249,20 @@ class Held(Form):
 
     def __init__(self, request: Request, *, until: anyio.Event) -> None:
         *others, (name, text) = request.fields
-        self._text = text.encode()
-        self._until = until
-        fields = (("method", request.method), *others)
-        super().__init__(fields, name=name, size=len(self._text))
+        super().__init__((("method", request.method), *others))
+        self.add(name, _HeldPayload(text.encode(), until))
 
-    async def write_part(self, writer: AbstractStreamWriter) -> None:
-        """Send the last field, and wait before its end."""
-        await self.put(writer, self._text, last=False)
+
+class _HeldPayload(StreamedPayload):
+    def __init__(self, content: bytes, until: anyio.Event) -> None:
+        super().__init__(len(content))
+        self._content = content
+        self._until = until
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await writer.write(self._content)
+        await writer.drain()
         await self._until.wait()
-        await self.put(writer, b"", last=True)
 
 
 def _heavy(length: int) -> Request:

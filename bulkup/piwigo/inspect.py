@@ -12,11 +12,10 @@ from bulkup.errors import NotOffered, PhotoCorrupted, PhotoError, PhotoGone, Run
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.client import Catalogue, Offer
 from bulkup.piwigo.connect import DEFAULT_CHUNK, choose, connector_for, find_base
-from bulkup.piwigo.multipart import Form
-from bulkup.piwigo.protocol import Fields, Request, Status, interpret, read_methods
+from bulkup.piwigo.multipart import PART, Form, StreamedPayload
+from bulkup.piwigo.protocol import Request, Status, interpret, read_methods
 from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts
 from bulkup.piwigo.tls import SYSTEM, Tls, Trust, handshake
-from bulkup.source.photos import PIECE
 
 METHOD: Final = "pwg.images.addSimple"
 
@@ -24,21 +23,15 @@ NO_PHOTO: Final = 2**31 - 1
 """No photo has this number: Piwigo's end at 2^24 - 1 (`mediumint unsigned`)."""
 
 
-class Filler(Form):
-    """A file of `size` random bytes, which is no picture and has no name that one could have."""
+class Filler(StreamedPayload):
+    """Random bytes, which are no picture."""
 
-    def __init__(self, fields: Fields, size: int) -> None:
-        super().__init__(fields, name="image", filename="bulkup-probe", size=size)
-        self._left = size
-        self._piece = os.urandom(PIECE)
-
-    async def write_part(self, writer: AbstractStreamWriter) -> None:
+    async def write(self, writer: AbstractStreamWriter) -> None:
         """Send the bytes."""
-        left = self._left
+        piece, left = os.urandom(PART), self._size
         while left:
-            length = min(left, len(self._piece))
-            left -= length
-            await self.put(writer, self._piece[:length], last=not left)
+            await writer.write(piece[:left])
+            left -= min(left, PART)
 
 
 async def send_through(pool: SessionPool, size: int) -> None:
@@ -47,10 +40,11 @@ async def send_through(pool: SessionPool, size: int) -> None:
     Raises `TooLarge` where it is over one of the server's limits, and what `SessionPool.send`
     raises.
     """
-    fields = (("method", METHOD), ("image_id", str(NO_PHOTO)))
+    form = Form((("method", METHOD), ("image_id", str(NO_PHOTO))))
+    form.add("image", Filler(size), filename="bulkup-probe")
     try:
         async with pool.lease() as session:
-            await pool.send_form(Filler(fields, size), session)
+            await pool.send_form(form, session)
     except (
         PhotoGone,
         PhotoCorrupted,

@@ -1,115 +1,142 @@
-"""The bodies of requests: fields, and the bytes of one chunk, read while they are sent.
-
-The file is the photo as it was fingerprinted, or the body breaks.
-"""
+"""Multipart request bodies, among them one that streams a chunk of a photo from its file."""
 
 import asyncio
 import hashlib
-import secrets
-from abc import abstractmethod
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from aiohttp import payload
+from aiohttp import BytesPayload, MultipartWriter, hdrs
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
 
 from bulkup.errors import BulkupError
 from bulkup.piwigo.protocol import Fields, Request
 from bulkup.piwigo.throttle import Throttle
 from bulkup.source.photos import Chunk, Photo, read_chunk
 
-PART: Final = 256 * 1024
-"""Bytes of a photo that have to go out within the idle time-out: more would be too much to ask of
-a thin line."""
+if TYPE_CHECKING:
+    from multidict import CIMultiDict
 
-JOINED: Final = 64 * 1024
-"""So many bytes at most go out in one piece with what stands before and behind them."""
+PART: Final = 256 * 1024
+"""Most bytes of a photo in one write. Each write has to end within the idle time-out, which a slow
+line would exceed with more."""
+
+GATHERED: Final = 64 * 1024
+"""Most bytes that `GatheringWriter` joins into one write."""
 
 IDLE_S: Final = 60.0
-"""How long no piece may go out on, in seconds, unless it is said otherwise."""
+"""Default idle time-out of a write, in seconds."""
 
 Progress = Callable[[int], None]
 """Takes the number of bytes of the photo's chunk that have gone out so far."""
 
 
-class Form(payload.Payload):
-    """A multipart form: fields, then one part of `size` bytes, which a subclass writes.
+class Form(MultipartWriter):
+    """A `multipart/form-data` body of text fields; parts with other content can be added.
 
-    `name` and `filename` are those of that part; without the latter it is a field like the others.
-    If `summed`, the field `chunk_sum` follows, as `sum` tells it then. Everything around the part
-    goes out in two pieces, or in one with it: aiohttp's own form takes five for each field.
-    `ended` tells whether the last byte may have gone out; until then, nothing can arrive whole. No
-    piece may take longer than `idle_s` to go out.
+    Every write to the network has to end within `idle_s` seconds, or `TimeoutError` is raised.
+    `ended` is set just before the last bytes are written: until then, the server can't have
+    received the whole body.
     """
 
-    def __init__(
-        self,
-        fields: Fields,
-        *,
-        name: str,
-        filename: str = "",
-        size: int,
-        summed: bool = False,
-        idle_s: float = IDLE_S,
-    ) -> None:
-        boundary = secrets.token_hex(16)
-        super().__init__(fields, content_type=f"multipart/form-data; boundary={boundary}")
-        part = f'--{boundary}\r\nContent-Disposition: form-data; name="%s"'
-        head = "".join(f"{part % field}\r\n\r\n{value}\r\n" for field, value in fields)
-        head += part % name
-        if filename:
-            head += f'; filename="{filename}"\r\nContent-Type: application/octet-stream'
-        self._head = f"{head}\r\n\r\n".encode()
-        self._sum_head = f"\r\n{part % 'chunk_sum'}\r\n\r\n".encode() if summed else b""
-        self._end = f"\r\n--{boundary}--\r\n".encode()
-        sum_size = len(self._sum_head) + 32 if summed else 0
+    def __init__(self, fields: Fields, *, idle_s: float = IDLE_S) -> None:
+        super().__init__("form-data")
         self._idle_s = idle_s
-        self._held = self._head
         self.ended = False
-        self._size = len(self._head) + size + sum_size + len(self._end)
+        for name, text in fields:
+            self.add(name, BytesPayload(text.encode()))
+
+    def add(self, name: str, content: Payload, *, filename: str = "") -> None:
+        """Append a part. Like a browser, send a content type only with files."""
+        content.headers.clear()
+        content.headers[hdrs.CONTENT_DISPOSITION] = f'form-data; name="{name}"'
+        if filename:
+            content.headers[hdrs.CONTENT_DISPOSITION] += f'; filename="{filename}"'
+            content.headers[hdrs.CONTENT_TYPE] = "application/octet-stream"
+        self.append_payload(content)
+
+    async def write(self, writer: AbstractStreamWriter, close_boundary: bool = True) -> None:
+        """Send the body."""
+        self.ended = False
+        gathering = GatheringWriter(writer, idle_s=self._idle_s)
+        await super().write(gathering, close_boundary)
+        self.ended = True
+        await gathering.drain()
+
+
+class GatheringWriter(AbstractStreamWriter):
+    """Joins small writes, of which `MultipartWriter` makes five for each field.
+
+    What is gathered goes out with `drain`, before a write of more than `GATHERED` bytes, and when
+    it would become more than that.
+    """
+
+    def __init__(self, writer: AbstractStreamWriter, *, idle_s: float) -> None:
+        self._writer = writer
+        self._idle_s = idle_s
+        self._pieces: list[bytes | bytearray | memoryview] = []
+        self._size = 0
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Write the bytes, or keep them for the next write."""
+        size = self._size + len(chunk)
+        if size > GATHERED:
+            await self.drain()
+            size = len(chunk)
+            if size > GATHERED:
+                await self._write(chunk)
+                return
+        self._pieces.append(chunk)
+        self._size = size
+
+    async def drain(self) -> None:
+        """Write what has been gathered."""
+        if self._pieces:
+            gathered = b"".join(self._pieces)
+            self._pieces.clear()
+            self._size = 0
+            await self._write(gathered)
+
+    async def _write(self, chunk: bytes | bytearray | memoryview) -> None:
+        async with asyncio.timeout(self._idle_s):
+            await self._writer.write(chunk)
+
+    async def write_eof(self, chunk: bytes = b"") -> None:
+        """Write the last bytes."""
+        await self.drain()
+        await self._writer.write_eof(chunk)
+
+    def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
+        """Enable compression of the body."""
+        self._writer.enable_compression(encoding, strategy)
+
+    def enable_chunking(self) -> None:
+        """Enable chunked transfer encoding."""
+        self._writer.enable_chunking()
+
+    async def write_headers(self, status_line: str, headers: "CIMultiDict[str]") -> None:
+        """Write the headers of the message."""
+        await self._writer.write_headers(status_line, headers)
+
+
+class StreamedPayload(Payload):
+    """A part of `size` bytes that are only known while they are written."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(None)
+        self._size: int = size
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Refuse: the content is streamed, never text."""
-        raise TypeError(f"a form with a file is not text in {encoding} ({errors})")
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send the form."""
-        self._held, self.ended = self._head, False
-        await self.write_part(writer)
-
-    async def put(
-        self, writer: AbstractStreamWriter, content: bytes | memoryview, *, last: bool
-    ) -> None:
-        """Send bytes of the part, and what stands before its first and behind its `last` ones."""
-        head, self._held = self._held, b""
-        async with asyncio.timeout(self._idle_s):
-            if len(content) > JOINED:
-                if head:
-                    await writer.write(head)
-                await writer.write(content)
-                head, content = b"", b""
-            end = b""
-            if last:
-                end = (self._sum_head + self.sum.encode() if self._sum_head else b"") + self._end
-                self.ended = True
-            if data := b"".join((head, content, end)):
-                await writer.write(data)
-
-    @abstractmethod
-    async def write_part(self, writer: AbstractStreamWriter) -> None:
-        """Put the bytes of the part, the `last` ones as such."""
-
-    @property
-    def sum(self) -> str:
-        """The MD5 of the part in hex, once it has gone out."""
-        return ""
+        """Refuse: the content is never held as a whole."""
+        raise TypeError(f"a streamed part can't be decoded ({encoding}, {errors})")
 
 
-class ChunkBody(Form):
-    """The call of a method with the bytes of one chunk, read while they are sent.
+class ChunkForm(Form):
+    """The call of a method with the bytes of one chunk.
 
-    `error` keeps what went wrong with the file, since aiohttp hides it behind one of its own.
+    `progress` gets the last bytes when the whole body was written. `error` is what went wrong with
+    the file, which aiohttp wraps in an error of its own.
     """
 
     def __init__(
@@ -122,56 +149,90 @@ class ChunkBody(Form):
         throttle: Throttle,
         progress: Progress,
     ) -> None:
-        super().__init__(
-            (("method", request.method), *request.fields),
-            name="data" if request.encoded else "file",
-            filename="" if request.encoded else "blob",
-            size=(chunk.length + 2) // 3 * 4 if request.encoded else chunk.length,
-            summed=request.summed,
-            idle_s=idle_s,
+        super().__init__((("method", request.method), *request.fields), idle_s=idle_s)
+        digest = hashlib.md5(usedforsecurity=False) if request.summed else None
+        content = ChunkPayload(
+            photo,
+            chunk,
+            encoded=request.encoded,
+            digest=digest,
+            throttle=throttle,
+            progress=progress,
         )
-        self._photo = photo
-        self._chunk = chunk
-        self._encode = _Base64() if request.encoded else None
-        self._throttle = throttle
+        if request.encoded:
+            self.add("data", content)
+        else:
+            self.add("file", content, filename="blob")
+        if digest:
+            self.add("chunk_sum", SumPayload(digest))
+        self._length = chunk.length
         self._progress = progress
-        self._digest = hashlib.md5(usedforsecurity=False) if request.summed else None
         self.error: BulkupError | None = None
 
-    @property
-    def sum(self) -> str:
-        """The MD5 of the bytes that have gone out."""
-        return self._digest.hexdigest() if self._digest else ""
-
-    async def write_part(self, writer: AbstractStreamWriter) -> None:
-        """Send the chunk; no part of it may take longer than the idle time-out, once let out."""
-        read = 0
+    async def write(self, writer: AbstractStreamWriter, close_boundary: bool = True) -> None:
+        """Send the body, reading the file meanwhile."""
         try:
-            async for piece in read_chunk(self._photo, self._chunk, digest=self._digest):
-                read += len(piece)
-                last = read == self._chunk.length
-                body = memoryview(self._encode.next(piece, last=last) if self._encode else piece)
-                gone = 0
-                while gone < len(body):
-                    part = await self._throttle.take(min(PART, len(body) - gone))
-                    end = last and gone + part == len(body)
-                    await self.put(writer, body[gone : gone + part], last=end)
-                    gone += part
-                    self._progress(read - len(piece) + gone * len(piece) // len(body))
+            await super().write(writer, close_boundary)
         except BulkupError as error:
             self.error = error
             raise
+        self._progress(self._length)
 
 
-class _Base64:
-    """Encodes pieces of any length to one base64 text."""
+class ChunkPayload(StreamedPayload):
+    """The bytes of a chunk, read from the photo while they are sent.
 
-    def __init__(self) -> None:
-        self._rest = b""
+    They are added to `digest`, and sent in base64 if `encoded`.
+    """
 
-    def next(self, piece: bytes, *, last: bool) -> bytes:
-        """Return the text of all whole triples so far, of everything if it is the last piece."""
-        piece = self._rest + piece
-        whole = len(piece) if last else len(piece) // 3 * 3
-        self._rest = piece[whole:]
-        return b64encode(piece[:whole])
+    def __init__(
+        self,
+        photo: Photo,
+        chunk: Chunk,
+        *,
+        encoded: bool,
+        digest: "hashlib._Hash | None",
+        throttle: Throttle,
+        progress: Progress,
+    ) -> None:
+        super().__init__((chunk.length + 2) // 3 * 4 if encoded else chunk.length)
+        self._digest = digest
+        self._photo = photo
+        self._chunk = chunk
+        self._encoded = encoded
+        self._throttle = throttle
+        self._progress = progress
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the chunk in slices as large as the throttle permits, `PART` at most.
+
+        Each slice but the last is written at once. Raises as `read_chunk` does.
+        """
+        read, rest = 0, b""
+        async for piece in read_chunk(self._photo, self._chunk, digest=self._digest):
+            before, read = read, read + len(piece)
+            body = memoryview(piece)
+            if self._encoded:
+                data = rest + piece
+                whole = len(data) if read == self._chunk.length else len(data) // 3 * 3
+                rest, body = data[whole:], memoryview(b64encode(data[:whole]))
+            sent = 0
+            while sent < len(body):
+                size = await self._throttle.take(min(PART, len(body) - sent))
+                await writer.write(body[sent : sent + size])
+                sent += size
+                if read < self._chunk.length or sent < len(body):
+                    await writer.drain()
+                    self._progress(before + sent * len(piece) // len(body))
+
+
+class SumPayload(StreamedPayload):
+    """An MD5 in hex, of the bytes that were sent before it."""
+
+    def __init__(self, digest: "hashlib._Hash") -> None:
+        super().__init__(32)
+        self._digest = digest
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the sum."""
+        await writer.write(self._digest.hexdigest().encode())

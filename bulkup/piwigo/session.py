@@ -32,7 +32,7 @@ from bulkup.errors import (
 )
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
-from bulkup.piwigo.multipart import ChunkBody, Form, Progress
+from bulkup.piwigo.multipart import ChunkForm, Form, Progress
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request, Status, interpret, read_status
 from bulkup.piwigo.throttle import Throttle
 from bulkup.source.photos import Photo
@@ -109,7 +109,7 @@ class Session:
             fields = (("method", request.method), *request.fields)
             data, headers = urlencode(fields).encode(), FORM
         else:
-            data = body = ChunkBody(
+            data = body = ChunkForm(
                 photo,
                 request=request,
                 chunk=request.chunk,

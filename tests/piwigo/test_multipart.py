@@ -1,0 +1,197 @@
+"""Multipart bodies: their length, their writes, and what breaks them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import anyio
+import pytest
+from aiohttp.abc import AbstractStreamWriter
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from bulkup.errors import PhotoChanged
+from bulkup.piwigo.census import Held
+from bulkup.piwigo.inspect import Filler
+from bulkup.piwigo.multipart import GATHERED, PART, ChunkForm, Form, GatheringWriter
+from bulkup.piwigo.protocol import Request
+from bulkup.piwigo.throttle import Throttle
+from bulkup.source.photos import PIECE, Chunk, Photo
+from tests.support.walks import photo_at
+
+FIELDS = (("name", "Été.jpg"), ("category", "9"))
+CONTENT = Random(1).randbytes(2 * PIECE + 1000)
+
+
+class Recorder(AbstractStreamWriter):
+    """A network that keeps each write, and what else it is asked for."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.calls: list[object] = []
+        self.form: Form | None = None
+        self.ended: list[bool] = []
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(chunk))
+        if self.form is not None:
+            self.ended.append(self.form.ended)
+
+    async def write_eof(self, chunk: bytes = b"") -> None:
+        self.calls.append(chunk)
+
+    async def drain(self) -> None:
+        raise AssertionError
+
+    def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
+        self.calls.append((encoding, strategy))
+
+    def enable_chunking(self) -> None:
+        self.calls.append("chunked")
+
+    async def write_headers(self, status_line: str, headers: "CIMultiDict[str]") -> None:
+        self.calls.append((status_line, headers))
+
+
+async def written(form: Form) -> list[bytes]:
+    """Return the writes of a form, which are as long as it says; the last one ends it."""
+    network = Recorder()
+    network.form = form
+    await form.write(network)
+    assert sum(map(len, network.writes)) == form.size
+    assert network.ended == [False] * (len(network.writes) - 1) + [True]
+    assert b"".join(network.writes).endswith(f"--{form.boundary}--\r\n".encode())
+    return network.writes
+
+
+class Slices(Throttle):
+    """Lets out so many bytes at a time, at most."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    async def take(self, wanted: int) -> int:
+        return min(wanted, self._most)
+
+
+def chunk_form(
+    photo: Photo,
+    length: int,
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+    most: int = 10**9,
+    **how: bool,
+) -> ChunkForm:
+    chunk = Chunk(0, 1, 0, length)
+    request = Request("pwg.images.upload", FIELDS, chunk=chunk, **how)
+    return ChunkForm(
+        photo, request=request, chunk=chunk, idle_s=60.0, throttle=Slices(most), progress=progress
+    )
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Photo:
+    return photo_at(tmp_path_factory.mktemp("photo") / "a.jpg", CONTENT)
+
+
+lengths = st.integers(0, len(CONTENT)) | st.builds(
+    int.__add__, st.sampled_from([GATHERED, PART, PIECE, 2 * PIECE]), st.integers(-500, 500)
+)
+
+
+@given(
+    length=lengths,
+    most=st.sampled_from([10_000, 10**9]),
+    encoded=st.booleans(),
+    summed=st.booleans(),
+)
+def test_a_chunk_is_as_long_as_announced(
+    photo: Photo, length: int, most: int, *, encoded: bool, summed: bool
+) -> None:
+    form = chunk_form(photo, length, most=most, encoded=encoded, summed=summed)
+    assert all(len(write) <= PART for write in anyio.run(written, form))
+
+
+@given(text=st.text(max_size=100_000), size=st.integers(0, 3 * PART))
+def test_other_forms_are_as_long_as_announced(text: str, size: int) -> None:
+    opened = anyio.Event()
+    opened.set()
+    filled = Form(FIELDS)
+    filled.add("image", Filler(size), filename="bulkup-probe")
+    for form in (
+        Form((("comment", text),)),
+        filled,
+        Held(Request("x", (*FIELDS, ("y", text))), until=opened),
+    ):
+        anyio.run(written, form)
+
+
+async def test_fields_have_no_content_type_and_the_file_has_one(photo: Photo) -> None:
+    form = chunk_form(photo, 10, summed=True)
+    (body,) = await written(form)
+    field = f'--{form.boundary}\r\nContent-Disposition: form-data; name="'
+    assert body.decode("latin-1").split(field)[1:3] == [
+        'method"\r\n\r\npwg.images.upload\r\n',
+        'name"\r\n\r\nÉté.jpg\r\n'.encode().decode("latin-1"),
+    ]
+    head = b'name="file"; filename="blob"\r\nContent-Type: application/octet-stream\r\n\r\n'
+    assert head + CONTENT[:10] + b"\r\n--" in body
+
+
+@pytest.mark.parametrize(
+    ("length", "most", "writes"), [(50_000, 10**9, 1), (50_000, 10_000, 5), (PART, 10**9, 3)]
+)
+async def test_small_pieces_go_out_together_but_no_slice_waits_for_the_next(
+    photo: Photo, length: int, most: int, writes: int
+) -> None:
+    form = chunk_form(photo, length, most=most, summed=True)
+    assert len(await written(form)) == writes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: os.truncate(path, len(CONTENT) - 1),
+        lambda path: os.truncate(path, len(CONTENT) + 1),
+        lambda path: os.utime(path, ns=(1, 1)),
+    ],
+    ids=["shrunk", "grown", "touched"],
+)
+@pytest.mark.parametrize("sent", [0, PIECE])
+async def test_a_file_that_changes_breaks_the_body_before_its_end(
+    tmp_path: Path, change: Callable[[Path], object], sent: int
+) -> None:
+    photo = photo_at(tmp_path / "a.jpg", CONTENT)
+
+    def progress(count: int) -> None:
+        if count == sent:
+            change(photo.path)
+
+    progress(0)
+    network, form = Recorder(), chunk_form(photo, len(CONTENT), progress=progress)
+    with pytest.raises(PhotoChanged) as caught:
+        await form.write(network)
+    assert form.error is caught.value
+    assert not form.ended
+    assert len(b"".join(network.writes)) < (form.size or 0)
+
+
+async def test_a_gathering_writer_passes_on_all_else_that_a_writer_does() -> None:
+    network, headers = Recorder(), CIMultiDict[str]()
+    writer = GatheringWriter(network, idle_s=60.0)
+    writer.enable_chunking()
+    writer.enable_compression("gzip", 3)
+    await writer.write_headers("POST", headers)
+    await writer.write(b"a")
+    await writer.write(b"b")
+    await writer.write_eof(b"c")
+    assert network.writes == [b"ab"]
+    assert network.calls == ["chunked", ("gzip", 3), ("POST", headers), b"c"]
+
+
+def test_a_streamed_part_is_never_decoded() -> None:
+    with pytest.raises(TypeError, match="utf-8"):
+        Filler(1).decode()
