@@ -1,6 +1,6 @@
-"""The check-up before a migration: its checks of the gallery, and an estimate of the archive.
+"""The `doctor` use case: checks of the gallery, and an estimate of the archive.
 
-The checks only read; of what they send to find out size limits nothing stays on the server.
+The checks only read. The files sent to find size limits do not stay on the server.
 """
 
 import os
@@ -58,110 +58,18 @@ from bulkup.store.ledger import SqliteLedger
 TYPES_KEPT: Final = 200
 OTHER_TYPES: Final = "…"
 EXAMPLES: Final = 5
-
-
-@dataclass(slots=True)
-class Estimate:
-    """The counts so far; sizes in bytes. `left` is what the ledger does not hold as brought."""
-
-    photos: int = 0
-    size: int = 0
-    left: int = 0
-    left_size: int = 0
-    requests: int = 0
-    types: Counter[str] = field(default_factory=Counter)
-    by_rule: int = 0
-    unreadable: int = 0
-    empty: int = 0
-    examples: dict[Path, str] = field(default_factory=dict)
-
-
-async def estimate(
-    roots: Sequence[Path],
-    filters: Filters = EVERYTHING,
-    *,
-    endings: Collection[str] | None,
-    chunk_size: int,
-    ledger: Ledger,
-    album: int | None,
-    look: Callable[[int], None],
-) -> Estimate:
-    """Walk the roots and count; `look` hears now and then how many files were seen.
-
-    `filters` and `endings` as for `find`; `album` None: what is brought to any album is brought.
-    """
-    counts = Estimate()
-    seen = 0
-    async with aclosing(find(roots, filters, endings=endings)) as walk:
-        async for some in walk:
-            batch = await to_thread.run_sync(_tried, some, abandon_on_cancel=True)
-            photos = [found for found in batch if isinstance(found, Photo) and found.size]
-            known = await ledger.look_up([photo.path for photo in photos])
-            for found in batch:
-                if not isinstance(found, Photo):
-                    _leave_out(found, counts)
-                elif not found.size:
-                    counts.empty += 1
-                    _example(counts, found.path, "it is empty")
-                else:
-                    entry = known.get(found.path)
-                    brought = (
-                        entry is not None
-                        and entry.state is State.DONE
-                        and entry.is_of(found)
-                        and (album is None or album in entry.albums)
-                    )
-                    _take(found, counts, brought=brought, chunk_size=chunk_size)
-            seen += len(batch)
-            look(seen)
-    return counts
-
-
-def _tried(batch: Sequence[Found]) -> list[Found]:
-    """Return what was found, with files that nobody may read as such."""
-    return [
-        Unreadable(found.path, "Permission denied")
-        if isinstance(found, Photo) and not os.access(found.path, os.R_OK)
-        else found
-        for found in batch
-    ]
-
-
-def _take(photo: Photo, counts: Estimate, *, brought: bool, chunk_size: int) -> None:
-    counts.photos += 1
-    counts.size += photo.size
-    if not brought:
-        counts.left += 1
-        counts.left_size += photo.size
-        counts.requests += -(-photo.size // chunk_size)
-
-
-def _leave_out(found: Skipped | Unreadable, counts: Estimate) -> None:
-    if isinstance(found, Unreadable):
-        counts.unreadable += 1
-        _example(counts, found.path, found.reason)
-    elif found.reason is not SkipReason.TYPE:
-        counts.by_rule += 1
-    else:
-        kind = found.path.suffix[1:].lower()
-        if kind not in counts.types and len(counts.types) >= TYPES_KEPT:
-            kind = OTHER_TYPES
-        counts.types[kind] += 1
-
-
-def _example(counts: Estimate, path: Path, reason: str) -> None:
-    if len(counts.examples) < EXAMPLES:
-        counts.examples[path] = reason
-
-
-REQUESTS: Final = 10  # by which the latency is told
+REQUESTS: Final = 10  # of which the latency is measured
 ALBUMS_SHOWN: Final = 5
-DETECTING: Final = 14  # the first version that can compare by itself what is uploaded
-MOST_WORKERS: Final = 12  # beyond them nothing depends on their number
-FIRST: Final = 500 * 1024  # Piwigo's own default
+DETECTING: Final = 14  # the first version with duplicate detection of its own
+MOST_WORKERS: Final = 12  # more make no difference
+FIRST: Final = 500 * 1024  # Piwigo's default chunk size
 LARGEST: Final = 32 * 1024 * 1024
-LONG_S: Final = 4.0  # files larger than one that took so long are not tried
+LONG_S: Final = 4.0  # no file larger than one that took this long is tried
 DAY_S: Final = 86_400
+LONGEST_WAIT_S: Final = 10.0  # even if a server asks for more
+
+POLICY: Final = Policy(retries=2)
+"""Few retries: a user who waits for the doctor should soon see that the server does not answer."""
 
 USED: Final = (
     "pwg.images.exist",
@@ -171,13 +79,98 @@ USED: Final = (
     "pwg.categories.getList",
     "pwg.categories.getImages",
 )
-"""Methods without which an upload is slower, or less sure of what came of it."""
+"""Methods without which an upload is slower, or its result less certain."""
+
+F = TypeVar("F", bound=Finding)
 
 
-class Checks:
-    """The checks on one gallery: `address` first, then `account`, then `methods`, then the rest.
+async def examine(
+    roots: Sequence[Path],
+    *,
+    account: Account,
+    examining: DoctorSettings,
+    filters: Filters = EVERYTHING,
+    tell: Tell,
+    clock: Callable[[], float],
+    wall_clock: Callable[[], float],
+    sleep: Sleep,
+) -> None:
+    """Run all checks, and pass findings to `tell`; `wall_clock` returns seconds since 1970."""
 
-    Each raises a `BulkupError` where it comes to nothing.
+    async def wait(seconds: float) -> None:
+        await sleep(min(seconds, LONGEST_WAIT_S))
+
+    recovery = Recovery(
+        POLICY, emit=lambda _: None, probe=anyio.lowlevel.checkpoint, sleep=wait, clock=clock
+    )
+    async with surveyed(
+        account.url, credentials=credentials_of(account), trust=trust_of(account)
+    ) as survey:
+        checks = GalleryChecks(survey, recovery=recovery, clock=clock, wall_clock=wall_clock)
+        known = await _check_gallery(
+            checks, album=examining.album, by_key=bool(account.api_key), tell=tell
+        )
+    if roots or filters.listing is not None:
+        archive = partial(_check_archive, roots, filters, examining, known, tell)
+        await _check(Check.ARCHIVE, archive, tell)
+
+
+@dataclass(slots=True)
+class Known:
+    """Findings about the gallery that the estimate of the archive depends on."""
+
+    url: str = ""
+    endings: Sequence[str] | None = None
+    chunk: ChunkFound | None = None
+
+
+async def _check_gallery(
+    checks: "GalleryChecks", *, album: int | None, by_key: bool, tell: Tell
+) -> Known:
+    """Check the gallery, until a check fails that the rest depends on."""
+    known = Known()
+    address = await _check(Check.ADDRESS, checks.address, tell)
+    if address is None:
+        return known
+    known.url = address.url
+    await _check(Check.TLS, checks.tls, tell)
+    await _check(Check.VERSION, checks.version, tell)
+    await _check(Check.LATENCY, checks.latency, tell)
+    if await _check(Check.ACCOUNT, lambda: checks.account(api_key=by_key), tell) is None:
+        return known
+    if await _check(Check.METHODS, checks.methods, tell) is None:
+        return known
+    types = await _check(Check.TYPES, checks.types, tell)
+    known.endings = types.endings if types else None
+
+    def trying(size: int) -> None:
+        tell(Looking(check=Check.CHUNK, at=size))
+
+    known.chunk = await _check(Check.CHUNK, lambda: checks.chunk(trying=trying), tell)
+    await _check(Check.DUPLICATES, checks.duplicates, tell)
+    await _check(Check.ALBUM, lambda: checks.album(album), tell)
+    await _check(Check.WORKERS, checks.workers, tell)
+    return known
+
+
+async def _check(check: Check, question: Callable[[], Awaitable[F]], tell: Tell) -> F | None:
+    """Pass the finding of a check to `tell`, and return it; None if the check failed."""
+    tell(Looking(check=check))
+    try:
+        finding = await question()
+    except BulkupError as error:
+        check = Check.TLS if isinstance(error, TLSError) else check
+        hint = error.hint or "Run the doctor again; if the problem persists, ask the host."
+        tell(Failed(check=check, reason=error.message, hint=hint))
+        return None
+    tell(finding)
+    return finding
+
+
+class GalleryChecks:
+    """The checks of one gallery: `address` first, then `account`, then `methods`, then the rest.
+
+    Each raises `BulkupError` where it fails.
     """
 
     def __init__(
@@ -198,16 +191,16 @@ class Checks:
 
     @property
     def status(self) -> Status:
-        """What the gallery told at the log-in."""
+        """The gallery's answer to the log-in."""
         if self._status is None:
-            raise RuntimeError("nobody is logged in")
+            raise RuntimeError("not logged in")
         return self._status
 
     @property
     def offer(self) -> Offer:
-        """What the gallery says of itself."""
+        """What the gallery offers."""
         if self._offer is None:
-            raise RuntimeError("nobody has asked what is offered")
+            raise RuntimeError("the methods were not checked")
         return self._offer
 
     async def address(self) -> AddressFound:
@@ -220,7 +213,7 @@ class Checks:
             raise RunError(run_failures.NO_ANSWER(reason=error.message, more=more)) from None
 
     async def tls(self) -> TlsFound:
-        """Look at the encryption; that the certificate is trusted, `address` has shown."""
+        """Check the encryption; `address` has shown that the certificate is trusted."""
         tls = await self._retrying(self._survey.encryption)
         if tls is None:
             return TlsFound(local=is_local(self._survey.url))
@@ -237,7 +230,7 @@ class Checks:
         return VersionFound(version=self._version)
 
     async def latency(self) -> LatencyFound:
-        """Ask again and again, one question after the other."""
+        """Measure some requests, one after the other."""
         times = []
         for _ in range(REQUESTS):
             began = self._clock()
@@ -248,13 +241,13 @@ class Checks:
         )
 
     async def account(self, *, api_key: bool) -> AccountFound:
-        """Log in; who is no administrator is refused by that."""
+        """Log in, which fails for a user who is no administrator."""
         status = self._status = await self._retrying(self._survey.log_in)
         self._version = self._version or status.version
         return AccountFound(user=status.user, status=status.rank, api_key=api_key)
 
     async def methods(self) -> MethodsFound:
-        """Ask what is offered."""
+        """Ask for the upload methods."""
         status = self.status
         offer = self._offer = await self._retrying(lambda: self._survey.offer(status))
         offered = ways(offer)
@@ -264,15 +257,14 @@ class Checks:
         return MethodsFound(offered=offered, auto=offered[0], missing=missing)
 
     async def types(self) -> TypesFound:
-        """Tell which files are taken."""
+        """Return the accepted file types."""
         endings = self.offer.endings
         return TypesFound(endings=None if endings is None else tuple(sorted(endings)))
 
-    async def chunk(self, *, look: Callable[[int], None]) -> ChunkFound:
-        """Send files, each twice as large, until one is refused or takes long.
+    async def chunk(self, *, trying: Callable[[int], None]) -> ChunkFound:
+        """Send files of doubling size until one is refused or slow, as an upload does.
 
-        That is how an upload feels its way, too. Where the first is refused, smaller ones are
-        sent. `look` hears of each size before it is tried.
+        If the first is refused, send smaller ones. `trying` gets each size before it is tried.
         """
         named = self.status.chunk_size
         if not self._survey.can_probe(self.offer):
@@ -280,12 +272,12 @@ class Checks:
         size = first = named or FIRST
         found = ChunkFound(named=named, passed=None, refused=None)
         while size <= LARGEST and not (found.refused or found.slow):
-            look(size)
+            trying(size)
             found = await self._try(size, found)
             size *= 2
         size = first // 2
         while found.passed is None and size >= LEAST:
-            look(size)
+            trying(size)
             found = await self._try(size, found)
             size //= 2
         return found
@@ -302,7 +294,7 @@ class Checks:
         )
 
     async def duplicates(self) -> DuplicatesFound:
-        """Ask for an MD5 that no photo has, and go by the version for the rest."""
+        """Ask for an MD5 that no photo has; judge the rest by the version."""
         major = VersionFound(version=self._version).major
         return DuplicatesFound(
             by_md5=await self._retrying(lambda: self._survey.tells_md5s(self.offer)),
@@ -310,7 +302,7 @@ class Checks:
         )
 
     async def album(self, album: int | None) -> AlbumFound | AlbumMissing:
-        """Ask for the album's name, or which ones there are. Raises `RunError` for none such."""
+        """Ask for the album's name, or for some albums. Raises `RunError` if it does not exist."""
         catalogue = self._survey.catalogue(self.offer)
         if album is not None:
             name = await self._retrying(lambda: catalogue.album_name(album))
@@ -328,95 +320,14 @@ class Checks:
         return WorkersFound(workers=workers, most=MOST_WORKERS, finishing=ceiling_for(workers))
 
 
-F = TypeVar("F", bound=Finding)
-
-PATIENCE: Final = Policy(retries=2)
-"""How often a question is asked: whoever waits for a check-up sees soon that nobody answers."""
-
-LONGEST_WAIT_S: Final = 10.0  # whatever a server asks for
-
-
-@dataclass(slots=True)
-class Known:
-    """What was found out for the checks that follow."""
-
-    url: str = ""
-    endings: Sequence[str] | None = None
-    chunk: ChunkFound | None = None
-
-
-async def examine(
-    roots: Sequence[Path],
-    *,
-    account: Account,
-    examining: DoctorSettings,
-    filters: Filters = EVERYTHING,
-    tell: Tell,
-    clock: Callable[[], float],
-    wall_clock: Callable[[], float],
-    sleep: Sleep,
-) -> None:
-    """Tell one finding after the other; `wall_clock` returns seconds since 1970."""
-
-    async def wait(seconds: float) -> None:
-        await sleep(min(seconds, LONGEST_WAIT_S))
-
-    recovery = Recovery(
-        PATIENCE,
-        emit=lambda _: None,
-        probe=anyio.lowlevel.checkpoint,
-        sleep=wait,
-        clock=clock,
-    )
-    async with surveyed(
-        account.url, credentials=credentials_of(account), trust=trust_of(account)
-    ) as survey:
-        checks = Checks(survey, recovery=recovery, clock=clock, wall_clock=wall_clock)
-        known = await _look_at_gallery(
-            checks, album=examining.album, by_key=bool(account.api_key), tell=tell
-        )
-    if roots or filters.listing is not None:
-        look = partial(_look_at_archive, roots, filters, examining, known, tell)
-        await _check(Check.ARCHIVE, look, tell)
-
-
-async def _look_at_gallery(
-    checks: Checks, *, album: int | None, by_key: bool, tell: Tell
-) -> Known:
-    """Make the checks on the gallery, as far as it lets us, and return what they found out."""
-    known = Known()
-    address = await _check(Check.ADDRESS, checks.address, tell)
-    if address is None:
-        return known
-    known.url = address.url
-    await _check(Check.TLS, checks.tls, tell)
-    await _check(Check.VERSION, checks.version, tell)
-    await _check(Check.LATENCY, checks.latency, tell)
-    if await _check(Check.ACCOUNT, lambda: checks.account(api_key=by_key), tell) is None:
-        return known
-    if await _check(Check.METHODS, checks.methods, tell) is None:
-        return known
-    types = await _check(Check.TYPES, checks.types, tell)
-    known.endings = types.endings if types else None
-
-    def trying(size: int) -> None:
-        tell(Looking(check=Check.CHUNK, at=size))
-
-    known.chunk = await _check(Check.CHUNK, lambda: checks.chunk(look=trying), tell)
-    await _check(Check.DUPLICATES, checks.duplicates, tell)
-    await _check(Check.ALBUM, lambda: checks.album(album), tell)
-    await _check(Check.WORKERS, checks.workers, tell)
-    return known
-
-
-async def _look_at_archive(
+async def _check_archive(
     roots: Sequence[Path], filters: Filters, examining: DoctorSettings, known: Known, tell: Tell
 ) -> ArchiveFound:
     """Count what there is to upload."""
     chunk = known.chunk
     passed = (chunk.passed or chunk.named) if chunk else None
     chunk_size = min(passed or FIRST, MOST)
-    async with _remembered(examining.ledger, known.url) as ledger:
+    async with _ledger_if_free(examining.ledger, known.url) as ledger:
         counts = await estimate(
             roots,
             filters,
@@ -424,7 +335,7 @@ async def _look_at_archive(
             chunk_size=chunk_size,
             ledger=ledger,
             album=examining.album,
-            look=lambda files: tell(Looking(check=Check.ARCHIVE, at=files)),
+            progress=lambda files: tell(Looking(check=Check.ARCHIVE, at=files)),
         )
     rate = chunk.rate if chunk else None
     return ArchiveFound(
@@ -443,28 +354,107 @@ async def _look_at_archive(
 
 
 @asynccontextmanager
-async def _remembered(file: Path | None, url: str) -> AsyncIterator[Ledger]:
-    """Lend what the ledger holds of the gallery; nothing where there is none to be had."""
+async def _ledger_if_free(file: Path | None, url: str) -> AsyncIterator[Ledger]:
+    """Open the ledger of the gallery; yield an empty one if it is missing or in use."""
     if file is None or not url or not await to_thread.run_sync(file.exists):
         yield NoLedger()
         return
     async with AsyncExitStack() as stack:
         try:
             ledger: Ledger = await stack.enter_async_context(SqliteLedger(file, server=url))
-        except RunError:  # another run has it: what this one counts is an estimate
+        except RunError:  # in use by another run: an estimate can do without
             ledger = NoLedger()
         yield ledger
 
 
-async def _check(check: Check, question: Callable[[], Awaitable[F]], tell: Tell) -> F | None:
-    """Tell and return what the question finds; None where it comes to nothing, told as well."""
-    tell(Looking(check=check))
-    try:
-        finding = await question()
-    except BulkupError as error:
-        check = Check.TLS if isinstance(error, TLSError) else check
-        hint = error.hint or "Run the check-up again; if it stays so, ask the host."
-        tell(Failed(check=check, reason=error.message, hint=hint))
-        return None
-    tell(finding)
-    return finding
+@dataclass(slots=True)
+class Estimate:
+    """The counts so far, sizes in bytes. `left` counts what the ledger does not know as done.
+
+    `by_rule` counts files excluded by filters, `types` those of types that the gallery refuses.
+    """
+
+    photos: int = 0
+    size: int = 0
+    left: int = 0
+    left_size: int = 0
+    requests: int = 0
+    types: Counter[str] = field(default_factory=Counter)
+    by_rule: int = 0
+    unreadable: int = 0
+    empty: int = 0
+    examples: dict[Path, str] = field(default_factory=dict)
+
+    def add(self, found: Found, *, done: bool, chunk_size: int) -> None:
+        """Count a file; `done` means that it needs no upload."""
+        match found:
+            case Photo(size=0):
+                self.empty += 1
+                self._add_example(found.path, "it is empty")
+            case Photo():
+                self.photos += 1
+                self.size += found.size
+                if not done:
+                    self.left += 1
+                    self.left_size += found.size
+                    self.requests += -(-found.size // chunk_size)
+            case Unreadable():
+                self.unreadable += 1
+                self._add_example(found.path, found.reason)
+            case Skipped(reason=SkipReason.TYPE):
+                kind = found.path.suffix[1:].lower()
+                if kind not in self.types and len(self.types) >= TYPES_KEPT:
+                    kind = OTHER_TYPES
+                self.types[kind] += 1
+            case Skipped():
+                self.by_rule += 1
+
+    def _add_example(self, path: Path, reason: str) -> None:
+        if len(self.examples) < EXAMPLES:
+            self.examples[path] = reason
+
+
+async def estimate(
+    roots: Sequence[Path],
+    filters: Filters = EVERYTHING,
+    *,
+    endings: Collection[str] | None,
+    chunk_size: int,
+    ledger: Ledger,
+    album: int | None,
+    progress: Callable[[int], None],
+) -> Estimate:
+    """Walk the roots and count; `progress` gets the number of files seen, batch by batch.
+
+    `filters` and `endings` as for `find`. A photo is done if it is in `album`, or in any if None.
+    """
+    counts = Estimate()
+    seen = 0
+    async with aclosing(find(roots, filters, endings=endings)) as walk:
+        async for some in walk:
+            batch = await to_thread.run_sync(_checked_for_access, some, abandon_on_cancel=True)
+            photos = [found.path for found in batch if isinstance(found, Photo) and found.size]
+            known = await ledger.look_up(photos)
+            for found in batch:
+                entry = known.get(found.path)
+                done = (
+                    entry is not None
+                    and isinstance(found, Photo)
+                    and entry.state is State.DONE
+                    and entry.is_of(found)
+                    and (album is None or album in entry.albums)
+                )
+                counts.add(found, done=done, chunk_size=chunk_size)
+            seen += len(batch)
+            progress(seen)
+    return counts
+
+
+def _checked_for_access(batch: Sequence[Found]) -> list[Found]:
+    """Return the files, those without read permission as unreadable."""
+    return [
+        Unreadable(found.path, "Permission denied")
+        if isinstance(found, Photo) and not os.access(found.path, os.R_OK)
+        else found
+        for found in batch
+    ]

@@ -14,7 +14,7 @@ async def count(*roots: Path, signs: list[int] | None = None) -> Estimate:
         chunk_size=10,
         ledger=NoLedger(),
         album=None,
-        look=(signs if signs is not None else []).append,
+        progress=(signs if signs is not None else []).append,
     )
 
 
