@@ -30,7 +30,7 @@ from bulkup.app.settings import (
     parse_chunk_size,
     parse_duration,
 )
-from bulkup.app.upload import migrate
+from bulkup.app.upload import upload_photos
 from bulkup.cluster import executor_from_flags
 from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError, check_range
@@ -278,10 +278,10 @@ async def _upload(
     stop = stop or Stop()
     limit = ErrorLimit(emit, most=options.max_errors, stop=stop.set)
     try:
-        await migrate(
+        await upload_photos(
             paths,
             account=account,
-            sending=settings,
+            settings=settings,
             filters=filters,
             labels=labels,
             emit=limit.emit,

@@ -88,7 +88,7 @@ async def examine(
     roots: Sequence[Path],
     *,
     account: Account,
-    examining: DoctorSettings,
+    settings: DoctorSettings,
     filters: Filters = EVERYTHING,
     tell: Tell,
     clock: Callable[[], float],
@@ -108,10 +108,10 @@ async def examine(
     ) as survey:
         checks = GalleryChecks(survey, recovery=recovery, clock=clock, wall_clock=wall_clock)
         known = await _check_gallery(
-            checks, album=examining.album, by_key=bool(account.api_key), tell=tell
+            checks, album=settings.album, by_key=bool(account.api_key), tell=tell
         )
     if roots or filters.listing is not None:
-        archive = partial(_check_archive, roots, filters, examining, known, tell)
+        archive = partial(_check_archive, roots, filters, settings, known, tell)
         await _check(Check.ARCHIVE, archive, tell)
 
 
@@ -321,20 +321,20 @@ class GalleryChecks:
 
 
 async def _check_archive(
-    roots: Sequence[Path], filters: Filters, examining: DoctorSettings, known: Known, tell: Tell
+    roots: Sequence[Path], filters: Filters, settings: DoctorSettings, known: Known, tell: Tell
 ) -> ArchiveFound:
     """Count what there is to upload."""
     chunk = known.chunk
     passed = (chunk.passed or chunk.named) if chunk else None
     chunk_size = min(passed or FIRST, MOST)
-    async with _ledger_if_free(examining.ledger, known.url) as ledger:
+    async with _ledger_if_free(settings.ledger, known.url) as ledger:
         counts = await estimate(
             roots,
             filters,
             endings=known.endings,
             chunk_size=chunk_size,
             ledger=ledger,
-            album=examining.album,
+            album=settings.album,
             progress=lambda files: tell(Looking(check=Check.ARCHIVE, at=files)),
         )
     rate = chunk.rate if chunk else None

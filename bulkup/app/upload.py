@@ -41,11 +41,11 @@ CEILING_S = 30 * 86400.0
 """A larger chunk than once passed is tried again after this time: servers get reconfigured."""
 
 
-async def migrate(
+async def upload_photos(
     paths: Sequence[Path],
     *,
     account: Account,
-    sending: UploadSettings,
+    settings: UploadSettings,
     filters: Filters = EVERYTHING,
     labels: Labels = NO_LABELS,
     emit: Emit,
@@ -55,19 +55,19 @@ async def migrate(
     only: Callable[[Found], bool] | None = None,
     executor_factory: ExecutorFactory | None = None,
 ) -> None:
-    """Upload the photos below the paths, or plan to (`sending.dry_run`).
+    """Upload the photos below the paths, or plan to (`settings.dry_run`).
 
     `only` selects among the files found, None takes all. `executor_factory` opens the executor
     that reads and uploads on other machines, None uses this one. Raises `UsageError` where a path
     does not exist and `RunError` where the run is impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
-    disposal = await to_thread.run_sync(open_disposal, sending.after, roots, filters)
-    bandwidth = Bandwidth(sending.bwlimit, emit)
+    disposal = await to_thread.run_sync(open_disposal, settings.after, roots, filters)
+    bandwidth = Bandwidth(settings.bwlimit, emit)
     async with open_gallery(
         account,
-        sending,
-        method=sending.method,
+        settings,
+        method=settings.method,
         throttle=Throttle(bandwidth, clock=clock, sleep=sleep),
         describe=Describer(labels, emit=emit) if labels else None,
         # on a cluster this machine proves workers for all others
@@ -76,36 +76,36 @@ async def migrate(
         clock=clock,
         sleep=sleep,
     ) as (server, recovery):
-        gallery = DryRunGallery(server) if sending.dry_run else server
-        albums = Albums(gallery, recovery=recovery, emit=emit, private=sending.into.private)
-        base = await _base(sending.into, albums)
+        gallery = DryRunGallery(server) if settings.dry_run else server
+        albums = Albums(gallery, recovery=recovery, emit=emit, private=settings.into.private)
+        base = await _base(settings.into, albums)
         started = await _started(
             server.offer,
-            sending,
+            settings,
             base,
             gallery=gallery,
             recovery=recovery,
-            task="dry-run" if sending.dry_run else "upload",
+            task="dry-run" if settings.dry_run else "upload",
             method=server.method.name,
-            chunk_size=sending.chunk_size or server.offer.chunk_size,
+            chunk_size=settings.chunk_size or server.offer.chunk_size,
         )
         plan = pipeline.Plan(
             roots=roots,
             filters=filters,
-            folder_albums=_folder_albums(sending.into, roots, base),
-            level=sending.level,
-            concurrency=sending.concurrency,
-            finishing=sending.finishing,
+            folder_albums=_folder_albums(settings.into, roots, base),
+            level=settings.level,
+            concurrency=settings.concurrency,
+            finishing=settings.finishing,
             endings=server.offer.endings,
-            update=sending.update,
-            formats=sending.raw_as_format,
+            update=settings.update,
+            formats=settings.raw_as_format,
             disposal=disposal,
             only=only,
             titles=takeout_album if labels.sidecars else None,
         )
         async with open_run(
             started,
-            sending.ledger,
+            settings.ledger,
             gallery=gallery,
             recovery=recovery,
             roots=roots if only is None else (),
@@ -117,7 +117,7 @@ async def migrate(
             facts = await context.ledger.facts(max_age_s=CEILING_S)
             run_settings = RunSettings(
                 account=account,
-                sending=sending,
+                sending=settings,
                 labels=labels,
                 method=server.method.name,
                 limit=bandwidth,
@@ -126,12 +126,12 @@ async def migrate(
             async with open_executor(
                 executor_factory, run_settings, recovery=recovery, emit=context.emit, stop=stop
             ) as executor:
-                if sending.dry_run:
+                if settings.dry_run:
                     await dry_run.run(plan, context, albums=albums, executor=executor)
                     return
                 chunk_size = ChunkSize(
                     server.offer.chunk_size,
-                    wish=sending.chunk_size,
+                    wish=settings.chunk_size,
                     ceiling=run_settings.ceiling,
                     grows=server.method.name != "legacy",
                 )
@@ -151,11 +151,11 @@ async def migrate(
                 )
 
 
-async def compare(
+async def verify_photos(
     paths: Sequence[Path],
     *,
     account: Account,
-    checking: VerifySettings,
+    settings: VerifySettings,
     filters: Filters = EVERYTHING,
     emit: Emit,
     stop: Stop,
@@ -167,12 +167,12 @@ async def compare(
     Raises `UsageError` where a path does not exist and `RunError` where the run is impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
-    async with open_gallery(account, checking, emit=emit, clock=clock, sleep=sleep) as (
+    async with open_gallery(account, settings, emit=emit, clock=clock, sleep=sleep) as (
         server,
         recovery,
     ):
         album_resolver, base = None, ROOT
-        if into := checking.into:
+        if into := settings.into:
             albums = Albums(server, recovery=recovery, emit=emit)
             base = await _base(into, albums, missing=run_failures.NO_ALBUM_NAMED)
             album_resolver = AlbumResolver(
@@ -180,20 +180,20 @@ async def compare(
                 albums,
                 emit=emit,
                 make=False,
-                titles=takeout_album if checking.sidecars else None,
+                titles=takeout_album if settings.sidecars else None,
             )
         started = await _started(
             server.offer,
-            checking,
+            settings,
             base,
             gallery=server,
             recovery=recovery,
             task="verify",
-            method="exist" if checking.quick else "checkFiles",
+            method="exist" if settings.quick else "checkFiles",
         )
         async with open_run(
             started,
-            checking.ledger,
+            settings.ledger,
             gallery=server,
             recovery=recovery,
             roots=roots,
@@ -204,8 +204,8 @@ async def compare(
             plan = verify.Plan(
                 roots=roots,
                 filters=filters,
-                concurrency=checking.concurrency,
-                quick=checking.quick,
+                concurrency=settings.concurrency,
+                quick=settings.quick,
                 endings=server.offer.endings,
             )
             await verify.run(plan, context, album_resolver=album_resolver)

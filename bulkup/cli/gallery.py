@@ -45,7 +45,7 @@ def doctor(
     from bulkup.app.doctor import examine
     from bulkup.app.runner import run_doctor
 
-    task = partial(examine, roots, account=account, examining=settings, filters=filters)
+    task = partial(examine, roots, account=account, settings=settings, filters=filters)
     ok = run_doctor(task, as_json=doctor.json)
     if ok is None:
         return print_error("interrupted", hint="", code=Exit.INTERRUPTED)

@@ -32,13 +32,13 @@ def upload(
     executor_factory = cluster.executor_factory()
     roots, account = prepare(paths, gallery, filters)
 
-    from bulkup.app.upload import migrate
+    from bulkup.app.upload import upload_photos
 
     task = partial(
-        migrate,
+        upload_photos,
         roots,
         account=account,
-        sending=settings,
+        settings=settings,
         filters=filters,
         labels=labels,
         executor_factory=executor_factory,

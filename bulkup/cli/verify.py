@@ -27,7 +27,7 @@ def verify(
     settings = verification.settings(albums, retry)
     roots, account = prepare(paths, gallery, filters)
 
-    from bulkup.app.upload import compare
+    from bulkup.app.upload import verify_photos
 
-    task = partial(compare, roots, account=account, checking=settings, filters=filters)
+    task = partial(verify_photos, roots, account=account, settings=settings, filters=filters)
     return run_task(task, options)

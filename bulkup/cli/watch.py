@@ -48,12 +48,12 @@ def watch(
             raise UsageError(f"{flag} does not work with bulkup watch", hint=hint)
     roots, account = prepare(folders, gallery, filters)
 
-    from bulkup.app.upload import migrate, open_disposal
+    from bulkup.app.upload import open_disposal, upload_photos
     from bulkup.app.watch import watch_folders
 
     open_disposal(settings.after, roots, filters)  # report errors before the first file arrives
     upload_batch = partial(
-        migrate, roots, account=account, sending=settings, filters=filters, labels=labels
+        upload_photos, roots, account=account, settings=settings, filters=filters, labels=labels
     )
     with silenced(options):
         too_many_failed = watch_folders(

@@ -86,7 +86,7 @@ async def look(
     await examine(
         roots,
         account=Account(url=url, **({"user": ADMIN.user, "password": ADMIN.password} | account)),
-        examining=DoctorSettings(album=album, ledger=ledger),
+        settings=DoctorSettings(album=album, ledger=ledger),
         tell=told.tell,
         clock=lambda: next(times),
         wall_clock=lambda: 0.0,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bulkup.app.settings import Account, AlbumTarget, MethodName, Timetable, UploadSettings
-from bulkup.app.upload import migrate
+from bulkup.app.upload import upload_photos
 from bulkup.engine.ports import Stop
 from bulkup.events import PhotoUploaded
 from bulkup.sandbox import Sandbox
@@ -25,10 +25,10 @@ async def test_all_photos_together_go_no_faster_than_the_limit(
     archive = make_archive(tmp_path, count=6, names=6, size=(60_000, 60_000))
     clock, outcome = Clock(), Outcome()
     async with Sandbox() as box:
-        await migrate(
+        await upload_photos(
             [tmp_path],
             account=Account(url=box.url, user="admin", password="secret"),
-            sending=UploadSettings(
+            settings=UploadSettings(
                 into=AlbumTarget(album=1), method=method, bwlimit=Timetable(((time(), LIMIT),))
             ),
             emit=outcome.events.append,

@@ -13,7 +13,7 @@ import pytest
 from anyio import to_thread
 
 from bulkup.app.settings import Account, AlbumTarget, UploadSettings
-from bulkup.app.upload import migrate
+from bulkup.app.upload import upload_photos
 from bulkup.app.watch import WatchLoop
 from bulkup.errors import RunError, UsageError, one_error
 from bulkup.events import (
@@ -114,7 +114,7 @@ class Runs:
         account = Account(url=box.url, user="admin", password=password)
         self.attendant = WatchLoop(
             watch,
-            partial(migrate, list(folders), account=account, sending=sending),
+            partial(upload_photos, list(folders), account=account, settings=sending),
             open_outputs=lambda: self,
             say=self.tell,
             warn=self.tell,
