@@ -25,7 +25,7 @@ from bulkup.engine.pipeline import Plan, read_archive
 from bulkup.engine.ports import Job, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import PhotoError
-from bulkup.piwigo.throttle import Throttle
+from bulkup.piwigo.multipart import Throttle
 from bulkup.source.photos import Photo
 from bulkup.source.scan import find
 

@@ -17,9 +17,8 @@ from pathlib import Path
 from bulkup.engine.ports import Job
 from bulkup.piwigo.client import Offer, PiwigoServer
 from bulkup.piwigo.connect import connector_for
-from bulkup.piwigo.session import Credentials, SessionPool, Timeouts
-from bulkup.piwigo.throttle import Throttle
-from bulkup.piwigo.tls import SYSTEM
+from bulkup.piwigo.multipart import Throttle
+from bulkup.piwigo.session import SYSTEM, Credentials, SessionPool, Timeouts
 from bulkup.piwigo.upload import Upload
 from bulkup.source.photos import Photo
 

@@ -18,10 +18,9 @@ from bulkup.errors import run as run_failures
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.piwigo.client import Offer, PiwigoServer
 from bulkup.piwigo.connect import connect, is_local
+from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import AlbumRow
-from bulkup.piwigo.session import Credentials
-from bulkup.piwigo.throttle import Throttle
-from bulkup.piwigo.tls import Trust
+from bulkup.piwigo.session import Credentials, Trust
 from bulkup.source.sidecars import Describer
 from bulkup.store.ledger import SqliteLedger
 from bulkup.store.recorder import record_run

@@ -124,7 +124,7 @@ def checked_url(account: Account) -> str:
     Raises `UsageError` for an invalid URL or file of certificates.
     """
     from bulkup.piwigo.connect import clean_url
-    from bulkup.piwigo.tls import Trust
+    from bulkup.piwigo.session import Trust
 
     url = clean_url(account.url)
     if account.ca_cert is not None:

@@ -48,7 +48,7 @@ from bulkup.engine.upload import upload
 from bulkup.errors import AnswerLost, BulkupError, PhotoError, SendInterrupted, Transient
 from bulkup.events import Emit
 from bulkup.piwigo.client import PiwigoServer
-from bulkup.piwigo.throttle import Throttle
+from bulkup.piwigo.multipart import Throttle
 from bulkup.source.photos import Photo
 from bulkup.source.sidecars import Describer
 

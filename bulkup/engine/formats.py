@@ -15,8 +15,8 @@ from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, Ru
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.events import Noticed, PhotoPlanned
-from bulkup.source.pairing import PairedFile
 from bulkup.source.photos import Photo
+from bulkup.source.scan import PairedFile
 
 FormatKey = tuple[int, str]
 """What identifies a format: the id of its photo, and its extension in lower case."""

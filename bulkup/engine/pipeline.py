@@ -43,9 +43,8 @@ from bulkup.events import (
 )
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
-from bulkup.source.pairing import PairedFile, paired
 from bulkup.source.photos import Photo
-from bulkup.source.scan import Found, Skipped, find
+from bulkup.source.scan import Found, PairedFile, Skipped, find, paired
 
 T = TypeVar("T")
 R = TypeVar("R")

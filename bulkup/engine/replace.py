@@ -22,7 +22,7 @@ from bulkup.errors import (
 )
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, PhotoUploaded
-from bulkup.source.pairing import PairedFile
+from bulkup.source.scan import PairedFile
 
 
 class ChangedFiles:

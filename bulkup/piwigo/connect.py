@@ -26,10 +26,9 @@ from bulkup.errors import (
 from bulkup.errors import run as run_failures
 from bulkup.piwigo.client import Offer, PiwigoServer
 from bulkup.piwigo.metadata import Describe
+from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import Request, Status, interpret, read_methods, read_status
-from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts
-from bulkup.piwigo.throttle import Throttle
-from bulkup.piwigo.tls import SYSTEM, Trust
+from bulkup.piwigo.session import SYSTEM, Credentials, Session, SessionPool, Timeouts, Trust
 from bulkup.piwigo.upload import Legacy, Method, Upload, UploadAsync
 
 QUESTION: Final = "ws.php?format=json&method=pwg.session.getStatus"

@@ -1,21 +1,25 @@
 """Requests of the doctor only: size limits, TLS, versions, and what an account may do."""
 
+import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractStreamWriter
+from anyio import to_thread
 
-from bulkup.errors import NotOffered, PhotoCorrupted, PhotoError, PhotoGone, RunError
+from bulkup.errors import AnswerLost, NotOffered, PhotoCorrupted, PhotoError, PhotoGone, RunError
+from bulkup.errors import server as server_failures
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.client import Catalogue, Offer
 from bulkup.piwigo.connect import DEFAULT_CHUNK, choose, connector_for, find_base
 from bulkup.piwigo.multipart import PART, Form, StreamedPayload
 from bulkup.piwigo.protocol import Request, Status, interpret, read_methods
-from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts
-from bulkup.piwigo.tls import SYSTEM, Tls, Trust, handshake
+from bulkup.piwigo.session import SYSTEM, Credentials, Session, SessionPool, Timeouts, Trust
 
 METHOD: Final = "pwg.images.addSimple"
 
@@ -50,6 +54,42 @@ async def send_through(pool: SessionPool, size: int) -> None:
         PhotoCorrupted,
     ):  # what else is refused for its type has come through as well
         return
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What was agreed on: `version` such as `TLSv1.3`; the certificate ends at `until`.
+
+    `until` is in seconds since 1970, None where the certificate does not say. `trusted` tells
+    whether the certificate was looked at.
+    """
+
+    version: str
+    until: float | None
+    trusted: bool = True
+
+
+async def handshake(url: str, *, timeout_s: float, trust: Trust = SYSTEM) -> Tls:
+    """Return how the server encrypts. Raises `AnswerLost` if the handshake fails."""
+    parts = urlsplit(url)
+    context = await to_thread.run_sync(trust.context)
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(
+                parts.hostname, parts.port or 443, ssl=context
+            )
+    except (OSError, TimeoutError) as error:  # an ssl.SSLError is an OSError
+        raise AnswerLost(server_failures.HANDSHAKE(reason=error)) from None
+    try:
+        session = writer.get_extra_info("ssl_object")
+        ends = (session.getpeercert() or {}).get("notAfter")
+        return Tls(
+            version=session.version() or "",
+            until=ssl.cert_time_to_seconds(ends) if ends else None,
+            trusted=not trust.insecure,
+        )
+    finally:
+        writer.transport.abort()  # a server that does not say good-bye is not waited for
 
 
 METHODS: Final = ("async", "upload", "legacy")

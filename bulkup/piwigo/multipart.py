@@ -2,17 +2,18 @@
 
 import asyncio
 import hashlib
+import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+import anyio
 from aiohttp import BytesPayload, MultipartWriter, hdrs
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
 from bulkup.errors import BulkupError
 from bulkup.piwigo.protocol import Fields, Request
-from bulkup.piwigo.throttle import Throttle
 from bulkup.source.photos import Chunk, Photo, read_chunk
 
 if TYPE_CHECKING:
@@ -130,6 +131,49 @@ class StreamedPayload(Payload):
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Refuse: the content is never held as a whole."""
         raise TypeError(f"a streamed part can't be decoded ({encoding}, {errors})")
+
+
+SLICE_S: Final = 1 / 16
+"""What goes out at once takes so long at the limit …"""
+
+LEAST: Final = 1024
+"""… but is at least so many bytes: at low limits, requests in flight must hear of us."""
+
+
+class Throttle:
+    """One limit for all who send; `limit` tells it in bytes a second, None for none.
+
+    It is asked anew for each slice, so a change holds for those who wait already. Within any time
+    no more goes out than the limit allows and two slices; the one before a change counts as then.
+    """
+
+    def __init__(
+        self,
+        limit: Callable[[], int | None] = lambda: None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._sleep = sleep
+        self._turn = anyio.Lock()  # whoever comes first is first
+        self._free_at = float("-inf")
+
+    async def take(self, wanted: int) -> int:
+        """Return how many of so many bytes may go out now, after a wait where need be."""
+        if self._limit() is None:
+            return wanted
+        async with self._turn:
+            if (wait_s := self._free_at - self._clock()) > 0:
+                await self._sleep(wait_s)
+            if (limit := self._limit()) is None:
+                return wanted
+            taken = min(wanted, max(LEAST, int(limit * SLICE_S)))
+            # a sleep may last too long: up to a slice is caught up
+            begin = max(self._free_at, self._clock() - SLICE_S)
+            self._free_at = begin + taken / limit
+            return taken
 
 
 class ChunkForm(Form):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
@@ -29,12 +30,12 @@ from bulkup.errors import (
     TLSError,
     TooLarge,
     Unreachable,
+    UsageError,
 )
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
-from bulkup.piwigo.multipart import ChunkForm, Form, Progress
+from bulkup.piwigo.multipart import ChunkForm, Form, Progress, Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request, Status, interpret, read_status
-from bulkup.piwigo.throttle import Throttle
 from bulkup.source.photos import Photo
 
 FORM: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/x-www-form-urlencoded"}
@@ -47,6 +48,46 @@ class Timeouts:
     connect_s: float = 30.0
     idle_s: float = 60.0
     finish_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Which servers are believed: by the system's certificates, those of a file, or all.
+
+    `ca_cert` is a file of certificates that count besides the system's; `insecure` believes any.
+    """
+
+    ca_cert: Path | None = None
+    insecure: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """Return how to shake hands; this reads files. Raises `UsageError` where one is wrong."""
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        if self.ca_cert is not None:
+            try:
+                context.load_verify_locations(self.ca_cert)
+            except ssl.SSLError:  # which is an OSError too
+                reason = "it holds no certificate"
+            except OSError as error:
+                reason = error.strerror or "it can't be read"
+            else:
+                reason = ""
+            if reason:
+                raise UsageError(
+                    f"--ca-cert {self.ca_cert}: {reason}",
+                    hint="Name a file of certificates in PEM form (-----BEGIN CERTIFICATE-----).",
+                )
+            # what somebody vouches for by hand need not be as strictly made as what the web trusts
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+SYSTEM = Trust()
 
 
 class Session:

@@ -24,9 +24,8 @@ from bulkup.events import (
     SkipReason,
 )
 from bulkup.source.filters import EVERYTHING, Filters
-from bulkup.source.pairing import COMPANIONS, PairedFile, paired
 from bulkup.source.photos import Photo
-from bulkup.source.scan import find
+from bulkup.source.scan import COMPANIONS, PairedFile, find, paired
 
 Sleep = Callable[[float], Awaitable[None]]
 

@@ -15,9 +15,8 @@ from multidict import CIMultiDict
 from bulkup.errors import PhotoChanged
 from bulkup.piwigo.census import Held
 from bulkup.piwigo.inspect import Filler
-from bulkup.piwigo.multipart import GATHERED, PART, ChunkForm, Form, GatheringWriter
+from bulkup.piwigo.multipart import GATHERED, PART, ChunkForm, Form, GatheringWriter, Throttle
 from bulkup.piwigo.protocol import Request
-from bulkup.piwigo.throttle import Throttle
 from bulkup.source.photos import PIECE, Chunk, Photo
 from tests.support.walks import photo_at
 

@@ -30,10 +30,9 @@ from bulkup.errors import (
     Unreachable,
 )
 from bulkup.piwigo.census import Held
-from bulkup.piwigo.multipart import PART
+from bulkup.piwigo.multipart import PART, Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request
 from bulkup.piwigo.session import Session, Timeouts, retry_after
-from bulkup.piwigo.throttle import Throttle
 from bulkup.source.photos import PIECE, Chunk, Photo, plan_chunks
 from tests.support.certificates import make_certificate
 from tests.support.raw import Line, Raw, Talk, raw_server, saying, writing

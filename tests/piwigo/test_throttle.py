@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkup.piwigo.throttle import LEAST, SLICE_S, Throttle
+from bulkup.piwigo.multipart import LEAST, SLICE_S, Throttle
 
 M = 1024 * 1024
 Limit = int | None

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.source.pairing import PairedFile, pair
 from bulkup.source.photos import Photo
-from bulkup.source.scan import Skipped, scan
+from bulkup.source.scan import PairedFile, Skipped, pair, scan
 from tests.support.walks import put_all
 
 ENDINGS = ("jpg", "jpeg", "png")

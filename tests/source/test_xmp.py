@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.source.metadata import Metadata, Moment
-from bulkup.source.xmp import read_xmp
+from bulkup.source.sidecars import read_xmp
 
 FOLDER = Path(__file__).parents[1] / "sidecars"
 PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
