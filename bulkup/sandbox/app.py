@@ -1,4 +1,4 @@
-"""The sandbox server: starts, stops, and what tests see of it."""
+"""The sandbox server, and what tests see of it."""
 
 import asyncio
 import shutil
@@ -13,19 +13,18 @@ from aiohttp import web
 
 from bulkup.sandbox import php
 from bulkup.sandbox.accounts import Accounts
-from bulkup.sandbox.call import Limits
-from bulkup.sandbox.dispatch import Backend, Options
+from bulkup.sandbox.calls import Backend, Site
 from bulkup.sandbox.faults import Faults
 from bulkup.sandbox.files import Formats
 from bulkup.sandbox.gallery import Gallery
-from bulkup.sandbox.http import Front, Oversize, Seen
+from bulkup.sandbox.http import Front, Limits, Oversize, Seen
 from bulkup.sandbox.methods import methods_of
 from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.sandbox.workers import DERIVATIVE_SHARE, Workers
 
-_REMEMBERED = 100_000
-# Longer ones get 414, as from a web server, and not aiohttp's own refusal.
-_LONGEST_URL = 2**20
+_LOG_LENGTH = 100_000
+# Longer addresses get the sandbox's 414 and not aiohttp's own error.
+_LINE_LIMIT = 2**20
 
 
 class Sandbox:
@@ -90,7 +89,7 @@ class Sandbox:
             raise ValueError(f"no such version: {version}; there are {', '.join(VERSIONS)}")
         release = Release(version)
         self.faults = Faults() if faults is None else faults
-        self.requests: deque[Seen] = deque(maxlen=_REMEMBERED)
+        self.requests: deque[Seen] = deque(maxlen=_LOG_LENGTH)
         self._accounts = Accounts(
             admin=admin,
             users={"bob": "bobsecret"} if users is None else users,
@@ -111,7 +110,6 @@ class Sandbox:
             with_lounge=lounge,
             lounge_s=lounge_s,
             clock=clock,
-            make_key=self._make_api_key,
         )
         for name in albums:
             self.gallery.make_album(name)
@@ -129,41 +127,37 @@ class Sandbox:
             clock=clock,
         )
         self._path = f"/{path.strip('/')}/".replace("//", "/")
-        backend = Backend(
-            release,
+        site = Site(
             gallery=self.gallery,
             accounts=self._accounts,
             workers=self.workers,
             methods=methods_of(release, only=only),
-            options=Options(
-                only=only,
-                chunk_kb=chunk_kb,
-                html=html,
-                exist_cost_s=exist_cost_s,
-                php_noise=php_noise,
-                show_errors=show_errors,
-                path=self._path,
-            ),
+            path=self._path,
+            only=only,
+            chunk_kb=chunk_kb,
+            html=html,
+            exist_cost_s=exist_cost_s,
+            php_noise=php_noise,
+            show_errors=show_errors,
         )
         self._front = Front(
-            backend,
+            Backend(site),
             faults=self.faults,
             limits=Limits(max_file=max_file, max_post=max_post, max_body=max_body),
             oversize=oversize,
             gateway_timeout_s=gateway_timeout_s,
-            path=self._path,
         )
         self._host = host
         self._port = port
         app = web.Application(client_max_size=max_body)
         app.router.add_route("*", "/{tail:.*}", self._serve)
         self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=1.0, max_line_size=_LONGEST_URL
+            app, access_log=None, shutdown_timeout=1.0, max_line_size=_LINE_LIMIT
         )
 
     async def __aenter__(self) -> Self:
         if self.gallery.keeps_only_sums:
-            # Chunks still wait somewhere to be merged.
+            # chunks wait there to be merged
             self._temporary = Path(await asyncio.to_thread(tempfile.mkdtemp))
             self.gallery.buffer_folder.folder = self._temporary
         await self._runner.setup()
@@ -185,14 +179,15 @@ class Sandbox:
 
     @property
     def finishing_peak(self) -> int:
-        """The largest number of photos that were ever finished at once."""
+        """The largest number of photos that were finished at once."""
         return self.workers.finishing_peak
 
     def expire_sessions(self) -> None:
-        """Forget every session."""
+        """End all sessions."""
         self._accounts.sessions.clear()
 
-    def _make_api_key(self) -> tuple[str, str]:
+    def make_api_key(self) -> tuple[str, str]:
+        """Return the id and the secret of a new API key of the administrator."""
         user = next(iter(self._accounts.users.values()))
         now = php.now()
         key = self._accounts.make_key(
@@ -201,18 +196,18 @@ class Sandbox:
         return key.pkid, key.secret
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        place = request.path.removeprefix(self._path)
+        path = request.path.removeprefix(self._path)
         if not request.path.startswith(self._path):
             raise web.HTTPNotFound
-        if place == "ws.php":
+        if path == "ws.php":
             response, seen = await self._front.answer(request)
             self.requests.append(seen)
             return response
-        if place == "identification.php":
+        if path == "identification.php":
             return await self._front.identify(request)
-        if place in {"", "index.php"}:
+        if path in {"", "index.php"}:
             return await self._front.page()
-        content = self.gallery.contents.get(place)
+        content = self.gallery.contents.get(path)
         if content is None or not content.kept:
             raise web.HTTPNotFound
         data = await asyncio.to_thread(content.read)

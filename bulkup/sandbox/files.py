@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from bulkup.sandbox import php
-from bulkup.sandbox.answers import Died, Refusal
+from bulkup.sandbox.php import Died, Refusal
 from bulkup.sandbox.versions import PICTURE_TYPES
 
 # Enough for the EXIF block of a JPEG, behind which its size stands.

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from bulkup.sandbox import php
-from bulkup.sandbox.answers import Died, FatalError
 from bulkup.sandbox.files import Buffers, Content, Formats, Keep, accept
+from bulkup.sandbox.php import Died, FatalError
 from bulkup.sandbox.versions import Release
 
 _DATES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
@@ -211,7 +211,6 @@ class Gallery:
         with_lounge: bool,
         lounge_s: float,
         clock: Callable[[], float],
-        make_key: Callable[[], tuple[str, str]],
     ) -> None:
         self.release = release
         self.file_types = file_types
@@ -223,7 +222,6 @@ class Gallery:
         self.lounge_emptied_since: float | None = None
         self.buffer_folder = Buffers(folder, keep=keep)
         self.contents: dict[str, Content] = {}
-        self.make_api_key = make_key
         self._folder = folder
         self.keeps_only_sums = keep == "sums"
         self._detect_duplicates = detect_duplicates

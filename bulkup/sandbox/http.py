@@ -1,16 +1,37 @@
-"""HTTP in front of the sandbox, as a web server with PHP behind it behaves."""
+"""The web server in front of PHP: reads requests, applies faults and limits, serves the page."""
 
 import asyncio
-from collections.abc import Coroutine
-from dataclasses import replace
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from html import escape, unescape
 from typing import Any, Literal, NamedTuple
+from urllib.parse import parse_qsl
 
+import aiohttp
 from aiohttp import web
 
-from bulkup.sandbox.answers import PAGE, Answer, web_server_page
-from bulkup.sandbox.call import CutOffError, Incoming, Limits, read, refuse
-from bulkup.sandbox.dispatch import NOISE, Backend, Caller, Sent
+from bulkup.sandbox.calls import NOISE, Backend, Caller, Fields, Incoming, Part, Sent
 from bulkup.sandbox.faults import Fault, Faults
+from bulkup.sandbox.gallery import Album, Gallery, StoredPhoto
+from bulkup.sandbox.php import PAGE, Answer
+
+_BLOCK = 256 * 1024
+_URL_LIMIT = 8 * 1024
+
+
+def web_server_page(status: int, reason: str) -> Answer:
+    """Return an error page of nginx."""
+    title = f"{status} {reason}"
+    return Answer(
+        status,
+        "text/html",
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
+        f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n"
+        "</body>\r\n</html>\r\n",
+    )
+
 
 _NOT_PROCESSED = {
     "408": web_server_page(408, "Request Time-out"),
@@ -28,19 +49,115 @@ _INSTEAD: dict[str, Answer] = {
     "empty-500-after": _NOT_PROCESSED["empty-500-before"],
 }
 Oversize = Literal["413", "reset", "500"]
-"""What becomes of a body over the limit: refused, the connection cut, or PHP dies of it."""
+"""The answer to a body over the limit: 413, a closed connection, or an empty 500."""
 
 
 class Seen(NamedTuple):
-    """One request as it went by; status 0 when no answer was sent."""
+    """A log entry of one request; status 0: no answer was sent."""
 
     method: str
     status: int
     fault: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """upload_max_filesize and post_max_size of PHP, and the body size the web server accepts."""
+
+    max_file: int
+    max_post: int
+    max_body: int
+
+
+class CutOffError(Exception):
+    """A fault stopped the reading in the middle of the body."""
+
+
+def _refuse(request: web.Request, limits: Limits) -> Answer | None:
+    """Return the web server's answer to a request that it does not pass on to PHP."""
+    if request.headers.get("Transfer-Encoding", "").lower() == "chunked":
+        return web_server_page(411, "Length Required")
+    if (request.content_length or 0) > limits.max_body:
+        return _NOT_PROCESSED["413"]
+    if len(request.raw_path) > _URL_LIMIT:
+        return web_server_page(414, "Request-URI Too Large")
+    return None
+
+
+async def _read(request: web.Request, limits: Limits, *, cut: Callable[[str], bool]) -> Incoming:
+    """Read a request. Raises `CutOffError` halfway where `cut` returns True for its method."""
+    incoming = Incoming(query=_fields(parse_qsl(request.query_string, keep_blank_values=True)))
+    size = request.content_length or 0
+    if size > limits.max_post:
+        async for _ in request.content.iter_chunked(_BLOCK):
+            pass
+        return incoming
+    boundary = None
+    if request.content_type == "multipart/form-data":
+        boundary = re.search(r'boundary="?([^";]+)', request.headers["Content-Type"])
+    body = bytearray()
+    async for block in request.content.iter_chunked(_BLOCK):
+        body += block
+        if boundary and len(body) < size:
+            if not incoming.method:
+                _read_form(incoming, body, boundary[1], limits=limits)
+            if incoming.method and cut(incoming.method) and 2 * len(body) > size:
+                raise CutOffError(incoming.method)
+    if boundary:
+        _read_form(incoming, body, boundary[1], limits=limits)
+    elif body:
+        incoming.body = bytes(body)
+        text = body.decode("utf-8", "surrogateescape")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
+        incoming.post = _fields(pairs)
+    if incoming.method and size and cut(incoming.method):
+        raise CutOffError(incoming.method)
+    return incoming
+
+
+def _read_form(incoming: Incoming, body: bytearray, boundary: str, *, limits: Limits) -> None:
+    """Take the parts of a multipart form that have come whole."""
+    pairs: list[tuple[str, str]] = []
+    mark = f"\r\n--{boundary}".encode()
+    start = body.find(mark[2:]) + len(mark) - 2
+    while (end := body.find(mark, start)) >= 0:
+        content = body.find(b"\r\n\r\n", start, end) + 4
+        names = _names(body[start:content].decode("utf-8", "surrogateescape"))
+        if names and (filename := names[1]) is not None:
+            large = end - content > limits.max_file
+            data = b"" if large else bytes(memoryview(body)[content:end])
+            incoming.files[names[0]] = Part(filename, data, too_large=large)
+        elif names:
+            pairs.append((names[0], body[content:end].decode("utf-8", "surrogateescape")))
+        start = end + len(mark)
+    incoming.post = _fields(pairs)
+
+
+@lru_cache(maxsize=1024)
+def _names(headers: str) -> tuple[str, str | None] | None:
+    """Return the name of a field and that of its file, if it is one; None without a name."""
+    disposition = re.search(r"(?im)^content-disposition:\s*(.*?)\s*$", headers)
+    _, parameters = aiohttp.parse_content_disposition(disposition[1] if disposition else None)
+    name = aiohttp.content_disposition_filename(parameters, "name")
+    filename = aiohttp.content_disposition_filename(parameters, "filename")
+    return None if name is None else (name, filename)
+
+
+def _fields(pairs: list[tuple[str, str]]) -> Fields:
+    """Form PHP's array: `name[]` collects values, of another name the last value counts."""
+    fields: Fields = {}
+    for name, value in pairs:
+        if found := re.fullmatch(r"([^\[]+)\[[^\]]*\]", name):
+            values = fields.setdefault(found[1], [])
+            if isinstance(values, list):
+                values.append(value)
+                continue
+        fields[name] = value
+    return fields
+
+
 class Front:
-    """Takes requests to the backend and answers back, unless something spoils it."""
+    """Passes requests to PHP and the answers back, unless a fault or a limit intervenes."""
 
     def __init__(
         self,
@@ -50,25 +167,23 @@ class Front:
         limits: Limits,
         oversize: Oversize,
         gateway_timeout_s: float,
-        path: str,
     ) -> None:
         self._backend = backend
         self._faults = faults
         self._limits = limits
         self._oversize = oversize
         self._gateway_timeout_s = gateway_timeout_s
-        self._path = path
         self._running: set[asyncio.Task[Sent]] = set()
 
     async def close(self) -> None:
-        """End what PHP still does."""
+        """Cancel the requests that PHP still works on."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def page(self) -> web.StreamResponse:
-        """Serve the page to look at."""
-        return self._respond(await self._through_gateway(self._backend.front_page()))
+        """Serve the front page."""
+        return self._respond(await self._through_gateway(self._front_page()))
 
     async def identify(self, request: web.Request) -> web.StreamResponse:
         """Serve the login page."""
@@ -76,8 +191,8 @@ class Front:
         return self._respond(await self._backend.identify(form, _caller(request)))
 
     async def answer(self, request: web.Request) -> tuple[web.StreamResponse, Seen]:
-        """Take one call of ws.php through the web server."""
-        if refused := refuse(request, self._limits):
+        """Answer one call of ws.php; return also how it is logged."""
+        if refused := _refuse(request, self._limits):
             if refused.status == 413 and self._oversize == "reset":
                 return _hang_up(request), Seen("", 0, None)
             if refused.status == 413 and self._oversize == "500":
@@ -96,7 +211,7 @@ class Front:
             return fault is not None and fault.kind == "cut"
 
         try:
-            incoming = await read(request, self._limits, cut=cut)
+            incoming = await _read(request, self._limits, cut=cut)
         except CutOffError as cut_off:
             return _hang_up(request), Seen(str(cut_off), 0, "cut")
         except ConnectionError:
@@ -113,7 +228,7 @@ class Front:
     async def _pass_on(
         self, incoming: Incoming, request: web.Request, *, fault: Fault | None
     ) -> Sent | None:
-        """Give the answer, as what struck the request leaves it; None when there is none."""
+        """Return the answer as the fault leaves it; None: no answer is sent."""
         kind = fault.kind if fault else ""
         if kind in {"request-lost", "cut"}:
             return None
@@ -131,8 +246,14 @@ class Front:
             return replace(sent, answer=replace(sent.answer, text=NOISE + sent.answer.text))
         return Sent(_INSTEAD[kind]) if kind in _INSTEAD else sent
 
+    async def _front_page(self) -> Sent:
+        site = self._backend.site
+        async with site.workers.one():
+            await site.workers.page()
+            return Sent(Answer(200, PAGE, front_page(site.gallery, path=site.path)))
+
     async def _through_gateway(self, php: Coroutine[Any, Any, Sent]) -> Sent:
-        """Hand over to PHP. The web server waits only so long, while PHP goes on."""
+        """Return the answer of PHP, or 504 after the time-out, while PHP goes on."""
         task = asyncio.create_task(php)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -150,9 +271,9 @@ class Front:
         )
         for name, value in sent.cookies.items():
             if value is None:
-                response.del_cookie(name, path=self._path)
+                response.del_cookie(name, path=self._backend.site.path)
             else:
-                response.set_cookie(name, value, path=self._path, httponly=True)
+                response.set_cookie(name, value, path=self._backend.site.path, httponly=True)
         return response
 
 
@@ -175,7 +296,7 @@ def _damage(incoming: Incoming) -> None:
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """Close the connection; what is returned goes nowhere."""
+    """Close the connection; the response goes nowhere."""
     if request.transport is not None:
         request.transport.close()
     return web.Response()
@@ -189,3 +310,69 @@ async def _send_half(request: web.Request, answer: Answer) -> web.StreamResponse
     await half.write(body[: len(body) // 2])
     _hang_up(request)
     return half
+
+
+_STYLE = """
+  body { font: 16px/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 75rem;
+         padding: 0 1rem; color: #222; background: #fafafa; }
+  section section { margin-left: .5rem; padding-left: .75rem; border-left: 2px solid #ddd; }
+  h1, h2 { overflow-wrap: anywhere; }
+  h2 { font-size: 1.1rem; margin: 1rem 0 .25rem; }
+  small { color: #666; font-weight: normal; }
+  ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: .75rem;
+       list-style: none; padding: 0; }
+  li { overflow-wrap: anywhere; font-size: .85rem; }
+  img { width: 100%; height: 7rem; object-fit: cover; background: #eee; border-radius: 4px; }
+"""
+
+
+def front_page(gallery: Gallery, *, path: str) -> str:
+    """Return the front page of a gallery at `path`."""
+    count = len(gallery.photos)
+    waiting = f", {len(gallery.lounge)} waiting in the lounge" if gallery.lounge else ""
+    loose = [p for p in gallery.photos.values() if not p.albums & gallery.albums.keys()]
+    sections = [
+        _section(gallery, album, path=path)
+        for album in _in_order(gallery)
+        if album.parent not in gallery.albums
+    ]
+    if loose:
+        sections.append(f"<section><h2>In no album</h2>{_list(loose, path=path)}</section>")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Sandbox gallery</title><style>{_STYLE}</style></head>\n<body>"
+        f"<h1>Sandbox gallery</h1><p>{_photos(count)}{waiting} · "
+        f"plays Piwigo {escape(gallery.release.version)}</p>\n{''.join(sections)}</body></html>\n"
+    )
+
+
+def _in_order(gallery: Gallery) -> list[Album]:
+    return sorted(gallery.albums.values(), key=lambda a: a.order)
+
+
+def _section(gallery: Gallery, album: Album, *, path: str) -> str:
+    photos = gallery.photos_in(album.id)
+    below = "".join(
+        _section(gallery, child, path=path)
+        for child in _in_order(gallery)
+        if child.parent == album.id
+    )
+    title = f"{escape(album.name)} <small>{_photos(len(photos))}</small>"
+    return f"<section><h2>{title}</h2>{_list(photos, path=path)}{below}</section>\n"
+
+
+def _list(photos: list[StoredPhoto], *, path: str) -> str:
+    items = []
+    for photo in photos:
+        # file names are stored with entities
+        name = escape(unescape(photo.file))
+        link = escape(path + photo.path)
+        picture = f'<img src="{link}" alt="{name}" loading="lazy">'
+        size = f"{photo.size:,} bytes"
+        items.append(f'<li><a href="{link}">{picture}</a><br>{name}<br><small>{size}</small></li>')
+    return f"<ul>{''.join(items)}</ul>" if items else ""
+
+
+def _photos(count: int) -> str:
+    return f"{count} photo{'s' * (count != 1)}"

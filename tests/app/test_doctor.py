@@ -341,7 +341,7 @@ async def test_who_is_no_administrator_is_told() -> None:
 
 async def test_an_api_key_is_told_as_that() -> None:
     async with small() as box:
-        pkid, secret = box._make_api_key()
+        pkid, secret = box.make_api_key()
         told = await look(box.url, user="", password="", api_key=f"{pkid}:{secret}")
     assert told.of(AccountFound) == AccountFound(user="admin", status="webmaster", api_key=True)
     assert told.of(ChunkFound).passed == 2000 * K

@@ -50,7 +50,7 @@ async def test_a_password_is_kept_used_removed(box: Sandbox, photos: Path, ring:
 
 
 async def test_an_api_key_is_stored_and_needs_no_user(box: Sandbox, photos: Path) -> None:
-    key = ":".join(box._make_api_key())
+    key = ":".join(box.make_api_key())
     ended = await bulkup("login", given=key, url=box.url)
     assert ended.code == 0, ended.err
     assert f"{box.url} accepts an API key of admin" in ended.out

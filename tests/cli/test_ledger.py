@@ -121,7 +121,7 @@ async def test_a_run_keeps_a_second_one_out_and_leaves_neither_lock_nor_secret_w
 
 async def test_no_byte_of_it_tells_a_secret(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     (photos / "text.jpg").write_text("This is no picture.\n")
-    key = [*box._make_api_key()]
+    key = [*box.make_api_key()]
     for place, secrets, settings in (
         ("by password", [PASSWORD], {}),
         ("by key", key, {"user": "", "password": "", "api_key": ":".join(key)}),

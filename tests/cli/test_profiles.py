@@ -189,7 +189,7 @@ async def test_no_secret_is_told_and_an_api_key_of_the_file_is_taken(
     assert told["password"] == told["url"] == (MASK, "profile x")
     told = rows(await bulkup("config", profile="x", password=PASSWORD))
     assert told["password"] == (MASK, "environment BULKUP_PASSWORD")
-    key = ":".join(box._make_api_key())
+    key = ":".join(box.make_api_key())
     told = rows(await bulkup("config", api_key=key))
     assert told["api-key"] == (MASK, "environment BULKUP_API_KEY")
     write(settings, f'[defaults]\nurl = "{box.url}"\nalbum = 1\napi_key = "{key}"\n')

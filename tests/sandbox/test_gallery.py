@@ -106,6 +106,6 @@ async def test_an_idle_session_ends() -> None:
 
 async def test_with_an_api_key_the_parameters_of_a_get_are_not_seen() -> None:
     async with Sandbox() as box, GalleryClient(box.url, logged_in=False) as client:
-        client.use_key(*box.gallery.make_api_key())
+        client.use_key(*box.make_api_key())
         page = await client.page("ws.php?format=json&method=pwg.images.exist&md5sum_list=a")
     assert page.result == []

@@ -5,7 +5,7 @@ Each module here knows one topic of Piwigo's web API; none knows HTTP.
 
 from collections.abc import Mapping
 
-from bulkup.sandbox.call import Method
+from bulkup.sandbox.calls import Method
 from bulkup.sandbox.methods.albums import album_methods
 from bulkup.sandbox.methods.photos import list_methods, photo_methods
 from bulkup.sandbox.methods.session import key_methods, session_methods

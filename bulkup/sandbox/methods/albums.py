@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from bulkup.sandbox import php
-from bulkup.sandbox.answers import Refusal
-from bulkup.sandbox.call import ID, REQUIRED, SWITCH, TEXT, Call, Method, Param
+from bulkup.sandbox.calls import ID, REQUIRED, SWITCH, TEXT, Call, Method, Param
 from bulkup.sandbox.gallery import Album, fullname, storable, subtree
 from bulkup.sandbox.methods.photos import photo_urls
 from bulkup.sandbox.methods.upload import thumbnail
+from bulkup.sandbox.php import Refusal
 from bulkup.sandbox.versions import Release
 
 _ORDER = "date_available DESC, file ASC, id ASC"
@@ -19,7 +19,7 @@ async def _add(call: Call) -> dict[str, object]:
     if with_token:
         call.check_token()
     name, comment = call.text("name"), call.text("comment")
-    if not (with_token and call.html):
+    if not (with_token and call.site.html):
         name, comment = php.strip_tags(name), php.strip_tags(comment)
     if not name.strip():
         raise Refusal(500, "The name of an album must not be empty")
@@ -42,7 +42,7 @@ async def _set_info(call: Call) -> None:
         raise Refusal(404, "category_id not found")
     name = call.given("name")
     if name is not None:
-        album.name = storable(name if with_token and call.html else php.strip_tags(name))
+        album.name = storable(name if with_token and call.site.html else php.strip_tags(name))
 
 
 async def _delete(call: Call) -> None:

@@ -5,9 +5,9 @@ import secrets
 import time
 
 from bulkup.sandbox import php
-from bulkup.sandbox.answers import Refusal, WithStatus
-from bulkup.sandbox.call import REQUIRED, TEXT, Call, Method, Param
+from bulkup.sandbox.calls import REQUIRED, TEXT, Call, Method, Param
 from bulkup.sandbox.gallery import StoredPhoto, storable, storable_comment, storable_date
+from bulkup.sandbox.php import Refusal, WithStatus
 
 # Name, suffix of the file, and the box that the picture is made to fit.
 _SIZES = (
@@ -176,7 +176,7 @@ def _changes(call: Call, photo: StoredPhoto, *, with_token: bool) -> dict[str, o
 def _text(call: Call, column: str, value: str, *, with_token: bool) -> object:
     if call.release.major < 14:
         value = php.strip_tags(value)
-    elif not (with_token and call.html):
+    elif not (with_token and call.site.html):
         value = php.strip_tags(value, keep=_HARMLESS)
     if column == "date_creation":
         return storable_date(value)
@@ -281,7 +281,7 @@ async def _exist(call: Call) -> object:
     by_name = call.gallery.uniqueness_mode == "filename"
     text = call.text("filename_list" if by_name else "md5sum_list")
     asked = text.translate(_SEPARATORS).split()
-    await call.workers.compute(call.exist_cost_s * len(asked) / 100_000)
+    await call.workers.compute(call.site.exist_cost_s * len(asked) / 100_000)
     photos = call.gallery.photos.values()
     ids = {p.file if by_name else p.md5: str(p.id) for p in photos}
     return {item: ids.get(item) for item in dict.fromkeys(asked)} or []

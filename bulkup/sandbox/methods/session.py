@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from bulkup.sandbox import php
 from bulkup.sandbox.accounts import GUEST, ApiKey
-from bulkup.sandbox.answers import Refusal
-from bulkup.sandbox.call import REQUIRED, TEXT, Call, Method, Param
+from bulkup.sandbox.calls import REQUIRED, TEXT, Call, Method, Param
+from bulkup.sandbox.php import Refusal
 
 _SIZES = ["square", "thumb", "2small", "xsmall", "small", "medium", "large", "xlarge", "xxlarge"]
 
@@ -13,20 +13,8 @@ _SIZES = ["square", "thumb", "2small", "xsmall", "small", "medium", "large", "xl
 async def _login(call: Call) -> bool:
     if call.by_key:
         raise Refusal(401, "Cannot use this method with an api key")
-    log_in(call, call.text("username"), call.text("password"), by="ws_session_login")
+    call.log_in(call.text("username"), call.text("password"), by="ws_session_login")
     return True
-
-
-def log_in(call: Call, name: str, password: str, *, by: str) -> None:
-    """Give the caller a new session in place of the old one, or refuse."""
-    sid = call.accounts.log_in(name, password, old_sid=call.sid, address=call.address, by=by)
-    if sid is None:
-        raise Refusal(999, "Invalid username/password")
-    call.cookies |= {"pwg_remember": None, "pwg_id": sid}
-    call.sid = sid
-    session = call.accounts.session(sid, address=call.address)
-    if session:
-        call.user, call.connected_with = session.user, session.connected_with
 
 
 async def _logout(call: Call) -> bool:
@@ -58,7 +46,7 @@ async def _get_status(call: Call) -> dict[str, object]:
         status["available_sizes"] = _SIZES
     if call.user.is_admin:
         status["upload_file_types"] = ",".join(call.gallery.file_types)
-        status["upload_form_chunk_size"] = call.chunk_kb
+        status["upload_form_chunk_size"] = call.site.chunk_kb
     return status
 
 
@@ -67,12 +55,16 @@ async def _get_version(call: Call) -> str:
 
 
 async def _method_list(call: Call) -> dict[str, object]:
-    return {"methods": [n for n in call.release.methods if call.only is None or n in call.only]}
+    return {
+        "methods": [
+            n for n in call.release.methods if call.site.only is None or n in call.site.only
+        ]
+    }
 
 
 async def _method_details(call: Call) -> dict[str, object]:
     name = call.text("methodName")
-    method = call.methods.get(name)
+    method = call.site.methods.get(name)
     if method is None:
         raise Refusal(1003, "Requested method does not exist")
     params = []

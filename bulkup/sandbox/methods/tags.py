@@ -4,8 +4,8 @@ import re
 import unicodedata
 
 from bulkup.sandbox import php
-from bulkup.sandbox.answers import Refusal
-from bulkup.sandbox.call import REQUIRED, SWITCH, Call, Method, Param
+from bulkup.sandbox.calls import REQUIRED, SWITCH, Call, Method, Param
+from bulkup.sandbox.php import Refusal
 
 _SAME = str.maketrans("ßı", "si")
 _SHORT_I = "и\u0306"

@@ -7,11 +7,11 @@ import re
 import secrets
 
 from bulkup.sandbox import php
-from bulkup.sandbox.answers import Died, FatalError, Refusal
-from bulkup.sandbox.call import LEVEL, REQUIRED, TEXT, Call, Method, Param
+from bulkup.sandbox.calls import LEVEL, REQUIRED, TEXT, Call, Method, Param
 from bulkup.sandbox.files import Content
 from bulkup.sandbox.gallery import StoredPhoto, fullname, storable, storable_comment, storable_date
 from bulkup.sandbox.methods.photos import photo_info, set_albums
+from bulkup.sandbox.php import Died, FatalError, Refusal
 from bulkup.sandbox.versions import Release
 
 _BY_DEFAULT = ("cr2", "tif", "tiff", "nef", "dng", "ai", "psd")
