@@ -131,7 +131,7 @@ async def upload_photos(
                     return
                 chunk_size = ChunkSize(
                     server.offer.chunk_size,
-                    wish=settings.chunk_size,
+                    user_size=settings.chunk_size,
                     ceiling=run_settings.ceiling,
                     grows=server.method.name != "legacy",
                 )

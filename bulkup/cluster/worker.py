@@ -396,7 +396,7 @@ class _Work:
         self._tail = Tail()
         self._chunk_size = ChunkSize(
             server.offer.chunk_size,
-            wish=run_settings["chunk_size"],
+            user_size=run_settings["chunk_size"],
             ceiling=run_settings["ceiling"],
             grows=server.method.name != "legacy",
         )

@@ -24,7 +24,7 @@ class ChunkSize:
     """The chunk size of a run: `now`, in bytes; `reported` is the last one that was emitted.
 
     It begins at `named`, the size that the server advertises, or at `ceiling`, the largest that
-    passed in an earlier run. `wish`, the user's setting, overrides both and is never exceeded.
+    passed in an earlier run. `user_size`, from the user, overrides both and is never exceeded.
     `grows` is False for a method where chunks left by an earlier attempt with a smaller size would
     corrupt the photo (`pwg.images.addChunk`).
     """
@@ -33,12 +33,12 @@ class ChunkSize:
         self,
         named: int,
         *,
-        wish: int | None = None,
+        user_size: int | None = None,
         ceiling: int | None = None,
         grows: bool = True,
     ) -> None:
-        self._begin = wish or named
-        self._most = max(MOST, named) if grows and wish is None else self._begin
+        self._begin = user_size or named
+        self._most = max(MOST, named) if grows and user_size is None else self._begin
         self._least = min(LEAST, self._begin)
         self._grows = grows
         self._good = 0
@@ -46,7 +46,7 @@ class ChunkSize:
         self.proven = 0
         self.ceiling: int | None = None
         self.now = self._begin
-        if ceiling is not None and wish is None:
+        if ceiling is not None and user_size is None:
             self.ceiling = max(self._least, ceiling)
             self.now = min(self.ceiling, self._most)
         self.reported = self.now

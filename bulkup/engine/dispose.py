@@ -54,30 +54,30 @@ class Disposal:
             self._arrivals.append(Arrival(job.photo, job.md5, job.album, photo_id))
 
     async def put_away(
-        self, *, astray: Callable[[int, int], bool], aside: Sequence[PairedFile] = ()
+        self, *, astray: Callable[[int, int], bool], format_files: Sequence[PairedFile] = ()
     ) -> None:
         """Move the files that the server confirms, and emit which others stay and why.
 
-        `astray` returns whether an album may not show a photo. The files `aside` are formats: they
-        stay, and so do their photos' files. To be called when nothing is in flight any more.
-        Raises `RunError`.
+        `astray` returns whether an album may not show a photo. The `format_files` stay, and so do
+        their photos' files. To be called when nothing is in flight any more. Raises `RunError`.
         """
         if self._destination is None:
             return
-        waiting = iter(await self._without_formats(aside))
+        waiting = iter(await self._without_formats(format_files))
         async with one_error(), anyio.create_task_group() as tasks:
             for _ in range(MOST_CHECKED):
                 tasks.start_soon(self._work, waiting, self._destination, astray)
 
-    async def _without_formats(self, aside: Sequence[PairedFile]) -> Sequence[Arrival]:
+    async def _without_formats(self, format_files: Sequence[PairedFile]) -> Sequence[Arrival]:
         """Return the arrivals without photos that have formats; emit that those stay."""
-        if not aside:
+        if not format_files:
             return self._arrivals
-        photos = {paired_file.of for paired_file in aside}
+        photos = {paired_file.of for paired_file in format_files}
+        count = len(photos) + len(format_files)
         self._emit(
             Noticed(
-                message=f"{len(photos) + len(aside)} files stay where they are: formats and the "
-                "photos that they belong to",
+                message=f"{count} files stay where they are: formats and the photos that they "
+                "belong to",
                 hint="No gallery can confirm that a format is stored unchanged; and without its "
                 "photo beside it, it would be taken for a photo.",
             )

@@ -62,18 +62,22 @@ async def run(
         ledger=DryRunLedger(ledger, foresee=plan.formats or plan.update),
     )
     outcomes = OutcomeRecorder(context)
-    aside: list[PairedFile] = []
-    deduplicator = make_deduplicator(plan, context, outcomes=outcomes, albums=albums, aside=aside)
+    format_files: list[PairedFile] = []
+    deduplicator = make_deduplicator(
+        plan, context, outcomes=outcomes, albums=albums, format_files=format_files
+    )
     new_in, new = anyio.create_memory_object_stream[Job](plan.concurrency)
     uploads = _PlannedUploads(context, deduplicator)
     formats = _PlannedFormats(context.emit)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
-            jobs = read_plan(plan, context, tasks=tasks, aside=aside, executor=executor)
+            jobs = read_plan(
+                plan, context, tasks=tasks, format_files=format_files, executor=executor
+            )
             tasks.start_soon(dedupe_stage, jobs, new_in, deduplicator, context)
             tasks.start_soon(uploads.run, new)
         await Formats(context, sender=formats, update=plan.update, executor=executor).attach(
-            aside, at_once=plan.concurrency
+            format_files, at_once=plan.concurrency
         )
     finally:
         guard.close()

@@ -112,8 +112,10 @@ async def run(
     context = replace(context, emit=guard.emit)
     disposal = Disposal(plan.disposal, context)
     outcomes = OutcomeRecorder(context, disposal.arrived)
-    aside: list[PairedFile] = []
-    deduplicator = make_deduplicator(plan, context, outcomes=outcomes, albums=albums, aside=aside)
+    format_files: list[PairedFile] = []
+    deduplicator = make_deduplicator(
+        plan, context, outcomes=outcomes, albums=albums, format_files=format_files
+    )
     in_flight = plan.concurrency * executor.machines + executor.lead
     limiter = Limiter(
         Finishing(
@@ -156,7 +158,9 @@ async def run(
         async with one_error(), _running(limiter):
             async with anyio.create_task_group() as tasks:
                 with unsent, sent_in:
-                    jobs = read_plan(plan, context, tasks=tasks, aside=aside, executor=executor)
+                    jobs = read_plan(
+                        plan, context, tasks=tasks, format_files=format_files, executor=executor
+                    )
                     tasks.start_soon(dedupe_stage, jobs, unsent_in, deduplicator, context)
                     send = partial(
                         upload_stage,
@@ -168,12 +172,12 @@ async def run(
                     for _ in range(in_flight):
                         tasks.start_soon(send, unsent.clone(), sent_in.clone(), upload_context)
                     tasks.start_soon(confirm_stage, sent, confirmer, context)
-            await formats.attach(aside, at_once=in_flight)
+            await formats.attach(format_files, at_once=in_flight)
     finally:
         guard.close()
     await _sweep_remains(upload_context, context)
     await confirmer.check_albums()
-    await disposal.put_away(astray=confirmer.is_astray, aside=aside)
+    await disposal.put_away(astray=confirmer.is_astray, format_files=format_files)
     emit(RunFinished(seconds=context.clock() - began))
 
 
@@ -183,11 +187,11 @@ def make_deduplicator(
     *,
     outcomes: OutcomeRecorder,
     albums: Albums,
-    aside: Sequence[PairedFile],
+    format_files: Sequence[PairedFile],
 ) -> Deduplicator:
     """Return the deduplicator of a plan.
 
-    `aside` holds the files that become formats of photos, once the archive has been read.
+    `format_files` is complete once the archive has been read.
     """
     return Deduplicator(
         context,
@@ -199,7 +203,7 @@ def make_deduplicator(
             context,
             outcomes=outcomes,
             update=plan.update,
-            aside=aside if plan.formats else None,
+            format_files=format_files if plan.formats else None,
         ),
     )
 
@@ -209,7 +213,7 @@ def read_plan(
     context: RunContext,
     *,
     tasks: TaskGroup,
-    aside: list[PairedFile],
+    format_files: list[PairedFile],
     executor: Executor | None = None,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read the files of a plan; return the stream of their jobs."""
@@ -220,7 +224,7 @@ def read_plan(
         tasks=tasks,
         hashing=plan.hashing,
         unreadable=lambda photo, error: context.emit(failure(photo, error)),
-        aside=aside,
+        format_files=format_files,
         executor=executor,
     )
 
@@ -232,19 +236,23 @@ def read_archive(
     tasks: TaskGroup,
     hashing: int,
     unreadable: Unreadable,
-    aside: list[PairedFile] | None = None,
+    format_files: list[PairedFile] | None = None,
     executor: Executor | None = None,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read an archive in `hashing` threads; return the stream of its jobs.
 
-    Files that are to become formats of photos are appended to `aside`. `executor` fingerprints,
-    by default on this machine.
+    Files that become formats of photos are appended to `format_files`. `executor` fingerprints, by
+    default on this machine.
     """
     executor = executor or LocalExecutor()
     photos_in, photos = anyio.create_memory_object_stream[Unread](SCAN_BATCH)
     jobs_in, jobs = anyio.create_memory_object_stream[Job](BATCH)
     with photos, jobs_in:
-        scan = partial(scan_stage, unreadable=unreadable, aside=[] if aside is None else aside)
+        scan = partial(
+            scan_stage,
+            unreadable=unreadable,
+            format_files=[] if format_files is None else format_files,
+        )
         tasks.start_soon(scan, walk, photos_in, jobs_in.clone(), context)
         read = partial(fingerprint_stage, unreadable=unreadable, executor=executor)
         for _ in range(hashing + executor.lead):
@@ -259,7 +267,7 @@ async def scan_stage(
     context: RunContext,
     *,
     unreadable: Unreadable,
-    aside: list[PairedFile],
+    format_files: list[PairedFile],
 ) -> None:
     """Send files whose MD5 the ledger knows to `known`, all others to `new`."""
 
@@ -270,7 +278,7 @@ async def scan_stage(
         if isinstance(found, Photo):
             return found
         if isinstance(found, PairedFile):
-            aside.append(found)
+            format_files.append(found)
         elif isinstance(found, Skipped):
             context.emit(FileSkipped(path=path, reason=found.reason, size=found.size))
         else:

@@ -29,8 +29,8 @@ class ChangedFiles:
     """Decides on the changed files of one run; with `update` they replace their photos.
 
     A gallery forgets the formats of a photo that gets another file, so a photo with formats is
-    replaced only in a run that attaches them again. `aside` holds the files that become formats,
-    None if the run attaches none; it is complete when the first changed file is decided.
+    replaced only in a run that attaches them again: `format_files`, None if the run attaches none.
+    They are complete when the first changed file is decided.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class ChangedFiles:
         *,
         outcomes: OutcomeRecorder,
         update: bool,
-        aside: Sequence[PairedFile] | None,
+        format_files: Sequence[PairedFile] | None,
     ) -> None:
         self._gallery = context.gallery
         self._recovery = context.recovery
@@ -48,8 +48,8 @@ class ChangedFiles:
         self._stop = context.stop
         self._outcomes = outcomes
         self._update = update
-        self._aside = aside
-        self._endings: dict[str, set[str]] = {}  # of the files in `aside`, by photo
+        self._format_files = format_files
+        self._endings: dict[str, set[str]] = {}  # of the files in `format_files`, by photo
         self._replacing: dict[int, Path] = {}
         self.new_md5s: frozenset[str] = frozenset()
         """The MD5s of all changed files: the old content of one may be the new one of another."""
@@ -181,7 +181,7 @@ class ChangedFiles:
         `formats` are those that the ledger knows, `file` is the photo's file name in the gallery.
         Raises `PhotoError` where one could not be attached again.
         """
-        if formats and self._aside is None:
+        if formats and self._format_files is None:
             raise PhotoError(
                 gallery_failures.LOSES_FORMATS(photo=photo_id, name=formats[0].path.name)
             )
@@ -207,7 +207,7 @@ class ChangedFiles:
     def _endings_beside(self, photo: Path) -> set[str]:
         """Return the extensions of the files that this run attaches to a photo as formats."""
         if not self._endings:
-            for paired_file in self._aside or ():
+            for paired_file in self._format_files or ():
                 endings = self._endings.setdefault(_key(paired_file.of), set())
                 endings.add(_ending(paired_file.path))
         return self._endings.get(_key(photo), set())

@@ -107,7 +107,7 @@ async def test_a_chunk_damaged_again_and_again_is_no_matter_of_size_if_such_have
     tmp_path: Path,
 ) -> None:
     archive = make_archive(tmp_path, count=1, names=1, size=(900_000, 900_000))
-    size = ChunkSize(500 * K, wish=200 * K)
+    size = ChunkSize(500 * K, user_size=200 * K)
     faults = Faults([Fault("damaged", "pwg.images.uploadAsync", nth) for nth in (2, 3)])
     memory = NoLedger()
     async with Sandbox(faults=faults) as box:

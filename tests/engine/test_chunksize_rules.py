@@ -126,19 +126,19 @@ ROWS: dict[str, Row] = {
     "a ceiling that does not pass any more is lowered": Row(
         [(refused(2000 * K), 1000 * K)], ceiling=1000 * K, size=ChunkSize(NAMED, ceiling=2000 * K)
     ),
-    "a wish counts more than a ceiling and is never exceeded": Row(
-        [(passes(50), 4000 * K)], size=ChunkSize(NAMED, wish=4000 * K, ceiling=1000 * K)
+    "a user_size counts more than a ceiling and is never exceeded": Row(
+        [(passes(50), 4000 * K)], size=ChunkSize(NAMED, user_size=4000 * K, ceiling=1000 * K)
     ),
-    "a wish may shrink and comes back after a mere break": Row(
+    "a user_size may shrink and comes back after a mere break": Row(
         [(broke(4000 * K), 2000 * K), (passes(), 4000 * K), (refused(4000 * K), 2000 * K)],
         ceiling=2000 * K,
-        size=ChunkSize(NAMED, wish=4000 * K),
+        size=ChunkSize(NAMED, user_size=4000 * K),
     ),
-    "a slow line leaves a wish alone": Row(
-        [(passes(5, seconds=SLOW), 4000 * K)], size=ChunkSize(NAMED, wish=4000 * K)
+    "a slow line leaves a user_size alone": Row(
+        [(passes(5, seconds=SLOW), 4000 * K)], size=ChunkSize(NAMED, user_size=4000 * K)
     ),
-    "a small wish is no smaller than itself": Row(
-        [(refused(4096), 4096), (broke(4096), 4096)], size=ChunkSize(NAMED, wish=4096)
+    "a small user_size is no smaller than itself": Row(
+        [(refused(4096), 4096), (broke(4096), 4096)], size=ChunkSize(NAMED, user_size=4096)
     ),
     "where it may not grow a higher ceiling is none to begin at": Row(
         [(passes(0), NAMED)],
@@ -168,7 +168,7 @@ def test_what_is_proven_is_what_has_passed_or_is_little() -> None:
     size = ChunkSize(NAMED)
     size.passed(300 * K, 0.1)
     assert (size.is_proven(300 * K), size.is_proven(300 * K + 1)) == (True, False)
-    assert ChunkSize(NAMED, wish=4096).is_proven(4096)
+    assert ChunkSize(NAMED, user_size=4096).is_proven(4096)
 
 
 # whatever happens
@@ -189,22 +189,22 @@ beginnings = st.integers(4096, 20 * K * K)
 
 @given(
     named=beginnings,
-    wish=st.none() | beginnings,
+    user_size=st.none() | beginnings,
     ceiling=st.none() | beginnings,
     grows=st.booleans(),
     history=histories,
 )
 def test_it_stays_within_its_bounds_and_always_gives_way(
     named: int,
-    wish: int | None,
+    user_size: int | None,
     ceiling: int | None,
     history: list[tuple[str, float]],
     *,
     grows: bool,
 ) -> None:
-    size = ChunkSize(named, wish=wish, ceiling=ceiling, grows=grows)
-    begin = wish or named
-    most = wish or (max(named, MOST) if grows else named)
+    size = ChunkSize(named, user_size=user_size, ceiling=ceiling, grows=grows)
+    begin = user_size or named
+    most = user_size or (max(named, MOST) if grows else named)
     for event, part in history:
         before, proven, length = size.now, size.proven, max(1, int(size.now * part))
         EVENTS[event](size, length)

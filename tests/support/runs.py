@@ -189,14 +189,16 @@ async def run(
             sender=server,
             census=server.census,
             albums=Albums(server, recovery=recovery, emit=emit),
-            chunk_size=chunks or chunk_size_of(server, wish=chunk_size),
+            chunk_size=chunks or chunk_size_of(server, user_size=chunk_size),
         )
     return outcome
 
 
-def chunk_size_of(server: PiwigoServer, *, wish: int | None = None) -> ChunkSize:
+def chunk_size_of(server: PiwigoServer, *, user_size: int | None = None) -> ChunkSize:
     """Return the chunk size that a run without a ledger begins with."""
-    return ChunkSize(server.offer.chunk_size, wish=wish, grows=server.method.name != "legacy")
+    return ChunkSize(
+        server.offer.chunk_size, user_size=user_size, grows=server.method.name != "legacy"
+    )
 
 
 async def check(
