@@ -6,6 +6,7 @@ in bash.
 """
 
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -399,6 +400,25 @@ def test_extras_and_targets_in_the_text_are_there() -> None:
     made = {word for line in typed for word in re.findall(r"(?:^|\s)make ([a-z]+)", line)}
     assert made
     assert made <= targets
+
+
+async def test_the_documented_fields_of_the_doctor_are_those_it_prints(
+    box: Sandbox, photos: Path
+) -> None:
+    (table,) = re.findall(
+        r"(?ms)^\| check \| fields \|\n.*?\n(\|.*)", PAGES["docs/reference/doctor.md"]
+    )
+    documented = {
+        row.split(" | ")[0].strip("| `"): set(re.findall(r"`(\w+)`", row.split(" | ")[1]))
+        for row in table.splitlines()
+        if row.startswith("| `")
+    }
+    found: dict[str, set[str]] = {}
+    for words in ([photos, "--album", "1"], [photos]):
+        ended = await bulkup("doctor", *words, "--json", **account(box))
+        for name, check in json.loads(ended.out)["checks"].items():
+            found.setdefault(name, set()).update(check.keys() - {"mark", "text", "hint"})
+    assert found == documented
 
 
 @pytest.mark.parametrize("page", PAGES)
