@@ -48,7 +48,7 @@ from bulkup.output.doctor import (
 )
 from bulkup.piwigo.client import Offer
 from bulkup.piwigo.connect import clean_url, is_local, scheme_hint
-from bulkup.piwigo.inspect import Survey, surveyed, ways
+from bulkup.piwigo.inspect import Survey, offered_methods, open_survey
 from bulkup.piwigo.protocol import Status
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
@@ -103,7 +103,7 @@ async def examine(
     recovery = Recovery(
         POLICY, emit=lambda _: None, probe=anyio.lowlevel.checkpoint, sleep=wait, clock=clock
     )
-    async with surveyed(
+    async with open_survey(
         account.url, credentials=credentials_of(account), trust=trust_of(account)
     ) as survey:
         checks = GalleryChecks(survey, recovery=recovery, clock=clock, wall_clock=wall_clock)
@@ -250,7 +250,7 @@ class GalleryChecks:
         """Ask for the upload methods."""
         status = self.status
         offer = self._offer = await self._retrying(lambda: self._survey.offer(status))
-        offered = ways(offer)
+        offered = offered_methods(offer)
         if not offered:
             raise RunError(run_failures.NO_METHOD())
         missing = tuple(name for name in USED if name not in offer.methods)
@@ -267,7 +267,7 @@ class GalleryChecks:
         If the first is refused, send smaller ones. `trying` gets each size before it is tried.
         """
         named = self.status.chunk_size
-        if not self._survey.can_probe(self.offer):
+        if not self._survey.can_send_file(self.offer):
             return ChunkFound(named=named, passed=None, refused=None, tried=False)
         size = first = named or FIRST
         found = ChunkFound(named=named, passed=None, refused=None)
@@ -285,7 +285,7 @@ class GalleryChecks:
     async def _try(self, size: int, found: ChunkFound) -> ChunkFound:
         began = self._clock()
         try:
-            await self._retrying(lambda: self._survey.send_through(size))
+            await self._retrying(lambda: self._survey.send_file(size))
         except (NotOffered, PhotoError, Transient) as error:
             return replace(found, refused=size, reason=error.message)
         seconds = self._clock() - began
@@ -297,7 +297,7 @@ class GalleryChecks:
         """Ask for an MD5 that no photo has; judge the rest by the version."""
         major = VersionFound(version=self._version).major
         return DuplicatesFound(
-            by_md5=await self._retrying(lambda: self._survey.tells_md5s(self.offer)),
+            by_md5=await self._retrying(lambda: self._survey.finds_by_md5(self.offer)),
             detection=False if major is not None and major < DETECTING else None,
         )
 

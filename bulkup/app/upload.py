@@ -33,7 +33,7 @@ from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels
 from bulkup.source.scan import Found, check_roots
-from bulkup.source.sidecars import Describer, with_remarks
+from bulkup.source.sidecars import Describer, with_closing_notices
 from bulkup.source.takeout import takeout_album
 
 NO_LABELS = Labels()
@@ -137,8 +137,8 @@ async def upload_photos(
                 )
                 if chunk_size.now != started.chunk_size:
                     context.emit(ChunkSizeChanged(chunk_size=chunk_size.now))
-                last_notices = with_remarks(
-                    context.emit, lambda: [*server.captions.remarks(), *executor.remarks()]
+                last_notices = with_closing_notices(
+                    context.emit, lambda: [*server.metadata.remarks(), *executor.remarks()]
                 )
                 await pipeline.run(
                     plan,

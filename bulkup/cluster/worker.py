@@ -192,7 +192,7 @@ async def visit(
             raise WorkerUnusable(f"{error.message}. {error.hint}".rstrip(". ") + ".") from None
         finally:
             await to_thread.run_sync(_forget, run_settings)
-        if server.method.name == "upload" and not server.captions.can_set:
+        if server.method.name == "upload" and not server.metadata.can_set:
             raise WorkerUnusable(
                 "photos of one name would be mixed up: the gallery lets none be renamed"
             )
@@ -486,7 +486,7 @@ class _Work:
 
     def _tell_remarks(self) -> None:
         """Tell what is to be remarked at the end of the run, when that has changed."""
-        remarks = list(self._server.captions.remarks())
+        remarks = list(self._server.metadata.remarks())
         if remarks != self._remarks:
             self._remarks = remarks
             self.channel.tell("remarks", remarks=remarks)

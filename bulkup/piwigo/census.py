@@ -178,7 +178,7 @@ class Census:
             try:
                 await self._pool.send(session, _padded(0))  # logs in, where nobody has yet
                 await held.enter_async_context(hold())
-                # one more than busy ones: the knock needs a connection, too
+                # one more than busy ones: the ping needs a connection, too
                 _, arrival_s = await self._burst(session, _padded(length), busy + 1)
                 if arrival_s > MOST_ARRIVAL_S:
                     self._thin = True
@@ -193,8 +193,8 @@ class Census:
                 _heavy(length),
                 busy,
                 end_after_s=MARGIN * arrival_s,
-                knock_after_s=LEAD_S + MARGIN * end_s,
-                knocked=held.aclose,
+                ping_after_s=LEAD_S + MARGIN * end_s,
+                on_ping=held.aclose,
             )
             self._shared_s = (work_s - end_s) / less / busy
         return passed
@@ -206,13 +206,13 @@ class Census:
         times: int,
         *,
         end_after_s: float = 0.0,
-        knock_after_s: float | None = None,
-        knocked: Callable[[], Awaitable[None]] | None = None,
+        ping_after_s: float | None = None,
+        on_ping: Callable[[], Awaitable[None]] | None = None,
     ) -> tuple[bool, float]:
         """Send a request so many times at once, their ends some time later.
 
         Return how long after that the last answer came, and whether a light request, sent some
-        time after the ends, was answered before them all; `knocked` is called when it was
+        time after the ends, was answered before them all; `on_ping` is called when it was
         answered.
         """
         end = anyio.Event()
@@ -233,13 +233,13 @@ class Census:
             await anyio.sleep(end_after_s)
             began = self._clock()
             end.set()
-            if knock_after_s is not None:
-                await anyio.sleep(knock_after_s)
+            if ping_after_s is not None:
+                await anyio.sleep(ping_after_s)
                 with suppress(BulkupError):
-                    await self._pool.knock()
+                    await self._pool.ping()
                     overtook = not answered
-                if knocked is not None:
-                    await knocked()
+                if on_ping is not None:
+                    await on_ping()
             # all are waited for: the server would go on with them anyway
         return overtook and not failed, self._clock() - began
 

@@ -24,14 +24,14 @@ from bulkup.errors import server as server_failures
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.metadata import (
     COMMENT_SIZE,
-    Captions,
     Describe,
     Details,
+    MetadataWriter,
     cut_bytes,
-    is_sent_name,
-    storable,
-    stripped,
-    unlike_html,
+    escape_tags,
+    is_temporary_name,
+    strip_tags,
+    to_storable,
     without_emoji,
 )
 from bulkup.piwigo.protocol import (
@@ -50,7 +50,7 @@ from bulkup.piwigo.protocol import (
     read_members,
 )
 from bulkup.piwigo.session import SessionPool
-from bulkup.piwigo.upload import Method, Shipment, Transfer, Upload, real_name
+from bulkup.piwigo.upload import Attempt, Method, Transfer, Upload, real_name
 from bulkup.source.photos import Photo, plan_chunks
 
 HTML_SINCE: Final = 14
@@ -120,7 +120,7 @@ class Catalogue:
         `AnswerLost` where the answer names none.
         """
         fields: Fields = (
-            ("name", storable(unlike_html(name))),
+            ("name", to_storable(escape_tags(name))),
             ("status", "private" if private else "public"),
             ("position", "last"),
         )
@@ -140,7 +140,7 @@ class Catalogue:
         differ in nothing else could not be told apart. Newer ones drop it if they are set up so
         (`allow_html_descriptions`), which they do not tell beforehand. May be repeated.
         """
-        spelled, plain = storable(name), storable(unlike_html(name))
+        spelled, plain = to_storable(name), to_storable(escape_tags(name))
         able = self._major >= RAW_NAMES_SINCE and "pwg.categories.setInfo" in self.offer.methods
         if spelled == plain or not able or self._keeps_html is False:
             return
@@ -159,14 +159,14 @@ class Catalogue:
 
     def album_keys(self, name: str) -> Sequence[str]:
         """Return what the list of albums may call one of this name, the likeliest first."""
-        plain = storable(unlike_html(name))
+        plain = to_storable(escape_tags(name))
         if self._major < RAW_NAMES_SINCE:
-            return (stripped(plain),)
-        return tuple(dict.fromkeys((storable(name), plain)))
+            return (strip_tags(plain),)
+        return tuple(dict.fromkeys((to_storable(name), plain)))
 
     def _storable_comment(self, text: str) -> str:
         text = without_emoji(text)
-        text = text if self._major >= HTML_SINCE else unlike_html(text)
+        text = text if self._major >= HTML_SINCE else escape_tags(text)
         return cut_bytes(text, size=COMMENT_SIZE)
 
     @property
@@ -224,7 +224,7 @@ class Catalogue:
             if members == last:
                 return  # a server that turns no pages
             for photo_id, file in members:
-                yield Member(photo_id, file if is_sent_name(file) else "")
+                yield Member(photo_id, file if is_temporary_name(file) else "")
             if len(members) < (per_page or PAGE):
                 return
             last = members
@@ -236,7 +236,7 @@ class Catalogue:
         except (NotOffered, PhotoError):
             return ""
         file = str(info.get("file", "")) if isinstance(info, dict) else ""
-        return file if is_sent_name(file) else ""
+        return file if is_temporary_name(file) else ""
 
     async def remove(self, photo_id: int) -> None:
         """Delete a photo from the server; to be called for what this run has made, only.
@@ -340,7 +340,7 @@ class FormatCatalogue(Catalogue):
         """
         ending = file.rpartition(".")[2].lower()
         name = (await self.identity(photo_id)).file
-        alike = is_sent_name(name) or _stem(name) == _stem(storable(file))
+        alike = is_temporary_name(name) or _stem(name) == _stem(to_storable(file))
         there = None
         if self._major >= TOLD_SINCE:
             search = await self._search({"format": f"{_stem(name)}.{ending}"})
@@ -422,13 +422,13 @@ class PiwigoServer(FormatCatalogue):
         super().__init__(pool, offer=offer)
         self.method = method
         self.census = Census(pool)
-        self.captions = Captions(offer.methods, offer.version, describe)
+        self.metadata = MetadataWriter(offer.methods, offer.version, describe)
         self.replaces = bool(replacers)
         self.takes_formats = not offer.methods or "pwg.images.upload" in offer.methods
         self.repeats_formats = number(offer.version.partition(".")[0]) >= 16
         self._replacers = replacers
         self._format_way: Method = Upload(renames=True)
-        self._second_way: Method = Upload(renames=self.captions.can_set)
+        self._second_way: Method = Upload(renames=self.metadata.can_set)
         self._blind = False
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
 
@@ -461,23 +461,23 @@ class PiwigoServer(FormatCatalogue):
         photo, replaces, format_of = job.photo, job.replaces, job.format_of
         method = self._second_way if fallback else self.method
         file = real_name(photo)
-        details = await self.captions.of(photo) if format_of is None else Details()
+        details = await self.metadata.of(photo) if format_of is None else Details()
         if replaces is not None:
             details = Details(date=details.date)  # the rest is kept by the server
-        aside = details.depends or (bool(details) and self._blind)
+        set_later = details.depends or (bool(details) and self._blind)
         name = file if replaces is not None else ""
         if replaces is not None:
             method = self._replacers[-1 if fallback else 0]
         elif format_of is not None:
             method = self._format_way
             name = method.sent_name(file.lower(), attempt=attempt)  # it takes .nef and not .NEF
-        shipment = Shipment(
+        sending = Attempt(
             file,
-            name := name or method.sent_name(file, attempt=attempt, aside=aside),
+            name := name or method.sent_name(file, attempt=attempt, set_later=set_later),
             job.md5,
             album=job.album,
             level=level,
-            attempt=attempt,
+            number=attempt,
             details=details,
             replaces=replaces,
             format_of=format_of,
@@ -489,9 +489,9 @@ class PiwigoServer(FormatCatalogue):
                 pool=self._pool,
                 session=session,
                 method=method,
-                shipment=shipment,
+                sending=sending,
                 chunks=plan_chunks(photo.size, chunk_size=chunk_size, tail=tail),
-                captions=self.captions,
+                metadata=self.metadata,
             )
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
@@ -508,16 +508,16 @@ class PiwigoServer(FormatCatalogue):
 
         May be repeated. Raises `NotOffered` where the server has no way to do that.
         """
-        if not self.captions.can_set:
+        if not self.metadata.can_set:
             raise NotOffered(server_failures.NOT_OFFERED(method="pwg.images.setInfo"))
         ask = self._pool.call
-        details = await self.captions.of(photo)
-        await self.captions.set(
+        details = await self.metadata.of(photo)
+        await self.metadata.set(
             photo_id,
             details,
             photo=photo,
-            tag_ids=await self.captions.tag_ids(details, ask=ask),
-            stored=await self.captions.look(photo_id, ask=ask) if details else {},
+            tag_ids=await self.metadata.tag_ids(details, ask=ask),
+            stored=await self.metadata.look(photo_id, ask=ask) if details else {},
             file=real_name(photo),
             ask=ask,
         )
@@ -546,7 +546,7 @@ class PiwigoServer(FormatCatalogue):
     async def probe(self) -> None:
         """Ask for a sign of life. Raises `Transient` where there is none."""
         try:
-            await self._pool.knock()
+            await self._pool.ping()
         except (NotOffered, PhotoError):
             return
 

@@ -95,7 +95,7 @@ def is_local(url: str) -> bool:
     return host.startswith("127.") or host in {"localhost", "::1"}
 
 
-def allowed(origin: str, target: str) -> bool:
+def is_allowed_redirect(origin: str, target: str) -> bool:
     """Tell whether a redirect stays with the named host, and does not give up encryption."""
     try:
         a, b = urlsplit(origin), urlsplit(target)
@@ -151,7 +151,7 @@ async def _follow(session: Session, base: str) -> str:
             target = urljoin(asked, answer.location)
         except ValueError:
             target = answer.location
-        if not allowed(base, target):
+        if not is_allowed_redirect(base, target):
             raise RunError(run_failures.OTHER_HOST(url=base, target=target.partition("ws.php")[0]))
         base = clean_url(target)
     try:
@@ -230,7 +230,7 @@ async def connect(
                 chunk_size=status.chunk_size or DEFAULT_CHUNK,
             )
             user = status.user or credentials.user
-            chosen = choose(method, offer=offer, user=user)
+            chosen = choose_method(method, offer=offer, user=user)
             yield PiwigoServer(
                 pool,
                 offer=offer,
@@ -292,7 +292,7 @@ async def _ask_methods(pool: SessionPool, retrying: Retrying) -> frozenset[str]:
         return frozenset()
 
 
-def choose(method: str, *, offer: Offer, user: str) -> Method:
+def choose_method(method: str, *, offer: Offer, user: str) -> Method:
     """Return the way to send photos: the best that is offered, or the one that was asked for.
 
     A server that lists no methods is taken to know `pwg.images.upload`. Raises `RunError` where

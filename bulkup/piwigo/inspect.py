@@ -16,7 +16,7 @@ from bulkup.errors import AnswerLost, NotOffered, PhotoCorrupted, PhotoError, Ph
 from bulkup.errors import server as server_failures
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.client import Catalogue, Offer
-from bulkup.piwigo.connect import DEFAULT_CHUNK, choose, connector_for, find_base
+from bulkup.piwigo.connect import DEFAULT_CHUNK, choose_method, connector_for, find_base
 from bulkup.piwigo.multipart import PART, Form, StreamedPayload
 from bulkup.piwigo.protocol import Request, Status, interpret, read_methods
 from bulkup.piwigo.session import SYSTEM, Credentials, Session, SessionPool, Timeouts, Trust
@@ -38,7 +38,7 @@ class Filler(StreamedPayload):
             left -= min(left, PART)
 
 
-async def send_through(pool: SessionPool, size: int) -> None:
+async def send_file(pool: SessionPool, size: int) -> None:
     """Send a file of so many bytes, of which nothing stays.
 
     Raises `TooLarge` where it is over one of the server's limits, and what `SessionPool.send`
@@ -165,12 +165,12 @@ class Survey:
         """Return what to ask about photos and albums."""
         return Catalogue(self._pool, offer=offer)
 
-    async def tells_md5s(self, offer: Offer) -> bool:
+    async def finds_by_md5(self, offer: Offer) -> bool:
         """Tell whether the gallery answers which MD5s it has."""
         return NO_MD5 in await self.catalogue(offer).find([NO_MD5])
 
-    def can_probe(self, offer: Offer) -> bool:
-        """Tell whether `send_through` is possible here."""
+    def can_send_file(self, offer: Offer) -> bool:
+        """Tell whether `send_file` is possible here."""
         return METHOD in offer.methods
 
     async def workers(self, most: int) -> int | None:
@@ -180,24 +180,24 @@ class Survey:
         """
         return await Census(self._pool).count(most)
 
-    async def send_through(self, size: int) -> None:
+    async def send_file(self, size: int) -> None:
         """Send a file of so many bytes, of which nothing stays. Raises as `probe` does."""
-        await send_through(self._pool, size)
+        await send_file(self._pool, size)
 
 
-def ways(offer: Offer) -> tuple[str, ...]:
-    """Return the names of the ways to upload that are offered, the best first."""
+def offered_methods(offer: Offer) -> tuple[str, ...]:
+    """Return the names of the offered_methods to upload that are offered, the best first."""
     names = []
     for name in METHODS:
         try:
-            names.append(choose(name, offer=offer, user=offer.user).name)
+            names.append(choose_method(name, offer=offer, user=offer.user).name)
         except RunError:
             continue
     return tuple(names)
 
 
 @asynccontextmanager
-async def surveyed(
+async def open_survey(
     url: str,
     *,
     credentials: Credentials,

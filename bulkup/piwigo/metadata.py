@@ -18,7 +18,7 @@ TAG = re.compile(r"""<(?!\s)(?:"[^"]*"|'[^']*'|[^>"'])*(?:>|$)""", re.ASCII)
 """What PHP takes for a tag; only blanks of ASCII are blanks to it."""
 
 
-def storable(text: str, *, limit: int = 255) -> str:
+def to_storable(text: str, *, limit: int = 255) -> str:
     """Return the text as a Piwigo database can hold it: three-byte UTF-8, 255 characters.
 
     Everything else makes the server fail with an empty answer (piwigo-api.md, 3.1, Names). The
@@ -41,7 +41,7 @@ def title_of(file: str) -> str:
     return stem.replace("_", " ")
 
 
-def is_sent_name(name: str) -> bool:
+def is_temporary_name(name: str) -> bool:
     """Tell whether a photo still has the name that it was sent under, or its title made of it."""
     return re.fullmatch(r"bulkup-[0-9a-f]{24}(?:\.\w+)?", name) is not None
 
@@ -64,7 +64,7 @@ def cut_bytes(text: str, *, size: int) -> str:
     return data[: size - len("…".encode())].decode(errors="ignore").rstrip() + "…"
 
 
-def unlike_html(text: str) -> str:
+def escape_tags(text: str) -> str:
     """Return the text with a blank after each `<`, without which PHP takes it for a tag's start.
 
     What it takes for a tag it removes, and all the rest where the tag has no end.
@@ -72,7 +72,7 @@ def unlike_html(text: str) -> str:
     return re.sub(r"<(?!\s)", "< ", text, flags=re.ASCII)
 
 
-def stripped(name: str) -> str:
+def strip_tags(name: str) -> str:
     """Return the name of an album as PHP's `strip_tags` leaves it: Piwigo 13 to 15 list it so."""
     return TAG.sub("", name)
 
@@ -97,7 +97,7 @@ class Details:
     author: str = ""
     date: Moment | None = None
     tags: tuple[str, ...] = ()
-    own_tags: bool = False
+    embedded_keywords: bool = False
     replaced: bool = False
     cut: bool = False
 
@@ -108,9 +108,9 @@ class Details:
     @property
     def depends(self) -> bool:
         """Whether what it gets depends on what the gallery read out of the file."""
-        return bool((self.date and self.date.leeway) or (self.tags and self.own_tags))
+        return bool((self.date and self.date.leeway) or (self.tags and self.embedded_keywords))
 
-    def carried(self, tag_ids: Sequence[int]) -> Fields:
+    def inline_fields(self, tag_ids: Sequence[int]) -> Fields:
         """Return the fields for a method that takes them together with the photo.
 
         It would replace what the gallery read out of the file, so what depends on that is not
@@ -119,7 +119,7 @@ class Details:
         fields = {"name": self.title, "author": self.author, "comment": self.comment}
         if self.date and not self.date.leeway:
             fields["date_creation"] = self.date.text
-        if not self.own_tags:
+        if not self.embedded_keywords:
             fields["tag_ids"] = ",".join(map(str, tag_ids))
         return tuple((name, value) for name, value in fields.items() if value)
 
@@ -136,8 +136,8 @@ def details_of(metadata: Metadata) -> Details:
         comment=comment,
         author=author,
         date=metadata.date,
-        tags=distinct(_fit("name", unlike_html(tag)) for tag in tags),
-        own_tags=metadata.own_tags,
+        tags=distinct(_fit("name", escape_tags(tag)) for tag in tags),
+        embedded_keywords=metadata.embedded_keywords,
         replaced=held != list(texts),
         cut=fitting != held,
     )
@@ -164,18 +164,18 @@ def to_set(
     """
     fields: dict[str, str] = {}
     if file:
-        fields["file"] = storable(unlike_html(file))  # out of it HTML is removed everywhere
-        if not (name := stored.get("name")) or is_sent_name(str(name)):
+        fields["file"] = to_storable(escape_tags(file))  # out of it HTML is removed everywhere
+        if not (name := stored.get("name")) or is_temporary_name(str(name)):
             title = title_of(file)
-            fields["name"] = _fit("name", unlike_html(title)) if strips else title
+            fields["name"] = _fit("name", escape_tags(title)) if strips else title
     for column, text in (
         ("name", details.title),
         ("author", details.author),
         ("comment", details.comment),
     ):
         if text and text != stored.get(f"{column}_raw", stored.get(column)):
-            fields[column] = _fit(column, unlike_html(text)) if strips else text
-    if details.date and not details.date.says_the_same_as(str(stored.get("date_creation") or "")):
+            fields[column] = _fit(column, escape_tags(text)) if strips else text
+    if details.date and not details.date.agrees_with(str(stored.get("date_creation") or "")):
         fields["date_creation"] = details.date.text
     if missing := set(tag_ids) - _tag_ids(stored):
         fields["tag_ids"] = ",".join(map(str, sorted(missing)))
@@ -272,7 +272,7 @@ class Describe(Protocol):
 
 
 @dataclass(slots=True)
-class Captions:
+class MetadataWriter:
     """The details of the photos of one run.
 
     `methods` are those that the server offers, `version` is its own; without `describe` no photo

@@ -330,7 +330,7 @@ class SessionPool:
         async with self.lease() as session:
             return await self.send(session, request)
 
-    async def knock(self) -> None:
+    async def ping(self) -> None:
         """Ask the server for a sign of life without logging in. Raises `Transient` if none."""
         async with self.lease() as session:
             method = "pwg.session.getStatus"

@@ -8,20 +8,20 @@ from typing import ClassVar, Final, Protocol
 
 from bulkup.errors import AnswerLost, BulkupError, MergeFailed
 from bulkup.errors import server as server_failures
-from bulkup.piwigo.metadata import Captions, Details, Stored, is_sent_name, storable
+from bulkup.piwigo.metadata import Details, MetadataWriter, Stored, is_temporary_name, to_storable
 from bulkup.piwigo.multipart import Progress
 from bulkup.piwigo.protocol import Fields, Request, image_id, read_held
 from bulkup.piwigo.session import Session, SessionPool
 from bulkup.source.photos import Chunk, Photo
 
-SPOILT: Final = frozenset("&<>\"'\\")
+ALTERED: Final = frozenset("&<>\"'\\")
 """Characters of a file name that Piwigo does not store as they are (piwigo-api.md, 3.1, Names)."""
 
 NOTHING: Final = Details()
 
 
 @dataclass(frozen=True, slots=True)
-class Shipment:
+class Attempt:
     """One attempt, from 1 on, to send one photo: its names, its MD5, its album, its details.
 
     A photo that travels under another name than its own is told by that from one that has all it
@@ -37,7 +37,7 @@ class Shipment:
     md5: str
     album: int
     level: int
-    attempt: int = 1
+    number: int = 1
     details: Details = NOTHING
     tag_ids: tuple[int, ...] = ()
     replaces: int | None = None
@@ -47,12 +47,12 @@ class Shipment:
     def alias(self) -> str:
         """The name of ours that the photo travels under, empty if it is the real one."""
         own = self.replaces is None and self.format_of is None
-        return self.sent_name if own and is_sent_name(self.sent_name) else ""
+        return self.sent_name if own and is_temporary_name(self.sent_name) else ""
 
     @property
-    def carried(self) -> Fields:
+    def inline_fields(self) -> Fields:
         """Its details, for a method that takes them together with the photo."""
-        return () if self.alias else self.details.carried(self.tag_ids)
+        return () if self.alias else self.details.inline_fields(self.tag_ids)
 
 
 class Method(Protocol):
@@ -66,15 +66,13 @@ class Method(Protocol):
     def repeatable(self) -> bool:
         """Whether a chunk may be sent again when nobody knows what became of it."""
 
-    def sent_name(self, file: str, *, attempt: int, aside: bool = False) -> str:
+    def sent_name(self, file: str, *, attempt: int, set_later: bool = False) -> str:
         """Return the name under which attempt number `attempt`, from 1, of a photo travels.
 
-        `aside` tells that something has to be set afterwards in any case.
+        `set_later` tells that something has to be set afterwards in any case.
         """
 
-    def requests(
-        self, shipment: Shipment, chunk: Chunk, *, finishing: bool
-    ) -> tuple[Request, ...]:
+    def requests(self, sending: Attempt, chunk: Chunk, *, finishing: bool) -> tuple[Request, ...]:
         """Return the requests that bring this chunk and, if `finishing`, make the photo."""
 
 
@@ -92,27 +90,25 @@ class Upload:
     renames: bool
     random: Callable[[], str] = lambda: secrets.token_hex(12)
 
-    def sent_name(self, file: str, *, attempt: int, aside: bool = False) -> str:
+    def sent_name(self, file: str, *, attempt: int, set_later: bool = False) -> str:
         """Return an ASCII name of the attempt's own with the right ending, if it can be mended."""
-        del aside
+        del set_later
         stem, ending = _split(file)
         if self.renames:
             return _alias(file, self.random)
-        return file if attempt == 1 else storable(f"{stem}-{self.random()[:8]}{ending}")
+        return file if attempt == 1 else to_storable(f"{stem}-{self.random()[:8]}{ending}")
 
-    def requests(
-        self, shipment: Shipment, chunk: Chunk, *, finishing: bool
-    ) -> tuple[Request, ...]:
+    def requests(self, sending: Attempt, chunk: Chunk, *, finishing: bool) -> tuple[Request, ...]:
         """Return the chunk's request; a photo of one chunk goes without `chunk` and `chunks`.
 
         Then the server empties the buffer first (piwigo-api.md, 3.1).
         """
         del finishing
-        fields: Fields = (("name", shipment.sent_name),)
-        if shipment.format_of is None:
-            fields += (("category", str(shipment.album)), ("level", str(shipment.level)))
+        fields: Fields = (("name", sending.sent_name),)
+        if sending.format_of is None:
+            fields += (("category", str(sending.album)), ("level", str(sending.level)))
         else:
-            fields += (("format_of", str(shipment.format_of)),)
+            fields += (("format_of", str(sending.format_of)),)
         if chunk.count > 1:
             fields += (("chunk", str(chunk.index)), ("chunks", str(chunk.count)))
         return (Request("pwg.images.upload", fields, chunk=chunk, token=True),)
@@ -134,30 +130,28 @@ class UploadAsync:
     renames: bool = True
     random: Callable[[], str] = lambda: secrets.token_hex(12)
 
-    def sent_name(self, file: str, *, attempt: int, aside: bool = False) -> str:
+    def sent_name(self, file: str, *, attempt: int, set_later: bool = False) -> str:
         """Return the real name, unless it has to be set afterwards, or something else has."""
         del attempt
-        aside = aside or not SPOILT.isdisjoint(file)
-        return _alias(file, self.random) if aside and self.renames else file
+        set_later = set_later or not ALTERED.isdisjoint(file)
+        return _alias(file, self.random) if set_later and self.renames else file
 
-    def requests(
-        self, shipment: Shipment, chunk: Chunk, *, finishing: bool
-    ) -> tuple[Request, ...]:
+    def requests(self, sending: Attempt, chunk: Chunk, *, finishing: bool) -> tuple[Request, ...]:
         """Return the chunk's request, with everything that the finished photo needs."""
         del finishing
         fields: Fields = (
             ("chunk", str(chunk.index)),
             ("chunks", str(chunk.count)),
-            ("original_sum", shipment.md5),
-            ("filename", shipment.sent_name),
-            ("category", str(shipment.album)),
-            ("level", str(shipment.level)),
+            ("original_sum", sending.md5),
+            ("filename", sending.sent_name),
+            ("category", str(sending.album)),
+            ("level", str(sending.level)),
         )
-        fields += shipment.carried
+        fields += sending.inline_fields
         if self.user:
             fields += (("username", self.user),)
-        if shipment.replaces is not None:
-            fields += (("image_id", str(shipment.replaces)),)
+        if sending.replaces is not None:
+            fields += (("image_id", str(sending.replaces)),)
         return (Request("pwg.images.uploadAsync", fields, chunk=chunk, summed=True),)
 
 
@@ -175,14 +169,12 @@ class Legacy:
     renames: bool
     random: Callable[[], str] = lambda: secrets.token_hex(12)
 
-    def sent_name(self, file: str, *, attempt: int, aside: bool = False) -> str:
+    def sent_name(self, file: str, *, attempt: int, set_later: bool = False) -> str:
         """Return an ASCII name of the attempt's own with the right ending, if it can be mended."""
-        del attempt, aside
+        del attempt, set_later
         return _alias(file, self.random) if self.renames else file
 
-    def requests(
-        self, shipment: Shipment, chunk: Chunk, *, finishing: bool
-    ) -> tuple[Request, ...]:
+    def requests(self, sending: Attempt, chunk: Chunk, *, finishing: bool) -> tuple[Request, ...]:
         """Return the chunk's request, and the one that makes the photo.
 
         A first attempt lets the server refuse a photo that it has. Galleries that identify photos
@@ -191,7 +183,7 @@ class Legacy:
         add_chunk = Request(
             "pwg.images.addChunk",
             (
-                ("original_sum", shipment.md5),
+                ("original_sum", sending.md5),
                 ("type", "file"),
                 ("position", str(chunk.index)),
             ),
@@ -201,15 +193,15 @@ class Legacy:
         if not finishing:
             return (add_chunk,)
         fields: Fields = (
-            ("original_sum", shipment.md5),
-            ("original_filename", shipment.sent_name),
-            ("categories", str(shipment.album)),
-            ("level", str(shipment.level)),
-            *shipment.carried,
+            ("original_sum", sending.md5),
+            ("original_filename", sending.sent_name),
+            ("categories", str(sending.album)),
+            ("level", str(sending.level)),
+            *sending.inline_fields,
         )
-        if shipment.replaces is not None:
-            fields += (("image_id", str(shipment.replaces)),)
-        unique = shipment.attempt == 1 and shipment.replaces is None
+        if sending.replaces is not None:
+            fields += (("image_id", str(sending.replaces)),)
+        unique = sending.number == 1 and sending.replaces is None
         fields += (("check_uniqueness", "true" if unique else "false"),)
         return (add_chunk, Request("pwg.images.add", fields))
 
@@ -247,26 +239,26 @@ class Transfer:
         pool: SessionPool,
         session: Session,
         method: Method,
-        shipment: Shipment,
+        sending: Attempt,
         chunks: Sequence[Chunk],
-        captions: Captions,
+        metadata: MetadataWriter,
     ) -> None:
         self.chunks = chunks
         self.repeatable = method.repeatable
-        self.alias = shipment.alias
-        self.remains = "" if method.repeatable or len(chunks) == 1 else shipment.sent_name
+        self.alias = sending.alias
+        self.remains = "" if method.repeatable or len(chunks) == 1 else sending.sent_name
         self._photo = photo
         self._pool = pool
         self._session = session
         self._method = method
-        self._shipment = shipment
-        self._captions = captions
+        self._sending = sending
+        self._metadata = metadata
         self._answer: object = None
 
     async def prepare(self) -> None:
         """Make what the server needs before the photo: its tags. May be repeated."""
-        ids = await self._captions.tag_ids(self._shipment.details, ask=self._ask)
-        self._shipment = replace(self._shipment, tag_ids=ids)
+        ids = await self._metadata.tag_ids(self._sending.details, ask=self._ask)
+        self._sending = replace(self._sending, tag_ids=ids)
 
     async def send(self, chunk: Chunk, *, progress: Progress) -> Receipt:
         """Send a chunk that is not the last; `progress` takes the bytes of it that went out."""
@@ -292,42 +284,42 @@ class Transfer:
 
         What the server had before stays as it is. May be repeated.
         """
-        shipment = self._shipment
-        if shipment.format_of is not None:
+        sending = self._sending
+        if sending.format_of is not None:
             return
-        if shipment.replaces is not None:
+        if sending.replaces is not None:
             await self._amend(photo_id)
             return
         stored = await self._stored(photo_id)
         if stored is None:
             return
-        await self._captions.set(
+        await self._metadata.set(
             photo_id,
-            shipment.details,
+            sending.details,
             photo=self._photo,
-            tag_ids=shipment.tag_ids,
+            tag_ids=sending.tag_ids,
             stored=stored,
-            file=shipment.file if shipment.alias else "",
+            file=sending.file if sending.alias else "",
             ask=self._ask,
         )
 
     async def _amend(self, photo_id: int) -> None:
-        """Give a photo that got another file that file's name, where the server spoilt it.
+        """Give a photo that got another file that file's name, where the server altered it.
 
         The server has also read the date out of the file, over which what a sidecar says wins.
         """
-        shipment = self._shipment
-        details, spoilt = shipment.details, not SPOILT.isdisjoint(shipment.file)
-        if not spoilt and not details.date:
+        sending = self._sending
+        details, altered = sending.details, not ALTERED.isdisjoint(sending.file)
+        if not altered and not details.date:
             return
-        told = await self._captions.look(photo_id, ask=self._ask) if details.date else {}
-        await self._captions.set(
+        told = await self._metadata.look(photo_id, ask=self._ask) if details.date else {}
+        await self._metadata.set(
             photo_id,
             details,
             photo=self._photo,
             tag_ids=(),
             stored={"name": "kept", "date_creation": told.get("date_creation")},
-            file=shipment.file if spoilt else "",
+            file=sending.file if altered else "",
             ask=self._ask,
         )
 
@@ -336,22 +328,22 @@ class Transfer:
 
         The server is asked where the answer to the finish was lost, or where it tells too little.
         """
-        details, answer = self._shipment.details, self._answer
+        details, answer = self._sending.details, self._answer
         told: Stored = answer if isinstance(answer, dict) else {}
         known = isinstance(told.get("image_id"), str)  # perhaps from an earlier attempt of ours
         lost = answer is None and bool(details or self.alias)
         if (known or lost or details.depends) and "file" not in told:
-            told = await self._captions.look(photo_id, ask=self._ask) or told
+            told = await self._metadata.look(photo_id, ask=self._ask) or told
             self._answer = told  # once: later it would tell what we have set
         file = str(told.get("file", "" if known else self.alias))
-        return told if is_sent_name(file) or not (known or self.alias) else None
+        return told if is_temporary_name(file) or not (known or self.alias) else None
 
     async def _ask(self, request: Request) -> object:
         return await self._pool.send(self._session, request)
 
     async def _send(self, chunk: Chunk, *, finishing: bool, progress: Progress) -> object:
         result: object = None
-        for request in self._method.requests(self._shipment, chunk, finishing=finishing):
+        for request in self._method.requests(self._sending, chunk, finishing=finishing):
             try:
                 result = await self._pool.send(
                     self._session,
@@ -361,7 +353,7 @@ class Transfer:
                     progress=progress,
                 )
             except BulkupError as error:  # the server knows the photo by its alias, the user not
-                sent, real = self._shipment.sent_name, self._shipment.file
+                sent, real = self._sending.sent_name, self._sending.file
                 error.failure = replace(error.failure, message=error.message.replace(sent, real))
                 raise
         return result
@@ -369,4 +361,4 @@ class Transfer:
 
 def real_name(photo: Photo) -> str:
     """Return the file name that the photo is to have in the gallery."""
-    return storable(photo.path.name)
+    return to_storable(photo.path.name)

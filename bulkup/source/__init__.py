@@ -1,4 +1,1 @@
-"""The local archive: scanning, filters, photos and their chunks, sidecars, watching, disposal.
-
-May import `events` and `errors` only.
-"""
+"""The local archive: scan, filters, photos, sidecars, watching, disposal."""

@@ -1,4 +1,4 @@
-"""Moves files away, or into the trash, without overwriting or losing anything."""
+"""Moves uploaded files to a folder or the trash, without overwriting or losing anything."""
 
 import errno
 import os
@@ -17,45 +17,47 @@ from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.errors import local as local_failures
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
-from bulkup.source.scan import may_come_to
+from bulkup.source.scan import may_reach
 
 PIECE: Final = 1024 * 1024
 MOST_NUMBERED: Final = 9999
 
 
 class Mover:
-    """Moves files below a folder, to where they lay below their root.
+    """Moves files to a folder, with their paths relative to their root.
 
-    What was named in a list has no root: it keeps its path below the current folder, or its whole
-    one where it lies elsewhere. Raises `UsageError` where the folder can't take them, or the next
-    run would find them there.
+    A file from a list has no root: it keeps its path relative to the current folder, or its
+    absolute one if it is elsewhere. Raises `UsageError` if the folder is not usable, or if the
+    next run would find the files there.
     """
 
     def __init__(
         self, folder: Path, *, roots: Sequence[Path], filters: Filters = EVERYTHING
     ) -> None:
         for root in roots:
-            if may_come_to(root.resolve(), _as_below(root, folder.resolve()), filters):
+            if may_reach(root.resolve(), _as_below(root, folder.resolve()), filters):
                 raise UsageError(
                     f"--after move:{folder} lies inside {root}",
-                    hint="The next run would find the photos there. Give a folder outside of it, "
+                    hint="The next run would find the photos there. Use a folder outside of it, "
                     "or a hidden one, whose name begins with a dot.",
                 )
         there = folder if folder.exists() else folder.parent
         if not there.is_dir():
-            raise UsageError(f"--after move:{folder}: {there} is no folder", hint="Make it first.")
+            raise UsageError(
+                f"--after move:{folder}: {there} is not a folder", hint="Create it first."
+            )
         if not os.access(there, os.W_OK):
             raise UsageError(
-                f"--after move:{folder}: {there} may not be written to", hint="Permit it."
+                f"--after move:{folder}: {there} is not writable", hint="Change its permissions."
             )
         self._folder = folder
         self._roots = frozenset(roots)
 
     def put(self, photo: Photo) -> Path:
-        """Move the file and return its new place.
+        """Move the file and return its new path.
 
-        A file of its name stays: if it has the same content, this one is removed instead of
-        moved, otherwise it gets a number. Raises `PhotoError`, the file being where it was.
+        An existing file of that name is kept: if it has the same content, this one is deleted,
+        otherwise moved under a numbered name. Raises `PhotoError` and leaves the file in place.
         """
         check_untouched(photo)
         place = target = self._target(photo.path)
@@ -87,11 +89,11 @@ class Mover:
 
 
 class Trash:
-    """Puts files into the system's trash. Raises `UsageError` where nobody knows how."""
+    """Moves files to the system's trash. Raises `UsageError` if the library is not installed."""
 
     def __init__(self) -> None:
         try:
-            from send2trash import send2trash  # noqa: PLC0415 (not everybody has it)
+            from send2trash import send2trash  # noqa: PLC0415 (optional)
         except ImportError:
             raise UsageError(
                 "--after trash needs a library that is not installed: send2trash",
@@ -100,7 +102,7 @@ class Trash:
         self._throw: Callable[[Path], None] = send2trash
 
     def put(self, photo: Photo) -> None:
-        """Put the file there. Raises `PhotoError`, the file being where it was."""
+        """Move the file to the trash. Raises `PhotoError` and leaves the file in place."""
         check_untouched(photo)
         try:
             self._throw(photo.path)
@@ -110,7 +112,7 @@ class Trash:
 
 
 def check_untouched(photo: Photo) -> None:
-    """Raise `PhotoError` where the file may not be removed, or is not as it was."""
+    """Raise `PhotoError` if the file may not be removed, or has changed."""
     try:
         status = photo.path.lstat()
     except OSError as error:
@@ -124,11 +126,11 @@ def check_untouched(photo: Photo) -> None:
 
 
 def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 (links are kept as they are named)
+    return Path(os.path.abspath(path))  # noqa: PTH100 (keeps links unresolved)
 
 
 def _as_below(root: Path, folder: Path) -> Path:
-    """Return a folder as a path below the root if it is there, be it by another mount."""
+    """Return a folder as a path below the root, also if it is mounted elsewhere."""
     for above in (folder, *folder.parents):
         with suppress(OSError):
             if above.samefile(root):
@@ -145,7 +147,7 @@ def _numbered(target: Path) -> Iterator[Path]:
 
 
 def _claim(place: Path) -> bool:
-    """Make an empty file, and tell whether there was none: nobody else takes the name then."""
+    """Create an empty file, which reserves the name; return False if it exists."""
     try:
         os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     except FileExistsError:
@@ -154,7 +156,7 @@ def _claim(place: Path) -> bool:
 
 
 def _move(photo: Photo, claimed: Path) -> None:
-    """Move the file over an empty one of ours, which is removed where that fails."""
+    """Move the file over the reserved empty one, which is deleted on failure."""
     try:
         photo.path.replace(claimed)
     except OSError as error:
@@ -173,7 +175,7 @@ def _move(photo: Photo, claimed: Path) -> None:
 
 
 def _remove(photo: Photo, equal: Path) -> None:
-    """Remove a file that has its equal elsewhere. Raises `PhotoError` where that may be itself."""
+    """Delete a file that has an equal copy. Raises `PhotoError` if both may be one file."""
     if photo.path.samefile(equal) or _is_one_folder(photo.path.parent, equal.parent):
         raise PhotoError(local_failures.SAME_FILE(other=equal))
     _flush(equal)
@@ -182,17 +184,16 @@ def _remove(photo: Photo, equal: Path) -> None:
 
 
 def _is_one_folder(folder: Path, other: Path) -> bool:
-    """Tell whether what is in one folder is in the other, also where their numbers differ.
+    """Return whether two paths are the same folder, even with different inode numbers.
 
-    A network drive or a file system of a program has others at each of its mounts, but a new name
-    shows in both.
+    A network or FUSE file system has other numbers at each mount, but a new file shows in both.
     """
     with NamedTemporaryFile(dir=folder, prefix=".bulkup-") as probe:
         return os.path.lexists(other / Path(probe.name).name)
 
 
 def _copy(photo: Photo, claimed: Path) -> None:
-    """Copy the file over an empty one of ours, at once and whole, flushed, and compared."""
+    """Copy the file over the reserved empty one: atomically, flushed, and compared."""
     with NamedTemporaryFile(dir=claimed.parent, prefix=".bulkup-", delete=False) as copy:
         half = Path(copy.name)
         try:
@@ -221,7 +222,7 @@ def _check_equal(path: Path, copy: Path) -> None:
 
 
 def _is_equal(path: Path, other: Path) -> bool:
-    """Tell whether both files have the same bytes. Raises `PhotoError` where they are one file."""
+    """Return whether two files have the same content. Raises `PhotoError` if they are one."""
     status, seen = path.stat(), other.lstat()
     if os.path.samestat(status, seen):
         raise PhotoError(local_failures.SAME_FILE(other=other))
@@ -236,7 +237,7 @@ def _is_equal(path: Path, other: Path) -> bool:
 
 
 def _flush(path: Path) -> None:
-    """Have a file, or the names in a folder, written to the disk, where the system can."""
+    """Flush a file, or a folder's entries, to disk, if the system can."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Which files are uploaded: patterns in .gitignore syntax, sizes, times, junk."""
+"""File filters: patterns in .gitignore syntax, sizes, times, and system files."""
 
 import re
 import unicodedata
@@ -19,10 +19,10 @@ LOOSE_END = re.compile(r"(?<!\\)(?:\\\\)*\s\Z")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A pattern, and whether what it matches is taken or left out.
+    """A pattern that includes (`take`) or excludes what it matches.
 
-    `steps` match the folders on the way to what the pattern matches, those at the top first; it
-    may match at any depth below the last of them if it is `deep`.
+    `steps` match the parent folders of what the pattern matches, from the top. With `deep` it may
+    match at any depth below the last of them.
     """
 
     take: bool
@@ -31,11 +31,11 @@ class Rule:
     deep: bool
 
     def matches(self, path: str) -> bool:
-        """Tell whether the pattern matches a path, or a folder that it lies in."""
+        """Return whether the pattern matches a path or one of its parent folders."""
         return self.pattern.match_file(path) is not None
 
     def may_match_below(self, folder: str) -> bool:
-        """Tell whether it may match something in a folder that it does not match."""
+        """Return whether it may match something in a folder that it does not match itself."""
         depth = folder.count("/")
         if depth > len(self.steps) and not self.deep:
             return False
@@ -45,23 +45,23 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """Rules in their order. What none matches is taken, unless `only` what one takes is."""
+    """Rules in order; with `only`, what no rule matches is excluded, otherwise included."""
 
     rules: tuple[Rule, ...] = ()
     only: bool = False
 
-    def opinion(self, path: str) -> bool | None:
-        """Tell whether a rule takes what lies there or leaves it out, None if none matches."""
+    def decision(self, path: str) -> bool | None:
+        """Return whether the rules include a path, None if none matches."""
         index = self._deciding(_comparable(path))
         return None if index is None else self.rules[index].take
 
     def take(self, path: str) -> bool:
-        """Tell whether a file is taken."""
-        opinion = self.opinion(path)
-        return not self.only if opinion is None else opinion
+        """Return whether a file is included."""
+        decision = self.decision(path)
+        return not self.only if decision is None else decision
 
     def enter(self, folder: str) -> bool:
-        """Tell whether anything in a folder may be taken."""
+        """Return whether anything in a folder may be included."""
         folder = _comparable(folder)
         index = self._deciding(folder)
         if index is None:
@@ -78,14 +78,14 @@ class Patterns:
 
 
 def read_flag(text: str, *, take: bool, flag: str) -> Rule:
-    """Return the rule that a flag gives. Raises `UsageError` where it is no pattern.
+    """Parse the rule of a flag. Raises `UsageError` for an invalid pattern.
 
-    A `#` or a space at its end is meant as it stands: a shell has no comments to give.
+    `#` and trailing spaces have no special meaning, unlike in a file.
     """
     if text.startswith("!"):
         raise UsageError(
             f"{flag} “{text}” could mean two things",
-            hint=f"Give {'--exclude' if take else '--include'} for the opposite, or \\! for a "
+            hint=f"Use {'--exclude' if take else '--include'} for the opposite, or \\! for a "
             "name that begins with an exclamation mark.",
         )
     pattern = f"{text[:-1]}[{text[-1]}]" if LOOSE_END.search(text) else text
@@ -93,9 +93,9 @@ def read_flag(text: str, *, take: bool, flag: str) -> Rule:
 
 
 def read_lines(text: str, *, file: str) -> Iterator[Rule]:
-    """Yield the rules of a file: as in a .gitignore, so `!` takes what else would be left out.
+    """Parse the rules of a file in .gitignore syntax, where `!` includes again.
 
-    Raises `UsageError` where a line is no pattern.
+    Raises `UsageError` for an invalid pattern.
     """
     for number, line in enumerate(text.split("\n"), start=1):
         pattern = line
@@ -108,12 +108,12 @@ def read_lines(text: str, *, file: str) -> Iterator[Rule]:
 
 def _rule(pattern: str, *, take: bool, origin: str) -> Rule:
     if pattern.startswith(("!", "#")):
-        pattern = f"\\{pattern}"  # its sign has been read, and it is no comment
+        pattern = f"\\{pattern}"  # the sign was parsed by the caller, and this is not a comment
     names = pattern.removeprefix("/").removesuffix("/").split("/")
     if not {"", ".", ".."}.isdisjoint(names):
         raise UsageError(
             f"{origin} matches nothing",
-            hint="Patterns look at paths below the folder that is given: raw/ or /2019/*.tif.",
+            hint="Patterns match paths below the given folder: raw/ or /2019/*.tif.",
         )
     anchored = "/" in pattern.removesuffix("/")
     fixed = list(takewhile(lambda name: name != "**", names)) if anchored else []
@@ -134,15 +134,15 @@ def _compiled(pattern: str, origin: str) -> GitIgnoreSpecPattern:
         compiled = None
     if compiled is None or compiled.include is None:
         raise UsageError(
-            f"{origin} is no pattern",
-            hint="Give names with * ? [abc] or **, and a backslash before one of them that is "
-            "meant as it stands.",
+            f"{origin} is not a valid pattern",
+            hint="Use names with * ? [abc] or **, and a backslash before a character to match it "
+            "literally.",
         )
     return compiled
 
 
 def _comparable(text: str) -> str:
-    """Return a form in which accents are composed and a line end is a character like others."""
+    """Return a normalized form: accents composed, and line ends matched like other characters."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return text.replace("\n", "\0")
@@ -155,7 +155,7 @@ JUNK: Final = frozenset(
         "thumbs.db", "ehthumbs.db", "desktop.ini",
     }
 )  # fmt: skip
-"""Lower-case names of what systems leave beside photos, as does every name with a dot first."""
+"""Lower-case names of system files and folders; names with a leading dot count as such, too."""
 
 
 ALL: Final = Patterns()
@@ -163,9 +163,9 @@ ALL: Final = Patterns()
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A file with paths, one a line: `-` is the standard input.
+    """A file with one path a line; `-` is the standard input.
 
-    They end with NUL instead if `from0`, or if the beginning of the list has one.
+    Paths end with NUL instead if `from0`, or if the beginning of the list contains one.
     """
 
     file: str
@@ -174,9 +174,9 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What to take of what is found; sizes in bytes, times in nanoseconds since 1970.
+    """What to include; sizes in bytes, times in nanoseconds since 1970.
 
-    A `listing` names files besides those that a walk finds.
+    A `listing` names files in addition to those that a scan finds.
     """
 
     patterns: Patterns = ALL
@@ -189,17 +189,17 @@ class Filters:
     listing: Listing | None = None
 
     def is_junk(self, name: str) -> bool:
-        """Tell whether a file or folder of this name is no photo of anybody's."""
+        """Return whether a file or folder name is one of the system's, not the user's."""
         return self.default_excludes and (name.startswith(".") or name.lower() in JUNK)
 
     def excludes(self, path: str) -> bool:
-        """Tell whether patterns leave a file out, or all that may lie in a folder."""
+        """Return whether patterns exclude a file, or everything in a folder."""
         if path.endswith("/"):
             return not self.patterns.enter(path)
         return not self.patterns.take(path)
 
     def skip_reason(self, *, size: int, mtime_ns: int) -> SkipReason | None:
-        """Return why a file of this size and time is left out, None if it is not."""
+        """Return why a file of this size and time is excluded, None if it is not."""
         if size < self.min_size or (self.max_size is not None and size > self.max_size):
             return SkipReason.SIZE
         too_old = self.newer_than_ns is not None and mtime_ns < self.newer_than_ns
@@ -208,4 +208,4 @@ class Filters:
 
 
 EVERYTHING: Final = Filters()
-"""All but what systems leave beside photos, and symbolic links."""
+"""Includes everything except system files and symbolic links."""

@@ -1,4 +1,4 @@
-"""What is known of a photo beside its bytes: titles, tags, dates, and the rules of the flags."""
+"""Photo metadata: titles, tags, dates, and the labels set on the command line."""
 
 import re
 import string
@@ -12,8 +12,8 @@ from typing import Final
 from bulkup.errors import UsageError
 
 EXACT: Final = timedelta(0)
-OLDEST_YEAR: Final = 1000  # what a MySQL database promises to hold
-MOST_STARS: Final = 5
+OLDEST_YEAR: Final = 1000  # the minimum of MySQL's DATETIME
+MAX_STARS: Final = 5
 
 DATE: Final = re.compile(
     r"(\d{4})(?:[:-](\d\d)(?:[:-](\d\d)"
@@ -25,17 +25,17 @@ DATE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A date as `YYYY-MM-DD HH:MM:SS`, in the time of the place where the photo was taken.
+    """A date as `YYYY-MM-DD HH:MM:SS`, in local time at the place where the photo was taken.
 
-    Another date may be off by up to `leeway` and say the same, where this one is not exact: a
-    bare year, or a time whose zone is not known.
+    `leeway` is how far another date may differ and still mean the same, if this one is not exact:
+    a bare year, or a time in an unknown zone.
     """
 
     text: str
     leeway: timedelta = EXACT
 
-    def says_the_same_as(self, other: str) -> bool:
-        """Tell whether another date, of the same form, is as good as this one."""
+    def agrees_with(self, other: str) -> bool:
+        """Return whether another date, in the same form, is equal within the leeway."""
         try:
             apart = datetime.fromisoformat(other) - datetime.fromisoformat(self.text)
         except (TypeError, ValueError):
@@ -45,10 +45,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What somebody wrote about a photo; what is empty, or None, nobody wrote.
+    """Metadata of one photo; empty values and None are unknown.
 
-    `rating` is in stars, from 1 on, `people` are names, `tags` are none of both. `own_tags` tells
-    that the photo itself may hold keywords, which these tags must not replace.
+    `rating` is in stars, from 1; `tags` include neither rating nor people. With
+    `embedded_keywords` the photo file may hold keywords that these tags must not replace.
     """
 
     title: str = ""
@@ -58,10 +58,10 @@ class Metadata:
     tags: tuple[str, ...] = ()
     rating: int = 0
     people: tuple[str, ...] = ()
-    own_tags: bool = False
+    embedded_keywords: bool = False
 
     def over(self, other: "Metadata") -> "Metadata":
-        """Return both, with each value from here where there is one; tags and people add up."""
+        """Merge with `other`, whose values have lower priority; tags and people are joined."""
         return replace(
             self,
             title=self.title or other.title,
@@ -75,26 +75,26 @@ class Metadata:
 
 
 def line(text: str) -> str:
-    """Return a text as one line, without blanks around and control characters in it."""
+    """Return a text as one line, trimmed and without control characters."""
     return re.sub(r"\s*[\n\u2028\u2029]\s*", " ", prose(text))
 
 
 def prose(text: str) -> str:
-    """Return a text of one or more lines, without blanks around and control characters in it."""
+    """Return a text, trimmed and without control characters except line ends."""
     text = re.sub(r"\r\n?", "\n", text.encode("utf-8", "replace").decode())
     text = unicodedata.normalize("NFC", text)
     return "".join(" " if _is_control(c) else c for c in text).strip()
 
 
 def _is_control(character: str) -> bool:
-    """Tell of control characters, and of numbers that Unicode will never give a character."""
+    """Return whether a character is a control character or a Unicode noncharacter."""
     if ord(character) & 0xFFFE == 0xFFFE:
         return True
     return character != "\n" and unicodedata.category(character) == "Cc"
 
 
 def distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the texts that are not empty, each once, whatever its case."""
+    """Return the texts that are not empty, without case-insensitive duplicates."""
     found: dict[str, str] = {}
     for text in texts:
         if text:
@@ -103,14 +103,14 @@ def distinct(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def stars(rating: int) -> str:
-    """Return a rating as a tag, empty if there is none."""
-    return "★" * min(max(rating, 0), MOST_STARS)
+    """Return a rating as a tag, empty for none."""
+    return "★" * min(max(rating, 0), MAX_STARS)
 
 
 def parse_date(text: str) -> Moment | None:
-    """Return the date that XMP or EXIF writes so, None where it is none.
+    """Parse a date as written by XMP or EXIF; return None if it is invalid.
 
-    Time zones are left out: like a camera, a gallery shows the time of the place.
+    Time zones are dropped: like a camera, a gallery shows local time.
     """
     match = DATE.fullmatch(text.strip())
     if match is None:
@@ -128,7 +128,7 @@ def parse_date(text: str) -> Moment | None:
 
 
 def moment(date: datetime, *, leeway: timedelta = EXACT) -> Moment | None:
-    """Return a date as text, None where a database may not hold it."""
+    """Return a date as text, None if a database may not be able to store it."""
     if date.year < OLDEST_YEAR:
         return None
     return Moment(date.replace(tzinfo=None, microsecond=0).isoformat(sep=" "), leeway)
@@ -139,9 +139,9 @@ FIELDS_TEXT: Final = ", ".join(f"{{{field}}}" for field in FIELDS)
 
 
 class Template:
-    """A text with fields in braces, such as `{folder} – {stem}`; braces themselves are doubled.
+    """A title template with fields in braces, such as `{folder} – {stem}`; `{{` is a brace.
 
-    Raises `UsageError` where it names a field that there is not.
+    Raises `UsageError` for an unknown field.
     """
 
     def __init__(self, text: str, *, flag: str) -> None:
@@ -157,7 +157,7 @@ class Template:
         self._parts = [(literal, field) for literal, field, _, _ in parts]
 
     def fill(self, values: dict[str, str]) -> str:
-        """Return the text with these values of the fields."""
+        """Return the text with these field values."""
         return "".join(
             literal + (values[field] if field is not None else "")
             for literal, field in self._parts
@@ -166,10 +166,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """What photos get beside their bytes; what is empty is left to sidecars and the photo itself.
-
-    `sidecars` is whether files beside photos are read at all.
-    """
+    """Metadata and sidecar settings from the command line; empty ones leave sidecars in charge."""
 
     title: Template | None = None
     tags: tuple[str, ...] = ()
@@ -180,30 +177,30 @@ class Labels:
     people_as_tags: bool = False
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything to give at all."""
+        """Return whether any metadata is to be set."""
         return bool(self.sidecars or self.title or self.tags or self.author or self.comment)
 
-    def apply(self, told: Metadata, *, path: Path, modified: datetime) -> Metadata:
-        """Return the metadata of a photo of which its sidecars tell this.
+    def apply(self, sidecar: Metadata, *, path: Path, modified: datetime) -> Metadata:
+        """Return a photo's metadata: these labels over what its sidecars say.
 
-        `path` is absolute; `modified` stands in for a date that no sidecar tells.
+        `path` is absolute; `modified` is used if no sidecar has a date.
         """
-        more = [stars(told.rating)] if self.rating_as_tag else []
+        more = [stars(sidecar.rating)] if self.rating_as_tag else []
         if self.people_as_tags:
-            more += told.people
+            more += sidecar.people
         wanted = Metadata(
-            title=line(self._title(told, path=path, modified=modified)),
+            title=line(self._title(sidecar, path=path, modified=modified)),
             description=prose(self.comment),
             author=line(self.author),
             tags=tuple(line(tag) for tag in self.tags),
         )
-        both = wanted.over(told)
+        both = wanted.over(sidecar)
         return replace(both, tags=distinct((*both.tags, *more)))
 
-    def _title(self, told: Metadata, *, path: Path, modified: datetime) -> str:
+    def _title(self, sidecar: Metadata, *, path: Path, modified: datetime) -> str:
         if self.title is None:
             return ""
-        date = told.date.text[:10] if told.date else f"{modified:%Y-%m-%d}"
+        date = sidecar.date.text[:10] if sidecar.date else f"{modified:%Y-%m-%d}"
         return self.title.fill(
             {
                 "stem": path.stem,
@@ -211,6 +208,6 @@ class Labels:
                 "folder": path.parent.name,
                 "date": date,
                 "year": date[:4],
-                "title": told.title or path.stem,
+                "title": sidecar.title or path.stem,
             }
         )

@@ -1,4 +1,4 @@
-"""A photo as a file: its fingerprint (MD5), its chunks, and whether it changed meanwhile."""
+"""Photo files: fingerprint (MD5), chunks, and detection of changes."""
 
 import hashlib
 import os
@@ -20,16 +20,16 @@ BLOCK: Final = 4096
 """Piwigo reads an uploaded chunk in blocks of this many bytes (`pwg.images.upload`)."""
 
 PIECE: Final = 512 * 1024
-"""Bytes read from a file at once."""
+"""Bytes per read of a file."""
 
 
 SIDECARS: Final = frozenset({".xmp", ".json"})
-"""Lower-case endings of what lies beside photos and tells of them."""
+"""Lower-case file name endings of sidecars."""
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A file to bring to the server, as it was when last looked at; `size` in bytes."""
+    """A photo file with its size in bytes and modification time when it was last checked."""
 
     path: Path
     size: int
@@ -38,7 +38,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """`length` bytes of a photo from `offset` on, the `index`-th of `count` from 0."""
+    """`length` bytes of a photo from `offset`, chunk number `index` (from 0) of `count`."""
 
     index: int
     count: int
@@ -47,10 +47,10 @@ class Chunk:
 
 
 async def fingerprint(photo: Photo) -> tuple[Photo, str]:
-    """Return the photo as it is now and the MD5 of its content in lower-case hex.
+    """Return the photo with its current size and time, and its MD5 in lower-case hex.
 
-    Raises `PhotoError` where the file is empty or can't be read, and `PhotoChanged` where it
-    changes while it is read.
+    Raises `PhotoError` if the file is empty or can't be read, and `PhotoChanged` if it changes
+    while it is read.
     """
     return await to_thread.run_sync(_fingerprint, photo, abandon_on_cancel=True)
 
@@ -69,11 +69,11 @@ def _fingerprint(photo: Photo) -> tuple[Photo, str]:
 def plan_chunks(
     size: int, *, chunk_size: int, tail: Callable[[int], int] = lambda _: 0
 ) -> tuple[Chunk, ...]:
-    """Cut `size` bytes into chunks of `chunk_size`, rounded down to whole blocks, one at least.
+    """Split `size` bytes into chunks of `chunk_size`, rounded down to whole blocks, at least one.
 
-    `tail` tells how many bytes of a last chunk of so many are to be a chunk by themselves. No
-    chunk has a length of 1 modulo 4096 (but for a file of one byte): of such a chunk
-    `pwg.images.upload` loses the last byte where that is an ASCII `0` (piwigo-api.md, 3.1).
+    `tail` takes the size of the last chunk and returns how many of its bytes are to be a chunk of
+    their own. No chunk is 1 byte longer than a multiple of 4096 (except for a file of one byte):
+    `pwg.images.upload` would drop its last byte if that is an ASCII `0` (piwigo-api.md, 3.1).
     """
     step = max(BLOCK, chunk_size // BLOCK * BLOCK)
     bounds = [*range(0, size, step), size] if size else [0, 0]
@@ -94,8 +94,8 @@ async def read_chunk(
 ) -> AsyncIterator[bytes]:
     """Yield the bytes of a chunk, up to `PIECE` at a time, and add them to `digest`.
 
-    Each piece is yielded only after the file was found to be still that `photo`. Raises
-    `PhotoChanged` if it is not, and `PhotoError` if it can't be read.
+    The file is compared with `photo` after each read. Raises `PhotoChanged` if it differs and
+    `PhotoError` if it can't be read.
     """
     file: AsyncBufferedIOBase = wrap(_ChunkFile(photo, chunk, digest))
     left = chunk.length
@@ -106,10 +106,10 @@ async def read_chunk(
 
 
 class _ChunkFile(BufferedIOBase):
-    """A chunk as a binary file, for aiofiles, which reads it in a thread.
+    """A chunk as a binary file, which aiofiles reads in a thread.
 
     Each read opens the photo, checks it and closes it again. So a photo that is replaced or
-    removed between two reads is noticed, a cancelled read leaves no file open, and a piece costs
+    removed between two reads is noticed, a cancelled read leaves no file open, and a read costs
     one switch to a thread instead of four (open, read, stat, close).
     """
 
@@ -144,7 +144,7 @@ def _reading(photo: Photo) -> Iterator[FileIO]:
 
 
 def _opener(path: str, flags: int) -> int:
-    # a pipe that took the photo's place would make an ordinary open wait for its writer
+    # if a pipe has replaced the photo, a blocking open would wait for its writer
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 

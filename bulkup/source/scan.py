@@ -1,4 +1,4 @@
-"""Finds the files to upload: walks folders, or reads a list of paths."""
+"""Finds the files to upload: walks folders, reads lists of paths, pairs RAW files with photos."""
 
 import errno
 import os
@@ -33,9 +33,9 @@ from bulkup.source.photos import SIDECARS, Photo
 
 
 def check_roots(roots: Sequence[Path], filters: Filters = EVERYTHING) -> list[Path]:
-    """Return the roots without those that the walk over another one comes to anyway.
+    """Return the roots without those that are inside another one.
 
-    Raises `UsageError` where one is not there.
+    Raises `UsageError` if one does not exist.
     """
     for root in roots:
         try:
@@ -56,8 +56,8 @@ def check_roots(roots: Sequence[Path], filters: Filters = EVERYTHING) -> list[Pa
     ]
 
 
-def may_come_to(root: Path, folder: Path, filters: Filters) -> bool:
-    """Tell whether the walk over the root may come to files in a folder, be it there or not."""
+def may_reach(root: Path, folder: Path, filters: Filters) -> bool:
+    """Return whether a scan of the root may find files in a folder, existing or not."""
     if not folder.is_relative_to(root):
         return False
     names = folder.relative_to(root).parts
@@ -66,7 +66,7 @@ def may_come_to(root: Path, folder: Path, filters: Filters) -> bool:
 
 
 def _is_walked_from(root: Path, path: Path, filters: Filters) -> bool:
-    """Tell whether the walk over the root comes to a path below it, and leaves out none of it."""
+    """Return whether a scan of the root includes everything at a path below it."""
     if not path.is_relative_to(root):
         return False
     names = path.relative_to(root).parts
@@ -76,18 +76,18 @@ def _is_walked_from(root: Path, path: Path, filters: Filters) -> bool:
     return (
         not any(map(filters.is_junk, names))
         and not any(map(filters.excludes, places))
-        and not (places and filters.patterns.opinion(places[-1]) is False)
+        and not (places and filters.patterns.decision(places[-1]) is False)
     )
 
 
 PIECE: Final = 16 * 1024
-"""Bytes read at once."""
+"""Bytes per read of a list."""
 
 LONGEST: Final = 64 * 1024
 """More bytes than any path can have."""
 
 WAKE_S: Final = 0.5
-"""How long to wait for a list that another program still writes, before looking up."""
+"""How often to yield nothing while waiting for a program that writes the list, in seconds."""
 
 BOM: Final = b"\xef\xbb\xbf"
 
@@ -95,9 +95,9 @@ BOM: Final = b"\xef\xbb\xbf"
 async def read_list(
     listing: Listing, *, wake_s: float = WAKE_S
 ) -> AsyncGenerator[list[Path], None]:
-    """Yield the paths as they come; none each `wake_s` seconds, while others are waited for.
+    """Yield the paths of a list; an empty batch every `wake_s` seconds while waiting for more.
 
-    Raises `RunError` where the list can't be read or is none.
+    Raises `RunError` if the list can't be read or is not one.
     """
     stdin = listing.file == "-"
     name = "the list on standard input" if stdin else f"the list {listing.file}"
@@ -131,13 +131,13 @@ def _path(line: bytes) -> Path:
 
 
 def _may_wait(number: int) -> bool:
-    """Tell whether reading may have to wait for another program."""
+    """Return whether a read may have to wait for another program."""
     mode = os.fstat(number).st_mode
     return os.name == "posix" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))
 
 
 async def _is_readable(number: int, wake_s: float) -> bool:
-    """Wait for more to read: a thread that reads could not be called back, so none is sent."""
+    """Wait for data without a thread, because a blocked thread could not be cancelled."""
     with anyio.move_on_after(wake_s):
         await anyio.wait_readable(number)
         return True
@@ -145,9 +145,9 @@ async def _is_readable(number: int, wake_s: float) -> bool:
 
 
 class Splitter:
-    """Cuts a list into its names, whatever the pieces are that it comes in.
+    """Splits a list into its names, in whatever pieces it is read.
 
-    Each method raises `RunError` where it is no list, of which `name` tells in messages.
+    Methods raise `RunError` if it is not a list; `name` is used in messages.
     """
 
     def __init__(self, name: str, *, from0: bool = False) -> None:
@@ -158,7 +158,7 @@ class Splitter:
         self._begun = False
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """Take in a piece and return the names that end in it."""
+        """Add a piece and return the names that end in it."""
         self._rest += piece
         if not self._separator:
             if b"\0" in self._rest:
@@ -172,7 +172,7 @@ class Splitter:
         return self._names(lines)
 
     def end(self) -> list[bytes]:
-        """Return the last name, if it lacks its end."""
+        """Return the last name, if it has no line end."""
         rest, self._rest = self._rest, b""
         return self._names([rest])
 
@@ -185,7 +185,7 @@ class Splitter:
         return [line for line in lines if line]
 
     def _without_mark(self, line: bytes) -> bytes:
-        """Return the first line without the mark that some editors put before it."""
+        """Return the first line without a byte order mark."""
         little, big = line.startswith(b"\xff\xfe") and len(line) == 3, line == b"\xfe\xff"
         if self._separator == b"\0" and not self._from0 and (little or big):
             raise RunError(run_failures.LIST_UTF16(name=self._name))
@@ -197,7 +197,7 @@ BATCH: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file, or a whole folder, that is left out by rule."""
+    """A file, or a whole folder, that is excluded by a rule."""
 
     path: Path
     size: int
@@ -206,7 +206,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file or folder that the walk can't look into, the system's reason, and its kind."""
+    """A file or folder that can't be read, the system's reason, and the kind of failure."""
 
     path: Path
     reason: str
@@ -223,9 +223,9 @@ async def find(
     endings: Collection[str] | None,
     only: Callable[[Found], bool] | None = None,
 ) -> AsyncGenerator[Sequence[Found], None]:
-    """Yield what lies below the roots as `scan` does, then what the list names, some at a time.
+    """Yield what `scan` finds below the roots, then the files of the list, in batches.
 
-    `only` tells what of that to yield, None: all. Raises `RunError` where the list can't be read.
+    `only` returns whether to yield an item. Raises `RunError` if the list can't be read.
     """
     async with aclosing(_find(roots, filters, endings)) as batches:
         async for batch in batches:
@@ -253,26 +253,24 @@ async def _find(
 def scan(
     roots: Sequence[Path], filters: Filters = EVERYTHING, *, endings: Collection[str] | None
 ) -> Iterator[Found]:
-    """Walk the roots depth first in name order and yield whatever lies there, one at a time.
+    """Yield everything below the roots, depth first in name order, targets of links last.
 
-    What links lead to comes last.
-
-    `endings` are the lower-case file endings that the server takes, without a dot; None takes all.
+    `endings` are the lower-case file endings that the server accepts, without a dot; None is all.
     """
     return Walk(filters, endings=endings).over(roots)
 
 
 class Seen:
-    """Which files were taken: a bit each where their numbers on the disk are dense."""
+    """The files found so far, a bit for each inode number where these are dense."""
 
     def __init__(self) -> None:
         self._bits: dict[tuple[int, int], int] = {}
         self._names: set[str] = set()
 
     def add(self, path: Path, status: os.stat_result) -> bool:
-        """Remember a file, and tell whether it is a new one."""
+        """Add a file, and return whether it is new."""
         if status.st_nlink > 1 or not status.st_ino:
-            name = os.path.realpath(path)  # each of its names is a file to the user
+            name = os.path.realpath(path)  # users see each hard link as a file
             new = name not in self._names
             self._names.add(name)
             return new
@@ -287,9 +285,10 @@ _Number = tuple[int, int]
 
 @dataclass(slots=True)
 class _Folder:
-    """A folder that the walk is in, the names still to come, and if a link was among those before.
+    """A folder during the walk, with the names still to visit.
 
-    `numbers` are those of the folders on the way to it, and its own, as far as they have any.
+    `numbers` identify its parent folders and itself, as far as known; `has_links` is set once a
+    link was found in it.
     """
 
     path: Path
@@ -300,19 +299,19 @@ class _Folder:
 
 
 class Walk:
-    """Looks at files and judges them; no file that `seen` knows is taken."""
+    """Finds and classifies files; one that `seen` contains is skipped."""
 
     def __init__(
         self, filters: Filters, *, endings: Collection[str] | None, seen: Seen | None = None
     ) -> None:
-        self._choice = filters
+        self._filters = filters
         self._endings = endings
         self._seen = seen
 
     def over(self, roots: Sequence[Path]) -> Iterator[Found]:
-        """Yield what lies below the roots. A root is taken whatever its name.
+        """Yield what is below the roots. A root is included whatever its name.
 
-        Links are followed when all else was found: a file counts where it really lies.
+        Links are followed at the end, so that a file counts where it really is.
         """
         linking: deque[_Folder] = deque()
         for root in roots:
@@ -320,25 +319,25 @@ class Walk:
             if _is_folder(status):
                 yield from self._below(root, "", status, linking=linking)
             else:
-                yield self._judge(root, root.name, status)
+                yield self._classify(root, root.name, status)
         while linking:
-            yield from self._through(linking.popleft(), linking)
+            yield from self._follow_links(linking.popleft(), linking)
 
     def named(self, paths: Sequence[Path]) -> list[Found]:
-        """Return what is at these paths of a list."""
+        """Classify the paths of a list."""
         here = Path.cwd()
-        return [self._named(path, here) for path in paths]
+        return [self._classify_path(path, here) for path in paths]
 
-    def _named(self, path: Path, here: Path) -> Found:
+    def _classify_path(self, path: Path, here: Path) -> Found:
         place = _place(path, here)
-        if any(self._choice.is_junk(name) for name in place.split("/") if name != ".."):
+        if any(self._filters.is_junk(name) for name in place.split("/") if name != ".."):
             return Skipped(path, 0, SkipReason.JUNK)
         status = _look(path, follow=True)
         if isinstance(status, OSError):
             return Unreadable(path, _reason(status), local_failures.NOT_THERE)
         if _is_folder(status):
             return Unreadable(path, "it is a folder", local_failures.IS_FOLDER)
-        return self._judge(path, place, status)
+        return self._classify(path, place, status)
 
     def _below(
         self,
@@ -349,9 +348,9 @@ class Walk:
         linking: deque[_Folder],
         above: tuple[_Number, ...] = (),
     ) -> Iterator[Found]:
-        """Yield what lies below a folder, which itself lies below those `above`.
+        """Yield what is below a folder, whose parent folders are `above`.
 
-        The folders in which there are links to follow are put among the `linking` ones.
+        Folders with links to follow are added to `linking`.
         """
         folders: list[_Folder] = []
         if obstacle := self._enter(top, place, top_status, folders, above):
@@ -363,36 +362,36 @@ class Walk:
                 folders.pop()
                 continue
             path, place = folder.path / name, folder.place + name
-            if self._choice.is_junk(name):
+            if self._filters.is_junk(name):
                 yield Skipped(path, 0, SkipReason.JUNK)
                 continue
             status = _look(path, follow=False)
-            if self._choice.follow_symlinks and _is_link(status):
+            if self._filters.follow_symlinks and _is_link(status):
                 if not folder.has_links:
                     folder.has_links = True
                     linking.append(folder)
             elif not _is_folder(status):
-                yield self._judge(path, place, status)
+                yield self._classify(path, place, status)
             elif obstacle := self._enter(path, f"{place}/", status, folders, folder.numbers):
                 yield obstacle
 
-    def _through(self, folder: _Folder, linking: deque[_Folder]) -> Iterator[Found]:
-        """Yield what the links in a folder lead to; it is listed again, since few have any."""
+    def _follow_links(self, folder: _Folder, linking: deque[_Folder]) -> Iterator[Found]:
+        """Yield the targets of the links in a folder, which is listed again: few have any."""
         try:
-            names = sorted(os.listdir(folder.path))  # noqa: PTH208 (as below)
+            names = sorted(os.listdir(folder.path))  # noqa: PTH208 (see `_enter`)
         except OSError as error:
             yield Unreadable(folder.path, _reason(error))
             return
         for name in names:
             path, place = folder.path / name, folder.place + name
-            if self._choice.is_junk(name) or not _is_link(_look(path, follow=False)):
+            if self._filters.is_junk(name) or not _is_link(_look(path, follow=False)):
                 continue
             status = _look(path, follow=True)
             if _is_folder(status):
                 above = folder.numbers
                 yield from self._below(path, f"{place}/", status, linking=linking, above=above)
             else:
-                yield self._judge(path, place, status)
+                yield self._classify(path, place, status)
 
     def _enter(
         self,
@@ -402,11 +401,11 @@ class Walk:
         folders: list[_Folder],
         above: tuple[_Number, ...],
     ) -> Found | None:
-        """Go into a folder that lies below those `above`, or return why not."""
-        if place and self._choice.excludes(place):
+        """Add a folder to those to walk, or return why it is skipped."""
+        if place and self._filters.excludes(place):
             return Skipped(path, 0, SkipReason.EXCLUDED)
         number = (status.st_dev, status.st_ino) if status.st_ino else None
-        if number and self._choice.follow_symlinks and number in above:
+        if number and self._filters.follow_symlinks and number in above:
             return Skipped(path, 0, SkipReason.REPEATED)
         try:
             names = iter(sorted(os.listdir(path)))  # noqa: PTH208 (names alone take a tenth of the memory)
@@ -415,8 +414,8 @@ class Walk:
         folders.append(_Folder(path, place, names, (*above, number) if number else above))
         return None
 
-    def _judge(self, path: Path, place: str, status: os.stat_result | OSError) -> Found:
-        if self._choice.excludes(place):
+    def _classify(self, path: Path, place: str, status: os.stat_result | OSError) -> Found:
+        if self._filters.excludes(place):
             size = 0 if isinstance(status, OSError) else status.st_size
             return Skipped(path, size, SkipReason.EXCLUDED)
         if isinstance(status, OSError):
@@ -428,7 +427,7 @@ class Walk:
         if not stat.S_ISREG(status.st_mode):
             return Skipped(path, 0, SkipReason.SPECIAL)
         size, mtime_ns = status.st_size, status.st_mtime_ns
-        if reason := self._choice.skip_reason(size=size, mtime_ns=mtime_ns):
+        if reason := self._filters.skip_reason(size=size, mtime_ns=mtime_ns):
             return Skipped(path, size, reason)
         if path.suffix.lower() in SIDECARS:
             return Skipped(path, size, SkipReason.SIDECAR)
@@ -444,8 +443,8 @@ def _look(path: Path, *, follow: bool) -> os.stat_result | OSError:
         return path.stat(follow_symlinks=follow)
     except OSError as error:
         return error
-    except ValueError:  # of a list that is none
-        return OSError(errno.EINVAL, "its name holds a NUL")
+    except ValueError:  # a name from a binary file given as a list
+        return OSError(errno.EINVAL, "its name contains a NUL")
 
 
 def _is_folder(status: os.stat_result | OSError) -> TypeGuard[os.stat_result]:
@@ -461,14 +460,14 @@ def _reason(error: OSError) -> str:
 
 
 def _place(path: Path, here: Path) -> str:
-    """Return where a path of a list lies: from the current folder on, or from the top."""
+    """Return the path of a listed file relative to the current folder, or else to its root."""
     if path.is_relative_to(here):
         path = path.relative_to(here)
     return path.relative_to(path.anchor).as_posix()
 
 
 PHOTOS: Final = ("jpg", "jpeg", "heic", "heif", "png", "webp")
-"""Endings of what may have a companion, the best first."""
+"""Endings of files that others can be paired with, the most preferred first."""
 
 COMPANIONS: Final = frozenset(
     {
@@ -477,12 +476,12 @@ COMPANIONS: Final = frozenset(
         "x3f", "tif", "tiff", "psd", "mov", "mp4",
     }
 )  # fmt: skip
-"""Endings of what may be one."""
+"""Endings of files that can be paired with a photo."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairedFile:
-    """A file that belongs to the photo `of`."""
+    """A file that belongs to the photo `of`, such as its RAW file."""
 
     path: Path
     size: int
@@ -502,10 +501,10 @@ async def paired(
 def pair(
     walk: Iterable[Found], *, endings: Collection[str] | None
 ) -> Iterator[Found | PairedFile]:
-    """Yield what the walk comes to, companions as such.
+    """Yield the items of a walk, with files paired that belong to a photo.
 
-    `endings` are those of photos that the server takes, None for all: what it does not take has
-    no companions there.
+    `endings` are those that the server accepts, None for all; files of other types are not paired
+    with.
     """
     photos = [ending for ending in PHOTOS if endings is None or ending in endings]
     folder: Path | None = None
@@ -528,7 +527,7 @@ def _may_be_companion(found: Found) -> bool:
 
 
 def _photos_in(folder: Path, endings: list[str]) -> Mapping[str, Path]:
-    """Return the best photo of each stem in a folder."""
+    """Return the preferred photo of each stem in a folder."""
     ranked: dict[str, tuple[int, str]] = {}
     try:
         names = os.listdir(folder)  # noqa: PTH208 (names alone take a tenth of the memory)

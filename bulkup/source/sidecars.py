@@ -1,4 +1,4 @@
-"""Finds and reads the sidecars of a photo, and merges them with the flags."""
+"""Sidecars of photos: finding and reading them, and merging them with the labels."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from defusedxml.ElementTree import fromstring
 
 from bulkup.events import Emit, Event, Noticed, RunFinished
 from bulkup.source.metadata import (
-    MOST_STARS,
+    MAX_STARS,
     Labels,
     Metadata,
     Moment,
@@ -30,63 +30,63 @@ from bulkup.source.photos import Photo
 from bulkup.source.takeout import names_for, read_takeout
 
 LARGEST: Final = 8 * 1024 * 1024
-"""Bytes of a file that is read; Lightroom's masks may take some of them."""
+"""Maximum size of a sidecar in bytes; Lightroom masks can take several megabytes."""
 
 FOLDERS: Final = 16
 HEAD: Final = 1024 * 1024
 IPTC: Final = b"Photoshop 3.0\0"
-"""How the part of a JPEG begins that holds IPTC, and with it keywords."""
+"""Header of the JPEG segment that holds IPTC data, and with it keywords."""
 
 ENDINGS: Final = (".xmp", ".json")
 
 Names = Mapping[str, str]
-"""Files by their names in NFC, with the ending in lower case."""
+"""File names by their NFC form with a lower-case ending."""
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
-    """A file that can't be used, and why."""
+class UnusableSidecar:
+    """A sidecar that can't be used, and why."""
 
     path: Path
     reason: str
 
 
 class Sidecars:
-    """Reads what lies beside photos; folders are listed once, until they change.
+    """Reads the sidecars of photos; a folder is listed again only when it has changed.
 
-    Dates that are told in UTC are put into the `zone`, by default that of this machine.
+    UTC times are converted to `zone`, by default the local one.
     """
 
     def __init__(self, *, zone: tzinfo | None = None) -> None:
         self._zone = zone
         self._names = lru_cache(maxsize=FOLDERS)(_list)
 
-    def read(self, photo: Path) -> tuple[Metadata, list[Complaint]]:
-        """Return what is told of a photo, and the files that could not be used."""
+    def read(self, photo: Path) -> tuple[Metadata, list[UnusableSidecar]]:
+        """Return the metadata from a photo's sidecars, and the sidecars that can't be used."""
         folder = photo.parent
         try:
             names = self._names(folder, folder.stat().st_mtime_ns)
         except OSError:
             return Metadata(), []
-        told = Metadata()
-        complaints = []
+        metadata = Metadata()
+        unusable = []
         for name in beside(photo.name, names):
             path = folder / name
             try:
                 more = _read(path, photo=photo.name, zone=self._zone)
             except OSError as error:
-                complaints.append(Complaint(path, error.strerror or str(error)))
+                unusable.append(UnusableSidecar(path, error.strerror or str(error)))
             except ValueError as error:
-                complaints.append(Complaint(path, str(error)))
+                unusable.append(UnusableSidecar(path, str(error)))
             else:
-                told = told.over(more)
-        return told, complaints
+                metadata = metadata.over(more)
+        return metadata, unusable
 
 
 def beside(photo: str, names: Names) -> Iterator[str]:
-    """Yield the files that tell of a photo of this name: at most one XMP, before one of Takeout's.
+    """Yield the sidecars of a photo of this name: at most one XMP file, then one of Takeout.
 
-    `photo.jpg.xmp` counts more than `photo.xmp`, which may be that of a RAW file.
+    `photo.jpg.xmp` takes precedence over `photo.xmp`, which may belong to a RAW file.
     """
     photo = unicodedata.normalize("NFC", photo)
     stem = photo.rpartition(".")[0] or photo
@@ -106,7 +106,7 @@ def _list(folder: Path, _mtime_ns: int) -> Names:
 
 
 def _read(path: Path, *, photo: str, zone: tzinfo | None) -> Metadata:
-    """Return what a file tells. Raises `OSError`, and `ValueError` with the reason in words."""
+    """Parse a sidecar. Raises `OSError`, or `ValueError` with a reason for the user."""
     with open(path, "rb", opener=_opener) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("it is not a file")
@@ -131,20 +131,20 @@ LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 DATES: Final = (f"{EXIF}DateTimeOriginal", f"{PHOTOSHOP}DateCreated", f"{XMP}CreateDate")
 PATHS: Final = ((f"{LIGHTROOM}hierarchicalSubject", "|"), (f"{DIGIKAM}TagsList", "/"))
 PRIVATE: Final = frozenset({"darktable", "_digikam_internal_tags_"})
-"""Roots, in lower case, of what programs note for themselves."""
+"""Lower-case roots of keywords that programs use internally."""
 
 
 def read_xmp(data: bytes) -> Metadata:
-    """Return what an XMP document says of its photo.
+    """Parse an XMP document.
 
-    Raises `ValueError`, with the reason in words, where it is none.
+    Raises `ValueError` with a reason for the user if it is not one.
     """
     if not data.startswith(UTF16):
         data = data.strip(b"\0 \t\r\n")
     try:
         root = fromstring(data, forbid_dtd=True)
     except DefusedXmlException:
-        raise ValueError("it defines XML entities or types of its own") from None
+        raise ValueError("it defines XML entities or types") from None
     except (ParseError, ValueError, LookupError) as error:
         raise ValueError(f"it is not XML: {line(str(error))}") from None
     about = [*root.iter(f"{RDF}Description")]
@@ -166,18 +166,18 @@ def _date(about: list[Element]) -> Moment | None:
 
 
 def _rating(about: list[Element]) -> int:
-    """Return the stars; a rejected photo (−1) has none."""
+    """Return the rating in stars, 0 for none or a rejected photo (−1)."""
     for text in _values(about, f"{XMP}Rating"):
         try:
             rating = int(float(text))
         except (OverflowError, ValueError):
             continue
-        return rating if 0 < rating <= MOST_STARS else 0
+        return rating if 0 < rating <= MAX_STARS else 0
     return 0
 
 
 def _tags(about: list[Element]) -> Iterator[str]:
-    """Yield the keywords; of those with a path only the last step, as in the flat list."""
+    """Yield the keywords; of hierarchical ones only the last level, as in the flat list."""
     for text in _values(about, f"{DC}subject"):
         yield line(text)
     for name, separator in PATHS:
@@ -188,7 +188,7 @@ def _tags(about: list[Element]) -> Iterator[str]:
 
 
 def _text(about: list[Element], name: str) -> str:
-    """Return a text in the default language, or else in the first."""
+    """Return a text in the default language, otherwise the first one."""
     first = ""
     for language, text in _items(about, name):
         if text.strip() and language == "x-default":
@@ -202,7 +202,7 @@ def _values(about: list[Element], name: str) -> Iterator[str]:
 
 
 def _items(about: list[Element], name: str) -> Iterator[tuple[str, str]]:
-    """Yield language and text of each value that a property has, in whatever spelling."""
+    """Yield language and text of each value of a property, in any of its notations."""
     for description in about:
         if name in description.attrib:
             yield "", description.attrib[name]
@@ -213,32 +213,32 @@ def _items(about: list[Element], name: str) -> Iterator[tuple[str, str]]:
 
 
 def _content(element: Element) -> str:
-    """Return an element's text, which stands one level deeper where it has qualifiers."""
+    """Return an element's text, which is in a child element if the value has qualifiers."""
     value = element.find(f".//{RDF}value")
     return (element if value is None else value).text or ""
 
 
 def may_hold_keywords(photo: Path) -> bool:
-    """Tell whether a photo has a part for IPTC, which galleries may take keywords from.
+    """Return whether a photo has an IPTC segment, from which galleries may import keywords.
 
-    Looks at the first bytes only, where that part is.
+    Reads only the beginning of the file, where that segment is.
     """
     try:
         with open(photo, "rb", opener=_opener) as file:
             return IPTC in (file.read(HEAD) or b"")
     except OSError:
-        return False  # the photo's own reading will tell
+        return False  # reading the photo will report the error
 
 
 def _opener(path: str, flags: int) -> int:
-    # a pipe of that name would make an ordinary open wait for its writer
+    # a blocking open of a pipe would wait for its writer
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class Describer:
-    """Describes the photos of one run, for users who live in a time `zone`, by default this one.
+    """Returns the metadata of each photo of a run, with times in `zone`, by default the local one.
 
-    `folder` tells where one's folder has another name here.
+    `folder` returns the folder's original path if the photo is a copy elsewhere.
     """
 
     def __init__(
@@ -254,43 +254,43 @@ class Describer:
         self._zone = zone
         self._emit = emit
         self._sidecars = Sidecars(zone=zone) if labels.sidecars else None
-        self._said: set[Path] = set()
+        self._reported: set[Path] = set()
 
     async def __call__(self, photo: Photo) -> Metadata:
-        """Return what the photo is to get. What could not be used is told in a notice."""
-        metadata, complaints = await to_thread.run_sync(self._describe, photo)
-        for complaint in complaints:
-            if complaint.path not in self._said:
-                self._said.add(complaint.path)
+        """Return the photo's metadata; report each unusable sidecar once, as a notice."""
+        metadata, unusable = await to_thread.run_sync(self._describe, photo)
+        for sidecar in unusable:
+            if sidecar.path not in self._reported:
+                self._reported.add(sidecar.path)
                 self._emit(
                     Noticed(
-                        message=f"{complaint.path} is left out: {complaint.reason}",
-                        hint="Its photo is brought without what it says.",
+                        message=f"the sidecar {sidecar.path} is ignored: {sidecar.reason}",
+                        hint="Its photo is uploaded without this metadata.",
                     )
                 )
         return metadata
 
-    def _describe(self, photo: Photo) -> tuple[Metadata, list[Complaint]]:
-        told, complaints = Metadata(), list[Complaint]()
+    def _describe(self, photo: Photo) -> tuple[Metadata, list[UnusableSidecar]]:
+        found, unusable = Metadata(), list[UnusableSidecar]()
         if self._sidecars is not None:
-            told, complaints = self._sidecars.read(photo.path)
+            found, unusable = self._sidecars.read(photo.path)
         path = photo.path.absolute()
         if (folder := self._folder(photo.path)) is not None:
             path = Path(folder, path.name)
         metadata = self._labels.apply(
-            told,
+            found,
             path=path,
             modified=datetime.fromtimestamp(photo.mtime_ns // 10**9, UTC).astimezone(self._zone),
         )
         if metadata.tags and may_hold_keywords(photo.path):
-            metadata = replace(metadata, own_tags=True)
-        return metadata, complaints
+            metadata = replace(metadata, embedded_keywords=True)
+        return metadata, unusable
 
 
-def with_remarks(emit: Emit, remarks: Callable[[], Iterable[tuple[str, str]]]) -> Emit:
-    """Return an emit that tells, as notices at the end of a run, what there is to remark then.
+def with_closing_notices(emit: Emit, remarks: Callable[[], Iterable[tuple[str, str]]]) -> Emit:
+    """Return an emit function that adds notices before the end of a run.
 
-    A remark is a message and a hint.
+    `remarks` returns them then, each a message and a hint.
     """
 
     def emit_last(event: Event) -> None:

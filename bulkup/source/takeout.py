@@ -1,4 +1,4 @@
-"""The JSON files of Google Takeout: of photos and of albums."""
+"""JSON files of Google Takeout for photos and albums."""
 
 import json
 import re
@@ -13,14 +13,14 @@ from bulkup.source.metadata import Metadata, Moment, distinct, line, moment, pro
 
 SUFFIX: Final = ".supplemental-metadata"
 LONGEST: Final = 46
-"""Characters of a name without its `.json` and its number; the rest is cut off."""
+"""Maximum length of a name without `.json` and number; Takeout cuts off the rest."""
 
 EDITED: Final = (
     *("-edited", "-effects", "-smile", "-mix"),
     *("-bearbeitet", "-bewerkt", "-edytowane", "-modificato", "-modifié", "-editado"),
     *("-ha editado", "-editat", "-編集済み"),
 )
-"""What Takeout adds to the name of an edited photo, in several languages."""
+"""Suffixes that Takeout adds to the names of edited photos, by language."""
 
 ALBUM_FILES: Final = (
     *("metadata.json", "Metadaten.json", "métadonnées.json", "metadatos.json"),
@@ -28,7 +28,7 @@ ALBUM_FILES: Final = (
 )
 ALBUM_LIMIT: Final = 1024 * 1024
 ZONES: Final = timedelta(days=1)
-"""So far the same moment may be apart on two clocks of the world."""
+"""Maximum difference between two local times of the same moment."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ENDED: Final = re.compile(r"(?P<stem>.+)\.[A-Za-z0-9]{1,5}", re.DOTALL)
@@ -37,17 +37,17 @@ NUMBER: Final = re.compile(r"(?P<stem>.+)(?P<number>\(\d{1,6}\))", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """A folder of Takeout, as it was called in Google Photos."""
+    """A Takeout folder with its album title in Google Photos."""
 
     title: str
     description: str = ""
 
 
 def names_for(photo: str) -> Iterator[str]:
-    """Yield the names that a photo's JSON may have, the likeliest first.
+    """Yield the possible names of a photo's JSON file, the most likely first.
 
-    That of `IMG_1(2).jpg` is called `IMG_1.jpg(2).json`, and `IMG_1-edited.jpg` has none of its
-    own but that of `IMG_1.jpg`.
+    The file of `IMG_1(2).jpg` is `IMG_1.jpg(2).json`; `IMG_1-edited.jpg` shares that of
+    `IMG_1.jpg`.
     """
     seen: set[str] = set()
     for name, number in _readings(photo):
@@ -59,7 +59,7 @@ def names_for(photo: str) -> Iterator[str]:
 
 
 def _readings(photo: str) -> Iterator[tuple[str, str]]:
-    """Yield the names without number that may be meant, each with the number."""
+    """Yield the possible original names without number, each with its number."""
     stem, dot, ending = photo.rpartition(".")
     if not stem:
         stem, ending = photo, ""
@@ -78,9 +78,9 @@ def _readings(photo: str) -> Iterator[tuple[str, str]]:
 
 
 def _stems(name: str) -> Iterator[str]:
-    """Yield a JSON's name as it is cut: anywhere in what is added, or in the photo's own name.
+    """Yield the names of a JSON file, cut off within the suffix or within the photo's own name.
 
-    It is cut at `LONGEST` characters, but these are counted otherwise in some exports.
+    They are cut after `LONGEST` characters, but some exports count characters differently.
     """
     yield name[:LONGEST]
     yield name
@@ -89,11 +89,10 @@ def _stems(name: str) -> Iterator[str]:
 
 
 def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Metadata | None:
-    """Return what Takeout's JSON says of a photo of this name, None where it is none of Takeout's.
+    """Parse the Takeout JSON of a photo; return None for other JSON.
 
-    Its time stamps are in UTC; they are put into `zone`, by default that of this machine, and a
-    date that is less than a day off is taken to say the same. Raises `ValueError`, with the
-    reason in words, where it is no JSON.
+    Its time stamps are in UTC; they are converted to `zone`, by default the local one, with a
+    leeway of a day. Raises `ValueError` with a reason for the user if it is not JSON.
     """
     match _document(data):
         case {"title": str(title), "photoTakenTime": {"timestamp": stamp}, **rest}:
@@ -107,15 +106,15 @@ def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Meta
 
 
 def takeout_album(folder: Path) -> Album | None:
-    """Return what Takeout says of a folder, None where it says nothing.
+    """Return the Takeout album of a folder, None if it is not one.
 
-    Reads files: to be called in a worker thread. Raises `ValueError`, with the file and the
-    reason in words, where what it may say can't be read.
+    Reads files: call it in a worker thread. Raises `ValueError` with file and reason if a
+    candidate file can't be read.
     """
     unread = None
     for path in _album_files(folder):
         try:
-            if not path.is_file():  # to open a pipe would wait for its writer
+            if not path.is_file():  # opening a pipe would block
                 continue
             document = _read_album(path)
         except OSError as error:
@@ -141,7 +140,7 @@ def _read_album(path: Path) -> object:
 
 
 def _album_files(folder: Path) -> Iterator[Path]:
-    """Yield the files that may tell of a folder; some disks spell accents in two characters."""
+    """Yield the possible metadata files of a folder; some disks store accents decomposed."""
     for name in ALBUM_FILES:
         for form in dict.fromkeys((name, unicodedata.normalize("NFD", name))):
             yield folder / form
@@ -155,10 +154,10 @@ def _document(data: bytes) -> object:
 
 
 def _title(title: str, *, photo: str) -> str:
-    """Return a photo's title; empty if it is the file name, of which the gallery makes one.
+    """Return a photo's title, empty if it is the file name, which the gallery uses anyway.
 
-    Google knows no titles but file names. Only where the file had to be called otherwise is
-    there more in it: a name that was cut, or had characters that files can't have.
+    Google has no titles other than file names. Only if the file had to be renamed, because the
+    name was too long or had characters that file names can't have, does the title say more.
     """
     written = line(title)
     match = ENDED.fullmatch(written)
@@ -168,7 +167,7 @@ def _title(title: str, *, photo: str) -> str:
 
 
 def _taken(stamp: str, zone: tzinfo | None) -> Moment | None:
-    """Return when the photo was taken, None where Google does not know (zero)."""
+    """Return when the photo was taken, None if unknown (Google writes zero)."""
     if not re.fullmatch(r"-?[0-9]{1,12}", stamp) or not int(stamp):
         return None
     try:

@@ -34,7 +34,7 @@ UPLOAD = {
     "--after move:": "invalid value for --after",
     "--after move:{folder}": "lies inside",
     "--after move:{folder}/done": "lies inside",
-    "--after move:/no/such/place": "is no folder",
+    "--after move:/no/such/place": "is not a folder",
     "--notify nosuch://s3cret": "the nosuch:// address (number 1)",
     "--notify json://127.0.0.1 --notify nosuch://s3cret": "the nosuch:// address (number 2)",
     "--notify-file {folder}/empty": "is empty",

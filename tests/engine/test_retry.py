@@ -168,7 +168,7 @@ class World:
             await anyio.lowlevel.checkpoint()
 
     async def probe(self) -> None:
-        assert not self.probing, "two knock at once"
+        assert not self.probing, "two ping at once"
         self.probing += 1
         self.probes += 1
         await anyio.lowlevel.checkpoint()
@@ -213,7 +213,7 @@ def failing(*errors: Exception, result: str = "done") -> Callable[[], Awaitable[
 async def test_a_request_goes_again_after_these_waits_or_its_last_error_goes_on(
     errors: list[Exception], repeatable: bool, ends_well: bool, sleeps: list[float], tmp_path: Path
 ) -> None:
-    """A server that answers the first knock was not away: that is told to nobody."""
+    """A server that answers the first ping was not away: that is told to nobody."""
     world = World()
     request = failing(*errors)
     if ends_well:

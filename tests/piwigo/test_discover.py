@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bulkup.errors import RunError, UsageError
 from bulkup.piwigo.client import PiwigoServer
-from bulkup.piwigo.connect import allowed, clean_url, connect
+from bulkup.piwigo.connect import clean_url, connect, is_allowed_redirect
 from bulkup.piwigo.session import Credentials
 from bulkup.sandbox import Sandbox
 from tests.support.raw import Line, Raw, Talk, raw_server, saying
@@ -102,7 +102,7 @@ def test_any_text_is_an_address_or_a_mistake_of_the_user(typed: str) -> None:
     ],
 )
 def test_redirects_stay_at_the_named_host(origin: str, targets: list[str], stays: bool) -> None:
-    assert [allowed(origin, target) for target in targets] == [stays] * len(targets)
+    assert [is_allowed_redirect(origin, target) for target in targets] == [stays] * len(targets)
 
 
 # servers

@@ -14,9 +14,9 @@ from bulkup.piwigo.metadata import (
     cut,
     cut_bytes,
     details_of,
+    escape_tags,
     title_of,
     to_set,
-    unlike_html,
     without_emoji,
 )
 from bulkup.sandbox import php
@@ -93,7 +93,7 @@ def test_a_text_is_cut_to_so_many_bytes_or_characters(text: str, size: int) -> N
 
 @given(st.text(st.sampled_from("<>/ab!? \n'\"")))
 def test_what_is_unlike_html_survives_the_removal_of_html(text: str) -> None:
-    plain = unlike_html(text)
+    plain = escape_tags(text)
     assert php.strip_tags(plain) == plain
     assert plain.replace(" ", "") == text.replace(" ", "")
 
@@ -105,10 +105,12 @@ def test_tags_are_unlike_html_and_each_is_one() -> None:
 
 def test_some_depends_on_what_the_gallery_read_itself() -> None:
     near = Moment(DATE.text, timedelta(days=1))
-    for details in (Details(date=near), Details(tags=("a",), own_tags=True)):
+    for details in (Details(date=near), Details(tags=("a",), embedded_keywords=True)):
         assert details.depends
     plain = [Details(), Details(date=DATE), Details(tags=("a",))]
-    assert not any(details.depends for details in [*plain, Details(title="T", own_tags=True)])
+    assert not any(
+        details.depends for details in [*plain, Details(title="T", embedded_keywords=True)]
+    )
 
 
 # what is to be set

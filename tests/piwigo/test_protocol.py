@@ -28,7 +28,7 @@ from bulkup.errors import (
     TooLarge,
     Transient,
 )
-from bulkup.piwigo.metadata import storable, title_of
+from bulkup.piwigo.metadata import title_of, to_storable
 from bulkup.piwigo.protocol import (
     Answer,
     image_id,
@@ -385,21 +385,21 @@ names = st.text(st.characters(), min_size=1, max_size=300)
 
 @given(text=names)
 def test_a_storable_name_has_only_what_the_database_holds_and_stays_as_it_is(text: str) -> None:
-    stored = storable(text)
+    stored = to_storable(text)
     assert len(stored) <= 255
     assert all(ord(c) <= 0xFFFF for c in stored)
     assert not any(unicodedata.category(c) in {"Cc", "Cs"} for c in stored)
-    assert storable(stored) == stored
+    assert to_storable(stored) == stored
 
 
 @given(stem=names, ending=st.from_regex(r"[a-zA-Z0-9]{1,10}", fullmatch=True))
 def test_a_storable_name_keeps_its_ending(stem: str, ending: str) -> None:
-    assert storable(f"{stem}.{ending}").endswith(f".{ending}")
+    assert to_storable(f"{stem}.{ending}").endswith(f".{ending}")
 
 
 @given(text=st.text(st.characters(categories=["L", "N"], max_codepoint=0x24F), max_size=255))
 def test_an_ordinary_name_is_storable_as_it_is(text: str) -> None:
-    assert storable(text) == unicodedata.normalize("NFC", text)
+    assert to_storable(text) == unicodedata.normalize("NFC", text)
 
 
 @pytest.mark.parametrize(
@@ -416,7 +416,7 @@ def test_an_ordinary_name_is_storable_as_it_is(text: str) -> None:
     ],
 )
 def test_a_name_is_made_storable_like_this(text: str, stored: str) -> None:
-    assert storable(text) == stored
+    assert to_storable(text) == stored
 
 
 @pytest.mark.parametrize(

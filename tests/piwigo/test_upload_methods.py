@@ -9,24 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.piwigo.metadata import Details, is_sent_name, storable
+from bulkup.piwigo.metadata import Details, is_temporary_name, to_storable
 from bulkup.piwigo.protocol import Request
-from bulkup.piwigo.upload import Legacy, Method, Shipment, Upload, UploadAsync
+from bulkup.piwigo.upload import Attempt, Legacy, Method, Upload, UploadAsync
 from bulkup.source.metadata import Moment
 from bulkup.source.photos import plan_chunks
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
-def shipment() -> Shipment:
-    return Shipment("a.jpg", "a.jpg", MD5, album=9, level=4)
+def sending() -> Attempt:
+    return Attempt("a.jpg", "a.jpg", MD5, album=9, level=4)
 
 
 def requests(method: Method, size: int, *, chunk_size: int = 4096) -> list[Request]:
     return [
         request
         for chunk in plan_chunks(size, chunk_size=chunk_size)
-        for request in method.requests(shipment(), chunk, finishing=chunk.index == chunk.count - 1)
+        for request in method.requests(sending(), chunk, finishing=chunk.index == chunk.count - 1)
     ]
 
 
@@ -40,7 +40,7 @@ def fields(request: Request) -> dict[str, str]:
 
 @given(file=st.text(min_size=1, max_size=255), attempt=st.integers(1, 9))
 def test_a_photo_to_be_renamed_has_an_ascii_name_of_its_own(file: str, attempt: int) -> None:
-    names = {Upload(renames=True).sent_name(storable(file), attempt=attempt) for _ in range(9)}
+    names = {Upload(renames=True).sent_name(to_storable(file), attempt=attempt) for _ in range(9)}
     assert len(names) == 9
     assert all(re.fullmatch(r"[A-Za-z0-9.-]{1,60}", name) for name in names)
 
@@ -62,9 +62,9 @@ def test_where_nothing_renames_the_first_attempt_alone_goes_under_the_real_name(
 
 @given(file=st.text(min_size=1, max_size=300))
 def test_later_attempts_under_real_names_are_storable_and_unlike_the_first(file: str) -> None:
-    file = storable(file)
+    file = to_storable(file)
     name = Upload(renames=False).sent_name(file, attempt=2)
-    assert name == storable(name)
+    assert name == to_storable(name)
     assert name != file
 
 
@@ -114,16 +114,16 @@ def test_uploadasync_sends_the_real_name_unless_the_server_spoils_or_mends_it() 
     for file in ("O'Neil.jpg", 'a "b".jpg', "a & b.jpg", "<a>.jpg", "a\\b.jpg"):
         assert re.fullmatch(r"bulkup-[0-9a-f]{24}\.jpg", method.sent_name(file, attempt=1))
         assert UploadAsync("admin", renames=False).sent_name(file, attempt=1) == file
-    names = {method.sent_name("a.jpg", attempt=1, aside=True) for _ in range(9)}
+    names = {method.sent_name("a.jpg", attempt=1, set_later=True) for _ in range(9)}
     assert len(names) == 9
-    assert all(is_sent_name(name) for name in names)
+    assert all(is_temporary_name(name) for name in names)
 
 
 DETAILS = Details(title="T", comment="C", author="A", date=Moment("2020-01-02 03:04:05"))
 
 
-def described(*, details: Details = DETAILS) -> Shipment:
-    return replace(shipment(), details=details, tag_ids=(3, 4))
+def described(*, details: Details = DETAILS) -> Attempt:
+    return replace(sending(), details=details, tag_ids=(3, 4))
 
 
 @pytest.mark.parametrize("method", [UploadAsync("admin"), Legacy(renames=False)])
@@ -143,9 +143,9 @@ def test_what_depends_on_the_photo_itself_is_not_carried() -> None:
         title="T",
         date=Moment("2020-01-01 00:00:00", timedelta(days=366)),
         tags=("a",),
-        own_tags=True,
+        embedded_keywords=True,
     )
-    assert described(details=details).carried == (("name", "T"),)
+    assert described(details=details).inline_fields == (("name", "T"),)
 
 
 @pytest.mark.parametrize("method", [Upload(renames=True), UploadAsync("admin")])

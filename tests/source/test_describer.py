@@ -16,9 +16,12 @@ IPTC = b"\xff\xd8\xff\xed\x00\x1aPhotoshop 3.0\x008BIM"
 @pytest.mark.parametrize(
     ("labels", "metadata"),
     [
-        (Labels(author="Me"), Metadata(title="T", author="Me", tags=("sea",), own_tags=True)),
+        (
+            Labels(author="Me"),
+            Metadata(title="T", author="Me", tags=("sea",), embedded_keywords=True),
+        ),
         (Labels(sidecars=False, author="Me"), Metadata(author="Me")),
-        (Labels(sidecars=False, tags=("a",)), Metadata(tags=("a",), own_tags=True)),
+        (Labels(sidecars=False, tags=("a",)), Metadata(tags=("a",), embedded_keywords=True)),
     ],
 )
 async def test_sidecars_and_flags_meet_and_a_photo_that_gets_tags_may_have_its_own(

@@ -237,5 +237,5 @@ def test_a_folder_inside_that_is_left_out_or_hidden_is_no_trouble(root: Path) ->
 @pytest.mark.parametrize("name", ["no/done", "file"])
 def test_a_folder_that_can_not_be_made_is_refused(tmp_path: Path, root: Path, name: str) -> None:
     photo_at(tmp_path / "file", PHOTO)
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         Mover(tmp_path / name, roots=[root])

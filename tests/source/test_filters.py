@@ -272,7 +272,9 @@ async def test_what_is_listed_and_is_no_photo_or_not_there_is_named(tmp_path: Pa
     assert [*map(word, found[:5])] == [*reasons, "taken"]
     assert isinstance(found[3], Unreadable)
     assert "give the folder itself" in found[3].kind.remedy
-    assert found[-1] == Unreadable(Path("b\0c"), "its name holds a NUL", local_failures.NOT_THERE)
+    assert found[-1] == Unreadable(
+        Path("b\0c"), "its name contains a NUL", local_failures.NOT_THERE
+    )
 
 
 async def test_a_list_is_chosen_from_as_folders_are_but_not_by_those_above(

@@ -89,7 +89,7 @@ def test_a_moment_drops_what_a_database_does_not_hold(date: datetime) -> None:
 )
 def test_a_date_within_the_leeway_says_the_same(days: int, other: str, *, same: bool) -> None:
     date = Moment("2020-01-01 12:00:00", timedelta(days))
-    assert date.says_the_same_as(other) is same
+    assert date.agrees_with(other) is same
 
 
 @pytest.mark.parametrize(

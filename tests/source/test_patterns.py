@@ -170,7 +170,7 @@ def test_any_text_is_a_pattern_or_a_mistake_of_the_user(text: str, path: str) ->
     ("texts", "words"),
     [
         (["", "/", "//", "a//b", "./raw", "../raw", "raw/.", "a/../b"], "matches nothing"),
-        (["[z-a]", "a\\", "x/[9-0]/y"], "--exclude “.*” is no pattern"),
+        (["[z-a]", "a\\", "x/[9-0]/y"], "--exclude “.*” is not a valid pattern"),
     ],
 )
 def test_what_could_match_nothing_or_is_no_pattern_is_refused(

@@ -326,5 +326,5 @@ async def test_a_wish_to_stop_ends_the_waiting_for_a_first_file(box: Sandbox, in
 
 
 async def test_only_folders_can_be_watched(box: Sandbox, inbox: Path) -> None:
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         await Runs().watch(box, put(inbox / "a.jpg", PHOTO))
