@@ -189,9 +189,12 @@ async def test_what_a_gallery_can_tell_apart_stays_apart_and_is_found_again(
     assert all(not event.linked for event in again.of(PhotoPresent))
 
 
-@pytest.mark.parametrize("html", [True, False])
 @pytest.mark.parametrize(
-    ("method", "nth"), [*((ADD, nth) for nth in range(4)), (SPELL, 0), (SPELL, 1)]
+    ("method", "nth", "html"),
+    [
+        *((ADD, nth, True) for nth in range(4)),
+        *((SPELL, nth, html) for nth in (0, 1) for html in (True, False)),
+    ],
 )
 @pytest.mark.parametrize("kind", ["answer-lost", "request-lost", "504-after", "503", "truncated"])
 async def test_an_album_is_never_made_twice_whatever_becomes_of_an_answer(

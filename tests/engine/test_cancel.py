@@ -47,11 +47,13 @@ async def nothing_left() -> AsyncIterator[None]:
     """Check that the body leaves no task and nothing open; sandboxes belong into the body."""
     await to_thread.run_sync(open_files)
     tasks, before = asyncio.all_tasks(), open_files()
+    gc.freeze()  # so that only what the body makes is looked through
     yield
     gc.collect()  # whatever was forgotten warns now, and warnings are errors
     end = time.monotonic() + PATIENCE_S
     while (open_files(), asyncio.all_tasks()) != (before, tasks) and time.monotonic() < end:
         await to_thread.run_sync(gc.collect, 0)
+    gc.unfreeze()
     assert asyncio.all_tasks() == tasks
     assert open_files() == before
 

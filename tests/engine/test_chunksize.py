@@ -55,7 +55,7 @@ async def test_it_grows_on_a_server_that_takes_all_but_for_the_last_way_of_sendi
 async def test_no_photo_is_charged_a_try_for_a_chunk_that_was_too_large(
     tmp_path: Path, method: str, limits: dict[str, Any]
 ) -> None:
-    archive = make_archive(tmp_path, count=8, names=8, size=(300_000, 900_000))
+    archive = make_archive(tmp_path, count=4, names=4, size=(300_000, 900_000))
     async with Sandbox(**limits) as box:
         outcome = await run(box, tmp_path, method=method, retries=0, concurrency=3, clock=still)
         assert failures(outcome) == {}
@@ -69,8 +69,8 @@ async def test_the_next_run_begins_with_what_this_one_found_out(
     tmp_path: Path, oversize: Oversize
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    make_archive(first, count=8, names=8, size=(900_000, 900_000))
-    make_archive(second, count=8, names=8, size=(900_000, 900_000), seed=2)
+    make_archive(first, count=5, names=5, size=(900_000, 900_000))
+    make_archive(second, count=3, names=3, size=(900_000, 900_000), seed=2)
     memory = NoLedger()
     async with Sandbox(max_body=250_000, oversize=oversize) as box:
         size = ChunkSize(100 * K)
@@ -80,7 +80,7 @@ async def test_the_next_run_begins_with_what_this_one_found_out(
         size = ChunkSize(100 * K, ceiling=facts[Fact.CHUNK])
         outcome = await run(box, second, chunks=size, retries=0, concurrency=1, clock=still)
     assert {event.attempts for event in outcome.of(PhotoUploaded)} == {1}
-    assert len(outcome.of(PhotoUploaded)) == 8
+    assert len(outcome.of(PhotoUploaded)) == 3
 
 
 async def test_a_photo_is_told_when_it_starts_anew_with_smaller_chunks(tmp_path: Path) -> None:

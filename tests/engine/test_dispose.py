@@ -104,7 +104,7 @@ async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_it
 async def test_all_that_arrives_and_its_twins_are_moved_and_the_gallery_has_it_and_the_rest_stays(
     card: Path, done: Path, version: str
 ) -> None:
-    archive = make_archive(card, count=40, names=10)
+    archive = make_archive(card, count=12, names=6)
     for number, path in enumerate(list(archive)[:4]):
         twin = card / f"twin {number}.jpg"
         twin.write_bytes(path.read_bytes())

@@ -49,18 +49,18 @@ async def test_only_what_is_chosen_is_sent_and_checked(tmp_path: Path) -> None:
 
 async def test_every_line_of_a_list_is_told_and_each_file_sent_once(tmp_path: Path) -> None:
     """Another name of a file is a file of its own."""
-    sums = make_archive(tmp_path, count=150, names=150)
+    sums = make_archive(tmp_path, count=70, names=70)
     paths = list(sums)
     gone, link = tmp_path / "gone.jpg", tmp_path / "link.jpg"
     link.hardlink_to(paths[0])
-    lines = [*reversed(paths), gone, link, *paths[:70], link, tmp_path]
+    lines = [*reversed(paths), gone, link, *paths[:30], link, tmp_path]
     async with Sandbox() as box:
         outcome = await run(box, filters=listing(tmp_path / "list", *lines))
         assert stored_sums(box) == dict.fromkeys(sums.values(), 1)
     assert outcome.balances()
     assert [event.path for event in outcome.of(FileFound)] == lines
-    assert (len(outcome.of(PhotoUploaded)), len(outcome.of(PhotoPresent))) == (150, 1)
-    assert [event.reason for event in outcome.of(FileSkipped)] == [SkipReason.REPEATED] * 71
+    assert (len(outcome.of(PhotoUploaded)), len(outcome.of(PhotoPresent))) == (70, 1)
+    assert [event.reason for event in outcome.of(FileSkipped)] == [SkipReason.REPEATED] * 31
     failed = {event.path: (event.reason, event.hint) for event in outcome.of(PhotoFailed)}
     assert failed.keys() == {gone, tmp_path}
     assert failed[gone][0] == "it can't be read: No such file or directory"
@@ -68,7 +68,7 @@ async def test_every_line_of_a_list_is_told_and_each_file_sent_once(tmp_path: Pa
 
 
 async def test_an_end_in_the_middle_of_a_list_leaves_nothing_untold(tmp_path: Path) -> None:
-    paths = list(make_archive(tmp_path, count=150, names=150))
+    paths = list(make_archive(tmp_path, count=50, names=50))
     stop = Stop()
     outcome = acting_on(PhotoUploaded, stop.set)
     lines = [path for path in paths for _ in range(3)]

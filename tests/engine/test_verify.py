@@ -162,18 +162,23 @@ async def test_a_quick_check_lets_the_server_read_no_file(box: Sandbox, folder: 
     assert not calls(box)[READ]
 
 
-async def test_the_album_is_listed_once_and_each_photo_read_once(tmp_path: Path) -> None:
-    archive = make_archive(tmp_path, count=510, names=100, size=(300, 400))
+async def test_the_album_is_listed_once_and_each_photo_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulkup.piwigo.client.PAGE", 40)
+    monkeypatch.setattr("bulkup.engine.pipeline.BATCH", 16)
+    archive = make_archive(tmp_path, count=50, names=10, size=(300, 400))
     async with Sandbox() as box:
         await run(box, tmp_path)
         before = len(box.requests)
         outcome = await check(box, tmp_path)
         methods = calls(box, since=before)
-    assert verdicts(outcome) == {Verdict.PRESENT: 510}
+    assert verdicts(outcome) == {Verdict.PRESENT: 50}
     assert told(outcome).keys() == archive.keys()
     assert all(event.image_id for event in outcome.of(PhotoChecked))
-    assert methods[LIST] == 2  # pages of 500
-    assert methods[READ] == 510
+    assert methods[LIST] == 2  # pages of 40
+    assert methods[READ] == 50
+    assert methods[LOOKS[0]] >= 4  # one for each batch
     assert isinstance(outcome.events[-1], RunFinished)
     assert len(outcome.of(ScanFinished)) == 1
 
@@ -182,9 +187,9 @@ async def test_twins_share_a_photo_that_the_server_reads_once(
     box: Sandbox, folder: Path, archive: dict[Path, str]
 ) -> None:
     content = next(iter(archive)).read_bytes()
-    for number in range(300):
+    for number in range(30):
         (folder / f"twin {number}.jpg").write_bytes(content)
-    assert verdicts(await check(box, folder, concurrency=1)) == {Verdict.PRESENT: 303}
+    assert verdicts(await check(box, folder, concurrency=1)) == {Verdict.PRESENT: 33}
     assert calls(box)[READ] == 3
 
 
@@ -302,14 +307,14 @@ async def test_a_refused_log_in_in_the_middle_ends_the_run(
 
 
 async def test_a_wish_to_stop_leaves_the_rest_unfinished(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=300, names=100)
+    make_archive(tmp_path, count=30, names=10)
     stop = Stop()
     async with Sandbox() as box:
         await run(box, tmp_path)
         outcome = acting_on(PhotoChecked, stop.set)
         await check(box, tmp_path, stop=stop, outcome=outcome)
     assert outcome.balances()
-    assert 0 < len(outcome.of(PhotoChecked)) < 300
+    assert 0 < len(outcome.of(PhotoChecked)) < 30
     assert len(outcome.of(PhotoUnfinished)) >= 1
 
 
@@ -324,7 +329,7 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
     return sums | {twin: sums[original]}
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=25, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(
     plan=st.lists(
         st.builds(
