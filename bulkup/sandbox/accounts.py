@@ -1,16 +1,16 @@
-"""Who is asking: users, sessions with their tokens, and API keys."""
+"""Users, sessions with their tokens, and API keys."""
 
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person with a status: webmaster, normal or guest."""
+    """A user; `status` is webmaster, admin, normal or guest."""
 
     id: int
     name: str
@@ -19,7 +19,7 @@ class User:
 
     @property
     def is_admin(self) -> bool:
-        """Whether the methods for administrators are open."""
+        """Whether the user may call the methods for administrators."""
         return self.status in {"webmaster", "admin"}
 
 
@@ -28,7 +28,7 @@ GUEST = User(2, "guest", "", "guest")
 
 @dataclass(slots=True)
 class Session:
-    """What the server remembers between two requests of one cookie."""
+    """The session of a cookie."""
 
     user: User
     connected_with: str
@@ -37,7 +37,7 @@ class Session:
 
 @dataclass(slots=True)
 class ApiKey:
-    """A key of one user, and how it ended."""
+    """An API key."""
 
     pkid: str
     secret: str
@@ -46,11 +46,11 @@ class ApiKey:
     duration: int
     created_on: str
     expired_on: str
-    revoked: bool = field(default=False)
+    revoked: bool = False
 
 
 class Accounts:
-    """Users, their sessions and their keys."""
+    """The users of a gallery with their sessions and keys; `users` are passwords by name."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Accounts:
         self._clock = clock
 
     def session(self, sid: str, *, address: str) -> Session | None:
-        """Find the living session of a cookie, which this use renews."""
+        """Return the session of a cookie, unless it has expired, and renew it."""
         session = self.sessions.get((_network(address), sid))
         if session is None or self._clock() - session.used_at > self._session_length_s:
             return None
@@ -78,17 +78,17 @@ class Accounts:
         return session
 
     def new_sid(self) -> str:
-        """Give an id for a cookie; a session comes only with a login."""
+        """Return a new id for a cookie; only a log-in opens a session."""
         return _letters(26)
 
     def token(self, sid: str) -> str:
-        """Give the pwg_token, which belongs to the session id and not to the session."""
+        """Return the pwg_token, which depends on the session id alone."""
         return hmac.new(self._secret, sid.encode(), "md5").hexdigest()
 
     def log_in(
         self, name: str, password: str, *, old_sid: str, address: str, by: str
     ) -> str | None:
-        """Open a session in place of the old one; None when name or password is wrong."""
+        """Open a session in place of the old one; return None for a wrong name or password."""
         user = self.users.get(name)
         if key := self.key(f"{name}:{password}"):
             user, by = key.user, f"{by}_api_key" if by == "ws_session_login" else by
@@ -100,11 +100,11 @@ class Accounts:
         return sid
 
     def log_out(self, sid: str, *, address: str) -> None:
-        """Destroy a session."""
+        """End a session."""
         self.sessions.pop((_network(address), sid), None)
 
     def key(self, credentials: str) -> ApiKey | None:
-        """Find the valid key of `pkid:secret`."""
+        """Return the valid key of `pkid:secret`."""
         pkid, _, secret = credentials.partition(":")
         key = self.keys.get(pkid)
         return key if key and key.secret == secret and not key.revoked else None
@@ -124,5 +124,5 @@ def _letters(count: int) -> str:
 
 
 def _network(address: str) -> str:
-    """Tell what a session is bound to: the first two numbers of an IPv4 address."""
+    """Return what a session is bound to: the first two numbers of an IPv4 address."""
     return ".".join(address.split(".")[:2]) if "." in address else ""

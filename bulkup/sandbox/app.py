@@ -13,7 +13,7 @@ from aiohttp import web
 
 from bulkup.sandbox import php
 from bulkup.sandbox.accounts import Accounts
-from bulkup.sandbox.calls import Backend, Site
+from bulkup.sandbox.calls import Backend
 from bulkup.sandbox.faults import Faults
 from bulkup.sandbox.files import Formats
 from bulkup.sandbox.gallery import Gallery
@@ -127,7 +127,7 @@ class Sandbox:
             clock=clock,
         )
         self._path = f"/{path.strip('/')}/".replace("//", "/")
-        site = Site(
+        backend = Backend(
             gallery=self.gallery,
             accounts=self._accounts,
             workers=self.workers,
@@ -141,7 +141,7 @@ class Sandbox:
             show_errors=show_errors,
         )
         self._front = Front(
-            Backend(site),
+            backend,
             faults=self.faults,
             limits=Limits(max_file=max_file, max_post=max_post, max_body=max_body),
             oversize=oversize,

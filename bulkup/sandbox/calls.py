@@ -104,36 +104,11 @@ SWITCH = Param("bool", default=False)
 TEXT = Param()
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A gallery with its accounts and workers, and how its owner and host have set it up.
-
-    `only`: the names of the methods offered; None: those of the release.
-    """
-
-    gallery: Gallery
-    accounts: Accounts
-    workers: Workers
-    methods: "Mapping[str, Method]"
-    path: str
-    only: set[str] | None
-    chunk_kb: int
-    html: bool
-    exist_cost_s: float
-    php_noise: bool
-    show_errors: bool
-
-    @property
-    def release(self) -> Release:
-        """The version of Piwigo."""
-        return self.gallery.release
-
-
-@dataclass(slots=True)
+@dataclass
 class Call:
     """A call of a method, and what the method may use."""
 
-    site: Site
+    backend: "Backend"
     base: str
     address: str
     agent: str
@@ -149,25 +124,11 @@ class Call:
     cookies: dict[str, str | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
-    @property
-    def release(self) -> Release:
-        """The version of Piwigo."""
-        return self.site.release
-
-    @property
-    def gallery(self) -> Gallery:
-        """The gallery."""
-        return self.site.gallery
-
-    @property
-    def accounts(self) -> Accounts:
-        """The users and their sessions."""
-        return self.site.accounts
-
-    @property
-    def workers(self) -> Workers:
-        """The pool of PHP workers, one of which runs this call."""
-        return self.site.workers
+    def __post_init__(self) -> None:
+        self.gallery = self.backend.gallery
+        self.accounts = self.backend.accounts
+        self.workers = self.backend.workers
+        self.release = self.backend.release
 
     def text(self, name: str) -> str:
         """Return a text parameter; empty when absent."""
@@ -194,6 +155,16 @@ class Call:
         await self.workers.finish()
         if self.fault and self.fault.kind == "slow":
             await asyncio.sleep(self.fault.slow_s)
+
+    def keeps_html(self) -> bool:
+        """Return whether texts may hold HTML: where the optional token is given, from 14 on.
+
+        Raises `Refusal` for a wrong one.
+        """
+        if self.release.major < 14 or self.params.get("pwg_token") is None:
+            return False
+        self.check_token()
+        return self.backend.html
 
     def check_token(self) -> None:
         """Raise `Refusal` for a token of another session; an API key needs no token."""
@@ -272,11 +243,29 @@ def _convert(value: str, *, param: Param, or_else: str) -> object:
     return value
 
 
+@dataclass(frozen=True, slots=True)
 class Backend:
-    """Runs calls, each in a worker."""
+    """PHP with one gallery; runs calls, each in a worker.
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    `only`: the names of the methods offered; None: those of the release.
+    """
+
+    gallery: Gallery
+    accounts: Accounts
+    workers: Workers
+    methods: Mapping[str, Method]
+    path: str
+    only: set[str] | None
+    chunk_kb: int
+    html: bool
+    exist_cost_s: float
+    php_noise: bool
+    show_errors: bool
+
+    @property
+    def release(self) -> Release:
+        """The version of Piwigo."""
+        return self.gallery.release
 
     async def identify(self, form: Mapping[str, object], caller: Caller) -> Sent:
         """Serve the HTML login page, whose sessions alone may make API keys."""
@@ -285,32 +274,32 @@ class Backend:
         if form:
             try:
                 call.log_in(str(form.get("username")), str(form.get("password")), by="pwg_ui")
-                answer = Answer(302, PAGE, "", {"Location": self.site.path})
+                answer = Answer(302, PAGE, "", {"Location": self.path})
             except Refusal as refusal:
                 answer = Answer(200, PAGE, refusal.message)
         return Sent(answer, call.cookies)
 
     async def call(self, incoming: Incoming, caller: Caller, *, fault: Fault | None) -> Sent:
         """Run one call of ws.php."""
-        async with self.site.workers.one():
+        async with self.workers.one():
             call = self._call(incoming, caller, fault=fault)
             try:
                 answer = succeed(await self._invoke(call, incoming, caller))
             except (Refusal, Died, FatalError) as error:
-                answer = fail(error, show_errors=self.site.show_errors)
+                answer = fail(error, show_errors=self.show_errors)
             return Sent(self._with_messages(answer, call), call.cookies)
 
     def _with_messages(self, answer: Answer, call: Call) -> Answer:
         """Put PHP's messages in front where the host displays them."""
-        site, noise = self.site, ""
-        if site.php_noise or (site.show_errors and site.release.major < 14):
-            noise = _NOISE_OF_13 if site.release.major < 14 else NOISE
-        if site.show_errors:
+        noise = ""
+        if self.php_noise or (self.show_errors and self.release.major < 14):
+            noise = _NOISE_OF_13 if self.release.major < 14 else NOISE
+        if self.show_errors:
             noise += "".join(php_message("Warning", text) for text in call.warnings)
         return replace(answer, text=noise + answer.text) if answer.text else answer
 
     def _call(self, incoming: Incoming, caller: Caller, *, fault: Fault | None) -> Call:
-        accounts, sid = self.site.accounts, caller.sid
+        accounts, sid = self.accounts, caller.sid
         if fault and fault.kind == "expired-session":
             accounts.log_out(sid, address=caller.address)
         cookies: dict[str, str | None] = {}
@@ -318,8 +307,8 @@ class Backend:
             sid = cookies["pwg_id"] = accounts.new_sid()
         session = accounts.session(sid, address=caller.address)
         return Call(
-            site=self.site,
-            base=f"http://{caller.host}{self.site.path}",
+            backend=self,
+            base=f"http://{caller.host}{self.path}",
             address=caller.address,
             agent=caller.agent,
             user=session.user if session else GUEST,
@@ -353,7 +342,7 @@ class Backend:
             raise Refusal(501, 'Missing "method" name')
         if incoming.query.get("format") != "json":
             raise Refusal(501, "This sandbox answers format=json in the address only")
-        method = self.site.methods.get(incoming.method)
+        method = self.methods.get(incoming.method)
         if method is None:
             raise Refusal(501, "Method name is not valid")
         if method.post and not incoming.post:

@@ -1,4 +1,4 @@
-"""What to spoil, and when: a plan of faults, and a seeded random rate of them."""
+"""Faults of the server and the line: a plan of them, and a seeded random rate."""
 
 import random
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ Kind = Literal[
     "php-noise",  # a PHP warning in front of the true answer
     "expired-session",  # the session is deleted just before the request is handled
     "slow",  # the finish hangs after storing
-    "damaged",  # one byte of the file is flipped on the way
+    "damaged",  # one bit of the file is flipped on the way
     "merged-left",  # uploadAsync: PHP dies in the merge
 ]
 
@@ -42,7 +42,7 @@ LINE_FAULTS: tuple[Kind, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Spoils the nth request of a method, counted from 0; None: each one, any method."""
+    """Strikes the nth request of a method, counted from 0; None: each request, any method."""
 
     kind: Kind
     method: str | None = None
@@ -56,7 +56,7 @@ class Fault:
 
 
 class Faults:
-    """Says of each request in turn which fault strikes it, and counts those that did."""
+    """Decides which fault strikes each request, and counts in `hit` those that did."""
 
     def __init__(
         self,
@@ -75,11 +75,11 @@ class Faults:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        """Plan one more; its requests are counted from now on."""
+        """Add a fault to the plan; it counts requests from now on."""
         self._plan.append((fault, []))
 
     def strike(self, method: str) -> Fault | None:
-        """Find the fault for this request; a planned one goes before a random one."""
+        """Return the fault for this request; planned faults go before random ones."""
         struck = None
         for fault, seen in self._plan:
             if fault.method in {None, method}:

@@ -247,10 +247,10 @@ class Front:
         return Sent(_INSTEAD[kind]) if kind in _INSTEAD else sent
 
     async def _front_page(self) -> Sent:
-        site = self._backend.site
-        async with site.workers.one():
-            await site.workers.page()
-            return Sent(Answer(200, PAGE, front_page(site.gallery, path=site.path)))
+        backend = self._backend
+        async with backend.workers.one():
+            await backend.workers.page()
+            return Sent(Answer(200, PAGE, front_page(backend.gallery, path=backend.path)))
 
     async def _through_gateway(self, php: Coroutine[Any, Any, Sent]) -> Sent:
         """Return the answer of PHP, or 504 after the time-out, while PHP goes on."""
@@ -271,9 +271,9 @@ class Front:
         )
         for name, value in sent.cookies.items():
             if value is None:
-                response.del_cookie(name, path=self._backend.site.path)
+                response.del_cookie(name, path=self._backend.path)
             else:
-                response.set_cookie(name, value, path=self._backend.site.path, httponly=True)
+                response.set_cookie(name, value, path=self._backend.path, httponly=True)
         return response
 
 

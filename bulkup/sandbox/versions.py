@@ -1,4 +1,4 @@
-"""What differs between the Piwigo versions that the sandbox can play."""
+"""The Piwigo versions that the sandbox can be, and what differs between them."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ _SINCE = {
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One Piwigo release; its major number decides most rules."""
+    """A Piwigo release; its major number decides most rules."""
 
     version: str
 
@@ -56,21 +56,21 @@ class Release:
 
     @property
     def methods(self) -> list[str]:
-        """The names that reflection.getMethodList gives, in its order."""
+        """The names in the order of reflection.getMethodList."""
         names = [n for since, text in _SINCE.items() if since <= self.major for n in text.split()]
         return sorted(names, key=str.lower)
 
     @property
     def file_types(self) -> tuple[str, ...]:
-        """The extensions that are accepted unless the gallery's owner says otherwise."""
+        """The extensions accepted by default."""
         return PICTURE_TYPES if self.major >= 14 else PICTURE_TYPES[:-1]
 
     @property
     def detects_duplicates(self) -> bool:
-        """Whether a new installation recognises a photo that it has."""
+        """Whether a new installation detects duplicates by their MD5."""
         return self.major >= 14
 
     @property
     def random_paths(self) -> bool:
-        """Whether equal contents stored in one second get two files."""
+        """Whether equal contents stored within one second get two files."""
         return self.major >= 15

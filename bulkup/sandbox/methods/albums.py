@@ -1,4 +1,4 @@
-"""pwg.categories.*: add and delete albums, list them, list the photos of one."""
+"""Albums: add, change, delete and list them, list the photos of one."""
 
 from collections.abc import Iterable
 
@@ -15,11 +15,9 @@ _LIMIT = 100
 
 
 async def _add(call: Call) -> dict[str, object]:
-    with_token = call.release.major >= 14 and call.params.get("pwg_token") is not None
-    if with_token:
-        call.check_token()
+    keeps_html = call.keeps_html()
     name, comment = call.text("name"), call.text("comment")
-    if not (with_token and call.site.html):
+    if not keeps_html:
         name, comment = php.strip_tags(name), php.strip_tags(comment)
     if not name.strip():
         raise Refusal(500, "The name of an album must not be empty")
@@ -34,15 +32,13 @@ async def _add(call: Call) -> dict[str, object]:
 
 
 async def _set_info(call: Call) -> None:
-    with_token = call.release.major >= 14 and call.params.get("pwg_token") is not None
-    if with_token:
-        call.check_token()
+    keeps_html = call.keeps_html()
     album = call.gallery.albums.get(call.number("category_id"))
     if album is None:
         raise Refusal(404, "category_id not found")
     name = call.given("name")
     if name is not None:
-        album.name = storable(name if with_token and call.site.html else php.strip_tags(name))
+        album.name = storable(name if keeps_html else php.strip_tags(name))
 
 
 async def _delete(call: Call) -> None:
@@ -204,7 +200,7 @@ async def _get_images(call: Call) -> dict[str, object]:
 
 
 def album_methods(release: Release) -> dict[str, Method]:
-    """List the methods of this topic."""
+    """Return these methods by name."""
     add = dict.fromkeys(("comment", "status", "position", "pwg_token"), TEXT) | {
         "name": REQUIRED,
         "parent": Param("int positive"),

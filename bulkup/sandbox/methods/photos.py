@@ -1,4 +1,4 @@
-"""pwg.images.setInfo, setCategory, delete and getInfo: one photo after it was uploaded."""
+"""Photos after the upload: getInfo, setInfo, setCategory, delete, exist and checkFiles."""
 
 import re
 import secrets
@@ -9,7 +9,7 @@ from bulkup.sandbox.calls import REQUIRED, TEXT, Call, Method, Param
 from bulkup.sandbox.gallery import StoredPhoto, storable, storable_comment, storable_date
 from bulkup.sandbox.php import Refusal, WithStatus
 
-# Name, suffix of the file, and the box that the picture is made to fit.
+# name, suffix of the file, and the box that the derivative fits into
 _SIZES = (
     ("square", "sq", 120, 120),
     ("thumb", "th", 144, 144),
@@ -26,7 +26,7 @@ _SIZES = (
 
 
 def photo_urls(call: Call, photo: StoredPhoto) -> dict[str, object]:
-    """Give the addresses of a photo's page, its file and its smaller pictures."""
+    """Return the addresses of a photo's page, its file and its derivatives."""
     sizes = _SIZES if call.release.major >= 16 else _SIZES[:-2]
     urls: dict[str, object] = {
         "page_url": f"{call.base}picture.php?/{photo.id}",
@@ -47,9 +47,9 @@ def _derivative(
     own_width, own_height = photo.width or 0, photo.height or 0
     scale = min(width / max(own_width, 1), height / max(own_height, 1))
     if scale >= 1:
-        as_told = int if call.release.major >= 16 else str
+        number = int if call.release.major >= 16 else str
         url = call.base + photo.path
-        return {"url": url, "width": as_told(own_width), "height": as_told(own_height)}
+        return {"url": url, "width": number(own_width), "height": number(own_height)}
     stem, _, kind = photo.path.rpartition(".")
     return {
         "url": f"{call.base}i.php?/{stem}-{suffix}.{kind}",
@@ -134,11 +134,9 @@ _HARMLESS = ("b", "strong", "em", "i")
 
 
 async def _set_info(call: Call) -> object:
-    with_token = call.release.major >= 14 and call.params.get("pwg_token") is not None
-    if with_token:
-        call.check_token()
+    keeps_html = call.keeps_html()
     photo = _photo(call)
-    changes = _changes(call, photo, with_token=with_token)
+    changes = _changes(call, photo, keeps_html=keeps_html)
     file = php.strip_tags(call.text("file"))
     if file:
         changes["file"] = storable(file)
@@ -152,8 +150,8 @@ async def _set_info(call: Call) -> object:
     return WithStatus(None, status)
 
 
-def _changes(call: Call, photo: StoredPhoto, *, with_token: bool) -> dict[str, object]:
-    """Tell what is to be written, checked as a whole: one bad value and nothing is."""
+def _changes(call: Call, photo: StoredPhoto, *, keeps_html: bool) -> dict[str, object]:
+    """Return the columns to set. Raises `FatalError` for any bad value: nothing is set then."""
     changes: dict[str, object] = {}
     mode = call.text("single_value_mode")
     for column in _COLUMNS:
@@ -167,16 +165,16 @@ def _changes(call: Call, photo: StoredPhoto, *, with_token: bool) -> dict[str, o
                 "possible values are {fill_if_empty, replace}.",
             )
         if isinstance(value, str):
-            value = _text(call, column, value, with_token=with_token)
+            value = _text(call, column, value, keeps_html=keeps_html)
         if mode == "replace" or getattr(photo, column) in {None, "", "0", 0}:
             changes[column] = value
     return changes
 
 
-def _text(call: Call, column: str, value: str, *, with_token: bool) -> object:
+def _text(call: Call, column: str, value: str, *, keeps_html: bool) -> object:
     if call.release.major < 14:
         value = php.strip_tags(value)
-    elif not (with_token and call.site.html):
+    elif not keeps_html:
         value = php.strip_tags(value, keep=_HARMLESS)
     if column == "date_creation":
         return storable_date(value)
@@ -184,7 +182,7 @@ def _text(call: Call, column: str, value: str, *, with_token: bool) -> object:
 
 
 def set_albums(call: Call, photo: StoredPhoto, text: str) -> bool:
-    """Link a photo to "3;4,rank"; False, and nothing done, when one of them is unknown."""
+    """Link a photo to "3;4,rank"; return False, and do nothing, if an album is unknown."""
     wanted = {int(t) for t in re.findall(r"(?:^|;)(\d+)(?=,|;|$)", text)}
     if not wanted or not wanted <= call.gallery.albums.keys():
         return False
@@ -242,38 +240,6 @@ def _photo(call: Call) -> StoredPhoto:
     return photo
 
 
-def photo_methods() -> dict[str, Method]:
-    """List the methods of this topic."""
-    photo = Param("int positive notnull", optional=False)
-    info = {
-        "image_id": photo,
-        "file": TEXT,
-        "name": TEXT,
-        "author": TEXT,
-        "date_creation": TEXT,
-        "comment": TEXT,
-        "categories": TEXT,
-        "tag_ids": TEXT,
-        "level": Param("int positive", max=8),
-        "single_value_mode": Param(default="fill_if_empty"),
-        "multiple_value_mode": Param(default="append"),
-        "pwg_token": TEXT,
-    }
-    category = {
-        "image_id": Param("int positive notnull", optional=False, force=True),
-        "category_id": photo,
-        "action": Param(default="associate"),
-        "pwg_token": REQUIRED,
-    }
-    delete = {"image_id": Param(optional=False, array=True), "pwg_token": REQUIRED}
-    return {
-        "pwg.images.setInfo": Method(_set_info, info, admin=True, post=True),
-        "pwg.images.setCategory": Method(_set_category, category, admin=True, post=True),
-        "pwg.images.delete": Method(_delete, delete, admin=True, post=True),
-        "pwg.images.getInfo": Method(_get_info, {"image_id": photo}),
-    }
-
-
 _SEPARATORS = str.maketrans(",;|", "   ")
 
 
@@ -281,7 +247,7 @@ async def _exist(call: Call) -> object:
     by_name = call.gallery.uniqueness_mode == "filename"
     text = call.text("filename_list" if by_name else "md5sum_list")
     asked = text.translate(_SEPARATORS).split()
-    await call.workers.compute(call.site.exist_cost_s * len(asked) / 100_000)
+    await call.workers.compute(call.backend.exist_cost_s * len(asked) / 100_000)
     photos = call.gallery.photos.values()
     ids = {p.file if by_name else p.md5: str(p.id) for p in photos}
     return {item: ids.get(item) for item in dict.fromkeys(asked)} or []
@@ -298,12 +264,31 @@ async def _check_files(call: Call) -> object:
     return {"file": "equals" if content and content.md5 == wanted else "differs"}
 
 
-def list_methods() -> dict[str, Method]:
-    """List the methods of this topic."""
-    files = {"image_id": Param("int positive notnull", optional=False), "file_sum": TEXT}
-    return {
-        "pwg.images.exist": Method(
-            _exist, {"md5sum_list": TEXT, "filename_list": TEXT}, admin=True
-        ),
-        "pwg.images.checkFiles": Method(_check_files, files, admin=True),
-    }
+_PHOTO = Param("int positive notnull", optional=False)
+_INFO = {
+    "image_id": _PHOTO,
+    **dict.fromkeys(("file", "name", "author", "date_creation", "comment", "categories"), TEXT),
+    "tag_ids": TEXT,
+    "level": Param("int positive", max=8),
+    "single_value_mode": Param(default="fill_if_empty"),
+    "multiple_value_mode": Param(default="append"),
+    "pwg_token": TEXT,
+}
+_CATEGORY = {
+    "image_id": Param("int positive notnull", optional=False, force=True),
+    "category_id": _PHOTO,
+    "action": Param(default="associate"),
+    "pwg_token": REQUIRED,
+}
+_PHOTOS = {"image_id": Param(optional=False, array=True), "pwg_token": REQUIRED}
+_SUMS = {"md5sum_list": TEXT, "filename_list": TEXT}
+PHOTO_METHODS = {
+    "pwg.images.setInfo": Method(_set_info, _INFO, admin=True, post=True),
+    "pwg.images.setCategory": Method(_set_category, _CATEGORY, admin=True, post=True),
+    "pwg.images.delete": Method(_delete, _PHOTOS, admin=True, post=True),
+    "pwg.images.getInfo": Method(_get_info, {"image_id": _PHOTO}),
+    "pwg.images.exist": Method(_exist, _SUMS, admin=True),
+    "pwg.images.checkFiles": Method(
+        _check_files, {"image_id": _PHOTO, "file_sum": TEXT}, admin=True
+    ),
+}

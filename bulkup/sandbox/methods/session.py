@@ -1,4 +1,4 @@
-"""pwg.users.api_key.*, which only the browser's session may use, and two kindred methods."""
+"""Sessions, reflection, users and API keys."""
 
 from datetime import datetime, timedelta
 
@@ -7,6 +7,8 @@ from bulkup.sandbox.accounts import GUEST, ApiKey
 from bulkup.sandbox.calls import REQUIRED, TEXT, Call, Method, Param
 from bulkup.sandbox.php import Refusal
 
+_TIME = "%Y-%m-%d %H:%M:%S"
+_LONGEST_DAYS = 999999
 _SIZES = ["square", "thumb", "2small", "xsmall", "small", "medium", "large", "xlarge", "xxlarge"]
 
 
@@ -46,7 +48,7 @@ async def _get_status(call: Call) -> dict[str, object]:
         status["available_sizes"] = _SIZES
     if call.user.is_admin:
         status["upload_file_types"] = ",".join(call.gallery.file_types)
-        status["upload_form_chunk_size"] = call.site.chunk_kb
+        status["upload_form_chunk_size"] = call.backend.chunk_kb
     return status
 
 
@@ -57,14 +59,14 @@ async def _get_version(call: Call) -> str:
 async def _method_list(call: Call) -> dict[str, object]:
     return {
         "methods": [
-            n for n in call.release.methods if call.site.only is None or n in call.site.only
+            n for n in call.release.methods if call.backend.only is None or n in call.backend.only
         ]
     }
 
 
 async def _method_details(call: Call) -> dict[str, object]:
     name = call.text("methodName")
-    method = call.site.methods.get(name)
+    method = call.backend.methods.get(name)
     if method is None:
         raise Refusal(1003, "Requested method does not exist")
     params = []
@@ -88,23 +90,8 @@ async def _method_details(call: Call) -> dict[str, object]:
     }
 
 
-def session_methods() -> dict[str, Method]:
-    """List the methods of this topic."""
-    return {
-        "pwg.session.login": Method(_login, {"username": REQUIRED, "password": TEXT}, post=True),
-        "pwg.session.logout": Method(_logout),
-        "pwg.session.getStatus": Method(_get_status),
-        "pwg.getVersion": Method(_get_version),
-        "reflection.getMethodList": Method(_method_list),
-        "reflection.getMethodDetails": Method(_method_details, {"methodName": REQUIRED}),
-    }
-
-
-_TIME = "%Y-%m-%d %H:%M:%S"
-_LONGEST_DAYS = 999999
-
-
 def _check_caller(call: Call) -> None:
+    """Raise `Refusal` unless the session was opened by the HTML login page."""
     if call.by_key or call.connected_with != "pwg_ui":
         raise Refusal(401, "Acces Denied")
     call.check_token()
@@ -137,10 +124,10 @@ async def _create(call: Call) -> dict[str, object]:
 
 async def _get(call: Call) -> list[dict[str, object]]:
     _check_caller(call)
-    return [_told(k) for k in call.accounts.keys.values() if k.user == call.user]
+    return [_listed(k) for k in call.accounts.keys.values() if k.user == call.user]
 
 
-def _told(key: ApiKey) -> dict[str, object]:
+def _listed(key: ApiKey) -> dict[str, object]:
     weeks, days = divmod(key.duration - 1, 7)
     parts = [f"{n} {word}{'s' * (n > 1)}" for n, word in ((weeks, "week"), (days, "day")) if n]
     return {
@@ -198,19 +185,19 @@ async def _user_list(call: Call) -> dict[str, object]:
     return {"paging": paging, "users": users}
 
 
-def key_methods() -> dict[str, Method]:
-    """List the methods of this topic."""
-    create = {
-        "key_name": REQUIRED,
-        "duration": Param("int positive"),
-        "pwg_token": REQUIRED,
-    }
-    revoke = {"pkid": REQUIRED, "pwg_token": REQUIRED}
-    one = {"user_id": Param("int positive notnull", optional=False)}
-    return {
-        "pwg.users.api_key.create": Method(_create, create, post=True),
-        "pwg.users.api_key.get": Method(_get, {"pwg_token": REQUIRED}, post=True),
-        "pwg.users.api_key.revoke": Method(_revoke, revoke, post=True),
-        "pwg.users.getAuthKey": Method(_auth_key, one, admin=True, no_key=True),
-        "pwg.users.getList": Method(_user_list, admin=True),
-    }
+_KEY = {"key_name": REQUIRED, "duration": Param("int positive"), "pwg_token": REQUIRED}
+_PKID = {"pkid": REQUIRED, "pwg_token": REQUIRED}
+_USER = {"user_id": Param("int positive notnull", optional=False)}
+SESSION_METHODS = {
+    "pwg.session.login": Method(_login, {"username": REQUIRED, "password": TEXT}, post=True),
+    "pwg.session.logout": Method(_logout),
+    "pwg.session.getStatus": Method(_get_status),
+    "pwg.getVersion": Method(_get_version),
+    "reflection.getMethodList": Method(_method_list),
+    "reflection.getMethodDetails": Method(_method_details, {"methodName": REQUIRED}),
+    "pwg.users.api_key.create": Method(_create, _KEY, post=True),
+    "pwg.users.api_key.get": Method(_get, {"pwg_token": REQUIRED}, post=True),
+    "pwg.users.api_key.revoke": Method(_revoke, _PKID, post=True),
+    "pwg.users.getAuthKey": Method(_auth_key, _USER, admin=True, no_key=True),
+    "pwg.users.getList": Method(_user_list, admin=True),
+}

@@ -27,7 +27,7 @@ async def _add(call: Call) -> dict[str, object]:
 
 
 def _compared(text: str) -> str:
-    """Give what the database compares (utf8_general_ci): no case, no accents of most scripts."""
+    """Return what the database compares (utf8_general_ci): no case, few accents."""
     letters = unicodedata.normalize("NFD", text.lower().translate(_SAME)).replace(_SHORT_I, "й")
     return "".join(c for c in letters if not "\u0300" <= c <= "\u036f").rstrip()
 
@@ -84,15 +84,10 @@ async def _delete(call: Call) -> dict[str, object]:
     return {"id": ids}
 
 
-def tag_methods() -> dict[str, Method]:
-    """List the methods of this topic."""
-    delete = {
-        "tag_id": Param("int positive notnull", optional=False, force=True),
-        "pwg_token": REQUIRED,
-    }
-    return {
-        "pwg.tags.add": Method(_add, {"name": REQUIRED}, admin=True),
-        "pwg.tags.getAdminList": Method(_get_admin_list, admin=True),
-        "pwg.tags.getList": Method(_get_list, {"sort_by_counter": SWITCH}),
-        "pwg.tags.delete": Method(_delete, delete, admin=True),
-    }
+_TAG_IDS = Param("int positive notnull", optional=False, force=True)
+TAG_METHODS = {
+    "pwg.tags.add": Method(_add, {"name": REQUIRED}, admin=True),
+    "pwg.tags.getAdminList": Method(_get_admin_list, admin=True),
+    "pwg.tags.getList": Method(_get_list, {"sort_by_counter": SWITCH}),
+    "pwg.tags.delete": Method(_delete, {"tag_id": _TAG_IDS, "pwg_token": REQUIRED}, admin=True),
+}

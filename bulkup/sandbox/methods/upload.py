@@ -1,10 +1,11 @@
-"""pwg.images.upload: the method of the web form, with its buffers keyed by name alone."""
+"""The ways to send a photo: upload, uploadAsync, addChunk and addSimple; formats; the lounge."""
 
 import base64
 import hashlib
 import json
 import re
 import secrets
+from collections.abc import Mapping
 
 from bulkup.sandbox import php
 from bulkup.sandbox.calls import LEVEL, REQUIRED, TEXT, Call, Method, Param
@@ -14,79 +15,49 @@ from bulkup.sandbox.methods.photos import photo_info, set_albums
 from bulkup.sandbox.php import Died, FatalError, Refusal
 from bulkup.sandbox.versions import Release
 
-_BY_DEFAULT = ("cr2", "tif", "tiff", "nef", "dng", "ai", "psd")
-
-
-def format_extension(call: Call) -> str:
-    """Return the extension under which a file becomes a format; Refusal where it may not."""
-    allowed = call.gallery.formats.allowed
-    if allowed is None:
-        raise Refusal(401, "formats are disabled")
-    name = call.text("name")
-    # Piwigo compares as written: .NEF is none of them.
-    for extension in allowed:
-        if name.endswith(f".{extension}"):
-            return extension
-    listed = ", ".join(allowed)
-    raise Refusal(
-        401,
-        f'unexpected format extension of file "{name}" (authorized extensions: {listed})',
-    )
-
-
-async def add_format(call: Call, content: Content, extension: str) -> tuple[StoredPhoto, str]:
-    """Attach a file to a photo; the photo, and what Piwigo calls that."""
-    photo = call.gallery.photos.get(call.number("format_of"))
-    if photo is None:
-        await content.remove()
-        raise Refusal(404, "ws_images_upload : image_id not found")
-    return photo, call.gallery.formats.add(photo.id, extension, content)
-
-
-async def _search(call: Call) -> object:
-    """Find photos by the names of their formats, which are theirs but for the extension."""
-    photos: dict[str, list[int]] = {}
-    for photo in call.gallery.photos.values():
-        photos.setdefault(photo.file.rpartition(".")[0] or photo.file, []).append(photo.id)
-    wanted = json.loads(call.text("filename_list"))
-    return {key: _found(call, name, photos=photos) for key, name in wanted.items()}
-
-
-def _found(call: Call, name: str, *, photos: dict[str, list[int]]) -> dict[str, object]:
-    extension = name.rpartition(".")[2]
-    ids = photos.get(name.rpartition(".")[0], [])
-    if extension not in (call.gallery.formats.allowed or _BY_DEFAULT) or not ids:
-        return {"status": "not found"}
-    if len(ids) > 1:
-        return {"status": "multiple"}
-    found: dict[str, object] = {"status": "found", "image_id": str(ids[0])}
-    if call.release.major >= 16:
-        rows = call.gallery.formats.of(ids[0])
-        found["format_exist"] = any(row.extension == extension for row in rows)
-    return found
-
-
-def format_methods() -> dict[str, Method]:
-    """List the methods of this topic."""
-    return {
-        "pwg.images.formats.searchImage": Method(
-            _search, {"filename_list": REQUIRED}, admin=True, post=True
-        )
-    }
-
-
 _NO_FILE = (
     '{"jsonrpc" : "2.0", "error" : {"code": 103, "message": "Failed to move uploaded file."},'
     ' "id" : "id"}'
 )
 _BLOCK = 4096
+_FORMATS_BY_DEFAULT = ("cr2", "tif", "tiff", "nef", "dng", "ai", "psd")
+_PHOTO_ID = Param("int positive notnull")
+_ALBUMS = Param("int positive notnull", force=True)
+
+
+async def _store(
+    call: Call,
+    content: Content,
+    file: str,
+    *,
+    albums: list[int],
+    replace: int | None,
+    md5: str | None = None,
+) -> tuple[StoredPhoto, bool]:
+    """Store a photo with the level and the user of the call; return also whether it is new."""
+    return await call.gallery.store(
+        content,
+        file,
+        albums=albums,
+        level=call.number("level"),
+        user_id=call.user.id,
+        finish=call.finish,
+        replace=replace,
+        md5=md5,
+    )
+
+
+# pwg.images.upload, whose buffers are keyed by the name alone
 
 
 async def _upload(call: Call) -> object:
     call.check_token()
-    extension = format_extension(call) if call.number("format_of") else ""
+    extension = _format_extension(call) if call.number("format_of") else ""
     key, data = _sent(call)
-    chunk, chunks = (php.number(_one(call, name)) for name in ("chunk", "chunks"))
+    chunk, chunks = (
+        php.number(value if isinstance(value := call.request.get(name), str) else None)
+        for name in ("chunk", "chunks")
+    )
     folder = call.gallery.buffer_folder
     buffer = await folder.open(f"{key}.part", truncate=not chunks)
     if data is None:
@@ -99,53 +70,47 @@ async def _upload(call: Call) -> object:
         return None
     content = folder.take(f"{key}.part")
     if extension:
-        photo, status = await add_format(call, content, extension)
-        told: dict[str, object] = {
-            "image_id": str(photo.id),
-            "src": thumbnail(call, photo, size="th"),
-            "square_src": thumbnail(call, photo, size="sq"),
-            "name": photo.name,
-        }
-        return told | ({"add_status": status} if call.release.major >= 16 else {})
+        photo, status = await _add_format(call, content, extension)
+        answer = _uploaded(call, photo, str(photo.id))
+    else:
+        photo, new, status = await _commit(call, content)
+        album = call.numbers("category")[0]
+        count = call.gallery.count_in(album) + call.gallery.waiting_for(album)
+        answer = _uploaded(call, photo, photo.id if new else str(photo.id))
+        answer["category"] = {"id": album, "nb_photos": count, "label": label(call, album)}
+    return answer | ({"add_status": status} if call.release.major >= 16 else {})
+
+
+async def _commit(call: Call, content: Content) -> tuple[StoredPhoto, bool, str]:
+    """Store the photo; return also whether it is new, and its add_status."""
     file = call.given("name")
     if file is None and call.release.major < 17:
         await content.remove()
         raise FatalError("TypeError: the name is null")
-    file = _clean(file or "")
+    # Bytes that are not UTF-8 become U+FFFD.
+    file = (file or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if call.release.major >= 16:
         file = php.backslashes(file)
     albums = call.numbers("category")
-    replace = _known_name(call, file, albums=albums)
-    photo, new = await call.gallery.store(
-        content,
-        file,
-        albums=albums,
-        level=call.number("level"),
-        user_id=call.user.id,
-        finish=call.finish,
-        replace=replace,
-    )
+    replace = _photo_of_name(call, file, albums=albums)
+    photo, new = await _store(call, content, file, albums=albums, replace=replace)
     if not albums:
         call.warnings.append("Undefined array key 0")
         raise FatalError("mysqli_sql_exception: You have an error in your SQL syntax")
-    answer = {
-        "image_id": photo.id if new else str(photo.id),
+    return photo, new, "add" if replace is None else "update"
+
+
+def _uploaded(call: Call, photo: StoredPhoto, number: int | str) -> dict[str, object]:
+    return {
+        "image_id": number,
         "src": thumbnail(call, photo, size="th"),
         "square_src": thumbnail(call, photo, size="sq"),
         "name": photo.name,
-        "category": {
-            "id": albums[0],
-            "nb_photos": call.gallery.count_in(albums[0]) + call.gallery.waiting_for(albums[0]),
-            "label": label(call, albums[0]),
-        },
     }
-    if call.release.major >= 16:
-        answer["add_status"] = "add" if replace is None else "update"
-    return answer
 
 
 def _sent(call: Call) -> tuple[str, bytes | None]:
-    """Give the key of the buffer, and the bytes that came; None when PHP has no such file."""
+    """Return the key of the buffer and the bytes sent; None where PHP has no such file."""
     part = call.files.get("file")
     name = call.given("name")
     if name is None:
@@ -156,18 +121,8 @@ def _sent(call: Call) -> tuple[str, bytes | None]:
     return key, None if part is None or part.too_large else part.data
 
 
-def _one(call: Call, name: str) -> str | None:
-    value = call.request.get(name)
-    return value if isinstance(value, str) else None
-
-
-def _clean(name: str) -> str:
-    """Bytes that are not UTF-8 become the sign for unknown characters."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _known_name(call: Call, file: str, *, albums: list[int]) -> int | None:
-    """Find the photo that update_mode replaces: the first of this name in the first album."""
+def _photo_of_name(call: Call, file: str, *, albums: list[int]) -> int | None:
+    """Return the photo that update_mode replaces: the first of this name in the first album."""
     if call.release.major < 16 or not call.params.get("update_mode"):
         return None
     if not albums:
@@ -177,7 +132,7 @@ def _known_name(call: Call, file: str, *, albums: list[int]) -> int | None:
 
 
 def label(call: Call, album_id: int) -> str:
-    """Give an album with those above it, as `Trip / Day 1`; empty when unknown."""
+    """Return the names of an album's path, as `Trip / Day 1`; empty for an unknown album."""
     album = call.gallery.albums.get(album_id)
     if album is None:
         call.warnings += [
@@ -189,7 +144,7 @@ def label(call: Call, album_id: int) -> str:
 
 
 def thumbnail(call: Call, photo: StoredPhoto, *, size: str) -> str:
-    """Give the address of a small picture, which is made when first asked for."""
+    """Return the address of a derivative, which is made when it is first requested."""
     folder, _, name = photo.path.rpartition("/")
     stem, _, kind = name.rpartition(".")
     if kind == "svg":
@@ -201,33 +156,58 @@ def thumbnail(call: Call, photo: StoredPhoto, *, size: str) -> str:
     return f"{call.base}i.php?/{folder}/{stem}-{size}.{kind}"
 
 
-def upload_methods(release: Release) -> dict[str, Method]:
-    """List the methods of this topic."""
-    params = {
-        "name": TEXT,
-        "category": Param("int positive notnull", force=True),
-        "level": LEVEL,
-        "format_of": Param(
-            "int positive notnull",
-            info="id of the extended image (name/category/level are not used if format_of is "
-            "provided)",
-        ),
-    }
-    if release.major >= 16:
-        params["update_mode"] = Param(
-            "bool", default=False, info="true if the update mode is active"
-        )
-    params["pwg_token"] = REQUIRED
-    return {
-        "pwg.images.upload": Method(
-            _upload,
-            params,
-            admin=True,
-            post=True,
-            description="Add an image.\n<br>Use the <b>$_FILES[image]</b> field for uploading "
-            'file.\n<br>Set the form encoding to "form-data".',
-        )
-    }
+# formats: further files of a photo
+
+
+def _format_extension(call: Call) -> str:
+    """Return the extension under which a file becomes a format. Raises `Refusal`."""
+    allowed = call.gallery.formats.allowed
+    if allowed is None:
+        raise Refusal(401, "formats are disabled")
+    name = call.text("name")
+    for extension in allowed:  # Piwigo compares the case too: .NEF is not nef
+        if name.endswith(f".{extension}"):
+            return extension
+    listed = ", ".join(allowed)
+    raise Refusal(
+        401,
+        f'unexpected format extension of file "{name}" (authorized extensions: {listed})',
+    )
+
+
+async def _add_format(call: Call, content: Content, extension: str) -> tuple[StoredPhoto, str]:
+    """Add a file to a photo; return the photo and the add_status."""
+    photo = call.gallery.photos.get(call.number("format_of"))
+    if photo is None:
+        await content.remove()
+        raise Refusal(404, "ws_images_upload : image_id not found")
+    return photo, call.gallery.formats.add(photo.id, extension, content)
+
+
+async def _search_formats(call: Call) -> object:
+    """Find the photos of formats by their names, which differ in the extension only."""
+    photos: dict[str, list[int]] = {}
+    for photo in call.gallery.photos.values():
+        photos.setdefault(photo.file.rpartition(".")[0] or photo.file, []).append(photo.id)
+    wanted = json.loads(call.text("filename_list"))
+    return {key: _photo_of_format(call, name, photos=photos) for key, name in wanted.items()}
+
+
+def _photo_of_format(call: Call, name: str, *, photos: dict[str, list[int]]) -> dict[str, object]:
+    extension = name.rpartition(".")[2]
+    ids = photos.get(name.rpartition(".")[0], [])
+    if extension not in (call.gallery.formats.allowed or _FORMATS_BY_DEFAULT) or not ids:
+        return {"status": "not found"}
+    if len(ids) > 1:
+        return {"status": "multiple"}
+    found: dict[str, object] = {"status": "found", "image_id": str(ids[0])}
+    if call.release.major >= 16:
+        rows = call.gallery.formats.of(ids[0])
+        found["format_exist"] = any(row.extension == extension for row in rows)
+    return found
+
+
+# the lounge
 
 
 async def _upload_completed(call: Call) -> dict[str, object]:
@@ -256,21 +236,7 @@ async def _check_upload(_call: Call) -> dict[str, object]:
     return {"message": None, "ready_for_upload": True}
 
 
-def lounge_methods(release: Release) -> dict[str, Method]:
-    """List the methods of this topic."""
-    completed = {
-        "image_id": Param(array=True),
-        "pwg_token": REQUIRED,
-        "category_id": Param("int positive notnull", optional=release.major < 14),
-    }
-    return {
-        "pwg.images.uploadCompleted": Method(_upload_completed, completed, admin=True),
-        "pwg.images.emptyLounge": Method(_empty_lounge, admin=True),
-        "pwg.images.checkUpload": Method(_check_upload, admin=True),
-    }
-
-
-_NUMBER = Param("int positive", optional=False)
+# pwg.images.uploadAsync
 
 
 async def _upload_async(call: Call) -> object:
@@ -292,22 +258,15 @@ async def _upload_async(call: Call) -> object:
     if content.md5 != total:
         await buffers.remove(merged)
         raise Refusal(500, "MD5 checksum merged file mismatched")
-    photo, _ = await call.gallery.store(
-        buffers.take(merged),
-        php.backslashes(call.text("filename")),
-        albums=call.numbers("category"),
-        level=call.number("level"),
-        user_id=call.user.id,
-        finish=call.finish,
-        replace=replace,
-        md5=total,
-    )
-    describe(call, photo)
+    file = php.backslashes(call.text("filename"))
+    content, albums = buffers.take(merged), call.numbers("category")
+    photo, _ = await _store(call, content, file, albums=albums, replace=replace, md5=total)
+    _describe(call, photo)
     return photo_info(call, photo)
 
 
 async def _receive(call: Call, name: str) -> None:
-    """Write the chunk over what was there, and check its sum."""
+    """Replace the buffer by the chunk, and check its MD5."""
     buffers = call.gallery.buffer_folder
     part = call.files.get("file")
     matches = False
@@ -335,11 +294,10 @@ async def _merge(call: Call, names: list[str], *, into: str) -> Content:
     return merged
 
 
-def describe(call: Call, photo: StoredPhoto) -> None:
-    """Set what came along with a photo: tags, name, author, comment, date; HTML is kept.
+def _describe(call: Call, photo: StoredPhoto) -> None:
+    """Set the tags and texts sent with a photo, whose HTML is kept; also of a known photo.
 
-    Tags are replaced, also those of a photo that was there. FatalError where a text can't be
-    stored: then the photo and its tags are.
+    Raises `FatalError` for a text that can't be stored: the photo and its tags stay.
     """
     if tags := php.ids(call.text("tag_ids")):
         photo.tags = set(tags)
@@ -355,29 +313,7 @@ def describe(call: Call, photo: StoredPhoto) -> None:
         setattr(photo, column, value)
 
 
-def chunk_methods(release: Release) -> dict[str, Method]:
-    """List the methods of this topic."""
-    params = {
-        "username": REQUIRED if release.major < 16 else TEXT,
-        "password": TEXT,
-        "chunk": _NUMBER,
-        "chunk_sum": REQUIRED,
-        "chunks": _NUMBER,
-        "original_sum": REQUIRED,
-        "category": Param("int positive notnull", force=True),
-        "filename": REQUIRED,
-        "name": TEXT,
-        "author": TEXT,
-        "comment": TEXT,
-        "date_creation": TEXT,
-        "level": LEVEL,
-        "tag_ids": TEXT,
-        "image_id": Param("int positive notnull"),
-    }
-    return {"pwg.images.uploadAsync": Method(_upload_async, params, admin=True, post=True)}
-
-
-_REPLACED = Param("int positive notnull")
+# the older ways: pwg.images.addChunk with add, and addSimple
 
 
 async def _add_chunk(call: Call) -> None:
@@ -404,21 +340,14 @@ async def _add(call: Call) -> dict[str, object]:
         if name.startswith(f"{total}-file"):
             await content.append_all(buffers.contents[name])
             await buffers.remove(name)
-    photo, new = await call.gallery.store(
-        buffers.take(merged),
-        php.backslashes(file),
-        albums=[],
-        level=call.number("level"),
-        user_id=call.user.id,
-        finish=call.finish,
-        replace=replace,
-        md5=total,
-    )
-    describe(call, photo)
+    file = php.backslashes(file)
+    content = buffers.take(merged)
+    photo, new = await _store(call, content, file, albums=[], replace=replace, md5=total)
+    _describe(call, photo)
     albums = call.text("categories")
     if albums:
         set_albums(call, photo, albums)
-    return _told(call, photo.id if new else str(photo.id), album=php.number(albums))
+    return _added(call, photo.id if new else str(photo.id), album=php.number(albums))
 
 
 async def _add_simple(call: Call) -> dict[str, object]:
@@ -433,18 +362,10 @@ async def _add_simple(call: Call) -> dict[str, object]:
     buffers = call.gallery.buffer_folder
     content = await buffers.open(f"php-{id(part)}", truncate=True)
     await content.append(part.data)
-    albums = call.numbers("category")
-    photo, new = await call.gallery.store(
-        buffers.take(f"php-{id(part)}"),
-        part.filename,
-        albums=albums,
-        level=call.number("level"),
-        user_id=call.user.id,
-        finish=call.finish,
-        replace=replace,
-    )
-    describe(call, photo)
-    return _told(call, photo.id if new else str(photo.id), album=albums[0] if albums else 0)
+    content, albums = buffers.take(f"php-{id(part)}"), call.numbers("category")
+    photo, new = await _store(call, content, part.filename, albums=albums, replace=replace)
+    _describe(call, photo)
+    return _added(call, photo.id if new else str(photo.id), album=albums[0] if albums else 0)
 
 
 def _replaced(call: Call) -> int | None:
@@ -454,20 +375,58 @@ def _replaced(call: Call) -> int | None:
     return photo_id or None
 
 
-def _told(call: Call, image_id: int | str, *, album: int) -> dict[str, object]:
+def _added(call: Call, image_id: int | str, *, album: int) -> dict[str, object]:
     where = f"/category/{album}" if album in call.gallery.albums else ""
     return {"image_id": image_id, "url": f"{call.base}picture.php?/{image_id}{where}"}
 
 
-def legacy_methods() -> dict[str, Method]:
-    """List the methods of this topic."""
-    chunk = {
+def upload_methods(release: Release) -> Mapping[str, Method]:
+    """Return these methods by name."""
+    upload = {
+        "name": TEXT,
+        "category": _ALBUMS,
+        "level": LEVEL,
+        "format_of": Param(
+            "int positive notnull",
+            info="id of the extended image (name/category/level are not used if format_of is "
+            "provided)",
+        ),
+    }
+    if release.major >= 16:
+        info = "true if the update mode is active"
+        upload["update_mode"] = Param("bool", default=False, info=info)
+    upload["pwg_token"] = REQUIRED
+    description = (
+        "Add an image.\n<br>Use the <b>$_FILES[image]</b> field for uploading "
+        'file.\n<br>Set the form encoding to "form-data".'
+    )
+    completed = {
+        "image_id": Param(array=True),
+        "pwg_token": REQUIRED,
+        "category_id": Param("int positive notnull", optional=release.major < 14),
+    }
+    number = Param("int positive", optional=False)
+    texts = dict.fromkeys(("name", "author", "comment", "date_creation"), TEXT)
+    upload_async = {
+        "username": REQUIRED if release.major < 16 else TEXT,
+        "password": TEXT,
+        "chunk": number,
+        "chunk_sum": REQUIRED,
+        "chunks": number,
+        "original_sum": REQUIRED,
+        "category": _ALBUMS,
+        "filename": REQUIRED,
+        **texts,
+        "level": LEVEL,
+        "tag_ids": TEXT,
+        "image_id": _PHOTO_ID,
+    }
+    add_chunk = {
         "data": REQUIRED,
         "original_sum": REQUIRED,
         "type": Param(default="file"),
         "position": REQUIRED,
     }
-    texts = dict.fromkeys(("name", "author", "date_creation", "comment"), TEXT)
     add = {
         "original_sum": REQUIRED,
         "original_filename": TEXT,
@@ -476,17 +435,26 @@ def legacy_methods() -> dict[str, Method]:
         "tag_ids": TEXT,
         "level": LEVEL,
         "check_uniqueness": Param("bool", default=True),
-        "image_id": _REPLACED,
+        "image_id": _PHOTO_ID,
     }
     simple = {
-        "category": Param("int positive notnull", force=True),
+        "category": _ALBUMS,
         **texts,
         "level": LEVEL,
         "tags": Param(array=True),
-        "image_id": _REPLACED,
+        "image_id": _PHOTO_ID,
     }
+    search = {"filename_list": REQUIRED}
     return {
-        "pwg.images.addChunk": Method(_add_chunk, chunk, admin=True, post=True),
+        "pwg.images.upload": Method(
+            _upload, upload, admin=True, post=True, description=description
+        ),
+        "pwg.images.formats.searchImage": Method(_search_formats, search, admin=True, post=True),
+        "pwg.images.uploadCompleted": Method(_upload_completed, completed, admin=True),
+        "pwg.images.emptyLounge": Method(_empty_lounge, admin=True),
+        "pwg.images.checkUpload": Method(_check_upload, admin=True),
+        "pwg.images.uploadAsync": Method(_upload_async, upload_async, admin=True, post=True),
+        "pwg.images.addChunk": Method(_add_chunk, add_chunk, admin=True, post=True),
         "pwg.images.add": Method(_add, add, admin=True),
         "pwg.images.addSimple": Method(_add_simple, simple, admin=True, post=True),
     }
