@@ -17,7 +17,7 @@ from bulkup.sandbox.calls import Backend
 from bulkup.sandbox.faults import Faults
 from bulkup.sandbox.files import Formats
 from bulkup.sandbox.gallery import Gallery
-from bulkup.sandbox.http import Front, Limits, Oversize, Seen
+from bulkup.sandbox.http import Front, Oversize, Seen
 from bulkup.sandbox.methods import methods_of
 from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.sandbox.workers import DERIVATIVE_SHARE, Workers
@@ -143,7 +143,9 @@ class Sandbox:
         self._front = Front(
             backend,
             faults=self.faults,
-            limits=Limits(max_file=max_file, max_post=max_post, max_body=max_body),
+            max_file=max_file,
+            max_post=max_post,
+            max_body=max_body,
             oversize=oversize,
             gateway_timeout_s=gateway_timeout_s,
         )
@@ -156,7 +158,7 @@ class Sandbox:
         )
 
     async def __aenter__(self) -> Self:
-        if self.gallery.keeps_only_sums:
+        if self.gallery.keep == "sums":
             # chunks wait there to be merged
             self._temporary = Path(await asyncio.to_thread(tempfile.mkdtemp))
             self.gallery.buffer_folder.folder = self._temporary

@@ -46,8 +46,13 @@ class Part:
 
 @dataclass(slots=True)
 class Incoming:
-    """What PHP sees of a request."""
+    """What PHP sees of a request: its client, session id, API key, fields and files."""
 
+    address: str
+    host: str
+    sid: str
+    key: str
+    agent: str
     query: Fields
     post: Fields = field(default_factory=dict)
     files: dict[str, Part] = field(default_factory=dict)
@@ -55,28 +60,13 @@ class Incoming:
 
     @property
     def method(self) -> str:
-        """The name of the method, from the body or else from the query string."""
-        name = self.post.get("method", self.query.get("method", ""))
-        return name if isinstance(name, str) else ""
+        """The name of the method."""
+        return self.text("method")
 
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The client of a request: its address, session id, API key and user agent."""
-
-    address: str
-    host: str
-    sid: str
-    key: str
-    agent: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What PHP returns to the web server; a cookie without a value is deleted."""
-
-    answer: Answer
-    cookies: Mapping[str, str | None] = field(default_factory=dict)
+    def text(self, name: str) -> str:
+        """Return a field as text; empty when absent or a list."""
+        value = self.post.get(name, self.query.get(name))
+        return value if isinstance(value, str) else ""
 
 
 _TRUE = {"1", "true", "on", "yes"}
@@ -109,16 +99,11 @@ class Call:
     """A call of a method, and what the method may use."""
 
     backend: "Backend"
-    base: str
-    address: str
-    agent: str
+    incoming: Incoming
     user: User
     sid: str
     connected_with: str | None
-    request: Fields = field(default_factory=dict)
-    files: dict[str, Part] = field(default_factory=dict)
-    body: bytes = b""
-    fault: Fault | None = None
+    fault: Fault | None
     by_key: bool = False
     params: dict[str, object] = field(default_factory=dict)
     cookies: dict[str, str | None] = field(default_factory=dict)
@@ -129,6 +114,7 @@ class Call:
         self.accounts = self.backend.accounts
         self.workers = self.backend.workers
         self.release = self.backend.release
+        self.base = f"http://{self.incoming.host}{self.backend.path}"
 
     def text(self, name: str) -> str:
         """Return a text parameter; empty when absent."""
@@ -173,13 +159,13 @@ class Call:
 
     def log_in(self, name: str, password: str, *, by: str) -> None:
         """Open a new session in place of the caller's one. Raises `Refusal`."""
-        accounts = self.accounts
-        sid = accounts.log_in(name, password, old_sid=self.sid, address=self.address, by=by)
+        accounts, address = self.accounts, self.incoming.address
+        sid = accounts.log_in(name, password, old_sid=self.sid, address=address, by=by)
         if sid is None:
             raise Refusal(999, "Invalid username/password")
         self.cookies |= {"pwg_remember": None, "pwg_id": sid}
         self.sid = sid
-        if session := accounts.session(sid, address=self.address):
+        if session := accounts.session(sid, address=address):
             self.user, self.connected_with = session.user, session.connected_with
 
 
@@ -267,9 +253,9 @@ class Backend:
         """The version of Piwigo."""
         return self.gallery.release
 
-    async def identify(self, form: Mapping[str, object], caller: Caller) -> Sent:
+    async def identify(self, form: Mapping[str, object], incoming: Incoming) -> Answer:
         """Serve the HTML login page, whose sessions alone may make API keys."""
-        call = self._call(Incoming(query={}), caller, fault=None)
+        call = self._call(incoming, fault=None)
         answer = Answer(200, PAGE, "Identification")
         if form:
             try:
@@ -277,17 +263,17 @@ class Backend:
                 answer = Answer(302, PAGE, "", {"Location": self.path})
             except Refusal as refusal:
                 answer = Answer(200, PAGE, refusal.message)
-        return Sent(answer, call.cookies)
+        return replace(answer, cookies=call.cookies)
 
-    async def call(self, incoming: Incoming, caller: Caller, *, fault: Fault | None) -> Sent:
+    async def call(self, incoming: Incoming, *, fault: Fault | None) -> Answer:
         """Run one call of ws.php."""
         async with self.workers.one():
-            call = self._call(incoming, caller, fault=fault)
+            call = self._call(incoming, fault=fault)
             try:
-                answer = succeed(await self._invoke(call, incoming, caller))
+                answer = succeed(await self._invoke(call, incoming))
             except (Refusal, Died, FatalError) as error:
                 answer = fail(error, show_errors=self.show_errors)
-            return Sent(self._with_messages(answer, call), call.cookies)
+            return replace(self._with_messages(answer, call), cookies=call.cookies)
 
     def _with_messages(self, answer: Answer, call: Call) -> Answer:
         """Put PHP's messages in front where the host displays them."""
@@ -298,33 +284,21 @@ class Backend:
             noise += "".join(php_message("Warning", text) for text in call.warnings)
         return replace(answer, text=noise + answer.text) if answer.text else answer
 
-    def _call(self, incoming: Incoming, caller: Caller, *, fault: Fault | None) -> Call:
-        accounts, sid = self.accounts, caller.sid
+    def _call(self, incoming: Incoming, *, fault: Fault | None) -> Call:
+        address, sid = incoming.address, incoming.sid
         if fault and fault.kind == "expired-session":
-            accounts.log_out(sid, address=caller.address)
+            self.accounts.log_out(sid, address=address)
         cookies: dict[str, str | None] = {}
         if not sid:
-            sid = cookies["pwg_id"] = accounts.new_sid()
-        session = accounts.session(sid, address=caller.address)
-        return Call(
-            backend=self,
-            base=f"http://{caller.host}{self.path}",
-            address=caller.address,
-            agent=caller.agent,
-            user=session.user if session else GUEST,
-            sid=sid,
-            connected_with=session.connected_with if session else None,
-            request=incoming.query | incoming.post,
-            files=incoming.files,
-            body=incoming.body,
-            fault=fault,
-            cookies=cookies,
-        )
+            sid = cookies["pwg_id"] = self.accounts.new_sid()
+        session = self.accounts.session(sid, address=address)
+        user, by = (session.user, session.connected_with) if session else (GUEST, None)
+        return Call(self, incoming, user, sid, connected_with=by, fault=fault, cookies=cookies)
 
-    async def _invoke(self, call: Call, incoming: Incoming, caller: Caller) -> object:
+    async def _invoke(self, call: Call, incoming: Incoming) -> object:
         """Do the checks of every call in Piwigo's order, then run the method."""
-        if caller.key and incoming.method and call.release.major >= 16:
-            found = call.accounts.key(caller.key)
+        if incoming.key and incoming.method and call.release.major >= 16:
+            found = call.accounts.key(incoming.key)
             if found is None:
                 raise Refusal(401, "Invalid api_key")
             call.by_key, call.user, call.connected_with = True, found.user, "api_key"

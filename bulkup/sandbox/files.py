@@ -1,4 +1,4 @@
-"""Files: upload buffers, stored content, pictures and their types, formats."""
+"""Files: pictures and their types, stored contents, upload buffers, formats."""
 
 import asyncio
 import hashlib
@@ -14,7 +14,7 @@ from bulkup.sandbox import php
 from bulkup.sandbox.php import Died, Refusal
 from bulkup.sandbox.versions import PICTURE_TYPES
 
-# Enough for the EXIF block of a JPEG, behind which its size stands.
+# enough for the EXIF block of a JPEG, which stands before its size
 HEAD_BYTES = 256 * 1024
 _INLINE_BYTES = 64 * 1024
 _SIDES = (b"width", b"height")
@@ -22,9 +22,9 @@ _SIDES = (b"width", b"height")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a file is. `kind` is empty when PHP would not recognise a web picture.
+    """The type of a file; `kind` is empty where PHP sees no web picture.
 
-    `taken` is the date that its EXIF block gives, as a database writes it.
+    `taken` is the date of its EXIF block, as the database writes it.
     """
 
     mime: str
@@ -35,7 +35,7 @@ class Picture:
 
 
 def sniff(head: bytes) -> Picture:
-    """Recognise a file by its first bytes."""
+    """Return what a file is by its first bytes."""
     if head.startswith(b"\xff\xd8\xff"):
         size = _jpeg_size(head)
         return Picture("image/jpeg", "jpg", *size, _taken(head)) if size else Picture("image/jpeg")
@@ -99,13 +99,13 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 
 
 def _tiff(head: bytes) -> Picture:
-    """Read the size from the first directory, which is near the start or out of reach."""
+    """Read the size from the first directory, if that is near the start."""
     size = {tag: value for tag, _, value in _directory(head, _number(head, 4, "I"))}
     return Picture("image/tiff", "", size.get(256), size.get(257))
 
 
 def _taken(head: bytes) -> str | None:
-    """Read DateTimeOriginal from the directory that the first one of the EXIF block names."""
+    """Read DateTimeOriginal from the EXIF directory."""
     tiff = head[head.find(b"Exif\0\0") + 6 :] if b"Exif\0\0" in head else b""
     for tag, _, below in _directory(tiff, _number(tiff, 4, "I")):
         if tag == 0x8769:
@@ -117,7 +117,7 @@ def _taken(head: bytes) -> str | None:
 
 
 def _date(text: str) -> str | None:
-    """Write a date as a database does, which takes none that no calendar has."""
+    """Return a date as the database writes it, None for one that no calendar has."""
     try:
         date = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - no zone
     except ValueError:
@@ -126,7 +126,7 @@ def _date(text: str) -> str | None:
 
 
 def _directory(tiff: bytes, at: int) -> Iterator[tuple[int, int, int]]:
-    """Yield tag, count and value of each entry; of most kinds the value is where it stands."""
+    """Yield tag, count and value of each entry; the value of most types is an offset."""
     for start in range(at + 2, min(at + 2 + 12 * _number(tiff, at, "H"), len(tiff) - 11), 12):
         short = _number(tiff, start + 2, "H") == 3
         yield (
@@ -137,7 +137,7 @@ def _directory(tiff: bytes, at: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _number(tiff: bytes, at: int, form: str) -> int:
-    """Read a number in the byte order that the block begins with; 0 beyond its end."""
+    """Read a number in the byte order of the block; 0 beyond its end."""
     part = tiff[at : at + struct.calcsize(form)]
     order = "<" if tiff[:2] == b"II" else ">"
     return int(struct.unpack(order + form, part)[0]) if len(part) == struct.calcsize(form) else 0
@@ -164,7 +164,7 @@ _MIME = {
 
 
 def accept(picture: Picture, *, file: str, allowed: tuple[str, ...], major: int) -> str:
-    """Give the extension to store a file under; raises Refusal or Died when it is not taken."""
+    """Return the extension to store a file under. Raises `Refusal` or `Died`."""
     extension = php.extension(file)
     if major >= 17:
         return _by_name(picture, file=file, extension=extension, allowed=allowed)
@@ -199,7 +199,7 @@ Keep = Literal["memory", "files", "sums"]
 
 
 class Content:
-    """One file that grows: size, running MD5, first bytes, and all bytes if they are kept."""
+    """A file that grows: its size, MD5 and first bytes, and all bytes if they are kept."""
 
     def __init__(self, path: Path | None = None, *, in_memory: bool = False) -> None:
         self.path = path
@@ -213,11 +213,11 @@ class Content:
 
     @property
     def md5(self) -> str:
-        """The sum of all bytes so far."""
+        """The MD5 of all bytes so far."""
         return self._sum.hexdigest()
 
     async def append(self, data: bytes) -> None:
-        """Put bytes at the end; what arrives at once is put one after the other."""
+        """Append bytes; calls at once are done one after the other."""
         async with self._turn:
             if self.path is None and len(data) <= _INLINE_BYTES:
                 self._append(data)  # takes less time than a thread
@@ -225,7 +225,7 @@ class Content:
                 await asyncio.to_thread(self._append, data)
 
     async def append_all(self, other: "Content") -> None:
-        """Put another file's bytes at the end."""
+        """Append the bytes of another file."""
         await self.append(
             other.read() if other.path is None else await asyncio.to_thread(other.read)
         )
@@ -244,35 +244,35 @@ class Content:
 
     @property
     def picture(self) -> Picture:
-        """What its first bytes show; a file that was never written has no type at all."""
+        """The type by the first bytes; a file that was never written has none."""
         if self._sealed is not None:
             return self._sealed
         return sniff(self.head) if self._written else Picture("")
 
     def seal(self) -> None:
-        """Keep what the first bytes show, and not the bytes: nothing more will come."""
+        """Keep the type instead of the first bytes; nothing more will be appended."""
         self._sealed, self.head = self.picture, b""
 
     @property
     def kept(self) -> bool:
-        """Whether the bytes themselves can be had."""
+        """Whether the bytes can be read."""
         return self._data is not None or self.path is not None
 
     def read(self) -> bytes:
-        """All bytes. This may read a file, so call it in a thread."""
+        """Return all bytes. This may read a file: call it in a thread."""
         if self._data is not None:
             return bytes(self._data)
         if self.path is not None:
             return self.path.read_bytes()
-        raise LookupError("this sandbox keeps only sums")
+        raise LookupError("this sandbox keeps only MD5s")
 
     async def move(self, path: Path) -> None:
-        """Give the file another place, when it has one."""
+        """Move the file, if it is one."""
         if self.path is not None:
             self.path = await asyncio.to_thread(_rename, self.path, path)
 
     async def remove(self) -> None:
-        """Delete the file, when it has one."""
+        """Delete the file, if it is one."""
         if self.path is not None:
             await asyncio.to_thread(self.path.unlink, missing_ok=True)
 
@@ -287,7 +287,7 @@ class Buffers:
         self._count = 0
 
     async def open(self, name: str, *, truncate: bool = False, needed: bool = False) -> Content:
-        """Open a buffer for appending; `needed` if its bytes will be asked for again."""
+        """Open a buffer for appending; `needed`: its bytes will be read again."""
         if truncate:
             await self.remove(name)
         if name not in self.contents:
@@ -299,16 +299,16 @@ class Buffers:
             return Content(in_memory=True)
         if self._keep == "sums" and not needed:
             return Content()
-        # Never one file name twice: a removal may still be under way.
+        # no name twice: a removal may still be running
         self._count += 1
         return Content(self.folder / "buffer" / str(self._count))
 
     def take(self, name: str) -> Content:
-        """Take a buffer out of the folder; its file stays until it is moved or removed."""
+        """Remove a buffer from the folder; the caller moves or removes its file."""
         return self.contents.pop(name)
 
     async def remove(self, name: str) -> None:
-        """Delete a buffer, if there is one."""
+        """Delete a buffer, if it exists."""
         if content := self.contents.pop(name, None):
             await content.remove()
 
@@ -321,16 +321,16 @@ def _rename(old: Path, new: Path) -> Path:
 
 @dataclass(slots=True)
 class Row:
-    """A row of the table; `content` None: it has outlived its file."""
+    """A row of the table of formats; `content` None: its file was deleted."""
 
     extension: str
     content: Content | None
 
 
 class Formats:
-    """The formats of a gallery's photos; `allowed` None: the owner has not switched them on.
+    """The formats of photos; `allowed`: their extensions, None: formats are disabled.
 
-    Before Piwigo 16 a format that comes again gets a second row, and takes the file's place.
+    Before Piwigo 16 a format that is sent again replaces the file but gets a second row.
     """
 
     def __init__(self, allowed: Sequence[str] | None, *, major: int) -> None:
@@ -343,7 +343,7 @@ class Formats:
         return self._rows.get(photo_id, [])
 
     def add(self, photo_id: int, extension: str, content: Content) -> str:
-        """Keep a file as a format of a photo; what Piwigo calls that."""
+        """Add a file as a format of a photo; return Piwigo's word for it."""
         rows = self._rows.setdefault(photo_id, [])
         known = [row for row in rows if row.extension == extension]
         for row in known:
@@ -353,12 +353,12 @@ class Formats:
         return "update" if known else "add"
 
     async def lose_files(self, photo_id: int) -> None:
-        """Delete the files, not the rows: so it is when a photo gets another file itself."""
+        """Delete the files but not the rows, as when the file of a photo is replaced."""
         for row in self.of(photo_id):
             if row.content is not None:
                 await row.content.remove()
             row.content = None
 
     def forget(self, photo_id: int) -> None:
-        """Delete the rows of a photo that is deleted itself."""
+        """Delete the rows of a deleted photo."""
         self._rows.pop(photo_id, None)

@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Container
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -17,11 +17,15 @@ from bulkup.sandbox.versions import Release
 _DATES = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 _MAX_TEXT = 255
 _MAX_COMMENT_BYTES = 65535
+_MAX_ALBUM_ID = 65535
+_BETWEEN_LOOKING_AND_INSERTING_S = 0.002
+_LOUNGE_WAIT_S = 300.0
+_LOUNGE_MARKER_S = 60.0
 
 
 @dataclass(slots=True)
 class StoredPhoto:
-    """One row of the table of photos, with its links. `md5` is what was claimed or computed."""
+    """A row of the table of photos, with its links; `md5` as the client gave it, or computed."""
 
     id: int
     file: str
@@ -54,17 +58,17 @@ class Tag:
 
 
 def storable(text: str) -> str:
-    """Check what a column takes: three-byte UTF-8 of limited length. FatalError if not."""
+    """Check a text for a column: UTF-8 of three bytes, 255 characters. Raises `FatalError`."""
     return _checked(text, fits=len(text) <= _MAX_TEXT)
 
 
 def storable_comment(text: str) -> str:
-    """Check what the column of comments takes, which counts bytes. FatalError if not."""
+    """Check a text for a column of comments, which counts bytes. Raises `FatalError`."""
     return _checked(text, fits=len(text.encode("utf-8", "surrogatepass")) <= _MAX_COMMENT_BYTES)
 
 
 def storable_date(text: str) -> str:
-    """Check what a column of dates takes, and write it as the database does."""
+    """Return a date as the database writes it. Raises `FatalError`."""
     for form in _DATES:
         try:
             return datetime.strptime(text, form).strftime(_DATES[0])  # noqa: DTZ007 - no zone
@@ -81,7 +85,7 @@ def _checked(text: str, *, fits: bool) -> str:
 
 @dataclass(slots=True)
 class Album:
-    """One album. `uppercats` is the path of ids from the root, as "1,2,5"."""
+    """An album; `uppercats` is the path of ids from the root, as "1,2,5"."""
 
     id: int
     name: str
@@ -100,7 +104,7 @@ class Album:
 
     @property
     def order(self) -> list[int]:
-        """Where it stands among all albums."""
+        """The sort key among all albums."""
         return [int(part or -1) for part in self.global_rank.split(".")]
 
 
@@ -114,7 +118,7 @@ def add_album(
     comment: str | None = None,
     last: bool = False,
 ) -> Album:
-    """Put an album under its parent. A parent that does not exist makes a broken path."""
+    """Add an album below its parent; an unknown parent makes a broken path, as in Piwigo."""
     above = albums.get(parent or 0)
     ranks = [a.rank for a in albums.values() if a.parent == parent]
     album = Album(
@@ -132,7 +136,7 @@ def add_album(
 
 
 def rank_albums(albums: dict[int, Album]) -> None:
-    """Rank the albums under each parent anew, and write the path of these numbers."""
+    """Set the rank of each album below its parent, and the path of ranks."""
     counted: dict[int | None, int] = {}
     for album in sorted(albums.values(), key=lambda a: (a.rank, a.name)):
         album.rank = counted[album.parent] = counted.get(album.parent, 0) + 1
@@ -143,18 +147,18 @@ def rank_albums(albums: dict[int, Album]) -> None:
 
 
 def subtree(albums: dict[int, Album], number: int) -> list[Album]:
-    """Give an album and all below it."""
+    """Return an album and all below it."""
     return [a for a in albums.values() if number in a.path]
 
 
 def fullname(albums: dict[int, Album], album: Album, *, separator: str = " / ") -> str:
-    """Give the names from the root down; an unknown id of the path is an empty name."""
+    """Return the names from the root down; an unknown id has an empty name."""
     ids = [int(i) if i else 0 for i in album.uppercats.split(",")]
     return separator.join(albums[i].name if i in albums else "" for i in ids)
 
 
 class Lounge:
-    """Rows of photo and album, each at most once, quick to count by album."""
+    """The waiting table: rows of photo and album, each at most once, by album."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, dict[int, None]] = {}
@@ -164,97 +168,82 @@ class Lounge:
         return photo_id in self._waiting.get(album_id, ())
 
     def enter(self, photo_id: int, album_id: int) -> None:
-        """Let a photo wait for an album."""
+        """Add a row."""
         self._waiting.setdefault(album_id, {})[photo_id] = None
 
     def rows(self) -> list[tuple[int, int]]:
-        """List all rows by album and photo."""
+        """Return all rows, sorted by album and photo."""
         return [(p, a) for a in sorted(self._waiting) for p in sorted(self._waiting[a])]
 
     def forget(self, last: int) -> None:
-        """Drop the rows of all photos up to this one."""
+        """Delete the rows of all photos up to this one."""
         for album_id, photos in self._waiting.items():
             self._waiting[album_id] = {p: None for p in photos if p > last}
 
     def count(self, album_id: int, *, without: AbstractSet[int]) -> int:
-        """Count the photos that wait for an album, but for some."""
+        """Count the photos that wait for an album, except some."""
         photos = self._waiting.get(album_id, {})
         return len(photos) - len(photos.keys() & without)
 
     def first(self, known: Container[int]) -> int | None:
-        """Find the lowest photo that waits and still exists."""
+        """Return the lowest photo that waits and still exists."""
         lowest = min((min(photos) for photos in self._waiting.values() if photos), default=None)
         if lowest is None or lowest in known:
             return lowest
         return min((p for p, _ in self.rows() if p in known), default=None)
 
 
-_MAX_ALBUM_ID = 65535
-_BETWEEN_LOOKING_AND_INSERTING_S = 0.002
-_LOUNGE_WAIT_S = 300.0
-_LOUNGE_MARKER_S = 60.0
-
-
+@dataclass
 class Gallery:
-    """Photos, albums, tags and lounge of one gallery."""
+    """Photos, albums, tags and lounge of one gallery.
 
-    def __init__(
-        self,
-        release: Release,
-        *,
-        folder: Path,
-        keep: Keep,
-        file_types: tuple[str, ...],
-        formats: Formats,
-        detect_duplicates: bool,
-        uniqueness_mode: str,
-        with_lounge: bool,
-        lounge_s: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self.release = release
-        self.file_types = file_types
-        self.formats = formats
-        self.uniqueness_mode = uniqueness_mode
+    `keep`: where the bytes of photos are kept; `folder`: for files, and for chunks of MD5s alone.
+    """
+
+    release: Release
+    _: KW_ONLY
+    folder: Path
+    keep: Keep
+    file_types: tuple[str, ...]
+    formats: Formats
+    detect_duplicates: bool
+    uniqueness_mode: str
+    with_lounge: bool
+    lounge_s: float
+    clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
         self.photos: dict[int, StoredPhoto] = {}
         self.albums: dict[int, Album] = {}
         self.tags: dict[int, Tag] = {}
-        self.lounge_emptied_since: float | None = None
-        self.buffer_folder = Buffers(folder, keep=keep)
         self.contents: dict[str, Content] = {}
-        self._folder = folder
-        self.keeps_only_sums = keep == "sums"
-        self._detect_duplicates = detect_duplicates
-        self._with_lounge = with_lounge
-        self._lounge_s = lounge_s
-        self._clock = clock
+        self.buffer_folder = Buffers(self.folder, keep=self.keep)
+        self.lounge_emptied_since: float | None = None
         self._lounge = Lounge()
         self._linked: set[int] = set()
         self._links: dict[int, set[int]] = {}
         self._latest: dict[str, int] = {}
         self._last_ids = {"photo": 0, "album": 0, "tag": 0}
 
-    # -- for assertions --------------------------------------------------------------------
-
     @property
     def buffers(self) -> dict[str, int]:
-        """The files under upload/buffer with their sizes."""
+        """The files in upload/buffer with their sizes."""
         return {name: content.size for name, content in self.buffer_folder.contents.items()}
 
     @property
     def lounge(self) -> list[tuple[int, int]]:
-        """What waits in the lounge: photo and album."""
+        """The rows of the lounge: photo and album."""
         return self._lounge.rows()
 
     def content(self, photo_id: int) -> bytes:
-        """Give the stored bytes of a photo; call it in a thread where the photos are files."""
+        """Return the stored bytes of a photo; call it in a thread where photos are files."""
         return self.contents[self.photos[photo_id].path].read()
 
     def make_album(self, name: str, parent: int | None = None) -> int:
-        """Add an album; its id."""
+        """Add an album and return its id."""
         return self.add_album(name, parent=parent).id
 
-    # -- albums and tags -------------------------------------------------------------------
+    # albums and tags
 
     def add_album(
         self,
@@ -265,7 +254,7 @@ class Gallery:
         comment: str | None = None,
         last: bool = False,
     ) -> Album:
-        """Add an album under a parent or at the top."""
+        """Add an album below a parent or at the top."""
         return add_album(
             self.albums,
             storable(name),
@@ -285,12 +274,12 @@ class Gallery:
         rank_albums(self.albums)
 
     def photos_in(self, album_id: int) -> list[StoredPhoto]:
-        """List the photos linked to an album, the lounge not counted."""
+        """Return the photos linked to an album, without the lounge."""
         ids = sorted(self._links.get(album_id, ()))
         return [self.photos[i] for i in ids if i in self.photos]
 
     def count_in(self, album_id: int) -> int:
-        """How many photos an album claims: links to photos that are gone count too."""
+        """Count the links of an album, those to deleted photos included."""
         return len(self._links.get(album_id, ()))
 
     def add_tag(self, name: str, *, url_name: str) -> Tag:
@@ -303,15 +292,15 @@ class Gallery:
         self._last_ids[kind] += 1
         return self._last_ids[kind]
 
-    # -- photos ----------------------------------------------------------------------------
+    # photos
 
     def find(self, md5: str) -> StoredPhoto | None:
-        """Find the photo with this sum; of several the last one."""
+        """Return the photo with this MD5, the last one of several."""
         if md5 not in self._latest:
             return None
         photo = self.photos.get(self._latest[md5])
         if photo is None or photo.md5 != md5:
-            # It was deleted or replaced; there may be an older one.
+            # deleted or replaced; there may be an older one
             photo = next((p for p in reversed(self.photos.values()) if p.md5 == md5), None)
         return photo
 
@@ -327,17 +316,17 @@ class Gallery:
         replace: int | None = None,
         md5: str | None = None,
     ) -> tuple[StoredPhoto, bool]:
-        """Make a photo of an uploaded file; also whether it is a new row.
+        """Store an uploaded file; return the photo and whether it is a new row.
 
-        Raises Refusal, Died or FatalError, some of them after the file was moved or the row made.
+        Raises `Refusal`, `Died` or `FatalError`, some after the file was moved or the row added.
         """
         file = php.entities(file)
         md5 = md5 or content.md5
-        if replace is None and self._detect_duplicates and (known := self.find(md5)):
+        if replace is None and self.detect_duplicates and (known := self.find(md5)):
             await content.remove()
             self._enter(known, albums)
             return known, False
-        # Equal contents that come at once do not see each other.
+        # Piwigo looks and inserts without a lock: equal contents stored at once are both new.
         await asyncio.sleep(_BETWEEN_LOOKING_AND_INSERTING_S)
         if replace is None:
             photo = await self._insert(content, file, md5=md5, user_id=user_id)
@@ -373,7 +362,7 @@ class Gallery:
             size=content.size,
             path=path,
             date_available=now,
-            added_at=self._clock(),
+            added_at=self.clock(),
             added_by=user_id,
             representative_ext="png" if kind in {"tif", "tiff"} else None,
         )
@@ -383,11 +372,11 @@ class Gallery:
         return photo
 
     async def _put(self, content: Content, photo: StoredPhoto) -> None:
-        """Move a file to where a photo's file belongs."""
-        if self.keeps_only_sums:
+        """Move a file to the place of the photo's file."""
+        if self.keep == "sums":
             await content.remove()
             content.path = None
-        await content.move(self._folder / photo.path)
+        await content.move(self.folder / photo.path)
         self.contents[photo.path] = content
         content.seal()
         picture = content.picture
@@ -395,7 +384,7 @@ class Gallery:
         photo.date_creation = picture.taken or photo.date_creation
 
     async def delete(self, photo_id: int) -> bool:
-        """Delete a photo with its file. What waits in the lounge for it stays there."""
+        """Delete a photo with its file, but not its rows in the lounge."""
         photo = self.photos.pop(photo_id, None)
         if photo is None:
             return False
@@ -411,7 +400,7 @@ class Gallery:
         return True
 
     def link(self, photo_id: int, album_id: int) -> None:
-        """Put a photo into an album, whether there is such a photo or not."""
+        """Put a photo, which need not exist, into an album."""
         self._links.setdefault(album_id, set()).add(photo_id)
         if photo := self.photos.get(photo_id):
             photo.albums.add(album_id)
@@ -427,12 +416,12 @@ class Gallery:
             if not photo.albums:
                 self._linked.discard(photo_id)
 
-    # -- the lounge ------------------------------------------------------------------------
+    # the lounge
 
     def _enter(self, photo: StoredPhoto, albums: list[int]) -> None:
-        """Let a photo wait for its albums, or link it where there is no lounge."""
+        """Add a photo to the lounge, or link it where there is none."""
         for album_id in albums:
-            if not self._with_lounge:
+            if not self.with_lounge:
                 self.link(photo.id, album_id)
                 continue
             entry = (photo.id, min(album_id, _MAX_ALBUM_ID))
@@ -441,28 +430,28 @@ class Gallery:
             self._lounge.enter(*entry)
 
     async def empty_lounge(self) -> list[tuple[int, int]] | None:
-        """Link all that wait; None, and nothing done, while another request is at it."""
+        """Link the photos of the lounge; return None while another request does so."""
         since = self.lounge_emptied_since
         dead = self.release.major >= 15 and since is not None
-        if since is not None and not (dead and self._clock() - since > _LOUNGE_MARKER_S):
+        if since is not None and not (dead and self.clock() - since > _LOUNGE_MARKER_S):
             return None
-        self.lounge_emptied_since = self._clock()
+        self.lounge_emptied_since = self.clock()
         rows = self._lounge.rows()
-        if self._lounge_s:
-            await asyncio.sleep(self._lounge_s)
+        if self.lounge_s:
+            await asyncio.sleep(self.lounge_s)
         for photo_id, album_id in rows:
             self.link(photo_id, album_id)
-        # Piwigo forgets all up to the largest id it read, those that came meanwhile too.
+        # Piwigo deletes all rows up to the largest id it read, those added meanwhile too.
         self._lounge.forget(max((photo_id for photo_id, _ in rows), default=0))
         self.lounge_emptied_since = None
         return rows
 
     def lounge_is_due(self) -> bool:
-        """Whether the first photo that waits has waited so long that any request may empty it."""
+        """Return whether a photo has waited so long that any request empties the lounge."""
         first = self.photos.get(self._lounge.first(self.photos) or 0)
-        return first is not None and self._clock() - first.added_at > _LOUNGE_WAIT_S
+        return first is not None and self.clock() - first.added_at > _LOUNGE_WAIT_S
 
     def waiting_for(self, album_id: int) -> int:
-        """How many rows of the lounge count as photos of this album."""
+        """Count the rows of the lounge that count as photos of this album."""
         linked = self._linked if self.release.major >= 16 else set()
         return self._lounge.count(album_id, without=linked)

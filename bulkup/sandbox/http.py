@@ -3,8 +3,8 @@
 import asyncio
 import re
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from html import escape, unescape
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import aiohttp
 from aiohttp import web
 
-from bulkup.sandbox.calls import NOISE, Backend, Caller, Fields, Incoming, Part, Sent
+from bulkup.sandbox.calls import NOISE, Backend, Fields, Incoming, Part
 from bulkup.sandbox.faults import Fault, Faults
 from bulkup.sandbox.gallery import Album, Gallery, StoredPhoto
 from bulkup.sandbox.php import PAGE, Answer
@@ -60,38 +60,40 @@ class Seen(NamedTuple):
     fault: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """upload_max_filesize and post_max_size of PHP, and the body size the web server accepts."""
-
-    max_file: int
-    max_post: int
-    max_body: int
-
-
 class CutOffError(Exception):
     """A fault stopped the reading in the middle of the body."""
 
 
-def _refuse(request: web.Request, limits: Limits) -> Answer | None:
+def _refuse(request: web.Request, *, max_body: int) -> Answer | None:
     """Return the web server's answer to a request that it does not pass on to PHP."""
     if request.headers.get("Transfer-Encoding", "").lower() == "chunked":
         return web_server_page(411, "Length Required")
-    if (request.content_length or 0) > limits.max_body:
+    if (request.content_length or 0) > max_body:
         return _NOT_PROCESSED["413"]
     if len(request.raw_path) > _URL_LIMIT:
         return web_server_page(414, "Request-URI Too Large")
     return None
 
 
-async def _read(request: web.Request, limits: Limits, *, cut: Callable[[str], bool]) -> Incoming:
-    """Read a request. Raises `CutOffError` halfway where `cut` returns True for its method."""
-    incoming = Incoming(query=_fields(parse_qsl(request.query_string, keep_blank_values=True)))
+async def _read(
+    request: web.Request,
+    incoming: Incoming,
+    *,
+    max_file: int,
+    max_post: int,
+    strike: Callable[[], Fault | None],
+) -> None:
+    """Read the body of a request. Raises `CutOffError` halfway where a fault says so."""
     size = request.content_length or 0
-    if size > limits.max_post:
+    if size > max_post:
         async for _ in request.content.iter_chunked(_BLOCK):
             pass
-        return incoming
+        return
+
+    def check(*, half_read: bool) -> None:
+        if incoming.method and (fault := strike()) and fault.kind == "cut" and half_read:
+            raise CutOffError
+
     boundary = None
     if request.content_type == "multipart/form-data":
         boundary = re.search(r'boundary="?([^";]+)', request.headers["Content-Type"])
@@ -100,22 +102,20 @@ async def _read(request: web.Request, limits: Limits, *, cut: Callable[[str], bo
         body += block
         if boundary and len(body) < size:
             if not incoming.method:
-                _read_form(incoming, body, boundary[1], limits=limits)
-            if incoming.method and cut(incoming.method) and 2 * len(body) > size:
-                raise CutOffError(incoming.method)
+                _read_form(incoming, body, boundary[1], max_file=max_file)
+            check(half_read=2 * len(body) > size)
     if boundary:
-        _read_form(incoming, body, boundary[1], limits=limits)
+        _read_form(incoming, body, boundary[1], max_file=max_file)
     elif body:
         incoming.body = bytes(body)
         text = body.decode("utf-8", "surrogateescape")
         pairs = parse_qsl(text, keep_blank_values=True, errors="surrogateescape")
         incoming.post = _fields(pairs)
-    if incoming.method and size and cut(incoming.method):
-        raise CutOffError(incoming.method)
-    return incoming
+    if body:
+        check(half_read=True)
 
 
-def _read_form(incoming: Incoming, body: bytearray, boundary: str, *, limits: Limits) -> None:
+def _read_form(incoming: Incoming, body: bytearray, boundary: str, *, max_file: int) -> None:
     """Take the parts of a multipart form that have come whole."""
     pairs: list[tuple[str, str]] = []
     mark = f"\r\n--{boundary}".encode()
@@ -124,7 +124,7 @@ def _read_form(incoming: Incoming, body: bytearray, boundary: str, *, limits: Li
         content = body.find(b"\r\n\r\n", start, end) + 4
         names = _names(body[start:content].decode("utf-8", "surrogateescape"))
         if names and (filename := names[1]) is not None:
-            large = end - content > limits.max_file
+            large = end - content > max_file
             data = b"" if large else bytes(memoryview(body)[content:end])
             incoming.files[names[0]] = Part(filename, data, too_large=large)
         elif names:
@@ -156,24 +156,22 @@ def _fields(pairs: list[tuple[str, str]]) -> Fields:
     return fields
 
 
+@dataclass
 class Front:
-    """Passes requests to PHP and the answers back, unless a fault or a limit intervenes."""
+    """Passes requests to PHP and the answers back, unless a fault or a limit intervenes.
 
-    def __init__(
-        self,
-        backend: Backend,
-        *,
-        faults: Faults,
-        limits: Limits,
-        oversize: Oversize,
-        gateway_timeout_s: float,
-    ) -> None:
-        self._backend = backend
-        self._faults = faults
-        self._limits = limits
-        self._oversize = oversize
-        self._gateway_timeout_s = gateway_timeout_s
-        self._running: set[asyncio.Task[Sent]] = set()
+    `max_file` and `max_post`: PHP's upload_max_filesize and post_max_size; `max_body`: what the
+    web server accepts. Sizes are in bytes.
+    """
+
+    backend: Backend
+    faults: Faults
+    max_file: int
+    max_post: int
+    max_body: int
+    oversize: Oversize
+    gateway_timeout_s: float
+    _running: set[asyncio.Task[Answer]] = field(default_factory=set, init=False)
 
     async def close(self) -> None:
         """Cancel the requests that PHP still works on."""
@@ -188,102 +186,96 @@ class Front:
     async def identify(self, request: web.Request) -> web.StreamResponse:
         """Serve the login page."""
         form = await request.post()
-        return self._respond(await self._backend.identify(form, _caller(request)))
+        return self._respond(await self.backend.identify(form, _incoming(request)))
 
     async def answer(self, request: web.Request) -> tuple[web.StreamResponse, Seen]:
         """Answer one call of ws.php; return also how it is logged."""
-        if refused := _refuse(request, self._limits):
-            if refused.status == 413 and self._oversize == "reset":
+        if refused := _refuse(request, max_body=self.max_body):
+            if refused.status == 413 and self.oversize == "reset":
                 return _hang_up(request), Seen("", 0, None)
-            if refused.status == 413 and self._oversize == "500":
+            if refused.status == 413 and self.oversize == "500":
                 await request.content.read()
                 refused = _NOT_PROCESSED["empty-500-before"]
-            return self._respond(Sent(refused)), Seen("", refused.status, None)
-        struck: list[Fault | None] = []
-
-        def strike(method: str) -> Fault | None:
-            if not struck:
-                struck.append(self._faults.strike(method))
-            return struck[0]
-
-        def cut(method: str) -> bool:
-            fault = strike(method) if method else None
-            return fault is not None and fault.kind == "cut"
-
+            return self._respond(refused), Seen("", refused.status, None)
+        incoming = _incoming(request)
+        strike = cache(lambda: self.faults.strike(incoming.method))
         try:
-            incoming = await _read(request, self._limits, cut=cut)
-        except CutOffError as cut_off:
-            return _hang_up(request), Seen(str(cut_off), 0, "cut")
+            await _read(
+                request,
+                incoming,
+                max_file=self.max_file,
+                max_post=self.max_post,
+                strike=strike,
+            )
+        except CutOffError:
+            return _hang_up(request), Seen(incoming.method, 0, "cut")
         except ConnectionError:
             return _hang_up(request), Seen("", 0, None)
-        sent = await self._pass_on(incoming, request, fault=strike(incoming.method))
-        kind = struck[0].kind if struck[0] else None
-        if sent is None:
+        fault = strike()
+        kind = fault.kind if fault else None
+        answer = await self._pass_on(incoming, fault=fault)
+        if answer is None:
             return _hang_up(request), Seen(incoming.method, 0, kind)
-        seen = Seen(incoming.method, sent.answer.status, kind)
+        seen = Seen(incoming.method, answer.status, kind)
         if kind == "truncated":
-            return await _send_half(request, sent.answer), seen
-        return self._respond(sent), seen
+            return await _send_half(request, answer), seen
+        return self._respond(answer), seen
 
-    async def _pass_on(
-        self, incoming: Incoming, request: web.Request, *, fault: Fault | None
-    ) -> Sent | None:
+    async def _pass_on(self, incoming: Incoming, *, fault: Fault | None) -> Answer | None:
         """Return the answer as the fault leaves it; None: no answer is sent."""
         kind = fault.kind if fault else ""
         if kind in {"request-lost", "cut"}:
             return None
         if early := _NOT_PROCESSED.get(kind):
             wait = {"Retry-After": fault.retry_after} if fault and kind == "429" else {}
-            return Sent(replace(early, headers=wait))
+            return replace(early, headers=wait)
         if kind == "damaged":
             _damage(incoming)
-        sent = await self._through_gateway(
-            self._backend.call(incoming, _caller(request), fault=fault)
-        )
+        answer = await self._through_gateway(self.backend.call(incoming, fault=fault))
         if kind == "answer-lost":
             return None
         if kind == "php-noise":
-            return replace(sent, answer=replace(sent.answer, text=NOISE + sent.answer.text))
-        return Sent(_INSTEAD[kind]) if kind in _INSTEAD else sent
+            return replace(answer, text=NOISE + answer.text)
+        return _INSTEAD.get(kind, answer)
 
-    async def _front_page(self) -> Sent:
-        backend = self._backend
-        async with backend.workers.one():
-            await backend.workers.page()
-            return Sent(Answer(200, PAGE, front_page(backend.gallery, path=backend.path)))
+    async def _front_page(self) -> Answer:
+        async with self.backend.workers.one():
+            await self.backend.workers.page()
+            text = front_page(self.backend.gallery, path=self.backend.path)
+            return Answer(200, PAGE, text)
 
-    async def _through_gateway(self, php: Coroutine[Any, Any, Sent]) -> Sent:
+    async def _through_gateway(self, php: Coroutine[Any, Any, Answer]) -> Answer:
         """Return the answer of PHP, or 504 after the time-out, while PHP goes on."""
         task = asyncio.create_task(php)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        done, _ = await asyncio.wait({task}, timeout=self._gateway_timeout_s)
+        done, _ = await asyncio.wait({task}, timeout=self.gateway_timeout_s)
         if not done or task.cancelled():
-            return Sent(_NOT_PROCESSED["504"])
+            return _NOT_PROCESSED["504"]
         return task.result()
 
-    def _respond(self, sent: Sent) -> web.Response:
-        answer = sent.answer
+    def _respond(self, answer: Answer) -> web.Response:
         response = web.Response(
             status=answer.status,
             body=answer.text.encode(),
             headers={"Content-Type": answer.content_type, **answer.headers},
         )
-        for name, value in sent.cookies.items():
+        for name, value in answer.cookies.items():
             if value is None:
-                response.del_cookie(name, path=self._backend.path)
+                response.del_cookie(name, path=self.backend.path)
             else:
-                response.set_cookie(name, value, path=self._backend.path, httponly=True)
+                response.set_cookie(name, value, path=self.backend.path, httponly=True)
         return response
 
 
-def _caller(request: web.Request) -> Caller:
-    return Caller(
+def _incoming(request: web.Request) -> Incoming:
+    return Incoming(
         address=request.remote or "",
         host=request.host,
         sid=request.cookies.get("pwg_id", ""),
         key=request.headers.get("X-PIWIGO-API", ""),
         agent=request.headers.get("User-Agent", ""),
+        query=_fields(parse_qsl(request.query_string, keep_blank_values=True)),
     )
 
 

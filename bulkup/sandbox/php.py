@@ -16,12 +16,13 @@ _TAG = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP response, without cookies."""
+    """An HTTP response; a cookie without a value is deleted."""
 
     status: int
     content_type: str
     text: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import KW_ONLY, dataclass
 from itertools import count as counter
 
 DERIVATIVE_SHARE = 0.72
@@ -78,6 +79,7 @@ class Processors:
         self._schedule()
 
 
+@dataclass
 class Workers:
     """Serves requests in order of arrival; `count` None is a pool without limit.
 
@@ -87,48 +89,39 @@ class Workers:
     fraction, the cost of a finish or a page may be from its mean.
     """
 
-    def __init__(
-        self,
-        *,
-        count: int | None,
-        start: int | None = None,
-        grow_s: float = 1.0,
-        cpus: int | None,
-        request_s: float = 0.0,
-        finish_s: float,
-        derivative_share: float = DERIVATIVE_SHARE,
-        page_s: float = 0.0,
-        spread: float = 0.0,
-        gateway_timeout_s: float,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.size = min(start or count, count) if count else None
+    _: KW_ONLY
+    count: int | None
+    start: int | None = None
+    grow_s: float = 1.0
+    cpus: int | None
+    request_s: float = 0.0
+    finish_s: float
+    derivative_share: float = DERIVATIVE_SHARE
+    page_s: float = 0.0
+    spread: float = 0.0
+    gateway_timeout_s: float
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self.size = min(self.start or self.count, self.count) if self.count else None
         self.finishing = 0
         self.finishing_peak = 0
         self.finished_at: deque[float] = deque(maxlen=_HISTORY)
         self.freezes = 0
         self.given_up = 0
-        self._count = count or 0
-        self._grow_s = grow_s
         self._growing: asyncio.TimerHandle | None = None
         self._waiting = 0
         self._pool = asyncio.Semaphore(self.size) if self.size else None
-        self._processors = Processors(cpus)
-        self._request_s = request_s
-        self._finish_s = finish_s
-        self._derivative_share = derivative_share
-        self._page_s = page_s
-        self._page_factors = _factors(spread, seed=1)
+        self._processors = Processors(self.cpus)
+        self._page_factors = _factors(self.spread, seed=1)
         # A series of its own: visitors do not change what the finishes cost.
-        self._finish_factors = _factors(spread, seed=2)
-        self._gateway_timeout_s = gateway_timeout_s
-        self._clock = clock
+        self._finish_factors = _factors(self.spread, seed=2)
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
         """Wait for a worker and hold it."""
         if self._pool is None:
-            await self.compute(self._request_s)
+            await self.compute(self.request_s)
             yield
             return
         self._waiting += 1
@@ -139,7 +132,7 @@ class Workers:
         finally:
             self._waiting -= 1
         try:
-            await self.compute(self._request_s)
+            await self.compute(self.request_s)
             yield
         finally:
             self._pool.release()
@@ -150,29 +143,29 @@ class Workers:
 
     async def page(self) -> None:
         """Make a page, while holding a worker."""
-        await self.compute(self._page_s * next(self._page_factors))
+        await self.compute(self.page_s * next(self._page_factors))
 
     async def finish(self) -> None:
         """Do what follows the storing of a photo, while holding the worker of its request."""
-        seconds = self._finish_s * next(self._finish_factors)
+        seconds = self.finish_s * next(self._finish_factors)
         self.finishing += 1
         self.finishing_peak = max(self.finishing_peak, self.finishing)
         if self.finishing == self.size:  # no worker is left for their requests to the gallery
             self.freezes += 1
         try:
-            await self.compute(seconds * (1 - self._derivative_share))
+            await self.compute(seconds * (1 - self.derivative_share))
             for _ in range(_SELF_REQUESTS):
-                if await self._derivative(seconds * self._derivative_share):
+                if await self._derivative(seconds * self.derivative_share):
                     break
                 self.given_up += 1
         finally:
             self.finishing -= 1
-        self.finished_at.append(self._clock())
+        self.finished_at.append(self.clock())
 
     async def _derivative(self, seconds: float) -> bool:
         """Request a derivative from the gallery itself; return False after a gateway time-out."""
         try:
-            async with asyncio.timeout(self._gateway_timeout_s), self.one():
+            async with asyncio.timeout(self.gateway_timeout_s), self.one():
                 await self.compute(seconds)
         except TimeoutError:
             return False
@@ -180,8 +173,8 @@ class Workers:
 
     def _grow_later(self) -> None:
         """Check after `grow_s` whether requests still wait for a worker."""
-        if self._growing is None and self.size and self.size < self._count:
-            self._growing = asyncio.get_running_loop().call_later(self._grow_s, self._grow)
+        if self._growing is None and self.size and self.count and self.size < self.count:
+            self._growing = asyncio.get_running_loop().call_later(self.grow_s, self._grow)
 
     def _grow(self) -> None:
         self._growing = None

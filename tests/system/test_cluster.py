@@ -39,7 +39,7 @@ class Holding(Held):
 
     def __init__(self, nth: int, *kinds: Fault) -> None:
         super().__init__(UPLOAD, nth=nth)
-        self.workers._finish_s = 0.02
+        self.workers.finish_s = 0.02
         for fault in kinds:
             self.faults.add(fault)
 

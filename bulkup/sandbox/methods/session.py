@@ -23,7 +23,7 @@ async def _logout(call: Call) -> bool:
     if call.by_key:
         raise Refusal(401, "Cannot use this method with an api key")
     if call.user.status != "guest":
-        call.accounts.log_out(call.sid, address=call.address)
+        call.accounts.log_out(call.sid, address=call.incoming.address)
         call.cookies |= {"pwg_id": None, "pwg_remember": None}
     return True
 
@@ -39,12 +39,12 @@ async def _get_status(call: Call) -> dict[str, object]:
         "current_datetime": php.now(),
         "version": call.release.version,
     }
-    if not call.agent.startswith("PiwigoRemoteSync"):
+    if not call.incoming.agent.startswith("PiwigoRemoteSync"):
         if call.release.major >= 14:
             status["save_visits"] = not call.user.is_admin
         if call.release.major >= 16:
             status["connected_with"] = call.connected_with
-    if not call.agent.startswith("Apache-HttpClient/"):
+    if not call.incoming.agent.startswith("Apache-HttpClient/"):
         status["available_sizes"] = _SIZES
     if call.user.is_admin:
         status["upload_file_types"] = ",".join(call.gallery.file_types)

@@ -54,10 +54,7 @@ async def _upload(call: Call) -> object:
     call.check_token()
     extension = _format_extension(call) if call.number("format_of") else ""
     key, data = _sent(call)
-    chunk, chunks = (
-        php.number(value if isinstance(value := call.request.get(name), str) else None)
-        for name in ("chunk", "chunks")
-    )
+    chunk, chunks = (php.number(call.incoming.text(name)) for name in ("chunk", "chunks"))
     folder = call.gallery.buffer_folder
     buffer = await folder.open(f"{key}.part", truncate=not chunks)
     if data is None:
@@ -111,13 +108,13 @@ def _uploaded(call: Call, photo: StoredPhoto, number: int | str) -> dict[str, ob
 
 def _sent(call: Call) -> tuple[str, bytes | None]:
     """Return the key of the buffer and the bytes sent; None where PHP has no such file."""
-    part = call.files.get("file")
+    part = call.incoming.files.get("file")
     name = call.given("name")
     if name is None:
         name = part.filename if part else secrets.token_hex(7)
     key = hashlib.md5(name.encode("utf-8", "surrogateescape")).hexdigest()
-    if not call.files:
-        return key, call.body
+    if not call.incoming.files:
+        return key, call.incoming.body
     return key, None if part is None or part.too_large else part.data
 
 
@@ -268,7 +265,7 @@ async def _upload_async(call: Call) -> object:
 async def _receive(call: Call, name: str) -> None:
     """Replace the buffer by the chunk, and check its MD5."""
     buffers = call.gallery.buffer_folder
-    part = call.files.get("file")
+    part = call.incoming.files.get("file")
     matches = False
     if part is not None and not part.too_large:
         buffer = await buffers.open(name, truncate=True, needed=True)
@@ -351,7 +348,7 @@ async def _add(call: Call) -> dict[str, object]:
 
 
 async def _add_simple(call: Call) -> dict[str, object]:
-    part = call.files.get("image")
+    part = call.incoming.files.get("image")
     if part is None:
         raise Refusal(405, "The image (file) is missing")
     if part.too_large:
