@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from anyio import to_thread
 
@@ -18,6 +18,7 @@ from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import AlbumMade, Emit, Noticed
+from bulkup.source import takeout
 
 ROOT: Final = 0
 """The gallery's top level, as the parent of albums."""
@@ -90,12 +91,12 @@ async def list_members(
     found = AlbumMembers()
     try:
         async with aclosing(gallery.members(album)) as members:
-            async for member in members:
-                if member.photo_id < down_to:
+            async for photo_id, alias in members:
+                if photo_id < down_to:
                     break
-                found.photos.add(member.photo_id)
-                if member.alias:
-                    found.aliases[member.photo_id] = member.alias
+                found.photos.add(photo_id)
+                if alias:
+                    found.aliases[photo_id] = alias
     except NotOffered:
         return None
     return found
@@ -261,19 +262,7 @@ SAME_TITLE_HINT: Final = (
 )
 
 
-class Titled(Protocol):
-    """Title and description of a folder, from metadata of the archive."""
-
-    @property
-    def title(self) -> str:
-        """The name of the folder's album."""
-
-    @property
-    def description(self) -> str:
-        """The album's description, may be empty."""
-
-
-Titles = Callable[[Path], Titled | None]
+Titles = Callable[[Path], takeout.Album | None]
 """Returns title and description of a folder, None if it has none. Reads files: call in a thread.
 
 Raises `ValueError`, with a message for the user, where the metadata can't be read.
@@ -339,7 +328,7 @@ class AlbumResolver:
                 )
         return found, name
 
-    async def _titled(self, folder: Path) -> Titled | None:
+    async def _titled(self, folder: Path) -> takeout.Album | None:
         """Return title and description of a folder; emit a notice if they can't be read."""
         try:
             return await to_thread.run_sync(self._titles, folder) if self._titles else None

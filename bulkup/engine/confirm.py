@@ -148,7 +148,7 @@ class Confirmer:
                 relinked += back
                 astray += len(missing) - back
         if all_listed:
-            await self._outcomes.settle()
+            await self._context.ledger.settle()
         self._emit(
             AlbumChecked(
                 verified=self._count - self._unverified,

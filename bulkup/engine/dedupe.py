@@ -7,7 +7,7 @@ from typing import Final
 
 from bulkup.engine.albums import AlbumMembers, AlbumResolver, MembersByAlbum, list_members
 from bulkup.engine.ports import Job, RunContext, State
-from bulkup.engine.recorder import OutcomeRecorder
+from bulkup.engine.recorder import OutcomeRecorder, record_hashed
 from bulkup.engine.replace import ChangedFiles
 from bulkup.errors import BulkupError, RunError
 from bulkup.events import PhotoPlanned
@@ -32,6 +32,7 @@ class Deduplicator:
     ) -> None:
         self._gallery = context.gallery
         self._recovery = context.recovery
+        self._ledger = context.ledger
         self._emit = context.emit
         self._outcomes = outcomes
         self._album_resolver = album_resolver
@@ -49,7 +50,7 @@ class Deduplicator:
 
         Changed files wait for `rest`: their old content may have moved to a file yet to come.
         """
-        await self._outcomes.hashed([job for job in jobs if job.fresh])
+        await record_hashed([job for job in jobs if job.fresh], self._ledger)
         if not self._all_seen:
             self._changed += [job for job in jobs if job.was is not None]
             jobs = [job for job in jobs if job.was is None]

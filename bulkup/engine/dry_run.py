@@ -24,7 +24,6 @@ from bulkup.engine.pacing import ceiling_for
 from bulkup.engine.pipeline import Plan, dedupe_stage, make_deduplicator, read_plan
 from bulkup.engine.ports import (
     AlbumInfo,
-    AlbumMember,
     Entry,
     Fact,
     GalleryReader,
@@ -188,7 +187,7 @@ class DryRunGallery:
         self._planned[album] = name
         return album
 
-    async def members(self, album: int) -> AsyncGenerator[AlbumMember, None]:
+    async def members(self, album: int) -> AsyncGenerator[tuple[int, str], None]:
         """Yield the photos in an album; a planned one has none."""
         if album not in self._planned:
             async with aclosing(self._gallery.members(album)) as members:

@@ -200,18 +200,6 @@ class AlbumInfo(Protocol):
         """The id of its parent album, 0 at the top level."""
 
 
-class AlbumMember(Protocol):
-    """A photo in an album."""
-
-    @property
-    def photo_id(self) -> int:
-        """Its id."""
-
-    @property
-    def alias(self) -> str:
-        """The temporary file name that an upload gave it, empty if it has its own by now."""
-
-
 class PhotoIdentity(Protocol):
     """The properties of a photo in the gallery that replacing its file depends on."""
 
@@ -266,8 +254,11 @@ class GalleryReader(Protocol):
     def album_keys(self, name: str) -> Sequence[str]:
         """Return the spellings under which `albums` may list this name, the likeliest first."""
 
-    def members(self, album: int) -> AsyncGenerator[AlbumMember, None]:
-        """Yield the photos in an album, newest first. Raises `NotOffered`."""
+    def members(self, album: int) -> AsyncGenerator[tuple[int, str], None]:
+        """Yield id and alias (as `alias` returns it) of an album's photos, newest first.
+
+        Raises `NotOffered`.
+        """
 
     async def has_format(self, photo_id: int, file: str) -> bool | None:
         """Return whether a photo has a format of this file name.

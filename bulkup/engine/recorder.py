@@ -51,10 +51,6 @@ class OutcomeRecorder:
     context: RunContext
     arrived: Callable[[Job, int | None], None] = lambda _job, _photo_id: None
 
-    async def hashed(self, jobs: Sequence[Job]) -> None:
-        """Record MD5s, for this run and the next."""
-        await record_hashed(jobs, self.context.ledger)
-
     def still_present(self, job: Job) -> None:
         """Emit a photo that the ledger knows and the server does not contradict."""
         self.arrived(job, job.sent_as)
@@ -98,10 +94,6 @@ class OutcomeRecorder:
             await self.context.ledger.record(new)
         for job in jobs:
             self.context.emit(failure(job.photo, error, md5=job.md5))
-
-    async def settle(self) -> None:
-        """Record that the albums show what was sent."""
-        await self.context.ledger.settle()
 
     async def _arrived(self, arrived: Sequence[tuple[Job, int]], state: State) -> None:
         if arrived:

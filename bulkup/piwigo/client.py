@@ -76,14 +76,6 @@ class Offer:
     chunk_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A photo in an album; `alias` is the name that an upload gave it, if it still has that."""
-
-    photo_id: int
-    alias: str
-
-
 class Catalogue:
     """The photos and albums of a gallery that somebody is logged in to."""
 
@@ -207,7 +199,7 @@ class Catalogue:
         fields = (("image_id", str(photo_id)),)
         return read_identity(await self.ask("pwg.images.getInfo", fields))
 
-    async def members(self, album: int) -> AsyncGenerator[Member, None]:
+    async def members(self, album: int) -> AsyncGenerator[tuple[int, str], None]:
         """Yield the photos that the album shows, newest first; the lounge is not shown.
 
         Raises `NotOffered` where the server does not list them.
@@ -224,7 +216,7 @@ class Catalogue:
             if members == last:
                 return  # a server that turns no pages
             for photo_id, file in members:
-                yield Member(photo_id, file if is_temporary_name(file) else "")
+                yield photo_id, file if is_temporary_name(file) else ""
             if len(members) < (per_page or PAGE):
                 return
             last = members
