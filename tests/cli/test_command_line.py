@@ -1,4 +1,4 @@
-"""The command line as a whole: every flag has its variable, every mistake its sentence."""
+"""The command line as a whole: flags and their variables, help, examples, completion."""
 
 import re
 import shlex
@@ -25,8 +25,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_every_flag_is_explained_has_a_variable_of_its_name_and_stands_in_the_table() -> None:
-    lines = flag_table().splitlines()
+def test_every_flag_has_a_help_text_a_variable_of_its_name_and_a_row() -> None:
+    cells = [line.split(" | ")[0] for line in flag_table().splitlines()]
     shorts: dict[str, set[str]] = {}
     for command in COMMANDS:
         for argument in arguments(command):
@@ -35,15 +35,8 @@ def test_every_flag_is_explained_has_a_variable_of_its_name_and_stands_in_the_ta
             assert set(argument.parameter.env_var or ()) == variables, argument.name
             assert argument.parameter.help, argument.name
             assert argument.show
-            (line,) = [
-                line
-                for line in lines
-                if all(
-                    f"`{name}`" in line.split(" | ")[0] for name in {*argument.names, *variables}
-                )
-                and command in line.rstrip(" |").split(" | ")[-1].split(", ")
-            ]
-            assert line.count(" | ") == 3, line
+            named = {f"`{name}`" for name in (*argument.names, *variables)}
+            assert any(all(name in cell for name in named) for cell in cells), argument.name
             for name in argument.names:
                 if re.fullmatch("-[a-z]", name):
                     shorts.setdefault(name, set()).add(argument.name)
@@ -65,8 +58,8 @@ def test_the_help_of_a_command_names_flags_no_empty_default_and_examples(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert run([command, "--help"]) == 0
-    told, found, examples = capsys.readouterr().out.rpartition("Examples:")
-    words = " ".join(re.sub("[│╭╮╰╯─]", " ", told).split())
+    text, found, examples = capsys.readouterr().out.rpartition("Examples:")
+    words = " ".join(re.sub("[│╭╮╰╯─]", " ", text).split())
     assert all(argument.name in words for argument in arguments(command))
     assert not re.search(r"\[default: (None|False|\(\))\]", words)
     assert command != "doctor" or "130 interrupted" in words
@@ -76,15 +69,14 @@ def test_the_help_of_a_command_names_flags_no_empty_default_and_examples(
         assert re.fullmatch(rf"{re.escape(line)} +# {re.escape(remark)}", shown)
 
 
-@pytest.mark.parametrize("line", [line for text in HELP.values() for line, _ in text.examples])
-def test_the_examples_are_what_the_command_line_takes(
-    line: str, monkeypatch: pytest.MonkeyPatch, here: Path
-) -> None:
+def test_the_examples_are_valid_command_lines(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
     (here / "config.toml").write_text("[profiles.museum]\nurl = 'https://photos.example.org'\n")
     monkeypatch.setenv("BULKUP_CONFIG", "config.toml")
-    words = shlex.split(line)
-    assert words.pop(0) == "bulkup"
-    app.parse_args(words, exit_on_error=False, print_error=False)
+    for text in HELP.values():
+        for line, _ in text.examples:
+            name, *words = shlex.split(line)
+            assert name == "bulkup"
+            app.parse_args(words, exit_on_error=False, print_error=False)
 
 
 def test_the_help_names_the_commands_in_groups(capsys: Captured) -> None:
@@ -98,59 +90,19 @@ def test_the_help_names_the_commands_in_groups(capsys: Captured) -> None:
         assert re.search(rf"^\W*{command}\b", out, re.MULTILINE), command
 
 
-@pytest.mark.parametrize(
-    ("line", "message", "hint"),
-    [
-        ("dcotor", "there is no command, file or folder “dcotor”", "Did you mean bulkup doctor?"),
-        ("ablums", "there is no command, file or folder “ablums”", "Did you mean bulkup albums?"),
-        ("help", "there is no command, file or folder “help”", "Did you mean bulkup --help?"),
-        ("x --ablum 9", "there is no flag --ablum", "Did you mean --album?"),
-        ("x --ablum=9", "there is no flag --ablum", "Did you mean --album?"),
-        ("x --conc 9", "there is no flag --conc", "Did you mean --concurrency?"),
-        ("--verison", "there is no flag --verison", "Did you mean --version?"),
-        ("albums --hlep", "there is no flag --hlep", "Did you mean --help?"),
-        ("x -z", "there is no flag -z", "See bulkup --help."),
-        ("x -z.jpg", "-z.jpg", "write ./-z.jpg"),
-        ("albums --nosuch", "there is no flag --nosuch", "See bulkup albums --help."),
-        ("x --password hunter2", "--password is no flag", "BULKUP_PASSWORD"),
-        ("x --api-key=hunter2", "--api-key is no flag", "BULKUP_API_KEY"),
-        ("x --album", "--album needs a value", "Write --album ALBUM."),
-        ("x --bwlimit", "--bwlimit needs a value", "Write --bwlimit off|RATE|TABLE."),
-        ("x -a 1 --album 2", "--album is given twice", "Give it once."),
-        ("x -c many", "invalid value for -c: “many”", "Give a whole number."),
-        ("x --finishing x", "invalid value for --finishing: “x”", "Give auto or a whole"),
-        ("x --method asynk", "invalid value for --method: “asynk”", "Did you mean async?"),
-        ("x --level 3", "invalid value for --level: “3”", "Give 0, 1, 2, 4 or 8."),
-        ("x --tree=perhaps", "invalid value for --tree: “perhaps”", "true or false"),
-        ("watch", "no folders given", "bulkup watch --help"),
-        ("albums x", "bulkup albums takes no argument “x”", "bulkup albums --help"),
-        ("completion tcsh", "“tcsh”", "Give "),
-        # a folder may be named nearly like a command
-        ("album", "the album is missing", "--album"),
-    ],
-)
-def test_a_mistake_is_told_in_a_sentence_with_what_to_do(
-    line: str, message: str, hint: str, *, capsys: Captured, here: Path
-) -> None:
-    if "-z." in line:
-        (here / "-z.jpg").touch()
-    if line == "album":
-        (here / "album").mkdir()
-    assert run(line.split()) == 2
-    err = capsys.readouterr().err
-    first, second = err.splitlines()
-    assert first.startswith("bulkup: ")
-    assert message in first
-    assert hint in second
-    assert "hunter2" not in err
-
-
 def test_paths_may_stand_on_both_sides_of_flags() -> None:
     words = ["a", "--album", "9", "b", "-q", "--tag", "x", "c"]
     for command in ([], ["upload"], ["verify"], ["watch"]):
         given = [word for word in words if command != ["verify"] or word not in {"--tag", "x"}]
         _, bound, *_ = app.parse_args([*command, *given], exit_on_error=False, print_error=False)
         assert bound.args == (Path("a"), Path("b"), Path("c"))
+
+
+def test_values_of_one_command_line_do_not_stay_for_the_next() -> None:
+    for words, paths in ((["a", "--exclude", "b"], 1), (["c", "d"], 2)):
+        _, bound, *_ = app.parse_args(words, exit_on_error=False, print_error=False)
+        assert len(bound.args) == paths
+        assert ("selection" in bound.arguments) is ("--exclude" in words)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
@@ -183,17 +135,6 @@ def test_completion_knows_commands_and_flags_and_is_installed_where_the_shell_lo
     assert capsys.readouterr().out == f"Installed {file}; open a new shell.\n"
     assert "complete -F _bulkup bulkup" in file.read_text()
     assert str(file) in (here / ".bashrc").read_text()
-
-
-def test_a_value_from_the_environment_is_named_by_its_variable(
-    capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BULKUP_CHUNK_SIZE", "huge")
-    monkeypatch.setenv("BULKUP_LEVEL", "3")
-    assert run(["/", "--album", "1", "--level", "1"]) == 2
-    assert "--chunk-size is from BULKUP_CHUNK_SIZE." in capsys.readouterr().err
-    assert run(["/", "--album", "1"]) == 2
-    assert "invalid value for BULKUP_LEVEL: “3”" in capsys.readouterr().err
 
 
 def test_the_workers_of_a_sandbox_can_be_counted_as_it_stands() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,13 +70,6 @@ async def test_what_is_in_the_way_is_told_with_what_to_do(box: Sandbox) -> None:
     assert "index.php" in album["hint"]
 
 
-async def test_neither_paths_nor_an_album_are_needed(box: Sandbox) -> None:
-    ended = await doctor(box, album="")
-    assert ended.code == 0
-    assert "! Album        none is named; the gallery has Sandbox (album 1)\n" in ended.out
-    assert "Archive" not in ended.out
-
-
 async def test_names_from_outside_can_do_no_harm(tmp_path: Path) -> None:
     async with Sandbox(admin=("admin", PASSWORD), albums=["\x1b[2J bad"], max_file=M) as box:
         (tmp_path / "\x1b[2J.jpg").touch()
@@ -124,12 +116,10 @@ async def test_json_is_one_object_with_known_keys(box: Sandbox, photos: Path) ->
 
 
 async def test_the_version_of_tls_and_the_time_left_are_told(box: Sandbox, tmp_path: Path) -> None:
-    for days, mark in ((90, "✓"), (5, "!")):
-        async with encrypted(box, make_certificate(tmp_path, days=days)) as url:
-            ended = await doctor(box, "--ca-cert", tmp_path / "cert", url=url)
-        assert ended.code == 0
-        line = f"{mark} TLS          TLS 1.3, certificate valid for {days - 1} days\n"
-        assert line in ended.out
+    async with encrypted(box, make_certificate(tmp_path, days=5)) as url:
+        ended = await doctor(box, "--ca-cert", tmp_path / "cert", url=url)
+    assert ended.code == 0
+    assert "! TLS          TLS 1.3, certificate valid for 4 days\n" in ended.out
 
 
 async def test_a_certificate_that_the_system_trusts_is_trusted(
@@ -158,13 +148,12 @@ async def test_a_bad_certificate_is_told(
 # Ctrl-C
 
 
-@pytest.mark.parametrize(("number", "flags"), [(signal.SIGINT, []), (signal.SIGTERM, ["--json"])])
-async def test_an_interrupted_one_leaves_nothing(number: signal.Signals, flags: list[str]) -> None:
+async def test_an_interrupted_one_leaves_nothing() -> None:
     async with Held("pwg.images.addSimple") as box:
-        words = ["doctor", *flags]
+        words = ["doctor", "--json"]
         async with await begin(words, environment(needs(box)), piped={1, 2}) as process:
             await box.came.wait()
-            process.send_signal(number)
+            process.terminate()
             assert process.stdout
             out = b"".join([part async for part in process.stdout]).decode()
             assert await read_until(process) == "bulkup: interrupted\n"
@@ -172,5 +161,4 @@ async def test_an_interrupted_one_leaves_nothing(number: signal.Signals, flags: 
         assert not box.gallery.photos
         assert not box.gallery.buffers
         assert not box._accounts.sessions
-    assert ("Methods" in out) is not bool(flags)
-    assert "Chunk size" not in out
+    assert not out

@@ -54,21 +54,6 @@ async def served(answer: Callable[[web.Request], Awaitable[web.Response]]) -> As
 # the address
 
 
-@pytest.mark.parametrize(
-    "page", ["index.php?/category/1", "category/1-holidays/start-15", "admin.php?page=album-1"]
-)
-async def test_a_page_of_the_gallery_will_do(box: Sandbox, photos: Path, page: str) -> None:
-    assert (await send(box, photos, url=f"{box.url}{page}")).code == 0
-    assert len(box.gallery.photos) == 1
-
-
-async def test_an_address_without_a_gallery_is_told(box: Sandbox, photos: Path) -> None:
-    for page in ("nosuch/", "nosuch/category/1"):
-        what, hint = said(await send(box, photos, url=f"{box.url}{page}"), code=3)
-        assert what.startswith(f"no Piwigo answers at {box.url}nosuch/")
-        assert hint == "Give the address of the gallery's home page as --url."
-
-
 async def test_https_where_there_is_none_is_told(box: Sandbox, photos: Path) -> None:
     url = box.url.replace("http:", "https:")
     for typed in (url, urlsplit(url).netloc):
@@ -101,17 +86,6 @@ async def test_nobody_there_or_hanging_up_is_told(
         what, hint = said(await send(box, photos, url=plain), code=3)
     assert what.startswith(f"{plain} can't be reached")
     assert "A gallery with TLS needs https:// in front." in hint
-
-
-async def test_a_redirect_to_another_server_is_told(box: Sandbox, photos: Path) -> None:
-    async def forward(request: web.Request) -> web.Response:
-        raise web.HTTPTemporaryRedirect(f"{box.url}{request.path.removeprefix('/piwigo/')}")
-
-    async with served(forward) as url:
-        what, hint = said(await send(box, photos, url=f"{url}piwigo/"), code=3)
-    assert what == f"{url}piwigo/ redirects to another server: {box.url}"
-    assert hint == "If you trust it, give that address as --url."
-    assert not box.requests
 
 
 # the account

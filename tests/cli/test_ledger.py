@@ -140,24 +140,3 @@ async def test_a_ledger_is_made_if_wanted(box: Sandbox, photos: Path, own_state:
     assert not held(own_state)
     await send(box, photos)
     assert b"ledger.sqlite" in held(own_state)
-
-
-# files that have changed
-
-
-async def test_a_changed_file_is_named_and_replaces_its_photo_when_asked_to(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
-    ledger = tmp_path / "ledger.sqlite"
-    await send(box, photos, "--ledger", ledger)
-    victim = photos / "folder 00" / "IMG_0000.jpg"
-    victim.write_bytes(victim.read_bytes() + b"more")
-    told = await send(box, photos, "--ledger", ledger)
-    assert told.code == 1
-    assert f"failed: {victim}" in told.err
-    assert "it has changed since it was uploaded as photo" in told.err
-    assert "--update replaces that photo" in told.err
-    done = await send(box, photos, "--ledger", ledger, "--update")
-    assert done.code == 0
-    assert "1 of them in the place of what they were before" in done.err
-    assert len(box.gallery.photos) == 5

@@ -10,6 +10,7 @@ import pytest
 from anyio import fail_after
 from anyio.abc import Process
 
+from bulkup.cli.output_flags import OutputFlags
 from bulkup.sandbox import Sandbox
 from tests.support.commands import (
     UPLOADS,
@@ -76,17 +77,16 @@ async def test_an_address_that_is_taken_ends_it_at_once(box: Sandbox, photos: Pa
     assert not box.requests
 
 
-@pytest.mark.parametrize("by_file", [True, False])
 async def test_wherever_others_can_reach_it_it_asks_for_its_token(
-    photos: Path, by_file: bool
+    photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (photos / "token").write_text(f"{TOKEN}\n")  # where it is skipped
-    file, token = (f"{photos}/token", "") if by_file else ("", TOKEN)
-    flags = (photos, "--monitor", "0.0.0.0:0")
-    async with (
-        Held(*UPLOADS) as box,
-        await start(box, *flags, monitor_token_file=file, monitor_token=token) as process,
-    ):
+    monkeypatch.setenv("BULKUP_MONITOR_TOKEN", TOKEN)
+    listen = OutputFlags(monitor="0.0.0.0:0").options().listen
+    assert listen
+    assert listen.token == TOKEN
+    flags = (photos, "--monitor", "0.0.0.0:0", "--monitor-token-file", photos / "token")
+    async with Held(*UPLOADS) as box, await start(box, *flags) as process:
         port = (await address_of(process)).rstrip("/").rpartition(":")[2]
         address = f"http://127.0.0.1:{port}/"
         assert (await get(address))[0] == 401

@@ -6,17 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from bulkup.sandbox import Fault, Sandbox
-from tests.support.commands import (
-    UPLOADS,
-    Held,
-    interrupted,
-    send,
-    start,
-)
-from tests.support.disks import disk, fill
+from tests.support.commands import UPLOADS, Held, interrupted, send, start
 from tests.support.runs import make_archive
-
-__all__ = ["disk"]
 
 
 def rows_of(file: Path) -> dict[str, dict[str, str]]:
@@ -73,14 +64,6 @@ async def test_failures_are_told_with_tries(box: Sandbox, photos: Path, tmp_path
     assert row["tries"] >= 2
 
 
-async def test_a_dry_run_reports_its_plan(box: Sandbox, tmp_path: Path) -> None:
-    archive, file = tmp_path / "photos", tmp_path / "plan.csv"
-    sums = make_archive(archive, count=2, names=2)
-    await send(box, archive, "--tree", "-n", "--report", file)
-    told = {name: (row["outcome"], row["md5"]) for name, row in rows_of(file).items()}
-    assert told == {path.name: ("new", md5) for path, md5 in sums.items()}
-
-
 async def test_an_interrupted_run_leaves_what_is_known(tmp_path: Path) -> None:
     archive, file = tmp_path / "photos", tmp_path / "report.csv"
     make_archive(archive, count=40, names=40)
@@ -91,13 +74,3 @@ async def test_an_interrupted_run_leaves_what_is_known(tmp_path: Path) -> None:
     outcomes = [row["outcome"] for row in rows_of(file).values()]
     assert len(outcomes) == 40
     assert {"uploaded", "unfinished"} == set(outcomes)
-
-
-async def test_a_full_disk_ends_no_upload(box: Sandbox, disk: Path, tmp_path: Path) -> None:
-    make_archive(tmp_path, count=30, names=30)
-    fill(disk)
-    (disk / "rest").write_bytes(bytes((disk / "rest").stat().st_size - 4096))
-    ended = await send(box, tmp_path, "--report", disk / "report.csv", "--no-ledger")
-    assert len(box.gallery.photos) == 30
-    assert ended.code == 0
-    assert ended.err.count("No space left on device") == 1

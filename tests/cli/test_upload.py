@@ -12,14 +12,9 @@ from bulkup.app import demo
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.commands import (
     PASSWORD,
-    UPLOADS,
-    Ended,
-    Held,
     bulkup,
-    interrupted,
     one_photo,
     send,
-    start,
 )
 from tests.support.runs import make_archive, stored_sums
 
@@ -62,16 +57,15 @@ async def test_the_version_is_told() -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("PIL") is None, reason="the demo needs Pillow")
-async def test_the_demo_brings_every_photo_over(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_demo_uploads_every_photo(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(demo, "EXIST_S", 0.0)  # counting its workers takes longer than all else
     monkeypatch.setattr(demo, "NAMES", ("IMG_1.jpg", "button.gif", "web.webp"))
     monkeypatch.setattr(demo, "LARGE_SIDE", 800)
     ended = await bulkup("demo")
     assert ended.code == 0
     assert "each is on the server once, MD5 equal" in ended.out
-
-
-async def test_the_demo_takes_photos_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     ended = await bulkup("demo", tmp_path)
     assert ended.code == 0
@@ -133,30 +127,3 @@ async def test_a_name_can_not_steer_the_terminal(box: Sandbox, tmp_path: Path) -
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ud800-\udfff]", shown)
     for name in ["[red]x.jpg", r"a\nb.jpg", r"c\x1b[31m", r"d\r\x9be.jpg", r"f\u202eg", r"h\xff"]:
         assert f"{tmp_path}/{name}" in shown
-
-
-# exit code 130, interrupted
-
-
-async def test_ctrl_c_lets_photos_in_flight_end_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    archive = make_archive(tmp_path, count=60, names=30)
-    async with Held(*UPLOADS, nth=10) as box:
-        async with await start(box, tmp_path, "--concurrency", "4", finishing="1") as process:
-            said = Ended(130, "", await interrupted(box, process)).err
-        assert not box.gallery.buffers
-        assert not box.gallery.lounge
-        done = len(box.gallery.photos)
-        assert 10 <= done < 60
-        assert "photos in flight are finished, no new one is begun" in said
-        assert re.search(r"^Stopped after ", said, re.MULTILINE)
-        assert re.search(rf"^ +{done} +uploaded ", said, re.MULTILINE)
-        assert re.search(rf"^ +{60 - done} +unfinished +run the same", said, re.MULTILINE)
-        assert (await send(box, tmp_path)).code == 0
-        assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
-
-
-async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=10, names=10)
-    async with Held(*UPLOADS) as box, await start(box, tmp_path, finishing="1") as process:
-        said = Ended(130, "", await interrupted(box, process, twice=True)).err
-    assert re.search(r"^ +10 +unfinished ", said, re.MULTILINE)

@@ -1,15 +1,16 @@
-"""Wrong usage: exit code 2, the flag named, and no request to the gallery."""
+"""Wrong usage: exit code 2, the flag named, what to do, and no request to the gallery."""
 
 import shlex
 from pathlib import Path
 
 import pytest
 
+from bulkup.cli import run
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD, send
 from tests.support.photos import files_in
 
-UPLOAD = {
+WRONG_VALUES = {
     "--album a//b": "empty name",
     "--unwrap": "--tree",
     "--tree --flat": "--tree and --flat",
@@ -54,7 +55,7 @@ UPLOAD = {
     "-qv": "-q",
     "-qq --report {folder}/a.pdf": "--report",
 }
-OTHERS = {
+OTHER_LINES = {
     "upload": "no folders or photos given",
     "upload {folder}/nothing": "nothing: No such file or directory",
     "upload --files-from gone": "--files-from gone: No such file or directory",
@@ -97,20 +98,18 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [*((f"upload {{folder}} {flags}", words) for flags, words in UPLOAD.items()), *OTHERS.items()],
-)
-async def test_wrong_usage_is_named(box: Sandbox, photos: Path, line: str, words: str) -> None:
+async def test_wrong_values_and_paths_are_named(box: Sandbox, photos: Path) -> None:
     (photos / "empty").write_text("# none\n")
     (photos / "weak").write_text("s3cret")
-    ended = await send(box, *shlex.split(line.format(folder=photos)))
-    assert (ended.code, ended.out) == (2, "")
-    what, hint = ended.err.splitlines()
-    assert what.startswith("bulkup: ")
-    assert hint.startswith("  ")
-    assert words.replace("{folder}", str(photos)) in what + hint
-    assert "s3cret" not in ended.err
+    uploads = {f"upload {{folder}} {flags}": words for flags, words in WRONG_VALUES.items()}
+    for line, words in (uploads | OTHER_LINES).items():
+        ended = await send(box, *shlex.split(line.format(folder=photos)))
+        assert (ended.code, ended.out) == (2, ""), line
+        what, hint = ended.err.splitlines()
+        assert what.startswith("bulkup: "), line
+        assert hint.startswith("  "), line
+        assert words.replace("{folder}", str(photos)) in what + hint, line
+        assert "s3cret" not in ended.err, line
     assert not box.requests
     assert files_in(photos) == {"a.jpg", "empty", "weak"}
 
@@ -128,3 +127,68 @@ async def test_what_is_missing_is_named_with_its_flag(box: Sandbox, photos: Path
         assert first == f"bulkup: {sentence}"
         assert hint in second
     assert not box.requests
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("dcotor", "there is no command, file or folder “dcotor”", "Did you mean bulkup doctor?"),
+        ("ablums", "there is no command, file or folder “ablums”", "Did you mean bulkup albums?"),
+        ("help", "there is no command, file or folder “help”", "Did you mean bulkup --help?"),
+        ("x --ablum 9", "there is no flag --ablum", "Did you mean --album?"),
+        ("x --ablum=9", "there is no flag --ablum", "Did you mean --album?"),
+        ("x --conc 9", "there is no flag --conc", "Did you mean --concurrency?"),
+        ("--verison", "there is no flag --verison", "Did you mean --version?"),
+        ("albums --hlep", "there is no flag --hlep", "Did you mean --help?"),
+        ("x -z", "there is no flag -z", "See bulkup --help."),
+        ("x -z.jpg", "-z.jpg", "write ./-z.jpg"),
+        ("albums --nosuch", "there is no flag --nosuch", "See bulkup albums --help."),
+        ("x --password hunter2", "--password is no flag", "BULKUP_PASSWORD"),
+        ("x --api-key=hunter2", "--api-key is no flag", "BULKUP_API_KEY"),
+        ("x --album", "--album needs a value", "Write --album ALBUM."),
+        ("x --bwlimit", "--bwlimit needs a value", "Write --bwlimit off|RATE|TABLE."),
+        ("x -a 1 --album 2", "--album is given twice", "Give it once."),
+        ("x -c many", "invalid value for -c: “many”", "Give a whole number."),
+        ("x --finishing x", "invalid value for --finishing: “x”", "Give auto or a whole"),
+        ("x --method asynk", "invalid value for --method: “asynk”", "Did you mean async?"),
+        ("x --level 3", "invalid value for --level: “3”", "Give 0, 1, 2, 4 or 8."),
+        ("x --tree=perhaps", "invalid value for --tree: “perhaps”", "true or false"),
+        ("watch", "no folders given", "bulkup watch --help"),
+        ("albums x", "bulkup albums takes no argument “x”", "See bulkup albums --help."),
+        ("completion tcsh", "“tcsh”", "Give bash, zsh, fish or powershell."),
+        # a folder may be named nearly like a command
+        ("album", "the album is missing", "--album"),
+    ],
+)
+def test_mistyped_lines_have_a_sentence_and_a_hint(
+    line: str,
+    message: str,
+    hint: str,
+    *,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if "-z." in line:
+        Path("-z.jpg").touch()
+    if line == "album":
+        Path("album").mkdir()
+    assert run(line.split()) == 2
+    err = capsys.readouterr().err
+    first, second = err.splitlines()
+    assert first.startswith("bulkup: ")
+    assert message in first
+    assert hint in second
+    assert "hunter2" not in err
+
+
+def test_a_value_from_the_environment_is_named_by_its_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULKUP_CHUNK_SIZE", "huge")
+    monkeypatch.setenv("BULKUP_LEVEL", "3")
+    assert run(["/", "--album", "1", "--level", "1"]) == 2
+    assert "--chunk-size is from BULKUP_CHUNK_SIZE." in capsys.readouterr().err
+    assert run(["/", "--album", "1"]) == 2
+    assert "invalid value for BULKUP_LEVEL: “3”" in capsys.readouterr().err
