@@ -1,4 +1,4 @@
-"""What every test stands under: asyncio, loopback only, an event loop that nobody blocks."""
+"""Fixtures of every test: asyncio, loopback only, no blocking calls in the event loop."""
 
 import gc
 import os
@@ -14,13 +14,13 @@ from tests.support.browser import pytest_terminal_summary
 
 __all__ = ["pytest_terminal_summary"]
 
-# a busy machine is no failure
+# a slow machine is no failure
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any")
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector what lasts as long as the tests: modules, and the tests."""
+    """Exempt modules and tests, which stay to the end, from garbage collection."""
     gc.collect()
     gc.freeze()
 
@@ -30,13 +30,13 @@ REAL_URL = os.environ.get("BULKUP_TEST_URL", "")
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Run on asyncio alone, as aiohttp does."""
+    """Run tests on asyncio, as aiohttp needs."""
     return "asyncio"
 
 
 @pytest.fixture(autouse=True)
 def loopback_only() -> Iterator[None]:
-    """Let a test connect to this machine only, and to the Piwigo that the environment names."""
+    """Allow connections to this machine and to the Piwigo of BULKUP_TEST_URL alone."""
     hosts = ["127.0.0.1", "::1", "localhost"]
     if real := urlsplit(REAL_URL).hostname:
         hosts.append(real)
@@ -47,9 +47,9 @@ def loopback_only() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def event_loop_guard() -> Iterator[BlockBuster]:
-    """Fail a test that blocks the event loop: reads a file, hashes, or sleeps in it."""
-    with blockbuster_ctx(["bulkup"]) as guard:  # what the test itself does is no matter
+    """Fail a test in which bulkup blocks the event loop by reading, hashing or sleeping."""
+    with blockbuster_ctx(["bulkup"]) as guard:  # not what the test itself does
         for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):
-            # the tracer's own lock, which it may have to wait for, is no fault of ours
+            # the lock of coverage's tracer
             guard.functions[name].can_block_in("coverage/collector.py", "lock_data")
         yield guard

@@ -1,4 +1,4 @@
-"""A real browser for tests of pages: headless Chromium, without any way out of this machine.
+"""A browser for tests of pages: headless Chromium that reaches this machine alone.
 
     from tests.support.browser import anyio_backend, browser, opened
 
@@ -52,7 +52,7 @@ async def browser(anyio_backend: str) -> AsyncIterator["Browser"]:
         browser = await playwright.chromium.launch(
             executable_path=PROGRAM,
             args=[LOOPBACK_ONLY],
-            chromium_sandbox=os.geteuid() != 0,  # which root has to do without
+            chromium_sandbox=os.geteuid() != 0,  # it does not start as root
         )
         try:
             yield browser
@@ -61,7 +61,7 @@ async def browser(anyio_backend: str) -> AsyncIterator["Browser"]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Count the tests that had no browser in one line of the summary, not in one line each."""
+    """Report all tests skipped for want of a browser in one line of the summary."""
     for report in terminalreporter.stats.get("skipped", ()):
         reason = report.longrepr[2]
         if NO_BROWSER in reason:
@@ -70,13 +70,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @dataclass
 class Seen:
-    """What a page did: its complaints on the console, and the addresses that it asked for."""
+    """The errors of a page, console warnings included, and the addresses it requested."""
 
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     def listen(self, page: "Page") -> None:
-        """Note all that the page does from now on."""
+        """Record what the page does from now on."""
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self.requests.append(request.url))
@@ -100,7 +100,7 @@ async def opened(
     dark: bool = False,
     wait: Literal["load", "domcontentloaded", "networkidle"] = "load",
 ) -> AsyncIterator[tuple["Page", Seen]]:
-    """Show a page, and note what it does."""
+    """Open a page and record what it does."""
     context = await browser.new_context(
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
     )

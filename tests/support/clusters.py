@@ -1,4 +1,4 @@
-"""Dask clusters for tests: a scheduler and workers as processes of their own, on loopback."""
+"""Dask clusters for tests: scheduler and workers as processes on loopback."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ HERE = Path(__file__).parents[2]
 
 
 class Cluster:
-    """A scheduler and a worker in each of some `homes`; what they say is in a file of `folder`.
+    """A scheduler, and a worker in each of some folders (`homes`); their output goes to a file.
 
     Its certificate and key are `cert` and `key` in the folder.
     """
@@ -42,7 +42,7 @@ class Cluster:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        """Start all of them."""
+        """Start all processes."""
         self._run("scheduler", "--host", "tls://127.0.0.1", "--port", str(self._port))
         for home in self._homes:
             self._run(
@@ -52,7 +52,7 @@ class Cluster:
             )
 
     def wait(self) -> None:
-        """Wait until all of its workers are there."""
+        """Wait until all workers are connected."""
         security = Security(
             tls_ca_file=str(self.cert),
             tls_client_cert=str(self.cert),
@@ -63,7 +63,7 @@ class Cluster:
             client.wait_for_workers(len(self._homes), timeout=60)
 
     def restart(self) -> None:
-        """Kill all, the scheduler first, and start them again."""
+        """Kill all processes, the scheduler first, and start them again."""
         self.stop()
         self._processes.clear()
         self.start()
@@ -82,11 +82,11 @@ class Cluster:
         self._processes.append(process)
 
     def said(self) -> str:
-        """Return what all processes have said."""
+        """Return the output of all processes."""
         return (self.folder / "said.txt").read_text()
 
     def stop(self) -> None:
-        """End what is still there."""
+        """Kill all processes."""
         for process in self._processes:
             process.kill()
             process.wait()
@@ -94,14 +94,14 @@ class Cluster:
 
 @contextmanager
 def cluster(folder: Path, *homes: str, variables: Mapping[str, str]) -> Iterator[Cluster]:
-    """Lend a cluster with a worker in each of these folders, with these variables."""
-    lent = Cluster(folder, *homes, variables=variables)
+    """Run a cluster with a worker in each of these folders, with these variables."""
+    running = Cluster(folder, *homes, variables=variables)
     try:
-        lent.start()
-        lent.wait()
-        yield lent
+        running.start()
+        running.wait()
+        yield running
     finally:
-        lent.stop()
+        running.stop()
 
 
 def kill_one_worker(coordinator: int) -> None:

@@ -1,4 +1,4 @@
-"""What every test of the real command stands under: folders and a key ring of its own."""
+"""Fixtures for tests of the real command: folders and a key ring of their own."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,12 +22,12 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture(autouse=True)
 def event_loop_guard() -> None:
-    """Let commands write to their standard streams, which blocks the loop of a terminal anyway."""
+    """Allow commands to write to their standard streams, which blocks the event loop."""
 
 
 @pytest.fixture
 async def box() -> AsyncIterator[Sandbox]:
-    """Lend a sandbox without faults."""
+    """Run a sandbox without faults."""
     async with Sandbox(admin=("admin", PASSWORD), faults=Faults()) as running:
         yield running
 
@@ -43,5 +43,5 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have commands of this process try again at once."""
+    """Make commands in this process retry at once."""
     monkeypatch.setattr(Policy, "backoff", lambda *_, **__: 0.0)

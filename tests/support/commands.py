@@ -1,4 +1,4 @@
-"""What tests of the real command share: how to start it, to read it, and to know its end."""
+"""Helpers for tests of the real command: start it, read its output, check its end."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ UPLOADS = {"pwg.images.upload", "pwg.images.uploadAsync"}
 
 
 def environment(settings: dict[str, str]) -> dict[str, str]:
-    """Return this process's environment without anybody's settings of bulkup, and with these."""
+    """Return the environment without any settings of bulkup except these."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("BULKUP_")}
     named = {f"BULKUP_{name.upper()}": value for name, value in settings.items() if value}
     return clean | named | {"COLUMNS": "100", "PYTHONIOENCODING": "utf-8"}
@@ -49,7 +49,7 @@ class Ended:
 async def begin(
     arguments: Sequence[str | Path], variables: Mapping[str, str], *, piped: Collection[int]
 ) -> Process:
-    """Start the command as a process, with pipes for these of its standard streams, no others."""
+    """Start the command as a process, with pipes for these standard streams alone."""
     words = [*map(str, arguments)]
     ends = [subprocess.PIPE if number in piped else subprocess.DEVNULL for number in range(3)]
     return await anyio.open_process(
@@ -62,16 +62,15 @@ async def bulkup(
 ) -> Ended:
     """Run the command line in a thread of this process.
 
-    `given` is its standard input, as text or as a descriptor; `out` is a descriptor for its
-    standard output, instead of the text that is returned. It gets no signals: a test of what only
-    a process has uses `start`.
+    `given`: its standard input, as text or a descriptor; `out`: a descriptor for its standard
+    output, instead of the text returned. It gets no signals: tests of these use `start`.
     """
     words = [*map(str, arguments)]
     return await to_thread.run_sync(_run, words, environment(settings), given, out)
 
 
 async def bulkup_process(*arguments: str | Path, **settings: str) -> Ended:
-    """Run the command as a process of its own, for what is read when Python starts."""
+    """Run the command as a process, for what Python reads at its start."""
     done = await anyio.run_process(
         [*COMMAND, *map(str, arguments)], env=environment(settings), check=False
     )
@@ -95,16 +94,16 @@ def _run(
             given = stdin.fileno()
         with _streams(given, out if isinstance(out, int) else stdout.fileno(), stderr.fileno()):
             code = cli.run(words)
-        said = []
+        texts = []
         for stream in (stdout, stderr):
             stream.seek(0)
-            said.append(os.fsdecode(stream.read()))
-    return Ended(code, *said)
+            texts.append(os.fsdecode(stream.read()))
+    return Ended(code, *texts)
 
 
 @contextmanager
 def _streams(*descriptors: int) -> Iterator[None]:
-    """Have these as the standard streams of this process."""
+    """Replace the standard streams of this process."""
     saved = [os.dup(number) for number in range(3)]
     before = sys.stdin, sys.stdout, sys.stderr
     for number, descriptor in enumerate(descriptors):
@@ -127,7 +126,7 @@ def _streams(*descriptors: int) -> Iterator[None]:
 
 
 def forget_key_ring() -> None:
-    """Have the key ring chosen anew, by the variables of the command."""
+    """Let the next command choose the key ring by its own variables."""
     if core := sys.modules.get("keyring.core"):
         core._keyring_backend = None  # type: ignore[attr-defined]
 
@@ -149,9 +148,9 @@ async def send(
     out: int | str | None = None,
     **settings: str,
 ) -> Ended:
-    """Run the command against a sandbox, with all that it needs unless told otherwise.
+    """Run the command against a sandbox, with the settings it needs unless others are given.
 
-    The server's workers are not counted, which takes longer than all the rest of such a run.
+    Photos are finished one at a time: to count workers takes longer than such a run.
     """
     needed = needs(box) | {"finishing": "1"} | settings
     return await bulkup(*arguments, given=given, out=out, **needed)
@@ -196,7 +195,7 @@ async def start(
 
 
 async def read_until(process: Process, words: str = "") -> str:
-    """Return what the process says up to these words, or to its end."""
+    """Return what the process prints up to these words, or to its end."""
     assert process.stderr is not None
     text = ""
     try:

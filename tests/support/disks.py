@@ -1,4 +1,4 @@
-"""A small disk to fill up, and to write-protect."""
+"""A small disk to fill and to write-protect."""
 
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Mount a disk of 256 kB, where the system lets us."""
+    """Mount a disk of 256 kB; skip the test where that is not allowed."""
     folder = tmp_path_factory.mktemp("disk")
     options = ["-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
     if subprocess.run(["mount", *options], check=False, capture_output=True).returncode:  # noqa: S603, S607
@@ -30,5 +30,5 @@ def fill(folder: Path) -> None:
 
 
 async def protect(folder: Path) -> None:
-    """Let the disk be read only."""
+    """Remount the disk read-only."""
     await anyio.run_process(["mount", "-o", "remount,ro", str(folder)])

@@ -1,4 +1,4 @@
-"""Outcomes of runs that call the test back as their events come."""
+"""Outcomes of runs that call a function at each event."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -8,7 +8,7 @@ from tests.support.runs import Outcome
 
 
 class Watched(list[Event]):
-    """Events that call somebody as they come."""
+    """A list of events that calls a function for each one appended."""
 
     def __init__(self, watch: Callable[[Event], None]) -> None:
         super().__init__()
@@ -20,14 +20,14 @@ class Watched(list[Event]):
 
 
 def watched(watch: Callable[[Event], None]) -> Outcome:
-    """Return an outcome that passes each event on."""
+    """Return an outcome that calls `watch` for each event."""
     return Outcome(Watched(watch))
 
 
 def acting_on(
     kind: type[Event], act: Callable[[], object], *, at: Collection[int] | None = None
 ) -> Outcome:
-    """Return an outcome that calls `act` at events of a kind; `at`: at which, counted from 0."""
+    """Return an outcome that calls `act` at events of a kind; `at`: which, from 0; None: all."""
 
     def watch(event: Event) -> None:
         if isinstance(event, kind) and (at is None or len(outcome.of(kind)) - 1 in at):
@@ -38,5 +38,5 @@ def acting_on(
 
 
 def soon(act: Callable[[], object]) -> None:
-    """Do something in nobody's name before anybody goes on: the engine does in a later turn."""
+    """Call a function in the next turn of the event loop, outside of any task."""
     asyncio.get_running_loop().call_soon(act)

@@ -1,4 +1,4 @@
-"""Faults of the sandbox with a switch, and with a hook for the moment a request comes in."""
+"""Faults of the sandbox with a switch and a hook that runs as a request arrives."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,10 @@ from bulkup.sandbox import Fault, Faults
 
 
 class HookedFaults(Faults):
-    """Faults that can be switched off; `act` runs as a request comes in, before it is handled.
+    """Faults that can be switched off; `act` runs before a request is handled.
 
-    `method`: whose requests to count; None: all. `nth`: at which of them, counted from 0, to act;
-    None: at each.
+    `method`: whose requests to count; None: all. `nth`: at which of them, from 0, to act; None:
+    at each.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Views of what a sandbox was asked and what it holds, and what others do to it."""
+"""What a sandbox was asked and what it stores, and changes behind its back."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ LISTING = {
     *("pwg.session.login", "pwg.session.getStatus", "pwg.session.logout"),
     *("reflection.getMethodList", "pwg.images.uploadCompleted", "pwg.categories.getImages"),
 }
-"""The calls of a run that asks for no photo by its MD5 and sends none."""
+"""The calls of a run that looks up no MD5 and sends no photo."""
 
 
 def calls(box: Sandbox, *, since: int = 0) -> Counter[str]:
@@ -30,12 +30,12 @@ def changes(box: Sandbox, *, since: int = 0) -> Counter[str]:
 
 
 def uploads(box: Sandbox) -> int:
-    """Count the requests so far that brought a part of a file."""
+    """Count the requests so far that sent a part of a file."""
     return sum(count for method, count in calls(box).items() if method in SENDING)
 
 
 def only_photo(box: Sandbox) -> StoredPhoto:
-    """Return the one photo that the gallery has."""
+    """Return the only photo of the gallery."""
     (photo,) = box.gallery.photos.values()
     return photo
 
@@ -46,14 +46,14 @@ def photo_files(box: Sandbox) -> set[str]:
 
 
 def photo_of(box: Sandbox, md5: str) -> int:
-    """Return the number of the photo of this content."""
+    """Return the id of the photo with this MD5."""
     photo = box.gallery.find(md5)
     assert photo is not None
     return photo.id
 
 
 async def content_of(data: bytes) -> Content:
-    """Return bytes as the sandbox keeps them."""
+    """Return bytes as a stored file of the sandbox."""
     content = Content(in_memory=True)
     await content.append(data)
     content.seal()

@@ -1,4 +1,4 @@
-"""A small client of the web API for tests of the sandbox; it shares no code with bulkup."""
+"""A client of the web API for tests of the sandbox; it shares no code with bulkup."""
 
 import hashlib
 import io
@@ -24,7 +24,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it came."""
+    """An answer."""
 
     status: int
     content_type: str
@@ -38,7 +38,7 @@ class Reply:
 
     @property
     def result(self) -> Any:  # noqa: ANN401 - the same
-        """What an ok answer holds."""
+        """The result of an ok answer."""
         return self.json["result"]
 
 
@@ -48,7 +48,7 @@ async def _reply(answer: aiohttp.ClientResponse) -> Reply:
 
 
 class GalleryClient:
-    """One session, logged in as the administrator unless told otherwise."""
+    """A session, logged in as the administrator by default."""
 
     def __init__(self, url: str, *, logged_in: bool = True) -> None:
         self.url = url
@@ -92,7 +92,7 @@ class GalleryClient:
 
 
 def async_chunk(content: bytes, *, chunk: int = 0, size: int | None = None) -> dict[str, object]:
-    """Give the fields of pwg.images.uploadAsync for one chunk of a photo."""
+    """Return the fields of pwg.images.uploadAsync for one chunk of a photo."""
     size = size or len(content)
     part = content[chunk * size : (chunk + 1) * size]
     return {

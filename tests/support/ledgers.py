@@ -1,4 +1,4 @@
-"""Runs with a ledger that lies beside the archive."""
+"""Runs with a ledger beside the archive."""
 
 import os
 from collections.abc import Collection
@@ -13,8 +13,8 @@ from tests.support.runs import Outcome, run
 
 
 def entry(path: Path | str, **changes: object) -> Entry:
-    """Return what a ledger holds of a photo that was brought into the albums 1 and 9."""
-    brought = Entry(
+    """Return the entry of a photo that was uploaded to the albums 1 and 9."""
+    uploaded = Entry(
         path=Path(path),
         size=5000,
         mtime_ns=1_700_000_000_123_456_789,
@@ -23,11 +23,11 @@ def entry(path: Path | str, **changes: object) -> Entry:
         image_id=7,
         albums=frozenset({1, 9}),
     )
-    return replace(brought, **changes)  # type: ignore[arg-type]
+    return replace(uploaded, **changes)  # type: ignore[arg-type]
 
 
 def ledger_of(box: Sandbox, folder: Path) -> SqliteLedger:
-    """Return the ledger of this gallery that lies beside the folder."""
+    """Return this gallery's ledger beside the folder."""
     return SqliteLedger(folder.with_name("ledger.sqlite"), server=box.url)
 
 
@@ -40,16 +40,13 @@ async def run_with_ledger(box: Sandbox, folder: Path, **options: Any) -> Outcome
 
 
 async def entries(box: Sandbox, folder: Path, paths: Collection[Path]) -> list[Entry]:
-    """Return what the ledger beside the folder holds about files."""
+    """Return the entries of files in the ledger beside the folder."""
     async with ledger_of(box, folder) as ledger:
         return list((await ledger.look_up(sorted(paths))).values())
 
 
 def ruin(path: Path) -> bytes:
-    """Change the content and neither size nor time, to see whether anybody reads it.
-
-    Returns the old content.
-    """
+    """Change the content but neither size nor time, and return the old content."""
     content, status = path.read_bytes(), path.stat()
     path.write_bytes(b"x" * status.st_size)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))

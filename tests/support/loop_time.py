@@ -1,18 +1,18 @@
-"""Event loop clocks for tests: set forward, or virtual."""
+"""Event loop clocks for tests: one set forward, and a virtual one."""
 
 import asyncio
 import selectors
 
 
 def skip(seconds: float) -> None:
-    """Let that much time pass for whatever the running event loop waits for."""
+    """Set the clock of the running event loop forward."""
     loop = asyncio.get_running_loop()
     time = loop.time
     loop.time = lambda: time() + seconds  # type: ignore[method-assign]
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits no time and counts what it was to wait."""
+    """Adds each time-out to its clock instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """A loop whose clock jumps to the next timer: for code that waits for timers only.
+    """A loop whose clock jumps to the next timer, for code that waits for timers only.
 
     A test runs on it where the fixture `anyio_backend` returns `VIRTUAL_TIME`.
     """

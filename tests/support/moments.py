@@ -1,4 +1,4 @@
-"""Moments of a run as the sandbox sees them, and whether a gallery holds exactly an archive."""
+"""A hook at the nth step of a run as the sandbox sees it, and the check of its outcome."""
 
 import hashlib
 from collections import deque
@@ -16,10 +16,10 @@ SENDING = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk"}
 
 
 class Moment:
-    """Calls somebody at the nth step of a run: a request came, or was carried out.
+    """Calls `act` at the nth step of a run; a request arrives, or has been processed.
 
-    At the latest that is when requests that send photos have made `last` steps, so that a run
-    which sends at least as many always meets its moment. The answer waits until the call is over.
+    At the latest at the step `last` of requests that send photos: a run that sends as many always
+    gets there. The answer waits until the call returns.
     """
 
     def __init__(self, nth: int = 0, *, last: int = 0) -> None:
@@ -40,7 +40,7 @@ class Moment:
 
 
 class Coming(Faults):
-    """No faults, but a look at each request before it is carried out."""
+    """No faults, but a step for each request before it is processed."""
 
     def __init__(self, moment: Moment) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Coming(Faults):
 
 
 class Answered(deque[Seen]):
-    """The requests that were carried out; the answer is not yet out."""
+    """The log of processed requests, a step for each before its answer is sent."""
 
     def __init__(self, moment: Moment) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ def sandbox(version: str, moment: Moment, *, finish_s: float = 0.0) -> Sandbox:
 
 
 def exactly(box: Sandbox, archive: dict[Path, str]) -> bool:
-    """Hold the server against the archive."""
+    """Check that the gallery has each photo of the archive once, in album 1, and nothing else."""
     gallery = box.gallery
     assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
     for number, photo in gallery.photos.items():

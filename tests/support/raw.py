@@ -1,4 +1,4 @@
-"""A server that says exactly what a test wants, byte by byte, and keeps what it was sent."""
+"""A server that answers byte by byte as a test defines, and records the requests."""
 
 import asyncio
 import ssl
@@ -13,7 +13,7 @@ Talk = Callable[["Line"], Awaitable[None]]
 
 @dataclass
 class Heard:
-    """One request as it came over the line."""
+    """A request as it was received."""
 
     head: str
     body: bytes
@@ -32,14 +32,14 @@ class Heard:
 
 @dataclass
 class Line:
-    """One connection, from the server's side."""
+    """A connection, from the server's side."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     heard: list[Heard]
 
     async def hear(self) -> Heard:
-        """Take in a whole request. Raises `asyncio.IncompleteReadError` at the end of it all."""
+        """Receive a whole request. Raises `asyncio.IncompleteReadError` at the end."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         request = Heard(head, b"")
         request.body = await self.reader.readexactly(int(request.header("Content-Length") or 0))
@@ -47,7 +47,7 @@ class Line:
         return request
 
     async def say(self, status: str, body: bytes = b"", *headers: str) -> None:
-        """Answer."""
+        """Send an answer."""
         lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
         self.writer.write("\r\n".join(lines).encode("latin-1") + body)
         await self.writer.drain()
@@ -55,7 +55,7 @@ class Line:
 
 @dataclass
 class Raw:
-    """The server: its address, and what it heard."""
+    """The server's address and the requests it received."""
 
     url: str
     heard: list[Heard] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Raw:
 
 @asynccontextmanager
 async def raw_server(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Raw]:
-    """Run a server that talks so on every connection; it closes the connection afterwards."""
+    """Run a server that calls `talk` on each connection and then closes it."""
     raw = Raw("")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -75,7 +75,7 @@ async def raw_server(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncI
 
 
 def saying(status: str, body: bytes = b"", *headers: str) -> Talk:
-    """Answer every request alike."""
+    """Return a talk that answers every request alike."""
 
     async def talk(line: Line) -> None:
         while True:
@@ -86,7 +86,7 @@ def saying(status: str, body: bytes = b"", *headers: str) -> Talk:
 
 
 def writing(answer: bytes, *, stays: bool = False) -> Talk:
-    """Hear one request, write this as it is, and hang up, unless the server `stays`."""
+    """Return a talk that answers one request with these bytes, and closes unless it `stays`."""
 
     async def talk(line: Line) -> None:
         await line.hear()

@@ -1,4 +1,4 @@
-"""A service that notifications go to: a web server that keeps what it is sent."""
+"""A web server that receives notifications."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from aiohttp import web
 
 @dataclass
 class Receiver:
-    """What came in; it answers with `status`, or, `silent`, not until the asker has gone."""
+    """The notifications received; answers with `status`, or, if `silent`, never."""
 
     port: int = 0
     status: int = 200
@@ -22,7 +22,7 @@ class Receiver:
 
     @property
     def address(self) -> str:
-        """Where apprise finds it, with a secret in it."""
+        """The address for apprise, with a secret in it."""
         return f"json://127.0.0.1:{self.port}/s3cret-path"
 
     async def take(self, request: web.Request) -> web.Response:

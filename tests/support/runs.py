@@ -1,4 +1,4 @@
-"""What engine tests share: an archive of photos, a run against a sandbox, and what came of it."""
+"""Helpers for engine tests: archives, runs against a sandbox, their outcomes."""
 
 import hashlib
 import time
@@ -48,14 +48,14 @@ E_ = TypeVar("E_", bound=Event)
 
 
 def picture(chance: Random, *, size: int) -> bytes:
-    """Return what the server takes for a JPEG, of `size` bytes, another one at every call."""
+    """Return `size` random bytes that begin and end as a JPEG."""
     return JPEG_HEAD + chance.randbytes(max(0, size - len(JPEG_HEAD) - 2)) + b"\xff\xd9"
 
 
 def make_archive(
     folder: Path, *, count: int, names: int, size: tuple[int, int] = (300, 5000), seed: int = 1
 ) -> dict[Path, str]:
-    """Write `count` photos of `names` different base names, and return the MD5 of each path."""
+    """Write `count` photos with `names` different base names; return the MD5 of each path."""
     chance = Random(seed)
     sums = {}
     for number in range(count):
@@ -78,7 +78,7 @@ class Outcome:
         return [event for event in self.events if isinstance(event, kind)]
 
     def balances(self) -> bool:
-        """Tell whether every found file has exactly one outcome, also where one is found twice."""
+        """Return whether every file found has exactly one outcome, also one found twice."""
         found = Counter(event.path for event in self.of(FileFound))
         ends = Counter(
             event.path
@@ -102,12 +102,12 @@ class Outcome:
 
 
 async def no_wait(_: float) -> None:
-    """Sleep no time at all."""
+    """Return at once, after a checkpoint."""
     await anyio.lowlevel.checkpoint()
 
 
 class Clock:
-    """Time that only sleeping moves."""
+    """A clock that only its own sleep sets forward."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -149,7 +149,7 @@ async def run(
     labels: Labels | None = None,
     titles: Titles | None = None,
 ) -> Outcome:
-    """Run the engine against a sandbox, without waiting anywhere, and return what happened."""
+    """Run the engine against a sandbox, with retries at once; return the events."""
     outcome = outcome or Outcome()
     emit = outcome.events.append
     async with connect(
@@ -195,7 +195,7 @@ async def run(
 
 
 def chunk_size_of(server: PiwigoServer, *, user_size: int | None = None) -> ChunkSize:
-    """Return the chunk size that a run without a ledger begins with."""
+    """Return the initial chunk size of a run without a ledger."""
     return ChunkSize(
         server.offer.chunk_size, user_size=user_size, grows=server.method.name != "legacy"
     )
@@ -218,7 +218,7 @@ async def check(
     spaces: bool = False,
     titles: Titles | None = None,
 ) -> Outcome:
-    """Check archives against a sandbox, without waiting anywhere, and return what happened.
+    """Verify archives against a sandbox, with retries at once; return the events.
 
     `album` None: photos may be anywhere in the gallery.
     """
@@ -258,10 +258,10 @@ async def check(
 
 
 def failures(outcome: Outcome) -> dict[str, str]:
-    """Return the reason by which each photo has failed, by its file name."""
+    """Return the reason of each failed photo, by its file name."""
     return {event.path.name: event.reason for event in outcome.of(PhotoFailed)}
 
 
 def stored_sums(box: Sandbox) -> Counter[str]:
-    """Return how often the sandbox holds a photo of each MD5."""
+    """Count the photos of the sandbox by their MD5."""
     return Counter(photo.md5 for photo in box.gallery.photos.values())

@@ -1,4 +1,4 @@
-"""A sample run: events of one photo and of a whole run, hostile file names, a clock set by hand.
+"""Sample events of photos and of a whole run, hostile file names, a manual clock.
 
 A file is named by a `Path`, taken as it is, or by a string, which is a name in `FOLDER`.
 """
@@ -68,7 +68,7 @@ HOSTILE = [
 
 
 class ManualClock:
-    """A clock that the test sets, and a sleep that ends when the test says so."""
+    """A clock that the test sets, and a sleep that the test ends."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -144,7 +144,7 @@ def checked(name: str | Path, verdict: Verdict = Verdict.MISSING) -> PhotoChecke
 
 
 def starting(*names: str | Path, size: int = 10_000_000, sent: int = 0) -> list[Event]:
-    """Return what happens until `sent` bytes of each photo have gone out."""
+    """Return the events until `sent` bytes of each photo are sent."""
     events: list[Event] = []
     for name in names:
         events += found(name, size=size)
@@ -154,7 +154,7 @@ def starting(*names: str | Path, size: int = 10_000_000, sent: int = 0) -> list[
 
 
 def uploading(name: str | Path, *, size: int = 3_000_000, image_id: int = 7) -> list[Event]:
-    """Return what happens from the discovery of a photo to the end of its upload."""
+    """Return the events of a photo from its discovery to the end of its upload."""
     path = at(name)
     return [
         *starting(name, size=size, sent=size // 2),
@@ -168,7 +168,7 @@ def uploading(name: str | Path, *, size: int = 3_000_000, image_id: int = 7) -> 
 def failing(
     name: str | Path, *, tries: int = 0, reason: str = "no image", hint: str = ""
 ) -> list[Event]:
-    """Return what happens from the discovery of a photo to its failure after some tries."""
+    """Return the events of a photo from its discovery to its failure after some tries."""
     attempts = range(1, tries + 1)
     return [
         *found(name, size=1),
@@ -178,7 +178,7 @@ def failing(
 
 
 def whole_run() -> list[Event]:
-    """Return a run with one file of each outcome, `a.jpg` to `e.jpg`."""
+    """Return the events of a run with one file of each outcome, `a.jpg` to `e.jpg`."""
     there, other, ended = Path("b.jpg"), Path("c.mov"), Path("e.jpg")
     return [
         RUN,
@@ -199,12 +199,12 @@ def whole_run() -> list[Event]:
 
 
 def state_after(*events: Event, now: float = 0.0) -> RunState:
-    """Return the state of a run at time `now`, when all of the events have happened."""
+    """Return the state of a run after events at time `now`."""
     return apply(RunState(), events, now=now)
 
 
 def apply(state: RunState, events: Iterable[Event], *, now: float = 0.0) -> RunState:
-    """Let the events happen at time `now`, and return the state."""
+    """Apply events at time `now` and return the state."""
     for event in events:
         state.apply(event, now)
     return state

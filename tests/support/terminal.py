@@ -1,4 +1,4 @@
-"""A terminal of the tests' own: the real command runs in it, and what a user sees is read back."""
+"""A pseudo-terminal in which the real command runs, and whose screen tests read."""
 
 import asyncio
 import fcntl
@@ -17,7 +17,7 @@ import pyte
 from bulkup.sandbox import Sandbox
 from tests.support.commands import COMMAND, PASSWORD, environment
 
-# a session of its own, whose terminal is this one: so it gets Ctrl-C and SIGWINCH as in a shell
+# makes the terminal the controlling one of its session: for Ctrl-C and SIGWINCH, as in a shell
 BECOME = (
     "import fcntl, os, sys, termios;"
     "fcntl.ioctl(2, termios.TIOCSCTTY, 0);"
@@ -28,7 +28,7 @@ NO_VARIABLES: Mapping[str, str] = {}
 
 
 def standing(screen: pyte.Screen) -> list[str]:
-    """Return what stands on a screen, without the empty lines at its end."""
+    """Return the lines of a screen without the empty ones at its end."""
     lines = [line.rstrip() for line in screen.display]
     while lines and not lines[-1]:
         lines.pop()
@@ -36,7 +36,7 @@ def standing(screen: pyte.Screen) -> list[str]:
 
 
 def scrolled(screen: pyte.HistoryScreen) -> list[str]:
-    """Return what has left a screen at its top."""
+    """Return the lines that have scrolled off a screen."""
     return [
         "".join(row[column].data for column in range(max(row, default=-1) + 1)).rstrip()
         for row in screen.history.top
@@ -44,9 +44,9 @@ def scrolled(screen: pyte.HistoryScreen) -> list[str]:
 
 
 class Terminal:
-    """Runs the command against a sandbox for as long as the `async with` lasts.
+    """Runs the command against a sandbox while the `async with` lasts.
 
-    `raw` is every byte that came, `frames` what stood on the screen after each piece of them.
+    `raw`: all bytes written; `frames`: the screen after each piece of them.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Terminal:
         self.frames: list[list[str]] = []
         self.code: int | None = None
         self._stream = pyte.ByteStream(self.screen)
-        if "--finishing" not in arguments:  # else the workers are counted first
+        if "--finishing" not in arguments:  # to count the workers takes longer than a run
             arguments = (*arguments, "--finishing", "3")
         self._arguments = [*COMMAND, *map(str, arguments)]
         given = {"url": box.url, "user": "admin", "password": PASSWORD, "album": "1"}
@@ -98,16 +98,16 @@ class Terminal:
         os.close(self._terminal)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Give the window another size; what stood on it is cut, as on a plain terminal."""
+        """Resize the window; the screen is cut, as on a plain terminal."""
         self.screen.resize(rows, columns)
         self._set_size()
 
     def press(self, keys: bytes) -> None:
-        """Type into it."""
+        """Type keys."""
         os.write(self._terminal, keys)
 
     async def until(self, seen: Callable[[str], bool]) -> list[str]:
-        """Return the screen as soon as it is so."""
+        """Return the screen as soon as `seen` returns True for it."""
         with anyio.fail_after(60):
             while not seen("\n".join(self.lines)):
                 assert not self._ended, "\n".join(self.lines)
@@ -116,7 +116,7 @@ class Terminal:
         return self.lines
 
     async def end(self) -> list[str]:
-        """Return everything that is to be read in the end, what has scrolled away as well."""
+        """Wait for the end; return all lines, those that have scrolled off included."""
         with anyio.fail_after(60):
             while not self._ended:
                 self._came.clear()
@@ -126,18 +126,18 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """What stands on the screen, without the empty lines at its end."""
+        """The lines of the screen without the empty ones at its end."""
         return standing(self.screen)
 
     @property
     def scrolled(self) -> list[str]:
-        """What has left the screen at its top."""
+        """The lines that have scrolled off the screen."""
         return scrolled(self.screen)
 
     def _read(self) -> None:
         try:
             came = os.read(self._terminal, 65536)
-        except OSError:  # as Linux says that nobody is inside any more
+        except OSError:  # EIO on Linux: the command has ended
             came = b""
         if came:
             self.raw += came

@@ -1,4 +1,4 @@
-"""Views that write plain text to a stream, with a clock and a sleep that the test drives."""
+"""Plain and quiet reports that write to a string, with a manual clock."""
 
 from io import StringIO
 
@@ -9,7 +9,7 @@ from tests.support.sample_run import ManualClock
 
 
 class Shown:
-    """A plain or a quiet report, and what it has written."""
+    """A plain or quiet report and its output."""
 
     def __init__(self, kind: type[PlainReport] | type[QuietReport] = PlainReport) -> None:
         self.clock = ManualClock()
@@ -22,7 +22,7 @@ class Shown:
         )
 
     def emit(self, *events: Event, at: float | None = None) -> list[str]:
-        """Let the events happen, now or at another time, and return all lines so far."""
+        """Emit events, now or at another time; return all lines so far."""
         self.clock.now = self.clock.now if at is None else at
         for event in events:
             self.report.emit(event)

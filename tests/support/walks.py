@@ -1,4 +1,4 @@
-"""Files to walk over, and what the walk says of them."""
+"""Files to scan, and the results of a scan in words."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -12,7 +12,7 @@ Words = dict[str, list[str]]
 
 
 def put(path: Path, content: bytes = b"x") -> Path:
-    """Write a file, and the folders above it."""
+    """Write a file and its parent folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
@@ -24,14 +24,14 @@ def put_all(root: Path, *names: str, content: bytes = b"x") -> list[Path]:
 
 
 def link(path: Path, target: str | Path) -> Path:
-    """Make a symbolic link, and the folders above it."""
+    """Make a symbolic link and its parent folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(target)
     return path
 
 
 def photo_at(path: Path, content: bytes | None = None) -> Photo:
-    """Return the file as the walk finds it; write it first if it is given a content."""
+    """Return the file as a scan finds it; with `content`, write it first."""
     if content is not None:
         put(path, content)
     status = path.stat()
@@ -39,7 +39,7 @@ def photo_at(path: Path, content: bytes | None = None) -> Photo:
 
 
 def word(found: Found) -> str:
-    """Return what is said of a file or a folder."""
+    """Return the result for a file or a folder as a word."""
     match found:
         case Photo():
             return "taken"
@@ -50,15 +50,15 @@ def word(found: Found) -> str:
 
 
 def words_of(root: Path, found: Iterable[Found]) -> Words:
-    """Return what is said of things below a root: each word, and of what it is said."""
+    """Return the paths below a root by the word of their result."""
     words = defaultdict[str, list[str]](list)
     for each in found:
         words[word(each)].append(str(each.path.relative_to(root)))
-    return {said: sorted(names) for said, names in words.items()}
+    return {each: sorted(names) for each, names in words.items()}
 
 
 def told(
     root: Path, filters: Filters = EVERYTHING, endings: Collection[str] | None = None
 ) -> Words:
-    """Return what the walk says of what is below a root."""
+    """Scan a root and return the paths by the word of their result."""
     return words_of(root, scan([root], filters, endings=endings))

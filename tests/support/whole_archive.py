@@ -64,7 +64,7 @@ class Row:
     formats: tuple[str, ...] = ()
 
     def places(self) -> list[tuple[int, str]]:
-        """Return each number with the photo's place in the archive."""
+        """Return each number with the path of the photo in the archive."""
         return [
             (n, f"{self.folder}/{self.file.format(n=n)}".removeprefix("/"))
             for n in range(self.first, self.first + self.count)
@@ -87,7 +87,7 @@ ROWS = (
     Row(SIX, "समुद्र {n:02}.jpeg", 20),
     Row(CO, 'O\'Neil & "friends" {n:02}.jpg', 20),
     Row(f"{CO}/Sun 🌞", "{n:02} 🌊 wave.jpg", 15, title="{n:02} � wave", albums=(f"{CO}/Sun �",)),
-    # as a Mac writes it: letters and accents apart
+    # decomposed, as on a Mac
     Row(
         "De\u0301cembre", "Noe\u0308l {n}.jpg", 5, title="No\u00ebl {n}", albums=("D\u00e9cembre",)
     ),
@@ -99,7 +99,7 @@ ROWS = (
         date="2012-03-04 10:20:{n:02}",
         formats=("nef",),
     ),
-    Row(  # the sidecar may be that of the RAW
+    Row(  # the sidecar is named like the RAW
         *("RAW", "DSC_{n:02}.jpg", 5),
         raw=".cr2",
         xmp=Xmp("DSC_{n:02}.xmp", "Developed {n}", "2013-04-{n:02}T08:09:10"),
@@ -132,7 +132,7 @@ ROWS = (
         date="2019-07-01 12:03:22",
         comment='Pizza & "gelato" {n}',
     ),
-    Row(  # the second ones of their names
+    Row(  # the second files of their names
         *(ROME, "IMG_2019{n:04}(1).jpg", 5),
         takeout=Takeout(
             *("IMG_2019{n:04}.jpg(1).json", "IMG_2019{n:04}.jpg", 1562069002, "Second {n}")
@@ -142,7 +142,7 @@ ROWS = (
         date="2019-07-02 12:03:22",
         comment="Second {n}",
     ),
-    Row(  # whose names Takeout has cut, and their JSONs' too
+    Row(  # Takeout has cut these names and those of the JSONs
         *(ROME, f"{FAMILY} T.jpg", 3),
         takeout=Takeout(f"{FAMILY} .json", f"{FAMILY} Trevi.jpg", 1561982602),
         title=f"{FAMILY} Trevi",
