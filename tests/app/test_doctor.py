@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
-from bulkup.app.doctor import examine
+from bulkup.app.doctor import EXAMPLES, OTHER_TYPES, TYPES_KEPT, Estimate, estimate, examine
 from bulkup.app.settings import Account, DoctorSettings
+from bulkup.engine.ports import NoLedger
 from bulkup.engine.retry import Sleep
 from bulkup.output.doctor import (
     AccountFound,
@@ -37,6 +38,7 @@ from bulkup.output.doctor import (
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.store.ledger import SqliteLedger
+from tests.support.photos import write_files
 from tests.support.raw import Line, raw_server, saying
 from tests.support.runs import ADMIN, FOUR_METHODS, make_archive, no_wait, run
 
@@ -427,3 +429,31 @@ async def test_what_the_ledger_knows_is_not_counted_again(tmp_path: Path) -> Non
     assert (archive.photos, archive.brought, archive.requests) == (5, 4, 1)
     assert elsewhere.of(ArchiveFound).brought == 4
     assert busy.of(ArchiveFound).brought == missing.of(ArchiveFound).brought == 0
+
+
+async def counted(*roots: Path, signs: list[int] | None = None) -> Estimate:
+    return await estimate(
+        roots,
+        endings={"jpg"},
+        chunk_size=10,
+        ledger=NoLedger(),
+        album=None,
+        progress=(signs if signs is not None else []).append,
+    )
+
+
+async def test_what_is_not_there_to_be_read_is_counted_and_named(tmp_path: Path) -> None:
+    counts = await counted(*(tmp_path / f"{n}.jpg" for n in range(EXAMPLES + 2)))
+    assert (counts.photos, counts.unreadable) == (0, EXAMPLES + 2)
+    assert counts.examples == {
+        tmp_path / f"{n}.jpg": "No such file or directory" for n in range(EXAMPLES)
+    }
+
+
+async def test_of_very_many_types_the_first_are_kept_apart(tmp_path: Path) -> None:
+    write_files(tmp_path, *(f"x.t{n:04}" for n in range(TYPES_KEPT + 50)))
+    signs: list[int] = []
+    counts = await counted(tmp_path, signs=signs)
+    assert len(counts.types) == TYPES_KEPT + 1
+    assert counts.types[OTHER_TYPES] == 50
+    assert signs == [64, 128, 192, 250]

@@ -54,18 +54,6 @@ async def test_an_album_of_takeout_has_its_title_and_description_and_is_made_onc
     assert len(again.of(PhotoPresent)) == 4
 
 
-async def test_the_named_folder_itself_may_have_a_title(tmp_path: Path) -> None:
-    write_files(tmp_path / "Rome", "a.jpg", "in/b.jpg")
-    write_album_title(tmp_path / "Rome", "Roman holiday")
-    async with Sandbox() as box:
-        await run(box, tmp_path / "Rome", tree=True, titles=takeout_album)
-        assert albums_of(box) == {
-            "Sandbox": [],
-            "Sandbox/Roman holiday": ["a.jpg"],
-            "Sandbox/Roman holiday/in": ["b.jpg"],
-        }
-
-
 async def test_an_album_of_that_title_that_is_there_is_taken_and_left_as_it_is(
     tmp_path: Path,
 ) -> None:
@@ -98,15 +86,6 @@ async def test_what_tells_no_title_leaves_the_folder_its_name_and_is_told_once_i
     assert len(notices) == broken
     assert all(f"{path}: it is not JSON" in notice.message for notice in notices)
     assert all("named after its folder" in notice.hint for notice in notices)
-
-
-async def test_nobody_waits_for_what_is_no_file(tmp_path: Path) -> None:
-    write_files(tmp_path, "Rome/a.jpg")
-    os.mkfifo(tmp_path / "Rome/metadata.json")  # nobody ever writes into it
-    async with Sandbox() as box:
-        outcome = await bring(box, tmp_path)
-        assert albums_of(box)["Sandbox/Rome"] == ["a.jpg"]
-    assert not outcome.of(Noticed)
 
 
 @pytest.mark.parametrize(

@@ -72,17 +72,6 @@ async def test_what_has_no_album_is_told_and_the_others_arrive(tmp_path: Path) -
     assert outcome.balances()
 
 
-async def test_a_moved_photo_is_linked_to_its_new_album_and_not_sent(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    write_files(folder, "a/x.jpg")
-    async with Sandbox() as box:
-        await run_with_ledger(box, folder, tree=True, unwrap=True)
-        (folder / "a").rename(folder / "b")
-        outcome = await run_with_ledger(box, folder, tree=True, unwrap=True)
-        assert albums_of(box)["Sandbox/b"] == ["x.jpg"]
-    assert [event.linked for event in outcome.of(PhotoPresent)] == [True]
-
-
 async def test_the_ledger_spares_the_second_run_all_but_a_look_at_each_album(
     tmp_path: Path,
 ) -> None:

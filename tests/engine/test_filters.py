@@ -9,19 +9,17 @@ from bulkup.errors import RunError
 from bulkup.events import (
     FileFound,
     FileSkipped,
-    PhotoChecked,
     PhotoFailed,
     PhotoPresent,
     PhotoUnfinished,
     PhotoUploaded,
     ScanFinished,
     SkipReason,
-    Verdict,
 )
 from bulkup.sandbox import Sandbox
 from bulkup.source.filters import Filters, Listing, Patterns, read_flag
 from tests.support.events import acting_on
-from tests.support.runs import Outcome, check, make_archive, run, stored_sums
+from tests.support.runs import Outcome, make_archive, run, stored_sums
 
 NO_PNG = Filters(patterns=Patterns((read_flag("*.png", take=False, flag="--exclude"),)))
 
@@ -29,22 +27,6 @@ NO_PNG = Filters(patterns=Patterns((read_flag("*.png", take=False, flag="--exclu
 def listing(file: Path, *paths: Path) -> Filters:
     file.write_text("".join(f"{path}\n" for path in paths))
     return Filters(listing=Listing(str(file)))
-
-
-async def test_only_what_is_chosen_is_sent_and_checked(tmp_path: Path) -> None:
-    sums = make_archive(tmp_path, count=6, names=3)
-    for path in sums:
-        path.with_suffix(".png").write_text("no picture")
-    async with Sandbox() as box:
-        sent = await run(box, tmp_path, filters=NO_PNG)
-        checked = await check(box, tmp_path, filters=NO_PNG)
-        assert stored_sums(box).keys() == set(sums.values())
-    for outcome in (sent, checked):
-        assert outcome.balances()
-        reasons = [event.reason for event in outcome.of(FileSkipped)]
-        assert reasons == [SkipReason.EXCLUDED] * 6
-    verdicts = [event.verdict for event in checked.of(PhotoChecked)]
-    assert verdicts == [Verdict.PRESENT] * 6
 
 
 async def test_every_line_of_a_list_is_told_and_each_file_sent_once(tmp_path: Path) -> None:

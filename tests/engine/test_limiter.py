@@ -38,7 +38,7 @@ class Workers:
         return self.there is not None and workers <= self.there
 
 
-class Place:
+class Gate:
     """A gate with all it needs, on a clock that stands still but for what a test adds."""
 
     def __init__(
@@ -90,114 +90,121 @@ class Place:
             if error:
                 raise error
 
-        async with self.limiter.slot() as place:
-            await place.measure(work)
+        async with self.limiter.slot() as slot:
+            await slot.measure(work)
 
     def of(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.events if isinstance(event, kind)]
 
+    @property
+    def facts(self) -> dict[Fact, int]:
+        """What the ledger has learned."""
+        return self.memory._facts
+
+
+async def after(gate: Gate, *, times: int, at_once: int = 4) -> Gate:
+    """Return the gate after so many rounds of finishes."""
+    async with gate.attended():
+        await bring(gate, times=times, at_once=at_once)
+    return gate
+
 
 async def test_the_first_photo_is_finished_at_once_and_workers_are_proven_meanwhile() -> None:
-    place = Place(workers=6)
-    async with place.attended():
+    gate = Gate(workers=6)
+    async with gate.attended():
         await checkpoint()
-        assert place.census.proofs == []  # a run that finishes nothing asks nothing
-        async with place.limiter.slot():
-            while not place.limiter.pacing.workers > 1:
+        assert gate.census.proofs == []  # a run that finishes nothing asks nothing
+        async with gate.limiter.slot():
+            while not gate.limiter.pacing.workers > 1:
                 await checkpoint()
-    assert place.census.proofs == [6]
-    assert await place.memory.facts(max_age_s=1) == {Fact.WORKERS: 6}
-    assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=1)
-    assert place.of(LimitsChanged)[-1] == LimitsChanged(finishing=1, most_finishing=4)
+    assert gate.census.proofs == [6]
+    assert gate.facts == {Fact.WORKERS: 6}
+    assert gate.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=1)
+    assert gate.of(LimitsChanged)[-1] == LimitsChanged(finishing=1, most_finishing=4)
 
 
 async def test_a_proof_that_fails_beside_a_photo_is_made_with_nobody_inside() -> None:
-    place = Place(workers=3)
-    async with place.attended():
-        async with place.limiter.slot():
-            while not place.census.proofs:
+    gate = Gate(workers=3)
+    async with gate.attended():
+        async with gate.limiter.slot():
+            while not gate.census.proofs:
                 await checkpoint()
             await anyio.wait_all_tasks_blocked()
-        assert place.census.proofs == [6]
-        await place.finish()  # it waits for the proofs
-    assert place.census.proofs == [6, 3]
-    assert place.limiter.pacing.workers == 3
+        assert gate.census.proofs == [6]
+        await gate.finish()  # it waits for the proofs
+    assert gate.census.proofs == [6, 3]
+    assert gate.limiter.pacing.workers == 3
 
 
 async def test_nobody_begins_to_send_while_a_proof_is_on_its_way() -> None:
-    place = Place(workers=6)
-    recovery = place.limiter._recovery
+    gate = Gate(workers=6)
+    recovery = gate.limiter._recovery
     sent: list[int] = []
 
     async def send() -> None:
-        sent.append(len(place.census.proofs))
+        sent.append(len(gate.census.proofs))
 
-    async with place.attended(), place.limiter.slot():
-        while not place.census.proofs:
+    async with gate.attended(), gate.limiter.slot():
+        while not gate.census.proofs:
             await checkpoint()
         assert not recovery._gate.is_set()
         await recovery.run(send)
     assert sent == [1]
-    assert place.limiter.pacing.workers == 6
+    assert gate.limiter.pacing.workers == 6
 
 
 async def test_photos_go_on_to_be_finished_beside_the_first_proof() -> None:
-    place = Place(workers=6)
-    go, prove = anyio.Event(), place.census.prove
+    gate = Gate(workers=6)
+    go, prove = anyio.Event(), gate.census.prove
 
     async def wait(workers: int, *, hold: Hold) -> bool:
         await go.wait()
         return await prove(workers, hold=hold)
 
-    place.census.prove = wait  # type: ignore[method-assign]
-    async with place.attended():
+    gate.census.prove = wait  # type: ignore[method-assign]
+    async with gate.attended():
         for _ in range(3):
-            await place.finish()
-        assert place.census.proofs == []
+            await gate.finish()
+        assert gate.census.proofs == []
         go.set()
         await anyio.wait_all_tasks_blocked()
-    assert place.census.proofs == [6]
+    assert gate.census.proofs == [6]
 
 
 async def test_finishes_beside_a_proof_tell_nothing_of_the_pace() -> None:
-    place = Place(workers=6)
-    async with place.attended(), place.limiter.slot() as inside:
+    gate = Gate(workers=6)
+    async with gate.attended(), gate.limiter.slot() as inside:
         await inside.measure(partial(anyio.wait_all_tasks_blocked))
-    assert place.census.proofs == [6]
-    assert place.limiter.pacing.usual_s is None
+    assert gate.census.proofs == [6]
+    assert gate.limiter.pacing.usual_s is None
 
 
-async def bring(place: Place, *, times: int, at_once: int = 4) -> None:
+async def bring(gate: Gate, *, times: int, at_once: int = 4) -> None:
     for _ in range(times):
         async with anyio.create_task_group() as tasks:
             for _ in range(at_once):
-                tasks.start_soon(place.finish)
+                tasks.start_soon(gate.finish)
 
 
 async def test_what_served_an_earlier_run_best_is_taken_up_when_it_is_proven() -> None:
-    place = Place(workers=8)
-    await place.memory.learn(Fact.PLACES, 3)
-    async with place.attended():
-        await bring(place, times=3)
-    assert place.census.proofs == [5]
-    shown = [event.finishing for event in place.of(LimitsChanged) if hasattr(event, "finishing")]
+    gate = Gate(workers=8)
+    await gate.memory.learn(Fact.PLACES, 3)
+    await after(gate, times=3)
+    assert gate.census.proofs == [5]
+    shown = [event.finishing for event in gate.of(LimitsChanged) if hasattr(event, "finishing")]
     assert shown == [1, 3]
 
 
 async def test_the_best_limit_is_remembered() -> None:
-    place = Place(workers=3)
-    async with place.attended():
-        await bring(place, times=40)
-    facts = await place.memory.facts(max_age_s=1)
-    assert (facts[Fact.WORKERS], facts[Fact.PLACES]) == (3, place.limiter.pacing.best)
+    gate = await after(Gate(workers=3), times=40)
+    assert gate.facts[Fact.WORKERS] == 3
+    assert gate.facts[Fact.PLACES] == gate.limiter.pacing.best
 
 
 async def test_what_could_not_be_proven_holds_up_no_later_run() -> None:
-    place = Place(workers=2)
-    async with place.attended():
-        await bring(place, times=3)
-    assert place.census.proofs == [6, 3]
-    again = Place(workers=2, memory=place.memory)
+    gate = await after(Gate(workers=2), times=3)
+    assert gate.census.proofs == [6, 3]
+    again = Gate(workers=2, memory=gate.memory)
     async with again.attended():
         await bring(again, times=10, at_once=2)
         assert again.census.proofs == []
@@ -207,13 +214,11 @@ async def test_what_could_not_be_proven_holds_up_no_later_run() -> None:
 
 
 async def test_a_proof_begins_with_the_list_and_the_time_that_an_earlier_run_found() -> None:
-    place = Place(workers=8)
-    place.census.length = 40_000
-    async with place.attended():
-        await bring(place, times=10)
-    facts = await place.memory.facts(max_age_s=1)
-    assert (facts[Fact.PROOF], facts[Fact.FINISH_MS]) == (40_000, 1_000)
-    again = Place(workers=8, memory=place.memory)
+    gate = Gate(workers=8)
+    gate.census.length = 40_000
+    await after(gate, times=10)
+    assert (gate.facts[Fact.PROOF], gate.facts[Fact.FINISH_MS]) == (40_000, 1_000)
+    again = Gate(workers=8, memory=gate.memory)
     async with again.attended(), again.limiter.slot():
         await anyio.wait_all_tasks_blocked()
         assert again.census.length == 40_000
@@ -221,47 +226,35 @@ async def test_a_proof_begins_with_the_list_and_the_time_that_an_earlier_run_fou
 
 
 async def test_what_an_earlier_run_has_proven_is_proven_anew() -> None:
-    place = Place(workers=3)
-    await place.memory.learn(Fact.WORKERS, 5)
-    async with place.attended():
-        await bring(place, times=25)
-    assert place.limiter.pacing.workers == 3
-    assert place.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=3)
-    assert (await place.memory.facts(max_age_s=1))[Fact.WORKERS] == 5
+    gate = Gate(workers=3)
+    await gate.memory.learn(Fact.WORKERS, 5)
+    await after(gate, times=25)
+    assert gate.limiter.pacing.workers == 3
+    assert gate.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=3)
+    assert gate.facts[Fact.WORKERS] == 5
 
 
-async def test_a_single_worker_is_not_remembered_for_it_may_have_been_busy_otherwise() -> None:
-    place = Place(workers=1)
-    async with place.attended():
-        await place.finish()
-    assert await place.memory.facts(max_age_s=1) == {}
-
-
-async def test_one_photo_at_a_time_does_not_mean_one_worker() -> None:
-    place = Place(workers=8, most=1)
-    async with place.attended():
-        await place.finish()
-    assert not place.of(Noticed)
+async def test_a_single_worker_is_not_stored_and_one_slot_does_not_mean_one_worker() -> None:
+    """A worker may just have been busy otherwise."""
+    assert (await after(Gate(workers=1), times=1, at_once=1)).facts == {}
+    assert not (await after(Gate(workers=8, most=1), times=1, at_once=1)).of(Noticed)
 
 
 async def test_workers_that_can_not_be_counted_are_not_said_to_be_one() -> None:
-    place = Place(workers=None)
-    async with place.attended():
-        for _ in range(30):
-            await place.finish()
-    (notice,) = place.of(Noticed)
+    gate = await after(Gate(workers=None), times=30, at_once=1)
+    (notice,) = gate.of(Noticed)
     assert isinstance(notice, Noticed)
     assert "can't be counted" in notice.message
     assert "--finishing 2" in notice.hint
-    assert place.limiter.pacing.target == 1
+    assert gate.limiter.pacing.target == 1
 
 
 async def test_the_first_to_fail_tells_how_many_were_inside() -> None:
-    place = Place(most=4, fixed=True)
+    gate = Gate(most=4, fixed=True)
     stuck = anyio.Event()
 
     async def freeze() -> None:
-        async with place.limiter.slot() as inside:
+        async with gate.limiter.slot() as inside:
             with pytest.raises(Outage):
                 await inside.measure(fail)
 
@@ -269,42 +262,42 @@ async def test_the_first_to_fail_tells_how_many_were_inside() -> None:
         await stuck.wait()
         raise Outage("504")
 
-    async with place.attended(), anyio.create_task_group() as tasks:
+    async with gate.attended(), anyio.create_task_group() as tasks:
         for _ in range(4):
             tasks.start_soon(freeze)
             await checkpoint()
-            place.now += 1.0
+            gate.now += 1.0
         stuck.set()
-    assert place.limiter.pacing.most == 3
+    assert gate.limiter.pacing.most == 3
 
 
 async def test_after_a_time_out_a_probe_is_answered_before_anything_is_sent() -> None:
-    place = Place(most=2, fixed=True)
-    place.answering.set()
-    async with place.attended():
+    gate = Gate(most=2, fixed=True)
+    gate.answering.set()
+    async with gate.attended():
         with pytest.raises(TimedOut):
-            await place.finish(error=TimedOut(""))
-    assert place.probes == 1
+            await gate.finish(error=TimedOut(""))
+    assert gate.probes == 1
 
 
 async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_inside() -> None:
-    place = Place(most=2, fixed=True)
+    gate = Gate(most=2, fixed=True)
     second = anyio.Event()
 
     async def fail() -> None:
         raise RateLimited("429")
 
     async def occupy() -> None:
-        async with place.limiter.slot():
+        async with gate.limiter.slot():
             await second.wait()
 
-    async with place.attended(), anyio.create_task_group() as tasks:
+    async with gate.attended(), anyio.create_task_group() as tasks:
         tasks.start_soon(occupy)
         await checkpoint()
-        async with place.limiter.slot() as inside:
+        async with gate.limiter.slot() as inside:
             with pytest.raises(RateLimited):
                 await inside.measure(fail)
-            assert place.limiter.pacing.target == 1
+            assert gate.limiter.pacing.target == 1
             with anyio.move_on_after(0.01) as waited:
                 await inside.renew()
             assert waited.cancelled_caught
@@ -312,9 +305,9 @@ async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_insid
 
 
 async def test_whoever_lets_others_go_first_keeps_no_workers_from_being_proven() -> None:
-    place = Place(workers=8)
-    place.answering.set()
-    recovery = place.limiter._recovery
+    gate = Gate(workers=8)
+    gate.answering.set()
+    recovery = gate.limiter._recovery
     entered = tries = 0
 
     async def finish() -> None:
@@ -324,61 +317,58 @@ async def test_whoever_lets_others_go_first_keeps_no_workers_from_being_proven()
         while entered < 3:
             await checkpoint()
         await checkpoint()
-        place.now += 1.0
+        gate.now += 1.0
         if refused:
             raise RateLimited("429")
-        place.now += 200.0  # by then one place more may be tried again
+        gate.now += 200.0  # by then one gate more may be tried again
 
     async def bring() -> None:
         nonlocal entered
-        async with place.limiter.slot() as inside:
+        async with gate.limiter.slot() as inside:
             entered += 1
             await recovery.run(
                 partial(inside.measure, finish), before=inside.renew, repeatable=False
             )
 
-    async with place.attended():
-        await place.finish()
-        place.limiter.pacing._climb, place.limiter.pacing._settled = None, 3
+    async with gate.attended():
+        await gate.finish()
+        gate.limiter.pacing._climb, gate.limiter.pacing._settled = None, 3
         with anyio.fail_after(5):
             async with anyio.create_task_group() as tasks:
                 for _ in range(3):
                     tasks.start_soon(bring)
     assert tries == 7
-    assert place.census.proofs == [6, 3]
+    assert gate.census.proofs == [6, 3]
 
 
 async def test_a_number_of_the_users_own_needs_no_proof() -> None:
-    place = Place(workers=2, most=4, fixed=True)
-    async with place.attended():
-        for _ in range(50):
-            await place.finish()
-    assert place.census.proofs == []
-    assert place.of(LimitsChanged) == [LimitsChanged(finishing=4, most_finishing=4)]
+    gate = await after(Gate(workers=2, most=4, fixed=True), times=50, at_once=1)
+    assert gate.census.proofs == []
+    assert gate.of(LimitsChanged) == [LimitsChanged(finishing=4, most_finishing=4)]
 
 
 async def test_a_single_worker_is_told_of_when_a_photo_alone_is_blocked() -> None:
-    place = Place(workers=1)
-    place.answering.set()
-    async with place.attended():
+    gate = Gate(workers=1)
+    gate.answering.set()
+    async with gate.attended():
         with pytest.raises(TimedOut):
-            await place.finish(error=TimedOut(""))
+            await gate.finish(error=TimedOut(""))
         for _ in range(5):
-            await place.finish()
-    notice = place.of(Noticed)[-1]
+            await gate.finish()
+    notice = gate.of(Noticed)[-1]
     assert isinstance(notice, Noticed)
     assert "single PHP worker" in notice.message
     assert "pm.max_children" in notice.hint
-    assert place.limiter.pacing.target == 1
+    assert gate.limiter.pacing.target == 1
 
 
 async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> None:
-    place = Place(most=2, fixed=True)
+    gate = Gate(most=2, fixed=True)
     inside, most, entered = 0, 0, list[int]()
 
     async def one(number: int) -> None:
         nonlocal inside, most
-        async with place.limiter.slot():
+        async with gate.limiter.slot():
             entered.append(number)
             inside += 1
             most = max(most, inside)
@@ -386,7 +376,7 @@ async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> N
                 await checkpoint()
             inside -= 1
 
-    async with place.attended(), anyio.create_task_group() as tasks:
+    async with gate.attended(), anyio.create_task_group() as tasks:
         for number in range(20):
             tasks.start_soon(one, number)
     assert most == 2
@@ -394,61 +384,59 @@ async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> N
 
 
 async def test_whoever_is_cancelled_while_waiting_leaves_the_queue() -> None:
-    place = Place(most=1, fixed=True)
-    async with place.attended(), place.limiter.slot():
+    gate = Gate(most=1, fixed=True)
+    async with gate.attended(), gate.limiter.slot():
         with anyio.move_on_after(0):
-            async with place.limiter.slot():
+            async with gate.limiter.slot():
                 pytest.fail("nobody may enter")
     with anyio.fail_after(5):
-        async with place.attended():
-            await place.finish()
+        async with gate.attended():
+            await gate.finish()
 
 
 @pytest.mark.parametrize("error", [Outage(""), RateLimited(""), TimedOut("")])
 async def test_trouble_lowers_the_ceiling_for_later_runs_too(error: Transient) -> None:
-    place = Place(workers=16)
-    place.answering.set()
-    async with place.attended():
-        await place.finish()
-        place.limiter.pacing._climb, place.limiter.pacing._settled = None, 4
+    gate = Gate(workers=16)
+    gate.answering.set()
+    async with gate.attended():
+        await gate.finish()
+        gate.limiter.pacing._climb, gate.limiter.pacing._settled = None, 4
         async with (
-            place.limiter.slot(),
-            place.limiter.slot(),
-            place.limiter.slot(),
+            gate.limiter.slot(),
+            gate.limiter.slot(),
+            gate.limiter.slot(),
         ):
             with pytest.raises(type(error)):
-                await place.finish(error=error)
-        await place.finish()
-    assert place.limiter.pacing.most == 3
-    assert (await place.memory.facts(max_age_s=1))[Fact.FINISHING] == 3
-    later = Place(workers=16, memory=place.memory)
-    async with later.attended():
-        await later.finish()
+                await gate.finish(error=error)
+        await gate.finish()
+    assert gate.limiter.pacing.most == 3
+    assert gate.facts[Fact.FINISHING] == 3
+    later = await after(Gate(workers=16, memory=gate.memory), times=1, at_once=1)
     assert later.of(LimitsChanged) == [LimitsChanged(finishing=1, most_finishing=3)]
 
 
 @pytest.mark.parametrize("error", [AnswerLost(""), Unreachable("")])
 async def test_a_line_that_breaks_says_nothing_of_the_workers(error: Transient) -> None:
-    place = Place()
-    async with place.attended():
+    gate = Gate()
+    async with gate.attended():
         with pytest.raises(type(error)):
-            await place.finish(error=error)
-    assert place.limiter.pacing.most == 8
+            await gate.finish(error=error)
+    assert gate.limiter.pacing.most == 8
 
 
 async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered() -> None:
-    place = Place(most=4, fixed=True, first_stall_s=0.01)
+    gate = Gate(most=4, fixed=True, first_stall_s=0.01)
     done = anyio.Event()
-    recovery = place.limiter._recovery
+    recovery = gate.limiter._recovery
 
     async def stuck() -> None:
-        async with place.limiter.slot():
+        async with gate.limiter.slot():
             await done.wait()
 
-    async with place.attended(), anyio.create_task_group() as tasks:
+    async with gate.attended(), anyio.create_task_group() as tasks:
         tasks.start_soon(stuck)
         tasks.start_soon(stuck)
-        while not place.of(OutageBegan):
+        while not gate.of(OutageBegan):
             await checkpoint()
         sent = anyio.Event()
 
@@ -459,22 +447,22 @@ async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered
         for _ in range(20):
             await checkpoint()
         assert not sent.is_set()
-        assert place.probes == 1
-        place.answering.set()
+        assert gate.probes == 1
+        gate.answering.set()
         await sent.wait()
         done.set()
-    assert (await place.memory.facts(max_age_s=1)).get(Fact.FINISHING) in {None, 1}
-    (began,) = place.of(OutageBegan)
+    assert gate.facts.get(Fact.FINISHING) in {None, 1}
+    (began,) = gate.of(OutageBegan)
     assert "no photo was finished for" in str(began)
-    assert len(place.of(OutageEnded)) == 1
-    assert place.limiter.pacing.most == 1  # two were inside
+    assert len(gate.of(OutageEnded)) == 1
+    assert gate.limiter.pacing.most == 1  # two were inside
 
 
 async def test_a_server_that_answers_at_once_has_but_a_large_photo_to_work_on() -> None:
-    place = Place(most=4, fixed=True, first_stall_s=0.001)
-    place.answering.set()
-    async with place.attended(), place.limiter.slot(), place.limiter.slot():
-        while place.probes < 4:
+    gate = Gate(most=4, fixed=True, first_stall_s=0.001)
+    gate.answering.set()
+    async with gate.attended(), gate.limiter.slot(), gate.limiter.slot():
+        while gate.probes < 4:
             await checkpoint()
-    assert not place.of(OutageBegan)
-    assert place.limiter.pacing.most == 4
+    assert not gate.of(OutageBegan)
+    assert gate.limiter.pacing.most == 4

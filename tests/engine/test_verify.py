@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from bulkup.engine.albums import ROOT
 from bulkup.engine.ports import State, Stop
 from bulkup.errors import RunError
 from bulkup.events import (
+    AlbumMade,
     FileSkipped,
     PhotoChecked,
     PhotoPresent,
@@ -26,16 +28,19 @@ from bulkup.events import (
 from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
-from bulkup.sandbox.versions import Release
+from bulkup.sandbox.versions import VERSIONS, Release
+from bulkup.source.takeout import takeout_album
 from tests.support.events import acting_on
 from tests.support.faults import HookedFaults
 from tests.support.galleries import calls, lock_out, photo_of, spoil
 from tests.support.ledgers import ledger_of, ruin
-from tests.support.photos import write_photo
+from tests.support.photos import write_album_title, write_files, write_photo
 from tests.support.runs import FOUR_METHODS, Outcome, check, make_archive, run, stored_sums
 
-VERSIONS = ["13.8.0", "16.4.0", "17.0.0beta1"]
+RELEASES = ["13.8.0", "16.4.0", "17.0.0beta1"]
 READ, LIST = "pwg.images.checkFiles", "pwg.categories.getImages"
+ALBUMS = "pwg.categories.getAdminList"
+PLACES = ("loose.jpg", "2019/a.jpg", "2019/May/b.jpg", "I <3_🌞/c.jpg", "I <3_🌞/d.jpg")
 LOOKS = ["pwg.images.exist", READ, LIST]
 HARMLESS = {
     *LOOKS,
@@ -101,7 +106,7 @@ async def box(archive: dict[Path, str], folder: Path, faults: Faults) -> AsyncIt
         yield running
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("with_lounge", [True, False])
 async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
     tmp_path: Path, version: str, with_lounge: bool
@@ -234,6 +239,109 @@ async def test_an_unreadable_folder_fails_and_the_others_are_checked(
     assert told(outcome)[tmp_path / "gone"].verdict is Verdict.FAILED
 
 
+# where albums are the folders
+
+
+def by_name(outcome: Outcome) -> dict[str, PhotoChecked]:
+    return {path.name: event for path, event in told(outcome).items()}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("unwrap", "spaces"), [(True, False), (False, True)])
+async def test_what_was_brought_as_a_tree_is_present_as_that_tree(
+    tmp_path: Path, version: str, *, unwrap: bool, spaces: bool
+) -> None:
+    root = tmp_path / "my_photos"
+    write_files(root, *PLACES)
+    write_album_title(root / "2019/May", "Spring in <b>Paris</b>")
+    async with Sandbox(version=version) as box:
+        await run(box, root, tree=True, unwrap=unwrap, spaces=spaces, titles=takeout_album)
+        before, requests = snapshot(box), len(box.requests)
+        outcome = await check(
+            box, root, tree=True, unwrap=unwrap, spaces=spaces, titles=takeout_album
+        )
+        assert snapshot(box) == before
+        methods = calls(box, since=requests)
+    assert verdicts(outcome) == {Verdict.PRESENT: 5}
+    assert methods.keys() <= HARMLESS | {ALBUMS}
+    assert (methods[ALBUMS], methods[LIST]) == (1, 4)  # a look at each album
+    assert not outcome.of(AlbumMade)
+
+
+async def test_each_photo_has_to_be_in_the_album_of_its_own_folder(tmp_path: Path) -> None:
+    made = write_files(tmp_path, "a/x.jpg", "b/y.jpg", "c/z.jpg")
+    (tmp_path / "b/twin.jpg").write_bytes(made["a/x.jpg"])
+    async with Sandbox() as box:
+        await run(box, tmp_path, tree=True, unwrap=True)
+        number = {album.name: album.id for album in box.gallery.albums.values()}
+        photo = {photo.file: photo.id for photo in box.gallery.photos.values()}
+        twin = photo.get("x.jpg") or photo["twin.jpg"]
+        box.gallery.unlink(twin, number["a"])
+        box.gallery.link(photo["y.jpg"], number["c"])
+        box.gallery.unlink(photo["y.jpg"], number["b"])
+        before = len(box.requests)
+        outcome = await check(box, tmp_path, tree=True, unwrap=True)
+        reads = calls(box, since=before)["pwg.images.checkFiles"]
+    events = by_name(outcome)
+    assert {name: event.verdict for name, event in events.items()} == {
+        "x.jpg": Verdict.NOT_IN_ALBUM,
+        "twin.jpg": Verdict.PRESENT,
+        "y.jpg": Verdict.NOT_IN_ALBUM,
+        "z.jpg": Verdict.PRESENT,
+    }
+    assert f"not in album {number['b']}" in events["y.jpg"].reason
+    assert reads == 3  # twins are read once
+
+
+async def test_an_album_that_is_missing_is_told_and_not_made(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    write_files(root, "2019/May/a.jpg", "2019/b.jpg", "top.jpg", "2020/new.jpg")
+    async with Sandbox() as box:
+        await run(box, root)  # all into one
+        await box.gallery.delete(
+            next(photo.id for photo in box.gallery.photos.values() if photo.file == "new.jpg")
+        )
+        box.gallery.make_album("photos", 1)
+        before = snapshot(box)
+        outcome = await check(box, root, tree=True)
+        assert snapshot(box) == before
+    events = by_name(outcome)
+    assert verdicts(outcome) == {Verdict.NOT_IN_ALBUM: 3, Verdict.MISSING: 1}
+    assert events["new.jpg"].verdict is Verdict.MISSING
+    assert "there is no album “photos / 2019”" in events["a.jpg"].reason
+    assert "there is no album “photos / 2019”" in events["b.jpg"].reason
+    assert "not in album 2" in events["top.jpg"].reason
+    assert "Upload again" in events["a.jpg"].hint
+
+
+async def test_what_lies_in_no_album_is_told(tmp_path: Path) -> None:
+    write_files(tmp_path, "loose.jpg", "2019/a.jpg")
+    async with Sandbox() as box:
+        await run(box, tmp_path, album=ROOT, tree=True, unwrap=True)
+        await run(box, tmp_path / "loose.jpg")
+        outcome = await check(box, tmp_path, album=ROOT, tree=True, unwrap=True)
+    events = by_name(outcome)
+    assert events["a.jpg"].verdict is Verdict.PRESENT
+    assert events["loose.jpg"].verdict is Verdict.NOT_IN_ALBUM
+    assert "in no folder that could be an album" in events["loose.jpg"].reason
+    assert "--album" in events["loose.jpg"].hint
+
+
+async def test_an_album_that_cannot_be_listed_costs_its_own_photos_a_verdict_only(
+    tmp_path: Path,
+) -> None:
+    write_files(tmp_path, "a/x.jpg", "b/y.jpg", "b/z.jpg")
+    async with Sandbox(faults=Faults()) as box:
+        await run(box, tmp_path, tree=True, unwrap=True)
+        for number in range(1, 4):  # the second album, each time
+            box.faults.add(Fault("html", LIST, number))
+        outcome = await check(box, tmp_path, tree=True, unwrap=True, retries=2)
+    assert Counter(event.verdict for event in outcome.of(PhotoChecked)) in (
+        {Verdict.PRESENT: 1, Verdict.FAILED: 2},
+        {Verdict.PRESENT: 2, Verdict.FAILED: 1},
+    )
+
+
 # what the ledger keeps
 
 
@@ -340,7 +448,7 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
         ),
         max_size=6,
     ),
-    version=st.sampled_from(VERSIONS),
+    version=st.sampled_from(RELEASES),
     harm=st.lists(st.sampled_from(["delete", "unlink", "spoil", ""]), min_size=7, max_size=7),
     quick=st.booleans(),
 )
