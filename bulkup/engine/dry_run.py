@@ -45,13 +45,11 @@ FINISH_S: Final = 0.45
 """What finishing a photo of some megapixels costs a small server (piwigo-api.md, 3.1)."""
 
 
-async def run(
-    plan: Plan, context: RunContext, *, albums: Albums, executor: Executor | None = None
-) -> None:
+async def run(plan: Plan, context: RunContext, *, albums: Albums, executor: Executor) -> None:
     """Emit for every photo of the plan what an upload would do with it.
 
-    `context.gallery` must be a `DryRunGallery`. `executor` fingerprints, by default on this
-    machine. Raises `RunError` where the upload could not continue.
+    `context.gallery` must be a `DryRunGallery`. Raises `RunError` where the upload could not
+    continue.
     """
     began, emit, ledger = context.clock(), context.emit, context.ledger
     guard = OutcomeGuard(partial(_emit_without_planned_ids, emit))

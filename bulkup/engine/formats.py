@@ -7,7 +7,7 @@ from typing import Protocol
 import anyio
 from anyio import to_thread
 
-from bulkup.engine.executor import Executor, LocalExecutor, NotStarted
+from bulkup.engine.executor import Executor, NotStarted
 from bulkup.engine.ports import Entry, Job, RunContext, State, UploadContext
 from bulkup.engine.recorder import failure, present
 from bulkup.engine.replace import any_untouched
@@ -96,7 +96,7 @@ class Formats:
         *,
         sender: FormatSender,
         update: bool,
-        executor: Executor | None = None,
+        executor: Executor,
     ) -> None:
         self._gallery = context.gallery
         self._recovery = context.recovery
@@ -104,7 +104,7 @@ class Formats:
         self._emit = context.emit
         self._stop = context.stop
         self._sender = sender
-        self._executor = executor or LocalExecutor()
+        self._executor = executor
         self._update = update
         self._off: FormatsOff | None = None
         self._refused: dict[str, FormatRefused] = {}  # by extension

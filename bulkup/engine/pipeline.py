@@ -214,7 +214,7 @@ def read_plan(
     *,
     tasks: TaskGroup,
     format_files: list[PairedFile],
-    executor: Executor | None = None,
+    executor: Executor,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read the files of a plan; return the stream of their jobs."""
     walk = find(plan.roots, plan.filters, endings=plan.endings, only=plan.only)
