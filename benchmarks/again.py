@@ -1,9 +1,9 @@
-"""A second run over an archive of which the ledger holds everything: how many photos a second.
+"""A second run over an archive that is in the ledger: how many photos per second.
 
-100,000 small files are in a sandbox' gallery and in the ledger. A run looks at each file, reads
-and sends none, and asks the server what the album shows. That list takes the sandbox, and any
-server, longer than all the rest; so what counts is a server that lists no albums, where the ledger
-is believed. The whole command counts, its start included; a run with the list is told beside it.
+100,000 small files are in the gallery of a sandbox and in the ledger. A run checks each file,
+reads and sends none, and asks the server for the photos of the album. That list takes any server
+longer than all the rest, so the target is for a server that lists no albums, where the ledger is
+trusted. The time is that of the whole command; a run with the list is measured for comparison.
 """
 
 import tempfile
@@ -26,7 +26,7 @@ OTHERS = set(methods_of(Release("16.4.0"), only=None)) - {LIST}
 
 
 async def figures() -> AsyncIterator[Figure]:
-    """Run some times over the same archive, then once where the server lists the album."""
+    """Run several times over one archive, then once with the list of the album."""
     with archive(count=COUNT, size=SIZE) as photos:
         md5s = sums(photos)
         async with Host() as host:
@@ -46,14 +46,14 @@ async def figures() -> AsyncIterator[Figure]:
 async def second_runs(
     host: Host, photos: Archive, md5s: list[str], *, only: set[str] | None, rounds: int
 ) -> list[Weighed]:
-    """Return what runs cost against a gallery that has it all and offers these methods."""
+    """Return the costs of runs against a gallery with all photos and these methods."""
     url = await host.start({"lounge": False, "only": only}, Stock(md5s, per_album=COUNT))
     with tempfile.TemporaryDirectory() as state:
         ledger = Path(state) / "ledger.sqlite"
         await record(photos, md5s, file=ledger, url=url, per_album=COUNT)
         flags = ("--album", "1", "--ledger", ledger)
         costs = [await bulkup(photos.folder, *flags, url=url) for _ in range(rounds)]
-    if (told := await host.stop()).finished_at or told.photos != COUNT:
+    if (stats := await host.stop()).finished_at or stats.photos != COUNT:
         raise RuntimeError("photos were sent")
     return costs
 

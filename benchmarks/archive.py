@@ -1,7 +1,4 @@
-"""Archives to measure with: many files of one size, each of another content, made quickly.
-
-Knows files, sums and the ledger's form, and not what is measured.
-"""
+"""Archives to measure with: many files of one size and different contents, made quickly."""
 
 import hashlib
 import tempfile
@@ -22,7 +19,7 @@ BATCH = 10_000
 
 @dataclass(frozen=True)
 class Archive:
-    """Files of one size below a folder, a thousand to a folder of its own."""
+    """Files of one size below a folder, a thousand per subfolder."""
 
     folder: Path
     count: int
@@ -30,17 +27,17 @@ class Archive:
 
     @cached_property
     def rest(self) -> bytes:
-        """What each file holds behind its beginning."""
+        """The content of each file after its start."""
         length = self.size - len(_start(0))
         return (bytes(range(256)) * (length // 256 + 1))[:length]
 
     @property
     def total(self) -> int:
-        """Bytes of all of them."""
+        """The size of all files in bytes."""
         return self.count * self.size
 
     def path(self, number: int) -> Path:
-        """Return where a file is, by its number from 0 on."""
+        """Return the path of a file by its number, from 0."""
         return self.folder / f"{number // FOLDER:04}" / f"IMG_{number:07}.jpg"
 
     def paths(self) -> Iterator[Path]:
@@ -48,13 +45,13 @@ class Archive:
         return map(self.path, range(self.count))
 
     def names(self) -> bytes:
-        """Return all files, each ended by a NUL, for xargs."""
+        """Return all paths, each followed by a NUL, for xargs."""
         return b"".join(bytes(path) + b"\0" for path in self.paths())
 
 
 @contextmanager
 def archive(*, count: int, size: int, sparse: bool = False) -> Iterator[Archive]:
-    """Make files that begin as a JPEG and with their number; `sparse`: the rest are holes."""
+    """Write files that start as a JPEG and with their number; `sparse`: the rest is a hole."""
     with tempfile.TemporaryDirectory(prefix="bulkup-") as folder:
         made = Archive(Path(folder), count, size)
         for number, path in enumerate(made.paths()):
@@ -70,7 +67,7 @@ def archive(*, count: int, size: int, sparse: bool = False) -> Iterator[Archive]
 
 
 def sums(made: Archive) -> list[str]:
-    """Return the MD5 of each file in hex, of those that are no holes."""
+    """Return the MD5 of each file in hex; the archive must not be sparse."""
     contents = (_start(number) + made.rest for number in range(made.count))
     return [hashlib.md5(content, usedforsecurity=False).hexdigest() for content in contents]
 
@@ -82,7 +79,7 @@ def _start(number: int) -> bytes:
 async def record(
     made: Archive, md5s: Sequence[str], *, file: Path, url: str, per_album: int
 ) -> None:
-    """Write a ledger that holds all files as brought: numbers from 1 on, so many to an album."""
+    """Write a ledger with all files as uploaded: ids from 1, `per_album` photos per album."""
     async with SqliteLedger(file, server=url) as ledger:
         for start in range(0, made.count, BATCH):
             numbers = range(start, min(start + BATCH, made.count))

@@ -1,7 +1,6 @@
-"""All speed benchmarks, one after the other, and their table: `make bench`.
+"""All speed benchmarks and their table: `make bench`.
 
-Each is a file of its own and can be run by itself. A benchmark that lacks a tool says what to
-install, and the others go on.
+Each is a script that can also be run alone. A benchmark that lacks a tool prints what to install.
 """
 
 import sys

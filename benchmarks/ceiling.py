@@ -1,9 +1,8 @@
-"""The client's ceiling: photos of 4 MB to a server that reads and forgets, held against curl.
+"""The client's throughput against curl: photos of 4 MB to a server that discards them.
 
-The server is nginx on loopback (see `sink`), the files lie in the page cache. bulkup's own
-sending parts (see `sender`) and `curl -Z --parallel-max 8 -F …` send the same files, round by
-round in turn; the ratio is the median of the rounds'. Where bulkup cuts a photo into chunks, curl
-sends the same pieces, as files of their own.
+The server is nginx on loopback (see `sink`); the files are in the page cache. bulkup's sending
+code (see `sender`) and `curl -Z --parallel-max 8 -F …` send the same files in turn; the ratio is
+the median of all rounds. Where bulkup sends chunks, curl sends the same pieces as files.
 """
 
 import os
@@ -27,7 +26,7 @@ SENDER = Path(__file__).with_name("sender.py")
 
 
 async def figures() -> AsyncIterator[Figure]:
-    """Hold bulkup against curl in three ways."""
+    """Compare bulkup with curl in three ways."""
     curl = tool("curl", package="curl")
     with sink() as server, archive(count=COUNT, size=SIZE) as photos, pieces(photos) as cut:
         ways = (
@@ -62,7 +61,7 @@ async def figures() -> AsyncIterator[Figure]:
 
 @contextmanager
 def pieces(photos: Archive) -> Iterator[list[Path]]:
-    """Write what bulkup cuts out of the photos as files, since curl can't cut."""
+    """Write the chunks of the photos as files, since curl sends whole files."""
     with tempfile.TemporaryDirectory(prefix="pieces-") as folder:
         cut = []
         for path in photos.paths():
@@ -75,7 +74,7 @@ def pieces(photos: Archive) -> Iterator[list[Path]]:
 
 
 async def by_curl(curl: str, files: Sequence[Path], url: str, server: Sink) -> float:
-    """Return the seconds that curl takes, its start included."""
+    """Return the seconds that curl takes, with its start."""
     with tempfile.NamedTemporaryFile("w", suffix=".curl", encoding="utf-8") as config:
         config.write(
             "next\n".join(
@@ -96,7 +95,7 @@ async def by_bulkup(
     env = os.environ | {"SSL_CERT_FILE": f"{server.certificate}"}
     command = (sys.executable, SENDER, url, f"{chunk_size}", f"{AT_ONCE}")
     cost: Weighed = (await weigh(*command, given=photos.names(), env=env)).check()
-    seconds, cpu_s = map(float, cost.said.split())
+    seconds, cpu_s = map(float, cost.output.split())
     return seconds, cpu_s
 
 

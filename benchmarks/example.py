@@ -1,7 +1,7 @@
 """The loop of Piwigo's own example for `pwg.images.upload`: photo after photo, in chunks.
 
-Its Perl original stands in Piwigo's documentation of the method. It takes an address and an album,
-and the files' names on its input.
+The original is the Perl script in Piwigo's documentation of the method. Arguments: address, album;
+the names of the files come on standard input.
 """
 
 import os

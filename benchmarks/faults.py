@@ -1,8 +1,8 @@
-"""Whether an archive is complete after a run over a line that breaks one request in ten.
+"""Whether an archive arrives whole over a line that breaks one request in ten.
 
-Run it as `.venv/bin/python benchmarks/faults.py`. It starts a sandbox server and a breaking proxy,
-uploads by the ordinary command line, and holds the server's photos against the files. Prints the
-table of the docs; exits 1 with `--check` where a photo is missing, double or damaged.
+Run it as `.venv/bin/python benchmarks/faults.py`. It starts a sandbox and a breaking proxy,
+uploads by the ordinary command line, and compares the server's photos with the files. It prints
+the table of the docs, and exits 1 with `--check` where a photo is missing, double or damaged.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
+from frame import environment
 from proxy import BreakingProxy
 
 from bulkup import __version__
@@ -32,7 +33,7 @@ METHODS = ("async", "upload", "legacy")
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one run."""
+    """The result of one run."""
 
     method: str
     requests: int
@@ -55,12 +56,12 @@ class Row:
 
     @property
     def good(self) -> bool:
-        """Whether the promise held."""
+        """Whether every photo arrived once, undamaged."""
         return not (self.missing or self.double or self.damaged or self.exit_code)
 
 
 def make_archive(folder: Path, *, count: int) -> Counter[str]:
-    """Write photos of 50 kB to 1.2 MB under a hundred different base names; return their MD5s."""
+    """Write photos of 50 kB to 1.2 MB with a hundred base names; return their MD5s."""
     chance = random.Random(3)  # noqa: S311 (the same archive every time)
     sums: Counter[str] = Counter()
     for number in range(count):
@@ -99,21 +100,16 @@ async def measure(archive: Path, sums: Counter[str], *, method: str, rate: float
 
 async def upload(archive: Path, port: int, *, method: str, state: Path) -> int:
     """Run the ordinary command line and return its exit code."""
-    account = {
-        "BULKUP_URL": f"http://127.0.0.1:{port}/",
-        "BULKUP_USER": "admin",
-        "BULKUP_PASSWORD": "secret",
-        "BULKUP_LEDGER": str(state / "ledger.sqlite"),
-    }
+    url, ledger = f"http://127.0.0.1:{port}/", f"{state / 'ledger.sqlite'}"
     for _ in range(10):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bulkup", str(archive), "--album", "1", "--method", method),
-            env=os.environ | account,
+            env=environment(url, BULKUP_LEDGER=ledger),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
         _, errors = await process.communicate()
-        if process.returncode != 3:  # the first questions met a break: a user would start it again
+        if process.returncode != 3:  # the log-in was broken: a user would run it again
             break
     sys.stderr.write(errors.decode()[-2000:] if process.returncode else "")
     return process.returncode or 0

@@ -1,7 +1,7 @@
-"""What the speed benchmarks share: commands that are weighed, figures held to targets, the table.
+"""The frame of the speed benchmarks: measured commands, figures with targets, the table.
 
-Knows processes and how to print, and nothing of what is measured. A benchmark is a module with a
-`figures` that yields `Figure`s; where a tool is missing it raises `Missing`, and the others go on.
+A benchmark is a module with a generator `figures` of `Figure`s. Where a tool is missing it raises
+`Missing`, and the others go on.
 """
 
 import argparse
@@ -30,12 +30,12 @@ COLUMNS = ("question", "to reach", "figure", "")
 
 
 class Missing(Exception):
-    """A tool that a benchmark needs is not there; says what to install."""
+    """A tool that a benchmark needs is missing; the text says what to install."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table; `met` None: there is no target to hold it to."""
+    """A row of the table; `met` None: it has no target."""
 
     question: str
     target: str
@@ -52,8 +52,8 @@ class Figure:
 class Weighed:
     """What a command cost: wall and processor time in seconds, memory in bytes.
 
-    `resident` is its memory as it was watched, one sample every `WATCH_S`; `peak` the system's own
-    word. Both are empty where there is no /proc.
+    `resident`: a sample of its memory every `WATCH_S`; `peak`: the maximum by the kernel (VmHWM).
+    Both are empty without /proc.
     """
 
     code: int = 0
@@ -61,30 +61,30 @@ class Weighed:
     cpu_s: float = 0.0
     peak: int = 0
     resident: list[int] = field(default_factory=list)
-    said: str = ""
+    output: str = ""
 
     def check(self) -> "Weighed":
-        """Return it, if the command went well. Raises `RuntimeError`."""
+        """Return itself. Raises `RuntimeError` where the command failed."""
         if self.code:
-            raise RuntimeError(f"exit code {self.code}: {self.said[-2000:]}")
+            raise RuntimeError(f"exit code {self.code}: {self.output[-2000:]}")
         return self
 
 
 async def weigh(
     *command: str | Path, given: bytes = b"", env: Mapping[str, str] | None = None
 ) -> Weighed:
-    """Run a command to its end and return what it cost."""
+    """Run a command and return what it cost."""
     return await asyncio.to_thread(_weigh, [str(word) for word in command], given, env)
 
 
 def _weigh(command: Sequence[str], given: bytes, env: Mapping[str, str] | None) -> Weighed:
     cost = Weighed()
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as told:
-        told.write(given)
-        told.seek(0)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as stdin:
+        stdin.write(given)
+        stdin.seek(0)
         began = time.monotonic()
         process = subprocess.Popen(
-            command, stdin=told, stdout=said, stderr=subprocess.STDOUT, env=env
+            command, stdin=stdin, stdout=output, stderr=subprocess.STDOUT, env=env
         )
         watching = threading.Event()
         watch = threading.Thread(target=_watch, args=(process.pid, watching, cost))
@@ -95,13 +95,13 @@ def _weigh(command: Sequence[str], given: bytes, env: Mapping[str, str] | None) 
         watch.join()
         process.returncode = cost.code = os.waitstatus_to_exitcode(status)
         cost.cpu_s = used.ru_utime + used.ru_stime
-        said.seek(0)
-        cost.said = said.read().decode(errors="replace")
+        output.seek(0)
+        cost.output = output.read().decode(errors="replace")
     return cost
 
 
 def _watch(pid: int, ended: threading.Event, cost: Weighed) -> None:
-    """Note the memory of a process; `ru_maxrss` would count what it was before it began."""
+    """Sample the memory of a process; `ru_maxrss` would include that of its parent at the fork."""
     while not ended.wait(WATCH_S):
         try:
             status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
@@ -114,15 +114,25 @@ def _watch(pid: int, ended: threading.Event, cost: Weighed) -> None:
 
 
 async def bulkup(*arguments: str | Path, url: str) -> Weighed:
-    """Run the ordinary upload to a sandbox and return what it cost. Raises where it fails."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("BULKUP_")}
-    account = {"BULKUP_URL": url, "BULKUP_USER": "admin", "BULKUP_PASSWORD": "secret"}
+    """Upload to a sandbox by the command line and return the cost. Raises `RuntimeError`."""
     command = (sys.executable, "-m", "bulkup", "upload", *arguments)
-    return (await weigh(*command, env=clean | account)).check()
+    return (await weigh(*command, env=environment(url))).check()
+
+
+def environment(
+    url: str = "",
+    user: str = "admin",
+    password: str = "secret",  # noqa: S107 (the sandbox's)
+    **settings: str,
+) -> dict[str, str]:
+    """Return the environment with these settings of bulkup alone; `url` empty: no account."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("BULKUP_")}
+    account = {"BULKUP_URL": url, "BULKUP_USER": user, "BULKUP_PASSWORD": password}
+    return clean | (account if url else {}) | settings
 
 
 def tool(name: str, *, package: str) -> str:
-    """Return where a command is. Raises `Missing` with its package in Debian."""
+    """Return the path of a command. Raises `Missing` with its package in Debian."""
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
     if path is None:
         raise Missing(f"no {name} here: apt install {package}")
@@ -130,7 +140,7 @@ def tool(name: str, *, package: str) -> str:
 
 
 def cores() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -142,18 +152,18 @@ def middle(values: Sequence[float]) -> float:
 
 
 def machine() -> str:
-    """Return what was measured on, and with what."""
+    """Describe the machine and the versions."""
     names = [f"bulkup {__version__}", f"Python {platform.python_version()}"]
     for package in ("aiohttp", "uvloop", "requests", "piwigo2"):
         try:
             names.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    names += filter(None, (_told("nginx", "-v"), _told("curl", "--version")))
+    names += filter(None, (_version("nginx", "-v"), _version("curl", "--version")))
     return f"{', '.join(names)}; {_processor()}, {cores()} cores, {platform.system()}"
 
 
-def _told(name: str, flag: str) -> str:
+def _version(name: str, flag: str) -> str:
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
     if path is None:
         return ""
@@ -172,7 +182,7 @@ def _processor() -> str:
 
 
 async def measured(question: str, figures: Figures) -> list[Figure]:
-    """Return the figures of one benchmark; where it can't be run, a row that says why."""
+    """Return the figures of a benchmark, or a row with the reason where it can't run."""
     rows: list[Figure] = []
     began = time.monotonic()
     try:
@@ -187,12 +197,12 @@ async def measured(question: str, figures: Figures) -> list[Figure]:
 
 
 def say(text: str) -> None:
-    """Tell how far it is."""
+    """Print progress to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def run(benchmarks: Mapping[str, Figures], *, about: str | None, command: str) -> int:
-    """Measure and print the table; return 1 with `--check` where a target is missed."""
+    """Measure and print the table; return 1 with `--check` where a target was missed."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--check", action="store_true", help="exit 1 where a target is missed")
     parser.add_argument("only", nargs="*", help=f"some of: {', '.join(benchmarks)}; default: all")
@@ -209,6 +219,6 @@ def run(benchmarks: Mapping[str, Figures], *, about: str | None, command: str) -
 
 
 def main(figures: Figures, *, about: str | None) -> None:
-    """Run one benchmark by itself, as a script."""
+    """Run one benchmark as a script."""
     name = Path(sys.argv[0])
     sys.exit(run({name.stem: figures}, about=about, command=f"python benchmarks/{name.name}"))

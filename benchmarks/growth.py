@@ -1,8 +1,8 @@
-"""Whether a photo costs the same in a small archive and in a large one.
+"""Whether a photo costs the same in small and large archives.
 
-Small files are uploaded to a sandbox in another process. What counts is the client's processor
-time, less that of a run over a handful of photos, for each further one: the first ones log in and
-load what sending takes. The smallest archive is taken five times.
+Small files are uploaded to a sandbox in another process. The figure is the client's processor time
+per photo, without that of a run over a few photos, which logs in and imports what sending needs.
+The smallest archive is uploaded five times.
 """
 
 import tempfile
@@ -21,7 +21,7 @@ WITHIN = 0.1
 
 
 async def figures() -> AsyncIterator[Figure]:
-    """Upload archives of ten times the size each."""
+    """Upload archives, each ten times as large as the one before."""
     async with Host() as host:
         few_s = middle([await cpu_s(host, FEW) for _ in range(5)])
         costs = []
@@ -43,8 +43,8 @@ async def cpu_s(host: Host, count: int) -> float:
         url = await host.start({})
         flags = ("--album", "1", "--finishing", "8", "--ledger", Path(state) / "ledger.sqlite")
         cost = await bulkup(photos.folder, *flags, url=url)
-        if (told := await host.stop()).once != count:
-            raise RuntimeError(f"{told.once} photos of {count} arrived")
+        if (stats := await host.stop()).once != count:
+            raise RuntimeError(f"{stats.once} photos of {count} arrived")
     return cost.cpu_s
 
 

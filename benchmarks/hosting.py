@@ -1,8 +1,4 @@
-"""Sandboxes in a process of their own, and visitors who look at the front page.
-
-Knows how to start a server with given options, and photos if it is to have some, and what it can
-tell afterwards; not what is tried on it.
-"""
+"""Sandboxes in a process of their own, and visitors of the front page."""
 
 import asyncio
 import multiprocessing
@@ -27,15 +23,15 @@ _PICTURE = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080010
 
 @dataclass(frozen=True)
 class Stock:
-    """What a gallery holds: photos with these MD5s, numbered from 1 on, so many to an album."""
+    """Photos that a gallery has from the start: MD5s in the order of ids, photos per album."""
 
     md5s: Sequence[str]
     per_album: int
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a server tells of its time."""
+class Stats:
+    """What a server counted while it ran; `once`: the MD5s that it has once, in an album."""
 
     finished_at: tuple[float, ...]
     photos: int
@@ -48,7 +44,7 @@ class Told:
 
 
 class Host:
-    """A process that serves one sandbox after the other."""
+    """A process that serves one sandbox after another."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -74,11 +70,11 @@ class Host:
         url: str = await asyncio.to_thread(self._pipe.recv)
         return url
 
-    async def stop(self) -> Told:
-        """End the sandbox."""
+    async def stop(self) -> Stats:
+        """Stop the sandbox and return its statistics."""
         self._pipe.send("stop")
-        told: Told = await asyncio.to_thread(self._pipe.recv)
-        return told
+        stats: Stats = await asyncio.to_thread(self._pipe.recv)
+        return stats
 
 
 def _serve(pipe: Connection) -> None:
@@ -96,7 +92,7 @@ async def _serve_all(pipe: Connection) -> None:
             await asyncio.to_thread(pipe.recv)
             sums = Counter(photo.md5 for photo in box.gallery.photos.values() if photo.albums)
             pipe.send(
-                Told(
+                Stats(
                     finished_at=tuple(box.workers.finished_at),
                     photos=len(box.gallery.photos),
                     once=sum(number == 1 for number in sums.values()),
@@ -110,13 +106,13 @@ async def _serve_all(pipe: Connection) -> None:
 
 
 async def _fill(box: Sandbox, stock: Stock) -> None:
-    """Store photos as if they had been uploaded, a thousand at a time."""
+    """Store photos as if they had been uploaded."""
     content = Content()
     await content.append(_PICTURE)
     gallery = box.gallery
 
     async def finish() -> None:
-        """Cost nothing."""
+        """Do nothing."""
 
     for start in range(0, len(stock.md5s), _AT_ONCE):
         await asyncio.gather(
@@ -137,13 +133,16 @@ async def _fill(box: Sandbox, stock: Stock) -> None:
 
 
 class Visitors:
-    """View the front page at random moments, so many times a second, and time it."""
+    """Views the front page `rate` times a second at random moments.
+
+    `waits` are the moment and the duration of each view, in seconds.
+    """
 
     def __init__(self, url: str, *, rate: float) -> None:
         self.waits: list[tuple[float, float]] = []
         self._url = url
         self._rate = rate
-        self._chance = random.Random(_SEED)  # noqa: S311 (the same moments in every run)
+        self._chance = random.Random(_SEED)  # noqa: S311 (the same in every run)
         self._coming: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:

@@ -1,7 +1,7 @@
-"""A TCP proxy that is a long thin line: so many bytes a second each way, and a delay.
+"""A TCP proxy with a limited rate each way and a delay.
 
-Knows bytes and times. All connections share the line, in the order in which their bytes come; a
-sender may be ahead of it by a small buffer only, as with a router.
+All connections share the line, in the order in which their bytes come; a sender can be ahead of it
+by a small buffer only, as with a router.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from typing import Self
 
 PIECE = 16 * 1024
 SEGMENT = 1448
-"""As over Ethernet: with loopback's large segments a whole photo would wait in a socket."""
+"""That of Ethernet: with loopback's large segments a whole photo would wait in a socket."""
 
 BUFFER = 128 * 1024
 QUEUE_S = 0.01
-"""How far ahead of the line a sender may be."""
+"""How far a sender may be ahead of the line."""
 
 
 class Lane:
@@ -27,7 +27,7 @@ class Lane:
         self._free_at = 0.0
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Bring what one side says to the other, until it says no more."""
+        """Pass bytes on until the end of the stream."""
         loop = asyncio.get_running_loop()
         try:
             while piece := await reader.read(PIECE):
@@ -41,12 +41,12 @@ class Lane:
 
 
 class ThinLine:
-    """Listens on a free loopback port and passes on to another: `rate` in bytes a second."""
+    """Listens on a free loopback port and passes on to another; `rate` in bytes per second."""
 
     def __init__(self, port: int, *, rate: float, round_trip_s: float) -> None:
         self._target = port
-        self._there = Lane(rate=rate, delay_s=round_trip_s / 2)
-        self._back = Lane(rate=rate, delay_s=round_trip_s / 2)
+        self._requests = Lane(rate=rate, delay_s=round_trip_s / 2)
+        self._answers = Lane(rate=rate, delay_s=round_trip_s / 2)
         self._server: asyncio.Server | None = None
 
     @property
@@ -73,6 +73,8 @@ class ThinLine:
         if self._server is not None:
             self._server.close()
 
-    async def _serve(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        server, on = await asyncio.open_connection("127.0.0.1", self._target)
-        await asyncio.gather(self._there.carry(client, on), self._back.carry(server, back))
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, requests = await asyncio.open_connection("127.0.0.1", self._target)
+        await asyncio.gather(
+            self._requests.carry(reader, requests), self._answers.carry(answers, writer)
+        )

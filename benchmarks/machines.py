@@ -1,14 +1,13 @@
-"""Whether several machines are as many times as fast, each behind a line of its own of 50 Mbit/s.
+"""Whether n machines, each behind a line of 50 Mbit/s, are n times as fast.
 
-Run it as `.venv/bin/python benchmarks/machines.py`; `--quick` takes shorter runs. It starts a Dask
-scheduler and one to four workers, which reach a sandbox each through a thin line, and uploads by
-the ordinary command line with `--dask`. Prints the table of the docs; exits 1 with `--check`
-where n machines do not bring 0.9 × n of what one does.
+Run it as `.venv/bin/python benchmarks/machines.py`; `--quick` takes shorter runs. It starts a
+Dask scheduler and one to four workers, each with a thin line to a sandbox, and uploads by the
+ordinary command line with `--dask`. It prints the table of the docs, and exits 1 with `--check`
+where n machines do not reach 0.9 × n of the rate of one.
 
-Throughput is taken at the server, over the photos from the 20th to the 90th of a hundred. What a
-photo costs the coordinator, the machine where the command is typed, is taken from two more runs
-of two machines, with small photos and no thin lines: the processor time of its process that the
-longer one takes beyond the shorter one, so that starting up is left out of it.
+Throughput is measured at the server, over the photos from 20 % to 90 % of a run. What a photo
+costs the coordinator is the difference in processor time of two runs of different length with
+small photos and no thin lines, so that its start does not count.
 """
 
 import argparse
@@ -27,7 +26,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distributed import Client
-from hosting import Host, Told
+from frame import environment
+from hosting import Host, Stats
 from line import ThinLine
 
 RATE = 50e6 / 8
@@ -48,30 +48,30 @@ COLUMNS = ("machines", "photos", "photos/s", "MB/s", "of one, times n", "most fi
 
 @dataclass(frozen=True)
 class Run:
-    """What came of an upload by so many machines."""
+    """The result of an upload by this number of machines."""
 
     machines: int
     photos: int
     exit_code: int
     cpu_s: float
-    told: Told
+    stats: Stats
 
     @property
     def rate(self) -> float:
-        """Photos a second after the warm-up and before the end."""
-        ends = sorted(self.told.finished_at)
+        """Photos per second after the warm-up and before the end."""
+        ends = sorted(self.stats.finished_at)
         first, last = len(ends) * 20 // 100, len(ends) * 90 // 100
         return (last - first) / (ends[last] - ends[first])
 
     @property
     def whole(self) -> bool:
-        """Whether every photo is there once, and the limit has held."""
-        exact = self.told.once == self.told.photos == self.photos
-        return not self.exit_code and exact and self.told.peak <= FINISHING
+        """Whether every photo arrived once, within the limit of finishes."""
+        exact = self.stats.once == self.stats.photos == self.photos
+        return not self.exit_code and exact and self.stats.peak <= FINISHING
 
 
 async def measure(machines: int, *, photos: int, host: Host, size: int = SIZE) -> Run:
-    """Upload so many photos of a size by so many machines, large ones through thin lines."""
+    """Upload photos by this number of machines, large ones through thin lines."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         await asyncio.to_thread(make_archive, folder / "photos", count=photos, size=size)
@@ -86,20 +86,18 @@ async def measure(machines: int, *, photos: int, host: Host, size: int = SIZE) -
             ]
             urls = [f"http://127.0.0.1:{line.port}/" for line in lines]
         scheduler = await stack.enter_async_context(cluster(folder, urls))
-        environment = settings(BULKUP_URL=url.geturl(), BULKUP_USER="admin")
-        environment["BULKUP_PASSWORD"] = "secret"
         command = [sys.executable, "-m", "bulkup", f"{folder / 'photos'}", "--album", "1"]
         command += ["--dask", scheduler, "--finishing", f"{FINISHING}"]
         command += ["--ledger", f"{folder / 'ledger.sqlite'}"]
-        exit_code, cpu_s = await asyncio.to_thread(run, command, environment)
-        told = await host.stop()
-    return Run(machines, photos, exit_code, cpu_s, told)
+        exit_code, cpu_s = await asyncio.to_thread(run, command, environment(url.geturl()))
+        stats = await host.stop()
+    return Run(machines, photos, exit_code, cpu_s, stats)
 
 
-def run(command: list[str], environment: dict[str, str]) -> tuple[int, float]:
-    """Run a command, and return its exit code and the seconds of processor time it took."""
+def run(command: list[str], env: dict[str, str]) -> tuple[int, float]:
+    """Run a command; return its exit code and its processor time in seconds."""
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -112,18 +110,18 @@ def _seconds(usage: resource.struct_rusage) -> float:
 
 @asynccontextmanager
 async def cluster(folder: Path, urls: list[str]) -> AsyncIterator[str]:
-    """Lend a scheduler with a worker for each of these addresses of the gallery."""
+    """Run a scheduler, and a worker for each of these addresses of the gallery."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
     flags = ("--host", "127.0.0.1", "--no-dashboard")
-    processes = [dask("scheduler", "--port", f"{port}", *flags, environment=settings())]
+    processes = [dask("scheduler", "--port", f"{port}", *flags, env=environment())]
     try:
         for url in urls:
             own = ("--nthreads", "1", "--no-nanny", "--local-directory", f"{folder / 'dask'}")
-            environment = settings(BULKUP_WORKER_URL=url)
-            processes.append(dask("worker", address, *flags, *own, environment=environment))
+            env = environment(BULKUP_WORKER_URL=url)
+            processes.append(dask("worker", address, *flags, *own, env=env))
         async with Client(address, asynchronous=True, set_as_default=False) as client:
             await client.wait_for_workers(len(urls), timeout=60)
         yield address
@@ -133,24 +131,18 @@ async def cluster(folder: Path, urls: list[str]) -> AsyncIterator[str]:
             process.wait()
 
 
-def dask(what: str, *arguments: str, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+def dask(what: str, *arguments: str, env: dict[str, str]) -> "subprocess.Popen[bytes]":
     """Start a scheduler or a worker."""
     return subprocess.Popen(
         [sys.executable, "-m", "dask", what, *arguments],
-        env=environment,
+        env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
 
 
-def settings(**values: str) -> dict[str, str]:
-    """Return this process's environment with these settings of bulkup and no others."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("BULKUP_")}
-    return clean | values
-
-
 def make_archive(folder: Path, *, count: int, size: int) -> None:
-    """Make different photos of so many bytes that take hardly any room on the disk."""
+    """Write different photos of this size that take hardly any disk space."""
     for number in range(count):
         path = folder / f"{number // FOLDER:03}" / f"IMG_{number:05}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,17 +156,17 @@ def line(run: Run, one: Run) -> str:
     """Return a row of the table."""
     cells = [f"{run.machines}", f"{run.photos}", f"{run.rate:.2f}"]
     cells += [f"{run.rate * SIZE / 1e6:.1f}", f"{run.rate / one.rate / run.machines:.0%}"]
-    cells += [f"{run.told.peak}", "✓" if good(run, one) else "✗"]
+    cells += [f"{run.stats.peak}", "✓" if good(run, one) else "✗"]
     return f"| {' | '.join(cells)} |"
 
 
 def good(run: Run, one: Run) -> bool:
-    """Tell whether the promise held."""
+    """Return whether the promise was kept."""
     return run.whole and run.rate >= ENOUGH * run.machines * one.rate
 
 
 async def measure_all(arguments: argparse.Namespace) -> bool:
-    """Print the table; return whether all promises held."""
+    """Print the table; return whether all promises were kept."""
     seconds = QUICK_S if arguments.quick else SECONDS
     print(f"| {' | '.join(COLUMNS)} | |\n|{' --- |' * (len(COLUMNS) + 1)}")
     runs: list[Run] = []

@@ -1,9 +1,9 @@
-"""How fast files get their MD5, held against md5sum, and whether others are sent meanwhile.
+"""How fast files are hashed, compared with md5sum, and whether others are sent meanwhile.
 
-Measured are the stages of a run that read an archive (`stages.read_archive`), with as many threads
-as a run has, and `xargs -P … md5sum` with as many processes over the same files, round by round in
-turn. Hashing is hidden as far as it costs no time beside sending: the same stages feed eight lanes
-that send to nginx at a limited rate, which is held against sending alone.
+The stages of a run that read an archive (`pipeline.read_archive`), with the threads of a run, and
+`xargs -P … md5sum`, with as many processes, read the same files in turn. Hashing is hidden as far
+as it adds no time to sending: the same stages feed eight tasks that send to nginx at a limited
+rate, compared with sending alone.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ async def reading(folder: Path, tasks: TaskGroup) -> AsyncIterator[MemoryObjectR
 
 
 async def figures() -> AsyncIterator[Figure]:
-    """Hold hashing against md5sum, then against sending."""
+    """Compare hashing with md5sum, then with sending."""
     processes = min(THREADS, cores())
     xargs = (tool("xargs", package="findutils"), "-0", "-n", "16", "-P", f"{processes}")
     md5sum = tool("md5sum", package="coreutils")
@@ -97,7 +97,7 @@ async def hashing_s(folder: Path) -> float:
 
 
 async def hidden_part(photos: Archive, *, hashing_s: float) -> float:
-    """Return which part of the time for hashing does not show where the files are sent too."""
+    """Return the part of the hashing time that adds nothing to the time of sending."""
     rate = round(photos.total / SENDING_S)
     found = photos_at(photos.paths())
     extra = []
@@ -113,7 +113,7 @@ async def hidden_part(photos: Archive, *, hashing_s: float) -> float:
 
 
 async def send_limited(files: Path | list[Photo], url: str, *, rate: int) -> None:
-    """Send files at a limited rate, those of a folder as they are hashed."""
+    """Send files at a limited rate; those of a folder while they are hashed."""
     async with (
         server_at(url, at_once=AT_ONCE, throttle=Throttle(lambda: rate)) as server,
         anyio.create_task_group() as tasks,

@@ -1,8 +1,8 @@
-"""What a run keeps in memory: a million files, and eight videos of 1 GB at once.
+"""The memory of a run: over a million files, and with eight videos of 1 GB at once.
 
-The ledger holds the million small files as brought, and the sandbox lists no albums (see `again`);
-the videos are holes, and are sent in full. The peak is the system's own word (VmHWM). Memory is
-flat where the last quarter of a run is nowhere a tenth above its second quarter.
+The million small files are in the ledger as uploaded, and the sandbox lists no albums (see
+`again`); the videos are sparse, and are sent in full. The peak is VmHWM. Memory is flat if the
+maximum in the last quarter of a run is at most a tenth above that in the second quarter.
 """
 
 import sys
@@ -32,27 +32,27 @@ async def figures() -> AsyncIterator[Figure]:
 
 
 async def many() -> Weighed:
-    """Return what a run over very many files costs."""
+    """Return the cost of a run over very many files."""
     with archive(count=COUNT, size=SIZE) as photos, tempfile.TemporaryDirectory() as state:
         ledger = Path(state) / "ledger.sqlite"
         async with Host() as host:
             url = await host.start({"only": OTHERS})
             await record(photos, sums(photos), file=ledger, url=url, per_album=COUNT)
             cost = await bulkup(photos.folder, "--album", "1", "--ledger", ledger, url=url)
-            if (told := await host.stop()).photos:
-                raise RuntimeError(f"{told.photos} photos were sent")
+            if (stats := await host.stop()).photos:
+                raise RuntimeError(f"{stats.photos} photos were sent")
     return cost
 
 
 async def large() -> Weighed:
-    """Return what a run with some very large files costs."""
+    """Return the cost of a run with some very large files."""
     with archive(count=VIDEOS, size=VIDEO, sparse=True) as videos:
         async with Host() as host:
             url = await host.start({})
             flags = ("--album", "1", "--method", "upload", "--finishing", "4", "--no-ledger")
             cost = await bulkup(videos.folder, *flags, url=url)
-            if (told := await host.stop()).once != VIDEOS:
-                raise RuntimeError(f"{told.once} videos arrived")
+            if (stats := await host.stop()).once != VIDEOS:
+                raise RuntimeError(f"{stats.once} videos arrived")
     return cost
 
 

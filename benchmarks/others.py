@@ -1,9 +1,9 @@
-"""bulkup beside what one would take instead: Piwigo's own example, and a package from PyPI.
+"""bulkup compared with Piwigo's own example and a package from PyPI.
 
-The example is its sequential loop in chunks of 500,000 bytes, written in `requests` (`example`);
-the package is piwigo2 (`wrapper`). All send the same photos to a sandbox that is kept as busy by a
-photo as a real gallery on a small host: eight PHP workers on two processors, 0.4 s for a photo. It
-is part of bulkup's time to count the workers and to find out how many photos to finish at once.
+The example is a sequential loop in chunks of 500,000 bytes, written with `requests` (`example`);
+the package is piwigo2 (`wrapper`). All send the same photos to a sandbox with the costs of a real
+gallery on a small host: eight PHP workers on two processors, 0.4 s per photo. bulkup's time
+includes the count of the workers and the search for the best number of finishes.
 """
 
 import sys
@@ -25,7 +25,7 @@ LOOPS = {"Piwigo's example in requests": "example.py", "piwigo2": "wrapper.py"}
 
 
 async def figures() -> AsyncIterator[Figure]:
-    """Send the same photos in each way."""
+    """Upload the same photos with each program."""
     for module in ("requests", "piwigo"):
         if find_spec(module) is None:
             raise Missing(f"no {module} here: pip install '.[bench]'")
@@ -43,15 +43,15 @@ async def figures() -> AsyncIterator[Figure]:
 
 
 async def seconds(host: Host, upload: Callable[[str], Awaitable[float]]) -> float:
-    """Return how long it takes to bring the photos to a new gallery."""
+    """Return the seconds of an upload to a new gallery."""
     took = await upload(await host.start(GALLERY))
-    if (told := await host.stop()).photos != COUNT:
-        raise RuntimeError(f"{told.photos} photos arrived")
+    if (stats := await host.stop()).photos != COUNT:
+        raise RuntimeError(f"{stats.photos} photos arrived")
     return took
 
 
 async def by_bulkup(photos: Archive, url: str) -> float:
-    """Upload by the ordinary command."""
+    """Upload by the ordinary command line."""
     with tempfile.TemporaryDirectory() as state:
         flags = ("--album", "1", "--ledger", Path(state) / "ledger.sqlite")
         return (await bulkup(photos.folder, *flags, url=url)).seconds

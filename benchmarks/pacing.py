@@ -1,17 +1,17 @@
-"""Whether uploading paces itself as well as the best fixed setting, and leaves room for visitors.
+"""Whether `--finishing auto` is as fast as the best fixed setting, and leaves room for visitors.
 
 Run it as `.venv/bin/python benchmarks/pacing.py`; `--quick` tries a few servers only. It starts
-sandboxes whose PHP workers behave as PHP-FPM's, in processes of their own, uploads to them by the
-ordinary command line with each fixed `--finishing` and with `--finishing auto`, while visitors
-view the front page all the time. Prints the table of the docs; exits 1 with `--check` where a
-promise fails: at least 90 % of the throughput of the best fixed setting, no freeze, and a p95 of
-the visitors' waits below three times of what it is without an upload.
+sandboxes with the worker pool of PHP-FPM, in processes of their own, and uploads to them by the
+ordinary command line with each fixed `--finishing` and with `auto`, while visitors view the front
+page. It prints the table of the docs, and exits 1 with `--check` where a promise fails: at least
+90 % of the throughput of the best fixed setting, no freeze, and a p95 of the visitors' waits
+below three times that without an upload.
 
-Throughput is taken at the server, over the half of the photos that ends with the 95th of a
-hundred; what a gate finds out before that is warm-up. Fixed settings are tried up to one less than
-there are workers, at which a server would freeze, and on large ones until two in a row have gained
-nothing; one that froze all the same does not count. Named as the best is the smallest that comes
-within 2 % of the fastest.
+Throughput is measured at the server, over the photos from 45 % to 95 % of a run; what comes
+before is warm-up, which `--startup` measures (see `startup`). Fixed settings are tried up to one
+less than there are workers, at which a server would freeze, and on large servers until two in a
+row gain nothing; a setting that froze does not count. The best setting is the smallest within 2 %
+of the fastest.
 """
 
 import argparse
@@ -26,9 +26,10 @@ from pathlib import Path
 
 import aiohttp
 import startup
-from hosting import Host, Told, Visitors
+from frame import say
+from hosting import Host, Stats, Visitors
 from servers import MOST_PER_S, VIEWS_PER_S, Server, all_servers, some_servers
-from startup import run_bulkup, say
+from startup import run_bulkup
 
 from bulkup import __version__
 from bulkup.engine.ports import Fact
@@ -37,8 +38,8 @@ from bulkup.store.ledger import SqliteLedger
 ENOUGH = 0.9
 BEARABLE = 3
 CLOSE = 0.98
-LONGER = 2.0  # the gate's run: it has to warm up, and its visitors are what counts
-FOLDER = 10  # photos in one
+LONGER = 2.0  # the run with auto has to warm up, and its visitors count
+FOLDER = 10  # photos per folder
 COLUMNS = (
     *("PHP workers", "bound by", "concurrency", "best fixed", "its photos/s", "auto, photos/s"),
     *("of the best", "most at once", "stalls", "visitors' p95, idle", "at best fixed", "at auto"),
@@ -48,35 +49,35 @@ HEAD = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b0800100010
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one upload."""
+    """The result of one upload."""
 
     finishing: str
     photos: int
     exit_code: int
     waits: list[float]
-    told: Told
+    stats: Stats
 
     @property
     def rate(self) -> float:
-        """Photos a second after the warm-up."""
-        times = sorted(self.told.finished_at)
+        """Photos per second after the warm-up."""
+        times = sorted(self.stats.finished_at)
         first, last = len(times) * 45 // 100, len(times) * 95 // 100
         return (last - first) / (times[last] - times[first]) if last > first else 0.0
 
     @property
     def whole(self) -> bool:
-        """Whether every photo is there once."""
-        return not self.exit_code and self.told.once == self.told.photos == self.photos
+        """Whether every photo arrived once."""
+        return not self.exit_code and self.stats.once == self.stats.photos == self.photos
 
     @property
     def stalls(self) -> int:
-        """How often the server froze, and how often it gave a derivative up."""
-        return self.told.freezes + self.told.given_up
+        """The freezes of the server and the derivatives it gave up."""
+        return self.stats.freezes + self.stats.given_up
 
 
 @dataclass(frozen=True)
 class Row:
-    """One server at one concurrency: the best fixed setting, and the gate."""
+    """One server at one concurrency: the fixed settings, and auto."""
 
     server: Server
     concurrency: int
@@ -86,18 +87,18 @@ class Row:
 
     @property
     def fastest(self) -> float:
-        """The most photos a second at a fixed setting that did not freeze."""
+        """The best rate of a fixed setting that did not freeze."""
         return max((run.rate for run in self.fixed if not run.stalls), default=0.0)
 
     @property
     def best(self) -> Run | None:
-        """The smallest fixed setting that came close to that."""
+        """The smallest fixed setting close to that."""
         enough = CLOSE * self.fastest
         return next((r for r in self.fixed if not r.stalls and r.rate >= enough > 0), None)
 
     @property
     def good(self) -> bool:
-        """Whether the promises held."""
+        """Whether the promises were kept."""
         limiter = self.limiter
         if self.server.workers == 1:  # each finish freezes it
             return limiter.whole
@@ -115,13 +116,13 @@ class Row:
         cells = [self.server.name, self.server.bound, f"{self.concurrency}"]
         cells += [best.finishing, f"{self.fastest:.1f}"] if best else ["–", "–"]
         cells += [f"{limiter.rate:.1f}", f"{limiter.rate / self.fastest:.0%}" if best else "–"]
-        cells += [f"{limiter.told.peak}", f"{limiter.stalls}", f"{self.idle * 1000:.0f} ms"]
+        cells += [f"{limiter.stats.peak}", f"{limiter.stalls}", f"{self.idle * 1000:.0f} ms"]
         cells += [f"{p95(run.waits) / self.idle:.1f} ×" if run else "–" for run in (best, limiter)]
         return f"| {' | '.join(cells)} | {'✓' if self.good else '✗'} |"
 
 
 def p95(waits: list[float]) -> float:
-    """Return what 95 % of the waits are not above."""
+    """Return the 95th percentile."""
     return sorted(waits)[-(-len(waits) * 95 // 100) - 1] if waits else 0.0
 
 
@@ -136,7 +137,7 @@ def make_archive(folder: Path, *, count: int) -> list[Path]:
 
 
 class Lane:
-    """Tries one server after the other, on a host of its own."""
+    """Tries servers one after another, on a host of its own."""
 
     def __init__(self, host: Host, archive: list[Path], *, seconds: float, limiter: str) -> None:
         self._host = host
@@ -145,7 +146,7 @@ class Lane:
         self._gate = limiter
 
     async def rows(self, server: Server, concurrencies: tuple[int, ...]) -> list[Row]:
-        """Try a server with nobody uploading, with each fixed setting, and with the gate."""
+        """Try a server without an upload, with each fixed setting, and with auto."""
         url = await self._host.start(server.options())
         async with Visitors(url, rate=VIEWS_PER_S) as visitors:
             await asyncio.sleep(self._seconds)
@@ -172,27 +173,28 @@ class Lane:
     async def _run(
         self, server: Server, concurrency: int, finishing: str, *, photos: float
     ) -> Run:
-        """Upload about so many photos."""
+        """Upload about this number of photos."""
         folders = self._archive[: max(1, round(photos / FOLDER))]
         flags = ("--concurrency", f"{concurrency}", "--finishing", finishing)
         url = await self._host.start(server.options())
         async with Visitors(url, rate=VIEWS_PER_S) as visitors:
             code = await upload(folders, *flags, url=url, known=server.known)
-        told = await self._host.stop()
-        end = max(told.finished_at, default=0.0)
+        stats = await self._host.stop()
+        end = max(stats.finished_at, default=0.0)
         waits = [wait for began, wait in visitors.waits if began < end]
-        run = Run(finishing, len(folders) * FOLDER, code, waits, told)
+        run = Run(finishing, len(folders) * FOLDER, code, waits, stats)
         say(
             f"{server.name} workers, {server.bound}-bound, {' '.join(flags)}: "
-            f"{run.rate:.1f} photos/s, {told.peak} at once, "
-            f"{told.freezes} freezes, {told.given_up} given up, p95 {p95(waits) * 1000:.0f} ms, "
-            f"{told.once} of {run.photos} there, exit code {code}, {told.size} workers in the end"
+            f"{run.rate:.1f} photos/s, {stats.peak} at once, "
+            f"{stats.freezes} freezes, {stats.given_up} given up, p95 {p95(waits) * 1000:.0f} ms, "
+            f"{stats.once} of {run.photos} there, exit code {code}, "
+            f"{stats.size} workers at the end"
         )
         return run
 
 
 async def upload(folders: list[Path], *flags: str, url: str, known: int | None) -> int:
-    """Run the ordinary command line and return its exit code."""
+    """Run the command line and return its exit code; `known`: the workers in its ledger."""
     with tempfile.TemporaryDirectory() as state:
         if known:
             ledger = Path(state) / "ledger.sqlite"
@@ -210,7 +212,7 @@ async def upload(folders: list[Path], *flags: str, url: str, known: int | None) 
 async def measure(
     servers: list[tuple[Server, tuple[int, ...]]], options: argparse.Namespace
 ) -> list[Row]:
-    """Try all servers, some of them at once; return the rows, small servers first."""
+    """Try all servers, `--lanes` at once; return the rows, small servers first."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         most = LONGER * options.seconds * MOST_PER_S

@@ -1,7 +1,6 @@
-"""A TCP proxy that breaks one HTTP request in so many, in one of three ways, seeded.
+"""A TCP proxy that breaks a part of all HTTP requests, in one of three ways, seeded.
 
-Knows only that a client speaks, then the server: what arrives from the client after the server has
-spoken begins a new request.
+The first bytes of the client after an answer begin a new request.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ PIECE = 65536
 
 
 class BreakingProxy:
-    """Listens on a free loopback port and passes on to another, but for `rate` of the requests."""
+    """Listens on a free loopback port and passes on to another; breaks `rate` of the requests."""
 
     def __init__(self, port: int, *, rate: float, seed: int) -> None:
         self.requests = 0
@@ -101,7 +100,7 @@ class BreakingProxy:
 
 
 class _Line:
-    """One connection: whether the client may begin a request, and what becomes of this one."""
+    """A connection; `idle`: the next bytes begin a request, `fate`: how this one is broken."""
 
     def __init__(self) -> None:
         self.idle = True

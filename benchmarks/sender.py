@@ -1,9 +1,8 @@
-"""Sends files by bulkup's own sending parts, without a run around them.
+"""Sends files by the sending code of `bulkup.piwigo`, without a run around it.
 
-Those are sessions, requests and bodies (`bulkup.piwigo`), with chunks read and sent as in a run:
-by `pwg.images.upload`, which wants no sums. As a command, in a process that does nothing else, it
-takes an address, a chunk size and how many to send at once, the files' names on its input, and
-prints the seconds and processor seconds that sending took.
+Chunks are read and sent as in a run, by `pwg.images.upload`, which needs no MD5s. As a script it
+takes an address, a chunk size and the number of files at once, and the names of the files on
+standard input; it prints the seconds and processor seconds of sending.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ from bulkup.source.photos import Photo
 async def server_at(
     url: str, *, at_once: int, throttle: Throttle | None = None
 ) -> AsyncIterator[PiwigoServer]:
-    """Lend a server that is asked nothing."""
+    """Return a server, without any request to it."""
     async with await connector_for(at_once, SYSTEM) as connector:
         pool = SessionPool(
             url,
@@ -75,7 +74,7 @@ async def send_all(
 
 
 def photos_at(paths: Iterable[Path]) -> list[Photo]:
-    """Return the files as a walk would find them."""
+    """Return the files as a scan finds them."""
     photos = []
     for path in paths:
         status = path.stat()

@@ -1,4 +1,4 @@
-"""The servers that the pacing is tried on: their workers, what things cost them, what they can do.
+"""The servers of the pacing benchmark: their workers, their costs and their capacity.
 
 All times are half of what they are on a shared host: a finished photo costs 0.2 s (for 0.4 s of a
 photo of 1.8 MB), 72 % of it in a second worker, a page view 0.075 s (for 0.15 s, a grown gallery's
@@ -28,7 +28,7 @@ FEWER_STEPS = (1, 2, 4, 6, 8, 9, 10, 11, 12, 15)  # for 16 workers
 
 @dataclass(frozen=True)
 class Server:
-    """What is uploaded to. `known`: the number of workers that the ledger holds, right or not."""
+    """A server; `known`: the number of workers in the ledger, right or wrong."""
 
     workers: int
     bound: str = "latency"
@@ -38,24 +38,24 @@ class Server:
 
     @property
     def name(self) -> str:
-        """What it is, for the table."""
+        """The name in the table."""
         grown = f"{self.start} → " if self.start else ""
         known = f" ({self.known} in the ledger)" if self.known else ""
         return f"{grown}{self.workers}{known}"
 
     @property
     def key(self) -> tuple[bool, int, str]:
-        """Its place in the table."""
+        """The sort key in the table."""
         return bool(self.start or self.known or self.workers == 1), self.workers, self.bound
 
     @property
     def words(self) -> set[str]:
-        """What to choose it by."""
+        """The words that `--only` chooses it by."""
         kinds = {"grows": self.start, "known": self.known}
         return {f"{self.workers}", self.bound} | {name for name, is_it in kinds.items() if is_it}
 
     def options(self) -> dict[str, Any]:
-        """Return how to start it."""
+        """Return the options of the sandbox."""
         return {
             "workers": self.workers,
             "start_workers": self.start,
@@ -69,7 +69,7 @@ class Server:
         }
 
     def fastest(self, finishing: int) -> float:
-        """Return the photos a second that so many finishes at once make at most."""
+        """Return the highest possible rate with this many finishes at once."""
         rate = min(finishing, self.workers / (1 + SHARE)) / FINISH_S
         return min(rate, CPUS / FINISH_S) if self.bound == "processor" else rate
 
@@ -80,7 +80,7 @@ class Server:
 
 
 def all_servers() -> Iterator[tuple[Server, tuple[int, ...]]]:
-    """Yield each server with its concurrencies, those that take longest first."""
+    """Yield each server with its concurrencies, the slowest ones first."""
     for workers in (16, 8, 5, 3, 2):
         for bound in ("latency", "processor"):
             yield Server(workers, bound), (8, 32)

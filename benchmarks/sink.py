@@ -1,8 +1,8 @@
-"""A web server that reads what it is sent and forgets it: nginx, with one answer for everything.
+"""nginx as a web server that reads and discards bodies, with one answer to everything.
 
-Knows nginx' configuration. The answer is one that bulkup takes for a log-in as well as for a
-finished photo. A bare `return 200` would answer before the body has come, and clients then send
-less of it or none; with a mirror, nginx reads the whole body into memory first.
+The answer serves as that to a log-in and to a finished photo. A bare `return 200` would answer
+before the body has come, and clients would then not send all of it; with a mirror, nginx first
+reads the whole body into memory.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ http {{
 
 @dataclass(frozen=True)
 class Sink:
-    """A running one; `log` gets the length of each request that was read."""
+    """A running server; `log` is the file with the length of each request read."""
 
     url: str
     tls_url: str
@@ -61,7 +61,7 @@ class Sink:
     log: Path
 
     async def swallowed(self, least: int) -> None:
-        """Forget what has been logged, if it was as many bytes. Raises `RuntimeError`."""
+        """Clear the log. Raises `RuntimeError` where fewer bytes than `least` were read."""
         for _ in range(50):
             read = sum(map(int, self.log.read_text(encoding="ascii").split()))
             if read >= least:
@@ -73,7 +73,7 @@ class Sink:
 
 @contextmanager
 def sink() -> Iterator[Sink]:
-    """Start one on free ports of loopback. Raises `Missing`."""
+    """Run a server on free loopback ports. Raises `Missing`."""
     nginx = tool("nginx", package="nginx-light")
     openssl = tool("openssl", package="openssl")
     with tempfile.TemporaryDirectory(prefix="sink-") as name:

@@ -1,8 +1,7 @@
-"""What a small photo costs the client on its whole way: 50 kB, ledger, events, plain report.
+"""What a photo of 50 kB costs the client: the whole run, with ledger, events and plain report.
 
 The ordinary command line uploads to a sandbox in another process; all of its processor time
-counts, its start included. How many photos the server is to finish at once is given: to
-find out takes time.
+counts, its start included. The number of finishes at once is fixed: to find the best takes time.
 """
 
 import tempfile
@@ -20,7 +19,7 @@ MOST_MS = 1.5
 
 
 async def figures() -> AsyncIterator[Figure]:
-    """Upload some rounds, each to a gallery of its own."""
+    """Upload several times, each time to a new gallery."""
     costs, seconds = [], []
     with archive(count=COUNT, size=SIZE) as photos:
         async with Host() as host:
@@ -29,8 +28,8 @@ async def figures() -> AsyncIterator[Figure]:
                 with tempfile.TemporaryDirectory() as state:
                     flags = ("--finishing", "8", "--ledger", Path(state) / "ledger.sqlite")
                     cost = await bulkup(photos.folder, "--album", "1", *flags, url=url)
-                if (told := await host.stop()).once != COUNT:
-                    raise RuntimeError(f"{told.once} photos arrived")
+                if (stats := await host.stop()).once != COUNT:
+                    raise RuntimeError(f"{stats.once} photos arrived")
                 costs.append(cost.cpu_s / COUNT * 1000)
                 seconds.append(cost.seconds / COUNT * 1000)
     cost_ms = middle(costs)

@@ -1,4 +1,4 @@
-"""How long `bulkup --version` and `bulkup --help` take, as a user waits for them."""
+"""How long `bulkup --version` and `bulkup --help` take."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ FLAGS = {"--version": 0.15, "--help": 0.3}
 
 
 async def figures() -> AsyncIterator[Figure]:
-    """Start the installed command some times with each flag, in turn."""
+    """Run the installed command several times with each flag, in turn."""
     command = Path(sys.executable).with_name("bulkup")
     took: dict[str, list[float]] = {flag: [] for flag in FLAGS}
     for _ in range(ROUNDS):

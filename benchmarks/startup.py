@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from frame import environment, say
 from hosting import Host, Visitors
 from PIL import Image, ImageChops
 
@@ -171,11 +172,9 @@ async def run_bulkup(
     password: str = "secret",  # noqa: S107 (the sandbox's)
 ) -> tuple[int, str]:
     """Run `bulkup upload`; return its exit code and what it wrote to stderr."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("BULKUP_")}
-    account = {"BULKUP_URL": url, "BULKUP_USER": user, "BULKUP_PASSWORD": password}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bulkup", "upload", *arguments),
-        env=clean | account,
+        env=environment(url, user, password),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -229,8 +228,3 @@ async def main(options: Namespace) -> int:
             print(run.line(best), flush=True)
         reached = reached and all(run.reached(best) for run in runs)
     return 1 if options.check and not reached else 0
-
-
-def say(text: str) -> None:
-    """Print progress to stderr."""
-    print(text, file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
-"""A first run where the gallery has everything already: it is to be bound by hashing.
+"""A first run where the gallery has all photos already: as fast as hashing.
 
-20,000 files of 500 kB (their beginnings differ, the rest are holes) are in a sandbox' gallery, and
-the ledger is empty. Held against one `md5sum -` that is given the same bytes; beside it stands
-what as many processes as a run has threads reach, which have no server beside them.
+20,000 sparse files of 500 kB are in the gallery of a sandbox, and the ledger is empty. The run is
+compared with one `md5sum -` over the same bytes, and with as many md5sum processes as a run has
+threads, which have no server to compete with.
 """
 
 import tempfile
@@ -20,15 +20,15 @@ SIZE = 500_000
 
 
 async def figures() -> AsyncIterator[Figure]:
-    """Hash by md5sum and run, in turn."""
+    """Hash by md5sum and by a run, in turn."""
     processes = min(THREADS, cores())
     md5sum = tool("md5sum", package="coreutils")
     many = (tool("xargs", package="findutils"), "-0", "-n", "64", "-P", f"{processes}", md5sum)
     one = ("sh", "-c", f"xargs -0 cat | {md5sum} -")
     ours, theirs, by_many = [], [], []
     with archive(count=COUNT, size=SIZE, sparse=True) as photos:
-        said = (await weigh(*many, given=photos.names())).check().said
-        stock = Stock(sums_by_name(said, photos), per_album=COUNT)
+        output = (await weigh(*many, given=photos.names())).check().output
+        stock = Stock(sums_by_name(output, photos), per_album=COUNT)
         async with Host() as host:
             url = await host.start({"lounge": False}, stock)
             for _ in range(ROUNDS):
@@ -37,8 +37,8 @@ async def figures() -> AsyncIterator[Figure]:
                 with tempfile.TemporaryDirectory() as state:
                     flags = ("--album", "1", "--ledger", Path(state) / "ledger.sqlite")
                     ours.append((await bulkup(photos.folder, *flags, url=url)).seconds)
-            if (told := await host.stop()).photos != COUNT:
-                raise RuntimeError(f"{told.photos - COUNT} photos were sent")
+            if (stats := await host.stop()).photos != COUNT:
+                raise RuntimeError(f"{stats.photos - COUNT} photos were sent")
     ratio = middle([their / our for our, their in zip(ours, theirs, strict=True)])
     beside = middle([many_s / our for our, many_s in zip(ours, by_many, strict=True)])
     rate = photos.total / 1e6 / middle(ours)
@@ -51,9 +51,9 @@ async def figures() -> AsyncIterator[Figure]:
     )
 
 
-def sums_by_name(said: str, photos: Archive) -> list[str]:
-    """Return what md5sum said of each file, in the files' order."""
-    sums = {name: md5 for md5, name in (line.split("  ", 1) for line in said.splitlines())}
+def sums_by_name(output: str, photos: Archive) -> list[str]:
+    """Return the MD5s of md5sum's output in the order of the files."""
+    sums = {name: md5 for md5, name in (line.split("  ", 1) for line in output.splitlines())}
     return [sums[f"{path}"] for path in photos.paths()]
 
 

@@ -1,8 +1,8 @@
-"""How much of a long thin line is used: 100 Mbit/s each way, 40 ms there and back.
+"""How much of a line of 100 Mbit/s each way and a round trip of 40 ms is used.
 
 The line is a proxy before a sandbox of 16 PHP workers; a finish costs 0.4 s for 4 MB and 0.05 s
-for 200 kB. The photos' bytes that arrive are held against the line's, over the last part of a run:
-by then it has found out how many may be finished at once. Its very end does not count.
+for 200 kB. The bytes of photos that arrive are compared with the line's rate over the photos from
+60 % to 95 % of a run: by then the number of finishes at once has settled.
 """
 
 import tempfile
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from archive import archive
 from frame import Figure, bulkup, main
-from hosting import Host, Told
+from hosting import Host, Stats
 from line import ThinLine
 
 RATE = 100e6 / 8
@@ -26,7 +26,7 @@ END = 0.95
 
 @dataclass(frozen=True)
 class Case:
-    """Photos of a size, what finishing one costs, and what part of the line they are to use."""
+    """Photos of a size, the cost of a finish, and the part of the line to reach."""
 
     size: int
     finish_s: float
@@ -35,7 +35,7 @@ class Case:
 
     @property
     def count(self) -> int:
-        """How many fill the line for long enough."""
+        """The number that fills the line for long enough."""
         return round(RATE * SECONDS / self.size)
 
 
@@ -43,7 +43,7 @@ CASES = (Case(4_000_000, 0.4, 8, 0.95), Case(200_000, 0.05, 16, 0.9))
 
 
 async def figures() -> AsyncIterator[Figure]:
-    """Upload over the line, once for each size."""
+    """Upload over the line, once per size."""
     async with Host() as host:
         for case in CASES:
             used = await used_part(case, host)
@@ -57,7 +57,7 @@ async def figures() -> AsyncIterator[Figure]:
 
 
 async def used_part(case: Case, host: Host) -> float:
-    """Return which part of the line the photos of one run use."""
+    """Return the part of the line that the photos of a run use."""
     with archive(count=case.count, size=case.size, sparse=True) as photos:
         url = urlsplit(await host.start(GALLERY | {"finish_s": case.finish_s}))
         async with ThinLine(url.port or 80, rate=RATE, round_trip_s=ROUND_TRIP_S) as line:
@@ -67,15 +67,15 @@ async def used_part(case: Case, host: Host) -> float:
                     *("--ledger", Path(state) / "ledger.sqlite"),
                     url=f"http://127.0.0.1:{line.port}/",
                 )
-        told = await host.stop()
-    if told.once != case.count:
-        raise RuntimeError(f"{told.once} photos arrived")
-    return rate_of(told) * case.size / RATE
+        stats = await host.stop()
+    if stats.once != case.count:
+        raise RuntimeError(f"{stats.once} photos arrived")
+    return rate_of(stats) * case.size / RATE
 
 
-def rate_of(told: Told) -> float:
-    """Return the photos a second after the warm-up and before the end."""
-    ends = sorted(told.finished_at)
+def rate_of(stats: Stats) -> float:
+    """Return the photos per second after the warm-up and before the end."""
+    ends = sorted(stats.finished_at)
     first, last = int(len(ends) * WARM), int(len(ends) * END)
     return (last - first) / (ends[last] - ends[first])
 

@@ -1,6 +1,6 @@
-"""The loop that the package piwigo2 shows in its description: photo after photo, each in one call.
+"""The loop of the description of the package piwigo2: photo after photo, each in one call.
 
-It takes an address and an album, and the files' names on its input.
+Arguments: address, album; the names of the files come on standard input.
 """
 
 import os
