@@ -125,12 +125,13 @@ class Failure:
 
 @dataclass(slots=True)
 class Report(Tally):
-    """The counts of an upload, and its failures.
+    """The counts of an upload, and its failures; sizes in bytes.
 
-    `present` photos were in the gallery before; `linked` of them were added to their album. `new`
-    photos would be sent by an upload (dry run). `unfinished` photos were left by a stop. `astray`
-    photos are missing from their album at the end. `ok` tells whether every photo is in its
-    album. `failures` holds the first 10,000 of the `failed` photos.
+    `uploaded`, `failed` and `skipped` count files, `uploaded_size` bytes, and `seconds` is the
+    duration. `present` photos were in the gallery before; `linked` of them were added to their
+    album. `new` photos would be sent by an upload (dry run). `unfinished` photos were left by a
+    stop. `astray` photos are missing from their album at the end. `failures` holds the first
+    10,000 failed photos. `ok` is True if every photo is in its album.
     """
 
     failures: list[Failure] = field(default_factory=list)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bulkup.app.runner import Task
     from bulkup.source.filters import Filters
 
-# taken by `*paths`, so that paths may stand on both sides of flags
+# for `*paths`, which takes paths before and after flags
 Paths = Annotated[Path, Parameter(help="Folders and photos.")]
 
 

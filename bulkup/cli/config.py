@@ -53,7 +53,7 @@ TYPE_NAMES: Final = {
 
 
 def is_secret(key: str) -> bool:
-    """Tell whether the value of a flag or setting must not be shown; file names may be."""
+    """Return whether the value of a flag or setting must not be shown; file names may be."""
     if key.endswith("-file"):
         return False
     return key in PLAIN or not SECRET_WORDS.isdisjoint(key.split("-"))
@@ -102,7 +102,7 @@ def default_file() -> Path:
 
 
 def open_to_others(file: Path) -> bool:
-    """Tell whether other users may read a file; False on systems without such permissions."""
+    """Return whether other users may read a file; False on systems without such permissions."""
     if os.name != "posix":
         return False
     return bool(file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))

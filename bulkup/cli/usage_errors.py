@@ -42,7 +42,7 @@ SYNONYMS: Final = {
 def check_command(arguments: Sequence[str], commands: Collection[str]) -> None:
     """Raise `UsageError` if the first word looks like a mistyped command and is no file.
 
-    cyclopts can't tell: any other word is a path to upload.
+    To cyclopts, any other word is a path to upload.
     """
     word = arguments[0] if arguments else ""
     if not word.isalpha() or word in commands or _exists(word):

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, UPLOADS, Held, bulkup, one_photo, send, start
+from tests.support.commands import PASSWORD, UPLOADS, Held, bulkup, send, start
 from tests.support.galleries import photo_files
 from tests.support.runs import make_archive, picture, stored_sums
 
@@ -74,26 +74,6 @@ async def test_what_failed_is_tried_again_whatever_its_name(box: Sandbox, photos
 
     left = await bulkup("status", "--failed", "--print0")
     assert left.out == f"{paths[0]}\0"
-
-
-async def test_a_failure_is_over_when_its_file_is_brought_gone_or_can_be_read_again(
-    box: Sandbox, photos: Path
-) -> None:
-    await send(box, photos)
-    there, brought, gone = (photos / f"{letter}.jpg" for letter in "abc")
-    aside = there.rename(photos / "aside")
-    there.symlink_to("nowhere")
-    for path in (brought, gone):
-        path.touch()
-    assert (await send(box, photos, "--follow-symlinks")).code == 1
-    assert (await bulkup("status", "--failed")).out == f"{there}\n{brought}\n{gone}\n"
-    there.unlink()
-    aside.rename(there)
-    one_photo(photos, "b.jpg")
-    gone.unlink()
-    assert (await send(box, photos)).code == 0
-    assert (await bulkup("status", "--failed")).out == ""
-    assert "failure" not in (await bulkup("status")).out
 
 
 async def test_what_verify_misses_is_open_until_it_is_brought(box: Sandbox, photos: Path) -> None:
