@@ -1,6 +1,5 @@
 """The upload pipeline and its decisions: what to send, what is there, when to retry, how fast.
 
-May import `source`, `events` and `errors` only. What it needs of the gallery, the ledger and the
-machines that do the work it declares as ports in `engine.ports`. It never sees an account or a
-password.
+May import `source`, `events` and `errors` only. The gallery, the ledger and the executor are
+ports, declared in `engine.ports` and `engine.executor`. No account or password gets in here.
 """

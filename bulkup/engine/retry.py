@@ -201,7 +201,7 @@ class Recovery:
                 if isinstance(step, Retry):
                     await self._pause(error, attempt=attempt, after_s=step.after_s, path=path)
                     continue
-                if not await self._sit_out(error):
+                if not await self._wait_for_server(error):
                     attempt -= 1
                 if not step.again:
                     raise
@@ -284,7 +284,7 @@ class Recovery:
         self._report(outage, outage.reason)
         await outage.call(frozen)
 
-    async def _sit_out(self, error: Transient) -> bool:
+    async def _wait_for_server(self, error: Transient) -> bool:
         """Return when the server answers again; True if it answered the first probe.
 
         The first task to see the outage probes, all others wait. Raises `RunError` when the outage

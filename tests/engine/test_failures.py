@@ -24,10 +24,9 @@ from bulkup.events import (
     RunFinished,
     ScanFinished,
 )
-from bulkup.piwigo.connect import connect
 from bulkup.sandbox import Fault, Faults, Sandbox
 from tests.support.events import acting_on, soon, watched
-from tests.support.runs import ADMIN, Clock, failures, make_archive, picture, run, stored_sums
+from tests.support.runs import Clock, failures, make_archive, picture, run, stored_sums
 
 each_method = pytest.mark.parametrize("method", ["upload", "async"])
 
@@ -244,12 +243,6 @@ async def test_what_ends_a_run_is_told_alone_and_a_bug_stays_a_bug(
 
 
 # a run that can not be
-
-
-async def test_an_unknown_album_is_told_before_anything_is_sent() -> None:
-    async with Sandbox() as box, connect(box.url, credentials=ADMIN) as server:
-        with pytest.raises(RunError, match="there is no album 99"):
-            await server.album_name(99)
 
 
 async def test_photos_of_an_album_that_is_gone_are_told_as_astray(tmp_path: Path) -> None:

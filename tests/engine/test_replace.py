@@ -117,13 +117,11 @@ async def test_a_server_that_only_has_upload_can_not_replace(folder: Path) -> No
         assert stored_sums(box) == old
 
 
-async def test_a_photo_that_is_gone_is_brought_as_a_new_one(box: Sandbox, folder: Path) -> None:
+async def test_a_photo_that_is_gone_is_uploaded_as_a_new_one(box: Sandbox, folder: Path) -> None:
     await box.gallery.delete(1)
     new, outcome = await change(box, folder)
     assert stored_sums(box) == {new: 1}
-    assert [(event.image_id, event.replaced) for event in outcome.of(PhotoUploaded)] == [
-        (2, False)
-    ]
+    assert [(e.image_id, e.replaced) for e in outcome.of(PhotoUploaded)] == [(2, False)]
 
 
 async def test_a_photo_that_somebody_else_has_changed_is_left_alone(
