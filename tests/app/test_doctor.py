@@ -56,20 +56,20 @@ def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bulkup.piwigo.census.MOST_LENGTH", 20_000)
 
 
-class FailureMessage(dict[Check, Finding]):
+class Findings(dict[Check, Finding]):
     """What was found, by check."""
 
     def __init__(self) -> None:
         super().__init__()
         self.signs: list[Looking] = []
 
-    def tell(self, told: Finding | Looking) -> None:
-        if isinstance(told, Looking):
-            self.signs.append(told)
+    def tell(self, found: Finding | Looking) -> None:
+        if isinstance(found, Looking):
+            self.signs.append(found)
             return
-        assert told.check not in self, "told twice"
-        json.dumps(to_json(told))
-        self[told.check] = told
+        assert found.check not in self, "found twice"
+        json.dumps(to_json(found))
+        self[found.check] = found
 
     def of(self, kind: type[F]) -> F:
         (found,) = [finding for finding in self.values() if isinstance(finding, kind)]
@@ -88,19 +88,19 @@ async def look(
     tick_s: float = 0.001,
     sleep: Sleep = no_wait,
     **account: Any,  # noqa: ANN401 (an account names them)
-) -> FailureMessage:
+) -> Findings:
     """Examine a gallery without waiting anywhere, by a clock that ticks when it is looked at."""
-    told, times = FailureMessage(), count(0.0, tick_s)
+    findings, times = Findings(), count(0.0, tick_s)
     await examine(
         roots,
         account=Account(url=url, **({"user": ADMIN.user, "password": ADMIN.password} | account)),
         settings=DoctorSettings(album=album, ledger=ledger),
-        tell=told.tell,
+        tell=findings.tell,
         clock=lambda: next(times),
         wall_clock=lambda: 0.0,
         sleep=sleep,
     )
-    return told
+    return findings
 
 
 def state(box: Sandbox) -> object:
@@ -111,39 +111,41 @@ def state(box: Sandbox) -> object:
     ), sorted(gallery.contents)
 
 
-async def visit(box: Sandbox, *roots: Path, **how: Any) -> FailureMessage:  # noqa: ANN401
+async def visit(box: Sandbox, *roots: Path, **how: Any) -> Findings:  # noqa: ANN401
     """Examine a sandbox, which must be left as it was."""
     async with box:
         before = state(box)
-        told = await look(box.url, *roots, **how)
+        findings = await look(box.url, *roots, **how)
         assert state(box) == before
-    return told
+    return findings
 
 
 # what is found where all is well
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_good_gallery_is_told_and_left_as_it_was(version: str, tmp_path: Path) -> None:
+async def test_a_good_gallery_is_reported_and_left_as_it_was(version: str, tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
     async with small(version=version) as box:
         await run(box, tmp_path)
         before = state(box)
-        told = await look(box.url, tmp_path)
+        findings = await look(box.url, tmp_path)
         assert state(box) == before
         assert not box._accounts.sessions
-    assert list(told) == list(Check)
-    assert set(told.marks.values()) <= {"ok", "warning"}
-    assert told.of(AddressFound) == AddressFound(url=box.url, given=box.url)
-    assert told.of(TlsFound) == TlsFound(local=True)
-    assert told.of(VersionFound).version == version
-    assert told.of(AccountFound) == AccountFound(user="admin", status="webmaster", api_key=False)
-    assert told.of(MethodsFound) == MethodsFound(
+    assert list(findings) == list(Check)
+    assert set(findings.marks.values()) <= {"ok", "warning"}
+    assert findings.of(AddressFound) == AddressFound(url=box.url, given=box.url)
+    assert findings.of(TlsFound) == TlsFound(local=True)
+    assert findings.of(VersionFound).version == version
+    assert findings.of(AccountFound) == AccountFound(
+        user="admin", status="webmaster", api_key=False
+    )
+    assert findings.of(MethodsFound) == MethodsFound(
         offered=("async", "upload", "legacy"), auto="async", missing=()
     )
-    assert told.of(AlbumFound) == AlbumFound(album=1, name="Sandbox")
-    assert told.of(DuplicatesFound).by_md5
-    assert told.of(ArchiveFound).photos == 3
+    assert findings.of(AlbumFound) == AlbumFound(album=1, name="Sandbox")
+    assert findings.of(DuplicatesFound).by_md5
+    assert findings.of(ArchiveFound).photos == 3
 
 
 async def test_neither_messages_of_php_nor_a_request_that_fails_once_is_a_finding() -> None:
@@ -155,9 +157,9 @@ async def test_neither_messages_of_php_nor_a_request_that_fails_once_is_a_findin
             Fault("502", "pwg.categories.getList", 0),
         ]
     )
-    told = await visit(small(faults=faults, php_noise=True, show_errors=True))
+    findings = await visit(small(faults=faults, php_noise=True, show_errors=True))
     assert faults.hit == 4
-    assert told.marks == ALL_WELL
+    assert findings.marks == ALL_WELL
 
 
 async def test_nobody_waits_as_long_as_a_server_asks_for() -> None:
@@ -167,9 +169,9 @@ async def test_nobody_waits_as_long_as_a_server_asks_for() -> None:
         waits.append(seconds)
 
     faults = Faults([Fault("429", "pwg.categories.getList", retry_after="3600")])
-    told = await visit(small(faults=faults), sleep=sleep)
+    findings = await visit(small(faults=faults), sleep=sleep)
     assert set(waits) == {10.0}
-    failed = told.of(Failed)
+    failed = findings.of(Failed)
     assert (failed.check, bool(failed.hint)) == (Check.ALBUM, True)
 
 
@@ -177,11 +179,11 @@ async def test_a_redirect_to_another_server_is_a_problem() -> None:
     async with small() as box:
         location = f"Location: {box.url}ws.php"  # another port, which nobody vouches for
         async with raw_server(saying("301 x", b"", location)) as raw:
-            told = await look(raw.url)
-    assert told.marks == {"address": "problem"}
+            findings = await look(raw.url)
+    assert findings.marks == {"address": "problem"}
 
 
-async def test_the_folder_that_a_redirect_leads_to_is_told() -> None:
+async def test_the_folder_that_a_redirect_leads_to_is_reported() -> None:
     async def talk(line: Line) -> None:
         while True:
             request = await line.hear()
@@ -191,25 +193,25 @@ async def test_the_folder_that_a_redirect_leads_to_is_told() -> None:
                 await line.say("200 OK", b'{"stat":"ok","result":{"status":"guest"}}')
 
     async with raw_server(talk) as raw:
-        told = await look(f"{raw.url}old")
-    assert told.of(AddressFound) == AddressFound(url=f"{raw.url}new/", given=f"{raw.url}old/")
+        findings = await look(f"{raw.url}old")
+    assert findings.of(AddressFound) == AddressFound(url=f"{raw.url}new/", given=f"{raw.url}old/")
 
 
 # the size of a chunk
 
 
 async def test_the_named_size_and_doubled_ones_are_tried_until_one_is_refused() -> None:
-    told = await visit(small())
-    chunk = told.of(ChunkFound)
+    findings = await visit(small())
+    chunk = findings.of(ChunkFound)
     assert (chunk.named, chunk.passed, chunk.refused) == (500 * K, 2000 * K, 4000 * K)
     assert "post_max_size" in chunk.reason
     assert chunk.rate == pytest.approx(2000 * K / 0.001)
-    sizes = [sign.at for sign in told.signs if sign.check is Check.CHUNK and sign.at]
+    sizes = [sign.at for sign in findings.signs if sign.check is Check.CHUNK and sign.at]
     assert sizes == [500 * K, 1000 * K, 2000 * K, 4000 * K]
 
 
 @pytest.mark.parametrize(
-    ("version", "limits", "told_of", "reason"),
+    ("version", "limits", "sizes", "reason"),
     [
         ("13.8.0", {"max_file": 3 * M}, (2000 * K, 4000 * K, Mark.OK), "upload_max_filesize"),
         ("17.0.0beta1", {"max_post": 3 * M}, (2000 * K, 4000 * K, Mark.OK), "post_max_size"),
@@ -226,55 +228,55 @@ async def test_the_named_size_and_doubled_ones_are_tried_until_one_is_refused() 
     ],
 )
 async def test_every_limit_is_found(
-    version: str, limits: dict[str, Any], told_of: tuple[int | None, int, Mark], reason: str
+    version: str, limits: dict[str, Any], sizes: tuple[int | None, int, Mark], reason: str
 ) -> None:
     wide = {"max_file": 20 * M, "max_post": 21 * M, "max_body": 25 * M}
-    told = await visit(Sandbox(version=version, **(wide | limits)))
-    chunk = told.of(ChunkFound)
+    findings = await visit(Sandbox(version=version, **(wide | limits)))
+    chunk = findings.of(ChunkFound)
     assert chunk.named == 500 * K
-    assert (chunk.passed, chunk.refused, chunk.mark) == told_of
+    assert (chunk.passed, chunk.refused, chunk.mark) == sizes
     assert reason in chunk.reason
 
 
-async def test_what_takes_long_is_not_doubled_and_the_latency_is_told() -> None:
-    told = await visit(small(), tick_s=5.0)
-    chunk = told.of(ChunkFound)
+async def test_what_takes_long_is_not_doubled_and_the_latency_is_reported() -> None:
+    findings = await visit(small(), tick_s=5.0)
+    chunk = findings.of(ChunkFound)
     assert (chunk.passed, chunk.refused, chunk.slow) == (500 * K, None, True)
     assert chunk.mark is Mark.OK
-    assert told.of(LatencyFound) == LatencyFound(median_s=5.0, worst_s=5.0, requests=10)
-    assert told.marks["latency"] == "warning"
+    assert findings.of(LatencyFound) == LatencyFound(median_s=5.0, worst_s=5.0, requests=10)
+    assert findings.marks["latency"] == "warning"
 
 
 @pytest.mark.parametrize("version", [VERSIONS[0], "16.4.0", VERSIONS[-1]])
 async def test_nothing_stays_where_all_types_are_taken_either(version: str) -> None:
     types = ["jpg", "png", "tif", "mp4", "zip", "bin"]
-    told = await visit(small(version=version, file_types=types))
-    assert told.of(ChunkFound).passed == 2000 * K
-    assert told.of(TypesFound) == TypesFound(endings=tuple(sorted(types)))
+    findings = await visit(small(version=version, file_types=types))
+    assert findings.of(ChunkFound).passed == 2000 * K
+    assert findings.of(TypesFound) == TypesFound(endings=tuple(sorted(types)))
 
 
 async def test_half_a_file_leaves_nothing() -> None:
-    told = await visit(Sandbox(faults=Faults([Fault("cut", "pwg.images.addSimple")])))
-    assert told.marks["chunk"] == "problem"
-    assert "connection broke" in told.of(ChunkFound).reason
+    findings = await visit(Sandbox(faults=Faults([Fault("cut", "pwg.images.addSimple")])))
+    assert findings.marks["chunk"] == "problem"
+    assert "connection broke" in findings.of(ChunkFound).reason
 
 
 # what the gallery does not offer, or not tell
 
 
-async def test_a_gallery_with_the_least_of_methods_or_too_few_is_told_as_that() -> None:
-    told = await visit(Sandbox(only=FOUR_METHODS))
+async def test_a_gallery_with_the_least_of_methods_or_too_few_is_reported_as_that() -> None:
+    findings = await visit(Sandbox(only=FOUR_METHODS))
     # it does not even list its methods: what can't be asked is left alone
-    assert told.of(MethodsFound).offered == ("upload",)
-    assert "pwg.images.exist" in told.of(MethodsFound).missing
-    assert told.of(ChunkFound).tried is False
-    assert told.of(DuplicatesFound).by_md5 is False
-    assert told.of(AlbumFound) == AlbumFound(album=1, name="")
-    assert Mark.PROBLEM not in told.marks.values()
+    assert findings.of(MethodsFound).offered == ("upload",)
+    assert "pwg.images.exist" in findings.of(MethodsFound).missing
+    assert findings.of(ChunkFound).tried is False
+    assert findings.of(DuplicatesFound).by_md5 is False
+    assert findings.of(AlbumFound) == AlbumFound(album=1, name="")
+    assert Mark.PROBLEM not in findings.marks.values()
     none = FOUR_METHODS - {"pwg.images.upload"} | {"reflection.getMethodList"}
-    told = await visit(Sandbox(only=none))
-    assert told.marks["methods"] == "problem"
-    assert Check.CHUNK not in told
+    findings = await visit(Sandbox(only=none))
+    assert findings.marks["methods"] == "problem"
+    assert Check.CHUNK not in findings
 
 
 @pytest.mark.parametrize(
@@ -284,35 +286,35 @@ async def test_a_gallery_with_the_least_of_methods_or_too_few_is_told_as_that() 
         ({"version": "13.8.0"}, DuplicatesFound(by_md5=True, detection=False)),
     ],
 )
-async def test_a_gallery_that_knows_photos_by_their_names_or_compares_nothing_is_told(
+async def test_a_gallery_that_knows_photos_by_their_names_or_compares_nothing_is_reported(
     gallery: dict[str, Any], found: DuplicatesFound
 ) -> None:
-    told = await visit(small(**gallery))
-    assert told.of(DuplicatesFound) == found
-    assert told.marks["duplicates"] == "warning"
+    findings = await visit(small(**gallery))
+    assert findings.of(DuplicatesFound) == found
+    assert findings.marks["duplicates"] == "warning"
 
 
 # the album
 
 
-async def test_without_an_album_the_first_ones_are_told() -> None:
-    told = await visit(small(albums=[f"Album {n}" for n in range(1, 8)]), album=None)
+async def test_without_an_album_the_first_ones_are_reported() -> None:
+    findings = await visit(small(albums=[f"Album {n}" for n in range(1, 8)]), album=None)
     names = {n: f"Album {n}" for n in (7, 6, 5, 4, 3)}  # Piwigo puts new ones first
-    assert told.of(AlbumMissing) == AlbumMissing(first=names, count=7)
+    assert findings.of(AlbumMissing) == AlbumMissing(first=names, count=7)
 
 
 # PHP workers
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-async def test_workers_are_counted_and_what_they_bear_is_told(
+async def test_workers_are_counted_and_what_they_bear_is_reported(
     workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bulkup.piwigo.census.MOST_LENGTH", 500_000)
     async with small(workers=workers, exist_cost_s=0.2) as box:
-        told = await look(box.url)
+        findings = await look(box.url)
         assert not box.finishing_peak
-    found = told.of(WorkersFound)
+    found = findings.of(WorkersFound)
     assert found.workers in range(1, workers + 1)
     assert 1 <= found.finishing <= max(1, workers - 1)
 
@@ -320,14 +322,14 @@ async def test_workers_are_counted_and_what_they_bear_is_told(
 # what makes the other checks impossible
 
 
-def left(told: FailureMessage) -> Sequence[str]:
+def left(findings: Findings) -> Sequence[str]:
     """Return the checks that were made; the last one is the only problem, and says what to do."""
-    *others, last = told.values()
+    *others, last = findings.values()
     assert isinstance(last, Failed)
     assert last.reason
     assert last.hint
     assert all(finding.mark is not Mark.PROBLEM for finding in others)
-    return [check.value for check in told]
+    return [check.value for check in findings]
 
 
 NO_KEY = {"user": "", "password": "", "api_key": "pkid-1-x:hunter2"}
@@ -337,55 +339,57 @@ NO_KEY = {"user": "", "password": "", "api_key": "pkid-1-x:hunter2"}
     ("version", "account"),
     [("16.4.0", {"password": "hunter2-secret"}), ("14.5.0", NO_KEY), ("16.4.0", NO_KEY)],
 )
-async def test_who_may_not_log_in_learns_what_a_guest_sees(
+async def test_a_failed_log_in_leaves_what_a_guest_sees(
     version: str, account: dict[str, Any]
 ) -> None:
-    told = await visit(Sandbox(version=version), **account)
-    assert left(told) == ["address", "tls", "version", "latency", "account"]
-    assert told.of(VersionFound).version == version
-    assert "hunter2" not in repr(list(told.values()))
+    findings = await visit(Sandbox(version=version), **account)
+    assert left(findings) == ["address", "tls", "version", "latency", "account"]
+    assert findings.of(VersionFound).version == version
+    assert "hunter2" not in repr(list(findings.values()))
 
 
-async def test_who_is_no_administrator_is_told() -> None:
+async def test_a_user_who_is_no_administrator_is_reported() -> None:
     box = Sandbox()
-    told = await visit(box, user="bob", password="bobsecret")
+    findings = await visit(box, user="bob", password="bobsecret")
     assert not box._accounts.sessions  # logged out all the same
-    assert left(told)[-1] == "account"
-    assert "bob is no administrator" in told.of(Failed).reason
+    assert left(findings)[-1] == "account"
+    assert "bob is no administrator" in findings.of(Failed).reason
 
 
-async def test_an_api_key_is_told_as_that() -> None:
+async def test_an_api_key_is_reported_as_that() -> None:
     async with small() as box:
         pkid, secret = box.make_api_key()
-        told = await look(box.url, user="", password="", api_key=f"{pkid}:{secret}")
-    assert told.of(AccountFound) == AccountFound(user="admin", status="webmaster", api_key=True)
-    assert told.of(ChunkFound).passed == 2000 * K
-    assert secret not in repr(list(told.values()))
+        findings = await look(box.url, user="", password="", api_key=f"{pkid}:{secret}")
+    assert findings.of(AccountFound) == AccountFound(
+        user="admin", status="webmaster", api_key=True
+    )
+    assert findings.of(ChunkFound).passed == 2000 * K
+    assert secret not in repr(list(findings.values()))
 
 
-async def test_what_is_no_piwigo_is_told() -> None:
+async def test_what_is_no_piwigo_is_reported() -> None:
     async with raw_server(saying("200 OK", b"<html>Welcome to nginx!</html>")) as raw:
-        told = await look(raw.url)
-    assert left(told) == ["address"]
+        findings = await look(raw.url)
+    assert left(findings) == ["address"]
 
 
-async def test_nobody_listening_is_told_and_the_archive_still_counted(tmp_path: Path) -> None:
+async def test_nobody_listening_is_reported_and_the_archive_still_counted(tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
     async with raw_server(saying("200 OK")) as raw:
         url = raw.url
-    told = await look(url, tmp_path)
-    assert told.marks == {"address": "problem", "archive": "ok"}
-    assert "no connection" in told.of(Failed).reason
-    archive = told.of(ArchiveFound)
+    findings = await look(url, tmp_path)
+    assert findings.marks == {"address": "problem", "archive": "ok"}
+    assert "no connection" in findings.of(Failed).reason
+    archive = findings.of(ArchiveFound)
     assert (archive.photos, archive.types, archive.seconds) == (3, None, None)
 
 
-async def test_a_server_that_goes_away_in_the_middle_is_told(tmp_path: Path) -> None:
+async def test_a_server_that_goes_away_in_the_middle_is_reported(tmp_path: Path) -> None:
     faults = Faults([Fault("503", "reflection.getMethodList")])
-    told = await visit(Sandbox(faults=faults), tmp_path)
-    assert told.marks["methods"] == "problem"
-    assert list(told)[-1] is Check.ARCHIVE
-    assert told.of(ArchiveFound).mark is Mark.WARNING  # nothing to bring
+    findings = await visit(Sandbox(faults=faults), tmp_path)
+    assert findings.marks["methods"] == "problem"
+    assert list(findings)[-1] is Check.ARCHIVE
+    assert findings.of(ArchiveFound).mark is Mark.WARNING  # nothing to bring
 
 
 # the archive
@@ -423,9 +427,9 @@ async def test_what_the_ledger_knows_is_not_counted_again(tmp_path: Path) -> Non
             await run(box, folder, memory=ledger)
             (folder / "new.jpg").write_bytes(b"\xff\xd8\xff new")
             busy = await look(box.url, folder, ledger=file)
-        told = await look(box.url, folder, ledger=file)
+        findings = await look(box.url, folder, ledger=file)
         elsewhere = await look(box.url, folder, ledger=file, album=None)
-    archive = told.of(ArchiveFound)
+    archive = findings.of(ArchiveFound)
     assert (archive.photos, archive.brought, archive.requests) == (5, 4, 1)
     assert elsewhere.of(ArchiveFound).brought == 4
     assert busy.of(ArchiveFound).brought == missing.of(ArchiveFound).brought == 0

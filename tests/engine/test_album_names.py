@@ -72,7 +72,7 @@ async def test_an_album_of_that_title_that_is_there_is_taken_and_left_as_it_is(
     ("content", "broken"),
     [(b"\xff", True), (b"[", True), (b"", True), (b"{}", False), (b'{"title": 7}', False)],
 )
-async def test_what_tells_no_title_leaves_the_folder_its_name_and_is_told_once_if_it_is_broken(
+async def test_what_tells_no_title_leaves_the_folder_its_name_and_is_reported_once_if_it_is_broken(
     tmp_path: Path, content: bytes, broken: bool
 ) -> None:
     write_files(tmp_path, "Rome/a.jpg", "Rome/b.jpg", "Rome/day 1/c.jpg")
@@ -121,7 +121,7 @@ async def test_folders_that_become_one_album_are_both_named_once(
     assert len(outcome.of(AlbumMade)) == 1
 
 
-async def test_the_folders_below_those_that_became_one_are_told_only_where_they_differ(
+async def test_the_folders_below_those_that_became_one_are_reported_only_where_they_differ(
     tmp_path: Path,
 ) -> None:
     write_files(tmp_path, "🌞/in/a.jpg", "🌅/in/b.jpg", "🌅/in 🌅/c.jpg", "🌞/in 🌞/d.jpg")
@@ -194,7 +194,7 @@ async def test_an_album_is_never_made_twice_whatever_becomes_of_an_answer(
     assert not again.of(AlbumMade)
 
 
-async def test_a_name_that_can_not_be_spelled_as_it_is_is_told(tmp_path: Path) -> None:
+async def test_a_name_that_can_not_be_spelled_as_it_is_is_reported(tmp_path: Path) -> None:
     write_files(tmp_path, "<b>x/a.jpg")
     async with Sandbox(faults=Faults([Fault("empty-500-before", SPELL)])) as box:
         outcome = await bring(box, tmp_path)

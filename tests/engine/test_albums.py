@@ -62,7 +62,7 @@ async def test_a_deep_tree_of_many_scripts_arrives_at_the_top_of_the_gallery(
     }
 
 
-async def test_what_has_no_album_is_told_and_the_others_arrive(tmp_path: Path) -> None:
+async def test_what_has_no_album_is_reported_and_the_others_arrive(tmp_path: Path) -> None:
     write_files(tmp_path, "loose.jpg", "2019/a.jpg")
     async with Sandbox() as box:
         outcome = await run(box, tmp_path, album=ROOT, tree=True, unwrap=True)

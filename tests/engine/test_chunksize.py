@@ -83,7 +83,7 @@ async def test_the_next_run_begins_with_what_this_one_found_out(
     assert len(outcome.of(PhotoUploaded)) == 3
 
 
-async def test_a_photo_is_told_when_it_starts_anew_with_smaller_chunks(tmp_path: Path) -> None:
+async def test_a_photo_is_reported_when_it_starts_anew_with_smaller_chunks(tmp_path: Path) -> None:
     make_archive(tmp_path, count=1, names=1, size=(300_000, 300_000))
     async with Sandbox(max_body=250_000) as box:
         outcome = await run(box, tmp_path, chunk_size=300_000)

@@ -221,7 +221,7 @@ async def test_a_file_that_changes_or_vanishes_after_its_upload_is_not_moved(
     assert not files(done)
 
 
-async def test_after_a_wish_to_stop_files_stay_and_the_next_run_moves_them(
+async def test_after_a_stop_request_files_stay_and_the_next_run_moves_them(
     card: Path, done: Path
 ) -> None:
     archive = make_archive(card, count=20, names=20)
@@ -270,7 +270,7 @@ class Refusing(Trash):
         raise PhotoError(f"{photo.path.name} is not welcome", hint="Ask again.")
 
 
-async def test_a_place_that_takes_nothing_is_told_and_the_run_is_well(
+async def test_a_place_that_takes_nothing_is_reported_and_the_run_is_well(
     card: Path, archive: dict[Path, str]
 ) -> None:
     async with Sandbox() as box:
@@ -280,7 +280,7 @@ async def test_a_place_that_takes_nothing_is_told_and_the_run_is_well(
     assert isinstance(outcome.events[-1], RunFinished)
 
 
-async def test_formats_and_their_photos_stay_together_which_is_told_once(
+async def test_formats_and_their_photos_stay_together_which_is_reported_once(
     card: Path, done: Path
 ) -> None:
     archive = make_archive(card, count=3, names=3)

@@ -56,7 +56,7 @@ async def test_each_photo_is_read_sent_finished_and_confirmed_in_this_order(
 
 
 @pytest.mark.parametrize(("bwlimit", "told"), [(5_000_000, [5_000_000]), (None, [])])
-async def test_the_limit_of_the_line_is_told_after_the_run_began(
+async def test_the_limit_of_the_line_is_reported_after_the_run_began(
     tmp_path: Path, bwlimit: int | None, told: list[int]
 ) -> None:
     make_archive(tmp_path, count=2, names=2)
@@ -65,7 +65,7 @@ async def test_the_limit_of_the_line_is_told_after_the_run_began(
     assert [event.limit for event in events if isinstance(event, BandwidthChanged)] == told
 
 
-def test_each_change_of_the_limit_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_change_of_the_limit_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Event] = []
     bandwidth = Bandwidth(Timetable(((time(8), 1000), (time(23), None))), told.append)
     limits = []

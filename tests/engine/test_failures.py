@@ -136,7 +136,7 @@ async def test_an_empty_archive_is_a_run_like_any_other(tmp_path: Path) -> None:
 
 
 @each_method
-async def test_where_not_even_small_chunks_pass_the_reason_is_told(
+async def test_where_not_even_small_chunks_pass_the_reason_is_reported(
     tmp_path: Path, method: str
 ) -> None:
     make_archive(tmp_path, count=1, names=1, size=(100_000, 100_000))
@@ -234,7 +234,7 @@ async def test_a_server_that_goes_away_ends_the_run_when_patience_does(
         ([anyio.BrokenResourceError()], ExceptionGroup),
     ],
 )
-async def test_what_ends_a_run_is_told_alone_and_a_bug_stays_a_bug(
+async def test_what_ends_a_run_is_reported_alone_and_a_bug_stays_a_bug(
     together: list[Exception], expected: type[Exception]
 ) -> None:
     with pytest.raises(expected):
@@ -245,7 +245,7 @@ async def test_what_ends_a_run_is_told_alone_and_a_bug_stays_a_bug(
 # a run that can not be
 
 
-async def test_photos_of_an_album_that_is_gone_are_told_as_astray(tmp_path: Path) -> None:
+async def test_photos_of_an_album_that_is_gone_are_reported_as_astray(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=6, names=6)
     async with Sandbox() as box:
         outcome = await run(box, tmp_path, album=77)

@@ -29,7 +29,7 @@ def listing(file: Path, *paths: Path) -> Filters:
     return Filters(listing=Listing(str(file)))
 
 
-async def test_every_line_of_a_list_is_told_and_each_file_sent_once(tmp_path: Path) -> None:
+async def test_every_line_of_a_list_is_reported_and_each_file_sent_once(tmp_path: Path) -> None:
     """Another name of a file is a file of its own."""
     sums = make_archive(tmp_path, count=70, names=70)
     paths = list(sums)

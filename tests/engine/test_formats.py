@@ -109,7 +109,7 @@ async def test_a_gallery_without_formats_says_so_once(folder: Path) -> None:
     assert failures(outcome) == {f"{stem}.cr2": noticed.message for stem in "abcd"}
 
 
-async def test_an_ending_that_the_gallery_does_not_take_is_told_and_the_others_arrive(
+async def test_an_ending_that_the_gallery_does_not_take_is_reported_and_the_others_arrive(
     pair: Path,
 ) -> None:
     write_files(pair, "a.orf", "b.jpg", "b.orf")
@@ -133,7 +133,7 @@ async def test_without_a_ledger_the_server_is_asked(pair: Path) -> None:
     assert len(outcome.of(PhotoPresent)) == 2
 
 
-async def test_a_format_whose_photo_is_not_there_is_told(pair: Path) -> None:
+async def test_a_format_whose_photo_is_not_there_is_reported(pair: Path) -> None:
     (pair / "a.jpg").write_bytes(b"no picture")
     async with Sandbox(formats=RAW) as box:
         outcome = await bring(box, pair)
@@ -148,7 +148,7 @@ async def test_a_format_whose_photo_is_not_there_is_told(pair: Path) -> None:
         ("a.NEF", "another file became the .nef of photo 1"),
     ],
 )
-async def test_another_content_of_a_format_is_told_and_sent_when_asked_to(
+async def test_another_content_of_a_format_is_reported_and_sent_when_asked_to(
     box: Sandbox, pair: Path, name: str, reason: str
 ) -> None:
     (pair / "a.nef").unlink()
@@ -223,7 +223,7 @@ async def test_what_was_a_format_of_a_photo_that_is_gone_becomes_a_photo(pair: P
         ("16.4.0", "psd"),
     ],
 )
-async def test_what_somebody_else_has_attached_is_not_lost_where_the_server_can_tell(
+async def test_what_another_client_has_attached_is_not_lost_where_the_server_can_tell(
     pair: Path, version: str, ending: str
 ) -> None:
     """Where formats are off, those that there are count as well."""
@@ -372,7 +372,7 @@ def namesake(pair: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("version", ["15.7.0", "16.4.0"])
 @pytest.mark.parametrize("update", [False, True])
 @pytest.mark.parametrize("bring_again", [run, run_with_ledger])
-async def test_nobodys_format_is_replaced_where_no_ledger_tells_of_it(
+async def test_no_foreign_format_is_replaced_where_no_ledger_tells_of_it(
     pair: Path,
     namesake: Path,
     version: str,
@@ -451,7 +451,7 @@ async def test_a_format_arrives_once_whatever_becomes_of_a_request(
         assert not box.gallery.buffers
 
 
-async def test_before_16_a_lost_answer_is_told_and_nothing_is_sent_twice(pair: Path) -> None:
+async def test_before_16_a_lost_answer_is_reported_and_nothing_is_sent_twice(pair: Path) -> None:
     faults = Faults([Fault("answer-lost", "pwg.images.upload", 1)])
     async with Sandbox(version="15.7.0", formats=RAW, faults=faults) as box:
         outcome = await bring(box, pair)

@@ -280,7 +280,7 @@ async def test_after_a_time_out_a_probe_is_answered_before_anything_is_sent() ->
     assert gate.probes == 1
 
 
-async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_inside() -> None:
+async def test_a_task_that_tries_again_lets_others_go_first_where_too_many_are_inside() -> None:
     gate = Gate(most=2, fixed=True)
     second = anyio.Event()
 
@@ -304,7 +304,7 @@ async def test_whoever_tries_again_lets_others_go_first_where_too_many_are_insid
         second.set()
 
 
-async def test_whoever_lets_others_go_first_keeps_no_workers_from_being_proven() -> None:
+async def test_a_task_that_lets_others_go_first_keeps_no_workers_from_being_proven() -> None:
     gate = Gate(workers=8)
     gate.answering.set()
     recovery = gate.limiter._recovery
@@ -347,7 +347,7 @@ async def test_a_number_of_the_users_own_needs_no_proof() -> None:
     assert gate.of(LimitsChanged) == [LimitsChanged(finishing=4, most_finishing=4)]
 
 
-async def test_a_single_worker_is_told_of_when_a_photo_alone_is_blocked() -> None:
+async def test_a_single_worker_is_reported_of_when_a_photo_alone_is_blocked() -> None:
     gate = Gate(workers=1)
     gate.answering.set()
     async with gate.attended():
@@ -383,7 +383,7 @@ async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> N
     assert entered == list(range(20))
 
 
-async def test_whoever_is_cancelled_while_waiting_leaves_the_queue() -> None:
+async def test_a_task_that_is_cancelled_while_waiting_leaves_the_queue() -> None:
     gate = Gate(most=1, fixed=True)
     async with gate.attended(), gate.limiter.slot():
         with anyio.move_on_after(0):

@@ -92,7 +92,7 @@ async def test_after_a_change_the_gallery_holds_each_content_once_and_nothing_is
     assert failures(outcome) == failures(again) == {}
 
 
-async def test_without_update_a_change_is_told_until_it_is_asked_for(
+async def test_without_update_a_change_is_reported_until_it_is_asked_for(
     box: Sandbox, folder: Path
 ) -> None:
     old = stored_sums(box)
@@ -124,7 +124,7 @@ async def test_a_photo_that_is_gone_is_uploaded_as_a_new_one(box: Sandbox, folde
     assert [(e.image_id, e.replaced) for e in outcome.of(PhotoUploaded)] == [(2, False)]
 
 
-async def test_a_photo_that_somebody_else_has_changed_is_left_alone(
+async def test_a_photo_that_another_client_has_changed_is_left_alone(
     box: Sandbox, folder: Path
 ) -> None:
     box.gallery.photos[1].md5 = "0" * 32
@@ -206,7 +206,7 @@ async def test_a_failed_replacement_is_tried_again_by_the_next_run(folder: Path)
         assert {photo.id: photo.md5 for photo in box.gallery.photos.values()} == {1: new}
 
 
-async def test_after_a_wish_to_stop_no_more_changes_are_asked_about(tmp_path: Path) -> None:
+async def test_after_a_stop_request_no_more_changes_are_asked_about(tmp_path: Path) -> None:
     folder, stop, names = tmp_path / "photos", Stop(), [f"{n}.jpg" for n in range(6)]
     old = {write_photo(folder / name, name): 1 for name in names}
     faults = HookedFaults(act=stop.set, method="pwg.images.getInfo", nth=2)

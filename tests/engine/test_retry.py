@@ -240,7 +240,7 @@ async def test_a_request_goes_again_after_these_waits_or_its_last_error_goes_on(
     ],
 )
 @pytest.mark.parametrize("away_s", [90.0, 7 * 86_400.0])
-async def test_an_outage_is_sat_out_and_told_and_what_may_go_again_does(
+async def test_an_outage_is_sat_out_and_reported_and_what_may_go_again_does(
     error: Outage, repeatable: bool, goes_again: bool, away_s: float
 ) -> None:
     world = World(back_at=away_s, policy=replace(POLICY, patience_s=away_s + 10))
@@ -277,7 +277,7 @@ async def test_the_end_of_patience_ends_the_run() -> None:
     assert 100.0 < world.now <= 100.0 + 1.5 * POLICY.probe_max_s
 
 
-async def test_one_knocks_for_all_and_the_outage_is_told_once() -> None:
+async def test_one_knocks_for_all_and_the_outage_is_reported_once() -> None:
     world = World(back_at=50.0)
     results: list[str] = []
 
@@ -369,7 +369,7 @@ async def test_a_server_that_was_suspect_for_too_long_ends_the_run() -> None:
     assert caught.group_contains(RunError, match="the server has been away")
 
 
-async def test_whoever_suspects_during_an_outage_waits_for_its_end() -> None:
+async def test_a_task_that_suspects_during_an_outage_waits_for_its_end() -> None:
     world = World(back_at=20.0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.recovery.run, failing(Outage("gone")))
@@ -410,7 +410,7 @@ async def test_nobody_sends_while_it_is_quiet_and_it_begins_when_nothing_is_unde
     assert told == ["begins", "ends", "quiet", "loud", "later"]
 
 
-async def test_whoever_starts_together_waits_when_the_first_of_them_closes_the_gate() -> None:
+async def test_a_task_that_starts_together_waits_when_the_first_of_them_closes_the_gate() -> None:
     world = World(back_at=20.0)
     sent = 0
 

@@ -211,7 +211,7 @@ async def test_a_server_of_four_methods_or_that_tells_photos_apart_by_name_can_n
 @pytest.mark.parametrize(
     ("lacking", "how_to_do_without"), [(READ, "--quick"), (LIST, "Without --album")]
 )
-async def test_what_the_server_lacks_is_told_with_the_way_to_do_without(
+async def test_what_the_server_lacks_is_reported_with_the_way_to_do_without(
     tmp_path: Path, lacking: str, how_to_do_without: str
 ) -> None:
     (path,) = make_archive(tmp_path, count=1, names=1)
@@ -248,7 +248,7 @@ def by_name(outcome: Outcome) -> dict[str, PhotoChecked]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(("unwrap", "spaces"), [(True, False), (False, True)])
-async def test_what_was_brought_as_a_tree_is_present_as_that_tree(
+async def test_what_was_uploaded_as_a_tree_is_present_as_that_tree(
     tmp_path: Path, version: str, *, unwrap: bool, spaces: bool
 ) -> None:
     root = tmp_path / "my_photos"
@@ -293,7 +293,7 @@ async def test_each_photo_has_to_be_in_the_album_of_its_own_folder(tmp_path: Pat
     assert reads == 3  # twins are read once
 
 
-async def test_an_album_that_is_missing_is_told_and_not_made(tmp_path: Path) -> None:
+async def test_an_album_that_is_missing_is_reported_and_not_made(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     write_files(root, "2019/May/a.jpg", "2019/b.jpg", "top.jpg", "2020/new.jpg")
     async with Sandbox() as box:
@@ -314,7 +314,7 @@ async def test_an_album_that_is_missing_is_told_and_not_made(tmp_path: Path) -> 
     assert "Upload again" in events["a.jpg"].hint
 
 
-async def test_what_lies_in_no_album_is_told(tmp_path: Path) -> None:
+async def test_what_lies_in_no_album_is_reported(tmp_path: Path) -> None:
     write_files(tmp_path, "loose.jpg", "2019/a.jpg")
     async with Sandbox() as box:
         await run(box, tmp_path, album=ROOT, tree=True, unwrap=True)
@@ -345,7 +345,7 @@ async def test_an_album_that_cannot_be_listed_costs_its_own_photos_a_verdict_onl
 # what the ledger keeps
 
 
-async def test_after_a_check_the_next_upload_mends_what_is_amiss(folder: Path) -> None:
+async def test_after_a_check_the_next_upload_repairs_what_is_wrong(folder: Path) -> None:
     archive = make_archive(folder, count=6, names=6)
     paths = sorted(archive)
     async with Sandbox() as box, ledger_of(box, folder) as ledger:
@@ -394,7 +394,7 @@ async def test_a_question_that_fails_once_is_asked_again(
 
 
 @pytest.mark.parametrize("method", LOOKS)
-async def test_a_question_that_always_fails_is_told(
+async def test_a_question_that_always_fails_is_reported(
     box: Sandbox, folder: Path, method: str
 ) -> None:
     box.faults.add(Fault("html", method))
@@ -414,7 +414,7 @@ async def test_a_refused_log_in_in_the_middle_ends_the_run(
     assert outcome.of(PhotoUnfinished)
 
 
-async def test_a_wish_to_stop_leaves_the_rest_unfinished(tmp_path: Path) -> None:
+async def test_a_stop_request_leaves_the_rest_unfinished(tmp_path: Path) -> None:
     make_archive(tmp_path, count=30, names=10)
     stop = Stop()
     async with Sandbox() as box:
