@@ -173,6 +173,9 @@ class GalleryChecks:
     Each raises `BulkupError` where it fails.
     """
 
+    _status: Status  # the answer to the log-in, from `account` on
+    _offer: Offer  # what the gallery offers, from `methods` on
+
     def __init__(
         self,
         survey: Survey,
@@ -186,22 +189,6 @@ class GalleryChecks:
         self._clock = clock
         self._wall_clock = wall_clock
         self._version = ""
-        self._status: Status | None = None
-        self._offer: Offer | None = None
-
-    @property
-    def status(self) -> Status:
-        """The gallery's answer to the log-in."""
-        if self._status is None:
-            raise RuntimeError("not logged in")
-        return self._status
-
-    @property
-    def offer(self) -> Offer:
-        """What the gallery offers."""
-        if self._offer is None:
-            raise RuntimeError("the methods were not checked")
-        return self._offer
 
     async def address(self) -> AddressFound:
         """Find the gallery."""
@@ -248,8 +235,7 @@ class GalleryChecks:
 
     async def methods(self) -> MethodsFound:
         """Ask for the upload methods."""
-        status = self.status
-        offer = self._offer = await self._retrying(lambda: self._survey.offer(status))
+        offer = self._offer = await self._retrying(lambda: self._survey.offer(self._status))
         offered = offered_methods(offer)
         if not offered:
             raise RunError(run_failures.NO_METHOD())
@@ -258,7 +244,7 @@ class GalleryChecks:
 
     async def types(self) -> TypesFound:
         """Return the accepted file types."""
-        endings = self.offer.endings
+        endings = self._offer.endings
         return TypesFound(endings=None if endings is None else tuple(sorted(endings)))
 
     async def chunk(self, *, trying: Callable[[int], None]) -> ChunkFound:
@@ -266,8 +252,8 @@ class GalleryChecks:
 
         If the first is refused, send smaller ones. `trying` gets each size before it is tried.
         """
-        named = self.status.chunk_size
-        if not self._survey.can_send_file(self.offer):
+        named = self._status.chunk_size
+        if not self._survey.can_send_file(self._offer):
             return ChunkFound(named=named, passed=None, refused=None, tried=False)
         size = first = named or FIRST
         found = ChunkFound(named=named, passed=None, refused=None)
@@ -297,13 +283,13 @@ class GalleryChecks:
         """Ask for an MD5 that no photo has; judge the rest by the version."""
         major = VersionFound(version=self._version).major
         return DuplicatesFound(
-            by_md5=await self._retrying(lambda: self._survey.finds_by_md5(self.offer)),
+            by_md5=await self._retrying(lambda: self._survey.finds_by_md5(self._offer)),
             detection=False if major is not None and major < DETECTING else None,
         )
 
     async def album(self, album: int | None) -> AlbumFound | AlbumMissing:
         """Ask for the album's name, or for some albums. Raises `RunError` if it does not exist."""
-        catalogue = self._survey.catalogue(self.offer)
+        catalogue = self._survey.catalogue(self._offer)
         if album is not None:
             name = await self._retrying(lambda: catalogue.album_name(album))
             return AlbumFound(album=album, name=name)
