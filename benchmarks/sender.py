@@ -14,9 +14,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bulkup.engine.ports import Job
-from bulkup.piwigo.client import Offer, PiwigoServer
+from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connector_for
 from bulkup.piwigo.multipart import Throttle
+from bulkup.piwigo.protocol import Offer
 from bulkup.piwigo.session import SYSTEM, Credentials, SessionPool, Timeouts
 from bulkup.piwigo.upload import Upload
 from bulkup.source.photos import Photo

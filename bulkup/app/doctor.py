@@ -46,10 +46,9 @@ from bulkup.output.doctor import (
     VersionFound,
     WorkersFound,
 )
-from bulkup.piwigo.client import Offer
 from bulkup.piwigo.connect import clean_url, is_local, scheme_hint
 from bulkup.piwigo.inspect import Survey, offered_methods, open_survey
-from bulkup.piwigo.protocol import Status
+from bulkup.piwigo.protocol import Offer, Status
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, Skipped, Unreadable, find

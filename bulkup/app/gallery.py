@@ -16,10 +16,10 @@ from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.errors import NotOffered, PhotoError, RunError, ServerUnavailable, Transient
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, Noticed, RunStarted
-from bulkup.piwigo.client import Offer, PiwigoServer
+from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect, is_local
 from bulkup.piwigo.multipart import Throttle
-from bulkup.piwigo.protocol import AlbumRow
+from bulkup.piwigo.protocol import AlbumRow, Offer
 from bulkup.piwigo.session import Credentials, Trust
 from bulkup.source.sidecars import Describer
 from bulkup.store.ledger import SqliteLedger

@@ -27,8 +27,8 @@ from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import FailureKind, NoSuchAlbum, PhotoError, RunError
 from bulkup.errors import run as run_failures
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit, RunStarted
-from bulkup.piwigo.client import Offer
 from bulkup.piwigo.multipart import Throttle
+from bulkup.piwigo.protocol import Offer
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels

@@ -1,14 +1,13 @@
-"""The number of a server's PHP workers, proven without harm.
+"""Measures the number of a server's PHP workers without side effects.
 
-So while `n` requests keep their workers busy, a light one that arrives after them and is
-answered before them proves a worker more. What keeps a worker busy is `pwg.images.exist` with a
-long list of MD5s that are none: read-only, nothing is stored (piwigo-api.md, section 9). A long
-list takes its time on a thin line, so the lists are sent but for their ends first, then the
-ends, which take no longer than any light request. What was sent is taken to have arrived after
-longer than as many requests of that length have just taken there and back, over the same
-connections. Meanwhile nobody else may begin to send: what is on its way already makes that time
-longer, and so the proof safer. Noise makes it fail rather than succeed; what would be worst to
-believe wrongly, few workers, is proven twice.
+While `n` requests keep workers busy, a light request that arrives after them and is answered
+before them proves `n + 1` workers. Workers are kept busy by `pwg.images.exist` with a long list of
+unknown MD5s, which is read-only (piwigo-api.md, section 9). Since a long list takes time on a slow
+connection, the lists are sent except for their ends first, then the ends, which take no longer
+than any light request. The lists are assumed to have arrived after longer than a round trip of as
+many requests of that length just took, over the same connections. Meanwhile no other request may
+start; one already in flight makes that time longer and the proof safer. Noise makes a proof fail
+rather than succeed; a low number, for which an error costs most, is proven twice.
 """
 
 import time
@@ -26,22 +25,22 @@ from bulkup.piwigo.session import Session, SessionPool
 
 BUSY_S: Final = 0.2
 MOST_BUSY_S: Final = 0.4
-"""Workers that share few processors are busy for longer: then they get less to do."""
+"""Workers that share few processors are busy for longer; then they get shorter lists."""
 
 TOO_LIGHT_S: Final = 0.04
 FIRST_LENGTH: Final = 20_000
 MOST_LENGTH: Final = 500_000
-"""MD5s in one list: a megabyte, which PHP and databases of today take."""
+"""Maximum MD5s in a list: a megabyte, which PHP and current databases accept."""
 
 LINE_LENGTH: Final = 200_000
 MOST_ARRIVAL_S: Final = 1.5
-"""On a line so thin that the lists take longer, nothing is proven: a server that holds a worker
-while a request arrives would do so for too long, and few finishes fill such a line."""
+"""If the lists take longer to send, nothing is proven: some servers hold a worker while a request
+arrives, and few finishes fill such a slow connection."""
 
 LEAD_S: Final = 0.02
 MARGIN: Final = 1.5
 TWICE_UP_TO: Final = 4
-"""So many workers are proven twice, and may fail as often before they are not proven."""
+"""Up to this number of workers, a proof is made twice, and may fail once in between."""
 
 Hold = Callable[[], AbstractAsyncContextManager[object]]
 
@@ -49,7 +48,7 @@ STEPS: Final = (2, 3, 4, 6, 9, 12, 16, 24, 32)
 
 
 class Census:
-    """Counts the workers of one server."""
+    """Measures the number of workers of one server."""
 
     def __init__(self, pool: SessionPool, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = pool
@@ -58,12 +57,12 @@ class Census:
         self._rough = True
         self._offered = True
         self._shared_s = 0.0
-        self._thin = False  # the line, too thin for the last proof
+        self._thin = False  # the connection was too slow for the last proof
 
     async def count(self, most: int) -> int | None:
-        """Return how many workers are proven, up to `most`; None where that can't be told.
+        """Return the proven number of workers, up to `most`, or None if it can't be measured.
 
-        Takes one to five seconds, over a thin line up to twenty. Raises `RunError` where the
+        Takes one to five seconds, up to twenty on a slow connection. Raises `RunError` if the
         log-in fails.
         """
         if await self._weigh() is None:
@@ -84,21 +83,20 @@ class Census:
         return None if proven == 1 and self._thin else proven
 
     async def prepare(self, *, anew: bool = False) -> bool:
-        """Find out which list keeps a worker busy for long enough; False where none does.
+        """Find a list length that keeps a worker busy; return False if there is none.
 
-        Takes about a second. Photos may be sent meanwhile, but what is found out then is rough:
-        where a proof fails after that, have it found out `anew` with nothing else at work. Raises
-        `RunError` where the log-in fails.
+        Takes about a second. Photos may be sent meanwhile, but the length is inexact then: if a
+        proof fails with it, call this again with `anew` and no other requests. Raises `RunError`
+        if the log-in fails.
         """
         if anew and self._rough:
             self.length, self._shared_s = None, 0.0
         return await self._weigh(rough=not anew) is not None
 
     async def prove(self, workers: int, *, hold: Hold = nullcontext) -> bool | None:
-        """Tell whether there are so many workers; None where that can't be told over this line.
+        """Return whether there are this many workers, None if the connection is too slow to know.
 
-        Nobody else may begin to use the line within `hold`. Raises `RunError` where the log-in
-        fails.
+        No other request may start while `hold` is held. Raises `RunError` if the log-in fails.
         """
         if workers <= 1:
             return True
@@ -114,9 +112,9 @@ class Census:
         return None if self._thin else passes >= needed
 
     async def line_speed(self) -> float | None:
-        """Return the bytes a second that the line takes, None where that can't be told.
+        """Return the upload speed in bytes a second, None if unknown.
 
-        Sends some hundred kB that the server reads and forgets. Raises `RunError` as above.
+        Sends some hundred kB, which the server ignores. Raises `RunError` if the log-in fails.
         """
         try:
             async with self._pool.lease() as session:
@@ -129,9 +127,9 @@ class Census:
         return 2 * LINE_LENGTH / max(full_s - light_s, 1e-4)
 
     async def _weigh(self, *, rough: bool = False) -> int | None:
-        """Return how long a list keeps a worker busy for long enough, None where none does.
+        """Return the list length that keeps a worker busy for long enough, None if there is none.
 
-        A `rough` length is found while others may keep the requests waiting.
+        With `rough`, other requests may be in progress.
         """
         if self.length is None and self._offered:
             try:
@@ -152,7 +150,7 @@ class Census:
         wanted_s = max(BUSY_S, 4 * light_s)
         if rough:
             wanted_s = min(wanted_s, MOST_BUSY_S)
-        for _ in range(2):  # the first guess is a rough one
+        for _ in range(2):  # the first guess is inexact
             arrived_s = await self._timed(session, _padded(length))
             work_s = max(await self._timed(session, _heavy(length)) - arrived_s, 1e-3)
             if work_s >= wanted_s or length == MOST_LENGTH:
@@ -162,7 +160,7 @@ class Census:
         return length if work_s >= TOO_LIGHT_S else None
 
     async def _timed(self, session: Session, request: Request) -> float:
-        """Return how long a request takes; the shorter of two, since the first may connect."""
+        """Return how long a request takes: the shorter of two, as the first may connect."""
         times = []
         for _ in range(2):
             began = self._clock()
@@ -171,14 +169,14 @@ class Census:
         return min(times)
 
     async def _passes(self, length: int, *, busy: int, hold: Hold) -> bool:
-        """Tell whether a light request is answered while `busy` heavy ones are at work."""
+        """Return whether a light request is answered while `busy` heavy ones are processed."""
         less = min(1.0, MOST_BUSY_S / max(self._shared_s * busy, 1e-9))
         length = max(FIRST_LENGTH, int(length * less))
         async with self._pool.lease() as session, AsyncExitStack() as held:
             try:
-                await self._pool.send(session, _padded(0))  # logs in, where nobody has yet
+                await self._pool.send(session, _padded(0))  # logs in if necessary
                 await held.enter_async_context(hold())
-                # one more than busy ones: the ping needs a connection, too
+                # one more than the busy ones, as the ping needs a connection, too
                 _, arrival_s = await self._burst(session, _padded(length), busy + 1)
                 if arrival_s > MOST_ARRIVAL_S:
                     self._thin = True
@@ -209,11 +207,11 @@ class Census:
         ping_after_s: float | None = None,
         on_ping: Callable[[], Awaitable[None]] | None = None,
     ) -> tuple[bool, float]:
-        """Send a request so many times at once, their ends some time later.
+        """Send a request several times at once, their ends some time later.
 
-        Return how long after that the last answer came, and whether a light request, sent some
-        time after the ends, was answered before them all; `on_ping` is called when it was
-        answered.
+        Return whether a light request, sent some time after the ends, was answered before all of
+        them, and the time from the ends to the last answer. `on_ping` is called after the light
+        request.
         """
         end = anyio.Event()
         answered = failed = 0
@@ -240,12 +238,12 @@ class Census:
                     overtook = not answered
                 if on_ping is not None:
                     await on_ping()
-            # all are waited for: the server would go on with them anyway
+            # wait for all, as the server would process them anyway
         return overtook and not failed, self._clock() - began
 
 
 class Held(Form):
-    """A request as a form whose end goes out no sooner than an event comes."""
+    """A request as a form whose end is only sent once an event is set."""
 
     def __init__(self, request: Request, *, until: anyio.Event) -> None:
         *others, (name, text) = request.fields

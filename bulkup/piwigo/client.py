@@ -38,6 +38,7 @@ from bulkup.piwigo.protocol import (
     AlbumRow,
     Fields,
     Identity,
+    Offer,
     Request,
     image_id,
     number,
@@ -64,16 +65,21 @@ PAGE: Final = 500
 """Photos in one answer of `pwg.categories.getImages`, its maximum."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What the server said of itself: `chunk_size` in bytes, `endings` of files in lower case."""
+FORMATS_SINCE: Final = 13
+"""Piwigo before that would take a format for a photo."""
 
-    url: str
-    version: str
-    user: str
-    methods: frozenset[str]
-    endings: frozenset[str] | None
-    chunk_size: int
+FORMATS_LISTED_SINCE: Final = 16
+"""Piwigo before that does not tell which formats there are."""
+
+REFUSED_FORMAT: Final = "bulkup.-"
+"""The name of a file that becomes no format in any gallery."""
+
+DEFAULT_FORMATS: Final = ("ai", "cr2", "dng", "nef", "psd", "tif", "tiff")
+"""What a gallery takes that is not set up otherwise."""
+
+
+def _stem(file: str) -> str:
+    return file.rpartition(".")[0] or file
 
 
 class Catalogue:
@@ -83,6 +89,8 @@ class Catalogue:
         self.offer = offer
         self._pool = pool
         self._keeps_html: bool | None = None
+        self._format_asked = False
+        self._format_refusal: FormatRefused | None = None
 
     async def album_name(self, album: int) -> str:
         """Return the album's name, empty where the server can't tell.
@@ -133,37 +141,35 @@ class Catalogue:
         (`allow_html_descriptions`), which they do not tell beforehand. May be repeated.
         """
         spelled, plain = to_storable(name), to_storable(escape_tags(name))
-        able = self._major >= RAW_NAMES_SINCE and "pwg.categories.setInfo" in self.offer.methods
+        able = (
+            self.offer.major >= RAW_NAMES_SINCE and "pwg.categories.setInfo" in self.offer.methods
+        )
         if spelled == plain or not able or self._keeps_html is False:
             return
-        await self._rename_album(album, spelled)
+        await self._set_album_name(album, spelled)
         if self._keeps_html is None:
             names = {row.album_id: row.name for row in await self.albums()}
             if names.get(album) != spelled:
-                await self._rename_album(album, plain)
+                await self._set_album_name(album, plain)
                 self._keeps_html = False
                 return
         self._keeps_html = True
 
-    async def _rename_album(self, album: int, name: str) -> None:
+    async def _set_album_name(self, album: int, name: str) -> None:
         fields = (("category_id", str(album)), ("name", name))
         await self.ask("pwg.categories.setInfo", fields, token=True)
 
     def album_keys(self, name: str) -> Sequence[str]:
         """Return what the list of albums may call one of this name, the likeliest first."""
         plain = to_storable(escape_tags(name))
-        if self._major < RAW_NAMES_SINCE:
+        if self.offer.major < RAW_NAMES_SINCE:
             return (strip_tags(plain),)
         return tuple(dict.fromkeys((to_storable(name), plain)))
 
     def _storable_comment(self, text: str) -> str:
         text = without_emoji(text)
-        text = text if self._major >= HTML_SINCE else escape_tags(text)
+        text = text if self.offer.major >= HTML_SINCE else escape_tags(text)
         return cut_bytes(text, size=COMMENT_SIZE)
-
-    @property
-    def _major(self) -> int:
-        return number(self.offer.version.partition(".")[0])
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
         """Return the id of each photo with one of these MD5s, None for absent.
@@ -275,38 +281,12 @@ class Catalogue:
             case {"moved_from_lounge": None}:
                 raise Refused(server_failures.OTHER_UPLOAD(), retry_after_s=1.5)
 
-    async def ask(self, method: str, fields: Fields, *, token: bool = False) -> object:
-        """Return the answer to one request. Raises `NotOffered` where no such method is listed."""
-        if method not in self.offer.methods:
-            raise NotOffered(server_failures.NOT_OFFERED(method=method))
-        return await self._pool.call(Request(method, fields, token=token))
-
-
-SINCE: Final = 13
-"""Piwigo before that would take a format for a photo."""
-
-TOLD_SINCE: Final = 16
-"""Piwigo before that does not tell which formats there are."""
-
-UNHEARD_OF: Final = "bulkup.-"
-"""The name of a file that becomes no format in any gallery."""
-
-USUAL: Final = ("ai", "cr2", "dng", "nef", "psd", "tif", "tiff")
-"""What a gallery takes that is not set up otherwise."""
-
-
-class FormatCatalogue(Catalogue):
-    """The formats of a gallery that somebody is logged in to, and all else that it holds."""
-
-    _asked = False
-    _refusal: FormatRefused | None = None
-
     async def check_format(self, file: str) -> None:
         """Find out whether the gallery takes a file of this name as a format; nothing is sent.
 
         Raises `FormatRefused` where it does not; where that can't be told, nothing.
         """
-        refusal = await self._refused()
+        refusal = await self._format_rules()
         if isinstance(refusal, FormatsOff) or (refusal and not refusal.takes(file)):
             raise refusal.with_traceback(None)
 
@@ -316,10 +296,10 @@ class FormatCatalogue(Catalogue):
         None where the server can't tell: it goes by file names, and several photos may have the
         same one (Piwigo before 16 does not tell at all).
         """
-        if self._major < TOLD_SINCE:
+        if self.offer.major < FORMATS_LISTED_SINCE:
             return None
-        refusal = await self._refused()
-        endings = (refusal and refusal.endings) or USUAL
+        refusal = await self._format_rules()
+        endings = (refusal and refusal.endings) or DEFAULT_FORMATS
         return read_formats(
             await self._search({ending: f"{_stem(file)}.{ending}" for ending in endings}), photo_id
         )
@@ -334,14 +314,10 @@ class FormatCatalogue(Catalogue):
         name = (await self.identity(photo_id)).file
         alike = is_temporary_name(name) or _stem(name) == _stem(to_storable(file))
         there = None
-        if self._major >= TOLD_SINCE:
+        if self.offer.major >= FORMATS_LISTED_SINCE:
             search = await self._search({"format": f"{_stem(name)}.{ending}"})
             there = read_has_format(search, photo_id)
         return bool(there) if alike or there is False else None
-
-    @property
-    def _major(self) -> int:
-        return number(self.offer.version.partition(".")[0])
 
     async def _search(self, names: dict[str, str]) -> object:
         """Return what the server says of formats that would be called so, None where it can't."""
@@ -351,25 +327,27 @@ class FormatCatalogue(Catalogue):
         except (NotOffered, PhotoError):
             return None
 
-    async def _refused(self) -> FormatRefused | None:
+    async def _format_rules(self) -> FormatRefused | None:
         """Return how the gallery refuses a file that becomes no format, None where it can't tell.
 
         It does that before it looks at what is sent.
         """
-        if not self._asked and self._major >= SINCE:
-            fields = (("name", UNHEARD_OF), ("category", "1"), ("format_of", "1"))
+        if not self._format_asked and self.offer.major >= FORMATS_SINCE:
+            fields = (("name", REFUSED_FORMAT), ("category", "1"), ("format_of", "1"))
             try:
                 await self.ask("pwg.images.upload", fields, token=True)
             except FormatRefused as refusal:
-                self._refusal = refusal
+                self._format_refusal = refusal
             except (NotOffered, PhotoError):
                 pass
-            self._asked = True
-        return self._refusal
+            self._format_asked = True
+        return self._format_refusal
 
-
-def _stem(file: str) -> str:
-    return file.rpartition(".")[0] or file
+    async def ask(self, method: str, fields: Fields, *, token: bool = False) -> object:
+        """Return the answer to one request. Raises `NotOffered` where no such method is listed."""
+        if method not in self.offer.methods:
+            raise NotOffered(server_failures.NOT_OFFERED(method=method))
+        return await self._pool.call(Request(method, fields, token=token))
 
 
 PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
@@ -399,7 +377,7 @@ class Job(Protocol):
         """The photo that gets it as another format."""
 
 
-class PiwigoServer(FormatCatalogue):
+class PiwigoServer(Catalogue):
     """A gallery that somebody is logged in to."""
 
     def __init__(
@@ -414,14 +392,14 @@ class PiwigoServer(FormatCatalogue):
         super().__init__(pool, offer=offer)
         self.method = method
         self.census = Census(pool)
-        self.metadata = MetadataWriter(offer.methods, offer.version, describe)
+        self.metadata = MetadataWriter(offer, describe)
         self.replaces = bool(replacers)
         self.takes_formats = not offer.methods or "pwg.images.upload" in offer.methods
-        self.repeats_formats = number(offer.version.partition(".")[0]) >= 16
+        self.repeats_formats = offer.major >= 16
         self._replacers = replacers
-        self._format_way: Method = Upload(renames=True)
-        self._second_way: Method = Upload(renames=self.metadata.can_set)
-        self._blind = False
+        self._format_method: Method = Upload(renames=True)
+        self._fallback: Method = Upload(renames=self.metadata.can_set)
+        self._md5s_unknown = False
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
 
     @asynccontextmanager
@@ -451,17 +429,17 @@ class PiwigoServer(FormatCatalogue):
         the server makes of it, nor where nobody knows whether it has the photo already.
         """
         photo, replaces, format_of = job.photo, job.replaces, job.format_of
-        method = self._second_way if fallback else self.method
+        method = self._fallback if fallback else self.method
         file = real_name(photo)
         details = await self.metadata.of(photo) if format_of is None else Details()
         if replaces is not None:
             details = Details(date=details.date)  # the rest is kept by the server
-        set_later = details.depends or (bool(details) and self._blind)
+        set_later = details.depends or (bool(details) and self._md5s_unknown)
         name = file if replaces is not None else ""
         if replaces is not None:
             method = self._replacers[-1 if fallback else 0]
         elif format_of is not None:
-            method = self._format_way
+            method = self._format_method
             name = method.sent_name(file.lower(), attempt=attempt)  # it takes .nef and not .NEF
         sending = Attempt(
             file,
@@ -474,8 +452,8 @@ class PiwigoServer(FormatCatalogue):
             replaces=replaces,
             format_of=format_of,
         )
-        alone = nullcontext() if method.repeatable else self._alone(name)
-        async with alone, self._pool.lease() as session:
+        reserved = nullcontext() if method.repeatable else self._reserved(name)
+        async with reserved, self._pool.lease() as session:
             yield Transfer(
                 photo,
                 pool=self._pool,
@@ -492,7 +470,7 @@ class PiwigoServer(FormatCatalogue):
         An MD5 that is missing in the answer is one that this server can't tell about.
         """
         found = await super().find(md5s)
-        self._blind = self._blind or not found.keys() >= set(md5s)
+        self._md5s_unknown = self._md5s_unknown or not found.keys() >= set(md5s)
         return found
 
     async def name(self, photo_id: int, photo: Photo) -> None:
@@ -543,7 +521,7 @@ class PiwigoServer(FormatCatalogue):
             return
 
     @asynccontextmanager
-    async def _alone(self, name: str) -> AsyncIterator[None]:
+    async def _reserved(self, name: str) -> AsyncIterator[None]:
         """Hold a name on the server to ourselves; a name nobody else has costs nothing."""
         lock, users = self._names.get(name, (anyio.Lock(), 0))
         self._names[name] = (lock, users + 1)

@@ -14,7 +14,6 @@ from aiohttp import AddrInfoType
 from anyio import to_thread
 
 from bulkup.errors import (
-    BulkupError,
     HostUnknown,
     NotOffered,
     PhotoError,
@@ -24,15 +23,15 @@ from bulkup.errors import (
     UsageError,
 )
 from bulkup.errors import run as run_failures
-from bulkup.piwigo.client import Offer, PiwigoServer
+from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.metadata import Describe
 from bulkup.piwigo.multipart import Throttle
-from bulkup.piwigo.protocol import Request, Status, interpret, read_methods, read_status
+from bulkup.piwigo.protocol import Offer, Request, Status, interpret, read_methods, read_status
 from bulkup.piwigo.session import SYSTEM, Credentials, Session, SessionPool, Timeouts, Trust
 from bulkup.piwigo.upload import Legacy, Method, Upload, UploadAsync
 
-QUESTION: Final = "ws.php?format=json&method=pwg.session.getStatus"
-HOPS: Final = 5
+STATUS_QUERY: Final = "ws.php?format=json&method=pwg.session.getStatus"
+MAX_REDIRECTS: Final = 5
 NO_HOST: Final = re.compile(r"""[\x00-\x20\s<>"\\^`{|}%]""")
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 PAGES: Final = re.compile(
@@ -41,7 +40,10 @@ PAGES: Final = re.compile(
 )
 """What a gallery may have below itself in addresses of pages, where it hides their `.php`."""
 
-MISTAKEN: Final = (b"plain HTTP request was sent to HTTPS", b"speaking plain HTTP to an SSL")
+PLAIN_HTTP_REFUSALS: Final = (
+    b"plain HTTP request was sent to HTTPS",
+    b"speaking plain HTTP to an SSL",
+)
 """What web servers say on a port that is for TLS."""
 
 
@@ -128,27 +130,27 @@ async def find_base(session: Session, url: str) -> str:
     """
     base = clean_url(url)
     try:
-        return await _follow(session, base)
+        return await _follow_redirects(session, base)
     except _NoPiwigo:
         above = PAGES.sub("", base)
         if above == base:
             raise
         try:
-            return await _follow(session, above)
+            return await _follow_redirects(session, above)
         except (RunError, Transient):
             pass  # what is at the address that the user knows is told
         raise
 
 
-async def _follow(session: Session, base: str) -> str:
+async def _follow_redirects(session: Session, base: str) -> str:
     """Return the base address to which redirects lead. Raises as `find_base` does."""
-    for _ in range(HOPS):
-        asked = urljoin(base, QUESTION)
-        answer = await session.get(asked)
+    for _ in range(MAX_REDIRECTS):
+        query = urljoin(base, STATUS_QUERY)
+        answer = await session.get(query)
         if answer.status not in REDIRECTS:
             break
         try:
-            target = urljoin(asked, answer.location)
+            target = urljoin(query, answer.location)
         except ValueError:
             target = answer.location
         if not is_allowed_redirect(base, target):
@@ -159,13 +161,13 @@ async def _follow(session: Session, base: str) -> str:
     except (NotOffered, PhotoError, Transient) as error:
         if answer.status in {502, 503, 504}:
             raise
-        if any(words in answer.body for words in MISTAKEN):
+        if any(words in answer.body for words in PLAIN_HTTP_REFUSALS):
             raise RunError(run_failures.TLS_ONLY(url=base)) from None
         raise _NoPiwigo(run_failures.NO_PIWIGO(url=base, reason=error.message)) from None
     return base
 
 
-UNSENT: Final = 128 * 1024
+MAX_UNSENT: Final = 128 * 1024
 """Bytes that a socket keeps beyond what is on its way to the server."""
 
 DEFAULT_CHUNK: Final = 500 * 1024
@@ -174,9 +176,9 @@ T = TypeVar("T")
 
 
 class Retrying(Protocol):
-    """Asks a question until there is an answer, or gives up with the last error."""
+    """Asks a request until there is an answer, or gives up with the last error."""
 
-    async def __call__(self, question: Callable[[], Awaitable[T]], /) -> T:
+    async def __call__(self, request: Callable[[], Awaitable[T]], /) -> T:
         """Return the answer. Raises the last `Transient`."""
 
 
@@ -196,7 +198,7 @@ async def connect(
     """Log in to the gallery at `url` and lend it; log out at the end.
 
     `method` is `auto`, `async`, `upload` or `legacy`. `throttle` holds back the bytes of photos,
-    `describe` tells what each is to get beside them. `retrying` asks a first question as often
+    `describe` tells what each is to get beside them. `retrying` asks a first request as often
     as the caller sees fit; by default once. `trust` says whose certificates will do. Raises
     `RunError` with a sentence for the user where that is impossible.
     """
@@ -212,7 +214,7 @@ async def connect(
         )
         try:
             try:
-                status = await retrying(partial(_enter, pool, url))
+                status = await retrying(partial(_log_in, pool, url))
             except Transient as error:
                 if isinstance(error, HostUnknown):  # no other scheme helps
                     raise ServerUnavailable(error.failure) from None
@@ -220,15 +222,10 @@ async def connect(
                 raise ServerUnavailable(
                     run_failures.NOT_REACHED(url=url, reason=error.message, more=more)
                 ) from None
-            methods = await _ask_methods(pool, retrying)
-            offer = Offer(
-                url=pool.url,
-                version=status.version,
-                user=status.user,
-                methods=methods,
-                endings=status.endings,
-                chunk_size=status.chunk_size or DEFAULT_CHUNK,
-            )
+            try:
+                offer = await retrying(partial(fetch_offer, pool, status))
+            except Transient:
+                offer = _offer(pool, status, frozenset())
             user = status.user or credentials.user
             chosen = choose_method(method, offer=offer, user=user)
             yield PiwigoServer(
@@ -267,29 +264,38 @@ def _open_socket(address: AddrInfoType) -> socket.socket:
     opened = socket.socket(family, kind, protocol)
     opened.setblocking(False)
     if option := getattr(socket, "TCP_NOTSENT_LOWAT", None):
-        opened.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
+        opened.setsockopt(socket.IPPROTO_TCP, option, MAX_UNSENT)
     return opened
 
 
-async def _once(question: Callable[[], Awaitable[T]]) -> T:
-    return await question()
+async def _once(request: Callable[[], Awaitable[T]]) -> T:
+    return await request()
 
 
-async def _enter(pool: SessionPool, url: str) -> Status:
+async def _log_in(pool: SessionPool, url: str) -> Status:
     async with pool.lease() as session:
         pool.url = session.url = await find_base(session, url)
         return await pool.log_in(session)
 
 
-async def _ask_methods(pool: SessionPool, retrying: Retrying) -> frozenset[str]:
-    """Return the methods that the server lists; a failed question means that it lists none."""
-    question = Request("reflection.getMethodList")
+async def fetch_offer(pool: SessionPool, status: Status) -> Offer:
+    """Return what the server offers. Raises `Transient`."""
     try:
-        return read_methods(await retrying(lambda: pool.call(question)))
-    except RunError:
-        raise
-    except BulkupError:
-        return frozenset()
+        methods = read_methods(await pool.call(Request("reflection.getMethodList")))
+    except (NotOffered, PhotoError):
+        methods = frozenset()
+    return _offer(pool, status, methods)
+
+
+def _offer(pool: SessionPool, status: Status, methods: frozenset[str]) -> Offer:
+    return Offer(
+        url=pool.url,
+        version=status.version,
+        user=status.user,
+        methods=methods,
+        endings=status.endings,
+        chunk_size=status.chunk_size or DEFAULT_CHUNK,
+    )
 
 
 def choose_method(method: str, *, offer: Offer, user: str) -> Method:
@@ -298,12 +304,12 @@ def choose_method(method: str, *, offer: Offer, user: str) -> Method:
     A server that lists no methods is taken to know `pwg.images.upload`. Raises `RunError` where
     the server does not offer what was asked for.
     """
-    ways = _ways(offer, user)
+    methods = _methods(offer, user)
     if not offer.methods and method in {"auto", "upload"}:
-        return ways["upload"][0]
-    for name, (way, needed) in ways.items():
+        return methods["upload"][0]
+    for name, (candidate, needed) in methods.items():
         if method in {"auto", name} and needed <= offer.methods:
-            return way
+            return candidate
     kind = run_failures.NO_METHOD if method == "auto" else run_failures.METHOD
     raise RunError(kind(url=offer.url, method=method))
 
@@ -313,12 +319,14 @@ def replacers(chosen: Method, *, offer: Offer, user: str) -> list[Method]:
 
     `pwg.images.upload` is none: from 16 on it replaces what has the same file name in the album.
     """
-    ways = _ways(offer, user)
-    offered = [ways[name][0] for name in ("async", "legacy") if ways[name][1] <= offer.methods]
+    methods = _methods(offer, user)
+    offered = [
+        methods[name][0] for name in ("async", "legacy") if methods[name][1] <= offer.methods
+    ]
     return sorted(offered, key=lambda way: way.name != chosen.name)
 
 
-def _ways(offer: Offer, user: str) -> dict[str, tuple[Method, set[str]]]:
+def _methods(offer: Offer, user: str) -> dict[str, tuple[Method, set[str]]]:
     """Return each way to send photos, the best first, with the methods that it needs."""
     renames = "pwg.images.setInfo" in offer.methods
     return {

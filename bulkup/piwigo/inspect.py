@@ -1,4 +1,4 @@
-"""Requests of the doctor only: size limits, TLS, versions, and what an account may do."""
+"""Requests of the doctor only: size limits, TLS, versions, and the account's permissions."""
 
 import asyncio
 import os
@@ -15,20 +15,20 @@ from anyio import to_thread
 from bulkup.errors import AnswerLost, NotOffered, PhotoCorrupted, PhotoError, PhotoGone, RunError
 from bulkup.errors import server as server_failures
 from bulkup.piwigo.census import Census
-from bulkup.piwigo.client import Catalogue, Offer
-from bulkup.piwigo.connect import DEFAULT_CHUNK, choose_method, connector_for, find_base
+from bulkup.piwigo.client import Catalogue
+from bulkup.piwigo.connect import choose_method, connector_for, fetch_offer, find_base
 from bulkup.piwigo.multipart import PART, Form, StreamedPayload
-from bulkup.piwigo.protocol import Request, Status, interpret, read_methods
+from bulkup.piwigo.protocol import Offer, Status, interpret
 from bulkup.piwigo.session import SYSTEM, Credentials, Session, SessionPool, Timeouts, Trust
 
 METHOD: Final = "pwg.images.addSimple"
 
 NO_PHOTO: Final = 2**31 - 1
-"""No photo has this number: Piwigo's end at 2^24 - 1 (`mediumint unsigned`)."""
+"""No photo has this id: Piwigo's end at 2^24 - 1 (`mediumint unsigned`)."""
 
 
 class Filler(StreamedPayload):
-    """Random bytes, which are no picture."""
+    """Random bytes, which are not a picture."""
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Send the bytes."""
@@ -39,29 +39,25 @@ class Filler(StreamedPayload):
 
 
 async def send_file(pool: SessionPool, size: int) -> None:
-    """Send a file of so many bytes, of which nothing stays.
+    """Send a file of `size` bytes that the server discards.
 
-    Raises `TooLarge` where it is over one of the server's limits, and what `SessionPool.send`
-    raises.
+    Raises `TooLarge` if it exceeds a limit of the server, and what `SessionPool.send` raises.
     """
     form = Form((("method", METHOD), ("image_id", str(NO_PHOTO))))
     form.add("image", Filler(size), filename="bulkup-probe")
     try:
         async with pool.lease() as session:
             await pool.send_form(form, session)
-    except (
-        PhotoGone,
-        PhotoCorrupted,
-    ):  # what else is refused for its type has come through as well
+    except (PhotoGone, PhotoCorrupted):  # refused for its content, so received as a whole
         return
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """What was agreed on: `version` such as `TLSv1.3`; the certificate ends at `until`.
+    """A negotiated TLS connection: `version` such as `TLSv1.3`.
 
-    `until` is in seconds since 1970, None where the certificate does not say. `trusted` tells
-    whether the certificate was looked at.
+    The certificate expires at `until`, in seconds since 1970, None if unknown. `trusted` is
+    whether the certificate was verified.
     """
 
     version: str
@@ -70,7 +66,7 @@ class Tls:
 
 
 async def handshake(url: str, *, timeout_s: float, trust: Trust = SYSTEM) -> Tls:
-    """Return how the server encrypts. Raises `AnswerLost` if the handshake fails."""
+    """Connect and return the TLS parameters. Raises `AnswerLost` if the handshake fails."""
     parts = urlsplit(url)
     context = await to_thread.run_sync(trust.context)
     try:
@@ -89,7 +85,7 @@ async def handshake(url: str, *, timeout_s: float, trust: Trust = SYSTEM) -> Tls
             trusted=not trust.insecure,
         )
     finally:
-        writer.transport.abort()  # a server that does not say good-bye is not waited for
+        writer.transport.abort()  # don't wait for the server's close_notify
 
 
 METHODS: Final = ("async", "upload", "legacy")
@@ -98,9 +94,9 @@ IMPATIENT: Final = Timeouts(connect_s=10.0, idle_s=30.0)
 
 
 class Survey:
-    """A gallery that is looked at, first as a guest, then logged in.
+    """A gallery under inspection, first as a guest, then logged in.
 
-    `find` comes first, `log_in` before `offer`, and that before everything that takes an offer.
+    Call `find` first, `log_in` before `offer`, and that before everything that takes an offer.
     """
 
     def __init__(
@@ -119,21 +115,21 @@ class Survey:
         self._trust = trust
 
     async def find(self) -> str:
-        """Return the address under which the gallery answers, and go on with that one.
+        """Find the gallery's address, use it from now on, and return it.
 
-        Raises as `find_base` does, `TLSError` where no safe connection comes about.
+        Raises as `find_base` does, and `TLSError` if no secure connection is possible.
         """
         self.url = self._pool.url = self._guest.url = await find_base(self._guest, self.url)
         return self.url
 
     async def encryption(self) -> Tls | None:
-        """Return how the connection is encrypted, None where it is not. Raises `AnswerLost`."""
+        """Return the TLS parameters, None without TLS. Raises `AnswerLost`."""
         if urlsplit(self.url).scheme != "https":
             return None
         return await handshake(self.url, timeout_s=self._timeouts.connect_s, trust=self._trust)
 
     async def version(self) -> str:
-        """Return the version of Piwigo, empty if it is not told: the cheapest question."""
+        """Return the version of Piwigo, empty if unknown; this is the cheapest request."""
         url = f"{self.url}ws.php?format=json&method=pwg.getVersion"
         try:
             result = interpret(await self._guest.get(url))
@@ -142,51 +138,40 @@ class Survey:
         return result if isinstance(result, str) else ""
 
     async def log_in(self) -> Status:
-        """Return what the server then tells. Raises as `SessionPool.log_in` does."""
+        """Log in and return the session's status. Raises as `SessionPool.log_in` does."""
         async with self._pool.lease() as session:
             return await self._pool.log_in(session)
 
     async def offer(self, status: Status) -> Offer:
-        """Return what the server says of itself."""
-        try:
-            methods = read_methods(await self._pool.call(Request("reflection.getMethodList")))
-        except (NotOffered, PhotoError):
-            methods = frozenset()
-        return Offer(
-            url=self.url,
-            version=status.version,
-            user=status.user,
-            methods=methods,
-            endings=status.endings,
-            chunk_size=status.chunk_size or DEFAULT_CHUNK,
-        )
+        """Return what the server offers. Raises `Transient`."""
+        return await fetch_offer(self._pool, status)
 
     def catalogue(self, offer: Offer) -> Catalogue:
-        """Return what to ask about photos and albums."""
+        """Return the gallery's photos and albums."""
         return Catalogue(self._pool, offer=offer)
 
     async def finds_by_md5(self, offer: Offer) -> bool:
-        """Tell whether the gallery answers which MD5s it has."""
+        """Return whether the gallery finds photos by their MD5."""
         return NO_MD5 in await self.catalogue(offer).find([NO_MD5])
 
     def can_send_file(self, offer: Offer) -> bool:
-        """Tell whether `send_file` is possible here."""
+        """Return whether `send_file` is possible."""
         return METHOD in offer.methods
 
     async def workers(self, most: int) -> int | None:
-        """Return how many PHP workers are proven, up to `most`; None where it can't be told.
+        """Return the proven number of PHP workers, up to `most`, or None if unknown.
 
-        Nothing else is asked meanwhile. Raises as `Census.count` does.
+        Nothing else may be sent meanwhile. Raises as `Census.count` does.
         """
         return await Census(self._pool).count(most)
 
     async def send_file(self, size: int) -> None:
-        """Send a file of so many bytes, of which nothing stays. Raises as `probe` does."""
+        """Send a file of `size` bytes that the server discards. Raises as `send_file` does."""
         await send_file(self._pool, size)
 
 
 def offered_methods(offer: Offer) -> tuple[str, ...]:
-    """Return the names of the offered_methods to upload that are offered, the best first."""
+    """Return the names of the upload methods that the server offers, the best first."""
     names = []
     for name in METHODS:
         try:
@@ -205,7 +190,7 @@ async def open_survey(
     connections: int = 16,
     trust: Trust = SYSTEM,
 ) -> AsyncIterator[Survey]:
-    """Lend the gallery at `url` to be looked at; nothing is asked yet. Log out at the end."""
+    """Provide the gallery at `url` for inspection, without a request; log out at the end."""
     async with await connector_for(connections, trust) as connector:
         pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
         guest = Session(url, connector=connector, timeouts=timeouts)

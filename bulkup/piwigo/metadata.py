@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import anyio
 
 from bulkup.errors import NotOffered, PhotoError, ServerCrashed
-from bulkup.piwigo.protocol import Fields, Request, number, read_tag_id, read_tags
+from bulkup.piwigo.protocol import Fields, Offer, Request, number, read_tag_id, read_tags
 from bulkup.source.metadata import Metadata, Moment, distinct
 from bulkup.source.photos import Photo
 
@@ -279,8 +279,7 @@ class MetadataWriter:
     gets anything but its name.
     """
 
-    methods: frozenset[str]
-    version: str
+    offer: Offer
     describe: Describe | None = None
     tags: Tags = field(default_factory=Tags)
     _replaced: int = 0
@@ -290,7 +289,7 @@ class MetadataWriter:
     @property
     def can_set(self) -> bool:
         """Whether the server lets anything be set once it has the photo."""
-        return "pwg.images.setInfo" in self.methods
+        return "pwg.images.setInfo" in self.offer.methods
 
     async def of(self, photo: Photo) -> Details:
         """Return what the photo is to get, as this gallery can hold it."""
@@ -302,7 +301,7 @@ class MetadataWriter:
 
     async def look(self, photo_id: int, *, ask: Ask) -> Stored:
         """Return what the gallery tells of a photo, empty where it does not."""
-        if "pwg.images.getInfo" not in self.methods:
+        if "pwg.images.getInfo" not in self.offer.methods:
             return {}
         try:
             answer = await ask(Request("pwg.images.getInfo", (("image_id", str(photo_id)),)))
@@ -330,7 +329,7 @@ class MetadataWriter:
             tag_ids=tag_ids,
             stored=stored,
             file=file,
-            strips=number(self.version.partition(".")[0]) < 14,
+            strips=self.offer.major < 14,
         )
         if fields and self.can_set:
             await ask(_set_info(photo_id, fields))

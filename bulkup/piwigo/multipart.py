@@ -1,4 +1,4 @@
-"""Multipart request bodies, among them one that streams a chunk of a photo from its file."""
+"""Multipart request bodies, among them the streamed chunk of a photo, and the bandwidth limit."""
 
 import asyncio
 import hashlib
@@ -134,17 +134,18 @@ class StreamedPayload(Payload):
 
 
 SLICE_S: Final = 1 / 16
-"""What goes out at once takes so long at the limit …"""
+"""How long the bytes that are sent at once take at the limit, in seconds."""
 
 LEAST: Final = 1024
-"""… but is at least so many bytes: at low limits, requests in flight must hear of us."""
+"""Minimum bytes sent at once: at low limits, every request in flight has to make progress."""
 
 
 class Throttle:
-    """One limit for all who send; `limit` tells it in bytes a second, None for none.
+    """A bandwidth limit for all uploads; `limit` returns it in bytes a second, None for none.
 
-    It is asked anew for each slice, so a change holds for those who wait already. Within any time
-    no more goes out than the limit allows and two slices; the one before a change counts as then.
+    The limit is read again for each slice, so a change also applies to tasks that are waiting. In
+    any period at most the limit and two slices are sent; a slice started before a change counts at
+    the limit of that time.
     """
 
     def __init__(
@@ -157,11 +158,11 @@ class Throttle:
         self._limit = limit
         self._clock = clock
         self._sleep = sleep
-        self._turn = anyio.Lock()  # whoever comes first is first
+        self._turn = anyio.Lock()  # first come, first served
         self._free_at = float("-inf")
 
     async def take(self, wanted: int) -> int:
-        """Return how many of so many bytes may go out now, after a wait where need be."""
+        """Wait as long as necessary and return how many of the wanted bytes may be sent now."""
         if self._limit() is None:
             return wanted
         async with self._turn:
@@ -170,7 +171,7 @@ class Throttle:
             if (limit := self._limit()) is None:
                 return wanted
             taken = min(wanted, max(LEAST, int(limit * SLICE_S)))
-            # a sleep may last too long: up to a slice is caught up
+            # make up for a sleep that lasted too long, by up to a slice
             begin = max(self._free_at, self._clock() - SLICE_S)
             self._free_at = begin + taken / limit
             return taken

@@ -55,6 +55,26 @@ class Status:
     endings: frozenset[str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a server offers: `chunk_size` in bytes, `endings` of files in lower case.
+
+    `methods` are empty if the server does not list them, `endings` None.
+    """
+
+    url: str
+    version: str
+    user: str
+    methods: frozenset[str]
+    endings: frozenset[str] | None
+    chunk_size: int
+
+    @property
+    def major(self) -> int:
+        """The major version of Piwigo, 0 if unknown."""
+        return number(self.version.partition(".")[0])
+
+
 def read_status(result: object) -> Status:
     """Return the status out of the answer to `pwg.session.getStatus`.
 

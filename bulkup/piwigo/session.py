@@ -1,8 +1,8 @@
-"""HTTP sessions: log-in, a pool of logged-in sessions, and errors by what may have been sent."""
+"""HTTP sessions: log-in, a pool of logged-in sessions, TLS trust, and translation of errors."""
 
 import os
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
@@ -43,7 +43,7 @@ FORM: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/x-www-form-urlenc
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long nothing may happen, in seconds: while connecting, in a request, in a finish."""
+    """Time-outs in seconds: for connecting, without progress in a request, and in a finish."""
 
     connect_s: float = 30.0
     idle_s: float = 60.0
@@ -52,23 +52,23 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """Which servers are believed: by the system's certificates, those of a file, or all.
+    """Which TLS certificates are accepted.
 
-    `ca_cert` is a file of certificates that count besides the system's; `insecure` believes any.
+    Those that the system trusts, in addition those in the file `ca_cert`, or any if `insecure`.
     """
 
     ca_cert: Path | None = None
     insecure: bool = False
 
     def context(self) -> ssl.SSLContext:
-        """Return how to shake hands; this reads files. Raises `UsageError` where one is wrong."""
+        """Return the TLS context; reads files. Raises `UsageError` if `ca_cert` is unusable."""
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         if self.ca_cert is not None:
             try:
                 context.load_verify_locations(self.ca_cert)
             except ssl.SSLError:  # which is an OSError too
-                reason = "it holds no certificate"
+                reason = "it contains no certificate"
             except OSError as error:
                 reason = error.strerror or "it can't be read"
             else:
@@ -78,7 +78,7 @@ class Trust:
                     f"--ca-cert {self.ca_cert}: {reason}",
                     hint="Name a file of certificates in PEM form (-----BEGIN CERTIFICATE-----).",
                 )
-            # what somebody vouches for by hand need not be as strictly made as what the web trusts
+            # private certificates often violate RFC 5280, or are trusted without their root
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if self.insecure:
@@ -91,7 +91,7 @@ SYSTEM = Trust()
 
 
 class Session:
-    """One cookie jar on the shared connections, with the token that goes with its log-in."""
+    """A session with its cookies and token, on shared connections."""
 
     def __init__(
         self,
@@ -119,16 +119,12 @@ class Session:
         )
 
     async def close(self) -> None:
-        """Forget the cookies; the connections belong to whoever made them."""
+        """Drop the cookies; the connections stay open."""
         await self._client.close()
 
     async def get(self, url: str) -> Answer:
-        """Return what a GET answers, redirects included as answers. Raises as `post` does."""
-        with _translated(url.partition("?")[0]):
-            async with self._client.get(
-                url, allow_redirects=False, timeout=self._timeout(finishing=False)
-            ) as response:
-                return await _read(response)
+        """Send a GET and return the answer, without following redirects. Raises as `post` does."""
+        return await self._exchange("GET", url)
 
     async def post(
         self,
@@ -138,52 +134,63 @@ class Session:
         finishing: bool = False,
         progress: Progress = lambda _: None,
     ) -> Answer:
-        """Return what the server answers; `finishing` grants it the longer time-out.
+        """Send a request and return the answer; `finishing` allows it the longer time-out.
 
-        Raises `AnswerLost` where the fate of the request is unknown, `SendInterrupted` where the
-        photo's part can't have arrived whole, `Unreachable` where nothing was sent, `RunError`
-        where no connection will ever come about, and `PhotoError` where the photo can't be read.
+        Raises `AnswerLost` if the server may have processed the request, `SendInterrupted` if it
+        can't have received the whole chunk, `Unreachable` if nothing was sent, `RunError` if no
+        connection is possible, and `PhotoError` if the photo can't be read.
         """
-        body = None
-        data: bytes | Form
         if photo is None or request.chunk is None:
             fields = (("method", request.method), *request.fields)
-            data, headers = urlencode(fields).encode(), FORM
-        else:
-            data = body = ChunkForm(
-                photo,
-                request=request,
-                chunk=request.chunk,
-                idle_s=self._timeouts.idle_s,
-                throttle=self._throttle,
-                progress=progress,
-            )
-            headers = {}
+            return await self._post(urlencode(fields).encode(), finishing=finishing, headers=FORM)
+        form = ChunkForm(
+            photo,
+            request=request,
+            chunk=request.chunk,
+            idle_s=self._timeouts.idle_s,
+            throttle=self._throttle,
+            progress=progress,
+        )
         try:
-            with _translated(self.url):
-                async with self._client.post(
-                    f"{self.url}ws.php?format=json",
-                    data=data,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=self._timeout(finishing=finishing),
-                ) as response:
-                    return await _read(response)
+            return await self._post(form, finishing=finishing)
         except AnswerLost as error:
-            if body and body.error:
-                raise body.error from None
-            if body and not body.ended:
+            if form.error:
+                raise form.error from None
+            if not form.ended:
                 raise SendInterrupted(error.failure) from None
             raise
 
     async def post_form(self, form: Form) -> Answer:
-        """Return what the server answers to a form as it is. Raises as `post` does."""
-        with _translated(self.url):
-            async with self._client.post(
-                f"{self.url}ws.php?format=json",
-                data=form,
+        """Send a form and return the answer. Raises as `post` does."""
+        return await self._post(form)
+
+    async def _post(
+        self,
+        body: bytes | Form,
+        *,
+        finishing: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        url = f"{self.url}ws.php?format=json"
+        return await self._exchange("POST", url, body, finishing=finishing, headers=headers)
+
+    async def _exchange(
+        self,
+        verb: str,
+        url: str,
+        body: bytes | Form | None = None,
+        *,
+        finishing: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        with _translated_errors(url.partition("ws.php")[0]):
+            async with self._client.request(
+                verb,
+                url,
+                data=body,
+                headers=headers,
                 allow_redirects=False,
-                timeout=self._timeout(finishing=False),
+                timeout=self._timeout(finishing=finishing),
             ) as response:
                 return await _read(response)
 
@@ -191,7 +198,7 @@ class Session:
         limits = self._timeouts
         return aiohttp.ClientTimeout(
             total=None,
-            connect=None,  # waiting for a free connection of our own is no failure
+            connect=None,  # includes waiting for a free connection, which is normal
             sock_connect=limits.connect_s,
             sock_read=limits.finish_s if finishing else limits.idle_s,
         )
@@ -217,27 +224,26 @@ async def _read(response: aiohttp.ClientResponse) -> Answer:
 
 
 def retry_after(value: str, *, date: str) -> float | None:
-    """Return the seconds that a `Retry-After` asks for; a date counts from the answer's `date`."""
+    """Parse a `Retry-After` header into seconds; a date is relative to the answer's `date`."""
     if value.strip().isdecimal():
         return float(value.strip())
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(date)
         return max(0.0, wait.total_seconds())
-    except (ValueError, TypeError, OverflowError):  # all of them get out of email.utils
+    except (ValueError, TypeError, OverflowError):  # email.utils raises all of these
         return None
 
 
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
-    """Turn what aiohttp raises into the project's errors, told by whether anything was sent."""
+def _translated_errors(url: str) -> Iterator[None]:
+    """Translate aiohttp's exceptions, by whether the request may have been sent."""
     try:
         yield
     except aiohttp.ClientConnectorSSLError as error:
         raise TLSError(run_failures.UNSAFE(url=url, reason=_reason(error))) from None
     except aiohttp.ClientConnectorCertificateError as error:
         reason = _reason(error)
-        kind = _distrust(reason)
-        raise TLSError(kind(url=url, reason=reason)) from None
+        raise TLSError(_certificate_failure(reason)(url=url, reason=reason)) from None
     except aiohttp.ClientConnectorDNSError as error:
         raise HostUnknown(server_failures.UNKNOWN_HOST(url=url, reason=_reason(error))) from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
@@ -250,8 +256,8 @@ def _translated(url: str) -> Iterator[None]:
         raise AnswerLost(server_failures.BROKEN(reason=_reason(error))) from None
 
 
-def _distrust(reason: str) -> FailureKind:
-    """Return why a certificate is none to trust, by OpenSSL's words for it."""
+def _certificate_failure(reason: str) -> FailureKind:
+    """Return why a certificate is not trusted, from OpenSSL's message."""
     lower = reason.lower()
     if "mismatch" in lower or "not valid for" in lower:
         return run_failures.OTHER_CERTIFICATE
@@ -263,7 +269,7 @@ def _distrust(reason: str) -> FailureKind:
 def _reason(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         error = error.os_error
-    if isinstance(error, ssl.SSLError):  # its number is OpenSSL's
+    if isinstance(error, ssl.SSLError):  # its errno is OpenSSL's
         return str(getattr(error, "verify_message", "")) or error.reason or "TLS failed"
     if isinstance(error, OSError) and (error.errno or 0) > 0:
         return os.strerror(error.errno or 0)
@@ -277,7 +283,7 @@ LOGOUT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who logs in: a user with a password, or an API key (`pkid:secret`, Piwigo 16 and later)."""
+    """The account: user and password, or an API key (`pkid:secret`, from Piwigo 16)."""
 
     user: str = ""
     password: str = field(default="", repr=False)
@@ -285,7 +291,7 @@ class Credentials:
 
 
 class SessionPool:
-    """Sessions on shared connections; as many as are in use at once, and each used again."""
+    """Sessions on shared connections: one for each task at a time, then reused."""
 
     def __init__(
         self,
@@ -306,7 +312,7 @@ class SessionPool:
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Session]:
-        """Lend a session to one task at a time."""
+        """Provide a session for one task."""
         session = self._free.pop() if self._free else self._open()
         try:
             yield session
@@ -314,7 +320,7 @@ class SessionPool:
             self._free.append(session)
 
     async def close(self) -> None:
-        """Log every session out, if the server lets us within some seconds, and forget them."""
+        """Log out of all sessions, as far as the server answers within seconds, and close them."""
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(LOGOUT_S):
                 async with anyio.create_task_group() as tasks:
@@ -326,12 +332,12 @@ class SessionPool:
         self._free.clear()
 
     async def call(self, request: Request) -> object:
-        """Return the result of one request over any free session. Raises as `send` does."""
+        """Send a request over any free session and return the result. Raises as `send` does."""
         async with self.lease() as session:
             return await self.send(session, request)
 
     async def ping(self) -> None:
-        """Ask the server for a sign of life without logging in. Raises `Transient` if none."""
+        """Send a request that needs no log-in. Raises `Transient` if there is no answer."""
         async with self.lease() as session:
             method = "pwg.session.getStatus"
             interpret(await session.get(f"{self.url}ws.php?format=json&method={method}"))
@@ -345,10 +351,10 @@ class SessionPool:
         finishing: bool = False,
         progress: Progress = lambda _: None,
     ) -> object:
-        """Return the result of a request over this session, logged in first where need be.
+        """Send a request over this session and return the result; log in first if necessary.
 
-        Raises what `interpret` and `Session.post` raise. After `SessionLost` the same request may
-        be sent again: the session logs in anew with it.
+        Raises what `interpret` and `Session.post` raise. After `SessionLost` the request may be
+        sent again, which logs in again.
         """
         if not session.ready:
             await self.log_in(session)
@@ -357,35 +363,35 @@ class SessionPool:
             request = replace(request, fields=fields)
         answer = await session.post(request, photo=photo, finishing=finishing, progress=progress)
         try:
-            return _judged(answer, session)
+            return _interpreted(answer, session)
         except TooLarge as error:
             if request.chunk is not None:
                 raise
-            raise Refused(error.failure) from None  # nothing of it could be made smaller
+            raise Refused(error.failure) from None  # it can't be split
 
     async def send_form(self, form: Form, session: Session) -> object:
-        """Return the result of a form. Raises as `send` does."""
+        """Send a form and return the result. Raises as `send` does."""
         if not session.ready:
             await self.log_in(session)
-        return _judged(await session.post_form(form), session)
+        return _interpreted(await session.post_form(form), session)
 
     async def log_in(self, session: Session) -> Status:
-        """Log the session in and return what the server then tells.
+        """Log the session in and return its status.
 
-        Raises `RunError` where the server refuses the user or knows them, but as no administrator,
-        and `SessionLost` where it has forgotten them by the next request.
+        Raises `RunError` if the server refuses the user, or if the user is not an administrator,
+        and `SessionLost` if the next request is not logged in.
         """
         async with self._login:
             if not self._credentials.api_key:
-                await self._show_password(session)
+                await self._send_password(session)
                 session.logged_in = True
-            status = await self._ask_status(session)
-            self._check_rank(status)
+            status = await self._fetch_status(session)
+            self._check_administrator(status)
             session.token = status.token
             session.ready = True
             return status
 
-    async def _show_password(self, session: Session) -> None:
+    async def _send_password(self, session: Session) -> None:
         fields = (
             ("username", self._credentials.user),
             ("password", self._credentials.password),
@@ -397,7 +403,7 @@ class SessionPool:
                 run_failures.LOGIN(user=self._credentials.user, url=self.url, reason=error.message)
             ) from None
 
-    async def _ask_status(self, session: Session) -> Status:
+    async def _fetch_status(self, session: Session) -> Status:
         try:
             return read_status(interpret(await session.post(Request("pwg.session.getStatus"))))
         except SessionLost:
@@ -405,12 +411,12 @@ class SessionPool:
         except (NotOffered, PhotoError) as error:
             raise RunError(run_failures.ODD_PIWIGO(url=self.url, reason=error.message)) from None
 
-    def _check_rank(self, status: Status) -> None:
+    def _check_administrator(self, status: Status) -> None:
         if status.rank in {"", "admin", "webmaster"}:
             return
         if status.rank == "guest" and self._credentials.api_key:
             raise RunError(run_failures.NO_KEYS(url=self.url))
-        if status.rank == "guest":  # the password was right a moment ago
+        if status.rank == "guest":  # the password was accepted a moment ago
             raise SessionLost(server_failures.SESSION_UNKEPT())
         user = status.user or self._credentials.user
         raise RunError(run_failures.NO_ADMIN(user=user, url=self.url, rank=status.rank))
@@ -428,11 +434,11 @@ class SessionPool:
         try:
             await session.post(Request("pwg.session.logout"))
         except BulkupError:
-            return  # the server forgets the session by itself in an hour
+            return  # the server ends the session after an hour
 
 
-def _judged(answer: Answer, session: Session) -> object:
-    """Return the result of an answer; the session that is lost by it logs in again."""
+def _interpreted(answer: Answer, session: Session) -> object:
+    """Return the result of an answer; if it says that the session is lost, log in again later."""
     try:
         return interpret(answer)
     except SessionLost:

@@ -41,7 +41,7 @@ WRONG_VALUES = {
     "--notify-file {folder}/empty": "is empty",
     "--notify-file {folder}/nothing": "No such file",
     "--ca-cert {folder}/nothing": "BEGIN CERTIFICATE",
-    "--ca-cert {folder}/empty": "it holds no certificate",
+    "--ca-cert {folder}/empty": "it contains no certificate",
     "--log-file {folder}/nothing/log": "log can't be written: No such file or directory",
     "--report {folder}/report.txt": ".csv, .jsonl or .html",
     "--report {folder}/.csv": ".csv, .jsonl or .html",
