@@ -1,9 +1,8 @@
-"""The gallery client: every Piwigo method that bulkup calls, except sending photos."""
+"""The gallery client: every Piwigo method that bulkup calls, except those that send photos."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
 
@@ -55,27 +54,27 @@ from bulkup.piwigo.upload import Attempt, Method, Transfer, Upload, real_name
 from bulkup.source.photos import Photo, plan_chunks
 
 HTML_SINCE: Final = 14
-"""The Piwigo from which on texts may hold what looks like HTML, with a token."""
+"""The Piwigo version from which texts may contain `<`, if a token is sent."""
 
 RAW_NAMES_SINCE: Final = 16
-"""The Piwigo from which on the list of albums tells names as they are."""
+"""The Piwigo version from which the list of albums has the exact names."""
 
 LINK_BATCH: Final = 500  # PHP drops fields beyond a thousand (max_input_vars)
 PAGE: Final = 500
-"""Photos in one answer of `pwg.categories.getImages`, its maximum."""
+"""Maximum photos in one answer of `pwg.categories.getImages`."""
 
 
 FORMATS_SINCE: Final = 13
-"""Piwigo before that would take a format for a photo."""
+"""Older versions of Piwigo would make a photo of a format."""
 
 FORMATS_LISTED_SINCE: Final = 16
-"""Piwigo before that does not tell which formats there are."""
+"""Older versions of Piwigo can't tell which formats a photo has."""
 
 REFUSED_FORMAT: Final = "bulkup.-"
-"""The name of a file that becomes no format in any gallery."""
+"""A file name that no gallery accepts as a format."""
 
 DEFAULT_FORMATS: Final = ("ai", "cr2", "dng", "nef", "psd", "tif", "tiff")
-"""What a gallery takes that is not set up otherwise."""
+"""The format endings in Piwigo's default configuration."""
 
 
 def _stem(file: str) -> str:
@@ -83,7 +82,7 @@ def _stem(file: str) -> str:
 
 
 class Catalogue:
-    """The photos and albums of a gallery that somebody is logged in to."""
+    """The photos, albums and formats of a gallery."""
 
     def __init__(self, pool: SessionPool, *, offer: Offer) -> None:
         self.offer = offer
@@ -93,9 +92,9 @@ class Catalogue:
         self._format_refusal: FormatRefused | None = None
 
     async def album_name(self, album: int) -> str:
-        """Return the album's name, empty where the server can't tell.
+        """Return the album's name, empty if the server can't list it.
 
-        Raises `RunError` where there is no such album.
+        Raises `RunError` if there is no such album.
         """
         fields = (("cat_id", str(album)),)
         try:
@@ -108,16 +107,16 @@ class Catalogue:
         raise RunError(run_failures.NO_SUCH_ALBUM(album=album, url=self.offer.url))
 
     async def albums(self) -> list[AlbumRow]:
-        """Return all albums. Raises `NotOffered` where the server does not list them."""
-        fields = (("recursive", "true"),)  # 13 and 14 list all anyway
+        """Return all albums. Raises `NotOffered` if the server does not list them."""
+        fields = (("recursive", "true"),)  # Piwigo 13 and 14 always list all
         return read_albums(await self.ask("pwg.categories.getAdminList", fields))
 
     async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
-        """Make an album, the last of its parent's, and return its number.
+        """Create an album as the last one of its parent and return its id.
 
-        What looks like HTML in its name gets a blank, so that no gallery drops it. Not to be
-        repeated, see piwigo-api.md, section 4. Raises `PhotoError` where it is refused and
-        `AnswerLost` where the answer names none.
+        A space is put behind each `<` in its name, because galleries may drop what looks like
+        HTML. Must not be repeated (piwigo-api.md, section 4). Raises `PhotoError` if it is refused
+        and `AnswerLost` if the answer has no id.
         """
         fields: Fields = (
             ("name", to_storable(escape_tags(name))),
@@ -134,11 +133,11 @@ class Catalogue:
         raise AnswerLost(server_failures.ALBUM_UNCONFIRMED())
 
     async def spell_album(self, album: int, name: str) -> None:
-        """Spell the name of an album just made as it is, where what looks like HTML is kept.
+        """Set the exact name of a newly created album, if the server keeps `<`.
 
-        Older ones take `<` for HTML: 13 drops it, 14 and 15 do not list it, so that albums which
-        differ in nothing else could not be told apart. Newer ones drop it if they are set up so
-        (`allow_html_descriptions`), which they do not tell beforehand. May be repeated.
+        Piwigo 13 drops what looks like HTML, and 14 and 15 don't list it, so albums that differ in
+        nothing else would look the same. Later versions drop it depending on their configuration
+        (`allow_html_descriptions`), which they don't reveal beforehand. May be repeated.
         """
         spelled, plain = to_storable(name), to_storable(escape_tags(name))
         able = (
@@ -160,7 +159,7 @@ class Catalogue:
         await self.ask("pwg.categories.setInfo", fields, token=True)
 
     def album_keys(self, name: str) -> Sequence[str]:
-        """Return what the list of albums may call one of this name, the likeliest first."""
+        """Return the possible names of an album in the list, the likeliest first."""
         plain = to_storable(escape_tags(name))
         if self.offer.major < RAW_NAMES_SINCE:
             return (strip_tags(plain),)
@@ -172,9 +171,9 @@ class Catalogue:
         return cut_bytes(text, size=COMMENT_SIZE)
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
-        """Return the id of each photo with one of these MD5s, None for absent.
+        """Return the photo id of each MD5, None if the server has no such photo.
 
-        An MD5 that is missing in the answer is one that this server can't tell about.
+        An MD5 is missing in the answer if the server can't search for it.
         """
         if not md5s:
             return {}
@@ -186,9 +185,9 @@ class Catalogue:
             return {}
 
     async def check(self, photo_id: int, md5: str) -> bool | None:
-        """Tell whether a photo's stored file has this MD5, None where the server can't tell.
+        """Return whether a photo's stored file has this MD5, None if the server can't tell.
 
-        The server reads the whole file for that. Raises `PhotoGone` where there is no such photo.
+        The server reads the whole file. Raises `PhotoGone` if there is no such photo.
         """
         fields = (("image_id", str(photo_id)), ("file_sum", md5))
         try:
@@ -197,18 +196,20 @@ class Catalogue:
             return None
 
     async def identity(self, photo_id: int) -> Identity:
-        """Return what a photo is.
+        """Return MD5, privacy level and file name of a photo.
 
-        Raises `PhotoGone` where there is none of this number, or none that may be looked at, and
-        `NotOffered` where the server can't tell.
+        Raises `PhotoGone` if there is no such photo, or it is not visible, and `NotOffered` if the
+        server can't tell.
         """
         fields = (("image_id", str(photo_id)),)
         return read_identity(await self.ask("pwg.images.getInfo", fields))
 
     async def members(self, album: int) -> AsyncGenerator[tuple[int, str], None]:
-        """Yield the photos that the album shows, newest first; the lounge is not shown.
+        """Yield id and temporary name, empty if real, of the photos that the album shows.
 
-        Raises `NotOffered` where the server does not list them.
+        The newest come first; photos in the lounge are not shown.
+
+        Raises `NotOffered` if the server does not list them.
         """
         last: list[tuple[int, str]] = []
         for page in count():
@@ -220,7 +221,7 @@ class Catalogue:
             )
             members, per_page = read_members(await self.ask("pwg.categories.getImages", fields))
             if members == last:
-                return  # a server that turns no pages
+                return  # the server ignores `page`
             for photo_id, file in members:
                 yield photo_id, file if is_temporary_name(file) else ""
             if len(members) < (per_page or PAGE):
@@ -228,26 +229,25 @@ class Catalogue:
             last = members
 
     async def alias(self, photo_id: int) -> str:
-        """Return the name that an upload gave a photo, if it still has that, else empty."""
+        """Return a photo's temporary name, empty if it has its real one or none is known."""
         try:
-            info = await self.ask("pwg.images.getInfo", (("image_id", str(photo_id)),))
+            file = (await self.identity(photo_id)).file
         except (NotOffered, PhotoError):
             return ""
-        file = str(info.get("file", "")) if isinstance(info, dict) else ""
         return file if is_temporary_name(file) else ""
 
     async def remove(self, photo_id: int) -> None:
-        """Delete a photo from the server; to be called for what this run has made, only.
+        """Delete a photo; call it only for one that this run has uploaded.
 
-        Raises `NotOffered` where the server has no way to do that.
+        Raises `NotOffered` if the server can't.
         """
         fields = (("image_id", str(photo_id)),)
         await self.ask("pwg.images.delete", fields, token=True)
 
     async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Put photos into an album as well; those that are in it already stay. May be repeated.
+        """Add photos to an album, too. May be repeated.
 
-        Raises `NotOffered` where the server has no way to do that.
+        Raises `NotOffered` if the server can't.
         """
         if "pwg.images.setCategory" in self.offer.methods:
             for start in range(0, len(photo_ids), LINK_BATCH):
@@ -268,11 +268,10 @@ class Catalogue:
             await self.ask("pwg.images.setInfo", fields)
 
     async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Let finished photos out of the lounge, into their albums. May be repeated.
+        """Move finished photos out of the lounge into their albums. May be repeated.
 
-        To be called while nothing is being finished (piwigo-api.md, section 4, The lounge).
-        Raises `Refused` while the server is at it already, and `NotOffered` where it can't be
-        asked to.
+        Call it while no photo is being finished (piwigo-api.md, section 4, The lounge). Raises
+        `Refused` while the server is doing so already, and `NotOffered` if it can't be requested.
         """
         fields: Fields = (("category_id", str(album)),)
         if photo_ids:
@@ -282,19 +281,19 @@ class Catalogue:
                 raise Refused(server_failures.OTHER_UPLOAD(), retry_after_s=1.5)
 
     async def check_format(self, file: str) -> None:
-        """Find out whether the gallery takes a file of this name as a format; nothing is sent.
+        """Check whether the gallery accepts a file of this name as a format, without sending it.
 
-        Raises `FormatRefused` where it does not; where that can't be told, nothing.
+        Raises `FormatRefused` if not. Unknown counts as accepted.
         """
         refusal = await self._format_rules()
         if isinstance(refusal, FormatsOff) or (refusal and not refusal.takes(file)):
             raise refusal.with_traceback(None)
 
     async def formats_of(self, photo_id: int, file: str) -> Collection[str] | None:
-        """Return the endings of all formats of a photo whose file is called so in the gallery.
+        """Return the endings of all formats of a photo with this file name in the gallery.
 
-        None where the server can't tell: it goes by file names, and several photos may have the
-        same one (Piwigo before 16 does not tell at all).
+        None if unknown: the server searches by file name, which several photos may share, and
+        before Piwigo 16 not at all.
         """
         if self.offer.major < FORMATS_LISTED_SINCE:
             return None
@@ -305,10 +304,10 @@ class Catalogue:
         )
 
     async def has_format(self, photo_id: int, file: str) -> bool | None:
-        """Tell whether a photo has a file of this name as a format: names are all to go by.
+        """Return whether a photo has a file of this name as a format, judged by names.
 
-        None where another file may be its format of that ending, in whose place this one would
-        come. Where the server can't tell, a file that is called as the photo is has that place.
+        None if its format of that ending may be another file, which this one would replace. If the
+        server can't list formats, a file named like the photo is assumed to replace none.
         """
         ending = file.rpartition(".")[2].lower()
         name = (await self.identity(photo_id)).file
@@ -320,7 +319,7 @@ class Catalogue:
         return bool(there) if alike or there is False else None
 
     async def _search(self, names: dict[str, str]) -> object:
-        """Return what the server says of formats that would be called so, None where it can't."""
+        """Search for formats of these names; return None if the server can't."""
         fields = (("filename_list", json.dumps(names, ensure_ascii=False)),)
         try:
             return await self.ask("pwg.images.formats.searchImage", fields)
@@ -328,9 +327,9 @@ class Catalogue:
             return None
 
     async def _format_rules(self) -> FormatRefused | None:
-        """Return how the gallery refuses a file that becomes no format, None where it can't tell.
+        """Return how the gallery refuses an unacceptable format, None if unknown.
 
-        It does that before it looks at what is sent.
+        It does so before it looks at the content.
         """
         if not self._format_asked and self.offer.major >= FORMATS_SINCE:
             fields = (("name", REFUSED_FORMAT), ("category", "1"), ("format_of", "1"))
@@ -344,7 +343,7 @@ class Catalogue:
         return self._format_refusal
 
     async def ask(self, method: str, fields: Fields, *, token: bool = False) -> object:
-        """Return the answer to one request. Raises `NotOffered` where no such method is listed."""
+        """Send a request and return its result. Raises `NotOffered` for an unlisted method."""
         if method not in self.offer.methods:
             raise NotOffered(server_failures.NOT_OFFERED(method=method))
         return await self._pool.call(Request(method, fields, token=token))
@@ -354,11 +353,11 @@ PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
 
 
 class Job(Protocol):
-    """A photo to send, and what it is to become."""
+    """A file to send, and what it is to become in the gallery."""
 
     @property
     def photo(self) -> Photo:
-        """Its file."""
+        """The file."""
 
     @property
     def md5(self) -> str:
@@ -366,19 +365,19 @@ class Job(Protocol):
 
     @property
     def album(self) -> int:
-        """The album that it goes to."""
+        """The id of its album."""
 
     @property
     def replaces(self) -> int | None:
-        """The photo whose file it replaces."""
+        """The id of the photo whose file it replaces."""
 
     @property
     def format_of(self) -> int | None:
-        """The photo that gets it as another format."""
+        """The id of the photo that it becomes a format of."""
 
 
 class PiwigoServer(Catalogue):
-    """A gallery that somebody is logged in to."""
+    """A gallery to upload to; it satisfies the engine's ports."""
 
     def __init__(
         self,
@@ -413,34 +412,35 @@ class PiwigoServer(Catalogue):
         fallback: bool = False,
         tail: Callable[[int], int] = lambda _: 0,
     ) -> AsyncIterator[Transfer]:
-        """Lend a session for one attempt, from 1 on, to send one photo; `fallback`: by `upload`.
+        """Provide a session for one attempt, from 1, to send a file; `fallback`: by `upload`.
 
-        What `replaces` the file of a photo goes in one of the ways that name the photo by its
-        number, to be used where `self.replaces`, and under its real name: what is under a name of
-        ours may be removed. A format (`format_of`) goes by `upload`, the only way for it, under a
-        name of ours: the server looks at the ending only.
+        A file that replaces another is sent by a method that takes the photo's id, which requires
+        `self.replaces`, under its real name, since clean-up may delete photos with temporary ones.
+        A format is sent by `upload`, the only method for it, under a temporary name: the server
+        only looks at the ending.
 
-        `tail` tells how many bytes of a last chunk of so many are to be one by themselves.
+        `tail` returns how many bytes of a last chunk, given its size, are to be sent as a chunk of
+        their own.
 
-        Where the server keeps chunks by name and the photo has to travel under its own, photos of
-        one name wait for each other: the server would mix them up.
+        If the server keeps chunks by file name and the photo has to be sent under its real one,
+        photos of the same name wait for each other: the server would mix their chunks.
 
-        Details go with the photo where the method takes them, but not where they depend on what
-        the server makes of it, nor where nobody knows whether it has the photo already.
+        Metadata is sent along if the method takes it, unless it depends on what the server reads
+        from the file, or unless the server may already have the photo.
         """
         photo, replaces, format_of = job.photo, job.replaces, job.format_of
         method = self._fallback if fallback else self.method
         file = real_name(photo)
         details = await self.metadata.of(photo) if format_of is None else Details()
         if replaces is not None:
-            details = Details(date=details.date)  # the rest is kept by the server
+            details = Details(date=details.date)  # the server keeps the rest
         set_later = details.depends or (bool(details) and self._md5s_unknown)
         name = file if replaces is not None else ""
         if replaces is not None:
             method = self._replacers[-1 if fallback else 0]
         elif format_of is not None:
             method = self._format_method
-            name = method.sent_name(file.lower(), attempt=attempt)  # it takes .nef and not .NEF
+            name = method.sent_name(file.lower(), attempt=attempt)  # .NEF is refused
         sending = Attempt(
             file,
             name := name or method.sent_name(file, attempt=attempt, set_later=set_later),
@@ -465,18 +465,18 @@ class PiwigoServer(Catalogue):
             )
 
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
-        """Return the id of each photo with one of these MD5s, None for absent.
+        """Return the photo id of each MD5, None if the server has no such photo.
 
-        An MD5 that is missing in the answer is one that this server can't tell about.
+        An MD5 is missing in the answer if the server can't search for it.
         """
         found = await super().find(md5s)
         self._md5s_unknown = self._md5s_unknown or not found.keys() >= set(md5s)
         return found
 
     async def name(self, photo_id: int, photo: Photo) -> None:
-        """Give a photo that an earlier run has sent its real name and its details.
+        """Set real name and metadata of a photo sent by an earlier run. May be repeated.
 
-        May be repeated. Raises `NotOffered` where the server has no way to do that.
+        Raises `NotOffered` if the server can't.
         """
         if not self.metadata.can_set:
             raise NotOffered(server_failures.NOT_OFFERED(method="pwg.images.setInfo"))
@@ -487,17 +487,17 @@ class PiwigoServer(Catalogue):
             details,
             photo=photo,
             tag_ids=await self.metadata.tag_ids(details, ask=ask),
-            stored=await self.metadata.look(photo_id, ask=ask) if details else {},
+            stored=await self.metadata.fetch(photo_id, ask=ask) if details else {},
             file=real_name(photo),
             ask=ask,
         )
 
     async def sweep(self, name: str) -> None:
-        """Empty the server's buffer of `pwg.images.upload` for a name of ours.
+        """Empty the server's buffer of `pwg.images.upload` for a temporary name. May be repeated.
 
-        A request of one chunk empties the buffer first; no picture being in it, the server
-        refuses and removes it (piwigo-api.md, 3.1). Galleries that take files of all types might
-        keep it, so they are left alone. May be repeated.
+        A request with a single chunk first empties the buffer; its content not being a picture,
+        the server refuses and deletes it (piwigo-api.md, 3.1). Does nothing for galleries that
+        accept all file types, which might keep it.
         """
         if not (self.offer.endings or PICTURES) <= PICTURES:
             return
@@ -510,11 +510,11 @@ class PiwigoServer(Catalogue):
             await self.remove(photo_id)
 
     async def line_speed(self) -> float | None:
-        """Return the bytes a second that the line takes, None where that can't be told."""
+        """Return the upload speed in bytes a second, None if unknown."""
         return await self.census.line_speed()
 
     async def probe(self) -> None:
-        """Ask for a sign of life. Raises `Transient` where there is none."""
+        """Check that the server answers. Raises `Transient` if it does not."""
         try:
             await self._pool.ping()
         except (NotOffered, PhotoError):
@@ -522,7 +522,7 @@ class PiwigoServer(Catalogue):
 
     @asynccontextmanager
     async def _reserved(self, name: str) -> AsyncIterator[None]:
-        """Hold a name on the server to ourselves; a name nobody else has costs nothing."""
+        """Hold the lock of a file name on the server."""
         lock, users = self._names.get(name, (anyio.Lock(), 0))
         self._names[name] = (lock, users + 1)
         try:

@@ -38,23 +38,23 @@ PAGES: Final = re.compile(
     r"(?<=/)(index|picture|category|categories|tags|search|favorites|recent_pics|recent_cats"
     r"|most_visited|best_rated|list|identification|admin)/.*"
 )
-"""What a gallery may have below itself in addresses of pages, where it hides their `.php`."""
+"""Page paths below the gallery's address, if the web server hides their `.php`."""
 
 PLAIN_HTTP_REFUSALS: Final = (
     b"plain HTTP request was sent to HTTPS",
     b"speaking plain HTTP to an SSL",
 )
-"""What web servers say on a port that is for TLS."""
+"""What web servers answer to plain HTTP on a TLS port."""
 
 
 class _NoPiwigo(RunError):
-    """Somebody answers there, and no Piwigo."""
+    """A server answers there, but it is not Piwigo."""
 
 
 def clean_url(url: str) -> str:
-    """Return the gallery's base address, with a slash at its end, out of what people paste.
+    """Return the gallery's base address, with a trailing slash, from what users paste.
 
-    Raises `UsageError` where it is no web address.
+    Raises `UsageError` for an invalid address.
     """
     text = url.strip()
     if "://" not in text:
@@ -70,21 +70,21 @@ def clean_url(url: str) -> str:
         or port == 0
         or NO_HOST.search(parts.netloc)
     ):
-        shown = "what is given" if "@" in url else f"“{url}”"  # there may be a password in it
+        shown = "the address" if "@" in url else f"“{url}”"  # it may contain a password
         raise UsageError(
-            f"{shown} is no web address",
-            hint="Give the address of the gallery's home page, like https://photos.example.org/.",
+            f"{shown} is not a web address",
+            hint="Use the address of the gallery's home page, like https://photos.example.org/.",
         )
     if parts.username or parts.password:
         raise UsageError(
-            "the address holds a user name or a password",
-            hint="Give them by --user and BULKUP_PASSWORD.",
+            "the address contains a user name or password",
+            hint="Use --user and BULKUP_PASSWORD instead.",
         )
     return urlunsplit((parts.scheme, parts.netloc, _folder(parts.path), "", ""))
 
 
 def _folder(path: str) -> str:
-    """Return the gallery's folder: pages such as `index.php?/category/9` lie directly in it."""
+    """Return the gallery's folder, which contains pages such as `index.php?/category/9`."""
     head, _, tail = path.partition(".php")
     if tail or path.endswith(".php"):
         path = head.rpartition("/")[0]
@@ -92,20 +92,20 @@ def _folder(path: str) -> str:
 
 
 def is_local(url: str) -> bool:
-    """Tell whether an address is one of this machine's own."""
+    """Return whether an address is on this machine."""
     host = urlsplit(url).hostname or ""
     return host.startswith("127.") or host in {"localhost", "::1"}
 
 
 def is_allowed_redirect(origin: str, target: str) -> bool:
-    """Tell whether a redirect stays with the named host, and does not give up encryption."""
+    """Return whether a redirect stays on the host and does not drop TLS."""
     try:
         a, b = urlsplit(origin), urlsplit(target)
         if a.hostname != b.hostname or "@" in b.netloc:
             return False
         if a.scheme == b.scheme:
             return _port(origin) == _port(target)
-    except ValueError:  # of a port or a bracket
+    except ValueError:  # invalid port or brackets
         return False
     return (a.scheme, b.scheme) == ("http", "https")
 
@@ -116,17 +116,17 @@ def _port(url: str) -> int:
 
 
 def scheme_hint(url: str) -> str:
-    """Return what to try where nobody answers sensibly at an address: the other scheme."""
+    """Return the hint to try the other scheme."""
     if url.lower().startswith("http://"):
         return "A gallery with TLS needs https:// in front."
     return "A gallery without TLS needs http:// in front."
 
 
 async def find_base(session: Session, url: str) -> str:
-    """Return the base address under which the gallery answers, if need be above a page of its.
+    """Return the base address under which the gallery answers, perhaps above the given page.
 
-    Raises `RunError` where it redirects to another host or no Piwigo answers, and `Transient`
-    where nobody does.
+    Raises `RunError` if it redirects to another host or is not Piwigo, and `Transient` if there is
+    no answer.
     """
     base = clean_url(url)
     try:
@@ -138,12 +138,12 @@ async def find_base(session: Session, url: str) -> str:
         try:
             return await _follow_redirects(session, above)
         except (RunError, Transient):
-            pass  # what is at the address that the user knows is told
+            pass  # report the error of the address that the user gave
         raise
 
 
 async def _follow_redirects(session: Session, base: str) -> str:
-    """Return the base address to which redirects lead. Raises as `find_base` does."""
+    """Return the base address after redirects. Raises as `find_base` does."""
     for _ in range(MAX_REDIRECTS):
         query = urljoin(base, STATUS_QUERY)
         answer = await session.get(query)
@@ -168,15 +168,15 @@ async def _follow_redirects(session: Session, base: str) -> str:
 
 
 MAX_UNSENT: Final = 128 * 1024
-"""Bytes that a socket keeps beyond what is on its way to the server."""
+"""Bytes that a socket buffers beyond those in flight."""
 
 DEFAULT_CHUNK: Final = 500 * 1024
-KEEPALIVE_S: Final = 4.0  # shorter than Apache's five seconds: a closing connection loses requests
+KEEPALIVE_S: Final = 4.0  # below Apache's 5 s: a request on a closing connection is lost
 T = TypeVar("T")
 
 
 class Retrying(Protocol):
-    """Asks a request until there is an answer, or gives up with the last error."""
+    """Sends a request until it is answered."""
 
     async def __call__(self, request: Callable[[], Awaitable[T]], /) -> T:
         """Return the answer. Raises the last `Transient`."""
@@ -195,12 +195,11 @@ async def connect(
     describe: Describe | None = None,
     trust: Trust = SYSTEM,
 ) -> AsyncIterator[PiwigoServer]:
-    """Log in to the gallery at `url` and lend it; log out at the end.
+    """Log in to the gallery at `url` and provide it; log out at the end.
 
-    `method` is `auto`, `async`, `upload` or `legacy`. `throttle` holds back the bytes of photos,
-    `describe` tells what each is to get beside them. `retrying` asks a first request as often
-    as the caller sees fit; by default once. `trust` says whose certificates will do. Raises
-    `RunError` with a sentence for the user where that is impossible.
+    `method` is `auto`, `async`, `upload` or `legacy`. `throttle` limits the bandwidth of photos,
+    `describe` returns their metadata. `retrying` retries the first requests; by default they are
+    sent once. Raises `RunError` with a message for the user.
     """
     timeouts = timeouts or Timeouts()
     retrying = retrying or _once
@@ -216,7 +215,7 @@ async def connect(
             try:
                 status = await retrying(partial(_log_in, pool, url))
             except Transient as error:
-                if isinstance(error, HostUnknown):  # no other scheme helps
+                if isinstance(error, HostUnknown):  # the other scheme would not help
                     raise ServerUnavailable(error.failure) from None
                 more = scheme_hint(url)
                 raise ServerUnavailable(
@@ -240,9 +239,9 @@ async def connect(
 
 
 async def connector_for(connections: int, trust: Trust) -> aiohttp.TCPConnector:
-    """Return what opens up to so many connections, and closes them at the end.
+    """Return a connector for that many connections, to be closed by the caller.
 
-    Raises `UsageError` where a file of certificates is wrong.
+    Raises `UsageError` if the file of certificates is unusable.
     """
     context: ssl.SSLContext | bool = True
     if trust != SYSTEM:
@@ -256,9 +255,9 @@ async def connector_for(connections: int, trust: Trust) -> aiohttp.TCPConnector:
 
 
 def _open_socket(address: AddrInfoType) -> socket.socket:
-    """Return a socket that takes little more than what goes out at once, where that can be set.
+    """Return a socket with a small send buffer, where the system supports that.
 
-    Otherwise a whole photo may wait in it, and nobody could tell how long a slow line takes.
+    Otherwise it could buffer a whole photo, and the speed of a slow connection would be unknown.
     """
     family, kind, protocol, _, _ = address
     opened = socket.socket(family, kind, protocol)
@@ -299,10 +298,10 @@ def _offer(pool: SessionPool, status: Status, methods: frozenset[str]) -> Offer:
 
 
 def choose_method(method: str, *, offer: Offer, user: str) -> Method:
-    """Return the way to send photos: the best that is offered, or the one that was asked for.
+    """Return the requested upload method, or the best that is offered.
 
-    A server that lists no methods is taken to know `pwg.images.upload`. Raises `RunError` where
-    the server does not offer what was asked for.
+    A server that lists no methods is assumed to offer `pwg.images.upload`. Raises `RunError` if
+    the requested one is not offered.
     """
     methods = _methods(offer, user)
     if not offer.methods and method in {"auto", "upload"}:
@@ -315,9 +314,10 @@ def choose_method(method: str, *, offer: Offer, user: str) -> Method:
 
 
 def replacers(chosen: Method, *, offer: Offer, user: str) -> list[Method]:
-    """Return the ways to give a photo another file, the chosen one first if it is one.
+    """Return the methods that can replace a photo's file, the chosen one first if it can.
 
-    `pwg.images.upload` is none: from 16 on it replaces what has the same file name in the album.
+    `pwg.images.upload` can't: from Piwigo 16 it replaces the photo of the same file name in the
+    album.
     """
     methods = _methods(offer, user)
     offered = [
@@ -327,7 +327,7 @@ def replacers(chosen: Method, *, offer: Offer, user: str) -> list[Method]:
 
 
 def _methods(offer: Offer, user: str) -> dict[str, tuple[Method, set[str]]]:
-    """Return each way to send photos, the best first, with the methods that it needs."""
+    """Return the upload methods, the best first, with the server methods that they require."""
     renames = "pwg.images.setInfo" in offer.methods
     return {
         "async": (UploadAsync(user, renames=renames), {"pwg.images.uploadAsync"}),

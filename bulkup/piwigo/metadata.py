@@ -1,4 +1,4 @@
-"""Names, texts, tags and dates as Piwigo can store them, and how a photo gets them."""
+"""Photo metadata for Piwigo: names, texts, tags and dates as it stores them, and setting them."""
 
 import re
 import unicodedata
@@ -15,14 +15,14 @@ from bulkup.source.photos import Photo
 
 UNSTORABLE = "�"
 TAG = re.compile(r"""<(?!\s)(?:"[^"]*"|'[^']*'|[^>"'])*(?:>|$)""", re.ASCII)
-"""What PHP takes for a tag; only blanks of ASCII are blanks to it."""
+"""What PHP's `strip_tags` takes for a tag; it only knows ASCII whitespace."""
 
 
 def to_storable(text: str, *, limit: int = 255) -> str:
-    """Return the text as a Piwigo database can hold it: three-byte UTF-8, 255 characters.
+    """Return the text as a Piwigo database can store it: three-byte UTF-8, 255 characters.
 
-    Everything else makes the server fail with an empty answer (piwigo-api.md, 3.1, Names). The
-    file's ending is kept where the text is cut.
+    With other text the server fails and answers with an empty body (piwigo-api.md, 3.1, Names).
+    The file name ending is kept if the text is cut off.
     """
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
     text = without_emoji(text)
@@ -36,28 +36,28 @@ def to_storable(text: str, *, limit: int = 255) -> str:
 
 
 def title_of(file: str) -> str:
-    """Return the title that Piwigo gives a photo of this file name."""
+    """Return the title that Piwigo gives a photo with this file name."""
     stem = file.rpartition(".")[0] or file
     return stem.replace("_", " ")
 
 
 def is_temporary_name(name: str) -> bool:
-    """Tell whether a photo still has the name that it was sent under, or its title made of it."""
+    """Return whether a name is a photo's temporary file name, or the title made of it."""
     return re.fullmatch(r"bulkup-[0-9a-f]{24}(?:\.\w+)?", name) is not None
 
 
 def without_emoji(text: str) -> str:
-    """Return the text as three-byte UTF-8 can say it."""
+    """Return the text with characters beyond three-byte UTF-8 replaced."""
     return "".join(UNSTORABLE if ord(c) > 0xFFFF else c for c in text)
 
 
 def cut(text: str, *, characters: int) -> str:
-    """Return the text, or what of it fits into so many characters."""
+    """Return the text, truncated to that many characters."""
     return text if len(text) <= characters else text[: characters - 1].rstrip() + "…"
 
 
 def cut_bytes(text: str, *, size: int) -> str:
-    """Return the text, or what of it fits into so many bytes."""
+    """Return the text, truncated to that many bytes."""
     data = text.encode()
     if len(data) <= size:
         return text
@@ -65,31 +65,31 @@ def cut_bytes(text: str, *, size: int) -> str:
 
 
 def escape_tags(text: str) -> str:
-    """Return the text with a blank after each `<`, without which PHP takes it for a tag's start.
+    """Return the text with a space behind each `<`, so that PHP does not take it for a tag.
 
-    What it takes for a tag it removes, and all the rest where the tag has no end.
+    PHP removes tags, and everything that follows if a tag has no end.
     """
     return re.sub(r"<(?!\s)", "< ", text, flags=re.ASCII)
 
 
 def strip_tags(name: str) -> str:
-    """Return the name of an album as PHP's `strip_tags` leaves it: Piwigo 13 to 15 list it so."""
+    """Return an album name after PHP's `strip_tags`, as Piwigo 13 to 15 list it."""
     return TAG.sub("", name)
 
 
 LINE: Final = 255
 COMMENT_SIZE: Final = 65_535
-"""Bytes, not characters, that the column of comments holds."""
+"""Size of the comment column in bytes, not characters."""
 
 Stored = Mapping[str, object]
-"""A photo as an answer tells it, in whole or in part."""
+"""A photo's fields in an answer, all or some of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What a photo gets beside its bytes; what is empty it does not get.
+    """Metadata to set for a photo; empty values are not set.
 
-    `replaced` tells that characters were, `cut` that a text was too long.
+    `replaced` is whether characters were replaced, `cut` whether a text was truncated.
     """
 
     title: str = ""
@@ -102,19 +102,19 @@ class Details:
     cut: bool = False
 
     def __bool__(self) -> bool:
-        """Tell whether there is anything to get."""
+        """Return whether there is anything to set."""
         return bool(self.title or self.comment or self.author or self.date or self.tags)
 
     @property
     def depends(self) -> bool:
-        """Whether what it gets depends on what the gallery read out of the file."""
+        """Whether what is set depends on what the gallery read from the file."""
         return bool((self.date and self.date.leeway) or (self.tags and self.embedded_keywords))
 
     def inline_fields(self, tag_ids: Sequence[int]) -> Fields:
         """Return the fields for a method that takes them together with the photo.
 
-        It would replace what the gallery read out of the file, so what depends on that is not
-        among them.
+        They would override what the gallery reads from the file, so those that depend on that are
+        left out.
         """
         fields = {"name": self.title, "author": self.author, "comment": self.comment}
         if self.date and not self.date.leeway:
@@ -125,7 +125,7 @@ class Details:
 
 
 def details_of(metadata: Metadata) -> Details:
-    """Return what a Piwigo can hold of a photo's metadata."""
+    """Return a photo's metadata as Piwigo can store it."""
     texts = (metadata.title, metadata.description, metadata.author, *metadata.tags)
     columns = ("name", "comment", "author", *["name"] * len(metadata.tags))
     held = [without_emoji(text) for text in texts]
@@ -157,14 +157,14 @@ def to_set(
     file: str = "",
     strips: bool = False,
 ) -> Fields:
-    """Return what `pwg.images.setInfo` has to set so that the photo has all of it.
+    """Return the fields that `pwg.images.setInfo` has to set so that the photo has all metadata.
 
-    `stored` is how the gallery tells the photo, as far as it did; `file` is the real name of one
-    that travelled under another; `strips` tells that HTML is removed from every text.
+    `stored` are the known fields of the photo; `file` is the real name of one sent under a
+    temporary name; `strips` is whether the server removes HTML from all texts.
     """
     fields: dict[str, str] = {}
     if file:
-        fields["file"] = to_storable(escape_tags(file))  # out of it HTML is removed everywhere
+        fields["file"] = to_storable(escape_tags(file))  # every version removes HTML from it
         if not (name := stored.get("name")) or is_temporary_name(str(name)):
             title = title_of(file)
             fields["name"] = _fit("name", escape_tags(title)) if strips else title
@@ -192,22 +192,22 @@ def _tag_ids(stored: Stored) -> set[int]:
 Ask = Callable[[Request], Awaitable[object]]
 
 ALIKE: Final = str.maketrans("ßıøæœđł", "siooodl")
-"""Letters that databases take for others, though Unicode does not take them apart."""
+"""Letters that databases equate with others although Unicode does not decompose them."""
 
 
 class Tags:
-    """The tags of one gallery, by their names. `refused` are those that it does not take."""
+    """The tags of one gallery by name. `refused` are those that it did not create."""
 
     def __init__(self) -> None:
         self.refused: set[str] = set()
         self._ids: dict[str, int] | None = None
-        self._killed: set[str] = set()
+        self._crashed: set[str] = set()
         self._turn = anyio.Lock()
 
     async def ids(self, names: Iterable[str], *, ask: Ask) -> tuple[int, ...]:
-        """Return the ids of tags, which are made where they are missing. May be repeated.
+        """Return the ids of tags, creating missing ones. May be repeated.
 
-        What the gallery does not take is left out. Raises `Transient`.
+        Refused tags are left out. Raises `Transient`.
         """
         async with self._turn:
             ids = [await self._id(name, ask) for name in names]
@@ -223,10 +223,10 @@ class Tags:
             try:
                 made = read_tag_id(await ask(Request("pwg.tags.add", (("name", name),))))
             except (ServerCrashed, NotOffered, PhotoError) as error:
-                if isinstance(error, ServerCrashed) and name not in self._killed:
-                    self._killed.add(name)  # once may be chance
+                if isinstance(error, ServerCrashed) and name not in self._crashed:
+                    self._crashed.add(name)  # the first time may be chance
                     raise
-                # it is there, under a name that the database takes for the same, or can't be made
+                # it exists under a name that the database considers equal, or is refused
                 self._ids |= await _listed(ask)
                 made = self._ids.get(key) or self._alike(name)
             if made is None:
@@ -236,13 +236,13 @@ class Tags:
         return self._ids[key]
 
     def _alike(self, name: str) -> int | None:
-        """Return the tag that the server must mean when it says that this one is there."""
+        """Return the existing tag that the server must consider equal to this name."""
         plain = _plain(name)
         return next((i for other, i in (self._ids or {}).items() if _plain(other) == plain), None)
 
 
 async def _listed(ask: Ask) -> dict[str, int]:
-    """Return the ids of the gallery's tags; none where it does not tell."""
+    """Return the ids of the gallery's tags by name, none if the server does not list them."""
     try:
         tags = read_tags(await ask(Request("pwg.tags.getAdminList")))
     except (ServerCrashed, NotOffered, PhotoError):
@@ -251,13 +251,13 @@ async def _listed(ask: Ask) -> dict[str, int]:
 
 
 def _plain(name: str) -> str:
-    """Return a name without case and accents, and without all that some database ignores."""
+    """Return a name without case and accents, and without anything else some database ignores."""
     letters = unicodedata.normalize("NFKD", name.casefold().translate(ALIKE))
     return "".join(c for c in letters if not unicodedata.combining(c)).replace("ss", "s").rstrip()
 
 
 TAGS_NAMED: Final = 5
-EMOJI_HINT: Final = "The gallery's database can't hold them."
+EMOJI_HINT: Final = "The gallery's database can't store them."
 CUT_HINT: Final = (
     f"A title or tag has {LINE} characters at most, a description {COMMENT_SIZE} bytes."
 )
@@ -265,7 +265,7 @@ UNSET_HINT: Final = "The server does not offer pwg.images.setInfo."
 
 
 class Describe(Protocol):
-    """Who tells of a photo what it is to get."""
+    """Returns the metadata of a photo."""
 
     async def __call__(self, photo: Photo, /) -> Metadata:
         """Return it."""
@@ -273,10 +273,9 @@ class Describe(Protocol):
 
 @dataclass(slots=True)
 class MetadataWriter:
-    """The details of the photos of one run.
+    """Sets the metadata of the photos of one run.
 
-    `methods` are those that the server offers, `version` is its own; without `describe` no photo
-    gets anything but its name.
+    Without `describe` photos get nothing but their names.
     """
 
     offer: Offer
@@ -288,19 +287,19 @@ class MetadataWriter:
 
     @property
     def can_set(self) -> bool:
-        """Whether the server lets anything be set once it has the photo."""
+        """Whether metadata can be set for photos on the server."""
         return "pwg.images.setInfo" in self.offer.methods
 
     async def of(self, photo: Photo) -> Details:
-        """Return what the photo is to get, as this gallery can hold it."""
+        """Return the photo's metadata, as this gallery can store it."""
         return details_of(await self.describe(photo)) if self.describe else Details()
 
     async def tag_ids(self, details: Details, *, ask: Ask) -> tuple[int, ...]:
-        """Return the ids of its tags, made where they are missing. May be repeated."""
+        """Return the ids of its tags, creating missing ones. May be repeated."""
         return await self.tags.ids(details.tags, ask=ask) if details.tags else ()
 
-    async def look(self, photo_id: int, *, ask: Ask) -> Stored:
-        """Return what the gallery tells of a photo, empty where it does not."""
+    async def fetch(self, photo_id: int, *, ask: Ask) -> Stored:
+        """Return a photo's fields in the gallery, empty if unknown."""
         if "pwg.images.getInfo" not in self.offer.methods:
             return {}
         try:
@@ -320,9 +319,9 @@ class MetadataWriter:
         file: str,
         ask: Ask,
     ) -> None:
-        """Give a photo what it lacks, and its real name `file` if there is one. May be repeated.
+        """Set missing metadata of a photo, and its real name `file` if not empty. May be repeated.
 
-        `stored` is what is known of it so far.
+        `stored` are the known fields of the photo.
         """
         fields = to_set(
             details,
@@ -339,22 +338,25 @@ class MetadataWriter:
         self._cut += details.cut
 
     def remarks(self) -> Iterator[tuple[str, str]]:
-        """Yield what became of texts other than they were written, in words, each with a hint."""
+        """Yield a message and a hint for each kind of metadata that was altered or not set."""
         if self._replaced:
             yield f"{_photos(self._replaced)} had emoji in names or texts, now �", EMOJI_HINT
         if self._cut:
-            yield f"{_photos(self._cut)} had texts too long for the gallery, now cut", CUT_HINT
+            yield (
+                f"{_photos(self._cut)} had texts too long for the gallery, now truncated",
+                CUT_HINT,
+            )
         if self._unset:
-            yield f"{_photos(self._unset)} came without some title, date or tag", UNSET_HINT
+            yield f"{_photos(self._unset)} lack a title, date or tag", UNSET_HINT
         if refused := sorted(self.tags.refused):
             named = ", ".join(refused[:TAGS_NAMED]) + (" …" if len(refused) > TAGS_NAMED else "")
-            yield f"the gallery does not take these tags: {named}", "Make them there by hand."
+            yield f"the gallery refused these tags: {named}", "Create them in the gallery."
 
 
 def _set_info(photo_id: int, fields: Fields) -> Request:
-    """Return the request that sets these fields, whatever was there; tags are added.
+    """Return the request that overwrites these fields; tags are added.
 
-    The token lets `<` and the like through, from Piwigo 14 on.
+    From Piwigo 14, the token permits `<` in texts.
     """
     modes = (("single_value_mode", "replace"), ("multiple_value_mode", "append"))
     return Request(

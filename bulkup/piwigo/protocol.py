@@ -1,4 +1,4 @@
-"""Requests and answers of Piwigo's web API. Pure: text in, values or errors out."""
+"""Requests and answers of Piwigo's web API, without I/O: parses answers into values or errors."""
 
 import json
 import re
@@ -35,16 +35,16 @@ from bulkup.source.photos import Chunk
 
 
 def number(value: object) -> int:
-    """Return the number of up to nine digits that stands there, as a number or a string, or 0."""
+    """Return a number of up to nine digits from a number or a string, 0 for anything else."""
     text = str(value)
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `pwg.session.getStatus` tells; `chunk_size` in bytes, `endings` in lower case.
+    """The answer to `pwg.session.getStatus`; `chunk_size` in bytes, `endings` in lower case.
 
-    None, or empty, is what this server does not tell.
+    Unknown values are None or empty.
     """
 
     user: str
@@ -76,9 +76,9 @@ class Offer:
 
 
 def read_status(result: object) -> Status:
-    """Return the status out of the answer to `pwg.session.getStatus`.
+    """Parse the answer to `pwg.session.getStatus`.
 
-    Raises `NotOffered` where the answer is not of that form.
+    Raises `NotOffered` if it has another form.
     """
     if not isinstance(result, dict):
         raise NotOffered(server_failures.SILENT(what="the status of its session"))
@@ -96,7 +96,7 @@ def read_status(result: object) -> Status:
 
 
 def read_methods(result: object) -> frozenset[str]:
-    """Return the names out of the answer to `reflection.getMethodList`."""
+    """Return the names in the answer to `reflection.getMethodList`."""
     match result:
         case {"methods": [*names]}:
             return frozenset(str(name) for name in names)
@@ -104,10 +104,10 @@ def read_methods(result: object) -> frozenset[str]:
 
 
 def read_found(result: object) -> dict[str, int | None]:
-    """Return the photo id, or None for 'absent', of each MD5 out of `pwg.images.exist`.
+    """Parse the answer to `pwg.images.exist`: a photo id for each MD5, None for absent.
 
-    An MD5 that the answer does not name is unknown: galleries that identify photos by file name
-    answer an empty list (piwigo-api.md, section 4).
+    A missing MD5 is unknown: galleries that identify photos by file name answer with an empty list
+    (piwigo-api.md, section 4).
     """
     if not isinstance(result, dict):
         return {}
@@ -116,10 +116,7 @@ def read_found(result: object) -> dict[str, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a photo is: the MD5 of its file, empty where it is not known; its privacy level.
-
-    `file` is its file name in the gallery.
-    """
+    """A photo's MD5, empty if unknown, its privacy level and its file name in the gallery."""
 
     md5: str
     level: int
@@ -127,9 +124,9 @@ class Identity:
 
 
 def read_identity(result: object) -> Identity:
-    """Return what `pwg.images.getInfo` tells of a photo.
+    """Parse the answer to `pwg.images.getInfo`.
 
-    Raises `NotOffered` where the answer is not of that form.
+    Raises `NotOffered` if it has another form.
     """
     match result:
         case {"id": _, **rest}:
@@ -142,9 +139,9 @@ def read_identity(result: object) -> Identity:
 
 
 def read_has_format(result: object, photo_id: int) -> bool | None:
-    """Tell whether `pwg.images.formats.searchImage` found the format with this photo.
+    """Return whether `pwg.images.formats.searchImage` found the format with this photo.
 
-    None where it does not tell of this photo.
+    None if the answer is about another photo.
     """
     match result:
         case {"format": {"status": "found", "image_id": found, "format_exist": bool(there)}}:
@@ -153,30 +150,30 @@ def read_has_format(result: object, photo_id: int) -> bool | None:
 
 
 def read_formats(result: object, photo_id: int) -> frozenset[str] | None:
-    """Return the endings of those formats that `pwg.images.formats.searchImage` found.
+    """Return the endings of the formats that `pwg.images.formats.searchImage` found.
 
-    Its keys are endings. None where it does not tell of this photo, or not of every format.
+    None if the answer is about another photo, or incomplete.
     """
     if not isinstance(result, dict):
         return None
     endings = set()
-    told = False
+    known = False
     for ending, row in result.items():
         match row:
             case {"status": "found", "image_id": found, "format_exist": bool(there)}:
                 if number(found) != photo_id:
                     return None
-                told = True
+                known = True
                 endings |= {str(ending)} if there else set()
             case {"status": "not found"}:
-                continue  # the gallery takes no such formats
+                continue  # the gallery does not accept such formats
             case _:
                 return None
-    return frozenset(endings) if told else None
+    return frozenset(endings) if known else None
 
 
 def read_checked(result: object) -> bool | None:
-    """Return whether the file has the MD5, out of `pwg.images.checkFiles`; None: not told."""
+    """Return whether `pwg.images.checkFiles` found the file to have the MD5, None if unknown."""
     match result:
         case {"file": "equals"}:
             return True
@@ -186,9 +183,9 @@ def read_checked(result: object) -> bool | None:
 
 
 def read_members(result: object) -> tuple[list[tuple[int, str]], int]:
-    """Return id and file name of each photo on a page of `pwg.categories.getImages`.
+    """Return id and file name of each photo on a page of `pwg.categories.getImages`, and its size.
 
-    And how many a page may hold, which the gallery's configuration may bound; 0 if not told.
+    The page size, which the gallery's configuration may limit, is 0 if unknown.
     """
     match result:
         case {"images": [*images], **rest}:
@@ -203,7 +200,7 @@ def read_members(result: object) -> tuple[list[tuple[int, str]], int]:
 
 
 def read_tags(result: object) -> list[tuple[str, int]]:
-    """Return name and id of each tag out of `pwg.tags.getAdminList`."""
+    """Return name and id of each tag in the answer to `pwg.tags.getAdminList`."""
     match result:
         case {"tags": [*tags]}:
             return [
@@ -215,12 +212,12 @@ def read_tags(result: object) -> list[tuple[str, int]]:
 
 
 def read_tag_id(result: object) -> int | None:
-    """Return the id of the tag that `pwg.tags.add` has made, None if it names none."""
+    """Return the id of the tag created by `pwg.tags.add`, None if there is none."""
     return number(result.get("id")) or None if isinstance(result, dict) else None
 
 
 def read_held(result: object) -> frozenset[int]:
-    """Return which chunks, from 0 on, the server holds by the answer of `uploadAsync`."""
+    """Return the chunks, from 0, that the server holds by the answer of `uploadAsync`."""
     match result:
         case {"message": str(message)} if message.startswith("chunks uploaded"):
             return frozenset(int(number) - 1 for number in re.findall(r"\d+", message))
@@ -228,9 +225,9 @@ def read_held(result: object) -> frozenset[int]:
 
 
 def image_id(result: object) -> int | None:
-    """Return the id of the photo that the answer to a last chunk names, if it names one.
+    """Return the id of the photo in the answer to a last chunk, None if there is none.
 
-    Ids come as numbers and as strings; 0 is none (piwigo-api.md, sections 1 and 6).
+    Ids are numbers or strings, and never 0 (piwigo-api.md, sections 1 and 6).
     """
     match result:
         case {"image_id": value} | {"id": value}:
@@ -240,7 +237,7 @@ def image_id(result: object) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class AlbumRow:
-    """An album in the list for administrators; `parent` 0: at the top. `name` as it is listed."""
+    """An album with its `name` as listed; `parent` 0 is the top level."""
 
     album_id: int
     name: str
@@ -250,9 +247,9 @@ class AlbumRow:
 
 
 def read_albums(result: object) -> list[AlbumRow]:
-    """Return the albums out of `pwg.categories.getAdminList` or `pwg.categories.getList`.
+    """Parse the answer to `pwg.categories.getAdminList` or `pwg.categories.getList`.
 
-    Raises `NotOffered` where the answer is not of that form.
+    Raises `NotOffered` if it has another form.
     """
     match result:
         case {"categories": [*rows]}:
@@ -274,19 +271,18 @@ def _album(row: dict[str, object]) -> AlbumRow:
 Fields = tuple[tuple[str, str], ...]
 
 ANSWER_LIMIT: Final = 64 * 1024 * 1024
-"""An answer is read up to this many bytes; a list of all albums may take some of them."""
+"""Maximum bytes read of an answer; a list of all albums can be large."""
 
 TWO_FACTOR: Final = re.compile(r"identification\.php\?tf\b")
-"""Where Piwigo's plugin for two-factor log-in sends who has shown the right password."""
+"""Where Piwigo's two-factor plugin redirects after a correct password."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call of a method: its fields, and the part of a photo that goes with it, if any.
+    """A method call: its fields, and the chunk of a photo that is sent with it, if any.
 
-    `summed` asks for the field `chunk_sum`, the MD5 of the bytes that really went out, `encoded`
-    for the bytes in base64 in a field `data` instead of the file part, and `token` for the field
-    `pwg_token` of the session that carries the request.
+    `summed` adds the field `chunk_sum`, the MD5 of the bytes sent, `encoded` sends the bytes in
+    base64 in a field `data` instead of a file part, and `token` adds the session's `pwg_token`.
     """
 
     method: str
@@ -299,7 +295,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: `body` is cut at `ANSWER_LIMIT`, `retry_after_s` in seconds."""
+    """An HTTP answer: `body` is cut off at `ANSWER_LIMIT`, `retry_after_s` is in seconds."""
 
     status: int
     body: bytes
@@ -310,9 +306,9 @@ class Answer:
 def interpret(answer: Answer) -> object:
     """Return the answer's result, or raise the error that it means.
 
-    Raises `Transient` errors where another try may help, `NotOffered` where the server does not
-    know the method, `PhotoError` where it refuses this photo or this request for good, and
-    `RunError` where it will refuse everything.
+    Raises a `Transient` error if a retry may help, `NotOffered` if the server does not know the
+    method, `PhotoError` if it refuses this photo or request for good, and `RunError` if it will
+    refuse everything.
     """
     text = answer.body.decode("utf-8", "replace")
     document = _json(text)
@@ -320,7 +316,7 @@ def interpret(answer: Answer) -> object:
         case {"stat": "ok"} if answer.status < 400:
             return document.get("result")
         case {"stat": "ok"}:
-            # setInfo with an unknown album: everything else of the call was stored
+            # setInfo with an unknown album: everything else was stored
             raise PhotoError(server_failures.IN_PART(status=answer.status))
         case {"stat": "fail"}:
             raise _refusal(number(document.get("err")), str(document.get("message", "")))
@@ -330,7 +326,7 @@ def interpret(answer: Answer) -> object:
 
 
 def _json(text: str) -> dict[str, object]:
-    """Return Piwigo's JSON object, which PHP's messages may surround; empty if there is none."""
+    """Return Piwigo's JSON object, which PHP messages may surround; empty if there is none."""
     start = max(text.rfind('{"stat":'), text.rfind('{"jsonrpc"'), 0)
     try:
         document, _ = json.JSONDecoder().raw_decode(text, start)
@@ -340,7 +336,7 @@ def _json(text: str) -> dict[str, object]:
 
 
 def _refusal(number: int, message: str) -> BulkupError:
-    """Return the error that Piwigo's own number and words stand for."""
+    """Return the error for Piwigo's error number and message."""
     said = message or number
     lower = message.lower()
     match number:
@@ -391,16 +387,16 @@ def _refusal(number: int, message: str) -> BulkupError:
 
 
 def _buffer_error(code: int, message: str) -> BulkupError:
-    """Return what the `jsonrpc` answer of `pwg.images.upload` means."""
+    """Return the error for a `jsonrpc` answer of `pwg.images.upload`."""
     if code == 103:
         return TooLarge(server_failures.CHUNK_REFUSED(said=message.rstrip(".")))
     return RunError(run_failures.BUFFER(said=message.rstrip(".")))
 
 
 def plain(text: str) -> str:
-    """Return the text without PHP's messages in front and without HTML, on one line.
+    """Return the text on one line, without HTML and without leading PHP messages.
 
-    Where there is nothing else, the words of a fatal error stay.
+    If there is nothing else, the message of a fatal error is kept.
     """
     rest = re.sub(r"^(?:\s*<br />\s*<b>.*?</b>.*?<br />)+\s*", "", text, flags=re.DOTALL)
     text = rest or text.rpartition("<b>Fatal error</b>:")[2]

@@ -1,4 +1,4 @@
-"""The three upload methods of Piwigo, and one attempt to send one photo by one of them."""
+"""Piwigo's three upload methods, and one attempt to send one photo with one of them."""
 
 import re
 import secrets
@@ -15,21 +15,20 @@ from bulkup.piwigo.session import Session, SessionPool
 from bulkup.source.photos import Chunk, Photo
 
 ALTERED: Final = frozenset("&<>\"'\\")
-"""Characters of a file name that Piwigo does not store as they are (piwigo-api.md, 3.1, Names)."""
+"""Characters of a file name that Piwigo alters (piwigo-api.md, 3.1, Names)."""
 
 NOTHING: Final = Details()
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt, from 1 on, to send one photo: its names, its MD5, its album, its details.
+    """One attempt, `number` from 1, to send one file.
 
-    A photo that travels under another name than its own is told by that from one that has all it
-    is to get, also by the next run. So everything else follows in the same request as the real
-    name, and nothing of it goes with the photo.
+    A photo sent under a temporary name is thereby recognized as incomplete, also by the next run.
+    So its metadata is set in the same request as its real name afterwards, and not sent along.
 
-    It `replaces` the file of that photo, or is to be another format of the photo `format_of`, if
-    that is not None: then it is no photo of its own, and no name tells anything of it.
+    `replaces` is the id of the photo whose file is replaced, `format_of` of the one that gets this
+    file as a format; such files need no temporary name.
     """
 
     file: str
@@ -45,44 +44,44 @@ class Attempt:
 
     @property
     def alias(self) -> str:
-        """The name of ours that the photo travels under, empty if it is the real one."""
+        """The temporary name that the photo is sent under, empty if it is the real one."""
         own = self.replaces is None and self.format_of is None
         return self.sent_name if own and is_temporary_name(self.sent_name) else ""
 
     @property
     def inline_fields(self) -> Fields:
-        """Its details, for a method that takes them together with the photo."""
+        """Metadata fields for a method that takes them together with the photo."""
         return () if self.alias else self.details.inline_fields(self.tag_ids)
 
 
 class Method(Protocol):
-    """A way to send photos, chunk by chunk, in order."""
+    """An upload method, which sends a photo's chunks in order."""
 
     @property
     def name(self) -> str:
-        """How the user calls it."""
+        """Its name for the user."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether a chunk may be sent again when nobody knows what became of it."""
+        """Whether a chunk may be sent again when its answer was lost."""
 
     def sent_name(self, file: str, *, attempt: int, set_later: bool = False) -> str:
-        """Return the name under which attempt number `attempt`, from 1, of a photo travels.
+        """Return the file name to send, for the `attempt`-th attempt, from 1.
 
-        `set_later` tells that something has to be set afterwards in any case.
+        `set_later` is whether something has to be set after the upload in any case.
         """
 
     def requests(self, sending: Attempt, chunk: Chunk, *, finishing: bool) -> tuple[Request, ...]:
-        """Return the requests that bring this chunk and, if `finishing`, make the photo."""
+        """Return the requests for a chunk, and with `finishing` those that create the photo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`pwg.images.upload`, from Piwigo 2.7 on: chunks are appended to a buffer named by `name`.
+    """`pwg.images.upload`, from Piwigo 2.7: chunks are appended to a buffer identified by `name`.
 
-    The buffer is one for the whole server, whoever sends, and trusts the client blindly. So every
-    attempt goes under a name of its own, which `pwg.images.setInfo` replaces afterwards; without
-    `renames` the photo keeps the name it is sent under, so the first attempt takes the real one.
+    The buffer is shared by all clients of the server, and not verified. So each attempt uses a
+    temporary name, which `pwg.images.setInfo` replaces afterwards. Without `renames` the photo
+    keeps the name it is sent under, so the first attempt uses the real one.
     """
 
     name: ClassVar[str] = "upload"
@@ -91,7 +90,7 @@ class Upload:
     random: Callable[[], str] = lambda: secrets.token_hex(12)
 
     def sent_name(self, file: str, *, attempt: int, set_later: bool = False) -> str:
-        """Return an ASCII name of the attempt's own with the right ending, if it can be mended."""
+        """Return a unique ASCII name with the same ending, if the photo can be renamed."""
         del set_later
         stem, ending = _split(file)
         if self.renames:
@@ -99,9 +98,9 @@ class Upload:
         return file if attempt == 1 else to_storable(f"{stem}-{self.random()[:8]}{ending}")
 
     def requests(self, sending: Attempt, chunk: Chunk, *, finishing: bool) -> tuple[Request, ...]:
-        """Return the chunk's request; a photo of one chunk goes without `chunk` and `chunks`.
+        """Return the chunk's request; for a single chunk without `chunk` and `chunks`.
 
-        Then the server empties the buffer first (piwigo-api.md, 3.1).
+        The server then empties the buffer first (piwigo-api.md, 3.1).
         """
         del finishing
         fields: Fields = (("name", sending.sent_name),)
@@ -116,12 +115,12 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class UploadAsync:
-    """`pwg.images.uploadAsync`, from Piwigo 12 on: chunks are kept by the photo's MD5.
+    """`pwg.images.uploadAsync`, from Piwigo 12: chunks are kept by the photo's MD5.
 
-    Every chunk goes with its own sum, so it may be repeated at will. `user` is any user name:
-    Piwigo 12–15 insist on one beside the session's cookie; never a password, which would log in
-    again with every chunk (piwigo-api.md, 3.2). With an API key there is none. With `renames` a
-    photo that the server would spoil the name of travels under one of its own.
+    Each chunk is sent with its MD5 and may be repeated. `user` is any user name: Piwigo 12–15
+    require one besides the session cookie; never a password, which would log in again with each
+    chunk (piwigo-api.md, 3.2). With an API key it is empty. With `renames`, a photo whose name the
+    server would alter is sent under a temporary one.
     """
 
     name: ClassVar[str] = "async"
@@ -131,7 +130,7 @@ class UploadAsync:
     random: Callable[[], str] = lambda: secrets.token_hex(12)
 
     def sent_name(self, file: str, *, attempt: int, set_later: bool = False) -> str:
-        """Return the real name, unless it has to be set afterwards, or something else has."""
+        """Return the real name, unless it or other metadata has to be set later."""
         del attempt
         set_later = set_later or not ALTERED.isdisjoint(file)
         return _alias(file, self.random) if set_later and self.renames else file
@@ -159,9 +158,9 @@ class UploadAsync:
 class Legacy:
     """`pwg.images.addChunk` and `pwg.images.add`, for servers before 2.7 and as a last resort.
 
-    Chunks are kept by MD5 and position, so a repeat is harmless; they travel in base64, a third
-    larger, and nothing checks the sum of the result (piwigo-api.md, 3.3). With `renames` the photo
-    travels under a name of its own, so that a damaged one can be told.
+    Chunks are kept by MD5 and position, so they may be repeated; they are sent in base64, a third
+    larger, and the result is not verified (piwigo-api.md, 3.3). With `renames` the photo is sent
+    under a temporary name, by which a corrupted one can be recognized.
     """
 
     name: ClassVar[str] = "legacy"
@@ -170,15 +169,15 @@ class Legacy:
     random: Callable[[], str] = lambda: secrets.token_hex(12)
 
     def sent_name(self, file: str, *, attempt: int, set_later: bool = False) -> str:
-        """Return an ASCII name of the attempt's own with the right ending, if it can be mended."""
+        """Return a unique ASCII name with the same ending, if the photo can be renamed."""
         del attempt, set_later
         return _alias(file, self.random) if self.renames else file
 
     def requests(self, sending: Attempt, chunk: Chunk, *, finishing: bool) -> tuple[Request, ...]:
-        """Return the chunk's request, and the one that makes the photo.
+        """Return the chunk's request, and the one that creates the photo.
 
-        A first attempt lets the server refuse a photo that it has. Galleries that identify photos
-        by file name would refuse every second `IMG_0001.jpg`, so a later attempt does not.
+        On the first attempt the server refuses a photo that it has. Galleries that identify photos
+        by file name would refuse every second `IMG_0001.jpg`, so later attempts don't check.
         """
         add_chunk = Request(
             "pwg.images.addChunk",
@@ -211,7 +210,7 @@ def _alias(file: str, random: Callable[[], str]) -> str:
 
 
 def _split(file: str) -> tuple[str, str]:
-    """Return stem and ending, the ending with its dot, in ASCII, and empty if it is none."""
+    """Return stem and ending, with its dot; the ending is empty unless it is ASCII."""
     stem, dot, ending = file.rpartition(".")
     if stem and re.fullmatch(r"[A-Za-z0-9]{1,10}", ending):
         return stem, dot + ending
@@ -220,7 +219,7 @@ def _split(file: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the server said to a chunk: which ones it holds, and the photo if it made it."""
+    """The server's answer to a chunk: the chunks that it holds, and the photo if it created it."""
 
     held: frozenset[int] = frozenset()
     photo_id: int | None = None
@@ -229,7 +228,7 @@ class Receipt:
 class Transfer:
     """One attempt to send one photo over one session.
 
-    First `prepare`, then the chunks in order, then `finish`, then `settle`.
+    Call `prepare`, then `send` for the chunks in order, `finish` for the last one, then `settle`.
     """
 
     def __init__(
@@ -256,20 +255,20 @@ class Transfer:
         self._answer: object = None
 
     async def prepare(self) -> None:
-        """Make what the server needs before the photo: its tags. May be repeated."""
+        """Create the photo's tags on the server. May be repeated."""
         ids = await self._metadata.tag_ids(self._sending.details, ask=self._ask)
         self._sending = replace(self._sending, tag_ids=ids)
 
     async def send(self, chunk: Chunk, *, progress: Progress) -> Receipt:
-        """Send a chunk that is not the last; `progress` takes the bytes of it that went out."""
+        """Send a chunk that is not the last; `progress` gets the bytes of it sent so far."""
         self._answer = await self._send(chunk, finishing=False, progress=progress)
         return Receipt(read_held(self._answer), image_id(self._answer))
 
     async def finish(self, chunk: Chunk, *, progress: Progress) -> int:
         """Send the last chunk and return the photo's id.
 
-        Raises `MergeFailed` where the server holds all chunks and names no photo, and
-        `AnswerLost` where it names none otherwise.
+        Raises `MergeFailed` if the server holds all chunks but returns no photo, and `AnswerLost`
+        if it returns none otherwise.
         """
         self._answer = None
         self._answer = answer = await self._send(chunk, finishing=True, progress=progress)
@@ -280,9 +279,9 @@ class Transfer:
         raise AnswerLost(server_failures.UNCONFIRMED())
 
     async def settle(self, photo_id: int) -> None:
-        """Give the finished photo its real name and its details, where it lacks them.
+        """Set real name and metadata of the finished photo, as far as missing. May be repeated.
 
-        What the server had before stays as it is. May be repeated.
+        A photo that the server already had is left unchanged.
         """
         sending = self._sending
         if sending.format_of is not None:
@@ -304,39 +303,39 @@ class Transfer:
         )
 
     async def _amend(self, photo_id: int) -> None:
-        """Give a photo that got another file that file's name, where the server altered it.
+        """Set the file name of a photo whose file was replaced, if the server altered it.
 
-        The server has also read the date out of the file, over which what a sidecar says wins.
+        The server has also read the date from the file; a date from a sidecar takes precedence.
         """
         sending = self._sending
         details, altered = sending.details, not ALTERED.isdisjoint(sending.file)
         if not altered and not details.date:
             return
-        told = await self._metadata.look(photo_id, ask=self._ask) if details.date else {}
+        stored = await self._metadata.fetch(photo_id, ask=self._ask) if details.date else {}
         await self._metadata.set(
             photo_id,
             details,
             photo=self._photo,
             tag_ids=(),
-            stored={"name": "kept", "date_creation": told.get("date_creation")},
+            stored={"name": "kept", "date_creation": stored.get("date_creation")},
             file=sending.file if altered else "",
             ask=self._ask,
         )
 
     async def _stored(self, photo_id: int) -> Stored | None:
-        """Return what is known of the photo as it is stored, None if it is not the one we sent.
+        """Return the photo's metadata as stored, None if it is not the photo just sent.
 
-        The server is asked where the answer to the finish was lost, or where it tells too little.
+        Requests it if the answer to the finish was lost or is incomplete.
         """
         details, answer = self._sending.details, self._answer
-        told: Stored = answer if isinstance(answer, dict) else {}
-        known = isinstance(told.get("image_id"), str)  # perhaps from an earlier attempt of ours
+        stored: Stored = answer if isinstance(answer, dict) else {}
+        known = isinstance(stored.get("image_id"), str)  # perhaps from an earlier attempt
         lost = answer is None and bool(details or self.alias)
-        if (known or lost or details.depends) and "file" not in told:
-            told = await self._metadata.look(photo_id, ask=self._ask) or told
-            self._answer = told  # once: later it would tell what we have set
-        file = str(told.get("file", "" if known else self.alias))
-        return told if is_temporary_name(file) or not (known or self.alias) else None
+        if (known or lost or details.depends) and "file" not in stored:
+            stored = await self._metadata.fetch(photo_id, ask=self._ask) or stored
+            self._answer = stored  # only once: later it would include what was set
+        file = str(stored.get("file", "" if known else self.alias))
+        return stored if is_temporary_name(file) or not (known or self.alias) else None
 
     async def _ask(self, request: Request) -> object:
         return await self._pool.send(self._session, request)
@@ -352,7 +351,7 @@ class Transfer:
                     finishing=finishing,
                     progress=progress,
                 )
-            except BulkupError as error:  # the server knows the photo by its alias, the user not
+            except BulkupError as error:  # users don't know the temporary name
                 sent, real = self._sending.sent_name, self._sending.file
                 error.failure = replace(error.failure, message=error.message.replace(sent, real))
                 raise
@@ -360,5 +359,5 @@ class Transfer:
 
 
 def real_name(photo: Photo) -> str:
-    """Return the file name that the photo is to have in the gallery."""
+    """Return the file name that the photo gets in the gallery."""
     return to_storable(photo.path.name)

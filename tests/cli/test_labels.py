@@ -75,7 +75,7 @@ async def test_what_became_of_texts_is_said_at_the_end(box: Sandbox, photos: Pat
     assert {p.name for p in box.gallery.photos.values()} == {"� IMG_1", "� 2", "� 3"}
     assert ended.code == 0
     assert "3 photos had emoji in names or texts, now �" in ended.err
-    assert "3 photos had texts too long for the gallery, now cut" in ended.err
+    assert "3 photos had texts too long for the gallery, now truncated" in ended.err
     assert "IMG_1.jpg.xmp is ignored: it is not XML" in ended.err
 
 

@@ -80,7 +80,7 @@ OTHER_LINES = {
     "watch {folder} --report {folder}/r.csv": "--log-file",
     "status -0": "--print0 requires --failed",
     "status --failed -0 --json": "exclude each other",
-    "status --url 'no web'": "is no web address",
+    "status --url 'no web'": "is not a web address",
     "status --ledger {folder}/none.sqlite": "there is no ledger {folder}/none.sqlite",
     "doctor nosuch": "nosuch",
     "doctor --album 0": "--album 0 is out of range",

@@ -49,7 +49,7 @@ def test_an_address_may_be_typed_like_this_also_that_of_a_page(typed: str, base:
 @pytest.mark.parametrize(
     ("typed", "words", "hint"),
     [
-        (typed, "is no web address", "https://photos.example.org/")
+        (typed, "is not a web address", "https://photos.example.org/")
         for typed in [
             *("", " ", "/", "http://", "http:///path", "https://:443/", "ftp://x.org/"),
             *("file:///etc/passwd", "javascript:alert(1)", "not an address", "http://[::1/"),
@@ -57,7 +57,7 @@ def test_an_address_may_be_typed_like_this_also_that_of_a_page(typed: str, base:
             *("http://x\x00.org/", "http://x.org\\g/", "http://<x>/", "http://%zz/"),
         ]
     ]
-    + [("https://admin@x.org/", "holds a user name", "--user")],
+    + [("https://admin@x.org/", "contains a user name", "--user")],
 )
 def test_what_is_no_address_is_refused_with_an_example(typed: str, words: str, hint: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
