@@ -20,7 +20,7 @@ WRONG_VALUES = {
     "--chunk-size huge": "huge",
     "--bwlimit '08:00,1M 9,off'": "invalid entry for --bwlimit: “9,off”",
     "--url 'not an address'": "not an address",
-    f"--url http://admin:{PASSWORD}@127.0.0.1:99999/": "no web address",
+    f"--url http://admin:{PASSWORD}@127.0.0.1:99999/": "not a web address",
     "--no-ledger --update": "--update needs the ledger",
     "--title {{number}}": "--title knows no field {number}",
     "--title {{stem": "the braces do not match",
