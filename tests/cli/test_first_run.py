@@ -133,7 +133,7 @@ async def test_an_account_with_two_factors_is_told_to_use_an_api_key(photos: Pat
 async def test_ones_own_certificate_is_trusted(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     async with encrypted(box, make_certificate(tmp_path)) as url:
         what, hint = said(await send(box, photos, url=url), code=3)
-        assert what == f"no safe connection to {url}ws.php: self-signed certificate"
+        assert what == f"no safe connection to {url}: self-signed certificate"
         assert "--ca-cert" in hint
         assert "--insecure" in hint
         ended = await send(box, photos, "--ca-cert", tmp_path / "cert", url=url)
