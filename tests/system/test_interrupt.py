@@ -44,7 +44,7 @@ async def test_the_run_after_sigterm_uploads_what_is_left(
         assert not box.gallery.buffers
 
 
-async def test_a_signal_ends_the_questions_about_changed_files(tmp_path: Path) -> None:
+async def test_a_signal_ends_the_lookups_of_changed_files(tmp_path: Path) -> None:
     folder, ledger = tmp_path / "photos", tmp_path / "ledger.sqlite"
     archive = make_archive(folder, count=COUNT, names=20)
     flags = [str(folder), "--ledger", str(ledger), "--update"]

@@ -1,4 +1,4 @@
-"""The monitor's page in a real browser: what it shows, and that no file name does any harm."""
+"""The monitor's page in a browser: what it shows, and that file names are only text."""
 
 import re
 from collections.abc import AsyncIterator
@@ -42,14 +42,14 @@ CODE = [
 
 
 class Shown(Monitor):
-    """A monitor whose clock the test sets."""
+    """A monitor with a manual clock."""
 
     def __init__(self, token: str) -> None:
         self.clock = ManualClock()
         super().__init__(parse_listen(":0", token=token), clock=self.clock, tick_s=0.02)
 
     def begin(self, *paths: Path) -> None:
-        """Have photos of 1,000 bytes on their way, half of each of them sent."""
+        """Start uploads of photos of 1,000 bytes, half of each sent."""
         self.emit(replace(RUN, url=f"{RUN.url}/<b>", album_name="<i>Holidays</i> & more"))
         self.emit(LimitsChanged(finishing=2, most_finishing=6))
         for event in starting(*paths, size=1000, sent=500):
@@ -64,18 +64,18 @@ async def monitor(*, token: str = "") -> AsyncIterator[Shown]:
 
 
 async def text_of(page: Page, where: str, words: str) -> str:
-    """Return the text of a place on the page once it holds these words."""
+    """Return the text of an element once it contains these words."""
     found = page.locator(where).filter(has_text=words)
     await found.first.wait_for()
     return await found.first.inner_text()
 
 
 async def fits(page: Page) -> bool:
-    """Tell whether nothing has to be scrolled sideways."""
+    """Return whether the page needs no horizontal scrolling."""
     return bool(await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
-async def test_it_shows_the_run_as_it_goes_on(browser: Browser) -> None:
+async def test_the_page_shows_a_run_as_it_progresses(browser: Browser) -> None:
     a, b = Path("trip/a.jpg"), Path("trip/b.jpg")
     async with monitor() as shown, opened(browser, shown.address, width=400) as (page, seen):
         await text_of(page, "#phase", "connecting")
@@ -128,7 +128,7 @@ async def test_it_shows_the_run_as_it_goes_on(browser: Browser) -> None:
     assert {address.startswith(shown.address) for address in seen.requests} == {True}
 
 
-async def test_file_names_are_text_and_no_script_but_the_pages_own_runs(browser: Browser) -> None:
+async def test_file_names_are_text_and_only_the_pages_own_script_runs(browser: Browser) -> None:
     paths = [Path("/photos/<b>folder") / name for name in (*HOSTILE, *CODE)]
     markup = "<img src=x onerror=alert(1)>.jpg"
     async with monitor() as shown, opened(browser, shown.address, width=400) as (page, seen):
@@ -170,11 +170,11 @@ async def test_file_names_are_text_and_no_script_but_the_pages_own_runs(browser:
     assert any("Content Security Policy" in words for words in seen.errors)
 
 
-async def away(route: Route) -> None:
+async def unavailable(route: Route) -> None:
     await route.fulfill(status=503)
 
 
-async def test_the_token_opens_it_and_whoever_loses_it_is_told_and_finds_it_again(
+async def test_the_token_opens_the_page_and_a_lost_connection_is_shown_and_restored(
     browser: Browser,
 ) -> None:
     async with monitor(token=TOKEN) as shown:
@@ -184,9 +184,9 @@ async def test_the_token_opens_it_and_whoever_loses_it_is_told_and_finds_it_agai
             await page.get_by_label("Token").fill(TOKEN)
             await page.get_by_role("button").click()
             await text_of(page, "#title", "Holidays")
-            assert page.url == shown.address  # the token does not stay there
+            assert page.url == shown.address  # without the token
             await page.clock.install()
-            await page.route("**/events", away)
+            await page.route("**/events", unavailable)
             await page.reload()
             await text_of(page, "#phase", "no connection")
             await page.unroute("**/events")
@@ -194,7 +194,7 @@ async def test_the_token_opens_it_and_whoever_loses_it_is_told_and_finds_it_agai
             await text_of(page, "#phase", "uploading")
 
 
-async def test_a_real_run_is_seen_to_its_end(browser: Browser, tmp_path: Path) -> None:
+async def test_a_real_run_is_shown_to_its_end(browser: Browser, tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
     faults = HookedFaults(*(Fault("slow", method, slow_s=600) for method in UPLOADS))
     async with (
@@ -207,7 +207,7 @@ async def test_a_real_run_is_seen_to_its_end(browser: Browser, tmp_path: Path) -
         await text_of(page, "#rows", "finishing")
         faults.on = False
         while not await page.locator("#summary").filter(has_text="3  uploaded").count():
-            skip(600)  # a finish may have begun to be slow only now
+            skip(600)  # another finish may have become slow
             await page.wait_for_timeout(100)
         await text_of(page, "#phase", "ended")
         await read_until(process)

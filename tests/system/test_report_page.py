@@ -1,4 +1,4 @@
-"""The page of `--report x.html` in a real browser, by day and by night, wide and narrow."""
+"""The page of `--report x.html` in a browser: light and dark, wide and narrow."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,7 @@ REASONS = {
 
 
 def long_run() -> list[Event]:
-    """Return what may happen in an evening, with failures of hostile names."""
+    """Return the events of a long run, with failures of hostile file names."""
     chance = Random(7)
     events: list[Event] = [RUN, LimitsChanged(finishing=1, most_finishing=6)]
     for number in range(600):
@@ -96,7 +96,7 @@ async def url(tmp_path: Path) -> str:
 
 
 async def fits(page: Page, width: int) -> None:
-    """Check that nothing sticks out, and that each chart has its size."""
+    """Check that nothing overflows, and that each chart has its size."""
     overhang = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert overhang <= 0
     boxes = [await chart.bounding_box() for chart in await page.locator("figure svg").all()]
@@ -107,7 +107,9 @@ async def fits(page: Page, width: int) -> None:
         assert box["height"] > 120
 
 
-async def test_the_page_shows_all_and_does_nothing(browser: Browser, url: str) -> None:
+async def test_the_page_shows_the_whole_run_and_requests_nothing(
+    browser: Browser, url: str
+) -> None:
     async with opened(browser, url, width=400) as (page, seen):
         assert "photos are in the gallery" in await page.title()
         assert await page.locator("figure svg path.line, .outcomes li, .sizes li").count() > 20

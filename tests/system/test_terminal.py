@@ -1,6 +1,6 @@
 """What a user sees of real runs, in terminals of several sizes.
 
-Where a screen is looked at, the sandbox holds its answers back meanwhile: the run stands still.
+While a test looks at a screen, the sandbox holds its answers: the run stands still.
 """
 
 import re
@@ -31,7 +31,7 @@ HOSTILE = [
 
 def archive(folder: Path) -> Path:
     (folder / "2019").mkdir()
-    # so small that each is one request, also where the line seems slow
+    # small enough for one request each, also where the line seems slow
     make_archive(folder / "2019", count=COUNT, names=COUNT, size=(20_000, 2 * TAIL))
     return folder
 
@@ -45,7 +45,7 @@ def headers(lines: list[str]) -> int:
     [(60, 15, {"NO_COLOR": "1"}), (200, 50, {})],
     ids=["small, no colour", "large"],
 )
-async def test_a_run_is_seen_whole_at_every_moment(
+async def test_the_screen_is_complete_at_every_moment(
     tmp_path: Path, columns: int, rows: int, variables: dict[str, str]
 ) -> None:
     window = {"columns": columns, "rows": rows}
@@ -77,7 +77,7 @@ async def test_a_run_is_seen_whole_at_every_moment(
 
 
 def in_flight(screen: str) -> int:
-    """Return how many photos are shown, or counted instead."""
+    """Return the number of photos shown and of those counted instead."""
     more = re.search(r"^… and (\d+)", screen, re.MULTILINE)
     return screen.count(".jpg") + int(more[1]) if more else 0
 
@@ -104,7 +104,7 @@ async def test_what_does_not_fit_is_counted_and_a_new_size_is_drawn_anew(
 
 
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "latin-1"}])
-async def test_a_terminal_that_can_do_little_gets_lines(
+async def test_a_terminal_without_control_sequences_gets_plain_lines(
     box: Sandbox, tmp_path: Path, variables: dict[str, str]
 ) -> None:
     async with Terminal(box, archive(tmp_path), variables=variables) as terminal:
@@ -114,7 +114,7 @@ async def test_a_terminal_that_can_do_little_gets_lines(
     assert not re.search(rb"\x1b\[\??\d*[AJKhl]", terminal.raw)
 
 
-async def test_ctrl_c_is_answered_and_leaves_a_whole_terminal(tmp_path: Path) -> None:
+async def test_ctrl_c_is_confirmed_and_the_terminal_is_restored(tmp_path: Path) -> None:
     async with Held(*UPLOADS, nth=4) as box, Terminal(box, archive(tmp_path)) as terminal:
         await terminal.until(lambda screen: f"3 of {COUNT} photos" in screen)
         terminal.press(b"\x03")
@@ -128,7 +128,7 @@ async def test_ctrl_c_is_answered_and_leaves_a_whole_terminal(tmp_path: Path) ->
     assert not terminal.screen.cursor.hidden
 
 
-async def test_names_of_files_can_do_no_harm(box: Sandbox, tmp_path: Path) -> None:
+async def test_control_characters_in_file_names_are_escaped(box: Sandbox, tmp_path: Path) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
     for folder in (good, bad):
         folder.mkdir()
@@ -155,8 +155,8 @@ async def test_names_of_files_can_do_no_harm(box: Sandbox, tmp_path: Path) -> No
     assert "\u202e".encode() not in terminal.raw
 
 
-async def test_an_outage_and_retries_are_said_as_they_happen(tmp_path: Path) -> None:
-    # a first chunk: a last one is not sent again before the photo has been asked for
+async def test_an_outage_is_shown_as_it_happens(tmp_path: Path) -> None:
+    # a first chunk: before a last one is sent again, the photo is looked up
     faults = HookedFaults(Fault("502"), method="pwg.images.uploadAsync", nth=0)
     faults.on = False
     faults.act = lambda: setattr(faults, "on", True)
