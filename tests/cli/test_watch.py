@@ -8,8 +8,8 @@ import aiohttp
 
 from bulkup.sandbox import Sandbox
 from tests.support.commands import one_photo, read_until, start
-from tests.support.moments import Moment, exactly, sandbox
 from tests.support.runs import make_archive
+from tests.support.steps import SteppedSandbox, exactly
 
 
 async def watched_until_ctrl_c(box: Sandbox, folder: Path, *flags: str) -> str:
@@ -55,11 +55,10 @@ async def test_a_quiet_one_tells_its_monitor_and_summaries(tmp_path: Path, box: 
 
 async def test_a_signal_in_a_run_lets_photos_in_flight_end(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=30, names=30, size=(5000, 9000))
-    moment = Moment(30)
     flags = ["--settle", "0", "--chunk-size", "4K", "--concurrency", "3"]
-    async with sandbox("16.4.0", moment, finish_s=0.02) as box:
+    async with SteppedSandbox(30, finish_s=0.02) as box:
         async with await start(box, "watch", tmp_path, *flags) as process:
-            moment.act = process.terminate
+            box.act = process.terminate
             said = await read_until(process)
             assert await process.wait() == 130
         there = {photo.md5 for photo in box.gallery.photos.values()}

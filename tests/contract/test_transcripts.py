@@ -20,7 +20,7 @@ from bulkup.sandbox import Sandbox
 from tests.contract.replay import Replay
 from tests.contract.wire import Wire
 from tests.contract.witness import look
-from tests.support.gallery_client import Clock
+from tests.support.runs import Clock
 
 _FOLDER = Path(__file__).parent / "transcripts"
 _VERSIONS = ("13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1")
@@ -132,7 +132,7 @@ async def test_the_sandbox_answers_as_the_real_one(
         async def before(step: dict[str, Any]) -> None:
             note = step.get("note", "")
             if "waited more than 5 minutes" in note:
-                clock.now_s += 301
+                clock.now += 301
             if "another request is emptying" in note:
                 box.gallery.lounge_emptied_since = clock()
             elif step is steps[-1]:

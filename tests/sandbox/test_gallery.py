@@ -3,7 +3,8 @@
 import asyncio
 
 from bulkup.sandbox import Sandbox
-from tests.support.gallery_client import JPEG, Clock, GalleryClient, async_chunk
+from tests.support.gallery_client import JPEG, GalleryClient, async_chunk
+from tests.support.runs import Clock
 
 
 async def test_equal_contents_stored_at_once_become_two_photos() -> None:
@@ -77,9 +78,9 @@ async def test_the_marker_of_an_interrupted_emptying_blocks_for_a_minute() -> No
     clock = Clock()
     async with Sandbox(clock=clock) as box, GalleryClient(box.url) as client:
         box.gallery.lounge_emptied_since = clock()
-        clock.now_s += 59
+        clock.now += 59
         assert (await client.call("pwg.images.emptyLounge")).result == {"rows": None}
-        clock.now_s += 2
+        clock.now += 2
         assert (await client.call("pwg.images.emptyLounge")).result == {"rows": []}
 
 
@@ -98,9 +99,9 @@ async def test_an_idle_session_ends() -> None:
         Sandbox(clock=clock, session_length_s=100) as box,
         GalleryClient(box.url) as client,
     ):
-        clock.now_s += 99
+        clock.now += 99
         assert (await client.call("pwg.session.getStatus")).result["status"] == "webmaster"
-        clock.now_s += 101
+        clock.now += 101
         assert (await client.call("pwg.session.getStatus")).result["status"] == "guest"
 
 

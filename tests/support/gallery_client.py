@@ -12,16 +12,6 @@ import aiohttp
 JPEG = (Path(__file__).parents[1] / "contract/transcripts/payloads/a.jpg").read_bytes()
 
 
-class Clock:
-    """A clock that a test sets forward."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer."""

@@ -28,8 +28,8 @@ from bulkup.sandbox import Fault, Sandbox
 from tests.support.certificates import make_certificate
 from tests.support.clusters import Cluster, cluster, kill_one_worker
 from tests.support.commands import PASSWORD, Held, one_photo, read_until, send, start
-from tests.support.moments import exactly
 from tests.support.runs import FOUR_METHODS, make_archive
+from tests.support.steps import exactly
 
 UPLOAD = "pwg.images.uploadAsync"
 

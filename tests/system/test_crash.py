@@ -12,14 +12,14 @@ from anyio.abc import Process
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.commands import PASSWORD, send, start
 from tests.support.faults import HookedFaults
-from tests.support.moments import Moment, exactly, sandbox
 from tests.support.runs import make_archive
+from tests.support.steps import SteppedSandbox, exactly
 
 METHODS = ["async", "upload", "legacy"]
 VERSIONS = ["13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1"]
 MOMENTS = int(os.environ.get("BULKUP_CRASH_MOMENTS", "8"))
-SENDING_STEPS = 2 * 3 * 9
-"""Nine different photos of three chunks: each request arrives and is processed."""
+SENT = 3 * 9
+"""The chunks of nine different photos."""
 
 STEPS = {"async": 88, "upload": 114, "legacy": 124}
 """Steps of a whole run, over which the kills are spread."""
@@ -62,10 +62,9 @@ async def test_killed_at_any_moment_the_same_command_ends_exact(
         version, keep = chance.choice(VERSIONS), number % 2 == 0
         ledger = tmp_path / f"{number}.sqlite"
         where = f"{version}, killed at step {nth}, {keep=}"
-        moment = Moment(nth, last=SENDING_STEPS)
-        async with sandbox(version, moment) as box:
+        async with SteppedSandbox(nth, last=SENT, version=version) as box:
             async with await start(box, root, *flags, "--ledger", ledger) as process:
-                moment.act = partial(kill, process)
+                box.act = partial(kill, process)
                 assert await process.wait() == -9, where
             if not keep:
                 delete(ledger)

@@ -10,8 +10,8 @@ from signal import SIGTERM
 import pytest
 
 from tests.support.commands import Held, interrupted, send, start
-from tests.support.moments import SENDING, exactly
 from tests.support.runs import make_archive
+from tests.support.steps import SENDING, exactly
 
 COUNT = 16
 
