@@ -108,55 +108,6 @@ class Album:
         return [int(part or -1) for part in self.global_rank.split(".")]
 
 
-def add_album(
-    albums: dict[int, Album],
-    name: str,
-    *,
-    number: int,
-    parent: int | None = None,
-    status: str = "public",
-    comment: str | None = None,
-    last: bool = False,
-) -> Album:
-    """Add an album below its parent; an unknown parent makes a broken path, as in Piwigo."""
-    above = albums.get(parent or 0)
-    ranks = [a.rank for a in albums.values() if a.parent == parent]
-    album = Album(
-        number,
-        name,
-        parent=above.id if above else None,
-        status="private" if above and above.status == "private" else status,
-        comment=comment,
-        uppercats=f"{above.uppercats if above else ''},{number}" if parent else str(number),
-        rank=max(ranks, default=-1) + 1 if last else 0,
-    )
-    albums[number] = album
-    rank_albums(albums)
-    return album
-
-
-def rank_albums(albums: dict[int, Album]) -> None:
-    """Set the rank of each album below its parent, and the path of ranks."""
-    counted: dict[int | None, int] = {}
-    for album in sorted(albums.values(), key=lambda a: (a.rank, a.name)):
-        album.rank = counted[album.parent] = counted.get(album.parent, 0) + 1
-    for album in albums.values():
-        album.global_rank = re.sub(
-            r"\d+", lambda m: str(albums[int(m[0])].rank), album.uppercats.replace(",", ".")
-        )
-
-
-def subtree(albums: dict[int, Album], number: int) -> list[Album]:
-    """Return an album and all below it."""
-    return [a for a in albums.values() if number in a.path]
-
-
-def fullname(albums: dict[int, Album], album: Album, *, separator: str = " / ") -> str:
-    """Return the names from the root down; an unknown id has an empty name."""
-    ids = [int(i) if i else 0 for i in album.uppercats.split(",")]
-    return separator.join(albums[i].name if i in albums else "" for i in ids)
-
-
 class Lounge:
     """The waiting table: rows of photo and album, each at most once, by album."""
 
@@ -254,24 +205,52 @@ class Gallery:
         comment: str | None = None,
         last: bool = False,
     ) -> Album:
-        """Add an album below a parent or at the top."""
-        return add_album(
-            self.albums,
-            storable(name),
-            number=self._next("album"),
-            parent=parent,
-            status=status,
-            comment=None if comment is None else storable_comment(comment),
-            last=last,
+        """Add an album below a parent or at the top.
+
+        An unknown parent makes a broken path, as in Piwigo.
+        """
+        name = storable(name)
+        comment = None if comment is None else storable_comment(comment)
+        number, above = self._next("album"), self.albums.get(parent or 0)
+        ranks = [a.rank for a in self.albums.values() if a.parent == parent]
+        album = self.albums[number] = Album(
+            number,
+            name,
+            parent=above.id if above else None,
+            status="private" if above and above.status == "private" else status,
+            comment=comment,
+            uppercats=f"{above.uppercats if above else ''},{number}" if parent else str(number),
+            rank=max(ranks, default=-1) + 1 if last else 0,
         )
+        self._rank_albums()
+        return album
 
     def delete_album(self, album_id: int) -> None:
         """Delete an album and all below it; the photos stay."""
-        for album in subtree(self.albums, album_id):
+        for album in self.subtree(album_id):
             for photo_id in set(self._links.get(album.id, ())):
                 self.unlink(photo_id, album.id)
             del self.albums[album.id]
-        rank_albums(self.albums)
+        self._rank_albums()
+
+    def _rank_albums(self) -> None:
+        """Set the rank of each album below its parent, and the path of ranks."""
+        counted: dict[int | None, int] = {}
+        for album in sorted(self.albums.values(), key=lambda a: (a.rank, a.name)):
+            album.rank = counted[album.parent] = counted.get(album.parent, 0) + 1
+        for album in self.albums.values():
+            path = album.uppercats.replace(",", ".")
+            ranks = re.sub(r"\d+", lambda m: str(self.albums[int(m[0])].rank), path)
+            album.global_rank = ranks
+
+    def subtree(self, album_id: int) -> list[Album]:
+        """Return an album and all below it."""
+        return [a for a in self.albums.values() if album_id in a.path]
+
+    def fullname(self, album: Album, *, separator: str = " / ") -> str:
+        """Return the names from the root down; an unknown id has an empty name."""
+        ids = [int(i) if i else 0 for i in album.uppercats.split(",")]
+        return separator.join(self.albums[i].name if i in self.albums else "" for i in ids)
 
     def photos_in(self, album_id: int) -> list[StoredPhoto]:
         """Return the photos linked to an album, without the lounge."""

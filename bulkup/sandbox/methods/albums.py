@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bulkup.sandbox import php
 from bulkup.sandbox.calls import ID, REQUIRED, SWITCH, TEXT, Call, Method, Param
-from bulkup.sandbox.gallery import Album, fullname, storable, subtree
+from bulkup.sandbox.gallery import Album, storable
 from bulkup.sandbox.methods.photos import photo_urls
 from bulkup.sandbox.methods.upload import thumbnail
 from bulkup.sandbox.php import Refusal
@@ -74,7 +74,7 @@ def _above(row: dict[str, object]) -> int | None:
 def _chosen(call: Call, album_id: int, *, recursive: bool) -> list[Album]:
     albums = call.gallery.albums
     if recursive:
-        return subtree(albums, album_id) if album_id else list(albums.values())
+        return call.gallery.subtree(album_id) if album_id else list(albums.values())
     wanted = album_id or None
     return [a for a in albums.values() if wanted in {a.parent, a.id}]
 
@@ -84,7 +84,7 @@ def _ordered(albums: Iterable[Album]) -> list[Album]:
 
 
 def _count(call: Call, album: Album, *, below: bool) -> int:
-    albums = subtree(call.gallery.albums, album.id) if below else [album]
+    albums = call.gallery.subtree(album.id) if below else [album]
     return sum(call.gallery.count_in(a.id) for a in albums)
 
 
@@ -92,11 +92,11 @@ def _listed(call: Call, album: Album) -> dict[str, object]:
     gallery, major = call.gallery, call.release.major
     dates = [
         max((p.date_available for p in gallery.photos_in(a.id)), default="")
-        for a in [album, *subtree(gallery.albums, album.id)]
+        for a in [album, *gallery.subtree(album.id)]
     ]
     name = php.strip_tags(album.name)
     if call.params["fullname"]:
-        name = php.strip_tags(fullname(gallery.albums, album))
+        name = php.strip_tags(gallery.fullname(album))
     face = gallery.photos.get(album.representative or 0)
     row: dict[str, object] = {
         "id": album.id,
@@ -112,7 +112,7 @@ def _listed(call: Call, album: Album) -> dict[str, object]:
         "representative_picture_id": str(face.id) if face else None,
         "date_last": dates[0] or None,
         "max_date_last": max(dates) or None,
-        "nb_categories": len(subtree(gallery.albums, album.id)) - 1,
+        "nb_categories": len(gallery.subtree(album.id)) - 1,
         "url": f"{call.base}index.php?/category/{album.id}",
     }
     row |= {"image_order": _ORDER} if major >= 14 else {}
@@ -142,7 +142,7 @@ async def _get_admin_list(call: Call) -> dict[str, object]:
             "dir": None,
             "status": album.status,
             "nb_images": str(count) if count else 0,
-            "fullname": php.strip_tags("\n" + fullname(gallery.albums, album, separator=" / \n")),
+            "fullname": php.strip_tags("\n" + gallery.fullname(album, separator=" / \n")),
         }
         row |= {"image_order": _ORDER} if major >= 14 else {}
         row |= {"name_raw": album.name, "comment_raw": album.comment} if major >= 16 else {}

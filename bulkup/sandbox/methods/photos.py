@@ -6,7 +6,7 @@ import time
 
 from bulkup.sandbox import php
 from bulkup.sandbox.calls import REQUIRED, TEXT, Call, Method, Param
-from bulkup.sandbox.gallery import StoredPhoto, storable, storable_comment, storable_date
+from bulkup.sandbox.gallery import StoredPhoto, Tag, storable, storable_comment, storable_date
 from bulkup.sandbox.php import Refusal, WithStatus
 
 # name, suffix of the file, and the box that the derivative fits into
@@ -117,16 +117,21 @@ def _albums(call: Call, photo: StoredPhoto) -> list[dict[str, object]]:
 def _tags(call: Call, photo: StoredPhoto) -> list[dict[str, object]]:
     tags = [call.gallery.tags[i] for i in photo.tags if i in call.gallery.tags]
     return [
-        {
-            "id": tag.id,
-            "name": tag.name,
-            "url_name": tag.url_name,
-            "lastmodified": tag.lastmodified,
-            "url": f"{call.base}index.php?/tags/{tag.id}-{tag.url_name}",
-            "page_url": f"{call.base}picture.php?/{photo.id}/tags/{tag.id}-{tag.url_name}",
-        }
+        tag_row(call, tag)
+        | {"page_url": f"{call.base}picture.php?/{photo.id}/tags/{tag.id}-{tag.url_name}"}
         for tag in sorted(tags, key=lambda t: t.name.lower())
     ]
+
+
+def tag_row(call: Call, tag: Tag) -> dict[str, object]:
+    """Return a tag as the lists of tags and of a photo show it."""
+    return {
+        "id": tag.id,
+        "name": tag.name,
+        "url_name": tag.url_name,
+        "lastmodified": tag.lastmodified,
+        "url": f"{call.base}index.php?/tags/{tag.id}-{tag.url_name}",
+    }
 
 
 _COLUMNS = ("name", "author", "comment", "level", "date_creation")

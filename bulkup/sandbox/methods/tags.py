@@ -5,6 +5,7 @@ import unicodedata
 
 from bulkup.sandbox import php
 from bulkup.sandbox.calls import REQUIRED, SWITCH, Call, Method, Param
+from bulkup.sandbox.methods.photos import tag_row
 from bulkup.sandbox.php import Refusal
 
 _SAME = str.maketrans("ßı", "si")
@@ -58,20 +59,10 @@ async def _get_list(call: Call) -> dict[str, object]:
         for tag in call.gallery.tags.values()
     ]
     key = (lambda u: -u[1]) if call.params["sort_by_counter"] else (lambda u: u[0].name.lower())
-    return {
-        "tags": [
-            {
-                "id": tag.id,
-                "name": tag.name,
-                "url_name": tag.url_name,
-                "counter": count,
-                "lastmodified": tag.lastmodified,
-                "url": f"{call.base}index.php?/tags/{tag.id}-{tag.url_name}",
-            }
-            for tag, count in sorted(used, key=key)
-            if count
-        ]
-    }
+    rows = [
+        tag_row(call, tag) | {"counter": count} for tag, count in sorted(used, key=key) if count
+    ]
+    return {"tags": rows}
 
 
 async def _delete(call: Call) -> dict[str, object]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from bulkup.sandbox import php
 from bulkup.sandbox.calls import LEVEL, REQUIRED, TEXT, Call, Method, Param
 from bulkup.sandbox.files import Content
-from bulkup.sandbox.gallery import StoredPhoto, fullname, storable, storable_comment, storable_date
+from bulkup.sandbox.gallery import StoredPhoto, storable, storable_comment, storable_date
 from bulkup.sandbox.methods.photos import photo_info, set_albums
 from bulkup.sandbox.php import Died, FatalError, Refusal
 from bulkup.sandbox.versions import Release
@@ -137,7 +137,7 @@ def label(call: Call, album_id: int) -> str:
             "foreach() argument must be of type array|object, null given",
         ]
         return ""
-    return fullname(call.gallery.albums, album)
+    return call.gallery.fullname(album)
 
 
 def thumbnail(call: Call, photo: StoredPhoto, *, size: str) -> str:
