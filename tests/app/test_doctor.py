@@ -177,7 +177,7 @@ async def test_nobody_waits_as_long_as_a_server_asks_for() -> None:
 
 async def test_a_redirect_to_another_server_is_a_problem() -> None:
     async with small() as box:
-        location = f"Location: {box.url}ws.php"  # another port, which nobody vouches for
+        location = f"Location: {box.url}ws.php"  # another port is another server
         async with raw_server(saying("301 x", b"", location)) as raw:
             findings = await look(raw.url)
     assert findings.marks == {"address": "problem"}
@@ -261,7 +261,7 @@ async def test_half_a_file_leaves_nothing() -> None:
     assert "connection broke" in findings.of(ChunkFound).reason
 
 
-# what the gallery does not offer, or not tell
+# what the gallery does not offer, or not answer
 
 
 async def test_a_gallery_with_the_least_of_methods_or_too_few_is_reported_as_that() -> None:
@@ -389,7 +389,7 @@ async def test_a_server_that_goes_away_in_the_middle_is_reported(tmp_path: Path)
     findings = await visit(Sandbox(faults=faults), tmp_path)
     assert findings.marks["methods"] == "problem"
     assert list(findings)[-1] is Check.ARCHIVE
-    assert findings.of(ArchiveFound).mark is Mark.WARNING  # nothing to bring
+    assert findings.of(ArchiveFound).mark is Mark.WARNING  # nothing to upload
 
 
 # the archive

@@ -15,7 +15,7 @@ from tests.support.galleries import albums_of
 from tests.support.photos import write_album_title, write_files
 from tests.support.runs import run
 
-bring = partial(run, tree=True, unwrap=True, titles=takeout_album)
+upload = partial(run, tree=True, unwrap=True, titles=takeout_album)
 ADD, SPELL = "pwg.categories.add", "pwg.categories.setInfo"
 COMMENT = 'Mittag am "See"\nWasser < 15 °C & <b>kalt</b> 🗼'
 
@@ -29,7 +29,7 @@ async def test_an_album_of_takeout_has_its_title_and_description_and_is_made_onc
     write_album_title(tmp_path / "Alps(1)", "Alpen / Süd", name="Metadaten.json")
     rome = "Roman “holiday” <3" if version >= "16" else "Roman “holiday” < 3"
     async with Sandbox(version=version) as box:
-        outcome = await bring(box, tmp_path)
+        outcome = await upload(box, tmp_path)
         assert albums_of(box) == {
             "Sandbox": [],
             f"Sandbox/{rome}": ["a.jpg"],
@@ -43,7 +43,7 @@ async def test_an_album_of_takeout_has_its_title_and_description_and_is_made_onc
             comment = comment.replace("<b>", "< b>").replace("</b>", "< /b>")
         assert comments[rome] == comment
         assert comments["Alpen / Süd"] is None
-        again = await bring(box, tmp_path)
+        again = await upload(box, tmp_path)
         assert len(box.gallery.albums) == 5
     skipped = {event.path.name: event.reason for event in outcome.of(FileSkipped)}
     assert skipped == dict.fromkeys(("metadata.json", "Metadaten.json"), SkipReason.SIDECAR)
@@ -61,7 +61,7 @@ async def test_an_album_of_that_title_that_is_there_is_taken_and_left_as_it_is(
     write_album_title(tmp_path / "Rome", "Séjour", "mine")
     async with Sandbox() as box:
         made = box.gallery.add_album("Se\u0301jour", parent=1, comment="theirs")
-        outcome = await bring(box, tmp_path)
+        outcome = await upload(box, tmp_path)
         assert made.comment == "theirs"
         assert [photo.file for photo in box.gallery.photos_in(made.id)] == ["a.jpg"]
         assert len(box.gallery.albums) == 2
@@ -79,7 +79,7 @@ async def test_what_tells_no_title_leaves_the_folder_its_name_and_is_reported_on
     path = tmp_path / "Rome/metadata.json"
     path.write_bytes(content)
     async with Sandbox() as box:
-        outcome = await bring(box, tmp_path)
+        outcome = await upload(box, tmp_path)
         assert albums_of(box)["Sandbox/Rome"] == ["a.jpg", "b.jpg"]
     assert outcome.balances()
     notices = outcome.of(Noticed)
@@ -108,7 +108,7 @@ async def test_folders_that_become_one_album_are_both_named_once(
     for name in titled:
         write_album_title(tmp_path / name, "Rome")
     async with Sandbox() as box:
-        outcome = await bring(box, tmp_path, spaces=first == "May_1")
+        outcome = await upload(box, tmp_path, spaces=first == "May_1")
         shown = albums_of(box)
     assert [files for path, files in shown.items() if path != "Sandbox"] == [
         ["a.jpg", "b.jpg", "c.jpg"]
@@ -126,7 +126,7 @@ async def test_the_folders_below_those_that_became_one_are_reported_only_where_t
 ) -> None:
     write_files(tmp_path, "🌞/in/a.jpg", "🌅/in/b.jpg", "🌅/in 🌅/c.jpg", "🌞/in 🌞/d.jpg")
     async with Sandbox() as box:
-        outcome = await bring(box, tmp_path)
+        outcome = await upload(box, tmp_path)
         shown = albums_of(box)
     assert {path: files for path, files in shown.items() if files} == {
         "Sandbox/�/in": ["a.jpg", "b.jpg"],
@@ -155,10 +155,10 @@ async def test_what_a_gallery_can_tell_apart_stays_apart_and_is_found_again(
     names = (*html_like, "Été", "ete", "ETE", "ß", "ss", "�")
     write_files(tmp_path, *(f"{name}/{number}.jpg" for number, name in enumerate(names)))
     async with Sandbox(version=version, html=html) as box:
-        outcome = await bring(box, tmp_path)
+        outcome = await upload(box, tmp_path)
         shown = albums_of(box)
         assert ("Sandbox/<b>x" in shown) == (html and version >= "16")
-        again = await bring(box, tmp_path)
+        again = await upload(box, tmp_path)
         assert len(box.gallery.albums) == 1 + len(names)
     shown.pop("Sandbox")
     assert {*map(tuple, shown.values())} == {(f"{number}.jpg",) for number in range(len(names))}
@@ -182,13 +182,13 @@ async def test_an_album_is_never_made_twice_whatever_becomes_of_an_answer(
     write_files(tmp_path, "a/x.jpg", "a/b/y.jpg", "<b>x/z.jpg", "Rome/w.jpg")
     write_album_title(tmp_path / "Rome", "I <3 Roma 🗼", "A week")
     async with Sandbox(faults=Faults([Fault(kind, method, nth)]), html=html) as box:
-        outcome = await bring(box, tmp_path)
+        outcome = await upload(box, tmp_path)
         assert {album.name for album in box.gallery.albums.values()} == {
             *("Sandbox", "a", "b"),
             *(("<b>x", "I <3 Roma �") if html else ("< b>x", "I < 3 Roma �")),
         }
         assert sorted(map(len, albums_of(box).values())) == [0, 1, 1, 1, 1]
-        again = await bring(box, tmp_path)
+        again = await upload(box, tmp_path)
     assert outcome.balances()
     assert not outcome.of(Noticed)
     assert not again.of(AlbumMade)
@@ -197,8 +197,8 @@ async def test_an_album_is_never_made_twice_whatever_becomes_of_an_answer(
 async def test_a_name_that_can_not_be_spelled_as_it_is_is_reported(tmp_path: Path) -> None:
     write_files(tmp_path, "<b>x/a.jpg")
     async with Sandbox(faults=Faults([Fault("empty-500-before", SPELL)])) as box:
-        outcome = await bring(box, tmp_path)
-        again = await bring(box, tmp_path)
+        outcome = await upload(box, tmp_path)
+        again = await upload(box, tmp_path)
         assert albums_of(box) == {"Sandbox": [], "Sandbox/< b>x": ["a.jpg"]}
     (notice,) = outcome.of(Noticed)
     assert "could not be stored exactly" in notice.message

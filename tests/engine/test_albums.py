@@ -19,7 +19,7 @@ from tests.support.photos import write_files
 from tests.support.runs import ADMIN, no_wait, run
 
 ADD = "pwg.categories.add"
-bring = partial(run, tree=True, unwrap=True)
+upload = partial(run, tree=True, unwrap=True)
 SCRIPTS = ("Été", "Лето", "夏", "صيف", "Θέρος", "गर्मी")
 
 
@@ -31,14 +31,14 @@ async def test_a_tree_arrives_as_albums(tmp_path: Path, version: str) -> None:
     # 13 takes nothing like HTML in names, 14 and 15 do not list it
     odd = "<i>&'q\"" if version >= "16" else "< i>&'q\""
     async with Sandbox(version=version) as box:
-        outcome = await bring(box, tmp_path)
+        outcome = await upload(box, tmp_path)
         assert albums_of(box) == {
             "Sandbox": ["top.jpg"],
             "Sandbox/2019": ["c.jpg"],
             "Sandbox/2019/May": ["a.jpg", "b.jpg"],
             f"Sandbox/{odd}": ["d.jpg"],
         }
-        again = await bring(box, tmp_path)
+        again = await upload(box, tmp_path)
         assert len(box.gallery.albums) == 4
     assert len(outcome.of(AlbumMade)) == 3
     assert outcome.balances()
@@ -94,7 +94,7 @@ async def test_photos_of_albums_that_cannot_be_made_fail_and_the_others_go_on(
     write_files(tmp_path, "a/x.jpg", "b/y.jpg")
     faults = Faults([Fault("answer-lost", ADD, 0)] + [Fault("503", ADD, n) for n in range(1, 99)])
     async with Sandbox(faults=faults) as box:
-        outcome = await bring(box, tmp_path, retries=2)
+        outcome = await upload(box, tmp_path, retries=2)
         shown = albums_of(box)
     (failed,) = outcome.of(PhotoFailed)
     assert f"“{failed.path.parent.name}” could not be made" in failed.reason
@@ -136,5 +136,5 @@ async def test_of_albums_of_one_name_the_oldest_is_taken(tmp_path: Path) -> None
     async with Sandbox(albums=("Sandbox", "Other")) as box:
         oldest = box.gallery.make_album("Twin", 1)
         box.gallery.make_album("Twin", 1)
-        await bring(box, tmp_path)
+        await upload(box, tmp_path)
         assert [photo.file for photo in box.gallery.photos_in(oldest)] == ["a.jpg"]

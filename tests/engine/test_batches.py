@@ -9,7 +9,7 @@ from bulkup.engine.pipeline import BATCH, LINGER, batches
 
 
 async def lists_of(number: int, *, least_s: float = 0.0) -> tuple[list[int], list[float]]:
-    """Return how long the lists are that so many waiting items come in, and the pauses before."""
+    """Return the lengths of the batches of `number` waiting items, and the pauses before them."""
     inward, outward = anyio.create_memory_object_stream[int](number)
     pauses: list[float] = []
     ticks = count()  # every look at the clock is a tenth of a second after the last one

@@ -58,7 +58,7 @@ async def nothing_left() -> AsyncIterator[None]:
     assert open_files() == before
 
 
-bring = partial(run_with_ledger, chunk_size=4096, concurrency=3)
+upload = partial(run_with_ledger, chunk_size=4096, concurrency=3)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def ends_exact(
     server = box._runner.server
     while at_rest and (box._front._running or (server is not None and server.connections)):
         await checkpoint()
-    await bring(box, folder, method=method)
+    await upload(box, folder, method=method)
     photos = box.gallery.photos.values()
     assert stored_sums(box) == Counter(archive.values())
     assert {frozenset(photo.albums) for photo in photos} == {frozenset({1})}
@@ -99,7 +99,7 @@ async def test_cancelled_at_any_request_nothing_is_left_and_the_next_run_ends_ex
             async with Sandbox(faults=faults) as box:
                 with CancelScope() as scope:
                     faults.act = scope.cancel
-                    await bring(box, folder, method=method)
+                    await upload(box, folder, method=method)
                 if faults.count <= nth:  # the run was over before it
                     break
                 await ends_exact(box, folder, archive, method=method)
@@ -114,7 +114,7 @@ async def test_cancelled_while_a_file_is_in_hand_nothing_is_left(
     async with nothing_left(), Sandbox() as box:
         with CancelScope() as scope:
             outcome = acting_on(kind, scope.cancel)
-            await bring(box, folder, method=method, outcome=outcome)
+            await upload(box, folder, method=method, outcome=outcome)
         assert scope.cancelled_caught
         assert outcome.balances()
         await ends_exact(box, folder, archive, method=method)
@@ -139,7 +139,7 @@ async def test_cancelled_while_it_waits_for_the_server_nothing_is_left(
 
     async with nothing_left(), Sandbox(faults=faults) as box:
         with CancelScope() as scope:
-            await bring(box, folder, method="async", sleep=sleep)
+            await upload(box, folder, method="async", sleep=sleep)
         assert scope.cancelled_caught
         faults.on = False
         await ends_exact(box, folder, archive, method="async")
@@ -153,7 +153,7 @@ async def test_cancelled_in_the_queue_before_a_finish_nothing_is_left(
     outcome = Outcome()
     async with nothing_left(), Sandbox(faults=faults) as box:
         async with anyio.create_task_group() as tasks:
-            cancelled = partial(bring, method=method, outcome=outcome, finishing=1)
+            cancelled = partial(upload, method=method, outcome=outcome, finishing=1)
             tasks.start_soon(cancelled, box, folder)
             while not (box.gallery.photos and box.gallery.buffers):
                 await checkpoint()

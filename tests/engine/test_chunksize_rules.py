@@ -19,7 +19,7 @@ Step = Callable[[ChunkSize], object]
 
 
 def passes(count: int = GOOD_CHUNKS, *, seconds: float | None = 0.1, length: int = 0) -> Step:
-    """Let chunks pass: so many, in so many seconds each, of a length or full ones."""
+    """Return a step in which `count` chunks pass, in `seconds` each, full ones by default."""
 
     def step(size: ChunkSize) -> None:
         for _ in range(count):

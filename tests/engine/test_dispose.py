@@ -120,7 +120,7 @@ async def test_all_that_arrives_and_its_twins_are_moved_and_the_gallery_has_it_a
     assert files(done) == below(card, archive)
     moved = {event.path: event.where for event in outcome.of(FilePutAway)}
     assert moved == {path: done / path.relative_to(card) for path in archive}
-    assert not outcome.of(FileStays)  # one was left out, the other has failed: that is told
+    assert not outcome.of(FileStays)  # one was skipped, the other has failed
     assert isinstance(outcome.events[-1], RunFinished)
 
 

@@ -1,4 +1,4 @@
-"""What a run tells between the outcomes of its photos, for whoever looks on."""
+"""The events of a run between the outcomes of its photos."""
 
 import hashlib
 from datetime import time

@@ -1,4 +1,4 @@
-"""A choice of files: what is not chosen is neither read nor sent, and everything is told once."""
+"""Lists of files: each line has one outcome, each file is sent once."""
 
 from pathlib import Path
 

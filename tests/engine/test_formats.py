@@ -1,4 +1,4 @@
-"""RAW files and the like beside photos: brought as formats of them, once, or told why not."""
+"""RAW and similar files beside photos: attached as formats once, or failed with a reason."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -36,7 +36,7 @@ PAIR = {"a.jpg": [("nef", NEF)]}
 OTHER = b"another one"
 NEW = picture(Random(5), size=800)
 NO_NEF = Filters(patterns=Patterns((read_flag("*.nef", take=False, flag="--exclude"),)))
-bring = partial(run_with_ledger, formats=True)
+upload = partial(run_with_ledger, formats=True)
 TAKEN = "another file is the .nef of a.jpg already"
 
 
@@ -56,7 +56,7 @@ def pair(folder: Path) -> Path:
 async def box(pair: Path) -> AsyncIterator[Sandbox]:
     """Run a sandbox that has both."""
     async with Sandbox(formats=RAW) as running:
-        await bring(running, pair)
+        await upload(running, pair)
         yield running
 
 
@@ -75,7 +75,7 @@ def attached(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
 async def test_files_beside_a_photo_become_its_formats_once(folder: Path, version: str) -> None:
     was = write_files(folder, "a.jpg", "a.NEF", "a.mov", "b.JPEG", "b.tif", "c.nef", "d.jpg")
     async with Sandbox(version=version, formats=RAW) as box:
-        outcome = await bring(box, folder, chunk_size=4096)
+        outcome = await upload(box, folder, chunk_size=4096)
         assert attached(box) == {
             "a.jpg": [("mov", was["a.mov"]), ("nef", was["a.NEF"])],
             "b.JPEG": [("tif", was["b.tif"])],
@@ -85,7 +85,7 @@ async def test_files_beside_a_photo_become_its_formats_once(folder: Path, versio
         assert [event.path.name for event in outcome.of(FileSkipped)] == ["c.nef"]
         assert not box.gallery.buffers
         before = uploads(box)
-        again = await bring(box, folder)
+        again = await upload(box, folder)
         assert len(again.of(PhotoPresent)) == 6
         assert uploads(box) == before
 
@@ -93,7 +93,7 @@ async def test_files_beside_a_photo_become_its_formats_once(folder: Path, versio
 async def test_without_the_flag_they_are_photos_of_their_own_or_left_out(pair: Path) -> None:
     (pair / "a.tif").write_bytes(b"II*\x00" + Random(3).randbytes(400))
     async with Sandbox(formats=RAW, file_types=("jpg", "tif")) as box:
-        outcome = await bring(box, pair, formats=False)
+        outcome = await upload(box, pair, formats=False)
         assert attached(box) == {"a.jpg": [], "a.tif": []}
     assert [event.path.name for event in outcome.of(FileSkipped)] == ["a.nef"]
 
@@ -101,7 +101,7 @@ async def test_without_the_flag_they_are_photos_of_their_own_or_left_out(pair: P
 async def test_a_gallery_without_formats_says_so_once(folder: Path) -> None:
     write_files(folder, *(f"{stem}.{ending}" for stem in "abcd" for ending in ("jpg", "cr2")))
     async with Sandbox() as box:
-        outcome = await bring(box, folder)
+        outcome = await upload(box, folder)
         assert len(box.gallery.photos) == 4
         assert not box.gallery.buffers
     (noticed,) = outcome.of(Noticed)
@@ -114,7 +114,7 @@ async def test_an_ending_that_the_gallery_does_not_take_is_reported_and_the_othe
 ) -> None:
     write_files(pair, "a.orf", "b.jpg", "b.orf")
     async with Sandbox(formats=RAW) as box:
-        outcome = await bring(box, pair)
+        outcome = await upload(box, pair)
         assert attached(box) == PAIR | {"b.jpg": []}
         assert not box.gallery.buffers
     assert len(outcome.of(Noticed)) == 1
@@ -136,7 +136,7 @@ async def test_without_a_ledger_the_server_is_asked(pair: Path) -> None:
 async def test_a_format_whose_photo_is_not_there_is_reported(pair: Path) -> None:
     (pair / "a.jpg").write_bytes(b"no picture")
     async with Sandbox(formats=RAW) as box:
-        outcome = await bring(box, pair)
+        outcome = await upload(box, pair)
         assert not box.gallery.photos
     assert failures(outcome)["a.nef"] == "its photo a.jpg is not in the gallery"
 
@@ -153,9 +153,9 @@ async def test_another_content_of_a_format_is_reported_and_sent_when_asked_to(
 ) -> None:
     (pair / "a.nef").unlink()
     (pair / name).write_bytes(OTHER)
-    assert failures(await bring(box, pair)) == {name: reason}
+    assert failures(await upload(box, pair)) == {name: reason}
     assert attached(box) == PAIR
-    assert failures(await bring(box, pair, update=True)) == {}
+    assert failures(await upload(box, pair, update=True)) == {}
     assert attached(box) == {"a.jpg": [("nef", OTHER)]}
 
 
@@ -164,7 +164,7 @@ async def test_a_format_is_not_called_missing_and_stays_known_when_it_is_verifie
 ) -> None:
     was = write_files(pair, "b.jpg", "b.nef")
     async with Sandbox(version="13.8.0", formats=RAW, file_types=("jpg", "nef")) as box:
-        await bring(box, pair)
+        await upload(box, pair)
         (pair / "b.nef").write_bytes(OTHER)
         async with ledger_of(box, pair) as ledger:
             outcome = await check(box, pair, memory=ledger)
@@ -174,7 +174,7 @@ async def test_a_format_is_not_called_missing_and_stays_known_when_it_is_verifie
         assert "it is a format of photo" in events["a.nef"].reason
         assert "it has changed since it became a format" in events["b.nef"].reason
         before = uploads(box)
-        assert failures(await bring(box, pair)).keys() == {"b.nef"}
+        assert failures(await upload(box, pair)).keys() == {"b.nef"}
         assert uploads(box) == before
         assert attached(box) == PAIR | {"b.jpg": [("nef", was["b.nef"])]}
 
@@ -186,17 +186,17 @@ async def test_a_format_does_not_become_a_photo_of_its_own_and_stays_known(
 ) -> None:
     was = write_files(pair, "b.jpg", "b.nef")
     async with Sandbox(version=version, formats=RAW, file_types=("jpg", "nef")) as box:
-        await bring(box, pair)
+        await upload(box, pair)
         (pair / "b.nef").write_bytes(OTHER)
-        reasons = failures(await bring(box, pair, formats=False, update=update))
+        reasons = failures(await upload(box, pair, formats=False, update=update))
         assert reasons.keys() == {"a.nef", "b.nef"}
         assert "it is another format of photo" in reasons["a.nef"]
         (pair / "a.jpg").write_bytes(NEW)
-        outcome = await bring(box, pair, formats=False, update=True)
+        outcome = await upload(box, pair, formats=False, update=True)
         assert "would lose its other formats, such as a.nef" in failures(outcome)["a.jpg"]
         assert all(event.hint for event in outcome.of(PhotoFailed))
         assert attached(box) == PAIR | {"b.jpg": [("nef", was["b.nef"])]}
-        assert failures(await bring(box, pair, update=True)) == {}
+        assert failures(await upload(box, pair, update=True)) == {}
         assert {name: {data for _, data in rows} for name, rows in attached(box).items()} == {
             "a.jpg": {NEF},
             "b.jpg": {OTHER},
@@ -205,11 +205,11 @@ async def test_a_format_does_not_become_a_photo_of_its_own_and_stays_known(
 
 async def test_what_was_a_format_of_a_photo_that_is_gone_becomes_a_photo(pair: Path) -> None:
     async with Sandbox(formats=RAW, file_types=("jpg", "nef")) as box:
-        await bring(box, pair)
+        await upload(box, pair)
         (pair / "a.jpg").unlink()
-        assert failures(await bring(box, pair)).keys() == {"a.nef"}
+        assert failures(await upload(box, pair)).keys() == {"a.nef"}
         await box.gallery.delete(1)
-        assert failures(await bring(box, pair)) == {}
+        assert failures(await upload(box, pair)) == {}
         assert attached(box) == {"a.nef": []}
 
 
@@ -229,11 +229,11 @@ async def test_what_another_client_has_attached_is_not_lost_where_the_server_can
     """Where formats are off, those that there are count as well."""
     on = ending == "Odd"
     async with Sandbox(version=version, formats=[*RAW, "Odd"] if on else None) as box:
-        await bring(box, pair)
+        await upload(box, pair)
         old = box.gallery.content(1)
         box.gallery.formats.add(1, ending, await content_of(b"somebody's"))
         (pair / "a.jpg").write_bytes(NEW)
-        outcome = await bring(box, pair, formats=on, update=True)
+        outcome = await upload(box, pair, formats=on, update=True)
         if version < "16":
             assert box.gallery.content(1) == NEW
             return
@@ -247,10 +247,10 @@ async def test_what_another_client_has_attached_is_not_lost_where_the_server_can
 async def test_of_two_photos_of_one_name_the_server_can_not_tell(folder: Path) -> None:
     write_files(folder, "a.jpg", "x/a.png")
     async with Sandbox(formats=RAW) as box:
-        await bring(box, folder)
+        await upload(box, folder)
         (number,) = (p.id for p in box.gallery.photos.values() if p.file == "a.jpg")
         (folder / "a.jpg").write_bytes(NEW)
-        assert failures(await bring(box, folder, update=True)) == {}
+        assert failures(await upload(box, folder, update=True)) == {}
         assert box.gallery.content(number) == NEW
 
 
@@ -269,12 +269,12 @@ async def test_a_photo_whose_format_is_not_found_beside_it_any_more_is_not_repla
     (pair / "x").mkdir()
     (pair / "a.nef").rename(pair.parent / where)
     (pair / "a.jpg").write_bytes(NEW)
-    reason = failures(await bring(box, pair, update=True, filters=filters))["a.jpg"]
+    reason = failures(await upload(box, pair, update=True, filters=filters))["a.jpg"]
     assert f"would lose its other format {pair / 'a.nef'}" in reason
     assert "which this run does not find beside it" in reason
     assert attached(box) == PAIR
     (pair / "a.nef").write_bytes(NEF)
-    await bring(box, pair, update=True)
+    await upload(box, pair, update=True)
     assert attached(box) == PAIR
     assert box.gallery.content(1) == NEW
 
@@ -285,22 +285,22 @@ async def test_a_photo_whose_formats_the_gallery_no_longer_takes_is_not_replaced
     (pair / "a.jpg").write_bytes(NEW)
     for allowed, words in ((None, "takes no formats"), (["cr2"], "extensions: cr2)")):
         box.gallery.formats.allowed = allowed
-        assert words in failures(await bring(box, pair, update=True))["a.jpg"]
+        assert words in failures(await upload(box, pair, update=True))["a.jpg"]
         assert attached(box) == PAIR
 
 
 async def test_a_replacement_that_fails_leaves_its_formats_known(pair: Path) -> None:
     faults = HookedFaults(Fault("empty-500-before", "pwg.images.uploadAsync"), on=False)
     async with Sandbox(formats=RAW, faults=faults) as box:
-        await bring(box, pair)
+        await upload(box, pair)
         (pair / "a.jpg").write_bytes(NEW)
         faults.on = True
-        assert "a.jpg" in failures(await bring(box, pair, update=True))
+        assert "a.jpg" in failures(await upload(box, pair, update=True))
         assert attached(box) == PAIR
-        outcome = await bring(box, pair, formats=False, update=True)
+        outcome = await upload(box, pair, formats=False, update=True)
         assert "would lose its other formats, such as a.nef" in failures(outcome)["a.jpg"]
         faults.on = False
-        assert failures(await bring(box, pair, update=True)) == {}
+        assert failures(await upload(box, pair, update=True)) == {}
         assert box.gallery.content(1) == NEW
         assert attached(box) == PAIR
 
@@ -312,23 +312,23 @@ async def test_a_pair_that_was_renamed_or_moved_is_not_sent_again_and_can_be_rep
     write_files(pair, "b.jpg", "b.nef")
     (pair / "x").mkdir()
     async with Sandbox(version=version, formats=RAW) as box:
-        await bring(box, pair)
+        await upload(box, pair)
         before = uploads(box)
         for ending in ("jpg", "nef"):
             (pair / f"a.{ending}").rename(pair / f"dawn.{ending}")
             (pair / f"b.{ending}").rename(pair / f"x/b.{ending}")
-        outcome = await bring(box, pair)
+        outcome = await upload(box, pair)
         assert len(outcome.of(PhotoPresent)) == 4
         assert uploads(box) == before
         (pair / "dawn.nef").write_bytes(OTHER)
-        await bring(box, pair, update=True)
+        await upload(box, pair, update=True)
         (pair / "dawn.jpg").rename(pair / "dusk.jpg")
         (pair / "dawn.nef").unlink()
         (pair / "dusk.nef").write_bytes(NEF)
-        await bring(box, pair, update=True)
+        await upload(box, pair, update=True)
         assert {data for _, data in attached(box)["a.jpg"]} == {NEF}
         (pair / "dusk.jpg").write_bytes(NEW)
-        assert failures(await bring(box, pair, update=True)) == {}
+        assert failures(await upload(box, pair, update=True)) == {}
         assert {data for _, data in attached(box)["dusk.jpg"]} == {NEF}
         assert NEW in map(box.gallery.content, box.gallery.photos)
         assert len(box.gallery.photos) == 2
@@ -337,12 +337,12 @@ async def test_a_pair_that_was_renamed_or_moved_is_not_sent_again_and_can_be_rep
 async def test_two_formats_of_one_ending_can_not_both_be(pair: Path) -> None:
     (pair / "a.NEF").write_bytes(OTHER)
     async with Sandbox(formats=RAW) as box:
-        outcome = await bring(box, pair)
+        outcome = await upload(box, pair)
         assert list(failures(outcome).values()) == [TAKEN]
         first = attached(box)
         assert len(first["a.jpg"]) == 1
         for update in (False, True):
-            assert failures(await bring(box, pair, update=update)) == failures(outcome)
+            assert failures(await upload(box, pair, update=update)) == failures(outcome)
         assert attached(box) == first
 
 
@@ -352,12 +352,12 @@ async def test_of_equal_photos_with_two_formats_the_first_one_stays(
 ) -> None:
     was = write_files(folder, "b.jpg", "b.nef")
     async with Sandbox(formats=RAW) as box:
-        await bring(box, folder)
+        await upload(box, folder)
         (folder / "a.jpg").write_bytes(was["b.jpg"])
         (folder / "a.nef").write_bytes(OTHER)
-        assert failures(await bring(box, folder, update=update)) == {"a.nef": TAKEN}
+        assert failures(await upload(box, folder, update=update)) == {"a.nef": TAKEN}
         (folder / "b.jpg").write_bytes(NEW)
-        assert "a.nef" in failures(await bring(box, folder))
+        assert "a.nef" in failures(await upload(box, folder))
         assert attached(box) == {"b.jpg": [("nef", was["b.nef"])]}
 
 
@@ -371,18 +371,18 @@ def namesake(pair: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("version", ["15.7.0", "16.4.0"])
 @pytest.mark.parametrize("update", [False, True])
-@pytest.mark.parametrize("bring_again", [run, run_with_ledger])
+@pytest.mark.parametrize("upload_again", [run, run_with_ledger])
 async def test_no_foreign_format_is_replaced_where_no_ledger_tells_of_it(
     pair: Path,
     namesake: Path,
     version: str,
-    bring_again: Callable[..., Awaitable[Outcome]],
+    upload_again: Callable[..., Awaitable[Outcome]],
     *,
     update: bool,
 ) -> None:
     async with Sandbox(version=version, formats=RAW) as box:
         await run(box, pair, formats=True)
-        outcome = await bring_again(box, namesake, formats=True, update=update)
+        outcome = await upload_again(box, namesake, formats=True, update=update)
         assert attached(box) == PAIR
     assert "another file is, or may be, the .nef of photo 1" in failures(outcome)["b.nef"]
 
@@ -394,9 +394,9 @@ async def test_what_was_a_photo_of_its_own_does_not_replace_a_format(
     (namesake / "b.jpg").unlink()
     async with Sandbox(formats=RAW, file_types=("jpg", "nef")) as box:
         await run(box, pair, formats=True)
-        await bring(box, namesake)
+        await upload(box, namesake)
         (namesake / "b.jpg").write_bytes(content)
-        assert failures(await bring(box, namesake)).keys() == {"b.nef"}
+        assert failures(await upload(box, namesake)).keys() == {"b.nef"}
         assert attached(box)["a.jpg"] == PAIR["a.jpg"]
 
 
@@ -417,8 +417,8 @@ async def test_a_photo_that_is_called_otherwise_gets_a_format_if_it_surely_has_n
 async def test_a_photo_of_an_earlier_run_gets_its_format(folder: Path, version: str) -> None:
     raw = write_files(folder, "a.jpg", "a.NEF", "x/a.jpg")["a.NEF"]
     async with Sandbox(version=version, formats=RAW) as box:
-        await bring(box, folder, formats=False)
-        assert failures(await bring(box, folder)) == {}
+        await upload(box, folder, formats=False)
+        assert failures(await upload(box, folder)) == {}
         formats = [box.gallery.formats.of(number) for number in box.gallery.photos]
         assert [row.content.read() for rows in formats for row in rows if row.content] == [raw]
 
@@ -429,10 +429,10 @@ async def test_a_changed_format_does_not_take_the_place_of_an_equal_one_that_sta
     for name in "xy":
         write_files(folder / name, "a.jpg", "a.nef")
     async with Sandbox(formats=RAW) as box:
-        await bring(box, folder)
+        await upload(box, folder)
         assert attached(box) == PAIR
         (folder / "x/a.nef").write_bytes(OTHER)
-        assert failures(await bring(box, folder, update=True)) == {"a.nef": TAKEN}
+        assert failures(await upload(box, folder, update=True)) == {"a.nef": TAKEN}
         assert attached(box) == PAIR
 
 
@@ -446,7 +446,7 @@ async def test_a_format_arrives_once_whatever_becomes_of_a_request(
 ) -> None:
     faults = Faults([Fault(kind, "pwg.images.upload", nth)])
     async with Sandbox(formats=RAW, faults=faults) as box:
-        await bring(box, pair, chunk_size=4096)
+        await upload(box, pair, chunk_size=4096)
         assert attached(box) == PAIR
         assert not box.gallery.buffers
 
@@ -454,7 +454,7 @@ async def test_a_format_arrives_once_whatever_becomes_of_a_request(
 async def test_before_16_a_lost_answer_is_reported_and_nothing_is_sent_twice(pair: Path) -> None:
     faults = Faults([Fault("answer-lost", "pwg.images.upload", 1)])
     async with Sandbox(version="15.7.0", formats=RAW, faults=faults) as box:
-        outcome = await bring(box, pair)
+        outcome = await upload(box, pair)
         assert attached(box) == PAIR
     assert "may have arrived or not" in failures(outcome)["a.nef"]
 
@@ -463,7 +463,7 @@ async def test_formats_of_a_stopped_run_are_unfinished_and_come_with_the_next(pa
     stop = Stop()
     async with Sandbox(formats=RAW) as box:
         outcome = acting_on(PhotoUploaded, stop.set)
-        await bring(box, pair, stop=stop, outcome=outcome)
+        await upload(box, pair, stop=stop, outcome=outcome)
         assert [event.path.name for event in outcome.of(PhotoUnfinished)] == ["a.nef"]
-        await bring(box, pair)
+        await upload(box, pair)
         assert attached(box) == PAIR

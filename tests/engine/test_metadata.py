@@ -20,7 +20,7 @@ from tests.support.runs import FOUR_METHODS, run
 
 SET, LOOK = "pwg.images.setInfo", "pwg.images.getInfo"
 ADD_TAG, LIST_TAGS = "pwg.tags.add", "pwg.tags.getAdminList"
-bring = partial(run, labels=Labels())
+upload = partial(run, labels=Labels())
 TAKEN = "2019:07:01 14:03:22"
 
 each_method = pytest.mark.parametrize("method", ["async", "upload", "legacy"])
@@ -69,7 +69,7 @@ async def test_async_carries_everything_and_the_older_ways_set_all_in_one_reques
         write_photo(path := tmp_path / f"{number}.jpg", number, size=9000)
         write_xmp(path, "sea", date="2021-08-14T18:03", **texts)
     async with Sandbox(version=version) as box:
-        await bring(box, tmp_path, method=method, chunk_size=4096)
+        await upload(box, tmp_path, method=method, chunk_size=4096)
         asked = calls(box)
         assert [asked[name] for name in (SET, LOOK, LIST_TAGS, ADD_TAG)] == [sets, 0, 1, 1]
         for there in box.gallery.photos.values():
@@ -93,7 +93,7 @@ async def test_flags_win_over_sidecars_and_all_is_what_the_gallery_can_hold(phot
 @each_method
 async def test_without_sidecars_nothing_is_asked_and_nothing_set(photo: Path, method: str) -> None:
     async with Sandbox() as box:
-        await bring(box, photo.parent, method=method)
+        await upload(box, photo.parent, method=method)
         assert (only_photo(box).name, only_photo(box).comment) == ("a", None)
         assert LIST_TAGS not in calls(box)
         assert calls(box)[SET] == (method != "async")
@@ -102,7 +102,7 @@ async def test_without_sidecars_nothing_is_asked_and_nothing_set(photo: Path, me
 async def test_a_broken_sidecar_fails_no_photo(photo: Path) -> None:
     photo.with_name("a.jpg.xmp").write_text("<broken")
     async with Sandbox() as box:
-        outcome = await bring(box, photo.parent)
+        outcome = await upload(box, photo.parent)
         assert only_photo(box).name == "a"
     assert len(outcome.of(PhotoUploaded)) == 1
     (noticed,) = outcome.of(Noticed)
@@ -130,7 +130,7 @@ async def test_a_date_of_takeout_gives_way_to_that_of_the_camera_and_both_to_an_
     if exact:
         write_xmp(photo, date=exact)
     async with Sandbox() as box:
-        await bring(box, photo.parent, method=method)
+        await upload(box, photo.parent, method=method)
         assert only_photo(box).comment == "D"
         assert str(only_photo(box).date_creation).startswith(date)
         if not exact:
@@ -141,7 +141,7 @@ async def test_keywords_that_a_photo_brings_itself_are_not_replaced(photo: Path)
     write_photo(photo, 1, tail=b"Photoshop 3.0\0")
     write_xmp(photo, "sea", title="T")
     async with Sandbox() as box:
-        await bring(box, photo.parent, method="async")
+        await upload(box, photo.parent, method="async")
         assert calls(box)[SET] == 1
         assert tags_of(box, only_photo(box)) == {"sea"}
         assert (only_photo(box).name, only_photo(box).file) == ("T", "a.jpg")
@@ -158,9 +158,9 @@ async def test_a_new_photo_gets_its_texts_and_one_that_is_there_keeps_them(
     """By file name no photo can be asked for."""
     write_xmp(photo, "sea", title="T")
     async with Sandbox(uniqueness_mode=unique) as box:
-        await bring(box, photo.parent, method=method)
+        await upload(box, photo.parent, method=method)
         write_xmp(photo, "sun", title="Another")
-        outcome = await bring(box, photo.parent, method=method)
+        outcome = await upload(box, photo.parent, method=method)
         assert (only_photo(box).name, only_photo(box).file) == ("T", "a.jpg")
         assert tags_of(box, only_photo(box)) == {"sea"}
     assert len(outcome.of(PhotoPresent)) == (unique == "md5sum")
@@ -190,7 +190,7 @@ async def test_what_is_lost_is_asked_again_and_async_looks_what_there_is(
 ) -> None:
     write_xmp(photo, "sea", title="T")
     async with Sandbox(version=version, faults=Faults(faults)) as box:
-        await bring(box, photo.parent, method=method)
+        await upload(box, photo.parent, method=method)
         assert (only_photo(box).name, only_photo(box).file) == ("T", "a.jpg")
         assert tags_of(box, only_photo(box)) == {"sea"}
         assert {name: calls(box)[name] for name in (SET, LOOK) if calls(box)[name]} == asked
@@ -205,7 +205,7 @@ async def test_what_the_server_died_before_is_set_afterwards(photo: Path) -> Non
             there.name, there.tags = "a", set()
 
     async with Sandbox(faults=HookedFaults(LOST, act=forget, method=LOOK)) as box:
-        await bring(box, photo.parent, method="async")
+        await upload(box, photo.parent, method="async")
         assert only_photo(box).name == "T"
         assert tags_of(box, only_photo(box)) == {"sea"}
 
@@ -218,11 +218,11 @@ async def test_the_next_run_sets_what_an_interrupted_one_could_not(
     write_xmp(photo, "sea", title="T", author="A", date="2021")
     faults = HookedFaults(Fault("403-html", SET))
     async with Sandbox(faults=faults) as box:
-        outcome = await bring(box, photo.parent, method=method, retries=1)
+        outcome = await upload(box, photo.parent, method=method, retries=1)
         assert len(outcome.of(PhotoFailed)) == 1
         assert only_photo(box).file.startswith("bulkup-")
         faults.on = False
-        outcome = await bring(box, photo.parent, method=method)
+        outcome = await upload(box, photo.parent, method=method)
         there = only_photo(box)
         assert (there.file, there.name, there.author) == ("a.jpg", "T", "A")
         assert there.date_creation == "2021-01-01 00:00:00"
@@ -236,7 +236,7 @@ async def test_tags_that_can_not_be_looked_up_are_tried_again(photo: Path) -> No
     kinds: tuple[Kind, ...] = ("answer-lost", "expired-session", "403-html")
     adding = [Fault(kind, ADD_TAG, nth) for nth, kind in enumerate(kinds)]
     async with Sandbox(faults=Faults(listing + adding)) as box:
-        outcome = await bring(box, photo.parent, method="async")
+        outcome = await upload(box, photo.parent, method="async")
         assert tags_of(box, only_photo(box)) == {"sea"}
         assert len(box.gallery.tags) == 1
     assert [event.attempts for event in outcome.of(PhotoUploaded)] == [1]
@@ -248,7 +248,7 @@ async def test_tags_are_made_once_for_many_photos_at_once(tmp_path: Path) -> Non
         write_xmp(path, "sea", f"only {number}", "Sun")
     async with Sandbox() as box:
         box.gallery.add_tag("sun", url_name="sun")
-        await bring(box, tmp_path, method="async")
+        await upload(box, tmp_path, method="async")
         names = Counter(tag.name for tag in box.gallery.tags.values())
         assert names == Counter(["sun", "sea", *(f"only {number}" for number in range(12))])
         assert calls(box)[LIST_TAGS] == 1
@@ -267,7 +267,7 @@ async def test_a_server_that_sets_nothing_gets_the_photo_with_what_async_carries
 ) -> None:
     write_xmp(photo, title="T", author="A", date="2021")
     async with Sandbox(only=FOUR_METHODS | more) as box:
-        outcome = await bring(box, photo.parent, method=method)
+        outcome = await upload(box, photo.parent, method=method)
         assert (only_photo(box).name, only_photo(box).author) == kept
     assert len(outcome.of(PhotoUploaded)) == 1
 
@@ -278,6 +278,6 @@ async def test_a_run_that_is_stopped_leaves_nothing_half_described(tmp_path: Pat
         write_xmp(path, "sea", title="T", date="2021")
     stop = Stop()
     async with Sandbox(faults=HookedFaults(act=stop.set, method=SET)) as box:
-        await bring(box, tmp_path, method="async", stop=stop, concurrency=2)
+        await upload(box, tmp_path, method="async", stop=stop, concurrency=2)
         assert box.gallery.photos
         assert {there.name for there in box.gallery.photos.values()} == {"T"}

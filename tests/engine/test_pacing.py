@@ -73,7 +73,7 @@ class World:
 
 
 def best(latency: Latency, *, most: int) -> int:
-    """Return the smallest number that brings as much as any."""
+    """Return the smallest number of slots with the best throughput."""
     rates = {places: places / latency(places) for places in range(1, most + 1)}
     return min(places for places, rate in rates.items() if rate > 0.96 * max(rates.values()))
 

@@ -1,4 +1,4 @@
-"""Files that have changed: told without --update, and with it replacing the same photo."""
+"""Changed files: failures without --update; with it, they replace their photos."""
 
 import hashlib
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The retry policy as a table and as laws, and the gate in an outage, without any waiting."""
+"""The retry policy as a table and as laws, and the gate in an outage; no test waits."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
@@ -213,7 +213,7 @@ def failing(*errors: Exception, result: str = "done") -> Callable[[], Awaitable[
 async def test_a_request_goes_again_after_these_waits_or_its_last_error_goes_on(
     errors: list[Exception], repeatable: bool, ends_well: bool, sleeps: list[float], tmp_path: Path
 ) -> None:
-    """A server that answers the first ping was not away: that is told to nobody."""
+    """A server that answers the first ping was not away: no outage is reported."""
     world = World()
     request = failing(*errors)
     if ends_well:
@@ -330,7 +330,7 @@ async def test_a_fresh_start_waits_as_a_try_again_does(tmp_path: Path) -> None:
 
 
 async def suspect(world: World) -> int:
-    """Suspect the server, and return how often it was told to be frozen."""
+    """Suspect the server, and return how often `frozen` was called."""
     told = 0
 
     async def frozen() -> None:
