@@ -1,4 +1,4 @@
-"""`--after` of the real command: what it moves and trashes, what it says, and its exit codes."""
+"""`--after`: which files are moved or trashed, messages and exit codes."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ def card(tmp_path: Path) -> Path:
     return tmp_path / "card"
 
 
-async def test_without_the_flag_all_stays_and_with_it_photos_are_moved_and_counted(
+async def test_files_stay_without_after_and_are_moved_and_counted_with_it(
     box: Sandbox, card: Path, tmp_path: Path
 ) -> None:
     before, done = files_in(card), tmp_path / "done"
@@ -46,7 +46,9 @@ async def test_photos_are_trashed(
     assert len(box.gallery.photos) == 6
 
 
-async def test_what_stays_makes_exit_code_1(box: Sandbox, card: Path, tmp_path: Path) -> None:
+async def test_files_that_could_not_be_moved_make_exit_code_1(
+    box: Sandbox, card: Path, tmp_path: Path
+) -> None:
     box.faults.add(Fault("html", "pwg.images.checkFiles"))
     ended = await send(box, card, "--retries", "0", "--after", f"move:{tmp_path}/done")
     assert len(box.gallery.photos) == 6
@@ -56,7 +58,7 @@ async def test_what_stays_makes_exit_code_1(box: Sandbox, card: Path, tmp_path: 
     assert len(files_in(card)) == 6
 
 
-async def test_without_its_library_it_is_told_what_to_install(
+async def test_a_missing_library_is_named_with_its_extra(
     box: Sandbox, card: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for library, command, flags, extra in (
@@ -70,7 +72,7 @@ async def test_without_its_library_it_is_told_what_to_install(
     assert not box.requests
 
 
-async def test_after_a_signal_no_photo_is_in_neither_place(card: Path, tmp_path: Path) -> None:
+async def test_after_a_signal_no_file_is_lost(card: Path, tmp_path: Path) -> None:
     everything, done = files_in(card), tmp_path / "done"
     flags = (card, "--after", f"move:{done}", "--concurrency", "2")
     async with Held(*UPLOADS, nth=3) as box:

@@ -90,7 +90,7 @@ def test_the_help_names_the_commands_in_groups(capsys: Captured) -> None:
         assert re.search(rf"^\W*{command}\b", out, re.MULTILINE), command
 
 
-def test_paths_may_stand_on_both_sides_of_flags() -> None:
+def test_paths_may_be_given_before_and_after_flags() -> None:
     words = ["a", "--album", "9", "b", "-q", "--tag", "x", "c"]
     for command in ([], ["upload"], ["verify"], ["watch"]):
         given = [word for word in words if command != ["verify"] or word not in {"--tag", "x"}]
@@ -98,7 +98,7 @@ def test_paths_may_stand_on_both_sides_of_flags() -> None:
         assert bound.args == (Path("a"), Path("b"), Path("c"))
 
 
-def test_values_of_one_command_line_do_not_stay_for_the_next() -> None:
+def test_a_command_line_keeps_no_values_of_the_one_before() -> None:
     for words, paths in ((["a", "--exclude", "b"], 1), (["c", "d"], 2)):
         _, bound, *_ = app.parse_args(words, exit_on_error=False, print_error=False)
         assert len(bound.args) == paths
@@ -106,7 +106,7 @@ def test_values_of_one_command_line_do_not_stay_for_the_next() -> None:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-def test_bash_completes_what_is_begun(capsys: Captured, here: Path) -> None:
+def test_bash_completes_commands_flags_and_values(capsys: Captured, here: Path) -> None:
     begun = {
         "bulkup doc": "doctor",
         "bulkup --alb": "--album",
@@ -137,7 +137,7 @@ def test_completion_knows_commands_and_flags_and_is_installed_where_the_shell_lo
     assert str(file) in (here / ".bashrc").read_text()
 
 
-def test_the_workers_of_a_sandbox_can_be_counted_as_it_stands() -> None:
+def test_a_sandbox_is_slow_enough_to_count_its_workers() -> None:
     _, bound, *_ = app.parse_args(["sandbox"], exit_on_error=False, print_error=False)
     bound.apply_defaults()
     assert bound.arguments["load"].exist_time == EXIST_S

@@ -27,7 +27,7 @@ def read(folder: Path, text: str) -> None:
         check(layer, KINDS)
 
 
-def test_the_profile_counts_before_the_defaults_that_count_without_one(tmp_path: Path) -> None:
+def test_the_profile_overrides_the_defaults(tmp_path: Path) -> None:
     file = written(tmp_path, "[defaults]\nretries = 1\n[profiles.museum]\nchunk_size = '2M'\n")
     first, second = read_layers(file, "museum")
     assert (first.name, first.values) == ("profile museum", {"chunk-size": "2M"})
@@ -37,7 +37,7 @@ def test_the_profile_counts_before_the_defaults_that_count_without_one(tmp_path:
     assert [layer.name for layer in read_layers(file, None)] == ["[defaults]"]
 
 
-def test_no_file_in_the_default_place_is_well_unless_a_profile_is_wanted(
+def test_the_default_file_may_be_missing_unless_a_profile_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
@@ -79,7 +79,9 @@ def test_no_file_in_the_default_place_is_well_unless_a_profile_is_wanted(
         ("[profiles.museum]\nfin_x = 1\nfin-x = 2", "has “fin-x” twice", "Keep one"),
     ],
 )
-def test_what_is_wrong_has_a_sentence(tmp_path: Path, text: str, message: str, hint: str) -> None:
+def test_errors_in_the_file_have_a_message_and_a_hint(
+    tmp_path: Path, text: str, message: str, hint: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         read(tmp_path, text)
     assert message.replace("FILE", str(tmp_path / "config.toml")) in caught.value.message
@@ -112,7 +114,7 @@ def test_toml_values_become_what_would_be_typed(
     assert layer.texts(key) == texts
 
 
-def test_a_named_file_must_be_legible(tmp_path: Path) -> None:
+def test_a_named_file_must_be_readable(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b"\xff")
     for name, message in (
         ("gone.toml", "does not exist"),
@@ -123,7 +125,7 @@ def test_a_named_file_must_be_legible(tmp_path: Path) -> None:
             read_layers(tmp_path / name, None)
 
 
-def test_what_must_not_be_shown_is_known_by_its_name() -> None:
+def test_secret_settings_are_recognized_by_name() -> None:
     secrets = ["password", "api-key", "notify", "monitor-token"]
     others = [*(f"{name}-file" for name in secrets), "tokens"]
     assert [key for key in (*secrets, *others) if is_secret(key)] == secrets

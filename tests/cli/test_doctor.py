@@ -1,4 +1,4 @@
-"""The real `bulkup doctor`: its lines, its JSON, exit codes, Ctrl-C."""
+"""`bulkup doctor`: lines, JSON, exit codes, Ctrl-C."""
 
 import json
 import re
@@ -37,7 +37,7 @@ async def doctor(box: Sandbox, *arguments: str | Path, **settings: str) -> Ended
 # lines
 
 
-async def test_each_line_says_what_was_found(box: Sandbox, photos: Path) -> None:
+async def test_each_line_reports_a_finding(box: Sandbox, photos: Path) -> None:
     ended = await doctor(box, photos)
     assert (ended.code, ended.err) == (0, "")
     said = ended.out.splitlines()
@@ -56,7 +56,7 @@ async def test_each_line_says_what_was_found(box: Sandbox, photos: Path) -> None
     assert re.search(r"^✓ Archive      1 photo, [0-9.]+ kB$", ended.out, re.MULTILINE)
 
 
-async def test_what_is_in_the_way_is_told_with_what_to_do(box: Sandbox) -> None:
+async def test_a_problem_is_reported_with_a_hint(box: Sandbox) -> None:
     ended = await doctor(box, "--album", "99")
     assert (ended.code, ended.err) == (1, "")
     told = r"^✗ Album        there is no album 99.*\n {15}The number"
@@ -70,7 +70,7 @@ async def test_what_is_in_the_way_is_told_with_what_to_do(box: Sandbox) -> None:
     assert "index.php" in album["hint"]
 
 
-async def test_names_from_outside_can_do_no_harm(tmp_path: Path) -> None:
+async def test_control_characters_in_names_are_escaped(tmp_path: Path) -> None:
     async with Sandbox(admin=("admin", PASSWORD), albums=["\x1b[2J bad"], max_file=M) as box:
         (tmp_path / "\x1b[2J.jpg").touch()
         ended = await doctor(box, tmp_path)
@@ -115,7 +115,7 @@ async def test_json_is_one_object_with_known_keys(box: Sandbox, photos: Path) ->
 # TLS
 
 
-async def test_the_version_of_tls_and_the_time_left_are_told(box: Sandbox, tmp_path: Path) -> None:
+async def test_the_tls_version_and_the_validity_are_reported(box: Sandbox, tmp_path: Path) -> None:
     async with encrypted(box, make_certificate(tmp_path, days=5)) as url:
         ended = await doctor(box, "--ca-cert", tmp_path / "cert", url=url)
     assert ended.code == 0
@@ -133,7 +133,7 @@ async def test_a_certificate_that_the_system_trusts_is_trusted(
 
 
 @pytest.mark.parametrize(("host", "reason"), [("127.0.0.1", "self-signed"), ("::1", "mismatch")])
-async def test_a_bad_certificate_is_told(
+async def test_a_bad_certificate_is_reported(
     box: Sandbox, tmp_path: Path, host: str, reason: str
 ) -> None:
     trusted = f"{tmp_path}/cert" if reason == "mismatch" else ""
@@ -148,7 +148,7 @@ async def test_a_bad_certificate_is_told(
 # Ctrl-C
 
 
-async def test_an_interrupted_one_leaves_nothing() -> None:
+async def test_an_interrupted_doctor_leaves_nothing() -> None:
     async with Held("pwg.images.addSimple") as box:
         words = ["doctor", "--json"]
         async with await begin(words, environment(needs(box)), piped={1, 2}) as process:

@@ -1,4 +1,4 @@
-"""`--dry-run` tells what would be done and changes nothing; `bulkup albums` shows them."""
+"""`--dry-run` reports what an upload would do; `bulkup albums` lists albums."""
 
 import json
 import re
@@ -16,7 +16,9 @@ def row(pattern: str, ended: Ended) -> bool:
     return re.search(rf"^ +{pattern}", ended.err, re.MULTILINE) is not None
 
 
-async def test_a_dry_run_tells_the_plan_and_changes_nothing(box: Sandbox, tmp_path: Path) -> None:
+async def test_a_dry_run_reports_the_plan_and_changes_nothing(
+    box: Sandbox, tmp_path: Path
+) -> None:
     archive, file = tmp_path / "photos", tmp_path / "ledger.sqlite"
     make_archive(archive, count=12, names=4)
     write_files(archive, "notes.txt")
@@ -40,7 +42,7 @@ async def test_a_dry_run_tells_the_plan_and_changes_nothing(box: Sandbox, tmp_pa
     assert row("12 +already there", again)
 
 
-async def test_it_tells_of_links_and_of_missing_albums(box: Sandbox, tmp_path: Path) -> None:
+async def test_it_reports_links_and_missing_albums(box: Sandbox, tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
     await send(box, tmp_path, "--no-ledger")
     before = len(box.requests)
@@ -75,7 +77,7 @@ async def test_albums_are_shown_as_a_tree_with_numbers_and_counts(tmp_path: Path
     assert indents[2] == indents[3] == indents[4]
 
 
-async def test_it_tells_of_changes_and_of_formats(photos: Path, tmp_path: Path) -> None:
+async def test_it_reports_replacements_and_formats(photos: Path, tmp_path: Path) -> None:
     photo, raw = photos / "a.jpg", photos / "a.nef"
     raw.write_bytes(b"raw")
     flags = (photos, "--ledger", tmp_path / "ledger.sqlite", "--update", "--raw-as-format")
@@ -108,7 +110,7 @@ async def test_it_tells_of_changes_and_of_formats(photos: Path, tmp_path: Path) 
         assert stored.content.read() == b"raw"
 
 
-async def test_formats_that_would_be_refused_are_told_with_the_reason(tmp_path: Path) -> None:
+async def test_formats_that_would_be_refused_are_reported_with_the_reason(tmp_path: Path) -> None:
     write_files(tmp_path, "a.jpg", "b.jpg", "a.nef", "b.nef", "b.psd")
     flags = (tmp_path, "--no-ledger", "--raw-as-format")
     for taken, refused, words in (
@@ -128,7 +130,7 @@ async def test_formats_that_would_be_refused_are_told_with_the_reason(tmp_path: 
         assert words in foreseen.err
 
 
-async def test_of_two_files_for_one_format_the_second_is_foreseen_to_fail(tmp_path: Path) -> None:
+async def test_the_second_of_two_files_for_one_format_is_predicted_to_fail(tmp_path: Path) -> None:
     write_files(tmp_path / "in one", "a.jpg", "a.NEF", "a.nef")
     flags = (tmp_path / "in one", "--tree", "--raw-as-format", "--no-ledger", "-c", "1")
     async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
@@ -145,7 +147,7 @@ async def test_of_two_files_for_one_format_the_second_is_foreseen_to_fail(tmp_pa
     assert row("2 +already there", again)
 
 
-async def test_a_photo_that_lies_elsewhere_now_is_not_foreseen_to_be_replaced(
+async def test_a_photo_that_has_moved_is_not_predicted_to_be_replaced(
     box: Sandbox, photos: Path, tmp_path: Path
 ) -> None:
     moved, copied = photos / "a.jpg", one_photo(photos, "b.jpg")

@@ -31,7 +31,7 @@ def taken(chosen: Filters, *paths: str) -> list[str]:
     return [path for path in paths if not chosen.excludes(path)]
 
 
-def test_flags_become_a_choice_and_without_them_everything_is_chosen_but_junk() -> None:
+def test_flags_become_filters_and_the_default_excludes_system_files() -> None:
     chosen = filters(
         *("--min-size", "1K", "--max-size", "2M", "--newer-than", "2d", "--older-than", "1d"),
         *("--follow-symlinks", "--no-default-excludes"),
@@ -65,7 +65,7 @@ def test_patterns_keep_their_order_among_paths_and_other_flags(tmp_path: Path) -
     )
 
 
-def test_of_two_orders_each_means_another_thing() -> None:
+def test_the_order_of_patterns_matters() -> None:
     paths, raw, jpg = (
         ["raw/a.jpg", "raw/a.png", "a.png"],
         ("--exclude", "raw/"),
@@ -76,7 +76,7 @@ def test_of_two_orders_each_means_another_thing() -> None:
     assert taken(filters(*jpg), *paths) == ["raw/a.jpg"]
 
 
-def test_a_file_of_patterns_counts_where_it_is_given(tmp_path: Path) -> None:
+def test_patterns_of_a_file_apply_at_its_position(tmp_path: Path) -> None:
     file, empty = tmp_path / "ignore", ("--exclude-from", os.devnull)
     file.write_bytes(b"\xef\xbb\xbf*.tif\r\n!c.tif\r\n\xff*\r\n")
     paths = ["a.tif", "c.tif", "d.jpg", os.fsdecode(b"\xff.jpg")]
@@ -86,7 +86,7 @@ def test_a_file_of_patterns_counts_where_it_is_given(tmp_path: Path) -> None:
     assert taken(filters(*empty), "a") == taken(filters(*empty, "--include", "b"), "a") == ["a"]
 
 
-def test_a_file_of_patterns_that_can_not_be_read_is_named_with_its_line(tmp_path: Path) -> None:
+def test_errors_in_a_file_of_patterns_name_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "ignore").write_text("a\n[z-a]\n")
     for name, words in (
         ("gone", "--exclude-from {}: "),
@@ -97,7 +97,7 @@ def test_a_file_of_patterns_that_can_not_be_read_is_named_with_its_line(tmp_path
             filters("--exclude-from", tmp_path / name)
 
 
-def test_a_pattern_can_not_be_missing() -> None:
+def test_a_pattern_is_required() -> None:
     for flag in ("--include", "--exclude", "--exclude-from"):
         with pytest.raises(CycloptsError, match=flag):
             read("one", flag)
@@ -116,7 +116,7 @@ def test_a_pattern_can_not_be_missing() -> None:
         (["--include", "!a"], "--include “!a”"),
     ],
 )
-def test_what_makes_no_sense_is_refused(arguments: list[str], sentence: str) -> None:
+def test_contradictions_and_wrong_values_are_refused(arguments: list[str], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         filters(*arguments)
 
@@ -124,7 +124,7 @@ def test_what_makes_no_sense_is_refused(arguments: list[str], sentence: str) -> 
 # lists
 
 
-def test_a_list_or_a_pipe_is_named_and_not_read_yet(tmp_path: Path) -> None:
+def test_a_list_is_not_read_in_advance(tmp_path: Path) -> None:
     file, pipe = tmp_path / "list", tmp_path / "pipe"
     file.write_text("a\n")
     os.mkfifo(pipe)

@@ -1,4 +1,4 @@
-"""The real command with flags that choose: patterns in their order, lists of files, its words."""
+"""Filter flags of the command: patterns in order, lists of files, messages."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def rows(ended: Ended, words: str) -> list[int]:
     return [int(n) for n in re.findall(rf"^ +(\d+)  .*{words}", ended.err, re.MULTILINE)]
 
 
-async def test_patterns_decide_in_order_also_for_verify(box: Sandbox, tmp_path: Path) -> None:
+async def test_patterns_apply_in_order_also_for_verify(box: Sandbox, tmp_path: Path) -> None:
     write_files(tmp_path, "a.jpg", "raw/b.jpg", "raw/best/c.jpg", "x/d.jpg", "x/raw/e.jpg")
     flags = ["--exclude", "raw/", "--include", "/raw/best/"]
     ended = await send(box, tmp_path, *flags)
@@ -36,7 +36,7 @@ async def test_patterns_decide_in_order_also_for_verify(box: Sandbox, tmp_path: 
     assert "Checked 0 photos" in ended.err
 
 
-async def test_the_doctor_counts_what_is_chosen(box: Sandbox, tmp_path: Path) -> None:
+async def test_the_doctor_counts_selected_files(box: Sandbox, tmp_path: Path) -> None:
     write_files(tmp_path, "a.jpg", "raw/b.jpg", "c.jpg")
     listed = f"{tmp_path}/raw/b.jpg\n"
     for flags, photos in (((tmp_path, "--exclude", "raw/"), 2), (("--files-from", "-"), 1)):
@@ -44,7 +44,7 @@ async def test_the_doctor_counts_what_is_chosen(box: Sandbox, tmp_path: Path) ->
         assert json.loads(ended.out)["checks"]["archive"]["photos"] == photos
 
 
-async def test_a_list_has_a_verdict_on_each_line(box: Sandbox, tmp_path: Path) -> None:
+async def test_each_line_of_a_list_has_a_result(box: Sandbox, tmp_path: Path) -> None:
     write_files(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     listed = tmp_path / "list"
     listed.write_text("".join(f"{tmp_path}/{name}.jpg\n" for name in ("b", "gone", "a")))
@@ -91,7 +91,7 @@ async def test_a_signal_ends_a_run_that_waits_for_more_of_its_list(photos: Path)
     assert re.search(r"^ +1 +uploaded ", said, re.MULTILINE)
 
 
-async def test_nobody_types_a_list_into_a_terminal(box: Sandbox) -> None:
+async def test_a_terminal_is_not_read_as_a_list(box: Sandbox) -> None:
     ours, theirs = pty.openpty()
     try:
         ended = await send(box, "--files-from", "-", given=theirs)

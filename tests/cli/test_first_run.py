@@ -1,4 +1,4 @@
-"""The errors that everybody meets first: each ends with what happened and what to do about it."""
+"""Errors of a first run: each says what happened and what to do."""
 
 import os
 import re
@@ -54,7 +54,7 @@ async def served(answer: Callable[[web.Request], Awaitable[web.Response]]) -> As
 # the address
 
 
-async def test_https_where_there_is_none_is_told(box: Sandbox, photos: Path) -> None:
+async def test_https_to_a_server_without_tls_is_explained(box: Sandbox, photos: Path) -> None:
     url = box.url.replace("http:", "https:")
     for typed in (url, urlsplit(url).netloc):
         what, hint = said(await send(box, photos, url=typed), code=3)
@@ -63,7 +63,7 @@ async def test_https_where_there_is_none_is_told(box: Sandbox, photos: Path) -> 
         assert "needs http:// in front" in hint
 
 
-async def test_http_where_there_is_only_https_is_told(box: Sandbox, photos: Path) -> None:
+async def test_http_to_a_server_with_tls_only_is_explained(box: Sandbox, photos: Path) -> None:
     for words in (
         b"<h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port",
         b"Reason: You're speaking plain HTTP to an SSL-enabled server port.",
@@ -75,7 +75,7 @@ async def test_http_where_there_is_only_https_is_told(box: Sandbox, photos: Path
 
 
 @pytest.mark.usefixtures("no_pauses")
-async def test_nobody_there_or_hanging_up_is_told(
+async def test_a_refused_or_dropped_connection_is_explained(
     box: Sandbox, photos: Path, tmp_path: Path
 ) -> None:
     what, hint = said(await send(box, photos, url="http://127.0.0.1:9/"), code=3)
@@ -104,7 +104,7 @@ async def test_nobody_there_or_hanging_up_is_told(
         ("album=999", "there is no album 999 at {url}", ".*NUMBER, and in .*bulkup albums"),
     ],
 )
-async def test_what_the_gallery_refuses_is_told(
+async def test_refusals_of_the_gallery_are_explained(
     box: Sandbox, photos: Path, given: str, what: str, hint: str
 ) -> None:
     settings = dict(setting.split("=") for setting in given.split())
@@ -113,7 +113,7 @@ async def test_what_the_gallery_refuses_is_told(
     assert re.match(hint, told[1])
 
 
-async def test_an_account_with_two_factors_is_told_to_use_an_api_key(photos: Path) -> None:
+async def test_an_account_with_two_factors_needs_an_api_key(photos: Path) -> None:
     async def answer(request: web.Request) -> web.Response:
         if request.method == "POST":  # as Piwigo's plugin does, by its page for the code
             raise web.HTTPFound("identification.php?tf")
@@ -130,7 +130,9 @@ async def test_an_account_with_two_factors_is_told_to_use_an_api_key(photos: Pat
 # certificates
 
 
-async def test_ones_own_certificate_is_trusted(box: Sandbox, photos: Path, tmp_path: Path) -> None:
+async def test_a_self_signed_certificate_can_be_trusted(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
     async with encrypted(box, make_certificate(tmp_path)) as url:
         what, hint = said(await send(box, photos, url=url), code=3)
         assert what == f"no safe connection to {url}: self-signed certificate"
@@ -141,7 +143,7 @@ async def test_ones_own_certificate_is_trusted(box: Sandbox, photos: Path, tmp_p
         assert "certificate" not in ended.err
 
 
-async def test_a_certificate_of_another_host_is_told_and_any_can_be_believed_with_a_warning(
+async def test_verification_of_certificates_can_be_skipped_with_a_warning(
     box: Sandbox, photos: Path, tmp_path: Path
 ) -> None:
     warning = "the server's certificate is not verified (--insecure)"
@@ -161,7 +163,7 @@ async def test_a_certificate_of_another_host_is_told_and_any_can_be_believed_wit
 # albums and photos
 
 
-async def test_an_empty_folder_is_told_and_is_no_failure(box: Sandbox, tmp_path: Path) -> None:
+async def test_an_empty_folder_is_reported_and_no_failure(box: Sandbox, tmp_path: Path) -> None:
     for command, words in (
         ([], "There was nothing to upload: no files were found. Check the path."),
         (["verify"], "There was nothing to check: no files were found."),
@@ -171,7 +173,7 @@ async def test_an_empty_folder_is_told_and_is_no_failure(box: Sandbox, tmp_path:
         assert words in ended.err
 
 
-async def test_files_that_the_gallery_does_not_take_are_told(photos: Path) -> None:
+async def test_file_types_that_the_gallery_does_not_take_are_reported(photos: Path) -> None:
     write_files(photos, "a.NEF", "alone.nef", "b.xyz")
     async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
         for flags, formats in ((["--dry-run"], []), ([], ["nef"])):
@@ -192,7 +194,7 @@ async def as_anybody(box: Sandbox, *arguments: str | Path) -> Ended:
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-async def test_what_is_locked_is_named_and_no_more(
+async def test_only_unreadable_files_and_folders_fail(
     box: Sandbox, photos: Path, tmp_path: Path
 ) -> None:
     locked = tmp_path / "locked"
@@ -209,7 +211,9 @@ async def test_what_is_locked_is_named_and_no_more(
         )
 
 
-async def test_a_locked_ledger_is_told(box: Sandbox, photos: Path, tmp_path: Path) -> None:
+async def test_an_unwritable_ledger_is_reported(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     what, hint = said(await as_anybody(box, photos, "--ledger", folder / "ledger"), code=3)

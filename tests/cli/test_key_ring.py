@@ -1,4 +1,4 @@
-"""The system's key ring, a real one that lies in a file: stored after a log-in, used, removed."""
+"""The key ring, with a backend that stores it in a file."""
 
 import importlib.util
 import re
@@ -31,7 +31,9 @@ def assert_missing(ended: Ended) -> None:
     assert "bulkup login" in ended.err
 
 
-async def test_a_password_is_kept_used_removed(box: Sandbox, photos: Path, ring: Path) -> None:
+async def test_a_password_is_stored_used_and_removed(
+    box: Sandbox, photos: Path, ring: Path
+) -> None:
     gallery = {"url": box.url, "user": "admin"}
     ended = await bulkup("login", given=f"{PASSWORD}\n", **gallery)
     assert ended.code == 0, ended.err
@@ -60,7 +62,9 @@ async def test_an_api_key_is_stored_and_needs_no_user(box: Sandbox, photos: Path
     assert not any(seen.method == "pwg.session.login" for seen in box.requests)
 
 
-async def test_what_is_stored_is_of_one_gallery_and_one_user(box: Sandbox, photos: Path) -> None:
+async def test_a_stored_password_belongs_to_one_gallery_and_user(
+    box: Sandbox, photos: Path
+) -> None:
     assert (await bulkup("login", given=PASSWORD, url=box.url, user="admin")).code == 0
     for url, user in ((f"{box.url}sub", "admin"), (box.url, "bob")):
         assert_missing(await bulkup(photos, url=url, user=user, album="1"))
@@ -68,7 +72,7 @@ async def test_what_is_stored_is_of_one_gallery_and_one_user(box: Sandbox, photo
     assert (await send(box, photos, password="wrong")).code == 3
 
 
-async def test_what_the_gallery_refuses_is_not_stored(box: Sandbox, ring: Path) -> None:
+async def test_a_refused_password_is_not_stored(box: Sandbox, ring: Path) -> None:
     for given, user, message, code in (
         ("wrong", "admin", "log-in as admin at", 3),
         ("bobsecret", "bob", "bob is no administrator", 3),
@@ -82,7 +86,7 @@ async def test_what_the_gallery_refuses_is_not_stored(box: Sandbox, ring: Path) 
 
 
 @pytest.mark.parametrize("backend", ["fail", "null"])
-async def test_a_key_ring_that_keeps_nothing_is_told_by_login_alone(
+async def test_a_key_ring_that_stores_nothing_is_reported_by_login_only(
     box: Sandbox, photos: Path, monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", f"keyring.backends.{backend}.Keyring")
@@ -93,7 +97,7 @@ async def test_a_key_ring_that_keeps_nothing_is_told_by_login_alone(
     assert_missing(await send(box, photos, password=""))
 
 
-async def test_a_broken_key_ring_is_like_none(box: Sandbox, photos: Path, ring: Path) -> None:
+async def test_a_broken_key_ring_is_ignored(box: Sandbox, photos: Path, ring: Path) -> None:
     write_files(ring.parent, ring.name)  # at random, which is no key ring
     assert_missing(await send(box, photos, password=""))
     assert (await send(box, photos)).code == 0

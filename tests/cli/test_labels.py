@@ -1,4 +1,4 @@
-"""The flags for titles and tags, and what is said at the end, by the real command."""
+"""Titles and tags from flags and sidecars."""
 
 from pathlib import Path
 
@@ -66,7 +66,7 @@ async def test_texts_come_from_sidecars_and_flags(
     assert told(box) == expected
 
 
-async def test_what_became_of_texts_is_said_at_the_end(box: Sandbox, photos: Path) -> None:
+async def test_changed_texts_are_reported_at_the_end(box: Sandbox, photos: Path) -> None:
     for number in (2, 3):
         one_photo(photos, f"{number}.jpg")
     (photos / "IMG_1.jpg.xmp").write_text("broken")
@@ -79,7 +79,9 @@ async def test_what_became_of_texts_is_said_at_the_end(box: Sandbox, photos: Pat
     assert "IMG_1.jpg.xmp is ignored: it is not XML" in ended.err
 
 
-async def test_albums_of_takeout_have_titles_unless_unwanted(box: Sandbox, photos: Path) -> None:
+async def test_takeout_albums_get_their_titles_unless_sidecars_are_ignored(
+    box: Sandbox, photos: Path
+) -> None:
     write_album_title(photos, "Sommer am Comer See", "Zwei Wochen im Juli")
     for _ in range(2):
         ended = await send(box, photos, "--tree", "--no-ledger")

@@ -1,4 +1,4 @@
-"""The ledger of the real command: what it says of a bad one, and what it must never hold."""
+"""The ledger: unusable and damaged files, locking, secrets."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,7 @@ def held(folder: Path) -> bytes:
     ("how", "words"),
     [("full", "Make room"), ("read only", "Read-only file system"), ("a folder", "--no-ledger")],
 )
-async def test_a_place_that_takes_no_ledger_is_told_before_anything_is_sent(
+async def test_an_unusable_ledger_is_reported_before_anything_is_sent(
     *, box: Sandbox, photos: Path, disk: Path, how: str, words: str
 ) -> None:
     file = disk if how == "a folder" else disk / "ledger.sqlite"
@@ -48,7 +48,7 @@ async def test_a_place_that_takes_no_ledger_is_told_before_anything_is_sent(
     assert not UPLOADS & {seen.method for seen in box.requests}
 
 
-async def test_after_a_disk_filled_up_in_the_middle_the_same_command_brings_the_rest(
+async def test_after_a_full_disk_the_same_command_uploads_the_rest(
     box: Sandbox, tmp_path: Path, disk: Path
 ) -> None:
     archive = make_archive(tmp_path, count=150, names=50)
@@ -62,7 +62,7 @@ async def test_after_a_disk_filled_up_in_the_middle_the_same_command_brings_the_
     assert {frozenset(photo.albums) for photo in box.gallery.photos.values()} == {frozenset({1})}
 
 
-async def test_a_damaged_one_does_not_stop_it(box: Sandbox, photos: Path, tmp_path: Path) -> None:
+async def test_a_damaged_ledger_is_set_aside(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     file = tmp_path / "ledger.sqlite"
     file.write_bytes(b"This is no database.\n" * 1000)
     ended = await send(box, photos, "--ledger", file)
@@ -77,7 +77,7 @@ async def test_a_damaged_one_does_not_stop_it(box: Sandbox, photos: Path, tmp_pa
 # what was found out about a server
 
 
-async def test_a_limit_is_not_found_out_twice(tmp_path: Path) -> None:
+async def test_a_size_limit_is_remembered(tmp_path: Path) -> None:
     photos, file = tmp_path / "photos", tmp_path / "ledger.sqlite"
     refused = []
     async with Sandbox(admin=("admin", PASSWORD), max_body=400_000) as box:
@@ -94,7 +94,7 @@ async def test_a_limit_is_not_found_out_twice(tmp_path: Path) -> None:
 # two runs
 
 
-async def test_a_run_keeps_a_second_one_out_and_leaves_neither_lock_nor_secret_when_killed(
+async def test_a_second_run_is_refused_and_a_killed_one_leaves_no_lock_or_secret(
     photos: Path, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
@@ -119,7 +119,7 @@ async def test_a_run_keeps_a_second_one_out_and_leaves_neither_lock_nor_secret_w
 # secrets
 
 
-async def test_no_byte_of_it_tells_a_secret(box: Sandbox, photos: Path, tmp_path: Path) -> None:
+async def test_the_ledger_contains_no_secret(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     (photos / "text.jpg").write_text("This is no picture.\n")
     key = [*box.make_api_key()]
     for place, secrets, settings in (
@@ -135,7 +135,9 @@ async def test_no_byte_of_it_tells_a_secret(box: Sandbox, photos: Path, tmp_path
             assert secret not in ended.out + ended.err
 
 
-async def test_a_ledger_is_made_if_wanted(box: Sandbox, photos: Path, own_state: Path) -> None:
+async def test_a_ledger_is_created_unless_disabled(
+    box: Sandbox, photos: Path, own_state: Path
+) -> None:
     await send(box, photos, "--no-ledger")
     assert not held(own_state)
     await send(box, photos)

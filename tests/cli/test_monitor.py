@@ -1,4 +1,4 @@
-"""`--monitor` as a flag: what the command says, serves, and refuses."""
+"""`--monitor`: the page during a run, ports and tokens."""
 
 import json
 import re
@@ -38,7 +38,7 @@ async def get(address: str, **headers: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-async def test_it_serves_the_run_while_it_lasts(tmp_path: Path) -> None:
+async def test_the_page_is_served_during_the_run(tmp_path: Path) -> None:
     make_archive(tmp_path, count=5, names=5, size=(5000, 9000))
     async with (
         Held(*UPLOADS, nth=3) as box,
@@ -67,7 +67,7 @@ async def test_it_serves_the_run_while_it_lasts(tmp_path: Path) -> None:
             await get(address)
 
 
-async def test_an_address_that_is_taken_ends_it_at_once(box: Sandbox, photos: Path) -> None:
+async def test_a_port_in_use_is_a_usage_error(box: Sandbox, photos: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         for command in ([photos], ["verify", photos], ["watch", photos]):
@@ -77,7 +77,7 @@ async def test_an_address_that_is_taken_ends_it_at_once(box: Sandbox, photos: Pa
     assert not box.requests
 
 
-async def test_wherever_others_can_reach_it_it_asks_for_its_token(
+async def test_a_page_on_the_network_requires_its_token(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (photos / "token").write_text(f"{TOKEN}\n")  # where it is skipped

@@ -1,4 +1,4 @@
-"""What a run tells to programs and to files, by the real command line."""
+"""Outputs of a run: JSON, log files, `--quiet`."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def objects(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-async def test_json_is_on_stdout_and_words_are_on_stderr(box: Sandbox, tmp_path: Path) -> None:
+async def test_json_is_on_stdout_and_messages_are_on_stderr(box: Sandbox, tmp_path: Path) -> None:
     photo = one_photo(tmp_path, HOSTILE)
     (tmp_path / "empty.jpg").touch()
     ended = await send(box, tmp_path, "--json")
@@ -36,7 +36,7 @@ async def test_json_is_on_stdout_and_words_are_on_stderr(box: Sandbox, tmp_path:
     assert "the file is empty" in ended.err
 
 
-async def test_a_reader_who_goes_away_does_not_end_the_run(box: Sandbox, tmp_path: Path) -> None:
+async def test_a_closed_pipe_does_not_end_the_run(box: Sandbox, tmp_path: Path) -> None:
     write_files(tmp_path, *(f"{n}.jpg" for n in range(5)))
     reading, writing = os.pipe()
     os.close(reading)
@@ -47,7 +47,9 @@ async def test_a_reader_who_goes_away_does_not_end_the_run(box: Sandbox, tmp_pat
     assert "--json is not whole: Broken pipe" in ended.err
 
 
-async def test_quiet_tells_failures_and_summary_twice_nothing(box: Sandbox, photos: Path) -> None:
+async def test_quiet_prints_failures_and_summary_and_twice_nothing(
+    box: Sandbox, photos: Path
+) -> None:
     (photos / "empty.jpg").touch()
     quiet = await send(box, photos, "-q", "--monitor", "127.0.0.1:0")
     silent = await send(box, photos, "-qq", "--no-ledger")
@@ -65,7 +67,7 @@ async def test_quiet_tells_failures_and_summary_twice_nothing(box: Sandbox, phot
 
 
 @pytest.mark.parametrize("name", ["run.log", "run.jsonl"])
-async def test_a_log_file_is_added_to(box: Sandbox, tmp_path: Path, name: str) -> None:
+async def test_a_log_file_is_appended_to(box: Sandbox, tmp_path: Path, name: str) -> None:
     photo, log = one_photo(tmp_path, HOSTILE), tmp_path / name
     for _ in range(2):
         assert (await send(box, photo, "--log-file", log)).code == 0
@@ -95,7 +97,9 @@ async def test_an_impossible_run_is_silent_and_json_says_why(box: Sandbox, photo
     assert silent.out + silent.err + watching.out + watching.err == ""
 
 
-async def test_a_full_disk_behind_output_is_told(box: Sandbox, photos: Path, disk: Path) -> None:
+async def test_a_full_disk_behind_an_output_is_reported(
+    box: Sandbox, photos: Path, disk: Path
+) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     ended = await bulkup("--help", out=full)
     os.close(full)

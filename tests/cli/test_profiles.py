@@ -39,7 +39,9 @@ def rows(ended: Ended) -> dict[str, tuple[str, str]]:
     return {flag: (value, origin) for flag, value, origin in lines}
 
 
-async def test_a_profile_gives_what_is_needed(box: Sandbox, settings: Path, photos: Path) -> None:
+async def test_a_profile_can_give_every_setting(
+    box: Sandbox, settings: Path, photos: Path
+) -> None:
     secret, tags = f'password_command = "echo {PASSWORD}"', 'tag = ["scan", "museum"]'
     profile = gallery(box, secret, tags, "level = 4", table="profiles.museum")
     write(settings, f"[defaults]\nlevel = 8\nconcurrency = 2\n{profile}")
@@ -49,7 +51,7 @@ async def test_a_profile_gives_what_is_needed(box: Sandbox, settings: Path, phot
     assert (photo.level, tags_of(box, photo)) == (4, {"scan", "museum"})
 
 
-async def test_flags_count_before_variables_and_these_before_the_profile(
+async def test_flags_override_variables_and_variables_the_profile(
     box: Sandbox, settings: Path, photos: Path
 ) -> None:
     write(settings, gallery(box, "level = 1", table="profiles.x"))
@@ -87,7 +89,7 @@ async def test_patterns_of_a_profile_keep_their_order_and_those_of_variables_too
     assert photo_files(box) == {"a.jpg", "b.jpg", "d.jpg"}
 
 
-async def test_another_file_can_be_named_and_its_ledger_is_told_of(
+async def test_another_file_can_be_named_for_uploads_and_status(
     box: Sandbox, settings: Path, photos: Path, tmp_path: Path
 ) -> None:
     write(settings, "broken")
@@ -99,7 +101,7 @@ async def test_another_file_can_be_named_and_its_ledger_is_told_of(
     assert box.url in ended.out
 
 
-async def test_what_is_wrong_in_the_file_is_told(settings: Path, photos: Path) -> None:
+async def test_errors_name_the_file_and_the_profile(settings: Path, photos: Path) -> None:
     for text, message, hint in (
         ("ablum = 9", "there is no setting “ablum” (profile museum in FILE)", "mean album?"),
         ("level = 3", "invalid value for --level (profile museum): “3”", "Give 0, 1, 2"),
@@ -117,7 +119,7 @@ async def test_what_is_wrong_in_the_file_is_told(settings: Path, photos: Path) -
         assert hint.replace("FILE", str(settings)) in second
 
 
-async def test_a_secret_in_the_file_is_taken_and_nobody_else_may_read_it(
+async def test_a_secret_in_the_file_works_and_others_reading_it_is_warned_about(
     box: Sandbox, settings: Path, photos: Path
 ) -> None:
     text = gallery(box, f'password = "{PASSWORD}"')
@@ -133,7 +135,7 @@ async def test_a_secret_in_the_file_is_taken_and_nobody_else_may_read_it(
         assert f"chmod 600 {settings}" in ended.err
 
 
-async def test_secrets_count_in_the_order_of_flag_environment_profile_and_defaults(
+async def test_secrets_have_the_precedence_of_flags(
     box: Sandbox, settings: Path, photos: Path
 ) -> None:
     defaults, wrong = '[defaults]\npassword_file = "/nosuch"\n', 'password = "wrong"'
@@ -151,7 +153,7 @@ async def test_secrets_count_in_the_order_of_flag_environment_profile_and_defaul
 # bulkup config
 
 
-async def test_every_value_is_told_with_its_origin(settings: Path) -> None:
+async def test_every_value_is_shown_with_its_origin(settings: Path) -> None:
     museum = ['url = "https://photos.example.org"', 'user = "admin"', "tree = true"]
     museum += ['password_command = "pass photos"', 'exclude = ["raw/", "*.tif"]']
     write(settings, "\n".join(["[defaults]", "retries = 1", "[profiles.museum]", *museum]))
@@ -173,7 +175,7 @@ async def test_every_value_is_told_with_its_origin(settings: Path) -> None:
     assert expected.items() <= told.items()
 
 
-async def test_flags_that_count_are_told_as_a_number(settings: Path) -> None:
+async def test_counted_flags_are_shown_as_a_number(settings: Path) -> None:
     write(settings, "[defaults]\nquiet = 2\n")
     assert rows(await bulkup("config"))["quiet"] == ("2", "[defaults]")
     assert rows(await bulkup("config", quiet="1"))["quiet"] == ("1", "environment BULKUP_QUIET")
@@ -181,7 +183,7 @@ async def test_flags_that_count_are_told_as_a_number(settings: Path) -> None:
     assert rows(await bulkup("config", "-q"))["quiet"] == ("1", "flag")
 
 
-async def test_no_secret_is_told_and_an_api_key_of_the_file_is_taken(
+async def test_secrets_are_masked_and_an_api_key_in_the_file_works(
     box: Sandbox, settings: Path, photos: Path
 ) -> None:
     write(settings, f'[profiles.x]\npassword = "{PASSWORD}"\nurl = "http://a:{PASSWORD}@b/"\n')
@@ -198,7 +200,7 @@ async def test_no_secret_is_told_and_an_api_key_of_the_file_is_taken(
     assert key not in ended.err
 
 
-async def test_the_place_of_the_file_is_told(settings: Path, tmp_path: Path) -> None:
+async def test_the_location_of_the_file_is_printed(settings: Path, tmp_path: Path) -> None:
     assert (await bulkup("config", "--path")).out == f"{settings}\n"
     write(settings, "broken")
     assert (await bulkup("config", "--path")).out == f"{settings}\n"

@@ -1,4 +1,4 @@
-"""`--report FILE` of real runs: every file is named, whatever fails, and however the run ends."""
+"""`--report`: every file has a row, however the run ends."""
 
 import csv
 import json
@@ -53,7 +53,9 @@ async def test_every_file_has_its_row(box: Sandbox, tmp_path: Path) -> None:
     assert {row["outcome"] for row in seen.values()} == {"present", "failed", "skipped"}
 
 
-async def test_failures_are_told_with_tries(box: Sandbox, photos: Path, tmp_path: Path) -> None:
+async def test_failures_are_reported_with_tries(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
     for method in UPLOADS:
         box.faults.add(Fault("damaged", method))
     ended = await send(box, photos, "--report", tmp_path / "report.jsonl", "--retries", "1")
@@ -64,7 +66,7 @@ async def test_failures_are_told_with_tries(box: Sandbox, photos: Path, tmp_path
     assert row["tries"] >= 2
 
 
-async def test_an_interrupted_run_leaves_what_is_known(tmp_path: Path) -> None:
+async def test_an_interrupted_run_leaves_its_report(tmp_path: Path) -> None:
     archive, file = tmp_path / "photos", tmp_path / "report.csv"
     make_archive(archive, count=40, names=40)
     async with Held(*UPLOADS, nth=6) as box:

@@ -1,4 +1,4 @@
-"""The command that serves a sandbox by itself."""
+"""`bulkup sandbox`."""
 
 import re
 import signal
@@ -10,7 +10,7 @@ import anyio
 from tests.support.commands import COMMAND, bulkup, environment, one_photo
 
 
-async def test_a_photo_goes_to_a_sandbox_with_few_workers(tmp_path: Path) -> None:
+async def test_a_photo_is_uploaded_to_a_sandbox_with_few_workers(tmp_path: Path) -> None:
     flags = "--port 0 --discard --workers 3 --start-workers 2 --cpus 2"
     costs = "--finish-time 0.01 --page-time 0.01 --exist-time 0.1 --gateway-timeout 5"
     async with await anyio.open_process(

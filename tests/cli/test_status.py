@@ -1,4 +1,4 @@
-"""`bulkup status` as a user has it: after runs, beside one, after a dead one, and to try again."""
+"""`bulkup status`: after runs, during one, after a killed one, and to retry."""
 
 import json
 import os
@@ -20,7 +20,7 @@ HOSTILE = [
 ]
 
 
-async def test_what_was_brought_and_what_failed_is_told_without_the_server(tmp_path: Path) -> None:
+async def test_uploads_and_failures_are_shown_without_the_server(tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
     (tmp_path / "empty.jpg").touch()
     async with Sandbox(admin=("admin", PASSWORD)) as box:
@@ -36,7 +36,7 @@ async def test_what_was_brought_and_what_failed_is_told_without_the_server(tmp_p
     assert box.url not in (await bulkup("status", "--failed")).out
 
 
-async def test_a_file_that_is_no_ledger_is_said_and_left_alone(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_ledger_is_reported_and_left_alone(tmp_path: Path) -> None:
     file, content = tmp_path / "photo.sqlite", b"This is no database.\n" * 1000
     file.write_bytes(content)
     ended = await bulkup("status", "--ledger", file)
@@ -45,7 +45,7 @@ async def test_a_file_that_is_no_ledger_is_said_and_left_alone(tmp_path: Path) -
     assert file.read_bytes() == content
 
 
-async def test_what_failed_is_tried_again_whatever_its_name(box: Sandbox, photos: Path) -> None:
+async def test_failed_files_of_any_name_can_be_retried(box: Sandbox, photos: Path) -> None:
     paths = [photos / os.fsdecode(name) for name in HOSTILE]
     for path in paths:
         path.touch()
@@ -76,7 +76,7 @@ async def test_what_failed_is_tried_again_whatever_its_name(box: Sandbox, photos
     assert left.out == f"{paths[0]}\0"
 
 
-async def test_what_verify_misses_is_open_until_it_is_brought(box: Sandbox, photos: Path) -> None:
+async def test_a_missing_photo_is_open_until_it_is_uploaded(box: Sandbox, photos: Path) -> None:
     assert (await send(box, "verify", photos)).code == 1
     (line,) = (await bulkup("status", "--failed", "--json")).out.splitlines()
     assert json.loads(line) == {
@@ -97,9 +97,7 @@ async def test_what_verify_misses_is_open_until_it_is_brought(box: Sandbox, phot
     assert "    verify   " in told.out
 
 
-async def test_programs_get_a_document_of_what_the_ledger_knows(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_json_contains_what_the_ledger_knows(box: Sandbox, photos: Path) -> None:
     (photos / "b.jpg").touch()
     await send(box, photos)
     await send(box, photos, "--dry-run")
@@ -123,7 +121,7 @@ async def test_programs_get_a_document_of_what_the_ledger_knows(
 # beside a run, and after one that died
 
 
-async def test_a_run_at_work_is_told_as_such_and_not_disturbed(tmp_path: Path) -> None:
+async def test_a_running_upload_is_shown_and_not_disturbed(tmp_path: Path) -> None:
     make_archive(tmp_path, count=5, names=5)
     (tmp_path / "empty.jpg").touch()
     async with Held(*UPLOADS) as box, await start(box, tmp_path, finishing="1") as process:

@@ -1,4 +1,4 @@
-"""Runs that nobody looks at: a limit of failures, word of the end, and what starts them."""
+"""Unattended runs: `--max-errors`, notifications, cron and systemd."""
 
 import configparser
 import os
@@ -57,7 +57,7 @@ async def test_too_many_failures_end_a_watch(box: Sandbox, tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("no_pauses")
-async def test_an_impossible_run_is_told_too(box: Sandbox, photos: Path) -> None:
+async def test_an_impossible_run_is_notified_too(box: Sandbox, photos: Path) -> None:
     async with receiver() as there:
         ended = await send(box, photos, notify=there.address, url="http://127.0.0.1:1/")
         (message,) = there.got
@@ -86,7 +86,9 @@ async def test_services_of_flags_and_a_file_are_notified_and_one_that_fails_is_n
     assert SECRET not in ended.err
 
 
-async def test_addresses_of_the_variable_are_parted_by_blanks(box: Sandbox, photos: Path) -> None:
+async def test_addresses_in_the_variable_are_separated_by_spaces(
+    box: Sandbox, photos: Path
+) -> None:
     ended = await send(box, photos, notify=f"json://127.0.0.1 nosuch://{SECRET}")
     assert ended.code == 2
     assert "the nosuch:// address (number 2)" in ended.err
@@ -113,7 +115,9 @@ async def run_bare(box: Sandbox, photos: Path, line: str, variables: dict[str, s
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-async def test_the_guide_s_cron_line_uploads(box: Sandbox, photos: Path, tmp_path: Path) -> None:
+async def test_the_cron_line_of_the_guide_uploads(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
     *settings, job = block("crontab", "0 23 * * *").splitlines()
     variables = dict(setting.split("=", 1) for setting in settings)
     line = job.removeprefix("0 23 * * * ")
@@ -141,7 +145,9 @@ def unit(mark: str) -> configparser.RawConfigParser:
     return parser
 
 
-async def test_the_guide_s_service_notifies(box: Sandbox, photos: Path, tmp_path: Path) -> None:
+async def test_the_systemd_service_of_the_guide_uploads_and_notifies(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
     service = unit("ExecStart")["Service"]
     credentials, state = tmp_path / "credentials", tmp_path / "state"
     for folder in (credentials, state / service["StateDirectory"]):
@@ -163,7 +169,7 @@ async def test_the_guide_s_service_notifies(box: Sandbox, photos: Path, tmp_path
     not shutil.which("systemd-analyze"),
     reason="there is no systemd-analyze: apt-get install systemd",
 )
-async def test_systemd_takes_the_guide_s_units(tmp_path: Path) -> None:
+async def test_systemd_accepts_the_units_of_the_guide(tmp_path: Path) -> None:
     service = block("ini", "ExecStart").replace("/usr/local/bin/bulkup", sys.executable)
     (tmp_path / "bulkup.service").write_text(service.replace("User=photos", "User=root"))
     (tmp_path / "bulkup.timer").write_text(block("ini", "OnCalendar"))

@@ -1,4 +1,4 @@
-"""The real command against a sandbox: exit codes, words, signals."""
+"""Uploads to a sandbox: exit codes and messages."""
 
 import importlib.util
 import os
@@ -21,7 +21,9 @@ from tests.support.runs import make_archive, stored_sums
 # exit code 0, all is well
 
 
-async def test_photos_go_up_and_a_second_run_sends_nothing(box: Sandbox, tmp_path: Path) -> None:
+async def test_photos_are_uploaded_and_a_second_run_sends_nothing(
+    box: Sandbox, tmp_path: Path
+) -> None:
     archive = make_archive(tmp_path, count=12, names=4)
     ended = await send(box, tmp_path)
     assert ended.code == 0
@@ -36,7 +38,7 @@ async def test_photos_go_up_and_a_second_run_sends_nothing(box: Sandbox, tmp_pat
     assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
 
 
-async def test_everything_may_be_given_by_flags(box: Sandbox, tmp_path: Path) -> None:
+async def test_everything_can_be_given_by_flags(box: Sandbox, tmp_path: Path) -> None:
     photo = one_photo(tmp_path)
     secret = tmp_path / "secret"
     secret.write_text(f"{PASSWORD}\n")
@@ -51,7 +53,7 @@ async def test_everything_may_be_given_by_flags(box: Sandbox, tmp_path: Path) ->
     assert (stored.file, stored.level) == ("a.jpg", 4)
 
 
-async def test_the_version_is_told() -> None:
+async def test_the_version_is_printed() -> None:
     ended = await bulkup("--version")
     assert (ended.code, ended.out) == (0, f"bulkup {__version__}\n")
 
@@ -75,7 +77,7 @@ async def test_the_demo_uploads_every_photo(
 # exit code 3, the run is impossible
 
 
-async def test_an_album_that_is_not_there_is_told_and_not_made(box: Sandbox, photos: Path) -> None:
+async def test_a_missing_album_is_reported_and_not_created(box: Sandbox, photos: Path) -> None:
     box.gallery.make_album("99")
     for album, words, way in (
         ("Trips/2019", "there is no album “Trips”", "--create-albums"),
@@ -98,7 +100,7 @@ async def test_an_album_that_is_not_there_is_told_and_not_made(box: Sandbox, pho
 @pytest.mark.parametrize(
     ("command", "method"), [([], "pwg.images.uploadAsync"), (["verify"], "pwg.images.checkFiles")]
 )
-async def test_a_server_that_stays_away_is_told_when_patience_ends(
+async def test_a_server_that_stays_unreachable_ends_the_run(
     box: Sandbox, tmp_path: Path, command: list[str], method: str
 ) -> None:
     make_archive(tmp_path, count=3, names=3)
@@ -116,7 +118,7 @@ async def test_a_server_that_stays_away_is_told_when_patience_ends(
 # exit code 1, some photos failed
 
 
-async def test_a_name_can_not_steer_the_terminal(box: Sandbox, tmp_path: Path) -> None:
+async def test_control_characters_in_file_names_are_escaped(box: Sandbox, tmp_path: Path) -> None:
     names = ["[red]x", "a\nb", "c\x1b[31m\x1b]0;title\x07", "d\r\x9be", "f\u202eg"]
     for name in names:
         (tmp_path / f"{name}.jpg").touch()

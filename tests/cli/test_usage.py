@@ -114,7 +114,7 @@ async def test_wrong_values_and_paths_are_named(box: Sandbox, photos: Path) -> N
     assert files_in(photos) == {"a.jpg", "empty", "weak"}
 
 
-async def test_what_is_missing_is_named_with_its_flag(box: Sandbox, photos: Path) -> None:
+async def test_missing_values_are_named_with_their_flag(box: Sandbox, photos: Path) -> None:
     for missing, sentence, hint in (
         ("url", "the gallery URL is missing", "Give --url, or set BULKUP_URL."),
         ("user", "the user name is missing", "Give --user, or set BULKUP_USER."),

@@ -1,4 +1,4 @@
-"""The real `bulkup verify`: exit codes and words."""
+"""`bulkup verify`: exit codes and messages."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ async def verify(box: Sandbox, *arguments: str | Path, **settings: str) -> Ended
     return await send(box, "verify", *arguments, **settings)
 
 
-async def test_an_archive_that_is_there_is_told_as_there(box: Sandbox, tmp_path: Path) -> None:
+async def test_a_complete_archive_is_verified(box: Sandbox, tmp_path: Path) -> None:
     make_archive(tmp_path, count=6, names=3)
     await send(box, tmp_path)
     ended = await verify(box, tmp_path)
@@ -27,7 +27,7 @@ async def test_an_archive_that_is_there_is_told_as_there(box: Sandbox, tmp_path:
     assert "check only (exist), 2 at once" in ended.err
 
 
-async def test_what_is_amiss_is_named_and_mended_later(box: Sandbox, tmp_path: Path) -> None:
+async def test_missing_photos_are_named_and_uploaded_later(box: Sandbox, tmp_path: Path) -> None:
     folder, ledger = tmp_path / "photos", str(tmp_path / "ledger")
     archive = make_archive(folder, count=5, names=5)
     await send(box, folder, ledger=ledger)
@@ -46,7 +46,7 @@ async def test_what_is_amiss_is_named_and_mended_later(box: Sandbox, tmp_path: P
     assert len(box.gallery.photos_in(1)) == 5
 
 
-async def test_ctrl_c_ends_the_check_after_the_files_under_way(tmp_path: Path) -> None:
+async def test_ctrl_c_ends_verify_after_the_files_in_flight(tmp_path: Path) -> None:
     make_archive(tmp_path, count=8, names=8)
     async with Held("pwg.images.checkFiles", nth=3) as box:
         await send(box, tmp_path)
@@ -57,7 +57,7 @@ async def test_ctrl_c_ends_the_check_after_the_files_under_way(tmp_path: Path) -
     assert re.search(r"^ +5 +unfinished +run the same command again", said, re.MULTILINE)
 
 
-async def test_a_tree_is_checked_as_it_was_brought(box: Sandbox, tmp_path: Path) -> None:
+async def test_a_tree_is_verified_as_it_was_uploaded(box: Sandbox, tmp_path: Path) -> None:
     folder = tmp_path / "my_photos"
     make_archive(folder, count=4, names=2)
     (folder / "folder 00/metadata.json").write_text('{"title": "Rome", "description": "May"}')

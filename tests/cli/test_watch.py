@@ -1,4 +1,4 @@
-"""`bulkup watch` as a command: its lines, and its end by Ctrl-C."""
+"""`bulkup watch`: messages, and the end by Ctrl-C."""
 
 import re
 import signal
@@ -36,7 +36,7 @@ async def watched_until_ctrl_c(box: Sandbox, folder: Path, *flags: str) -> str:
     return said
 
 
-async def test_it_brings_what_is_chosen_with_its_labels(tmp_path: Path, box: Sandbox) -> None:
+async def test_selected_files_are_uploaded_with_their_labels(tmp_path: Path, box: Sandbox) -> None:
     one_photo(tmp_path, "unwanted.jpg")
     flags = ["--settle", "0.2s", "--exclude", "un*", "--title", "{stem}!", "-v"]
     said = await watched_until_ctrl_c(box, tmp_path, *flags)
@@ -46,14 +46,14 @@ async def test_it_brings_what_is_chosen_with_its_labels(tmp_path: Path, box: San
     assert [photo.name for photo in box.gallery.photos.values()] == ["first!", "second!"]
 
 
-async def test_a_quiet_one_tells_its_monitor_and_summaries(tmp_path: Path, box: Sandbox) -> None:
+async def test_quiet_prints_the_monitor_and_the_summaries(tmp_path: Path, box: Sandbox) -> None:
     said = await watched_until_ctrl_c(box, tmp_path, "--poll", "--settle", "0.2s", "-q")
     assert "the run is shown at" in said.splitlines()[0]
     assert "watching" not in said
     assert "arrived" not in said
 
 
-async def test_a_signal_in_a_run_lets_photos_in_flight_end(tmp_path: Path) -> None:
+async def test_after_a_signal_photos_in_flight_are_finished(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=30, names=30, size=(5000, 9000))
     flags = ["--settle", "0", "--chunk-size", "4K", "--concurrency", "3"]
     async with SteppedSandbox(30, finish_s=0.02) as box:

@@ -1,4 +1,4 @@
-"""An archive of 500 files arrives as a written table says, stays so, and is kept in step."""
+"""An archive of 500 files is uploaded as a table says, and kept in sync."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ def differences(there: dict[str, Arrived], wanted: dict[str, Arrived]) -> Sequen
     ][:5]
 
 
-async def test_an_archive_of_500_files_arrives_and_is_kept_in_step(tmp_path: Path) -> None:
+async def test_an_archive_of_500_files_is_uploaded_and_kept_in_sync(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "Archive")
     archive.write(ROWS)
     archive.write_junk()
