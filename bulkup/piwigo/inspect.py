@@ -38,20 +38,6 @@ class Filler(StreamedPayload):
             left -= min(left, PART)
 
 
-async def send_file(pool: SessionPool, size: int) -> None:
-    """Send a file of `size` bytes that the server discards.
-
-    Raises `TooLarge` if it exceeds a limit of the server, and what `SessionPool.send` raises.
-    """
-    form = Form((("method", METHOD), ("image_id", str(NO_PHOTO))))
-    form.add("image", Filler(size), filename="bulkup-probe")
-    try:
-        async with pool.lease() as session:
-            await pool.send_form(form, session)
-    except (PhotoGone, PhotoCorrupted):  # refused for its content, so received as a whole
-        return
-
-
 @dataclass(frozen=True, slots=True)
 class Tls:
     """A negotiated TLS connection: `version` such as `TLSv1.3`.
@@ -166,8 +152,17 @@ class Survey:
         return await Census(self._pool).count(most)
 
     async def send_file(self, size: int) -> None:
-        """Send a file of `size` bytes that the server discards. Raises as `send_file` does."""
-        await send_file(self._pool, size)
+        """Send a file of `size` bytes that the server discards.
+
+        Raises `TooLarge` if it exceeds a limit of the server, and what `SessionPool.send` raises.
+        """
+        form = Form((("method", METHOD), ("image_id", str(NO_PHOTO))))
+        form.add("image", Filler(size), filename="bulkup-probe")
+        try:
+            async with self._pool.lease() as session:
+                await self._pool.send_form(form, session)
+        except (PhotoGone, PhotoCorrupted):  # refused for its content, so received as a whole
+            return
 
 
 def offered_methods(offer: Offer) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 
@@ -264,11 +264,8 @@ CUT_HINT: Final = (
 UNSET_HINT: Final = "The server does not offer pwg.images.setInfo."
 
 
-class Describe(Protocol):
-    """Returns the metadata of a photo."""
-
-    async def __call__(self, photo: Photo, /) -> Metadata:
-        """Return it."""
+Describe = Callable[[Photo], Awaitable[Metadata]]
+"""Returns the metadata of a photo."""
 
 
 @dataclass(slots=True)

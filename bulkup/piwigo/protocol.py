@@ -24,12 +24,8 @@ from bulkup.errors import (
     SessionLost,
     TooLarge,
 )
-from bulkup.errors import (
-    gallery as gallery_failures,
-)
-from bulkup.errors import (
-    run as run_failures,
-)
+from bulkup.errors import gallery as gallery_failures
+from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.source.photos import Chunk
 

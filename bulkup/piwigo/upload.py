@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 from bulkup.errors import AnswerLost, BulkupError, MergeFailed
 from bulkup.errors import server as server_failures
@@ -52,27 +52,6 @@ class Attempt:
     def inline_fields(self) -> Fields:
         """Metadata fields for a method that takes them together with the photo."""
         return () if self.alias else self.details.inline_fields(self.tag_ids)
-
-
-class Method(Protocol):
-    """An upload method, which sends a photo's chunks in order."""
-
-    @property
-    def name(self) -> str:
-        """Its name for the user."""
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether a chunk may be sent again when its answer was lost."""
-
-    def sent_name(self, file: str, *, attempt: int, set_later: bool = False) -> str:
-        """Return the file name to send, for the `attempt`-th attempt, from 1.
-
-        `set_later` is whether something has to be set after the upload in any case.
-        """
-
-    def requests(self, sending: Attempt, chunk: Chunk, *, finishing: bool) -> tuple[Request, ...]:
-        """Return the requests for a chunk, and with `finishing` those that create the photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +182,15 @@ class Legacy:
         unique = sending.number == 1 and sending.replaces is None
         fields += (("check_uniqueness", "true" if unique else "false"),)
         return (add_chunk, Request("pwg.images.add", fields))
+
+
+Method = Upload | UploadAsync | Legacy
+"""An upload method.
+
+`repeatable` is whether a chunk may be sent again when its answer was lost. `sent_name` takes the
+number of the attempt, from 1, and whether something has to be set after the upload in any case.
+`requests` returns the requests for a chunk, and with `finishing` those that create the photo.
+"""
 
 
 def _alias(file: str, random: Callable[[], str]) -> str:

@@ -56,28 +56,24 @@ def check_roots(roots: Sequence[Path], filters: Filters = EVERYTHING) -> list[Pa
     ]
 
 
-def may_reach(root: Path, folder: Path, filters: Filters) -> bool:
-    """Return whether a scan of the root may find files in a folder, existing or not."""
-    if not folder.is_relative_to(root):
+def may_reach(root: Path, path: Path, filters: Filters, *, is_folder: bool = True) -> bool:
+    """Return whether a scan of the root may find a file, or files in a folder, existing or not."""
+    if not path.is_relative_to(root):
         return False
-    names = folder.relative_to(root).parts
+    names = path.relative_to(root).parts
     places = ["/".join(names[:depth]) + "/" for depth in range(1, len(names) + 1)]
+    if places and not is_folder:
+        places[-1] = places[-1].removesuffix("/")
     return not any(map(filters.is_junk, names)) and not any(map(filters.excludes, places))
 
 
 def _is_walked_from(root: Path, path: Path, filters: Filters) -> bool:
     """Return whether a scan of the root includes everything at a path below it."""
-    if not path.is_relative_to(root):
+    is_folder = path.is_dir()
+    if not may_reach(root, path, filters, is_folder=is_folder):
         return False
-    names = path.relative_to(root).parts
-    places = ["/".join(names[:depth]) + "/" for depth in range(1, len(names) + 1)]
-    if places and not path.is_dir():
-        places[-1] = places[-1].removesuffix("/")
-    return (
-        not any(map(filters.is_junk, names))
-        and not any(map(filters.excludes, places))
-        and not (places and filters.patterns.decision(places[-1]) is False)
-    )
+    place = path.relative_to(root).as_posix() + "/" * is_folder
+    return path == root or filters.patterns.decision(place) is not False
 
 
 PIECE: Final = 16 * 1024
