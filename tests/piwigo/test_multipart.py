@@ -1,6 +1,9 @@
 """Multipart bodies: their length, their writes, and what breaks them."""
 
+import asyncio
+import hashlib
 import os
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -12,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from bulkup.errors import PhotoChanged
+from bulkup.errors import PhotoChanged, PhotoError
 from bulkup.piwigo.census import Held
 from bulkup.piwigo.inspect import Filler
 from bulkup.piwigo.multipart import GATHERED, PART, ChunkForm, Form, GatheringWriter, Throttle
@@ -66,28 +69,37 @@ async def written(form: Form) -> list[bytes]:
 
 
 class Slices(Throttle):
-    """Lets out so many bytes at a time, at most."""
+    """Permits so many bytes at a time, and counts them."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
+        self.taken = 0
 
     async def take(self, wanted: int) -> int:
-        return min(wanted, self._most)
+        taken = min(wanted, self._most)
+        self.taken += taken
+        return taken
 
 
 def chunk_form(
     photo: Photo,
     length: int,
     *,
+    offset: int = 0,
     progress: Callable[[int], None] = lambda _: None,
-    most: int = 10**9,
+    throttle: Throttle | None = None,
     **how: bool,
 ) -> ChunkForm:
-    chunk = Chunk(0, 1, 0, length)
+    chunk = Chunk(0, 1, offset, length)
     request = Request("pwg.images.upload", FIELDS, chunk=chunk, **how)
     return ChunkForm(
-        photo, request=request, chunk=chunk, idle_s=60.0, throttle=Slices(most), progress=progress
+        photo,
+        request=request,
+        chunk=chunk,
+        idle_s=60.0,
+        throttle=throttle or Throttle(),
+        progress=progress,
     )
 
 
@@ -103,15 +115,32 @@ lengths = st.integers(0, len(CONTENT)) | st.builds(
 
 @given(
     length=lengths,
+    offset=st.integers(0, PIECE),
     most=st.sampled_from([10_000, 10**9]),
     encoded=st.booleans(),
     summed=st.booleans(),
 )
-def test_a_chunk_is_as_long_as_announced(
-    photo: Photo, length: int, most: int, *, encoded: bool, summed: bool
+def test_a_chunk_is_as_long_as_announced_and_has_its_bytes_and_their_sum(
+    photo: Photo, length: int, offset: int, most: int, *, encoded: bool, summed: bool
 ) -> None:
-    form = chunk_form(photo, length, most=most, encoded=encoded, summed=summed)
-    assert all(len(write) <= PART for write in anyio.run(written, form))
+    content, seen, throttle = CONTENT[offset : offset + length], list[int](), Slices(most)
+    how = {"encoded": encoded, "summed": summed, "progress": seen.append, "throttle": throttle}
+    form = chunk_form(photo, len(content), offset=offset, **how)  # type: ignore[arg-type]
+    writes = anyio.run(written, form)
+    assert all(len(write) <= PART for write in writes)
+    body = b64encode(content) if encoded else content
+    rest = b"".join(writes)[-len(body) - 200 :]
+    assert b"\r\n\r\n" + body + b"\r\n" in b"\r\n" + rest
+    assert (hashlib.md5(content).hexdigest().encode() in rest) is summed
+    assert throttle.taken == len(body)
+    assert seen == sorted(seen)
+    assert seen[-1] == len(content)
+
+
+async def test_progress_counts_the_bytes_of_the_chunk_up_to_all(photo: Photo) -> None:
+    seen: list[int] = []
+    await written(chunk_form(photo, 2 * PIECE + 5, progress=seen.append))
+    assert seen == [*range(PART, 2 * PIECE + 1, PART), 2 * PIECE + 5]
 
 
 @given(text=st.text(max_size=100_000), size=st.integers(0, 3 * PART))
@@ -146,34 +175,39 @@ async def test_fields_have_no_content_type_and_the_file_has_one(photo: Photo) ->
 async def test_small_pieces_go_out_together_but_no_slice_waits_for_the_next(
     photo: Photo, length: int, most: int, writes: int
 ) -> None:
-    form = chunk_form(photo, length, most=most, summed=True)
+    form = chunk_form(photo, length, throttle=Slices(most), summed=True)
     assert len(await written(form)) == writes
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "kind"),
     [
-        lambda path: os.truncate(path, len(CONTENT) - 1),
-        lambda path: os.truncate(path, len(CONTENT) + 1),
-        lambda path: os.utime(path, ns=(1, 1)),
+        (lambda path: os.truncate(path, len(CONTENT) - 1), PhotoChanged),
+        (lambda path: os.truncate(path, len(CONTENT) + 1), PhotoChanged),
+        (lambda path: os.utime(path, ns=(1, 1)), PhotoChanged),
+        (Path.unlink, PhotoError),
     ],
-    ids=["shrunk", "grown", "touched"],
+    ids=["shrunk", "grown", "touched", "gone"],
 )
 @pytest.mark.parametrize("sent", [0, PIECE])
 async def test_a_file_that_changes_breaks_the_body_before_its_end(
-    tmp_path: Path, change: Callable[[Path], object], sent: int
+    tmp_path: Path, change: Callable[[Path], object], kind: type[PhotoError], sent: int
 ) -> None:
     photo = photo_at(tmp_path / "a.jpg", CONTENT)
 
+    loop = asyncio.get_running_loop()
+
     def progress(count: int) -> None:
         if count == sent:
-            change(photo.path)
+            loop.call_soon(change, photo.path)
 
-    progress(0)
+    if not sent:
+        change(photo.path)
     network, form = Recorder(), chunk_form(photo, len(CONTENT), progress=progress)
-    with pytest.raises(PhotoChanged) as caught:
+    with pytest.raises(PhotoError) as caught:
         await form.write(network)
     assert form.error is caught.value
+    assert type(caught.value) is kind
     assert not form.ended
     assert len(b"".join(network.writes)) < (form.size or 0)
 

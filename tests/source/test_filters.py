@@ -72,15 +72,6 @@ def test_a_link_has_no_slash_at_its_end_unless_it_is_followed(tmp_path: Path) ->
     assert told(tmp_path, choosing("-raw"))["excluded"] == ["raw"]
 
 
-@pytest.mark.parametrize("name", ["📷.jpg", "a\nb.jpg", os.fsdecode(b"\xff.jpg")])
-def test_patterns_meet_names_of_every_sort(tmp_path: Path, name: str) -> None:
-    put(tmp_path / name / name)
-    for flag in ("-*.png", "+*.jpg"):
-        assert told(tmp_path, choosing(flag)) == {"taken": [f"{name}/{name}"]}
-    for flag in ("-*.jpg", f"-{name}"):
-        assert told(tmp_path, choosing(flag)) == {"excluded": [name]}
-
-
 # sizes, times, types
 
 

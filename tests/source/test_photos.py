@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -120,38 +119,6 @@ async def test_a_chunk_has_the_bytes_of_its_place_in_small_pieces_and_feeds_the_
     assert digest.digest() == hashlib.md5(b"".join(pieces)).digest()
 
 
-def touched(path: Path) -> None:
-    os.utime(path, ns=(1, 1))
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "words"),
-    [
-        (lambda path: path.write_bytes(b"x" * 101), PhotoChanged, None),
-        (lambda path: path.write_bytes(b"x" * 99), PhotoChanged, None),
-        (touched, PhotoChanged, None),
-        (Path.unlink, PhotoError, "vanished"),
-    ],
-    ids=["grown", "shrunk", "touched", "gone"],
-)
-async def test_a_chunk_of_a_changed_file_is_not_given_out(
-    tmp_path: Path, change: Callable[[Path], object], error: type[Exception], words: str | None
-) -> None:
-    photo = photo_at(tmp_path / "a.jpg", b"x" * 100)
-    change(photo.path)
-    with pytest.raises(error, match=words):
-        await bytes_of(photo, Chunk(0, 1, 0, 50))
-
-
 async def test_a_chunk_beyond_the_end_counts_as_a_change(tmp_path: Path) -> None:
     with pytest.raises(PhotoChanged, match="shorter"):
         await bytes_of(photo_at(tmp_path / "a.jpg", b"x" * 10), Chunk(0, 1, 5, 10))
-
-
-async def test_a_file_that_changes_between_two_pieces_is_noticed(tmp_path: Path) -> None:
-    photo = photo_at(tmp_path / "a.jpg", b"x" * 3 * PIECE)
-    pieces = read_chunk(photo, Chunk(0, 1, 0, 3 * PIECE))
-    await anext(pieces)
-    touched(photo.path)
-    with pytest.raises(PhotoChanged):
-        await anext(pieces)
