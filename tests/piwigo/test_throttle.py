@@ -1,11 +1,14 @@
 """The throttle by a clock that only sleeping moves: never too much, never unfair, never stuck."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import time
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count, pairwise
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -15,7 +18,13 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bulkup.app.settings import Account, AlbumTarget, MethodName, Timetable, UploadSettings
+from bulkup.app.upload import upload_photos
+from bulkup.engine.ports import Stop
+from bulkup.events import PhotoUploaded
 from bulkup.piwigo.multipart import LEAST, SLICE_S, Throttle
+from bulkup.sandbox import Sandbox
+from tests.support.runs import Clock, Outcome, make_archive, stored_sums
 
 M = 1024 * 1024
 Limit = int | None
@@ -206,3 +215,34 @@ async def test_one_who_is_cancelled_in_the_queue_does_not_hold_the_others_up() -
     )
     assert sum(taken for _, who, taken in line.out if who == 1) == 50 * 1024
     assert line.time.now <= 60.0
+
+
+# a whole run under a limit
+
+
+RUN_LIMIT = 20 * 1024
+
+
+@pytest.mark.parametrize(
+    ("method", "swelling"), [("async", 1.0), ("upload", 1.0), ("legacy", 4 / 3)]
+)
+async def test_all_photos_together_go_no_faster_than_the_limit(
+    tmp_path: Path, method: MethodName, swelling: float
+) -> None:
+    archive = make_archive(tmp_path, count=6, names=6, size=(60_000, 60_000))
+    clock, outcome = Clock(), Outcome()
+    async with Sandbox() as box:
+        await upload_photos(
+            [tmp_path],
+            account=Account(url=box.url, user="admin", password="secret"),
+            settings=UploadSettings(
+                into=AlbumTarget(album=1), method=method, bwlimit=Timetable(((time(), RUN_LIMIT),))
+            ),
+            emit=outcome.events.append,
+            stop=Stop(),
+            clock=clock,
+            sleep=clock.sleep,
+        )
+        assert stored_sums(box) == Counter(archive.values())
+    assert len(outcome.of(PhotoUploaded)) == 6
+    assert clock.now >= 6 * 60_000 * swelling / RUN_LIMIT - 1.0

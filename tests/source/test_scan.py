@@ -1,4 +1,4 @@
-"""The walk: what it finds, what it leaves out, and where it begins."""
+"""The scan: what it finds, what it leaves out, where it begins, and which files are pairs."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 from bulkup.errors import UsageError
 from bulkup.events import SkipReason
 from bulkup.source.photos import Photo
-from bulkup.source.scan import Found, Skipped, Unreadable, check_roots, scan
+from bulkup.source.scan import Found, PairedFile, Skipped, Unreadable, check_roots, pair, scan
 from tests.support.walks import link, photo_at, put, put_all, told
 
 GONE = "No such file or directory"
@@ -153,3 +153,54 @@ def test_a_root_given_in_several_ways_counts_once(tmp_path: Path) -> None:
     put(tmp_path / "a/1.jpg")
     way = link(tmp_path / "link", tmp_path / "a")
     assert check_roots([way, tmp_path / "a", tmp_path / "a/../a"]) == [way]
+
+
+# pairs
+
+
+PAIRED = ("jpg", "jpeg", "png")
+
+
+def pairs(root: Path, *, endings: tuple[str, ...] | None = PAIRED) -> dict[str, str]:
+    """Return the photo of each companion, both below the root."""
+    return {
+        str(found.path.relative_to(root)): str(found.of.relative_to(root))
+        for found in pair(scan([root], endings=endings), endings=endings)
+        if isinstance(found, PairedFile)
+    }
+
+
+def test_a_companion_is_of_the_photo_of_its_stem_in_its_folder(tmp_path: Path) -> None:
+    put_all(
+        tmp_path, "a/x.JPG", "a/x.NEF", "a/x.cr2", "a/x.d/y.jpg", "a/x-1.nef", "a/y.nef", "b/x.nef"
+    )
+    assert pairs(tmp_path) == {"a/x.NEF": "a/x.JPG", "a/x.cr2": "a/x.JPG"}
+
+
+@pytest.mark.parametrize(
+    ("endings", "photo"), [(PAIRED, "x.jpeg"), (None, "x.jpeg"), (("png",), "x.png")]
+)
+def test_of_several_photos_the_best_that_the_server_takes_has_it(
+    tmp_path: Path, endings: tuple[str, ...] | None, photo: str
+) -> None:
+    put_all(tmp_path, "x.heic", "x.jpeg", "x.mov", "x.png")
+    assert pairs(tmp_path, endings=endings) == {"x.mov": photo}
+
+
+def test_a_type_that_the_server_takes_is_a_companion_and_no_other_type_has_one(
+    tmp_path: Path,
+) -> None:
+    put_all(tmp_path, "x.jpg", "x.tif", "y.tif", "z.heic", "z.mov")
+    endings = ("jpg", "tif")
+    assert pairs(tmp_path, endings=endings) == {"x.tif": "x.jpg"}
+    found = [*pair(scan([tmp_path], endings=endings), endings=endings)]
+    assert [entry.path.name for entry in found if isinstance(entry, Photo)] == ["x.jpg", "y.tif"]
+    skipped = [entry.path.name for entry in found if isinstance(entry, Skipped)]
+    assert skipped == ["z.heic", "z.mov"]
+
+
+def test_a_companion_that_is_named_alone_finds_its_photo(tmp_path: Path) -> None:
+    put_all(tmp_path, "x.jpg", "x.nef")
+    (found,) = pair(scan([tmp_path / "x.nef"], endings=PAIRED), endings=PAIRED)
+    assert isinstance(found, PairedFile)
+    assert (found.of, found.size) == (tmp_path / "x.jpg", 1)

@@ -28,7 +28,8 @@ from bulkup.events import (
     RunStarted,
 )
 from bulkup.sandbox import Fault, Sandbox
-from bulkup.source.watch import Watch
+from bulkup.source.photos import Photo
+from bulkup.source.watch import MOST_SETTLES, Inbox, Watch
 from tests.support.faults import HookedFaults
 from tests.support.galleries import only_photo
 from tests.support.runs import Clock, Outcome, make_archive, picture, stored_sums
@@ -328,3 +329,101 @@ async def test_a_wish_to_stop_ends_the_waiting_for_a_first_file(box: Sandbox, in
 async def test_only_folders_can_be_watched(box: Sandbox, inbox: Path) -> None:
     with pytest.raises(UsageError, match="is not a folder"):
         await Runs().watch(box, put(inbox / "a.jpg", PHOTO))
+
+
+# the inbox
+
+
+FILE_A = Photo(Path("a.jpg"), 100, 1)
+FILE_B = Photo(Path("b.jpg"), 200, 1)
+
+
+def inbox_of(settle_s: float = 5.0) -> Inbox:
+    return Inbox(settle_s=settle_s)
+
+
+def test_a_file_is_ready_when_it_has_looked_the_same_for_long_enough() -> None:
+    inbox = inbox_of()
+    inbox.update([FILE_A], now=0.0)
+    assert not inbox.ready(now=0.0)
+    assert inbox.wait_s(now=0.0) == 5.0
+    inbox.update([FILE_A], now=5.0)
+    assert inbox.ready(now=5.0) == {FILE_A.path: FILE_A}
+    assert inbox.wait_s(now=5.0) is None
+
+
+@pytest.mark.parametrize("changed", [replace(FILE_A, size=101), replace(FILE_A, mtime_ns=2)])
+def test_a_file_that_grows_or_changes_begins_anew(changed: Photo) -> None:
+    inbox = inbox_of()
+    inbox.update([FILE_A], now=0.0)
+    inbox.update([changed], now=4.0)
+    assert not inbox.ready(now=5.0)
+    assert inbox.wait_s(now=5.0) == 4.0
+    inbox.update([changed], now=9.0)
+    assert inbox.ready(now=9.0) == {FILE_A.path: changed}
+
+
+def test_what_is_still_waits_for_what_arrives_together_with_it() -> None:
+    inbox = inbox_of()
+    inbox.update([FILE_A], now=0.0)
+    inbox.update([FILE_A, FILE_B], now=4.0)
+    assert not inbox.ready(now=5.0)
+    assert inbox.wait_s(now=5.0) == 4.0
+    inbox.update([FILE_A, FILE_B], now=9.0)
+    assert inbox.ready(now=9.0) == {FILE_A.path: FILE_A, FILE_B.path: FILE_B}
+
+
+def test_but_not_for_ever() -> None:
+    inbox = inbox_of()
+    now = 0.0
+    while not (ready := inbox.ready(now=now)):
+        inbox.update([FILE_A, replace(FILE_B, size=int(now))], now=now)
+        now += 1.0
+        assert now < 1000
+    assert ready == {FILE_A.path: FILE_A}
+    assert now >= 5.0 * (1 + MOST_SETTLES)
+
+
+def test_what_was_brought_is_ready_again_when_it_has_changed_or_was_gone() -> None:
+    inbox = inbox_of(0.0)
+    inbox.update([FILE_A, FILE_B], now=0.0)
+    inbox.mark_done([FILE_A, FILE_B])
+    inbox.update([FILE_A, FILE_B], now=1.0)
+    assert not inbox.ready(now=100.0)
+    assert inbox.wait_s(now=100.0) is None
+    changed = replace(FILE_A, mtime_ns=2)
+    inbox.update([changed], now=101.0)
+    assert inbox.ready(now=101.0) == {FILE_A.path: changed}
+    inbox.update([changed, FILE_B], now=102.0)  # it was gone
+    assert inbox.ready(now=102.0) == {FILE_A.path: changed, FILE_B.path: FILE_B}
+
+
+def test_what_changed_while_it_was_brought_is_brought_again() -> None:
+    inbox = inbox_of(0.0)
+    changed = replace(FILE_A, size=101)
+    inbox.update([FILE_A], now=0.0)
+    inbox.update([changed], now=1.0)
+    inbox.mark_done([FILE_A])
+    inbox.update([changed], now=1.0)
+    assert inbox.ready(now=1.0) == {FILE_A.path: changed}
+
+
+def test_what_may_belong_to_something_else_waits_for_that_once() -> None:
+    inbox = inbox_of()
+    inbox.update([FILE_A], now=0.0, lone={FILE_A.path})
+    assert not inbox.ready(now=9.0)
+    assert inbox.wait_s(now=9.0) == 1.0
+    assert inbox.ready(now=10.0) == {FILE_A.path: FILE_A}
+    inbox.update([FILE_A, FILE_B], now=9.0)
+    assert not inbox.ready(now=10.0)
+    assert inbox.ready(now=14.0) == {FILE_A.path: FILE_A, FILE_B.path: FILE_B}
+
+
+def test_what_is_done_can_be_brought_again_at_once() -> None:
+    inbox = inbox_of()
+    inbox.update([FILE_A, FILE_B], now=0.0, lone={FILE_A.path})
+    inbox.mark_done([FILE_A])
+    assert inbox.requeue([FILE_A.path, FILE_B.path], now=20.0) == {FILE_A.path: FILE_A}
+    assert inbox.is_new(FILE_A.path)
+    inbox.update([FILE_A, FILE_B], now=20.0, lone={FILE_A.path})
+    assert inbox.ready(now=20.0) == {FILE_A.path: FILE_A, FILE_B.path: FILE_B}
