@@ -26,7 +26,7 @@ from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, TLSError, Transient
 from bulkup.errors import run as run_failures
 from bulkup.events import SkipReason
-from bulkup.output.doctor import (
+from bulkup.output.findings import (
     AccountFound,
     AddressFound,
     AlbumFound,

@@ -25,7 +25,8 @@ from bulkup.events import (
     RunFailed,
     Verdict,
 )
-from bulkup.output.doctor import CheckupReport, Tell
+from bulkup.output.doctor import CheckupReport
+from bulkup.output.findings import Tell
 from bulkup.output.options import OutputOptions
 from bulkup.output.outputs import LongLivedOutputs, others_for, screen_for
 from bulkup.output.sinks import Outputs, Report, Screen

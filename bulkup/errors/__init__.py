@@ -1,11 +1,10 @@
-"""The exceptions, by scope, and how a failure gets its words.
+"""The exceptions, by scope, and the texts of failures.
 
 A `UsageError` is corrected by the user before any request, a `RunError` ends the run, a
 `PhotoError` ends one photo, and a `Transient` error is worth another try: only `engine.retry` and
 what it calls ever see one. The texts are `FailureKind` constants in `errors.local`,
-`errors.gallery`, `errors.server` and `errors.run`; the table of failures in the documentation is
-generated from them. Any other exception is a bug and stays a traceback. Imports nothing of the
-rest.
+`errors.gallery`, `errors.server` and `errors.run`; the reference's table of failures is generated
+from them. Any other exception is a bug and stays a traceback. Imports nothing of the rest.
 """
 
 from collections.abc import AsyncIterator
@@ -15,7 +14,7 @@ from typing import ClassVar
 
 
 def check_range(flag: str, value: int, *, least: int, most: int) -> None:
-    """Raise `UsageError` where a number is out of its range."""
+    """Raise `UsageError` if a number is out of its range."""
     if not least <= value <= most:
         raise UsageError(
             f"{flag} {value} is out of range", hint=f"Give a number from {least} to {most}."
@@ -24,7 +23,7 @@ def check_range(flag: str, value: int, *, least: int, most: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FailureMessage:
-    """A failure that has happened, in words: `code` names its class, empty where it has none."""
+    """The text of a failure: what happened, what to do, and the code of its kind, if any."""
 
     message: str
     hint: str = ""
@@ -33,10 +32,9 @@ class FailureMessage:
 
 @dataclass(frozen=True, slots=True)
 class FailureKind:
-    """A class of failures: its `code` never changes, what happened, and what to do.
+    """A kind of failure: a `code` that never changes, what happened, and what to do.
 
-    The sentences hold names in braces where facts belong. Called with the facts, it returns the
-    words of one failure.
+    The texts are format strings. Called with the facts, the kind returns the message of a failure.
     """
 
     code: str
@@ -44,14 +42,14 @@ class FailureKind:
     remedy: str
 
     def __call__(self, **facts: object) -> FailureMessage:
-        """Return the words of a failure. Raises `KeyError` where a fact is missing."""
+        """Return the message of a failure. Raises `KeyError` if a fact is missing."""
         return FailureMessage(
             self.what.format_map(facts), self.remedy.format_map(facts), self.code
         )
 
 
 class BulkupError(Exception):
-    """Something went wrong that bulkup can put in words: what happened and what to do."""
+    """A failure that bulkup can explain: what happened and what to do."""
 
     def __init__(self, failure: FailureMessage | str, *, hint: str = "") -> None:
         self.failure = FailureMessage(failure, hint) if isinstance(failure, str) else failure
@@ -72,7 +70,7 @@ class BulkupError(Exception):
 
     @property
     def code(self) -> str:
-        """Return the code of the failure's kind, empty if it has none."""
+        """The code of the failure's kind, empty if it has none."""
         return self.failure.code
 
 
@@ -81,27 +79,27 @@ class UsageError(BulkupError):
 
 
 class RunError(BulkupError):
-    """The run can't go on: log-in refused, not a Piwigo, album gone."""
+    """The run can't go on: log-in refused, not a Piwigo, album deleted."""
 
 
 class ServerUnavailable(RunError):
-    """The server is away, for longer than it is waited for; another run may find it back."""
+    """The server was unavailable for longer than --patience; a later run may succeed."""
 
 
 class TLSError(RunError):
-    """No safe connection comes about: TLS fails, or the certificate is none to trust."""
+    """No secure connection is possible: TLS fails, or the certificate is not trusted."""
 
 
 class PhotoError(BulkupError):
-    """One photo can't be brought in; the others go on."""
+    """One photo can't be uploaded; the others go on."""
 
 
 class NoSuchAlbum(PhotoError):
-    """The gallery has no album of the name that was given."""
+    """The gallery has no album of the given name."""
 
 
 class PhotoChanged(PhotoError):
-    """The file is not the one that was fingerprinted: it changed, shrank or vanished meanwhile."""
+    """The file changed, shrank or vanished after it was fingerprinted."""
 
 
 class PhotoGone(PhotoError):
@@ -109,9 +107,9 @@ class PhotoGone(PhotoError):
 
 
 class FormatRefused(PhotoError):
-    """The server takes no formats of photos, or none with this ending.
+    """The server accepts no formats of photos, or none with this extension.
 
-    `endings` are those that it takes, without a dot, none where that is not told.
+    `endings` are the extensions that it accepts, without a dot; empty if they are unknown.
     """
 
     def __init__(
@@ -125,38 +123,42 @@ class FormatRefused(PhotoError):
         self.endings = endings
 
     def takes(self, file: str) -> bool:
-        """Tell whether it may take a file of this name, whose capitals do not count."""
+        """Return whether the server may accept a file of this name, whatever its case."""
         name = file.lower()
         return not self.endings or any(name.endswith(f".{ending}") for ending in self.endings)
 
 
 class FormatsOff(FormatRefused):
-    """The server takes no formats of photos at all."""
+    """The server accepts no formats of photos at all."""
 
 
 class NotOffered(BulkupError):
-    """The server does not know the method asked for, or answers it in no usable way."""
+    """The server does not have the requested method, or gives no usable answer to it."""
 
 
 class Transient(BulkupError):
-    """Worth another try.
+    """A failure that is worth another try.
 
-    `retry_after_s` is what the server asked for, in seconds. `untouched` says that the server is
-    known to have kept nothing of the request, so that even an appending one may go again as it
-    was; otherwise its fate is unknown.
+    `retry_after_s` is the pause that the server asked for, in seconds. `untouched` says that the
+    server is known to have kept nothing of the request, so that even an appending one may be
+    repeated unchanged; otherwise that is unknown.
     """
 
     untouched: ClassVar[bool] = False
 
     def __init__(
-        self, failure: FailureMessage | str, *, hint: str = "", retry_after_s: float | None = None
+        self,
+        failure: FailureMessage | str,
+        *,
+        hint: str = "",
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(failure, hint=hint)
         self.retry_after_s = retry_after_s
 
 
 class AnswerLost(Transient):
-    """No answer, half an answer, or one that does not tell whether the request was carried out."""
+    """No answer, half an answer, or one that leaves open whether the request was carried out."""
 
 
 class TimedOut(AnswerLost):
@@ -164,25 +166,25 @@ class TimedOut(AnswerLost):
 
 
 class ServerCrashed(AnswerLost):
-    """PHP died over the request: an empty answer with status 500, or its words for it."""
+    """PHP crashed during the request: an empty answer with status 500, or its error message."""
 
 
 class MergeFailed(AnswerLost):
-    """The server holds every chunk of the photo and does not make a photo of them."""
+    """The server holds every chunk of the photo and does not assemble them."""
 
 
 class SendInterrupted(AnswerLost):
-    """The connection broke before the whole chunk was out: the server can't have finished it."""
+    """The connection broke before the whole chunk was sent: the server can't have finished it."""
 
 
 class Refused(Transient):
-    """The server answered without touching anything: too busy, a stale token, a broken body."""
+    """The server refused without changing anything: too busy, a stale token, a broken body."""
 
     untouched = True
 
 
 class SessionLost(Refused):
-    """The server no longer knows the session or its token; a new log-in mends it."""
+    """The server no longer knows the session or its token: a new log-in is needed."""
 
 
 class TooLarge(Refused):
@@ -190,37 +192,37 @@ class TooLarge(Refused):
 
 
 class ChunkCorrupted(Refused):
-    """A chunk arrived other than it was sent: damaged on the way, or over an unnamed limit.
+    """A chunk arrived changed: damaged in transit, or over a limit that the server does not name.
 
-    Once more may help; after that only smaller chunks may.
+    One repetition may help; after that only smaller chunks may.
     """
 
 
 class PhotoCorrupted(Transient):
-    """What arrived is not what was sent; the server says so by its sums or by refusing the type.
+    """The photo arrived changed: the server's sums differ, or it refuses the file's type.
 
-    Nothing of the photo can be built on: it has to start anew.
+    No part of it is usable: it has to be sent from the beginning.
     """
 
 
 class Outage(Transient):
-    """The server as a whole is away: 502, 503, 504, connection refused. Everybody waits for it."""
+    """The whole server is unavailable: 502, 503, 504, connection refused. Every task waits."""
 
 
 class RateLimited(Outage):
-    """The server says that it is asked too much: nobody asks for a while."""
+    """The server says that it gets too many requests: no task sends one for a while."""
 
     untouched = True
 
 
 class Unreachable(Outage):
-    """No connection came about, so nothing was sent."""
+    """No connection was made, so nothing was sent."""
 
     untouched = True
 
 
 class HostUnknown(Unreachable):
-    """The name of the server's host can't be resolved."""
+    """The server's host name can't be resolved."""
 
 
 @asynccontextmanager

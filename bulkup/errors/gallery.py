@@ -9,48 +9,48 @@ from bulkup.errors import FailureKind
 NO_ALBUM: Final = FailureKind(
     "no-album",
     "there is no album “{path}”",
-    "Check the spelling, or give --create-albums to have it made.",
+    "Check the spelling, or give --create-albums to create it.",
 )
 NO_FOLDER_ALBUM: Final = FailureKind(
-    "no-folder-album", "there is no album “{path}”", "Upload again: that makes it."
+    "no-folder-album", "there is no album “{path}”", "Upload again: that creates the album."
 )
 ALBUM_UNMADE: Final = FailureKind(
     "album-unmade",
-    "the album “{name}” could not be made: {reason}",
+    "the album “{name}” could not be created: {reason}",
     "Run the same command again.",
 )
 
-# photos on their way
+# photos in transit
 
 PERHAPS: Final = FailureKind(
     "perhaps-arrived",
-    "the photo may have arrived or not, and this server can't tell: {reason}",
-    "Look for it in the gallery before you send it again.",
+    "the photo may or may not have arrived, and this server can't tell: {reason}",
+    "Look for it in the gallery before you upload it again.",
 )
 UNNAMED: Final = FailureKind(
     "texts-missing",
-    "the photo arrived as number {photo}, but its name and texts did not: {reason}",
-    "Mend them in the gallery's administration.",
+    "the photo arrived as number {photo}, but its name and metadata did not: {reason}",
+    "Set them in the gallery's administration.",
 )
 ARRIVED_DIFFERENT: Final = FailureKind(
     "arrived-different",
-    "what arrives at the server is not what was sent",
-    "Look for a fault of the server's disk or memory, or of a proxy before it.",
+    "the photo that arrives at the server differs from the one that was sent",
+    "Check the server's disk and memory, and any proxy in front of it.",
 )
 DAMAGED_THERE: Final = FailureKind(
     "damaged-there",
     "photo {photo} arrived damaged and can't be removed: {reason}",
-    "Delete it in the gallery, then run again.",
+    "Delete it in the gallery, then run the same command again.",
 )
 TWIN_CHANGED: Final = FailureKind(
     "twin-changed",
-    "the file that was sent for this one changed on its way",
+    "an identical file, which was sent instead of this one, changed during the upload",
     "Run the same command again.",
 )
 
-# files that have changed since they were brought
+# files that have changed since they were uploaded
 
-ANEW: Final = "To bring it as a photo of its own, give the file another name."
+ANEW: Final = "To upload it as a separate photo, rename the file."
 CHANGED: Final = FailureKind(
     "changed",
     "it has changed since it was uploaded as photo {photo}",
@@ -59,34 +59,34 @@ CHANGED: Final = FailureKind(
 CANT_REPLACE: Final = FailureKind(
     "cant-replace",
     "it has changed, and this server can't replace the file of photo {photo}",
-    f"It offers no pwg.images.uploadAsync. {ANEW}",
+    f"It does not offer pwg.images.uploadAsync. {ANEW}",
 )
 CANT_TELL: Final = FailureKind(
     "cant-tell",
     "it has changed, and this server can't tell whether it has the new content",
-    f"It must tell photos apart by their MD5. {ANEW}",
+    f"The server must be able to find photos by their MD5. {ANEW}",
 )
 LOSES_FORMATS: Final = FailureKind(
     "loses-formats",
     "it has changed, and replacing photo {photo} would lose its other formats, such as {name}",
-    "Give --raw-as-format too: that sends them again.",
+    "Give --raw-as-format too: that sends these formats again.",
 )
 LOSES_FORMAT: Final = FailureKind(
     "loses-format",
     "it has changed, and replacing photo {photo} would lose its other format {path}, which this "
     "run does not find beside it",
-    f"Put that file back, and leave it out by no flag. {ANEW}",
+    f"Put that file back, and do not exclude it. {ANEW}",
 )
 IS_FORMAT: Final = FailureKind(
     "is-format",
-    "it is another format of photo {photo} already, and no photo of its own",
-    f"Give --raw-as-format, the file lying beside that photo's. {ANEW}",
+    "it is already attached to photo {photo} as another format, and is no photo itself",
+    f"Give --raw-as-format, with the file next to that photo's file. {ANEW}",
 )
 LOSES_FOREIGN: Final = FailureKind(
     "loses-foreign",
-    "it has changed, and replacing photo {photo} would lose its other formats ({endings}), which "
-    "somebody else has attached",
-    f"Save them, and delete them in the gallery. {ANEW}",
+    "it has changed, and replacing photo {photo} would lose its other formats "
+    "({endings}), which bulkup did not attach",
+    f"Save these formats, and delete them in the gallery. {ANEW}",
 )
 LOSES_REFUSED: Final = FailureKind(
     "loses-refused",
@@ -95,112 +95,110 @@ LOSES_REFUSED: Final = FailureKind(
 )
 OUT_OF_REACH: Final = FailureKind(
     "out-of-reach",
-    "it has changed, and the gallery does not let us look at photo {photo}",
-    "Who uploads must be allowed to see it.",
+    "it has changed, and the gallery does not show photo {photo} to this account",
+    "The account must be allowed to see that photo.",
 )
 CHANGED_THERE: Final = FailureKind(
     "changed-there",
     "it has changed, and so has photo {photo} in the gallery: nothing is replaced",
-    f"Somebody else may have put another file there. {ANEW}",
+    f"Somebody else may have replaced the file there. {ANEW}",
 )
 OTHER_PHOTO: Final = FailureKind(
     "other-photo",
-    "it was to replace photo {photo} and is photo {other} now",
+    "it should have replaced photo {photo}, but became photo {other}",
     "Compare the two in the gallery and delete one of them.",
 )
 REPLACED_PERHAPS: Final = FailureKind(
     "replaced-perhaps",
-    "it was sent to replace photo {photo}, which can't be confirmed: {reason}",
+    "it was sent to replace photo {photo}, but that can't be confirmed: {reason}",
     "Run the same command again.",
 )
 REPLACED_OTHERWISE: Final = FailureKind(
     "replaced-otherwise",
-    "what the gallery stores as photo {photo} is not what was sent to replace it",
-    "Look at the photo there. If the gallery shrinks originals, nothing is wrong.",
+    "the gallery's file of photo {photo} differs from the one that was sent to replace it",
+    "Look at the photo there. If the gallery resizes originals, nothing is wrong.",
 )
 
 # other formats of photos
 
 FORMATS_OFF: Final = FailureKind(
     "formats-off",
-    "this gallery takes no formats of photos (RAW and the like)",
+    "this gallery does not accept other formats of photos (RAW and the like)",
     "Set $conf['enable_formats'] = true; in its local/config/config.inc.php.",
 )
 FORMAT_REFUSED: Final = FailureKind(
     "format-refused",
-    "this gallery takes no such file as a format of a photo{said}",
-    "Add the ending to $conf['format_ext'] in its local/config/config.inc.php.",
+    "this gallery does not accept this file as a format of a photo{said}",
+    "Add the extension to $conf['format_ext'] in its local/config/config.inc.php.",
 )
 NO_FORMATS: Final = FailureKind(
     "no-formats",
-    "this server takes no formats: it offers no pwg.images.upload",
-    "Leave --raw-as-format out, or update Piwigo.",
+    "this server does not accept formats: it does not offer pwg.images.upload",
+    "Omit --raw-as-format, or update Piwigo.",
 )
 NO_MAIN: Final = FailureKind(
     "no-main",
     "its photo {name} is not in the gallery",
-    "Bring that first, then run the same command again.",
+    "Upload that photo first, then run the same command again.",
 )
 FORMAT_TAKEN: Final = FailureKind(
     "format-taken",
     "another file is the .{ending} of {name} already",
-    "A photo has one format of each ending: give it a photo of its own.",
+    "A photo has at most one format of each extension: put this one next to a photo of its own.",
 )
 FORMAT_CHANGED: Final = FailureKind(
     "format-changed",
-    "it has changed since it became a format of photo {photo}",
+    "it has changed since it was attached to photo {photo}",
     "--update sends it again.",
 )
 FORMAT_OTHER: Final = FailureKind(
     "format-other",
-    "another file became the .{ending} of photo {photo}",
-    "--update sends this one in its place.",
+    "another file was attached to photo {photo} as its .{ending}",
+    "--update replaces it with this one.",
 )
 FORMAT_PERHAPS: Final = FailureKind(
     "format-perhaps",
-    "another file is, or may be, the .{ending} of photo {photo}, which is called otherwise there",
-    "Look at the photo there: if it has none, attach this file in the gallery. Otherwise give it "
-    "a photo of its own.",
+    "another file is, or may be, the .{ending} of photo {photo}, which has another name there",
+    "Look at the photo there: if it has no such format, attach this file in the gallery. "
+    "Otherwise put it next to a photo of its own.",
 )
 
 # what `bulkup verify` finds
 
-MISSING: Final = FailureKind(
-    "missing", "the gallery does not have it", "Upload again: that brings it."
-)
+MISSING: Final = FailureKind("missing", "the gallery does not have it", "Upload it again.")
 ELSEWHERE: Final = FailureKind(
     "not-in-album",
     "photo {photo} is in the gallery, but not in album {album}",
-    "Upload again: that puts it into the album.",
+    "Upload again: that adds it to the album.",
 )
 NO_PLACE: Final = FailureKind(
     "no-place", "photo {photo} is in the gallery, but {reason}", "{remedy}"
 )
 DIFFERING: Final = FailureKind(
     "differing",
-    "what the gallery stores as photo {photo} is not this file any more",
-    "Delete photo {photo} in the gallery, then upload again. If the gallery shrinks originals, "
-    "nothing is wrong.",
+    "the gallery's file of photo {photo} differs from this file",
+    "Delete photo {photo} in the gallery, then upload again. If the gallery resizes "
+    "originals, nothing is wrong.",
 )
 NAMELESS: Final = FailureKind(
     "unasked",
-    "this gallery can't be asked for a photo by its MD5",
-    "It must offer pwg.images.exist, and not tell photos apart by name.",
+    "this gallery can't find a photo by its MD5",
+    "It must offer pwg.images.exist, and must not identify photos by file name.",
 )
 UNASKED_FORMAT: Final = FailureKind(
     "unasked-format",
-    "it is a format of photo {photo}, and no gallery tells how it stores those",
-    "Look at the photo there, or leave such files out: --exclude.",
+    "it is a format of photo {photo}, and no gallery reports how it stores those",
+    "Look at the photo there, or exclude such files: --exclude.",
 )
 UNREAD: Final = FailureKind(
     "unread",
-    "the gallery has the MD5 of photo {photo}, but can't read its file",
+    "the gallery knows the MD5 of photo {photo}, but can't read its file",
     "With --quick the MD5 is enough.",
 )
 UNLISTED: Final = FailureKind(
     "unlisted",
     "the gallery has photo {photo}, but can't list album {album}",
-    "Without --album and --tree it is enough to be in the gallery.",
+    "Without --album and --tree it is enough that the photo is in the gallery.",
 )
 UNCHECKED: Final = FailureKind("unchecked", "it could not be checked: {reason}", "{remedy}")
 
@@ -208,7 +206,7 @@ UNCHECKED: Final = FailureKind("unchecked", "it could not be checked: {reason}",
 
 NO_NUMBER: Final = FailureKind(
     "no-number",
-    "the gallery does not tell its number",
+    "the gallery does not report the photo's number",
     "Look for the photo in the gallery, then move the file yourself.",
 )
 PERHAPS_ASTRAY: Final = FailureKind(
@@ -216,11 +214,12 @@ PERHAPS_ASTRAY: Final = FailureKind(
 )
 CANT_COMPARE: Final = FailureKind(
     "cant-compare",
-    "this gallery can't compare the file that it stores with it",
+    "this gallery can't compare its file with this one",
     "Look at the photo in the gallery, then move the file yourself.",
 )
 STORED_OTHERWISE: Final = FailureKind(
     "stored-otherwise",
-    "what the gallery stores as photo {photo} is not this file",
-    "Does the gallery shrink originals? Otherwise delete that photo there, and upload again.",
+    "the gallery's file of photo {photo} differs from this file",
+    "Check whether the gallery resizes originals. If not, delete that photo there and "
+    "upload again.",
 )

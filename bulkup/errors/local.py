@@ -8,78 +8,80 @@ EMPTY: Final = FailureKind(
     "empty", "the file is empty", "Look for an intact copy, or remove the file."
 )
 VANISHED: Final = FailureKind(
-    "vanished", "the file has vanished", "If it was moved, run again on its new place."
+    "vanished", "the file has vanished", "If it was moved, run again with its new path."
 )
 UNREADABLE: Final = FailureKind(
     "unreadable", "the file can't be read: {reason}", "Check its permissions and the disk."
 )
 CHANGING: Final = FailureKind(
     "changing",
-    "the file changes while it is read",
+    "the file changed while it was being read",
     "Wait until it is complete, then run again.",
 )
 SHORTER: Final = FailureKind(
     "shorter",
-    "the file became shorter while it was read",
+    "the file became shorter while it was being read",
     "Wait until it is complete, then run again.",
 )
 UNSEEN: Final = FailureKind("unseen", "it can't be read: {reason}", "Check its permissions.")
 DANGLING: Final = FailureKind(
-    "dangling", "it can't be read: the link leads nowhere", "Mend it, or exclude it."
+    "dangling", "it can't be read: the symbolic link is broken", "Fix the link, or exclude it."
 )
 NOT_THERE: Final = FailureKind(
     "not-there",
     "it can't be read: {reason}",
-    "Names in a list count as they stand, from the current folder on.",
+    "Paths in a list are taken literally, relative to the current folder.",
 )
 IS_FOLDER: Final = FailureKind(
     "is-folder",
     "it can't be read: it is a folder",
-    "Name the files in it, or give the folder itself to bulkup.",
+    "List the files in it, or pass the folder itself to bulkup.",
 )
 NO_FOLDER: Final = FailureKind(
     "no-folder",
-    "it lies in no folder that could be an album",
-    "Give --album for what lies at the top.",
+    "it is in no folder that could become an album",
+    "Give --album for files at the top level.",
 )
 MAIN_UNREADABLE: Final = FailureKind(
     "main-unreadable",
     "its photo {name} can't be read: {reason}",
-    "Bring that first, then run the same command again.",
+    "Upload that photo first, then run the same command again.",
 )
 NO_WORKER: Final = FailureKind(
     "no-worker",
-    "no worker sees the file: {reason}",
-    "Mount its folder on a worker; where it has another name there, say so: --map HERE=THERE.",
+    "no worker can read the file: {reason}",
+    "Mount its folder on a worker. If the folder has another path there, give --map HERE=THERE.",
 )
 
 # files that stay in spite of --after
 
-LEFT: Final = "Nothing is lost: the file is where it was. Mend that and run again, or move it."
+LEFT: Final = (
+    "Nothing is lost: the file is where it was. Fix that and run again, or move it yourself."
+)
 CHANGED_SINCE: Final = FailureKind(
-    "changed-since", "the file has changed since it was read", "Run again."
+    "changed-since", "the file has changed since it was read", "Run the same command again."
 )
 CANT_MOVE: Final = FailureKind("cant-move", "it can't be moved to {place}: {reason}", LEFT)
-NAMES_USED_UP: Final = FailureKind(
-    "names-used-up", "too many files are called like {target}", LEFT
-)
-CANT_TRASH: Final = FailureKind("cant-trash", "it can't be put into the trash: {reason}", LEFT)
+NAMES_USED_UP: Final = FailureKind("names-used-up", "too many files are named {target}", LEFT)
+CANT_TRASH: Final = FailureKind("cant-trash", "it can't be moved to the trash: {reason}", LEFT)
 OUT_OF_SIGHT: Final = FailureKind(
-    "out-of-sight", "the file can't be found: {reason}", "Look whether somebody else moved it."
+    "out-of-sight", "the file can't be found: {reason}", "Check whether another program moved it."
 )
 IS_LINK: Final = FailureKind(
     "is-link",
     "it is a symbolic link, not the photo itself",
-    "Remove it yourself, if it is no longer needed.",
+    "Remove it yourself if you no longer need it.",
 )
 FOLDER_PROTECTED: Final = FailureKind(
-    "folder-protected", "its folder may not be written to", "Is the disk write-protected?"
+    "folder-protected",
+    "its folder is not writable",
+    "Check its permissions, and whether the disk is write-protected.",
 )
 CHANGED_LATE: Final = FailureKind(
     "changed-late",
-    "it changed at the last moment, and lies at {place} now",
+    "it changed while it was being moved, and is at {place} now",
     "Upload it from there.",
 )
-COPY_DIFFERS: Final = FailureKind("copy-differs", "its copy in {folder} is not the same", LEFT)
-THERE_ALREADY: Final = FailureKind("there-already", "it lies in {folder} already", LEFT)
+COPY_DIFFERS: Final = FailureKind("copy-differs", "its copy in {folder} differs from it", LEFT)
+THERE_ALREADY: Final = FailureKind("there-already", "it is in {folder} already", LEFT)
 SAME_FILE: Final = FailureKind("same-file", "it is the same file as {other}", LEFT)

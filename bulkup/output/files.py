@@ -89,63 +89,63 @@ def utc_text(time: datetime) -> str:
 
 
 class AtomicFile:
-    """A file that is FILE.part until `keep`."""
+    """A file that is named FILE.part until `keep`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
 
     def open(self, head: str = "") -> TextIO:
-        """Return the file, which begins with these words.
+        """Open the file and write its `head`.
 
-        Raises `UsageError` where it could not be written in the end.
+        Raises `UsageError` if the file can't be written.
         """
         if self.path.is_dir():
-            raise UsageError(f"{self.path} is a folder", hint="--report takes a file's name.")
+            raise UsageError(f"{self.path} is a folder", hint="--report needs a file name.")
         if not self.path.parent.is_dir():
             raise UsageError(
                 f"the folder of the report does not exist: {self.path.parent}",
-                hint="Make it first, or give --report another place.",
+                hint="Create it first, or give --report another path.",
             )
         try:
             file = self.part.open("w", encoding="utf-8", newline="")
         except OSError as error:
-            raise self._impossible(error) from None
+            raise self._unwritable(error) from None
         try:
             file.write(head)
             file.flush()
         except OSError as error:
             with suppress(OSError):
-                file.close()  # tries once more to write
+                file.close()  # tries to write again
             self.discard()
-            raise self._impossible(error) from None
+            raise self._unwritable(error) from None
         return file
 
     def keep(self) -> None:
-        """Put what has been written into its place. Raises `OSError`."""
+        """Rename the complete file. Raises `OSError`."""
         self.part.replace(self.path)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete the incomplete file."""
         self.part.unlink(missing_ok=True)
 
     def failure(self, error: OSError) -> OSError:
-        """Return an error that also tells where what could be written is."""
-        return OSError(f"{error.strerror or error}; what could be written is in {self.part}")
+        """Return an error that also names the incomplete file."""
+        return OSError(f"{error.strerror or error}; the incomplete file is {self.part}")
 
-    def _impossible(self, error: OSError) -> UsageError:
+    def _unwritable(self, error: OSError) -> UsageError:
         return UsageError(
             f"the report {self.path} can't be written: {error.strerror or error}",
-            hint="Give --report a place that you may write to.",
+            hint="Give --report a path that you can write to.",
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What became of a file; its fields are the columns, in their order.
+    """The outcome of a file; its fields are the columns in their order.
 
-    `size` is in bytes, `md5` in hex, `tries` counts how often the photo was begun, and `seconds`
-    are from its first byte on, None where none went out.
+    `size` is in bytes, `md5` in hex, `tries` counts the attempts to send the photo, and `seconds`
+    are measured from its first byte sent, None if none was.
     """
 
     path: Path
@@ -161,19 +161,19 @@ class Row:
 
 
 class Rows:
-    """Makes rows of events, for one run."""
+    """Turns the events of one run into rows."""
 
     def __init__(self) -> None:
-        self._begun: dict[Path, tuple[int, float]] = {}  # tries, and when the first began
+        self._started: dict[Path, tuple[int, float]] = {}  # attempts, and the start of the first
 
     def take(self, event: Event, now: float) -> Row | None:
-        """Take in what has happened `now`, in seconds; return the row that this completes."""
+        """Apply an event that happened `now`, in seconds; return the row that it completes."""
         if isinstance(event, PhotoStarted):
-            _, began = self._begun.get(event.path, (0, now))
-            self._begun[event.path] = (event.attempt, began)
+            _, began = self._started.get(event.path, (0, now))
+            self._started[event.path] = (event.attempt, began)
         if not isinstance(event, Outcome):
             return None
-        tries, began = self._begun.pop(event.path, (0, now))
+        tries, began = self._started.pop(event.path, (0, now))
         seconds = now - began if tries else None
         row = Row(
             path=event.path, size=event.size, outcome=event.outcome, tries=tries, seconds=seconds
@@ -218,22 +218,22 @@ class Rows:
 ROW_SCHEMA: Final = 1
 COLUMNS: Final = tuple(field.name for field in fields(Row))
 FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]")
-"""What spreadsheets would take for a formula."""
+"""Text that spreadsheets would evaluate as a formula."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a table begins, and how a row is written."""
+    """The beginning of a table, and the function that formats a row."""
 
     head: str
     line: Callable[[Row], str]
 
 
 class TableReport:
-    """Writes a row for every file: open it with `async with`, hand events to `emit`.
+    """Writes a row for every file: open it with `async with`, pass events to `emit`.
 
-    The file takes its place at the end, if the run began at all. To open it raises `UsageError`
-    where that is impossible. What goes wrong later is raised as `OSError`.
+    The file gets its name at the end, if the run started at all. Opening raises `UsageError` if
+    the file can't be written; later failures raise `OSError`.
     """
 
     def __init__(self, path: Path, form: Format, *, clock: Clock) -> None:
@@ -242,7 +242,7 @@ class TableReport:
         self._clock = clock
         self._rows = Rows()
         self._lines: LineWriter | None = None  # until it is opened
-        self._begun = False
+        self._run_started = False
 
     async def __aenter__(self) -> Self:
         file = await to_thread.run_sync(self._draft.open, self._form.head)
@@ -259,15 +259,15 @@ class TableReport:
             return
         try:
             await self._lines.close()
-            end = self._draft.keep if self._begun else self._draft.discard
+            end = self._draft.keep if self._run_started else self._draft.discard
             with CancelScope(shield=True):
                 await to_thread.run_sync(end)
         except OSError as failure:
             raise self._draft.failure(failure) from None
 
     def emit(self, event: Event) -> None:
-        """Take in an event; write the row that it completes. Raises `OSError` where that fails."""
-        self._begun = self._begun or isinstance(event, RunStarted)
+        """Apply an event and write the row that it completes. Raises `OSError` if that fails."""
+        self._run_started = self._run_started or isinstance(event, RunStarted)
         row = self._rows.take(event, self._clock())
         if row is not None and self._lines is not None:
             try:
@@ -277,10 +277,10 @@ class TableReport:
 
 
 def csv_line(row: Row) -> str:
-    """Return a row as comma-separated values, as RFC 4180 has them.
+    """Return a row as comma-separated values by RFC 4180.
 
-    What a spreadsheet would take for a formula gets an apostrophe before it. Line ends stay, in
-    quotes; other characters that show nothing or steer something are escaped.
+    Text that a spreadsheet would evaluate as a formula gets an apostrophe before it. Line ends
+    stay, in quotes; other control characters are escaped.
     """
     return _csv(
         [
@@ -318,6 +318,6 @@ def _cell(text: str | Path) -> str:
 
 
 CSV: Final = Format("\ufeff" + _csv(list(COLUMNS)), csv_line)
-"""With the mark by which spreadsheets know UTF-8: read it as `utf-8-sig`."""
+"""With the byte order mark by which spreadsheets recognise UTF-8: read it as `utf-8-sig`."""
 
 JSONL: Final = Format("", json_line)

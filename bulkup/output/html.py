@@ -67,7 +67,7 @@ class Note:
 class HtmlReport:
     """Collects what the page shows: open it with `async with`, pass events to `emit`.
 
-    `again` is the command line without its secrets. The constructor raises `UsageError` if a
+    `command` is the command line without its secrets. The constructor raises `UsageError` if a
     library is missing, opening if the file can't be written, closing `OSError`. A run that does
     not start leaves no page.
     """
@@ -76,7 +76,7 @@ class HtmlReport:
         self,
         path: Path,
         *,
-        again: str,
+        command: str,
         clock: Clock,
         wall_clock: Callable[[], datetime],
     ) -> None:
@@ -85,7 +85,7 @@ class HtmlReport:
                 "--report with .html needs a library that is not installed",
                 hint="pip install 'bulkup[report]'; .csv and .jsonl need none.",
             )
-        self.again = again
+        self.command = command
         self.began = wall_clock()
         self.state = RunState()
         self.sampler = Sampler(self.state, most=MAX_SAMPLES, every_s=INTERVAL_S)
@@ -210,7 +210,7 @@ def page(report: HtmlReport, run: RunStarted, *, table: str) -> str:
             for note in report.notes
         ],
         more_notes=report.notes_count - len(report.notes),
-        again=report.again,
+        command=report.command,
         sends=run.task == "upload",
         count_text=count_text,
         **charts(report),

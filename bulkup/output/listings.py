@@ -21,7 +21,7 @@ from bulkup.store.run_history import AlbumHistory, Ending, GalleryHistory, OpenF
 
 SCHEMA: Final = 1
 QUIET_ALBUMS: Final = 20
-"""Albums of which nothing but their files is known that are shown: `--tree` makes thousands."""
+"""How many albums without runs or failures are shown; `--tree` makes thousands."""
 
 COUNTS: Final = {
     "uploaded": "uploaded",
@@ -36,25 +36,23 @@ COUNTS: Final = {
     "astray": "astray",
     "stays": "not put away",
 }
-BROKEN_OFF: Final = (
-    "broken off without a word, as by kill -9 or a power cut; run the same command again"
-)
+ABRUPT: Final = "ended abruptly, as by kill -9 or a power cut; run the same command again"
 
 
 def past(galleries: Sequence[GalleryHistory], *, now: float) -> Iterator[Text]:
-    """Yield the lines that tell of galleries; `now` in seconds since 1970."""
+    """Yield the lines about galleries; `now` in seconds since 1970."""
     if not galleries:
-        yield Text("Nothing has been brought by this ledger yet.", WARNING)
+        yield Text("Nothing has been uploaded with this ledger yet.", WARNING)
     for number, gallery in enumerate(galleries):
         if number:
             yield Text("")
-        brought = f": {_files(gallery.files, gallery.size)} brought" if gallery.files else ""
-        yield Text.assemble((printable(gallery.url), "bold"), brought)
+        uploaded = f": {_files(gallery.files, gallery.size)} uploaded" if gallery.files else ""
+        yield Text.assemble((printable(gallery.url), "bold"), uploaded)
         yield from _albums(gallery.albums, now=now)
 
 
 def past_document(galleries: Sequence[GalleryHistory], *, ledger: Path) -> dict[str, object]:
-    """Return what is known as plain JSON values; `failure_line` has those of the failures."""
+    """Return the history as plain JSON values, without the failures: see `failure_line`."""
     return {
         "schema": SCHEMA,
         "ledger": plain(ledger),
@@ -88,10 +86,10 @@ def failure_line(failure: OpenFailure) -> dict[str, object]:
         "url": failure.url,
         "album": failure.album or None,
         "path": plain(failure.path),
-        "size": failure.trouble.size,
-        "code": failure.trouble.code,
-        "reason": failure.trouble.reason,
-        "hint": failure.trouble.hint,
+        "size": failure.cause.size,
+        "code": failure.cause.code,
+        "reason": failure.cause.reason,
+        "hint": failure.cause.hint,
         "time": _utc(failure.at),
     }
 
@@ -106,7 +104,7 @@ def _albums(albums: Sequence[AlbumHistory], *, now: float) -> Iterator[Text]:
     if hidden:
         files, size = sum(album.files for album in hidden), sum(album.size for album in hidden)
         more = f"  … and {count_text(len(hidden), 'more album')}: {_files(files, size)}"
-        yield Text(f"{more} (--json tells of each)", FAINT)
+        yield Text(f"{more} (--json lists each)", FAINT)
 
 
 def _album(album: AlbumHistory, *, now: float) -> Iterator[Text]:
@@ -114,20 +112,22 @@ def _album(album: AlbumHistory, *, now: float) -> Iterator[Text]:
     title = f"{name} (album {album.album})" if name else f"album {album.album}"
     if not album.album:
         title = "no album named"
-    brought = f": {_files(album.files, album.size)}" if album.files else ""
-    yield Text.assemble("  ", (title, "bold"), brought)
+    uploaded = f": {_files(album.files, album.size)}" if album.files else ""
+    yield Text.assemble("  ", (title, "bold"), uploaded)
     for run in album.runs:
         yield _run(run, now=now)
     if not album.failures:
         return
     only = f" --album {album.album}" if album.album else ""
-    amiss = f"{count_text(album.failures, 'failure')} open"
-    yield Text.assemble("    ", (amiss, f"bold {BAD}"), (f": bulkup status --failed{only}", FAINT))
+    failures = f"{count_text(album.failures, 'failure')} open"
+    yield Text.assemble(
+        "    ", (failures, f"bold {BAD}"), (f": bulkup status --failed{only}", FAINT)
+    )
     for failure in album.examples:
         yield Text.assemble(("      failed: ", BAD), printable(failure.path))
-        yield Text(f"        {printable(failure.trouble.reason)}")
-        if failure.trouble.hint:
-            yield Text(f"        {printable(failure.trouble.hint)}", FAINT)
+        yield Text(f"        {printable(failure.cause.reason)}")
+        if failure.cause.hint:
+            yield Text(f"        {printable(failure.cause.hint)}", FAINT)
     if (more := album.failures - len(album.examples)) > 0:
         yield Text(f"      … and {more:,} more", FAINT)
 
@@ -140,30 +140,30 @@ def _run(run: PastRun, *, now: float) -> Text:
             how, style = f"interrupted after {how_long}", WARNING
         case Ending.FAILED:
             how, style = f"ended after {how_long}: {printable(run.error)}", BAD
-        case Ending.OPEN if run.going_on:
-            how, style = f"at work for {time_text(max(0.0, now - run.began))}", GOOD
+        case Ending.OPEN if run.running:
+            how, style = f"running for {time_text(max(0.0, now - run.began))}", GOOD
         case Ending.OPEN:
-            how, style = f"after {how_long} {BROKEN_OFF}", WARNING
+            how, style = f"after {how_long} {ABRUPT}", WARNING
         case _:
             how = f"in {how_long}"
     counted = ", ".join(
         f"{run.counts[name]:,} {_words(name, run)}" for name in COUNTS if run.counts.get(name)
     )
     return Text.assemble(
-        f"    {run.what.task:<8} {began:%Y-%m-%d %H:%M}, ",
+        f"    {run.info.task:<8} {began:%Y-%m-%d %H:%M}, ",
         (how, style),
         f"; {counted or 'no photos'}",
     )
 
 
 def _words(name: str, run: PastRun) -> str:
-    return name if run.what.task == "verify" and name == "present" else COUNTS[name]
+    return name if run.info.task == "verify" and name == "present" else COUNTS[name]
 
 
 def _run_values(run: PastRun) -> dict[str, object]:
-    ending = run.ending.value or ("running" if run.going_on else "broken-off")
+    ending = run.ending.value or ("running" if run.running else "broken-off")
     return {
-        "task": run.what.task,
+        "task": run.info.task,
         "began": _utc(run.began),
         "seen": _utc(run.seen),
         "seconds": round(max(0.0, run.seen - run.began), 3),
@@ -182,7 +182,7 @@ def _utc(at: float) -> str:
 
 
 class Album(Protocol):
-    """What is shown of an album; `parent` 0: at the top."""
+    """An album to list; `parent` 0: at the top level."""
 
     @property
     def album_id(self) -> int:
@@ -194,19 +194,19 @@ class Album(Protocol):
 
     @property
     def parent(self) -> int:
-        """The number of the album that it lies in."""
+        """The number of its parent album."""
 
     @property
     def photos(self) -> int:
-        """How many photos lie in it itself."""
+        """How many photos it contains itself."""
 
     @property
     def private(self) -> bool:
-        """Whether not everybody may see it."""
+        """Whether it is not public."""
 
 
 def tree(albums: Sequence[Album]) -> Iterator[Text]:
-    """Yield a line for each album; those whose parent is not there stand at the top."""
+    """Yield a line for each album; albums without a listed parent are at the top level."""
     there = {album.album_id for album in albums}
     below: dict[int, list[Album]] = {}
     for album in albums:
@@ -227,7 +227,7 @@ def tree(albums: Sequence[Album]) -> Iterator[Text]:
 
 
 def print_past(galleries: Sequence[GalleryHistory], stream: TextIO, *, now: float) -> None:
-    """Print what is known of past runs."""
+    """Print the history of runs."""
     write(console_for(stream), *past(galleries, now=now))
 
 

@@ -1,6 +1,6 @@
-"""The live view on a terminal: a frame that is drawn in place.
+"""The live view on a terminal: a frame that is redrawn in place.
 
-It does not use `rich.live`, which hides the cursor and would leave it hidden after a kill.
+It does not use `rich.live`, which hides the cursor between frames: after a kill it stays hidden.
 """
 
 import asyncio
@@ -53,9 +53,9 @@ SIZE = 7
 AMOUNT = 18
 RATE = 9
 DOING = 14
-PERCENT_FROM, RATE_FROM, AMOUNT_FROM = 70, 94, 118  # cells of the row
-PARENT_FROM = 28  # cells of the name from which on the folder is shown too
-IDLE_S = 2.0  # a photo of which nothing went out for so long waits
+PERCENT_FROM, RATE_FROM, AMOUNT_FROM = 70, 94, 118  # widths of the row in cells
+PARENT_FROM = 28  # width of the name from which the folder is shown too
+IDLE_S = 2.0  # a photo of which nothing was sent for this time is waiting
 
 HALF = "╸"
 SENDING = "cyan"
@@ -63,7 +63,7 @@ SENDING = "cyan"
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """How wide the columns are in cells; 0 for one that is left out."""
+    """The widths of the columns in cells; 0 for a column that is left out."""
 
     name: int
     bar: int
@@ -73,7 +73,7 @@ class Columns:
 
     @classmethod
     def within(cls, width: int) -> "Columns":
-        """Share out the width of a row."""
+        """Return the columns of a row of this width."""
         share = PERCENT if width >= PERCENT_FROM else 0
         amount = AMOUNT if width >= AMOUNT_FROM else SIZE
         rate = RATE if width >= RATE_FROM else 0
@@ -87,7 +87,7 @@ class Columns:
 
 
 def row(photo: PhotoInFlight | FileInReading, now: float, columns: Columns) -> Text:
-    """Return the row of a photo; of a name both ends stay."""
+    """Return the row of a photo; a long name is cut in the middle."""
     name = photo.path.name
     if columns.name >= PARENT_FROM and photo.path.parent.name:
         name = f"{photo.path.parent.name}/{name}"
@@ -99,7 +99,7 @@ def row(photo: PhotoInFlight | FileInReading, now: float, columns: Columns) -> T
         doing = pace
     parts: list[str | Text | tuple[str, str]] = [fit(printable(name), columns.name)]
     if columns.bar:
-        parts += [GAP, _way(photo, columns.bar)]
+        parts += [GAP, _progress(photo, columns.bar)]
     if columns.percent:
         parts += [GAP, f"{percent(sent, photo.size):>{columns.percent - 1}}%"]
     amount = size_text(photo.size)
@@ -115,14 +115,14 @@ def row(photo: PhotoInFlight | FileInReading, now: float, columns: Columns) -> T
 
 
 def bar(part: float, whole: float, width: int, *, style: str) -> Text:
-    """Return a bar that is full when all is done; it reads without colours too."""
+    """Return a progress bar that is readable without colours."""
     halves = 2 * width if part >= whole else int(2 * width * part / whole)
     filled = "━" * (halves // 2) + HALF * (halves % 2)
     return Text.assemble((filled, style), ("─" * (width - len(filled)), FAINT))
 
 
-def _way(photo: PhotoInFlight | FileInReading, width: int) -> Text:
-    """Return how far a photo is, or why it gets no further."""
+def _progress(photo: PhotoInFlight | FileInReading, width: int) -> Text:
+    """Return the progress of a photo, or why it waits."""
     if isinstance(photo, FileInReading):
         return Text("─" * width, FAINT)
     if photo.trouble:
@@ -132,7 +132,7 @@ def _way(photo: PhotoInFlight | FileInReading, width: int) -> Text:
 
 
 def doing_words(photo: PhotoInFlight | FileInReading, now: float) -> tuple[str, str]:
-    """Return what goes on with a photo, and for how long."""
+    """Return what happens with a photo and for how long, with a style."""
     if isinstance(photo, FileInReading):
         return f"hashing {brief_text(now - photo.since)}", FAINT
     if photo.trouble:
@@ -147,25 +147,25 @@ def doing_words(photo: PhotoInFlight | FileInReading, now: float) -> tuple[str, 
     return ("sending", "") if photo.attempt == 1 else (f"try {photo.attempt}", WARNING)
 
 
-WIDEST = 140  # a line that is longer is no longer taken in at a glance
+MAX_WIDTH = 140  # longer lines are hard to read
 CLOCK = 5
-WIDE = 99  # from here on the totals stand in one line
-ROOMY = 8  # from so many lines on, one is the header's
+ONE_LINE_FROM = 99  # width from which the totals are in one line
+HEADER_FROM = 8  # height from which one line is reserved for the header
 SEPARATOR = " · "
 
 
 def frame(
-    state: RunState, now: float, *, width: int, height: int, places: Sequence[Path | None]
+    state: RunState, now: float, *, width: int, height: int, slots: Sequence[Path | None]
 ) -> list[Text]:
-    """Return the lines of the moment: at most `height`, each narrower than `width`.
+    """Return the lines of a frame: at most `height`, each narrower than `width`.
 
-    `places` says which photo stands in which row, as `arrange` returns it.
+    `slots` holds the photo of each row, as `arrange` returns it.
     """
-    inner = max(1, min(width - 1, WIDEST))
+    inner = max(1, min(width - 1, MAX_WIDTH))
     totals = _totals(state, now, inner, height)
     head = _header(state.run, inner) if state.run else []
     room = height - len(totals)
-    rows = _rows(state, now, inner, places, room - (1 if head and height >= ROOMY else 0))
+    rows = _rows(state, now, inner, slots, room - (1 if head and height >= HEADER_FROM else 0))
     spare = room - len(rows)
     lines = [*rows, *totals]
     if rows and spare > len(head) + 1:
@@ -179,16 +179,16 @@ def frame(
 
 
 def arrange(
-    places: Sequence[Path | None], in_flight: Collection[Path], *, pending: int
+    slots: Sequence[Path | None], in_flight: Collection[Path], *, pending: int
 ) -> list[Path | None]:
-    """Return which photo stands in which row: each keeps its place, new ones take the free ones.
+    """Return the photo of each row: photos keep their row, new ones take free rows.
 
-    Free places stay open while photos are `pending` that will take them, so that nothing jumps.
+    Free rows stay while `pending` photos will take them, so that the rows do not move.
     """
-    arranged = [path if path in in_flight else None for path in places]
-    standing = set(arranged)
+    arranged = [path if path in in_flight else None for path in slots]
+    shown = set(arranged)
     for path in in_flight:
-        if path not in standing:
+        if path not in shown:
             if None in arranged:
                 arranged[arranged.index(None)] = path
             else:
@@ -199,7 +199,7 @@ def arrange(
 
 
 def _header(run: RunStarted, width: int) -> list[Text]:
-    """Return where the photos go and how: in one line where there is room for both."""
+    """Return the album and the method, in one line if they fit."""
     where, how = shorten(title(run), width), manner(run)
     gap = width - cell_len(where) - cell_len(how)
     if gap < len(GAP):
@@ -208,20 +208,20 @@ def _header(run: RunStarted, width: int) -> list[Text]:
 
 
 def _rows(
-    state: RunState, now: float, width: int, places: Sequence[Path | None], room: int
+    state: RunState, now: float, width: int, slots: Sequence[Path | None], room: int
 ) -> list[Text]:
     columns = Columns.within(width)
     under_way = state.traffic.shown(now)
-    shown = places if len(places) <= room else places[: max(0, room - 1)]
+    shown = slots if len(slots) <= room else slots[: max(0, room - 1)]
     rows = [
         row(under_way[path], now, columns) if path in under_way else Text("") for path in shown
     ]
-    hidden = sum(path in under_way for path in places[len(shown) :])
+    hidden = sum(path in under_way for path in slots[len(shown) :])
     return [*rows, Text(f"… and {hidden:,} more", FAINT)][: max(0, room)] if hidden else rows
 
 
 def _totals(state: RunState, now: float, width: int, height: int) -> list[Text]:
-    """Return the last lines; of more than there is room for, those that matter most."""
+    """Return the last lines; if they do not fit, the most important ones."""
     lines: list[tuple[int, Text]] = []
     if outage := outage_words(state, now):
         lines.append((1, Text(clip(outage, width), f"bold {WARNING}")))
@@ -229,7 +229,7 @@ def _totals(state: RunState, now: float, width: int, height: int) -> list[Text]:
         lines.append((4, _whole(state, now, width)))
         amounts = [Text(photos_words(state), "bold"), Text(bytes_words(state))]
         pace = [Text(words) for words in pace_words(state, now)]
-        groups = [amounts + pace] if width >= WIDE else [amounts, pace]
+        groups = [amounts + pace] if width >= ONE_LINE_FROM else [amounts, pace]
         lines += [
             (2 * rank, Text(SEPARATOR).join(group)) for rank, group in enumerate(groups) if group
         ]
@@ -242,10 +242,10 @@ def _totals(state: RunState, now: float, width: int, height: int) -> list[Text]:
 
 
 def _whole(state: RunState, now: float, width: int) -> Text:
-    """Return how far the run is, and for how long it has been going."""
+    """Return the progress bar of the run, and for how long it has lasted."""
     clock = f"{clock_text(state.elapsed_s(now)):>{CLOCK}}"
     length = max(0, width - PERCENT - len(clock) - 2 * len(GAP))
-    if not state.scan_ended:  # part of what is not known
+    if not state.scan_ended:  # the total is unknown
         return Text.assemble(("─" * length, FAINT), GAP, " " * PERCENT, GAP, (clock, FAINT))
     done, goal = state.reached_size, state.goal_size
     share = f"{percent(done, goal):>{PERCENT - 1}}%"
@@ -254,7 +254,7 @@ def _whole(state: RunState, now: float, width: int) -> Text:
 
 
 def _flow(parts: Sequence[Text], width: int) -> list[Text]:
-    """Return the parts in as many lines as it takes."""
+    """Return the parts in as few lines as possible."""
     lines: list[Text] = []
     for part in parts:
         if lines and lines[-1].cell_len + len(SEPARATOR) + part.cell_len <= width:
@@ -264,40 +264,40 @@ def _flow(parts: Sequence[Text], width: int) -> list[Text]:
     return lines
 
 
-HOLD, RELEASE = "\x1b[?2026h", "\x1b[?2026l"  # terminals that know it show a frame at once
+HOLD, RELEASE = "\x1b[?2026h", "\x1b[?2026l"  # synchronized output: no half-drawn frames
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
-CLIP, WRAP = "\x1b[?7l", "\x1b[?7h"  # a line wider than was thought must not become two
+CLIP, WRAP = "\x1b[?7l", "\x1b[?7h"  # a line that is wider than computed must not wrap
 ERASE_REST_OF_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"
-# from the cursor on, but never "below" from the first cell of all: tmux keeps a screen that is
-# erased so in its history
+# erases from the cursor on, but never "below" from the first cell of the screen: tmux would copy
+# the erased screen to its history
 WIPE = f"{ERASE_REST_OF_LINE}\x1b7\x1b[B\r{ERASE_BELOW}\x1b8"
 
 
 def rows_taken(widths: Sequence[int], columns: int) -> int:
-    """Return how many rows lines of these widths take on a terminal that became `columns` wide.
+    """Return how many rows lines of these widths take on a terminal of `columns` cells.
 
-    Terminals wrap what was written for a wider window.
+    Terminals wrap existing lines when the window becomes narrower.
     """
     return sum(max(1, -(-width // max(1, columns))) for width in widths)
 
 
 class Canvas:
-    """Paints lines over those it painted before; `above` scrolls away for good."""
+    """Paints lines over those it painted before; lines `above` them scroll away."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._widths: list[int] = []
 
     def paint(self, lines: Sequence[Text], *, above: Sequence[Text] = ()) -> None:
-        """Show the lines in place of the last ones, after the lines `above` them."""
+        """Replace the last lines, and insert lines `above` them."""
         climb = rows_taken(self._widths, self._console.width)
-        # what became wrapped, or is not written over from its beginning to its end, is erased
+        # erase lines that were wrapped, or that the new ones do not cover
         anew = bool(above) or not lines or climb != len(self._widths)
         self._console.print(_Painting(lines, above, climb=climb, anew=anew), crop=False)
         self._widths = [line.cell_len for line in lines]
 
     def clear(self) -> None:
-        """Take the block away: what is printed next stands where it began."""
+        """Erase the lines: the next output begins at their position."""
         self.paint(())
 
 
@@ -339,13 +339,13 @@ def _control(codes: str) -> Segment:
 
 
 REDRAW_EVERY_S = 0.125
-STALE_AFTER_S = 1.0  # times and rates go on while nothing happens
+STALE_AFTER_S = 1.0  # times and rates change even if nothing happens
 
 
 def suits_live(console: Console) -> bool:
-    """Tell whether lines can be drawn over on this console, with the characters of the bars.
+    """Return whether the console can redraw lines and has the characters of the bars.
 
-    What takes colours is not always a terminal: FORCE_COLOR wants them in a pipe as well.
+    `is_terminal` is not enough: with FORCE_COLOR it is true for a pipe, too.
     """
     return (
         console.is_terminal
@@ -357,9 +357,9 @@ def suits_live(console: Console) -> bool:
 
 
 class LiveReport:
-    """Shows a run on a terminal: open it with `async with`, hand events to `emit`.
+    """Shows a run on a terminal: open it with `async with`, pass events to `emit`.
 
-    However the block is left, the terminal is its old self, and the summary stands there.
+    However the block ends, the terminal is restored and shows the summary.
     """
 
     def __init__(
@@ -376,7 +376,7 @@ class LiveReport:
         self._clock = clock
         self._verbose = verbose
         self._ticks = Periodic(self.redraw, every_s=REDRAW_EVERY_S, sleep=sleep)
-        self._places: list[Path | None] = []
+        self._slots: list[Path | None] = []
         self._above: list[Text] = []
         self._changed = False
         self._drawn: tuple[float, int, int] | None = None
@@ -398,14 +398,14 @@ class LiveReport:
             self._ticks.stop()
 
     def emit(self, event: Event) -> None:
-        """Take in an event; it is seen with the next frame."""
+        """Apply an event; the next frame shows it."""
         self.state.apply(event, self._clock())
         self._changed = True
         if line := announce(event, verbose=self._verbose):
             self._above.append(line)
 
     def redraw(self) -> None:
-        """Draw the next frame, if it would look different."""
+        """Draw the next frame if it differs."""
         now = self._clock()
         width, height = self._console.size
         if self._drawn and not self._changed:
@@ -414,21 +414,21 @@ class LiveReport:
                 return
         state = self.state
         shown = state.traffic.shown(now)
-        self._places = arrange(self._places, shown, pending=state.pending)
-        lines = frame(state, now, width=width, height=height - 1, places=self._places)
+        self._slots = arrange(self._slots, shown, pending=state.pending)
+        lines = frame(state, now, width=width, height=height - 1, slots=self._slots)
         self._canvas.paint(lines, above=self._take_above())
         self._changed = False
         self._drawn = (now, width, height)
 
     def _take_above(self) -> list[Text]:
-        """Return what is to scroll away, wrapped between words."""
+        """Return the lines to scroll away, wrapped between words."""
         above = [part for line in self._above for part in wrapped(self._console, line)]
         self._above.clear()
         return above
 
 
 def wrapped(console: Console, line: Text) -> list[Text]:
-    """Return a line in as many as the console needs, all but the first indented."""
+    """Return a line wrapped to the console's width, with a hanging indent."""
     width = console.width - INDENT
     if cell_len(line.plain) <= console.width or width < INDENT:
         return [line]

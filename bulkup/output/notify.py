@@ -1,4 +1,4 @@
-"""Notifications of how a run ended, by apprise in a process of its own."""
+"""Notifications of how a run ended, by apprise in a separate process."""
 
 import asyncio
 import json
@@ -20,13 +20,13 @@ from bulkup.output.state import RunState
 from bulkup.output.text import count_text, printable
 
 LIMIT_S: Final = 30.0
-MESSENGER: Final = [sys.executable, "-P", "-m", "bulkup.output.notify"]
-WHERE: Final = "https://appriseit.com/services names the services and their addresses."
+DELIVERY: Final = [sys.executable, "-P", "-m", "bulkup.output.notify"]
+ADDRESSES: Final = "https://appriseit.com/services names the services and their addresses."
 
 
 @dataclass(slots=True)
 class Service:
-    """Somebody to tell; `name` holds no secret, `latest` is what was told last."""
+    """A service to notify; `name` contains no secret, `latest` is its last notification."""
 
     name: str
     address: str = field(repr=False)
@@ -34,7 +34,7 @@ class Service:
 
 
 def services(addresses: Sequence[str]) -> list[Service]:
-    """Return who is to be told. Raises `UsageError` where apprise is missing, or knows it not."""
+    """Return the services to notify. Raises `UsageError` if apprise or a service is unknown."""
     try:
         import apprise  # noqa: PLC0415 (heavy, and an extra)
     except ModuleNotFoundError:
@@ -51,17 +51,16 @@ def services(addresses: Sequence[str]) -> list[Service]:
         if not name or not apprise.Apprise().add(address.strip()):
             what = f"the {name}:// address" if name else "the address"
             raise UsageError(
-                f"--notify: {what} (number {number}) is none that apprise understands", hint=WHERE
+                f"--notify: apprise does not know {what} (number {number})", hint=ADDRESSES
             )
         found.append(Service(name, address.strip()))
     return found
 
 
 class Notifier:
-    """A view that waits for the end: then it tells the services how the run ended.
+    """An output that notifies the services at the end of a run.
 
-    A service that takes longer than `limit_s` seconds is given up, and told through `notice`, as
-    is any that fails.
+    A service that fails, or takes longer than `limit_s` seconds, is reported by `notice`.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class Notifier:
         return self
 
     def emit(self, event: Event) -> None:
-        """Take in what has happened."""
+        """Apply an event."""
         self._state.apply(event, self._clock())
 
     async def __aexit__(
@@ -91,8 +90,8 @@ class Notifier:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with CancelScope(shield=True):  # also whoever aborts a run wants to be told
-            reasons = await asyncio.gather(*map(self._told, self._services))
+        with CancelScope(shield=True):  # an aborted run is notified, too
+            reasons = await asyncio.gather(*map(self._notify, self._services))
         for service, reason in zip(self._services, reasons, strict=True):
             if reason:
                 self._notice(
@@ -102,36 +101,36 @@ class Notifier:
                     )
                 )
 
-    async def _told(self, service: Service) -> str:
-        """Tell a service; return why that failed, nothing if it did not."""
+    async def _notify(self, service: Service) -> str:
+        """Notify a service; return why that failed, empty if it did not."""
         title = f"bulkup: {headline(self._state)}"
         message = body(self._state)
         grade = _grade(self._state)
         if service.latest == (title, message) and self._state.run is None:
-            return ""  # a run that is tried again and again, and impossible as ever
+            return ""  # a run that `watch` repeats and that fails in the same way
         service.latest = (title, message)
         given = {"address": service.address, "title": title, "message": message, "grade": grade}
         try:
             with fail_after(self._limit_s):
                 done = await run_process(
-                    MESSENGER,
+                    DELIVERY,
                     input=json.dumps(given).encode(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     check=False,
-                    start_new_session=True,  # a Ctrl-C is for the run
+                    start_new_session=True,  # Ctrl-C is meant for the run only
                 )
         except TimeoutError:
             return f"took longer than {self._limit_s:.0f} s"
         except OSError as error:
             return f"failed: {error.strerror}"
-        return "was not taken" if done.returncode else ""
+        return "was rejected" if done.returncode else ""
 
 
 def headline(state: RunState) -> str:
     """Return how a run ended in a line: '61 photos uploaded, 2 failed'."""
     if state.run is None:
-        return "the run was impossible" if state.run_failed else "ended before it began"
+        return "the run could not start" if state.run_failed else "ended before it started"
     match state.run.task:
         case "verify":
             words = [f"{count_text(state.verdicts.total(), 'photo')} checked"]
@@ -146,21 +145,21 @@ def headline(state: RunState) -> str:
         words.append(f"{open_end:,} unfinished")
     if state.present and not state.uploaded:
         words.append(f"{state.present:,} already there")
-    told = ", ".join(words)
+    text = ", ".join(words)
     if state.interrupted:
-        return f"interrupted: {told}"
-    return f"broken off: {told}" if state.run_failed else told
+        return f"interrupted: {text}"
+    return f"aborted: {text}" if state.run_failed else text
 
 
 def _grade(state: RunState) -> str:
-    """Return how bad it is, in apprise's words."""
+    """Return the severity as apprise names it."""
     if state.run_failed or state.run is None:
         return "failure"
     return "success" if state.ok else "warning"
 
 
 def body(state: RunState) -> str:
-    """Return what else there is to say: why the run could not go on, and its summary."""
+    """Return the text: why the run could not go on, and its summary."""
     failure = state.run_failed
     lines = [printable(text) for text in (failure.reason, failure.hint) if text] if failure else []
     lines += [line.plain for line in summary(state)]

@@ -1,4 +1,4 @@
-"""Builds the outputs of a run from their options; removes secrets from the command they show."""
+"""Builds the outputs of a run from their options, and the command line without secrets."""
 
 import os
 import re
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from bulkup.output.notify import Service
 
 HIDDEN: Final = "…"
-TELLTALE: Final = re.compile(r"password|passphrase|secret|token|key|auth|notify|command|header")
+SECRET_NAME: Final = re.compile(r"password|passphrase|secret|token|key|auth|notify|command|header")
 FILE: Final = re.compile(r"-(file|path)$")
-"""The name of a file is no secret, whatever lies in it."""
+"""A flag that names a file shows no secret."""
 
 
-def again(arguments: Sequence[str]) -> str:
-    """Return the command of these arguments, as a shell takes it.
+def command_line(arguments: Sequence[str]) -> str:
+    """Return the command line of these arguments for a shell, without secrets.
 
-    The values of flags that are named like a secret are left out, and of addresses the user, the
-    password and the query.
+    It omits the values of flags whose names suggest a secret, and the user, the password and the
+    query of addresses.
     """
     return " ".join(["bulkup", *map(_quoted, _shown(arguments))])
 
@@ -52,7 +52,7 @@ def _shown(arguments: Sequence[str]) -> Iterator[str]:
         if hide and not is_flag:
             hide = False
             yield HIDDEN
-        elif is_flag and TELLTALE.search(name) and not FILE.search(name):
+        elif is_flag and SECRET_NAME.search(name) and not FILE.search(name):
             hide = not equals
             yield f"{name}={HIDDEN}" if equals else name
         elif is_flag and equals:
@@ -63,7 +63,7 @@ def _shown(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _address(text: str) -> str:
-    """Return an address without what could let somebody in; anything else as it is."""
+    """Return an address without its credentials; any other text unchanged."""
     if "://" not in text:
         return text
     try:
@@ -76,7 +76,7 @@ def _address(text: str) -> str:
 
 
 def _quoted(argument: str) -> str:
-    r"""Return the argument for a shell; what can't be seen in it as escapes: $'a\x1b.jpg'."""
+    r"""Return the argument for a shell; unprintable characters as escapes: $'a\x1b.jpg'."""
     if argument.isprintable():
         return shlex.quote(argument)
     escaped = "".join(
@@ -87,18 +87,19 @@ def _quoted(argument: str) -> str:
 
 
 class LongLivedOutputs:
-    """Open with `async with`; `others` are its views of one run. `clock` in seconds.
+    """The monitor and the notification services, which outlive a run of `bulkup watch`.
 
-    Once it is open, `greeting` says where the monitor is, if there is one.
+    Open it with `async with`; `others` returns its outputs of one run. Once it is open, `greeting`
+    names the address of the monitor, if there is one. `clock` in seconds.
 
-    Raises `UsageError` where a service is none or its library is missing; opening does where the
-    monitor can't have its address.
+    The constructor raises `UsageError` if a service is unknown or its library is missing; opening
+    does if the monitor can't listen on its address.
     """
 
-    def __init__(self, telling: OutputOptions, *, clock: Callable[[], float]) -> None:
+    def __init__(self, options: OutputOptions, *, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._monitor = _monitor_for(telling, clock)
-        self._services = _services_for(telling)
+        self._monitor = _monitor_for(options, clock)
+        self._services = _services_for(options)
         self.greeting: Noticed | None = None
 
     async def __aenter__(self) -> Self:
@@ -119,10 +120,10 @@ class LongLivedOutputs:
             await self._monitor.__aexit__(kind, error, trace)
 
     def others(self, notice: Emit) -> dict[str, Report]:
-        """Return the views of one run, by the flag that asks; `notice` hears what fails."""
+        """Return the outputs of one run by their flags; failures are emitted to `notice`."""
         others: dict[str, Report] = {}
         if self._monitor is not None:
-            others["--monitor"] = _Lent(self._monitor, deaf_to=self.greeting)
+            others["--monitor"] = _MonitorOfRun(self._monitor, ignore=self.greeting)
         if self._services:
             from bulkup.output.notify import Notifier  # noqa: PLC0415 (heavy)
 
@@ -130,30 +131,30 @@ class LongLivedOutputs:
         return others
 
 
-def _monitor_for(telling: OutputOptions, clock: Callable[[], float]) -> "Monitor | None":
-    if telling.listen is None:
+def _monitor_for(options: OutputOptions, clock: Callable[[], float]) -> "Monitor | None":
+    if options.listen is None:
         return None
 
     from bulkup.output.monitor.server import Monitor  # noqa: PLC0415 (heavy)
 
-    return Monitor(telling.listen, clock=clock)
+    return Monitor(options.listen, clock=clock)
 
 
-def _services_for(telling: OutputOptions) -> "list[Service]":
-    if not telling.notify:
+def _services_for(options: OutputOptions) -> "list[Service]":
+    if not options.notify:
         return []
 
     from bulkup.output.notify import services  # noqa: PLC0415 (heavy)
 
-    return services(telling.notify)
+    return services(options.notify)
 
 
-class _Lent:
-    """The monitor as a view of one run: it stays open when the run ends."""
+class _MonitorOfRun:
+    """The monitor as an output of one run: it stays open when the run ends."""
 
-    def __init__(self, monitor: "Monitor", *, deaf_to: Event | None) -> None:
+    def __init__(self, monitor: "Monitor", *, ignore: Event | None) -> None:
         self._monitor = monitor
-        self._deaf_to = deaf_to
+        self._ignore = ignore
 
     async def __aenter__(self) -> Self:
         return self
@@ -167,68 +168,68 @@ class _Lent:
         self._monitor.end()
 
     def emit(self, event: Event) -> None:
-        if event is not self._deaf_to:  # whoever looks on has found it
+        if event is not self._ignore:  # its readers know the address
             self._monitor.emit(event)
 
 
-def screen_for(telling: OutputOptions, console: Console | None = None) -> Screen:
-    """Return the view that somebody looks at, on stderr."""
-    if telling.quiet > 1:
+def screen_for(options: OutputOptions, console: Console | None = None) -> Screen:
+    """Return the output for the user, on stderr."""
+    if options.quiet > 1:
         return SilentReport(clock=time.monotonic)
     console = console or console_for(sys.stderr)
-    if telling.quiet:
+    if options.quiet:
         return QuietReport(console, clock=time.monotonic)
     if suits_live(console):
-        return LiveReport(console, clock=time.monotonic, verbose=telling.verbose)
-    return PlainReport(console, clock=time.monotonic, verbose=telling.verbose)
+        return LiveReport(console, clock=time.monotonic, verbose=options.verbose)
+    return PlainReport(console, clock=time.monotonic, verbose=options.verbose)
 
 
-def others_for(telling: OutputOptions) -> dict[str, Report]:
-    """Return the other views that are asked for, by the flag that asks.
+def others_for(options: OutputOptions) -> dict[str, Report]:
+    """Return the other outputs of the options, by their flags.
 
-    Raises `UsageError` where one can't be begun.
+    Raises `UsageError` if one can't be opened.
     """
-    return dict(_others(telling))
+    return dict(_others(options))
 
 
-def _others(telling: OutputOptions) -> Iterator[tuple[str, Report]]:
-    if telling.json:
-        # a stream of its own: where nobody reads any more, Python has nothing to flush at its end
+def _others(options: OutputOptions) -> Iterator[tuple[str, Report]]:
+    if options.json:
+        # a separate stream: if the reader is gone, Python must not fail to flush stdout at exit
         stream = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
         yield "--json", JsonReport(LineWriter(stream, owned=True), wall_clock=local_time)
-    if telling.log_file is not None:
-        lines = LineWriter(_opened(telling.log_file, flag="--log-file"), owned=True)
-        if telling.log_file.suffix.lower() == ".jsonl":
+    if options.log_file is not None:
+        lines = LineWriter(_append_to(options.log_file, flag="--log-file"), owned=True)
+        if options.log_file.suffix.lower() == ".jsonl":
             yield "--log-file", JsonReport(lines, wall_clock=local_time)
         else:
             yield "--log-file", LogReport(lines, wall_clock=local_time, clock=time.monotonic)
-    if telling.report is not None:
-        yield "--report", _report_on(Path(os.path.expanduser(telling.report)))  # noqa: PTH111
+    if options.report is not None:
+        yield "--report", _report_for(Path(os.path.expanduser(options.report)))  # noqa: PTH111
 
 
-def _report_on(path: Path) -> Report:
-    """Return the report of this ending. Raises `UsageError` where its libraries are missing."""
+def _report_for(path: Path) -> Report:
+    """Return the report for this file extension. Raises `UsageError` if a library is missing."""
     match path.suffix.lower():
         case ".csv":
             return TableReport(path, CSV, clock=time.monotonic)
         case ".jsonl":
             return TableReport(path, JSONL, clock=time.monotonic)
-    command = again(sys.argv[1:])
-    return HtmlReport(path, again=command, clock=time.monotonic, wall_clock=local_time)
+    command = command_line(sys.argv[1:])
+    return HtmlReport(path, command=command, clock=time.monotonic, wall_clock=local_time)
 
 
-def _opened(path: Path, *, flag: str) -> TextIO:
-    """Open a file to write behind what it holds. Raises `UsageError`."""
+def _append_to(path: Path, *, flag: str) -> TextIO:
+    """Open a file for appending. Raises `UsageError`."""
     try:
         return path.expanduser().open("a", encoding="utf-8", errors="backslashreplace")
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
             f"{flag} {path} can't be written: {reason}",
-            hint="Name a file in a folder that is there and yours.",
+            hint="Name a file in an existing folder that you can write to.",
         ) from None
 
 
 def local_time() -> datetime:
-    """Return the time of day here, with its zone."""
+    """Return the local time with its time zone."""
     return datetime.now().astimezone()

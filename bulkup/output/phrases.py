@@ -1,4 +1,4 @@
-"""The sentences about a run that several outputs share, and the summary at its end."""
+"""Texts about a run that several outputs share, and the summary at its end."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ FAINT = "dim"
 TONES = {BAD: "bad", WARNING: "warning", GOOD: "good", FAINT: "faint"}
 """Names of the styles on web pages."""
 
-INDENT = 8  # cells before what a line says, where there is room for the kind of its event
+INDENT = 8  # cells before the text of a line: the room for the word that begins it
 
-STOPPING = "photos in flight are finished, no new one is begun; Ctrl-C again aborts"
+STOPPING = "photos in flight are finished, no other is started; Ctrl-C again aborts"
 
 VERDICTS = {
     Verdict.PRESENT: ("present", GOOD),
@@ -57,7 +57,7 @@ VERDICTS = {
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What an event is worth to be told: its kind in a word, what happened, and what to do."""
+    """The line for an event: a word with its style, what happened, and what to do."""
 
     word: str
     style: str
@@ -66,9 +66,9 @@ class Remark:
 
 
 def announce(event: Event, *, verbose: bool = False, retries: bool = False) -> Text | None:
-    """Return the line that this event is worth, if any.
+    """Return the line for an event, None if it has none.
 
-    `verbose` gives each photo one, `retries` each photo's wait for another try.
+    With `verbose` each photo has one, with `retries` each photo's wait for another try.
     """
     said = remark(event, verbose=verbose, retries=retries)
     if said is None:
@@ -78,19 +78,19 @@ def announce(event: Event, *, verbose: bool = False, retries: bool = False) -> T
 
 
 def remark(event: Event, *, verbose: bool = False, retries: bool = False) -> Remark | None:
-    """Return what is to be told of an event, if anything; the flags as for `announce`."""
+    """Return the parts of the line for an event; see `announce`."""
     hint = ""
     match event:
         case PhotoNew() if verbose:
-            kind, what = _foreseen(event)
+            kind, what = _planned_photo(event)
         case PhotoUploaded() if verbose:
             kind, what = ("sent", GOOD), f"{event.path} as photo {event.image_id}"
         case PhotoPresent() if verbose:
-            where = f"photo {event.image_id}" if event.image_id else "as an equal one"
+            where = f"photo {event.image_id}" if event.image_id else "as an identical one"
             kind = ("link", GOOD) if event.linked else ("there", FAINT)
             what = f"{event.path} ({where})"
         case FileSkipped() if verbose:
-            kind, what = ("left", FAINT), f"{event.path} ({event.reason.value})"
+            kind, what = ("skip", FAINT), f"{event.path} ({event.reason.value})"
         case AlbumMade() if verbose:
             kind, what = ("album", GOOD), event.name
         case PhotoFailed():
@@ -100,9 +100,12 @@ def remark(event: Event, *, verbose: bool = False, retries: bool = False) -> Rem
         case FileStays():
             kind, what, hint = ("stays", WARNING), f"{event.path}: {event.reason}", event.hint
         case OutageBegan():
-            kind, what = ("away", WARNING), f"{event.reason}; waiting until the server answers"
+            kind, what = ("away", WARNING), f"{event.reason}; waiting for the server"
         case OutageEnded():
-            kind, what = ("back", GOOD), f"the server answers after {time_text(event.seconds)}"
+            kind, what = (
+                ("back", GOOD),
+                f"the server answers again after {time_text(event.seconds)}",
+            )
         case Noticed():
             kind, what, hint = ("note", WARNING), event.message, event.hint
         case Retrying(path=None):
@@ -118,8 +121,8 @@ def remark(event: Event, *, verbose: bool = False, retries: bool = False) -> Rem
     return Remark(word, style, printable(what), printable(hint))
 
 
-def _foreseen(photo: PhotoNew) -> tuple[tuple[str, str], str]:
-    """Return what would become of a photo, as `announce` says it."""
+def _planned_photo(photo: PhotoNew) -> tuple[tuple[str, str], str]:
+    """Return what an upload would do with a photo."""
     what = f"{photo.path} ({size_text(photo.size)})"
     if photo.replaces is not None:
         return ("replace", GOOD), f"{what} in photo {photo.replaces}"
@@ -129,7 +132,7 @@ def _foreseen(photo: PhotoNew) -> tuple[tuple[str, str], str]:
 
 
 def title(run: RunStarted) -> str:
-    """Return where the photos go, or are to be."""
+    """Return the album and the gallery of a run."""
     name = printable(run.album_name)
     if run.album is None and not name:
         return printable(run.url)
@@ -139,7 +142,7 @@ def title(run: RunStarted) -> str:
 
 
 def manner(run: RunStarted) -> str:
-    """Return how the photos go, or that none goes."""
+    """Return the method, the concurrency and the version of Piwigo."""
     method = run.method
     if run.task == "verify":
         method = f"check only ({method})"
@@ -149,18 +152,18 @@ def manner(run: RunStarted) -> str:
 
 
 def photos_words(state: RunState) -> str:
-    """Return how many photos are done, of those to be sent: '1,204 of 5,310 photos'."""
+    """Return how many of the photos to send are done: '1,204 of 5,310 photos'."""
     so_far = "" if state.scan_ended else " so far"
     return f"{state.reached:,} of {count_text(state.goal, 'photo')}{so_far}"
 
 
 def bytes_words(state: RunState) -> str:
-    """Return how much is done, of what is to be sent: '3.20 GB of 14.1 GB'."""
+    """Return how many of the bytes to send are done: '3.20 GB of 14.1 GB'."""
     return f"{size_text(state.reached_size)} of {size_text(state.goal_size)}"
 
 
 def pace_words(state: RunState, now: float) -> list[str]:
-    """Return the rate now and on average, and the time left where it can be told."""
+    """Return the rate now and on average, and the time left if it is known."""
     words = []
     if state.run is None or state.run.task != "dry-run":
         words.append(f"{rate_text(state.rate(now))} (mean {rate_text(state.mean_rate(now))})")
@@ -168,7 +171,7 @@ def pace_words(state: RunState, now: float) -> list[str]:
     if state.interrupted:
         words.append("stopping")
     elif not state.scan_ended:
-        words.append("still looking")
+        words.append("still scanning")
     elif state.pending and eta_s is not None:
         words.append(f"about {estimate_text(eta_s)} left")
     elif state.pending and not state.left_size:
@@ -177,7 +180,7 @@ def pace_words(state: RunState, now: float) -> list[str]:
 
 
 def limits_words(state: RunState) -> list[str]:
-    """Return what holds the run back: 'finishing 3/6', 'chunk 4.00 MB', 'limit 500 kB/s'."""
+    """Return the limits in force: 'finishing 3/6', 'chunk 4.00 MB', 'limit 500 kB/s'."""
     words = []
     if state.limits is not None:
         words.append(f"finishing {state.limits.finishing}/{state.limits.most_finishing}")
@@ -188,7 +191,7 @@ def limits_words(state: RunState) -> list[str]:
 
 
 def verdict_words(state: RunState) -> list[tuple[str, str]]:
-    """Return how often each verdict was given, each with its style; nothing that is zero."""
+    """Return the count of each verdict with its style; none that is zero."""
     return [
         (f"{count:,} {words}", style)
         for verdict, (words, style) in VERDICTS.items()
@@ -197,23 +200,24 @@ def verdict_words(state: RunState) -> list[tuple[str, str]]:
 
 
 def count_words(state: RunState) -> list[tuple[str, str]]:
-    """Return what else there is to count, each with its style; nothing that is zero."""
+    """Return the other counts with their styles; none that is zero."""
     counts = [
         (state.failed, f"{state.failed:,} failed", BAD),
         (state.retries, count_text(state.retries, "retry", "retries"), WARNING),
         (state.present, f"{state.present:,} already there", ""),
-        (state.skipped, f"{state.skipped:,} left out", ""),
+        (state.skipped, f"{state.skipped:,} skipped", ""),
     ]
     return verdict_words(state) + [(words, style) for count, words, style in counts if count]
 
 
 def outage_words(state: RunState, now: float) -> str:
-    """Return since when the server is away, or nothing."""
+    """Return for how long the server has been unavailable, empty if it is available."""
     if not state.outage:
         return ""
     reason = printable(state.outage.reason).rstrip(".")
     return (
-        f"The server has been away for {time_text(now - state.outage.since)}: {reason}. Waiting."
+        f"The server has been unavailable for {time_text(now - state.outage.since)}: {reason}. "
+        "Waiting."
     )
 
 
@@ -225,25 +229,25 @@ ALLOWED_BY = (
 )
 SKIPPED = {
     SkipReason.JUNK: "made by systems and cameras: Thumbs.db and the like",
-    SkipReason.EXCLUDED: "not chosen by the patterns; a folder counts as one",
-    SkipReason.SIZE: "smaller or larger than chosen",
-    SkipReason.AGE: "older or newer than chosen",
-    SkipReason.REPEATED: "the same files once more: linked, or named twice",
+    SkipReason.EXCLUDED: "excluded by patterns; a folder counts once",
+    SkipReason.SIZE: "outside --min-size and --max-size",
+    SkipReason.AGE: "outside --newer-than and --older-than",
+    SkipReason.REPEATED: "the same file again: linked, or listed twice",
     SkipReason.SYMLINK: "symbolic links",
-    SkipReason.SPECIAL: "no files: pipes, sockets, devices",
-    SkipReason.SIDECAR: "no photos, but what tells of them: .xmp, .json",
+    SkipReason.SPECIAL: "pipes, sockets and devices",
+    SkipReason.SIDECAR: "metadata of photos: .xmp, .json",
 }
 
 
 def summary(state: RunState) -> list[Text]:
-    """Return the lines that close a run; none if it never began."""
+    """Return the lines at the end of a run; none if it did not start."""
     if state.run is None:
         return []
     return [
         _heading(state, state.run),
         *_counts(state, state.run),
         *_named(state.failures, state.failed, _failed(state.run)),
-        *_named(state.bad_checks, state.bad_verdicts, "amiss"),
+        *_named(state.bad_checks, state.bad_verdicts, "with problems"),
         *_named(state.staying, state.stays, "stays"),
     ]
 
@@ -267,32 +271,28 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
     elif run.task == "dry-run":
         yield from _planned(state)
     else:
-        yield from _brought(state)
+        yield from _sent(state)
     for reason in SkipReason:
         if count := state.skipped_by_reason[reason]:
-            yield _row(count, "left out by rule", SKIPPED.get(reason) or types_words(state))
+            yield _row(count, "skipped by rule", SKIPPED.get(reason) or types_words(state))
             if reason is SkipReason.TYPE and run.task != "verify":
                 yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
     if state.failed:
         yield _row(state.failed, _failed(run), "", BAD)
     if open_end := state.incomplete:
-        yield _row(open_end, "unfinished", "run the same command again to go on", WARNING)
+        yield _row(open_end, "unfinished", "run the same command again to continue", WARNING)
     if state.verified:
         yield _row(state.verified, "verified", "the server has the same bytes", GOOD)
     if state.unverified:
-        yield _row(state.unverified, "not verified", "this server could not tell")
+        yield _row(state.unverified, "not verified", "this server can't tell")
     if state.relinked:
-        lost = "it had lost its album" if state.relinked == 1 else "they had lost their album"
-        yield _row(state.relinked, "put back", lost)
+        yield _row(state.relinked, "added again", "they were no longer in the album")
     if state.astray:
         yield _row(state.astray, "astray", "on the server, but not in the album", BAD)
     if state.put_away:
-        yield _row(state.put_away, "put away", "the gallery has read its files: the same", GOOD)
+        yield _row(state.put_away, "put away", "the gallery has the same bytes", GOOD)
     if state.stays:
-        files = (
-            "this file is where it was" if state.stays == 1 else "these files are where they were"
-        )
-        yield _row(state.stays, "not put away", files, WARNING)
+        yield _row(state.stays, "not put away", "the files are where they were", WARNING)
 
 
 def _failed(run: RunStarted) -> str:
@@ -300,7 +300,7 @@ def _failed(run: RunStarted) -> str:
 
 
 def _checked(state: RunState) -> Text:
-    """Return what came of a check: 'Checked 61 photos: 59 present, 2 missing'."""
+    """Return the result of a verify run: 'Checked 61 photos: 59 present, 2 missing'."""
     line = Text(f"  Checked {count_text(state.verdicts.total(), 'photo')}")
     for index, (words, style) in enumerate(verdict_words(state)):
         line.append(", " if index else ": ").append(words, style)
@@ -312,17 +312,17 @@ def _planned(state: RunState) -> Iterator[Text]:
     how_long = ""
     if plan := state.estimated:
         longest_s = max(plan.sending_s, plan.finishing_s)
-        what = "the line" if plan.sending_s > plan.finishing_s else "the server's work on photos"
+        what = "sending" if plan.sending_s > plan.finishing_s else "the server's processing"
         how_long = f", about {time_text(longest_s)} for {what}"
     plain = state.new - state.to_replace - state.new_formats
     in_all = "" if plain == state.new else " in all"
     yield _row(plain, "new", f"{size_text(state.new_size)} to send{in_all}{how_long}", GOOD)
     if state.to_replace:
-        yield _row(state.to_replace, "to replace", "the files of photos that are there", GOOD)
+        yield _row(state.to_replace, "to replace", "photos whose files have changed", GOOD)
     if state.new_formats:
         yield _row(state.new_formats, "formats", "to be attached to photos", GOOD)
-    yield _row(state.present, "already there", _linked(state, "to be put into their album"))
-    yield from _albums(state, "to be made")
+    yield _row(state.present, "already there", _linked(state, "to be added to their album"))
+    yield from _albums(state, "to be created")
 
 
 def _linked(state: RunState, words: str) -> str:
@@ -334,15 +334,15 @@ def _albums(state: RunState, words: str) -> Iterator[Text]:
         yield _row(state.albums_made, "album" if state.albums_made == 1 else "albums", words)
 
 
-def _brought(state: RunState) -> Iterator[Text]:
+def _sent(state: RunState) -> Iterator[Text]:
     pace = rate_text(state.mean_rate(state.latest))
     sent = f"{size_text(state.uploaded_size)} at {pace} on average" if state.uploaded else ""
     if state.replaced:
-        sent += f", {state.replaced:,} of them in the place of what they were before"
+        sent += f", {state.replaced:,} of them replaced older files"
     yield _row(state.uploaded, "uploaded", sent, GOOD)
     if state.present:
-        yield _row(state.present, "already there", _linked(state, "put into the album now"))
-    yield from _albums(state, "made")
+        yield _row(state.present, "already there", _linked(state, "added to the album now"))
+    yield from _albums(state, "created")
 
 
 def _row(count: int, what: str, more: str, style: str = "") -> Text:
@@ -351,22 +351,22 @@ def _row(count: int, what: str, more: str, style: str = "") -> Text:
 
 
 def types_words(state: RunState) -> str:
-    """Return which types were left out, the most frequent first."""
+    """Return which types were skipped, the most frequent first."""
     ranked = sorted(kind for kind in state.skipped_by_type if kind != OTHER_TYPES)
     ranked.sort(key=state.skipped_by_type.__getitem__, reverse=True)
     named = {kind: state.skipped_by_type[kind] for kind in ranked[:TYPES_SHOWN]}
     words = [
-        f"{count:,} {printable(kind) or 'without an ending'}" for kind, count in named.items()
+        f"{count:,} {printable(kind) or 'without an extension'}" for kind, count in named.items()
     ]
     if others := state.skipped_by_type.total() - sum(named.values()):
         words.append(f"{others:,} of other types")
-    return f"{', '.join(words)}: types this gallery does not take"
+    return f"{', '.join(words)}: types this gallery does not accept"
 
 
 def _named(
     photos: Sequence[PhotoFailed | PhotoChecked | FileStays], count: int, what: str
 ) -> Iterator[Text]:
-    """Name the first photos with reason and hint, and count the others."""
+    """Yield the first files with reason and hint, and the number of the others."""
     for photo in photos[:FAILURES_SHOWN]:
         word, style = VERDICTS[photo.verdict] if isinstance(photo, PhotoChecked) else (what, BAD)
         yield Text("")

@@ -37,18 +37,18 @@ from bulkup.output.sinks import Clock, LineWriter, Periodic, Sleep, WallClock
 from bulkup.output.state import RunState
 from bulkup.output.text import clock_text, percent, printable
 
-SELDOM = ((60.0, 1), (600.0, 6))
-"""So long into a run the figures come every so many times `every_s` …"""
+INTERVALS = ((60.0, 1), (600.0, 6))
+"""Until this second of a run, the progress line is written every so many times `every_s`."""
 
-MOST_SELDOM = 12
-"""… and from then on every so many: a log that is read the morning after should be short."""
+LAST_INTERVAL = 12
+"""The same for the rest of the run, so that the log of a night is short."""
 
 
 class PlainReport:
-    """Writes lines to the console: open it with `async with`, hand events to `emit`.
+    """Writes lines to the console: open it with `async with`, pass events to `emit`.
 
-    The figures come every `every_s` seconds at first and every minute in the end, whether
-    something happens or not.
+    A progress line is written every `every_s` seconds at first and every minute later, even if
+    nothing happens.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PlainReport:
         self._verbose = verbose
         self._every_s = every_s
         self._due = 0.0
-        self._ticks = Periodic(self._speak_if_due, every_s=every_s, sleep=sleep)
+        self._ticks = Periodic(self._write_if_due, every_s=every_s, sleep=sleep)
 
     async def __aenter__(self) -> Self:
         self._ticks.start()
@@ -84,7 +84,7 @@ class PlainReport:
             self._ticks.stop()
 
     def emit(self, event: Event) -> None:
-        """Take in an event; write the line it is worth."""
+        """Apply an event and write its line."""
         now = self._clock()
         self.state.apply(event, now)
         if isinstance(event, RunStarted):
@@ -92,20 +92,20 @@ class PlainReport:
             self._due = now + self._every_s
         elif line := announce(event, verbose=self._verbose, retries=True):
             write(self._console, line)
-        self._speak_if_due()
+        self._write_if_due()
 
-    def _speak_if_due(self) -> None:
+    def _write_if_due(self) -> None:
         now = self._clock()
         if self.state.started is None or self.state.ended is not None or now < self._due:
             return
         elapsed_s = self.state.elapsed_s(now)
-        times = next((times for until, times in SELDOM if elapsed_s < until), MOST_SELDOM)
+        times = next((times for until, times in INTERVALS if elapsed_s < until), LAST_INTERVAL)
         self._due = now + times * self._every_s
         write(self._console, figures(self.state, now))
 
 
 def figures(state: RunState, now: float) -> Text:
-    """Return where the run stands, in one line."""
+    """Return the progress line."""
     share = percent(state.reached_size, state.goal_size)
     return Text.assemble(
         (f"[{clock_text(state.elapsed_s(now))}] ", FAINT),
@@ -118,14 +118,14 @@ def figures(state: RunState, now: float) -> Text:
 
 
 def say(console: Console, words: str, *, at: str) -> None:
-    """Write a line that belongs to no run, with the time of day."""
+    """Write a line that belongs to no run, with the time of day `at`."""
     write(console, Text.assemble((f"[{at}] ", FAINT), printable(words)))
 
 
 def write(console: Console, *lines: Text) -> None:
-    """Write the lines whole, however long, in the characters that the console's stream has.
+    """Write lines without wrapping them, in the characters that the stream's encoding has.
 
-    Where nobody reads any more, or the log's disk is full, they are lost, and the run goes on.
+    If the reader is gone or the disk is full, the lines are lost and the run goes on.
     """
     for line in lines:
         known = line.plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
@@ -133,11 +133,13 @@ def write(console: Console, *lines: Text) -> None:
             console.print(line if known == line.plain else Text(known), soft_wrap=True)
 
 
-WRONG = PhotoFailed | PhotoChecked | FileStays | OutageBegan | OutageEnded | Interrupted | Noticed
+PROBLEMS = (
+    PhotoFailed | PhotoChecked | FileStays | OutageBegan | OutageEnded | Interrupted | Noticed
+)
 
 
 class SilentReport:
-    """Says nothing, and knows in the end what became of the run, for its exit code."""
+    """Writes nothing, and keeps the state of the run for its exit code."""
 
     def __init__(self, *, clock: Clock) -> None:
         self.state = RunState()
@@ -152,10 +154,10 @@ class SilentReport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
     def emit(self, event: Event) -> None:
-        """Take in an event."""
+        """Apply an event."""
         self.state.apply(event, self._clock())
 
 
@@ -175,16 +177,16 @@ class QuietReport(SilentReport):
         write(self._console, *summary(self.state))
 
     def emit(self, event: Event) -> None:
-        """Take in an event; write its line if it tells of something wrong."""
+        """Apply an event and write its line if it is a problem."""
         super().emit(event)
-        if isinstance(event, WRONG) and (line := announce(event)):
+        if isinstance(event, PROBLEMS) and (line := announce(event)):
             write(self._console, line)
 
 
 class LogReport:
     """Writes lines such as `2026-11-23 20:15:00 uploaded a.jpg`; each photo gets one.
 
-    `wall_clock` returns aware times; they stand there as they are. `clock` is in seconds.
+    `wall_clock` returns aware times, written in their own time zone. `clock` is in seconds.
     """
 
     def __init__(self, lines: LineWriter, *, wall_clock: WallClock, clock: Clock) -> None:
@@ -209,7 +211,7 @@ class LogReport:
             await self._lines.close()
 
     def emit(self, event: Event) -> None:
-        """Write what the event is worth. Raises `OSError` where that fails."""
+        """Write the line for an event. Raises `OSError` if that fails."""
         self._state.apply(event, self._clock())
         match event:
             case RunStarted():

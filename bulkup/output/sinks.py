@@ -1,4 +1,4 @@
-"""What an output is, how several hear the same events, and a timer to redraw them."""
+"""The interface of outputs, several outputs as one, a redraw timer, and a writer thread."""
 
 import asyncio
 import threading
@@ -28,30 +28,30 @@ class Periodic:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, in a task of the running event loop."""
-        self._task = asyncio.get_running_loop().create_task(self._go_on())
+        """Start a task in the running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
-        """End. Raises what `tick` raised meanwhile: that is a bug, not to be lost."""
+        """Stop the task. Raises the exception that ended `tick`: that is a bug."""
         task, self._task = self._task, None
         if task is None or task.cancel() or task.cancelled():
             return
         task.result()
 
-    async def _go_on(self) -> None:
+    async def _run(self) -> None:
         while True:
             await self._sleep(self._every_s)
             self._tick()
 
 
 class Report(Protocol):
-    """What every view can do. `emit` may raise `OSError`: then the view is given up."""
+    """An output of a run. `emit` may raise `OSError`: then the output gets no more events."""
 
     def emit(self, event: Event) -> None:
-        """Take in what has happened."""
+        """Apply an event."""
 
     async def __aenter__(self) -> Self:
-        """Begin to show."""
+        """Open the output."""
 
     async def __aexit__(
         self,
@@ -59,21 +59,21 @@ class Report(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Say the last word, however the run ended."""
+        """Write what belongs to the end, however the run ended."""
 
 
 class Screen(Report, Protocol):
-    """The view that somebody looks at, and that keeps what became of the run."""
+    """The output for the user, which also keeps the state of the run."""
 
     @property
     def state(self) -> RunState:
-        """What became of the run."""
+        """The state of the run."""
 
 
 class Outputs:
-    """A screen, and other views by their names, as one view.
+    """A screen, and other outputs by their flags, as one output.
 
-    The others end before the screen does, which so can tell what became of them.
+    The screen closes last, so that it can show which other output failed.
     """
 
     def __init__(self, screen: Screen, others: Mapping[str, Report]) -> None:
@@ -84,7 +84,7 @@ class Outputs:
 
     @property
     def state(self) -> RunState:
-        """What became of the run."""
+        """The state of the run."""
         return self._screen.state
 
     async def __aenter__(self) -> Self:
@@ -114,7 +114,7 @@ class Outputs:
             await self._screen.__aexit__(kind, error, trace)
 
     def emit(self, event: Event) -> None:
-        """Hand the event to each."""
+        """Pass the event to each output."""
         self._screen.emit(event)
         for name, view in self._opened.items():
             if name not in self._given_up:
@@ -124,13 +124,13 @@ class Outputs:
                     self._give_up(name, failure)
 
     def _give_up(self, name: str, failure: OSError) -> None:
-        """Tell nothing more to a view that can't go on, and say so, once."""
+        """Stop using an output that failed, and notify the user once."""
         if name not in self._given_up:
             self._given_up.add(name)
             self._screen.emit(
                 Noticed(
-                    message=f"{name} is not whole: {failure.strerror or failure}",
-                    hint="Nothing else is the worse for it.",
+                    message=f"{name} is incomplete: {failure.strerror or failure}",
+                    hint="The upload is not affected.",
                 )
             )
 

@@ -36,18 +36,18 @@ from bulkup.events import (
     Verdict,
 )
 
-GRAINS = 100  # a window is told this finely: what comes within one grain counts as one
-SHORTEST_S = 1.0  # a rate over less time than this would only jump
+GRAINS = 100  # a window keeps at most this many samples
+SHORTEST_S = 1.0  # a rate over less time than this would fluctuate
 
 
 class Meter:
-    """Counts bytes from `started` on and tells the rate over the last `window_s` seconds."""
+    """Counts bytes from `started` on and returns the rate over the last `window_s` seconds."""
 
     def __init__(self, started: float, *, window_s: float) -> None:
         self._started = started
         self._window_s = window_s
         self._total = 0
-        self._total_before = 0  # what had passed when the window begins
+        self._total_before = 0  # the total at the start of the window
         self._samples: deque[tuple[float, int]] = deque()
 
     def add(self, size: int, now: float) -> None:
@@ -57,15 +57,15 @@ class Meter:
             self._samples[-1] = (self._samples[-1][0], self._total)
         else:
             self._samples.append((now, self._total))
-        self._forget(now)
+        self._drop_old(now)
 
     def rate(self, now: float) -> float:
         """Return the bytes per second of the window that ends `now`."""
-        self._forget(now)
+        self._drop_old(now)
         covered_s = min(self._window_s, now - self._started)
         return (self._total - self._total_before) / max(covered_s, SHORTEST_S)
 
-    def _forget(self, now: float) -> None:
+    def _drop_old(self, now: float) -> None:
         while self._samples and self._samples[0][0] <= now - self._window_s:
             _, self._total_before = self._samples.popleft()
 
@@ -73,18 +73,18 @@ class Meter:
 RATE_WINDOW_S = 10.0
 LEFT_WINDOW_S = 60.0
 PHOTOS_WINDOW_S = 180.0
-SOON_S = 3.0  # what is estimated from less than this would only jump
+SOON_S = 3.0  # an estimate from less time than this would fluctuate
 
 
 class Pace:
-    """Counts what goes out and what comes to its end, from `now` on."""
+    """Rates of bytes and of photos from `now` on, and the time left by them."""
 
     def __init__(self, now: float) -> None:
         self._rate = Meter(now, window_s=RATE_WINDOW_S)
         self.restart(now)
 
     def restart(self, now: float) -> None:
-        """Estimate from now on: what was before, such as an outage, tells nothing."""
+        """Estimate the time left from what happens from now on, for example after an outage."""
         self._restarted = now
         self._sizes = Meter(now, window_s=LEFT_WINDOW_S)
         self._photos = Meter(now, window_s=PHOTOS_WINDOW_S)
@@ -95,7 +95,7 @@ class Pace:
         self._sizes.add(size, now)
 
     def ended(self, now: float) -> None:
-        """Count a photo that nothing more is done for."""
+        """Count a photo that has its outcome."""
         self._photos.add(1, now)
 
     def rate(self, now: float) -> float:
@@ -103,16 +103,16 @@ class Pace:
         return self._rate.rate(now)
 
     def left_s(self, now: float, *, size: int, photos: int, waiting: int) -> float | None:
-        """Return the seconds that so many bytes and photos take, None where that can't be told.
+        """Return the seconds for the bytes and photos that are left, None if that is unknown.
 
-        `waiting` of the photos have not been begun.
+        `waiting` of the photos have not been started.
         """
         since_s = now - self._restarted
         if since_s < SOON_S:
             return None
         by_photos = _divided(photos, self._photos.rate(now))
         if by_photos is None and (not size or (waiting and since_s < LEFT_WINDOW_S)):
-            return None  # bytes alone don't tell what the server's work takes
+            return None  # bytes alone do not show how long the server's processing takes
         by_size = _divided(size, self._sizes.rate(now))
         if by_size is None:
             return None
@@ -127,7 +127,7 @@ def _divided(amount: int, rate: float) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class FileInReading:
-    """A file that is read for its MD5."""
+    """A file that is being read for its MD5."""
 
     path: Path
     size: int
@@ -136,10 +136,10 @@ class FileInReading:
 
 @dataclass(slots=True)
 class PhotoInFlight:
-    """A photo on its way; `started` is when its present attempt began, `trouble` why it waits.
+    """A photo that is being sent; `started` is when its current attempt began.
 
-    Its last byte so far went out at `moved`, its finish began at `finishing_since`, and after
-    trouble it is tried again at `again_at`.
+    Its last byte so far was sent at `moved`, finishing began at `finishing_since`. `trouble` is
+    why it waits, until it is tried again at `again_at`.
     """
 
     path: Path
@@ -154,25 +154,25 @@ class PhotoInFlight:
 
     @property
     def finishing(self) -> bool:
-        """Whether it holds one of the places for finishing."""
+        """Whether it counts against the finishing limit."""
         return self.finishing_since is not None
 
     @property
     def rate(self) -> float | None:
-        """Bytes per second from its start to its last byte so far, None where it is too soon."""
+        """Bytes per second from its start to its last byte so far, None if that is too short."""
         seconds = self.moved - self.started
         return self.sent / seconds if self.sent and seconds >= 0.5 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """The server is away."""
+    """The server is unavailable."""
 
     reason: str
     since: float
 
 
-LONG_S = 0.5  # a file that is read sooner is not worth a row
+LONG_S = 0.5  # a file that is read in less time gets no row
 
 Movement = (
     PhotoHashing
@@ -187,7 +187,7 @@ Movement = (
 
 @dataclass(slots=True)
 class Traffic:
-    """Files and photos under way, each in order of its first start; `arrived` with their sizes."""
+    """Files being read and photos being sent, in order of first start; sizes of `arrived`."""
 
     hashing: dict[Path, FileInReading] = field(default_factory=dict)
     in_flight: dict[Path, PhotoInFlight] = field(default_factory=dict)
@@ -195,23 +195,23 @@ class Traffic:
 
     @property
     def size(self) -> int:
-        """Bytes that have gone out of photos that have no outcome yet."""
+        """Bytes sent of photos that have no outcome yet."""
         return sum(photo.sent for photo in self.in_flight.values()) + sum(self.arrived.values())
 
     def shown(self, now: float) -> dict[Path, PhotoInFlight | FileInReading]:
-        """Return what is worth a row now."""
+        """Return the files and photos that get a row."""
         slow = {path: file for path, file in self.hashing.items() if now - file.since >= LONG_S}
         return {**self.in_flight, **slow}
 
     def apply(self, event: Movement, now: float) -> int:
-        """Take in what happens; return how many bytes went out that had not been counted."""
+        """Apply an event; return how many bytes were sent since the last one."""
         match event:
             case PhotoHashing(path=path, size=size):
                 self.hashing[path] = FileInReading(path, size, now)
             case PhotoHashed(path=path):
                 self.hashing.pop(path, None)
             case PhotoStarted(path=path, size=size, attempt=attempt):
-                # Assigning to a key that is there keeps its place: order of first start.
+                # assigning to an existing key keeps its position: the order of the first start
                 self.in_flight[path] = PhotoInFlight(
                     path=path, size=size, attempt=attempt, started=now, moved=now
                 )
@@ -226,7 +226,7 @@ class Traffic:
         return 0
 
     def end(self, path: Path) -> int:
-        """Take out what has its outcome; return how many bytes of it have been counted."""
+        """Remove a photo with its outcome; return how many bytes of it were counted."""
         self.hashing.pop(path, None)
         arrived = self.arrived.pop(path, 0)
         photo = self.in_flight.pop(path, None)

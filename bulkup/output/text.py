@@ -16,7 +16,7 @@ UNITS = ("kB", "MB", "GB", "TB", "PB")
 def printable(text: str | Path) -> str:
     r"""Return the text with each character that could steer a terminal escaped: \n, \x1b, \u202e.
 
-    A byte of a file name that is no valid Unicode shows as \xff.
+    A byte of a file name that is not valid Unicode becomes \xff.
     """
     text = str(text)
     if text.isprintable():
@@ -27,32 +27,32 @@ def printable(text: str | Path) -> str:
 
 
 def unicode_text(text: str | Path) -> str:
-    """Return a text in which what is not valid Unicode stands as backslash escapes."""
+    """Return the text with invalid Unicode as backslash escapes."""
     return re.sub(r"[\ud800-\udfff]", lambda each: _escaped(each[0]), str(text))
 
 
 def _escaped(character: str) -> str:
-    """Return a character as a backslash escape; a byte of a file name as such."""
+    """Return a character as a backslash escape, a surrogate-escaped byte as that byte."""
     if "\udc80" <= character <= "\udcff":
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
 
 
 def shorten(text: str, width: int) -> str:
-    """Return the text in at most `width` cells; of a longer one both ends stay, the last more."""
+    """Return the text in at most `width` cells, cut in the first half if it is longer."""
     if cell_len(text) <= width:
         return text
     if width < 2:
         return "…"[:width]
     head = (width - 1) // 3
     end = _take(text[::-1], width - 1 - head)[::-1]
-    while end and get_character_cell_size(end[0]) == 0:  # an accent whose letter is cut away
+    while end and get_character_cell_size(end[0]) == 0:  # an accent without its letter
         end = end[1:]
     return set_cell_size(_take(text, head) + "…" + end, width).rstrip()
 
 
 def clip(text: str, width: int) -> str:
-    """Return the text in at most `width` cells; of a longer one the beginning stays."""
+    """Return the text in at most `width` cells, cut at its end if it is longer."""
     if cell_len(text) <= width:
         return text
     return (_take(text, width - 1).rstrip() + "…")[: max(0, width)]
@@ -92,7 +92,7 @@ def rate_text(rate: float) -> str:
 
 
 def time_text(seconds: float) -> str:
-    """Return a stretch of time in its two largest units: 45 s, 12 min 5 s, 1 h 5 min, 2 d 3 h."""
+    """Return a duration in its two largest units: 45 s, 12 min 5 s, 1 h 5 min, 2 d 3 h."""
     rest = round(seconds)
     days, rest = divmod(rest, 86_400)
     hours, rest = divmod(rest, 3_600)
@@ -106,7 +106,7 @@ def time_text(seconds: float) -> str:
 
 
 def brief_text(seconds: float) -> str:
-    """Return a stretch of time in its largest unit, rounded down: 45 s, 12 min, 3 h, 2 d."""
+    """Return a duration in its largest unit, rounded down: 45 s, 12 min, 3 h, 2 d."""
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
@@ -114,7 +114,7 @@ def brief_text(seconds: float) -> str:
 
 
 def estimate_text(seconds: float) -> str:
-    """Return a stretch of time no finer than an estimate can be: 45 s, 3 min 20 s, 25 min."""
+    """Return a duration rounded up as an estimate: 45 s, 3 min 20 s, 25 min."""
     for grain, bound in ((1, 60), (10, 600), (60, 3_600)):
         if seconds < bound:
             return time_text(max(1, ceil(seconds / grain)) * grain)
@@ -122,7 +122,7 @@ def estimate_text(seconds: float) -> str:
 
 
 def clock_text(seconds: float) -> str:
-    """Return a stretch of time as on a stop watch: 0:05, 12:34, 1:02:03."""
+    """Return a duration as on a stopwatch: 0:05, 12:34, 1:02:03."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -134,10 +134,10 @@ def count_text(count: int, one: str, many: str = "") -> str:
 
 
 def percent(part: float, whole: float) -> int:
-    """Return the part in percent, rounded down: 100 means all. All of nothing is done."""
+    """Return the part in percent, rounded down: 100 means all; of nothing it is 100."""
     return 100 if part >= whole else int(100 * part / whole)
 
 
 def console_for(stream: TextIO) -> Console:
-    """Return a console on the stream: colours on a terminal only, none under NO_COLOR."""
+    """Return a console on the stream. It uses colours on terminals only, none with NO_COLOR."""
     return Console(file=stream, highlight=False, markup=False, emoji=False)

@@ -1,4 +1,4 @@
-"""Opens the SQLite file of a ledger: its tables, versions, damage, and lock."""
+"""Opens the SQLite file of a ledger: tables, schema versions, damage, and lock."""
 
 import hashlib
 import sqlite3
@@ -17,7 +17,7 @@ SCHEMA: Final = 3
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS photos (
     server   TEXT NOT NULL,     -- the gallery's address
-    path     BLOB NOT NULL,     -- absolute, as the system has it
+    path     BLOB NOT NULL,     -- absolute, in the system's encoding
     size     INTEGER NOT NULL,  -- bytes
     mtime_ns INTEGER NOT NULL,
     md5      TEXT NOT NULL,     -- lower-case hex
@@ -28,40 +28,40 @@ CREATE TABLE IF NOT EXISTS photos (
     at       REAL NOT NULL,     -- seconds since 1970, of the last change
     PRIMARY KEY (server, path)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS remains (  -- names under which half a photo of ours may be left
+CREATE TABLE IF NOT EXISTS remains (  -- names under which the server may hold part of a photo
     server   TEXT NOT NULL,
     name     TEXT NOT NULL,
     PRIMARY KEY (server, name)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts (  -- what was found out about the server (since version 2)
+CREATE TABLE IF NOT EXISTS facts (  -- measured properties of the server (since version 2)
     server   TEXT NOT NULL,
     name     TEXT NOT NULL,
     value    INTEGER NOT NULL,
     at       REAL NOT NULL,     -- seconds since 1970
     PRIMARY KEY (server, name)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (  -- what was done when (since version 3)
+CREATE TABLE IF NOT EXISTS runs (  -- history of runs (since version 3)
     id       INTEGER PRIMARY KEY,
     server   TEXT NOT NULL,
     task     TEXT NOT NULL,
-    album    INTEGER NOT NULL,  -- 0: none was named
+    album    INTEGER NOT NULL,  -- 0: none was given
     name     TEXT NOT NULL,     -- of the album
     began    REAL NOT NULL,     -- seconds since 1970, as all times
-    seen     REAL NOT NULL,     -- its last sign of life
-    ending   TEXT NOT NULL,     -- empty: it goes on, or died
-    error    TEXT NOT NULL,     -- what ended it, if anything did
+    seen     REAL NOT NULL,     -- of its last update
+    ending   TEXT NOT NULL,     -- empty: it is running, or was killed
+    error    TEXT NOT NULL,     -- the error that ended it, or empty
     counts   TEXT NOT NULL      -- JSON object of numbers
 );
 CREATE INDEX IF NOT EXISTS runs_of ON runs (server, album, task);
-CREATE TABLE IF NOT EXISTS failures (  -- that are open (since version 3)
+CREATE TABLE IF NOT EXISTS failures (  -- that no later run has resolved (since version 3)
     server   TEXT NOT NULL,
     path     BLOB NOT NULL,
-    album    INTEGER NOT NULL,  -- that the run was about
+    album    INTEGER NOT NULL,  -- of the run
     code     TEXT NOT NULL,
     reason   TEXT NOT NULL,
     hint     TEXT NOT NULL,
     size     INTEGER NOT NULL,
-    run      INTEGER NOT NULL,  -- the last one that met it
+    run      INTEGER NOT NULL,  -- the last one in which it failed
     at       REAL NOT NULL,
     PRIMARY KEY (server, path, album)
 ) WITHOUT ROWID;
@@ -71,23 +71,23 @@ CREATE TABLE IF NOT EXISTS failures (  -- that are open (since version 3)
 def open_database(
     file: Path, *, now: Callable[[], float]
 ) -> tuple[sqlite3.Connection, Path | None]:
-    """Return the open database, a new one if it must be, and where a damaged one lies now.
+    """Open or create the database; also return the new path of a damaged one, if there was one.
 
-    Raises `RunError` where the file is another program's, or a newer bulkup's.
+    Raises `RunError` if the file belongs to another program, or to a newer bulkup.
     """
     try:
         return _connect(file), None
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
-        aside = _put_aside(file, now=now)
-        return _connect(file), aside
+        moved_to = _set_aside(file, now=now)
+        return _connect(file), moved_to
 
 
 def open_to_read(file: Path) -> sqlite3.Connection:
-    """Return the open database, in which nothing can be changed; a run may write meanwhile.
+    """Open the database read-only; a run may write to it at the same time.
 
-    Raises `RunError` as `open_database` does, and `sqlite3.Error` where it can't be read.
+    Raises `RunError` as `open_database` does, and `sqlite3.Error` if it can't be read.
     """
     address = f"{file.absolute().as_uri()}?mode=ro"
     database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=30.0)
@@ -102,7 +102,7 @@ def open_to_read(file: Path) -> sqlite3.Connection:
 
 def _connect(file: Path) -> sqlite3.Connection:
     database = sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=30.0)
-    database.text_factory = lambda text: text.decode("utf-8", "replace")  # damage may hide
+    database.text_factory = lambda text: text.decode("utf-8", "replace")  # undetected damage
     try:
         _check_kind(file, database)
         database.execute("PRAGMA journal_mode = WAL")
@@ -116,8 +116,8 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 def _check_kind(file: Path, database: sqlite3.Connection) -> None:
-    """Refuse a file that is not ours to write, before anything in it is changed."""
-    # tables before version: another run may be making both just now
+    """Raise `RunError` for a file that is not a ledger, before anything in it is changed."""
+    # tables before version: another run may be creating both at this moment
     (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA:
@@ -126,7 +126,7 @@ def _check_kind(file: Path, database: sqlite3.Connection) -> None:
         raise RunError(run_failures.LEDGER_FOREIGN(file=file))
 
 
-def _put_aside(file: Path, *, now: Callable[[], float]) -> Path:
+def _set_aside(file: Path, *, now: Callable[[], float]) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now()))
     aside = file.with_name(f"{file.name}.damaged-{stamp}")
     numbered = (aside.with_name(f"{aside.name}-{number}") for number in count(2))
@@ -153,6 +153,6 @@ def _prepare(database: sqlite3.Connection) -> None:
 
 
 def lock_of(file: Path, server: str) -> FileLock:
-    """Return the lock that a run for a server holds on a ledger."""
+    """Return the lock of a ledger that a run for this server holds."""
     mark = hashlib.sha256(server.encode()).hexdigest()[:12]
     return FileLock(f"{file}.{mark}.lock", thread_local=False)

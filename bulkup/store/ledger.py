@@ -1,4 +1,4 @@
-"""The ledger: what happened to each file, by gallery. Deleting it costs time and nothing else."""
+"""The ledger: the state of each file by gallery. Deleting it only costs time."""
 
 import json
 import os
@@ -19,18 +19,21 @@ from bulkup.errors import RunError
 from bulkup.errors import run as run_failures
 from bulkup.store import run_history
 from bulkup.store.database import lock_of, open_database
-from bulkup.store.run_history import Ending, Trouble, Undertaking
+from bulkup.store.run_history import Ending, Failure, RunInfo
 from bulkup.store.run_history import key_of as _key
 
 T = TypeVar("T")
 
-MOST: Final = 2**63 - 1  # the largest number that SQLite holds
-LOOK_S: Final = 0.5  # somebody may be looking whether a run is at work
+MAX_INTEGER: Final = 2**63 - 1  # the largest number that SQLite holds
+LOCK_S: Final = 0.5  # `bulkup status` holds the lock for a moment
 COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
 
 
 class SqliteLedger:
-    """The part of a ledger file that is about one server, held by one run at a time."""
+    """The part of a ledger file for one server, locked by one run at a time.
+
+    Methods raise `RunError` if the file fails.
+    """
 
     def __init__(self, file: Path, *, server: str, now: Callable[[], float] = time.time) -> None:
         self.file = file
@@ -54,19 +57,19 @@ class SqliteLedger:
             await to_thread.run_sync(self._close, limiter=self._one_thread)
 
     async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
-        """Return what is known of these paths. Raises `RunError` where the file fails."""
+        """Return the entries of these paths."""
         return await self._in_thread(lambda: self._look_up(paths))
 
     async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
-        """Return what is known of all files that these photos were made of, or are equal to."""
+        """Return the entries of all files with these photo numbers."""
         return await self._in_thread(lambda: self._files_of(image_ids))
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Replace what is known of these paths, all or nothing. Raises `RunError` as above."""
+        """Replace the entries of these paths, all or none."""
         await self._in_thread(lambda: self._record(entries))
 
     async def forget(self, paths: Sequence[Path]) -> None:
-        """Know nothing of these paths any more. Raises `RunError` as above."""
+        """Delete the entries of these paths."""
         delete = "DELETE FROM photos WHERE server = ? AND path = ?"
 
         def forget() -> None:
@@ -75,13 +78,13 @@ class SqliteLedger:
         await self._in_thread(forget)
 
     async def settle(self) -> None:
-        """Take everything that is `SENT` for `DONE`. Raises `RunError` as above."""
+        """Change every entry that is `SENT` to `DONE`."""
         update = "UPDATE photos SET state = ? WHERE server = ? AND state = ?"
         values = (State.DONE.value, self._server, State.SENT.value)
         await self._in_thread(lambda: self._opened.execute(update, values))
 
     async def remains(self) -> Sequence[str]:
-        """Return the names under which the server may hold half a photo of an earlier run."""
+        """Return the names under which the server may hold part of a photo of an earlier run."""
         select = "SELECT name FROM remains WHERE server = ?"
         rows = await self._in_thread(
             lambda: self._opened.execute(select, (self._server,)).fetchall()
@@ -89,32 +92,32 @@ class SqliteLedger:
         return [str(row[0]) for row in rows]
 
     async def begin(self, name: str) -> None:
-        """Keep a name until `end`, because half a photo may be left under it."""
+        """Store a name until `end`, because part of a photo may be left under it."""
         insert = "INSERT OR IGNORE INTO remains VALUES (?, ?)"
         await self._in_thread(lambda: self._opened.execute(insert, (self._server, name)))
 
     async def end(self, name: str) -> None:
-        """Forget a name: nothing is left under it."""
+        """Delete a name: nothing is left under it."""
         delete = "DELETE FROM remains WHERE server = ? AND name = ?"
         await self._in_thread(lambda: self._opened.execute(delete, (self._server, name)))
 
     async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
-        """Return what was found out about the server, no longer ago than that."""
+        """Return the facts about the server that are at most `max_age_s` seconds old."""
         select = "SELECT name, value FROM facts WHERE server = ? AND at > ?"
         values = (self._server, self._now() - max_age_s)
         rows = await self._in_thread(lambda: self._opened.execute(select, values).fetchall())
         return {Fact(name): int(value) for name, value in rows if name in set(Fact)}
 
     async def learn(self, fact: Fact, value: int) -> None:
-        """Keep what was found out about the server just now."""
+        """Store a fact about the server."""
         insert = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)"
         values = (self._server, fact.value, value, self._now())
         await self._in_thread(lambda: self._opened.execute(insert, values))
 
-    async def begin_run(self, what: Undertaking) -> tuple[int, int]:
-        """Keep that a run begins, and return its number and how many failures are open."""
+    async def begin_run(self, info: RunInfo) -> tuple[int, int]:
+        """Store the start of a run; return its number and how many failures are open."""
         return await self._in_thread(
-            lambda: run_history.begin_run(self._opened, self._server, what, now=self._now())
+            lambda: run_history.begin_run(self._opened, self._server, info, now=self._now())
         )
 
     async def keep_run(
@@ -123,19 +126,19 @@ class SqliteLedger:
         *,
         album: int,
         counts: Mapping[str, int],
-        failed: Mapping[Path, Trouble],
-        mended: Collection[Path],
+        failed: Mapping[Path, Failure],
+        resolved: Collection[Path],
     ) -> None:
-        """Keep how far a run has come: what failed since the last time, and what did not."""
+        """Store the progress of a run: its counts, and what failed or was resolved since then."""
         await self._in_thread(
-            lambda: run_history.keep(
+            lambda: run_history.update_run(
                 self._opened,
                 self._server,
                 run,
                 album=album,
                 counts=counts,
                 failed=failed,
-                mended=mended,
+                resolved=resolved,
                 now=self._now(),
             )
         )
@@ -143,17 +146,17 @@ class SqliteLedger:
     async def end_run(
         self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]
     ) -> None:
-        """Keep how a run has ended; failures below the roots whose files are gone are closed."""
+        """Store the end of a run; failures below the roots whose files are gone are resolved."""
 
         def end() -> None:
-            run_history.forget_gone(self._opened, self._server, run, roots=roots)
+            run_history.resolve_gone(self._opened, self._server, run, roots=roots)
             run_history.end_run(self._opened, run, ending, error=error, now=self._now())
 
         await self._in_thread(end)
 
     def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
         def guarded() -> T:
-            with self._explained():
+            with self._as_run_error():
                 return work()
 
         return to_thread.run_sync(guarded, limiter=self._one_thread)
@@ -161,11 +164,11 @@ class SqliteLedger:
     def _open(self) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=LOOK_S)
+            self._lock.acquire(timeout=LOCK_S)
         except Timeout:
             raise RunError(run_failures.LEDGER_BUSY(url=self._server, file=self.file)) from None
         self._database, self.set_aside = open_database(self.file, now=self._now)
-        # an earlier run ended before it saw these in their album: the server has to be asked
+        # an earlier run ended before it confirmed these in their album: ask the server
         self._database.execute(
             "UPDATE photos SET state = ?, albums = '[]' WHERE server = ? AND state = ?",
             (State.HASHED.value, self._server, State.SENT.value),
@@ -187,7 +190,7 @@ class SqliteLedger:
         entries = {}
         for row in rows:
             path = keys[row[0]]
-            with suppress(ValueError, TypeError):  # damage that SQLite can't see: read anew
+            with suppress(ValueError, TypeError):  # damage that SQLite does not detect: hash again
                 entries[path] = _entry(path, row)
         return entries
 
@@ -210,12 +213,12 @@ class SqliteLedger:
                 self._server,
                 _key(entry.path),
                 entry.size,
-                min(entry.mtime_ns, MOST),
+                min(entry.mtime_ns, MAX_INTEGER),
                 entry.md5,
                 entry.state.value,
                 entry.image_id,
                 json.dumps(sorted(entry.albums)),
-                entry.error.encode("utf-8", "replace").decode(),  # half characters
+                entry.error.encode("utf-8", "replace").decode(),  # lone surrogates
                 now,
             )
             for entry in entries
@@ -239,8 +242,8 @@ class SqliteLedger:
         return self._database
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Put in words what the disk or SQLite reports."""
+    def _as_run_error(self) -> Iterator[None]:
+        """Turn errors of the disk and of SQLite into `RunError`."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:

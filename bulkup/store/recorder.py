@@ -1,4 +1,4 @@
-"""Saves the history of a run as its events come."""
+"""Saves the history of a run while it lasts."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -23,17 +23,17 @@ from bulkup.events import (
     Tally,
     Verdict,
 )
-from bulkup.store.run_history import Ending, Trouble, Undertaking
+from bulkup.store.run_history import Ending, Failure, RunInfo
 
 SAVE_S: Final = 5.0
-"""How old what is kept of the numbers may get, in seconds, while something happens."""
+"""The longest time between two updates of the counts, in seconds, while events come."""
 
 
 class RunStore(Protocol):
-    """Where runs are kept. Each method raises `RunError` where that fails."""
+    """The store of runs. Each method raises `RunError` if it fails."""
 
-    async def begin_run(self, what: Undertaking) -> tuple[int, int]:
-        """Keep that a run begins, and return its number and how many failures are open."""
+    async def begin_run(self, info: RunInfo) -> tuple[int, int]:
+        """Store the start of a run; return its number and how many failures are open."""
 
     async def keep_run(
         self,
@@ -41,98 +41,98 @@ class RunStore(Protocol):
         *,
         album: int,
         counts: Mapping[str, int],
-        failed: Mapping[Path, Trouble],
-        mended: Collection[Path],
+        failed: Mapping[Path, Failure],
+        resolved: Collection[Path],
     ) -> None:
-        """Keep how far a run has come."""
+        """Store the progress of a run."""
 
     async def end_run(
         self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]
     ) -> None:
-        """Keep how a run has ended; failures below the roots whose files are gone are closed."""
+        """Store the end of a run; failures below the roots whose files are gone are resolved."""
 
 
 class RunRecorder:
-    """Passes the events of one run on, and has them kept."""
+    """Passes the events of one run on, and saves its history."""
 
     def __init__(
-        self, book: RunStore, what: Undertaking, emit: Emit, *, clock: Callable[[], float]
+        self, store: RunStore, info: RunInfo, emit: Emit, *, clock: Callable[[], float]
     ) -> None:
-        self._book = book
-        self._what = what
+        self._store = store
+        self._info = info
         self._emit = emit
         self._clock = clock
         self._tally = Tally()
-        self._failed: dict[Path, Trouble] = {}
-        self._mended: set[Path] = set()
-        self._news = anyio.Event()
+        self._failed: dict[Path, Failure] = {}
+        self._resolved: set[Path] = set()
+        self._changed = anyio.Event()
         self._run = self._open = 0
         self._saved = clock()
 
     @property
     def finished(self) -> bool:
-        """Whether the run has come to its end."""
+        """Whether the run is complete."""
         return self._tally.seconds is not None
 
     async def begin(self) -> None:
-        """Keep that the run begins. Raises `RunError`."""
-        self._run, self._open = await self._book.begin_run(self._what)
+        """Save the start. Raises `RunError`."""
+        self._run, self._open = await self._store.begin_run(self._info)
 
-    async def keep_on(self) -> None:
-        """Keep what happens, until cancelled. Raises `RunError`."""
+    async def save_changes(self) -> None:
+        """Save changes until cancelled. Raises `RunError`."""
         while True:
-            await self._news.wait()
-            self._news = anyio.Event()
-            await self._keep()
+            await self._changed.wait()
+            self._changed = anyio.Event()
+            await self._save()
 
     async def end(self, ending: Ending, *, error: str = "", roots: Sequence[Path] = ()) -> None:
-        """Keep the end. Raises `RunError`."""
-        await self._keep()
-        await self._book.end_run(self._run, ending, error=error, roots=roots)
+        """Save the end. Raises `RunError`."""
+        await self._save()
+        await self._store.end_run(self._run, ending, error=error, roots=roots)
 
     def emit(self, event: Event) -> None:
-        """Take in what has happened, and pass it on."""
+        """Count an event, and pass it on."""
         self._tally.add(event)
         match event:
             case PhotoUploaded() | PhotoPresent() | PhotoChecked(verdict=Verdict.PRESENT):
-                self._is_well(event.path)
+                self._resolve(event.path)
             case FileSkipped(reason=SkipReason.TYPE):  # the user no longer tries to upload it
-                self._is_well(event.path)
+                self._resolve(event.path)
             case PhotoFailed():
-                self._is_amiss(event)
+                self._fail(event)
             case PhotoChecked() if event.verdict is not Verdict.UNKNOWN:
-                self._is_amiss(event)
+                self._fail(event)
         if self._clock() - self._saved >= SAVE_S:
-            self._news.set()
+            self._changed.set()
         self._emit(event)
 
-    def _is_amiss(self, event: PhotoFailed | PhotoChecked) -> None:
-        if self._what.task == "dry-run":
-            return  # it has not been tried
-        self._mended.discard(event.path)
-        self._failed[event.path] = Trouble(
+    def _fail(self, event: PhotoFailed | PhotoChecked) -> None:
+        if self._info.task == "dry-run":
+            return  # nothing was tried
+        self._resolved.discard(event.path)
+        self._failed[event.path] = Failure(
             code=event.code, reason=event.reason, hint=event.hint, size=event.size
         )
         self._open += 1
-        self._news.set()
+        self._changed.set()
 
-    def _is_well(self, path: Path) -> None:
-        if self._open and self._what.task != "dry-run":
+    def _resolve(self, path: Path) -> None:
+        if self._open and self._info.task != "dry-run":
             self._failed.pop(path, None)
-            self._mended.add(path)
-            self._news.set()
+            self._resolved.add(path)
+            self._changed.set()
 
-    async def _keep(self) -> None:
-        failed, mended = self._failed, self._mended
-        self._failed, self._mended = {}, set()
+    async def _save(self) -> None:
+        failed, resolved = self._failed, self._resolved
+        self._failed, self._resolved = {}, set()
         self._saved = self._clock()
-        with CancelScope(shield=True):  # or it would be lost
-            await self._book.keep_run(
+        with CancelScope(shield=True):  # the changes are no longer held here
+            await self._store.keep_run(
                 self._run,
-                album=self._what.album,
+                album=self._info.album,
                 counts=_counts(self._tally),
                 failed=failed,
-                mended=mended,
+                resolved=resolved,
             )
 
 
@@ -159,7 +159,7 @@ def _counts(tally: Tally) -> Mapping[str, int]:
 
 @asynccontextmanager
 async def record_run(
-    book: RunStore,
+    store: RunStore,
     started: RunStarted,
     *,
     roots: Sequence[Path],
@@ -167,21 +167,21 @@ async def record_run(
     interrupted: Callable[[], bool],
     clock: Callable[[], float],
 ) -> AsyncIterator[Emit]:
-    """Lend who keeps a run and passes its events on. Raises `RunError` where it can't be kept.
+    """Save the history of a run; yield the function to which it emits its events.
 
-    `roots` are what the run walks: of what failed there in earlier runs, and is gone by now,
-    nothing is left to do.
+    Failures of earlier runs below the `roots` are resolved if their files are gone. Raises
+    `RunError` if the history can't be saved.
     """
-    what = Undertaking(task=started.task, album=started.album or 0, album_name=started.album_name)
-    chronicle = RunRecorder(book, what, emit, clock=clock)
-    await chronicle.begin()
+    info = RunInfo(task=started.task, album=started.album or 0, album_name=started.album_name)
+    recorder = RunRecorder(store, info, emit, clock=clock)
+    await recorder.begin()
     ending, error = Ending.FAILED, ""
     try:
         async with one_error(), anyio.create_task_group() as tasks:
-            tasks.start_soon(chronicle.keep_on)
-            yield chronicle.emit
+            tasks.start_soon(recorder.save_changes)
+            yield recorder.emit
             tasks.cancel_scope.cancel()
-        if chronicle.finished:
+        if recorder.finished:
             ending = Ending.DONE
     except BulkupError as failure:
         error = failure.message
@@ -193,14 +193,14 @@ async def record_run(
         if interrupted() or (ending is Ending.FAILED and not error):
             ending = Ending.INTERRUPTED
         with CancelScope(shield=True):
-            await _end(chronicle, ending, error=error, roots=roots)
+            await _end(recorder, ending, error=error, roots=roots)
 
 
 async def _end(
-    chronicle: RunRecorder, ending: Ending, *, error: str, roots: Sequence[Path]
+    recorder: RunRecorder, ending: Ending, *, error: str, roots: Sequence[Path]
 ) -> None:
     try:
-        await chronicle.end(ending, error=error, roots=roots if ending is Ending.DONE else ())
+        await recorder.end(ending, error=error, roots=roots if ending is Ending.DONE else ())
     except BulkupError:
-        if not error:  # otherwise the ledger is what ended the run, most likely
+        if not error:  # otherwise the ledger itself probably ended the run
             raise

@@ -1,4 +1,4 @@
-"""The history of runs: its values, how they are written, and how `status` reads them."""
+"""The history of runs: its values, how runs write it, and how `bulkup status` reads it."""
 
 import json
 import os
@@ -23,13 +23,13 @@ class Ending(StrEnum):
 
     DONE = "done"
     INTERRUPTED = "interrupted"  # by Ctrl-C or SIGTERM
-    FAILED = "failed"  # something ended it before its end
-    OPEN = ""  # it goes on, or its process died
+    FAILED = "failed"  # by an error
+    OPEN = ""  # it is running, or its process was killed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Undertaking:
-    """What a run is about; `album` 0: none is named."""
+class RunInfo:
+    """What a run does; `album` 0: none was given."""
 
     task: str
     album: int
@@ -37,8 +37,8 @@ class Undertaking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """A photo's failure, and what to do; `code` names its kind. `size` in bytes."""
+class Failure:
+    """The failure of a photo, and what to do; `code` names its kind. `size` in bytes."""
 
     code: str
     reason: str
@@ -48,38 +48,38 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFailure:
-    """A failure that no later run has mended; `at` in seconds since 1970."""
+    """A failure that no later run has resolved; `at` in seconds since 1970."""
 
     url: str
     album: int
     path: Path
-    trouble: Trouble
+    cause: Failure
     at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastRun:
-    """A run, and what became of it; times in seconds since 1970.
+    """A run and its result; times in seconds since 1970.
 
-    `seen` is its last sign of life: its end, where it came to one. `counts` tells how many photos
-    had each outcome. `going_on` tells that it has not ended and its process lives.
+    `seen` is the time of its last update, or of its end. `counts` holds the number of photos by
+    outcome. `running` says that it has not ended and its process lives.
     """
 
-    what: Undertaking
+    info: RunInfo
     began: float
     seen: float
     ending: Ending
     error: str
     counts: Mapping[str, int]
-    going_on: bool = False
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlbumHistory:
-    """What is known of an album: files brought to it, its last run of each task, what is open.
+    """The history of an album: files uploaded to it, the last run of each task, open failures.
 
-    `album` 0 is what no run named an album for. `size` in bytes; `failures` counts what is open,
-    of which the first ones are `examples`.
+    `album` 0 stands for runs without an album. `size` in bytes; `failures` counts open failures,
+    and `examples` are the first of them.
     """
 
     album: int
@@ -93,7 +93,7 @@ class AlbumHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryHistory:
-    """What is known of a gallery; files in several of its albums count once here."""
+    """The history of a gallery; files in several of its albums count once here."""
 
     url: str
     files: int
@@ -103,30 +103,30 @@ class GalleryHistory:
 
 
 RUNS_KEPT: Final = 100
-"""Runs of each album that are kept; a watch makes many."""
+"""Runs of each album that are kept; `bulkup watch` makes many."""
 
 PAGE: Final = 1000
-"""Failures that are looked at in one go."""
+"""Failures that one query returns."""
 
 GONE: Final = {"vanished", "not-there"}
-"""Kinds of failures that may mean that there is no such file any more: nothing to try again."""
+"""Kinds of failures that are resolved if the file no longer exists."""
 
 
 def begin_run(
-    database: sqlite3.Connection, server: str, what: Undertaking, *, now: float
+    database: sqlite3.Connection, server: str, info: RunInfo, *, now: float
 ) -> tuple[int, int]:
-    """Keep that a run begins, and return its number and how many failures are open."""
-    with _at_once(database):
+    """Store the start of a run; return its number and how many failures are open."""
+    with _transaction(database):
         run = database.execute(
             "INSERT INTO runs (server, task, album, name, began, seen, ending, error, counts) "
             "VALUES (?, ?, ?, ?, ?, ?, '', '', '{}')",
-            (server, what.task, what.album, _text(what.album_name), now, now),
+            (server, info.task, info.album, _text(info.album_name), now, now),
         ).lastrowid
         database.execute(
             "DELETE FROM runs WHERE server = ? AND album = ? AND task = ? AND id <= ("
             "SELECT id FROM runs WHERE server = ? AND album = ? AND task = ? "
             "ORDER BY id DESC LIMIT 1 OFFSET ?)",
-            (server, what.album, what.task) * 2 + (RUNS_KEPT,),
+            (server, info.album, info.task) * 2 + (RUNS_KEPT,),
         )
         (failures,) = database.execute(
             "SELECT count(*) FROM failures WHERE server = ?", (server,)
@@ -134,38 +134,38 @@ def begin_run(
     return run or 0, int(failures)
 
 
-def keep(
+def update_run(
     database: sqlite3.Connection,
     server: str,
     run: int,
     *,
     album: int,
     counts: Mapping[str, int],
-    failed: Mapping[Path, Trouble],
-    mended: Collection[Path],
+    failed: Mapping[Path, Failure],
+    resolved: Collection[Path],
     now: float,
 ) -> None:
-    """Keep how far a run has come: what failed since the last time, and what did not."""
-    gone = {path for path, trouble in failed.items() if trouble.code in GONE and _is_gone(path)}
+    """Store the progress of a run: its counts, and what failed or was resolved since then."""
+    gone = {path for path, failure in failed.items() if failure.code in GONE and _is_gone(path)}
     rows = [
         (
             server,
             key_of(path),
             album,
-            trouble.code,
-            _text(trouble.reason),
-            _text(trouble.hint),
-            trouble.size,
+            failure.code,
+            _text(failure.reason),
+            _text(failure.hint),
+            failure.size,
             run,
             now,
         )
-        for path, trouble in failed.items()
+        for path, failure in failed.items()
         if path not in gone
     ]
-    with _at_once(database):
+    with _transaction(database):
         database.executemany(
             "DELETE FROM failures WHERE server = ? AND path = ? AND album IN (?, 0)",
-            [(server, key_of(path), album) for path in (*mended, *gone)],
+            [(server, key_of(path), album) for path in (*resolved, *gone)],
         )
         database.executemany(
             "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
@@ -178,17 +178,17 @@ def keep(
 def end_run(
     database: sqlite3.Connection, run: int, ending: Ending, *, error: str, now: float
 ) -> None:
-    """Keep how a run has ended."""
+    """Store the end of a run."""
     database.execute(
         "UPDATE runs SET ending = ?, error = ?, seen = ? WHERE id = ?",
         (ending.value, _text(error), now, run),
     )
 
 
-def forget_gone(
+def resolve_gone(
     database: sqlite3.Connection, server: str, run: int, *, roots: Sequence[Path]
 ) -> None:
-    """Take failures below these folders for mended that the run has not met: no file is there."""
+    """Resolve failures below these folders that the run did not meet and whose files are gone."""
     for root in map(key_of, roots):
         folder = root.rstrip(b"/")
         after, end = folder + b"/", folder + b"0"  # the character after /
@@ -201,14 +201,14 @@ def forget_gone(
             if not rows:
                 break
             gone = [(server, path) for (path,) in rows if _is_gone(path)]
-            with _at_once(database):
+            with _transaction(database):
                 database.executemany("DELETE FROM failures WHERE server = ? AND path = ?", gone)
             after = rows[-1][0]
 
 
 def key_of(path: Path) -> bytes:
-    """Return a path as the ledger has it: absolute, in the system's bytes."""
-    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 (a tenth of the time)
+    """Return a path as the ledger stores it: absolute, in the system's encoding."""
+    return os.fsencode(os.path.abspath(path))  # noqa: PTH100 (ten times faster)
 
 
 def _is_gone(path: Path | bytes) -> bool:
@@ -216,11 +216,11 @@ def _is_gone(path: Path | bytes) -> bool:
 
 
 def _text(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()  # half characters
+    return text.encode("utf-8", "replace").decode()  # lone surrogates
 
 
 @contextmanager
-def _at_once(database: sqlite3.Connection) -> Iterator[None]:
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -234,19 +234,19 @@ def _at_once(database: sqlite3.Connection) -> Iterator[None]:
 ROWS_AT_ONCE: Final = 1000
 EXAMPLES: Final = 20
 TASKS: Final = ("upload", "verify", "dry-run")
-BROUGHT: Final = "state IN ('sent', 'done', 'format')"
+UPLOADED: Final = "state IN ('sent', 'done', 'format')"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which part of a ledger: a gallery by its address, an album by number or name; None: all."""
+    """Selects a gallery by its address, and an album by number or name; None: all."""
 
     url: str | None = None
     album: int | str | None = None
 
 
 class HistoryReader:
-    """Reads a ledger. Methods raise `RunError` where it can't be read."""
+    """Reads the history of a ledger. Methods raise `RunError` if it can't be read."""
 
     def __init__(self, file: Path, database: sqlite3.Connection) -> None:
         self._file = file
@@ -255,32 +255,29 @@ class HistoryReader:
         self._old = "failures" not in {name for (name,) in tables}
 
     def galleries(self, wanted: Wanted) -> list[GalleryHistory]:
-        """Return what is known of each gallery, or of the one that is wanted.
+        """Return the history of the selected galleries.
 
-        Raises `UsageError` where nothing is known of it.
+        Raises `UsageError` if the ledger has nothing about the gallery or album.
         """
-        with _explained(self._file):
+        with _as_run_error(self._file):
             urls = self._urls(wanted)
-            told = [self._gallery(url, wanted.album) for url in urls]
-            if wanted.album is not None and not any(gallery.albums for gallery in told):
+            galleries = [self._gallery(url, wanted.album) for url in urls]
+            if wanted.album is not None and not any(gallery.albums for gallery in galleries):
                 raise UsageError(
-                    f"the ledger {self._file} knows nothing of album {wanted.album}",
-                    hint="bulkup status tells what it knows: leave out --album.",
+                    f"the ledger {self._file} has nothing about album {wanted.album}",
+                    hint="Omit --album: bulkup status then lists all albums.",
                 )
-            return told
+            return galleries
 
     def failures(self, wanted: Wanted) -> Iterator[OpenFailure]:
-        """Yield what is open, gallery after gallery in the order of paths.
-
-        Raises `UsageError` as above.
-        """
-        with _explained(self._file):
+        """Yield the open failures by gallery and path. Raises `UsageError` as `galleries` does."""
+        with _as_run_error(self._file):
             urls = [] if self._old else self._urls(wanted)
         for url in urls:
             path, album = b"", -1
             numbers = self._numbers(url, wanted.album)
             while True:
-                with _explained(self._file):
+                with _as_run_error(self._file):
                     page = self._failures(
                         url, numbers, "(path, album) > (?, ?)", (path, album), ROWS_AT_ONCE
                     )
@@ -298,19 +295,21 @@ class HistoryReader:
             return known
         urls = [url for url in known if _address(url) == _address(wanted.url)]
         if not urls:
-            others = f"It knows {', '.join(known)}." if known else "It is empty."
-            raise UsageError(f"the ledger {self._file} knows nothing of {wanted.url}", hint=others)
+            others = f"It has {', '.join(known)}." if known else "It is empty."
+            raise UsageError(
+                f"the ledger {self._file} has nothing about {wanted.url}", hint=others
+            )
         return urls
 
     def _gallery(self, url: str, only: int | str | None) -> GalleryHistory:
-        files, size, in_albums = self._brought(url)
+        files, size, in_albums = self._uploaded(url)
         runs = self._runs(url)
         failures = self._counts(url)
         numbers = self._numbers(url, only)
         albums = [
             AlbumHistory(
                 album=album,
-                name=runs[album][0].what.album_name if album in runs else "",
+                name=runs[album][0].info.album_name if album in runs else "",
                 files=in_albums[album][0],
                 size=in_albums[album][1],
                 runs=runs.get(album, ()),
@@ -326,13 +325,13 @@ class HistoryReader:
             url=url, files=files, size=size, failures=sum(failures.values()), albums=albums
         )
 
-    def _brought(self, url: str) -> tuple[int, int, Mapping[int, tuple[int, int]]]:
-        """Return files and bytes that were brought: all, and those of each album."""
+    def _uploaded(self, url: str) -> tuple[int, int, Mapping[int, tuple[int, int]]]:
+        """Return the uploaded files and bytes, in all and for each album."""
         all_files = all_size = 0
         albums: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
         rows = self._database.execute(
             "SELECT albums, count(*), sum(size) FROM photos "  # noqa: S608 (a constant)
-            f"WHERE server = ? AND {BROUGHT} GROUP BY albums",
+            f"WHERE server = ? AND {UPLOADED} GROUP BY albums",
             (url,),
         )
         for text, files, size in rows:
@@ -343,7 +342,7 @@ class HistoryReader:
         return all_files, all_size, albums
 
     def _runs(self, url: str) -> Mapping[int, list[PastRun]]:
-        """Return the last run of each task, the latest first, for each album."""
+        """Return the last run of each task, the latest first, by album."""
         if self._old:
             return {}
         rows = self._database.execute(
@@ -357,19 +356,19 @@ class HistoryReader:
             known = ending in set(Ending)
             runs.setdefault(album, []).append(
                 PastRun(
-                    what=Undertaking(task=str(task), album=album, album_name=str(name)),
+                    info=RunInfo(task=str(task), album=album, album_name=str(name)),
                     began=began,
                     seen=seen,
                     ending=Ending(ending) if known else Ending.FAILED,
                     error=str(error),
                     counts=_counts(counts),
-                    going_on=not ending and bool(latest) and _is_held(self._file, url),
+                    running=not ending and bool(latest) and _is_held(self._file, url),
                 )
             )
         return runs
 
     def _counts(self, url: str) -> Mapping[int, int]:
-        """Return how many failures are open for each album."""
+        """Return the number of open failures by album."""
         if self._old:
             return {}
         select = "SELECT album, count(*) FROM failures WHERE server = ? GROUP BY album"
@@ -383,7 +382,7 @@ class HistoryReader:
         values: tuple[bytes, int] | tuple[()],
         most: int,
     ) -> list[OpenFailure]:
-        """Return the first failures that are so."""
+        """Return the first failures that match."""
         marks = "" if albums is None else f"AND album IN ({','.join('?' * len(albums))})"
         rows = self._database.execute(
             "SELECT path, album, code, reason, hint, size, at FROM failures "  # noqa: S608
@@ -395,14 +394,14 @@ class HistoryReader:
                 url=url,
                 album=album,
                 path=Path(os.fsdecode(path)),
-                trouble=Trouble(code=str(code), reason=str(reason), hint=str(hint), size=size),
+                cause=Failure(code=str(code), reason=str(reason), hint=str(hint), size=size),
                 at=at,
             )
             for path, album, code, reason, hint, size, at in rows
         ]
 
     def _numbers(self, url: str, album: int | str | None) -> set[int] | None:
-        """Return the numbers of the albums that are meant; None: all."""
+        """Return the numbers of the selected albums; None: all."""
         if album is None or isinstance(album, int):
             return None if album is None else {album}
         if self._old:
@@ -414,25 +413,25 @@ class HistoryReader:
 
 @contextmanager
 def open_history(file: Path) -> Iterator[HistoryReader]:
-    """Lend a ledger to be read.
+    """Open the history of a ledger for reading.
 
-    Raises `UsageError` where there is none, and `RunError` where it can't be read.
+    Raises `UsageError` if there is no ledger, and `RunError` if it can't be read.
     """
     if not file.exists():
         raise UsageError(
             f"there is no ledger {file}",
-            hint="Nothing has been brought by it yet. Of another one, give --ledger.",
+            hint="Nothing has been uploaded with it yet. To read another one, give --ledger.",
         )
-    with _explained(file):
+    with _as_run_error(file):
         database = open_to_read(file)
     with closing(database):
-        with _explained(file):
-            lookback = HistoryReader(file, database)
-        yield lookback
+        with _as_run_error(file):
+            history = HistoryReader(file, database)
+        yield history
 
 
 @contextmanager
-def _explained(file: Path) -> Iterator[None]:
+def _as_run_error(file: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -440,7 +439,7 @@ def _explained(file: Path) -> Iterator[None]:
 
 
 def _is_held(file: Path, url: str) -> bool:
-    """Tell whether a run is at work for a server."""
+    """Return whether a run for this server holds the ledger."""
     lock = lock_of(file, url)
     if not Path(lock.lock_file).exists():
         return False
@@ -449,13 +448,13 @@ def _is_held(file: Path, url: str) -> bool:
     except Timeout:
         return True
     except OSError:
-        return False  # somebody else's ledger: nobody can tell
+        return False  # another user's ledger: unknown
     lock.release()
     return False
 
 
 def _address(url: str) -> str:
-    """Return what two spellings of an address have in common: the server may redirect to TLS."""
+    """Return an address without its scheme, since the server may redirect to TLS."""
     return url.partition("://")[2].rstrip("/").lower()
 
 

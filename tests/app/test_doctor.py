@@ -14,7 +14,7 @@ from bulkup.app.doctor import EXAMPLES, OTHER_TYPES, TYPES_KEPT, Estimate, estim
 from bulkup.app.settings import Account, DoctorSettings
 from bulkup.engine.ports import NoLedger
 from bulkup.engine.retry import Sleep
-from bulkup.output.doctor import (
+from bulkup.output.findings import (
     AccountFound,
     AddressFound,
     AlbumFound,
@@ -353,7 +353,7 @@ async def test_a_user_who_is_no_administrator_is_reported() -> None:
     findings = await visit(box, user="bob", password="bobsecret")
     assert not box._accounts.sessions  # logged out all the same
     assert left(findings)[-1] == "account"
-    assert "bob is no administrator" in findings.of(Failed).reason
+    assert "bob is not an administrator" in findings.of(Failed).reason
 
 
 async def test_an_api_key_is_reported_as_that() -> None:

@@ -33,11 +33,11 @@ async def test_a_dry_run_reports_the_plan_and_changes_nothing(
     assert planned.code == done.code == again.code == 1  # for the broken one
     assert "dry run, nothing is changed" in planned.err
     assert row("12 +new +.* to send, about ", planned)
-    assert row("4 +albums +to be made", planned)
-    assert row(r"1 +left out by rule +1 \.?txt", planned)
+    assert row("4 +albums +to be created", planned)
+    assert row(r"1 +skipped by rule +1 \.?txt", planned)
     assert "the file is empty" in planned.err
     assert len(re.findall(r"^new +.*IMG_\d{4}\.jpg", planned.err, re.MULTILINE)) == 12
-    assert row("4 +albums +made", done)
+    assert row("4 +albums +created", done)
     assert row("0 +new ", again)
     assert row("12 +already there", again)
 
@@ -51,7 +51,7 @@ async def test_it_reports_links_and_missing_albums(box: Sandbox, tmp_path: Path)
     refused = await send(box, *flags, album="New")
     assert not changes(box, since=before)
     assert len(box.gallery.albums) == 1
-    assert row("3 +already there +3 of them to be put into their album", linked)
+    assert row("3 +already there +3 of them to be added to their album", linked)
     assert "Deep (new album) at http" in linked.err
     assert str(2**31) not in linked.err
     started = next(event for event in map(json.loads, linked.out.splitlines()) if "user" in event)
@@ -140,8 +140,8 @@ async def test_the_second_of_two_files_for_one_format_is_predicted_to_fail(tmp_p
     assert foreseen.code == done.code == 1
     for ended in (foreseen, done):
         assert re.search(r"/a\.nef\n +another file is the .nef of a.jpg already", ended.err)
-    assert row("1 +album +to be made$", foreseen)
-    assert row("1 +album +made$", done)
+    assert row("1 +album +to be created$", foreseen)
+    assert row("1 +album +created$", done)
     assert row("1 +formats ", foreseen)
     assert str(2**31) not in foreseen.err
     assert row("2 +already there", again)

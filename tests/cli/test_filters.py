@@ -28,7 +28,7 @@ async def test_patterns_apply_in_order_also_for_verify(box: Sandbox, tmp_path: P
     flags = ["--exclude", "raw/", "--include", "/raw/best/"]
     ended = await send(box, tmp_path, *flags)
     assert (ended.code, photo_files(box)) == (0, {"a.jpg", "c.jpg", "d.jpg"})
-    assert rows(ended, "not chosen by the patterns") == [2]  # b.jpg and the folder x/raw
+    assert rows(ended, "excluded by patterns") == [2]  # b.jpg and the folder x/raw
     ended = await send(box, "verify", tmp_path, *flags)
     assert ended.code == 0
     assert "Checked 3 photos: 3 present" in ended.err
@@ -71,7 +71,7 @@ async def test_a_list_comes_through_a_pipe(box: Sandbox, tmp_path: Path, separat
     ended = await send(box, "--files-from", "-", given=listed)
     assert ended.code == 0
     assert len(box.gallery.photos) == len(names)
-    assert rows(ended, "named twice") == [len(names)]
+    assert rows(ended, "listed twice") == [len(names)]
 
 
 async def test_a_signal_ends_a_run_that_waits_for_more_of_its_list(photos: Path) -> None:

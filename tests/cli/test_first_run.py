@@ -58,7 +58,7 @@ async def test_https_to_a_server_without_tls_is_explained(box: Sandbox, photos: 
     url = box.url.replace("http:", "https:")
     for typed in (url, urlsplit(url).netloc):
         what, hint = said(await send(box, photos, url=typed), code=3)
-        assert what.startswith(f"no safe connection to {url}")
+        assert what.startswith(f"no secure connection to {url}")
         assert "not permitted" not in what
         assert "needs http:// in front" in hint
 
@@ -70,8 +70,8 @@ async def test_http_to_a_server_with_tls_only_is_explained(box: Sandbox, photos:
     ):
         async with raw_server(saying("400 Bad Request", words)) as raw:
             what, hint = said(await send(box, photos, url=raw.url), code=3)
-        assert what == f"{raw.url} speaks TLS only"
-        assert hint == "A gallery with TLS needs https:// in front."
+        assert what == f"{raw.url} accepts TLS only"
+        assert hint == "A gallery with TLS needs https:// in front of its address."
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -97,9 +97,13 @@ async def test_a_refused_or_dropped_connection_is_explained(
         (
             "password=wrong",
             "log-in as admin at {url} failed: the server refuses: Invalid username/password",
-            "Check user and password. .* two-factor log-in needs an API key",
+            "Check the user name and the password. .* two-factor log-in needs an API key",
         ),
-        ("user=bob password=bobsecret", "bob is no administrator of {url}", "Upl.* webmaster[.]"),
+        (
+            "user=bob password=bobsecret",
+            "bob is not an administrator of {url}",
+            "Log in as an administrator or webmaster: uploading needs one[.]",
+        ),
         ("api_key=pkid-1:wrong user= password=", "the server does not accept", ".*profile"),
         ("album=999", "there is no album 999 at {url}", ".*NUMBER, and in .*bulkup albums"),
     ],
@@ -123,8 +127,8 @@ async def test_an_account_with_two_factors_needs_an_api_key(photos: Path) -> Non
     async with served(answer) as url:
         ended = await bulkup(photos, url=url, user="admin", password=PASSWORD, album="1")
     what, hint = said(ended, code=3)
-    assert what == "this account has two-factor log-in, which no program passes"
-    assert hint.startswith("Make an API key on the account's profile page")
+    assert what == "this account has two-factor log-in, which a program can't complete"
+    assert hint.startswith("Create an API key on the account's profile page")
 
 
 # certificates
@@ -135,7 +139,7 @@ async def test_a_self_signed_certificate_can_be_trusted(
 ) -> None:
     async with encrypted(box, make_certificate(tmp_path)) as url:
         what, hint = said(await send(box, photos, url=url), code=3)
-        assert what == f"no safe connection to {url}: self-signed certificate"
+        assert what == f"no secure connection to {url}: self-signed certificate"
         assert "--ca-cert" in hint
         assert "--insecure" in hint
         ended = await send(box, photos, "--ca-cert", tmp_path / "cert", url=url)
@@ -151,13 +155,13 @@ async def test_verification_of_certificates_can_be_skipped_with_a_warning(
         ended = await send(box, photos, "--ca-cert", tmp_path / "cert", url=url)
         what, hint = said(ended, code=3)
         assert "mismatch" in what
-        assert hint == "Give the address that the certificate is made for as --url."
+        assert hint == "Give the address that the certificate is for as --url."
         for arguments in ((photos, "--insecure"), (photos, "--insecure"), ("albums",)):
             ended = await send(box, *arguments, url=url, insecure="1")
             assert ended.code == 0
             assert ended.err.count(warning) == 1
         ended = await send(box, "doctor", "--insecure", url=url)
-        assert "! TLS          TLS 1.3, but the certificate was not checked" in ended.out
+        assert "! TLS          TLS 1.3, but the certificate was not verified" in ended.out
 
 
 # albums and photos
@@ -180,7 +184,7 @@ async def test_file_types_that_the_gallery_does_not_take_are_reported(photos: Pa
             ended = await send(box, photos, "--raw-as-format", *flags)
             assert ended.code == 0
             assert [row.extension for row in box.gallery.formats.of(1)] == formats
-            assert "1 .nef, 1 .xyz: types this gallery does not take" in ended.err
+            assert "1 .nef, 1 .xyz: types this gallery does not accept" in ended.err
             assert "upload_form_all_types" in ended.err
 
 

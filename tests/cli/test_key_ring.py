@@ -75,7 +75,7 @@ async def test_a_stored_password_belongs_to_one_gallery_and_user(
 async def test_a_refused_password_is_not_stored(box: Sandbox, ring: Path) -> None:
     for given, user, message, code in (
         ("wrong", "admin", "log-in as admin at", 3),
-        ("bobsecret", "bob", "bob is no administrator", 3),
+        ("bobsecret", "bob", "bob is not an administrator", 3),
         ("wrong", "", "the API key is invalid", 2),
         ("\n", "admin", "standard input is empty", 2),
     ):

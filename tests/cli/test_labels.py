@@ -86,7 +86,7 @@ async def test_takeout_albums_get_their_titles_unless_sidecars_are_ignored(
     for _ in range(2):
         ended = await send(box, photos, "--tree", "--no-ledger")
         assert ended.code == 0
-    assert "2  left out by rule  no photos, but what tells of them" in ended.err
+    assert "2  skipped by rule   metadata of photos" in ended.err
     _, made = box.gallery.albums.values()
     assert (made.name, made.comment) == ("Sommer am Comer See", "Zwei Wochen im Juli")
     assert (await send(box, photos, "--tree", "--no-sidecars", "--no-ledger")).code == 0

@@ -31,7 +31,11 @@ def held(folder: Path) -> bytes:
 
 @pytest.mark.parametrize(
     ("how", "words"),
-    [("full", "Make room"), ("read only", "Read-only file system"), ("a folder", "--no-ledger")],
+    [
+        ("full", "Free disk space"),
+        ("read only", "Read-only file system"),
+        ("a folder", "--no-ledger"),
+    ],
 )
 async def test_an_unusable_ledger_is_reported_before_anything_is_sent(
     *, box: Sandbox, photos: Path, disk: Path, how: str, words: str
@@ -104,7 +108,7 @@ async def test_a_second_run_is_refused_and_a_killed_one_leaves_no_lock_or_secret
             await box.came.wait()
             ended = await send(box, photos, *flags)
             assert ended.code == 3
-            assert f"another run is at work for {box.url}" in ended.err
+            assert f"another run for {box.url}" in ended.err
             process.kill()
             said = await read_until(process)
         assert b"sqlite-wal" in held(state)

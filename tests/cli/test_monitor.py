@@ -73,7 +73,7 @@ async def test_a_port_in_use_is_a_usage_error(box: Sandbox, photos: Path) -> Non
         for command in ([photos], ["verify", photos], ["watch", photos]):
             ended = await send(box, *command, monitor=address)
             assert ended.code == 2
-            assert f"--monitor {address}: another program listens there" in ended.err
+            assert f"--monitor {address}: another program is using this port" in ended.err
     assert not box.requests
 
 

@@ -44,7 +44,7 @@ async def test_a_closed_pipe_does_not_end_the_run(box: Sandbox, tmp_path: Path) 
     os.close(writing)
     assert len(box.gallery.photos) == 5
     assert ended.code == 0
-    assert "--json is not whole: Broken pipe" in ended.err
+    assert "--json is incomplete: Broken pipe" in ended.err
 
 
 async def test_quiet_prints_failures_and_summary_and_twice_nothing(
@@ -112,5 +112,5 @@ async def test_a_full_disk_behind_an_output_is_reported(
     fill(disk)
     ended = await send(box, photos, "--log-file", disk / "log")
     assert ended.code == 0
-    assert "--log-file is not whole: No space left on device" in ended.err
+    assert "--log-file is incomplete: No space left on device" in ended.err
     assert len(box.gallery.photos) == 1

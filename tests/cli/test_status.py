@@ -87,7 +87,7 @@ async def test_a_missing_photo_is_open_until_it_is_uploaded(box: Sandbox, photos
         "size": 5000,
         "code": "missing",
         "reason": "the gallery does not have it",
-        "hint": "Upload again: that brings it.",
+        "hint": "Upload it again.",
         "time": json.loads(line)["time"],
     }
     await send(box, photos)
@@ -114,7 +114,7 @@ async def test_json_contains_what_the_ledger_knows(box: Sandbox, photos: Path) -
     for flags, unknown in ((["--url", url], url), (["--album", "77"], "album 77")):
         ended = await bulkup("status", *flags)
         assert ended.code == 2
-        assert f"knows nothing of {unknown}" in ended.err
+        assert f"has nothing about {unknown}" in ended.err
         assert ("--url" in flags) is (box.url in ended.err)
 
 
@@ -126,14 +126,14 @@ async def test_a_running_upload_is_shown_and_not_disturbed(tmp_path: Path) -> No
     (tmp_path / "empty.jpg").touch()
     async with Held(*UPLOADS) as box, await start(box, tmp_path, finishing="1") as process:
         await box.came.wait()
-        assert "at work for" in (await bulkup("status")).out
+        assert "running for" in (await bulkup("status")).out
         assert (await bulkup("status", "--failed")).out == f"{tmp_path}/empty.jpg\n"
         assert process.returncode is None
         process.kill()
         await process.wait()
         box.go.set()
         after = await bulkup("status")
-        assert "broken off without a word" in after.out
+        assert "ended abruptly" in after.out
         assert f"failed: {tmp_path}/empty.jpg" in after.out
         document = json.loads((await bulkup("status", "--json")).out)
         (run,) = document["galleries"][0]["albums"][0]["runs"]

@@ -62,7 +62,7 @@ async def test_an_impossible_run_is_notified_too(box: Sandbox, photos: Path) -> 
         ended = await send(box, photos, notify=there.address, url="http://127.0.0.1:1/")
         (message,) = there.got
     assert ended.code == 3
-    assert message["title"] == "bulkup: the run was impossible"
+    assert message["title"] == "bulkup: the run could not start"
     assert message["type"] == "failure"
     assert "127.0.0.1:1" in message["message"]
 
@@ -82,7 +82,7 @@ async def test_services_of_flags_and_a_file_are_notified_and_one_that_fails_is_n
     assert "000.jpg" in message["message"]
     variable = re.compile(r" (after|at) [\d.]+ \S+( on average)?")
     assert variable.sub("", message["message"].rstrip()) in variable.sub("", ended.err)
-    assert ended.err.count("the notification by json was not taken") == 1
+    assert ended.err.count("the notification by json was rejected") == 1
     assert SECRET not in ended.err
 
 

@@ -111,7 +111,7 @@ async def test_a_server_that_stays_unreachable_ends_the_run(
         box.faults.add(Fault("503", "pwg.session.getStatus", 2 + nth))  # 0 and 1: connecting
     ended = await send(box, *command, tmp_path, "--concurrency", "1", "--patience", "0")
     assert ended.code == 3
-    assert "the server has been away for" in ended.err
+    assert "the server has been unavailable for" in ended.err
     assert re.search(r"^ +3 +unfinished +run the same command again", ended.err, re.MULTILINE)
 
 

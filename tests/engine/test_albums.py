@@ -97,7 +97,7 @@ async def test_photos_of_albums_that_cannot_be_made_fail_and_the_others_go_on(
         outcome = await upload(box, tmp_path, retries=2)
         shown = albums_of(box)
     (failed,) = outcome.of(PhotoFailed)
-    assert f"“{failed.path.parent.name}” could not be made" in failed.reason
+    assert f"“{failed.path.parent.name}” could not be created" in failed.reason
     album, file = {"a": ("b", "y.jpg"), "b": ("a", "x.jpg")}[failed.path.parent.name]
     assert shown == {"Sandbox": [], f"Sandbox/{album}": [file]}
 

@@ -146,7 +146,7 @@ async def test_a_file_whose_stored_bytes_differ_stays(
         outcome = await empty(box, card)
     (event,) = outcome.of(FileStays)
     assert event.path == bad
-    assert "is not this file" in event.reason
+    assert "differs from this file" in event.reason
     assert files(card) == {bad.relative_to(card): archive[bad]}
 
 

@@ -95,7 +95,7 @@ async def test_a_file_that_never_stops_changing_fails_alone(tmp_path: Path) -> N
         outcome = await run(box, tmp_path, chunk_size=100_000, outcome=watched(watch))
         assert stored_sums(box) == Counter(archive.values()) - Counter([archive[victim]])
     assert list(failures(outcome)) == [victim.name]
-    assert "changes while it is read" in failures(outcome)[victim.name]
+    assert "changed while it was being read" in failures(outcome)[victim.name]
     assert outcome.balances()
 
 
@@ -215,7 +215,7 @@ async def test_a_server_that_goes_away_ends_the_run_when_patience_does(
     box = await Sandbox().__aenter__()
     options: dict[str, Any] = {"method": method, "chunk_size": 10_000, "concurrency": 4}
     options |= {"patience_s": 5.0, "sleep": clock.sleep, "clock": clock}
-    with pytest.raises(RunError, match="the server has been away") as caught:
+    with pytest.raises(RunError, match="the server has been unavailable") as caught:
         await run(box, tmp_path, outcome=outcome, **options)
     await going[0]
     assert "again when it is back" in caught.value.hint

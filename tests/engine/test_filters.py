@@ -67,7 +67,7 @@ async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_untold(tmp_pa
     outcome = Outcome()
     filters = Filters(listing=Listing(str(tmp_path / "list")))
     async with Sandbox() as box:
-        with pytest.raises(RunError, match="holds no paths"):
+        with pytest.raises(RunError, match="is not a list of paths"):
             await run(box, archive, filters=filters, outcome=outcome)
     assert outcome.balances()
     assert len(outcome.of(FileFound)) == 10

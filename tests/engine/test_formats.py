@@ -144,8 +144,8 @@ async def test_a_format_whose_photo_is_not_there_is_reported(pair: Path) -> None
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("a.nef", "it has changed since it became a format of photo 1"),
-        ("a.NEF", "another file became the .nef of photo 1"),
+        ("a.nef", "it has changed since it was attached to photo 1"),
+        ("a.NEF", "another file was attached to photo 1 as its .nef"),
     ],
 )
 async def test_another_content_of_a_format_is_reported_and_sent_when_asked_to(
@@ -172,7 +172,7 @@ async def test_a_format_is_not_called_missing_and_stays_known_when_it_is_verifie
         assert events["a.jpg"].verdict is Verdict.PRESENT
         assert events["a.nef"].verdict is events["b.nef"].verdict is Verdict.UNKNOWN
         assert "it is a format of photo" in events["a.nef"].reason
-        assert "it has changed since it became a format" in events["b.nef"].reason
+        assert "it has changed since it was attached" in events["b.nef"].reason
         before = uploads(box)
         assert failures(await upload(box, pair)).keys() == {"b.nef"}
         assert uploads(box) == before
@@ -190,7 +190,7 @@ async def test_a_format_does_not_become_a_photo_of_its_own_and_stays_known(
         (pair / "b.nef").write_bytes(OTHER)
         reasons = failures(await upload(box, pair, formats=False, update=update))
         assert reasons.keys() == {"a.nef", "b.nef"}
-        assert "it is another format of photo" in reasons["a.nef"]
+        assert "it is already attached to photo" in reasons["a.nef"]
         (pair / "a.jpg").write_bytes(NEW)
         outcome = await upload(box, pair, formats=False, update=True)
         assert "would lose its other formats, such as a.nef" in failures(outcome)["a.jpg"]
@@ -239,7 +239,7 @@ async def test_what_another_client_has_attached_is_not_lost_where_the_server_can
             return
         reason = failures(outcome)["a.jpg"]
         assert f"replacing photo 1 would lose its other formats ({ending})" in reason
-        assert "which somebody else has attached" in reason
+        assert "which bulkup did not attach" in reason
         assert box.gallery.content(1) == old
         assert attached(box)["a.jpg"] == [(ending, b"somebody's"), *(PAIR["a.jpg"] if on else [])]
 
@@ -283,7 +283,7 @@ async def test_a_photo_whose_formats_the_gallery_no_longer_takes_is_not_replaced
     box: Sandbox, pair: Path
 ) -> None:
     (pair / "a.jpg").write_bytes(NEW)
-    for allowed, words in ((None, "takes no formats"), (["cr2"], "extensions: cr2)")):
+    for allowed, words in ((None, "does not accept other formats"), (["cr2"], "extensions: cr2)")):
         box.gallery.formats.allowed = allowed
         assert words in failures(await upload(box, pair, update=True))["a.jpg"]
         assert attached(box) == PAIR
@@ -456,7 +456,7 @@ async def test_before_16_a_lost_answer_is_reported_and_nothing_is_sent_twice(pai
     async with Sandbox(version="15.7.0", formats=RAW, faults=faults) as box:
         outcome = await upload(box, pair)
         assert attached(box) == PAIR
-    assert "may have arrived or not" in failures(outcome)["a.nef"]
+    assert "may or may not have arrived" in failures(outcome)["a.nef"]
 
 
 async def test_formats_of_a_stopped_run_are_unfinished_and_come_with_the_next(pair: Path) -> None:

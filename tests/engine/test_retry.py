@@ -270,7 +270,7 @@ async def test_long_outages_are_charged_to_nobody() -> None:
 async def test_the_end_of_patience_ends_the_run() -> None:
     world = World(back_at=1e9)
     with pytest.raises(
-        RunError, match=r"the server has been away for \d+ s: still away"
+        RunError, match=r"the server has been unavailable for \d+ s: still away"
     ) as caught:
         await world.recovery.run(failing(Outage("gone")))
     assert "again when it is back" in caught.value.hint
@@ -366,7 +366,7 @@ async def test_a_server_that_was_suspect_for_too_long_ends_the_run() -> None:
     world = World(back_at=1e9)
     with pytest.raises(ExceptionGroup) as caught:
         await suspect(world)
-    assert caught.group_contains(RunError, match="the server has been away")
+    assert caught.group_contains(RunError, match="the server has been unavailable")
 
 
 async def test_a_task_that_suspects_during_an_outage_waits_for_its_end() -> None:

@@ -1,4 +1,4 @@
-"""What is said of findings, and where it is shown."""
+"""The text of the doctor's findings, and where it is shown."""
 
 import json
 from dataclasses import replace
@@ -8,14 +8,13 @@ import pyte
 import pytest
 from rich.console import Console
 
-from bulkup.output.doctor import (
-    NAMES,
+from bulkup.output.doctor import NAMES, CheckupReport, chunk_text, words
+from bulkup.output.findings import (
     AccountFound,
     AlbumFound,
     AlbumMissing,
     ArchiveFound,
     Check,
-    CheckupReport,
     ChunkFound,
     DuplicatesFound,
     Failed,
@@ -28,8 +27,6 @@ from bulkup.output.doctor import (
     TypesFound,
     VersionFound,
     WorkersFound,
-    chunk_text,
-    words,
 )
 from bulkup.output.text import console_for
 from tests.support.sample_run import ManualClock
@@ -89,36 +86,40 @@ class Coordinator:
         (TlsFound(version="TLSv1.3", days=90), "ok", "TLS 1.3, certificate valid for 90 days"),
         (TlsFound(version="TLSv1.2", days=1), "warning", "TLS 1.2, certificate valid for 1 day"),
         (TlsFound(version="TLSv1.3"), "ok", "TLS 1.3"),
-        (TlsFound(), "warning", "none: the password and the photos can be read on the way"),
+        (
+            TlsFound(),
+            "warning",
+            "none: others on the network can read the password and the photos",
+        ),
         (VersionFound(version="16.4.0"), "ok", "16.4.0"),
-        (VersionFound(version="12.3.0"), "warning", "12.3.0: bulkup has been tried with"),
-        (VersionFound(version=""), "warning", "unknown: bulkup has been tried with"),
+        (VersionFound(version="12.3.0"), "warning", "12.3.0: bulkup is tested with"),
+        (VersionFound(version=""), "warning", "unknown: bulkup is tested with"),
         (LatencyFound(median_s=0.05, worst_s=0.3, requests=10), "ok", "50 ms a request, 300 ms"),
         (LatencyFound(median_s=2, worst_s=65, requests=10), "warning", "2000 ms a request, 1 min"),
         (AccountFound(user="me", status="admin", api_key=True), "ok", "me, admin, by API key"),
-        (AccountFound(user="me", status="", api_key=False), "warning", "does not tell"),
+        (AccountFound(user="me", status="", api_key=False), "warning", "unknown status"),
         (MethodsFound(offered=("upload",), auto="upload", missing=()), "ok", "auto takes upload"),
         (MethodsFound(offered=("legacy",), auto="legacy", missing=()), "warning", "legacy"),
         (MethodsFound(offered=("async",), auto="async", missing=("x",)), "warning", "async"),
         (TypesFound(endings=("jpg", "png")), "ok", "jpg, png"),
-        (TypesFound(endings=None), "warning", "does not tell"),
+        (TypesFound(endings=None), "warning", "does not report"),
         (CHUNK, "ok", "16M pass, 32M do not: too large"),
         (replace(CHUNK, rate=2e6), "ok", "16M pass at 2.00 MB/s, 32M do not: too large"),
         (replace(CHUNK, refused=None), "ok", "16M pass; larger ones were not tried"),
-        (replace(CHUNK, refused=None, slow=True), "ok", "16M pass, which takes so long"),
+        (replace(CHUNK, refused=None, slow=True), "ok", "16M pass, so slowly"),
         (replace(CHUNK, passed=250 * K, refused=500 * K), "warning", "250K pass, 500K do not"),
         (replace(CHUNK, passed=None), "problem", "nothing passes: too large"),
-        (replace(CHUNK, passed=None, tried=False), "warning", "the server names 500K, what"),
-        (DuplicatesFound(by_md5=True, detection=None), "ok", "tells by MD5 what it has"),
-        (DuplicatesFound(by_md5=True, detection=False), "warning", "tells by MD5 what it has"),
-        (DuplicatesFound(by_md5=False, detection=None), "warning", "does not tell by MD5"),
+        (replace(CHUNK, passed=None, tried=False), "warning", "the server names 500K, the size"),
+        (DuplicatesFound(by_md5=True, detection=None), "ok", "finds photos by MD5"),
+        (DuplicatesFound(by_md5=True, detection=False), "warning", "finds photos by MD5"),
+        (DuplicatesFound(by_md5=False, detection=None), "warning", "can't find photos by MD5"),
         (AlbumFound(album=9, name="Trips"), "ok", "Trips (album 9)"),
-        (AlbumFound(album=9, name=""), "warning", "album 9, of no known name"),
-        (AlbumMissing(first={}, count=0), "warning", "none is named, and the gallery shows none"),
+        (AlbumFound(album=9, name=""), "warning", "album 9, name unknown"),
+        (AlbumMissing(first={}, count=0), "warning", "none is given, and the gallery has none"),
         (AlbumMissing(first={3: "A", 4: "B"}, count=9), "warning", "B (album 4) and 7 more"),
-        (WORKERS, "ok", "8: that bears 6 photos finished at once"),
-        (replace(WORKERS, workers=12, finishing=10), "ok", "12 or more: that bears 10 photos"),
-        (replace(WORKERS, workers=1, finishing=1), "warning", "only 1 was seen"),
+        (WORKERS, "ok", "8: enough for 6 photos finished at once"),
+        (replace(WORKERS, workers=12, finishing=10), "ok", "12 or more: enough for 10 photos"),
+        (replace(WORKERS, workers=1, finishing=1), "warning", "only 1 was found"),
         (replace(WORKERS, workers=None, finishing=1), "warning", "could not be counted"),
         (ARCHIVE, "ok", "1,204 photos, 5.00 GB"),
         (replace(ARCHIVE, types={"mov": 2}), "warning", "1,204 photos"),
@@ -147,13 +148,13 @@ def test_what_an_archive_needs_is_told_line_by_line() -> None:
     )
     assert words(found).lines == (
         "1,204 photos, 5.00 GB",
-        "4 of them are in the album by the ledger",
+        "4 of them are in the album already, according to the ledger",
         "2,000 requests of up to 8M, at least 1 h 23 min at that rate",
         (
-            "left out, of types that the gallery does not take: 10 t0, 9 t1, 8 t2, 7 t3, 6 t4, "
+            "skipped, of types that the gallery does not accept: 10 t0, 9 t1, 8 t2, 7 t3, 6 t4, "
             "5 t5, 4 t6, 3 t7, 4 of other types"
         ),
-        "left out by rule: 7 (links, hidden files, what systems make)",
+        "skipped by rule: 7 (links, hidden files, system files)",
         "will fail: 1 unreadable, 2 empty",
         "  /a/b.jpg: Permission denied",
     )

@@ -44,7 +44,7 @@ AGAIN = "bulkup ./photos --album 9"
 
 def report_of(file: Path, clock: ManualClock) -> HtmlReport:
     noon = datetime(2024, 7, 1, 12, tzinfo=UTC)
-    return HtmlReport(file, again=AGAIN, clock=clock, wall_clock=lambda: noon)
+    return HtmlReport(file, command=AGAIN, clock=clock, wall_clock=lambda: noon)
 
 
 async def page_of(tmp_path: Path, *events: Event, step_s: float = 1.0) -> str:
@@ -87,7 +87,7 @@ async def test_the_page_tells_what_became_of_the_run_in_words_and_charts(tmp_pat
         "1 already there 1 added to the album",
         "1 unfinished run again to continue",
         "failed the file is empty Look for an intact copy. d.jpg",
-        "1 .mov: types this gallery does not take",
+        "1 .mov: types this gallery does not accept",
         AGAIN,
         "Not finished",
     ]:

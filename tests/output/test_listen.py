@@ -27,7 +27,7 @@ def test_on_loopback_it_needs_no_token(text: str, host: str, port: int) -> None:
     "text", ["0.0.0.0:8765", "[::]:8765", "192.168.1.5:8765", "nas.local:8765", "[fe80::1]:8765"]
 )
 def test_wherever_others_can_reach_it_it_needs_a_token(text: str) -> None:
-    with pytest.raises(UsageError, match="can be reached by others") as caught:
+    with pytest.raises(UsageError, match="is reachable from other machines") as caught:
         parse_listen(text)
     assert "--monitor-token-file" in caught.value.hint
     listen = parse_listen(text, token=TOKEN)
@@ -44,7 +44,7 @@ def test_wherever_others_can_reach_it_it_needs_a_token(text: str) -> None:
     ],
 )
 def test_anything_else_is_told_before_any_request(text: str) -> None:
-    with pytest.raises(UsageError, match="is no host with a port") as caught:
+    with pytest.raises(UsageError, match="is not a host with a port") as caught:
         parse_listen(text, token=TOKEN)
     assert "127.0.0.1:8765" in caught.value.hint
 

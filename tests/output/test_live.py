@@ -199,7 +199,7 @@ def test_the_totals_count_what_else_happened(coordinator: Coordinator) -> None:
         present("b.jpg", size=10_000_000),
     )
     assert seen[-2].startswith("0 of 1 photo so far · 0 B of 10.0 MB")
-    assert seen[-1] == "1 retry · 1 already there · 1 left out"
+    assert seen[-1] == "1 retry · 1 already there · 1 skipped"
 
 
 def test_no_time_left_is_told_once_every_byte_has_gone_out(coordinator: Coordinator) -> None:
@@ -253,7 +253,7 @@ def test_a_frame_never_exceeds_its_room(
     outage = [OutageBegan(reason="away" * 50)] if away else []
     state = state_after(RUN, *failing("x"), *starting(*names), *end, *outage)
     places = arrange([], state.in_flight, pending=state.pending)
-    lines = frame(state, 5.0, width=width, height=height, places=places)
+    lines = frame(state, 5.0, width=width, height=height, slots=places)
     assert len(lines) <= height
     assert all(line.cell_len < max(width, 2) for line in lines)
     assert not any("\n" in line.plain for line in lines)

@@ -201,7 +201,7 @@ async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
         there.now = 60.0
         seen = await there.look()
         assert (seen["phase"], seen["tone"]) == ("away", "warning")
-        assert seen["outage"] == "The server has been away for 1 min: HTTP 503. Waiting."
+        assert seen["outage"] == "The server has been unavailable for 1 min: HTTP 503. Waiting."
         first, second = seen["in_flight"]
         assert (first["pace"], first["trouble"]) == ("again", "HTTP 500")
         assert second["pace"] == "waiting 1 min"
@@ -421,7 +421,7 @@ async def test_a_port_that_is_taken_is_told_before_the_run() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         listen = parse_listen(f":{taken.getsockname()[1]}")
-        with pytest.raises(UsageError, match="another program listens there") as caught:
+        with pytest.raises(UsageError, match="another program is using this port") as caught:
             async with post(listen):
                 pass
     assert "127.0.0.1:0" in caught.value.hint
@@ -429,7 +429,7 @@ async def test_a_port_that_is_taken_is_told_before_the_run() -> None:
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 async def test_an_address_of_another_machine_is_told(host: str) -> None:
-    with pytest.raises(UsageError, match="no address of this machine"):
+    with pytest.raises(UsageError, match="not an address of this machine"):
         async with post(parse_listen(f"{host}:0", token=TOKEN)):
             pass
 

@@ -52,9 +52,9 @@ MORE = [*uploading("b"), *failing("c")]
         ([RUN, present("a"), END], "success", "0 photos uploaded, 1 already there"),
         ([*SENT, STOP, END], "warning", "interrupted: 1 photo uploaded"),
         ([*SENT, *OPEN, STOP], "warning", "interrupted: 1 photo uploaded, 1 unfinished"),
-        ([*SENT, *OPEN, FAILURE], "failure", "broken off: 1 photo uploaded, 1 unfinished"),
-        ([FAILURE], "failure", "the run was impossible"),
-        ([], "failure", "ended before it began"),
+        ([*SENT, *OPEN, FAILURE], "failure", "aborted: 1 photo uploaded, 1 unfinished"),
+        ([FAILURE], "failure", "the run could not start"),
+        ([], "failure", "ended before it started"),
         ([CHECK, *CHECKED], "warning", "2 photos checked, 1 present, 1 missing"),
         ([DRY_RUN, new("a"), END], "success", "1 photo would be uploaded"),
     ],
@@ -111,7 +111,7 @@ async def test_each_service_is_told_once_and_of_those_that_refuse_no_secret_is_s
             assert "failed: /photos/2019/<b>x&y</b>.jpg" in message["message"]
             assert message["type"] == "warning"
             assert there.paths == ["/s3cret-path"]
-    assert job.words == ["the notification by json was not taken"] * 2
+    assert job.words == ["the notification by json was rejected"] * 2
     assert SECRET not in str(job.said)
     assert capfd.readouterr() == ("", "")
 

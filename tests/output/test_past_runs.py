@@ -10,20 +10,20 @@ from bulkup.output.listings import failure_line, past, past_document
 from bulkup.store.run_history import (
     AlbumHistory,
     Ending,
+    Failure,
     GalleryHistory,
     OpenFailure,
     PastRun,
-    Trouble,
-    Undertaking,
+    RunInfo,
 )
 
 NOW = 1_700_000_000.0
 
 
 def run(ending: Ending = Ending.DONE, **changes: object) -> PastRun:
-    values = {"error": "", "counts": {"uploaded": 3, "present": 1200}, "going_on": False}
+    values = {"error": "", "counts": {"uploaded": 3, "present": 1200}, "running": False}
     return PastRun(
-        what=Undertaking(task=str(changes.pop("task", "upload")), album=9, album_name="Trips"),
+        info=RunInfo(task=str(changes.pop("task", "upload")), album=9, album_name="Trips"),
         began=NOW - 3600,
         seen=NOW - 3600 + 725,
         ending=ending,
@@ -36,7 +36,7 @@ def failure(name: str | bytes = "a.jpg", *, hint: str = "Remove it.") -> OpenFai
         url="https://photos.example.org/",
         album=9,
         path=Path("/photos") / os.fsdecode(name),
-        trouble=Trouble(code="empty", reason="the file is empty", hint=hint, size=0),
+        cause=Failure(code="empty", reason="the file is empty", hint=hint, size=0),
         at=NOW,
     )
 
@@ -61,10 +61,10 @@ def lines(*galleries: GalleryHistory) -> list[str]:
 
 
 def test_a_gallery_tells_its_albums_and_their_runs() -> None:
-    assert lines() == ["Nothing has been brought by this ledger yet."]
+    assert lines() == ["Nothing has been uploaded with this ledger yet."]
     told = lines(gallery(album(9, run(), name="Trips")))
     assert told[:2] == [
-        "https://photos.example.org/: 1,204 files, 5.31 GB brought",
+        "https://photos.example.org/: 1,204 files, 5.31 GB uploaded",
         "  Trips (album 9): 1,204 files, 5.31 GB",
     ]
     assert told[2].startswith("    upload   20")
@@ -76,8 +76,8 @@ def test_a_gallery_tells_its_albums_and_their_runs() -> None:
     [
         (run(Ending.INTERRUPTED), "interrupted after 12 min 5 s; 3 uploaded"),
         (run(Ending.FAILED, error="no\x1b server"), "ended after 12 min 5 s: no\\x1b server; 3"),
-        (run(Ending.OPEN, going_on=True), "at work for 1 h; 3 uploaded"),
-        (run(Ending.OPEN), "after 12 min 5 s broken off without a word"),
+        (run(Ending.OPEN, running=True), "running for 1 h; 3 uploaded"),
+        (run(Ending.OPEN), "after 12 min 5 s ended abruptly"),
         (run(counts={}), "in 12 min 5 s; no photos"),
         (run(counts={"present": 2, "missing": 1}, task="verify"), "; 2 present, 1 missing"),
         (run(counts={"new": 2, "strange": 1}, task="dry-run"), "; 2 new"),

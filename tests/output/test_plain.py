@@ -93,12 +93,12 @@ def test_a_run_opens_with_where_and_how(run: RunStarted, lines: list[str]) -> No
     [
         (failure("1.jpg", hint="redo it"), "failed  /photos/2019/1.jpg: no image (redo it)"),
         (failure("1.jpg"), "failed  /photos/2019/1.jpg: no image"),
-        (OutageBegan(reason="502"), "away    502; waiting until the server answers"),
-        (OutageEnded(seconds=63.0), "back    the server answers after 1 min 3 s"),
+        (OutageBegan(reason="502"), "away    502; waiting for the server"),
+        (OutageEnded(seconds=63.0), "back    the server answers again after 1 min 3 s"),
         (Noticed(message="old Piwigo", hint="update"), "note    old Piwigo (update)"),
         (
             Interrupted(),
-            "stop    photos in flight are finished, no new one is begun; Ctrl-C again aborts",
+            "stop    photos in flight are finished, no other is started; Ctrl-C again aborts",
         ),
         (checked("1.jpg"), f"missing {AMISS}"),
         (checked("1.jpg", Verdict.NOT_IN_ALBUM), f"not in the album {AMISS}"),
@@ -136,7 +136,7 @@ def test_what_goes_well_has_no_line_and_a_new_try_has_one(event: Event, lines: l
         (
             [RUN, *found("a.jpg", size=3 * M), *found("b.jpg", size=M)],
             uploaded("b.jpg", M),
-            "1 of 2 photos so far, 1.00 MB of 4.00 MB, 200 kB/s (mean 200 kB/s), still looking",
+            "1 of 2 photos so far, 1.00 MB of 4.00 MB, 200 kB/s (mean 200 kB/s), still scanning",
         ),
         (
             [RUN, *found("a.jpg", size=3_000), *found("b.jpg", size=1_000), ScanFinished()],
@@ -198,10 +198,10 @@ async def test_the_figures_come_also_while_nothing_happens_but_only_in_the_run()
         await there.clock.wake(at=50.0)
         assert there.lines == lines
     assert there.clock.slept[:2] == [5.0, 5.0]
-    figures = "0 of 0 photos so far, 0 B of 0 B, 0 B/s (mean 0 B/s), still looking."
+    figures = "0 of 0 photos so far, 0 B of 0 B, 0 B/s (mean 0 B/s), still scanning."
     assert lines[3:] == [
-        f"[0:05] {figures} The server has been away for 5 s: 502 Bad Gateway. Waiting.",
-        f"[0:10] {figures} The server has been away for 10 s: 502 Bad Gateway. Waiting.",
+        f"[0:05] {figures} The server has been unavailable for 5 s: 502 Bad Gateway. Waiting.",
+        f"[0:10] {figures} The server has been unavailable for 10 s: 502 Bad Gateway. Waiting.",
     ]
 
 
@@ -251,7 +251,7 @@ async def test_the_summary_stands_at_the_end_also_after_an_error(
     assert there.lines[-3:] == [
         f"Not finished after 0 s: {WHERE}",
         "          0  uploaded",
-        "          1  unfinished        run the same command again to go on",
+        "          1  unfinished        run the same command again to continue",
     ]
 
 
@@ -312,26 +312,26 @@ def test_the_summary_tells_what_became_of_every_file_and_why() -> None:
         unfinished("d.jpg"),
         AlbumChecked(verified=3, unverified=4, relinked=2),
     )
-    types = r"2 .mov, 1 without an ending, 1 .\x1b, 1 .cr2: types this gallery does not take"
+    types = r"2 .mov, 1 without an extension, 1 .\x1b, 1 .cr2: types this gallery does not accept"
     assert lines == [
         f"Stopped after 10 s: {WHERE}",
         "          1  uploaded          1.00 MB at 100 kB/s on average",
-        "          2  already there     1 of them put into the album now",
-        "          1  left out by rule  made by systems and cameras: Thumbs.db and the like",
-        "          1  left out by rule  not chosen by the patterns; a folder counts as one",
-        "          1  left out by rule  smaller or larger than chosen",
-        "          1  left out by rule  older or newer than chosen",
-        "          1  left out by rule  the same files once more: linked, or named twice",
-        "          1  left out by rule  symbolic links",
-        "          1  left out by rule  no files: pipes, sockets, devices",
-        "          1  left out by rule  no photos, but what tells of them: .xmp, .json",
-        f"          5  left out by rule  {types}",
+        "          2  already there     1 of them added to the album now",
+        "          1  skipped by rule   made by systems and cameras: Thumbs.db and the like",
+        "          1  skipped by rule   excluded by patterns; a folder counts once",
+        "          1  skipped by rule   outside --min-size and --max-size",
+        "          1  skipped by rule   outside --newer-than and --older-than",
+        "          1  skipped by rule   the same file again: linked, or listed twice",
+        "          1  skipped by rule   symbolic links",
+        "          1  skipped by rule   pipes, sockets and devices",
+        "          1  skipped by rule   metadata of photos: .xmp, .json",
+        f"          5  skipped by rule   {types}",
         f"             {ALLOWED_BY}",
         "          2  failed",
-        "          1  unfinished        run the same command again to go on",
+        "          1  unfinished        run the same command again to continue",
         "          3  verified          the server has the same bytes",
-        "          4  not verified      this server could not tell",
-        "          2  put back          they had lost their album",
+        "          4  not verified      this server can't tell",
+        "          2  added again       they were no longer in the album",
         "",
         "failed: /photos/2019/1.jpg",
         "  no image",
@@ -348,9 +348,9 @@ def test_the_summary_tells_of_one_as_of_one() -> None:
         FileStays(path=Path("a.jpg"), reason="it is in use", hint=""),
         AlbumChecked(verified=0, unverified=0, relinked=1),
     )
-    assert "          1  album             made" in lines
-    assert "          1  put back          it had lost its album" in lines
-    assert "          1  not put away      this file is where it was" in lines
+    assert "          1  album             created" in lines
+    assert "          1  added again       they were no longer in the album" in lines
+    assert "          1  not put away      the files are where they were" in lines
 
 
 def test_the_summary_names_the_commonest_types_and_counts_the_others() -> None:
@@ -360,7 +360,7 @@ def test_the_summary_names_the_commonest_types_and_counts_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "event", "words"), [(RUN, failure, "failed"), (CHECK, checked, "amiss")]
+    ("run", "event", "words"), [(RUN, failure, "failed"), (CHECK, checked, "with problems")]
 )
 def test_the_summary_counts_what_it_does_not_name(
     run: RunStarted, event: Callable[[str], Event], words: str
@@ -380,7 +380,7 @@ def test_the_summary_of_a_check_counts_the_verdicts_and_names_what_is_amiss() ->
     assert lines == [
         f"Done after 10 s: {WHERE}",
         "  Checked 61 photos: 59 present, 1 missing, 1 not in the album",
-        "          1  left out by rule  symbolic links",
+        "          1  skipped by rule   symbolic links",
         "",
         "missing: /photos/2019/60.jpg",
         "  it is not there",

@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from bulkup.output.outputs import again
+from bulkup.output.outputs import command_line
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from bulkup.output.outputs import again
     ],
 )
 def test_secrets_are_not_shown(arguments: list[str]) -> None:
-    shown = again(["./photos", *arguments])
+    shown = command_line(["./photos", *arguments])
     assert "hunter2" not in shown
     assert "…" in shown or "://example.org" in shown
 
@@ -36,12 +36,12 @@ def test_secrets_are_not_shown(arguments: list[str]) -> None:
     ],
 )
 def test_what_is_no_secret_is_shown(arguments: list[str], shown: str) -> None:
-    assert again(arguments) == f"bulkup {shown}"
+    assert command_line(arguments) == f"bulkup {shown}"
 
 
 def test_odd_names_are_quoted_for_a_shell() -> None:
     names = ["it's", "a b", "new\nline", "esc\x1b[2J", "\u202egpj", "bad\udcff", "$HOME", "*.jpg"]
-    shown = again(names)
+    shown = command_line(names)
     assert shown.isprintable()
     read = subprocess.run(  # noqa: S603
         ["bash", "-c", f"printf '%s\\0' {shown.removeprefix('bulkup ')}"],  # noqa: S607
@@ -49,4 +49,4 @@ def test_odd_names_are_quoted_for_a_shell() -> None:
         check=True,
     ).stdout
     assert read.split(b"\0")[:-1] == [name.encode("utf-8", "surrogateescape") for name in names]
-    assert shlex.split(again(names[:2]))[1:] == names[:2]
+    assert shlex.split(command_line(names[:2]))[1:] == names[:2]

@@ -113,7 +113,7 @@ async def test_a_view_that_fails_is_named_once_and_the_others_go_on() -> None:
         views.emit(RUN)
         views.emit(FAILED)
         views.emit(RunFinished(seconds=1))
-    assert shown.getvalue().count("--log-file is not whole: No space left on device") == 1
+    assert shown.getvalue().count("--log-file is incomplete: No space left on device") == 1
     assert kept.told == [RUN, FAILED, RunFinished(seconds=1)]
     assert kept.ended
     assert views.state.failed == 1

@@ -216,10 +216,10 @@ async def test_what_is_no_piwigo_is_told_with_a_hint(status: str, body: bytes) -
     [
         (saying("200 OK", b"<body>Welcome to nginx!</body>"), "“Welcome to nginx!”", ""),
         *(
-            (saying(status), "can't be reached: the server is away", "")
+            (saying(status), "can't be reached: the server is unavailable", "")
             for status in ("502 Bad Gateway", "503 Unavailable", "504 Gateway Time-out")
         ),
-        (saying("401 Unauthorized"), "asks for a password of its own", ""),
+        (saying("401 Unauthorized"), "requires a password of its own", ""),
         (redirecting("http://evil.invalid/g"), "another server: http://evil.invalid/g", "--url"),
         (redirecting("/ws.php"), "redirects to /ws.php", ""),  # without end
     ],
@@ -240,7 +240,7 @@ async def test_what_stands_before_a_gallery_is_told(talk: Talk, words: str, hint
 async def test_an_api_key_is_refused_where_there_are_none_and_not_told(version: str) -> None:
     credentials = Credentials(api_key=f"pkid-1:{PASSWORD}")
     async with Sandbox(version=version) as box:
-        with pytest.raises(RunError, match="knows no API keys") as caught:
+        with pytest.raises(RunError, match="does not support API keys") as caught:
             async with connect(box.url, credentials=credentials):
                 pytest.fail("connected")
     assert PASSWORD not in f"{caught.value.message} {caught.value.hint}"

@@ -254,7 +254,7 @@ async def test_a_name_that_nobody_knows_is_unreachable() -> None:
     async with session_on("http://nosuch.invalid/") as session:
         error = await error_of(session)
     assert type(error) is HostUnknown
-    assert "how the name of the host is spelled" in error.hint
+    assert "the spelling of the host name" in error.hint
 
 
 async def test_a_server_that_hangs_up_leaves_a_fate_unknown(tmp_path: Path) -> None:

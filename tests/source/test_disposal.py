@@ -215,7 +215,7 @@ async def test_a_full_disk_leaves_the_file_and_no_half_copy(root: Path, disk: Pa
 async def test_from_a_write_protected_disk_nothing_is_copied(tmp_path: Path, disk: Path) -> None:
     photo = photo_at(disk / "a.jpg", PHOTO)
     await protect(disk)
-    with pytest.raises(PhotoError, match="may not be written to"):
+    with pytest.raises(PhotoError, match="is not writable"):
         await put(photo, tmp_path / "done", disk)
     assert not held(tmp_path / "done")
 

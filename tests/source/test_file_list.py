@@ -88,7 +88,7 @@ def test_utf16_is_told_and_not_taken_for_names(encoding: str) -> None:
 def test_what_is_longer_than_any_path_is_no_list() -> None:
     splitter = Splitter("the list of photos")
     splitter.feed(b"x" * LONGEST)
-    with pytest.raises(RunError, match="the list of photos holds no paths"):
+    with pytest.raises(RunError, match="the list of photos is not a list of paths"):
         splitter.feed(b"x")
 
 

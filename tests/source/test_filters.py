@@ -262,7 +262,7 @@ async def test_what_is_listed_and_is_no_photo_or_not_there_is_named(tmp_path: Pa
     reasons = ["No such file or directory"] * 2 + ["File name too long", "it is a folder"]
     assert [*map(word, found[:5])] == [*reasons, "taken"]
     assert isinstance(found[3], Unreadable)
-    assert "give the folder itself" in found[3].kind.remedy
+    assert "pass the folder itself" in found[3].kind.remedy
     assert found[-1] == Unreadable(
         Path("b\0c"), "its name contains a NUL", local_failures.NOT_THERE
     )

@@ -51,7 +51,7 @@ async def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -
     photo = photo_at(path)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(touch_for_ever, path)
-        with pytest.raises(PhotoChanged, match="changes while it is read"):
+        with pytest.raises(PhotoChanged, match="changed while it was being read"):
             await fingerprint(photo)
         tasks.cancel_scope.cancel()
 

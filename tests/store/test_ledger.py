@@ -180,7 +180,7 @@ async def test_a_ledger_without_a_table_for_that_gets_one(tmp_path: Path) -> Non
 
 async def test_a_second_run_at_once_is_kept_out_and_the_first_goes_on(tmp_path: Path) -> None:
     async with ledger(tmp_path) as first:
-        assert "--ledger" in await refused(tmp_path, f"another run is at work for {SERVER}")
+        assert "--ledger" in await refused(tmp_path, f"another run for {SERVER}")
         await first.record([entry("/a.jpg")])
     assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
 
@@ -280,7 +280,7 @@ async def test_an_entry_that_makes_no_sense_is_none(tmp_path: Path) -> None:
 async def test_a_database_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
     sql(tmp_path, "CREATE TABLE songs (title TEXT)")
     before = (tmp_path / "ledger.sqlite").read_bytes()
-    await refused(tmp_path, "is no ledger of bulkup")
+    await refused(tmp_path, "is not a ledger of bulkup")
     assert (tmp_path / "ledger.sqlite").read_bytes() == before
     assert not set_aside(tmp_path)
 

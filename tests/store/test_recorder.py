@@ -22,7 +22,7 @@ from bulkup.events import (
     Verdict,
 )
 from bulkup.store.recorder import SAVE_S, record_run
-from bulkup.store.run_history import Ending, Trouble, Undertaking
+from bulkup.store.run_history import Ending, Failure, RunInfo
 from tests.support.runs import Clock
 from tests.support.sample_run import (
     CHECK,
@@ -49,13 +49,13 @@ class RunStore:
     def __init__(self, *, failures: int = 0, full: bool = False) -> None:
         self.failures = failures
         self.full = full
-        self.what: Undertaking | None = None
+        self.info: RunInfo | None = None
         self.times: list[tuple[list[str], list[str]]] = []
         self.counts: Mapping[str, int] = {}
         self.ended: tuple[Ending, str, Sequence[Path]] | None = None
 
-    async def begin_run(self, what: Undertaking) -> tuple[int, int]:
-        self.what = what
+    async def begin_run(self, info: RunInfo) -> tuple[int, int]:
+        self.info = info
         return 1, self.failures
 
     async def keep_run(
@@ -64,15 +64,15 @@ class RunStore:
         *,
         album: int,
         counts: Mapping[str, int],
-        failed: Mapping[Path, Trouble],
-        mended: Collection[Path],
+        failed: Mapping[Path, Failure],
+        resolved: Collection[Path],
     ) -> None:
         assert (run, album) == (1, 9)
         await checkpoint()
         if self.full:
             raise RunError(FailureMessage("the disk is full"))
         self.counts = counts
-        self.times.append((sorted(map(str, failed)), sorted(map(str, mended))))
+        self.times.append((sorted(map(str, failed)), sorted(map(str, resolved))))
 
     async def end_run(
         self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]
@@ -141,7 +141,7 @@ async def test_every_event_is_passed_on_and_counted() -> None:
     once = ("uploaded", "present", "linked", "failed", "skipped", "unfinished", "new")
     many = {"found": 2, "uploaded_bytes": 100, "astray": 3}
     assert book.counts == dict.fromkeys((*once, "put_away", "stays"), 1) | many
-    assert book.what == Undertaking(task="upload", album=9, album_name="Holidays")
+    assert book.info == RunInfo(task="upload", album=9, album_name="Holidays")
     assert book.ended == (Ending.DONE, "", [ROOT])
 
 
@@ -165,7 +165,7 @@ OUT = FileSkipped(path=B, reason=SkipReason.EXCLUDED)
 
 
 @pytest.mark.parametrize(
-    ("open_now", "events", "failed", "mended"),
+    ("open_now", "events", "failed", "resolved"),
     [
         (0, [uploaded(A), present(A)], [], []),
         (1, [uploaded(A), present(B)], [], ["a.jpg", "b.jpg"]),
@@ -174,10 +174,10 @@ OUT = FileSkipped(path=B, reason=SkipReason.EXCLUDED)
         (2, [RAW, OUT], [], ["a.nef"]),  # only a type left out mends
     ],
 )
-async def test_failures_are_opened_and_mended(
-    open_now: int, events: list[Event], failed: list[str], mended: list[str]
+async def test_failures_are_opened_and_resolved(
+    open_now: int, events: list[Event], failed: list[str], resolved: list[str]
 ) -> None:
-    assert (await keep(*events, failures=open_now)).times[0] == (failed, mended)
+    assert (await keep(*events, failures=open_now)).times[0] == (failed, resolved)
 
 
 async def test_a_dry_run_leaves_failures_as_they_are() -> None:
@@ -186,7 +186,7 @@ async def test_a_dry_run_leaves_failures_as_they_are() -> None:
     assert book.counts["failed"] == 1
 
 
-async def test_what_verify_finds_amiss_is_open_and_what_it_finds_well_is_mended() -> None:
+async def test_what_verify_finds_amiss_is_open_and_what_it_finds_well_is_resolved() -> None:
     amiss = [Verdict.MISSING, Verdict.NOT_IN_ALBUM, Verdict.DIFFERING, Verdict.FAILED]
     verdicts = [checked(Path(verdict), verdict) for verdict in Verdict]
     book = await keep(*verdicts, failures=1, run=CHECK)

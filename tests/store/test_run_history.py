@@ -22,12 +22,12 @@ from bulkup.store.run_history import (
     RUNS_KEPT,
     AlbumHistory,
     Ending,
+    Failure,
     GalleryHistory,
     HistoryReader,
     OpenFailure,
     PastRun,
-    Trouble,
-    Undertaking,
+    RunInfo,
     Wanted,
     open_history,
 )
@@ -36,14 +36,14 @@ from tests.support.ledgers import entry
 SERVER = "https://photos.example.org/"
 OTHER = "http://other.example.org/piwigo/"
 NOW = 1_700_000_000.0
-UPLOAD = Undertaking(task="upload", album=9, album_name="Trips")
-VERIFY = Undertaking(task="verify", album=9, album_name="Trips")
-OTHER_ALBUM = Undertaking(task="upload", album=10, album_name="Cats")
+UPLOAD = RunInfo(task="upload", album=9, album_name="Trips")
+VERIFY = RunInfo(task="verify", album=9, album_name="Trips")
+OTHER_ALBUM = RunInfo(task="upload", album=10, album_name="Cats")
 EVERYTHING = Wanted()
 T = TypeVar("T")
 
 
-TROUBLE = Trouble(code="empty", size=7, reason="the file is empty", hint="Remove the file.")
+TROUBLE = Failure(code="empty", size=7, reason="the file is empty", hint="Remove the file.")
 
 
 class RunStore:
@@ -80,22 +80,22 @@ class RunStore:
     async def keep(
         self,
         *failed: Path,
-        mended: Sequence[Path] = (),
-        what: Undertaking = UPLOAD,
+        resolved: Sequence[Path] = (),
+        info: RunInfo = UPLOAD,
         server: str = SERVER,
         roots: Sequence[Path] = (),
         ending: Ending = Ending.DONE,
-        found: Trouble = TROUBLE,
+        found: Failure = TROUBLE,
         **counts: int,
     ) -> None:
-        """Keep a whole run, in which these files had this trouble."""
+        """Keep a whole run, in which these files had this failure."""
         async with self.open(server) as opened:
-            number, _ = await opened.begin_run(what)
+            number, _ = await opened.begin_run(info)
             met = dict.fromkeys(failed, found)
             await opened.keep_run(
-                number, album=what.album, counts=counts, failed=met, mended=mended
+                number, album=info.album, counts=counts, failed=met, resolved=resolved
             )
-            await opened.end_run(number, ending, error=what.album_name, roots=roots)
+            await opened.end_run(number, ending, error=info.album_name, roots=roots)
 
     async def failures(self, wanted: Wanted = EVERYTHING) -> list[OpenFailure]:
         return await self.look(lambda lookback: list(lookback.failures(wanted)))
@@ -127,22 +127,22 @@ async def test_a_failure_stays_open_with_its_last_reason_and_what_to_do(book: Ru
     await book.keep(path, found=replace(TROUBLE, code="wrong-type"))
     await book.keep(path)
     (failure,) = await book.failures()
-    assert failure == OpenFailure(url=SERVER, album=9, path=path, trouble=TROUBLE, at=NOW)
+    assert failure == OpenFailure(url=SERVER, album=9, path=path, cause=TROUBLE, at=NOW)
     half = replace(TROUBLE, reason="no \ud800", hint="\udcff")  # characters
-    await book.keep(path, what=replace(UPLOAD, album_name="\udcff"), found=half)
-    assert (await book.failures())[0].trouble.reason == "no ?"
+    await book.keep(path, info=replace(UPLOAD, album_name="\udcff"), found=half)
+    assert (await book.failures())[0].cause.reason == "no ?"
 
 
 async def test_what_succeeds_is_open_no_more_in_its_album_alone(book: RunStore) -> None:
     path, anywhere = book.put("a.jpg"), replace(VERIFY, album=0)
     for what in (UPLOAD, OTHER_ALBUM, anywhere):
-        await book.keep(path, what=what)
+        await book.keep(path, info=what)
     await book.keep(path, server=OTHER)
-    await book.keep(mended=[path])
+    await book.keep(resolved=[path])
     assert await book.open_paths() == [(OTHER, 9, path), (SERVER, 10, path)]
     await book.keep(path)
-    await book.keep(mended=[path], what=anywhere)
-    await book.keep(mended=[path], server=OTHER)
+    await book.keep(resolved=[path], info=anywhere)
+    await book.keep(resolved=[path], server=OTHER)
     assert await book.open_paths() == [(SERVER, 9, path), (SERVER, 10, path)]
 
 
@@ -169,7 +169,7 @@ async def test_what_is_kept_of_a_run_is_kept_whole_or_not_at_all(book: RunStore)
     good, bad = book.put("good.jpg"), book.put("bad.jpg")
     await book.keep(good)
     with pytest.raises(RunError, match="can't be used"):
-        await book.keep(bad, mended=[good], found=replace(TROUBLE, size=None))  # type: ignore[arg-type]
+        await book.keep(bad, resolved=[good], found=replace(TROUBLE, size=None))  # type: ignore[arg-type]
     assert await book.open_paths() == [(SERVER, 9, good)]
 
 
@@ -195,7 +195,7 @@ async def test_a_reader_that_takes_its_time_sees_what_comes_behind_it(book: RunS
     await book.keep(*names)
 
     async def mend() -> None:
-        await book.keep(mended=names[: PAGE + 6])
+        await book.keep(resolved=names[: PAGE + 6])
 
     def read(lookback: HistoryReader) -> list[Path]:
         reading = lookback.failures(EVERYTHING)
@@ -213,13 +213,13 @@ async def test_of_each_album_the_last_run_of_each_task_is_told(book: RunStore) -
     await book.keep(uploaded=5)
     book.now += 60
     await book.keep(uploaded=1, failed_ones=2, ending=Ending.INTERRUPTED)
-    await book.keep(what=VERIFY)
+    await book.keep(info=VERIFY)
     last, before = await book.runs()
-    assert (last.what, last.ending) == (VERIFY, Ending.DONE)
+    assert (last.info, last.ending) == (VERIFY, Ending.DONE)
     assert before.ending is Ending.INTERRUPTED
     assert before.counts == {"uploaded": 1, "failed_ones": 2}
     assert before.began == NOW + 60
-    assert not before.going_on
+    assert not before.running
 
 
 async def test_a_run_that_goes_on_is_told_from_one_that_died(book: RunStore) -> None:
@@ -227,18 +227,18 @@ async def test_a_run_that_goes_on_is_told_from_one_that_died(book: RunStore) -> 
         number, open_now = await opened.begin_run(UPLOAD)
         assert open_now == 0
         book.now += 30
-        await opened.keep_run(number, album=9, counts={"uploaded": 3}, failed={}, mended=())
+        await opened.keep_run(number, album=9, counts={"uploaded": 3}, failed={}, resolved=())
         (alive,) = await book.runs()
-    await book.keep(book.put("a.jpg"), what=VERIFY)
+    await book.keep(book.put("a.jpg"), info=VERIFY)
     async with book.open() as opened:
         _, open_now = await opened.begin_run(OTHER_ALBUM)
         assert open_now == 1
         (_, dead), (other,) = await book.runs(9), await book.runs(10)
-    assert (alive.ending, alive.going_on) == (Ending.OPEN, True)
-    assert (dead.ending, dead.going_on) == (Ending.OPEN, False)
+    assert (alive.ending, alive.running) == (Ending.OPEN, True)
+    assert (dead.ending, dead.running) == (Ending.OPEN, False)
     assert dead.counts == {"uploaded": 3}
     assert dead.seen - dead.began == 30
-    assert other.going_on
+    assert other.running
 
 
 async def test_looking_does_not_keep_a_run_out(book: RunStore) -> None:
@@ -255,8 +255,8 @@ async def test_looking_does_not_keep_a_run_out(book: RunStore) -> None:
 
 async def test_old_runs_make_room(book: RunStore) -> None:
     async with book.open() as opened:
-        for what in (VERIFY, *[UPLOAD] * (RUNS_KEPT + 20)):
-            await opened.begin_run(what)
+        for info in (VERIFY, *[UPLOAD] * (RUNS_KEPT + 20)):
+            await opened.begin_run(info)
     counts = book.sql("SELECT task, count(*) FROM runs GROUP BY task")
     assert counts == [("upload", RUNS_KEPT), ("verify", 1)]
 
@@ -291,7 +291,7 @@ async def test_files_are_counted_for_each_album_and_once_for_the_gallery(book: R
 async def test_a_gallery_and_an_album_are_told_alone(book: RunStore, wanted: Wanted) -> None:
     path = book.put("a.jpg")
     for what in (UPLOAD, OTHER_ALBUM):
-        await book.keep(path, what=what)
+        await book.keep(path, info=what)
     assert [failure.album for failure in await book.failures(wanted)] == [9]
     assert set(await book.albums(wanted)) == {9}
 

@@ -102,7 +102,7 @@ async def test_each_photo_goes_to_a_worker_that_sees_it_and_one_that_none_sees_i
     assert ended.code == 1
     assert re.search(r"^ +20 +uploaded ", ended.err, re.MULTILINE), ended.err
     assert re.search(r"^ +10 +failed", ended.err, re.MULTILINE), ended.err
-    assert "no worker sees the file: " in ended.err
+    assert "no worker can read the file: " in ended.err
     assert "--map HERE=THERE" in ended.err
     seen = {path: md5 for path, md5 in archive.items() if path.parent.name != "folder 02"}
     assert exactly(box, seen)

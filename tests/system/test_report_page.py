@@ -84,7 +84,7 @@ async def url(tmp_path: Path) -> str:
     file, clock, chance = tmp_path / "report.html", ManualClock(), Random(1)
     report = HtmlReport(
         file,
-        again="bulkup ./photos --album 9 --report report.html",
+        command="bulkup ./photos --album 9 --report report.html",
         clock=clock,
         wall_clock=lambda: datetime(2024, 7, 1, 18, tzinfo=UTC) + timedelta(seconds=clock.now),
     )

@@ -164,12 +164,12 @@ async def test_an_outage_is_shown_as_it_happens(tmp_path: Path) -> None:
         Sandbox(admin=("admin", PASSWORD), faults=faults) as box,
         Terminal(box, archive(tmp_path), "--chunk-size", "16K") as terminal,
     ):
-        await terminal.until(lambda screen: "The server has been away for" in screen)
+        await terminal.until(lambda screen: "The server has been unavailable for" in screen)
         faults.on = False
         everything = await terminal.end()
     assert terminal.code == 0
     assert any(line.startswith("away    ") for line in everything)
-    assert any(line.startswith("back    the server answers after") for line in everything)
+    assert any(line.startswith("back    the server answers again after") for line in everything)
     assert not any("has been away" in line for line in everything)
 
 

@@ -1,4 +1,4 @@
-"""The monitor: a page that shows a run while it lasts, and metrics for Prometheus.
+"""The monitor: a web page that shows a run while it lasts, and metrics for Prometheus.
 
-It only shows; nothing that is asked of it changes a run.
+It is read-only: no request changes a run.
 """

@@ -22,31 +22,29 @@ OUTCOMES = ("uploaded", "present", "failed", "unfinished", "skipped")
 
 
 class Metrics:
-    """Counts what happens; counters go on over all the runs of a process."""
+    """Metrics of the events; counters continue over all runs of a process."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._photos = Counter(
-            "bulkup_photos", "Files by what became of them.", ["outcome"], registry=registry
+            "bulkup_photos", "Files by outcome.", ["outcome"], registry=registry
         )
-        for outcome in OUTCOMES:  # counted from zero, so that the first one is an increase
+        for outcome in OUTCOMES:  # from zero, so that the first one is an increase
             self._photos.labels(outcome)
         self._found = Counter("bulkup_files_found", "Files found.", registry=registry)
         self._sent = Counter(
-            "bulkup_sent_bytes", "Bytes sent, those sent again too.", registry=registry
+            "bulkup_sent_bytes", "Bytes sent, including those sent again.", registry=registry
         )
         self._uploaded = Counter(
             "bulkup_uploaded_bytes", "Bytes of uploaded photos.", registry=registry
         )
         self._retries = Counter(
-            "bulkup_retries", "Requests and photos tried again.", registry=registry
+            "bulkup_retries", "Retries of requests and photos.", registry=registry
         )
-        self._outages = Counter(
-            "bulkup_outages", "Times that the server was away.", registry=registry
-        )
+        self._outages = Counter("bulkup_outages", "Outages of the server.", registry=registry)
         self._outage_seconds = Counter(
             "bulkup_outage_seconds",
-            "Seconds that the server was away, counted when it is back.",
+            "Seconds of outages, counted when the server is available again.",
             registry=registry,
         )
         self._finish = Histogram(
@@ -58,15 +56,15 @@ class Metrics:
         self._gauges = {
             name: Gauge(f"bulkup_{name}", words, registry=registry)
             for name, words in {
-                "running": "1 while a run is going on.",
-                "outage": "1 while the server is away.",
-                "in_flight": "Photos on their way.",
-                "finishing": "Photos that the server is working on.",
-                "finishing_limit": "Photos that it may work on at once now.",
-                "finishing_limit_max": "Photos that it may work on at once at most.",
-                "chunk_bytes": "Size of one request.",
-                "pending": "Photos found whose outcome is open.",
-                "elapsed_seconds": "How long the run has been going.",
+                "running": "1 during a run.",
+                "outage": "1 during an outage of the server.",
+                "in_flight": "Photos being sent.",
+                "finishing": "Photos being finished by the server.",
+                "finishing_limit": "Photos that may be finished at once.",
+                "finishing_limit_max": "The most that this limit may become.",
+                "chunk_bytes": "Size of a chunk.",
+                "pending": "Photos found that have no outcome yet.",
+                "elapsed_seconds": "How long the run has lasted.",
             }.items()
         }
         self._info = Info("bulkup", "The run that is shown.", registry=registry)

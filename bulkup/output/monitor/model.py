@@ -1,10 +1,10 @@
-"""What the monitor's page shows, as JSON values, and the hub that sends changes to its readers."""
+"""What the monitor's page shows, as JSON values, and the messages for each reader."""
 
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 from bulkup.events import Event, PhotoFinished, RunFailed
 from bulkup.output.live import doing_words
@@ -25,7 +25,10 @@ from bulkup.output.samples import Sampler
 from bulkup.output.state import FileInReading, PhotoInFlight, RunState
 from bulkup.output.text import clock_text, percent, printable, rate_text, size_text
 
-MOST_ROWS: Final = 64
+if TYPE_CHECKING:
+    from bulkup.output.monitor.metrics import Metrics
+
+MAX_ROWS: Final = 64
 
 Phase = Literal["connecting", "running", "stopping", "away", "ended", "failed"]
 Facts = Mapping[str, object]
@@ -35,13 +38,13 @@ PHASES: Final[Mapping[Phase, tuple[str, str]]] = {
     "connecting": ("connecting", ""),
     "running": ("running", ""),
     "stopping": ("stopping", "warning"),
-    "away": ("server away", "warning"),
-    "failed": ("impossible", "bad"),
+    "away": ("server unavailable", "warning"),
+    "failed": ("failed", "bad"),
 }
 
 
 def phase_of(state: RunState) -> Phase:
-    """Return what a run is doing."""
+    """Return the phase of a run."""
     if state.ended is not None:
         return "ended"
     if state.outage:
@@ -52,7 +55,7 @@ def phase_of(state: RunState) -> Phase:
 
 
 def facts(state: RunState, now: float, *, ended: bool = False) -> Facts:
-    """Return all that is to be seen `now`; `ended`: nothing more will happen."""
+    """Return everything to show `now`; `ended`: the run is over, however it ended."""
     phase = phase_of(state)
     if ended and phase != "ended":
         phase = "failed" if state.run is None else "ended"
@@ -77,14 +80,14 @@ def facts(state: RunState, now: float, *, ended: bool = False) -> Facts:
             {"words": words, "tone": TONES.get(style, "")} for words, style in count_words(state)
         ],
         "outage": outage_words(state, now),
-        "in_flight": [] if over else [_row(photo, now) for photo in photos[:MOST_ROWS]],
-        "hidden": 0 if over else max(0, len(photos) - MOST_ROWS),
+        "in_flight": [] if over else [_row(photo, now) for photo in photos[:MAX_ROWS]],
+        "hidden": 0 if over else max(0, len(photos) - MAX_ROWS),
         "summary": "\n".join(line.plain for line in summary(state)) if over else "",
     }
 
 
 def _phase_words(phase: Phase, state: RunState) -> tuple[str, str]:
-    """Return what a run is doing in a word or two, and how good that is."""
+    """Return the text of a phase, and its tone."""
     if phase == "running" and state.run:
         return RUNNING[state.run.task], ""
     if phase == "ended":
@@ -93,7 +96,7 @@ def _phase_words(phase: Phase, state: RunState) -> tuple[str, str]:
 
 
 def _left(state: RunState, now: float) -> str:
-    """Return how long it will take, or what keeps that from being told."""
+    """Return the time left, or why it is unknown."""
     if state.run is None:
         return ""
     words = pace_words(state, now)
@@ -120,33 +123,23 @@ def _row(photo: PhotoInFlight | FileInReading, now: float) -> Facts:
 
 
 def line_of(event: Event) -> Facts | None:
-    """Return the line that an event is worth, if any."""
+    """Return the line for an event, None if it has none."""
     if isinstance(event, RunFailed):
         what, hint = printable(event.reason), printable(event.hint)
-        return {"kind": "impossible", "tone": "bad", "what": what, "hint": hint}
-    said = remark(event)
-    if said is None:
+        return {"kind": "failed", "tone": "bad", "what": what, "hint": hint}
+    line = remark(event)
+    if line is None:
         return None
-    tone = TONES.get(said.style, "")
-    return {"kind": said.word, "tone": tone, "what": said.what, "hint": said.hint}
+    tone = TONES.get(line.style, "")
+    return {"kind": line.word, "tone": tone, "what": line.what, "hint": line.hint}
 
 
 LINES_KEPT: Final = 200
 
 
-class Counts(Protocol):
-    """Who counts for `/metrics`."""
-
-    def observe(self, event: Event, *, sent: int) -> None:
-        """Count an event by which `sent` bytes were sent."""
-
-    def page(self, accept: str, state: RunState, now: float) -> tuple[bytes, str]:
-        """Return the metrics in a format that `accept` names, and their content type."""
-
-
 @dataclass(slots=True)
-class Place:
-    """How far a reader has come: in which run, edition of the samples, sample, and line."""
+class Cursor:
+    """What a reader has received: the run, the edition and number of samples, and lines."""
 
     run: int = -1
     edition: int = -1
@@ -155,10 +148,10 @@ class Place:
 
 
 class Hub:
-    """Keeps what is to be seen; `clock` in seconds, `counts` None while nobody counts."""
+    """Keeps the state to show; `clock` in seconds, `metrics` None without their library."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
-        self.counts: Counts | None = None
+        self.metrics: Metrics | None = None
         self._clock = clock
         self._run = 0
         self._over = False
@@ -172,7 +165,7 @@ class Hub:
         self._lines_so_far = 0
 
     def emit(self, event: Event) -> None:
-        """Take in what has happened. Another run begins with a page of its own."""
+        """Apply an event. After the end of a run it starts a new page."""
         now = self._clock()
         if self._ended:
             self._run += 1
@@ -182,15 +175,15 @@ class Hub:
         self.state.apply(event, now)
         if isinstance(event, PhotoFinished):
             self._sampler.finished(event.seconds)
-        if self.counts:
-            self.counts.observe(event, sent=self.state.sent_size - sent)
+        if self.metrics:
+            self.metrics.observe(event, sent=self.state.sent_size - sent)
         if line := line_of(event):
             at = round(self.state.elapsed_s(now), 1)
             self._lines.append({"at": at, **line})
             self._lines_so_far += 1
 
     def end(self) -> None:
-        """Take the last sample of a run, however it ended."""
+        """End a run, and take its last sample."""
         self._ended = True
         self._sampler.advance(self._clock(), last=True)
 
@@ -204,34 +197,31 @@ class Hub:
         if not self._ended:
             self._sampler.advance(self._clock())
 
-    def message(self, place: Place) -> str:
-        """Return as JSON what is to be seen now, with what a reader at this place lacks.
-
-        The place becomes that of the moment.
-        """
-        anew = place.run != self._run
+    def message(self, cursor: Cursor) -> str:
+        """Return the state as JSON, with the samples and lines after the cursor, and move it."""
+        anew = cursor.run != self._run
         if anew:
-            place.run, place.edition, place.samples, place.lines = self._run, -1, 0, 0
-        samples = self._sampler.since(place.edition, place.samples)
-        fresh = self._sampler.edition != place.edition
-        lacking = min(self._lines_so_far - place.lines, len(self._lines))
-        lines = list(self._lines)[len(self._lines) - lacking :]
+            cursor.run, cursor.edition, cursor.samples, cursor.lines = self._run, -1, 0, 0
+        samples = self._sampler.since(cursor.edition, cursor.samples)
+        fresh = self._sampler.edition != cursor.edition
+        missing = min(self._lines_so_far - cursor.lines, len(self._lines))
+        lines = list(self._lines)[len(self._lines) - missing :]
         message = {
             **facts(self.state, self._clock(), ended=self._ended),
             "over": self._over,
-            "anew": anew,  # lines that came before are of another run
-            "fresh": fresh,  # samples that came before are to be forgotten
+            "anew": anew,  # earlier lines belong to another run
+            "fresh": fresh,  # earlier samples are replaced
             "samples": [[round(value, 4) for value in sample] for sample in samples],
             "lines": lines,
             "lines_so_far": self._lines_so_far,
         }
-        place.edition = self._sampler.edition
-        place.samples = len(self._sampler.samples)
-        place.lines = self._lines_so_far
+        cursor.edition = self._sampler.edition
+        cursor.samples = len(self._sampler.samples)
+        cursor.lines = self._lines_so_far
         return json.dumps(message)
 
-    def figures(self, accept: str) -> tuple[bytes, str] | None:
-        """Return the figures for Prometheus and their content type, None where nobody counts."""
-        if self.counts is None:
+    def metrics_page(self, accept: str) -> tuple[bytes, str] | None:
+        """Return the metrics and their content type, None without their library."""
+        if self.metrics is None:
             return None
-        return self.counts.page(accept, self.state, self._clock())
+        return self.metrics.page(accept, self.state, self._clock())

@@ -1,4 +1,4 @@
-"""The monitor's web server: pages, event stream, and the token that protects them."""
+"""The monitor's web server: page, event stream, metrics, and the token that protects them."""
 
 import asyncio
 import errno
@@ -10,16 +10,19 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
 from anyio import CancelScope, to_thread
 
 from bulkup.errors import UsageError
 from bulkup.events import Event
-from bulkup.output.monitor.model import Counts, Hub, Place
+from bulkup.output.monitor.model import Cursor, Hub
 from bulkup.output.options import LOOPBACK, Listen, bracketed
 from bulkup.output.sinks import Periodic
+
+if TYPE_CHECKING:
+    from bulkup.output.monitor.metrics import Metrics
 
 FILES: Final = {
     "monitor.html": "text/html",
@@ -48,7 +51,7 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
     "Server": "bulkup",
 }
-ASK: Final = """<!doctype html>
+LOGIN_PAGE: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>bulkup</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,"><link rel="stylesheet" href="charts.css">
@@ -62,39 +65,39 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Guard:
-    """Lets through who may see; remembers who brought the token in a cookie."""
+    """Middleware that checks the token, and the host name without one; keeps a cookie."""
 
     def __init__(self, listen: Listen) -> None:
         self._token = listen.token
         self._names = {"localhost", "127.0.0.1", "[::1]", bracketed(listen.host)}
-        # The cookie proves the token without holding it, also to the next run.
+        # the cookie proves knowledge of the token without containing it, also to the next run
         key = listen.token.encode()
         self._proof = hmac.new(key, b"bulkup monitor", hashlib.sha256).hexdigest()
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer a request, or say why not."""
+        """Handle a request, or refuse it."""
         if not self._token:
             name = request.host.rpartition(":")[0] if _has_port(request.host) else request.host
             if name.lower() not in self._names:
                 return web.Response(
                     status=421,
-                    text="This monitor answers on this machine only: ask for 127.0.0.1 or "
-                    "localhost. Under other names it needs a token (--monitor-token-file).\n",
+                    text="This monitor serves this machine only: open 127.0.0.1 or localhost. "
+                    "Other host names need a token (--monitor-token-file).\n",
                 )
             return await handler(request)
         if request.path in OPEN:
             return await handler(request)
-        brought = self._brought(request)
-        if not brought and not _equal(request.cookies.get(COOKIE, ""), self._proof):
+        authorized = self._is_authorized(request)
+        if not authorized and not _equal(request.cookies.get(COOKIE, ""), self._proof):
             return self._refuse(request)
         response = await handler(request)
-        if brought and not response.prepared:
+        if authorized and not response.prepared:
             response.set_cookie(
                 COOKIE, self._proof, max_age=COOKIE_S, httponly=True, samesite="Strict"
             )
         return response
 
-    def _brought(self, request: web.Request) -> bool:
+    def _is_authorized(self, request: web.Request) -> bool:
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() == "bearer" and _equal(given.strip(), self._token):
             return True
@@ -102,9 +105,9 @@ class Guard:
 
     def _refuse(self, request: web.Request) -> web.Response:
         headers = {"WWW-Authenticate": 'Bearer realm="bulkup"'}
-        reason = "That is not its token." if "token" in request.query else "It needs its token."
+        reason = "Wrong token." if "token" in request.query else "This page needs a token."
         if request.path == "/":
-            page = ASK.format(reason=reason)
+            page = LOGIN_PAGE.format(reason=reason)
             return web.Response(status=401, text=page, content_type="text/html", headers=headers)
         return web.Response(status=401, text=f"{reason}\n", headers=headers)
 
@@ -114,16 +117,16 @@ def _has_port(host: str) -> bool:
 
 
 def _equal(given: str, secret: str) -> bool:
-    """Compare in a time that does not tell how much of it is right."""
+    """Compare in constant time."""
     return hmac.compare_digest(given.encode(errors="surrogatepass"), secret.encode())
 
 
-async def dress(_: web.Request, response: web.StreamResponse) -> None:
-    """Give every answer, also of errors, the headers that keep the page to itself."""
+async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    """Add the security headers to every response, also to errors."""
     response.headers.update(HEADERS)
 
 
-MOST_READERS: Final = 32
+MAX_READERS: Final = 32
 SLOW_S: Final = 20.0
 PING_S: Final = 15.0
 NO_METRICS: Final = (
@@ -132,20 +135,20 @@ NO_METRICS: Final = (
 
 
 class Pages:
-    """Answers requests; `files` are the page's, by name. `readers` so many look on."""
+    """Request handlers; `files` are those of the page by name, `readers` counts open streams."""
 
-    def __init__(self, board: Hub, files: Mapping[str, bytes], *, slow_s: float) -> None:
+    def __init__(self, hub: Hub, files: Mapping[str, bytes], *, slow_s: float) -> None:
         self.readers = 0
-        self._board = board
+        self._hub = hub
         self._files = files
         self._tick = asyncio.Event()
         self._over = False
         self._slow_s = slow_s
 
     def application(self, guard: Guard) -> web.Application:
-        """Return the application, guarded."""
+        """Return the web application."""
         app = web.Application(middlewares=[web.middleware(guard)])
-        app.on_response_prepare.append(dress)
+        app.on_response_prepare.append(add_headers)
         app.router.add_get("/", self._page)
         app.router.add_get(r"/{name:(?:monitor|charts)\.(?:css|js)}", self._file)
         app.router.add_get("/events", self._events, allow_head=False)
@@ -154,7 +157,7 @@ class Pages:
         return app
 
     def tick(self, *, over: bool = False) -> None:
-        """Have every reader told what there is to be seen; `over`: for the last time."""
+        """Send the state to every reader; `over`: for the last time."""
         self._over = self._over or over
         tick, self._tick = self._tick, asyncio.Event()
         tick.set()
@@ -172,36 +175,36 @@ class Pages:
         return web.Response(text="ok\n")
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        figures = self._board.figures(request.headers.get("Accept", ""))
-        if figures is None:
+        page = self._hub.metrics_page(request.headers.get("Accept", ""))
+        if page is None:
             return web.Response(status=501, text=NO_METRICS)
-        body, content_type = figures
+        body, content_type = page
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        if self.readers >= MOST_READERS:
-            return web.Response(status=503, text="Too many look on already.\n")
+        if self.readers >= MAX_READERS:
+            return web.Response(status=503, text="Too many readers.\n")
         self.readers += 1
         try:
             response = web.StreamResponse(
                 headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
             )
             await response.prepare(request)
-            await self._read_to(response)
+            await self._stream_to(response)
         except (TimeoutError, ConnectionError):
             if request.transport is not None:
-                request.transport.abort()  # what it has not taken is dropped with it
+                request.transport.abort()  # drops what it has not received
         finally:
             self.readers -= 1
         return response
 
-    async def _read_to(self, response: web.StreamResponse) -> None:
-        place = Place()
+    async def _stream_to(self, response: web.StreamResponse) -> None:
+        cursor = Cursor()
         now = asyncio.get_running_loop().time
         latest, sent_at = "", 0.0
         while True:
             tick, over = self._tick, self._over
-            message = self._board.message(place)
+            message = self._hub.message(cursor)
             if message != latest or now() - sent_at >= PING_S:
                 latest, sent_at = message, now()
                 async with asyncio.timeout(self._slow_s):
@@ -212,19 +215,20 @@ class Pages:
 
 
 TICK_S: Final = 0.5
-FAREWELL_S: Final = 2.0
-"""So long may a reader take to hear the end, in seconds."""
+SHUTDOWN_S: Final = 2.0
+"""How long a reader may take to receive the last message, in seconds."""
 
 QUIET: Final = logging.getLogger("bulkup.output.monitor")
 QUIET.addHandler(logging.NullHandler())
-QUIET.propagate = False  # broken requests are no matter of whoever looks at the terminal
+QUIET.propagate = False  # broken requests are not for the user's terminal
 
 
 class Monitor:
-    """Serves runs: open it with `async with`, hand events to `emit`, and `end` each run.
+    """Serves runs: open it with `async with`, pass events to `emit`, and `end` each run.
 
-    Opening raises `UsageError` where the address can't be had. The page changes every `tick_s`
-    seconds; a reader that takes nothing for `slow_s` is dropped. Once open, `address` is the URL.
+    Opening raises `UsageError` if it can't listen on the address. The page changes every `tick_s`
+    seconds; a reader that receives nothing for `slow_s` seconds is disconnected. Once it is open,
+    `address` is the URL.
     """
 
     def __init__(
@@ -237,7 +241,7 @@ class Monitor:
     ) -> None:
         self.address = ""
         self._listen = listen
-        self._board = Hub(clock=clock)
+        self._hub = Hub(clock=clock)
         self._pages: Pages | None = None
         self._runner: web.AppRunner | None = None
         self._slow_s = slow_s
@@ -245,20 +249,20 @@ class Monitor:
 
     async def __aenter__(self) -> Self:
         pages = await to_thread.run_sync(_page_files)
-        self._board.counts = await to_thread.run_sync(_counts)
-        self._pages = Pages(self._board, pages, slow_s=self._slow_s)
+        self._hub.metrics = await to_thread.run_sync(_metrics)
+        self._pages = Pages(self._hub, pages, slow_s=self._slow_s)
         self._runner = web.AppRunner(
             self._pages.application(Guard(self._listen)),
             access_log=None,
             logger=QUIET,
-            shutdown_timeout=FAREWELL_S,
+            shutdown_timeout=SHUTDOWN_S,
         )
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._listen.host, self._listen.port).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise _no_address(self._listen, error) from None
+            raise _listen_error(self._listen, error) from None
         self.address = self._address()
         self._ticks.start()
         return self
@@ -272,7 +276,7 @@ class Monitor:
         try:
             self._ticks.stop()
         finally:
-            self._board.close()
+            self._hub.close()
             if self._pages is not None:
                 self._pages.tick(over=True)
             runner, self._runner = self._runner, None
@@ -282,24 +286,24 @@ class Monitor:
 
     @property
     def readers(self) -> int:
-        """How many look on."""
+        """How many readers are connected."""
         return self._pages.readers if self._pages else 0
 
     def emit(self, event: Event) -> None:
-        """Take in what has happened; it is shown with the next tick."""
-        self._board.emit(event)
+        """Apply an event; the next tick shows it."""
+        self._hub.emit(event)
 
     def end(self) -> None:
-        """Show how the run ended; what happens from now on is another one's."""
-        self._board.end()
+        """End the run; later events belong to another one."""
+        self._hub.end()
 
     def _on_tick(self) -> None:
-        self._board.tick()
+        self._hub.tick()
         if self._pages is not None:
             self._pages.tick()
 
     def _address(self) -> str:
-        """Return where to look, with the port that was got."""
+        """Return the URL with the port in use."""
         port = self._listen.port
         if self._runner is not None:
             for address in self._runner.addresses:
@@ -310,8 +314,8 @@ class Monitor:
         return f"http://{bracketed(host)}:{port}/"
 
 
-def _counts() -> Counts | None:
-    """Return who counts for Prometheus, None without its library."""
+def _metrics() -> "Metrics | None":
+    """Return the metrics for Prometheus, None without its library."""
     try:
         from bulkup.output.monitor.metrics import Metrics  # noqa: PLC0415 (an extra)
     except ModuleNotFoundError as error:
@@ -326,21 +330,21 @@ def _page_files() -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
-def _no_address(listen: Listen, error: OSError) -> UsageError:
+def _listen_error(listen: Listen, error: OSError) -> UsageError:
     where = f"--monitor {listen.authority}"
     if error.errno == errno.EADDRINUSE:
         return UsageError(
-            f"{where}: another program listens there, perhaps another run",
-            hint=f"Take another port, or any that is free: {bracketed(listen.host)}:0.",
+            f"{where}: another program is using this port, perhaps another run",
+            hint=f"Use another port, or any free one: {bracketed(listen.host)}:0.",
         )
     if error.errno == errno.EACCES:
         return UsageError(
-            f"{where}: this user may not listen there", hint="Take a port from 1024 on."
+            f"{where}: this user may not use that port", hint="Use a port from 1024 on."
         )
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
         return UsageError(
-            f"{where}: that is no address of this machine",
-            hint=f"Listen on {LOOPBACK}, or with a token on 0.0.0.0, which means all addresses.",
+            f"{where}: that is not an address of this machine",
+            hint=f"Use {LOOPBACK}, or 0.0.0.0 with a token, which means all addresses.",
         )
     reason = os.strerror(error.errno) if error.errno else str(error)
     return UsageError(f"{where}: {reason}", hint=f"Try {LOOPBACK}:0.")
