@@ -38,6 +38,8 @@ async def test_photos_are_trashed(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    for module in [name for name in sys.modules if name.startswith("send2trash")]:
+        monkeypatch.delitem(sys.modules, module)  # it reads the place once, when imported
     ended = await send(box, card, "--after", "trash")
     assert ended.code == 0
     assert "6  put away" in ended.err
