@@ -5,7 +5,6 @@ Secrets are never displayed, logged or passed as arguments.
 
 import getpass
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -136,11 +135,6 @@ def check_api_key(key: str) -> str:
             hint="Join the two parts that Piwigo shows for a new key by a colon.",
         )
     return key
-
-
-def environment() -> Mapping[str, str]:
-    """Return the environment of this process."""
-    return os.environ
 
 
 SERVICE: Final = "bulkup"

@@ -1,6 +1,7 @@
 """Flags that several commands share: gallery, retries and ledger, titles and tags, cluster."""
 
 import logging
+import os
 import shlex
 import warnings
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Group, Parameter
 
-from bulkup.app.credentials import check_api_key, environment, read_api_key, read_password
+from bulkup.app.credentials import check_api_key, read_api_key, read_password
 from bulkup.app.settings import Account, Caution, default_ledger, need, parse_duration
 from bulkup.cli.config import Layer, open_to_others, plain_secret, read_layers
 from bulkup.source.metadata import FIELDS_TEXT, Labels
@@ -137,7 +138,7 @@ class GalleryFlags(AddressFlags):
     def account(self) -> Account:
         """Return the account, with an API key if one is given. Raises `UsageError`."""
         account = self.address()
-        variables = environment()
+        variables = os.environ
         if self.api_key_file is None and (self.password_file or self.password_command):
             return account  # a flag overrides BULKUP_API_KEY and the profile
         key = read_api_key(file=self.api_key_file, variables=variables)
@@ -148,7 +149,7 @@ class GalleryFlags(AddressFlags):
     def password(self) -> str:
         """Return the password that is given, "" if none is. Raises `UsageError`."""
         return read_password(
-            file=self.password_file, command=self.password_command, variables=environment()
+            file=self.password_file, command=self.password_command, variables=os.environ
         ) or plain_secret(self.layers(), "password")
 
 

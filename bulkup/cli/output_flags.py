@@ -1,10 +1,11 @@
 """Flags that choose the outputs of a run."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from bulkup.app.credentials import environment, read_secret_file, read_secret_lines
+from bulkup.app.credentials import read_secret_file, read_secret_lines
 from bulkup.app.settings import REPORTS
 from bulkup.cli.flags import flag, flags
 from bulkup.errors import UsageError
@@ -104,7 +105,7 @@ class OutputFlags:
         if self.monitor_token_file is not None:
             token = read_secret_file(self.monitor_token_file, flag="--monitor-token-file")
         else:
-            token = environment().get("BULKUP_MONITOR_TOKEN", "")
+            token = os.environ.get("BULKUP_MONITOR_TOKEN", "")
         return parse_listen(self.monitor, token=token.strip())
 
     def _addresses(self) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 
 from bulkup.app.credentials import (
     check_installed,
-    environment,
     find,
     forget,
     is_api_key,
@@ -171,7 +170,7 @@ def _secrets(origins: Iterable[Origin], layers: Sequence[Layer]) -> list[Origin]
     if any(by_flag[flag].origin != "default" for flag in SOURCES):
         return []
     for key, variable in zip(PLAIN, ("BULKUP_API_KEY", "BULKUP_PASSWORD"), strict=True):
-        if environment().get(variable):
+        if os.environ.get(variable):
             return [Origin(key, MASK, f"environment {variable}")]
     for key in PLAIN:
         if plain_secret(layers, key):

@@ -29,6 +29,7 @@ from bulkup.engine.ports import (
     GalleryReader,
     Job,
     Ledger,
+    NoLedger,
     RunContext,
     State,
 )
@@ -213,7 +214,7 @@ class DryRunGallery:
         """Change nothing."""
 
 
-class DryRunLedger:
+class DryRunLedger(NoLedger):
     """A ledger that stores only MD5s.
 
     With `foresee` it keeps in memory, for this run, which photos would be uploaded and which
@@ -221,6 +222,7 @@ class DryRunLedger:
     """
 
     def __init__(self, ledger: Ledger, *, foresee: bool = False) -> None:
+        super().__init__()
         self._ledger = ledger
         self._foresee = foresee
         self._foreseen: dict[str, Entry] = {}
@@ -261,28 +263,9 @@ class DryRunLedger:
                 self._foreseen[key] = entry
                 self._files[entry.image_id].add(key)
 
-    async def forget(self, paths: Sequence[Path]) -> None:
-        """Change nothing."""
-
-    async def settle(self) -> None:
-        """Change nothing."""
-
-    async def remains(self) -> Sequence[str]:
-        """Return nothing: no partly sent photo is deleted."""
-        return []
-
-    async def begin(self, name: str) -> None:
-        """Change nothing."""
-
-    async def end(self, name: str) -> None:
-        """Change nothing."""
-
     async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
         """Return the stored facts about the server."""
         return await self._ledger.facts(max_age_s=max_age_s)
-
-    async def learn(self, fact: Fact, value: int) -> None:
-        """Change nothing."""
 
 
 def _keys(paths: Sequence[Path]) -> list[tuple[str, Path]]:
