@@ -12,7 +12,7 @@ LABEL org.opencontainers.image.title="bulkup" \
       org.opencontainers.image.description="Uploads a photo archive to a Piwigo gallery" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=build /opt/bulkup /opt/bulkup
-# Any user may write here: --user chooses who reads the photos.
+# Every user may write here, because --user can be anyone who can read the photos.
 RUN mkdir --mode=1777 /state
 ENV PATH=/opt/bulkup/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -3,16 +3,16 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
-# A third process works while tests of the others wait for lines and clocks.
+# Three processes, also on two cores: some tests wait for connections and timers.
 PARALLEL := --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test coverage chaos check bench pythons lint docs dist format clean
 
-# The main job, for real: an archive of photos goes up to the embedded sandbox server.
+# Uploads generated photos to the embedded sandbox server, and verifies them.
 demo: $(VENV)/.demo
 	$(BIN)/bulkup demo
 
-# Many processes import the same modules: each is compiled once, whatever the environment says.
+# Many processes import the same modules, so compiled files are kept even if the environment disables it.
 test coverage chaos: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev
 	$(BIN)/pytest $(PARALLEL) -m "not chaos" $(PYTEST)
@@ -24,17 +24,17 @@ coverage: $(VENV)/.dev
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# What is random or slow: thousands of fault plans, kills at many moments, lines as thin as those
-# of a real household. CHAOS_SEED=N repeats a run.
+# Random and slow tests: thousands of fault plans, kills at many moments, slow connections.
+# CHAOS_SEED=N repeats a run.
 chaos: $(VENV)/.dev
 	BULKUP_CHAOS_PLANS=1667 BULKUP_CRASH_MOMENTS=200 $(BIN)/pytest tests --timeout 3600 $(PARALLEL) \
 		-m "chaos or plans" $(if $(CHAOS_SEED),--hypothesis-seed=$(CHAOS_SEED)) $(PYTEST)
 
-# What must hold before a change lands.
+# All that must pass before a change lands.
 check: lint docs dist test
 
-# Speed and size held to their targets, beside curl, md5sum and others: a quarter of an hour on a
-# quiet machine. BENCH="--check" exits 1 where a target is missed, BENCH="start md5" takes only these.
+# Benchmarks, compared with their targets and with curl, md5sum and others: a quarter of an hour on
+# an idle machine. BENCH="--check" exits 1 if a target is missed, BENCH="start md5" runs only these.
 bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 
@@ -56,7 +56,7 @@ docs: $(VENV)/.docs
 	rm -rf docs/_build
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
-# The packages that are published, and one of them at work in an environment that has nothing else.
+# Builds the published packages, and runs the demo from the wheel in an empty environment.
 dist: $(VENV)/.dev
 	rm -rf dist .venv-dist
 	$(BIN)/python docs/generate.py man > docs/bulkup.1

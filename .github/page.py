@@ -1,4 +1,4 @@
-"""Makes `.github/report.png`: the page of a real run on a sandbox server, as a browser shows it.
+"""Makes `.github/report.png`: the HTML report of a real run on a sandbox server in a browser.
 
 Run it as `.venv/bin/python .github/page.py`. It needs the extra `dev` and a Chromium.
 """
@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 1000, 1480
 
 
 async def main() -> None:
-    """Run bulkup on an archive of which some files are broken, and keep a picture of its page."""
+    """Run bulkup on an archive with some broken files, and save a picture of its report."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         await asyncio.to_thread(make_archive, folder / "photos")
@@ -41,14 +41,14 @@ async def main() -> None:
 
 
 def spoil(archive: Path) -> None:
-    """Break a few files, as old disks do."""
+    """Break a few files."""
     for place in ("2019/Winter", "2021/deep/er/still"):
         (archive / place / "IMG_0004.jpg").touch()
-    (archive / "2022" / "letter.jpg").write_text("no picture")
+    (archive / "2022" / "letter.jpg").write_text("not a photo")
 
 
 async def take(page: Path) -> None:
-    """Take the picture."""
+    """Save a screenshot of the page."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"), chromium_sandbox=os.geteuid() != 0

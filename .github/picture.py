@@ -1,4 +1,4 @@
-"""Makes `.github/terminal.svg`: a real run on a sandbox server, as a terminal showed it.
+"""Makes `.github/terminal.svg`: a real run on a sandbox server in a terminal.
 
 Run it as `.venv/bin/python .github/picture.py`. It needs the extra `dev`, and half a minute.
 """
@@ -32,7 +32,7 @@ TARGET = Path(__file__).with_name("terminal.svg")
 
 
 async def main() -> None:
-    """Run bulkup in a terminal of our own, and keep the picture of one moment."""
+    """Run bulkup in a pseudo-terminal, and save its screen at one moment."""
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "photos"
         await asyncio.to_thread(prepare, archive)
@@ -48,14 +48,14 @@ async def main() -> None:
 
 
 def prepare(archive: Path) -> None:
-    """Make an archive of photos as large as those of cameras, and one that is none."""
+    """Make an archive of photos of usual sizes, and a file that is not a photo."""
     make_archive(archive)
     chance = random.Random(7)  # noqa: S311 (the same sizes every time)
     for photo in sorted(path for path in archive.rglob("*") if path.stat().st_size > 100):
         if photo.is_file():
-            with photo.open("ab") as file:  # what stands behind a picture's end harms nobody
+            with photo.open("ab") as file:  # data after a picture's end is ignored
                 file.write(chance.randbytes(chance.randint(*SIZES)))
-    (archive / "2019" / "recovered.jpg").write_bytes(b"what a broken card left")
+    (archive / "2019" / "recovered.jpg").write_bytes(b"not a photo")
 
 
 def watch(url: str, folder: Path) -> pyte.Screen:
@@ -81,7 +81,7 @@ def watch(url: str, folder: Path) -> pyte.Screen:
 
 
 def read(terminal: int) -> bytes:
-    """Return what the terminal shows next, nothing at its end."""
+    """Return the next output of the terminal, empty at its end."""
     try:
         return os.read(terminal, 65536)
     except OSError:
@@ -89,7 +89,7 @@ def read(terminal: int) -> bytes:
 
 
 def picture(screen: pyte.Screen) -> Text:
-    """Return the screen as text in its colours, without the empty lines at its end."""
+    """Return the screen as coloured text, without empty lines at its end."""
     text = Text()
     last = max(row for row, line in enumerate(screen.display) if line.strip())
     for row in range(last + 1):
@@ -101,7 +101,7 @@ def picture(screen: pyte.Screen) -> Text:
 
 
 def colour(name: str) -> str | None:
-    """Return rich's name of a colour of pyte's, None for the default."""
+    """Return rich's name of a colour of pyte, None for the default."""
     if name == "default":
         return None
     if len(name) == 6 and all(digit in "0123456789abcdef" for digit in name):

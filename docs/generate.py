@@ -73,9 +73,9 @@ class Flag:
         """Return the flag as a row of a Markdown table."""
         names = ", ".join(f"`{name}`" for name in self.names)
         flag = f"{names} {_cell(self.value)}".strip()
-        cells = ["<br>".join([flag, *(f"`{name}`" for name in self.variables)])]
-        cells += [_code(_cell(self.help)), _cell(self.default), ", ".join(self.commands)]
-        return _row(cells)
+        default = f" Default: {_cell(self.default)}." if self.default else ""
+        text = f"{_code(_cell(self.help))}{default}<br>*{', '.join(self.commands)}*"
+        return _row(["<br>".join([flag, *(f"`{name}`" for name in self.variables)]), text])
 
 
 def arguments(command: str) -> Iterator[Argument]:
@@ -107,7 +107,7 @@ def flag_table() -> str:
     groups: dict[str, list[str]] = {}
     for flag in flags():
         groups.setdefault(str(flag.group.name), []).append(flag.row())
-    head = ["flag, variable", "what it does", "default", "commands"]
+    head = ["flag, variable", "what it does, *commands*"]
     return "\n".join(f"### {name}\n\n{_table(head, rows)}" for name, rows in groups.items())
 
 
