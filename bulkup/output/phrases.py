@@ -43,7 +43,7 @@ TONES = {BAD: "bad", WARNING: "warning", GOOD: "good", FAINT: "faint"}
 
 INDENT = 8  # cells before the text of a line: the room for the word that begins it
 
-STOPPING = "photos in flight are finished, no other is started; Ctrl-C again aborts"
+STOPPING = "photos in flight are finished, no new one is started; Ctrl-C again aborts"
 
 VERDICTS = {
     Verdict.PRESENT: ("present", GOOD),

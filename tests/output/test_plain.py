@@ -98,7 +98,7 @@ def test_a_run_opens_with_where_and_how(run: RunStarted, lines: list[str]) -> No
         (Noticed(message="old Piwigo", hint="update"), "note    old Piwigo (update)"),
         (
             Interrupted(),
-            "stop    photos in flight are finished, no other is started; Ctrl-C again aborts",
+            "stop    photos in flight are finished, no new one is started; Ctrl-C again aborts",
         ),
         (checked("1.jpg"), f"missing {AMISS}"),
         (checked("1.jpg", Verdict.NOT_IN_ALBUM), f"not in the album {AMISS}"),

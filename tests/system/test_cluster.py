@@ -239,7 +239,7 @@ async def test_killed_then_ended_the_same_command_goes_on_and_leaves_the_cluster
         async with await start(box, root, *flags) as process:
             await box.came.wait()
             process.terminate()
-            said = await read_until(process, "no new one is begun")
+            said = await read_until(process, "no new one is started")
             box.go.set()  # what is left takes longer than the end to reach the workers
             said += await read_until(process)
             assert await process.wait() == 130

@@ -118,7 +118,7 @@ async def test_ctrl_c_is_confirmed_and_the_terminal_is_restored(tmp_path: Path) 
     async with Held(*UPLOADS, nth=4) as box, Terminal(box, archive(tmp_path)) as terminal:
         await terminal.until(lambda screen: f"3 of {COUNT} photos" in screen)
         terminal.press(b"\x03")
-        seen = await terminal.until(lambda screen: "no new one is begun" in screen)
+        seen = await terminal.until(lambda screen: "no new one is started" in screen)
         assert headers(seen) <= 1
         box.go.set()
         everything = await terminal.end()
