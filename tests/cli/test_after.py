@@ -48,9 +48,7 @@ async def test_photos_are_trashed(
     assert len(box.gallery.photos) == 6
 
 
-async def test_files_that_could_not_be_moved_make_exit_code_1(
-    box: Sandbox, card: Path, tmp_path: Path
-) -> None:
+async def test_files_that_stay_make_exit_code_1(box: Sandbox, card: Path, tmp_path: Path) -> None:
     box.faults.add(Fault("html", "pwg.images.checkFiles"))
     ended = await send(box, card, "--retries", "0", "--after", f"move:{tmp_path}/done")
     assert len(box.gallery.photos) == 6

@@ -123,9 +123,7 @@ def test_bash_completes_commands_flags_and_values(capsys: Captured, here: Path) 
     assert done.stdout.splitlines() == [*begun.values()]
 
 
-def test_completion_knows_commands_and_flags_and_is_installed_where_the_shell_looks(
-    capsys: Captured, here: Path
-) -> None:
+def test_completion_scripts_know_commands_and_are_installed(capsys: Captured, here: Path) -> None:
     for shell in ("bash", "zsh", "fish"):
         assert run(["completion", shell]) == 0
         script = capsys.readouterr().out

@@ -133,9 +133,7 @@ async def test_a_certificate_that_the_system_trusts_is_trusted(
 
 
 @pytest.mark.parametrize(("host", "reason"), [("127.0.0.1", "self-signed"), ("::1", "mismatch")])
-async def test_a_bad_certificate_is_reported(
-    box: Sandbox, tmp_path: Path, host: str, reason: str
-) -> None:
+async def test_bad_certificates_fail(box: Sandbox, tmp_path: Path, host: str, reason: str) -> None:
     trusted = f"{tmp_path}/cert" if reason == "mismatch" else ""
     async with encrypted(box, make_certificate(tmp_path, host=host)) as url:
         ended = await doctor(box, url=url, ca_cert=trusted)

@@ -16,9 +16,7 @@ def row(pattern: str, ended: Ended) -> bool:
     return re.search(rf"^ +{pattern}", ended.err, re.MULTILINE) is not None
 
 
-async def test_a_dry_run_reports_the_plan_and_changes_nothing(
-    box: Sandbox, tmp_path: Path
-) -> None:
+async def test_a_dry_run_reports_and_changes_nothing(box: Sandbox, tmp_path: Path) -> None:
     archive, file = tmp_path / "photos", tmp_path / "ledger.sqlite"
     make_archive(archive, count=12, names=4)
     write_files(archive, "notes.txt")
@@ -147,9 +145,7 @@ async def test_the_second_of_two_files_for_one_format_is_predicted_to_fail(tmp_p
     assert row("2 +already there", again)
 
 
-async def test_a_photo_that_has_moved_is_not_predicted_to_be_replaced(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_a_moved_photo_is_not_replaced(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     moved, copied = photos / "a.jpg", one_photo(photos, "b.jpg")
     flags = (photos, "--ledger", tmp_path / "ledger.sqlite", "--update", "-v")
     await send(box, *flags)

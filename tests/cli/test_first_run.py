@@ -75,9 +75,7 @@ async def test_http_to_a_server_with_tls_only_is_explained(box: Sandbox, photos:
 
 
 @pytest.mark.usefixtures("no_pauses")
-async def test_a_refused_or_dropped_connection_is_explained(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_lost_connections_are_explained(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     what, hint = said(await send(box, photos, url="http://127.0.0.1:9/"), code=3)
     assert what.startswith("http://127.0.0.1:9/ can't be reached: no connection")
     assert "Check the address and the network." in hint
@@ -134,9 +132,7 @@ async def test_an_account_with_two_factors_needs_an_api_key(photos: Path) -> Non
 # certificates
 
 
-async def test_a_self_signed_certificate_can_be_trusted(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_own_certificates_are_trusted(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     async with encrypted(box, make_certificate(tmp_path)) as url:
         what, hint = said(await send(box, photos, url=url), code=3)
         assert what == f"no secure connection to {url}: self-signed certificate"
@@ -147,9 +143,7 @@ async def test_a_self_signed_certificate_can_be_trusted(
         assert "certificate" not in ended.err
 
 
-async def test_verification_of_certificates_can_be_skipped_with_a_warning(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_insecure_skips_verification(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     warning = "the server's certificate is not verified (--insecure)"
     async with encrypted(box, make_certificate(tmp_path, host="127.0.0.2")) as url:
         ended = await send(box, photos, "--ca-cert", tmp_path / "cert", url=url)
@@ -198,9 +192,7 @@ async def as_anybody(box: Sandbox, *arguments: str | Path) -> Ended:
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-async def test_only_unreadable_files_and_folders_fail(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_only_unreadable_paths_fail(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     one_photo(photos, "b.jpg")
     for folder in (photos / "c", locked):
@@ -215,9 +207,7 @@ async def test_only_unreadable_files_and_folders_fail(
         )
 
 
-async def test_an_unwritable_ledger_is_reported(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_an_unwritable_ledger_is_named(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     what, hint = said(await as_anybody(box, photos, "--ledger", folder / "ledger"), code=3)

@@ -31,9 +31,7 @@ def assert_missing(ended: Ended) -> None:
     assert "bulkup login" in ended.err
 
 
-async def test_a_password_is_stored_used_and_removed(
-    box: Sandbox, photos: Path, ring: Path
-) -> None:
+async def test_a_password_is_stored_and_removed(box: Sandbox, photos: Path, ring: Path) -> None:
     gallery = {"url": box.url, "user": "admin"}
     ended = await bulkup("login", given=f"{PASSWORD}\n", **gallery)
     assert ended.code == 0, ended.err
@@ -62,9 +60,7 @@ async def test_an_api_key_is_stored_and_needs_no_user(box: Sandbox, photos: Path
     assert not any(seen.method == "pwg.session.login" for seen in box.requests)
 
 
-async def test_a_stored_password_belongs_to_one_gallery_and_user(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_a_password_belongs_to_one_gallery_and_user(box: Sandbox, photos: Path) -> None:
     assert (await bulkup("login", given=PASSWORD, url=box.url, user="admin")).code == 0
     for url, user in ((f"{box.url}sub", "admin"), (box.url, "bob")):
         assert_missing(await bulkup(photos, url=url, user=user, album="1"))

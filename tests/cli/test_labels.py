@@ -79,9 +79,7 @@ async def test_changed_texts_are_reported_at_the_end(box: Sandbox, photos: Path)
     assert "IMG_1.jpg.xmp is ignored: it is not XML" in ended.err
 
 
-async def test_takeout_albums_get_their_titles_unless_sidecars_are_ignored(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_takeout_albums_get_titles_unless_ignored(box: Sandbox, photos: Path) -> None:
     write_album_title(photos, "Sommer am Comer See", "Zwei Wochen im Juli")
     for _ in range(2):
         ended = await send(box, photos, "--tree", "--no-ledger")

@@ -52,9 +52,7 @@ async def test_an_unusable_ledger_is_reported_before_anything_is_sent(
     assert not UPLOADS & {seen.method for seen in box.requests}
 
 
-async def test_after_a_full_disk_the_same_command_uploads_the_rest(
-    box: Sandbox, tmp_path: Path, disk: Path
-) -> None:
+async def test_after_a_full_disk_a_run_continues(box: Sandbox, tmp_path: Path, disk: Path) -> None:
     archive = make_archive(tmp_path, count=150, names=50)
     (disk / "rest").write_bytes(bytes(96 * 1024))  # a run on a busy machine writes little
     first = await send(box, tmp_path, "--ledger", disk / "ledger.sqlite")
@@ -98,9 +96,7 @@ async def test_a_size_limit_is_remembered(tmp_path: Path) -> None:
 # two runs
 
 
-async def test_a_second_run_is_refused_and_a_killed_one_leaves_no_lock_or_secret(
-    photos: Path, tmp_path: Path
-) -> None:
+async def test_a_second_run_is_refused_until_the_first_ends(photos: Path, tmp_path: Path) -> None:
     state = tmp_path / "state"
     flags = ("--ledger", state / "ledger.sqlite")
     async with Held(*UPLOADS) as box:
@@ -139,9 +135,7 @@ async def test_the_ledger_contains_no_secret(box: Sandbox, photos: Path, tmp_pat
             assert secret not in ended.out + ended.err
 
 
-async def test_a_ledger_is_created_unless_disabled(
-    box: Sandbox, photos: Path, own_state: Path
-) -> None:
+async def test_a_ledger_is_created_by_default(box: Sandbox, photos: Path, own_state: Path) -> None:
     await send(box, photos, "--no-ledger")
     assert not held(own_state)
     await send(box, photos)

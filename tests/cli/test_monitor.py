@@ -77,9 +77,7 @@ async def test_a_port_in_use_is_a_usage_error(box: Sandbox, photos: Path) -> Non
     assert not box.requests
 
 
-async def test_a_page_on_the_network_requires_its_token(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_public_page_needs_a_token(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (photos / "token").write_text(f"{TOKEN}\n")  # where it is skipped
     monkeypatch.setenv("BULKUP_MONITOR_TOKEN", TOKEN)
     listen = OutputFlags(monitor="0.0.0.0:0").options().listen

@@ -47,9 +47,7 @@ async def test_a_closed_pipe_does_not_end_the_run(box: Sandbox, tmp_path: Path) 
     assert "--json is incomplete: Broken pipe" in ended.err
 
 
-async def test_quiet_prints_failures_and_summary_and_twice_nothing(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_quiet_prints_failures_and_summary(box: Sandbox, photos: Path) -> None:
     (photos / "empty.jpg").touch()
     quiet = await send(box, photos, "-q", "--monitor", "127.0.0.1:0")
     silent = await send(box, photos, "-qq", "--no-ledger")
@@ -97,9 +95,7 @@ async def test_an_impossible_run_is_silent_and_json_says_why(box: Sandbox, photo
     assert silent.out + silent.err + watching.out + watching.err == ""
 
 
-async def test_a_full_disk_behind_an_output_is_reported(
-    box: Sandbox, photos: Path, disk: Path
-) -> None:
+async def test_a_full_disk_of_an_output_is_named(box: Sandbox, photos: Path, disk: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     ended = await bulkup("--help", out=full)
     os.close(full)

@@ -39,9 +39,7 @@ def rows(ended: Ended) -> dict[str, tuple[str, str]]:
     return {flag: (value, origin) for flag, value, origin in lines}
 
 
-async def test_a_profile_can_give_every_setting(
-    box: Sandbox, settings: Path, photos: Path
-) -> None:
+async def test_a_profile_gives_all_settings(box: Sandbox, settings: Path, photos: Path) -> None:
     secret, tags = f'password_command = "echo {PASSWORD}"', 'tag = ["scan", "museum"]'
     profile = gallery(box, secret, tags, "level = 4", table="profiles.museum")
     write(settings, f"[defaults]\nlevel = 8\nconcurrency = 2\n{profile}")
@@ -51,9 +49,7 @@ async def test_a_profile_can_give_every_setting(
     assert (photo.level, tags_of(box, photo)) == (4, {"scan", "museum"})
 
 
-async def test_flags_override_variables_and_variables_the_profile(
-    box: Sandbox, settings: Path, photos: Path
-) -> None:
+async def test_flags_and_variables_override(box: Sandbox, settings: Path, photos: Path) -> None:
     write(settings, gallery(box, "level = 1", table="profiles.x"))
     for name, flags, level in (("a", ["--level", "2"], "4"), ("b", [], "4"), ("c", [], "")):
         photo = one_photo(photos, f"{name}.jpg")
@@ -75,9 +71,7 @@ async def test_a_flag_can_turn_off_what_a_profile_turns_on(
     assert len(box.gallery.albums) == 1
 
 
-async def test_patterns_of_a_profile_keep_their_order_and_those_of_variables_too(
-    box: Sandbox, settings: Path, photos: Path
-) -> None:
+async def test_patterns_keep_their_order(box: Sandbox, settings: Path, photos: Path) -> None:
     for name in ("b.jpg", "c.jpg", "d.jpg"):
         one_photo(photos, name)
     patterns = {"exclude": "[ab].jpg,c.*", "include": "b.jpg"}
@@ -119,9 +113,7 @@ async def test_errors_name_the_file_and_the_profile(settings: Path, photos: Path
         assert hint.replace("FILE", str(settings)) in second
 
 
-async def test_a_secret_in_the_file_works_and_others_reading_it_is_warned_about(
-    box: Sandbox, settings: Path, photos: Path
-) -> None:
+async def test_a_readable_secret_is_warned_of(box: Sandbox, settings: Path, photos: Path) -> None:
     text = gallery(box, f'password = "{PASSWORD}"')
     write(settings, text)
     ended = await bulkup(photos, finishing="1")
@@ -135,9 +127,7 @@ async def test_a_secret_in_the_file_works_and_others_reading_it_is_warned_about(
         assert f"chmod 600 {settings}" in ended.err
 
 
-async def test_secrets_have_the_precedence_of_flags(
-    box: Sandbox, settings: Path, photos: Path
-) -> None:
+async def test_sources_of_secrets_in_order(box: Sandbox, settings: Path, photos: Path) -> None:
     defaults, wrong = '[defaults]\npassword_file = "/nosuch"\n', 'password = "wrong"'
     write(secret := settings.with_name("secret"), PASSWORD)
     for profile, flags, given in (
@@ -183,9 +173,7 @@ async def test_counted_flags_are_shown_as_a_number(settings: Path) -> None:
     assert rows(await bulkup("config", "-q"))["quiet"] == ("1", "flag")
 
 
-async def test_secrets_are_masked_and_an_api_key_in_the_file_works(
-    box: Sandbox, settings: Path, photos: Path
-) -> None:
+async def test_secrets_are_masked_and_work(box: Sandbox, settings: Path, photos: Path) -> None:
     write(settings, f'[profiles.x]\npassword = "{PASSWORD}"\nurl = "http://a:{PASSWORD}@b/"\n')
     told = rows(await bulkup("config", profile="x"))
     assert told["password"] == told["url"] == (MASK, "profile x")

@@ -53,9 +53,7 @@ async def test_every_file_has_its_row(box: Sandbox, tmp_path: Path) -> None:
     assert {row["outcome"] for row in seen.values()} == {"present", "failed", "skipped"}
 
 
-async def test_failures_are_reported_with_tries(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_failures_have_their_tries(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     for method in UPLOADS:
         box.faults.add(Fault("damaged", method))
     ended = await send(box, photos, "--report", tmp_path / "report.jsonl", "--retries", "1")

@@ -86,9 +86,7 @@ async def test_services_of_flags_and_a_file_are_notified_and_one_that_fails_is_n
     assert SECRET not in ended.err
 
 
-async def test_addresses_in_the_variable_are_separated_by_spaces(
-    box: Sandbox, photos: Path
-) -> None:
+async def test_the_variable_separates_addresses_by_spaces(box: Sandbox, photos: Path) -> None:
     ended = await send(box, photos, notify=f"json://127.0.0.1 nosuch://{SECRET}")
     assert ended.code == 2
     assert "the nosuch:// address (number 2)" in ended.err
@@ -115,9 +113,7 @@ async def run_bare(box: Sandbox, photos: Path, line: str, variables: dict[str, s
     return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-async def test_the_cron_line_of_the_guide_uploads(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_the_guide_s_cron_line_uploads(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     *settings, job = block("crontab", "0 23 * * *").splitlines()
     variables = dict(setting.split("=", 1) for setting in settings)
     line = job.removeprefix("0 23 * * * ")
@@ -145,9 +141,7 @@ def unit(mark: str) -> configparser.RawConfigParser:
     return parser
 
 
-async def test_the_systemd_service_of_the_guide_uploads_and_notifies(
-    box: Sandbox, photos: Path, tmp_path: Path
-) -> None:
+async def test_the_guide_s_service_notifies(box: Sandbox, photos: Path, tmp_path: Path) -> None:
     service = unit("ExecStart")["Service"]
     credentials, state = tmp_path / "credentials", tmp_path / "state"
     for folder in (credentials, state / service["StateDirectory"]):
