@@ -57,7 +57,7 @@ class Census:
         self._rough = True
         self._offered = True
         self._shared_s = 0.0
-        self._thin = False  # the connection was too slow for the last proof
+        self._too_slow = False  # the connection was too slow for the last proof
 
     async def count(self, most: int) -> int | None:
         """Return the proven number of workers, up to `most`, or None if it can't be measured.
@@ -65,9 +65,9 @@ class Census:
         Takes one to five seconds, up to twenty on a slow connection. Raises `RunError` if the
         log-in fails.
         """
-        if await self._weigh() is None:
+        if await self._find_list() is None:
             return None
-        self._thin = False
+        self._too_slow = False
         proven, unproven = 1, most + 1
         for workers in [step for step in STEPS if step < most] + [most]:
             if workers <= proven or not await self.prove(workers):
@@ -80,7 +80,7 @@ class Census:
                 proven = middle
             else:
                 unproven = middle
-        return None if proven == 1 and self._thin else proven
+        return None if proven == 1 and self._too_slow else proven
 
     async def prepare(self, *, anew: bool = False) -> bool:
         """Find a list length that keeps a worker busy; return False if there is none.
@@ -91,7 +91,7 @@ class Census:
         """
         if anew and self._rough:
             self.length, self._shared_s = None, 0.0
-        return await self._weigh(rough=not anew) is not None
+        return await self._find_list(rough=not anew) is not None
 
     async def prove(self, workers: int, *, hold: Hold = nullcontext) -> bool | None:
         """Return whether there are this many workers, None if the connection is too slow to know.
@@ -100,16 +100,16 @@ class Census:
         """
         if workers <= 1:
             return True
-        if (length := await self._weigh()) is None:
+        if (length := await self._find_list()) is None:
             return None
-        self._thin = False
+        self._too_slow = False
         passes, failures = 0, 0
         needed = 2 if workers <= TWICE_UP_TO else 1
-        while passes < needed and failures < needed and not self._thin:
+        while passes < needed and failures < needed and not self._too_slow:
             passed = await self._passes(length, busy=workers - 1, hold=hold)
             passes += passed
             failures += not passed
-        return None if self._thin else passes >= needed
+        return None if self._too_slow else passes >= needed
 
     async def line_speed(self) -> float | None:
         """Return the upload speed in bytes a second, None if unknown.
@@ -126,7 +126,7 @@ class Census:
             return None
         return 2 * LINE_LENGTH / max(full_s - light_s, 1e-4)
 
-    async def _weigh(self, *, rough: bool = False) -> int | None:
+    async def _find_list(self, *, rough: bool = False) -> int | None:
         """Return the list length that keeps a worker busy for long enough, None if there is none.
 
         With `rough`, other requests may be in progress.
@@ -179,7 +179,7 @@ class Census:
                 # one more than the busy ones, as the ping needs a connection, too
                 _, arrival_s = await self._burst(session, _padded(length), busy + 1)
                 if arrival_s > MOST_ARRIVAL_S:
-                    self._thin = True
+                    self._too_slow = True
                     return False
                 _, end_s = await self._burst(session, _padded(0), busy + 1)
             except RunError:

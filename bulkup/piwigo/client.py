@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from itertools import count
 from typing import Final, Protocol
 
@@ -88,6 +88,7 @@ class Catalogue:
         self.offer = offer
         self._pool = pool
         self._keeps_html: bool | None = None
+        self._md5s_unknown = False
         self._format_asked = False
         self._format_refusal: FormatRefused | None = None
 
@@ -177,12 +178,12 @@ class Catalogue:
         """
         if not md5s:
             return {}
-        try:
-            return read_found(
-                await self.ask("pwg.images.exist", (("md5sum_list", ",".join(md5s)),))
-            )
-        except (NotOffered, PhotoError):
-            return {}
+        found: Mapping[str, int | None] = {}
+        with suppress(NotOffered, PhotoError):
+            fields = (("md5sum_list", ",".join(md5s)),)
+            found = read_found(await self.ask("pwg.images.exist", fields))
+        self._md5s_unknown = self._md5s_unknown or not found.keys() >= set(md5s)
+        return found
 
     async def check(self, photo_id: int, md5: str) -> bool | None:
         """Return whether a photo's stored file has this MD5, None if the server can't tell.
@@ -398,7 +399,6 @@ class PiwigoServer(Catalogue):
         self._replacers = replacers
         self._format_method: Method = Upload(renames=True)
         self._fallback: Method = Upload(renames=self.metadata.can_set)
-        self._md5s_unknown = False
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
 
     @asynccontextmanager
@@ -463,15 +463,6 @@ class PiwigoServer(Catalogue):
                 chunks=plan_chunks(photo.size, chunk_size=chunk_size, tail=tail),
                 metadata=self.metadata,
             )
-
-    async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
-        """Return the photo id of each MD5, None if the server has no such photo.
-
-        An MD5 is missing in the answer if the server can't search for it.
-        """
-        found = await super().find(md5s)
-        self._md5s_unknown = self._md5s_unknown or not found.keys() >= set(md5s)
-        return found
 
     async def name(self, photo_id: int, photo: Photo) -> None:
         """Set real name and metadata of a photo sent by an earlier run. May be repeated.

@@ -28,7 +28,7 @@ class Attempt:
     So its metadata is set in the same request as its real name afterwards, and not sent along.
 
     `replaces` is the id of the photo whose file is replaced, `format_of` of the one that gets this
-    file as a format; such files need no temporary name.
+    file as a format; the name sent has no such meaning then.
     """
 
     file: str

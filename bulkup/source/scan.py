@@ -223,27 +223,23 @@ async def find(
 
     `only` returns whether to yield an item. Raises `RunError` if the list can't be read.
     """
-    async with aclosing(_find(roots, filters, endings)) as batches:
-        async for batch in batches:
-            yield batch if only is None else [found for found in batch if only(found)]
 
+    def chosen(batch: Sequence[Found]) -> Sequence[Found]:
+        return batch if only is None else [found for found in batch if only(found)]
 
-async def _find(
-    roots: Sequence[Path], filters: Filters, endings: Collection[str] | None
-) -> AsyncGenerator[Sequence[Found], None]:
     twice = (
         filters.listing or filters.follow_symlinks or (filters.patterns.rules and len(roots) > 1)
     )
     walk = Walk(filters, endings=endings, seen=Seen() if twice else None)
     found = walk.over(roots)
     while batch := await to_thread.run_sync(lambda: list(islice(found, BATCH))):
-        yield batch
+        yield chosen(batch)
     if filters.listing is not None:
         async with aclosing(read_list(filters.listing)) as lists:
             async for paths in lists:
                 for start in range(0, max(1, len(paths)), BATCH):
                     some = paths[start : start + BATCH]
-                    yield await to_thread.run_sync(walk.named, some)
+                    yield chosen(await to_thread.run_sync(walk.named, some))
 
 
 def scan(
