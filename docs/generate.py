@@ -49,7 +49,7 @@ FACTS: Final = {
 
 EXIT_STATUS: Final = {
     0: "Every photo is in the album, or the command did what it was asked to do.",
-    1: "Some photos are not in the album, or their files could not be moved; each is named with "
+    1: "Some photos are not in the album, or their files could not be moved; each is listed with "
     "the reason. For doctor: something prevents a migration.",
     2: "A flag, a setting or a file is wrong. Nothing was sent.",
     3: "The run is impossible: log-in refused, not a Piwigo, no such album, server unavailable.",
