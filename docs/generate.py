@@ -43,7 +43,7 @@ FACTS: Final = {
     "status": "413",
     "seconds": "N",
     "more": "",
-    "remedy": "See the row of that failure.",
+    "remedy": "Depends on the cause, which is another failure in these tables.",
 }
 """What the table of failures shows for the facts of a failure; `…` for all others."""
 
