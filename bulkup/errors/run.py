@@ -10,9 +10,7 @@ NOT_REACHED: Final = FailureKind(
     "not-reached", "{url} can't be reached: {reason}", "Check the address and the network. {more}"
 )
 NO_ANSWER: Final = FailureKind(
-    "no-answer",
-    "{reason}",
-    "Check the address and the network. {more}",
+    "no-answer", "{reason}", "Check the address and the network. {more}"
 )
 UNSAFE: Final = FailureKind(
     "unsafe",
@@ -59,9 +57,7 @@ OTHER_HOST: Final = FailureKind(
     "If you trust that server, give its address as --url.",
 )
 REDIRECT: Final = FailureKind(
-    "redirect",
-    "the server redirects to {target}",
-    "If you trust that address, give it as --url.",
+    "redirect", "the server redirects to {target}", "If you trust that address, give it as --url."
 )
 WEB_PASSWORD: Final = FailureKind(
     "web-password",

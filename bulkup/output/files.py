@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self, TextIO
 
 from anyio import CancelScope, to_thread
@@ -50,12 +49,7 @@ class JsonReport:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._lines.close()
 
     def emit(self, event: Event) -> None:
@@ -249,12 +243,7 @@ class TableReport:
         self._lines = LineWriter(file, owned=True)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._lines is None:
             return
         try:

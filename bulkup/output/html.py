@@ -11,7 +11,6 @@ from datetime import datetime
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self, TextIO
 
 from anyio import CancelScope, to_thread
@@ -101,12 +100,7 @@ class HtmlReport:
         self._file = await to_thread.run_sync(self._draft.open)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._file is not None:
             with CancelScope(shield=True):
                 await to_thread.run_sync(self._end, self._file)

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from rich.cells import cell_len
@@ -385,12 +384,7 @@ class LiveReport:
         self._ticks.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         try:
             self._canvas.clear()
             write(self._console, *self._take_above(), *summary(self.state))

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Final, Self
 
 from anyio import CancelScope, fail_after, run_process
@@ -84,12 +83,7 @@ class Notifier:
         """Apply an event."""
         self._state.apply(event, self._clock())
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         with CancelScope(shield=True):  # an aborted run is notified, too
             reasons = await asyncio.gather(*map(self._notify, self._services))
         for service, reason in zip(self._services, reasons, strict=True):

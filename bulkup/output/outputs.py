@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TextIO
 from urllib.parse import urlsplit, urlunsplit
 
@@ -110,14 +109,9 @@ class LongLivedOutputs:
             )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         if self._monitor is not None:
-            await self._monitor.__aexit__(kind, error, trace)
+            await self._monitor.__aexit__(*error)
 
     def others(self, notice: Emit) -> dict[str, Report]:
         """Return the outputs of one run by their flags; failures are emitted to `notice`."""
@@ -159,12 +153,7 @@ class _MonitorOfRun:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._monitor.end()
 
     def emit(self, event: Event) -> None:

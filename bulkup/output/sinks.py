@@ -5,7 +5,6 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
 
 from anyio import CancelScope, to_thread
@@ -53,12 +52,7 @@ class Report(Protocol):
     async def __aenter__(self) -> Self:
         """Open the output."""
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Write what belongs to the end, however the run ended."""
 
 
@@ -98,20 +92,15 @@ class Outputs:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         try:
             for name, view in self._opened.items():
                 try:
-                    await view.__aexit__(kind, error, trace)
+                    await view.__aexit__(*error)
                 except OSError as failure:
                     self._give_up(name, failure)
         finally:
-            await self._screen.__aexit__(kind, error, trace)
+            await self._screen.__aexit__(*error)
 
     def emit(self, event: Event) -> None:
         """Pass the event to each output."""

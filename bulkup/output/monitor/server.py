@@ -9,7 +9,6 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
@@ -267,12 +266,7 @@ class Monitor:
         self._ticks.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         try:
             self._ticks.stop()
         finally:
