@@ -1,6 +1,5 @@
 import json
 import re
-import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +31,6 @@ from tests.support.sample_run import (
     checked,
     failing,
     new,
-    uploading,
     whole_run,
 )
 
@@ -178,23 +176,3 @@ async def test_missing_libraries_are_told_with_how_to_get_them(
     with pytest.raises(UsageError) as caught:
         await page_of(tmp_path)
     assert "pip install 'bulkup[report]'" in caught.value.hint
-
-
-async def test_memory_stays_flat(tmp_path: Path) -> None:
-    sent, lost = Path("a.jpg"), Path("b.jpg")  # Python keeps parts of paths for a while
-
-    def peak(photos: int) -> int:
-        clock = ManualClock()
-        view = report_of(tmp_path / "r.html", clock)
-        tracemalloc.start()
-        view.emit(RUN)
-        for number in range(photos):
-            clock.now += 0.5
-            again = failing(lost, reason=f"reason {number}")
-            for event in [*uploading(sent, size=number * 100), *again]:
-                view.emit(event)
-        top = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return top
-
-    assert peak(2_000) < peak(1_200) + 50_000

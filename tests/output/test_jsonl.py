@@ -1,4 +1,7 @@
+"""Events as plain values and JSON lines, and their reference."""
+
 import json
+from dataclasses import fields
 from datetime import datetime, timedelta, timezone
 from io import StringIO
 from pathlib import Path
@@ -8,6 +11,7 @@ import pytest
 
 from bulkup.events import (
     NAMES,
+    SCHEMA,
     Event,
     PhotoProgress,
     ScanFinished,
@@ -18,6 +22,7 @@ from bulkup.events import (
 )
 from bulkup.output.files import JsonReport
 from bulkup.output.sinks import LineWriter
+from docs.generate import event_table, events
 from tests.support.sample_run import checked, failure, skipped
 
 
@@ -90,3 +95,27 @@ def test_an_event_comes_back_from_json_as_it_was(kind: type[Any], optional: bool
 def test_an_unknown_event_is_no_event() -> None:
     with pytest.raises(KeyError):
         from_dict({"event": "photo_lost"})
+
+
+# the reference
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "events.md"
+
+
+def test_the_reference_has_a_row_for_each_event_with_all_its_fields() -> None:
+    rows = event_table().splitlines()[2:]
+    for event, row in zip(events(), rows, strict=True):
+        assert row.startswith(f"| `{NAMES[event]}` |")
+        assert all(f"`{field.name}` " in row for field in fields(event))
+        assert row.count(" | ") == 2
+
+
+def test_the_reference_names_the_number_of_the_schema() -> None:
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert f"the number of the schema (currently {SCHEMA})" in text
+
+
+def test_each_event_has_its_own_name_and_no_field_of_the_line() -> None:
+    assert len(set(NAMES.values())) == len(NAMES)
+    for event in events():
+        assert not {field.name for field in fields(event)} & {"schema", "time", "event"}

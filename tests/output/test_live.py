@@ -24,8 +24,18 @@ from bulkup.events import (
     ScanFinished,
     Verdict,
 )
-from bulkup.output.live import LiveReport, arrange, frame, rows_taken, suits_live
+from bulkup.output.live import (
+    Columns,
+    LiveReport,
+    arrange,
+    bar,
+    frame,
+    row,
+    rows_taken,
+    suits_live,
+)
 from bulkup.output.phrases import manner
+from bulkup.output.state import FileInReading, PhotoInFlight
 from tests.support.sample_run import (
     CHECK,
     HOSTILE,
@@ -225,12 +235,12 @@ def test_free_places_close_when_no_photo_is_left_to_take_them() -> None:
     assert arrange([one], [], pending=0) == []
 
 
-@pytest.mark.parametrize(("height", "row", "more"), [(8, 4, 8), (12, 8, 5)])
-def test_what_does_not_fit_is_counted(height: int, row: int, more: int) -> None:
+@pytest.mark.parametrize(("height", "line", "more"), [(8, 4, 8), (12, 8, 5)])
+def test_what_does_not_fit_is_counted(height: int, line: int, more: int) -> None:
     coordinator = Coordinator(height=height)
     seen = coordinator.draw(RUN, *starting(*(f"{number}.jpg" for number in range(12))))
-    assert seen[row] == f"… and {more} more"
-    names = [line.split()[0] for line in seen[:row] if line.startswith("2019/")]
+    assert seen[line] == f"… and {more} more"
+    names = [line.split()[0] for line in seen[:line] if line.startswith("2019/")]
     assert names == [f"2019/{number}.jpg" for number in range(12 - more)]
     assert seen[0].startswith("Holidays" if height == 12 else "2019/0.jpg")
     assert scrolled(coordinator.screen) == []
@@ -269,8 +279,8 @@ def test_a_new_size_of_the_window_is_drawn_at_once_over_what_has_wrapped() -> No
     coordinator = Coordinator(width=100)
     coordinator.draw(RUN, *starting("one.jpg"))
     coordinator.resize(50, 24)
-    row = next(line for line in coordinator.draw() if "one.jpg" in line)
-    assert row.split() == ["one.jpg", "─" * 10, "10.0", "MB", "sending"]
+    shown_row = next(line for line in coordinator.draw() if "one.jpg" in line)
+    assert shown_row.split() == ["one.jpg", "─" * 10, "10.0", "MB", "sending"]
     assert all(cell_len(line) < 50 for line in coordinator.seen)
     (climbed,) = re.findall(r"\x1b\[(\d+)A\x1b\[K\x1b7", coordinator.written[-1])
     assert int(climbed) == 10  # six lines, of which four were wider than half
@@ -355,3 +365,79 @@ def test_only_a_capable_terminal_suits_the_live_view(
 ) -> None:
     options = {"legacy_windows": False} | options
     assert suits_live(Console(file=file, _environ={"TERM": term}, **options)) is suits  # type: ignore[arg-type]
+
+
+# the row of a photo
+
+NAME = "IMG_20190704_123456.jpg"
+
+
+def in_flight(name: str = NAME, *, sent: int = 5_000_000) -> PhotoInFlight:
+    return PhotoInFlight(at(name), 10_000_000, attempt=1, started=0.0, moved=5.0, sent=sent)
+
+
+def shown(what: PhotoInFlight | FileInReading, *, now: float = 5.0, width: int = 99) -> str:
+    return row(what, now, Columns.within(width)).plain
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [
+        (40, "IMG_…123456.jpg  10.0 MB  1.00 MB/s"),
+        (59, "IMG_2…_123456.jpg  ━━━━━━━╸───────  10.0 MB  1.00 MB/s"),
+        (79, "IMG_20190704_123456.jpg    ━━━━━━━━━━╸──────────   50%  10.0 MB  1.00 MB/s"),
+        (99, f"2019/{NAME}    ━━━━━━━━━━━━╸────────────   50%  10.0 MB  1.00 MB/s  sending"),
+        (
+            139,
+            f"2019/{NAME:<43}{'━' * 19}{'─' * 19}   50%  5.00 MB of 10.0 MB  1.00 MB/s  sending",
+        ),
+    ],
+)
+def test_the_narrower_a_row_the_less_it_tells(width: int, line: str) -> None:
+    assert shown(in_flight(), width=width) == line
+
+
+def test_a_row_says_what_goes_on_with_its_photo_and_for_how_long() -> None:
+    it = in_flight()
+    assert shown(it).endswith("1.00 MB/s  sending")
+    assert shown(it, now=9.0).endswith("1.00 MB/s  waiting 4 s")
+    it.finishing_since = 9.0
+    assert shown(it, now=9.9).endswith("finishing")
+    assert shown(it, now=15.0).endswith("finishing 6 s")
+    it.attempt, it.finishing_since = 2, None
+    assert shown(it).endswith("try 2")
+
+
+def test_a_photo_in_trouble_says_why_and_when_it_is_tried_again() -> None:
+    it = in_flight()
+    it.trouble, it.again_at = "the server answered 503 [red]\x1b[2J", 17.0
+    line = shown(it, now=9.0)
+    assert "  the server answered 503…  " in line
+    assert line.endswith("again in 8 s")
+    assert shown(it, now=16.5).endswith("again")
+
+
+def test_a_file_that_is_read_says_so() -> None:
+    line = shown(FileInReading(at("film.mp4"), 4_000_000_000, since=1.0))
+    assert line.split() == ["2019/film.mp4", "─" * 25, "0%", "4.00", "GB", "hashing", "4", "s"]
+
+
+@given(
+    name=st.text(st.characters(exclude_characters="/\0"), min_size=1) | st.sampled_from(HOSTILE),
+    trouble=st.text(),
+    width=st.integers(28, 220),
+    seconds=st.floats(0, 1e7),
+)
+def test_a_row_is_never_wider_than_its_place(
+    name: str, trouble: str, width: int, seconds: float
+) -> None:
+    it = PhotoInFlight(Path("/a") / name, 10**12, attempt=1, started=0.0, moved=seconds)
+    it.sent, it.trouble = 10**11, trouble
+    line = row(it, seconds, Columns.within(width))
+    assert line.cell_len <= width
+    assert "\n" not in line.plain
+
+
+def test_a_bar_is_full_only_when_all_is_done() -> None:
+    bars = [bar(part, 1000, 4, style="").plain for part in (0, 130, 999, 1000)]
+    assert bars == ["────", "╸───", "━━━╸", "━━━━"]

@@ -71,15 +71,6 @@ def screen(stream: StringIO) -> PlainReport:
     return PlainReport(console_for(stream), clock=ManualClock())
 
 
-async def test_lines_are_written_in_order_and_whole() -> None:
-    stream = StringIO()
-    lines = LineWriter(stream)
-    for number in range(1000):
-        lines.put(f"{number}\n")
-    await lines.close()
-    assert stream.getvalue().splitlines() == [str(number) for number in range(1000)]
-
-
 async def test_a_full_disk_is_told_by_the_next_line_or_by_the_end() -> None:
     lines = LineWriter(FullDisk())
     lines.put("a\n")

@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from bulkup.output.text import (
+    brief_text,
+    clip,
     clock_text,
     count_text,
+    estimate_text,
     fit,
     percent,
     printable,
@@ -103,3 +106,28 @@ def test_one_photo_is_no_plural() -> None:
 
 def test_a_hundred_percent_means_all() -> None:
     assert [percent(999, 1000), percent(1000, 1000), percent(0, 0)] == [99, 100, 100]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "brief", "estimate"),
+    [
+        (0.4, "0 s", "1 s"),
+        (59.2, "59 s", "1 min"),
+        (61, "1 min", "1 min 10 s"),
+        (605, "10 min", "11 min"),
+        (3_599, "59 min", "1 h"),
+        (7_300, "2 h", "2 h 5 min"),
+        (200_000, "2 d", "2 d 7 h"),
+    ],
+)
+def test_times_in_rows_are_brief_and_estimates_no_finer_than_they_can_be(
+    seconds: float, brief: str, estimate: str
+) -> None:
+    assert (brief_text(seconds), estimate_text(seconds)) == (brief, estimate)
+
+
+@pytest.mark.parametrize(
+    ("width", "text"), [(0, ""), (1, "…"), (4, "日…"), (5, "日本…"), (9, "日本語 x")]
+)
+def test_clipped_text_keeps_its_beginning(width: int, text: str) -> None:
+    assert clip("日本語 x", width) == text
