@@ -73,9 +73,8 @@ async def test_what_has_no_album_is_reported_and_the_others_arrive(tmp_path: Pat
 
 
 async def test_the_ledger_spares_the_second_run_all_but_a_look_at_each_album(
-    tmp_path: Path,
+    folder: Path,
 ) -> None:
-    folder = tmp_path / "photos"
     write_files(folder, "a/x.jpg", "b/y.jpg")
     async with Sandbox() as box:
         await run_with_ledger(box, folder, tree=True, unwrap=True)

@@ -62,11 +62,6 @@ upload = partial(run_with_ledger, chunk_size=4096, concurrency=3)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "photos"
-
-
-@pytest.fixture
 def archive(folder: Path) -> dict[Path, str]:
     """Make two photos of one base name and of two chunks each."""
     return make_archive(folder, count=2, names=1, size=(5000, 8000), seed=5)

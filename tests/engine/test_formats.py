@@ -41,11 +41,6 @@ TAKEN = "another file is the .nef of a.jpg already"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "photos"
-
-
-@pytest.fixture
 def pair(folder: Path) -> Path:
     """Write a photo and what belongs to it."""
     write_files(folder, "a.jpg", "a.nef")

@@ -19,14 +19,9 @@ COUNT = 5
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def archive(photos: Path) -> dict[Path, str]:
+def archive(folder: Path) -> dict[Path, str]:
     """Write five photos, and return the MD5 of each path."""
-    return make_archive(photos, count=COUNT, names=COUNT)
+    return make_archive(folder, count=COUNT, names=COUNT)
 
 
 def ruin_all(archive: dict[Path, str]) -> None:
@@ -35,27 +30,21 @@ def ruin_all(archive: dict[Path, str]) -> None:
 
 
 def hashed(path: Path, md5: str) -> Entry:
-    status = path.stat()
-    return Entry(
-        path=path,
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        md5=md5,
-        state=State.HASHED,
-    )
+    size, mtime_ns = path.stat().st_size, path.stat().st_mtime_ns
+    return Entry(path=path, size=size, mtime_ns=mtime_ns, md5=md5, state=State.HASHED)
 
 
 # what is recorded
 
 
 async def test_a_recorded_photo_that_was_deleted_is_sent_again_and_one_taken_out_is_put_back(
-    photos: Path, archive: dict[Path, str]
+    folder: Path, archive: dict[Path, str]
 ) -> None:
     async with Sandbox() as box:
-        await run_with_ledger(box, photos)
+        await run_with_ledger(box, folder)
         del box.gallery.photos[3]
         box.gallery.unlink(4, 1)
-        outcome = await run_with_ledger(box, photos)
+        outcome = await run_with_ledger(box, folder)
         assert stored_sums(box) == Counter(archive.values())
         assert {frozenset(photo.albums) for photo in box.gallery.photos.values()} == {
             frozenset({1})
@@ -65,18 +54,18 @@ async def test_a_recorded_photo_that_was_deleted_is_sent_again_and_one_taken_out
 
 
 async def test_photos_that_the_gallery_had_are_recorded_as_well_and_their_twins(
-    photos: Path, archive: dict[Path, str]
+    folder: Path, archive: dict[Path, str]
 ) -> None:
     first, *_ = archive
     twin = first.with_name("twin.jpg")
     twin.write_bytes(first.read_bytes())
     sums = archive | {twin: archive[first]}
     async with Sandbox() as box:
-        await run(box, photos)
-        await run_with_ledger(box, photos)
+        await run(box, folder)
+        await run_with_ledger(box, folder)
         ruin_all(sums)
         before = len(box.requests)
-        outcome = await run_with_ledger(box, photos)
+        outcome = await run_with_ledger(box, folder)
         assert calls(box, since=before).keys() <= LISTING
         for event in outcome.of(PhotoPresent):
             assert box.gallery.photos[event.image_id or 0].md5 == sums[event.path]
@@ -86,78 +75,78 @@ async def test_photos_that_the_gallery_had_are_recorded_as_well_and_their_twins(
 # what has changed
 
 
-async def test_a_touched_file_is_read_again(photos: Path, archive: dict[Path, str]) -> None:
+async def test_a_touched_file_is_read_again(folder: Path, archive: dict[Path, str]) -> None:
     victim = sorted(archive)[2]
     status = victim.stat()
     async with Sandbox() as box:
-        await run_with_ledger(box, photos)
+        await run_with_ledger(box, folder)
         os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
         before = len(box.requests)
-        outcome = await run_with_ledger(box, photos)
+        outcome = await run_with_ledger(box, folder)
         assert "pwg.images.exist" in calls(box, since=before)
         assert not outcome.of(PhotoUploaded)
         assert stored_sums(box) == Counter(archive.values())
 
 
 async def test_a_file_that_is_known_by_its_md5_only_is_not_read_again(
-    photos: Path, archive: dict[Path, str]
+    folder: Path, archive: dict[Path, str]
 ) -> None:
     async with Sandbox() as box:
-        await run(box, photos)
-        async with ledger_of(box, photos) as ledger:
+        await run(box, folder)
+        async with ledger_of(box, folder) as ledger:
             await ledger.record([hashed(path, md5) for path, md5 in archive.items()])
         ruin_all(archive)
         before = len(box.requests)
-        outcome = await run_with_ledger(box, photos)
+        outcome = await run_with_ledger(box, folder)
         assert "pwg.images.exist" in calls(box, since=before)
     assert len(outcome.of(PhotoPresent)) == COUNT
 
 
 async def test_what_was_read_is_recorded_even_if_it_is_not_sent(
-    photos: Path, archive: dict[Path, str]
+    folder: Path, archive: dict[Path, str]
 ) -> None:
     faults = HookedFaults(Fault("403-html", "pwg.images.exist"))
     async with Sandbox(faults=faults) as box:
-        outcome = await run_with_ledger(box, photos)
+        outcome = await run_with_ledger(box, folder)
         assert len(outcome.of(PhotoFailed)) == COUNT
-        found = await entries(box, photos, archive)
+        found = await entries(box, folder, archive)
     assert {entry.path: entry.md5 for entry in found} == archive
 
 
 # what is not done
 
 
-async def test_failed_photos_are_tried_again(photos: Path, archive: dict[Path, str]) -> None:
+async def test_failed_photos_are_tried_again(folder: Path, archive: dict[Path, str]) -> None:
     faults = HookedFaults(Fault("403-html", "pwg.images.uploadAsync"))
     async with Sandbox(faults=faults) as box:
-        first = await run_with_ledger(box, photos, method="async", retries=1)
+        first = await run_with_ledger(box, folder, method="async", retries=1)
         assert len(first.of(PhotoFailed)) == COUNT
-        found = await entries(box, photos, archive)
+        found = await entries(box, folder, archive)
         assert {entry.state for entry in found} == {State.FAILED}
         assert {entry.error for entry in found} == {
             event.reason for event in first.of(PhotoFailed)
         }
         faults.on = False
-        second = await run_with_ledger(box, photos, method="async")
+        second = await run_with_ledger(box, folder, method="async")
         assert len(second.of(PhotoUploaded)) == COUNT
         assert stored_sums(box) == Counter(archive.values())
 
 
 async def test_a_recorded_photo_is_linked_to_another_album_and_recorded_for_both(
-    photos: Path, archive: dict[Path, str]
+    folder: Path, archive: dict[Path, str]
 ) -> None:
     async with Sandbox() as box:
         second = box.gallery.make_album("Second")
-        await run_with_ledger(box, photos)
+        await run_with_ledger(box, folder)
         ruin_all(archive)
-        outcome = await run_with_ledger(box, photos, album=second)
+        outcome = await run_with_ledger(box, folder, album=second)
         assert all(event.linked for event in outcome.of(PhotoPresent))
         assert {frozenset(photo.albums) for photo in box.gallery.photos.values()} == {
             frozenset({1, second})
         }
         before = len(box.requests)
         for album in (1, second):
-            outcome = await run_with_ledger(box, photos, album=album)
+            outcome = await run_with_ledger(box, folder, album=album)
             assert len(outcome.of(PhotoPresent)) == COUNT
         assert calls(box, since=before).keys() <= LISTING
 
@@ -167,23 +156,23 @@ async def test_a_recorded_photo_is_linked_to_another_album_and_recorded_for_both
 
 @pytest.mark.parametrize("state", [State.DONE, State.SENT])
 async def test_of_a_server_that_can_not_be_asked_the_ledger_alone_knows(
-    photos: Path, archive: dict[Path, str], state: State
+    folder: Path, archive: dict[Path, str], state: State
 ) -> None:
     """A run that came to no end leaves photos sent and not done."""
     async with Sandbox(only=FOUR_METHODS) as box:
-        await run_with_ledger(box, photos)
-        async with ledger_of(box, photos) as ledger:
+        await run_with_ledger(box, folder)
+        async with ledger_of(box, folder) as ledger:
             done = await ledger.look_up(list(archive))
             await ledger.record([replace(each, state=state) for each in done.values()])
-        outcome = await run_with_ledger(box, photos)
+        outcome = await run_with_ledger(box, folder)
         assert len(outcome.of(PhotoPresent)) == COUNT
         assert stored_sums(box) == Counter(archive.values())
 
 
-async def test_another_gallery_is_not_taken_for_this_one(photos: Path) -> None:
-    make_archive(photos, count=1, names=1)
+async def test_another_gallery_is_not_taken_for_this_one(folder: Path) -> None:
+    make_archive(folder, count=1, names=1)
     async with Sandbox() as first, Sandbox() as second:
-        await run_with_ledger(first, photos)
-        outcome = await run_with_ledger(second, photos)
+        await run_with_ledger(first, folder)
+        outcome = await run_with_ledger(second, folder)
         assert len(outcome.of(PhotoUploaded)) == 1
         assert only_photo(second).md5 == only_photo(first).md5

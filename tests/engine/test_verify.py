@@ -80,11 +80,6 @@ def snapshot(box: Sandbox) -> object:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "photos"
-
-
-@pytest.fixture
 def archive(folder: Path) -> dict[Path, str]:
     """Write three photos, and return the MD5 of each path."""
     return make_archive(folder, count=3, names=3)
@@ -293,17 +288,16 @@ async def test_each_photo_has_to_be_in_the_album_of_its_own_folder(tmp_path: Pat
     assert reads == 3  # twins are read once
 
 
-async def test_an_album_that_is_missing_is_reported_and_not_made(tmp_path: Path) -> None:
-    root = tmp_path / "photos"
-    write_files(root, "2019/May/a.jpg", "2019/b.jpg", "top.jpg", "2020/new.jpg")
+async def test_an_album_that_is_missing_is_reported_and_not_made(folder: Path) -> None:
+    write_files(folder, "2019/May/a.jpg", "2019/b.jpg", "top.jpg", "2020/new.jpg")
     async with Sandbox() as box:
-        await run(box, root)  # all into one
+        await run(box, folder)  # all into one
         await box.gallery.delete(
             next(photo.id for photo in box.gallery.photos.values() if photo.file == "new.jpg")
         )
         box.gallery.make_album("photos", 1)
         before = snapshot(box)
-        outcome = await check(box, root, tree=True)
+        outcome = await check(box, folder, tree=True)
         assert snapshot(box) == before
     events = by_name(outcome)
     assert verdicts(outcome) == {Verdict.NOT_IN_ALBUM: 3, Verdict.MISSING: 1}
