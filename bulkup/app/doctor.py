@@ -33,14 +33,14 @@ from bulkup.output.findings import (
     AlbumMissing,
     ArchiveFound,
     Check,
+    CheckProgress,
     ChunkFound,
     DuplicatesFound,
     Failed,
     Finding,
     LatencyFound,
-    Looking,
     MethodsFound,
-    Tell,
+    OnFinding,
     TlsFound,
     TypesFound,
     VersionFound,
@@ -89,12 +89,12 @@ async def examine(
     account: Account,
     settings: DoctorSettings,
     filters: Filters = EVERYTHING,
-    tell: Tell,
+    on_finding: OnFinding,
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
     sleep: Sleep,
 ) -> None:
-    """Run all checks, and pass findings to `tell`; `wall_clock` returns seconds since 1970."""
+    """Run all checks. `wall_clock` returns seconds since 1970."""
 
     async def wait(seconds: float) -> None:
         await sleep(min(seconds, LONGEST_WAIT_S))
@@ -107,11 +107,11 @@ async def examine(
     ) as survey:
         checks = GalleryChecks(survey, recovery=recovery, clock=clock, wall_clock=wall_clock)
         known = await _check_gallery(
-            checks, album=settings.album, by_key=bool(account.api_key), tell=tell
+            checks, album=settings.album, by_key=bool(account.api_key), on_finding=on_finding
         )
     if roots or filters.listing is not None:
-        archive = partial(_check_archive, roots, filters, settings, known, tell)
-        await _check(Check.ARCHIVE, archive, tell)
+        archive = partial(_check_archive, roots, filters, settings, known, on_finding)
+        await _check(Check.ARCHIVE, archive, on_finding)
 
 
 @dataclass(slots=True)
@@ -124,45 +124,47 @@ class Known:
 
 
 async def _check_gallery(
-    checks: "GalleryChecks", *, album: int | None, by_key: bool, tell: Tell
+    checks: "GalleryChecks", *, album: int | None, by_key: bool, on_finding: OnFinding
 ) -> Known:
     """Check the gallery, until a check fails that the rest depends on."""
     known = Known()
-    address = await _check(Check.ADDRESS, checks.address, tell)
+    address = await _check(Check.ADDRESS, checks.address, on_finding)
     if address is None:
         return known
     known.url = address.url
-    await _check(Check.TLS, checks.tls, tell)
-    await _check(Check.VERSION, checks.version, tell)
-    await _check(Check.LATENCY, checks.latency, tell)
-    if await _check(Check.ACCOUNT, lambda: checks.account(api_key=by_key), tell) is None:
+    await _check(Check.TLS, checks.tls, on_finding)
+    await _check(Check.VERSION, checks.version, on_finding)
+    await _check(Check.LATENCY, checks.latency, on_finding)
+    if await _check(Check.ACCOUNT, lambda: checks.account(api_key=by_key), on_finding) is None:
         return known
-    if await _check(Check.METHODS, checks.methods, tell) is None:
+    if await _check(Check.METHODS, checks.methods, on_finding) is None:
         return known
-    types = await _check(Check.TYPES, checks.types, tell)
+    types = await _check(Check.TYPES, checks.types, on_finding)
     known.endings = types.endings if types else None
 
     def trying(size: int) -> None:
-        tell(Looking(check=Check.CHUNK, at=size))
+        on_finding(CheckProgress(check=Check.CHUNK, at=size))
 
-    known.chunk = await _check(Check.CHUNK, lambda: checks.chunk(trying=trying), tell)
-    await _check(Check.DUPLICATES, checks.duplicates, tell)
-    await _check(Check.ALBUM, lambda: checks.album(album), tell)
-    await _check(Check.WORKERS, checks.workers, tell)
+    known.chunk = await _check(Check.CHUNK, lambda: checks.chunk(trying=trying), on_finding)
+    await _check(Check.DUPLICATES, checks.duplicates, on_finding)
+    await _check(Check.ALBUM, lambda: checks.album(album), on_finding)
+    await _check(Check.WORKERS, checks.workers, on_finding)
     return known
 
 
-async def _check(check: Check, question: Callable[[], Awaitable[F]], tell: Tell) -> F | None:
-    """Pass the finding of a check to `tell`, and return it; None if the check failed."""
-    tell(Looking(check=check))
+async def _check(
+    check: Check, question: Callable[[], Awaitable[F]], on_finding: OnFinding
+) -> F | None:
+    """Pass the finding of a check to `on_finding`, and return it; None if the check failed."""
+    on_finding(CheckProgress(check=check))
     try:
         finding = await question()
     except BulkupError as error:
         check = Check.TLS if isinstance(error, TLSError) else check
         hint = error.hint or "Run the doctor again; if the problem persists, ask the host."
-        tell(Failed(check=check, reason=error.message, hint=hint))
+        on_finding(Failed(check=check, reason=error.message, hint=hint))
         return None
-    tell(finding)
+    on_finding(finding)
     return finding
 
 
@@ -306,7 +308,11 @@ class GalleryChecks:
 
 
 async def _check_archive(
-    roots: Sequence[Path], filters: Filters, settings: DoctorSettings, known: Known, tell: Tell
+    roots: Sequence[Path],
+    filters: Filters,
+    settings: DoctorSettings,
+    known: Known,
+    on_finding: OnFinding,
 ) -> ArchiveFound:
     """Count what there is to upload."""
     chunk = known.chunk
@@ -320,7 +326,7 @@ async def _check_archive(
             chunk_size=chunk_size,
             ledger=ledger,
             album=settings.album,
-            progress=lambda files: tell(Looking(check=Check.ARCHIVE, at=files)),
+            progress=lambda files: on_finding(CheckProgress(check=Check.ARCHIVE, at=files)),
         )
     rate = chunk.rate if chunk else None
     return ArchiveFound(

@@ -25,8 +25,8 @@ from bulkup.events import (
     RunFailed,
     Verdict,
 )
-from bulkup.output.doctor import CheckupReport
-from bulkup.output.findings import Tell
+from bulkup.output.doctor import DoctorReport
+from bulkup.output.findings import OnFinding
 from bulkup.output.options import OutputOptions
 from bulkup.output.outputs import LongLivedOutputs, others_for, screen_for
 from bulkup.output.sinks import Outputs, Report, Screen
@@ -83,7 +83,7 @@ class Examination(Protocol):
     async def __call__(
         self,
         *,
-        tell: Tell,
+        on_finding: OnFinding,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         sleep: Sleep,
@@ -135,15 +135,15 @@ def run_doctor(examination: Examination, *, as_json: bool) -> bool | None:
 
     None if Ctrl-C or SIGTERM ended it; then no JSON is printed.
     """
-    report = CheckupReport(
+    report = DoctorReport(
         None if as_json else console_for(sys.stdout),
-        signs=console_for(sys.stderr),
+        progress=console_for(sys.stderr),
         clock=time.monotonic,
     )
     try:
         completed = anyio.run(_run_doctor, report, examination)
     finally:
-        report.rest()
+        report.clear_progress()
     if not completed:
         return None
     if as_json:
@@ -151,13 +151,13 @@ def run_doctor(examination: Examination, *, as_json: bool) -> bool | None:
     return report.ok
 
 
-async def _run_doctor(report: CheckupReport, examination: Examination) -> bool:
+async def _run_doctor(report: DoctorReport, examination: Examination) -> bool:
     """Return whether it was not interrupted."""
     completed = False
     async with anyio.create_task_group() as tasks:
         await tasks.start(_cancel_on_signal, tasks.cancel_scope)
         await examination(
-            tell=report.tell, clock=time.monotonic, wall_clock=time.time, sleep=anyio.sleep
+            on_finding=report.add, clock=time.monotonic, wall_clock=time.time, sleep=anyio.sleep
         )
         completed = True
         tasks.cancel_scope.cancel()

@@ -16,7 +16,7 @@ from bulkup.cli.flags import ProfileFlags, flag, flags
 from bulkup.errors import UsageError
 from bulkup.output.listings import failure_line, past_document, print_past
 from bulkup.output.text import printable
-from bulkup.store.run_history import OpenFailure, Wanted, open_history
+from bulkup.store.run_history import HistoryFilter, OpenFailure, open_history
 
 
 @flags("Status")
@@ -43,7 +43,7 @@ class StatusFlags:
         bool, flag("Print one JSON document; with --failed, one JSON object per line.")
     ] = False
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> HistoryFilter:
         """Return the part of the history to show. Raises `UsageError`."""
         url, album = self.url, (self.album or "").strip()
         if self.print0 and not self.failed:
@@ -54,7 +54,7 @@ class StatusFlags:
             from bulkup.piwigo.connect import clean_url
 
             url = clean_url(url)
-        return Wanted(url, int(album) if album.isdecimal() else album or None)
+        return HistoryFilter(url, int(album) if album.isdecimal() else album or None)
 
 
 @command

@@ -15,12 +15,12 @@ from bulkup.output.findings import (
     AlbumMissing,
     ArchiveFound,
     Check,
+    CheckProgress,
     ChunkFound,
     DuplicatesFound,
     Failed,
     Finding,
     LatencyFound,
-    Looking,
     Mark,
     MethodsFound,
     TlsFound,
@@ -67,14 +67,14 @@ def _say(*lines: str, hint: str = "") -> Words:
     return Words(tuple(printable(line) for line in lines if line), printable(hint))
 
 
-def progress(sign: Looking) -> str:
+def progress_text(step: CheckProgress) -> str:
     """Return the text for a check in progress."""
-    match sign:
-        case Looking(check=Check.CHUNK, at=int(size)):
-            return f"{NAMES[sign.check]}: sending {chunk_text(size)}"
-        case Looking(check=Check.ARCHIVE, at=int(files)):
-            return f"{NAMES[sign.check]}: {count_text(files, 'file')} so far"
-    return NAMES[sign.check]
+    match step:
+        case CheckProgress(check=Check.CHUNK, at=int(size)):
+            return f"{NAMES[step.check]}: sending {chunk_text(size)}"
+        case CheckProgress(check=Check.ARCHIVE, at=int(files)):
+            return f"{NAMES[step.check]}: {count_text(files, 'file')} so far"
+    return NAMES[step.check]
 
 
 def words(finding: Finding) -> Words:
@@ -298,34 +298,34 @@ LINE_S = 10.0
 """The same elsewhere."""
 
 
-class CheckupReport:
-    """Collects findings and writes them to `out`, if given, and progress to `signs`."""
+class DoctorReport:
+    """Collects findings and writes them to `out`, if given, and progress to `progress`."""
 
-    def __init__(self, out: Console | None, *, signs: Console, clock: Clock) -> None:
+    def __init__(self, out: Console | None, *, progress: Console, clock: Clock) -> None:
         self._out = out
-        self._signs = signs
+        self._progress = progress
         self._clock = clock
-        self._canvas = Canvas(signs) if suits_live(signs) else None
+        self._canvas = Canvas(progress) if suits_live(progress) else None
         self._findings: list[Finding] = []
-        self._signed = clock()
+        self._shown_at = clock()
 
     @property
     def ok(self) -> bool:
         """Whether no problem was found."""
         return all(finding.mark is not Mark.PROBLEM for finding in self._findings)
 
-    def tell(self, news: Finding | Looking) -> None:
+    def add(self, news: Finding | CheckProgress) -> None:
         """Add a finding, or show progress."""
-        if isinstance(news, Looking):
+        if isinstance(news, CheckProgress):
             self._show(news)
             return
         self._findings.append(news)
-        self.rest()
-        self._signed = self._clock()
+        self.clear_progress()
+        self._shown_at = self._clock()
         if self._out is not None:
             write(self._out, *lines(news))
 
-    def rest(self) -> None:
+    def clear_progress(self) -> None:
         """Erase the progress line."""
         if self._canvas is not None:
             self._canvas.clear()
@@ -343,16 +343,16 @@ class CheckupReport:
             checks[finding.check.value] = to_json(finding) | text
         return json_text({"schema": SCHEMA, "ok": self.ok, "checks": checks}, indent=2)
 
-    def _show(self, sign: Looking) -> None:
+    def _show(self, step: CheckProgress) -> None:
         now = self._clock()
-        line = Text(f"… {progress(sign)}", FAINT)
+        line = Text(f"… {progress_text(step)}", FAINT)
         if self._canvas is not None:
-            if sign.at is None or now - self._signed >= FRAME_S:
+            if step.at is None or now - self._shown_at >= FRAME_S:
                 self._canvas.paint([line])
-                self._signed = now
-        elif now - self._signed >= LINE_S:
-            write(self._signs, line)
-            self._signed = now
+                self._shown_at = now
+        elif now - self._shown_at >= LINE_S:
+            write(self._progress, line)
+            self._shown_at = now
 
 
 def lines(finding: Finding) -> list[Text]:

@@ -277,7 +277,7 @@ Finding = Failed | Found | Offered | ArchiveFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looking:
+class CheckProgress:
     """A check is in progress.
 
     `at` is the size in bytes that is tried, or the number of files found so far.
@@ -287,7 +287,7 @@ class Looking:
     at: int | None = None
 
 
-Tell = Callable[[Finding | Looking], None]
+OnFinding = Callable[[Finding | CheckProgress], None]
 
 
 def to_json(finding: Finding) -> dict[str, object]:

@@ -20,9 +20,9 @@ from bulkup.output.phrases import (
     GOOD,
     INDENT,
     WARNING,
-    announce,
     bytes_words,
     count_words,
+    event_text,
     limits_words,
     manner,
     outage_words,
@@ -291,8 +291,8 @@ class Canvas:
         """Replace the last lines, and insert lines `above` them."""
         climb = rows_taken(self._widths, self._console.width)
         # erase lines that were wrapped, or that the new ones do not cover
-        anew = bool(above) or not lines or climb != len(self._widths)
-        self._console.print(_Painting(lines, above, climb=climb, anew=anew), crop=False)
+        erase = bool(above) or not lines or climb != len(self._widths)
+        self._console.print(_Painting(lines, above, climb=climb, erase=erase), crop=False)
         self._widths = [line.cell_len for line in lines]
 
     def clear(self) -> None:
@@ -304,17 +304,17 @@ class _Painting:
     """One frame as rich renders it: text in the console's colours between cursor movements."""
 
     def __init__(
-        self, lines: Sequence[Text], above: Sequence[Text], *, climb: int, anew: bool
+        self, lines: Sequence[Text], above: Sequence[Text], *, climb: int, erase: bool
     ) -> None:
         self._lines = lines
         self._above = above
         self._climb = climb
-        self._anew = anew
+        self._erase = erase
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         endless = options.update(no_wrap=True, overflow="ignore")
         yield _control(HOLD + HIDE + "\r" + (f"\x1b[{self._climb}A" if self._climb else ""))
-        if self._anew and self._climb:
+        if self._erase and self._climb:
             yield _control(WIPE)
         for line in self._above:
             yield from _text(console, endless, line)
@@ -395,7 +395,7 @@ class LiveReport:
         """Apply an event; the next frame shows it."""
         self.state.apply(event, self._clock())
         self._changed = True
-        if line := announce(event, verbose=self._verbose):
+        if line := event_text(event, verbose=self._verbose):
             self._above.append(line)
 
     def redraw(self) -> None:

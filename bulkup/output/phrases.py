@@ -56,7 +56,7 @@ VERDICTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class EventLine:
     """The line for an event: a word with its style, what happened, and what to do."""
 
     word: str
@@ -65,20 +65,20 @@ class Remark:
     hint: str
 
 
-def announce(event: Event, *, verbose: bool = False, retries: bool = False) -> Text | None:
+def event_text(event: Event, *, verbose: bool = False, retries: bool = False) -> Text | None:
     """Return the line for an event, None if it has none.
 
     With `verbose` each photo has one, with `retries` each photo's wait for another try.
     """
-    said = remark(event, verbose=verbose, retries=retries)
-    if said is None:
+    line = event_line(event, verbose=verbose, retries=retries)
+    if line is None:
         return None
-    line = Text.assemble((f"{said.word:<{INDENT - 1}} ", said.style), said.what)
-    return line.append(f" ({said.hint})", FAINT) if said.hint else line
+    text = Text.assemble((f"{line.word:<{INDENT - 1}} ", line.style), line.what)
+    return text.append(f" ({line.hint})", FAINT) if line.hint else text
 
 
-def remark(event: Event, *, verbose: bool = False, retries: bool = False) -> Remark | None:
-    """Return the parts of the line for an event; see `announce`."""
+def event_line(event: Event, *, verbose: bool = False, retries: bool = False) -> EventLine | None:
+    """Return the parts of the line for an event; see `event_text`."""
     hint = ""
     match event:
         case PhotoNew() if verbose:
@@ -118,7 +118,7 @@ def remark(event: Event, *, verbose: bool = False, retries: bool = False) -> Rem
         case _:
             return None
     word, style = kind
-    return Remark(word, style, printable(what), printable(hint))
+    return EventLine(word, style, printable(what), printable(hint))
 
 
 def _planned_photo(photo: PhotoNew) -> tuple[tuple[str, str], str]:

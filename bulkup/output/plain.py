@@ -21,9 +21,9 @@ from bulkup.events import (
 )
 from bulkup.output.phrases import (
     FAINT,
-    announce,
     bytes_words,
     count_words,
+    event_text,
     limits_words,
     manner,
     outage_words,
@@ -84,7 +84,7 @@ class PlainReport:
         if isinstance(event, RunStarted):
             write(self._console, Text(title(event)), Text(manner(event), FAINT))
             self._due = now + self._every_s
-        elif line := announce(event, verbose=self._verbose, retries=True):
+        elif line := event_text(event, verbose=self._verbose, retries=True):
             write(self._console, line)
         self._write_if_due()
 
@@ -163,7 +163,7 @@ class QuietReport(SilentReport):
     def emit(self, event: Event) -> None:
         """Apply an event and write its line if it is a problem."""
         super().emit(event)
-        if isinstance(event, PROBLEMS) and (line := announce(event)):
+        if isinstance(event, PROBLEMS) and (line := event_text(event)):
             write(self._console, line)
 
 
@@ -199,7 +199,7 @@ class LogReport:
                 hint = f" ({printable(event.hint)})" if event.hint else ""
                 self._write(f"impossible: {printable(event.reason)}{hint}")
             case _:
-                if line := announce(event, verbose=True):
+                if line := event_text(event, verbose=True):
                     self._write(line.plain)
 
     def _write(self, words: str) -> None:

@@ -238,7 +238,7 @@ UPLOADED: Final = "state IN ('sent', 'done', 'format')"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class HistoryFilter:
     """Selects a gallery by its address, and an album by number or name; None: all."""
 
     url: str | None = None
@@ -254,7 +254,7 @@ class HistoryReader:
         tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         self._old = "failures" not in {name for (name,) in tables}
 
-    def galleries(self, wanted: Wanted) -> list[GalleryHistory]:
+    def galleries(self, wanted: HistoryFilter) -> list[GalleryHistory]:
         """Return the history of the selected galleries.
 
         Raises `UsageError` if the ledger has nothing about the gallery or album.
@@ -269,7 +269,7 @@ class HistoryReader:
                 )
             return galleries
 
-    def failures(self, wanted: Wanted) -> Iterator[OpenFailure]:
+    def failures(self, wanted: HistoryFilter) -> Iterator[OpenFailure]:
         """Yield the open failures by gallery and path. Raises `UsageError` as `galleries` does."""
         with _as_run_error(self._file):
             urls = [] if self._old else self._urls(wanted)
@@ -286,7 +286,7 @@ class HistoryReader:
                     break
                 path, album = os.fsencode(page[-1].path), page[-1].album
 
-    def _urls(self, wanted: Wanted) -> list[str]:
+    def _urls(self, wanted: HistoryFilter) -> list[str]:
         select = "SELECT DISTINCT server FROM photos"
         if not self._old:
             select += " UNION SELECT server FROM runs UNION SELECT server FROM failures"

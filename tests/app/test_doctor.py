@@ -21,12 +21,12 @@ from bulkup.output.findings import (
     AlbumMissing,
     ArchiveFound,
     Check,
+    CheckProgress,
     ChunkFound,
     DuplicatesFound,
     Failed,
     Finding,
     LatencyFound,
-    Looking,
     Mark,
     MethodsFound,
     TlsFound,
@@ -61,10 +61,10 @@ class Findings(dict[Check, Finding]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.signs: list[Looking] = []
+        self.signs: list[CheckProgress] = []
 
-    def tell(self, found: Finding | Looking) -> None:
-        if isinstance(found, Looking):
+    def add(self, found: Finding | CheckProgress) -> None:
+        if isinstance(found, CheckProgress):
             self.signs.append(found)
             return
         assert found.check not in self, "found twice"
@@ -95,7 +95,7 @@ async def look(
         roots,
         account=Account(url=url, **({"user": ADMIN.user, "password": ADMIN.password} | account)),
         settings=DoctorSettings(album=album, ledger=ledger),
-        tell=findings.tell,
+        on_finding=findings.add,
         clock=lambda: next(times),
         wall_clock=lambda: 0.0,
         sleep=sleep,

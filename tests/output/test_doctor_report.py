@@ -8,19 +8,19 @@ import pyte
 import pytest
 from rich.console import Console
 
-from bulkup.output.doctor import NAMES, CheckupReport, chunk_text, words
+from bulkup.output.doctor import NAMES, DoctorReport, chunk_text, words
 from bulkup.output.findings import (
     AccountFound,
     AlbumFound,
     AlbumMissing,
     ArchiveFound,
     Check,
+    CheckProgress,
     ChunkFound,
     DuplicatesFound,
     Failed,
     Finding,
     LatencyFound,
-    Looking,
     Mark,
     MethodsFound,
     TlsFound,
@@ -55,23 +55,25 @@ class Tty(StringIO):
         return True
 
 
-class Coordinator:
+class ShownReport:
     """A report on two streams, with a clock that the test drives."""
 
     def __init__(self, *, as_json: bool = False, terminal: bool = False) -> None:
         self.out, self.err = StringIO(), Tty() if terminal else StringIO()
         self.clock = ManualClock()
-        self.report = CheckupReport(
+        self.report = DoctorReport(
             None if as_json else console_for(self.out),
-            signs=Console(file=self.err, force_terminal=terminal, width=80, legacy_windows=False),
+            progress=Console(
+                file=self.err, force_terminal=terminal, width=80, legacy_windows=False
+            ),
             clock=self.clock,
         )
 
-    def tell(self, *told: Finding | Looking, after_s: float = 0.0) -> list[str]:
-        """Tell it, each so much later than the one before; return what stands on the screen."""
+    def add(self, *told: Finding | CheckProgress, after_s: float = 0.0) -> list[str]:
+        """Add findings, each `after_s` later than the last; return what the screen shows."""
         for each in told:
             self.clock.now += after_s
-            self.report.tell(each)
+            self.report.add(each)
         screen = pyte.Screen(80, 5)
         pyte.Stream(screen).feed(self.err.getvalue().replace("\n", "\r\n"))
         return standing(screen)
@@ -171,20 +173,20 @@ def test_a_chunk_is_told_as_the_flag_takes_it(size: int, text: str) -> None:
 
 
 def test_a_finding_is_a_line_with_what_to_do_below() -> None:
-    coordinator = Coordinator()
-    coordinator.tell(AlbumFound(album=9, name="Trips"))
-    coordinator.tell(Failed(check=Check.TLS, reason="bad\x1b[2J", hint="Mend it."))
-    assert coordinator.out.getvalue() == (
+    shown = ShownReport()
+    shown.add(AlbumFound(album=9, name="Trips"))
+    shown.add(Failed(check=Check.TLS, reason="bad\x1b[2J", hint="Mend it."))
+    assert shown.out.getvalue() == (
         "✓ Album        Trips (album 9)\n✗ TLS          bad\\x1b[2J\n               Mend it.\n"
     )
-    assert not coordinator.report.ok
+    assert not shown.report.ok
 
 
 def test_as_json_nothing_is_written_on_the_way() -> None:
-    coordinator = Coordinator(as_json=True)
-    coordinator.tell(Looking(check=Check.ALBUM), AlbumFound(album=9, name="Trips é"))
-    assert coordinator.out.getvalue() == coordinator.err.getvalue() == ""
-    said = coordinator.report.document()
+    shown = ShownReport(as_json=True)
+    shown.add(CheckProgress(check=Check.ALBUM), AlbumFound(album=9, name="Trips é"))
+    assert shown.out.getvalue() == shown.err.getvalue() == ""
+    said = shown.report.document()
     assert said.isascii()
     found = {"album": 9, "name": "Trips é", "text": "Trips é (album 9)"}
     checks = {"album": {"mark": "ok", "hint": "", **found}}
@@ -192,27 +194,27 @@ def test_as_json_nothing_is_written_on_the_way() -> None:
 
 
 def test_on_a_terminal_the_check_that_is_made_is_shown_until_it_is_told() -> None:
-    coordinator = Coordinator(terminal=True)
-    assert coordinator.tell(Looking(check=Check.CHUNK)) == ["… Chunk size"]
-    looking = Looking(check=Check.CHUNK, at=2 * M)
-    assert coordinator.tell(looking, after_s=1.0) == ["… Chunk size: sending 2M"]
-    assert coordinator.tell(CHUNK) == []
-    assert coordinator.out.getvalue().startswith("✓ Chunk size   16M pass")
+    shown = ShownReport(terminal=True)
+    assert shown.add(CheckProgress(check=Check.CHUNK)) == ["… Chunk size"]
+    looking = CheckProgress(check=Check.CHUNK, at=2 * M)
+    assert shown.add(looking, after_s=1.0) == ["… Chunk size: sending 2M"]
+    assert shown.add(CHUNK) == []
+    assert shown.out.getvalue().startswith("✓ Chunk size   16M pass")
 
 
 def test_a_long_walk_shows_that_it_goes_on() -> None:
-    coordinator = Coordinator(terminal=True)
-    walk = [Looking(check=Check.ARCHIVE, at=step * 200) for step in range(1000)]
-    assert "… Archive: 1" in coordinator.tell(*walk, after_s=0.001)[0]
-    assert coordinator.err.getvalue().count("files so far") < 20
-    coordinator.report.rest()
-    assert coordinator.tell() == []
+    shown = ShownReport(terminal=True)
+    walk = [CheckProgress(check=Check.ARCHIVE, at=step * 200) for step in range(1000)]
+    assert "… Archive: 1" in shown.add(*walk, after_s=0.001)[0]
+    assert shown.err.getvalue().count("files so far") < 20
+    shown.report.clear_progress()
+    assert shown.add() == []
 
 
 def test_in_a_log_a_long_walk_says_so_now_and_then() -> None:
-    coordinator = Coordinator()
-    walk = [Looking(check=Check.ARCHIVE, at=(step + 1) * 200) for step in range(1000)]
-    lines = coordinator.tell(*walk, after_s=0.03)
+    shown = ShownReport()
+    walk = [CheckProgress(check=Check.ARCHIVE, at=(step + 1) * 200) for step in range(1000)]
+    lines = shown.add(*walk, after_s=0.03)
     assert len(lines) in {2, 3}
     assert lines[0].startswith("… Archive: 66,800 files so far")
-    assert coordinator.out.getvalue() == ""
+    assert shown.out.getvalue() == ""

@@ -237,7 +237,7 @@ async def test_whoever_looks_on_gets_lines_and_samples_once() -> None:
         there.emit(LimitsChanged(finishing=2, most_finishing=6), *starting(A, B, size=1000))
         async with there.reading() as stream:
             seen = await anext(stream)
-            assert seen["anew"]
+            assert seen["new_run"]
             assert ([line["what"] for line in seen["lines"]], seen["samples"]) == (["first"], [])
             there.emit(PhotoProgress(path=A, sent=600), PhotoFinishing(path=A))
             there.emit(PhotoFinishing(path=B), PhotoFinished(path=A, seconds=0.5), at=0.5)
@@ -245,7 +245,7 @@ async def test_whoever_looks_on_gets_lines_and_samples_once() -> None:
             there.now = 2.0
             lines = []
             async for seen in stream:
-                assert not seen["anew"]
+                assert not seen["new_run"]
                 lines += [line["what"] for line in seen["lines"]]
                 if seen["samples"]:
                     break
@@ -293,7 +293,7 @@ async def test_another_run_begins_a_page_of_its_own() -> None:
             async for seen in stream:
                 if seen["phase"] == "running":
                     break
-        assert seen["anew"]
+        assert seen["new_run"]
         assert seen["photos"] == "0 of 1 photo so far"
         assert not seen["lines"]
         _, figures, _ = await there.get("metrics")

@@ -24,11 +24,11 @@ from bulkup.store.run_history import (
     Ending,
     Failure,
     GalleryHistory,
+    HistoryFilter,
     HistoryReader,
     OpenFailure,
     PastRun,
     RunInfo,
-    Wanted,
     open_history,
 )
 from tests.support.ledgers import entry
@@ -39,7 +39,7 @@ NOW = 1_700_000_000.0
 UPLOAD = RunInfo(task="upload", album=9, album_name="Trips")
 VERIFY = RunInfo(task="verify", album=9, album_name="Trips")
 OTHER_ALBUM = RunInfo(task="upload", album=10, album_name="Cats")
-EVERYTHING = Wanted()
+EVERYTHING = HistoryFilter()
 T = TypeVar("T")
 
 
@@ -97,17 +97,17 @@ class RunStore:
             )
             await opened.end_run(number, ending, error=info.album_name, roots=roots)
 
-    async def failures(self, wanted: Wanted = EVERYTHING) -> list[OpenFailure]:
+    async def failures(self, wanted: HistoryFilter = EVERYTHING) -> list[OpenFailure]:
         return await self.look(lambda lookback: list(lookback.failures(wanted)))
 
     async def open_paths(self) -> list[tuple[str, int, Path]]:
         return [(failure.url, failure.album, failure.path) for failure in await self.failures()]
 
-    async def gallery(self, wanted: Wanted = EVERYTHING) -> GalleryHistory:
+    async def gallery(self, wanted: HistoryFilter = EVERYTHING) -> GalleryHistory:
         (gallery,) = await self.look(lambda lookback: lookback.galleries(wanted))
         return gallery
 
-    async def albums(self, wanted: Wanted = EVERYTHING) -> dict[int, AlbumHistory]:
+    async def albums(self, wanted: HistoryFilter = EVERYTHING) -> dict[int, AlbumHistory]:
         return {album.album: album for album in (await self.gallery(wanted)).albums}
 
     async def runs(self, album: int = 9) -> list[PastRun]:
@@ -284,11 +284,13 @@ async def test_files_are_counted_for_each_album_and_once_for_the_gallery(book: R
 @pytest.mark.parametrize(
     "wanted",
     [
-        *(Wanted(album=album) for album in (9, "Trips", "Family/Trips")),
-        *(Wanted(url=url, album=9) for url in (SERVER, SERVER.replace("https:", "http:"))),
+        *(HistoryFilter(album=album) for album in (9, "Trips", "Family/Trips")),
+        *(HistoryFilter(url=url, album=9) for url in (SERVER, SERVER.replace("https:", "http:"))),
     ],
 )
-async def test_a_gallery_and_an_album_are_told_alone(book: RunStore, wanted: Wanted) -> None:
+async def test_a_gallery_and_an_album_are_told_alone(
+    book: RunStore, wanted: HistoryFilter
+) -> None:
     path = book.put("a.jpg")
     for what in (UPLOAD, OTHER_ALBUM):
         await book.keep(path, info=what)
@@ -319,7 +321,7 @@ async def test_an_older_ledger_is_read_and_brought_up_by_the_next_run(book: RunS
     assert (await book.albums())[9].files == 1
     assert await book.failures() == []
     with pytest.raises(UsageError):
-        await book.gallery(Wanted(album="Trips"))
+        await book.gallery(HistoryFilter(album="Trips"))
     assert book.sql("PRAGMA user_version") == [(2,)]
     await book.keep(book.put("b.jpg"))
     async with book.open() as opened:

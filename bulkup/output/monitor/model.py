@@ -12,12 +12,12 @@ from bulkup.output.phrases import (
     TONES,
     bytes_words,
     count_words,
+    event_line,
     limits_words,
     manner,
     outage_words,
     pace_words,
     photos_words,
-    remark,
     summary,
     title,
 )
@@ -127,7 +127,7 @@ def line_of(event: Event) -> Facts | None:
     if isinstance(event, RunFailed):
         what, hint = printable(event.reason), printable(event.hint)
         return {"kind": "failed", "tone": "bad", "what": what, "hint": hint}
-    line = remark(event)
+    line = event_line(event)
     if line is None:
         return None
     tone = TONES.get(line.style, "")
@@ -199,8 +199,8 @@ class Hub:
 
     def message(self, cursor: Cursor) -> str:
         """Return the state as JSON, with the samples and lines after the cursor, and move it."""
-        anew = cursor.run != self._run
-        if anew:
+        new_run = cursor.run != self._run
+        if new_run:
             cursor.run, cursor.edition, cursor.samples, cursor.lines = self._run, -1, 0, 0
         samples = self._sampler.since(cursor.edition, cursor.samples)
         fresh = self._sampler.edition != cursor.edition
@@ -209,7 +209,7 @@ class Hub:
         message = {
             **facts(self.state, self._clock(), ended=self._ended),
             "over": self._over,
-            "anew": anew,  # earlier lines belong to another run
+            "new_run": new_run,  # earlier lines belong to another run
             "fresh": fresh,  # earlier samples are replaced
             "samples": [[round(value, 4) for value in sample] for sample in samples],
             "lines": lines,

@@ -29,7 +29,7 @@ function setTextOrHide(id, text) {
 /* -- one message ------------------------------------------------------------------------------- */
 
 function show(message) {
-  if (message.anew) by("lines").replaceChildren();
+  if (message.new_run) by("lines").replaceChildren();
   if (message.fresh) samples = [];
   samples.push(...message.samples);
 
