@@ -1,4 +1,4 @@
-"""Where the gallery lives: addresses as people paste them, and redirects, harmless or not."""
+"""The address of the gallery: as users type it, and redirects."""
 
 import json
 from collections.abc import AsyncIterator
@@ -59,7 +59,7 @@ def test_an_address_may_be_typed_like_this_also_that_of_a_page(typed: str, base:
     ]
     + [("https://admin@x.org/", "contains a user name", "--user")],
 )
-def test_what_is_no_address_is_refused_with_an_example(typed: str, words: str, hint: str) -> None:
+def test_an_invalid_address_is_refused_with_an_example(typed: str, words: str, hint: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         clean_url(typed)
     assert hint in caught.value.hint
@@ -77,7 +77,7 @@ def test_a_password_in_the_address_is_refused_and_not_shown() -> None:
 
 
 @given(typed=st.text() | st.text("htps:/.@[]#?0189a%\\ "))
-def test_any_text_is_an_address_or_a_mistake_of_the_user(typed: str) -> None:
+def test_any_text_is_an_address_or_a_usage_error(typed: str) -> None:
     try:
         base = clean_url(typed)
     except UsageError:
@@ -203,7 +203,7 @@ async def test_a_redirect_to_nowhere_or_with_a_password_is_refused(location: str
         *((status, b"") for status in ("404 Not Found", "500 Server Error", "204 No Content")),
     ],
 )
-async def test_what_is_no_piwigo_is_told_with_a_hint(status: str, body: bytes) -> None:
+async def test_a_server_without_piwigo_is_reported_with_a_hint(status: str, body: bytes) -> None:
     async with raw_server(saying(status, body)) as raw:
         error = await refused(raw.url)
         assert heard_no_secret(raw)
@@ -224,7 +224,9 @@ async def test_what_is_no_piwigo_is_told_with_a_hint(status: str, body: bytes) -
         (redirecting("/ws.php"), "redirects to /ws.php", ""),  # without end
     ],
 )
-async def test_what_stands_before_a_gallery_is_told(talk: Talk, words: str, hint: str) -> None:
+async def test_what_a_web_server_answers_instead_is_reported(
+    talk: Talk, words: str, hint: str
+) -> None:
     async with raw_server(talk) as raw:
         error = await refused(raw.url)
         assert len(raw.heard) <= 6

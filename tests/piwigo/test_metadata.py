@@ -1,4 +1,4 @@
-"""What a Piwigo can hold of a photo's metadata, and what of it is still to be set."""
+"""Photo metadata as Piwigo can store it, and what is still to be set."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -44,14 +44,14 @@ def set_fields(
 # what can be held
 
 
-def test_what_is_ordinary_stays_as_it_is() -> None:
+def test_ordinary_texts_are_unchanged() -> None:
     title, text, tags = 'O\'Neil & "friends" <3 \\ é', "two\nlines <b>bold</b>", ("a, b", "★★★★")
     same = {"title": title, "author": "Zoë", "date": DATE, "tags": tags}
     told = Metadata(**same, description=text, rating=3, people=("Anna",))  # type: ignore[arg-type]
     assert details_of(told) == Details(**same, comment=text)  # type: ignore[arg-type]
 
 
-def test_emoji_are_replaced_and_told() -> None:
+def test_emoji_are_replaced_and_noted() -> None:
     text = "a 🗼"
     texts = (Metadata(title=text), Metadata(description=text), Metadata(author=text))
     for told in (*texts, Metadata(tags=(text,))):
@@ -61,7 +61,7 @@ def test_emoji_are_replaced_and_told() -> None:
         assert (details.replaced, details.cut) == (True, False)
 
 
-def test_long_texts_are_cut_and_told() -> None:
+def test_long_texts_are_truncated_and_noted() -> None:
     assert details_of(Metadata(title="x" * 255)) == Details(title="x" * 255)
     assert details_of(Metadata(title="x" * 256)) == Details(title="x" * 254 + "…", cut=True)
     assert details_of(Metadata(author="é" * 300)).author == "é" * 254 + "…"
@@ -73,7 +73,7 @@ lines = st.text(max_size=LINE + 9)
 
 
 @given(st.builds(Metadata, title=lines, description=lines, author=lines, tags=st.tuples(lines)))
-def test_whatever_is_wanted_can_be_held(metadata: Metadata) -> None:
+def test_any_metadata_becomes_storable(metadata: Metadata) -> None:
     details = details_of(metadata)
     for text in (details.title, details.author, *details.tags):
         assert len(text) <= LINE
@@ -92,18 +92,18 @@ def test_a_text_is_cut_to_so_many_bytes_or_characters(text: str, size: int) -> N
 
 
 @given(st.text(st.sampled_from("<>/ab!? \n'\"")))
-def test_what_is_unlike_html_survives_the_removal_of_html(text: str) -> None:
+def test_escaped_tags_survive_the_removal_of_html(text: str) -> None:
     plain = escape_tags(text)
     assert php.strip_tags(plain) == plain
     assert plain.replace(" ", "") == text.replace(" ", "")
 
 
-def test_tags_are_unlike_html_and_each_is_one() -> None:
+def test_tags_are_escaped_and_distinct() -> None:
     tags = details_of(Metadata(tags=("I <3 you", "i < 3 you", "a < b"))).tags
     assert tags == ("I < 3 you", "a < b")
 
 
-def test_some_depends_on_what_the_gallery_read_itself() -> None:
+def test_which_metadata_depends_on_what_the_gallery_reads() -> None:
     near = Moment(DATE.text, timedelta(days=1))
     for details in (Details(date=near), Details(tags=("a",), embedded_keywords=True)):
         assert details.depends
@@ -134,7 +134,7 @@ def test_some_depends_on_what_the_gallery_read_itself() -> None:
     ],
     ids=["all", "all is there", "read out of the file", "nothing", "raw", "missing tags"],
 )
-def test_only_what_is_wanted_and_not_there_is_set(
+def test_only_missing_fields_are_set(
     details: Details,
     stored: Mapping[str, object],
     tag_ids: tuple[int, ...],
@@ -143,7 +143,7 @@ def test_only_what_is_wanted_and_not_there_is_set(
     assert set_fields(details, stored, tag_ids=tag_ids) == fields
 
 
-def test_a_date_that_is_not_exact_gives_way_to_one_that_says_the_same() -> None:
+def test_an_inexact_date_does_not_replace_one_within_its_leeway() -> None:
     details = Details(date=Moment("2020-01-01 00:00:00", timedelta(days=366)))
     for kept in ("2020-01-01 12:00:00", "2020-06-30 00:00:00", "2021-01-01 00:00:00"):
         assert set_fields(details, {"date_creation": kept}) == {}, kept
@@ -160,7 +160,7 @@ def test_a_date_that_is_not_exact_gives_way_to_one_that_says_the_same() -> None:
         *(("T", {"name": name}, {"name": "T"}) for name in (ALIAS, "IPTC", "")),
     ],
 )
-def test_a_name_on_the_way_is_replaced_by_the_real_ones(
+def test_a_temporary_name_is_replaced_by_the_real_ones(
     title: str, stored: Mapping[str, object], name: dict[str, str]
 ) -> None:
     fields = set_fields(Details(title=title), stored, file="a_b.jpg")

@@ -1,4 +1,4 @@
-"""What an answer means: the failure atlas row by row, and whatever else a server may say."""
+"""What answers mean: the table of failures, and any other answer of a server."""
 
 import json
 import unicodedata
@@ -132,7 +132,7 @@ ATLAS = [
     (404, refusal(404, "image_id not found"), PhotoGone),
     (200, refusal(1003, 'Tag "x" already exists'), PhotoError),
     (500, '{"stat":"ok","result":null}', PhotoError),
-    # nobody knows what became of it
+    # whether the request was processed is unknown
     (500, "", ServerCrashed),
     (200, "", AnswerLost),
     (200, FATAL, ServerCrashed),
@@ -141,7 +141,7 @@ ATLAS = [
     (200, "null", AnswerLost),
     (200, "[]", AnswerLost),
     (200, '{"stat":"other"}', AnswerLost),
-    # the way there
+    # the connection
     (502, page("502 Bad Gateway"), Outage),
     (503, page("503 Service Temporarily Unavailable"), Outage),
     (504, page("504 Gateway Time-out"), Outage),
@@ -233,7 +233,7 @@ def test_a_refused_format_tells_which(words: str, taken: set[str], not_taken: se
     ],
     ids=["a refusal", "a page", "a fatal error"],
 )
-def test_the_servers_own_words_are_told_without_html(status: int, body: str, words: str) -> None:
+def test_the_servers_message_is_reported_without_html(status: int, body: str, words: str) -> None:
     assert words in error_of(status, body).message
 
 
@@ -284,7 +284,7 @@ def test_any_answer_is_a_result_or_one_of_our_errors(status: int, body: bytes) -
 # what stands in the results
 
 
-def test_a_status_tells_user_rank_token_version_types_and_chunk_size() -> None:
+def test_a_status_has_user_rank_token_version_types_and_chunk_size() -> None:
     status = read_status(
         {
             "username": "admin",
@@ -304,7 +304,7 @@ def test_a_status_tells_user_rank_token_version_types_and_chunk_size() -> None:
     assert (status.chunk_size, status.endings, status.version) == (None, None, "")
 
 
-def test_a_chunk_size_may_come_as_a_string_and_what_is_none_is_not_told() -> None:
+def test_a_chunk_size_may_be_a_string_and_is_unknown_if_invalid() -> None:
     assert read_status({"upload_form_chunk_size": "500"}).chunk_size == 512_000
     nothing: list[object] = [0, -1, "", "many", None, [], True, 1.5]
     assert {read_status({"upload_form_chunk_size": no}).chunk_size for no in nothing} == {None}
@@ -333,14 +333,14 @@ MEANINGS: list[tuple[Reader, object, list[object]]] = [
     (read_found, {"a": 12, "b": None, "c": 7}, [{"a": "12", "b": None, "c": 7}]),
     (read_found, dict.fromkeys("abcd"), [{"a": "0", "b": "", "c": "x", "d": -3}]),
     (read_found, {}, [[], None, "x"]),
-    # a stored file equals, differs, or can't be told
+    # a stored file equals, differs, or is unknown
     (read_checked, True, [{"file": "equals"}]),
     (read_checked, False, [{"file": "differs"}]),
     (read_checked, None, [[], {"thumbnail": "equals"}, None]),
     # a finished photo has a positive id
     (image_id, 12, [{"image_id": 12, "src": "x"}, {"image_id": "12"}, {"id": 12, "file": "x"}]),
     (image_id, None, [*NO_ID, {"message": "chunks uploaded = 1,2"}, None, True, []]),
-    # the formats of a photo are told whole or not at all
+    # the formats of a photo are complete or unknown
     (formats_of_7, {"nef"}, [{"nef": FORMAT}, {"psd": {"status": "not found"}, "nef": FORMAT}]),
     (formats_of_7, set(), [{"nef": FORMAT | {"format_exist": False}}]),
     (formats_of_7, None, [{"nef": FORMAT | {"image_id": "8"}}, {"nef": {"status": "multiple"}}]),
@@ -359,10 +359,10 @@ MEANINGS: list[tuple[Reader, object, list[object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("read", "told", "results"), MEANINGS)
-def test_what_stands_in_results_is_read(read: Reader, told: object, results: list[object]) -> None:
+@pytest.mark.parametrize(("read", "parsed", "results"), MEANINGS)
+def test_results_are_parsed(read: Reader, parsed: object, results: list[object]) -> None:
     for result in results:
-        assert read(result) == told, result
+        assert read(result) == parsed, result
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ def test_what_stands_in_results_is_read(read: Reader, told: object, results: lis
         (read_members, [None, [], {}, {"images": None}, {"images": {"0": {}}}, "x"]),
     ],
 )
-def test_what_tells_no_status_nor_photos_is_refused(read: Reader, results: list[object]) -> None:
+def test_results_of_another_form_are_refused(read: Reader, results: list[object]) -> None:
     for result in results:
         with pytest.raises(NotOffered):
             read(result)

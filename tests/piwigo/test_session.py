@@ -1,4 +1,4 @@
-"""Requests as they stand on the wire, and what each way to break a connection is called."""
+"""Requests on the wire, and the errors of broken connections."""
 
 import asyncio
 import os
@@ -250,7 +250,7 @@ async def test_a_refused_connection_is_unreachable() -> None:
     assert error.message == f"no connection to {url}: Connection refused"
 
 
-async def test_a_name_that_nobody_knows_is_unreachable() -> None:
+async def test_an_unknown_host_name_is_unreachable() -> None:
     async with session_on("http://nosuch.invalid/") as session:
         error = await error_of(session)
     assert type(error) is HostUnknown
@@ -295,7 +295,7 @@ async def test_a_connection_that_breaks_in_a_photo_or_is_not_read_is_cut_short(
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
     ],
 )
-async def test_an_answer_that_makes_no_sense_is_a_lost_one(answer: bytes) -> None:
+async def test_an_invalid_answer_counts_as_lost(answer: bytes) -> None:
     async with talking(writing(answer)) as (_, session):
         assert type(await error_of(session)) is AnswerLost
 
@@ -339,7 +339,7 @@ async def test_finishing_has_a_longer_patience_and_the_session_works_on() -> Non
     [(lambda path: os.truncate(path, 10), PhotoChanged), (Path.unlink, PhotoError)],
     ids=["truncated", "gone"],
 )
-async def test_a_photo_that_changes_while_it_is_sent_is_told_as_that(
+async def test_a_photo_that_changes_while_it_is_sent_is_reported_as_changed(
     tmp_path: Path, change: Callable[[Path], None], kind: type[PhotoError]
 ) -> None:
     picture = make_photo(tmp_path, size=4 * PIECE)
@@ -359,7 +359,7 @@ async def test_a_photo_that_changes_while_it_is_sent_is_told_as_that(
 # TLS
 
 
-async def test_a_certificate_that_nobody_vouches_for_ends_the_run(tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_ends_the_run(tmp_path: Path) -> None:
     async with talking(tls=make_certificate(tmp_path)) as (raw, session):
         error = await error_of(session)
         assert not raw.heard

@@ -1,4 +1,4 @@
-"""Tags: looked up once, made once, told apart as the server does."""
+"""Tags: looked up once, created once, compared as the server does."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -73,7 +73,7 @@ async def test_a_tag_that_the_server_takes_for_the_same_is_used_and_one_alike_is
         assert run.made == [*same, *there, *alike]
 
 
-async def test_a_tag_that_somebody_else_makes_meanwhile_is_looked_up_again() -> None:
+async def test_a_tag_created_by_another_client_is_looked_up_again() -> None:
     async with asking() as run:
         await run.ids("first")
         run.there("sea")
@@ -104,7 +104,7 @@ async def test_a_lost_answer_is_asked_for_again() -> None:
         assert run.made == ["sea"]
 
 
-async def test_a_tag_that_kills_the_server_twice_is_left_out() -> None:
+async def test_a_tag_that_crashes_the_server_twice_is_left_out() -> None:
     async with asking(*(Fault("empty-500-before", ADD, nth=nth) for nth in (0, 1))) as run:
         with pytest.raises(ServerCrashed):
             await run.ids("cursed")

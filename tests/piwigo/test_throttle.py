@@ -1,4 +1,4 @@
-"""The throttle by a clock that only sleeping moves: never too much, never unfair, never stuck."""
+"""The throttle, with a clock that only sleeping moves: limits, fairness, progress."""
 
 import asyncio
 from collections import Counter
@@ -59,7 +59,7 @@ class Time:
 
 
 async def all_asleep() -> None:
-    """Wait until nobody has anything to do any more."""
+    """Wait until every task waits."""
     ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
     await checkpoint()
     while ready:
@@ -143,7 +143,7 @@ def test_never_more_goes_out_than_the_limit_allows_and_everything_goes_out(
 
 @settings(deadline=None)
 @given(limit=limits, sizes=st.lists(st.integers(1, 8 * M), min_size=1, max_size=8))
-def test_the_limit_is_made_use_of(limit: int, sizes: list[int]) -> None:
+def test_the_limit_is_used_up(limit: int, sizes: list[int]) -> None:
     chance = Random(1)
     # no more than some hundred slices, so that the test is quick
     sizes = [min(size, 100 * max(LEAST, int(limit * SLICE_S))) for size in sizes]
@@ -155,7 +155,7 @@ def test_the_limit_is_made_use_of(limit: int, sizes: list[int]) -> None:
 
 @settings(deadline=None)
 @given(limit=limits, number=st.integers(2, 8))
-def test_those_who_send_take_turns(limit: int, number: int) -> None:
+def test_uploads_take_turns(limit: int, number: int) -> None:
     line = Line([(0.0, limit)])
     size = 20 * max(LEAST, int(limit * SLICE_S))
     anyio.run(line.time.run, *(line.sender(i, [size], pause_s=0.0) for i in range(number)))
@@ -165,7 +165,7 @@ def test_those_who_send_take_turns(limit: int, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 8, 64])
-async def test_at_a_sensible_limit_nobody_is_silent_for_long(number: int) -> None:
+async def test_at_a_sensible_limit_no_upload_pauses_for_long(number: int) -> None:
     line = Line([(0.0, 64 * 1024)])
     await line.time.run(*(line.sender(i, [20_000], pause_s=0.0) for i in range(number)))
     for who in range(number):
@@ -173,7 +173,7 @@ async def test_at_a_sensible_limit_nobody_is_silent_for_long(number: int) -> Non
         assert max(b - a for a, b in pairwise(times)) <= 5.0
 
 
-async def test_a_lower_limit_holds_for_those_who_wait_already() -> None:
+async def test_a_lower_limit_applies_to_waiting_tasks() -> None:
     line = Line([(0.0, 10 * M), (1.0, 1024), (60.0, None)])
     await line.time.run(*(line.sender(i, [3 * M + i], pause_s=0.0) for i in range(4)))
     low = [taken for at, _, taken in line.out if 1.0 + 2 * SLICE_S < at < 60.0]
@@ -181,20 +181,20 @@ async def test_a_lower_limit_holds_for_those_who_wait_already() -> None:
     assert max(low) <= LEAST
 
 
-async def test_without_a_limit_those_who_wait_go_on_within_a_second() -> None:
+async def test_waiting_tasks_continue_within_a_second_when_the_limit_is_removed() -> None:
     line = Line([(0.0, 1024), (5.0, None)])
     await line.time.run(*(line.sender(i, [M], pause_s=0.0) for i in range(8)))
     assert line.time.now <= 6.0
 
 
-async def test_without_a_limit_nobody_waits() -> None:
+async def test_without_a_limit_nothing_waits() -> None:
     async def never(_: float) -> None:
         raise AssertionError
 
     assert await Throttle(sleep=never).take(10**9) == 10**9
 
 
-async def test_one_who_is_cancelled_in_the_queue_does_not_hold_the_others_up() -> None:
+async def test_a_task_cancelled_in_the_queue_does_not_delay_others() -> None:
     line = Line([(0.0, 1024)])
     scopes = [anyio.CancelScope() for _ in range(3)]
 

@@ -1,4 +1,4 @@
-"""The requests of each way to send: names on the way, fields of every chunk."""
+"""The requests of each upload method: temporary names, and the fields of each chunk."""
 
 import re
 from dataclasses import replace
@@ -39,13 +39,13 @@ def fields(request: Request) -> dict[str, str]:
 
 
 @given(file=st.text(min_size=1, max_size=255), attempt=st.integers(1, 9))
-def test_a_photo_to_be_renamed_has_an_ascii_name_of_its_own(file: str, attempt: int) -> None:
+def test_a_photo_to_be_renamed_has_a_unique_ascii_name(file: str, attempt: int) -> None:
     names = {Upload(renames=True).sent_name(to_storable(file), attempt=attempt) for _ in range(9)}
     assert len(names) == 9
     assert all(re.fullmatch(r"[A-Za-z0-9.-]{1,60}", name) for name in names)
 
 
-def test_the_name_on_the_way_keeps_the_ending() -> None:
+def test_a_temporary_name_keeps_the_ending() -> None:
     kept = {"IMG_1.jpg": ".jpg", "IMG_1.JPG": ".JPG", "a.b.jpeg": ".jpeg", "東京.png": ".png"}
     none = ("no ending", "x.with blank", "x.é", "x." + "y" * 11, ".jpg")
     for file, ending in (kept | dict.fromkeys(none, "")).items():
@@ -53,7 +53,7 @@ def test_the_name_on_the_way_keeps_the_ending() -> None:
         assert re.fullmatch(rf"bulkup-[0-9a-f]{{24}}{re.escape(ending)}", name), file
 
 
-def test_where_nothing_renames_the_first_attempt_alone_goes_under_the_real_name() -> None:
+def test_without_renaming_only_the_first_attempt_uses_the_real_name() -> None:
     numbers = count(10_000_000)
     method = Upload(renames=False, random=lambda: str(next(numbers)))
     names = [method.sent_name("Été 1.jpg", attempt=n) for n in (1, 2, 3)]
@@ -61,20 +61,20 @@ def test_where_nothing_renames_the_first_attempt_alone_goes_under_the_real_name(
 
 
 @given(file=st.text(min_size=1, max_size=300))
-def test_later_attempts_under_real_names_are_storable_and_unlike_the_first(file: str) -> None:
+def test_names_of_later_attempts_are_storable_and_differ(file: str) -> None:
     file = to_storable(file)
     name = Upload(renames=False).sent_name(file, attempt=2)
     assert name == to_storable(name)
     assert name != file
 
 
-def test_a_photo_of_one_chunk_goes_without_counting_chunks() -> None:
+def test_a_single_chunk_is_not_counted() -> None:
     (request,) = requests(Upload(renames=True), 100)
     assert request.method == "pwg.images.upload"
     assert fields(request) == {"name": "a.jpg", "category": "9", "level": "4"}
 
 
-def test_chunks_of_upload_are_counted_from_zero_carry_the_token_and_are_not_repeated() -> None:
+def test_chunks_of_upload_are_counted_from_zero_with_token_and_not_repeatable() -> None:
     sent = requests(Upload(renames=True), 10_000)
     same = {"name": "a.jpg", "category": "9", "level": "4", "chunks": "3"}
     assert [fields(request) for request in sent] == [same | {"chunk": n} for n in "012"]
@@ -85,7 +85,7 @@ def test_chunks_of_upload_are_counted_from_zero_carry_the_token_and_are_not_repe
 # pwg.images.uploadAsync
 
 
-def test_chunks_of_uploadasync_carry_all_that_the_photo_needs_and_may_be_repeated() -> None:
+def test_chunks_of_uploadasync_have_all_fields_and_are_repeatable() -> None:
     sent = requests(UploadAsync("admin"), 10_000)
     same = {
         "chunks": "3",
@@ -108,7 +108,7 @@ def test_with_a_key_there_is_no_user_name_and_no_empty_field() -> None:
     assert all(fields(request).values())
 
 
-def test_uploadasync_sends_the_real_name_unless_the_server_spoils_or_mends_it() -> None:
+def test_uploadasync_sends_the_real_name_unless_the_server_alters_it() -> None:
     method = UploadAsync("admin")
     assert {method.sent_name("Été.jpg", attempt=n) for n in (1, 2, 3)} == {"Été.jpg"}
     for file in ("O'Neil.jpg", 'a "b".jpg', "a & b.jpg", "<a>.jpg", "a\\b.jpg"):
@@ -127,7 +127,7 @@ def described(*, details: Details = DETAILS) -> Attempt:
 
 
 @pytest.mark.parametrize("method", [UploadAsync("admin"), Legacy(renames=False)])
-def test_details_go_with_the_photo_unless_it_goes_under_a_name_of_ours(method: Method) -> None:
+def test_metadata_is_sent_along_unless_the_name_is_temporary(method: Method) -> None:
     (chunk,) = plan_chunks(100, chunk_size=4096)
     *_, last = method.requests(described(), chunk, finishing=True)
     told = {"name": "T", "author": "A", "comment": "C", "tag_ids": "3,4"}
@@ -138,7 +138,7 @@ def test_details_go_with_the_photo_unless_it_goes_under_a_name_of_ours(method: M
     assert not told.keys() & fields(last).keys()
 
 
-def test_what_depends_on_the_photo_itself_is_not_carried() -> None:
+def test_metadata_that_depends_on_the_photo_is_not_sent_along() -> None:
     details = Details(
         title="T",
         date=Moment("2020-01-01 00:00:00", timedelta(days=366)),

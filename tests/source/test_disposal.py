@@ -1,4 +1,4 @@
-"""Where a file is put: nothing is overwritten, and nothing is lost whatever lies there already."""
+"""Where files are moved: nothing is overwritten, and nothing is lost."""
 
 import os
 import subprocess
@@ -100,7 +100,7 @@ async def test_a_file_of_a_list_keeps_its_folders(
     assert held(root) == {}
 
 
-async def test_an_equal_file_there_makes_this_one_needless_and_another_gives_it_a_number(
+async def test_an_equal_file_replaces_this_one_and_another_gets_a_number(
     root: Path, photo: Photo, done: Path
 ) -> None:
     photo_at(done / "a.jpg", PHOTO)
@@ -119,7 +119,7 @@ async def test_a_link_to_the_file_itself_is_no_copy(root: Path, photo: Photo, do
     assert (done / "a (2).jpg").read_bytes() == PHOTO
 
 
-async def test_a_file_that_lies_there_already_stays_whatever_way_leads_there(
+async def test_a_file_already_in_the_folder_stays_under_any_path(
     tmp_path: Path, root: Path
 ) -> None:
     photo = photo_at(root / "DCIM" / "a.jpg", PHOTO)
@@ -174,7 +174,7 @@ async def test_a_link_and_a_file_that_changed_stay(root: Path, photo: Photo, don
     assert not held(done)
 
 
-async def test_what_is_in_the_way_is_told_and_nothing_is_left_behind(
+async def test_an_obstacle_is_reported_and_nothing_is_left_behind(
     root: Path, photo: Photo, done: Path
 ) -> None:
     photo_at(done / "sub", b"a file")
@@ -186,7 +186,7 @@ async def test_what_is_in_the_way_is_told_and_nothing_is_left_behind(
     assert held(done) == {"sub": b"a file"}
 
 
-async def test_whoever_cancels_finds_no_half_copy(root: Path, tmp_path: Path) -> None:
+async def test_a_cancelled_copy_leaves_no_partial_file(root: Path, tmp_path: Path) -> None:
     with TemporaryDirectory(dir="/dev/shm") as shm:
         if Path(shm).stat().st_dev == tmp_path.stat().st_dev:  # noqa: ASYNC240
             pytest.skip("no second disk")
@@ -204,7 +204,7 @@ async def test_whoever_cancels_finds_no_half_copy(root: Path, tmp_path: Path) ->
     assert held(root).keys() == {"a.mp4"}
 
 
-async def test_a_full_disk_leaves_the_file_and_no_half_copy(root: Path, disk: Path) -> None:
+async def test_a_full_disk_leaves_the_file_and_no_partial_copy(root: Path, disk: Path) -> None:
     photo = photo_at(root / "a.mp4", os.urandom(400_000))
     with pytest.raises(PhotoError, match="No space left"):
         await put(photo, disk, root)
@@ -226,7 +226,7 @@ def test_a_folder_that_the_next_run_would_walk_is_refused(root: Path, inside: st
         Mover(root / inside, roots=[root])
 
 
-def test_a_folder_inside_that_is_left_out_or_hidden_is_no_trouble(root: Path) -> None:
+def test_an_excluded_or_hidden_folder_inside_is_accepted(root: Path) -> None:
     rule = read_flag("done/", take=False, flag="--exclude")
     Mover(root / "done", roots=[root], filters=Filters(patterns=Patterns((rule,))))
     Mover(root / ".done", roots=[root])
@@ -235,7 +235,9 @@ def test_a_folder_inside_that_is_left_out_or_hidden_is_no_trouble(root: Path) ->
 
 
 @pytest.mark.parametrize("name", ["no/done", "file"])
-def test_a_folder_that_can_not_be_made_is_refused(tmp_path: Path, root: Path, name: str) -> None:
+def test_a_folder_that_can_not_be_created_is_refused(
+    tmp_path: Path, root: Path, name: str
+) -> None:
     photo_at(tmp_path / "file", PHOTO)
     with pytest.raises(UsageError, match="is not a folder"):
         Mover(tmp_path / name, roots=[root])

@@ -1,4 +1,4 @@
-"""Lists of files: how names are told apart, and reading that never holds a list whole."""
+"""Lists of files: splitting into names, and reading in constant memory."""
 
 import gc
 import os
@@ -79,13 +79,13 @@ def test_lines_mean_the_same_in_any_pieces(names: list[str], end: str, size: int
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
-def test_utf16_is_told_and_not_taken_for_names(encoding: str) -> None:
+def test_utf16_is_reported_and_not_read_as_names(encoding: str) -> None:
     mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
     with pytest.raises(RunError, match="UTF-16"):
         split(mark + "a.jpg\r\nb.jpg\r\n".encode(encoding))
 
 
-def test_what_is_longer_than_any_path_is_no_list() -> None:
+def test_a_line_longer_than_any_path_is_not_a_list() -> None:
     splitter = Splitter("the list of photos")
     splitter.feed(b"x" * LONGEST)
     with pytest.raises(RunError, match="the list of photos is not a list of paths"):
@@ -112,7 +112,7 @@ async def test_a_file_is_read_in_order(tmp_path: Path, content: bytes, paths: li
     assert await read(tmp_path / "list") == [Path(path) for path in paths]
 
 
-async def test_a_list_that_can_not_be_read_is_told(tmp_path: Path) -> None:
+async def test_an_unreadable_list_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"list .*gone can't be read: No such file or directory"):
         await read(tmp_path / "gone")
     with pytest.raises(RunError, match="can't be read: Is a directory"):
@@ -151,7 +151,9 @@ def pipe(tmp_path: Path) -> Iterator[tuple[Path, int]]:
     os.close(out)
 
 
-async def test_what_a_program_has_written_is_read_while_it_goes_on(pipe: tuple[Path, int]) -> None:
+async def test_what_a_program_has_written_is_read_while_it_writes_on(
+    pipe: tuple[Path, int],
+) -> None:
     file, out = pipe
     os.write(out, b"a.jpg\nb.j")
     async with aclosing(read_list(Listing(str(file)), wake_s=0.01)) as lists:
@@ -161,7 +163,7 @@ async def test_what_a_program_has_written_is_read_while_it_goes_on(pipe: tuple[P
         assert await anext(paths async for paths in lists if paths) == [Path("b.jpg")]
 
 
-async def test_waiting_for_a_program_can_be_called_off(pipe: tuple[Path, int]) -> None:
+async def test_waiting_for_a_program_can_be_cancelled(pipe: tuple[Path, int]) -> None:
     file, out = pipe
     came = anyio.Event()
 

@@ -1,4 +1,4 @@
-"""What is chosen by the walk: patterns, sizes, times, links, junk, and lists of files."""
+"""Which files a scan includes: patterns, sizes, times, links, system files, and lists."""
 
 import os
 from contextlib import aclosing, chdir
@@ -84,7 +84,7 @@ def test_sizes_count_with_both_ends_and_times_without_the_later_one(tmp_path: Pa
     assert told(tmp_path, times) == {"age": ["0", "3", "4"], "taken": ["1", "2"]}
 
 
-def test_of_types_only_those_count_that_would_be_taken_otherwise(tmp_path: Path) -> None:
+def test_the_type_is_checked_last(tmp_path: Path) -> None:
     put_all(tmp_path, "b.txt", "c.txt")
     put(tmp_path / "a.txt", b"12345")
     words = told(tmp_path, replace(choosing("-c.*"), max_size=3), {"jpg"})
@@ -94,7 +94,7 @@ def test_of_types_only_those_count_that_would_be_taken_otherwise(tmp_path: Path)
 # junk
 
 
-def test_junk_is_taken_without_default_excludes_or_named_alone(tmp_path: Path) -> None:
+def test_system_files_are_found_without_default_excludes_or_when_named(tmp_path: Path) -> None:
     names = [".a.jpg", ".b/c.jpg", "@eaDir/d.jpg"]
     path, *_ = put_all(tmp_path, *names)
     assert told(tmp_path).keys() == {"junk"}
@@ -125,7 +125,7 @@ def test_followed_links_in_a_loop_end(tmp_path: Path) -> None:
     }
 
 
-def test_a_link_to_nowhere_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_dangling_link_is_reported_and_the_scan_continues(tmp_path: Path) -> None:
     link(tmp_path / "a.jpg", "gone")
     put(tmp_path / "b.jpg")
     broken, chosen = "the link leads nowhere", replace(choosing("-a*"), follow_symlinks=True)
@@ -252,7 +252,7 @@ async def test_listed_paths_begin_at_the_current_folder(tmp_path: Path) -> None:
     assert [*map(word, found)] == ["taken", "repeated", "taken", "No such file or directory"]
 
 
-async def test_what_is_listed_and_is_no_photo_or_not_there_is_named(tmp_path: Path) -> None:
+async def test_listed_paths_that_are_missing_or_not_files_are_reported(tmp_path: Path) -> None:
     path = put(tmp_path / "x/a.jpg")
     strange = tmp_path / os.fsdecode(b"\xff.jpg")
     listed = [tmp_path / "gone.jpg", strange, tmp_path / ("x" * 300), path.parent, path]

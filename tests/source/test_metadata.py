@@ -62,18 +62,18 @@ def test_dates_are_read_as_programs_write_them(text: str, date: str, leeway: tim
         "2021-08-14T18:03:27 in the evening",
     ],
 )
-def test_what_is_no_date_is_none(text: str) -> None:
+def test_an_invalid_date_is_none(text: str) -> None:
     assert parse_date(text) is None
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[0-9]{4}[:-][0-9]{2}[:-][0-9]{2}[T ][0-9:.Z+-]*"))
-def test_every_date_is_one_that_a_calendar_has(text: str) -> None:
+def test_every_parsed_date_exists(text: str) -> None:
     if date := parse_date(text):
         assert datetime.fromisoformat(date.text).isoformat(sep=" ") == date.text
 
 
 @given(st.datetimes())
-def test_a_moment_drops_what_a_database_does_not_hold(date: datetime) -> None:
+def test_a_moment_is_what_a_database_can_store(date: datetime) -> None:
     made = moment(date)
     assert (made is None) == (date.year < 1000)
     assert made is None or made.text == f"{date:%Y-%m-%d %H:%M:%S}"
@@ -93,7 +93,7 @@ def test_a_moment_drops_what_a_database_does_not_hold(date: datetime) -> None:
         (1, "", False),
     ],
 )
-def test_a_date_within_the_leeway_says_the_same(days: int, other: str, *, same: bool) -> None:
+def test_a_date_agrees_within_the_leeway(days: int, other: str, *, same: bool) -> None:
     date = Moment("2020-01-01 12:00:00", timedelta(days))
     assert date.agrees_with(other) is same
 
@@ -123,12 +123,12 @@ def test_a_text_is_in_nfc_without_controls_and_only_prose_keeps_its_lines(
         ("a\ufffeb\U0001ffffc", "a b c", "a b c"),
     ],
 )
-def test_texts_stay_as_they_are_written(text: str, one: str, many: str) -> None:
+def test_texts_are_normalized(text: str, one: str, many: str) -> None:
     assert line(text) == one
     assert prose(text) == many
 
 
-def test_tags_are_told_apart_without_their_case() -> None:
+def test_tags_are_compared_without_case() -> None:
     assert distinct(["Sea", "", "sun", "SEA", "Sun "]) == ("Sea", "sun", "Sun ")
 
 
@@ -139,7 +139,7 @@ def test_a_rating_is_a_tag_of_stars(rating: int, tag: str) -> None:
     assert stars(rating) == tag
 
 
-def test_what_stands_above_wins_and_tags_add_up() -> None:
+def test_the_first_metadata_wins_and_tags_are_joined() -> None:
     above = Metadata(title="Mine", tags=("sea", "sun"), date=Moment("2020-01-01 00:00:00"))
     below = Metadata(
         title="Theirs", description="said", tags=("Sea", "sand"), rating=3, people=("Anna",)
@@ -154,7 +154,7 @@ def test_what_stands_above_wins_and_tags_add_up() -> None:
     )
 
 
-def test_nothing_over_something_is_that() -> None:
+def test_merging_with_nothing_changes_nothing() -> None:
     something = Metadata(title="T", author="A", rating=2)
     assert Metadata().over(something) == something == something.over(Metadata())
 
@@ -192,7 +192,7 @@ def test_templates(template: str, title: str) -> None:
     assert applied(title=template).title == title
 
 
-def test_what_a_sidecar_tells_fills_the_fields_and_names_need_not_be_utf8() -> None:
+def test_a_sidecar_fills_the_fields_and_names_need_not_be_utf8() -> None:
     told = Metadata(title="Low tide", date=Moment("2019-07-01 14:03:22"))
     assert applied(told, title="{date} {year} {title}").title == "2019-07-01 2019 Low tide"
     assert applied(title="{stem}", path=Path("/x/caf\udce9.jpg")).title == "caf?"
@@ -201,7 +201,7 @@ def test_what_a_sidecar_tells_fills_the_fields_and_names_need_not_be_utf8() -> N
 @pytest.mark.parametrize(
     "template", ["{number}", "{}", "{0}", "{stem.upper}", "{stem[0]}", "{stem!r}", "{stem:>9}"]
 )
-def test_a_field_that_there_is_not_is_named(template: str) -> None:
+def test_an_unknown_field_is_named(template: str) -> None:
     with pytest.raises(UsageError, match="--title knows no field") as caught:
         Template(template, flag="--title")
     assert all(f"{{{field}}}" in caught.value.hint for field in FIELDS)
@@ -222,7 +222,7 @@ def test_any_text_is_a_template_or_a_usage_error(text: str) -> None:
     assert filled == text or set(text) & set("{}")
 
 
-def test_flags_win_over_sidecars_and_tags_add_up() -> None:
+def test_labels_win_over_sidecars_and_tags_are_joined() -> None:
     told = Metadata(title="T", description="D", tags=("sea",), rating=3, people=("Anna",))
     assert applied(told) == told
     assert applied(
@@ -238,7 +238,7 @@ def test_ratings_and_people_become_tags_when_asked_for() -> None:
     assert applied(rating_as_tag=True).tags == ()
 
 
-def test_texts_of_flags_are_tidied() -> None:
+def test_texts_of_labels_are_normalized() -> None:
     metadata = applied(author=" Me ", comment="a\r\nb ", tags=(" e\u0301 ",), title="{stem}\n")
     assert metadata == Metadata(title="IMG_1", description="a\nb", author="Me", tags=("é",))
 
@@ -255,5 +255,5 @@ def test_texts_of_flags_are_tidied() -> None:
         (Labels(sidecars=False, title=Template("{stem}", flag="--title")), True),
     ],
 )
-def test_whether_there_is_anything_to_give(labels: Labels, *, anything: bool) -> None:
+def test_whether_any_metadata_is_set(labels: Labels, *, anything: bool) -> None:
     assert bool(labels) is anything

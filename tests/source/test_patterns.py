@@ -1,4 +1,4 @@
-"""Patterns: what they match, which of several decides, and which folders need not be entered."""
+"""Patterns: what they match, which one decides, and which folders are entered."""
 
 import os
 from contextlib import suppress
@@ -156,7 +156,7 @@ def test_what_matches_a_folder_matches_all_below_it(glob: str, path: str) -> Non
 
 
 @given(text=st.text(), path=st.text(min_size=1))
-def test_any_text_is_a_pattern_or_a_mistake_of_the_user(text: str, path: str) -> None:
+def test_any_text_is_a_pattern_or_a_usage_error(text: str, path: str) -> None:
     for take in (True, False):
         with suppress(UsageError):
             chosen = Patterns((read_flag(text, take=take, flag="--exclude"),), only=take)
@@ -173,7 +173,7 @@ def test_any_text_is_a_pattern_or_a_mistake_of_the_user(text: str, path: str) ->
         (["[z-a]", "a\\", "x/[9-0]/y"], "--exclude “.*” is not a valid pattern"),
     ],
 )
-def test_what_could_match_nothing_or_is_no_pattern_is_refused(
+def test_invalid_patterns_and_those_that_match_nothing_are_refused(
     texts: list[str], words: str
 ) -> None:
     for text in texts:
@@ -182,7 +182,7 @@ def test_what_could_match_nothing_or_is_no_pattern_is_refused(
 
 
 @pytest.mark.parametrize(("sign", "other"), [("-", "--include"), ("+", "--exclude")])
-def test_a_leading_exclamation_mark_is_asked_back(sign: str, other: str) -> None:
+def test_a_leading_exclamation_mark_is_refused_as_ambiguous(sign: str, other: str) -> None:
     with pytest.raises(UsageError, match="could mean two things") as caught:
         patterns(f"{sign}!raw")
     assert other in caught.value.hint
@@ -199,7 +199,7 @@ def test_a_file_of_patterns_is_read_like_a_gitignore() -> None:
     assert [path for path in left_out if chosen.take(path)] == []
 
 
-def test_a_line_that_is_no_pattern_is_named_and_no_line_at_all_takes_everything() -> None:
+def test_an_invalid_line_is_named_and_an_empty_file_includes_everything() -> None:
     with pytest.raises(UsageError, match=r"ignored, line 2, “./b” matches nothing"):
         lines("a\n./b\n")
     assert lines("").take("a")

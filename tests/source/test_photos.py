@@ -1,4 +1,4 @@
-"""Local files: what the walk finds and leaves out, fingerprints, chunks and their bytes."""
+"""Photo files: fingerprints, chunks and their bytes."""
 
 import hashlib
 import os
@@ -37,7 +37,9 @@ async def test_a_fingerprint_is_of_the_content_and_the_size_of_now(
         ("folder", "can't be read: Is a directory"),
     ],
 )
-async def test_what_is_no_photo_has_no_fingerprint(tmp_path: Path, name: str, reason: str) -> None:
+async def test_a_file_that_is_not_a_photo_has_no_fingerprint(
+    tmp_path: Path, name: str, reason: str
+) -> None:
     put(tmp_path / "empty.jpg", b"")
     (tmp_path / "folder").mkdir()
     with pytest.raises(PhotoError, match=reason):

@@ -74,7 +74,7 @@ def test_other_types_are_skipped_with_their_size_whatever_the_case(tmp_path: Pat
 
 
 @pytest.mark.parametrize("endings", [{"jpg"}, {"jpg", "xmp", "json"}, None])
-def test_what_tells_of_photos_is_no_photo(tmp_path: Path, endings: set[str] | None) -> None:
+def test_sidecars_are_not_photos(tmp_path: Path, endings: set[str] | None) -> None:
     names = ["a.XMP", "a.jpg.json", "a.jpg.xmp", "metadata.json"]
     paths = put_all(tmp_path, *names, content=b"1234")
     assert walk(tmp_path, endings=endings) == [Skipped(p, 4, SkipReason.SIDECAR) for p in paths]

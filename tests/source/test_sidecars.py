@@ -72,7 +72,7 @@ def test_a_real_takeout_folder(tmp_path: Path) -> None:
         assert told(tmp_path / name).people == ("Anna", "Jürgen")
 
 
-def test_names_meet_in_any_form_of_unicode(tmp_path: Path) -> None:
+def test_names_match_in_any_unicode_form(tmp_path: Path) -> None:
     xmp(tmp_path / f"{unicodedata.normalize('NFD', 'Été')}.jpg.xmp", "T")
     assert told(tmp_path / f"{unicodedata.normalize('NFC', 'Été')}.jpg").title == "T"
 
@@ -86,12 +86,12 @@ def test_a_sidecar_that_comes_later_is_seen(tmp_path: Path) -> None:
     assert sidecars.read(tmp_path / "a.jpg")[0].title == "T"
 
 
-def test_what_is_gone_tells_nothing(tmp_path: Path) -> None:
+def test_a_missing_folder_has_no_sidecars(tmp_path: Path) -> None:
     assert told(tmp_path / "nowhere" / "a.jpg") == Metadata()
     assert not may_hold_keywords(tmp_path / "a.jpg")
 
 
-def test_of_two_spellings_one_is_taken() -> None:
+def test_of_two_spellings_one_is_read() -> None:
     names = {"a.jpg.xmp": "a.jpg.XMP", "a.xmp": "a.xmp", "a.jpg.json": "a.jpg.json"}
     assert list(beside("a.jpg", names)) == ["a.jpg.XMP", "a.jpg.json"]
 
@@ -106,7 +106,7 @@ def complaints(photo: Path, told: Metadata | None = None) -> dict[str, str]:
     return {str(each.path.relative_to(photo.parent)): each.reason for each in complaints}
 
 
-def test_a_broken_file_is_named_with_the_reason_and_what_is_not_is_used(tmp_path: Path) -> None:
+def test_a_broken_sidecar_is_reported_and_the_other_one_used(tmp_path: Path) -> None:
     (tmp_path / "a.jpg.xmp").write_text("no xml")
     (tmp_path / "a.jpg.json").write_text("no json")
     both = complaints(tmp_path / "a.jpg")
@@ -127,7 +127,7 @@ def test_a_broken_file_is_named_with_the_reason_and_what_is_not_is_used(tmp_path
     ],
     ids=["a folder", "a pipe", "a link to nowhere", "a large file"],
 )
-def test_what_is_no_small_file_is_named_and_not_waited_for(
+def test_anything_but_a_small_file_is_reported_without_blocking(
     tmp_path: Path, make: Callable[[Path], object], reason: str
 ) -> None:
     make(tmp_path / "a.xmp")
@@ -235,11 +235,11 @@ GERMAN = '<rdf:li xml:lang="de">eins</rdf:li>'
         ("", ""),
     ],
 )
-def test_a_text_in_any_spelling(inside: str, title: str) -> None:
+def test_a_text_in_any_notation(inside: str, title: str) -> None:
     assert read_packet(inside).title == title
 
 
-def test_values_may_be_attributes_and_nothing_tells_nothing() -> None:
+def test_values_may_be_attributes_and_no_value_is_no_metadata() -> None:
     attributes = 'dc:title="T" dc:subject="one" xmp:Rating="2" exif:DateTimeOriginal="2020-01-02"'
     date = Moment("2020-01-02 00:00:00", timedelta(days=1))
     read_sample = read_packet(attributes=attributes)
@@ -274,7 +274,7 @@ def test_ratings(text: str, rating: int) -> None:
     assert read_packet(f"<xmp:Rating>{text}</xmp:Rating>").rating == rating
 
 
-def test_of_a_path_of_keywords_the_last_step_is_the_tag() -> None:
+def test_the_last_level_of_a_keyword_is_the_tag() -> None:
     bag = "<{0}><rdf:Bag>{1}</rdf:Bag></{0}>"
     inside = bag.format(
         "lr:hierarchicalSubject",
@@ -297,7 +297,7 @@ SECOND = '<rdf:Description dc:title="Été"/></rdf:RDF>'
         (PACKET % ("", "")).replace("</rdf:RDF>", SECOND).encode(),
     ],
 )
-def test_any_encoding_of_unicode_blanks_around_and_several_descriptions(data: bytes) -> None:
+def test_any_encoding_surrounding_whitespace_and_several_descriptions(data: bytes) -> None:
     assert read_xmp(data) == Metadata(title="Été")
 
 
@@ -320,7 +320,7 @@ OUTER = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'
         (OUTER.encode(), "it defines XML entities or types"),
     ],
 )
-def test_what_is_no_xmp_is_refused_in_words(data: bytes, reason: str) -> None:
+def test_other_documents_are_refused_with_a_reason(data: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
         read_xmp(data)
 
@@ -358,7 +358,7 @@ WITH_IPTC = b"\xff\xd8\xff\xed\x00\x1aPhotoshop 3.0\x008BIM"
         (Labels(sidecars=False, tags=("a",)), Metadata(tags=("a",), embedded_keywords=True)),
     ],
 )
-async def test_sidecars_and_flags_meet_and_a_photo_that_gets_tags_may_have_its_own(
+async def test_labels_and_sidecars_are_merged_and_embedded_keywords_noted(
     tmp_path: Path, labels: Labels, metadata: Metadata
 ) -> None:
     photo = photo_at(tmp_path / "a.jpg", WITH_IPTC)
@@ -366,7 +366,9 @@ async def test_sidecars_and_flags_meet_and_a_photo_that_gets_tags_may_have_its_o
     assert await Describer(labels, emit=list[Event]().append)(photo) == metadata
 
 
-async def test_a_broken_sidecar_is_told_once_and_only_if_it_is_wanted(tmp_path: Path) -> None:
+async def test_a_broken_sidecar_is_reported_once_unless_sidecars_are_ignored(
+    tmp_path: Path,
+) -> None:
     sidecar = tmp_path / "a.jpg.xmp"
     sidecar.write_text("broken")
     events: list[Event] = []

@@ -1,4 +1,4 @@
-"""Takeout's names, cut and numbered in its own way, and what stands in its files."""
+"""Takeout: the names of its files, truncated and numbered, and their content."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_the_json_of_another_photo(photo: str, name: str) -> None:
     assert name not in names_for(photo)
 
 
-def test_the_own_name_is_likelier_than_that_of_the_original() -> None:
+def test_a_photos_own_name_comes_before_that_of_the_original() -> None:
     names = list(names_for("IMG_1(2)-edited.jpg"))
     assert names.index("IMG_1(2)-edited.jpg.json") < names.index("IMG_1(2).jpg.json")
     assert names.index("IMG_1(2).jpg.json") < names.index("IMG_1.jpg(2).json")
@@ -83,7 +83,7 @@ stems = st.text(st.characters(blacklist_characters="/\0.()", codec="utf-8"), min
     edited=st.sampled_from(["", *EDITED]),
     old=st.booleans(),
 )
-def test_whatever_google_calls_it_is_found(
+def test_any_name_that_google_uses_is_found(
     stem: str, ending: str, *, number: int | None, edited: str, old: bool
 ) -> None:
     count = f"({number})" if number else ""
@@ -116,7 +116,7 @@ def told(photo: str = "a.jpg", *, zone: tzinfo = UTC, **values: object) -> Metad
     return read(json.dumps(document).encode(), photo=photo, zone=zone)
 
 
-def test_a_date_is_put_into_the_zone_of_the_user() -> None:
+def test_a_date_is_converted_to_the_users_zone() -> None:
     metadata = told(zone=timezone(timedelta(hours=2)), photoTakenTime={"timestamp": "1561982602"})
     assert metadata == Metadata(date=Moment("2019-07-01 14:03:22", DAY))
 
@@ -163,17 +163,17 @@ def test_a_title_is_more_than_the_file_name(photo: str, title: str, expected: st
 
 
 @pytest.mark.parametrize("people", [None, "Anna", [], [1, {}, {"name": 7}, {"name": " "}]])
-def test_people_in_no_known_form_are_nobody(people: object) -> None:
+def test_people_of_an_unknown_form_are_ignored(people: object) -> None:
     assert told(people=people) == Metadata()
 
 
 @pytest.mark.parametrize("document", [{}, [], 1, None, {"title": "x"}, {"photoTakenTime": {}}])
-def test_other_json_is_none_of_takeouts(document: object) -> None:
+def test_other_json_is_not_takeout(document: object) -> None:
     assert read(json.dumps(document).encode(), photo="a.jpg") is None
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000, b"<xml/>"])
-def test_what_is_no_json_is_refused_in_words(data: bytes) -> None:
+def test_invalid_json_is_refused_with_a_reason(data: bytes) -> None:
     with pytest.raises(ValueError, match=re.escape("it is not JSON: ")):
         read(data, photo="a.jpg")
 
@@ -201,7 +201,7 @@ LARGE = b'{"title": "Alps"' + b" " * 2**20 + b"}"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000, LARGE])
-def test_a_broken_file_of_an_album_is_told_for_want_of_another(
+def test_a_broken_album_file_is_reported_unless_another_is_valid(
     tmp_path: Path, content: bytes
 ) -> None:
     path = put(tmp_path / "metadata.json", content)
@@ -214,13 +214,13 @@ def test_a_broken_file_of_an_album_is_told_for_want_of_another(
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"title": ""}', '{"title": 1}',
     '{"title": "a.jpg", "photoTakenTime": {"timestamp": "1"}}'])  # fmt: skip
-def test_a_file_that_tells_of_no_album(tmp_path: Path, content: str) -> None:
+def test_a_file_without_an_album(tmp_path: Path, content: str) -> None:
     (tmp_path / "metadata.json").write_text(content, encoding="utf-8")
     assert album(tmp_path) is None
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.parent.rmdir()])
-def test_what_is_no_file_tells_of_no_album(tmp_path: Path, make: Callable[[Path], object]) -> None:
+def test_anything_but_a_file_has_no_album(tmp_path: Path, make: Callable[[Path], object]) -> None:
     path = tmp_path / "folder" / "metadata.json"
     path.parent.mkdir()
     make(path)

@@ -1,4 +1,4 @@
-"""Watching: what arrives is brought once it is still, run after run, whatever happens."""
+"""Watching folders: files are uploaded once settled, run after run, despite failures."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -41,7 +41,7 @@ PHOTO = picture(Random(1), size=5000)
 
 
 def soon(act: Callable[[], object]) -> None:
-    """Have something done in nobody's name: the code under test must not block the event loop."""
+    """Call something outside of any task: the code under test must not block the event loop."""
     asyncio.get_running_loop().call_soon(act)
 
 
@@ -138,14 +138,14 @@ async def box() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def inbox(tmp_path: Path) -> Path:
-    """Return a folder, empty and watched by nobody yet."""
+    """Return an empty folder."""
     folder = tmp_path / "inbox"
     folder.mkdir()
     return folder
 
 
 @pytest.mark.parametrize("poll", [False, True])
-async def test_what_is_there_is_brought_then_what_comes(
+async def test_existing_files_are_uploaded_then_new_ones(
     box: Sandbox, inbox: Path, poll: bool
 ) -> None:
     archive = make_archive(inbox, count=6, names=3)
@@ -163,7 +163,7 @@ async def test_what_is_there_is_brought_then_what_comes(
     assert len(runs.outcomes[1].of(PhotoPresent)) == 1
 
 
-async def test_a_file_that_comes_in_pieces_is_brought_whole(box: Sandbox, inbox: Path) -> None:
+async def test_a_file_written_in_pieces_is_uploaded_whole(box: Sandbox, inbox: Path) -> None:
     content = picture(Random(3), size=40_000)
     pieces = [content[start : start + 8000] for start in range(0, len(content), 8000)]
 
@@ -178,7 +178,7 @@ async def test_a_file_that_comes_in_pieces_is_brought_whole(box: Sandbox, inbox:
     assert len(runs.outcomes) == 1
 
 
-async def test_what_arrives_grows_or_changes_during_a_run_is_brought_by_the_next(
+async def test_files_that_arrive_or_change_during_a_run_are_uploaded_by_the_next(
     box: Sandbox, inbox: Path
 ) -> None:
     whole, late, final = (picture(Random(seed), size=9000) for seed in range(3))
@@ -195,7 +195,7 @@ async def test_what_arrives_grows_or_changes_during_a_run_is_brought_by_the_next
     assert contents == {PHOTO, whole, late, final}
 
 
-async def test_files_are_moved_away_and_their_names_are_free(
+async def test_files_are_moved_away_and_their_names_are_free_again(
     box: Sandbox, inbox: Path, tmp_path: Path
 ) -> None:
     path, done = put(inbox / "a.jpg", PHOTO), tmp_path / "done"
@@ -208,7 +208,7 @@ async def test_files_are_moved_away_and_their_names_are_free(
     assert (done / "a (2).jpg").read_bytes() == again
 
 
-async def test_what_failed_or_is_left_out_waits_for_a_change(box: Sandbox, inbox: Path) -> None:
+async def test_failed_and_skipped_files_wait_for_a_change(box: Sandbox, inbox: Path) -> None:
     bad, note = put(inbox / "bad.jpg", b"This is no picture."), put(inbox / "note.txt", b"one")
 
     def second() -> None:
@@ -235,7 +235,7 @@ def formats(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
     }
 
 
-async def test_formats_come_with_their_photos_that_arrive_long_after_them_or_with_them(
+async def test_formats_are_uploaded_with_their_photos_even_if_these_arrive_later(
     box: Sandbox, inbox: Path
 ) -> None:
     put_all(inbox, "alone.nef", "a.nef", "b.tif", content=b"raw" * 1000)
@@ -264,7 +264,7 @@ async def test_a_raw_is_attached_after_a_failure_of_its_photo(box: Sandbox, inbo
     assert [len(run.of(PhotoFailed)) for run in runs.outcomes] == [2, 0]
 
 
-async def test_a_photo_that_is_replaced_takes_its_formats_along(
+async def test_a_replaced_photo_gets_its_formats_again(
     box: Sandbox, inbox: Path, tmp_path: Path
 ) -> None:
     photo, _ = put(inbox / "a.jpg", PHOTO), put(inbox / "a.nef", b"raw")
@@ -277,7 +277,7 @@ async def test_a_photo_that_is_replaced_takes_its_formats_along(
     assert runs.names() == [{"a.jpg", "a.nef"}] * 2
 
 
-async def test_a_server_that_is_away_is_waited_for_from_the_first_run_on(tmp_path: Path) -> None:
+async def test_an_unavailable_server_is_waited_for_from_the_first_run_on(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=4, names=4)
     faults = HookedFaults(Fault("503"))
 
@@ -292,7 +292,7 @@ async def test_a_server_that_is_away_is_waited_for_from_the_first_run_on(tmp_pat
     assert waits == ["trying again in 1 min", "trying again in 2 min", "trying again in 4 min"]
 
 
-async def test_what_an_outage_left_over_is_brought_when_it_is_over(tmp_path: Path) -> None:
+async def test_what_an_outage_interrupted_is_uploaded_afterwards(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=20, names=20)
     faults = HookedFaults(Fault("503"))
     faults.on = False
@@ -319,7 +319,7 @@ async def test_a_wrong_password_ends_the_watch(box: Sandbox, inbox: Path) -> Non
         await Runs(after=[lambda: None]).watch(box, inbox, password="wrong")
 
 
-async def test_a_wish_to_stop_ends_the_waiting_for_a_first_file(box: Sandbox, inbox: Path) -> None:
+async def test_a_stop_request_ends_the_wait_for_a_first_file(box: Sandbox, inbox: Path) -> None:
     runs = Runs(on_tell=lambda _: soon(runs.interrupt))
     await runs.watch(box, inbox)
     assert not box.requests
@@ -342,7 +342,7 @@ def inbox_of(settle_s: float = 5.0) -> Inbox:
     return Inbox(settle_s=settle_s)
 
 
-def test_a_file_is_ready_when_it_has_looked_the_same_for_long_enough() -> None:
+def test_a_file_is_ready_when_unchanged_for_long_enough() -> None:
     inbox = inbox_of()
     inbox.update([FILE_A], now=0.0)
     assert not inbox.ready(now=0.0)
@@ -353,7 +353,7 @@ def test_a_file_is_ready_when_it_has_looked_the_same_for_long_enough() -> None:
 
 
 @pytest.mark.parametrize("changed", [replace(FILE_A, size=101), replace(FILE_A, mtime_ns=2)])
-def test_a_file_that_grows_or_changes_begins_anew(changed: Photo) -> None:
+def test_a_changed_file_has_to_settle_again(changed: Photo) -> None:
     inbox = inbox_of()
     inbox.update([FILE_A], now=0.0)
     inbox.update([changed], now=4.0)
@@ -363,7 +363,7 @@ def test_a_file_that_grows_or_changes_begins_anew(changed: Photo) -> None:
     assert inbox.ready(now=9.0) == {FILE_A.path: changed}
 
 
-def test_what_is_still_waits_for_what_arrives_together_with_it() -> None:
+def test_a_settled_file_waits_for_others_that_arrive_with_it() -> None:
     inbox = inbox_of()
     inbox.update([FILE_A], now=0.0)
     inbox.update([FILE_A, FILE_B], now=4.0)
@@ -373,7 +373,7 @@ def test_what_is_still_waits_for_what_arrives_together_with_it() -> None:
     assert inbox.ready(now=9.0) == {FILE_A.path: FILE_A, FILE_B.path: FILE_B}
 
 
-def test_but_not_for_ever() -> None:
+def test_but_not_forever() -> None:
     inbox = inbox_of()
     now = 0.0
     while not (ready := inbox.ready(now=now)):
@@ -384,7 +384,7 @@ def test_but_not_for_ever() -> None:
     assert now >= 5.0 * (1 + MOST_SETTLES)
 
 
-def test_what_was_brought_is_ready_again_when_it_has_changed_or_was_gone() -> None:
+def test_a_done_file_is_ready_again_when_it_has_changed_or_was_gone() -> None:
     inbox = inbox_of(0.0)
     inbox.update([FILE_A, FILE_B], now=0.0)
     inbox.mark_done([FILE_A, FILE_B])
@@ -398,7 +398,7 @@ def test_what_was_brought_is_ready_again_when_it_has_changed_or_was_gone() -> No
     assert inbox.ready(now=102.0) == {FILE_A.path: changed, FILE_B.path: FILE_B}
 
 
-def test_what_changed_while_it_was_brought_is_brought_again() -> None:
+def test_a_file_changed_during_its_upload_is_ready_again() -> None:
     inbox = inbox_of(0.0)
     changed = replace(FILE_A, size=101)
     inbox.update([FILE_A], now=0.0)
@@ -408,7 +408,7 @@ def test_what_changed_while_it_was_brought_is_brought_again() -> None:
     assert inbox.ready(now=1.0) == {FILE_A.path: changed}
 
 
-def test_what_may_belong_to_something_else_waits_for_that_once() -> None:
+def test_a_lone_format_waits_twice_as_long_once() -> None:
     inbox = inbox_of()
     inbox.update([FILE_A], now=0.0, lone={FILE_A.path})
     assert not inbox.ready(now=9.0)
@@ -419,7 +419,7 @@ def test_what_may_belong_to_something_else_waits_for_that_once() -> None:
     assert inbox.ready(now=14.0) == {FILE_A.path: FILE_A, FILE_B.path: FILE_B}
 
 
-def test_what_is_done_can_be_brought_again_at_once() -> None:
+def test_a_done_file_can_be_requeued_at_once() -> None:
     inbox = inbox_of()
     inbox.update([FILE_A, FILE_B], now=0.0, lone={FILE_A.path})
     inbox.mark_done([FILE_A])
