@@ -1,41 +1,49 @@
-"""Opens what executes the work of a run: this machine, or the workers of a cluster."""
+"""Opens the executor of a run: this machine, or the workers of a cluster."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from bulkup.app.settings import Account, UploadSettings
+from bulkup.app.settings import Account
 from bulkup.engine.executor import Executor, LocalExecutor, Stopping
 from bulkup.engine.retry import Recovery
 from bulkup.events import Emit
 from bulkup.source.metadata import Labels
 
 
+def no_limit() -> None:
+    """Return None, the bandwidth limit that is none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """What other machines have to know of a run to have a hand in it.
+    """What other machines need to know of a run.
 
-    `method` is the way photos are sent. `limit` tells how many bytes a second may go out of all
-    machines together, None: as many as their lines take. `ceiling` is the largest chunk that
-    passes, in bytes, if an earlier run has found that out.
+    `method` is the upload method, None where files are only fingerprinted. `chunk_size` is the
+    user's; `ceiling` is the largest chunk that passes, if an earlier run has found that out; both
+    in bytes. `limit` returns the bandwidth limit of all machines together in bytes a second.
     """
 
     account: Account
-    sending: UploadSettings
-    labels: Labels
-    method: str
-    limit: Callable[[], int | None]
+    method: str | None
+    concurrency: int
+    retries: int
+    patience_s: float
+    chunk_size: int | None = None
     ceiling: int | None = None
+    labels: Labels = field(default_factory=Labels)
+    limit: Callable[[], int | None] = no_limit
+    ledger: None = None
 
 
 class ExecutorFactory(Protocol):
-    """How to come by other machines' hands."""
+    """Opens the executor of other machines."""
 
     def __call__(
         self, run_settings: RunSettings, /, *, recovery: Recovery, emit: Emit, stop: Stopping
     ) -> AbstractAsyncContextManager[Executor]:
-        """Lend them, and let them go at the end. Raises `RunError` where there are none."""
+        """Open it, and close it at the end. Raises `RunError` where there are no machines."""
 
 
 @asynccontextmanager
@@ -47,7 +55,7 @@ async def open_executor(
     emit: Emit,
     stop: Stopping,
 ) -> AsyncIterator[Executor]:
-    """Lend who reads and sends the photos: this machine if nobody else is hired."""
+    """Open the executor of a run, this machine if there is no factory."""
     if executor_factory is None:
         yield LocalExecutor()
         return

@@ -117,11 +117,14 @@ async def upload_photos(
             facts = await context.ledger.facts(max_age_s=CEILING_S)
             run_settings = RunSettings(
                 account=account,
-                sending=settings,
-                labels=labels,
                 method=server.method.name,
-                limit=bandwidth,
+                concurrency=settings.concurrency,
+                retries=settings.retries,
+                patience_s=settings.patience_s,
+                chunk_size=settings.chunk_size,
                 ceiling=facts.get(Fact.CHUNK),
+                labels=labels,
+                limit=bandwidth,
             )
             async with open_executor(
                 executor_factory, run_settings, recovery=recovery, emit=context.emit, stop=stop

@@ -1,14 +1,15 @@
-"""Several machines for one run, by dask.distributed: what only `--dask` needs.
+"""Several machines for one run, by dask.distributed: what `--dask` needs.
 
-The machine where the command was typed is the coordinator: it scans, keeps the ledger, creates the
-albums, decides how many photos are finished at once, and reports. Dask brings tasks to its
-workers, restarts those that die, and knows which certificates to trust. Each task has a worker
-come to the coordinator for a batch; what is in it is decided only then, so a task that Dask runs
-again, or not at all, costs no photo. All the rest goes over one connection from each worker to the
-coordinator: lines of JSON, encrypted with the certificates that Dask uses. Dask's own means were
-considered first: its actors live on a worker and die with it, its queues and events go through the
-scheduler, which would carry several messages for each photo, and its comms unpickle whatever
-arrives at an open port.
+The machine where the command runs is the coordinator: it scans, keeps the ledger, creates the
+albums, limits how many photos are finished at once, and reports. Workers fingerprint and upload
+batches of photos, which are Dask tasks, and return their outcomes. Two promises need more than
+Dask's primitives, both by small messages on Dask's topics (`log_event`, `subscribe_topic`):
+
+- The limit of photos that are finished at once. A `distributed.Semaphore` gives the lease of a
+  killed worker to another one some 40 s later, whether the server has finished its photo or not,
+  and a restarted scheduler forgets all leases. So workers ask the coordinator's own limiter.
+- No photo twice. That Dask has lost a worker does not mean that the worker has stopped sending. So
+  a worker stops when the coordinator does not answer its beats.
 """
 
 from collections.abc import Sequence
@@ -22,10 +23,10 @@ from bulkup.errors import UsageError
 def executor_from_flags(
     dask: str | None, *, maps: Sequence[str] = (), tls: tuple[Path | None, ...] = (None,) * 3
 ) -> ExecutorFactory | None:
-    """Return how to come by the hands of a cluster, None: they are not wanted.
+    """Return the executor factory of --dask, None without the flag.
 
-    `maps` are texts such as `HERE=THERE`, `tls` the certificate of who signs, the own one, and its
-    key. Reads files. Raises `UsageError`.
+    `maps` are texts such as `HERE=THERE`; `tls` are the CA certificate, the own certificate and
+    its key. Raises `UsageError`.
     """
     if not dask:
         if maps or any(tls):
@@ -40,12 +41,9 @@ def executor_from_flags(
             hint="pip install 'bulkup[dask]', on the workers too",
         )
 
-    from bulkup.cluster.pool import (  # noqa: PLC0415 (heavy)
-        cluster_address,
-        executor_from,
-        security_of,
-    )
-    from bulkup.cluster.protocol import PathMap  # noqa: PLC0415 (heavy)
+    from bulkup.cluster.coordinator import executor_from  # noqa: PLC0415 (heavy)
+    from bulkup.cluster.messages import PathMap  # noqa: PLC0415 (heavy)
+    from bulkup.cluster.scheduler import cluster_address, security_of  # noqa: PLC0415 (heavy)
 
     where = cluster_address(dask, maps=PathMap(maps), tls=tls)
     if where.address:

@@ -1,493 +1,515 @@
-"""The coordinator's side: hands photos to connected workers and takes back what became of them.
+"""The coordinator's side of a run: gives batches to workers and takes in their outcomes.
 
-A photo is with one worker at a time. What a lost worker held waits until that worker can't be
-sending any more, and the server is asked for its MD5 before it is sent again.
+A photo is with one worker at a time. The photos of a lost worker are queued again when it can't
+be sending any more, and the server is asked for their MD5s before they are sent again.
 """
 
-import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Final
 
 import anyio
 from anyio import CancelScope, to_thread
-from anyio.abc import ByteStream, TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.abc import TaskGroup
 
 from bulkup import __version__
-from bulkup.app.executor import RunSettings
-from bulkup.cluster.protocol import (
-    GONE_S,
-    Channel,
-    Message,
-    PathMap,
-    of_labels,
-    read_error,
-    read_event,
-)
+from bulkup.app.executor import ExecutorFactory, RunSettings, no_limit
+from bulkup.cluster.messages import GONE_S, Invitation, Order, Outcome, PathMap
 from bulkup.cluster.queue import Call, WorkQueue
-from bulkup.cluster.remote import RemoteSlots
-from bulkup.cluster.worker import local_zone
-from bulkup.engine.executor import NotStarted, Stopping
-from bulkup.engine.ports import Fact
-from bulkup.engine.retry import Sleep
-from bulkup.errors import PhotoError, RunError, ServerUnavailable
+from bulkup.cluster.scheduler import BatchLost, Cluster, ClusterAddress, open_cluster
+from bulkup.cluster.worker import join, leave
+from bulkup.cluster.zone import local_zone
+from bulkup.engine.executor import NotStarted, Stopping, discard
+from bulkup.engine.ports import Job, UploadContext
+from bulkup.engine.retry import Recovery, Sleep
+from bulkup.errors import BulkupError, PhotoError, RunError, ServerUnavailable, one_error
 from bulkup.errors import local as local_failures
+from bulkup.errors import run as run_failures
 from bulkup.events import (
     Emit,
     Event,
     Noticed,
     OutageBegan,
     OutageEnded,
+    PhotoHashing,
     PhotoStarted,
     PhotoUploaded,
 )
 from bulkup.source.photos import Photo
 
+LEAD: Final = 100
+LEAST_LEAD: Final = 1000
+MOST_LEAD: Final = 4000
+"""Photos that wait for each worker so that there are batches, at least and at most in all."""
 
-def order(call: Call, *, where: str) -> Message:
-    """Return what a worker is told to do; `where` is what it calls the file."""
-    told: Message = {
-        "call": call.number,
-        "where": where,
-        "size": call.photo.size,
-        "mtime_ns": call.photo.mtime_ns,
-        "changed": call.changed,
-    }
-    if (job := call.job) is not None and call.context is not None:
-        told["job"] = {
-            "md5": job.md5,
-            "folder": call.photo.path.absolute().parent.name,
-            "album": job.album,
-            "level": call.context.level if job.level is None else job.level,
-            "replaces": job.replaces,
-            "format_of": job.format_of,
-            "lost": "finishing" if call.finishing else "begun" if call.begun else None,
-        }
-    return told
+LOOK_S: Final = 1.0
+"""How often the scheduler is asked for its workers."""
 
+TICK_S: Final = 0.25
+FIRST_S: Final = 30.0
+"""How long the first worker is waited for …"""
 
-async def remember(call: Call, message: Message) -> None:
-    """Keep what a worker wants kept of a call."""
-    if call.context is None:
-        return
-    ledger = call.context.ledger
-    match message["kind"]:
-        case "begin":
-            await ledger.begin(message["name"])
-        case "end":
-            await ledger.end(message["name"])
-        case "learn":
-            await ledger.learn(Fact(message["fact"]), message["value"])
+AWAY_S: Final = 60.0
+"""… and a cluster that has lost its scheduler or its workers."""
+
+JOIN_S: Final = 120.0
+LEAVE_S: Final = 6.0
+"""How long a worker may take to log in and out."""
+
+UNFIT_S: Final = 300.0
+"""How long a worker that could not take part is left alone, while there are others."""
+
+LONGER: Final = 3.0
+LEAST_S: Final = 1.0
+UNKNOWN_S: Final = 20.0
+"""A finish of a lost worker is over after 3 times the longest finish of the run, at least 1 s;
+20 s if there was none."""
 
 
-def as_sent(photo: Photo, told: list[int] | None) -> Photo:
-    """Return a photo as a worker has found it, if that was otherwise than here."""
-    return photo if told is None else replace(photo, size=told[0], mtime_ns=told[1])
-
-
-def end(call: Call, message: Message) -> None:
-    """Give whoever waits for a call what has come of it."""
-    if call.context is not None:
-        call.context.doubtful.update(message["doubtful"])
-    if message["kind"] == "failed":
-        call.end(error=read_error(message["error"]))
-    elif message["kind"] == "broken":
-        call.end(error=RuntimeError(f"on a worker:\n{message['trace']}"))
-    else:
-        photo, md5 = as_sent(call.photo, message["photo"]), message["md5"]
-        if call.job is None:
-            call.end((photo, md5))
-        else:
-            event = read_event(message["event"], path=photo.path)
-            if isinstance(event, PhotoUploaded):  # which it is
-                event = replace(event, albums=call.job.all_albums)
-            call.end((replace(call.job, photo=photo, md5=md5), event))
-
-
-MOST_SAID: Final = 10_000
-"""So many notices are remembered, to say each once."""
+class _WorkerLost(Exception):
+    """The result of a try to finish a photo is unknown."""
 
 
 @dataclass(eq=False, slots=True)
-class Connection:
-    """One worker's process: its name, when it was `heard`, and the calls that it has in hand.
+class _Try:
+    """A worker's try to finish a photo: waits for a slot, and is `over` after its result.
 
-    `still` is the last time of holding everybody that it has said to send nothing for; `parting`
-    tells that it is not listened to any more.
+    `ask` is the worker's question to answer then.
     """
 
-    channel: Channel
+    over: anyio.Event = field(default_factory=anyio.Event)
+    error: Exception | None = None
+    ask: int = 0
+
+    def end(self, error: Exception | None = None, *, ask: int = 0) -> None:
+        self.error, self.ask = error, ask
+        self.over.set()
+
+    async def result(self) -> None:
+        await self.over.wait()
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """A worker that takes part: its address and topic, when it was heard, its calls and tries.
+
+    `waiting` counts the calls not begun, to fingerprint and to upload. `stamp` is the time of the
+    worker's last beat, by its own clock.
+    """
+
+    address: str
+    topic: str
     heard: float
-    worker: str = ""
-    still: int = 0
-    parting: bool = False
-    scope: CancelScope = field(default_factory=CancelScope)
+    stamp: float = 0.0
     calls: dict[int, Call] = field(default_factory=dict)
-    _places: dict[int, MemoryObjectSendStream[Message]] = field(default_factory=dict)
-    _share: int | None = None
+    tries: dict[int, _Try] = field(default_factory=dict)
+    outbox: list[tuple[object, ...]] = field(default_factory=list)
+    waiting: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
+    outage_at: float | None = None
+    remarks: Sequence[tuple[str, str]] = ()
+
+    def begin(self, call: Call) -> None:
+        """Count a call as begun."""
+        if not call.begun:
+            call.begun = True
+            self.waiting[call.job is not None] -= 1
+
+
+class Coordinator:
+    """Has the workers of a cluster fingerprint and upload photos: an `Executor`."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        run_settings: RunSettings,
+        *,
+        maps: PathMap,
+        tasks: TaskGroup,
+        recovery: Recovery,
+        emit: Emit,
+        stop: Stopping,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = anyio.sleep,
+    ) -> None:
+        self.machines = 1
+        self.members: dict[str, Member] = {}
+        self._cluster = cluster
+        self._settings = run_settings
+        self._run = f"bulkup-{uuid.uuid4().hex}"
+        self._maps = maps
+        self._tasks = tasks
+        self._recovery = recovery
+        self._emit = emit
+        self._stop = stop
+        self._clock = clock
+        self._sleep = sleep
+        self._queue = WorkQueue()
+        self._open: set[Call] = set()
+        self._workers: set[str] = set()
+        self._joining: set[str] = set()
+        self._unfit: dict[str, tuple[float, str]] = {}
+        self._closing = False
+        self._holds = 0
+        self._told: tuple[object, ...] = ()
+        self._failure: BulkupError | None = None
+        self._there_at = 0.0
+        self._longest_s = 0.0
+        self._notices: set[str] = set()
+        self._remarks: dict[str, str] = {}
+        self._changed = anyio.Event()
+        self._outgoing = anyio.Event()
 
     @property
-    def sends(self) -> bool:
-        """Whether it has photos to send, and not only to read."""
-        return any(call.job is not None for call in self.calls.values())
+    def lead(self) -> int:
+        """How many photos should wait for the workers, and for those that come later."""
+        return min(MOST_LEAD, max(LEAST_LEAD, LEAD * self.machines))
 
-    async def expire(self, clock: Callable[[], float], sleep: Sleep) -> None:
-        """Part with the worker when it has not been heard for too long."""
-        while (left_s := self.heard + GONE_S - clock()) > 0:
-            await sleep(left_s)
-        self.part()
+    async def start(self) -> None:
+        """Wait for the first worker. Raises `RunError` where none comes."""
+        if not self._cluster.trusted:
+            self._emit(
+                Noticed(
+                    message="the Dask cluster is not encrypted: its workers get no password",
+                    hint="Set BULKUP_PASSWORD in their environments, or give the cluster "
+                    "certificates (tls://).",
+                )
+            )
+        there = await self._cluster.workers()
+        with anyio.move_on_after(FIRST_S):
+            while not there:
+                await anyio.sleep(LOOK_S / 4)
+                there = await self._cluster.workers()
+        if not there:
+            raise RunError(run_failures.CLUSTER_EMPTY(address=self._cluster.address))
+        self.machines = len(there)
+        self._recovery.others = self
+        self._tasks.start_soon(self._attend)
+        self._tasks.start_soon(self._send)
 
-    def part(self) -> None:
-        """Listen to the worker no longer."""
-        self.parting = True
-        self.scope.cancel()
+    async def close(self) -> None:
+        """Have the workers log out."""
+        self._closing = True
+        with anyio.move_on_after(LEAVE_S), suppress(Exception):
+            async with anyio.create_task_group() as tasks:
+                for member in self.members.values():
+                    tasks.start_soon(self._cluster.run_on, member.address, leave, self._run)
+        await self._cluster.close()
 
-    def place(self, message: Message) -> MemoryObjectReceiveStream[Message]:
-        """Return what the worker will say of a place in the gate that it asks for."""
-        say, said = anyio.create_memory_object_stream[Message](4)
-        self._places[message["place"]] = say
-        return said
+    async def fingerprint(self, photo: Photo, *, emit: Emit = discard) -> tuple[Photo, str]:
+        """Have a worker read a photo."""
+        found: tuple[Photo, str] = await self._do(Call(photo=photo, emit=emit))
+        return found
 
-    def say(self, message: Message) -> None:
-        """Pass on what the worker says of a place."""
-        if (say := self._places.get(message["place"])) is not None:
-            if message["kind"] != "leave":
-                with suppress(anyio.BrokenResourceError):  # nobody waits for that any more
-                    say.send_nowait(message)
-                return
-            del self._places[message["place"]]
-            say.close()
+    async def upload(self, job: Job, context: UploadContext) -> tuple[Job, PhotoUploaded]:
+        """Have a worker upload a photo."""
+        call = Call(photo=job.photo, emit=context.emit, job=job, context=context)
+        sent: tuple[Job, PhotoUploaded] = await self._do(call)
+        return sent
 
-    def close(self) -> None:
-        """Have it known that nothing more will be said."""
-        for say in self._places.values():
-            say.close()
-        self._places.clear()
+    async def _do(self, call: Call) -> Any:  # noqa: ANN401 (depends on the call)
+        self._open.add(call)
+        self._add(call)
+        try:
+            return await call.result()
+        finally:
+            self._open.discard(call)
 
-    def give(self, share: int | None) -> None:
-        """Let the worker send so many bytes a second, None: as many as it can."""
-        if share != self._share:
-            self._share = share
-            self.channel.tell("share", limit=share)
+    def _add(self, call: Call, *, first: bool = False) -> None:
+        """Queue a call, unless the run is ending."""
+        if self._failure is not None or self._stop.wanted:
+            call.end(error=self._failure or NotStarted("the run is ending"))
+        call.begun = False
+        self._queue.add(call, first=first)
+        self._changed.set()
 
+    def remarks(self) -> Iterable[tuple[str, str]]:
+        """Return the workers' remarks at the end of the run, each once."""
+        remarks = dict(self._remarks)
+        for member in self.members.values():
+            remarks |= dict(member.remarks)
+        return remarks.items()
 
-def settings_message(run_settings: RunSettings, *, trusted: bool, ca_cert: str) -> Message:
-    """Return what a worker has to know; the secrets among it only if it can be `trusted`.
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have no worker begin to send meanwhile."""
+        self._holds += 1
+        self._tell(*self.members.values())
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            self._tell(*self.members.values())
 
-    `ca_cert` are the certificates that are trusted besides its system's, as text.
-    """
-    account, sending = run_settings.account, run_settings.sending
-    secrets = {"password": account.password, "api_key": account.api_key} if trusted else {}
-    return {
-        "url": account.url,
-        "user": account.user,
-        "by_key": bool(account.api_key),
-        **secrets,
-        "ca_cert": ca_cert,
-        "insecure": account.insecure,
-        "concurrency": sending.concurrency,
-        "method": run_settings.method,
-        "retries": sending.retries,
-        "patience_s": sending.patience_s,
-        "chunk_size": sending.chunk_size,
-        "ceiling": run_settings.ceiling,
-        "labels": of_labels(run_settings.labels),
-        "zone": local_zone(),
-    }
+    async def _attend(self) -> None:
+        """Look after the workers and give them batches, until cancelled."""
+        self._there_at = self._clock()
+        self._tasks.start_soon(self._look_often)
+        while True:
+            await self._changed.wait()
+            self._changed = anyio.Event()
+            for member in self.members.values():
+                for uploads in (False, True):
+                    if member.waiting[uploads] <= self._settings.concurrency:
+                        self._give(member, uploads=uploads)
 
+    async def _look_often(self) -> None:
+        """Notice what changes without a message: the workers, the bandwidth limit, a stop."""
+        looked = float("-inf")
+        while not self._closing:
+            if self._clock() - looked >= LOOK_S:
+                await self._look()
+                looked = self._clock()
+                self._changed.set()
+            if self._stop.wanted:
+                for call in self._queue:
+                    call.end(error=NotStarted("the run is ending"))
+            if self._state() != self._told:
+                self._tell(*self.members.values())
+            await anyio.sleep(TICK_S)
 
-class Remarks:
-    """What workers tell of themselves, told on as of one machine."""
+    async def _look(self) -> None:
+        """See which workers there are, have new ones join, and fail where none is left."""
+        there = await self._cluster.workers()
+        if self._closing:
+            return
+        now = self._clock()
+        for member in list(self.members.values()):
+            if now - member.heard > GONE_S or not (there is None or member.address in there):
+                self._lose(member)
+        if there is not None:
+            unfit = {worker for worker, (since, _) in self._unfit.items() if now - since < UNFIT_S}
+            self._workers = set(there) - unfit
+            self._fail_unseen()
+        known = {member.address for member in self.members.values()} | self._joining
+        for address in self._workers - known:
+            self._joining.add(address)
+            self._tasks.start_soon(self._join, address)
+        if self.members or self._joining or not self._open:
+            self._there_at = now
+        elif there:  # and all of them are unfit
+            _, reason = self._unfit[there[-1]]
+            self._fail(RunError(run_failures.CLUSTER_UNFIT(reason=f"{there[-1]}: {reason}")))
+        elif now - self._there_at > AWAY_S:
+            what = "has no workers" if there is not None else "does not answer"
+            self._fail(
+                RunError(
+                    run_failures.CLUSTER_GONE(
+                        address=self._cluster.address, what=f"{what} any more"
+                    )
+                )
+            )
 
-    def __init__(self, emit: Emit, *, clock: Callable[[], float]) -> None:
-        self._emit = emit
-        self._clock = clock
-        self._said: set[str] = set()
-        self._away: dict[Connection, float] = {}
-        self._kept: dict[Connection, Sequence[Sequence[str]]] = {}
+    def _fail(self, error: RunError) -> None:
+        """End all calls, now and from now on, with an error."""
+        self._failure = error
+        for call in self._open:
+            call.end(error=error)
 
-    def tell(self, link: Connection, event: Event) -> None:
-        """Tell of an event that concerns no photo: an outage is one for all workers."""
+    async def _join(self, address: str) -> None:
+        """Have a worker take part, or note why it can't."""
+        self._cluster.listen(self._receive)
+        invitation = await to_thread.run_sync(self._invitation)
+        try:
+            with anyio.fail_after(JOIN_S):
+                topic, reason = await self._cluster.run_on(address, join, invitation)
+        except OSError:
+            return  # it has just gone
+        except Exception as error:  # noqa: BLE001 (whatever is wrong there)
+            topic, reason = "", f"{type(error).__name__}: {error}"
+        finally:
+            self._joining.discard(address)
+        if topic:
+            self.members[topic] = Member(address, topic, heard=self._clock())
+            self._tell(self.members[topic])
+            self._changed.set()
+        else:
+            self._unfit[address] = (self._clock(), reason)
+            self._workers.discard(address)
+            message = f"worker {address} can take no part: {reason}"
+            self._emit(Noticed(message=message, hint="The others go on without it."))
+
+    def _invitation(self) -> Invitation:
+        """Return what a worker is told of the run: of the secrets nothing by an open line."""
+        account, trusted = self._settings.account, self._cluster.trusted
+        ca_cert = account.ca_cert.read_text("utf-8") if account.ca_cert else ""
+        account = replace(account, ca_cert=None, cautions=())
+        if not trusted:
+            account = replace(account, password="", api_key="")
+        return Invitation(
+            run=self._run,
+            version=__version__,
+            topic=self._cluster.topic,
+            settings=replace(self._settings, account=account, limit=no_limit),
+            trusted=trusted,
+            ca_cert=ca_cert,
+            zone=local_zone(),
+        )
+
+    def _give(self, member: Member, *, uploads: bool) -> None:
+        """Give a worker a batch, if there is any for it."""
+        least = self._settings.concurrency
+        batch = self._queue.take(member.address, self._workers, uploads=uploads, least=least)
+        if batch:
+            member.calls |= {call.number: call for call in batch}
+            member.waiting[uploads] += len(batch)
+            self._tasks.start_soon(self._do_batch, member, batch)
+
+    async def _do_batch(self, member: Member, batch: Sequence[Call]) -> None:
+        orders = [self._order(call) for call in batch]
+        try:
+            outcomes = await self._cluster.do_batch(member.address, self._run, orders)
+        except BatchLost:
+            self._lose(member)
+        else:
+            for outcome in outcomes:  # most have come already
+                self._take(member, outcome)
+
+    def _order(self, call: Call) -> Order:
+        job, context = call.job, call.context
+        fields: dict[str, str | int | None] = {}
+        if job is not None and context is not None:
+            names = ("md5", "album", "replaces", "format_of")
+            fields = {name: getattr(job, name) for name in names}
+            fields["level"] = context.level if job.level is None else job.level
+        return Order(
+            number=call.number,
+            path=self._maps.there(call.photo.path),
+            size=call.photo.size,
+            mtime_ns=call.photo.mtime_ns,
+            folder=call.photo.path.absolute().parent.name,
+            job=fields,
+            changed=call.changed,
+            lost=call.lost,
+        )
+
+    def _state(self) -> tuple[object, ...]:
+        """Return the state of the run for workers: bandwidth share, hold, stop."""
+        limit, members = self._settings.limit(), self.members.values()
+        senders = sum(any(call.job for call in member.calls.values()) for member in members)
+        share = None if limit is None else max(1, limit // max(1, senders or len(members)))
+        return share, self._holds > 0, self._stop.wanted
+
+    def _tell(self, *members: Member) -> None:
+        """Send workers the state of the run."""
+        self._told = self._state()
+        for member in members:
+            self._post(member, "state", member.stamp, *self._told)
+
+    def _post(self, member: Member, *item: object) -> None:
+        member.outbox.append(item)
+        self._outgoing.set()
+
+    async def _send(self) -> None:
+        """Send what is in the outboxes, in order, until cancelled."""
+        while True:
+            await self._outgoing.wait()
+            self._outgoing = anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                for member in self.members.values():
+                    if member.outbox:
+                        tasks.start_soon(self._cluster.publish, member.topic, member.outbox)
+                        member.outbox = []
+
+    def _receive(self, message: tuple[str, list[Any]]) -> None:
+        """Take in what a worker has sent."""
+        topic, items = message
+        if (member := self.members.get(topic)) is None:
+            return
+        member.heard = self._clock()
+        for item in items:
+            match item:
+                case "beat", stamp:
+                    member.stamp = stamp
+                    self._tell(member)
+                case "remarks", remarks:
+                    member.remarks = remarks
+                case "event", None, event:
+                    self._take_event(member, event)
+                case "event", number, event if call := member.calls.get(number):
+                    if isinstance(event, PhotoStarted | PhotoHashing):
+                        member.begin(call)
+                    has_path = hasattr(event, "path")
+                    call.emit(replace(event, path=call.photo.path) if has_path else event)
+                case "outcome", outcome:
+                    self._take(member, outcome)
+                case "leave", number if number in member.tries:
+                    member.tries.pop(number).end()
+                case "ask", ask, "fail", number, error if number in member.tries:
+                    member.tries.pop(number).end(error, ask=ask)
+                case "ask", ask, "enter", number, content, md5 if call := member.calls.get(number):
+                    call.take_content(content, md5)
+                    member.tries[number] = _Try()
+                    self._tasks.start_soon(self._lend, member, call, member.tries[number], ask)
+                case "ask", ask, "ledger", number, *update if call := member.calls.get(number):
+                    self._tasks.start_soon(self._update_ledger, member, call, ask, *update)
+        self._changed.set()
+
+    def _take_event(self, member: Member, event: Event) -> None:
+        """Emit an event of a worker that concerns no photo; an outage is one for all workers."""
         match event:
             case OutageBegan():
-                if not self._away:
+                if all(other.outage_at is None for other in self.members.values()):
                     self._emit(event)
-                self._away.setdefault(link, self._clock())
+                member.outage_at = member.outage_at or self._clock()
             case OutageEnded():
-                self._back(link)
+                self._end_outage(member)
             case Noticed(message=message):
-                if message not in self._said and len(self._said) < MOST_SAID:
-                    self._said.add(message)
+                if message not in self._notices:
+                    self._notices.add(message)
                     self._emit(event)
             case _:
                 self._emit(event)
 
-    def parted(self, link: Connection) -> None:
-        """Take in that a worker has gone."""
-        self._back(link)
-
-    def _back(self, link: Connection) -> None:
-        began = min(self._away.values(), default=0.0)
-        if self._away.pop(link, None) is not None and not self._away:
+    def _end_outage(self, member: Member) -> None:
+        """Emit the end of an outage with the last worker that had it."""
+        began, member.outage_at = member.outage_at, None
+        if began is not None and all(m.outage_at is None for m in self.members.values()):
             self._emit(OutageEnded(seconds=self._clock() - began))
 
-    def keep(self, link: Connection, remarks: Sequence[Sequence[str]]) -> None:
-        """Keep what a worker would remark at its end, in place of what it said before."""
-        self._kept[link] = remarks
+    def _take(self, member: Member, outcome: Outcome) -> None:
+        """Take in an outcome, unless the worker was lost; it may come twice."""
+        call = member.calls.get(outcome.number)
+        if call is None or member.topic not in self.members:
+            return
+        if isinstance(outcome.error, ServerUnavailable) and len(self.members) > 1:
+            self._lose(member)  # its own line may be down
+            return
+        member.begin(call)
+        del member.calls[call.number]
+        if failed := member.tries.pop(call.number, None):
+            failed.end()
+        if outcome.unseen:
+            self._queue.unseen(call, member.address, outcome.unseen)
+            self._tasks.start_soon(self._look_again, call)
+            return
+        if not isinstance(outcome.error, NotStarted):
+            self._queue.seen(call, member.address)
+        if call.context is not None:
+            call.context.doubtful.update(outcome.doubtful)
+        if outcome.error is not None:
+            call.end(error=outcome.error)
+            return
+        call.take_content(outcome.content, outcome.md5)
+        if call.job is None:
+            call.end((call.photo, outcome.md5))
+        elif outcome.event is not None:
+            path, albums = call.photo.path, call.job.all_albums
+            call.end((call.job, replace(outcome.event, path=path, albums=albums)))
 
-    def all(self) -> Iterable[tuple[str, str]]:
-        """Return what there is to remark at the end of the run, each thing once."""
-        said = {message: hint for told in self._kept.values() for message, hint in told}
-        return said.items()
-
-
-FAREWELL_S: Final = 6.0
-"""How long workers get to log out."""
-
-
-class Coordinator:
-    """Hands out what waits to be done; `workers` are those who may come for it."""
-
-    def __init__(
-        self,
-        run_settings: RunSettings,
-        *,
-        maps: PathMap,
-        trusted: bool,
-        ca_cert: str,
-        tasks: TaskGroup,
-        emit: Emit,
-        stop: Stopping,
-        clock: Callable[[], float],
-        sleep: Sleep,
+    async def _update_ledger(
+        self, member: Member, call: Call, ask: int, method: str, *values: object
     ) -> None:
-        self.token = secrets.token_hex(16)
-        self.workers: Collection[str] = ()
-        self.stirred = anyio.Event()
-        self.remarks = Remarks(emit, clock=clock)
-        self._errand = run_settings
-        self._maps = maps
-        self._told = settings_message(run_settings, trusted=trusted, ca_cert=ca_cert)
-        self._tasks = tasks
-        self._stop = stop
-        self._clock = clock
-        self._sleep = sleep
-        self._waiting = WorkQueue()
-        self._links: set[Connection] = set()
-        self._parted = anyio.Event()
-        self._places = RemoteSlots(clock=clock, sleep=sleep)
-        self._holds: set[int] = set()
-        self._held = 0
-        self._stopped = False
-        self._failure: RunError | None = None
-
-    async def have_done(self, call: Call) -> Any:  # noqa: ANN401 (what it returns is the call's)
-        """Return what comes of a call, or raise that. Raises `NotStarted`."""
-        if self._failure is not None:
-            raise type(self._failure)(self._failure.failure)
-        if self._stop.wanted:
-            raise NotStarted("the run comes to its end")
-        self._waiting.add(call)
-        self.stirred.set()
-        try:
-            await call.over.wait()
-        finally:
-            if not call.over.is_set():
-                self._waiting.discard(call)
-        return call.result()
-
-    def wants(self, worker: str) -> bool:
-        """Tell whether there is something for a worker to do."""
-        return self._waiting.any_for(worker, self.workers)
-
-    @property
-    def busy(self) -> bool:
-        """Whether anybody waits for anything to be done."""
-        return bool(self._waiting) or any(link.calls for link in self._links)
-
-    @property
-    def attended(self) -> bool:
-        """Whether any worker is here."""
-        return bool(self._links)
-
-    def fail(self, error: RunError) -> None:
-        """Have everything fail that waits, now and from now on."""
-        self._failure = error
-        for call in self._waiting.empty():
-            call.end(error=error)
-        for link in self._links:
-            for call in link.calls.values():
-                call.end(error=error)
-
-    def tick(self) -> None:
-        """Pass on what nobody tells of when it changes: that the run is to end, and the limit."""
-        if self._stop.wanted and not self._stopped:
-            self._stopped = True
-            for call in self._waiting.empty():
-                call.end(error=NotStarted("the run comes to its end"))
-            for link in self._links:
-                link.channel.tell("stop")
-        self._share_out()
-
-    def _share_out(self) -> None:
-        """Give the limit in equal shares to those who have photos to send."""
-        limit = self._errand.limit()
-        senders = sum(link.sends for link in self._links) or len(self._links)
-        share = None if limit is None else max(1, limit // max(1, senders))
-        for link in self._links:  # also to those who send nothing, before they do
-            link.give(share)
-
-    async def dismiss(self) -> None:
-        """Send the workers home, which log out."""
-        for link in self._links:
-            link.channel.tell("bye")
-        with anyio.move_on_after(FAREWELL_S):
-            while self._links:
-                await self._parted.wait()
-                self._parted = anyio.Event()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Have no worker send anything meanwhile."""
-        self._held = number = self._held + 1
-        self._holds.add(number)
-        for link in self._links:
-            link.channel.tell("hold", number=number)
-        try:
-            yield
-        finally:
-            self._holds.discard(number)
-            for link in self._links:
-                link.channel.tell("go", number=number)
-
-    async def still(self) -> None:
-        """Return when nothing of the workers is on its way any more."""
-        number = self._held
-        while any(link.still < number for link in self._links):
-            await self._parted.wait()
-            self._parted = anyio.Event()
-
-    async def serve(self, stream: ByteStream) -> None:
-        """Attend to one worker, from its hello to its end."""
-        link = Connection(Channel(stream), heard=self._clock())
-        hung_up = False
-        async with stream, anyio.create_task_group() as tasks:
-            link.scope = tasks.cancel_scope
-            tasks.start_soon(link.channel.speak)
-            tasks.start_soon(link.expire, self._clock, self._sleep)
-            hung_up = await link.channel.listen(partial(self._hear, link))
-            tasks.cancel_scope.cancel()
-        link.close()
-        if link.calls and not hung_up:  # it may not know yet that it has to stop
-            await self._sleep(max(0.0, link.heard + GONE_S - self._clock()))
-        self._links.discard(link)
-        self.remarks.parted(link)
-        for call in reversed(link.calls.values()):
-            self._again(call, lost=True)
-        self._parted.set()
-        self.tick()
-
-    def _hear(self, link: Connection, message: Message) -> None:
-        link.heard = self._clock()
-        kind = message["kind"]
-        if not link.worker:
-            self._welcome(link, message)
-        elif kind == "beat":
-            link.channel.tell("beat", at=message["at"])
-        elif kind == "take":
-            self._hand_out(link, message)
-        elif kind == "still":
-            link.still = max(link.still, int(message["number"]))
-            self._parted.set()
-        elif kind == "remarks":
-            self.remarks.keep(link, message["remarks"])
-        elif kind == "events":
-            self._tell_events(link, message)
-        elif kind in {"again", "tried", "leave"}:
-            link.say(message)
-        elif (call := link.calls.get(message["call"])) is not None:
-            self._hear_of(call, link, message)
-
-    def _welcome(self, link: Connection, message: Message) -> None:
-        """Let a worker in that a task of ours has sent."""
-        token = str(message.get("token", "")).encode(errors="replace")
-        known = secrets.compare_digest(token, self.token.encode())
-        if message["kind"] != "hello" or not known:
-            link.channel.tell("refused", reason="it is another run's worker")
-        elif message["version"] != __version__:
-            reason = f"it has bulkup {message['version']}, and this is {__version__}"
-            link.channel.tell("refused", reason=reason)
-        else:
-            link.worker = str(message["worker"])
-            self._links.add(link)
-            link.channel.tell("welcome", **self._told)
-            for number in self._holds:
-                link.channel.tell("hold", number=number)
-            if self._stopped:
-                link.channel.tell("stop")
-            self.tick()
-
-    def _hand_out(self, link: Connection, message: Message) -> None:
-        least = self._errand.sending.concurrency
-        calls = self._waiting.take(link.worker, self.workers, least=least)
-        link.calls |= {call.number: call for call in calls}
-        self._share_out()
-        link.channel.answer(
-            message, [order(call, where=self._maps.there(call.photo.path)) for call in calls]
-        )
-
-    def _hear_of(self, call: Call, link: Connection, message: Message) -> None:
-        """Take in what a worker says of a photo that it has in hand."""
-        match message["kind"]:
-            case "enter":
-                if call.job is not None:  # the file may have changed on its way
-                    photo = as_sent(call.photo, message["photo"])
-                    call.job = replace(call.job, photo=photo, md5=message["md5"])
-                    call.photo = photo
-                self._tasks.start_soon(
-                    self._places.lend, call, link.channel, link.place(message), message
-                )
-            case "begin" | "end" | "learn":
-                self._tasks.start_soon(self._remember, call, link, message)
-            case "unseen":
-                del link.calls[call.number]
-                self._waiting.unseen(call, link.worker, message["reason"])
-                self._tasks.start_soon(self._look_again, call)
-            case "unbegun":
-                del link.calls[call.number]
-                call.end(error=NotStarted("the run comes to its end"))
-            case "failed" if message["error"]["is"] == ServerUnavailable.__name__ and self._others(
-                link
-            ):
-                link.part()  # its own line is down: others get what it has in hand
-            case "done" | "failed" | "broken":
-                del link.calls[call.number]
-                self._waiting.seen(call, link.worker)
-                end(call, message)
-
-    def _others(self, link: Connection) -> bool:
-        """Tell whether there is anybody but one worker."""
-        return any(not (other is link or other.parting) for other in self._links)
-
-    async def _remember(self, call: Call, link: Connection, message: Message) -> None:
-        """Keep what a worker wants kept, and tell it when it is."""
-        await remember(call, message)
-        link.channel.answer(message)
-
-    def _tell_events(self, link: Connection, message: Message) -> None:
-        for number, told in message["events"]:
-            if number is None:
-                self.remarks.tell(link, read_event(told, path=None))
-            elif (call := link.calls.get(number)) is not None:
-                event = read_event(told, path=call.photo.path)
-                call.begun = call.begun or isinstance(event, PhotoStarted)
-                call.emit(event)
+        if call.context is not None:
+            await getattr(call.context.ledger, method)(*values)
+        self._post(member, "answer", ask, None)
 
     async def _look_again(self, call: Call) -> None:
-        """Have another worker try that may see the file, or tell that none does."""
+        """Queue an unseen photo again for another worker, or fail it where none sees it."""
         try:
             now = await to_thread.run_sync(call.photo.path.stat)
         except OSError as error:
@@ -497,19 +519,105 @@ class Coordinator:
         if photo != call.photo:
             call.photo, call.changed = photo, True
             call.unseen.clear()
-        elif self.workers and all(worker in call.unseen for worker in self.workers):
-            why = next(reversed(call.unseen.values()))
-            call.end(error=PhotoError(local_failures.NO_WORKER(reason=why)))
-            return
-        self._again(call)
+        self._add(call, first=True)
+        self._fail_unseen()
 
-    def _again(self, call: Call, *, lost: bool = False) -> None:
-        """Have a call wait once more, which a worker has not done."""
-        call.begun = call.begun or lost
-        if call.over.is_set():
+    def _fail_unseen(self) -> None:
+        """Fail the photos that no worker sees."""
+        for call in self._queue:
+            if self._workers and self._workers <= call.unseen.keys():
+                reason = next(reversed(call.unseen.values()))
+                call.end(error=PhotoError(local_failures.NO_WORKER(reason=reason)))
+
+    def _lose(self, member: Member) -> None:
+        """Give up a worker; its photos are queued again later."""
+        if self.members.pop(member.topic, None) is None:
             return
-        if self._stop.wanted or self._failure is not None:
-            call.end(error=self._failure or NotStarted("the run comes to its end"))
+        self._end_outage(member)
+        self._remarks |= dict(member.remarks)
+        for tried in member.tries.values():
+            tried.end(_WorkerLost())
+        self._tasks.start_soon(self._recover, member)
+
+    async def _recover(self, member: Member) -> None:
+        """Queue the photos of a lost worker again, once it can't be sending any more."""
+        await self._sleep(max(0.0, member.heard + GONE_S - self._clock()))
+        calls = list(member.calls.values())
+        context = next((call.context for call in calls if call.context), None)
+        found: Mapping[str, int | None] = {}
+        if context is not None:
+            with suppress(BulkupError):
+                md5s = {call.job.md5 for call in calls if call.job}
+                found = await self._recovery.run(lambda: context.gallery.find(md5s))
+        for call in reversed(calls):
+            arrived = call.job is not None and found.get(call.job.md5) is not None
+            call.lost = call.finishing or arrived  # then the next worker asks for it
+            self._add(call, first=True)
+
+    async def _lend(self, member: Member, call: Call, tried: _Try, ask: int) -> None:
+        """Let a worker try to finish a photo when there is a slot, and measure it."""
+        if (context := call.context) is None:
             return
-        self._waiting.add(call, first=True)
-        self.stirred.set()
+        async with context.limiter.slot() as slot:
+            if tried.over.is_set():  # it was lost meanwhile
+                return
+            call.finishing = True
+            self._post(member, "answer", ask, None)
+            began, error = self._clock(), None
+            try:
+                await slot.measure(tried.result)
+            except _WorkerLost:
+                await self._wait_out(call, context)
+                return
+            except RunError as failure:
+                error = failure  # the server does not answer at all
+            except BulkupError:
+                error = None  # as the worker knows
+            self._longest_s = max(self._longest_s, self._clock() - began)
+        if tried.ask:
+            self._post(member, "answer", tried.ask, error)
+
+    async def _wait_out(self, call: Call, context: UploadContext) -> None:
+        """Wait until the server can't be at work any more on a photo that was being finished.
+
+        It may be, until the photo can be found and for as long again as a finish may take. A photo
+        that is not found within the usual time never arrived.
+        """
+        if call.job is None:
+            return
+        md5 = call.job.md5
+        for delay in self._recovery.policy.ask_delays(call.job.photo.size):
+            await self._sleep(delay)
+            with suppress(BulkupError):
+                found = await self._recovery.run(lambda: context.gallery.find([md5]))
+                if found.get(md5) is not None:
+                    break
+        await self._sleep(max(LEAST_S, LONGER * self._longest_s or UNKNOWN_S))
+
+
+def executor_from(where: ClusterAddress) -> ExecutorFactory:
+    """Return a factory of executors that use the workers of a cluster."""
+
+    @asynccontextmanager
+    async def executor_factory(
+        run_settings: RunSettings, /, *, recovery: Recovery, emit: Emit, stop: Stopping
+    ) -> AsyncIterator[Coordinator]:
+        async with open_cluster(where) as cluster, one_error(), anyio.create_task_group() as tasks:
+            coordinator = Coordinator(
+                cluster,
+                run_settings,
+                maps=where.maps,
+                tasks=tasks,
+                recovery=recovery,
+                emit=emit,
+                stop=stop,
+            )
+            try:
+                await coordinator.start()
+                yield coordinator
+            finally:
+                with CancelScope(shield=True):
+                    await coordinator.close()
+            tasks.cancel_scope.cancel()
+
+    return executor_factory

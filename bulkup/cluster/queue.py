@@ -1,9 +1,9 @@
 """The photos that wait for a worker, and which of them a worker gets."""
 
-from collections import deque
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
-from itertools import count
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,21 +16,20 @@ from bulkup.source.photos import Photo
 
 MOST_PHOTOS: Final = 200
 MOST_BYTES: Final = 2 * 1024**3
-"""A batch is full with so many photos, or with so many bytes of them."""
+"""A batch is full at this many photos, or bytes."""
 
 MOST_FOLDERS: Final = 100_000
-"""So many folders are remembered that a worker does not see."""
+"""Folders that are remembered as unreadable to a worker."""
 
 _numbers = count(1)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Call:
-    """Something to be done with a photo: to read it, or with a job and its journey to send it.
+    """A photo to upload, or only to fingerprint if it has no job; `over` once it has a result.
 
-    `emit` hears what goes on with it. `unseen` tells which workers can't see the file and why,
-    `changed` that it is another one now than when the job was made. `begun` tells that a worker
-    that is lost may have sent some of it, `finishing` that it may have had the photo finished.
+    `unseen` maps workers to the reason why they can't read the file. `changed` and `lost` are as
+    in `Order`. `begun`: a worker works on it. `finishing`: one was allowed to finish the photo.
     """
 
     photo: Photo
@@ -40,21 +39,33 @@ class Call:
     number: int = field(default_factory=lambda: next(_numbers))
     over: anyio.Event = field(default_factory=anyio.Event)
     value: Any = None
-    error: BaseException | None = None
+    error: Exception | None = None
     unseen: dict[str, str] = field(default_factory=dict)
     changed: bool = False
     begun: bool = False
     finishing: bool = False
+    lost: bool = False
 
-    def end(self, value: object = None, *, error: BaseException | None = None) -> None:
-        """Give whoever waits for it what has come of it."""
+    def take_content(self, content: tuple[int, int] | None, md5: str) -> None:
+        """Note the content that a worker has found: its MD5, and size and time if it changed."""
+        if content is not None:
+            self.photo = replace(self.photo, size=content[0], mtime_ns=content[1])
+        if self.job is not None:
+            self.job = replace(self.job, photo=self.photo, md5=md5)
+
+    def end(self, value: object = None, *, error: Exception | None = None) -> None:
+        """Set the result, unless there is one."""
         if not self.over.is_set():
             self.value, self.error = value, error
             self.over.set()
 
-    def result(self) -> Any:  # noqa: ANN401 (what a call returns depends on its kind)
-        """Return what has come of it, or raise that."""
-        if isinstance(self.error, RunError):  # many calls may end by the same one
+    async def result(self) -> Any:  # noqa: ANN401 (depends on the kind of call)
+        """Return the result, or raise the error; without a result there will be none."""
+        try:
+            await self.over.wait()
+        finally:
+            self.over.set()
+        if isinstance(self.error, RunError):  # several calls may end by the same one
             raise type(self.error)(self.error.failure)
         if self.error is not None:
             raise self.error
@@ -62,86 +73,57 @@ class Call:
 
 
 class WorkQueue:
-    """The calls that no worker has taken."""
+    """The calls that no worker has: those to upload, and those to fingerprint."""
 
     def __init__(self) -> None:
-        self._queues: tuple[deque[Call], deque[Call]] = (deque(), deque())
-        self._blind: dict[Path, set[str]] = {}
-
-    def __len__(self) -> int:
-        return sum(map(len, self._queues))
+        self._queues: dict[bool, deque[Call]] = {False: deque(), True: deque()}
+        self._blind: defaultdict[Path, set[str]] = defaultdict(set)
 
     def add(self, call: Call, *, first: bool = False) -> None:
-        """Have a call wait, as the `first` one where it has waited before."""
+        """Add a call, at the front if `first`."""
         queue = self._queues[call.job is not None]
-        if first:
-            queue.appendleft(call)
-        else:
-            queue.append(call)
+        (queue.appendleft if first else queue.append)(call)
 
-    def discard(self, call: Call) -> None:
-        """Have a call wait no longer."""
-        queue = self._queues[call.job is not None]
-        if call in queue:
-            queue.remove(call)
+    def __iter__(self) -> Iterator[Call]:
+        return chain(*self._queues.values())
 
-    def empty(self) -> list[Call]:
-        """Have no call wait any longer; return those that did."""
-        calls = [call for queue in self._queues for call in queue]
-        for queue in self._queues:
-            queue.clear()
-        return calls
-
-    def any_for(self, worker: str, workers: Collection[str]) -> bool:
-        """Tell whether there is something for one of these workers."""
-        return any(self._suits(call, worker, workers) for queue in self._queues for call in queue)
-
-    def take(self, worker: str, workers: Collection[str], *, least: int) -> list[Call]:
-        """Return a batch for one of these workers, which holds back a share for the others.
-
-        Of what is to be read and of what is to be sent it is a batch each, of up to 200 photos and
-        2 GiB; where little is left, of `least` photos, so that all workers end at once.
-        """
-        taken: list[Call] = []
-        for queue in self._queues:
-            share = -(-len(queue) // max(1, 2 * len(workers)))
-            most = min(MOST_PHOTOS, max(least, share))
-            mine = self._batch(queue, worker, workers, most=most)
-            for call in mine:
-                queue.remove(call)
-            taken += mine
-        return taken
-
-    def _batch(
-        self, queue: Iterable[Call], worker: str, workers: Collection[str], *, most: int
+    def take(
+        self, worker: str, workers: Collection[str], *, uploads: bool, least: int
     ) -> list[Call]:
-        batch: list[Call] = []
+        """Remove and return a batch for this one of the workers.
+
+        It holds up to 200 photos and 2 GiB, and less where little is left, down to `least` photos,
+        so that all workers end at about the same time.
+        """
+        queue, batch, others = self._queues[uploads], list[Call](), list[Call]()
+        most = min(MOST_PHOTOS, max(least, -(-len(queue) // max(1, 2 * len(workers)))))
         size = 0
-        for call in queue:
-            if len(batch) == most or size >= MOST_BYTES:
-                break
+        while queue and len(batch) < most and size < MOST_BYTES:
+            call = queue.popleft()
+            if call.over.is_set():
+                continue
             if self._suits(call, worker, workers):
                 batch.append(call)
                 size += call.photo.size
+            else:
+                others.append(call)
+        queue.extendleft(reversed(others))
         return batch
 
     def _suits(self, call: Call, worker: str, workers: Collection[str]) -> bool:
-        if worker in call.unseen:
-            return False
-        blind = self._blind.get(call.photo.path.parent)
-        return not blind or worker not in blind or all(other in blind for other in workers)
+        blind = self._blind.get(call.photo.path.parent, ())
+        return worker not in call.unseen and (
+            worker not in blind or all(other in blind for other in workers)
+        )
 
-    def unseen(self, call: Call, worker: str, why: str) -> None:
-        """Take in that a worker can't see a photo, and so perhaps nothing in its folder."""
-        call.unseen[worker] = why
-        if len(self._blind) >= MOST_FOLDERS:
+    def unseen(self, call: Call, worker: str, reason: str) -> None:
+        """Note that a worker can't read a photo, and so perhaps nothing in its folder."""
+        call.unseen[worker] = reason
+        if len(self._blind) > MOST_FOLDERS:
             self._blind.clear()
-        self._blind.setdefault(call.photo.path.parent, set()).add(worker)
+        self._blind[call.photo.path.parent].add(worker)
 
     def seen(self, call: Call, worker: str) -> None:
-        """Take in that a worker sees a photo, and so its folder."""
-        folder = call.photo.path.parent
-        if blind := self._blind.get(folder):
+        """Note that a worker can read a photo, and so its folder."""
+        if blind := self._blind.get(call.photo.path.parent):
             blind.discard(worker)
-            if not blind:
-                del self._blind[folder]

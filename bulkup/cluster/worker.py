@@ -1,197 +1,486 @@
-"""A worker's side: logs in, takes photos from the coordinator, fingerprints and uploads them."""
+"""The worker's side of a run: logs in, fingerprints and uploads batches of photos.
+
+Each run is a `WorkerPlugin` of its own on every worker, in the worker's event loop.
+"""
 
 import asyncio
 import os
-import threading
+import pickle
 import time
 import traceback
-from bisect import bisect
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import CancelledError, Future, wait
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cache, partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from pathlib import Path
-from ssl import SSLContext
 from stat import S_ISREG
 from tempfile import mkstemp
-from typing import Final
+from typing import Any, Final, Self, TypeVar, cast
 
 import anyio
 from anyio import CancelScope, to_thread
-from anyio.abc import ByteStream, TaskGroup
-from distributed import get_worker
+from distributed import Client, Worker, WorkerPlugin, get_worker, secede
+from distributed.security import Security
 
 from bulkup import __version__
 from bulkup.app.credentials import read_api_key, read_secret_file
 from bulkup.app.gallery import open_gallery
 from bulkup.app.settings import Account
-from bulkup.cluster.protocol import (
-    BEAT_S,
-    LEASE_S,
-    Channel,
-    EventBatcher,
-    Gone,
-    Message,
-    of_error,
-    of_event,
-    read_labels,
-)
-from bulkup.cluster.remote import RecordingGallery, RemoteLedger, RemoteLimiter
+from bulkup.cluster.messages import BEAT_S, LEASE_S, Invitation, Order, Outcome
+from bulkup.cluster.zone import Zone
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.executor import LocalExecutor
+from bulkup.engine.executor import LocalExecutor, NotStarted
 from bulkup.engine.pacing import Tail
-from bulkup.engine.ports import Job, UploadContext
+from bulkup.engine.ports import Fact, Job, PhotoSender, Transfer, UploadContext
 from bulkup.engine.retry import Recovery
 from bulkup.engine.upload import upload
-from bulkup.errors import AnswerLost, BulkupError, PhotoError, SendInterrupted, Transient
-from bulkup.events import Emit
+from bulkup.errors import AnswerLost, BulkupError
+from bulkup.events import Event, PhotoProgress
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
 from bulkup.source.photos import Photo
 from bulkup.source.sidecars import Describer
 
-FIRST: Final = int(datetime(1901, 12, 14, tzinfo=UTC).timestamp())
-LAST: Final = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
-WEEK_S: Final = 7 * 86400
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+HASHING: Final = 2
+"""Photos fingerprinted at once, besides those that are uploaded."""
 
-Table = Sequence[Sequence[int]]
-"""From which second of the epoch on a zone is so many seconds ahead of UTC, in order."""
-
-
-@cache
-def local_zone() -> Table:
-    """Return this machine's time zone; it takes some hundredths of a second, once."""
-    table = [(FIRST, _ahead_s(FIRST))]
-    for second in range(FIRST + WEEK_S, LAST, WEEK_S):
-        if (ahead_s := _ahead_s(second)) != table[-1][1]:
-            before, after = second - WEEK_S, second
-            while after - before > 1:
-                middle = (before + after) // 2
-                if _ahead_s(middle) == table[-1][1]:
-                    before = middle
-                else:
-                    after = middle
-            table.append((after, ahead_s))
-    return table
-
-
-def _ahead_s(second: int) -> int:
-    try:
-        offset = (EPOCH + timedelta(seconds=second)).astimezone().utcoffset()
-    except OSError:  # on Windows, before 1970
-        offset = EPOCH.astimezone().utcoffset()
-    return round((offset or timedelta()).total_seconds())
-
-
-class Zone(tzinfo):
-    """A zone by its table: it tells what time it is there, and not when a time there was."""
-
-    def __init__(self, table: Table) -> None:
-        self._seconds = [second for second, _ in table]
-        self._ahead_s = [ahead_s for _, ahead_s in table]
-
-    def fromutc(self, moment: datetime) -> datetime:
-        """Return a moment in UTC as it is called there."""
-        second = (moment.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
-        place = max(0, bisect(self._seconds, second) - 1)
-        return moment + timedelta(seconds=self._ahead_s[place])
-
-    def utcoffset(self, _moment: datetime | None) -> None:
-        """Tell nothing."""
-
-    def dst(self, _moment: datetime | None) -> None:
-        """Tell nothing."""
-
-    def tzname(self, _moment: datetime | None) -> None:
-        """Tell nothing."""
-
+FLUSH_S: Final = 0.1
+"""How often events go to the coordinator."""
 
 SAME_NS: Final = 2 * 10**9
-"""Times of a file that are no further apart may be one: not all file systems keep it exactly."""
+"""File times that differ by less may be the same: some file systems round them."""
+
+T = TypeVar("T")
 
 
 class NotVisible(Exception):
-    """This worker does not see the file that is meant."""
+    """This worker does not see the file of an order."""
 
 
-async def look(order: Message) -> Photo:
-    """Return the photo that is meant, as it is here. Raises `NotVisible`."""
-    return await to_thread.run_sync(_look, order)
+class WorkerUnusable(Exception):
+    """This worker can't take part in the run, and why."""
 
 
-def _look(order: Message) -> Photo:
-    path = Path(order["where"])
+async def join(invitation: Invitation, dask_worker: Worker) -> tuple[str, str]:
+    """Take part in a run; return the topic on which this worker listens, or why it can't.
+
+    A run of this name that is under way on the worker is ended first.
+    """
+    if invitation.version != __version__:
+        return "", f"it has bulkup {__version__}, and the coordinator {invitation.version}"
+    plugin = RunPlugin(invitation)
+    await dask_worker.plugin_add(plugin, name=invitation.run)
     try:
-        # a pipe in its place would make an ordinary open wait for its writer
+        return await plugin.ready, ""
+    except WorkerUnusable as error:
+        await leave(invitation.run, dask_worker)
+        return "", str(error)
+
+
+async def leave(run: str, dask_worker: Worker) -> None:
+    """End a run on this worker, and log out."""
+    if run in dask_worker.plugins:
+        await dask_worker.plugin_remove(name=run)
+
+
+def do_batch(run: str, orders: Sequence[Order]) -> list[Outcome]:
+    """Carry out orders: the Dask task of a batch."""
+    worker = get_worker()
+    secede()  # the plugin limits how much is done at once
+    batch = worker.plugins[run].do(orders)
+    loop = worker.loop.asyncio_loop
+    outcomes: list[Outcome] = asyncio.run_coroutine_threadsafe(batch, loop).result()
+    return outcomes
+
+
+def awake_s() -> float:
+    """Return a time in seconds that goes on while the machine sleeps, where there is one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class RunPlugin(WorkerPlugin):  # type: ignore[misc]
+    """One run on one worker: its sessions, and what it sends to the coordinator and gets.
+
+    The run ends when the coordinator does not answer its beats.
+    """
+
+    def __init__(self, invitation: Invitation) -> None:
+        self._invitation = invitation
+        self._over = anyio.Event()
+        self._answered_at = 0.0
+        self._limit: int | None = None
+        self._held: CancelScope | None = None
+        self._stop = False
+        self._said: list[tuple[object, ...]] = []
+        self._progress: dict[int, int] = {}
+        self._asked: dict[int, asyncio.Future[None]] = {}
+        self._numbers = count(1)
+        self._topic = ""
+        self._folders: dict[Path, str] = {}
+        self._remarks: list[tuple[str, str]] = []
+        self._turns = {
+            False: anyio.CapacityLimiter(HASHING),
+            True: anyio.CapacityLimiter(invitation.settings.concurrency),
+        }
+        self._tail = Tail()
+
+    async def setup(self, worker: Worker) -> None:
+        """Begin to connect and log in; `ready` becomes the topic, or the error."""
+        self._worker = worker
+        self.ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._running = asyncio.create_task(self._run())
+
+    async def teardown(self, worker: Worker) -> None:
+        """End the run and log out."""
+        del worker
+        self._over.set()
+        if not self.ready.done():
+            self._running.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._running
+
+    async def _run(self) -> None:
+        settings, own = self._invitation.settings, self._worker.security
+        security = Security(  # a worker's has no certificate for clients
+            tls_ca_file=own.tls_ca_file,
+            tls_client_cert=own.tls_worker_cert,
+            tls_client_key=own.tls_worker_key,
+            require_encryption=own.require_encryption,
+        )
+        client = Client(
+            self._worker.scheduler.address,
+            security=security,
+            asynchronous=True,
+            set_as_default=False,
+        )
+        account = open_account(
+            self._invitation,
+            emit=self._emit,
+            limit=lambda: self._limit,
+            folder=self._folders.get,
+        )
+        try:
+            async with (
+                client,
+                account as (self._gallery, self._recovery),
+                anyio.create_task_group() as self._tasks,
+            ):
+                self._chunk_size = ChunkSize(
+                    self._gallery.offer.chunk_size,
+                    user_size=settings.chunk_size,
+                    ceiling=settings.ceiling,
+                    grows=self._gallery.method.name != "legacy",
+                )
+                self._topic = str(client.id)  # the scheduler forgets it with the client
+                client.subscribe_topic(self._topic, self._receive)
+                self._answered_at = awake_s()
+                self._tasks.start_soon(self._beat)
+                self._tasks.start_soon(self._flush_often)
+                self.ready.set_result(self._topic)
+                await self._over.wait()
+                client.unsubscribe_topic(self._topic)
+                self._tasks.cancel_scope.cancel()
+        except (WorkerUnusable, OSError) as error:
+            if not self.ready.done():
+                self.ready.set_exception(error)
+        finally:
+            self._over.set()
+            if not self.ready.done():
+                self.ready.set_exception(WorkerUnusable("the run has ended"))
+            if self._worker.plugins.get(self._invitation.run) is self:
+                del self._worker.plugins[self._invitation.run]
+
+    async def _beat(self) -> None:
+        """Show that the worker is alive, and end the run when nobody answers."""
+        while (left_s := self._answered_at + LEASE_S - awake_s()) > 0:
+            self._say("beat", awake_s(), now=True)
+            await anyio.sleep(min(BEAT_S, left_s))
+        self._over.set()
+
+    async def _flush_often(self) -> None:
+        while True:
+            await anyio.sleep(FLUSH_S)
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._said:
+            message = pickle.dumps((self._topic, self._said))
+            self._said = []
+            self._progress.clear()
+            self._worker.log_event(self._invitation.topic, message)
+
+    def _say(self, *item: object, now: bool = False) -> None:
+        """Send something to the coordinator, soon or `now`."""
+        self._said.append(item)
+        if now:
+            self._flush()
+
+    def _emit(self, event: Event, *, order: int | None = None) -> None:
+        """Send an event, of the photo of an order or of none; of progress only the last."""
+        if hasattr(event, "path"):
+            event = replace(event, path=None)  # type: ignore[arg-type, unused-ignore]
+        if isinstance(event, PhotoProgress) and order in self._progress:
+            self._said[self._progress[order]] = ("event", order, event)
+            return
+        if order is not None:
+            self._progress.pop(order, None)
+            if isinstance(event, PhotoProgress):
+                self._progress[order] = len(self._said)
+        self._say("event", order, event)
+
+    async def _ask(self, *item: object) -> None:
+        """Send something and wait for the coordinator's answer. Raises the error that it is."""
+        number = next(self._numbers)
+        self._asked[number] = answer = asyncio.get_running_loop().create_future()
+        self._say("ask", number, *item, now=True)
+        try:
+            await answer
+        finally:
+            del self._asked[number]
+
+    def _receive(self, event: tuple[float, object]) -> None:
+        """Take what the coordinator sends; Dask itself logs on the topic too."""
+        message = event[1]
+        for item in pickle.loads(message) if isinstance(message, bytes) else ():  # noqa: S301
+            match item:
+                case "answer", number, error if number in self._asked:
+                    answer = self._asked[number]
+                    if error is not None and not answer.done():
+                        answer.set_exception(error)
+                    elif not answer.done():
+                        answer.set_result(None)
+                case "state", answered_at, limit, held, stop:
+                    self._answered_at = max(self._answered_at, answered_at)
+                    self._limit, self._stop = limit, stop
+                    self._hold(held=held)
+
+    def _hold(self, *, held: bool) -> None:
+        """Begin to send nothing while the coordinator holds all workers."""
+        if not held and self._held is not None:
+            self._held.cancel()
+            self._held = None
+        elif held and self._held is None and self.ready.done():
+            self._held = CancelScope()
+            self._tasks.start_soon(self._hold_until_cancelled, self._held)
+
+    async def _hold_until_cancelled(self, scope: CancelScope) -> None:
+        with scope:
+            async with self._recovery.hold():
+                await anyio.sleep_forever()
+
+    async def do(self, orders: Sequence[Order]) -> list[Outcome]:
+        """Carry out orders, along with those of other batches; cancelled when the run ends."""
+        done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._tasks.start_soon(self._do_batch, orders, done)
+        return await done
+
+    async def _do_batch(
+        self, orders: Sequence[Order], done: "asyncio.Future[list[Outcome]]"
+    ) -> None:
+        outcomes: list[Outcome] = []
+        try:
+            async with anyio.create_task_group() as tasks:
+                for order in orders:
+                    tasks.start_soon(self._do, order, outcomes)
+            if not done.done():
+                done.set_result(outcomes)
+        finally:
+            done.cancel()
+
+    async def _do(self, order: Order, outcomes: list[Outcome]) -> None:
+        async with self._turns[bool(order.job)]:
+            outcome = await self._outcome(order)
+        remarks = list(self._gallery.metadata.remarks())
+        if remarks != self._remarks:
+            self._remarks = remarks
+            self._say("remarks", remarks)
+        self._say("outcome", outcome)
+        outcomes.append(outcome)
+
+    async def _outcome(self, order: Order) -> Outcome:
+        doubtful: dict[str, int] = {}
+        error: Exception
+        if self._stop:
+            return Outcome(number=order.number, error=NotStarted("the run is ending"))
+        try:
+            photo = await to_thread.run_sync(find_file, order)
+            if order.job:
+                return await self._upload(order, photo, doubtful)
+            emit = partial(self._emit, order=order.number)
+            now, md5 = await LocalExecutor().fingerprint(photo, emit=emit)
+            return Outcome(number=order.number, content=_content(now, photo), md5=md5)
+        except NotVisible as reason:
+            return Outcome(number=order.number, unseen=str(reason))
+        except BulkupError as failure:
+            error = failure
+        except Exception:  # noqa: BLE001 (it is raised again where the user sees it)
+            error = RuntimeError(f"on a worker:\n{traceback.format_exc()}")
+        return Outcome(number=order.number, doubtful=doubtful, error=error)
+
+    async def _upload(self, order: Order, photo: Photo, doubtful: dict[str, int]) -> Outcome:
+        job = Job(photo, **order.job)  # type: ignore[arg-type]
+        if order.changed:
+            now, md5 = await LocalExecutor().fingerprint(photo)
+            job = replace(job, photo=now, md5=md5)
+        gallery = _RecordingGallery(self._gallery, job)
+        context = UploadContext(
+            gallery=cast("PhotoSender", gallery),
+            ledger=RemoteLedger(partial(self._ask, "ledger", order.number)),
+            recovery=self._recovery,
+            limiter=RemoteLimiter(
+                enter=lambda: self._ask(
+                    "enter", order.number, _content(gallery.job.photo, photo), gallery.job.md5
+                ),
+                leave=lambda: self._say("leave", order.number, now=True),
+                fail=partial(self._ask, "fail", order.number),
+                tail=self._tail,
+            ),
+            chunk_size=self._chunk_size,
+            emit=partial(self._emit, order=order.number),
+            clock=time.monotonic,
+            level=0,
+            doubtful=doubtful,
+        )
+        self._folders[photo.path] = order.folder
+        lost = AnswerLost("the worker that sent it was lost") if order.lost else None
+        try:
+            sent, event = await upload(job, context, lost=lost)
+        finally:
+            del self._folders[photo.path]
+        return Outcome(
+            number=order.number,
+            content=_content(sent.photo, photo),
+            md5=sent.md5,
+            event=replace(event, path=None),  # type: ignore[arg-type]
+            doubtful=doubtful,
+        )
+
+
+def _content(now: Photo, photo: Photo) -> tuple[int, int] | None:
+    """Return what a file is now, None if it is what it was: times differ between machines."""
+    return None if now == photo else (now.size, now.mtime_ns)
+
+
+class _RecordingGallery:
+    """A gallery that notes the job sent last, whose content changes with its file."""
+
+    def __init__(self, gallery: PiwigoServer, job: Job) -> None:
+        self.job = job
+        self._gallery = gallery
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (the gallery's own)
+        return getattr(self._gallery, name)
+
+    def transfer(self, job: Job, **how: Any) -> AbstractAsyncContextManager[Transfer]:  # noqa: ANN401
+        self.job = job
+        return self._gallery.transfer(job, **how)
+
+
+class RemoteLedger:
+    """The coordinator's ledger, for the photo of one order."""
+
+    def __init__(self, ask: Callable[..., Awaitable[None]]) -> None:
+        self._ask = ask
+
+    async def begin(self, name: str) -> None:
+        """Record a name."""
+        await self._ask("begin", name)
+
+    async def end(self, name: str) -> None:
+        """Delete a name."""
+        await self._ask("end", name)
+
+    async def learn(self, fact: Fact, value: int) -> None:
+        """Record a fact about the server."""
+        await self._ask("learn", fact, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteLimiter:
+    """The coordinator's limiter, and the slot in it, for the photo of one order."""
+
+    tail: Tail
+    enter: Callable[[], Awaitable[None]]
+    leave: Callable[[], None]
+    fail: Callable[[BulkupError], Awaitable[None]]
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[Self]:
+        """Return the slot, which each try waits for anew."""
+        yield self
+
+    async def renew(self) -> None:
+        """Wait for a slot before a try."""
+        await self.enter()
+
+    async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of a try; the coordinator measures it, and answers a failure."""
+        try:
+            result = await finish()
+        except BulkupError as error:
+            await self.fail(error)
+            raise
+        self.leave()
+        return result
+
+
+def find_file(order: Order) -> Photo:
+    """Return the file of an order as it is on this worker. Raises `NotVisible`."""
+    path = Path(order.path)
+    try:
+        # opening a pipe would block otherwise, until somebody writes to it
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
             status = os.fstat(descriptor)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no such name"
+        reason = error.strerror if isinstance(error, OSError) else "not a valid name"
         raise NotVisible(f"{path}: {reason}") from None
     if not S_ISREG(status.st_mode):
-        raise NotVisible(f"{path} is no file there")
-    if status.st_size != order["size"] or abs(status.st_mtime_ns - order["mtime_ns"]) > SAME_NS:
+        raise NotVisible(f"{path} is not a file there")
+    if status.st_size != order.size or abs(status.st_mtime_ns - order.mtime_ns) > SAME_NS:
         raise NotVisible(f"{path} is another file there, of {status.st_size:,} bytes")
     return Photo(path, status.st_size, status.st_mtime_ns)
 
 
-class WorkerUnusable(Exception):
-    """This worker can take no part in the run, and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class _RetryOptions:
-    concurrency: int
-    retries: int
-    patience_s: float
-    ledger: Path | None = None
-
-
 @asynccontextmanager
-async def visit(
-    run_settings: Message,
+async def open_account(
+    invitation: Invitation,
     *,
-    emit: Emit,
-    share: Callable[[], int | None],
+    emit: Callable[[Event], None],
+    limit: Callable[[], int | None],
     folder: Callable[[Path], str | None],
 ) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
-    """Lend the gallery, logged in, and the way to go on when it fails. Raises `WorkerUnusable`.
+    """Open the gallery for a worker, logged in. Raises `WorkerUnusable`.
 
-    `share` tells how many bytes a second this worker may send, `folder` what the coordinator calls
-    the folder of a photo.
+    `limit` returns the worker's share of the bandwidth in bytes a second, `folder` the
+    coordinator's name of a photo's folder.
     """
-    if run_settings["kind"] == "refused":
-        raise WorkerUnusable(run_settings["reason"])
-    labels = read_labels(run_settings["labels"])
-    describe = Describer(labels, emit=emit, folder=folder, zone=Zone(run_settings["zone"]))
+    settings = invitation.settings
+    describe = Describer(settings.labels, emit=emit, folder=folder, zone=Zone(invitation.zone))
+    certificates = await to_thread.run_sync(_write_temporary, invitation.ca_cert)
     async with AsyncExitStack() as stack:
         try:
-            account = await to_thread.run_sync(_account, run_settings)
-            coming = open_gallery(
-                account,
-                _RetryOptions(
-                    run_settings["concurrency"],
-                    run_settings["retries"],
-                    run_settings["patience_s"],
-                ),
-                method=run_settings["method"],
-                throttle=Throttle(share),
-                describe=describe if labels else None,
+            account = await to_thread.run_sync(_account, invitation)
+            gallery = open_gallery(
+                replace(account, ca_cert=certificates),
+                settings,
+                method=settings.method or "auto",
+                throttle=Throttle(limit),
+                describe=describe if settings.labels else None,
                 emit=emit,
                 clock=time.monotonic,
                 sleep=anyio.sleep,
             )
-            server, recovery = await stack.enter_async_context(coming)
+            server, recovery = await stack.enter_async_context(gallery)
         except BulkupError as error:
             raise WorkerUnusable(f"{error.message}. {error.hint}".rstrip(". ") + ".") from None
         finally:
-            await to_thread.run_sync(_forget, run_settings)
+            if certificates is not None:
+                certificates.unlink(missing_ok=True)  # they have been read
         if server.method.name == "upload" and not server.metadata.can_set:
             raise WorkerUnusable(
                 "photos of one name would be mixed up: the gallery lets none be renamed"
@@ -199,409 +488,36 @@ async def visit(
         yield server, recovery
 
 
-def _account(run_settings: Message) -> Account:
-    """Return the account to log in with. Raises `WorkerUnusable` if it is unknown."""
+def _account(invitation: Invitation) -> Account:
+    """Return the account to log in with. Raises `WorkerUnusable` if its secret is unknown."""
     variables = os.environ
-    url = variables.get("BULKUP_WORKER_URL") or run_settings["url"]
-    account = Account(url=url, ca_cert=_kept(run_settings), insecure=run_settings["insecure"])
-    user = run_settings["user"] or variables.get("BULKUP_USER", "")
-    if "password" in run_settings:
-        return replace(
-            account, user=user, password=run_settings["password"], api_key=run_settings["api_key"]
-        )
+    account = invitation.settings.account
+    account = replace(
+        account,
+        url=variables.get("BULKUP_WORKER_URL") or account.url,
+        user=account.user or variables.get("BULKUP_USER", ""),
+    )
+    if invitation.trusted:
+        return account
     if key := read_api_key(file=None, variables=variables):
         return replace(account, api_key=key)
     if file := variables.get("BULKUP_PASSWORD_FILE"):
         password = read_secret_file(Path(file), flag="BULKUP_PASSWORD_FILE")
     else:
         password = variables.get("BULKUP_PASSWORD", "")
-    if not (user and password):
+    if not (account.user and password):
         raise WorkerUnusable(
             "it has no password of the gallery: set BULKUP_PASSWORD in its environment, or "
             "give the cluster certificates"
         )
-    return replace(account, user=user, password=password)
+    return replace(account, password=password)
 
 
-def _kept(run_settings: Message) -> Path | None:
-    """Return a file of the certificates to trust, which is read once, None if there are none."""
-    if not run_settings["ca_cert"]:
+def _write_temporary(text: str) -> Path | None:
+    """Write a text to a new temporary file; return None for an empty one."""
+    if not text:
         return None
     descriptor, name = mkstemp(prefix="bulkup-", suffix=".pem")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(run_settings["ca_cert"])
-    run_settings["kept"] = name
+        file.write(text)
     return Path(name)
-
-
-def _forget(run_settings: Message) -> None:
-    if name := run_settings.get("kept"):
-        Path(name).unlink(missing_ok=True)
-
-
-HASHING = 2
-"""Photos that are read at once, beside those that are sent."""
-
-
-def awake_s() -> float:
-    """Return the seconds on a clock that goes on, where there is one, while the machine sleeps."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
-
-
-class Worker:
-    """One process's part in a run; `name` is what Dask calls the worker."""
-
-    def __init__(self, *, name: str, token: str) -> None:
-        self._name = name
-        self._token = token
-        self._welcome = anyio.Event()
-        self._errand: Message = {}
-        self._farewell = anyio.Event()
-        self._heard_at = 0.0
-        self._share: int | None = None
-        self._stop = False
-        self._holds: dict[int, CancelScope] = {}
-        self._folders: dict[Path, str] = {}
-        self._queued = 0
-        self._begun = anyio.Event()
-        self._work: _Work | None = None
-
-    async def work(self, stream: ByteStream, *, ready: Callable[[], None]) -> None:
-        """Work until the coordinator says good-bye, or is gone. Raises `WorkerUnusable`."""
-        unfit: WorkerUnusable | None = None
-        self._heard_at = awake_s()  # and not before there was a connection
-        async with stream, anyio.create_task_group() as tasks:
-            channel = Channel(stream)
-            told = EventBatcher(channel)
-            tasks.start_soon(channel.speak)
-            tasks.start_soon(self._listen, channel, tasks)
-            tasks.start_soon(self._beat, channel, tasks.cancel_scope)
-            tasks.start_soon(told.flush_often)
-            channel.tell("hello", token=self._token, worker=self._name, version=__version__)
-            await self._welcome.wait()
-            try:
-                async with visit(
-                    self._errand,
-                    emit=told.tell,
-                    share=lambda: self._share,
-                    folder=self._folders.get,
-                ) as (server, recovery):
-                    self._work = _Work(
-                        self._errand, channel, told, server, recovery, folders=self._folders
-                    )
-                    for number in self._holds:
-                        tasks.start_soon(self._hold, number)
-                    async with anyio.create_task_group() as self._calls:
-                        ready()
-                        await self._farewell.wait()
-                        # nobody sends any more when the sessions are logged out
-                        self._calls.cancel_scope.cancel()
-            except WorkerUnusable as error:
-                unfit = error
-            tasks.cancel_scope.cancel()
-        if unfit is not None:
-            raise unfit
-
-    async def turn(self) -> None:
-        """Come for a batch; return when the last photo of it is begun."""
-        if self._work is None or self._farewell.is_set():
-            return
-        try:
-            orders = await self._work.take()
-        except Gone:
-            return
-        if self._farewell.is_set():
-            return
-        self._queued += len(orders)
-        for order in orders:
-            self._calls.start_soon(self._do, order, self._work)
-        while self._queued:
-            await self._begun.wait()
-            self._begun = anyio.Event()
-
-    async def _do(self, order: Message, work: "_Work") -> None:
-        async with work.turns["job" in order]:
-            self._queued -= 1
-            self._begun.set()
-            if self._stop:
-                work.channel.tell("unbegun", call=order["call"])
-            else:
-                await work.do(order)
-
-    async def _listen(self, channel: Channel, tasks: TaskGroup) -> None:
-        await channel.listen(partial(self._hear, tasks))
-        tasks.cancel_scope.cancel()
-
-    async def _beat(self, channel: Channel, scope: CancelScope) -> None:
-        """Show that we live, and end everything when nobody answers to that."""
-        while (left_s := self._heard_at + LEASE_S - awake_s()) > 0:
-            channel.tell("beat", at=awake_s())
-            await anyio.sleep(min(BEAT_S, left_s))
-        scope.cancel()
-
-    def _hear(self, tasks: TaskGroup, message: Message) -> None:
-        match message["kind"]:
-            case "beat":
-                self._heard_at = message["at"]
-            case "welcome" | "refused":
-                self._errand = message
-                self._welcome.set()
-            case "share":
-                self._share = message["limit"]
-            case "hold":
-                self._holds[message["number"]] = CancelScope()
-                if self._work is not None:
-                    tasks.start_soon(self._hold, message["number"])
-            case "go":
-                if scope := self._holds.pop(message["number"], None):
-                    scope.cancel()
-            case "stop":
-                self._stop = True
-            case "bye":
-                self._farewell.set()
-
-    async def _hold(self, number: int) -> None:
-        """Send nothing until the coordinator lets us go on."""
-        if self._work is None or number not in self._holds:
-            return
-        with self._holds[number]:
-            async with self._work.recovery.quiet():
-                self._work.channel.tell("still", number=number)
-                await anyio.sleep_forever()
-
-
-class _Work:
-    """What is done with photos, once the worker is logged in."""
-
-    def __init__(
-        self,
-        run_settings: Message,
-        channel: Channel,
-        told: EventBatcher,
-        server: PiwigoServer,
-        recovery: Recovery,
-        *,
-        folders: dict[Path, str],
-    ) -> None:
-        self.channel = channel
-        self.recovery = recovery
-        self.turns = (
-            anyio.CapacityLimiter(HASHING),
-            anyio.CapacityLimiter(run_settings["concurrency"]),
-        )
-        self._told = told
-        self._server = server
-        self._folders = folders
-        self._tail = Tail()
-        self._chunk_size = ChunkSize(
-            server.offer.chunk_size,
-            user_size=run_settings["chunk_size"],
-            ceiling=run_settings["ceiling"],
-            grows=server.method.name != "legacy",
-        )
-        self._remarks: list[tuple[str, str]] = []
-
-    async def take(self) -> list[Message]:
-        """Return what is to be done; of what a lost worker has begun the server is asked first."""
-        orders: list[Message] = await self.channel.ask("take")
-        again = [o["job"] for o in orders if "job" in o and o["job"]["lost"] == "begun"]
-        if again:
-            try:
-                md5s = {job["md5"] for job in again}
-                found = await self.recovery.run(lambda: self._server.find(md5s))
-            except (Transient, PhotoError):
-                return orders
-            for job in again:
-                if found.get(job["md5"], 0) is None:
-                    job["lost"] = None
-        return orders
-
-    async def do(self, order: Message) -> None:
-        """Read or send a photo, and tell what has come of it."""
-        number = order["call"]
-        doubtful: dict[str, int] = {}
-        told: Message
-        try:
-            photo = await look(order)
-            work = self._send if "job" in order else self._read
-            answer = await work(order, photo, doubtful)
-        except NotVisible as error:
-            self.channel.tell("unseen", call=number, reason=str(error))
-            return
-        except Gone:
-            return
-        except BulkupError as error:
-            outcome, told = "failed", {"error": of_error(error)}
-        except Exception:  # noqa: BLE001 (whatever it is, it is told where the user sees it)
-            outcome, told = "broken", {"trace": traceback.format_exc()}
-        else:
-            outcome, told = "done", answer
-        self._told.flush()
-        self._tell_remarks()
-        self.channel.tell(outcome, call=number, doubtful=doubtful, **told)
-
-    async def _read(self, order: Message, photo: Photo, doubtful: dict[str, int]) -> Message:
-        del doubtful
-        tell = partial(self._told.tell, call=order["call"])
-        now, md5 = await LocalExecutor().fingerprint(photo, emit=tell)
-        return {"photo": _changed(now, photo), "md5": md5, "event": None}
-
-    async def _send(self, order: Message, photo: Photo, doubtful: dict[str, int]) -> Message:
-        number, told = order["call"], order["job"]
-        job = Job(
-            photo,
-            told["md5"],
-            album=told["album"],
-            level=told["level"],
-            replaces=told["replaces"],
-            format_of=told["format_of"],
-        )
-        if order["changed"]:
-            now, md5 = await LocalExecutor().fingerprint(photo)
-            job = replace(job, photo=now, md5=md5)
-        server = RecordingGallery(self._server)
-
-        def sent() -> tuple[list[int] | None, str]:
-            now, md5 = server.sent or (photo, job.md5)
-            return _changed(now, photo), md5
-
-        context = UploadContext(
-            gallery=server,
-            ledger=RemoteLedger(self.channel, number),
-            recovery=self.recovery,
-            limiter=RemoteLimiter(self.channel, number, tail=self._tail, sent=sent),
-            chunk_size=self._chunk_size,
-            emit=partial(self._told.tell, call=number),
-            clock=time.monotonic,
-            level=told["level"],
-            doubtful=doubtful,
-        )
-        self._folders[photo.path] = told["folder"]
-        try:
-            done, event = await upload(job, context, lost=_lost(told["lost"]))
-        finally:
-            self._folders.pop(photo.path, None)
-        return {"photo": _changed(done.photo, photo), "md5": done.md5, "event": of_event(event)}
-
-    def _tell_remarks(self) -> None:
-        """Tell what is to be remarked at the end of the run, when that has changed."""
-        remarks = list(self._server.metadata.remarks())
-        if remarks != self._remarks:
-            self._remarks = remarks
-            self.channel.tell("remarks", remarks=remarks)
-
-
-def _changed(now: Photo, photo: Photo) -> list[int] | None:
-    """Return what a photo is now, None if that is what it was: times differ between machines."""
-    return None if now == photo else [now.size, now.mtime_ns]
-
-
-def _lost(how: str | None) -> Transient | None:
-    """Return how the attempt of a lost worker ended."""
-    if how is None:
-        return None
-    return (AnswerLost if how == "finishing" else SendInterrupted)(
-        "the worker that sent it was lost"
-    )
-
-
-LOOK_S: Final = 2.0
-REACH_S: Final = 20.0
-"""How long a connection to the coordinator may take to come about."""
-
-_hands: dict[str, "Thread"] = {}
-_lock = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """Where a run's workers come to, and what lets them in."""
-
-    host: str
-    port: int
-    token: str = field(repr=False)
-
-
-def turn(invitation: Invitation) -> str:
-    """Come for a batch; return why this worker is unfit for the run, empty if it is not."""
-    worker = get_worker()
-    with _lock:
-        thread = _hands.get(invitation.token)
-        if thread is None or thread.over:
-            tls = worker.security.get_connection_args("worker")["ssl_context"]
-            encrypted = worker.address.startswith("tls://")
-            thread = Thread(invitation, name=worker.address, tls=tls if encrypted else None)
-            _hands[invitation.token] = thread
-            thread.start()
-    try:
-        thread.ready.result()
-        thread.turn()
-    except WorkerUnusable as error:
-        return str(error)
-    except (CancelledError, asyncio.CancelledError, RuntimeError):
-        return ""  # the coordinator is gone, or takes us for gone: it knows what to do
-    return ""
-
-
-class Thread(threading.Thread):
-    """The thread of one run in this process."""
-
-    def __init__(self, invitation: Invitation, *, name: str, tls: SSLContext | None) -> None:
-        super().__init__(name="bulkup", daemon=True)
-        self.ready: Future[None] = Future()
-        self._invitation = invitation
-        self._hand = Worker(name=name, token=invitation.token)
-        self._tls = tls
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether it has come to its end."""
-        return self.ready.done() and not self.is_alive()
-
-    def turn(self) -> None:
-        """Come for a batch, and wait until the last photo of it is begun."""
-        if self._loop is None:
-            raise CancelledError
-        coming = self._hand.turn()
-        try:
-            begun = asyncio.run_coroutine_threadsafe(coming, self._loop)
-            while not wait((begun,), LOOK_S).done:
-                if not self.is_alive():  # nobody would ever tell
-                    raise CancelledError
-            begun.result()
-        finally:
-            coming.close()
-
-    def run(self) -> None:
-        """Work until the coordinator says good-bye, or is gone."""
-        try:
-            anyio.run(self._work)
-        except WorkerUnusable as error:
-            self._give_up(error)
-        except OSError as error:
-            where = f"{self._invitation.host}:{self._invitation.port}"
-            why = str(error) or "no answer"
-            self._give_up(WorkerUnusable(f"it can't reach the coordinator at {where}: {why}"))
-        finally:
-            self._give_up(CancelledError())
-            with _lock:
-                if _hands.get(self._invitation.token) is self:
-                    del _hands[self._invitation.token]
-
-    def _give_up(self, error: BaseException) -> None:
-        if not self.ready.done():
-            self.ready.set_exception(error)
-
-    async def _work(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        host, port = self._invitation.host, self._invitation.port
-        with anyio.fail_after(REACH_S):
-            if self._tls is None:
-                stream: anyio.abc.ByteStream = await anyio.connect_tcp(host, port)
-            else:
-                stream = await anyio.connect_tcp(
-                    host, port, ssl_context=self._tls, tls_standard_compatible=False
-                )
-        await self._hand.work(stream, ready=lambda: self.ready.set_result(None))

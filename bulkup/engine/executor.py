@@ -1,4 +1,4 @@
-"""The executor port: what fingerprints and uploads photos, and this machine's own."""
+"""The executor port: what fingerprints and uploads photos, and the executor of this machine."""
 
 from collections.abc import Iterable
 from typing import ClassVar, Protocol
@@ -10,51 +10,50 @@ from bulkup.events import Emit, Event, PhotoHashing, PhotoUploaded
 from bulkup.source.photos import Photo, fingerprint
 
 
-def _unheard(_: Event) -> None:
-    """Let nobody hear of it."""
+def discard(_: Event) -> None:
+    """Discard the event."""
 
 
 class NotStarted(BulkupError):
-    """The run is to come to its end, and nobody has begun with the photo yet."""
+    """The run is ending, and work on the photo has not begun."""
 
 
 class Executor(Protocol):
-    """What a run has done for it, photo by photo; as many at once as there are tasks that ask."""
+    """Fingerprints and uploads photos, as many at once as there are calls."""
 
     @property
     def machines(self) -> int:
-        """How many machines they are, each with as many photos in hand as one alone would have."""
+        """The number of machines, each with as many photos in flight as one alone would have."""
 
     @property
     def lead(self) -> int:
-        """How many more photos they want to know of than those they have in hand."""
+        """How many calls should wait, besides the photos in flight."""
 
-    async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
-        """Return a photo as it is when it holds still, and the MD5 of its content.
+    async def fingerprint(self, photo: Photo, *, emit: Emit = discard) -> tuple[Photo, str]:
+        """Return the photo as it was when it was read, and the MD5 of its content.
 
-        `emit` hears when it begins to be read. Raises `PhotoError` where it can't be read, and
-        `NotStarted`.
+        Emits `PhotoHashing` when reading begins. Raises `PhotoError` where the file can't be read,
+        and `NotStarted`.
         """
 
     async def upload(self, job: Job, context: UploadContext) -> tuple[Job, PhotoUploaded]:
-        """Bring a photo to the server: as it was sent, with the event that says so.
+        """Upload a photo; return it as it was sent, and the event.
 
-        Raises `PhotoError` where that is impossible, `Transient` or `RunError` where the server
-        is, and `NotStarted`.
+        Raises `PhotoError`, `Transient` or `RunError` where that fails, and `NotStarted`.
         """
 
     def remarks(self) -> Iterable[tuple[str, str]]:
-        """Return what there is to remark at the end of a run: messages, each with a hint."""
+        """Return what to report at the end of the run: messages, each with a hint."""
 
 
 class LocalExecutor:
-    """This machine's."""
+    """The executor of this machine."""
 
     machines: ClassVar[int] = 1
     lead: ClassVar[int] = 0
 
-    async def fingerprint(self, photo: Photo, *, emit: Emit = _unheard) -> tuple[Photo, str]:
-        """Read it here."""
+    async def fingerprint(self, photo: Photo, *, emit: Emit = discard) -> tuple[Photo, str]:
+        """Fingerprint a photo here."""
         emit(PhotoHashing(path=photo.path, size=photo.size))
         for _ in range(CHANGED_TRIES - 1):
             try:
@@ -64,11 +63,11 @@ class LocalExecutor:
         return await fingerprint(photo)
 
     async def upload(self, job: Job, context: UploadContext) -> tuple[Job, PhotoUploaded]:
-        """Send it from here."""
+        """Upload a photo from here."""
         return await upload(job, context)
 
     def remarks(self) -> Iterable[tuple[str, str]]:
-        """Return nothing: the server's own parts know it."""
+        """Return nothing: the gallery client reports for this machine."""
         return ()
 
 
@@ -77,4 +76,4 @@ class Stopping(Protocol):
 
     @property
     def wanted(self) -> bool:
-        """Whether it is wished."""
+        """Whether it was."""

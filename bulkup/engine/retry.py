@@ -124,9 +124,6 @@ class Others(Protocol):
     def held(self) -> AbstractContextManager[None]:
         """Let them begin no request meanwhile."""
 
-    async def still(self) -> None:
-        """Return when they have no request in flight any more, while they are held."""
-
 
 class NoOthers:
     """No other processes."""
@@ -134,9 +131,6 @@ class NoOthers:
     def held(self) -> AbstractContextManager[None]:
         """Do nothing."""
         return nullcontext()
-
-    async def still(self) -> None:
-        """Return at once."""
 
 
 class Recovery:
@@ -162,8 +156,6 @@ class Recovery:
         self._gate = anyio.Event()
         self._held = False  # whether `hold` has closed the gate, and not an outage
         self._gate.set()
-        self._in_flight = 0
-        self._ended = anyio.Event()
 
     async def run(
         self,
@@ -175,9 +167,9 @@ class Recovery:
     ) -> T:
         """Return the result of the operation, retried as the policy allows.
 
-        `before` is awaited before each try. A task that waits there does not count as in flight,
-        so `quiet` can begin meanwhile. Raises the last `Transient` where it may not be repeated or
-        the retries are used up, and `RunError` where an outage lasts longer than `patience_s`.
+        `before` is awaited before each try. Raises the last `Transient` where it may not be
+        repeated or the retries are used up, and `RunError` where an outage lasts longer than
+        `patience_s`.
         """
         attempt = 0
         while True:
@@ -186,7 +178,7 @@ class Recovery:
                 await before()
                 await self._open()
             try:
-                return await self._counted(operation)
+                return await operation()
             except Transient as error:
                 attempt += 1
                 step = decide(
@@ -205,17 +197,6 @@ class Recovery:
                     attempt -= 1
                 if not step.again:
                     raise
-
-    @asynccontextmanager
-    async def quiet(self) -> AsyncIterator[None]:
-        """Pause all requests; begins when none is in flight any more."""
-        await self._open()
-        with self._shut():
-            while self._in_flight:
-                self._ended = anyio.Event()
-                await self._ended.wait()
-            await self.others.still()
-            yield
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
@@ -242,14 +223,6 @@ class Recovery:
         """Wait until the gate is open; it may close again before a waiting task runs."""
         while not self._gate.is_set():
             await self._gate.wait()
-
-    async def _counted(self, operation: Callable[[], Awaitable[T]]) -> T:
-        self._in_flight += 1
-        try:
-            return await operation()
-        finally:
-            self._in_flight -= 1
-            self._ended.set()
 
     async def pause(self, error: Transient, *, attempt: int, path: Path | None) -> None:
         """Wait before retrying something larger than a request for the `attempt`-th time."""

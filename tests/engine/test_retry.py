@@ -379,7 +379,7 @@ async def test_a_task_that_suspects_during_an_outage_waits_for_its_end() -> None
     assert len(world.of(OutageBegan)) == 1
 
 
-async def test_nobody_sends_while_it_is_quiet_and_it_begins_when_nothing_is_under_way() -> None:
+async def test_nothing_begins_while_it_is_held_and_what_is_under_way_goes_on() -> None:
     world = World()
     going, told = anyio.Event(), list[str]()
 
@@ -391,23 +391,16 @@ async def test_nobody_sends_while_it_is_quiet_and_it_begins_when_nothing_is_unde
     async def later() -> None:
         told.append("later")
 
-    async def quiet() -> None:
-        async with world.recovery.quiet():
-            told.append("quiet")
-            tasks.start_soon(world.recovery.run, later)
-            for _ in range(10):
-                await anyio.lowlevel.checkpoint()
-            told.append("loud")
-
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.recovery.run, slow)
         await anyio.lowlevel.checkpoint()
-        tasks.start_soon(quiet)
-        for _ in range(10):
-            await anyio.lowlevel.checkpoint()
-        assert told == ["begins"]
-        going.set()
-    assert told == ["begins", "ends", "quiet", "loud", "later"]
+        async with world.recovery.hold():
+            tasks.start_soon(world.recovery.run, later)
+            going.set()
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            assert told == ["begins", "ends"]
+    assert told == ["begins", "ends", "later"]
 
 
 async def test_a_task_that_starts_together_waits_when_the_first_of_them_closes_the_gate() -> None:
@@ -420,7 +413,7 @@ async def test_a_task_that_starts_together_waits_when_the_first_of_them_closes_t
         if world.now < 20.0:
             raise Outage("gone")
 
-    async with world.recovery.quiet(), anyio.create_task_group() as tasks:
+    async with world.recovery.hold(), anyio.create_task_group() as tasks:
         for _ in range(6):
             tasks.start_soon(world.recovery.run, fails)
         for _ in range(3):

@@ -5,6 +5,7 @@ What workers do with photos that are lost, late or not theirs is tested without 
 
 import gc
 import json
+import operator
 import os
 import re
 import shutil
@@ -19,10 +20,10 @@ import pytest
 from anyio import to_thread
 
 import bulkup
-from bulkup.cluster.pool import Cluster as Dask
-from bulkup.cluster.pool import ClusterAddress, lent
-from bulkup.cluster.protocol import PathMap
-from bulkup.cluster.worker import Invitation, local_zone
+from bulkup.cluster.messages import PathMap
+from bulkup.cluster.scheduler import Cluster as Dask
+from bulkup.cluster.scheduler import ClusterAddress, open_cluster
+from bulkup.cluster.zone import local_zone
 from bulkup.events import Event, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.certificates import make_certificate
@@ -198,29 +199,31 @@ async def test_programs_have_workers_too(tmp_path: Path, two: Cluster, box: Sand
         await bulkup.upload([root], account=nobody, options=options)
 
 
-async def test_tasks_that_are_over_leave_nothing_in_memory(two: Cluster) -> None:
-    nowhere = Invitation("127.0.0.1", 9, "of no run")
+async def test_batches_that_are_over_leave_nothing_in_memory(
+    two: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulkup.cluster.scheduler.do_batch", operator.ne)
 
-    async def come(tasks: int, cluster: Dask) -> int:
-        """Have so many tasks come to nothing, and return the bytes that are kept."""
+    async def submit(tasks: int, cluster: Dask) -> int:
+        """Submit tasks as batches are, and return the bytes that are kept."""
         worker = (await cluster.workers() or [])[0]
         for _ in range(tasks):
-            assert "can't reach the coordinator" in await cluster.submit(nowhere, worker)
+            assert await cluster.do_batch(worker, "no run", [])
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
 
     where = ClusterAddress(
         address=two.address, maps=PathMap(), tls_ca=two.cert, tls_cert=two.cert, tls_key=two.key
     )
-    async with lent(where) as cluster:
-        await come(20, cluster)
+    async with open_cluster(where) as cluster:
+        await submit(20, cluster)
         tracemalloc.start()
         try:
-            before = await come(20, cluster)
-            assert await come(100, cluster) - before < 200_000
+            before = await submit(20, cluster)
+            assert await submit(100, cluster) - before < 200_000
         finally:
             tracemalloc.stop()
-        await cluster.forget(set())
+        await cluster.close()
 
 
 async def test_killed_then_ended_the_same_command_goes_on_and_leaves_the_cluster(

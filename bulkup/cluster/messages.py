@@ -1,0 +1,111 @@
+"""What coordinator and workers send each other, and the mapping of paths between machines.
+
+All of it is pickled, as everything in Dask is: whoever can connect to the scheduler can run code
+on all of its machines anyway. Nothing holds a `Path`, which only its own system can unpickle.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
+
+from bulkup.app.executor import RunSettings
+from bulkup.cluster.zone import Transitions
+from bulkup.errors import UsageError
+from bulkup.events import PhotoUploaded
+
+BEAT_S: Final = 2.0
+LEASE_S: Final = 8.0
+"""A worker sends for this long after its last beat that the coordinator answered …"""
+
+GONE_S: Final = 12.0
+"""… and is lost when it was silent for this long, which is later in any case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """What a worker needs to take part in the run of this name.
+
+    `topic` is where the coordinator listens. Without `trusted`, the account in `settings` has no
+    secrets: the worker takes them from its environment. `ca_cert` are PEM certificates to trust
+    besides the system's. `zone` is the coordinator's time zone.
+    """
+
+    run: str
+    version: str
+    topic: str
+    settings: RunSettings
+    trusted: bool
+    ca_cert: str = field(repr=False)
+    zone: Transitions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One photo of a batch: to upload, or only to fingerprint if it has no `job`.
+
+    `path` is the worker's name of the file, `folder` the coordinator's name of its folder. `job`
+    are the fields of a `Job` but for the photo. `changed`: the file is another one than when its
+    MD5 was computed. `lost`: a lost worker may have uploaded the photo.
+    """
+
+    number: int
+    path: str
+    size: int
+    mtime_ns: int
+    folder: str
+    job: Mapping[str, str | int | None] = field(default_factory=dict)
+    changed: bool = False
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The result of an order: an MD5 and perhaps an event, or an error, or why it is `unseen`.
+
+    `content` is the size and modification time (ns) of a file that changed meanwhile.
+    """
+
+    number: int
+    content: tuple[int, int] | None = None
+    md5: str = ""
+    event: PhotoUploaded | None = None
+    doubtful: Mapping[str, int] = field(default_factory=dict)
+    error: Exception | None = None
+    unseen: str = ""
+
+
+HINT: Final = "Give the folder here and there, such as --map /mnt/nas1=/volume1/photos."
+
+
+class PathMap:
+    """Maps folders of this machine to the workers' names of them.
+
+    `texts` are `HERE=THERE`. Raises `UsageError` for any other.
+    """
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self._folder = os.getcwd()  # noqa: PTH109 (once: it may be deleted later)
+        self._pairs = sorted((_pair(text) for text in texts), key=_depth, reverse=True)
+
+    def there(self, path: Path) -> str:
+        """Return the workers' name of a file; the deepest mapped folder decides."""
+        absolute = Path(os.path.normpath(Path(self._folder, path)))  # resolves .., keeps links
+        for here, there in self._pairs:
+            if absolute.is_relative_to(here):
+                rest = absolute.relative_to(here)
+                windows = "\\" in there and "/" not in there
+                return str((PureWindowsPath if windows else PurePosixPath)(there, *rest.parts))
+        return str(absolute)
+
+
+def _pair(text: str) -> tuple[Path, str]:
+    here, sign, there = text.partition("=")
+    if not (sign and here.strip() and there.strip()):
+        raise UsageError(f"--map “{text}” names no two folders", hint=HINT)
+    return Path(os.path.abspath(here)), there  # noqa: PTH100
+
+
+def _depth(pair: tuple[Path, str]) -> int:
+    return len(pair[0].parts)

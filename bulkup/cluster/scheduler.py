@@ -1,0 +1,238 @@
+"""The Dask cluster of a run: its address and certificates, and the client that uses it."""
+
+import logging
+import pickle
+import uuid
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import anyio
+import dask
+from anyio import CancelScope
+from distributed import Client, LocalCluster
+from distributed.security import Security
+
+from bulkup.cluster.messages import Order, Outcome, PathMap
+from bulkup.cluster.worker import do_batch
+from bulkup.errors import RunError, UsageError
+from bulkup.errors import run as run_failures
+
+MOST_LOCAL: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterAddress:
+    """The valid `address` of a scheduler, or the number of `local` workers to start.
+
+    `maps` are the workers' names of folders. The certificates are PEM files; without them, Dask's
+    own configuration applies.
+    """
+
+    address: str = ""
+    local: int = 0
+    maps: PathMap
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+def cluster_address(text: str, *, maps: PathMap, tls: tuple[Path | None, ...]) -> ClusterAddress:
+    """Parse the value of --dask. Raises `UsageError`."""
+    ca, cert, key = tls
+    if (ca is None) != (cert is None) or (key and not cert):
+        raise UsageError(
+            "Dask's certificates are not complete",
+            hint="Give --dask-tls-ca and --dask-tls-cert, and --dask-tls-key where the key is "
+            "not in the same file.",
+        )
+    for file in tls:
+        if file is not None and not file.is_file():
+            raise UsageError(f"{file} is no file", hint="Name a certificate or key in PEM form.")
+    kind, _, rest = text.partition(":")
+    if kind == "local":
+        if not (rest.isascii() and rest.isdecimal() and 1 <= int(rest) <= MOST_LOCAL):
+            raise UsageError(
+                f"--dask {text} is no number of workers",
+                hint=f"Give one from local:1 to local:{MOST_LOCAL}.",
+            )
+        return ClusterAddress(local=int(rest), maps=maps)
+    try:
+        port = urlsplit(text).port
+    except ValueError:
+        port = None
+    if kind not in {"tcp", "tls"} or not rest.startswith("//") or port is None:
+        raise UsageError(
+            f"--dask {text} is no scheduler's address",
+            hint="Give one such as tls://scheduler:8786, or local:3 to try it.",
+        )
+    if kind == "tcp" and ca is not None:
+        raise UsageError(
+            "certificates are for a scheduler at tls://", hint=f"Give --dask tls:{rest}"
+        )
+    return ClusterAddress(address=text, maps=maps, tls_ca=ca, tls_cert=cert, tls_key=key)
+
+
+def security_of(where: ClusterAddress) -> Security:
+    """Return the TLS configuration for a cluster. Raises `UsageError`."""
+    if where.tls_ca is None:
+        security = Security()
+    else:
+        security = Security(
+            tls_ca_file=f"{where.tls_ca}",
+            tls_client_cert=f"{where.tls_cert}",
+            tls_client_key=where.tls_key and f"{where.tls_key}",
+            require_encryption=True,
+        )
+    try:
+        known = security.get_connection_args("client")["ssl_context"]
+    except OSError as error:  # ssl.SSLError is one
+        raise UsageError(
+            f"Dask's certificates can't be used: {error}", hint="Give PEM files that fit."
+        ) from None
+    if where.address.startswith("tls://") and known is None:
+        raise UsageError(
+            "a scheduler at tls:// needs certificates",
+            hint="Give --dask-tls-ca, --dask-tls-cert and --dask-tls-key.",
+        )
+    return security
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether an address of Dask's is one of this machine alone."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+ANSWER_S: Final = 10.0
+"""The scheduler's time to answer."""
+
+SHORT_LOGS: Final = {
+    "distributed.admin.low-level-log-length": 10,
+    "distributed.admin.system-monitor.log-length": 10,
+}
+"""For Dask's debugging logs: by default they hold the last 1000 messages, of some 10 kB each."""
+
+
+class BatchLost(Exception):
+    """A batch has no result: its worker, or the scheduler, was lost."""
+
+
+class Cluster:
+    """A Dask client for one run; it connects again when the scheduler comes back."""
+
+    def __init__(self, client: Client, *, security: Security, address: str) -> None:
+        self.address = address
+        self.trusted = address.startswith("tls://") or is_loopback(address)
+        self.security = security
+        self._client = client
+
+    @property
+    def topic(self) -> str:
+        """The topic on which this side listens; the scheduler forgets it with the client."""
+        return str(self._client.id)
+
+    async def workers(self) -> list[str] | None:
+        """Return the addresses of the workers, None if the scheduler does not answer."""
+        try:
+            with anyio.fail_after(ANSWER_S):
+                if self._client.status != "running":
+                    await self._client.close(timeout=1)
+                    self._client = await _client(self.address, self.security)
+                known = await self._client.scheduler.identity(n_workers=-1)
+        except (OSError, TimeoutError):
+            return None
+        return list(known["workers"])
+
+    def listen(self, handle: Callable[[Any], None]) -> None:
+        """Call `handle` with each message on the topic. To be repeated after a disconnection."""
+
+        def unpack(event: tuple[float, object]) -> None:
+            if isinstance(event[1], bytes):  # others are Dask's own
+                handle(pickle.loads(event[1]))  # noqa: S301 (as Dask does with all results)
+
+        self._client.subscribe_topic(self.topic, unpack)
+
+    async def publish(self, topic: str, message: object) -> None:
+        """Send a message; it may get lost with the connection."""
+        with suppress(OSError):
+            await self._client.log_event(topic, pickle.dumps(message))
+
+    async def run_on(
+        self, worker: str, function: Callable[..., Awaitable[Any]], *args: object
+    ) -> Any:  # noqa: ANN401 (the function's)
+        """Return the result of a function that a worker runs at once, or raise its exception."""
+        results = await self._client.run(function, *args, workers=[worker])
+        return results[worker]
+
+    async def do_batch(self, worker: str, run: str, orders: Sequence[Order]) -> list[Outcome]:
+        """Have a worker carry out orders. Raises `BatchLost`."""
+        future = None
+        try:
+            future = self._client.submit(
+                *(do_batch, run, orders),
+                key=f"bulkup-{uuid.uuid4().hex}",
+                workers=[worker],
+                pure=False,
+                retries=0,
+            )
+            outcomes: list[Outcome] = await future
+        except (Exception, CancelledError) as error:
+            if future is not None and future.status == "pending":
+                raise  # it is this side that is cancelled
+            raise BatchLost(f"{type(error).__name__}: {error}") from None
+        return outcomes
+
+    async def close(self) -> None:
+        """Disconnect; the scheduler forgets the batches."""
+        with suppress(OSError, TimeoutError):
+            with suppress(ValueError):  # nobody has ever listened
+                self._client.unsubscribe_topic(self.topic)
+            await self._client.close(timeout=2)
+
+
+async def _client(address: str, security: Security) -> Client:
+    with dask.config.set(SHORT_LOGS):
+        return await Client(
+            address, security=security, asynchronous=True, timeout=ANSWER_S, set_as_default=False
+        )
+
+
+@asynccontextmanager
+async def open_cluster(where: ClusterAddress) -> AsyncIterator[Cluster]:
+    """Connect to a cluster, or start a local one. Raises `RunError`."""
+    if where.local:
+        made = LocalCluster(
+            n_workers=where.local,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # not on all addresses of the machine
+            worker_dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            asynchronous=True,
+            preload=["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
+        )
+        try:
+            with dask.config.set(SHORT_LOGS):
+                await made
+            client = await _client(made.scheduler_address, made.security)
+            yield Cluster(client, security=made.security, address=made.scheduler_address)
+        finally:
+            with CancelScope(shield=True):
+                await made.close()
+        return
+    security = security_of(where)
+    try:
+        client = await _client(where.address, security)
+    except (OSError, TimeoutError, ValueError) as error:
+        failure = run_failures.CLUSTER_UNREACHED(address=where.address, reason=error)
+        raise RunError(failure) from None
+    yield Cluster(client, security=security, address=where.address)
