@@ -39,7 +39,7 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.store.ledger import SqliteLedger
 from tests.support.photos import write_files
-from tests.support.raw import Line, raw_server, saying
+from tests.support.raw import Connection, answering, raw_server
 from tests.support.runs import ADMIN, FOUR_METHODS, make_archive, no_wait, run
 
 K, M = 1024, 1024 * 1024
@@ -178,21 +178,21 @@ async def test_nobody_waits_as_long_as_a_server_asks_for() -> None:
 async def test_a_redirect_to_another_server_is_a_problem() -> None:
     async with small() as box:
         location = f"Location: {box.url}ws.php"  # another port is another server
-        async with raw_server(saying("301 x", b"", location)) as raw:
+        async with raw_server(answering("301 x", b"", location)) as raw:
             findings = await look(raw.url)
     assert findings.marks == {"address": "problem"}
 
 
 async def test_the_folder_that_a_redirect_leads_to_is_reported() -> None:
-    async def talk(line: Line) -> None:
+    async def handle(connection: Connection) -> None:
         while True:
-            request = await line.hear()
+            request = await connection.receive()
             if request.target.startswith("/old/"):
-                await line.say("301 x", b"", f"Location: /new/{request.target[5:]}")
+                await connection.answer("301 x", b"", f"Location: /new/{request.target[5:]}")
             else:
-                await line.say("200 OK", b'{"stat":"ok","result":{"status":"guest"}}')
+                await connection.answer("200 OK", b'{"stat":"ok","result":{"status":"guest"}}')
 
-    async with raw_server(talk) as raw:
+    async with raw_server(handle) as raw:
         findings = await look(f"{raw.url}old")
     assert findings.of(AddressFound) == AddressFound(url=f"{raw.url}new/", given=f"{raw.url}old/")
 
@@ -368,14 +368,14 @@ async def test_an_api_key_is_reported_as_that() -> None:
 
 
 async def test_what_is_no_piwigo_is_reported() -> None:
-    async with raw_server(saying("200 OK", b"<html>Welcome to nginx!</html>")) as raw:
+    async with raw_server(answering("200 OK", b"<html>Welcome to nginx!</html>")) as raw:
         findings = await look(raw.url)
     assert left(findings) == ["address"]
 
 
 async def test_nobody_listening_is_reported_and_the_archive_still_counted(tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
-    async with raw_server(saying("200 OK")) as raw:
+    async with raw_server(answering("200 OK")) as raw:
         url = raw.url
     findings = await look(url, tmp_path)
     assert findings.marks == {"address": "problem", "archive": "ok"}

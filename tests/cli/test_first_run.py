@@ -25,7 +25,7 @@ from tests.support.commands import (
     send,
 )
 from tests.support.photos import write_files
-from tests.support.raw import raw_server, saying
+from tests.support.raw import answering, raw_server
 
 
 def said(ended: Ended, *, code: int) -> tuple[str, str]:
@@ -68,7 +68,7 @@ async def test_http_to_a_server_with_tls_only_is_explained(box: Sandbox, photos:
         b"<h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port",
         b"Reason: You're speaking plain HTTP to an SSL-enabled server port.",
     ):
-        async with raw_server(saying("400 Bad Request", words)) as raw:
+        async with raw_server(answering("400 Bad Request", words)) as raw:
             what, hint = said(await send(box, photos, url=raw.url), code=3)
         assert what == f"{raw.url} accepts TLS only"
         assert hint == "A gallery with TLS needs https:// in front of its address."

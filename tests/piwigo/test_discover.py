@@ -14,7 +14,7 @@ from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import clean_url, connect, is_allowed_redirect
 from bulkup.piwigo.session import Credentials
 from bulkup.sandbox import Sandbox
-from tests.support.raw import Line, Raw, Talk, raw_server, saying
+from tests.support.raw import Connection, Handler, RawServer, answering, raw_server
 
 PASSWORD = "hunter2-secret"
 ADMIN = Credentials("admin", "secret")
@@ -122,16 +122,16 @@ async def refused(url: str, *, password: str = PASSWORD) -> RunError:
     return caught.value
 
 
-def heard_no_secret(*servers: Raw) -> bool:
+def received_no_secret(*servers: RawServer) -> bool:
     return not any(
         PASSWORD.encode() in request.body or PASSWORD in request.head
         for server in servers
-        for request in server.heard
+        for request in server.requests
     )
 
 
-def redirecting(location: str, status: str = "302 Found") -> Talk:
-    return saying(status, b"", f"Location: {location}")
+def redirecting(location: str, status: str = "302 Found") -> Handler:
+    return answering(status, b"", f"Location: {location}")
 
 
 @pytest.mark.parametrize("path", ["piwigo/", "piwigo", "piwigo/index.php?/category/1"])
@@ -147,30 +147,30 @@ async def test_the_gallery_is_found_under_its_path(path: str) -> None:
 async def test_a_redirect_on_the_same_host_is_followed_before_the_log_in(status: str) -> None:
     rank = {"status": "guest"}
 
-    async def talk(line: Line) -> None:
+    async def handle(connection: Connection) -> None:
         while True:
-            request = await line.hear()
+            request = await connection.receive()
             if request.target.startswith("/old/"):
-                await line.say(status, b"", f"Location: /new/{request.target[5:]}")
+                await connection.answer(status, b"", f"Location: /new/{request.target[5:]}")
                 continue
             if b"pwg.session.login" in request.body:
                 rank["status"] = "webmaster"
-            await line.say("200 OK", json.dumps({"stat": "ok", "result": rank}).encode())
+            await connection.answer("200 OK", json.dumps({"stat": "ok", "result": rank}).encode())
 
-    async with raw_server(talk) as raw, connected(f"{raw.url}old/") as server:
+    async with raw_server(handle) as raw, connected(f"{raw.url}old/") as server:
         assert server.offer.url == f"{raw.url}new/"
-        posted = {request.target for request in raw.heard if request.head.startswith("POST")}
+        posted = {request.target for request in raw.requests if request.head.startswith("POST")}
     assert posted == {"/new/ws.php?format=json"}
 
 
 async def test_a_redirect_to_another_port_never_gets_the_password() -> None:
     async with (
-        raw_server(saying("200 OK", b'{"stat":"ok","result":{}}')) as other,
+        raw_server(answering("200 OK", b'{"stat":"ok","result":{}}')) as other,
         raw_server(redirecting(f"{other.url}ws.php")) as raw,
     ):
         await refused(raw.url)
-        assert heard_no_secret(raw, other)
-        assert not other.heard
+        assert received_no_secret(raw, other)
+        assert not other.requests
 
 
 @pytest.mark.parametrize(
@@ -181,13 +181,13 @@ async def test_a_redirect_to_another_port_never_gets_the_password() -> None:
     ],
 )
 async def test_a_redirect_to_nowhere_or_with_a_password_is_refused(location: str) -> None:
-    async def talk(line: Line) -> None:
-        host = (await line.hear()).header("Host")
-        await line.say("302 x", b"", f"Location: {location.format(host=host)}")
+    async def handle(connection: Connection) -> None:
+        host = (await connection.receive()).header("Host")
+        await connection.answer("302 x", b"", f"Location: {location.format(host=host)}")
 
-    async with raw_server(talk) as raw:
+    async with raw_server(handle) as raw:
         await refused(raw.url)
-        assert heard_no_secret(raw)
+        assert received_no_secret(raw)
 
 
 @pytest.mark.parametrize(
@@ -204,33 +204,33 @@ async def test_a_redirect_to_nowhere_or_with_a_password_is_refused(location: str
     ],
 )
 async def test_a_server_without_piwigo_is_reported_with_a_hint(status: str, body: bytes) -> None:
-    async with raw_server(saying(status, body)) as raw:
+    async with raw_server(answering(status, body)) as raw:
         error = await refused(raw.url)
-        assert heard_no_secret(raw)
+        assert received_no_secret(raw)
         assert f"no Piwigo answers at {raw.url}ws.php" in error.message
     assert error.hint == "Give the address of the gallery's home page as --url."
 
 
 @pytest.mark.parametrize(
-    ("talk", "words", "hint"),
+    ("handle", "words", "hint"),
     [
-        (saying("200 OK", b"<body>Welcome to nginx!</body>"), "“Welcome to nginx!”", ""),
+        (answering("200 OK", b"<body>Welcome to nginx!</body>"), "“Welcome to nginx!”", ""),
         *(
-            (saying(status), "can't be reached: the server is unavailable", "")
+            (answering(status), "can't be reached: the server is unavailable", "")
             for status in ("502 Bad Gateway", "503 Unavailable", "504 Gateway Time-out")
         ),
-        (saying("401 Unauthorized"), "requires a password of its own", ""),
+        (answering("401 Unauthorized"), "requires a password of its own", ""),
         (redirecting("http://evil.invalid/g"), "another server: http://evil.invalid/g", "--url"),
         (redirecting("/ws.php"), "redirects to /ws.php", ""),  # without end
     ],
 )
 async def test_what_a_web_server_answers_instead_is_reported(
-    talk: Talk, words: str, hint: str
+    handle: Handler, words: str, hint: str
 ) -> None:
-    async with raw_server(talk) as raw:
+    async with raw_server(handle) as raw:
         error = await refused(raw.url)
-        assert len(raw.heard) <= 6
-        assert heard_no_secret(raw)
+        assert len(raw.requests) <= 6
+        assert received_no_secret(raw)
     assert words in error.message
     assert hint in error.hint
 

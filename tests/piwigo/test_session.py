@@ -33,7 +33,7 @@ from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request
 from bulkup.piwigo.session import Session, Timeouts, retry_after
 from bulkup.source.photos import PIECE, Chunk, Photo
 from tests.support.certificates import make_certificate
-from tests.support.raw import Line, Raw, Talk, raw_server, saying, writing
+from tests.support.raw import Connection, Handler, RawServer, answering, raw_server, sending
 
 OK = b'{"stat":"ok","result":null}'
 BRIEF = Timeouts(connect_s=5.0, idle_s=0.05, finish_s=0.05)
@@ -51,14 +51,14 @@ async def session_on(url: str, **options: Any) -> AsyncIterator[Session]:  # noq
 
 @asynccontextmanager
 async def talking(
-    talk: Talk | None = None,
+    handle: Handler | None = None,
     *,
     tls: ssl.SSLContext | None = None,
     **options: Any,  # noqa: ANN401
-) -> AsyncIterator[tuple[Raw, Session]]:
+) -> AsyncIterator[tuple[RawServer, Session]]:
     """Lend a server that talks so, or answers all with OK, and a session on it."""
     async with (
-        raw_server(talk or saying("200 OK", OK), tls=tls) as raw,
+        raw_server(handle or answering("200 OK", OK), tls=tls) as raw,
         session_on(raw.url, **options) as session,
     ):
         yield raw, session
@@ -112,11 +112,11 @@ async def test_a_photo_goes_as_a_form_of_known_length_with_the_fields_first(
     photo = make_photo(tmp_path, size=PIECE + 7)
     async with talking() as (raw, session):
         await photo.post(session)
-        (heard,) = raw.heard
-    assert heard.header("Transfer-Encoding") is None
-    assert int(heard.header("Content-Length") or -1) == len(heard.body)
-    assert (heard.header("Content-Type") or "").startswith("multipart/form-data; boundary=")
-    heads, contents = zip(*parts(heard.body), strict=True)
+        (request,) = raw.requests
+    assert request.header("Transfer-Encoding") is None
+    assert int(request.header("Content-Length") or -1) == len(request.body)
+    assert (request.header("Content-Type") or "").startswith("multipart/form-data; boundary=")
+    heads, contents = zip(*parts(request.body), strict=True)
     for head, name in zip(heads, ["method", "name", "category", "file"], strict=True):
         assert f'name="{name}"' in head
     fields = [b"pwg.images.upload", "Été.jpg".encode(), b"9"]
@@ -126,19 +126,19 @@ async def test_a_photo_goes_as_a_form_of_known_length_with_the_fields_first(
 async def test_a_held_form_is_there_but_for_its_end_until_that_is_let_out() -> None:
     text, end = "0 " * 10_000, anyio.Event()
 
-    async def talk(line: Line) -> None:
-        head = (await line.reader.readuntil(b"\r\n\r\n")).decode()
+    async def handle(connection: Connection) -> None:
+        head = (await connection.reader.readuntil(b"\r\n\r\n")).decode()
         length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
-        body = await line.reader.readuntil(text.encode())
+        body = await connection.reader.readuntil(text.encode())
         with anyio.move_on_after(0.01) as waited:
-            body += await line.reader.read(1)
+            body += await connection.reader.read(1)
         assert waited.cancelled_caught
         end.set()
-        body += await line.reader.readexactly(length - len(body))
+        body += await connection.reader.readexactly(length - len(body))
         assert [content for _, content in parts(body)] == [b"exist", b"x", text.encode()]
-        await line.say("200 OK", OK)
+        await connection.answer("200 OK", OK)
 
-    async with talking(talk) as (_, session):
+    async with talking(handle) as (_, session):
         request = Request("exist", (("pad", "x"), ("md5sum_list", text)))
         assert (await session.post_form(Held(request, until=end))).body == OK
 
@@ -152,50 +152,50 @@ async def test_a_wait_for_the_throttle_is_no_silence_of_the_server(tmp_path: Pat
 async def test_a_call_goes_as_a_plain_form_that_says_who_asks_and_is_not_throttled() -> None:
     async with talking(throttle=Throttle(lambda: 1), timeouts=BRIEF) as (raw, session):
         await session.post(Request("pwg.images.exist", (("md5sum_list", "a,b"), ("x", "é &="))))
-        (heard,) = raw.heard
-    assert heard.target == "/ws.php?format=json"
-    assert heard.header("Content-Type") == "application/x-www-form-urlencoded"
-    assert heard.body == b"method=pwg.images.exist&md5sum_list=a%2Cb&x=%C3%A9+%26%3D"
-    assert (heard.header("User-Agent") or "").startswith("bulkup/")
+        (request,) = raw.requests
+    assert request.target == "/ws.php?format=json"
+    assert request.header("Content-Type") == "application/x-www-form-urlencoded"
+    assert request.body == b"method=pwg.images.exist&md5sum_list=a%2Cb&x=%C3%A9+%26%3D"
+    assert (request.header("User-Agent") or "").startswith("bulkup/")
 
 
 @pytest.mark.parametrize(("key", "cookie"), [("", "pwg_id=abc"), ("pkid-1:s", None)])
 async def test_the_cookie_is_sent_back_unless_there_is_a_key(key: str, cookie: str | None) -> None:
-    talk = saying("200 OK", OK, "Set-Cookie: pwg_id=abc; path=/; HttpOnly")
-    async with talking(talk, api_key=key) as (raw, session):
+    handle = answering("200 OK", OK, "Set-Cookie: pwg_id=abc; path=/; HttpOnly")
+    async with talking(handle, api_key=key) as (raw, session):
         for _ in range(2):
             await session.post(Request("x"))
-        assert [heard.header("Cookie") for heard in raw.heard] == [None, cookie]
-        assert {heard.header("X-PIWIGO-API") for heard in raw.heard} == {key or None}
+        assert [request.header("Cookie") for request in raw.requests] == [None, cookie]
+        assert {request.header("X-PIWIGO-API") for request in raw.requests} == {key or None}
 
 
 # what comes back
 
 
 async def test_an_answer_has_status_body_and_the_wait_asked_for() -> None:
-    async with talking(saying("429 Slow down", b"later", "Retry-After: 7")) as (_, session):
+    async with talking(answering("429 Slow down", b"later", "Retry-After: 7")) as (_, session):
         answer = await session.post(Request("x"))
     assert answer == Answer(429, b"later", retry_after_s=7.0)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_no_redirect_is_followed(tmp_path: Path, status: int) -> None:
-    async with talking(saying(f"{status} x", b"", "Location: /elsewhere")) as (raw, session):
+    async with talking(answering(f"{status} x", b"", "Location: /elsewhere")) as (raw, session):
         answer = await make_photo(tmp_path, size=100).post(session)
-        assert (answer.status, answer.location, len(raw.heard)) == (status, "/elsewhere", 1)
+        assert (answer.status, answer.location, len(raw.requests)) == (status, "/elsewhere", 1)
         answer = await session.get(raw.url)
-        assert (answer.status, len(raw.heard)) == (status, 2)
+        assert (answer.status, len(raw.requests)) == (status, 2)
 
 
 async def test_an_answer_without_end_is_cut_at_the_limit() -> None:
-    async def talk(line: Line) -> None:
-        await line.hear()
-        line.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
+    async def handle(connection: Connection) -> None:
+        await connection.receive()
+        connection.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
         while True:
-            line.writer.write(b"x" * 2**20)
-            await line.writer.drain()
+            connection.writer.write(b"x" * 2**20)
+            await connection.writer.drain()
 
-    async with talking(talk) as (_, session):
+    async with talking(handle) as (_, session):
         answer = await session.post(Request("x"))
     assert len(answer.body) == ANSWER_LIMIT
 
@@ -258,10 +258,10 @@ async def test_an_unknown_host_name_is_unreachable() -> None:
 
 
 async def test_a_server_that_hangs_up_leaves_a_fate_unknown(tmp_path: Path) -> None:
-    async with talking(writing(b"")) as (raw, session):
+    async with talking(sending(b"")) as (raw, session):
         for photo in (None, make_photo(tmp_path, size=100_000)):
             assert type(await error_of(session, photo)) is AnswerLost
-        assert len(raw.heard) == 2, "a session works on after a broken connection"
+        assert len(raw.requests) == 2, "a session works on after a broken connection"
 
 
 @pytest.mark.parametrize("read", [0, 1000, 3_000_000, None])
@@ -270,15 +270,15 @@ async def test_a_connection_that_breaks_in_a_photo_or_is_not_read_is_cut_short(
 ) -> None:
     photo = make_photo(tmp_path, size=30_000_000)  # more than the system takes in by itself
 
-    async def talk(line: Line) -> None:
-        await line.reader.readuntil(b"\r\n\r\n")
+    async def handle(connection: Connection) -> None:
+        await connection.reader.readuntil(b"\r\n\r\n")
         if read is None:
             await asyncio.Event().wait()
-        await line.reader.readexactly(read or 0)
-        line.writer.transport.abort()
+        await connection.reader.readexactly(read or 0)
+        connection.writer.transport.abort()
 
     timeouts = Timeouts() if read is not None else BRIEF
-    async with talking(talk, timeouts=timeouts) as (_, session):
+    async with talking(handle, timeouts=timeouts) as (_, session):
         assert type(await error_of(session, photo)) is SendInterrupted
 
 
@@ -296,19 +296,19 @@ async def test_a_connection_that_breaks_in_a_photo_or_is_not_read_is_cut_short(
     ],
 )
 async def test_an_invalid_answer_counts_as_lost(answer: bytes) -> None:
-    async with talking(writing(answer)) as (_, session):
+    async with talking(sending(answer)) as (_, session):
         assert type(await error_of(session)) is AnswerLost
 
 
 @pytest.mark.parametrize("finishing", [True, False])
 async def test_a_server_that_never_answers_is_given_up(finishing: bool) -> None:
-    async with talking(writing(b"", stays=True), timeouts=BRIEF) as (_, session):
+    async with talking(sending(b"", stays=True), timeouts=BRIEF) as (_, session):
         with pytest.raises(AnswerLost, match="did not answer in time"):
             await session.post(Request("x"), finishing=finishing)
 
 
 async def test_a_server_that_never_ends_its_answer_is_given_up() -> None:
-    half = writing(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", stays=True)
+    half = sending(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", stays=True)
     async with talking(half, timeouts=BRIEF) as (_, session):
         assert type(await error_of(session)) is TimedOut
 
@@ -316,13 +316,13 @@ async def test_a_server_that_never_ends_its_answer_is_given_up() -> None:
 async def test_finishing_has_a_longer_patience_and_the_session_works_on() -> None:
     answers = asyncio.Event()
 
-    async def talk(line: Line) -> None:
+    async def handle(connection: Connection) -> None:
         while True:
-            await line.hear()
+            await connection.receive()
             await answers.wait()
-            await line.say("200 OK", OK)
+            await connection.answer("200 OK", OK)
 
-    async with talking(talk, timeouts=Timeouts(idle_s=0.01, finish_s=60.0)) as (_, session):
+    async with talking(handle, timeouts=Timeouts(idle_s=0.01, finish_s=60.0)) as (_, session):
 
         async def give_up_first() -> None:
             assert isinstance(await error_of(session), AnswerLost)
@@ -352,7 +352,7 @@ async def test_a_photo_that_changes_while_it_is_sent_is_reported_as_changed(
     async with talking() as (raw, session):
         with pytest.raises(PhotoError) as caught:
             await picture.post(session, progress=progress)
-        assert not raw.heard
+        assert not raw.requests
     assert type(caught.value) is kind
 
 
@@ -362,6 +362,6 @@ async def test_a_photo_that_changes_while_it_is_sent_is_reported_as_changed(
 async def test_an_untrusted_certificate_ends_the_run(tmp_path: Path) -> None:
     async with talking(tls=make_certificate(tmp_path)) as (raw, session):
         error = await error_of(session)
-        assert not raw.heard
+        assert not raw.requests
     assert type(error) is TLSError
     assert "self-signed certificate" in error.message

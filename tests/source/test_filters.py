@@ -16,7 +16,7 @@ from bulkup.events import SkipReason
 from bulkup.source.filters import EVERYTHING, Filters, Listing, Patterns, read_flag
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, Seen, Skipped, Unreadable, check_roots, find, scan
-from tests.support.walks import link, photo_at, put, put_all, told, word
+from tests.support.walks import link, photo_at, put, put_all, scanned, word
 
 FOLLOWING = Filters(follow_symlinks=True)
 CHOICES = int(os.environ.get("BULKUP_CHAOS_PLANS", "40"))
@@ -48,15 +48,15 @@ def test_patterns_exclude_folders_and_take_out_of_them(
     tmp_path: Path, flags: list[str], taken: list[str], excluded: list[str]
 ) -> None:
     put_all(tmp_path, "raw/a.tif", "raw/best/b.tif", "raw/x/c.tif", "d.tif")
-    assert told(tmp_path, choosing(*flags)) == {"taken": taken, "excluded": excluded}
+    assert scanned(tmp_path, choosing(*flags)) == {"taken": taken, "excluded": excluded}
 
 
 def test_patterns_begin_below_the_folder_that_is_given(tmp_path: Path) -> None:
     put_all(tmp_path, "a/raw/1.jpg", "raw/2.jpg", "raw/raw/3.jpg")
     filters = choosing("-/raw/")
-    assert told(tmp_path, filters) == {"taken": ["a/raw/1.jpg"], "excluded": ["raw"]}
-    assert told(tmp_path / "a", filters) == {"excluded": ["raw"]}
-    assert told(tmp_path / "raw", filters) == {"taken": ["2.jpg"], "excluded": ["raw"]}
+    assert scanned(tmp_path, filters) == {"taken": ["a/raw/1.jpg"], "excluded": ["raw"]}
+    assert scanned(tmp_path / "a", filters) == {"excluded": ["raw"]}
+    assert scanned(tmp_path / "raw", filters) == {"taken": ["2.jpg"], "excluded": ["raw"]}
 
 
 def test_a_single_file_is_judged_by_its_name_and_counted_with_its_size(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_a_single_file_is_judged_by_its_name_and_counted_with_its_size(tmp_path:
 def test_a_link_has_no_slash_at_its_end_unless_it_is_followed(tmp_path: Path) -> None:
     put(tmp_path / "real/a.jpg")
     link(tmp_path / "raw", "real")
-    assert told(tmp_path, choosing("-raw/"))["symlink"] == ["raw"]
-    assert told(tmp_path, choosing("-raw"))["excluded"] == ["raw"]
+    assert scanned(tmp_path, choosing("-raw/"))["symlink"] == ["raw"]
+    assert scanned(tmp_path, choosing("-raw"))["excluded"] == ["raw"]
 
 
 # sizes, times, types
@@ -80,14 +80,14 @@ def test_sizes_count_with_both_ends_and_times_without_the_later_one(tmp_path: Pa
         os.utime(put(tmp_path / str(number), b"x" * number), (number, number))
     sizes = Filters(min_size=1, max_size=3)
     times = Filters(newer_than_ns=10**9, older_than_ns=3 * 10**9)
-    assert told(tmp_path, sizes) == {"size": ["0", "4"], "taken": ["1", "2", "3"]}
-    assert told(tmp_path, times) == {"age": ["0", "3", "4"], "taken": ["1", "2"]}
+    assert scanned(tmp_path, sizes) == {"size": ["0", "4"], "taken": ["1", "2", "3"]}
+    assert scanned(tmp_path, times) == {"age": ["0", "3", "4"], "taken": ["1", "2"]}
 
 
 def test_the_type_is_checked_last(tmp_path: Path) -> None:
     put_all(tmp_path, "b.txt", "c.txt")
     put(tmp_path / "a.txt", b"12345")
-    words = told(tmp_path, replace(choosing("-c.*"), max_size=3), {"jpg"})
+    words = scanned(tmp_path, replace(choosing("-c.*"), max_size=3), {"jpg"})
     assert words == {"size": ["a.txt"], "type": ["b.txt"], "excluded": ["c.txt"]}
 
 
@@ -97,9 +97,9 @@ def test_the_type_is_checked_last(tmp_path: Path) -> None:
 def test_system_files_are_found_without_default_excludes_or_when_named(tmp_path: Path) -> None:
     names = [".a.jpg", ".b/c.jpg", "@eaDir/d.jpg"]
     path, *_ = put_all(tmp_path, *names)
-    assert told(tmp_path).keys() == {"junk"}
-    assert told(tmp_path, choosing("+.a.jpg")).keys() == {"junk"}
-    assert told(tmp_path, Filters(default_excludes=False)) == {"taken": names}
+    assert scanned(tmp_path).keys() == {"junk"}
+    assert scanned(tmp_path, choosing("+.a.jpg")).keys() == {"junk"}
+    assert scanned(tmp_path, Filters(default_excludes=False)) == {"taken": names}
     assert list(scan([path], EVERYTHING, endings=None)) == [photo_at(path)]
 
 
@@ -110,7 +110,7 @@ def test_links_are_followed_if_wanted(tmp_path: Path) -> None:
     photo, _ = put_all(tmp_path, "out/a.jpg", "out/x/b.jpg", content=b"123")
     one = link(tmp_path / "in/one.jpg", photo)
     link(tmp_path / "in/folder", "../out/x")
-    assert told(tmp_path / "in", FOLLOWING) == {"taken": ["folder/b.jpg", "one.jpg"]}
+    assert scanned(tmp_path / "in", FOLLOWING) == {"taken": ["folder/b.jpg", "one.jpg"]}
     assert photo_at(one) in scan([tmp_path / "in"], FOLLOWING, endings=None)
 
 
@@ -118,7 +118,7 @@ def test_followed_links_in_a_loop_end(tmp_path: Path) -> None:
     put(tmp_path / "a/b/1.jpg")
     for name, target in (("up", tmp_path / "a"), ("top", tmp_path), ("self", "self")):
         link(tmp_path / "a/b" / name, target)
-    assert told(tmp_path, FOLLOWING) == {
+    assert scanned(tmp_path, FOLLOWING) == {
         "taken": ["a/b/1.jpg"],
         "Too many levels of symbolic links": ["a/b/self"],
         "repeated": ["a/b/top", "a/b/up"],
@@ -129,8 +129,8 @@ def test_a_dangling_link_is_reported_and_the_scan_continues(tmp_path: Path) -> N
     link(tmp_path / "a.jpg", "gone")
     put(tmp_path / "b.jpg")
     broken, chosen = "the link leads nowhere", replace(choosing("-a*"), follow_symlinks=True)
-    assert told(tmp_path, FOLLOWING) == {broken: ["a.jpg"], "taken": ["b.jpg"]}
-    assert told(tmp_path, chosen) == {"excluded": ["a.jpg"], "taken": ["b.jpg"]}
+    assert scanned(tmp_path, FOLLOWING) == {broken: ["a.jpg"], "taken": ["b.jpg"]}
+    assert scanned(tmp_path, chosen) == {"excluded": ["a.jpg"], "taken": ["b.jpg"]}
 
 
 async def test_no_file_is_taken_twice_and_links_are_followed_in_the_end(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from bulkup.errors import UsageError
 from bulkup.events import SkipReason
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, PairedFile, Skipped, Unreadable, check_roots, pair, scan
-from tests.support.walks import link, photo_at, put, put_all, told
+from tests.support.walks import link, photo_at, put, put_all, scanned
 
 GONE = "No such file or directory"
 
@@ -127,7 +127,7 @@ def test_a_folder_without_permission_is_named_with_the_reason(tmp_path: Path) ->
     put_all(tmp_path, "a/1.jpg", "b.jpg")
     (tmp_path / "a").chmod(0)
     try:
-        assert told(tmp_path) == {"Permission denied": ["a"], "taken": ["b.jpg"]}
+        assert scanned(tmp_path) == {"Permission denied": ["a"], "taken": ["b.jpg"]}
     finally:
         (tmp_path / "a").chmod(0o700)
 

@@ -33,7 +33,7 @@ from bulkup.source.watch import MOST_SETTLES, Inbox, Watch
 from tests.support.faults import HookedFaults
 from tests.support.galleries import only_photo
 from tests.support.runs import Clock, Outcome, make_archive, picture, stored_sums
-from tests.support.walks import put, put_all, told
+from tests.support.walks import put, put_all, scanned
 
 SENDING = UploadSettings(into=AlbumTarget(album=1), finishing=2, patience_s=0.0)
 FORMATS = replace(SENDING, raw_as_format=True)
@@ -203,7 +203,7 @@ async def test_files_are_moved_away_and_their_names_are_free_again(
     sending = replace(SENDING, after=done)
     await Runs(after=[partial(path.write_bytes, again)]).watch(box, inbox, sending=sending)
     assert len(box.gallery.photos) == 2
-    assert await to_thread.run_sync(told, inbox) == {}
+    assert await to_thread.run_sync(scanned, inbox) == {}
     assert (done / "a.jpg").read_bytes() == PHOTO
     assert (done / "a (2).jpg").read_bytes() == again
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from tests.support.lines import tcp_server
 
-Talk = Callable[["Line"], Awaitable[None]]
+Handler = Callable[["Connection"], Awaitable[None]]
 
 
 @dataclass
-class Heard:
+class Request:
     """A request as it was received."""
 
     head: str
@@ -31,22 +31,22 @@ class Heard:
 
 
 @dataclass
-class Line:
+class Connection:
     """A connection, from the server's side."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    heard: list[Heard]
+    requests: list[Request]
 
-    async def hear(self) -> Heard:
+    async def receive(self) -> Request:
         """Receive a whole request. Raises `asyncio.IncompleteReadError` at the end."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        request = Heard(head, b"")
+        request = Request(head, b"")
         request.body = await self.reader.readexactly(int(request.header("Content-Length") or 0))
-        self.heard.append(request)
+        self.requests.append(request)
         return request
 
-    async def say(self, status: str, body: bytes = b"", *headers: str) -> None:
+    async def answer(self, status: str, body: bytes = b"", *headers: str) -> None:
         """Send an answer."""
         lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
         self.writer.write("\r\n".join(lines).encode("latin-1") + body)
@@ -54,45 +54,47 @@ class Line:
 
 
 @dataclass
-class Raw:
+class RawServer:
     """The server's address and the requests it received."""
 
     url: str
-    heard: list[Heard] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
 
 
 @asynccontextmanager
-async def raw_server(talk: Talk, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Raw]:
-    """Run a server that calls `talk` on each connection and then closes it."""
-    raw = Raw("")
+async def raw_server(
+    handle: Handler, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawServer]:
+    """Run a server that calls `handle` on each connection and then closes it."""
+    raw = RawServer("")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await talk(Line(reader, writer, raw.heard))
+        await handle(Connection(reader, writer, raw.requests))
 
     async with tcp_server(serve, tls=tls) as port:
         raw.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/"
         yield raw
 
 
-def saying(status: str, body: bytes = b"", *headers: str) -> Talk:
-    """Return a talk that answers every request alike."""
+def answering(status: str, body: bytes = b"", *headers: str) -> Handler:
+    """Return a handler that answers every request alike."""
 
-    async def talk(line: Line) -> None:
+    async def handle(connection: Connection) -> None:
         while True:
-            await line.hear()
-            await line.say(status, body, *headers)
+            await connection.receive()
+            await connection.answer(status, body, *headers)
 
-    return talk
+    return handle
 
 
-def writing(answer: bytes, *, stays: bool = False) -> Talk:
-    """Return a talk that answers one request with these bytes, and closes unless it `stays`."""
+def sending(answer: bytes, *, stays: bool = False) -> Handler:
+    """Return a handler that answers one request with these bytes, and closes unless it `stays`."""
 
-    async def talk(line: Line) -> None:
-        await line.hear()
-        line.writer.write(answer)
-        await line.writer.drain()
+    async def handle(connection: Connection) -> None:
+        await connection.receive()
+        connection.writer.write(answer)
+        await connection.writer.drain()
         if stays:
             await asyncio.Event().wait()
 
-    return talk
+    return handle

@@ -57,7 +57,7 @@ def words_of(root: Path, found: Iterable[Found]) -> Words:
     return {each: sorted(names) for each, names in words.items()}
 
 
-def told(
+def scanned(
     root: Path, filters: Filters = EVERYTHING, endings: Collection[str] | None = None
 ) -> Words:
     """Scan a root and return the paths by the word of their result."""
