@@ -164,10 +164,12 @@ async def verify_photos(
     stop: Stop,
     clock: Callable[[], float],
     sleep: Sleep,
+    executor_factory: ExecutorFactory | None = None,
 ) -> None:
     """Verify the photos below the paths against the gallery.
 
-    Raises `UsageError` where a path does not exist and `RunError` where the run is impossible.
+    `executor_factory` opens the executor that reads on other machines, None uses this one. Raises
+    `UsageError` where a path does not exist and `RunError` where the run is impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
     async with open_gallery(account, settings, emit=emit, clock=clock, sleep=sleep) as (
@@ -211,7 +213,17 @@ async def verify_photos(
                 quick=settings.quick,
                 endings=server.offer.endings,
             )
-            await verify.run(plan, context, album_resolver=album_resolver)
+            run_settings = RunSettings(
+                account=account,
+                method=None,
+                concurrency=settings.concurrency,
+                retries=settings.retries,
+                patience_s=settings.patience_s,
+            )
+            async with open_executor(
+                executor_factory, run_settings, recovery=recovery, emit=context.emit, stop=stop
+            ) as executor:
+                await verify.run(plan, context, album_resolver=album_resolver, executor=executor)
 
 
 async def _started(

@@ -227,7 +227,7 @@ class ClusterFlags:
     dask: Annotated[
         str | None,
         flag(
-            "Read and send the photos with the workers of a Dask cluster: tls://scheduler:8786, "
+            "Read and send photos with the workers of a Dask cluster: tls://scheduler:8786, "
             "or local:3 to try it with three processes on this machine. --concurrency applies "
             "to each worker. Requires bulkup[dask] on all machines.",
             metavar="ADDRESS|local:N",

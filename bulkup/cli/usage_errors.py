@@ -28,7 +28,7 @@ SECRETS: Final = {
 }
 """Names that look like flags, but whose value would be visible to other processes."""
 
-UPLOAD_ONLY: Final = ("--dask", "--map", "--dask-tls-ca", "--dask-tls-cert", "--dask-tls-key")
+CLUSTER: Final = ("--dask", "--map", "--dask-tls-ca", "--dask-tls-cert", "--dask-tls-key")
 SYNONYMS: Final = {
     "help": "--help",
     "version": "--version",
@@ -89,8 +89,8 @@ def _unknown(error: UnknownOptionError, overview: str) -> UsageError:
             f"{word} is no flag: other programs can read secrets on a command line",
             hint=SECRETS[word],
         )
-    if word in UPLOAD_ONLY:
-        return UsageError(f"{word} only works with bulkup upload", hint="Leave it out.")
+    if word in CLUSTER:
+        return UsageError(f"{word} only works with bulkup upload and verify", hint="Leave it out.")
     message = f"there is no flag {word}"
     if _exists(word):
         return UsageError(message, hint=f"For the file of that name, write ./{word}.")

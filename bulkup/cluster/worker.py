@@ -481,7 +481,7 @@ async def open_account(
         finally:
             if certificates is not None:
                 certificates.unlink(missing_ok=True)  # they have been read
-        if server.method.name == "upload" and not server.metadata.can_set:
+        if settings.method == "upload" and not server.metadata.can_set:
             raise WorkerUnusable(
                 "photos of one name would be mixed up: the gallery lets none be renamed"
             )

@@ -14,6 +14,7 @@ from bulkup.engine.albums import (
     MembersByAlbum,
     list_members,
 )
+from bulkup.engine.executor import Executor
 from bulkup.engine.pipeline import batches, read_archive
 from bulkup.engine.ports import Job, RunContext, Stop
 from bulkup.engine.recorder import OutcomeGuard, record_hashed
@@ -73,12 +74,19 @@ class Located:
         return [placement.job for placement in self.placements]
 
 
-async def run(plan: Plan, context: RunContext, *, album_resolver: AlbumResolver | None) -> None:
+async def run(
+    plan: Plan,
+    context: RunContext,
+    *,
+    album_resolver: AlbumResolver | None,
+    executor: Executor | None = None,
+) -> None:
     """Emit a verdict on every photo of the plan.
 
     `album_resolver`, which must not create albums, returns the album that a photo has to be in;
-    None accepts any place in the gallery. Raises `RunError` where the run can't continue; files
-    without a verdict are then emitted as unfinished.
+    None accepts any place in the gallery. `executor` fingerprints, by default on this machine.
+    Raises `RunError` where the run can't continue; files without a verdict are then emitted as
+    unfinished.
     """
     began, emit = context.clock(), context.emit
     guard = OutcomeGuard(emit)
@@ -94,6 +102,7 @@ async def run(plan: Plan, context: RunContext, *, album_resolver: AlbumResolver 
                     tasks=tasks,
                     hashing=plan.hashing,
                     unreadable=verifier.unreadable,
+                    executor=executor,
                 )
                 tasks.start_soon(locate_stage, jobs, located_in, verifier, context)
                 for _ in range(plan.concurrency):

@@ -156,6 +156,28 @@ async def test_a_dry_run_has_workers_read_and_sends_nothing(
     assert not box.gallery.photos
 
 
+async def test_workers_read_what_is_verified(tmp_path: Path, two: Cluster, box: Sandbox) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    archive = make_archive(here, count=10, names=5)
+    ended = await send(box, here)
+    assert ended.code == 0, ended.err
+    shutil.copytree(here, there)
+    for path in archive:  # only its size and time count here
+        status = path.stat()
+        path.write_bytes(bytes(status.st_size))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    changed = there / next(iter(archive)).relative_to(here)
+    status = changed.stat()
+    changed.write_bytes(bytes(status.st_size))
+    os.utime(changed, ns=(status.st_atime_ns, status.st_mtime_ns))
+    flags = [*two.flags, f"--map={here}={there}", "--no-ledger", "--json"]
+    ended = await send(box, "verify", here, *flags, finishing="")
+    events = [json.loads(line) for line in ended.out.splitlines()]
+    verdicts = [event["verdict"] for event in events if event["event"] == "photo_checked"]
+    assert sorted(verdicts) == ["missing"] + ["present"] * 9, ended.err
+    assert ended.code == 1
+
+
 async def test_a_file_stays_whose_other_copy_is_what_a_worker_has_sent(
     tmp_path: Path, two: Cluster, box: Sandbox
 ) -> None:
@@ -293,8 +315,7 @@ async def test_a_worker_that_can_take_no_part_is_named_and_why(
         (f"--dask tls://127.0.0.1:8786 --dask-tls-ca {__file__}", "not complete"),
         ("--dask local:2 --map here", "names no two folders"),
         ("--map a=b", "for the workers of a Dask cluster"),
-        ("watch --dask local:2", "--dask only works with bulkup upload"),
-        ("verify --dask local:2", "--dask only works with bulkup upload"),
+        ("watch --dask local:2", "--dask only works with bulkup upload and verify"),
     ],
 )
 async def test_what_is_no_cluster_is_said_at_once(
