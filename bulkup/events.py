@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, get_args, get_type_hints
+from typing import Any, ClassVar, Final, Literal, get_args
 
 SCHEMA: Final = 1
 """Version of the JSON form. It changes only when a field or an event changes its meaning."""
@@ -561,8 +560,6 @@ NAMES: Final[Mapping[type[Event], str]] = {
 }
 """The names of the events in JSON: photo_uploaded for `PhotoUploaded`."""
 
-KINDS: Final[Mapping[str, type[Event]]] = {name: kind for kind, name in NAMES.items()}
-
 
 def to_dict(event: Event) -> dict[str, Any]:
     """Return the event as plain values: its name as `event`, and its fields; paths as text."""
@@ -571,27 +568,3 @@ def to_dict(event: Event) -> dict[str, Any]:
         value = getattr(event, each.name)
         values[each.name] = str(value) if isinstance(value, Path) else value
     return values
-
-
-def from_dict(values: Mapping[str, Any]) -> Event:
-    """Return the event of which `to_dict` made these values, even if they were JSON meanwhile.
-
-    Raises `KeyError` if the event is unknown or one of its fields is missing.
-    """
-    types = _types_of(values["event"])
-    kind = KINDS[values["event"]]
-    return kind(**{name: _read(values[name], expected) for name, expected in types.items()})
-
-
-@cache
-def _types_of(name: str) -> Mapping[str, Any]:
-    types = get_type_hints(KINDS[name])
-    return {each.name: types[each.name] for each in fields(KINDS[name])}
-
-
-def _read(value: Any, expected: Any) -> Any:  # noqa: ANN401 (any field of any event)
-    if isinstance(value, list):
-        return tuple(value)
-    if isinstance(value, str) and Path in {expected, *get_args(expected)}:
-        return Path(value)
-    return expected(value) if expected in {SkipReason, Verdict} else value

@@ -1,10 +1,10 @@
 """Saves the history of a run while it lasts."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 from anyio import CancelScope
@@ -23,42 +23,20 @@ from bulkup.events import (
     Tally,
     Verdict,
 )
+from bulkup.store.ledger import SqliteLedger
 from bulkup.store.run_history import Ending, Failure, RunInfo
 
 SAVE_S: Final = 5.0
 """The longest time between two updates of the counts, in seconds, while events come."""
 
 
-class RunStore(Protocol):
-    """The store of runs. Each method raises `RunError` if it fails."""
-
-    async def begin_run(self, info: RunInfo) -> tuple[int, int]:
-        """Store the start of a run; return its number and how many failures are open."""
-
-    async def keep_run(
-        self,
-        run: int,
-        *,
-        album: int,
-        counts: Mapping[str, int],
-        failed: Mapping[Path, Failure],
-        resolved: Collection[Path],
-    ) -> None:
-        """Store the progress of a run."""
-
-    async def end_run(
-        self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]
-    ) -> None:
-        """Store the end of a run; failures below the roots whose files are gone are resolved."""
-
-
 class RunRecorder:
     """Passes the events of one run on, and saves its history."""
 
     def __init__(
-        self, store: RunStore, info: RunInfo, emit: Emit, *, clock: Callable[[], float]
+        self, ledger: SqliteLedger, info: RunInfo, emit: Emit, *, clock: Callable[[], float]
     ) -> None:
-        self._store = store
+        self._ledger = ledger
         self._info = info
         self._emit = emit
         self._clock = clock
@@ -76,7 +54,7 @@ class RunRecorder:
 
     async def begin(self) -> None:
         """Save the start. Raises `RunError`."""
-        self._run, self._open = await self._store.begin_run(self._info)
+        self._run, self._open = await self._ledger.begin_run(self._info)
 
     async def save_changes(self) -> None:
         """Save changes until cancelled. Raises `RunError`."""
@@ -88,7 +66,7 @@ class RunRecorder:
     async def end(self, ending: Ending, *, error: str = "", roots: Sequence[Path] = ()) -> None:
         """Save the end. Raises `RunError`."""
         await self._save()
-        await self._store.end_run(self._run, ending, error=error, roots=roots)
+        await self._ledger.end_run(self._run, ending, error=error, roots=roots)
 
     def emit(self, event: Event) -> None:
         """Count an event, and pass it on."""
@@ -127,7 +105,7 @@ class RunRecorder:
         self._failed, self._resolved = {}, set()
         self._saved = self._clock()
         with CancelScope(shield=True):  # the changes are no longer held here
-            await self._store.keep_run(
+            await self._ledger.keep_run(
                 self._run,
                 album=self._info.album,
                 counts=_counts(self._tally),
@@ -159,7 +137,7 @@ def _counts(tally: Tally) -> Mapping[str, int]:
 
 @asynccontextmanager
 async def record_run(
-    store: RunStore,
+    ledger: SqliteLedger,
     started: RunStarted,
     *,
     roots: Sequence[Path],
@@ -173,7 +151,7 @@ async def record_run(
     `RunError` if the history can't be saved.
     """
     info = RunInfo(task=started.task, album=started.album or 0, album_name=started.album_name)
-    recorder = RunRecorder(store, info, emit, clock=clock)
+    recorder = RunRecorder(ledger, info, emit, clock=clock)
     await recorder.begin()
     ending, error = Ending.FAILED, ""
     try:

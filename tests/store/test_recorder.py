@@ -21,6 +21,7 @@ from bulkup.events import (
     SkipReason,
     Verdict,
 )
+from bulkup.store.ledger import SqliteLedger
 from bulkup.store.recorder import SAVE_S, record_run
 from bulkup.store.run_history import Ending, Failure, RunInfo
 from tests.support.runs import Clock
@@ -43,10 +44,11 @@ ROOT = Path("/photos")
 A, B = Path("a.jpg"), Path("b.jpg")
 
 
-class RunStore:
-    """Keeps in memory what it is given, and what each time."""
+class RunStore(SqliteLedger):
+    """A ledger that keeps the history of a run in memory: each update, and the end."""
 
     def __init__(self, *, failures: int = 0, full: bool = False) -> None:
+        super().__init__(Path("unused.sqlite"), server=RUN.url)
         self.failures = failures
         self.full = full
         self.info: RunInfo | None = None
