@@ -36,6 +36,7 @@ from bulkup.engine.ports import Fact, Job, PhotoSender, Transfer, UploadContext
 from bulkup.engine.retry import Recovery
 from bulkup.engine.upload import upload
 from bulkup.errors import AnswerLost, BulkupError
+from bulkup.errors import server as server_failures
 from bulkup.events import Event, PhotoProgress
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
@@ -344,7 +345,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             doubtful=doubtful,
         )
         self._folders[photo.path] = order.folder
-        lost = AnswerLost("the worker that sent it was lost") if order.lost else None
+        lost = AnswerLost(server_failures.WORKER_LOST()) if order.lost else None
         try:
             sent, event = await upload(job, context, lost=lost)
         finally:

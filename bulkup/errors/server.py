@@ -139,6 +139,9 @@ TIMED_OUT: Final = FailureKind(
     "the server did not answer in time",
     "The network or the server is slow: give a lower --concurrency, or a smaller --chunk-size.",
 )
+WORKER_LOST: Final = FailureKind(
+    "worker-lost", "the worker that sent it was lost", "Run the same command again."
+)
 
 # answers that are not Piwigo's
 
