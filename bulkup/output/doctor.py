@@ -338,8 +338,8 @@ class DoctorReport:
         """
         checks = {}
         for finding in self._findings:
-            said = words(finding)
-            text = {"text": "\n".join(said.lines), "hint": said.hint}
+            found = words(finding)
+            text = {"text": "\n".join(found.lines), "hint": found.hint}
             checks[finding.check.value] = to_json(finding) | text
         return json_text({"schema": SCHEMA, "ok": self.ok, "checks": checks}, indent=2)
 
@@ -357,12 +357,12 @@ class DoctorReport:
 
 def lines(finding: Finding) -> list[Text]:
     """Return the lines of a finding: its mark and text, and the hint below."""
-    said = words(finding)
-    first, *others = said.lines or ("",)
+    found = words(finding)
+    first, *others = found.lines or ("",)
     shown = [
         Text.assemble(MARKS[finding.mark], f" {NAMES[finding.check]:<{WIDTH}}  {first}"),
         *(Text(INDENT + line) for line in others),
     ]
-    if said.hint:
-        shown.append(Text(INDENT + said.hint, FAINT))
+    if found.hint:
+        shown.append(Text(INDENT + found.hint, FAINT))
     return shown

@@ -233,7 +233,6 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 ROWS_AT_ONCE: Final = 1000
 EXAMPLES: Final = 20
-TASKS: Final = ("upload", "verify", "dry-run")
 UPLOADED: Final = "state IN ('sent', 'done', 'format')"
 
 
