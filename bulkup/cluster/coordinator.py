@@ -171,7 +171,7 @@ class Coordinator:
 
     async def start(self) -> None:
         """Wait for the first worker. Raises `RunError` where none comes."""
-        if not self._cluster.trusted:
+        if not self._cluster.trusts(self._cluster.address):
             self._emit(
                 Noticed(
                     message="the Dask cluster is not encrypted: its workers get no password",
@@ -289,12 +289,12 @@ class Coordinator:
         for address in self._workers - known:
             self._joining.add(address)
             self._tasks.start_soon(self._join, address)
-        if self.members or self._joining or not self._open:
+        if self.members or not self._open:
             self._there_at = now
-        elif there:  # and all of them are unfit
+        elif there and not self._joining:  # all of them are unfit
             _, reason = self._unfit[there[-1]]
             self._fail(RunError(run_failures.CLUSTER_UNFIT(reason=f"{there[-1]}: {reason}")))
-        elif now - self._there_at > AWAY_S:
+        elif now - self._there_at > (JOIN_S if self._joining else AWAY_S):
             what = "has no workers" if there is not None else "does not answer"
             self._fail(
                 RunError(
@@ -313,12 +313,12 @@ class Coordinator:
     async def _join(self, address: str) -> None:
         """Have a worker take part, or note why it can't."""
         self._cluster.listen(self._receive)
-        invitation = await to_thread.run_sync(self._invitation)
+        invitation = await to_thread.run_sync(self._invitation, address)
         try:
             with anyio.fail_after(JOIN_S):
                 topic, reason = await self._cluster.run_on(address, join, invitation)
         except OSError:
-            return  # it has just gone
+            return  # its line may be back soon
         except Exception as error:  # noqa: BLE001 (whatever is wrong there)
             topic, reason = "", f"{type(error).__name__}: {error}"
         finally:
@@ -333,9 +333,9 @@ class Coordinator:
             message = f"worker {address} can take no part: {reason}"
             self._emit(Noticed(message=message, hint="The others go on without it."))
 
-    def _invitation(self) -> Invitation:
+    def _invitation(self, worker: str) -> Invitation:
         """Return what a worker is told of the run: of the secrets nothing by an open line."""
-        account, trusted = self._settings.account, self._cluster.trusted
+        account, trusted = self._settings.account, self._cluster.trusts(worker)
         ca_cert = account.ca_cert.read_text("utf-8") if account.ca_cert else ""
         account = replace(account, ca_cert=None, cautions=())
         if not trusted:

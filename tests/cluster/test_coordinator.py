@@ -234,13 +234,22 @@ async def test_the_first_worker_alone_does_not_bound_what_many_may_finish_at_onc
     assert max(event.most_finishing for event in outcome.of(LimitsChanged)) == 10
 
 
-async def test_secrets_go_to_workers_that_are_trusted_only() -> None:
+@pytest.mark.parametrize(
+    ("scheduler", "worker", "trusted"),
+    [
+        ("tls://boss:1", "tls://10.0.0.1:2", True),
+        ("tcp://127.0.0.1:1", "tcp://127.0.0.1:2", True),
+        ("tcp://127.0.0.1:1", "tcp://10.0.0.1:2", False),
+        ("tcp://boss:1", "tcp://127.0.0.1:2", False),
+    ],
+)
+async def test_secrets_go_over_no_open_network(
+    monkeypatch: pytest.MonkeyPatch, scheduler: str, worker: str, trusted: bool
+) -> None:
     async with team(1, Sandbox()) as executor:
-        trusted = await anyio.to_thread.run_sync(executor.coordinator._invitation)
-        assert trusted.settings.account.password == "secret"
-        assert "secret" not in repr(trusted)
-        executor.coordinator._cluster.trusted = False
-        told = await anyio.to_thread.run_sync(executor.coordinator._invitation)
-        assert told.settings.account.user == "admin"
-        assert b"secret" not in pickle.dumps(told)
-        assert not told.trusted
+        monkeypatch.setattr(executor.coordinator._cluster, "address", scheduler)
+        told = await anyio.to_thread.run_sync(executor.coordinator._invitation, worker)
+    assert told.trusted == trusted
+    assert told.settings.account.user == "admin"
+    assert (b"secret" in pickle.dumps(told)) == trusted
+    assert "secret" not in repr(told)
