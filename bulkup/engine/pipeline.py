@@ -36,6 +36,7 @@ from bulkup.errors import PhotoError, Transient, one_error
 from bulkup.events import (
     FileFound,
     FileSkipped,
+    Noticed,
     PhotoHashed,
     PhotoUploaded,
     RunFinished,
@@ -59,6 +60,9 @@ BATCH: Final = 200
 LINGER: Final = 3.0
 MOST_LINGER_S: Final = 2.0
 CONFIRM_LINGER_S: Final = 0.25
+MOST_FAILED_SWEEPS: Final = 3
+"""Failed sweeps after which the others are left for later: each takes all its retries."""
+
 MOST_FINISHING: Final = 64
 """Upper bound of the photos finished at once, whatever the server can handle."""
 
@@ -176,6 +180,14 @@ async def run(
     finally:
         guard.close()
     await _sweep_remains(upload_context, context)
+    if left := len(await context.ledger.remains()):
+        uploads = "1 incomplete upload" if left == 1 else f"{left:,} incomplete uploads"
+        emit(
+            Noticed(
+                message=f"{uploads} could not be deleted from the server's buffer",
+                hint="The gallery does not show them. The next run tries again.",
+            )
+        )
     await confirmer.check_albums()
     await disposal.put_away(astray=confirmer.is_astray, format_files=format_files)
     emit(RunFinished(seconds=context.clock() - began))
@@ -472,5 +484,8 @@ async def _running(limiter: Limiter) -> AsyncIterator[None]:
 
 async def _sweep_remains(upload_context: UploadContext, context: RunContext) -> None:
     """Delete partly sent photos that an interrupted run or a failed attempt left on the server."""
+    failures = 0
     for name in await context.ledger.remains():
-        await sweep(name, upload_context)
+        failures += not await sweep(name, upload_context)
+        if failures == MOST_FAILED_SWEEPS:
+            return

@@ -22,6 +22,7 @@ from bulkup.errors import (
     RunError,
     SendInterrupted,
     ServerCrashed,
+    ServerUnavailable,
     TooLarge,
     Transient,
 )
@@ -158,6 +159,8 @@ class _Attempts:
         await self._context.ledger.begin(name)
         try:
             yield
+        except ServerUnavailable:
+            raise  # a sweep would wait for the server once more
         except BulkupError:
             await sweep(name, self._context)
             raise
@@ -301,15 +304,17 @@ class _Attempts:
             ) from None
 
 
-async def sweep(name: str, context: UploadContext) -> None:
-    """Delete the partly sent photo of this name from the server, if the server permits it."""
+async def sweep(name: str, context: UploadContext) -> bool:
+    """Delete the partly sent photo of this name from the server, and return whether that worked.
+
+    If it fails, the name stays in the ledger for another try, and the run continues.
+    """
     try:
         await context.recovery.run(lambda: context.gallery.sweep(name))
-    except RunError:
-        raise
     except BulkupError:
-        return  # the name stays in the ledger for the next run
+        return False
     await context.ledger.end(name)
+    return True
 
 
 class _Send(Protocol[T_co]):

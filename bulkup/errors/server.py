@@ -68,6 +68,12 @@ SESSION_UNKEPT: Final = FailureKind(
     "the server forgot the session immediately",
     "Check that cookies pass any proxy, and that the server can store sessions.",
 )
+CHUNK_UNREAD: Final = FailureKind(
+    "chunk-unread",
+    "the server could not read the chunk that it received ({said})",
+    "Run the same command again. If it fails again, PHP's folder for temporary files is full or "
+    "missing.",
+)
 BUSY: Final = FailureKind(
     "busy",
     "the server refuses: {said}",

@@ -386,6 +386,8 @@ def _buffer_error(code: int, message: str) -> BulkupError:
     """Return the error for a `jsonrpc` answer of `pwg.images.upload`."""
     if code == 103:
         return TooLarge(server_failures.CHUNK_REFUSED(said=message.rstrip(".")))
+    if code == 101:  # nothing was added to the buffer
+        return Refused(server_failures.CHUNK_UNREAD(said=message.rstrip(".")))
     return RunError(run_failures.BUFFER(said=message.rstrip(".")))
 
 

@@ -26,6 +26,7 @@ Kind = Literal[
     "slow",  # the finish hangs after storing
     "damaged",  # one bit of the file is flipped on the way
     "merged-left",  # uploadAsync: PHP dies in the merge
+    "no-input",  # upload: PHP can't open the file that it has received
 ]
 
 LINE_FAULTS: tuple[Kind, ...] = (

@@ -43,6 +43,12 @@ _NOT_PROCESSED = {
     "403-html": web_server_page(403, "Forbidden"),
     "html": Answer(200, "text/html; charset=utf-8", "<html><body>Under maintenance</body></html>"),
     "empty-500-before": Answer(500, PAGE, ""),
+    "no-input": Answer(
+        200,
+        PAGE,
+        '{"jsonrpc" : "2.0", "error" : {"code": 101, "message": "Failed to open input stream."},'
+        ' "id" : "id"}',
+    ),
 }
 _INSTEAD: dict[str, Answer] = {
     "504-after": _NOT_PROCESSED["504"],

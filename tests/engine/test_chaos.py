@@ -26,7 +26,7 @@ KINDS: tuple[Kind, ...] = (
     *("request-lost", "cut", "answer-lost", "truncated"),
     *("502", "503", "504", "408", "413", "429", "403-html", "html"),
     *("504-after", "empty-500-before", "empty-500-after", "php-noise"),
-    *("expired-session", "damaged"),
+    *("expired-session", "damaged", "no-input"),
 )
 SET, TAGS = "pwg.images.setInfo", ("pwg.tags.add", "pwg.tags.getAdminList")
 METHODS = {

@@ -15,6 +15,7 @@ from bulkup.events import (
     AlbumChecked,
     Event,
     FileSkipped,
+    Noticed,
     PhotoFailed,
     PhotoPlanned,
     PhotoProgress,
@@ -161,6 +162,31 @@ async def test_a_session_that_is_gone_right_after_its_log_in_is_renewed(
         outcome = await run(box, tmp_path, method=method, concurrency=4)
         assert stored_sums(box) == Counter(archive.values())
     assert failures(outcome) == {}
+
+
+async def test_a_sweep_that_fails_ends_no_run_and_a_chunk_that_was_not_read_is_sent_again(
+    tmp_path: Path,
+) -> None:
+    archive = make_archive(tmp_path, count=6, names=3, size=(25_000, 50_000))
+    plan = [Fault("cut", "pwg.images.upload", nth=0)]
+    plan += [Fault("no-input", "pwg.images.upload", nth=nth) for nth in (1, 2, 3, 4, 5, 6, 9)]
+    async with Sandbox(faults=Faults(plan)) as box:
+        outcome = await run(box, tmp_path, method="upload", chunk_size=10_000, concurrency=1)
+        assert stored_sums(box) == Counter(archive.values())
+        assert not box.gallery.buffers
+    assert failures(outcome) == {}
+    assert outcome.balances()
+
+
+async def test_what_no_sweep_could_delete_is_reported_once_with_its_number(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=3, names=3, size=(25_000, 50_000))
+    async with Sandbox(faults=Faults([Fault("no-input", "pwg.images.upload")])) as box:
+        outcome = await run(box, tmp_path, method="upload", chunk_size=10_000, concurrency=1)
+    assert len(failures(outcome)) == 3
+    assert outcome.balances()
+    (notice,) = [event.message for event in outcome.of(Noticed) if "deleted" in event.message]
+    attempts = len(outcome.of(PhotoStarted))
+    assert notice.startswith(f"{attempts} incomplete uploads could not be deleted")
 
 
 # an end in the middle

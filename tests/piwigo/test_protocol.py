@@ -101,7 +101,7 @@ ATLAS = [
     (414, page("414 Request-URI Too Large"), TooLarge),
     # the server's disk
     (200, buffer_error(102, "Failed to open output stream."), RunError),
-    (200, buffer_error(101, "Failed to open input stream."), RunError),
+    (200, buffer_error(101, "Failed to open input stream."), Refused),
     (500, refusal(500, "error during buffer directory creation"), RunError),
     (500, refusal(500, "error while merging chunk 1"), AnswerLost),
     (500, refusal(500, "error while creating merged /x"), AnswerLost),

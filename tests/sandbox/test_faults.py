@@ -22,6 +22,7 @@ STATUSES: dict[Kind, tuple[int | None, bool]] = {
     "403-html": (403, False),
     "html": (200, False),
     "empty-500-before": (500, False),
+    "no-input": (200, False),
     "504-after": (504, True),
     "empty-500-after": (500, True),
     "request-lost": (None, False),
