@@ -96,16 +96,16 @@ class _Try:
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """A worker that takes part: its address and topic, when it was heard, its calls and tries.
+    """A worker in the run: its address, its topic, its calls, and its tries to finish photos.
 
-    `waiting` counts the calls not begun, to fingerprint and to upload. `stamp` is the time of the
-    worker's last beat, by its own clock.
+    `heard_at` is when its last message came. `waiting` counts the calls not begun, to fingerprint
+    and to upload. `beat_at` is the time of the worker's last beat, by its own clock.
     """
 
     address: str
     topic: str
-    heard: float
-    stamp: float = 0.0
+    heard_at: float
+    beat_at: float = 0.0
     calls: dict[int, Call] = field(default_factory=dict)
     tries: dict[int, _Try] = field(default_factory=dict)
     outbox: list[tuple[object, ...]] = field(default_factory=list)
@@ -121,7 +121,7 @@ class Member:
 
 
 class Coordinator:
-    """Has the workers of a cluster fingerprint and upload photos: an `Executor`."""
+    """The `Executor` that fingerprints and uploads photos on the workers of a cluster."""
 
     def __init__(
         self,
@@ -149,15 +149,15 @@ class Coordinator:
         self._clock = clock
         self._sleep = sleep
         self._queue = WorkQueue()
-        self._open: set[Call] = set()
+        self._open_calls: set[Call] = set()
         self._workers: set[str] = set()
         self._joining: set[str] = set()
         self._unfit: dict[str, tuple[float, str]] = {}
         self._closing = False
         self._holds = 0
-        self._told: tuple[object, ...] = ()
+        self._sent_state: tuple[object, ...] = ()
         self._failure: BulkupError | None = None
-        self._there_at = 0.0
+        self._had_workers_at = 0.0
         self._longest_s = 0.0
         self._notices: set[str] = set()
         self._remarks: dict[str, str] = {}
@@ -189,10 +189,10 @@ class Coordinator:
         self.machines = len(there)
         self._recovery.others = self
         self._tasks.start_soon(self._attend)
-        self._tasks.start_soon(self._send)
+        self._tasks.start_soon(self._send_outboxes)
 
     async def close(self) -> None:
-        """Have the workers log out."""
+        """Log out all workers and disconnect."""
         self._closing = True
         with anyio.move_on_after(LEAVE_S), suppress(Exception):
             async with anyio.create_task_group() as tasks:
@@ -201,23 +201,23 @@ class Coordinator:
         await self._cluster.close()
 
     async def fingerprint(self, photo: Photo, *, emit: Emit = discard) -> tuple[Photo, str]:
-        """Have a worker read a photo."""
+        """Fingerprint a photo on a worker."""
         found: tuple[Photo, str] = await self._do(Call(photo=photo, emit=emit))
         return found
 
     async def upload(self, job: Job, context: UploadContext) -> tuple[Job, PhotoUploaded]:
-        """Have a worker upload a photo."""
+        """Upload a photo from a worker."""
         call = Call(photo=job.photo, emit=context.emit, job=job, context=context)
         sent: tuple[Job, PhotoUploaded] = await self._do(call)
         return sent
 
     async def _do(self, call: Call) -> Any:  # noqa: ANN401 (depends on the call)
-        self._open.add(call)
+        self._open_calls.add(call)
         self._add(call)
         try:
             return await call.result()
         finally:
-            self._open.discard(call)
+            self._open_calls.discard(call)
 
     def _add(self, call: Call, *, first: bool = False) -> None:
         """Queue a call, unless the run is ending."""
@@ -236,18 +236,18 @@ class Coordinator:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Have no worker begin to send meanwhile."""
+        """Let no worker begin a request meanwhile."""
         self._holds += 1
-        self._tell(*self.members.values())
+        self._send_state(*self.members.values())
         try:
             yield
         finally:
             self._holds -= 1
-            self._tell(*self.members.values())
+            self._send_state(*self.members.values())
 
     async def _attend(self) -> None:
-        """Look after the workers and give them batches, until cancelled."""
-        self._there_at = self._clock()
+        """Give batches to workers that have begun nearly all they have, until cancelled."""
+        self._had_workers_at = self._clock()
         self._tasks.start_soon(self._look_often)
         while True:
             await self._changed.wait()
@@ -258,7 +258,7 @@ class Coordinator:
                         self._give(member, uploads=uploads)
 
     async def _look_often(self) -> None:
-        """Notice what changes without a message: the workers, the bandwidth limit, a stop."""
+        """Poll for new and lost workers, the bandwidth limit, and a stop, until closed."""
         looked = float("-inf")
         while not self._closing:
             if self._clock() - looked >= LOOK_S:
@@ -268,18 +268,18 @@ class Coordinator:
             if self._stop.wanted:
                 for call in self._queue:
                     call.end(error=NotStarted("the run is ending"))
-            if self._state() != self._told:
-                self._tell(*self.members.values())
+            if self._state() != self._sent_state:
+                self._send_state(*self.members.values())
             await anyio.sleep(TICK_S)
 
     async def _look(self) -> None:
-        """See which workers there are, have new ones join, and fail where none is left."""
+        """Find lost and new workers; fail the run if none is left."""
         there = await self._cluster.workers()
         if self._closing:
             return
         now = self._clock()
         for member in list(self.members.values()):
-            if now - member.heard > GONE_S or not (there is None or member.address in there):
+            if now - member.heard_at > GONE_S or not (there is None or member.address in there):
                 self._lose(member)
         if there is not None:
             unfit = {worker for worker, (since, _) in self._unfit.items() if now - since < UNFIT_S}
@@ -289,12 +289,12 @@ class Coordinator:
         for address in self._workers - known:
             self._joining.add(address)
             self._tasks.start_soon(self._join, address)
-        if self.members or not self._open:
-            self._there_at = now
+        if self.members or not self._open_calls:
+            self._had_workers_at = now
         elif there and not self._joining:  # all of them are unfit
             _, reason = self._unfit[there[-1]]
             self._fail(RunError(run_failures.CLUSTER_UNFIT(reason=f"{there[-1]}: {reason}")))
-        elif now - self._there_at > (JOIN_S if self._joining else AWAY_S):
+        elif now - self._had_workers_at > (JOIN_S if self._joining else AWAY_S):
             what = "has no workers" if there is not None else "does not answer"
             self._fail(
                 RunError(
@@ -307,11 +307,11 @@ class Coordinator:
     def _fail(self, error: RunError) -> None:
         """End all calls, now and from now on, with an error."""
         self._failure = error
-        for call in self._open:
+        for call in self._open_calls:
             call.end(error=error)
 
     async def _join(self, address: str) -> None:
-        """Have a worker take part, or note why it can't."""
+        """Let a worker join the run, or note why it can't."""
         self._cluster.listen(self._receive)
         invitation = await to_thread.run_sync(self._invitation, address)
         try:
@@ -324,8 +324,8 @@ class Coordinator:
         finally:
             self._joining.discard(address)
         if topic:
-            self.members[topic] = Member(address, topic, heard=self._clock())
-            self._tell(self.members[topic])
+            self.members[topic] = Member(address, topic, heard_at=self._clock())
+            self._send_state(self.members[topic])
             self._changed.set()
         else:
             self._unfit[address] = (self._clock(), reason)
@@ -334,7 +334,7 @@ class Coordinator:
             self._emit(Noticed(message=message, hint="The others go on without it."))
 
     def _invitation(self, worker: str) -> Invitation:
-        """Return what a worker is told of the run: of the secrets nothing by an open line."""
+        """Return the invitation for a worker, without secrets over an open network."""
         account, trusted = self._settings.account, self._cluster.trusts(worker)
         ca_cert = account.ca_cert.read_text("utf-8") if account.ca_cert else ""
         account = replace(account, ca_cert=None, cautions=())
@@ -394,17 +394,17 @@ class Coordinator:
         share = None if limit is None else max(1, limit // max(1, senders or len(members)))
         return share, self._holds > 0, self._stop.wanted
 
-    def _tell(self, *members: Member) -> None:
+    def _send_state(self, *members: Member) -> None:
         """Send workers the state of the run."""
-        self._told = self._state()
+        self._sent_state = self._state()
         for member in members:
-            self._post(member, "state", member.stamp, *self._told)
+            self._post(member, "state", member.beat_at, *self._sent_state)
 
     def _post(self, member: Member, *item: object) -> None:
         member.outbox.append(item)
         self._outgoing.set()
 
-    async def _send(self) -> None:
+    async def _send_outboxes(self) -> None:
         """Send what is in the outboxes, in order, until cancelled."""
         while True:
             await self._outgoing.wait()
@@ -420,12 +420,12 @@ class Coordinator:
         topic, items = message
         if (member := self.members.get(topic)) is None:
             return
-        member.heard = self._clock()
+        member.heard_at = self._clock()
         for item in items:
             match item:
-                case "beat", stamp:
-                    member.stamp = stamp
-                    self._tell(member)
+                case "beat", beat_at:
+                    member.beat_at = beat_at
+                    self._send_state(member)
                 case "remarks", remarks:
                     member.remarks = remarks
                 case "event", None, event:
@@ -541,7 +541,7 @@ class Coordinator:
 
     async def _recover(self, member: Member) -> None:
         """Queue the photos of a lost worker again, once it can't be sending any more."""
-        await self._sleep(max(0.0, member.heard + GONE_S - self._clock()))
+        await self._sleep(max(0.0, member.heard_at + GONE_S - self._clock()))
         calls = list(member.calls.values())
         context = next((call.context for call in calls if call.context), None)
         found: Mapping[str, int | None] = {}

@@ -178,7 +178,7 @@ class Cluster:
         return results[worker]
 
     async def do_batch(self, worker: str, run: str, orders: Sequence[Order]) -> list[Outcome]:
-        """Have a worker carry out orders. Raises `BatchLost`."""
+        """Carry out orders on a worker. Raises `BatchLost`."""
         future = None
         try:
             future = self._client.submit(

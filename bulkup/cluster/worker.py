@@ -114,7 +114,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         self._limit: int | None = None
         self._held: CancelScope | None = None
         self._stop = False
-        self._said: list[tuple[object, ...]] = []
+        self._outbox: list[tuple[object, ...]] = []
         self._progress: dict[int, int] = {}
         self._asked: dict[int, asyncio.Future[None]] = {}
         self._numbers = count(1)
@@ -196,7 +196,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
     async def _beat(self) -> None:
         """Show that the worker is alive, and end the run when nobody answers."""
         while (left_s := self._answered_at + LEASE_S - awake_s()) > 0:
-            self._say("beat", awake_s(), now=True)
+            self._post("beat", awake_s(), now=True)
             await anyio.sleep(min(BEAT_S, left_s))
         self._over.set()
 
@@ -206,15 +206,15 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             self._flush()
 
     def _flush(self) -> None:
-        if self._said:
-            message = pickle.dumps((self._topic, self._said))
-            self._said = []
+        if self._outbox:
+            message = pickle.dumps((self._topic, self._outbox))
+            self._outbox = []
             self._progress.clear()
             self._worker.log_event(self._invitation.topic, message)
 
-    def _say(self, *item: object, now: bool = False) -> None:
+    def _post(self, *item: object, now: bool = False) -> None:
         """Send something to the coordinator, soon or `now`."""
-        self._said.append(item)
+        self._outbox.append(item)
         if now:
             self._flush()
 
@@ -223,19 +223,19 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         if hasattr(event, "path"):
             event = replace(event, path=None)  # type: ignore[arg-type, unused-ignore]
         if isinstance(event, PhotoProgress) and order in self._progress:
-            self._said[self._progress[order]] = ("event", order, event)
+            self._outbox[self._progress[order]] = ("event", order, event)
             return
         if order is not None:
             self._progress.pop(order, None)
             if isinstance(event, PhotoProgress):
-                self._progress[order] = len(self._said)
-        self._say("event", order, event)
+                self._progress[order] = len(self._outbox)
+        self._post("event", order, event)
 
     async def _ask(self, *item: object) -> None:
         """Send something and wait for the coordinator's answer. Raises the error that it is."""
         number = next(self._numbers)
         self._asked[number] = answer = asyncio.get_running_loop().create_future()
-        self._say("ask", number, *item, now=True)
+        self._post("ask", number, *item, now=True)
         try:
             await answer
         finally:
@@ -296,8 +296,8 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         remarks = list(self._gallery.metadata.remarks())
         if remarks != self._remarks:
             self._remarks = remarks
-            self._say("remarks", remarks)
-        self._say("outcome", outcome)
+            self._post("remarks", remarks)
+        self._post("outcome", outcome)
         outcomes.append(outcome)
 
     async def _outcome(self, order: Order) -> Outcome:
@@ -334,7 +334,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
                 enter=lambda: self._ask(
                     "enter", order.number, _content(gallery.job.photo, photo), gallery.job.md5
                 ),
-                leave=lambda: self._say("leave", order.number, now=True),
+                leave=lambda: self._post("leave", order.number, now=True),
                 fail=partial(self._ask, "fail", order.number),
                 tail=self._tail,
             ),

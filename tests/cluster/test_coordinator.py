@@ -148,10 +148,10 @@ async def test_a_worker_stops_when_the_coordinator_answers_no_beat(tmp_path: Pat
         async def be_silent() -> None:
             await until(lambda: finishes.begun == 2)
             plugins = [executor.plugin(worker) for worker in executor.workers]
-            executor.coordinator._tell = mock.Mock()  # type: ignore[method-assign]
+            executor.coordinator._send_state = mock.Mock()  # type: ignore[method-assign]
             executor.clock.ahead_s += LEASE_S + 1
             await until(lambda: all(plugin._running.done() for plugin in plugins))
-            del executor.coordinator._tell
+            del executor.coordinator._send_state
             finishes.let(4)
             await executor.pass_time()
 

@@ -50,8 +50,8 @@ def test_labels_arrive_with_their_template() -> None:
 def test_no_path_of_a_worker_is_sent(event: Event) -> None:
     plugin = RunPlugin(invitation())
     plugin._emit(event, order=1)
-    assert b"pathlib" not in pickle.dumps(plugin._said)
-    assert len(plugin._said) == 1
+    assert b"pathlib" not in pickle.dumps(plugin._outbox)
+    assert len(plugin._outbox) == 1
 
 
 def test_of_the_progress_of_a_photo_only_the_last_is_sent_until_something_else_happens() -> None:
@@ -61,8 +61,8 @@ def test_of_the_progress_of_a_photo_only_the_last_is_sent_until_something_else_h
         plugin._emit(PhotoProgress(path=PATH, sent=10 * sent), order=2)
     plugin._emit(Retrying(path=PATH, reason="r", attempt=2, after_s=0.5), order=1)
     plugin._emit(PhotoProgress(path=PATH, sent=3), order=1)
-    said = [(order, getattr(event, "sent", None)) for _, order, event in plugin._said]
-    assert said == [(1, 2), (2, 20), (1, None), (1, 3)]
+    posted = [(order, getattr(event, "sent", None)) for _, order, event in plugin._outbox]
+    assert posted == [(1, 2), (2, 20), (1, None), (1, 3)]
 
 
 @pytest.mark.parametrize(
