@@ -54,7 +54,7 @@ COMMANDS: Final = {
         ),
     ),
     "verify": CommandHelp(
-        "verify",
+        "upload",
         "Photos",
         """Compare folders and photos with the gallery; sends and changes nothing.
 
@@ -70,7 +70,7 @@ COMMANDS: Final = {
         ),
     ),
     "watch": CommandHelp(
-        "watch",
+        "upload",
         "Photos",
         """Upload the photos in folders, then new ones as they arrive, until Ctrl-C.
 

@@ -1,13 +1,25 @@
-"""The `upload` command, which is also the default command."""
+"""The commands for local photos: `upload`, which is also the default, `verify` and `watch`."""
 
 from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from bulkup.cli.command import command
-from bulkup.cli.common import Paths, check_paths, prepare, run_task
+from bulkup.cli.common import Exit, Paths, check_paths, prepare, run_task, silenced
 from bulkup.cli.filter_flags import FilterFlags
 from bulkup.cli.flags import ClusterFlags, GalleryFlags, LabelFlags, RetryFlags
 from bulkup.cli.output_flags import OutputFlags
-from bulkup.cli.upload_flags import AfterFlags, AlbumFlags, UploadFlags
+from bulkup.cli.upload_flags import (
+    AfterFlags,
+    AlbumFlags,
+    UploadFlags,
+    VerifyAlbumFlags,
+    VerifyFlags,
+    WatchFlags,
+)
+from bulkup.errors import UsageError
 
 
 @command
@@ -44,3 +56,88 @@ def upload(
         executor_factory=executor_factory,
     )
     return run_task(task, options)
+
+
+@command
+def verify(
+    *paths: Paths,
+    gallery: GalleryFlags = GalleryFlags(),
+    albums: VerifyAlbumFlags = VerifyAlbumFlags(),
+    verification: VerifyFlags = VerifyFlags(),
+    selection: FilterFlags = FilterFlags(),
+    cluster: ClusterFlags = ClusterFlags(),
+    output: OutputFlags = OutputFlags(),
+    retry: RetryFlags = RetryFlags(),
+) -> int:
+    """Compare photos with the gallery."""
+    options = output.options()
+    filters = selection.filters()
+    check_paths(paths, filters)
+    settings = verification.settings(albums, retry)
+    executor_factory = cluster.executor_factory()
+    roots, account = prepare(paths, gallery, filters)
+
+    from bulkup.app.upload import verify_photos
+
+    task = partial(
+        verify_photos,
+        roots,
+        account=account,
+        settings=settings,
+        filters=filters,
+        executor_factory=executor_factory,
+    )
+    return run_task(task, options)
+
+
+@command
+def watch(
+    *folders: Annotated[Path, Parameter(help="Folders to watch.")],
+    gallery: GalleryFlags = GalleryFlags(),
+    albums: AlbumFlags = AlbumFlags(),
+    watching: WatchFlags = WatchFlags(),
+    upload: UploadFlags = UploadFlags(),
+    selection: FilterFlags = FilterFlags(),
+    text: LabelFlags = LabelFlags(),
+    after: AfterFlags = AfterFlags(),
+    output: OutputFlags = OutputFlags(),
+    retry: RetryFlags = RetryFlags(),
+) -> int:
+    """Upload photos as they arrive."""
+    if not folders:
+        raise UsageError(
+            "no folders given",
+            hint="Name some: bulkup watch ./inbox --album N. See bulkup watch --help.",
+        )
+    filters = selection.filters()
+    options = output.options()
+    settings = upload.settings(albums, retry, after)
+    labels = text.labels()
+    settle_s = watching.settle_s
+    for given, flag, hint in (
+        (options.report, "--report", "Use --log-file FILE.jsonl, which records every run."),
+        (settings.dry_run, "--dry-run", "Use bulkup upload --dry-run on the existing files."),
+        (filters.listing, "--files-from", "Select files with --include and --exclude."),
+    ):
+        if given:
+            raise UsageError(f"{flag} does not work with bulkup watch", hint=hint)
+    roots, account = prepare(folders, gallery, filters)
+
+    from bulkup.app.upload import open_disposal, upload_photos
+    from bulkup.app.watch import watch_folders
+
+    open_disposal(settings.after, roots, filters)  # report errors before the first file arrives
+    upload_batch = partial(
+        upload_photos, roots, account=account, settings=settings, filters=filters, labels=labels
+    )
+    with silenced(options):
+        too_many_failed = watch_folders(
+            roots,
+            upload_batch,
+            filters=filters,
+            formats=settings.raw_as_format,
+            settle_s=settle_s,
+            poll=watching.poll,
+            options=options,
+        )
+    return Exit.SOME_FAILED if too_many_failed else Exit.INTERRUPTED
