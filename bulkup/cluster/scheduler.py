@@ -168,7 +168,8 @@ class Cluster:
     async def publish(self, topic: str, message: object) -> None:
         """Send a message; it may get lost with the connection."""
         with suppress(OSError):
-            await self._client.log_event(topic, pickle.dumps(message))
+            if self._client.scheduler is not None:  # it is None once the client has closed
+                await self._client.log_event(topic, pickle.dumps(message))
 
     async def run_on(
         self, worker: str, function: Callable[..., Awaitable[Any]], *args: object

@@ -159,6 +159,12 @@ async def test_a_worker_stops_when_the_coordinator_answers_no_beat(tmp_path: Pat
         await executor.run(archive, finishing=2)
 
 
+async def test_a_message_after_the_end_is_lost_without_an_error() -> None:
+    async with team(1, Sandbox()) as executor:
+        cluster = executor.coordinator._cluster
+    await cluster.publish("topic", "too late")
+
+
 async def test_a_server_that_hangs_over_a_finish_is_waited_for_by_all_and_gets_it_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
