@@ -218,6 +218,7 @@ class Limiter:
         unproven = facts.get(Fact.UNPROVEN, 0)
         self.pacing.begin(
             facts.get(Fact.PLACES),
+            workers=self._known_workers,
             alone_s=facts[Fact.FINISH_MS] / 1000 if Fact.FINISH_MS in facts else None,
             unproven=unproven if unproven > self._known_workers else None,
             now=self._clock(),

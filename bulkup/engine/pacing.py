@@ -153,6 +153,7 @@ class Finishing:
     _settled: int = 1
     _climb: _Climb | None = field(default_factory=_Climb)
     _known: int | None = None
+    _proven: int | None = None  # by this run, while it relies on workers of an earlier one
     _trial: _Trial | None = None
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _hold_until: float = float("-inf")
@@ -166,24 +167,31 @@ class Finishing:
         self,
         known: int | None = None,
         *,
+        workers: int = 1,
         alone_s: float | None = None,
         unproven: int | None = None,
         now: float = 0.0,
     ) -> None:
         """Request the first proof, with what an earlier run has measured.
 
-        `known` is the limit that was best, `alone_s` the seconds of a finish alone, `unproven` a
-        number of workers that could not be proven: so many are not tried again for a while.
+        `known` is the limit that was best, `workers` were proven: half of them are relied on until
+        more are proven again. `alone_s` are the seconds of a finish alone, `unproven` is a number
+        of workers that could not be proven: so many are not tried again for a while.
         """
         if self.fixed or self._climb is None or self._asked is not None:
             return
         self._known = known if known and known > 1 else None
         self.alone_s = alone_s
         slots = min(self.most, self._known or FIRST_SLOTS)
+        if self._known is not None and workers // 2 > self.workers:
+            self._proven, self.workers = self.workers, workers // 2
+            self._settled = min(self._known, self.ceiling)
         while unproven is not None and slots > 1 and workers_for(slots) >= unproven:
             slots -= 1
         if slots > self.ceiling:
             self._asked = slots
+        elif self._settled == self._known:
+            self._settle(self._settled, now)
         elif unproven is not None:
             self._climb = None
             self._hold(now)
@@ -212,6 +220,11 @@ class Finishing:
 
     def prove(self, workers: int, *, now: float) -> None:
         """Record the number of proven workers, which may be fewer than wanted."""
+        wanted = self.wanted_workers
+        if self._proven is not None and wanted is not None and workers < wanted:
+            workers = self._proven  # an earlier run's are not relied on any longer
+            self._settled = 1
+        self._proven = None
         self.workers = workers
         asked, self._asked = self._asked, None
         if asked is None:

@@ -201,6 +201,18 @@ async def test_the_best_limit_is_remembered() -> None:
     assert rig.facts[Fact.PLACES] == rig.limiter.pacing.best
 
 
+@pytest.mark.parametrize(("workers", "limits"), [(8, [2, 3]), (3, [2]), (2, [2, 1])])
+async def test_half_the_workers_of_an_earlier_run_are_relied_on_until_they_are_proven(
+    workers: int, limits: list[int]
+) -> None:
+    rig = Rig(workers=workers)
+    await rig.memory.learn(Fact.WORKERS, 6)
+    await rig.memory.learn(Fact.PLACES, 3)
+    await after(rig, times=3)
+    shown = [event.finishing for event in rig.of(LimitsChanged) if hasattr(event, "finishing")]
+    assert shown == limits
+
+
 async def test_what_could_not_be_proven_holds_up_no_later_run() -> None:
     rig = await after(Rig(workers=2), times=3)
     assert rig.census.proofs == [6, 3]
