@@ -44,23 +44,23 @@ StrPath = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOptions:
-    """Options of an upload. Each is named like its flag of `bulkup upload`, and means the same.
+    """Options of an upload, named like the flags of `bulkup upload` and with the same meaning.
 
     Sizes, rates, times and dates are numbers (bytes, bytes per second, seconds), `datetime`
-    objects, or texts as on the command line, such as `500K`, `15m` or `30d`.
+    objects, or strings as on the command line, such as `500K`, `15m` or `30d`.
 
     Albums: `album` is a number, or a path of names such as `Trips/2019`. With `tree`, folders
     become albums below it or at the top level of the gallery.
 
     Filters: `patterns` are lines in .gitignore syntax. Files that match are excluded, files that
     match a line starting with `!` are included, and the last match wins. If the first line starts
-    with `!`, only matching files are taken. `files_from` is a file that lists paths.
+    with `!`, only matching files are included. `files_from` is a file that lists paths.
 
     `after` is `none`, `trash` or `move:DIR`. `ledger` is the ledger file; None is the platform's
-    default. `dask="local:3"` starts processes that import the calling program again: protect its
+    default. `dask="local:3"` starts processes that import the calling program again: guard its
     code with `if __name__ == "__main__":`.
 
-    The outputs of the command line have no option here; use `on_event`.
+    The output flags of the command line have no options here; use `on_event`.
     """
 
     album: int | str | None = None
@@ -128,10 +128,10 @@ class Report(Tally):
     """The counts of an upload, and its failures; sizes in bytes.
 
     `uploaded`, `failed` and `skipped` count files, `uploaded_size` bytes, and `seconds` is the
-    duration. `present` photos were in the gallery before; `linked` of them were added to their
-    album. `new` photos would be sent by an upload (dry run). `unfinished` photos were left by a
-    stop. `astray` photos are missing from their album at the end. `failures` holds the first
-    10,000 failed photos. `ok` is True if every photo is in its album.
+    duration. `present` photos were already in the gallery; `linked` of them were added to their
+    album. `new` photos would be sent by an upload (dry run). `unfinished` photos had no outcome
+    when the run stopped. `astray` photos are missing from their album at the end. `failures`
+    holds the first 10,000 failed photos. `ok` is True if every photo is in its album.
     """
 
     failures: list[Failure] = field(default_factory=list)
@@ -159,8 +159,8 @@ async def upload(
     from it ends the run and is raised. After `stop.set()`, photos in flight are finished and no
     new one is started; cancellation aborts at once.
 
-    A failed photo raises nothing, it is in the report. Raises `UsageError` for an invalid option
-    or path, before anything is sent, and `RunError` if the run can't start or go on.
+    A failed photo raises no error; it is listed in the report. Raises `UsageError` for an invalid
+    option or path, before anything is sent, and `RunError` if the run can't start or continue.
     """
     if isinstance(paths, str | os.PathLike):
         raise UsageError("paths is a single path", hint="Give a list: [path].")
@@ -293,6 +293,6 @@ async def _upload(
         )
     except BaseExceptionGroup:
         if raised:
-            raise raised[0] from None  # as it was raised, not as task groups wrap it
+            raise raised[0] from None  # without the exception group
         raise
     return report

@@ -1,4 +1,4 @@
-"""Every event of a run, their form as plain values, and the tally over them.
+"""The events of a run, their JSON form, and the tally that counts them.
 
 Events are frozen values that the engine emits and the outputs consume. Paths name files, sizes are
 in bytes, times in seconds.
@@ -18,7 +18,7 @@ SCHEMA: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """Log-in and album are checked and the scan begins. `chunk_size` in bytes.
+    """The log-in and the album were checked; the scan begins. `chunk_size` in bytes.
 
     A verify run sends nothing: `chunk_size` is 0, `method` is the API method that decides, and
     `album` is None if the photos may be anywhere in the gallery. In a dry run an album that does
@@ -46,7 +46,7 @@ class FileFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanFinished:
-    """Every file has been found: totals are final from here on."""
+    """The scan is complete: the totals no longer change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class PhotoFinishing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoFinished:
-    """The server processed the photo in `seconds`, measured from its last chunk's first byte."""
+    """The server processed the photo in `seconds`, from the first byte of its last chunk."""
 
     path: Path
     seconds: float
@@ -228,7 +228,9 @@ Outcome = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrying:
-    """A request failed and is tried again in `after_s` seconds; `path` None: it concerns no photo.
+    """A request failed and is tried again in `after_s` seconds.
+
+    `path` is None if it concerns no photo.
 
     `attempt` counts from 1.
     """
@@ -255,7 +257,7 @@ class OutageEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlbumMade:
-    """An album was created; `parent` None: at the top level."""
+    """An album was created; `parent` is None at the top level."""
 
     album: int
     name: str
@@ -279,7 +281,7 @@ class ChunkSizeChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noticed:
-    """Something that the user should know; the run goes on."""
+    """Something that the user should know; the run continues."""
 
     message: str
     hint: str
@@ -294,8 +296,8 @@ class Interrupted:
 class AlbumChecked:
     """The final check of the gallery: `verified` photos have the right MD5 there.
 
-    `unverified` photos can't be checked on this server, `relinked` photos had lost their album and
-    were added again, `astray` photos could not be added to it.
+    `unverified` photos can't be checked on this server, `relinked` photos were missing from their
+    album and were added again, `astray` photos could not be added to it.
     """
 
     verified: int
@@ -314,7 +316,7 @@ class Estimated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePutAway:
-    """The gallery has the photo, and its file was moved to `where`; None: to the trash."""
+    """The gallery has the photo, and its file was moved to `where`, or to the trash if None."""
 
     path: Path
     where: Path | None
@@ -351,7 +353,7 @@ class PhotoHashed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoArrived:
-    """The server processed the photo; that its bytes are right is still to be confirmed."""
+    """The server processed the photo; its content is not confirmed yet."""
 
     path: Path
     image_id: int
@@ -359,7 +361,7 @@ class PhotoArrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandwidthChanged:
-    """At most `limit` bytes a second are sent from now on; None: no limit."""
+    """The upload rate is now limited to `limit` bytes per second, or unlimited if None."""
 
     limit: int | None
 
@@ -373,7 +375,7 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed:
-    """The run can't start or go on: why, and what to do. `code` names the kind of failure."""
+    """The run can't start or continue: why, and what to do. `code` names the kind of failure."""
 
     reason: str
     hint: str
@@ -476,12 +478,12 @@ class Tally:
 
     @property
     def incomplete(self) -> int:
-        """Photos that the run did not, or did not yet, complete."""
+        """Photos left unfinished, or still without an outcome."""
         return self.unfinished + self.pending
 
     @property
     def bad_verdicts(self) -> int:
-        """Verified photos that are not present, or of which that is unknown."""
+        """Checked photos whose verdict is not `present`."""
         return self.verdicts.total() - self.verdicts[Verdict.PRESENT]
 
     @property

@@ -52,7 +52,8 @@ EXIT_STATUS: Final = {
     1: "Some photos are not in the album, or their files could not be moved; each is listed with "
     "the reason. For doctor: something prevents a migration.",
     2: "A flag, a setting or a file is wrong. Nothing was sent.",
-    3: "The run is impossible: log-in refused, not a Piwigo, no such album, server unavailable.",
+    3: "The run could not start or continue: log-in refused, not a Piwigo, no such album, "
+    "server unavailable.",
     130: "Interrupted by Ctrl-C or SIGTERM.",
 }
 

@@ -1,4 +1,4 @@
-"""Commands as cyclopts apps: their arguments are assembled once, every flag has its variable."""
+"""Commands as cyclopts apps, whose arguments are assembled once; adds environment variables."""
 
 from collections.abc import Callable
 from copy import copy
@@ -22,8 +22,8 @@ class CommandApp(App):
     """A cyclopts app that assembles its arguments once.
 
     Assembling them takes about 50 ms for `bulkup upload`, and cyclopts asks for them three times
-    for one `--help`. Docstrings are not parsed, which would read every flag class's source again:
-    each flag has its help text.
+    for one `--help`. Docstrings are not parsed, because that would read the source of every flag
+    class again, and each flag has its own help text.
     """
 
     _template: ArgumentCollection | None = None
@@ -50,7 +50,7 @@ class CommandApp(App):
 
 
 def command(function: Callable[..., Any]) -> CommandApp:
-    """Make a function a command with the help of its name."""
+    """Turn a function into a command, with the entry of its name in `COMMANDS` as its help."""
     text = COMMANDS[function.__name__]
     app = CommandApp(name=function.__name__, help=unwrap(text.help), help_epilogue=text.epilogue)
     app.default(function)

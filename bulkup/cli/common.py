@@ -1,4 +1,4 @@
-"""What several commands share: exit codes, accounts, paths, and running a task."""
+"""Parts that several commands share: exit codes, accounts, paths, and running a task."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ class SilentExit(Exception):
 
 @contextmanager
 def silenced(output: OutputOptions) -> Iterator[None]:
-    """Turn errors that end a run into `SilentExit` under `-qq`; usage errors stay."""
+    """Turn errors that end a run into `SilentExit` under `-qq`; usage errors are not changed."""
     try:
         yield
     except UsageError:
@@ -79,7 +79,7 @@ def check_paths(paths: Sequence[Path], filters: "Filters") -> None:
     if not paths and filters.listing is None:
         raise UsageError(
             "no folders or photos given",
-            hint="Name some: bulkup ./photos --album N, or list them with --files-from. "
+            hint="Give at least one: bulkup ./photos --album N, or list them with --files-from. "
             "See bulkup --help.",
         )
 

@@ -1,12 +1,13 @@
 """The config file and its profiles, and how flags get values from it.
 
-Flags take precedence over environment variables, these over the profile, and that over
-`[defaults]`. `ConfigLayers` is a config source of cyclopts, which calls it for each command.
+Flags take precedence over environment variables, then the profile, then `[defaults]`.
+`ConfigLayers` is a config source of cyclopts, which calls it for each command.
 
 cyclopts' own `Toml` and `Env` sources were tried instead. They show a wrong value in the error
 message, where it may be a misplaced secret. They reject settings of other commands or, if told to
-ignore these, accept misspelled ones. They ignore `quiet = 2`, keep `~` in paths, take any text for
-a switch, apply a profile's `flat` together with the defaults' `tree`, and read BULKUP_A for `-a`.
+ignore these, accept misspelled ones. They ignore `quiet = 2`, keep `~` in paths, accept any text
+for a boolean flag, apply a profile's `flat` together with the defaults' `tree`, and read BULKUP_A
+for `-a`.
 """
 
 import difflib
@@ -26,7 +27,7 @@ from cyclopts.argument import Argument, ArgumentCollection
 from bulkup.errors import UsageError
 
 PLAIN: Final = ("api-key", "password")
-"""Secrets that may be in the file, but are no flags."""
+"""Secrets that may be in the file, but are not flags."""
 
 SOURCES: Final = ("api-key-file", "password-file", "password-command")
 """Flags that name the source of a secret."""
@@ -39,7 +40,7 @@ SECRET_WORDS: Final = frozenset({"notify", "token"})
 NOT_IN_FILE: Final = ("config", "profile")
 
 OPPOSITES: Final = {"tree": "flat", "flat": "tree", "ledger": "no-ledger", "no-ledger": "ledger"}
-"""Flags that override the other one in layers of lower precedence."""
+"""Pairs of flags that override each other: the one in the layer of higher precedence applies."""
 
 NOT_SETTINGS: Final = {"status": frozenset({"album"})}
 """Flags that select what a command shows; in the file, they are meant for uploads."""
@@ -47,13 +48,13 @@ NOT_SETTINGS: Final = {"status": frozenset({"album"})}
 TYPE_NAMES: Final = {
     bool: "true or false, without quotes",
     int: "a whole number, without quotes",
-    str: "a text in quotes",
-    list: 'a list of texts, such as ["one", "two"]',
+    str: "a string in quotes",
+    list: 'a list of strings, such as ["one", "two"]',
 }
 
 
 def is_secret(key: str) -> bool:
-    """Return whether the value of a flag or setting must not be shown; file names may be."""
+    """Return whether the value of a flag or setting must not be shown; file names may be shown."""
     if key.endswith("-file"):
         return False
     return key in PLAIN or not SECRET_WORDS.isdisjoint(key.split("-"))
@@ -83,7 +84,7 @@ class Layer:
         return any(map(is_secret, self.values))
 
     def texts(self, key: str) -> list[str]:
-        """Return the values of a flag as they would be typed."""
+        """Return the values of a flag as they would be given on the command line."""
         value = self.values[key]
         return [_text(one) for one in (value if isinstance(value, list) else [value])]
 
@@ -109,10 +110,10 @@ def open_to_others(file: Path) -> bool:
 
 
 def read_layers(config: Path | None, profile: str | None) -> list[Layer]:
-    """Return the profile and the defaults, as far as the file has them.
+    """Return the tables of the profile and of the defaults, if the file has them.
 
     `config` None reads the default file, if it exists. Raises `UsageError` if the file can't be
-    read, is no TOML, has other contents than these tables, or has no such profile.
+    read, is not valid TOML, contains anything but these tables, or has no such profile.
     """
     file = config or default_file()
     document = _read(file, required=config is not None)
@@ -158,13 +159,13 @@ def _read(file: Path, *, required: bool) -> dict[str, object] | None:
         message, hint = "is not UTF-8 text", "Save it as UTF-8."
     except tomllib.TOMLDecodeError as error:
         message = f"is not valid TOML: {error}"
-        hint = 'Put texts in quotes, one setting per line: album = 9, user = "admin".'
+        hint = 'Put strings in quotes, one setting per line: album = 9, user = "admin".'
     raise UsageError(f"the config file {file} {message}", hint=hint)
 
 
 def _table(name: str, file: Path, table: object) -> Mapping[str, object]:
     if not isinstance(table, dict):
-        raise UsageError(f"{name} in {file} is no table", hint="Write [profiles.NAME].")
+        raise UsageError(f"{name} in {file} is not a table", hint="Write [profiles.NAME].")
     return table
 
 
@@ -181,7 +182,7 @@ def _layer(name: str, file: Path, table: object) -> Layer:
 def check(layer: Layer, types: Mapping[str, Collection[type]]) -> None:
     """Raise `UsageError` for an unknown setting or a value of the wrong type, without the value.
 
-    `types` are those that each flag takes: `bool`, `int`, `str`, and `list` of texts.
+    `types` holds the types that each flag accepts: `bool`, `int`, `str`, and `list` of strings.
     """
     for key, value in layer.values.items():
         if key in NOT_IN_FILE:
@@ -241,7 +242,7 @@ class Origin:
 
 
 class ConfigLayers:
-    """Fills in the flags of a command that are not given from variables, profile and defaults.
+    """Fills in flags that are not given, from environment variables, profile and defaults.
 
     `commands` yields the arguments of every command.
     """
@@ -277,7 +278,7 @@ class ConfigLayers:
                 _count_variable(argument)
 
     def _check(self, layer: Layer) -> None:
-        """Check a table against the flags of this command, and only if needed of all others."""
+        """Check a table against the flags of this command, and of all others only if needed."""
         types: dict[str, set[type]] = {}
         _add_types(types, self._flags)
         try:
@@ -290,7 +291,7 @@ class ConfigLayers:
         return check(layer, types)
 
     def origins(self) -> Iterator[Origin]:
-        """Yield the value of each flag of the command that was filled in last."""
+        """Yield the value of each flag, for the command whose flags were filled in last."""
         for argument in _once(self._flags):
             yield from _origins(argument)
 
@@ -320,7 +321,7 @@ def flags_of(arguments: ArgumentCollection) -> dict[str, Argument]:
 
 
 def _once(flags: Mapping[str, Argument]) -> list[Argument]:
-    """Return each argument once, also those with several names."""
+    """Return each argument once, including those with several names."""
     return list({id(argument): argument for argument in flags.values()}.values())
 
 
@@ -350,7 +351,7 @@ def _add_variables(flags: Mapping[str, Argument]) -> None:
 
 
 def _count_variable(argument: Argument) -> None:
-    """Take a number in the variable of a counted flag. Raises `UsageError` for other values."""
+    """Accept a number as the variable of a counted flag. Raises `UsageError` for other values."""
     for index, token in enumerate(argument.tokens):
         if token.source != "env":
             continue
@@ -381,7 +382,7 @@ def _add_types(types: dict[str, set[type]], flags: Mapping[str, Argument]) -> No
 
 
 def _types(argument: Argument) -> Iterator[type]:
-    """Yield the types that a flag takes in the file."""
+    """Yield the types that a flag accepts in the file."""
     leaves = set(_leaves(argument.hint))
     if argument.parameter.count:
         yield int

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _in_order(_: object, tokens: Sequence[Token]) -> tuple[str, ...]:
-    """Return each value with the name of its flag, as three flags fill one field in order."""
+    """Return each value with the name of its flag, because three flags fill one field in order."""
     return tuple(f"{_name(token.keyword or '')}={token.value}" for token in tokens)
 
 
@@ -30,7 +30,7 @@ def _name(keyword: str) -> str:
 @flags("Filters")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterFlags:
-    """Which of the files found are taken."""
+    """Which of the files found are selected."""
 
     patterns: Annotated[
         tuple[str, ...],
@@ -38,7 +38,7 @@ class FilterFlags:
             name=("--include", "--exclude", "--exclude-from"),
             help="Include or exclude files matching GLOB (.gitignore syntax); --exclude-from "
             "reads patterns from a FILE. The last match wins. If the first flag is --include, "
-            "only matching files are taken. In the environment variables, separate values with "
+            "only matching files are included. In the environment variables, separate values with "
             "commas.",
             env_var=("BULKUP_EXCLUDE_FROM", "BULKUP_EXCLUDE", "BULKUP_INCLUDE"),
             env_var_split=split_commas,
@@ -56,16 +56,16 @@ class FilterFlags:
         ),
     ] = None
     from0: Annotated[
-        bool, flag("Paths in that file end with NUL. Default: detected automatically.")
+        bool, flag("Paths in the --files-from file end with NUL. Default: detected automatically.")
     ] = False
     newer_than: Annotated[
         str | None,
         flag(
-            "Only files modified since then: 2024-05-01, 2024-05-01T12:00, or an age such as 30d.",
+            "Only files modified since DATE: 2024-05-01, 2024-05-01T12:00, or an age such as 30d.",
             metavar="DATE",
         ),
     ] = None
-    older_than: Annotated[str | None, flag("Only files modified before then.", metavar="DATE")] = (
+    older_than: Annotated[str | None, flag("Only files modified before DATE.", metavar="DATE")] = (
         None
     )
     min_size: Annotated[
@@ -75,7 +75,7 @@ class FilterFlags:
         str | None, flag("Only files of at most this size, such as 2G.", metavar="SIZE")
     ] = None
     follow_symlinks: Annotated[
-        bool, flag("Follow symbolic links to files and folders; no file is taken twice.")
+        bool, flag("Follow symbolic links to files and folders; no file is processed twice.")
     ] = False
     no_default_excludes: Annotated[
         bool, flag("Include hidden files, and system files such as @eaDir and Thumbs.db.")
@@ -88,7 +88,7 @@ class FilterFlags:
 
         if self.files_from == "-" and (sys.stdin is None or sys.stdin.isatty()):
             raise UsageError(
-                "--files-from - finds no list on standard input",
+                "--files-from - found no list on standard input",
                 hint="Pipe one in: find photos -type f -print0 | bulkup --files-from -",
             )
         only = bool(self.patterns) and self.patterns[0].startswith("--include=")

@@ -24,11 +24,11 @@ ORDER: Final = (
     *("Filters", "Titles and tags", "After the upload", "Output", "Retries and ledger"),
     *("Sandbox", "Simulated load", "Setup", "Demo"),
 )
-"""The groups of flags in the order of the help, after the groups of commands."""
+"""The groups of flags in the order of the help text, after the groups of commands."""
 
 
 def group(name: str) -> Group:
-    """Return a group of flags at its place in the help."""
+    """Return a group of flags with its position in the help text."""
     return Group(name, sort_key=10 + ORDER.index(name))
 
 
@@ -147,7 +147,7 @@ class GalleryFlags(AddressFlags):
         return replace(account, user="", api_key=key) if key else account
 
     def password(self) -> str:
-        """Return the password that is given, "" if none is. Raises `UsageError`."""
+        """Return the password that is given, or "". Raises `UsageError`."""
         return read_password(
             file=self.password_file, command=self.password_command, variables=os.environ
         ) or plain_secret(self.layers(), "password")
@@ -235,7 +235,7 @@ class ClusterFlags:
     ] = None
     map: Annotated[
         tuple[str, ...],
-        flag("Where workers find a folder of this machine. Repeatable.", metavar="HERE=THERE"),
+        flag("Local folder, and its path on the workers. Repeatable.", metavar="HERE=THERE"),
     ] = ()
     dask_tls_ca: Annotated[
         Path | None,
@@ -249,10 +249,10 @@ class ClusterFlags:
     ] = None
 
     def executor_factory(self) -> "ExecutorFactory | None":
-        """Return how to connect to the cluster, None for none. Raises `UsageError`."""
+        """Return a factory for the executor, None without `--dask`. Raises `UsageError`."""
         from bulkup.cluster import executor_from_flags
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        warnings.filterwarnings("ignore", module="distributed")  # such as about used ports
+        warnings.filterwarnings("ignore", module="distributed")  # such as those about ports in use
         tls = (self.dask_tls_ca, self.dask_tls_cert, self.dask_tls_key)
         return executor_from_flags(self.dask, maps=self.map, tls=tls)

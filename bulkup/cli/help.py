@@ -1,4 +1,4 @@
-"""The commands: the group, the help text and the examples of each, and where its code is."""
+"""The commands: group, help text, examples and module of each."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class CommandHelp:
-    """What `--help` shows of a command, and the module that defines it.
+    """What `--help` shows for a command, and the module that defines it.
 
     `examples` are command lines, each with a remark.
     """
@@ -43,7 +43,7 @@ COMMANDS: Final = {
         continue after an interruption.
 
         Exit codes: 0 every photo is in its album, 1 some photos failed, or --after could not
-        move some files, 2 wrong usage, 3 the run is impossible, 130 interrupted.
+        move some files, 2 wrong usage, 3 the run could not start or continue, 130 interrupted.
         """,
         (
             ("bulkup ./photos --album 9", "to album 9"),
@@ -58,15 +58,15 @@ COMMANDS: Final = {
         "Photos",
         """Compare folders and photos with the gallery; sends and changes nothing.
 
-        Reports for each photo whether it is in the gallery, shown in its album, and stored
-        unchanged. The next upload sends what is missing.
+        Reports for each photo whether it is in the gallery, is shown in its album, and is
+        stored unchanged. The next upload sends what is missing.
 
-        Exit codes: 0 every photo is in place, 1 some are not, 2 wrong usage, 3 the run is
-        impossible, 130 interrupted.
+        Exit codes: 0 every photo is in place, 1 some are not, 2 wrong usage, 3 the run could
+        not start or continue, 130 interrupted.
         """,
         (
             ("bulkup verify ./photos --album 9", "is everything in album 9?"),
-            ("bulkup verify ./photos --quick", "anywhere, by stored checksums"),
+            ("bulkup verify ./photos --quick", "anywhere, by recorded MD5s"),
         ),
     ),
     "watch": CommandHelp(
@@ -74,12 +74,12 @@ COMMANDS: Final = {
         "Photos",
         """Upload the photos in folders, then new ones as they arrive, until Ctrl-C.
 
-        A file is uploaded once it has stopped changing. Files that arrive together are one run,
-        as with bulkup upload; files that arrive during a run wait for the next. If the server is
-        unreachable, bulkup waits for it.
+        A file is uploaded once it has stopped changing. Files that arrive together form one
+        run, as with bulkup upload; files that arrive during a run wait for the next. If the
+        server is unreachable, bulkup waits for it.
 
         Exit codes: 130 ended by Ctrl-C or SIGTERM (the usual end), 1 ended by --max-errors,
-        2 wrong usage, 3 watching is impossible.
+        2 wrong usage, 3 bulkup could not start or continue watching.
         """,
         (
             ("bulkup watch ./inbox --album 9", "existing and new files"),
@@ -139,7 +139,7 @@ COMMANDS: Final = {
         """,
         (
             ("bulkup login --url https://photos.example.org --user admin", "prompts for it"),
-            ("bulkup login --profile museum", "of a profile"),
+            ("bulkup login --profile museum", "for a profile"),
         ),
     ),
     "logout": CommandHelp(
@@ -147,7 +147,7 @@ COMMANDS: Final = {
         "Setup",
         """Remove the password and the API key that bulkup login stored in the system's key ring.
 
-        Exit codes: 0 nothing is stored any more, 2 wrong usage, 3 the key ring can't be used.
+        Exit codes: 0 nothing is stored now, 2 wrong usage, 3 the key ring can't be used.
         """,
         (("bulkup logout --profile museum", "for a profile's gallery"),),
     ),
@@ -174,7 +174,7 @@ COMMANDS: Final = {
         "Testing",
         """Run a simulated Piwigo server, to try bulkup without a gallery.
 
-        Log in as admin with the password secret. Its album has the number 1.
+        Log in as user admin, password secret. The gallery has one album, number 1.
         """,
         (
             ("bulkup sandbox --port 8081", "at http://127.0.0.1:8081/"),
@@ -187,7 +187,7 @@ COMMANDS: Final = {
         "Upload photos to a sandbox server on this machine, and verify every one.",
         (
             ("bulkup demo", "with generated pictures"),
-            ("bulkup demo ./photos --keep", "with your own; keep the server running"),
+            ("bulkup demo ./photos --keep", "with your own photos; keep the server running"),
         ),
     ),
 }

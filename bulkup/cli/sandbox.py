@@ -17,7 +17,7 @@ class SandboxFlags:
 
     port: Annotated[int, flag("Port to listen on; 0 picks a free one.")] = 8080
     host: Annotated[
-        str, flag("Address to listen on. Other than loopback, others can connect.")
+        str, flag("Address to listen on. Other machines can connect unless it is loopback.")
     ] = "127.0.0.1"
     piwigo: Annotated[
         str,
@@ -43,7 +43,7 @@ class LoadFlags:
         flag("PHP workers at start; one more starts each second while requests wait."),
     ] = None
     cpus: Annotated[
-        int | None, flag("Workers that compute at full speed at once. Default: all.")
+        int | None, flag("Number of workers that can run at full speed at once. Default: all.")
     ] = None
     finish_time: Annotated[
         float,

@@ -28,7 +28,7 @@ from bulkup.output.text import printable
 
 MASK: Final = "••••"
 DEFAULT_FILES: Final = {"config": default_file, "ledger": default_ledger}
-"""Flags whose default is a file of the platform."""
+"""Flags whose default file depends on the platform."""
 
 
 @command
@@ -111,7 +111,7 @@ def completion(
             sys.stdout.write(app.generate_completion(shell=shell))
     except ShellDetectionError:
         raise UsageError(
-            "could not detect your shell", hint="Name it: bulkup completion bash."
+            "could not detect your shell", hint="Give its name: bulkup completion bash."
         ) from None
     except OSError as error:
         raise UsageError(
@@ -165,7 +165,7 @@ def _shown(origin: Origin) -> Origin:
 
 
 def _secrets(origins: Iterable[Origin], layers: Sequence[Layer]) -> list[Origin]:
-    """Return where the password or API key comes from, unless one of the flags says so."""
+    """Return where the password or API key comes from, unless a flag gives it."""
     by_flag = {origin.flag: origin for origin in origins}
     if any(by_flag[flag].origin != "default" for flag in SOURCES):
         return []
@@ -180,7 +180,7 @@ def _secrets(origins: Iterable[Origin], layers: Sequence[Layer]) -> list[Origin]
 
 
 def _stored(url: str, user: Origin) -> Origin:
-    """Return which secret the key ring has for a gallery."""
+    """Return the secret that the key ring has for a gallery, masked."""
     from bulkup.piwigo.connect import clean_url
 
     try:

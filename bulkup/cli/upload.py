@@ -1,4 +1,4 @@
-"""The commands for local photos: `upload`, which is also the default, `verify` and `watch`."""
+"""The commands that read photos: `upload`, which is the default, `verify` and `watch`."""
 
 from functools import partial
 from pathlib import Path
@@ -107,7 +107,7 @@ def watch(
     if not folders:
         raise UsageError(
             "no folders given",
-            hint="Name some: bulkup watch ./inbox --album N. See bulkup watch --help.",
+            hint="Give at least one: bulkup watch ./inbox --album N. See bulkup watch --help.",
         )
     filters = selection.filters()
     options = output.options()

@@ -30,7 +30,7 @@ class FolderFlags:
     album: Annotated[
         str | None,
         flag(
-            "Album: its number, or its path of names, such as Trips/2019. Use /2019 for a "
+            "Album: its number, or its path such as Trips/2019. Use /2019 for a "
             "top-level album whose name is a number.",
             short="-a",
         ),
@@ -47,7 +47,7 @@ class FolderFlags:
         bool, flag("Put every photo directly into --album, ignoring folders (default).")
     ] = False
     underscores_to_spaces: Annotated[
-        bool, flag("With --tree: replace underscores in folder names by spaces in album names.")
+        bool, flag("With --tree: replace underscores in folder names with spaces in album names.")
     ] = False
 
     def _target(self, *, create: bool = False, private: bool = False) -> AlbumTarget:
@@ -82,7 +82,7 @@ class VerifyAlbumFlags(FolderFlags):
     album: Annotated[
         str | None,
         flag(
-            "Album that must contain the photos: its number, or its path of names. Without it "
+            "Album that must contain the photos: its number, or its path. Without it "
             "and without --tree, they may be anywhere in the gallery.",
             short="-a",
         ),

@@ -40,7 +40,7 @@ SYNONYMS: Final = {
 
 
 def check_command(arguments: Sequence[str], commands: Collection[str]) -> None:
-    """Raise `UsageError` if the first word looks like a mistyped command and is no file.
+    """Raise `UsageError` if the first word looks like a mistyped command and is not a file.
 
     To cyclopts, any other word is a path to upload.
     """
@@ -62,7 +62,7 @@ def _exists(word: str) -> bool:
 
 
 def explain(error: CycloptsError) -> UsageError:
-    """Return the error in bulkup's words."""
+    """Return a usage error with bulkup's own message and hint."""
     command = " ".join(["bulkup", *(error.command_chain or ())])
     overview = f"See {command} --help."
     match error:
@@ -86,7 +86,7 @@ def _unknown(error: UnknownOptionError, overview: str) -> UsageError:
     word = (error.token.keyword or error.token.value).partition("=")[0]
     if word in SECRETS:
         return UsageError(
-            f"{word} is no flag: other programs can read secrets on a command line",
+            f"{word} is not a flag: other programs can read secrets on a command line",
             hint=SECRETS[word],
         )
     if word in CLUSTER:

@@ -1,10 +1,12 @@
 """The exceptions, by scope, and the texts of failures.
 
 A `UsageError` is corrected by the user before any request, a `RunError` ends the run, a
-`PhotoError` ends one photo, and a `Transient` error is worth another try: only `engine.retry` and
-what it calls ever see one. The texts are `FailureKind` constants in `errors.local`,
-`errors.gallery`, `errors.server` and `errors.run`; the reference's table of failures is generated
-from them. Any other exception is a bug and stays a traceback. Imports nothing of the rest.
+`PhotoError` ends one photo, and a `Transient` error is worth another try, which `engine.retry`
+decides. Any other exception is a bug and ends with a traceback.
+
+The texts are `FailureKind` constants in `errors.local`, `errors.gallery`, `errors.server` and
+`errors.run`; the reference's table of failures is generated from them. Imports no other module of
+bulkup.
 """
 
 from collections.abc import AsyncIterator
@@ -79,7 +81,7 @@ class UsageError(BulkupError):
 
 
 class RunError(BulkupError):
-    """The run can't go on: log-in refused, not a Piwigo, album deleted."""
+    """The run can't continue: log-in refused, not a Piwigo, album deleted."""
 
 
 class ServerUnavailable(RunError):
@@ -91,7 +93,7 @@ class TLSError(RunError):
 
 
 class PhotoError(BulkupError):
-    """One photo can't be uploaded; the others go on."""
+    """One photo can't be uploaded; the run continues with the others."""
 
 
 class NoSuchAlbum(PhotoError):
@@ -123,7 +125,7 @@ class FormatRefused(PhotoError):
         self.endings = endings
 
     def takes(self, file: str) -> bool:
-        """Return whether the server may accept a file of this name, whatever its case."""
+        """Return whether the server may accept a file of this name, ignoring case."""
         name = file.lower()
         return not self.endings or any(name.endswith(f".{ending}") for ending in self.endings)
 
@@ -140,8 +142,8 @@ class Transient(BulkupError):
     """A failure that is worth another try.
 
     `retry_after_s` is the pause that the server asked for, in seconds. `untouched` says that the
-    server is known to have kept nothing of the request, so that even an appending one may be
-    repeated unchanged; otherwise that is unknown.
+    server is known to have kept nothing of the request, so that even a request that appends
+    data may be repeated unchanged; otherwise that is unknown.
     """
 
     untouched: ClassVar[bool] = False
@@ -170,7 +172,7 @@ class ServerCrashed(AnswerLost):
 
 
 class MergeFailed(AnswerLost):
-    """The server holds every chunk of the photo and does not assemble them."""
+    """The server has every chunk of the photo but does not assemble them."""
 
 
 class SendInterrupted(AnswerLost):
@@ -188,18 +190,18 @@ class SessionLost(Refused):
 
 
 class TooLarge(Refused):
-    """The request is over one of the server's limits: smaller chunks may pass."""
+    """The request exceeds one of the server's limits: smaller chunks may pass."""
 
 
 class ChunkCorrupted(Refused):
-    """A chunk arrived changed: damaged in transit, or over a limit that the server does not name.
+    """A chunk arrived changed: damaged in transit, or over a limit that is not reported.
 
-    One repetition may help; after that only smaller chunks may.
+    One more try may help; after that, only smaller chunks may.
     """
 
 
 class PhotoCorrupted(Transient):
-    """The photo arrived changed: the server's sums differ, or it refuses the file's type.
+    """The photo arrived changed: the server's checksums differ, or it refuses the file's type.
 
     No part of it is usable: it has to be sent from the beginning.
     """
@@ -210,7 +212,7 @@ class Outage(Transient):
 
 
 class RateLimited(Outage):
-    """The server says that it gets too many requests: no task sends one for a while."""
+    """The server reports too many requests: no task sends one for a while."""
 
     untouched = True
 

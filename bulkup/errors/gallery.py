@@ -79,7 +79,7 @@ LOSES_FORMAT: Final = FailureKind(
 )
 IS_FORMAT: Final = FailureKind(
     "is-format",
-    "it is already attached to photo {photo} as another format, and is no photo itself",
+    "it is already attached to photo {photo} as another format, and is not a photo itself",
     f"Give --raw-as-format, with the file next to that photo's file. {ANEW}",
 )
 LOSES_FOREIGN: Final = FailureKind(
@@ -187,7 +187,7 @@ NAMELESS: Final = FailureKind(
 )
 UNASKED_FORMAT: Final = FailureKind(
     "unasked-format",
-    "it is a format of photo {photo}, and no gallery reports how it stores those",
+    "it is a format of photo {photo}, and Piwigo does not report how it stores formats",
     "Look at the photo there, or exclude such files: --exclude.",
 )
 UNREAD: Final = FailureKind(
@@ -202,7 +202,7 @@ UNLISTED: Final = FailureKind(
 )
 UNCHECKED: Final = FailureKind("unchecked", "it could not be checked: {reason}", "{remedy}")
 
-# files that stay in spite of --after, because the gallery is not sure to have them
+# files that --after does not move, because the gallery may not have them
 
 NO_NUMBER: Final = FailureKind(
     "no-number",

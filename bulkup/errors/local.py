@@ -30,7 +30,7 @@ DANGLING: Final = FailureKind(
 NOT_THERE: Final = FailureKind(
     "not-there",
     "it can't be read: {reason}",
-    "Paths in a list are taken literally, relative to the current folder.",
+    "Paths in a list are used literally, relative to the current folder.",
 )
 IS_FOLDER: Final = FailureKind(
     "is-folder",
@@ -53,7 +53,7 @@ NO_WORKER: Final = FailureKind(
     "Mount its folder on a worker. If the folder has another path there, give --map HERE=THERE.",
 )
 
-# files that stay in spite of --after
+# files that --after could not move
 
 LEFT: Final = (
     "Nothing is lost: the file is where it was. Fix that and run again, or move it yourself."

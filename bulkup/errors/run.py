@@ -86,13 +86,13 @@ API_KEY: Final = FailureKind(
 TWO_FACTOR: Final = FailureKind(
     "two-factor",
     "this account has two-factor log-in, which a program can't complete",
-    "Create an API key on the account's profile page in the gallery, and give it by "
+    "Create an API key on the account's profile page in the gallery, and give it with "
     "BULKUP_API_KEY or --api-key-file, or store it once with bulkup login.",
 )
 NO_KEYS: Final = FailureKind(
     "no-api-keys",
     "{url} does not support API keys",
-    "Piwigo has them from version 16 on; give --user and a password instead.",
+    "Piwigo has them since version 16; give --user and a password instead.",
 )
 NO_ADMIN: Final = FailureKind(
     "not-admin",
@@ -100,7 +100,7 @@ NO_ADMIN: Final = FailureKind(
     "Log in as an administrator or webmaster: uploading needs one.",
 )
 
-# abilities of the gallery
+# what the gallery offers
 
 METHOD: Final = FailureKind(
     "method-missing",
@@ -174,13 +174,13 @@ LEDGER_BUSY: Final = FailureKind(
 LEDGER_FAILS: Final = FailureKind(
     "ledger-fails",
     "the ledger {file} can't be used: {reason}",
-    "Free disk space or allow writing there, or give another --ledger. --no-ledger works "
+    "Free disk space or make the file writable, or give another --ledger. --no-ledger works "
     "without one.",
 )
 LEDGER_UNREAD: Final = FailureKind(
     "ledger-unread",
     "the ledger {file} can't be read: {reason}",
-    "Allow reading it, or give another --ledger. The next upload sets a damaged ledger aside.",
+    "Make it readable, or give another --ledger. The next upload sets a damaged ledger aside.",
 )
 LEDGER_NEWER: Final = FailureKind(
     "ledger-newer",
@@ -198,7 +198,7 @@ LIST_UNREAD: Final = FailureKind(
 LIST_ODD: Final = FailureKind(
     "list-odd",
     "{name} is not a list of paths: a line is longer than any path",
-    "It must hold one path a line, or paths that each end with a NUL.",
+    "It must contain one path per line, or paths that each end with a NUL.",
 )
 LIST_UTF16: Final = FailureKind(
     "list-utf16",

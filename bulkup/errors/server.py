@@ -4,7 +4,7 @@ from typing import Final
 
 from bulkup.errors import FailureKind
 
-# limits: bulkup sends less at a time by itself
+# limits: bulkup then sends smaller chunks
 
 SMALLER: Final = "bulkup sends smaller chunks by itself; for larger ones"
 WEB_LIMIT: Final = FailureKind(
@@ -14,12 +14,12 @@ WEB_LIMIT: Final = FailureKind(
 )
 POST_LIMIT: Final = FailureKind(
     "post-over-limit",
-    "the request is over the server's limit (PHP's post_max_size)",
+    "the request exceeds the server's limit (PHP's post_max_size)",
     f"{SMALLER}, raise it in php.ini.",
 )
 FILE_LIMIT: Final = FailureKind(
     "file-over-limit",
-    "the file is over the server's limit (PHP's upload_max_filesize)",
+    "the file exceeds the server's limit (PHP's upload_max_filesize)",
     f"{SMALLER}, raise it in php.ini.",
 )
 CHUNK_REFUSED: Final = FailureKind(
@@ -39,7 +39,7 @@ TYPE_REFUSED: Final = FailureKind(
 )
 CHUNK_DAMAGED: Final = FailureKind(
     "chunk-damaged",
-    "a chunk was damaged in transit, or is over the server's limit",
+    "a chunk was damaged in transit, or exceeds the server's limit",
     "Try a smaller --chunk-size, and look for a proxy that changes uploads.",
 )
 PHOTO_DAMAGED: Final = FailureKind(
@@ -54,7 +54,7 @@ KNOWN: Final = FailureKind(
     "The gallery already has this content; it may be in a place that you can't see.",
 )
 
-# the server is temporarily unable
+# temporary conditions of the server
 
 SESSION_LOST: Final = FailureKind(
     "session-lost",
@@ -108,7 +108,7 @@ NO_WS: Final = FailureKind(
 PHP_DIED: Final = FailureKind(
     "php-died",
     "PHP crashed during the request ({said})",
-    "Look into the server's PHP log: memory_limit or a time limit may be too low.",
+    "Check the server's PHP log: memory_limit or a time limit may be too low.",
 )
 MERGE_FAILED: Final = FailureKind(
     "merge-failed", "the server refuses: {said}", "Check whether the server's disk is full."
@@ -121,7 +121,7 @@ UNMERGED: Final = FailureKind(
 UNCONFIRMED: Final = FailureKind(
     "unconfirmed",
     "the server did not confirm the photo",
-    "Run the same command again. If it fails again, look into the server's PHP log.",
+    "Run the same command again. If it fails again, check the server's PHP log.",
 )
 ALBUM_UNCONFIRMED: Final = FailureKind(
     "album-unconfirmed",
@@ -174,7 +174,7 @@ SILENT: Final = FailureKind(
 REFUSED: Final = FailureKind(
     "refused",
     "the server refuses: {said}",
-    "Search for this message in Piwigo's forum, or look into the server's PHP log.",
+    "Search for this message in Piwigo's forum, or check the server's PHP log.",
 )
 IN_PART: Final = FailureKind(
     "in-part",

@@ -1,5 +1,5 @@
-"""Everything a user sees: terminal, log, JSON, tables, HTML report, monitor, notifications.
+"""The outputs of a run: terminal, log, JSON, tables, HTML report, monitor, notifications.
 
-Events go in, words come out. May import `events` and `errors`, never the engine; `output.listings`
-also takes the value classes of `store.run_history`. The only package that uses rich.
+They turn events into text. May import `events` and `errors`, never the engine; `output.listings`
+also uses the value classes of `store.run_history`. The only package that uses rich.
 """

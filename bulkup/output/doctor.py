@@ -56,14 +56,14 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The text of a finding, and what to do, empty if nothing."""
+    """The text of a finding, and what to do, which may be empty."""
 
     lines: tuple[str, ...]
     hint: str
 
 
-def _say(*lines: str, hint: str = "") -> Words:
-    """Return the text of these lines, without empty ones, in printable characters."""
+def _words(*lines: str, hint: str = "") -> Words:
+    """Return these lines without empty ones, and the hint, in printable characters."""
     return Words(tuple(printable(line) for line in lines if line), printable(hint))
 
 
@@ -81,9 +81,9 @@ def words(finding: Finding) -> Words:
     """Return the text of a finding."""
     match finding:
         case Failed():
-            return _say(finding.reason, hint=finding.hint)
+            return _words(finding.reason, hint=finding.hint)
         case AddressFound(url=url, given=given):
-            return _say(url if url == given else f"{url} ({given} redirects there)")
+            return _words(url if url == given else f"{url} ({given} redirects there)")
         case TlsFound():
             return _tls(finding)
         case VersionFound():
@@ -92,25 +92,25 @@ def words(finding: Finding) -> Words:
             return _latency(finding)
         case AccountFound(user=user, status=status):
             rank = status or "unknown status"
-            return _say(f"{user}, {rank}{', by API key' if finding.api_key else ''}")
+            return _words(f"{user}, {rank}{', by API key' if finding.api_key else ''}")
         case MethodsFound():
             return _methods(finding)
         case TypesFound(endings=None):
-            return _say("unknown: the gallery does not report it", hint="Every file is tried.")
+            return _words("unknown: the gallery does not report it", hint="Every file is tried.")
         case TypesFound(endings=endings):
-            return _say(", ".join(endings or ()))
+            return _words(", ".join(endings or ()))
         case ChunkFound():
             return _chunk(finding)
         case DuplicatesFound():
             return _duplicates(finding)
         case AlbumFound(album=album, name=name):
-            return _say(f"{name} (album {album})" if name else f"album {album}, name unknown")
+            return _words(f"{name} (album {album})" if name else f"album {album}, name unknown")
         case AlbumMissing():
             return _albums(finding)
         case WorkersFound():
             return _workers(finding)
         case ArchiveFound():
-            return _say(*_archive(finding), hint=_archive_hint(finding))
+            return _words(*_archive(finding), hint=_archive_hint(finding))
 
 
 def chunk_text(size: int) -> str:
@@ -121,32 +121,32 @@ def chunk_text(size: int) -> str:
 def _tls(found: TlsFound) -> Words:
     if not found.version:
         if found.local:
-            return _say("none; the gallery is on this machine")
-        return _say(
+            return _words("none; the gallery is on this machine")
+        return _words(
             "none: others on the network can read the password and the photos",
             hint="Use the https:// address if the gallery has one.",
         )
     if not found.trusted:
-        return _say(
+        return _words(
             f"{found.version.replace('TLSv', 'TLS ')}, but the certificate was not verified",
             hint="Give the server's certificate with --ca-cert instead of --insecure.",
         )
     left = "" if found.days is None else f", certificate valid for {count_text(found.days, 'day')}"
     renew = "Renew the certificate first." if found.mark != "ok" else ""
-    return _say(f"{found.version.replace('TLSv', 'TLS ')}{left}", hint=renew)
+    return _words(f"{found.version.replace('TLSv', 'TLS ')}{left}", hint=renew)
 
 
 def _version(found: VersionFound) -> Words:
     if found.mark == "ok":
-        return _say(found.version)
-    return _say(
+        return _words(found.version)
+    return _words(
         f"{found.version or 'unknown'}: bulkup is tested with Piwigo 13 to 17 only",
         hint="Try it with a few photos first.",
     )
 
 
 def _latency(found: LatencyFound) -> Words:
-    return _say(
+    return _words(
         f"{_ms(found.median_s)} a request, {_ms(found.worst_s)} at worst of {found.requests}",
         hint=""
         if found.mark == "ok"
@@ -162,21 +162,21 @@ def _methods(found: MethodsFound) -> Words:
     missing = f"not offered: {', '.join(found.missing)}" if found.missing else ""
     hint = ""
     if found.missing:
-        hint = "Without these uploads are slower or less certain; check whether they are disabled."
+        hint = "Without them, uploads are slower or less certain; check if they are disabled."
     elif found.auto == "legacy":
         hint = "It sends a third more bytes; Piwigo 12 and later offer better methods."
-    return _say(f"{', '.join(found.offered)}; auto takes {found.auto}", missing, hint=hint)
+    return _words(f"{', '.join(found.offered)}; auto takes {found.auto}", missing, hint=hint)
 
 
 def _chunk(found: ChunkFound) -> Words:
-    named = f"the server names {chunk_text(found.named)}" if found.named else ""
+    named = f"the server reports {chunk_text(found.named)}" if found.named else ""
     if not found.tried:
-        return _say(
+        return _words(
             ", ".join(filter(None, [named, "the size that passes can't be tested here"])),
-            hint="An upload finds it by itself; --chunk-size sets it.",
+            hint="An upload finds it automatically; --chunk-size sets it.",
         )
     if found.passed is None:
-        return _say(
+        return _words(
             f"nothing passes: {found.reason}",
             named,
             hint="Ask the hosting provider for PHP's upload_max_filesize and post_max_size, and "
@@ -190,8 +190,8 @@ def _chunk(found: ChunkFound) -> Words:
         passed += ", so slowly that larger ones were not tried"
     else:
         passed += "; larger ones were not tried"
-    spare = f"--chunk-size {chunk_text(found.passed)} saves an upload from finding that out."
-    return _say(passed, named, hint="" if found.mark == "ok" else spare)
+    spare = f"--chunk-size {chunk_text(found.passed)} lets an upload start with that size."
+    return _words(passed, named, hint="" if found.mark == "ok" else spare)
 
 
 def _duplicates(found: DuplicatesFound) -> Words:
@@ -209,18 +209,18 @@ def _duplicates(found: DuplicatesFound) -> Words:
             "whether it also compares uploads itself is unknown: it does if it was installed as "
             "Piwigo 14 or later, not if it was upgraded from an older version"
         )
-    return _say(asked, itself, hint=hint)
+    return _words(asked, itself, hint=hint)
 
 
 def _albums(found: AlbumMissing) -> Words:
     if not found.count:
-        return _say(
+        return _words(
             "none is given, and the gallery has none",
             hint="Create one there, then give its number: --album N.",
         )
     names = ", ".join(f"{name} (album {number})" for number, name in found.first.items())
     more = found.count - len(found.first)
-    return _say(
+    return _words(
         f"none is given; the gallery has {names}{f' and {more:,} more' if more else ''}",
         hint="Give the number of one: --album N. It is part of the album's address.",
     )
@@ -229,18 +229,18 @@ def _albums(found: AlbumMissing) -> Words:
 def _workers(found: WorkersFound) -> Words:
     at_once = f"{count_text(found.finishing, 'photo')} finished at once"
     if found.workers is None:
-        return _say(
-            "they could not be counted: the server prevents it, or is busy",
+        return _words(
+            "they could not be counted: the server prevents it or is busy",
             hint=f"Try again later; an upload starts carefully, with {at_once}.",
         )
     if found.workers < 2:
-        return _say(
+        return _words(
             "only 1 was found",
-            "finishing a photo takes two: each may freeze the gallery for up to 3 minutes",
+            "finishing a photo takes two: each photo may block the gallery for up to 3 minutes",
             hint="Ask the hosting provider for more PHP workers (pm.max_children).",
         )
     count = f"{found.workers} or more" if found.workers >= found.most else f"{found.workers}"
-    return _say(f"{count}: enough for {at_once}")
+    return _words(f"{count}: enough for {at_once}")
 
 
 def _archive(found: ArchiveFound) -> Iterator[str]:
@@ -292,14 +292,14 @@ MARKS = {
 WIDTH = max(map(len, NAMES.values()))
 INDENT = " " * (WIDTH + 4)
 FRAME_S = 0.1
-"""The shortest time between two progress lines on a terminal."""
+"""The shortest time between two progress lines on a terminal, in seconds."""
 
 LINE_S = 10.0
-"""The same elsewhere."""
+"""The same for other outputs, such as a pipe."""
 
 
 class DoctorReport:
-    """Collects findings and writes them to `out`, if given, and progress to `progress`."""
+    """Collects findings; writes them to `out`, if given, and the progress to `progress`."""
 
     def __init__(self, out: Console | None, *, progress: Console, clock: Clock) -> None:
         self._out = out
@@ -333,8 +333,8 @@ class DoctorReport:
     def document(self) -> str:
         """Return all findings as one JSON object in ASCII.
 
-        `schema`, `ok`, and `checks`: by the name of each check its `mark` (`ok`, `warning`,
-        `problem`), `text`, `hint`, and the fields of the finding.
+        It contains `schema`, `ok` and `checks`, which maps the name of each check to its `mark`
+        (`ok`, `warning` or `problem`), `text`, `hint`, and the fields of the finding.
         """
         checks = {}
         for finding in self._findings:

@@ -34,9 +34,9 @@ from bulkup.output.text import printable, unicode_text
 
 
 class JsonReport:
-    """Writes events as JSON lines; `PhotoProgress` only `with_progress`.
+    """Writes events as JSON lines, `PhotoProgress` only if `with_progress` is set.
 
-    `wall_clock` returns aware times.
+    `wall_clock` returns times with a time zone.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ def json_text(values: Mapping[str, object], *, indent: int | None = None) -> str
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
-    """Return a value as JSON has it: paths as text, invalid Unicode as backslash escapes."""
+    """Return the value for JSON: paths as text, invalid Unicode as backslash escapes."""
     match value:
         case str() | Path():
             return unicode_text(value)
@@ -83,7 +83,7 @@ def utc_text(time: datetime) -> str:
 
 
 class AtomicFile:
-    """A file that is named FILE.part until `keep`."""
+    """A file that is named FILE.part until `keep` renames it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -110,7 +110,7 @@ class AtomicFile:
             file.flush()
         except OSError as error:
             with suppress(OSError):
-                file.close()  # tries to write again
+                file.close()  # writes the buffer again, which may fail too
             self.discard()
             raise self._unwritable(error) from None
         return file
@@ -158,7 +158,7 @@ class Rows:
     """Turns the events of one run into rows."""
 
     def __init__(self) -> None:
-        self._started: dict[Path, tuple[int, float]] = {}  # attempts, and the start of the first
+        self._started: dict[Path, tuple[int, float]] = {}  # attempts, start of the first
 
     def take(self, event: Event, now: float) -> Row | None:
         """Apply an event that happened `now`, in seconds; return the row that it completes."""
@@ -226,7 +226,7 @@ class Format:
 class TableReport:
     """Writes a row for every file: open it with `async with`, pass events to `emit`.
 
-    The file gets its name at the end, if the run started at all. Opening raises `UsageError` if
+    The file gets its name at the end, and only if the run started. Opening raises `UsageError` if
     the file can't be written; later failures raise `OSError`.
     """
 
@@ -307,6 +307,6 @@ def _cell(text: str | Path) -> str:
 
 
 CSV: Final = Format("\ufeff" + _csv(list(COLUMNS)), csv_line)
-"""With the byte order mark by which spreadsheets recognise UTF-8: read it as `utf-8-sig`."""
+"""Starts with a byte order mark, by which spreadsheets recognise UTF-8: read as `utf-8-sig`."""
 
 JSONL: Final = Format("", json_line)

@@ -1,4 +1,4 @@
-"""The doctor's findings: what each check found, and how good that is."""
+"""The doctor's findings: what each check found, and how serious it is."""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ SLOW_S: Final = 1.0
 
 
 class Mark(enum.StrEnum):
-    """How good a finding is."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARNING = "warning"  # a migration is possible, but the user should know
@@ -57,10 +57,10 @@ class AddressFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFound:
-    """The encryption of the connection; `version` empty: none.
+    """The encryption of the connection; `version` is empty if there is none.
 
-    `days` until the certificate expires, `trusted`: it was verified, `local`: the gallery is on
-    this machine.
+    The certificate expires in `days`, and was verified if `trusted`. A `local` gallery is on this
+    machine.
     """
 
     check: ClassVar = Check.TLS
@@ -113,7 +113,7 @@ class LatencyFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFound:
-    """The account and its status; `api_key`: logged in by an API key."""
+    """The account and its status; `api_key` is true if an API key was used."""
 
     check: ClassVar = Check.ACCOUNT
     user: str
@@ -122,7 +122,7 @@ class AccountFound:
 
     @property
     def mark(self) -> Mark:
-        """A warning if the status is unknown; other accounts than administrators fail."""
+        """A warning if the status is unknown; accounts that are not administrators fail."""
         return Mark.OK if self.status else Mark.WARNING
 
 
@@ -150,16 +150,17 @@ class TypesFound:
 
     @property
     def mark(self) -> Mark:
-        """A warning if unknown: that shows only when a photo is refused."""
+        """A warning if unknown: an unaccepted file is then noticed only when it is sent."""
         return Mark.WARNING if self.endings is None else Mark.OK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkFound:
-    """Chunk sizes in bytes: the limit that the server names, what passed, and what did not.
+    """Chunk sizes in bytes: the limit that the server reports, what passed, and what did not.
 
-    `refused` None: nothing was refused, and larger chunks were not tried; `slow`: because the last
-    one took long. `rate` in bytes a second. `tried` False: this gallery offers no way to try.
+    If `refused` is None, nothing was refused and larger chunks were not tried, in a `slow` case
+    because the last one took long. `rate` is in bytes per second. `tried` is False if this gallery
+    offers no way to try.
     """
 
     check: ClassVar = Check.CHUNK
@@ -173,7 +174,7 @@ class ChunkFound:
 
     @property
     def mark(self) -> Mark:
-        """A problem if nothing passes, a warning if less passes than the server names."""
+        """A problem if nothing passes, a warning if less passes than the server reports."""
         if self.passed is None:
             return Mark.PROBLEM if self.tried else Mark.WARNING
         return Mark.WARNING if self.named and self.passed < self.named else Mark.OK
@@ -183,7 +184,7 @@ class ChunkFound:
 class DuplicatesFound:
     """How duplicates are recognised.
 
-    `by_md5`: the gallery reports which MD5s it has. `detection`: whether it compares uploads
+    If `by_md5`, the gallery reports which MD5s it has. `detection` is whether it compares uploads
     itself, None if that depends on a setting that it does not report.
     """
 
@@ -223,7 +224,7 @@ class AlbumMissing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersFound:
-    """The least number of PHP workers, counted up to `most`; None: it can't be counted.
+    """The minimum number of PHP workers, counted up to `most`; None if it can't be counted.
 
     `finishing` is how many photos may be finished at once with them.
     """

@@ -49,7 +49,7 @@ NEEDED: Final = ("jinja2",)
 NOTES_KEPT: Final = 100
 MAX_SAMPLES: Final = 80
 INTERVAL_S: Final = 0.25
-"""At first; a page of a short run should have charts too."""
+"""The first interval between samples; short, so that a short run has charts too."""
 
 SIZE_LABELS: Final = 7
 
@@ -67,8 +67,8 @@ class HtmlReport:
     """Collects what the page shows: open it with `async with`, pass events to `emit`.
 
     `command` is the command line without its secrets. The constructor raises `UsageError` if a
-    library is missing, opening if the file can't be written, closing `OSError`. A run that does
-    not start leaves no page.
+    library is missing, and opening raises it if the file can't be written. Closing raises
+    `OSError`. A run that does not start leaves no page.
     """
 
     def __init__(
@@ -240,7 +240,7 @@ def charts(report: HtmlReport) -> Mapping[str, object]:
 
 
 def status(state: RunState) -> tuple[str, str]:
-    """Return how the run ended, in a word or two, and a tone."""
+    """Return how the run ended in one to three words, and a tone."""
     if state.interrupted:
         return "Stopped", "warning"
     if state.ended is None or state.incomplete:
@@ -263,14 +263,14 @@ def headline(state: RunState, run: RunStarted) -> str:
         return f"{state.new:,} of {photos} would be sent"
     there = state.uploaded + state.present
     if there == state.photos == 1:
-        return "The one photo is in the gallery"
+        return "The photo is in the gallery"
     if there == state.photos:
         return f"All {photos} are in the gallery"
     return f"{there:,} of {photos} are in the gallery"
 
 
 def figures(state: RunState, run: RunStarted) -> list[Figure]:
-    """Return the numbers that come first; none that is zero but the first."""
+    """Return the numbers at the top of the page, without zeros except for the first."""
     if run.task == "verify":
         shown = [
             Figure(words.partition(" ")[0], words.partition(" ")[2], tone=TONES[style])
@@ -307,7 +307,7 @@ def figures(state: RunState, run: RunStarted) -> list[Figure]:
 
 
 def outcomes(state: RunState) -> Iterator[tuple[str, int, str]]:
-    """Yield what became of the files: words, a count above zero, and a tone."""
+    """Yield the outcomes that occurred: words, count and tone."""
     counts = [
         ("uploaded", state.uploaded, "good"),
         ("new", state.new, "good"),

@@ -182,7 +182,7 @@ def _utc(at: float) -> str:
 
 
 class Album(Protocol):
-    """An album to list; `parent` 0: at the top level."""
+    """An album to list; `parent` is 0 at the top level."""
 
     @property
     def album_id(self) -> int:

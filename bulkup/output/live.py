@@ -33,7 +33,7 @@ from bulkup.output.phrases import (
 )
 from bulkup.output.plain import write
 from bulkup.output.sinks import Clock, Periodic, Sleep
-from bulkup.output.state import FileInReading, PhotoInFlight, RunState
+from bulkup.output.state import FileBeingHashed, PhotoInFlight, RunState
 from bulkup.output.text import (
     brief_text,
     clip,
@@ -85,7 +85,7 @@ class Columns:
         return cls(name=name, bar=bar, percent=share, amount=amount, rate=rate)
 
 
-def row(photo: PhotoInFlight | FileInReading, now: float, columns: Columns) -> Text:
+def row(photo: PhotoInFlight | FileBeingHashed, now: float, columns: Columns) -> Text:
     """Return the row of a photo; a long name is cut in the middle."""
     name = photo.path.name
     if columns.name >= PARENT_FROM and photo.path.parent.name:
@@ -93,7 +93,7 @@ def row(photo: PhotoInFlight | FileInReading, now: float, columns: Columns) -> T
     sent = photo.sent if isinstance(photo, PhotoInFlight) else 0
     rate = photo.rate if isinstance(photo, PhotoInFlight) else None
     pace = rate_text(rate) if rate is not None else ""
-    doing, style = doing_words(photo, now)
+    doing, style = activity_words(photo, now)
     if doing == "sending" and not columns.rate and pace:
         doing = pace
     parts: list[str | Text | tuple[str, str]] = [fit(printable(name), columns.name)]
@@ -120,9 +120,9 @@ def bar(part: float, whole: float, width: int, *, style: str) -> Text:
     return Text.assemble((filled, style), ("─" * (width - len(filled)), FAINT))
 
 
-def _progress(photo: PhotoInFlight | FileInReading, width: int) -> Text:
+def _progress(photo: PhotoInFlight | FileBeingHashed, width: int) -> Text:
     """Return the progress of a photo, or why it waits."""
-    if isinstance(photo, FileInReading):
+    if isinstance(photo, FileBeingHashed):
         return Text("─" * width, FAINT)
     if photo.trouble:
         return Text(fit(clip(printable(photo.trouble), width), width), WARNING)
@@ -130,9 +130,9 @@ def _progress(photo: PhotoInFlight | FileInReading, width: int) -> Text:
     return bar(photo.sent, photo.size, width, style=style)
 
 
-def doing_words(photo: PhotoInFlight | FileInReading, now: float) -> tuple[str, str]:
-    """Return what happens with a photo and for how long, with a style."""
-    if isinstance(photo, FileInReading):
+def activity_words(photo: PhotoInFlight | FileBeingHashed, now: float) -> tuple[str, str]:
+    """Return what is being done with a photo and for how long, with a style."""
+    if isinstance(photo, FileBeingHashed):
         return f"hashing {brief_text(now - photo.since)}", FAINT
     if photo.trouble:
         rest_s = photo.again_at - now

@@ -20,7 +20,7 @@ from bulkup.output.text import count_text, printable
 
 LIMIT_S: Final = 30.0
 DELIVERY: Final = [sys.executable, "-P", "-m", "bulkup.output.notify"]
-ADDRESSES: Final = "https://appriseit.com/services names the services and their addresses."
+ADDRESSES: Final = "https://appriseit.com/services lists the services and their addresses."
 
 
 @dataclass(slots=True)
@@ -33,7 +33,10 @@ class Service:
 
 
 def services(addresses: Sequence[str]) -> list[Service]:
-    """Return the services to notify. Raises `UsageError` if apprise or a service is unknown."""
+    """Return the services to notify.
+
+    Raises `UsageError` if apprise is not installed or does not know a service.
+    """
     try:
         import apprise  # noqa: PLC0415 (heavy, and an extra)
     except ModuleNotFoundError:
@@ -42,7 +45,7 @@ def services(addresses: Sequence[str]) -> list[Service]:
         ) from None
     quiet = logging.getLogger("apprise")
     quiet.addHandler(logging.NullHandler())
-    quiet.propagate = False  # it logs addresses
+    quiet.propagate = False  # it logs addresses, which contain secrets
     found = []
     for number, address in enumerate(addresses, 1):
         scheme = re.match(r"[a-z][a-z0-9+.-]{0,30}(?=://)", address.strip().lower())
@@ -84,13 +87,13 @@ class Notifier:
         self._state.apply(event, self._clock())
 
     async def __aexit__(self, *_: object) -> None:
-        with CancelScope(shield=True):  # an aborted run is notified, too
+        with CancelScope(shield=True):  # also after an aborted run
             reasons = await asyncio.gather(*map(self._notify, self._services))
         for service, reason in zip(self._services, reasons, strict=True):
             if reason:
                 self._notice(
                     Noticed(
-                        message=f"the notification by {service.name} {reason}",
+                        message=f"the notification to {service.name} {reason}",
                         hint="Try its address by itself: apprise -vv -b test ADDRESS.",
                     )
                 )
@@ -101,7 +104,7 @@ class Notifier:
         message = body(self._state)
         grade = _grade(self._state)
         if service.latest == (title, message) and self._state.run is None:
-            return ""  # a run that `watch` repeats and that fails in the same way
+            return ""  # a run repeated by `watch` that fails in the same way
         service.latest = (title, message)
         given = {"address": service.address, "title": title, "message": message, "grade": grade}
         try:
@@ -153,7 +156,7 @@ def _grade(state: RunState) -> str:
 
 
 def body(state: RunState) -> str:
-    """Return the text: why the run could not go on, and its summary."""
+    """Return the text: why the run could not continue, and its summary."""
     failure = state.run_failed
     lines = [printable(text) for text in (failure.reason, failure.hint) if text] if failure else []
     lines += [line.plain for line in summary(state)]
@@ -161,7 +164,7 @@ def body(state: RunState) -> str:
 
 
 def deliver() -> int:
-    """Deliver the notification that stdin holds as JSON, and return the exit code.
+    """Deliver the notification that is read from stdin as JSON, and return the exit code.
 
     This runs in a process of its own, which the run can kill if a service takes too long.
     """

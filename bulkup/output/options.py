@@ -19,7 +19,7 @@ MAKE_ONE: Final = "`openssl rand -hex 16` generates one"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
-    """A host and a port to listen on, and a token; port 0: any free one, empty: no token."""
+    """A host, a port to listen on (0 for any free one) and a token (empty for none)."""
 
     host: str
     port: int
@@ -28,7 +28,7 @@ class Listen:
     def __post_init__(self) -> None:
         if self.token and not re.fullmatch(r"[!-~]+", self.token):
             raise UsageError(
-                "the monitor's token contains blanks or characters that an address can't contain",
+                "the monitor's token contains spaces or characters that an address can't contain",
                 hint=f"Use another token: {MAKE_ONE}.",
             )
         if self.token and len(self.token) < MIN_TOKEN:
@@ -58,16 +58,16 @@ class Listen:
 
 
 def parse_listen(text: str, *, token: str = "") -> Listen:
-    """Return the address that `127.0.0.1:8765`, `8765` or `[::]:8765` names.
+    """Return the address given as `127.0.0.1:8765`, `8765` or `[::]:8765`.
 
-    Raises `UsageError` if it is no address, or needs a token.
+    Raises `UsageError` if it is not an address, or needs a token.
     """
     match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*):)?(?P<port>\d{1,5})", text.strip())
     if match is None or int(match["port"]) > 65535:
         raise _no_address(text)
     host = (match["host"] or LOOPBACK).lower()
     if host == "localhost":
-        host = LOOPBACK  # both of its addresses would get different ports for port 0
+        host = LOOPBACK  # with port 0, its IPv4 and IPv6 addresses would get different ports
     try:
         if host.startswith("["):
             host = str(ip_address(host[1:-1]))
@@ -95,9 +95,10 @@ def _no_address(text: str) -> UsageError:
 class OutputOptions:
     """The outputs of a run: `verbose` lists each photo, `json` writes events to stdout.
 
-    `quiet` 1 keeps failures, outages, warnings and the summary, 2 nothing. `report` is a .csv,
-    .jsonl or .html file. The monitor listens on `listen`. `notify` holds addresses of services,
-    which contain secrets. When `max_errors` photos have failed, no other photo is started.
+    With `quiet` 1, only failures, outages, warnings and the summary are shown; with 2, nothing.
+    `report` is a .csv, .jsonl or .html file. The monitor listens on `listen`. `notify` holds
+    addresses of services, which contain secrets. When `max_errors` photos have failed, no other
+    photo is started.
     """
 
     verbose: bool = False

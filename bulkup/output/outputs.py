@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 HIDDEN: Final = "…"
 SECRET_NAME: Final = re.compile(r"password|passphrase|secret|token|key|auth|notify|command|header")
 FILE: Final = re.compile(r"-(file|path)$")
-"""A flag that names a file shows no secret."""
+"""The value of a flag for a file name is not secret."""
 
 
 def command_line(arguments: Sequence[str]) -> str:
@@ -88,11 +88,11 @@ def _quoted(argument: str) -> str:
 class LongLivedOutputs:
     """The monitor and the notification services, which outlive a run of `bulkup watch`.
 
-    Open it with `async with`; `others` returns its outputs of one run. Once it is open, `greeting`
-    names the address of the monitor, if there is one. `clock` in seconds.
+    Open it with `async with`; `others` returns its outputs for one run. Once it is open,
+    `greeting` contains the address of the monitor, if there is one. `clock` is in seconds.
 
     The constructor raises `UsageError` if a service is unknown or its library is missing; opening
-    does if the monitor can't listen on its address.
+    raises it if the monitor can't listen on its address.
     """
 
     def __init__(self, options: OutputOptions, *, clock: Callable[[], float]) -> None:
@@ -157,7 +157,7 @@ class _MonitorOfRun:
         self._monitor.end()
 
     def emit(self, event: Event) -> None:
-        if event is not self._ignore:  # its readers know the address
+        if event is not self._ignore:  # readers of the page know its address
             self._monitor.emit(event)
 
 

@@ -41,7 +41,7 @@ FAINT = "dim"
 TONES = {BAD: "bad", WARNING: "warning", GOOD: "good", FAINT: "faint"}
 """Names of the styles on web pages."""
 
-INDENT = 8  # cells before the text of a line: the room for the word that begins it
+INDENT = 8  # cells for the word at the start of a line, before the text
 
 STOPPING = "photos in flight are finished, no new one is started; Ctrl-C again aborts"
 
@@ -68,7 +68,7 @@ class EventLine:
 def event_text(event: Event, *, verbose: bool = False, retries: bool = False) -> Text | None:
     """Return the line for an event, None if it has none.
 
-    With `verbose` each photo has one, with `retries` each photo's wait for another try.
+    With `verbose` each photo has a line, with `retries` each photo that waits for a retry.
     """
     line = event_line(event, verbose=verbose, retries=retries)
     if line is None:
@@ -191,7 +191,7 @@ def limits_words(state: RunState) -> list[str]:
 
 
 def verdict_words(state: RunState) -> list[tuple[str, str]]:
-    """Return the count of each verdict with its style; none that is zero."""
+    """Return the count of each verdict with its style, without zeros."""
     return [
         (f"{count:,} {words}", style)
         for verdict, (words, style) in VERDICTS.items()
@@ -200,7 +200,7 @@ def verdict_words(state: RunState) -> list[tuple[str, str]]:
 
 
 def count_words(state: RunState) -> list[tuple[str, str]]:
-    """Return the other counts with their styles; none that is zero."""
+    """Return the other counts with their styles, without zeros."""
     counts = [
         (state.failed, f"{state.failed:,} failed", BAD),
         (state.retries, count_text(state.retries, "retry", "retries"), WARNING),

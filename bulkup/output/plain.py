@@ -37,10 +37,11 @@ from bulkup.output.state import RunState
 from bulkup.output.text import clock_text, percent, printable
 
 INTERVALS = ((60.0, 1), (600.0, 6))
-"""Until this second of a run, the progress line is written every so many times `every_s`."""
+"""Pairs of a time since the start, in seconds, and the progress line's interval until then, in
+multiples of `every_s`."""
 
 LAST_INTERVAL = 12
-"""The same for the rest of the run, so that the log of a night is short."""
+"""The interval for the rest of the run, so that the log of a long run is short."""
 
 
 class PlainReport:
@@ -112,14 +113,14 @@ def figures(state: RunState, now: float) -> Text:
 
 
 def say(console: Console, words: str, *, at: str) -> None:
-    """Write a line that belongs to no run, with the time of day `at`."""
+    """Write a line that is not part of a run, with the time of day `at`."""
     write(console, Text.assemble((f"[{at}] ", FAINT), printable(words)))
 
 
 def write(console: Console, *lines: Text) -> None:
-    """Write lines without wrapping them, in the characters that the stream's encoding has.
+    """Write lines without wrapping them, with characters that the stream can't encode escaped.
 
-    If the reader is gone or the disk is full, the lines are lost and the run goes on.
+    If the reader is gone or the disk is full, the lines are lost and the run continues.
     """
     for line in lines:
         known = line.plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
@@ -170,7 +171,8 @@ class QuietReport(SilentReport):
 class LogReport:
     """Writes lines such as `2026-11-23 20:15:00 uploaded a.jpg`; each photo gets one.
 
-    `wall_clock` returns aware times, written in their own time zone. `clock` is in seconds.
+    `wall_clock` returns times with a time zone, which are written in that zone. `clock` is in
+    seconds.
     """
 
     def __init__(self, lines: LineWriter, *, wall_clock: WallClock, clock: Clock) -> None:
@@ -197,7 +199,7 @@ class LogReport:
                 self._write(f"{title(event)}: {manner(event)}")
             case RunFailed():
                 hint = f" ({printable(event.hint)})" if event.hint else ""
-                self._write(f"impossible: {printable(event.reason)}{hint}")
+                self._write(f"run failed: {printable(event.reason)}{hint}")
             case _:
                 if line := event_text(event, verbose=True):
                     self._write(line.plain)

@@ -12,12 +12,12 @@ INTERVAL_S: Final = 1.0
 
 
 class Sample(NamedTuple):
-    """A stretch of time that ends `at_s`, in the order that `charts.js` reads.
+    """An interval that ends at `at_s`, with its fields in the order that `charts.js` reads.
 
-    `rate` in bytes and `pace` in photos per second, sent or verified; `finishes` photos were
-    finished, in `finish_s` seconds on average and at most `slowest_s`. At its end, `finishing`
-    photos were being finished, `limit` may be at once, `most` is the most that may become, and
-    `chunk_size` is in bytes.
+    `rate` is in bytes and `pace` in photos per second, sent or verified. `finishes` photos were
+    finished, in `finish_s` seconds on average and `slowest_s` at most. The others are values at
+    its end: `finishing` photos were being finished, `limit` is how many may be at once, `most` the
+    maximum of that limit, and `chunk_size` is in bytes.
     """
 
     at_s: float
@@ -32,7 +32,7 @@ class Sample(NamedTuple):
     chunk_size: int
 
     def joined(self, later: "Sample", *, since_s: float) -> "Sample":
-        """Return this sample, which begins at `since_s`, and the following one as one."""
+        """Join this sample, which begins at `since_s`, with the following one."""
         first_s, second_s = self.at_s - since_s, later.at_s - self.at_s
         both_s = first_s + second_s
         finishes = self.finishes + later.finishes
@@ -50,8 +50,8 @@ class Sample(NamedTuple):
 class Sampler:
     """Samples a run every `every_s` seconds.
 
-    When `most` samples are taken, an even number, each two become one and the interval doubles:
-    that is a new `edition`.
+    After `most` samples, an even number, each pair is joined into one and the interval doubles.
+    That starts a new `edition`.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Sampler:
         self._finishes.append(seconds)
 
     def advance(self, now: float, *, last: bool = False) -> None:
-        """Take every sample that is due `now`; with `last`, also one of what is left over.
+        """Take every sample that is due at `now`; with `last`, also one of the time left over.
 
-        A rest of less than half an interval becomes part of the last sample, since its rate would
-        say little.
+        A remainder of less than half an interval is joined with the last sample, since its rate
+        would not be meaningful.
         """
         elapsed_s = self._state.elapsed_s(now)
         while elapsed_s >= self._at_s + self._every_s:
@@ -88,7 +88,7 @@ class Sampler:
                 self.edition += 1
 
     def since(self, edition: int, index: int) -> Sequence[Sample]:
-        """Return the samples that a reader lacks who has `index` samples of an edition."""
+        """Return the samples after the first `index` of an edition; all if it is out of date."""
         return self.samples[index:] if edition == self.edition else self.samples
 
     def _take(self, at_s: float) -> None:

@@ -31,7 +31,7 @@ class Periodic:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
-        """Stop the task. Raises the exception that ended `tick`: that is a bug."""
+        """Stop the task. Raises the exception that `tick` raised, which is a bug."""
         task, self._task = self._task, None
         if task is None or task.cancel() or task.cancelled():
             return
@@ -44,7 +44,7 @@ class Periodic:
 
 
 class Report(Protocol):
-    """An output of a run. `emit` may raise `OSError`: then the output gets no more events."""
+    """An output of a run. If `emit` raises `OSError`, the output gets no more events."""
 
     def emit(self, event: Event) -> None:
         """Apply an event."""
@@ -53,7 +53,7 @@ class Report(Protocol):
         """Open the output."""
 
     async def __aexit__(self, *_: object) -> None:
-        """Write what belongs to the end, however the run ended."""
+        """Write the end of the output and close it, however the run ended."""
 
 
 class Screen(Report, Protocol):
@@ -128,7 +128,7 @@ MAX_WAITING: Final = 200_000
 
 
 class LineWriter:
-    """Writes lines to a stream in order, in a thread of its own, so that the run never waits.
+    """Writes lines to a stream in order, in a separate thread, so that the run never waits.
 
     With `owned`, `close` closes the stream too.
     """

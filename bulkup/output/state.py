@@ -36,8 +36,8 @@ from bulkup.events import (
     Verdict,
 )
 
-GRAINS = 100  # a window keeps at most this many samples
-SHORTEST_S = 1.0  # a rate over less time than this would fluctuate
+WINDOW_SAMPLES = 100  # a window keeps at most this many samples
+MIN_SPAN_S = 1.0  # a rate over less time than this would fluctuate
 
 
 class Meter:
@@ -53,7 +53,7 @@ class Meter:
     def add(self, size: int, now: float) -> None:
         """Count `size` more bytes as of `now`."""
         self._total += size
-        if self._samples and now - self._samples[-1][0] < self._window_s / GRAINS:
+        if self._samples and now - self._samples[-1][0] < self._window_s / WINDOW_SAMPLES:
             self._samples[-1] = (self._samples[-1][0], self._total)
         else:
             self._samples.append((now, self._total))
@@ -63,7 +63,7 @@ class Meter:
         """Return the bytes per second of the window that ends `now`."""
         self._drop_old(now)
         covered_s = min(self._window_s, now - self._started)
-        return (self._total - self._total_before) / max(covered_s, SHORTEST_S)
+        return (self._total - self._total_before) / max(covered_s, MIN_SPAN_S)
 
     def _drop_old(self, now: float) -> None:
         while self._samples and self._samples[0][0] <= now - self._window_s:
@@ -77,7 +77,7 @@ SOON_S = 3.0  # an estimate from less time than this would fluctuate
 
 
 class Pace:
-    """Rates of bytes and of photos from `now` on, and the time left by them."""
+    """Measures the rates of bytes and photos from `now` on, and estimates the time left."""
 
     def __init__(self, now: float) -> None:
         self._rate = Meter(now, window_s=RATE_WINDOW_S)
@@ -126,7 +126,7 @@ def _divided(amount: int, rate: float) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class FileInReading:
+class FileBeingHashed:
     """A file that is being read for its MD5."""
 
     path: Path
@@ -187,9 +187,12 @@ Movement = (
 
 @dataclass(slots=True)
 class Traffic:
-    """Files being read and photos being sent, in order of first start; sizes of `arrived`."""
+    """Files being read and photos being sent, in order of first start.
 
-    hashing: dict[Path, FileInReading] = field(default_factory=dict)
+    `arrived` holds the sizes of photos that the server processed but that have no outcome yet.
+    """
+
+    hashing: dict[Path, FileBeingHashed] = field(default_factory=dict)
     in_flight: dict[Path, PhotoInFlight] = field(default_factory=dict)
     arrived: dict[Path, int] = field(default_factory=dict)
 
@@ -198,7 +201,7 @@ class Traffic:
         """Bytes sent of photos that have no outcome yet."""
         return sum(photo.sent for photo in self.in_flight.values()) + sum(self.arrived.values())
 
-    def shown(self, now: float) -> dict[Path, PhotoInFlight | FileInReading]:
+    def shown(self, now: float) -> dict[Path, PhotoInFlight | FileBeingHashed]:
         """Return the files and photos that get a row."""
         slow = {path: file for path, file in self.hashing.items() if now - file.since >= LONG_S}
         return {**self.in_flight, **slow}
@@ -207,7 +210,7 @@ class Traffic:
         """Apply an event; return how many bytes were sent since the last one."""
         match event:
             case PhotoHashing(path=path, size=size):
-                self.hashing[path] = FileInReading(path, size, now)
+                self.hashing[path] = FileBeingHashed(path, size, now)
             case PhotoHashed(path=path):
                 self.hashing.pop(path, None)
             case PhotoStarted(path=path, size=size, attempt=attempt):
@@ -260,7 +263,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class RunState(Tally):
-    """What the outputs show of a run: its tally and what is going on; times by the run's clock.
+    """What the outputs show of a run: its tally and its current activity; times by its clock.
 
     `failures`, `bad_checks` and `staying` are the first 1,000 of their kind. `sent_size` counts
     bytes that were sent again, too.

@@ -14,7 +14,7 @@ UNITS = ("kB", "MB", "GB", "TB", "PB")
 
 
 def printable(text: str | Path) -> str:
-    r"""Return the text with each character that could steer a terminal escaped: \n, \x1b, \u202e.
+    r"""Return the text with each character that controls a terminal escaped: \n, \x1b, \u202e.
 
     A byte of a file name that is not valid Unicode becomes \xff.
     """
@@ -134,10 +134,10 @@ def count_text(count: int, one: str, many: str = "") -> str:
 
 
 def percent(part: float, whole: float) -> int:
-    """Return the part in percent, rounded down: 100 means all; of nothing it is 100."""
+    """Return the part in percent, rounded down, so that 100 means all; 100 if the whole is 0."""
     return 100 if part >= whole else int(100 * part / whole)
 
 
 def console_for(stream: TextIO) -> Console:
-    """Return a console on the stream. It uses colours on terminals only, none with NO_COLOR."""
+    """Return a console on the stream. It uses colours only on terminals, and not with NO_COLOR."""
     return Console(file=stream, highlight=False, markup=False, emoji=False)

@@ -1,7 +1,7 @@
-"""A Piwigo-compatible server to try bulkup on and to test it with: real HTTP, rules by version.
+"""A simulated Piwigo server to try and test bulkup: real HTTP, with the rules of each version.
 
-It imports nothing of the rest: the uploader and this server were written from the same description
-of Piwigo and meet only on the wire.
+It imports nothing else of bulkup: the uploader and this server were written from the same
+description of Piwigo and share no code.
 """
 
 from bulkup.sandbox.app import Sandbox

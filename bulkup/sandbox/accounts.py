@@ -50,7 +50,7 @@ class ApiKey:
 
 
 class Accounts:
-    """The users of a gallery with their sessions and keys; `users` are passwords by name."""
+    """The users of a gallery with their sessions and keys; `users` maps names to passwords."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Accounts:
         self.sessions.pop((_network(address), sid), None)
 
     def key(self, credentials: str) -> ApiKey | None:
-        """Return the valid key of `pkid:secret`."""
+        """Return the valid key for `pkid:secret`, or None."""
         pkid, _, secret = credentials.partition(":")
         key = self.keys.get(pkid)
         return key if key and key.secret == secret and not key.revoked else None

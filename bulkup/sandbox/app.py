@@ -23,24 +23,25 @@ from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.sandbox.workers import DERIVATIVE_SHARE, Workers
 
 _LOG_LENGTH = 100_000
-# Longer addresses get the sandbox's 414 and not aiohttp's own error.
+# Above aiohttp's default, so that long addresses get the sandbox's own 414.
 _LINE_LIMIT = 2**20
 
 
 class Sandbox:
-    """A gallery on a free port, while the `async with` lasts.
+    """A gallery that listens on a port, by default a free one, within `async with`.
 
-    `only`: the methods offered; None: all of the version. `formats`: extensions allowed as formats
-    of photos; None: formats are disabled, as in a new Piwigo. `oversize`: the answer to a body
-    over `max_body`. `folder`: store photos as files there; `discard`: store only their MD5s and
-    sizes; neither: store them in memory.
+    `only` holds the methods offered, None for all of the version. `formats` holds the extensions
+    allowed as formats of photos; with None, formats are disabled, as in a new Piwigo. `oversize`
+    is the answer to a body over `max_body`. Photos are stored as files in `folder`, with `discard`
+    only as their MD5s and sizes, and otherwise in memory.
 
-    `workers`: size of PHP's pool, None: no limit. `start_workers`: its size at first; one worker
-    is added every `grow_s` while requests wait. All work below shares `cpus` processors evenly, or
-    has one to itself (None): `request_s` for each request, `finish_s` for finishing a photo, of
-    which a second worker does `derivative_share`, `page_s` for a view of the front page,
-    `exist_cost_s` for looking up 100,000 MD5s. `spread`: how far, as a fraction, a finish or a
-    page may be from its mean. `lounge_s`: the time to empty the lounge, without processor time.
+    `workers` is the size of PHP's pool, None for no limit, and `start_workers` its initial size;
+    one worker is added every `grow_s` while requests wait. All work shares `cpus` processors
+    evenly, or has a processor each (None). The work is `request_s` for each request, `finish_s`
+    for finishing a photo, of which a second worker does `derivative_share`, `page_s` for a view of
+    the front page, and `exist_cost_s` for looking up 100,000 MD5s. A finish or a page may differ
+    from its mean by a fraction of up to `spread`. Emptying the lounge takes `lounge_s`, without
+    processor time.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Sandbox:
         albums: Sequence[str] = ("Sandbox",),
     ) -> None:
         if version not in VERSIONS:
-            raise ValueError(f"no such version: {version}; there are {', '.join(VERSIONS)}")
+            raise ValueError(f"unknown version: {version}; known are {', '.join(VERSIONS)}")
         release = Release(version)
         self.faults = Faults() if faults is None else faults
         self.requests: deque[Seen] = deque(maxlen=_LOG_LENGTH)
@@ -159,7 +160,7 @@ class Sandbox:
 
     async def __aenter__(self) -> Self:
         if self.gallery.keep == "sums":
-            # chunks wait there to be merged
+            # for chunks until they are merged
             self._temporary = Path(await asyncio.to_thread(tempfile.mkdtemp))
             self.gallery.buffer_folder.folder = self._temporary
         await self._runner.setup()

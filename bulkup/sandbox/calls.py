@@ -1,4 +1,4 @@
-"""Calls of the web API: what PHP sees of a request, the parameters, the checks, the dispatch."""
+"""Calls of the web API: what PHP sees of a request, parameters, checks, and dispatch."""
 
 import asyncio
 import re
@@ -37,7 +37,7 @@ _NOISE_OF_13 = "".join(
 
 @dataclass(slots=True)
 class Part:
-    """A file part of a form; one over the limit comes without its content."""
+    """A file part of a form; one over the size limit has no content."""
 
     filename: str
     data: bytes = b""
@@ -76,7 +76,7 @@ _WHOLE = re.compile(r"\s*([+-]?(?:0|[1-9]\d*))\s*")
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A parameter of a method. `array`: it may be a list; `force`: it is made one."""
+    """A parameter of a method. With `array` it may be a list, with `force` it is made one."""
 
     type: Literal["mixed", "bool", "int positive", "int positive notnull"] = "mixed"
     optional: bool = True
@@ -143,7 +143,7 @@ class Call:
             await asyncio.sleep(self.fault.slow_s)
 
     def keeps_html(self) -> bool:
-        """Return whether texts may hold HTML: where the optional token is given, from 14 on.
+        """Return whether texts may contain HTML: from Piwigo 14 on, if the token is given.
 
         Raises `Refusal` for a wrong one.
         """
@@ -158,7 +158,7 @@ class Call:
             raise Refusal(403, "Invalid security token")
 
     def log_in(self, name: str, password: str, *, by: str) -> None:
-        """Open a new session in place of the caller's one. Raises `Refusal`."""
+        """Open a new session in place of the caller's. Raises `Refusal`."""
         accounts, address = self.accounts, self.incoming.address
         sid = accounts.log_in(name, password, old_sid=self.sid, address=address, by=by)
         if sid is None:
@@ -233,7 +233,7 @@ def _convert(value: str, *, param: Param, or_else: str) -> object:
 class Backend:
     """PHP with one gallery; runs calls, each in a worker.
 
-    `only`: the names of the methods offered; None: those of the release.
+    `only` holds the names of the methods offered, None for those of the release.
     """
 
     gallery: Gallery
@@ -254,7 +254,7 @@ class Backend:
         return self.gallery.release
 
     async def identify(self, form: Mapping[str, object], incoming: Incoming) -> Answer:
-        """Serve the HTML login page, whose sessions alone may make API keys."""
+        """Serve the HTML login page, whose sessions alone may create API keys."""
         call = self._call(incoming, fault=None)
         answer = Answer(200, PAGE, "Identification")
         if form:
@@ -276,7 +276,7 @@ class Backend:
             return replace(self._with_messages(answer, call), cookies=call.cookies)
 
     def _with_messages(self, answer: Answer, call: Call) -> Answer:
-        """Put PHP's messages in front where the host displays them."""
+        """Put PHP's messages in front of the answer if the host displays them."""
         noise = ""
         if self.php_noise or (self.show_errors and self.release.major < 14):
             noise = _NOISE_OF_13 if self.release.major < 14 else NOISE

@@ -1,4 +1,4 @@
-"""Faults of the server and the line: a plan of them, and a seeded random rate."""
+"""Faults of the server and the connection: a plan of them, and a seeded random rate."""
 
 import random
 from collections.abc import Sequence
@@ -9,23 +9,23 @@ Kind = Literal[
     "request-lost",  # the connection is closed before anything was processed
     "cut",  # half of the body is read, then the connection is closed
     "answer-lost",  # processed, then the connection is closed without an answer
-    "truncated",  # processed, then half of the promised answer, then closed
+    "truncated",  # processed, half of the answer is sent, then the connection is closed
     "502",  # not processed: an HTML page of the web server
     "503",
     "504",
     "408",
     "413",
     "429",  # with Retry-After
-    "403-html",  # a firewall in front
-    "html",  # status 200 and a page: maintenance
+    "403-html",  # a firewall in front of the server
+    "html",  # status 200 with a maintenance page
     "504-after",  # processed, then the web server gives up
-    "empty-500-before",  # PHP died at once
-    "empty-500-after",  # PHP died after its work
-    "php-noise",  # a PHP warning in front of the true answer
+    "empty-500-before",  # PHP crashed at once
+    "empty-500-after",  # PHP crashed after its work
+    "php-noise",  # a PHP warning in front of the real answer
     "expired-session",  # the session is deleted just before the request is handled
     "slow",  # the finish hangs after storing
-    "damaged",  # one bit of the file is flipped on the way
-    "merged-left",  # uploadAsync: PHP dies in the merge
+    "damaged",  # one bit of the file is flipped in transit
+    "merged-left",  # uploadAsync: PHP crashes during the merge
     "no-input",  # upload: PHP can't open the file that it has received
 ]
 
@@ -43,7 +43,7 @@ LINE_FAULTS: tuple[Kind, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Strikes the nth request of a method, counted from 0; None: each request, any method."""
+    """Affects the nth request of a method, from 0; None means each request, or any method."""
 
     kind: Kind
     method: str | None = None
@@ -57,7 +57,7 @@ class Fault:
 
 
 class Faults:
-    """Decides which fault strikes each request, and counts in `hit` those that did."""
+    """Decides which fault affects each request, and counts the faults in `hit`."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from bulkup.sandbox import php
 from bulkup.sandbox.php import Died, Refusal
 from bulkup.sandbox.versions import PICTURE_TYPES
 
-# enough for the EXIF block of a JPEG, which stands before its size
+# enough for the EXIF block of a JPEG, which comes before its dimensions
 HEAD_BYTES = 256 * 1024
 _INLINE_BYTES = 64 * 1024
 _SIDES = (b"width", b"height")
@@ -22,7 +22,7 @@ _SIDES = (b"width", b"height")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The type of a file; `kind` is empty where PHP sees no web picture.
+    """The type of a file; `kind` is empty if PHP does not recognise a picture.
 
     `taken` is the date of its EXIF block, as the database writes it.
     """
@@ -35,7 +35,7 @@ class Picture:
 
 
 def sniff(head: bytes) -> Picture:
-    """Return what a file is by its first bytes."""
+    """Return the type of a file, judging by its first bytes."""
     if head.startswith(b"\xff\xd8\xff"):
         size = _jpeg_size(head)
         return Picture("image/jpeg", "jpg", *size, _taken(head)) if size else Picture("image/jpeg")
@@ -99,7 +99,7 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 
 
 def _tiff(head: bytes) -> Picture:
-    """Read the size from the first directory, if that is near the start."""
+    """Read the size from the first directory, if it is near the start."""
     size = {tag: value for tag, _, value in _directory(head, _number(head, 4, "I"))}
     return Picture("image/tiff", "", size.get(256), size.get(257))
 
@@ -117,7 +117,7 @@ def _taken(head: bytes) -> str | None:
 
 
 def _date(text: str) -> str | None:
-    """Return a date as the database writes it, None for one that no calendar has."""
+    """Return a date as the database writes it, None for an invalid one."""
     try:
         date = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - no zone
     except ValueError:
@@ -217,10 +217,10 @@ class Content:
         return self._sum.hexdigest()
 
     async def append(self, data: bytes) -> None:
-        """Append bytes; calls at once are done one after the other."""
+        """Append bytes; concurrent calls are carried out one after the other."""
         async with self._turn:
             if self.path is None and len(data) <= _INLINE_BYTES:
-                self._append(data)  # takes less time than a thread
+                self._append(data)  # faster than using a thread
             else:
                 await asyncio.to_thread(self._append, data)
 
@@ -244,7 +244,7 @@ class Content:
 
     @property
     def picture(self) -> Picture:
-        """The type by the first bytes; a file that was never written has none."""
+        """The type according to the first bytes; a file that was never written has none."""
         if self._sealed is not None:
             return self._sealed
         return sniff(self.head) if self._written else Picture("")
@@ -287,7 +287,7 @@ class Buffers:
         self._count = 0
 
     async def open(self, name: str, *, truncate: bool = False, needed: bool = False) -> Content:
-        """Open a buffer for appending; `needed`: its bytes will be read again."""
+        """Open a buffer for appending; `needed` if its bytes will be read again."""
         if truncate:
             await self.remove(name)
         if name not in self.contents:
@@ -299,7 +299,7 @@ class Buffers:
             return Content(in_memory=True)
         if self._keep == "sums" and not needed:
             return Content()
-        # no name twice: a removal may still be running
+        # a new name each time: a removal may still be running
         self._count += 1
         return Content(self.folder / "buffer" / str(self._count))
 
@@ -321,14 +321,14 @@ def _rename(old: Path, new: Path) -> Path:
 
 @dataclass(slots=True)
 class Row:
-    """A row of the table of formats; `content` None: its file was deleted."""
+    """A row of the table of formats; `content` is None if its file was deleted."""
 
     extension: str
     content: Content | None
 
 
 class Formats:
-    """The formats of photos; `allowed`: their extensions, None: formats are disabled.
+    """The formats of photos; `allowed` holds their extensions, None if formats are disabled.
 
     Before Piwigo 16 a format that is sent again replaces the file but gets a second row.
     """
@@ -343,7 +343,7 @@ class Formats:
         return self._rows.get(photo_id, [])
 
     def add(self, photo_id: int, extension: str, content: Content) -> str:
-        """Add a file as a format of a photo; return Piwigo's word for it."""
+        """Add a file as a format of a photo; return the status that Piwigo reports."""
         rows = self._rows.setdefault(photo_id, [])
         known = [row for row in rows if row.extension == extension]
         for row in known:

@@ -25,7 +25,7 @@ _LOUNGE_MARKER_S = 60.0
 
 @dataclass(slots=True)
 class StoredPhoto:
-    """A row of the table of photos, with its links; `md5` as the client gave it, or computed."""
+    """A row of the table of photos, with its links; `md5` is the client's, or else computed."""
 
     id: int
     file: str
@@ -137,7 +137,7 @@ class Lounge:
         return len(photos) - len(photos.keys() & without)
 
     def first(self, known: Container[int]) -> int | None:
-        """Return the lowest photo that waits and still exists."""
+        """Return the lowest number of a waiting photo that still exists."""
         lowest = min((min(photos) for photos in self._waiting.values() if photos), default=None)
         if lowest is None or lowest in known:
             return lowest
@@ -148,7 +148,8 @@ class Lounge:
 class Gallery:
     """Photos, albums, tags and lounge of one gallery.
 
-    `keep`: where the bytes of photos are kept; `folder`: for files, and for chunks of MD5s alone.
+    `keep` is where the bytes of photos are kept. `folder` holds files, and even if only MD5s are
+    kept, chunks.
     """
 
     release: Release
@@ -258,7 +259,7 @@ class Gallery:
         return [self.photos[i] for i in ids if i in self.photos]
 
     def count_in(self, album_id: int) -> int:
-        """Count the links of an album, those to deleted photos included."""
+        """Count the links of an album, including those to deleted photos."""
         return len(self._links.get(album_id, ()))
 
     def add_tag(self, name: str, *, url_name: str) -> Tag:
@@ -274,7 +275,7 @@ class Gallery:
     # photos
 
     def find(self, md5: str) -> StoredPhoto | None:
-        """Return the photo with this MD5, the last one of several."""
+        """Return the photo with this MD5, the last one if there are several."""
         if md5 not in self._latest:
             return None
         photo = self.photos.get(self._latest[md5])
@@ -305,7 +306,7 @@ class Gallery:
             await content.remove()
             self._enter(known, albums)
             return known, False
-        # Piwigo looks and inserts without a lock: equal contents stored at once are both new.
+        # Piwigo checks and inserts without a lock: equal contents stored at once are both new.
         await asyncio.sleep(_BETWEEN_LOOKING_AND_INSERTING_S)
         if replace is None:
             photo = await self._insert(content, file, md5=md5, user_id=user_id)
@@ -420,7 +421,7 @@ class Gallery:
             await asyncio.sleep(self.lounge_s)
         for photo_id, album_id in rows:
             self.link(photo_id, album_id)
-        # Piwigo deletes all rows up to the largest id it read, those added meanwhile too.
+        # Piwigo deletes all rows up to the largest id it read, including those added since.
         self._lounge.forget(max((photo_id for photo_id, _ in rows), default=0))
         self.lounge_emptied_since = None
         return rows

@@ -59,7 +59,7 @@ Oversize = Literal["413", "reset", "500"]
 
 
 class Seen(NamedTuple):
-    """A log entry of one request; status 0: no answer was sent."""
+    """A log entry of one request; the status is 0 if no answer was sent."""
 
     method: str
     status: int
@@ -67,7 +67,7 @@ class Seen(NamedTuple):
 
 
 class CutOffError(Exception):
-    """A fault stopped the reading in the middle of the body."""
+    """A fault stopped reading in the middle of the body."""
 
 
 def _refuse(request: web.Request, *, max_body: int) -> Answer | None:
@@ -89,7 +89,7 @@ async def _read(
     max_post: int,
     strike: Callable[[], Fault | None],
 ) -> None:
-    """Read the body of a request. Raises `CutOffError` halfway where a fault says so."""
+    """Read the body of a request. Raises `CutOffError` halfway if a fault says so."""
     size = request.content_length or 0
     if size > max_post:
         async for _ in request.content.iter_chunked(_BLOCK):
@@ -122,7 +122,7 @@ async def _read(
 
 
 def _read_form(incoming: Incoming, body: bytearray, boundary: str, *, max_file: int) -> None:
-    """Take the parts of a multipart form that have come whole."""
+    """Read the parts of a multipart form that have arrived completely."""
     pairs: list[tuple[str, str]] = []
     mark = f"\r\n--{boundary}".encode()
     start = body.find(mark[2:]) + len(mark) - 2
@@ -141,7 +141,7 @@ def _read_form(incoming: Incoming, body: bytearray, boundary: str, *, max_file: 
 
 @lru_cache(maxsize=1024)
 def _names(headers: str) -> tuple[str, str | None] | None:
-    """Return the name of a field and that of its file, if it is one; None without a name."""
+    """Return the name of a field and its file name, if it has one; None without a name."""
     disposition = re.search(r"(?im)^content-disposition:\s*(.*?)\s*$", headers)
     _, parameters = aiohttp.parse_content_disposition(disposition[1] if disposition else None)
     name = aiohttp.content_disposition_filename(parameters, "name")
@@ -150,7 +150,7 @@ def _names(headers: str) -> tuple[str, str | None] | None:
 
 
 def _fields(pairs: list[tuple[str, str]]) -> Fields:
-    """Form PHP's array: `name[]` collects values, of another name the last value counts."""
+    """Build PHP's array: `name[]` collects values; for other names the last value counts."""
     fields: Fields = {}
     for name, value in pairs:
         if found := re.fullmatch(r"([^\[]+)\[[^\]]*\]", name):
@@ -166,8 +166,8 @@ def _fields(pairs: list[tuple[str, str]]) -> Fields:
 class Front:
     """Passes requests to PHP and the answers back, unless a fault or a limit intervenes.
 
-    `max_file` and `max_post`: PHP's upload_max_filesize and post_max_size; `max_body`: what the
-    web server accepts. Sizes are in bytes.
+    `max_file` and `max_post` are PHP's upload_max_filesize and post_max_size, `max_body` is the
+    limit of the web server. Sizes are in bytes.
     """
 
     backend: Backend
@@ -180,7 +180,7 @@ class Front:
     _running: set[asyncio.Task[Answer]] = field(default_factory=set, init=False)
 
     async def close(self) -> None:
-        """Cancel the requests that PHP still works on."""
+        """Cancel the requests that PHP is still working on."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -228,7 +228,7 @@ class Front:
         return self._respond(answer), seen
 
     async def _pass_on(self, incoming: Incoming, *, fault: Fault | None) -> Answer | None:
-        """Return the answer as the fault leaves it; None: no answer is sent."""
+        """Return the answer as changed by the fault, None if no answer is sent."""
         kind = fault.kind if fault else ""
         if kind in {"request-lost", "cut"}:
             return None
@@ -251,7 +251,7 @@ class Front:
             return Answer(200, PAGE, text)
 
     async def _through_gateway(self, php: Coroutine[Any, Any, Answer]) -> Answer:
-        """Return the answer of PHP, or 504 after the time-out, while PHP goes on."""
+        """Return the answer of PHP, or 504 after the time-out, while PHP continues."""
         task = asyncio.create_task(php)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -294,7 +294,7 @@ def _damage(incoming: Incoming) -> None:
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """Close the connection; the response goes nowhere."""
+    """Close the connection; the response is not sent."""
     if request.transport is not None:
         request.transport.close()
     return web.Response()
@@ -341,7 +341,8 @@ def front_page(gallery: Gallery, *, path: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Sandbox gallery</title><style>{_STYLE}</style></head>\n<body>"
         f"<h1>Sandbox gallery</h1><p>{_photos(count)}{waiting} · "
-        f"plays Piwigo {escape(gallery.release.version)}</p>\n{''.join(sections)}</body></html>\n"
+        f"simulates Piwigo {escape(gallery.release.version)}</p>\n"
+        f"{''.join(sections)}</body></html>\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""What PHP and Piwigo do to texts and numbers, and the ways in which a call ends."""
+"""How PHP and Piwigo convert strings and numbers, and the ways in which a call ends."""
 
 import html
 import json
@@ -34,7 +34,7 @@ class WithStatus:
 
 
 class Refusal(Exception):
-    """PwgError: `stat` fail with a number, which from 400 to 599 is also the HTTP status."""
+    """PwgError: `stat` fail with a number, which is also the HTTP status if from 400 to 599."""
 
     def __init__(self, err: int, message: str) -> None:
         super().__init__(message)
@@ -58,7 +58,7 @@ def succeed(result: object) -> Answer:
 
 
 def fail(error: Refusal | Died | FatalError, *, show_errors: bool) -> Answer:
-    """Return the answer for an error; `show_errors`: PHP displays its messages."""
+    """Return the answer for an error; with `show_errors`, PHP displays its messages."""
     if isinstance(error, Refusal):
         status = error.err if 400 <= error.err <= 599 else 200
         body = {"stat": "fail", "err": error.err, "message": error.message}
@@ -113,7 +113,7 @@ def number(text: str | None) -> int:
 
 
 def ids(value: object) -> list[int]:
-    """Return the positive ids of a list, or of a text with blanks, commas, semicolons or bars."""
+    """Return the positive ids of a list, or of a string separated by spaces, `,`, `;` or `|`."""
     texts = value if isinstance(value, list) else re.split(r"[\s,;|]", str(value or ""))
     return [n for n in map(number, map(str, texts)) if n > 0]
 

@@ -1,4 +1,4 @@
-"""The Piwigo versions that the sandbox can be, and what differs between them."""
+"""The Piwigo versions that the sandbox can simulate, and the differences between them."""
 
 from dataclasses import dataclass
 

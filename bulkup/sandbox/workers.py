@@ -1,4 +1,4 @@
-"""A pool of PHP workers on shared processors: each request takes one, each finish a second one."""
+"""A pool of PHP workers on shared processors: a request takes one, a finish a second one."""
 
 import asyncio
 import heapq
@@ -21,18 +21,18 @@ _ROUNDING_S = 1e-9
 
 
 class Processors:
-    """Processors shared evenly by all computations; `count` None: each has one to itself."""
+    """Processors shared evenly by all computations; with `count` None, each has its own."""
 
     def __init__(self, count: int | None) -> None:
         self._count = count
         self._numbers = counter()
         self._jobs: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._served_s = 0.0  # the time that a job would have got had it run all the while
+        self._served_s = 0.0  # processor time that a job would have received since the start
         self._updated_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     async def compute(self, seconds: float) -> None:
-        """Compute for so many seconds of processor time."""
+        """Compute for `seconds` of processor time."""
         if seconds <= 0:
             return
         if self._count is None:
@@ -83,10 +83,10 @@ class Processors:
 class Workers:
     """Serves requests in order of arrival; `count` None is a pool without limit.
 
-    `start`: the number of workers at first, all by default; as in PHP-FPM's dynamic pool one more
-    is started every `grow_s` while requests wait. `cpus`: the processors that all workers share.
-    `request_s`: processor time of any request, before its own work. `spread`: how far, as a
-    fraction, the cost of a finish or a page may be from its mean.
+    `start` is the initial number of workers, by default all. As in PHP-FPM's dynamic pool, one
+    more is started every `grow_s` while requests wait. All workers share `cpus` processors.
+    `request_s` is the processor time of any request before its own work. The cost of a finish or
+    a page may differ from its mean by a fraction of up to `spread`.
     """
 
     _: KW_ONLY
@@ -114,7 +114,7 @@ class Workers:
         self._pool = asyncio.Semaphore(self.size) if self.size else None
         self._processors = Processors(self.cpus)
         self._page_factors = _factors(self.spread, seed=1)
-        # A series of its own: visitors do not change what the finishes cost.
+        # A separate series, so that page views do not change the cost of finishes.
         self._finish_factors = _factors(self.spread, seed=2)
 
     @asynccontextmanager
@@ -138,7 +138,7 @@ class Workers:
             self._pool.release()
 
     async def compute(self, seconds: float) -> None:
-        """Use so many seconds of processor time, while holding a worker."""
+        """Use `seconds` of processor time, while holding a worker."""
         await self._processors.compute(seconds)
 
     async def page(self) -> None:
@@ -185,7 +185,7 @@ class Workers:
 
 
 def _factors(spread: float, *, seed: int) -> Iterator[float]:
-    """Yield factors from a deck shuffled again and again: every `_DECK_SIZE` have mean 1."""
+    """Yield factors from a deck that is reshuffled when used up: each `_DECK_SIZE` have mean 1."""
     chance = random.Random(seed)  # noqa: S311 (the same in every run)
     deck = [1 + spread * (2 * card / (_DECK_SIZE - 1) - 1) for card in range(_DECK_SIZE)]
     while True:

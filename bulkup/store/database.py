@@ -1,4 +1,4 @@
-"""Opens the SQLite file of a ledger: tables, schema versions, damage, and lock."""
+"""Opens the SQLite file of a ledger: its tables, schema version, checks for damage, and lock."""
 
 import hashlib
 import sqlite3
@@ -71,7 +71,7 @@ CREATE TABLE IF NOT EXISTS failures (  -- that no later run has resolved (since 
 def open_database(
     file: Path, *, now: Callable[[], float]
 ) -> tuple[sqlite3.Connection, Path | None]:
-    """Open or create the database; also return the new path of a damaged one, if there was one.
+    """Open or create the database; also return the new path of a damaged file, if there was one.
 
     Raises `RunError` if the file belongs to another program, or to a newer bulkup.
     """
@@ -117,7 +117,7 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 def _check_kind(file: Path, database: sqlite3.Connection) -> None:
     """Raise `RunError` for a file that is not a ledger, before anything in it is changed."""
-    # tables before version: another run may be creating both at this moment
+    # in this order, because another run may be creating the tables and the version right now
     (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA:
@@ -139,7 +139,7 @@ def _set_aside(file: Path, *, now: Callable[[], float]) -> Path:
 
 def _check_whole(database: sqlite3.Connection) -> None:
     if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-        raise sqlite3.DatabaseError("damage was found")
+        raise sqlite3.DatabaseError("it is damaged")
 
 
 def _prepare(database: sqlite3.Connection) -> None:

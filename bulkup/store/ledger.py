@@ -65,7 +65,7 @@ class SqliteLedger:
         return await self._in_thread(lambda: self._files_of(image_ids))
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Replace the entries of these paths, all or none."""
+        """Replace the entries of these paths, either all or none."""
         await self._in_thread(lambda: self._record(entries))
 
     async def forget(self, paths: Sequence[Path]) -> None:
@@ -218,7 +218,7 @@ class SqliteLedger:
                 entry.state.value,
                 entry.image_id,
                 json.dumps(sorted(entry.albums)),
-                entry.error.encode("utf-8", "replace").decode(),  # lone surrogates
+                entry.error.encode("utf-8", "replace").decode(),  # replace lone surrogates
                 now,
             )
             for entry in entries

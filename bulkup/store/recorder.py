@@ -27,7 +27,7 @@ from bulkup.store.ledger import SqliteLedger
 from bulkup.store.run_history import Ending, Failure, RunInfo
 
 SAVE_S: Final = 5.0
-"""The longest time between two updates of the counts, in seconds, while events come."""
+"""The longest time between two updates of the counts while events arrive, in seconds."""
 
 
 class RunRecorder:
@@ -74,7 +74,7 @@ class RunRecorder:
         match event:
             case PhotoUploaded() | PhotoPresent() | PhotoChecked(verdict=Verdict.PRESENT):
                 self._resolve(event.path)
-            case FileSkipped(reason=SkipReason.TYPE):  # the user no longer tries to upload it
+            case FileSkipped(reason=SkipReason.TYPE):  # it is no longer to be uploaded
                 self._resolve(event.path)
             case PhotoFailed():
                 self._fail(event)
@@ -86,7 +86,7 @@ class RunRecorder:
 
     def _fail(self, event: PhotoFailed | PhotoChecked) -> None:
         if self._info.task == "dry-run":
-            return  # nothing was tried
+            return  # nothing was sent
         self._resolved.discard(event.path)
         self._failed[event.path] = Failure(
             code=event.code, reason=event.reason, hint=event.hint, size=event.size
@@ -104,7 +104,7 @@ class RunRecorder:
         failed, resolved = self._failed, self._resolved
         self._failed, self._resolved = {}, set()
         self._saved = self._clock()
-        with CancelScope(shield=True):  # the changes are no longer held here
+        with CancelScope(shield=True):  # otherwise these changes would be lost
             await self._ledger.keep_run(
                 self._run,
                 album=self._info.album,
@@ -115,7 +115,7 @@ class RunRecorder:
 
 
 def _counts(tally: Tally) -> Mapping[str, int]:
-    """Return the counts of a run by their names in the ledger; none that is zero."""
+    """Return the counts of a run by their names in the ledger, without zeros."""
     counts = Counter(
         found=tally.found,
         uploaded=tally.uploaded,

@@ -29,7 +29,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """What a run does; `album` 0: none was given."""
+    """What a run does; `album` is 0 if none was given."""
 
     task: str
     album: int
@@ -62,7 +62,7 @@ class PastRun:
     """A run and its result; times in seconds since 1970.
 
     `seen` is the time of its last update, or of its end. `counts` holds the number of photos by
-    outcome. `running` says that it has not ended and its process lives.
+    outcome. `running` says that it has not ended and its process is alive.
     """
 
     info: RunInfo
@@ -188,7 +188,7 @@ def end_run(
 def resolve_gone(
     database: sqlite3.Connection, server: str, run: int, *, roots: Sequence[Path]
 ) -> None:
-    """Resolve failures below these folders that the run did not meet and whose files are gone."""
+    """Resolve failures of earlier runs below these folders whose files are gone."""
     for root in map(key_of, roots):
         folder = root.rstrip(b"/")
         after, end = folder + b"/", folder + b"0"  # the character after /
@@ -216,7 +216,7 @@ def _is_gone(path: Path | bytes) -> bool:
 
 
 def _text(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()  # lone surrogates
+    return text.encode("utf-8", "replace").decode()  # replace lone surrogates
 
 
 @contextmanager
@@ -238,7 +238,7 @@ UPLOADED: Final = "state IN ('sent', 'done', 'format')"
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilter:
-    """Selects a gallery by its address, and an album by number or name; None: all."""
+    """Selects a gallery by its address, and an album by number or name; None selects all."""
 
     url: str | None = None
     album: int | str | None = None
@@ -400,7 +400,7 @@ class HistoryReader:
         ]
 
     def _numbers(self, url: str, album: int | str | None) -> set[int] | None:
-        """Return the numbers of the selected albums; None: all."""
+        """Return the numbers of the selected albums, None for all."""
         if album is None or isinstance(album, int):
             return None if album is None else {album}
         if self._old:

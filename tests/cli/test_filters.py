@@ -99,5 +99,5 @@ async def test_a_terminal_is_not_read_as_a_list(box: Sandbox) -> None:
         os.close(ours)
         os.close(theirs)
     assert ended.code == 2
-    assert "finds no list on standard input" in ended.err
+    assert "found no list on standard input" in ended.err
     assert not box.requests

@@ -82,7 +82,7 @@ async def test_services_of_flags_and_a_file_are_notified_and_one_that_fails_is_n
     assert "000.jpg" in message["message"]
     variable = re.compile(r" (after|at) [\d.]+ \S+( on average)?")
     assert variable.sub("", message["message"].rstrip()) in variable.sub("", ended.err)
-    assert ended.err.count("the notification by json was rejected") == 1
+    assert ended.err.count("the notification to json was rejected") == 1
     assert SECRET not in ended.err
 
 

@@ -111,7 +111,7 @@ class ShownReport:
         (replace(CHUNK, refused=None, slow=True), "ok", "16M pass, so slowly"),
         (replace(CHUNK, passed=250 * K, refused=500 * K), "warning", "250K pass, 500K do not"),
         (replace(CHUNK, passed=None), "problem", "nothing passes: too large"),
-        (replace(CHUNK, passed=None, tried=False), "warning", "the server names 500K, the size"),
+        (replace(CHUNK, passed=None, tried=False), "warning", "the server reports 500K, the size"),
         (DuplicatesFound(by_md5=True, detection=None), "ok", "finds photos by MD5"),
         (DuplicatesFound(by_md5=True, detection=False), "warning", "finds photos by MD5"),
         (DuplicatesFound(by_md5=False, detection=None), "warning", "can't find photos by MD5"),

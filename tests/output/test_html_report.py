@@ -119,7 +119,7 @@ async def test_equal_reasons_are_told_once_and_many_files_are_counted(tmp_path: 
     assert page.count("<article") == 2
     assert page.index("no space left") < page.index("the file is empty")
     assert len(re.findall(r"\d{4}\.jpg", page)) == 1000
-    assert "… and 500 more: --report report.csv names every one." in re.sub(
+    assert "… and 500 more: --report report.csv lists every one." in re.sub(
         r"\s+([:.])", r"\1", words_of(page)
     )
 

@@ -35,7 +35,7 @@ from bulkup.output.live import (
     suits_live,
 )
 from bulkup.output.phrases import manner
-from bulkup.output.state import FileInReading, PhotoInFlight
+from bulkup.output.state import FileBeingHashed, PhotoInFlight
 from tests.support.sample_run import (
     CHECK,
     HOSTILE,
@@ -376,7 +376,7 @@ def in_flight(name: str = NAME, *, sent: int = 5_000_000) -> PhotoInFlight:
     return PhotoInFlight(at(name), 10_000_000, attempt=1, started=0.0, moved=5.0, sent=sent)
 
 
-def shown(what: PhotoInFlight | FileInReading, *, now: float = 5.0, width: int = 99) -> str:
+def shown(what: PhotoInFlight | FileBeingHashed, *, now: float = 5.0, width: int = 99) -> str:
     return row(what, now, Columns.within(width)).plain
 
 
@@ -418,7 +418,7 @@ def test_a_photo_in_trouble_says_why_and_when_it_is_tried_again() -> None:
 
 
 def test_a_file_that_is_read_says_so() -> None:
-    line = shown(FileInReading(at("film.mp4"), 4_000_000_000, since=1.0))
+    line = shown(FileBeingHashed(at("film.mp4"), 4_000_000_000, since=1.0))
     assert line.split() == ["2019/film.mp4", "─" * 25, "0%", "4.00", "GB", "hashing", "4", "s"]
 
 

@@ -111,7 +111,7 @@ async def test_each_service_is_told_once_and_of_those_that_refuse_no_secret_is_s
             assert "failed: /photos/2019/<b>x&y</b>.jpg" in message["message"]
             assert message["type"] == "warning"
             assert there.paths == ["/s3cret-path"]
-    assert job.words == ["the notification by json was rejected"] * 2
+    assert job.words == ["the notification to json was rejected"] * 2
     assert SECRET not in str(job.said)
     assert capfd.readouterr() == ("", "")
 
@@ -124,7 +124,7 @@ async def test_a_service_that_says_nothing_is_given_up() -> None:
             await checkpoint()
         skip(100.0)
         await mute.dropped.wait()  # nothing of it goes on
-    assert job.words == ["the notification by json took longer than 100 s"]
+    assert job.words == ["the notification to json took longer than 100 s"]
 
 
 async def test_whoever_aborts_a_run_is_told_too() -> None:

@@ -134,8 +134,8 @@ async def test_a_log_has_a_line_with_its_time_for_whatever_happens() -> None:
         f"{where}: uploadAsync, 8 at once, Piwigo 14.5.0",
         "again   a.jpg: the line broke; in 2 s",
         r"failed  a\nb.jpg: it is empty (Look at it.)",
-        "impossible: the server is gone (Start it.)",
-        "impossible: it is gone",
+        "run failed: the server is gone (Start it.)",
+        "run failed: it is gone",
         f"Not finished after 0 s: {where}",
     ]
     assert not [line for line in told if line.endswith(" ")]

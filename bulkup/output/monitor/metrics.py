@@ -49,7 +49,7 @@ class Metrics:
         )
         self._finish = Histogram(
             "bulkup_finish_seconds",
-            "Seconds from a photo's last chunk to its place in the gallery.",
+            "Seconds from a photo's last chunk until the server has processed it.",
             buckets=FINISH_BUCKETS_S,
             registry=registry,
         )
@@ -61,7 +61,7 @@ class Metrics:
                 "in_flight": "Photos being sent.",
                 "finishing": "Photos being finished by the server.",
                 "finishing_limit": "Photos that may be finished at once.",
-                "finishing_limit_max": "The most that this limit may become.",
+                "finishing_limit_max": "Highest value that the limit may reach.",
                 "chunk_bytes": "Size of a chunk.",
                 "pending": "Photos found that have no outcome yet.",
                 "elapsed_seconds": "How long the run has lasted.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from bulkup.events import Event, PhotoFinished, RunFailed
-from bulkup.output.live import doing_words
+from bulkup.output.live import activity_words
 from bulkup.output.phrases import (
     TONES,
     bytes_words,
@@ -22,7 +22,7 @@ from bulkup.output.phrases import (
     title,
 )
 from bulkup.output.samples import Sampler
-from bulkup.output.state import FileInReading, PhotoInFlight, RunState
+from bulkup.output.state import FileBeingHashed, PhotoInFlight, RunState
 from bulkup.output.text import clock_text, percent, printable, rate_text, size_text
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def phase_of(state: RunState) -> Phase:
 
 
 def facts(state: RunState, now: float, *, ended: bool = False) -> Facts:
-    """Return everything to show `now`; `ended`: the run is over, however it ended."""
+    """Return everything to show `now`; with `ended`, the run is over, however it ended."""
     phase = phase_of(state)
     if ended and phase != "ended":
         phase = "failed" if state.run is None else "ended"
@@ -103,8 +103,8 @@ def _left(state: RunState, now: float) -> str:
     return " · ".join(words if state.run.task == "dry-run" else words[1:])
 
 
-def _row(photo: PhotoInFlight | FileInReading, now: float) -> Facts:
-    doing, style = doing_words(photo, now)
+def _row(photo: PhotoInFlight | FileBeingHashed, now: float) -> Facts:
+    doing, style = activity_words(photo, now)
     sent, trouble, rate = 0, "", None
     if isinstance(photo, PhotoInFlight):
         sent, trouble, rate = photo.sent, photo.trouble, photo.rate
@@ -148,7 +148,7 @@ class Cursor:
 
 
 class Hub:
-    """Keeps the state to show; `clock` in seconds, `metrics` None without their library."""
+    """Keeps the state to show; `clock` is in seconds, `metrics` None without their library."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self.metrics: Metrics | None = None

@@ -33,7 +33,7 @@ FILES: Final = {
 """The page's files and their types."""
 
 OPEN: Final = frozenset({"/healthz", *(f"/{name}" for name in FILES)})
-"""Paths that need no token: they hold nothing about the run."""
+"""Paths that need no token: they contain nothing about the run."""
 
 COOKIE: Final = "bulkup_monitor"
 COOKIE_S: Final = 30 * 86400
@@ -44,7 +44,7 @@ HEADERS: Final = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",  # the address may hold the token
+    "Referrer-Policy": "no-referrer",  # the address may contain the token
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -64,7 +64,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Guard:
-    """Middleware that checks the token, and the host name without one; keeps a cookie."""
+    """Middleware that checks the token, or without one the host name, and sets a cookie."""
 
     def __init__(self, listen: Listen) -> None:
         self._token = listen.token
@@ -128,9 +128,7 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
 MAX_READERS: Final = 32
 SLOW_S: Final = 20.0
 PING_S: Final = 15.0
-NO_METRICS: Final = (
-    "There are no metrics without prometheus-client: pip install 'bulkup[monitor]'\n"
-)
+NO_METRICS: Final = "Metrics need prometheus-client: pip install 'bulkup[monitor]'\n"
 
 
 class Pages:
@@ -156,7 +154,7 @@ class Pages:
         return app
 
     def tick(self, *, over: bool = False) -> None:
-        """Send the state to every reader; `over`: for the last time."""
+        """Send the state to every reader, with `over` for the last time."""
         self._over = self._over or over
         tick, self._tick = self._tick, asyncio.Event()
         tick.set()
@@ -192,7 +190,7 @@ class Pages:
             await self._stream_to(response)
         except (TimeoutError, ConnectionError):
             if request.transport is not None:
-                request.transport.abort()  # drops what it has not received
+                request.transport.abort()  # discards unsent data
         finally:
             self.readers -= 1
         return response
@@ -219,7 +217,7 @@ SHUTDOWN_S: Final = 2.0
 
 QUIET: Final = logging.getLogger("bulkup.output.monitor")
 QUIET.addHandler(logging.NullHandler())
-QUIET.propagate = False  # broken requests are not for the user's terminal
+QUIET.propagate = False  # errors of broken requests must not reach the terminal
 
 
 class Monitor:

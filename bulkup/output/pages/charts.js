@@ -1,9 +1,9 @@
 /* Charts of a run over time, for the monitor's page and the HTML report.
 
-   A sample is a list of numbers, in the order of bulkup.output.samples.Sample: the end of a stretch
-   of time in seconds, bytes and photos per second, finished photos with their mean and longest time,
-   then what is in force at its end: photos being finished, the limit, the most it may become, and
-   the chunk size. All text is set as text, never as markup. */
+   A sample is a list of numbers, in the order of bulkup.output.samples.Sample: the end of an
+   interval in seconds, bytes and photos per second, finished photos with their mean and longest time,
+   then the values at its end: photos being finished, the limit, the maximum of the limit, and the
+   chunk size. All text is set as text, never as markup. */
 "use strict";
 
 const AT = 0, RATE = 1, PACE = 2, FINISHES = 3, FINISH = 4, SLOWEST = 5, FINISHING = 6, LIMIT = 7, MOST = 8, CHUNK = 9;
@@ -18,7 +18,7 @@ const CHARTS = [
   },
   {
     id: "pace", title: "Photos per second", words: "photos that the server finished, or that were compared",
-    format: number, floor: 0.1, area: PACE, line: PACE, live: false, // one a second is 0 or 1
+    format: number, floor: 0.1, area: PACE, line: PACE, live: false, // over one second it is 0 or 1
     reading: (sample) => `${number(sample[PACE])} per second`,
   },
   {
@@ -28,7 +28,7 @@ const CHARTS = [
     wanted: (all) => all.some((sample) => sample[FINISHES]),
   },
   {
-    id: "limits", title: "Finishing at once", words: "photos being finished, the limit, and the most it may become",
+    id: "limits", title: "Finishing at once", words: "photos being finished, the limit, and its maximum",
     format: number, floor: 2, steps: true, area: FINISHING, line: LIMIT, edge: MOST,
     reading: (sample) => `${sample[FINISHING]} now, ${sample[LIMIT]} allowed, ${sample[MOST]} at most`,
     wanted: (all) => all.some((sample) => sample[MOST]),
@@ -41,12 +41,12 @@ const CHARTS = [
   },
 ];
 
-/* Charts in a container. `live`: the newest values are shown, otherwise what the chart is about. */
+/* Charts in a container. With `live` the newest values are shown, otherwise what each chart is about. */
 class RunCharts {
   constructor(container, { live }) {
     this.live = live;
     this.samples = [];
-    this.pointed = null; // the moment the pointer is at, from 0 to 1
+    this.pointed = null; // the time at the pointer, from 0 to 1
     const charts = live ? CHARTS.filter((chart) => chart.live !== false) : CHARTS;
     this.figures = charts.map((chart) => this.#figure(chart, container));
     new ResizeObserver(() => this.draw()).observe(container);
@@ -164,7 +164,7 @@ function label(x, y, text, anchor) {
   return element;
 }
 
-/* Return the next round number that is not less: 1, 2, 4, 6, 8 or 10 times a power of ten. */
+/* Return the smallest round number that is not less: 1, 2, 4, 6, 8 or 10 times a power of ten. */
 function nice(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return power * [1, 2, 4, 6, 8, 10].find((step) => step * power >= value * 0.999);

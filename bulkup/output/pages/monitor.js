@@ -1,5 +1,5 @@
 /* The monitor's page. It shows the messages of /events. Each message is complete, except that samples
-   and lines come only once. All text is set as text, never as markup. */
+   and lines are sent only once. All text is set as text, never as markup. */
 "use strict";
 
 const MAX_LINES = 200;

@@ -1,4 +1,4 @@
-"""The methods of the web API by name; each module here has one topic of it."""
+"""The methods of the web API by name; each module covers one topic."""
 
 from collections.abc import Mapping
 

@@ -156,7 +156,7 @@ async def _set_info(call: Call) -> object:
 
 
 def _changes(call: Call, photo: StoredPhoto, *, keeps_html: bool) -> dict[str, object]:
-    """Return the columns to set. Raises `FatalError` for any bad value: nothing is set then."""
+    """Return the columns to set. Raises `FatalError` for any bad value; then nothing is set."""
     changes: dict[str, object] = {}
     mode = call.text("single_value_mode")
     for column in _COLUMNS:

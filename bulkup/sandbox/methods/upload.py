@@ -1,4 +1,4 @@
-"""The ways to send a photo: upload, uploadAsync, addChunk and addSimple; formats; the lounge."""
+"""The upload methods: upload, uploadAsync, addChunk and addSimple; formats; the lounge."""
 
 import base64
 import hashlib
@@ -59,7 +59,7 @@ async def _upload(call: Call) -> object:
     buffer = await folder.open(f"{key}.part", truncate=not chunks)
     if data is None:
         raise Died(_NO_FILE)
-    # Piwigo reads in blocks and takes a block that is the one character 0 for the end.
+    # Piwigo reads in blocks, and mistakes a block that is the single character 0 for the end.
     if len(data) % _BLOCK == 1 and data.endswith(b"0"):
         data = data[:-1]
     await buffer.append(data)
@@ -182,7 +182,7 @@ async def _add_format(call: Call, content: Content, extension: str) -> tuple[Sto
 
 
 async def _search_formats(call: Call) -> object:
-    """Find the photos of formats by their names, which differ in the extension only."""
+    """Find the photos of formats by their names, which differ only in the extension."""
     photos: dict[str, list[int]] = {}
     for photo in call.gallery.photos.values():
         photos.setdefault(photo.file.rpartition(".")[0] or photo.file, []).append(photo.id)
@@ -292,7 +292,7 @@ async def _merge(call: Call, names: list[str], *, into: str) -> Content:
 
 
 def _describe(call: Call, photo: StoredPhoto) -> None:
-    """Set the tags and texts sent with a photo, whose HTML is kept; also of a known photo.
+    """Set the tags and texts sent with a photo, also if it is a known one; their HTML is kept.
 
     Raises `FatalError` for a text that can't be stored: the photo and its tags stay.
     """
@@ -310,14 +310,14 @@ def _describe(call: Call, photo: StoredPhoto) -> None:
         setattr(photo, column, value)
 
 
-# the older ways: pwg.images.addChunk with add, and addSimple
+# the older methods: pwg.images.addChunk with add, and addSimple
 
 
 async def _add_chunk(call: Call) -> None:
     position = php.number(call.text("position"))
     name = f"{call.text('original_sum')}-{call.text('type')}-{position:05}.block"
     buffer = await call.gallery.buffer_folder.open(name, truncate=True, needed=True)
-    # PHP skips what is not base64 and needs no padding at the end.
+    # PHP skips characters that are not base64, and needs no padding at the end.
     data = call.text("data").encode().rstrip(b"=")
     await buffer.append(base64.b64decode(data + b"=" * (-len(data) % 4)))
 
