@@ -132,7 +132,7 @@ def check_api_key(key: str) -> str:
     if key and not is_api_key(key):
         raise UsageError(
             "the API key does not have the form pkid-…:secret",
-            hint="Join the two parts that Piwigo shows for a new key by a colon.",
+            hint="Join the two parts that Piwigo shows for a new key with a colon.",
         )
     return key
 
@@ -164,7 +164,7 @@ def find(url: str, user: str) -> str:
 def check_installed() -> None:
     """Raise `UsageError` unless the keyring library is installed."""
     if importlib.util.find_spec("keyring") is None:
-        raise UsageError("the key ring needs the package keyring", hint=INSTALL)
+        raise UsageError("the key ring requires the Python package keyring", hint=INSTALL)
 
 
 def keep(url: str, user: str, secret: str) -> str:

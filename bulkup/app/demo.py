@@ -23,7 +23,7 @@ from bulkup.source.scan import check_roots, scan
 CONCURRENCY = 8
 VERSION = "16.4.0"
 EXIST_S = 0.14
-"""What looking up 100,000 MD5s costs a small server; workers are proven by such requests."""
+"""Seconds in which a small server looks up 100,000 MD5s; such requests prove workers."""
 
 SEED = 2026
 NAMES = (
@@ -132,7 +132,7 @@ def _check_seconds(flag: str, seconds: float) -> None:
 
 
 def run_demo(path: Path | None, *, keep: bool) -> int:
-    """Upload an archive to a sandbox server by the command line, and check every photo.
+    """Upload an archive to a sandbox server with the command line, and check every photo.
 
     Return the exit code of the upload, or 1 if a photo is missing on the server. Raises
     `UsageError` where the path is wrong, or Pillow is missing to generate an archive.
@@ -178,7 +178,7 @@ async def _run_demo(path: Path | None, folder: Path, keep: bool) -> int:
 
 
 def _environment(url: str, outer: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of the upload, without the user's own settings of bulkup."""
+    """Return the environment of the upload, without the user's own bulkup settings."""
     clean = {name: value for name, value in outer.items() if not name.startswith("BULKUP_")}
     return clean | {"BULKUP_URL": url, "BULKUP_USER": "admin", "BULKUP_PASSWORD": "secret"}
 
@@ -197,10 +197,13 @@ async def _verify(archive: Path, there: Counter[str], *, endings: set[str]) -> b
         _say("The folder contains no photos.")
         return True
     if missing or surplus:
-        _say(f"✗ {len(missing)} photos are missing on the server, {surplus} are there too often.")
+        _say(
+            f"✗ {len(missing)} photos are missing on the server, {surplus} are not expected there."
+        )
         return False
     _say(
-        f"✓ {count} photos, {len(expected)} of them unique: each is on the server once, MD5 equal."
+        f"✓ {count} photos, {len(expected)} of them unique: each is on the server once, with the "
+        "same MD5."
     )
     return True
 

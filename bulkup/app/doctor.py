@@ -229,7 +229,7 @@ class GalleryChecks:
         )
 
     async def account(self, *, api_key: bool) -> AccountFound:
-        """Log in, which fails for a user who is no administrator."""
+        """Log in, which fails for a user who is not an administrator."""
         status = self._status = await self._retrying(self._survey.log_in)
         self._version = self._version or status.version
         return AccountFound(user=status.user, status=status.rank, api_key=api_key)
@@ -281,7 +281,7 @@ class GalleryChecks:
         )
 
     async def duplicates(self) -> DuplicatesFound:
-        """Ask for an MD5 that no photo has; judge the rest by the version."""
+        """Look up an MD5 that no photo has; infer the rest from the version."""
         major = VersionFound(version=self._version).major
         return DuplicatesFound(
             by_md5=await self._retrying(lambda: self._survey.finds_by_md5(self._offer)),
@@ -314,7 +314,7 @@ async def _check_archive(
     known: Known,
     on_finding: OnFinding,
 ) -> ArchiveFound:
-    """Count what there is to upload."""
+    """Count the files to upload."""
     chunk = known.chunk
     passed = (chunk.passed or chunk.named) if chunk else None
     chunk_size = min(passed or FIRST, MOST)
@@ -360,7 +360,7 @@ async def _ledger_if_free(file: Path | None, url: str) -> AsyncIterator[Ledger]:
 
 @dataclass(slots=True)
 class Estimate:
-    """The counts so far, sizes in bytes. `left` counts what the ledger does not know as done.
+    """The counts so far, sizes in bytes. `left` counts files that are not done by the ledger.
 
     `by_rule` counts files excluded by filters, `types` those of types that the gallery refuses.
     """
@@ -442,7 +442,7 @@ async def estimate(
 
 
 def _checked_for_access(batch: Sequence[Found]) -> list[Found]:
-    """Return the files, those without read permission as unreadable."""
+    """Return the files, with `Unreadable` for those without read permission."""
     return [
         Unreadable(found.path, "Permission denied")
         if isinstance(found, Photo) and not os.access(found.path, os.R_OK)

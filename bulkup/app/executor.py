@@ -13,16 +13,16 @@ from bulkup.source.metadata import Labels
 
 
 def no_limit() -> None:
-    """Return None, the bandwidth limit that is none."""
+    """Return None: no bandwidth limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """What other machines need to know of a run.
+    """What other machines need to know about a run.
 
     `method` is the upload method, None where files are only fingerprinted. `chunk_size` is the
-    user's; `ceiling` is the largest chunk that passes, if an earlier run has found that out; both
-    in bytes. `limit` returns the bandwidth limit of all machines together in bytes a second.
+    user's; `ceiling` is the largest chunk that passes, if an earlier run found it; both in bytes.
+    `limit` returns the bandwidth limit of all machines together in bytes a second.
     """
 
     account: Account

@@ -35,7 +35,7 @@ class RunOptions(Protocol):
 
     @property
     def concurrency(self) -> int:
-        """How many photos are worked on at once."""
+        """How many photos are in flight at once."""
 
     @property
     def retries(self) -> int:
@@ -161,7 +161,8 @@ async def open_run(
         if started.url.startswith("http:") and not is_local(started.url):
             emit(
                 Noticed(
-                    message="the connection is not encrypted: the password can be read on the way",
+                    message="the connection is not encrypted: others on the network can read the "
+                    "password",
                     hint="Use the https:// address if the gallery has one.",
                 )
             )
@@ -169,8 +170,8 @@ async def open_run(
             if database.set_aside is not None:
                 emit(
                     Noticed(
-                        message=f"the ledger was damaged; it lies now at {database.set_aside}",
-                        hint="A new one is made; this costs time, nothing else.",
+                        message=f"the ledger was damaged, and was moved to {database.set_aside}",
+                        hint="A new one is created; this costs time, but loses nothing.",
                     )
                 )
             emit = await stack.enter_async_context(

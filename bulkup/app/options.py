@@ -43,7 +43,7 @@ def build_filters(
         None if text is None else parse_size(text, flag=flag)
         for text, flag in ((min_size, "--min-size"), (max_size, "--max-size"))
     )
-    last = None if older is None else older - 1  # the newest time that is taken
+    last = None if older is None else older - 1  # the newest time that is included
     for low, high, names in (
         (newer, last, f"--newer-than {newer_than} and --older-than {older_than}"),
         (smallest, largest, f"--min-size {min_size} and --max-size {max_size}"),

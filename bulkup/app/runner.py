@@ -152,7 +152,7 @@ def run_doctor(examination: Examination, *, as_json: bool) -> bool | None:
 
 
 async def _run_doctor(report: DoctorReport, examination: Examination) -> bool:
-    """Return whether it was not interrupted."""
+    """Return True if it ran to its end, False if it was interrupted."""
     completed = False
     async with anyio.create_task_group() as tasks:
         await tasks.start(_cancel_on_signal, tasks.cancel_scope)

@@ -92,7 +92,7 @@ class Account:
             if any("\ud800" <= c <= "\udfff" for c in text):
                 raise UsageError(
                     f"the {what} is not UTF-8 text",
-                    hint="Check the encoding of the terminal, or of what sets the environment.",
+                    hint="Check the encoding of the terminal, or the source of the environment.",
                 )
 
 
@@ -202,7 +202,7 @@ class UploadSettings:
         if self.finishing is not None:
             check_range("--finishing", self.finishing, least=1, most=MOST_CONCURRENT)
         check_range("--retries", self.retries, least=0, most=1000)
-        if self.method not in get_args(MethodName):  # by programs
+        if self.method not in get_args(MethodName):  # only from programs
             raise UsageError(
                 f"invalid value for --method: {self.method}",
                 hint=f"Give {', '.join(get_args(MethodName)[:-1])} or {get_args(MethodName)[-1]}.",

@@ -38,7 +38,7 @@ from bulkup.source.takeout import takeout_album
 
 NO_LABELS = Labels()
 CEILING_S = 30 * 86400.0
-"""A larger chunk than once passed is tried again after this time: servers get reconfigured."""
+"""After this time, chunks above the largest that passed are tried again: servers change."""
 
 
 async def upload_photos(

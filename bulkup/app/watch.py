@@ -78,7 +78,7 @@ class WatchLoop:
         self._begun = False
 
     def emit(self, event: Event) -> None:
-        """Pass an event on to the outputs; between runs, an interrupt ends the waiting."""
+        """Pass an event on to the outputs; between runs, an interrupt ends the wait."""
         self._begun = self._begun or isinstance(event, RunStarted)
         self._watch.observe(event)
         if self._outputs is not None:
@@ -112,7 +112,7 @@ class WatchLoop:
                 await self._unless_stopped(partial(self._sleep, pause_s))
 
     async def _unless_stopped(self, wait: Callable[[], Awaitable[T]]) -> T | None:
-        """Return what is waited for, None if a stop is requested meanwhile."""
+        """Return the result of `wait`, None if a stop is requested meanwhile."""
         with CancelScope() as self._idle:
             return None if self.stop.wanted else await wait()
         return None
@@ -138,7 +138,7 @@ class WatchLoop:
 
 
 def _is_unchanged(batch: Mapping[Path, Photo], found: Found) -> bool:
-    """Return whether a file belongs to the batch and is as it was when it had settled."""
+    """Return whether a file belongs to the batch and is unchanged since it settled."""
     photo = batch.get(found.path)
     return photo is not None and (photo == found or not isinstance(found, Photo))
 
@@ -153,7 +153,7 @@ def watch_folders(
     poll: bool,
     options: OutputOptions,
 ) -> bool:
-    """Watch folders until Ctrl-C or SIGTERM, or until too many photos failed: return whether so.
+    """Watch folders until Ctrl-C or SIGTERM; return whether too many failed photos ended it.
 
     Raises `BulkupError`.
     """

@@ -1,15 +1,15 @@
-"""Several machines for one run, by dask.distributed: what `--dask` needs.
+"""One run on several machines, with dask.distributed (`--dask`).
 
 The machine where the command runs is the coordinator: it scans, keeps the ledger, creates the
 albums, limits how many photos are finished at once, and reports. Workers fingerprint and upload
-batches of photos, which are Dask tasks, and return their outcomes. Two promises need more than
-Dask's primitives, both by small messages on Dask's topics (`log_event`, `subscribe_topic`):
+batches of photos, which are Dask tasks, and return their outcomes. Two guarantees need more than
+Dask's primitives; both use small messages on Dask's topics (`log_event`, `subscribe_topic`):
 
 - The limit of photos that are finished at once. A `distributed.Semaphore` gives the lease of a
   killed worker to another one some 40 s later, whether the server has finished its photo or not,
   and a restarted scheduler forgets all leases. So workers ask the coordinator's own limiter.
-- No photo twice. That Dask has lost a worker does not mean that the worker has stopped sending. So
-  a worker stops when the coordinator does not answer its beats.
+- No photo is uploaded twice. That Dask has lost a worker does not mean that the worker has stopped
+  sending. So a worker stops when the coordinator no longer answers its heartbeats.
 """
 
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ def executor_from_flags(
 ) -> ExecutorFactory | None:
     """Return the executor factory of --dask, None without the flag.
 
-    `maps` are texts such as `HERE=THERE`; `tls` are the CA certificate, the own certificate and
-    its key. Raises `UsageError`.
+    `maps` are texts such as `HERE=THERE`; `tls` are the CA certificate, this machine's certificate
+    and its key. Raises `UsageError`.
     """
     if not dask:
         if maps or any(tls):

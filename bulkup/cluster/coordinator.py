@@ -1,7 +1,7 @@
-"""The coordinator's side of a run: gives batches to workers and takes in their outcomes.
+"""The coordinator's side of a run: sends batches to workers and handles their outcomes.
 
-A photo is with one worker at a time. The photos of a lost worker are queued again when it can't
-be sending any more, and the server is asked for their MD5s before they are sent again.
+Each photo is assigned to one worker at a time. The photos of a lost worker are queued again when
+it can't be sending any more, and the server is asked for their MD5s before they are sent again.
 """
 
 import time
@@ -43,24 +43,24 @@ from bulkup.source.photos import Photo
 LEAD: Final = 100
 LEAST_LEAD: Final = 1000
 MOST_LEAD: Final = 4000
-"""Photos that wait for each worker so that there are batches, at least and at most in all."""
+"""Photos that wait, to form batches from: per worker, and at least and at most in total."""
 
 LOOK_S: Final = 1.0
 """How often the scheduler is asked for its workers."""
 
 TICK_S: Final = 0.25
 FIRST_S: Final = 30.0
-"""How long the first worker is waited for …"""
+"""How long to wait for the first worker …"""
 
 AWAY_S: Final = 60.0
-"""… and a cluster that has lost its scheduler or its workers."""
+"""… and for a cluster that has lost its scheduler or its workers."""
 
 JOIN_S: Final = 120.0
 LEAVE_S: Final = 6.0
 """How long a worker may take to log in and out."""
 
 UNFIT_S: Final = 300.0
-"""How long a worker that could not take part is left alone, while there are others."""
+"""How long a worker that could not take part is not invited again, while there are others."""
 
 LONGER: Final = 3.0
 LEAST_S: Final = 1.0
@@ -77,7 +77,7 @@ class _WorkerLost(Exception):
 class _Try:
     """A worker's try to finish a photo: waits for a slot, and is `over` after its result.
 
-    `ask` is the worker's question to answer then.
+    `ask` is the number of the worker's request to answer then.
     """
 
     over: anyio.Event = field(default_factory=anyio.Event)
@@ -98,13 +98,14 @@ class _Try:
 class Member:
     """A worker in the run: its address, its topic, its calls, and its tries to finish photos.
 
-    `heard_at` is when its last message came. `waiting` counts the calls not begun, to fingerprint
-    and to upload. `beat_at` is the time of the worker's last beat, by its own clock.
+    `last_message_at` is when its last message arrived. `waiting` counts the calls not begun, to
+    fingerprint and to upload. `beat_at` is the time of the worker's last heartbeat, by its own
+    clock.
     """
 
     address: str
     topic: str
-    heard_at: float
+    last_message_at: float
     beat_at: float = 0.0
     calls: dict[int, Call] = field(default_factory=dict)
     tries: dict[int, _Try] = field(default_factory=dict)
@@ -166,7 +167,7 @@ class Coordinator:
 
     @property
     def lead(self) -> int:
-        """How many photos should wait for the workers, and for those that come later."""
+        """How many photos should wait for the workers, and for those that join later."""
         return min(MOST_LEAD, max(LEAST_LEAD, LEAD * self.machines))
 
     async def start(self) -> None:
@@ -188,7 +189,7 @@ class Coordinator:
             raise RunError(run_failures.CLUSTER_EMPTY(address=self._cluster.address))
         self.machines = len(there)
         self._recovery.others = self
-        self._tasks.start_soon(self._attend)
+        self._tasks.start_soon(self._dispatch)
         self._tasks.start_soon(self._send_outboxes)
 
     async def close(self) -> None:
@@ -236,7 +237,7 @@ class Coordinator:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let no worker begin a request meanwhile."""
+        """Keep workers from starting requests while entered."""
         self._holds += 1
         self._send_state(*self.members.values())
         try:
@@ -245,24 +246,24 @@ class Coordinator:
             self._holds -= 1
             self._send_state(*self.members.values())
 
-    async def _attend(self) -> None:
-        """Give batches to workers that have begun nearly all they have, until cancelled."""
+    async def _dispatch(self) -> None:
+        """Send batches to workers that have begun most of their calls, until cancelled."""
         self._had_workers_at = self._clock()
-        self._tasks.start_soon(self._look_often)
+        self._tasks.start_soon(self._poll)
         while True:
             await self._changed.wait()
             self._changed = anyio.Event()
             for member in self.members.values():
                 for uploads in (False, True):
                     if member.waiting[uploads] <= self._settings.concurrency:
-                        self._give(member, uploads=uploads)
+                        self._send_batch(member, uploads=uploads)
 
-    async def _look_often(self) -> None:
+    async def _poll(self) -> None:
         """Poll for new and lost workers, the bandwidth limit, and a stop, until closed."""
         looked = float("-inf")
         while not self._closing:
             if self._clock() - looked >= LOOK_S:
-                await self._look()
+                await self._check_workers()
                 looked = self._clock()
                 self._changed.set()
             if self._stop.wanted:
@@ -272,15 +273,17 @@ class Coordinator:
                 self._send_state(*self.members.values())
             await anyio.sleep(TICK_S)
 
-    async def _look(self) -> None:
+    async def _check_workers(self) -> None:
         """Find lost and new workers; fail the run if none is left."""
         there = await self._cluster.workers()
         if self._closing:
             return
         now = self._clock()
         for member in list(self.members.values()):
-            if now - member.heard_at > GONE_S or not (there is None or member.address in there):
-                self._lose(member)
+            if now - member.last_message_at > GONE_S or not (
+                there is None or member.address in there
+            ):
+                self._drop(member)
         if there is not None:
             unfit = {worker for worker, (since, _) in self._unfit.items() if now - since < UNFIT_S}
             self._workers = set(there) - unfit
@@ -311,30 +314,30 @@ class Coordinator:
             call.end(error=error)
 
     async def _join(self, address: str) -> None:
-        """Let a worker join the run, or note why it can't."""
+        """Add a worker to the run, or record why it can't take part."""
         self._cluster.listen(self._receive)
         invitation = await to_thread.run_sync(self._invitation, address)
         try:
             with anyio.fail_after(JOIN_S):
                 topic, reason = await self._cluster.run_on(address, join, invitation)
         except OSError:
-            return  # its line may be back soon
-        except Exception as error:  # noqa: BLE001 (whatever is wrong there)
+            return  # its connection may be back soon
+        except Exception as error:  # noqa: BLE001 (whatever fails on the worker)
             topic, reason = "", f"{type(error).__name__}: {error}"
         finally:
             self._joining.discard(address)
         if topic:
-            self.members[topic] = Member(address, topic, heard_at=self._clock())
+            self.members[topic] = Member(address, topic, last_message_at=self._clock())
             self._send_state(self.members[topic])
             self._changed.set()
         else:
             self._unfit[address] = (self._clock(), reason)
             self._workers.discard(address)
-            message = f"worker {address} can take no part: {reason}"
-            self._emit(Noticed(message=message, hint="The others go on without it."))
+            message = f"worker {address} can't take part: {reason}"
+            self._emit(Noticed(message=message, hint="The other workers continue without it."))
 
     def _invitation(self, worker: str) -> Invitation:
-        """Return the invitation for a worker, without secrets over an open network."""
+        """Return the invitation for a worker, without secrets over an unencrypted network."""
         account, trusted = self._settings.account, self._cluster.trusts(worker)
         ca_cert = account.ca_cert.read_text("utf-8") if account.ca_cert else ""
         account = replace(account, ca_cert=None, cautions=())
@@ -350,8 +353,8 @@ class Coordinator:
             zone=local_zone(),
         )
 
-    def _give(self, member: Member, *, uploads: bool) -> None:
-        """Give a worker a batch, if there is any for it."""
+    def _send_batch(self, member: Member, *, uploads: bool) -> None:
+        """Send a worker a batch, if there is one for it."""
         least = self._settings.concurrency
         batch = self._queue.take(member.address, self._workers, uploads=uploads, least=least)
         if batch:
@@ -364,10 +367,10 @@ class Coordinator:
         try:
             outcomes = await self._cluster.do_batch(member.address, self._run, orders)
         except BatchLost:
-            self._lose(member)
+            self._drop(member)
         else:
-            for outcome in outcomes:  # most have come already
-                self._take(member, outcome)
+            for outcome in outcomes:  # most have already arrived as messages
+                self._accept(member, outcome)
 
     def _order(self, call: Call) -> Order:
         job, context = call.job, call.context
@@ -416,11 +419,11 @@ class Coordinator:
                         member.outbox = []
 
     def _receive(self, message: tuple[str, list[Any]]) -> None:
-        """Take in what a worker has sent."""
+        """Handle the messages of a worker."""
         topic, items = message
         if (member := self.members.get(topic)) is None:
             return
-        member.heard_at = self._clock()
+        member.last_message_at = self._clock()
         for item in items:
             match item:
                 case "beat", beat_at:
@@ -429,14 +432,14 @@ class Coordinator:
                 case "remarks", remarks:
                     member.remarks = remarks
                 case "event", None, event:
-                    self._take_event(member, event)
+                    self._accept_event(member, event)
                 case "event", number, event if call := member.calls.get(number):
                     if isinstance(event, PhotoStarted | PhotoHashing):
                         member.begin(call)
                     has_path = hasattr(event, "path")
                     call.emit(replace(event, path=call.photo.path) if has_path else event)
                 case "outcome", outcome:
-                    self._take(member, outcome)
+                    self._accept(member, outcome)
                 case "leave", number if number in member.tries:
                     member.tries.pop(number).end()
                 case "ask", ask, "fail", number, error if number in member.tries:
@@ -444,13 +447,15 @@ class Coordinator:
                 case "ask", ask, "enter", number, content, md5 if call := member.calls.get(number):
                     call.take_content(content, md5)
                     member.tries[number] = _Try()
-                    self._tasks.start_soon(self._lend, member, call, member.tries[number], ask)
+                    self._tasks.start_soon(
+                        self._grant_slot, member, call, member.tries[number], ask
+                    )
                 case "ask", ask, "ledger", number, *update if call := member.calls.get(number):
                     self._tasks.start_soon(self._update_ledger, member, call, ask, *update)
         self._changed.set()
 
-    def _take_event(self, member: Member, event: Event) -> None:
-        """Emit an event of a worker that concerns no photo; an outage is one for all workers."""
+    def _accept_event(self, member: Member, event: Event) -> None:
+        """Emit an event about no photo; the outages of all workers are emitted as one."""
         match event:
             case OutageBegan():
                 if all(other.outage_at is None for other in self.members.values()):
@@ -466,18 +471,18 @@ class Coordinator:
                 self._emit(event)
 
     def _end_outage(self, member: Member) -> None:
-        """Emit the end of an outage with the last worker that had it."""
+        """End a worker's outage; emit the end unless another worker still has one."""
         began, member.outage_at = member.outage_at, None
         if began is not None and all(m.outage_at is None for m in self.members.values()):
             self._emit(OutageEnded(seconds=self._clock() - began))
 
-    def _take(self, member: Member, outcome: Outcome) -> None:
-        """Take in an outcome, unless the worker was lost; it may come twice."""
+    def _accept(self, member: Member, outcome: Outcome) -> None:
+        """Accept an outcome, unless the worker was lost; it may arrive twice."""
         call = member.calls.get(outcome.number)
         if call is None or member.topic not in self.members:
             return
         if isinstance(outcome.error, ServerUnavailable) and len(self.members) > 1:
-            self._lose(member)  # its own line may be down
+            self._drop(member)  # perhaps only its own connection is down
             return
         member.begin(call)
         del member.calls[call.number]
@@ -485,7 +490,7 @@ class Coordinator:
             failed.end()
         if outcome.unseen:
             self._queue.unseen(call, member.address, outcome.unseen)
-            self._tasks.start_soon(self._look_again, call)
+            self._tasks.start_soon(self._requeue_unseen, call)
             return
         if not isinstance(outcome.error, NotStarted):
             self._queue.seen(call, member.address)
@@ -508,8 +513,8 @@ class Coordinator:
             await getattr(call.context.ledger, method)(*values)
         self._post(member, "answer", ask, None)
 
-    async def _look_again(self, call: Call) -> None:
-        """Queue an unseen photo again for another worker, or fail it where none sees it."""
+    async def _requeue_unseen(self, call: Call) -> None:
+        """Queue an unseen photo again for another worker, or fail it if none sees it."""
         try:
             now = await to_thread.run_sync(call.photo.path.stat)
         except OSError as error:
@@ -529,7 +534,7 @@ class Coordinator:
                 reason = next(reversed(call.unseen.values()))
                 call.end(error=PhotoError(local_failures.NO_WORKER(reason=reason)))
 
-    def _lose(self, member: Member) -> None:
+    def _drop(self, member: Member) -> None:
         """Give up a worker; its photos are queued again later."""
         if self.members.pop(member.topic, None) is None:
             return
@@ -541,7 +546,7 @@ class Coordinator:
 
     async def _recover(self, member: Member) -> None:
         """Queue the photos of a lost worker again, once it can't be sending any more."""
-        await self._sleep(max(0.0, member.heard_at + GONE_S - self._clock()))
+        await self._sleep(max(0.0, member.last_message_at + GONE_S - self._clock()))
         calls = list(member.calls.values())
         context = next((call.context for call in calls if call.context), None)
         found: Mapping[str, int | None] = {}
@@ -551,15 +556,15 @@ class Coordinator:
                 found = await self._recovery.run(lambda: context.gallery.find(md5s))
         for call in reversed(calls):
             arrived = call.job is not None and found.get(call.job.md5) is not None
-            call.lost = call.finishing or arrived  # then the next worker asks for it
+            call.lost = call.finishing or arrived  # then the next worker asks the server first
             self._add(call, first=True)
 
-    async def _lend(self, member: Member, call: Call, tried: _Try, ask: int) -> None:
-        """Let a worker try to finish a photo when there is a slot, and measure it."""
+    async def _grant_slot(self, member: Member, call: Call, tried: _Try, ask: int) -> None:
+        """Allow a worker to try to finish a photo once there is a slot, and measure it."""
         if (context := call.context) is None:
             return
         async with context.limiter.slot() as slot:
-            if tried.over.is_set():  # it was lost meanwhile
+            if tried.over.is_set():  # the worker was lost meanwhile
                 return
             call.finishing = True
             self._post(member, "answer", ask, None)
@@ -572,15 +577,15 @@ class Coordinator:
             except RunError as failure:
                 error = failure  # the server does not answer at all
             except BulkupError:
-                error = None  # as the worker knows
+                error = None  # the worker already knows it
             self._longest_s = max(self._longest_s, self._clock() - began)
         if tried.ask:
             self._post(member, "answer", tried.ask, error)
 
     async def _wait_out(self, call: Call, context: UploadContext) -> None:
-        """Wait until the server can't be at work any more on a photo that was being finished.
+        """Wait until the server can no longer be working on a photo that was being finished.
 
-        It may be, until the photo can be found and for as long again as a finish may take. A photo
+        It may be until the photo can be found, and then for as long as a finish may take. A photo
         that is not found within the usual time never arrived.
         """
         if call.job is None:

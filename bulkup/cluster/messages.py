@@ -1,7 +1,8 @@
 """What coordinator and workers send each other, and the mapping of paths between machines.
 
 All of it is pickled, as everything in Dask is: whoever can connect to the scheduler can run code
-on all of its machines anyway. Nothing holds a `Path`, which only its own system can unpickle.
+on all of its machines anyway. Nothing contains a `Path`, which only the same kind of system can
+unpickle.
 """
 
 import os
@@ -17,10 +18,10 @@ from bulkup.events import PhotoUploaded
 
 BEAT_S: Final = 2.0
 LEASE_S: Final = 8.0
-"""A worker sends for this long after its last beat that the coordinator answered …"""
+"""A worker keeps sending for this long after its last answered heartbeat …"""
 
 GONE_S: Final = 12.0
-"""… and is lost when it was silent for this long, which is later in any case."""
+"""… and counts as lost after this long without a message, which is later in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,8 @@ class Invitation:
 class Order:
     """One photo of a batch: to upload, or only to fingerprint if it has no `job`.
 
-    `path` is the worker's name of the file, `folder` the coordinator's name of its folder. `job`
-    are the fields of a `Job` but for the photo. `changed`: the file is another one than when its
+    `path` is the file's path on the worker, `folder` the name of its folder on the coordinator.
+    `job` are the fields of a `Job` except for the photo. `changed`: the file has changed since its
     MD5 was computed. `lost`: a lost worker may have uploaded the photo.
     """
 
@@ -80,9 +81,9 @@ HINT: Final = "Give the folder here and there, such as --map /mnt/nas1=/volume1/
 
 
 class PathMap:
-    """Maps folders of this machine to the workers' names of them.
+    """Maps folders of this machine to their paths on the workers.
 
-    `texts` are `HERE=THERE`. Raises `UsageError` for any other.
+    `texts` are `HERE=THERE`. Raises `UsageError` for any other form.
     """
 
     def __init__(self, texts: Sequence[str] = ()) -> None:
@@ -90,7 +91,7 @@ class PathMap:
         self._pairs = sorted((_pair(text) for text in texts), key=_depth, reverse=True)
 
     def there(self, path: Path) -> str:
-        """Return the workers' name of a file; the deepest mapped folder decides."""
+        """Return a file's path on the workers; the deepest mapped folder decides."""
         absolute = Path(os.path.normpath(Path(self._folder, path)))  # resolves .., keeps links
         for here, there in self._pairs:
             if absolute.is_relative_to(here):
@@ -103,7 +104,7 @@ class PathMap:
 def _pair(text: str) -> tuple[Path, str]:
     here, sign, there = text.partition("=")
     if not (sign and here.strip() and there.strip()):
-        raise UsageError(f"--map “{text}” names no two folders", hint=HINT)
+        raise UsageError(f"--map “{text}” does not name two folders", hint=HINT)
     return Path(os.path.abspath(here)), there  # noqa: PTH100
 
 

@@ -19,7 +19,7 @@ MOST_BYTES: Final = 2 * 1024**3
 """A batch is full at this many photos, or bytes."""
 
 MOST_FOLDERS: Final = 100_000
-"""Folders that are remembered as unreadable to a worker."""
+"""How many folders are remembered as unreadable for a worker."""
 
 _numbers = count(1)
 
@@ -29,7 +29,7 @@ class Call:
     """A photo to upload, or only to fingerprint if it has no job; `over` once it has a result.
 
     `unseen` maps workers to the reason why they can't read the file. `changed` and `lost` are as
-    in `Order`. `begun`: a worker works on it. `finishing`: one was allowed to finish the photo.
+    in `Order`. `begun`: a worker has started it. `finishing`: one was allowed to finish the photo.
     """
 
     photo: Photo
@@ -47,7 +47,7 @@ class Call:
     lost: bool = False
 
     def take_content(self, content: tuple[int, int] | None, md5: str) -> None:
-        """Note the content that a worker has found: its MD5, and size and time if it changed."""
+        """Record the content that a worker found: its MD5, and size and time if it changed."""
         if content is not None:
             self.photo = replace(self.photo, size=content[0], mtime_ns=content[1])
         if self.job is not None:
@@ -60,12 +60,12 @@ class Call:
             self.over.set()
 
     async def result(self) -> Any:  # noqa: ANN401 (depends on the kind of call)
-        """Return the result, or raise the error; without a result there will be none."""
+        """Return the result, or raise the error; a cancelled call ends without a result."""
         try:
             await self.over.wait()
         finally:
             self.over.set()
-        if isinstance(self.error, RunError):  # several calls may end by the same one
+        if isinstance(self.error, RunError):  # several calls may end with the same one
             raise type(self.error)(self.error.failure)
         if self.error is not None:
             raise self.error
@@ -73,11 +73,11 @@ class Call:
 
 
 class WorkQueue:
-    """The calls that no worker has: those to upload, and those to fingerprint."""
+    """The calls not assigned to a worker: those to upload, and those to fingerprint."""
 
     def __init__(self) -> None:
         self._queues: dict[bool, deque[Call]] = {False: deque(), True: deque()}
-        self._blind: defaultdict[Path, set[str]] = defaultdict(set)
+        self._unseen_by: defaultdict[Path, set[str]] = defaultdict(set)
 
     def add(self, call: Call, *, first: bool = False) -> None:
         """Add a call, at the front if `first`."""
@@ -90,10 +90,10 @@ class WorkQueue:
     def take(
         self, worker: str, workers: Collection[str], *, uploads: bool, least: int
     ) -> list[Call]:
-        """Remove and return a batch for this one of the workers.
+        """Remove and return a batch for `worker`, one of `workers`.
 
-        It holds up to 200 photos and 2 GiB, and less where little is left, down to `least` photos,
-        so that all workers end at about the same time.
+        It holds up to 200 photos and 2 GiB, and fewer when few are left, down to `least` photos,
+        so that all workers finish at about the same time.
         """
         queue, batch, others = self._queues[uploads], list[Call](), list[Call]()
         most = min(MOST_PHOTOS, max(least, -(-len(queue) // max(1, 2 * len(workers)))))
@@ -111,19 +111,19 @@ class WorkQueue:
         return batch
 
     def _suits(self, call: Call, worker: str, workers: Collection[str]) -> bool:
-        blind = self._blind.get(call.photo.path.parent, ())
+        unseen_by = self._unseen_by.get(call.photo.path.parent, ())
         return worker not in call.unseen and (
-            worker not in blind or all(other in blind for other in workers)
+            worker not in unseen_by or all(other in unseen_by for other in workers)
         )
 
     def unseen(self, call: Call, worker: str, reason: str) -> None:
-        """Note that a worker can't read a photo, and so perhaps nothing in its folder."""
+        """Record that a worker can't read a photo, and perhaps nothing in its folder."""
         call.unseen[worker] = reason
-        if len(self._blind) > MOST_FOLDERS:
-            self._blind.clear()
-        self._blind[call.photo.path.parent].add(worker)
+        if len(self._unseen_by) > MOST_FOLDERS:
+            self._unseen_by.clear()
+        self._unseen_by[call.photo.path.parent].add(worker)
 
     def seen(self, call: Call, worker: str) -> None:
-        """Note that a worker can read a photo, and so its folder."""
-        if blind := self._blind.get(call.photo.path.parent):
-            blind.discard(worker)
+        """Record that a worker can read a photo, and thus its folder."""
+        if unseen_by := self._unseen_by.get(call.photo.path.parent):
+            unseen_by.discard(worker)

@@ -30,8 +30,8 @@ MOST_LOCAL: Final = 64
 class ClusterAddress:
     """The valid `address` of a scheduler, or the number of `local` workers to start.
 
-    `maps` are the workers' names of folders. The certificates are PEM files; without them, Dask's
-    own configuration applies.
+    `maps` are the paths of folders on the workers. The certificates are PEM files; without them,
+    Dask's own configuration applies.
     """
 
     address: str = ""
@@ -47,18 +47,20 @@ def cluster_address(text: str, *, maps: PathMap, tls: tuple[Path | None, ...]) -
     ca, cert, key = tls
     if (ca is None) != (cert is None) or (key and not cert):
         raise UsageError(
-            "Dask's certificates are not complete",
+            "the Dask certificates are incomplete",
             hint="Give --dask-tls-ca and --dask-tls-cert, and --dask-tls-key where the key is "
             "not in the same file.",
         )
     for file in tls:
         if file is not None and not file.is_file():
-            raise UsageError(f"{file} is no file", hint="Name a certificate or key in PEM form.")
+            raise UsageError(
+                f"{file} is not a file", hint="Name a certificate or key in PEM form."
+            )
     kind, _, rest = text.partition(":")
     if kind == "local":
         if not (rest.isascii() and rest.isdecimal() and 1 <= int(rest) <= MOST_LOCAL):
             raise UsageError(
-                f"--dask {text} is no number of workers",
+                f"--dask {text} is not a number of workers",
                 hint=f"Give one from local:1 to local:{MOST_LOCAL}.",
             )
         return ClusterAddress(local=int(rest), maps=maps)
@@ -68,7 +70,7 @@ def cluster_address(text: str, *, maps: PathMap, tls: tuple[Path | None, ...]) -
         port = None
     if kind not in {"tcp", "tls"} or not rest.startswith("//") or port is None:
         raise UsageError(
-            f"--dask {text} is no scheduler's address",
+            f"--dask {text} is not a scheduler's address",
             hint="Give one such as tls://scheduler:8786, or local:3 to try it.",
         )
     if kind == "tcp" and ca is not None:
@@ -93,7 +95,7 @@ def security_of(where: ClusterAddress) -> Security:
         known = security.get_connection_args("client")["ssl_context"]
     except OSError as error:  # ssl.SSLError is one
         raise UsageError(
-            f"Dask's certificates can't be used: {error}", hint="Give PEM files that fit."
+            f"the Dask certificates can't be used: {error}", hint="Give matching PEM files."
         ) from None
     if where.address.startswith("tls://") and known is None:
         raise UsageError(
@@ -104,7 +106,7 @@ def security_of(where: ClusterAddress) -> Security:
 
 
 def is_loopback(address: str) -> bool:
-    """Return whether an address of Dask's is one of this machine alone."""
+    """Return whether a Dask address is reachable from this machine only."""
     host = urlsplit(address).hostname or ""
     try:
         return ip_address(host).is_loopback
@@ -113,13 +115,13 @@ def is_loopback(address: str) -> bool:
 
 
 ANSWER_S: Final = 10.0
-"""The scheduler's time to answer."""
+"""How long the scheduler may take to answer."""
 
 SHORT_LOGS: Final = {
     "distributed.admin.low-level-log-length": 10,
     "distributed.admin.system-monitor.log-length": 10,
 }
-"""For Dask's debugging logs: by default they hold the last 1000 messages, of some 10 kB each."""
+"""Limits Dask's debugging logs; by default they keep 1000 messages, of some 10 kB each."""
 
 
 class BatchLost(Exception):
@@ -140,7 +142,7 @@ class Cluster:
         return str(self._client.id)
 
     def trusts(self, worker: str) -> bool:
-        """Return whether what goes to a worker, by the scheduler, can be read on no network."""
+        """Return whether the network can't read what is sent to a worker via the scheduler."""
         near = is_loopback(self.address) and is_loopback(worker)
         return near or self.address.startswith("tls://")
 
@@ -157,7 +159,7 @@ class Cluster:
         return list(known["workers"])
 
     def listen(self, handle: Callable[[Any], None]) -> None:
-        """Call `handle` with each message on the topic. To be repeated after a disconnection."""
+        """Call `handle` with each message on the topic. Repeat it after a disconnection."""
 
         def unpack(event: tuple[float, object]) -> None:
             if isinstance(event[1], bytes):  # others are Dask's own
@@ -192,14 +194,14 @@ class Cluster:
             outcomes: list[Outcome] = await future
         except (Exception, CancelledError) as error:
             if future is not None and future.status == "pending":
-                raise  # it is this side that is cancelled
+                raise  # this side was cancelled
             raise BatchLost(f"{type(error).__name__}: {error}") from None
         return outcomes
 
     async def close(self) -> None:
         """Disconnect; the scheduler forgets the batches."""
         with suppress(OSError, TimeoutError):
-            with suppress(ValueError):  # nobody has ever listened
+            with suppress(ValueError):  # `listen` was never called
                 self._client.unsubscribe_topic(self.topic)
             await self._client.close(timeout=2)
 

@@ -1,6 +1,6 @@
 """The worker's side of a run: logs in, fingerprints and uploads batches of photos.
 
-Each run is a `WorkerPlugin` of its own on every worker, in the worker's event loop.
+Each run is a separate `WorkerPlugin` on every worker, in the worker's event loop.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ HASHING: Final = 2
 """Photos fingerprinted at once, besides those that are uploaded."""
 
 FLUSH_S: Final = 0.1
-"""How often events go to the coordinator."""
+"""How often events are sent to the coordinator."""
 
 SAME_NS: Final = 2 * 10**9
 """File times that differ by less may be the same: some file systems round them."""
@@ -56,7 +56,7 @@ T = TypeVar("T")
 
 
 class NotVisible(Exception):
-    """This worker does not see the file of an order."""
+    """The file of an order can't be read on this worker, or is another one."""
 
 
 class WorkerUnusable(Exception):
@@ -66,10 +66,10 @@ class WorkerUnusable(Exception):
 async def join(invitation: Invitation, dask_worker: Worker) -> tuple[str, str]:
     """Take part in a run; return the topic on which this worker listens, or why it can't.
 
-    A run of this name that is under way on the worker is ended first.
+    A run of this name that is still active on the worker is ended first.
     """
     if invitation.version != __version__:
-        return "", f"it has bulkup {__version__}, and the coordinator {invitation.version}"
+        return "", f"it runs bulkup {__version__}, the coordinator {invitation.version}"
     plugin = RunPlugin(invitation)
     await dask_worker.plugin_add(plugin, name=invitation.run)
     try:
@@ -96,15 +96,15 @@ def do_batch(run: str, orders: Sequence[Order]) -> list[Outcome]:
 
 
 def awake_s() -> float:
-    """Return a time in seconds that goes on while the machine sleeps, where there is one."""
+    """Return a monotonic time in seconds, including sleep where the system has such a clock."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class RunPlugin(WorkerPlugin):  # type: ignore[misc]
-    """One run on one worker: its sessions, and what it sends to the coordinator and gets.
+    """One run on one worker: its sessions, and its messages from and to the coordinator.
 
-    The run ends when the coordinator does not answer its beats.
+    The run ends when the coordinator no longer answers its heartbeats.
     """
 
     def __init__(self, invitation: Invitation) -> None:
@@ -121,7 +121,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         self._topic = ""
         self._folders: dict[Path, str] = {}
         self._remarks: list[tuple[str, str]] = []
-        self._turns = {
+        self._capacity = {
             False: anyio.CapacityLimiter(HASHING),
             True: anyio.CapacityLimiter(invitation.settings.concurrency),
         }
@@ -144,7 +144,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
 
     async def _run(self) -> None:
         settings, own = self._invitation.settings, self._worker.security
-        security = Security(  # a worker's has no certificate for clients
+        security = Security(  # a worker's own has no certificate for clients
             tls_ca_file=own.tls_ca_file,
             tls_client_cert=own.tls_worker_cert,
             tls_client_key=own.tls_worker_key,
@@ -194,7 +194,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
                 del self._worker.plugins[self._invitation.run]
 
     async def _beat(self) -> None:
-        """Show that the worker is alive, and end the run when nobody answers."""
+        """Send heartbeats, and end the run when the coordinator stops answering."""
         while (left_s := self._answered_at + LEASE_S - awake_s()) > 0:
             self._post("beat", awake_s(), now=True)
             await anyio.sleep(min(BEAT_S, left_s))
@@ -213,13 +213,13 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             self._worker.log_event(self._invitation.topic, message)
 
     def _post(self, *item: object, now: bool = False) -> None:
-        """Send something to the coordinator, soon or `now`."""
+        """Send a message to the coordinator, soon or `now`."""
         self._outbox.append(item)
         if now:
             self._flush()
 
     def _emit(self, event: Event, *, order: int | None = None) -> None:
-        """Send an event, of the photo of an order or of none; of progress only the last."""
+        """Send an event, about the photo of `order` if given; of progress only the latest."""
         if hasattr(event, "path"):
             event = replace(event, path=None)  # type: ignore[arg-type, unused-ignore]
         if isinstance(event, PhotoProgress) and order in self._progress:
@@ -232,7 +232,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         self._post("event", order, event)
 
     async def _ask(self, *item: object) -> None:
-        """Send something and wait for the coordinator's answer. Raises the error that it is."""
+        """Send a request and wait for the answer. Raises the error in it."""
         number = next(self._numbers)
         self._asked[number] = answer = asyncio.get_running_loop().create_future()
         self._post("ask", number, *item, now=True)
@@ -242,7 +242,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             del self._asked[number]
 
     def _receive(self, event: tuple[float, object]) -> None:
-        """Take what the coordinator sends; Dask itself logs on the topic too."""
+        """Handle a message of the coordinator; Dask also logs to the topic."""
         message = event[1]
         for item in pickle.loads(message) if isinstance(message, bytes) else ():  # noqa: S301
             match item:
@@ -258,7 +258,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
                     self._hold(held=held)
 
     def _hold(self, *, held: bool) -> None:
-        """Begin to send nothing while the coordinator holds all workers."""
+        """Start no request while the coordinator holds all workers."""
         if not held and self._held is not None:
             self._held.cancel()
             self._held = None
@@ -291,7 +291,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             done.cancel()
 
     async def _do(self, order: Order, outcomes: list[Outcome]) -> None:
-        async with self._turns[bool(order.job)]:
+        async with self._capacity[bool(order.job)]:
             outcome = await self._outcome(order)
         remarks = list(self._gallery.metadata.remarks())
         if remarks != self._remarks:
@@ -360,12 +360,12 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
 
 
 def _content(now: Photo, photo: Photo) -> tuple[int, int] | None:
-    """Return what a file is now, None if it is what it was: times differ between machines."""
+    """Return a file's new size and time, None if unchanged: times differ between machines."""
     return None if now == photo else (now.size, now.mtime_ns)
 
 
 class _RecordingGallery:
-    """A gallery that notes the job sent last, whose content changes with its file."""
+    """A gallery that records the job sent last, whose content changes with its file."""
 
     def __init__(self, gallery: PiwigoServer, job: Job) -> None:
         self.job = job
@@ -431,7 +431,7 @@ def find_file(order: Order) -> Photo:
     """Return the file of an order as it is on this worker. Raises `NotVisible`."""
     path = Path(order.path)
     try:
-        # opening a pipe would block otherwise, until somebody writes to it
+        # otherwise, opening a pipe would block until it has a writer
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
             status = os.fstat(descriptor)
@@ -441,9 +441,9 @@ def find_file(order: Order) -> Photo:
         reason = error.strerror if isinstance(error, OSError) else "not a valid name"
         raise NotVisible(f"{path}: {reason}") from None
     if not S_ISREG(status.st_mode):
-        raise NotVisible(f"{path} is not a file there")
+        raise NotVisible(f"{path} is not a regular file there")
     if status.st_size != order.size or abs(status.st_mtime_ns - order.mtime_ns) > SAME_NS:
-        raise NotVisible(f"{path} is another file there, of {status.st_size:,} bytes")
+        raise NotVisible(f"{path} is a different file there, of {status.st_size:,} bytes")
     return Photo(path, status.st_size, status.st_mtime_ns)
 
 
@@ -457,8 +457,8 @@ async def open_account(
 ) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
     """Open the gallery for a worker, logged in. Raises `WorkerUnusable`.
 
-    `limit` returns the worker's share of the bandwidth in bytes a second, `folder` the
-    coordinator's name of a photo's folder.
+    `limit` returns the worker's share of the bandwidth in bytes a second, `folder` the name of a
+    photo's folder on the coordinator.
     """
     settings = invitation.settings
     describe = Describer(settings.labels, emit=emit, folder=folder, zone=Zone(invitation.zone))
@@ -484,7 +484,7 @@ async def open_account(
                 certificates.unlink(missing_ok=True)  # they have been read
         if settings.method == "upload" and not server.metadata.can_set:
             raise WorkerUnusable(
-                "photos of one name would be mixed up: the gallery lets none be renamed"
+                "photos with the same name would be mixed up: the gallery can't rename photos"
             )
         yield server, recovery
 
@@ -508,7 +508,7 @@ def _account(invitation: Invitation) -> Account:
         password = variables.get("BULKUP_PASSWORD", "")
     if not (account.user and password):
         raise WorkerUnusable(
-            "it has no password of the gallery: set BULKUP_PASSWORD in its environment, or "
+            "it has no password for the gallery: set BULKUP_PASSWORD in its environment, or "
             "give the cluster certificates"
         )
     return replace(account, password=password)

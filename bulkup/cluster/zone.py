@@ -36,7 +36,7 @@ def _ahead_s(second: int) -> int:
 
 
 class Zone(tzinfo):
-    """A time zone by its transitions; it converts from UTC only."""
+    """A time zone defined by its transitions; it converts from UTC only."""
 
     def __init__(self, table: Transitions) -> None:
         self._seconds = [second for second, _ in table]

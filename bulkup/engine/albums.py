@@ -53,7 +53,7 @@ class IdSet:
 
 
 class AlbumMembers:
-    """The photos in an album, and the temporary names of those that lack their own.
+    """The photos in an album, and the temporary names of those that still have one.
 
     `listed` is False where the server does not list the album.
     """
@@ -115,7 +115,7 @@ class Albums:
         self._known: dict[tuple[int, str], int] | None = None
 
     async def find(self, names: Sequence[str], *, below: int = ROOT, make: bool) -> int:
-        """Return the id of the album on this path of names; with `make`, create what is missing.
+        """Return the id of the album at this path of names; with `make`, create what is missing.
 
         Raises `NoSuchAlbum` where it does not exist, and `PhotoError` where it can't be created.
         """
@@ -168,11 +168,11 @@ class Albums:
         known: dict[tuple[int, str], int] = {}
         for album in sorted(albums, key=lambda album: album.album_id, reverse=True):
             name = unicodedata.normalize("NFC", album.name)  # other clients may have used NFD
-            known[album.parent, name] = album.album_id  # of equal ones the oldest
+            known[album.parent, name] = album.album_id  # the oldest of those with the same name
         return known
 
     async def _add(self, name: str, *, parent: int, comment: str) -> int:
-        """Create an album; after each lost answer, look whether it exists by now."""
+        """Create an album; after each lost answer, check whether it exists."""
         attempt = 0
         while True:
             try:
@@ -208,7 +208,7 @@ class FolderAlbums:
     """How the folders below `roots` become albums inside album `base`.
 
     Without `tree` all photos go to `base`. `unwrap` leaves out the album of each root itself,
-    `spaces` replaces underscores by blanks.
+    `spaces` replaces underscores with spaces.
     """
 
     roots: Sequence[Path] = ()
@@ -235,18 +235,18 @@ class FolderAlbums:
 
     def _up(self, photo: Path) -> Iterator[AlbumFolder]:
         if photo in self._real:
-            return  # a file that was named itself
+            return  # the root is this file itself
         for folder in photo.parents:
             if (root := self._real.get(folder)) is not None:
                 if root.name and not self.unwrap:
                     yield AlbumFolder(folder, root.name)
                 return
-            # without a root the photo is from a list of files: the folders are those of its line
+            # without a root the photo is from a list of files: the folders are those in its line
             if folder.name not in {"", ".."}:
                 yield AlbumFolder(folder, folder.name)
 
     def name(self, folder: str) -> str:
-        """Return the name of the album of a folder of this name."""
+        """Return the album name for a folder of this name."""
         name = unicodedata.normalize("NFC", folder.encode("utf-8", "replace").decode())
         if self.spaces:
             name = name.replace("_", " ")
@@ -296,8 +296,8 @@ class AlbumResolver:
     async def of(self, photo: Path) -> int:
         """Return the id of a photo's album.
 
-        Raises `PhotoError` where it has none: its folder becomes no album, or the album does not
-        exist and is not to be created, or can't be.
+        Raises `PhotoError` where it has none: its folder does not become an album, or the album
+        does not exist and must not or can't be created.
         """
         album = self._folder_albums.base
         names = []

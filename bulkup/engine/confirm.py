@@ -1,4 +1,4 @@
-"""Confirms photos after they are sent: the server's own MD5, and their place in the album."""
+"""Confirms sent photos: compares the server's MD5, and checks that they are in their album."""
 
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -71,9 +71,9 @@ class Confirmer:
     async def _without_failed_replacements(
         self, sent: Sequence[tuple[Job, PhotoUploaded]]
     ) -> list[tuple[Job, PhotoUploaded]]:
-        """Return what was sent without the replacements that went wrong, which fail.
+        """Fail the replacements that went wrong, and return the rest.
 
-        Such a photo is the user's own, so it is never deleted.
+        Such a photo existed before this run, so it is never deleted.
         """
         good = []
         for job, event in sent:
@@ -88,7 +88,7 @@ class Confirmer:
         """Delete a photo that differs on the server, and send it again."""
         photo_id = event.image_id
         try:
-            # out of the lounge first: it would keep a ghost of a deleted photo (piwigo-api.md, 4)
+            # first out of the lounge, which would keep an entry of it (piwigo-api.md, section 4)
             await self._recovery.run(lambda: self._gallery.release([photo_id], album=job.album))
             await self._recovery.run(lambda: self._gallery.remove(photo_id))
         except (PhotoError, Transient, NotOffered) as error:
@@ -107,14 +107,14 @@ class Confirmer:
         await self._fail(await self._deduplicator.changed(job, into=again[0]), TWIN_CHANGED)
 
     async def _fail(self, jobs: list[Job], error: BulkupError) -> None:
-        """Fail photos, and all equal ones that the server does not have otherwise."""
+        """Fail photos, and all equal ones that the server does not have anyway."""
         while jobs:
             job = jobs.pop()
             await self._outcomes.failed([job], error)
             jobs += await self._deduplicator.failed(job)
 
     async def check_albums(self) -> None:
-        """Make the photos of the run visible, re-add those missing in their album, clean up.
+        """Make the photos of the run visible, re-add those missing from their album, clean up.
 
         To be called when nothing is in flight any more (piwigo-api.md, section 4, The lounge).
         """
@@ -140,7 +140,7 @@ class Confirmer:
             except BulkupError as error:
                 all_listed = False
                 self._astray[album] = uploaded
-                self._notice(f"it could not be checked whether album {album} shows all", error)
+                self._notice(f"could not check whether album {album} is complete", error)
             else:
                 back = await self._relink(missing, album=album)
                 if back < len(missing):
@@ -200,7 +200,7 @@ class Confirmer:
     def _notice(self, what: str, error: BulkupError) -> None:
         if isinstance(error, RunError):
             raise error
-        hint = "Piwigo shows photos by itself some minutes after their upload."
+        hint = "Piwigo makes photos visible by itself a few minutes after their upload."
         self._emit(Noticed(message=f"{what}: {error.message}", hint=hint))
 
 

@@ -42,13 +42,14 @@ class Deduplicator:
         self._in_flight: dict[str, list[Job]] = {}  # the equal photos that wait, by MD5
         self._members = MembersByAlbum(self._list_members)
         self._lounge_emptied = False
-        self._no_lookup = False  # the server can't look MD5s up, so this run remembers its own:
+        self._no_lookup = False  # the server can't look up MD5s, so this run keeps its own:
         self._sent: dict[bytes, int] = {}
 
     async def select(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that have to be sent; emit the outcome of all others.
 
-        Changed files wait for `rest`: their old content may have moved to a file yet to come.
+        Changed files wait for `rest`: their old content may have moved to a file that is read
+        later.
         """
         await record_hashed([job for job in jobs if job.fresh], self._ledger)
         if not self._all_seen:
@@ -60,7 +61,7 @@ class Deduplicator:
         except BulkupError as error:
             await self._fail(jobs, error)
             return []
-        # before anything else is awaited: a photo in flight now may have landed by then
+        # before any other await, during which a photo in flight may be finished
         jobs = [job for job in jobs if not self._waits(job)]
         md5s = {job.md5 for job in jobs}
         try:
@@ -94,7 +95,7 @@ class Deduplicator:
             yield batch
 
     async def _with_albums(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs with their albums; those that can have none fail."""
+        """Return the jobs with their albums; fail those that can't have one."""
         resolved = []
         for job in sorted(jobs, key=lambda job: job.photo.path):  # creates albums in order
             if job.album:
@@ -109,7 +110,7 @@ class Deduplicator:
         return resolved
 
     async def _without_held(self, jobs: Sequence[Job]) -> Sequence[Job]:
-        """Return the jobs without those that need nothing more, by the ledger and their album.
+        """Return the jobs that still need something, by the ledger and their album.
 
         Where the server does not list albums, the ledger decides.
         """
@@ -123,7 +124,7 @@ class Deduplicator:
         return left
 
     async def landed(self, job: Job, *, photo_id: int) -> None:
-        """Take in that a photo was sent: equal ones are present with it, or linked to it."""
+        """Handle a sent photo: record equal ones as present, or link them to it."""
         if self._no_lookup:
             self._sent[bytes.fromhex(job.md5)] = photo_id
         twins = self._in_flight.pop(job.md5, [])
@@ -133,15 +134,15 @@ class Deduplicator:
         await self._complete([(twin, photo_id) for twin in twins if twin.album != job.album])
 
     async def failed(self, job: Job) -> list[Job]:
-        """Take in that a photo failed; return an equal one to be sent instead, if any.
+        """Handle a failed photo; return an equal one to be sent instead, if any.
 
-        The failed photo may be on the server all the same, so the server is asked again.
+        The failed photo may be on the server nevertheless, so the server is asked again.
         """
         twins = self._in_flight.pop(job.md5, [])
         return await self.select(twins) if twins else []
 
     async def changed(self, job: Job, *, into: Job) -> list[Job]:
-        """Take in what was sent; if the content changed, return equal photos to be sent."""
+        """Handle the job as it was sent; if its content changed, return equal photos to send."""
         return [] if into.md5 == job.md5 else await self.failed(job)
 
     def _waits(self, job: Job) -> bool:
@@ -152,7 +153,7 @@ class Deduplicator:
         return twins is not None
 
     async def _complete(self, present: Sequence[tuple[Job, int]]) -> None:
-        """Add photos that the server has to their albums, and name those without a name."""
+        """Add photos that the server has to their albums, and set missing names."""
         by_album: dict[int, list[tuple[Job, int]]] = {}
         for job, photo_id in present:
             by_album.setdefault(job.album, []).append((job, photo_id))

@@ -24,7 +24,7 @@ MOST_CHECKED: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A photo that is in the gallery, as far as this run could see."""
+    """A photo that is in the gallery, as far as this run knows."""
 
     photo: Photo
     md5: str
@@ -49,7 +49,7 @@ class Disposal:
         self._disk = anyio.Lock()
 
     def arrived(self, job: Job, photo_id: int | None) -> None:
-        """Take in a photo that is in the gallery."""
+        """Record that a photo is in the gallery."""
         if self._destination is not None:
             self._arrivals.append(Arrival(job.photo, job.md5, job.album, photo_id))
 
@@ -78,8 +78,8 @@ class Disposal:
             Noticed(
                 message=f"{count} files stay where they are: formats and the photos that they "
                 "belong to",
-                hint="No gallery can confirm that a format is stored unchanged; and without its "
-                "photo beside it, it would be taken for a photo.",
+                hint="A gallery can't confirm that a format is stored unchanged, and without its "
+                "photo beside it, the next run would treat it as a photo.",
             )
         )
         return await to_thread.run_sync(_without, self._arrivals, photos)

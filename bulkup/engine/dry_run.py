@@ -1,4 +1,4 @@
-"""The dry run: the same pipeline against a gallery and a ledger that only answer questions."""
+"""The dry run: the same pipeline with a gallery and a ledger that are only read."""
 
 import os
 from collections import defaultdict
@@ -153,7 +153,7 @@ class _PlannedFormats:
 
 
 class DryRunGallery:
-    """A gallery that answers questions and takes no changes; new albums are only planned."""
+    """A read-only view of a gallery; new albums are only planned."""
 
     def __init__(self, gallery: GalleryReader) -> None:
         self._gallery = gallery
@@ -194,7 +194,7 @@ class DryRunGallery:
                     yield member
 
     async def alias(self, photo_id: int) -> str:
-        """Return no temporary name: none is to be corrected."""
+        """Return an empty alias: a dry run corrects no names."""
         del photo_id
         return ""
 
@@ -229,7 +229,7 @@ class DryRunLedger(NoLedger):
         self._files: defaultdict[int | None, set[str]] = defaultdict(set)
 
     async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
-        """Return the entries of these paths, as they would be."""
+        """Return the entries of these paths as the upload would leave them."""
         known = await self._ledger.look_up(paths)
         if not self._foreseen:
             return known
@@ -238,7 +238,7 @@ class DryRunLedger(NoLedger):
         return {**known, **foreseen}
 
     async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
-        """Return the entries of all files of these photos, as they would be."""
+        """Return the entries of all files of these photos as the upload would leave them."""
         known = await self._ledger.files_of(image_ids)
         keys = await to_thread.run_sync(_keys, [entry.path for entry in known])
         now = {key: entry for (key, _), entry in zip(keys, known, strict=True)}
@@ -270,4 +270,4 @@ class DryRunLedger(NoLedger):
 
 def _keys(paths: Sequence[Path]) -> list[tuple[str, Path]]:
     """Return the paths, each with its absolute form."""
-    return [(os.path.abspath(path), path) for path in paths]  # noqa: PTH100 (a tenth of the time)
+    return [(os.path.abspath(path), path) for path in paths]  # noqa: PTH100 (ten times as fast)

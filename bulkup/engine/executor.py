@@ -19,7 +19,7 @@ class NotStarted(BulkupError):
 
 
 class Executor(Protocol):
-    """Fingerprints and uploads photos, as many at once as there are calls."""
+    """Fingerprints and uploads photos; all calls may run at once."""
 
     @property
     def machines(self) -> int:
@@ -72,8 +72,8 @@ class LocalExecutor:
 
 
 class Stopping(Protocol):
-    """Whether a graceful stop was requested."""
+    """A view of the request for a graceful stop."""
 
     @property
     def wanted(self) -> bool:
-        """Whether it was."""
+        """Whether a stop was requested."""

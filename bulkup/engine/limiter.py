@@ -1,7 +1,7 @@
-"""Limits how many photos are finished at once, by the server's workers and its pace.
+"""Limits how many photos are finished at once, by the server's workers and its speed.
 
-`engine.pacing` decides; this module has workers proven, detects stalls and hands out the slots.
-Finishing begins at once, one photo at a time; workers are proven meanwhile.
+`engine.pacing` decides; this module starts the proofs of workers, detects stalls and hands out
+slots. Finishing begins immediately, with few slots; workers are proven meanwhile.
 """
 
 import time
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 MOST_COUNTED: Final = 12
 STALL: Final = 8.0
-"""The server may be frozen when no photo was finished for so many times the usual time …"""
+"""The server may be frozen when no photo was finished for this multiple of the usual time …"""
 
 LEAST_STALL_S: Final = 5.0
 """… but for at least this time …"""
@@ -54,8 +54,8 @@ Hold = Callable[[], AbstractAsyncContextManager[None]]
 class Census(Protocol):
     """Proves how many PHP workers the server has, without harm.
 
-    `length` is the length of the list that keeps a worker busy, None while unknown. One that an
-    earlier run has found may be set.
+    `length` is the length of the list that keeps a worker busy, None while unknown. It may be set
+    to one that an earlier run found.
     """
 
     length: int | None
@@ -64,7 +64,7 @@ class Census(Protocol):
         """Find a request that keeps a worker busy for a moment; False if there is none."""
 
     async def prove(self, workers: int, *, hold: Hold) -> bool | None:
-        """Return whether there are this many workers, None if that can't be found out.
+        """Return whether there are this many workers, None if that can't be determined.
 
         No other request begins while `hold` is entered.
         """
@@ -100,7 +100,7 @@ class Limiter:
         self._inside: set[Slot] = set()
         self._queue: deque[Slot] = deque()
         self._changed = anyio.Event()
-        self._last_sign = 0.0
+        self._last_alive = 0.0
         self._patience = 1
         self._emitted = (0, 0)
         self._known_most = pacing.most
@@ -145,7 +145,7 @@ class Limiter:
     async def _enter(self, slot: "Slot") -> None:
         slot.turn = turn = anyio.Event()
         self._queue.append(slot)
-        self._let_in()
+        self._admit()
         self._changed.set()
         try:
             await turn.wait()
@@ -156,10 +156,10 @@ class Limiter:
     def _leave(self, slot: "Slot") -> None:
         if slot in self._inside:
             self._inside.remove(slot)
-            self._sign()
+            self._note_alive()
         elif slot in self._queue:
             self._queue.remove(slot)
-        self._let_in()
+        self._admit()
         self._changed.set()
 
     async def attend(self) -> None:
@@ -175,7 +175,7 @@ class Limiter:
                 await self._prove(wanted)
             if self._blocked and not self._inside:
                 await self._look_for_single_worker()
-            self._let_in()
+            self._admit()
             await self._report()
 
     def _record(self, outcome: Outcome, *, began: float, at_once: int) -> None:
@@ -192,19 +192,19 @@ class Limiter:
         )
         self._changed.set()
 
-    def _let_in(self) -> None:
+    def _admit(self) -> None:
         if self._blocked or (self.pacing.wanted_workers is not None and not self._parallel_proof):
             return
         while self._queue and len(self._inside) < self.pacing.target:
             slot = self._queue.popleft()
             if not self._inside:
-                self._sign()
+                self._note_alive()
             self._inside.add(slot)
             slot.turn.set()
 
-    def _sign(self) -> None:
+    def _note_alive(self) -> None:
         """Note that the server is alive."""
-        self._last_sign = self._clock()
+        self._last_alive = self._clock()
         self._patience = 1
 
     async def _load_facts(self) -> None:
@@ -241,7 +241,7 @@ class Limiter:
                 proven = bool(await self._census.prove(workers, hold=self._recovery.hold))
             self._proving = False
             self._proven_at = self._clock()
-            self._sign()
+            self._note_alive()
         self._parallel_proof = proven
         if parallel and not proven and workers == workers_for(self.pacing.target + 1):
             return  # nothing smaller would help: try the same again with all slots free
@@ -270,7 +270,7 @@ class Limiter:
             self._emit(Noticed(message=message, hint=hint))
 
     async def _learn(self, fact: Fact, value: int | None) -> None:
-        """Store a fact in the ledger, if it is news."""
+        """Store a fact in the ledger, if it is new."""
         if value is not None and value != self._known.get(fact):
             self._known[fact] = value
             await self._ledger.learn(fact, value)
@@ -278,7 +278,8 @@ class Limiter:
     async def _report(self) -> None:
         """Emit the limits, and store in the ledger what the next run can reuse."""
         pacing = self.pacing
-        likely = max(pacing.ceiling, ceiling_for(self._known_workers))  # by an earlier run's count
+        # an earlier run may have counted more workers than are proven yet
+        likely = max(pacing.ceiling, ceiling_for(self._known_workers))
         limits = (pacing.target, min(pacing.most, likely))
         if limits != self._emitted and self._facts_loaded:
             self._emitted = limits
@@ -294,7 +295,7 @@ class Limiter:
         """Wait for a change; probe the server if no photo is finished for too long."""
         wait_s = float("inf")
         if self._inside:
-            wait_s = max(0.0, self._last_sign + self._stall_s() - self._clock())
+            wait_s = max(0.0, self._last_alive + self._stall_s() - self._clock())
         with anyio.move_on_after(wait_s) as waiting:
             await self._changed.wait()
         if not waiting.cancelled_caught:
@@ -307,11 +308,11 @@ class Limiter:
             await self._report()
 
         reason = (
-            f"no photo was finished for {began - self._last_sign:.0f} s, and the server does not "
+            f"no photo was finished for {began - self._last_alive:.0f} s, and the server does not "
             "answer"
         )
         await self._recovery.suspect(reason, frozen=frozen)
-        self._last_sign = self._clock()
+        self._last_alive = self._clock()
         self._patience *= 2  # it is alive, and has a large photo to work on
 
     def _stall_s(self) -> float:

@@ -1,11 +1,12 @@
 """Decides how many photos are finished at once, from how long that takes. Pure: no I/O, no clock.
 
-A run begins at once, with one finish at a time. The limit then doubles while throughput grows,
-like TCP's slow start and Vector's adaptive concurrency, and settles where it stops growing. A
-limit that was best in an earlier run is used as soon as enough workers are proven. Afterwards,
-trials with one slot more or less, in turns, track the server, as BBR probes for bandwidth. The
-signal is throughput over several finishes, never a single slow one, as in Netflix' gradient
-limiter. The limit always stays below the number of proven workers.
+A run begins immediately, with one finish at a time. The limit then doubles while throughput grows,
+like TCP's slow start and Vector's adaptive concurrency, and settles where it stops growing. After
+an earlier run, it begins with as many slots as half of the workers proven then allow, and uses the
+limit that was best as soon as enough workers are proven again. Afterwards, trials with one slot
+more or less, in turns, track the server, as BBR probes for bandwidth. The signal is throughput
+over several finishes, never a single slow one, as in Netflix' gradient limiter. The limit always
+stays below the number of workers that are proven or relied on.
 """
 
 from collections import deque
@@ -20,13 +21,13 @@ GAIN: Final = 1.05
 CLEAR_GAIN: Final = 1.15
 CLEAR_LOSS: Final = 1.0
 STRETCH: Final = 2.5
-"""… and must not make a finish last so many times as long as alone."""
+"""… and must not make a finish take more than this many times as long as alone."""
 
 FIRST_SLOTS: Final = 4
-"""The slots that the first proof of workers is for, where no earlier run has found the best."""
+"""Slots to prove workers for at first, where no earlier run has found the best number."""
 
 FEWEST_PER_STEP: Final = 3
-"""A step of the climb is judged from two finishes per slot, and at least so many."""
+"""A step of the climb is judged from two finishes per slot, and at least this many."""
 
 WORTH_A_PROOF: Final = 1.4
 """The last step must have multiplied the throughput by this before workers are proven for the next
@@ -126,7 +127,7 @@ class _Climb:
     def take(self, latency_s: float, *, at_once: int, slots: int) -> tuple[float, float] | None:
         """Record a finish; return median seconds and photos a second, None while unknown.
 
-        A finish with no more others than the step before had says nothing of this one.
+        A finish beside no more others than in the step before says nothing about this one.
         """
         if self.before is None or at_once > self.before[0]:
             self.latencies.append(latency_s)
@@ -140,9 +141,10 @@ class _Climb:
 class Finishing:
     """How many photos may be finished at once: `target`, from 1 up to `most`.
 
-    `workers` are the PHP workers of the server that this run has proven. A `fixed` limit is the
-    user's: only trouble lowers it. `best` is the limit with the best throughput, `alone_s` how
-    long a finish takes alone, in seconds; None while unknown.
+    `workers` are the PHP workers of the server that this run has proven, or relies on because an
+    earlier run has proven twice as many. A `fixed` limit is the user's: only trouble lowers it.
+    `best` is the limit with the best throughput, `alone_s` how long a finish takes alone, in
+    seconds; None while unknown.
     """
 
     most: int
@@ -174,9 +176,9 @@ class Finishing:
     ) -> None:
         """Request the first proof, with what an earlier run has measured.
 
-        `known` is the limit that was best, `workers` were proven: half of them are relied on until
-        more are proven again. `alone_s` are the seconds of a finish alone, `unproven` is a number
-        of workers that could not be proven: so many are not tried again for a while.
+        `known` is the limit that was best. `workers` were proven: half of them are relied on until
+        workers are proven again. `alone_s` is how many seconds a finish takes alone, `unproven` a
+        number of workers that could not be proven, which is not tried again for a while.
         """
         if self.fixed or self._climb is None or self._asked is not None:
             return
@@ -215,14 +217,14 @@ class Finishing:
 
     @property
     def usual_s(self) -> float | None:
-        """The median seconds of the last finishes; before the first, as an earlier run found."""
+        """The median seconds of the last finishes; before the first, those of an earlier run."""
         return median(self._recent) if self._recent else self.alone_s
 
     def prove(self, workers: int, *, now: float) -> None:
         """Record the number of proven workers, which may be fewer than wanted."""
         wanted = self.wanted_workers
         if self._proven is not None and wanted is not None and workers < wanted:
-            workers = self._proven  # an earlier run's are not relied on any longer
+            workers = self._proven  # those of an earlier run are no longer relied on
             self._settled = 1
         self._proven = None
         self.workers = workers
@@ -237,9 +239,9 @@ class Finishing:
             self._unproven_s = min(self._unproven_s * 2, MOST_HOLD_S)
         elif self._climb is None:
             self._trial = _Trial(self._settled, self._settled)
-        elif self._known is not None:  # it was best: what is nearby is tried later
+        elif self._known is not None:  # the best limit so far: its neighbours are tried later
             self._settle(min(self._known, self.ceiling), now)
-        elif self._settled == 1 and self.usual_s is not None:  # the first few tell enough of one
+        elif self._settled == 1 and self.usual_s is not None:  # enough is known about one slot
             self.alone_s = self.usual_s
             self._settled, self._climb = 2, _Climb(before=(1, 1 / max(self.alone_s, 1e-9)))
 

@@ -61,7 +61,7 @@ LINGER: Final = 3.0
 MOST_LINGER_S: Final = 2.0
 CONFIRM_LINGER_S: Final = 0.25
 MOST_FAILED_SWEEPS: Final = 3
-"""Failed sweeps after which the others are left for later: each takes all its retries."""
+"""After this many failed sweeps, the rest are left for later: each uses up all its retries."""
 
 MOST_FINISHING: Final = 64
 """Upper bound of the photos finished at once, whatever the server can handle."""
@@ -69,7 +69,7 @@ MOST_FINISHING: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to upload to where, and how much of it at once.
+    """What to upload, where to, and how much of it at once.
 
     `concurrency` is the number of photos in flight, `finishing` the number of those that the
     server finishes at once (None: chosen by pacing), `hashing` the number of threads that compute

@@ -63,7 +63,7 @@ class Fact(StrEnum):
 
 
 class UploadLedger(Protocol):
-    """The part of the ledger that the upload of one photo uses; workers of a cluster offer it."""
+    """The part of the ledger that uploading a photo needs; workers of a cluster implement it."""
 
     async def begin(self, name: str) -> None:
         """Store a name under which the server may keep a partly sent photo, until `end`."""
@@ -76,7 +76,7 @@ class UploadLedger(Protocol):
 
 
 class Ledger(UploadLedger, Protocol):
-    """What earlier runs, and this one, know of local files and of one server."""
+    """What earlier runs, and this one, know about local files and one server."""
 
     async def look_up(self, paths: Sequence[Path]) -> Mapping[Path, Entry]:
         """Return the entries of these paths."""
@@ -175,7 +175,7 @@ class Job:
 
     @property
     def held(self) -> bool:
-        """Whether the ledger knows the file to need nothing more."""
+        """Whether the file needs nothing more, according to the ledger."""
         return self.done and self.album in self.albums
 
     @property
@@ -217,7 +217,7 @@ class PhotoIdentity(Protocol):
 
 
 class GalleryReader(Protocol):
-    """Questions to a gallery. None of them changes anything there."""
+    """Read access to a gallery: nothing here changes it."""
 
     @property
     def replaces(self) -> bool:
@@ -263,7 +263,7 @@ class GalleryReader(Protocol):
     async def has_format(self, photo_id: int, file: str) -> bool | None:
         """Return whether a photo has a format of this file name.
 
-        None where another file has, or may have, the place of that format.
+        None where its format with that extension is, or may be, another file.
         """
 
     async def formats_of(self, photo_id: int, file: str) -> Collection[str] | None:
@@ -343,10 +343,10 @@ class Transfer(Protocol):
 
 
 class PhotoSender(Protocol):
-    """What the upload of one photo needs of a gallery.
+    """The part of a gallery that uploading a photo needs.
 
-    Apart from `GalleryWriter`, because a dry run has none, and a worker of a cluster offers
-    nothing else: it wraps its own connection to note which content was sent last.
+    Separate from `GalleryWriter`, because a dry run has none, and a worker of a cluster implements
+    nothing else: it wraps its own connection to record which content was sent last.
     """
 
     @property
@@ -410,7 +410,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What all parts of one run share; `recovery` also holds its `sleep`."""
+    """What all parts of one run share; `recovery` also has its `sleep` function."""
 
     gallery: GalleryWriter
     recovery: Recovery

@@ -52,7 +52,7 @@ class OutcomeRecorder:
     arrived: Callable[[Job, int | None], None] = lambda _job, _photo_id: None
 
     def still_present(self, job: Job) -> None:
-        """Emit a photo that the ledger knows and the server does not contradict."""
+        """Emit a photo as present: the ledger says so, and the server does not contradict."""
         self.arrived(job, job.sent_as)
         self.context.emit(present(job, job.sent_as))
 

@@ -1,4 +1,4 @@
-"""Files that changed since they were uploaded: may they replace their photos, and how."""
+"""Files that changed since their upload: whether and how they replace their photos."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -55,9 +55,9 @@ class ChangedFiles:
         """The MD5s of all changed files: the old content of one may be the new one of another."""
 
     async def decide(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs to go on with; those that replace a photo say so. The others fail.
+        """Return the jobs to go on with, `replaces` set if they replace a photo; fail the others.
 
-        A file whose new content the server has already goes on as it is: that photo is linked.
+        A file whose new content the server already has is kept as it is: that photo is linked.
         After a stop request, undecided jobs are dropped.
         """
         jobs = await self._without_formats(jobs)
@@ -93,7 +93,7 @@ class ChangedFiles:
         return decided
 
     async def _without_formats(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs without files that are formats of photos, which fail.
+        """Fail the files that are formats of photos, and return the other jobs.
 
         Uploaded as photos, they would no longer be known as formats, and be lost when their photos
         get other files. A format of a photo that is gone becomes a new photo.
@@ -157,7 +157,7 @@ class ChangedFiles:
     async def _unchanged_photo(self, photo_id: int, was: Entry) -> PhotoIdentity | None:
         """Return the photo if it is still as it was uploaded, None if it is gone.
 
-        Raises `PhotoError` where it is another one now, or that can't be found out.
+        Raises `PhotoError` where it has changed, or where that can't be determined.
         """
         try:
             identity = await self._recovery.run(lambda: self._gallery.identity(photo_id))
@@ -217,8 +217,8 @@ class ChangedFiles:
         name = first if len(moved) == 1 else f"{first} and {len(moved) - 1} more"
         self._emit(
             Noticed(
-                message=f"{name}: the new content is in the gallery already, as another photo",
-                hint="That photo is added to the album; the previous one is left as it is.",
+                message=f"{name}: the new content is already in the gallery, as another photo",
+                hint="That photo is added to the album; the previous one is left unchanged.",
             )
         )
 
@@ -264,4 +264,4 @@ def _ending(path: Path) -> str:
 
 
 def _key(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 (a tenth of the time)
+    return os.path.abspath(path)  # noqa: PTH100 (ten times as fast)

@@ -122,7 +122,7 @@ class Others(Protocol):
     """Other processes that send to the same server for the same run: the workers of a cluster."""
 
     def held(self) -> AbstractContextManager[None]:
-        """Let them begin no request meanwhile."""
+        """Keep them from starting requests while entered."""
 
 
 class NoOthers:
@@ -200,7 +200,7 @@ class Recovery:
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        """Let no request begin; those in flight continue."""
+        """Start no request while entered; those in flight continue."""
         await self._open()
         self._held = True
         try:

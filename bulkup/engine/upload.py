@@ -152,7 +152,7 @@ class _Attempts:
 
     @asynccontextmanager
     async def _swept_on_failure(self, name: str) -> AsyncIterator[None]:
-        """Delete what a failed attempt leaves on the server, or let the ledger remember it."""
+        """Delete what a failed attempt leaves on the server, or keep its name in the ledger."""
         if not name:
             yield
             return
@@ -251,7 +251,7 @@ class _Attempts:
         job, context, cause = self.job, self._context, error.cause
         surely_not = cause.untouched or isinstance(cause, SendInterrupted | PhotoCorrupted)
         if job.format_of is not None and (surely_not or context.gallery.repeats_formats):
-            return None  # no server tells the MD5 of a format
+            return None  # no server reports the MD5 of a format
         delays = [0.0] if surely_not else self._recovery.policy.ask_delays(job.photo.size)
         for delay in delays:
             if delay:

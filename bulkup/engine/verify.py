@@ -144,7 +144,7 @@ async def compare_stage(
 class Verifier:
     """Verifies the photos of one run.
 
-    Whatever an upload would have to look at again is recorded as only hashed.
+    Files that an upload would have to check again are recorded as only hashed.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class Verifier:
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
         """Emit the verdict on a file that can't be read."""
-        self._give(Job(photo, md5=""), Verdict.FAILED, error.failure)
+        self._emit_verdict(Job(photo, md5=""), Verdict.FAILED, error.failure)
 
     async def locate(self, jobs: Sequence[Job]) -> list[Located]:
         """Return the photos that the server has; emit the verdict on the other files."""
@@ -183,10 +183,10 @@ class Verifier:
                 kind = gallery_failures.FORMAT_CHANGED
                 if entry.md5 == job.md5:
                     kind = gallery_failures.UNASKED_FORMAT
-                self._give(job, Verdict.UNKNOWN, kind(photo=photo_id), photo_id=photo_id)
+                self._emit_verdict(job, Verdict.UNKNOWN, kind(photo=photo_id), photo_id=photo_id)
         for job in jobs:
             if job.md5 not in found:
-                self._give(job, Verdict.UNKNOWN, gallery_failures.NAMELESS())
+                self._emit_verdict(job, Verdict.UNKNOWN, gallery_failures.NAMELESS())
         located: dict[int, list[Placement]] = {}
         for placement in await self._placements(
             [job for job in jobs if found.get(job.md5)], found
@@ -235,7 +235,7 @@ class Verifier:
             await record_hashed(jobs, self._ledger)
             for job in jobs:
                 differing = gallery_failures.DIFFERING(photo=photo_id)
-                self._give(job, Verdict.DIFFERING, differing, photo_id=photo_id)
+                self._emit_verdict(job, Verdict.DIFFERING, differing, photo_id=photo_id)
             return
         for placement in located.placements:
             await self._judge(placement, photo_id, compared=same is not None)
@@ -269,12 +269,12 @@ class Verifier:
             failure = gallery_failures.UNLISTED(photo=photo_id, album=job.album)
         else:
             verdict = Verdict.PRESENT
-        self._give(job, verdict, failure, photo_id=photo_id)
+        self._emit_verdict(job, verdict, failure, photo_id=photo_id)
 
     async def _missing(self, jobs: Sequence[Job]) -> None:
         await record_hashed(jobs, self._ledger, gone=True)
         for job in jobs:
-            self._give(job, Verdict.MISSING, gallery_failures.MISSING())
+            self._emit_verdict(job, Verdict.MISSING, gallery_failures.MISSING())
 
     def _fail(
         self, jobs: Sequence[Job], error: BulkupError, *, photo_id: int | None = None
@@ -283,9 +283,9 @@ class Verifier:
             raise error
         failure = gallery_failures.UNCHECKED(reason=error.message, remedy=error.hint)
         for job in jobs:
-            self._give(job, Verdict.FAILED, failure, photo_id=photo_id)
+            self._emit_verdict(job, Verdict.FAILED, failure, photo_id=photo_id)
 
-    def _give(
+    def _emit_verdict(
         self,
         job: Job,
         verdict: Verdict,

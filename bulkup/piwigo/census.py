@@ -3,11 +3,11 @@
 While `n` requests keep workers busy, a light request that arrives after them and is answered
 before them proves `n + 1` workers. Workers are kept busy by `pwg.images.exist` with a long list of
 unknown MD5s, which is read-only (piwigo-api.md, section 9). Since a long list takes time on a slow
-connection, the lists are sent except for their ends first, then the ends, which take no longer
-than any light request. The lists are assumed to have arrived after longer than a round trip of as
-many requests of that length just took, over the same connections. Meanwhile no other request may
-start; one already in flight makes that time longer and the proof safer. Noise makes a proof fail
-rather than succeed; a low number, for which an error costs most, is proven twice.
+connection, everything but the ends of the lists is sent first, then the ends, which take no longer
+than a light request. The lists are assumed to have arrived after more time than as many requests
+of that length have just taken over the same connections. Meanwhile no other request may start; one
+already in flight makes that time longer and the proof safer. Noise makes a proof fail rather than
+succeed; a low number, for which an error costs most, is proven twice.
 """
 
 import time

@@ -65,7 +65,7 @@ PAGE: Final = 500
 
 
 FORMATS_SINCE: Final = 13
-"""Older versions of Piwigo would make a photo of a format."""
+"""Older versions of Piwigo would turn a format into a photo."""
 
 FORMATS_LISTED_SINCE: Final = 16
 """Older versions of Piwigo can't tell which formats a photo has."""
@@ -246,7 +246,7 @@ class Catalogue:
         await self.ask("pwg.images.delete", fields, token=True)
 
     async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Add photos to an album, too. May be repeated.
+        """Add photos to another album. May be repeated.
 
         Raises `NotOffered` if the server can't.
         """
@@ -354,7 +354,7 @@ PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
 
 
 class Job(Protocol):
-    """A file to send, and what it is to become in the gallery."""
+    """A file to send, and what it becomes in the gallery."""
 
     @property
     def photo(self) -> Photo:
@@ -412,12 +412,13 @@ class PiwigoServer(Catalogue):
         fallback: bool = False,
         tail: Callable[[int], int] = lambda _: 0,
     ) -> AsyncIterator[Transfer]:
-        """Provide a session for one attempt, from 1, to send a file; `fallback`: by `upload`.
+        """Provide a session for one attempt, from 1, to send a file.
 
         A file that replaces another is sent by a method that takes the photo's id, which requires
         `self.replaces`, under its real name, since clean-up may delete photos with temporary ones.
-        A format is sent by `upload`, the only method for it, under a temporary name: the server
-        only looks at the ending.
+        A format is sent by `pwg.images.upload`, the only method for it, under a temporary name:
+        the server only looks at the ending. `fallback` takes the second best method, which is
+        `pwg.images.upload` for a new photo.
 
         `tail` returns how many bytes of a last chunk, given its size, are to be sent as a chunk of
         their own.
@@ -486,7 +487,7 @@ class PiwigoServer(Catalogue):
     async def sweep(self, name: str) -> None:
         """Empty the server's buffer of `pwg.images.upload` for a temporary name. May be repeated.
 
-        A request with a single chunk first empties the buffer; its content not being a picture,
+        A request with a single chunk first empties the buffer; since its content is not a picture,
         the server refuses and deletes it (piwigo-api.md, 3.1). Does nothing for galleries that
         accept all file types, which might keep it.
         """

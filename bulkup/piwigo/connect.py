@@ -47,8 +47,8 @@ PLAIN_HTTP_REFUSALS: Final = (
 """What web servers answer to plain HTTP on a TLS port."""
 
 
-class _NoPiwigo(RunError):
-    """A server answers there, but it is not Piwigo."""
+class _NotPiwigo(RunError):
+    """A server answers at the address, but it is not Piwigo."""
 
 
 def clean_url(url: str) -> str:
@@ -131,7 +131,7 @@ async def find_base(session: Session, url: str) -> str:
     base = clean_url(url)
     try:
         return await _follow_redirects(session, base)
-    except _NoPiwigo:
+    except _NotPiwigo:
         above = PAGES.sub("", base)
         if above == base:
             raise
@@ -163,7 +163,7 @@ async def _follow_redirects(session: Session, base: str) -> str:
             raise
         if any(words in answer.body for words in PLAIN_HTTP_REFUSALS):
             raise RunError(run_failures.TLS_ONLY(url=base)) from None
-        raise _NoPiwigo(run_failures.NO_PIWIGO(url=base, reason=error.message)) from None
+        raise _NotPiwigo(run_failures.NO_PIWIGO(url=base, reason=error.message)) from None
     return base
 
 

@@ -1,4 +1,4 @@
-"""Requests of the doctor only: size limits, TLS, versions, and the account's permissions."""
+"""Requests that only the doctor makes: size limits, TLS, versions, the account's permissions."""
 
 import asyncio
 import os

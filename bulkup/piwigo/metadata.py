@@ -42,7 +42,7 @@ def title_of(file: str) -> str:
 
 
 def is_temporary_name(name: str) -> bool:
-    """Return whether a name is a photo's temporary file name, or the title made of it."""
+    """Return whether a name is a photo's temporary file name, or the title made from it."""
     return re.fullmatch(r"bulkup-[0-9a-f]{24}(?:\.\w+)?", name) is not None
 
 
@@ -224,7 +224,7 @@ class Tags:
                 made = read_tag_id(await ask(Request("pwg.tags.add", (("name", name),))))
             except (ServerCrashed, NotOffered, PhotoError) as error:
                 if isinstance(error, ServerCrashed) and name not in self._crashed:
-                    self._crashed.add(name)  # the first time may be chance
+                    self._crashed.add(name)  # the first crash may be a coincidence
                     raise
                 # it exists under a name that the database considers equal, or is refused
                 self._ids |= await _listed(ask)
@@ -251,7 +251,7 @@ async def _listed(ask: Ask) -> dict[str, int]:
 
 
 def _plain(name: str) -> str:
-    """Return a name without case and accents, and without anything else some database ignores."""
+    """Return a name without case and accents, and without what else databases may ignore."""
     letters = unicodedata.normalize("NFKD", name.casefold().translate(ALIKE))
     return "".join(c for c in letters if not unicodedata.combining(c)).replace("ss", "s").rstrip()
 

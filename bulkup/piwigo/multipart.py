@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from multidict import CIMultiDict
 
 PART: Final = 256 * 1024
-"""Most bytes of a photo in one write. Each write has to end within the idle time-out, which a slow
-line would exceed with more."""
+"""Maximum bytes of a photo in one write, which has to end within the idle time-out, even on a slow
+connection."""
 
 GATHERED: Final = 64 * 1024
-"""Most bytes that `GatheringWriter` joins into one write."""
+"""Maximum bytes that `GatheringWriter` joins into one write."""
 
 IDLE_S: Final = 60.0
 """Default idle time-out of a write, in seconds."""
 
 Progress = Callable[[int], None]
-"""Takes the number of bytes of the photo's chunk that have gone out so far."""
+"""Takes the number of bytes of the photo's chunk that were sent so far."""
 
 
 class Form(MultipartWriter):
@@ -69,8 +69,8 @@ class Form(MultipartWriter):
 class GatheringWriter(AbstractStreamWriter):
     """Joins small writes, of which `MultipartWriter` makes five for each field.
 
-    What is gathered goes out with `drain`, before a write of more than `GATHERED` bytes, and when
-    it would become more than that.
+    They are sent on `drain`, before a write of more than `GATHERED` bytes, and when they would
+    exceed that size together.
     """
 
     def __init__(self, writer: AbstractStreamWriter, *, idle_s: float) -> None:
@@ -178,9 +178,9 @@ class Throttle:
 
 
 class ChunkForm(Form):
-    """The call of a method with the bytes of one chunk.
+    """A method call with the bytes of one chunk.
 
-    `progress` gets the last bytes when the whole body was written. `error` is what went wrong with
+    `progress` gets the last bytes once the whole body is written. `error` is what went wrong with
     the file, which aiohttp wraps in an error of its own.
     """
 

@@ -131,7 +131,7 @@ def read_identity(result: object) -> Identity:
                 number(rest.get("level")),
                 str(rest.get("file") or ""),
             )
-    raise NotOffered(server_failures.SILENT(what="what it knows of its photos"))
+    raise NotOffered(server_failures.SILENT(what="what it knows about its photos"))
 
 
 def read_has_format(result: object, photo_id: int) -> bool | None:
@@ -213,7 +213,7 @@ def read_tag_id(result: object) -> int | None:
 
 
 def read_held(result: object) -> frozenset[int]:
-    """Return the chunks, from 0, that the server holds by the answer of `uploadAsync`."""
+    """Return the chunks, from 0, that the server holds, from the answer of `uploadAsync`."""
     match result:
         case {"message": str(message)} if message.startswith("chunks uploaded"):
             return frozenset(int(number) - 1 for number in re.findall(r"\d+", message))
@@ -403,13 +403,13 @@ def plain(text: str) -> str:
 
 
 def _not_json(answer: Answer, text: str) -> BulkupError:
-    """Return what an answer outside Piwigo's format means, by its words, then by its status."""
+    """Return the error for an answer that is not Piwigo's JSON, by its text, then its status."""
     words = plain(text[:10_000])
     if words.startswith(("forbidden file type", "unexpected file type")):
         return PhotoCorrupted(server_failures.TYPE_REFUSED(said=words[:100]))
     if words.startswith("[add_uploaded_file]"):
         return PhotoError(server_failures.NOT_IMAGE(said=words[:200]))
-    said = f"HTTP {answer.status}" + (f", “{words[:80]}”" if words else ", nothing said")
+    said = f"HTTP {answer.status}" + (f", “{words[:80]}”" if words else ", no message")
     if (answer.status == 500 and not words) or "<b>Fatal error</b>" in text[:10_000]:
         return ServerCrashed(server_failures.PHP_DIED(said=said))
     return _by_status(answer, said)

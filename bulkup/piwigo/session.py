@@ -320,7 +320,7 @@ class SessionPool:
             self._free.append(session)
 
     async def close(self) -> None:
-        """Log out of all sessions, as far as the server answers within seconds, and close them."""
+        """Log out of all sessions, if the server answers within seconds, and close them."""
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(LOGOUT_S):
                 async with anyio.create_task_group() as tasks:

@@ -24,11 +24,11 @@ NOTHING: Final = Details()
 class Attempt:
     """One attempt, `number` from 1, to send one file.
 
-    A photo sent under a temporary name is thereby recognized as incomplete, also by the next run.
-    So its metadata is set in the same request as its real name afterwards, and not sent along.
+    A temporary name marks a photo as incomplete, also for the next run. So its metadata is set in
+    the same request as its real name afterwards, and not sent along.
 
     `replaces` is the id of the photo whose file is replaced, `format_of` of the one that gets this
-    file as a format; the name sent has no such meaning then.
+    file as a format; the name sent then marks nothing as incomplete.
     """
 
     file: str
@@ -155,8 +155,9 @@ class Legacy:
     def requests(self, sending: Attempt, chunk: Chunk, *, finishing: bool) -> tuple[Request, ...]:
         """Return the chunk's request, and the one that creates the photo.
 
-        On the first attempt the server refuses a photo that it has. Galleries that identify photos
-        by file name would refuse every second `IMG_0001.jpg`, so later attempts don't check.
+        On the first attempt the server refuses a photo that it already has. Galleries that
+        identify photos by file name would refuse every second `IMG_0001.jpg`, so later attempts
+        don't check.
         """
         add_chunk = Request(
             "pwg.images.addChunk",

@@ -57,7 +57,8 @@ class Mover:
         """Move the file and return its new path.
 
         An existing file of that name is kept: if it has the same content, this one is deleted,
-        otherwise moved under a numbered name. Raises `PhotoError` and leaves the file in place.
+        otherwise it is moved under a numbered name. Raises `PhotoError` and leaves the file in
+        place.
         """
         check_untouched(photo)
         place = target = self._target(photo.path)
@@ -175,7 +176,7 @@ def _move(photo: Photo, claimed: Path) -> None:
 
 
 def _remove(photo: Photo, equal: Path) -> None:
-    """Delete a file that has an equal copy. Raises `PhotoError` if both may be one file."""
+    """Delete a file that has an equal copy. Raises `PhotoError` if both may be the same file."""
     if photo.path.samefile(equal) or _is_one_folder(photo.path.parent, equal.parent):
         raise PhotoError(local_failures.SAME_FILE(other=equal))
     _flush(equal)
@@ -222,7 +223,7 @@ def _check_equal(path: Path, copy: Path) -> None:
 
 
 def _is_equal(path: Path, other: Path) -> bool:
-    """Return whether two files have the same content. Raises `PhotoError` if they are one."""
+    """Return whether two files have equal content. Raises `PhotoError` if both are the same."""
     status, seen = path.stat(), other.lstat()
     if os.path.samestat(status, seen):
         raise PhotoError(local_failures.SAME_FILE(other=other))

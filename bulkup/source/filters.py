@@ -155,7 +155,7 @@ JUNK: Final = frozenset(
         "thumbs.db", "ehthumbs.db", "desktop.ini",
     }
 )  # fmt: skip
-"""Lower-case names of system files and folders; names with a leading dot count as such, too."""
+"""Lower-case names of system files and folders; names with a leading dot count as well."""
 
 
 ALL: Final = Patterns()

@@ -153,7 +153,7 @@ class Template:
             raise UsageError(f"{flag} “{text}”: the braces do not match", hint=hint) from None
         for _, field, form, conversion in parts:
             if field is not None and (field not in FIELDS or form or conversion):
-                raise UsageError(f"{flag} knows no field {{{field}}}", hint=hint)
+                raise UsageError(f"{flag} has no field {{{field}}}", hint=hint)
         self._parts = [(literal, field) for literal, field, _, _ in parts]
 
     def fill(self, values: dict[str, str]) -> str:
@@ -166,7 +166,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """Metadata and sidecar settings from the command line; empty ones leave sidecars in charge."""
+    """Metadata and sidecar settings of the command line; empty ones leave the sidecars' values."""
 
     title: Template | None = None
     tags: tuple[str, ...] = ()

@@ -42,7 +42,7 @@ def check_roots(roots: Sequence[Path], filters: Filters = EVERYTHING) -> list[Pa
             root.stat()
         except OSError as error:
             raise UsageError(
-                f"{root}: {error.strerror}", hint="Give a folder or a photo that is there."
+                f"{root}: {error.strerror}", hint="Give an existing folder or photo."
             ) from None
     resolved = [root.resolve() for root in roots]
     return [
@@ -141,7 +141,7 @@ async def _is_readable(number: int, wake_s: float) -> bool:
 
 
 class Splitter:
-    """Splits a list into its names, in whatever pieces it is read.
+    """Splits a list into its names, whatever the pieces in which it is read.
 
     Methods raise `RunError` if it is not a list; `name` is used in messages.
     """
@@ -412,7 +412,7 @@ class Walk:
             return Skipped(path, size, SkipReason.EXCLUDED)
         if isinstance(status, OSError):
             if isinstance(status, FileNotFoundError) and path.is_symlink():
-                return Unreadable(path, "the link leads nowhere", local_failures.DANGLING)
+                return Unreadable(path, "broken link", local_failures.DANGLING)
             return Unreadable(path, _reason(status))
         if stat.S_ISLNK(status.st_mode):
             return Skipped(path, 0, SkipReason.SYMLINK)
@@ -495,8 +495,8 @@ def pair(
 ) -> Iterator[Found | PairedFile]:
     """Yield the items of a walk, with files paired that belong to a photo.
 
-    `endings` are those that the server accepts, None for all; files of other types are not paired
-    with.
+    `endings` are those that the server accepts, None for all; nothing is paired with files of
+    other types.
     """
     photos = [ending for ending in PHOTOS if endings is None or ending in endings]
     folder: Path | None = None

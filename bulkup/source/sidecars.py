@@ -99,7 +99,7 @@ def _list(folder: Path, _mtime_ns: int) -> Names:
     names: dict[str, str] = {}
     with os.scandir(folder) as entries:
         for name in sorted(entry.name for entry in entries):
-            stem, ending = os.path.splitext(name)  # noqa: PTH122 (for a million names)
+            stem, ending = os.path.splitext(name)  # noqa: PTH122 (faster for a million names)
             if ending.lower() in ENDINGS:
                 names.setdefault(unicodedata.normalize("NFC", stem) + ending.lower(), name)
     return names

@@ -140,7 +140,7 @@ def _read_album(path: Path) -> object:
 
 
 def _album_files(folder: Path) -> Iterator[Path]:
-    """Yield the possible metadata files of a folder; some disks store accents decomposed."""
+    """Yield the possible metadata files of a folder; some file systems decompose accents."""
     for name in ALBUM_FILES:
         for form in dict.fromkeys((name, unicodedata.normalize("NFD", name))):
             yield folder / form

@@ -1,6 +1,6 @@
 """Waits for files to arrive in folders and to be complete.
 
-Notifications of the system only trigger a scan, so that a lost one does no harm.
+Notifications of the system only trigger a scan, so a lost one does no harm.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -82,7 +82,7 @@ class Inbox:
         return {seen.photo.path: seen.photo for seen in still}
 
     def wait_s(self, *, now: float) -> float | None:
-        """Return the seconds until the next scan is due, None: at the next notification."""
+        """Return the seconds until the next scan, None to wait for the next notification."""
         dues = [due for seen in self._new.values() if (due := self._due(seen)) > now]
         return min(dues) - now if dues else None
 
@@ -95,7 +95,7 @@ class Inbox:
             self._done[photo.path] = photo
 
     def requeue(self, paths: Iterable[Path], *, now: float) -> Mapping[Path, Photo]:
-        """Return those of these that are done, and mark them to be uploaded again at once."""
+        """Return those of the paths that are done, and mark them for immediate upload."""
         requeued = {path: self._done.pop(path) for path in paths if path in self._done}
         for path, photo in requeued.items():
             self._new[path] = _Seen(photo, now - 2 * self._settle_s)
@@ -205,7 +205,7 @@ class Watch:
         return {**ready, **self._inbox.requeue((p for p in of if of[p] in ready), now=now)}
 
     async def _walk(self) -> tuple[list[Photo], Mapping[Path, Path]]:
-        """Return the files there, and the photo that each format belongs to."""
+        """Return the files found, and the photo that each format belongs to."""
         photos: list[Photo] = []
         of: dict[Path, Path] = {}
         found_all = find(self.roots, self._filters, endings=None)

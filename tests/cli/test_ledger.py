@@ -69,7 +69,7 @@ async def test_a_damaged_ledger_is_set_aside(box: Sandbox, photos: Path, tmp_pat
     file.write_bytes(b"This is no database.\n" * 1000)
     ended = await send(box, photos, "--ledger", file)
     assert ended.code == 0
-    found = re.search(r"the ledger was damaged; it lies now at (\S+)", " ".join(ended.err.split()))
+    found = re.search(r"ledger was damaged, and was moved to (\S+)", " ".join(ended.err.split()))
     assert found is not None
     assert held(tmp_path).count(b"This is no database.\n") == 1000
     assert found[1].encode() in held(tmp_path)

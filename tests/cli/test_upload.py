@@ -62,7 +62,7 @@ async def test_the_demo_uploads_photos(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(demo, "LARGE_SIDE", 800)
     ended = await bulkup("demo")
     assert ended.code == 0
-    assert "each is on the server once, MD5 equal" in ended.out
+    assert "each is on the server once, with the same MD5" in ended.out
     (tmp_path / "notes.txt").touch()
     ended = await bulkup("demo", tmp_path)
     assert ended.code == 0

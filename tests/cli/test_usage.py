@@ -22,7 +22,7 @@ WRONG_VALUES = {
     "--url 'not an address'": "not an address",
     f"--url http://admin:{PASSWORD}@127.0.0.1:99999/": "not a web address",
     "--no-ledger --update": "--update needs the ledger",
-    "--title {{number}}": "--title knows no field {number}",
+    "--title {{number}}": "--title has no field {number}",
     "--title {{stem": "the braces do not match",
     "--tag ' '": "--tag is empty",
     "--exclude-from gone": "--exclude-from gone: No such file or directory",

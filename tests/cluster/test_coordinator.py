@@ -199,7 +199,7 @@ async def test_a_worker_that_alone_can_not_reach_the_gallery_is_let_go(
 
             executor.tasks.start_soon(cut)
             await executor.run(archive, finishing=2)
-            assert "can take no part" in executor.noticed()
+            assert "can't take part" in executor.noticed()
 
 
 async def test_the_bandwidth_is_divided_among_those_who_send(tmp_path: Path) -> None:

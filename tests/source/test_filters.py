@@ -128,7 +128,7 @@ def test_followed_links_in_a_loop_end(tmp_path: Path) -> None:
 def test_a_dangling_link_is_reported_and_the_scan_continues(tmp_path: Path) -> None:
     link(tmp_path / "a.jpg", "gone")
     put(tmp_path / "b.jpg")
-    broken, chosen = "the link leads nowhere", replace(choosing("-a*"), follow_symlinks=True)
+    broken, chosen = "broken link", replace(choosing("-a*"), follow_symlinks=True)
     assert scanned(tmp_path, FOLLOWING) == {broken: ["a.jpg"], "taken": ["b.jpg"]}
     assert scanned(tmp_path, chosen) == {"excluded": ["a.jpg"], "taken": ["b.jpg"]}
 

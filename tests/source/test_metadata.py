@@ -202,7 +202,7 @@ def test_a_sidecar_fills_the_fields_and_names_need_not_be_utf8() -> None:
     "template", ["{number}", "{}", "{0}", "{stem.upper}", "{stem[0]}", "{stem!r}", "{stem:>9}"]
 )
 def test_an_unknown_field_is_named(template: str) -> None:
-    with pytest.raises(UsageError, match="--title knows no field") as caught:
+    with pytest.raises(UsageError, match="--title has no field") as caught:
         Template(template, flag="--title")
     assert all(f"{{{field}}}" in caught.value.hint for field in FIELDS)
 

@@ -107,7 +107,7 @@ class Team:
         """Return whether the coordinator has heard and answered all that will be heard."""
         plugins = {w.address: p for w in self.workers for p in self._plugins(w)}
         return all(
-            member.heard_at >= moment <= plugin._answered_at
+            member.last_message_at >= moment <= plugin._answered_at
             for member in self.coordinator.members.values()
             if (plugin := plugins.get(member.address)) and not plugin._over.is_set()
         )

@@ -217,7 +217,7 @@ async def test_programs_have_workers_too(tmp_path: Path, two: Cluster, box: Sand
     assert report.uploaded == sum(isinstance(event, PhotoUploaded) for event in arrived) == 10
     nobody = bulkup.Account(url="x", user="y")
     options = bulkup.UploadOptions(album=1, dask="elsewhere")
-    with pytest.raises(bulkup.UsageError, match="no scheduler's address"):
+    with pytest.raises(bulkup.UsageError, match="not a scheduler's address"):
         await bulkup.upload([root], account=nobody, options=options)
 
 
@@ -302,18 +302,18 @@ async def test_a_worker_that_can_take_no_part_is_named_and_why(
         ended = await send(box, root, *two.flags)
     assert ended.code == 3, ended.err
     assert "no Dask worker can take part: " in ended.err
-    assert "photos of one name would be mixed up" in ended.err
+    assert "photos with the same name would be mixed up" in ended.err
     assert re.search(r"^ +3 +unfinished ", ended.err, re.MULTILINE), ended.err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--dask scheduler", "is no scheduler's address"),
-        ("--dask local:0", "is no number of workers"),
+        ("--dask scheduler", "is not a scheduler's address"),
+        ("--dask local:0", "is not a number of workers"),
         ("--dask tls://127.0.0.1:8786", "needs certificates"),
-        (f"--dask tls://127.0.0.1:8786 --dask-tls-ca {__file__}", "not complete"),
-        ("--dask local:2 --map here", "names no two folders"),
+        (f"--dask tls://127.0.0.1:8786 --dask-tls-ca {__file__}", "are incomplete"),
+        ("--dask local:2 --map here", "does not name two folders"),
         ("--map a=b", "for the workers of a Dask cluster"),
         ("watch --dask local:2", "--dask only works with bulkup upload and verify"),
     ],
