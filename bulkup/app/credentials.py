@@ -98,7 +98,7 @@ def run_secret_command(command: str, *, flag: str) -> str:
     if done.returncode:
         raise UsageError(
             f"{flag} failed with exit code {done.returncode}",
-            hint="Try the command by itself; it must print the password and exit with 0.",
+            hint="Run the command on its own; it must print the password and exit with 0.",
         )
     return _first_line(done.stdout, source=flag)
 

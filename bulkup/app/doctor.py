@@ -59,7 +59,7 @@ OTHER_TYPES: Final = "…"
 EXAMPLES: Final = 5
 REQUESTS: Final = 10  # of which the latency is measured
 ALBUMS_SHOWN: Final = 5
-DETECTING: Final = 14  # the first version with duplicate detection of its own
+DUPLICATES_SINCE: Final = 14  # the first version with duplicate detection of its own
 MOST_WORKERS: Final = 12  # more make no difference
 FIRST: Final = 500 * 1024  # Piwigo's default chunk size
 LARGEST: Final = 32 * 1024 * 1024
@@ -285,7 +285,7 @@ class GalleryChecks:
         major = VersionFound(version=self._version).major
         return DuplicatesFound(
             by_md5=await self._retrying(lambda: self._survey.finds_by_md5(self._offer)),
-            detection=False if major is not None and major < DETECTING else None,
+            detection=False if major is not None and major < DUPLICATES_SINCE else None,
         )
 
     async def album(self, album: int | None) -> AlbumFound | AlbumMissing:

@@ -39,7 +39,7 @@ class RunOptions(Protocol):
 
     @property
     def retries(self) -> int:
-        """How often a request is tried again."""
+        """How many times a request is tried again."""
 
     @property
     def patience_s(self) -> float:

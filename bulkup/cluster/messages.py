@@ -30,7 +30,7 @@ class Invitation:
 
     `topic` is where the coordinator listens. Without `trusted`, the account in `settings` has no
     secrets: the worker takes them from its environment. `ca_cert` are PEM certificates to trust
-    besides the system's. `zone` is the coordinator's time zone.
+    in addition to the system's. `zone` is the coordinator's time zone.
     """
 
     run: str

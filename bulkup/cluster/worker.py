@@ -44,7 +44,7 @@ from bulkup.source.photos import Photo
 from bulkup.source.sidecars import Describer
 
 HASHING: Final = 2
-"""Photos fingerprinted at once, besides those that are uploaded."""
+"""Photos fingerprinted at once, in addition to those being uploaded."""
 
 FLUSH_S: Final = 0.1
 """How often events are sent to the coordinator."""
@@ -409,7 +409,7 @@ class RemoteLimiter:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Self]:
-        """Return the slot, which each try waits for anew."""
+        """Return the slot, for which each try waits again."""
         yield self
 
     async def renew(self) -> None:

@@ -135,7 +135,7 @@ class Albums:
         """
         if self._known is None:
             self._known = await self._list()
-        found = self._among(self._known, parent, name)
+        found = self._lookup(self._known, parent, name)
         if found is None and make:
             found = await self._add(name, parent=parent, comment=comment)
             self._known[parent, self._gallery.album_keys(name)[0]] = found
@@ -143,7 +143,7 @@ class Albums:
             self._emit(AlbumMade(album=found, name=name, parent=parent or None))
         return found
 
-    def _among(self, known: Mapping[tuple[int, str], int], parent: int, name: str) -> int | None:
+    def _lookup(self, known: Mapping[tuple[int, str], int], parent: int, name: str) -> int | None:
         keys = ((parent, key) for key in self._gallery.album_keys(name))
         return next((known[key] for key in keys if key in known), None)
 
@@ -186,7 +186,7 @@ class Albums:
                 raise RunError(run_failures.ALBUMS_UNMADE(reason=error.message)) from None
             except Transient as error:
                 attempt += 1
-                if (found := self._among(await self._list(), parent, name)) is not None:
+                if (found := self._lookup(await self._list(), parent, name)) is not None:
                     return found
                 if attempt > self._recovery.policy.retries:
                     raise PhotoError(
@@ -228,12 +228,12 @@ class FolderAlbums:
 
         Raises `PhotoError` where the photo would be in no album.
         """
-        folders = tuple(self._up(photo))[::-1] if self.tree else ()
+        folders = tuple(self._ancestors(photo))[::-1] if self.tree else ()
         if not folders and self.base == ROOT:
             raise PhotoError(local_failures.NO_FOLDER())
         return folders
 
-    def _up(self, photo: Path) -> Iterator[AlbumFolder]:
+    def _ancestors(self, photo: Path) -> Iterator[AlbumFolder]:
         if photo in self._real:
             return  # the root is this file itself
         for folder in photo.parents:

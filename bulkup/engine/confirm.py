@@ -163,7 +163,7 @@ class Confirmer:
         return photo_id in self._astray.get(album, ())
 
     async def _release(self, albums: Collection[int]) -> None:
-        """Empty the lounge: one call does it, whatever album it names."""
+        """Empty the lounge: one call suffices, for any album."""
         uploaded = chain.from_iterable(self._uploaded.values())
         ids = list(islice(uploaded, RELEASE_IDS))
         await self._recovery.run(lambda: self._gallery.release(ids, album=min(albums)))
@@ -188,7 +188,7 @@ class Confirmer:
         return [photo_id for photo_id in uploaded if photo_id not in members.photos]
 
     async def _relink(self, missing: Sequence[int], *, album: int) -> int:
-        """Add photos to their album again, and return how many could be."""
+        """Add photos to their album again, and return how many were added."""
         if missing:
             try:
                 await self._recovery.run(lambda: self._gallery.link(missing, album=album))

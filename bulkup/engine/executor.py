@@ -27,7 +27,7 @@ class Executor(Protocol):
 
     @property
     def lead(self) -> int:
-        """How many calls should wait, besides the photos in flight."""
+        """How many calls should wait, in addition to the photos in flight."""
 
     async def fingerprint(self, photo: Photo, *, emit: Emit = discard) -> tuple[Photo, str]:
         """Return the photo as it was when it was read, and the MD5 of its content.

@@ -106,7 +106,7 @@ class Formats:
         self._sender = sender
         self._executor = executor
         self._update = update
-        self._off: FormatsOff | None = None
+        self._formats_off: FormatsOff | None = None
         self._refused: dict[str, FormatRefused] = {}  # by extension
         self._noticed: set[str] = set()
         self._locks: dict[FormatKey, anyio.Lock] = {}
@@ -239,7 +239,7 @@ class Formats:
         main, ending = key
         if not self._gallery.takes_formats:
             raise PhotoError(gallery_failures.NO_FORMATS())
-        if (refused := self._off or self._refused.get(ending)) is not None:
+        if (refused := self._formats_off or self._refused.get(ending)) is not None:
             raise FormatRefused(refused.failure)
         try:
             await self._recovery.run(lambda: self._gallery.check_format(paired_file.path.name))
@@ -248,7 +248,7 @@ class Formats:
         except FormatRefused as error:
             self._refused[ending] = error
             if isinstance(error, FormatsOff):
-                self._off = error
+                self._formats_off = error
             if error.message not in self._noticed:
                 self._noticed.add(error.message)
                 self._emit(Noticed(message=error.message, hint=error.hint))

@@ -284,7 +284,7 @@ async def scan_stage(
     """Send files whose MD5 the ledger knows to `known`, all others to `new`."""
 
     def photo_of(found: Found | PairedFile) -> Photo | None:
-        """Emit what was found; return it if it is a photo to go on with."""
+        """Emit what was found; return it if it is a photo to process."""
         path = found.path
         context.emit(FileFound(path=path, size=getattr(found, "size", 0)))
         if isinstance(found, Photo):

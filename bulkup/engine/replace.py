@@ -55,7 +55,7 @@ class ChangedFiles:
         """The MD5s of all changed files: the old content of one may be the new one of another."""
 
     async def decide(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs to go on with, `replaces` set if they replace a photo; fail the others.
+        """Return the jobs to continue, `replaces` set if they replace a photo; fail the others.
 
         A file whose new content the server already has is kept as it is: that photo is linked.
         After a stop request, undecided jobs are dropped.

@@ -204,13 +204,13 @@ class Recovery:
         await self._open()
         self._held = True
         try:
-            with self._shut():
+            with self._closed():
                 yield
         finally:
             self._held = False
 
     @contextmanager
-    def _shut(self) -> Iterator[None]:
+    def _closed(self) -> Iterator[None]:
         """Keep the gate closed."""
         self._gate = gate = anyio.Event()
         try:
@@ -281,7 +281,7 @@ class Recovery:
     @asynccontextmanager
     async def _closed_gate(self, outage: "_Outage") -> AsyncIterator[None]:
         """Pause all requests during an outage, and report its end."""
-        with self._shut():
+        with self._closed():
             yield
         if outage.reported:
             self._emit(OutageEnded(seconds=self._clock() - outage.began))

@@ -363,7 +363,7 @@ def _cause(error: Transient) -> Transient:
 
 
 def _may_be_chunk_size(error: Transient) -> bool:
-    """Return whether a server may answer like this to a chunk that is too large.
+    """Return whether a server may react like this to a chunk that is too large.
 
     PHP over its `memory_limit` while it reads the body was seen as nginx' 502.
     """

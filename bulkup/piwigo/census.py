@@ -114,7 +114,7 @@ class Census:
     async def line_speed(self) -> float | None:
         """Return the upload speed in bytes a second, None if unknown.
 
-        Sends some hundred kB, which the server ignores. Raises `RunError` if the log-in fails.
+        Sends a few hundred kB, which the server ignores. Raises `RunError` if the log-in fails.
         """
         try:
             async with self._pool.lease() as session:

@@ -115,7 +115,7 @@ class Catalogue:
     async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
         """Create an album as the last one of its parent and return its id.
 
-        A space is put behind each `<` in its name, because galleries may drop what looks like
+        A space is inserted after each `<` in its name, because galleries may drop what looks like
         HTML. Must not be repeated (piwigo-api.md, section 4). Raises `PhotoError` if it is refused
         and `AnswerLost` if the answer has no id.
         """

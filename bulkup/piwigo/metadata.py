@@ -65,7 +65,7 @@ def cut_bytes(text: str, *, size: int) -> str:
 
 
 def escape_tags(text: str) -> str:
-    """Return the text with a space behind each `<`, so that PHP does not take it for a tag.
+    """Return the text with a space after each `<`, so that PHP does not take it for a tag.
 
     PHP removes tags, and everything that follows if a tag has no end.
     """

@@ -303,7 +303,7 @@ def interpret(answer: Answer) -> object:
     """Return the answer's result, or raise the error that it means.
 
     Raises a `Transient` error if a retry may help, `NotOffered` if the server does not know the
-    method, `PhotoError` if it refuses this photo or request for good, and `RunError` if it will
+    method, `PhotoError` if it refuses this photo or request permanently, and `RunError` if it will
     refuse everything.
     """
     text = answer.body.decode("utf-8", "replace")

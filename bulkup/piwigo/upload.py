@@ -97,7 +97,7 @@ class UploadAsync:
     """`pwg.images.uploadAsync`, from Piwigo 12: chunks are kept by the photo's MD5.
 
     Each chunk is sent with its MD5 and may be repeated. `user` is any user name: Piwigo 12–15
-    require one besides the session cookie; never a password, which would log in again with each
+    require one as well as the session cookie; never a password, which would log in again with each
     chunk (piwigo-api.md, 3.2). With an API key it is empty. With `renames`, a photo whose name the
     server would alter is sent under a temporary one.
     """
@@ -268,7 +268,7 @@ class Transfer:
         raise AnswerLost(server_failures.UNCONFIRMED())
 
     async def settle(self, photo_id: int) -> None:
-        """Set real name and metadata of the finished photo, as far as missing. May be repeated.
+        """Set the real name and missing metadata of the finished photo. May be repeated.
 
         A photo that the server already had is left unchanged.
         """

@@ -100,13 +100,13 @@ class Trash:
                 "--after trash needs a library that is not installed: send2trash",
                 hint="Install it with: pip install 'bulkup[trash]'",
             ) from None
-        self._throw: Callable[[Path], None] = send2trash
+        self._send2trash: Callable[[Path], None] = send2trash
 
     def put(self, photo: Photo) -> None:
         """Move the file to the trash. Raises `PhotoError` and leaves the file in place."""
         check_untouched(photo)
         try:
-            self._throw(photo.path)
+            self._send2trash(photo.path)
         except OSError as error:
             reason = error.strerror or str(error)
             raise PhotoError(local_failures.CANT_TRASH(reason=reason)) from None

@@ -52,7 +52,7 @@ class Patterns:
 
     def decision(self, path: str) -> bool | None:
         """Return whether the rules include a path, None if none matches."""
-        index = self._deciding(_comparable(path))
+        index = self._deciding_rule(_comparable(path))
         return None if index is None else self.rules[index].take
 
     def take(self, path: str) -> bool:
@@ -63,14 +63,14 @@ class Patterns:
     def enter(self, folder: str) -> bool:
         """Return whether anything in a folder may be included."""
         folder = _comparable(folder)
-        index = self._deciding(folder)
+        index = self._deciding_rule(folder)
         if index is None:
             taken, later = not self.only, self.rules
         else:
             taken, later = self.rules[index].take, self.rules[index + 1 :]
         return taken or any(rule.take and rule.may_match_below(folder) for rule in later)
 
-    def _deciding(self, path: str) -> int | None:
+    def _deciding_rule(self, path: str) -> int | None:
         for index in range(len(self.rules) - 1, -1, -1):
             if self.rules[index].matches(path):
                 return index

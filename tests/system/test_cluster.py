@@ -293,7 +293,7 @@ async def test_a_scheduler_that_is_killed_and_comes_back_costs_no_photo(
         assert box.finishing_peak <= 2
 
 
-async def test_a_worker_that_can_take_no_part_is_named_and_why(
+async def test_a_worker_that_cannot_take_part_is_reported_with_its_reason(
     tmp_path: Path, two: Cluster
 ) -> None:
     root = tmp_path / "photos"
@@ -318,7 +318,7 @@ async def test_a_worker_that_can_take_no_part_is_named_and_why(
         ("watch --dask local:2", "--dask only works with bulkup upload and verify"),
     ],
 )
-async def test_what_is_no_cluster_is_said_at_once(
+async def test_invalid_cluster_flags_are_usage_errors(
     tmp_path: Path, box: Sandbox, words: str, said: str
 ) -> None:
     command, *flags = words.split() if words[0] != "-" else ["upload", *words.split()]
