@@ -229,7 +229,7 @@ class HostUnknown(Unreachable):
 
 @asynccontextmanager
 async def one_error() -> AsyncIterator[None]:
-    """Unwrap the group that a task group raises: a bug first, then what ended the run."""
+    """Raise what ended the run instead of the task group's exception group, except for bugs."""
     import anyio  # noqa: PLC0415 (heavy; wrong flags are reported without it)
 
     try:

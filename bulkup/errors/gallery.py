@@ -143,7 +143,7 @@ NO_MAIN: Final = FailureKind(
 )
 FORMAT_TAKEN: Final = FailureKind(
     "format-taken",
-    "another file is the .{ending} of {name} already",
+    "another file is already the .{ending} of {name}",
     "A photo has at most one format of each extension: put this one next to a photo of its own.",
 )
 FORMAT_CHANGED: Final = FailureKind(

@@ -39,7 +39,7 @@ IS_FOLDER: Final = FailureKind(
 )
 NO_FOLDER: Final = FailureKind(
     "no-folder",
-    "it is in no folder that could become an album",
+    "it is not in a folder that could become an album",
     "Give --album for files at the top level.",
 )
 MAIN_UNREADABLE: Final = FailureKind(
@@ -83,5 +83,5 @@ CHANGED_LATE: Final = FailureKind(
     "Upload it from there.",
 )
 COPY_DIFFERS: Final = FailureKind("copy-differs", "its copy in {folder} differs from it", LEFT)
-THERE_ALREADY: Final = FailureKind("there-already", "it is in {folder} already", LEFT)
+THERE_ALREADY: Final = FailureKind("there-already", "it is already in {folder}", LEFT)
 SAME_FILE: Final = FailureKind("same-file", "it is the same file as {other}", LEFT)

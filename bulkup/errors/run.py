@@ -48,7 +48,7 @@ NO_PIWIGO: Final = FailureKind(
 )
 ODD_PIWIGO: Final = FailureKind(
     "odd-piwigo",
-    "{url} answers, but not as Piwigo does: {reason}",
+    "{url} answers, but not like Piwigo: {reason}",
     "Give the address of the gallery's home page.",
 )
 OTHER_HOST: Final = FailureKind(

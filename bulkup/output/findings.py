@@ -266,7 +266,7 @@ class ArchiveFound:
 
     @property
     def mark(self) -> Mark:
-        """A problem if files will fail, a warning if there are none, or types are skipped."""
+        """A problem if files will fail, a warning if no photo was found or types are skipped."""
         if self.unreadable or self.empty:
             return Mark.PROBLEM
         return Mark.WARNING if self.types or not self.photos else Mark.OK

@@ -36,7 +36,7 @@ COUNTS: Final = {
     "astray": "astray",
     "stays": "not put away",
 }
-ABRUPT: Final = "ended abruptly, as by kill -9 or a power cut; run the same command again"
+ABRUPT: Final = "for example by kill -9 or a power cut; run the same command again"
 
 
 def past(galleries: Sequence[GalleryHistory], *, now: float) -> Iterator[Text]:
@@ -143,7 +143,7 @@ def _run(run: PastRun, *, now: float) -> Text:
         case Ending.OPEN if run.running:
             how, style = f"running for {time_text(max(0.0, now - run.began))}", GOOD
         case Ending.OPEN:
-            how, style = f"after {how_long} {ABRUPT}", WARNING
+            how, style = f"ended abruptly after {how_long}, {ABRUPT}", WARNING
         case _:
             how = f"in {how_long}"
     counted = ", ".join(

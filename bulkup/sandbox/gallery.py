@@ -352,7 +352,7 @@ class Gallery:
         return photo
 
     async def _put(self, content: Content, photo: StoredPhoto) -> None:
-        """Move a file to the place of the photo's file."""
+        """Move a file to the photo's path."""
         if self.keep == "sums":
             await content.remove()
             content.path = None

@@ -137,7 +137,7 @@ async def test_the_second_of_two_files_for_one_format_is_predicted_to_fail(tmp_p
         again = await send(box, *flags, "--dry-run")
     assert foreseen.code == done.code == 1
     for ended in (foreseen, done):
-        assert re.search(r"/a\.nef\n +another file is the .nef of a.jpg already", ended.err)
+        assert re.search(r"/a\.nef\n +another file is already the .nef of a.jpg", ended.err)
     assert row("1 +album +to be created$", foreseen)
     assert row("1 +album +created$", done)
     assert row("1 +formats ", foreseen)

@@ -37,7 +37,7 @@ OTHER = b"another one"
 NEW = picture(Random(5), size=800)
 NO_NEF = Filters(patterns=Patterns((read_flag("*.nef", take=False, flag="--exclude"),)))
 upload = partial(run_with_ledger, formats=True)
-TAKEN = "another file is the .nef of a.jpg already"
+TAKEN = "another file is already the .nef of a.jpg"
 
 
 @pytest.fixture

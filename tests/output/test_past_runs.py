@@ -77,7 +77,7 @@ def test_a_gallery_tells_its_albums_and_their_runs() -> None:
         (run(Ending.INTERRUPTED), "interrupted after 12 min 5 s; 3 uploaded"),
         (run(Ending.FAILED, error="no\x1b server"), "ended after 12 min 5 s: no\\x1b server; 3"),
         (run(Ending.OPEN, running=True), "running for 1 h; 3 uploaded"),
-        (run(Ending.OPEN), "after 12 min 5 s ended abruptly"),
+        (run(Ending.OPEN), "ended abruptly after 12 min 5 s, for example"),
         (run(counts={}), "in 12 min 5 s; no photos"),
         (run(counts={"present": 2, "missing": 1}, task="verify"), "; 2 present, 1 missing"),
         (run(counts={"new": 2, "strange": 1}, task="dry-run"), "; 2 new"),
