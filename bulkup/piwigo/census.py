@@ -148,26 +148,28 @@ class Census:
         length, work_s = FIRST_LENGTH, 0.0
         light_s = await self._timed(session, _padded(0))
         wanted_s = max(BUSY_S, 4 * light_s)
-        times = 1 if rough else 2
         if rough:
             wanted_s = min(wanted_s, MOST_BUSY_S)
         for _ in range(2):  # the first guess is inexact
-            arrived_s = await self._timed(session, _padded(length), times=times)
-            work_s = max(await self._timed(session, _heavy(length), times=times) - arrived_s, 1e-3)
+            arrived_s = await self._timed(session, _padded(length))
+            work_s = max(await self._timed(session, _heavy(length)) - arrived_s, 1e-3)
             if work_s >= wanted_s or length == MOST_LENGTH:
                 break
             length = int(min(MOST_LENGTH, length * wanted_s / work_s))
-        work_s = await self._timed(session, _heavy(length), times=times) - light_s
+        work_s = await self._timed(session, _heavy(length)) - light_s
         return length if work_s >= TOO_LIGHT_S else None
 
-    async def _timed(self, session: Session, request: Request, *, times: int = 2) -> float:
-        """Return how long a request takes: the shortest of `times`, as the first may connect."""
-        taken = []
-        for _ in range(times):
+    async def _timed(self, session: Session, request: Request) -> float:
+        """Return how long a request takes: the shorter of two, as the first may connect.
+
+        One alone may also have waited for a worker behind a finish.
+        """
+        times = []
+        for _ in range(2):
             began = self._clock()
             await self._pool.send(session, request)
-            taken.append(self._clock() - began)
-        return min(taken)
+            times.append(self._clock() - began)
+        return min(times)
 
     async def _passes(self, length: int, *, busy: int, hold: Hold) -> bool:
         """Return whether a light request is answered while `busy` heavy ones are processed."""
