@@ -6,6 +6,7 @@ it can't be sending any more, and the server is asked for their MD5s before they
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import Any, Final
 import anyio
 from anyio import CancelScope, to_thread
 from anyio.abc import TaskGroup
+from distributed.client import ClosedClientError
 
 from bulkup import __version__
 from bulkup.app.executor import ExecutorFactory, RunSettings, no_limit
@@ -59,6 +61,9 @@ JOIN_S: Final = 120.0
 LEAVE_S: Final = 6.0
 """How long a worker may take to log in and out."""
 
+MOST_FAILED_JOINS: Final = 3
+"""Connections to a worker that fail in a row before it counts as one that can't take part."""
+
 UNFIT_S: Final = 300.0
 """How long a worker that could not take part is not invited again, while there are others."""
 
@@ -77,16 +82,20 @@ class _WorkerLost(Exception):
 class _Try:
     """A worker's try to finish a photo: waits for a slot, and is `over` after its result.
 
-    `ask` is the number of the worker's request to answer then.
+    `ask` is the number of the worker's request to answer then. If the try was `granted` a slot,
+    the slot is `free` again once the server can't be working on the photo any more.
     """
 
     over: anyio.Event = field(default_factory=anyio.Event)
+    free: anyio.Event = field(default_factory=anyio.Event)
+    granted: bool = False
     error: Exception | None = None
     ask: int = 0
 
     def end(self, error: Exception | None = None, *, ask: int = 0) -> None:
-        self.error, self.ask = error, ask
-        self.over.set()
+        if not self.over.is_set():
+            self.error, self.ask = error, ask
+            self.over.set()
 
     async def result(self) -> None:
         await self.over.wait()
@@ -154,6 +163,7 @@ class Coordinator:
         self._workers: set[str] = set()
         self._joining: set[str] = set()
         self._unfit: dict[str, tuple[float, str]] = {}
+        self._failed_joins: Counter[str] = Counter()
         self._closing = False
         self._holds = 0
         self._sent_state: tuple[object, ...] = ()
@@ -288,10 +298,10 @@ class Coordinator:
             unfit = {worker for worker, (since, _) in self._unfit.items() if now - since < UNFIT_S}
             self._workers = set(there) - unfit
             self._fail_unseen()
-        known = {member.address for member in self.members.values()} | self._joining
-        for address in self._workers - known:
-            self._joining.add(address)
-            self._tasks.start_soon(self._join, address)
+            known = {member.address for member in self.members.values()} | self._joining
+            for address in self._workers - known:
+                self._joining.add(address)
+                self._tasks.start_soon(self._join, address)
         if self.members or not self._open_calls:
             self._had_workers_at = now
         elif there and not self._joining:  # all of them are unfit
@@ -315,17 +325,22 @@ class Coordinator:
 
     async def _join(self, address: str) -> None:
         """Add a worker to the run, or record why it can't take part."""
-        self._cluster.listen(self._receive)
-        invitation = await to_thread.run_sync(self._invitation, address)
+        topic, reason = "", f"it did not log in within {JOIN_S:.0f} s"
         try:
-            with anyio.fail_after(JOIN_S):
+            self._cluster.listen(self._receive)
+            invitation = await to_thread.run_sync(self._invitation, address)
+            with anyio.move_on_after(JOIN_S):
                 topic, reason = await self._cluster.run_on(address, join, invitation)
-        except OSError:
-            return  # its connection may be back soon
+        except (OSError, ClosedClientError) as error:
+            self._failed_joins[address] += 1
+            if self._failed_joins[address] < MOST_FAILED_JOINS:
+                return  # its connection may be back soon
+            reason = f"{type(error).__name__}: {error}"
         except Exception as error:  # noqa: BLE001 (whatever fails on the worker)
-            topic, reason = "", f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}"
         finally:
             self._joining.discard(address)
+        self._failed_joins.pop(address, None)
         if topic:
             self.members[topic] = Member(address, topic, last_message_at=self._clock())
             self._send_state(self.members[topic])
@@ -415,8 +430,15 @@ class Coordinator:
             async with anyio.create_task_group() as tasks:
                 for member in self.members.values():
                     if member.outbox:
-                        tasks.start_soon(self._cluster.publish, member.topic, member.outbox)
-                        member.outbox = []
+                        tasks.start_soon(self._send_outbox, member)
+
+    async def _send_outbox(self, member: Member) -> None:
+        """Send what is in an outbox; what may have been lost is sent again a little later."""
+        items, member.outbox = member.outbox, []
+        if not await self._cluster.publish(member.topic, items):
+            member.outbox[:0] = items
+            await anyio.sleep(TICK_S)
+            self._outgoing.set()
 
     def _receive(self, message: tuple[str, list[Any]]) -> None:
         """Handle the messages of a worker."""
@@ -425,6 +447,8 @@ class Coordinator:
             return
         member.last_message_at = self._clock()
         for item in items:
+            if topic not in self.members:
+                return  # an item before this one has shown that the worker is lost
             match item:
                 case "beat", beat_at:
                     member.beat_at = beat_at
@@ -547,7 +571,19 @@ class Coordinator:
     async def _recover(self, member: Member) -> None:
         """Queue the photos of a lost worker again, once it can't be sending any more."""
         await self._sleep(max(0.0, member.last_message_at + GONE_S - self._clock()))
-        calls = list(member.calls.values())
+        calls = dict(member.calls)
+        for number, tried in member.tries.items():
+            if tried.granted and (call := calls.pop(number, None)):
+                self._tasks.start_soon(self._recover_finish, call, tried)
+        await self._requeue(list(calls.values()))
+
+    async def _recover_finish(self, call: Call, tried: _Try) -> None:
+        """Queue a photo again that may have been finished, once the server is done with it."""
+        await tried.free.wait()
+        await self._requeue([call])
+
+    async def _requeue(self, calls: Sequence[Call]) -> None:
+        """Queue photos of a lost worker again; the next one asks for those that may be there."""
         context = next((call.context for call in calls if call.context), None)
         found: Mapping[str, int | None] = {}
         if context is not None:
@@ -556,17 +592,25 @@ class Coordinator:
                 found = await self._recovery.run(lambda: context.gallery.find(md5s))
         for call in reversed(calls):
             arrived = call.job is not None and found.get(call.job.md5) is not None
-            call.lost = call.finishing or arrived  # then the next worker asks the server first
+            call.lost = call.finishing or arrived
             self._add(call, first=True)
 
     async def _grant_slot(self, member: Member, call: Call, tried: _Try, ask: int) -> None:
         """Allow a worker to try to finish a photo once there is a slot, and measure it."""
         if (context := call.context) is None:
             return
+        try:
+            await self._measure(member, call, tried, ask, context)
+        finally:
+            tried.free.set()
+
+    async def _measure(
+        self, member: Member, call: Call, tried: _Try, ask: int, context: UploadContext
+    ) -> None:
         async with context.limiter.slot() as slot:
             if tried.over.is_set():  # the worker was lost meanwhile
                 return
-            call.finishing = True
+            call.finishing = tried.granted = True
             self._post(member, "answer", ask, None)
             began, error = self._clock(), None
             try:

@@ -117,6 +117,9 @@ def is_loopback(address: str) -> bool:
 ANSWER_S: Final = 10.0
 """How long the scheduler may take to answer."""
 
+CONNECT_S: Final = 6.0
+"""The part of it that a new connection may take."""
+
 SHORT_LOGS: Final = {
     "distributed.admin.low-level-log-length": 10,
     "distributed.admin.system-monitor.log-length": 10,
@@ -144,7 +147,7 @@ class Cluster:
     def trusts(self, worker: str) -> bool:
         """Return whether the network can't read what is sent to a worker via the scheduler."""
         near = is_loopback(self.address) and is_loopback(worker)
-        return near or self.address.startswith("tls://")
+        return near or (self.address.startswith("tls://") and worker.startswith("tls://"))
 
     async def workers(self) -> list[str] | None:
         """Return the addresses of the workers, None if the scheduler does not answer."""
@@ -152,9 +155,9 @@ class Cluster:
             with anyio.fail_after(ANSWER_S):
                 if self._client.status != "running":
                     await self._client.close(timeout=1)
-                    self._client = await _client(self.address, self.security)
+                    self._client = await _client(self.address, self.security, CONNECT_S)
                 known = await self._client.scheduler.identity(n_workers=-1)
-        except (OSError, TimeoutError):
+        except Exception:  # noqa: BLE001 (Dask raises many kinds)
             return None
         return list(known["workers"])
 
@@ -167,11 +170,15 @@ class Cluster:
 
         self._client.subscribe_topic(self.topic, unpack)
 
-    async def publish(self, topic: str, message: object) -> None:
-        """Send a message; it may get lost with the connection."""
-        with suppress(OSError):
-            if self._client.scheduler is not None:  # it is None once the client has closed
-                await self._client.log_event(topic, pickle.dumps(message))
+    async def publish(self, topic: str, message: object) -> bool:
+        """Send a message; return False if it may have been lost with the connection."""
+        try:
+            if self._client.scheduler is None:  # the client has closed
+                return False
+            await self._client.log_event(topic, pickle.dumps(message))
+        except Exception:  # noqa: BLE001 (Dask raises many kinds)
+            return False
+        return True
 
     async def run_on(
         self, worker: str, function: Callable[..., Awaitable[Any]], *args: object
@@ -200,16 +207,16 @@ class Cluster:
 
     async def close(self) -> None:
         """Disconnect; the scheduler forgets the batches."""
-        with suppress(OSError, TimeoutError):
-            with suppress(ValueError):  # `listen` was never called
-                self._client.unsubscribe_topic(self.topic)
+        with suppress(Exception):  # `listen` was never called, or the scheduler is lost
+            self._client.unsubscribe_topic(self.topic)
+        with suppress(Exception):
             await self._client.close(timeout=2)
 
 
-async def _client(address: str, security: Security) -> Client:
+async def _client(address: str, security: Security, timeout_s: float = ANSWER_S) -> Client:
     with dask.config.set(SHORT_LOGS):
         return await Client(
-            address, security=security, asynchronous=True, timeout=ANSWER_S, set_as_default=False
+            address, security=security, asynchronous=True, timeout=timeout_s, set_as_default=False
         )
 
 
@@ -228,9 +235,13 @@ async def open_cluster(where: ClusterAddress) -> AsyncIterator[Cluster]:
             preload=["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
         )
         try:
-            with dask.config.set(SHORT_LOGS):
-                await made
-            client = await _client(made.scheduler_address, made.security)
+            try:
+                with dask.config.set(SHORT_LOGS):
+                    await made
+                client = await _client(made.scheduler_address, made.security)
+            except (OSError, TimeoutError, RuntimeError) as error:
+                failure = run_failures.CLUSTER_UNREACHED(address="local", reason=error)
+                raise RunError(failure) from None
             yield Cluster(client, security=made.security, address=made.scheduler_address)
         finally:
             with CancelScope(shield=True):

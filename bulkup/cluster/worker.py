@@ -181,7 +181,8 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
                 self._tasks.start_soon(self._flush_often)
                 self.ready.set_result(self._topic)
                 await self._over.wait()
-                client.unsubscribe_topic(self._topic)
+                with suppress(Exception):  # the client has closed with the scheduler
+                    client.unsubscribe_topic(self._topic)
                 self._tasks.cancel_scope.cancel()
         except (WorkerUnusable, OSError) as error:
             if not self.ready.done():
@@ -244,6 +245,9 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
     def _receive(self, event: tuple[float, object]) -> None:
         """Handle a message of the coordinator; Dask also logs to the topic."""
         message = event[1]
+        if awake_s() >= self._answered_at + LEASE_S:
+            self._over.set()  # the machine was asleep: the coordinator has given the photos away
+            return
         for item in pickle.loads(message) if isinstance(message, bytes) else ():  # noqa: S301
             match item:
                 case "answer", number, error if number in self._asked:

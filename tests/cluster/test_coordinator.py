@@ -12,17 +12,25 @@ from urllib.parse import urlsplit
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
+from distributed import Scheduler, Worker
 
+from bulkup.cluster.coordinator import executor_from
 from bulkup.cluster.messages import LEASE_S
-from bulkup.engine.ports import Fact, NoLedger
+from bulkup.cluster.scheduler import cluster_address
+from bulkup.engine.executor import discard
+from bulkup.engine.ports import Fact, NoLedger, Stop
+from bulkup.engine.retry import Policy, Recovery
+from bulkup.errors import RunError
 from bulkup.events import LimitsChanged
 from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
+from bulkup.source.photos import Photo
 from tests.support.faults import HookedFaults
 from tests.support.lines import Line
 from tests.support.runs import make_archive
-from tests.support.team import team, until
+from tests.support.team import MAPS, settings, team, until
 
 UPLOAD = "pwg.images.uploadAsync"
 KINDS: tuple[Kind, ...] = (
@@ -159,10 +167,56 @@ async def test_a_worker_stops_when_the_coordinator_answers_no_beat(tmp_path: Pat
         await executor.run(archive, finishing=2)
 
 
+async def test_a_message_that_a_broken_connection_swallowed_is_sent_again(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=6, names=3, size=(300, 4000))
+    lost: list[object] = []
+    async with team(2, Sandbox()) as executor:
+        publish = executor.coordinator._cluster.publish
+
+        async def lose_one(topic: str, message: list[tuple[object, ...]]) -> bool:
+            if not lost and any(item[0] == "answer" for item in message):
+                lost.append(message)
+                return False
+            return await publish(topic, message)
+
+        executor.coordinator._cluster.publish = lose_one  # type: ignore[method-assign,assignment]
+        await executor.run(archive, finishing=1)
+    assert lost
+
+
+async def test_a_scheduler_that_stays_away_ends_the_run_with_its_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWAY_S", "GONE_S", "LOOK_S"):
+        monkeypatch.setattr(f"bulkup.cluster.coordinator.{name}", 0.1)
+    monkeypatch.setattr("bulkup.cluster.scheduler.CONNECT_S", 0.1)
+    path = next(iter(make_archive(tmp_path, count=1, names=1)))
+    photo = Photo(path, size=path.stat().st_size, mtime_ns=path.stat().st_mtime_ns)
+    options = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    async with (
+        Sandbox() as box,
+        Scheduler(port=0, **options) as scheduler,
+        Worker(scheduler.address, nthreads=1, **options) as worker,
+    ):
+        where = cluster_address(scheduler.address, maps=MAPS, tls=(None, None, None))
+        recovery = Recovery(Policy(), emit=discard, probe=checkpoint)
+
+        async def upload() -> None:
+            async with executor_from(where)(
+                settings(box.url), recovery=recovery, emit=discard, stop=Stop()
+            ) as executor:
+                await worker.close(timeout=1)
+                await scheduler.close()
+                await executor.fingerprint(photo)
+
+        with pytest.raises(RunError, match="does not answer any more"):
+            await upload()
+
+
 async def test_a_message_after_the_end_is_lost_without_an_error() -> None:
     async with team(1, Sandbox()) as executor:
         cluster = executor.coordinator._cluster
-    await cluster.publish("topic", "too late")
+    assert not await cluster.publish("topic", "too late")
 
 
 async def test_a_server_that_hangs_over_a_finish_is_waited_for_by_all_and_gets_it_once(
