@@ -19,11 +19,10 @@ from distributed.client import ClosedClientError
 
 from bulkup import __version__
 from bulkup.app.executor import ExecutorFactory, RunSettings, no_limit
-from bulkup.cluster.messages import GONE_S, Invitation, Order, Outcome, PathMap
+from bulkup.cluster.messages import GONE_S, Invitation, Order, Outcome, PathMap, local_zone
 from bulkup.cluster.queue import Call, WorkQueue
 from bulkup.cluster.scheduler import BatchLost, Cluster, ClusterAddress, open_cluster
 from bulkup.cluster.worker import join, leave
-from bulkup.cluster.zone import local_zone
 from bulkup.engine.executor import NotStarted, Stopping, discard
 from bulkup.engine.ports import Job, UploadContext
 from bulkup.engine.retry import Recovery, Sleep

@@ -27,8 +27,7 @@ from bulkup import __version__
 from bulkup.app.credentials import read_api_key, read_secret_file
 from bulkup.app.gallery import open_gallery
 from bulkup.app.settings import Account
-from bulkup.cluster.messages import BEAT_S, LEASE_S, Invitation, Order, Outcome
-from bulkup.cluster.zone import Zone
+from bulkup.cluster.messages import BEAT_S, LEASE_S, Invitation, Order, Outcome, Zone
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.executor import LocalExecutor, NotStarted
 from bulkup.engine.pacing import Tail

@@ -88,7 +88,7 @@ class Confirmer:
         """Delete a photo that differs on the server, and send it again."""
         photo_id = event.image_id
         try:
-            # first out of the lounge, which would keep an entry of it (piwigo-api.md, section 4)
+            # first out of the lounge, which would keep an entry of it (seen on Piwigo 13 to 17)
             await self._recovery.run(lambda: self._gallery.release([photo_id], album=job.album))
             await self._recovery.run(lambda: self._gallery.remove(photo_id))
         except (PhotoError, Transient, NotOffered) as error:
@@ -116,7 +116,7 @@ class Confirmer:
     async def check_albums(self) -> None:
         """Make the photos of the run visible, re-add those missing from their album, clean up.
 
-        To be called when nothing is in flight any more (piwigo-api.md, section 4, The lounge).
+        To be called when nothing is in flight any more (seen on Piwigo 13 to 17).
         """
         doubtful = self._upload_context.doubtful
         albums = self._uploaded.keys() | set(doubtful.values())

@@ -43,7 +43,7 @@ FIRST_PLANNED: Final = 2**31
 """Ids from here on are of planned albums and photos: Piwigo's own are smaller."""
 
 FINISH_S: Final = 0.45
-"""What finishing a photo of some megapixels costs a small server (piwigo-api.md, 3.1)."""
+"""What finishing a photo of some megapixels costs a small server (seen on Piwigo 13 to 17)."""
 
 
 async def run(plan: Plan, context: RunContext, *, albums: Albums, executor: Executor) -> None:

@@ -436,7 +436,7 @@ async def batches(
 ) -> AsyncIterator[R]:
     """Handle the items of a stream in lists of up to `BATCH`, and yield each result.
 
-    Looking MD5s up costs a server a scan over all its photos (piwigo-api.md, section 4, exist).
+    Looking MD5s up costs a server a scan over all its photos (seen on Piwigo 13 to 17).
     So each list is collected for `LINGER` times as long as handling the last one took, for
     `least_s` seconds at least and `MOST_LINGER_S` at most, or until it is full or the stream
     ends. The time that the caller spends on the results does not count.

@@ -292,7 +292,7 @@ class GalleryWriter(GalleryReader, Protocol):
         """Give an uploaded photo its real file name, title and other metadata."""
 
     async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
-        """Move finished photos out of the lounge into their albums (piwigo-api.md, section 4)."""
+        """Move finished photos out of the lounge into their albums (seen on Piwigo 13 to 17)."""
 
     async def remove(self, photo_id: int) -> None:
         """Delete a photo that this run has uploaded. Raises `NotOffered`."""

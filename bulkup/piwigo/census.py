@@ -2,7 +2,7 @@
 
 While `n` requests keep workers busy, a light request that arrives after them and is answered
 before them proves `n + 1` workers. Workers are kept busy by `pwg.images.exist` with a long list of
-unknown MD5s, which is read-only (piwigo-api.md, section 9). Since a long list takes time on a slow
+unknown MD5s, which is read-only (seen on Piwigo 13 to 17). Since a long list takes time on a slow
 connection, everything but the ends of the lists is sent first, then the ends, which take no longer
 than a light request. The lists are assumed to have arrived after more time than as many requests
 of that length have just taken over the same connections. Meanwhile no other request may start; one

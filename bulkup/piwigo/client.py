@@ -116,7 +116,7 @@ class Catalogue:
         """Create an album as the last one of its parent and return its id.
 
         A space is inserted after each `<` in its name, because galleries may drop what looks like
-        HTML. Must not be repeated (piwigo-api.md, section 4). Raises `PhotoError` if it is refused
+        HTML. Must not be repeated (seen on Piwigo 13 to 17). Raises `PhotoError` if it is refused
         and `AnswerLost` if the answer has no id.
         """
         fields: Fields = (
@@ -271,7 +271,7 @@ class Catalogue:
     async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Move finished photos out of the lounge into their albums. May be repeated.
 
-        Call it while no photo is being finished (piwigo-api.md, section 4, The lounge). Raises
+        Call it while no photo is being finished (seen on Piwigo 13 to 17). Raises
         `Refused` while the server is doing so already, and `NotOffered` if it can't be requested.
         """
         fields: Fields = (("category_id", str(album)),)
@@ -488,8 +488,8 @@ class PiwigoServer(Catalogue):
         """Empty the server's buffer of `pwg.images.upload` for a temporary name. May be repeated.
 
         A request with a single chunk first empties the buffer; since its content is not a picture,
-        the server refuses and deletes it (piwigo-api.md, 3.1). Does nothing for galleries that
-        accept all file types, which might keep it.
+        the server refuses and deletes it (seen on Piwigo 13 to 17). Does nothing for galleries
+        that accept all file types, which might keep it.
         """
         if not (self.offer.endings or PICTURES) <= PICTURES:
             return

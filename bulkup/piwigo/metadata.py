@@ -21,7 +21,7 @@ TAG = re.compile(r"""<(?!\s)(?:"[^"]*"|'[^']*'|[^>"'])*(?:>|$)""", re.ASCII)
 def to_storable(text: str, *, limit: int = 255) -> str:
     """Return the text as a Piwigo database can store it: three-byte UTF-8, 255 characters.
 
-    With other text the server fails and answers with an empty body (piwigo-api.md, 3.1, Names).
+    With other text the server fails and answers with an empty body (seen on Piwigo 13 to 17).
     The file name ending is kept if the text is cut off.
     """
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())

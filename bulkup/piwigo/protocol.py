@@ -103,7 +103,7 @@ def read_found(result: object) -> dict[str, int | None]:
     """Parse the answer to `pwg.images.exist`: a photo id for each MD5, None for absent.
 
     A missing MD5 is unknown: galleries that identify photos by file name answer with an empty list
-    (piwigo-api.md, section 4).
+    (seen on Piwigo 13 to 17).
     """
     if not isinstance(result, dict):
         return {}
@@ -223,7 +223,7 @@ def read_held(result: object) -> frozenset[int]:
 def image_id(result: object) -> int | None:
     """Return the id of the photo in the answer to a last chunk, None if there is none.
 
-    Ids are numbers or strings, and never 0 (piwigo-api.md, sections 1 and 6).
+    Ids are numbers or strings, and never 0 (seen on Piwigo 13 to 17).
     """
     match result:
         case {"image_id": value} | {"id": value}:

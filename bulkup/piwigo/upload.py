@@ -15,7 +15,7 @@ from bulkup.piwigo.session import Session, SessionPool
 from bulkup.source.photos import Chunk, Photo
 
 ALTERED: Final = frozenset("&<>\"'\\")
-"""Characters of a file name that Piwigo alters (piwigo-api.md, 3.1, Names)."""
+"""Characters of a file name that Piwigo alters (seen on Piwigo 13 to 17)."""
 
 NOTHING: Final = Details()
 
@@ -79,7 +79,7 @@ class Upload:
     def requests(self, sending: Attempt, chunk: Chunk, *, finishing: bool) -> tuple[Request, ...]:
         """Return the chunk's request; for a single chunk without `chunk` and `chunks`.
 
-        The server then empties the buffer first (piwigo-api.md, 3.1).
+        The server then empties the buffer first (seen on Piwigo 13 to 17).
         """
         del finishing
         fields: Fields = (("name", sending.sent_name),)
@@ -98,8 +98,8 @@ class UploadAsync:
 
     Each chunk is sent with its MD5 and may be repeated. `user` is any user name: Piwigo 12–15
     require one as well as the session cookie; never a password, which would log in again with each
-    chunk (piwigo-api.md, 3.2). With an API key it is empty. With `renames`, a photo whose name the
-    server would alter is sent under a temporary one.
+    chunk (seen on Piwigo 13 to 17). With an API key it is empty. With `renames`, a photo whose
+    name the server would alter is sent under a temporary one.
     """
 
     name: ClassVar[str] = "async"
@@ -138,8 +138,8 @@ class Legacy:
     """`pwg.images.addChunk` and `pwg.images.add`, for servers before 2.7 and as a last resort.
 
     Chunks are kept by MD5 and position, so they may be repeated; they are sent in base64, a third
-    larger, and the result is not verified (piwigo-api.md, 3.3). With `renames` the photo is sent
-    under a temporary name, by which a corrupted one can be recognized.
+    larger, and the result is not verified (seen on Piwigo 13 to 17). With `renames` the photo
+    is sent under a temporary name, by which a corrupted one can be recognized.
     """
 
     name: ClassVar[str] = "legacy"

@@ -73,7 +73,7 @@ def plan_chunks(
 
     `tail` takes the size of the last chunk and returns how many of its bytes are to be a chunk of
     their own. No chunk is 1 byte longer than a multiple of 4096 (except for a file of one byte):
-    `pwg.images.upload` would drop its last byte if that is an ASCII `0` (piwigo-api.md, 3.1).
+    `pwg.images.upload` would drop its last byte if that is an ASCII `0` (seen on Piwigo 13 to 17).
     """
     step = max(BLOCK, chunk_size // BLOCK * BLOCK)
     bounds = [*range(0, size, step), size] if size else [0, 0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.cluster.zone import LAST, Zone, local_zone
+from bulkup.cluster.messages import LAST, Zone, local_zone
 
 
 @pytest.fixture(params=["CET-1CEST,M3.5.0,M10.5.0/3", "NST3:30NDT,M3.2.0,M11.1.0", "UTC0"])

@@ -20,10 +20,9 @@ import pytest
 from anyio import to_thread
 
 import bulkup
-from bulkup.cluster.messages import PathMap
+from bulkup.cluster.messages import PathMap, local_zone
 from bulkup.cluster.scheduler import Cluster as Dask
 from bulkup.cluster.scheduler import ClusterAddress, open_cluster
-from bulkup.cluster.zone import local_zone
 from bulkup.events import Event, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.certificates import make_certificate
