@@ -56,7 +56,7 @@ def test_a_photo_goes_to_the_albums_of_its_folders(
 
 
 def test_what_lies_at_the_top_without_an_album_is_reported() -> None:
-    with pytest.raises(PhotoError, match="no folder that could become an album") as caught:
+    with pytest.raises(PhotoError, match="not in a folder that could become an album") as caught:
         names(tree(base=ROOT, unwrap=True), PHOTOS / "c.jpg")
     assert "--album" in caught.value.hint
 

@@ -317,7 +317,7 @@ async def test_what_lies_in_no_album_is_reported(tmp_path: Path) -> None:
     events = by_name(outcome)
     assert events["a.jpg"].verdict is Verdict.PRESENT
     assert events["loose.jpg"].verdict is Verdict.NOT_IN_ALBUM
-    assert "in no folder that could become an album" in events["loose.jpg"].reason
+    assert "not in a folder that could become an album" in events["loose.jpg"].reason
     assert "--album" in events["loose.jpg"].hint
 
 
