@@ -104,7 +104,6 @@ class Limiter:
         self._patience = 1
         self._emitted = (0, 0)
         self._known_most = pacing.most
-        self._known_workers = 1
         self._known: dict[Fact, int] = {}
         self._noticed: set[str] = set()
 
@@ -212,7 +211,6 @@ class Limiter:
         facts = await self._ledger.facts(max_age_s=REMEMBERED_S)
         self.pacing.most = min(self.pacing.most, facts.get(Fact.FINISHING, self.pacing.most))
         self._known_most = self.pacing.most
-        self._known_workers = facts.get(Fact.WORKERS, 1)
         self._known = dict(facts)
         self._census.length = facts.get(Fact.PROOF, self._census.length)
         unproven = facts.get(Fact.UNPROVEN, 0)
@@ -247,9 +245,7 @@ class Limiter:
             return  # nothing smaller would help: try the same again with all slots free
         self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
         if proven:
-            if workers > self._known_workers:
-                self._known_workers = workers
-                await self._ledger.learn(Fact.WORKERS, workers)
+            await self._learn(Fact.WORKERS, max(workers, self._known_workers))
             await self._learn(Fact.PROOF, self._census.length)
         elif not possible:
             self._notice_once(UNCOUNTED, UNCOUNTED_HINT)
@@ -268,6 +264,11 @@ class Limiter:
         if message not in self._noticed:
             self._noticed.add(message)
             self._emit(Noticed(message=message, hint=hint))
+
+    @property
+    def _known_workers(self) -> int:
+        """How many workers this run or an earlier one has proven."""
+        return self._known.get(Fact.WORKERS, 1)
 
     async def _learn(self, fact: Fact, value: int | None) -> None:
         """Store a fact in the ledger, if it is new."""
