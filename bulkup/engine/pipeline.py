@@ -179,8 +179,7 @@ async def run(
             await formats.attach(format_files, at_once=in_flight)
     finally:
         guard.close()
-    await _sweep_remains(upload_context, context)
-    if left := len(await context.ledger.remains()):
+    if left := await _sweep_remains(upload_context, context):
         uploads = "1 incomplete upload" if left == 1 else f"{left:,} incomplete uploads"
         emit(
             Noticed(
@@ -482,10 +481,18 @@ async def _running(limiter: Limiter) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
-async def _sweep_remains(upload_context: UploadContext, context: RunContext) -> None:
-    """Delete partly sent photos that an interrupted run or a failed attempt left on the server."""
-    failures = 0
-    for name in await context.ledger.remains():
-        failures += not await sweep(name, upload_context)
+async def _sweep_remains(upload_context: UploadContext, context: RunContext) -> int:
+    """Delete partly sent photos that an interrupted run or a failed attempt left on the server.
+
+    Return how many are still there.
+    """
+    names = await context.ledger.remains()
+    swept = failures = 0
+    for name in names:
+        if await sweep(name, upload_context):
+            swept += 1
+        else:
+            failures += 1
         if failures == MOST_FAILED_SWEEPS:
-            return
+            break
+    return len(names) - swept
