@@ -10,23 +10,7 @@ from string import Formatter
 
 import pytest
 
-from bulkup.errors import (
-    BulkupError,
-    FailureKind,
-    PhotoError,
-)
-from bulkup.errors import (
-    gallery as gallery_failures,
-)
-from bulkup.errors import (
-    local as local_failures,
-)
-from bulkup.errors import (
-    run as run_failures,
-)
-from bulkup.errors import (
-    server as server_failures,
-)
+from bulkup.errors import BulkupError, FailureKind, PhotoError, local
 from bulkup.piwigo.protocol import Answer, interpret
 from docs.generate import FAILURES, failure_table, kinds
 
@@ -53,26 +37,17 @@ def test_codes_are_unique_and_stay_legible() -> None:
 
 def test_each_kind_says_what_happened_and_what_to_do() -> None:
     for kind in KINDS:
-        fields = {name for text in (kind.what, kind.remedy) for name in _fields(text)}
-        told = kind(**dict.fromkeys(fields, 7))
+        texts = Formatter().parse(f"{kind.what}{kind.remedy}")
+        told = kind(**dict.fromkeys((name for _, name, _, _ in texts if name), 7))
         assert told.code == kind.code
         assert min(len(kind.what), len(kind.remedy)) >= 8, kind.code
         assert "{" not in told.message + told.hint, kind.code
 
 
-def _fields(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
-
-
-def test_an_error_says_its_message_whenever_it_is_worded() -> None:
-    error = PhotoError(local_failures.EMPTY())
-    error.failure = local_failures.UNREADABLE(reason="denied")
-    assert str(error) == error.message
-
-
-def test_a_fact_may_hold_braces() -> None:
-    told = local_failures.MAIN_UNREADABLE(name="{name}.jpg", reason="{0}")
-    assert told.message == "its photo {name}.jpg can't be read: {0}"
+def test_an_error_says_its_message_whenever_it_is_worded_and_whatever_its_facts_hold() -> None:
+    error = PhotoError(local.EMPTY())
+    error.failure = local.MAIN_UNREADABLE(name="{name}.jpg", reason="{0}")
+    assert str(error) == error.message == "its photo {name}.jpg can't be read: {0}"
 
 
 def calls_of_errors(tree: ast.Module) -> Iterator[ast.Call]:
@@ -114,7 +89,7 @@ def test_each_row_is_used() -> None:
     }
     rows = {
         f"{module.__name__.rpartition('.')[2]}_failures.{name}"
-        for module in (server_failures, gallery_failures, local_failures, run_failures)
+        for module in FAILURES.values()
         for name, kind in vars(module).items()
         if isinstance(kind, FailureKind)
     }
@@ -139,22 +114,15 @@ SEEN = [
     (200, fails(999, "Invalid username/password"), "refused"),
     (501, fails(501, "Method name is not valid"), "unknown-method"),
     (501, fails(501, 'Missing "method" name'), "post-over-limit"),  # body over post_max_size
-    (
-        405,
-        fails(405, "This method requires HTTP POST"),
-        "post-over-limit",
-    ),  # the same, method in the query
+    (405, fails(405, "This method requires HTTP POST"), "post-over-limit"),  # method in the query
     (200, rpc(103, "Failed to move uploaded file."), "chunk-refused"),  # part too large
     (200, rpc(102, "Failed to open output stream."), "upload-buffer"),
     (500, fails(500, "error during buffer directory creation"), "upload-folder"),
     (200, "forbidden file type", "wrong-type"),
     (200, "unexpected file type", "wrong-type"),
     (415, fails(415, "no such type"), "wrong-type"),  # type, 17
-    (
-        200,
-        "[add_uploaded_file] this photo does not exist in the database",
-        "file-not-added",
-    ),  # replaced photo gone
+    # the photo that it should replace is gone
+    (200, "[add_uploaded_file] this photo does not exist in the database", "file-not-added"),
     (401, fails(401, "formats are disabled"), "formats-off"),
     (401, fails(401, 'unexpected format extension "nef"'), "format-refused"),
     (500, fails(500, "MD5 checksum chunk file mismatched"), "chunk-damaged"),
@@ -164,11 +132,7 @@ SEEN = [
     (200, fails(1003, "category must only contain positive integers"), "refused"),
     (500, '{"stat":"ok","result":null}', "in-part"),  # album gone, setInfo
     (500, "", "php-died"),
-    (
-        200,
-        "<br />\n<b>Fatal error</b>:  Uncaught mysqli_sql_exception",
-        "php-died",
-    ),  # PHP died, messages shown
+    (200, "<br />\n<b>Fatal error</b>:  Uncaught mysqli_sql_exception", "php-died"),
     (413, "<html>Request Entity Too Large</html>", "request-over-limit"),
     (414, "<html>URI Too Long</html>", "request-over-limit"),
     (502, "<html>Bad Gateway</html>", "server-away"),
