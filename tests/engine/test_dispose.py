@@ -60,7 +60,7 @@ async def empty(
 ) -> Outcome:
     """Run and move what arrives to the folder `done` beside the card."""
     away = await to_thread.run_sync(lambda: Mover(card.with_name("done"), roots=[card]))
-    outcome = await (run_with_ledger if ledger else run)(box, card, away=away, **options)
+    outcome = await (run_with_ledger if ledger else run)(box, card, disposal=away, **options)
     assert outcome.balances()
     return outcome
 
@@ -274,7 +274,7 @@ async def test_a_place_that_takes_nothing_is_reported_and_the_run_is_well(
     card: Path, archive: dict[Path, str]
 ) -> None:
     async with Sandbox() as box:
-        outcome = await run(box, card, away=Refusing())
+        outcome = await run(box, card, disposal=Refusing())
     assert outcome.balances()
     assert len(outcome.of(FileStays)) == len(archive)
     assert isinstance(outcome.events[-1], RunFinished)

@@ -38,6 +38,7 @@ from bulkup.output.text import console_for
 from tests.support.sample_run import (
     CHECK,
     RUN,
+    ManualClock,
     at,
     checked,
     failing,
@@ -50,7 +51,6 @@ from tests.support.sample_run import (
     unfinished,
     uploaded,
 )
-from tests.support.views import Shown
 
 M = 1_000_000
 WHERE = "Holidays (album 9) at https://photos.example.org"
@@ -59,6 +59,31 @@ BOTH = [PlainReport, QuietReport]
 PRESENT = Verdict.PRESENT
 CHECKING = "check only (checkFiles), 8 at once, Piwigo 14.5.0"
 AMISS = "/photos/2019/1.jpg: it is not there (Upload again.)"
+
+
+class Shown:
+    """A plain or quiet report that writes to a string, with a manual clock."""
+
+    def __init__(self, kind: type[PlainReport] | type[QuietReport] = PlainReport) -> None:
+        self.clock = ManualClock()
+        self.stream = StringIO()
+        console = console_for(self.stream)
+        self.report = (
+            PlainReport(console, clock=self.clock, sleep=self.clock.sleep)
+            if issubclass(kind, PlainReport)
+            else kind(console, clock=self.clock)
+        )
+
+    def emit(self, *events: Event, at: float | None = None) -> list[str]:
+        """Emit events, now or at another time; return all lines so far."""
+        self.clock.now = self.clock.now if at is None else at
+        for event in events:
+            self.report.emit(event)
+        return self.lines
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stream.getvalue().splitlines()
 
 
 def closing(*events: Event, run: RunStarted = RUN) -> list[str]:

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,14 @@ from tempfile import TemporaryFile
 from unittest import mock
 
 import anyio
+import pytest
 from aiohttp import web
 from anyio import to_thread
 from anyio.abc import Process
 
 from bulkup import cli
-from bulkup.sandbox import Sandbox
+from bulkup.engine.retry import Policy
+from bulkup.sandbox import Faults, Sandbox
 from tests.support.runs import picture
 
 PASSWORD = "hunter2-secret"
@@ -223,3 +225,43 @@ async def interrupted(
     text += await read_until(process)
     assert await process.wait() == 130
     return text
+
+
+# the fixtures of every test that runs commands
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep tests out of the user's folders and key ring, and of each other's."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def event_loop_guard() -> None:
+    """Allow commands to write to their standard streams, which blocks the event loop."""
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Sandbox]:
+    """Run a sandbox without faults."""
+    async with Sandbox(admin=("admin", PASSWORD), faults=Faults()) as running:
+        yield running
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder with one photo, `a.jpg`, and nothing else."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    one_photo(folder)
+    return folder
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make commands in this process retry at once."""
+    monkeypatch.setattr(Policy, "backoff", lambda *_, **__: 0.0)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio.lowlevel
 
 from bulkup.engine import pipeline, verify
 from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
+from bulkup.engine.executor import Executor
 from bulkup.engine.ports import Ledger, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.events import (
@@ -31,19 +32,18 @@ from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect
 from bulkup.piwigo.session import Credentials, Timeouts
 from bulkup.sandbox import Sandbox
-from bulkup.source.disposal import Mover, Trash
-from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels
 from bulkup.source.sidecars import Describer
 
 ADMIN = Credentials("admin", "secret")
 FOUR_METHODS = {
-    "pwg.session.login",
-    "pwg.session.getStatus",
+    *("pwg.session.login", "pwg.session.getStatus", "pwg.session.logout"),
     "pwg.images.upload",
-    "pwg.session.logout",
 }
 JPEG_HEAD = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffc0000b080010001001011100")
+OUTCOMES = (
+    PhotoUploaded | PhotoPresent | PhotoChecked | FileSkipped | PhotoFailed | PhotoUnfinished
+)
 E_ = TypeVar("E_", bound=Event)
 
 
@@ -80,19 +80,7 @@ class Outcome:
     def balances(self) -> bool:
         """Return whether every file found has exactly one outcome, also one found twice."""
         found = Counter(event.path for event in self.of(FileFound))
-        ends = Counter(
-            event.path
-            for event in self.events
-            if isinstance(
-                event,
-                PhotoUploaded
-                | PhotoPresent
-                | PhotoChecked
-                | FileSkipped
-                | PhotoFailed
-                | PhotoUnfinished,
-            )
-        )
+        ends = Counter(event.path for event in self.events if isinstance(event, OUTCOMES))
         again = Counter(
             event.path
             for event in self.of(FileSkipped)
@@ -124,80 +112,88 @@ async def run(
     box: Sandbox,
     *roots: Path,
     method: str = "auto",
-    chunk_size: int | None = None,
-    chunks: ChunkSize | None = None,
-    concurrency: int = 8,
-    finishing: int | None = 2,
-    album: int = 1,
-    tree: bool = False,
-    unwrap: bool = False,
-    spaces: bool = False,
-    level: int = 0,
-    update: bool = False,
-    formats: bool = False,
-    retries: int = 5,
-    stop: Stop | None = None,
     outcome: Outcome | None = None,
     timeouts: Timeouts | None = None,
-    endings: Collection[str] | None = None,
-    memory: Ledger | None = None,
-    filters: Filters = EVERYTHING,
-    away: Mover | Trash | None = None,
+    labels: Labels | None = None,
+    retries: int = 5,
+    patience_s: float = 3600.0,
     sleep: Sleep = no_wait,
     clock: Callable[[], float] = time.monotonic,
-    patience_s: float = 3600.0,
-    labels: Labels | None = None,
-    titles: Titles | None = None,
+    **how: Any,  # noqa: ANN401 (what `upload` takes)
 ) -> Outcome:
     """Run the engine against a sandbox, with retries at once; return the events."""
     outcome = outcome or Outcome()
     emit = outcome.events.append
+    door = Recovery(Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait)
     async with connect(
         box.url,
         credentials=ADMIN,
         method=method,
         timeouts=timeouts,
-        retrying=Recovery(Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait).run,
+        retrying=door.run,
         describe=Describer(labels, emit=emit) if labels else None,
     ) as server:
         policy = Policy(retries=retries, patience_s=patience_s)
         recovery = Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock)
-        await pipeline.run(
-            pipeline.Plan(
-                roots=roots,
-                folder_albums=FolderAlbums(
-                    roots=roots, base=album, tree=tree, unwrap=unwrap, spaces=spaces
-                ),
-                filters=filters,
-                level=level,
-                concurrency=concurrency,
-                finishing=finishing,
-                endings=endings or server.offer.endings,
-                update=update,
-                formats=formats,
-                disposal=away,
-                titles=titles,
-            ),
-            RunContext(
-                gallery=server,
-                recovery=recovery,
-                ledger=memory or NoLedger(),
-                emit=emit,
-                stop=stop or Stop(),
-                clock=clock,
-            ),
-            sender=server,
-            census=server.census,
-            albums=Albums(server, recovery=recovery, emit=emit),
-            chunk_size=chunks or chunk_size_of(server, user_size=chunk_size),
-        )
+        how = {"finishing": 2} | how
+        await upload(server, *roots, outcome=outcome, recovery=recovery, clock=clock, **how)
     return outcome
 
 
-def chunk_size_of(server: PiwigoServer, *, user_size: int | None = None) -> ChunkSize:
-    """Return the initial chunk size of a run without a ledger."""
-    return ChunkSize(
-        server.offer.chunk_size, user_size=user_size, grows=server.method.name != "legacy"
+async def upload(
+    server: PiwigoServer,
+    *roots: Path,
+    outcome: Outcome,
+    recovery: Recovery,
+    clock: Callable[[], float] = time.monotonic,
+    chunks: ChunkSize | None = None,
+    chunk_size: int | None = None,
+    album: int = 1,
+    tree: bool = False,
+    unwrap: bool = False,
+    spaces: bool = False,
+    endings: Collection[str] | None = None,
+    stop: Stop | None = None,
+    memory: Ledger | None = None,
+    executor: Executor | None = None,
+    **plan: Any,  # noqa: ANN401 (what else `pipeline.Plan` has)
+) -> None:
+    """Run the engine with a server, by default without a ledger."""
+    grows = server.method.name != "legacy"
+    await pipeline.run(
+        pipeline.Plan(
+            roots=roots,
+            folder_albums=FolderAlbums(
+                roots=roots, base=album, tree=tree, unwrap=unwrap, spaces=spaces
+            ),
+            endings=endings or server.offer.endings,
+            **plan,
+        ),
+        run_context(server, recovery, outcome, stop, memory, clock=clock),
+        sender=server,
+        census=server.census,
+        albums=Albums(server, recovery=recovery, emit=outcome.events.append),
+        chunk_size=chunks or ChunkSize(server.offer.chunk_size, user_size=chunk_size, grows=grows),
+        executor=executor,
+    )
+
+
+def run_context(
+    server: PiwigoServer,
+    recovery: Recovery,
+    outcome: Outcome,
+    stop: Stop | None,
+    memory: Ledger | None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> RunContext:
+    return RunContext(
+        gallery=server,
+        recovery=recovery,
+        ledger=memory or NoLedger(),
+        emit=outcome.events.append,
+        stop=stop or Stop(),
+        clock=clock,
     )
 
 
@@ -205,18 +201,16 @@ async def check(
     box: Sandbox,
     *roots: Path,
     album: int | None = 1,
-    quick: bool = False,
-    concurrency: int = 4,
     retries: int = 5,
     stop: Stop | None = None,
     outcome: Outcome | None = None,
     timeouts: Timeouts | None = None,
     memory: Ledger | None = None,
-    filters: Filters = EVERYTHING,
     tree: bool = False,
     unwrap: bool = False,
     spaces: bool = False,
     titles: Titles | None = None,
+    **plan: Any,  # noqa: ANN401 (what else `verify.Plan` has)
 ) -> Outcome:
     """Verify archives against a sandbox, with retries at once; return the events.
 
@@ -237,21 +231,8 @@ async def check(
                 titles=titles,
             )
         await verify.run(
-            verify.Plan(
-                roots=roots,
-                filters=filters,
-                concurrency=concurrency,
-                quick=quick,
-                endings=server.offer.endings,
-            ),
-            RunContext(
-                gallery=server,
-                recovery=recovery,
-                ledger=memory or NoLedger(),
-                emit=emit,
-                stop=stop or Stop(),
-                clock=time.monotonic,
-            ),
+            verify.Plan(roots=roots, endings=server.offer.endings, **plan),
+            run_context(server, recovery, outcome, stop, memory),
             album_resolver=album_resolver,
         )
     return outcome

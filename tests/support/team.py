@@ -21,16 +21,14 @@ from bulkup.cluster.coordinator import Coordinator
 from bulkup.cluster.messages import Invitation, PathMap
 from bulkup.cluster.scheduler import Cluster
 from bulkup.cluster.worker import RunPlugin
-from bulkup.engine import pipeline
-from bulkup.engine.albums import Albums, FolderAlbums
 from bulkup.engine.executor import discard
-from bulkup.engine.ports import NoLedger, RunContext, Stop
+from bulkup.engine.ports import NoLedger, Stop
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.events import Event, Noticed, PhotoUploaded
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.connect import connect
 from bulkup.sandbox import Sandbox
-from tests.support.runs import ADMIN, Outcome, chunk_size_of, stored_sums
+from tests.support.runs import ADMIN, Outcome, stored_sums, upload
 
 MAPS = PathMap()
 LOOK_S = 0.005
@@ -142,28 +140,14 @@ class Team:
     ) -> Outcome:
         """Upload an archive, and check that its photos have one outcome each."""
         outcome = Outcome()
-        await pipeline.run(
-            pipeline.Plan(
-                roots=[root],
-                folder_albums=FolderAlbums(
-                    roots=[root], base=1, tree=False, unwrap=False, spaces=False
-                ),
-                finishing=finishing,
-                endings=self.server.offer.endings,
-            ),
-            RunContext(
-                gallery=self.server,
-                recovery=self.recovery,
-                ledger=ledger or NoLedger(),
-                emit=outcome.events.append,
-                stop=Stop(),
-                clock=time.monotonic,
-            ),
-            sender=self.server,
-            census=self.server.census,
-            albums=Albums(self.server, recovery=self.recovery, emit=discard),
-            chunk_size=chunk_size_of(self.server),
+        await upload(
+            self.server,
+            root,
+            outcome=outcome,
+            recovery=self.recovery,
+            memory=ledger,
             executor=self.coordinator,
+            finishing=finishing,
         )
         assert outcome.balances()
         assert finishing is None or self.box.finishing_peak <= finishing

@@ -9,6 +9,10 @@ import operator
 import os
 import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -16,8 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
+import psutil
 import pytest
 from anyio import to_thread
+from distributed import Client
+from distributed.security import Security
 
 import bulkup
 from bulkup.cluster.messages import PathMap, local_zone
@@ -26,8 +33,15 @@ from bulkup.cluster.scheduler import ClusterAddress, open_cluster
 from bulkup.events import Event, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.certificates import make_certificate
-from tests.support.clusters import Cluster, cluster, kill_one_worker
-from tests.support.commands import PASSWORD, Held, one_photo, read_until, send, start
+from tests.support.commands import (
+    PASSWORD,
+    Held,
+    environment,
+    one_photo,
+    read_until,
+    send,
+    start,
+)
 from tests.support.runs import FOUR_METHODS, make_archive
 from tests.support.steps import exactly
 
@@ -59,13 +73,100 @@ def with_twins(folder: Path, *, count: int, twins: int) -> dict[Path, str]:
     return archive
 
 
+class Cluster:
+    """A scheduler, and a worker in each of some folders (`homes`); their output goes to a file.
+
+    Its certificate and key are `cert` and `key` in the folder.
+    """
+
+    def __init__(self, folder: Path, *homes: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.address = f"tls://127.0.0.1:{self._port}"
+        self.folder = folder
+        self.cert = folder / "cert"
+        self.key = folder / "key"
+        files = {"ca": self.cert, "cert": self.cert, "key": self.key}
+        self.flags = ["--dask", self.address]
+        self.flags += [f"--dask-tls-{name}={file}" for name, file in files.items()]
+        self._tls = [f"--tls-ca-file={self.cert}", f"--tls-cert={self.cert}"]
+        self._tls += [f"--tls-key={self.key}"]
+        self._homes = homes
+        above = str(Path(__file__).parents[2])
+        self._variables = environment({}) | {"PYTHONPATH": above, "TZ": "NZST-12"}
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start all processes."""
+        self._run("scheduler", "--host", "tls://127.0.0.1", "--port", str(self._port))
+        for home in self._homes:
+            self._run(
+                *("worker", self.address, "--no-nanny", "--nthreads", "1"),
+                *("--local-directory", str(self.folder / "dask")),
+                home=home,
+            )
+
+    def wait(self) -> None:
+        """Wait until all workers are connected."""
+        security = Security(
+            tls_ca_file=str(self.cert),
+            tls_client_cert=str(self.cert),
+            tls_client_key=str(self.key),
+            require_encryption=True,
+        )
+        with Client(self.address, security=security, timeout=60, set_as_default=False) as client:
+            client.wait_for_workers(len(self._homes), timeout=60)
+
+    def restart(self) -> None:
+        """Kill all processes, the scheduler first, and start them again."""
+        self.stop()
+        self._processes.clear()
+        self.start()
+
+    def _run(self, *arguments: str, home: str = ".") -> None:
+        (self.folder / home).mkdir(exist_ok=True)
+        with (self.folder / "said.txt").open("ab") as said:
+            process = subprocess.Popen(  # noqa: S603 (all of it is ours)
+                [sys.executable, "-m", "dask", *arguments, "--no-dashboard", *self._tls],
+                env=self._variables,
+                cwd=self.folder / home,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
+        self._processes.append(process)
+
+    def said(self) -> str:
+        """Return the output of all processes."""
+        return (self.folder / "said.txt").read_text()
+
+    def stop(self) -> None:
+        """Kill all processes."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Lend a cluster with certificates whose workers, in folders `a` and `b`, live elsewhere."""
     folder = tmp_path_factory.mktemp("two")
     make_certificate(folder)
-    with cluster(folder, "a", "b", variables={"TZ": "NZST-12"}) as lent:
-        yield lent
+    running = Cluster(folder, "a", "b")
+    try:
+        running.start()
+        running.wait()
+        yield running
+    finally:
+        running.stop()
+
+
+def kill_one_worker(coordinator: int) -> None:
+    """Kill one of the workers that a run with `--dask local:N` has started."""
+    children = psutil.Process(coordinator).children(recursive=True)
+    workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    os.kill(workers[-1].pid, signal.SIGKILL)
 
 
 @pytest.mark.chaos
