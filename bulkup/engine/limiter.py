@@ -247,7 +247,7 @@ class Limiter:
         if proven:
             await self._learn(Fact.WORKERS, max(workers, self._known_workers))
             await self._learn(Fact.PROOF, self._census.length)
-        elif not possible:
+        elif not possible and self.pacing.wanted_workers is None:  # nor will fewer be tried
             self._notice_once(UNCOUNTED, UNCOUNTED_HINT)
         elif not parallel:
             await self._learn(Fact.UNPROVEN, workers)
