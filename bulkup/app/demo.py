@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 from collections import Counter
@@ -14,6 +13,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
+from bulkup.app.runner import received_signals
 from bulkup.errors import UsageError, check_range
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.versions import VERSIONS, Release
@@ -209,7 +209,7 @@ async def _verify(archive: Path, there: Counter[str], *, endings: set[str]) -> b
 
 
 async def _until_interrupted() -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with received_signals() as signals:
         async for _ in signals:
             return
 

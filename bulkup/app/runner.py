@@ -1,12 +1,13 @@
 """Runs a use case for a user: signals, outputs, the limit of failures, the result."""
 
+import asyncio
 import signal
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 from anyio import CancelScope
@@ -32,6 +33,10 @@ from bulkup.output.outputs import LongLivedOutputs, others_for, screen_for
 from bulkup.output.sinks import Outputs, Report, Screen
 from bulkup.output.state import RunState
 from bulkup.output.text import console_for
+
+SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
 
 
 class ErrorLimit:
@@ -172,7 +177,7 @@ async def stop_on_signal(
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Stop the run gracefully at the first Ctrl-C or SIGTERM, cancel it at the second."""
-    with _received_signals() as signals:
+    with received_signals() as signals:
         task_status.started()
         interrupted = False
         async for _ in signals:
@@ -187,25 +192,33 @@ async def stop_on_signal(
 async def _cancel_on_signal(
     scope: CancelScope, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
-    with _received_signals() as signals:
+    with received_signals() as signals:
         task_status.started()
         async for _ in signals:
             scope.cancel()
 
 
 @contextmanager
-def _received_signals() -> Iterator[AsyncIterator[int]]:
-    """Yield the SIGINT and SIGTERM that this process receives.
+def received_signals() -> Iterator[AsyncIterator[int]]:
+    """Yield the Ctrl-C and SIGTERM that this process receives, on Windows Ctrl-Break, too.
 
-    Python delivers signals only to the main thread: a run in another thread gets none.
+    Python delivers signals only to the main thread: a run in another thread gets none. The loop's
+    own signal handlers, which `anyio.open_signal_receiver` uses, do not exist on Windows.
     """
-    if threading.current_thread() is threading.main_thread():
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            yield signals
-    else:
-        yield _no_signals()
+    received: asyncio.Queue[int] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
 
+    def deliver(number: int, _: object) -> None:
+        loop.call_soon_threadsafe(received.put_nowait, number)
 
-async def _no_signals() -> AsyncIterator[int]:
-    await anyio.sleep_forever()
-    yield 0
+    async def signals() -> AsyncIterator[int]:
+        while True:
+            yield await received.get()
+
+    in_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, deliver) for number in SIGNALS if in_main}
+    try:
+        yield signals()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
