@@ -122,17 +122,12 @@ class Terminal:
                 self._came.clear()
                 await self._came.wait()
             self.code = await self._process.wait()
-        return [*self.scrolled, *self.lines]
+        return [*scrolled(self.screen), *self.lines]
 
     @property
     def lines(self) -> list[str]:
         """The lines of the screen without the empty ones at its end."""
         return standing(self.screen)
-
-    @property
-    def scrolled(self) -> list[str]:
-        """The lines that have scrolled off the screen."""
-        return scrolled(self.screen)
 
     def _read(self) -> None:
         try:

@@ -15,7 +15,7 @@ from bulkup.sandbox import Fault, Sandbox
 from tests.support.commands import PASSWORD, UPLOADS, Held, send
 from tests.support.faults import HookedFaults
 from tests.support.runs import make_archive, picture
-from tests.support.terminal import Terminal
+from tests.support.terminal import Terminal, scrolled
 
 COUNT = 24
 HEADER = "album 1"
@@ -91,7 +91,7 @@ async def test_what_does_not_fit_is_counted_and_a_new_size_is_drawn_anew(
         Terminal(box, archive(tmp_path), *flags, columns=80, rows=12) as terminal,
     ):
         await terminal.until(lambda screen: in_flight(screen) == 20)
-        assert terminal.scrolled == []
+        assert scrolled(terminal.screen) == []
         for columns, rows in ((60, 15), (100, 24)):
             terminal.resize(columns, rows)
             bar = re.compile(rf"^[━╸─]{{{columns - 14}}} +\d+% +\S+$", re.MULTILINE)
