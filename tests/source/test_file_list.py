@@ -78,18 +78,13 @@ def test_lines_mean_the_same_in_any_pieces(names: list[str], end: str, size: int
     assert split(*pieces) == [name.encode() for name in names]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
-def test_utf16_is_reported_and_not_read_as_names(encoding: str) -> None:
-    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
-    with pytest.raises(RunError, match="UTF-16"):
-        split(mark + "a.jpg\r\nb.jpg\r\n".encode(encoding))
-
-
-def test_a_line_longer_than_any_path_is_not_a_list() -> None:
-    splitter = Splitter("the list of photos")
-    splitter.feed(b"x" * LONGEST)
-    with pytest.raises(RunError, match="the list of photos is not a list of paths"):
-        splitter.feed(b"x")
+def test_what_is_no_list_of_paths_is_reported() -> None:
+    text = "a.jpg\r\nb.jpg\r\n"
+    for data in (text.encode("utf-16"), b"\xfe\xff" + text.encode("utf-16-be")):
+        with pytest.raises(RunError, match="UTF-16"):
+            split(data)
+    with pytest.raises(RunError, match="the list is not a list of paths"):
+        split(b"x" * LONGEST, b"x")  # longer than any path
 
 
 async def read(file: Path | str, *, from0: bool = False) -> list[Path]:
@@ -97,22 +92,13 @@ async def read(file: Path | str, *, from0: bool = False) -> list[Path]:
         return [path async for paths in lists for path in paths]
 
 
-@pytest.mark.parametrize(
-    ("content", "paths"),
-    [
-        (
-            b"b.jpg\n./a.jpg\n/x//y.jpg\nb.jpg\nc\xff.jpg\n\xf0\x9f\x93\xb7.jpg",
-            ["b.jpg", "a.jpg", "/x/y.jpg", "b.jpg", os.fsdecode(b"c\xff.jpg"), "📷.jpg"],
-        ),
-        (b"", []),
-    ],
-)
-async def test_a_file_is_read_in_order(tmp_path: Path, content: bytes, paths: list[str]) -> None:
-    (tmp_path / "list").write_bytes(content)
-    assert await read(tmp_path / "list") == [Path(path) for path in paths]
-
-
-async def test_an_unreadable_list_is_reported(tmp_path: Path) -> None:
+async def test_a_file_is_read_in_order_or_reported(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    file.write_bytes(b"b.jpg\n./a.jpg\n/x//y.jpg\nb.jpg\nc\xff.jpg\n\xf0\x9f\x93\xb7.jpg")
+    names = ["b.jpg", "a.jpg", "/x/y.jpg", "b.jpg", os.fsdecode(b"c\xff.jpg"), "📷.jpg"]
+    assert await read(file) == [Path(name) for name in names]
+    file.write_bytes(b"")
+    assert await read(file) == []
     with pytest.raises(RunError, match=r"list .*gone can't be read: No such file or directory"):
         await read(tmp_path / "gone")
     with pytest.raises(RunError, match="can't be read: Is a directory"):

@@ -1,6 +1,5 @@
 """Watching folders: files are uploaded once settled, run after run, despite failures."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -30,6 +29,7 @@ from bulkup.events import (
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.source.photos import Photo
 from bulkup.source.watch import MOST_SETTLES, Inbox, Watch
+from tests.support.events import soon
 from tests.support.faults import HookedFaults
 from tests.support.galleries import only_photo
 from tests.support.runs import Clock, Outcome, make_archive, picture, stored_sums
@@ -38,11 +38,6 @@ from tests.support.walks import put, put_all, scanned
 SENDING = UploadSettings(into=AlbumTarget(album=1), finishing=2, patience_s=0.0)
 FORMATS = replace(SENDING, raw_as_format=True)
 PHOTO = picture(Random(1), size=5000)
-
-
-def soon(act: Callable[[], object]) -> None:
-    """Call something outside of any task: the code under test must not block the event loop."""
-    asyncio.get_running_loop().call_soon(act)
 
 
 def at_first(kind: type[Event], act: Callable[[], object]) -> Callable[[Event], None]:
@@ -338,44 +333,27 @@ FILE_A = Photo(Path("a.jpg"), 100, 1)
 FILE_B = Photo(Path("b.jpg"), 200, 1)
 
 
-def inbox_of(settle_s: float = 5.0) -> Inbox:
-    return Inbox(settle_s=settle_s)
+GROWN, TOUCHED = replace(FILE_A, size=101), replace(FILE_A, mtime_ns=2)
 
 
-def test_a_file_is_ready_when_unchanged_for_long_enough() -> None:
-    inbox = inbox_of()
+@pytest.mark.parametrize("later", [[GROWN], [TOUCHED], [FILE_A, FILE_B]])
+def test_files_are_ready_once_all_of_them_are_unchanged_for_long_enough(
+    later: list[Photo],
+) -> None:
+    inbox = Inbox(settle_s=5.0)
     inbox.update([FILE_A], now=0.0)
-    assert not inbox.ready(now=0.0)
-    assert inbox.wait_s(now=0.0) == 5.0
-    inbox.update([FILE_A], now=5.0)
+    assert not inbox.ready(now=4.9)
     assert inbox.ready(now=5.0) == {FILE_A.path: FILE_A}
-    assert inbox.wait_s(now=5.0) is None
-
-
-@pytest.mark.parametrize("changed", [replace(FILE_A, size=101), replace(FILE_A, mtime_ns=2)])
-def test_a_changed_file_has_to_settle_again(changed: Photo) -> None:
-    inbox = inbox_of()
-    inbox.update([FILE_A], now=0.0)
-    inbox.update([changed], now=4.0)
-    assert not inbox.ready(now=5.0)
+    assert (inbox.wait_s(now=0.0), inbox.wait_s(now=5.0)) == (5.0, None)
+    inbox.update(later, now=4.0)
+    assert not inbox.ready(now=8.9)
     assert inbox.wait_s(now=5.0) == 4.0
-    inbox.update([changed], now=9.0)
-    assert inbox.ready(now=9.0) == {FILE_A.path: changed}
+    inbox.update(later, now=9.0)
+    assert inbox.ready(now=9.0) == {file.path: file for file in later}
 
 
-def test_a_settled_file_waits_for_others_that_arrive_with_it() -> None:
-    inbox = inbox_of()
-    inbox.update([FILE_A], now=0.0)
-    inbox.update([FILE_A, FILE_B], now=4.0)
-    assert not inbox.ready(now=5.0)
-    assert inbox.wait_s(now=5.0) == 4.0
-    inbox.update([FILE_A, FILE_B], now=9.0)
-    assert inbox.ready(now=9.0) == {FILE_A.path: FILE_A, FILE_B.path: FILE_B}
-
-
-def test_but_not_forever() -> None:
-    inbox = inbox_of()
-    now = 0.0
+def test_a_file_waits_for_another_but_not_forever() -> None:
+    inbox, now = Inbox(settle_s=5.0), 0.0
     while not (ready := inbox.ready(now=now)):
         inbox.update([FILE_A, replace(FILE_B, size=int(now))], now=now)
         now += 1.0
@@ -385,31 +363,24 @@ def test_but_not_forever() -> None:
 
 
 def test_a_done_file_is_ready_again_when_it_has_changed_or_was_gone() -> None:
-    inbox = inbox_of(0.0)
+    inbox = Inbox(settle_s=0.0)
     inbox.update([FILE_A, FILE_B], now=0.0)
     inbox.mark_done([FILE_A, FILE_B])
     inbox.update([FILE_A, FILE_B], now=1.0)
     assert not inbox.ready(now=100.0)
     assert inbox.wait_s(now=100.0) is None
-    changed = replace(FILE_A, mtime_ns=2)
-    inbox.update([changed], now=101.0)
-    assert inbox.ready(now=101.0) == {FILE_A.path: changed}
-    inbox.update([changed, FILE_B], now=102.0)  # it was gone
-    assert inbox.ready(now=102.0) == {FILE_A.path: changed, FILE_B.path: FILE_B}
-
-
-def test_a_file_changed_during_its_upload_is_ready_again() -> None:
-    inbox = inbox_of(0.0)
-    changed = replace(FILE_A, size=101)
-    inbox.update([FILE_A], now=0.0)
-    inbox.update([changed], now=1.0)
-    inbox.mark_done([FILE_A])
-    inbox.update([changed], now=1.0)
-    assert inbox.ready(now=1.0) == {FILE_A.path: changed}
+    inbox.update([TOUCHED], now=101.0)
+    assert inbox.ready(now=101.0) == {FILE_A.path: TOUCHED}
+    inbox.update([TOUCHED, FILE_B], now=102.0)  # it was gone
+    assert inbox.ready(now=102.0) == {FILE_A.path: TOUCHED, FILE_B.path: FILE_B}
+    inbox.update([GROWN, FILE_B], now=103.0)
+    inbox.mark_done([TOUCHED, FILE_B])  # one has changed during its upload
+    inbox.update([GROWN, FILE_B], now=103.0)
+    assert inbox.ready(now=103.0) == {FILE_A.path: GROWN}
 
 
 def test_a_lone_format_waits_twice_as_long_once() -> None:
-    inbox = inbox_of()
+    inbox = Inbox(settle_s=5.0)
     inbox.update([FILE_A], now=0.0, lone={FILE_A.path})
     assert not inbox.ready(now=9.0)
     assert inbox.wait_s(now=9.0) == 1.0
@@ -420,7 +391,7 @@ def test_a_lone_format_waits_twice_as_long_once() -> None:
 
 
 def test_a_done_file_can_be_requeued_at_once() -> None:
-    inbox = inbox_of()
+    inbox = Inbox(settle_s=5.0)
     inbox.update([FILE_A, FILE_B], now=0.0, lone={FILE_A.path})
     inbox.mark_done([FILE_A])
     assert inbox.requeue([FILE_A.path, FILE_B.path], now=20.0) == {FILE_A.path: FILE_A}
