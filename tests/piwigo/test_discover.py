@@ -17,7 +17,6 @@ from bulkup.sandbox import Sandbox
 from tests.support.raw import Connection, Handler, RawServer, answering, raw_server
 
 PASSWORD = "hunter2-secret"
-ADMIN = Credentials("admin", "secret")
 
 # addresses
 
@@ -46,23 +45,19 @@ def test_an_address_may_be_typed_like_this_also_that_of_a_page(typed: str, base:
         assert clean_url(base + page) == base
 
 
-@pytest.mark.parametrize(
-    ("typed", "words", "hint"),
-    [
-        (typed, "is not a web address", "https://photos.example.org/")
-        for typed in [
-            *("", " ", "/", "http://", "http:///path", "https://:443/", "ftp://x.org/"),
-            *("file:///etc/passwd", "javascript:alert(1)", "not an address", "http://[::1/"),
-            *("http://x.org:99999/", "http://x.org:0/", "http://x.org:port/", "http://x .org/"),
-            *("http://x\x00.org/", "http://x.org\\g/", "http://<x>/", "http://%zz/"),
-        ]
-    ]
-    + [("https://admin@x.org/", "contains a user name", "--user")],
-)
-def test_an_invalid_address_is_refused_with_an_example(typed: str, words: str, hint: str) -> None:
-    with pytest.raises(UsageError, match=words) as caught:
-        clean_url(typed)
-    assert hint in caught.value.hint
+def test_an_invalid_address_is_refused_with_an_example() -> None:
+    for typed in (
+        *("", " ", "/", "http://", "http:///path", "https://:443/", "ftp://x.org/"),
+        *("file:///etc/passwd", "javascript:alert(1)", "not an address", "http://[::1/"),
+        *("http://x.org:99999/", "http://x.org:0/", "http://x.org:port/", "http://x .org/"),
+        *("http://x\x00.org/", "http://x.org\\g/", "http://<x>/", "http://%zz/"),
+    ):
+        with pytest.raises(UsageError, match="is not a web address") as caught:
+            clean_url(typed)
+        assert "https://photos.example.org/" in caught.value.hint
+    with pytest.raises(UsageError, match="contains a user name") as caught:
+        clean_url("https://admin@x.org/")
+    assert "--user" in caught.value.hint
 
 
 def test_a_password_in_the_address_is_refused_and_not_shown() -> None:
@@ -134,13 +129,13 @@ def redirecting(location: str, status: str = "302 Found") -> Handler:
     return answering(status, b"", f"Location: {location}")
 
 
-@pytest.mark.parametrize("path", ["piwigo/", "piwigo", "piwigo/index.php?/category/1"])
-async def test_the_gallery_is_found_under_its_path(path: str) -> None:
-    async with (
-        Sandbox(path="/piwigo/") as box,
-        connected(box.url.removesuffix("piwigo/") + path, password="secret") as server,
-    ):
-        assert server.offer.url == box.url
+async def test_the_gallery_is_found_under_its_path_and_logged_out_at_the_end() -> None:
+    async with Sandbox(path="/piwigo/") as box:
+        for path in ("piwigo/", "piwigo", "piwigo/index.php?/category/1"):
+            url = box.url.removesuffix("piwigo/") + path
+            async with connected(url, password="secret") as server:
+                assert server.offer.url == box.url
+            assert box.requests[-1].method == "pwg.session.logout"
 
 
 @pytest.mark.parametrize("status", ["301 x", "302 x", "303 x", "307 x", "308 x"])
@@ -235,9 +230,6 @@ async def test_what_a_web_server_answers_instead_is_reported(
     assert hint in error.hint
 
 
-# who logs in
-
-
 @pytest.mark.parametrize("version", ["13.8.0", "15.7.0"])
 async def test_an_api_key_is_refused_where_there_are_none_and_not_told(version: str) -> None:
     credentials = Credentials(api_key=f"pkid-1:{PASSWORD}")
@@ -246,10 +238,3 @@ async def test_an_api_key_is_refused_where_there_are_none_and_not_told(version: 
             async with connect(box.url, credentials=credentials):
                 pytest.fail("connected")
     assert PASSWORD not in f"{caught.value.message} {caught.value.hint}"
-
-
-async def test_a_user_who_logged_in_is_logged_out_at_the_end() -> None:
-    async with Sandbox() as box:
-        async with connect(box.url, credentials=ADMIN):
-            pass
-        assert box.requests[-1].method == "pwg.session.logout"

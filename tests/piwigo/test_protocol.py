@@ -63,6 +63,11 @@ FATAL: Final = (
 )
 
 
+EXCEEDS = "exceeds the upload_max_filesize directive in php.ini."
+NO_MATCH = '"jpg" for file "x.jpg" does not match file MIME type "application/x-empty"'
+ONLY_CONTAIN = "only contain positive and not null integers"
+
+
 def refusal(err: int, message: str) -> str:
     return json.dumps({"stat": "fail", "err": err, "message": message}, ensure_ascii=False)
 
@@ -89,11 +94,7 @@ ATLAS = [
     # the method
     (501, refusal(501, "Method name is not valid"), NotOffered),
     # limits
-    (
-        500,
-        refusal(500, "The uploaded file exceeds the upload_max_filesize directive in php.ini."),
-        TooLarge,
-    ),
+    (500, refusal(500, f"The uploaded file {EXCEEDS}"), TooLarge),
     (501, refusal(501, 'Missing "method" name'), TooLarge),
     (405, refusal(405, "This method requires HTTP POST"), TooLarge),
     (200, buffer_error(103, "Failed to move uploaded file."), TooLarge),
@@ -109,26 +110,14 @@ ATLAS = [
     # the file
     (200, "forbidden file type", PhotoCorrupted),
     (200, "unexpected file type", PhotoCorrupted),
-    (
-        415,
-        refusal(
-            415,
-            'File extension "jpg" for file "x.jpg" does not match file MIME type '
-            '"application/x-empty"',
-        ),
-        PhotoCorrupted,
-    ),
+    (415, refusal(415, f"File extension {NO_MATCH}"), PhotoCorrupted),
     (500, refusal(500, "MD5 checksum merged file mismatched"), PhotoCorrupted),
     (500, refusal(500, "MD5 checksum chunk file mismatched"), ChunkCorrupted),
     (500, refusal(500, "file already exists"), PhotoCorrupted),
     (200, "[add_uploaded_file] this photo does not exist in the database", PhotoError),
     (401, refusal(401, "formats are disabled"), FormatsOff),
     (401, refusal(401, 'unexpected format extension "x"'), FormatRefused),
-    (
-        200,
-        refusal(1003, "category must only contain positive and not null integers"),
-        PhotoError,
-    ),
+    (200, refusal(1003, f"category must {ONLY_CONTAIN}"), PhotoError),
     (404, refusal(404, "image_id not found"), PhotoGone),
     (200, refusal(1003, 'Tag "x" already exists'), PhotoError),
     (500, '{"stat":"ok","result":null}', PhotoError),
@@ -160,13 +149,9 @@ ATLAS = [
 ]
 
 
-def answer(status: int, body: str | bytes) -> Answer:
-    return Answer(status, body.encode() if isinstance(body, str) else body)
-
-
 def error_of(status: int, body: str) -> BulkupError:
     with pytest.raises(BulkupError) as caught:
-        interpret(answer(status, body))
+        interpret(Answer(status, body.encode()))
     return caught.value
 
 
@@ -220,24 +205,14 @@ def test_a_refused_format_tells_which(words: str, taken: set[str], not_taken: se
     assert not any(map(caught.value.takes, not_taken))
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "words"),
-    [
+def test_words_wait_and_target_that_a_server_names_are_kept_without_html() -> None:
+    said = "<html><style>p {x}</style><body>Under <b>maint&auml;nance</b>"
+    for status, body, words in (
         (404, refusal(404, "cat_id {9} not found"), "the server refuses: cat_id {9} not found"),
-        (
-            200,
-            "<html><style>p {x}</style><body>Under <b>maint&auml;nance</b>",
-            "(HTTP 200, “Under maintänance”)",
-        ),
+        (200, said, "(HTTP 200, “Under maintänance”)"),
         (200, FATAL, "Incorrect string value"),
-    ],
-    ids=["a refusal", "a page", "a fatal error"],
-)
-def test_the_servers_message_is_reported_without_html(status: int, body: str, words: str) -> None:
-    assert words in error_of(status, body).message
-
-
-def test_the_wait_and_the_target_that_a_web_server_names_are_kept() -> None:
+    ):
+        assert words in error_of(status, body).message
     for status in (403, 429, 502, 503, 504):
         with pytest.raises(Transient) as caught:
             interpret(Answer(status, b"<html>", retry_after_s=7.0))
@@ -285,26 +260,15 @@ def test_any_answer_is_a_result_or_one_of_our_errors(status: int, body: bytes) -
 
 
 def test_a_status_has_user_rank_token_version_types_and_chunk_size() -> None:
-    status = read_status(
-        {
-            "username": "admin",
-            "status": "webmaster",
-            "theme": "elegant",
-            "pwg_token": "0123456789abcdef",
-            "version": "16.4.0",
-            "upload_file_types": "jpg,jpeg, PNG, ,Gif,webp",
-            "upload_form_chunk_size": 500,
-        }
-    )
+    account = {"username": "admin", "status": "webmaster", "pwg_token": "0123456789abcdef"}
+    limits = {"upload_file_types": "jpg,jpeg, PNG, ,Gif,webp", "upload_form_chunk_size": 500}
+    status = read_status(account | limits | {"theme": "elegant", "version": "16.4.0"})
     assert (status.user, status.rank, status.version) == ("admin", "webmaster", "16.4.0")
     assert status.token == "0123456789abcdef"
     assert status.endings == frozenset({"jpg", "jpeg", "png", "gif", "webp"})
     assert status.chunk_size == 512_000
-    status = read_status({"username": "admin", "status": "admin", "pwg_token": "t"})  # an old one
+    status = read_status(account)  # an old one
     assert (status.chunk_size, status.endings, status.version) == (None, None, "")
-
-
-def test_a_chunk_size_may_be_a_string_and_is_unknown_if_invalid() -> None:
     assert read_status({"upload_form_chunk_size": "500"}).chunk_size == 512_000
     nothing: list[object] = [0, -1, "", "many", None, [], True, 1.5]
     assert {read_status({"upload_form_chunk_size": no}).chunk_size for no in nothing} == {None}
@@ -365,17 +329,12 @@ def test_results_are_parsed(read: Reader, parsed: object, results: list[object])
         assert read(result) == parsed, result
 
 
-@pytest.mark.parametrize(
-    ("read", "results"),
-    [
-        (read_status, [None, [], "x", 1, True]),
-        (read_members, [None, [], {}, {"images": None}, {"images": {"0": {}}}, "x"]),
-    ],
-)
-def test_results_of_another_form_are_refused(read: Reader, results: list[object]) -> None:
-    for result in results:
-        with pytest.raises(NotOffered):
-            read(result)
+def test_results_of_another_form_are_refused() -> None:
+    no_members: list[object] = [None, [], {}, {"images": None}, {"images": {"0": {}}}, "x"]
+    for read, results in ((read_status, [None, [], "x", 1, True]), (read_members, no_members)):
+        for result in results:
+            with pytest.raises(NotOffered):
+                read(result)
 
 
 # names
@@ -392,42 +351,30 @@ def test_a_storable_name_has_only_what_the_database_holds_and_stays_as_it_is(tex
     assert to_storable(stored) == stored
 
 
-@given(stem=names, ending=st.from_regex(r"[a-zA-Z0-9]{1,10}", fullmatch=True))
-def test_a_storable_name_keeps_its_ending(stem: str, ending: str) -> None:
+@given(
+    stem=names,
+    ending=st.from_regex(r"[a-zA-Z0-9]{1,10}", fullmatch=True),
+    ordinary=st.text(st.characters(categories=["L", "N"], max_codepoint=0x24F), max_size=255),
+)
+def test_a_storable_name_keeps_its_ending_and_an_ordinary_one_all(
+    stem: str, ending: str, ordinary: str
+) -> None:
     assert to_storable(f"{stem}.{ending}").endswith(f".{ending}")
+    assert to_storable(ordinary) == unicodedata.normalize("NFC", ordinary)
 
 
-@given(text=st.text(st.characters(categories=["L", "N"], max_codepoint=0x24F), max_size=255))
-def test_an_ordinary_name_is_storable_as_it_is(text: str) -> None:
-    assert to_storable(text) == unicodedata.normalize("NFC", text)
-
-
-@pytest.mark.parametrize(
-    ("text", "stored"),
-    [
-        ("sun 🌅.jpg", "sun �.jpg"),
-        ("E\u0301te\u0301.jpg", "Été.jpg"),
-        ("a\nb\tc\x7f\x1b[31m.jpg", "a b c  [31m.jpg"),
-        ("a\x9bb.jpg", "a b.jpg"),
-        ("x\udcff.jpg", "x?.jpg"),
-        ("x" * 300 + ".jpg", "x" * 251 + ".jpg"),
-        ("x" * 300, "x" * 255),
-        ("x." + "y" * 300, "x." + "y" * 253),
-    ],
-)
-def test_a_name_is_made_storable_like_this(text: str, stored: str) -> None:
-    assert to_storable(text) == stored
-
-
-@pytest.mark.parametrize(
-    ("file", "title"),
-    [
-        ("IMG_1.jpg", "IMG 1"),
-        ("a.b.c.jpg", "a.b.c"),
-        ("no ending", "no ending"),
-        (".jpg", ".jpg"),
-        ("a_b_.PNG", "a b "),
-    ],
-)
-def test_a_title_is_the_name_without_its_ending(file: str, title: str) -> None:
-    assert title_of(file) == title
+def test_names_are_made_storable_and_titles_of_them() -> None:
+    stored = {
+        "sun 🌅.jpg": "sun �.jpg",
+        "E\u0301te\u0301.jpg": "Été.jpg",
+        "a\nb\tc\x7f\x1b[31m.jpg": "a b c  [31m.jpg",
+        "a\x9bb.jpg": "a b.jpg",
+        "x\udcff.jpg": "x?.jpg",
+        "x" * 300 + ".jpg": "x" * 251 + ".jpg",
+        "x" * 300: "x" * 255,
+        "x." + "y" * 300: "x." + "y" * 253,
+    }
+    assert {name: to_storable(name) for name in stored} == stored
+    titles = {"IMG_1.jpg": "IMG 1", "a.b.c.jpg": "a.b.c", "a_b_.PNG": "a b "}
+    titles |= {"no ending": "no ending", ".jpg": ".jpg"}
+    assert {file: title_of(file) for file in titles} == titles

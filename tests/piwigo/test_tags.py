@@ -95,13 +95,18 @@ async def test_many_tasks_make_a_tag_once() -> None:
     assert found == [(1, 2)] * 8
 
 
-async def test_a_lost_answer_is_asked_for_again() -> None:
+async def test_a_lost_answer_and_a_server_that_died_once_are_asked_again() -> None:
     async with asking(*(Fault("answer-lost", call, nth=0) for call in (ADD, LIST))) as run:
         for _ in range(2):
             with pytest.raises(AnswerLost):
                 await run.ids("sea")
         assert await run.ids("sea") == (1,)
         assert run.made == ["sea"]
+    async with asking(Fault("empty-500-after", ADD, nth=0)) as run:
+        with pytest.raises(ServerCrashed):
+            await run.ids("sea")
+        assert await run.ids("sea") == (1,)
+    assert not run.tags.refused
 
 
 async def test_a_tag_that_crashes_the_server_twice_is_left_out() -> None:
@@ -112,14 +117,6 @@ async def test_a_tag_that_crashes_the_server_twice_is_left_out() -> None:
         assert await run.ids("cursed") == ()
         assert run.asked.count(ADD) == 3
     assert run.tags.refused == {"cursed"}
-
-
-async def test_a_server_that_died_once_is_asked_again() -> None:
-    async with asking(Fault("empty-500-after", ADD, nth=0)) as run:
-        with pytest.raises(ServerCrashed):
-            await run.ids("sea")
-        assert await run.ids("sea") == (1,)
-    assert not run.tags.refused
 
 
 @pytest.mark.parametrize("error", [PhotoError("no"), NotOffered("no")])

@@ -68,42 +68,33 @@ def test_names_of_later_attempts_are_storable_and_differ(file: str) -> None:
     assert name != file
 
 
-def test_a_single_chunk_is_not_counted() -> None:
-    (request,) = requests(Upload(renames=True), 100)
-    assert request.method == "pwg.images.upload"
-    assert fields(request) == {"name": "a.jpg", "category": "9", "level": "4"}
-
-
 def test_chunks_of_upload_are_counted_from_zero_with_token_and_not_repeatable() -> None:
-    sent = requests(Upload(renames=True), 10_000)
-    same = {"name": "a.jpg", "category": "9", "level": "4", "chunks": "3"}
-    assert [fields(request) for request in sent] == [same | {"chunk": n} for n in "012"]
+    method = Upload(renames=True)
+    same = {"name": "a.jpg", "category": "9", "level": "4"}
+    (request,) = requests(method, 100)
+    assert (request.method, fields(request)) == ("pwg.images.upload", same)
+    sent = requests(method, 10_000)
+    assert [fields(request) for request in sent] == [
+        same | {"chunks": "3", "chunk": n} for n in "012"
+    ]
     assert {(request.token, request.summed) for request in sent} == {(True, False)}
-    assert not Upload(renames=True).repeatable
+    assert not method.repeatable
 
 
 # pwg.images.uploadAsync
 
 
 def test_chunks_of_uploadasync_have_all_fields_and_are_repeatable() -> None:
-    sent = requests(UploadAsync("admin"), 10_000)
-    same = {
-        "chunks": "3",
-        "original_sum": MD5,
-        "filename": "a.jpg",
-        "category": "9",
-        "level": "4",
-        "username": "admin",
-    }
+    method = UploadAsync("admin")
+    sent = requests(method, 10_000)
+    same = {"filename": "a.jpg", "original_sum": MD5, "chunks": "3", "username": "admin"}
+    same |= {"category": "9", "level": "4"}
     assert [fields(request) for request in sent] == [same | {"chunk": n} for n in "012"]
     assert {(r.method, r.summed, r.token) for r in sent} == {
         ("pwg.images.uploadAsync", True, False)
     }
-    assert UploadAsync("admin").repeatable
-
-
-def test_with_a_key_there_is_no_user_name_and_no_empty_field() -> None:
-    (request,) = requests(UploadAsync(""), 100)
+    assert method.repeatable
+    (request,) = requests(UploadAsync(""), 100)  # with a key there is no user name
     assert "username" not in fields(request)
     assert all(fields(request).values())
 
@@ -122,30 +113,24 @@ def test_uploadasync_sends_the_real_name_unless_the_server_alters_it() -> None:
 DETAILS = Details(title="T", comment="C", author="A", date=Moment("2020-01-02 03:04:05"))
 
 
-def described(*, details: Details = DETAILS) -> Attempt:
-    return replace(sending(), details=details, tag_ids=(3, 4))
-
-
 @pytest.mark.parametrize("method", [UploadAsync("admin"), Legacy(renames=False)])
 def test_metadata_is_sent_along_unless_the_name_is_temporary(method: Method) -> None:
     (chunk,) = plan_chunks(100, chunk_size=4096)
-    *_, last = method.requests(described(), chunk, finishing=True)
+    described = replace(sending(), details=DETAILS, tag_ids=(3, 4))
+    *_, last = method.requests(described, chunk, finishing=True)
     told = {"name": "T", "author": "A", "comment": "C", "tag_ids": "3,4"}
     told |= {"date_creation": "2020-01-02 03:04:05"}
     assert told.items() <= fields(last).items()
-    renamed = replace(described(), sent_name=f"bulkup-{'0' * 24}.jpg")
+    renamed = replace(described, sent_name=f"bulkup-{'0' * 24}.jpg")
     *_, last = method.requests(renamed, chunk, finishing=True)
     assert not told.keys() & fields(last).keys()
 
 
 def test_metadata_that_depends_on_the_photo_is_not_sent_along() -> None:
-    details = Details(
-        title="T",
-        date=Moment("2020-01-01 00:00:00", timedelta(days=366)),
-        tags=("a",),
-        embedded_keywords=True,
-    )
-    assert described(details=details).inline_fields == (("name", "T"),)
+    near = Moment("2020-01-01 00:00:00", timedelta(days=366))
+    details = Details(title="T", date=near, tags=("a",), embedded_keywords=True)
+    attempt = replace(sending(), details=details, tag_ids=(3, 4))
+    assert attempt.inline_fields == (("name", "T"),)
 
 
 @pytest.mark.parametrize("method", [Upload(renames=True), UploadAsync("admin")])
