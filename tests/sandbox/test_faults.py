@@ -50,10 +50,14 @@ async def test_the_web_server_answers_or_closes_before_or_after_processing(
         assert box.gallery.buffers == {}
 
 
-async def test_php_noise_stands_before_the_true_answer() -> None:
-    faults = Faults([Fault("php-noise", "pwg.getVersion")])
-    async with Sandbox(faults=faults) as box, GalleryClient(box.url) as client:
+async def test_php_noise_stands_before_the_true_answer_and_429_carries_retry_after() -> None:
+    plan = [Fault("php-noise", nth=0), Fault("429", nth=1, retry_after="7")]
+    async with (
+        Sandbox(faults=Faults(plan)) as box,
+        GalleryClient(box.url, logged_in=False) as client,
+    ):
         text = (await client.call("pwg.getVersion")).text
+        assert (await client.call("pwg.getVersion")).headers["Retry-After"] == "7"
     assert text.startswith("<br />\n<b>Warning</b>")
     assert text.endswith('{"stat":"ok","result":"16.4.0"}')
 
@@ -93,12 +97,6 @@ async def test_a_slow_finish_has_stored_the_photo_before_it_answers() -> None:
         assert len(box.gallery.photos) == 1
 
 
-async def test_429_carries_retry_after() -> None:
-    faults = Faults([Fault("429", "pwg.getVersion", retry_after="7")])
-    async with Sandbox(faults=faults) as box, GalleryClient(box.url) as client:
-        assert (await client.call("pwg.getVersion")).headers["Retry-After"] == "7"
-
-
 async def test_faults_are_added_and_logged_while_the_gallery_runs() -> None:
     async with Sandbox() as box, GalleryClient(box.url) as client:
         box.faults.add(Fault("503", nth=2))
@@ -120,11 +118,8 @@ def test_a_rate_repeats_with_its_seed_and_strikes_about_as_often_as_given() -> N
     assert 70 < first.hit < 130
 
 
-def test_an_unknown_kind_is_refused() -> None:
+def test_each_kind_is_tested_here_and_an_unknown_one_refused() -> None:
     with pytest.raises(ValueError, match="no such fault"):
         Fault("nonsense")  # type: ignore[arg-type]
-
-
-def test_each_kind_is_tested_here() -> None:
     others = {"php-noise", "expired-session", "damaged", "merged-left", "slow"}
     assert {*STATUSES, *others} == set(get_args(Kind))

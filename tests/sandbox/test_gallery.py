@@ -3,7 +3,7 @@
 import asyncio
 
 from bulkup.sandbox import Sandbox
-from tests.support.gallery_client import JPEG, GalleryClient, async_chunk
+from tests.support.gallery_client import JPEG, GalleryClient, Reply, async_chunk
 from tests.support.runs import Clock
 
 
@@ -34,15 +34,13 @@ async def test_equal_contents_of_one_second_share_a_file_on_old_versions() -> No
 
 
 async def test_two_last_chunks_at_once_make_one_photo() -> None:
-    chunks = [(JPEG[:600], 0), (JPEG[600:], 1)]
     async with Sandbox() as box, GalleryClient(box.url) as client:
-        fields = [async_chunk(JPEG, chunk=number, size=600) for _, number in chunks]
-        answers = await asyncio.gather(
-            *(
-                client.call("pwg.images.uploadAsync", part, **each)
-                for (part, _), each in zip(chunks, fields, strict=True)
-            )
-        )
+
+        async def send(chunk: int, part: bytes) -> Reply:
+            fields = async_chunk(JPEG, chunk=chunk, size=600)
+            return await client.call("pwg.images.uploadAsync", part, **fields)
+
+        answers = await asyncio.gather(send(0, JPEG[:600]), send(1, JPEG[600:]))
         assert len(box.gallery.photos) == 1
     assert sum("id" in answer.result for answer in answers) == 1
 

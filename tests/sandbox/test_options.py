@@ -12,13 +12,19 @@ import pytest
 from bulkup.sandbox import Sandbox
 from tests.support.gallery_client import JPEG, GalleryClient, async_chunk
 
+MD5 = hashlib.md5(JPEG).hexdigest()
 
-async def test_a_photo_is_stored_byte_for_byte_and_its_path_serves_it() -> None:
+
+async def test_a_photo_is_stored_byte_for_byte_and_its_path_serves_it_and_nothing_outside() -> (
+    None
+):
     async with Sandbox(path="/photos/") as box, GalleryClient(box.url) as client:
         sent = await client.upload(JPEG, name="a.jpg")
         assert box.gallery.content(sent.result["image_id"]) == JPEG
         shown = await client.page(box.gallery.photos[1].path)
         assert (await client.page("upload/nothing.jpg")).status == 404
+        async with GalleryClient(box.url.removesuffix("photos/"), logged_in=False) as outside:
+            assert (await outside.call("pwg.getVersion")).status == 404
     assert (shown.content_type, shown.text.encode("latin-1")) == ("image/jpeg", JPEG)
 
 
@@ -29,21 +35,17 @@ async def test_photos_can_be_files_in_a_folder(tmp_path: Path) -> None:
     assert await asyncio.to_thread(path.read_bytes) == JPEG
 
 
-async def test_discarded_photos_keep_their_sums() -> None:
+async def test_discarded_photos_keep_their_sums_and_chunks_come_in_any_order() -> None:
     async with Sandbox(discard=True) as box, GalleryClient(box.url) as client:
         await client.upload(JPEG[:500], name="a.jpg", chunk=0, chunks=2)
         await client.upload(JPEG[500:], name="a.jpg", chunk=1, chunks=2)
         photo = box.gallery.photos[1]
-    assert (photo.md5, photo.size, photo.width) == (hashlib.md5(JPEG).hexdigest(), 1154, 64)
-
-
-async def test_discarded_chunks_are_merged_in_any_order() -> None:
-    async with Sandbox(discard=True) as box, GalleryClient(box.url) as client:
+        assert (photo.md5, photo.size, photo.width) == (MD5, 1154, 64)
         for chunk in (2, 0, 1):
             fields = async_chunk(JPEG, chunk=chunk, size=500)
             part = JPEG[chunk * 500 : (chunk + 1) * 500]
             answer = await client.call("pwg.images.uploadAsync", part, **fields)
-        assert answer.result["md5sum"] == hashlib.md5(JPEG).hexdigest()
+        assert answer.result["md5sum"] == MD5
         assert box.gallery.buffers == {}
 
 
@@ -57,12 +59,6 @@ async def test_a_large_file_does_not_fill_the_memory() -> None:
         tracemalloc.stop()
         assert list(box.gallery.buffers.values()) == [10 * len(chunk)]
     assert peak < 7 * len(chunk)
-
-
-async def test_without_a_lounge_a_photo_is_in_its_album_at_once() -> None:
-    async with Sandbox(lounge=False) as box, GalleryClient(box.url) as client:
-        await client.upload(JPEG, name="a.jpg")
-        assert box.gallery.photos[1].albums == {1}
 
 
 async def test_only_the_named_methods_are_there_and_requests_are_logged_in_order() -> None:
@@ -79,25 +75,19 @@ async def test_only_the_named_methods_are_there_and_requests_are_logged_in_order
     ]
 
 
-async def test_outside_of_its_path_nothing_is_found() -> None:
-    async with Sandbox(path="/piwigo/") as box:
-        assert box.url.endswith("/piwigo/")
-        async with GalleryClient(box.url.removesuffix("piwigo/"), logged_in=False) as client:
-            assert (await client.call("pwg.getVersion")).status == 404
-
-
-async def test_file_types_are_the_owners_choice() -> None:
-    async with Sandbox(file_types=("jpg", "mp4")) as box, GalleryClient(box.url) as client:
+async def test_file_types_and_whether_there_is_a_lounge_are_the_owners_choice() -> None:
+    types = ("jpg", "mp4")
+    async with Sandbox(lounge=False, file_types=types) as box, GalleryClient(box.url) as client:
         status = await client.call("pwg.session.getStatus")
         sent = await client.upload(bytes(9), name="v.mp4")
+        assert box.gallery.photos[1].albums == {1}
     assert (status.result["upload_file_types"], sent.status) == ("jpg,mp4", 200)
 
 
 async def test_sums_are_not_looked_up_where_names_are_unique() -> None:
     async with Sandbox(uniqueness_mode="filename") as box, GalleryClient(box.url) as client:
         await client.upload(JPEG, name="a.jpg")
-        md5 = hashlib.md5(JPEG).hexdigest()
-        assert (await client.call("pwg.images.exist", md5sum_list=md5)).result == []
+        assert (await client.call("pwg.images.exist", md5sum_list=MD5)).result == []
         by_name = await client.call("pwg.images.exist", filename_list="a.jpg")
     assert by_name.result == {"a.jpg": "1"}
 
@@ -159,20 +149,16 @@ async def test_a_body_of_unknown_length_is_refused() -> None:
 # the front page
 
 
-async def test_an_empty_gallery_has_a_page() -> None:
-    async with Sandbox(albums=()) as box, GalleryClient(box.url) as client:
-        page = await client.page()
-    assert (page.status, page.content_type) == (200, "text/html")
-    assert "0 photos" in page.text
-
-
 async def test_the_page_nests_albums_and_shows_names_as_text_and_sizes() -> None:
     async with Sandbox(albums=("<script>A</script>",)) as box, GalleryClient(box.url) as client:
+        page = await client.page()
         box.gallery.make_album("Day 1", 1)
         await client.upload(JPEG, name="<b>&'\".jpg")
         waiting = (await client.page()).text
         await client.call("pwg.images.emptyLounge")
         text = (await client.page()).text
+    assert (page.status, page.content_type) == (200, "text/html")
+    assert "0 photos" in page.text
     assert "In no album" in waiting
     assert "1 waiting in the lounge" in waiting
     assert "<script>" not in text

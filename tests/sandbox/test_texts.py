@@ -9,20 +9,10 @@ from tests.support.gallery_client import JPEG, GalleryClient, Reply, async_chunk
 from tests.support.photos import with_exif
 
 
-@pytest.mark.parametrize(
-    ("text", "stripped"),
-    [
-        ("a <b>c</b> d", "a c d"),
-        ("a < b", "a < b"),
-        ("I <3 you", "I "),
-        ("a <", "a "),
-        ("a<!-- b -->c", "ac"),
-        ("a > b & c", "a > b & c"),
-        ("a <\u00a0b> c", "a  c"),
-    ],
-)
-def test_what_looks_like_html_is_stripped(text: str, stripped: str) -> None:
-    assert php.strip_tags(text) == stripped
+def test_what_looks_like_html_is_stripped() -> None:
+    stripped = {"a <b>c</b> d": "a c d", "I <3 you": "I ", "a <": "a ", "a<!-- b -->c": "ac"}
+    stripped |= {"a < b": "a < b", "a > b & c": "a > b & c", "a <\u00a0b> c": "a  c"}
+    assert {text: php.strip_tags(text) for text in stripped} == stripped
 
 
 async def sent(client: GalleryClient, **fields: object) -> Reply:
@@ -91,13 +81,9 @@ async def test_the_description_of_an_album_keeps_html_only_with_a_token(
         assert box.gallery.albums[made.result["id"]].comment == comment
 
 
-@pytest.mark.parametrize(
-    ("comment", "status"), [("é" * 32767, 200), ("é" * 32768, 500), ("🗼", 500)]
-)
-async def test_what_the_column_of_descriptions_does_not_take_makes_no_album(
-    comment: str, status: int
-) -> None:
-    async with Sandbox() as box, GalleryClient(box.url) as client:
-        made = await client.call("pwg.categories.add", name="A", comment=comment)
-        assert made.status == status
-        assert (len(box.gallery.albums) == 2) is (status == 200)
+async def test_what_the_column_of_descriptions_does_not_take_makes_no_album() -> None:
+    async with Sandbox(albums=()) as box, GalleryClient(box.url) as client:
+        for comment, status in (("é" * 32767, 200), ("é" * 32768, 500), ("🗼", 500)):
+            made = await client.call("pwg.categories.add", name="A", comment=comment)
+            assert made.status == status
+            assert len(box.gallery.albums) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import islice
+from typing import Any
 
 import anyio
 import pytest
@@ -15,30 +16,16 @@ def anyio_backend() -> tuple[str, dict[str, type[VirtualTimeLoop]]]:
     return VIRTUAL_TIME
 
 
-def pool(
-    *,
-    count: int | None = None,
-    start: int | None = None,
-    cpus: int | None = None,
-    request_s: float = 0.0,
-    finish_s: float = 0.0,
-    derivative_share: float = 0.5,
-    page_s: float = 0.0,
-    spread: float = 0.0,
-) -> Workers:
-    return Workers(
-        count=count,
-        start=start,
-        grow_s=1.0,
-        cpus=cpus,
-        request_s=request_s,
-        finish_s=finish_s,
-        derivative_share=derivative_share,
-        page_s=page_s,
-        spread=spread,
-        gateway_timeout_s=60.0,
-        clock=now,
-    )
+FREE: dict[str, Any] = {
+    **dict.fromkeys(("count", "start", "cpus")),
+    **dict.fromkeys(("request_s", "finish_s", "page_s", "spread"), 0.0),
+}
+
+
+def pool(**costs: Any) -> Workers:  # noqa: ANN401
+    """Return a pool without limits in which nothing costs time, unless given otherwise."""
+    fixed = {"derivative_share": 0.5, "grow_s": 1.0, "gateway_timeout_s": 60.0, "clock": now}
+    return Workers(**(FREE | fixed | costs))
 
 
 def now() -> float:
@@ -157,15 +144,12 @@ async def test_the_peak_of_finishes_is_kept() -> None:
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
-async def test_as_many_finishes_as_workers_always_freeze(count: int) -> None:
+async def test_as_many_finishes_as_workers_always_freeze_and_one_fewer_never(count: int) -> None:
     workers = pool(count=count, finish_s=0.01)
     await finish_at_once(workers, count)
     assert workers.freezes == 1
     assert workers.given_up >= 3
 
-
-@pytest.mark.parametrize("count", [2, 3, 5])
-async def test_one_finish_fewer_never_freezes(count: int) -> None:
     workers = pool(count=count, finish_s=0.2, spread=0.9)
     limiter = asyncio.Semaphore(count - 1)
 
@@ -185,14 +169,11 @@ async def test_a_pool_grows_while_requests_wait_and_thaws_by_that() -> None:
     assert workers.size == 3
 
 
-async def test_a_pool_grows_to_its_limit_and_no_further() -> None:
+async def test_a_pool_grows_to_its_limit_and_not_where_no_request_waits() -> None:
     workers = pool(count=4, start=1, finish_s=0.01)
     await finish_at_once(workers, 4)
     assert workers.size == 4
     assert workers.given_up >= 3
-
-
-async def test_a_pool_where_no_request_waits_does_not_grow() -> None:
     workers = pool(count=4, start=2, finish_s=5)
     for _ in range(3):
         await finish(workers)
