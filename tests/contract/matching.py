@@ -14,11 +14,8 @@ _PLACEHOLDER = re.compile(
 )
 # What each may stand for; those with a number, and the keys, keep their value in one replay.
 _SHAPES = {
+    **dict.fromkeys(("album", "photo", "tag", "user"), r"\d+"),
     "token": r"[0-9a-f]{32}",
-    "album": r"\d+",
-    "photo": r"\d+",
-    "tag": r"\d+",
-    "user": r"\d+",
     "pkid": r"pkid-\d{8}-[A-Za-z0-9]{20}",
     "secret": r"[A-Za-z0-9]{40}",
     "base": r"https?:(?:\\?/){2}[^/\\]+",
