@@ -202,15 +202,14 @@ async def test_a_cancelled_copy_leaves_no_partial_file(root: Path, tmp_path: Pat
     assert held(root).keys() == {"a.mp4"}
 
 
-async def test_a_full_disk_leaves_the_file_and_no_partial_copy(root: Path, disk: Path) -> None:
+async def test_a_full_disk_gets_no_partial_copy_and_a_write_protected_one_gives_none(
+    tmp_path: Path, root: Path, disk: Path
+) -> None:
     photo = photo_at(root / "a.mp4", os.urandom(400_000))
     with pytest.raises(PhotoError, match="No space left"):
         await put(photo, disk, root)
     assert held(disk) == {}
     assert held(root).keys() == {"a.mp4"}
-
-
-async def test_from_a_write_protected_disk_nothing_is_copied(tmp_path: Path, disk: Path) -> None:
     photo = photo_at(disk / "a.jpg", PHOTO)
     await protect(disk)
     with pytest.raises(PhotoError, match="is not writable"):

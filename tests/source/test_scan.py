@@ -164,6 +164,9 @@ def test_a_companion_is_of_the_photo_of_its_stem_in_its_folder(tmp_path: Path) -
         tmp_path, "a/x.JPG", "a/x.NEF", "a/x.cr2", "a/x.d/y.jpg", "a/x-1.nef", "a/y.nef", "b/x.nef"
     )
     assert pairs(tmp_path) == {"a/x.NEF": "a/x.JPG", "a/x.cr2": "a/x.JPG"}
+    (found,) = pair(scan([tmp_path / "a/x.NEF"], endings=PAIRED), endings=PAIRED)  # named alone
+    assert isinstance(found, PairedFile)
+    assert (found.of, found.size) == (tmp_path / "a/x.JPG", 1)
 
 
 def test_of_several_photos_the_best_that_the_server_takes_has_it(tmp_path: Path) -> None:
@@ -182,10 +185,3 @@ def test_a_type_that_the_server_takes_is_a_companion_and_no_other_type_has_one(
     assert [entry.path.name for entry in found if isinstance(entry, Photo)] == ["x.jpg", "y.tif"]
     skipped = [entry.path.name for entry in found if isinstance(entry, Skipped)]
     assert skipped == ["z.heic", "z.mov"]
-
-
-def test_a_companion_that_is_named_alone_finds_its_photo(tmp_path: Path) -> None:
-    put_all(tmp_path, "x.jpg", "x.nef")
-    (found,) = pair(scan([tmp_path / "x.nef"], endings=PAIRED), endings=PAIRED)
-    assert isinstance(found, PairedFile)
-    assert (found.of, found.size) == (tmp_path / "x.jpg", 1)

@@ -230,33 +230,30 @@ def formats(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
     }
 
 
-async def test_formats_are_uploaded_with_their_photos_even_if_these_arrive_later(
+async def test_formats_are_uploaded_with_their_photos_even_if_these_arrive_or_fail_before(
     box: Sandbox, inbox: Path
 ) -> None:
-    put_all(inbox, "alone.nef", "a.nef", "b.tif", content=b"raw" * 1000)
+    put_all(inbox, "alone.nef", "a.nef", "b.tif", "bad.nef", content=b"raw" * 1000)
+    bad = put(inbox / "bad.jpg", b"This is no picture.")
 
     def arrive() -> None:
         for seed, name in enumerate(("a.jpg", "b.jpg", "c.jpg")):
             put(inbox / name, picture(Random(seed), size=5000))
         put(inbox / "c.nef", b"another raw")
+        bad.write_bytes(picture(Random(3), size=5000))
 
     runs = await Runs(after=[arrive]).watch(box, inbox, sending=FORMATS)
     assert formats(box) == {
         "a.jpg": [("nef", b"raw" * 1000)],
+        "bad.jpg": [("nef", b"raw" * 1000)],
         "b.jpg": [("tif", b"raw" * 1000)],
         "c.jpg": [("nef", b"another raw")],
     }
     first, second = runs.names()
-    assert first == {"alone.nef", "a.nef", "b.tif"}
-    assert second == {"a.jpg", "a.nef", "b.jpg", "b.tif", "c.jpg", "c.nef"}
-
-
-async def test_a_raw_is_attached_after_a_failure_of_its_photo(box: Sandbox, inbox: Path) -> None:
-    photo, _ = put(inbox / "a.jpg", b"This is no picture."), put(inbox / "a.nef", b"raw")
-    runs = Runs(after=[partial(photo.write_bytes, PHOTO)])
-    await runs.watch(box, inbox, sending=FORMATS)
-    assert formats(box) == {"a.jpg": [("nef", b"raw")]}
-    assert [len(run.of(PhotoFailed)) for run in runs.outcomes] == [2, 0]
+    assert first == {"alone.nef", "a.nef", "b.tif", "bad.jpg", "bad.nef"}
+    assert second == first - {"alone.nef"} | {"a.jpg", "b.jpg", "c.jpg", "c.nef"}
+    failed = [{event.path.name for event in run.of(PhotoFailed)} for run in runs.outcomes]
+    assert failed == [{"bad.jpg", "bad.nef"}, set()]
 
 
 async def test_a_replaced_photo_gets_its_formats_again(
@@ -308,22 +305,18 @@ async def test_what_an_outage_interrupted_is_uploaded_afterwards(tmp_path: Path)
     assert len(ends) + len(first.of(PhotoUploaded)) == 20
 
 
-async def test_a_wrong_password_ends_the_watch(box: Sandbox, inbox: Path) -> None:
-    put(inbox / "a.jpg", PHOTO)
-    with pytest.raises(RunError):
-        await Runs(after=[lambda: None]).watch(box, inbox, password="wrong")
-
-
-async def test_a_stop_request_ends_the_wait_for_a_first_file(box: Sandbox, inbox: Path) -> None:
+async def test_a_watch_ends_when_asked_to_and_with_a_wrong_password_or_no_folder(
+    box: Sandbox, inbox: Path
+) -> None:
     runs = Runs(on_tell=lambda _: soon(runs.interrupt))
-    await runs.watch(box, inbox)
+    await runs.watch(box, inbox)  # while it waits for a first file
     assert not box.requests
     assert not runs.outcomes
-
-
-async def test_only_folders_can_be_watched(box: Sandbox, inbox: Path) -> None:
+    photo = put(inbox / "a.jpg", PHOTO)
+    with pytest.raises(RunError):
+        await Runs(after=[lambda: None]).watch(box, inbox, password="wrong")
     with pytest.raises(UsageError, match="is not a folder"):
-        await Runs().watch(box, put(inbox / "a.jpg", PHOTO))
+        await Runs().watch(box, photo)
 
 
 # the inbox
