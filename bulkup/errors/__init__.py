@@ -57,9 +57,6 @@ class BulkupError(Exception):
         self.failure = FailureMessage(failure, hint) if isinstance(failure, str) else failure
         super().__init__(self.failure.message)
 
-    def __str__(self) -> str:
-        return self.message
-
     @property
     def message(self) -> str:
         """What happened."""

@@ -299,9 +299,10 @@ class Answer:
     retry_after_s: float | None = None
 
 
-def interpret(answer: Answer) -> object:
+def interpret(answer: Answer, *, renamed: tuple[str, str] = ("", "")) -> object:
     """Return the answer's result, or raise the error that it means.
 
+    The message of the error has the second name of `renamed` in place of the first.
     Raises a `Transient` error if a retry may help, `NotOffered` if the server does not know the
     method, `PhotoError` if it refuses this photo or request permanently, and `RunError` if it will
     refuse everything.
@@ -315,10 +316,11 @@ def interpret(answer: Answer) -> object:
             # setInfo with an unknown album: everything else was stored
             raise PhotoError(server_failures.IN_PART(status=answer.status))
         case {"stat": "fail"}:
-            raise _refusal(number(document.get("err")), str(document.get("message", "")))
+            message = str(document.get("message", "")).replace(*renamed)
+            raise _refusal(number(document.get("err")), message)
         case {"error": {"code": code, "message": message}}:
-            raise _buffer_error(number(code), str(message))
-    raise _not_json(answer, text)
+            raise _buffer_error(number(code), str(message).replace(*renamed))
+    raise _not_json(answer, text.replace(*renamed))
 
 
 def _json(text: str) -> dict[str, object]:

@@ -350,6 +350,7 @@ class SessionPool:
         photo: Photo | None = None,
         finishing: bool = False,
         progress: Progress = lambda _: None,
+        renamed: tuple[str, str] = ("", ""),
     ) -> object:
         """Send a request over this session and return the result; log in first if necessary.
 
@@ -363,7 +364,7 @@ class SessionPool:
             request = replace(request, fields=fields)
         answer = await session.post(request, photo=photo, finishing=finishing, progress=progress)
         try:
-            return _interpreted(answer, session)
+            return _interpreted(answer, session, renamed=renamed)
         except TooLarge as error:
             if request.chunk is not None:
                 raise
@@ -437,10 +438,12 @@ class SessionPool:
             return  # the server ends the session after an hour
 
 
-def _interpreted(answer: Answer, session: Session) -> object:
+def _interpreted(
+    answer: Answer, session: Session, *, renamed: tuple[str, str] = ("", "")
+) -> object:
     """Return the result of an answer; if it says that the session is lost, log in again later."""
     try:
-        return interpret(answer)
+        return interpret(answer, renamed=renamed)
     except SessionLost:
         session.ready = session.logged_in = False
         raise

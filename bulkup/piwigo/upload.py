@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from bulkup.errors import AnswerLost, BulkupError, MergeFailed
+from bulkup.errors import AnswerLost, MergeFailed
 from bulkup.errors import server as server_failures
 from bulkup.piwigo.metadata import Details, MetadataWriter, Stored, is_temporary_name, to_storable
 from bulkup.piwigo.multipart import Progress
@@ -330,20 +330,16 @@ class Transfer:
         return await self._pool.send(self._session, request)
 
     async def _send(self, chunk: Chunk, *, finishing: bool, progress: Progress) -> object:
-        result: object = None
-        for request in self._method.requests(self._sending, chunk, finishing=finishing):
-            try:
-                result = await self._pool.send(
-                    self._session,
-                    request,
-                    photo=self._photo,
-                    finishing=finishing,
-                    progress=progress,
-                )
-            except BulkupError as error:  # users don't know the temporary name
-                sent, real = self._sending.sent_name, self._sending.file
-                error.failure = replace(error.failure, message=error.message.replace(sent, real))
-                raise
+        sending, result = self._sending, None
+        for request in self._method.requests(sending, chunk, finishing=finishing):
+            result = await self._pool.send(
+                self._session,
+                request,
+                photo=self._photo,
+                finishing=finishing,
+                progress=progress,
+                renamed=(sending.sent_name, sending.file),  # users don't know the temporary name
+            )
         return result
 
 

@@ -168,6 +168,19 @@ def test_a_failure_means_what_the_atlas_says_in_words_on_one_line(
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        refusal(500, "no bulkup-1.jpg"),
+        '{"jsonrpc": "2.0", "error": {"code": 102, "message": "no bulkup-1.jpg"}, "id": "id"}',
+        "forbidden file type bulkup-1.jpg",
+    ],
+)
+def test_a_message_has_the_real_name_instead_of_the_one_sent(body: str) -> None:
+    with pytest.raises(BulkupError, match=r" Été\.jpg"):
+        interpret(Answer(200, body.encode()), renamed=("bulkup-1.jpg", "Été.jpg"))
+
+
+@pytest.mark.parametrize(
     ("body", "result"),
     [
         (b'{"stat":"ok","result":true}', True),
