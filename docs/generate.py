@@ -80,9 +80,14 @@ class Flag:
 
 
 def arguments(command: str) -> Iterator[Argument]:
-    """Yield the flags of a command as Cyclopts sees them, without its positional arguments."""
+    """Yield the flags that the help of a command shows, as Cyclopts sees them."""
     for argument in app[command].assemble_argument_collection():
-        if argument.parse and not argument.children and argument.name.startswith("-"):
+        if (
+            argument.show
+            and argument.parse
+            and not argument.children
+            and argument.name.startswith("-")
+        ):
             yield argument
 
 

@@ -1,6 +1,6 @@
 """Commands as cyclopts apps, whose arguments are assembled once; adds environment variables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from copy import copy
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ def _default_text(value: object) -> str | None:
 
 
 DEFAULTS: Final = Parameter(negative="", show_default=_default_text)
+HIDDEN: Final = Parameter(show=False)
 
 
 class CommandApp(App):
@@ -23,9 +24,10 @@ class CommandApp(App):
 
     Assembling them takes about 50 ms for `bulkup upload`, and cyclopts asks for them three times
     for one `--help`. Docstrings are not parsed, because that would read the source of every flag
-    class again, and each flag has its own help text.
+    class again, and each flag has its own help text. The `unusable` flags are not shown.
     """
 
+    unusable: Collection[str] = ()
     _template: ArgumentCollection | None = None
 
     def assemble_argument_collection(
@@ -39,6 +41,8 @@ class CommandApp(App):
             )
             for argument in self._template:
                 _add_variable(argument)
+                if argument.name in self.unusable:
+                    argument.parameter = Parameter.combine(argument.parameter, HIDDEN)
         copies = {id(argument): copy(argument) for argument in self._template}
         for argument in copies.values():
             argument.tokens = []
@@ -53,6 +57,7 @@ def command(function: Callable[..., Any]) -> CommandApp:
     """Turn a function into a command, with the entry of its name in `COMMANDS` as its help."""
     text = COMMANDS[function.__name__]
     app = CommandApp(name=function.__name__, help=unwrap(text.help), help_epilogue=text.epilogue)
+    app.unusable = text.unusable
     app.default(function)
     return app
 

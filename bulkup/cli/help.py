@@ -1,7 +1,8 @@
 """The commands: group, help text, examples and module of each."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from inspect import cleandoc
 from typing import Final
 
@@ -10,13 +11,15 @@ from typing import Final
 class CommandHelp:
     """What `--help` shows for a command, and the module that defines it.
 
-    `examples` are command lines, each with a remark.
+    `examples` are command lines, each with a remark. `unusable` are flags that do not work with
+    the command, though it shares their group with others, and what to use instead.
     """
 
     module: str
     group: str
     help: str
     examples: tuple[tuple[str, str], ...]
+    unusable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def epilogue(self) -> str:
@@ -85,6 +88,12 @@ COMMANDS: Final = {
             ("bulkup watch ./inbox --album 9", "existing and new files"),
             ("bulkup watch ./inbox --album 9 --after trash", "… then trash the files"),
         ),
+        unusable={
+            "--report": "Use --log-file FILE.jsonl, which records every run.",
+            "--dry-run": "Use bulkup upload --dry-run on the existing files.",
+            "--files-from": "Select files with --include and --exclude.",
+            "--from0": "Select files with --include and --exclude.",
+        },
     ),
     "albums": CommandHelp(
         "gallery",

@@ -10,6 +10,7 @@ from bulkup.cli.command import command
 from bulkup.cli.common import Exit, Paths, check_paths, prepare, run_task, silenced
 from bulkup.cli.filter_flags import FilterFlags
 from bulkup.cli.flags import ClusterFlags, GalleryFlags, LabelFlags, RetryFlags
+from bulkup.cli.help import COMMANDS
 from bulkup.cli.output_flags import OutputFlags
 from bulkup.cli.upload_flags import (
     AfterFlags,
@@ -114,13 +115,15 @@ def watch(
     settings = upload.settings(albums, retry, after)
     labels = text.labels()
     settle_s = watching.settle_s
-    for given, flag, hint in (
-        (options.report, "--report", "Use --log-file FILE.jsonl, which records every run."),
-        (settings.dry_run, "--dry-run", "Use bulkup upload --dry-run on the existing files."),
-        (filters.listing, "--files-from", "Select files with --include and --exclude."),
+    for flag, given in (
+        ("--report", options.report),
+        ("--dry-run", settings.dry_run),
+        ("--files-from", filters.listing),
     ):
         if given:
-            raise UsageError(f"{flag} does not work with bulkup watch", hint=hint)
+            raise UsageError(
+                f"{flag} does not work with bulkup watch", hint=COMMANDS["watch"].unusable[flag]
+            )
     roots, account = prepare(folders, gallery, filters)
 
     from bulkup.app.upload import open_disposal, upload_photos

@@ -61,6 +61,7 @@ def test_the_help_of_a_command_names_flags_no_empty_default_and_examples(
     text, found, examples = capsys.readouterr().out.rpartition("Examples:")
     words = " ".join(re.sub("[│╭╮╰╯─]", " ", text).split())
     assert all(argument.name in words for argument in arguments(command))
+    assert not any(re.search(rf"{flag}\b", words) for flag in HELP[command].unusable)
     assert not re.search(r"\[default: (None|False|\(\))\]", words)
     assert command != "doctor" or "130 interrupted" in words
     assert found
