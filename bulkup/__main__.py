@@ -3,6 +3,7 @@
 `bulkup --version` is answered here, without importing the command line.
 """
 
+import gc
 import sys
 
 from bulkup import __version__
@@ -13,6 +14,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"bulkup {__version__}")  # noqa: T201 (the output of --version)
         return
+    gc.disable()  # until the command begins: almost nothing that start-up creates is garbage
     from bulkup.cli import run  # noqa: PLC0415 (heavy)
 
     sys.exit(run(sys.argv[1:]))

@@ -3,12 +3,10 @@
 Secrets are never displayed, logged or passed as arguments.
 """
 
-import getpass
-import importlib.util
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +32,9 @@ def ask_password(prompt: str) -> str:
     """Prompt for a password without echo; return an empty one if stdin is not a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         return ""
+
+    import getpass  # noqa: PLC0415 (rarely needed)
+
     try:
         return getpass.getpass(f"{prompt}: ")
     except EOFError:
@@ -87,6 +88,8 @@ def run_secret_command(command: str, *, flag: str) -> str:
 
     Raises `UsageError` where it fails, prints nothing, or takes longer than a minute.
     """
+    import subprocess  # noqa: PLC0415 (heavy, and rarely needed)
+
     try:
         done = subprocess.run(  # noqa: S602 (the user's own command, as their shell would run it)
             command, shell=True, stdout=subprocess.PIPE, text=True, check=False, timeout=COMMAND_S
@@ -151,7 +154,7 @@ def find(url: str, user: str) -> str:
 
     Empty if there is none, or the key ring is missing, locked or broken.
     """
-    if importlib.util.find_spec("keyring") is None:
+    if find_spec("keyring") is None:
         return ""
     try:
         import keyring  # noqa: PLC0415 (heavy)
@@ -163,7 +166,7 @@ def find(url: str, user: str) -> str:
 
 def check_installed() -> None:
     """Raise `UsageError` unless the keyring library is installed."""
-    if importlib.util.find_spec("keyring") is None:
+    if find_spec("keyring") is None:
         raise UsageError("the key ring requires the Python package keyring", hint=INSTALL)
 
 

@@ -1,5 +1,6 @@
 """The command line: runs commands and returns exit codes."""
 
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -55,9 +56,11 @@ def run(arguments: Sequence[str]) -> int:
             del os.environ[name]  # an empty variable counts as not set
     try:
         check_command(arguments, COMMANDS)
-        code = app(
-            list(arguments), exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        command, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
+        if not gc.isenabled():  # `bulkup.__main__` disables it for the start
+            gc.freeze()
+            gc.enable()
+        code = command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         wrong = explain(error)
         return print_error(wrong.message, hint=wrong.hint, code=Exit.USAGE)

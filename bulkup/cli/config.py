@@ -10,11 +10,9 @@ for a boolean flag, apply a profile's `flat` together with the defaults' `tree`,
 for `-a`.
 """
 
-import difflib
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
@@ -147,6 +145,8 @@ def read_layers(config: Path | None, profile: str | None) -> list[Layer]:
 
 
 def _read(file: Path, *, required: bool) -> dict[str, object] | None:
+    import tomllib
+
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
@@ -227,6 +227,8 @@ def _text(value: object) -> str:
 
 def suggestion(word: str, known: Collection[str], *, prefix: str = "") -> str:
     """Return “Did you mean …?” with the closest known word, "" if none is close."""
+    import difflib
+
     begun = [one for one in known if len(word) > 3 and one.startswith(word)]
     best = begun or difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"Did you mean {prefix}{best[0]}?" if best else ""

@@ -1,9 +1,7 @@
 """Flags that several commands share: gallery, retries and ledger, titles and tags, cluster."""
 
-import logging
 import os
 import shlex
-import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -250,6 +248,9 @@ class ClusterFlags:
 
     def executor_factory(self) -> "ExecutorFactory | None":
         """Return a factory for the executor, None without `--dask`. Raises `UsageError`."""
+        import logging
+        import warnings
+
         from bulkup.cluster import executor_from_flags
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
