@@ -159,7 +159,7 @@ async def upload(
         finishing,
         rate,
         code,
-        stalls=sum(line.startswith("away") for line in output.splitlines()),
+        stalls=sum(line.startswith("outage") for line in output.splitlines()),
         limit=limits[-1] if limits and automatic else "",
         waits=[wait for _, wait in visitors.waits],
     )

@@ -130,8 +130,8 @@ class Report(Tally):
     `uploaded`, `failed` and `skipped` count files, `uploaded_size` bytes, and `seconds` is the
     duration. `present` photos were already in the gallery; `linked` of them were added to their
     album. `new` photos would be sent by an upload (dry run). `unfinished` photos had no outcome
-    when the run stopped. `astray` photos are missing from their album at the end. `failures`
-    holds the first 10,000 failed photos. `ok` is True if every photo is in its album.
+    when the run stopped. `not_in_album` photos are missing from their album at the end.
+    `failures` holds the first 10,000 failed photos. `ok` is True if every photo is in its album.
     """
 
     failures: list[Failure] = field(default_factory=list)

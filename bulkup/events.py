@@ -297,13 +297,13 @@ class AlbumChecked:
     """The final check of the gallery: `verified` photos have the right MD5 there.
 
     `unverified` photos can't be checked on this server, `relinked` photos were missing from their
-    album and were added again, `astray` photos could not be added to it.
+    album and were added again, `not_in_album` photos could not be added to it.
     """
 
     verified: int
     unverified: int
     relinked: int
-    astray: int = 0
+    not_in_album: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,7 +315,7 @@ class Estimated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilePutAway:
+class FileMoved:
     """The gallery has the photo, and its file was moved to `where`, or to the trash if None."""
 
     path: Path
@@ -323,8 +323,8 @@ class FilePutAway:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileStays:
-    """The photo is uploaded, but its file could not be moved away: why, and what to do.
+class FileNotMoved:
+    """The photo is uploaded, but its file could not be moved: why, and what to do.
 
     `code` names the kind of failure.
     """
@@ -402,8 +402,8 @@ Event = (
     | Interrupted
     | AlbumChecked
     | Estimated
-    | FilePutAway
-    | FileStays
+    | FileMoved
+    | FileNotMoved
     | PhotoHashing
     | PhotoHashed
     | PhotoArrived
@@ -419,8 +419,8 @@ class Tally:
     """Counts of a run, taken from its events; sizes in bytes.
 
     `linked` photos are part of the `present` ones, `replaced` of the `uploaded` ones, `to_replace`
-    and `new_formats` of the `new` ones. `verified`, `unverified`, `relinked` and `astray` are the
-    figures of `AlbumChecked`. `seconds` is None until the run is complete.
+    and `new_formats` of the `new` ones. `verified`, `unverified`, `relinked` and `not_in_album`
+    are the figures of `AlbumChecked`. `seconds` is None until the run is complete.
     """
 
     found: int = 0
@@ -435,13 +435,13 @@ class Tally:
     skipped_by_reason: Counter[SkipReason] = field(default_factory=Counter)
     failed: int = 0
     unfinished: int = 0
-    put_away: int = 0
-    stays: int = 0
+    moved: int = 0
+    not_moved: int = 0
     albums_made: int = 0
     verified: int = 0
     unverified: int = 0
     relinked: int = 0
-    astray: int = 0
+    not_in_album: int = 0
     retries: int = 0
     interrupted: bool = False
     run_failed: RunFailed | None = None
@@ -489,7 +489,7 @@ class Tally:
     @property
     def problems(self) -> int:
         """Photos and files that need the user's attention."""
-        return self.failed + self.bad_verdicts + self.astray + self.stays
+        return self.failed + self.bad_verdicts + self.not_in_album + self.not_moved
 
     @property
     def ok(self) -> bool:
@@ -513,17 +513,17 @@ class Tally:
             case PhotoUploaded() | PhotoPresent() | PhotoNew() | PhotoChecked() | PhotoFailed():
                 self.done_size += event.size
                 self._add_photo(event)
-            case FilePutAway():
-                self.put_away += 1
-            case FileStays():
-                self.stays += 1
+            case FileMoved():
+                self.moved += 1
+            case FileNotMoved():
+                self.not_moved += 1
             case AlbumMade():
                 self.albums_made += 1
             case AlbumChecked():
                 self.verified += event.verified
                 self.unverified += event.unverified
                 self.relinked += event.relinked
-                self.astray += event.astray
+                self.not_in_album += event.not_in_album
             case Retrying():
                 self.retries += 1
             case Interrupted():

@@ -332,7 +332,7 @@ async def _check_archive(
     return ArchiveFound(
         photos=counts.photos,
         size=counts.size,
-        brought=counts.photos - counts.left,
+        present=counts.photos - counts.left,
         requests=counts.requests,
         chunk_size=chunk_size,
         seconds=counts.left_size / rate if rate else None,

@@ -130,7 +130,7 @@ async def album_name(album: int, gallery: GalleryReader, recovery: Recovery) -> 
     try:
         return await recovery.run(lambda: gallery.album_name(album))
     except Transient as error:
-        raise ServerUnavailable(run_failures.DOOR_SHUT(reason=error.message)) from None
+        raise ServerUnavailable(run_failures.START_FAILED(reason=error.message)) from None
 
 
 @asynccontextmanager
@@ -201,4 +201,4 @@ async def list_albums(account: Account) -> Sequence[AlbumRow]:
         try:
             return await recovery.run(server.albums)
         except (NotOffered, PhotoError, Transient) as error:
-            raise RunError(run_failures.ALBUMS_UNTOLD(reason=error.message)) from None
+            raise RunError(run_failures.ALBUM_LIST_FAILED(reason=error.message)) from None

@@ -43,7 +43,7 @@ class Confirmer:
         self._uploaded: dict[int, IdSet] = {}  # by album
         self._count = 0
         self._unverified = 0
-        self._astray: dict[int, IdSet] = {}
+        self._perhaps_missing: dict[int, IdSet] = {}  # from their albums
 
     async def confirm(self, sent: Sequence[tuple[Job, PhotoUploaded]], *, tries: int = 1) -> None:
         """Look photos up by MD5, and record their outcomes."""
@@ -126,27 +126,27 @@ class Confirmer:
             await self._release(albums)
         except BulkupError as error:
             self._notice("the photos may not be visible in their albums yet", error)
-        all_listed, relinked, astray = True, 0, 0
-        self._astray = {}
+        all_listed, relinked, not_in_album = True, 0, 0
+        self._perhaps_missing = {}
         for album in sorted(albums):
             uploaded = self._uploaded.get(album, IdSet())
             try:
                 missing = await self._missing_in(album, uploaded)
             except PhotoError as error:
-                self._astray[album] = uploaded
+                self._perhaps_missing[album] = uploaded
                 count = sum(1 for _ in uploaded)
-                astray += count
-                self._notice(_astray_message(count, album), error)
+                not_in_album += count
+                self._notice(_missing_message(count, album), error)
             except BulkupError as error:
                 all_listed = False
-                self._astray[album] = uploaded
+                self._perhaps_missing[album] = uploaded
                 self._notice(f"could not check whether album {album} is complete", error)
             else:
                 back = await self._relink(missing, album=album)
                 if back < len(missing):
-                    self._astray[album] = uploaded
+                    self._perhaps_missing[album] = uploaded
                 relinked += back
-                astray += len(missing) - back
+                not_in_album += len(missing) - back
         if all_listed:
             await self._context.ledger.settle()
         self._emit(
@@ -154,13 +154,13 @@ class Confirmer:
                 verified=self._count - self._unverified,
                 unverified=self._unverified,
                 relinked=relinked,
-                astray=astray,
+                not_in_album=not_in_album,
             )
         )
 
-    def is_astray(self, album: int, photo_id: int) -> bool:
-        """Return whether a photo that was sent to an album may not be in it after all."""
-        return photo_id in self._astray.get(album, ())
+    def may_lack(self, album: int, photo_id: int) -> bool:
+        """Return whether an album may lack a photo that was sent to it."""
+        return photo_id in self._perhaps_missing.get(album, ())
 
     async def _release(self, albums: Collection[int]) -> None:
         """Empty the lounge: one call suffices, for any album."""
@@ -193,7 +193,7 @@ class Confirmer:
             try:
                 await self._recovery.run(lambda: self._gallery.link(missing, album=album))
             except BulkupError as error:
-                self._notice(_astray_message(len(missing), album), error)
+                self._notice(_missing_message(len(missing), album), error)
                 return 0
         return len(missing)
 
@@ -204,6 +204,6 @@ class Confirmer:
         self._emit(Noticed(message=f"{what}: {error.message}", hint=hint))
 
 
-def _astray_message(count: int, album: int) -> str:
+def _missing_message(count: int, album: int) -> str:
     photos = "1 photo is" if count == 1 else f"{count:,} photos are"
     return f"{photos} on the server, but not in album {album}"

@@ -13,7 +13,7 @@ from bulkup.engine.ports import Job, RunContext
 from bulkup.errors import BulkupError, PhotoChanged, PhotoError, RunError, one_error
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
-from bulkup.events import FilePutAway, FileStays, Noticed
+from bulkup.events import FileMoved, FileNotMoved, Noticed
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.photos import Photo, fingerprint
 from bulkup.source.scan import PairedFile
@@ -53,12 +53,12 @@ class Disposal:
         if self._destination is not None:
             self._arrivals.append(Arrival(job.photo, job.md5, job.album, photo_id))
 
-    async def put_away(
-        self, *, astray: Callable[[int, int], bool], format_files: Sequence[PairedFile] = ()
+    async def run(
+        self, *, may_lack: Callable[[int, int], bool], format_files: Sequence[PairedFile] = ()
     ) -> None:
         """Move the files that the server confirms, and emit which others stay and why.
 
-        `astray` returns whether an album may not show a photo. The `format_files` stay, and so do
+        `may_lack` returns whether an album may lack a photo. The `format_files` stay, and so do
         their photos' files. To be called when nothing is in flight any more. Raises `RunError`.
         """
         if self._destination is None:
@@ -66,7 +66,7 @@ class Disposal:
         waiting = iter(await self._without_formats(format_files))
         async with one_error(), anyio.create_task_group() as tasks:
             for _ in range(MOST_CHECKED):
-                tasks.start_soon(self._work, waiting, self._destination, astray)
+                tasks.start_soon(self._work, waiting, self._destination, may_lack)
 
     async def _without_formats(self, format_files: Sequence[PairedFile]) -> Sequence[Arrival]:
         """Return the arrivals without photos that have formats; emit that those stay."""
@@ -88,36 +88,36 @@ class Disposal:
         self,
         waiting: Iterator[Arrival],
         destination: Mover | Trash,
-        astray: Callable[[int, int], bool],
+        may_lack: Callable[[int, int], bool],
     ) -> None:
         for arrival in waiting:
             if self._stop.wanted:
                 return
             path = arrival.photo.path
             try:
-                await self._confirm(arrival, astray)
+                await self._confirm(arrival, may_lack)
                 async with self._disk:  # one at a time: equal files may have equal names
                     where = await _put(arrival, destination)
             except RunError:
                 raise
             except BulkupError as error:
                 self._emit(
-                    FileStays(path=path, reason=error.message, hint=error.hint, code=error.code)
+                    FileNotMoved(path=path, reason=error.message, hint=error.hint, code=error.code)
                 )
             else:
                 try:
                     # a file that gets this path later is not a new version of this one
                     await self._ledger.forget([path])
                 finally:
-                    self._emit(FilePutAway(path=path, where=where))
+                    self._emit(FileMoved(path=path, where=where))
 
-    async def _confirm(self, arrival: Arrival, astray: Callable[[int, int], bool]) -> None:
+    async def _confirm(self, arrival: Arrival, may_lack: Callable[[int, int], bool]) -> None:
         """Raise `BulkupError` unless the server stores the same bytes, in the right album."""
         photo_id, md5 = arrival.photo_id, arrival.md5
         if photo_id is None:
             raise PhotoError(gallery_failures.NO_NUMBER())
-        if astray(arrival.album, photo_id):
-            raise PhotoError(gallery_failures.PERHAPS_ASTRAY(album=arrival.album))
+        if may_lack(arrival.album, photo_id):
+            raise PhotoError(gallery_failures.PERHAPS_NOT_IN_ALBUM(album=arrival.album))
         same = await self._recovery.run(
             lambda: self._gallery.check(photo_id, md5), path=arrival.photo.path
         )

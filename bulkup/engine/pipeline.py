@@ -188,7 +188,7 @@ async def run(
             )
         )
     await confirmer.check_albums()
-    await disposal.put_away(astray=confirmer.is_astray, format_files=format_files)
+    await disposal.run(may_lack=confirmer.may_lack, format_files=format_files)
     emit(RunFinished(seconds=context.clock() - began))
 
 

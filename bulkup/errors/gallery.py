@@ -209,8 +209,8 @@ NO_NUMBER: Final = FailureKind(
     "the gallery does not report the photo's number",
     "Look for the photo in the gallery, then move the file yourself.",
 )
-PERHAPS_ASTRAY: Final = FailureKind(
-    "perhaps-astray", "it may not be in album {album}", "Run the same command again."
+PERHAPS_NOT_IN_ALBUM: Final = FailureKind(
+    "perhaps-not-in-album", "it may not be in album {album}", "Run the same command again."
 )
 CANT_COMPARE: Final = FailureKind(
     "cant-compare",

@@ -136,8 +136,8 @@ NO_SUCH_ALBUM: Final = FailureKind(
 NO_ALBUM_NAMED: Final = FailureKind(
     "no-album-named", "{reason}", "Check the spelling: bulkup albums lists all names."
 )
-ALBUMS_UNTOLD: Final = FailureKind(
-    "albums-untold",
+ALBUM_LIST_FAILED: Final = FailureKind(
+    "album-list-failed",
     "the gallery does not list its albums: {reason}",
     "Try again later, and check that this Piwigo is up to date.",
 )
@@ -151,7 +151,7 @@ ALBUMS_UNMADE: Final = FailureKind(
     "the gallery does not let bulkup create albums: {reason}",
     "Create them in the gallery, or omit --create-albums and --tree.",
 )
-DOOR_SHUT: Final = FailureKind("door-shut", "{reason}", "Run the same command again.")
+START_FAILED: Final = FailureKind("start-failed", "{reason}", "Run the same command again.")
 GONE: Final = FailureKind(
     "gone-too-long",
     "the server has been unavailable for {seconds:.0f} s: {reason}",

@@ -94,8 +94,8 @@ OTHER_UPLOAD: Final = FailureKind(
     "another upload is being completed",
     "Run the same command again when that upload has finished.",
 )
-AWAY: Final = FailureKind(
-    "server-away",
+UNAVAILABLE: Final = FailureKind(
+    "server-unavailable",
     "the server is unavailable ({said})",
     "Run the same command again when it is back; --patience waits longer.",
 )
@@ -166,8 +166,8 @@ UNKNOWN_METHOD: Final = FailureKind(
     "the server refuses: {said}",
     "Check that this Piwigo is complete and up to date.",
 )
-SILENT: Final = FailureKind(
-    "not-told",
+NOT_REPORTED: Final = FailureKind(
+    "not-reported",
     "the server does not report {what}",
     "Check that this Piwigo is complete and up to date.",
 )

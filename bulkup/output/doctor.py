@@ -246,8 +246,8 @@ def _workers(found: WorkersFound) -> Words:
 def _archive(found: ArchiveFound) -> Iterator[str]:
     """Yield what there is to upload, what is uploaded already, and what is skipped or fails."""
     yield f"{count_text(found.photos, 'photo')}, {size_text(found.size)}"
-    if found.brought:
-        yield f"{found.brought:,} of them are in the album already, according to the ledger"
+    if found.present:
+        yield f"{found.present:,} of them are in the album already, according to the ledger"
     if found.requests:
         need = f"{count_text(found.requests, 'request')} of up to {chunk_text(found.chunk_size)}"
         yield need + (

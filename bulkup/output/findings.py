@@ -244,7 +244,7 @@ class WorkersFound:
 class ArchiveFound:
     """What an upload of the paths would do; sizes in bytes.
 
-    `brought` of the photos are in the album already, according to the ledger. The others need
+    `present` of the photos are in the album already, according to the ledger. The others need
     `requests` of up to `chunk_size`, and at least `seconds` at the measured rate, None without
     one. `types` counts files skipped for their extension, the most frequent first, None if the
     accepted ones are unknown. `by_rule` counts other skipped files, `unreadable` and `empty` files
@@ -254,7 +254,7 @@ class ArchiveFound:
     check: ClassVar = Check.ARCHIVE
     photos: int
     size: int
-    brought: int
+    present: int
     requests: int
     chunk_size: int
     seconds: float | None

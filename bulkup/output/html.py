@@ -19,8 +19,8 @@ from bulkup import __version__
 from bulkup.errors import UsageError
 from bulkup.events import (
     Event,
+    FileNotMoved,
     FileSkipped,
-    FileStays,
     Noticed,
     OutageBegan,
     Outcome,
@@ -179,10 +179,10 @@ def page(report: HtmlReport, run: RunStarted, *, table: str) -> str:
         lstrip_blocks=True,
     )
     state = report.state
-    groups = list(grouped([*state.failures, *state.bad_checks, *state.staying]))
+    groups = list(grouped([*state.failures, *state.bad_checks, *state.unmoved]))
     if end := state.run_failed:
         groups.insert(0, Group("ended", "bad", printable(end.reason), printable(end.hint)))
-    kept = len(state.failures) + len(state.bad_checks) + len(state.staying)
+    kept = len(state.failures) + len(state.bad_checks) + len(state.unmoved)
     began = report.began.astimezone()
     return environment.get_template("report.html").render(
         version=__version__,
@@ -196,7 +196,7 @@ def page(report: HtmlReport, run: RunStarted, *, table: str) -> str:
         took=time_text(state.elapsed_s(state.latest)),
         figures=figures(state, run),
         groups=groups,
-        more=state.failed + state.bad_verdicts + state.stays - kept,
+        more=state.failed + state.bad_verdicts + state.not_moved - kept,
         table=printable(table),
         skipped=list(skipped(state)),
         notes=[
@@ -245,7 +245,7 @@ def status(state: RunState) -> tuple[str, str]:
         return "Stopped", "warning"
     if state.ended is None or state.incomplete:
         return "Not finished", "warning"
-    if problems := state.failed + state.bad_verdicts + state.astray:
+    if problems := state.failed + state.bad_verdicts + state.not_in_album:
         word = "with problems" if state.verdicts else "failed"
         return f"Done, {problems:,} {word}", "bad"
     return "Done", "good"
@@ -291,8 +291,8 @@ def figures(state: RunState, run: RunStarted) -> list[Figure]:
         (state.present, "already there", linked, "calm"),
         (state.failed, "failed", "see below", "bad"),
         (state.incomplete, "unfinished", "run again to continue", "warning"),
-        (state.stays, "not put away", "see below", "warning"),
-        (state.put_away, "put away", "", "good"),
+        (state.not_moved, "not moved", "see below", "warning"),
+        (state.moved, "moved", "", "good"),
         (state.skipped, "skipped by rule", "", "faint"),
         (state.retries, "retries", "", "faint"),
     ):
@@ -323,12 +323,12 @@ def outcomes(state: RunState) -> Iterator[tuple[str, int, str]]:
     yield from (each for each in counts if each[1])
 
 
-def grouped(problems: Sequence[PhotoFailed | PhotoChecked | FileStays]) -> Iterator[Group]:
+def grouped(problems: Sequence[PhotoFailed | PhotoChecked | FileNotMoved]) -> Iterator[Group]:
     """Yield the files with problems by their reason, the most frequent first."""
     groups: dict[tuple[str, str, str], Group] = {}
     for file in problems:
         word, tone = "failed", "bad"
-        if isinstance(file, FileStays):
+        if isinstance(file, FileNotMoved):
             word, tone = "stays", "warning"
         elif isinstance(file, PhotoChecked):
             word, style = VERDICTS[file.verdict]

@@ -33,8 +33,7 @@ COUNTS: Final = {
     "unknown": "unknown",
     "failed": "failed",
     "unfinished": "unfinished",
-    "astray": "astray",
-    "stays": "not put away",
+    "not_moved": "not moved",
 }
 ABRUPT: Final = "for example by kill -9 or a power cut; run the same command again"
 

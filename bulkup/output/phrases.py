@@ -8,8 +8,8 @@ from rich.text import Text
 from bulkup.events import (
     AlbumMade,
     Event,
+    FileNotMoved,
     FileSkipped,
-    FileStays,
     Interrupted,
     Noticed,
     OutageBegan,
@@ -97,10 +97,10 @@ def event_line(event: Event, *, verbose: bool = False, retries: bool = False) ->
             kind, what, hint = ("failed", BAD), f"{event.path}: {event.reason}", event.hint
         case PhotoChecked(verdict=verdict) if verdict is not Verdict.PRESENT:
             kind, what, hint = VERDICTS[verdict], f"{event.path}: {event.reason}", event.hint
-        case FileStays():
+        case FileNotMoved():
             kind, what, hint = ("stays", WARNING), f"{event.path}: {event.reason}", event.hint
         case OutageBegan():
-            kind, what = ("away", WARNING), f"{event.reason}; waiting for the server"
+            kind, what = ("outage", WARNING), f"{event.reason}; waiting for the server"
         case OutageEnded():
             kind, what = (
                 ("back", GOOD),
@@ -248,7 +248,7 @@ def summary(state: RunState) -> list[Text]:
         *_counts(state, state.run),
         *_named(state.failures, state.failed, _failed(state.run)),
         *_named(state.bad_checks, state.bad_verdicts, "with problems"),
-        *_named(state.staying, state.stays, "stays"),
+        *_named(state.unmoved, state.not_moved, "stays"),
     ]
 
 
@@ -287,12 +287,12 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
         yield _row(state.unverified, "not verified", "this server can't tell")
     if state.relinked:
         yield _row(state.relinked, "added again", "they were no longer in the album")
-    if state.astray:
-        yield _row(state.astray, "astray", "on the server, but not in the album", BAD)
-    if state.put_away:
-        yield _row(state.put_away, "put away", "the gallery has the same bytes", GOOD)
-    if state.stays:
-        yield _row(state.stays, "not put away", "the files are where they were", WARNING)
+    if state.not_in_album:
+        yield _row(state.not_in_album, "not in the album", "but on the server", BAD)
+    if state.moved:
+        yield _row(state.moved, "moved", "the gallery has the same bytes", GOOD)
+    if state.not_moved:
+        yield _row(state.not_moved, "not moved", "the files are where they were", WARNING)
 
 
 def _failed(run: RunStarted) -> str:
@@ -364,7 +364,7 @@ def types_words(state: RunState) -> str:
 
 
 def _named(
-    photos: Sequence[PhotoFailed | PhotoChecked | FileStays], count: int, what: str
+    photos: Sequence[PhotoFailed | PhotoChecked | FileNotMoved], count: int, what: str
 ) -> Iterator[Text]:
     """Yield the first files with reason and hint, and the number of the others."""
     for photo in photos[:FAILURES_SHOWN]:

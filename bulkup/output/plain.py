@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bulkup.events import (
     Event,
-    FileStays,
+    FileNotMoved,
     Interrupted,
     Noticed,
     OutageBegan,
@@ -129,7 +129,7 @@ def write(console: Console, *lines: Text) -> None:
 
 
 PROBLEMS = (
-    PhotoFailed | PhotoChecked | FileStays | OutageBegan | OutageEnded | Interrupted | Noticed
+    PhotoFailed | PhotoChecked | FileNotMoved | OutageBegan | OutageEnded | Interrupted | Noticed
 )
 
 

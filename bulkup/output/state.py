@@ -10,8 +10,8 @@ from bulkup.events import (
     ChunkSizeChanged,
     Estimated,
     Event,
+    FileNotMoved,
     FileSkipped,
-    FileStays,
     LimitsChanged,
     OutageBegan,
     OutageEnded,
@@ -265,7 +265,7 @@ T = TypeVar("T")
 class RunState(Tally):
     """What the outputs show of a run: its tally and its current activity; times by its clock.
 
-    `failures`, `bad_checks` and `staying` are the first 1,000 of their kind. `sent_size` counts
+    `failures`, `bad_checks` and `unmoved` are the first 1,000 of their kind. `sent_size` counts
     bytes that were sent again, too.
     """
 
@@ -283,7 +283,7 @@ class RunState(Tally):
     skipped_by_type: Counter[str] = field(default_factory=Counter)
     failures: list[PhotoFailed] = field(default_factory=list)
     bad_checks: list[PhotoChecked] = field(default_factory=list)
-    staying: list[FileStays] = field(default_factory=list)
+    unmoved: list[FileNotMoved] = field(default_factory=list)
     traffic: Traffic = field(default_factory=Traffic)
     _pace: Pace = field(default_factory=lambda: Pace(0.0))
 
@@ -421,8 +421,8 @@ class RunState(Tally):
                 self.chunk_size = event.chunk_size
             case Estimated():
                 self.estimated = event
-            case FileStays():
-                _keep(self.staying, event)
+            case FileNotMoved():
+                _keep(self.unmoved, event)
             case RunFinished():
                 self.ended = now
 

@@ -77,7 +77,7 @@ def read_status(result: object) -> Status:
     Raises `NotOffered` if it has another form.
     """
     if not isinstance(result, dict):
-        raise NotOffered(server_failures.SILENT(what="the status of its session"))
+        raise NotOffered(server_failures.NOT_REPORTED(what="the status of its session"))
     chunk_kb = number(result.get("upload_form_chunk_size"))
     types = str(result.get("upload_file_types") or "")
     endings = frozenset(t.strip().lower() for t in types.split(",") if t.strip())
@@ -131,7 +131,7 @@ def read_identity(result: object) -> Identity:
                 number(rest.get("level")),
                 str(rest.get("file") or ""),
             )
-    raise NotOffered(server_failures.SILENT(what="what it knows about its photos"))
+    raise NotOffered(server_failures.NOT_REPORTED(what="what it knows about its photos"))
 
 
 def read_has_format(result: object, photo_id: int) -> bool | None:
@@ -192,7 +192,7 @@ def read_members(result: object) -> tuple[list[tuple[int, str]], int]:
                 for image in images
                 if isinstance(image, dict)
             ], per_page
-    raise NotOffered(server_failures.SILENT(what="the photos of an album"))
+    raise NotOffered(server_failures.NOT_REPORTED(what="the photos of an album"))
 
 
 def read_tags(result: object) -> list[tuple[str, int]]:
@@ -250,7 +250,7 @@ def read_albums(result: object) -> list[AlbumRow]:
     match result:
         case {"categories": [*rows]}:
             return [_album(row) for row in rows if isinstance(row, dict)]
-    raise NotOffered(server_failures.SILENT(what="its albums as a list"))
+    raise NotOffered(server_failures.NOT_REPORTED(what="its albums as a list"))
 
 
 def _album(row: dict[str, object]) -> AlbumRow:
@@ -438,5 +438,7 @@ def _by_status(answer: Answer, said: str) -> BulkupError:
         case 404 | 410:
             return Outage(server_failures.NO_WS(said=said), retry_after_s=answer.retry_after_s)
         case 502 | 503 | 504 | 520 | 521 | 522 | 523 | 524 | 530:
-            return Outage(server_failures.AWAY(said=said), retry_after_s=answer.retry_after_s)
+            return Outage(
+                server_failures.UNAVAILABLE(said=said), retry_after_s=answer.retry_after_s
+            )
     return AnswerLost(server_failures.STRANGE(said=said))

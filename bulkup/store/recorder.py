@@ -127,10 +127,10 @@ def _counts(tally: Tally) -> Mapping[str, int]:
         skipped=tally.skipped,
         failed=tally.failed,
         unfinished=tally.unfinished,
-        put_away=tally.put_away,
-        stays=tally.stays,
-        astray=tally.astray,
+        moved=tally.moved,
+        not_moved=tally.not_moved,
     )
+    counts[Verdict.NOT_IN_ALBUM.value] = tally.not_in_album
     counts.update({verdict.value: count for verdict, count in tally.verdicts.items()})
     return +counts
 

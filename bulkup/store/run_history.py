@@ -233,6 +233,9 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 ROWS_AT_ONCE: Final = 1000
 EXAMPLES: Final = 20
+OLD_NAMES: Final = {"astray": "not-in-album", "put_away": "moved", "stays": "not_moved"}
+"""Names of counts in older ledgers, and the present ones."""
+
 UPLOADED: Final = "state IN ('sent', 'done', 'format')"
 
 
@@ -466,6 +469,7 @@ def _numbers(text: object) -> list[int]:
 
 def _counts(text: object) -> Mapping[str, int]:
     try:
-        return {str(name): int(count) for name, count in json.loads(str(text)).items()}
+        counts = json.loads(str(text)).items()
+        return {OLD_NAMES.get(name, str(name)): int(count) for name, count in counts}
     except (ValueError, TypeError, AttributeError):
         return {}

@@ -430,9 +430,9 @@ async def test_what_the_ledger_knows_is_not_counted_again(tmp_path: Path) -> Non
         findings = await look(box.url, folder, ledger=file)
         elsewhere = await look(box.url, folder, ledger=file, album=None)
     archive = findings.of(ArchiveFound)
-    assert (archive.photos, archive.brought, archive.requests) == (5, 4, 1)
-    assert elsewhere.of(ArchiveFound).brought == 4
-    assert busy.of(ArchiveFound).brought == missing.of(ArchiveFound).brought == 0
+    assert (archive.photos, archive.present, archive.requests) == (5, 4, 1)
+    assert elsewhere.of(ArchiveFound).present == 4
+    assert busy.of(ArchiveFound).present == missing.of(ArchiveFound).present == 0
 
 
 async def counted(*roots: Path, signs: list[int] | None = None) -> Estimate:

@@ -28,7 +28,7 @@ async def test_files_stay_without_after_and_are_moved_and_counted_with_it(
         assert not files_in(done)
     ended = await send(box, card, *move)
     assert ended.code == 0
-    assert "6  put away" in ended.err
+    assert "6  moved" in ended.err
     assert (files_in(done), files_in(card)) == (before, set())
     assert (await send(box, card, *move)).code == 0
 
@@ -42,7 +42,7 @@ async def test_photos_are_trashed(
         monkeypatch.delitem(sys.modules, module)  # it reads the place once, when imported
     ended = await send(box, card, "--after", "trash")
     assert ended.code == 0
-    assert "6  put away" in ended.err
+    assert "6  moved" in ended.err
     assert not files_in(card)
     assert len([name for name in files_in(tmp_path) if "/files/" in name]) == 6
     assert len(box.gallery.photos) == 6
@@ -53,7 +53,7 @@ async def test_files_that_stay_make_exit_code_1(box: Sandbox, card: Path, tmp_pa
     ended = await send(box, card, "--retries", "0", "--after", f"move:{tmp_path}/done")
     assert len(box.gallery.photos) == 6
     assert ended.code == 1
-    assert "6  not put away" in ended.err
+    assert "6  not moved" in ended.err
     assert "stays: " in ended.err
     assert len(files_in(card)) == 6
 

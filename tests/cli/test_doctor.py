@@ -94,7 +94,7 @@ KEYS = {
     "album": {"album", "name"},
     "workers": {"workers", "most", "finishing"},
     "archive": {
-        *("photos", "size", "brought", "requests", "chunk_size", "seconds", "types"),
+        *("photos", "size", "present", "requests", "chunk_size", "seconds", "types"),
         *("by_rule", "unreadable", "empty", "examples"),
     },
 }

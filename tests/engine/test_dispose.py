@@ -1,4 +1,4 @@
-"""Files are put away if and only if the server has read its own and found the same bytes."""
+"""Files are moved if and only if the server has read its own and found the same bytes."""
 
 import hashlib
 import os
@@ -13,7 +13,14 @@ from anyio import to_thread
 
 from bulkup.engine.ports import Stop
 from bulkup.errors import PhotoError, RunError
-from bulkup.events import FilePutAway, FileStays, Noticed, PhotoPresent, PhotoUploaded, RunFinished
+from bulkup.events import (
+    FileMoved,
+    FileNotMoved,
+    Noticed,
+    PhotoPresent,
+    PhotoUploaded,
+    RunFinished,
+)
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import Filters
@@ -59,8 +66,8 @@ async def empty(
     **options: Any,  # noqa: ANN401
 ) -> Outcome:
     """Run and move what arrives to the folder `done` beside the card."""
-    away = await to_thread.run_sync(lambda: Mover(card.with_name("done"), roots=[card]))
-    outcome = await (run_with_ledger if ledger else run)(box, card, disposal=away, **options)
+    mover = await to_thread.run_sync(lambda: Mover(card.with_name("done"), roots=[card]))
+    outcome = await (run_with_ledger if ledger else run)(box, card, disposal=mover, **options)
     assert outcome.balances()
     return outcome
 
@@ -80,7 +87,7 @@ def below(card: Path, archive: dict[Path, str]) -> dict[Path, str]:
 
 
 def stays(outcome: Outcome) -> dict[str, str]:
-    return {event.path.name: event.reason for event in outcome.of(FileStays)}
+    return {event.path.name: event.reason for event in outcome.of(FileNotMoved)}
 
 
 async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_its_link_stays(
@@ -95,7 +102,7 @@ async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_it
         outcome = await empty(box, card, tree=True, unwrap=True, filters=filters)
         (stored,) = box.gallery.photos.values()
         assert [box.gallery.albums[number].name for number in stored.albums] == [photo.parent.name]
-    (gone,) = outcome.of(FilePutAway)
+    (gone,) = outcome.of(FileMoved)
     assert (gone.path, gone.where) == (photo, done / photo.relative_to(card))
     assert not stays(outcome)
     assert link.is_symlink()
@@ -118,9 +125,9 @@ async def test_all_that_arrives_and_its_twins_are_moved_and_the_gallery_has_it_a
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
     assert files(card).keys() == {Path("a.xmp"), Path("text.jpg")}
     assert files(done) == below(card, archive)
-    moved = {event.path: event.where for event in outcome.of(FilePutAway)}
+    moved = {event.path: event.where for event in outcome.of(FileMoved)}
     assert moved == {path: done / path.relative_to(card) for path in archive}
-    assert not outcome.of(FileStays)  # one was skipped, the other has failed
+    assert not outcome.of(FileNotMoved)  # one was skipped, the other has failed
     assert isinstance(outcome.events[-1], RunFinished)
 
 
@@ -144,7 +151,7 @@ async def test_a_file_whose_stored_bytes_differ_stays(
         await run(box, card)
         await spoil(box, photo_of(box, archive[bad]))
         outcome = await empty(box, card)
-    (event,) = outcome.of(FileStays)
+    (event,) = outcome.of(FileNotMoved)
     assert event.path == bad
     assert "differs from this file" in event.reason
     assert files(card) == {bad.relative_to(card): archive[bad]}
@@ -177,8 +184,8 @@ async def test_where_the_server_can_not_tell_everything_stays(
     async with Sandbox(**options) as box:
         outcome = await empty(box, card)
         assert len(box.gallery.photos) == len(archive)
-    assert len(outcome.of(PhotoUploaded)) == len(outcome.of(FileStays)) == len(archive)
-    assert all(reason in event.reason for event in outcome.of(FileStays))
+    assert len(outcome.of(PhotoUploaded)) == len(outcome.of(FileNotMoved)) == len(archive)
+    assert all(reason in event.reason for event in outcome.of(FileNotMoved))
     assert files(card) == below(card, archive)
     assert not files(done)
 
@@ -187,7 +194,7 @@ async def test_a_photo_deleted_in_the_gallery_meanwhile_stays(card: Path, photo:
     async with Sandbox(faults=(faults := HookedFaults(method=READ))) as box:
         faults.act = box.gallery.photos.clear
         outcome = await empty(box, card)
-    assert len(outcome.of(FileStays)) == 1
+    assert len(outcome.of(FileNotMoved)) == 1
     assert files(card).keys() == {photo.relative_to(card)}
 
 
@@ -228,7 +235,7 @@ async def test_after_a_stop_request_files_stay_and_the_next_run_moves_them(
     stop = Stop()
     async with Sandbox(faults=HookedFaults(act=stop.set, method=READ)) as box:
         outcome = await empty(box, card, stop=stop)
-        moved = len(outcome.of(FilePutAway))
+        moved = len(outcome.of(FileMoved))
         assert 0 < moved < 20
         assert len(files(card)) == 20 - moved
         await empty(box, card)
@@ -276,7 +283,7 @@ async def test_a_place_that_takes_nothing_is_reported_and_the_run_is_well(
     async with Sandbox() as box:
         outcome = await run(box, card, disposal=Refusing())
     assert outcome.balances()
-    assert len(outcome.of(FileStays)) == len(archive)
+    assert len(outcome.of(FileNotMoved)) == len(archive)
     assert isinstance(outcome.events[-1], RunFinished)
 
 
@@ -292,7 +299,7 @@ async def test_formats_and_their_photos_stay_together_which_is_reported_once(
     assert len(outcome.of(PhotoUploaded)) == 5
     assert files(done).keys() == {third.relative_to(card)}
     assert len(files(card)) == 4
-    assert not outcome.of(FileStays)
+    assert not outcome.of(FileNotMoved)
     (noticed,) = outcome.of(Noticed)
     assert noticed.message.startswith("4 files stay where they are:")
 

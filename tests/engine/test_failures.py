@@ -272,10 +272,10 @@ async def test_what_ends_a_run_is_reported_alone_and_a_bug_stays_a_bug(
 # a run that can not be
 
 
-async def test_photos_of_an_album_that_is_gone_are_reported_as_astray(tmp_path: Path) -> None:
+async def test_photos_of_an_album_that_is_gone_are_reported_as_not_in_it(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=6, names=6)
     async with Sandbox() as box:
         outcome = await run(box, tmp_path, album=77)
         assert stored_sums(box) == Counter(archive.values())
     assert outcome.balances()
-    assert [event.astray for event in outcome.of(AlbumChecked)] == [6]
+    assert [event.not_in_album for event in outcome.of(AlbumChecked)] == [6]

@@ -134,9 +134,9 @@ SEEN = [
     (200, "<br />\n<b>Fatal error</b>:  Uncaught mysqli_sql_exception", "php-died"),
     (413, "<html>Request Entity Too Large</html>", "request-over-limit"),
     (414, "<html>URI Too Long</html>", "request-over-limit"),
-    (502, "<html>Bad Gateway</html>", "server-away"),
-    (503, "<html>Service Unavailable</html>", "server-away"),
-    (504, "<html>Gateway Time-out</html>", "server-away"),
+    (502, "<html>Bad Gateway</html>", "server-unavailable"),
+    (503, "<html>Service Unavailable</html>", "server-unavailable"),
+    (504, "<html>Gateway Time-out</html>", "server-unavailable"),
     (429, "<html>Too Many Requests</html>", "too-many-requests"),
     (403, "<html>Forbidden</html>", "held-off"),  # 403 of a firewall
     (301, "<html>Moved</html>", "redirect"),

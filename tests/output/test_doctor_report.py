@@ -37,7 +37,7 @@ CHUNK = ChunkFound(named=500 * K, passed=16 * M, refused=32 * M, reason="too lar
 ARCHIVE = ArchiveFound(
     photos=1204,
     size=5_000_000_000,
-    brought=0,
+    present=0,
     requests=2000,
     chunk_size=8 * M,
     seconds=5000.0,
@@ -146,7 +146,7 @@ def test_what_an_archive_needs_is_told_line_by_line() -> None:
     types = {f"t{n}": 10 - n for n in range(10)} | {"": 1}
     examples = {"/a/b.jpg": "Permission denied"}
     found = replace(
-        ARCHIVE, brought=4, types=types, by_rule=7, unreadable=1, empty=2, examples=examples
+        ARCHIVE, present=4, types=types, by_rule=7, unreadable=1, empty=2, examples=examples
     )
     assert words(found).lines == (
         "1,204 photos, 5.00 GB",

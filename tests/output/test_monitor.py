@@ -200,7 +200,7 @@ async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
         there.emit(OutageBegan(reason="HTTP 503"))
         there.now = 60.0
         seen = await there.look()
-        assert (seen["phase"], seen["tone"]) == ("away", "warning")
+        assert (seen["phase"], seen["tone"]) == ("outage", "warning")
         assert seen["outage"] == "The server has been unavailable for 1 min: HTTP 503. Waiting."
         first, second = seen["in_flight"]
         assert (first["pace"], first["trouble"]) == ("again", "HTTP 500")
@@ -208,7 +208,7 @@ async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
         there.emit(OutageEnded(seconds=60), Interrupted())
         seen = await there.look()
         assert (seen["phase"], seen["outage"]) == ("stopping", "")
-        assert [line["kind"] for line in seen["lines"]] == ["away", "back", "stop"]
+        assert [line["kind"] for line in seen["lines"]] == ["outage", "back", "stop"]
 
 
 async def test_a_hostile_name_is_plain_text_everywhere() -> None:

@@ -15,8 +15,8 @@ from bulkup.events import (
     BandwidthChanged,
     ChunkSizeChanged,
     Event,
+    FileNotMoved,
     FileSkipped,
-    FileStays,
     Interrupted,
     LimitsChanged,
     Noticed,
@@ -103,7 +103,7 @@ def retry(name: str = "1.jpg", *, after_s: float = 2.0) -> Retrying:
     [
         (failure("1.jpg", hint="redo it"), "failed  /photos/2019/1.jpg: no image (redo it)"),
         (failure("1.jpg"), "failed  /photos/2019/1.jpg: no image"),
-        (OutageBegan(reason="502"), "away    502; waiting for the server"),
+        (OutageBegan(reason="502"), "outage  502; waiting for the server"),
         (OutageEnded(seconds=63.0), "back    the server answers again after 1 min 3 s"),
         (Noticed(message="old Piwigo", hint="update"), "note    old Piwigo (update)"),
         (
@@ -327,7 +327,7 @@ def test_the_summary_tells_what_became_of_every_file_and_why() -> None:
         unfinished("d.jpg"),
         AlbumMade(album=7, name="May", parent=None),
         AlbumChecked(verified=3, unverified=4, relinked=1),
-        FileStays(path=Path("a.jpg"), reason="it is in use", hint=""),
+        FileNotMoved(path=Path("a.jpg"), reason="it is in use", hint=""),
     )
     types = r"2 .mov, 1 without an extension, 1 .\x1b, 1 .cr2: types this gallery does not accept"
     assert lines == [
@@ -350,7 +350,7 @@ def test_the_summary_tells_what_became_of_every_file_and_why() -> None:
         "          3  verified          the server has the same bytes",
         "          4  not verified      this server can't tell",
         "          1  added again       they were no longer in the album",
-        "          1  not put away      the files are where they were",
+        "          1  not moved         the files are where they were",
         "",
         "failed: /photos/2019/1.jpg",
         "  no image",

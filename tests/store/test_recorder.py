@@ -13,9 +13,9 @@ from bulkup.events import (
     AlbumChecked,
     Emit,
     Event,
-    FilePutAway,
+    FileMoved,
+    FileNotMoved,
     FileSkipped,
-    FileStays,
     RunFinished,
     RunStarted,
     SkipReason,
@@ -135,14 +135,14 @@ async def test_every_event_is_passed_on_and_counted() -> None:
         skipped(A),
         unfinished(A),
         new(A),
-        FilePutAway(path=A, where=None),
-        FileStays(path=A, reason="", hint=""),
-        AlbumChecked(verified=1, unverified=0, relinked=0, astray=3),
+        FileMoved(path=A, where=None),
+        FileNotMoved(path=A, reason="", hint=""),
+        AlbumChecked(verified=1, unverified=0, relinked=0, not_in_album=3),
         END,
     )
     once = ("uploaded", "present", "linked", "failed", "skipped", "unfinished", "new")
-    many = {"found": 2, "uploaded_bytes": 100, "astray": 3}
-    assert book.counts == dict.fromkeys((*once, "put_away", "stays"), 1) | many
+    many = {"found": 2, "uploaded_bytes": 100, "not-in-album": 3}
+    assert book.counts == dict.fromkeys((*once, "moved", "not_moved"), 1) | many
     assert book.info == RunInfo(task="upload", album=9, album_name="Holidays")
     assert book.ended == (Ending.DONE, "", [ROOT])
 

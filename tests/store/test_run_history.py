@@ -222,6 +222,12 @@ async def test_of_each_album_the_last_run_of_each_task_is_told(book: RunStore) -
     assert not before.running
 
 
+async def test_counts_of_older_ledgers_are_read_by_their_present_names(book: RunStore) -> None:
+    await book.keep(uploaded=5, astray=2, put_away=1, stays=1)
+    (run,) = await book.runs()
+    assert run.counts == {"uploaded": 5, "not-in-album": 2, "moved": 1, "not_moved": 1}
+
+
 async def test_a_run_that_goes_on_is_told_from_one_that_died(book: RunStore) -> None:
     async with book.open() as opened:
         number, open_now = await opened.begin_run(UPLOAD)

@@ -168,7 +168,7 @@ async def test_an_outage_is_shown_as_it_happens(tmp_path: Path) -> None:
         faults.on = False
         everything = await terminal.end()
     assert terminal.code == 0
-    assert any(line.startswith("away    ") for line in everything)
+    assert any(line.startswith("outage  ") for line in everything)
     assert any(line.startswith("back    the server answers again after") for line in everything)
     assert not any("has been away" in line for line in everything)
 

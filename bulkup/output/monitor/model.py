@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS: Final = 64
 
-Phase = Literal["connecting", "running", "stopping", "away", "ended", "failed"]
+Phase = Literal["connecting", "running", "stopping", "outage", "ended", "failed"]
 Facts = Mapping[str, object]
 
 RUNNING: Final = {"upload": "uploading", "verify": "checking", "dry-run": "dry run"}
@@ -38,7 +38,7 @@ PHASES: Final[Mapping[Phase, tuple[str, str]]] = {
     "connecting": ("connecting", ""),
     "running": ("running", ""),
     "stopping": ("stopping", "warning"),
-    "away": ("server unavailable", "warning"),
+    "outage": ("server unavailable", "warning"),
     "failed": ("failed", "bad"),
 }
 
@@ -48,7 +48,7 @@ def phase_of(state: RunState) -> Phase:
     if state.ended is not None:
         return "ended"
     if state.outage:
-        return "away"
+        return "outage"
     if state.run is None:
         return "connecting"
     return "stopping" if state.interrupted else "running"
