@@ -1,9 +1,12 @@
-"""The limiter: order of the slots, proofs of workers, stalls."""
+"""The limiter: order of the slots, proofs of workers, stalls; servers with few PHP workers."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -14,8 +17,20 @@ from bulkup.engine.pacing import Finishing
 from bulkup.engine.ports import Fact, NoLedger
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import AnswerLost, Outage, RateLimited, TimedOut, Transient, Unreachable
-from bulkup.events import Event, LimitsChanged, Noticed, OutageBegan, OutageEnded
-from tests.support.runs import no_wait
+from bulkup.events import LimitsChanged, Noticed, OutageBegan, OutageEnded, PhotoUploaded
+from bulkup.piwigo.census import Census
+from bulkup.piwigo.connect import connect
+from bulkup.sandbox import Sandbox
+from tests.support.lines import LongLine
+from tests.support.runs import (
+    ADMIN,
+    FOUR_METHODS,
+    Outcome,
+    make_archive,
+    no_wait,
+    run,
+    stored_sums,
+)
 
 
 @dataclass
@@ -38,8 +53,8 @@ class Workers:
         return self.there is not None and workers <= self.there
 
 
-class Rig:
-    """A limiter with all it needs, on a clock that only the test moves."""
+class Rig(Outcome):
+    """A limiter with all it needs, its events, and a clock that only the test moves."""
 
     def __init__(
         self,
@@ -50,25 +65,23 @@ class Rig:
         memory: NoLedger | None = None,
         first_stall_s: float = 20.0,
     ) -> None:
-        self.events: list[Event] = []
+        super().__init__()
         self.now = 0.0
         self.census = Workers(workers)
         self.memory = memory or NoLedger()
         self.answering = anyio.Event()
         self.probes = 0
+        clock = partial(getattr, self, "now")
+        self.recovery = Recovery(
+            Policy(), emit=self.events.append, probe=self.probe, sleep=no_wait, clock=clock
+        )
         self.limiter = Limiter(
             Finishing(most=most, fixed=fixed),
             census=self.census,
-            recovery=Recovery(
-                Policy(),
-                emit=self.events.append,
-                probe=self.probe,
-                sleep=no_wait,
-                clock=lambda: self.now,
-            ),
+            recovery=self.recovery,
             ledger=self.memory,
             emit=self.events.append,
-            clock=lambda: self.now,
+            clock=clock,
             first_stall_s=first_stall_s,
         )
 
@@ -83,44 +96,65 @@ class Rig:
             yield
             tasks.cancel_scope.cancel()
 
-    async def finish(self, *, error: Transient | None = None, takes_s: float = 1.0) -> None:
+    async def finish(self, *, error: Transient | None = None) -> None:
         async def work() -> None:
             await checkpoint()
-            self.now += takes_s
+            self.now += 1.0
             if error:
                 raise error
 
         async with self.limiter.slot() as slot:
             await slot.measure(work)
 
-    def of(self, kind: type[Event]) -> list[Event]:
-        return [event for event in self.events if isinstance(event, kind)]
+    async def finish_rounds(self, times: int, *, at_once: int = 4) -> None:
+        for _ in range(times):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(at_once):
+                    tasks.start_soon(self.finish)
 
     @property
     def facts(self) -> dict[Fact, int]:
         """What the ledger has learned."""
         return self.memory._facts
 
+    @property
+    def limits(self) -> list[tuple[int, int]]:
+        """The limits shown: of now, and the highest."""
+        return [(event.finishing, event.most_finishing) for event in self.of(LimitsChanged)]
+
 
 async def after(rig: Rig, *, times: int, at_once: int = 4) -> Rig:
     """Return the rig after some rounds of finishes."""
     async with rig.attended():
-        await finish_rounds(rig, times=times, at_once=at_once)
+        await rig.finish_rounds(times, at_once=at_once)
     return rig
 
 
-async def test_the_first_photo_is_finished_at_once_and_workers_are_proven_meanwhile() -> None:
+async def test_workers_are_proven_beside_the_first_finish_while_nobody_begins_to_send() -> None:
     rig = Rig(workers=6)
+    proofs_before_sending = []
+
+    async def send() -> None:
+        proofs_before_sending.append(len(rig.census.proofs))
+
+    async def finish() -> None:
+        while not rig.census.proofs:
+            await checkpoint()
+        assert not rig.recovery._gate.is_set()
+        await rig.recovery.run(send)
+        await anyio.wait_all_tasks_blocked()
+
     async with rig.attended():
         await checkpoint()
         assert rig.census.proofs == []  # a run that finishes nothing asks nothing
-        async with rig.limiter.slot():
-            while not rig.limiter.pacing.workers > 1:
-                await checkpoint()
+        async with rig.limiter.slot() as inside:
+            await inside.measure(finish)
+    assert proofs_before_sending == [1]
     assert rig.census.proofs == [6]
+    assert rig.limiter.pacing.workers == 6
     assert rig.facts == {Fact.WORKERS: 6}
-    assert rig.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=1)
-    assert rig.of(LimitsChanged)[-1] == LimitsChanged(finishing=1, most_finishing=4)
+    assert rig.limits == [(1, 1), (1, 4)]
+    assert rig.limiter.pacing.usual_s is None  # what shared the server with a proof says nothing
 
 
 async def test_a_proof_that_fails_beside_a_photo_is_made_with_nobody_inside() -> None:
@@ -134,23 +168,6 @@ async def test_a_proof_that_fails_beside_a_photo_is_made_with_nobody_inside() ->
         await rig.finish()  # it waits for the proofs
     assert rig.census.proofs == [6, 3]
     assert rig.limiter.pacing.workers == 3
-
-
-async def test_nobody_begins_to_send_while_a_proof_is_on_its_way() -> None:
-    rig = Rig(workers=6)
-    recovery = rig.limiter._recovery
-    sent: list[int] = []
-
-    async def send() -> None:
-        sent.append(len(rig.census.proofs))
-
-    async with rig.attended(), rig.limiter.slot():
-        while not rig.census.proofs:
-            await checkpoint()
-        assert not recovery._gate.is_set()
-        await recovery.run(send)
-    assert sent == [1]
-    assert rig.limiter.pacing.workers == 6
 
 
 async def test_photos_go_on_to_be_finished_beside_the_first_proof() -> None:
@@ -171,46 +188,23 @@ async def test_photos_go_on_to_be_finished_beside_the_first_proof() -> None:
     assert rig.census.proofs == [6]
 
 
-async def test_finishes_beside_a_proof_tell_nothing_of_the_pace() -> None:
-    rig = Rig(workers=6)
-    async with rig.attended(), rig.limiter.slot() as inside:
-        await inside.measure(partial(anyio.wait_all_tasks_blocked))
-    assert rig.census.proofs == [6]
-    assert rig.limiter.pacing.usual_s is None
-
-
-async def finish_rounds(rig: Rig, *, times: int, at_once: int = 4) -> None:
-    for _ in range(times):
-        async with anyio.create_task_group() as tasks:
-            for _ in range(at_once):
-                tasks.start_soon(rig.finish)
-
-
-async def test_what_served_an_earlier_run_best_is_taken_up_when_it_is_proven() -> None:
-    rig = Rig(workers=8)
-    await rig.memory.learn(Fact.PLACES, 3)
-    await after(rig, times=3)
-    assert rig.census.proofs == [5]
-    shown = [event.finishing for event in rig.of(LimitsChanged) if hasattr(event, "finishing")]
-    assert shown == [1, 3]
-
-
-async def test_the_best_limit_is_remembered() -> None:
-    rig = await after(Rig(workers=3), times=40)
-    assert rig.facts[Fact.WORKERS] == 3
-    assert rig.facts[Fact.PLACES] == rig.limiter.pacing.best
-
-
-@pytest.mark.parametrize(("workers", "limits"), [(8, [2, 3]), (3, [2]), (2, [2, 1])])
-async def test_half_the_workers_of_an_earlier_run_are_relied_on_until_they_are_proven(
-    workers: int, limits: list[int]
+@pytest.mark.parametrize(
+    ("workers", "known", "shown"),
+    [
+        pytest.param(8, {Fact.PLACES: 3}, [1, 3], id="the best limit when it is proven"),
+        pytest.param(8, {Fact.WORKERS: 6, Fact.PLACES: 3}, [2, 3], id="half the workers before"),
+        pytest.param(3, {Fact.WORKERS: 6, Fact.PLACES: 3}, [2], id="half of them are there"),
+        pytest.param(2, {Fact.WORKERS: 6, Fact.PLACES: 3}, [2, 1], id="fewer are there"),
+    ],
+)
+async def test_what_an_earlier_run_has_found_is_taken_up(
+    workers: int, known: dict[Fact, int], shown: list[int]
 ) -> None:
     rig = Rig(workers=workers)
-    await rig.memory.learn(Fact.WORKERS, 6)
-    await rig.memory.learn(Fact.PLACES, 3)
+    rig.facts.update(known)
     await after(rig, times=3)
-    shown = [event.finishing for event in rig.of(LimitsChanged) if hasattr(event, "finishing")]
-    assert shown == limits
+    assert [finishing for finishing, _ in rig.limits] == shown
+    assert rig.census.proofs[0] == 5
 
 
 async def test_what_could_not_be_proven_holds_up_no_later_run() -> None:
@@ -218,10 +212,10 @@ async def test_what_could_not_be_proven_holds_up_no_later_run() -> None:
     assert rig.census.proofs == [6, 3]
     again = Rig(workers=2, memory=rig.memory)
     async with again.attended():
-        await finish_rounds(again, times=10, at_once=2)
+        await again.finish_rounds(10, at_once=2)
         assert again.census.proofs == []
         again.now += 60.0
-        await finish_rounds(again, times=1)
+        await again.finish_rounds(1)
     assert again.census.proofs == [3, 3]  # beside the finishes, then alone
 
 
@@ -237,13 +231,17 @@ async def test_a_proof_begins_with_the_list_and_the_time_that_an_earlier_run_fou
         assert again.limiter.pacing.usual_s == 1.0
 
 
-async def test_what_an_earlier_run_has_proven_is_proven_anew() -> None:
+@pytest.mark.parametrize("known", [{}, {Fact.WORKERS: 5}])
+async def test_workers_are_proven_anew_and_the_best_limit_is_remembered(
+    known: dict[Fact, int],
+) -> None:
     rig = Rig(workers=3)
-    await rig.memory.learn(Fact.WORKERS, 5)
-    await after(rig, times=25)
+    rig.facts.update(known)
+    await after(rig, times=40)
     assert rig.limiter.pacing.workers == 3
-    assert rig.of(LimitsChanged)[0] == LimitsChanged(finishing=1, most_finishing=3)
-    assert rig.facts[Fact.WORKERS] == 5
+    assert rig.limits[0] == ((1, 3) if known else (1, 1))
+    assert rig.facts[Fact.WORKERS] == known.get(Fact.WORKERS, 3)
+    assert rig.facts[Fact.PLACES] == rig.limiter.pacing.best
 
 
 async def test_a_single_worker_is_not_stored_and_one_slot_does_not_mean_one_worker() -> None:
@@ -255,41 +253,9 @@ async def test_a_single_worker_is_not_stored_and_one_slot_does_not_mean_one_work
 async def test_workers_that_can_not_be_counted_are_not_said_to_be_one() -> None:
     rig = await after(Rig(workers=None), times=30, at_once=1)
     (notice,) = rig.of(Noticed)
-    assert isinstance(notice, Noticed)
     assert "can't be counted" in notice.message
     assert "--finishing 2" in notice.hint
     assert rig.limiter.pacing.target == 1
-
-
-async def test_the_first_to_fail_tells_how_many_were_inside() -> None:
-    rig = Rig(most=4, fixed=True)
-    stuck = anyio.Event()
-
-    async def freeze() -> None:
-        async with rig.limiter.slot() as inside:
-            with pytest.raises(Outage):
-                await inside.measure(fail)
-
-    async def fail() -> None:
-        await stuck.wait()
-        raise Outage("504")
-
-    async with rig.attended(), anyio.create_task_group() as tasks:
-        for _ in range(4):
-            tasks.start_soon(freeze)
-            await checkpoint()
-            rig.now += 1.0
-        stuck.set()
-    assert rig.limiter.pacing.most == 3
-
-
-async def test_after_a_time_out_a_probe_is_answered_before_anything_is_sent() -> None:
-    rig = Rig(most=2, fixed=True)
-    rig.answering.set()
-    async with rig.attended():
-        with pytest.raises(TimedOut):
-            await rig.finish(error=TimedOut(""))
-    assert rig.probes == 1
 
 
 async def test_a_task_that_tries_again_lets_others_go_first_where_too_many_are_inside() -> None:
@@ -319,7 +285,6 @@ async def test_a_task_that_tries_again_lets_others_go_first_where_too_many_are_i
 async def test_a_task_that_lets_others_go_first_keeps_no_workers_from_being_proven() -> None:
     rig = Rig(workers=8)
     rig.answering.set()
-    recovery = rig.limiter._recovery
     entered = tries = 0
 
     async def finish() -> None:
@@ -334,13 +299,12 @@ async def test_a_task_that_lets_others_go_first_keeps_no_workers_from_being_prov
             raise RateLimited("429")
         rig.now += 200.0  # by then one slot more may be tried again
 
-    async def finish_rounds() -> None:
+    async def enter() -> None:
         nonlocal entered
         async with rig.limiter.slot() as inside:
             entered += 1
-            await recovery.run(
-                partial(inside.measure, finish), before=inside.renew, repeatable=False
-            )
+            finish_again = partial(inside.measure, finish)
+            await rig.recovery.run(finish_again, before=inside.renew, repeatable=False)
 
     async with rig.attended():
         await rig.finish()
@@ -348,7 +312,7 @@ async def test_a_task_that_lets_others_go_first_keeps_no_workers_from_being_prov
         with anyio.fail_after(5):
             async with anyio.create_task_group() as tasks:
                 for _ in range(3):
-                    tasks.start_soon(finish_rounds)
+                    tasks.start_soon(enter)
     assert tries == 7
     assert rig.census.proofs == [6, 3]
 
@@ -356,7 +320,7 @@ async def test_a_task_that_lets_others_go_first_keeps_no_workers_from_being_prov
 async def test_a_number_of_the_users_own_needs_no_proof() -> None:
     rig = await after(Rig(workers=2, most=4, fixed=True), times=50, at_once=1)
     assert rig.census.proofs == []
-    assert rig.of(LimitsChanged) == [LimitsChanged(finishing=4, most_finishing=4)]
+    assert rig.limits == [(4, 4)]
 
 
 async def test_a_single_worker_is_reported_of_when_a_photo_alone_is_blocked() -> None:
@@ -368,13 +332,12 @@ async def test_a_single_worker_is_reported_of_when_a_photo_alone_is_blocked() ->
         for _ in range(5):
             await rig.finish()
     notice = rig.of(Noticed)[-1]
-    assert isinstance(notice, Noticed)
     assert "single PHP worker" in notice.message
     assert "pm.max_children" in notice.hint
     assert rig.limiter.pacing.target == 1
 
 
-async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> None:
+async def test_tasks_enter_in_order_unless_cancelled_and_never_more_than_the_target() -> None:
     rig = Rig(most=2, fixed=True)
     inside, most, entered = 0, 0, list[int]()
 
@@ -389,42 +352,48 @@ async def test_no_more_are_inside_than_the_target_and_they_enter_in_order() -> N
             inside -= 1
 
     async with rig.attended(), anyio.create_task_group() as tasks:
+        async with rig.limiter.slot(), rig.limiter.slot():
+            with anyio.move_on_after(0):
+                async with rig.limiter.slot():
+                    pytest.fail("nobody may enter")
         for number in range(20):
             tasks.start_soon(one, number)
     assert most == 2
     assert entered == list(range(20))
 
 
-async def test_a_task_that_is_cancelled_while_waiting_leaves_the_queue() -> None:
-    rig = Rig(most=1, fixed=True)
-    async with rig.attended(), rig.limiter.slot():
-        with anyio.move_on_after(0):
-            async with rig.limiter.slot():
-                pytest.fail("nobody may enter")
-    with anyio.fail_after(5):
-        async with rig.attended():
-            await rig.finish()
-
-
 @pytest.mark.parametrize("error", [Outage(""), RateLimited(""), TimedOut("")])
-async def test_trouble_lowers_the_ceiling_for_later_runs_too(error: Transient) -> None:
+async def test_the_first_to_fail_of_those_inside_lowers_the_ceiling_for_later_runs_too(
+    error: Transient,
+) -> None:
     rig = Rig(workers=16)
     rig.answering.set()
+    all_inside = anyio.Event()
+
+    async def fail() -> None:
+        await all_inside.wait()
+        raise error
+
+    async def freeze() -> None:
+        async with rig.limiter.slot() as inside:
+            with pytest.raises(type(error)):
+                await inside.measure(fail)
+
     async with rig.attended():
         await rig.finish()
         rig.limiter.pacing._climb, rig.limiter.pacing._settled = None, 4
-        async with (
-            rig.limiter.slot(),
-            rig.limiter.slot(),
-            rig.limiter.slot(),
-        ):
-            with pytest.raises(type(error)):
-                await rig.finish(error=error)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(freeze)
+                await checkpoint()
+                rig.now += 1.0
+            all_inside.set()
         await rig.finish()
     assert rig.limiter.pacing.most == 3
     assert rig.facts[Fact.FINISHING] == 3
+    assert bool(rig.probes) == isinstance(error, TimedOut)  # before anything else is sent
     later = await after(Rig(workers=16, memory=rig.memory), times=1, at_once=1)
-    assert later.of(LimitsChanged) == [LimitsChanged(finishing=1, most_finishing=3)]
+    assert later.limits == [(1, 3)]
 
 
 @pytest.mark.parametrize("error", [AnswerLost(""), Unreachable("")])
@@ -439,7 +408,6 @@ async def test_a_line_that_breaks_says_nothing_of_the_workers(error: Transient) 
 async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered() -> None:
     rig = Rig(most=4, fixed=True, first_stall_s=0.01)
     done = anyio.Event()
-    recovery = rig.limiter._recovery
 
     async def stuck() -> None:
         async with rig.limiter.slot():
@@ -455,7 +423,7 @@ async def test_when_nothing_comes_back_nothing_is_sent_until_a_probe_is_answered
         async def send() -> None:
             sent.set()
 
-        tasks.start_soon(recovery.run, send)
+        tasks.start_soon(rig.recovery.run, send)
         for _ in range(20):
             await checkpoint()
         assert not sent.is_set()
@@ -478,3 +446,107 @@ async def test_a_server_that_answers_at_once_has_but_a_large_photo_to_work_on() 
             await checkpoint()
     assert not rig.of(OutageBegan)
     assert rig.limiter.pacing.most == 4
+
+
+# a real census, and hosts with few workers
+
+WORK_S = 0.2  # for a list of 100,000 MD5s, as on a real server
+
+
+@asynccontextmanager
+async def census(
+    *,
+    rtt_s: float = 0.0,
+    rate: float = float("inf"),
+    **options: Any,  # noqa: ANN401
+) -> AsyncIterator[Census]:
+    """Run a sandbox, perhaps behind a long or thin line, and return the census of its workers."""
+    async with AsyncExitStack() as stack:
+        box = await stack.enter_async_context(Sandbox(**{"exist_cost_s": WORK_S} | options))
+        port = int(box.url.rpartition(":")[2].strip("/"))
+        if rtt_s:
+            line = await stack.enter_async_context(LongLine(port, rtt_s=rtt_s, rate=rate))
+            port = line.port
+        connection = connect(f"http://127.0.0.1:{port}/", credentials=ADMIN, connections=20)
+        server = await stack.enter_async_context(connection)
+        yield server.census
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 5])
+async def test_workers_are_counted_and_never_too_many(workers: int) -> None:
+    async with census(workers=workers) as counting:
+        counted = await counting.count(12)
+        assert counted is not None
+        assert 1 <= counted <= workers
+        assert not await counting.prove(workers + 1)
+        assert await counting.prove(1)
+
+
+async def test_workers_that_compute_on_few_processors_are_counted_too() -> None:
+    async with census(workers=4, cpus=2) as counting:
+        assert await counting.count(6) in {1, 2, 3, 4}
+
+
+@pytest.mark.chaos
+async def test_a_long_line_makes_no_workers() -> None:
+    async with census(workers=2, rtt_s=0.03) as counting:
+        for _ in range(2):
+            assert not await counting.prove(3)
+        assert await counting.prove(2)
+
+
+@pytest.mark.chaos
+async def test_a_thin_line_hides_no_workers_and_makes_none() -> None:
+    async with census(workers=4, rtt_s=0.01, rate=1.5e6) as counting:
+        # three lists keep the line busy for longer than they keep a worker busy
+        assert any([await counting.prove(4) for _ in range(3)])
+        assert not await counting.prove(5)
+
+
+@pytest.mark.chaos
+async def test_a_line_too_thin_to_count_over_is_not_taken_for_a_single_worker() -> None:
+    async with census(workers=4, rtt_s=0.01, rate=2.4e5) as counting:
+        assert await counting.count(4) is None
+
+
+async def test_where_the_question_costs_nothing_workers_cannot_be_counted() -> None:
+    async with census(workers=4, exist_cost_s=0.0001) as counting:
+        assert await counting.count(6) in {None, 1}  # 1 on a machine that is busy
+        assert not await counting.prove(2)
+
+
+async def test_where_the_question_is_not_offered_workers_cannot_be_counted() -> None:
+    async with census(workers=4, only=FOUR_METHODS) as counting:
+        assert await counting.count(6) is None
+
+
+@pytest.mark.parametrize(("workers", "believed"), [(2, None), (3, None), (2, 16)])
+async def test_a_small_host_never_freezes_whatever_an_earlier_run_believed(
+    tmp_path: Path, workers: int, believed: int | None
+) -> None:
+    archive = make_archive(tmp_path, count=60, names=20)
+    memory = NoLedger()
+    if believed:
+        await memory.learn(Fact.WORKERS, believed)
+    async with Sandbox(workers=workers, exist_cost_s=WORK_S, finish_s=0.01) as box:
+        outcome = await run(box, tmp_path, finishing=None, concurrency=8, memory=memory)
+        assert box.finishing_peak < workers
+        assert stored_sums(box) == Counter(archive.values())
+    assert not outcome.of(OutageBegan)
+    assert outcome.balances()
+
+
+@pytest.mark.parametrize("method", ["async", "upload"])
+@pytest.mark.parametrize(("workers", "finishing", "count"), [(1, None, 2), (3, 3, 12)])
+async def test_a_host_that_freezes_gets_each_photo_once_and_then_fewer_finish_at_once(
+    tmp_path: Path, method: str, workers: int, finishing: int | None, count: int
+) -> None:
+    archive = make_archive(tmp_path, count=count, names=4)
+    options: dict[str, Any] = {"exist_cost_s": WORK_S, "finish_s": 0.01, "gateway_timeout_s": 0.3}
+    async with Sandbox(workers=workers, **options) as box:
+        outcome = await run(box, tmp_path, finishing=finishing, method=method)
+        assert stored_sums(box) == Counter(archive.values())
+    assert outcome.balances()
+    assert len(outcome.of(PhotoUploaded)) == count
+    if outcome.of(OutageBegan) and finishing:
+        assert outcome.of(LimitsChanged)[-1].most_finishing < finishing

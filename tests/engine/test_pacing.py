@@ -79,13 +79,14 @@ def best(latency: Latency, *, most: int) -> int:
 
 
 @pytest.mark.parametrize("workers", [2, 3, 5, 8, 16])
-@pytest.mark.parametrize("processors", [1, 2, 4])
+@pytest.mark.parametrize(("processors", "noise"), [(1, 0.0), (2, 0.0), (4, 0.0), (2, 0.5)])
 def test_on_few_processors_it_rests_at_the_smallest_number_that_fills_them(
-    workers: int, processors: int
+    workers: int, processors: int, noise: float
 ) -> None:
     world = World(few_processors(processors), workers=workers)
-    world.finish(3000)
-    assert world.usual() == min(processors, ceiling_for(workers))
+    world.finish(3000, noise=noise)
+    fills = min(processors, ceiling_for(workers))
+    assert world.usual() in {fills, min(fills + bool(noise), ceiling_for(workers))}
 
 
 @pytest.mark.parametrize(("processors", "reached"), [(1, 1), (2, 3), (4, 6), (8, 8)])
@@ -119,15 +120,10 @@ def test_the_climb_ends_where_a_finish_takes_too_long() -> None:
 
 
 @pytest.mark.parametrize("workers", [2, 3, 5, 8, 16, 32])
-def test_where_finishes_only_wait_it_rests_where_the_workers_are_used_best(workers: int) -> None:
-    world = World(waiting_for_workers(workers), workers=workers)
-    world.finish(15_000)
-    assert world.usual() == best(world.latency, most=ceiling_for(workers))
-
-
-@pytest.mark.parametrize("workers", [2, 3, 5, 8, 16])
-@pytest.mark.parametrize("off_by", [-1, 1])
-def test_a_count_that_is_too_low_is_mended(workers: int, off_by: int) -> None:
+@pytest.mark.parametrize("off_by", [-1, 0, 1])
+def test_it_rests_where_waiting_workers_are_used_best_also_after_a_wrong_count(
+    workers: int, off_by: int
+) -> None:
     world = World(waiting_for_workers(workers), workers=workers, counted=max(1, workers + off_by))
     if off_by > 0:
         world.pacing.prove(1, now=0.0)  # what an earlier run counted is proven again
@@ -136,12 +132,6 @@ def test_a_count_that_is_too_low_is_mended(workers: int, off_by: int) -> None:
         world.now += 600
     assert world.highest < workers or workers == 1
     assert world.usual() == best(world.latency, most=ceiling_for(workers))
-
-
-def test_noise_does_not_lead_it_astray() -> None:
-    world = World(few_processors(2), workers=16)
-    world.finish(4000, noise=0.5)
-    assert world.usual() in {2, 3}
 
 
 @given(
@@ -174,27 +164,20 @@ def test_whatever_happens_it_stays_below_what_is_proven(
         lowest_most = pacing.most
 
 
-def test_trouble_is_never_tried_again() -> None:
-    world = World(few_processors(16), workers=16)
-    world.finish(3000)
-    frozen = world.pacing.target
-    assert frozen > 4
-    world.trouble()
-    assert world.pacing.target <= frozen // 2
-    for _ in range(20):
-        world.finish(500)
-        world.now += 3600
-    assert world.highest == frozen or world.pacing.target < frozen
-    assert world.pacing.ceiling == frozen - 1
-
-
-def test_finishes_that_were_under_way_at_one_trouble_are_not_many_troubles() -> None:
+def test_troubles_that_began_before_one_are_the_same_and_that_many_are_never_tried_again() -> None:
     world = World(few_processors(16), workers=16)
     world.finish(3000)
     frozen, began = world.pacing.target, world.now
-    for _ in range(frozen):
+    assert frozen > 4
+    for _ in range(frozen):  # what was under way at the first one
         world.trouble(began=began)
+        assert world.pacing.target <= frozen // 2
     assert world.pacing.most == frozen - 1
+    for _ in range(20):
+        world.finish(500)
+        world.now += 3600
+    assert world.highest == frozen
+    assert world.pacing.ceiling == frozen - 1
 
 
 def test_trouble_at_one_asks_for_proof_before_it_grows_again() -> None:
@@ -256,32 +239,24 @@ def test_a_number_of_finishes_needs_the_workers_that_allow_it(places: int) -> No
 
 
 # the tail
-
-
-def test_a_fast_line_takes_a_photo_in_one_request() -> None:
+@pytest.mark.parametrize(
+    ("size", "sent_s", "worked_s", "tail_size"),
+    [
+        pytest.param(2_000_000, 0.02, 0.4, 0, id="a fast line"),
+        pytest.param(50_000, 0.001, 0.002, 0, id="nothing takes any time"),
+        pytest.param(500_000, 2.0, 0.4, TAIL, id="a slow line"),
+    ],
+)
+def test_only_a_slow_line_leaves_a_tail_for_the_finish(
+    size: int, sent_s: float, worked_s: float, tail_size: int
+) -> None:
     tail = Tail()
-    assert tail.size_for(2_000_000) == 0  # nothing is known yet
-    for _ in range(5):
-        tail.sent(2_000_000, 0.02)
-        tail.worked(0.4)
-    assert tail.size_for(2_000_000) == 0
-
-
-def test_where_sending_takes_no_time_at_all_a_tail_is_not_worth_a_request() -> None:
-    tail = Tail()
+    assert tail.size_for(size) == 0  # nothing is known yet
     for _ in range(10):
-        tail.sent(50_000, 0.001)
-        tail.worked(0.002)
-    assert tail.size_for(50_000) == 0
-
-
-def test_a_slow_line_leaves_a_tail_for_the_finish() -> None:
-    tail = Tail()
-    for _ in range(5):
-        tail.sent(500_000, 2.0)
-        tail.worked(0.4)
-    assert tail.size_for(500_000) == TAIL
+        tail.sent(size, sent_s)
+        tail.worked(worked_s)
+    assert tail.size_for(size) == tail_size
     assert tail.size_for(2 * TAIL) == 0  # not worth a request
     for _ in range(20):
-        tail.sent(500_000, 0.01)
-    assert tail.size_for(500_000) == 0
+        tail.sent(size, 0.001)
+    assert tail.size_for(size) == 0

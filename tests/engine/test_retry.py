@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,21 +28,13 @@ from bulkup.errors import (
     Transient,
     Unreachable,
 )
-from bulkup.events import Event, OutageBegan, OutageEnded, Retrying
+from bulkup.events import OutageBegan, OutageEnded, Retrying
+from tests.support.runs import Outcome
 
 POLICY = Policy(retries=3, wait_s=1.0, wait_max_s=60.0, patience_s=100.0, probe_max_s=30.0)
 KINDS = [
-    Transient,
-    AnswerLost,
-    SendInterrupted,
-    Refused,
-    SessionLost,
-    TooLarge,
-    ChunkCorrupted,
-    PhotoCorrupted,
-    Outage,
-    RateLimited,
-    Unreachable,
+    *(Transient, AnswerLost, SendInterrupted, Refused, SessionLost, TooLarge, ChunkCorrupted),
+    *(PhotoCorrupted, Outage, RateLimited, Unreachable),
 ]
 
 # the decision
@@ -74,10 +68,8 @@ KINDS = [
 def test_the_decision_is_a_table(
     error: Transient, attempt: int, repeatable: bool, expected: Retry | WaitForServer | Raise
 ) -> None:
-    assert (
-        decide(error, attempt=attempt, repeatable=repeatable, policy=POLICY, chance=0.0)
-        == expected
-    )
+    step = decide(error, attempt=attempt, repeatable=repeatable, policy=POLICY, chance=0.0)
+    assert step == expected
 
 
 @st.composite
@@ -132,8 +124,8 @@ def test_the_questions_for_a_photo_are_few_begin_at_once_and_take_as_long_as_pro
 # the loop
 
 
-class World:
-    """A clock that only sleeping moves, a server that is away until a time, what was emitted."""
+class World(Outcome):
+    """Events, a clock that only sleeping moves, and a server that is away until a time."""
 
     def __init__(
         self,
@@ -143,11 +135,11 @@ class World:
         patient: bool = False,
         away: type[Outage] = Outage,
     ) -> None:
+        super().__init__()
         self.patient = patient
         self.away = away
         self.now = 0.0
         self.sleeps: list[float] = []
-        self.events: list[Event] = []
         self.probes = 0
         self.probing = 0
         self.back_at = back_at
@@ -164,30 +156,32 @@ class World:
         self.sleeps.append(seconds)
         if not self.patient or seconds != PROMPT_S:
             self.now += seconds
-        for _ in range(1 + 9 * self.patient):
-            await anyio.lowlevel.checkpoint()
+        await turns(1 + 9 * self.patient)
 
     async def probe(self) -> None:
         assert not self.probing, "two ping at once"
         self.probing += 1
         self.probes += 1
-        await anyio.lowlevel.checkpoint()
+        await checkpoint()
         self.probing -= 1
         if self.now < self.back_at:
             raise self.away("still away")
 
-    def of(self, kind: type[Event]) -> list[Event]:
-        return [event for event in self.events if isinstance(event, kind)]
+
+async def turns(count: int) -> None:
+    """Let other tasks go on."""
+    for _ in range(count):
+        await checkpoint()
 
 
-def failing(*errors: Exception, result: str = "done") -> Callable[[], Awaitable[str]]:
+def failing(*errors: Exception) -> Callable[[], Awaitable[str]]:
     left = list(errors)
 
     async def operation() -> str:
-        await anyio.lowlevel.checkpoint()
+        await checkpoint()
         if left:
             raise left.pop(0)
-        return result
+        return "done"
 
     return operation
 
@@ -248,65 +242,59 @@ async def test_an_outage_is_sat_out_and_reported_and_what_may_go_again_does(
         assert await world.recovery.run(failing(error), repeatable=repeatable) == "done"
     assert world.of(OutageBegan) == [OutageBegan(reason="still away")]
     (ended,) = world.of(OutageEnded)
-    assert isinstance(ended, OutageEnded)
     assert ended.seconds >= away_s
     assert max(world.sleeps) <= POLICY.probe_max_s
 
 
 async def test_long_outages_are_charged_to_nobody() -> None:
-    world = World()
-    error = Outage("gone")
+    world, outages = World(), iter(range(20))
 
-    async def operation(left: list[int] = [20]) -> str:  # noqa: B006 (one counter)
-        if not left[0]:
-            return "done"
-        left[0] -= 1
-        world.back_at = world.now + 10
-        raise error
+    async def operation() -> None:
+        if next(outages, None) is not None:
+            world.back_at = world.now + 10
+            raise Outage("gone")
 
-    assert await world.recovery.run(operation) == "done"
+    await world.recovery.run(operation)
+    assert len(world.of(OutageEnded)) == 20
 
 
 async def test_the_end_of_patience_ends_the_run() -> None:
     world = World(back_at=1e9)
-    with pytest.raises(
-        RunError, match=r"the server has been unavailable for \d+ s: still away"
-    ) as caught:
+    unavailable = r"the server has been unavailable for \d+ s: still away"
+    with pytest.raises(RunError, match=unavailable) as caught:
         await world.recovery.run(failing(Outage("gone")))
     assert "again when it is back" in caught.value.hint
     assert 100.0 < world.now <= 100.0 + 1.5 * POLICY.probe_max_s
 
 
-async def test_one_knocks_for_all_and_the_outage_is_reported_once() -> None:
+async def test_one_knocks_for_all_and_nobody_sends_meanwhile_and_one_outage_is_reported() -> None:
     world = World(back_at=50.0)
-    results: list[str] = []
+    sent_at, suspected = list[float](), list[int]()
 
-    async def one(name: str) -> None:
-        results.append(await world.recovery.run(failing(Outage("gone"), result=name)))
+    async def fail() -> None:
+        assert await world.recovery.run(failing(Outage("gone"))) == "done"
+        sent_at.append(world.now)
 
-    async with anyio.create_task_group() as tasks:
-        for name in "abcdefgh":
-            tasks.start_soon(one, name)
-    assert sorted(results) == list("abcdefgh")
-    assert len(world.of(OutageBegan)) == len(world.of(OutageEnded)) == 1
-
-
-async def test_nobody_sends_while_the_gate_is_closed() -> None:
-    world = World(back_at=50.0)
-    began: list[float] = []
-
-    async def late() -> None:
+    async def send_later() -> None:
         while not world.probes:
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
+        tasks.start_soon(suspect_too)
         await world.recovery.run(note)
 
     async def note() -> None:
-        began.append(world.now)
+        sent_at.append(world.now)
+
+    async def suspect_too() -> None:
+        suspected.append(await suspect(world))
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(world.recovery.run, failing(Outage("gone")))
-        tasks.start_soon(late)
-    assert began[0] >= 50.0
+        for _ in range(8):
+            tasks.start_soon(fail)
+        tasks.start_soon(send_later)
+    assert len(sent_at) == 9
+    assert min(sent_at) >= 50.0
+    assert suspected == [0]  # it waited for the end as well
+    assert len(world.of(OutageBegan)) == len(world.of(OutageEnded)) == 1
 
 
 async def test_the_gate_opens_when_the_one_who_knocks_is_cancelled() -> None:
@@ -314,7 +302,7 @@ async def test_the_gate_opens_when_the_one_who_knocks_is_cancelled() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.recovery.run, failing(Outage("gone")))
         while not world.probes:
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
         tasks.cancel_scope.cancel()
     assert await world.recovery.run(failing()) == "done"
 
@@ -331,14 +319,9 @@ async def test_a_fresh_start_waits_as_a_try_again_does(tmp_path: Path) -> None:
 
 async def suspect(world: World) -> int:
     """Suspect the server, and return how often `frozen` was called."""
-    told = 0
-
-    async def frozen() -> None:
-        nonlocal told
-        told += 1
-
+    frozen = mock.AsyncMock()
     await world.recovery.suspect("nothing comes back", frozen=frozen)
-    return told
+    return frozen.await_count
 
 
 @pytest.mark.parametrize(
@@ -347,10 +330,7 @@ async def suspect(world: World) -> int:
         pytest.param(World(patient=True), 0, 0, id="it answers at once"),
         pytest.param(World(back_at=20.0), 1, 1, id="it is away"),
         pytest.param(
-            World(back_at=20.0, patient=True, away=Unreachable),
-            0,
-            1,
-            id="no connection comes about",
+            World(back_at=20.0, patient=True, away=Unreachable), 0, 1, id="no connection"
         ),
     ],
 )
@@ -369,16 +349,6 @@ async def test_a_server_that_was_suspect_for_too_long_ends_the_run() -> None:
     assert caught.group_contains(RunError, match="the server has been unavailable")
 
 
-async def test_a_task_that_suspects_during_an_outage_waits_for_its_end() -> None:
-    world = World(back_at=20.0)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(world.recovery.run, failing(Outage("gone")))
-        for _ in range(3):
-            await anyio.lowlevel.checkpoint()
-        assert await suspect(world) == 0
-    assert len(world.of(OutageBegan)) == 1
-
-
 async def test_nothing_begins_while_it_is_held_and_what_is_under_way_goes_on() -> None:
     world = World()
     going, told = anyio.Event(), list[str]()
@@ -393,12 +363,11 @@ async def test_nothing_begins_while_it_is_held_and_what_is_under_way_goes_on() -
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.recovery.run, slow)
-        await anyio.lowlevel.checkpoint()
+        await checkpoint()
         async with world.recovery.hold():
             tasks.start_soon(world.recovery.run, later)
             going.set()
-            for _ in range(10):
-                await anyio.lowlevel.checkpoint()
+            await turns(10)
             assert told == ["begins", "ends"]
     assert told == ["begins", "ends", "later"]
 
@@ -416,7 +385,6 @@ async def test_a_task_that_starts_together_waits_when_the_first_of_them_closes_t
     async with world.recovery.hold(), anyio.create_task_group() as tasks:
         for _ in range(6):
             tasks.start_soon(world.recovery.run, fails)
-        for _ in range(3):
-            await anyio.lowlevel.checkpoint()
+        await turns(3)
         assert sent == 0
         tasks.cancel_scope.cancel()
