@@ -1,14 +1,13 @@
 """The events of a run between the outcomes of its photos."""
 
-import hashlib
 from datetime import time
 from pathlib import Path
 
 import pytest
 
-import bulkup
+from bulkup import api
 from bulkup.app import upload
-from bulkup.app.settings import Timetable
+from bulkup.app.settings import Account, Timetable
 from bulkup.app.upload import Bandwidth
 from bulkup.events import (
     BandwidthChanged,
@@ -27,42 +26,24 @@ from tests.support.runs import make_archive
 KINDS = (PhotoHashing, PhotoHashed, PhotoStarted, PhotoFinishing, PhotoArrived, PhotoUploaded)
 
 
-async def brought(folder: Path, *, bwlimit: int | None = None) -> list[Event]:
-    told: list[Event] = []
-    async with Sandbox() as box:
-        account = bulkup.Account(url=box.url, user="admin", password="secret")
-        await bulkup.upload(
-            [folder],
-            account=account,
-            options=bulkup.UploadOptions(album=1, bwlimit=bwlimit or "off", no_ledger=True),
-            on_event=told.append,
-        )
-    return told
-
-
-async def test_each_photo_is_read_sent_finished_and_confirmed_in_this_order(
-    tmp_path: Path,
+@pytest.mark.parametrize(("bwlimit", "limits"), [(5_000_000, [5_000_000]), ("off", [])])
+async def test_the_limit_is_reported_and_each_photo_read_sent_finished_and_confirmed_in_this_order(
+    box: Sandbox, tmp_path: Path, bwlimit: int | str, limits: list[int]
 ) -> None:
-    sums = make_archive(tmp_path, count=6, names=6)
-    told = await brought(tmp_path)
+    sums, told = make_archive(tmp_path, count=6, names=6), list[Event]()
+    account = Account(url=box.url, user="admin", password="secret")
+    options = api.UploadOptions(album=1, bwlimit=bwlimit, no_ledger=True)
+    await api.upload([tmp_path], account=account, options=options, on_event=told.append)
+    assert isinstance(told[0], RunStarted)
+    assert [event.limit for event in told if isinstance(event, BandwidthChanged)] == limits
     for path, md5 in sums.items():
         steps = [event for event in told if isinstance(event, KINDS) and event.path == path]
         assert [type(event) for event in steps] == list(KINDS)
         hashed, arrived = steps[1], steps[4]
         assert isinstance(hashed, PhotoHashed)
-        assert hashed.md5 == md5 == hashlib.md5(path.read_bytes()).hexdigest()
+        assert hashed.md5 == md5
         assert isinstance(arrived, PhotoArrived)
         assert arrived.image_id > 0
-
-
-@pytest.mark.parametrize(("bwlimit", "told"), [(5_000_000, [5_000_000]), (None, [])])
-async def test_the_limit_of_the_line_is_reported_after_the_run_began(
-    tmp_path: Path, bwlimit: int | None, told: list[int]
-) -> None:
-    make_archive(tmp_path, count=2, names=2)
-    events = await brought(tmp_path, bwlimit=bwlimit)
-    assert isinstance(events[0], RunStarted)
-    assert [event.limit for event in events if isinstance(event, BandwidthChanged)] == told
 
 
 def test_each_change_of_the_limit_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,226 @@
+"""The pipeline without faults: every photo there once, byte for byte; lists; batches."""
+
+from collections import Counter
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from bulkup.engine.pipeline import BATCH, LINGER, batches
+from bulkup.engine.ports import Stop
+from bulkup.errors import RunError
+from bulkup.events import (
+    FileFound,
+    FileSkipped,
+    PhotoFailed,
+    PhotoPresent,
+    PhotoUnfinished,
+    PhotoUploaded,
+    ScanFinished,
+    SkipReason,
+)
+from bulkup.sandbox import Sandbox
+from bulkup.source.filters import Filters, Listing
+from tests.support.events import acting_on
+from tests.support.galleries import only_photo
+from tests.support.photos import write_photo
+from tests.support.runs import FOUR_METHODS, Outcome, make_archive, run, stored_sums
+
+
+@pytest.mark.parametrize(
+    ("version", "method", "only"),
+    [
+        ("16.4.0", "upload", None),
+        ("16.4.0", "async", None),
+        ("13.8.0", "auto", FOUR_METHODS),
+        ("17.0.0beta1", "auto", FOUR_METHODS),
+    ],
+)
+async def test_photos_arrive_whole_and_equal_ones_once_also_where_there_are_only_four_methods(
+    tmp_path: Path, version: str, method: str, only: set[str] | None
+) -> None:
+    """Most of the photos take several chunks, and 16 are on their way at once."""
+    archive = make_archive(tmp_path, count=30, names=6, size=(4000, 40_000))
+    content = next(iter(archive)).read_bytes()
+    for number in range(30):
+        (tmp_path / f"twin {number}.jpg").write_bytes(content)
+    options: dict[str, Any] = {"chunk_size": 10_000, "concurrency": 16, "level": 4}
+    async with Sandbox(version=version, only=only) as box:
+        outcome = await run(box, tmp_path, method=method, **options)
+        assert stored_sums(box) == Counter(archive.values())
+        assert (len(outcome.of(PhotoUploaded)), len(outcome.of(PhotoPresent))) == (30, 30)
+        assert not box.gallery.buffers
+        assert outcome.balances()
+        stored = box.gallery.photos.values()
+        assert {photo.level for photo in stored} == {4}
+        if only is None:
+            assert all(photo.albums == {1} for photo in stored)
+            assert not box.gallery.lounge
+
+
+async def test_photos_of_one_name_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=4, names=1)
+    async with Sandbox(finish_s=3600) as box, anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(run, box, tmp_path, method="async", finishing=4))
+        while box.finishing_peak < 4:  # no finish ends before that
+            await checkpoint()
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("method", "chunk_size"),
+    [("upload", 4096), ("upload", 8192), ("upload", 100_000), ("async", 100_000)],
+)
+async def test_a_tail_of_one_zero_digit_is_not_lost_and_an_emoji_becomes_a_replacement_character(
+    box: Sandbox, tmp_path: Path, method: str, chunk_size: int
+) -> None:
+    write_photo(tmp_path / "sun 🌅.jpg", 1, size=8192, tail=b"0")
+    await run(box, tmp_path, method=method, chunk_size=chunk_size)
+    assert (only_photo(box).size, only_photo(box).file) == (8193, "sun �.jpg")
+
+
+# lists of files: each line has one outcome, each file is sent once
+
+
+def listing(file: Path, *paths: Path) -> Filters:
+    file.write_text("".join(f"{path}\n" for path in paths))
+    return Filters(listing=Listing(str(file)))
+
+
+async def test_every_line_of_a_list_is_reported_and_each_file_sent_once(tmp_path: Path) -> None:
+    """Another name of a file is a file of its own."""
+    sums = make_archive(tmp_path, count=70, names=70)
+    paths = list(sums)
+    gone, link = tmp_path / "gone.jpg", tmp_path / "link.jpg"
+    link.hardlink_to(paths[0])
+    lines = [*reversed(paths), gone, link, *paths[:30], link, tmp_path]
+    async with Sandbox() as box:
+        outcome = await run(box, filters=listing(tmp_path / "list", *lines))
+        assert stored_sums(box) == dict.fromkeys(sums.values(), 1)
+    assert outcome.balances()
+    assert [event.path for event in outcome.of(FileFound)] == lines
+    assert (len(outcome.of(PhotoUploaded)), len(outcome.of(PhotoPresent))) == (70, 1)
+    assert [event.reason for event in outcome.of(FileSkipped)] == [SkipReason.REPEATED] * 31
+    failed = {event.path: (event.reason, event.hint) for event in outcome.of(PhotoFailed)}
+    assert failed.keys() == {gone, tmp_path}
+    assert failed[gone][0] == "it can't be read: No such file or directory"
+    assert failed[tmp_path][0] == "it can't be read: it is a folder"
+
+
+async def test_an_end_in_the_middle_of_a_list_leaves_nothing_untold(tmp_path: Path) -> None:
+    paths = list(make_archive(tmp_path, count=50, names=50))
+    stop = Stop()
+    outcome = acting_on(PhotoUploaded, stop.set)
+    lines = [path for path in paths for _ in range(3)]
+    async with Sandbox() as box:
+        await run(box, filters=listing(tmp_path / "list", *lines), stop=stop, outcome=outcome)
+    assert outcome.balances()
+    assert outcome.of(PhotoUnfinished)
+
+
+async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_untold(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    make_archive(archive, count=10, names=10)
+    (tmp_path / "list").write_bytes(b"x" * 1_000_000)
+    outcome = Outcome()
+    filters = Filters(listing=Listing(str(tmp_path / "list")))
+    async with Sandbox() as box:
+        with pytest.raises(RunError, match="is not a list of paths"):
+            await run(box, archive, filters=filters, outcome=outcome)
+    assert outcome.balances()
+    assert len(outcome.of(FileFound)) == 10
+    assert not outcome.of(ScanFinished)
+
+
+# how photos are collected for one question
+
+
+@pytest.mark.parametrize(
+    ("waiting", "least_s", "lengths", "pauses"),
+    [
+        pytest.param(3 * BATCH, 0.0, [BATCH] * 3, [], id="whole lists need no pause"),
+        pytest.param(BATCH + 5, 0.0, [BATCH, 5], [0.1 * LINGER], id="others are waited for"),
+        pytest.param(5, 0.25, [5], [0.25], id="for a while at least"),
+    ],
+)
+async def test_what_waits_comes_in_lists_as_whole_as_can_be(
+    waiting: int, least_s: float, lengths: list[int], pauses: list[float]
+) -> None:
+    inward, outward = anyio.create_memory_object_stream[int](waiting)
+    slept: list[float] = []
+    ticks = count()  # every look at the clock is a tenth of a second after the last one
+
+    def clock() -> float:
+        return next(ticks) / 10
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def length(batch: list[int]) -> int:
+        return len(batch)
+
+    with inward, outward:
+        for item in range(waiting):
+            inward.send_nowait(item)
+        inward.close()
+        found = batches(outward, length, sleep=sleep, clock=clock, least_s=least_s)
+        assert [number async for number in found] == lengths
+    assert slept == pytest.approx(pauses)
+
+
+async def test_what_is_done_with_a_result_does_not_lengthen_the_pause() -> None:
+    inward, outward = anyio.create_memory_object_stream[int](2 * BATCH)
+    pauses: list[float] = []
+    times = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def handle(batch: list[int]) -> int:
+        times.append(times[-1] + 0.1)
+        return len(batch)
+
+    def now() -> float:
+        return times[-1]
+
+    with inward, outward:
+        inward.send_nowait(0)
+        async for _ in batches(outward, handle, sleep=sleep, clock=now):
+            times.append(times[-1] + 1000.0)
+            if len(pauses) < 2:
+                inward.send_nowait(0)
+            else:
+                inward.close()
+    assert [round(pause, 3) for pause in pauses] == [0.0, round(0.1 * LINGER, 3)]
+
+
+@pytest.mark.parametrize(("later", "lengths"), [(4, [5]), (BATCH - 1, [BATCH])])
+async def test_nothing_is_waited_for_once_no_more_can_come(later: int, lengths: list[int]) -> None:
+    inward, outward = anyio.create_memory_object_stream[int](0)
+    found: list[int] = []
+
+    async def sleep(_seconds: float) -> None:
+        await anyio.sleep_forever()
+
+    async def note(batch: list[int]) -> None:
+        found.append(len(batch))
+        if len(batch) == BATCH:
+            inward.close()
+
+    async with anyio.create_task_group() as tasks:
+
+        async def collect() -> None:
+            async with outward:
+                async for _ in batches(outward, note, sleep=sleep, clock=lambda: 0.0):
+                    pass
+
+        tasks.start_soon(collect)
+        for item in range(1 + later):
+            await inward.send(item)
+        if 1 + later < BATCH:
+            inward.close()
+    assert found == lengths
