@@ -1,7 +1,6 @@
 """Files are moved if and only if the server has read its own and found the same bytes."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ from bulkup.source.photos import Photo
 from tests.support.events import soon
 from tests.support.faults import HookedFaults
 from tests.support.galleries import calls, lock_out, photo_of, spoil
-from tests.support.ledgers import entries, run_with_ledger
+from tests.support.ledgers import entries, ruin, run_with_ledger
 from tests.support.photos import write_photo
 from tests.support.runs import FOUR_METHODS, Outcome, check, make_archive, run, stored_sums
 
@@ -36,38 +35,28 @@ READ = "pwg.images.checkFiles"
 
 
 @pytest.fixture
-def card(tmp_path: Path) -> Path:
-    return tmp_path / "card"
+def done(folder: Path) -> Path:
+    """Return the folder that files are moved to."""
+    return folder.with_name("done")
 
 
 @pytest.fixture
-def done(tmp_path: Path) -> Path:
-    return tmp_path / "done"
-
-
-@pytest.fixture
-def photo(card: Path) -> Path:
-    """Write the one photo of a card."""
-    (path,) = make_archive(card, count=1, names=1)
+def photo(folder: Path) -> Path:
+    """Write the one photo of an archive."""
+    (path,) = make_archive(folder, count=1, names=1)
     return path
-
-
-@pytest.fixture
-def archive(card: Path) -> dict[Path, str]:
-    """Write four photos, and return the MD5 of each path."""
-    return make_archive(card, count=4, names=2)
 
 
 async def empty(
     box: Sandbox,
-    card: Path,
+    folder: Path,
     *,
     ledger: bool = False,
     **options: Any,  # noqa: ANN401
 ) -> Outcome:
-    """Run and move what arrives to the folder `done` beside the card."""
-    mover = await to_thread.run_sync(lambda: Mover(card.with_name("done"), roots=[card]))
-    outcome = await (run_with_ledger if ledger else run)(box, card, disposal=mover, **options)
+    """Run and move what arrives to the folder `done` beside the archive."""
+    mover = await to_thread.run_sync(lambda: Mover(folder.with_name("done"), roots=[folder]))
+    outcome = await (run_with_ledger if ledger else run)(box, folder, disposal=mover, **options)
     assert outcome.balances()
     return outcome
 
@@ -81,9 +70,9 @@ def files(folder: Path) -> dict[Path, str]:
     }
 
 
-def below(card: Path, archive: dict[Path, str]) -> dict[Path, str]:
+def below(folder: Path, archive: dict[Path, str]) -> dict[Path, str]:
     """Return what `files` returns of a whole archive."""
-    return {path.relative_to(card): md5 for path, md5 in archive.items()}
+    return {path.relative_to(folder): md5 for path, md5 in archive.items()}
 
 
 def stays(outcome: Outcome) -> dict[str, str]:
@@ -91,83 +80,78 @@ def stays(outcome: Outcome) -> dict[str, str]:
 
 
 async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_its_link_stays(
-    card: Path, done: Path, photo: Path
+    box: Sandbox, folder: Path, done: Path, photo: Path
 ) -> None:
-    (card / "0 best").mkdir()
-    link = card / "0 best/the one.jpg"
+    (folder / "0 best").mkdir()
+    link = folder / "0 best/the one.jpg"
     link.symlink_to(photo)
-    (card / "0 all").symlink_to(photo.parent)
-    async with Sandbox() as box:
-        filters = Filters(follow_symlinks=True)
-        outcome = await empty(box, card, tree=True, unwrap=True, filters=filters)
-        (stored,) = box.gallery.photos.values()
-        assert [box.gallery.albums[number].name for number in stored.albums] == [photo.parent.name]
+    (folder / "0 all").symlink_to(photo.parent)
+    filters = Filters(follow_symlinks=True)
+    outcome = await empty(box, folder, tree=True, unwrap=True, filters=filters)
+    (stored,) = box.gallery.photos.values()
+    assert [box.gallery.albums[number].name for number in stored.albums] == [photo.parent.name]
     (gone,) = outcome.of(FileMoved)
-    assert (gone.path, gone.where) == (photo, done / photo.relative_to(card))
+    assert (gone.path, gone.where) == (photo, done / photo.relative_to(folder))
     assert not stays(outcome)
     assert link.is_symlink()
 
 
 @pytest.mark.parametrize("version", ["13.8.0", "16.4.0", "17.0.0beta1"])
 async def test_all_that_arrives_and_its_twins_are_moved_and_the_gallery_has_it_and_the_rest_stays(
-    card: Path, done: Path, version: str
+    folder: Path, done: Path, version: str
 ) -> None:
-    archive = make_archive(card, count=12, names=6)
+    archive = make_archive(folder, count=12, names=6)
     for number, path in enumerate(list(archive)[:4]):
-        twin = card / f"twin {number}.jpg"
+        twin = folder / f"twin {number}.jpg"
         twin.write_bytes(path.read_bytes())
         archive[twin] = archive[path]
-    (card / "a.xmp").write_text("<x/>")
-    (card / "text.jpg").write_text("This is no picture.\n")
+    (folder / "a.xmp").write_text("<x/>")
+    (folder / "text.jpg").write_text("This is no picture.\n")
     async with Sandbox(version=version) as box:
-        outcome = await empty(box, card)
+        outcome = await empty(box, folder)
         assert calls(box)[READ] == len(archive)
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
-    assert files(card).keys() == {Path("a.xmp"), Path("text.jpg")}
-    assert files(done) == below(card, archive)
+    assert files(folder).keys() == {Path("a.xmp"), Path("text.jpg")}
+    assert files(done) == below(folder, archive)
     moved = {event.path: event.where for event in outcome.of(FileMoved)}
-    assert moved == {path: done / path.relative_to(card) for path in archive}
+    assert moved == {path: done / path.relative_to(folder) for path in archive}
     assert not outcome.of(FileNotMoved)  # one was skipped, the other has failed
     assert isinstance(outcome.events[-1], RunFinished)
 
 
 @pytest.mark.parametrize("ledger", [False, True])
 async def test_what_the_gallery_has_already_is_moved_as_well(
-    card: Path, done: Path, archive: dict[Path, str], ledger: bool
+    box: Sandbox, folder: Path, done: Path, archive: dict[Path, str], ledger: bool
 ) -> None:
-    async with Sandbox() as box:
-        await run_with_ledger(box, card)
-        outcome = await empty(box, card, ledger=ledger)
+    await run_with_ledger(box, folder)
+    outcome = await empty(box, folder, ledger=ledger)
     assert len(outcome.of(PhotoPresent)) == len(archive)
-    assert files(card) == {}
-    assert files(done) == below(card, archive)
+    assert (files(folder), files(done)) == ({}, below(folder, archive))
 
 
 async def test_a_file_whose_stored_bytes_differ_stays(
-    card: Path, archive: dict[Path, str]
+    box: Sandbox, folder: Path, archive: dict[Path, str]
 ) -> None:
     bad = sorted(archive)[2]
-    async with Sandbox() as box:
-        await run(box, card)
-        await spoil(box, photo_of(box, archive[bad]))
-        outcome = await empty(box, card)
+    await run(box, folder)
+    await spoil(box, photo_of(box, archive[bad]))
+    outcome = await empty(box, folder)
     (event,) = outcome.of(FileNotMoved)
     assert event.path == bad
     assert "differs from this file" in event.reason
-    assert files(card) == {bad.relative_to(card): archive[bad]}
+    assert files(folder) == {bad.relative_to(folder): archive[bad]}
 
 
 @pytest.mark.parametrize(
     "fault", [Fault("damaged", "pwg.images.uploadAsync", 0), Fault("503", READ, 1)]
 )
 async def test_a_photo_that_arrives_damaged_or_can_not_be_read_yet_is_moved_once_it_is_whole(
-    card: Path, done: Path, archive: dict[Path, str], fault: Fault
+    folder: Path, done: Path, archive: dict[Path, str], fault: Fault
 ) -> None:
     async with Sandbox(faults=Faults([fault])) as box:
-        await empty(box, card)
+        await empty(box, folder)
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
-    assert files(card) == {}
-    assert files(done) == below(card, archive)
+    assert (files(folder), files(done)) == ({}, below(folder, archive))
 
 
 @pytest.mark.parametrize(
@@ -179,93 +163,67 @@ async def test_a_photo_that_arrives_damaged_or_can_not_be_read_yet_is_moved_once
     ],
 )
 async def test_where_the_server_can_not_tell_everything_stays(
-    card: Path, done: Path, archive: dict[Path, str], options: dict[str, Any], reason: str
+    folder: Path, done: Path, archive: dict[Path, str], options: dict[str, Any], reason: str
 ) -> None:
     async with Sandbox(**options) as box:
-        outcome = await empty(box, card)
+        outcome = await empty(box, folder)
         assert len(box.gallery.photos) == len(archive)
     assert len(outcome.of(PhotoUploaded)) == len(outcome.of(FileNotMoved)) == len(archive)
     assert all(reason in event.reason for event in outcome.of(FileNotMoved))
-    assert files(card) == below(card, archive)
+    assert files(folder) == below(folder, archive)
     assert not files(done)
 
 
-async def test_a_photo_deleted_in_the_gallery_meanwhile_stays(card: Path, photo: Path) -> None:
-    async with Sandbox(faults=(faults := HookedFaults(method=READ))) as box:
-        faults.act = box.gallery.photos.clear
-        outcome = await empty(box, card)
-    assert len(outcome.of(FileNotMoved)) == 1
-    assert files(card).keys() == {photo.relative_to(card)}
-
-
-def change(photo: Path) -> None:
+def write_another(box: Sandbox, photo: Path) -> None:
+    del box
     write_photo(photo, 5, size=photo.stat().st_size)
-
-
-def change_behind_its_time(photo: Path) -> None:
-    old = photo.stat()
-    change(photo)
-    os.utime(photo, ns=(old.st_atime_ns, old.st_mtime_ns))
 
 
 @pytest.mark.parametrize(
     ("act", "reason"),
     [
-        (change, "the file has changed since it was read"),
-        (change_behind_its_time, "the file has changed since it was read"),
-        (Path.unlink, "the file has vanished"),
+        pytest.param(write_another, "the file has changed since it was read", id="changed"),
+        pytest.param(
+            lambda _, photo: ruin(photo), "the file has changed since it was read", id="ruined"
+        ),
+        pytest.param(lambda _, photo: photo.unlink(), "the file has vanished", id="vanished"),
+        pytest.param(lambda box, _: box.gallery.photos.clear(), "", id="deleted in the gallery"),
     ],
 )
-async def test_a_file_that_changes_or_vanishes_after_its_upload_is_not_moved(
-    card: Path, done: Path, photo: Path, act: Callable[[Path], None], reason: str
+async def test_what_changes_or_vanishes_after_its_upload_here_or_there_is_not_moved(
+    folder: Path, done: Path, photo: Path, act: Callable[[Sandbox, Path], None], reason: str
 ) -> None:
-    async with Sandbox(
-        faults=HookedFaults(act=partial(soon, partial(act, photo)), method=READ)
-    ) as box:
-        outcome = await empty(box, card)
-        assert not set(files(card).values()) & stored_sums(box).keys()
-    assert stays(outcome) == {photo.name: reason}
+    async with Sandbox(faults=(faults := HookedFaults(method=READ))) as box:
+        faults.act = partial(soon, partial(act, box, photo))
+        outcome = await empty(box, folder)
+        assert not set(files(folder).values()) & stored_sums(box).keys()
+    assert stays(outcome).keys() == {photo.name}
+    assert reason in stays(outcome)[photo.name]
     assert not files(done)
 
 
-async def test_after_a_stop_request_files_stay_and_the_next_run_moves_them(
-    card: Path, done: Path
-) -> None:
-    archive = make_archive(card, count=20, names=20)
-    stop = Stop()
-    async with Sandbox(faults=HookedFaults(act=stop.set, method=READ)) as box:
-        outcome = await empty(box, card, stop=stop)
-        moved = len(outcome.of(FileMoved))
-        assert 0 < moved < 20
-        assert len(files(card)) == 20 - moved
-        await empty(box, card)
-    assert files(card) == {}
-    assert files(done) == below(card, archive)
-
-
 async def test_a_refused_log_in_ends_the_run_and_files_stay(
-    card: Path, archive: dict[Path, str]
+    folder: Path, archive: dict[Path, str]
 ) -> None:
     async with Sandbox(faults=(faults := HookedFaults(method=READ))) as box:
         faults.act = partial(lock_out, box)
         with pytest.raises(RunError):
-            await empty(box, card)
-    assert files(card) == below(card, archive)
+            await empty(box, folder)
+    assert files(folder) == below(folder, archive)
 
 
 async def test_the_ledger_forgets_a_moved_file_so_that_its_name_is_free(
-    card: Path, done: Path, photo: Path
+    box: Sandbox, folder: Path, done: Path, photo: Path
 ) -> None:
-    async with Sandbox() as box:
-        await empty(box, card, ledger=True)
-        assert not await entries(box, card, [photo])
-        write_photo(photo, 7)  # the camera counts from the beginning
-        outcome = await empty(box, card, ledger=True)
-        assert len(outcome.of(PhotoUploaded)) == 1
-        assert len(box.gallery.photos) == 2
-        outcome = await empty(box, card, ledger=True)
-        assert isinstance(outcome.events[-1], RunFinished)
-        assert (await check(box, done)).balances()
+    await empty(box, folder, ledger=True)
+    assert not await entries(box, folder, [photo])
+    write_photo(photo, 7)  # the camera counts from the beginning
+    outcome = await empty(box, folder, ledger=True)
+    assert len(outcome.of(PhotoUploaded)) == 1
+    assert len(box.gallery.photos) == 2
+    outcome = await empty(box, folder, ledger=True)
+    assert isinstance(outcome.events[-1], RunFinished)
+    assert (await check(box, done)).balances()
     names = {"folder 00/IMG_0000.jpg", "folder 00/IMG_0000 (2).jpg"}
     assert {str(name) for name in files(done)} == names
 
@@ -278,40 +236,51 @@ class Refusing(Trash):
 
 
 async def test_a_place_that_takes_nothing_is_reported_and_the_run_is_well(
-    card: Path, archive: dict[Path, str]
+    box: Sandbox, folder: Path, archive: dict[Path, str]
 ) -> None:
-    async with Sandbox() as box:
-        outcome = await run(box, card, disposal=Refusing())
+    outcome = await run(box, folder, disposal=Refusing())
     assert outcome.balances()
     assert len(outcome.of(FileNotMoved)) == len(archive)
     assert isinstance(outcome.events[-1], RunFinished)
 
 
 async def test_formats_and_their_photos_stay_together_which_is_reported_once(
-    card: Path, done: Path
+    folder: Path, done: Path
 ) -> None:
-    archive = make_archive(card, count=3, names=3)
+    archive = make_archive(folder, count=3, names=3)
     first, second, third = sorted(archive)
     for path in (first, second):
         path.with_suffix(".nef").write_bytes(Random(path.name).randbytes(3000))
     async with Sandbox(formats=["nef"]) as box:
-        outcome = await empty(box, card, formats=True)
+        outcome = await empty(box, folder, formats=True)
     assert len(outcome.of(PhotoUploaded)) == 5
-    assert files(done).keys() == {third.relative_to(card)}
-    assert len(files(card)) == 4
+    assert files(done).keys() == {third.relative_to(folder)}
+    assert len(files(folder)) == 4
     assert not outcome.of(FileNotMoved)
     (noticed,) = outcome.of(Noticed)
     assert noticed.message.startswith("4 files stay where they are:")
 
 
 async def test_a_file_that_replaces_its_photo_is_moved(
-    card: Path, done: Path, photo: Path
+    box: Sandbox, folder: Path, done: Path, photo: Path
 ) -> None:
-    async with Sandbox() as box:
-        await run_with_ledger(box, card)
-        md5 = write_photo(photo, 11)
-        outcome = await empty(box, card, ledger=True, update=True)
-        assert len(box.gallery.photos) == 1
+    await run_with_ledger(box, folder)
+    md5 = write_photo(photo, 11)
+    outcome = await empty(box, folder, ledger=True, update=True)
+    assert len(box.gallery.photos) == 1
     assert [event.replaced for event in outcome.of(PhotoUploaded)] == [True]
-    assert files(done) == {photo.relative_to(card): md5}
-    assert not files(card)
+    assert (files(folder), files(done)) == ({}, {photo.relative_to(folder): md5})
+
+
+async def test_after_a_stop_request_files_stay_and_the_next_run_moves_them(
+    folder: Path, done: Path
+) -> None:
+    archive = make_archive(folder, count=20, names=20)
+    stop = Stop()
+    async with Sandbox(faults=HookedFaults(act=stop.set, method=READ)) as box:
+        outcome = await empty(box, folder, stop=stop)
+        moved = len(outcome.of(FileMoved))
+        assert 0 < moved < 20
+        assert len(files(folder)) == 20 - moved
+        await empty(box, folder)
+    assert (files(folder), files(done)) == ({}, below(folder, archive))

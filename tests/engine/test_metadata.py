@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from bulkup.engine.ports import Stop
-from bulkup.events import Noticed, PhotoFailed, PhotoPresent, PhotoUploaded
+from bulkup.events import PhotoFailed, PhotoPresent, PhotoUploaded
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.source.metadata import Labels, Template
+from bulkup.source.metadata import Labels
 from tests.support.faults import HookedFaults
 from tests.support.galleries import calls, only_photo, tags_of
 from tests.support.ledgers import run_with_ledger
@@ -39,22 +39,21 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("method", ["async", "legacy"])
 async def test_a_photo_that_is_replaced_keeps_the_date_of_its_sidecar(
-    tmp_path: Path, method: str
+    box: Sandbox, tmp_path: Path, method: str
 ) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     write_xmp(folder / "a.jpg", date="1950-06-07T08:09:10", title="Wedding")
     write_takeout(folder / "b.jpg", stamp=-615000000)
-    async with Sandbox() as box:
-        for exif in ("2019:01:01 00:00:00", "2022:02:02 02:02:02"):
-            for name in "abc":
-                write_photo(folder / f"{name}.jpg", f"{name} {exif}", exif=exif)
-            await run_with_ledger(box, folder, method=method, labels=Labels(), update=True)
-        dates = {photo.file: photo.date_creation for photo in box.gallery.photos.values()}
-        assert dates["a.jpg"] == "1950-06-07 08:09:10"
-        assert str(dates["b.jpg"]).startswith("1950-07-")
-        assert dates["c.jpg"] == "2022-02-02 02:02:02"
-        assert {photo.name for photo in box.gallery.photos.values()} == {"Wedding", "b", "c"}
+    for exif in ("2019:01:01 00:00:00", "2022:02:02 02:02:02"):
+        for name in "abc":
+            write_photo(folder / f"{name}.jpg", f"{name} {exif}", exif=exif)
+        await run_with_ledger(box, folder, method=method, labels=Labels(), update=True)
+    dates = {photo.file: photo.date_creation for photo in box.gallery.photos.values()}
+    assert dates["a.jpg"] == "1950-06-07 08:09:10"
+    assert str(dates["b.jpg"]).startswith("1950-07-")
+    assert dates["c.jpg"] == "2022-02-02 02:02:02"
+    assert {photo.name for photo in box.gallery.photos.values()} == {"Wedding", "b", "c"}
 
 
 @pytest.mark.parametrize(
@@ -78,35 +77,14 @@ async def test_async_carries_everything_and_the_older_ways_set_all_in_one_reques
             assert tags_of(box, there) == {"sea"}
 
 
-async def test_flags_win_over_sidecars_and_all_is_what_the_gallery_can_hold(photo: Path) -> None:
-    write_xmp(photo, "sea", "x" * 300, title="T", description="é" * 70_000, author="A")
-    title = Template("{folder}: {stem}", flag="--title")
-    labels = Labels(title=title, tags=("mine", "SEA"), author="Me 🗼")
-    async with Sandbox() as box:
-        await run(box, photo.parent, labels=labels)
-        there = only_photo(box)
-        assert (there.name, there.author) == ("photos: a", "Me �")
-        assert 65_000 < len((there.comment or "").encode()) <= 65_535
-        assert tags_of(box, there) == {"mine", "SEA", "x" * 254 + "…"}
-
-
 @each_method
-async def test_without_sidecars_nothing_is_asked_and_nothing_set(photo: Path, method: str) -> None:
-    async with Sandbox() as box:
-        await upload(box, photo.parent, method=method)
-        assert (only_photo(box).name, only_photo(box).comment) == ("a", None)
-        assert LIST_TAGS not in calls(box)
-        assert calls(box)[SET] == (method != "async")
-
-
-async def test_a_broken_sidecar_fails_no_photo(photo: Path) -> None:
-    photo.with_name("a.jpg.xmp").write_text("<broken")
-    async with Sandbox() as box:
-        outcome = await upload(box, photo.parent)
-        assert only_photo(box).name == "a"
-    assert len(outcome.of(PhotoUploaded)) == 1
-    (noticed,) = outcome.of(Noticed)
-    assert "a.jpg.xmp" in noticed.message
+async def test_without_sidecars_nothing_is_asked_and_nothing_set(
+    box: Sandbox, photo: Path, method: str
+) -> None:
+    await upload(box, photo.parent, method=method)
+    assert (only_photo(box).name, only_photo(box).comment) == ("a", None)
+    assert LIST_TAGS not in calls(box)
+    assert calls(box)[SET] == (method != "async")
 
 
 # what the gallery read out of the file itself
@@ -123,18 +101,17 @@ async def test_a_broken_sidecar_fails_no_photo(photo: Path) -> None:
     ],
 )
 async def test_a_date_of_takeout_gives_way_to_that_of_the_camera_and_both_to_an_exact_one(
-    photo: Path, method: str, exif: str, exact: str, date: str
+    box: Sandbox, photo: Path, method: str, *, exif: str, exact: str, date: str
 ) -> None:
     write_photo(photo, 1, exif=exif)
     write_takeout(photo, stamp=1561982602, description="D")  # 2019-07-01 12:03:22 UTC
     if exact:
         write_xmp(photo, date=exact)
-    async with Sandbox() as box:
-        await upload(box, photo.parent, method=method)
-        assert only_photo(box).comment == "D"
-        assert str(only_photo(box).date_creation).startswith(date)
-        if not exact:
-            assert (calls(box)[SET], calls(box)[LOOK]) == (1, method != "async")
+    await upload(box, photo.parent, method=method)
+    assert only_photo(box).comment == "D"
+    assert str(only_photo(box).date_creation).startswith(date)
+    if not exact:
+        assert (calls(box)[SET], calls(box)[LOOK]) == (1, method != "async")
 
 
 async def test_keywords_that_a_photo_brings_itself_are_not_replaced(photo: Path) -> None:
@@ -230,29 +207,25 @@ async def test_the_next_run_sets_what_an_interrupted_one_could_not(
     assert len(outcome.of(PhotoPresent)) == 1
 
 
-async def test_tags_that_can_not_be_looked_up_are_tried_again(photo: Path) -> None:
-    write_xmp(photo, "sea", title="T")
-    listing = [Fault("502", LIST_TAGS, nth) for nth in (0, 2)]
+@pytest.mark.parametrize("failing", [False, True])
+async def test_tags_are_made_once_for_many_photos_at_once_whatever_fails(
+    box: Sandbox, tmp_path: Path, failing: bool
+) -> None:
     kinds: tuple[Kind, ...] = ("answer-lost", "expired-session", "403-html")
     adding = [Fault(kind, ADD_TAG, nth) for nth, kind in enumerate(kinds)]
-    async with Sandbox(faults=Faults(listing + adding)) as box:
-        outcome = await upload(box, photo.parent, method="async")
-        assert tags_of(box, only_photo(box)) == {"sea"}
-        assert len(box.gallery.tags) == 1
-    assert [event.attempts for event in outcome.of(PhotoUploaded)] == [1]
-
-
-async def test_tags_are_made_once_for_many_photos_at_once(tmp_path: Path) -> None:
+    for fault in [Fault("502", LIST_TAGS, 0), Fault("502", LIST_TAGS, 2), *adding]:
+        if failing:
+            box.faults.add(fault)
     for number in range(12):
         write_photo(path := tmp_path / f"{number}.jpg", number)
         write_xmp(path, "sea", f"only {number}", "Sun")
-    async with Sandbox() as box:
-        box.gallery.add_tag("sun", url_name="sun")
-        await upload(box, tmp_path, method="async")
-        names = Counter(tag.name for tag in box.gallery.tags.values())
-        assert names == Counter(["sun", "sea", *(f"only {number}" for number in range(12))])
-        assert calls(box)[LIST_TAGS] == 1
-        assert all(len(there.tags) == 3 for there in box.gallery.photos.values())
+    box.gallery.add_tag("sun", url_name="sun")
+    outcome = await upload(box, tmp_path, method="async")
+    names = Counter(tag.name for tag in box.gallery.tags.values())
+    assert names == Counter(["sun", "sea", *(f"only {number}" for number in range(12))])
+    assert failing or calls(box)[LIST_TAGS] == 1
+    assert all(len(there.tags) == 3 for there in box.gallery.photos.values())
+    assert [event.attempts for event in outcome.of(PhotoUploaded)] == [1] * 12
 
 
 @pytest.mark.parametrize(

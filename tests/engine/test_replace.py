@@ -12,7 +12,7 @@ from bulkup.events import Noticed, PhotoFailed, PhotoPresent, PhotoUnfinished, P
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.sandbox.faults import Kind
 from tests.support.faults import HookedFaults
-from tests.support.galleries import SENDING, uploads
+from tests.support.galleries import uploads
 from tests.support.ledgers import run_with_ledger
 from tests.support.photos import write_photo
 from tests.support.runs import FOUR_METHODS, Outcome, failures, stored_sums
@@ -163,16 +163,6 @@ async def test_new_content_that_is_there_as_another_photo_is_linked(
     assert bool(outcome.of(Noticed)) is update
 
 
-async def test_a_moved_file_that_changes_later_replaces_its_photo(
-    box: Sandbox, folder: Path
-) -> None:
-    (folder / PHOTO).rename(folder / "moved.jpg")
-    await run_with_ledger(box, folder)
-    new = write_photo(folder / "moved.jpg", 2)
-    await run_with_ledger(box, folder, update=True)
-    assert {photo.id: photo.md5 for photo in box.gallery.photos.values()} == {1: new}
-
-
 @pytest.mark.parametrize(
     "kind",
     ["answer-lost", "request-lost", "504-after", "502", "503", "truncated", "expired-session"],
@@ -190,20 +180,6 @@ async def test_a_photo_is_replaced_whatever_becomes_of_a_request(
         new, outcome = await change(box, folder, method=method)
         assert {photo.id: photo.md5 for photo in box.gallery.photos.values()} == {1: new}
     assert failures(outcome) == {}
-
-
-async def test_a_failed_replacement_is_tried_again_by_the_next_run(folder: Path) -> None:
-    faults = HookedFaults(*(Fault("empty-500-before", name) for name in SENDING), on=False)
-    async with Sandbox(faults=faults) as box:
-        await run_with_ledger(box, folder)
-        old = stored_sums(box)
-        faults.on = True
-        new, outcome = await change(box, folder)
-        assert outcome.of(PhotoFailed)
-        assert stored_sums(box) == old
-        faults.on = False
-        await run_with_ledger(box, folder, update=True)
-        assert {photo.id: photo.md5 for photo in box.gallery.photos.values()} == {1: new}
 
 
 async def test_after_a_stop_request_no_more_changes_are_asked_about(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from bulkup.engine.albums import ROOT
-from bulkup.engine.ports import State, Stop
+from bulkup.engine.ports import State
 from bulkup.errors import RunError
 from bulkup.events import (
     AlbumMade,
@@ -30,12 +30,19 @@ from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.source.takeout import takeout_album
-from tests.support.events import acting_on
 from tests.support.faults import HookedFaults
-from tests.support.galleries import calls, lock_out, photo_of, spoil
+from tests.support.galleries import albums_of, calls, lock_out, photo_of, spoil
 from tests.support.ledgers import ledger_of, ruin
 from tests.support.photos import write_album_title, write_files, write_photo
-from tests.support.runs import FOUR_METHODS, Outcome, check, make_archive, run, stored_sums
+from tests.support.runs import (
+    FOUR_METHODS,
+    Outcome,
+    check,
+    failures,
+    make_archive,
+    run,
+    stored_sums,
+)
 
 RELEASES = ["13.8.0", "16.4.0", "17.0.0beta1"]
 READ, LIST = "pwg.images.checkFiles", "pwg.categories.getImages"
@@ -80,12 +87,6 @@ def snapshot(box: Sandbox) -> object:
 
 
 @pytest.fixture
-def archive(folder: Path) -> dict[Path, str]:
-    """Write three photos, and return the MD5 of each path."""
-    return make_archive(folder, count=3, names=3)
-
-
-@pytest.fixture
 def faults() -> HookedFaults:
     """Return what may act as the server is about to read its file."""
     return HookedFaults(method=READ)
@@ -116,12 +117,14 @@ async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
         box.gallery.link(ids[1], second)
         box.gallery.unlink(ids[1], 1)
         await spoil(box, ids[2])
-        box.gallery._enter(box.gallery.photos[ids[3]], [1])
+        box.gallery.unlink(ids[4], 1)
+        for waits in ids[3:5]:
+            box.gallery._enter(box.gallery.photos[waits], [1])
         write_photo(tmp_path / "new.jpg", 99)
         (tmp_path / "empty.jpg").touch()
         (tmp_path / "notes.txt").write_text("x")
         before, requests = snapshot(box), len(box.requests)
-        events = told(outcome := await check(box, tmp_path))
+        events = told(outcome := await check(box, tmp_path, tmp_path / "no such folder"))
         assert snapshot(box) == before
         assert calls(box, since=requests).keys() <= HARMLESS
     assert {path: event.verdict for path, event in events.items()} == {
@@ -129,8 +132,10 @@ async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
         paths[0]: Verdict.MISSING,
         paths[1]: Verdict.NOT_IN_ALBUM,
         paths[2]: Verdict.DIFFERING,
+        paths[4]: Verdict.NOT_IN_ALBUM if with_lounge else Verdict.PRESENT,
         tmp_path / "new.jpg": Verdict.MISSING,
         tmp_path / "empty.jpg": Verdict.FAILED,
+        tmp_path / "no such folder": Verdict.FAILED,
     }
     assert [event.path.name for event in outcome.of(FileSkipped)] == ["notes.txt"]
     assert f"Delete photo {ids[2]} in the gallery" in events[paths[2]].hint
@@ -138,59 +143,44 @@ async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
     assert all(bool(e.reason) == (e.verdict is not Verdict.PRESENT) for e in events.values())
 
 
-async def test_a_photo_that_still_waits_in_the_lounge_is_not_in_the_album(
+async def test_a_quick_check_reads_no_file_and_without_an_album_a_photo_may_be_anywhere(
     box: Sandbox, folder: Path
 ) -> None:
-    box.gallery.unlink(1, 1)
-    box.gallery._enter(box.gallery.photos[1], [1])
-    outcome = await check(box, folder)
-    assert verdicts(outcome) == {Verdict.NOT_IN_ALBUM: 1, Verdict.PRESENT: 2}
-    assert box.gallery.lounge == [(1, 1)]
-
-
-async def test_without_an_album_a_photo_may_be_anywhere(box: Sandbox, folder: Path) -> None:
+    await spoil(box, 1)
+    assert verdicts(await check(box, folder, quick=True)) == {Verdict.PRESENT: 4}
+    assert not calls(box)[READ]
     for number in box.gallery.photos:
         box.gallery.link(number, box.gallery.make_album(f"{number}"))
         box.gallery.unlink(number, 1)
-    assert verdicts(await check(box, folder, album=None)) == {Verdict.PRESENT: 3}
+    box.requests.clear()
+    anywhere = await check(box, folder, album=None)
+    assert verdicts(anywhere) == {Verdict.PRESENT: 3, Verdict.DIFFERING: 1}
     assert not calls(box)[LIST]
 
 
-async def test_a_quick_check_lets_the_server_read_no_file(box: Sandbox, folder: Path) -> None:
-    await spoil(box, 1)
-    assert verdicts(await check(box, folder, quick=True)) == {Verdict.PRESENT: 3}
-    assert not calls(box)[READ]
-
-
-async def test_the_album_is_listed_once_and_each_photo_read_once(
+async def test_the_album_is_listed_once_and_each_photo_read_once_also_for_twins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bulkup.piwigo.client.PAGE", 40)
     monkeypatch.setattr("bulkup.engine.pipeline.BATCH", 16)
     archive = make_archive(tmp_path, count=50, names=10, size=(300, 400))
+    content = next(iter(archive)).read_bytes()
+    twins = [tmp_path / f"twin {number}.jpg" for number in range(30)]
+    for twin in twins:
+        twin.write_bytes(content)
     async with Sandbox() as box:
         await run(box, tmp_path)
         before = len(box.requests)
-        outcome = await check(box, tmp_path)
+        outcome = await check(box, tmp_path, concurrency=1)
         methods = calls(box, since=before)
-    assert verdicts(outcome) == {Verdict.PRESENT: 50}
-    assert told(outcome).keys() == archive.keys()
+    assert verdicts(outcome) == {Verdict.PRESENT: 80}
+    assert told(outcome).keys() == archive.keys() | {*twins}
     assert all(event.image_id for event in outcome.of(PhotoChecked))
     assert methods[LIST] == 2  # pages of 40
     assert methods[READ] == 50
     assert methods[LOOKS[0]] >= 4  # one for each batch
     assert isinstance(outcome.events[-1], RunFinished)
     assert len(outcome.of(ScanFinished)) == 1
-
-
-async def test_twins_share_a_photo_that_the_server_reads_once(
-    box: Sandbox, folder: Path, archive: dict[Path, str]
-) -> None:
-    content = next(iter(archive)).read_bytes()
-    for number in range(30):
-        (folder / f"twin {number}.jpg").write_bytes(content)
-    assert verdicts(await check(box, folder, concurrency=1)) == {Verdict.PRESENT: 33}
-    assert calls(box)[READ] == 3
 
 
 @pytest.mark.usefixtures("archive")
@@ -200,7 +190,7 @@ async def test_a_server_of_four_methods_or_that_tells_photos_apart_by_name_can_n
 ) -> None:
     async with Sandbox(**options) as box:
         await run(box, folder)
-        assert verdicts(await check(box, folder)) == {Verdict.UNKNOWN: 3}
+        assert verdicts(await check(box, folder)) == {Verdict.UNKNOWN: 4}
 
 
 @pytest.mark.parametrize(
@@ -223,15 +213,7 @@ async def test_a_photo_that_goes_away_between_two_questions_is_missing(
     box: Sandbox, folder: Path, faults: HookedFaults
 ) -> None:
     faults.act = box.gallery.photos.clear
-    assert verdicts(await check(box, folder, concurrency=1)) == {Verdict.MISSING: 3}
-
-
-async def test_an_unreadable_folder_fails_and_the_others_are_checked(
-    box: Sandbox, folder: Path, tmp_path: Path
-) -> None:
-    outcome = await check(box, folder, tmp_path / "gone")
-    assert verdicts(outcome) == {Verdict.PRESENT: 3, Verdict.FAILED: 1}
-    assert told(outcome)[tmp_path / "gone"].verdict is Verdict.FAILED
+    assert verdicts(await check(box, folder, concurrency=1)) == {Verdict.MISSING: 4}
 
 
 # where albums are the folders
@@ -308,16 +290,20 @@ async def test_an_album_that_is_missing_is_reported_and_not_made(folder: Path) -
     assert "Upload again" in events["a.jpg"].hint
 
 
-async def test_what_lies_in_no_album_is_reported(tmp_path: Path) -> None:
+async def test_what_lies_in_no_album_fails_and_is_reported(tmp_path: Path) -> None:
     write_files(tmp_path, "loose.jpg", "2019/a.jpg")
+    reason = "not in a folder that could become an album"
     async with Sandbox() as box:
-        await run(box, tmp_path, album=ROOT, tree=True, unwrap=True)
+        sent = await run(box, tmp_path, album=ROOT, tree=True, unwrap=True)
+        assert albums_of(box) == {"Sandbox": [], "2019": ["a.jpg"]}
         await run(box, tmp_path / "loose.jpg")
         outcome = await check(box, tmp_path, album=ROOT, tree=True, unwrap=True)
     events = by_name(outcome)
+    assert reason in failures(sent)["loose.jpg"]
+    assert sent.balances()
     assert events["a.jpg"].verdict is Verdict.PRESENT
     assert events["loose.jpg"].verdict is Verdict.NOT_IN_ALBUM
-    assert "not in a folder that could become an album" in events["loose.jpg"].reason
+    assert reason in events["loose.jpg"].reason
     assert "--album" in events["loose.jpg"].hint
 
 
@@ -362,7 +348,7 @@ async def test_after_a_check_the_next_upload_repairs_what_is_wrong(folder: Path)
 
 
 async def test_known_files_are_not_read_again(folder: Path, archive: dict[Path, str]) -> None:
-    known, changed, _ = archive
+    known, changed, *_ = archive
     async with Sandbox() as box, ledger_of(box, folder) as ledger:
         await run(box, folder, memory=ledger)
         ruin(known)
@@ -378,22 +364,16 @@ async def test_known_files_are_not_read_again(folder: Path, archive: dict[Path, 
 
 
 @pytest.mark.parametrize("method", LOOKS)
-async def test_a_question_that_fails_once_is_asked_again(
+async def test_a_question_that_fails_is_asked_again_and_reported_if_it_always_fails(
     box: Sandbox, folder: Path, method: str
 ) -> None:
     kinds: list[Kind] = ["answer-lost", "html", "empty-500-before", "503"]
     for nth, kind in enumerate(kinds):
         box.faults.add(Fault(kind, method, nth))
-    assert verdicts(await check(box, folder)) == {Verdict.PRESENT: 3}
-
-
-@pytest.mark.parametrize("method", LOOKS)
-async def test_a_question_that_always_fails_is_reported(
-    box: Sandbox, folder: Path, method: str
-) -> None:
+    assert verdicts(await check(box, folder)) == {Verdict.PRESENT: 4}
     box.faults.add(Fault("html", method))
     outcome = await check(box, folder, retries=2)
-    assert verdicts(outcome) == {Verdict.FAILED: 3}
+    assert verdicts(outcome) == {Verdict.FAILED: 4}
     assert "it could not be checked" in outcome.of(PhotoChecked)[0].reason
 
 
@@ -406,18 +386,6 @@ async def test_a_refused_log_in_in_the_middle_ends_the_run(
         await check(box, folder, outcome=outcome)
     assert outcome.balances()
     assert outcome.of(PhotoUnfinished)
-
-
-async def test_a_stop_request_leaves_the_rest_unfinished(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=30, names=10)
-    stop = Stop()
-    async with Sandbox() as box:
-        await run(box, tmp_path)
-        outcome = acting_on(PhotoChecked, stop.set)
-        await check(box, tmp_path, stop=stop, outcome=outcome)
-    assert outcome.balances()
-    assert 0 < len(outcome.of(PhotoChecked)) < 30
-    assert len(outcome.of(PhotoUnfinished)) >= 1
 
 
 @pytest.fixture(scope="module")
