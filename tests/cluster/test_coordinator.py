@@ -167,7 +167,9 @@ async def test_a_worker_stops_when_the_coordinator_answers_no_beat(tmp_path: Pat
         await executor.run(archive, finishing=2)
 
 
-async def test_a_message_that_a_broken_connection_swallowed_is_sent_again(tmp_path: Path) -> None:
+async def test_a_message_that_a_broken_connection_swallowed_is_sent_again_and_not_after_the_end(
+    tmp_path: Path,
+) -> None:
     archive = make_archive(tmp_path, count=6, names=3, size=(300, 4000))
     lost: list[object] = []
     async with team(2, Sandbox()) as executor:
@@ -182,6 +184,7 @@ async def test_a_message_that_a_broken_connection_swallowed_is_sent_again(tmp_pa
         executor.coordinator._cluster.publish = lose_one  # type: ignore[method-assign,assignment]
         await executor.run(archive, finishing=1)
     assert lost
+    assert not await publish("topic", "too late")  # lost without an error
 
 
 async def test_a_scheduler_that_stays_away_ends_the_run_with_its_message(
@@ -211,12 +214,6 @@ async def test_a_scheduler_that_stays_away_ends_the_run_with_its_message(
 
         with pytest.raises(RunError, match="does not answer any more"):
             await upload()
-
-
-async def test_a_message_after_the_end_is_lost_without_an_error() -> None:
-    async with team(1, Sandbox()) as executor:
-        cluster = executor.coordinator._cluster
-    assert not await cluster.publish("topic", "too late")
 
 
 async def test_a_server_that_hangs_over_a_finish_is_waited_for_by_all_and_gets_it_once(

@@ -9,7 +9,7 @@ from bulkup.cluster.messages import PathMap
 from bulkup.cluster.worker import RunPlugin
 from bulkup.errors import BulkupError, FormatRefused, Outage, PhotoError, RunError, UsageError
 from bulkup.errors import local as local_failures
-from bulkup.events import Event, PhotoProgress, PhotoUploaded, Retrying
+from bulkup.events import PhotoProgress, PhotoUploaded, Retrying
 from bulkup.source.metadata import Labels, Template
 from tests.support.team import invitation
 
@@ -39,22 +39,7 @@ def test_labels_arrive_with_their_template() -> None:
     assert arrived.tags == ("a", "b")
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        PhotoProgress(path=PATH, sent=3),
-        Retrying(path=PATH, reason="r", attempt=2, after_s=0.5),
-        PhotoUploaded(path=PATH, size=1, md5="x", image_id=7, attempts=1, seconds=0.1),
-    ],
-)
-def test_no_path_of_a_worker_is_sent(event: Event) -> None:
-    plugin = RunPlugin(invitation())
-    plugin._emit(event, order=1)
-    assert b"pathlib" not in pickle.dumps(plugin._outbox)
-    assert len(plugin._outbox) == 1
-
-
-def test_of_the_progress_of_a_photo_only_the_last_is_sent_until_something_else_happens() -> None:
+def test_no_path_is_sent_and_of_a_photos_progress_the_last_until_something_else_happens() -> None:
     plugin = RunPlugin(invitation())
     for sent in (1, 2):
         plugin._emit(PhotoProgress(path=PATH, sent=sent), order=1)
@@ -63,6 +48,10 @@ def test_of_the_progress_of_a_photo_only_the_last_is_sent_until_something_else_h
     plugin._emit(PhotoProgress(path=PATH, sent=3), order=1)
     posted = [(order, getattr(event, "sent", None)) for _, order, event in plugin._outbox]
     assert posted == [(1, 2), (2, 20), (1, None), (1, 3)]
+    uploaded = PhotoUploaded(path=PATH, size=1, md5="x", image_id=7, attempts=1, seconds=0.1)
+    plugin._emit(uploaded, order=1)
+    assert len(plugin._outbox) == 5
+    assert b"pathlib" not in pickle.dumps(plugin._outbox)
 
 
 @pytest.mark.parametrize(
@@ -73,20 +62,18 @@ def test_of_the_progress_of_a_photo_only_the_last_is_sent_until_something_else_h
         ("/mnt/nas1/x/../deep/b.jpg", "/elsewhere/b.jpg"),
         ("/mnt/nas10/b.jpg", "/mnt/nas10/b.jpg"),
         ("/mnt/nas1/\udcff.jpg", "/volume1/photos/\udcff.jpg"),
+        ("/win/a/b.jpg", "D:\\photos\\a\\b.jpg"),
+        ("/a/b.jpg", "/a/b.jpg"),
+        ("a/b.jpg", "/here/a/b.jpg"),
     ],
 )
-def test_the_deepest_folder_that_is_mapped_counts(path: str, there: str) -> None:
-    maps = PathMap(("/mnt/nas1=/volume1/photos", "/mnt/nas1/deep/=/elsewhere"))
-    assert maps.there(Path(path)) == there
-
-
-def test_relative_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deepest_folder_that_is_mapped_counts_also_for_a_relative_path_or_another_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, there: str
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert PathMap((f"{tmp_path}=/there",)).there(Path("a/b.jpg")) == "/there/a/b.jpg"
-
-
-def test_a_worker_may_be_another_system() -> None:
-    assert PathMap(("/mnt=D:\\photos",)).there(Path("/mnt/a/b.jpg")) == "D:\\photos\\a\\b.jpg"
+    nas = ("/mnt/nas1=/volume1/photos", "/mnt/nas1/deep/=/elsewhere")
+    maps = PathMap((*nas, "/win=D:\\photos", f"{tmp_path}=/here"))
+    assert maps.there(Path(path)) == there
 
 
 @pytest.mark.parametrize("text", ["", "a", "=b", "a=", " = "])

@@ -10,81 +10,75 @@ from bulkup.cluster.scheduler import is_loopback
 from bulkup.errors import RunError
 from bulkup.source.photos import Photo
 
-ALL = ["a", "b"]
-
 
 def call(name: str, *, size: int = 10) -> Call:
     return Call(photo=Photo(Path(name), size, 0), emit=lambda _: None)
 
 
+def calls(count: int, *, size: int = 10) -> list[Call]:
+    return [call(f"/f/{number}", size=size) for number in range(count)]
+
+
 def waiting(*calls: Call) -> WorkQueue:
-    made = WorkQueue()
-    for one in calls:
-        made.add(one)
-    return made
+    queue = WorkQueue()
+    for each in calls:
+        queue.add(each)
+    return queue
+
+
+def take(queue: WorkQueue, worker: str, *others: str, least: int = 9) -> list[Call]:
+    """Have a worker take a batch; `others` are the workers beside it."""
+    return queue.take(worker, [worker, *others], uploads=False, least=least)
 
 
 def test_a_batch_is_a_share_that_leaves_the_others_something_to_do() -> None:
-    calls = [call(f"/f/{number}") for number in range(40)]
-    made = waiting(*calls)
-    assert made.take("a", ALL, uploads=False, least=4) == calls[:10]
-    assert made.take("b", ALL, uploads=False, least=4) == calls[10:18]
-    assert made.take("a", ALL, uploads=False, least=4) == calls[18:24]
-    assert made.take("b", ["b"], uploads=False, least=4) == calls[24:32]
-    assert made.take("b", ["b"], uploads=False, least=4) == calls[32:36]
+    every = calls(40)
+    queue = waiting(*every)
+    assert take(queue, "a", "b", least=4) == every[:10]
+    assert take(queue, "b", "a", least=4) == every[10:18]
+    assert take(queue, "a", "b", least=4) == every[18:24]
+    assert take(queue, "b", least=4) == every[24:32]
+    assert take(queue, "b", least=4) == every[32:36]
 
 
 def test_twelve_who_join_one_worker_later_find_enough_to_do() -> None:
-    made = waiting(*(call(f"/f/{number}") for number in range(LEAST_LEAD)))
+    queue = waiting(*calls(LEAST_LEAD))
     for _ in range(2):
-        made.take("first", ["first"], uploads=False, least=8)
-    all_ = ["first", *(f"later {number}" for number in range(12))]
-    for worker in all_[1:]:
-        assert len(made.take(worker, all_, uploads=False, least=8)) >= 8
+        take(queue, "first", least=8)
+    everyone = ["first", *(f"later {number}" for number in range(12))]
+    for worker in everyone[1:]:
+        assert len(queue.take(worker, everyone, uploads=False, least=8)) >= 8
 
 
-def test_a_batch_has_an_end_by_photos_and_by_bytes() -> None:
-    many = [call(f"/f/{number}") for number in range(2 * MOST_PHOTOS + 10)]
-    assert len(waiting(*many).take("a", ["a"], uploads=False, least=1)) == MOST_PHOTOS
-    large = [call(f"/f/{number}", size=MOST_BYTES // 2) for number in range(9)]
-    assert waiting(*large).take("a", ["a"], uploads=False, least=9) == large[:2]
-    huge = [call(f"/f/{number}", size=MOST_BYTES * 2) for number in range(9)]
-    assert waiting(*huge).take("a", ["a"], uploads=False, least=9) == huge[:1]
+@pytest.mark.parametrize(
+    ("size", "photos"), [(10, MOST_PHOTOS), (MOST_BYTES // 2, 2), (MOST_BYTES * 2, 1)]
+)
+def test_a_batch_has_an_end_by_photos_and_by_bytes(size: int, photos: int) -> None:
+    every = calls(2 * MOST_PHOTOS + 10, size=size)
+    assert take(waiting(*every), "a") == every[:photos]
 
 
 def test_a_worker_that_can_not_read_a_folder_gets_nothing_of_it_while_another_may() -> None:
     first, second, other = call("/f/1"), call("/f/2"), call("/g/1")
-    made = waiting(second, other)
-    made.unseen(first, "a", "no such file")
-    assert made.take("a", ALL, uploads=False, least=9) == [other]
-    assert made.take("a", ALL, uploads=False, least=9) == []
-    made.unseen(first, "b", "no such file")
-    assert made.take("a", ALL, uploads=False, least=9) == [second]  # nobody has read any of it
-    made.add(second)
-    made.seen(second, "b")
-    assert made.take("a", ALL, uploads=False, least=9) == []
-    assert made.take("a", ["a"], uploads=False, least=9) == [second]  # whoever sees it has gone
+    queue = waiting(second, other)
+    queue.unseen(first, "a", "no such file")
+    assert take(queue, "a", "b") == [other]
+    assert take(queue, "a", "b") == []
+    queue.unseen(first, "b", "no such file")
+    assert take(queue, "a", "b") == [second]  # nobody has read any of it
+    queue.add(second)
+    queue.seen(second, "b")
+    assert take(queue, "a", "b") == []
+    assert take(queue, "a") == [second]  # whoever sees it has gone
 
 
-def test_a_worker_gets_a_photo_that_it_can_not_read_once() -> None:
-    one = call("/f/1")
-    made = waiting(one)
-    made.unseen(one, "a", "no such file")
-    assert made.take("a", ["a"], uploads=False, least=9) == []
-
-
-def test_a_call_that_is_over_is_dropped() -> None:
-    gone, other = call("/f/1"), call("/f/2")
-    made = waiting(gone, other)
-    gone.end()
-    assert made.take("a", ["a"], uploads=False, least=9) == [other]
-
-
-def test_what_was_lost_comes_first() -> None:
-    lost, new = call("/f/1"), call("/f/2")
-    made = waiting(new)
-    made.add(lost, first=True)
-    assert made.take("a", ["a"], uploads=False, least=9) == [lost, new]
+def test_what_was_lost_comes_first_and_what_is_over_or_was_unreadable_not_at_all() -> None:
+    lost, new, over, unreadable = calls(4)
+    queue = waiting(new, over, unreadable)
+    queue.add(lost, first=True)
+    over.end()
+    queue.unseen(unreadable, "a", "no such file")
+    assert take(queue, "a") == [lost, new]
 
 
 async def test_each_that_waits_gets_an_error_of_its_own() -> None:
@@ -101,7 +95,8 @@ async def test_each_that_waits_gets_an_error_of_its_own() -> None:
     assert raised[0].hint == "again"
 
 
-def test_only_this_machine_is_loopback() -> None:
-    near, far = ("tcp://127.0.0.1:1", "tcp://[::1]:1", "tcp://localhost:1"), ("10.0.0.1", "boss")
-    assert [is_loopback(address) for address in near] == [True] * 3
-    assert [is_loopback(f"tcp://{host}:1") for host in (*far, "0.0.0.0")] == [False] * 3
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "localhost", "10.0.0.1", "boss", "0.0.0.0"]
+)
+def test_only_this_machine_is_loopback(host: str) -> None:
+    assert is_loopback(f"tcp://{host}:1") == (host in {"127.0.0.1", "[::1]", "localhost"})
