@@ -82,22 +82,18 @@ async def test_the_marker_of_an_interrupted_emptying_blocks_for_a_minute() -> No
         assert (await client.call("pwg.images.emptyLounge")).result == {"rows": []}
 
 
-async def test_a_photo_deleted_in_the_lounge_leaves_a_ghost() -> None:
-    async with Sandbox() as box, GalleryClient(box.url) as client:
-        await client.upload(JPEG, name="a.jpg")
-        await client.call("pwg.images.delete", image_id=1, pwg_token=client.token)
-        await client.call("pwg.images.emptyLounge")
-        listed = await client.call("pwg.categories.getAdminList")
-    assert listed.result["categories"][0]["nb_images"] == "1"
-
-
-async def test_an_idle_session_ends() -> None:
+async def test_a_photo_deleted_in_the_lounge_leaves_a_ghost_and_an_idle_session_ends() -> None:
     clock = Clock()
     async with (
         Sandbox(clock=clock, session_length_s=100) as box,
         GalleryClient(box.url) as client,
     ):
+        await client.upload(JPEG, name="a.jpg")
+        await client.call("pwg.images.delete", image_id=1, pwg_token=client.token)
+        await client.call("pwg.images.emptyLounge")
         clock.now += 99
+        listed = await client.call("pwg.categories.getAdminList")
+        assert listed.result["categories"][0]["nb_images"] == "1"
         assert (await client.call("pwg.session.getStatus")).result["status"] == "webmaster"
         clock.now += 101
         assert (await client.call("pwg.session.getStatus")).result["status"] == "guest"

@@ -71,13 +71,6 @@ async def test_equal_requests_end_in_waves_of_the_workers(count: int) -> None:
     assert ended == [1] * count + [2] * count
 
 
-@pytest.mark.parametrize("cpus", [None, 1])
-async def test_each_request_costs_processor_time(cpus: int | None) -> None:
-    workers = pool(count=2, cpus=cpus, request_s=0.1)
-    await asyncio.gather(*(compute(workers, 0.2) for _ in range(2)))
-    assert now() == pytest.approx(0.6 if cpus else 0.3)
-
-
 async def test_a_finish_without_a_second_worker_waits_out_three_self_requests() -> None:
     workers = pool(count=1)
     await finish(workers)
@@ -92,18 +85,34 @@ async def test_a_finish_with_a_second_worker_requests_it_once() -> None:
     assert (workers.freezes, workers.given_up, list(workers.finished_at)) == (0, 0, [now()])
 
 
-@pytest.mark.parametrize(("share", "seconds"), [(0.25, 10), (1.0, 5 + 10)])
-async def test_the_second_worker_does_its_share_of_a_finish(share: float, seconds: float) -> None:
-    workers = pool(count=2, finish_s=10, derivative_share=share)
-    await asyncio.gather(finish(workers), compute(workers, 5))  # it is busy for 5 seconds
-    assert now() == seconds
+HALF = {"count": 2, "finish_s": 10}
+SHARED = {"count": 4, "cpus": 1, "finish_s": 1, "page_s": 1}
 
 
-@pytest.mark.parametrize(("finishes", "seconds"), [(1, 0.4), (2, 0.4), (3, 0.6), (4, 0.8)])
-async def test_finishes_slow_each_other_down_beyond_the_processors(
-    finishes: int, seconds: float
+@pytest.mark.parametrize(
+    ("costs", "finishes", "pages", "computed", "seconds"),
+    [
+        # each request costs processor time
+        ({"count": 2, "request_s": 0.1}, 0, 0, [0.2, 0.2], 0.3),
+        ({"count": 2, "request_s": 0.1, "cpus": 1}, 0, 0, [0.2, 0.2], 0.6),
+        # the second worker, which is busy for 5 seconds, does its share of a finish
+        (HALF | {"derivative_share": 0.25}, 1, 0, [5], 10),
+        (HALF | {"derivative_share": 1.0}, 1, 0, [5], 5 + 10),
+        # finishes slow each other down beyond the processors, and so do a page and a census
+        *(({"cpus": 2, "finish_s": 0.4}, n, 0, [], 0.4 * max(1, n / 2)) for n in (1, 2, 3, 4)),
+        (SHARED, 1, 1, [], 2),
+        (SHARED, 1, 0, [1], 2),
+    ],
+)
+async def test_requests_at_once_take_so_long(
+    costs: dict[str, float], finishes: int, pages: int, computed: list[float], seconds: float
 ) -> None:
-    await finish_at_once(pool(cpus=2, finish_s=0.4), finishes)
+    workers = pool(**costs)
+    await asyncio.gather(
+        *(finish(workers) for _ in range(finishes)),
+        *(workers.page() for _ in range(pages)),
+        *(compute(workers, each) for each in computed),
+    )
     assert now() == pytest.approx(seconds)
 
 
@@ -129,26 +138,13 @@ async def test_a_cancelled_computation_leaves_the_processor_to_the_others() -> N
     assert now() == pytest.approx(2 + 2)
 
 
-@pytest.mark.parametrize("other", ["page", "census"])
-async def test_finishes_share_the_processors_with(other: str) -> None:
-    workers = pool(count=4, cpus=1, finish_s=1, page_s=1)
-    second = workers.page() if other == "page" else compute(workers, 1)
-    await asyncio.gather(finish(workers), second)
-    assert now() == pytest.approx(2)
-
-
-async def test_the_peak_of_finishes_is_kept() -> None:
-    workers = pool(finish_s=0.01)
-    await finish_at_once(workers, 3)
-    assert (workers.finishing, workers.finishing_peak) == (0, 3)
-
-
 @pytest.mark.parametrize("count", [2, 3, 5])
 async def test_as_many_finishes_as_workers_always_freeze_and_one_fewer_never(count: int) -> None:
     workers = pool(count=count, finish_s=0.01)
     await finish_at_once(workers, count)
     assert workers.freezes == 1
     assert workers.given_up >= 3
+    assert (workers.finishing, workers.finishing_peak) == (0, count)
 
     workers = pool(count=count, finish_s=0.2, spread=0.9)
     limiter = asyncio.Semaphore(count - 1)

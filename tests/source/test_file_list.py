@@ -53,29 +53,21 @@ def test_from0_is_for_names_with_line_ends_in_a_list_without_a_nul() -> None:
 
 letters = st.sampled_from([b"a", b"\xff", b" ", b"/", b"\n", b"\r", b"\xef\xbb\xbf"])
 zeroed = st.lists(st.lists(letters, min_size=1).map(b"".join), max_size=8)
+lines = st.lists(st.text("ab /é", min_size=1).map(str.encode), max_size=8)
 
 
-@given(names=zeroed, data=st.data())
-def test_names_mean_the_same_in_any_pieces(names: list[bytes], data: st.DataObject) -> None:
-    whole = b"".join(name + b"\0" for name in names)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
-    ends = [0, *cuts, len(whole)]
-    pieces = [whole[start:end] for start, end in pairwise(ends)]
-    expected = [name for name in names if name]
-    if expected and names[0].startswith(b"\xef\xbb\xbf"):
-        expected = [name for name in [names[0][3:], *names[1:]] if name]
-    assert split(*pieces, from0=True) == expected
-
-
-@given(
-    names=st.lists(st.text("ab /é", min_size=1), max_size=8),
-    end=st.sampled_from(["\n", "\r\n"]),
-    size=st.integers(1, 9),
-)
-def test_lines_mean_the_same_in_any_pieces(names: list[str], end: str, size: int) -> None:
-    whole = "".join(name + end for name in names).encode()
-    pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
-    assert split(*pieces) == [name.encode() for name in names]
+@given(zeroed=zeroed, lines=lines, end=st.sampled_from([b"\n", b"\r\n"]), data=st.data())
+def test_names_mean_the_same_in_any_pieces(
+    zeroed: list[bytes], lines: list[bytes], end: bytes, data: st.DataObject
+) -> None:
+    for names, ended in ((zeroed, b"\0"), (lines, end)):
+        whole = b"".join(name + ended for name in names)
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+        pieces = [whole[start:stop] for start, stop in pairwise([0, *cuts, len(whole)])]
+        expected = [name for name in names if name]
+        if names and names[0].startswith(b"\xef\xbb\xbf"):
+            expected = [name for name in [names[0][3:], *names[1:]] if name]
+        assert split(*pieces, from0=ended == b"\0") == expected
 
 
 def test_what_is_no_list_of_paths_is_reported() -> None:
