@@ -1,16 +1,18 @@
 """Opens the SQLite file of a ledger: its tables, schema version, checks for damage, and lock."""
 
 import hashlib
+import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock
 
-from bulkup.errors import RunError
+from bulkup.errors import FailureKind, RunError
 from bulkup.errors import run as run_failures
 
 SCHEMA: Final = 3
@@ -143,13 +145,35 @@ def _check_whole(database: sqlite3.Connection) -> None:
 
 
 def _prepare(database: sqlite3.Connection) -> None:
+    with transaction(database):
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version < SCHEMA:
+            for statement in TABLES.split(";\n"):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Write everything or nothing."""
     database.execute("BEGIN IMMEDIATE")
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version < SCHEMA:
-        for statement in TABLES.split(";\n"):
-            database.execute(statement)
-        database.execute(f"PRAGMA user_version = {SCHEMA}")
-    database.execute("COMMIT")
+    try:
+        yield database
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def as_run_error(kind: FailureKind, file: Path) -> Iterator[None]:
+    """Turn errors of the disk and of SQLite into a `RunError` of this kind."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        raise RunError(kind(file=file, reason=reason)) from None
 
 
 def lock_of(file: Path, server: str) -> FileLock:

@@ -5,8 +5,8 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -18,7 +18,7 @@ from bulkup.engine.ports import Entry, Fact, State
 from bulkup.errors import RunError
 from bulkup.errors import run as run_failures
 from bulkup.store import run_history
-from bulkup.store.database import lock_of, open_database
+from bulkup.store.database import as_run_error, lock_of, open_database, transaction
 from bulkup.store.run_history import Ending, Failure, RunInfo
 from bulkup.store.run_history import key_of as _key
 
@@ -62,7 +62,11 @@ class SqliteLedger:
 
     async def files_of(self, image_ids: Collection[int]) -> Sequence[Entry]:
         """Return the entries of all files with these photo numbers."""
-        return await self._in_thread(lambda: self._files_of(image_ids))
+        return await self._in_thread(
+            lambda: self._entries(
+                "image_id", image_ids, path_of=lambda path: Path(os.fsdecode(path))
+            )
+        )
 
     async def record(self, entries: Sequence[Entry]) -> None:
         """Replace the entries of these paths, either all or none."""
@@ -156,7 +160,7 @@ class SqliteLedger:
 
     def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
         def guarded() -> T:
-            with self._as_run_error():
+            with as_run_error(run_failures.LEDGER_FAILS, self.file):
                 return work()
 
         return to_thread.run_sync(guarded, limiter=self._one_thread)
@@ -182,28 +186,22 @@ class SqliteLedger:
 
     def _look_up(self, paths: Sequence[Path]) -> dict[Path, Entry]:
         keys = {_key(path): path for path in paths}
-        marks = ",".join("?" * len(keys))
-        rows = self._opened.execute(
-            f"SELECT {COLUMNS} FROM photos WHERE server = ? AND path IN ({marks})",  # noqa: S608
-            (self._server, *keys),
-        )
-        entries = {}
-        for row in rows:
-            path = keys[row[0]]
-            with suppress(ValueError, TypeError):  # damage that SQLite does not detect: hash again
-                entries[path] = _entry(path, row)
-        return entries
+        entries = self._entries("path", keys, path_of=keys.__getitem__)
+        return {entry.path: entry for entry in entries}
 
-    def _files_of(self, image_ids: Collection[int]) -> list[Entry]:
-        marks = ",".join("?" * len(image_ids))
+    def _entries(
+        self, column: str, values: Collection[object], *, path_of: Callable[[bytes], Path]
+    ) -> list[Entry]:
+        """Return the entries with one of these values in a column, except for damaged ones."""
+        marks = ",".join("?" * len(values))
         rows = self._opened.execute(
-            f"SELECT {COLUMNS} FROM photos WHERE server = ? AND image_id IN ({marks})",  # noqa: S608
-            (self._server, *image_ids),
+            f"SELECT {COLUMNS} FROM photos WHERE server = ? AND {column} IN ({marks})",  # noqa: S608
+            (self._server, *values),
         )
         entries = []
         for row in rows:
-            with suppress(ValueError, TypeError):
-                entries.append(_entry(Path(os.fsdecode(row[0])), row))
+            with suppress(ValueError, TypeError):  # damage that SQLite does not detect: hash again
+                entries.append(_entry(path_of(row[0]), row))
         return entries
 
     def _record(self, entries: Sequence[Entry]) -> None:
@@ -223,34 +221,15 @@ class SqliteLedger:
             )
             for entry in entries
         ]
-        database = self._opened
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            database.executemany(
-                "INSERT OR REPLACE INTO photos VALUES (?,?,?,?,?,?,?,?,?,?)", rows
-            )
-            database.execute("COMMIT")
-        except BaseException:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-            raise
+        insert = "INSERT OR REPLACE INTO photos VALUES (?,?,?,?,?,?,?,?,?,?)"
+        with transaction(self._opened) as database:
+            database.executemany(insert, rows)
 
     @property
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
             raise RuntimeError("the ledger is not open")
         return self._database
-
-    @contextmanager
-    def _as_run_error(self) -> Iterator[None]:
-        """Turn errors of the disk and of SQLite into `RunError`."""
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else ""
-            raise RunError(
-                run_failures.LEDGER_FAILS(file=self.file, reason=reason or error)
-            ) from None
 
 
 def _entry(path: Path, row: tuple[object, ...]) -> Entry:

@@ -13,9 +13,9 @@ from typing import Final
 
 from filelock import Timeout
 
-from bulkup.errors import RunError, UsageError
+from bulkup.errors import UsageError
 from bulkup.errors import run as run_failures
-from bulkup.store.database import lock_of, open_to_read
+from bulkup.store.database import as_run_error, lock_of, open_to_read, transaction
 
 
 class Ending(StrEnum):
@@ -116,7 +116,7 @@ def begin_run(
     database: sqlite3.Connection, server: str, info: RunInfo, *, now: float
 ) -> tuple[int, int]:
     """Store the start of a run; return its number and how many failures are open."""
-    with _transaction(database):
+    with transaction(database):
         run = database.execute(
             "INSERT INTO runs (server, task, album, name, began, seen, ending, error, counts) "
             "VALUES (?, ?, ?, ?, ?, ?, '', '', '{}')",
@@ -162,7 +162,7 @@ def update_run(
         for path, failure in failed.items()
         if path not in gone
     ]
-    with _transaction(database):
+    with transaction(database):
         database.executemany(
             "DELETE FROM failures WHERE server = ? AND path = ? AND album IN (?, 0)",
             [(server, key_of(path), album) for path in (*resolved, *gone)],
@@ -201,7 +201,7 @@ def resolve_gone(
             if not rows:
                 break
             gone = [(server, path) for (path,) in rows if _is_gone(path)]
-            with _transaction(database):
+            with transaction(database):
                 database.executemany("DELETE FROM failures WHERE server = ? AND path = ?", gone)
             after = rows[-1][0]
 
@@ -217,18 +217,6 @@ def _is_gone(path: Path | bytes) -> bool:
 
 def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()  # replace lone surrogates
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
 
 
 ROWS_AT_ONCE: Final = 1000
@@ -261,7 +249,7 @@ class HistoryReader:
 
         Raises `UsageError` if the ledger has nothing about the gallery or album.
         """
-        with _as_run_error(self._file):
+        with as_run_error(run_failures.LEDGER_UNREAD, self._file):
             urls = self._urls(wanted)
             galleries = [self._gallery(url, wanted.album) for url in urls]
             if wanted.album is not None and not any(gallery.albums for gallery in galleries):
@@ -273,13 +261,13 @@ class HistoryReader:
 
     def failures(self, wanted: HistoryFilter) -> Iterator[OpenFailure]:
         """Yield the open failures by gallery and path. Raises `UsageError` as `galleries` does."""
-        with _as_run_error(self._file):
+        with as_run_error(run_failures.LEDGER_UNREAD, self._file):
             urls = [] if self._old else self._urls(wanted)
         for url in urls:
             path, album = b"", -1
             numbers = self._numbers(url, wanted.album)
             while True:
-                with _as_run_error(self._file):
+                with as_run_error(run_failures.LEDGER_UNREAD, self._file):
                     page = self._failures(
                         url, numbers, "(path, album) > (?, ?)", (path, album), ROWS_AT_ONCE
                     )
@@ -424,20 +412,12 @@ def open_history(file: Path) -> Iterator[HistoryReader]:
             f"there is no ledger {file}",
             hint="Nothing has been uploaded with it yet. To read another one, give --ledger.",
         )
-    with _as_run_error(file):
+    with as_run_error(run_failures.LEDGER_UNREAD, file):
         database = open_to_read(file)
     with closing(database):
-        with _as_run_error(file):
+        with as_run_error(run_failures.LEDGER_UNREAD, file):
             history = HistoryReader(file, database)
         yield history
-
-
-@contextmanager
-def _as_run_error(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise RunError(run_failures.LEDGER_UNREAD(file=file, reason=error)) from None
 
 
 def _is_held(file: Path, url: str) -> bool:
