@@ -63,51 +63,55 @@ def serve(
     *,
     host: str,
     port: int,
-    version: str,
+    piwigo: str,
     folder: Path | None,
     discard: bool,
     workers: int | None,
     start_workers: int | None,
     cpus: int | None,
-    finish_s: float,
-    page_s: float,
-    exist_s: float,
-    gateway_timeout_s: float,
+    finish_time: float,
+    page_time: float,
+    exist_time: float,
+    gateway_timeout: float,
 ) -> int:
     """Run a sandbox server until Ctrl-C. Raises `UsageError` where an option is wrong."""
-    if version not in VERSIONS:
+    if piwigo not in VERSIONS:
         raise UsageError(
-            f"there is no sandbox of Piwigo {version}", hint=f"Give one of {', '.join(VERSIONS)}."
+            f"there is no sandbox of Piwigo {piwigo}", hint=f"Give one of {', '.join(VERSIONS)}."
         )
-
     check_range("--port", port, least=0, most=65535)
-    if workers is not None:
-        check_range("--workers", workers, least=1, most=10_000)
-    if start_workers is not None:
-        if workers is None:
-            raise UsageError("--start-workers requires --workers", hint="Give both.")
-        check_range("--start-workers", start_workers, least=1, most=workers)
-    if cpus is not None:
-        check_range("--cpus", cpus, least=1, most=10_000)
-    _check_seconds("--finish-time", finish_s)
-    _check_seconds("--page-time", page_s)
-    _check_seconds("--exist-time", exist_s)
-    _check_seconds("--gateway-timeout", gateway_timeout_s)
+    if start_workers is not None and workers is None:
+        raise UsageError("--start-workers requires --workers", hint="Give both.")
+    for flag, number, most in (
+        ("--workers", workers, 10_000),
+        ("--start-workers", start_workers, workers or 1),
+        ("--cpus", cpus, 10_000),
+    ):
+        if number is not None:
+            check_range(flag, number, least=1, most=most)
+    for flag, seconds in (
+        ("--finish-time", finish_time),
+        ("--page-time", page_time),
+        ("--exist-time", exist_time),
+        ("--gateway-timeout", gateway_timeout),
+    ):
+        if not 0 <= seconds < float("inf"):
+            raise UsageError(f"{flag} is out of range", hint="Give seconds, 0 or more.")
 
     async def run() -> None:
         box = Sandbox(
             host=host,
             port=port,
-            version=version,
+            version=piwigo,
             folder=folder,
             discard=discard,
             workers=workers,
             start_workers=start_workers,
             cpus=cpus,
-            finish_s=finish_s,
-            page_s=page_s,
-            exist_cost_s=exist_s,
-            gateway_timeout_s=gateway_timeout_s,
+            finish_s=finish_time,
+            page_s=page_time,
+            exist_cost_s=exist_time,
+            gateway_timeout_s=gateway_timeout,
         )
         try:
             await box.__aenter__()
@@ -117,18 +121,13 @@ def serve(
                 hint="Give another --port; 0 takes a free one.",
             ) from None
         try:
-            _say(f"Piwigo {version} sandbox at {box.url} (admin / secret, album 1). Ctrl-C ends.")
+            _say(f"Piwigo {piwigo} sandbox at {box.url} (admin / secret, album 1). Ctrl-C ends.")
             await _until_interrupted()
         finally:
             await box.__aexit__(None, None, None)
 
     anyio.run(run)
     return 0
-
-
-def _check_seconds(flag: str, seconds: float) -> None:
-    if not 0 <= seconds < float("inf"):
-        raise UsageError(f"{flag} is out of range", hint="Give seconds, 0 or more.")
 
 
 def run_demo(path: Path | None, *, keep: bool) -> int:

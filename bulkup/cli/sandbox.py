@@ -1,6 +1,6 @@
 """The `sandbox` and `demo` commands and their flags."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -77,20 +77,7 @@ def sandbox(*, gallery: SandboxFlags = SandboxFlags(), load: LoadFlags = LoadFla
     """Run a simulated Piwigo server."""
     from bulkup.app.demo import serve
 
-    return serve(
-        port=gallery.port,
-        host=gallery.host,
-        version=gallery.piwigo,
-        folder=gallery.folder,
-        discard=gallery.discard,
-        workers=load.workers,
-        start_workers=load.start_workers,
-        cpus=load.cpus,
-        finish_s=load.finish_time,
-        page_s=load.page_time,
-        exist_s=load.exist_time,
-        gateway_timeout_s=load.gateway_timeout,
-    )
+    return serve(**asdict(gallery), **asdict(load))
 
 
 @flags("Demo")
