@@ -26,26 +26,8 @@ from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, TLSError, Transient
 from bulkup.errors import run as run_failures
 from bulkup.events import SkipReason
-from bulkup.output.findings import (
-    AccountFound,
-    AddressFound,
-    AlbumFound,
-    AlbumMissing,
-    ArchiveFound,
-    Check,
-    CheckProgress,
-    ChunkFound,
-    DuplicatesFound,
-    Failed,
-    Finding,
-    LatencyFound,
-    MethodsFound,
-    OnFinding,
-    TlsFound,
-    TypesFound,
-    VersionFound,
-    WorkersFound,
-)
+from bulkup.output import findings
+from bulkup.output.findings import Check, CheckProgress, Finding, OnFinding
 from bulkup.piwigo.connect import clean_url, is_local, scheme_hint
 from bulkup.piwigo.inspect import Survey, offered_methods, open_survey
 from bulkup.piwigo.protocol import Offer, Status
@@ -120,7 +102,7 @@ class Known:
 
     url: str = ""
     endings: Sequence[str] | None = None
-    chunk: ChunkFound | None = None
+    chunk: findings.ChunkFound | None = None
 
 
 async def _check_gallery(
@@ -162,7 +144,7 @@ async def _check(
     except BulkupError as error:
         check = Check.TLS if isinstance(error, TLSError) else check
         hint = error.hint or "Run the doctor again; if the problem persists, ask the host."
-        on_finding(Failed(check=check, reason=error.message, hint=hint))
+        on_finding(findings.Failed(check=check, reason=error.message, hint=hint))
         return None
     on_finding(finding)
     return finding
@@ -191,73 +173,73 @@ class GalleryChecks:
         self._wall_clock = wall_clock
         self._version = ""
 
-    async def address(self) -> AddressFound:
+    async def address(self) -> findings.AddressFound:
         """Find the gallery."""
         given = clean_url(self._survey.url)
         try:
-            return AddressFound(url=await self._retrying(self._survey.find), given=given)
+            return findings.AddressFound(url=await self._retrying(self._survey.find), given=given)
         except Transient as error:
             more = scheme_hint(self._survey.url)
             raise RunError(run_failures.NO_ANSWER(reason=error.message, more=more)) from None
 
-    async def tls(self) -> TlsFound:
+    async def tls(self) -> findings.TlsFound:
         """Check the encryption; `address` has shown that the certificate is trusted."""
         tls = await self._retrying(self._survey.encryption)
         if tls is None:
-            return TlsFound(local=is_local(self._survey.url))
+            return findings.TlsFound(local=is_local(self._survey.url))
         left_s = None if tls.until is None else tls.until - self._wall_clock()
-        return TlsFound(
+        return findings.TlsFound(
             version=tls.version,
             days=None if left_s is None else int(left_s // DAY_S),
             trusted=tls.trusted,
         )
 
-    async def version(self) -> VersionFound:
+    async def version(self) -> findings.VersionFound:
         """Ask for the version of Piwigo."""
         self._version = await self._retrying(self._survey.version)
-        return VersionFound(version=self._version)
+        return findings.VersionFound(version=self._version)
 
-    async def latency(self) -> LatencyFound:
+    async def latency(self) -> findings.LatencyFound:
         """Measure some requests, one after the other."""
         times = []
         for _ in range(REQUESTS):
             began = self._clock()
             await self._retrying(self._survey.version)
             times.append(self._clock() - began)
-        return LatencyFound(
+        return findings.LatencyFound(
             median_s=statistics.median(times), worst_s=max(times), requests=REQUESTS
         )
 
-    async def account(self, *, api_key: bool) -> AccountFound:
+    async def account(self, *, api_key: bool) -> findings.AccountFound:
         """Log in, which fails for a user who is not an administrator."""
         status = self._status = await self._retrying(self._survey.log_in)
         self._version = self._version or status.version
-        return AccountFound(user=status.user, status=status.rank, api_key=api_key)
+        return findings.AccountFound(user=status.user, status=status.rank, api_key=api_key)
 
-    async def methods(self) -> MethodsFound:
+    async def methods(self) -> findings.MethodsFound:
         """Ask for the upload methods."""
         offer = self._offer = await self._retrying(lambda: self._survey.offer(self._status))
         offered = offered_methods(offer)
         if not offered:
             raise RunError(run_failures.NO_METHOD())
         missing = tuple(name for name in USED if name not in offer.methods)
-        return MethodsFound(offered=offered, auto=offered[0], missing=missing)
+        return findings.MethodsFound(offered=offered, auto=offered[0], missing=missing)
 
-    async def types(self) -> TypesFound:
+    async def types(self) -> findings.TypesFound:
         """Return the accepted file types."""
         endings = self._offer.endings
-        return TypesFound(endings=None if endings is None else tuple(sorted(endings)))
+        return findings.TypesFound(endings=None if endings is None else tuple(sorted(endings)))
 
-    async def chunk(self, *, trying: Callable[[int], None]) -> ChunkFound:
+    async def chunk(self, *, trying: Callable[[int], None]) -> findings.ChunkFound:
         """Send files of doubling size until one is refused or slow, as an upload does.
 
         If the first is refused, send smaller ones. `trying` gets each size before it is tried.
         """
         named = self._status.chunk_size
         if not self._survey.can_send_file(self._offer):
-            return ChunkFound(named=named, passed=None, refused=None, tried=False)
+            return findings.ChunkFound(named=named, passed=None, refused=None, tried=False)
         size = first = named or FIRST
-        found = ChunkFound(named=named, passed=None, refused=None)
+        found = findings.ChunkFound(named=named, passed=None, refused=None)
         while size <= LARGEST and not (found.refused or found.slow):
             trying(size)
             found = await self._try(size, found)
@@ -269,7 +251,7 @@ class GalleryChecks:
             size //= 2
         return found
 
-    async def _try(self, size: int, found: ChunkFound) -> ChunkFound:
+    async def _try(self, size: int, found: findings.ChunkFound) -> findings.ChunkFound:
         began = self._clock()
         try:
             await self._retrying(lambda: self._survey.send_file(size))
@@ -280,31 +262,35 @@ class GalleryChecks:
             found, passed=size, slow=seconds > LONG_S, rate=size / seconds if seconds else None
         )
 
-    async def duplicates(self) -> DuplicatesFound:
+    async def duplicates(self) -> findings.DuplicatesFound:
         """Look up an MD5 that no photo has; infer the rest from the version."""
-        major = VersionFound(version=self._version).major
-        return DuplicatesFound(
+        major = findings.VersionFound(version=self._version).major
+        return findings.DuplicatesFound(
             by_md5=await self._retrying(lambda: self._survey.finds_by_md5(self._offer)),
             detection=False if major is not None and major < DUPLICATES_SINCE else None,
         )
 
-    async def album(self, album: int | None) -> AlbumFound | AlbumMissing:
+    async def album(self, album: int | None) -> findings.AlbumFound | findings.AlbumMissing:
         """Ask for the album's name, or for some albums. Raises `RunError` if it does not exist."""
         catalogue = self._survey.catalogue(self._offer)
         if album is not None:
             name = await self._retrying(lambda: catalogue.album_name(album))
-            return AlbumFound(album=album, name=name)
+            return findings.AlbumFound(album=album, name=name)
         try:
             albums = await self._retrying(catalogue.albums)
         except (NotOffered, PhotoError):
             albums = []
         at_top = {album.album_id: album.name for album in albums if not album.parent}
-        return AlbumMissing(first=dict(islice(at_top.items(), ALBUMS_SHOWN)), count=len(albums))
+        return findings.AlbumMissing(
+            first=dict(islice(at_top.items(), ALBUMS_SHOWN)), count=len(albums)
+        )
 
-    async def workers(self) -> WorkersFound:
+    async def workers(self) -> findings.WorkersFound:
         """Count the PHP workers."""
         workers = await self._retrying(lambda: self._survey.workers(MOST_WORKERS))
-        return WorkersFound(workers=workers, most=MOST_WORKERS, finishing=ceiling_for(workers))
+        return findings.WorkersFound(
+            workers=workers, most=MOST_WORKERS, finishing=ceiling_for(workers)
+        )
 
 
 async def _check_archive(
@@ -313,7 +299,7 @@ async def _check_archive(
     settings: DoctorSettings,
     known: Known,
     on_finding: OnFinding,
-) -> ArchiveFound:
+) -> findings.ArchiveFound:
     """Count the files to upload."""
     chunk = known.chunk
     passed = (chunk.passed or chunk.named) if chunk else None
@@ -329,7 +315,7 @@ async def _check_archive(
             progress=lambda files: on_finding(CheckProgress(check=Check.ARCHIVE, at=files)),
         )
     rate = chunk.rate if chunk else None
-    return ArchiveFound(
+    return findings.ArchiveFound(
         photos=counts.photos,
         size=counts.size,
         present=counts.photos - counts.left,

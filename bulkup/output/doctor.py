@@ -7,28 +7,9 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from bulkup.output import findings
 from bulkup.output.files import json_text
-from bulkup.output.findings import (
-    AccountFound,
-    AddressFound,
-    AlbumFound,
-    AlbumMissing,
-    ArchiveFound,
-    Check,
-    CheckProgress,
-    ChunkFound,
-    DuplicatesFound,
-    Failed,
-    Finding,
-    LatencyFound,
-    Mark,
-    MethodsFound,
-    TlsFound,
-    TypesFound,
-    VersionFound,
-    WorkersFound,
-    to_json,
-)
+from bulkup.output.findings import Check, CheckProgress, Finding, Mark, to_json
 from bulkup.output.live import Canvas, suits_live
 from bulkup.output.phrases import BAD, FAINT, GOOD, WARNING
 from bulkup.output.plain import write
@@ -80,36 +61,36 @@ def progress_text(step: CheckProgress) -> str:
 def words(finding: Finding) -> Words:
     """Return the text of a finding."""
     match finding:
-        case Failed():
+        case findings.Failed():
             return _words(finding.reason, hint=finding.hint)
-        case AddressFound(url=url, given=given):
+        case findings.AddressFound(url=url, given=given):
             return _words(url if url == given else f"{url} ({given} redirects there)")
-        case TlsFound():
+        case findings.TlsFound():
             return _tls(finding)
-        case VersionFound():
+        case findings.VersionFound():
             return _version(finding)
-        case LatencyFound():
+        case findings.LatencyFound():
             return _latency(finding)
-        case AccountFound(user=user, status=status):
+        case findings.AccountFound(user=user, status=status):
             rank = status or "unknown status"
             return _words(f"{user}, {rank}{', by API key' if finding.api_key else ''}")
-        case MethodsFound():
+        case findings.MethodsFound():
             return _methods(finding)
-        case TypesFound(endings=None):
+        case findings.TypesFound(endings=None):
             return _words("unknown: the gallery does not report it", hint="Every file is tried.")
-        case TypesFound(endings=endings):
+        case findings.TypesFound(endings=endings):
             return _words(", ".join(endings or ()))
-        case ChunkFound():
+        case findings.ChunkFound():
             return _chunk(finding)
-        case DuplicatesFound():
+        case findings.DuplicatesFound():
             return _duplicates(finding)
-        case AlbumFound(album=album, name=name):
+        case findings.AlbumFound(album=album, name=name):
             return _words(f"{name} (album {album})" if name else f"album {album}, name unknown")
-        case AlbumMissing():
+        case findings.AlbumMissing():
             return _albums(finding)
-        case WorkersFound():
+        case findings.WorkersFound():
             return _workers(finding)
-        case ArchiveFound():
+        case findings.ArchiveFound():
             return _words(*_archive(finding), hint=_archive_hint(finding))
 
 
@@ -118,7 +99,7 @@ def chunk_text(size: int) -> str:
     return f"{size // MIB}M" if size >= MIB and not size % MIB else f"{size / 1024:.10g}K"
 
 
-def _tls(found: TlsFound) -> Words:
+def _tls(found: findings.TlsFound) -> Words:
     if not found.version:
         if found.local:
             return _words("none; the gallery is on this machine")
@@ -136,7 +117,7 @@ def _tls(found: TlsFound) -> Words:
     return _words(f"{found.version.replace('TLSv', 'TLS ')}{left}", hint=renew)
 
 
-def _version(found: VersionFound) -> Words:
+def _version(found: findings.VersionFound) -> Words:
     if found.mark == "ok":
         return _words(found.version)
     return _words(
@@ -145,7 +126,7 @@ def _version(found: VersionFound) -> Words:
     )
 
 
-def _latency(found: LatencyFound) -> Words:
+def _latency(found: findings.LatencyFound) -> Words:
     return _words(
         f"{_ms(found.median_s)} a request, {_ms(found.worst_s)} at worst of {found.requests}",
         hint=""
@@ -158,7 +139,7 @@ def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 10 else time_text(seconds)
 
 
-def _methods(found: MethodsFound) -> Words:
+def _methods(found: findings.MethodsFound) -> Words:
     missing = f"not offered: {', '.join(found.missing)}" if found.missing else ""
     hint = ""
     if found.missing:
@@ -168,7 +149,7 @@ def _methods(found: MethodsFound) -> Words:
     return _words(f"{', '.join(found.offered)}; auto takes {found.auto}", missing, hint=hint)
 
 
-def _chunk(found: ChunkFound) -> Words:
+def _chunk(found: findings.ChunkFound) -> Words:
     named = f"the server reports {chunk_text(found.named)}" if found.named else ""
     if not found.tried:
         return _words(
@@ -194,7 +175,7 @@ def _chunk(found: ChunkFound) -> Words:
     return _words(passed, named, hint="" if found.mark == "ok" else spare)
 
 
-def _duplicates(found: DuplicatesFound) -> Words:
+def _duplicates(found: findings.DuplicatesFound) -> Words:
     hint = ""
     if found.by_md5:
         asked = "the gallery finds photos by MD5: those that it has are not sent again"
@@ -212,7 +193,7 @@ def _duplicates(found: DuplicatesFound) -> Words:
     return _words(asked, itself, hint=hint)
 
 
-def _albums(found: AlbumMissing) -> Words:
+def _albums(found: findings.AlbumMissing) -> Words:
     if not found.count:
         return _words(
             "none is given, and the gallery has none",
@@ -226,7 +207,7 @@ def _albums(found: AlbumMissing) -> Words:
     )
 
 
-def _workers(found: WorkersFound) -> Words:
+def _workers(found: findings.WorkersFound) -> Words:
     at_once = f"{count_text(found.finishing, 'photo')} finished at once"
     if found.workers is None:
         return _words(
@@ -243,7 +224,7 @@ def _workers(found: WorkersFound) -> Words:
     return _words(f"{count}: enough for {at_once}")
 
 
-def _archive(found: ArchiveFound) -> Iterator[str]:
+def _archive(found: findings.ArchiveFound) -> Iterator[str]:
     """Yield what there is to upload, what is uploaded already, and what is skipped or fails."""
     yield f"{count_text(found.photos, 'photo')}, {size_text(found.size)}"
     if found.present:
@@ -272,7 +253,7 @@ def _archive(found: ArchiveFound) -> Iterator[str]:
         yield from (f"  {path}: {reason}" for path, reason in found.examples.items())
 
 
-def _archive_hint(found: ArchiveFound) -> str:
+def _archive_hint(found: findings.ArchiveFound) -> str:
     if found.unreadable or found.empty:
         return "Check their permissions, and look for intact copies."
     if not found.photos:
