@@ -332,7 +332,7 @@ def parse_duration(text: str, *, flag: str) -> float:
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
 
 
-def need(value: str | None, *, flag: str, variable: str, what: str) -> str:
+def require(value: str | None, *, flag: str, variable: str, what: str) -> str:
     """Return a required value. Raises `UsageError` if it is missing."""
     if not value:
         raise UsageError(f"{what} is missing", hint=f"Give {flag}, or set {variable}.")

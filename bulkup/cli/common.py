@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from bulkup.app.credentials import ask_password, find
-from bulkup.app.settings import Account, need
+from bulkup.app.settings import Account, require
 from bulkup.cli.flags import GalleryFlags
 from bulkup.cli.usage_errors import LOGIN_HINT
 from bulkup.errors import BulkupError, RunError, UsageError
@@ -111,7 +111,7 @@ def account_of(gallery: GalleryFlags) -> Account:
         return replace(account, password=password)
     if key := find(url, ""):
         return replace(account, user="", api_key=key)
-    need(account.user, flag="--user", variable="BULKUP_USER", what="the user name")
+    require(account.user, flag="--user", variable="BULKUP_USER", what="the user name")
     password = ask_password(f"Password of {account.user}")
     if not password:
         raise UsageError("the password is missing", hint=LOGIN_HINT)

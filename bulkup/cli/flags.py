@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Group, Parameter
 
 from bulkup.app.credentials import check_api_key, read_api_key, read_password
-from bulkup.app.settings import Account, Caution, default_ledger, need, parse_duration
+from bulkup.app.settings import Account, Caution, default_ledger, parse_duration, require
 from bulkup.cli.config import Layer, open_to_others, plain_secret, read_layers
 from bulkup.source.metadata import FIELDS_TEXT, Labels
 
@@ -86,7 +86,7 @@ class AddressFlags(ProfileFlags):
     def address(self) -> Account:
         """Return the account without a secret. Raises `UsageError`."""
         return Account(
-            url=need(self.url, flag="--url", variable="BULKUP_URL", what="the gallery URL"),
+            url=require(self.url, flag="--url", variable="BULKUP_URL", what="the gallery URL"),
             user=self.user or "",
             ca_cert=self.ca_cert,
             insecure=self.insecure,

@@ -9,7 +9,7 @@ from bulkup.app.credentials import read_secret_file, read_secret_lines
 from bulkup.app.settings import REPORTS
 from bulkup.cli.flags import flag, flags
 from bulkup.errors import UsageError
-from bulkup.output.options import Listen, OutputOptions, parse_listen
+from bulkup.output.options import ListenAddress, OutputOptions, parse_listen
 
 
 @flags("Output")
@@ -94,7 +94,7 @@ class OutputFlags:
             max_errors=self.max_errors,
         )
 
-    def _listen(self) -> Listen | None:
+    def _listen(self) -> ListenAddress | None:
         if self.monitor is None:
             if self.monitor_token_file is not None:
                 raise UsageError(

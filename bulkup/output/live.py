@@ -210,7 +210,7 @@ def _rows(
     state: RunState, now: float, width: int, slots: Sequence[Path | None], room: int
 ) -> list[Text]:
     columns = Columns.within(width)
-    under_way = state.traffic.shown(now)
+    under_way = state.active.shown(now)
     shown = slots if len(slots) <= room else slots[: max(0, room - 1)]
     rows = [
         row(under_way[path], now, columns) if path in under_way else Text("") for path in shown
@@ -407,7 +407,7 @@ class LiveReport:
             if now - then < STALE_AFTER_S and size == [width, height]:
                 return
         state = self.state
-        shown = state.traffic.shown(now)
+        shown = state.active.shown(now)
         self._slots = arrange(self._slots, shown, pending=state.pending)
         lines = frame(state, now, width=width, height=height - 1, slots=self._slots)
         self._canvas.paint(lines, above=self._take_above())

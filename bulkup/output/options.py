@@ -18,7 +18,7 @@ MAKE_ONE: Final = "`openssl rand -hex 16` generates one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listen:
+class ListenAddress:
     """A host, a port to listen on (0 for any free one) and a token (empty for none)."""
 
     host: str
@@ -57,7 +57,7 @@ class Listen:
         return f"{bracketed(self.host)}:{self.port}"
 
 
-def parse_listen(text: str, *, token: str = "") -> Listen:
+def parse_listen(text: str, *, token: str = "") -> ListenAddress:
     """Return the address given as `127.0.0.1:8765`, `8765` or `[::]:8765`.
 
     Raises `UsageError` if it is not an address, or needs a token.
@@ -77,7 +77,7 @@ def parse_listen(text: str, *, token: str = "") -> Listen:
         raise _no_address(text) from None
     if not re.fullmatch(r"[\w.:-]+", host, flags=re.ASCII):
         raise _no_address(text)
-    return Listen(host=host, port=int(match["port"]), token=token)
+    return ListenAddress(host=host, port=int(match["port"]), token=token)
 
 
 def bracketed(host: str) -> str:
@@ -106,7 +106,7 @@ class OutputOptions:
     json: bool = False
     log_file: Path | None = None
     report: Path | None = None
-    listen: Listen | None = None
+    listen: ListenAddress | None = None
     notify: tuple[str, ...] = field(default=(), repr=False)
     max_errors: int | None = None
 

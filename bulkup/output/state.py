@@ -174,7 +174,7 @@ class Outage:
 
 LONG_S = 0.5  # a file that is read in less time gets no row
 
-Movement = (
+ActivityEvent = (
     PhotoHashing
     | PhotoHashed
     | PhotoStarted
@@ -186,7 +186,7 @@ Movement = (
 
 
 @dataclass(slots=True)
-class Traffic:
+class ActiveFiles:
     """Files being read and photos being sent, in order of first start.
 
     `arrived` holds the sizes of photos that the server processed but that have no outcome yet.
@@ -206,7 +206,7 @@ class Traffic:
         slow = {path: file for path, file in self.hashing.items() if now - file.since >= LONG_S}
         return {**self.in_flight, **slow}
 
-    def apply(self, event: Movement, now: float) -> int:
+    def apply(self, event: ActivityEvent, now: float) -> int:
         """Apply an event; return how many bytes were sent since the last one."""
         match event:
             case PhotoHashing(path=path, size=size):
@@ -225,7 +225,7 @@ class Traffic:
                     return photo.size - photo.sent
             case _:
                 if event.path and (photo := self.in_flight.get(event.path)):
-                    return _move(photo, event, now)
+                    return _apply_to(photo, event, now)
         return 0
 
     def end(self, path: Path) -> int:
@@ -236,7 +236,7 @@ class Traffic:
         return photo.sent if photo else arrived
 
 
-def _move(
+def _apply_to(
     photo: PhotoInFlight, event: PhotoProgress | PhotoFinishing | Retrying, now: float
 ) -> int:
     photo.trouble = ""
@@ -284,7 +284,7 @@ class RunState(Tally):
     failures: list[PhotoFailed] = field(default_factory=list)
     bad_checks: list[PhotoChecked] = field(default_factory=list)
     unmoved: list[FileNotMoved] = field(default_factory=list)
-    traffic: Traffic = field(default_factory=Traffic)
+    active: ActiveFiles = field(default_factory=ActiveFiles)
     _pace: Pace = field(default_factory=lambda: Pace(0.0))
 
     @property
@@ -320,7 +320,7 @@ class RunState(Tally):
     @property
     def in_flight(self) -> dict[Path, PhotoInFlight]:
         """Photos being sent, in order of their first start."""
-        return self.traffic.in_flight
+        return self.active.in_flight
 
     @property
     def finishing(self) -> int:
@@ -330,7 +330,7 @@ class RunState(Tally):
     @property
     def in_flight_size(self) -> int:
         """Bytes sent of photos that have no outcome yet."""
-        return self.traffic.size
+        return self.active.size
 
     @property
     def left_size(self) -> int:
@@ -358,7 +358,7 @@ class RunState(Tally):
         """Return the seconds left at the rate of the last minutes, None if that is unknown."""
         if not self.scan_ended or self.interrupted or self.outage:
             return None
-        photos = max(0, self.pending - len(self.traffic.arrived))
+        photos = max(0, self.pending - len(self.active.arrived))
         waiting = max(0, photos - len(self.in_flight))
         return self._pace.left_s(now, size=self.left_size, photos=photos, waiting=waiting)
 
@@ -366,8 +366,8 @@ class RunState(Tally):
         """Apply an event that happened `now`."""
         self.latest = now
         self.add(event)
-        if isinstance(event, Movement):
-            self._send(self.traffic.apply(event, now), now)
+        if isinstance(event, ActivityEvent):
+            self._send(self.active.apply(event, now), now)
         elif isinstance(event, Outcome):
             self._end(event, now)
         else:
@@ -379,7 +379,7 @@ class RunState(Tally):
         self._pace.passed(size, now)
 
     def _end(self, event: Outcome, now: float) -> None:
-        counted = self.traffic.end(event.path)
+        counted = self.active.end(event.path)
         if not isinstance(event, FileSkipped | PhotoUnfinished) and not (
             self._sends and isinstance(event, PhotoPresent)
         ):

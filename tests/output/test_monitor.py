@@ -35,7 +35,7 @@ from bulkup.events import (
     ScanFinished,
 )
 from bulkup.output.monitor.server import Monitor
-from bulkup.output.options import Listen, parse_listen
+from bulkup.output.options import ListenAddress, parse_listen
 from tests.support.sample_run import (
     HOSTILE,
     RUN,
@@ -115,7 +115,9 @@ async def messages(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, 
 
 
 @asynccontextmanager
-async def post(listen: Listen | None = None, *, slow_s: float = 20.0) -> AsyncIterator[Post]:
+async def post(
+    listen: ListenAddress | None = None, *, slow_s: float = 20.0
+) -> AsyncIterator[Post]:
     monitor = Monitor(
         listen or parse_listen(":0"),
         clock=lambda: there.now,

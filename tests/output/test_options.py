@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from bulkup.errors import UsageError
-from bulkup.output.options import Listen, parse_listen
+from bulkup.output.options import ListenAddress, parse_listen
 from bulkup.output.outputs import command_line
 
 TOKEN = "0123456789abcdef"
@@ -26,7 +26,7 @@ TOKEN = "0123456789abcdef"
     ],
 )
 def test_on_loopback_it_needs_no_token(text: str, host: str, port: int) -> None:
-    assert parse_listen(text) == Listen(host=host, port=port)
+    assert parse_listen(text) == ListenAddress(host=host, port=port)
 
 
 @pytest.mark.parametrize(

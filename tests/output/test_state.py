@@ -30,9 +30,9 @@ from bulkup.output.state import (
     LONG_S,
     OTHER_TYPES,
     TYPES_KEPT,
+    ActiveFiles,
     Meter,
     RunState,
-    Traffic,
 )
 from tests.support import sample_run
 from tests.support.sample_run import (
@@ -119,7 +119,7 @@ def test_every_file_is_counted_once_and_no_number_is_ever_negative_or_more_than_
     outcomes = state.uploaded + state.present + state.skipped + state.failed + state.unfinished
     outcomes += state.verdicts.total()
     assert (state.found, state.pending, state.left_size) == (outcomes, 0, 0)
-    assert state.traffic == Traffic()
+    assert state.active == ActiveFiles()
 
 
 def test_a_photo_sent_again_keeps_its_place_and_begins_anew() -> None:
@@ -219,10 +219,10 @@ def test_a_photo_that_has_arrived_is_no_longer_in_flight_and_its_bytes_count_onc
 
 def test_a_file_that_takes_long_to_read_is_shown() -> None:
     state = state_after(PhotoHashing(path=ONE, size=9), *starting("two.jpg"))
-    assert list(state.traffic.shown(LONG_S / 2)) == [TWO]
-    assert list(state.traffic.shown(LONG_S)) == [TWO, ONE]
+    assert list(state.active.shown(LONG_S / 2)) == [TWO]
+    assert list(state.active.shown(LONG_S)) == [TWO, ONE]
     state.apply(PhotoHashed(path=ONE, md5="0" * 32), 1.0)
-    assert list(state.traffic.shown(9.0)) == [TWO]
+    assert list(state.active.shown(9.0)) == [TWO]
 
 
 def test_sending_again_counts_for_the_rate_and_not_for_the_mean() -> None:
@@ -254,7 +254,7 @@ def test_what_a_million_photos_leave_behind_is_as_small_as_what_ten_leave() -> N
     pace = state._pace
     meters = [pace._rate, pace._sizes, pace._photos]
     assert [meter for meter in meters if len(meter._samples) > 101] == []
-    assert (state.traffic, state.failures, state.skipped_by_type) == (Traffic(), [], {})
+    assert (state.active, state.failures, state.skipped_by_type) == (ActiveFiles(), [], {})
 
 
 def test_a_steady_flow_has_exactly_its_rate() -> None:

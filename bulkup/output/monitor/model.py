@@ -60,7 +60,7 @@ def facts(state: RunState, now: float, *, ended: bool = False) -> Facts:
     if ended and phase != "ended":
         phase = "failed" if state.run is None else "ended"
     over = phase in {"ended", "failed"}
-    photos = list(state.traffic.shown(now).values())
+    photos = list(state.active.shown(now).values())
     words, tone = _phase_words(phase, state)
     return {
         "phase": phase,

@@ -17,7 +17,7 @@ from anyio import CancelScope, to_thread
 from bulkup.errors import UsageError
 from bulkup.events import Event
 from bulkup.output.monitor.model import Cursor, Hub
-from bulkup.output.options import LOOPBACK, Listen, bracketed
+from bulkup.output.options import LOOPBACK, ListenAddress, bracketed
 from bulkup.output.sinks import Periodic
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Guard:
     """Middleware that checks the token, or without one the host name, and sets a cookie."""
 
-    def __init__(self, listen: Listen) -> None:
+    def __init__(self, listen: ListenAddress) -> None:
         self._token = listen.token
         self._names = {"localhost", "127.0.0.1", "[::1]", bracketed(listen.host)}
         # the cookie proves knowledge of the token without containing it, also to the next run
@@ -230,7 +230,7 @@ class Monitor:
 
     def __init__(
         self,
-        listen: Listen,
+        listen: ListenAddress,
         *,
         clock: Callable[[], float],
         tick_s: float = TICK_S,
@@ -322,7 +322,7 @@ def _page_files() -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
-def _listen_error(listen: Listen, error: OSError) -> UsageError:
+def _listen_error(listen: ListenAddress, error: OSError) -> UsageError:
     where = f"--monitor {listen.authority}"
     if error.errno == errno.EADDRINUSE:
         return UsageError(
