@@ -21,6 +21,7 @@ from sender import photos_at, send, server_at
 from sink import sink
 
 from bulkup.engine.albums import FolderAlbums
+from bulkup.engine.executor import LocalExecutor
 from bulkup.engine.pipeline import Plan, read_archive
 from bulkup.engine.ports import Job, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery
@@ -56,7 +57,12 @@ async def reading(folder: Path, tasks: TaskGroup) -> AsyncIterator[MemoryObjectR
         )
         walk = find([folder], endings=None)
         async with read_archive(
-            walk, context, tasks=tasks, hashing=THREADS, unreadable=unreadable
+            walk,
+            context,
+            tasks=tasks,
+            hashing=THREADS,
+            unreadable=unreadable,
+            executor=LocalExecutor(),
         ) as jobs:
             yield jobs
 

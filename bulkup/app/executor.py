@@ -1,7 +1,7 @@
 """Opens the executor of a run: this machine, or the workers of a cluster."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,7 +34,6 @@ class RunSettings:
     ceiling: int | None = None
     labels: Labels = field(default_factory=Labels)
     limit: Callable[[], int | None] = no_limit
-    ledger: None = None
 
 
 class ExecutorFactory(Protocol):
@@ -46,18 +45,15 @@ class ExecutorFactory(Protocol):
         """Open it, and close it at the end. Raises `RunError` where there are no machines."""
 
 
-@asynccontextmanager
-async def open_executor(
+def open_executor(
     executor_factory: ExecutorFactory | None,
     run_settings: RunSettings,
     *,
     recovery: Recovery,
     emit: Emit,
     stop: Stopping,
-) -> AsyncIterator[Executor]:
+) -> AbstractAsyncContextManager[Executor]:
     """Open the executor of a run, this machine if there is no factory."""
     if executor_factory is None:
-        yield LocalExecutor()
-        return
-    async with executor_factory(run_settings, recovery=recovery, emit=emit, stop=stop) as executor:
-        yield executor
+        return nullcontext(LocalExecutor())
+    return executor_factory(run_settings, recovery=recovery, emit=emit, stop=stop)

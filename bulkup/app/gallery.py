@@ -4,12 +4,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import anyio
 import anyio.lowlevel
 
-from bulkup.app.settings import Account
+from bulkup.app.executor import RunSettings
+from bulkup.app.settings import Account, UploadSettings, VerifySettings
 from bulkup.engine.limiter import MOST_COUNTED
 from bulkup.engine.ports import GalleryReader, GalleryWriter, Ledger, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery, Sleep
@@ -30,24 +31,7 @@ LOGIN_POLICY: Final = Policy(retries=4)
 """How often the first requests are tried: a wrong address must not take an hour to report."""
 
 
-class RunOptions(Protocol):
-    """The settings that every run has."""
-
-    @property
-    def concurrency(self) -> int:
-        """How many photos are in flight at once."""
-
-    @property
-    def retries(self) -> int:
-        """How many times a request is tried again."""
-
-    @property
-    def patience_s(self) -> float:
-        """How long an outage of the server may last, in seconds."""
-
-    @property
-    def ledger(self) -> Path | None:
-        """The ledger's file, None to run without one."""
+RunOptions = UploadSettings | VerifySettings | RunSettings
 
 
 def credentials_of(account: Account) -> Credentials:

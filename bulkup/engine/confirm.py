@@ -63,7 +63,7 @@ class Confirmer:
         for job, event in good:
             self._uploaded.setdefault(job.album, IdSet()).add(event.image_id)
             self._count += 1
-            await self._deduplicator.landed(job, photo_id=event.image_id)
+            await self._deduplicator.uploaded(job, photo_id=event.image_id)
         for job, event in sent:
             if found.get(event.md5, 0) is None and job.replaces is None:
                 await self._send_again(job, event, tries=tries)

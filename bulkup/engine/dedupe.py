@@ -18,7 +18,7 @@ CHANGED_BATCH: Final = 200
 class Deduplicator:
     """Deduplicates the photos of one run.
 
-    Called by one task at a time, except for `landed` and `failed`. Equal photos wait while the
+    Called by one task at a time, except for `uploaded` and `failed`. Equal photos wait while the
     first of them is in flight, so that each content is sent once.
     """
 
@@ -123,7 +123,7 @@ class Deduplicator:
                 left.append(job)
         return left
 
-    async def landed(self, job: Job, *, photo_id: int) -> None:
+    async def uploaded(self, job: Job, *, photo_id: int) -> None:
         """Handle a sent photo: record equal ones as present, or link them to it."""
         if self._no_lookup:
             self._sent[bytes.fromhex(job.md5)] = photo_id

@@ -129,7 +129,7 @@ class _PlannedUploads:
                     image_id=photo_id,
                 )
                 await self._ledger.record([entry])
-                await self._deduplicator.landed(job, photo_id=photo_id)
+                await self._deduplicator.uploaded(job, photo_id=photo_id)
 
 
 class _PlannedFormats:

@@ -23,7 +23,7 @@ from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.confirm import Confirmer
 from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.dispose import Disposal
-from bulkup.engine.executor import Executor, LocalExecutor, NotStarted
+from bulkup.engine.executor import Executor, NotStarted
 from bulkup.engine.formats import Formats, FormatUploader
 from bulkup.engine.limiter import Census, Limiter
 from bulkup.engine.pacing import Finishing
@@ -103,15 +103,14 @@ async def run(
     census: Census,
     albums: Albums,
     chunk_size: ChunkSize,
-    executor: Executor | None = None,
+    executor: Executor,
 ) -> None:
     """Upload every photo of the plan, and emit one outcome for each file found.
 
-    `executor` fingerprints and uploads, by default on this machine. Raises `RunError` where the
-    run can't continue; files without an outcome are then emitted as unfinished.
+    Raises `RunError` where the run can't continue; files without an outcome are then emitted as
+    unfinished.
     """
     began, emit = context.clock(), context.emit
-    executor = executor or LocalExecutor()
     guard = OutcomeGuard(emit)
     context = replace(context, emit=guard.emit)
     disposal = Disposal(plan.disposal, context)
@@ -248,14 +247,12 @@ def read_archive(
     hashing: int,
     unreadable: Unreadable,
     format_files: list[PairedFile] | None = None,
-    executor: Executor | None = None,
+    executor: Executor,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read an archive in `hashing` threads; return the stream of its jobs.
 
-    Files that become formats of photos are appended to `format_files`. `executor` fingerprints, by
-    default on this machine.
+    Files that become formats of photos are appended to `format_files`.
     """
-    executor = executor or LocalExecutor()
     photos_in, photos = anyio.create_memory_object_stream[Unread](SCAN_BATCH)
     jobs_in, jobs = anyio.create_memory_object_stream[Job](BATCH)
     with photos, jobs_in:
@@ -395,19 +392,19 @@ async def upload_stage(
     """Upload one photo after the other."""
     async with jobs, out:
         async for job in jobs:
-            turns = [job]
-            while turns and not stop.wanted:
-                turn = turns.pop()
+            left = [job]  # or an equal photo in its place
+            while left and not stop.wanted:
+                current = left.pop()
                 try:
-                    sent = await executor.upload(turn, context)
+                    sent = await executor.upload(current, context)
                 except NotStarted:
                     break
                 except (PhotoError, Transient) as error:
-                    await outcomes.failed([turn], error)
-                    turns = await deduplicator.failed(turn)
+                    await outcomes.failed([current], error)
+                    left = await deduplicator.failed(current)
                 else:
                     await out.send(sent)
-                    turns = await deduplicator.changed(turn, into=sent[0])
+                    left = await deduplicator.changed(current, into=sent[0])
 
 
 async def confirm_stage(

@@ -79,14 +79,13 @@ async def run(
     context: RunContext,
     *,
     album_resolver: AlbumResolver | None,
-    executor: Executor | None = None,
+    executor: Executor,
 ) -> None:
     """Emit a verdict on every photo of the plan.
 
     `album_resolver`, which must not create albums, returns the album that a photo has to be in;
-    None accepts any place in the gallery. `executor` fingerprints, by default on this machine.
-    Raises `RunError` where the run can't continue; files without a verdict are then emitted as
-    unfinished.
+    None accepts any place in the gallery. Raises `RunError` where the run can't continue; files
+    without a verdict are then emitted as unfinished.
     """
     began, emit = context.clock(), context.emit
     guard = OutcomeGuard(emit)

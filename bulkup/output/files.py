@@ -34,17 +34,14 @@ from bulkup.output.text import printable, unicode_text
 
 
 class JsonReport:
-    """Writes events as JSON lines, `PhotoProgress` only if `with_progress` is set.
+    """Writes events as JSON lines, except `PhotoProgress`.
 
     `wall_clock` returns times with a time zone.
     """
 
-    def __init__(
-        self, lines: LineWriter, *, wall_clock: WallClock, with_progress: bool = False
-    ) -> None:
+    def __init__(self, lines: LineWriter, *, wall_clock: WallClock) -> None:
         self._lines = lines
         self._wall_clock = wall_clock
-        self._with_progress = with_progress
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,7 +51,7 @@ class JsonReport:
 
     def emit(self, event: Event) -> None:
         """Write the event. Raises `OSError` if that fails."""
-        if isinstance(event, PhotoProgress) and not self._with_progress:
+        if isinstance(event, PhotoProgress):
             return
         line = {"schema": SCHEMA, "time": utc_text(self._wall_clock()), **to_dict(event)}
         self._lines.put(json_text(line) + "\n")

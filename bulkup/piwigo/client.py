@@ -392,6 +392,7 @@ class PiwigoServer(Catalogue):
         super().__init__(pool, offer=offer)
         self.method = method
         self.census = Census(pool)
+        self.line_speed = self.census.line_speed
         self.metadata = MetadataWriter(offer, describe)
         self.replaces = bool(replacers)
         self.takes_formats = not offer.methods or "pwg.images.upload" in offer.methods
@@ -500,10 +501,6 @@ class PiwigoServer(Catalogue):
             return
         if (photo_id := image_id(result)) is not None:
             await self.remove(photo_id)
-
-    async def line_speed(self) -> float | None:
-        """Return the upload speed in bytes a second, None if unknown."""
-        return await self.census.line_speed()
 
     async def probe(self) -> None:
         """Check that the server answers. Raises `Transient` if it does not."""

@@ -14,7 +14,7 @@ import anyio.lowlevel
 from bulkup.engine import pipeline, verify
 from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.executor import Executor
+from bulkup.engine.executor import Executor, LocalExecutor
 from bulkup.engine.ports import Ledger, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.events import (
@@ -174,7 +174,7 @@ async def upload(
         census=server.census,
         albums=Albums(server, recovery=recovery, emit=outcome.events.append),
         chunk_size=chunks or ChunkSize(server.offer.chunk_size, user_size=chunk_size, grows=grows),
-        executor=executor,
+        executor=executor or LocalExecutor(),
     )
 
 
@@ -234,6 +234,7 @@ async def check(
             verify.Plan(roots=roots, endings=server.offer.endings, **plan),
             run_context(server, recovery, outcome, stop, memory),
             album_resolver=album_resolver,
+            executor=LocalExecutor(),
         )
     return outcome
 
