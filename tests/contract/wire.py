@@ -81,17 +81,14 @@ class Wire:
             if file.get("generator") == "repeat":
                 content = bytes.fromhex(file["byte"]) * file["length"]
             else:
-                content = self.payload(file["payload"], file["offset"], file["length"])
+                end = file["offset"] + file["length"]
+                content = self.payloads[file["payload"]][file["offset"] : end]
             head = (
                 f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{file["field"]}"; '
                 f'filename="{file["filename"]}"\r\nContent-Type: {file["content_type"]}\r\n\r\n'
             )
             parts.append(head.encode() + content)
         return b"\r\n".join([*parts, f"--{_BOUNDARY}--\r\n".encode()])
-
-    def payload(self, name: str, offset: int, length: int) -> bytes:
-        """Cut a piece out of a payload."""
-        return self.payloads[name][offset : offset + length]
 
     async def send(
         self,
