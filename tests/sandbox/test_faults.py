@@ -6,9 +6,9 @@ from typing import get_args
 import aiohttp
 import pytest
 
-from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox import Fault, Faults
 from bulkup.sandbox.faults import Kind
-from tests.support.gallery_client import JPEG, GalleryClient, async_chunk
+from tests.support.gallery_client import JPEG, async_chunk, gallery
 
 UPLOAD = "pwg.images.upload"
 ASYNC = "pwg.images.uploadAsync"
@@ -38,7 +38,7 @@ async def test_the_web_server_answers_or_closes_before_or_after_processing(
     kind: Kind, status: int | None, *, stored: bool
 ) -> None:
     faults = Faults([Fault(kind, UPLOAD)])
-    async with Sandbox(faults=faults) as box, GalleryClient(box.url) as client:
+    async with gallery(faults=faults) as (box, client):
         photo = JPEG * 1000 if kind == "cut" else JPEG
         if status is None:
             with pytest.raises((aiohttp.ClientError, ConnectionError)):
@@ -52,10 +52,7 @@ async def test_the_web_server_answers_or_closes_before_or_after_processing(
 
 async def test_php_noise_stands_before_the_true_answer_and_429_carries_retry_after() -> None:
     plan = [Fault("php-noise", nth=0), Fault("429", nth=1, retry_after="7")]
-    async with (
-        Sandbox(faults=Faults(plan)) as box,
-        GalleryClient(box.url, logged_in=False) as client,
-    ):
+    async with gallery(faults=Faults(plan), logged_in=False) as (_, client):
         text = (await client.call("pwg.getVersion")).text
         assert (await client.call("pwg.getVersion")).headers["Retry-After"] == "7"
     assert text.startswith("<br />\n<b>Warning</b>")
@@ -64,7 +61,7 @@ async def test_php_noise_stands_before_the_true_answer_and_429_carries_retry_aft
 
 async def test_a_session_can_vanish_just_before_a_request() -> None:
     faults = Faults([Fault("expired-session", UPLOAD, nth=1)])
-    async with Sandbox(faults=faults) as box, GalleryClient(box.url) as client:
+    async with gallery(faults=faults) as (box, client):
         await client.upload(JPEG[:9], name="a.jpg", chunk=0, chunks=2)
         assert (await client.upload(JPEG[9:], name="a.jpg", chunk=1, chunks=2)).status == 401
         assert list(box.gallery.buffers.values()) == [9]
@@ -72,14 +69,14 @@ async def test_a_session_can_vanish_just_before_a_request() -> None:
 
 async def test_a_damaged_chunk_has_another_sum() -> None:
     faults = Faults([Fault("damaged", ASYNC)])
-    async with Sandbox(faults=faults) as box, GalleryClient(box.url) as client:
+    async with gallery(faults=faults) as (_, client):
         answer = await client.call(ASYNC, JPEG, **async_chunk(JPEG))
     assert answer.json["message"] == "MD5 checksum chunk file mismatched"
 
 
 async def test_a_failed_merge_blocks_every_later_attempt() -> None:
     faults = Faults([Fault("merged-left", ASYNC, nth=0)])
-    async with Sandbox(faults=faults) as box, GalleryClient(box.url) as client:
+    async with gallery(faults=faults) as (box, client):
         assert (await client.call(ASYNC, JPEG, **async_chunk(JPEG))).status == 500
         again = await client.call(ASYNC, JPEG, **async_chunk(JPEG))
         assert again.result == {"message": "chunks uploaded = 1"}
@@ -89,16 +86,13 @@ async def test_a_failed_merge_blocks_every_later_attempt() -> None:
 
 async def test_a_slow_finish_has_stored_the_photo_before_it_answers() -> None:
     faults = Faults([Fault("slow", UPLOAD, slow_s=60)])
-    async with (
-        Sandbox(faults=faults, gateway_timeout_s=0.1) as box,
-        GalleryClient(box.url) as client,
-    ):
+    async with gallery(faults=faults, gateway_timeout_s=0.1) as (box, client):
         assert (await client.upload(JPEG, name="a.jpg")).status == 504
         assert len(box.gallery.photos) == 1
 
 
 async def test_faults_are_added_and_logged_while_the_gallery_runs() -> None:
-    async with Sandbox() as box, GalleryClient(box.url) as client:
+    async with gallery() as (box, client):
         box.faults.add(Fault("503", nth=2))
         answers = await asyncio.gather(*(client.call("pwg.getVersion") for _ in range(8)))
         assert sorted(answer.status for answer in answers) == [200] * 7 + [503]

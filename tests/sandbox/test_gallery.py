@@ -3,7 +3,7 @@
 import asyncio
 
 from bulkup.sandbox import Sandbox
-from tests.support.gallery_client import JPEG, GalleryClient, Reply, async_chunk
+from tests.support.gallery_client import JPEG, GalleryClient, Reply, async_chunk, gallery
 from tests.support.runs import Clock
 
 
@@ -34,7 +34,7 @@ async def test_equal_contents_of_one_second_share_a_file_on_old_versions() -> No
 
 
 async def test_two_last_chunks_at_once_make_one_photo() -> None:
-    async with Sandbox() as box, GalleryClient(box.url) as client:
+    async with gallery() as (box, client):
 
         async def send(chunk: int, part: bytes) -> Reply:
             fields = async_chunk(JPEG, chunk=chunk, size=600)
@@ -46,7 +46,7 @@ async def test_two_last_chunks_at_once_make_one_photo() -> None:
 
 
 async def test_a_photo_that_comes_while_the_lounge_empties_stays_in_it() -> None:
-    async with Sandbox(lounge_s=0.3) as box, GalleryClient(box.url) as client:
+    async with gallery(lounge_s=0.3) as (box, client):
         emptying = asyncio.create_task(box.gallery.empty_lounge())
         await client.upload(JPEG, name="a.jpg")
         await emptying
@@ -65,7 +65,7 @@ async def test_an_older_photo_that_comes_while_the_lounge_empties_is_forgotten()
 
 
 async def test_the_lounge_is_emptied_by_one_request_at_a_time() -> None:
-    async with Sandbox(lounge_s=0.3) as box, GalleryClient(box.url) as client:
+    async with gallery(lounge_s=0.3) as (_, client):
         first, second = await asyncio.gather(
             *(client.call("pwg.images.emptyLounge") for _ in range(2))
         )
@@ -74,7 +74,7 @@ async def test_the_lounge_is_emptied_by_one_request_at_a_time() -> None:
 
 async def test_the_marker_of_an_interrupted_emptying_blocks_for_a_minute() -> None:
     clock = Clock()
-    async with Sandbox(clock=clock) as box, GalleryClient(box.url) as client:
+    async with gallery(clock=clock) as (box, client):
         box.gallery.lounge_emptied_since = clock()
         clock.now += 59
         assert (await client.call("pwg.images.emptyLounge")).result == {"rows": None}
@@ -84,10 +84,7 @@ async def test_the_marker_of_an_interrupted_emptying_blocks_for_a_minute() -> No
 
 async def test_a_photo_deleted_in_the_lounge_leaves_a_ghost_and_an_idle_session_ends() -> None:
     clock = Clock()
-    async with (
-        Sandbox(clock=clock, session_length_s=100) as box,
-        GalleryClient(box.url) as client,
-    ):
+    async with gallery(clock=clock, session_length_s=100) as (_, client):
         await client.upload(JPEG, name="a.jpg")
         await client.call("pwg.images.delete", image_id=1, pwg_token=client.token)
         await client.call("pwg.images.emptyLounge")
@@ -100,7 +97,7 @@ async def test_a_photo_deleted_in_the_lounge_leaves_a_ghost_and_an_idle_session_
 
 
 async def test_with_an_api_key_the_parameters_of_a_get_are_not_seen() -> None:
-    async with Sandbox() as box, GalleryClient(box.url, logged_in=False) as client:
+    async with gallery(logged_in=False) as (box, client):
         client.use_key(*box.make_api_key())
         page = await client.page("ws.php?format=json&method=pwg.images.exist&md5sum_list=a")
     assert page.result == []

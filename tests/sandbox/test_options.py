@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from bulkup.sandbox import Sandbox
-from tests.support.gallery_client import JPEG, GalleryClient, async_chunk
+from tests.support.gallery_client import JPEG, GalleryClient, async_chunk, gallery
 
 MD5 = hashlib.md5(JPEG).hexdigest()
 
@@ -18,7 +18,7 @@ MD5 = hashlib.md5(JPEG).hexdigest()
 async def test_a_photo_is_stored_byte_for_byte_and_its_path_serves_it_and_nothing_outside() -> (
     None
 ):
-    async with Sandbox(path="/photos/") as box, GalleryClient(box.url) as client:
+    async with gallery(path="/photos/") as (box, client):
         sent = await client.upload(JPEG, name="a.jpg")
         assert box.gallery.content(sent.result["image_id"]) == JPEG
         shown = await client.page(box.gallery.photos[1].path)
@@ -29,14 +29,14 @@ async def test_a_photo_is_stored_byte_for_byte_and_its_path_serves_it_and_nothin
 
 
 async def test_photos_can_be_files_in_a_folder(tmp_path: Path) -> None:
-    async with Sandbox(folder=tmp_path) as box, GalleryClient(box.url) as client:
+    async with gallery(folder=tmp_path) as (box, client):
         await client.upload(JPEG, name="a.jpg")
         path = tmp_path / box.gallery.photos[1].path
     assert await asyncio.to_thread(path.read_bytes) == JPEG
 
 
 async def test_discarded_photos_keep_their_sums_and_chunks_come_in_any_order() -> None:
-    async with Sandbox(discard=True) as box, GalleryClient(box.url) as client:
+    async with gallery(discard=True) as (box, client):
         await client.upload(JPEG[:500], name="a.jpg", chunk=0, chunks=2)
         await client.upload(JPEG[500:], name="a.jpg", chunk=1, chunks=2)
         photo = box.gallery.photos[1]
@@ -51,7 +51,7 @@ async def test_discarded_photos_keep_their_sums_and_chunks_come_in_any_order() -
 
 async def test_a_large_file_does_not_fill_the_memory() -> None:
     chunk = bytes(4 * 2**20)
-    async with Sandbox(discard=True) as box, GalleryClient(box.url) as client:
+    async with gallery(discard=True) as (box, client):
         tracemalloc.start()
         for number in range(10):
             await client.upload(chunk, name="v.jpg", chunk=number, chunks=11)
@@ -63,7 +63,7 @@ async def test_a_large_file_does_not_fill_the_memory() -> None:
 
 async def test_only_the_named_methods_are_there_and_requests_are_logged_in_order() -> None:
     only = {"pwg.session.login", "pwg.session.getStatus", "reflection.getMethodList"}
-    async with Sandbox(only=only) as box, GalleryClient(box.url) as client:
+    async with gallery(only=only) as (box, client):
         await client.call("pwg.getVersion")
         listed = await client.call("reflection.getMethodList")
     assert set(listed.result["methods"]) == only
@@ -77,7 +77,7 @@ async def test_only_the_named_methods_are_there_and_requests_are_logged_in_order
 
 async def test_file_types_and_whether_there_is_a_lounge_are_the_owners_choice() -> None:
     types = ("jpg", "mp4")
-    async with Sandbox(lounge=False, file_types=types) as box, GalleryClient(box.url) as client:
+    async with gallery(lounge=False, file_types=types) as (box, client):
         status = await client.call("pwg.session.getStatus")
         sent = await client.upload(bytes(9), name="v.mp4")
         assert box.gallery.photos[1].albums == {1}
@@ -85,7 +85,7 @@ async def test_file_types_and_whether_there_is_a_lounge_are_the_owners_choice() 
 
 
 async def test_sums_are_not_looked_up_where_names_are_unique() -> None:
-    async with Sandbox(uniqueness_mode="filename") as box, GalleryClient(box.url) as client:
+    async with gallery(uniqueness_mode="filename") as (_, client):
         await client.upload(JPEG, name="a.jpg")
         assert (await client.call("pwg.images.exist", md5sum_list=MD5)).result == []
         by_name = await client.call("pwg.images.exist", filename_list="a.jpg")
@@ -93,17 +93,14 @@ async def test_sums_are_not_looked_up_where_names_are_unique() -> None:
 
 
 async def test_fatal_errors_can_be_shown() -> None:
-    async with Sandbox(show_errors=True) as box, GalleryClient(box.url) as client:
+    async with gallery(show_errors=True) as (_, client):
         answer = await client.upload(JPEG, name="\N{GRINNING FACE}.jpg")
     assert (answer.status, answer.content_type) == (200, "text/html")
     assert "<b>Fatal error</b>" in answer.text
 
 
 async def test_every_answer_can_carry_noise() -> None:
-    async with (
-        Sandbox(php_noise=True, version="13.8.0") as box,
-        GalleryClient(box.url, logged_in=False) as client,
-    ):
+    async with gallery(php_noise=True, version="13.8.0", logged_in=False) as (_, client):
         text = (await client.call("pwg.getVersion")).text
     assert text.count("<b>Deprecated</b>") == 4
     assert text.endswith('{"stat":"ok","result":"13.8.0"}')
@@ -113,23 +110,17 @@ async def test_every_answer_can_carry_noise() -> None:
 
 
 async def test_the_limits_can_be_set() -> None:
-    async with (
-        Sandbox(max_file=100, max_post=4000, max_body=9000) as box,
-        GalleryClient(box.url) as client,
-    ):
+    async with gallery(max_file=100, max_post=4000, max_body=9000) as (_, client):
         assert '"code": 103' in (await client.upload(bytes(101), name="a.jpg")).text
         assert (await client.upload(bytes(5000), name="a.jpg")).status == 501
         assert (await client.upload(bytes(9000), name="a.jpg")).status == 413
 
 
 async def test_a_body_over_the_limit_may_cut_the_connection_or_kill_php() -> None:
-    async with (
-        Sandbox(max_body=9000, oversize="reset") as box,
-        GalleryClient(box.url) as client,
-    ):
+    async with gallery(max_body=9000, oversize="reset") as (_, client):
         with pytest.raises(aiohttp.ClientError):
             await client.upload(bytes(9000), name="a.jpg")
-    async with Sandbox(max_body=9000, oversize="500") as box, GalleryClient(box.url) as client:
+    async with gallery(max_body=9000, oversize="500") as (_, client):
         answer = await client.upload(bytes(9000), name="a.jpg")
         assert (answer.status, answer.text) == (500, "")
 
@@ -150,7 +141,7 @@ async def test_a_body_of_unknown_length_is_refused() -> None:
 
 
 async def test_the_page_nests_albums_and_shows_names_as_text_and_sizes() -> None:
-    async with Sandbox(albums=("<script>A</script>",)) as box, GalleryClient(box.url) as client:
+    async with gallery(albums=("<script>A</script>",)) as (box, client):
         page = await client.page()
         box.gallery.make_album("Day 1", 1)
         await client.upload(JPEG, name="<b>&'\".jpg")

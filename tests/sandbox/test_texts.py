@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bulkup.sandbox import Sandbox, php
-from tests.support.gallery_client import JPEG, GalleryClient, Reply, async_chunk
+from bulkup.sandbox import php
+from tests.support.gallery_client import JPEG, GalleryClient, Reply, async_chunk, gallery
 from tests.support.photos import with_exif
 
 
@@ -21,7 +21,7 @@ async def sent(client: GalleryClient, **fields: object) -> Reply:
 
 async def test_the_date_of_the_photo_itself_is_read_and_another_one_replaces_it() -> None:
     date: dict[str, Any] = {"date_creation": "2020-01-02", "single_value_mode": "replace"}
-    async with Sandbox() as box, GalleryClient(box.url) as client:
+    async with gallery() as (box, client):
         await client.upload(with_exif(JPEG, b"2019:07:01 14:03:22\0"), name="a.jpg")
         assert box.gallery.photos[1].date_creation == "2019-07-01 14:03:22"
         await client.call("pwg.images.setInfo", image_id=1, **date)
@@ -29,7 +29,7 @@ async def test_the_date_of_the_photo_itself_is_read_and_another_one_replaces_it(
 
 
 async def test_what_comes_with_a_known_photo_replaces_what_it_had() -> None:
-    async with Sandbox() as box, GalleryClient(box.url) as client:
+    async with gallery() as (box, client):
         for name in ("one", "two"):
             await client.call("pwg.tags.add", name=name)
         await sent(client, name="First", tag_ids="1")
@@ -53,7 +53,7 @@ async def test_what_comes_with_a_known_photo_replaces_what_it_had() -> None:
 async def test_what_a_column_does_not_take_is_not_set_and_the_photo_is_there(
     fields: dict[str, str], status: int
 ) -> None:
-    async with Sandbox() as box, GalleryClient(box.url) as client:
+    async with gallery() as (box, client):
         assert (await sent(client, **fields, tag_ids="7")).status == status
         (photo,) = box.gallery.photos.values()
     assert photo.tags == {7}
@@ -74,7 +74,7 @@ async def test_what_a_column_does_not_take_is_not_set_and_the_photo_is_there(
 async def test_the_description_of_an_album_keeps_html_only_with_a_token(
     version: str, comment: str, *, token: bool
 ) -> None:
-    async with Sandbox(version=version) as box, GalleryClient(box.url) as client:
+    async with gallery(version=version) as (box, client):
         fields: dict[str, Any] = {"name": "A", "comment": "one <b> two"}
         fields |= {"pwg_token": client.token} if token else {}
         made = await client.call("pwg.categories.add", **fields)
@@ -82,7 +82,7 @@ async def test_the_description_of_an_album_keeps_html_only_with_a_token(
 
 
 async def test_what_the_column_of_descriptions_does_not_take_makes_no_album() -> None:
-    async with Sandbox(albums=()) as box, GalleryClient(box.url) as client:
+    async with gallery(albums=()) as (box, client):
         for comment, status in (("é" * 32767, 200), ("é" * 32768, 500), ("🗼", 500)):
             made = await client.call("pwg.categories.add", name="A", comment=comment)
             assert made.status == status

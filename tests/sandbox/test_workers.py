@@ -2,8 +2,7 @@
 
 import asyncio
 
-from bulkup.sandbox import Sandbox
-from tests.support.gallery_client import JPEG, GalleryClient
+from tests.support.gallery_client import JPEG, GalleryClient, gallery
 
 
 async def upload_at_once(client: GalleryClient, count: int) -> list[int]:
@@ -14,10 +13,7 @@ async def upload_at_once(client: GalleryClient, count: int) -> list[int]:
 
 
 async def test_as_many_finishes_as_workers_freeze_the_gallery_for_a_while() -> None:
-    async with (
-        Sandbox(workers=2, finish_s=0.01, gateway_timeout_s=0.2) as box,
-        GalleryClient(box.url) as client,
-    ):
+    async with gallery(workers=2, finish_s=0.01, gateway_timeout_s=0.2) as (box, client):
         assert await upload_at_once(client, 2) == [504, 504]
         assert len(box.gallery.photos) == 2
         assert box.workers.freezes == 1
@@ -27,25 +23,19 @@ async def test_as_many_finishes_as_workers_freeze_the_gallery_for_a_while() -> N
 
 
 async def test_a_pool_that_grows_does_not_freeze() -> None:
-    async with (
-        Sandbox(workers=8, start_workers=2, grow_s=0.01, finish_s=0.01) as box,
-        GalleryClient(box.url) as client,
-    ):
+    async with gallery(workers=8, start_workers=2, grow_s=0.01, finish_s=0.01) as (box, client):
         assert await upload_at_once(client, 2) == [200, 200]
         assert (box.finishing_peak, box.workers.size != 2) == (2, True)
 
 
 async def test_a_duplicate_costs_no_finish() -> None:
-    async with Sandbox(finish_s=0.01) as box, GalleryClient(box.url) as client:
+    async with gallery(finish_s=0.01) as (box, client):
         await client.upload(JPEG, name="a.jpg")
         await asyncio.gather(*(client.upload(JPEG, name=f"{i}.jpg") for i in range(4)))
         assert box.finishing_peak == 1
 
 
 async def test_a_lookup_of_many_sums_and_a_page_cost_processor_time() -> None:
-    async with (
-        Sandbox(cpus=1, exist_cost_s=1e6, page_s=60.0, gateway_timeout_s=0.1) as box,
-        GalleryClient(box.url) as client,
-    ):
+    async with gallery(cpus=1, exist_cost_s=1e6, page_s=60, gateway_timeout_s=0.1) as (_, client):
         assert (await client.call("pwg.images.exist", md5sum_list="0 ")).status == 504
         assert (await client.page()).status == 504

@@ -3,11 +3,15 @@
 import hashlib
 import io
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+
+from bulkup.sandbox import Sandbox
 
 JPEG = (Path(__file__).parents[1] / "contract/transcripts/payloads/a.jpg").read_bytes()
 
@@ -79,6 +83,17 @@ class GalleryClient:
         """Call pwg.images.upload into the first album."""
         fields = {"name": name, "category": 1, "pwg_token": self.token} | fields
         return await self.call("pwg.images.upload", data, **fields)
+
+
+@asynccontextmanager
+async def gallery(
+    *,
+    logged_in: bool = True,
+    **options: Any,  # noqa: ANN401
+) -> AsyncIterator[tuple[Sandbox, GalleryClient]]:
+    """Run a sandbox with these options, and a client of it."""
+    async with Sandbox(**options) as box, GalleryClient(box.url, logged_in=logged_in) as client:
+        yield box, client
 
 
 def async_chunk(content: bytes, *, chunk: int = 0, size: int | None = None) -> dict[str, object]:
