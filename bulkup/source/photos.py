@@ -22,6 +22,11 @@ BLOCK: Final = 4096
 PIECE: Final = 512 * 1024
 """Bytes per read of a file."""
 
+# glibc gives freed memory back to the system beyond twice the size of the largest block freed so
+# far. This one is never touched, so it takes no memory; without it, each piece is read into new
+# pages, and page faults take a quarter of the processor time of sending.
+bytes(8 * PIECE)
+
 
 SIDECARS: Final = frozenset({".xmp", ".json"})
 """Lower-case file name endings of sidecars."""
