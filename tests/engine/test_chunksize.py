@@ -228,43 +228,31 @@ def test_it_stays_within_its_bounds_and_always_gives_way(
             assert size.now < length
 
 
-@dataclass
-class Host:
-    """A server that takes up to `limit` bytes, and says so or just breaks the connection."""
-
-    limit: int
-    says_so: bool
-
-    def take(self, size: ChunkSize, length: int) -> bool:
-        if length <= self.limit:
-            size.passed(length, 0.1)
-        elif self.says_so:
-            size.refused(length)
-        else:
-            size.broke(length)
-        return length <= self.limit
-
-
-@given(
-    limit=st.integers(LEAST, 30 * K * K),
-    says_so=st.booleans(),
-    seed=st.integers(0, 10**6),
-)
+@given(limit=st.integers(LEAST, 30 * K * K), says_so=st.booleans(), seed=st.integers(0, 10**6))
 def test_it_settles_at_what_the_server_takes_and_no_photo_is_tried_often(
     limit: int, seed: int, *, says_so: bool
 ) -> None:
-    host, size, chance = Host(limit, says_so), ChunkSize(NAMED), Random(seed)
-    failures = 0
+    """A server takes up to `limit` bytes, and says so or just breaks the connection."""
+    size, chance, failed = ChunkSize(NAMED), Random(seed), 0
+
+    def takes(length: int) -> bool:
+        if length <= limit:
+            size.passed(length, 0.1)
+        elif says_so:
+            size.refused(length)
+        else:
+            size.broke(length)
+        return length <= limit
+
     for photo in (chance.randint(1, 20 * K * K) for _ in range(60)):
         for _ in range(10):
             chunk = size.now  # an upload that has begun keeps its plan
-            lengths = [chunk] * (photo // chunk) + [photo % chunk]
-            if all(host.take(size, length) for length in lengths):
+            if all(map(takes, [chunk] * (photo // chunk) + [photo % chunk])):
                 break
-            failures += 1
+            failed += 1
         else:
             pytest.fail("a photo was not brought")
-    assert failures <= 16
+    assert failed <= 16
 
 
 # against servers that take less than is sent
@@ -283,7 +271,8 @@ async def test_it_grows_on_a_server_that_takes_all_but_for_the_last_way_of_sendi
 ) -> None:
     archive = make_archive(tmp_path, count=6, names=6, size=(900_000, 900_000))
     size = ChunkSize(100 * K, grows=method != "legacy")
-    outcome = await run(box, tmp_path, method=method, chunks=size, concurrency=1, clock=still)
+    options: dict[str, Any] = {"chunks": size, "concurrency": 1, "clock": still}
+    outcome = await run(box, tmp_path, method=method, **options)
     assert stored_sums(box) == Counter(archive.values())
     assert size.now == grown
     assert size.is_proven(grown)
@@ -310,9 +299,9 @@ async def test_no_photo_is_charged_a_try_for_a_chunk_that_was_too_large(
 ) -> None:
     archive = make_archive(tmp_path, count=4, names=4, size=(300_000, 900_000))
     memory = NoLedger()
-    options: dict[str, Any] = {"retries": 0, "concurrency": 3, "clock": still, "memory": memory}
+    options: dict[str, Any] = {"retries": 0, "concurrency": 3, "clock": still}
     async with Sandbox(**limits) as box:
-        outcome = await run(box, tmp_path, method=method, **options)
+        outcome = await run(box, tmp_path, method=method, memory=memory, **options)
         assert failures(outcome) == {}
         assert stored_sums(box) == Counter(archive.values())
         assert not box.gallery.buffers

@@ -212,10 +212,15 @@ async def test_a_refused_log_in_ends_the_run_and_files_stay(
     assert files(folder) == below(folder, archive)
 
 
-async def test_the_ledger_forgets_a_moved_file_so_that_its_name_is_free(
+async def test_a_file_that_replaces_its_photo_is_moved_and_then_its_name_is_free(
     box: Sandbox, folder: Path, done: Path, photo: Path
 ) -> None:
-    await empty(box, folder, ledger=True)
+    await run_with_ledger(box, folder)
+    md5 = write_photo(photo, 11)
+    outcome = await empty(box, folder, ledger=True, update=True)
+    assert len(box.gallery.photos) == 1
+    assert [event.replaced for event in outcome.of(PhotoUploaded)] == [True]
+    assert (files(folder), files(done)) == ({}, {photo.relative_to(folder): md5})
     assert not await entries(box, folder, [photo])
     write_photo(photo, 7)  # the camera counts from the beginning
     outcome = await empty(box, folder, ledger=True)
@@ -259,17 +264,6 @@ async def test_formats_and_their_photos_stay_together_which_is_reported_once(
     assert not outcome.of(FileNotMoved)
     (noticed,) = outcome.of(Noticed)
     assert noticed.message.startswith("4 files stay where they are:")
-
-
-async def test_a_file_that_replaces_its_photo_is_moved(
-    box: Sandbox, folder: Path, done: Path, photo: Path
-) -> None:
-    await run_with_ledger(box, folder)
-    md5 = write_photo(photo, 11)
-    outcome = await empty(box, folder, ledger=True, update=True)
-    assert len(box.gallery.photos) == 1
-    assert [event.replaced for event in outcome.of(PhotoUploaded)] == [True]
-    assert (files(folder), files(done)) == ({}, {photo.relative_to(folder): md5})
 
 
 async def test_after_a_stop_request_files_stay_and_the_next_run_moves_them(

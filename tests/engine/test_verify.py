@@ -25,13 +25,13 @@ from bulkup.events import (
     ScanFinished,
     Verdict,
 )
-from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.source.takeout import takeout_album
+from tests.engine.test_chaos import KINDS, QUICK
 from tests.support.faults import HookedFaults
-from tests.support.galleries import albums_of, calls, lock_out, photo_of, spoil
+from tests.support.galleries import LISTING, albums_of, calls, lock_out, photo_of, spoil
 from tests.support.ledgers import ledger_of, ruin
 from tests.support.photos import write_album_title, write_files, write_photo
 from tests.support.runs import (
@@ -49,17 +49,8 @@ READ, LIST = "pwg.images.checkFiles", "pwg.categories.getImages"
 ALBUMS = "pwg.categories.getAdminList"
 PLACES = ("loose.jpg", "2019/a.jpg", "2019/May/b.jpg", "I <3_🌞/c.jpg", "I <3_🌞/d.jpg")
 LOOKS = ["pwg.images.exist", READ, LIST]
-HARMLESS = {
-    *LOOKS,
-    *("pwg.session.login", "pwg.session.logout", "pwg.session.getStatus"),
-    "reflection.getMethodList",
-}
-QUICK = Timeouts(connect_s=5, idle_s=5, finish_s=5)
-KINDS: tuple[Kind, ...] = (
-    *("request-lost", "cut", "answer-lost", "truncated"),
-    *("502", "503", "504", "408", "429", "403-html", "html"),
-    *("504-after", "empty-500-before", "empty-500-after", "php-noise", "expired-session"),
-)
+HARMLESS = LISTING - {"pwg.images.uploadCompleted"} | {*LOOKS}
+FAULTS = [kind for kind in KINDS if kind not in {"413", "damaged", "no-input"}]  # not of photos
 
 
 def verdicts(outcome: Outcome) -> Counter[Verdict]:
@@ -404,7 +395,7 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, str]:
     plan=st.lists(
         st.builds(
             Fault,
-            st.sampled_from(KINDS),
+            st.sampled_from(FAULTS),
             method=st.sampled_from([*LOOKS, None]),
             nth=st.one_of(st.none(), st.integers(0, 12)),
         ),
