@@ -53,13 +53,7 @@ async def check(
     box = Sandbox(faults=faults, finish_s=0.01)
     async with team(3, box, method=method) as executor:
         faults.on = True  # when all have logged in
-
-        async def lose() -> None:
-            await came.wait()
-            await executor.lose(executor.workers[0], silent=silent)
-            await executor.pass_time()
-
-        executor.tasks.start_soon(lose)
+        executor.lose_when(came, silent=silent)
         outcome = await executor.upload(next(iter(archive)).parents[1], finishing)
         faults.on = False
         note("\n".join(map(str, [*outcome.events, *box.requests])))

@@ -84,13 +84,7 @@ async def test_the_photos_of_a_lost_worker_go_to_others_whatever_else_fails(
     faults, came = hooked(30, *plan, method=METHODS[method])
     box = Sandbox(faults=faults, finish_s=0.05)
     async with team(3, box, method=method) as executor:
-
-        async def lose() -> None:
-            await came.wait()
-            await executor.lose(executor.workers[0], silent=silent)
-            await executor.pass_time()
-
-        executor.tasks.start_soon(lose)
+        executor.lose_when(came, silent=silent)
         await executor.run(archive, finishing=2)
     assert faults.hit == len(plan)
     assert not box.gallery.buffers

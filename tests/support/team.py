@@ -121,6 +121,16 @@ class Team:
             plugin._over.set()
             await worker.close(timeout=1)
 
+    def lose_when(self, comes: anyio.Event, *, silent: bool) -> None:
+        """Lose a worker when an event comes, and let time pass until that is noticed."""
+
+        async def lose() -> None:
+            await comes.wait()
+            await self.lose(self.workers[0], silent=silent)
+            await self.pass_time()
+
+        self.tasks.start_soon(lose)
+
     def noticed(self) -> str:
         """Return what the coordinator has noticed."""
         return "\n".join(e.message for e in self.events if isinstance(e, Noticed))
