@@ -17,9 +17,8 @@ from filelock import Timeout
 from bulkup.engine.ports import Entry, Fact, State
 from bulkup.errors import RunError
 from bulkup.errors import run as run_failures
-from bulkup.store import run_history
 from bulkup.store.database import as_run_error, lock_of, open_database, transaction
-from bulkup.store.run_history import Ending, Failure, RunInfo
+from bulkup.store.run_history import HistoryWriter
 from bulkup.store.run_history import key_of as _key
 
 T = TypeVar("T")
@@ -118,45 +117,11 @@ class SqliteLedger:
         values = (self._server, fact.value, value, self._now())
         await self._in_thread(lambda: self._opened.execute(insert, values))
 
-    async def begin_run(self, info: RunInfo) -> tuple[int, int]:
-        """Store the start of a run; return its number and how many failures are open."""
+    async def write_history(self, write: Callable[[HistoryWriter], T]) -> T:
+        """Return what `write`, which is called in a thread, returns."""
         return await self._in_thread(
-            lambda: run_history.begin_run(self._opened, self._server, info, now=self._now())
+            lambda: write(HistoryWriter(self._opened, self._server, self._now()))
         )
-
-    async def keep_run(
-        self,
-        run: int,
-        *,
-        album: int,
-        counts: Mapping[str, int],
-        failed: Mapping[Path, Failure],
-        resolved: Collection[Path],
-    ) -> None:
-        """Store the progress of a run: its counts, and what failed or was resolved since then."""
-        await self._in_thread(
-            lambda: run_history.update_run(
-                self._opened,
-                self._server,
-                run,
-                album=album,
-                counts=counts,
-                failed=failed,
-                resolved=resolved,
-                now=self._now(),
-            )
-        )
-
-    async def end_run(
-        self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]
-    ) -> None:
-        """Store the end of a run; failures below the roots whose files are gone are resolved."""
-
-        def end() -> None:
-            run_history.resolve_gone(self._opened, self._server, run, roots=roots)
-            run_history.end_run(self._opened, run, ending, error=error, now=self._now())
-
-        await self._in_thread(end)
 
     def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
         def guarded() -> T:

@@ -54,7 +54,9 @@ class RunRecorder:
 
     async def begin(self) -> None:
         """Save the start. Raises `RunError`."""
-        self._run, self._open = await self._ledger.begin_run(self._info)
+        self._run, self._open = await self._ledger.write_history(
+            lambda history: history.begin(self._info)
+        )
 
     async def save_changes(self) -> None:
         """Save changes until cancelled. Raises `RunError`."""
@@ -66,7 +68,9 @@ class RunRecorder:
     async def end(self, ending: Ending, *, error: str = "", roots: Sequence[Path] = ()) -> None:
         """Save the end. Raises `RunError`."""
         await self._save()
-        await self._ledger.end_run(self._run, ending, error=error, roots=roots)
+        await self._ledger.write_history(
+            lambda history: history.end(self._run, ending, error=error, roots=roots)
+        )
 
     def emit(self, event: Event) -> None:
         """Count an event, and pass it on."""
@@ -105,12 +109,14 @@ class RunRecorder:
         self._failed, self._resolved = {}, set()
         self._saved = self._clock()
         with CancelScope(shield=True):  # otherwise these changes would be lost
-            await self._ledger.keep_run(
-                self._run,
-                album=self._info.album,
-                counts=_counts(self._tally),
-                failed=failed,
-                resolved=resolved,
+            await self._ledger.write_history(
+                lambda history: history.update(
+                    self._run,
+                    album=self._info.album,
+                    counts=_counts(self._tally),
+                    failed=failed,
+                    resolved=resolved,
+                )
             )
 
 

@@ -112,96 +112,93 @@ GONE: Final = {"vanished", "not-there"}
 """Kinds of failures that are resolved if the file no longer exists."""
 
 
-def begin_run(
-    database: sqlite3.Connection, server: str, info: RunInfo, *, now: float
-) -> tuple[int, int]:
-    """Store the start of a run; return its number and how many failures are open."""
-    with transaction(database):
-        run = database.execute(
-            "INSERT INTO runs (server, task, album, name, began, seen, ending, error, counts) "
-            "VALUES (?, ?, ?, ?, ?, ?, '', '', '{}')",
-            (server, info.task, info.album, _text(info.album_name), now, now),
-        ).lastrowid
-        database.execute(
-            "DELETE FROM runs WHERE server = ? AND album = ? AND task = ? AND id <= ("
-            "SELECT id FROM runs WHERE server = ? AND album = ? AND task = ? "
-            "ORDER BY id DESC LIMIT 1 OFFSET ?)",
-            (server, info.album, info.task) * 2 + (RUNS_KEPT,),
+@dataclass(slots=True)
+class HistoryWriter:
+    """Writes the history of the runs for one server, at the time `now`."""
+
+    database: sqlite3.Connection
+    server: str
+    now: float
+
+    def begin(self, info: RunInfo) -> tuple[int, int]:
+        """Store the start of a run; return its number and how many failures are open."""
+        with transaction(self.database) as database:
+            run = database.execute(
+                "INSERT INTO runs (server, task, album, name, began, seen, ending, error, counts) "
+                "VALUES (?, ?, ?, ?, ?, ?, '', '', '{}')",
+                (self.server, info.task, info.album, _text(info.album_name), self.now, self.now),
+            ).lastrowid
+            database.execute(
+                "DELETE FROM runs WHERE server = ? AND album = ? AND task = ? AND id <= ("
+                "SELECT id FROM runs WHERE server = ? AND album = ? AND task = ? "
+                "ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                (self.server, info.album, info.task) * 2 + (RUNS_KEPT,),
+            )
+            (failures,) = database.execute(
+                "SELECT count(*) FROM failures WHERE server = ?", (self.server,)
+            ).fetchone()
+        return run or 0, int(failures)
+
+    def update(
+        self,
+        run: int,
+        *,
+        album: int,
+        counts: Mapping[str, int],
+        failed: Mapping[Path, Failure],
+        resolved: Collection[Path],
+    ) -> None:
+        """Store the progress of a run: its counts, and what failed or was resolved since then."""
+        gone = {path for path, cause in failed.items() if cause.code in GONE and _is_gone(path)}
+        rows = [
+            (
+                self.server,
+                key_of(path),
+                album,
+                failure.code,
+                _text(failure.reason),
+                _text(failure.hint),
+                failure.size,
+                run,
+                self.now,
+            )
+            for path, failure in failed.items()
+            if path not in gone
+        ]
+        with transaction(self.database) as database:
+            database.executemany(
+                "DELETE FROM failures WHERE server = ? AND path = ? AND album IN (?, 0)",
+                [(self.server, key_of(path), album) for path in (*resolved, *gone)],
+            )
+            database.executemany(
+                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            )
+            database.execute(
+                "UPDATE runs SET counts = ?, seen = ? WHERE id = ?",
+                (json.dumps(counts), self.now, run),
+            )
+
+    def end(self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]) -> None:
+        """Store the end of a run; failures below the roots whose files are gone are resolved."""
+        for root in map(key_of, roots):
+            self._resolve_gone(root.rstrip(b"/"), run)
+        self.database.execute(
+            "UPDATE runs SET ending = ?, error = ?, seen = ? WHERE id = ?",
+            (ending.value, _text(error), self.now, run),
         )
-        (failures,) = database.execute(
-            "SELECT count(*) FROM failures WHERE server = ?", (server,)
-        ).fetchone()
-    return run or 0, int(failures)
 
-
-def update_run(
-    database: sqlite3.Connection,
-    server: str,
-    run: int,
-    *,
-    album: int,
-    counts: Mapping[str, int],
-    failed: Mapping[Path, Failure],
-    resolved: Collection[Path],
-    now: float,
-) -> None:
-    """Store the progress of a run: its counts, and what failed or was resolved since then."""
-    gone = {path for path, failure in failed.items() if failure.code in GONE and _is_gone(path)}
-    rows = [
-        (
-            server,
-            key_of(path),
-            album,
-            failure.code,
-            _text(failure.reason),
-            _text(failure.hint),
-            failure.size,
-            run,
-            now,
-        )
-        for path, failure in failed.items()
-        if path not in gone
-    ]
-    with transaction(database):
-        database.executemany(
-            "DELETE FROM failures WHERE server = ? AND path = ? AND album IN (?, 0)",
-            [(server, key_of(path), album) for path in (*resolved, *gone)],
-        )
-        database.executemany(
-            "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-        )
-        database.execute(
-            "UPDATE runs SET counts = ?, seen = ? WHERE id = ?", (json.dumps(counts), now, run)
-        )
-
-
-def end_run(
-    database: sqlite3.Connection, run: int, ending: Ending, *, error: str, now: float
-) -> None:
-    """Store the end of a run."""
-    database.execute(
-        "UPDATE runs SET ending = ?, error = ?, seen = ? WHERE id = ?",
-        (ending.value, _text(error), now, run),
-    )
-
-
-def resolve_gone(
-    database: sqlite3.Connection, server: str, run: int, *, roots: Sequence[Path]
-) -> None:
-    """Resolve failures of earlier runs below these folders whose files are gone."""
-    for root in map(key_of, roots):
-        folder = root.rstrip(b"/")
+    def _resolve_gone(self, folder: bytes, run: int) -> None:
         after, end = folder + b"/", folder + b"0"  # the character after /
         while True:
-            rows = database.execute(
+            rows = self.database.execute(
                 "SELECT DISTINCT path FROM failures WHERE server = ? AND path > ? AND path < ? "
                 "AND run < ? ORDER BY path LIMIT ?",
-                (server, after, end, run, PAGE),
+                (self.server, after, end, run, PAGE),
             ).fetchall()
             if not rows:
                 break
-            gone = [(server, path) for (path,) in rows if _is_gone(path)]
-            with transaction(database):
+            gone = [(self.server, path) for (path,) in rows if _is_gone(path)]
+            with transaction(self.database) as database:
                 database.executemany("DELETE FROM failures WHERE server = ? AND path = ?", gone)
             after = rows[-1][0]
 

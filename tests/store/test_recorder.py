@@ -1,8 +1,9 @@
 """What is kept of a run while it goes on: its failures soon, its numbers, and how it ended."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import pytest
@@ -23,7 +24,7 @@ from bulkup.events import (
 )
 from bulkup.store.ledger import SqliteLedger
 from bulkup.store.recorder import SAVE_S, record_run
-from bulkup.store.run_history import Ending, Failure, RunInfo
+from bulkup.store.run_history import Ending, Failure, HistoryWriter, RunInfo
 from tests.support.runs import Clock
 from tests.support.sample_run import (
     CHECK,
@@ -41,6 +42,7 @@ from tests.support.sample_run import (
 
 END = RunFinished(seconds=1.0)
 ROOT = Path("/photos")
+T = TypeVar("T")
 A, B = Path("a.jpg"), Path("b.jpg")
 
 
@@ -56,11 +58,22 @@ class RunStore(SqliteLedger):
         self.counts: Mapping[str, int] = {}
         self.ended: tuple[Ending, str, Sequence[Path]] | None = None
 
-    async def begin_run(self, info: RunInfo) -> tuple[int, int]:
-        self.info = info
-        return 1, self.failures
+    async def write_history(self, write: Callable[[HistoryWriter], T]) -> T:
+        await checkpoint()
+        return write(MemoryHistory(self))
 
-    async def keep_run(
+
+class MemoryHistory(HistoryWriter):
+    """Writes to a `RunStore`."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+
+    def begin(self, info: RunInfo) -> tuple[int, int]:
+        self._store.info = info
+        return 1, self._store.failures
+
+    def update(
         self,
         run: int,
         *,
@@ -70,17 +83,14 @@ class RunStore(SqliteLedger):
         resolved: Collection[Path],
     ) -> None:
         assert (run, album) == (1, 9)
-        await checkpoint()
-        if self.full:
+        if self._store.full:
             raise RunError(FailureMessage("the disk is full"))
-        self.counts = counts
-        self.times.append((sorted(map(str, failed)), sorted(map(str, resolved))))
+        self._store.counts = counts
+        self._store.times.append((sorted(map(str, failed)), sorted(map(str, resolved))))
 
-    async def end_run(
-        self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]
-    ) -> None:
+    def end(self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]) -> None:
         assert run == 1
-        self.ended = ending, error, roots
+        self._store.ended = ending, error, roots
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from bulkup.store.run_history import (
     GalleryHistory,
     HistoryFilter,
     HistoryReader,
+    HistoryWriter,
     OpenFailure,
     PastRun,
     RunInfo,
@@ -90,12 +92,16 @@ class RunStore:
     ) -> None:
         """Keep a whole run, in which these files had this failure."""
         async with self.open(server) as opened:
-            number, _ = await opened.begin_run(info)
             met = dict.fromkeys(failed, found)
-            await opened.keep_run(
-                number, album=info.album, counts=counts, failed=met, resolved=resolved
-            )
-            await opened.end_run(number, ending, error=info.album_name, roots=roots)
+
+            def write(history: HistoryWriter) -> None:
+                number, _ = history.begin(info)
+                history.update(
+                    number, album=info.album, counts=counts, failed=met, resolved=resolved
+                )
+                history.end(number, ending, error=info.album_name, roots=roots)
+
+            await opened.write_history(write)
 
     async def failures(self, wanted: HistoryFilter = EVERYTHING) -> list[OpenFailure]:
         return await self.look(lambda lookback: list(lookback.failures(wanted)))
@@ -230,14 +236,18 @@ async def test_counts_of_older_ledgers_are_read_by_their_present_names(book: Run
 
 async def test_a_run_that_goes_on_is_told_from_one_that_died(book: RunStore) -> None:
     async with book.open() as opened:
-        number, open_now = await opened.begin_run(UPLOAD)
+        number, open_now = await opened.write_history(lambda history: history.begin(UPLOAD))
         assert open_now == 0
         book.now += 30
-        await opened.keep_run(number, album=9, counts={"uploaded": 3}, failed={}, resolved=())
+        await opened.write_history(
+            lambda history: history.update(
+                number, album=9, counts={"uploaded": 3}, failed={}, resolved=()
+            )
+        )
         (alive,) = await book.runs()
     await book.keep(book.put("a.jpg"), info=VERIFY)
     async with book.open() as opened:
-        _, open_now = await opened.begin_run(OTHER_ALBUM)
+        _, open_now = await opened.write_history(lambda history: history.begin(OTHER_ALBUM))
         assert open_now == 1
         (_, dead), (other,) = await book.runs(9), await book.runs(10)
     assert (alive.ending, alive.running) == (Ending.OPEN, True)
@@ -262,7 +272,7 @@ async def test_looking_does_not_keep_a_run_out(book: RunStore) -> None:
 async def test_old_runs_make_room(book: RunStore) -> None:
     async with book.open() as opened:
         for info in (VERIFY, *[UPLOAD] * (RUNS_KEPT + 20)):
-            await opened.begin_run(info)
+            await opened.write_history(partial(HistoryWriter.begin, info=info))
     counts = book.sql("SELECT task, count(*) FROM runs GROUP BY task")
     assert counts == [("upload", RUNS_KEPT), ("verify", 1)]
 
