@@ -47,63 +47,41 @@ def trust_of(account: Account) -> Trust:
 @asynccontextmanager
 async def open_gallery(
     account: Account,
-    options: RunOptions,
+    options: RunOptions | None = None,
     *,
     method: str = "auto",
     throttle: Throttle | None = None,
     describe: Describer | None = None,
     connections: int = 0,
-    emit: Emit,
-    clock: Callable[[], float],
-    sleep: Sleep,
-) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
-    """Log in to the gallery, and yield it with the retry policy of a run.
-
-    Up to `options.concurrency` connections are opened, or `connections` if that is more, and some
-    for proving workers. Raises `RunError` where the log-in fails.
-    """
-    for caution in account.cautions:
-        emit(Noticed(message=caution.message, hint=caution.hint))
-    async with _logged_in(
-        account,
-        method=method,
-        throttle=throttle,
-        describe=describe,
-        connections=max(options.concurrency, connections) + MOST_COUNTED + SPARE_CONNECTIONS,
-        emit=emit,
-        clock=clock,
-        sleep=sleep,
-    ) as (server, _):
-        policy = Policy(retries=options.retries, patience_s=options.patience_s)
-        yield server, Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock)
-
-
-@asynccontextmanager
-async def _logged_in(
-    account: Account,
-    *,
-    method: str = "auto",
-    throttle: Throttle | None = None,
-    describe: Describer | None = None,
-    connections: int = 16,
     emit: Emit = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Sleep = anyio.sleep,
 ) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
-    """Log in, and yield the gallery with the retry policy of a log-in; log out at the end."""
+    """Log in to the gallery, and yield it with the retry policy of a run; log out at the end.
+
+    Without `options`, that is the policy of the log-in. Up to `options.concurrency` connections
+    are opened, or `connections` if that is more, and some for proving workers. Raises `RunError`
+    where the log-in fails.
+    """
+    for caution in account.cautions:
+        emit(Noticed(message=caution.message, hint=caution.hint))
     recovery = Recovery(
         LOGIN_POLICY, emit=emit, probe=anyio.lowlevel.checkpoint, sleep=sleep, clock=clock
     )
+    at_once = max(options.concurrency if options else 0, connections)
     async with connect(
         account.url,
         credentials=credentials_of(account),
         method=method,
         throttle=throttle,
-        connections=connections,
+        connections=at_once + MOST_COUNTED + SPARE_CONNECTIONS,
         retrying=recovery.run,
         describe=describe,
         trust=trust_of(account),
     ) as server:
+        if options is not None:
+            policy = Policy(retries=options.retries, patience_s=options.patience_s)
+            recovery = Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock)
         yield server, recovery
 
 
@@ -175,13 +153,13 @@ async def open_run(
 
 async def log_in(account: Account) -> Offer:
     """Return what the gallery offers this account. Raises `RunError` where the log-in fails."""
-    async with _logged_in(account) as (server, _):
+    async with open_gallery(account) as (server, _):
         return server.offer
 
 
 async def list_albums(account: Account) -> Sequence[AlbumRow]:
     """Return the gallery's albums. Raises `RunError` where it does not list them."""
-    async with _logged_in(account) as (server, recovery):
+    async with open_gallery(account) as (server, recovery):
         try:
             return await recovery.run(server.albums)
         except (NotOffered, PhotoError, Transient) as error:

@@ -96,10 +96,18 @@ class LongLivedOutputs:
     """
 
     def __init__(self, options: OutputOptions, *, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._monitor = _monitor_for(options, clock)
-        self._services = _services_for(options)
         self.greeting: Noticed | None = None
+        self._clock = clock
+        self._monitor: Monitor | None = None
+        self._services: list[Service] = []
+        if options.listen is not None:
+            from bulkup.output.monitor import server  # noqa: PLC0415 (heavy)
+
+            self._monitor = server.Monitor(options.listen, clock=clock)
+        if options.notify:
+            from bulkup.output import notify  # noqa: PLC0415 (heavy)
+
+            self._services = notify.services(options.notify)
 
     async def __aenter__(self) -> Self:
         if self._monitor is not None:
@@ -123,24 +131,6 @@ class LongLivedOutputs:
 
             others["--notify"] = Notifier(self._services, notice=notice, clock=self._clock)
         return others
-
-
-def _monitor_for(options: OutputOptions, clock: Callable[[], float]) -> "Monitor | None":
-    if options.listen is None:
-        return None
-
-    from bulkup.output.monitor.server import Monitor  # noqa: PLC0415 (heavy)
-
-    return Monitor(options.listen, clock=clock)
-
-
-def _services_for(options: OutputOptions) -> "list[Service]":
-    if not options.notify:
-        return []
-
-    from bulkup.output.notify import services  # noqa: PLC0415 (heavy)
-
-    return services(options.notify)
 
 
 class _MonitorOfRun:
