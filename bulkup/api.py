@@ -3,6 +3,7 @@
 It prints nothing, prompts for nothing and installs no signal handlers.
 """
 
+import inspect
 import os
 import re
 import time
@@ -10,33 +11,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import anyio
 from anyio import to_thread
 
 from bulkup.app.executor import ExecutorFactory
-from bulkup.app.options import build_filters, build_labels
+from bulkup.app.options import build_albums, build_filters, build_labels, build_settings
 from bulkup.app.runner import ErrorLimit
-from bulkup.app.settings import (
-    Account,
-    AlbumTarget,
-    Level,
-    MethodName,
-    UploadSettings,
-    default_ledger,
-    parse_after,
-    parse_bwlimit,
-    parse_chunk_size,
-    parse_duration,
-)
+from bulkup.app.settings import Account, Level, MethodName, UploadSettings
 from bulkup.app.upload import upload_photos
 from bulkup.cluster import executor_from_flags
 from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError, check_range
 from bulkup.events import Event, PhotoFailed, Tally
 from bulkup.source.filters import Filters, Patterns, read_lines
-from bulkup.source.metadata import Labels
 
 FAILURES_KEPT: Final = 10_000
 StrPath = str | os.PathLike[str]
@@ -180,60 +169,22 @@ def _option_names(message: str) -> str:
 
 
 def _settings(options: UploadOptions) -> UploadSettings:
-    ledger = None
-    if not options.no_ledger:
-        ledger = default_ledger() if options.ledger is None else Path(options.ledger)
-    return UploadSettings(
-        into=AlbumTarget.of(
-            options.album,
-            create=options.create_albums,
-            tree=options.tree,
-            unwrap=options.unwrap,
-            spaces=options.underscores_to_spaces,
-            private=options.private,
-        ),
-        concurrency=options.concurrency,
-        finishing=None if options.finishing == "auto" else options.finishing,
-        level=options.level,
-        chunk_size=parse_chunk_size(str(options.chunk_size)),
-        bwlimit=parse_bwlimit(str(options.bwlimit)),
-        method=options.method,
-        dry_run=options.dry_run,
-        update=options.update,
-        raw_as_format=options.raw_as_format,
-        retries=options.retries,
-        patience_s=parse_duration(str(options.patience), flag="--patience"),
-        ledger=ledger,
-        after=parse_after(options.after),
+    return build_settings(
+        into=build_albums(**_of(options, build_albums)), **_of(options, build_settings)
     )
 
 
 def _filters(options: UploadOptions) -> Filters:
     patterns = _texts(options.patterns)
-    rules = read_lines("\n".join(patterns), file="patterns")
-    return build_filters(
-        patterns=Patterns(tuple(rules), only=bool(patterns) and patterns[0].startswith("!")),
-        files_from=None if options.files_from is None else os.fspath(options.files_from),
-        from0=options.from0,
-        newer_than=_text(options.newer_than),
-        older_than=_text(options.older_than),
-        min_size=_text(options.min_size),
-        max_size=_text(options.max_size),
-        follow_symlinks=options.follow_symlinks,
-        no_default_excludes=options.no_default_excludes,
-    )
+    rules = tuple(read_lines("\n".join(patterns), file="patterns"))
+    only = bool(patterns) and patterns[0].startswith("!")
+    return build_filters(patterns=Patterns(rules, only=only), **_of(options, build_filters))
 
 
-def _labels(options: UploadOptions) -> Labels:
-    return build_labels(
-        title=options.title,
-        tag=_texts(options.tag),
-        author=options.author,
-        comment=options.comment,
-        no_sidecars=options.no_sidecars,
-        rating_as_tag=options.rating_as_tag,
-        people_as_tags=options.people_as_tags,
-    )
+def _of(options: UploadOptions, build: Callable[..., object]) -> dict[str, Any]:
+    """Return the options that a function has parameters for; `patterns` is built from one."""
+    names = inspect.signature(build).parameters.keys() - {"into", "patterns", "now_s"}
+    return {name: getattr(options, name) for name in names}
 
 
 def _executor_factory(options: UploadOptions) -> ExecutorFactory | None:
@@ -246,12 +197,6 @@ def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _text(value: datetime | float | str | None) -> str | None:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return None if value is None else str(value)
-
-
 async def _upload(
     paths: Sequence[Path],
     account: Account,
@@ -259,7 +204,8 @@ async def _upload(
     on_event: Callable[[Event], None] | None,
     stop: Stop | None,
 ) -> Report:
-    settings, labels = _settings(options), _labels(options)
+    settings = _settings(options)
+    labels = build_labels(**_of(options, build_labels))
     filters = await to_thread.run_sync(_filters, options)
     executor_factory = await to_thread.run_sync(_executor_factory, options)
     if options.max_errors is not None:

@@ -1,14 +1,25 @@
-"""Builds the filters and labels of a run from the texts of flags and options."""
+"""Builds the settings, filters and labels of a run from the texts of flags and options."""
 
+import os
 import re
 import stat
 import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from bulkup.app.settings import parse_size
+from bulkup.app.settings import (
+    AlbumTarget,
+    MethodName,
+    UploadSettings,
+    default_ledger,
+    parse_after,
+    parse_bwlimit,
+    parse_chunk_size,
+    parse_duration,
+    parse_size,
+)
 from bulkup.errors import UsageError
 from bulkup.source.filters import Filters, Listing, Patterns
 from bulkup.source.metadata import Labels, Template
@@ -17,15 +28,76 @@ UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 3
 SECOND_NS: Final = 10**9
 
 
+def build_albums(
+    *,
+    album: int | str | None = None,
+    tree: bool = False,
+    unwrap: bool = False,
+    underscores_to_spaces: bool = False,
+    create_albums: bool = False,
+    private: bool = False,
+) -> AlbumTarget:
+    """Return the checked albums; `/2019` is a name, 2019 a number. Raises `UsageError`."""
+    if isinstance(album, str) and album.strip().isdecimal():
+        album = int(album)
+    path = album.strip().strip("/") if isinstance(album, str) else ""
+    return AlbumTarget(
+        album=album if isinstance(album, int) else None,
+        names=tuple(name.strip() for name in path.split("/")) if path else (),
+        create=create_albums,
+        tree=tree,
+        unwrap=unwrap,
+        spaces=underscores_to_spaces,
+        private=private,
+    )
+
+
+def build_settings(
+    *,
+    into: AlbumTarget,
+    finishing: Literal["auto"] | int,
+    chunk_size: int | str,
+    bwlimit: int | str,
+    after: str,
+    patience: float | str,
+    ledger: str | os.PathLike[str] | None,
+    no_ledger: bool,
+    concurrency: int,
+    level: int,
+    method: MethodName,
+    update: bool,
+    raw_as_format: bool,
+    dry_run: bool,
+    retries: int,
+) -> UploadSettings:
+    """Return the checked settings of an upload. Raises `UsageError`."""
+    return UploadSettings(
+        into=into,
+        finishing=None if finishing == "auto" else finishing,
+        chunk_size=parse_chunk_size(str(chunk_size)),
+        bwlimit=parse_bwlimit(str(bwlimit)),
+        after=parse_after(after),
+        patience_s=parse_duration(str(patience), flag="--patience"),
+        ledger=None if no_ledger else Path(ledger or default_ledger()),
+        concurrency=concurrency,
+        level=level,
+        method=method,
+        update=update,
+        raw_as_format=raw_as_format,
+        dry_run=dry_run,
+        retries=retries,
+    )
+
+
 def build_filters(
     *,
     patterns: Patterns,
-    files_from: str | None = None,
+    files_from: str | os.PathLike[str] | None = None,
     from0: bool = False,
-    newer_than: str | None = None,
-    older_than: str | None = None,
-    min_size: str | None = None,
-    max_size: str | None = None,
+    newer_than: datetime | str | None = None,
+    older_than: datetime | str | None = None,
+    min_size: int | str | None = None,
+    max_size: int | str | None = None,
     follow_symlinks: bool = False,
     no_default_excludes: bool = False,
     now_s: float | None = None,
@@ -40,7 +112,7 @@ def build_filters(
         for text, flag in ((newer_than, "--newer-than"), (older_than, "--older-than"))
     )
     smallest, largest = (
-        None if text is None else parse_size(text, flag=flag)
+        None if text is None else parse_size(str(text), flag=flag)
         for text, flag in ((min_size, "--min-size"), (max_size, "--max-size"))
     )
     last = None if older is None else older - 1  # the newest time that is included
@@ -52,8 +124,9 @@ def build_filters(
             raise UsageError(f"no file can match both {names}", hint="Swap the two values.")
     if from0 and files_from is None:
         raise UsageError("--from0 requires --files-from", hint="Give both.")
-    if files_from not in (None, "-"):
-        _check_file(files_from, flag="--files-from")
+    listing = None if files_from is None else Listing(os.fspath(files_from), from0=from0)
+    if listing is not None and listing.file != "-":
+        _check_file(listing.file, flag="--files-from")
     return Filters(
         patterns=patterns,
         default_excludes=not no_default_excludes,
@@ -62,14 +135,14 @@ def build_filters(
         older_than_ns=older,
         min_size=smallest or 0,
         max_size=largest,
-        listing=None if files_from is None else Listing(files_from, from0=from0),
+        listing=listing,
     )
 
 
 def build_labels(
     *,
     title: str | None = None,
-    tag: Sequence[str] = (),
+    tag: str | Sequence[str] = (),
     author: str | None = None,
     comment: str | None = None,
     no_sidecars: bool = False,
@@ -77,11 +150,12 @@ def build_labels(
     people_as_tags: bool = False,
 ) -> Labels:
     """Return the checked labels. Raises `UsageError`."""
-    if not all(text.strip() for text in tag):
+    tags = (tag,) if isinstance(tag, str) else tuple(tag)
+    if not all(text.strip() for text in tags):
         raise UsageError("--tag is empty", hint="Give a name, such as --tag holidays.")
     return Labels(
         title=None if title is None else Template(title, flag="--title"),
-        tags=tuple(tag),
+        tags=tags,
         author=author or "",
         comment=comment or "",
         sidecars=not no_sidecars,
@@ -90,11 +164,12 @@ def build_labels(
     )
 
 
-def parse_moment(text: str, *, now_ns: int, flag: str) -> int:
-    """Return the nanoseconds since 1970 of a text such as `2024-05-01T12:00`, or `30d` (ago).
+def parse_moment(when: datetime | str, *, now_ns: int, flag: str) -> int:
+    """Return the nanoseconds since 1970 of a time such as `2024-05-01T12:00`, or `30d` (ago).
 
     Dates and times without an offset are local. Raises `UsageError`.
     """
+    text = when if isinstance(when, str) else when.isoformat()
     if match := re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([smhdwy])\s*", text.lower()):
         return now_ns - int(float(match[1]) * UNITS_S[match[2]] * SECOND_NS)
     try:

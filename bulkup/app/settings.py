@@ -136,35 +136,6 @@ class AlbumTarget:
                 "--private only affects new albums", hint="Give --tree or --create-albums too."
             )
 
-    @classmethod
-    def of(
-        cls,
-        album: int | str | None,
-        *,
-        create: bool = False,
-        tree: bool = False,
-        unwrap: bool = False,
-        spaces: bool = False,
-        private: bool = False,
-    ) -> Self:
-        """Return the albums that `--album` and its flags name; `/2019` is a name, 2019 a number.
-
-        Raises `UsageError`.
-        """
-        if isinstance(album, str) and album.strip().isdecimal():
-            album = int(album)
-        number = album if isinstance(album, int) else None
-        path = album.strip().strip("/") if isinstance(album, str) else ""
-        return cls(
-            album=number,
-            names=tuple(name.strip() for name in path.split("/")) if path else (),
-            create=create,
-            tree=tree,
-            unwrap=unwrap,
-            spaces=spaces,
-            private=private,
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadSettings:

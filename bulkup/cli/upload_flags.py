@@ -1,11 +1,10 @@
 """Flags of single commands: albums, upload, verification, doctor, after the upload, watching."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from bulkup.app.settings import (
-    After,
     AlbumTarget,
     DoctorSettings,
     Level,
@@ -13,13 +12,13 @@ from bulkup.app.settings import (
     UploadSettings,
     VerifySettings,
     default_ledger,
-    parse_after,
-    parse_bwlimit,
-    parse_chunk_size,
     parse_duration,
 )
 from bulkup.cli.flags import RetryFlags, flag, flags
 from bulkup.errors import UsageError
+
+OTHERS: Final = frozenset({"flat", "no_sidecars"})
+"""Flags of these groups that do not choose albums."""
 
 
 @flags("Albums")
@@ -50,17 +49,14 @@ class FolderFlags:
         bool, flag("With --tree: replace underscores in folder names with spaces in album names.")
     ] = False
 
-    def _target(self, *, create: bool = False, private: bool = False) -> AlbumTarget:
+    def target(self) -> AlbumTarget:
+        """Return the checked albums. Raises `UsageError`."""
+        from bulkup.app.options import build_albums
+
         if self.tree and self.flat:
             raise UsageError("--tree and --flat exclude each other", hint="Give one of them.")
-        return AlbumTarget.of(
-            self.album,
-            create=create,
-            tree=self.tree,
-            unwrap=self.unwrap,
-            spaces=self.underscores_to_spaces,
-            private=private,
-        )
+        values = asdict(self)
+        return build_albums(**{name: values[name] for name in values.keys() - OTHERS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +65,6 @@ class AlbumFlags(FolderFlags):
 
     create_albums: Annotated[bool, flag("Create --album if it is missing.")] = False
     private: Annotated[bool, flag("Make new albums private.")] = False
-
-    def target(self) -> AlbumTarget:
-        """Return the checked values. Raises `UsageError`."""
-        return self._target(create=self.create_albums, private=self.private)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +84,10 @@ class VerifyAlbumFlags(FolderFlags):
         flag("With --tree: name albums after folders, ignoring titles from Google Takeout."),
     ] = False
 
-    def target(self) -> AlbumTarget | None:
-        """Return the checked values, None for any album. Raises `UsageError`."""
-        anywhere = self.album is None and not (
-            self.tree or self.unwrap or self.underscores_to_spaces
-        )
-        return None if anywhere else self._target()
+    def target_if_any(self) -> AlbumTarget | None:
+        """Return the checked albums, None for any album. Raises `UsageError`."""
+        chosen = self.album is not None or self.tree or self.unwrap or self.underscores_to_spaces
+        return self.target() if chosen else None
 
 
 @flags("Upload")
@@ -163,21 +153,10 @@ class UploadFlags:
         self, albums: AlbumFlags, retry: RetryFlags, after: "AfterFlags"
     ) -> UploadSettings:
         """Return the checked values. Raises `UsageError`."""
-        return UploadSettings(
-            into=albums.target(),
-            concurrency=self.concurrency,
-            finishing=None if self.finishing == "auto" else self.finishing,
-            level=self.level,
-            chunk_size=parse_chunk_size(self.chunk_size),
-            bwlimit=parse_bwlimit(self.bwlimit),
-            method=self.method,
-            dry_run=self.dry_run,
-            update=self.update,
-            raw_as_format=self.raw_as_format,
-            retries=retry.retries,
-            patience_s=retry.patience_s,
-            ledger=retry.file,
-            after=after.destination(),
+        from bulkup.app.options import build_settings
+
+        return build_settings(
+            into=albums.target(), **asdict(self), **asdict(retry), **asdict(after)
         )
 
 
@@ -197,7 +176,7 @@ class VerifyFlags:
     def settings(self, albums: VerifyAlbumFlags, retry: RetryFlags) -> VerifySettings:
         """Return the checked values. Raises `UsageError`."""
         return VerifySettings(
-            into=albums.target(),
+            into=albums.target_if_any(),
             sidecars=not albums.no_sidecars,
             concurrency=self.concurrency,
             quick=self.quick,
@@ -237,10 +216,6 @@ class AfterFlags:
             metavar="none|trash|move:DIR",
         ),
     ] = "none"
-
-    def destination(self) -> After | None:
-        """Return the checked value, None to keep files. Raises `UsageError`."""
-        return parse_after(self.after)
 
 
 @flags("Watching")
