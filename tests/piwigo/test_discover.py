@@ -124,8 +124,8 @@ def received_no_secret(*servers: RawServer) -> bool:
     )
 
 
-def redirecting(location: str, status: str = "302 Found") -> Handler:
-    return answering(status, b"", f"Location: {location}")
+def redirecting(location: str) -> Handler:
+    return answering("302 Found", b"", f"Location: {location}")
 
 
 async def test_the_gallery_is_found_under_its_path_and_logged_out_at_the_end() -> None:
@@ -184,48 +184,47 @@ async def test_a_redirect_to_nowhere_or_with_a_password_is_refused(location: str
         assert received_no_secret(raw)
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        ("404 Not Found", b"<html><h1>404 Not Found</h1></html>"),
-        ("200 OK", b"<!DOCTYPE html><html><body>Welcome to nginx!</body></html>"),
-        ("501 Not Implemented", b'{"stat":"fail","err":501,"message":"Method name is not valid"}'),
-        ("403 Forbidden", b"<html>Forbidden</html>"),
-        ("418 I'm a teapot", b"short and stout"),
-        *(("200 OK", body) for body in (b"", b"\x00\xff\xfe", b'{"hello":"world"}')),
-        *(("200 OK", b'{"stat":"ok","result":%b}' % body) for body in (b"null", b"[]")),
-        *((status, b"") for status in ("404 Not Found", "500 Server Error", "204 No Content")),
-    ],
+NO_PIWIGO = (
+    "no Piwigo answers at {url}ws.php",
+    "Give the address of the gallery's home page as --url.",
 )
-async def test_a_server_without_piwigo_is_reported_with_a_hint(status: str, body: bytes) -> None:
-    async with raw_server(answering(status, body)) as raw:
-        error = await refused(raw.url)
-        assert received_no_secret(raw)
-        assert f"no Piwigo answers at {raw.url}ws.php" in error.message
-    assert error.hint == "Give the address of the gallery's home page as --url."
+NOT_FOUND = "404 Not Found"
 
 
 @pytest.mark.parametrize(
     ("handle", "words", "hint"),
     [
-        (answering("200 OK", b"<body>Welcome to nginx!</body>"), "“Welcome to nginx!”", ""),
+        *(
+            (answering(status, body), *NO_PIWIGO)
+            for status, body in [
+                (NOT_FOUND, b"<html><h1>404 Not Found</h1></html>"),
+                ("200 OK", b"<!DOCTYPE html><html><body>Welcome to nginx!</body></html>"),
+                ("501 No", b'{"stat":"fail","err":501,"message":"Method name is not valid"}'),
+                ("403 Forbidden", b"<html>Forbidden</html>"),
+                ("418 I'm a teapot", b"short and stout"),
+                *(("200 OK", body) for body in (b"", b"\x00\xff\xfe", b'{"hello":"world"}')),
+                *(("200 OK", b'{"stat":"ok","result":%b}' % body) for body in (b"null", b"[]")),
+                *((status, b"") for status in (NOT_FOUND, "500 Server Error", "204 No Content")),
+            ]
+        ),
         *(
             (answering(status), "can't be reached: the server is unavailable", "")
             for status in ("502 Bad Gateway", "503 Unavailable", "504 Gateway Time-out")
         ),
+        (answering("200 OK", b"<body>Welcome to nginx!</body>"), "“Welcome to nginx!”", ""),
         (answering("401 Unauthorized"), "requires a password of its own", ""),
         (redirecting("http://evil.invalid/g"), "another server: http://evil.invalid/g", "--url"),
         (redirecting("/ws.php"), "redirects to /ws.php", ""),  # without end
     ],
 )
-async def test_what_a_web_server_answers_instead_is_reported(
+async def test_what_a_web_server_without_piwigo_answers_is_reported(
     handle: Handler, words: str, hint: str
 ) -> None:
     async with raw_server(handle) as raw:
         error = await refused(raw.url)
         assert len(raw.requests) <= 6
         assert received_no_secret(raw)
-    assert words in error.message
+    assert words.format(url=raw.url) in error.message
     assert hint in error.hint
 
 
