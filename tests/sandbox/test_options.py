@@ -92,13 +92,6 @@ async def test_sums_are_not_looked_up_where_names_are_unique() -> None:
     assert by_name.result == {"a.jpg": "1"}
 
 
-async def test_fatal_errors_can_be_shown() -> None:
-    async with gallery(show_errors=True) as (_, client):
-        answer = await client.upload(JPEG, name="\N{GRINNING FACE}.jpg")
-    assert (answer.status, answer.content_type) == (200, "text/html")
-    assert "<b>Fatal error</b>" in answer.text
-
-
 async def test_every_answer_can_carry_noise() -> None:
     async with gallery(php_noise=True, version="13.8.0", logged_in=False) as (_, client):
         text = (await client.call("pwg.getVersion")).text
