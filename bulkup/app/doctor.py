@@ -29,7 +29,7 @@ from bulkup.events import SkipReason
 from bulkup.output import findings
 from bulkup.output.findings import Check, CheckProgress, Finding, OnFinding
 from bulkup.piwigo.connect import clean_url, is_local, scheme_hint
-from bulkup.piwigo.inspect import Survey, offered_methods, open_survey
+from bulkup.piwigo.inspect import LAST_PHOTO, Survey, offered_methods, open_survey
 from bulkup.piwigo.protocol import Offer, Status
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
@@ -102,6 +102,7 @@ class Known:
 
     url: str = ""
     endings: Sequence[str] | None = None
+    ids_left: int | None = None
     chunk: findings.ChunkFound | None = None
 
 
@@ -131,6 +132,7 @@ async def _check_gallery(
     await _check(Check.DUPLICATES, checks.duplicates, on_finding)
     await _check(Check.ALBUM, lambda: checks.album(album), on_finding)
     await _check(Check.WORKERS, checks.workers, on_finding)
+    known.ids_left = await checks.ids_left()
     return known
 
 
@@ -285,6 +287,15 @@ class GalleryChecks:
             first=dict(islice(at_top.items(), ALBUMS_SHOWN)), count=len(albums)
         )
 
+    async def ids_left(self) -> int | None:
+        """Return how many photos can still get a number, None if unknown."""
+        catalogue = self._survey.catalogue(self._offer)
+        try:
+            newest = await self._retrying(catalogue.newest_photo)
+        except BulkupError:  # other checks report what is wrong with the gallery
+            return None
+        return None if newest is None else max(0, LAST_PHOTO - newest)
+
     async def workers(self) -> findings.WorkersFound:
         """Count the PHP workers."""
         workers = await self._retrying(lambda: self._survey.workers(MOST_WORKERS))
@@ -327,6 +338,7 @@ async def _check_archive(
         unreadable=counts.unreadable,
         empty=counts.empty,
         examples={str(path): reason for path, reason in counts.examples.items()},
+        ids_left=known.ids_left,
     )
 
 

@@ -236,6 +236,8 @@ def _archive(found: findings.ArchiveFound) -> Iterator[str]:
             if found.seconds and found.seconds >= 1
             else ""
         )
+    if found.near_last_id and found.ids_left is not None:
+        yield f"the gallery has numbers for {count_text(found.ids_left, 'more photo')} only"
     if found.types is None:
         yield "of all types: which ones the gallery accepts is unknown"
     elif found.types:
@@ -256,6 +258,8 @@ def _archive(found: findings.ArchiveFound) -> Iterator[str]:
 def _archive_hint(found: findings.ArchiveFound) -> str:
     if found.unreadable or found.empty:
         return "Check their permissions, and look for intact copies."
+    if found.near_last_id:
+        return "Piwigo never uses the number of a deleted photo again: use a second gallery."
     if not found.photos:
         return "Check whether this is the right folder."
     if found.types:

@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 TESTED: Final = range(13, 18)  # major versions of Piwigo that bulkup is tested with
 SHORT_DAYS: Final = 14  # a certificate may expire in the middle of a migration
 SLOW_S: Final = 1.0
+NEAR: Final = 0.8
 
 
 class Mark(enum.StrEnum):
@@ -248,7 +249,8 @@ class ArchiveFound:
     `requests` of up to `chunk_size`, and at least `seconds` at the measured rate, None without
     one. `types` counts files skipped for their extension, the most frequent first, None if the
     accepted ones are unknown. `by_rule` counts other skipped files, `unreadable` and `empty` files
-    that will fail, `examples` holds some of these with the reason.
+    that will fail, `examples` holds some of these with the reason. `ids_left` is how many
+    photos Piwigo can still give a number to, None if unknown.
     """
 
     check: ClassVar = Check.ARCHIVE
@@ -263,13 +265,21 @@ class ArchiveFound:
     unreadable: int
     empty: int
     examples: Mapping[str, str]
+    ids_left: int | None = None
 
     @property
     def mark(self) -> Mark:
         """A problem if files will fail, a warning if no photo was found or types are skipped."""
         if self.unreadable or self.empty:
             return Mark.PROBLEM
-        return Mark.WARNING if self.types or not self.photos else Mark.OK
+        warned = self.types or not self.photos or self.near_last_id
+        return Mark.WARNING if warned else Mark.OK
+
+    @property
+    def near_last_id(self) -> bool:
+        """Whether the upload uses up most of the numbers that are left, or more."""
+        new = self.photos - self.present
+        return self.ids_left is not None and new > NEAR * self.ids_left
 
 
 Found = AddressFound | TlsFound | VersionFound | LatencyFound | AccountFound | MethodsFound

@@ -229,6 +229,15 @@ class Catalogue:
                 return
             last = members
 
+    async def newest_photo(self) -> int | None:
+        """Return the highest id of a photo in any album, None if the server does not list them."""
+        fields = (("recursive", "true"), ("per_page", "1"), ("order", "id DESC"))
+        try:
+            members, _ = read_members(await self.ask("pwg.categories.getImages", fields))
+        except (NotOffered, PhotoError):
+            return None
+        return max((photo_id for photo_id, _ in members), default=0)
+
     async def alias(self, photo_id: int) -> str:
         """Return a photo's temporary name, empty if it has its real one or none is known."""
         try:

@@ -23,8 +23,11 @@ from bulkup.piwigo.session import SYSTEM, Credentials, Session, SessionPool, Tim
 
 METHOD: Final = "pwg.images.addSimple"
 
+LAST_PHOTO: Final = 2**24 - 1
+"""The highest id of a photo: the column is a `mediumint unsigned` (source of Piwigo 13 to 17)."""
+
 NO_PHOTO: Final = 2**31 - 1
-"""No photo has this id: Piwigo's end at 2^24 - 1 (`mediumint unsigned`)."""
+"""No photo has this id."""
 
 
 class Filler(StreamedPayload):

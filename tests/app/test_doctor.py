@@ -120,6 +120,19 @@ async def visit(box: Sandbox, *roots: Path, **how: Any) -> Findings:  # noqa: AN
     return findings
 
 
+async def test_an_archive_that_uses_up_the_last_numbers_of_photos_is_noticed(
+    tmp_path: Path,
+) -> None:
+    make_archive(tmp_path, count=1, names=1)
+    async with small() as box:
+        box.gallery._last_ids["photo"] = 2**24 - 5
+        await run(box, tmp_path)
+        make_archive(tmp_path, count=4, names=4)
+        archive = (await look(box.url, tmp_path)).of(ArchiveFound)
+    assert archive.ids_left == 3
+    assert archive.mark is Mark.WARNING
+
+
 # what is found where all is well
 
 

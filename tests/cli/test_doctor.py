@@ -95,7 +95,7 @@ KEYS = {
     "workers": {"workers", "most", "finishing"},
     "archive": {
         *("photos", "size", "present", "requests", "chunk_size", "seconds", "types"),
-        *("by_rule", "unreadable", "empty", "examples"),
+        *("by_rule", "unreadable", "empty", "examples", "ids_left"),
     },
 }
 

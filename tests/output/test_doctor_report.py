@@ -126,6 +126,7 @@ class ShownReport:
         (ARCHIVE, "ok", "1,204 photos, 5.00 GB"),
         (replace(ARCHIVE, types={"mov": 2}), "warning", "1,204 photos"),
         (replace(ARCHIVE, photos=0), "warning", "0 photos"),
+        (replace(ARCHIVE, ids_left=1_400), "warning", "1,204 photos"),
         (replace(ARCHIVE, unreadable=1), "problem", "1,204 photos"),
         (Failed(check=Check.ALBUM, reason="no album", hint="x"), "problem", "no album"),
     ],
@@ -147,6 +148,9 @@ def test_what_an_archive_needs_is_told_line_by_line() -> None:
     examples = {"/a/b.jpg": "Permission denied"}
     found = replace(
         ARCHIVE, present=4, types=types, by_rule=7, unreadable=1, empty=2, examples=examples
+    )
+    assert words(replace(ARCHIVE, ids_left=1_400)).lines[-1] == (
+        "the gallery has numbers for 1,400 more photos only"
     )
     assert words(found).lines == (
         "1,204 photos, 5.00 GB",

@@ -161,6 +161,8 @@ async def _get_images(call: Call) -> dict[str, object]:
     albums = {a.id for i in asked for a in _chosen(call, i, recursive=recursive)}
     if not recursive:
         albums &= set(asked)
+    if not asked:
+        albums = set(gallery.albums)
     photos = list({p.id: p for a in albums for p in gallery.photos_in(a)}.values())
     if order := call.text("order"):
         photos.sort(key=lambda p: p.id, reverse=order.lower().endswith(" desc"))
