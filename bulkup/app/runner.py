@@ -158,15 +158,14 @@ def run_doctor(examination: Examination, *, as_json: bool) -> bool | None:
 
 async def _run_doctor(report: DoctorReport, examination: Examination) -> bool:
     """Return True if it ran to its end, False if it was interrupted."""
-    completed = False
     async with anyio.create_task_group() as tasks:
         await tasks.start(_cancel_on_signal, tasks.cancel_scope)
         await examination(
             on_finding=report.add, clock=time.monotonic, wall_clock=time.time, sleep=anyio.sleep
         )
-        completed = True
         tasks.cancel_scope.cancel()
-    return completed
+        return True
+    return False
 
 
 async def stop_on_signal(

@@ -23,7 +23,6 @@ from bulkup.engine.limiter import REMEMBERED_S
 from bulkup.engine.pacing import ceiling_for
 from bulkup.engine.pipeline import Plan, dedupe_stage, make_deduplicator, read_plan
 from bulkup.engine.ports import (
-    AlbumInfo,
     Entry,
     Fact,
     GalleryReader,
@@ -161,6 +160,7 @@ class DryRunGallery:
         self._planned: dict[int, str] = {}
         self.replaces = gallery.replaces
         self.takes_formats = gallery.takes_formats
+        self.albums = gallery.albums
         self.find = gallery.find
         self.check = gallery.check
         self.identity = gallery.identity
@@ -169,10 +169,6 @@ class DryRunGallery:
         self.formats_of = gallery.formats_of
         self.check_format = gallery.check_format
         self.line_speed = gallery.line_speed
-
-    async def albums(self) -> Sequence[AlbumInfo]:
-        """Return the existing albums."""
-        return await self._gallery.albums()
 
     async def album_name(self, album: int) -> str:
         """Return the name of a planned or existing album."""

@@ -17,11 +17,7 @@ from bulkup.errors import UsageError
 from bulkup.events import (
     SCHEMA,
     Event,
-    FileSkipped,
     Outcome,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoNew,
     PhotoPresent,
     PhotoProgress,
     PhotoStarted,
@@ -165,44 +161,24 @@ class Rows:
         if not isinstance(event, Outcome):
             return None
         tries, began = self._started.pop(event.path, (0, now))
-        seconds = now - began if tries else None
         row = Row(
-            path=event.path, size=event.size, outcome=event.outcome, tries=tries, seconds=seconds
+            path=event.path,
+            md5=getattr(event, "md5", ""),
+            size=event.size,
+            outcome=event.outcome,
+            image_id=getattr(event, "image_id", None),
+            albums=getattr(event, "albums", ()),
+            tries=tries,
+            seconds=now - began if tries else None,
+            reason=getattr(event, "reason", ""),
+            hint=getattr(event, "hint", ""),
         )
         match event:
             case PhotoUploaded():
-                return replace(
-                    row,
-                    md5=event.md5,
-                    outcome="replaced" if event.replaced else row.outcome,
-                    image_id=event.image_id,
-                    albums=event.albums,
-                    tries=event.attempts,
-                    seconds=event.seconds,
-                )
-            case PhotoPresent():
-                return replace(
-                    row,
-                    md5=event.md5,
-                    outcome="linked" if event.linked else row.outcome,
-                    image_id=event.image_id,
-                    albums=event.albums,
-                )
-            case PhotoChecked():
-                return replace(
-                    row,
-                    md5=event.md5,
-                    image_id=event.image_id,
-                    albums=event.albums,
-                    reason=event.reason,
-                    hint=event.hint,
-                )
-            case PhotoFailed():
-                return replace(row, md5=event.md5, reason=event.reason, hint=event.hint)
-            case FileSkipped():
-                return replace(row, reason=event.reason.value)
-            case PhotoNew():
-                return replace(row, md5=event.md5)
+                outcome = "replaced" if event.replaced else row.outcome
+                return replace(row, outcome=outcome, tries=event.attempts, seconds=event.seconds)
+            case PhotoPresent(linked=True):
+                return replace(row, outcome="linked")
         return row
 
 
