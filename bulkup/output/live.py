@@ -32,7 +32,7 @@ from bulkup.output.phrases import (
     title,
 )
 from bulkup.output.plain import write
-from bulkup.output.sinks import Clock, Periodic, Sleep
+from bulkup.output.sinks import Clock, Periodic, Sleep, StateReport
 from bulkup.output.state import FileBeingHashed, PhotoInFlight, RunState
 from bulkup.output.text import (
     brief_text,
@@ -355,7 +355,7 @@ def suits_live(console: Console) -> bool:
     )
 
 
-class LiveReport:
+class LiveReport(StateReport):
     """Shows a run on a terminal: open it with `async with`, pass events to `emit`.
 
     However the block ends, the terminal is restored and shows the summary.
@@ -369,10 +369,9 @@ class LiveReport:
         sleep: Sleep = asyncio.sleep,
         verbose: bool = False,
     ) -> None:
-        self.state = RunState()
+        super().__init__(clock=clock)
         self._console = console
         self._canvas = Canvas(console)
-        self._clock = clock
         self._verbose = verbose
         self._ticks = Periodic(self.redraw, every_s=REDRAW_EVERY_S, sleep=sleep)
         self._slots: list[Path | None] = []
@@ -393,7 +392,7 @@ class LiveReport:
 
     def emit(self, event: Event) -> None:
         """Apply an event; the next frame shows it."""
-        self.state.apply(event, self._clock())
+        super().emit(event)
         self._changed = True
         if line := event_text(event, verbose=self._verbose):
             self._above.append(line)

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final
 
 from anyio import CancelScope, fail_after, run_process
 
 from bulkup.errors import UsageError
-from bulkup.events import Emit, Event, Noticed
+from bulkup.events import Emit, Noticed
 from bulkup.output.phrases import summary, verdict_words
+from bulkup.output.sinks import StateReport
 from bulkup.output.state import RunState
 from bulkup.output.text import count_text, printable
 
@@ -59,7 +60,7 @@ def services(addresses: Sequence[str]) -> list[Service]:
     return found
 
 
-class Notifier:
+class Notifier(StateReport):
     """An output that notifies the services at the end of a run.
 
     A service that fails, or takes longer than `limit_s` seconds, is reported by `notice`.
@@ -73,18 +74,10 @@ class Notifier:
         clock: Callable[[], float],
         limit_s: float = LIMIT_S,
     ) -> None:
+        super().__init__(clock=clock)
         self._services = services
         self._notice = notice
-        self._clock = clock
         self._limit_s = limit_s
-        self._state = RunState()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    def emit(self, event: Event) -> None:
-        """Apply an event."""
-        self._state.apply(event, self._clock())
 
     async def __aexit__(self, *_: object) -> None:
         with CancelScope(shield=True):  # also after an aborted run
@@ -100,10 +93,10 @@ class Notifier:
 
     async def _notify(self, service: Service) -> str:
         """Notify a service; return why that failed, empty if it did not."""
-        title = f"bulkup: {headline(self._state)}"
-        message = body(self._state)
-        grade = _grade(self._state)
-        if service.latest == (title, message) and self._state.run is None:
+        title = f"bulkup: {headline(self.state)}"
+        message = body(self.state)
+        grade = _grade(self.state)
+        if service.latest == (title, message) and self.state.run is None:
             return ""  # a run repeated by `watch` that fails in the same way
         service.latest = (title, message)
         given = {"address": service.address, "title": title, "message": message, "grade": grade}

@@ -19,8 +19,8 @@ from bulkup.output.files import CSV, JSONL, JsonReport, TableReport
 from bulkup.output.html import HtmlReport
 from bulkup.output.live import LiveReport, suits_live
 from bulkup.output.options import OutputOptions
-from bulkup.output.plain import LogReport, PlainReport, QuietReport, SilentReport
-from bulkup.output.sinks import LineWriter, Report, Screen
+from bulkup.output.plain import LogReport, PlainReport, QuietReport
+from bulkup.output.sinks import LineWriter, Report, Screen, StateReport
 from bulkup.output.text import console_for
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class _MonitorOfRun:
 def screen_for(options: OutputOptions, console: Console | None = None) -> Screen:
     """Return the output for the user, on stderr."""
     if options.quiet > 1:
-        return SilentReport(clock=time.monotonic)
+        return StateReport(clock=time.monotonic)
     console = console or console_for(sys.stderr)
     if options.quiet:
         return QuietReport(console, clock=time.monotonic)

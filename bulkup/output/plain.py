@@ -32,7 +32,7 @@ from bulkup.output.phrases import (
     summary,
     title,
 )
-from bulkup.output.sinks import Clock, LineWriter, Periodic, Sleep, WallClock
+from bulkup.output.sinks import Clock, LineWriter, Periodic, Sleep, StateReport, WallClock
 from bulkup.output.state import RunState
 from bulkup.output.text import clock_text, percent, printable
 
@@ -44,7 +44,7 @@ LAST_INTERVAL = 12
 """The interval for the rest of the run, so that the log of a long run is short."""
 
 
-class PlainReport:
+class PlainReport(StateReport):
     """Writes lines to the console: open it with `async with`, pass events to `emit`.
 
     A progress line is written every `every_s` seconds at first and every minute later, even if
@@ -60,9 +60,8 @@ class PlainReport:
         sleep: Sleep = asyncio.sleep,
         verbose: bool = False,
     ) -> None:
-        self.state = RunState()
+        super().__init__(clock=clock)
         self._console = console
-        self._clock = clock
         self._verbose = verbose
         self._every_s = every_s
         self._due = 0.0
@@ -80,11 +79,10 @@ class PlainReport:
 
     def emit(self, event: Event) -> None:
         """Apply an event and write its line."""
-        now = self._clock()
-        self.state.apply(event, now)
+        super().emit(event)
         if isinstance(event, RunStarted):
             write(self._console, Text(title(event)), Text(manner(event), FAINT))
-            self._due = now + self._every_s
+            self._due = self.state.latest + self._every_s
         elif line := event_text(event, verbose=self._verbose, retries=True):
             write(self._console, line)
         self._write_if_due()
@@ -133,25 +131,7 @@ PROBLEMS = (
 )
 
 
-class SilentReport:
-    """Writes nothing, and keeps the state of the run for its exit code."""
-
-    def __init__(self, *, clock: Clock) -> None:
-        self.state = RunState()
-        self._clock = clock
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Write nothing."""
-
-    def emit(self, event: Event) -> None:
-        """Apply an event."""
-        self.state.apply(event, self._clock())
-
-
-class QuietReport(SilentReport):
+class QuietReport(StateReport):
     """Writes failures, outages, warnings and, however the run ended, the summary."""
 
     def __init__(self, console: Console, *, clock: Clock) -> None:
@@ -168,7 +148,7 @@ class QuietReport(SilentReport):
             write(self._console, line)
 
 
-class LogReport:
+class LogReport(StateReport):
     """Writes lines such as `2026-11-23 20:15:00 uploaded a.jpg`; each photo gets one.
 
     `wall_clock` returns times with a time zone, which are written in that zone. `clock` is in
@@ -176,24 +156,20 @@ class LogReport:
     """
 
     def __init__(self, lines: LineWriter, *, wall_clock: WallClock, clock: Clock) -> None:
+        super().__init__(clock=clock)
         self._lines = lines
         self._wall_clock = wall_clock
-        self._clock = clock
-        self._state = RunState()
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            for line in summary(self._state):
+            for line in summary(self.state):
                 self._write(line.plain)
         finally:
             await self._lines.close()
 
     def emit(self, event: Event) -> None:
         """Write the line for an event. Raises `OSError` if that fails."""
-        self._state.apply(event, self._clock())
+        super().emit(event)
         match event:
             case RunStarted():
                 self._write(f"{title(event)}: {manner(event)}")

@@ -64,6 +64,24 @@ class Screen(Report, Protocol):
         """The state of the run."""
 
 
+class StateReport:
+    """An output that keeps the state of the run, and shows nothing; others are based on it."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self.state = RunState()
+        self._clock = clock
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Show nothing."""
+
+    def emit(self, event: Event) -> None:
+        """Apply an event."""
+        self.state.apply(event, self._clock())
+
+
 class Outputs:
     """A screen, and other outputs by their flags, as one output.
 

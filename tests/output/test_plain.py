@@ -32,7 +32,8 @@ from bulkup.events import (
     Verdict,
 )
 from bulkup.output.phrases import ALLOWED_BY, FAILURES_SHOWN, TYPES_SHOWN, summary
-from bulkup.output.plain import PlainReport, QuietReport, SilentReport
+from bulkup.output.plain import PlainReport, QuietReport
+from bulkup.output.sinks import StateReport
 from bulkup.output.state import RunState
 from bulkup.output.text import console_for
 from tests.support.sample_run import (
@@ -273,7 +274,7 @@ async def test_the_summary_stands_at_the_end_also_after_an_error(
 async def test_a_silent_run_says_nothing_and_knows_how_it_ended(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    async with SilentReport(clock=lambda: 0.0) as report:
+    async with StateReport(clock=lambda: 0.0) as report:
         for event in (RUN, *failing("1.jpg"), OutageBegan(reason="502"), RunFinished(seconds=1.0)):
             report.emit(event)
     assert (report.state.failed, capfd.readouterr()) == (1, ("", ""))
