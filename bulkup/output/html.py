@@ -30,16 +30,9 @@ from bulkup.events import (
     RunStarted,
     SkipReason,
 )
+from bulkup.output import phrases
 from bulkup.output.files import AtomicFile
-from bulkup.output.phrases import (
-    SKIPPED,
-    TONES,
-    VERDICTS,
-    manner,
-    title,
-    types_words,
-    verdict_words,
-)
+from bulkup.output.phrases import SKIPPED, TONES, VERDICTS
 from bulkup.output.samples import Sampler, Sizes
 from bulkup.output.sinks import Clock
 from bulkup.output.state import RunState
@@ -188,8 +181,8 @@ def page(report: HtmlReport, run: RunStarted, *, table: str) -> str:
         version=__version__,
         status=status(state),
         headline=headline(state, run),
-        where=title(run),
-        manner=manner(run),
+        where=phrases.title(run),
+        manner=phrases.manner(run),
         user=printable(run.user),
         began=began.strftime("%Y-%m-%d %H:%M"),
         zone=began.strftime("%Z"),
@@ -274,7 +267,7 @@ def figures(state: RunState, run: RunStarted) -> list[Figure]:
     if run.task == "verify":
         shown = [
             Figure(words.partition(" ")[0], words.partition(" ")[2], tone=TONES[style])
-            for words, style in verdict_words(state)
+            for words, style in phrases.verdict_words(state)
         ]
     elif run.task == "dry-run":
         plan = state.estimated
@@ -345,7 +338,7 @@ def skipped(state: RunState) -> Iterator[tuple[str, str]]:
     """Yield how many files each rule skipped, and the rule."""
     for reason in SkipReason:
         if count := state.skipped_by_reason[reason]:
-            yield f"{count:,}", SKIPPED.get(reason) or types_words(state)
+            yield f"{count:,}", SKIPPED.get(reason) or phrases.types_words(state)
 
 
 def _round_size(size: int) -> str:

@@ -15,22 +15,8 @@ from rich.segment import Segment
 from rich.text import Text
 
 from bulkup.events import Event, RunStarted
-from bulkup.output.phrases import (
-    FAINT,
-    GOOD,
-    INDENT,
-    WARNING,
-    bytes_words,
-    count_words,
-    event_text,
-    limits_words,
-    manner,
-    outage_words,
-    pace_words,
-    photos_words,
-    summary,
-    title,
-)
+from bulkup.output import phrases
+from bulkup.output.phrases import FAINT, GOOD, INDENT, WARNING
 from bulkup.output.plain import write
 from bulkup.output.sinks import Clock, Periodic, Sleep, StateReport
 from bulkup.output.state import FileBeingHashed, PhotoInFlight, RunState
@@ -199,7 +185,7 @@ def arrange(
 
 def _header(run: RunStarted, width: int) -> list[Text]:
     """Return the album and the method, in one line if they fit."""
-    where, how = shorten(title(run), width), manner(run)
+    where, how = shorten(phrases.title(run), width), phrases.manner(run)
     gap = width - cell_len(where) - cell_len(how)
     if gap < len(GAP):
         return [Text(where, "bold"), Text(how, FAINT)]
@@ -222,18 +208,18 @@ def _rows(
 def _totals(state: RunState, now: float, width: int, height: int) -> list[Text]:
     """Return the last lines; if they do not fit, the most important ones."""
     lines: list[tuple[int, Text]] = []
-    if outage := outage_words(state, now):
+    if outage := phrases.outage_words(state, now):
         lines.append((1, Text(clip(outage, width), f"bold {WARNING}")))
     if state.run:
         lines.append((4, _whole(state, now, width)))
-        amounts = [Text(photos_words(state), "bold"), Text(bytes_words(state))]
-        pace = [Text(words) for words in pace_words(state, now)]
+        amounts = [Text(phrases.photos_words(state), "bold"), Text(phrases.bytes_words(state))]
+        pace = [Text(words) for words in phrases.pace_words(state, now)]
         groups = [amounts + pace] if width >= ONE_LINE_FROM else [amounts, pace]
         lines += [
             (2 * rank, Text(SEPARATOR).join(group)) for rank, group in enumerate(groups) if group
         ]
-    limits = [] if state.ended else [Text(words, FAINT) for words in limits_words(state)]
-    counts = [Text(words, style) for words, style in count_words(state)]
+    limits = [] if state.ended else [Text(words, FAINT) for words in phrases.limits_words(state)]
+    counts = [Text(words, style) for words, style in phrases.count_words(state)]
     flowed = _flow([*limits, *counts], width)
     lines += [(3 if index == 0 else 5, line) for index, line in enumerate(flowed)]
     kept = sorted(range(len(lines)), key=lambda index: lines[index][0])[: max(0, height)]
@@ -386,7 +372,7 @@ class LiveReport(StateReport):
     async def __aexit__(self, *_: object) -> None:
         try:
             self._canvas.clear()
-            write(self._console, *self._take_above(), *summary(self.state))
+            write(self._console, *self._take_above(), *phrases.summary(self.state))
         finally:
             self._ticks.stop()
 
@@ -394,7 +380,7 @@ class LiveReport(StateReport):
         """Apply an event; the next frame shows it."""
         super().emit(event)
         self._changed = True
-        if line := event_text(event, verbose=self._verbose):
+        if line := phrases.event_text(event, verbose=self._verbose):
             self._above.append(line)
 
     def redraw(self) -> None:

@@ -5,25 +5,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from bulkup.events import (
-    AlbumMade,
-    Event,
-    FileNotMoved,
-    FileSkipped,
-    Interrupted,
-    Noticed,
-    OutageBegan,
-    OutageEnded,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoNew,
-    PhotoPresent,
-    PhotoUploaded,
-    Retrying,
-    RunStarted,
-    SkipReason,
-    Verdict,
-)
+from bulkup import events
 from bulkup.output.state import OTHER_TYPES, RunState
 from bulkup.output.text import (
     count_text,
@@ -46,12 +28,12 @@ INDENT = 8  # cells for the word at the start of a line, before the text
 STOPPING = "photos in flight are finished, no new one is started; Ctrl-C again aborts"
 
 VERDICTS = {
-    Verdict.PRESENT: ("present", GOOD),
-    Verdict.MISSING: ("missing", BAD),
-    Verdict.NOT_IN_ALBUM: ("not in the album", WARNING),
-    Verdict.DIFFERING: ("differing", BAD),
-    Verdict.UNKNOWN: ("unknown", WARNING),
-    Verdict.FAILED: ("failed", BAD),
+    events.Verdict.PRESENT: ("present", GOOD),
+    events.Verdict.MISSING: ("missing", BAD),
+    events.Verdict.NOT_IN_ALBUM: ("not in the album", WARNING),
+    events.Verdict.DIFFERING: ("differing", BAD),
+    events.Verdict.UNKNOWN: ("unknown", WARNING),
+    events.Verdict.FAILED: ("failed", BAD),
 }
 
 
@@ -65,7 +47,9 @@ class EventLine:
     hint: str
 
 
-def event_text(event: Event, *, verbose: bool = False, retries: bool = False) -> Text | None:
+def event_text(
+    event: events.Event, *, verbose: bool = False, retries: bool = False
+) -> Text | None:
     """Return the line for an event, None if it has none.
 
     With `verbose` each photo has a line, with `retries` each photo that waits for a retry.
@@ -77,43 +61,45 @@ def event_text(event: Event, *, verbose: bool = False, retries: bool = False) ->
     return text.append(f" ({line.hint})", FAINT) if line.hint else text
 
 
-def event_line(event: Event, *, verbose: bool = False, retries: bool = False) -> EventLine | None:
+def event_line(
+    event: events.Event, *, verbose: bool = False, retries: bool = False
+) -> EventLine | None:
     """Return the parts of the line for an event; see `event_text`."""
     hint = ""
     match event:
-        case PhotoNew() if verbose:
+        case events.PhotoNew() if verbose:
             kind, what = _planned_photo(event)
-        case PhotoUploaded() if verbose:
+        case events.PhotoUploaded() if verbose:
             kind, what = ("sent", GOOD), f"{event.path} as photo {event.image_id}"
-        case PhotoPresent() if verbose:
+        case events.PhotoPresent() if verbose:
             where = f"photo {event.image_id}" if event.image_id else "as an identical one"
             kind = ("link", GOOD) if event.linked else ("there", FAINT)
             what = f"{event.path} ({where})"
-        case FileSkipped() if verbose:
+        case events.FileSkipped() if verbose:
             kind, what = ("skip", FAINT), f"{event.path} ({event.reason.value})"
-        case AlbumMade() if verbose:
+        case events.AlbumMade() if verbose:
             kind, what = ("album", GOOD), event.name
-        case PhotoFailed():
+        case events.PhotoFailed():
             kind, what, hint = ("failed", BAD), f"{event.path}: {event.reason}", event.hint
-        case PhotoChecked(verdict=verdict) if verdict is not Verdict.PRESENT:
+        case events.PhotoChecked(verdict=verdict) if verdict is not events.Verdict.PRESENT:
             kind, what, hint = VERDICTS[verdict], f"{event.path}: {event.reason}", event.hint
-        case FileNotMoved():
+        case events.FileNotMoved():
             kind, what, hint = ("stays", WARNING), f"{event.path}: {event.reason}", event.hint
-        case OutageBegan():
+        case events.OutageBegan():
             kind, what = ("outage", WARNING), f"{event.reason}; waiting for the server"
-        case OutageEnded():
+        case events.OutageEnded():
             kind, what = (
                 ("back", GOOD),
                 f"the server answers again after {time_text(event.seconds)}",
             )
-        case Noticed():
+        case events.Noticed():
             kind, what, hint = ("note", WARNING), event.message, event.hint
-        case Retrying(path=None):
+        case events.Retrying(path=None):
             kind, what = ("again", WARNING), f"{event.reason}; in {time_text(event.after_s)}"
-        case Retrying() if verbose or (retries and event.after_s):
+        case events.Retrying() if verbose or (retries and event.after_s):
             kind = ("again", WARNING)
             what = f"{event.path}: {event.reason}; in {time_text(event.after_s)}"
-        case Interrupted():
+        case events.Interrupted():
             kind, what = ("stop", WARNING), STOPPING
         case _:
             return None
@@ -121,7 +107,7 @@ def event_line(event: Event, *, verbose: bool = False, retries: bool = False) ->
     return EventLine(word, style, printable(what), printable(hint))
 
 
-def _planned_photo(photo: PhotoNew) -> tuple[tuple[str, str], str]:
+def _planned_photo(photo: events.PhotoNew) -> tuple[tuple[str, str], str]:
     """Return what an upload would do with a photo."""
     what = f"{photo.path} ({size_text(photo.size)})"
     if photo.replaces is not None:
@@ -131,7 +117,7 @@ def _planned_photo(photo: PhotoNew) -> tuple[tuple[str, str], str]:
     return ("new", GOOD), what
 
 
-def title(run: RunStarted) -> str:
+def title(run: events.RunStarted) -> str:
     """Return the album and the gallery of a run."""
     name = printable(run.album_name)
     if run.album is None and not name:
@@ -141,7 +127,7 @@ def title(run: RunStarted) -> str:
     return f"{album} at {printable(run.url)}"
 
 
-def manner(run: RunStarted) -> str:
+def manner(run: events.RunStarted) -> str:
     """Return the method, the concurrency and the version of Piwigo."""
     method = run.method
     if run.task == "verify":
@@ -228,14 +214,14 @@ ALLOWED_BY = (
     "and --raw-as-format attach RAW files to photos"
 )
 SKIPPED = {
-    SkipReason.JUNK: "made by systems and cameras: Thumbs.db and the like",
-    SkipReason.EXCLUDED: "excluded by patterns; a folder counts once",
-    SkipReason.SIZE: "outside --min-size and --max-size",
-    SkipReason.AGE: "outside --newer-than and --older-than",
-    SkipReason.REPEATED: "the same file again: linked, or listed twice",
-    SkipReason.SYMLINK: "symbolic links",
-    SkipReason.SPECIAL: "pipes, sockets and devices",
-    SkipReason.SIDECAR: "metadata of photos: .xmp, .json",
+    events.SkipReason.JUNK: "made by systems and cameras: Thumbs.db and the like",
+    events.SkipReason.EXCLUDED: "excluded by patterns; a folder counts once",
+    events.SkipReason.SIZE: "outside --min-size and --max-size",
+    events.SkipReason.AGE: "outside --newer-than and --older-than",
+    events.SkipReason.REPEATED: "the same file again: linked, or listed twice",
+    events.SkipReason.SYMLINK: "symbolic links",
+    events.SkipReason.SPECIAL: "pipes, sockets and devices",
+    events.SkipReason.SIDECAR: "metadata of photos: .xmp, .json",
 }
 
 
@@ -252,7 +238,7 @@ def summary(state: RunState) -> list[Text]:
     ]
 
 
-def _heading(state: RunState, run: RunStarted) -> Text:
+def _heading(state: RunState, run: events.RunStarted) -> Text:
     word = "Stopped" if state.interrupted else "Not finished"
     if state.ended is not None and not state.incomplete:
         word = "Done"
@@ -261,7 +247,7 @@ def _heading(state: RunState, run: RunStarted) -> Text:
     return Text.assemble((word, f"bold {style}"), after, title(run))
 
 
-def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
+def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
     if state.scan_ended and not state.found:
         what = "check" if run.task == "verify" else "upload"
         yield Text(f"  There was nothing to {what}: no files were found. Check the path.", WARNING)
@@ -272,10 +258,10 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
         yield from _planned(state)
     else:
         yield from _sent(state)
-    for reason in SkipReason:
+    for reason in events.SkipReason:
         if count := state.skipped_by_reason[reason]:
             yield _row(count, "skipped by rule", SKIPPED.get(reason) or types_words(state))
-            if reason is SkipReason.TYPE and run.task != "verify":
+            if reason is events.SkipReason.TYPE and run.task != "verify":
                 yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
     if state.failed:
         yield _row(state.failed, _failed(run), "", BAD)
@@ -295,7 +281,7 @@ def _counts(state: RunState, run: RunStarted) -> Iterator[Text]:
         yield _row(state.not_moved, "not moved", "the files are where they were", WARNING)
 
 
-def _failed(run: RunStarted) -> str:
+def _failed(run: events.RunStarted) -> str:
     return "refused" if run.task == "dry-run" else "failed"
 
 
@@ -364,11 +350,15 @@ def types_words(state: RunState) -> str:
 
 
 def _named(
-    photos: Sequence[PhotoFailed | PhotoChecked | FileNotMoved], count: int, what: str
+    photos: Sequence[events.PhotoFailed | events.PhotoChecked | events.FileNotMoved],
+    count: int,
+    what: str,
 ) -> Iterator[Text]:
     """Yield the first files with reason and hint, and the number of the others."""
     for photo in photos[:FAILURES_SHOWN]:
-        word, style = VERDICTS[photo.verdict] if isinstance(photo, PhotoChecked) else (what, BAD)
+        word, style = (
+            VERDICTS[photo.verdict] if isinstance(photo, events.PhotoChecked) else (what, BAD)
+        )
         yield Text("")
         yield Text.assemble((f"{word}: ", style), printable(photo.path))
         yield Text(f"  {printable(photo.reason)}")

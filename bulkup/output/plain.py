@@ -19,19 +19,8 @@ from bulkup.events import (
     RunFailed,
     RunStarted,
 )
-from bulkup.output.phrases import (
-    FAINT,
-    bytes_words,
-    count_words,
-    event_text,
-    limits_words,
-    manner,
-    outage_words,
-    pace_words,
-    photos_words,
-    summary,
-    title,
-)
+from bulkup.output import phrases
+from bulkup.output.phrases import FAINT
 from bulkup.output.sinks import Clock, LineWriter, Periodic, Sleep, StateReport, WallClock
 from bulkup.output.state import RunState
 from bulkup.output.text import clock_text, percent, printable
@@ -73,7 +62,7 @@ class PlainReport(StateReport):
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            write(self._console, *summary(self.state))
+            write(self._console, *phrases.summary(self.state))
         finally:
             self._ticks.stop()
 
@@ -81,9 +70,9 @@ class PlainReport(StateReport):
         """Apply an event and write its line."""
         super().emit(event)
         if isinstance(event, RunStarted):
-            write(self._console, Text(title(event)), Text(manner(event), FAINT))
+            write(self._console, Text(phrases.title(event)), Text(phrases.manner(event), FAINT))
             self._due = self.state.latest + self._every_s
-        elif line := event_text(event, verbose=self._verbose, retries=True):
+        elif line := phrases.event_text(event, verbose=self._verbose, retries=True):
             write(self._console, line)
         self._write_if_due()
 
@@ -103,10 +92,16 @@ def figures(state: RunState, now: float) -> Text:
     return Text.assemble(
         (f"[{clock_text(state.elapsed_s(now))}] ", FAINT),
         f"{share}%, " if state.scan_ended else "",
-        ", ".join([photos_words(state), bytes_words(state), *pace_words(state, now)]),
-        *((f", {words}", FAINT) for words in limits_words(state)),
-        *((f", {words}", style) for words, style in count_words(state)),
-        (f". {outage}" if (outage := outage_words(state, now)) else "", "yellow"),
+        ", ".join(
+            [
+                phrases.photos_words(state),
+                phrases.bytes_words(state),
+                *phrases.pace_words(state, now),
+            ]
+        ),
+        *((f", {words}", FAINT) for words in phrases.limits_words(state)),
+        *((f", {words}", style) for words, style in phrases.count_words(state)),
+        (f". {outage}" if (outage := phrases.outage_words(state, now)) else "", "yellow"),
     )
 
 
@@ -139,12 +134,12 @@ class QuietReport(StateReport):
         self._console = console
 
     async def __aexit__(self, *_: object) -> None:
-        write(self._console, *summary(self.state))
+        write(self._console, *phrases.summary(self.state))
 
     def emit(self, event: Event) -> None:
         """Apply an event and write its line if it is a problem."""
         super().emit(event)
-        if isinstance(event, PROBLEMS) and (line := event_text(event)):
+        if isinstance(event, PROBLEMS) and (line := phrases.event_text(event)):
             write(self._console, line)
 
 
@@ -162,7 +157,7 @@ class LogReport(StateReport):
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            for line in summary(self.state):
+            for line in phrases.summary(self.state):
                 self._write(line.plain)
         finally:
             await self._lines.close()
@@ -172,12 +167,12 @@ class LogReport(StateReport):
         super().emit(event)
         match event:
             case RunStarted():
-                self._write(f"{title(event)}: {manner(event)}")
+                self._write(f"{phrases.title(event)}: {phrases.manner(event)}")
             case RunFailed():
                 hint = f" ({printable(event.hint)})" if event.hint else ""
                 self._write(f"run failed: {printable(event.reason)}{hint}")
             case _:
-                if line := event_text(event, verbose=True):
+                if line := phrases.event_text(event, verbose=True):
                     self._write(line.plain)
 
     def _write(self, words: str) -> None:

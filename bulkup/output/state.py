@@ -5,36 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from bulkup.events import (
-    BandwidthChanged,
-    ChunkSizeChanged,
-    Estimated,
-    Event,
-    FileNotMoved,
-    FileSkipped,
-    LimitsChanged,
-    OutageBegan,
-    OutageEnded,
-    Outcome,
-    PhotoArrived,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoFinishing,
-    PhotoHashed,
-    PhotoHashing,
-    PhotoPresent,
-    PhotoProgress,
-    PhotoStarted,
-    PhotoUnfinished,
-    PhotoUploaded,
-    Retrying,
-    RunFinished,
-    RunStarted,
-    ScanFinished,
-    SkipReason,
-    Tally,
-    Verdict,
-)
+from bulkup import events
 
 WINDOW_SAMPLES = 100  # a window keeps at most this many samples
 MIN_SPAN_S = 1.0  # a rate over less time than this would fluctuate
@@ -175,13 +146,13 @@ class Outage:
 LONG_S = 0.5  # a file that is read in less time gets no row
 
 ActivityEvent = (
-    PhotoHashing
-    | PhotoHashed
-    | PhotoStarted
-    | PhotoProgress
-    | PhotoFinishing
-    | Retrying
-    | PhotoArrived
+    events.PhotoHashing
+    | events.PhotoHashed
+    | events.PhotoStarted
+    | events.PhotoProgress
+    | events.PhotoFinishing
+    | events.Retrying
+    | events.PhotoArrived
 )
 
 
@@ -209,17 +180,17 @@ class ActiveFiles:
     def apply(self, event: ActivityEvent, now: float) -> int:
         """Apply an event; return how many bytes were sent since the last one."""
         match event:
-            case PhotoHashing(path=path, size=size):
+            case events.PhotoHashing(path=path, size=size):
                 self.hashing[path] = FileBeingHashed(path, size, now)
-            case PhotoHashed(path=path):
+            case events.PhotoHashed(path=path):
                 self.hashing.pop(path, None)
-            case PhotoStarted(path=path, size=size, attempt=attempt):
+            case events.PhotoStarted(path=path, size=size, attempt=attempt):
                 # assigning to an existing key keeps its position: the order of the first start
                 self.in_flight[path] = PhotoInFlight(
                     path=path, size=size, attempt=attempt, started=now, moved=now
                 )
                 self.arrived.pop(path, None)
-            case PhotoArrived(path=path):
+            case events.PhotoArrived(path=path):
                 if photo := self.in_flight.pop(path, None):
                     self.arrived[path] = photo.size
                     return photo.size - photo.sent
@@ -237,16 +208,18 @@ class ActiveFiles:
 
 
 def _apply_to(
-    photo: PhotoInFlight, event: PhotoProgress | PhotoFinishing | Retrying, now: float
+    photo: PhotoInFlight,
+    event: events.PhotoProgress | events.PhotoFinishing | events.Retrying,
+    now: float,
 ) -> int:
     photo.trouble = ""
     match event:
-        case Retrying():
+        case events.Retrying():
             photo.trouble = event.reason
             photo.again_at = now + event.after_s
-        case PhotoFinishing():
+        case events.PhotoFinishing():
             photo.finishing_since = now
-        case PhotoProgress():
+        case events.PhotoProgress():
             before = photo.sent
             photo.sent = min(max(event.sent, 0), photo.size)
             photo.moved = now
@@ -262,28 +235,28 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class RunState(Tally):
+class RunState(events.Tally):
     """What the outputs show of a run: its tally and its current activity; times by its clock.
 
     `failures`, `bad_checks` and `unmoved` are the first 1,000 of their kind. `sent_size` counts
     bytes that were sent again, too.
     """
 
-    run: RunStarted | None = None
+    run: events.RunStarted | None = None
     started: float | None = None
     ended: float | None = None
     latest: float = 0.0
     scan_ended: bool = False
-    estimated: Estimated | None = None
+    estimated: events.Estimated | None = None
     outage: Outage | None = None
-    limits: LimitsChanged | None = None
+    limits: events.LimitsChanged | None = None
     chunk_size: int = 0
     bandwidth: int | None = None
     sent_size: int = 0
     skipped_by_type: Counter[str] = field(default_factory=Counter)
-    failures: list[PhotoFailed] = field(default_factory=list)
-    bad_checks: list[PhotoChecked] = field(default_factory=list)
-    unmoved: list[FileNotMoved] = field(default_factory=list)
+    failures: list[events.PhotoFailed] = field(default_factory=list)
+    bad_checks: list[events.PhotoChecked] = field(default_factory=list)
+    unmoved: list[events.FileNotMoved] = field(default_factory=list)
     active: ActiveFiles = field(default_factory=ActiveFiles)
     _pace: Pace = field(default_factory=lambda: Pace(0.0))
 
@@ -362,13 +335,13 @@ class RunState(Tally):
         waiting = max(0, photos - len(self.in_flight))
         return self._pace.left_s(now, size=self.left_size, photos=photos, waiting=waiting)
 
-    def apply(self, event: Event, now: float) -> None:
+    def apply(self, event: events.Event, now: float) -> None:
         """Apply an event that happened `now`."""
         self.latest = now
         self.add(event)
         if isinstance(event, ActivityEvent):
             self._send(self.active.apply(event, now), now)
-        elif isinstance(event, Outcome):
+        elif isinstance(event, events.Outcome):
             self._end(event, now)
         else:
             self._change(event, now)
@@ -378,52 +351,52 @@ class RunState(Tally):
         self.sent_size += size
         self._pace.passed(size, now)
 
-    def _end(self, event: Outcome, now: float) -> None:
+    def _end(self, event: events.Outcome, now: float) -> None:
         counted = self.active.end(event.path)
-        if not isinstance(event, FileSkipped | PhotoUnfinished) and not (
-            self._sends and isinstance(event, PhotoPresent)
+        if not isinstance(event, events.FileSkipped | events.PhotoUnfinished) and not (
+            self._sends and isinstance(event, events.PhotoPresent)
         ):
             self._pace.ended(now)
         match event:
-            case PhotoUploaded():
+            case events.PhotoUploaded():
                 self._send(event.size - counted, now)
-            case PhotoChecked():
+            case events.PhotoChecked():
                 self._pace.passed(event.size, now)
-                if event.verdict is not Verdict.PRESENT:
+                if event.verdict is not events.Verdict.PRESENT:
                     _keep(self.bad_checks, event)
-            case PhotoFailed():
+            case events.PhotoFailed():
                 _keep(self.failures, event)
-            case FileSkipped(reason=SkipReason.TYPE):
+            case events.FileSkipped(reason=events.SkipReason.TYPE):
                 kind = event.path.suffix.lower()
                 if kind not in self.skipped_by_type and len(self.skipped_by_type) >= TYPES_KEPT:
                     kind = OTHER_TYPES
                 self.skipped_by_type[kind] += 1
 
-    def _change(self, event: Event, now: float) -> None:
+    def _change(self, event: events.Event, now: float) -> None:
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 self.run = event
                 self.chunk_size = event.chunk_size
                 self.started = now
                 self._pace = Pace(now)
-            case ScanFinished():
+            case events.ScanFinished():
                 self.scan_ended = True
-            case OutageBegan():
+            case events.OutageBegan():
                 self.outage = Outage(event.reason, now)
-            case OutageEnded():
+            case events.OutageEnded():
                 self.outage = None
                 self._pace.restart(now)
-            case LimitsChanged():
+            case events.LimitsChanged():
                 self.limits = event
-            case BandwidthChanged():
+            case events.BandwidthChanged():
                 self.bandwidth = event.limit
-            case ChunkSizeChanged():
+            case events.ChunkSizeChanged():
                 self.chunk_size = event.chunk_size
-            case Estimated():
+            case events.Estimated():
                 self.estimated = event
-            case FileNotMoved():
+            case events.FileNotMoved():
                 _keep(self.unmoved, event)
-            case RunFinished():
+            case events.RunFinished():
                 self.ended = now
 
 

@@ -7,20 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from bulkup.events import Event, PhotoFinished, RunFailed
+from bulkup.output import phrases
 from bulkup.output.live import activity_words
-from bulkup.output.phrases import (
-    TONES,
-    bytes_words,
-    count_words,
-    event_line,
-    limits_words,
-    manner,
-    outage_words,
-    pace_words,
-    photos_words,
-    summary,
-    title,
-)
+from bulkup.output.phrases import TONES
 from bulkup.output.samples import Sampler
 from bulkup.output.state import FileBeingHashed, PhotoInFlight, RunState
 from bulkup.output.text import clock_text, percent, printable, rate_text, size_text
@@ -66,23 +55,24 @@ def facts(state: RunState, now: float, *, ended: bool = False) -> Facts:
         "phase": phase,
         "phase_words": words,
         "tone": tone,
-        "title": title(state.run) if state.run else "",
-        "manner": manner(state.run) if state.run else "",
+        "title": phrases.title(state.run) if state.run else "",
+        "manner": phrases.manner(state.run) if state.run else "",
         "share": percent(state.reached_size, state.goal_size) if state.scan_ended else None,
-        "photos": photos_words(state) if state.run else "",
-        "bytes": bytes_words(state) if state.run else "",
+        "photos": phrases.photos_words(state) if state.run else "",
+        "bytes": phrases.bytes_words(state) if state.run else "",
         "rate": "" if over or not state.run else rate_text(state.rate(now)),
         "left": "" if over else _left(state, now),
         "mean": rate_text(state.mean_rate(now)) if state.uploaded else "",
         "elapsed": clock_text(state.elapsed_s(now)) if state.run else "",
-        "limits": [] if over else limits_words(state),
+        "limits": [] if over else phrases.limits_words(state),
         "counts": [
-            {"words": words, "tone": TONES.get(style, "")} for words, style in count_words(state)
+            {"words": words, "tone": TONES.get(style, "")}
+            for words, style in phrases.count_words(state)
         ],
-        "outage": outage_words(state, now),
+        "outage": phrases.outage_words(state, now),
         "in_flight": [] if over else [_row(photo, now) for photo in photos[:MAX_ROWS]],
         "hidden": 0 if over else max(0, len(photos) - MAX_ROWS),
-        "summary": "\n".join(line.plain for line in summary(state)) if over else "",
+        "summary": "\n".join(line.plain for line in phrases.summary(state)) if over else "",
     }
 
 
@@ -99,7 +89,7 @@ def _left(state: RunState, now: float) -> str:
     """Return the time left, or why it is unknown."""
     if state.run is None:
         return ""
-    words = pace_words(state, now)
+    words = phrases.pace_words(state, now)
     return " · ".join(words if state.run.task == "dry-run" else words[1:])
 
 
@@ -127,7 +117,7 @@ def line_of(event: Event) -> Facts | None:
     if isinstance(event, RunFailed):
         what, hint = printable(event.reason), printable(event.hint)
         return {"kind": "failed", "tone": "bad", "what": what, "hint": hint}
-    line = event_line(event)
+    line = phrases.event_line(event)
     if line is None:
         return None
     tone = TONES.get(line.style, "")
