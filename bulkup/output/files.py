@@ -13,18 +13,8 @@ from typing import Any, Final, Self, TextIO
 
 from anyio import CancelScope, to_thread
 
+from bulkup import events
 from bulkup.errors import UsageError
-from bulkup.events import (
-    SCHEMA,
-    Event,
-    Outcome,
-    PhotoPresent,
-    PhotoProgress,
-    PhotoStarted,
-    PhotoUploaded,
-    RunStarted,
-    to_dict,
-)
 from bulkup.output.sinks import Clock, LineWriter, WallClock
 from bulkup.output.text import printable, unicode_text
 
@@ -45,11 +35,15 @@ class JsonReport:
     async def __aexit__(self, *_: object) -> None:
         await self._lines.close()
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: events.Event) -> None:
         """Write the event. Raises `OSError` if that fails."""
-        if isinstance(event, PhotoProgress):
+        if isinstance(event, events.PhotoProgress):
             return
-        line = {"schema": SCHEMA, "time": utc_text(self._wall_clock()), **to_dict(event)}
+        line = {
+            "schema": events.SCHEMA,
+            "time": utc_text(self._wall_clock()),
+            **events.to_dict(event),
+        }
         self._lines.put(json_text(line) + "\n")
 
 
@@ -153,12 +147,12 @@ class Rows:
     def __init__(self) -> None:
         self._started: dict[Path, tuple[int, float]] = {}  # attempts, start of the first
 
-    def take(self, event: Event, now: float) -> Row | None:
+    def take(self, event: events.Event, now: float) -> Row | None:
         """Apply an event that happened `now`, in seconds; return the row that it completes."""
-        if isinstance(event, PhotoStarted):
+        if isinstance(event, events.PhotoStarted):
             _, began = self._started.get(event.path, (0, now))
             self._started[event.path] = (event.attempt, began)
-        if not isinstance(event, Outcome):
+        if not isinstance(event, events.Outcome):
             return None
         tries, began = self._started.pop(event.path, (0, now))
         row = Row(
@@ -174,10 +168,10 @@ class Rows:
             hint=getattr(event, "hint", ""),
         )
         match event:
-            case PhotoUploaded():
+            case events.PhotoUploaded():
                 outcome = "replaced" if event.replaced else row.outcome
                 return replace(row, outcome=outcome, tries=event.attempts, seconds=event.seconds)
-            case PhotoPresent(linked=True):
+            case events.PhotoPresent(linked=True):
                 return replace(row, outcome="linked")
         return row
 
@@ -227,9 +221,9 @@ class TableReport:
         except OSError as failure:
             raise self._draft.failure(failure) from None
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: events.Event) -> None:
         """Apply an event and write the row that it completes. Raises `OSError` if that fails."""
-        self._run_started = self._run_started or isinstance(event, RunStarted)
+        self._run_started = self._run_started or isinstance(event, events.RunStarted)
         row = self._rows.take(event, self._clock())
         if row is not None and self._lines is not None:
             try:

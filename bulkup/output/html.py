@@ -15,21 +15,8 @@ from typing import Final, Self, TextIO
 
 from anyio import CancelScope, to_thread
 
-from bulkup import __version__
+from bulkup import __version__, events
 from bulkup.errors import UsageError
-from bulkup.events import (
-    Event,
-    FileNotMoved,
-    FileSkipped,
-    Noticed,
-    OutageBegan,
-    Outcome,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoFinished,
-    RunStarted,
-    SkipReason,
-)
 from bulkup.output import phrases
 from bulkup.output.files import AtomicFile
 from bulkup.output.phrases import SKIPPED, TONES, VERDICTS
@@ -98,21 +85,25 @@ class HtmlReport:
             with CancelScope(shield=True):
                 await to_thread.run_sync(self._end, self._file)
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: events.Event) -> None:
         """Apply an event."""
         now = self._clock()
         self.sampler.advance(now)
         self.state.apply(event, now)
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 self.began = self._wall_clock()
-            case PhotoFinished():
+            case events.PhotoFinished():
                 self.sampler.finished(event.seconds)
-            case Noticed():
+            case events.Noticed():
                 self._note(now, event.message, event.hint)
-            case OutageBegan():
+            case events.OutageBegan():
                 self._note(now, f"the server was unavailable: {event.reason}")
-        if isinstance(event, Outcome) and not isinstance(event, FileSkipped) and event.size:
+        if (
+            isinstance(event, events.Outcome)
+            and not isinstance(event, events.FileSkipped)
+            and event.size
+        ):
             self.sizes.add(event.size)
 
     def _note(self, now: float, message: str, hint: str = "") -> None:
@@ -160,7 +151,7 @@ class Group:
     paths: list[str] = field(default_factory=list)
 
 
-def page(report: HtmlReport, run: RunStarted, *, table: str) -> str:
+def page(report: HtmlReport, run: events.RunStarted, *, table: str) -> str:
     """Return the page; `table` is a file name for a report with every file."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 (an extra)
 
@@ -244,7 +235,7 @@ def status(state: RunState) -> tuple[str, str]:
     return "Done", "good"
 
 
-def headline(state: RunState, run: RunStarted) -> str:
+def headline(state: RunState, run: events.RunStarted) -> str:
     """Return the result of the run in one sentence."""
     photos = count_text(state.photos, "photo")
     if not state.found:
@@ -262,7 +253,7 @@ def headline(state: RunState, run: RunStarted) -> str:
     return f"{there:,} of {photos} are in the gallery"
 
 
-def figures(state: RunState, run: RunStarted) -> list[Figure]:
+def figures(state: RunState, run: events.RunStarted) -> list[Figure]:
     """Return the numbers at the top of the page, without zeros except for the first."""
     if run.task == "verify":
         shown = [
@@ -316,14 +307,16 @@ def outcomes(state: RunState) -> Iterator[tuple[str, int, str]]:
     yield from (each for each in counts if each[1])
 
 
-def grouped(problems: Sequence[PhotoFailed | PhotoChecked | FileNotMoved]) -> Iterator[Group]:
+def grouped(
+    problems: Sequence[events.PhotoFailed | events.PhotoChecked | events.FileNotMoved],
+) -> Iterator[Group]:
     """Yield the files with problems by their reason, the most frequent first."""
     groups: dict[tuple[str, str, str], Group] = {}
     for file in problems:
         word, tone = "failed", "bad"
-        if isinstance(file, FileNotMoved):
+        if isinstance(file, events.FileNotMoved):
             word, tone = "stays", "warning"
-        elif isinstance(file, PhotoChecked):
+        elif isinstance(file, events.PhotoChecked):
             word, style = VERDICTS[file.verdict]
             tone = TONES[style]
         group = groups.setdefault(
@@ -336,7 +329,7 @@ def grouped(problems: Sequence[PhotoFailed | PhotoChecked | FileNotMoved]) -> It
 
 def skipped(state: RunState) -> Iterator[tuple[str, str]]:
     """Yield how many files each rule skipped, and the rule."""
-    for reason in SkipReason:
+    for reason in events.SkipReason:
         if count := state.skipped_by_reason[reason]:
             yield f"{count:,}", SKIPPED.get(reason) or phrases.types_words(state)
 

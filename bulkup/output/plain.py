@@ -7,18 +7,7 @@ from typing import Self
 from rich.console import Console
 from rich.text import Text
 
-from bulkup.events import (
-    Event,
-    FileNotMoved,
-    Interrupted,
-    Noticed,
-    OutageBegan,
-    OutageEnded,
-    PhotoChecked,
-    PhotoFailed,
-    RunFailed,
-    RunStarted,
-)
+from bulkup import events
 from bulkup.output import phrases
 from bulkup.output.phrases import FAINT
 from bulkup.output.sinks import Clock, LineWriter, Periodic, Sleep, StateReport, WallClock
@@ -66,10 +55,10 @@ class PlainReport(StateReport):
         finally:
             self._ticks.stop()
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: events.Event) -> None:
         """Apply an event and write its line."""
         super().emit(event)
-        if isinstance(event, RunStarted):
+        if isinstance(event, events.RunStarted):
             write(self._console, Text(phrases.title(event)), Text(phrases.manner(event), FAINT))
             self._due = self.state.latest + self._every_s
         elif line := phrases.event_text(event, verbose=self._verbose, retries=True):
@@ -122,7 +111,13 @@ def write(console: Console, *lines: Text) -> None:
 
 
 PROBLEMS = (
-    PhotoFailed | PhotoChecked | FileNotMoved | OutageBegan | OutageEnded | Interrupted | Noticed
+    events.PhotoFailed
+    | events.PhotoChecked
+    | events.FileNotMoved
+    | events.OutageBegan
+    | events.OutageEnded
+    | events.Interrupted
+    | events.Noticed
 )
 
 
@@ -136,7 +131,7 @@ class QuietReport(StateReport):
     async def __aexit__(self, *_: object) -> None:
         write(self._console, *phrases.summary(self.state))
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: events.Event) -> None:
         """Apply an event and write its line if it is a problem."""
         super().emit(event)
         if isinstance(event, PROBLEMS) and (line := phrases.event_text(event)):
@@ -162,13 +157,13 @@ class LogReport(StateReport):
         finally:
             await self._lines.close()
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: events.Event) -> None:
         """Write the line for an event. Raises `OSError` if that fails."""
         super().emit(event)
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 self._write(f"{phrases.title(event)}: {phrases.manner(event)}")
-            case RunFailed():
+            case events.RunFailed():
                 hint = f" ({printable(event.hint)})" if event.hint else ""
                 self._write(f"run failed: {printable(event.reason)}{hint}")
             case _:

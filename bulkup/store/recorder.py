@@ -9,20 +9,8 @@ from typing import Final
 import anyio
 from anyio import CancelScope
 
+from bulkup import events
 from bulkup.errors import BulkupError, one_error
-from bulkup.events import (
-    Emit,
-    Event,
-    FileSkipped,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoPresent,
-    PhotoUploaded,
-    RunStarted,
-    SkipReason,
-    Tally,
-    Verdict,
-)
 from bulkup.store.ledger import SqliteLedger
 from bulkup.store.run_history import Ending, Failure, RunInfo
 
@@ -34,13 +22,13 @@ class RunRecorder:
     """Passes the events of one run on, and saves its history."""
 
     def __init__(
-        self, ledger: SqliteLedger, info: RunInfo, emit: Emit, *, clock: Callable[[], float]
+        self, ledger: SqliteLedger, info: RunInfo, emit: events.Emit, *, clock: Callable[[], float]
     ) -> None:
         self._ledger = ledger
         self._info = info
         self._emit = emit
         self._clock = clock
-        self._tally = Tally()
+        self._tally = events.Tally()
         self._failed: dict[Path, Failure] = {}
         self._resolved: set[Path] = set()
         self._changed = anyio.Event()
@@ -72,23 +60,29 @@ class RunRecorder:
             lambda history: history.end(self._run, ending, error=error, roots=roots)
         )
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: events.Event) -> None:
         """Count an event, and pass it on."""
         self._tally.add(event)
         match event:
-            case PhotoUploaded() | PhotoPresent() | PhotoChecked(verdict=Verdict.PRESENT):
+            case (
+                events.PhotoUploaded()
+                | events.PhotoPresent()
+                | events.PhotoChecked(verdict=events.Verdict.PRESENT)
+            ):
                 self._resolve(event.path)
-            case FileSkipped(reason=SkipReason.TYPE):  # it is no longer to be uploaded
+            case events.FileSkipped(
+                reason=events.SkipReason.TYPE
+            ):  # it is no longer to be uploaded
                 self._resolve(event.path)
-            case PhotoFailed():
+            case events.PhotoFailed():
                 self._fail(event)
-            case PhotoChecked() if event.verdict is not Verdict.UNKNOWN:
+            case events.PhotoChecked() if event.verdict is not events.Verdict.UNKNOWN:
                 self._fail(event)
         if self._clock() - self._saved >= SAVE_S:
             self._changed.set()
         self._emit(event)
 
-    def _fail(self, event: PhotoFailed | PhotoChecked) -> None:
+    def _fail(self, event: events.PhotoFailed | events.PhotoChecked) -> None:
         if self._info.task == "dry-run":
             return  # nothing was sent
         self._resolved.discard(event.path)
@@ -120,7 +114,7 @@ class RunRecorder:
             )
 
 
-def _counts(tally: Tally) -> Mapping[str, int]:
+def _counts(tally: events.Tally) -> Mapping[str, int]:
     """Return the counts of a run by their names in the ledger, without zeros."""
     counts = Counter(
         found=tally.found,
@@ -136,7 +130,7 @@ def _counts(tally: Tally) -> Mapping[str, int]:
         moved=tally.moved,
         not_moved=tally.not_moved,
     )
-    counts[Verdict.NOT_IN_ALBUM.value] = tally.not_in_album
+    counts[events.Verdict.NOT_IN_ALBUM.value] = tally.not_in_album
     counts.update({verdict.value: count for verdict, count in tally.verdicts.items()})
     return +counts
 
@@ -144,13 +138,13 @@ def _counts(tally: Tally) -> Mapping[str, int]:
 @asynccontextmanager
 async def record_run(
     ledger: SqliteLedger,
-    started: RunStarted,
+    started: events.RunStarted,
     *,
     roots: Sequence[Path],
-    emit: Emit,
+    emit: events.Emit,
     interrupted: Callable[[], bool],
     clock: Callable[[], float],
-) -> AsyncIterator[Emit]:
+) -> AsyncIterator[events.Emit]:
     """Save the history of a run; yield the function to which it emits its events.
 
     Failures of earlier runs below the `roots` are resolved if their files are gone. Raises

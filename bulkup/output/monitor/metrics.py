@@ -3,18 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import choose_encoder
 
-from bulkup import __version__
-from bulkup.events import (
-    Event,
-    FileFound,
-    OutageBegan,
-    OutageEnded,
-    Outcome,
-    PhotoFinished,
-    PhotoUploaded,
-    Retrying,
-    RunStarted,
-)
+from bulkup import __version__, events
 from bulkup.output.state import RunState
 
 FINISH_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -70,27 +59,27 @@ class Metrics:
         self._info = Info("bulkup", "The run that is shown.", registry=registry)
         self._info.info({"version": __version__})
 
-    def observe(self, event: Event, *, sent: int) -> None:
+    def observe(self, event: events.Event, *, sent: int) -> None:
         """Count an event by which `sent` bytes were sent."""
         self._sent.inc(sent)
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 self._info.info(
                     {"version": __version__, "task": event.task, "method": event.method}
                 )
-            case FileFound():
+            case events.FileFound():
                 self._found.inc()
-            case PhotoFinished():
+            case events.PhotoFinished():
                 self._finish.observe(event.seconds)
-            case Retrying():
+            case events.Retrying():
                 self._retries.inc()
-            case OutageBegan():
+            case events.OutageBegan():
                 self._outages.inc()
-            case OutageEnded():
+            case events.OutageEnded():
                 self._outage_seconds.inc(event.seconds)
-        if isinstance(event, PhotoUploaded):
+        if isinstance(event, events.PhotoUploaded):
             self._uploaded.inc(event.size)
-        if isinstance(event, Outcome):
+        if isinstance(event, events.Outcome):
             self._photos.labels(event.outcome).inc()
 
     def page(self, accept: str, state: RunState, now: float) -> tuple[bytes, str]:
