@@ -8,7 +8,7 @@ from collections.abc import (
     Collection,
     Sequence,
 )
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -158,7 +158,8 @@ async def run(
     sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
     await _sweep_remains(upload_context, context)
     try:
-        async with one_error(), _running(limiter):
+        async with one_error(), anyio.create_task_group() as background:
+            background.start_soon(limiter.attend)
             async with anyio.create_task_group() as tasks:
                 with unsent, sent_in:
                     jobs = read_plan(
@@ -176,6 +177,7 @@ async def run(
                         tasks.start_soon(send, unsent.clone(), sent_in.clone(), upload_context)
                     tasks.start_soon(confirm_stage, sent, confirmer, context)
             await formats.attach(format_files, at_once=in_flight)
+            background.cancel_scope.cancel()
     finally:
         guard.close()
     if left := await _sweep_remains(upload_context, context):
@@ -466,15 +468,6 @@ async def _collect(
         with suppress(anyio.EndOfStream):
             while len(batch) < BATCH:
                 batch.append(await stream.receive())
-        tasks.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def _running(limiter: Limiter) -> AsyncIterator[None]:
-    """Run the limiter's own task in the background."""
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(limiter.attend)
-        yield
         tasks.cancel_scope.cancel()
 
 

@@ -112,13 +112,9 @@ class FormatRefused(PhotoError):
     """
 
     def __init__(
-        self,
-        failure: FailureMessage | str,
-        *,
-        hint: str = "",
-        endings: frozenset[str] = frozenset(),
+        self, failure: FailureMessage | str, *, endings: frozenset[str] = frozenset()
     ) -> None:
-        super().__init__(failure, hint=hint)
+        super().__init__(failure)
         self.endings = endings
 
     def takes(self, file: str) -> bool:
@@ -146,13 +142,9 @@ class Transient(BulkupError):
     untouched: ClassVar[bool] = False
 
     def __init__(
-        self,
-        failure: FailureMessage | str,
-        *,
-        hint: str = "",
-        retry_after_s: float | None = None,
+        self, failure: FailureMessage | str, *, retry_after_s: float | None = None
     ) -> None:
-        super().__init__(failure, hint=hint)
+        super().__init__(failure)
         self.retry_after_s = retry_after_s
 
 

@@ -94,11 +94,6 @@ class Outputs:
         self._opened: dict[str, Report] = {}
         self._given_up: set[str] = set()
 
-    @property
-    def state(self) -> RunState:
-        """The state of the run."""
-        return self._screen.state
-
     async def __aenter__(self) -> Self:
         await self._screen.__aenter__()
         try:

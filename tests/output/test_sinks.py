@@ -99,15 +99,16 @@ async def test_a_reader_who_does_not_read_is_given_up_before_memory_is_full(
 
 async def test_a_view_that_fails_is_named_once_and_the_others_go_on() -> None:
     shown, kept = StringIO(), Kept()
+    seen = screen(shown)
     broken = JsonReport(LineWriter(FullDisk()), wall_clock=noon)
-    async with Outputs(screen(shown), {"--log-file": broken, "--json": kept}) as views:
+    async with Outputs(seen, {"--log-file": broken, "--json": kept}) as views:
         views.emit(RUN)
         views.emit(FAILED)
         views.emit(RunFinished(seconds=1))
     assert shown.getvalue().count("--log-file is incomplete: No space left on device") == 1
     assert kept.told == [RUN, FAILED, RunFinished(seconds=1)]
     assert kept.ended
-    assert views.state.failed == 1
+    assert seen.state.failed == 1
 
 
 async def test_where_one_view_can_not_begin_those_that_have_begun_are_ended() -> None:
