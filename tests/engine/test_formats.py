@@ -24,7 +24,7 @@ from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.filters import EVERYTHING, Filters, Patterns, read_flag
 from tests.support.events import acting_on
 from tests.support.faults import HookedFaults
-from tests.support.galleries import content_of, uploads
+from tests.support.galleries import attached, content_of, uploads
 from tests.support.ledgers import ledger_of, run_with_ledger
 from tests.support.photos import write_files
 from tests.support.runs import Outcome, check, failures, picture, run
@@ -53,17 +53,6 @@ async def box(pair: Path) -> AsyncIterator[Sandbox]:
     async with Sandbox(formats=RAW) as running:
         await upload(running, pair)
         yield running
-
-
-def attached(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
-    """Return the formats of each photo, by its file name."""
-    return {
-        photo.file: sorted(
-            (row.extension, row.content.read() if row.content else b"")
-            for row in box.gallery.formats.of(photo.id)
-        )
-        for photo in box.gallery.photos.values()
-    }
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -31,7 +31,7 @@ from bulkup.source.photos import Photo
 from bulkup.source.watch import MOST_SETTLES, Inbox, Watch
 from tests.support.events import soon
 from tests.support.faults import HookedFaults
-from tests.support.galleries import only_photo
+from tests.support.galleries import attached, only_photo
 from tests.support.runs import Clock, Outcome, make_archive, picture, stored_sums
 from tests.support.walks import put, put_all, scanned
 
@@ -219,17 +219,6 @@ async def test_failed_and_skipped_files_wait_for_a_change(box: Sandbox, inbox: P
     assert (len(first.of(PhotoFailed)), len(first.of(FileSkipped))) == (1, 1)
 
 
-def formats(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
-    """Return the formats of each photo, by its file name."""
-    return {
-        photo.file: [
-            (row.extension, row.content.read() if row.content else b"")
-            for row in box.gallery.formats.of(photo.id)
-        ]
-        for photo in box.gallery.photos.values()
-    }
-
-
 async def test_formats_are_uploaded_with_their_photos_even_if_these_arrive_or_fail_before(
     box: Sandbox, inbox: Path
 ) -> None:
@@ -243,7 +232,7 @@ async def test_formats_are_uploaded_with_their_photos_even_if_these_arrive_or_fa
         bad.write_bytes(picture(Random(3), size=5000))
 
     runs = await Runs(after=[arrive]).watch(box, inbox, sending=FORMATS)
-    assert formats(box) == {
+    assert attached(box) == {
         "a.jpg": [("nef", b"raw" * 1000)],
         "bad.jpg": [("nef", b"raw" * 1000)],
         "b.jpg": [("tif", b"raw" * 1000)],
@@ -264,7 +253,7 @@ async def test_a_replaced_photo_gets_its_formats_again(
     runs = Runs(after=[partial(photo.write_bytes, other)])
     sending = replace(FORMATS, update=True, ledger=tmp_path / "ledger.sqlite")
     await runs.watch(box, inbox, sending=sending)
-    assert formats(box) == {"a.jpg": [("nef", b"raw")]}
+    assert attached(box) == {"a.jpg": [("nef", b"raw")]}
     assert box.gallery.content(1) == other
     assert runs.names() == [{"a.jpg", "a.nef"}] * 2
 

@@ -92,3 +92,14 @@ def albums_of(box: Sandbox) -> dict[str, list[str]]:
         for number in photo.albums:
             shown[paths[number]].append(photo.file)
     return {path: sorted(files) for path, files in shown.items()}
+
+
+def attached(box: Sandbox) -> dict[str, list[tuple[str, bytes]]]:
+    """Return the formats of each photo, by its file name."""
+    return {
+        photo.file: sorted(
+            (row.extension, row.content.read() if row.content else b"")
+            for row in box.gallery.formats.of(photo.id)
+        )
+        for photo in box.gallery.photos.values()
+    }
