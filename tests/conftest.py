@@ -11,8 +11,9 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 from tests.support.browser import pytest_terminal_summary
+from tests.support.disks import disk
 
-__all__ = ["pytest_terminal_summary"]
+__all__ = ["disk", "pytest_terminal_summary"]
 
 # a slow machine is no failure
 settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -8,7 +8,7 @@ import pyte
 import pytest
 from rich.console import Console
 
-from bulkup.output.doctor import NAMES, DoctorReport, chunk_text, words
+from bulkup.output.doctor import NAMES, DoctorReport, words
 from bulkup.output.findings import (
     AccountFound,
     AlbumFound,
@@ -88,11 +88,7 @@ class ShownReport:
         (TlsFound(version="TLSv1.3", days=90), "ok", "TLS 1.3, certificate valid for 90 days"),
         (TlsFound(version="TLSv1.2", days=1), "warning", "TLS 1.2, certificate valid for 1 day"),
         (TlsFound(version="TLSv1.3"), "ok", "TLS 1.3"),
-        (
-            TlsFound(),
-            "warning",
-            "none: others on the network can read the password and the photos",
-        ),
+        (TlsFound(), "warning", "none: others on the network can read the password and"),
         (VersionFound(version="16.4.0"), "ok", "16.4.0"),
         (VersionFound(version="12.3.0"), "warning", "12.3.0: bulkup is tested with"),
         (VersionFound(version=""), "warning", "unknown: bulkup is tested with"),
@@ -107,9 +103,9 @@ class ShownReport:
         (TypesFound(endings=None), "warning", "does not report"),
         (CHUNK, "ok", "16M pass, 32M do not: too large"),
         (replace(CHUNK, rate=2e6), "ok", "16M pass at 2.00 MB/s, 32M do not: too large"),
-        (replace(CHUNK, refused=None), "ok", "16M pass; larger ones were not tried"),
-        (replace(CHUNK, refused=None, slow=True), "ok", "16M pass, so slowly"),
-        (replace(CHUNK, passed=250 * K, refused=500 * K), "warning", "250K pass, 500K do not"),
+        (replace(CHUNK, passed=M, refused=None), "ok", "1M pass; larger ones were not tried"),
+        (replace(CHUNK, passed=2000 * K, refused=None, slow=True), "ok", "2000K pass, so slowly"),
+        (replace(CHUNK, passed=64 * K, refused=500 * K), "warning", "64K pass, 500K do not"),
         (replace(CHUNK, passed=None), "problem", "nothing passes: too large"),
         (replace(CHUNK, passed=None, tried=False), "warning", "the server reports 500K, the size"),
         (DuplicatesFound(by_md5=True, detection=None), "ok", "finds photos by MD5"),
@@ -164,13 +160,6 @@ def test_what_an_archive_needs_is_told_line_by_line() -> None:
         "will fail: 1 unreadable, 2 empty",
         "  /a/b.jpg: Permission denied",
     )
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(64 * K, "64K"), (500 * K, "500K"), (2000 * K, "2000K"), (M, "1M")]
-)
-def test_a_chunk_is_told_as_the_flag_takes_it(size: int, text: str) -> None:
-    assert chunk_text(size) == text
 
 
 # where it is shown

@@ -1,19 +1,25 @@
-"""The report as a table: its columns, hostile names, full disks, and a memory that stays flat."""
+"""Files of a run: the report as a table, and events as JSON lines with their reference."""
 
 import csv
 import json
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta, timezone
+from io import StringIO
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import anyio
 import anyio.lowlevel
 import pytest
 
 from bulkup.errors import UsageError
-from bulkup.events import Event, Verdict
-from bulkup.output.files import COLUMNS, CSV, JSONL, Format, TableReport
-from tests.support.disks import disk, fill
+from bulkup.events import NAMES, SCHEMA, Event, PhotoProgress, ScanFinished, SkipReason, Verdict
+from bulkup.output.files import COLUMNS, CSV, JSONL, Format, JsonReport, TableReport
+from bulkup.output.sinks import LineWriter
+from docs.generate import event_table, events
+from tests.support.disks import fill
 from tests.support.sample_run import (
     HOSTILE,
     MD5,
@@ -21,12 +27,12 @@ from tests.support.sample_run import (
     ManualClock,
     checked,
     failing,
+    failure,
     new,
+    skipped,
     uploading,
     whole_run,
 )
-
-__all__ = ["disk"]
 
 
 def report_on(path: Path, form: Format = CSV) -> TableReport:
@@ -70,7 +76,10 @@ UPLOADED = {
 
 
 async def test_csv_has_a_row_for_every_file(tmp_path: Path) -> None:
-    rows = rows_of(await written(tmp_path, CSV, *whole_run()))
+    text = await written(tmp_path, CSV, *whole_run())
+    assert text.startswith("\ufeffpath,md5,size,")
+    assert text.count("\n") == text.count("\r\n") == 6  # as RFC 4180 says
+    rows = rows_of(text)
     assert [(row["path"], row["outcome"]) for row in rows] == [
         ("a.jpg", "uploaded"),
         ("b.jpg", "linked"),
@@ -83,13 +92,6 @@ async def test_csv_has_a_row_for_every_file(tmp_path: Path) -> None:
     assert list(rows[0]) == list(COLUMNS)
     assert rows[2]["reason"] == "type"
     assert (rows[3]["tries"], rows[3]["hint"]) == ("2", "Look for an intact copy.")
-
-
-async def test_csv_is_what_rfc_4180_says_with_the_mark_of_utf_8(tmp_path: Path) -> None:
-    text = await written(tmp_path, CSV, RUN, *uploading(Path("é.jpg")))
-    assert text.startswith("\ufeffpath,md5,size,")
-    assert text.count("\n") == text.count("\r\n") == 2
-    assert "é.jpg," in text
 
 
 async def test_json_lines_have_the_same_columns_with_their_types(tmp_path: Path) -> None:
@@ -181,18 +183,15 @@ async def test_a_place_that_is_wrong_is_told_at_once(
         await report(tmp_path / name, CSV, [])
 
 
-async def test_a_full_disk_is_told_before_the_run(disk: Path) -> None:
-    fill(disk)
-    with pytest.raises(UsageError, match="No space left"):
-        await report(disk / "r.csv", CSV, [])
-
-
-async def test_a_disk_that_fills_up_is_told_with_where_the_rest_is(disk: Path) -> None:
+async def test_a_full_disk_is_told_before_the_run_or_with_where_the_rest_is(disk: Path) -> None:
     many = [event for n in range(3000) for event in uploading(Path(f"{n}{'x' * 200}.jpg"))]
     with pytest.raises(OSError, match=r"No space left .*; the incomplete file is .*r\.csv\.part"):
         await report(disk / "r.csv", CSV, [RUN, *many])
     assert not await anyio.Path(disk / "r.csv").exists()
     assert b"\n99xxx" in await anyio.Path(disk / "r.csv.part").read_bytes()
+    fill(disk)
+    with pytest.raises(UsageError, match="No space left"):
+        await report(disk / "other.csv", CSV, [])
 
 
 async def test_memory_stays_flat(tmp_path: Path) -> None:
@@ -214,3 +213,85 @@ async def test_memory_stays_flat(tmp_path: Path) -> None:
 
     await left_by(100)
     assert await left_by(2_000) < await left_by(200) + 10_000
+
+
+# events as JSON lines, and their reference
+
+
+def noon() -> datetime:
+    return datetime(2024, 7, 1, 14, 0, 0, 5000, tzinfo=timezone(timedelta(hours=2)))
+
+
+async def told(*events: Event) -> list[Any]:
+    stream = StringIO()
+    report = JsonReport(LineWriter(stream), wall_clock=noon)
+    async with report:
+        for event in events:
+            report.emit(event)
+    assert stream.getvalue().isascii()
+    return [json.loads(line) for line in stream.getvalue().split("\n")[:-1]]
+
+
+async def test_each_event_is_one_json_object_on_one_line_with_its_time_in_utc() -> None:
+    amiss = checked("a.jpg", Verdict.NOT_IN_ALBUM)
+    first, second, third = await told(ScanFinished(), skipped("a.mov", size=3), amiss)
+    opening = {"schema": 1, "time": "2024-07-01T12:00:00.005Z"}
+    assert first == opening | {"event": "scan_finished"}
+    file = {"path": "/photos/2019/a.mov", "reason": "type", "size": 3}
+    assert second == opening | {"event": "file_skipped"} | file
+    assert (third["event"], third["verdict"]) == ("photo_checked", "not-in-album")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb\u2028é.jpg", "a\nb\u2028é.jpg"),  # on its line, and exactly
+        ("a\udcff\ud800.jpg", r"a\xff\ud800.jpg"),  # no Unicode
+    ],
+)
+async def test_texts_are_told_exactly_but_for_what_is_no_unicode(text: str, shown: str) -> None:
+    (line,) = await told(failure(Path(text), reason=text))
+    assert (line["path"], line["reason"]) == (shown, shown)
+
+
+VALUES = {
+    Path: Path("a\udcff.jpg"),
+    str: "some text",
+    int: 3,
+    float: 1.5,
+    bool: True,
+    tuple[int, ...]: (1, 2),
+    SkipReason: SkipReason.SYMLINK,
+    Verdict: Verdict.UNKNOWN,
+}
+
+
+@pytest.mark.parametrize("kind", NAMES, ids=NAMES.values())
+async def test_each_event_is_written_with_all_its_fields(kind: type[Any]) -> None:
+    types = {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
+    event = kind(**{name: VALUES.get(expected, "verify") for name, expected in types.items()})
+    if kind is PhotoProgress:  # of which there would be too many
+        assert await told(event) == []
+        return
+    (line,) = await told(event)
+    assert [*line] == ["schema", "time", "event", *types]
+    assert line["event"] == NAMES[kind]
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "events.md"
+
+
+def test_the_reference_has_a_row_for_each_event_with_all_its_fields() -> None:
+    rows = event_table().splitlines()[2:]
+    for event, row in zip(events(), rows, strict=True):
+        assert row.startswith(f"| `{NAMES[event]}` |")
+        assert all(f"`{field.name}` " in row for field in fields(event))
+        assert row.count(" | ") == 2
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert f"the number of the schema (currently {SCHEMA})" in text
+
+
+def test_each_event_has_its_own_name_and_no_field_of_the_line() -> None:
+    assert len(set(NAMES.values())) == len(NAMES)
+    for event in events():
+        assert not {field.name for field in fields(event)} & {"schema", "time", "event"}

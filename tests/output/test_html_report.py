@@ -21,7 +21,6 @@ from bulkup.events import (
 )
 from bulkup.output.html import HtmlReport
 from bulkup.output.samples import Sample
-from tests.support.disks import disk
 from tests.support.sample_run import (
     CHECK,
     DRY_RUN,
@@ -33,9 +32,6 @@ from tests.support.sample_run import (
     new,
     whole_run,
 )
-
-__all__ = ["disk"]
-
 
 AGAIN = "bulkup ./photos --album 9"
 
@@ -141,26 +137,24 @@ async def test_a_check_a_plan_and_an_empty_folder_have_their_own_words(tmp_path:
     assert titles(page) == []
 
 
-async def test_a_run_that_could_not_go_on_says_why_first(tmp_path: Path) -> None:
+async def test_why_a_run_could_not_go_on_stands_first_and_what_happened_on_the_way(
+    tmp_path: Path,
+) -> None:
+    outage = (OutageBegan(reason="HTTP 503"), OutageEnded(seconds=65))
+    notices = (Noticed(message=f"note {number}", hint="do this") for number in range(200))
     ended = RunFailed(reason="log-in refused", hint="Look at the password.")
-    words = words_of(await page_of(tmp_path, RUN, *failing("a.jpg"), ended))
+    words = words_of(await page_of(tmp_path, RUN, *outage, *notices, *failing("a.jpg"), ended))
     assert "Not finished" in words
     assert "ended log-in refused Look at the password. failed" in words
+    assert "0:01 the server was unavailable: HTTP 503" in words
+    assert "note 98 do this" in words
+    assert "note 99" not in words
+    assert "… and 101 more." in words
 
 
 async def test_a_full_disk_is_told(disk: Path) -> None:
     with pytest.raises(OSError, match="No space left on device; "):
         await page_of(disk, RUN, *(event for n in range(999) for event in failing("x" * 255)))
-
-
-async def test_what_happened_on_the_way_is_told(tmp_path: Path) -> None:
-    outage = (OutageBegan(reason="HTTP 503"), OutageEnded(seconds=65))
-    notices = (Noticed(message=f"note {number}", hint="do this") for number in range(200))
-    words = words_of(await page_of(tmp_path, RUN, *outage, *notices))
-    assert "0:01 the server was unavailable: HTTP 503" in words
-    assert "note 98 do this" in words
-    assert "note 99" not in words
-    assert "… and 101 more." in words
 
 
 async def test_a_run_that_never_began_leaves_no_page(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from anyio import fail_after
+from anyio import create_task_group, fail_after
 
 from bulkup.errors import UsageError
 from bulkup.events import (
@@ -97,13 +97,6 @@ class Post:
         async with self.reading() as stream:
             return await anext(stream)
 
-    async def last(self, stream: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
-        """End the monitor, and return the last message that whoever looks on gets."""
-        ending = asyncio.create_task(self.monitor.__aexit__(None, None, None))
-        seen = [message async for message in stream][-1]
-        await ending
-        return seen
-
 
 async def messages(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
     async for line in response.content:
@@ -118,28 +111,18 @@ async def messages(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, 
 async def post(
     listen: ListenAddress | None = None, *, slow_s: float = 20.0
 ) -> AsyncIterator[Post]:
-    monitor = Monitor(
-        listen or parse_listen(":0"),
-        clock=lambda: there.now,
-        tick_s=0.01,
-        slow_s=slow_s,
-    )
+    where = listen or parse_listen(":0")
+    monitor = Monitor(where, clock=lambda: there.now, tick_s=0.01, slow_s=slow_s)
     there = Post(monitor)
     with fail_after(30):
         async with monitor:
             yield there
 
 
-async def test_it_says_where_it_is_seen_and_that_it_lives() -> None:
-    async with post() as there:
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", there.monitor.address)
-        status, page, headers = await there.get()
-        assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-        assert "<title>bulkup</title>" in page
-        assert (await there.get("healthz"))[:2] == (200, "ok\n")
+FILES = ("", "monitor.css", "monitor.js", "charts.css", "charts.js", "healthz")
 
 
-async def test_the_page_is_all_its_own_locked_up_and_only_shows() -> None:
+async def test_the_page_says_where_it_is_and_is_all_its_own_locked_up_and_only_shows() -> None:
     wanted = {
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
@@ -147,16 +130,12 @@ async def test_the_page_is_all_its_own_locked_up_and_only_shows() -> None:
         "Server": "bulkup",
     }
     async with post() as there, aiohttp.ClientSession() as session:
-        for name in (
-            "",
-            "monitor.css",
-            "monitor.js",
-            "charts.css",
-            "charts.js",
-            "healthz",
-            "nothing",
-            "%2e%2e/x",
-        ):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", there.monitor.address)
+        status, page, headers = await there.get()
+        assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert "<title>bulkup</title>" in page
+        assert (await there.get("healthz"))[:2] == (200, "ok\n")
+        for name in (*FILES, "nothing", "%2e%2e/x"):
             _, text, headers = await there.get(name)
             assert headers | wanted == headers
             policy = headers["Content-Security-Policy"]
@@ -164,7 +143,7 @@ async def test_the_page_is_all_its_own_locked_up_and_only_shows() -> None:
             assert "unsafe" not in policy
             assert "https://" not in text
             assert "//cdn" not in text
-        for path in ("", "events", "metrics", "healthz", "monitor.js"):
+        for path in (*FILES, "events", "metrics"):
             async with session.post(there.monitor.address + path) as response:
                 assert response.status == 405
 
@@ -274,10 +253,11 @@ async def test_whoever_looks_on_gets_lines_and_samples_once() -> None:
 async def test_the_last_message_says_how_it_ended(
     events: list[Event], phase: str, tone: str, summary: str
 ) -> None:
-    async with post() as there, there.reading() as stream:
+    async with post() as there, there.reading() as stream, create_task_group() as tasks:
         assert not (await anext(stream))["over"]
         there.emit(*events, *([RunFinished(seconds=1)] if phase == "ended" else []))
-        seen = await there.last(stream)
+        tasks.start_soon(there.monitor.__aexit__, None, None, None)
+        *_, seen = [message async for message in stream]
     assert (seen["over"], seen["phase"], seen["tone"]) == (True, phase, tone)
     assert seen["summary"].startswith(summary)
     assert not seen["in_flight"]

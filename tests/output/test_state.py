@@ -1,15 +1,18 @@
-"""The state of a run: each file counted once, bytes, rates, and the time left."""
+"""The state of a run: each file counted once, bytes, rates, the time left; samples of it."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkup.events import (
+    ChunkSizeChanged,
     Event,
     FileSkipped,
     Interrupted,
+    LimitsChanged,
     OutageBegan,
     OutageEnded,
     PhotoArrived,
@@ -25,6 +28,7 @@ from bulkup.events import (
     SkipReason,
     Verdict,
 )
+from bulkup.output.samples import Sampler, Sizes
 from bulkup.output.state import (
     FAILURES_KEPT,
     LONG_S,
@@ -139,11 +143,8 @@ def test_a_photo_sent_again_keeps_its_place_and_begins_anew() -> None:
     again = state.in_flight[ONE]
     assert (again.attempt, again.trouble, again.finishing) == (2, "", False)
     assert state.in_flight_size == 10  # of what went out before, nothing counts
-
-
-def test_a_retry_is_the_photos_trouble_until_bytes_go_out_again() -> None:
-    trouble = Retrying(path=ONE, reason="HTTP 500", attempt=2, after_s=1.0)
-    state = state_after(*starting("one.jpg"), trouble, PhotoProgress(path=ONE, sent=3))
+    state.apply(Retrying(path=ONE, reason="HTTP 500", attempt=3, after_s=1.0), 1.0)
+    state.apply(PhotoProgress(path=ONE, sent=3), 1.0)  # bytes go out again
     assert state.in_flight[ONE].trouble == ""
 
 
@@ -155,20 +156,14 @@ def test_all_failures_and_types_are_counted_and_only_the_first_are_kept() -> Non
     assert state.skipped_by_type[OTHER_TYPES] == 5
 
 
-def test_no_time_left_is_told_before_the_scan_has_ended_or_from_a_moment_alone() -> None:
+def test_no_time_left_is_told_before_the_end_of_the_scan_nor_in_an_outage_nor_when_stopping() -> (
+    None
+):
     state = state_after(*starting("one.jpg", size=300, sent=100))
     assert state.eta_s(10.0) is None
-    state.apply(ScanFinished(), 10.0)
-    assert [state.eta_s(now) for now in (2.9, 3.0, 10.0)] == [
-        None,
-        pytest.approx(6.0),
-        pytest.approx(20.0),
-    ]
-
-
-def test_no_time_left_is_told_during_an_outage_or_when_stopping() -> None:
-    state = state_after(*starting("one.jpg", size=300, sent=100), ScanFinished())
-    assert state.eta_s(4.0) == pytest.approx(8.0)
+    state.apply(ScanFinished(), 2.0)
+    assert state.eta_s(2.9) is None  # a moment alone tells none
+    assert [state.eta_s(now) for now in (3.0, 4.0, 10.0)] == pytest.approx([6.0, 8.0, 20.0])
     state.apply(OutageBegan(reason="502"), 4.0)
     assert (state.eta_s(5.0), state.outage and state.outage.since) == (None, 4.0)
     state.apply(OutageEnded(seconds=60.0), 64.0)
@@ -257,18 +252,118 @@ def test_what_a_million_photos_leave_behind_is_as_small_as_what_ten_leave() -> N
     assert (state.active, state.failures, state.skipped_by_type) == (ActiveFiles(), [], {})
 
 
-def test_a_steady_flow_has_exactly_its_rate() -> None:
-    meter = Meter(0.0, window_s=10.0)
+def test_a_meter_has_a_steady_rate_also_in_the_first_second_and_forgets_what_is_past() -> None:
+    steady, meter = Meter(0.0, window_s=10.0), Meter(0.0, window_s=10.0)
     for second in range(1, 31):
-        meter.add(100, float(second))
-        assert meter.rate(float(second)) == 100.0
-
-
-def test_the_rate_does_not_jump_in_the_first_second_and_forgets_what_its_window_has_left() -> None:
-    meter = Meter(0.0, window_s=10.0)
+        steady.add(100, float(second))
+        assert steady.rate(float(second)) == 100.0
     meter.add(500, 0.001)
-    assert [meter.rate(now) for now in (0.001, 9.9, 10.1)] == [
-        500.0,
-        pytest.approx(500 / 9.9),
-        0.0,
-    ]
+    rates = [meter.rate(now) for now in (0.001, 9.9, 10.1)]
+    assert rates == [500.0, pytest.approx(500 / 9.9), 0.0]
+
+
+# samples over time, and photos by size
+
+
+class Sampled:
+    """A run of one large photo that is sampled; `send` sends some bytes of it."""
+
+    def __init__(self, *, most: int = 600) -> None:
+        self.state = state_after(PhotoStarted(path=ONE, size=10**9, attempt=1))
+        self.sampler = Sampler(self.state, most=most)
+        self._sent = 0
+
+    def send(self, size: int, *, at_s: float, finishes: tuple[float, ...] = ()) -> None:
+        self.sampler.advance(at_s)
+        self._sent += size
+        self.state.apply(PhotoProgress(path=ONE, sent=self._sent), at_s)
+        for seconds in finishes:
+            self.sampler.finished(seconds)
+
+
+def test_a_sample_covers_its_stretch_of_time_and_a_pause_has_samples_too() -> None:
+    run = Sampled()
+    run.send(1000, at_s=0.2)
+    run.state.apply(LimitsChanged(finishing=2, most_finishing=6), 0.9)
+    run.send(500, at_s=1.5, finishes=(0.2, 0.6))
+    run.state.apply(PhotoFinishing(path=ONE), 1.5)
+    run.state.apply(ChunkSizeChanged(chunk_size=500), 1.5)
+    run.state.apply(checked("b.jpg", Verdict.PRESENT), 1.6)
+    run.sampler.advance(3.5)
+    first, second, third = run.sampler.samples
+    assert [*first] == [1.0, 1000, 0, 0, 0.0, 0.0, 0, 2, 6, 1_000_000]
+    assert (second.at_s, second.rate, second.pace) == (2.0, 1_000_500, 3)
+    assert (second.finishes, second.slowest_s) == (2, 0.6)
+    assert second.finish_s == pytest.approx(0.4)
+    assert (second.finishing, second.chunk_size) == (1, 500)
+    assert (third.at_s, third.rate, third.pace, third.finishing) == (3.0, 0, 0, 1)
+    run.sampler.advance(3.5, last=True)
+    assert [sample.at_s for sample in run.sampler.samples] == [1.0, 2.0, 3.0, 3.5]
+    run.sampler.advance(3.5, last=True)
+    assert len(run.sampler.samples) == 4
+
+
+def test_a_short_rest_is_part_of_the_last_sample_and_without_a_run_there_is_none() -> None:
+    run = Sampled()
+    run.send(1000, at_s=0.5)
+    run.send(600, at_s=2.1)
+    run.sampler.advance(2.25, last=True)
+    first, second = run.sampler.samples
+    assert (first.at_s, first.rate) == (1.0, 1000)
+    assert (second.at_s, second.rate) == (2.25, 480)
+    assert run.sampler.edition == 1  # a reader gets the changed sample
+    run = Sampled()
+    run.send(100, at_s=0.1)
+    run.sampler.advance(0.2, last=True)
+    assert [(sample.at_s, sample.rate) for sample in run.sampler.samples] == [(0.2, 500)]
+    unstarted = Sampler(RunState())
+    unstarted.advance(1e6, last=True)
+    assert unstarted.samples == []
+
+
+def test_a_reader_gets_what_it_lacks_and_all_of_a_new_edition() -> None:
+    run = Sampled(most=8)
+    run.sampler.advance(5)
+    assert [sample.at_s for sample in run.sampler.since(0, 3)] == [4, 5]
+    run.sampler.advance(8)
+    assert run.sampler.edition == 1
+    assert [sample.at_s for sample in run.sampler.since(0, 5)] == [2, 4, 6, 8]
+    run.sampler.advance(9)
+    assert [sample.at_s for sample in run.sampler.samples] == [2, 4, 6, 8]
+    run.sampler.advance(10)
+    assert [sample.at_s for sample in run.sampler.since(1, 4)] == [10]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 3), st.floats(0, 1e4))))
+def test_however_long_it_is_small_and_loses_neither_bytes_nor_finishes(
+    steps: list[tuple[int, int, float]],
+) -> None:
+    run = Sampled(most=16)
+    now = 0.0
+    for size, finishes, pause_s in steps:
+        now += pause_s
+        run.send(size, at_s=now, finishes=(1.0,) * finishes)
+    run.sampler.advance(now + 1, last=True)
+    samples = run.sampler.samples
+    assert len(samples) < 16
+    starts = [0.0, *(sample.at_s for sample in samples)]
+    lengths = [end - start for start, end in pairwise(starts)]
+    pairs = list(zip(samples, lengths, strict=True))
+    finishes = sum(count for _, count, _ in steps)
+    assert sum(one.rate * length for one, length in pairs) == pytest.approx(run.state.sent_size)
+    assert sum(one.pace * length for one, length in pairs) == pytest.approx(finishes)
+    assert sum(sample.finishes for sample in samples) == finishes
+    assert all(sample.finish_s == pytest.approx(1.0) for sample in samples if sample.finishes)
+
+
+@given(st.lists(st.integers(0, 10**12), max_size=50))
+def test_each_size_is_counted_in_its_step(sizes: list[int]) -> None:
+    counted = Sizes()
+    for size in sizes:
+        counted.add(size)
+    steps = counted.steps()
+    assert sum(count for _, _, count in steps) == len(sizes)
+    for low, high, count in steps:
+        assert count == sum(low <= max(size, 1) < high for size in sizes)
+    assert [high for _, high, _ in steps[:-1]] == [low for low, _, _ in steps[1:]]  # no gaps
+    assert all(str(low).rstrip("0") in {"1", "2", "5"} for low, _, _ in steps)
