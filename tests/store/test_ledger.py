@@ -14,10 +14,8 @@ from bulkup.errors import RunError
 from bulkup.source.photos import Photo
 from bulkup.store.database import SCHEMA
 from bulkup.store.ledger import SqliteLedger
-from tests.support.disks import disk, fill
+from tests.support.disks import fill
 from tests.support.ledgers import entry
-
-__all__ = ["disk"]
 
 SERVER = "https://photos.example.org/"
 OTHER = "https://other.example.org/"
@@ -53,16 +51,6 @@ def sql(folder: Path, statement: str, *values: object) -> list[tuple[object, ...
 # what it keeps
 
 
-async def test_what_is_to_be_forgotten_is_gone_and_no_more(tmp_path: Path) -> None:
-    first, second = tmp_path / "a.jpg", tmp_path / "b.jpg"
-    await keep(tmp_path, entry(first), entry(second))
-    await keep(tmp_path, entry(first), server=OTHER)
-    async with ledger(tmp_path) as opened:
-        await opened.forget([first, tmp_path / "never there.jpg"])
-    assert [left.path for left in await kept(tmp_path, first, second)] == [second]
-    assert [left.path for left in await kept(tmp_path, first, server=OTHER)] == [first]
-
-
 async def test_an_entry_comes_back_as_it_was_given(tmp_path: Path) -> None:
     names = [
         *(b"plain.jpg", b"not \xff\xfe UTF-8.jpg", "sun 🌅.jpg".encode(), b"a\nb.jpg"),
@@ -78,13 +66,10 @@ async def test_an_entry_comes_back_as_it_was_given(tmp_path: Path) -> None:
     await keep(tmp_path, *given)
     back = await kept(tmp_path, *(each.path for each in given))
     assert {each.path: each for each in back} == {each.path: each for each in given}
-
-
-async def test_a_time_beyond_all_integers_only_costs_reading_again(tmp_path: Path) -> None:
-    photo = Photo(Path("/a.jpg"), 5000, 2**63 + 5)  # in the year 2262
+    photo = Photo(Path("/a.jpg"), 5000, 2**63 + 5)  # beyond all integers: in the year 2262
     await keep(tmp_path, entry("/a.jpg", mtime_ns=photo.mtime_ns))
-    (back,) = await kept(tmp_path, "/a.jpg")
-    assert not back.is_of(photo)
+    (back_then,) = await kept(tmp_path, "/a.jpg")
+    assert not back_then.is_of(photo)  # it is only read again
 
 
 async def test_a_path_is_the_same_however_it_is_written(
@@ -96,7 +81,9 @@ async def test_a_path_is_the_same_however_it_is_written(
     assert back.path == tmp_path / "a.jpg"
 
 
-async def test_each_server_has_entries_of_its_own(tmp_path: Path) -> None:
+async def test_each_server_has_entries_of_its_own_which_are_kept_until_forgotten(
+    tmp_path: Path,
+) -> None:
     paths = [Path(f"/{number}.jpg") for number in range(20)]
     async with ledger(tmp_path) as mine, ledger(tmp_path, server=OTHER) as theirs:
         for path in paths:
@@ -105,22 +92,23 @@ async def test_each_server_has_entries_of_its_own(tmp_path: Path) -> None:
         for opened, image_id in ((mine, 1), (theirs, 2)):
             found = (await opened.look_up(paths)).values()
             assert [each.image_id for each in found] == [image_id] * 20
+        await mine.forget([paths[0], tmp_path / "never there.jpg"])
+    assert {left.path for left in await kept(tmp_path, *paths)} == {*paths[1:]}
+    assert len(await kept(tmp_path, *paths, server=OTHER)) == 20
 
 
-async def test_what_is_recorded_anew_replaces_what_was(tmp_path: Path) -> None:
+async def test_what_is_recorded_anew_replaces_what_was_together_or_not_at_all(
+    tmp_path: Path,
+) -> None:
     failed = entry("/a.jpg", state=State.FAILED, error="no \ud83d \udcff")  # half a character
     await keep(tmp_path, failed)
     (back,) = await kept(tmp_path, "/a.jpg")
     assert back.error.startswith("no ")
+    with pytest.raises(RunError):
+        await keep(tmp_path, entry("/a.jpg"), entry("/b.jpg", state=State.HASHED, md5=None))
+    assert await kept(tmp_path, "/a.jpg") == [back]
     await keep(tmp_path, entry("/a.jpg"))
     assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
-
-
-async def test_of_entries_that_come_together_all_are_kept_or_none(tmp_path: Path) -> None:
-    bad = entry("/b.jpg", state=State.HASHED, md5=None)
-    with pytest.raises(RunError):
-        await keep(tmp_path, entry("/a.jpg"), bad)
-    assert await kept(tmp_path, "/a.jpg") == []
 
 
 def test_an_entry_is_of_a_file_of_the_same_size_and_time() -> None:
@@ -178,22 +166,19 @@ async def test_a_ledger_without_a_table_for_that_gets_one(tmp_path: Path) -> Non
 # who may hold it
 
 
-async def test_a_second_run_at_once_is_kept_out_and_the_first_goes_on(tmp_path: Path) -> None:
-    async with ledger(tmp_path) as first:
-        assert "--ledger" in await refused(tmp_path, f"another run for {SERVER}")
-        await first.record([entry("/a.jpg")])
-    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
-
-
-@pytest.mark.parametrize("ended", ["by an error", "cancelled"])
-async def test_however_a_run_ended_the_next_may_begin(tmp_path: Path, ended: str) -> None:
-    with anyio.CancelScope() as scope, suppress(ZeroDivisionError):
+async def test_a_second_run_at_once_is_kept_out_but_however_the_first_ends_the_next_may_begin(
+    tmp_path: Path,
+) -> None:
+    with suppress(ZeroDivisionError):
+        async with ledger(tmp_path) as first:
+            assert "--ledger" in await refused(tmp_path, f"another run for {SERVER}")
+            await first.record([entry("/a.jpg")])
+            raise ZeroDivisionError
+    with anyio.CancelScope() as scope:
         async with ledger(tmp_path):
-            if ended == "by an error":
-                raise ZeroDivisionError
             scope.cancel()
             await anyio.lowlevel.checkpoint()
-    await keep(tmp_path)
+    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
 
 
 # what it can not use
@@ -263,18 +248,16 @@ async def test_garbage_beside_the_file_is_overlooked(tmp_path: Path, ending: str
     assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
 
 
-async def test_an_entry_that_makes_no_sense_is_none(tmp_path: Path) -> None:
-    nonsense = [
-        ("state", "no"),
-        ("albums", "{"),
-        ("albums", "[null]"),
-        ("size", "x"),
-        ("md5", "x"),
-    ]
-    for column, value in nonsense:
-        await keep(tmp_path, entry("/a.jpg"), entry("/b.jpg"))
-        sql(tmp_path, f"UPDATE photos SET {column} = ? WHERE path = ?", value, b"/a.jpg")  # noqa: S608
-        assert await kept(tmp_path, "/a.jpg", "/b.jpg") == [entry("/b.jpg")], value
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("state", "no"), ("albums", "{"), ("albums", "[null]"), ("size", "x"), ("md5", "x")],
+)
+async def test_an_entry_that_makes_no_sense_is_none(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    await keep(tmp_path, entry("/a.jpg"), entry("/b.jpg"))
+    sql(tmp_path, f"UPDATE photos SET {column} = ? WHERE path = ?", value, b"/a.jpg")  # noqa: S608
+    assert await kept(tmp_path, "/a.jpg", "/b.jpg") == [entry("/b.jpg")]
 
 
 async def test_a_database_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import pytest
@@ -114,16 +114,10 @@ async def recording(
         yield emit, passed
 
 
-async def keep(
-    *events: Event,
-    failures: int = 0,
-    full: bool = False,
-    run: RunStarted = RUN,
-    interrupted: bool = False,
-) -> RunStore:
+async def keep(*events: Event, failures: int = 0, full: bool = False, **how: Any) -> RunStore:  # noqa: ANN401
     """Have a run of these events kept, each of which is passed on, and return what is kept."""
     book = RunStore(failures=failures, full=full)
-    async with recording(book, run=run, interrupted=interrupted) as (emit, passed):
+    async with recording(book, **how) as (emit, passed):
         for event in events:
             emit(event)
         await settled()
@@ -157,53 +151,49 @@ async def test_every_event_is_passed_on_and_counted() -> None:
     assert book.ended == (Ending.DONE, "", [ROOT])
 
 
-async def test_a_failure_is_kept_before_the_run_ends() -> None:
-    book = RunStore()
+async def test_failures_are_kept_before_the_run_ends_and_those_that_come_together_together() -> (
+    None
+):
+    book, names = RunStore(), [f"{n:03}.jpg" for n in range(500)]
     async with recording(book) as (emit, _):
-        emit(failure(A))
+        for name in names:
+            emit(failure(Path(name)))
         await settled()
-        kept = [*book.times]
-    assert kept == [(["a.jpg"], [])]
-
-
-async def test_what_comes_together_is_kept_together() -> None:
-    book = await keep(*(failure(Path(f"{n:03}.jpg")) for n in range(500)))
-    assert len(book.times[0][0]) == 500
+        assert book.times == [(names, [])]
     assert len(book.times) == 2  # and the end
 
 
 RAW = FileSkipped(path=Path("a.nef"), reason=SkipReason.TYPE)
 OUT = FileSkipped(path=B, reason=SkipReason.EXCLUDED)
+CHECKED = [checked(Path(verdict), verdict) for verdict in Verdict]
+AMISS = ["differing", "failed", "missing", "not-in-album"]
 
 
 @pytest.mark.parametrize(
-    ("open_now", "events", "failed", "resolved"),
+    ("run", "open_now", "events", "failed", "resolved", "counts"),
     [
-        (0, [uploaded(A), present(A)], [], []),
-        (1, [uploaded(A), present(B)], [], ["a.jpg", "b.jpg"]),
+        (RUN, 0, [uploaded(A), present(A)], [], [], {}),
+        (RUN, 1, [uploaded(A), present(B)], [], ["a.jpg", "b.jpg"], {"uploaded": 1}),
         # the last word counts
-        (0, [failure(A), uploaded(A), failure(B), present(B), failure(B)], ["b.jpg"], ["a.jpg"]),
-        (2, [RAW, OUT], [], ["a.nef"]),  # only a type left out mends
+        (RUN, 0, [failure(A), uploaded(A), failure(B), present(B), failure(B)], [B], [A], {}),
+        (RUN, 2, [RAW, OUT], [], ["a.nef"], {}),  # only a type left out mends
+        (DRY_RUN, 1, [failure(A), present(B)], [], [], {"failed": 1}),  # leaves them as they are
+        (CHECK, 1, CHECKED, AMISS, ["present"], {"missing": 1, "unknown": 1}),
     ],
 )
 async def test_failures_are_opened_and_resolved(
-    open_now: int, events: list[Event], failed: list[str], resolved: list[str]
+    run: RunStarted,
+    open_now: int,
+    events: list[Event],
+    *,
+    failed: list[Path | str],
+    resolved: list[Path | str],
+    counts: dict[str, int],
 ) -> None:
-    assert (await keep(*events, failures=open_now)).times[0] == (failed, resolved)
-
-
-async def test_a_dry_run_leaves_failures_as_they_are() -> None:
-    book = await keep(failure(A), present(B), failures=1, run=DRY_RUN)
-    assert book.times == [([], [])]
-    assert book.counts["failed"] == 1
-
-
-async def test_what_verify_finds_amiss_is_open_and_what_it_finds_well_is_resolved() -> None:
-    amiss = [Verdict.MISSING, Verdict.NOT_IN_ALBUM, Verdict.DIFFERING, Verdict.FAILED]
-    verdicts = [checked(Path(verdict), verdict) for verdict in Verdict]
-    book = await keep(*verdicts, failures=1, run=CHECK)
-    assert book.times[0] == (sorted(verdict.value for verdict in amiss), ["present"])
-    assert book.counts["missing"] == book.counts["unknown"] == 1
+    book = await keep(*events, failures=open_now, run=run)
+    assert [name for names, _ in book.times for name in names] == [*map(str, failed)]
+    assert [name for _, names in book.times for name in names] == [*map(str, resolved)]
+    assert counts.items() <= book.counts.items()
 
 
 async def test_numbers_are_kept_now_and_then_while_something_happens() -> None:
@@ -220,11 +210,8 @@ async def test_numbers_are_kept_now_and_then_while_something_happens() -> None:
 # how it ended
 
 
-async def test_a_run_that_was_to_stop_is_kept_as_interrupted() -> None:
+async def test_a_run_that_is_stopped_or_cancelled_is_kept_with_its_last_failures() -> None:
     assert (await keep(END, interrupted=True)).ended == (Ending.INTERRUPTED, "", ())
-
-
-async def test_a_run_that_is_cancelled_is_kept_with_its_last_failures() -> None:
     book = RunStore()
     with anyio.CancelScope() as scope:
         async with recording(book) as (emit, _):
