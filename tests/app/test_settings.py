@@ -1,4 +1,4 @@
-"""Settings: sizes, times and ranges as people write them, and secrets that never show."""
+"""Settings: sizes, times, ages and ranges as people write them, and secrets that never show."""
 
 import re
 import shlex
@@ -9,14 +9,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
+from time import tzset
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulkup.app.credentials import read_api_key, read_password
+from bulkup.app.options import SECOND_NS, parse_moment
 from bulkup.app.settings import (
     NO_LIMIT,
     Account,
@@ -41,51 +42,91 @@ def told(error: UsageError) -> str:
 # sizes and times
 
 
-Parse = Callable[..., float]
+Parse = Callable[[str], float | None]
+NOW_NS = 1_700_000_000 * SECOND_NS
+M, DAY_S = 1024**2, 86_400
+size, duration = partial(parse_size, flag="--chunk-size"), partial(parse_duration, flag="--every")
+moment = partial(parse_moment, now_ns=NOW_NS, flag="--newer-than")
+
+
+def ago_s(text: str) -> float:
+    """Return how many seconds before now a moment is."""
+    at_ns = moment(text)
+    assert at_ns is not None
+    return (NOW_NS - at_ns) / SECOND_NS
 
 
 @pytest.mark.parametrize(
-    ("parse", "texts", "value"),
+    ("parse", "values"),
     [
-        (parse_size, ["4096"], 4096),
-        (parse_size, ["500K", "500k", "500 kB", "500KiB"], 512_000),
-        (parse_size, ["2M", " 2M "], 2 * 1024**2),
-        (parse_size, ["1.5 MB"], 3 * 512 * 1024),
-        (parse_size, ["1g"], 1024**3),
-        (parse_size, ["0"], 0),
-        (parse_duration, ["90", "90s"], 90),
-        (parse_duration, ["15m"], 900),
-        (parse_duration, ["2h"], 7200),
-        (parse_duration, ["1.5H"], 5400),
-        (parse_duration, ["1d"], 86_400),
-        (parse_duration, ["0"], 0),
+        (
+            size,
+            {"0": 0, "4096": 4096, "2M": 2 * M, " 2M ": 2 * M, "1.5 MB": 1.5 * M, "1g": 1024 * M},
+        ),
+        (size, dict.fromkeys(["500K", "500k", "500 kB", "500KiB"], 512_000)),
+        (
+            duration,
+            {"0": 0, "90": 90, "90s": 90, "15m": 900, "2h": 7200, "1.5H": 5400, "1d": DAY_S},
+        ),
+        (ago_s, {"0s": 0, "90s": 90, "15m": 900, "12h": DAY_S / 2, " 1.5D ": 1.5 * DAY_S}),
+        (ago_s, {"30d": 30 * DAY_S, "2w": 14 * DAY_S, "1y": 365 * DAY_S}),
+        (ago_s, {"2023-11-14T22:13:20Z": 0, "2023-11-14T22:13:20+00:00": 0}),
+        (ago_s, {"2023-11-14T23:13:19.5+01:00": 0.5}),
     ],
 )
-def test_sizes_and_times_may_be_like_this(parse: Parse, texts: list[str], value: int) -> None:
-    assert [parse(text, flag="--x") for text in texts] == [value] * len(texts)
+def test_sizes_and_times_may_be_like_this(parse: Parse, values: dict[str, float]) -> None:
+    assert {text: parse(text) for text in values} == values
 
 
 @pytest.mark.parametrize(
-    ("parse", "example", "texts"),
+    ("parse", "flag", "example", "texts"),
     [
-        (parse_size, "500K", ["K", "1e6", "1,5M", "2T", "M2", "1..5M", "0x10"]),
-        (parse_duration, "15m", ["m", "1w", "1h30m", "soon"]),
+        (size, "--chunk-size", "500K", ["K", "1e6", "1,5M", "2T", "M2", "1..5M", "0x10"]),
+        (duration, "--every", "15m", ["m", "1w", "1h30m", "soon"]),
+        (
+            moment,
+            "--newer-than",
+            "2024-05-01",
+            ["30", "2024", "2024-05", "2024-13-01", "-3d", "d"],
+        ),
+        (moment, "--newer-than", "2024-05-01", ["01.05.2024", "yesterday"]),
     ],
 )
-def test_sizes_and_times_may_not_be_these(parse: Parse, example: str, texts: list[str]) -> None:
+def test_sizes_and_times_may_not_be_these(
+    parse: Parse, flag: str, example: str, texts: list[str]
+) -> None:
     for text in ("", "-1", "nan", "inf", "9" * 400, *texts):
-        with pytest.raises(UsageError, match="--chunk-size") as caught:
-            parse(text, flag="--chunk-size")
+        with pytest.raises(UsageError, match=flag) as caught:
+            parse(text)
         assert example in caught.value.hint
 
 
-@given(text=st.text(max_size=20) | st.from_regex(r"\s*\d*\.?\d*\s*\w{0,3}", fullmatch=True))
+@given(
+    text=st.text(max_size=25)
+    | st.from_regex(r"\s*[0-9.]{0,12}\s*\w{0,3}", fullmatch=True)
+    | st.dates().map(str)
+    | st.datetimes().map(str)
+)
 def test_any_text_is_a_size_and_a_time_or_a_mistake_of_the_user(text: str) -> None:
-    for parse in (parse_size, parse_duration):
+    for parse in (size, duration):
         with suppress(UsageError):
-            assert 0 <= parse(text, flag="--x") < float("inf")
+            assert 0 <= parse(text) < float("inf")
+    with suppress(UsageError):
+        moment(text)
     with suppress(UsageError):
         assert parse_bwlimit(text).entries
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Vienna", "America/St_Johns"])
+@pytest.mark.parametrize(
+    "text", ["2024-05-01", "2024-05-01T12:00", "2024-12-24 18:30:05", "1960-01-01T00:00:00.25"]
+)
+def test_dates_and_times_are_local(zone: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", zone)
+        tzset()
+        assert moment(text) == int(datetime.fromisoformat(text).timestamp() * 1000) * 1_000_000
+    tzset()
 
 
 # limits by the time of day
@@ -130,58 +171,30 @@ def test_a_limit_may_not_be_written_like_this(texts: list[str], words: str) -> N
         assert "off" in caught.value.hint
 
 
-DAY = Timetable(((time(8), 1000), (time(18, 30), 5000), (time(23), None)))
-BERLIN = ZoneInfo("Europe/Berlin")
 entries = st.dictionaries(st.times(), st.none() | st.integers(1, 10**9), min_size=1, max_size=8)
+DAY = {time(8): 1000, time(18, 30): 5000, time(23): None}
 
 
-def test_each_limit_holds_until_the_next_and_the_last_over_midnight() -> None:
-    for limit, moments in (
-        (None, [time(0), time(7, 59, 59, 999_999), time(23), time(23, 59, 59)]),
-        (1000, [time(8), time(12)]),
-        (5000, [time(18, 30), time(22, 59, 59)]),
-    ):
-        assert {DAY.limit(partial(time.replace, moment)) for moment in moments} == {limit}
-
-
-@given(entries=entries, moment=st.times())
-def test_it_is_the_limit_that_began_last(entries: dict[time, int | None], moment: time) -> None:
+@given(entries=entries, now=st.times())
+@example(DAY, time(7, 59, 59, 999_999))  # over midnight
+@example(DAY, time(8))
+@example(DAY, time(23))
+def test_it_is_the_limit_that_began_last(entries: dict[time, int | None], now: time) -> None:
     def ago(begin: time) -> float:
         day = datetime(2026, 1, 2, tzinfo=UTC)
-        at, began = (datetime.combine(day, t, tzinfo=UTC) for t in (moment, begin))
+        at, began = (datetime.combine(day, t, tzinfo=UTC) for t in (now, begin))
         return ((at - began) % timedelta(days=1)).total_seconds()
 
     table = Timetable(tuple(sorted(entries.items())))
-    assert table.limit(lambda: moment) == entries[min(entries, key=ago)]
+    assert table.limit(lambda: now) == entries[min(entries, key=ago)]
 
 
-@pytest.mark.parametrize(
-    ("instants", "limits"),
-    [
-        # 29 March 2026: from 1:59 the clock goes on to 3:00, so 2:30 never comes
-        (["2026-03-29T00:59Z", "2026-03-29T01:00Z"], [1000, None]),
-        # 25 October 2026: after 2:59 comes 2:00 once more, so 2:30 comes twice
-        (
-            ["2026-10-25T00:29Z", "2026-10-25T00:30Z", "2026-10-25T01:00Z", "2026-10-25T01:30Z"],
-            [1000, None, 1000, None],
-        ),
-    ],
-)
-def test_what_the_wall_clock_shows_counts(instants: list[str], limits: list[int | None]) -> None:
-    table = Timetable(((time(1), 1000), (time(2, 30), None)))
-    shown = [datetime.fromisoformat(text).astimezone(BERLIN).time() for text in instants]
-    assert [table.limit(lambda moment=moment: moment) for moment in shown] == limits  # type: ignore[misc]
-
-
-def test_without_a_table_nobody_looks_at_the_clock() -> None:
+def test_without_a_table_nobody_looks_at_the_clock_which_shows_a_time_without_a_zone() -> None:
     def never() -> time:
         raise AssertionError
 
     assert NO_LIMIT.limit(never) is None
     assert Timetable(((time(), 5),)).limit(never) == 5
-
-
-def test_the_local_time_is_one_without_a_zone() -> None:
     assert local_time().tzinfo is None
 
 
@@ -255,6 +268,9 @@ def test_a_file_goes_before_a_command_and_that_before_the_environment(tmp_path: 
     assert password(command=command, variable="x") == "of the command"
     assert password(variable="x") == "x"
     assert password(variable="") == password() == ""
+    file.write_text("pkid-1:of-the-file\n")
+    variables = {"BULKUP_API_KEY": "pkid-1:x"}
+    assert read_api_key(file=file, variables=variables) == "pkid-1:of-the-file"
 
 
 @pytest.mark.parametrize(
@@ -334,13 +350,6 @@ def test_another_form_is_refused_without_showing_it() -> None:
         with pytest.raises(UsageError, match="the API key does not have the form") as caught:
             api_key(text)
         assert SECRET not in told(caught.value)
-
-
-def test_an_api_key_comes_from_a_file_before_the_environment(tmp_path: Path) -> None:
-    file = tmp_path / "key"
-    file.write_text("pkid-1:of-the-file\n")
-    variables = {"BULKUP_API_KEY": "pkid-1:x"}
-    assert read_api_key(file=file, variables=variables) == "pkid-1:of-the-file"
 
 
 @given(text=st.text())
