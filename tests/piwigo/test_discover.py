@@ -225,7 +225,7 @@ async def test_what_a_web_server_without_piwigo_answers_is_reported(
         assert len(raw.requests) <= 6
         assert received_no_secret(raw)
     assert words.format(url=raw.url) in error.message
-    assert hint in error.hint
+    assert error.hint == hint if words == NO_PIWIGO[0] else hint in error.hint
 
 
 @pytest.mark.parametrize("version", ["13.8.0", "15.7.0"])

@@ -266,6 +266,7 @@ def test_what_is_no_list_of_paths_is_reported() -> None:
     for data in (text.encode("utf-16"), b"\xfe\xff" + text.encode("utf-16-be")):
         with pytest.raises(RunError, match="UTF-16"):
             split(data)
+    assert split(b"x" * LONGEST) == [b"x" * LONGEST]
     with pytest.raises(RunError, match="the list is not a list of paths"):
         split(b"x" * LONGEST, b"x")  # longer than any path
 
