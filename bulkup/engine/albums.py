@@ -139,7 +139,7 @@ class Albums:
         if found is None and make:
             found = await self._add(name, parent=parent, comment=comment)
             self._known[parent, self._gallery.album_keys(name)[0]] = found
-            await self._spell(found, name)
+            await self._set_name(found, name)
             self._emit(AlbumMade(album=found, name=name, parent=parent or None))
         return found
 
@@ -147,9 +147,9 @@ class Albums:
         keys = ((parent, key) for key in self._gallery.album_keys(name))
         return next((known[key] for key in keys if key in known), None)
 
-    async def _spell(self, album: int, name: str) -> None:
+    async def _set_name(self, album: int, name: str) -> None:
         try:
-            await self._recovery.run(lambda: self._gallery.spell_album(album, name))
+            await self._recovery.run(lambda: self._gallery.set_album_name(album, name))
         except (NotOffered, PhotoError, Transient) as error:
             self._emit(
                 Noticed(

@@ -57,7 +57,7 @@ class Deduplicator:
             jobs = [job for job in jobs if job.was is None]
         jobs = await self._with_albums(jobs)
         try:
-            jobs = await self._without_held(await self._changed_files.decide(jobs))
+            jobs = await self._without_complete(await self._changed_files.decide(jobs))
         except BulkupError as error:
             await self._fail(jobs, error)
             return []
@@ -109,14 +109,14 @@ class Deduplicator:
                 resolved.append(replace(job, album=album))
         return resolved
 
-    async def _without_held(self, jobs: Sequence[Job]) -> Sequence[Job]:
+    async def _without_complete(self, jobs: Sequence[Job]) -> Sequence[Job]:
         """Return the jobs that still need something, by the ledger and their album.
 
         Where the server does not list albums, the ledger decides.
         """
         left = []
         for job in jobs:
-            members = await self._members.of(job.album) if job.held else None
+            members = await self._members.of(job.album) if job.complete else None
             if members and (not members.listed or (job.sent_as or -1) in members.photos):
                 self._outcomes.still_present(job)
             else:

@@ -194,7 +194,7 @@ class DryRunGallery:
         del photo_id
         return ""
 
-    async def spell_album(self, album: int, name: str) -> None:
+    async def set_album_name(self, album: int, name: str) -> None:
         """Change nothing."""
 
     async def link(self, photo_ids: Sequence[int], *, album: int) -> None:

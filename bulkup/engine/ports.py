@@ -174,7 +174,7 @@ class Job:
     format_of: int | None = None
 
     @property
-    def held(self) -> bool:
+    def complete(self) -> bool:
         """Whether the file needs nothing more, according to the ledger."""
         return self.done and self.album in self.albums
 
@@ -282,7 +282,7 @@ class GalleryWriter(GalleryReader, Protocol):
     async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
         """Create an album and return its id. Raises `PhotoError` where it is refused."""
 
-    async def spell_album(self, album: int, name: str) -> None:
+    async def set_album_name(self, album: int, name: str) -> None:
         """Set the exact name of a newly created album, as far as the server can store it."""
 
     async def link(self, photo_ids: Sequence[int], *, album: int) -> None:

@@ -133,7 +133,7 @@ class Catalogue:
                 return number(made)
         raise AnswerLost(server_failures.ALBUM_UNCONFIRMED())
 
-    async def spell_album(self, album: int, name: str) -> None:
+    async def set_album_name(self, album: int, name: str) -> None:
         """Set the exact name of a newly created album, if the server keeps `<`.
 
         Piwigo 13 drops what looks like HTML, and 14 and 15 don't list it, so albums that differ in
@@ -146,16 +146,16 @@ class Catalogue:
         )
         if spelled == plain or not able or self._keeps_html is False:
             return
-        await self._set_album_name(album, spelled)
+        await self._write_album_name(album, spelled)
         if self._keeps_html is None:
             names = {row.album_id: row.name for row in await self.albums()}
             if names.get(album) != spelled:
-                await self._set_album_name(album, plain)
+                await self._write_album_name(album, plain)
                 self._keeps_html = False
                 return
         self._keeps_html = True
 
-    async def _set_album_name(self, album: int, name: str) -> None:
+    async def _write_album_name(self, album: int, name: str) -> None:
         fields = (("category_id", str(album)), ("name", name))
         await self.ask("pwg.categories.setInfo", fields, token=True)
 
