@@ -1,7 +1,6 @@
 """The `upload` and `verify` use cases: build every object of a run and start the engine."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +32,7 @@ from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels
 from bulkup.source.scan import Found, check_roots
-from bulkup.source.sidecars import Describer, with_closing_notices
+from bulkup.source.sidecars import Describer
 from bulkup.source.takeout import takeout_album
 
 NO_LABELS = Labels()
@@ -140,17 +139,15 @@ async def upload_photos(
                 )
                 if chunk_size.now != started.chunk_size:
                     context.emit(ChunkSizeChanged(chunk_size=chunk_size.now))
-                last_notices = with_closing_notices(
-                    context.emit, lambda: [*server.metadata.remarks(), *executor.remarks()]
-                )
                 await pipeline.run(
                     plan,
-                    replace(context, emit=last_notices),
+                    context,
                     sender=server,
                     census=server.census,
                     albums=albums,
                     chunk_size=chunk_size,
                     executor=executor,
+                    remarks=server.metadata.remarks,
                 )
 
 

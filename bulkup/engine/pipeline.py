@@ -6,6 +6,7 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
+    Iterable,
     Sequence,
 )
 from contextlib import aclosing, suppress
@@ -104,9 +105,11 @@ async def run(
     albums: Albums,
     chunk_size: ChunkSize,
     executor: Executor,
+    remarks: Callable[[], Iterable[tuple[str, str]]] = tuple,
 ) -> None:
     """Upload every photo of the plan, and emit one outcome for each file found.
 
+    `remarks` returns what the gallery client reports at the end: messages, each with a hint.
     Raises `RunError` where the run can't continue; files without an outcome are then emitted as
     unfinished.
     """
@@ -190,6 +193,8 @@ async def run(
         )
     await confirmer.check_albums()
     await disposal.run(may_lack=confirmer.may_lack, format_files=format_files)
+    for message, hint in (*remarks(), *executor.remarks()):
+        emit(Noticed(message=message, hint=hint))
     emit(RunFinished(seconds=context.clock() - began))
 
 

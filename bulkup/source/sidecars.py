@@ -3,7 +3,7 @@
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
@@ -15,7 +15,7 @@ from anyio import to_thread
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from bulkup.events import Emit, Event, Noticed, RunFinished
+from bulkup.events import Emit, Noticed
 from bulkup.source.metadata import (
     MAX_STARS,
     Labels,
@@ -26,7 +26,7 @@ from bulkup.source.metadata import (
     parse_date,
     prose,
 )
-from bulkup.source.photos import Photo
+from bulkup.source.photos import SIDECARS, Photo
 from bulkup.source.takeout import names_for, read_takeout
 
 LARGEST: Final = 8 * 1024 * 1024
@@ -36,8 +36,6 @@ FOLDERS: Final = 16
 HEAD: Final = 1024 * 1024
 IPTC: Final = b"Photoshop 3.0\0"
 """Header of the JPEG segment that holds IPTC data, and with it keywords."""
-
-ENDINGS: Final = (".xmp", ".json")
 
 Names = Mapping[str, str]
 """File names by their NFC form with a lower-case ending."""
@@ -100,7 +98,7 @@ def _list(folder: Path, _mtime_ns: int) -> Names:
     with os.scandir(folder) as entries:
         for name in sorted(entry.name for entry in entries):
             stem, ending = os.path.splitext(name)  # noqa: PTH122 (faster for a million names)
-            if ending.lower() in ENDINGS:
+            if ending.lower() in SIDECARS:
                 names.setdefault(unicodedata.normalize("NFC", stem) + ending.lower(), name)
     return names
 
@@ -285,18 +283,3 @@ class Describer:
         if metadata.tags and may_hold_keywords(photo.path):
             metadata = replace(metadata, embedded_keywords=True)
         return metadata, unusable
-
-
-def with_closing_notices(emit: Emit, remarks: Callable[[], Iterable[tuple[str, str]]]) -> Emit:
-    """Return an emit function that adds notices before the end of a run.
-
-    `remarks` returns them then, each a message and a hint.
-    """
-
-    def emit_last(event: Event) -> None:
-        if isinstance(event, RunFinished):
-            for message, hint in remarks():
-                emit(Noticed(message=message, hint=hint))
-        emit(event)
-
-    return emit_last
