@@ -1,6 +1,5 @@
 """Unattended runs: `--max-errors`, notifications, cron and systemd."""
 
-import configparser
 import os
 import re
 import shlex
@@ -27,15 +26,11 @@ def block(language: str, mark: str) -> str:
     return str(found)
 
 
-def failing(folder: Path, count: int) -> None:
-    for number in range(count):
-        (folder / f"{number:03}.jpg").write_bytes(b"")
-
-
-async def test_too_many_failures_end_a_run_and_fewer_do_not(box: Sandbox, tmp_path: Path) -> None:
-    failing(tmp_path, 5)
+async def test_too_many_failures_end_a_run_or_a_watch(box: Sandbox, tmp_path: Path) -> None:
     for number in range(20):
         one_photo(tmp_path, f"photo {number}.jpg")
+        if number < 5:
+            (tmp_path / f"{number}.jpg").touch()
     ended = await send(box, tmp_path, "--max-errors", "1", "--concurrency", "1")
     assert len(box.gallery.photos) < 20
     assert ended.code == 1
@@ -47,30 +42,15 @@ async def test_too_many_failures_end_a_run_and_fewer_do_not(box: Sandbox, tmp_pa
     assert ended.code == 1
     assert "--max-errors" not in ended.err
     assert "unfinished" not in ended.err
-
-
-async def test_too_many_failures_end_a_watch(box: Sandbox, tmp_path: Path) -> None:
-    failing(tmp_path, 2)
     ended = await send(box, "watch", tmp_path, "--settle", "0", "--max-errors", "2")
     assert ended.code == 1
     assert "2 photos have failed" in ended.err
 
 
-@pytest.mark.usefixtures("no_pauses")
-async def test_an_impossible_run_is_notified_too(box: Sandbox, photos: Path) -> None:
-    async with receiver() as there:
-        ended = await send(box, photos, notify=there.address, url="http://127.0.0.1:1/")
-        (message,) = there.got
-    assert ended.code == 3
-    assert message["title"] == "bulkup: the run could not start"
-    assert message["type"] == "failure"
-    assert "127.0.0.1:1" in message["message"]
-
-
 async def test_services_of_flags_and_a_file_are_notified_and_one_that_fails_is_named(
     box: Sandbox, photos: Path, tmp_path: Path
 ) -> None:
-    failing(photos, 1)
+    (photos / "empty.jpg").touch()
     file = tmp_path / "services"
     async with receiver() as one, receiver(status=500) as two:
         file.write_text(f"# ours\n\n{one.address}\n")
@@ -79,9 +59,7 @@ async def test_services_of_flags_and_a_file_are_notified_and_one_that_fails_is_n
         assert len(two.got) == 1
     assert ended.code == 1
     assert message["title"] == "bulkup: 1 photo uploaded, 1 failed"
-    assert "000.jpg" in message["message"]
-    variable = re.compile(r" (after|at) [\d.]+ \S+( on average)?")
-    assert variable.sub("", message["message"].rstrip()) in variable.sub("", ended.err)
+    assert "empty.jpg" in message["message"]
     assert ended.err.count("the notification to json was rejected") == 1
     assert SECRET not in ended.err
 
@@ -128,21 +106,16 @@ async def test_the_guide_s_cron_line_uploads(box: Sandbox, photos: Path, tmp_pat
     assert all(line.isprintable() for line in ended.err.splitlines())  # a mail, or a journal
 
 
-def unit(mark: str) -> configparser.RawConfigParser:
-    """Return a unit of the guide; of a setting that is repeated, all values in lines."""
-    parser = configparser.RawConfigParser(strict=False)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]
-    text = block("ini", mark)
-    repeated = re.findall(r"^(Environment|LoadCredential)=(.*)$", text, re.MULTILINE)
-    parser.read_string(re.sub(r"^(Environment|LoadCredential)=.*\n", "", text, flags=re.MULTILINE))
-    for name, value in repeated:
-        before = parser["Service"].get(name, "")
-        parser["Service"][name] = f"{before} {value}".strip()
-    return parser
+def unit(mark: str) -> dict[str, str]:
+    """Return the settings of a unit of the guide; of one that is repeated, all its values."""
+    settings: dict[str, str] = {}
+    for name, value in re.findall(r"^(\w+)=(.*)$", block("ini", mark), re.MULTILINE):
+        settings[name] = f"{settings.get(name, '')} {value}".strip()
+    return settings
 
 
 async def test_the_guide_s_service_notifies(box: Sandbox, photos: Path, tmp_path: Path) -> None:
-    service = unit("ExecStart")["Service"]
+    service = unit("ExecStart")
     credentials, state = tmp_path / "credentials", tmp_path / "state"
     for folder in (credentials, state / service["StateDirectory"]):
         folder.mkdir(parents=True)
@@ -176,5 +149,4 @@ async def test_systemd_accepts_the_units_of_the_guide(tmp_path: Path) -> None:
     said = (done.stdout + done.stderr).decode()
     assert "bulkup" not in said
     assert done.returncode == 0, said
-    calendar = unit("OnCalendar")["Timer"]["OnCalendar"]
-    await anyio.run_process(["systemd-analyze", "calendar", calendar])
+    await anyio.run_process(["systemd-analyze", "calendar", unit("OnCalendar")["OnCalendar"]])

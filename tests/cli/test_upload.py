@@ -1,7 +1,8 @@
-"""Uploads to a sandbox: exit codes and messages."""
+"""`bulkup upload`, `verify`, `watch`, `demo` and `sandbox`: exit codes and messages."""
 
 import importlib.util
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,18 @@ from bulkup.app import demo
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.commands import (
     PASSWORD,
+    Held,
+    begin,
     bulkup,
+    environment,
+    interrupted,
     one_photo,
+    read_until,
     send,
+    start,
 )
 from tests.support.runs import make_archive, stored_sums
-
-# exit code 0, all is well
+from tests.support.steps import SteppedSandbox, exactly
 
 
 async def test_photos_are_uploaded_and_sent_only_once(box: Sandbox, tmp_path: Path) -> None:
@@ -69,7 +75,19 @@ async def test_the_demo_uploads_photos(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert "The folder contains no photos." in ended.out
 
 
-# exit code 3, the run is impossible
+async def test_a_photo_is_uploaded_to_a_sandbox_with_few_workers(tmp_path: Path) -> None:
+    flags = "--port 0 --discard --workers 3 --start-workers 2 --cpus 2"
+    costs = "--finish-time 0.01 --page-time 0.01 --exist-time 0.1 --gateway-timeout 5"
+    words = ["sandbox", *flags.split(), *costs.split()]
+    async with await begin(words, environment({}), piped={1}) as process:
+        assert process.stdout is not None
+        address = re.search(r"http://\S+", (await process.stdout.receive()).decode())
+        assert address
+        needed = {"user": "admin", "password": "secret", "album": "1"}
+        ended = await bulkup(one_photo(tmp_path), url=address[0], **needed)
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+    assert ended.code == 0
 
 
 async def test_a_missing_album_is_reported_and_not_created(box: Sandbox, photos: Path) -> None:
@@ -108,3 +126,109 @@ async def test_a_server_that_stays_unreachable_ends_the_run(
     assert ended.code == 3
     assert "the server has been unavailable for" in ended.err
     assert re.search(r"^ +3 +unfinished +run the same command again", ended.err, re.MULTILINE)
+
+
+# `bulkup verify`
+
+
+async def test_missing_photos_are_named_until_they_are_uploaded(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    folder, ledger = tmp_path / "photos", str(tmp_path / "ledger")
+    archive = make_archive(folder, count=5, names=5)
+    await send(box, folder, ledger=ledger)
+    first, second, *_ = sorted(archive)
+    ids = {photo.md5: photo.id for photo in box.gallery.photos.values()}
+    await box.gallery.delete(ids[archive[first]])
+    box.gallery.unlink(ids[archive[second]], 1)
+    ended = await send(box, "verify", folder, ledger=ledger)
+    assert ended.code == 1
+    assert "  Checked 5 photos: 3 present, 1 missing, 1 not in the album\n" in ended.err
+    assert f"\nmissing: {first}\n  the gallery does not have it\n" in ended.err
+    assert f"\nnot in the album: {second}\n" in ended.err
+    assert len(box.gallery.photos) == 4
+    assert (await send(box, folder, ledger=ledger)).code == 0
+    ended = await send(box, "verify", folder, ledger=ledger)
+    assert ended.code == 0
+    assert "check only (checkFiles), 4 at once" in ended.err
+    assert re.search(r"^Done after .*: Sandbox \(album 1\) at http://127", ended.err, re.MULTILINE)
+    assert re.search(r"^  Checked 5 photos: 5 present$", ended.err, re.MULTILINE)
+    assert "uploaded" not in ended.err
+    flags = ("--quick", "--no-ledger", "--concurrency", "2")
+    ended = await send(box, "verify", folder, *flags, album="")  # anywhere in the gallery
+    assert ended.code == 0
+    assert "check only (exist), 2 at once" in ended.err
+
+
+async def test_ctrl_c_ends_verify_after_the_files_in_flight(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=8, names=8)
+    async with Held("pwg.images.checkFiles", nth=3) as box:
+        await send(box, tmp_path)
+        async with await start(box, "verify", tmp_path, "--concurrency", "1") as process:
+            said = await interrupted(box, process)
+    assert re.search(r"^Stopped after ", said, re.MULTILINE)
+    assert re.search(r"^  Checked 3 photos: 3 present", said, re.MULTILINE)
+    assert re.search(r"^ +5 +unfinished +run the same command again", said, re.MULTILINE)
+
+
+async def test_a_tree_is_verified_as_it_was_uploaded(box: Sandbox, tmp_path: Path) -> None:
+    folder = tmp_path / "my_photos"
+    make_archive(folder, count=4, names=2)
+    (folder / "folder 00/metadata.json").write_text('{"title": "Rome", "description": "May"}')
+    into = ("--tree", "--underscores-to-spaces", "--no-ledger")
+    trips = box.gallery.make_album("Trips")
+    sent = await send(box, folder, *into, album="Trips/2019", create_albums="1")
+    assert sent.code == 0
+    names = {album.name: album for album in box.gallery.albums.values()}
+    assert names["Rome"].comment == "May"
+    assert names["2019"].parent == trips
+    albums = len(box.gallery.albums)
+    ended = await send(box, "verify", folder, *into, album="Trips/2019")
+    assert (ended.code, "Checked 4 photos: 4 present\n" in ended.err) == (0, True)
+    assert "2019 (album" in ended.err
+    spelled = await send(box, "verify", folder, "--tree", "--no-ledger", album="Trips/2019")
+    assert spelled.code == 1
+    assert "Checked 4 photos: 4 not in the album\n" in spelled.err
+    assert "there is no album “my_photos”" in spelled.err
+    untitled = await send(box, "verify", folder, *into, "--no-sidecars", album="Trips/2019")
+    assert "Checked 4 photos: 2 present, 2 not in the album\n" in untitled.err
+    unwrapped = await send(
+        box, "verify", folder, *into, "--unwrap", album=str(names["my photos"].id)
+    )
+    assert (unwrapped.code, "4 present" in unwrapped.err) == (0, True)
+    assert len(box.gallery.albums) == albums
+
+
+# `bulkup watch`
+
+
+async def test_arriving_files_are_uploaded_until_ctrl_c(tmp_path: Path, box: Sandbox) -> None:
+    for name in ("unwanted.jpg", "first.jpg"):
+        one_photo(tmp_path, name)
+    flags = ["--settle", "0.2s", "--exclude", "un*", "--title", "{stem}!", "-v", "--poll"]
+    async with await start(box, "watch", tmp_path, *flags) as process:
+        said = await read_until(process, " verified ")
+        one_photo(tmp_path, "second.jpg")
+        said += await read_until(process, " verified ")
+        process.send_signal(signal.SIGINT)
+        said += await read_until(process)
+        assert await process.wait() == 130
+    assert [photo.name for photo in box.gallery.photos.values()] == ["first!", "second!"]
+    assert f"watching {tmp_path}; Ctrl-C ends it" in said
+    assert said.count("1 file has arrived") == said.count("Done after") == 2
+    assert "first.jpg as photo 1" in said
+    assert "Traceback" not in said
+
+
+async def test_after_a_signal_photos_in_flight_are_finished(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=30, names=30, size=(5000, 9000))
+    flags = ["--settle", "0", "--chunk-size", "4K", "--concurrency", "3"]
+    async with SteppedSandbox(30, finish_s=0.02) as box:
+        async with await start(box, "watch", tmp_path, *flags) as process:
+            box.act = process.terminate
+            said = await read_until(process)
+            assert await process.wait() == 130
+        there = {photo.md5 for photo in box.gallery.photos.values()}
+        assert 0 < len(there) < 30
+        assert exactly(box, {path: md5 for path, md5 in archive.items() if md5 in there})
+    assert "unfinished" in said

@@ -71,14 +71,6 @@ async def bulkup(
     return await to_thread.run_sync(_run, words, environment(settings), given, out)
 
 
-async def bulkup_process(*arguments: str | Path, **settings: str) -> Ended:
-    """Run the command as a process, for what Python reads at its start."""
-    done = await anyio.run_process(
-        [*COMMAND, *map(str, arguments)], env=environment(settings), check=False
-    )
-    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-
 def _run(
     words: list[str], variables: Mapping[str, str], given: str | int, out: int | str | None
 ) -> Ended:

@@ -42,6 +42,7 @@ from tests.support.commands import (
     send,
     start,
 )
+from tests.support.ledgers import ruin
 from tests.support.runs import FOUR_METHODS, make_archive
 from tests.support.steps import exactly
 
@@ -263,13 +264,8 @@ async def test_workers_read_what_is_verified(tmp_path: Path, two: Cluster, box: 
     assert ended.code == 0, ended.err
     shutil.copytree(here, there)
     for path in archive:  # only its size and time count here
-        status = path.stat()
-        path.write_bytes(bytes(status.st_size))
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    changed = there / next(iter(archive)).relative_to(here)
-    status = changed.stat()
-    changed.write_bytes(bytes(status.st_size))
-    os.utime(changed, ns=(status.st_atime_ns, status.st_mtime_ns))
+        ruin(path)
+    ruin(there / next(iter(archive)).relative_to(here))
     flags = [*two.flags, f"--map={here}={there}", "--no-ledger", "--json"]
     ended = await send(box, "verify", here, *flags, finishing="")
     events = [json.loads(line) for line in ended.out.splitlines()]
@@ -285,9 +281,7 @@ async def test_a_file_stays_whose_other_copy_is_what_a_worker_has_sent(
     archive = make_archive(here, count=4, names=4, size=(300, 9000))
     shutil.copytree(here, there)  # with its times
     path = next(iter(archive))
-    status = path.stat()
-    path.write_bytes(bytes(status.st_size))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    ruin(path)
     ended = await send(box, here, *two.flags, f"--map={here}={there}", "--after", f"move:{away}")
     assert re.search(r"^ +4 +uploaded ", ended.err, re.MULTILINE), ended.err
     assert [file for file in here.rglob("*") if file.is_file()] == [path]
@@ -315,10 +309,6 @@ async def test_programs_have_workers_too(tmp_path: Path, two: Cluster, box: Sand
     assert exactly(box, archive)
     assert report.ok
     assert report.uploaded == sum(isinstance(event, PhotoUploaded) for event in arrived) == 10
-    nobody = bulkup.Account(url="x", user="y")
-    options = bulkup.UploadOptions(album=1, dask="elsewhere")
-    with pytest.raises(bulkup.UsageError, match="not a scheduler's address"):
-        await bulkup.upload([root], account=nobody, options=options)
 
 
 async def test_batches_that_are_over_leave_nothing_in_memory(
@@ -404,24 +394,3 @@ async def test_a_worker_that_cannot_take_part_is_reported_with_its_reason(
     assert "no Dask worker can take part: " in ended.err
     assert "photos with the same name would be mixed up" in ended.err
     assert re.search(r"^ +3 +unfinished ", ended.err, re.MULTILINE), ended.err
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ("--dask scheduler", "is not a scheduler's address"),
-        ("--dask local:0", "is not a number of workers"),
-        ("--dask tls://127.0.0.1:8786", "needs certificates"),
-        (f"--dask tls://127.0.0.1:8786 --dask-tls-ca {__file__}", "are incomplete"),
-        ("--dask local:2 --map here", "does not name two folders"),
-        ("--map a=b", "for the workers of a Dask cluster"),
-        ("watch --dask local:2", "--dask only works with bulkup upload and verify"),
-    ],
-)
-async def test_invalid_cluster_flags_are_usage_errors(
-    tmp_path: Path, box: Sandbox, words: str, said: str
-) -> None:
-    command, *flags = words.split() if words[0] != "-" else ["upload", *words.split()]
-    ended = await send(box, command, tmp_path, *flags)
-    assert ended.code == 2
-    assert said in ended.err

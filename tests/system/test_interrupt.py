@@ -3,7 +3,9 @@
 Signals come while the sandbox holds its answers back, so no run ends before them.
 """
 
+import csv
 import re
+from collections import Counter
 from pathlib import Path
 from signal import SIGTERM
 
@@ -23,39 +25,26 @@ COUNT = 16
 async def test_the_run_after_sigterm_uploads_what_is_left(
     tmp_path: Path, method: str, twice: bool
 ) -> None:
-    archive = make_archive(tmp_path, count=COUNT, names=8, size=(5000, 12_000))
+    folder, report = tmp_path / "photos", tmp_path / "report.csv"
+    archive = make_archive(folder, count=COUNT, names=8, size=(5000, 12_000))
     flags = ["--method", method, "--chunk-size", "4K", "--concurrency", "3", "--finishing", "2"]
     async with Held(*SENDING, nth=20) as box:
-        async with await start(box, tmp_path, *flags) as process:
+        async with await start(box, folder, *flags, "--report", report) as process:
             text = await interrupted(box, process, twice=twice, by=SIGTERM)
         box.go.set()
         found = re.search(r"^ +(\d+) +unfinished +run the same command again", text, re.MULTILINE)
         assert found
         left = int(found[1])
+        rows = csv.DictReader(report.read_text("utf-8-sig").splitlines())
+        outcomes = Counter(row["outcome"] for row in rows)
+        assert outcomes == Counter(uploaded=COUNT - left, unfinished=left)
         there = {photo.md5 for photo in box.gallery.photos.values()}
         if not twice:
             assert 0 < len(there) == COUNT - left < COUNT
             assert exactly(box, {path: md5 for path, md5 in archive.items() if md5 in there})
             assert not box.gallery.buffers
-        ended = await send(box, tmp_path, *flags)
+        ended = await send(box, folder, *flags)
         assert ended.code == 0
         assert twice or re.search(rf"^ +{left} +uploaded ", ended.err, re.MULTILINE)
         assert exactly(box, archive)
         assert not box.gallery.buffers
-
-
-async def test_a_signal_ends_the_lookups_of_changed_files(tmp_path: Path) -> None:
-    folder, ledger = tmp_path / "photos", tmp_path / "ledger.sqlite"
-    archive = make_archive(folder, count=COUNT, names=20)
-    flags = [str(folder), "--ledger", str(ledger), "--update"]
-    async with Held("pwg.images.getInfo") as box:
-        await send(box, *flags[:3])
-        assert not box.came.is_set()
-        changed = make_archive(folder, count=COUNT, names=20, seed=2)
-        async with await start(box, *flags) as process:
-            text = await interrupted(box, process, by=SIGTERM)
-        assert exactly(box, archive)
-        assert re.search(rf"^ +{COUNT} +unfinished ", text, re.MULTILINE)
-        ended = await send(box, *flags)
-        assert ended.code == 0
-        assert exactly(box, changed)

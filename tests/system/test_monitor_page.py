@@ -1,8 +1,6 @@
 """The monitor's page in a browser: what it shows, and that file names are only text."""
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,13 +21,7 @@ from bulkup.events import (
 )
 from bulkup.output.monitor.server import Monitor
 from bulkup.output.options import parse_listen
-from bulkup.sandbox import Fault, Sandbox
-from tests.cli.test_monitor import address_of
 from tests.support.browser import anyio_backend, browser, opened
-from tests.support.commands import PASSWORD, UPLOADS, read_until, start
-from tests.support.faults import HookedFaults
-from tests.support.loop_time import skip
-from tests.support.runs import make_archive
 from tests.support.sample_run import HOSTILE, RUN, ManualClock, starting, uploaded
 
 __all__ = ["anyio_backend", "browser"]
@@ -44,7 +36,7 @@ CODE = [
 class Shown(Monitor):
     """A monitor with a manual clock."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str = "") -> None:
         self.clock = ManualClock()
         super().__init__(parse_listen(":0", token=token), clock=self.clock, tick_s=0.02)
 
@@ -55,12 +47,6 @@ class Shown(Monitor):
         for event in starting(*paths, size=1000, sent=500):
             self.emit(event)
         self.emit(ScanFinished())
-
-
-@asynccontextmanager
-async def monitor(*, token: str = "") -> AsyncIterator[Shown]:
-    async with Shown(token) as shown:
-        yield shown
 
 
 async def text_of(page: Page, where: str, words: str) -> str:
@@ -77,7 +63,7 @@ async def fits(page: Page) -> bool:
 
 async def test_the_page_shows_a_run_as_it_progresses(browser: Browser) -> None:
     a, b = Path("trip/a.jpg"), Path("trip/b.jpg")
-    async with monitor() as shown, opened(browser, shown.address, width=400) as (page, seen):
+    async with Shown() as shown, opened(browser, shown.address, width=400) as (page, seen):
         await text_of(page, "#phase", "connecting")
         shown.begin(a, b)
         assert await text_of(page, "#title", "Holidays") == (
@@ -131,7 +117,7 @@ async def test_the_page_shows_a_run_as_it_progresses(browser: Browser) -> None:
 async def test_file_names_are_text_and_only_the_pages_own_script_runs(browser: Browser) -> None:
     paths = [Path("/photos/<b>folder") / name for name in (*HOSTILE, *CODE)]
     markup = "<img src=x onerror=alert(1)>.jpg"
-    async with monitor() as shown, opened(browser, shown.address, width=400) as (page, seen):
+    async with Shown() as shown, opened(browser, shown.address, width=400) as (page, seen):
         dialogs: list[str] = []
         page.on("dialog", lambda dialog: dialogs.append(dialog.message))
         shown.begin(*paths)
@@ -177,7 +163,7 @@ async def unavailable(route: Route) -> None:
 async def test_the_token_opens_the_page_and_a_lost_connection_is_shown_and_restored(
     browser: Browser,
 ) -> None:
-    async with monitor(token=TOKEN) as shown:
+    async with Shown(TOKEN) as shown:
         shown.begin(Path("a.jpg"))
         async with opened(browser, shown.address) as (page, _):
             assert "Holidays" not in await page.locator("body").inner_text()
@@ -192,23 +178,3 @@ async def test_the_token_opens_the_page_and_a_lost_connection_is_shown_and_resto
             await page.unroute("**/events")
             await page.clock.fast_forward(60_000)
             await text_of(page, "#phase", "uploading")
-
-
-async def test_a_real_run_is_shown_to_its_end(browser: Browser, tmp_path: Path) -> None:
-    make_archive(tmp_path, count=3, names=3)
-    faults = HookedFaults(*(Fault("slow", method, slow_s=600) for method in UPLOADS))
-    async with (
-        Sandbox(admin=("admin", PASSWORD), faults=faults) as box,
-        await start(box, tmp_path, "--monitor", ":0") as process,
-        opened(browser, await address_of(process)) as (page, _),
-    ):
-        await text_of(page, "#title", "album 1")
-        await text_of(page, "#phase", "uploading")
-        await text_of(page, "#rows", "finishing")
-        faults.on = False
-        while not await page.locator("#summary").filter(has_text="3  uploaded").count():
-            skip(600)  # another finish may have become slow
-            await page.wait_for_timeout(100)
-        await text_of(page, "#phase", "ended")
-        await read_until(process)
-        assert await process.wait() == 0

@@ -1,14 +1,10 @@
 """The page of `--report x.html` in a browser: light and dark, wide and narrow."""
 
-import os
 from datetime import UTC, datetime, timedelta
-from html import unescape
 from pathlib import Path
 from random import Random
 
-import anyio
-import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser
 
 from bulkup.events import (
     ChunkSizeChanged,
@@ -21,10 +17,7 @@ from bulkup.events import (
     ScanFinished,
 )
 from bulkup.output.html import HtmlReport
-from bulkup.sandbox import Sandbox
 from tests.support.browser import anyio_backend, browser, opened
-from tests.support.commands import PASSWORD, read_until, start
-from tests.support.runs import picture
 from tests.support.sample_run import (
     HOSTILE,
     RUN,
@@ -38,7 +31,6 @@ from tests.support.sample_run import (
 
 __all__ = ["anyio_backend", "browser"]
 
-PICTURES = os.environ.get("BULKUP_TEST_PICTURES", "")
 REASONS = {
     "413: the web server in front of Piwigo takes at most 1 MB a request": (
         "bulkup now sends smaller chunks; to raise it: client_max_body_size."
@@ -79,9 +71,11 @@ def long_run() -> list[Event]:
     return events
 
 
-@pytest.fixture
-async def url(tmp_path: Path) -> str:
+async def test_the_page_shows_the_whole_run_and_requests_nothing(
+    browser: Browser, tmp_path: Path
+) -> None:
     file, clock, chance = tmp_path / "report.html", ManualClock(), Random(1)
+    url = file.as_uri()
     report = HtmlReport(
         file,
         command="bulkup ./photos --album 9 --report report.html",
@@ -92,24 +86,6 @@ async def url(tmp_path: Path) -> str:
         for event in long_run():
             report.emit(event)
             clock.now += chance.uniform(0.05, 0.6)
-    return file.as_uri()
-
-
-async def fits(page: Page, width: int) -> None:
-    """Check that nothing overflows, and that each chart has its size."""
-    overhang = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    assert overhang <= 0
-    boxes = [await chart.bounding_box() for chart in await page.locator("figure svg").all()]
-    assert len(boxes) == 5
-    for box in boxes:
-        assert box is not None
-        assert box["width"] > width * 0.25
-        assert box["height"] > 120
-
-
-async def test_the_page_shows_the_whole_run_and_requests_nothing(
-    browser: Browser, url: str
-) -> None:
     async with opened(browser, url, width=400) as (page, seen):
         assert "photos are in the gallery" in await page.title()
         assert await page.locator("figure svg path.line, .outcomes li, .sizes li").count() > 20
@@ -121,40 +97,16 @@ async def test_the_page_shows_the_whole_run_and_requests_nothing(
         assert await page.locator("img, iframe, object").count() == 0
         for width in (400, 1200):
             await page.set_viewport_size({"width": width, "height": 900})
-            await fits(page, width)
+            assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            charts = await page.locator("figure svg").all()
+            assert len(charts) == 5
+            for box in [await chart.bounding_box() for chart in charts]:
+                assert box is not None
+                assert box["width"] > width * 0.25
+                assert box["height"] > 120
             for scheme, colour in (("dark", "rgb(17, 20, 26)"), ("light", "rgb(244, 245, 248)")):
                 await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
                 ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
                 assert (scheme, ground) == (scheme, colour)
-                if PICTURES:
-                    shot = Path(PICTURES) / f"report-{width}-{scheme}.png"
-                    await page.screenshot(path=shot, full_page=True)
     assert seen.errors == []
     assert seen.requests == [url]
-
-
-async def test_the_page_of_a_real_run_with_odd_names(browser: Browser, tmp_path: Path) -> None:
-    archive, file = tmp_path / "photos", tmp_path / "report.html"
-    archive.mkdir()
-    names = [name.replace("/", "") for name in HOSTILE]
-    for number, name in enumerate(names):
-        content = picture(Random(name), size=5000) if number % 2 else b""
-        with open(os.fsencode(archive / name), "wb") as photo:  # noqa: ASYNC230, PTH123
-            photo.write(content)
-    secret = ["--password-command", f"echo {PASSWORD}"]
-    async with (
-        Sandbox(admin=("admin", PASSWORD)) as box,
-        await start(
-            box, archive, "--report", file, "--no-ledger", *secret, password=""
-        ) as process,
-    ):
-        await read_until(process)
-        assert await process.wait() == 1
-    text = await anyio.Path(file).read_text(encoding="utf-8")
-    assert PASSWORD not in text
-    assert "--password-command '…'" in unescape(text)
-    async with opened(browser, file.as_uri()) as (page, seen):
-        assert await page.locator("figure svg").count() >= 4
-        assert await page.locator("#failures li").count() == (len(names) + 1) // 2
-    assert seen.errors == []
-    assert seen.requests == [file.as_uri()]

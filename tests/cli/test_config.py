@@ -1,14 +1,23 @@
-"""Profiles: which settings apply, where they come from, and secrets among them."""
+"""The config file: what it may contain, which settings of it apply, and secrets among them."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from bulkup.cli.config import check, is_secret, read_layers
+from bulkup.errors import UsageError
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD, Ended, bulkup, one_photo, send
 from tests.support.galleries import only_photo, photo_files, tags_of
 
+KINDS: dict[str, set[type]] = {
+    "album": {str},
+    "concurrency": {int},
+    "tree": {bool},
+    "exclude": {list},
+    "finishing": {int, str},
+}
 MASK = "••••"
 GIVEN = {"password": PASSWORD, "finishing": "1"}
 
@@ -37,6 +46,97 @@ def rows(ended: Ended) -> dict[str, tuple[str, str]]:
     assert (ended.code, ended.err) == (0, "")
     lines = [re.split(" {2,}", line) for line in ended.out.splitlines()[1:]]
     return {flag: (value, origin) for flag, value, origin in lines}
+
+
+def check_all(file: Path) -> None:
+    for layer in read_layers(file, "museum"):
+        check(layer, KINDS)
+
+
+def test_the_profile_overrides_the_defaults(settings: Path) -> None:
+    settings.write_text("[defaults]\nretries = 1\n[profiles.museum]\nchunk_size = '2M'\n")
+    first, second = read_layers(settings, "museum")
+    assert (first.name, first.values) == ("profile museum", {"chunk-size": "2M"})
+    assert (second.name, second.values) == ("[defaults]", {"retries": 1})
+    assert "2M" not in repr(first)
+    assert second.place == f"[defaults] in {settings}"
+    assert [layer.name for layer in read_layers(settings, None)] == ["[defaults]"]
+
+
+def test_the_default_file_may_be_missing(settings: Path) -> None:
+    assert read_layers(None, None) == []
+    with pytest.raises(UsageError) as caught:
+        read_layers(None, "museum")
+    assert str(settings) in caught.value.message
+    assert "[profiles.museum]" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("album = 9", "“album” in FILE is neither [defaults] nor", "[profiles.NAME]"),
+        ("[default]\n", "“default” in FILE is neither", "Did you mean defaults?"),
+        ("[profile.museum]\n", "“profile” in FILE", "Did you mean profiles?"),
+        ("profiles = 1", "profiles in FILE is not a table", "[profiles.NAME]"),
+        ("[profiles]\nmuseum = 1", "profile museum in FILE is not a table", "[profiles.NAME]"),
+        ("[profiles.musuem]\n", "no profile “museum” in FILE", "Did you mean musuem?"),
+        ("[profiles.a]\n[profiles.b]\n", "no profile “museum” in FILE", "Profiles: a, b."),
+        ("[profiles.museum]\nalbum =", "FILE is not valid TOML", "quotes"),
+        ("[profiles.museum]\nablum = 9", "no setting “ablum” (profile museum in FILE)", "album?"),
+        ("[profiles.museum]\nxyz = 9", "no setting “xyz” (profile museum in FILE)", "--help"),
+        ("[profiles.museum]\nprofile = 'x'", "“profile” is not allowed in", "--profile"),
+        ("[profiles.museum]\nalbum = true", "“album” has a value of the wrong type", "quotes"),
+        ("[profiles.museum]\nconcurrency = 'hunter2'", "“concurrency” has", "a whole number"),
+        ("[profiles.museum]\ntree = 'yes'", "“tree” has", "true or false, without quotes"),
+        ("[profiles.museum]\nexclude = [1]", "“exclude” has", 'such as ["one", "two"]'),
+        ("[profiles.museum]\nfinishing = 1.5", "“finishing” has", "number, without quotes or a"),
+        ("[profiles.museum]\npassword = 1", "“password” has", "a string in quotes"),
+        ("[profiles.museum]\nfin_x = 1\nfin-x = 2", "has “fin-x” twice", "Keep one"),
+    ],
+)
+def test_errors_in_the_file_have_hints(settings: Path, text: str, message: str, hint: str) -> None:
+    settings.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        check_all(settings)
+    assert message.replace("FILE", str(settings)) in caught.value.message
+    assert hint in caught.value.hint
+    assert "hunter2" not in caught.value.message + caught.value.hint
+
+
+def test_toml_values_become_texts(settings: Path) -> None:
+    for line, texts in (
+        ("album = 9", ["9"]),
+        ("album = 'Trips/2019'", ["Trips/2019"]),
+        ("album = 2019-05-01", ["2019-05-01"]),
+        ("album = 2019-05-01T12:00:00", ["2019-05-01T12:00:00"]),
+        ("tree = true", ["true"]),
+        ("exclude = 'raw/'", ["raw/"]),
+        ("exclude = ['raw/', '*.tif']", ["raw/", "*.tif"]),
+        ("finishing = 'auto'", ["auto"]),
+        ("password = 'secret'", ["secret"]),
+    ):
+        settings.write_text(f"[defaults]\n{line}\n")
+        (layer,) = read_layers(settings, None)
+        check(layer, KINDS)
+        (key,) = layer.values
+        assert layer.texts(key) == texts, line
+
+
+def test_a_named_file_must_be_readable(tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes(b"\xff")
+    for name, message in (
+        ("gone.toml", "does not exist"),
+        ("latin.toml", "is not UTF-8 text"),
+        (".", "can't be read: Is a directory"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            read_layers(tmp_path / name, None)
+
+
+def test_secret_settings_are_recognized_by_name() -> None:
+    secrets = ["password", "api-key", "notify", "monitor-token"]
+    others = [*(f"{name}-file" for name in secrets), "tokens"]
+    assert [key for key in (*secrets, *others) if is_secret(key)] == secrets
 
 
 async def test_a_profile_gives_all_settings(box: Sandbox, settings: Path, photos: Path) -> None:
@@ -83,27 +183,25 @@ async def test_patterns_keep_their_order(box: Sandbox, settings: Path, photos: P
     assert photo_files(box) == {"a.jpg", "b.jpg", "d.jpg"}
 
 
-async def test_another_file_can_be_named_for_uploads_and_status(
+async def test_another_file_can_be_named(
     box: Sandbox, settings: Path, photos: Path, tmp_path: Path
 ) -> None:
+    assert (await bulkup("config", "--path")).out == f"{settings}\n"
     write(settings, "broken")
+    assert (await bulkup("config", "--path")).out == f"{settings}\n"
+    assert (await bulkup("config")).code == 2
     other = tmp_path / "other.toml"
     write(other, gallery(box, f'ledger = "{tmp_path}/ledger"'))
+    assert (await bulkup("config", "--path", "--config", other)).out == f"{other}\n"
     assert (await bulkup(photos, "--config", other, **GIVEN)).code == 0
-    ended = await bulkup("status", config=str(other))
-    assert ended.code == 0
-    assert box.url in ended.out
+    assert box.url in (await bulkup("status", config=str(other))).out
 
 
 async def test_errors_name_the_file_and_the_profile(settings: Path, photos: Path) -> None:
     for text, message, hint in (
-        ("ablum = 9", "there is no setting “ablum” (profile museum in FILE)", "mean album?"),
+        ("paths = ['x']", "there is no setting “paths” (profile museum in FILE)", "--help"),
         ("level = 3", "invalid value for --level (profile museum): “3”", "Give 0, 1, 2"),
-        (
-            "chunk_size = 'x'",
-            "invalid size for --chunk-size: “x”",
-            "is from profile museum in FILE.",
-        ),
+        ("chunk_size = 'x'", "invalid size for --chunk-size", "is from profile museum in FILE."),
     ):
         write(settings, f"[profiles.museum]\nalbum = 1\n{text}\n")
         ended = await bulkup(photos, "--profile", "museum")
@@ -138,9 +236,6 @@ async def test_sources_of_secrets_in_order(box: Sandbox, settings: Path, photos:
     ):
         write(settings, gallery(box, *profile, table="profiles.x") + defaults)
         assert (await bulkup(photos, "--dry-run", *flags, profile="x", **given)).code == 0
-
-
-# bulkup config
 
 
 async def test_every_value_is_shown_with_its_origin(settings: Path) -> None:
@@ -186,12 +281,3 @@ async def test_secrets_are_masked_and_work(box: Sandbox, settings: Path, photos:
     ended = await bulkup(photos, "--dry-run")
     assert ended.code == 0
     assert key not in ended.err
-
-
-async def test_the_location_of_the_file_is_printed(settings: Path, tmp_path: Path) -> None:
-    assert (await bulkup("config", "--path")).out == f"{settings}\n"
-    write(settings, "broken")
-    assert (await bulkup("config", "--path")).out == f"{settings}\n"
-    other = tmp_path / "other.toml"
-    assert (await bulkup("config", "--path", "--config", other)).out == f"{other}\n"
-    assert (await bulkup("config")).code == 2

@@ -1,14 +1,74 @@
-"""`--after`: which files are moved or trashed, messages and exit codes."""
+"""Flags of uploads: titles and tags, and what becomes of the files afterwards."""
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from bulkup.sandbox import Fault, Sandbox
-from tests.support.commands import UPLOADS, Held, interrupted, send, start
+from tests.support.commands import one_photo, send
+from tests.support.galleries import only_photo, tags_of
 from tests.support.photos import files_in
-from tests.support.runs import make_archive, stored_sums
+from tests.support.runs import make_archive
+
+SIDECAR = Path(__file__).parents[1] / "sidecars" / "lightroom.xmp"
+TEXTS = {
+    "name": "Low tide at “La Plage” & the café",
+    "author": "Zoë Müller",
+    "comment": "First evening.\nWater temperature < 15 °C, says O'Neil.",
+    "date_creation": "2021-08-14 18:03:27",
+}
+PLACES = {"Anna", "Plage de l'Éventail", "Saint-Malo"}
+OWN = {"name": "2019 Sea: IMG_1", "author": "Me", "comment": "Mine"}
+FLAGS = [
+    *("--title", "{folder}: {stem}", "--author", "Me", "--comment", "Mine"),
+    *("--tag", "one, two", "--tag", "SEA", "--rating-as-tag"),
+]
+BARE = {"name": "IMG 1", "author": None, "comment": None, "date_creation": None}
+
+
+@pytest.fixture
+def sea(tmp_path: Path) -> Path:
+    folder = tmp_path / "2019 Sea"
+    folder.mkdir()
+    one_photo(folder, "IMG_1.jpg")
+    shutil.copy(SIDECAR, folder / "IMG_1.jpg.xmp")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("flags", "tag", "texts", "tags"),
+    [
+        ([], "", TEXTS, PLACES | {"sea"}),
+        (FLAGS, "", TEXTS | OWN, PLACES | {"SEA", "one, two", "★★★★"}),
+        (["--no-sidecars"], "a b,c", BARE, {"a b", "c"}),
+    ],
+    ids=["sidecars", "flags win over sidecars", "flags without sidecars"],
+)
+async def test_texts_come_from_sidecars_and_flags(
+    *, box: Sandbox, sea: Path, flags: list[str], tag: str, texts: dict[str, str], tags: set[str]
+) -> None:
+    assert (await send(box, sea, *flags, tag=tag)).code == 0
+    photo = only_photo(box)
+    assert {name: getattr(photo, name) for name in texts} == texts
+    assert tags_of(box, photo) == tags
+
+
+async def test_changed_texts_are_reported_at_the_end(box: Sandbox, sea: Path) -> None:
+    for number in (2, 3):
+        one_photo(sea, f"{number}.jpg")
+    (sea / "IMG_1.jpg.xmp").write_text("broken")
+    flags = ("--title", "🗼 {stem}", "--comment", "x" * 70_000)
+    ended = await send(box, sea, *flags)
+    assert {p.name for p in box.gallery.photos.values()} == {"� IMG_1", "� 2", "� 3"}
+    assert ended.code == 0
+    assert "3 photos had emoji in names or texts, now �" in ended.err
+    assert "3 photos had texts too long for the gallery, now truncated" in ended.err
+    assert "IMG_1.jpg.xmp is ignored: it is not XML" in ended.err
+
+
+# `--after`
 
 
 @pytest.fixture
@@ -70,17 +130,3 @@ async def test_a_missing_library_is_named_with_its_extra(
         assert ended.code == 2
         assert f"pip install '{extra}'" in ended.err
     assert not box.requests
-
-
-async def test_after_a_signal_no_file_is_lost(card: Path, tmp_path: Path) -> None:
-    everything, done = files_in(card), tmp_path / "done"
-    flags = (card, "--after", f"move:{done}", "--concurrency", "2")
-    async with Held(*UPLOADS, nth=3) as box:
-        async with await start(box, *flags, finishing="1") as process:
-            await interrupted(box, process)
-        assert 0 < len(box.gallery.photos) < 6
-        assert (files_in(card), files_in(done)) == (everything, set())
-        assert (await send(box, *flags)).code == 0
-        assert (files_in(card), files_in(done)) == (set(), everything)
-        assert set(stored_sums(box).values()) == {1}
-        assert len(box.gallery.photos) == 6
