@@ -116,18 +116,17 @@ class Reader:
             *("archive/2019/May/IMG_0001", "archive/2020/IMG_0001", "export/Trips/IMG_0001"),
             *("lightroom/Rome/IMG_0001", "Takeout/Google Photos/Trip/IMG_20190701_140322"),
         ):
-            self.photo(self.work / f"{name}.jpg")
+            self.photo(f"{name}.jpg")
         for name in ("photos/2019/IMG_0001.nef", "lightroom/Rome/IMG_0001.nef"):
-            self._write(name, b"II*\0" + self.chance.randbytes(900))
-        self._write("lightroom/Rome/IMG_0001.xmp", (SIDECARS / "lightroom.xmp").read_bytes())
+            self.write(name, b"II*\0" + self.chance.randbytes(900))
+        self.write("lightroom/Rome/IMG_0001.xmp", (SIDECARS / "lightroom.xmp").read_bytes())
         for sidecar in (SIDECARS / "takeout").iterdir():
-            self._write(f"Takeout/Google Photos/Trip/{sidecar.name}", sidecar.read_bytes())
-        self._write(".last", b"")
+            self.write(f"Takeout/Google Photos/Trip/{sidecar.name}", sidecar.read_bytes())
+        self.write(".last", b"")
         os.utime(self.work / ".last", (0, 0))
 
-    def photo(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture(self.chance, size=900))
+    def photo(self, name: str | Path) -> None:
+        self.write(name, picture(self.chance, size=900))
 
     def sums_below(self, folder: Path) -> set[str]:
         """Return the MD5s of the photos in a folder."""
@@ -137,15 +136,10 @@ class Reader:
             if path.suffix.lower() in PHOTOS
         }
 
-    @property
-    def excluded(self) -> set[str]:
-        """Return the MD5s of the photos that the profile of the guide leaves out."""
-        return self.sums_below(self.work / "photos/2019/raw")
-
-    def _write(self, name: str, content: bytes = b"", *, text: str = "") -> None:
+    def write(self, name: str | Path, content: bytes) -> None:
         path = self.work / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content or text.encode())
+        path.write_bytes(content)
 
     def _install(self, name: str, line: str) -> None:
         path = self.folder / "bin" / name
@@ -156,18 +150,6 @@ class Reader:
     @property
     def stored(self) -> Counter[str]:
         return Counter(photo.md5 for photo in self.box.gallery.photos.values())
-
-    def variables(self) -> dict[str, str]:
-        """Return the variables of a user with a home folder of their own."""
-        return {
-            "HOME": str(self.home),
-            "XDG_STATE_HOME": str(self.home / ".state"),
-            "XDG_CONFIG_HOME": str(self.home / ".config"),
-            "XDG_DATA_HOME": str(self.home / ".data"),
-            "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
-            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
-            "SHELL": "/bin/bash",
-        }
 
     def settings(self, text: str) -> dict[str, str]:
         """Return the settings that these lines rely on."""
@@ -223,10 +205,6 @@ class Reader:
         assert "Traceback" not in printed, f"{text}\n{printed}"
         assert PASSWORD not in printed
 
-    async def keep_settings(self, text: str) -> None:
-        """Write a config file where bulkup looks for it."""
-        self._write((await self.run("bulkup config --path")).out.strip(), text=self.put(text))
-
     async def run_python(self, text: str) -> str:
         self.sums |= self.sums_below(self.work)
         done = await anyio.run_process(
@@ -250,7 +228,15 @@ async def reading(
     ):
         box.gallery.make_album("2024", box.gallery.make_album("Scans"))
         reader = Reader(box, folder, there.address)
-        for name, value in reader.variables().items():
+        for name, value in {
+            "HOME": str(reader.home),
+            "XDG_STATE_HOME": str(reader.home / ".state"),
+            "XDG_CONFIG_HOME": str(reader.home / ".config"),
+            "XDG_DATA_HOME": str(reader.home / ".data"),
+            "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+            "SHELL": "/bin/bash",
+        }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.chdir(reader.work)
         yield reader
@@ -260,12 +246,9 @@ async def reading(
 
 async def fail_one(reader: Reader) -> None:
     """Have one upload fail for a photo that is fine afterwards."""
-    late = reader.work / "photos/late.jpg"
-    late.write_bytes(b"")
-    ended = await reader.run("bulkup ./photos --album 9")
-    assert ended.code == 1
-    assert "the file is empty" in ended.err
-    reader.photo(late)
+    reader.write("photos/late.jpg", b"")
+    assert (await reader.run("bulkup ./photos --album 9")).code == 1
+    reader.photo("photos/late.jpg")
 
 
 async def put_new(reader: Reader, folder: Path) -> None:
@@ -312,7 +295,8 @@ async def test_the_commands_of_a_page_do_what_they_are_there_for(
     async with reading(page, tmp_path, monkeypatch) as reader:
         for language, text in blocks(page):
             if language == "toml":
-                await reader.keep_settings(text)
+                config = (await reader.run("bulkup config --path")).out.strip()
+                reader.write(config, reader.put(text).encode())
             elif language == "python":
                 assert "there before" in await reader.run_python(text)
                 assert reader.stored.keys() == reader.sums_below(reader.work / "photos")
@@ -327,7 +311,8 @@ async def test_the_commands_of_a_page_do_what_they_are_there_for(
                 for sign, is_right in CHECK.items():
                     assert sign not in text or is_right(reader), text
                 uploaded = re.findall(UPLOAD, "\n".join(kept))
-                excluded = reader.excluded if "--profile" in text else set()
+                raw = reader.sums_below(reader.work / "photos/2019/raw")
+                excluded = raw if "--profile" in text else set()  # the guide's profile
                 for folder in uploaded:
                     expected = reader.sums_below(reader.work / folder) - excluded
                     assert expected <= reader.stored.keys(), text

@@ -11,22 +11,22 @@ import pyte
 import pytest
 
 from bulkup.engine.pacing import TAIL
-from bulkup.sandbox import Fault, Sandbox
-from tests.support.commands import PASSWORD, UPLOADS, Held, send
-from tests.support.faults import HookedFaults
+from bulkup.sandbox import Sandbox
+from tests.support.commands import UPLOADS, Held
 from tests.support.runs import make_archive, picture
 from tests.support.terminal import Terminal, scrolled
 
 COUNT = 24
 HEADER = "album 1"
-HOSTILE = [
-    "[red]x[bold].jpg",
-    "\x1b[2J\x1b[31mred.jpg",
-    "new\nline\r.jpg",
-    "\u202egpj.exe.jpg",
-    "<script>alert(1)<script>.jpg",
-    "l" * 251 + ".jpg",
-]
+HOSTILE = {
+    "[red]x[bold].jpg": "[red]x[bold].jpg",
+    "\x1b[2J\x1b[31mred.jpg": r"\x1b[2J\x1b[31mred.jpg",
+    "new\nline\r.jpg": r"new\nline\r.jpg",
+    "\u202egpj.exe.jpg": r"\u202egpj.exe.jpg",
+    "<script>alert(1)<script>.jpg": "<script>alert(1)<script>.jpg",
+    "l" * 251 + ".jpg": "l" * 251 + ".jpg",
+}
+"""Names, and how they are shown."""
 
 
 def archive(folder: Path) -> Path:
@@ -139,51 +139,9 @@ async def test_control_characters_in_file_names_are_escaped(box: Sandbox, tmp_pa
         everything = "".join(await terminal.end())
     assert terminal.code == 1
     assert len(box.gallery.photos) == len(HOSTILE)
-    shown = [
-        "[red]x[bold].jpg",
-        r"\x1b[2J\x1b[31mred.jpg",
-        r"new\nline\r.jpg",
-        r"\u202egpj.exe.jpg",
-        "<script>alert(1)<script>.jpg",
-        "l" * 251 + ".jpg",
-    ]
-    for name in shown:
+    for name in HOSTILE.values():
         assert f"sent    {good}/{name}".replace(" ", "") in everything.replace(" ", "")
         assert f"failed  {bad}/{name}".replace(" ", "") in everything.replace(" ", "")
     assert b"\x1b[2J" not in terminal.raw
     assert b"\x1b[31mred" not in terminal.raw
     assert "\u202e".encode() not in terminal.raw
-
-
-async def test_an_outage_is_shown_as_it_happens(tmp_path: Path) -> None:
-    # a first chunk: before a last one is sent again, the photo is looked up
-    faults = HookedFaults(Fault("502"), method="pwg.images.uploadAsync", nth=0)
-    faults.on = False
-    faults.act = lambda: setattr(faults, "on", True)
-    async with (
-        Sandbox(admin=("admin", PASSWORD), faults=faults) as box,
-        Terminal(box, archive(tmp_path), "--chunk-size", "16K") as terminal,
-    ):
-        await terminal.until(lambda screen: "The server has been unavailable for" in screen)
-        faults.on = False
-        everything = await terminal.end()
-    assert terminal.code == 0
-    assert any(line.startswith("outage  ") for line in everything)
-    assert any(line.startswith("back    the server answers again after") for line in everything)
-    assert not any("has been away" in line for line in everything)
-
-
-async def test_a_second_run_counts_only_what_is_to_be_sent(tmp_path: Path) -> None:
-    folder = archive(tmp_path)
-    async with Held(*UPLOADS, nth=COUNT + 1) as box:
-        await send(box, folder)
-        for number in range(4):
-            new = picture(Random(number), size=30_000)
-            (folder / f"new {number}.jpg").write_bytes(new)
-        async with Terminal(box, folder) as terminal:
-            await terminal.until(
-                lambda screen: "0 of 4 photos" in screen and f"{COUNT} already there" in screen
-            )
-            box.go.set()
-            await terminal.end()
-    assert terminal.code == 0
