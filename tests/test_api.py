@@ -50,10 +50,12 @@ async def test_photos_are_uploaded_silently_and_counted(
         report = await upload(
             box, photos, album="1", ledger=tmp_path / "ledger.sqlite", on_event=received.append
         )
-        again = await upload(box, photos, album="Trips/2019", create_albums=True)
+        again = await upload(
+            box, photos, album="Trips/2019", create_albums=True, patterns="folder 00/"
+        )
         assert len(box.gallery.photos) == 12
     assert (report.uploaded, report.failed, report.ok) == (12, 1, False)
-    assert (again.uploaded, again.present, again.linked) == (0, 12, 12)
+    assert (again.uploaded, again.present, again.linked) == (0, 8, 8)
     (failure,) = report.failures
     assert failure.path.name == "empty.jpg"
     assert all((failure.reason, failure.hint, failure.code))
@@ -68,28 +70,23 @@ async def test_photos_are_uploaded_silently_and_counted(
 
 def test_every_flag_of_an_upload_has_an_option_of_its_name() -> None:
     """… but those of the account, of the config file and of the command line's outputs."""
-    flags = {argument.field_info.name for argument in arguments("upload")}
+    flags = {each.field_info.name: each.field_info.default for each in arguments("upload")}
     account = {field.name for field in fields(bulkup.Account)}
     account |= {"password_file", "password_command", "api_key_file"}
     files = {"profile", "config"}
     outputs = {"verbose", "quiet", "json", "log_file", "report", "monitor", "monitor_token_file"}
     outputs |= {"notify", "notify_file"}
     options = {field.name for field in fields(bulkup.UploadOptions)}
-    assert options == flags - account - files - outputs - {"flat"}
-    defaults = {
-        argument.field_info.name: argument.field_info.default for argument in arguments("upload")
-    }
-    assert bulkup.UploadOptions() == bulkup.UploadOptions(
-        **{name: defaults[name] for name in options}
-    )
+    assert options == flags.keys() - account - files - outputs - {"flat"}
+    defaults = {name: flags[name] for name in options}
+    assert bulkup.UploadOptions() == bulkup.UploadOptions(**defaults)
 
 
 async def test_options_choose_files_and_describe_and_move_them(tmp_path: Path) -> None:
     photos, done = tmp_path / "photos", tmp_path / "done"
     make_archive(photos, count=4, names=4)
     done.mkdir()
-    names = sorted(path.name for path in photos.rglob("*.jpg"))
-    kept, old, other = names[0], names[1], names[2]
+    kept, old, other, _ = sorted(path.name for path in photos.rglob("*.jpg"))
     for path in photos.rglob("*.jpg"):
         os.utime(path, (0, 0) if path.name == old else None)
     async with Sandbox() as box:
@@ -116,14 +113,6 @@ async def test_options_choose_files_and_describe_and_move_them(tmp_path: Path) -
     assert [path.name for path in done.rglob("*.jpg")] == [kept]
 
 
-async def test_patterns_exclude_what_matches(tmp_path: Path) -> None:
-    make_archive(tmp_path / "raw", count=2, names=2)
-    make_archive(tmp_path / "jpg", count=1, names=1)
-    async with Sandbox() as box:
-        report = await upload(box, tmp_path, patterns="raw/")
-    assert (report.uploaded, report.ok) == (1, True)
-
-
 async def test_a_stop_leaves_the_rest_unfinished(tmp_path: Path) -> None:
     make_archive(tmp_path / "photos", count=30, names=30)
     stop = bulkup.Stop()
@@ -146,35 +135,29 @@ async def test_too_many_failures_stop_the_run(tmp_path: Path) -> None:
         (tmp_path / f"{number}.jpg").write_bytes(b"")
     async with Sandbox() as box:
         report = await upload(box, tmp_path, max_errors=1, concurrency=1)
-        make_archive(tmp_path / "good", count=2, names=2)
-        everything = await upload(box, tmp_path)
-    assert report.failed < 9
-    assert (everything.failed, everything.uploaded) == (9, 2)
+    assert 1 <= report.failed < 9
 
 
-async def test_a_run_that_is_impossible_raises_an_error_with_a_hint(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=1, names=1)
-    async with Sandbox() as box:
-        with pytest.raises(bulkup.RunError) as caught:
-            await upload(box, tmp_path, album=99)
-    assert caught.value.hint
-
-
-async def test_an_exception_of_on_event_ends_the_run(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=3, names=3)
-
+async def test_an_impossible_run_and_an_exception_of_on_event_raise(tmp_path: Path) -> None:
     def fail(event: Event) -> None:
         if event == ScanFinished():
             raise LookupError("mine")
 
+    make_archive(tmp_path, count=3, names=3)
     async with Sandbox() as box:
+        with pytest.raises(bulkup.RunError) as caught:
+            await upload(box, tmp_path, album=99)
         with pytest.raises(LookupError, match="mine"):
             await upload(box, tmp_path, on_event=fail)
+    assert caught.value.hint
 
 
-def test_only_public_names_can_be_imported() -> None:
+def test_public_names_and_every_event_can_be_imported_and_no_others() -> None:
     for name in bulkup.__all__:
         assert getattr(bulkup, name).__name__ == name
+    kinds = get_args(Event)
+    assert len(kinds) > 30
+    assert all(getattr(events, kind.__name__) is kind for kind in kinds)
     with pytest.raises(AttributeError):
         bulkup.nothing  # type: ignore[attr-defined]  # noqa: B018
 
@@ -186,11 +169,9 @@ NOWHERE = bulkup.Account(url="http://127.0.0.1:1/", user="admin", password="secr
     ("options", "message", "hint"),
     [
         ({"album": None}, "the album is missing", "album N"),
-        ({"album": 0}, "album 0 is out of range", "1"),
         ({"album": "Trips//2019"}, "album contains an empty name", "Trips/2019"),
         ({"private": True}, "private only affects new albums", "Give tree or create_albums too."),
         ({"method": "ftp"}, "invalid value for method: ftp", "async"),
-        ({"chunk_size": "x"}, "invalid size for chunk_size: “x”", "500K"),
         ({"chunk_size": 1}, "chunk_size is out of range", "4K"),
         ({"bwlimit": 1}, "bwlimit 1 is too slow", "off"),
         ({"patience": -1.0}, "invalid time for patience", "15m"),
@@ -200,6 +181,7 @@ NOWHERE = bulkup.Account(url="http://127.0.0.1:1/", user="admin", password="secr
         ({"tag": ["a", ""]}, "tag is empty", "tag holidays"),
         ({"after": "move:"}, "invalid value for after", "trash"),
         ({"map": "a=b"}, "map and dask_tls", "Give dask"),
+        ({"dask": "elsewhere"}, "is not a scheduler's address", "tls://"),
         ({"from0": True}, "from0 requires files_from", "Give both"),
         ({"max_errors": 0}, "max_errors 0 is out of range", "1"),
     ],
@@ -217,13 +199,13 @@ async def test_a_wrong_option_is_named_before_any_request(
 
 async def test_wrong_paths_and_accounts_are_named(tmp_path: Path) -> None:
     options = bulkup.UploadOptions(album=1, no_ledger=True)
-    with pytest.raises(bulkup.UsageError, match="a single path"):
-        await bulkup.upload(str(tmp_path), account=NOWHERE, options=options)
-    with pytest.raises(bulkup.UsageError, match="none: No such file"):
-        await bulkup.upload([tmp_path / "none"], account=NOWHERE, options=options)
-    nobody = bulkup.Account(url=NOWHERE.url)
-    with pytest.raises(bulkup.UsageError, match="user of the account is missing"):
-        await bulkup.upload([tmp_path], account=nobody, options=options)
+    for paths, account, message in (
+        (str(tmp_path), NOWHERE, "a single path"),
+        ([tmp_path / "none"], NOWHERE, "none: No such file"),
+        ([tmp_path], bulkup.Account(url=NOWHERE.url), "user of the account is missing"),
+    ):
+        with pytest.raises(bulkup.UsageError, match=message):
+            await bulkup.upload(paths, account=account, options=options)
 
 
 async def test_a_photo_that_its_album_does_not_show_is_not_ok(tmp_path: Path) -> None:
@@ -239,9 +221,3 @@ async def test_a_photo_that_its_album_does_not_show_is_not_ok(tmp_path: Path) ->
     assert (report.uploaded, report.failed, report.unfinished) == (3, 0, 0)
     assert report.not_in_album
     assert not report.ok
-
-
-def test_every_event_can_be_imported_from_where_it_is_documented() -> None:
-    kinds = get_args(Event)
-    assert len(kinds) > 30
-    assert all(getattr(events, kind.__name__) is kind for kind in kinds)

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,10 @@ def test_a_tag_without_its_version_or_its_section_is_no_release(tag: str, packag
         notes(tag, changelog=CHANGELOG, package=package)
 
 
-def test_the_changelog_has_what_is_unreleased_and_the_citation_the_version() -> None:
+def test_the_changelog_has_what_is_unreleased_and_all_name_one_version() -> None:
     assert "## [Unreleased]\n" in (ROOT / "CHANGELOG.md").read_text("utf-8")
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
-    assert citation["version"] == bulkup.__version__
+    assert bulkup.__version__ == citation["version"] == version("bulkup")
 
 
 def test_only_the_jobs_that_publish_may_write_and_pypi_trusts_its_own_environment() -> None:
@@ -77,17 +78,8 @@ def test_ci_runs_the_checks_on_every_python_of_the_package_and_paths_exist() -> 
     assert pythons == ci["platforms"]["strategy"]["matrix"]["python"]
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     assert set(re.findall(r"Python :: (3\.\d+)", text)) <= set(pythons)
-    runs = [
-        step["run"]
-        for name in WORKFLOWS
-        for job in jobs(name).values()
-        for step in job["steps"]
-        if "run" in step
-    ]
-    named = {
-        word
-        for run in runs
-        for word in re.findall(r"(?<![\w/])(?:tests|\.ci|\.github)/[\w./]+", run)
-    }
+    steps = [step for name in WORKFLOWS for job in jobs(name).values() for step in job["steps"]]
+    runs = "\n".join(step.get("run", "") for step in steps)
+    named = set(re.findall(r"(?<![\w/])(?:tests|\.ci|\.github)/[\w./]+", runs))
     assert len(named) > 5
     assert all((ROOT / word).exists() for word in named)
