@@ -35,7 +35,7 @@ SECRET = "hunter2-secret"
 LONG_KEY = f"pkid-20260714-AbCdEf0123456789abcd:{'s' * 40}"
 
 
-def told(error: UsageError) -> str:
+def reported(error: UsageError) -> str:
     return f"{error} {error!r} {error.message} {error.hint} {error.args}"
 
 
@@ -304,7 +304,7 @@ def test_a_command_without_a_password_is_refused_without_its_words(
 ) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         password(command=command)
-    assert SECRET not in told(caught.value).replace(command, "")
+    assert SECRET not in reported(caught.value).replace(command, "")
 
 
 # accounts
@@ -320,7 +320,7 @@ def test_what_is_not_utf8_can_not_be_sent_and_is_refused_without_showing_it() ->
     for field in ("url", "user", "password"):
         with pytest.raises(UsageError, match="UTF-8") as caught:
             replace(Account(url="http://x/"), **{field: f"{SECRET}\udcff"})  # type: ignore[arg-type]
-        assert SECRET not in told(caught.value)
+        assert SECRET not in reported(caught.value)
 
 
 # API keys
@@ -349,7 +349,7 @@ def test_another_form_is_refused_without_showing_it() -> None:
     ):
         with pytest.raises(UsageError, match="the API key does not have the form") as caught:
             api_key(text)
-        assert SECRET not in told(caught.value)
+        assert SECRET not in reported(caught.value)
 
 
 @given(text=st.text())
@@ -357,9 +357,9 @@ def test_any_text_is_an_api_key_or_a_mistake_that_does_not_show_it(text: str) ->
     try:
         key = api_key(text)
     except UsageError as error:
-        shown = told(error)
+        shown = reported(error)
         with pytest.raises(UsageError) as refusal:
             api_key("another")
-        assert shown == told(refusal.value)  # it does not depend on the text
+        assert shown == reported(refusal.value)  # it does not depend on the text
     else:
         assert not key or re.fullmatch(r"pkid-[\w-]+:[!-~]+", key)

@@ -243,9 +243,9 @@ async def test_every_value_is_shown_with_its_origin(settings: Path) -> None:
     museum += ['password_command = "pass photos"', 'exclude = ["raw/", "*.tif"]']
     write(settings, "\n".join(["[defaults]", "retries = 1", "[profiles.museum]", *museum]))
     flags = ("--profile", "museum", "-c", "4", "--include", "a.tif")
-    told = rows(await bulkup("config", *flags, bwlimit="2M"))
-    assert told["ledger"][0].endswith("/bulkup/ledger.sqlite")
-    assert "password" not in told
+    reported = rows(await bulkup("config", *flags, bwlimit="2M"))
+    assert reported["ledger"][0].endswith("/bulkup/ledger.sqlite")
+    assert "password" not in reported
     expected = {
         "url": ("https://photos.example.org", "profile museum"),
         "password-command": ("pass photos", "profile museum"),
@@ -257,7 +257,7 @@ async def test_every_value_is_shown_with_its_origin(settings: Path) -> None:
         "patience": ("1h", "default"),
         "album": ("–", "default"),
     }
-    assert expected.items() <= told.items()
+    assert expected.items() <= reported.items()
 
 
 async def test_counted_flags_are_shown_as_a_number(settings: Path) -> None:
@@ -270,13 +270,13 @@ async def test_counted_flags_are_shown_as_a_number(settings: Path) -> None:
 
 async def test_secrets_are_masked_and_work(box: Sandbox, settings: Path, photos: Path) -> None:
     write(settings, f'[profiles.x]\npassword = "{PASSWORD}"\nurl = "http://a:{PASSWORD}@b/"\n')
-    told = rows(await bulkup("config", profile="x"))
-    assert told["password"] == told["url"] == (MASK, "profile x")
-    told = rows(await bulkup("config", profile="x", password=PASSWORD))
-    assert told["password"] == (MASK, "environment BULKUP_PASSWORD")
+    reported = rows(await bulkup("config", profile="x"))
+    assert reported["password"] == reported["url"] == (MASK, "profile x")
+    reported = rows(await bulkup("config", profile="x", password=PASSWORD))
+    assert reported["password"] == (MASK, "environment BULKUP_PASSWORD")
     key = ":".join(box.make_api_key())
-    told = rows(await bulkup("config", api_key=key))
-    assert told["api-key"] == (MASK, "environment BULKUP_API_KEY")
+    reported = rows(await bulkup("config", api_key=key))
+    assert reported["api-key"] == (MASK, "environment BULKUP_API_KEY")
     write(settings, f'[defaults]\nurl = "{box.url}"\nalbum = 1\napi_key = "{key}"\n')
     ended = await bulkup(photos, "--dry-run")
     assert ended.code == 0

@@ -53,7 +53,7 @@ async def test_names_titles_texts_date_and_tags_arrive_as_they_are_written(
     names = ['O\'Neil "x".jpg', "a & b <c>.jpg", "Été_é.jpg", "東京.jpg", "x\\y.jpg", "a\nb.jpg"]
     for name in names:
         write_photo(folder / name, name)
-    told = folder / ("O'Neil & co_1.jpg" if method == "async" else "a_b.jpg")
+    renamed = folder / ("O'Neil & co_1.jpg" if method == "async" else "a_b.jpg")
     title = 'O\'Neil & "friends" \\ <3 é'
     texts = {"title": title, "description": "two\nlines & 'quoted'", "author": "Zoë"}
     async with Sandbox(version=version) as box:
@@ -65,14 +65,14 @@ async def test_names_titles_texts_date_and_tags_arrive_as_they_are_written(
         html = "a & b < c>" if version == "13.8.0" else "a & b <c>"
         assert titles == {'O\'Neil "x"', "Été é", "東京", "x\\y", "a b", html}
 
-        md5 = write_photo(told, 1)
-        write_xmp(told, "sea", "a, b", date="2021-08-14T18:03:27+02:00", **texts)
+        md5 = write_photo(renamed, 1)
+        write_xmp(renamed, "sea", "a, b", date="2021-08-14T18:03:27+02:00", **texts)
         outcome = await run(box, folder, method=method, labels=Labels())
         there = box.gallery.photos[photo_of(box, md5)]
         assert there.name == (title.replace("<", "< ") if version == "13.8.0" else title)
         assert (there.comment, there.author) == (texts["description"], "Zoë")
         assert there.date_creation == "2021-08-14 18:03:27"
-        assert there.file == told.name
+        assert there.file == renamed.name
         assert tags_of(box, there) == {"sea", "a, b"}
     assert len(outcome.of(PhotoUploaded)) == 1
 

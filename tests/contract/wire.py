@@ -118,8 +118,8 @@ class Wire:
                 if cookie["max-age"] == "0" or cookie.value == "deleted":
                     del cookies[name]
             text = (await came.read()).decode("utf-8", "replace")
-            told = came.headers.get("Content-Type", "")
-            return Answer(came.status, told, set(came.cookies), text)
+            header = came.headers.get("Content-Type", "")
+            return Answer(came.status, header, set(came.cookies), text)
 
     def _session(self, jar: str) -> aiohttp.ClientSession:
         address = self.addresses.get(jar, "")

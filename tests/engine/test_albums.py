@@ -242,7 +242,7 @@ async def test_the_oldest_album_of_that_title_is_taken_and_left_as_it_is(
     ("content", "broken"),
     [(b"\xff", True), (b"[", True), (b"", True), (b"{}", False), (b'{"title": 7}', False)],
 )
-async def test_what_tells_no_title_leaves_the_folder_its_name_and_is_reported_once_if_it_is_broken(
+async def test_what_has_no_title_leaves_the_folder_its_name_and_is_reported_once_if_it_is_broken(
     box: Sandbox, tmp_path: Path, content: bytes, broken: bool
 ) -> None:
     write_files(tmp_path, "Rome/a.jpg", "Rome/b.jpg", "Rome/day 1/c.jpg")

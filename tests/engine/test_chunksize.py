@@ -163,13 +163,13 @@ ROWS: dict[str, Row] = {
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_it_comes_to_these_sizes_and_tells_a_ceiling_when_it_is_new(row: Row) -> None:
+def test_it_comes_to_these_sizes_and_shows_a_ceiling_when_it_is_new(row: Row) -> None:
     size = row.size
     for step, now in row.steps:
         before = size.ceiling
-        told = step(size)
+        reported = step(size)
         assert size.now == now
-        assert told == (size.ceiling if size.ceiling != before else None)
+        assert reported == (size.ceiling if size.ceiling != before else None)
     assert size.ceiling == row.ceiling
 
 
@@ -276,9 +276,9 @@ async def test_it_grows_on_a_server_that_takes_all_but_for_the_last_way_of_sendi
     assert stored_sums(box) == Counter(archive.values())
     assert size.now == grown
     assert size.is_proven(grown)
-    told = [event.chunk_size for event in outcome.of(ChunkSizeChanged)]
-    assert told == sorted(set(told))  # only when it changes
-    assert max(told, default=100 * K) == grown
+    reported = [event.chunk_size for event in outcome.of(ChunkSizeChanged)]
+    assert reported == sorted(set(reported))  # only when it changes
+    assert max(reported, default=100 * K) == grown
 
 
 @pytest.mark.parametrize(

@@ -30,14 +30,14 @@ KINDS = (PhotoHashing, PhotoHashed, PhotoStarted, PhotoFinishing, PhotoArrived, 
 async def test_the_limit_is_reported_and_each_photo_read_sent_finished_and_confirmed_in_this_order(
     box: Sandbox, tmp_path: Path, bwlimit: int | str, limits: list[int]
 ) -> None:
-    sums, told = make_archive(tmp_path, count=6, names=6), list[Event]()
+    sums, reported = make_archive(tmp_path, count=6, names=6), list[Event]()
     account = Account(url=box.url, user="admin", password="secret")
     options = api.UploadOptions(album=1, bwlimit=bwlimit, no_ledger=True)
-    await api.upload([tmp_path], account=account, options=options, on_event=told.append)
-    assert isinstance(told[0], RunStarted)
-    assert [event.limit for event in told if isinstance(event, BandwidthChanged)] == limits
+    await api.upload([tmp_path], account=account, options=options, on_event=reported.append)
+    assert isinstance(reported[0], RunStarted)
+    assert [event.limit for event in reported if isinstance(event, BandwidthChanged)] == limits
     for path, md5 in sums.items():
-        steps = [event for event in told if isinstance(event, KINDS) and event.path == path]
+        steps = [event for event in reported if isinstance(event, KINDS) and event.path == path]
         assert [type(event) for event in steps] == list(KINDS)
         hashed, arrived = steps[1], steps[4]
         assert isinstance(hashed, PhotoHashed)
@@ -47,14 +47,14 @@ async def test_the_limit_is_reported_and_each_photo_read_sent_finished_and_confi
 
 
 def test_each_change_of_the_limit_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[Event] = []
-    bandwidth = Bandwidth(Timetable(((time(8), 1000), (time(23), None))), told.append)
+    reported: list[Event] = []
+    bandwidth = Bandwidth(Timetable(((time(8), 1000), (time(23), None))), reported.append)
     limits = []
     for hour in (8, 9, 23, 23, 8):
         monkeypatch.setattr(upload, "local_time", lambda hour=hour: time(hour))
         limits.append(bandwidth())
         if len(limits) == 1:
-            assert not told
+            assert not reported
             bandwidth.begin()
     assert limits == [1000, 1000, None, None, 1000]
-    assert told == [BandwidthChanged(limit=limit) for limit in (1000, None, 1000)]
+    assert reported == [BandwidthChanged(limit=limit) for limit in (1000, None, 1000)]

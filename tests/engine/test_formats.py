@@ -340,7 +340,7 @@ def namesake(pair: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("version", ["15.7.0", "16.4.0"])
 @pytest.mark.parametrize("update", [False, True])
 @pytest.mark.parametrize("upload_again", [run, run_with_ledger])
-async def test_no_foreign_format_is_replaced_where_no_ledger_tells_of_it(
+async def test_no_foreign_format_is_replaced_where_no_ledger_shows_it(
     pair: Path,
     namesake: Path,
     version: str,
@@ -375,10 +375,10 @@ async def test_a_photo_that_is_called_otherwise_gets_a_format_if_it_surely_has_n
     async with Sandbox(version=version, formats=RAW) as box:
         await run(box, pair)
         outcome = await run(box, namesake, formats=True)
-        told = version >= "16"
+        reported = version >= "16"
         raw = (namesake / "b.nef").read_bytes()
-        assert attached(box) == {"a.jpg": [("nef", raw)] if told else []}
-    assert failures(outcome).keys() == (set() if told else {"b.nef"})
+        assert attached(box) == {"a.jpg": [("nef", raw)] if reported else []}
+    assert failures(outcome).keys() == (set() if reported else {"b.nef"})
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -351,15 +351,15 @@ async def test_a_server_that_was_suspect_for_too_long_ends_the_run() -> None:
 
 async def test_nothing_begins_while_it_is_held_and_what_is_under_way_goes_on() -> None:
     world = World()
-    going, told = anyio.Event(), list[str]()
+    going, reported = anyio.Event(), list[str]()
 
     async def slow() -> None:
-        told.append("begins")
+        reported.append("begins")
         await going.wait()
-        told.append("ends")
+        reported.append("ends")
 
     async def later() -> None:
-        told.append("later")
+        reported.append("later")
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.recovery.run, slow)
@@ -368,8 +368,8 @@ async def test_nothing_begins_while_it_is_held_and_what_is_under_way_goes_on() -
             tasks.start_soon(world.recovery.run, later)
             going.set()
             await turns(10)
-            assert told == ["begins", "ends"]
-    assert told == ["begins", "ends", "later"]
+            assert reported == ["begins", "ends"]
+    assert reported == ["begins", "ends", "later"]
 
 
 async def test_a_task_that_starts_together_waits_when_the_first_of_them_closes_the_gate() -> None:

@@ -58,7 +58,7 @@ def verdicts(outcome: Outcome) -> Counter[Verdict]:
     return Counter(event.verdict for event in outcome.of(PhotoChecked))
 
 
-def told(outcome: Outcome) -> dict[Path, PhotoChecked]:
+def reported(outcome: Outcome) -> dict[Path, PhotoChecked]:
     assert outcome.balances()
     return {event.path: event for event in outcome.of(PhotoChecked)}
 
@@ -115,7 +115,7 @@ async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
         (tmp_path / "empty.jpg").touch()
         (tmp_path / "notes.txt").write_text("x")
         before, requests = snapshot(box), len(box.requests)
-        events = told(outcome := await check(box, tmp_path, tmp_path / "no such folder"))
+        events = reported(outcome := await check(box, tmp_path, tmp_path / "no such folder"))
         assert snapshot(box) == before
         assert calls(box, since=requests).keys() <= HARMLESS
     assert {path: event.verdict for path, event in events.items()} == {
@@ -165,7 +165,7 @@ async def test_the_album_is_listed_once_and_each_photo_read_once_also_for_twins(
         outcome = await check(box, tmp_path, concurrency=1)
         methods = calls(box, since=before)
     assert verdicts(outcome) == {Verdict.PRESENT: 80}
-    assert told(outcome).keys() == archive.keys() | {*twins}
+    assert reported(outcome).keys() == archive.keys() | {*twins}
     assert all(event.image_id for event in outcome.of(PhotoChecked))
     assert methods[LIST] == 2  # pages of 40
     assert methods[READ] == 50
@@ -193,7 +193,7 @@ async def test_what_the_server_lacks_is_reported_with_the_way_to_do_without(
     (path,) = make_archive(tmp_path, count=1, names=1)
     async with Sandbox(only=set(Release("16.4.0").methods) - {lacking}) as box:
         await run(box, tmp_path)
-        event = told(await check(box, tmp_path))[path]
+        event = reported(await check(box, tmp_path))[path]
         assert (event.verdict, event.image_id) == (Verdict.UNKNOWN, 1)
         assert how_to_do_without in event.hint
         quick = await check(box, tmp_path, album=None, quick=True)
@@ -211,7 +211,7 @@ async def test_a_photo_that_goes_away_between_two_questions_is_missing(
 
 
 def by_name(outcome: Outcome) -> dict[str, PhotoChecked]:
-    return {path.name: event for path, event in told(outcome).items()}
+    return {path.name: event for path, event in reported(outcome).items()}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -344,7 +344,7 @@ async def test_known_files_are_not_read_again(folder: Path, archive: dict[Path, 
         await run(box, folder, memory=ledger)
         ruin(known)
         write_photo(changed, 7)
-        events = told(await check(box, folder, memory=ledger))
+        events = reported(await check(box, folder, memory=ledger))
         entry = (await ledger.look_up([changed]))[changed]
     assert events[known].verdict is Verdict.PRESENT  # size and time are those of the ledger
     assert events[changed].verdict is Verdict.MISSING

@@ -38,10 +38,10 @@ def test_codes_are_unique_and_stay_legible() -> None:
 def test_each_kind_says_what_happened_and_what_to_do() -> None:
     for kind in KINDS:
         texts = Formatter().parse(f"{kind.what}{kind.remedy}")
-        told = kind(**dict.fromkeys((name for _, name, _, _ in texts if name), 7))
-        assert told.code == kind.code
+        reported = kind(**dict.fromkeys((name for _, name, _, _ in texts if name), 7))
+        assert reported.code == kind.code
         assert min(len(kind.what), len(kind.remedy)) >= 8, kind.code
-        assert "{" not in told.message + told.hint, kind.code
+        assert "{" not in reported.message + reported.hint, kind.code
 
 
 def test_a_fact_may_hold_braces() -> None:

@@ -69,9 +69,9 @@ class ShownReport:
             clock=self.clock,
         )
 
-    def add(self, *told: Finding | CheckProgress, after_s: float = 0.0) -> list[str]:
+    def add(self, *reported: Finding | CheckProgress, after_s: float = 0.0) -> list[str]:
         """Add findings, each `after_s` later than the last; return what the screen shows."""
-        for each in told:
+        for each in reported:
             self.clock.now += after_s
             self.report.add(each)
         screen = pyte.Screen(80, 5)
@@ -139,7 +139,7 @@ def test_every_check_has_a_name() -> None:
     assert set(NAMES) == set(Check)
 
 
-def test_what_an_archive_needs_is_told_line_by_line() -> None:
+def test_what_an_archive_needs_is_reported_line_by_line() -> None:
     types = {f"t{n}": 10 - n for n in range(10)} | {"": 1}
     examples = {"/a/b.jpg": "Permission denied"}
     found = replace(
@@ -186,7 +186,7 @@ def test_as_json_nothing_is_written_on_the_way() -> None:
     assert json.loads(said) == {"schema": 1, "ok": True, "checks": checks}
 
 
-def test_on_a_terminal_the_check_that_is_made_is_shown_until_it_is_told() -> None:
+def test_on_a_terminal_the_check_that_is_made_is_shown_until_it_is_reported() -> None:
     shown = ShownReport(terminal=True)
     assert shown.add(CheckProgress(check=Check.CHUNK)) == ["… Chunk size"]
     looking = CheckProgress(check=Check.CHUNK, at=2 * M)

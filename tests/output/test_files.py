@@ -176,14 +176,16 @@ async def test_a_run_that_never_began_leaves_the_last_report_alone(tmp_path: Pat
         ("x" * 255, "can't be written: File name too long"),
     ],
 )
-async def test_a_place_that_is_wrong_is_told_at_once(
+async def test_a_place_that_is_wrong_is_reported_at_once(
     tmp_path: Path, name: str, words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
         await report(tmp_path / name, CSV, [])
 
 
-async def test_a_full_disk_is_told_before_the_run_or_with_where_the_rest_is(disk: Path) -> None:
+async def test_a_full_disk_is_reported_before_the_run_or_with_where_the_rest_is(
+    disk: Path,
+) -> None:
     many = [event for n in range(3000) for event in uploading(Path(f"{n}{'x' * 200}.jpg"))]
     with pytest.raises(OSError, match=r"No space left .*; the incomplete file is .*r\.csv\.part"):
         await report(disk / "r.csv", CSV, [RUN, *many])
@@ -222,7 +224,7 @@ def noon() -> datetime:
     return datetime(2024, 7, 1, 14, 0, 0, 5000, tzinfo=timezone(timedelta(hours=2)))
 
 
-async def told(*events: Event) -> list[Any]:
+async def reported(*events: Event) -> list[Any]:
     stream = StringIO()
     report = JsonReport(LineWriter(stream), wall_clock=noon)
     async with report:
@@ -234,7 +236,7 @@ async def told(*events: Event) -> list[Any]:
 
 async def test_each_event_is_one_json_object_on_one_line_with_its_time_in_utc() -> None:
     amiss = checked("a.jpg", Verdict.NOT_IN_ALBUM)
-    first, second, third = await told(ScanFinished(), skipped("a.mov", size=3), amiss)
+    first, second, third = await reported(ScanFinished(), skipped("a.mov", size=3), amiss)
     opening = {"schema": 1, "time": "2024-07-01T12:00:00.005Z"}
     assert first == opening | {"event": "scan_finished"}
     file = {"path": "/photos/2019/a.mov", "reason": "type", "size": 3}
@@ -249,8 +251,10 @@ async def test_each_event_is_one_json_object_on_one_line_with_its_time_in_utc() 
         ("a\udcff\ud800.jpg", r"a\xff\ud800.jpg"),  # no Unicode
     ],
 )
-async def test_texts_are_told_exactly_but_for_what_is_no_unicode(text: str, shown: str) -> None:
-    (line,) = await told(failure(Path(text), reason=text))
+async def test_texts_are_reported_exactly_but_for_what_is_no_unicode(
+    text: str, shown: str
+) -> None:
+    (line,) = await reported(failure(Path(text), reason=text))
     assert (line["path"], line["reason"]) == (shown, shown)
 
 
@@ -271,9 +275,9 @@ async def test_each_event_is_written_with_all_its_fields(kind: type[Any]) -> Non
     types = {field.name: get_type_hints(kind)[field.name] for field in fields(kind)}
     event = kind(**{name: VALUES.get(expected, "verify") for name, expected in types.items()})
     if kind is PhotoProgress:  # of which there would be too many
-        assert await told(event) == []
+        assert await reported(event) == []
         return
-    (line,) = await told(event)
+    (line,) = await reported(event)
     assert [*line] == ["schema", "time", "event", *types]
     assert line["event"] == NAMES[kind]
 

@@ -66,7 +66,7 @@ def samples_of(page: str) -> list[Sample]:
     return [Sample(*values) for values in json.loads(found[1])] if found else []
 
 
-async def test_the_page_tells_what_became_of_the_run_in_words_and_charts(tmp_path: Path) -> None:
+async def test_the_page_shows_what_became_of_the_run_in_words_and_charts(tmp_path: Path) -> None:
     changes: list[Event] = [
         ChunkSizeChanged(chunk_size=500_000),
         LimitsChanged(finishing=3, most_finishing=6),
@@ -74,7 +74,7 @@ async def test_the_page_tells_what_became_of_the_run_in_words_and_charts(tmp_pat
     events = whole_run()
     page = await page_of(tmp_path, *events[:8], *changes, *events[8:])
     words = words_of(page)
-    for told in [
+    for reported in [
         "2 of 4 photos are in the gallery",
         "Holidays (album 9) at https://photos.example.org",
         "1 uploaded 3.00 MB",
@@ -85,7 +85,7 @@ async def test_the_page_tells_what_became_of_the_run_in_words_and_charts(tmp_pat
         AGAIN,
         "Not finished",
     ]:
-        assert told in words
+        assert reported in words
     assert titles(page) == ["Outcomes", "Sizes"]
     samples = samples_of(page)
     assert max(each.finishes for each in samples) == 1
@@ -106,7 +106,7 @@ async def test_nothing_of_a_name_becomes_markup(tmp_path: Path) -> None:
         assert shown in page
 
 
-async def test_equal_reasons_are_told_once_and_many_files_are_counted(tmp_path: Path) -> None:
+async def test_equal_reasons_are_reported_once_and_many_files_are_counted(tmp_path: Path) -> None:
     events: list[Event] = [RUN]
     for number in range(1500):
         reason = "no space left" if number % 3 else "the file is empty"
@@ -152,7 +152,7 @@ async def test_why_a_run_could_not_go_on_stands_first_and_what_happened_on_the_w
     assert "… and 101 more." in words
 
 
-async def test_a_full_disk_is_told(disk: Path) -> None:
+async def test_a_full_disk_is_reported(disk: Path) -> None:
     with pytest.raises(OSError, match="No space left on device; "):
         await page_of(disk, RUN, *(event for n in range(999) for event in failing("x" * 255)))
 
@@ -163,7 +163,7 @@ async def test_a_run_that_never_began_leaves_no_page(tmp_path: Path) -> None:
     assert not [each async for each in anyio.Path(tmp_path).iterdir()]
 
 
-async def test_missing_libraries_are_told_with_how_to_get_them(
+async def test_missing_libraries_are_reported_with_how_to_get_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bulkup.output.html.NEEDED", ("jinja2", "no_such_library"))

@@ -210,7 +210,7 @@ def test_the_totals_count_what_else_happened(coordinator: Coordinator) -> None:
     assert seen[-1] == "1 retry · 1 already there · 1 skipped"
 
 
-def test_no_time_left_is_told_once_every_byte_has_gone_out(coordinator: Coordinator) -> None:
+def test_no_time_left_is_reported_once_every_byte_has_gone_out(coordinator: Coordinator) -> None:
     events = [*starting("one.jpg", sent=10_000_000), PhotoFinishing(path=at("one.jpg"))]
     assert coordinator.draw(RUN, *events, ScanFinished())[-1].endswith(" · finishing")
     assert coordinator.draw(uploaded("one.jpg"))[-1].endswith("/s)")
@@ -383,7 +383,7 @@ def shown(what: PhotoInFlight | FileBeingHashed, *, now: float = 5.0, width: int
         (139, f"{LONG:<48}{'━' * 19}{'─' * 19}   50%  5.00 MB of 10.0 MB  1.00 MB/s  sending"),
     ],
 )
-def test_the_narrower_a_row_the_less_it_tells(width: int, line: str) -> None:
+def test_the_narrower_a_row_the_less_it_shows(width: int, line: str) -> None:
     assert shown(in_flight(), width=width) == line
 
 

@@ -156,8 +156,8 @@ async def test_it_shows_photos_on_their_way_and_what_became_of_others() -> None:
         there.emit(*found(D), present(D), ScanFinished())
         there.emit(PhotoProgress(path=A, sent=500), PhotoFinishing(path=B), at=2.0)
         seen = await there.look()
-    told = ("phase", "phase_words", "title", "photos", "limits")
-    assert [seen[name] for name in told] == [
+    reported = ("phase", "phase_words", "title", "photos", "limits")
+    assert [seen[name] for name in reported] == [
         "running",
         "uploading",
         "Holidays (album 9) at https://photos.example.org",
@@ -365,7 +365,7 @@ async def test_the_figures_are_prometheus_s_or_openmetrics_where_that_is_asked_f
         status, text, headers = await there.get("metrics")
         assert status == 200
         assert headers["Content-Type"].startswith("text/plain")
-        told = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+        reported = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
         wanted = {
             'bulkup_photos_total{outcome="uploaded"}': 1,
             'bulkup_photos_total{outcome="failed"}': 1,
@@ -387,7 +387,7 @@ async def test_the_figures_are_prometheus_s_or_openmetrics_where_that_is_asked_f
             'bulkup_finish_seconds_bucket{le="0.25"}': 0,
             'bulkup_finish_seconds_bucket{le="0.5"}': 1,
         }
-        assert {name: float(told[name]) for name in wanted} == wanted
+        assert {name: float(reported[name]) for name in wanted} == wanted
         there.emit(OutageEnded(seconds=7), RunFinished(seconds=1))
         wish = "application/openmetrics-text; version=1.0.0"
         _, text, headers = await there.get("metrics", Accept=wish)
@@ -398,7 +398,7 @@ async def test_the_figures_are_prometheus_s_or_openmetrics_where_that_is_asked_f
         assert "bulkup_running 0.0" in text
 
 
-async def test_a_port_that_is_taken_is_told_before_the_run() -> None:
+async def test_a_port_that_is_taken_is_reported_before_the_run() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -410,7 +410,7 @@ async def test_a_port_that_is_taken_is_told_before_the_run() -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
-async def test_an_address_of_another_machine_is_told(host: str) -> None:
+async def test_an_address_of_another_machine_is_reported(host: str) -> None:
     with pytest.raises(UsageError, match="not an address of this machine"):
         async with post(parse_listen(f"{host}:0", token=TOKEN)):
             pass

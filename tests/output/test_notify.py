@@ -96,7 +96,7 @@ class Job:
         return [event.message for event in self.said if isinstance(event, Noticed)]
 
 
-async def test_each_service_is_told_once_and_of_those_that_refuse_no_secret_is_shown(
+async def test_each_service_is_notified_once_and_of_those_that_refuse_no_secret_is_shown(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     async with receiver() as gone:
@@ -127,7 +127,7 @@ async def test_a_service_that_says_nothing_is_given_up() -> None:
     assert job.words == ["the notification to json took longer than 100 s"]
 
 
-async def test_whoever_aborts_a_run_is_told_too() -> None:
+async def test_whoever_aborts_a_run_is_notified_too() -> None:
     async with receiver() as there:
         job = await Job.for_(there.address)
         with CancelScope() as scope:
@@ -142,14 +142,14 @@ async def test_whoever_aborts_a_run_is_told_too() -> None:
 @pytest.mark.parametrize(
     "address", ["nonsense", "nosuch://token@s3cret-path", "tgram://s3cret-path", "", "discord://"]
 )
-def test_an_address_that_is_none_is_told_without_its_secrets(address: str) -> None:
+def test_an_address_that_is_none_is_reported_without_its_secrets(address: str) -> None:
     with pytest.raises(UsageError, match=r"--notify: .* \(number 2\)") as caught:
         services(["json://127.0.0.1", address])
     assert SECRET not in caught.value.message + caught.value.hint
     assert "apprise" in caught.value.hint
 
 
-async def test_what_is_as_impossible_as_before_is_told_once() -> None:
+async def test_what_is_as_impossible_as_before_is_notified_once() -> None:
     async with receiver() as there:
         (service,) = await to_thread.run_sync(services, [there.address])
         for failure in (FAILURE, FAILURE, replace(FAILURE, reason="no such album")):

@@ -45,15 +45,15 @@ class Stalled(StringIO):
 
 
 class Kept:
-    """Keeps what it is told, unless it `refuses` to begin."""
+    """Keeps what it is reported, unless it `refuses` to begin."""
 
     def __init__(self, *, refuses: bool = False) -> None:
-        self.told: list[Event] = []
+        self.reported: list[Event] = []
         self.ended = False
         self._refuses = refuses
 
     def emit(self, event: Event) -> None:
-        self.told.append(event)
+        self.reported.append(event)
 
     async def __aenter__(self) -> Self:
         if self._refuses:
@@ -72,7 +72,7 @@ def screen(stream: StringIO) -> PlainReport:
     return PlainReport(console_for(stream), clock=ManualClock())
 
 
-async def test_a_full_disk_is_told_by_the_next_line_or_by_the_end() -> None:
+async def test_a_full_disk_is_reported_by_the_next_line_or_by_the_end() -> None:
     lines = LineWriter(FullDisk())
     lines.put("a\n")
     with pytest.raises(OSError, match="No space"):
@@ -107,7 +107,7 @@ async def test_a_view_that_fails_is_named_once_and_the_others_go_on() -> None:
         views.emit(FAILED)
         views.emit(RunFinished(seconds=1))
     assert shown.getvalue().count("--log-file is incomplete: No space left on device") == 1
-    assert kept.told == [RUN, FAILED, RunFinished(seconds=1)]
+    assert kept.reported == [RUN, FAILED, RunFinished(seconds=1)]
     assert kept.ended
     assert seen.state.failed == 1
 
@@ -129,9 +129,9 @@ async def test_a_log_has_a_line_with_its_time_for_whatever_happens() -> None:
         log.emit(RunFailed(reason="the server is gone", hint="Start it."))
         log.emit(RunFailed(reason="it is gone", hint=""))
     lines = stream.getvalue().splitlines()
-    told = [line.partition("2024-07-01 12:00:00+00:00 ")[2] for line in lines]
+    reported = [line.partition("2024-07-01 12:00:00+00:00 ")[2] for line in lines]
     where = "Holidays (album 9) at https://photos.example.org"
-    assert told[:6] == [
+    assert reported[:6] == [
         f"{where}: uploadAsync, 8 at once, Piwigo 14.5.0",
         "again   a.jpg: the line broke; in 2 s",
         r"failed  a\nb.jpg: it is empty (Look at it.)",
@@ -139,10 +139,10 @@ async def test_a_log_has_a_line_with_its_time_for_whatever_happens() -> None:
         "run failed: it is gone",
         f"Not finished after 0 s: {where}",
     ]
-    assert not [line for line in told if line.endswith(" ")]
+    assert not [line for line in reported if line.endswith(" ")]
 
 
-def test_a_file_that_can_not_be_written_is_told_before_anything_begins(tmp_path: Path) -> None:
+def test_a_file_that_can_not_be_written_is_reported_before_anything_begins(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--log-file .* can't be written: No such file"):
         others_for(OutputOptions(log_file=tmp_path / "none" / "a.log"))
 

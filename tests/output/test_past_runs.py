@@ -1,4 +1,4 @@
-"""How past runs are told: in lines that no name can spoil, and as values for programs."""
+"""How past runs are reported: in lines that no name can spoil, and as values for programs."""
 
 import json
 import os
@@ -60,15 +60,15 @@ def lines(*galleries: GalleryHistory) -> list[str]:
     return [line.plain for line in past(galleries, now=NOW)]
 
 
-def test_a_gallery_tells_its_albums_and_their_runs() -> None:
+def test_a_gallery_shows_its_albums_and_their_runs() -> None:
     assert lines() == ["Nothing has been uploaded with this ledger yet."]
-    told = lines(gallery(album(9, run(), name="Trips")))
-    assert told[:2] == [
+    shown = lines(gallery(album(9, run(), name="Trips")))
+    assert shown[:2] == [
         "https://photos.example.org/: 1,204 files, 5.31 GB uploaded",
         "  Trips (album 9): 1,204 files, 5.31 GB",
     ]
-    assert told[2].startswith("    upload   20")
-    assert told[2].endswith(", in 12 min 5 s; 3 uploaded, 1,200 already there")
+    assert shown[2].startswith("    upload   20")
+    assert shown[2].endswith(", in 12 min 5 s; 3 uploaded, 1,200 already there")
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_how_a_run_ended_is_said(past_run: PastRun, words: str) -> None:
 
 
 def test_open_failures_are_named_with_reason_and_what_to_do_and_counted() -> None:
-    told = lines(gallery(album(failures=30, examples=[failure(), failure("b.jpg", hint="")])))
-    assert told[2:] == [
+    shown = lines(gallery(album(failures=30, examples=[failure(), failure("b.jpg", hint="")])))
+    assert shown[2:] == [
         "    30 failures open: bulkup status --failed --album 9",
         "      failed: /photos/a.jpg",
         "        the file is empty",
@@ -99,26 +99,26 @@ def test_open_failures_are_named_with_reason_and_what_to_do_and_counted() -> Non
         "        the file is empty",
         "      … and 28 more",
     ]
-    told = lines(gallery(album(0, run(), files=0, failures=1, examples=[failure()])))
-    assert told[1] == "  no album named"
-    assert told[3] == "    1 failure open: bulkup status --failed"
+    shown = lines(gallery(album(0, run(), files=0, failures=1, examples=[failure()])))
+    assert shown[1] == "  no album named"
+    assert shown[3] == "    1 failure open: bulkup status --failed"
 
 
 @pytest.mark.parametrize(
     "name", [b"[red]x\x1b[31m.jpg", b"new\nline.jpg", "\u202egpj.jpg", b"\xff.jpg"]
 )
 def test_names_do_no_harm(name: str | bytes) -> None:
-    told = lines(gallery(album(name=os.fsdecode(name), failures=1, examples=[failure(name)])))
-    assert not [line for line in told if not line.isprintable()]
+    shown = lines(gallery(album(name=os.fsdecode(name), failures=1, examples=[failure(name)])))
+    assert not [line for line in shown if not line.isprintable()]
     json.dumps(failure_line(failure(name))).encode("ascii")
     assert json.loads(json.dumps(failure_line(failure(name))))["path"].encode()
 
 
-def test_thousands_of_albums_are_not_each_told() -> None:
-    told = lines(gallery(*(album(number) for number in range(1, 1001)), album(2000, run())))
-    assert len(told) == 24
-    assert told[-1].startswith("  … and 980 more albums: 1,179,920 files, ")
-    assert any(line.startswith("  album 2000") for line in told)
+def test_thousands_of_albums_are_not_each_reported() -> None:
+    shown = lines(gallery(*(album(number) for number in range(1, 1001)), album(2000, run())))
+    assert len(shown) == 24
+    assert shown[-1].startswith("  … and 980 more albums: 1,179,920 files, ")
+    assert any(line.startswith("  album 2000") for line in shown)
 
 
 def test_programs_get_everything_as_plain_values() -> None:
@@ -126,10 +126,10 @@ def test_programs_get_everything_as_plain_values() -> None:
     albums = (album(9, run(Ending.OPEN), name="Trips", failures=1), album(0))
     document = json.loads(json.dumps(past_document([gallery(*albums)], ledger=ledger)))
     assert document["ledger"] == "/state/\\xff.sqlite"
-    (told,) = document["galleries"]
-    assert [row["album"] for row in told["albums"]] == [9, None]
-    assert told["open_failures"] == 1
-    assert told["albums"][0]["runs"] == [
+    (shown,) = document["galleries"]
+    assert [row["album"] for row in shown["albums"]] == [9, None]
+    assert shown["open_failures"] == 1
+    assert shown["albums"][0]["runs"] == [
         {
             "task": "upload",
             "began": "2023-11-14T21:13:20.000Z",

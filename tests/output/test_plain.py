@@ -197,9 +197,9 @@ async def test_the_figures_of_a_long_run_come_more_and_more_seldom() -> None:
         there.emit(RUN)
         for now in range(5, 1005, 5):
             await there.clock.wake(at=float(now))
-        told = [line.split("]")[0] for line in there.lines[2:]]
-    assert told[:13] == [f"[0:{second:02}" for second in range(5, 60, 5)] + ["[1:00", "[1:30"]
-    assert told[-4:] == ["[13:00", "[14:00", "[15:00", "[16:00"]
+        reported = [line.split("]")[0] for line in there.lines[2:]]
+    assert reported[:13] == [f"[0:{second:02}" for second in range(5, 60, 5)] + ["[1:00", "[1:30"]
+    assert reported[-4:] == ["[13:00", "[14:00", "[15:00", "[16:00"]
 
 
 async def test_the_figures_come_also_while_nothing_happens_but_only_in_the_run() -> None:
@@ -314,7 +314,7 @@ def test_a_terminal_gets_colours_and_none_under_no_color() -> None:
 # the summary
 
 
-def test_the_summary_tells_what_became_of_every_file_and_why() -> None:
+def test_the_summary_shows_what_became_of_every_file_and_why() -> None:
     lines = closing(
         *found("a.jpg", "b.jpg", "c.jpg", "d.jpg", size=M),
         uploaded("a.jpg", M),

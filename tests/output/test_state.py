@@ -156,9 +156,7 @@ def test_all_failures_and_types_are_counted_and_only_the_first_are_kept() -> Non
     assert state.skipped_by_type[OTHER_TYPES] == 5
 
 
-def test_no_time_left_is_told_before_the_end_of_the_scan_nor_in_an_outage_nor_when_stopping() -> (
-    None
-):
+def test_no_time_left_is_shown_before_the_end_of_the_scan_in_an_outage_or_when_stopping() -> None:
     state = state_after(*starting("one.jpg", size=300, sent=100))
     assert state.eta_s(10.0) is None
     state.apply(ScanFinished(), 2.0)

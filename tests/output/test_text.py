@@ -90,7 +90,7 @@ def test_a_fitted_name_is_never_wider_than_its_column(text: str, width: int) -> 
         (lambda done: percent(done, 0), {0: 100}),
     ],
 )
-def test_numbers_are_told_no_finer_than_people_read_them(
+def test_numbers_are_shown_no_finer_than_people_read_them(
     words: Callable[[float], str | int], texts: dict[float, str | int]
 ) -> None:
     assert {number: words(number) for number in texts} == texts

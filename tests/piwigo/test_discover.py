@@ -229,7 +229,7 @@ async def test_what_a_web_server_without_piwigo_answers_is_reported(
 
 
 @pytest.mark.parametrize("version", ["13.8.0", "15.7.0"])
-async def test_an_api_key_is_refused_where_there_are_none_and_not_told(version: str) -> None:
+async def test_an_api_key_is_refused_where_there_are_none_and_not_shown(version: str) -> None:
     credentials = Credentials(api_key=f"pkid-1:{PASSWORD}")
     async with Sandbox(version=version) as box:
         with pytest.raises(RunError, match="does not support API keys") as caught:

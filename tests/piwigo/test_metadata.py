@@ -48,15 +48,15 @@ def set_fields(
 def test_ordinary_texts_are_unchanged() -> None:
     title, text, tags = 'O\'Neil & "friends" <3 \\ é', "two\nlines <b>bold</b>", ("a, b", "★★★★")
     same = {"title": title, "author": "Zoë", "date": DATE, "tags": tags}
-    told = Metadata(**same, description=text, rating=3, people=("Anna",))  # type: ignore[arg-type]
-    assert details_of(told) == Details(**same, comment=text)  # type: ignore[arg-type]
+    original = Metadata(**same, description=text, rating=3, people=("Anna",))  # type: ignore[arg-type]
+    assert details_of(original) == Details(**same, comment=text)  # type: ignore[arg-type]
 
 
 def test_emoji_are_replaced_and_noted() -> None:
     text = "a 🗼"
     texts = (Metadata(title=text), Metadata(description=text), Metadata(author=text))
-    for told in (*texts, Metadata(tags=(text,))):
-        details = details_of(told)
+    for original in (*texts, Metadata(tags=(text,))):
+        details = details_of(original)
         held = {details.title, details.comment, details.author, *details.tags} - {""}
         assert held == {"a �"}
         assert (details.replaced, details.cut) == (True, False)
@@ -103,8 +103,8 @@ def test_escaped_tags_survive_the_removal_of_html(text: str) -> None:
 
 def test_which_metadata_depends_on_what_the_gallery_reads() -> None:
     near = Moment(DATE.text, timedelta(days=1))
-    told = [Details(date=near), Details(tags=("a",), embedded_keywords=True)]
-    assert all(details.depends for details in told)
+    original = [Details(date=near), Details(tags=("a",), embedded_keywords=True)]
+    assert all(details.depends for details in original)
     plain = [Details(), Details(date=DATE), Details(tags=("a",))]
     plain.append(Details(title="T", embedded_keywords=True))
     assert not any(details.depends for details in plain)

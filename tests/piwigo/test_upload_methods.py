@@ -115,12 +115,12 @@ def test_metadata_is_sent_along_unless_the_name_is_temporary(method: Method) -> 
     (chunk,) = plan_chunks(100, chunk_size=4096)
     described = replace(sending(), details=DETAILS, tag_ids=(3, 4))
     *_, last = method.requests(described, chunk, finishing=True)
-    told = {"name": "T", "author": "A", "comment": "C", "tag_ids": "3,4"}
-    told |= {"date_creation": "2020-01-02 03:04:05"}
-    assert told.items() <= fields(last).items()
+    expected = {"name": "T", "author": "A", "comment": "C", "tag_ids": "3,4"}
+    expected |= {"date_creation": "2020-01-02 03:04:05"}
+    assert expected.items() <= fields(last).items()
     renamed = replace(described, sent_name=f"bulkup-{'0' * 24}.jpg")
     *_, last = method.requests(renamed, chunk, finishing=True)
-    assert not told.keys() & fields(last).keys()
+    assert not expected.keys() & fields(last).keys()
 
 
 def test_metadata_that_depends_on_the_photo_is_not_sent_along() -> None:

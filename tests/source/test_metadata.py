@@ -127,10 +127,10 @@ PATH = Path("/photos/2019 Sea & sun/IMG_1.jpg")
 MODIFIED = datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
-def applied(told: Metadata | None = None, *, path: Path = PATH, **labels: object) -> Metadata:
+def applied(sidecar: Metadata | None = None, *, path: Path = PATH, **labels: object) -> Metadata:
     if isinstance(title := labels.get("title"), str):
         labels["title"] = Template(title, flag="--title")
-    return Labels(**labels).apply(told or Metadata(), path=path, modified=MODIFIED)  # type: ignore[arg-type]
+    return Labels(**labels).apply(sidecar or Metadata(), path=path, modified=MODIFIED)  # type: ignore[arg-type]
 
 
 TITLES = {
@@ -150,8 +150,8 @@ TITLES = {
 
 def test_a_template_is_filled_from_the_path_the_time_and_a_sidecar() -> None:
     assert {template: applied(title=template).title for template in TITLES} == TITLES
-    told = Metadata(title="Low tide", date=Moment("2019-07-01 14:03:22"))
-    assert applied(told, title="{date} {year} {title}").title == "2019-07-01 2019 Low tide"
+    sidecar = Metadata(title="Low tide", date=Moment("2019-07-01 14:03:22"))
+    assert applied(sidecar, title="{date} {year} {title}").title == "2019-07-01 2019 Low tide"
     assert applied(title="{stem}", path=Path("/x/caf\udce9.jpg")).title == "caf?"  # no UTF-8
 
 
@@ -176,14 +176,14 @@ def test_any_text_is_a_template_or_a_usage_error(text: str) -> None:
 
 
 def test_labels_win_over_sidecars_and_tags_are_joined() -> None:
-    told = Metadata(title="T", description="D", tags=("sea",), rating=4, people=("Anna",))
-    assert applied(told) == told
-    labelled = applied(told, title="{stem}", tags=("Sea", "mine"), author="Me", comment="C")
+    sidecar = Metadata(title="T", description="D", tags=("sea",), rating=4, people=("Anna",))
+    assert applied(sidecar) == sidecar
+    labelled = applied(sidecar, title="{stem}", tags=("Sea", "mine"), author="Me", comment="C")
     assert labelled == replace(
-        told, title="IMG_1", description="C", author="Me", tags=("Sea", "mine")
+        sidecar, title="IMG_1", description="C", author="Me", tags=("Sea", "mine")
     )
-    assert applied(told, rating_as_tag=True).tags == ("sea", "★★★★")
-    assert applied(told, people_as_tags=True).tags == ("sea", "Anna")
+    assert applied(sidecar, rating_as_tag=True).tags == ("sea", "★★★★")
+    assert applied(sidecar, people_as_tags=True).tags == ("sea", "Anna")
     assert applied(rating_as_tag=True).tags == ()
     metadata = applied(author=" Me ", comment="a\r\nb ", tags=(" e\u0301 ",), title="{stem}\n")
     assert metadata == Metadata(title="IMG_1", description="a\nb", author="Me", tags=("é",))

@@ -33,7 +33,7 @@ def xmp(path: Path, title: str) -> None:
     write_xmp(path, name=path.name, title=title)
 
 
-def told(photo: Path) -> Metadata:
+def described(photo: Path) -> Metadata:
     metadata, complaints = Sidecars().read(photo)
     assert complaints == []
     return metadata
@@ -43,11 +43,11 @@ def told(photo: Path) -> Metadata:
 def test_an_xmp_beside_its_photo(tmp_path: Path, name: str) -> None:
     for other in ("b.jpg.xmp", "A.jpg.xmp", "a.png.xmp", "a.jpg.xmp.bak", "a.x"):
         xmp(tmp_path / other, "of another photo")
-    assert told(tmp_path / "a.jpg") == Metadata()
+    assert described(tmp_path / "a.jpg") == Metadata()
     xmp(tmp_path / name, "T")
-    assert told(tmp_path / "a.jpg").title == "T"
+    assert described(tmp_path / "a.jpg").title == "T"
     xmp(tmp_path / unicodedata.normalize("NFD", f"Été{name[1:]}"), "T")
-    assert told(tmp_path / unicodedata.normalize("NFC", "Été.jpg")).title == "T"
+    assert described(tmp_path / unicodedata.normalize("NFC", "Été.jpg")).title == "T"
 
 
 def test_xmp_by_the_whole_name_counts_more_than_by_the_stem_and_adds_to_takeout(
@@ -57,15 +57,15 @@ def test_xmp_by_the_whole_name_counts_more_than_by_the_stem_and_adds_to_takeout(
         '{"title": "b.jpg", "description": "from Google", "photoTakenTime": {"timestamp": "0"}}'
     )
     xmp(tmp_path / "a.xmp", "T")
-    assert told(tmp_path / "a.jpg") == Metadata(title="T", description="from Google")
+    assert described(tmp_path / "a.jpg") == Metadata(title="T", description="from Google")
     xmp(tmp_path / "a.jpg.xmp", "of the whole name")
-    assert told(tmp_path / "a.jpg").title == "of the whole name"
+    assert described(tmp_path / "a.jpg").title == "of the whole name"
 
 
 def test_a_real_takeout_folder(tmp_path: Path) -> None:
     shutil.copytree(FOLDER / "takeout", tmp_path, dirs_exist_ok=True)
     for name in ("IMG_20190701_140322.jpg", "IMG_20190701_140322-edited.jpg"):
-        assert told(tmp_path / name).people == ("Anna", "Jürgen")
+        assert described(tmp_path / name).people == ("Anna", "Jürgen")
 
 
 def test_a_sidecar_that_comes_later_is_seen_and_a_missing_folder_has_none(tmp_path: Path) -> None:
@@ -86,10 +86,10 @@ def test_of_two_spellings_one_is_read() -> None:
 # what can't be used
 
 
-def complaints(photo: Path, told: Metadata | None = None) -> dict[str, str]:
-    """Return the reason for each file, of a photo of which nothing else is told."""
+def complaints(photo: Path, described: Metadata | None = None) -> dict[str, str]:
+    """Return the reason for each file, of a photo of which nothing else is reported."""
     metadata, complaints = Sidecars().read(photo)
-    assert metadata == (told or Metadata())
+    assert metadata == (described or Metadata())
     return {str(each.path.relative_to(photo.parent)): each.reason for each in complaints}
 
 

@@ -103,7 +103,7 @@ def test_a_json_of_takeout() -> None:
     )
 
 
-def told(photo: str = "a.jpg", *, zone: tzinfo = UTC, **values: object) -> Metadata | None:
+def parsed(photo: str = "a.jpg", *, zone: tzinfo = UTC, **values: object) -> Metadata | None:
     document = {"title": photo, "photoTakenTime": {"timestamp": "0"}} | values
     return read(json.dumps(document).encode(), photo=photo, zone=zone)
 
@@ -125,7 +125,7 @@ def test_a_time_stamp_is_a_date_in_the_users_zone(
 ) -> None:
     zone, expected = timezone(timedelta(hours=hours)), Moment(date, DAY) if date else None
     for stamp in stamps:
-        assert told(zone=zone, photoTakenTime={"timestamp": stamp}) == Metadata(date=expected)
+        assert parsed(zone=zone, photoTakenTime={"timestamp": stamp}) == Metadata(date=expected)
 
 
 @pytest.mark.parametrize(
@@ -141,12 +141,12 @@ def test_a_time_stamp_is_a_date_in_the_users_zone(
     ],
 )
 def test_a_title_is_more_than_the_file_name(photo: str, titles: list[str], expected: str) -> None:
-    assert {told(photo, title=title) for title in titles} == {Metadata(title=expected)}
+    assert {parsed(photo, title=title) for title in titles} == {Metadata(title=expected)}
 
 
 def test_what_is_not_takeout_is_ignored_and_what_is_no_json_refused_with_a_reason() -> None:
     for people in (None, "Anna", [], [1, {}, {"name": 7}, {"name": " "}]):
-        assert told(people=people) == Metadata()
+        assert parsed(people=people) == Metadata()
     documents: list[object] = [{}, [], 1, None, {"title": "x"}, {"photoTakenTime": {}}]
     for document in documents:
         assert read(json.dumps(document).encode(), photo="a.jpg") is None

@@ -60,7 +60,7 @@ class Runs:
     on_sleep: Callable[[], object] = lambda: None
     on_tell: Callable[[str], object] = lambda _: None
     outcomes: list[Outcome] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     attendant: WatchLoop | None = None
 
     def names(self) -> list[set[str]]:
@@ -87,7 +87,7 @@ class Runs:
         self.on_event(event)
 
     def tell(self, words: str) -> None:
-        self.told.append(words)
+        self.messages.append(words)
         self.on_tell(words)
 
     async def watch(
@@ -154,7 +154,7 @@ async def test_existing_files_are_uploaded_then_new_ones(
     assert len(box.gallery.photos) == 7
     assert not box.gallery.lounge
     assert runs.names() == [{path.name for path in archive}, {"new.jpg", "twin.jpg"}]
-    assert runs.told[1:] == ["6 files have arrived", "2 files have arrived"]
+    assert runs.messages[1:] == ["6 files have arrived", "2 files have arrived"]
     assert len(runs.outcomes[1].of(PhotoPresent)) == 1
 
 
@@ -263,13 +263,13 @@ async def test_an_unavailable_server_is_waited_for_from_the_first_run_on(tmp_pat
     faults = HookedFaults(Fault("503"))
 
     def open_after_three(_: str) -> None:
-        faults.on = sum("trying again" in words for words in runs.told) < 3
+        faults.on = sum("trying again" in words for words in runs.messages) < 3
 
     runs = Runs(after=[lambda: None] * 3, on_tell=open_after_three)
     async with Sandbox(faults=faults) as box:
         await runs.watch(box, tmp_path)
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
-    waits = [words.partition("; ")[2] for words in runs.told if "trying again" in words]
+    waits = [words.partition("; ")[2] for words in runs.messages if "trying again" in words]
     assert waits == ["trying again in 1 min", "trying again in 2 min", "trying again in 4 min"]
 
 

@@ -214,7 +214,7 @@ async def test_a_reader_that_takes_its_time_sees_what_comes_behind_it(book: RunS
 # runs
 
 
-async def test_of_each_album_the_last_run_of_each_task_is_told(book: RunStore) -> None:
+async def test_of_each_album_the_last_run_of_each_task_is_reported(book: RunStore) -> None:
     await book.keep(uploaded=5)
     book.now += 60
     await book.keep(uploaded=1, failed_ones=2, ending=Ending.INTERRUPTED)
@@ -233,7 +233,7 @@ async def test_counts_of_older_ledgers_are_read_by_their_present_names(book: Run
     assert run.counts == {"uploaded": 5, "not-in-album": 2, "moved": 1, "not_moved": 1}
 
 
-async def test_a_run_that_goes_on_is_told_from_one_that_died(book: RunStore) -> None:
+async def test_a_run_that_goes_on_differs_from_one_that_died(book: RunStore) -> None:
     async with book.open() as opened:
         number, open_now = await opened.write_history(lambda history: history.begin(UPLOAD))
         assert open_now == 0
@@ -284,7 +284,7 @@ async def test_files_are_counted_for_each_album_and_once_for_the_gallery(book: R
     assert sizes == {9: (2, 150), 10: (1, 100)}
 
 
-async def test_a_gallery_and_an_album_are_told_alone(book: RunStore) -> None:
+async def test_a_gallery_and_an_album_are_reported_alone(book: RunStore) -> None:
     path = book.put("a.jpg")
     for what in (UPLOAD, OTHER_ALBUM):
         await book.keep(path, info=what)
