@@ -20,6 +20,7 @@ from bulkup.errors import (
 )
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
+from bulkup.piwigo import protocol
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.metadata import (
     COMMENT_SIZE,
@@ -32,22 +33,6 @@ from bulkup.piwigo.metadata import (
     strip_tags,
     to_storable,
     without_emoji,
-)
-from bulkup.piwigo.protocol import (
-    AlbumRow,
-    Fields,
-    Identity,
-    Offer,
-    Request,
-    image_id,
-    number,
-    read_albums,
-    read_checked,
-    read_formats,
-    read_found,
-    read_has_format,
-    read_identity,
-    read_members,
 )
 from bulkup.piwigo.session import SessionPool
 from bulkup.piwigo.upload import Attempt, Method, Transfer, Upload, real_name
@@ -84,7 +69,7 @@ def _stem(file: str) -> str:
 class Catalogue:
     """The photos, albums and formats of a gallery."""
 
-    def __init__(self, pool: SessionPool, *, offer: Offer) -> None:
+    def __init__(self, pool: SessionPool, *, offer: protocol.Offer) -> None:
         self.offer = offer
         self._pool = pool
         self._keeps_html: bool | None = None
@@ -99,7 +84,7 @@ class Catalogue:
         """
         fields = (("cat_id", str(album)),)
         try:
-            albums = read_albums(await self.ask("pwg.categories.getList", fields))
+            albums = protocol.read_albums(await self.ask("pwg.categories.getList", fields))
         except (NotOffered, PhotoError):
             return ""
         for row in albums:
@@ -107,10 +92,10 @@ class Catalogue:
                 return row.name
         raise RunError(run_failures.NO_SUCH_ALBUM(album=album, url=self.offer.url))
 
-    async def albums(self) -> list[AlbumRow]:
+    async def albums(self) -> list[protocol.AlbumRow]:
         """Return all albums. Raises `NotOffered` if the server does not list them."""
         fields = (("recursive", "true"),)  # Piwigo 13 and 14 always list all
-        return read_albums(await self.ask("pwg.categories.getAdminList", fields))
+        return protocol.read_albums(await self.ask("pwg.categories.getAdminList", fields))
 
     async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
         """Create an album as the last one of its parent and return its id.
@@ -119,7 +104,7 @@ class Catalogue:
         HTML. Must not be repeated (seen on Piwigo 13 to 17). Raises `PhotoError` if it is refused
         and `AnswerLost` if the answer has no id.
         """
-        fields: Fields = (
+        fields: protocol.Fields = (
             ("name", to_storable(escape_tags(name))),
             ("status", "private" if private else "public"),
             ("position", "last"),
@@ -129,8 +114,8 @@ class Catalogue:
         if parent:
             fields += (("parent", str(parent)),)
         match await self.ask("pwg.categories.add", fields, token=True):
-            case {"id": made} if number(made):
-                return number(made)
+            case {"id": made} if protocol.number(made):
+                return protocol.number(made)
         raise AnswerLost(server_failures.ALBUM_UNCONFIRMED())
 
     async def set_album_name(self, album: int, name: str) -> None:
@@ -181,7 +166,7 @@ class Catalogue:
         found: Mapping[str, int | None] = {}
         with suppress(NotOffered, PhotoError):
             fields = (("md5sum_list", ",".join(md5s)),)
-            found = read_found(await self.ask("pwg.images.exist", fields))
+            found = protocol.read_found(await self.ask("pwg.images.exist", fields))
         self._md5s_unknown = self._md5s_unknown or not found.keys() >= set(md5s)
         return found
 
@@ -192,18 +177,18 @@ class Catalogue:
         """
         fields = (("image_id", str(photo_id)), ("file_sum", md5))
         try:
-            return read_checked(await self.ask("pwg.images.checkFiles", fields))
+            return protocol.read_checked(await self.ask("pwg.images.checkFiles", fields))
         except NotOffered:
             return None
 
-    async def identity(self, photo_id: int) -> Identity:
+    async def identity(self, photo_id: int) -> protocol.Identity:
         """Return MD5, privacy level and file name of a photo.
 
         Raises `PhotoGone` if there is no such photo, or it is not visible, and `NotOffered` if the
         server can't tell.
         """
         fields = (("image_id", str(photo_id)),)
-        return read_identity(await self.ask("pwg.images.getInfo", fields))
+        return protocol.read_identity(await self.ask("pwg.images.getInfo", fields))
 
     async def members(self, album: int) -> AsyncGenerator[tuple[int, str], None]:
         """Yield id and temporary name, empty if real, of the photos that the album shows.
@@ -220,7 +205,9 @@ class Catalogue:
                 ("page", str(page)),
                 ("order", "id DESC"),
             )
-            members, per_page = read_members(await self.ask("pwg.categories.getImages", fields))
+            members, per_page = protocol.read_members(
+                await self.ask("pwg.categories.getImages", fields)
+            )
             if members == last:
                 return  # the server ignores `page`
             for photo_id, file in members:
@@ -233,7 +220,7 @@ class Catalogue:
         """Return the highest id of a photo in any album, None if the server does not list them."""
         fields = (("recursive", "true"), ("per_page", "1"), ("order", "id DESC"))
         try:
-            members, _ = read_members(await self.ask("pwg.categories.getImages", fields))
+            members, _ = protocol.read_members(await self.ask("pwg.categories.getImages", fields))
         except (NotOffered, PhotoError):
             return None
         return max((photo_id for photo_id, _ in members), default=0)
@@ -283,7 +270,7 @@ class Catalogue:
         Call it while no photo is being finished (seen on Piwigo 13 to 17). Raises
         `Refused` while the server is doing so already, and `NotOffered` if it can't be requested.
         """
-        fields: Fields = (("category_id", str(album)),)
+        fields: protocol.Fields = (("category_id", str(album)),)
         if photo_ids:
             fields += (("image_id", ",".join(str(photo_id) for photo_id in photo_ids)),)
         match await self.ask("pwg.images.uploadCompleted", fields, token=True):
@@ -309,7 +296,7 @@ class Catalogue:
             return None
         refusal = await self._format_rules()
         endings = (refusal and refusal.endings) or DEFAULT_FORMATS
-        return read_formats(
+        return protocol.read_formats(
             await self._search({ending: f"{_stem(file)}.{ending}" for ending in endings}), photo_id
         )
 
@@ -325,7 +312,7 @@ class Catalogue:
         there = None
         if self.offer.major >= FORMATS_LISTED_SINCE:
             search = await self._search({"format": f"{_stem(name)}.{ending}"})
-            there = read_has_format(search, photo_id)
+            there = protocol.read_has_format(search, photo_id)
         return bool(there) if alike or there is False else None
 
     async def _search(self, names: dict[str, str]) -> object:
@@ -352,11 +339,11 @@ class Catalogue:
             self._format_asked = True
         return self._format_refusal
 
-    async def ask(self, method: str, fields: Fields, *, token: bool = False) -> object:
+    async def ask(self, method: str, fields: protocol.Fields, *, token: bool = False) -> object:
         """Send a request and return its result. Raises `NotOffered` for an unlisted method."""
         if method not in self.offer.methods:
             raise NotOffered(server_failures.NOT_OFFERED(method=method))
-        return await self._pool.call(Request(method, fields, token=token))
+        return await self._pool.call(protocol.Request(method, fields, token=token))
 
 
 PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
@@ -393,7 +380,7 @@ class PiwigoServer(Catalogue):
         self,
         pool: SessionPool,
         *,
-        offer: Offer,
+        offer: protocol.Offer,
         method: Method,
         describe: Describe | None = None,
         replacers: Sequence[Method] = (),
@@ -503,12 +490,14 @@ class PiwigoServer(Catalogue):
         """
         if not (self.offer.endings or PICTURES) <= PICTURES:
             return
-        fields: Fields = (("name", name), ("category", "1"), ("level", "8"))
+        fields: protocol.Fields = (("name", name), ("category", "1"), ("level", "8"))
         try:
-            result = await self._pool.call(Request("pwg.images.upload", fields, token=True))
+            result = await self._pool.call(
+                protocol.Request("pwg.images.upload", fields, token=True)
+            )
         except (PhotoError, PhotoCorrupted, NotOffered):
             return
-        if (photo_id := image_id(result)) is not None:
+        if (photo_id := protocol.image_id(result)) is not None:
             await self.remove(photo_id)
 
     async def probe(self) -> None:
