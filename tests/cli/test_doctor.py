@@ -59,8 +59,8 @@ async def test_each_line_reports_a_finding(box: Sandbox, photos: Path) -> None:
 async def test_a_problem_is_reported_with_a_hint(box: Sandbox) -> None:
     ended = await send(box, "doctor", "--album", "99")
     assert (ended.code, ended.err) == (1, "")
-    told = r"^✗ Album        there is no album 99.*\n {15}The number"
-    assert re.search(told, ended.out, re.MULTILINE)
+    expected = r"^✗ Album        there is no album 99.*\n {15}The number"
+    assert re.search(expected, ended.out, re.MULTILINE)
     ended = await send(box, "doctor", "--album", "99", "--json")
     assert ended.code == 1
     document = json.loads(ended.out)

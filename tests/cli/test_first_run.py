@@ -93,9 +93,9 @@ async def test_refusals_of_the_gallery_are_explained(
     box: Sandbox, photos: Path, given: str, what: str, hint: str
 ) -> None:
     settings = dict(setting.split("=") for setting in given.split())
-    told = said(await send(box, photos, **settings), code=3)
-    assert told[0].startswith(what.format(url=box.url))
-    assert re.match(hint, told[1])
+    reported = said(await send(box, photos, **settings), code=3)
+    assert reported[0].startswith(what.format(url=box.url))
+    assert re.match(hint, reported[1])
 
 
 async def test_an_account_with_two_factors_needs_an_api_key(photos: Path) -> None:

@@ -178,9 +178,9 @@ async def test_failed_files_of_any_name_can_be_retried(box: Sandbox, photos: Pat
         path.touch()
     assert (await send(box, photos)).code == 1
     assert len(box.gallery.photos) == 1
-    told = await bulkup("status")
-    assert told.out.count("      failed: ") == len(names)
-    assert "new\\nline.jpg" in told.out
+    reported = await bulkup("status")
+    assert reported.out.count("      failed: ") == len(names)
+    assert "new\\nline.jpg" in reported.out
 
     for path in paths[1:]:
         path.write_bytes(picture(Random(os.fsencode(path.name)), size=3000))
@@ -219,9 +219,9 @@ async def test_a_missing_photo_is_open_until_it_is_uploaded(box: Sandbox, photos
     }
     await send(box, photos)
     assert (await bulkup("status", "--failed")).out == ""
-    told = await bulkup("status")
-    assert "    upload   " in told.out
-    assert "    verify   " in told.out
+    reported = await bulkup("status")
+    assert "    upload   " in reported.out
+    assert "    verify   " in reported.out
 
 
 async def test_a_running_upload_is_shown_and_not_disturbed(tmp_path: Path) -> None:

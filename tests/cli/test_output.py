@@ -44,13 +44,13 @@ async def test_json_is_on_stdout_and_messages_are_on_stderr(box: Sandbox, tmp_pa
     photo = one_photo(tmp_path, HOSTILE)
     (tmp_path / "empty.jpg").touch()
     ended = await send(box, tmp_path, "--json")
-    told = objects(ended.out)
+    reported = objects(ended.out)
     assert ended.code == 1
-    assert {line["schema"] for line in told} == {1}
-    assert (told[0]["event"], told[-1]["event"]) == ("run_started", "run_finished")
-    (sent,) = [line for line in told if line["event"] == "photo_uploaded"]
+    assert {line["schema"] for line in reported} == {1}
+    assert (reported[0]["event"], reported[-1]["event"]) == ("run_started", "run_finished")
+    (sent,) = [line for line in reported if line["event"] == "photo_uploaded"]
     assert sent["path"] == str(photo)
-    (failed,) = [line for line in told if line["event"] == "photo_failed"]
+    (failed,) = [line for line in reported if line["event"] == "photo_failed"]
     assert failed["reason"] == "the file is empty"
     assert "the file is empty" in ended.err
 
@@ -102,12 +102,12 @@ async def test_a_log_file_is_appended_to(box: Sandbox, tmp_path: Path, name: str
 
 async def test_an_impossible_run_is_silent_and_json_says_why(box: Sandbox, photos: Path) -> None:
     flags = (photos, "--album", "99")
-    told, quiet = await send(box, *flags, "--json"), await send(box, *flags, "-q")
-    (line,) = objects(told.out)
+    reported, quiet = await send(box, *flags, "--json"), await send(box, *flags, "-q")
+    (line,) = objects(reported.out)
     assert line["event"] == "run_failed"
     assert "99" in line["reason"]
     assert "there is no album 99" in quiet.err
-    assert told.code == quiet.code == 3
+    assert reported.code == quiet.code == 3
     for command in ([], ["watch", "--settle", "0"]):
         assert await send(box, *command, *flags, "-qq") == Ended(3, "", "")
 
@@ -154,8 +154,8 @@ async def test_a_report_has_a_row_for_every_file(box: Sandbox, tmp_path: Path) -
         assert (known | sent | {"reason": "", "hint": ""}).items() <= rows[path.name].items()
         assert float(rows[path.name]["seconds"]) > 0
         assert (known | {"outcome": "present"}).items() <= there[path.name].items()
-        told = seen[path.name]
-        assert (told["md5"], str(told["image_id"]), told["albums"]) == (md5, ids[md5], [1])
+        entry = seen[path.name]
+        assert (entry["md5"], str(entry["image_id"]), entry["albums"]) == (md5, ids[md5], [1])
     assert rows["empty.jpg"]["reason"] == "the file is empty"
     assert rows["empty.jpg"]["hint"]
     assert (rows["notes.txt"]["outcome"], rows["notes.txt"]["reason"]) == ("skipped", "type")

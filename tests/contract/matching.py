@@ -117,8 +117,8 @@ def album_names(steps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     for step in steps:
         body = json.dumps(step.get("response", {}), ensure_ascii=False)
         for text in (body, body.replace('\\"', '"')):
-            told = re.findall(
+            matches = re.findall(
                 r'"id": ?"?<(?:int )?(album\d+)>"?,[^{}]*?"(?:label|name)": ?"([^"]*)"', text
             )
-            names = dict(told) | names
+            names = dict(matches) | names
     return names

@@ -111,7 +111,7 @@ async def test_every_line_of_a_list_is_reported_and_each_file_sent_once(tmp_path
     assert failed[tmp_path][0] == "it can't be read: it is a folder"
 
 
-async def test_an_end_in_the_middle_of_a_list_leaves_nothing_untold(tmp_path: Path) -> None:
+async def test_an_end_in_the_middle_of_a_list_leaves_nothing_unreported(tmp_path: Path) -> None:
     paths = list(make_archive(tmp_path, count=50, names=50))
     stop = Stop()
     outcome = acting_on(PhotoUploaded, stop.set)
@@ -122,7 +122,9 @@ async def test_an_end_in_the_middle_of_a_list_leaves_nothing_untold(tmp_path: Pa
     assert outcome.of(PhotoUnfinished)
 
 
-async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_untold(tmp_path: Path) -> None:
+async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_unreported(
+    tmp_path: Path,
+) -> None:
     archive = tmp_path / "archive"
     make_archive(archive, count=10, names=10)
     (tmp_path / "list").write_bytes(b"x" * 1_000_000)
