@@ -11,33 +11,24 @@ import pytest
 from bulkup.cli.common import Exit
 from bulkup.events import Verdict
 from bulkup.output.files import Row
-from docs.generate import (
-    COMMANDS,
-    EXIT_STATUS,
-    TABLES,
-    api,
-    flags,
-    insert,
-    man_page,
-    metric_table,
-)
+from docs import generate
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
 def test_each_exit_code_has_its_meaning_in_the_man_page_and_the_reference() -> None:
-    assert EXIT_STATUS.keys() == set(Exit)
+    assert generate.EXIT_STATUS.keys() == set(Exit)
     page = (DOCS / "reference" / "exit-codes.md").read_text("utf-8")
     rows = re.findall(r"(?m)^\| (\d+) \| (.+) \|$", page)
-    assert rows == [(str(code), text) for code, text in EXIT_STATUS.items()]
+    assert rows == [(str(code), text) for code, text in generate.EXIT_STATUS.items()]
 
 
 def test_every_mark_in_the_pages_names_a_table_and_is_replaced() -> None:
     pages = [path.read_text("utf-8") for path in (DOCS / "reference").glob("*.md")]
     marks = {mark for page in pages for mark in re.findall(r"(?m)^% generated: (\S+)", page)}
-    assert marks == TABLES.keys() - {"man"}
+    assert marks == generate.TABLES.keys() - {"man"}
     for page in pages:
-        assert "% generated" not in insert(page)
+        assert "% generated" not in generate.insert(page)
 
 
 def test_the_reference_has_each_column_and_each_verdict_of_a_report() -> None:
@@ -49,23 +40,23 @@ def test_the_reference_has_each_column_and_each_verdict_of_a_report() -> None:
 
 
 def test_metrics_have_their_types_and_texts() -> None:
-    rows = metric_table().splitlines()[2:]
+    rows = generate.metric_table().splitlines()[2:]
     assert any(row.startswith("| `bulkup_photos_total` | counter | ") for row in rows)
     assert any(row.startswith("| `bulkup_finish_seconds` | histogram | ") for row in rows)
     assert all(re.fullmatch(r"\| `bulkup_\w+` \| \w+ \| .*\. \|", row) for row in rows)
 
 
 def test_the_api_begins_with_the_function_and_has_every_public_name() -> None:
-    first, *others = re.findall(r"(?m)^\.\. auto(\w+):: bulkup\.(\w+)$", api())
+    first, *others = re.findall(r"(?m)^\.\. auto(\w+):: bulkup\.(\w+)$", generate.api())
     assert first == ("function", "upload")
     assert ("class", "Account") in others
 
 
 def test_the_man_page_has_every_command_and_flag() -> None:
-    text = man_page().replace("\\-", "-")
-    for command in COMMANDS:
+    text = generate.man_page().replace("\\-", "-")
+    for command in generate.COMMANDS:
         assert f"\\fBbulkup {command}\\fR\n" in text
-    for flag in flags():
+    for flag in generate.flags():
         for name in flag.names:
             assert f"\\fB{name}\\fR" in text
 
@@ -73,6 +64,6 @@ def test_the_man_page_has_every_command_and_flag() -> None:
 @pytest.mark.skipif(not shutil.which("groff"), reason="there is no groff: apt-get install groff")
 async def test_groff_formats_the_man_page_without_a_warning() -> None:
     words = ["groff", "-k", "-man", "-ww", "-Tutf8"]
-    done = await anyio.run_process(words, input=man_page().encode())
+    done = await anyio.run_process(words, input=generate.man_page().encode())
     assert done.stderr.decode() == ""
     assert "EXIT STATUS" in re.sub(r"\x1b\[\d*m|.\x08", "", done.stdout.decode())

@@ -17,27 +17,16 @@ from hypothesis import strategies as st
 
 from bulkup.errors import RunError, UsageError
 from bulkup.events import SkipReason
+from bulkup.source import scan
 from bulkup.source.filters import Listing
 from bulkup.source.photos import Photo
-from bulkup.source.scan import (
-    LONGEST,
-    Found,
-    PairedFile,
-    Skipped,
-    Splitter,
-    Unreadable,
-    check_roots,
-    pair,
-    read_list,
-    scan,
-)
 from tests.support.walks import link, photo_at, put, put_all, scanned
 
 GONE = "No such file or directory"
 
 
-def walk(*roots: Path, endings: Collection[str] | None = None) -> list[Found]:
-    return list(scan(roots, endings=endings))
+def walk(*roots: Path, endings: Collection[str] | None = None) -> list[scan.Found]:
+    return list(scan.scan(roots, endings=endings))
 
 
 # the walk
@@ -56,11 +45,11 @@ def test_the_walk_goes_depth_first_in_name_order_root_by_root(tmp_path: Path) ->
 
 def test_a_folder_is_listed_late_and_named_if_it_is_gone_by_then(tmp_path: Path) -> None:
     put_all(tmp_path, "a.jpg", "b/x.jpg", "c/x.jpg")
-    found = scan([tmp_path], endings=None)
+    found = scan.scan([tmp_path], endings=None)
     next(found)
     shutil.rmtree(tmp_path / "b")
     put(tmp_path / "c/late.jpg")
-    assert next(found) == Unreadable(tmp_path / "b", GONE)
+    assert next(found) == scan.Unreadable(tmp_path / "b", GONE)
     assert [f.path for f in found] == [tmp_path / "c/late.jpg", tmp_path / "c/x.jpg"]
 
 
@@ -71,11 +60,11 @@ def test_a_root_may_be_a_file_a_link_or_junk_and_may_vanish(tmp_path: Path) -> N
     gone = tmp_path / "gone"
     assert walk(photo, note, private.parent, folder, single, gone, endings={"jpg"}) == [
         photo_at(photo),
-        Skipped(note, 3, SkipReason.TYPE),
+        scan.Skipped(note, 3, SkipReason.TYPE),
         photo_at(private),
         photo_at(folder / "1.jpg"),
         photo_at(single),
-        Unreadable(gone, GONE),
+        scan.Unreadable(gone, GONE),
     ]
 
 
@@ -84,7 +73,7 @@ def test_other_types_are_skipped_with_their_size_whatever_the_case(tmp_path: Pat
     others = put_all(tmp_path, "d.txt", "e.jpg.exe", "f.", "jpg", content=b"1234")
     *photos, d, e, f, g = walk(tmp_path, endings={"jpg"})
     assert [found.path.name for found in photos] == ["a.JPG", "b.jPg", "c.jpg"]
-    assert [d, e, f, g] == [Skipped(path, 4, SkipReason.TYPE) for path in others]
+    assert [d, e, f, g] == [scan.Skipped(path, 4, SkipReason.TYPE) for path in others]
 
 
 def test_sidecars_are_not_photos(tmp_path: Path) -> None:
@@ -92,7 +81,7 @@ def test_sidecars_are_not_photos(tmp_path: Path) -> None:
     paths = put_all(tmp_path, *names, content=b"1234")
     for endings in ({"jpg"}, {"jpg", "xmp", "json"}, None):
         found = walk(tmp_path, endings=endings)
-        assert found == [Skipped(path, 4, SkipReason.SIDECAR) for path in paths]
+        assert found == [scan.Skipped(path, 4, SkipReason.SIDECAR) for path in paths]
 
 
 def test_junk_is_skipped_and_a_folder_of_it_as_one(tmp_path: Path) -> None:
@@ -100,7 +89,7 @@ def test_junk_is_skipped_and_a_folder_of_it_as_one(tmp_path: Path) -> None:
     folders = [".thumbnails", "@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX"]
     put_all(tmp_path, *files, *(f"{name}/{path}" for name in folders for path in ("a", "b/c")))
     assert walk(tmp_path) == [
-        Skipped(tmp_path / name, 0, SkipReason.JUNK) for name in sorted([*files, *folders])
+        scan.Skipped(tmp_path / name, 0, SkipReason.JUNK) for name in sorted([*files, *folders])
     ]
 
 
@@ -116,8 +105,8 @@ def test_links_and_pipes_are_skipped(tmp_path: Path) -> None:
     ]
     os.mkfifo(root / "6.jpg")
     assert walk(root) == [
-        *(Skipped(path, 0, SkipReason.SYMLINK) for path in links),
-        Skipped(root / "6.jpg", 0, SkipReason.SPECIAL),
+        *(scan.Skipped(path, 0, SkipReason.SYMLINK) for path in links),
+        scan.Skipped(root / "6.jpg", 0, SkipReason.SPECIAL),
         photo_at(root / "z.jpg"),
     ]
 
@@ -132,7 +121,7 @@ def test_a_path_too_long_for_the_system_is_named_and_the_others_go_on(tmp_path: 
     os.close(folder)
     put(tmp_path / "z.jpg")
     *_, unreadable, last = walk(tmp_path)
-    assert isinstance(unreadable, Unreadable)
+    assert isinstance(unreadable, scan.Unreadable)
     assert unreadable.reason == "File name too long"
     assert last.path == tmp_path / "z.jpg"
 
@@ -153,15 +142,15 @@ def test_a_folder_without_permission_is_named_with_the_reason(tmp_path: Path) ->
 def test_a_root_that_is_not_there_is_refused(tmp_path: Path) -> None:
     for name, reason in (("nosuch", f"nosuch: {GONE}"), ("x" * 5000, "File name too long")):
         with pytest.raises(UsageError, match=reason):
-            check_roots([tmp_path, tmp_path / name])
+            scan.check_roots([tmp_path, tmp_path / name])
 
 
 def test_a_root_inside_another_or_given_in_several_ways_counts_once(tmp_path: Path) -> None:
     inner, other = put_all(tmp_path, "a/b/1.jpg", "ab/1.jpg")
     roots = [other.parent, inner, inner.parent, tmp_path / "a"]
-    assert check_roots(roots) == [other.parent, tmp_path / "a"]
+    assert scan.check_roots(roots) == [other.parent, tmp_path / "a"]
     way = link(tmp_path / "link", tmp_path / "a")
-    assert check_roots([way, tmp_path / "a", tmp_path / "a/../a"]) == [way]
+    assert scan.check_roots([way, tmp_path / "a", tmp_path / "a/../a"]) == [way]
 
 
 # pairs
@@ -174,8 +163,8 @@ def pairs(root: Path, *, endings: tuple[str, ...] | None = PAIRED) -> dict[str, 
     """Return the photo of each companion, both below the root."""
     return {
         str(found.path.relative_to(root)): str(found.of.relative_to(root))
-        for found in pair(scan([root], endings=endings), endings=endings)
-        if isinstance(found, PairedFile)
+        for found in scan.pair(scan.scan([root], endings=endings), endings=endings)
+        if isinstance(found, scan.PairedFile)
     }
 
 
@@ -184,8 +173,9 @@ def test_a_companion_is_of_the_photo_of_its_stem_in_its_folder(tmp_path: Path) -
         tmp_path, "a/x.JPG", "a/x.NEF", "a/x.cr2", "a/x.d/y.jpg", "a/x-1.nef", "a/y.nef", "b/x.nef"
     )
     assert pairs(tmp_path) == {"a/x.NEF": "a/x.JPG", "a/x.cr2": "a/x.JPG"}
-    (found,) = pair(scan([tmp_path / "a/x.NEF"], endings=PAIRED), endings=PAIRED)  # named alone
-    assert isinstance(found, PairedFile)
+    alone = scan.scan([tmp_path / "a/x.NEF"], endings=PAIRED)
+    (found,) = scan.pair(alone, endings=PAIRED)
+    assert isinstance(found, scan.PairedFile)
     assert (found.of, found.size) == (tmp_path / "a/x.JPG", 1)
 
 
@@ -201,9 +191,9 @@ def test_a_type_that_the_server_takes_is_a_companion_and_no_other_type_has_one(
     put_all(tmp_path, "x.jpg", "x.tif", "y.tif", "z.heic", "z.mov")
     endings = ("jpg", "tif")
     assert pairs(tmp_path, endings=endings) == {"x.tif": "x.jpg"}
-    found = [*pair(scan([tmp_path], endings=endings), endings=endings)]
+    found = [*scan.pair(scan.scan([tmp_path], endings=endings), endings=endings)]
     assert [entry.path.name for entry in found if isinstance(entry, Photo)] == ["x.jpg", "y.tif"]
-    skipped = [entry.path.name for entry in found if isinstance(entry, Skipped)]
+    skipped = [entry.path.name for entry in found if isinstance(entry, scan.Skipped)]
     assert skipped == ["z.heic", "z.mov"]
 
 
@@ -211,7 +201,7 @@ def test_a_type_that_the_server_takes_is_a_companion_and_no_other_type_has_one(
 
 
 def split(*pieces: bytes, from0: bool = False) -> list[bytes]:
-    splitter = Splitter("the list", from0=from0)
+    splitter = scan.Splitter("the list", from0=from0)
     return [name for piece in pieces for name in splitter.feed(piece)] + splitter.end()
 
 
@@ -266,13 +256,13 @@ def test_what_is_no_list_of_paths_is_reported() -> None:
     for data in (text.encode("utf-16"), b"\xfe\xff" + text.encode("utf-16-be")):
         with pytest.raises(RunError, match="UTF-16"):
             split(data)
-    assert split(b"x" * LONGEST) == [b"x" * LONGEST]
+    assert split(b"x" * scan.LONGEST) == [b"x" * scan.LONGEST]
     with pytest.raises(RunError, match="the list is not a list of paths"):
-        split(b"x" * LONGEST, b"x")  # longer than any path
+        split(b"x" * scan.LONGEST, b"x")  # longer than any path
 
 
 async def read(file: Path | str, *, from0: bool = False) -> list[Path]:
-    async with aclosing(read_list(Listing(str(file), from0=from0))) as lists:
+    async with aclosing(scan.read_list(Listing(str(file), from0=from0))) as lists:
         return [path async for paths in lists for path in paths]
 
 
@@ -295,7 +285,7 @@ async def test_memory_stays_flat_however_long_a_list_is(tmp_path: Path) -> None:
     names = [sys.intern(f"{number:08}.jpg") for number in range(10_000)]
 
     async def count() -> int:
-        async with aclosing(read_list(Listing(str(file)))) as lists:
+        async with aclosing(scan.read_list(Listing(str(file)))) as lists:
             return sum([len(paths) async for paths in lists])
 
     file.write_text("a.jpg\n")
@@ -326,7 +316,7 @@ async def test_what_a_program_has_written_is_read_while_it_writes_on(
 ) -> None:
     file, out = pipe
     os.write(out, b"a.jpg\nb.j")
-    async with aclosing(read_list(Listing(str(file)), wake_s=0.01)) as lists:
+    async with aclosing(scan.read_list(Listing(str(file)), wake_s=0.01)) as lists:
         assert await anext(paths async for paths in lists if paths) == [Path("a.jpg")]
         assert await anext(lists) == []
         os.write(out, b"pg\n")
@@ -338,7 +328,7 @@ async def test_waiting_for_a_program_can_be_cancelled(pipe: tuple[Path, int]) ->
     came = anyio.Event()
 
     async def read_on() -> None:
-        async with aclosing(read_list(Listing(str(file)))) as lists:
+        async with aclosing(scan.read_list(Listing(str(file)))) as lists:
             async for paths in lists:
                 if paths:
                     came.set()

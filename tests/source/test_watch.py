@@ -11,21 +11,11 @@ import anyio
 import pytest
 from anyio import to_thread
 
+from bulkup import events
 from bulkup.app.settings import Account, AlbumTarget, UploadSettings
 from bulkup.app.upload import upload_photos
 from bulkup.app.watch import WatchLoop
 from bulkup.errors import RunError, UsageError, one_error
-from bulkup.events import (
-    Event,
-    FileFound,
-    FileSkipped,
-    Interrupted,
-    PhotoFailed,
-    PhotoPresent,
-    PhotoStarted,
-    PhotoUploaded,
-    RunStarted,
-)
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.source.photos import Photo
 from bulkup.source.watch import MOST_SETTLES, Inbox, Watch
@@ -40,11 +30,13 @@ FORMATS = replace(SENDING, raw_as_format=True)
 PHOTO = picture(Random(1), size=5000)
 
 
-def at_first(kind: type[Event], act: Callable[[], object]) -> Callable[[Event], None]:
+def at_first(
+    kind: type[events.Event], act: Callable[[], object]
+) -> Callable[[events.Event], None]:
     """Return what has something done when the first event of a kind comes."""
     acts = [act]
 
-    def react(event: Event) -> None:
+    def react(event: events.Event) -> None:
         if isinstance(event, kind) and acts:
             soon(acts.pop())
 
@@ -56,7 +48,7 @@ class Runs:
     """The runs of a watch; `after` has what to do at the end of each, and then comes Ctrl-C."""
 
     after: list[Callable[[], object]] = field(default_factory=list)
-    on_event: Callable[[Event], object] = lambda _: None
+    on_event: Callable[[events.Event], object] = lambda _: None
     on_sleep: Callable[[], object] = lambda: None
     on_tell: Callable[[str], object] = lambda _: None
     outcomes: list[Outcome] = field(default_factory=list)
@@ -65,7 +57,7 @@ class Runs:
 
     def names(self) -> list[set[str]]:
         """Return which files each run has found."""
-        return [{event.path.name for event in run.of(FileFound)} for run in self.outcomes]
+        return [{event.path.name for event in run.of(events.FileFound)} for run in self.outcomes]
 
     async def __aenter__(self) -> Self:
         self.outcomes.append(Outcome())
@@ -80,9 +72,9 @@ class Runs:
     def interrupt(self) -> None:
         assert self.attendant is not None
         self.attendant.stop.set()
-        soon(partial(self.attendant.emit, Interrupted()))
+        soon(partial(self.attendant.emit, events.Interrupted()))
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: events.Event) -> None:
         self.outcomes[-1].events.append(event)
         self.on_event(event)
 
@@ -155,7 +147,7 @@ async def test_existing_files_are_uploaded_then_new_ones(
     assert not box.gallery.lounge
     assert runs.names() == [{path.name for path in archive}, {"new.jpg", "twin.jpg"}]
     assert runs.messages[1:] == ["6 files have arrived", "2 files have arrived"]
-    assert len(runs.outcomes[1].of(PhotoPresent)) == 1
+    assert len(runs.outcomes[1].of(events.PhotoPresent)) == 1
 
 
 async def test_a_file_written_in_pieces_is_uploaded_whole(box: Sandbox, inbox: Path) -> None:
@@ -179,9 +171,9 @@ async def test_files_that_arrive_or_change_during_a_run_are_uploaded_by_the_next
     whole, late, final = (picture(Random(seed), size=9000) for seed in range(3))
     grown, changed = put(inbox / "grown.jpg", whole[:4000]), put(inbox / "changed.jpg", PHOTO)
     reactions = [
-        at_first(RunStarted, partial(grown.write_bytes, whole)),
-        at_first(PhotoStarted, partial(put, inbox / "late.jpg", late)),
-        at_first(PhotoUploaded, partial(changed.write_bytes, final)),
+        at_first(events.RunStarted, partial(grown.write_bytes, whole)),
+        at_first(events.PhotoStarted, partial(put, inbox / "late.jpg", late)),
+        at_first(events.PhotoUploaded, partial(changed.write_bytes, final)),
     ]
     runs = Runs(after=[lambda: None], on_event=lambda event: [act(event) for act in reactions])
     await runs.watch(box, inbox)
@@ -216,7 +208,7 @@ async def test_failed_and_skipped_files_wait_for_a_change(box: Sandbox, inbox: P
     assert len(box.gallery.photos) == 2
     assert runs.names() == [{"bad.jpg", "note.txt"}, {"good.jpg"}, {"bad.jpg"}]
     first = runs.outcomes[0]
-    assert (len(first.of(PhotoFailed)), len(first.of(FileSkipped))) == (1, 1)
+    assert (len(first.of(events.PhotoFailed)), len(first.of(events.FileSkipped))) == (1, 1)
 
 
 async def test_formats_are_uploaded_with_their_photos_even_if_these_arrive_or_fail_before(
@@ -241,7 +233,7 @@ async def test_formats_are_uploaded_with_their_photos_even_if_these_arrive_or_fa
     first, second = runs.names()
     assert first == {"alone.nef", "a.nef", "b.tif", "bad.jpg", "bad.nef"}
     assert second == first - {"alone.nef"} | {"a.jpg", "b.jpg", "c.jpg", "c.nef"}
-    failed = [{event.path.name for event in run.of(PhotoFailed)} for run in runs.outcomes]
+    failed = [{event.path.name for event in run.of(events.PhotoFailed)} for run in runs.outcomes]
     assert failed == [{"bad.jpg", "bad.nef"}, set()]
 
 
@@ -278,8 +270,8 @@ async def test_what_an_outage_interrupted_is_uploaded_afterwards(tmp_path: Path)
     faults = HookedFaults(Fault("503"))
     faults.on = False
 
-    def switch(event: Event | str) -> None:
-        if isinstance(event, PhotoUploaded) and len(runs.outcomes) == 1:
+    def switch(event: events.Event | str) -> None:
+        if isinstance(event, events.PhotoUploaded) and len(runs.outcomes) == 1:
             faults.on = True
         elif isinstance(event, str) and "trying again" in event:
             faults.on = False
@@ -289,9 +281,9 @@ async def test_what_an_outage_interrupted_is_uploaded_afterwards(tmp_path: Path)
         await runs.watch(box, tmp_path)
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
     first, second = runs.outcomes
-    assert 0 < len(first.of(PhotoUploaded)) < 20
-    ends = second.of(PhotoUploaded) + second.of(PhotoPresent)
-    assert len(ends) + len(first.of(PhotoUploaded)) == 20
+    assert 0 < len(first.of(events.PhotoUploaded)) < 20
+    ends = second.of(events.PhotoUploaded) + second.of(events.PhotoPresent)
+    assert len(ends) + len(first.of(events.PhotoUploaded)) == 20
 
 
 async def test_a_watch_ends_when_asked_to_and_with_a_wrong_password_or_no_folder(

@@ -7,18 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
-from bulkup.events import (
-    LimitsChanged,
-    Noticed,
-    OutageBegan,
-    OutageEnded,
-    PhotoFailed,
-    PhotoFinishing,
-    PhotoStarted,
-    Retrying,
-    RunFinished,
-    ScanFinished,
-)
+from bulkup import events
 from bulkup.output.monitor.server import Monitor
 from bulkup.output.options import parse_listen
 from tests.support.browser import anyio_backend, browser, opened
@@ -43,10 +32,10 @@ class Shown(Monitor):
     def begin(self, *paths: Path) -> None:
         """Start uploads of photos of 1,000 bytes, half of each sent."""
         self.emit(replace(RUN, url=f"{RUN.url}/<b>", album_name="<i>Holidays</i> & more"))
-        self.emit(LimitsChanged(finishing=2, most_finishing=6))
+        self.emit(events.LimitsChanged(finishing=2, most_finishing=6))
         for event in starting(*paths, size=1000, sent=500):
             self.emit(event)
-        self.emit(ScanFinished())
+        self.emit(events.ScanFinished())
 
 
 async def text_of(page: Page, where: str, words: str) -> str:
@@ -83,15 +72,15 @@ async def test_the_page_shows_a_run_as_it_progresses(browser: Browser) -> None:
         bar = rows.first.get_by_role("progressbar")
         assert await bar.get_attribute("aria-valuenow") == "50"
         await text_of(page, "#chips", "finishing 2/6")
-        shown.emit(Retrying(path=a, reason="HTTP 500", attempt=1, after_s=2))
+        shown.emit(events.Retrying(path=a, reason="HTTP 500", attempt=1, after_s=2))
         await text_of(page, "#rows", "HTTP 500")
-        shown.emit(PhotoFinishing(path=b))
+        shown.emit(events.PhotoFinishing(path=b))
         await text_of(page, "#rows > li:nth-child(2)", "finishing")
-        shown.emit(OutageBegan(reason="HTTP 503"))
+        shown.emit(events.OutageBegan(reason="HTTP 503"))
         await text_of(page, "#outage", "The server has been unavailable")
         await text_of(page, "#phase", "server unavailable")
-        shown.emit(OutageEnded(seconds=1))
-        shown.emit(PhotoFailed(path=a, size=1000, reason="it is empty", hint="look"))
+        shown.emit(events.OutageEnded(seconds=1))
+        shown.emit(events.PhotoFailed(path=a, size=1000, reason="it is empty", hint="look"))
         await text_of(page, "#lines > li", "it is empty")
         await page.locator("#outage").wait_for(state="hidden")
         await expect(page.locator("#rows > li")).to_have_count(1)
@@ -104,7 +93,7 @@ async def test_the_page_shows_a_run_as_it_progresses(browser: Browser) -> None:
             await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             assert await fits(page)
         shown.emit(uploaded(b, 1000))
-        shown.emit(RunFinished(seconds=2))
+        shown.emit(events.RunFinished(seconds=2))
         await text_of(page, "#summary", "Done after")
         await text_of(page, "#phase", "ended")
         assert await page.locator("#flight").is_hidden()
@@ -122,10 +111,12 @@ async def test_file_names_are_text_and_only_the_pages_own_script_runs(browser: B
         page.on("dialog", lambda dialog: dialogs.append(dialog.message))
         shown.begin(*paths)
         for path in paths:
-            shown.emit(PhotoFailed(path=path, size=1000, reason=f"no {path.name}", hint=str(path)))
-            shown.emit(PhotoStarted(path=path, size=1000, attempt=2))
-            shown.emit(Retrying(path=path, reason=f"no {path.name}", attempt=1, after_s=1))
-        shown.emit(Noticed(message=markup, hint=HOSTILE[0]))
+            shown.emit(
+                events.PhotoFailed(path=path, size=1000, reason=f"no {path.name}", hint=str(path))
+            )
+            shown.emit(events.PhotoStarted(path=path, size=1000, attempt=2))
+            shown.emit(events.Retrying(path=path, reason=f"no {path.name}", attempt=1, after_s=1))
+        shown.emit(events.Noticed(message=markup, hint=HOSTILE[0]))
         lines = page.locator("#lines > li")
         await expect(lines).to_have_count(len(paths) + 1)
         assert await page.locator("#rows > li").count() == len(paths)
