@@ -2,7 +2,7 @@
 
     from tests.support.browser import anyio_backend, browser, opened
 
-    async with opened(browser, url, width=400, dark=True) as (page, seen):
+    async with opened(browser, url, width=400) as (page, seen):
         assert await page.title() == "…"
     assert seen.errors == []
 
@@ -16,7 +16,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -92,23 +92,15 @@ class Seen:
 
 @asynccontextmanager
 async def opened(
-    browser: "Browser",
-    url: str,
-    *,
-    width: int = 1200,
-    height: int = 900,
-    dark: bool = False,
-    wait: Literal["load", "domcontentloaded", "networkidle"] = "load",
+    browser: "Browser", url: str, *, width: int = 1200
 ) -> AsyncIterator[tuple["Page", Seen]]:
     """Open a page and record what it does."""
-    context = await browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
-    )
+    context = await browser.new_context(viewport={"width": width, "height": 900})
     try:
         page = await context.new_page()
         seen = Seen()
         seen.listen(page)
-        await page.goto(url, wait_until=wait)
+        await page.goto(url)
         yield page, seen
     finally:
         await context.close()

@@ -74,7 +74,8 @@ async def bulkup(
 def _run(
     words: list[str], variables: Mapping[str, str], given: str | int, out: int | str | None
 ) -> Ended:
-    forget_key_ring()
+    if core := sys.modules.get("keyring.core"):  # the command chooses the ring by its variables
+        core._keyring_backend = None  # type: ignore[attr-defined]
     with (
         TemporaryFile() as stdin,
         TemporaryFile() as stdout,
@@ -117,12 +118,6 @@ def _streams(*descriptors: int) -> Iterator[None]:
         for number, descriptor in enumerate(saved):
             os.dup2(descriptor, number)
             os.close(descriptor)
-
-
-def forget_key_ring() -> None:
-    """Let the next command choose the key ring by its own variables."""
-    if core := sys.modules.get("keyring.core"):
-        core._keyring_backend = None  # type: ignore[attr-defined]
 
 
 def account(box: Sandbox) -> dict[str, str]:
@@ -183,9 +178,8 @@ class Held(Sandbox):
 async def start(
     box: Sandbox, *arguments: str | Path, stdin: int = subprocess.DEVNULL, **settings: str
 ) -> Process:
-    needed = needs(box)
     piped = {0, 2} if stdin == subprocess.PIPE else {2}
-    return await begin(arguments, environment(needed | settings), piped=piped)
+    return await begin(arguments, environment(needs(box) | settings), piped=piped)
 
 
 async def read_until(process: Process, words: str = "") -> str:

@@ -10,30 +10,10 @@ from pathlib import Path
 
 from anyio import wait_all_tasks_blocked
 
-from bulkup.events import (
-    Event,
-    FileFound,
-    FileSkipped,
-    LimitsChanged,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoFinished,
-    PhotoFinishing,
-    PhotoNew,
-    PhotoPresent,
-    PhotoProgress,
-    PhotoStarted,
-    PhotoUnfinished,
-    PhotoUploaded,
-    RunFinished,
-    RunStarted,
-    ScanFinished,
-    SkipReason,
-    Verdict,
-)
+from bulkup import events
 from bulkup.output.state import RunState
 
-RUN = RunStarted(
+RUN = events.RunStarted(
     url="https://photos.example.org",
     version="14.5.0",
     user="me",
@@ -95,45 +75,43 @@ def at(name: str | Path) -> Path:
     return name if isinstance(name, Path) else FOLDER / name
 
 
-def found(*names: str | Path, size: int = 10_000_000) -> list[FileFound]:
-    return [FileFound(path=at(name), size=size) for name in names]
+def found(*names: str | Path, size: int = 10_000_000) -> list[events.FileFound]:
+    return [events.FileFound(path=at(name), size=size) for name in names]
 
 
-def uploaded(name: str | Path, size: int = 10_000_000, *, image_id: int = 7) -> PhotoUploaded:
-    return PhotoUploaded(
-        path=at(name),
-        size=size,
-        md5=MD5,
-        image_id=image_id,
-        attempts=1,
-        seconds=1.25,
-        albums=(9, 12),
+def uploaded(name: str | Path, size: int = 10_000_000) -> events.PhotoUploaded:
+    return events.PhotoUploaded(
+        path=at(name), size=size, md5=MD5, image_id=7, attempts=1, seconds=1.25, albums=(9, 12)
     )
 
 
-def present(name: str | Path, *, size: int = 20, linked: bool = False) -> PhotoPresent:
-    return PhotoPresent(path=at(name), size=size, image_id=3, linked=linked, md5=MD5, albums=(9,))
+def present(name: str | Path, *, size: int = 20, linked: bool = False) -> events.PhotoPresent:
+    return events.PhotoPresent(
+        path=at(name), size=size, image_id=3, linked=linked, md5=MD5, albums=(9,)
+    )
 
 
-def skipped(name: str | Path, *, size: int = 30) -> FileSkipped:
-    return FileSkipped(path=at(name), size=size, reason=SkipReason.TYPE)
+def skipped(name: str | Path, *, size: int = 30) -> events.FileSkipped:
+    return events.FileSkipped(path=at(name), size=size, reason=events.SkipReason.TYPE)
 
 
-def unfinished(name: str | Path, *, size: int = 50) -> PhotoUnfinished:
-    return PhotoUnfinished(path=at(name), size=size)
+def unfinished(name: str | Path, *, size: int = 50) -> events.PhotoUnfinished:
+    return events.PhotoUnfinished(path=at(name), size=size)
 
 
-def failure(name: str | Path, *, reason: str = "no image", hint: str = "") -> PhotoFailed:
-    return PhotoFailed(path=at(name), size=1, reason=reason, hint=hint, md5=MD5)
+def failure(name: str | Path, *, reason: str = "no image", hint: str = "") -> events.PhotoFailed:
+    return events.PhotoFailed(path=at(name), size=1, reason=reason, hint=hint, md5=MD5)
 
 
-def new(name: str | Path, *, size: int = 5_000_000) -> PhotoNew:
-    return PhotoNew(path=at(name), size=size, md5=MD5)
+def new(name: str | Path) -> events.PhotoNew:
+    return events.PhotoNew(path=at(name), size=5_000_000, md5=MD5)
 
 
-def checked(name: str | Path, verdict: Verdict = Verdict.MISSING) -> PhotoChecked:
-    fine = verdict is Verdict.PRESENT
-    return PhotoChecked(
+def checked(
+    name: str | Path, verdict: events.Verdict = events.Verdict.MISSING
+) -> events.PhotoChecked:
+    fine = verdict is events.Verdict.PRESENT
+    return events.PhotoChecked(
         path=at(name),
         size=1_000_000,
         verdict=verdict,
@@ -143,46 +121,46 @@ def checked(name: str | Path, verdict: Verdict = Verdict.MISSING) -> PhotoChecke
     )
 
 
-def starting(*names: str | Path, size: int = 10_000_000, sent: int = 0) -> list[Event]:
+def starting(*names: str | Path, size: int = 10_000_000, sent: int = 0) -> list[events.Event]:
     """Return the events until `sent` bytes of each photo are sent."""
-    events: list[Event] = []
+    emitted: list[events.Event] = []
     for name in names:
-        events += found(name, size=size)
-        events.append(PhotoStarted(path=at(name), size=size, attempt=1))
-        events.append(PhotoProgress(path=at(name), sent=sent))
-    return events
+        emitted += found(name, size=size)
+        emitted.append(events.PhotoStarted(path=at(name), size=size, attempt=1))
+        emitted.append(events.PhotoProgress(path=at(name), sent=sent))
+    return emitted
 
 
-def uploading(name: str | Path, *, size: int = 3_000_000, image_id: int = 7) -> list[Event]:
+def uploading(name: str | Path, *, size: int = 3_000_000) -> list[events.Event]:
     """Return the events of a photo from its discovery to the end of its upload."""
     path = at(name)
     return [
         *starting(name, size=size, sent=size // 2),
-        PhotoFinishing(path=path),
-        PhotoProgress(path=path, sent=size),
-        PhotoFinished(path=path, seconds=0.5),
-        uploaded(name, size, image_id=image_id),
+        events.PhotoFinishing(path=path),
+        events.PhotoProgress(path=path, sent=size),
+        events.PhotoFinished(path=path, seconds=0.5),
+        uploaded(name, size),
     ]
 
 
 def failing(
     name: str | Path, *, tries: int = 0, reason: str = "no image", hint: str = ""
-) -> list[Event]:
+) -> list[events.Event]:
     """Return the events of a photo from its discovery to its failure after some tries."""
     attempts = range(1, tries + 1)
     return [
         *found(name, size=1),
-        *(PhotoStarted(path=at(name), size=1, attempt=attempt) for attempt in attempts),
+        *(events.PhotoStarted(path=at(name), size=1, attempt=attempt) for attempt in attempts),
         failure(name, reason=reason, hint=hint),
     ]
 
 
-def whole_run() -> list[Event]:
+def whole_run() -> list[events.Event]:
     """Return the events of a run with one file of each outcome, `a.jpg` to `e.jpg`."""
     there, other, ended = Path("b.jpg"), Path("c.mov"), Path("e.jpg")
     return [
         RUN,
-        LimitsChanged(finishing=2, most_finishing=6),
+        events.LimitsChanged(finishing=2, most_finishing=6),
         *uploading(Path("a.jpg")),
         *found(there, size=20),
         present(there, linked=True),
@@ -192,19 +170,19 @@ def whole_run() -> list[Event]:
             Path("d.jpg"), tries=2, reason="the file is empty", hint="Look for an intact copy."
         ),
         *found(ended, size=50),
-        ScanFinished(),
+        events.ScanFinished(),
         unfinished(ended),
-        RunFinished(seconds=3.0),
+        events.RunFinished(seconds=3.0),
     ]
 
 
-def state_after(*events: Event, now: float = 0.0) -> RunState:
-    """Return the state of a run after events at time `now`."""
-    return apply(RunState(), events, now=now)
+def state_after(*emitted: events.Event) -> RunState:
+    """Return the state of a run after events at time 0."""
+    return apply(RunState(), emitted)
 
 
-def apply(state: RunState, events: Iterable[Event], *, now: float = 0.0) -> RunState:
+def apply(state: RunState, emitted: Iterable[events.Event], *, now: float = 0.0) -> RunState:
     """Apply events at time `now` and return the state."""
-    for event in events:
+    for event in emitted:
         state.apply(event, now)
     return state

@@ -9,6 +9,7 @@ import sys
 import termios
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import anyio
@@ -23,8 +24,6 @@ BECOME = (
     "fcntl.ioctl(2, termios.TIOCSCTTY, 0);"
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
-
-NO_VARIABLES: Mapping[str, str] = {}
 
 
 def standing(screen: pyte.Screen) -> list[str]:
@@ -55,7 +54,7 @@ class Terminal:
         *arguments: str | Path,
         columns: int = 80,
         rows: int = 24,
-        variables: Mapping[str, str] = NO_VARIABLES,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.screen = pyte.HistoryScreen(columns, rows, history=10_000, ratio=0.001)
         self.raw = b""
