@@ -117,21 +117,15 @@ async def test_an_equal_file_replaces_this_one_and_another_gets_a_number(
     assert (done / "b (2).jpg").read_bytes() == PHOTO
 
 
-async def test_a_file_already_in_the_folder_stays_under_any_path(
+async def test_a_file_stays_that_is_in_the_folder_already_under_another_path_or_name(
     tmp_path: Path, root: Path
 ) -> None:
     photo = photo_at(root / "DCIM" / "a.jpg", PHOTO)
     folder = photo.path.parent
     way = link(tmp_path / "other" / "way", root)  # further up than the folder
-    for done in (folder, link(tmp_path / "done", folder), way / "DCIM"):
+    for done in (folder, link(tmp_path / "link", folder), way / "DCIM"):
         with pytest.raises(PhotoError, match="it is the same file"):
             await put(photo, done, photo.path)
-    assert held(root) == {"DCIM/a.jpg": PHOTO}
-
-
-async def test_a_second_name_of_the_file_is_not_taken_for_a_copy(
-    tmp_path: Path, root: Path, photo: Photo
-) -> None:
     done = tmp_path / "done"
     for name in ("a (2).jpg", "a.jpg"):
         photo_at(done / "a.jpg", b"another")
@@ -139,9 +133,9 @@ async def test_a_second_name_of_the_file_is_not_taken_for_a_copy(
         (done / name).hardlink_to(photo.path)
         before = held(done)
         with pytest.raises(PhotoError, match="it is the same file"):
-            await put(photo, done, root)
-        assert held(root) == {"a.jpg": PHOTO}
+            await put(photo, done, folder)
         assert held(done) == before
+    assert held(root) == {"DCIM/a.jpg": PHOTO}
 
 
 def test_a_folder_whose_names_show_in_another_is_the_same(tmp_path: Path, root: Path) -> None:
@@ -217,7 +211,13 @@ async def test_a_full_disk_gets_no_partial_copy_and_a_write_protected_one_gives_
     assert not held(tmp_path / "done")
 
 
-def test_a_folder_that_the_next_run_would_walk_is_refused(root: Path) -> None:
+def test_a_folder_that_can_not_be_created_or_that_the_next_run_would_walk_is_refused(
+    tmp_path: Path, root: Path
+) -> None:
+    photo_at(tmp_path / "file", PHOTO)
+    for name in ("no/done", "file"):
+        with pytest.raises(UsageError, match="is not a folder"):
+            Mover(tmp_path / name, roots=[root])
     for inside in (".", "sub", "sub/../done"):
         with pytest.raises(UsageError, match="lies inside"):
             Mover(root / inside, roots=[root])
@@ -226,10 +226,3 @@ def test_a_folder_that_the_next_run_would_walk_is_refused(root: Path) -> None:
     Mover(root / ".done", roots=[root])  # hidden
     with pytest.raises(UsageError, match="lies inside"):
         Mover(root / ".done", roots=[root], filters=Filters(default_excludes=False))
-
-
-def test_a_folder_that_can_not_be_created_is_refused(tmp_path: Path, root: Path) -> None:
-    photo_at(tmp_path / "file", PHOTO)
-    for name in ("no/done", "file"):
-        with pytest.raises(UsageError, match="is not a folder"):
-            Mover(tmp_path / name, roots=[root])
