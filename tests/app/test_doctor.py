@@ -14,27 +14,8 @@ from bulkup.app.doctor import EXAMPLES, OTHER_TYPES, TYPES_KEPT, Estimate, estim
 from bulkup.app.settings import Account, DoctorSettings
 from bulkup.engine.ports import NoLedger
 from bulkup.engine.retry import Sleep
-from bulkup.output.findings import (
-    AccountFound,
-    AddressFound,
-    AlbumFound,
-    AlbumMissing,
-    ArchiveFound,
-    Check,
-    CheckProgress,
-    ChunkFound,
-    DuplicatesFound,
-    Failed,
-    Finding,
-    LatencyFound,
-    Mark,
-    MethodsFound,
-    TlsFound,
-    TypesFound,
-    VersionFound,
-    WorkersFound,
-    to_json,
-)
+from bulkup.output import findings
+from bulkup.output.findings import AccountFound, AddressFound, Check, Failed, LatencyFound, Mark
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.store.ledger import SqliteLedger
@@ -47,7 +28,7 @@ small = partial(Sandbox, max_file=2 * M, max_post=3 * M, max_body=5 * M)
 ALL_WELL = {check.value: "ok" for check in Check if check is not Check.ARCHIVE} | {
     "workers": "warning"  # as questions cost this sandbox nothing, they can't be counted
 }
-F = TypeVar("F", bound=Finding)
+F = TypeVar("F", bound=findings.Finding)
 
 
 @pytest.fixture(autouse=True)
@@ -56,19 +37,19 @@ def short_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bulkup.piwigo.census.MOST_LENGTH", 20_000)
 
 
-class Findings(dict[Check, Finding]):
+class Findings(dict[Check, findings.Finding]):
     """What was found, by check."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.signs: list[CheckProgress] = []
+        self.signs: list[findings.CheckProgress] = []
 
-    def add(self, found: Finding | CheckProgress) -> None:
-        if isinstance(found, CheckProgress):
+    def add(self, found: findings.Finding | findings.CheckProgress) -> None:
+        if isinstance(found, findings.CheckProgress):
             self.signs.append(found)
             return
         assert found.check not in self, "found twice"
-        json.dumps(to_json(found))
+        json.dumps(findings.to_json(found))
         self[found.check] = found
 
     def of(self, kind: type[F]) -> F:
@@ -90,17 +71,17 @@ async def look(
     **account: Any,  # noqa: ANN401 (an account names them)
 ) -> Findings:
     """Examine a gallery without waiting anywhere, by a clock that ticks when it is looked at."""
-    findings, times = Findings(), count(0.0, tick_s)
+    report, times = Findings(), count(0.0, tick_s)
     await examine(
         roots,
         account=Account(url=url, **({"user": ADMIN.user, "password": ADMIN.password} | account)),
         settings=DoctorSettings(album=album, ledger=ledger),
-        on_finding=findings.add,
+        on_finding=report.add,
         clock=lambda: next(times),
         wall_clock=lambda: 0.0,
         sleep=sleep,
     )
-    return findings
+    return report
 
 
 def state(box: Sandbox) -> object:
@@ -115,9 +96,9 @@ async def visit(box: Sandbox, *roots: Path, **how: Any) -> Findings:  # noqa: AN
     """Examine a sandbox, which must be left as it was."""
     async with box:
         before = state(box)
-        findings = await look(box.url, *roots, **how)
+        report = await look(box.url, *roots, **how)
         assert state(box) == before
-    return findings
+    return report
 
 
 async def test_an_archive_that_uses_up_the_last_numbers_of_photos_is_noticed(
@@ -128,7 +109,7 @@ async def test_an_archive_that_uses_up_the_last_numbers_of_photos_is_noticed(
         box.gallery._last_ids["photo"] = 2**24 - 5
         await run(box, tmp_path)
         make_archive(tmp_path, count=4, names=4)
-        archive = (await look(box.url, tmp_path)).of(ArchiveFound)
+        archive = (await look(box.url, tmp_path)).of(findings.ArchiveFound)
     assert archive.ids_left == 3
     assert archive.mark is Mark.WARNING
 
@@ -142,23 +123,21 @@ async def test_a_good_gallery_is_reported_and_left_as_it_was(version: str, tmp_p
     async with small(version=version) as box:
         await run(box, tmp_path)
         before = state(box)
-        findings = await look(box.url, tmp_path)
+        report = await look(box.url, tmp_path)
         assert state(box) == before
         assert not box._accounts.sessions
-    assert list(findings) == list(Check)
-    assert set(findings.marks.values()) <= {"ok", "warning"}
-    assert findings.of(AddressFound) == AddressFound(url=box.url, given=box.url)
-    assert findings.of(TlsFound) == TlsFound(local=True)
-    assert findings.of(VersionFound).version == version
-    assert findings.of(AccountFound) == AccountFound(
-        user="admin", status="webmaster", api_key=False
-    )
-    assert findings.of(MethodsFound) == MethodsFound(
+    assert list(report) == list(Check)
+    assert set(report.marks.values()) <= {"ok", "warning"}
+    assert report.of(AddressFound) == AddressFound(url=box.url, given=box.url)
+    assert report.of(findings.TlsFound) == findings.TlsFound(local=True)
+    assert report.of(findings.VersionFound).version == version
+    assert report.of(AccountFound) == AccountFound(user="admin", status="webmaster", api_key=False)
+    assert report.of(findings.MethodsFound) == findings.MethodsFound(
         offered=("async", "upload", "legacy"), auto="async", missing=()
     )
-    assert findings.of(AlbumFound) == AlbumFound(album=1, name="Sandbox")
-    assert findings.of(DuplicatesFound).by_md5
-    assert findings.of(ArchiveFound).photos == 3
+    assert report.of(findings.AlbumFound) == findings.AlbumFound(album=1, name="Sandbox")
+    assert report.of(findings.DuplicatesFound).by_md5
+    assert report.of(findings.ArchiveFound).photos == 3
 
 
 async def test_neither_messages_of_php_nor_a_request_that_fails_once_is_a_finding() -> None:
@@ -170,9 +149,9 @@ async def test_neither_messages_of_php_nor_a_request_that_fails_once_is_a_findin
             Fault("502", "pwg.categories.getList", 0),
         ]
     )
-    findings = await visit(small(faults=faults, php_noise=True, show_errors=True))
+    report = await visit(small(faults=faults, php_noise=True, show_errors=True))
     assert faults.hit == 4
-    assert findings.marks == ALL_WELL
+    assert report.marks == ALL_WELL
 
 
 async def test_nobody_waits_as_long_as_a_server_asks_for() -> None:
@@ -182,9 +161,9 @@ async def test_nobody_waits_as_long_as_a_server_asks_for() -> None:
         waits.append(seconds)
 
     faults = Faults([Fault("429", "pwg.categories.getList", retry_after="3600")])
-    findings = await visit(small(faults=faults), sleep=sleep)
+    report = await visit(small(faults=faults), sleep=sleep)
     assert set(waits) == {10.0}
-    failed = findings.of(Failed)
+    failed = report.of(Failed)
     assert (failed.check, bool(failed.hint)) == (Check.ALBUM, True)
 
 
@@ -192,8 +171,8 @@ async def test_a_redirect_to_another_server_is_a_problem() -> None:
     async with small() as box:
         location = f"Location: {box.url}ws.php"  # another port is another server
         async with raw_server(answering("301 x", b"", location)) as raw:
-            findings = await look(raw.url)
-    assert findings.marks == {"address": "problem"}
+            report = await look(raw.url)
+    assert report.marks == {"address": "problem"}
 
 
 async def test_the_folder_that_a_redirect_leads_to_is_reported() -> None:
@@ -206,20 +185,20 @@ async def test_the_folder_that_a_redirect_leads_to_is_reported() -> None:
                 await connection.answer("200 OK", b'{"stat":"ok","result":{"status":"guest"}}')
 
     async with raw_server(handle) as raw:
-        findings = await look(f"{raw.url}old")
-    assert findings.of(AddressFound) == AddressFound(url=f"{raw.url}new/", given=f"{raw.url}old/")
+        report = await look(f"{raw.url}old")
+    assert report.of(AddressFound) == AddressFound(url=f"{raw.url}new/", given=f"{raw.url}old/")
 
 
 # the size of a chunk
 
 
 async def test_the_named_size_and_doubled_ones_are_tried_until_one_is_refused() -> None:
-    findings = await visit(small())
-    chunk = findings.of(ChunkFound)
+    report = await visit(small())
+    chunk = report.of(findings.ChunkFound)
     assert (chunk.named, chunk.passed, chunk.refused) == (500 * K, 2000 * K, 4000 * K)
     assert "post_max_size" in chunk.reason
     assert chunk.rate == pytest.approx(2000 * K / 0.001)
-    sizes = [sign.at for sign in findings.signs if sign.check is Check.CHUNK and sign.at]
+    sizes = [sign.at for sign in report.signs if sign.check is Check.CHUNK and sign.at]
     assert sizes == [500 * K, 1000 * K, 2000 * K, 4000 * K]
 
 
@@ -244,76 +223,76 @@ async def test_every_limit_is_found(
     version: str, limits: dict[str, Any], sizes: tuple[int | None, int, Mark], reason: str
 ) -> None:
     wide = {"max_file": 20 * M, "max_post": 21 * M, "max_body": 25 * M}
-    findings = await visit(Sandbox(version=version, **(wide | limits)))
-    chunk = findings.of(ChunkFound)
+    report = await visit(Sandbox(version=version, **(wide | limits)))
+    chunk = report.of(findings.ChunkFound)
     assert chunk.named == 500 * K
     assert (chunk.passed, chunk.refused, chunk.mark) == sizes
     assert reason in chunk.reason
 
 
 async def test_what_takes_long_is_not_doubled_and_the_latency_is_reported() -> None:
-    findings = await visit(small(), tick_s=5.0)
-    chunk = findings.of(ChunkFound)
+    report = await visit(small(), tick_s=5.0)
+    chunk = report.of(findings.ChunkFound)
     assert (chunk.passed, chunk.refused, chunk.slow) == (500 * K, None, True)
     assert chunk.mark is Mark.OK
-    assert findings.of(LatencyFound) == LatencyFound(median_s=5.0, worst_s=5.0, requests=10)
-    assert findings.marks["latency"] == "warning"
+    assert report.of(LatencyFound) == LatencyFound(median_s=5.0, worst_s=5.0, requests=10)
+    assert report.marks["latency"] == "warning"
 
 
 @pytest.mark.parametrize("version", [VERSIONS[0], "16.4.0", VERSIONS[-1]])
 async def test_nothing_stays_where_all_types_are_taken_either(version: str) -> None:
     types = ["jpg", "png", "tif", "mp4", "zip", "bin"]
-    findings = await visit(small(version=version, file_types=types))
-    assert findings.of(ChunkFound).passed == 2000 * K
-    assert findings.of(TypesFound) == TypesFound(endings=tuple(sorted(types)))
+    report = await visit(small(version=version, file_types=types))
+    assert report.of(findings.ChunkFound).passed == 2000 * K
+    assert report.of(findings.TypesFound) == findings.TypesFound(endings=tuple(sorted(types)))
 
 
 async def test_half_a_file_leaves_nothing() -> None:
-    findings = await visit(Sandbox(faults=Faults([Fault("cut", "pwg.images.addSimple")])))
-    assert findings.marks["chunk"] == "problem"
-    assert "connection broke" in findings.of(ChunkFound).reason
+    report = await visit(Sandbox(faults=Faults([Fault("cut", "pwg.images.addSimple")])))
+    assert report.marks["chunk"] == "problem"
+    assert "connection broke" in report.of(findings.ChunkFound).reason
 
 
 # what the gallery does not offer, or not answer
 
 
 async def test_a_gallery_with_the_least_of_methods_or_too_few_is_reported_as_that() -> None:
-    findings = await visit(Sandbox(only=FOUR_METHODS))
+    report = await visit(Sandbox(only=FOUR_METHODS))
     # it does not even list its methods: what can't be asked is left alone
-    assert findings.of(MethodsFound).offered == ("upload",)
-    assert "pwg.images.exist" in findings.of(MethodsFound).missing
-    assert findings.of(ChunkFound).tried is False
-    assert findings.of(DuplicatesFound).by_md5 is False
-    assert findings.of(AlbumFound) == AlbumFound(album=1, name="")
-    assert Mark.PROBLEM not in findings.marks.values()
+    assert report.of(findings.MethodsFound).offered == ("upload",)
+    assert "pwg.images.exist" in report.of(findings.MethodsFound).missing
+    assert report.of(findings.ChunkFound).tried is False
+    assert report.of(findings.DuplicatesFound).by_md5 is False
+    assert report.of(findings.AlbumFound) == findings.AlbumFound(album=1, name="")
+    assert Mark.PROBLEM not in report.marks.values()
     none = FOUR_METHODS - {"pwg.images.upload"} | {"reflection.getMethodList"}
-    findings = await visit(Sandbox(only=none))
-    assert findings.marks["methods"] == "problem"
-    assert Check.CHUNK not in findings
+    report = await visit(Sandbox(only=none))
+    assert report.marks["methods"] == "problem"
+    assert Check.CHUNK not in report
 
 
 @pytest.mark.parametrize(
     ("gallery", "found"),
     [
-        ({"uniqueness_mode": "filename"}, DuplicatesFound(by_md5=False, detection=None)),
-        ({"version": "13.8.0"}, DuplicatesFound(by_md5=True, detection=False)),
+        ({"uniqueness_mode": "filename"}, findings.DuplicatesFound(by_md5=False, detection=None)),
+        ({"version": "13.8.0"}, findings.DuplicatesFound(by_md5=True, detection=False)),
     ],
 )
 async def test_a_gallery_that_knows_photos_by_their_names_or_compares_nothing_is_reported(
-    gallery: dict[str, Any], found: DuplicatesFound
+    gallery: dict[str, Any], found: findings.DuplicatesFound
 ) -> None:
-    findings = await visit(small(**gallery))
-    assert findings.of(DuplicatesFound) == found
-    assert findings.marks["duplicates"] == "warning"
+    report = await visit(small(**gallery))
+    assert report.of(findings.DuplicatesFound) == found
+    assert report.marks["duplicates"] == "warning"
 
 
 # the album
 
 
 async def test_without_an_album_the_first_ones_are_reported() -> None:
-    findings = await visit(small(albums=[f"Album {n}" for n in range(1, 8)]), album=None)
+    report = await visit(small(albums=[f"Album {n}" for n in range(1, 8)]), album=None)
     names = {n: f"Album {n}" for n in (7, 6, 5, 4, 3)}  # Piwigo puts new ones first
-    assert findings.of(AlbumMissing) == AlbumMissing(first=names, count=7)
+    assert report.of(findings.AlbumMissing) == findings.AlbumMissing(first=names, count=7)
 
 
 # PHP workers
@@ -325,9 +304,9 @@ async def test_workers_are_counted_and_what_they_bear_is_reported(
 ) -> None:
     monkeypatch.setattr("bulkup.piwigo.census.MOST_LENGTH", 500_000)
     async with small(workers=workers, exist_cost_s=0.2) as box:
-        findings = await look(box.url)
+        report = await look(box.url)
         assert not box.finishing_peak
-    found = findings.of(WorkersFound)
+    found = report.of(findings.WorkersFound)
     assert found.workers in range(1, workers + 1)
     assert 1 <= found.finishing <= max(1, workers - 1)
 
@@ -335,14 +314,14 @@ async def test_workers_are_counted_and_what_they_bear_is_reported(
 # what makes the other checks impossible
 
 
-def left(findings: Findings) -> Sequence[str]:
+def left(report: Findings) -> Sequence[str]:
     """Return the checks that were made; the last one is the only problem, and says what to do."""
-    *others, last = findings.values()
+    *others, last = report.values()
     assert isinstance(last, Failed)
     assert last.reason
     assert last.hint
     assert all(finding.mark is not Mark.PROBLEM for finding in others)
-    return [check.value for check in findings]
+    return [check.value for check in report]
 
 
 NO_KEY = {"user": "", "password": "", "api_key": "pkid-1-x:hunter2"}
@@ -361,48 +340,46 @@ async def test_a_failed_log_in_or_no_administrator_leaves_what_a_guest_sees(
     version: str, account: dict[str, Any], reason: str
 ) -> None:
     box = Sandbox(version=version)
-    findings = await visit(box, **account)
+    report = await visit(box, **account)
     assert not box._accounts.sessions  # logged out all the same
-    assert left(findings) == ["address", "tls", "version", "latency", "account"]
-    assert findings.of(VersionFound).version == version
-    assert reason in findings.of(Failed).reason
-    assert "hunter2" not in repr(list(findings.values()))
+    assert left(report) == ["address", "tls", "version", "latency", "account"]
+    assert report.of(findings.VersionFound).version == version
+    assert reason in report.of(Failed).reason
+    assert "hunter2" not in repr(list(report.values()))
 
 
 async def test_an_api_key_is_reported_as_that() -> None:
     async with small() as box:
         pkid, secret = box.make_api_key()
-        findings = await look(box.url, user="", password="", api_key=f"{pkid}:{secret}")
-    assert findings.of(AccountFound) == AccountFound(
-        user="admin", status="webmaster", api_key=True
-    )
-    assert findings.of(ChunkFound).passed == 2000 * K
-    assert secret not in repr(list(findings.values()))
+        report = await look(box.url, user="", password="", api_key=f"{pkid}:{secret}")
+    assert report.of(AccountFound) == AccountFound(user="admin", status="webmaster", api_key=True)
+    assert report.of(findings.ChunkFound).passed == 2000 * K
+    assert secret not in repr(list(report.values()))
 
 
 async def test_what_is_no_piwigo_is_reported() -> None:
     async with raw_server(answering("200 OK", b"<html>Welcome to nginx!</html>")) as raw:
-        findings = await look(raw.url)
-    assert left(findings) == ["address"]
+        report = await look(raw.url)
+    assert left(report) == ["address"]
 
 
 async def test_nobody_listening_is_reported_and_the_archive_still_counted(tmp_path: Path) -> None:
     make_archive(tmp_path, count=3, names=3)
     async with raw_server(answering("200 OK")) as raw:
         url = raw.url
-    findings = await look(url, tmp_path)
-    assert findings.marks == {"address": "problem", "archive": "ok"}
-    assert "no connection" in findings.of(Failed).reason
-    archive = findings.of(ArchiveFound)
+    report = await look(url, tmp_path)
+    assert report.marks == {"address": "problem", "archive": "ok"}
+    assert "no connection" in report.of(Failed).reason
+    archive = report.of(findings.ArchiveFound)
     assert (archive.photos, archive.types, archive.seconds) == (3, None, None)
 
 
 async def test_a_server_that_goes_away_in_the_middle_is_reported(tmp_path: Path) -> None:
     faults = Faults([Fault("503", "reflection.getMethodList")])
-    findings = await visit(Sandbox(faults=faults), tmp_path)
-    assert findings.marks["methods"] == "problem"
-    assert list(findings)[-1] is Check.ARCHIVE
-    assert findings.of(ArchiveFound).mark is Mark.WARNING  # nothing to upload
+    report = await visit(Sandbox(faults=faults), tmp_path)
+    assert report.marks["methods"] == "problem"
+    assert list(report)[-1] is Check.ARCHIVE
+    assert report.of(findings.ArchiveFound).mark is Mark.WARNING  # nothing to upload
 
 
 # the archive
@@ -413,7 +390,7 @@ async def test_what_an_upload_would_be_about_is_counted(tmp_path: Path) -> None:
     make_archive(folder, count=5, names=5, size=(1300 * K, 1300 * K))
     for name in ("a.mov", "b.mov", "c.txt", "none", ".hidden"):
         (folder / name).write_bytes(b"x")
-    archive = (await visit(Sandbox(max_file=M), folder)).of(ArchiveFound)
+    archive = (await visit(Sandbox(max_file=M), folder)).of(findings.ArchiveFound)
     assert (archive.photos, archive.size) == (5, 5 * 1300 * K)
     assert (archive.requests, archive.chunk_size) == (5 * 2, 1000 * K)  # each by itself
     assert archive.seconds == pytest.approx(5 * 1300 * K / (1000 * K / 0.001))
@@ -424,7 +401,7 @@ async def test_what_an_upload_would_be_about_is_counted(tmp_path: Path) -> None:
 async def test_requests_are_counted_and_what_will_fail_is_a_problem(tmp_path: Path) -> None:
     make_archive(tmp_path, count=1, names=1, size=(M, M))
     (tmp_path / "empty.jpg").touch()
-    archive = (await visit(Sandbox(max_file=300 * K), tmp_path)).of(ArchiveFound)
+    archive = (await visit(Sandbox(max_file=300 * K), tmp_path)).of(findings.ArchiveFound)
     assert (archive.requests, archive.chunk_size) == (5, 250 * K)
     assert (archive.photos, archive.empty, archive.mark) == (1, 1, Mark.PROBLEM)
     assert archive.examples == {str(tmp_path / "empty.jpg"): "it is empty"}
@@ -440,12 +417,12 @@ async def test_what_the_ledger_knows_is_not_counted_again(tmp_path: Path) -> Non
             await run(box, folder, memory=ledger)
             (folder / "new.jpg").write_bytes(b"\xff\xd8\xff new")
             busy = await look(box.url, folder, ledger=file)
-        findings = await look(box.url, folder, ledger=file)
+        report = await look(box.url, folder, ledger=file)
         elsewhere = await look(box.url, folder, ledger=file, album=None)
-    archive = findings.of(ArchiveFound)
+    archive = report.of(findings.ArchiveFound)
     assert (archive.photos, archive.present, archive.requests) == (5, 4, 1)
-    assert elsewhere.of(ArchiveFound).present == 4
-    assert busy.of(ArchiveFound).present == missing.of(ArchiveFound).present == 0
+    assert elsewhere.of(findings.ArchiveFound).present == 4
+    assert busy.of(findings.ArchiveFound).present == missing.of(findings.ArchiveFound).present == 0
 
 
 async def counted(*roots: Path, signs: list[int] | None = None) -> Estimate:

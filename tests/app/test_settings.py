@@ -16,19 +16,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bulkup.app import settings
 from bulkup.app.credentials import read_api_key, read_password
 from bulkup.app.options import SECOND_NS, parse_moment
-from bulkup.app.settings import (
-    NO_LIMIT,
-    Account,
-    AlbumTarget,
-    Timetable,
-    UploadSettings,
-    local_time,
-    parse_bwlimit,
-    parse_duration,
-    parse_size,
-)
+from bulkup.app.settings import Account, AlbumTarget, Timetable, parse_duration, parse_size
 from bulkup.errors import UsageError
 
 SECRET = "hunter2-secret"
@@ -114,7 +105,7 @@ def test_any_text_is_a_size_and_a_time_or_a_mistake_of_the_user(text: str) -> No
     with suppress(UsageError):
         moment(text)
     with suppress(UsageError):
-        assert parse_bwlimit(text).entries
+        assert settings.parse_bwlimit(text).entries
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Vienna", "America/St_Johns"])
@@ -146,7 +137,7 @@ def test_dates_and_times_are_local(zone: str, text: str, monkeypatch: pytest.Mon
 )
 def test_limits_may_be_so(texts: list[str], entries: list[tuple[time, int | None]]) -> None:
     for text in texts:
-        assert parse_bwlimit(text) == Timetable(tuple(entries))
+        assert settings.parse_bwlimit(text) == Timetable(tuple(entries))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +157,7 @@ def test_limits_may_be_so(texts: list[str], entries: list[tuple[time, int | None
 def test_a_limit_may_not_be_written_like_this(texts: list[str], words: str) -> None:
     for text in texts:
         with pytest.raises(UsageError, match="--bwlimit") as caught:
-            parse_bwlimit(text)
+            settings.parse_bwlimit(text)
         assert words in caught.value.message
         assert "off" in caught.value.hint
 
@@ -193,9 +184,9 @@ def test_without_a_table_nobody_looks_at_the_clock_which_shows_a_time_without_a_
     def never() -> time:
         raise AssertionError
 
-    assert NO_LIMIT.limit(never) is None
+    assert settings.NO_LIMIT.limit(never) is None
     assert Timetable(((time(), 5),)).limit(never) == 5
-    assert local_time().tzinfo is None
+    assert settings.local_time().tzinfo is None
 
 
 # ranges
@@ -212,7 +203,7 @@ def test_without_a_table_nobody_looks_at_the_clock_which_shows_a_time_without_a_
     ],
 )
 def test_values_out_of_range_are_named(field: str, good: list[int | None], bad: list[int]) -> None:
-    sending = UploadSettings(into=AlbumTarget(album=9))
+    sending = settings.UploadSettings(into=AlbumTarget(album=9))
     for value in good:
         replace(sending, **{field: value})  # type: ignore[arg-type]
     for value in bad:

@@ -19,24 +19,13 @@ from bulkup.events import NAMES, SCHEMA, Event, PhotoProgress, ScanFinished, Ski
 from bulkup.output.files import COLUMNS, CSV, JSONL, Format, JsonReport, TableReport
 from bulkup.output.sinks import LineWriter
 from docs.generate import event_table, events
+from tests.support import sample_run
 from tests.support.disks import fill
-from tests.support.sample_run import (
-    HOSTILE,
-    MD5,
-    RUN,
-    ManualClock,
-    checked,
-    failing,
-    failure,
-    new,
-    skipped,
-    uploading,
-    whole_run,
-)
+from tests.support.sample_run import HOSTILE, MD5, RUN, checked, new, skipped, uploading, whole_run
 
 
 def report_on(path: Path, form: Format = CSV) -> TableReport:
-    return TableReport(path, form, clock=ManualClock())
+    return TableReport(path, form, clock=sample_run.ManualClock())
 
 
 async def report(path: Path, form: Format, events: Sequence[Event]) -> None:
@@ -124,7 +113,7 @@ async def test_hostile_names_do_no_harm_in_csv(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "＝"])
 async def test_nothing_is_a_formula(start: str, tmp_path: Path) -> None:
-    lost = failing(Path(f"{start}1.jpg"), reason=f"{start}2")
+    lost = sample_run.failing(Path(f"{start}1.jpg"), reason=f"{start}2")
     (row,) = rows_of(await written(tmp_path, CSV, RUN, *lost))
     assert not {row["path"][0], row["reason"][0]} & set("=+-@＝ \t")
 
@@ -254,7 +243,7 @@ async def test_each_event_is_one_json_object_on_one_line_with_its_time_in_utc() 
 async def test_texts_are_reported_exactly_but_for_what_is_no_unicode(
     text: str, shown: str
 ) -> None:
-    (line,) = await reported(failure(Path(text), reason=text))
+    (line,) = await reported(sample_run.failure(Path(text), reason=text))
     assert (line["path"], line["reason"]) == (shown, shown)
 
 

@@ -6,45 +6,26 @@ from pathlib import Path
 import anyio
 import pytest
 
+from bulkup import events
 from bulkup.errors import UsageError
-from bulkup.events import (
-    ChunkSizeChanged,
-    Estimated,
-    Event,
-    LimitsChanged,
-    Noticed,
-    OutageBegan,
-    OutageEnded,
-    RunFailed,
-    RunFinished,
-    Verdict,
-)
+from bulkup.events import ChunkSizeChanged, Event, LimitsChanged, Noticed, OutageBegan, RunFinished
 from bulkup.output.html import HtmlReport
 from bulkup.output.samples import Sample
-from tests.support.sample_run import (
-    CHECK,
-    DRY_RUN,
-    HOSTILE,
-    RUN,
-    ManualClock,
-    checked,
-    failing,
-    new,
-    whole_run,
-)
+from tests.support import sample_run
+from tests.support.sample_run import CHECK, DRY_RUN, HOSTILE, RUN, checked, failing, new, whole_run
 
 AGAIN = "bulkup ./photos --album 9"
 
 
-def report_of(file: Path, clock: ManualClock) -> HtmlReport:
+def report_of(file: Path, clock: sample_run.ManualClock) -> HtmlReport:
     noon = datetime(2024, 7, 1, 12, tzinfo=UTC)
     return HtmlReport(file, command=AGAIN, clock=clock, wall_clock=lambda: noon)
 
 
-async def page_of(tmp_path: Path, *events: Event, step_s: float = 1.0) -> str:
-    file, clock = tmp_path / "report.html", ManualClock()
+async def page_of(tmp_path: Path, *history: Event, step_s: float = 1.0) -> str:
+    file, clock = tmp_path / "report.html", sample_run.ManualClock()
     async with report_of(file, clock) as view:
-        for event in events:
+        for event in history:
             view.emit(event)
             clock.now += step_s
     return await anyio.Path(file).read_text(encoding="utf-8")
@@ -71,8 +52,8 @@ async def test_the_page_shows_what_became_of_the_run_in_words_and_charts(tmp_pat
         ChunkSizeChanged(chunk_size=500_000),
         LimitsChanged(finishing=3, most_finishing=6),
     ]
-    events = whole_run()
-    page = await page_of(tmp_path, *events[:8], *changes, *events[8:])
+    run = whole_run()
+    page = await page_of(tmp_path, *run[:8], *changes, *run[8:])
     words = words_of(page)
     for reported in [
         "2 of 4 photos are in the gallery",
@@ -107,11 +88,11 @@ async def test_nothing_of_a_name_becomes_markup(tmp_path: Path) -> None:
 
 
 async def test_equal_reasons_are_reported_once_and_many_files_are_counted(tmp_path: Path) -> None:
-    events: list[Event] = [RUN]
+    many: list[Event] = [RUN]
     for number in range(1500):
         reason = "no space left" if number % 3 else "the file is empty"
-        events += failing(f"{number:04}.jpg", reason=reason, hint="Do something.")
-    page = await page_of(tmp_path, *events, step_s=0.001)
+        many += failing(f"{number:04}.jpg", reason=reason, hint="Do something.")
+    page = await page_of(tmp_path, *many, step_s=0.001)
     assert page.count("<article") == 2
     assert page.index("no space left") < page.index("the file is empty")
     assert len(re.findall(r"\d{4}\.jpg", page)) == 1000
@@ -122,12 +103,12 @@ async def test_equal_reasons_are_reported_once_and_many_files_are_counted(tmp_pa
 
 async def test_a_check_a_plan_and_an_empty_folder_have_their_own_words(tmp_path: Path) -> None:
     end = RunFinished(seconds=6)
-    page = await page_of(tmp_path, CHECK, *(checked(each, each) for each in Verdict), end)
+    page = await page_of(tmp_path, CHECK, *(checked(each, each) for each in events.Verdict), end)
     assert "it is not there" in words_of(page)
     assert "sent again" not in words_of(page)
     assert any(each.pace for each in samples_of(page))
     assert not any(each.finishes for each in samples_of(page))
-    estimate = Estimated(sending_s=120, finishing_s=3)
+    estimate = events.Estimated(sending_s=120, finishing_s=3)
     page = await page_of(tmp_path, DRY_RUN, new("a.jpg"), estimate, end)
     assert "1 to be sent 5.00 MB, about 2 min" in words_of(page)
     assert titles(page) == ["Outcomes", "Sizes"]
@@ -140,9 +121,9 @@ async def test_a_check_a_plan_and_an_empty_folder_have_their_own_words(tmp_path:
 async def test_why_a_run_could_not_go_on_stands_first_and_what_happened_on_the_way(
     tmp_path: Path,
 ) -> None:
-    outage = (OutageBegan(reason="HTTP 503"), OutageEnded(seconds=65))
+    outage = (OutageBegan(reason="HTTP 503"), events.OutageEnded(seconds=65))
     notices = (Noticed(message=f"note {number}", hint="do this") for number in range(200))
-    ended = RunFailed(reason="log-in refused", hint="Look at the password.")
+    ended = events.RunFailed(reason="log-in refused", hint="Look at the password.")
     words = words_of(await page_of(tmp_path, RUN, *outage, *notices, *failing("a.jpg"), ended))
     assert "Not finished" in words
     assert "ended log-in refused Look at the password. failed" in words

@@ -10,56 +10,22 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from bulkup.events import (
-    BandwidthChanged,
-    Event,
-    LimitsChanged,
-    Noticed,
-    OutageBegan,
-    PhotoFinishing,
-    PhotoHashing,
-    PhotoProgress,
-    Retrying,
-    RunFinished,
-    ScanFinished,
-    Verdict,
-)
-from bulkup.output.live import (
-    Columns,
-    LiveReport,
-    arrange,
-    bar,
-    frame,
-    row,
-    rows_taken,
-    suits_live,
-)
+from bulkup import events
+from bulkup.events import Event, OutageBegan, PhotoFinishing, PhotoProgress, ScanFinished, Verdict
+from bulkup.output import live
+from bulkup.output.live import Columns, LiveReport, arrange, frame, row, rows_taken, suits_live
 from bulkup.output.phrases import manner
 from bulkup.output.state import FileBeingHashed, PhotoInFlight
-from tests.support.sample_run import (
-    CHECK,
-    HOSTILE,
-    RUN,
-    ManualClock,
-    at,
-    checked,
-    failing,
-    failure,
-    found,
-    present,
-    skipped,
-    starting,
-    state_after,
-    uploaded,
-)
+from tests.support import sample_run
+from tests.support.sample_run import HOSTILE, RUN, at, checked, failing, found, starting, uploaded
 from tests.support.terminal import scrolled, standing
 
 
-class Coordinator:
+class Display:
     """A live report on a terminal that pyte plays, with a clock and a sleep the test drives."""
 
     def __init__(self, width: int = 100, height: int = 24, **environ: str) -> None:
-        self.clock = ManualClock()
+        self.clock = sample_run.ManualClock()
         self.written: list[str] = []
         self.console = Console(
             file=_Tape(self.written),
@@ -75,14 +41,14 @@ class Coordinator:
         self._played = 0
         self.report = LiveReport(self.console, clock=self.clock, sleep=self.clock.sleep)
 
-    def emit(self, *events: Event) -> None:
-        for event in events:
+    def emit(self, *history: Event) -> None:
+        for event in history:
             self.report.emit(event)
 
-    def draw(self, *events: Event, at: float | None = None) -> list[str]:
+    def draw(self, *history: Event, at: float | None = None) -> list[str]:
         """Take in the events, draw, and return what stands on the screen."""
         self.clock.now = self.clock.now if at is None else at
-        self.emit(*events)
+        self.emit(*history)
         self.report.redraw()
         return self.seen
 
@@ -99,8 +65,8 @@ class Coordinator:
 
 
 @pytest.fixture
-def coordinator() -> Coordinator:
-    return Coordinator()
+def display() -> Display:
+    return Display()
 
 
 class _Tape(StringIO):
@@ -146,21 +112,23 @@ SCREENS = {
 
 @pytest.mark.parametrize("width", SCREENS)
 def test_a_screen_shows_all_there_is_to_know_in_fewer_lines_the_wider_it_is(width: int) -> None:
-    coordinator = Coordinator(width)
-    coordinator.draw(RUN, *starting("one.jpg", "two.jpg"), ScanFinished(), at=0.0)
+    display = Display(width)
+    display.draw(RUN, *starting("one.jpg", "two.jpg"), ScanFinished(), at=0.0)
     sent = (PhotoProgress(path=at(name), sent=2_500_000) for name in ("one.jpg", "two.jpg"))
-    coordinator.draw(*sent, PhotoFinishing(path=at("one.jpg")), at=5.0)
-    coordinator.emit(LimitsChanged(finishing=2, most_finishing=8), BandwidthChanged(limit=500_000))
-    assert coordinator.draw(at=6.0) == SCREENS[width]
+    display.draw(*sent, PhotoFinishing(path=at("one.jpg")), at=5.0)
+    display.emit(
+        events.LimitsChanged(finishing=2, most_finishing=8), events.BandwidthChanged(limit=500_000)
+    )
+    assert display.draw(at=6.0) == SCREENS[width]
 
 
 def test_a_check_counts_and_names_what_is_amiss_and_shows_what_takes_long_to_read() -> None:
-    coordinator = Coordinator(width=80)
+    display = Display(width=80)
     names = ("one.jpg", "two.jpg", "three.jpg", "film.mp4")
-    coordinator.draw(CHECK, *found(*names, size=1_000_000), ScanFinished())
-    coordinator.emit(PhotoHashing(path=at("film.mp4"), size=1_000_000))
+    display.draw(sample_run.CHECK, *found(*names, size=1_000_000), ScanFinished())
+    display.emit(events.PhotoHashing(path=at("film.mp4"), size=1_000_000))
     verdicts = zip(names, (Verdict.PRESENT, Verdict.PRESENT, Verdict.MISSING), strict=False)
-    assert coordinator.draw(*(checked(name, verdict) for name, verdict in verdicts), at=6.0) == [
+    assert display.draw(*(checked(name, verdict) for name, verdict in verdicts), at=6.0) == [
         "missing /photos/2019/three.jpg: it is not there (Upload again.)",
         "Holidays (album 9) at https://photos.example.org",
         "check only (checkFiles), 8 at once, Piwigo 14.5.0",
@@ -176,54 +144,54 @@ def test_a_check_counts_and_names_what_is_amiss_and_shows_what_takes_long_to_rea
 
 def test_failures_scroll_away_above_and_the_block_stays_one() -> None:
     """No screen is erased from its first cell on: tmux would keep it in its history."""
-    coordinator = Coordinator(height=8)
-    coordinator.draw(RUN, *starting("one.jpg"))
+    display = Display(height=8)
+    display.draw(RUN, *starting("one.jpg"))
     for number in range(20):
-        coordinator.draw(failure(f"{number}.jpg"), at=float(number))
-    everything = [*scrolled(coordinator.screen), *coordinator.seen]
+        display.draw(sample_run.failure(f"{number}.jpg"), at=float(number))
+    everything = [*scrolled(display.screen), *display.seen]
     assert [line for line in everything if line.startswith("failed")] == [
         f"failed  /photos/2019/{number}.jpg: no image" for number in range(20)
     ]
     assert sum("━" in line or "─" in line for line in everything) == 2  # one.jpg, and all
-    assert not re.search(r"A(\x1b\[K)?\x1b\[0?J", "".join(coordinator.written))
+    assert not re.search(r"A(\x1b\[K)?\x1b\[0?J", "".join(display.written))
 
 
 def test_a_notice_before_the_run_is_shown_at_once_and_wrapped_between_words() -> None:
-    notice = Noticed(message="this server has but a single worker", hint="Ask for more.")
-    assert Coordinator(width=40).draw(notice) == [
+    notice = events.Noticed(message="this server has but a single worker", hint="Ask for more.")
+    assert Display(width=40).draw(notice) == [
         "note    this server has but a single",
         "        worker (Ask for more.)",
     ]
 
 
-def test_the_totals_count_what_else_happened(coordinator: Coordinator) -> None:
-    seen = coordinator.draw(
+def test_the_totals_count_what_else_happened(display: Display) -> None:
+    seen = display.draw(
         RUN,
         *starting("one.jpg"),
         *found("a.mov", size=30),
-        skipped("a.mov"),
-        Retrying(path=None, reason="lost", attempt=1, after_s=1.0),
+        sample_run.skipped("a.mov"),
+        events.Retrying(path=None, reason="lost", attempt=1, after_s=1.0),
         *found("b.jpg"),
-        present("b.jpg", size=10_000_000),
+        sample_run.present("b.jpg", size=10_000_000),
     )
     assert seen[-2].startswith("0 of 1 photo so far · 0 B of 10.0 MB")
     assert seen[-1] == "1 retry · 1 already there · 1 skipped"
 
 
-def test_no_time_left_is_reported_once_every_byte_has_gone_out(coordinator: Coordinator) -> None:
-    events = [*starting("one.jpg", sent=10_000_000), PhotoFinishing(path=at("one.jpg"))]
-    assert coordinator.draw(RUN, *events, ScanFinished())[-1].endswith(" · finishing")
-    assert coordinator.draw(uploaded("one.jpg"))[-1].endswith("/s)")
+def test_no_time_left_is_reported_once_every_byte_has_gone_out(display: Display) -> None:
+    sent = [*starting("one.jpg", sent=10_000_000), PhotoFinishing(path=at("one.jpg"))]
+    assert display.draw(RUN, *sent, ScanFinished())[-1].endswith(" · finishing")
+    assert display.draw(uploaded("one.jpg"))[-1].endswith("/s)")
 
 
 def test_a_row_keeps_its_place_while_a_photo_is_left_to_take_a_free_one(
-    coordinator: Coordinator,
+    display: Display,
 ) -> None:
     waiting = found(*(f"{number}.jpg" for number in range(9)))
-    coordinator.draw(RUN, *waiting, *starting("one.jpg", "two.jpg"))
-    seen = coordinator.draw(uploaded("one.jpg"))
+    display.draw(RUN, *waiting, *starting("one.jpg", "two.jpg"))
+    seen = display.draw(uploaded("one.jpg"))
     assert (seen[2], seen[3].split()[0]) == ("", "2019/two.jpg")
-    seen = coordinator.draw(*starting("new.jpg"))
+    seen = display.draw(*starting("new.jpg"))
     assert [seen[2].split()[0], seen[3].split()[0]] == ["2019/new.jpg", "2019/two.jpg"]
     one, two, new = Path("1"), Path("2"), Path("3")
     assert arrange([one, two], [two, new], pending=2) == [new, two]
@@ -234,13 +202,13 @@ def test_a_row_keeps_its_place_while_a_photo_is_left_to_take_a_free_one(
 
 @pytest.mark.parametrize(("height", "line", "more"), [(8, 4, 8), (12, 8, 5)])
 def test_what_does_not_fit_is_counted(height: int, line: int, more: int) -> None:
-    coordinator = Coordinator(height=height)
-    seen = coordinator.draw(RUN, *starting(*(f"{number}.jpg" for number in range(12))))
+    display = Display(height=height)
+    seen = display.draw(RUN, *starting(*(f"{number}.jpg" for number in range(12))))
     assert seen[line] == f"… and {more} more"
     names = [line.split()[0] for line in seen[:line] if line.startswith("2019/")]
     assert names == [f"2019/{number}.jpg" for number in range(12 - more)]
     assert seen[0].startswith("Holidays" if height == 12 else "2019/0.jpg")
-    assert scrolled(coordinator.screen) == []
+    assert scrolled(display.screen) == []
 
 
 @given(
@@ -258,7 +226,7 @@ def test_a_frame_never_exceeds_its_room(
 ) -> None:
     end = [ScanFinished()] if scanned else []
     outage = [OutageBegan(reason="away" * 50)] if away else []
-    state = state_after(RUN, *failing("x"), *starting(*names), *end, *outage)
+    state = sample_run.state_after(RUN, *failing("x"), *starting(*names), *end, *outage)
     places = arrange([], state.in_flight, pending=state.pending)
     lines = frame(state, 5.0, width=width, height=height, slots=places)
     assert len(lines) <= height
@@ -268,55 +236,55 @@ def test_a_frame_never_exceeds_its_room(
 
 def test_with_one_row_it_shows_how_far_the_run_is() -> None:
     outage = OutageBegan(reason="502")
-    (line,) = Coordinator(height=2).draw(RUN, *starting("one.jpg"), outage, *failing("x"))
+    (line,) = Display(height=2).draw(RUN, *starting("one.jpg"), outage, *failing("x"))
     assert line.startswith("1 of 2 photos")
 
 
 def test_a_new_size_of_the_window_is_drawn_at_once_over_what_has_wrapped() -> None:
-    coordinator = Coordinator(width=100)
-    coordinator.draw(RUN, *starting("one.jpg"))
-    coordinator.resize(50, 24)
-    shown_row = next(line for line in coordinator.draw() if "one.jpg" in line)
+    display = Display(width=100)
+    display.draw(RUN, *starting("one.jpg"))
+    display.resize(50, 24)
+    shown_row = next(line for line in display.draw() if "one.jpg" in line)
     assert shown_row.split() == ["one.jpg", "─" * 10, "10.0", "MB", "sending"]
-    assert all(cell_len(line) < 50 for line in coordinator.seen)
-    (climbed,) = re.findall(r"\x1b\[(\d+)A\x1b\[K\x1b7", coordinator.written[-1])
+    assert all(cell_len(line) < 50 for line in display.seen)
+    (climbed,) = re.findall(r"\x1b\[(\d+)A\x1b\[K\x1b7", display.written[-1])
     assert int(climbed) == 10  # six lines, of which four were wider than half
     assert rows_taken([0, 10, 11, 20, 21], 10) == 1 + 1 + 2 + 2 + 3
 
 
 def test_a_frame_is_one_write_that_erases_nothing_it_shows_and_there_is_one_where_it_changes(
-    coordinator: Coordinator,
+    display: Display,
 ) -> None:
-    coordinator.draw(RUN, *starting("one.jpg"))
+    display.draw(RUN, *starting("one.jpg"))
     frames = []
     for now in (0.0, 0.1, 0.9, 1.0, 1.1):  # nothing changes but time
-        coordinator.draw(at=now)
-        frames.append(len(coordinator.written))
+        display.draw(at=now)
+        frames.append(len(display.written))
     assert frames == [1, 1, 1, 2, 2]
-    coordinator.draw(PhotoProgress(path=at("one.jpg"), sent=5), at=1.2)
-    *_, written = coordinator.written
+    display.draw(PhotoProgress(path=at("one.jpg"), sent=5), at=1.2)
+    *_, written = display.written
     assert written.index("\x1b[J") > written.index("one.jpg")
     assert "\x1b[2K" not in written
     assert written.endswith("\x1b[?7h\x1b[?25h\x1b[?2026l")  # lines wrap, a cursor is seen
-    assert not coordinator.screen.cursor.hidden
-    assert pyte.modes.DECAWM in coordinator.screen.mode
+    assert not display.screen.cursor.hidden
+    assert pyte.modes.DECAWM in display.screen.mode
 
 
 def test_no_color_leaves_no_colour_and_a_bar_that_reads() -> None:
-    coordinator = Coordinator(NO_COLOR="1")
-    seen = coordinator.draw(RUN, *starting("one.jpg", sent=5_000_000), ScanFinished())
-    assert not re.search(r"\x1b\[(\d+;)*[349]\d", "".join(coordinator.written))
+    display = Display(NO_COLOR="1")
+    seen = display.draw(RUN, *starting("one.jpg", sent=5_000_000), ScanFinished())
+    assert not re.search(r"\x1b\[(\d+;)*[349]\d", "".join(display.written))
     assert any("━─" in line for line in seen)
 
 
-async def test_the_view_redraws_itself_until_the_summary_comes(coordinator: Coordinator) -> None:
-    async with coordinator.report:
-        coordinator.emit(RUN, *starting("one.jpg"))
-        assert coordinator.seen == []
-        await coordinator.clock.wake()
-        assert coordinator.seen[0].startswith("Holidays")
-        coordinator.emit(*failing("two.jpg"), uploaded("one.jpg"), RunFinished(seconds=1.0))
-    assert [line for line in coordinator.seen if line] == [
+async def test_the_view_redraws_itself_until_the_summary_comes(display: Display) -> None:
+    async with display.report:
+        display.emit(RUN, *starting("one.jpg"))
+        assert display.seen == []
+        await display.clock.wake()
+        assert display.seen[0].startswith("Holidays")
+        display.emit(*failing("two.jpg"), uploaded("one.jpg"), events.RunFinished(seconds=1.0))
+    assert [line for line in display.seen if line] == [
         "failed  /photos/2019/two.jpg: no image",
         "Done after 0 s: Holidays (album 9) at https://photos.example.org",
         "          1  uploaded          10.0 MB at 0 B/s on average",
@@ -328,18 +296,18 @@ async def test_the_view_redraws_itself_until_the_summary_comes(coordinator: Coor
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, asyncio.CancelledError])
 async def test_any_end_leaves_a_whole_terminal_and_the_summary(error: type[BaseException]) -> None:
-    coordinator = Coordinator()
+    display = Display()
 
     async def run() -> None:
-        async with coordinator.report:
-            coordinator.draw(RUN, *starting("one.jpg"))
+        async with display.report:
+            display.draw(RUN, *starting("one.jpg"))
             raise error
 
     with pytest.raises(error):
         await run()
-    assert coordinator.seen[0].startswith("Not finished after 0 s")
-    assert not coordinator.screen.cursor.hidden
-    assert not any("━" in line or "─" in line for line in coordinator.seen)
+    assert display.seen[0].startswith("Not finished after 0 s")
+    assert not display.screen.cursor.hidden
+    assert not any("━" in line or "─" in line for line in display.seen)
 
 
 @pytest.mark.parametrize(
@@ -420,5 +388,5 @@ def test_a_row_is_never_wider_than_its_place(
 
 
 def test_a_bar_is_full_only_when_all_is_done() -> None:
-    bars = [bar(part, 1000, 4, style="").plain for part in (0, 130, 999, 1000)]
+    bars = [live.bar(part, 1000, 4, style="").plain for part in (0, 130, 999, 1000)]
     assert bars == ["────", "╸───", "━━━╸", "━━━━"]

@@ -15,41 +15,16 @@ import aiohttp
 import pytest
 from anyio import create_task_group, fail_after
 
+from bulkup import events
 from bulkup.errors import UsageError
-from bulkup.events import (
-    AlbumChecked,
-    ChunkSizeChanged,
-    Event,
-    Interrupted,
-    LimitsChanged,
-    Noticed,
-    OutageBegan,
-    OutageEnded,
-    PhotoFinished,
-    PhotoFinishing,
-    PhotoProgress,
-    PhotoStarted,
-    Retrying,
-    RunFailed,
-    RunFinished,
-    ScanFinished,
-)
+from bulkup.events import Event, LimitsChanged, Noticed, OutageBegan, PhotoFinishing, Retrying
 from bulkup.output.monitor.server import Monitor
 from bulkup.output.options import ListenAddress, parse_listen
-from tests.support.sample_run import (
-    HOSTILE,
-    RUN,
-    failing,
-    failure,
-    found,
-    present,
-    starting,
-    unfinished,
-    uploaded,
-)
+from tests.support import sample_run
+from tests.support.sample_run import RUN, failing, failure, found, starting, unfinished, uploaded
 
 TOKEN = "0123456789abcdef"
-ALL_THERE = AlbumChecked(verified=1, unverified=0, relinked=0)
+ALL_THERE = events.AlbumChecked(verified=1, unverified=0, relinked=0)
 A, B, C, D = (Path(f"trip/{letter}.jpg") for letter in "abcd")
 
 
@@ -64,9 +39,9 @@ class Post:
     def port(self) -> int:
         return int(self.monitor.address.rsplit(":", 1)[1].strip("/"))
 
-    def emit(self, *events: Event, at: float | None = None) -> None:
+    def emit(self, *history: Event, at: float | None = None) -> None:
         self.now = self.now if at is None else at
-        for event in events:
+        for event in history:
             self.monitor.emit(event)
 
     async def get(
@@ -153,8 +128,8 @@ async def test_it_shows_photos_on_their_way_and_what_became_of_others() -> None:
         assert (await there.look())["phase"] == "connecting"
         there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *starting(A, B, size=1000))
         there.emit(*failing(C, reason="the file is empty", hint="export it again"))
-        there.emit(*found(D), present(D), ScanFinished())
-        there.emit(PhotoProgress(path=A, sent=500), PhotoFinishing(path=B), at=2.0)
+        there.emit(*found(D), sample_run.present(D), events.ScanFinished())
+        there.emit(events.PhotoProgress(path=A, sent=500), PhotoFinishing(path=B), at=2.0)
         seen = await there.look()
     reported = ("phase", "phase_words", "title", "photos", "limits")
     assert [seen[name] for name in reported] == [
@@ -176,7 +151,7 @@ async def test_it_shows_photos_on_their_way_and_what_became_of_others() -> None:
 
 async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
     async with post() as there:
-        there.emit(RUN, *starting(A), *found(B), PhotoStarted(path=B, size=1000, attempt=3))
+        there.emit(RUN, *starting(A), *found(B), events.PhotoStarted(path=B, size=1000, attempt=3))
         there.emit(Retrying(path=A, reason="HTTP 500", attempt=1, after_s=2))
         there.emit(OutageBegan(reason="HTTP 503"))
         there.now = 60.0
@@ -186,7 +161,7 @@ async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
         first, second = seen["in_flight"]
         assert (first["pace"], first["trouble"]) == ("again", "HTTP 500")
         assert second["pace"] == "waiting 1 min"
-        there.emit(OutageEnded(seconds=60), Interrupted())
+        there.emit(events.OutageEnded(seconds=60), events.Interrupted())
         seen = await there.look()
         assert (seen["phase"], seen["outage"]) == ("stopping", "")
         assert [line["kind"] for line in seen["lines"]] == ["outage", "back", "stop"]
@@ -194,14 +169,14 @@ async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
 
 async def test_a_hostile_name_is_plain_text_everywhere() -> None:
     async with post() as there:
-        paths = [Path("folder\x1b[1m<b>") / name for name in HOSTILE]
+        paths = [Path("folder\x1b[1m<b>") / name for name in sample_run.HOSTILE]
         there.emit(RUN, *starting(*paths), *(failure(path) for path in paths), *starting(*paths))
         for path in paths:
             there.emit(Retrying(path=path, reason=f"no {path.name}", attempt=1, after_s=1))
         seen = await there.look()
         assert all(text.isprintable() for text in strings(seen))
         _, figures, _ = await there.get("metrics")
-        assert not [name for name in HOSTILE if name in figures]
+        assert not [name for name in sample_run.HOSTILE if name in figures]
 
 
 def strings(value: object) -> list[str]:
@@ -220,8 +195,8 @@ async def test_whoever_looks_on_gets_lines_and_samples_once() -> None:
             seen = await anext(stream)
             assert seen["new_run"]
             assert ([line["what"] for line in seen["lines"]], seen["samples"]) == (["first"], [])
-            there.emit(PhotoProgress(path=A, sent=600), PhotoFinishing(path=A))
-            there.emit(PhotoFinishing(path=B), PhotoFinished(path=A, seconds=0.5), at=0.5)
+            there.emit(events.PhotoProgress(path=A, sent=600), PhotoFinishing(path=A))
+            there.emit(PhotoFinishing(path=B), events.PhotoFinished(path=A, seconds=0.5), at=0.5)
             there.emit(Noticed(message="second", hint=""), uploaded(A, 1000))
             there.now = 2.0
             lines = []
@@ -242,20 +217,20 @@ async def test_whoever_looks_on_gets_lines_and_samples_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("events", "phase", "tone", "summary"),
+    ("history", "phase", "tone", "summary"),
     [
         ([RUN, *starting(A), uploaded(A), ALL_THERE], "ended", "good", "Done after"),
-        ([RunFailed(reason="log-in refused", hint="look")], "failed", "bad", ""),
+        ([events.RunFailed(reason="log-in refused", hint="look")], "failed", "bad", ""),
         ([RUN, *failing(A)], "ended", "warning", "Done after"),
-        ([RUN, *found(A), unfinished(A), Interrupted()], "ended", "warning", "Stopped"),
+        ([RUN, *found(A), unfinished(A), events.Interrupted()], "ended", "warning", "Stopped"),
     ],
 )
 async def test_the_last_message_says_how_it_ended(
-    events: list[Event], phase: str, tone: str, summary: str
+    history: list[Event], phase: str, tone: str, summary: str
 ) -> None:
     async with post() as there, there.reading() as stream, create_task_group() as tasks:
         assert not (await anext(stream))["over"]
-        there.emit(*events, *([RunFinished(seconds=1)] if phase == "ended" else []))
+        there.emit(*history, *([events.RunFinished(seconds=1)] if phase == "ended" else []))
         tasks.start_soon(there.monitor.__aexit__, None, None, None)
         *_, seen = [message async for message in stream]
     assert (seen["over"], seen["phase"], seen["tone"]) == (True, phase, tone)
@@ -267,7 +242,7 @@ async def test_the_last_message_says_how_it_ended(
 
 async def test_another_run_begins_a_page_of_its_own() -> None:
     async with post() as there:
-        there.emit(RUN, *failing(A), RunFinished(seconds=1))
+        there.emit(RUN, *failing(A), events.RunFinished(seconds=1))
         async with there.reading() as stream:
             assert (await anext(stream))["phase"] == "ended"
             there.monitor.end()
@@ -357,10 +332,10 @@ async def test_a_token_is_asked_for_where_there_is_something_to_see_and_kept_in_
 async def test_the_figures_are_prometheus_s_or_openmetrics_where_that_is_asked_for() -> None:
     async with post() as there:
         there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *starting(A, B, size=1000))
-        there.emit(ChunkSizeChanged(chunk_size=500), *failing(C))
-        there.emit(*(PhotoProgress(path=A, sent=sent) for sent in (800, 400, 1000)))
+        there.emit(events.ChunkSizeChanged(chunk_size=500), *failing(C))
+        there.emit(*(events.PhotoProgress(path=A, sent=sent) for sent in (800, 400, 1000)))
         there.emit(PhotoFinishing(path=A), PhotoFinishing(path=B), at=0.3)
-        there.emit(PhotoFinished(path=A, seconds=0.3), uploaded(A, 1000))
+        there.emit(events.PhotoFinished(path=A, seconds=0.3), uploaded(A, 1000))
         there.emit(Retrying(path=B, reason="", attempt=1, after_s=1), OutageBegan(reason=""))
         status, text, headers = await there.get("metrics")
         assert status == 200
@@ -388,7 +363,7 @@ async def test_the_figures_are_prometheus_s_or_openmetrics_where_that_is_asked_f
             'bulkup_finish_seconds_bucket{le="0.5"}': 1,
         }
         assert {name: float(reported[name]) for name in wanted} == wanted
-        there.emit(OutageEnded(seconds=7), RunFinished(seconds=1))
+        there.emit(events.OutageEnded(seconds=7), events.RunFinished(seconds=1))
         wish = "application/openmetrics-text; version=1.0.0"
         _, text, headers = await there.get("metrics", Accept=wish)
         assert headers["Content-Type"].startswith("application/openmetrics-text")

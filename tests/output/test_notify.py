@@ -6,37 +6,19 @@ import pytest
 from anyio import CancelScope, create_task_group, sleep_forever, to_thread
 from anyio.lowlevel import checkpoint
 
+from bulkup import events
 from bulkup.errors import UsageError
-from bulkup.events import (
-    Event,
-    Interrupted,
-    Noticed,
-    RunFailed,
-    RunFinished,
-    ScanFinished,
-    Verdict,
-)
+from bulkup.events import Event, Interrupted, RunFailed, RunFinished, ScanFinished, Verdict
 from bulkup.output.notify import Notifier, Service, _grade, body, headline, services
+from tests.support import sample_run
 from tests.support.loop_time import skip
 from tests.support.receiver import receiver
-from tests.support.sample_run import (
-    CHECK,
-    DRY_RUN,
-    RUN,
-    checked,
-    failing,
-    found,
-    new,
-    present,
-    state_after,
-    unfinished,
-    uploading,
-)
+from tests.support.sample_run import DRY_RUN, RUN, checked, failing, found, state_after, uploading
 
 SECRET = "s3cret-path"
 FAILURE = RunFailed(reason="the log-in is refused", hint="Check user and password.")
 END, STOP = RunFinished(seconds=1), Interrupted()
-OPEN = [*found("b"), unfinished("b")]
+OPEN = [*found("b"), sample_run.unfinished("b")]
 CHECKED = [*found("a", "b"), checked("a", Verdict.PRESENT), checked("b", Verdict.MISSING)]
 
 
@@ -45,24 +27,24 @@ MORE = [*uploading("b"), *failing("c")]
 
 
 @pytest.mark.parametrize(
-    ("events", "grade", "words"),
+    ("history", "grade", "words"),
     [
         ([*SENT, END], "success", "1 photo uploaded"),
         ([*SENT, *MORE, END], "warning", "2 photos uploaded, 1 failed"),
-        ([RUN, present("a"), END], "success", "0 photos uploaded, 1 already there"),
+        ([RUN, sample_run.present("a"), END], "success", "0 photos uploaded, 1 already there"),
         ([*SENT, STOP, END], "warning", "interrupted: 1 photo uploaded"),
         ([*SENT, *OPEN, STOP], "warning", "interrupted: 1 photo uploaded, 1 unfinished"),
         ([*SENT, *OPEN, FAILURE], "failure", "aborted: 1 photo uploaded, 1 unfinished"),
         ([FAILURE], "failure", "the run could not start"),
         ([], "failure", "ended before it started"),
-        ([CHECK, *CHECKED], "warning", "2 photos checked, 1 present, 1 missing"),
-        ([DRY_RUN, new("a"), END], "success", "1 photo would be uploaded"),
+        ([sample_run.CHECK, *CHECKED], "warning", "2 photos checked, 1 present, 1 missing"),
+        ([DRY_RUN, sample_run.new("a"), END], "success", "1 photo would be uploaded"),
     ],
 )
 def test_the_title_says_how_the_run_ended_and_the_grade_how_bad_it_is(
-    events: list[Event], grade: str, words: str
+    history: list[Event], grade: str, words: str
 ) -> None:
-    state = state_after(*events)
+    state = state_after(*history)
     assert (headline(state), _grade(state)) == (words, grade)
 
 
@@ -86,14 +68,14 @@ class Job:
     async def for_(cls, *addresses: str) -> "Job":
         return cls(*await to_thread.run_sync(services, addresses))
 
-    async def ends(self, *events: Event) -> None:
+    async def ends(self, *history: Event) -> None:
         async with self.view as view:
-            for event in events:
+            for event in history:
                 view.emit(event)
 
     @property
     def words(self) -> list[str]:
-        return [event.message for event in self.said if isinstance(event, Noticed)]
+        return [event.message for event in self.said if isinstance(event, events.Noticed)]
 
 
 async def test_each_service_is_notified_once_and_of_those_that_refuse_no_secret_is_shown(

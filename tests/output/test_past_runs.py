@@ -7,15 +7,8 @@ from pathlib import Path
 import pytest
 
 from bulkup.output.listings import failure_line, past, past_document
-from bulkup.store.run_history import (
-    AlbumHistory,
-    Ending,
-    Failure,
-    GalleryHistory,
-    OpenFailure,
-    PastRun,
-    RunInfo,
-)
+from bulkup.store import run_history
+from bulkup.store.run_history import AlbumHistory, Ending, Failure, OpenFailure, PastRun, RunInfo
 
 NOW = 1_700_000_000.0
 
@@ -46,8 +39,8 @@ def album(number: int = 9, *runs: PastRun, name: str = "", **changes: object) ->
     return AlbumHistory(album=number, name=name, runs=runs, **values)  # type: ignore[arg-type]
 
 
-def gallery(*albums: AlbumHistory) -> GalleryHistory:
-    return GalleryHistory(
+def gallery(*albums: AlbumHistory) -> run_history.GalleryHistory:
+    return run_history.GalleryHistory(
         url="https://photos.example.org/",
         files=1204,
         size=5_310_000_000,
@@ -56,7 +49,7 @@ def gallery(*albums: AlbumHistory) -> GalleryHistory:
     )
 
 
-def lines(*galleries: GalleryHistory) -> list[str]:
+def lines(*galleries: run_history.GalleryHistory) -> list[str]:
     return [line.plain for line in past(galleries, now=NOW)]
 
 

@@ -9,49 +9,15 @@ import pytest
 from anyio import wait_all_tasks_blocked
 from rich.console import Console
 
-from bulkup.events import (
-    AlbumChecked,
-    AlbumMade,
-    BandwidthChanged,
-    ChunkSizeChanged,
-    Event,
-    FileNotMoved,
-    FileSkipped,
-    Interrupted,
-    LimitsChanged,
-    Noticed,
-    OutageBegan,
-    OutageEnded,
-    PhotoFinishing,
-    PhotoPlanned,
-    Retrying,
-    RunFinished,
-    RunStarted,
-    ScanFinished,
-    SkipReason,
-    Verdict,
-)
+from bulkup import events
+from bulkup.events import Event, OutageBegan, RunFinished, ScanFinished, SkipReason, Verdict
 from bulkup.output.phrases import ALLOWED_BY, FAILURES_SHOWN, TYPES_SHOWN, summary
 from bulkup.output.plain import PlainReport, QuietReport
 from bulkup.output.sinks import StateReport
 from bulkup.output.state import RunState
 from bulkup.output.text import console_for
-from tests.support.sample_run import (
-    CHECK,
-    RUN,
-    ManualClock,
-    at,
-    checked,
-    failing,
-    failure,
-    found,
-    present,
-    skipped,
-    starting,
-    state_after,
-    unfinished,
-    uploaded,
-)
+from tests.support import sample_run
+from tests.support.sample_run import CHECK, RUN, at, checked, failing, failure, found, present
 
 M = 1_000_000
 WHERE = "Holidays (album 9) at https://photos.example.org"
@@ -66,7 +32,7 @@ class Shown:
     """A plain or quiet report that writes to a string, with a manual clock."""
 
     def __init__(self, kind: type[PlainReport] | type[QuietReport] = PlainReport) -> None:
-        self.clock = ManualClock()
+        self.clock = sample_run.ManualClock()
         self.stream = StringIO()
         console = console_for(self.stream)
         self.report = (
@@ -75,10 +41,10 @@ class Shown:
             else kind(console, clock=self.clock)
         )
 
-    def emit(self, *events: Event, at: float | None = None) -> list[str]:
+    def emit(self, *history: Event, at: float | None = None) -> list[str]:
         """Emit events, now or at another time; return all lines so far."""
         self.clock.now = self.clock.now if at is None else at
-        for event in events:
+        for event in history:
             self.report.emit(event)
         return self.lines
 
@@ -87,15 +53,15 @@ class Shown:
         return self.stream.getvalue().splitlines()
 
 
-def closing(*events: Event, run: RunStarted = RUN) -> list[str]:
-    state = state_after(run)
-    for event in (*events, RunFinished(seconds=10.0)):
+def closing(*history: Event, run: events.RunStarted = RUN) -> list[str]:
+    state = sample_run.state_after(run)
+    for event in (*history, RunFinished(seconds=10.0)):
         state.apply(event, 10.0)
     return [line.plain for line in summary(state)]
 
 
-def retry(name: str = "1.jpg", *, after_s: float = 2.0) -> Retrying:
-    return Retrying(path=at(name), reason="lost", attempt=1, after_s=after_s)
+def retry(name: str = "1.jpg", *, after_s: float = 2.0) -> events.Retrying:
+    return events.Retrying(path=at(name), reason="lost", attempt=1, after_s=after_s)
 
 
 @pytest.mark.parametrize("kind", BOTH)
@@ -105,10 +71,10 @@ def retry(name: str = "1.jpg", *, after_s: float = 2.0) -> Retrying:
         (failure("1.jpg", hint="redo it"), "failed  /photos/2019/1.jpg: no image (redo it)"),
         (failure("1.jpg"), "failed  /photos/2019/1.jpg: no image"),
         (OutageBegan(reason="502"), "outage  502; waiting for the server"),
-        (OutageEnded(seconds=63.0), "back    the server answers again after 1 min 3 s"),
-        (Noticed(message="old Piwigo", hint="update"), "note    old Piwigo (update)"),
+        (events.OutageEnded(seconds=63.0), "back    the server answers again after 1 min 3 s"),
+        (events.Noticed(message="old Piwigo", hint="update"), "note    old Piwigo (update)"),
         (
-            Interrupted(),
+            events.Interrupted(),
             "stop    photos in flight are finished, no new one is started; Ctrl-C again aborts",
         ),
         (checked("1.jpg"), f"missing {AMISS}"),
@@ -147,21 +113,21 @@ def test_a_run_opens_with_where_and_how_and_a_new_try_has_a_line_but_not_what_go
 
 
 @pytest.mark.parametrize(
-    ("events", "last", "figures"),
+    ("history", "last", "figures"),
     [
         (
             [RUN, *found("a.jpg", size=3 * M), *found("b.jpg", size=M)],
-            uploaded("b.jpg", M),
+            sample_run.uploaded("b.jpg", M),
             "1 of 2 photos so far, 1.00 MB of 4.00 MB, 200 kB/s (mean 200 kB/s), still scanning",
         ),
         (
             [RUN, *found("a.jpg", size=3_000), *found("b.jpg", size=1_000), ScanFinished()],
-            uploaded("b.jpg", 1_000),
+            sample_run.uploaded("b.jpg", 1_000),
             "25%, 1 of 2 photos, 1.00 kB of 4.00 kB, 200 B/s (mean 200 B/s), about 15 s left",
         ),
         (
             [RUN, *found("a.jpg", "b.jpg", size=M), present("a.jpg", size=M), ScanFinished()],
-            PhotoPlanned(path=at("b.jpg"), size=M),
+            events.PhotoPlanned(path=at("b.jpg"), size=M),
             "0%, 0 of 1 photo, 0 B of 1.00 MB, 0 B/s (mean 0 B/s), 1 already there",
         ),
         (
@@ -175,20 +141,25 @@ def test_a_run_opens_with_where_and_how_and_a_new_try_has_a_line_but_not_what_go
     ],
 )
 def test_the_figures_come_with_an_event_once_they_are_due_with_the_share_after_the_scan(
-    events: list[Event], last: Event, figures: str
+    history: list[Event], last: Event, figures: str
 ) -> None:
     there = Shown()
-    there.emit(*events)
+    there.emit(*history)
     assert there.emit(last, at=5.0)[-1] == f"[0:05] {figures}"
 
 
 def test_the_figures_tell_the_limits_in_force() -> None:
     there = Shown()
-    limits = LimitsChanged(finishing=2, most_finishing=8)
-    there.emit(BandwidthChanged(limit=500_000), RUN, limits, ChunkSizeChanged(chunk_size=4 * M))
+    limits = events.LimitsChanged(finishing=2, most_finishing=8)
+    there.emit(
+        events.BandwidthChanged(limit=500_000),
+        RUN,
+        limits,
+        events.ChunkSizeChanged(chunk_size=4 * M),
+    )
     (line,) = there.emit(*found("a.jpg"), at=5.0)[2:]
     assert line.endswith(", finishing 2/8, chunk 4.00 MB, limit 500 kB/s")
-    assert there.emit(BandwidthChanged(limit=None), at=10.0)[3].endswith(", chunk 4.00 MB")
+    assert there.emit(events.BandwidthChanged(limit=None), at=10.0)[3].endswith(", chunk 4.00 MB")
 
 
 async def test_the_figures_of_a_long_run_come_more_and_more_seldom() -> None:
@@ -245,9 +216,9 @@ async def test_a_bug_in_the_periodic_line_is_not_lost() -> None:
 async def test_of_a_run_that_goes_well_a_quiet_report_says_only_the_summary() -> None:
     there = Shown(QuietReport)
     async with there.report:
-        there.emit(RUN, *starting("1.jpg"), ScanFinished(), retry())
-        there.emit(PhotoFinishing(path=at("1.jpg")), checked("2.jpg", PRESENT))
-        assert there.emit(uploaded("1.jpg"), RunFinished(seconds=1.0)) == []
+        there.emit(RUN, *sample_run.starting("1.jpg"), ScanFinished(), retry())
+        there.emit(events.PhotoFinishing(path=at("1.jpg")), checked("2.jpg", PRESENT))
+        assert there.emit(sample_run.uploaded("1.jpg"), RunFinished(seconds=1.0)) == []
     assert there.lines[0] == f"Done after 0 s: {WHERE}"
 
 
@@ -294,7 +265,7 @@ def test_a_stream_that_lacks_a_character_gets_its_escape() -> None:
     raw = BytesIO()
     stream = TextIOWrapper(raw, encoding="latin-1", newline="\n")
     report = PlainReport(console_for(stream), clock=lambda: 0.0)
-    report.emit(Noticed(message="Größe 日", hint=""))
+    report.emit(events.Noticed(message="Größe 日", hint=""))
     stream.flush()
     assert raw.getvalue().decode("latin-1") == "note    Größe \\u65e5\n"
 
@@ -317,18 +288,18 @@ def test_a_terminal_gets_colours_and_none_under_no_color() -> None:
 def test_the_summary_shows_what_became_of_every_file_and_why() -> None:
     lines = closing(
         *found("a.jpg", "b.jpg", "c.jpg", "d.jpg", size=M),
-        uploaded("a.jpg", M),
+        sample_run.uploaded("a.jpg", M),
         present("b.jpg", size=M, linked=True),
         present("c.jpg", size=M),
-        *(FileSkipped(path=at("x"), reason=reason) for reason in set(SkipReason) - {TYPE}),
-        *(skipped(name) for name in ("a.MOV", "b.mov", "c.cr2", "d", "e.\x1b")),
+        *(events.FileSkipped(path=at("x"), reason=reason) for reason in set(SkipReason) - {TYPE}),
+        *(sample_run.skipped(name) for name in ("a.MOV", "b.mov", "c.cr2", "d", "e.\x1b")),
         failure("1.jpg", hint="export it again"),
         failure("2.jpg"),
-        Interrupted(),
-        unfinished("d.jpg"),
-        AlbumMade(album=7, name="May", parent=None),
-        AlbumChecked(verified=3, unverified=4, relinked=1),
-        FileNotMoved(path=Path("a.jpg"), reason="it is in use", hint=""),
+        events.Interrupted(),
+        sample_run.unfinished("d.jpg"),
+        events.AlbumMade(album=7, name="May", parent=None),
+        events.AlbumChecked(verified=3, unverified=4, relinked=1),
+        events.FileNotMoved(path=Path("a.jpg"), reason="it is in use", hint=""),
     )
     types = r"2 .mov, 1 without an extension, 1 .\x1b, 1 .cr2: types this gallery does not accept"
     assert lines == [
@@ -369,7 +340,7 @@ def test_the_summary_counts_what_it_does_not_name() -> None:
     many = [f"{number}.jpg" for number in range(FAILURES_SHOWN + 3)]
     assert closing(*map(failure, many))[-1] == "… and 3 more failed"
     assert closing(*map(checked, many), run=CHECK)[-1] == "… and 3 more with problems"
-    lines = closing(*(skipped(f"x.{number:03}") for number in range(300)))
+    lines = closing(*(sample_run.skipped(f"x.{number:03}") for number in range(300)))
     assert f", {300 - TYPES_SHOWN} of other types: " in lines[-2]
 
 
@@ -378,7 +349,7 @@ def test_the_summary_of_a_check_counts_the_verdicts_and_names_what_is_amiss() ->
         *(checked(f"{number}.jpg", PRESENT) for number in range(59)),
         checked("60.jpg"),
         checked("61.jpg", Verdict.NOT_IN_ALBUM),
-        FileSkipped(path=Path("link"), reason=SkipReason.SYMLINK),
+        events.FileSkipped(path=Path("link"), reason=SkipReason.SYMLINK),
         run=CHECK,
     )
     assert lines == [

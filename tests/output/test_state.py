@@ -7,27 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkup.events import (
-    ChunkSizeChanged,
-    Event,
-    FileSkipped,
-    Interrupted,
-    LimitsChanged,
-    OutageBegan,
-    OutageEnded,
-    PhotoArrived,
-    PhotoFinishing,
-    PhotoHashed,
-    PhotoHashing,
-    PhotoPlanned,
-    PhotoProgress,
-    PhotoStarted,
-    Retrying,
-    RunFinished,
-    ScanFinished,
-    SkipReason,
-    Verdict,
-)
+from bulkup import events
+from bulkup.events import Event, PhotoArrived, PhotoProgress, PhotoStarted, Retrying, ScanFinished
 from bulkup.output.samples import Sampler, Sizes
 from bulkup.output.state import (
     FAILURES_KEPT,
@@ -39,25 +20,13 @@ from bulkup.output.state import (
     RunState,
 )
 from tests.support import sample_run
-from tests.support.sample_run import (
-    RUN,
-    at,
-    checked,
-    failure,
-    found,
-    present,
-    skipped,
-    starting,
-    unfinished,
-    uploaded,
-    uploading,
-)
+from tests.support.sample_run import RUN, at, checked, failure, found, skipped, starting, uploaded
 
 ONE, TWO = at("one.jpg"), at("two.jpg")
 
 
-def state_after(*events: Event) -> RunState:
-    return sample_run.state_after(RUN, *events)
+def state_after(*history: Event) -> RunState:
+    return sample_run.state_after(RUN, *history)
 
 
 @st.composite
@@ -65,53 +34,53 @@ def journeys(draw: st.DrawFn) -> list[Event]:
     """Draw one file's events in their order: found, perhaps sent and sent again, and one end."""
     path = at(f"{draw(st.uuids())}.{draw(st.sampled_from(['jpg', 'MOV', '']))}")
     size = draw(st.integers(0, 5000))
-    events: list[Event] = [*found(path, size=size)]
+    history: list[Event] = [*found(path, size=size)]
     if draw(st.booleans()):
-        reason = draw(st.sampled_from(SkipReason))
-        return [*events, FileSkipped(path=path, reason=reason, size=size)]
+        reason = draw(st.sampled_from(events.SkipReason))
+        return [*history, events.FileSkipped(path=path, reason=reason, size=size)]
     if draw(st.booleans()):
-        events.append(PhotoHashing(path=path, size=size))
+        history.append(events.PhotoHashing(path=path, size=size))
         if draw(st.booleans()):
-            events.append(PhotoHashed(path=path, md5="0" * 32))
+            history.append(events.PhotoHashed(path=path, md5="0" * 32))
     if draw(st.booleans()):
-        events.append(PhotoPlanned(path=path, size=size))
+        history.append(events.PhotoPlanned(path=path, size=size))
         for attempt in range(1, draw(st.integers(1, 4))):
-            events.append(PhotoStarted(path=path, size=size, attempt=attempt))
+            history.append(PhotoStarted(path=path, size=size, attempt=attempt))
             sent = draw(st.lists(st.integers(0, size), max_size=4))
-            events += [PhotoProgress(path=path, sent=part) for part in sent]
+            history += [PhotoProgress(path=path, sent=part) for part in sent]
             if draw(st.booleans()):
-                events.append(PhotoFinishing(path=path))
+                history.append(events.PhotoFinishing(path=path))
             if draw(st.booleans()):
-                events.append(Retrying(path=path, reason="502", attempt=attempt, after_s=1.0))
+                history.append(Retrying(path=path, reason="502", attempt=attempt, after_s=1.0))
             elif draw(st.booleans()):
-                events.append(PhotoArrived(path=path, image_id=1))
+                history.append(PhotoArrived(path=path, image_id=1))
     ends: list[Event] = [
         uploaded(path, size),
-        present(path, size=size, linked=draw(st.booleans())),
+        sample_run.present(path, size=size, linked=draw(st.booleans())),
         replace(failure(path), size=size),
-        replace(checked(path, draw(st.sampled_from(Verdict))), size=size),
-        unfinished(path, size=size),
+        replace(checked(path, draw(st.sampled_from(events.Verdict))), size=size),
+        sample_run.unfinished(path, size=size),
     ]
-    return [*events, draw(st.sampled_from(ends))]
+    return [*history, draw(st.sampled_from(ends))]
 
 
 @st.composite
 def runs(draw: st.DrawFn) -> list[Event]:
     """Draw a legal ended run: the journeys of some files, interleaved."""
     lines = draw(st.lists(journeys(), max_size=12))
-    events: list[Event] = []
+    history: list[Event] = []
     while lines := [line for line in lines if line]:
-        events.append(draw(st.sampled_from(lines)).pop(0))
-    return [RUN, *events, ScanFinished(), RunFinished(seconds=1.0)]
+        history.append(draw(st.sampled_from(lines)).pop(0))
+    return [RUN, *history, ScanFinished(), events.RunFinished(seconds=1.0)]
 
 
 @settings(max_examples=60)
 @given(runs())
 def test_every_file_is_counted_once_and_no_number_is_ever_negative_or_more_than_all(
-    events: list[Event],
+    history: list[Event],
 ) -> None:
     state = RunState()
-    for now, event in enumerate(events):
+    for now, event in enumerate(history):
         state.apply(event, now / 7)
         assert 0 <= state.in_flight_size <= state.photos_size
         assert 0 <= state.done_size + state.in_flight_size + state.left_size <= state.photos_size
@@ -130,7 +99,7 @@ def test_a_photo_sent_again_keeps_its_place_and_begins_anew() -> None:
     state = state_after(
         PhotoStarted(path=ONE, size=100, attempt=1),
         PhotoProgress(path=ONE, sent=90),
-        PhotoFinishing(path=ONE),
+        events.PhotoFinishing(path=ONE),
         PhotoStarted(path=TWO, size=1, attempt=1),
         Retrying(path=ONE, reason="HTTP 500", attempt=2, after_s=1.0),
     )
@@ -162,12 +131,12 @@ def test_no_time_left_is_shown_before_the_end_of_the_scan_in_an_outage_or_when_s
     state.apply(ScanFinished(), 2.0)
     assert state.eta_s(2.9) is None  # a moment alone tells none
     assert [state.eta_s(now) for now in (3.0, 4.0, 10.0)] == pytest.approx([6.0, 8.0, 20.0])
-    state.apply(OutageBegan(reason="502"), 4.0)
+    state.apply(events.OutageBegan(reason="502"), 4.0)
     assert (state.eta_s(5.0), state.outage and state.outage.since) == (None, 4.0)
-    state.apply(OutageEnded(seconds=60.0), 64.0)
+    state.apply(events.OutageEnded(seconds=60.0), 64.0)
     state.apply(PhotoProgress(path=ONE, sent=200), 68.0)
     assert state.eta_s(68.0) == pytest.approx(4.0)  # of what is left, at 25 bytes a second
-    state.apply(Interrupted(), 68.0)
+    state.apply(events.Interrupted(), 68.0)
     assert state.eta_s(68.0) is None
 
 
@@ -211,10 +180,10 @@ def test_a_photo_that_has_arrived_is_no_longer_in_flight_and_its_bytes_count_onc
 
 
 def test_a_file_that_takes_long_to_read_is_shown() -> None:
-    state = state_after(PhotoHashing(path=ONE, size=9), *starting("two.jpg"))
+    state = state_after(events.PhotoHashing(path=ONE, size=9), *starting("two.jpg"))
     assert list(state.active.shown(LONG_S / 2)) == [TWO]
     assert list(state.active.shown(LONG_S)) == [TWO, ONE]
-    state.apply(PhotoHashed(path=ONE, md5="0" * 32), 1.0)
+    state.apply(events.PhotoHashed(path=ONE, md5="0" * 32), 1.0)
     assert list(state.active.shown(9.0)) == [TWO]
 
 
@@ -233,7 +202,7 @@ def test_the_elapsed_time_stands_still_once_the_run_has_ended_and_is_none_before
     assert (state.elapsed_s(9.0), state.rate(9.0), state.mean_rate(9.0)) == (0.0, 0.0, 0.0)
     state.apply(RUN, 5.0)
     assert state.elapsed_s(8.0) == 3.0
-    state.apply(RunFinished(seconds=4.0), 9.0)
+    state.apply(events.RunFinished(seconds=4.0), 9.0)
     assert state.elapsed_s(100.0) == 4.0
 
 
@@ -241,9 +210,9 @@ def test_what_a_million_photos_leave_behind_is_as_small_as_what_ten_leave() -> N
     state = state_after()
     for number in range(2_000):
         path = at(f"{number}.jpg")
-        events: list[Event] = [PhotoHashing(path=path, size=10)]
-        events.append(PhotoHashed(path=path, md5="0" * 32))
-        sample_run.apply(state, [*events, *uploading(path, size=10)], now=number / 5)
+        history: list[Event] = [events.PhotoHashing(path=path, size=10)]
+        history.append(events.PhotoHashed(path=path, md5="0" * 32))
+        sample_run.apply(state, [*history, *sample_run.uploading(path, size=10)], now=number / 5)
     pace = state._pace
     meters = [pace._rate, pace._sizes, pace._photos]
     assert [meter for meter in meters if len(meter._samples) > 101] == []
@@ -282,11 +251,11 @@ class Sampled:
 def test_a_sample_covers_its_stretch_of_time_and_a_pause_has_samples_too() -> None:
     run = Sampled()
     run.send(1000, at_s=0.2)
-    run.state.apply(LimitsChanged(finishing=2, most_finishing=6), 0.9)
+    run.state.apply(events.LimitsChanged(finishing=2, most_finishing=6), 0.9)
     run.send(500, at_s=1.5, finishes=(0.2, 0.6))
-    run.state.apply(PhotoFinishing(path=ONE), 1.5)
-    run.state.apply(ChunkSizeChanged(chunk_size=500), 1.5)
-    run.state.apply(checked("b.jpg", Verdict.PRESENT), 1.6)
+    run.state.apply(events.PhotoFinishing(path=ONE), 1.5)
+    run.state.apply(events.ChunkSizeChanged(chunk_size=500), 1.5)
+    run.state.apply(checked("b.jpg", events.Verdict.PRESENT), 1.6)
     run.sampler.advance(3.5)
     first, second, third = run.sampler.samples
     assert [*first] == [1.0, 1000, 0, 0, 0.0, 0.0, 0, 2, 6, 1_000_000]

@@ -16,23 +16,10 @@ from anyio import from_thread, to_thread
 
 from bulkup.engine.ports import State
 from bulkup.errors import RunError, UsageError
+from bulkup.store import run_history
 from bulkup.store.database import SCHEMA
 from bulkup.store.ledger import SqliteLedger
-from bulkup.store.run_history import (
-    PAGE,
-    RUNS_KEPT,
-    AlbumHistory,
-    Ending,
-    Failure,
-    GalleryHistory,
-    HistoryFilter,
-    HistoryReader,
-    HistoryWriter,
-    OpenFailure,
-    PastRun,
-    RunInfo,
-    open_history,
-)
+from bulkup.store.run_history import PAGE, Ending, Failure, HistoryFilter, OpenFailure, RunInfo
 from tests.support.ledgers import entry
 
 SERVER = "https://photos.example.org/"
@@ -68,11 +55,11 @@ class RunStore:
         with closing(sqlite3.connect(self.file, isolation_level=None)) as database:
             return [database.execute(statement).fetchall() for statement in statements][-1]
 
-    async def look(self, question: Callable[[HistoryReader], T]) -> T:
+    async def look(self, question: Callable[[run_history.HistoryReader], T]) -> T:
         """Ask the ledger, in a thread: reading it may block."""
 
         def ask() -> T:
-            with open_history(self.file) as lookback:
+            with run_history.open_history(self.file) as lookback:
                 return question(lookback)
 
         return await to_thread.run_sync(ask)
@@ -92,7 +79,7 @@ class RunStore:
         async with self.open(server) as opened:
             met = dict.fromkeys(failed, found)
 
-            def write(history: HistoryWriter) -> None:
+            def write(history: run_history.HistoryWriter) -> None:
                 number, _ = history.begin(info)
                 history.update(
                     number, album=info.album, counts=counts, failed=met, resolved=resolved
@@ -107,14 +94,16 @@ class RunStore:
     async def open_paths(self) -> list[tuple[str, int, Path]]:
         return [(failure.url, failure.album, failure.path) for failure in await self.failures()]
 
-    async def gallery(self, wanted: HistoryFilter = EVERYTHING) -> GalleryHistory:
+    async def gallery(self, wanted: HistoryFilter = EVERYTHING) -> run_history.GalleryHistory:
         (gallery,) = await self.look(lambda lookback: lookback.galleries(wanted))
         return gallery
 
-    async def albums(self, wanted: HistoryFilter = EVERYTHING) -> dict[int, AlbumHistory]:
+    async def albums(
+        self, wanted: HistoryFilter = EVERYTHING
+    ) -> dict[int, run_history.AlbumHistory]:
         return {album.album: album for album in (await self.gallery(wanted)).albums}
 
-    async def runs(self, album: int = 9) -> list[PastRun]:
+    async def runs(self, album: int = 9) -> list[run_history.PastRun]:
         return list((await self.albums())[album].runs)
 
 
@@ -178,7 +167,7 @@ async def test_what_is_kept_of_a_run_is_kept_whole_or_not_at_all(book: RunStore)
 
 
 async def test_any_number_of_failures_is_read_in_a_little_memory(book: RunStore) -> None:
-    def read(lookback: HistoryReader) -> int:
+    def read(lookback: run_history.HistoryReader) -> int:
         return sum(1 for _ in lookback.failures(EVERYTHING))
 
     paths = [book.folder / f"{number}.jpg" for number in range(6 * PAGE)]
@@ -201,7 +190,7 @@ async def test_a_reader_that_takes_its_time_sees_what_comes_behind_it(book: RunS
     async def mend() -> None:
         await book.keep(resolved=names[: PAGE + 6])
 
-    def read(lookback: HistoryReader) -> list[Path]:
+    def read(lookback: run_history.HistoryReader) -> list[Path]:
         assert lookback.galleries(EVERYTHING)
         reading = lookback.failures(EVERYTHING)
         first = [next(reading).path for _ in range(3)]
@@ -258,10 +247,10 @@ async def test_a_run_that_goes_on_differs_from_one_that_died(book: RunStore) -> 
 
 async def test_old_runs_make_room(book: RunStore) -> None:
     async with book.open() as opened:
-        for info in (VERIFY, *[UPLOAD] * (RUNS_KEPT + 20)):
-            await opened.write_history(partial(HistoryWriter.begin, info=info))
+        for info in (VERIFY, *[UPLOAD] * (run_history.RUNS_KEPT + 20)):
+            await opened.write_history(partial(run_history.HistoryWriter.begin, info=info))
     counts = book.sql("SELECT task, count(*) FROM runs GROUP BY task")
-    assert counts == [("upload", RUNS_KEPT), ("verify", 1)]
+    assert counts == [("upload", run_history.RUNS_KEPT), ("verify", 1)]
 
 
 # albums and galleries
