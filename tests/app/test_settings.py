@@ -164,12 +164,15 @@ def test_a_limit_may_not_be_written_like_this(texts: list[str], words: str) -> N
 
 entries = st.dictionaries(st.times(), st.none() | st.integers(1, 10**9), min_size=1, max_size=8)
 DAY = {time(8): 1000, time(18, 30): 5000, time(23): None}
+NIGHT = {time(1): 1000, time(2, 30): None}
 
 
 @given(entries=entries, now=st.times())
 @example(DAY, time(7, 59, 59, 999_999))  # over midnight
 @example(DAY, time(8))
 @example(DAY, time(23))
+@example(NIGHT, time(3))  # the clock went on from 1:59 to 3:00
+@example(NIGHT, time(2))  # after 2:59 it is 2:00 once more
 def test_it_is_the_limit_that_began_last(entries: dict[time, int | None], now: time) -> None:
     def ago(begin: time) -> float:
         day = datetime(2026, 1, 2, tzinfo=UTC)

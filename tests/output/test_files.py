@@ -109,6 +109,7 @@ async def test_hostile_names_do_no_harm_in_csv(tmp_path: Path) -> None:
     assert paths[3] == '"quoted", and\nin two lines.jpg'
     assert paths[6] == r"bad\xff\xfe.jpg"
     assert paths[-1] == HOSTILE[-1]
+    assert "é.jpg," in await written(tmp_path, CSV, RUN, *uploading(Path("é.jpg")))
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "＝"])

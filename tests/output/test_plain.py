@@ -298,7 +298,7 @@ def test_the_summary_shows_what_became_of_every_file_and_why() -> None:
         events.Interrupted(),
         sample_run.unfinished("d.jpg"),
         events.AlbumMade(album=7, name="May", parent=None),
-        events.AlbumChecked(verified=3, unverified=4, relinked=1),
+        events.AlbumChecked(verified=3, unverified=4, relinked=2),
         events.FileNotMoved(path=Path("a.jpg"), reason="it is in use", hint=""),
     )
     types = r"2 .mov, 1 without an extension, 1 .\x1b, 1 .cr2: types this gallery does not accept"
@@ -321,7 +321,7 @@ def test_the_summary_shows_what_became_of_every_file_and_why() -> None:
         "          1  unfinished        run the same command again to continue",
         "          3  verified          the server has the same bytes",
         "          4  not verified      this server can't tell",
-        "          1  added again       they were no longer in the album",
+        "          2  added again       they were no longer in the album",
         "          1  not moved         the files are where they were",
         "",
         "failed: /photos/2019/1.jpg",

@@ -1,7 +1,7 @@
 """What is kept of a run while it goes on: its failures soon, its numbers, and how it ended."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,48 +9,27 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from bulkup import events
+from bulkup.engine.executor import discard
 from bulkup.errors import FailureMessage, RunError
-from bulkup.events import (
-    AlbumChecked,
-    Emit,
-    Event,
-    FileMoved,
-    FileNotMoved,
-    FileSkipped,
-    RunFinished,
-    RunStarted,
-    SkipReason,
-    Verdict,
-)
+from bulkup.events import AlbumChecked, Emit, Event, FileMoved, FileSkipped, RunStarted, SkipReason
 from bulkup.store.ledger import SqliteLedger
 from bulkup.store.recorder import SAVE_S, record_run
 from bulkup.store.run_history import Ending, Failure, HistoryWriter, RunInfo
+from tests.support import sample_run
 from tests.support.runs import Clock
-from tests.support.sample_run import (
-    CHECK,
-    DRY_RUN,
-    RUN,
-    checked,
-    failure,
-    found,
-    new,
-    present,
-    skipped,
-    unfinished,
-    uploaded,
-)
+from tests.support.sample_run import CHECK, DRY_RUN, RUN, checked, failure, new, present, uploaded
 
-END = RunFinished(seconds=1.0)
+END = events.RunFinished(seconds=1.0)
 ROOT = Path("/photos")
 T = TypeVar("T")
 A, B = Path("a.jpg"), Path("b.jpg")
 
 
-class RunStore(SqliteLedger):
-    """A ledger that keeps the history of a run in memory: each update, and the end."""
+class RunStore(HistoryWriter):
+    """The history of a run in memory: each update, and the end."""
 
     def __init__(self, *, failures: int = 0, full: bool = False) -> None:
-        super().__init__(Path("unused.sqlite"), server=RUN.url)
         self.failures = failures
         self.full = full
         self.info: RunInfo | None = None
@@ -58,20 +37,9 @@ class RunStore(SqliteLedger):
         self.counts: Mapping[str, int] = {}
         self.ended: tuple[Ending, str, Sequence[Path]] | None = None
 
-    async def write_history(self, write: Callable[[HistoryWriter], T]) -> T:
-        await checkpoint()
-        return write(MemoryHistory(self))
-
-
-class MemoryHistory(HistoryWriter):
-    """Writes to a `RunStore`."""
-
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
-
     def begin(self, info: RunInfo) -> tuple[int, int]:
-        self._store.info = info
-        return 1, self._store.failures
+        self.info = info
+        return 1, self.failures
 
     def update(
         self,
@@ -83,45 +51,44 @@ class MemoryHistory(HistoryWriter):
         resolved: Collection[Path],
     ) -> None:
         assert (run, album) == (1, 9)
-        if self._store.full:
+        if self.full:
             raise RunError(FailureMessage("the disk is full"))
-        self._store.counts = counts
-        self._store.times.append((sorted(map(str, failed)), sorted(map(str, resolved))))
+        self.counts = counts
+        self.times.append((sorted(map(str, failed)), sorted(map(str, resolved))))
 
     def end(self, run: int, ending: Ending, *, error: str, roots: Sequence[Path]) -> None:
         assert run == 1
-        self._store.ended = ending, error, roots
+        self.ended = ending, error, roots
+
+    async def write_history(self, write: Callable[[HistoryWriter], T]) -> T:
+        """Write, as a ledger does."""
+        await checkpoint()
+        return write(self)
 
 
-@asynccontextmanager
-async def recording(
+def recording(
     book: RunStore,
     *,
     run: RunStarted = RUN,
+    emit: Emit = discard,
     interrupted: bool = False,
     clock: Clock | None = None,
-) -> AsyncIterator[tuple[Emit, list[Event]]]:
-    """Have a run kept; yield what it emits to, and the events that were passed on."""
-    passed: list[Event] = []
-    async with record_run(
-        book,
-        run,
-        roots=[ROOT],
-        emit=passed.append,
-        interrupted=lambda: interrupted,
-        clock=clock or Clock(),
-    ) as emit:
-        yield emit, passed
+) -> AbstractAsyncContextManager[Emit]:
+    """Have a run kept; yield what it emits to."""
+    ledger = SqliteLedger(Path("unused.sqlite"), server=run.url)
+    ledger.write_history = book.write_history  # type: ignore[method-assign]
+    clock, interrupt = clock or Clock(), lambda: interrupted
+    return record_run(ledger, run, roots=[ROOT], emit=emit, interrupted=interrupt, clock=clock)
 
 
-async def keep(*events: Event, failures: int = 0, full: bool = False, **how: Any) -> RunStore:  # noqa: ANN401
+async def keep(*history: Event, failures: int = 0, full: bool = False, **how: Any) -> RunStore:  # noqa: ANN401
     """Have a run of these events kept, each of which is passed on, and return what is kept."""
-    book = RunStore(failures=failures, full=full)
-    async with recording(book, **how) as (emit, passed):
-        for event in events:
+    book, passed = RunStore(failures=failures, full=full), list[Event]()
+    async with recording(book, emit=passed.append, **how) as emit:
+        for event in history:
             emit(event)
         await settled()
-    assert passed == [*events]
+    assert passed == [*history]
     return book
 
 
@@ -132,15 +99,15 @@ async def settled() -> None:
 
 async def test_every_event_is_passed_on_and_counted() -> None:
     book = await keep(
-        *found(A, A),
+        *sample_run.found(A, A),
         uploaded(A, 100),
         present(A, linked=True),
         failure(A),
-        skipped(A),
-        unfinished(A),
+        sample_run.skipped(A),
+        sample_run.unfinished(A),
         new(A),
         FileMoved(path=A, where=None),
-        FileNotMoved(path=A, reason="", hint=""),
+        events.FileNotMoved(path=A, reason="", hint=""),
         AlbumChecked(verified=1, unverified=0, relinked=0, not_in_album=3),
         END,
     )
@@ -155,7 +122,7 @@ async def test_failures_are_kept_before_the_run_ends_and_those_that_come_togethe
     None
 ):
     book, names = RunStore(), [f"{n:03}.jpg" for n in range(500)]
-    async with recording(book) as (emit, _):
+    async with recording(book) as emit:
         for name in names:
             emit(failure(Path(name)))
         await settled()
@@ -165,40 +132,38 @@ async def test_failures_are_kept_before_the_run_ends_and_those_that_come_togethe
 
 RAW = FileSkipped(path=Path("a.nef"), reason=SkipReason.TYPE)
 OUT = FileSkipped(path=B, reason=SkipReason.EXCLUDED)
-CHECKED = [checked(Path(verdict), verdict) for verdict in Verdict]
+CHECKED = [checked(Path(verdict), verdict) for verdict in events.Verdict]
+BAD_AGAIN = [failure(B), present(B), failure(B)]
 AMISS = ["differing", "failed", "missing", "not-in-album"]
 
 
 @pytest.mark.parametrize(
-    ("run", "open_now", "events", "failed", "resolved", "counts"),
+    ("run", "open_now", "history", "soon", "counts"),
     [
-        (RUN, 0, [uploaded(A), present(A)], [], [], {}),
-        (RUN, 1, [uploaded(A), present(B)], [], ["a.jpg", "b.jpg"], {"uploaded": 1}),
+        (RUN, 0, [uploaded(A), present(A)], [], {}),
+        (RUN, 1, [uploaded(A), present(B)], [([], ["a.jpg", "b.jpg"])], {"uploaded": 1}),
         # the last word counts
-        (RUN, 0, [failure(A), uploaded(A), failure(B), present(B), failure(B)], [B], [A], {}),
-        (RUN, 2, [RAW, OUT], [], ["a.nef"], {}),  # only a type left out mends
-        (DRY_RUN, 1, [failure(A), present(B)], [], [], {"failed": 1}),  # leaves them as they are
-        (CHECK, 1, CHECKED, AMISS, ["present"], {"missing": 1, "unknown": 1}),
+        (RUN, 0, [failure(A), uploaded(A), *BAD_AGAIN], [(["b.jpg"], ["a.jpg"])], {}),
+        (RUN, 2, [RAW, OUT], [([], ["a.nef"])], {}),  # only a type left out mends
+        (DRY_RUN, 1, [failure(A), present(B)], [], {"failed": 1}),  # leaves them as they are
+        (CHECK, 1, CHECKED, [(AMISS, ["present"])], {"missing": 1, "unknown": 1}),
     ],
 )
-async def test_failures_are_opened_and_resolved(
+async def test_failures_are_opened_and_resolved_before_the_last_update(
     run: RunStarted,
     open_now: int,
-    events: list[Event],
-    *,
-    failed: list[Path | str],
-    resolved: list[Path | str],
+    history: list[Event],
+    soon: list[tuple[list[str], list[str]]],
     counts: dict[str, int],
 ) -> None:
-    book = await keep(*events, failures=open_now, run=run)
-    assert [name for names, _ in book.times for name in names] == [*map(str, failed)]
-    assert [name for _, names in book.times for name in names] == [*map(str, resolved)]
+    book = await keep(*history, failures=open_now, run=run)
+    assert book.times == [*soon, ([], [])]
     assert counts.items() <= book.counts.items()
 
 
 async def test_numbers_are_kept_now_and_then_while_something_happens() -> None:
     book, clock = RunStore(), Clock()
-    async with recording(book, clock=clock) as (emit, _):
+    async with recording(book, clock=clock) as emit:
         for later_s, times in ((0.0, 0), (SAVE_S, 1), (0.0, 1)):
             clock.now += later_s
             emit(uploaded(A))
@@ -214,7 +179,7 @@ async def test_a_run_that_is_stopped_or_cancelled_is_kept_with_its_last_failures
     assert (await keep(END, interrupted=True)).ended == (Ending.INTERRUPTED, "", ())
     book = RunStore()
     with anyio.CancelScope() as scope:
-        async with recording(book) as (emit, _):
+        async with recording(book) as emit:
             emit(failure(A))
             scope.cancel()
             await settled()
