@@ -117,7 +117,7 @@ async def open_run(
         database = None
         if file is not None:
             ledger = database = await stack.enter_async_context(
-                SqliteLedger(file, server=started.url)
+                SqliteLedger(file, server=started.url, again=recovery.again)
             )
         emit(started)
         if started.url.startswith("http:") and not is_local(started.url):

@@ -23,7 +23,7 @@ from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
 from bulkup.engine.ports import Fact, GalleryWriter, Stop
 from bulkup.engine.retry import Recovery, Sleep
-from bulkup.errors import FailureKind, NoSuchAlbum, PhotoError, RunError
+from bulkup.errors import FailureKind, NoSuchAlbum, PhotoError, RunError, Transient
 from bulkup.errors import run as run_failures
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit, RunStarted
 from bulkup.piwigo.multipart import Throttle
@@ -298,5 +298,5 @@ async def _base(into: AlbumTarget, albums: Albums, *, missing: FailureKind | Non
         return await albums.find(into.names, make=into.create)
     except NoSuchAlbum as error:
         raise RunError(missing(reason=error.message) if missing else error.failure) from None
-    except PhotoError as error:
+    except (PhotoError, Transient) as error:
         raise RunError(error.failure) from None

@@ -26,7 +26,7 @@ from bulkup.cluster.worker import join, leave
 from bulkup.engine.executor import NotStarted, Stopping, discard
 from bulkup.engine.ports import Job, UploadContext
 from bulkup.engine.retry import Recovery, Sleep
-from bulkup.errors import BulkupError, PhotoError, RunError, ServerUnavailable, one_error
+from bulkup.errors import BulkupError, PhotoError, RunError, one_error
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import (
@@ -504,8 +504,8 @@ class Coordinator:
         call = member.calls.get(outcome.number)
         if call is None or member.topic not in self.members:
             return
-        if isinstance(outcome.error, ServerUnavailable) and len(self.members) > 1:
-            self._drop(member)  # perhaps only its own connection is down
+        if isinstance(outcome.error, RunError) and len(self.members) > 1:
+            self._drop(member)  # perhaps only its own connection or account has failed
             return
         member.begin(call)
         del member.calls[call.number]

@@ -13,10 +13,20 @@ from anyio import to_thread
 
 from bulkup.engine.ports import GalleryReader, GalleryWriter
 from bulkup.engine.retry import Recovery
-from bulkup.errors import NoSuchAlbum, NotOffered, PhotoError, RunError, Transient
+from bulkup.errors import (
+    Blocked,
+    BulkupError,
+    FailureKind,
+    NoSuchAlbum,
+    NotOffered,
+    PhotoError,
+    RunError,
+    Transient,
+)
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
+from bulkup.errors import server as server_failures
 from bulkup.events import AlbumMade, Emit, Noticed
 from bulkup.source import takeout
 
@@ -117,7 +127,8 @@ class Albums:
     async def find(self, names: Sequence[str], *, below: int = ROOT, make: bool) -> int:
         """Return the id of the album at this path of names; with `make`, create what is missing.
 
-        Raises `NoSuchAlbum` where it does not exist, and `PhotoError` where it can't be created.
+        Raises `NoSuchAlbum` where it does not exist, `PhotoError` where it can't be created, and
+        `Blocked` where the server lists or creates none.
         """
         album = below
         for depth, name in enumerate(names):
@@ -164,7 +175,7 @@ class Albums:
         try:
             albums = await self._recovery.run(self._gallery.albums)
         except (NotOffered, PhotoError, Transient) as error:
-            raise RunError(run_failures.ALBUMS_UNLISTED(reason=error.message)) from None
+            raise _blocked(run_failures.ALBUMS_UNLISTED, error) from None
         known: dict[tuple[int, str], int] = {}
         for album in sorted(albums, key=lambda album: album.album_id, reverse=True):
             name = unicodedata.normalize("NFC", album.name)  # other clients may have used NFD
@@ -182,8 +193,8 @@ class Albums:
                     ),
                     repeatable=False,
                 )
-            except NotOffered as error:
-                raise RunError(run_failures.ALBUMS_UNMADE(reason=error.message)) from None
+            except (NotOffered, Blocked) as error:
+                raise _blocked(run_failures.ALBUMS_UNMADE, error) from None
             except Transient as error:
                 attempt += 1
                 if (found := self._lookup(await self._list(), parent, name)) is not None:
@@ -193,6 +204,12 @@ class Albums:
                         gallery_failures.ALBUM_UNMADE(name=name, reason=error.message)
                     ) from None
                 await self._recovery.pause(error, attempt=attempt, path=None)
+
+
+def _blocked(kind: FailureKind, error: BulkupError) -> BulkupError:
+    """Return the failure as `RunError` if the server never offered the method, else `Blocked`."""
+    never = error.code == server_failures.NOT_OFFERED.code
+    return (RunError if never else Blocked)(kind(reason=error.message))
 
 
 @dataclass(frozen=True, slots=True)

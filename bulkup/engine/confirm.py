@@ -16,6 +16,9 @@ from bulkup.errors import gallery as gallery_failures
 from bulkup.events import AlbumChecked, Noticed, PhotoUploaded
 
 DAMAGED_TRIES: Final = 2
+MOST_FAILED_CHECKS: Final = 3
+"""After this many albums in a row that could not be checked, the rest is left to the next run."""
+
 RELEASE_IDS: Final = 500
 TWIN_CHANGED: Final = PhotoError(gallery_failures.TWIN_CHANGED())
 
@@ -99,7 +102,8 @@ class Confirmer:
             await self._fail([job], PhotoError(gallery_failures.ARRIVED_DIFFERENT()))
             return
         try:
-            again = await self._executor.upload(job, self._upload_context)
+            async with self._recovery.proving("upload", job.photo.path):
+                again = await self._executor.upload(job, self._upload_context)
         except (PhotoError, Transient, NotOffered, NotStarted) as error:
             await self._fail([job], error)
             return
@@ -122,32 +126,46 @@ class Confirmer:
         albums = self._uploaded.keys() | set(doubtful.values())
         if not albums:
             return
+        failures = relinked = not_in_album = 0
+        reason = ""
         try:
             await self._release(albums)
         except BulkupError as error:
-            self._notice("the photos may not be visible in their albums yet", error)
-        all_listed, relinked, not_in_album = True, 0, 0
+            self._notice("the photos may not be visible in their albums yet", error.message)
+            failures = _weight(error)
+            reason = error.message
         self._perhaps_missing = {}
+        unchecked: list[int] = []
         for album in sorted(albums):
             uploaded = self._uploaded.get(album, IdSet())
+            if failures >= MOST_FAILED_CHECKS:
+                self._perhaps_missing[album] = uploaded
+                unchecked.append(album)
+                continue
             try:
                 missing = await self._missing_in(album, uploaded)
             except PhotoError as error:
                 self._perhaps_missing[album] = uploaded
                 count = sum(1 for _ in uploaded)
                 not_in_album += count
-                self._notice(_missing_message(count, album), error)
+                self._notice(_missing_message(count, album), error.message)
             except BulkupError as error:
-                all_listed = False
+                reason = error.message
+                failures += _weight(error)
                 self._perhaps_missing[album] = uploaded
-                self._notice(f"could not check whether album {album} is complete", error)
+                unchecked.append(album)
             else:
+                failures = 0
                 back = await self._relink(missing, album=album)
                 if back < len(missing):
                     self._perhaps_missing[album] = uploaded
                 relinked += back
                 not_in_album += len(missing) - back
-        if all_listed:
+        if unchecked:
+            one = f"album {unchecked[0]} is" if len(unchecked) == 1 else ""
+            which = one or f"{len(unchecked):,} albums are"
+            self._notice(f"could not check whether {which} complete", reason)
+        else:
             await self._context.ledger.settle()
         self._emit(
             AlbumChecked(
@@ -193,15 +211,18 @@ class Confirmer:
             try:
                 await self._recovery.run(lambda: self._gallery.link(missing, album=album))
             except BulkupError as error:
-                self._notice(_missing_message(len(missing), album), error)
+                self._notice(_missing_message(len(missing), album), error.message)
                 return 0
         return len(missing)
 
-    def _notice(self, what: str, error: BulkupError) -> None:
-        if isinstance(error, RunError):
-            raise error
+    def _notice(self, what: str, reason: str) -> None:
         hint = "Piwigo makes photos visible by itself a few minutes after their upload."
-        self._emit(Noticed(message=f"{what}: {error.message}", hint=hint))
+        self._emit(Noticed(message=f"{what}: {reason}", hint=hint))
+
+
+def _weight(error: BulkupError) -> int:
+    """Return how many failed checks an error counts as: what would end a run leaves no hope."""
+    return MOST_FAILED_CHECKS if isinstance(error, RunError) else 1
 
 
 def _missing_message(count: int, album: int) -> str:

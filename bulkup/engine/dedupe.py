@@ -57,7 +57,8 @@ class Deduplicator:
             jobs = [job for job in jobs if job.was is None]
         jobs = await self._with_albums(jobs)
         try:
-            jobs = await self._without_complete(await self._changed_files.decide(jobs))
+            async with self._recovery.proving("list", *(job.photo.path for job in jobs)):
+                jobs = await self._without_complete(await self._changed_files.decide(jobs))
         except BulkupError as error:
             await self._fail(jobs, error)
             return []
@@ -65,7 +66,8 @@ class Deduplicator:
         jobs = [job for job in jobs if not self._waits(job)]
         md5s = {job.md5 for job in jobs}
         try:
-            found = await self._recovery.run(lambda: self._gallery.find(md5s))
+            async with self._recovery.proving("find", *(job.photo.path for job in jobs)):
+                found = await self._recovery.run(lambda: self._gallery.find(md5s))
         except BulkupError as error:
             await self._fail(jobs, error)
             return []
@@ -102,7 +104,8 @@ class Deduplicator:
                 resolved.append(job)
                 continue
             try:
-                album = await self._album_resolver.of(job.photo.path)
+                async with self._recovery.proving("album", job.photo.path):
+                    album = await self._album_resolver.of(job.photo.path)
             except BulkupError as error:
                 await self._fail([job], error)
             else:
@@ -161,7 +164,10 @@ class Deduplicator:
             linked: list[int] = []
             try:
                 if not self._no_lookup:
-                    linked = await self._complete_album(album, photos)
+                    async with self._recovery.proving(
+                        "link", *(job.photo.path for job, _ in photos)
+                    ):
+                        linked = await self._complete_album(album, photos)
             except BulkupError as error:
                 await self._fail([job for job, _ in photos], error)
             else:

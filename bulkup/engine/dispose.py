@@ -47,6 +47,7 @@ class Disposal:
         self._stop = context.stop
         self._arrivals: list[Arrival] = []
         self._disk = anyio.Lock()
+        self._given_up: RunError | None = None
 
     def arrived(self, job: Job, photo_id: int | None) -> None:
         """Record that a photo is in the gallery."""
@@ -59,7 +60,8 @@ class Disposal:
         """Move the files that the server confirms, and emit which others stay and why.
 
         `may_lack` returns whether an album may lack a photo. The `format_files` stay, and so do
-        their photos' files. To be called when nothing is in flight any more. Raises `RunError`.
+        their photos' files. To be called when nothing is in flight any more. Raises `RunError`
+        where the ledger can't be used.
         """
         if self._destination is None:
             return
@@ -95,12 +97,14 @@ class Disposal:
                 return
             path = arrival.photo.path
             try:
+                if self._given_up is not None:
+                    raise self._given_up
                 await self._confirm(arrival, may_lack)
                 async with self._disk:  # one at a time: equal files may have equal names
                     where = await _put(arrival, destination)
-            except RunError:
-                raise
             except BulkupError as error:
+                if isinstance(error, RunError):  # no other question would be answered
+                    self._given_up = error
                 self._emit(
                     FileNotMoved(path=path, reason=error.message, hint=error.hint, code=error.code)
                 )

@@ -66,7 +66,8 @@ class FormatUploader:
         del paired_file
         md5 = await content.md5()
         job = Job(content.photo, md5, format_of=main)
-        job, event = await self._executor.upload(job, self._upload_context)
+        async with self._context.recovery.proving("upload format", job.photo.path):
+            job, event = await self._executor.upload(job, self._upload_context)
         sent = Content(job.photo, job.md5, executor=self._executor)
         await self.record(sent, main)
         self._context.emit(event)

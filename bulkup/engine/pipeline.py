@@ -403,7 +403,8 @@ async def upload_stage(
             while left and not stop.wanted:
                 current = left.pop()
                 try:
-                    sent = await executor.upload(current, context)
+                    async with context.recovery.proving("upload", current.photo.path):
+                        sent = await executor.upload(current, context)
                 except NotStarted:
                     break
                 except (PhotoError, Transient) as error:

@@ -1,14 +1,14 @@
 """Retries: decides by the error, waits, and pauses all requests during an outage.
 
-The only module that waits between tries. An outage closes one gate for all requests, and a
-successful probe of the server opens it again.
+The only module that waits between tries, and that decides when answers of the server end a run.
+An outage closes one gate for all requests, and a successful probe of the server opens it again.
 """
 
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -16,10 +16,13 @@ import anyio
 
 from bulkup.errors import (
     AnswerLost,
+    Blocked,
+    BulkupError,
     ChunkCorrupted,
     Outage,
     PhotoCorrupted,
     Refused,
+    RunError,
     ServerUnavailable,
     SessionLost,
     TooLarge,
@@ -39,13 +42,15 @@ class Policy:
     The n-th retry waits `min(wait_max_s, wait_s · 2^(n-1)) · (1 … 1.5)`. `retries` limits the
     retries of one request, and the attempts after the first of one photo; `patience_s` limits an
     outage; `probe_max_s` is the longest pause between two probes. `ask_s` is how long a finished
-    photo may take to be found by its MD5, longer for large ones by `ask_bytes_per_s`.
+    photo may take to be found by its MD5, longer for large ones by `ask_bytes_per_s`. What blocks
+    everything has to last `proof_s`, or `patience_s` if that is shorter, before it ends the run.
     """
 
     retries: int = 5
     wait_s: float = 0.5
     wait_max_s: float = 60.0
     patience_s: float = 3600.0
+    proof_s: float = 120.0
     probe_max_s: float = 30.0
     ask_s: float = 8.0
     ask_bytes_per_s: float = 20e6
@@ -54,6 +59,11 @@ class Policy:
         """Return the seconds to wait after the `attempt`-th failure; `chance` is from 0 to 1."""
         doubled = self.wait_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS)
         return min(self.wait_max_s, doubled) * (1 + chance / 2)
+
+    @property
+    def least_blocked_s(self) -> float:
+        """How long everything has to be blocked before that ends the run, in seconds."""
+        return min(self.proof_s, self.patience_s)
 
     def ask_delays(self, size: int) -> list[float]:
         """Return the pauses before each question whether a photo of `size` bytes exists."""
@@ -96,7 +106,7 @@ def decide(
             return Raise()
         case ChunkCorrupted() if attempt > 1:
             return Raise()
-        case Outage():
+        case Outage() | Blocked():
             return WaitForServer(again=may_repeat and attempt <= policy.retries)
         case _ if not may_repeat or attempt > policy.retries:
             return Raise()
@@ -116,6 +126,9 @@ PROMPT_S: Final = 2.0
 
 BRIEF_PROBES: Final = 1
 """An outage that ends within this many probes counts as a retry of the request."""
+
+PROOF_PHOTOS: Final = 5
+"""Photos that have to fail in a row before the cause may end the run."""
 
 
 class Others(Protocol):
@@ -156,6 +169,7 @@ class Recovery:
         self._gate = anyio.Event()
         self._held = False  # whether `hold` has closed the gate, and not an outage
         self._gate.set()
+        self._streaks: dict[str, _Streak] = {}
 
     async def run(
         self,
@@ -193,10 +207,42 @@ class Recovery:
                 if isinstance(step, Retry):
                     await self._pause(error, attempt=attempt, after_s=step.after_s, path=path)
                     continue
-                if not await self._wait_for_server(error):
-                    attempt -= 1
+                brief = await self._wait_for_server(error)
                 if not step.again:
                     raise
+                if isinstance(error, Blocked):  # the server answers: perhaps only this request is
+                    await self.pause(error, attempt=attempt, path=path)
+                elif not brief:
+                    attempt -= 1
+
+    @asynccontextmanager
+    async def proving(self, task: str, *paths: Path) -> AsyncIterator[None]:
+        """Carry out a task for these photos; if it is `Blocked`, look for proof that it stays so.
+
+        Raises `RunError` if the task was blocked for several photos in a row and for `proof_s`,
+        while the server answers requests of another kind; and `Blocked` without that proof.
+        """
+        try:
+            yield
+        except Blocked as error:
+            if await self._is_proven(task, error, paths):
+                raise RunError(error.failure) from None
+            raise
+        self._streaks.pop(task, None)
+
+    async def _is_proven(self, task: str, error: Blocked, paths: Iterable[Path]) -> bool:
+        streak = self._streaks.get(task)
+        if streak is None or streak.code != error.code:
+            streak = self._streaks[task] = _Streak(error.code, began=self._clock())
+        if len(streak.paths) < PROOF_PHOTOS:
+            streak.paths.update(paths)
+        lasted_s = self._clock() - streak.began
+        return (
+            len(streak.paths) >= PROOF_PHOTOS
+            and lasted_s >= self.policy.least_blocked_s
+            and await self._wait_for_server(error)
+            and self._streaks.get(task) is streak
+        )
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
@@ -224,13 +270,20 @@ class Recovery:
         while not self._gate.is_set():
             await self._gate.wait()
 
-    async def pause(self, error: Transient, *, attempt: int, path: Path | None) -> None:
+    async def again(self, error: BulkupError, failures: int) -> bool:
+        """Return whether something on this machine may be tried again, after a pause."""
+        if failures > self.policy.retries:
+            return False
+        await self.pause(error, attempt=failures, path=None)
+        return True
+
+    async def pause(self, error: BulkupError, *, attempt: int, path: Path | None) -> None:
         """Wait before retrying something larger than a request for the `attempt`-th time."""
         after_s = self.policy.backoff(attempt, chance=self._chance())
         await self._pause(error, attempt=attempt, after_s=after_s, path=path)
 
     async def _pause(
-        self, error: Transient, *, attempt: int, after_s: float, path: Path | None
+        self, error: BulkupError, *, attempt: int, after_s: float, path: Path | None
     ) -> None:
         if after_s or not isinstance(error, SessionLost):
             self._emit(Retrying(path=path, reason=error.message, attempt=attempt, after_s=after_s))
@@ -261,11 +314,12 @@ class Recovery:
         """Return when the server answers again; True if it answered the first probe.
 
         The first task to see the outage probes, all others wait. Raises `RunError` when the outage
-        lasts longer than `patience_s`.
+        lasts longer than `patience_s`, or probes too are `Blocked` for `proof_s`.
         """
         if await self._outage_passed():
             return False
         outage = _Outage(error.message, began=self._clock(), retry_after_s=error.retry_after_s)
+        outage.blocked_at = outage.began if isinstance(error, Blocked) else None
         async with self._closed_gate(outage):
             await self._probe_until_answered(outage)
         return outage.probes <= BRIEF_PROBES
@@ -297,7 +351,7 @@ class Recovery:
                 return
 
     async def _probe_once(self, outage: "_Outage") -> bool:
-        """Return whether the server answers. Raises `RunError` after `patience_s` without that."""
+        """Return whether the server answers. Raises `RunError` as `_wait_for_server` does."""
         outage.probes += 1
         try:
             await self._probe()
@@ -305,7 +359,14 @@ class Recovery:
             outage.retry_after_s = error.retry_after_s
             outage.unreachable = isinstance(error, Unreachable)
             self._report(outage, error.message)
-            lasted_s = self._clock() - outage.began
+            now = self._clock()
+            if not isinstance(error, Blocked):
+                outage.blocked_at = None
+            elif outage.blocked_at is None:
+                outage.blocked_at = now
+            elif now - outage.blocked_at >= self.policy.least_blocked_s:
+                raise RunError(error.failure) from None
+            lasted_s = now - outage.began
             if lasted_s > self.policy.patience_s:
                 raise ServerUnavailable(
                     run_failures.GONE(seconds=lasted_s, reason=error.message)
@@ -320,12 +381,25 @@ class Recovery:
 
 
 @dataclass(slots=True)
+class _Streak:
+    """Photos for which the same task was blocked in a row, by the same kind of failure."""
+
+    code: str
+    began: float
+    paths: set[Path] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class _Outage:
-    """An outage; `reported` to the user, `called` once `frozen` was called."""
+    """An outage; `reported` to the user, `called` once `frozen` was called.
+
+    `blocked_at` is when the first of the latest answers said that everything is refused.
+    """
 
     reason: str
     began: float
     retry_after_s: float | None = None
+    blocked_at: float | None = None
     probes: int = 0
     reported: bool = False
     called: bool = False

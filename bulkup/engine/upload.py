@@ -11,6 +11,7 @@ from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.ports import Fact, Job, Slot, Transfer, UploadContext
 from bulkup.errors import (
     AnswerLost,
+    Blocked,
     BulkupError,
     ChunkCorrupted,
     MergeFailed,
@@ -19,7 +20,6 @@ from bulkup.errors import (
     PhotoChanged,
     PhotoCorrupted,
     PhotoError,
-    RunError,
     SendInterrupted,
     ServerCrashed,
     ServerUnavailable,
@@ -56,7 +56,8 @@ async def upload(
     A file that changes meanwhile is fingerprinted and sent again, so the MD5 in the result may be
     another one. `lost` is the error that ended an attempt of another worker whose outcome is
     unknown: the server is then asked for the photo first. Raises `PhotoError` where the photo
-    can't be uploaded, with the server's own message, and `RunError`.
+    can't be uploaded, with the server's own message, `Blocked` where that may be true of every
+    photo, and `RunError`.
     """
     began = context.clock()
     attempts = _Attempts(job, context, lost=lost)
@@ -130,8 +131,6 @@ class _Attempts:
                 if (photo_id := await self._find_lost()) is None:
                     async with self._swept_on_failure(transfer.remains):
                         photo_id = await self._send(transfer)
-            except NotOffered as error:
-                raise RunError(run_failures.METHOD_FAILED(reason=error.message)) from None
             except Transient as error:
                 if (photo_id := await self._find(error)) is None:
                     if transfer.alias and isinstance(error, _Unconfirmed):
@@ -159,8 +158,8 @@ class _Attempts:
         await self._context.ledger.begin(name)
         try:
             yield
-        except ServerUnavailable:
-            raise  # a sweep would wait for the server once more
+        except (Blocked, ServerUnavailable):
+            raise  # a sweep would fail too, after all its retries
         except BulkupError:
             await sweep(name, self._context)
             raise
@@ -221,7 +220,10 @@ class _Attempts:
 
         async def send_once() -> T:
             began = context.clock()
-            answer = await (send() if slot is None else slot.measure(send))
+            try:
+                answer = await (send() if slot is None else slot.measure(send))
+            except NotOffered as error:
+                raise Blocked(run_failures.METHOD_FAILED(reason=error.message)) from None
             size.passed(chunk.length, context.clock() - began if slot is None else None)
             return answer
 
@@ -268,7 +270,7 @@ class _Attempts:
         return None
 
     async def _wait_after(self, error: Transient, transfer: Transfer) -> None:
-        """Wait before the next attempt. Raises `PhotoError` where the retries are used up."""
+        """Wait before the next attempt. Raises `PhotoError` or `Blocked` without retries left."""
         cause = _cause(error)
         largest = max(chunk.length for chunk in transfer.chunks)
         if _may_be_chunk_size(cause) and self._context.chunk_size.is_doubtful(largest):
@@ -284,15 +286,16 @@ class _Attempts:
                 )
                 return
         if isinstance(cause, TooLarge):
-            raise PhotoError(error.failure) from None
+            raise Blocked(error.failure) from None
         self._charged += 1
-        fatal = (
-            PhotoCorrupted | ServerCrashed if isinstance(error, _Unconfirmed) else PhotoCorrupted
-        )
+        fatal = PhotoCorrupted | Blocked
+        if isinstance(error, _Unconfirmed):
+            fatal |= ServerCrashed
         self._damaged += isinstance(cause, fatal)
         self._fallback = self._fallback or isinstance(cause, MergeFailed)
         if self._charged > self._recovery.policy.retries or self._damaged >= DAMAGED_TRIES:
-            raise PhotoError(error.failure) from None
+            failed = Blocked if isinstance(cause, Blocked) else PhotoError
+            raise failed(error.failure) from None
         await self._recovery.pause(error, attempt=self._charged, path=self._path)
 
     async def _settle(self, transfer: Transfer, photo_id: int) -> None:

@@ -170,7 +170,8 @@ class Verifier:
         await record_hashed(new, self._ledger)  # formats stay recorded as such
         md5s = list(dict.fromkeys(job.md5 for job in jobs))
         try:
-            found = await self._recovery.run(lambda: self._gallery.find(md5s))
+            async with self._recovery.proving("find", *(job.photo.path for job in jobs)):
+                found = await self._recovery.run(lambda: self._gallery.find(md5s))
         except BulkupError as error:
             self._fail(jobs, error)
             return []
@@ -203,9 +204,12 @@ class Verifier:
         by_album: dict[int, list[Job]] = {}
         for job in jobs:
             try:
-                album = await self._album_resolver.of(job.photo.path)
+                async with self._recovery.proving("album", job.photo.path):
+                    album = await self._album_resolver.of(job.photo.path)
             except PhotoError as error:
                 placements.append(Placement(job, in_album=False, error=error))
+            except BulkupError as error:
+                self._fail([job], error)
             else:
                 by_album.setdefault(album, []).append(replace(job, album=album))
         for album, inside in by_album.items():
@@ -223,7 +227,8 @@ class Verifier:
         """Compare the stored file of a photo, and emit the verdict on its local files."""
         photo_id, jobs = located.photo_id, located.jobs
         try:
-            same = await self._is_same(photo_id, jobs[0])
+            async with self._recovery.proving("compare", *(job.photo.path for job in jobs)):
+                same = await self._is_same(photo_id, jobs[0])
         except PhotoGone:
             await self._missing(jobs)
             return

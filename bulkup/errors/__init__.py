@@ -174,6 +174,13 @@ class Refused(Transient):
     untouched = True
 
 
+class Blocked(Refused):
+    """A refusal that may concern every request: a redirect, a refused log-in, a full disk.
+
+    `engine.retry` raises its failure as `RunError` once there is proof that it does.
+    """
+
+
 class SessionLost(Refused):
     """The server no longer knows the session or its token: a new log-in is needed."""
 

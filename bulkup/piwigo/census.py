@@ -18,7 +18,7 @@ from typing import Final
 import anyio
 from aiohttp.abc import AbstractStreamWriter
 
-from bulkup.errors import BulkupError, NotOffered, RunError
+from bulkup.errors import BulkupError, NotOffered
 from bulkup.piwigo.multipart import Form, StreamedPayload
 from bulkup.piwigo.protocol import Request
 from bulkup.piwigo.session import Session, SessionPool
@@ -62,8 +62,7 @@ class Census:
     async def count(self, most: int) -> int | None:
         """Return the proven number of workers, up to `most`, or None if it can't be measured.
 
-        Takes one to five seconds, up to twenty on a slow connection. Raises `RunError` if the
-        log-in fails.
+        Takes one to five seconds, up to twenty on a slow connection.
         """
         if await self._find_list() is None:
             return None
@@ -86,8 +85,7 @@ class Census:
         """Find a list length that keeps a worker busy; return False if there is none.
 
         Takes about a second. Photos may be sent meanwhile, but the length is inexact then: if a
-        proof fails with it, call this again with `anew` and no other requests. Raises `RunError`
-        if the log-in fails.
+        proof fails with it, call this again with `anew` and no other requests.
         """
         if anew and self._rough:
             self.length, self._shared_s = None, 0.0
@@ -96,7 +94,7 @@ class Census:
     async def prove(self, workers: int, *, hold: Hold = nullcontext) -> bool | None:
         """Return whether there are this many workers, None if the connection is too slow to know.
 
-        No other request may start while `hold` is held. Raises `RunError` if the log-in fails.
+        No other request may start while `hold` is held.
         """
         if workers <= 1:
             return True
@@ -114,14 +112,12 @@ class Census:
     async def line_speed(self) -> float | None:
         """Return the upload speed in bytes a second, None if unknown.
 
-        Sends a few hundred kB, which the server ignores. Raises `RunError` if the log-in fails.
+        Sends a few hundred kB, which the server ignores.
         """
         try:
             async with self._pool.lease() as session:
                 light_s = await self._timed(session, _padded(0))
                 full_s = await self._timed(session, _padded(LINE_LENGTH))
-        except RunError:
-            raise
         except BulkupError:
             return None
         return 2 * LINE_LENGTH / max(full_s - light_s, 1e-4)
@@ -136,8 +132,6 @@ class Census:
                 async with self._pool.lease() as session:
                     self.length = await self._find_length(session, rough=rough)
                     self._rough = rough
-            except RunError:
-                raise
             except NotOffered:
                 self._offered = False
             except BulkupError:
@@ -185,8 +179,6 @@ class Census:
                     self._too_slow = True
                     return False
                 _, end_s = await self._burst(session, _padded(0), busy + 1)
-            except RunError:
-                raise
             except BulkupError:
                 return False
             passed, work_s = await self._burst(

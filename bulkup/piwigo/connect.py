@@ -14,6 +14,7 @@ from aiohttp import AddrInfoType
 from anyio import to_thread
 
 from bulkup.errors import (
+    Blocked,
     HostUnknown,
     NotOffered,
     PhotoError,
@@ -158,6 +159,8 @@ async def _follow_redirects(session: Session, base: str) -> str:
         base = clean_url(target)
     try:
         read_status(interpret(answer))
+    except Blocked as error:
+        raise RunError(error.failure) from None
     except (NotOffered, PhotoError, Transient) as error:
         if answer.status in {502, 503, 504}:
             raise

@@ -150,7 +150,7 @@ class Survey:
     async def workers(self, most: int) -> int | None:
         """Return the proven number of PHP workers, up to `most`, or None if unknown.
 
-        Nothing else may be sent meanwhile. Raises as `Census.count` does.
+        Nothing else may be sent meanwhile.
         """
         return await Census(self._pool).count(most)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from bulkup.errors import (
     AnswerLost,
+    Blocked,
     BulkupError,
     ChunkCorrupted,
     FormatRefused,
@@ -19,7 +20,6 @@ from bulkup.errors import (
     PhotoGone,
     RateLimited,
     Refused,
-    RunError,
     ServerCrashed,
     SessionLost,
     TooLarge,
@@ -303,9 +303,9 @@ def interpret(answer: Answer, *, renamed: tuple[str, str] = ("", "")) -> object:
     """Return the answer's result, or raise the error that it means.
 
     The message of the error has the second name of `renamed` in place of the first.
-    Raises a `Transient` error if a retry may help, `NotOffered` if the server does not know the
-    method, `PhotoError` if it refuses this photo or request permanently, and `RunError` if it will
-    refuse everything.
+    Raises a `Transient` error if a retry may help, `Blocked` if it may refuse everything,
+    `NotOffered` if the server does not know the method, and `PhotoError` if it refuses this photo
+    or request permanently.
     """
     text = answer.body.decode("utf-8", "replace")
     document = _json(text)
@@ -339,7 +339,7 @@ def _refusal(number: int, message: str) -> BulkupError:
     lower = message.lower()
     match number:
         case 401 if lower == "invalid api_key":
-            return RunError(run_failures.API_KEY())
+            return Blocked(run_failures.API_KEY())
         case 401 if lower == "access denied":
             return SessionLost(server_failures.SESSION_LOST(said=said))
         case 401 if lower == "formats are disabled":
@@ -372,7 +372,7 @@ def _refusal(number: int, message: str) -> BulkupError:
         case 500 if lower.startswith("error while"):
             return AnswerLost(server_failures.MERGE_FAILED(said=said))
         case 500 if lower.startswith("error during buffer directory"):
-            return RunError(run_failures.BUFFER_FOLDER(said=said))
+            return Blocked(run_failures.BUFFER_FOLDER(said=said))
         case 500 if lower == "file already exists":
             return PhotoCorrupted(
                 server_failures.KNOWN(said=said)
@@ -390,7 +390,7 @@ def _buffer_error(code: int, message: str) -> BulkupError:
         return TooLarge(server_failures.CHUNK_REFUSED(said=message.rstrip(".")))
     if code == 101:  # nothing was added to the buffer
         return Refused(server_failures.CHUNK_UNREAD(said=message.rstrip(".")))
-    return RunError(run_failures.BUFFER(said=message.rstrip(".")))
+    return Blocked(run_failures.BUFFER(said=message.rstrip(".")))
 
 
 def plain(text: str) -> str:
@@ -421,12 +421,12 @@ def _by_status(answer: Answer, said: str) -> BulkupError:
     match answer.status:
         case 300 | 301 | 302 | 303 | 307 | 308:
             if TWO_FACTOR.search(answer.location):
-                return RunError(run_failures.TWO_FACTOR())
-            return RunError(run_failures.REDIRECT(target=answer.location or "nowhere"))
+                return Blocked(run_failures.TWO_FACTOR())
+            return Blocked(run_failures.REDIRECT(target=answer.location or "nowhere"))
         case 401:
-            return RunError(run_failures.WEB_PASSWORD())
+            return Blocked(run_failures.WEB_PASSWORD())
         case 411:
-            return RunError(run_failures.STREAMED(said=said))
+            return Blocked(run_failures.STREAMED(said=said))
         case 413 | 414:
             return TooLarge(server_failures.WEB_LIMIT(status=answer.status))
         case 429:

@@ -17,6 +17,7 @@ from aiohttp import hdrs
 from bulkup import __version__
 from bulkup.errors import (
     AnswerLost,
+    Blocked,
     BulkupError,
     FailureKind,
     HostUnknown,
@@ -309,6 +310,8 @@ class SessionPool:
         self._throttle = throttle
         self._free: list[Session] = []
         self._login = anyio.Lock()
+        self._worked = False  # whether any log-in has
+        self._login_refused = False  # whether the last one was
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Session]:
@@ -337,10 +340,16 @@ class SessionPool:
             return await self.send(session, request)
 
     async def ping(self) -> None:
-        """Send a request that needs no log-in. Raises `Transient` if there is no answer."""
+        """Send a request that needs no log-in, and log in again if that was refused.
+
+        Raises `Transient` if there is no answer, or the log-in is refused once more.
+        """
         async with self.lease() as session:
             method = "pwg.session.getStatus"
-            interpret(await session.get(f"{self.url}ws.php?format=json&method={method}"))
+            with self._as_seen_so_far():
+                interpret(await session.get(f"{self.url}ws.php?format=json&method={method}"))
+            if self._login_refused:
+                await self.log_in(session)
 
     async def send(
         self,
@@ -362,9 +371,12 @@ class SessionPool:
         if request.token and session.token:
             fields = (*request.fields, ("pwg_token", session.token))
             request = replace(request, fields=fields)
-        answer = await session.post(request, photo=photo, finishing=finishing, progress=progress)
         try:
-            return _interpreted(answer, session, renamed=renamed)
+            with self._as_seen_so_far():
+                answer = await session.post(
+                    request, photo=photo, finishing=finishing, progress=progress
+                )
+                return _interpreted(answer, session, renamed=renamed)
         except TooLarge as error:
             if request.chunk is not None:
                 raise
@@ -374,23 +386,54 @@ class SessionPool:
         """Send a form and return the result. Raises as `send` does."""
         if not session.ready:
             await self.log_in(session)
-        return _interpreted(await session.post_form(form), session)
+        with self._as_seen_so_far():
+            return _interpreted(await session.post_form(form), session)
 
     async def log_in(self, session: Session) -> Status:
         """Log the session in and return its status.
 
         Raises `RunError` if the server refuses the user, or if the user is not an administrator,
-        and `SessionLost` if the next request is not logged in.
+        but `Blocked` once a log-in has worked, and `SessionLost` if the next request is not logged
+        in.
         """
         async with self._login:
-            if not self._credentials.api_key:
-                await self._send_password(session)
-                session.logged_in = True
-            status = await self._fetch_status(session)
-            self._check_administrator(status)
-            session.token = status.token
-            session.ready = True
+            try:
+                with self._as_seen_so_far():
+                    status = await self._try_log_in(session)
+            except Blocked:
+                self._login_refused = True
+                raise
+            except TooLarge as error:  # it can't be split
+                raise Refused(error.failure) from None
+            self._worked, self._login_refused = True, False
             return status
+
+    @contextmanager
+    def _as_seen_so_far(self) -> Iterator[None]:
+        """Raise what blocks everything as `RunError` before any log-in worked, else as `Blocked`.
+
+        A server that has accepted the account may do so again: perhaps it is restarting.
+        """
+        try:
+            yield
+        except Blocked as error:
+            if self._worked:
+                raise
+            raise RunError(error.failure) from None
+        except RunError as error:
+            if self._worked:
+                raise Blocked(error.failure) from None
+            raise
+
+    async def _try_log_in(self, session: Session) -> Status:
+        if not self._credentials.api_key:
+            await self._send_password(session)
+            session.logged_in = True
+        status = await self._fetch_status(session)
+        self._check_administrator(status)
+        session.token = status.token
+        session.ready = True
+        return status
 
     async def _send_password(self, session: Session) -> None:
         fields = (
@@ -399,7 +442,7 @@ class SessionPool:
         )
         try:
             interpret(await session.post(Request("pwg.session.login", fields)))
-        except (PhotoError, SessionLost) as error:
+        except (NotOffered, PhotoError, SessionLost) as error:
             raise RunError(
                 run_failures.LOGIN(user=self._credentials.user, url=self.url, reason=error.message)
             ) from None

@@ -27,7 +27,20 @@ Kind = Literal[
     "damaged",  # one bit of the file is flipped in transit
     "merged-left",  # uploadAsync: PHP crashes during the merge
     "no-input",  # upload: PHP can't open the file that it has received
+    "no-output",  # upload: PHP can't write to the buffer
+    "302",  # not processed: a redirect to another server
+    "401-html",  # the web server asks for a password of its own
+    "404",
+    "411",
+    "401-key",  # "Invalid api_key"
+    "501-method",  # the method is unknown
+    "999-login",  # "Invalid username/password"
 ]
+
+BLOCKING: tuple[Kind, ...] = (
+    *("no-output", "302", "401-html", "411", "401-key", "501-method", "999-login"),
+)
+"""What would make every run impossible if it lasted."""
 
 LINE_FAULTS: tuple[Kind, ...] = (
     "request-lost",

@@ -15,7 +15,7 @@ from aiohttp import web
 from bulkup.sandbox.calls import NOISE, Backend, Fields, Incoming, Part
 from bulkup.sandbox.faults import Fault, Faults
 from bulkup.sandbox.gallery import Album, Gallery, StoredPhoto
-from bulkup.sandbox.php import PAGE, Answer
+from bulkup.sandbox.php import PAGE, Answer, Refusal, fail
 
 _BLOCK = 256 * 1024
 _URL_LIMIT = 8 * 1024
@@ -33,6 +33,11 @@ def web_server_page(status: int, reason: str) -> Answer:
     )
 
 
+def _buffer_error(code: int, message: str) -> Answer:
+    error = f'{{"code": {code}, "message": "{message}"}}'
+    return Answer(200, PAGE, f'{{"jsonrpc" : "2.0", "error" : {error}, "id" : "id"}}')
+
+
 _NOT_PROCESSED = {
     "408": web_server_page(408, "Request Time-out"),
     "413": web_server_page(413, "Request Entity Too Large"),
@@ -43,12 +48,15 @@ _NOT_PROCESSED = {
     "403-html": web_server_page(403, "Forbidden"),
     "html": Answer(200, "text/html; charset=utf-8", "<html><body>Under maintenance</body></html>"),
     "empty-500-before": Answer(500, PAGE, ""),
-    "no-input": Answer(
-        200,
-        PAGE,
-        '{"jsonrpc" : "2.0", "error" : {"code": 101, "message": "Failed to open input stream."},'
-        ' "id" : "id"}',
-    ),
+    "no-input": _buffer_error(101, "Failed to open input stream."),
+    "no-output": _buffer_error(102, "Failed to open output stream."),
+    "302": replace(web_server_page(302, "Found"), headers={"Location": "https://login.example/"}),
+    "401-html": web_server_page(401, "Authorization Required"),
+    "404": web_server_page(404, "Not Found"),
+    "411": web_server_page(411, "Length Required"),
+    "401-key": fail(Refusal(401, "Invalid api_key"), show_errors=False),
+    "501-method": fail(Refusal(501, "Method name is not valid"), show_errors=False),
+    "999-login": fail(Refusal(999, "Invalid username/password"), show_errors=False),
 }
 _INSTEAD: dict[str, Answer] = {
     "504-after": _NOT_PROCESSED["504"],
@@ -233,8 +241,9 @@ class Front:
         if kind in {"request-lost", "cut"}:
             return None
         if early := _NOT_PROCESSED.get(kind):
-            wait = {"Retry-After": fault.retry_after} if fault and kind == "429" else {}
-            return replace(early, headers=wait)
+            if fault and kind == "429":
+                return replace(early, headers={"Retry-After": fault.retry_after})
+            return early
         if kind == "damaged":
             _damage(incoming)
         answer = await self._through_gateway(self.backend.call(incoming, fault=fault))

@@ -31,11 +31,20 @@ COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
 class SqliteLedger:
     """The part of a ledger file for one server, locked by one run at a time.
 
-    Methods raise `RunError` if the file fails.
+    Methods raise `RunError` if the file fails, once `again`, called with the error and the number
+    of failures, no longer returns that another try is due.
     """
 
-    def __init__(self, file: Path, *, server: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        file: Path,
+        *,
+        server: str,
+        now: Callable[[], float] = time.time,
+        again: Callable[[RunError, int], Awaitable[bool]] | None = None,
+    ) -> None:
         self.file = file
+        self._again = again
         self.set_aside: Path | None = None
         self._server = server
         self._now = now
@@ -123,12 +132,20 @@ class SqliteLedger:
             lambda: write(HistoryWriter(self._opened, self._server, self._now()))
         )
 
-    def _in_thread(self, work: Callable[[], T]) -> Awaitable[T]:
+    async def _in_thread(self, work: Callable[[], T]) -> T:
         def guarded() -> T:
             with as_run_error(run_failures.LEDGER_FAILS, self.file):
                 return work()
 
-        return to_thread.run_sync(guarded, limiter=self._one_thread)
+        failures = 0
+        while True:
+            try:
+                return await to_thread.run_sync(guarded, limiter=self._one_thread)
+            except RunError as error:
+                failures += 1
+                opened = self._database is not None
+                if not (self._again and opened and await self._again(error, failures)):
+                    raise
 
     def _open(self) -> None:
         self.file.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import pytest
 from anyio import to_thread
 
 from bulkup.engine.ports import Stop
-from bulkup.errors import PhotoError, RunError
+from bulkup.errors import PhotoError
 from bulkup.events import (
     FileMoved,
     FileNotMoved,
@@ -202,14 +202,16 @@ async def test_what_changes_or_vanishes_after_its_upload_here_or_there_is_not_mo
     assert not files(done)
 
 
-async def test_a_refused_log_in_ends_the_run_and_files_stay(
+async def test_files_stay_without_more_questions_once_the_log_in_is_refused(
     folder: Path, archive: dict[Path, str]
 ) -> None:
     async with Sandbox(faults=(faults := HookedFaults(method=READ))) as box:
         faults.act = partial(lock_out, box)
-        with pytest.raises(RunError):
-            await empty(box, folder)
+        outcome = await empty(box, folder)
     assert files(folder) == below(folder, archive)
+    assert len(outcome.of(FileNotMoved)) == len(archive)
+    assert faults.count <= 4  # those asked at once
+    assert isinstance(outcome.events[-1], RunFinished)
 
 
 async def test_a_file_that_replaces_its_photo_is_moved_and_then_its_name_is_free(

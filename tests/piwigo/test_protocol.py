@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bulkup.errors import (
     AnswerLost,
+    Blocked,
     BulkupError,
     ChunkCorrupted,
     FormatRefused,
@@ -22,7 +23,6 @@ from bulkup.errors import (
     PhotoGone,
     RateLimited,
     Refused,
-    RunError,
     ServerCrashed,
     SessionLost,
     TooLarge,
@@ -85,7 +85,7 @@ def page(title: str) -> str:
 ATLAS = [
     # the session, the key, the account
     (401, refusal(401, "Access denied"), SessionLost),
-    (401, refusal(401, "Invalid api_key"), RunError),
+    (401, refusal(401, "Invalid api_key"), Blocked),
     (403, refusal(403, "Invalid security token"), SessionLost),
     (403, '{"stat":"fail","err":"403","message":"Invalid security token"}', SessionLost),
     (200, refusal(1002, "Missing parameters: pwg_token"), PhotoError),
@@ -101,9 +101,9 @@ ATLAS = [
     (413, PAGE_413, TooLarge),
     (414, page("414 Request-URI Too Large"), TooLarge),
     # the server's disk
-    (200, buffer_error(102, "Failed to open output stream."), RunError),
+    (200, buffer_error(102, "Failed to open output stream."), Blocked),
     (200, buffer_error(101, "Failed to open input stream."), Refused),
-    (500, refusal(500, "error during buffer directory creation"), RunError),
+    (500, refusal(500, "error during buffer directory creation"), Blocked),
     (500, refusal(500, "error while merging chunk 1"), AnswerLost),
     (500, refusal(500, "error while creating merged /x"), AnswerLost),
     (500, refusal(500, "error while locking merged /x"), AnswerLost),
@@ -139,10 +139,10 @@ ATLAS = [
     (429, page("429 Too Many Requests"), RateLimited),
     (403, page("403 Forbidden"), Refused),
     (408, page("408 Request Time-out"), Refused),
-    (301, "", RunError),
-    (307, "", RunError),
-    (401, page("401 Authorization Required"), RunError),
-    (411, page("411 Length Required"), RunError),
+    (301, "", Blocked),
+    (307, "", Blocked),
+    (401, page("401 Authorization Required"), Blocked),
+    (411, page("411 Length Required"), Blocked),
     # Piwigo's own words for being busy
     (503, refusal(503, "Service unavailable"), Refused),
     (429, refusal(429, "Too many requests"), RateLimited),
@@ -230,7 +230,7 @@ def test_words_wait_and_target_that_a_server_names_are_kept_without_html() -> No
         with pytest.raises(Transient) as caught:
             interpret(Answer(status, b"<html>", retry_after_s=7.0))
         assert caught.value.retry_after_s == 7.0
-    with pytest.raises(RunError, match="redirects to https://elsewhere/"):
+    with pytest.raises(Blocked, match="redirects to https://elsewhere/"):
         interpret(Answer(302, b"", location="https://elsewhere/"))
 
 
@@ -265,7 +265,7 @@ json_bodies = st.builds(
 def test_any_answer_is_a_result_or_one_of_our_errors(status: int, body: bytes) -> None:
     try:
         interpret(Answer(status, body))
-    except (Transient, NotOffered, PhotoError, RunError) as error:
+    except (Transient, NotOffered, PhotoError) as error:
         assert 0 < len(error.message) < 1000  # noqa: PT017 (not every answer raises)
 
 

@@ -23,6 +23,10 @@ STATUSES: dict[Kind, tuple[int | None, bool]] = {
     "html": (200, False),
     "empty-500-before": (500, False),
     "no-input": (200, False),
+    "no-output": (200, False),
+    "401-html": (401, False),
+    "404": (404, False),
+    "411": (411, False),
     "504-after": (504, True),
     "empty-500-after": (500, True),
     "request-lost": (None, False),
@@ -91,6 +95,26 @@ async def test_a_slow_finish_has_stored_the_photo_before_it_answers() -> None:
         assert len(box.gallery.photos) == 1
 
 
+REFUSALS: dict[Kind, tuple[int, str]] = {
+    "302": (302, "Found"),
+    "401-key": (401, "Invalid api_key"),
+    "501-method": (501, "Method name is not valid"),
+    "999-login": (200, "Invalid username"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+async def test_a_refusal_of_everything_stores_nothing(kind: Kind) -> None:
+    status, words = REFUSALS[kind]
+    faults = Faults([Fault(kind, UPLOAD)])
+    async with gallery(faults=faults) as (box, client):
+        form = aiohttp.FormData({"method": UPLOAD})
+        url = f"{box.url}ws.php?format=json"
+        async with client.http.post(url, data=form, allow_redirects=False) as answer:
+            assert (answer.status, words in await answer.text()) == (status, True)
+        assert not box.gallery.photos
+
+
 async def test_faults_are_added_and_logged_while_the_gallery_runs() -> None:
     async with gallery() as (box, client):
         box.faults.add(Fault("503", nth=2))
@@ -115,5 +139,5 @@ def test_a_rate_repeats_with_its_seed_and_strikes_about_as_often_as_given() -> N
 def test_each_kind_is_tested_here_and_an_unknown_one_refused() -> None:
     with pytest.raises(ValueError, match="no such fault"):
         Fault("nonsense")  # type: ignore[arg-type]
-    others = {"php-noise", "expired-session", "damaged", "merged-left", "slow"}
+    others = {"php-noise", "expired-session", "damaged", "merged-left", "slow", *REFUSALS}
     assert {*STATUSES, *others} == set(get_args(Kind))

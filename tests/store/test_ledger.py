@@ -291,6 +291,23 @@ async def test_what_a_full_disk_does_not_take_is_not_half_there(disk: Path) -> N
     assert len(await kept(disk, before.path, after.path)) == 2
 
 
+async def test_a_disk_that_is_full_for_a_moment_costs_no_run(disk: Path) -> None:
+    failed: list[int] = []
+
+    async def free(error: RunError, failures: int) -> bool:
+        assert "full" in error.message
+        failed.append(failures)
+        (disk / "rest").unlink()
+        return True
+
+    many = [entry(f"/{number}.jpg", error="x" * 100) for number in range(20)]
+    async with SqliteLedger(disk / "ledger.sqlite", server=SERVER, again=free) as opened:
+        fill(disk)
+        await opened.record(many)
+        found = await opened.look_up([many[0].path, many[-1].path])
+    assert (len(found), failed) == (2, [1])
+
+
 async def test_it_tells_all_files_of_a_photo_on_its_server(tmp_path: Path) -> None:
     await keep(tmp_path, entry("/a/elsewhere.jpg"), server=OTHER)
     await keep(tmp_path, entry("/a/x.jpg"), entry("/b/y.jpg"), entry("/c/z.jpg", image_id=8))

@@ -119,6 +119,7 @@ async def run(
     patience_s: float = 3600.0,
     sleep: Sleep = no_wait,
     clock: Callable[[], float] = time.monotonic,
+    proof_s: float = 0.0,
     **how: Any,  # noqa: ANN401 (what `upload` takes)
 ) -> Outcome:
     """Run the engine against a sandbox, with retries at once; return the events."""
@@ -133,7 +134,7 @@ async def run(
         retrying=door.run,
         describe=Describer(labels, emit=emit) if labels else None,
     ) as server:
-        policy = Policy(retries=retries, patience_s=patience_s)
+        policy = Policy(retries=retries, patience_s=patience_s, proof_s=proof_s)
         recovery = Recovery(policy, emit=emit, probe=server.probe, sleep=sleep, clock=clock)
         how = {"finishing": 2} | how
         await upload(server, *roots, outcome=outcome, recovery=recovery, clock=clock, **how)
@@ -220,7 +221,8 @@ async def check(
     emit = outcome.events.append
     door = Recovery(Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait)
     async with connect(box.url, credentials=ADMIN, timeouts=timeouts, retrying=door.run) as server:
-        recovery = Recovery(Policy(retries=retries), emit=emit, probe=server.probe, sleep=no_wait)
+        policy = Policy(retries=retries, proof_s=0.0)
+        recovery = Recovery(policy, emit=emit, probe=server.probe, sleep=no_wait)
         album_resolver = None
         if album is not None:
             album_resolver = AlbumResolver(
