@@ -24,10 +24,11 @@ coverage: $(VENV)/.dev
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# Random and slow tests: thousands of fault plans, kills at many moments, slow connections.
+# Random and slow tests: thousands of fault plans, kills at many moments, slow connections, and
+# half an hour of random answers and files.
 # CHAOS_SEED=N repeats a run.
 chaos: $(VENV)/.dev
-	BULKUP_CHAOS_PLANS=1667 BULKUP_CRASH_MOMENTS=200 $(BIN)/pytest tests --timeout 3600 $(PARALLEL) \
+	BULKUP_CHAOS_PLANS=1667 BULKUP_CRASH_MOMENTS=200 BULKUP_FUZZ_S=1800 $(BIN)/pytest tests --timeout 3600 $(PARALLEL) \
 		-m "chaos or plans" $(if $(CHAOS_SEED),--hypothesis-seed=$(CHAOS_SEED)) $(PYTEST)
 
 # All that must pass before a change lands.

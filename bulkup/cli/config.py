@@ -37,6 +37,12 @@ SECRET_WORDS: Final = frozenset({"notify", "token"})
 
 NOT_IN_FILE: Final = ("config", "profile")
 
+LARGEST: Final = 1_000_000
+"""Maximum characters of a config file."""
+
+HIGHEST: Final = 2**63
+"""Larger numbers are no settings; Python writes none of more than 4,300 digits."""
+
 OPPOSITES: Final = {"tree": "flat", "flat": "tree", "ledger": "no-ledger", "no-ledger": "ledger"}
 """Pairs of flags that override each other: the one in the layer of higher precedence applies."""
 
@@ -148,7 +154,7 @@ def _read(file: Path, *, required: bool) -> dict[str, object] | None:
     import tomllib
 
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(_text_of(file))
     except FileNotFoundError:
         if not required:
             return None
@@ -157,10 +163,19 @@ def _read(file: Path, *, required: bool) -> dict[str, object] | None:
         message, hint = f"can't be read: {error.strerror}", "Change its permissions."
     except UnicodeDecodeError:
         message, hint = "is not UTF-8 text", "Save it as UTF-8."
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         message = f"is not valid TOML: {error}"
         hint = 'Put strings in quotes, one setting per line: album = 9, user = "admin".'
     raise UsageError(f"the config file {file} {message}", hint=hint)
+
+
+def _text_of(file: Path) -> str:
+    """Return what a file contains. Raises `OSError`, and `ValueError` if it is no text."""
+    with file.open(encoding="utf-8-sig") as opened:
+        text = opened.read(LARGEST + 1)
+    if len(text) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST:,} characters")
+    return text
 
 
 def _table(name: str, file: Path, table: object) -> Mapping[str, object]:
@@ -209,13 +224,15 @@ def _suits(value: object, allowed: Collection[type]) -> bool:
         case bool():
             return bool in allowed
         case int():
-            return int in allowed or str in allowed
+            return abs(value) < HIGHEST and (int in allowed or str in allowed)
         case float() | date() | time():
             return str in allowed and int not in allowed
         case str():
-            return str in allowed or list in allowed
+            return "\0" not in value and (str in allowed or list in allowed)
         case list():
-            return list in allowed and all(isinstance(one, str) for one in value)
+            return list in allowed and all(
+                isinstance(one, str) and "\0" not in one for one in value
+            )
     return False
 
 

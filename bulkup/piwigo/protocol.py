@@ -216,7 +216,7 @@ def read_held(result: object) -> frozenset[int]:
     """Return the chunks, from 0, that the server holds, from the answer of `uploadAsync`."""
     match result:
         case {"message": str(message)} if message.startswith("chunks uploaded"):
-            return frozenset(int(number) - 1 for number in re.findall(r"\d+", message))
+            return frozenset(number(index) - 1 for index in re.findall(r"[0-9]+", message))
     return frozenset()
 
 
@@ -269,6 +269,9 @@ Fields = tuple[tuple[str, str], ...]
 ANSWER_LIMIT: Final = 64 * 1024 * 1024
 """Maximum bytes read of an answer; a list of all albums can be large."""
 
+MESSAGE_LIMIT: Final = 500
+"""Maximum characters of a server's message that are read and reported."""
+
 TWO_FACTOR: Final = re.compile(r"identification\.php\?tf\b")
 """Where Piwigo's two-factor plugin redirects after a correct password."""
 
@@ -316,10 +319,11 @@ def interpret(answer: Answer, *, renamed: tuple[str, str] = ("", "")) -> object:
             # setInfo with an unknown album: everything else was stored
             raise PhotoError(server_failures.IN_PART(status=answer.status))
         case {"stat": "fail"}:
-            message = str(document.get("message", "")).replace(*renamed)
+            message = str(document.get("message", "")).replace(*renamed)[:MESSAGE_LIMIT]
             raise _refusal(number(document.get("err")), message)
         case {"error": {"code": code, "message": message}}:
-            raise _buffer_error(number(code), str(message).replace(*renamed))
+            message = str(message).replace(*renamed)[:MESSAGE_LIMIT]
+            raise _buffer_error(number(code), message)
     raise _not_json(answer, text.replace(*renamed))
 
 
@@ -422,7 +426,8 @@ def _by_status(answer: Answer, said: str) -> BulkupError:
         case 300 | 301 | 302 | 303 | 307 | 308:
             if TWO_FACTOR.search(answer.location):
                 return Blocked(run_failures.TWO_FACTOR())
-            return Blocked(run_failures.REDIRECT(target=answer.location or "nowhere"))
+            target = answer.location[:MESSAGE_LIMIT] or "nowhere"
+            return Blocked(run_failures.REDIRECT(target=target))
         case 401:
             return Blocked(run_failures.WEB_PASSWORD())
         case 411:

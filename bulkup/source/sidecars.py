@@ -212,7 +212,9 @@ def _items(about: list[Element], name: str) -> Iterator[tuple[str, str]]:
 
 def _content(element: Element) -> str:
     """Return an element's text, which is in a child element if the value has qualifiers."""
-    value = element.find(f".//{RDF}value")
+    value = element.find(f"{RDF}value")
+    if value is None:  # a deeper search would take quadratic time in nested elements
+        value = element.find(f"*/{RDF}value")
     return (element if value is None else value).text or ""
 
 
