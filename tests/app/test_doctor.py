@@ -6,11 +6,12 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import AsyncMock
 
 import anyio
 import pytest
 
-from bulkup.app.doctor import EXAMPLES, OTHER_TYPES, TYPES_KEPT, Estimate, estimate, examine
+from bulkup.app.doctor import EXAMPLES, OTHER_TYPES, TYPES_KEPT, estimate, examine
 from bulkup.app.settings import Account, DoctorSettings
 from bulkup.engine.ports import NoLedger
 from bulkup.engine.retry import Sleep
@@ -24,6 +25,7 @@ from tests.support.raw import Connection, answering, raw_server
 from tests.support.runs import ADMIN, FOUR_METHODS, make_archive, no_wait, run
 
 K, M = 1024, 1024 * 1024
+OLD, NEW = VERSIONS[0], VERSIONS[-1]
 small = partial(Sandbox, max_file=2 * M, max_post=3 * M, max_body=5 * M)
 ALL_WELL = {check.value: "ok" for check in Check if check is not Check.ARCHIVE} | {
     "workers": "warning"  # as questions cost this sandbox nothing, they can't be counted
@@ -101,19 +103,6 @@ async def visit(box: Sandbox, *roots: Path, **how: Any) -> Findings:  # noqa: AN
     return report
 
 
-async def test_an_archive_that_uses_up_the_last_numbers_of_photos_is_noticed(
-    tmp_path: Path,
-) -> None:
-    make_archive(tmp_path, count=1, names=1)
-    async with small() as box:
-        box.gallery._last_ids["photo"] = 2**24 - 5
-        await run(box, tmp_path)
-        make_archive(tmp_path, count=4, names=4)
-        archive = (await look(box.url, tmp_path)).of(findings.ArchiveFound)
-    assert archive.ids_left == 3
-    assert archive.mark is Mark.WARNING
-
-
 # what is found where all is well
 
 
@@ -136,7 +125,9 @@ async def test_a_good_gallery_is_reported_and_left_as_it_was(version: str, tmp_p
         offered=("async", "upload", "legacy"), auto="async", missing=()
     )
     assert report.of(findings.AlbumFound) == findings.AlbumFound(album=1, name="Sandbox")
-    assert report.of(findings.DuplicatesFound).by_md5
+    assert report.of(findings.DuplicatesFound) == findings.DuplicatesFound(
+        by_md5=True, detection=False if version.startswith("13.") else None
+    )
     assert report.of(findings.ArchiveFound).photos == 3
 
 
@@ -155,14 +146,12 @@ async def test_neither_messages_of_php_nor_a_request_that_fails_once_is_a_findin
 
 
 async def test_nobody_waits_as_long_as_a_server_asks_for() -> None:
-    waits: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-
-    faults = Faults([Fault("429", "pwg.categories.getList", retry_after="3600")])
+    sleep, faults = (
+        AsyncMock(),
+        Faults([Fault("429", "pwg.categories.getList", retry_after="3600")]),
+    )
     report = await visit(small(faults=faults), sleep=sleep)
-    assert set(waits) == {10.0}
+    assert {call.args for call in sleep.await_args_list} == {(10.0,)}
     failed = report.of(Failed)
     assert (failed.check, bool(failed.hint)) == (Check.ALBUM, True)
 
@@ -205,18 +194,13 @@ async def test_the_named_size_and_doubled_ones_are_tried_until_one_is_refused() 
 @pytest.mark.parametrize(
     ("version", "limits", "sizes", "reason"),
     [
-        ("13.8.0", {"max_file": 3 * M}, (2000 * K, 4000 * K, Mark.OK), "upload_max_filesize"),
-        ("17.0.0beta1", {"max_post": 3 * M}, (2000 * K, 4000 * K, Mark.OK), "post_max_size"),
+        (OLD, {"max_file": 3 * M}, (2000 * K, 4000 * K, Mark.OK), "upload_max_filesize"),
+        (NEW, {"max_post": 3 * M}, (2000 * K, 4000 * K, Mark.OK), "post_max_size"),
         # the connection may break before the answer comes
-        ("13.8.0", {"max_body": 3 * M}, (2000 * K, 4000 * K, Mark.OK), ""),
+        (OLD, {"max_body": 3 * M}, (2000 * K, 4000 * K, Mark.OK), ""),
         # it takes less than it names, or nothing
-        (
-            "17.0.0beta1",
-            {"max_file": 300 * K},
-            (250 * K, 500 * K, Mark.WARNING),
-            "upload_max_file",
-        ),
-        ("13.8.0", {"max_file": K}, (None, 125 * K, Mark.PROBLEM), "upload_max_filesize"),
+        (NEW, {"max_file": 300 * K}, (250 * K, 500 * K, Mark.WARNING), "upload_max_filesize"),
+        (OLD, {"max_file": K}, (None, 125 * K, Mark.PROBLEM), "upload_max_filesize"),
     ],
 )
 async def test_every_limit_is_found(
@@ -239,7 +223,7 @@ async def test_what_takes_long_is_not_doubled_and_the_latency_is_reported() -> N
     assert report.marks["latency"] == "warning"
 
 
-@pytest.mark.parametrize("version", [VERSIONS[0], "16.4.0", VERSIONS[-1]])
+@pytest.mark.parametrize("version", [OLD, "16.4.0", NEW])
 async def test_nothing_stays_where_all_types_are_taken_either(version: str) -> None:
     types = ["jpg", "png", "tif", "mp4", "zip", "bin"]
     report = await visit(small(version=version, file_types=types))
@@ -271,28 +255,16 @@ async def test_a_gallery_with_the_least_of_methods_or_too_few_is_reported_as_tha
     assert Check.CHUNK not in report
 
 
-@pytest.mark.parametrize(
-    ("gallery", "found"),
-    [
-        ({"uniqueness_mode": "filename"}, findings.DuplicatesFound(by_md5=False, detection=None)),
-        ({"version": "13.8.0"}, findings.DuplicatesFound(by_md5=True, detection=False)),
-    ],
-)
-async def test_a_gallery_that_knows_photos_by_their_names_or_compares_nothing_is_reported(
-    gallery: dict[str, Any], found: findings.DuplicatesFound
-) -> None:
-    report = await visit(small(**gallery))
-    assert report.of(findings.DuplicatesFound) == found
+async def test_what_makes_an_upload_less_certain_and_albums_to_choose_from_are_reported() -> None:
+    albums = {n: f"Album {n}" for n in range(7, 0, -1)}  # Piwigo puts new ones first
+    box = small(uniqueness_mode="filename", albums=[*albums.values()][::-1])
+    report = await visit(box, album=None)
+    assert report.of(findings.DuplicatesFound) == findings.DuplicatesFound(
+        by_md5=False, detection=None
+    )
     assert report.marks["duplicates"] == "warning"
-
-
-# the album
-
-
-async def test_without_an_album_the_first_ones_are_reported() -> None:
-    report = await visit(small(albums=[f"Album {n}" for n in range(1, 8)]), album=None)
-    names = {n: f"Album {n}" for n in (7, 6, 5, 4, 3)}  # Piwigo puts new ones first
-    assert report.of(findings.AlbumMissing) == findings.AlbumMissing(first=names, count=7)
+    first = {n: albums[n] for n in (7, 6, 5, 4, 3)}
+    assert report.of(findings.AlbumMissing) == findings.AlbumMissing(first=first, count=7)
 
 
 # PHP workers
@@ -385,34 +357,31 @@ async def test_a_server_that_goes_away_in_the_middle_is_reported(tmp_path: Path)
 # the archive
 
 
-async def test_what_an_upload_would_be_about_is_counted(tmp_path: Path) -> None:
+async def test_what_an_upload_would_be_about_is_counted_and_what_will_fail_is_a_problem(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "photos"
     make_archive(folder, count=5, names=5, size=(1300 * K, 1300 * K))
-    for name in ("a.mov", "b.mov", "c.txt", "none", ".hidden"):
-        (folder / name).write_bytes(b"x")
+    for name in ("a.mov", "b.mov", "c.txt", "none", ".hidden", "empty.jpg"):
+        (folder / name).write_bytes(b"x" * (name != "empty.jpg"))
     archive = (await visit(Sandbox(max_file=M), folder)).of(findings.ArchiveFound)
     assert (archive.photos, archive.size) == (5, 5 * 1300 * K)
     assert (archive.requests, archive.chunk_size) == (5 * 2, 1000 * K)  # each by itself
     assert archive.seconds == pytest.approx(5 * 1300 * K / (1000 * K / 0.001))
     assert archive.types == {"mov": 2, "txt": 1, "": 1}
-    assert (archive.by_rule, archive.mark) == (1, Mark.WARNING)
+    assert (archive.by_rule, archive.empty, archive.mark) == (1, 1, Mark.PROBLEM)
+    assert archive.examples == {str(folder / "empty.jpg"): "it is empty"}
 
 
-async def test_requests_are_counted_and_what_will_fail_is_a_problem(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=1, names=1, size=(M, M))
-    (tmp_path / "empty.jpg").touch()
-    archive = (await visit(Sandbox(max_file=300 * K), tmp_path)).of(findings.ArchiveFound)
-    assert (archive.requests, archive.chunk_size) == (5, 250 * K)
-    assert (archive.photos, archive.empty, archive.mark) == (1, 1, Mark.PROBLEM)
-    assert archive.examples == {str(tmp_path / "empty.jpg"): "it is empty"}
-
-
-async def test_what_the_ledger_knows_is_not_counted_again(tmp_path: Path) -> None:
+async def test_what_the_ledger_knows_is_not_counted_again_and_the_last_photo_ids_are_noticed(
+    tmp_path: Path,
+) -> None:
     folder, file = tmp_path / "photos", tmp_path / "ledger"
     make_archive(folder, count=4, names=4)
     async with small() as box:
         missing = await look(box.url, tmp_path / "photos", ledger=file)
         assert not await anyio.Path(file).exists()
+        box.gallery._last_ids["photo"] = 2**24 - 6
         async with SqliteLedger(file, server=box.url) as ledger:
             await run(box, folder, memory=ledger)
             (folder / "new.jpg").write_bytes(b"\xff\xd8\xff new")
@@ -421,33 +390,27 @@ async def test_what_the_ledger_knows_is_not_counted_again(tmp_path: Path) -> Non
         elsewhere = await look(box.url, folder, ledger=file, album=None)
     archive = report.of(findings.ArchiveFound)
     assert (archive.photos, archive.present, archive.requests) == (5, 4, 1)
+    assert (archive.ids_left, archive.mark) == (1, Mark.WARNING)
     assert elsewhere.of(findings.ArchiveFound).present == 4
     assert busy.of(findings.ArchiveFound).present == missing.of(findings.ArchiveFound).present == 0
 
 
-async def counted(*roots: Path, signs: list[int] | None = None) -> Estimate:
-    return await estimate(
-        roots,
+async def test_of_very_many_types_and_unreadable_files_all_are_counted_and_the_first_named(
+    tmp_path: Path,
+) -> None:
+    write_files(tmp_path, *(f"x.t{n:04}" for n in range(TYPES_KEPT + 50)))
+    missing = [tmp_path / f"{n}.jpg" for n in range(EXAMPLES + 2)]
+    signs: list[int] = []
+    counts = await estimate(
+        [tmp_path, *missing],
         endings={"jpg"},
         chunk_size=10,
         ledger=NoLedger(),
         album=None,
-        progress=(signs if signs is not None else []).append,
+        progress=signs.append,
     )
-
-
-async def test_what_is_not_there_to_be_read_is_counted_and_named(tmp_path: Path) -> None:
-    counts = await counted(*(tmp_path / f"{n}.jpg" for n in range(EXAMPLES + 2)))
-    assert (counts.photos, counts.unreadable) == (0, EXAMPLES + 2)
-    assert counts.examples == {
-        tmp_path / f"{n}.jpg": "No such file or directory" for n in range(EXAMPLES)
-    }
-
-
-async def test_of_very_many_types_the_first_are_kept_apart(tmp_path: Path) -> None:
-    write_files(tmp_path, *(f"x.t{n:04}" for n in range(TYPES_KEPT + 50)))
-    signs: list[int] = []
-    counts = await counted(tmp_path, signs=signs)
     assert len(counts.types) == TYPES_KEPT + 1
     assert counts.types[OTHER_TYPES] == 50
-    assert signs == [64, 128, 192, 250]
+    assert (counts.photos, counts.unreadable) == (0, EXAMPLES + 2)
+    assert counts.examples == dict.fromkeys(missing[:EXAMPLES], "No such file or directory")
+    assert signs == [64, 128, 192, 256, 257]

@@ -335,25 +335,21 @@ def test_an_api_key_has_two_parts_and_an_empty_variable_is_none(text: str, key: 
     assert api_key(text) == key
 
 
-def test_another_form_is_refused_without_showing_it() -> None:
-    for text in (
-        *(SECRET, f"pkid-20260714-AbCd{SECRET}", f"pkid-é:{SECRET}", f"1:{SECRET}", "pkid-1:"),
-        *(f"pkid-1:{SECRET}{rest}" for rest in (" more", "\r\nX-Evil: 1", "\x00", "é", "\udcff")),
-        f"pkid-1 : {SECRET}",
-    ):
-        with pytest.raises(UsageError, match="the API key does not have the form") as caught:
-            api_key(text)
-        assert SECRET not in reported(caught.value)
-
-
 @given(text=st.text())
+@example("1:x")
+@example("pkid-1:")
+@example("pkid-1 : x")
+@example("pkid-é:x")
+@example("pkid-1:x\r\nX-Evil: 1")
+@example("pkid-1:x\x00")
+@example("pkid-1:x\udcff")
 def test_any_text_is_an_api_key_or_a_mistake_that_does_not_show_it(text: str) -> None:
+    with pytest.raises(UsageError, match="the API key does not have the form") as refusal:
+        api_key("another")
     try:
         key = api_key(text)
     except UsageError as error:
         shown = reported(error)
-        with pytest.raises(UsageError) as refusal:
-            api_key("another")
         assert shown == reported(refusal.value)  # it does not depend on the text
     else:
-        assert not key or re.fullmatch(r"pkid-[\w-]+:[!-~]+", key)
+        assert not key or re.fullmatch(r"pkid-[\w-]+:[!-~]+", key, re.ASCII)
