@@ -9,7 +9,7 @@ from bulkup.cli.config import check, is_secret, read_layers
 from bulkup.errors import UsageError
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD, Ended, bulkup, one_photo, send
-from tests.support.galleries import only_photo, photo_files, tags_of
+from tests.support.galleries import photo_files, tags_of
 
 KINDS: dict[str, set[type]] = {
     "album": {str},
@@ -63,12 +63,20 @@ def test_the_profile_overrides_the_defaults(settings: Path) -> None:
     assert [layer.name for layer in read_layers(settings, None)] == ["[defaults]"]
 
 
-def test_the_default_file_may_be_missing(settings: Path) -> None:
+def test_the_default_file_may_be_missing_and_a_named_one_must_be_readable(settings: Path) -> None:
     assert read_layers(None, None) == []
     with pytest.raises(UsageError) as caught:
         read_layers(None, "museum")
     assert str(settings) in caught.value.message
     assert "[profiles.museum]" in caught.value.hint
+    settings.write_bytes(b"\xff")
+    for file, message in (
+        (settings.with_name("gone.toml"), "does not exist"),
+        (settings, "is not UTF-8 text"),
+        (settings.parent, "can't be read: Is a directory"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            read_layers(file, None)
 
 
 @pytest.mark.parametrize(
@@ -122,40 +130,26 @@ def test_toml_values_become_texts(settings: Path) -> None:
         assert layer.texts(key) == texts, line
 
 
-def test_a_named_file_must_be_readable(tmp_path: Path) -> None:
-    (tmp_path / "latin.toml").write_bytes(b"\xff")
-    for name, message in (
-        ("gone.toml", "does not exist"),
-        ("latin.toml", "is not UTF-8 text"),
-        (".", "can't be read: Is a directory"),
-    ):
-        with pytest.raises(UsageError, match=message):
-            read_layers(tmp_path / name, None)
-
-
 def test_secret_settings_are_recognized_by_name() -> None:
     secrets = ["password", "api-key", "notify", "monitor-token"]
     others = [*(f"{name}-file" for name in secrets), "tokens"]
     assert [key for key in (*secrets, *others) if is_secret(key)] == secrets
 
 
-async def test_a_profile_gives_all_settings(box: Sandbox, settings: Path, photos: Path) -> None:
+async def test_a_profile_gives_all_settings_and_flags_and_variables_override(
+    box: Sandbox, settings: Path, photos: Path
+) -> None:
     secret, tags = f'password_command = "echo {PASSWORD}"', 'tag = ["scan", "museum"]'
-    profile = gallery(box, secret, tags, "level = 4", table="profiles.museum")
+    profile = gallery(box, secret, tags, "level = 1", table="profiles.museum")
     write(settings, f"[defaults]\nlevel = 8\nconcurrency = 2\n{profile}")
-    ended = await bulkup(photos, "--profile", "museum", finishing="1")
-    assert ended.code == 0, ended.err
-    photo = only_photo(box)
-    assert (photo.level, tags_of(box, photo)) == (4, {"scan", "museum"})
-
-
-async def test_flags_and_variables_override(box: Sandbox, settings: Path, photos: Path) -> None:
-    write(settings, gallery(box, "level = 1", table="profiles.x"))
     for name, flags, level in (("a", ["--level", "2"], "4"), ("b", [], "4"), ("c", [], "")):
         photo = one_photo(photos, f"{name}.jpg")
-        assert (await bulkup(photo, *flags, **GIVEN, profile="x", level=level)).code == 0
-    levels = {photo.file: photo.level for photo in box.gallery.photos.values()}
+        ended = await bulkup(photo, "--profile", "museum", *flags, finishing="1", level=level)
+        assert ended.code == 0, ended.err
+    stored = {photo.file: photo for photo in box.gallery.photos.values()}
+    levels = {name: photo.level for name, photo in stored.items()}
     assert levels == {"a.jpg": 2, "b.jpg": 4, "c.jpg": 1}
+    assert tags_of(box, stored["c.jpg"]) == {"scan", "museum"}
 
 
 async def test_a_flag_can_turn_off_what_a_profile_turns_on(

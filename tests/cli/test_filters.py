@@ -39,7 +39,7 @@ def taken(chosen: Filters, *paths: str) -> list[str]:
     return [path for path in paths if not chosen.excludes(path)]
 
 
-def test_flags_become_filters_and_the_default_excludes_system_files() -> None:
+def test_flags_become_filters_and_a_list_is_not_read_in_advance(tmp_path: Path) -> None:
     chosen = filters(
         *("--min-size", "1K", "--max-size", "2M", "--newer-than", "2d", "--older-than", "1d"),
         *("--follow-symlinks", "--no-default-excludes"),
@@ -54,6 +54,12 @@ def test_flags_become_filters_and_the_default_excludes_system_files() -> None:
     )
     assert filters("--max-size", "0").max_size == 0
     assert filters() == EVERYTHING
+    file, pipe = tmp_path / "list", tmp_path / "pipe"
+    file.write_text("a\n")
+    os.mkfifo(pipe)
+    assert filters("--files-from", file).listing == Listing(str(file))
+    assert filters("--files-from", file, "--from0").listing == Listing(str(file), from0=True)
+    assert filters("--files-from", pipe).listing == Listing(str(pipe))
 
 
 def test_patterns_keep_their_order_among_paths_and_other_flags(tmp_path: Path) -> None:
@@ -70,14 +76,6 @@ def test_patterns_keep_their_order_among_paths_and_other_flags(tmp_path: Path) -
     )
 
 
-def test_the_order_of_patterns_matters() -> None:
-    paths = ["raw/a.jpg", "raw/a.png", "a.png"]
-    raw, jpg = ("--exclude", "raw/"), ("--include", "*.jpg")
-    assert taken(filters(*raw, *jpg), *paths) == ["raw/a.jpg", "a.png"]
-    assert taken(filters(*jpg, *raw), *paths) == []
-    assert taken(filters(*jpg), *paths) == ["raw/a.jpg"]
-
-
 def test_patterns_of_a_file_apply_at_its_position(tmp_path: Path) -> None:
     file, empty = tmp_path / "ignore", ("--exclude-from", os.devnull)
     file.write_bytes(b"\xef\xbb\xbf*.tif\r\n!c.tif\r\n\xff*\r\n")
@@ -88,21 +86,14 @@ def test_patterns_of_a_file_apply_at_its_position(tmp_path: Path) -> None:
     assert taken(filters(*empty), "a") == taken(filters(*empty, "--include", "b"), "a") == ["a"]
 
 
-def test_a_list_is_not_read_in_advance(tmp_path: Path) -> None:
-    file, pipe = tmp_path / "list", tmp_path / "pipe"
-    file.write_text("a\n")
-    os.mkfifo(pipe)
-    assert filters("--files-from", file).listing == Listing(str(file))
-    assert filters("--files-from", file, "--from0").listing == Listing(str(file), from0=True)
-    assert filters("--files-from", pipe).listing == Listing(str(pipe))
-
-
 def rows(ended: Ended, words: str) -> list[int]:
     """Return the numbers that the summary has for these words."""
     return [int(n) for n in re.findall(rf"^ +(\d+)  .*{words}", ended.err, re.MULTILINE)]
 
 
-async def test_patterns_apply_in_order_also_for_verify(box: Sandbox, tmp_path: Path) -> None:
+async def test_patterns_apply_in_order_also_for_verify_and_the_doctor(
+    box: Sandbox, tmp_path: Path
+) -> None:
     write_files(tmp_path, "a.jpg", "raw/b.jpg", "raw/best/c.jpg", "x/d.jpg", "x/raw/e.jpg")
     flags = ["--exclude", "raw/", "--include", "/raw/best/"]
     ended = await send(box, tmp_path, *flags)
@@ -111,13 +102,9 @@ async def test_patterns_apply_in_order_also_for_verify(box: Sandbox, tmp_path: P
     ended = await send(box, "verify", tmp_path, *flags)
     assert ended.code == 0
     assert "Checked 3 photos: 3 present" in ended.err
-
-
-async def test_the_doctor_counts_selected_files(box: Sandbox, tmp_path: Path) -> None:
-    write_files(tmp_path, "a.jpg", "raw/b.jpg", "c.jpg")
     listed = f"{tmp_path}/raw/b.jpg\n"
-    for flags, photos in (((tmp_path, "--exclude", "raw/"), 2), (("--files-from", "-"), 1)):
-        ended = await send(box, "doctor", *flags, "--json", given=listed)
+    for chosen, photos in (([str(tmp_path), *flags], 3), (["--files-from", "-"], 1)):
+        ended = await send(box, "doctor", *chosen, "--json", given=listed)
         assert json.loads(ended.out)["checks"]["archive"]["photos"] == photos
 
 

@@ -58,14 +58,20 @@ async def test_after_a_full_disk_a_run_continues(box: Sandbox, tmp_path: Path, d
     assert {frozenset(photo.albums) for photo in box.gallery.photos.values()} == {frozenset({1})}
 
 
-async def test_a_damaged_ledger_is_set_aside(box: Sandbox, photos: Path, tmp_path: Path) -> None:
-    file = tmp_path / "ledger.sqlite"
-    file.write_bytes(b"This is no database.\n" * 1000)
+async def test_a_damaged_ledger_is_left_alone_by_status_and_set_aside_by_an_upload(
+    box: Sandbox, photos: Path, tmp_path: Path
+) -> None:
+    file, content = tmp_path / "ledger.sqlite", b"This is no database.\n" * 1000
+    file.write_bytes(content)
+    ended = await bulkup("status", "--ledger", file)
+    assert ended.code == 3
+    assert f"the ledger {file} can't be read: file is not a database" in ended.err
+    assert file.read_bytes() == content
     ended = await send(box, photos, "--ledger", file)
     assert (ended.code, len(box.gallery.photos)) == (0, 1)
     found = re.search(r"ledger was damaged, and was moved to (\S+)", " ".join(ended.err.split()))
     assert found
-    assert (tmp_path / found[1]).read_bytes().count(b"This is no database.\n") == 1000
+    assert (tmp_path / found[1]).read_bytes() == content
 
 
 async def test_a_size_limit_is_remembered(tmp_path: Path) -> None:
@@ -80,8 +86,12 @@ async def test_a_size_limit_is_remembered(tmp_path: Path) -> None:
     assert refused[0] == refused[1] >= 1
 
 
-async def test_a_second_run_is_refused_until_the_first_ends(photos: Path, tmp_path: Path) -> None:
-    state = tmp_path / "state"
+async def test_meanwhile_a_second_run_is_refused_and_status_shows_the_first(
+    tmp_path: Path,
+) -> None:
+    photos, state = tmp_path / "photos", tmp_path / "state"
+    make_archive(photos, count=5, names=5)
+    (photos / "empty.jpg").touch()
     flags = ("--ledger", state / "ledger.sqlite")
     async with Held(*UPLOADS) as box:
         async with await start(box, photos, *flags, finishing="1") as process:
@@ -89,14 +99,21 @@ async def test_a_second_run_is_refused_until_the_first_ends(photos: Path, tmp_pa
             ended = await send(box, photos, *flags)
             assert ended.code == 3
             assert f"another run for {box.url}" in ended.err
+            assert "running for" in (await bulkup("status", *flags)).out
+            failed = await bulkup("status", "--failed", *flags)
+            assert failed.out == f"{photos}/empty.jpg\n"
+            assert process.returncode is None
             process.kill()
             said = await read_until(process)
         assert b"sqlite-wal" in held(state)
         assert PASSWORD.encode() not in held(state)
         assert PASSWORD not in said
         box.go.set()
-        assert (await send(box, photos, *flags)).code == 0
-        assert len(box.gallery.photos) == 1
+        after = await bulkup("status", *flags)
+        assert "ended abruptly" in after.out
+        assert f"failed: {photos}/empty.jpg" in after.out
+        assert (await send(box, photos, *flags)).code == 1
+        assert len(box.gallery.photos) == 5
 
 
 async def test_no_secret_is_in_a_ledger_and_without_one_nothing_is_stored(
@@ -153,15 +170,6 @@ async def test_past_runs_are_shown_without_the_server(photos: Path) -> None:
         assert ended.code == 2
         assert f"has nothing about {unknown}" in ended.err
         assert (box.url in ended.err) is (flag == "--url")
-
-
-async def test_a_file_that_is_no_ledger_is_reported_and_left_alone(tmp_path: Path) -> None:
-    file, content = tmp_path / "photo.sqlite", b"This is no database.\n" * 1000
-    file.write_bytes(content)
-    ended = await bulkup("status", "--ledger", file)
-    assert ended.code == 3
-    assert f"the ledger {file} can't be read: file is not a database" in ended.err
-    assert file.read_bytes() == content
 
 
 async def test_failed_files_of_any_name_can_be_retried(box: Sandbox, photos: Path) -> None:
@@ -222,21 +230,3 @@ async def test_a_missing_photo_is_open_until_it_is_uploaded(box: Sandbox, photos
     reported = await bulkup("status")
     assert "    upload   " in reported.out
     assert "    verify   " in reported.out
-
-
-async def test_a_running_upload_is_shown_and_not_disturbed(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=5, names=5)
-    (tmp_path / "empty.jpg").touch()
-    async with Held(*UPLOADS) as box, await start(box, tmp_path, finishing="1") as process:
-        await box.came.wait()
-        assert "running for" in (await bulkup("status")).out
-        assert (await bulkup("status", "--failed")).out == f"{tmp_path}/empty.jpg\n"
-        assert process.returncode is None
-        process.kill()
-        await process.wait()
-        box.go.set()
-        after = await bulkup("status")
-        assert "ended abruptly" in after.out
-        assert f"failed: {tmp_path}/empty.jpg" in after.out
-        assert (await send(box, tmp_path)).code == 1
-        assert "broken off" not in (await bulkup("status")).out

@@ -62,9 +62,7 @@ async def test_services_of_flags_and_a_file_are_notified_and_one_that_fails_is_n
     assert "empty.jpg" in message["message"]
     assert ended.err.count("the notification to json was rejected") == 1
     assert SECRET not in ended.err
-
-
-async def test_the_variable_separates_addresses_by_spaces(box: Sandbox, photos: Path) -> None:
+    # the variable separates addresses by spaces
     ended = await send(box, photos, notify=f"json://127.0.0.1 nosuch://{SECRET}")
     assert ended.code == 2
     assert "the nosuch:// address (number 2)" in ended.err
