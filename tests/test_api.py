@@ -19,10 +19,6 @@ from tests.support.galleries import only_photo, tags_of
 from tests.support.runs import make_archive
 
 
-def account(box: Sandbox) -> bulkup.Account:
-    return bulkup.Account(url=box.url, user="admin", password="secret")
-
-
 async def upload(
     box: Sandbox,
     path: Path,
@@ -33,8 +29,9 @@ async def upload(
 ) -> bulkup.Report:
     """Upload a folder to album 1, without a ledger unless the options say otherwise."""
     chosen = bulkup.UploadOptions(**{"album": 1, "no_ledger": "ledger" not in options} | options)
+    account = bulkup.Account(url=box.url, user="admin", password="secret")
     return await bulkup.upload(
-        [path], account=account(box), options=chosen, on_event=on_event, stop=stop
+        [path], account=account, options=chosen, on_event=on_event, stop=stop
     )
 
 

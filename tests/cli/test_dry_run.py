@@ -16,7 +16,9 @@ def has_rows(ended: Ended, *patterns: str) -> bool:
     return all(re.search(rf"^ +{pattern}", ended.err, re.MULTILINE) for pattern in patterns)
 
 
-async def test_a_dry_run_reports_and_changes_nothing(box: Sandbox, tmp_path: Path) -> None:
+async def test_it_reports_photos_links_and_albums_and_changes_nothing(
+    box: Sandbox, tmp_path: Path
+) -> None:
     archive, file = tmp_path / "photos", tmp_path / "ledger.sqlite"
     make_archive(archive, count=12, names=4)
     write_files(archive, "notes.txt")
@@ -28,7 +30,13 @@ async def test_a_dry_run_reports_and_changes_nothing(box: Sandbox, tmp_path: Pat
     done = await send(box, archive, "--tree", "--ledger", file)
     assert len(box.gallery.photos) == 12
     again = await send(box, archive, "--tree", "-n", "--ledger", file)
-    assert planned.code == done.code == again.code == 1  # for the broken one
+    before, flags = len(box.requests), (archive, "-n", "--no-ledger", "--json")
+    linked = await send(box, *flags, album="New/Deep", create_albums="1")
+    refused = await send(box, *flags, album="New")
+    assert not changes(box, since=before)
+    assert len(box.gallery.albums) == 5
+    # for the broken one
+    assert planned.code == done.code == again.code == linked.code == 1
     assert "dry run, nothing is changed" in planned.err
     assert has_rows(planned, "12 +new +.* to send, about ", "4 +albums +to be created")
     assert has_rows(planned, r"1 +skipped by rule +1 \.?txt")
@@ -36,18 +44,7 @@ async def test_a_dry_run_reports_and_changes_nothing(box: Sandbox, tmp_path: Pat
     assert len(re.findall(r"^new +.*IMG_\d{4}\.jpg", planned.err, re.MULTILINE)) == 12
     assert has_rows(done, "4 +albums +created")
     assert has_rows(again, "0 +new ", "12 +already there")
-
-
-async def test_it_reports_links_and_missing_albums(box: Sandbox, tmp_path: Path) -> None:
-    make_archive(tmp_path, count=3, names=3)
-    await send(box, tmp_path, "--no-ledger")
-    before = len(box.requests)
-    flags = (tmp_path, "-n", "--no-ledger", "--json")
-    linked = await send(box, *flags, album="New/Deep", create_albums="1")
-    refused = await send(box, *flags, album="New")
-    assert not changes(box, since=before)
-    assert len(box.gallery.albums) == 1
-    assert has_rows(linked, "3 +already there +3 of them to be added to their album")
+    assert has_rows(linked, "12 +already there +12 of them to be added to their album")
     assert "Deep (new album) at http" in linked.err
     assert str(2**31) not in linked.err
     started = next(event for event in map(json.loads, linked.out.splitlines()) if "user" in event)

@@ -31,7 +31,9 @@ def assert_missing(ended: Ended) -> None:
     assert "bulkup login" in ended.err
 
 
-async def test_a_password_is_stored_and_removed(box: Sandbox, photos: Path, ring: Path) -> None:
+async def test_a_password_is_stored_for_one_gallery_and_user_and_removed(
+    box: Sandbox, photos: Path, ring: Path
+) -> None:
     gallery = {"url": box.url, "user": "admin"}
     ended = await bulkup("login", given=f"{PASSWORD}\n", **gallery)
     assert ended.code == 0, ended.err
@@ -41,6 +43,10 @@ async def test_a_password_is_stored_and_removed(box: Sandbox, photos: Path, ring
     assert (await bulkup(photos, **gallery, album="1", finishing="1")).code == 0
     assert len(box.gallery.photos) == 1
     assert re.search("password  +••••  +key ring\n", (await bulkup("config", **gallery)).out)
+    for url, user in ((f"{box.url}sub", "admin"), (box.url, "bob")):
+        assert_missing(await bulkup(photos, url=url, user=user, album="1"))
+    # every other source counts before the key ring
+    assert (await send(box, photos, password="wrong")).code == 3
 
     ended = await bulkup("logout", **gallery)
     assert (ended.code, ended.out) == (0, f"Removed the secrets of {box.url}.\n")
@@ -58,14 +64,6 @@ async def test_an_api_key_is_stored_and_needs_no_user(box: Sandbox, photos: Path
     ended = await bulkup(photos, "--dry-run", url=box.url, album="1")
     assert ended.code == 0, ended.err
     assert not any(seen.method == "pwg.session.login" for seen in box.requests)
-
-
-async def test_a_password_belongs_to_one_gallery_and_user(box: Sandbox, photos: Path) -> None:
-    assert (await bulkup("login", given=PASSWORD, url=box.url, user="admin")).code == 0
-    for url, user in ((f"{box.url}sub", "admin"), (box.url, "bob")):
-        assert_missing(await bulkup(photos, url=url, user=user, album="1"))
-    # every other source counts before the key ring
-    assert (await send(box, photos, password="wrong")).code == 3
 
 
 async def test_a_refused_password_is_not_stored(box: Sandbox, ring: Path) -> None:

@@ -122,7 +122,6 @@ class Cluster:
     def restart(self) -> None:
         """Kill all processes, the scheduler first, and start them again."""
         self.stop()
-        self._processes.clear()
         self.start()
 
     def _run(self, *arguments: str, home: str = ".") -> None:
@@ -147,6 +146,7 @@ class Cluster:
         for process in self._processes:
             process.kill()
             process.wait()
+        self._processes.clear()
 
 
 @pytest.fixture(scope="module")
@@ -245,21 +245,16 @@ async def test_titles_tell_folders_and_dates_as_where_the_command_is_typed(
     assert names == ["summer a 2024-06-30", "summer b 2024-03-31"]
 
 
-async def test_a_dry_run_has_workers_read_and_sends_nothing(
+async def test_workers_read_what_is_verified_or_would_be_sent(
     tmp_path: Path, two: Cluster, box: Sandbox
 ) -> None:
-    root = tmp_path / "photos"
-    make_archive(root, count=10, names=5)
-    ended = await send(box, root, *two.flags, "--dry-run", "--json")
+    here, there = tmp_path / "here", tmp_path / "there"
+    archive = make_archive(here, count=10, names=5)
+    ended = await send(box, here, *two.flags, "--dry-run", "--json")
     assert ended.code == 0, ended.err
     events = [json.loads(line) for line in ended.out.splitlines()]
     assert sum(event["event"] == "photo_new" for event in events) == 10
     assert not box.gallery.photos
-
-
-async def test_workers_read_what_is_verified(tmp_path: Path, two: Cluster, box: Sandbox) -> None:
-    here, there = tmp_path / "here", tmp_path / "there"
-    archive = make_archive(here, count=10, names=5)
     ended = await send(box, here)
     assert ended.code == 0, ended.err
     shutil.copytree(here, there)

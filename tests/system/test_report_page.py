@@ -6,16 +6,7 @@ from random import Random
 
 from playwright.async_api import Browser
 
-from bulkup.events import (
-    ChunkSizeChanged,
-    Event,
-    LimitsChanged,
-    Noticed,
-    OutageBegan,
-    OutageEnded,
-    RunFinished,
-    ScanFinished,
-)
+from bulkup import events
 from bulkup.output.html import HtmlReport
 from tests.support.browser import anyio_backend, browser, opened
 from tests.support.sample_run import (
@@ -40,35 +31,35 @@ REASONS = {
 }
 
 
-def long_run() -> list[Event]:
+def long_run() -> list[events.Event]:
     """Return the events of a long run, with failures of hostile file names."""
     chance = Random(7)
-    events: list[Event] = [RUN, LimitsChanged(finishing=1, most_finishing=6)]
+    emitted: list[events.Event] = [RUN, events.LimitsChanged(finishing=1, most_finishing=6)]
     for number in range(600):
         path = Path(f"2019/May/IMG_{number:04}.jpg")
         if number in {20, 60, 120}:
-            events.append(LimitsChanged(finishing=2 + number // 50, most_finishing=6))
+            emitted.append(events.LimitsChanged(finishing=2 + number // 50, most_finishing=6))
         if number == 90:
-            events.append(ChunkSizeChanged(chunk_size=4_000_000))
+            emitted.append(events.ChunkSizeChanged(chunk_size=4_000_000))
         if number % 6 == 5:
-            events += [*found(path, size=2_000_000), present(path, size=2_000_000)]
+            emitted += [*found(path, size=2_000_000), present(path, size=2_000_000)]
         elif number % 40 == 7:
             reason = chance.choice(list(REASONS))
-            events += failing(path, tries=2, reason=reason, hint=REASONS[reason])
+            emitted += failing(path, tries=2, reason=reason, hint=REASONS[reason])
         else:
-            events += uploading(path, size=int(chance.lognormvariate(15.0, 0.7)))
+            emitted += uploading(path, size=int(chance.lognormvariate(15.0, 0.7)))
     for name in HOSTILE:
-        events += failing(Path("odd") / name, reason=f"{name} is odd", hint="Rename it.")
-    events += [
-        OutageBegan(reason="HTTP 503 Service Unavailable"),
-        OutageEnded(seconds=65),
-        Noticed(message="Album 9 is not shown yet.", hint="Piwigo shows photos by itself."),
+        emitted += failing(Path("odd") / name, reason=f"{name} is odd", hint="Rename it.")
+    emitted += [
+        events.OutageBegan(reason="HTTP 503 Service Unavailable"),
+        events.OutageEnded(seconds=65),
+        events.Noticed(message="Album 9 is not shown yet.", hint="Piwigo shows photos by itself."),
         *found(Path("a.mov"), size=9),
         skipped(Path("a.mov"), size=9),
-        ScanFinished(),
-        RunFinished(seconds=1400.0),
+        events.ScanFinished(),
+        events.RunFinished(seconds=1400.0),
     ]
-    return events
+    return emitted
 
 
 async def test_the_page_shows_the_whole_run_and_requests_nothing(
