@@ -9,7 +9,7 @@ import io
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from PIL import Image
 
 from bulkup.sandbox import Sandbox
 from tests.support.commands import PASSWORD, Ended, send
-from tests.support.galleries import changes
+from tests.support.galleries import changes, tags_of
 from tests.support.photos import write_album_title, write_takeout, write_xmp
 
 EXIF_IFD, TAKEN = 0x8769, 0x9003
@@ -180,17 +180,8 @@ ADDED = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """A photo as a gallery shows it, without its number; albums are paths of names."""
-
-    title: str
-    albums: frozenset[str]
-    date: str | None = None
-    author: str | None = None
-    comment: str | None = None
-    tags: frozenset[str] = frozenset()
-    formats: Mapping[str, str] | None = None
+Shown = dict[str, Any]
+"""A photo as a gallery shows it, without its number; albums are paths of names."""
 
 
 class Archive:
@@ -198,7 +189,7 @@ class Archive:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.expected: dict[str, Arrived] = {}
+        self.expected: dict[str, Shown] = {}
         self._drawn = count(1)
 
     def put(self, place: str, content: bytes) -> str:
@@ -223,8 +214,7 @@ class Archive:
 
     def also_in(self, place: str, album: str) -> None:
         """Add an album to a photo in the table."""
-        entry = self.expected[self.md5(place)]
-        self.expected[self.md5(place)] = replace(entry, albums=entry.albums | {album})
+        self.expected[self.md5(place)]["albums"].add(album)
 
     def picture(self, place: str, *, exif: str = "") -> bytes:
         """Draw a small picture, another one at every call."""
@@ -261,14 +251,10 @@ class Archive:
             write_xmp(path, *texts.pop("tags", ()), **texts)
         if row.takeout:
             write_takeout(path, **filled(row.takeout))
-        shown: dict[str, Any] = {"title": row.title or row.file.rpartition(".")[0]}
+        shown: Shown = {"title": row.title or row.file.rpartition(".")[0]}
         shown |= {"date": row.date, "author": row.author, "comment": row.comment}
-        self.expected[md5] = Arrived(
-            **filled(shown),
-            albums=frozenset(row.albums or (row.folder,)),
-            tags=frozenset(row.tags),
-            formats=formats,
-        )
+        placed = {"albums": set(row.albums or (row.folder,)), "tags": set(row.tags)}
+        self.expected[md5] = filled(shown) | placed | {"formats": formats}
 
 
 @pytest.fixture(autouse=True)
@@ -286,7 +272,7 @@ def paths(box: Sandbox) -> dict[int, str]:
     }
 
 
-def shown(box: Sandbox) -> dict[str, Arrived]:
+def shown(box: Sandbox) -> dict[str, Shown]:
     """Return all that the gallery shows, by the MD5 of what it stores."""
     gallery, path = box.gallery, paths(box)
     there = {}
@@ -295,15 +281,15 @@ def shown(box: Sandbox) -> dict[str, Arrived]:
         for row in gallery.formats.of(photo.id):
             assert row.content is not None
             formats[row.extension] = row.content.md5
-        there[gallery.contents[photo.path].md5] = Arrived(
-            title=photo.name,
-            albums=frozenset(path[number] for number in photo.albums),
-            date=photo.date_creation,
-            author=photo.author,
-            comment=photo.comment,
-            tags=frozenset(gallery.tags[number].name for number in photo.tags),
-            formats=formats,
-        )
+        there[gallery.contents[photo.path].md5] = {
+            "title": photo.name,
+            "albums": {path[number] for number in photo.albums},
+            "date": photo.date_creation,
+            "author": photo.author,
+            "comment": photo.comment,
+            "tags": tags_of(box, photo),
+            "formats": formats,
+        }
     assert len(there) == len(gallery.photos), "a photo is there twice"
     assert len(set(path.values())) == len(path), "an album is there twice"
     return there

@@ -3,9 +3,10 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import anyio
@@ -164,23 +165,18 @@ class Team:
         return outcome
 
 
-def settings(
-    url: str,
-    *,
-    limit: Callable[[], int | None] = lambda: None,
-    method: str = "async",
-    patience_s: float = 3600.0,
-) -> RunSettings:
+def settings(url: str, **changes: Any) -> RunSettings:  # noqa: ANN401 (of any setting)
     """Return the settings of a run."""
-    return RunSettings(
+    usual = RunSettings(
         account=Account(url=url, user="admin", password="secret"),
-        method=method,
+        method="async",
         concurrency=3,
         retries=5,
-        patience_s=patience_s,
+        patience_s=3600.0,
         chunk_size=4096,
-        limit=limit,
+        limit=lambda: None,
     )
+    return replace(usual, **changes)
 
 
 def invitation() -> Invitation:
@@ -202,8 +198,7 @@ async def team(
     box: Sandbox,
     *,
     method: str = "async",
-    limit: Callable[[], int | None] = lambda: None,
-    patience_s: float = 3600.0,
+    **changes: Any,  # noqa: ANN401 (of settings)
 ) -> AsyncIterator[Team]:
     """Start a sandbox and workers, which show often that they live and hardly wait."""
     clock, events = Clock(), list[Event]()
@@ -225,7 +220,7 @@ async def team(
             async with anyio.create_task_group() as tasks:
                 coordinator = Coordinator(
                     Cluster(client, security=Security(), address=scheduler.address),
-                    settings(box.url, limit=limit, method=method, patience_s=patience_s),
+                    settings(box.url, method=method, **changes),
                     maps=MAPS,
                     tasks=tasks,
                     recovery=recovery,
