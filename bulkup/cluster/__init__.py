@@ -2,8 +2,8 @@
 
 The machine where the command runs is the coordinator: it scans, keeps the ledger, creates the
 albums, limits how many photos are finished at once, and reports. Workers fingerprint and upload
-batches of photos, which are Dask tasks, and return their outcomes. Two guarantees need more than
-Dask's primitives; both use small messages on Dask's topics (`log_event`, `subscribe_topic`):
+batches of photos, which are Dask tasks, and send each outcome in a message on Dask's topics
+(`log_event`, `subscribe_topic`). Two guarantees need more than Dask's primitives:
 
 - The limit of photos that are finished at once. A `distributed.Semaphore` gives the lease of a
   killed worker to another one some 40 s later, whether the server has finished its photo or not,

@@ -5,7 +5,7 @@ import pickle
 import uuid
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,7 +18,7 @@ from anyio import CancelScope
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
-from bulkup.cluster.messages import Order, Outcome, PathMap
+from bulkup.cluster.messages import Order, PathMap
 from bulkup.cluster.worker import do_batch
 from bulkup.errors import RunError, UsageError
 from bulkup.errors import run as run_failures
@@ -156,10 +156,9 @@ class Cluster:
                 if self._client.status != "running":
                     await self._client.close(timeout=1)
                     self._client = await _client(self.address, self.security, CONNECT_S)
-                known = await self._client.scheduler.identity(n_workers=-1)
+                return list(await self._client.scheduler.ncores())
         except Exception:  # noqa: BLE001 (Dask raises many kinds)
             return None
-        return list(known["workers"])
 
     def listen(self, handle: Callable[[Any], None]) -> None:
         """Call `handle` with each message on the topic. Repeat it after a disconnection."""
@@ -187,8 +186,11 @@ class Cluster:
         results = await self._client.run(function, *args, workers=[worker])
         return results[worker]
 
-    async def do_batch(self, worker: str, run: str, orders: Sequence[Order]) -> list[Outcome]:
-        """Carry out orders on a worker. Raises `BatchLost`."""
+    async def do_batch(self, worker: str, run: str, orders: Sequence[Order]) -> None:
+        """Carry out orders on a worker. Raises `BatchLost`.
+
+        If this call is cancelled, the scheduler forgets the task.
+        """
         future = None
         try:
             future = self._client.submit(
@@ -198,12 +200,14 @@ class Cluster:
                 pure=False,
                 retries=0,
             )
-            outcomes: list[Outcome] = await future
+            await future
         except (Exception, CancelledError) as error:
             if future is not None and future.status == "pending":
                 raise  # this side was cancelled
             raise BatchLost(f"{type(error).__name__}: {error}") from None
-        return outcomes
+        finally:
+            if future is not None:
+                future.release()
 
     async def close(self) -> None:
         """Disconnect; the scheduler forgets the batches."""
@@ -223,34 +227,39 @@ async def _client(address: str, security: Security, timeout_s: float = ANSWER_S)
 @asynccontextmanager
 async def open_cluster(where: ClusterAddress) -> AsyncIterator[Cluster]:
     """Connect to a cluster, or start a local one. Raises `RunError`."""
-    if where.local:
-        made = LocalCluster(
-            n_workers=where.local,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # not on all addresses of the machine
-            worker_dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-            asynchronous=True,
-            preload=["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
-        )
+    async with AsyncExitStack() as stack:
+        address, security = where.address, Security()
         try:
-            try:
-                with dask.config.set(SHORT_LOGS):
-                    await made
-                client = await _client(made.scheduler_address, made.security)
-            except (OSError, TimeoutError, RuntimeError) as error:
-                failure = run_failures.CLUSTER_UNREACHED(address="local", reason=error)
-                raise RunError(failure) from None
-            yield Cluster(client, security=made.security, address=made.scheduler_address)
-        finally:
-            with CancelScope(shield=True):
-                await made.close()
-        return
-    security = security_of(where)
-    try:
-        client = await _client(where.address, security)
-    except (OSError, TimeoutError, ValueError) as error:
-        failure = run_failures.CLUSTER_UNREACHED(address=where.address, reason=error)
-        raise RunError(failure) from None
-    yield Cluster(client, security=security, address=where.address)
+            if where.local:
+                made = await _local_cluster(where.local, stack)
+                address, security = made.scheduler_address, made.security
+            else:
+                security = security_of(where)
+            client = await _client(address, security)
+        except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+            failure = run_failures.CLUSTER_UNREACHED(address=address or "local", reason=error)
+            raise RunError(failure) from None
+        yield Cluster(client, security=security, address=address)
+
+
+async def _local_cluster(workers: int, stack: AsyncExitStack) -> LocalCluster:
+    """Start a scheduler and workers on this machine, until the stack is closed."""
+    made = LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",  # not on all addresses of the machine
+        worker_dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+        asynchronous=True,
+        preload=["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
+    )
+
+    async def close() -> None:
+        with CancelScope(shield=True):
+            await made.close()
+
+    stack.push_async_callback(close)
+    with dask.config.set(SHORT_LOGS):
+        await made
+    return made

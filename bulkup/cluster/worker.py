@@ -9,14 +9,14 @@ import pickle
 import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
 from stat import S_ISREG
 from tempfile import mkstemp
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Final, Self, TypeVar
 
 import anyio
 from anyio import CancelScope, to_thread
@@ -31,7 +31,7 @@ from bulkup.cluster.messages import BEAT_S, LEASE_S, Invitation, Order, Outcome,
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.executor import LocalExecutor, NotStarted
 from bulkup.engine.pacing import Tail
-from bulkup.engine.ports import Fact, Job, PhotoSender, Transfer, UploadContext
+from bulkup.engine.ports import Fact, Job, UploadContext
 from bulkup.engine.retry import Recovery
 from bulkup.engine.upload import upload
 from bulkup.errors import AnswerLost, BulkupError
@@ -46,7 +46,10 @@ HASHING: Final = 2
 """Photos fingerprinted at once, in addition to those being uploaded."""
 
 FLUSH_S: Final = 0.1
-"""How often events are sent to the coordinator."""
+"""How often events are sent to the coordinator …"""
+
+SOON_S: Final = 0.003
+"""… and how soon requests are, together with others: a message costs the coordinator much."""
 
 SAME_NS: Final = 2 * 10**9
 """File times that differ by less may be the same: some file systems round them."""
@@ -84,14 +87,12 @@ async def leave(run: str, dask_worker: Worker) -> None:
         await dask_worker.plugin_remove(name=run)
 
 
-def do_batch(run: str, orders: Sequence[Order]) -> list[Outcome]:
-    """Carry out orders: the Dask task of a batch."""
+def do_batch(run: str, orders: Sequence[Order]) -> None:
+    """Carry out orders: the Dask task of a batch; the outcomes are sent as messages."""
     worker = get_worker()
     secede()  # the plugin limits how much is done at once
     batch = worker.plugins[run].do(orders)
-    loop = worker.loop.asyncio_loop
-    outcomes: list[Outcome] = asyncio.run_coroutine_threadsafe(batch, loop).result()
-    return outcomes
+    asyncio.run_coroutine_threadsafe(batch, worker.loop.asyncio_loop).result()
 
 
 def awake_s() -> float:
@@ -114,6 +115,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         self._held: CancelScope | None = None
         self._stop = False
         self._outbox: list[tuple[object, ...]] = []
+        self._flushing = False
         self._progress: dict[int, int] = {}
         self._asked: dict[int, asyncio.Future[None]] = {}
         self._numbers = count(1)
@@ -196,7 +198,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
     async def _beat(self) -> None:
         """Send heartbeats, and end the run when the coordinator stops answering."""
         while (left_s := self._answered_at + LEASE_S - awake_s()) > 0:
-            self._post("beat", awake_s(), now=True)
+            self.post("beat", awake_s(), now=True)
             await anyio.sleep(min(BEAT_S, left_s))
         self._over.set()
 
@@ -206,17 +208,19 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             self._flush()
 
     def _flush(self) -> None:
+        self._flushing = False
         if self._outbox:
             message = pickle.dumps((self._topic, self._outbox))
             self._outbox = []
             self._progress.clear()
             self._worker.log_event(self._invitation.topic, message)
 
-    def _post(self, *item: object, now: bool = False) -> None:
+    def post(self, *item: object, now: bool = False) -> None:
         """Send a message to the coordinator, soon or `now`."""
         self._outbox.append(item)
-        if now:
-            self._flush()
+        if now and not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_later(SOON_S, self._flush)
 
     def _emit(self, event: Event, *, order: int | None = None) -> None:
         """Send an event, about the photo of `order` if given; of progress only the latest."""
@@ -229,13 +233,13 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             self._progress.pop(order, None)
             if isinstance(event, PhotoProgress):
                 self._progress[order] = len(self._outbox)
-        self._post("event", order, event)
+        self.post("event", order, event)
 
-    async def _ask(self, *item: object) -> None:
+    async def ask(self, kind: str, *item: object) -> None:
         """Send a request and wait for the answer. Raises the error in it."""
         number = next(self._numbers)
         self._asked[number] = answer = asyncio.get_running_loop().create_future()
-        self._post("ask", number, *item, now=True)
+        self.post(kind, number, *item, now=True)
         try:
             await answer
         finally:
@@ -274,34 +278,29 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             async with self._recovery.hold():
                 await anyio.sleep_forever()
 
-    async def do(self, orders: Sequence[Order]) -> list[Outcome]:
-        """Carry out orders, along with those of other batches; cancelled when the run ends."""
-        done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+    async def do(self, orders: Sequence[Order]) -> None:
+        """Carry out orders, along with those of other batches; ends early when the run ends."""
+        done = anyio.Event()
         self._tasks.start_soon(self._do_batch, orders, done)
-        return await done
+        await done.wait()
 
-    async def _do_batch(
-        self, orders: Sequence[Order], done: "asyncio.Future[list[Outcome]]"
-    ) -> None:
-        outcomes: list[Outcome] = []
+    async def _do_batch(self, orders: Sequence[Order], done: anyio.Event) -> None:
         try:
             async with anyio.create_task_group() as tasks:
                 for order in orders:
-                    tasks.start_soon(self._do, order, outcomes)
-            if not done.done():
-                done.set_result(outcomes)
+                    tasks.start_soon(self._do, order)
+            self._flush()  # so that the coordinator has all outcomes before the batch is over
         finally:
-            done.cancel()
+            done.set()
 
-    async def _do(self, order: Order, outcomes: list[Outcome]) -> None:
+    async def _do(self, order: Order) -> None:
         async with self._capacity[bool(order.job)]:
             outcome = await self._outcome(order)
         remarks = list(self._gallery.metadata.remarks())
         if remarks != self._remarks:
             self._remarks = remarks
-            self._post("remarks", remarks)
-        self._post("outcome", outcome)
-        outcomes.append(outcome)
+            self.post("remarks", remarks)
+        self.post("outcome", outcome)
 
     async def _outcome(self, order: Order) -> Outcome:
         doubtful: dict[str, int] = {}
@@ -328,19 +327,12 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         if order.changed:
             now, md5 = await LocalExecutor().fingerprint(photo)
             job = replace(job, photo=now, md5=md5)
-        gallery = _RecordingGallery(self._gallery, job)
+        remote = RemoteSlot(self, order.number, photo, tail=self._tail)
         context = UploadContext(
-            gallery=cast("PhotoSender", gallery),
-            ledger=RemoteLedger(partial(self._ask, "ledger", order.number)),
+            gallery=self._gallery,
+            ledger=remote,
             recovery=self._recovery,
-            limiter=RemoteLimiter(
-                enter=lambda: self._ask(
-                    "enter", order.number, _content(gallery.job.photo, photo), gallery.job.md5
-                ),
-                leave=lambda: self._post("leave", order.number, now=True),
-                fail=partial(self._ask, "fail", order.number),
-                tail=self._tail,
-            ),
+            limiter=remote,
             chunk_size=self._chunk_size,
             emit=partial(self._emit, order=order.number),
             clock=time.monotonic,
@@ -367,67 +359,47 @@ def _content(now: Photo, photo: Photo) -> tuple[int, int] | None:
     return None if now == photo else (now.size, now.mtime_ns)
 
 
-class _RecordingGallery:
-    """A gallery that records the job sent last, whose content changes with its file."""
+class RemoteSlot:
+    """The coordinator's limiter, a slot in it, and its ledger, for the photo of one order."""
 
-    def __init__(self, gallery: PiwigoServer, job: Job) -> None:
-        self.job = job
-        self._gallery = gallery
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (the gallery's own)
-        return getattr(self._gallery, name)
-
-    def transfer(self, job: Job, **how: Any) -> AbstractAsyncContextManager[Transfer]:  # noqa: ANN401
-        self.job = job
-        return self._gallery.transfer(job, **how)
-
-
-class RemoteLedger:
-    """The coordinator's ledger, for the photo of one order."""
-
-    def __init__(self, ask: Callable[..., Awaitable[None]]) -> None:
-        self._ask = ask
-
-    async def begin(self, name: str) -> None:
-        """Record a name."""
-        await self._ask("begin", name)
-
-    async def end(self, name: str) -> None:
-        """Delete a name."""
-        await self._ask("end", name)
-
-    async def learn(self, fact: Fact, value: int) -> None:
-        """Record a fact about the server."""
-        await self._ask("learn", fact, value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteLimiter:
-    """The coordinator's limiter, and the slot in it, for the photo of one order."""
-
-    tail: Tail
-    enter: Callable[[], Awaitable[None]]
-    leave: Callable[[], None]
-    fail: Callable[[BulkupError], Awaitable[None]]
+    def __init__(self, run: RunPlugin, number: int, photo: Photo, *, tail: Tail) -> None:
+        self.tail = tail
+        self._run = run
+        self._number = number
+        self._photo = photo
+        self._sent: tuple[object, ...] = ()
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Self]:
+    async def slot(self, job: Job, *, alias: str) -> AsyncIterator[Self]:
         """Return the slot, for which each try waits again."""
+        self._sent = (_content(job.photo, self._photo), job.md5, alias)
         yield self
 
     async def renew(self) -> None:
         """Wait for a slot before a try."""
-        await self.enter()
+        await self._run.ask("enter", self._number, *self._sent)
 
     async def measure(self, finish: Callable[[], Awaitable[T]]) -> T:
         """Return the result of a try; the coordinator measures it, and answers a failure."""
         try:
             result = await finish()
         except BulkupError as error:
-            await self.fail(error)
+            await self._run.ask("left", self._number, error)
             raise
-        self.leave()
+        self._run.post("left", 0, self._number, None, now=True)
         return result
+
+    async def begin(self, name: str) -> None:
+        """Record the name of a partly sent photo."""
+        await self._run.ask("ledger", self._number, "begin", name)
+
+    async def end(self, name: str) -> None:
+        """Delete the name of a partly sent photo."""
+        await self._run.ask("ledger", self._number, "end", name)
+
+    async def learn(self, fact: Fact, value: int) -> None:
+        """Record a fact about the server."""
+        await self._run.ask("ledger", self._number, "learn", fact, value)
 
 
 def find_file(order: Order) -> Photo:

@@ -13,7 +13,7 @@ from typing import Final, Protocol, TypeVar
 import anyio
 
 from bulkup.engine.pacing import Finishing, Outcome, Tail, ceiling_for, workers_for
-from bulkup.engine.ports import Fact, Ledger
+from bulkup.engine.ports import Fact, Job, Ledger
 from bulkup.engine.retry import Recovery
 from bulkup.errors import Outage, RateLimited, TimedOut, Unreachable
 from bulkup.events import Emit, LimitsChanged, Noticed
@@ -108,8 +108,9 @@ class Limiter:
         self._noticed: set[str] = set()
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator["Slot"]:
-        """Wait for a free slot and hold it."""
+    async def slot(self, job: Job | None = None, *, alias: str = "") -> AsyncIterator["Slot"]:
+        """Wait for a free slot and hold it, for whichever photo."""
+        del job, alias
         slot = Slot(self)
         await self._enter(slot)
         try:

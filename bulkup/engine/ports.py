@@ -345,8 +345,7 @@ class Transfer(Protocol):
 class PhotoSender(Protocol):
     """The part of a gallery that uploading a photo needs.
 
-    Separate from `GalleryWriter`, because a dry run has none, and a worker of a cluster implements
-    nothing else: it wraps its own connection to record which content was sent last.
+    Separate from `GalleryWriter`, because a dry run has none.
     """
 
     @property
@@ -393,8 +392,12 @@ class Limiter(Protocol):
     def tail(self) -> Tail:
         """How much of a photo is left for its finish, given this machine's connection."""
 
-    def slot(self) -> AbstractAsyncContextManager[Slot]:
-        """Wait for a free slot and hold it."""
+    def slot(self, job: Job, *, alias: str) -> AbstractAsyncContextManager[Slot]:
+        """Wait for a free slot and hold it while the photo of a job is finished.
+
+        `alias` is the temporary name that it is sent under. If a worker of a cluster is lost, its
+        coordinator has to know both.
+        """
 
 
 class Stop:

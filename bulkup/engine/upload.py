@@ -192,7 +192,7 @@ class _Attempts:
             context.emit(PhotoFinished(path=path, seconds=timer.since_begun_s()))
             return photo_id
 
-        async with context.limiter.slot() as slot:
+        async with context.limiter.slot(self.job, alias=transfer.alias) as slot:
             context.emit(PhotoFinishing(path=path))
             try:
                 return await self._deliver(finish, chunk, repeatable=False, slot=slot)

@@ -141,6 +141,31 @@ async def test_the_slot_of_a_lost_worker_is_kept_until_the_server_has_finished(
         await executor.run(archive, finishing=1)
 
 
+async def test_a_lost_worker_leaves_no_task_and_no_damaged_photo(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=4, names=4, size=(300, 4000))
+    box = Sandbox(faults=Faults([Fault("damaged", METHODS["upload"], 0)]))
+    finishes = HeldFinishes(box)
+    async with team(2, box, method="upload") as executor:
+        left: set[object] = set()
+
+        async def lose() -> None:
+            await until(lambda: finishes.begun)
+            members = executor.coordinator.members.values()
+            (member,) = (m for m in members if any(t.granted for t in m.tries.values()))
+            (worker,) = (w for w in executor.workers if w.address == member.address)
+            await executor.lose(worker, silent=False)
+            tasks = executor.scheduler.tasks.items()
+            left.update(key for key, task in tasks if worker.address in task.worker_restrictions)
+            finishes.let(10)
+            await executor.pass_time()
+
+        executor.tasks.start_soon(lose)
+        await executor.run(archive, finishing=1)
+        await executor.coordinator._cluster._client.submit(int)  # what was sent before is done
+        assert left
+        assert left.isdisjoint(executor.scheduler.tasks)
+
+
 async def test_a_worker_stops_when_the_coordinator_answers_no_beat(tmp_path: Path) -> None:
     archive = make_archive(tmp_path, count=2, names=2, size=(300, 4000))
     box = Sandbox()
@@ -185,7 +210,7 @@ async def test_a_scheduler_that_stays_away_ends_the_run_with_its_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWAY_S", "GONE_S", "LOOK_S"):
-        monkeypatch.setattr(f"bulkup.cluster.coordinator.{name}", 0.1)
+        monkeypatch.setattr(f"bulkup.cluster.membership.{name}", 0.1)
     monkeypatch.setattr("bulkup.cluster.scheduler.CONNECT_S", 0.1)
     path = next(iter(make_archive(tmp_path, count=1, names=1)))
     photo = Photo(path, size=path.stat().st_size, mtime_ns=path.stat().st_mtime_ns)

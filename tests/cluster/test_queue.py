@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.cluster.coordinator import LEAST_LEAD
-from bulkup.cluster.queue import MOST_BYTES, MOST_PHOTOS, Call, WorkQueue
+from bulkup.cluster.coordinator import LEAST_LEAD, MOST_BYTES, MOST_PHOTOS, WorkQueue
+from bulkup.cluster.membership import Call
 from bulkup.cluster.scheduler import is_loopback
 from bulkup.errors import RunError
 from bulkup.source.photos import Photo
@@ -31,7 +31,7 @@ def take(queue: WorkQueue, worker: str, *others: str, least: int = 9) -> list[Ca
     return queue.take(worker, [worker, *others], uploads=False, least=least)
 
 
-def test_a_batch_is_a_share_that_leaves_the_others_something_to_do() -> None:
+async def test_a_batch_is_a_share_that_leaves_the_others_something_to_do() -> None:
     every = calls(40)
     queue = waiting(*every)
     assert take(queue, "a", "b", least=4) == every[:10]
@@ -41,7 +41,7 @@ def test_a_batch_is_a_share_that_leaves_the_others_something_to_do() -> None:
     assert take(queue, "b", least=4) == every[32:36]
 
 
-def test_twelve_who_join_one_worker_later_find_enough_to_do() -> None:
+async def test_twelve_who_join_one_worker_later_find_enough_to_do() -> None:
     queue = waiting(*calls(LEAST_LEAD))
     for _ in range(2):
         take(queue, "first", least=8)
@@ -53,12 +53,12 @@ def test_twelve_who_join_one_worker_later_find_enough_to_do() -> None:
 @pytest.mark.parametrize(
     ("size", "photos"), [(10, MOST_PHOTOS), (MOST_BYTES // 2, 2), (MOST_BYTES * 2, 1)]
 )
-def test_a_batch_has_an_end_by_photos_and_by_bytes(size: int, photos: int) -> None:
+async def test_a_batch_has_an_end_by_photos_and_by_bytes(size: int, photos: int) -> None:
     every = calls(2 * MOST_PHOTOS + 10, size=size)
     assert take(waiting(*every), "a") == every[:photos]
 
 
-def test_a_worker_that_can_not_read_a_folder_gets_nothing_of_it_while_another_may() -> None:
+async def test_a_worker_that_can_not_read_a_folder_gets_nothing_of_it_while_another_may() -> None:
     first, second, other = call("/f/1"), call("/f/2"), call("/g/1")
     queue = waiting(second, other)
     queue.unseen(first, "a", "no such file")
@@ -72,7 +72,7 @@ def test_a_worker_that_can_not_read_a_folder_gets_nothing_of_it_while_another_ma
     assert take(queue, "a") == [second]  # whoever sees it has gone
 
 
-def test_what_was_lost_comes_first_and_what_is_over_or_was_unreadable_not_at_all() -> None:
+async def test_what_was_lost_comes_first_and_what_is_over_or_was_unreadable_not_at_all() -> None:
     lost, new, over, unreadable = calls(4)
     queue = waiting(new, over, unreadable)
     queue.add(lost, first=True)
@@ -89,7 +89,7 @@ async def test_each_that_waits_gets_an_error_of_its_own() -> None:
         one.end(error=error)
         one.end("too late")
         with pytest.raises(RunError, match="gone") as caught:
-            await one.result()
+            await one.result
         raised.append(caught.value)
     assert raised[0] is not raised[1]
     assert raised[0].hint == "again"
