@@ -8,18 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkup import events
 from bulkup.engine.albums import ROOT, Albums, FolderAlbums
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import PhotoError, RunError
-from bulkup.events import (
-    AlbumMade,
-    FileSkipped,
-    Noticed,
-    PhotoFailed,
-    PhotoPresent,
-    PhotoUploaded,
-    SkipReason,
-)
 from bulkup.piwigo.connect import connect
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
@@ -135,7 +127,7 @@ async def test_the_ledger_spares_the_second_run_all_but_a_look_at_each_album(
     assert asked["pwg.categories.getImages"] == 2
     assert asked["pwg.categories.getAdminList"] == 1
     assert not asked.keys() & {"pwg.images.uploadAsync", ADD, "pwg.images.setCategory"}
-    assert len(outcome.of(PhotoPresent)) == 2
+    assert len(outcome.of(events.PhotoPresent)) == 2
 
 
 async def test_photos_of_albums_that_cannot_be_made_fail_and_the_others_go_on(
@@ -146,7 +138,7 @@ async def test_photos_of_albums_that_cannot_be_made_fail_and_the_others_go_on(
     async with Sandbox(faults=faults) as box:
         outcome = await upload(box, tmp_path, retries=2)
         shown = albums_of(box)
-    (failed,) = outcome.of(PhotoFailed)
+    (failed,) = outcome.of(events.PhotoFailed)
     assert f"“{failed.path.parent.name}” could not be created" in failed.reason
     album, file = {"a": ("b", "y.jpg"), "b": ("a", "x.jpg")}[failed.path.parent.name]
     assert shown == {"Sandbox": [], f"Sandbox/{album}": [file]}
@@ -214,14 +206,14 @@ async def test_a_tree_arrives_as_albums_of_its_names_or_titles_which_are_made_on
         assert comments["Alpen / Süd"] is None
         again = await upload(box, tmp_path)
         assert len(box.gallery.albums) == 7
-    skipped = {event.path.name: event.reason for event in outcome.of(FileSkipped)}
-    assert skipped == dict.fromkeys(("metadata.json", "Metadaten.json"), SkipReason.SIDECAR)
+    skipped = {event.path.name: event.reason for event in outcome.of(events.FileSkipped)}
+    assert skipped == dict.fromkeys(("metadata.json", "Metadaten.json"), events.SkipReason.SIDECAR)
     assert outcome.balances()
-    assert len(outcome.of(AlbumMade)) == 6
-    assert not outcome.of(Noticed)
-    assert not again.of(AlbumMade)
-    assert not again.of(PhotoUploaded)
-    assert len(again.of(PhotoPresent)) == 7
+    assert len(outcome.of(events.AlbumMade)) == 6
+    assert not outcome.of(events.Noticed)
+    assert not again.of(events.AlbumMade)
+    assert not again.of(events.PhotoUploaded)
+    assert len(again.of(events.PhotoPresent)) == 7
 
 
 async def test_the_oldest_album_of_that_title_is_taken_and_left_as_it_is(
@@ -235,7 +227,7 @@ async def test_the_oldest_album_of_that_title_is_taken_and_left_as_it_is(
     assert oldest.comment == "theirs"
     assert [photo.file for photo in box.gallery.photos_in(oldest.id)] == ["a.jpg"]
     assert len(box.gallery.albums) == 3
-    assert not outcome.of(AlbumMade)
+    assert not outcome.of(events.AlbumMade)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +243,7 @@ async def test_what_has_no_title_leaves_the_folder_its_name_and_is_reported_once
     outcome = await upload(box, tmp_path)
     assert albums_of(box)["Sandbox/Rome"] == ["a.jpg", "b.jpg"]
     assert outcome.balances()
-    notices = outcome.of(Noticed)
+    notices = outcome.of(events.Noticed)
     assert len(notices) == broken
     assert all(f"{path}: it is not JSON" in notice.message for notice in notices)
     assert all("named after its folder" in notice.hint for notice in notices)
@@ -281,12 +273,12 @@ async def test_folders_that_become_one_album_are_both_named_once(
     assert [files for path, files in shown.items() if path != "Sandbox"] == [
         ["a.jpg", "b.jpg", "c.jpg"]
     ]
-    (notice,) = outcome.of(Noticed)
+    (notice,) = outcome.of(events.Noticed)
     assert str(tmp_path / first) in notice.message
     assert str(tmp_path / second) in notice.message
     assert "share one album" in notice.message
     assert ("--no-sidecars" in notice.hint) == bool(titled)
-    assert len(outcome.of(AlbumMade)) == 1
+    assert len(outcome.of(events.AlbumMade)) == 1
 
 
 async def test_the_folders_below_those_that_became_one_are_reported_only_where_they_differ(
@@ -300,7 +292,7 @@ async def test_the_folders_below_those_that_became_one_are_reported_only_where_t
         "Sandbox/�/in": ["a.jpg", "b.jpg"],
         "Sandbox/�/in �": ["c.jpg", "d.jpg"],
     }
-    assert len(outcome.of(Noticed)) == 2
+    assert len(outcome.of(events.Noticed)) == 2
 
 
 async def test_folders_of_one_name_under_several_roots_share_an_album_silently(
@@ -311,7 +303,7 @@ async def test_folders_of_one_name_under_several_roots_share_an_album_silently(
     async with Sandbox() as box:
         outcome = await run(box, *roots, tree=True, unwrap=True)
         assert albums_of(box)["Sandbox/DCIM"] == ["a.jpg", "b.jpg"]
-    assert not outcome.of(Noticed)
+    assert not outcome.of(events.Noticed)
 
 
 @pytest.mark.parametrize("html", [True, False])
@@ -330,10 +322,10 @@ async def test_what_a_gallery_can_tell_apart_stays_apart_and_is_found_again(
         assert len(box.gallery.albums) == 1 + len(names)
     shown.pop("Sandbox")
     assert {*map(tuple, shown.values())} == {(f"{number}.jpg",) for number in range(len(names))}
-    assert not outcome.of(Noticed)
-    assert not again.of(AlbumMade)
-    assert not again.of(PhotoUploaded)
-    assert all(not event.linked for event in again.of(PhotoPresent))
+    assert not outcome.of(events.Noticed)
+    assert not again.of(events.AlbumMade)
+    assert not again.of(events.PhotoUploaded)
+    assert all(not event.linked for event in again.of(events.PhotoPresent))
 
 
 @pytest.mark.parametrize(
@@ -358,8 +350,8 @@ async def test_an_album_is_never_made_twice_whatever_becomes_of_an_answer(
         assert sorted(map(len, albums_of(box).values())) == [0, 1, 1, 1, 1]
         again = await upload(box, tmp_path)
     assert outcome.balances()
-    assert not outcome.of(Noticed)
-    assert not again.of(AlbumMade)
+    assert not outcome.of(events.Noticed)
+    assert not again.of(events.AlbumMade)
 
 
 async def test_a_name_that_can_not_be_spelled_as_it_is_is_reported(tmp_path: Path) -> None:
@@ -368,6 +360,6 @@ async def test_a_name_that_can_not_be_spelled_as_it_is_is_reported(tmp_path: Pat
         outcome = await upload(box, tmp_path)
         again = await upload(box, tmp_path)
         assert albums_of(box) == {"Sandbox": [], "Sandbox/< b>x": ["a.jpg"]}
-    (notice,) = outcome.of(Noticed)
+    (notice,) = outcome.of(events.Noticed)
     assert "could not be stored exactly" in notice.message
-    assert not again.of(AlbumMade)
+    assert not again.of(events.AlbumMade)

@@ -10,16 +10,9 @@ from typing import Any
 import pytest
 from anyio import to_thread
 
+from bulkup import events
 from bulkup.engine.ports import Stop
 from bulkup.errors import PhotoError
-from bulkup.events import (
-    FileMoved,
-    FileNotMoved,
-    Noticed,
-    PhotoPresent,
-    PhotoUploaded,
-    RunFinished,
-)
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import Filters
@@ -76,7 +69,7 @@ def below(folder: Path, archive: dict[Path, str]) -> dict[Path, str]:
 
 
 def stays(outcome: Outcome) -> dict[str, str]:
-    return {event.path.name: event.reason for event in outcome.of(FileNotMoved)}
+    return {event.path.name: event.reason for event in outcome.of(events.FileNotMoved)}
 
 
 async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_its_link_stays(
@@ -90,7 +83,7 @@ async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_it
     outcome = await empty(box, folder, tree=True, unwrap=True, filters=filters)
     (stored,) = box.gallery.photos.values()
     assert [box.gallery.albums[number].name for number in stored.albums] == [photo.parent.name]
-    (gone,) = outcome.of(FileMoved)
+    (gone,) = outcome.of(events.FileMoved)
     assert (gone.path, gone.where) == (photo, done / photo.relative_to(folder))
     assert not stays(outcome)
     assert link.is_symlink()
@@ -113,10 +106,10 @@ async def test_all_that_arrives_and_its_twins_are_moved_and_the_gallery_has_it_a
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
     assert files(folder).keys() == {Path("a.xmp"), Path("text.jpg")}
     assert files(done) == below(folder, archive)
-    moved = {event.path: event.where for event in outcome.of(FileMoved)}
+    moved = {event.path: event.where for event in outcome.of(events.FileMoved)}
     assert moved == {path: done / path.relative_to(folder) for path in archive}
-    assert not outcome.of(FileNotMoved)  # one was skipped, the other has failed
-    assert isinstance(outcome.events[-1], RunFinished)
+    assert not outcome.of(events.FileNotMoved)  # one was skipped, the other has failed
+    assert isinstance(outcome.events[-1], events.RunFinished)
 
 
 @pytest.mark.parametrize("ledger", [False, True])
@@ -125,7 +118,7 @@ async def test_what_the_gallery_has_already_is_moved_as_well(
 ) -> None:
     await run_with_ledger(box, folder)
     outcome = await empty(box, folder, ledger=ledger)
-    assert len(outcome.of(PhotoPresent)) == len(archive)
+    assert len(outcome.of(events.PhotoPresent)) == len(archive)
     assert (files(folder), files(done)) == ({}, below(folder, archive))
 
 
@@ -136,7 +129,7 @@ async def test_a_file_whose_stored_bytes_differ_stays(
     await run(box, folder)
     await spoil(box, photo_of(box, archive[bad]))
     outcome = await empty(box, folder)
-    (event,) = outcome.of(FileNotMoved)
+    (event,) = outcome.of(events.FileNotMoved)
     assert event.path == bad
     assert "differs from this file" in event.reason
     assert files(folder) == {bad.relative_to(folder): archive[bad]}
@@ -168,8 +161,12 @@ async def test_where_the_server_can_not_tell_everything_stays(
     async with Sandbox(**options) as box:
         outcome = await empty(box, folder)
         assert len(box.gallery.photos) == len(archive)
-    assert len(outcome.of(PhotoUploaded)) == len(outcome.of(FileNotMoved)) == len(archive)
-    assert all(reason in event.reason for event in outcome.of(FileNotMoved))
+    assert (
+        len(outcome.of(events.PhotoUploaded))
+        == len(outcome.of(events.FileNotMoved))
+        == len(archive)
+    )
+    assert all(reason in event.reason for event in outcome.of(events.FileNotMoved))
     assert files(folder) == below(folder, archive)
     assert not files(done)
 
@@ -209,9 +206,9 @@ async def test_files_stay_without_more_questions_once_the_log_in_is_refused(
         faults.act = partial(lock_out, box)
         outcome = await empty(box, folder)
     assert files(folder) == below(folder, archive)
-    assert len(outcome.of(FileNotMoved)) == len(archive)
+    assert len(outcome.of(events.FileNotMoved)) == len(archive)
     assert faults.count <= 4  # those asked at once
-    assert isinstance(outcome.events[-1], RunFinished)
+    assert isinstance(outcome.events[-1], events.RunFinished)
 
 
 async def test_a_file_that_replaces_its_photo_is_moved_and_then_its_name_is_free(
@@ -221,15 +218,15 @@ async def test_a_file_that_replaces_its_photo_is_moved_and_then_its_name_is_free
     md5 = write_photo(photo, 11)
     outcome = await empty(box, folder, ledger=True, update=True)
     assert len(box.gallery.photos) == 1
-    assert [event.replaced for event in outcome.of(PhotoUploaded)] == [True]
+    assert [event.replaced for event in outcome.of(events.PhotoUploaded)] == [True]
     assert (files(folder), files(done)) == ({}, {photo.relative_to(folder): md5})
     assert not await entries(box, folder, [photo])
     write_photo(photo, 7)  # the camera counts from the beginning
     outcome = await empty(box, folder, ledger=True)
-    assert len(outcome.of(PhotoUploaded)) == 1
+    assert len(outcome.of(events.PhotoUploaded)) == 1
     assert len(box.gallery.photos) == 2
     outcome = await empty(box, folder, ledger=True)
-    assert isinstance(outcome.events[-1], RunFinished)
+    assert isinstance(outcome.events[-1], events.RunFinished)
     assert (await check(box, done)).balances()
     names = {"folder 00/IMG_0000.jpg", "folder 00/IMG_0000 (2).jpg"}
     assert {str(name) for name in files(done)} == names
@@ -247,8 +244,8 @@ async def test_a_place_that_takes_nothing_is_reported_and_the_run_is_well(
 ) -> None:
     outcome = await run(box, folder, disposal=Refusing())
     assert outcome.balances()
-    assert len(outcome.of(FileNotMoved)) == len(archive)
-    assert isinstance(outcome.events[-1], RunFinished)
+    assert len(outcome.of(events.FileNotMoved)) == len(archive)
+    assert isinstance(outcome.events[-1], events.RunFinished)
 
 
 async def test_formats_and_their_photos_stay_together_which_is_reported_once(
@@ -260,11 +257,11 @@ async def test_formats_and_their_photos_stay_together_which_is_reported_once(
         path.with_suffix(".nef").write_bytes(Random(path.name).randbytes(3000))
     async with Sandbox(formats=["nef"]) as box:
         outcome = await empty(box, folder, formats=True)
-    assert len(outcome.of(PhotoUploaded)) == 5
+    assert len(outcome.of(events.PhotoUploaded)) == 5
     assert files(done).keys() == {third.relative_to(folder)}
     assert len(files(folder)) == 4
-    assert not outcome.of(FileNotMoved)
-    (noticed,) = outcome.of(Noticed)
+    assert not outcome.of(events.FileNotMoved)
+    (noticed,) = outcome.of(events.Noticed)
     assert noticed.message.startswith("4 files stay where they are:")
 
 
@@ -275,7 +272,7 @@ async def test_after_a_stop_request_files_stay_and_the_next_run_moves_them(
     stop = Stop()
     async with Sandbox(faults=HookedFaults(act=stop.set, method=READ)) as box:
         outcome = await empty(box, folder, stop=stop)
-        moved = len(outcome.of(FileMoved))
+        moved = len(outcome.of(events.FileMoved))
         assert 0 < moved < 20
         assert len(files(folder)) == 20 - moved
         await empty(box, folder)

@@ -8,22 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
+from bulkup import events
 from bulkup.engine.ports import Stop
 from bulkup.errors import RunError, one_error
-from bulkup.events import (
-    Event,
-    FileSkipped,
-    Noticed,
-    PhotoFailed,
-    PhotoFinished,
-    PhotoPlanned,
-    PhotoProgress,
-    PhotoStarted,
-    PhotoUnfinished,
-    PhotoUploaded,
-    RunFinished,
-    ScanFinished,
-)
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.source.filters import EVERYTHING, Filters, Listing
 from tests.support.events import acting_on, soon, watched
@@ -46,9 +33,9 @@ async def test_an_empty_file_and_one_that_is_no_picture_fail_alone_and_another_t
     assert stored_sums(box) == Counter(archive.values())
     assert failures(outcome).keys() == {"empty.jpg", "text.jpg"}
     assert failures(outcome)["empty.jpg"] == "the file is empty"
-    sent = Counter(event.path.name for event in outcome.of(PhotoStarted))
+    sent = Counter(event.path.name for event in outcome.of(events.PhotoStarted))
     assert sent["text.jpg"] == 2  # a refused file is not sent over and over
-    skipped = {event.path.name for event in outcome.of(FileSkipped)}
+    skipped = {event.path.name for event in outcome.of(events.FileSkipped)}
     assert skipped == {"notes.txt", ".hidden"}
     assert outcome.balances()
 
@@ -61,8 +48,8 @@ async def test_a_file_that_vanishes_before_its_turn_fails_alone_and_its_twin_is_
     (tmp_path / "twin.jpg").write_bytes(victim.read_bytes())
     victim_size, gone = victim.stat().st_size, list[Path]()
 
-    def watch(event: Event) -> None:
-        if isinstance(event, PhotoPlanned) and event.size == victim_size and not gone:
+    def watch(event: events.Event) -> None:
+        if isinstance(event, events.PhotoPlanned) and event.size == victim_size and not gone:
             gone.append(event.path)
             soon(event.path.unlink)
 
@@ -70,7 +57,7 @@ async def test_a_file_that_vanishes_before_its_turn_fails_alone_and_its_twin_is_
         outcome = await run(box, tmp_path, outcome=watched(watch))
         assert stored_sums(box) == Counter(archive.values())
     assert failures(outcome) == {gone[0].name: "the file has vanished"}
-    assert len(outcome.of(PhotoUploaded)) == 3
+    assert len(outcome.of(events.PhotoUploaded)) == 3
     assert outcome.balances()
 
 
@@ -82,8 +69,8 @@ async def test_a_file_that_never_stops_changing_fails_alone(box: Sandbox, tmp_pa
         with victim.open("ab") as file:
             file.write(b"more")
 
-    def watch(event: Event) -> None:
-        if isinstance(event, PhotoProgress) and event.path == victim:
+    def watch(event: events.Event) -> None:
+        if isinstance(event, events.PhotoProgress) and event.path == victim:
             soon(grow)
 
     outcome = await run(box, tmp_path, chunk_size=100_000, outcome=watched(watch))
@@ -103,19 +90,19 @@ async def test_a_file_that_changes_on_its_way_arrives_as_it_is_in_the_end_and_it
     changed = picture(Random(99), size=250_000)
 
     def change() -> None:
-        path = outcome.of(PhotoProgress)[0].path
+        path = outcome.of(events.PhotoProgress)[0].path
         soon(lambda: path.write_bytes(changed))
 
-    outcome = acting_on(PhotoProgress, change, at=(0,))
+    outcome = acting_on(events.PhotoProgress, change, at=(0,))
     await run(box, tmp_path, method=method, chunk_size=100_000, outcome=outcome)
     stored = {number: box.gallery.content(number) for number in box.gallery.photos}
-    begun = outcome.of(PhotoProgress)[0]
+    begun = outcome.of(events.PhotoProgress)[0]
     assert begun.sent < 150_000
     assert sorted(stored.values()) == sorted([content, changed])
-    for event in outcome.of(PhotoUploaded):
+    for event in outcome.of(events.PhotoUploaded):
         assert stored[event.image_id] == (changed if event.path == begun.path else content)
         assert event.size == len(stored[event.image_id])
-    assert len(outcome.of(PhotoUploaded)) == 2
+    assert len(outcome.of(events.PhotoUploaded)) == 2
     assert outcome.balances()
 
 
@@ -127,7 +114,7 @@ async def test_an_archive_or_a_list_of_no_photos_is_a_run_like_any_other(
     filters = Filters(listing=Listing(str(tmp_path / "list"))) if listed else EVERYTHING
     (tmp_path / "photos").mkdir()
     outcome = await run(box, *([] if listed else [tmp_path / "photos"]), filters=filters)
-    assert [type(event) for event in outcome.events] == [ScanFinished, RunFinished]
+    assert [type(event) for event in outcome.events] == [events.ScanFinished, events.RunFinished]
 
 
 # a server with limits
@@ -140,7 +127,7 @@ async def test_where_not_even_small_chunks_pass_the_reason_is_reported(
     make_archive(tmp_path, count=1, names=1, size=(100_000, 100_000))
     async with Sandbox(max_file=10_000) as box:
         outcome = await run(box, tmp_path, method=method, chunk_size=500_000)
-    assert len(outcome.of(PhotoFailed)) == 1
+    assert len(outcome.of(events.PhotoFailed)) == 1
     assert outcome.balances()
 
 
@@ -181,8 +168,10 @@ async def test_what_no_sweep_could_delete_is_reported_once_with_its_number(tmp_p
         outcome = await run(box, tmp_path, method="upload", chunk_size=10_000, concurrency=1)
     assert len(failures(outcome)) == 3
     assert outcome.balances()
-    (notice,) = [event.message for event in outcome.of(Noticed) if "deleted" in event.message]
-    attempts = len(outcome.of(PhotoStarted))
+    (notice,) = [
+        event.message for event in outcome.of(events.Noticed) if "deleted" in event.message
+    ]
+    attempts = len(outcome.of(events.PhotoStarted))
     assert notice.startswith(f"{attempts} incomplete uploads could not be deleted")
 
 
@@ -195,10 +184,10 @@ async def test_a_stop_lets_photos_in_flight_end_and_leaves_the_rest_to_the_next_
 ) -> None:
     archive = make_archive(tmp_path, count=20, names=5, size=(25_000, 50_000))
     stop = Stop()
-    outcome = acting_on(PhotoFinished, stop.set)
+    outcome = acting_on(events.PhotoFinished, stop.set)
     options: dict[str, Any] = {"method": method, "chunk_size": 10_000, "concurrency": 4}
     await run(box, tmp_path, stop=stop, outcome=outcome, **options)
-    uploaded = [event.path for event in outcome.of(PhotoUploaded)]
+    uploaded = [event.path for event in outcome.of(events.PhotoUploaded)]
     assert stored_sums(box) == Counter(archive[path] for path in uploaded)
     assert not box.gallery.buffers
     assert not box.gallery.lounge
@@ -207,9 +196,9 @@ async def test_a_stop_lets_photos_in_flight_end_and_leaves_the_rest_to_the_next_
     assert len(box.gallery.photos) == len(uploaded)  # what begins stopped sends nothing
     second = await run(box, tmp_path, **options)
     assert stored_sums(box) == Counter(archive.values())
-    assert set(uploaded) == {event.path for event in outcome.of(PhotoStarted)}
+    assert set(uploaded) == {event.path for event in outcome.of(events.PhotoStarted)}
     assert 1 <= len(uploaded) <= 4  # no photo is finished before the first that stops the run
-    assert len(outcome.of(PhotoUnfinished)) > 0
+    assert len(outcome.of(events.PhotoUnfinished)) > 0
     assert outcome.balances()
     assert second.balances()
 

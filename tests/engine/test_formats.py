@@ -7,17 +7,8 @@ from random import Random
 
 import pytest
 
+from bulkup import events
 from bulkup.engine.ports import Stop
-from bulkup.events import (
-    FileSkipped,
-    Noticed,
-    PhotoChecked,
-    PhotoFailed,
-    PhotoPresent,
-    PhotoUnfinished,
-    PhotoUploaded,
-    Verdict,
-)
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
@@ -65,13 +56,13 @@ async def test_files_beside_a_photo_become_its_formats_once(folder: Path, versio
             "b.JPEG": [("tif", was["b.tif"])],
             "d.jpg": [],
         }
-        assert len(outcome.of(PhotoUploaded)) == 6
-        assert [event.path.name for event in outcome.of(FileSkipped)] == ["c.nef"]
+        assert len(outcome.of(events.PhotoUploaded)) == 6
+        assert [event.path.name for event in outcome.of(events.FileSkipped)] == ["c.nef"]
         assert not box.gallery.buffers
         before = uploads(box)
-        assert len((await upload(box, folder)).of(PhotoPresent)) == 6
+        assert len((await upload(box, folder)).of(events.PhotoPresent)) == 6
         if version >= "16":  # the server can be asked
-            assert len((await run(box, folder, formats=True)).of(PhotoPresent)) == 6
+            assert len((await run(box, folder, formats=True)).of(events.PhotoPresent)) == 6
         assert uploads(box) == before
 
 
@@ -80,7 +71,7 @@ async def test_without_the_flag_they_are_photos_of_their_own_or_left_out(pair: P
     async with Sandbox(formats=RAW, file_types=("jpg", "tif")) as box:
         outcome = await upload(box, pair, formats=False)
         assert attached(box) == {"a.jpg": [], "a.tif": []}
-    assert [event.path.name for event in outcome.of(FileSkipped)] == ["a.nef"]
+    assert [event.path.name for event in outcome.of(events.FileSkipped)] == ["a.nef"]
 
 
 async def test_a_gallery_without_formats_says_so_once(folder: Path) -> None:
@@ -89,7 +80,7 @@ async def test_a_gallery_without_formats_says_so_once(folder: Path) -> None:
         outcome = await upload(box, folder)
         assert len(box.gallery.photos) == 4
         assert not box.gallery.buffers
-    (noticed,) = outcome.of(Noticed)
+    (noticed,) = outcome.of(events.Noticed)
     assert "enable_formats" in noticed.hint
     assert failures(outcome) == {f"{stem}.cr2": noticed.message for stem in "abcd"}
 
@@ -103,7 +94,7 @@ async def test_formats_that_the_gallery_does_not_take_or_without_a_photo_fail_an
         outcome = await upload(box, pair)
         assert attached(box) == PAIR | {"b.jpg": []}
         assert not box.gallery.buffers
-    (noticed,) = outcome.of(Noticed)
+    (noticed,) = outcome.of(events.Noticed)
     reasons = failures(outcome)
     assert reasons.pop("c.nef") == "its photo c.jpg is not in the gallery"
     assert reasons.pop("c.jpg")
@@ -142,11 +133,11 @@ async def test_a_format_is_not_called_missing_nor_becomes_a_photo_of_its_own_and
         (pair / "b.nef").write_bytes(OTHER)
         async with ledger_of(box, pair) as ledger:
             outcome = await check(box, pair, memory=ledger)
-        events = {event.path.name: event for event in outcome.of(PhotoChecked)}
-        assert events["a.jpg"].verdict is Verdict.PRESENT
-        assert events["a.nef"].verdict is events["b.nef"].verdict is Verdict.UNKNOWN
-        assert "it is a format of photo" in events["a.nef"].reason
-        assert "it has changed since it was attached" in events["b.nef"].reason
+        checked = {event.path.name: event for event in outcome.of(events.PhotoChecked)}
+        assert checked["a.jpg"].verdict is events.Verdict.PRESENT
+        assert checked["a.nef"].verdict is checked["b.nef"].verdict is events.Verdict.UNKNOWN
+        assert "it is a format of photo" in checked["a.nef"].reason
+        assert "it has changed since it was attached" in checked["b.nef"].reason
         before = uploads(box)
         assert failures(await upload(box, pair)).keys() == {"b.nef"}
         assert uploads(box) == before
@@ -156,7 +147,7 @@ async def test_a_format_is_not_called_missing_nor_becomes_a_photo_of_its_own_and
         (pair / "a.jpg").write_bytes(NEW)
         outcome = await upload(box, pair, formats=False, update=True)
         assert "would lose its other formats, such as a.nef" in failures(outcome)["a.jpg"]
-        assert all(event.hint for event in outcome.of(PhotoFailed))
+        assert all(event.hint for event in outcome.of(events.PhotoFailed))
         assert attached(box) == as_it_was
         assert failures(await upload(box, pair, update=True)) == {}
         assert {name: {data for _, data in rows} for name, rows in attached(box).items()} == {
@@ -275,7 +266,7 @@ async def test_a_pair_that_was_renamed_or_moved_is_not_sent_again_and_can_be_rep
         for ending in ("jpg", "nef"):
             (pair / f"a.{ending}").rename(pair / f"dawn.{ending}")
             (pair / f"b.{ending}").rename(pair / f"x/b.{ending}")
-        assert len((await upload(box, pair)).of(PhotoPresent)) == 4
+        assert len((await upload(box, pair)).of(events.PhotoPresent)) == 4
         assert uploads(box) == before
         (pair / "dawn.nef").write_bytes(OTHER)
         await upload(box, pair, update=True)
@@ -417,8 +408,8 @@ async def test_before_16_a_lost_answer_is_reported_and_nothing_is_sent_twice(pai
 async def test_formats_of_a_stopped_run_are_unfinished_and_come_with_the_next(pair: Path) -> None:
     stop = Stop()
     async with Sandbox(formats=RAW) as box:
-        outcome = acting_on(PhotoUploaded, stop.set)
+        outcome = acting_on(events.PhotoUploaded, stop.set)
         await upload(box, pair, stop=stop, outcome=outcome)
-        assert [event.path.name for event in outcome.of(PhotoUnfinished)] == ["a.nef"]
+        assert [event.path.name for event in outcome.of(events.PhotoUnfinished)] == ["a.nef"]
         await upload(box, pair)
         assert attached(box) == PAIR

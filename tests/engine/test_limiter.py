@@ -21,16 +21,8 @@ from bulkup.events import LimitsChanged, Noticed, OutageBegan, OutageEnded, Phot
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.connect import connect
 from bulkup.sandbox import Sandbox
+from tests.support import runs
 from tests.support.lines import LongLine
-from tests.support.runs import (
-    ADMIN,
-    FOUR_METHODS,
-    Outcome,
-    make_archive,
-    no_wait,
-    run,
-    stored_sums,
-)
 
 
 @dataclass
@@ -53,7 +45,7 @@ class Workers:
         return self.there is not None and workers <= self.there
 
 
-class Rig(Outcome):
+class Rig(runs.Outcome):
     """A limiter with all it needs, its events, and a clock that only the test moves."""
 
     def __init__(
@@ -73,7 +65,7 @@ class Rig(Outcome):
         self.probes = 0
         clock = partial(getattr, self, "now")
         self.recovery = Recovery(
-            Policy(), emit=self.events.append, probe=self.probe, sleep=no_wait, clock=clock
+            Policy(), emit=self.events.append, probe=self.probe, sleep=runs.no_wait, clock=clock
         )
         self.limiter = Limiter(
             Finishing(most=most, fixed=fixed),
@@ -467,7 +459,7 @@ async def census(
         if rtt_s:
             line = await stack.enter_async_context(LongLine(port, rtt_s=rtt_s, rate=rate))
             port = line.port
-        connection = connect(f"http://127.0.0.1:{port}/", credentials=ADMIN, connections=20)
+        connection = connect(f"http://127.0.0.1:{port}/", credentials=runs.ADMIN, connections=20)
         server = await stack.enter_async_context(connection)
         yield server.census
 
@@ -516,7 +508,7 @@ async def test_where_the_question_costs_nothing_workers_cannot_be_counted() -> N
 
 
 async def test_where_the_question_is_not_offered_workers_cannot_be_counted() -> None:
-    async with census(workers=4, only=FOUR_METHODS) as counting:
+    async with census(workers=4, only=runs.FOUR_METHODS) as counting:
         assert await counting.count(6) is None
 
 
@@ -524,14 +516,14 @@ async def test_where_the_question_is_not_offered_workers_cannot_be_counted() -> 
 async def test_a_small_host_never_freezes_whatever_an_earlier_run_believed(
     tmp_path: Path, workers: int, believed: int | None
 ) -> None:
-    archive = make_archive(tmp_path, count=60, names=20)
+    archive = runs.make_archive(tmp_path, count=60, names=20)
     memory = NoLedger()
     if believed:
         await memory.learn(Fact.WORKERS, believed)
     async with Sandbox(workers=workers, exist_cost_s=WORK_S, finish_s=0.01) as box:
-        outcome = await run(box, tmp_path, finishing=None, concurrency=8, memory=memory)
+        outcome = await runs.run(box, tmp_path, finishing=None, concurrency=8, memory=memory)
         assert box.finishing_peak < workers
-        assert stored_sums(box) == Counter(archive.values())
+        assert runs.stored_sums(box) == Counter(archive.values())
     assert not outcome.of(OutageBegan)
     assert outcome.balances()
 
@@ -541,11 +533,11 @@ async def test_a_small_host_never_freezes_whatever_an_earlier_run_believed(
 async def test_a_host_that_freezes_gets_each_photo_once_and_then_fewer_finish_at_once(
     tmp_path: Path, method: str, workers: int, finishing: int | None, count: int
 ) -> None:
-    archive = make_archive(tmp_path, count=count, names=4)
+    archive = runs.make_archive(tmp_path, count=count, names=4)
     options: dict[str, Any] = {"exist_cost_s": WORK_S, "finish_s": 0.01, "gateway_timeout_s": 0.3}
     async with Sandbox(workers=workers, **options) as box:
-        outcome = await run(box, tmp_path, finishing=finishing, method=method)
-        assert stored_sums(box) == Counter(archive.values())
+        outcome = await runs.run(box, tmp_path, finishing=finishing, method=method)
+        assert runs.stored_sums(box) == Counter(archive.values())
     assert outcome.balances()
     assert len(outcome.of(PhotoUploaded)) == count
     if outcome.of(OutageBegan) and finishing:

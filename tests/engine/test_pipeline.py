@@ -10,19 +10,10 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from bulkup import events
 from bulkup.engine.pipeline import BATCH, LINGER, batches
 from bulkup.engine.ports import Stop
 from bulkup.errors import RunError
-from bulkup.events import (
-    FileFound,
-    FileSkipped,
-    PhotoFailed,
-    PhotoPresent,
-    PhotoUnfinished,
-    PhotoUploaded,
-    ScanFinished,
-    SkipReason,
-)
 from bulkup.sandbox import Sandbox
 from bulkup.source.filters import Filters, Listing
 from tests.support.events import acting_on
@@ -52,7 +43,10 @@ async def test_photos_arrive_whole_and_equal_ones_once_also_where_there_are_only
     async with Sandbox(version=version, only=only) as box:
         outcome = await run(box, tmp_path, method=method, **options)
         assert stored_sums(box) == Counter(archive.values())
-        assert (len(outcome.of(PhotoUploaded)), len(outcome.of(PhotoPresent))) == (30, 30)
+        assert (len(outcome.of(events.PhotoUploaded)), len(outcome.of(events.PhotoPresent))) == (
+            30,
+            30,
+        )
         assert not box.gallery.buffers
         assert outcome.balances()
         stored = box.gallery.photos.values()
@@ -102,10 +96,12 @@ async def test_every_line_of_a_list_is_reported_and_each_file_sent_once(tmp_path
         outcome = await run(box, filters=listing(tmp_path / "list", *lines))
         assert stored_sums(box) == dict.fromkeys(sums.values(), 1)
     assert outcome.balances()
-    assert [event.path for event in outcome.of(FileFound)] == lines
-    assert (len(outcome.of(PhotoUploaded)), len(outcome.of(PhotoPresent))) == (70, 1)
-    assert [event.reason for event in outcome.of(FileSkipped)] == [SkipReason.REPEATED] * 31
-    failed = {event.path: (event.reason, event.hint) for event in outcome.of(PhotoFailed)}
+    assert [event.path for event in outcome.of(events.FileFound)] == lines
+    assert (len(outcome.of(events.PhotoUploaded)), len(outcome.of(events.PhotoPresent))) == (70, 1)
+    assert [event.reason for event in outcome.of(events.FileSkipped)] == [
+        events.SkipReason.REPEATED
+    ] * 31
+    failed = {event.path: (event.reason, event.hint) for event in outcome.of(events.PhotoFailed)}
     assert failed.keys() == {gone, tmp_path}
     assert failed[gone][0] == "it can't be read: No such file or directory"
     assert failed[tmp_path][0] == "it can't be read: it is a folder"
@@ -114,12 +110,12 @@ async def test_every_line_of_a_list_is_reported_and_each_file_sent_once(tmp_path
 async def test_an_end_in_the_middle_of_a_list_leaves_nothing_unreported(tmp_path: Path) -> None:
     paths = list(make_archive(tmp_path, count=50, names=50))
     stop = Stop()
-    outcome = acting_on(PhotoUploaded, stop.set)
+    outcome = acting_on(events.PhotoUploaded, stop.set)
     lines = [path for path in paths for _ in range(3)]
     async with Sandbox() as box:
         await run(box, filters=listing(tmp_path / "list", *lines), stop=stop, outcome=outcome)
     assert outcome.balances()
-    assert outcome.of(PhotoUnfinished)
+    assert outcome.of(events.PhotoUnfinished)
 
 
 async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_unreported(
@@ -134,8 +130,8 @@ async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_unreported(
         with pytest.raises(RunError, match="is not a list of paths"):
             await run(box, archive, filters=filters, outcome=outcome)
     assert outcome.balances()
-    assert len(outcome.of(FileFound)) == 10
-    assert not outcome.of(ScanFinished)
+    assert len(outcome.of(events.FileFound)) == 10
+    assert not outcome.of(events.ScanFinished)
 
 
 # how photos are collected for one question

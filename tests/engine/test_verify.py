@@ -11,20 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from bulkup import events
 from bulkup.engine.albums import ROOT
 from bulkup.engine.ports import State
 from bulkup.errors import RunError
-from bulkup.events import (
-    AlbumMade,
-    FileSkipped,
-    PhotoChecked,
-    PhotoPresent,
-    PhotoUnfinished,
-    PhotoUploaded,
-    RunFinished,
-    ScanFinished,
-    Verdict,
-)
+from bulkup.events import Verdict
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS, Release
@@ -34,15 +25,7 @@ from tests.support.faults import HookedFaults
 from tests.support.galleries import LISTING, albums_of, calls, lock_out, photo_of, spoil
 from tests.support.ledgers import ledger_of, ruin
 from tests.support.photos import write_album_title, write_files, write_photo
-from tests.support.runs import (
-    FOUR_METHODS,
-    Outcome,
-    check,
-    failures,
-    make_archive,
-    run,
-    stored_sums,
-)
+from tests.support.runs import FOUR_METHODS, Outcome, check, make_archive, run, stored_sums
 
 RELEASES = ["13.8.0", "16.4.0", "17.0.0beta1"]
 READ, LIST = "pwg.images.checkFiles", "pwg.categories.getImages"
@@ -55,12 +38,12 @@ FAULTS = [kind for kind in KINDS if kind not in {"413", "damaged", "no-input"}] 
 
 def verdicts(outcome: Outcome) -> Counter[Verdict]:
     assert outcome.balances()
-    return Counter(event.verdict for event in outcome.of(PhotoChecked))
+    return Counter(event.verdict for event in outcome.of(events.PhotoChecked))
 
 
-def reported(outcome: Outcome) -> dict[Path, PhotoChecked]:
+def reported(outcome: Outcome) -> dict[Path, events.PhotoChecked]:
     assert outcome.balances()
-    return {event.path: event for event in outcome.of(PhotoChecked)}
+    return {event.path: event for event in outcome.of(events.PhotoChecked)}
 
 
 def snapshot(box: Sandbox) -> object:
@@ -115,10 +98,10 @@ async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
         (tmp_path / "empty.jpg").touch()
         (tmp_path / "notes.txt").write_text("x")
         before, requests = snapshot(box), len(box.requests)
-        events = reported(outcome := await check(box, tmp_path, tmp_path / "no such folder"))
+        checked = reported(outcome := await check(box, tmp_path, tmp_path / "no such folder"))
         assert snapshot(box) == before
         assert calls(box, since=requests).keys() <= HARMLESS
-    assert {path: event.verdict for path, event in events.items()} == {
+    assert {path: event.verdict for path, event in checked.items()} == {
         **dict.fromkeys(paths, Verdict.PRESENT),
         paths[0]: Verdict.MISSING,
         paths[1]: Verdict.NOT_IN_ALBUM,
@@ -128,10 +111,10 @@ async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
         tmp_path / "empty.jpg": Verdict.FAILED,
         tmp_path / "no such folder": Verdict.FAILED,
     }
-    assert [event.path.name for event in outcome.of(FileSkipped)] == ["notes.txt"]
-    assert f"Delete photo {ids[2]} in the gallery" in events[paths[2]].hint
-    assert events[paths[1]].image_id == ids[1]
-    assert all(bool(e.reason) == (e.verdict is not Verdict.PRESENT) for e in events.values())
+    assert [event.path.name for event in outcome.of(events.FileSkipped)] == ["notes.txt"]
+    assert f"Delete photo {ids[2]} in the gallery" in checked[paths[2]].hint
+    assert checked[paths[1]].image_id == ids[1]
+    assert all(bool(e.reason) == (e.verdict is not Verdict.PRESENT) for e in checked.values())
 
 
 async def test_a_quick_check_reads_no_file_and_without_an_album_a_photo_may_be_anywhere(
@@ -166,12 +149,12 @@ async def test_the_album_is_listed_once_and_each_photo_read_once_also_for_twins(
         methods = calls(box, since=before)
     assert verdicts(outcome) == {Verdict.PRESENT: 80}
     assert reported(outcome).keys() == archive.keys() | {*twins}
-    assert all(event.image_id for event in outcome.of(PhotoChecked))
+    assert all(event.image_id for event in outcome.of(events.PhotoChecked))
     assert methods[LIST] == 2  # pages of 40
     assert methods[READ] == 50
     assert methods[LOOKS[0]] >= 4  # one for each batch
-    assert isinstance(outcome.events[-1], RunFinished)
-    assert len(outcome.of(ScanFinished)) == 1
+    assert isinstance(outcome.events[-1], events.RunFinished)
+    assert len(outcome.of(events.ScanFinished)) == 1
 
 
 @pytest.mark.usefixtures("archive")
@@ -210,7 +193,7 @@ async def test_a_photo_that_goes_away_between_two_questions_is_missing(
 # where albums are the folders
 
 
-def by_name(outcome: Outcome) -> dict[str, PhotoChecked]:
+def by_name(outcome: Outcome) -> dict[str, events.PhotoChecked]:
     return {path.name: event for path, event in reported(outcome).items()}
 
 
@@ -233,7 +216,7 @@ async def test_what_was_uploaded_as_a_tree_is_present_as_that_tree(
     assert verdicts(outcome) == {Verdict.PRESENT: 5}
     assert methods.keys() <= HARMLESS | {ALBUMS}
     assert (methods[ALBUMS], methods[LIST]) == (1, 4)  # a look at each album
-    assert not outcome.of(AlbumMade)
+    assert not outcome.of(events.AlbumMade)
 
 
 async def test_each_photo_has_to_be_in_the_album_of_its_own_folder(tmp_path: Path) -> None:
@@ -250,14 +233,14 @@ async def test_each_photo_has_to_be_in_the_album_of_its_own_folder(tmp_path: Pat
         before = len(box.requests)
         outcome = await check(box, tmp_path, tree=True, unwrap=True)
         reads = calls(box, since=before)["pwg.images.checkFiles"]
-    events = by_name(outcome)
-    assert {name: event.verdict for name, event in events.items()} == {
+    checked = by_name(outcome)
+    assert {name: event.verdict for name, event in checked.items()} == {
         "x.jpg": Verdict.NOT_IN_ALBUM,
         "twin.jpg": Verdict.PRESENT,
         "y.jpg": Verdict.NOT_IN_ALBUM,
         "z.jpg": Verdict.PRESENT,
     }
-    assert f"not in album {number['b']}" in events["y.jpg"].reason
+    assert f"not in album {number['b']}" in checked["y.jpg"].reason
     assert reads == 3  # twins are read once
 
 
@@ -272,13 +255,13 @@ async def test_an_album_that_is_missing_is_reported_and_not_made(folder: Path) -
         before = snapshot(box)
         outcome = await check(box, folder, tree=True)
         assert snapshot(box) == before
-    events = by_name(outcome)
+    checked = by_name(outcome)
     assert verdicts(outcome) == {Verdict.NOT_IN_ALBUM: 3, Verdict.MISSING: 1}
-    assert events["new.jpg"].verdict is Verdict.MISSING
-    assert "there is no album “photos / 2019”" in events["a.jpg"].reason
-    assert "there is no album “photos / 2019”" in events["b.jpg"].reason
-    assert "not in album 2" in events["top.jpg"].reason
-    assert "Upload again" in events["a.jpg"].hint
+    assert checked["new.jpg"].verdict is Verdict.MISSING
+    assert "there is no album “photos / 2019”" in checked["a.jpg"].reason
+    assert "there is no album “photos / 2019”" in checked["b.jpg"].reason
+    assert "not in album 2" in checked["top.jpg"].reason
+    assert "Upload again" in checked["a.jpg"].hint
 
 
 async def test_what_lies_in_no_album_fails_and_is_reported(tmp_path: Path) -> None:
@@ -289,13 +272,13 @@ async def test_what_lies_in_no_album_fails_and_is_reported(tmp_path: Path) -> No
         assert albums_of(box) == {"Sandbox": [], "2019": ["a.jpg"]}
         await run(box, tmp_path / "loose.jpg")
         outcome = await check(box, tmp_path, album=ROOT, tree=True, unwrap=True)
-    events = by_name(outcome)
-    assert reason in failures(sent)["loose.jpg"]
+    checked = by_name(outcome)
+    assert reason in sent.of(events.PhotoFailed)[0].reason
     assert sent.balances()
-    assert events["a.jpg"].verdict is Verdict.PRESENT
-    assert events["loose.jpg"].verdict is Verdict.NOT_IN_ALBUM
-    assert reason in events["loose.jpg"].reason
-    assert "--album" in events["loose.jpg"].hint
+    assert checked["a.jpg"].verdict is Verdict.PRESENT
+    assert checked["loose.jpg"].verdict is Verdict.NOT_IN_ALBUM
+    assert reason in checked["loose.jpg"].reason
+    assert "--album" in checked["loose.jpg"].hint
 
 
 async def test_an_album_that_cannot_be_listed_costs_its_own_photos_a_verdict_only(
@@ -307,7 +290,7 @@ async def test_an_album_that_cannot_be_listed_costs_its_own_photos_a_verdict_onl
         for number in range(1, 4):  # the second album, each time
             box.faults.add(Fault("html", LIST, number))
         outcome = await check(box, tmp_path, tree=True, unwrap=True, retries=2)
-    assert Counter(event.verdict for event in outcome.of(PhotoChecked)) in (
+    assert Counter(event.verdict for event in outcome.of(events.PhotoChecked)) in (
         {Verdict.PRESENT: 1, Verdict.FAILED: 2},
         {Verdict.PRESENT: 2, Verdict.FAILED: 1},
     )
@@ -332,8 +315,10 @@ async def test_after_a_check_the_next_upload_repairs_what_is_wrong(folder: Path)
         assert not any(entries[path].albums for path in amiss)
         await box.gallery.delete(spoiled)  # as the hint says
         mended = await run(box, folder, memory=ledger)
-        assert {event.path for event in mended.of(PhotoUploaded)} == {paths[0], paths[2]}
-        assert [event.path for event in mended.of(PhotoPresent) if event.linked] == [paths[1]]
+        assert {event.path for event in mended.of(events.PhotoUploaded)} == {paths[0], paths[2]}
+        assert [event.path for event in mended.of(events.PhotoPresent) if event.linked] == [
+            paths[1]
+        ]
         assert verdicts(await check(box, folder, memory=ledger)) == {Verdict.PRESENT: 6}
         assert stored_sums(box) == Counter(archive.values())
 
@@ -344,10 +329,10 @@ async def test_known_files_are_not_read_again(folder: Path, archive: dict[Path, 
         await run(box, folder, memory=ledger)
         ruin(known)
         write_photo(changed, 7)
-        events = reported(await check(box, folder, memory=ledger))
+        checked = reported(await check(box, folder, memory=ledger))
         entry = (await ledger.look_up([changed]))[changed]
-    assert events[known].verdict is Verdict.PRESENT  # size and time are those of the ledger
-    assert events[changed].verdict is Verdict.MISSING
+    assert checked[known].verdict is Verdict.PRESENT  # size and time are those of the ledger
+    assert checked[changed].verdict is Verdict.MISSING
     assert entry.md5 == archive[changed]  # an upload has to know which photo the file was
 
 
@@ -365,7 +350,7 @@ async def test_a_question_that_fails_is_asked_again_and_reported_if_it_always_fa
     box.faults.add(Fault("html", method))
     outcome = await check(box, folder, retries=2)
     assert verdicts(outcome) == {Verdict.FAILED: 4}
-    assert "it could not be checked" in outcome.of(PhotoChecked)[0].reason
+    assert "it could not be checked" in outcome.of(events.PhotoChecked)[0].reason
 
 
 async def test_a_refused_log_in_in_the_middle_ends_the_run(
@@ -376,7 +361,7 @@ async def test_a_refused_log_in_in_the_middle_ends_the_run(
     with pytest.raises(RunError):
         await check(box, folder, outcome=outcome)
     assert outcome.balances()
-    assert outcome.of(PhotoUnfinished)
+    assert outcome.of(events.PhotoUnfinished)
 
 
 @pytest.fixture(scope="module")
@@ -435,7 +420,7 @@ def test_whatever_fails_each_photo_gets_one_true_verdict(
             note("\n".join(map(str, outcome.events)))
             assert outcome.balances()
             assert snapshot(box) == before
-            for event in outcome.of(PhotoChecked):
+            for event in outcome.of(events.PhotoChecked):
                 true = amiss.get(verified[event.path], Verdict.PRESENT)
                 assert event.verdict in {true, Verdict.FAILED, Verdict.UNKNOWN}
 

@@ -9,25 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bulkup.errors import (
-    AnswerLost,
-    Blocked,
-    BulkupError,
-    ChunkCorrupted,
-    FormatRefused,
-    FormatsOff,
-    NotOffered,
-    Outage,
-    PhotoCorrupted,
-    PhotoError,
-    PhotoGone,
-    RateLimited,
-    Refused,
-    ServerCrashed,
-    SessionLost,
-    TooLarge,
-    Transient,
-)
+from bulkup import errors
 from bulkup.piwigo.metadata import title_of, to_storable
 from bulkup.piwigo.protocol import (
     Answer,
@@ -84,80 +66,80 @@ def page(title: str) -> str:
 
 ATLAS = [
     # the session, the key, the account
-    (401, refusal(401, "Access denied"), SessionLost),
-    (401, refusal(401, "Invalid api_key"), Blocked),
-    (403, refusal(403, "Invalid security token"), SessionLost),
-    (403, '{"stat":"fail","err":"403","message":"Invalid security token"}', SessionLost),
-    (200, refusal(1002, "Missing parameters: pwg_token"), PhotoError),
-    (200, refusal(999, "Invalid username/password"), PhotoError),
-    (401, refusal(401, "Cannot use this method with an api key"), PhotoError),
+    (401, refusal(401, "Access denied"), errors.SessionLost),
+    (401, refusal(401, "Invalid api_key"), errors.Blocked),
+    (403, refusal(403, "Invalid security token"), errors.SessionLost),
+    (403, '{"stat":"fail","err":"403","message":"Invalid security token"}', errors.SessionLost),
+    (200, refusal(1002, "Missing parameters: pwg_token"), errors.PhotoError),
+    (200, refusal(999, "Invalid username/password"), errors.PhotoError),
+    (401, refusal(401, "Cannot use this method with an api key"), errors.PhotoError),
     # the method
-    (501, refusal(501, "Method name is not valid"), NotOffered),
+    (501, refusal(501, "Method name is not valid"), errors.NotOffered),
     # limits
-    (500, refusal(500, f"The uploaded file {EXCEEDS}"), TooLarge),
-    (501, refusal(501, 'Missing "method" name'), TooLarge),
-    (405, refusal(405, "This method requires HTTP POST"), TooLarge),
-    (200, buffer_error(103, "Failed to move uploaded file."), TooLarge),
-    (413, PAGE_413, TooLarge),
-    (414, page("414 Request-URI Too Large"), TooLarge),
+    (500, refusal(500, f"The uploaded file {EXCEEDS}"), errors.TooLarge),
+    (501, refusal(501, 'Missing "method" name'), errors.TooLarge),
+    (405, refusal(405, "This method requires HTTP POST"), errors.TooLarge),
+    (200, buffer_error(103, "Failed to move uploaded file."), errors.TooLarge),
+    (413, PAGE_413, errors.TooLarge),
+    (414, page("414 Request-URI Too Large"), errors.TooLarge),
     # the server's disk
-    (200, buffer_error(102, "Failed to open output stream."), Blocked),
-    (200, buffer_error(101, "Failed to open input stream."), Refused),
-    (500, refusal(500, "error during buffer directory creation"), Blocked),
-    (500, refusal(500, "error while merging chunk 1"), AnswerLost),
-    (500, refusal(500, "error while creating merged /x"), AnswerLost),
-    (500, refusal(500, "error while locking merged /x"), AnswerLost),
+    (200, buffer_error(102, "Failed to open output stream."), errors.Blocked),
+    (200, buffer_error(101, "Failed to open input stream."), errors.Refused),
+    (500, refusal(500, "error during buffer directory creation"), errors.Blocked),
+    (500, refusal(500, "error while merging chunk 1"), errors.AnswerLost),
+    (500, refusal(500, "error while creating merged /x"), errors.AnswerLost),
+    (500, refusal(500, "error while locking merged /x"), errors.AnswerLost),
     # the file
-    (200, "forbidden file type", PhotoCorrupted),
-    (200, "unexpected file type", PhotoCorrupted),
-    (415, refusal(415, f"File extension {NO_MATCH}"), PhotoCorrupted),
-    (500, refusal(500, "MD5 checksum merged file mismatched"), PhotoCorrupted),
-    (500, refusal(500, "MD5 checksum chunk file mismatched"), ChunkCorrupted),
-    (500, refusal(500, "file already exists"), PhotoCorrupted),
-    (200, "[add_uploaded_file] this photo does not exist in the database", PhotoError),
-    (401, refusal(401, "formats are disabled"), FormatsOff),
-    (401, refusal(401, 'unexpected format extension "x"'), FormatRefused),
-    (200, refusal(1003, f"category must {ONLY_CONTAIN}"), PhotoError),
-    (404, refusal(404, "image_id not found"), PhotoGone),
-    (200, refusal(1003, 'Tag "x" already exists'), PhotoError),
-    (500, '{"stat":"ok","result":null}', PhotoError),
+    (200, "forbidden file type", errors.PhotoCorrupted),
+    (200, "unexpected file type", errors.PhotoCorrupted),
+    (415, refusal(415, f"File extension {NO_MATCH}"), errors.PhotoCorrupted),
+    (500, refusal(500, "MD5 checksum merged file mismatched"), errors.PhotoCorrupted),
+    (500, refusal(500, "MD5 checksum chunk file mismatched"), errors.ChunkCorrupted),
+    (500, refusal(500, "file already exists"), errors.PhotoCorrupted),
+    (200, "[add_uploaded_file] this photo does not exist in the database", errors.PhotoError),
+    (401, refusal(401, "formats are disabled"), errors.FormatsOff),
+    (401, refusal(401, 'unexpected format extension "x"'), errors.FormatRefused),
+    (200, refusal(1003, f"category must {ONLY_CONTAIN}"), errors.PhotoError),
+    (404, refusal(404, "image_id not found"), errors.PhotoGone),
+    (200, refusal(1003, 'Tag "x" already exists'), errors.PhotoError),
+    (500, '{"stat":"ok","result":null}', errors.PhotoError),
     # whether the request was processed is unknown
-    (500, "", ServerCrashed),
-    (200, "", AnswerLost),
-    (200, FATAL, ServerCrashed),
-    (200, "<html><body>Under maintenance</body></html>", AnswerLost),
-    (200, '{"stat":"ok","resu', AnswerLost),
-    (200, "null", AnswerLost),
-    (200, "[]", AnswerLost),
-    (200, '{"stat":"other"}', AnswerLost),
+    (500, "", errors.ServerCrashed),
+    (200, "", errors.AnswerLost),
+    (200, FATAL, errors.ServerCrashed),
+    (200, "<html><body>Under maintenance</body></html>", errors.AnswerLost),
+    (200, '{"stat":"ok","resu', errors.AnswerLost),
+    (200, "null", errors.AnswerLost),
+    (200, "[]", errors.AnswerLost),
+    (200, '{"stat":"other"}', errors.AnswerLost),
     # the connection
-    (502, page("502 Bad Gateway"), Outage),
-    (503, page("503 Service Temporarily Unavailable"), Outage),
-    (504, page("504 Gateway Time-out"), Outage),
-    (520, "error code: 520", Outage),
-    (404, page("404 Not Found"), Outage),
-    (429, page("429 Too Many Requests"), RateLimited),
-    (403, page("403 Forbidden"), Refused),
-    (408, page("408 Request Time-out"), Refused),
-    (301, "", Blocked),
-    (307, "", Blocked),
-    (401, page("401 Authorization Required"), Blocked),
-    (411, page("411 Length Required"), Blocked),
+    (502, page("502 Bad Gateway"), errors.Outage),
+    (503, page("503 Service Temporarily Unavailable"), errors.Outage),
+    (504, page("504 Gateway Time-out"), errors.Outage),
+    (520, "error code: 520", errors.Outage),
+    (404, page("404 Not Found"), errors.Outage),
+    (429, page("429 Too Many Requests"), errors.RateLimited),
+    (403, page("403 Forbidden"), errors.Refused),
+    (408, page("408 Request Time-out"), errors.Refused),
+    (301, "", errors.Blocked),
+    (307, "", errors.Blocked),
+    (401, page("401 Authorization Required"), errors.Blocked),
+    (411, page("411 Length Required"), errors.Blocked),
     # Piwigo's own words for being busy
-    (503, refusal(503, "Service unavailable"), Refused),
-    (429, refusal(429, "Too many requests"), RateLimited),
+    (503, refusal(503, "Service unavailable"), errors.Refused),
+    (429, refusal(429, "Too many requests"), errors.RateLimited),
 ]
 
 
-def error_of(status: int, body: str) -> BulkupError:
-    with pytest.raises(BulkupError) as caught:
+def error_of(status: int, body: str) -> errors.BulkupError:
+    with pytest.raises(errors.BulkupError) as caught:
         interpret(Answer(status, body.encode()))
     return caught.value
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), ATLAS)
 def test_a_failure_means_what_the_atlas_says_in_words_on_one_line(
-    status: int, body: str, kind: type[BulkupError]
+    status: int, body: str, kind: type[errors.BulkupError]
 ) -> None:
     error = error_of(status, body)
     assert type(error) is kind
@@ -176,7 +158,7 @@ def test_a_failure_means_what_the_atlas_says_in_words_on_one_line(
     ],
 )
 def test_a_message_has_the_real_name_instead_of_the_one_sent(body: str) -> None:
-    with pytest.raises(BulkupError, match=r" Été\.jpg"):
+    with pytest.raises(errors.BulkupError, match=r" Été\.jpg"):
         interpret(Answer(200, body.encode()), renamed=("bulkup-1.jpg", "Été.jpg"))
 
 
@@ -212,7 +194,7 @@ def test_a_result_is_found_in_the_answer(body: bytes, result: object) -> None:
 )
 def test_a_refused_format_tells_which(words: str, taken: set[str], not_taken: set[str]) -> None:
     body = refusal(401, f"unexpected format extension of file {words}")
-    with pytest.raises(FormatRefused) as caught:
+    with pytest.raises(errors.FormatRefused) as caught:
         interpret(Answer(401, body.encode()))
     assert all(map(caught.value.takes, taken))
     assert not any(map(caught.value.takes, not_taken))
@@ -227,10 +209,10 @@ def test_words_wait_and_target_that_a_server_names_are_kept_without_html() -> No
     ):
         assert words in error_of(status, body).message
     for status in (403, 429, 502, 503, 504):
-        with pytest.raises(Transient) as caught:
+        with pytest.raises(errors.Transient) as caught:
             interpret(Answer(status, b"<html>", retry_after_s=7.0))
         assert caught.value.retry_after_s == 7.0
-    with pytest.raises(Blocked, match="redirects to https://elsewhere/"):
+    with pytest.raises(errors.Blocked, match="redirects to https://elsewhere/"):
         interpret(Answer(302, b"", location="https://elsewhere/"))
 
 
@@ -265,7 +247,7 @@ json_bodies = st.builds(
 def test_any_answer_is_a_result_or_one_of_our_errors(status: int, body: bytes) -> None:
     try:
         interpret(Answer(status, body))
-    except (Transient, NotOffered, PhotoError) as error:
+    except (errors.Transient, errors.NotOffered, errors.PhotoError) as error:
         assert 0 < len(error.message) < 1000  # noqa: PT017 (not every answer raises)
 
 
@@ -346,7 +328,7 @@ def test_results_of_another_form_are_refused() -> None:
     no_members: list[object] = [None, [], {}, {"images": None}, {"images": {"0": {}}}, "x"]
     for read, results in ((read_status, [None, [], "x", 1, True]), (read_members, no_members)):
         for result in results:
-            with pytest.raises(NotOffered):
+            with pytest.raises(errors.NotOffered):
                 read(result)
 
 

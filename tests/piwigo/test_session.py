@@ -16,16 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.errors import (
-    AnswerLost,
-    BulkupError,
-    HostUnknown,
-    PhotoChanged,
-    SendInterrupted,
-    TimedOut,
-    TLSError,
-    Unreachable,
-)
+from bulkup import errors
 from bulkup.piwigo.census import Held
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request
@@ -216,8 +207,8 @@ def test_any_header_is_a_wait_or_none(value: str, date: str) -> None:
 # what breaks
 
 
-async def error_of(session: Session, picture: Picture | None = None) -> BulkupError:
-    with pytest.raises(BulkupError) as caught:
+async def error_of(session: Session, picture: Picture | None = None) -> errors.BulkupError:
+    with pytest.raises(errors.BulkupError) as caught:
         await (picture.post(session) if picture else session.post(Request("x")))
     assert "aiohttp" not in caught.value.message
     assert "\n" not in caught.value.message
@@ -229,18 +220,18 @@ async def test_a_refused_connection_and_an_unknown_host_name_are_unreachable() -
         url = raw.url
     async with session_on(url) as session:
         error = await error_of(session)
-    assert type(error) is Unreachable
+    assert type(error) is errors.Unreachable
     assert error.message == f"no connection to {url}: Connection refused"
     async with session_on("http://nosuch.invalid/") as session:
         error = await error_of(session)
-    assert type(error) is HostUnknown
+    assert type(error) is errors.HostUnknown
     assert "the spelling of the host name" in error.hint
 
 
 async def test_a_server_that_hangs_up_leaves_a_fate_unknown(tmp_path: Path) -> None:
     async with talking(sending(b"")) as (raw, session):
         for photo in (None, make_photo(tmp_path, size=100_000)):
-            assert type(await error_of(session, photo)) is AnswerLost
+            assert type(await error_of(session, photo)) is errors.AnswerLost
         assert len(raw.requests) == 2, "a session works on after a broken connection"
 
 
@@ -259,7 +250,7 @@ async def test_a_connection_that_breaks_in_a_photo_or_is_not_read_is_cut_short(
 
     timeouts = Timeouts() if read is not None else BRIEF
     async with talking(handle, timeouts=timeouts) as (_, session):
-        assert type(await error_of(session, photo)) is SendInterrupted
+        assert type(await error_of(session, photo)) is errors.SendInterrupted
 
 
 async def test_an_invalid_answer_counts_as_lost() -> None:
@@ -274,17 +265,17 @@ async def test_an_invalid_answer_counts_as_lost() -> None:
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
     ):
         async with talking(sending(answer)) as (_, session):
-            assert type(await error_of(session)) is AnswerLost, answer
+            assert type(await error_of(session)) is errors.AnswerLost, answer
 
 
 async def test_a_server_that_never_answers_or_never_ends_its_answer_is_given_up() -> None:
     async with talking(sending(b"", stays=True), timeouts=BRIEF) as (_, session):
         for finishing in (True, False):
-            with pytest.raises(AnswerLost, match="did not answer in time"):
+            with pytest.raises(errors.AnswerLost, match="did not answer in time"):
                 await session.post(Request("x"), finishing=finishing)
     half = sending(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", stays=True)
     async with talking(half, timeouts=BRIEF) as (_, session):
-        assert type(await error_of(session)) is TimedOut
+        assert type(await error_of(session)) is errors.TimedOut
 
 
 async def test_finishing_has_a_longer_patience_and_the_session_works_on() -> None:
@@ -299,7 +290,7 @@ async def test_finishing_has_a_longer_patience_and_the_session_works_on() -> Non
     async with talking(handle, timeouts=Timeouts(idle_s=0.01, finish_s=60.0)) as (_, session):
 
         async def give_up_first() -> None:
-            assert isinstance(await error_of(session), AnswerLost)
+            assert isinstance(await error_of(session), errors.AnswerLost)
             answers.set()
 
         async with anyio.create_task_group() as tasks:
@@ -319,7 +310,7 @@ async def test_a_photo_that_changes_while_it_is_sent_is_reported_as_changed(
             loop.call_soon(os.truncate, picture.photo.path, 10)
 
     async with talking() as (raw, session):
-        with pytest.raises(PhotoChanged):
+        with pytest.raises(errors.PhotoChanged):
             await picture.post(session, progress=progress)
         assert not raw.requests
 
@@ -331,5 +322,5 @@ async def test_an_untrusted_certificate_ends_the_run(tmp_path: Path) -> None:
     async with talking(tls=make_certificate(tmp_path)) as (raw, session):
         error = await error_of(session)
         assert not raw.requests
-    assert type(error) is TLSError
+    assert type(error) is errors.TLSError
     assert "self-signed certificate" in error.message
