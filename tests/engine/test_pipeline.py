@@ -21,6 +21,12 @@ from tests.support.galleries import only_photo
 from tests.support.photos import write_photo
 from tests.support.runs import FOUR_METHODS, Outcome, make_archive, run, stored_sums
 
+STEPS = (
+    *(events.PhotoHashing, events.PhotoHashed, events.PhotoStarted, events.PhotoFinishing),
+    *(events.PhotoArrived, events.PhotoUploaded),
+)
+"""What is reported of a photo, in this order."""
+
 
 @pytest.mark.parametrize(
     ("version", "method", "only"),
@@ -31,24 +37,32 @@ from tests.support.runs import FOUR_METHODS, Outcome, make_archive, run, stored_
         ("17.0.0beta1", "auto", FOUR_METHODS),
     ],
 )
-async def test_photos_arrive_whole_and_equal_ones_once_also_where_there_are_only_four_methods(
+async def test_photos_arrive_whole_step_by_step_and_equal_ones_once_also_with_four_methods_only(
     tmp_path: Path, version: str, method: str, only: set[str] | None
 ) -> None:
     """Most of the photos take several chunks, and 16 are on their way at once."""
     archive = make_archive(tmp_path, count=30, names=6, size=(4000, 40_000))
-    content = next(iter(archive)).read_bytes()
-    for number in range(30):
-        (tmp_path / f"twin {number}.jpg").write_bytes(content)
+    first = next(iter(archive))
+    twins = {tmp_path / f"twin {number}.jpg": archive[first] for number in range(30)}
+    for twin in twins:
+        twin.write_bytes(first.read_bytes())
     options: dict[str, Any] = {"chunk_size": 10_000, "concurrency": 16, "level": 4}
     async with Sandbox(version=version, only=only) as box:
         outcome = await run(box, tmp_path, method=method, **options)
         assert stored_sums(box) == Counter(archive.values())
-        assert (len(outcome.of(events.PhotoUploaded)), len(outcome.of(events.PhotoPresent))) == (
-            30,
-            30,
-        )
+        assert len(outcome.of(events.PhotoPresent)) == 30
         assert not box.gallery.buffers
         assert outcome.balances()
+        hashed = {event.path: event.md5 for event in outcome.of(events.PhotoHashed)}
+        assert hashed == archive | twins
+        uploaded = {event.path: event.image_id for event in outcome.of(events.PhotoUploaded)}
+        assert {e.path: e.image_id for e in outcome.of(events.PhotoArrived)} == uploaded
+        assert len(uploaded) == 30
+        steps: dict[Path, list[type]] = {path: [] for path in archive | twins}
+        for event in outcome.events:
+            if isinstance(event, STEPS):
+                steps[event.path].append(type(event))
+        assert all(steps[path] == [*STEPS] for path in uploaded)
         stored = box.gallery.photos.values()
         assert {photo.level for photo in stored} == {4}
         if only is None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.engine.ports import Entry, State
-from bulkup.events import PhotoFailed, PhotoPresent, PhotoUploaded
+from bulkup.engine.ports import State
+from bulkup.events import PhotoFailed, PhotoHashing, PhotoPresent, PhotoUploaded
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.faults import HookedFaults
-from tests.support.galleries import LISTING, calls, only_photo
+from tests.support.galleries import LISTING, calls, photo_of
 from tests.support.ledgers import entries, ledger_of, ruin, run_with_ledger
-from tests.support.runs import FOUR_METHODS, failures, make_archive, run, stored_sums
+from tests.support.runs import FOUR_METHODS, failures, run, stored_sums
 
 COUNT = 4  # photos of the archive
 
@@ -23,28 +23,28 @@ def ruin_all(archive: dict[Path, str]) -> None:
         ruin(path)
 
 
-def hashed(path: Path, md5: str) -> Entry:
-    size, mtime_ns = path.stat().st_size, path.stat().st_mtime_ns
-    return Entry(path=path, size=size, mtime_ns=mtime_ns, md5=md5, state=State.HASHED)
-
-
 # what is recorded
 
 
-async def test_a_recorded_photo_that_was_deleted_is_sent_again_and_one_taken_out_is_put_back(
+async def test_a_photo_that_was_deleted_is_sent_one_taken_out_put_back_and_a_touched_file_read(
     box: Sandbox, folder: Path, archive: dict[Path, str]
 ) -> None:
     await run_with_ledger(box, folder)
-    del box.gallery.photos[3]
-    box.gallery.unlink(4, 1)
+    deleted, unlinked, touched, _ = archive
+    del box.gallery.photos[photo_of(box, archive[deleted])]
+    box.gallery.unlink(photo_of(box, archive[unlinked]), 1)
+    status = touched.stat()
+    os.utime(touched, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     outcome = await run_with_ledger(box, folder)
     assert stored_sums(box) == Counter(archive.values())
     assert all(photo.albums == {1} for photo in box.gallery.photos.values())
-    assert len(outcome.of(PhotoUploaded)) == 1
-    assert sorted(e.linked for e in outcome.of(PhotoPresent)) == [False] * (COUNT - 2) + [True]
+    assert [event.path for event in outcome.of(PhotoHashing)] == [touched]
+    assert [event.path for event in outcome.of(PhotoUploaded)] == [deleted]
+    assert [event.path for event in outcome.of(PhotoPresent) if event.linked] == [unlinked]
+    assert len(outcome.of(PhotoPresent)) == COUNT - 1
 
 
-async def test_photos_that_the_gallery_had_are_recorded_as_well_and_their_twins(
+async def test_photos_that_the_gallery_had_are_recorded_with_twins_and_linked_to_another_album(
     box: Sandbox, folder: Path, archive: dict[Path, str]
 ) -> None:
     first, *_ = archive
@@ -60,30 +60,29 @@ async def test_photos_that_the_gallery_had_are_recorded_as_well_and_their_twins(
     for event in outcome.of(PhotoPresent):
         assert box.gallery.photos[event.image_id or 0].md5 == sums[event.path]
     assert len(outcome.of(PhotoPresent)) == COUNT + 1
+    second = box.gallery.make_album("Second")
+    outcome = await run_with_ledger(box, folder, album=second)
+    linked = {event.image_id for event in outcome.of(PhotoPresent) if event.linked}
+    assert linked == box.gallery.photos.keys()
+    assert all(photo.albums == {1, second} for photo in box.gallery.photos.values())
+    before = len(box.requests)
+    for album in (1, second):
+        outcome = await run_with_ledger(box, folder, album=album)
+        assert len(outcome.of(PhotoPresent)) == COUNT + 1
+    assert calls(box, since=before).keys() <= LISTING
 
 
 # what has changed
 
 
-async def test_a_touched_file_is_read_again(folder: Path, archive: dict[Path, str]) -> None:
-    victim = sorted(archive)[2]
-    status = victim.stat()
-    async with Sandbox() as box:
-        await run_with_ledger(box, folder)
-        os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
-        before = len(box.requests)
-        outcome = await run_with_ledger(box, folder)
-        assert "pwg.images.exist" in calls(box, since=before)
-        assert not outcome.of(PhotoUploaded)
-        assert stored_sums(box) == Counter(archive.values())
-
-
 async def test_a_file_that_is_known_by_its_md5_only_is_not_read_again(
     box: Sandbox, folder: Path, archive: dict[Path, str]
 ) -> None:
-    await run(box, folder)
+    await run_with_ledger(box, folder)
     async with ledger_of(box, folder) as ledger:
-        await ledger.record([hashed(path, md5) for path, md5 in archive.items()])
+        for known in (await ledger.look_up(list(archive))).values():
+            hashed = replace(known, state=State.HASHED, image_id=None, albums=frozenset())
+            await ledger.record([hashed])
     ruin_all(archive)
     before = len(box.requests)
     outcome = await run_with_ledger(box, folder)
@@ -113,22 +112,6 @@ async def test_what_was_read_is_recorded_though_it_failed_and_is_tried_again(
         assert stored_sums(box) == Counter(archive.values())
 
 
-async def test_a_recorded_photo_is_linked_to_another_album_and_recorded_for_both(
-    box: Sandbox, folder: Path, archive: dict[Path, str]
-) -> None:
-    second = box.gallery.make_album("Second")
-    await run_with_ledger(box, folder)
-    ruin_all(archive)
-    outcome = await run_with_ledger(box, folder, album=second)
-    assert all(event.linked for event in outcome.of(PhotoPresent))
-    assert all(photo.albums == {1, second} for photo in box.gallery.photos.values())
-    before = len(box.requests)
-    for album in (1, second):
-        outcome = await run_with_ledger(box, folder, album=album)
-        assert len(outcome.of(PhotoPresent)) == COUNT
-    assert calls(box, since=before).keys() <= LISTING
-
-
 # without it, or with it alone
 
 
@@ -145,12 +128,3 @@ async def test_of_a_server_that_can_not_be_asked_the_ledger_alone_knows(
         outcome = await run_with_ledger(box, folder)
         assert len(outcome.of(PhotoPresent)) == COUNT
         assert stored_sums(box) == Counter(archive.values())
-
-
-async def test_another_gallery_is_not_taken_for_this_one(folder: Path) -> None:
-    make_archive(folder, count=1, names=1)
-    async with Sandbox() as first, Sandbox() as second:
-        await run_with_ledger(first, folder)
-        outcome = await run_with_ledger(second, folder)
-        assert len(outcome.of(PhotoUploaded)) == 1
-        assert only_photo(second).md5 == only_photo(first).md5

@@ -1,10 +1,10 @@
 """Multipart bodies: their length, their writes, and what breaks them."""
 
-import asyncio
 import hashlib
 import os
 from base64 import b64encode
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -21,6 +21,7 @@ from bulkup.piwigo.inspect import Filler
 from bulkup.piwigo.multipart import GATHERED, PART, ChunkForm, Form, GatheringWriter, Throttle
 from bulkup.piwigo.protocol import Request
 from bulkup.source.photos import PIECE, Chunk, Photo
+from tests.support.events import soon
 from tests.support.walks import photo_at
 
 FIELDS = (("name", "Été.jpg"), ("category", "9"))
@@ -191,11 +192,9 @@ async def test_a_file_that_changes_breaks_the_body_before_its_end(
 ) -> None:
     photo = photo_at(tmp_path / "a.jpg", CONTENT)
 
-    loop = asyncio.get_running_loop()
-
     def progress(count: int) -> None:
         if count == sent:
-            loop.call_soon(change, photo.path)
+            soon(partial(change, photo.path))
 
     if not sent:
         change(photo.path)

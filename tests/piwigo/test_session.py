@@ -1,11 +1,9 @@
 """Requests on the wire, and the errors of broken connections."""
 
 import asyncio
-import os
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -55,24 +53,14 @@ async def talking(
         yield raw, session
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A photo in a folder, and how it is sent as one chunk."""
-
-    photo: Photo
-    content: bytes
-
-    async def post(
-        self, session: Session, *, progress: Callable[[int], None] = lambda _: None
-    ) -> Answer:
-        fields, chunk = (("name", "Été.jpg"), ("category", "9")), Chunk(0, 1, 0, self.photo.size)
-        request = Request("pwg.images.upload", fields, chunk=chunk)
-        return await session.post(request, photo=self.photo, progress=progress)
+async def send(session: Session, photo: Photo) -> Answer:
+    """Send a photo as one chunk."""
+    fields, chunk = (("name", "Été.jpg"), ("category", "9")), Chunk(0, 1, 0, photo.size)
+    return await session.post(Request("pwg.images.upload", fields, chunk=chunk), photo=photo)
 
 
-def make_photo(folder: Path, *, size: int) -> Picture:
-    content = Random(size).randbytes(size)
-    return Picture(photo_at(folder / "IMG_1.jpg", content), content)
+def make_photo(folder: Path, *, size: int) -> Photo:
+    return photo_at(folder / "IMG_1.jpg", Random(size).randbytes(size))
 
 
 def parts(body: bytes) -> list[tuple[str, bytes]]:
@@ -91,7 +79,7 @@ async def test_a_photo_goes_as_a_form_of_known_length_with_the_fields_first(
 ) -> None:
     photo = make_photo(tmp_path, size=PIECE + 7)
     async with talking() as (raw, session):
-        await photo.post(session)
+        await send(session, photo)
         (request,) = raw.requests
     assert request.header("Transfer-Encoding") is None
     assert int(request.header("Content-Length") or -1) == len(request.body)
@@ -100,7 +88,7 @@ async def test_a_photo_goes_as_a_form_of_known_length_with_the_fields_first(
     for head, name in zip(heads, ["method", "name", "category", "file"], strict=True):
         assert f'name="{name}"' in head
     fields = [b"pwg.images.upload", "Été.jpg".encode(), b"9"]
-    assert contents == (*fields, photo.content)
+    assert contents == (*fields, photo.path.read_bytes())
 
 
 async def test_a_held_form_is_there_but_for_its_end_until_that_is_let_out() -> None:
@@ -126,7 +114,7 @@ async def test_a_held_form_is_there_but_for_its_end_until_that_is_let_out() -> N
 async def test_a_wait_for_the_throttle_is_no_silence_of_the_server(tmp_path: Path) -> None:
     slow = Throttle(lambda: 10 * 1024)  # a thousand bytes in twice the idle time-out
     async with talking(timeouts=BRIEF, throttle=slow) as (_, session):
-        assert (await make_photo(tmp_path, size=4000).post(session)).status == 200
+        assert (await send(session, make_photo(tmp_path, size=4000))).status == 200
 
 
 async def test_a_call_goes_as_a_plain_form_that_says_who_asks_and_is_not_throttled() -> None:
@@ -156,7 +144,7 @@ async def test_no_redirect_is_followed(tmp_path: Path) -> None:
     photo = make_photo(tmp_path, size=100)
     for status in (301, 302, 303, 307, 308):
         async with talking(answering(f"{status} x", b"", "Location: /else")) as (raw, session):
-            answer = await photo.post(session)
+            answer = await send(session, photo)
             assert (answer.status, answer.location, len(raw.requests)) == (status, "/else", 1)
             answer = await session.get(raw.url)
             assert (answer.status, len(raw.requests)) == (status, 2)
@@ -207,9 +195,9 @@ def test_any_header_is_a_wait_or_none(value: str, date: str) -> None:
 # what breaks
 
 
-async def error_of(session: Session, picture: Picture | None = None) -> errors.BulkupError:
+async def error_of(session: Session, photo: Photo | None = None) -> errors.BulkupError:
     with pytest.raises(errors.BulkupError) as caught:
-        await (picture.post(session) if picture else session.post(Request("x")))
+        await (send(session, photo) if photo else session.post(Request("x")))
     assert "aiohttp" not in caught.value.message
     assert "\n" not in caught.value.message
     return caught.value
@@ -297,22 +285,6 @@ async def test_finishing_has_a_longer_patience_and_the_session_works_on() -> Non
             tasks.start_soon(give_up_first)
             assert (await session.post(Request("x"), finishing=True)).status == 200
         assert (await session.post(Request("x"), finishing=True)).status == 200
-
-
-async def test_a_photo_that_changes_while_it_is_sent_is_reported_as_changed(
-    tmp_path: Path,
-) -> None:
-    picture = make_photo(tmp_path, size=4 * PIECE)
-    loop = asyncio.get_running_loop()
-
-    def progress(sent: int) -> None:
-        if sent == PIECE:
-            loop.call_soon(os.truncate, picture.photo.path, 10)
-
-    async with talking() as (raw, session):
-        with pytest.raises(errors.PhotoChanged):
-            await picture.post(session, progress=progress)
-        assert not raw.requests
 
 
 # TLS

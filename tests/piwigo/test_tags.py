@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import anyio
 import pytest
 
 from bulkup.errors import AnswerLost, NotOffered, PhotoError, ServerCrashed
@@ -79,20 +78,6 @@ async def test_a_tag_created_by_another_client_is_looked_up_again() -> None:
         run.there("sea")
         assert await run.ids("Sea") == (2,)
         assert run.asked == [LIST, ADD, ADD, LIST]
-
-
-async def test_many_tasks_make_a_tag_once() -> None:
-    found: list[tuple[int, ...]] = []
-    async with asking() as run:
-
-        async def one() -> None:
-            found.append(await run.ids("sea", "sun"))
-
-        async with anyio.create_task_group() as tasks:
-            for _ in range(8):
-                tasks.start_soon(one)
-        assert run.asked == [LIST, ADD, ADD]
-    assert found == [(1, 2)] * 8
 
 
 async def test_a_lost_answer_and_a_server_that_died_once_are_asked_again() -> None:

@@ -12,13 +12,13 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkup.app import upload
 from bulkup.app.settings import Account, AlbumTarget, MethodName, Timetable, UploadSettings
-from bulkup.app.upload import upload_photos
 from bulkup.engine.ports import Stop
-from bulkup.events import PhotoUploaded
+from bulkup.events import BandwidthChanged, Event, PhotoUploaded
 from bulkup.piwigo.multipart import LEAST, SLICE_S, Throttle
 from bulkup.sandbox import Sandbox
 from tests.support.loop_time import VirtualTimeLoop
@@ -86,10 +86,6 @@ class Line:
         return total
 
 
-def slices(limit: int) -> float:
-    return SLICE_S * limit + max(LEAST, SLICE_S * limit)
-
-
 limits = st.integers(1024, 20 * M)
 tables = st.lists(st.tuples(st.floats(0.1, 30.0), st.none() | limits), max_size=5).map(
     lambda table: sorted(table, key=lambda entry: entry[0])
@@ -101,7 +97,6 @@ senders = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(first=st.none() | limits, table=tables, senders=senders, seed=st.integers(0, 100))
 def test_never_more_goes_out_than_the_limit_allows_and_everything_goes_out(
     first: Limit,
@@ -115,15 +110,15 @@ def test_never_more_goes_out_than_the_limit_allows_and_everything_goes_out(
     line.run(*tasks)
     assert sum(taken for *_, taken in line.out) == sum(sum(sizes) for sizes, _ in senders)
     most = max((limit for _, limit in line.changes if limit is not None), default=0)
+    slices = SLICE_S * most + max(LEAST, SLICE_S * most)
     for first_out in range(0, len(line.out), max(1, len(line.out) // 50)):
         begin, total = line.out[first_out][0], 0
         for at, _, taken in line.out[first_out:]:
             total += taken
             changes = sum(begin < change <= at for change, _ in line.changes)
-            assert total <= line.allowed(begin, at) + (1 + changes) * slices(most) + 1
+            assert total <= line.allowed(begin, at) + (1 + changes) * slices + 1
 
 
-@settings(deadline=None)
 @given(limit=limits, sizes=st.lists(st.integers(1, 8 * M), min_size=1, max_size=8))
 def test_the_limit_is_used_up(limit: int, sizes: list[int]) -> None:
     chance = Random(1)
@@ -135,7 +130,6 @@ def test_the_limit_is_used_up(limit: int, sizes: list[int]) -> None:
     assert line.ended_at <= sum(sizes) / limit + SLICE_S
 
 
-@settings(deadline=None)
 @given(limit=limits, number=st.integers(2, 8))
 def test_uploads_take_turns(limit: int, number: int) -> None:
     line = Line([(0.0, limit)])
@@ -201,7 +195,7 @@ async def test_all_photos_together_go_no_faster_than_the_limit(
     archive = make_archive(tmp_path, count=6, names=6, size=(60_000, 60_000))
     clock, outcome = Clock(), Outcome()
     async with Sandbox() as box:
-        await upload_photos(
+        await upload.upload_photos(
             [tmp_path],
             account=Account(url=box.url, user="admin", password="secret"),
             settings=UploadSettings(
@@ -214,4 +208,21 @@ async def test_all_photos_together_go_no_faster_than_the_limit(
         )
         assert stored_sums(box) == Counter(archive.values())
     assert len(outcome.of(PhotoUploaded)) == 6
+    assert outcome.of(BandwidthChanged) == [BandwidthChanged(limit=RUN_LIMIT)]
     assert clock.now >= 6 * 60_000 * swelling / RUN_LIMIT - 1.0
+
+
+def test_each_change_of_the_limit_during_a_run_is_reported_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[Event] = []
+    bandwidth = upload.Bandwidth(Timetable(((time(8), 1000), (time(23), None))), reported.append)
+    limits = []
+    for hour in (8, 23, 8, 9, 23, 23):
+        monkeypatch.setattr(upload, "local_time", lambda hour=hour: time(hour))
+        limits.append(bandwidth())
+        if len(limits) == 2:
+            bandwidth.begin()
+            assert not reported  # there is no limit at the beginning
+    assert limits == [1000, None, 1000, 1000, None, None]
+    assert reported == [BandwidthChanged(limit=1000), BandwidthChanged(limit=None)]

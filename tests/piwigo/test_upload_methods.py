@@ -22,10 +22,10 @@ def sending() -> Attempt:
     return Attempt("a.jpg", "a.jpg", MD5, album=9, level=4)
 
 
-def requests(method: Method, size: int, *, chunk_size: int = 4096) -> list[Request]:
+def requests(method: Method, size: int) -> list[Request]:
     return [
         request
-        for chunk in plan_chunks(size, chunk_size=chunk_size)
+        for chunk in plan_chunks(size, chunk_size=4096)
         for request in method.requests(sending(), chunk, finishing=chunk.index == chunk.count - 1)
     ]
 
@@ -75,6 +75,7 @@ def test_chunks_of_upload_are_counted_from_zero_with_token_and_not_repeatable() 
         same | {"chunks": "3", "chunk": n} for n in "012"
     ]
     assert {(request.token, request.summed) for request in sent} == {(True, False)}
+    assert [request.chunk for request in sent] == [*plan_chunks(10_000, chunk_size=4096)]
     assert not method.repeatable
 
 
@@ -90,6 +91,7 @@ def test_chunks_of_uploadasync_have_all_fields_and_are_repeatable() -> None:
     assert {(r.method, r.summed, r.token) for r in sent} == {
         ("pwg.images.uploadAsync", True, False)
     }
+    assert [request.chunk for request in sent] == [*plan_chunks(10_000, chunk_size=4096)]
     assert method.repeatable
     (request,) = requests(UploadAsync(""), 100)  # with a key there is no user name
     assert "username" not in fields(request)
@@ -128,10 +130,3 @@ def test_metadata_that_depends_on_the_photo_is_not_sent_along() -> None:
     details = Details(title="T", date=near, tags=("a",), embedded_keywords=True)
     attempt = replace(sending(), details=details, tag_ids=(3, 4))
     assert attempt.inline_fields == (("name", "T"),)
-
-
-@pytest.mark.parametrize("method", [Upload(renames=True), UploadAsync("admin")])
-def test_each_request_goes_with_its_own_chunk(method: Method) -> None:
-    assert [request.chunk for request in requests(method, 10_000)] == list(
-        plan_chunks(10_000, chunk_size=4096)
-    )
