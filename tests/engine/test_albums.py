@@ -71,12 +71,6 @@ def test_a_photo_goes_to_the_albums_of_its_folders(
     assert names(folder_albums, photo) == expected
 
 
-def test_what_lies_at_the_top_without_an_album_is_reported() -> None:
-    with pytest.raises(PhotoError, match="not in a folder that could become an album") as caught:
-        names(tree(base=ROOT, unwrap=True), PHOTOS / "c.jpg")
-    assert "--album" in caught.value.hint
-
-
 def test_each_step_is_the_folder_that_it_comes_from() -> None:
     photo = PHOTOS / "2019" / "May" / "c.jpg"
     folders = [PHOTOS, PHOTOS / "2019", PHOTOS / "2019" / "May"]
@@ -116,14 +110,13 @@ def test_every_folder_has_a_name_that_can_be_sent(
 
 
 async def test_the_ledger_spares_the_second_run_all_but_a_look_at_each_album(
-    folder: Path,
+    box: Sandbox, folder: Path
 ) -> None:
     write_files(folder, "a/x.jpg", "b/y.jpg")
-    async with Sandbox() as box:
-        await run_with_ledger(box, folder, tree=True, unwrap=True)
-        before = len(box.requests)
-        outcome = await run_with_ledger(box, folder, tree=True, unwrap=True)
-        asked = calls(box, since=before)
+    await run_with_ledger(box, folder, tree=True, unwrap=True)
+    before = len(box.requests)
+    outcome = await run_with_ledger(box, folder, tree=True, unwrap=True)
+    asked = calls(box, since=before)
     assert asked["pwg.categories.getImages"] == 2
     assert asked["pwg.categories.getAdminList"] == 1
     assert not asked.keys() & {"pwg.images.uploadAsync", ADD, "pwg.images.setCategory"}
@@ -281,29 +274,19 @@ async def test_folders_that_become_one_album_are_both_named_once(
     assert len(outcome.of(events.AlbumMade)) == 1
 
 
-async def test_the_folders_below_those_that_became_one_are_reported_only_where_they_differ(
-    tmp_path: Path,
+async def test_folders_in_those_that_became_one_are_reported_if_they_differ_and_equal_ones_never(
+    box: Sandbox, tmp_path: Path
 ) -> None:
-    write_files(tmp_path, "🌞/in/a.jpg", "🌅/in/b.jpg", "🌅/in 🌅/c.jpg", "🌞/in 🌞/d.jpg")
-    async with Sandbox() as box:
-        outcome = await upload(box, tmp_path)
-        shown = albums_of(box)
-    assert {path: files for path, files in shown.items() if files} == {
+    first, second = tmp_path / "card 1", tmp_path / "card 2"
+    write_files(first, "🌞/in/a.jpg", "🌅/in/b.jpg", "🌅/in 🌅/c.jpg", "🌞/in 🌞/d.jpg")
+    write_files(tmp_path, "card 1/DCIM/e.jpg", "card 2/DCIM/f.jpg")
+    outcome = await upload(box, first, second)
+    assert {path: files for path, files in albums_of(box).items() if files} == {
         "Sandbox/�/in": ["a.jpg", "b.jpg"],
         "Sandbox/�/in �": ["c.jpg", "d.jpg"],
+        "Sandbox/DCIM": ["e.jpg", "f.jpg"],
     }
     assert len(outcome.of(events.Noticed)) == 2
-
-
-async def test_folders_of_one_name_under_several_roots_share_an_album_silently(
-    tmp_path: Path,
-) -> None:
-    write_files(tmp_path, "card 1/DCIM/a.jpg", "card 2/DCIM/b.jpg")
-    roots = (tmp_path / "card 1", tmp_path / "card 2")
-    async with Sandbox() as box:
-        outcome = await run(box, *roots, tree=True, unwrap=True)
-        assert albums_of(box)["Sandbox/DCIM"] == ["a.jpg", "b.jpg"]
-    assert not outcome.of(events.Noticed)
 
 
 @pytest.mark.parametrize("html", [True, False])

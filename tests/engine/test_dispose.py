@@ -12,16 +12,14 @@ from anyio import to_thread
 
 from bulkup import events
 from bulkup.engine.ports import Stop
-from bulkup.errors import PhotoError
 from bulkup.sandbox import Fault, Faults, Sandbox
-from bulkup.source.disposal import Mover, Trash
+from bulkup.source.disposal import Mover
 from bulkup.source.filters import Filters
-from bulkup.source.photos import Photo
 from tests.support.events import soon
 from tests.support.faults import HookedFaults
 from tests.support.galleries import calls, lock_out, photo_of, spoil
 from tests.support.ledgers import entries, ruin, run_with_ledger
-from tests.support.photos import write_photo
+from tests.support.photos import write_files, write_photo
 from tests.support.runs import FOUR_METHODS, Outcome, check, make_archive, run, stored_sums
 
 READ = "pwg.images.checkFiles"
@@ -113,26 +111,19 @@ async def test_all_that_arrives_and_its_twins_are_moved_and_the_gallery_has_it_a
 
 
 @pytest.mark.parametrize("ledger", [False, True])
-async def test_what_the_gallery_has_already_is_moved_as_well(
+async def test_what_the_gallery_has_already_is_moved_as_well_unless_its_bytes_differ_there(
     box: Sandbox, folder: Path, done: Path, archive: dict[Path, str], ledger: bool
 ) -> None:
+    bad = sorted(archive)[2]
     await run_with_ledger(box, folder)
+    await spoil(box, photo_of(box, archive[bad]))
     outcome = await empty(box, folder, ledger=ledger)
     assert len(outcome.of(events.PhotoPresent)) == len(archive)
-    assert (files(folder), files(done)) == ({}, below(folder, archive))
-
-
-async def test_a_file_whose_stored_bytes_differ_stays(
-    box: Sandbox, folder: Path, archive: dict[Path, str]
-) -> None:
-    bad = sorted(archive)[2]
-    await run(box, folder)
-    await spoil(box, photo_of(box, archive[bad]))
-    outcome = await empty(box, folder)
     (event,) = outcome.of(events.FileNotMoved)
     assert event.path == bad
     assert "differs from this file" in event.reason
-    assert files(folder) == {bad.relative_to(folder): archive[bad]}
+    assert files(folder) == below(folder, {bad: archive.pop(bad)})
+    assert files(done) == below(folder, archive)
 
 
 @pytest.mark.parametrize(
@@ -232,18 +223,12 @@ async def test_a_file_that_replaces_its_photo_is_moved_and_then_its_name_is_free
     assert {str(name) for name in files(done)} == names
 
 
-class Refusing(Trash):
-    """A trash that takes nothing."""
-
-    def put(self, photo: Photo) -> None:
-        raise PhotoError(f"{photo.path.name} is not welcome", hint="Ask again.")
-
-
 async def test_a_place_that_takes_nothing_is_reported_and_the_run_is_well(
-    box: Sandbox, folder: Path, archive: dict[Path, str]
+    box: Sandbox, folder: Path, done: Path, archive: dict[Path, str]
 ) -> None:
-    outcome = await run(box, folder, disposal=Refusing())
-    assert outcome.balances()
+    write_files(done, "folder 00", "folder 01")  # files where folders should be
+    outcome = await empty(box, folder)
+    assert files(folder) == below(folder, archive)
     assert len(outcome.of(events.FileNotMoved)) == len(archive)
     assert isinstance(outcome.events[-1], events.RunFinished)
 

@@ -15,7 +15,7 @@ from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.filters import EVERYTHING, Filters, Patterns, read_flag
 from tests.support.events import acting_on
 from tests.support.faults import HookedFaults
-from tests.support.galleries import attached, content_of, uploads
+from tests.support.galleries import attached, content_of, photo_files, uploads
 from tests.support.ledgers import ledger_of, run_with_ledger
 from tests.support.photos import write_files
 from tests.support.runs import Outcome, check, failures, picture, run
@@ -74,18 +74,7 @@ async def test_without_the_flag_they_are_photos_of_their_own_or_left_out(pair: P
     assert [event.path.name for event in outcome.of(events.FileSkipped)] == ["a.nef"]
 
 
-async def test_a_gallery_without_formats_says_so_once(folder: Path) -> None:
-    write_files(folder, *(f"{stem}.{ending}" for stem in "abcd" for ending in ("jpg", "cr2")))
-    async with Sandbox() as box:
-        outcome = await upload(box, folder)
-        assert len(box.gallery.photos) == 4
-        assert not box.gallery.buffers
-    (noticed,) = outcome.of(events.Noticed)
-    assert "enable_formats" in noticed.hint
-    assert failures(outcome) == {f"{stem}.cr2": noticed.message for stem in "abcd"}
-
-
-async def test_formats_that_the_gallery_does_not_take_or_without_a_photo_fail_and_others_arrive(
+async def test_formats_not_taken_or_without_a_photo_fail_for_one_reason_and_others_arrive(
     pair: Path,
 ) -> None:
     write_files(pair, "a.orf", "b.jpg", "b.orf", "c.nef")
@@ -101,6 +90,14 @@ async def test_formats_that_the_gallery_does_not_take_or_without_a_photo_fail_an
     assert reasons == dict.fromkeys(("a.orf", "b.orf"), noticed.message)
     assert "authorized extensions: cr2, nef, tif, mov" in noticed.message
     assert "format_ext" in noticed.hint
+    async with Sandbox() as box:  # it takes none
+        outcome = await upload(box, pair)
+        assert photo_files(box) == {"a.jpg", "b.jpg"}
+        assert not box.gallery.buffers
+    (noticed,) = outcome.of(events.Noticed)
+    assert "enable_formats" in noticed.hint
+    refused = [name for name, reason in failures(outcome).items() if reason == noticed.message]
+    assert sorted(refused) == ["a.nef", "a.orf", "b.orf"]
 
 
 @pytest.mark.parametrize(

@@ -309,12 +309,6 @@ async def test_a_task_that_lets_others_go_first_keeps_no_workers_from_being_prov
     assert rig.census.proofs == [6, 3]
 
 
-async def test_a_number_of_the_users_own_needs_no_proof() -> None:
-    rig = await after(Rig(workers=2, most=4, fixed=True), times=50, at_once=1)
-    assert rig.census.proofs == []
-    assert rig.limits == [(4, 4)]
-
-
 async def test_a_single_worker_is_reported_of_when_a_photo_alone_is_blocked() -> None:
     rig = Rig(workers=1)
     rig.answering.set()
@@ -437,6 +431,8 @@ async def test_a_server_that_answers_at_once_has_but_a_large_photo_to_work_on() 
         while rig.probes < 4:
             await checkpoint()
     assert not rig.of(OutageBegan)
+    assert rig.limits == [(4, 4)]
+    assert rig.census.proofs == []  # a number of the user's own needs none
     assert rig.limiter.pacing.most == 4
 
 
@@ -464,19 +460,30 @@ async def census(
         yield server.census
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 5])
-async def test_workers_are_counted_and_never_too_many(workers: int) -> None:
-    async with census(workers=workers) as counting:
-        counted = await counting.count(12)
-        assert counted is not None
-        assert 1 <= counted <= workers
+@pytest.mark.parametrize(
+    "options", [*({"workers": workers} for workers in (1, 2, 3, 5)), {"workers": 4, "cpus": 2}]
+)
+async def test_workers_are_counted_and_never_too_many(options: dict[str, int]) -> None:
+    workers = options["workers"]
+    async with census(**options) as counting:
+        assert await counting.count(12) in range(1, workers + 1)
         assert not await counting.prove(workers + 1)
         assert await counting.prove(1)
 
 
-async def test_workers_that_compute_on_few_processors_are_counted_too() -> None:
-    async with census(workers=4, cpus=2) as counting:
-        assert await counting.count(6) in {1, 2, 3, 4}
+@pytest.mark.parametrize(
+    ("options", "counted"),
+    [
+        pytest.param({"exist_cost_s": 0.0001}, {None, 1}, id="it costs nothing"),  # 1 if busy
+        pytest.param({"only": runs.FOUR_METHODS}, {None}, id="it is not offered"),
+    ],
+)
+async def test_where_the_question_tells_nothing_workers_cannot_be_counted(
+    options: dict[str, Any], counted: set[int | None]
+) -> None:
+    async with census(workers=4, **options) as counting:
+        assert await counting.count(6) in counted
+        assert not await counting.prove(2)
 
 
 @pytest.mark.chaos
@@ -499,17 +506,6 @@ async def test_a_thin_line_hides_no_workers_and_makes_none() -> None:
 async def test_a_line_too_thin_to_count_over_is_not_taken_for_a_single_worker() -> None:
     async with census(workers=4, rtt_s=0.01, rate=2.4e5) as counting:
         assert await counting.count(4) is None
-
-
-async def test_where_the_question_costs_nothing_workers_cannot_be_counted() -> None:
-    async with census(workers=4, exist_cost_s=0.0001) as counting:
-        assert await counting.count(6) in {None, 1}  # 1 on a machine that is busy
-        assert not await counting.prove(2)
-
-
-async def test_where_the_question_is_not_offered_workers_cannot_be_counted() -> None:
-    async with census(workers=4, only=runs.FOUR_METHODS) as counting:
-        assert await counting.count(6) is None
 
 
 @pytest.mark.parametrize(("workers", "believed"), [(2, None), (3, None), (2, 16)])

@@ -224,13 +224,6 @@ def test_a_proof_that_fails_is_asked_for_again_soon_and_then_ever_later() -> Non
     assert all(later > sooner for sooner, later in pairwise(pauses))
 
 
-def test_where_workers_cannot_be_counted_one_finishes_at_a_time() -> None:
-    world = World(few_processors(8), workers=8, counted=1)
-    world.workers = 1  # no proof succeeds
-    world.finish(1000)
-    assert world.highest == 1
-
-
 @given(st.integers(1, 1000))
 def test_a_number_of_finishes_needs_the_workers_that_allow_it(places: int) -> None:
     assert ceiling_for(workers_for(places)) == places

@@ -124,7 +124,7 @@ async def test_a_photo_that_is_gone_is_uploaded_as_a_new_one(box: Sandbox, folde
     assert [(e.image_id, e.replaced) for e in outcome.of(PhotoUploaded)] == [(2, False)]
 
 
-async def test_a_photo_that_another_client_has_changed_is_left_alone(
+async def test_a_photo_that_another_client_has_changed_is_left_alone_and_one_without_md5_compared(
     box: Sandbox, folder: Path
 ) -> None:
     box.gallery.photos[1].md5 = "0" * 32
@@ -133,12 +133,7 @@ async def test_a_photo_that_another_client_has_changed_is_left_alone(
     assert "so has photo 1 in the gallery" in failures(outcome)[PHOTO]
     assert uploads(box) == before
     assert stored_sums(box) == {"0" * 32: 1}
-
-
-async def test_a_photo_whose_md5_is_not_computed_is_compared_by_its_file(
-    box: Sandbox, folder: Path
-) -> None:
-    box.gallery.photos[1].md5 = ""
+    box.gallery.photos[1].md5 = ""  # the file itself is compared
     new, _ = await change(box, folder)
     assert stored_sums(box) == {new: 1}
 

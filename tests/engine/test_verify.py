@@ -118,7 +118,7 @@ async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
 
 
 async def test_a_quick_check_reads_no_file_and_without_an_album_a_photo_may_be_anywhere(
-    box: Sandbox, folder: Path
+    box: Sandbox, folder: Path, faults: HookedFaults
 ) -> None:
     await spoil(box, 1)
     assert verdicts(await check(box, folder, quick=True)) == {Verdict.PRESENT: 4}
@@ -130,6 +130,9 @@ async def test_a_quick_check_reads_no_file_and_without_an_album_a_photo_may_be_a
     anywhere = await check(box, folder, album=None)
     assert verdicts(anywhere) == {Verdict.PRESENT: 3, Verdict.DIFFERING: 1}
     assert not calls(box)[LIST]
+    faults.act = box.gallery.photos.clear  # between two questions
+    gone = await check(box, folder, album=None, concurrency=1)
+    assert verdicts(gone) == {Verdict.MISSING: 4}
 
 
 async def test_the_album_is_listed_once_and_each_photo_read_once_also_for_twins(
@@ -181,13 +184,6 @@ async def test_what_the_server_lacks_is_reported_with_the_way_to_do_without(
         assert how_to_do_without in event.hint
         quick = await check(box, tmp_path, album=None, quick=True)
         assert verdicts(quick) == {Verdict.PRESENT: 1}
-
-
-async def test_a_photo_that_goes_away_between_two_questions_is_missing(
-    box: Sandbox, folder: Path, faults: HookedFaults
-) -> None:
-    faults.act = box.gallery.photos.clear
-    assert verdicts(await check(box, folder, concurrency=1)) == {Verdict.MISSING: 4}
 
 
 # where albums are the folders

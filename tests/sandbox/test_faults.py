@@ -71,20 +71,16 @@ async def test_a_session_can_vanish_just_before_a_request() -> None:
         assert list(box.gallery.buffers.values()) == [9]
 
 
-async def test_a_damaged_chunk_has_another_sum() -> None:
-    faults = Faults([Fault("damaged", ASYNC)])
-    async with gallery(faults=faults) as (_, client):
-        answer = await client.call(ASYNC, JPEG, **async_chunk(JPEG))
-    assert answer.json["message"] == "MD5 checksum chunk file mismatched"
-
-
-async def test_a_failed_merge_blocks_every_later_attempt() -> None:
-    faults = Faults([Fault("merged-left", ASYNC, nth=0)])
-    async with gallery(faults=faults) as (box, client):
-        assert (await client.call(ASYNC, JPEG, **async_chunk(JPEG))).status == 500
-        again = await client.call(ASYNC, JPEG, **async_chunk(JPEG))
-        assert again.result == {"message": "chunks uploaded = 1"}
+async def test_a_damaged_chunk_has_another_sum_and_a_failed_merge_blocks_every_later_attempt() -> (
+    None
+):
+    plan = [Fault("damaged", ASYNC, nth=0), Fault("merged-left", ASYNC, nth=1)]
+    async with gallery(faults=Faults(plan)) as (box, client):
+        answers = [await client.call(ASYNC, JPEG, **async_chunk(JPEG)) for _ in range(3)]
         kinds = {name.rpartition(".")[2] for name in box.gallery.buffers}
+    assert answers[0].json["message"] == "MD5 checksum chunk file mismatched"
+    assert answers[1].status == 500
+    assert answers[2].result == {"message": "chunks uploaded = 1"}
     assert kinds == {"chunk", "merged"}
 
 

@@ -5,6 +5,7 @@ import hashlib
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -26,13 +27,6 @@ async def test_a_photo_is_stored_byte_for_byte_and_its_path_serves_it_and_nothin
         async with GalleryClient(box.url.removesuffix("photos/"), logged_in=False) as outside:
             assert (await outside.call("pwg.getVersion")).status == 404
     assert (shown.content_type, shown.text.encode("latin-1")) == ("image/jpeg", JPEG)
-
-
-async def test_photos_can_be_files_in_a_folder(tmp_path: Path) -> None:
-    async with gallery(folder=tmp_path) as (box, client):
-        await client.upload(JPEG, name="a.jpg")
-        path = tmp_path / box.gallery.photos[1].path
-    assert await asyncio.to_thread(path.read_bytes) == JPEG
 
 
 async def test_discarded_photos_keep_their_sums_and_chunks_come_in_any_order() -> None:
@@ -75,21 +69,21 @@ async def test_only_the_named_methods_are_there_and_requests_are_logged_in_order
     ]
 
 
-async def test_file_types_and_whether_there_is_a_lounge_are_the_owners_choice() -> None:
-    types = ("jpg", "mp4")
-    async with gallery(lounge=False, file_types=types) as (box, client):
+async def test_file_types_lounge_folder_and_what_is_unique_are_the_owners_choice(
+    tmp_path: Path,
+) -> None:
+    chosen: dict[str, Any] = {"file_types": ("jpg", "mp4"), "uniqueness_mode": "filename"}
+    async with gallery(lounge=False, folder=tmp_path, **chosen) as (box, client):
         status = await client.call("pwg.session.getStatus")
-        sent = await client.upload(bytes(9), name="v.mp4")
-        assert box.gallery.photos[1].albums == {1}
-    assert (status.result["upload_file_types"], sent.status) == ("jpg,mp4", 200)
-
-
-async def test_sums_are_not_looked_up_where_names_are_unique() -> None:
-    async with gallery(uniqueness_mode="filename") as (_, client):
+        assert status.result["upload_file_types"] == "jpg,mp4"
         await client.upload(JPEG, name="a.jpg")
+        assert box.gallery.photos[1].albums == {1}
+        path = tmp_path / box.gallery.photos[1].path
+        assert await asyncio.to_thread(path.read_bytes) == JPEG
         assert (await client.call("pwg.images.exist", md5sum_list=MD5)).result == []
         by_name = await client.call("pwg.images.exist", filename_list="a.jpg")
-    assert by_name.result == {"a.jpg": "1"}
+        assert by_name.result == {"a.jpg": "1"}
+        assert (await client.upload(bytes(9), name="v.mp4")).status == 200
 
 
 async def test_every_answer_can_carry_noise() -> None:

@@ -46,29 +46,18 @@ async def finish_at_once(workers: Workers, count: int) -> None:
     await asyncio.gather(*(finish(workers) for _ in range(count)))
 
 
-async def test_requests_take_workers_in_order_of_arrival() -> None:
-    workers, served = pool(count=1), []
-
-    async def request(number: int) -> None:
-        async with workers.one():
-            served.append(number)
-
-    async with asyncio.TaskGroup() as group:
-        for number in range(5):
-            group.create_task(request(number))
-    assert served == [0, 1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("count", [2, 3])
-async def test_equal_requests_end_in_waves_of_the_workers(count: int) -> None:
+@pytest.mark.parametrize("count", [1, 2, 3])
+async def test_equal_requests_end_in_order_of_arrival_and_in_waves_of_the_workers(
+    count: int,
+) -> None:
     workers, ended = pool(count=count), []
 
-    async def request() -> None:
+    async def request(number: int) -> None:
         await compute(workers, 1)
-        ended.append(now())
+        ended.append((now(), number))
 
-    await asyncio.gather(*(request() for _ in range(2 * count)))
-    assert ended == [1] * count + [2] * count
+    await asyncio.gather(*(request(number) for number in range(2 * count)))
+    assert ended == [(1 + number // count, number) for number in range(2 * count)]
 
 
 async def test_a_finish_without_a_second_worker_waits_out_three_self_requests() -> None:
