@@ -92,6 +92,10 @@ async def test_each_server_has_entries_of_its_own_which_are_kept_until_forgotten
         for opened, image_id in ((mine, 1), (theirs, 2)):
             found = (await opened.look_up(paths)).values()
             assert [each.image_id for each in found] == [image_id] * 20
+        await mine.record([entry("/another.jpg", image_id=8)])
+        for images, files in (([1, 9], paths), ([], [])):
+            assert {known.path for known in await mine.files_of(images)} == {*files}
+        assert len(await mine.files_of([1, 2])) == 20  # a number is another server's photo, too
         await mine.forget([paths[0], tmp_path / "never there.jpg"])
     assert {left.path for left in await kept(tmp_path, *paths)} == {*paths[1:]}
     assert len(await kept(tmp_path, *paths, server=OTHER)) == 20
@@ -149,18 +153,6 @@ async def test_what_was_found_out_about_a_server_is_kept_with_its_date(tmp_path:
     async with ledger(tmp_path, now=NOW + 60) as opened:
         assert await opened.facts(max_age_s=61) == {Fact.WORKERS: 8, Fact.CHUNK: 2**21}
         assert await opened.facts(max_age_s=60) == {}
-
-
-async def test_a_ledger_without_a_table_for_that_gets_one(tmp_path: Path) -> None:
-    await keep(tmp_path, entry("/a.jpg"))
-    assert sql(tmp_path, "PRAGMA journal_mode") == [("wal",)]
-    sql(tmp_path, "DROP TABLE facts")
-    sql(tmp_path, "PRAGMA user_version = 1")
-    async with ledger(tmp_path) as opened:
-        await opened.learn(Fact.WORKERS, 5)
-        assert await opened.facts(max_age_s=60) == {Fact.WORKERS: 5}
-    assert await kept(tmp_path, "/a.jpg") == [entry("/a.jpg")]
-    assert sql(tmp_path, "PRAGMA user_version") == [(SCHEMA,)]
 
 
 # who may hold it
@@ -306,12 +298,3 @@ async def test_a_disk_that_is_full_for_a_moment_costs_no_run(disk: Path) -> None
         await opened.record(many)
         found = await opened.look_up([many[0].path, many[-1].path])
     assert (len(found), failed) == (2, [1])
-
-
-async def test_it_tells_all_files_of_a_photo_on_its_server(tmp_path: Path) -> None:
-    await keep(tmp_path, entry("/a/elsewhere.jpg"), server=OTHER)
-    await keep(tmp_path, entry("/a/x.jpg"), entry("/b/y.jpg"), entry("/c/z.jpg", image_id=8))
-    async with ledger(tmp_path) as opened:
-        found = await opened.files_of([7, 9])
-        assert sorted(str(known.path) for known in found) == ["/a/x.jpg", "/b/y.jpg"]
-        assert not await opened.files_of([])
