@@ -26,9 +26,9 @@ class Display:
 
     def __init__(self, width: int = 100, height: int = 24, **environ: str) -> None:
         self.clock = sample_run.ManualClock()
-        self.written: list[str] = []
+        self.tape = _Tape()
         self.console = Console(
-            file=_Tape(self.written),
+            file=self.tape,
             force_terminal=True,
             color_system="standard",
             width=width,
@@ -58,9 +58,9 @@ class Display:
 
     @property
     def seen(self) -> list[str]:
-        for text in self.written[self._played :]:
+        for text in self.tape.written[self._played :]:
             self._terminal.feed(text.replace("\n", "\r\n"))
-        self._played = len(self.written)
+        self._played = len(self.tape.written)
         return standing(self.screen)
 
 
@@ -72,15 +72,15 @@ def display() -> Display:
 class _Tape(StringIO):
     """A terminal that keeps each write apart."""
 
-    def __init__(self, written: list[str]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._written = written
+        self.written: list[str] = []
 
     def isatty(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        self._written.append(text)
+        self.written.append(text)
         return len(text)
 
 
@@ -153,7 +153,7 @@ def test_failures_scroll_away_above_and_the_block_stays_one() -> None:
         f"failed  /photos/2019/{number}.jpg: no image" for number in range(20)
     ]
     assert sum("━" in line or "─" in line for line in everything) == 2  # one.jpg, and all
-    assert not re.search(r"A(\x1b\[K)?\x1b\[0?J", "".join(display.written))
+    assert not re.search(r"A(\x1b\[K)?\x1b\[0?J", "".join(display.tape.written))
 
 
 def test_a_notice_before_the_run_is_shown_at_once_and_wrapped_between_words() -> None:
@@ -247,7 +247,7 @@ def test_a_new_size_of_the_window_is_drawn_at_once_over_what_has_wrapped() -> No
     shown_row = next(line for line in display.draw() if "one.jpg" in line)
     assert shown_row.split() == ["one.jpg", "─" * 10, "10.0", "MB", "sending"]
     assert all(cell_len(line) < 50 for line in display.seen)
-    (climbed,) = re.findall(r"\x1b\[(\d+)A\x1b\[K\x1b7", display.written[-1])
+    (climbed,) = re.findall(r"\x1b\[(\d+)A\x1b\[K\x1b7", display.tape.written[-1])
     assert int(climbed) == 10  # six lines, of which four were wider than half
     assert rows_taken([0, 10, 11, 20, 21], 10) == 1 + 1 + 2 + 2 + 3
 
@@ -259,10 +259,10 @@ def test_a_frame_is_one_write_that_erases_nothing_it_shows_and_there_is_one_wher
     frames = []
     for now in (0.0, 0.1, 0.9, 1.0, 1.1):  # nothing changes but time
         display.draw(at=now)
-        frames.append(len(display.written))
+        frames.append(len(display.tape.written))
     assert frames == [1, 1, 1, 2, 2]
     display.draw(PhotoProgress(path=at("one.jpg"), sent=5), at=1.2)
-    *_, written = display.written
+    *_, written = display.tape.written
     assert written.index("\x1b[J") > written.index("one.jpg")
     assert "\x1b[2K" not in written
     assert written.endswith("\x1b[?7h\x1b[?25h\x1b[?2026l")  # lines wrap, a cursor is seen
@@ -273,7 +273,7 @@ def test_a_frame_is_one_write_that_erases_nothing_it_shows_and_there_is_one_wher
 def test_no_color_leaves_no_colour_and_a_bar_that_reads() -> None:
     display = Display(NO_COLOR="1")
     seen = display.draw(RUN, *starting("one.jpg", sent=5_000_000), ScanFinished())
-    assert not re.search(r"\x1b\[(\d+;)*[349]\d", "".join(display.written))
+    assert not re.search(r"\x1b\[(\d+;)*[349]\d", "".join(display.tape.written))
     assert any("━─" in line for line in seen)
 
 
@@ -313,9 +313,9 @@ async def test_any_end_leaves_a_whole_terminal_and_the_summary(error: type[BaseE
 @pytest.mark.parametrize(
     ("file", "options", "term", "suits"),
     [
-        (_Tape([]), {"force_terminal": True}, "xterm", True),
-        (_Tape([]), {"force_terminal": True}, "dumb", False),
-        (_Tape([]), {"force_terminal": True, "legacy_windows": True}, "xterm", False),
+        (_Tape(), {"force_terminal": True}, "xterm", True),
+        (_Tape(), {"force_terminal": True}, "dumb", False),
+        (_Tape(), {"force_terminal": True, "legacy_windows": True}, "xterm", False),
         (StringIO(), {}, "xterm", False),
         (StringIO(), {"force_terminal": True}, "xterm", False),
     ],

@@ -123,7 +123,7 @@ async def test_the_page_says_where_it_is_and_is_all_its_own_locked_up_and_only_s
                 assert response.status == 405
 
 
-async def test_it_shows_photos_on_their_way_and_what_became_of_others() -> None:
+async def test_it_shows_photos_on_their_way_what_became_of_others_and_what_holds_them_up() -> None:
     async with post() as there:
         assert (await there.look())["phase"] == "connecting"
         there.emit(RUN, LimitsChanged(finishing=2, most_finishing=6), *starting(A, B, size=1000))
@@ -131,6 +131,13 @@ async def test_it_shows_photos_on_their_way_and_what_became_of_others() -> None:
         there.emit(*found(D), sample_run.present(D), events.ScanFinished())
         there.emit(events.PhotoProgress(path=A, sent=500), PhotoFinishing(path=B), at=2.0)
         seen = await there.look()
+        there.emit(events.PhotoStarted(path=B, size=1000, attempt=3))
+        there.emit(Retrying(path=A, reason="HTTP 500", attempt=1, after_s=2))
+        there.emit(OutageBegan(reason="HTTP 503"))
+        there.now = 62.0
+        held = await there.look()
+        there.emit(events.OutageEnded(seconds=60), events.Interrupted())
+        stopping = await there.look()
     reported = ("phase", "phase_words", "title", "photos", "limits")
     assert [seen[name] for name in reported] == [
         "running",
@@ -148,23 +155,13 @@ async def test_it_shows_photos_on_their_way_and_what_became_of_others() -> None:
     assert (line["kind"], line["tone"]) == ("failed", "bad")
     assert (line["what"], line["hint"]) == (f"{C}: the file is empty", "export it again")
 
-
-async def test_it_says_what_holds_a_photo_or_the_run_up() -> None:
-    async with post() as there:
-        there.emit(RUN, *starting(A), *found(B), events.PhotoStarted(path=B, size=1000, attempt=3))
-        there.emit(Retrying(path=A, reason="HTTP 500", attempt=1, after_s=2))
-        there.emit(OutageBegan(reason="HTTP 503"))
-        there.now = 60.0
-        seen = await there.look()
-        assert (seen["phase"], seen["tone"]) == ("outage", "warning")
-        assert seen["outage"] == "The server has been unavailable for 1 min: HTTP 503. Waiting."
-        first, second = seen["in_flight"]
-        assert (first["pace"], first["trouble"]) == ("again", "HTTP 500")
-        assert second["pace"] == "waiting 1 min"
-        there.emit(events.OutageEnded(seconds=60), events.Interrupted())
-        seen = await there.look()
-        assert (seen["phase"], seen["outage"]) == ("stopping", "")
-        assert [line["kind"] for line in seen["lines"]] == ["outage", "back", "stop"]
+    assert (held["phase"], held["tone"]) == ("outage", "warning")
+    assert held["outage"] == "The server has been unavailable for 1 min: HTTP 503. Waiting."
+    first, second = held["in_flight"]
+    assert (first["pace"], first["trouble"]) == ("again", "HTTP 500")
+    assert second["pace"] == "waiting 1 min"
+    assert (stopping["phase"], stopping["outage"]) == ("stopping", "")
+    assert [line["kind"] for line in stopping["lines"]] == ["failed", "outage", "back", "stop"]
 
 
 async def test_a_hostile_name_is_plain_text_everywhere() -> None:
@@ -373,22 +370,19 @@ async def test_the_figures_are_prometheus_s_or_openmetrics_where_that_is_asked_f
         assert "bulkup_running 0.0" in text
 
 
-async def test_a_port_that_is_taken_is_reported_before_the_run() -> None:
+async def test_an_address_that_can_not_be_used_is_reported_before_the_run() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        listen = parse_listen(f":{taken.getsockname()[1]}")
-        with pytest.raises(UsageError, match="another program is using this port") as caught:
-            async with post(listen):
-                pass
-    assert "127.0.0.1:0" in caught.value.hint
-
-
-@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
-async def test_an_address_of_another_machine_is_reported(host: str) -> None:
-    with pytest.raises(UsageError, match="not an address of this machine"):
-        async with post(parse_listen(f"{host}:0", token=TOKEN)):
-            pass
+        for where, words, hint in (
+            (f":{taken.getsockname()[1]}", "another program is using this port", "127.0.0.1:0"),
+            ("192.0.2.1:0", "not an address of this machine", ""),
+            ("no-such-host.invalid:0", "not an address of this machine", ""),
+        ):
+            with pytest.raises(UsageError, match=words) as caught:
+                async with post(parse_listen(where, token=TOKEN)):
+                    pass
+            assert hint in caught.value.hint
 
 
 async def test_broken_requests_are_answered_and_nobody_is_bothered(
