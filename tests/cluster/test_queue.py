@@ -95,8 +95,6 @@ async def test_each_that_waits_gets_an_error_of_its_own() -> None:
     assert raised[0].hint == "again"
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "[::1]", "localhost", "10.0.0.1", "boss", "0.0.0.0"]
-)
-def test_only_this_machine_is_loopback(host: str) -> None:
-    assert is_loopback(f"tcp://{host}:1") == (host in {"127.0.0.1", "[::1]", "localhost"})
+def test_only_this_machine_is_loopback() -> None:
+    hosts = ["127.0.0.1", "[::1]", "localhost", "10.0.0.1", "boss", "0.0.0.0"]
+    assert [is_loopback(f"tcp://{host}:1") for host in hosts] == 3 * [True] + 3 * [False]
