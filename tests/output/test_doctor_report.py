@@ -186,19 +186,17 @@ def test_as_json_nothing_is_written_on_the_way() -> None:
     assert json.loads(said) == {"schema": 1, "ok": True, "checks": checks}
 
 
-def test_on_a_terminal_the_check_that_is_made_is_shown_until_it_is_reported() -> None:
+WALK = [CheckProgress(check=Check.ARCHIVE, at=step * 200) for step in range(1, 1001)]
+
+
+def test_on_a_terminal_a_check_and_how_far_it_is_are_shown_until_it_is_reported() -> None:
     shown = ShownReport(terminal=True)
     assert shown.add(CheckProgress(check=Check.CHUNK)) == ["… Chunk size"]
     looking = CheckProgress(check=Check.CHUNK, at=2 * M)
     assert shown.add(looking, after_s=1.0) == ["… Chunk size: sending 2M"]
     assert shown.add(CHUNK) == []
     assert shown.out.getvalue().startswith("✓ Chunk size   16M pass")
-
-
-def test_a_long_walk_shows_that_it_goes_on() -> None:
-    shown = ShownReport(terminal=True)
-    walk = [CheckProgress(check=Check.ARCHIVE, at=step * 200) for step in range(1000)]
-    assert "… Archive: 1" in shown.add(*walk, after_s=0.001)[0]
+    assert "… Archive: 1" in shown.add(*WALK, after_s=0.001)[0]
     assert shown.err.getvalue().count("files so far") < 20
     shown.report.clear_progress()
     assert shown.add() == []
@@ -206,8 +204,7 @@ def test_a_long_walk_shows_that_it_goes_on() -> None:
 
 def test_in_a_log_a_long_walk_says_so_now_and_then() -> None:
     shown = ShownReport()
-    walk = [CheckProgress(check=Check.ARCHIVE, at=(step + 1) * 200) for step in range(1000)]
-    lines = shown.add(*walk, after_s=0.03)
+    lines = shown.add(*WALK, after_s=0.03)
     assert len(lines) in {2, 3}
     assert lines[0].startswith("… Archive: 66,800 files so far")
     assert shown.out.getvalue() == ""

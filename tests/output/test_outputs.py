@@ -19,7 +19,7 @@ from bulkup.output.files import JsonReport
 from bulkup.output.options import ListenAddress, OutputOptions, parse_listen
 from bulkup.output.outputs import command_line, others_for
 from bulkup.output.plain import LogReport, PlainReport
-from bulkup.output.sinks import LineWriter, Outputs
+from bulkup.output.sinks import LineWriter, Outputs, StateReport
 from bulkup.output.text import console_for
 from tests.support.sample_run import RUN, ManualClock, failure
 
@@ -68,10 +68,6 @@ def noon() -> datetime:
     return datetime(2024, 7, 1, 12, tzinfo=UTC)
 
 
-def screen(stream: StringIO) -> PlainReport:
-    return PlainReport(console_for(stream), clock=ManualClock())
-
-
 async def test_a_full_disk_is_reported_by_the_next_line_or_by_the_end() -> None:
     lines = LineWriter(FullDisk())
     lines.put("a\n")
@@ -100,7 +96,7 @@ async def test_a_reader_who_does_not_read_is_given_up_before_memory_is_full(
 
 async def test_a_view_that_fails_is_named_once_and_the_others_go_on() -> None:
     shown, kept = StringIO(), Kept()
-    seen = screen(shown)
+    seen = PlainReport(console_for(shown), clock=ManualClock())
     broken = JsonReport(LineWriter(FullDisk()), wall_clock=noon)
     async with Outputs(seen, {"--log-file": broken, "--json": kept}) as views:
         views.emit(RUN)
@@ -115,7 +111,7 @@ async def test_a_view_that_fails_is_named_once_and_the_others_go_on() -> None:
 async def test_where_one_view_can_not_begin_those_that_have_begun_are_ended() -> None:
     kept, unopened = Kept(), Kept(refuses=True)
     with pytest.raises(UsageError):
-        async with Outputs(screen(StringIO()), {"a": kept, "b": unopened}):
+        async with Outputs(StateReport(clock=ManualClock()), {"a": kept, "b": unopened}):
             pass
     assert (kept.ended, unopened.ended) == (True, False)
 
