@@ -71,23 +71,19 @@ def test_a_photo_goes_to_the_albums_of_its_folders(
     assert names(folder_albums, photo) == expected
 
 
-def test_each_step_is_the_folder_that_it_comes_from() -> None:
+def test_each_step_is_the_folder_that_it_comes_from_also_of_a_relative_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     photo = PHOTOS / "2019" / "May" / "c.jpg"
     folders = [PHOTOS, PHOTOS / "2019", PHOTOS / "2019" / "May"]
     assert [step.folder for step in tree().path_to(photo)] == folders
     assert [step.folder for step in BARE.path_to(photo)] == folders[1:]
     listed = tree().path_to(Path("../other/in/c.jpg"))
     assert [step.folder for step in listed] == [Path("../other"), Path("../other/in")]
-
-
-def test_a_relative_root_has_the_name_of_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     (tmp_path / "Holidays" / "day 1").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "Holidays")
-    assert [(step.folder, step.spelled) for step in tree(Path()).path_to(Path("day 1/c.jpg"))] == [
-        *((Path(), "Holidays"), (Path("day 1"), "day 1"))
-    ]
+    relative = [(step.folder, step.spelled) for step in tree(Path()).path_to(Path("day 1/c.jpg"))]
+    assert relative == [(Path(), "Holidays"), (Path("day 1"), "day 1")]
     assert names(tree(Path("..")), Path("../Holidays/c.jpg")) == (tmp_path.name, "Holidays")
 
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from bulkup.sandbox import Sandbox
 from bulkup.source.filters import Filters, Listing
 from tests.support.events import acting_on
 from tests.support.galleries import only_photo
+from tests.support.loop_time import VIRTUAL_TIME
 from tests.support.photos import write_photo
 from tests.support.runs import FOUR_METHODS, Outcome, make_archive, run, stored_sums
 
@@ -151,88 +151,44 @@ async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_unreported(
 # how photos are collected for one question
 
 
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL_TIME])
 @pytest.mark.parametrize(
-    ("waiting", "least_s", "lengths", "pauses"),
+    ("sent", "end", "least_s", "lists"),
     [
-        pytest.param(3 * BATCH, 0.0, [BATCH] * 3, [], id="whole lists need no pause"),
-        pytest.param(BATCH + 5, 0.0, [BATCH, 5], [0.1 * LINGER], id="others are waited for"),
-        pytest.param(5, 0.25, [5], [0.25], id="for a while at least"),
+        pytest.param(
+            [(0, 3 * BATCH)], 0, 0, [(0, BATCH), (10.1, BATCH), (20.2, BATCH)], id="no pause"
+        ),
+        pytest.param(
+            [(0, BATCH + 5)], 99, 0, [(0, BATCH), (10.1 + 0.1 * LINGER, 5)], id="others may come"
+        ),
+        pytest.param([(0, 1), (0.2, 4)], 99, 0.25, [(0.25, 5)], id="for a while at least"),
+        pytest.param([(0, 1), (0.1, 4)], 0.2, 3600, [(0.2, 5)], id="no more can come"),
+        pytest.param([(0, 1), (0.1, BATCH - 1)], 99, 3600, [(0.1, BATCH)], id="a list is whole"),
     ],
 )
-async def test_what_waits_comes_in_lists_as_whole_as_can_be(
-    waiting: int, least_s: float, lengths: list[int], pauses: list[float]
+async def test_what_waits_comes_in_lists_as_whole_as_can_be_and_pauses_depend_on_the_server_alone(
+    sent: list[tuple[float, int]], end: float, least_s: float, lists: list[tuple[float, int]]
 ) -> None:
-    inward, outward = anyio.create_memory_object_stream[int](waiting)
-    slept: list[float] = []
-    ticks = count()  # every look at the clock is a tenth of a second after the last one
+    """The server takes 0.1 s for each list; what is done with a result then takes 10 s."""
+    inward, outward = anyio.create_memory_object_stream[int](3 * BATCH)
+    found: list[tuple[float, int]] = []
 
-    def clock() -> float:
-        return next(ticks) / 10
+    async def send() -> None:
+        with inward:
+            for at, items in sent:
+                await anyio.sleep_until(at)
+                for item in range(items):
+                    inward.send_nowait(item)
+            await anyio.sleep_until(end)
 
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
+    async def handle(batch: list[int]) -> None:
+        found.append((anyio.current_time(), len(batch)))
+        await anyio.sleep(0.1)
 
-    async def length(batch: list[int]) -> int:
-        return len(batch)
-
-    with inward, outward:
-        for item in range(waiting):
-            inward.send_nowait(item)
-        inward.close()
-        found = batches(outward, length, sleep=sleep, clock=clock, least_s=least_s)
-        assert [number async for number in found] == lengths
-    assert slept == pytest.approx(pauses)
-
-
-async def test_what_is_done_with_a_result_does_not_lengthen_the_pause() -> None:
-    inward, outward = anyio.create_memory_object_stream[int](2 * BATCH)
-    pauses: list[float] = []
-    times = [0.0]
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-
-    async def handle(batch: list[int]) -> int:
-        times.append(times[-1] + 0.1)
-        return len(batch)
-
-    def now() -> float:
-        return times[-1]
-
-    with inward, outward:
-        inward.send_nowait(0)
-        async for _ in batches(outward, handle, sleep=sleep, clock=now):
-            times.append(times[-1] + 1000.0)
-            if len(pauses) < 2:
-                inward.send_nowait(0)
-            else:
-                inward.close()
-    assert [round(pause, 3) for pause in pauses] == [0.0, round(0.1 * LINGER, 3)]
-
-
-@pytest.mark.parametrize(("later", "lengths"), [(4, [5]), (BATCH - 1, [BATCH])])
-async def test_nothing_is_waited_for_once_no_more_can_come(later: int, lengths: list[int]) -> None:
-    inward, outward = anyio.create_memory_object_stream[int](0)
-    found: list[int] = []
-
-    async def sleep(_seconds: float) -> None:
-        await anyio.sleep_forever()
-
-    async def note(batch: list[int]) -> None:
-        found.append(len(batch))
-        if len(batch) == BATCH:
-            inward.close()
-
-    async with anyio.create_task_group() as tasks:
-
-        async def collect() -> None:
-            async with outward:
-                async for _ in batches(outward, note, sleep=sleep, clock=lambda: 0.0):
-                    pass
-
-        tasks.start_soon(collect)
-        for item in range(1 + later):
-            await inward.send(item)
-        if 1 + later < BATCH:
-            inward.close()
-    assert found == lengths
+    clock = anyio.current_time
+    async with anyio.create_task_group() as tasks, outward:
+        tasks.start_soon(send)
+        async for _ in batches(outward, handle, sleep=anyio.sleep, clock=clock, least_s=least_s):
+            await anyio.sleep(10)
+    assert [length for _, length in found] == [length for _, length in lists]
+    assert [at for at, _ in found] == pytest.approx([at for at, _ in lists])

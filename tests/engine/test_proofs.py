@@ -8,15 +8,8 @@ from typing import Any
 
 import pytest
 
+from bulkup import events
 from bulkup.errors import RunError
-from bulkup.events import (
-    Noticed,
-    OutageEnded,
-    PhotoFailed,
-    PhotoUnfinished,
-    PhotoUploaded,
-    RunFinished,
-)
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from tests.support.events import acting_on
@@ -71,12 +64,12 @@ async def test_what_blocks_every_photo_ends_the_run_after_several_and_not_before
             await run(box, tmp_path, method="async", outcome=outcome, **patient(clock))
         assert not box.gallery.photos
     assert caught.value.code == CODES[kind]
-    failed = outcome.of(PhotoFailed)
+    failed = outcome.of(events.PhotoFailed)
     assert {event.code for event in failed} == {CODES[kind]}
     assert 4 <= len(failed) < 20
     assert clock.now >= PROOF_S
     assert outcome.balances()
-    assert outcome.of(PhotoUnfinished)
+    assert outcome.of(events.PhotoUnfinished)
 
 
 async def test_photos_that_pass_in_between_keep_the_run_going(tmp_path: Path) -> None:
@@ -89,7 +82,7 @@ async def test_photos_that_pass_in_between_keep_the_run_going(tmp_path: Path) ->
     clock = Clock()
     async with Sandbox(faults=Chosen({ASYNC: strike})) as box:
         outcome = await run(box, tmp_path, method="async", **patient(clock, concurrency=1))
-    assert (len(outcome.of(PhotoFailed)), len(outcome.of(PhotoUploaded))) == (18, 6)
+    assert (len(outcome.of(events.PhotoFailed)), len(outcome.of(events.PhotoUploaded))) == (18, 6)
     assert clock.now > PROOF_S
 
 
@@ -129,20 +122,20 @@ async def test_a_blocked_server_is_waited_for_and_ends_the_run_if_it_stays_so(
     def strike() -> Fault | None:
         return Fault(kind) if until and clock.now < until[0] else None
 
-    outcome = acting_on(PhotoUploaded, begin)
+    outcome = acting_on(events.PhotoUploaded, begin)
     async with Sandbox(faults=Chosen({method: strike})) as box:
         if lasts_s < PROOF_S:
             await run(box, tmp_path, outcome=outcome, **patient(clock))
             assert stored_sums(box) == Counter(archive.values())
-            assert outcome.of(OutageEnded)
+            assert outcome.of(events.OutageEnded)
         else:
             with pytest.raises(RunError) as caught:
                 await run(box, tmp_path, outcome=outcome, **patient(clock))
             assert caught.value.code == code
             assert clock.now >= PROOF_S
-            assert outcome.of(PhotoUnfinished)
+            assert outcome.of(events.PhotoUnfinished)
         assert calls(box)["pwg.session.login"] < 30
-    assert not outcome.of(PhotoFailed)
+    assert not outcome.of(events.PhotoFailed)
     assert outcome.balances()
 
 
@@ -155,9 +148,9 @@ async def test_calls_that_only_tidy_up_end_no_run_and_are_reported_once(
     async with Sandbox(faults=faults) as box:
         outcome = await run(box, tmp_path, tree=True, **patient(Clock(), patience_s=60.0))
         assert stored_sums(box) == Counter(archive.values())
-    assert len(outcome.of(PhotoUploaded)) == len(archive)
-    assert isinstance(outcome.events[-1], RunFinished)
-    notices = [event.message for event in outcome.of(Noticed)]
+    assert len(outcome.of(events.PhotoUploaded)) == len(archive)
+    assert isinstance(outcome.events[-1], events.RunFinished)
+    notices = [event.message for event in outcome.of(events.Noticed)]
     assert len(notices) == 2
     assert notices[0].startswith("the photos may not be visible in their albums yet")
     assert notices[1].startswith("could not check whether 8 albums are complete")

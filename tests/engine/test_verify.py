@@ -41,9 +41,9 @@ def verdicts(outcome: Outcome) -> Counter[Verdict]:
     return Counter(event.verdict for event in outcome.of(events.PhotoChecked))
 
 
-def reported(outcome: Outcome) -> dict[Path, events.PhotoChecked]:
+def by_name(outcome: Outcome) -> dict[str, events.PhotoChecked]:
     assert outcome.balances()
-    return {event.path: event for event in outcome.of(events.PhotoChecked)}
+    return {event.path.name: event for event in outcome.of(events.PhotoChecked)}
 
 
 def snapshot(box: Sandbox) -> object:
@@ -82,11 +82,11 @@ async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
     tmp_path: Path, version: str, with_lounge: bool
 ) -> None:
     archive = make_archive(tmp_path, count=6, names=6)
-    paths = sorted(archive)
+    names = [path.name for path in sorted(archive)]
     async with Sandbox(version=version, lounge=with_lounge) as box:
         second = box.gallery.make_album("Second")
         await run(box, tmp_path)
-        ids = [photo_of(box, archive[path]) for path in paths]
+        ids = [photo_of(box, archive[path]) for path in sorted(archive)]
         await box.gallery.delete(ids[0])
         box.gallery.link(ids[1], second)
         box.gallery.unlink(ids[1], 1)
@@ -98,22 +98,22 @@ async def test_each_photo_gets_its_own_verdict_and_nothing_is_changed(
         (tmp_path / "empty.jpg").touch()
         (tmp_path / "notes.txt").write_text("x")
         before, requests = snapshot(box), len(box.requests)
-        checked = reported(outcome := await check(box, tmp_path, tmp_path / "no such folder"))
+        checked = by_name(outcome := await check(box, tmp_path, tmp_path / "no such folder"))
         assert snapshot(box) == before
         assert calls(box, since=requests).keys() <= HARMLESS
-    assert {path: event.verdict for path, event in checked.items()} == {
-        **dict.fromkeys(paths, Verdict.PRESENT),
-        paths[0]: Verdict.MISSING,
-        paths[1]: Verdict.NOT_IN_ALBUM,
-        paths[2]: Verdict.DIFFERING,
-        paths[4]: Verdict.NOT_IN_ALBUM if with_lounge else Verdict.PRESENT,
-        tmp_path / "new.jpg": Verdict.MISSING,
-        tmp_path / "empty.jpg": Verdict.FAILED,
-        tmp_path / "no such folder": Verdict.FAILED,
+    assert {name: event.verdict for name, event in checked.items()} == {
+        **dict.fromkeys(names, Verdict.PRESENT),
+        names[0]: Verdict.MISSING,
+        names[1]: Verdict.NOT_IN_ALBUM,
+        names[2]: Verdict.DIFFERING,
+        names[4]: Verdict.NOT_IN_ALBUM if with_lounge else Verdict.PRESENT,
+        "new.jpg": Verdict.MISSING,
+        "empty.jpg": Verdict.FAILED,
+        "no such folder": Verdict.FAILED,
     }
     assert [event.path.name for event in outcome.of(events.FileSkipped)] == ["notes.txt"]
-    assert f"Delete photo {ids[2]} in the gallery" in checked[paths[2]].hint
-    assert checked[paths[1]].image_id == ids[1]
+    assert f"Delete photo {ids[2]} in the gallery" in checked[names[2]].hint
+    assert checked[names[1]].image_id == ids[1]
     assert all(bool(e.reason) == (e.verdict is not Verdict.PRESENT) for e in checked.values())
 
 
@@ -151,8 +151,9 @@ async def test_the_album_is_listed_once_and_each_photo_read_once_also_for_twins(
         outcome = await check(box, tmp_path, concurrency=1)
         methods = calls(box, since=before)
     assert verdicts(outcome) == {Verdict.PRESENT: 80}
-    assert reported(outcome).keys() == archive.keys() | {*twins}
-    assert all(event.image_id for event in outcome.of(events.PhotoChecked))
+    found = {event.path: event.image_id for event in outcome.of(events.PhotoChecked)}
+    assert found.keys() == archive.keys() | {*twins}
+    assert all(found.values())
     assert methods[LIST] == 2  # pages of 40
     assert methods[READ] == 50
     assert methods[LOOKS[0]] >= 4  # one for each batch
@@ -179,7 +180,7 @@ async def test_what_the_server_lacks_is_reported_with_the_way_to_do_without(
     (path,) = make_archive(tmp_path, count=1, names=1)
     async with Sandbox(only=set(Release("16.4.0").methods) - {lacking}) as box:
         await run(box, tmp_path)
-        event = reported(await check(box, tmp_path))[path]
+        event = by_name(await check(box, tmp_path))[path.name]
         assert (event.verdict, event.image_id) == (Verdict.UNKNOWN, 1)
         assert how_to_do_without in event.hint
         quick = await check(box, tmp_path, album=None, quick=True)
@@ -187,10 +188,6 @@ async def test_what_the_server_lacks_is_reported_with_the_way_to_do_without(
 
 
 # where albums are the folders
-
-
-def by_name(outcome: Outcome) -> dict[str, events.PhotoChecked]:
-    return {path.name: event for path, event in reported(outcome).items()}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -319,16 +316,16 @@ async def test_after_a_check_the_next_upload_repairs_what_is_wrong(folder: Path)
         assert stored_sums(box) == Counter(archive.values())
 
 
-async def test_known_files_are_not_read_again(folder: Path, archive: dict[Path, str]) -> None:
-    known, changed, *_ = archive
+async def test_known_files_are_not_read_again(folder: Path) -> None:
+    known, changed = archive = make_archive(folder, count=2, names=2)
     async with Sandbox() as box, ledger_of(box, folder) as ledger:
         await run(box, folder, memory=ledger)
         ruin(known)
         write_photo(changed, 7)
-        checked = reported(await check(box, folder, memory=ledger))
+        checked = by_name(await check(box, folder, memory=ledger))
         entry = (await ledger.look_up([changed]))[changed]
-    assert checked[known].verdict is Verdict.PRESENT  # size and time are those of the ledger
-    assert checked[changed].verdict is Verdict.MISSING
+    assert checked[known.name].verdict is Verdict.PRESENT  # size and time are those of the ledger
+    assert checked[changed.name].verdict is Verdict.MISSING
     assert entry.md5 == archive[changed]  # an upload has to know which photo the file was
 
 

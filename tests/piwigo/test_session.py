@@ -216,13 +216,6 @@ async def test_a_refused_connection_and_an_unknown_host_name_are_unreachable() -
     assert "the spelling of the host name" in error.hint
 
 
-async def test_a_server_that_hangs_up_leaves_a_fate_unknown(tmp_path: Path) -> None:
-    async with talking(sending(b"")) as (raw, session):
-        for photo in (None, make_photo(tmp_path, size=100_000)):
-            assert type(await error_of(session, photo)) is errors.AnswerLost
-        assert len(raw.requests) == 2, "a session works on after a broken connection"
-
-
 @pytest.mark.parametrize("read", [0, 1000, 3_000_000, None])
 async def test_a_connection_that_breaks_in_a_photo_or_is_not_read_is_cut_short(
     tmp_path: Path, read: int | None
@@ -241,8 +234,12 @@ async def test_a_connection_that_breaks_in_a_photo_or_is_not_read_is_cut_short(
         assert type(await error_of(session, photo)) is errors.SendInterrupted
 
 
-async def test_an_invalid_answer_counts_as_lost() -> None:
+async def test_no_answer_and_an_invalid_one_count_as_lost_and_the_session_works_on(
+    tmp_path: Path,
+) -> None:
+    photo = make_photo(tmp_path, size=100_000)
     for answer in (
+        b"",
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf",
         b"HTTP/1.1 200 OK\r\nContent-Len",
@@ -252,8 +249,10 @@ async def test_an_invalid_answer_counts_as_lost() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain",
         b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
     ):
-        async with talking(sending(answer)) as (_, session):
-            assert type(await error_of(session)) is errors.AnswerLost, answer
+        async with talking(sending(answer)) as (raw, session):
+            for sent in (None, photo):
+                assert type(await error_of(session, sent)) is errors.AnswerLost, answer
+            assert len(raw.requests) == 2
 
 
 async def test_a_server_that_never_answers_or_never_ends_its_answer_is_given_up() -> None:
