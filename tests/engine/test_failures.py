@@ -41,7 +41,7 @@ async def test_an_empty_file_and_one_that_is_no_picture_fail_alone_and_another_t
 
 
 async def test_a_file_that_vanishes_before_its_turn_fails_alone_and_its_twin_is_tried_instead(
-    tmp_path: Path,
+    box: Sandbox, tmp_path: Path
 ) -> None:
     archive = make_archive(tmp_path, count=3, names=3)
     victim = sorted(archive)[2]
@@ -53,9 +53,8 @@ async def test_a_file_that_vanishes_before_its_turn_fails_alone_and_its_twin_is_
             gone.append(event.path)
             soon(event.path.unlink)
 
-    async with Sandbox() as box:
-        outcome = await run(box, tmp_path, outcome=watched(watch))
-        assert stored_sums(box) == Counter(archive.values())
+    outcome = await run(box, tmp_path, outcome=watched(watch))
+    assert stored_sums(box) == Counter(archive.values())
     assert failures(outcome) == {gone[0].name: "the file has vanished"}
     assert len(outcome.of(events.PhotoUploaded)) == 3
     assert outcome.balances()

@@ -45,36 +45,33 @@ class Workers:
         return self.there is not None and workers <= self.there
 
 
+@dataclass
 class Rig(runs.Outcome):
     """A limiter with all it needs, its events, and a clock that only the test moves."""
 
-    def __init__(
-        self,
-        *,
-        workers: int | None = 8,
-        most: int = 8,
-        fixed: bool = False,
-        memory: NoLedger | None = None,
-        first_stall_s: float = 20.0,
-    ) -> None:
-        super().__init__()
-        self.now = 0.0
-        self.census = Workers(workers)
-        self.memory = memory or NoLedger()
-        self.answering = anyio.Event()
-        self.probes = 0
+    workers: int | None = 8
+    most: int = 8
+    fixed: bool = False
+    memory: NoLedger = field(default_factory=NoLedger)
+    first_stall_s: float = 20.0
+    now: float = 0.0
+    probes: int = 0
+    answering: anyio.Event = field(default_factory=anyio.Event)
+
+    def __post_init__(self) -> None:
+        self.census = Workers(self.workers)
         clock = partial(getattr, self, "now")
         self.recovery = Recovery(
             Policy(), emit=self.events.append, probe=self.probe, sleep=runs.no_wait, clock=clock
         )
         self.limiter = Limiter(
-            Finishing(most=most, fixed=fixed),
+            Finishing(most=self.most, fixed=self.fixed),
             census=self.census,
             recovery=self.recovery,
             ledger=self.memory,
             emit=self.events.append,
             clock=clock,
-            first_stall_s=first_stall_s,
+            first_stall_s=self.first_stall_s,
         )
 
     async def probe(self) -> None:

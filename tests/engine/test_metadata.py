@@ -93,14 +93,15 @@ async def test_a_date_of_takeout_gives_way_to_that_of_the_camera_and_both_to_an_
         assert (calls(box)[SET], calls(box)[LOOK]) == (1, method != "async")
 
 
-async def test_keywords_that_a_photo_brings_itself_are_not_replaced(photo: Path) -> None:
+async def test_keywords_that_a_photo_brings_itself_are_not_replaced(
+    box: Sandbox, photo: Path
+) -> None:
     write_photo(photo, 1, tail=b"Photoshop 3.0\0")
     write_xmp(photo, "sea", title="T")
-    async with Sandbox() as box:
-        await upload(box, photo.parent, method="async")
-        assert calls(box)[SET] == 1
-        assert tags_of(box, only_photo(box)) == {"sea"}
-        assert (only_photo(box).name, only_photo(box).file) == ("T", "a.jpg")
+    await upload(box, photo.parent, method="async")
+    assert calls(box)[SET] == 1
+    assert tags_of(box, only_photo(box)) == {"sea"}
+    assert (only_photo(box).name, only_photo(box).file) == ("T", "a.jpg")
 
 
 # what the gallery has already

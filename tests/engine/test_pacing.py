@@ -1,6 +1,7 @@
 """How many photos finish at once: laws under any server, and where it comes to rest on models."""
 
 from collections.abc import Callable
+from dataclasses import InitVar, dataclass
 from itertools import pairwise
 from random import Random
 
@@ -29,18 +30,20 @@ def waiting_for_workers(workers: int, *, share: float = 0.5) -> Latency:
     return latency
 
 
+@dataclass
 class World:
     """A server whose finishes take as long as the model says, on a virtual clock."""
 
-    def __init__(
-        self, latency: Latency, *, workers: int, most: int = 32, counted: int | None = None
-    ) -> None:
-        self.pacing = Finishing(most=most, workers=workers if counted is None else counted)
-        self.now = 0.0
-        self.workers = workers
-        self.latency = latency
+    latency: Latency
+    workers: int
+    most: InitVar[int] = 32
+    counted: InitVar[int | None] = None
+    now: float = 0.0
+    highest: int = 1
+
+    def __post_init__(self, most: int, counted: int | None) -> None:
+        self.pacing = Finishing(most=most, workers=self.workers if counted is None else counted)
         self.chance = Random(1)
-        self.highest = 1
 
     def finish(self, times: int = 1, *, noise: float = 0.0) -> None:
         for _ in range(times):
@@ -103,13 +106,8 @@ def test_the_climb_is_judged_too_where_all_slots_are_seldom_taken() -> None:
     pacing = Finishing(most=8, workers=10)
     for now in range(40):
         at_once = min(pacing.target, 6)
-        pacing.record(
-            0.3 * max(1, at_once / 4),
-            Outcome.ANSWERED,
-            at_once=at_once,
-            began=now - 0.5,
-            now=float(now),
-        )
+        took_s = 0.3 * max(1, at_once / 4)
+        pacing.record(took_s, Outcome.ANSWERED, at_once=at_once, began=now - 0.5, now=now)
     assert pacing.best == 6
 
 

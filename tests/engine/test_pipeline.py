@@ -99,16 +99,17 @@ def listing(file: Path, *paths: Path) -> Filters:
     return Filters(listing=Listing(str(file)))
 
 
-async def test_every_line_of_a_list_is_reported_and_each_file_sent_once(tmp_path: Path) -> None:
+async def test_every_line_of_a_list_is_reported_and_each_file_sent_once(
+    box: Sandbox, tmp_path: Path
+) -> None:
     """Another name of a file is a file of its own."""
     sums = make_archive(tmp_path, count=70, names=70)
     paths = list(sums)
     gone, link = tmp_path / "gone.jpg", tmp_path / "link.jpg"
     link.hardlink_to(paths[0])
     lines = [*reversed(paths), gone, link, *paths[:30], link, tmp_path]
-    async with Sandbox() as box:
-        outcome = await run(box, filters=listing(tmp_path / "list", *lines))
-        assert stored_sums(box) == dict.fromkeys(sums.values(), 1)
+    outcome = await run(box, filters=listing(tmp_path / "list", *lines))
+    assert stored_sums(box) == dict.fromkeys(sums.values(), 1)
     assert outcome.balances()
     assert [event.path for event in outcome.of(events.FileFound)] == lines
     assert (len(outcome.of(events.PhotoUploaded)), len(outcome.of(events.PhotoPresent))) == (70, 1)
@@ -121,28 +122,28 @@ async def test_every_line_of_a_list_is_reported_and_each_file_sent_once(tmp_path
     assert failed[tmp_path][0] == "it can't be read: it is a folder"
 
 
-async def test_an_end_in_the_middle_of_a_list_leaves_nothing_unreported(tmp_path: Path) -> None:
+async def test_an_end_in_the_middle_of_a_list_leaves_nothing_unreported(
+    box: Sandbox, tmp_path: Path
+) -> None:
     paths = list(make_archive(tmp_path, count=50, names=50))
     stop = Stop()
     outcome = acting_on(events.PhotoUploaded, stop.set)
     lines = [path for path in paths for _ in range(3)]
-    async with Sandbox() as box:
-        await run(box, filters=listing(tmp_path / "list", *lines), stop=stop, outcome=outcome)
+    await run(box, filters=listing(tmp_path / "list", *lines), stop=stop, outcome=outcome)
     assert outcome.balances()
     assert outcome.of(events.PhotoUnfinished)
 
 
 async def test_a_list_that_is_none_ends_the_run_and_leaves_nothing_unreported(
-    tmp_path: Path,
+    box: Sandbox, tmp_path: Path
 ) -> None:
     archive = tmp_path / "archive"
     make_archive(archive, count=10, names=10)
     (tmp_path / "list").write_bytes(b"x" * 1_000_000)
     outcome = Outcome()
     filters = Filters(listing=Listing(str(tmp_path / "list")))
-    async with Sandbox() as box:
-        with pytest.raises(RunError, match="is not a list of paths"):
-            await run(box, archive, filters=filters, outcome=outcome)
+    with pytest.raises(RunError, match="is not a list of paths"):
+        await run(box, archive, filters=filters, outcome=outcome)
     assert outcome.balances()
     assert len(outcome.of(events.FileFound)) == 10
     assert not outcome.of(events.ScanFinished)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
 
@@ -121,27 +121,22 @@ def test_the_questions_for_a_photo_are_few_begin_at_once_and_take_as_long_as_pro
 # the loop
 
 
+@dataclass
 class World(Outcome):
     """Events, a clock that only sleeping moves, and a server that is away until a time."""
 
-    def __init__(
-        self,
-        *,
-        back_at: float = 0.0,
-        policy: Policy = POLICY,
-        patient: bool = False,
-        away: type[Outage] = Outage,
-    ) -> None:
-        super().__init__()
-        self.patient = patient
-        self.away = away
-        self.now = 0.0
-        self.sleeps: list[float] = []
-        self.probes = 0
-        self.probing = 0
-        self.back_at = back_at
+    back_at: float = 0.0
+    policy: Policy = POLICY
+    patient: bool = False
+    away: type[Outage] = Outage
+    now: float = 0.0
+    sleeps: list[float] = field(default_factory=list)
+    probes: int = 0
+    probing: int = 0
+
+    def __post_init__(self) -> None:
         self.recovery = Recovery(
-            policy,
+            self.policy,
             emit=self.events.append,
             probe=self.probe,
             sleep=self.sleep,

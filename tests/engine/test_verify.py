@@ -27,6 +27,7 @@ from tests.support.ledgers import ledger_of, ruin
 from tests.support.photos import write_album_title, write_files, write_photo
 from tests.support.runs import FOUR_METHODS, Outcome, check, make_archive, run, stored_sums
 
+METHODS = set(Release("16.4.0").methods)
 RELEASES = ["13.8.0", "16.4.0", "17.0.0beta1"]
 READ, LIST = "pwg.images.checkFiles", "pwg.categories.getImages"
 ALBUMS = "pwg.categories.getAdminList"
@@ -162,29 +163,28 @@ async def test_the_album_is_listed_once_and_each_photo_read_once_also_for_twins(
 
 
 @pytest.mark.usefixtures("archive")
-@pytest.mark.parametrize("options", [{"only": FOUR_METHODS}, {"uniqueness_mode": "filename"}])
-async def test_a_server_of_four_methods_or_that_tells_photos_apart_by_name_can_not_tell(
-    folder: Path, options: dict[str, Any]
+@pytest.mark.parametrize(
+    ("options", "how_to_do_without"),
+    [
+        ({"only": FOUR_METHODS}, ""),
+        ({"uniqueness_mode": "filename"}, ""),
+        ({"only": METHODS - {READ}}, "--quick"),
+        ({"only": METHODS - {LIST}}, "Without --album"),
+    ],
+)
+async def test_what_the_server_can_not_tell_is_reported_with_the_way_to_do_without_if_there_is_one(
+    folder: Path, options: dict[str, Any], how_to_do_without: str
 ) -> None:
     async with Sandbox(**options) as box:
         await run(box, folder)
-        assert verdicts(await check(box, folder)) == {Verdict.UNKNOWN: 4}
-
-
-@pytest.mark.parametrize(
-    ("lacking", "how_to_do_without"), [(READ, "--quick"), (LIST, "Without --album")]
-)
-async def test_what_the_server_lacks_is_reported_with_the_way_to_do_without(
-    tmp_path: Path, lacking: str, how_to_do_without: str
-) -> None:
-    (path,) = make_archive(tmp_path, count=1, names=1)
-    async with Sandbox(only=set(Release("16.4.0").methods) - {lacking}) as box:
-        await run(box, tmp_path)
-        event = by_name(await check(box, tmp_path))[path.name]
-        assert (event.verdict, event.image_id) == (Verdict.UNKNOWN, 1)
-        assert how_to_do_without in event.hint
-        quick = await check(box, tmp_path, album=None, quick=True)
-        assert verdicts(quick) == {Verdict.PRESENT: 1}
+        outcome = await check(box, folder)
+        assert verdicts(outcome) == {Verdict.UNKNOWN: 4}
+        if how_to_do_without:
+            checked = outcome.of(events.PhotoChecked)
+            assert all(how_to_do_without in event.hint for event in checked)
+            assert {event.image_id for event in checked} == box.gallery.photos.keys()
+            quick = await check(box, folder, album=None, quick=True)
+            assert verdicts(quick) == {Verdict.PRESENT: 4}
 
 
 # where albums are the folders

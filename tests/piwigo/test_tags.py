@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -16,13 +17,13 @@ from tests.support.runs import ADMIN
 ADD, LIST = "pwg.tags.add", "pwg.tags.getAdminList"
 
 
+@dataclass
 class Asking:
     """Asks a sandbox for the numbers of tags, as one run does."""
 
-    def __init__(self, box: Sandbox, server: PiwigoServer) -> None:
-        self.box = box
-        self.server = server
-        self.tags = Tags()
+    box: Sandbox
+    server: PiwigoServer
+    tags: Tags = field(default_factory=Tags)
 
     async def ids(self, *names: str) -> tuple[int, ...]:
         return await self.tags.ids(names, ask=self.server._pool.call)
