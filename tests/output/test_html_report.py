@@ -17,14 +17,10 @@ from tests.support.sample_run import CHECK, DRY_RUN, HOSTILE, RUN, checked, fail
 AGAIN = "bulkup ./photos --album 9"
 
 
-def report_of(file: Path, clock: sample_run.ManualClock) -> HtmlReport:
-    noon = datetime(2024, 7, 1, 12, tzinfo=UTC)
-    return HtmlReport(file, command=AGAIN, clock=clock, wall_clock=lambda: noon)
-
-
 async def page_of(tmp_path: Path, *history: Event, step_s: float = 1.0) -> str:
     file, clock = tmp_path / "report.html", sample_run.ManualClock()
-    async with report_of(file, clock) as view:
+    noon = datetime(2024, 7, 1, 12, tzinfo=UTC)
+    async with HtmlReport(file, command=AGAIN, clock=clock, wall_clock=lambda: noon) as view:
         for event in history:
             view.emit(event)
             clock.now += step_s

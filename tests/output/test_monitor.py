@@ -65,21 +65,16 @@ class Post:
         ):
             assert response.status == 200
             assert response.content_type == "text/event-stream"
-            yield messages(response)
+            yield (
+                json.loads(line.partition(b"data: ")[2])
+                async for line in response.content
+                if line.strip()
+            )
 
     async def look(self) -> dict[str, Any]:
         """Return the first message that whoever looks now gets."""
         async with self.reading() as stream:
             return await anext(stream)
-
-
-async def messages(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
-    async for line in response.content:
-        if line.strip():
-            assert line.startswith(b"data: ")
-            message = json.loads(line.removeprefix(b"data: "))
-            assert isinstance(message, dict)
-            yield message
 
 
 @asynccontextmanager
