@@ -49,13 +49,14 @@ def gallery(*albums: AlbumHistory) -> run_history.GalleryHistory:
     )
 
 
-def lines(*galleries: run_history.GalleryHistory) -> list[str]:
+def lines(*albums: AlbumHistory) -> list[str]:
+    galleries = [gallery(*albums)] if albums else []
     return [line.plain for line in past(galleries, now=NOW)]
 
 
 def test_a_gallery_shows_its_albums_and_their_runs() -> None:
     assert lines() == ["Nothing has been uploaded with this ledger yet."]
-    shown = lines(gallery(album(9, run(), name="Trips")))
+    shown = lines(album(9, run(), name="Trips"))
     assert shown[:2] == [
         "https://photos.example.org/: 1,204 files, 5.31 GB uploaded",
         "  Trips (album 9): 1,204 files, 5.31 GB",
@@ -78,11 +79,11 @@ def test_a_gallery_shows_its_albums_and_their_runs() -> None:
     ids=str,
 )
 def test_how_a_run_ended_is_said(past_run: PastRun, words: str) -> None:
-    assert words in lines(gallery(album(9, past_run)))[2]
+    assert words in lines(album(9, past_run))[2]
 
 
 def test_open_failures_are_named_with_reason_and_what_to_do_and_counted() -> None:
-    shown = lines(gallery(album(failures=30, examples=[failure(), failure("b.jpg", hint="")])))
+    shown = lines(album(failures=30, examples=[failure(), failure("b.jpg", hint="")]))
     assert shown[2:] == [
         "    30 failures open: bulkup status --failed --album 9",
         "      failed: /photos/a.jpg",
@@ -92,7 +93,7 @@ def test_open_failures_are_named_with_reason_and_what_to_do_and_counted() -> Non
         "        the file is empty",
         "      … and 28 more",
     ]
-    shown = lines(gallery(album(0, run(), files=0, failures=1, examples=[failure()])))
+    shown = lines(album(0, run(), files=0, failures=1, examples=[failure()]))
     assert shown[1] == "  no album named"
     assert shown[3] == "    1 failure open: bulkup status --failed"
 
@@ -101,14 +102,14 @@ def test_open_failures_are_named_with_reason_and_what_to_do_and_counted() -> Non
     "name", [b"[red]x\x1b[31m.jpg", b"new\nline.jpg", "\u202egpj.jpg", b"\xff.jpg"]
 )
 def test_names_do_no_harm(name: str | bytes) -> None:
-    shown = lines(gallery(album(name=os.fsdecode(name), failures=1, examples=[failure(name)])))
+    shown = lines(album(name=os.fsdecode(name), failures=1, examples=[failure(name)]))
     assert not [line for line in shown if not line.isprintable()]
     json.dumps(failure_line(failure(name))).encode("ascii")
     assert json.loads(json.dumps(failure_line(failure(name))))["path"].encode()
 
 
 def test_thousands_of_albums_are_not_each_reported() -> None:
-    shown = lines(gallery(*(album(number) for number in range(1, 1001)), album(2000, run())))
+    shown = lines(*(album(number) for number in range(1, 1001)), album(2000, run()))
     assert len(shown) == 24
     assert shown[-1].startswith("  … and 980 more albums: 1,179,920 files, ")
     assert any(line.startswith("  album 2000") for line in shown)

@@ -60,8 +60,8 @@ def closing(*history: Event, run: events.RunStarted = RUN) -> list[str]:
     return [line.plain for line in summary(state)]
 
 
-def retry(name: str = "1.jpg", *, after_s: float = 2.0) -> events.Retrying:
-    return events.Retrying(path=at(name), reason="lost", attempt=1, after_s=after_s)
+def retry(*, after_s: float = 2.0) -> events.Retrying:
+    return events.Retrying(path=at("1.jpg"), reason="lost", attempt=1, after_s=after_s)
 
 
 @pytest.mark.parametrize("kind", BOTH)
@@ -150,13 +150,9 @@ def test_the_figures_come_with_an_event_once_they_are_due_with_the_share_after_t
 
 def test_the_figures_tell_the_limits_in_force() -> None:
     there = Shown()
-    limits = events.LimitsChanged(finishing=2, most_finishing=8)
-    there.emit(
-        events.BandwidthChanged(limit=500_000),
-        RUN,
-        limits,
-        events.ChunkSizeChanged(chunk_size=4 * M),
-    )
+    there.emit(events.BandwidthChanged(limit=500_000), RUN)
+    there.emit(events.LimitsChanged(finishing=2, most_finishing=8))
+    there.emit(events.ChunkSizeChanged(chunk_size=4 * M))
     (line,) = there.emit(*found("a.jpg"), at=5.0)[2:]
     assert line.endswith(", finishing 2/8, chunk 4.00 MB, limit 500 kB/s")
     assert there.emit(events.BandwidthChanged(limit=None), at=10.0)[3].endswith(", chunk 4.00 MB")
