@@ -48,6 +48,7 @@ ARCHIVE = ArchiveFound(
     examples={},
 )
 WORKERS = WorkersFound(workers=8, most=12, finishing=6)
+OPEN = "none: others on the network can read the password and the photos"
 
 
 class Tty(StringIO):
@@ -88,7 +89,7 @@ class ShownReport:
         (TlsFound(version="TLSv1.3", days=90), "ok", "TLS 1.3, certificate valid for 90 days"),
         (TlsFound(version="TLSv1.2", days=1), "warning", "TLS 1.2, certificate valid for 1 day"),
         (TlsFound(version="TLSv1.3"), "ok", "TLS 1.3"),
-        (TlsFound(), "warning", "none: others on the network can read the password and"),
+        (TlsFound(), "warning", OPEN),
         (VersionFound(version="16.4.0"), "ok", "16.4.0"),
         (VersionFound(version="12.3.0"), "warning", "12.3.0: bulkup is tested with"),
         (VersionFound(version=""), "warning", "unknown: bulkup is tested with"),
