@@ -13,8 +13,8 @@ from bulkup.engine.ports import Stop
 from bulkup.errors import RunError, one_error
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.source.filters import EVERYTHING, Filters, Listing
-from tests.support.events import acting_on, soon, watched
-from tests.support.runs import failures, make_archive, picture, run, stored_sums
+from tests.support.events import acting_on, soon
+from tests.support.runs import Outcome, failures, make_archive, picture, run, stored_sums
 
 each_method = pytest.mark.parametrize("method", ["upload", "async"])
 
@@ -53,7 +53,7 @@ async def test_a_file_that_vanishes_before_its_turn_fails_alone_and_its_twin_is_
             gone.append(event.path)
             soon(event.path.unlink)
 
-    outcome = await run(box, tmp_path, outcome=watched(watch))
+    outcome = await run(box, tmp_path, outcome=Outcome(watch))
     assert stored_sums(box) == Counter(archive.values())
     assert failures(outcome) == {gone[0].name: "the file has vanished"}
     assert len(outcome.of(events.PhotoUploaded)) == 3
@@ -72,7 +72,7 @@ async def test_a_file_that_never_stops_changing_fails_alone(box: Sandbox, tmp_pa
         if isinstance(event, events.PhotoProgress) and event.path == victim:
             soon(grow)
 
-    outcome = await run(box, tmp_path, chunk_size=100_000, outcome=watched(watch))
+    outcome = await run(box, tmp_path, chunk_size=100_000, outcome=Outcome(watch))
     assert stored_sums(box) == Counter(archive.values()) - Counter([archive[victim]])
     assert list(failures(outcome)) == [victim.name]
     assert "changed while it was being read" in failures(outcome)[victim.name]

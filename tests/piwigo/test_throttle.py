@@ -201,7 +201,7 @@ async def test_all_photos_together_go_no_faster_than_the_limit(
             settings=UploadSettings(
                 into=AlbumTarget(album=1), method=method, bwlimit=Timetable(((time(), RUN_LIMIT),))
             ),
-            emit=outcome.events.append,
+            emit=outcome.emit,
             stop=Stop(),
             clock=clock,
             sleep=clock.sleep,

@@ -7,23 +7,6 @@ from bulkup.events import Event
 from tests.support.runs import Outcome
 
 
-class Watched(list[Event]):
-    """A list of events that calls a function for each one appended."""
-
-    def __init__(self, watch: Callable[[Event], None]) -> None:
-        super().__init__()
-        self._watch = watch
-
-    def append(self, event: Event) -> None:
-        super().append(event)
-        self._watch(event)
-
-
-def watched(watch: Callable[[Event], None]) -> Outcome:
-    """Return an outcome that calls `watch` for each event."""
-    return Outcome(Watched(watch))
-
-
 def acting_on(
     kind: type[Event], act: Callable[[], object], *, at: Collection[int] | None = None
 ) -> Outcome:
@@ -33,7 +16,7 @@ def acting_on(
         if isinstance(event, kind) and (at is None or len(outcome.of(kind)) - 1 in at):
             act()
 
-    outcome = watched(watch)
+    outcome = Outcome(watch)
     return outcome
 
 

@@ -69,9 +69,14 @@ def make_archive(
 
 @dataclass
 class Outcome:
-    """The events of a run."""
+    """The events of a run; `watch` is called at each."""
 
+    watch: Callable[[Event], object] = lambda _: None
     events: list[Event] = field(default_factory=list)
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+        self.watch(event)
 
     def of(self, kind: type[E_]) -> list[E_]:
         """Return the events of a kind."""
@@ -124,7 +129,7 @@ async def run(
 ) -> Outcome:
     """Run the engine against a sandbox, with retries at once; return the events."""
     outcome = outcome or Outcome()
-    emit = outcome.events.append
+    emit = outcome.emit
     door = Recovery(Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait)
     async with connect(
         box.url,
@@ -173,7 +178,7 @@ async def upload(
         run_context(server, recovery, outcome, stop, memory, clock=clock),
         sender=server,
         census=server.census,
-        albums=Albums(server, recovery=recovery, emit=outcome.events.append),
+        albums=Albums(server, recovery=recovery, emit=outcome.emit),
         chunk_size=chunks or ChunkSize(server.offer.chunk_size, user_size=chunk_size, grows=grows),
         executor=executor or LocalExecutor(),
     )
@@ -192,7 +197,7 @@ def run_context(
         gallery=server,
         recovery=recovery,
         ledger=memory or NoLedger(),
-        emit=outcome.events.append,
+        emit=outcome.emit,
         stop=stop or Stop(),
         clock=clock,
     )
@@ -203,7 +208,6 @@ async def check(
     *roots: Path,
     album: int | None = 1,
     retries: int = 5,
-    stop: Stop | None = None,
     outcome: Outcome | None = None,
     timeouts: Timeouts | None = None,
     memory: Ledger | None = None,
@@ -218,7 +222,7 @@ async def check(
     `album` None: photos may be anywhere in the gallery.
     """
     outcome = outcome or Outcome()
-    emit = outcome.events.append
+    emit = outcome.emit
     door = Recovery(Policy(), emit=emit, probe=anyio.lowlevel.checkpoint, sleep=no_wait)
     async with connect(box.url, credentials=ADMIN, timeouts=timeouts, retrying=door.run) as server:
         policy = Policy(retries=retries, proof_s=0.0)
@@ -234,7 +238,7 @@ async def check(
             )
         await verify.run(
             verify.Plan(roots=roots, endings=server.offer.endings, **plan),
-            run_context(server, recovery, outcome, stop, memory),
+            run_context(server, recovery, outcome, None, memory),
             album_resolver=album_resolver,
             executor=LocalExecutor(),
         )

@@ -1,14 +1,12 @@
 """Files to scan, and the results of a scan in words."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, Skipped, Unreadable, scan
-
-Words = dict[str, list[str]]
 
 
 def put(path: Path, content: bytes = b"x") -> Path:
@@ -49,16 +47,11 @@ def word(found: Found) -> str:
             return text
 
 
-def words_of(root: Path, found: Iterable[Found]) -> Words:
-    """Return the paths below a root by the word of their result."""
-    words = defaultdict[str, list[str]](list)
-    for each in found:
-        words[word(each)].append(str(each.path.relative_to(root)))
-    return {each: sorted(names) for each, names in words.items()}
-
-
 def scanned(
     root: Path, filters: Filters = EVERYTHING, endings: Collection[str] | None = None
-) -> Words:
-    """Scan a root and return the paths by the word of their result."""
-    return words_of(root, scan([root], filters, endings=endings))
+) -> dict[str, list[str]]:
+    """Scan a root and return the paths below it by the word of their result."""
+    words = defaultdict[str, list[str]](list)
+    for found in scan([root], filters, endings=endings):
+        words[word(found)].append(str(found.path.relative_to(root)))
+    return {each: sorted(names) for each, names in words.items()}
