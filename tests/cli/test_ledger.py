@@ -134,6 +134,8 @@ async def test_no_secret_is_in_a_ledger_and_without_one_nothing_is_stored(
             assert secret not in ended.out + ended.err
     await send(box, photos, "--no-ledger")
     assert not held(own_state)
+    await send(box, photos)
+    assert b"ledger.sqlite" in held(own_state)
 
 
 # `bulkup status`

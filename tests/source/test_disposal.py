@@ -19,7 +19,6 @@ from tests.support.walks import link, photo_at
 
 __all__ = ["disk"]
 
-
 PHOTO = b"a photo"
 
 

@@ -24,8 +24,6 @@ DAY = timedelta(days=1)
 NO_JSON = [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000, b"<xml/>"]
 LONG = "Urlaub in Knaufspesch in der Schneifel (38).JPG"
 LONGER = "D7157814-D2D5-4A62-AFCE-9CF465CB7D66.jpeg"
-
-
 EDITED_2 = "IMG_1(2)-edited.jpg"
 SNAPCHAT = "Screenshot_20220207_102421_com.snapchat.androi"
 

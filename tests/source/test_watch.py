@@ -30,19 +30,6 @@ FORMATS = replace(SENDING, raw_as_format=True)
 PHOTO = picture(Random(1), size=5000)
 
 
-def at_first(
-    kind: type[events.Event], act: Callable[[], object]
-) -> Callable[[events.Event], None]:
-    """Return what has something done when the first event of a kind comes."""
-    acts = [act]
-
-    def react(event: events.Event) -> None:
-        if isinstance(event, kind) and acts:
-            soon(acts.pop())
-
-    return react
-
-
 @dataclass
 class Runs:
     """The runs of a watch; `after` has what to do at the end of each, and then comes Ctrl-C."""
@@ -170,12 +157,12 @@ async def test_files_that_arrive_or_change_during_a_run_are_uploaded_by_the_next
 ) -> None:
     whole, late, final = (picture(Random(seed), size=9000) for seed in range(3))
     grown, changed = put(inbox / "grown.jpg", whole[:4000]), put(inbox / "changed.jpg", PHOTO)
-    reactions = [
-        at_first(events.RunStarted, partial(grown.write_bytes, whole)),
-        at_first(events.PhotoStarted, partial(put, inbox / "late.jpg", late)),
-        at_first(events.PhotoUploaded, partial(changed.write_bytes, final)),
-    ]
-    runs = Runs(after=[lambda: None], on_event=lambda event: [act(event) for act in reactions])
+    at_first: dict[type, Callable[[], object]] = {
+        events.RunStarted: partial(grown.write_bytes, whole),
+        events.PhotoStarted: partial(put, inbox / "late.jpg", late),
+        events.PhotoUploaded: partial(changed.write_bytes, final),
+    }
+    runs = Runs(after=[lambda: None], on_event=lambda e: soon(at_first.pop(type(e), lambda: None)))
     await runs.watch(box, inbox)
     assert runs.names() == [{"changed.jpg"}, {"grown.jpg", "late.jpg", "changed.jpg"}]
     contents = {box.gallery.content(number) for number in box.gallery.photos}
@@ -305,8 +292,6 @@ async def test_a_watch_ends_when_asked_to_and_with_a_wrong_password_or_no_folder
 
 FILE_A = Photo(Path("a.jpg"), 100, 1)
 FILE_B = Photo(Path("b.jpg"), 200, 1)
-
-
 GROWN, TOUCHED = replace(FILE_A, size=101), replace(FILE_A, mtime_ns=2)
 
 

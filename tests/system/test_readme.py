@@ -325,14 +325,13 @@ async def test_the_commands_of_a_page_do_what_they_are_there_for(
         }
 
 
-def test_every_block_is_of_a_kind_that_is_tried() -> None:
+async def test_every_block_is_of_a_kind_that_is_tried_and_bash_understands_those_for_it() -> (
+    None
+):
     found = {language for page in PAGES for language, _ in blocks(page)}
     assert found == {"sh", "python", "toml", *OTHER_BLOCKS}
     assert ALBUMS.keys() <= set(RUN)
     assert len(RUN) > 10
-
-
-async def test_what_is_not_run_is_there_and_bash_understands_it() -> None:
     typed = [text for page in PAGES for language, text in blocks(page) if language == "sh"]
     await anyio.run_process([BASH, "-n"], input="\n".join(typed).encode())
     for pattern in NOT_RUN:
@@ -348,7 +347,7 @@ def inline() -> Iterator[str]:
         yield from (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose))
 
 
-def test_commands_in_the_text_are_what_the_command_line_takes(
+def test_commands_and_flags_in_the_text_are_what_the_command_line_takes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (config,) = [text for page in PAGES for kind, text in blocks(page) if kind == "toml"]
@@ -361,9 +360,6 @@ def test_commands_in_the_text_are_what_the_command_line_takes(
         if words[1:] in [[command] for command in COMMANDS]:
             continue  # that is only its name
         app.parse_args(words[1:], exit_on_error=False, print_error=False)
-
-
-def test_flags_in_the_text_are_there() -> None:
     known = {name for command in COMMANDS for each in arguments(command) for name in each.names}
     known |= {"--help", "--version"}
     named = {span.split()[0].split("=")[0] for span in inline() if re.match("-+[a-z]", span)}
