@@ -325,9 +325,7 @@ async def test_the_commands_of_a_page_do_what_they_are_there_for(
         }
 
 
-async def test_every_block_is_of_a_kind_that_is_tried_and_bash_understands_those_for_it() -> (
-    None
-):
+async def test_every_block_is_of_a_kind_that_is_tried_and_bash_understands_those_for_it() -> None:
     found = {language for page in PAGES for language, _ in blocks(page)}
     assert found == {"sh", "python", "toml", *OTHER_BLOCKS}
     assert ALBUMS.keys() <= set(RUN)
@@ -343,8 +341,7 @@ async def test_every_block_is_of_a_kind_that_is_tried_and_bash_understands_those
 def inline() -> Iterator[str]:
     """Yield what stands between backticks in the text."""
     for text in PAGES.values():
-        prose = re.sub(r"(?ms)^( *)```.*?^\1```$", "", text)
-        yield from (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose))
+        yield from (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose(text)))
 
 
 def test_commands_and_flags_in_the_text_are_what_the_command_line_takes(
@@ -402,13 +399,22 @@ async def test_the_documented_fields_of_the_doctor_are_those_it_prints(
     assert found == documented
 
 
+def prose(page: str) -> str:
+    """Return a page without its blocks of code."""
+    return re.sub(r"(?ms)^( *)```.*?^\1```$", "", page)
+
+
+def anchors(page: str) -> set[str]:
+    """Return what links to the headings of a page are made of."""
+    headings = re.findall(r"(?m)^#+ (.*)$", prose(page))
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    plain = re.sub(r"(?ms)^( *)```.*?^\1```$", "", PAGES[page])
-    headings = re.findall(r"(?m)^#+ (.*)$", plain)
-    anchors = {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
-    for target in re.findall(r"\]\(([^)\s]+)\)", plain):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif "://" not in target:
-            assert (ROOT / page).parent.joinpath(target).is_file(), target
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(PAGES[page])):
+        if "://" not in target:
+            place, _, anchor = target.partition("#")
+            file = (ROOT / page).parent / place if place else ROOT / page
+            assert file.is_file(), target
+            assert not anchor or anchor in anchors(file.read_text("utf-8")), target
