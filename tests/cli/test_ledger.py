@@ -46,6 +46,7 @@ async def test_an_unusable_ledger_is_reported_before_anything_is_sent(
     assert not UPLOADS & {seen.method for seen in box.requests}
 
 
+@pytest.mark.usefixtures("no_pauses")
 async def test_after_a_full_disk_a_run_continues(box: Sandbox, tmp_path: Path, disk: Path) -> None:
     archive = make_archive(tmp_path, count=150, names=50)
     (disk / "rest").write_bytes(bytes(96 * 1024))  # a run on a busy machine writes little
