@@ -21,7 +21,7 @@ _SHAPES = {
     "base": r"https?:(?:\\?/){2}[^/\\]+",
     "datetime": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d",
     "date": r"\d{4}-\d\d-\d\d",
-    "long date": r"\w+ \d{1,2}, \d{4}",
+    "long date": r"(\w+ \d{1,2},|\d{1,2} \w+) \d{4}",
     "stamp": r"(?:\d{4}\\?/\d\d\\?/\d\d\\?/)?\d{14}-[0-9a-f]{8}",
     "day": r"\d{4}\\?/\d\d\\?/\d\d",
     "comment key": r"[^<>\"]+",
