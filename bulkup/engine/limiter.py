@@ -233,7 +233,8 @@ class Limiter:
         parallel = self._parallel_proof
         proven = False
         async with nullcontext() if parallel else self._recovery.hold():
-            possible = await self._census.prepare(anew=not parallel)
+            untested = self._proven_at == float("-inf")
+            possible = await self._census.prepare(anew=untested and not parallel)
         if possible:
             self._proving = True
             with anyio.move_on_after(PROOF_S):
@@ -241,8 +242,9 @@ class Limiter:
             self._proving = False
             self._proven_at = self._clock()
             self._note_alive()
-        self._parallel_proof = proven
-        if parallel and not proven and workers == workers_for(self.pacing.target + 1):
+        fewest = workers == workers_for(self.pacing.target + 1)
+        self._parallel_proof = proven or (parallel and not fewest)
+        if parallel and not proven and fewest:
             return  # nothing smaller would help: try the same again with all slots free
         self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
         if proven:

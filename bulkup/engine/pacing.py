@@ -30,8 +30,11 @@ FEWEST_PER_STEP: Final = 3
 """A step of the climb is judged from two finishes per slot, and at least this many."""
 
 WORTH_A_PROOF: Final = 1.4
-"""The last step must have multiplied the throughput by this before workers are proven for the next
-one: a proof delays other requests."""
+"""The step to two slots must have multiplied the throughput by this before workers are proven for
+the next step: a proof delays other requests …"""
+
+WORTH_A_LARGE_PROOF: Final = 1.7
+"""… and a later step by this: proving more workers may stop all requests of a small pool."""
 
 SETTLED_S: Final = 15.0
 """How long the limit is kept after the climb."""
@@ -231,9 +234,11 @@ class Finishing:
         asked, self._asked = self._asked, None
         if asked is None:
             return
-        if self._climb is not None and self.ceiling < asked > self._settled + 1:
-            self._asked = max(self._settled + 1, (self._settled + asked) // 2)
+        if self._settled == 1 and self._climb is not None and self.ceiling < asked > 2:
+            self._asked = max(2, (1 + asked) // 2)
         elif self.ceiling <= self._settled:
+            if self._climb is not None and self._settled > 1:
+                self.best = self._settled
             self._climb = None
             self._hold_until = now + self._unproven_s
             self._unproven_s = min(self._unproven_s * 2, MOST_HOLD_S)
@@ -286,7 +291,8 @@ class Finishing:
         ended = slots == self.most
         if climb.before is not None:
             fewer, slower = climb.before
-            ended |= slots == self.ceiling and rate < slower * WORTH_A_PROOF
+            worth = WORTH_A_PROOF if slots == 2 else WORTH_A_LARGE_PROOF
+            ended |= slots == self.ceiling and rate < slower * worth
             stretched = self.alone_s is not None and usual_s > self.alone_s * STRETCH
             if stretched or rate < slower * CLEAR_GAIN:
                 self._settle(fewer if stretched else (fewer + slots) // 2, now)
