@@ -246,7 +246,8 @@ class Limiter:
         self._parallel_proof = proven or (parallel and not fewest)
         if parallel and not proven and fewest:
             return  # nothing smaller would help: try the same again with all slots free
-        self.pacing.prove(workers if proven else self.pacing.workers, now=self._clock())
+        proven_workers = workers if proven else self.pacing.workers
+        self.pacing.prove(proven_workers, now=self._clock(), spare=parallel)
         if proven:
             await self._learn(Fact.WORKERS, max(workers, self._known_workers))
             await self._learn(Fact.PROOF, self._census.length)

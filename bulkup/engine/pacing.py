@@ -166,6 +166,7 @@ class Finishing:
     _unproven_s: float = UNPROVEN_S
     _downward: bool = False
     _asked: int | None = None
+    _spare: bool = True
     _trouble_at: float = float("-inf")
 
     def begin(
@@ -223,8 +224,13 @@ class Finishing:
         """The median seconds of the last finishes; before the first, those of an earlier run."""
         return median(self._recent) if self._recent else self.alone_s
 
-    def prove(self, workers: int, *, now: float) -> None:
-        """Record the number of proven workers, which may be fewer than wanted."""
+    def prove(self, workers: int, *, now: float, spare: bool = True) -> None:
+        """Record the number of proven workers, which may be fewer than wanted.
+
+        Without `spare` workers, the proof failed beside a finish: such a small pool is not asked
+        for more during the climb.
+        """
+        self._spare = spare
         wanted = self.wanted_workers
         if self._proven is not None and wanted is not None and workers < wanted:
             workers = self._proven  # those of an earlier run are no longer relied on
@@ -292,7 +298,7 @@ class Finishing:
         if climb.before is not None:
             fewer, slower = climb.before
             worth = WORTH_A_PROOF if slots == 2 else WORTH_A_LARGE_PROOF
-            ended |= slots == self.ceiling and rate < slower * worth
+            ended |= slots == self.ceiling and (rate < slower * worth or not self._spare)
             stretched = self.alone_s is not None and usual_s > self.alone_s * STRETCH
             if stretched or rate < slower * CLEAR_GAIN:
                 self._settle(fewer if stretched else (fewer + slots) // 2, now)

@@ -145,7 +145,7 @@ class Census:
 
     async def _find_length(self, session: Session, *, rough: bool) -> int | None:
         length, work_s = FIRST_LENGTH, 0.0
-        light_s = await self._timed(session, _padded(0))
+        light_s = await self._timed(session, _padded(0), times=4)
         wanted_s = max(BUSY_S, 4 * light_s)
         if rough:
             wanted_s = min(wanted_s, MOST_BUSY_S)
@@ -157,17 +157,17 @@ class Census:
             length = int(min(MOST_LENGTH, length * AIM * wanted_s / work_s))
         return length if work_s >= TOO_LIGHT_S else None
 
-    async def _timed(self, session: Session, request: Request) -> float:
-        """Return how long a request takes: the shorter of two, as the first may connect.
+    async def _timed(self, session: Session, request: Request, *, times: int = 2) -> float:
+        """Return how long a request takes: the shortest of some, as the first may connect.
 
         One alone may also have waited for a worker behind a finish.
         """
-        times = []
-        for _ in range(2):
+        seconds = []
+        for _ in range(times):
             began = self._clock()
             await self._pool.send(session, request)
-            times.append(self._clock() - began)
-        return min(times)
+            seconds.append(self._clock() - began)
+        return min(seconds)
 
     async def _passes(self, length: int, *, busy: int, hold: Hold) -> bool:
         """Return whether a light request is answered while `busy` heavy ones are processed."""

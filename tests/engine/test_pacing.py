@@ -117,6 +117,31 @@ def test_the_climb_ends_where_a_finish_takes_too_long() -> None:
     assert world.pacing.best == 2
 
 
+@pytest.mark.parametrize(
+    ("spare", "latency", "asked"),
+    [
+        pytest.param(True, [1.0, 1.0], 6, id="nobody waits for the other"),
+        pytest.param(True, [1.0, 1.6], None, id="little gained"),
+        pytest.param(False, [1.0, 1.0], None, id="a pool without a worker to spare"),
+    ],
+)
+def test_more_workers_are_proven_in_the_climb_where_that_may_gain_enough(
+    spare: bool, latency: list[float], asked: int | None
+) -> None:
+    pacing, now = Finishing(most=8), 0.0
+    pacing.begin()
+    pacing.prove(1, now=now)
+    pacing.prove(3, now=now, spare=spare)
+    for _ in range(10):
+        if pacing.wanted_workers is None:
+            now += 1.0
+            at_once = pacing.target
+            took = latency[at_once - 1]
+            pacing.record(took, Outcome.ANSWERED, at_once=at_once, began=now - took, now=now)
+    assert pacing.target == 2
+    assert pacing.wanted_workers == asked
+
+
 @pytest.mark.parametrize("workers", [2, 3, 5, 8, 16, 32])
 @pytest.mark.parametrize("off_by", [-1, 0, 1])
 def test_it_rests_where_waiting_workers_are_used_best_also_after_a_wrong_count(
