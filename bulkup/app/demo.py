@@ -168,7 +168,7 @@ async def _run_demo(path: Path | None, folder: Path, keep: bool) -> int:
         done = await anyio.run_process(
             command, env=environment, check=False, stdin=None, stdout=None, stderr=None
         )
-        there = Counter(photo.md5 for photo in box.gallery.photos.values())
+        there = Counter(photo.md5 or "" for photo in box.gallery.photos.values())
         right = await _verify(archive, there, endings=set(Release(VERSION).file_types))
         if keep:
             _say(f"The gallery is at {box.url}   Ctrl-C ends.")

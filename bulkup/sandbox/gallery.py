@@ -25,12 +25,15 @@ _LOUNGE_MARKER_S = 60.0
 
 @dataclass(slots=True)
 class StoredPhoto:
-    """A row of the table of photos, with its links; `md5` is the client's, or else computed."""
+    """A row of the table of photos, with its links; `md5` is the client's, or else computed.
+
+    A photo that a synchronisation of folders found has none until setMd5sum.
+    """
 
     id: int
     file: str
     name: str
-    md5: str
+    md5: str | None
     size: int
     path: str
     date_available: str
@@ -284,6 +287,32 @@ class Gallery:
             photo = next((p for p in reversed(self.photos.values()) if p.md5 == md5), None)
         return photo
 
+    async def synchronise(self, file: str, data: bytes, album_id: int) -> StoredPhoto:
+        """Add a photo as the synchronisation of a folder does: without an MD5."""
+        content = Content(in_memory=True)
+        await content.append(data)
+        photo = StoredPhoto(
+            id=self._next("photo"),
+            file=storable(file),
+            name=storable(php.title(file)),
+            md5=None,
+            size=0,
+            path=f"galleries/{album_id}/{file}",
+            date_available=php.now(),
+            added_at=self.clock(),
+            added_by=1,
+        )
+        self._register(content, photo)
+        self.photos[photo.id] = photo
+        self.link(photo.id, album_id)
+        return photo
+
+    def set_md5(self, photo: StoredPhoto, md5: str | None) -> None:
+        """Set the MD5 of a photo."""
+        photo.md5 = md5
+        if md5:
+            self._latest[md5] = photo.id
+
     async def store(
         self,
         content: Content,
@@ -315,10 +344,10 @@ class Gallery:
             raise Died("[add_uploaded_file] this photo does not exist in the database")
         else:
             photo = self.photos[replace]
-            photo.file, photo.md5, photo.level = storable(file), md5, level
+            photo.file, photo.level = storable(file), level
             await self.formats.lose_files(replace)
             await self._put(content, photo)
-        self._latest[md5] = photo.id
+        self.set_md5(photo, md5)
         self._enter(photo, albums)
         await finish()
         return photo, replace is None
@@ -357,6 +386,9 @@ class Gallery:
             await content.remove()
             content.path = None
         await content.move(self.folder / photo.path)
+        self._register(content, photo)
+
+    def _register(self, content: Content, photo: StoredPhoto) -> None:
         self.contents[photo.path] = content
         content.seal()
         picture = content.picture

@@ -71,6 +71,11 @@ class Release:
         return self.major >= 14
 
     @property
+    def mixes_md5s(self) -> bool:
+        """Whether setMd5sum may give MD5s to the wrong photos: before 15.4."""
+        return self.major < 15
+
+    @property
     def random_paths(self) -> bool:
         """Whether equal contents stored within one second get two files."""
         return self.major >= 15

@@ -1,6 +1,11 @@
 """Rules of the gallery that the recorded exchanges do not reach: races and time."""
 
 import asyncio
+import hashlib
+import json
+from functools import partial
+
+import pytest
 
 from bulkup.sandbox import Sandbox
 from tests.support.gallery_client import JPEG, GalleryClient, Reply, async_chunk, gallery
@@ -101,3 +106,43 @@ async def test_with_an_api_key_the_parameters_of_a_get_are_not_seen() -> None:
         client.use_key(*box.make_api_key())
         page = await client.page("ws.php?format=json&method=pwg.images.exist&md5sum_list=a")
     assert page.result == []
+
+
+@pytest.mark.parametrize(
+    ("version", "size", "sums", "answer"),
+    [
+        # with no photo to compute, the list in the query is empty (seen on 15.3 and 16.4)
+        ("16.4.0", 0, [None] * 3, "sql"),
+        ("15.7.0", 2, [0, 1, None], {"nb_added": 2, "nb_no_md5sum": 1}),
+        ("16.4.0", 50, [0, 1, None], {"nb_added": 3, "nb_no_md5sum": 1}),  # the last has no file
+        ("16.4.0", -1, [None] * 3, "block_size must be an positive integer"),
+        # the paths come in the order of the ids, whichever the photos come in
+        ("14.5.0", 2, [1, 0, None], {"nb_added": 2, "nb_no_md5sum": 1}),
+    ],
+)
+async def test_missing_md5s_are_computed_as_by_each_version(
+    version: str, size: int, sums: list[int | None], answer: dict[str, int] | str
+) -> None:
+    async with gallery(version=version, show_errors=True) as (box, client):
+        contents = [JPEG + bytes([n]) for n in range(3)]
+        photos = [await box.gallery.synchronise(f"{n}.jpg", c, 1) for n, c in enumerate(contents)]
+        del box.gallery.contents[photos[2].path]
+        if version == "14.5.0":
+            box.gallery.photos = {photo.id: photo for photo in (photos[1], photos[0], photos[2])}
+        fill = partial(client.call, "pwg.images.setMd5sum", pwg_token=client.token)
+        reply = await fill(block_size=size)
+        assert str(answer).replace("'", '"').replace(" ", "") in reply.text.replace(" ", "")
+        assert [photo.md5 for photo in photos] == [
+            None if n is None else hashlib.md5(contents[n]).hexdigest() for n in sums
+        ]
+        if version == "16.4.0" and size == 50:
+            assert "<b>Warning</b>:  md5_file(" in reply.text
+            for n in range(9):  # a larger block stores an empty MD5
+                await box.gallery.synchronise(f"more {n}.jpg", JPEG + b"more", 1)
+            reply = await fill(block_size=size)
+            assert reply.text.endswith('{"nb_added":10,"nb_no_md5sum":0}}')
+            assert photos[2].md5 == ""
+        listed = await client.call("pwg.images.getInfo", image_id=1)
+        assert json.loads(listed.text[listed.text.rfind('{"stat"') :])["result"]["md5sum"] == (
+            photos[0].md5
+        )

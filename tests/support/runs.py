@@ -252,4 +252,4 @@ def failures(outcome: Outcome) -> dict[str, str]:
 
 def stored_sums(box: Sandbox) -> Counter[str]:
     """Count the photos of the sandbox by their MD5."""
-    return Counter(photo.md5 for photo in box.gallery.photos.values())
+    return Counter(photo.md5 or "" for photo in box.gallery.photos.values())

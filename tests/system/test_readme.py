@@ -149,7 +149,7 @@ class Reader:
 
     @property
     def stored(self) -> Counter[str]:
-        return Counter(photo.md5 for photo in self.box.gallery.photos.values())
+        return Counter(photo.md5 or "" for photo in self.box.gallery.photos.values())
 
     def settings(self, text: str) -> dict[str, str]:
         """Return the settings that these lines rely on."""

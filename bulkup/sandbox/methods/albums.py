@@ -1,5 +1,6 @@
 """Albums: add, change, delete and list them, list the photos of one."""
 
+import secrets
 from collections.abc import Iterable
 
 from bulkup.sandbox import php
@@ -164,7 +165,9 @@ async def _get_images(call: Call) -> dict[str, object]:
     if not asked:
         albums = set(gallery.albums)
     photos = list({p.id: p for a in albums for p in gallery.photos_in(a)}.values())
-    if order := call.text("order"):
+    if (order := call.text("order")) == "random":
+        secrets.SystemRandom().shuffle(photos)
+    elif order:
         photos.sort(key=lambda p: p.id, reverse=order.lower().endswith(" desc"))
     else:
         photos.sort(key=lambda p: (p.file, p.id))

@@ -1,4 +1,4 @@
-"""Photos after the upload: getInfo, setInfo, setCategory, delete, exist and checkFiles."""
+"""Photos after the upload: their data, albums, deletion, and their MD5s."""
 
 import re
 import secrets
@@ -7,7 +7,7 @@ import time
 from bulkup.sandbox import php
 from bulkup.sandbox.calls import REQUIRED, TEXT, Call, Method, Param
 from bulkup.sandbox.gallery import StoredPhoto, Tag, storable, storable_comment, storable_date
-from bulkup.sandbox.php import Refusal, WithStatus
+from bulkup.sandbox.php import FatalError, Refusal, WithStatus
 
 # name, suffix of the file, and the box that the derivative fits into
 _SIZES = (
@@ -269,6 +269,25 @@ async def _check_files(call: Call) -> object:
     return {"file": "equals" if content and content.md5 == wanted else "differs"}
 
 
+async def _set_md5sum(call: Call) -> dict[str, object]:
+    """Compute missing MD5s; a file that can't be read leaves NULL, in blocks of 10 or more ""."""
+    call.check_token()
+    gallery, size = call.gallery, call.number("block_size")
+    missing = [photo.id for photo in gallery.photos.values() if photo.md5 is None]
+    ids = missing[:size]
+    if not ids and (missing or call.release.major < 15):
+        raise FatalError("mysqli_sql_exception: You have an error in your SQL syntax")
+    for photo_id, row in zip(ids, sorted(ids) if call.release.mixes_md5s else ids, strict=True):
+        path = gallery.photos[row].path
+        content = gallery.contents.get(path)
+        if content is None:
+            call.warnings.append(f"md5_file(././{path}): Failed to open stream")
+        md5 = content.md5 if content else "" if len(ids) >= 10 else None
+        gallery.set_md5(gallery.photos[photo_id], md5)
+    left = sum(photo.md5 is None for photo in gallery.photos.values())
+    return {"nb_added": len(ids), "nb_no_md5sum": left}
+
+
 _PHOTO = Param("int positive notnull", optional=False)
 _INFO = {
     "image_id": _PHOTO,
@@ -286,6 +305,7 @@ _CATEGORY = {
     "pwg_token": REQUIRED,
 }
 _PHOTOS = {"image_id": Param(optional=False, array=True), "pwg_token": REQUIRED}
+_BLOCK = {"block_size": Param("int positive", default=50), "pwg_token": REQUIRED}
 _SUMS = {"md5sum_list": TEXT, "filename_list": TEXT}
 PHOTO_METHODS = {
     "pwg.images.setInfo": Method(_set_info, _INFO, admin=True, post=True),
@@ -293,6 +313,7 @@ PHOTO_METHODS = {
     "pwg.images.delete": Method(_delete, _PHOTOS, admin=True, post=True),
     "pwg.images.getInfo": Method(_get_info, {"image_id": _PHOTO}),
     "pwg.images.exist": Method(_exist, _SUMS, admin=True),
+    "pwg.images.setMd5sum": Method(_set_md5sum, _BLOCK, admin=True, post=True),
     "pwg.images.checkFiles": Method(
         _check_files, {"image_id": _PHOTO, "file_sum": TEXT}, admin=True
     ),
