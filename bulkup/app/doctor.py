@@ -1,13 +1,14 @@
 """The `doctor` use case: checks of the gallery, and an estimate of the archive.
 
-The checks only read. The files sent to find size limits do not stay on the server.
+The checks only read. The files sent to find size limits do not stay on the server. On request,
+the gallery computes missing MD5s.
 """
 
 import os
 import statistics
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -47,6 +48,9 @@ FIRST: Final = 500 * 1024  # Piwigo's default chunk size
 LARGEST: Final = 32 * 1024 * 1024
 LONG_S: Final = 4.0  # no file larger than one that took this long is tried
 DAY_S: Final = 86_400
+SAMPLE: Final = 20  # photos asked for their MD5
+BLOCK: Final = 9  # with 10 and more, Piwigo stores an empty MD5 for a file that it can't read
+LARGEST_BLOCK: Final = 10_000
 LONGEST_WAIT_S: Final = 10.0  # even if a server asks for more
 
 POLICY: Final = Policy(retries=2)
@@ -89,7 +93,11 @@ async def examine(
     ) as survey:
         checks = GalleryChecks(survey, recovery=recovery, clock=clock, wall_clock=wall_clock)
         known = await _check_gallery(
-            checks, album=settings.album, by_key=bool(account.api_key), on_finding=on_finding
+            checks,
+            album=settings.album,
+            by_key=bool(account.api_key),
+            fill=settings.fill_md5,
+            on_finding=on_finding,
         )
     if roots or filters.listing is not None:
         archive = partial(_check_archive, roots, filters, settings, known, on_finding)
@@ -107,7 +115,12 @@ class Known:
 
 
 async def _check_gallery(
-    checks: "GalleryChecks", *, album: int | None, by_key: bool, on_finding: OnFinding
+    checks: "GalleryChecks",
+    *,
+    album: int | None,
+    by_key: bool,
+    fill: bool,
+    on_finding: OnFinding,
 ) -> Known:
     """Check the gallery, until a check fails that the rest depends on."""
     known = Known()
@@ -125,11 +138,14 @@ async def _check_gallery(
     types = await _check(Check.TYPES, checks.types, on_finding)
     known.endings = types.endings if types else None
 
-    def trying(size: int) -> None:
-        on_finding(CheckProgress(check=Check.CHUNK, at=size))
+    def progress(check: Check) -> Callable[[int], None]:
+        return lambda at: on_finding(CheckProgress(check=check, at=at))
 
+    trying = progress(Check.CHUNK)
     known.chunk = await _check(Check.CHUNK, lambda: checks.chunk(trying=trying), on_finding)
     await _check(Check.DUPLICATES, checks.duplicates, on_finding)
+    left = progress(Check.MD5S)
+    await _check(Check.MD5S, lambda: checks.md5s(fill=fill, progress=left), on_finding)
     await _check(Check.ALBUM, lambda: checks.album(album), on_finding)
     await _check(Check.WORKERS, checks.workers, on_finding)
     known.ids_left = await checks.ids_left()
@@ -271,6 +287,59 @@ class GalleryChecks:
             by_md5=await self._retrying(lambda: self._survey.finds_by_md5(self._offer)),
             detection=False if major is not None and major < DUPLICATES_SINCE else None,
         )
+
+    async def md5s(self, *, fill: bool, progress: Callable[[int], None]) -> findings.Md5sFound:
+        """Ask a sample of the photos for their MD5, and the gallery whether all others have one.
+
+        With `fill`, it first computes those missing; `progress` gets the number of photos left.
+        """
+        offer, survey, fillable = self._offer, self._survey, self._offer.md5s_reliable
+        if fill and not fillable:
+            raise RunError(run_failures.WOULD_MIX_MD5S(version=offer.version or "of unknown age"))
+        filled, unread = await self._fill(progress) if fill else (None, 0)
+        catalogue, sample, without = survey.catalogue(offer), 0, 0
+        with suppress(NotOffered, PhotoError):
+            for photo_id in await self._retrying(lambda: survey.sample(offer, SAMPLE)):
+                identity = await self._retrying(partial(catalogue.identity, photo_id))
+                sample, without = sample + 1, without + (not identity.md5)
+        complete = False if without or unread else None
+        if complete is None and fillable:
+            with suppress(NotOffered, PhotoError, Transient):
+                complete = not (await survey.fill_md5s(offer, 0))[1]
+        return findings.Md5sFound(
+            sampled=sample,
+            without=without,
+            complete=complete,
+            fillable=fillable,
+            filled=filled,
+            unread=unread,
+        )
+
+    async def _fill(self, progress: Callable[[int], None]) -> tuple[int, int]:
+        """Let the gallery compute missing MD5s; return how many it did, and for how many it can't.
+
+        It takes the first photos without one each time, so a block of photos whose files it can't
+        read has to grow, and one that takes too long is halved.
+        """
+        size, most, filled, left, unread = BLOCK, LARGEST_BLOCK, 0, None, 0
+        while True:
+            try:
+                fill = partial(self._survey.fill_md5s, self._offer, size)
+                added, now = await self._retrying(fill)
+            except Transient:
+                if size == 1:
+                    raise
+                size = most = size // 2
+                continue
+            progress(now)
+            filled += added if left is None else max(0, left - now)
+            if left is not None and now >= left:
+                if size >= min(now, most):
+                    return filled, now
+                unread, size = size, min(2 * size, most)
+            elif not now:
+                return filled, unread
+            left = now
 
     async def album(self, album: int | None) -> findings.AlbumFound | findings.AlbumMissing:
         """Ask for the album's name, or for some albums. Raises `RunError` if it does not exist."""

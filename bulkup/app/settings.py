@@ -214,10 +214,14 @@ class VerifySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorSettings:
-    """Settings of the doctor; `album` None checks no album. Raises `UsageError`."""
+    """Settings of the doctor; `album` None checks no album. Raises `UsageError`.
+
+    With `fill_md5`, the gallery computes missing MD5s.
+    """
 
     album: int | None = None
     ledger: Path | None = None
+    fill_md5: bool = False
 
     def __post_init__(self) -> None:
         if self.album is not None:

@@ -1,4 +1,4 @@
-"""The `albums` and `doctor` commands, which only read from the gallery."""
+"""The `albums` and `doctor` commands: a look at the gallery."""
 
 import sys
 from functools import partial

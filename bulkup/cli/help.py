@@ -104,7 +104,7 @@ COMMANDS: Final = {
     "doctor": CommandHelp(
         "gallery",
         "Gallery and history",
-        """Check the gallery and this machine before a migration; changes nothing.
+        """Check the gallery and this machine before a migration. Only --fill-md5 changes anything.
 
         Each line starts with ✓ (fine), ! (worth knowing) or ✗ (a problem), and says what to do.
         With paths, also reports what an upload of them would involve.
@@ -114,6 +114,7 @@ COMMANDS: Final = {
         (
             ("bulkup doctor", "check the gallery"),
             ("bulkup doctor ./photos --album 9", "… and the files to upload"),
+            ("bulkup doctor --fill-md5", "… and have it compute missing MD5s"),
         ),
     ),
     "status": CommandHelp(

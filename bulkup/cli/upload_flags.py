@@ -195,11 +195,16 @@ class DoctorFlags:
     ledger: Annotated[
         Path | None, flag("Ledger file, the record of earlier uploads.", metavar="FILE")
     ] = None
+    fill_md5: Annotated[
+        bool,
+        flag("Have the gallery compute the MD5s that its photos lack (Piwigo 15.4 or later)."),
+    ] = False
     json: Annotated[bool, flag("Print one JSON object on stdout at the end.")] = False
 
     def settings(self) -> DoctorSettings:
         """Return the checked values. Raises `UsageError`."""
-        return DoctorSettings(album=self.album, ledger=self.ledger or default_ledger())
+        ledger = self.ledger or default_ledger()
+        return DoctorSettings(album=self.album, ledger=ledger, fill_md5=self.fill_md5)
 
 
 @flags("After the upload")

@@ -211,6 +211,12 @@ UNWATCHED: Final = FailureKind(
     "Give --poll, which scans them at intervals.",
 )
 
+WOULD_MIX_MD5S: Final = FailureKind(
+    "would-mix-md5s",
+    "Piwigo {version} may give an MD5 to the wrong photo, so it is not asked to compute any",
+    "Update Piwigo to 15.4 or later first.",
+)
+
 # other machines
 
 CLUSTER_UNREACHED: Final = FailureKind(

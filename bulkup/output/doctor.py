@@ -27,6 +27,7 @@ NAMES = {
     Check.TYPES: "File types",
     Check.CHUNK: "Chunk size",
     Check.DUPLICATES: "Duplicates",
+    Check.MD5S: "MD5s",
     Check.ALBUM: "Album",
     Check.WORKERS: "PHP workers",
     Check.ARCHIVE: "Archive",
@@ -55,6 +56,8 @@ def progress_text(step: CheckProgress) -> str:
             return f"{NAMES[step.check]}: sending {chunk_text(size)}"
         case CheckProgress(check=Check.ARCHIVE, at=int(files)):
             return f"{NAMES[step.check]}: {count_text(files, 'file')} so far"
+        case CheckProgress(check=Check.MD5S, at=int(left)):
+            return f"{NAMES[step.check]}: {count_text(left, 'photo')} left"
     return NAMES[step.check]
 
 
@@ -84,6 +87,8 @@ def words(finding: Finding) -> Words:
             return _chunk(finding)
         case findings.DuplicatesFound():
             return _duplicates(finding)
+        case findings.Md5sFound():
+            return _md5s(finding)
         case findings.AlbumFound(album=album, name=name):
             return _words(f"{name} (album {album})" if name else f"album {album}, name unknown")
         case findings.AlbumMissing():
@@ -191,6 +196,32 @@ def _duplicates(found: findings.DuplicatesFound) -> Words:
             "Piwigo 14 or later, not if it was upgraded from an older version"
         )
     return _words(asked, itself, hint=hint)
+
+
+def _md5s(found: findings.Md5sFound) -> Words:
+    filled = "" if found.filled is None else f"{found.filled:,} computed by the gallery"
+    if found.unread:
+        filled = f"computed, but the gallery can't read {count_text(found.unread, 'file')} or more"
+    sample = f"of {count_text(found.sampled, 'photo')} sampled, "
+    if found.without:
+        sample += f"{found.without:,} have none: they can't be found, and would be sent again"
+    elif found.complete:
+        sample = "every photo in the gallery has one"
+    elif found.complete is False:
+        sample += "each has one, but others have none: these would be sent again"
+    else:
+        sample = sample + "each has one" if found.sampled else "no photo was found to ask for it"
+    if found.mark == "ok":
+        return _words(filled, sample)
+    hint = "bulkup doctor --fill-md5 lets the gallery compute them."
+    if not found.fillable:
+        hint = (
+            "Update Piwigo to 15.4 or later, then run bulkup doctor --fill-md5. Older versions "
+            "may give an MD5 to the wrong photo."
+        )
+    elif found.filled is not None:
+        hint = "The gallery could not read their files: check that they exist there."
+    return _words(filled, sample, hint=hint)
 
 
 def _albums(found: findings.AlbumMissing) -> Words:

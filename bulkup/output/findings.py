@@ -31,6 +31,7 @@ class Check(enum.StrEnum):
     TYPES = "types"
     CHUNK = "chunk"
     DUPLICATES = "duplicates"
+    MD5S = "md5s"
     ALBUM = "album"
     WORKERS = "workers"
     ARCHIVE = "archive"
@@ -200,6 +201,30 @@ class DuplicatesFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Md5sFound:
+    """Whether the photos in the gallery have an MD5; those without can't be found by it.
+
+    `without` of `sampled` photos have none. `complete` is whether all photos of the gallery have
+    one, None if unknown. `fillable`: this version can be asked to compute them. On request it has
+    computed `filled` (None: not asked); `unread` files or more, which it could not read, may be
+    among these.
+    """
+
+    check: ClassVar = Check.MD5S
+    sampled: int
+    without: int
+    complete: bool | None
+    fillable: bool
+    filled: int | None = None
+    unread: int = 0
+
+    @property
+    def mark(self) -> Mark:
+        """A warning if photos lack it: they would be sent again."""
+        return Mark.WARNING if self.without or self.complete is False else Mark.OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlbumFound:
     """The album; its name is empty if unknown."""
 
@@ -283,7 +308,15 @@ class ArchiveFound:
 
 
 Found = AddressFound | TlsFound | VersionFound | LatencyFound | AccountFound | MethodsFound
-Offered = TypesFound | ChunkFound | DuplicatesFound | AlbumFound | AlbumMissing | WorkersFound
+Offered = (
+    TypesFound
+    | ChunkFound
+    | DuplicatesFound
+    | Md5sFound
+    | AlbumFound
+    | AlbumMissing
+    | WorkersFound
+)
 Finding = Failed | Found | Offered | ArchiveFound
 
 
@@ -291,7 +324,8 @@ Finding = Failed | Found | Offered | ArchiveFound
 class CheckProgress:
     """A check is in progress.
 
-    `at` is the size in bytes that is tried, or the number of files found so far.
+    `at` is the size in bytes that is tried, the number of files found so far, or the number of
+    photos that still lack an MD5.
     """
 
     check: Check

@@ -18,7 +18,7 @@ from bulkup.piwigo.census import Census
 from bulkup.piwigo.client import Catalogue
 from bulkup.piwigo.connect import choose_method, connector_for, fetch_offer, find_base
 from bulkup.piwigo.multipart import PART, Form, StreamedPayload
-from bulkup.piwigo.protocol import Offer, Status, interpret
+from bulkup.piwigo.protocol import Offer, Status, interpret, read_md5s_set, read_members
 from bulkup.piwigo.session import SYSTEM, Credentials, Session, SessionPool, Timeouts, Trust
 
 METHOD: Final = "pwg.images.addSimple"
@@ -142,6 +142,21 @@ class Survey:
     async def finds_by_md5(self, offer: Offer) -> bool:
         """Return whether the gallery finds photos by their MD5."""
         return NO_MD5 in await self.catalogue(offer).find([NO_MD5])
+
+    async def sample(self, offer: Offer, count: int) -> list[int]:
+        """Return the ids of up to `count` photos in albums, which the server draws at random."""
+        fields = (("recursive", "true"), ("per_page", str(count)), ("order", "random"))
+        answer = await self.catalogue(offer).ask("pwg.categories.getImages", fields)
+        return [photo_id for photo_id, _ in read_members(answer)[0]]
+
+    async def fill_md5s(self, offer: Offer, count: int) -> tuple[int, int]:
+        """Let the server compute the MD5 of up to `count` photos; return how many, and the rest.
+
+        With 0 it changes nothing, and dies if a photo has none (seen on Piwigo 15.3 and 16.4).
+        """
+        fields = (("block_size", str(count)),)
+        ask = self.catalogue(offer).ask
+        return read_md5s_set(await ask("pwg.images.setMd5sum", fields, token=True))
 
     def can_send_file(self, offer: Offer) -> bool:
         """Return whether `send_file` is possible."""

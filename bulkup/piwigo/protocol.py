@@ -70,6 +70,14 @@ class Offer:
         """The major version of Piwigo, 0 if unknown."""
         return number(self.version.partition(".")[0])
 
+    @property
+    def md5s_reliable(self) -> bool:
+        """Whether `pwg.images.setMd5sum` never gives the MD5 of one photo to another.
+
+        Before 15.4.0, it does where the database returns rows in another order (Piwigo#2319).
+        """
+        return [number(part) for part in self.version.split(".")[:2]] >= [15, 4]
+
 
 def read_status(result: object) -> Status:
     """Parse the answer to `pwg.session.getStatus`.
@@ -176,6 +184,17 @@ def read_checked(result: object) -> bool | None:
         case {"file": "differs"}:
             return False
     return None
+
+
+def read_md5s_set(result: object) -> tuple[int, int]:
+    """Return how many MD5s `pwg.images.setMd5sum` has computed, and how many are missing.
+
+    Raises `NotOffered` if the answer has another form.
+    """
+    match result:
+        case {"nb_added": int(added), "nb_no_md5sum": int(missing)}:
+            return added, missing
+    raise NotOffered(server_failures.NOT_REPORTED(what="how many MD5s it has computed"))
 
 
 def read_members(result: object) -> tuple[list[tuple[int, str]], int]:

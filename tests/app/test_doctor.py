@@ -1,5 +1,6 @@
 """What a check-up finds at galleries of all kinds, and that it leaves each as it was."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -68,6 +69,7 @@ async def look(
     *roots: Path,
     album: int | None = 1,
     ledger: Path | None = None,
+    fill_md5: bool = False,
     tick_s: float = 0.001,
     sleep: Sleep = no_wait,
     **account: Any,  # noqa: ANN401 (an account names them)
@@ -77,7 +79,7 @@ async def look(
     await examine(
         roots,
         account=Account(url=url, **({"user": ADMIN.user, "password": ADMIN.password} | account)),
-        settings=DoctorSettings(album=album, ledger=ledger),
+        settings=DoctorSettings(album=album, ledger=ledger, fill_md5=fill_md5),
         on_finding=report.add,
         clock=lambda: next(times),
         wall_clock=lambda: 0.0,
@@ -101,6 +103,92 @@ async def visit(box: Sandbox, *roots: Path, **how: Any) -> Findings:  # noqa: AN
         report = await look(box.url, *roots, **how)
         assert state(box) == before
     return report
+
+
+# MD5s that photos lack
+
+
+async def fill(box: Sandbox, *, synchronised: int, unreadable: int = 0, filled: int = 0) -> None:
+    """Add photos as a synchronisation of folders does, some of them filled afterwards."""
+    for number in range(synchronised):
+        content = bytes([number % 256, number // 256])
+        photo = await box.gallery.synchronise(f"{number}.jpg", content, 1)
+        if number < unreadable:
+            del box.gallery.contents[photo.path]
+        elif number < unreadable + filled:
+            box.gallery.set_md5(photo, hashlib.md5(content).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("version", "photos", "found"),
+    [
+        ("16.4.0", {"synchronised": 30}, (20, 20, False)),
+        ("16.4.0", {"synchronised": 30, "filled": 30}, (20, 0, True)),
+        ("14.5.0", {"synchronised": 30, "filled": 30}, (20, 0, None)),
+        ("14.5.0", {"synchronised": 3, "filled": 1}, (3, 2, False)),
+        ("17.0.0beta1", {"synchronised": 0}, (0, 0, True)),
+    ],
+)
+async def test_it_is_noticed_that_photos_lack_an_md5_and_nothing_is_changed(
+    version: str, photos: dict[str, int], found: tuple[int, int, bool | None]
+) -> None:
+    async with small(version=version) as box:
+        await fill(box, **photos)
+        before = state(box)
+        md5s = (await look(box.url)).of(findings.Md5sFound)
+        assert state(box) == before
+    assert (md5s.sampled, md5s.without, md5s.complete) == found
+    assert md5s.mark is (Mark.WARNING if found[1] else Mark.OK)
+    assert (md5s.fillable, md5s.filled) == (version != "14.5.0", None)
+
+
+async def test_that_none_of_a_sample_lacks_it_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bulkup.app.doctor.SAMPLE", 0)
+    async with small() as box:
+        await fill(box, synchronised=2, filled=1)
+        md5s = (await look(box.url)).of(findings.Md5sFound)
+    # PHP dies of the question, which may have other reasons
+    assert (md5s.without, md5s.complete, md5s.mark) == (0, None, Mark.OK)
+
+
+@pytest.mark.parametrize(
+    ("photos", "faults", "found"),
+    [
+        ({"synchronised": 40}, [], (40, 0)),
+        ({"synchronised": 40, "unreadable": 3}, [], (40, 3)),
+        ({"synchronised": 60, "unreadable": 30}, [], (69, 9)),  # more than a block
+        # the second block takes too long
+        (
+            {"synchronised": 20},
+            [Fault("504", "pwg.images.setMd5sum", n) for n in (1, 2, 3)],
+            (20, 0),
+        ),
+        ({"synchronised": 0}, [], (0, 0)),
+    ],
+)
+async def test_the_gallery_computes_them_on_request(
+    photos: dict[str, int], faults: list[Fault], found: tuple[int, int]
+) -> None:
+    async with small(faults=Faults(faults), show_errors=True) as box:
+        await fill(box, **photos)
+        report = await look(box.url, fill_md5=True)
+        md5s = report.of(findings.Md5sFound)
+        for photo in box.gallery.photos.values():
+            content = box.gallery.contents.get(photo.path)
+            assert (photo.md5 or None) == (content and content.md5)
+        left = [sign.at for sign in report.signs if sign.check is Check.MD5S][1:]
+    assert (md5s.filled, md5s.unread) == found
+    assert left == sorted(left, key=lambda at: -(at or 0))
+    assert md5s.complete is not bool(md5s.unread)
+
+
+async def test_a_version_that_mixes_them_up_is_not_asked_to_compute_them() -> None:
+    async with small(version="14.5.0") as box:
+        await fill(box, synchronised=3)
+        report = await look(box.url, fill_md5=True)
+        assert {photo.md5 for photo in box.gallery.photos.values()} == {None}
+    assert report.marks["md5s"] == "problem"
+    assert "14.5.0 may give an MD5 to the wrong photo" in report.of(Failed).reason
 
 
 # what is found where all is well

@@ -22,6 +22,7 @@ from bulkup.output.findings import (
     Finding,
     LatencyFound,
     Mark,
+    Md5sFound,
     MethodsFound,
     TlsFound,
     TypesFound,
@@ -47,6 +48,7 @@ ARCHIVE = ArchiveFound(
     empty=0,
     examples={},
 )
+MD5S = Md5sFound(sampled=20, without=0, complete=None, fillable=True)
 WORKERS = WorkersFound(workers=8, most=12, finishing=6)
 OPEN = "none: others on the network can read the password and the photos"
 
@@ -112,6 +114,16 @@ class ShownReport:
         (DuplicatesFound(by_md5=True, detection=None), "ok", "finds photos by MD5"),
         (DuplicatesFound(by_md5=True, detection=False), "warning", "finds photos by MD5"),
         (DuplicatesFound(by_md5=False, detection=None), "warning", "can't find photos by MD5"),
+        (MD5S, "ok", "of 20 photos sampled, each has one"),
+        (replace(MD5S, complete=True), "ok", "every photo in the gallery has one"),
+        (replace(MD5S, sampled=0), "ok", "no photo was found to ask for it"),
+        (replace(MD5S, without=12, complete=False), "warning", "of 20 photos sampled, 12 have no"),
+        (replace(MD5S, complete=True, filled=1204), "ok", "1,204 computed by the gallery"),
+        (
+            replace(MD5S, complete=False, filled=9, unread=9),
+            "warning",
+            "computed, but the gallery can't read 9 files or more",
+        ),
         (AlbumFound(album=9, name="Trips"), "ok", "Trips (album 9)"),
         (AlbumFound(album=9, name=""), "warning", "album 9, name unknown"),
         (AlbumMissing(first={}, count=0), "warning", "none is given, and the gallery has none"),
