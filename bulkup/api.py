@@ -66,6 +66,7 @@ class UploadOptions:
     bwlimit: int | str = "off"
     method: MethodName = "auto"
     update: bool = False
+    confirm_present: bool = False
     raw_as_format: bool = False
     dry_run: bool = False
 

@@ -157,6 +157,7 @@ class UploadSettings:
     method: MethodName = "auto"
     dry_run: bool = False
     update: bool = False
+    confirm_present: bool = False
     raw_as_format: bool = False
     retries: int = 5
     patience_s: float = 3600.0

@@ -97,6 +97,7 @@ async def upload_photos(
             finishing=settings.finishing,
             endings=server.offer.endings,
             update=settings.update,
+            confirm_present=settings.confirm_present,
             formats=settings.raw_as_format,
             disposal=disposal,
             only=only,

@@ -138,6 +138,13 @@ class UploadFlags:
             "its albums, tags and comments.",
         ),
     ] = False
+    confirm_present: Annotated[
+        bool,
+        flag(
+            "Have the server compare the stored file of each photo that it already has by its "
+            "MD5. With a Piwigo before 15.4, this is always done."
+        ),
+    ] = False
     raw_as_format: Annotated[
         bool,
         flag(

@@ -222,7 +222,7 @@ class Coordinator(Membership):
         job, context = call.job, call.context
         fields: dict[str, str | int | None] = {}
         if job is not None and context is not None:
-            names = ("md5", "album", "replaces", "format_of")
+            names = ("md5", "album", "replaces", "format_of", "differs")
             fields = {name: getattr(job, name) for name in names}
             fields["level"] = context.level if job.level is None else job.level
         return Order(
@@ -322,9 +322,10 @@ class Coordinator(Membership):
                 md5s = {call.job.md5 for call in calls if call.job}
                 found = await self._recovery.run(lambda: context.gallery.find(md5s))
         for call in reversed(calls):
-            if call.job is not None and call.context is not None:
-                call.context.doubtful.update(dict.fromkeys(call.aliases, call.job.album))
-                call.lost = call.finishing or found.get(call.job.md5) is not None
+            if (job := call.job) is not None and call.context is not None:
+                call.context.doubtful.update(dict.fromkeys(call.aliases, job.album))
+                arrived = found.get(job.md5) not in {None, job.differs}
+                call.lost = call.finishing or arrived
             self._add(call, first=True)
 
     async def _grant_slot(
@@ -364,12 +365,12 @@ class Coordinator(Membership):
         It may be until the photo can be found, and then for as long as a finish may take. A photo
         that is not found within the usual time never arrived.
         """
-        md5 = call.job.md5 if call.job else ""
+        md5, absent = (call.job.md5, {None, call.job.differs}) if call.job else ("", {None})
         for delay in self._recovery.policy.ask_delays(call.photo.size):
             await self._sleep(delay)
             with suppress(BulkupError):
                 found = await self._recovery.run(lambda: context.gallery.find([md5]))
-                if found.get(md5) is not None:
+                if found.get(md5) not in absent:
                     break
         await self._sleep(max(LEAST_S, LONGER * self._longest_s or UNKNOWN_S))
 

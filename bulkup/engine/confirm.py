@@ -20,6 +20,7 @@ MOST_FAILED_CHECKS: Final = 3
 """After this many albums in a row that could not be checked, the rest is left to the next run."""
 
 RELEASE_IDS: Final = 500
+LATER: Final = "Piwigo makes photos visible by itself a few minutes after their upload."
 TWIN_CHANGED: Final = PhotoError(gallery_failures.TWIN_CHANGED())
 
 
@@ -50,7 +51,7 @@ class Confirmer:
 
     async def confirm(self, sent: Sequence[tuple[Job, PhotoUploaded]], *, tries: int = 1) -> None:
         """Look photos up by MD5, and record their outcomes."""
-        sent = await self._without_failed_replacements(sent)
+        sent = await self._without_wrong_photos(sent)
         md5s = {event.md5 for _, event in sent}
         try:
             found = await self._recovery.run(lambda: self._gallery.find(md5s))
@@ -71,16 +72,19 @@ class Confirmer:
             if found.get(event.md5, 0) is None and job.replaces is None:
                 await self._send_again(job, event, tries=tries)
 
-    async def _without_failed_replacements(
+    async def _without_wrong_photos(
         self, sent: Sequence[tuple[Job, PhotoUploaded]]
     ) -> list[tuple[Job, PhotoUploaded]]:
-        """Fail the replacements that went wrong, and return the rest.
+        """Fail files that became, or should have become, a photo of another file; return the rest.
 
         Such a photo existed before this run, so it is never deleted.
         """
         good = []
         for job, event in sent:
             error = await check_replaced(job, event, self._context)
+            if event.image_id == job.differs:
+                error = PhotoError(gallery_failures.WRONG_MD5(photo=job.differs))
+                self._deduplicator.taken_for_another()
             if error is None:
                 good.append((job, event))
             else:
@@ -123,7 +127,8 @@ class Confirmer:
         To be called when nothing is in flight any more (seen on Piwigo 13 to 17).
         """
         doubtful = self._upload_context.doubtful
-        albums = self._uploaded.keys() | set(doubtful.values())
+        misplaced = self._deduplicator.misplaced
+        albums = self._uploaded.keys() | set(doubtful.values()) | misplaced.keys()
         if not albums:
             return
         failures = relinked = not_in_album = 0
@@ -134,6 +139,8 @@ class Confirmer:
             self._notice("the photos may not be visible in their albums yet", error.message)
             failures = _weight(error)
             reason = error.message
+        for album, photos in misplaced.items():
+            await self._unlink(sorted(photos), album=album)
         self._perhaps_missing = {}
         unchecked: list[int] = []
         for album in sorted(albums):
@@ -205,6 +212,15 @@ class Confirmer:
                 await self._recovery.run(partial(self._gallery.remove, photo_id))
         return [photo_id for photo_id in uploaded if photo_id not in members.photos]
 
+    async def _unlink(self, photos: Sequence[int], *, album: int) -> None:
+        """Take photos out of an album that files were taken for."""
+        try:
+            await self._recovery.run(lambda: self._gallery.unlink(photos, album=album))
+        except BulkupError as error:
+            numbers = ", ".join(map(str, photos))
+            what = f"photos with a wrong MD5 were added to album {album}: {numbers}"
+            self._notice(what, error.message, "Remove them from that album in the gallery.")
+
     async def _relink(self, missing: Sequence[int], *, album: int) -> int:
         """Add photos to their album again, and return how many were added."""
         if missing:
@@ -215,8 +231,7 @@ class Confirmer:
                 return 0
         return len(missing)
 
-    def _notice(self, what: str, reason: str) -> None:
-        hint = "Piwigo makes photos visible by itself a few minutes after their upload."
+    def _notice(self, what: str, reason: str, hint: str = LATER) -> None:
         self._emit(Noticed(message=f"{what}: {reason}", hint=hint))
 
 

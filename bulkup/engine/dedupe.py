@@ -1,18 +1,32 @@
 """Decides which photos are new: first by the ledger, then by asking the server for their MD5."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final
+
+import anyio
 
 from bulkup.engine.albums import AlbumMembers, AlbumResolver, MembersByAlbum, list_members
 from bulkup.engine.ports import Job, RunContext, State
 from bulkup.engine.recorder import OutcomeRecorder, record_hashed
 from bulkup.engine.replace import ChangedFiles
-from bulkup.errors import BulkupError, RunError
-from bulkup.events import PhotoPlanned
+from bulkup.errors import BulkupError, PhotoError, PhotoGone, RunError, one_error
+from bulkup.errors import gallery as gallery_failures
+from bulkup.events import Noticed, PhotoPlanned
 
 CHANGED_BATCH: Final = 200
+CANT_COMPARE: Final = Noticed(
+    message="this gallery can't compare its files with local ones: photos that it has are "
+    "recognized by their MD5 alone",
+    hint="It must offer pwg.images.checkFiles.",
+)
+SHRUNK: Final = Noticed(
+    message="the gallery stores photos in fewer bytes than the files here have: those of the same "
+    "MD5 and name count as present",
+    hint="It probably resizes originals. bulkup verify lists such photos.",
+)
 
 
 class Deduplicator:
@@ -20,6 +34,9 @@ class Deduplicator:
 
     Called by one task at a time, except for `uploaded` and `failed`. Equal photos wait while the
     first of them is in flight, so that each content is sent once.
+
+    `compare_at_once` is how many photos the server compares at once before they count as present,
+    None for no comparison. It is not asked about photos sent or compared earlier.
     """
 
     def __init__(
@@ -29,6 +46,7 @@ class Deduplicator:
         outcomes: OutcomeRecorder,
         album_resolver: AlbumResolver,
         changed_files: ChangedFiles,
+        compare_at_once: int | None = None,
     ) -> None:
         self._gallery = context.gallery
         self._recovery = context.recovery
@@ -44,6 +62,12 @@ class Deduplicator:
         self._lounge_emptied = False
         self._no_lookup = False  # the server can't look up MD5s, so this run keeps its own:
         self._sent: dict[bytes, int] = {}
+        self._compare_at_once = compare_at_once
+        self._right: dict[str, int] = {}  # by MD5, where the server finds another photo first
+        self._noticed: set[Noticed] = set()
+        self._not_taken = False  # the server takes a file for the photo with its MD5
+        self.misplaced: dict[int, set[int]] = {}
+        """By album: the photos that files may have been taken for, and that were not in it."""
 
     async def select(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that have to be sent; emit the outcome of all others.
@@ -75,18 +99,133 @@ class Deduplicator:
         send: list[Job] = []
         present: list[tuple[Job, int]] = []
         for job in jobs:
-            photo_id = found.get(job.md5) or self._sent.get(bytes.fromhex(job.md5))
+            photo_id = found.get(job.md5)
             if photo_id is None and job.md5 not in found:
                 photo_id = job.sent_as
-            if photo_id is not None:
+            if sent := self._right.get(job.md5) or self._sent.get(bytes.fromhex(job.md5)):
+                present.append((replace(job, sent_as=sent, compared=True), sent))
+            elif photo_id is not None:
                 present.append((job, photo_id))
-            elif not self._waits(job):
-                self._in_flight[job.md5] = []
-                path, size = job.photo.path, job.photo.size
-                self._emit(PhotoPlanned(path=path, size=size, replaces=job.replaces))
-                send.append(job)
+            else:
+                self._plan(job, send)
+        present, others = await self._compare(present)
+        for job in others:
+            if await self._may_send(job):
+                self._plan(job, send)
         await self._complete(present)
         return send
+
+    async def _may_send(self, job: Job) -> bool:
+        """Return whether a job can be sent; fail it if not.
+
+        The server may take it for the photo of its MD5, and add that one to the album.
+        """
+        if job.differs is None:
+            return True
+        try:
+            if self._not_taken or job.was is not None:
+                raise PhotoError(gallery_failures.WRONG_MD5(photo=job.differs))
+            members = await self._members.of(job.album)
+        except BulkupError as error:
+            await self._fail([job], error)
+            return False
+        if members.listed and job.differs not in members.photos:
+            self.misplaced.setdefault(job.album, set()).add(job.differs)
+        return True
+
+    def _plan(self, job: Job, send: list[Job]) -> None:
+        """Add a job to those to be sent, unless an equal one is in flight."""
+        if not self._waits(job):
+            self._in_flight[job.md5] = []
+            path, size = job.photo.path, job.photo.size
+            self._emit(PhotoPlanned(path=path, size=size, replaces=job.replaces))
+            send.append(job)
+
+    async def _compare(
+        self, found: Sequence[tuple[Job, int]]
+    ) -> tuple[list[tuple[Job, int]], list[Job]]:
+        """Return the photos found whose stored files are the local ones, and the jobs to send.
+
+        The MD5 that the gallery has of a photo may be that of another one.
+        """
+        doubtful = {
+            (photo_id, job.md5): job
+            for job, photo_id in found
+            if self._compare_at_once and not (job.compared and job.sent_as == photo_id)
+        }
+        if not doubtful:
+            return [(_known_as(photo_id, job), photo_id) for job, photo_id in found], []
+        files = await self._ledger.files_of({photo_id for photo_id, _ in doubtful})
+        sure = {(file.image_id, file.md5) for file in files if file.compared}
+        answers: dict[tuple[int, str], bool | BulkupError | None] = {}
+        limit = anyio.CapacityLimiter(self._compare_at_once or 1)
+
+        async def ask(photo_id: int, job: Job) -> None:
+            async with limit:
+                answers[photo_id, job.md5] = await self._is_stored(photo_id, job)
+
+        async with one_error(), anyio.create_task_group() as tasks:
+            for (photo_id, md5), job in doubtful.items():
+                if (photo_id, md5) not in sure:
+                    tasks.start_soon(ask, photo_id, job)
+        present: list[tuple[Job, int]] = []
+        others: list[Job] = []
+        for job, photo_id in found:
+            match answers.get((photo_id, job.md5), True):
+                case None:
+                    present.append((_known_as(photo_id, job), photo_id))
+                case True:
+                    right = self._right.get(job.md5, photo_id)
+                    present.append((replace(job, compared=True), right))
+                case PhotoGone():
+                    others.append(job)
+                case BulkupError() as error:
+                    await self._fail([job], error)
+                case False:
+                    others.append(replace(job, differs=photo_id))
+        return present, others
+
+    async def _is_stored(self, photo_id: int, job: Job) -> bool | BulkupError | None:
+        """Return whether the stored file of a photo is this file, or the error of the question.
+
+        None if the server can't tell.
+        """
+        gallery, recovery, md5 = self._gallery, self._recovery, job.md5
+        try:
+            same = await recovery.run(lambda: gallery.check(photo_id, md5), path=job.photo.path)
+            if same is None:
+                self._compare_at_once = None
+                self._notice(CANT_COMPARE)
+            elif not same and await self._is_other(photo_id, job):
+                same = True
+            elif not same and await recovery.run(lambda: gallery.shrunk(photo_id, job.photo)):
+                self._notice(SHRUNK)
+                same = True
+        except RunError:
+            raise
+        except BulkupError as error:
+            return error
+        return same
+
+    async def _is_other(self, photo_id: int, job: Job) -> bool:
+        """Return whether a job is the photo it was sent as, instead of the one found."""
+        sent_as = job.sent_as
+        if not job.compared or sent_as in {None, photo_id}:
+            return False
+        with suppress(PhotoGone):
+            if await self._recovery.run(lambda: self._gallery.check(sent_as or 0, job.md5)):
+                self._right[job.md5] = sent_as or 0
+                return True
+        return False
+
+    def _notice(self, notice: Noticed) -> None:
+        if notice not in self._noticed:
+            self._noticed.add(notice)
+            self._emit(notice)
+
+    def taken_for_another(self) -> None:
+        """Send no more files that the server takes for photos of the same MD5."""
+        self._not_taken = True
 
     def rest(self) -> Iterator[list[Job]]:
         """Yield the changed files in batches for `select`, after all others."""
@@ -119,7 +258,8 @@ class Deduplicator:
         """
         left = []
         for job in jobs:
-            members = await self._members.of(job.album) if job.complete else None
+            held = job.complete and (job.compared or not self._compare_at_once)
+            members = await self._members.of(job.album) if held else None
             if members and (not members.listed or (job.sent_as or -1) in members.photos):
                 self._outcomes.still_present(job)
             else:
@@ -130,7 +270,10 @@ class Deduplicator:
         """Handle a sent photo: record equal ones as present, or link them to it."""
         if self._no_lookup:
             self._sent[bytes.fromhex(job.md5)] = photo_id
-        twins = self._in_flight.pop(job.md5, [])
+        if job.differs is not None:
+            self._right[job.md5] = photo_id
+            self.misplaced.get(job.album, set()).discard(job.differs)
+        twins = [replace(twin, compared=True) for twin in self._in_flight.pop(job.md5, [])]
         same_album = [(twin, photo_id) for twin in twins if twin.album == job.album]
         if same_album:
             await self._outcomes.present(same_album, state=State.SENT)
@@ -212,3 +355,10 @@ class Deduplicator:
                 if isinstance(error, RunError):
                     raise
         return await self._recovery.run(lambda: list_members(self._gallery, album))
+
+
+def _known_as(photo_id: int, job: Job) -> Job:
+    """Return a job that was not compared with this photo as such."""
+    if job.compared and job.sent_as != photo_id:
+        return replace(job, compared=False)
+    return job

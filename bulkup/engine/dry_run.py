@@ -159,10 +159,12 @@ class DryRunGallery:
         self._ids = count(FIRST_PLANNED)
         self._planned: dict[int, str] = {}
         self.replaces = gallery.replaces
+        self.md5s_reliable = gallery.md5s_reliable
         self.takes_formats = gallery.takes_formats
         self.albums = gallery.albums
         self.find = gallery.find
         self.check = gallery.check
+        self.shrunk = gallery.shrunk
         self.identity = gallery.identity
         self.album_keys = gallery.album_keys
         self.has_format = gallery.has_format
@@ -198,6 +200,9 @@ class DryRunGallery:
         """Change nothing."""
 
     async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Change nothing."""
+
+    async def unlink(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Change nothing."""
 
     async def name(self, photo_id: int, photo: Photo) -> None:

@@ -75,7 +75,8 @@ class Plan:
     `concurrency` is the number of photos in flight, `finishing` the number of those that the
     server finishes at once (None: chosen by pacing), `hashing` the number of threads that compute
     MD5s. `endings` None takes files of every type. With `update`, a changed file replaces its
-    photo; with `formats`, RAW and similar files become formats of the photos beside them.
+    photo; with `confirm_present`, the server compares the stored file of a photo that it already
+    has; with `formats`, RAW and similar files become formats of the photos beside them.
     `disposal` moves files once the server has confirmed their photos, None leaves them. `only`
     selects among the files of the walk, None takes all. `titles` names folders' albums, None
     names them after the folders.
@@ -90,6 +91,7 @@ class Plan:
     hashing: int = 2
     endings: Collection[str] | None = None
     update: bool = False
+    confirm_present: bool = False
     formats: bool = False
     disposal: Mover | Trash | None = None
     only: Callable[[Found], bool] | None = None
@@ -213,6 +215,9 @@ def make_deduplicator(
     return Deduplicator(
         context,
         outcomes=outcomes,
+        compare_at_once=(
+            plan.concurrency if plan.confirm_present or not context.gallery.md5s_reliable else None
+        ),
         album_resolver=AlbumResolver(
             plan.folder_albums, albums, emit=context.emit, titles=plan.titles
         ),
@@ -319,6 +324,7 @@ async def scan_stage(
                         sent_as=entry.image_id,
                         fresh=False,
                         done=entry.state is State.DONE,
+                        compared=entry.compared,
                     )
                     try:  # for a million known files, awaiting costs as much as all the rest
                         known.send_nowait(job)
@@ -357,7 +363,14 @@ def _job(photo: Photo, md5: str, entry: Entry | None) -> Job:
         return Job(photo, md5)
     if entry.md5 != md5 or entry.is_format:
         return Job(photo, md5, was=entry)
-    return Job(photo, md5, albums=entry.albums, sent_as=entry.image_id, fresh=False)
+    return Job(
+        photo,
+        md5,
+        albums=entry.albums,
+        sent_as=entry.image_id,
+        fresh=False,
+        compared=entry.compared,
+    )
 
 
 async def dedupe_stage(

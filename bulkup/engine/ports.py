@@ -29,7 +29,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A row of the ledger: what is known of a file that had this `size` and `mtime_ns`."""
+    """A row of the ledger: what is known of a file that had this `size` and `mtime_ns`.
+
+    `compared`: photo `image_id` is known to be stored with this content, because it was sent from
+    here, or because the server compared its file.
+    """
 
     path: Path
     size: int
@@ -39,6 +43,7 @@ class Entry:
     image_id: int | None = None
     albums: frozenset[int] = frozenset()
     error: str = ""
+    compared: bool = False
 
     def is_of(self, photo: Photo) -> bool:
         """Return whether the file is unchanged since this entry was written."""
@@ -158,7 +163,8 @@ class Job:
     except for an album that is not among `albums`. `was` is the ledger's entry of another content
     that this path had, or of the format that the file is. `replaces` is the photo whose file this
     one replaces, keeping its privacy `level`. `format_of` is the photo that gets the file as
-    another format.
+    another format. `compared`: `sent_as` is known to be stored with this content. `differs` is a
+    photo of the same MD5, according to the gallery, whose stored file is another one.
     """
 
     photo: Photo
@@ -172,6 +178,8 @@ class Job:
     replaces: int | None = None
     level: int | None = None
     format_of: int | None = None
+    compared: bool = False
+    differs: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -220,6 +228,10 @@ class GalleryReader(Protocol):
     """Read access to a gallery: nothing here changes it."""
 
     @property
+    def md5s_reliable(self) -> bool:
+        """Whether `find` never returns the photo of another file, as far as the version tells."""
+
+    @property
     def replaces(self) -> bool:
         """Whether a photo can get another file and keep its id."""
 
@@ -238,6 +250,9 @@ class GalleryReader(Protocol):
 
         The server reads the whole file. Raises `PhotoGone`.
         """
+
+    async def shrunk(self, photo_id: int, photo: Photo) -> bool:
+        """Return whether a photo's file may be this one, made smaller. Raises `PhotoGone`."""
 
     async def identity(self, photo_id: int) -> PhotoIdentity:
         """Return MD5, level and file name of a photo. Raises `PhotoGone` and `NotOffered`."""
@@ -287,6 +302,9 @@ class GalleryWriter(GalleryReader, Protocol):
 
     async def link(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Add photos to an album; they stay in their other albums. Raises `NotOffered`."""
+
+    async def unlink(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Take photos out of an album. Raises `NotOffered`."""
 
     async def name(self, photo_id: int, photo: Photo) -> None:
         """Give an uploaded photo its real file name, title and other metadata."""

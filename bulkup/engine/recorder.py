@@ -1,7 +1,7 @@
 """Records outcomes: ledger first, then the event; each file has exactly one outcome."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bulkup.engine.ports import Entry, Job, Ledger, RunContext, State
@@ -70,7 +70,8 @@ class OutcomeRecorder:
 
     async def uploaded(self, arrived: Sequence[tuple[Job, PhotoUploaded]]) -> None:
         """Record photos that were sent, and confirmed as far as the server can tell."""
-        await self._arrived([(job, event.image_id) for job, event in arrived], State.SENT)
+        sent = [(replace(job, compared=True), event.image_id) for job, event in arrived]
+        await self._arrived(sent, State.SENT)
         for _, event in arrived:
             self.context.emit(event)
 
@@ -162,4 +163,5 @@ def _entry(
         image_id=image_id,
         albums=frozenset(albums),
         error=error,
+        compared=job.compared and image_id is not None,
     )

@@ -138,7 +138,8 @@ class _Attempts:
                     await self._wait_after(error, transfer)
                     return None
                 context.chunk_size.passed(transfer.chunks[-1].length)
-            await self._settle(transfer, photo_id)
+            if photo_id != job.differs:
+                await self._settle(transfer, photo_id)
             return photo_id
 
     async def _find_lost(self) -> int | None:
@@ -265,7 +266,7 @@ class _Attempts:
                 if surely_not:
                     return None
                 raise PhotoError(gallery_failures.PERHAPS(reason=error.message))
-            if (photo_id := found[job.md5]) is not None:
+            if (photo_id := found[job.md5]) not in {None, job.differs}:
                 return photo_id
         return None
 

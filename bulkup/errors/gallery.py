@@ -47,6 +47,12 @@ TWIN_CHANGED: Final = FailureKind(
     "an identical file, which was sent instead of this one, changed during the upload",
     "Run the same command again.",
 )
+WRONG_MD5: Final = FailureKind(
+    "wrong-md5",
+    "the gallery takes it for photo {photo}, whose stored file is another one",
+    "The MD5 of that photo is wrong there, or its file is damaged. Switch off “Detect and avoid "
+    "duplicates during upload” in the gallery's configuration, then run the same command again.",
+)
 
 # files that have changed since they were uploaded
 

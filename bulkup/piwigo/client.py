@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
+from html import unescape
 from itertools import count
 from typing import Final, Protocol
 
@@ -71,6 +72,7 @@ class Catalogue:
 
     def __init__(self, pool: SessionPool, *, offer: protocol.Offer) -> None:
         self.offer = offer
+        self.md5s_reliable = offer.md5s_reliable
         self._pool = pool
         self._keeps_html: bool | None = None
         self._md5s_unknown = False
@@ -181,6 +183,19 @@ class Catalogue:
         except NotOffered:
             return None
 
+    async def shrunk(self, photo_id: int, photo: Photo) -> bool:
+        """Return whether a photo may be this file, shrunk by the server (`original_resize`).
+
+        That is an uploaded photo of the same name with fewer bytes. Raises `PhotoGone`.
+        """
+        try:
+            there = await self.identity(photo_id)
+        except NotOffered:
+            return False
+        name = unescape(there.file).replace("\\", "")
+        smaller = there.uploaded and there.kb < photo.size // 1024
+        return smaller and name == real_name(photo).replace("\\", "")
+
     async def identity(self, photo_id: int) -> protocol.Identity:
         """Return MD5, privacy level and file name of a photo.
 
@@ -247,14 +262,7 @@ class Catalogue:
         Raises `NotOffered` if the server can't.
         """
         if "pwg.images.setCategory" in self.offer.methods:
-            for start in range(0, len(photo_ids), LINK_BATCH):
-                batch = photo_ids[start : start + LINK_BATCH]
-                fields = (
-                    *(("image_id[]", str(photo_id)) for photo_id in batch),
-                    ("category_id", str(album)),
-                    ("action", "associate"),
-                )
-                await self.ask("pwg.images.setCategory", fields, token=True)
+            await self._set_album(photo_ids, album, action="associate")
             return
         for photo_id in photo_ids:
             fields = (
@@ -263,6 +271,23 @@ class Catalogue:
                 ("multiple_value_mode", "append"),
             )
             await self.ask("pwg.images.setInfo", fields)
+
+    async def unlink(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Take photos out of an album. May be repeated.
+
+        Raises `NotOffered` if the server can't.
+        """
+        await self._set_album(photo_ids, album, action="dissociate")
+
+    async def _set_album(self, photo_ids: Sequence[int], album: int, *, action: str) -> None:
+        for start in range(0, len(photo_ids), LINK_BATCH):
+            batch = photo_ids[start : start + LINK_BATCH]
+            fields = (
+                *(("image_id[]", str(photo_id)) for photo_id in batch),
+                ("category_id", str(album)),
+                ("action", action),
+            )
+            await self.ask("pwg.images.setCategory", fields, token=True)
 
     async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Move finished photos out of the lounge into their albums. May be repeated.
@@ -372,6 +397,10 @@ class Job(Protocol):
     def format_of(self) -> int | None:
         """The id of the photo that it becomes a format of."""
 
+    @property
+    def differs(self) -> int | None:
+        """The id of another photo that the server may take it for."""
+
 
 class PiwigoServer(Catalogue):
     """A gallery to upload to; it satisfies the engine's ports."""
@@ -432,7 +461,8 @@ class PiwigoServer(Catalogue):
         details = await self.metadata.of(photo) if format_of is None else Details()
         if replaces is not None:
             details = Details(date=details.date)  # the server keeps the rest
-        set_later = details.depends or (bool(details) and self._md5s_unknown)
+        perhaps_there = self._md5s_unknown or job.differs is not None
+        set_later = details.depends or (bool(details) and perhaps_there)
         name = file if replaces is not None else ""
         if replaces is not None:
             method = self._replacers[-1 if fallback else 0]

@@ -120,11 +120,20 @@ def read_found(result: object) -> dict[str, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A photo's MD5, empty if unknown, its privacy level and its file name in the gallery."""
+    """A photo's MD5, empty if unknown, its privacy level and its file name in the gallery.
+
+    `kb` is the size of its file, rounded down. `uploaded`: it was not found by a synchronisation.
+    """
 
     md5: str
     level: int
     file: str
+    kb: int
+    uploaded: bool
+
+
+UPLOADED: Final = re.compile(r"/\d{4}/\d\d/\d\d/\d{14}-[0-9a-f]{8}[-.]")
+"""Part of the address of an uploaded photo, or of its thumbnail (seen on Piwigo 13 to 17)."""
 
 
 def read_identity(result: object) -> Identity:
@@ -138,6 +147,8 @@ def read_identity(result: object) -> Identity:
                 str(rest.get("md5sum") or ""),
                 number(rest.get("level")),
                 str(rest.get("file") or ""),
+                number(rest.get("filesize")),
+                bool(UPLOADED.search(f"{rest.get('element_url')} {rest.get('derivatives')}")),
             )
     raise NotOffered(server_failures.NOT_REPORTED(what="what it knows about its photos"))
 

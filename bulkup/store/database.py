@@ -15,7 +15,7 @@ from filelock import FileLock
 from bulkup.errors import FailureKind, RunError
 from bulkup.errors import run as run_failures
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS photos (
     server   TEXT NOT NULL,     -- the gallery's address
@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS photos (
     albums   TEXT NOT NULL,     -- JSON list of numbers
     error    TEXT NOT NULL,
     at       REAL NOT NULL,     -- seconds since 1970, of the last change
+    compared INTEGER NOT NULL DEFAULT 0,  -- 1: known to be stored as it is (since version 4)
     PRIMARY KEY (server, path)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS remains (  -- names under which the server may hold part of a photo
@@ -68,6 +69,7 @@ CREATE TABLE IF NOT EXISTS failures (  -- that no later run has resolved (since 
     PRIMARY KEY (server, path, album)
 ) WITHOUT ROWID;
 """
+ADD_COMPARED: Final = "ALTER TABLE photos ADD compared INTEGER NOT NULL DEFAULT 0"
 
 
 def open_database(
@@ -150,6 +152,9 @@ def _prepare(database: sqlite3.Connection) -> None:
         if version < SCHEMA:
             for statement in TABLES.split(";\n"):
                 database.execute(statement)
+            columns = database.execute("SELECT name FROM pragma_table_info('photos')").fetchall()
+            if ("compared",) not in columns:
+                database.execute(ADD_COMPARED)
             database.execute(f"PRAGMA user_version = {SCHEMA}")
 
 

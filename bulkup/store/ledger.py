@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 MAX_INTEGER: Final = 2**63 - 1  # the largest number that SQLite holds
 LOCK_S: Final = 0.5  # `bulkup status` holds the lock for a moment
-COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error"
+COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error, compared"
 
 
 class SqliteLedger:
@@ -200,10 +200,11 @@ class SqliteLedger:
                 json.dumps(sorted(entry.albums)),
                 entry.error.encode("utf-8", "replace").decode(),  # replace lone surrogates
                 now,
+                entry.compared,
             )
             for entry in entries
         ]
-        insert = "INSERT OR REPLACE INTO photos VALUES (?,?,?,?,?,?,?,?,?,?)"
+        insert = "INSERT OR REPLACE INTO photos VALUES (?,?,?,?,?,?,?,?,?,?,?)"
         with transaction(self._opened) as database:
             database.executemany(insert, rows)
 
@@ -215,7 +216,7 @@ class SqliteLedger:
 
 
 def _entry(path: Path, row: tuple[object, ...]) -> Entry:
-    _, size, mtime_ns, md5, state, image_id, albums, error = row
+    _, size, mtime_ns, md5, state, image_id, albums, error, compared = row
     if not re.fullmatch("[0-9a-f]{32}", str(md5)):
         raise ValueError("no MD5")
     return Entry(
@@ -227,4 +228,5 @@ def _entry(path: Path, row: tuple[object, ...]) -> Entry:
         image_id=None if image_id is None else int(str(image_id)),
         albums=frozenset(int(album) for album in json.loads(str(albums))),
         error=str(error),
+        compared=compared == 1,
     )
