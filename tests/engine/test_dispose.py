@@ -97,7 +97,8 @@ async def test_all_that_arrives_and_its_twins_are_moved_and_the_gallery_has_it_a
     (folder / "text.jpg").write_text("This is no picture.\n")
     async with Sandbox(version=version) as box:
         outcome = await empty(box, folder)
-        assert calls(box)[READ] == len(archive)
+        compared = 4 if version == "13.8.0" else 0  # twins sent earlier, as there is no ledger
+        assert len(archive) <= calls(box)[READ] <= len(archive) + compared
         assert stored_sums(box) == dict.fromkeys(archive.values(), 1)
     assert files(folder).keys() == {Path("a.xmp"), Path("text.jpg")}
     assert files(done) == below(folder, archive)
