@@ -1,5 +1,6 @@
 """`--dry-run` reports what an upload would do; `bulkup albums` lists albums."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -127,6 +128,20 @@ async def test_the_second_of_two_files_for_one_format_is_predicted_to_fail(tmp_p
     assert has_rows(done, "1 +album +created$")
     assert has_rows(again, "2 +already there")
     assert str(2**31) not in foreseen.err
+
+
+async def test_photos_with_a_wrong_md5_are_foreseen(box: Sandbox, photos: Path) -> None:
+    path = one_photo(photos, "b.jpg")
+    theirs = await box.gallery.synchronise("theirs.jpg", b"theirs", 1)
+    box.gallery.set_md5(theirs, hashlib.md5(path.read_bytes()).hexdigest())
+    (photos / "twin.jpg").write_bytes(path.read_bytes())
+    flags = (photos, "--no-ledger", "--confirm-present")
+    foreseen = await send(box, *flags, "--dry-run")
+    assert not changes(box)
+    box.gallery.detect_duplicates = False
+    done = await send(box, *flags)
+    assert has_rows(foreseen, "2 +new ", "1 +already there")
+    assert has_rows(done, "2 +uploaded ", "1 +already there")
 
 
 async def test_a_moved_photo_is_not_replaced(box: Sandbox, photos: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from bulkup.sandbox.faults import Kind
 from bulkup.source.photos import Photo
 from tests.support.faults import HookedFaults
 from tests.support.lines import Line
-from tests.support.runs import make_archive
+from tests.support.runs import failures, make_archive
 from tests.support.team import MAPS, settings, team, until
 
 UPLOAD = "pwg.images.uploadAsync"
@@ -90,6 +90,24 @@ async def test_the_photos_of_a_lost_worker_go_to_others_whatever_else_fails(
     assert not box.gallery.buffers
     for number, photo in box.gallery.photos.items():
         assert hashlib.md5(box.gallery.content(number)).hexdigest() == photo.md5
+
+
+@pytest.mark.parametrize("detects", [True, False])
+async def test_a_worker_knows_the_photo_that_its_file_is_taken_for(
+    tmp_path: Path, detects: bool
+) -> None:
+    archive = make_archive(tmp_path, count=4, names=2)
+    (wrong, md5), *_ = archive.items()
+    plan = [Fault("answer-lost", UPLOAD, nth) for nth in (0, 2)]  # where is it then?
+    box = Sandbox(version="14.5.0", detect_duplicates=detects, faults=Faults(plan))
+    async with team(1, box, retries=1) as executor:
+        theirs = await box.gallery.synchronise("another.jpg", b"another", 1)
+        box.gallery.set_md5(theirs, md5)
+        outcome = await executor.upload(tmp_path, 2)
+        stored = {box.gallery.content(number) for number in box.gallery.photos}
+    assert failures(outcome).keys() == ({wrong.name} if detects else set())
+    assert (wrong.read_bytes() in stored) is not detects
+    assert (theirs.file, theirs.tags, theirs.albums) == ("another.jpg", set(), {1})
 
 
 class HeldFinishes:

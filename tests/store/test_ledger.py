@@ -62,6 +62,7 @@ async def test_an_entry_comes_back_as_it_was_given(tmp_path: Path) -> None:
         entry("/2.jpg", state=State.FAILED, error="the server refuses: “no”\n\x00"),
         entry("/3.jpg", size=0, mtime_ns=-5),
         entry("/4.jpg", size=2**40, image_id=2**31),
+        entry("/5.jpg", compared=True),
     ]
     await keep(tmp_path, *given)
     back = await kept(tmp_path, *(each.path for each in given))

@@ -299,7 +299,7 @@ async def test_an_older_ledger_is_read_and_brought_up_by_the_next_run_and_a_newe
         await opened.record([entry(first)])
     assert book.sql("PRAGMA journal_mode") == [("wal",)]
     book.sql(*(f"DROP TABLE {name}" for name in ("runs", "failures", "facts")))
-    book.sql("PRAGMA user_version = 1")
+    book.sql("ALTER TABLE photos DROP COLUMN compared", "PRAGMA user_version = 1")
     assert (await book.albums())[9].files == 1
     assert await book.failures() == []
     with pytest.raises(UsageError):
@@ -308,6 +308,8 @@ async def test_an_older_ledger_is_read_and_brought_up_by_the_next_run_and_a_newe
     await book.keep(book.put("b.jpg"))
     async with book.open() as opened:
         assert len(await opened.look_up([first])) == 1
+        await opened.record([entry(first, compared=True)])
+        assert await opened.look_up([first]) == {first: entry(first, compared=True)}
         await opened.learn(Fact.WORKERS, 5)
         assert await opened.facts(max_age_s=60) == {Fact.WORKERS: 5}
     assert len(await book.failures()) == 1
