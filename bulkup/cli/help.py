@@ -118,7 +118,7 @@ COMMANDS: Final = {
         ),
     ),
     "status": CommandHelp(
-        "status",
+        "gallery",
         "Gallery and history",
         """Show past runs from the ledger, without contacting any gallery.
 
