@@ -15,10 +15,10 @@ from pathlib import Path
 
 from bulkup.engine.ports import Job
 from bulkup.piwigo.client import PiwigoServer
-from bulkup.piwigo.connect import connector_for
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import Offer
-from bulkup.piwigo.session import SYSTEM, Credentials, SessionPool, Timeouts
+from bulkup.piwigo.session import Credentials, SessionPool, Timeouts
+from bulkup.piwigo.transport import connector_for
 from bulkup.piwigo.upload import Upload
 from bulkup.source.photos import Photo
 
@@ -28,7 +28,7 @@ async def server_at(
     url: str, *, at_once: int, throttle: Throttle | None = None
 ) -> AsyncIterator[PiwigoServer]:
     """Return a server, without any request to it."""
-    async with await connector_for(at_once, SYSTEM) as connector:
+    async with await connector_for(at_once) as connector:
         pool = SessionPool(
             url,
             credentials=Credentials("admin", "secret"),

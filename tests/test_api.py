@@ -70,6 +70,7 @@ def test_every_flag_of_an_upload_has_an_option_of_its_name() -> None:
     flags = {each.field_info.name: each.field_info.default for each in arguments("upload")}
     account = {field.name for field in fields(bulkup.Account)}
     account |= {"password_file", "password_command", "api_key_file"}
+    account |= {"http_password_file", "header", "header_file"}
     files = {"profile", "config"}
     outputs = {"verbose", "quiet", "json", "log_file", "report", "monitor", "monitor_token_file"}
     outputs |= {"notify", "notify_file"}

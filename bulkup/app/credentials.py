@@ -5,7 +5,7 @@ Secrets are never displayed, logged or passed as arguments.
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -123,6 +123,33 @@ def read_api_key(*, file: Path | None, variables: Mapping[str, str]) -> str:
     else:
         key = variables.get("BULKUP_API_KEY", "").strip()
     return check_api_key(key)
+
+
+def read_http_password(*, file: Path | None, variables: Mapping[str, str]) -> str:
+    """Return the HTTP password from a file or `BULKUP_HTTP_PASSWORD`, empty if there is none."""
+    if file is not None:
+        return read_secret_file(file, flag="--http-password-file")
+    return variables.get("BULKUP_HTTP_PASSWORD", "")
+
+
+def read_headers(lines: Sequence[str], *, file: Path | None) -> dict[str, str]:
+    """Return headers from lines `NAME: VALUE`, and from those of a file.
+
+    Raises `UsageError` for a line of another form and a header given twice.
+    """
+    headers: dict[str, str] = {}
+    more = [] if file is None else read_secret_lines(file, flag="--header-file")
+    for line in (*lines, *more):
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        if not (name and colon):
+            raise UsageError(
+                "--header needs a name and a value",
+                hint="Write --header 'NAME: VALUE', in quotes.",
+            )
+        if name.lower() in map(str.lower, headers):
+            raise UsageError(f"the header {name} is given twice", hint="Keep one of them.")
+        headers[name] = value
+    return headers
 
 
 def is_api_key(text: str) -> bool:

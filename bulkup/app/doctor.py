@@ -18,20 +18,30 @@ from typing import Final, TypeVar
 import anyio.lowlevel
 from anyio import to_thread
 
-from bulkup.app.gallery import credentials_of, trust_of
+from bulkup.app.gallery import credentials_of, transport_of
 from bulkup.app.settings import Account, DoctorSettings
 from bulkup.engine.chunksize import LEAST, MOST
 from bulkup.engine.pacing import ceiling_for
 from bulkup.engine.ports import Ledger, NoLedger, State
 from bulkup.engine.retry import Policy, Recovery, Sleep
-from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, TLSError, Transient
+from bulkup.errors import (
+    BulkupError,
+    NotOffered,
+    PhotoError,
+    ProxyUnreachable,
+    RunError,
+    ServerUnavailable,
+    TLSError,
+    Transient,
+)
 from bulkup.errors import run as run_failures
 from bulkup.events import SkipReason
 from bulkup.output import findings
 from bulkup.output.findings import Check, CheckProgress, Finding, OnFinding
-from bulkup.piwigo.connect import clean_url, is_local, scheme_hint
+from bulkup.piwigo.connect import clean_url, scheme_hint
 from bulkup.piwigo.inspect import LAST_PHOTO, Survey, offered_methods, open_survey
 from bulkup.piwigo.protocol import Offer, Status
+from bulkup.piwigo.transport import is_local
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, Skipped, Unreadable, find
@@ -89,7 +99,7 @@ async def examine(
         POLICY, emit=lambda _: None, probe=anyio.lowlevel.checkpoint, sleep=wait, clock=clock
     )
     async with open_survey(
-        account.url, credentials=credentials_of(account), trust=trust_of(account)
+        account.url, credentials=credentials_of(account), transport=transport_of(account)
     ) as survey:
         checks = GalleryChecks(survey, recovery=recovery, clock=clock, wall_clock=wall_clock)
         known = await _check_gallery(
@@ -195,14 +205,17 @@ class GalleryChecks:
         """Find the gallery."""
         given = clean_url(self._survey.url)
         try:
-            return findings.AddressFound(url=await self._retrying(self._survey.find), given=given)
+            url = await self._retrying(self._survey.find)
+            return findings.AddressFound(url=url, given=given, proxy=self._survey.proxy)
+        except ProxyUnreachable as error:
+            raise ServerUnavailable(error.failure) from None
         except Transient as error:
             more = scheme_hint(self._survey.url)
             raise RunError(run_failures.NO_ANSWER(reason=error.message, more=more)) from None
 
     async def tls(self) -> findings.TlsFound:
         """Check the encryption; `address` has shown that the certificate is trusted."""
-        tls = await self._retrying(self._survey.encryption)
+        tls = self._survey.encryption()
         if tls is None:
             return findings.TlsFound(local=is_local(self._survey.url))
         left_s = None if tls.until is None else tls.until - self._wall_clock()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +19,11 @@ from bulkup.errors import NotOffered, PhotoError, RunError, ServerUnavailable, T
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.piwigo.client import PiwigoServer
-from bulkup.piwigo.connect import connect, is_local
+from bulkup.piwigo.connect import connect
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import AlbumRow, Offer
-from bulkup.piwigo.session import Credentials, Trust
+from bulkup.piwigo.session import Credentials
+from bulkup.piwigo.transport import Transport, is_local
 from bulkup.source.sidecars import Describer
 from bulkup.store.ledger import SqliteLedger
 from bulkup.store.recorder import record_run
@@ -39,9 +41,9 @@ def credentials_of(account: Account) -> Credentials:
     return Credentials(account.user, account.password, account.api_key)
 
 
-def trust_of(account: Account) -> Trust:
-    """Return the certificates that an account trusts."""
-    return Trust(ca_cert=account.ca_cert, insecure=account.insecure)
+def transport_of(account: Account) -> Transport:
+    """Return how requests reach an account's gallery. Raises `UsageError`."""
+    return Transport(**{each.name: getattr(account, each.name) for each in fields(Transport)})
 
 
 @asynccontextmanager
@@ -77,7 +79,7 @@ async def open_gallery(
         connections=at_once + MOST_COUNTED + SPARE_CONNECTIONS,
         retrying=recovery.run,
         describe=describe,
-        trust=trust_of(account),
+        transport=transport_of(account),
     ) as server:
         if options is not None:
             policy = Policy(retries=options.retries, patience_s=options.patience_s)

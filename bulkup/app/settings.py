@@ -4,8 +4,8 @@ Errors name the command-line flag of a value.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Final, Literal, Self, get_args
@@ -72,7 +72,11 @@ class Account:
     """A gallery and how to log in to it: with a user and a password, or with an API key.
 
     `ca_cert` is a PEM file of certificates to trust in addition to the system's. `insecure` skips
-    certificate verification.
+    certificate verification. `client_cert` and `client_key` are PEM files of this client's own
+    certificate; the key may be in the former. `http_user` and `http_password` are for a web
+    server that asks for a password in front of Piwigo. `headers` are sent with every request.
+    `proxy` is an HTTP proxy's URL, perhaps with user and password, `off`, or empty for that of the
+    environment.
     """
 
     url: str
@@ -81,6 +85,12 @@ class Account:
     api_key: str = field(default="", repr=False)
     ca_cert: Path | None = None
     insecure: bool = False
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    http_user: str = ""
+    http_password: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxy: str = field(default="", repr=False)
     cautions: tuple[Caution, ...] = ()
 
     def __post_init__(self) -> None:
@@ -88,12 +98,28 @@ class Account:
             ("address", self.url),
             ("user name", self.user),
             ("password", self.password),
+            ("HTTP user", self.http_user),
+            ("HTTP password", self.http_password),
+            ("proxy", self.proxy),
         ):
             if any("\ud800" <= c <= "\udfff" for c in text):
                 raise UsageError(
                     f"the {what} is not UTF-8 text",
                     hint="Check the encoding of the terminal, or the source of the environment.",
                 )
+
+    def without_secrets(self) -> Self:
+        """Return the account without passwords, keys, headers, and the proxy if it has one."""
+        return replace(
+            self,
+            password="",
+            api_key="",
+            client_cert=None,
+            client_key=None,
+            http_password="",
+            headers={},
+            proxy="" if "@" in self.proxy else self.proxy,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

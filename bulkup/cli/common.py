@@ -121,14 +121,15 @@ def account_of(gallery: GalleryFlags) -> Account:
 def checked_url(account: Account) -> str:
     """Return the gallery URL in the form used by the key ring.
 
-    Raises `UsageError` for an invalid URL or file of certificates.
+    Raises `UsageError` for an invalid URL, proxy, header or file of certificates.
     """
+    from bulkup.app.gallery import transport_of
     from bulkup.piwigo.connect import clean_url
-    from bulkup.piwigo.session import Trust
 
     url = clean_url(account.url)
-    if account.ca_cert is not None:
-        Trust(ca_cert=account.ca_cert).context()
+    transport = transport_of(account)
+    transport.proxy_to(url)
+    transport.context()
     return url
 
 

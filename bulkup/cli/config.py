@@ -32,7 +32,7 @@ SOURCES: Final = ("api-key-file", "password-file", "password-command")
 
 SECRET_VARIABLES: Final = ("BULKUP_PASSWORD", "BULKUP_API_KEY")
 
-SECRET_WORDS: Final = frozenset({"notify", "token"})
+SECRET_WORDS: Final = frozenset({"header", "notify", "token"})
 """Words in the names of flags whose values contain secrets."""
 
 NOT_IN_FILE: Final = ("config", "profile")
@@ -57,10 +57,12 @@ TYPE_NAMES: Final = {
 }
 
 
-def is_secret(key: str) -> bool:
-    """Return whether the value of a flag or setting must not be shown; file names may be shown."""
+def is_secret(key: str, value: str = "") -> bool:
+    """Return whether a flag's or setting's value must not be shown; file names may be shown."""
     if key.endswith("-file"):
         return False
+    if key in {"url", "proxy"}:
+        return "@" in value
     return key in PLAIN or not SECRET_WORDS.isdisjoint(key.split("-"))
 
 
@@ -85,7 +87,7 @@ class Layer:
     @property
     def holds_secret(self) -> bool:
         """Whether the table itself contains a secret."""
-        return any(map(is_secret, self.values))
+        return any(is_secret(key, str(value)) for key, value in self.values.items())
 
     def texts(self, key: str) -> list[str]:
         """Return the values of a flag as they would be given on the command line."""
@@ -287,6 +289,7 @@ class ConfigLayers:
             self._check(layer)
             given = {name for name, argument in flags.items() if argument.tokens}
             skipped = {*given, *(OPPOSITES.get(name) for name in given)}
+            skipped |= {"http-password-file"} if "BULKUP_HTTP_PASSWORD" in os.environ else set()
             skipped |= {*(SOURCES if named else ()), *NOT_SETTINGS.get("".join(commands), ())}
             for key in layer.values:
                 if key in flags and key not in skipped:

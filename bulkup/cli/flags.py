@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Group, Parameter
 
-from bulkup.app.credentials import check_api_key, read_api_key, read_password
+from bulkup.app.credentials import (
+    check_api_key,
+    read_api_key,
+    read_headers,
+    read_http_password,
+    read_password,
+)
 from bulkup.app.settings import Account, Caution, default_ledger, parse_duration, require
 from bulkup.cli.config import Layer, open_to_others, plain_secret, read_layers
 from bulkup.source.metadata import FIELDS_TEXT, Labels
@@ -18,7 +24,17 @@ if TYPE_CHECKING:
     from bulkup.app.executor import ExecutorFactory
 
 ORDER: Final = (
-    *("Gallery", "Albums", "Upload", "Verification", "Doctor", "Status", "Watching", "Cluster"),
+    *(
+        "Gallery",
+        "Connection",
+        "Albums",
+        "Upload",
+        "Verification",
+        "Doctor",
+        "Status",
+        "Watching",
+        "Cluster",
+    ),
     *("Filters", "Titles and tags", "After the upload", "Output", "Retries and ledger"),
     *("Sandbox", "Simulated load", "Setup", "Demo"),
 )
@@ -35,18 +51,34 @@ def flags(name: str) -> Parameter:
     return Parameter(name="*", group=group(name))
 
 
-def flag(text: str, *, short: str = "", metavar: str = "", count: bool = False) -> Parameter:
+def flag(
+    text: str,
+    *,
+    short: str = "",
+    metavar: str = "",
+    count: bool = False,
+    group: Group | None = None,
+) -> Parameter:
     """Describe a flag: its help text, short form and placeholder.
 
     With `count`, the value is the number of times it is given. Its environment variable follows
-    from its name (`CommandApp`).
+    from its name (`CommandApp`). `group` overrides the group of its class.
     """
-    return Parameter(help=text, alias=short or None, metavar=metavar or None, count=count)
+    parameter = Parameter(help=text, alias=short or None, metavar=metavar or None, count=count)
+    return Parameter.combine(parameter, Parameter(group=group)) if group else parameter
+
+
+CONNECTION: Final = group("Connection")
 
 
 def split_commas(_hint: object, text: str, **_: object) -> list[str]:
     """Return the values of an environment variable for a flag that may be repeated."""
     return text.split(",")
+
+
+def split_lines(_hint: object, text: str, **_: object) -> list[str]:
+    """Return the lines of an environment variable for a flag that may be repeated."""
+    return text.splitlines()
 
 
 @flags("Gallery")
@@ -79,9 +111,64 @@ class AddressFlags(ProfileFlags):
             "PEM file of certificates to trust in addition to the system's, for a server with a "
             "private or self-signed certificate.",
             metavar="FILE",
+            group=CONNECTION,
         ),
     ] = None
-    insecure: Annotated[bool, flag("Skip TLS certificate verification (insecure).")] = False
+    insecure: Annotated[
+        bool, flag("Skip TLS certificate verification (insecure).", group=CONNECTION)
+    ] = False
+    client_cert: Annotated[
+        Path | None,
+        flag("PEM file of the client certificate to present.", metavar="FILE", group=CONNECTION),
+    ] = None
+    client_key: Annotated[
+        Path | None,
+        flag(
+            "PEM file of its private key, unless that is in the same file.",
+            metavar="FILE",
+            group=CONNECTION,
+        ),
+    ] = None
+    http_user: Annotated[
+        str | None,
+        flag(
+            "User of a web server that asks for a password in front of Piwigo (HTTP Basic "
+            "authentication).",
+            metavar="USER",
+            group=CONNECTION,
+        ),
+    ] = None
+    http_password_file: Annotated[
+        Path | None,
+        flag(
+            "File whose first line is that user's password. Default: BULKUP_HTTP_PASSWORD.",
+            metavar="FILE",
+            group=CONNECTION,
+        ),
+    ] = None
+    header: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Header to send with every request. Repeatable; in the environment variable, one "
+            "on each line. Keep headers with secrets there, or in --header-file.",
+            env_var_split=split_lines,
+            metavar="'NAME: VALUE'",
+            group=CONNECTION,
+        ),
+    ] = ()
+    header_file: Annotated[
+        Path | None,
+        flag("File with such headers, one on each line.", metavar="FILE", group=CONNECTION),
+    ] = None
+    proxy: Annotated[
+        str | None,
+        flag(
+            "HTTP proxy to use for the gallery, or off. Default: HTTPS_PROXY or HTTP_PROXY, "
+            "except for the hosts in NO_PROXY. Set BULKUP_PROXY if it contains a password.",
+            metavar="URL",
+            group=CONNECTION,
+        ),
+    ] = None
 
     def address(self) -> Account:
         """Return the account without a secret. Raises `UsageError`."""
@@ -90,6 +177,14 @@ class AddressFlags(ProfileFlags):
             user=self.user or "",
             ca_cert=self.ca_cert,
             insecure=self.insecure,
+            client_cert=self.client_cert,
+            client_key=self.client_key,
+            http_user=self.http_user or "",
+            http_password=read_http_password(file=self.http_password_file, variables=os.environ)
+            if self.http_user or self.http_password_file
+            else "",
+            headers=read_headers(self.header, file=self.header_file),
+            proxy=self.proxy or "",
             cautions=tuple(self._cautions()),
         )
 

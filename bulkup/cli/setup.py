@@ -160,8 +160,7 @@ def _shown(origin: Origin) -> Origin:
     if origin.origin == "default":
         default = DEFAULT_FILES.get(origin.flag)
         return replace(origin, value=str(default())) if default else origin
-    secret = is_secret(origin.flag) or (origin.flag == "url" and "@" in origin.value)
-    return replace(origin, value=MASK) if secret else origin
+    return replace(origin, value=MASK) if is_secret(origin.flag, origin.value) else origin
 
 
 def _secrets(origins: Iterable[Origin], layers: Sequence[Layer]) -> list[Origin]:

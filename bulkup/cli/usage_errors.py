@@ -25,6 +25,7 @@ LOGIN_HINT: Final = (
 SECRETS: Final = {
     "--password": LOGIN_HINT,
     "--api-key": "Set BULKUP_API_KEY, use --api-key-file, or store it with bulkup login.",
+    "--http-password": "Set BULKUP_HTTP_PASSWORD, or use --http-password-file.",
 }
 """Names that look like flags, but whose value would be visible to other processes."""
 

@@ -18,7 +18,7 @@ from distributed.client import ClosedClientError
 
 from bulkup import __version__
 from bulkup.app.executor import RunSettings, no_limit
-from bulkup.cluster.messages import GONE_S, Invitation, local_zone
+from bulkup.cluster.messages import GONE_S, PEM_FILES, Invitation, local_zone
 from bulkup.cluster.scheduler import Cluster
 from bulkup.cluster.worker import join, leave
 from bulkup.engine.executor import Stopping
@@ -311,17 +311,17 @@ class Membership(ABC):
     def _invitation(self, worker: str) -> Invitation:
         """Return the invitation for a worker, without secrets over an unencrypted network."""
         account, trusted = self._settings.account, self._cluster.trusts(worker)
-        ca_cert = account.ca_cert.read_text("utf-8") if account.ca_cert else ""
-        account = replace(account, ca_cert=None, cautions=())
         if not trusted:
-            account = replace(account, password="", api_key="")
+            account = account.without_secrets()
+        files = {name: getattr(account, name) for name in PEM_FILES}
+        account = replace(account, ca_cert=None, client_cert=None, client_key=None, cautions=())
         return Invitation(
             run=self._run,
             version=__version__,
             topic=self._cluster.topic,
             settings=replace(self._settings, account=account, limit=no_limit),
             trusted=trusted,
-            ca_cert=ca_cert,
+            files={name: file.read_text("utf-8") for name, file in files.items() if file},
             zone=local_zone(),
         )
 

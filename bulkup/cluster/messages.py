@@ -34,13 +34,17 @@ GONE_S: Final = 12.0
 """… and counts as lost after this long without a message, which is later in any case."""
 
 
+PEM_FILES: Final = ("ca_cert", "client_cert", "client_key")
+"""Fields of `Account` that name files: workers get the contents."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
     """What a worker needs to take part in the run of this name.
 
     `topic` is where the coordinator listens. Without `trusted`, the account in `settings` has no
-    secrets: the worker takes them from its environment. `ca_cert` are PEM certificates to trust
-    in addition to the system's. `zone` is the coordinator's time zone.
+    secrets: the worker takes them from its environment. `files` are the contents of the account's
+    `PEM_FILES`. `zone` is the coordinator's time zone.
     """
 
     run: str
@@ -48,7 +52,7 @@ class Invitation:
     topic: str
     settings: RunSettings
     trusted: bool
-    ca_cert: str = field(repr=False)
+    files: Mapping[str, str] = field(repr=False)
     zone: Transitions
 
 

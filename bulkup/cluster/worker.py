@@ -8,7 +8,7 @@ import os
 import pickle
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from stat import S_ISREG
 from tempfile import mkstemp
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import anyio
 from anyio import CancelScope, to_thread
@@ -24,7 +24,12 @@ from distributed import Client, Worker, WorkerPlugin, get_worker, secede
 from distributed.security import Security
 
 from bulkup import __version__
-from bulkup.app.credentials import read_api_key, read_secret_file
+from bulkup.app.credentials import (
+    read_api_key,
+    read_headers,
+    read_http_password,
+    read_secret_file,
+)
 from bulkup.app.gallery import open_gallery
 from bulkup.app.settings import Account
 from bulkup.cluster.messages import BEAT_S, LEASE_S, Invitation, Order, Outcome, Zone
@@ -437,12 +442,14 @@ async def open_account(
     """
     settings = invitation.settings
     describe = Describer(settings.labels, emit=emit, folder=folder, zone=Zone(invitation.zone))
-    certificates = await to_thread.run_sync(_write_temporary, invitation.ca_cert)
+    files: dict[str, Path] = {}
     async with AsyncExitStack() as stack:
         try:
             account = await to_thread.run_sync(_account, invitation)
+            for name, text in invitation.files.items():
+                files[name] = await to_thread.run_sync(_write_temporary, text)
             gallery = open_gallery(
-                replace(account, ca_cert=certificates),
+                replace(account, **files),  # type: ignore[arg-type]
                 settings,
                 method=settings.method or "auto",
                 throttle=Throttle(limit),
@@ -455,8 +462,8 @@ async def open_account(
         except BulkupError as error:
             raise WorkerUnusable(f"{error.message}. {error.hint}".rstrip(". ") + ".") from None
         finally:
-            if certificates is not None:
-                certificates.unlink(missing_ok=True)  # they have been read
+            for file in files.values():
+                await to_thread.run_sync(file.unlink)  # it has been read
         if settings.method == "upload" and not server.metadata.can_set:
             raise WorkerUnusable(
                 "photos with the same name would be mixed up: the gallery can't rename photos"
@@ -475,6 +482,7 @@ def _account(invitation: Invitation) -> Account:
     )
     if invitation.trusted:
         return account
+    account = replace(account, **_own_connection(account, variables))
     if key := read_api_key(file=None, variables=variables):
         return replace(account, api_key=key)
     if file := variables.get("BULKUP_PASSWORD_FILE"):
@@ -489,10 +497,25 @@ def _account(invitation: Invitation) -> Account:
     return replace(account, password=password)
 
 
-def _write_temporary(text: str) -> Path | None:
-    """Write a text to a new temporary file; return None for an empty one."""
-    if not text:
-        return None
+def _own_connection(account: Account, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of an account that an untrusted worker takes from its environment."""
+    paths = ("header_file", "http_password_file", "client_cert", "client_key")
+    named = {name: variables.get(f"BULKUP_{name.upper()}") for name in paths}
+    files = {name: Path(text) if text else None for name, text in named.items()}
+    lines = variables.get("BULKUP_HEADER", "").splitlines()
+    return {
+        "client_cert": files["client_cert"],
+        "client_key": files["client_key"],
+        "headers": read_headers(lines, file=files["header_file"]),
+        "http_password": read_http_password(file=files["http_password_file"], variables=variables)
+        if account.http_user
+        else "",
+        "proxy": account.proxy or variables.get("BULKUP_PROXY", ""),
+    }
+
+
+def _write_temporary(text: str) -> Path:
+    """Write a text to a new temporary file that only this user can read."""
     descriptor, name = mkstemp(prefix="bulkup-", suffix=".pem")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

@@ -223,6 +223,10 @@ class HostUnknown(Unreachable):
     """The server's host name can't be resolved."""
 
 
+class ProxyUnreachable(Unreachable):
+    """The proxy in between can't be reached, or does not reach the server."""
+
+
 @asynccontextmanager
 async def one_error() -> AsyncIterator[None]:
     """Raise what ended the run instead of the task group's exception group, except for bugs."""

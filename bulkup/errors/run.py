@@ -54,7 +54,8 @@ ODD_PIWIGO: Final = FailureKind(
 OTHER_HOST: Final = FailureKind(
     "redirect-elsewhere",
     "{url} redirects to another server: {target}",
-    "If you trust that server, give its address as --url.",
+    "If you trust that server, give its address as --url. If it is a log-in page in front of the "
+    "gallery, give with --header what lets programs pass.",
 )
 REDIRECT: Final = FailureKind(
     "redirect", "the server redirects to {target}", "If you trust that address, give it as --url."
@@ -62,7 +63,36 @@ REDIRECT: Final = FailureKind(
 WEB_PASSWORD: Final = FailureKind(
     "web-password",
     "the web server in front of Piwigo requires a password of its own (HTTP 401)",
-    "bulkup can't log in there: exempt ws.php from that password.",
+    "Give --http-user, and set BULKUP_HTTP_PASSWORD or give --http-password-file.",
+)
+WEB_PASSWORD_REFUSED: Final = FailureKind(
+    "web-password-refused",
+    "the web server in front of Piwigo does not accept the HTTP password (HTTP 401)",
+    "Check --http-user and BULKUP_HTTP_PASSWORD or --http-password-file, or your --header. They "
+    "are those of the web server, not of Piwigo.",
+)
+WEB_LOGIN: Final = FailureKind(
+    "web-login",
+    "the web server in front of Piwigo requires a log-in of its own (HTTP 401, {scheme})",
+    "bulkup supports Basic authentication (--http-user) and fixed headers (--header): allow one "
+    "of them for ws.php.",
+)
+CLIENT_CERTIFICATE: Final = FailureKind(
+    "client-certificate",
+    "the web server requires a client certificate that it trusts ({said})",
+    "Give it with --client-cert and --client-key. If you did, it may have expired: openssl x509 "
+    "-noout -issuer -enddate -in FILE.",
+)
+PROXY_PASSWORD: Final = FailureKind(
+    "proxy-password",
+    "the proxy requires a user and a password that it accepts (HTTP 407)",
+    "Set BULKUP_PROXY=http://USER:PASSWORD@HOST:PORT, with special characters as %XX. bulkup "
+    "supports Basic authentication.",
+)
+PROXY_REFUSED: Final = FailureKind(
+    "proxy-refused",
+    "the proxy {proxy} refuses to connect to {url} (HTTP {status})",
+    "Have it allow CONNECT to that host and port, or connect directly with --proxy off.",
 )
 STREAMED: Final = FailureKind(
     "no-streams",

@@ -139,7 +139,11 @@ UNKNOWN_HOST: Final = FailureKind(
 )
 UNREACHABLE: Final = FailureKind("unreachable", "no connection to {url}: {reason}", LINE_CHECK)
 BROKEN: Final = FailureKind("connection-broke", "the connection broke: {reason}", LINE_CHECK)
-HANDSHAKE: Final = FailureKind("tls-failed", "the TLS handshake failed: {reason}", LINE_CHECK)
+PROXY_UNREACHABLE: Final = FailureKind(
+    "proxy-unreachable",
+    "no connection through the proxy {proxy}: {reason}",
+    "Check --proxy, or HTTPS_PROXY and HTTP_PROXY; --proxy off connects directly.",
+)
 TIMED_OUT: Final = FailureKind(
     "timed-out",
     "the server did not answer in time",

@@ -66,8 +66,9 @@ def words(finding: Finding) -> Words:
     match finding:
         case findings.Failed():
             return _words(finding.reason, hint=finding.hint)
-        case findings.AddressFound(url=url, given=given):
-            return _words(url if url == given else f"{url} ({given} redirects there)")
+        case findings.AddressFound(url=url, given=given, proxy=proxy):
+            text = url if url == given else f"{url} ({given} redirects there)"
+            return _words(f"{text}, through the proxy {proxy}" if proxy else text)
         case findings.TlsFound():
             return _tls(finding)
         case findings.VersionFound():

@@ -49,12 +49,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressFound:
-    """The address at which the gallery answers, and the address that was given."""
+    """The address at which the gallery answers, the address that was given, and the proxy."""
 
     check: ClassVar = Check.ADDRESS
     mark: ClassVar = Mark.OK
     url: str
     given: str
+    proxy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

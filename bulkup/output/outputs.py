@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from bulkup.output.notify import Service
 
 HIDDEN: Final = "…"
-SECRET_NAME: Final = re.compile(r"password|passphrase|secret|token|key|auth|notify|command|header")
+SECRET_NAME: Final = re.compile(
+    r"password|passphrase|secret|token|key|auth|notify|command|header|proxy"
+)
 FILE: Final = re.compile(r"-(file|path)$")
 """The value of a flag for a file name is not secret."""
 

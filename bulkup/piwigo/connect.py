@@ -1,23 +1,18 @@
 """Finds a gallery's address, logs in, and chooses the upload method."""
 
 import re
-import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-import aiohttp
-from aiohttp import AddrInfoType
-from anyio import to_thread
-
 from bulkup.errors import (
     Blocked,
     HostUnknown,
     NotOffered,
     PhotoError,
+    ProxyUnreachable,
     RunError,
     ServerUnavailable,
     Transient,
@@ -28,7 +23,8 @@ from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.metadata import Describe
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import Offer, Request, Status, interpret, read_methods, read_status
-from bulkup.piwigo.session import SYSTEM, Credentials, Session, SessionPool, Timeouts, Trust
+from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts
+from bulkup.piwigo.transport import DIRECT, Transport, connector_for
 from bulkup.piwigo.upload import Legacy, Method, Upload, UploadAsync
 
 STATUS_QUERY: Final = "ws.php?format=json&method=pwg.session.getStatus"
@@ -79,7 +75,8 @@ def clean_url(url: str) -> str:
     if parts.username or parts.password:
         raise UsageError(
             "the address contains a user name or password",
-            hint="Use --user and BULKUP_PASSWORD instead.",
+            hint="Use --user and BULKUP_PASSWORD instead; --http-user and BULKUP_HTTP_PASSWORD if "
+            "they are those of the web server in front of Piwigo.",
         )
     return urlunsplit((parts.scheme, parts.netloc, _folder(parts.path), "", ""))
 
@@ -90,12 +87,6 @@ def _folder(path: str) -> str:
     if tail or path.endswith(".php"):
         path = head.rpartition("/")[0]
     return path.rstrip("/") + "/"
-
-
-def is_local(url: str) -> bool:
-    """Return whether an address is on this machine."""
-    host = urlsplit(url).hostname or ""
-    return host.startswith("127.") or host in {"localhost", "::1"}
 
 
 def is_allowed_redirect(origin: str, target: str) -> bool:
@@ -132,6 +123,8 @@ async def find_base(session: Session, url: str) -> str:
     base = clean_url(url)
     try:
         return await _follow_redirects(session, base)
+    except Blocked as error:
+        raise RunError(error.failure) from None
     except _NotPiwigo:
         above = PAGES.sub("", base)
         if above == base:
@@ -159,8 +152,8 @@ async def _follow_redirects(session: Session, base: str) -> str:
         base = clean_url(target)
     try:
         read_status(interpret(answer))
-    except Blocked as error:
-        raise RunError(error.failure) from None
+    except Blocked:
+        raise
     except (NotOffered, PhotoError, Transient) as error:
         if answer.status in {502, 503, 504}:
             raise
@@ -170,11 +163,7 @@ async def _follow_redirects(session: Session, base: str) -> str:
     return base
 
 
-MAX_UNSENT: Final = 128 * 1024
-"""Bytes that a socket buffers beyond those in flight."""
-
 DEFAULT_CHUNK: Final = 500 * 1024
-KEEPALIVE_S: Final = 4.0  # below Apache's 5 s: a request on a closing connection is lost
 T = TypeVar("T")
 
 
@@ -196,7 +185,7 @@ async def connect(
     throttle: Throttle | None = None,
     retrying: Retrying | None = None,
     describe: Describe | None = None,
-    trust: Trust = SYSTEM,
+    transport: Transport = DIRECT,
 ) -> AsyncIterator[PiwigoServer]:
     """Log in to the gallery at `url` and provide it; log out at the end.
 
@@ -206,19 +195,22 @@ async def connect(
     """
     timeouts = timeouts or Timeouts()
     retrying = retrying or _once
-    async with await connector_for(connections, trust) as connector:
+    async with await connector_for(connections, transport) as connector:
         pool = SessionPool(
             url,
             credentials=credentials,
             connector=connector,
             timeouts=timeouts,
             throttle=throttle,
+            transport=transport,
         )
         try:
             try:
                 status = await retrying(partial(_log_in, pool, url))
             except Transient as error:
-                if isinstance(error, HostUnknown):  # the other scheme would not help
+                if isinstance(
+                    error, HostUnknown | ProxyUnreachable
+                ):  # the other scheme would not help
                     raise ServerUnavailable(error.failure) from None
                 more = scheme_hint(url)
                 raise ServerUnavailable(
@@ -239,35 +231,6 @@ async def connect(
             )
         finally:
             await pool.close()
-
-
-async def connector_for(connections: int, trust: Trust) -> aiohttp.TCPConnector:
-    """Return a connector for that many connections, to be closed by the caller.
-
-    Raises `UsageError` if the file of certificates is unusable.
-    """
-    context: ssl.SSLContext | bool = True
-    if trust != SYSTEM:
-        context = await to_thread.run_sync(trust.context)
-    return aiohttp.TCPConnector(
-        limit=connections,
-        keepalive_timeout=KEEPALIVE_S,
-        socket_factory=_open_socket,
-        ssl=context,
-    )
-
-
-def _open_socket(address: AddrInfoType) -> socket.socket:
-    """Return a socket with a small send buffer, where the system supports that.
-
-    Otherwise it could buffer a whole photo, and the speed of a slow connection would be unknown.
-    """
-    family, kind, protocol, _, _ = address
-    opened = socket.socket(family, kind, protocol)
-    opened.setblocking(False)
-    if option := getattr(socket, "TCP_NOTSENT_LOWAT", None):
-        opened.setsockopt(socket.IPPROTO_TCP, option, MAX_UNSENT)
-    return opened
 
 
 async def _once(request: Callable[[], Awaitable[T]]) -> T:

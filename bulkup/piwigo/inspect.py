@@ -1,6 +1,5 @@
 """Requests that only the doctor makes: size limits, TLS, versions, the account's permissions."""
 
-import asyncio
 import os
 import ssl
 from collections.abc import AsyncIterator
@@ -10,16 +9,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractStreamWriter
-from anyio import to_thread
 
-from bulkup.errors import AnswerLost, NotOffered, PhotoCorrupted, PhotoError, PhotoGone, RunError
-from bulkup.errors import server as server_failures
+from bulkup.errors import NotOffered, PhotoCorrupted, PhotoError, PhotoGone, RunError
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.client import Catalogue
-from bulkup.piwigo.connect import choose_method, connector_for, fetch_offer, find_base
+from bulkup.piwigo.connect import choose_method, fetch_offer, find_base
 from bulkup.piwigo.multipart import PART, Form, StreamedPayload
 from bulkup.piwigo.protocol import Offer, Status, interpret, read_md5s_set, read_members
-from bulkup.piwigo.session import SYSTEM, Credentials, Session, SessionPool, Timeouts, Trust
+from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts
+from bulkup.piwigo.transport import DIRECT, Transport, connector_for
 
 METHOD: Final = "pwg.images.addSimple"
 
@@ -54,29 +52,6 @@ class Tls:
     trusted: bool = True
 
 
-async def handshake(url: str, *, timeout_s: float, trust: Trust = SYSTEM) -> Tls:
-    """Connect and return the TLS parameters. Raises `AnswerLost` if the handshake fails."""
-    parts = urlsplit(url)
-    context = await to_thread.run_sync(trust.context)
-    try:
-        async with asyncio.timeout(timeout_s):
-            _, writer = await asyncio.open_connection(
-                parts.hostname, parts.port or 443, ssl=context
-            )
-    except (OSError, TimeoutError) as error:  # an ssl.SSLError is an OSError
-        raise AnswerLost(server_failures.HANDSHAKE(reason=error)) from None
-    try:
-        session = writer.get_extra_info("ssl_object")
-        ends = (session.getpeercert() or {}).get("notAfter")
-        return Tls(
-            version=session.version() or "",
-            until=ssl.cert_time_to_seconds(ends) if ends else None,
-            trusted=not trust.insecure,
-        )
-    finally:
-        writer.transport.abort()  # don't wait for the server's close_notify
-
-
 METHODS: Final = ("async", "upload", "legacy")
 NO_MD5: Final = "0" * 32
 IMPATIENT: Final = Timeouts(connect_s=10.0, idle_s=30.0)
@@ -94,14 +69,12 @@ class Survey:
         *,
         pool: SessionPool,
         guest: Session,
-        timeouts: Timeouts,
-        trust: Trust = SYSTEM,
+        transport: Transport = DIRECT,
     ) -> None:
         self.url = url
         self._pool = pool
         self._guest = guest
-        self._timeouts = timeouts
-        self._trust = trust
+        self._transport = transport
 
     async def find(self) -> str:
         """Find the gallery's address, use it from now on, and return it.
@@ -111,11 +84,23 @@ class Survey:
         self.url = self._pool.url = self._guest.url = await find_base(self._guest, self.url)
         return self.url
 
-    async def encryption(self) -> Tls | None:
-        """Return the TLS parameters, None without TLS. Raises `AnswerLost`."""
-        if urlsplit(self.url).scheme != "https":
+    @property
+    def proxy(self) -> str:
+        """The URL of the proxy in between, without its credentials; empty for none."""
+        proxy = self._transport.proxy_to(self.url)
+        return proxy.url if proxy else ""
+
+    def encryption(self) -> Tls | None:
+        """Return the TLS parameters of the last request, None without TLS."""
+        tls = self._guest.tls
+        if tls is None or urlsplit(self.url).scheme != "https":
             return None
-        return await handshake(self.url, timeout_s=self._timeouts.connect_s, trust=self._trust)
+        ends = (tls.getpeercert() or {}).get("notAfter")
+        return Tls(
+            version=tls.version() or "",
+            until=ssl.cert_time_to_seconds(str(ends)) if ends else None,
+            trusted=not self._transport.insecure,
+        )
 
     async def version(self) -> str:
         """Return the version of Piwigo, empty if unknown; this is the cheapest request."""
@@ -201,14 +186,20 @@ async def open_survey(
     credentials: Credentials,
     timeouts: Timeouts = IMPATIENT,
     connections: int = 16,
-    trust: Trust = SYSTEM,
+    transport: Transport = DIRECT,
 ) -> AsyncIterator[Survey]:
     """Provide the gallery at `url` for inspection, without a request; log out at the end."""
-    async with await connector_for(connections, trust) as connector:
-        pool = SessionPool(url, credentials=credentials, connector=connector, timeouts=timeouts)
-        guest = Session(url, connector=connector, timeouts=timeouts)
+    async with await connector_for(connections, transport) as connector:
+        pool = SessionPool(
+            url,
+            credentials=credentials,
+            connector=connector,
+            timeouts=timeouts,
+            transport=transport,
+        )
+        guest = Session(url, connector=connector, timeouts=timeouts, transport=transport)
         try:
-            yield Survey(url, pool=pool, guest=guest, timeouts=timeouts, trust=trust)
+            yield Survey(url, pool=pool, guest=guest, transport=transport)
         finally:
             await pool.close()
             await guest.close()

@@ -302,6 +302,11 @@ ANSWER_LIMIT: Final = 64 * 1024 * 1024
 MESSAGE_LIMIT: Final = 500
 """Maximum characters of a server's message that are read and reported."""
 
+NGINX_CERTIFICATE: Final = re.compile(
+    "No required SSL certificate was sent|The SSL certificate error"
+)
+"""What nginx answers without a client certificate, and to one that it does not accept."""
+
 TWO_FACTOR: Final = re.compile(r"identification\.php\?tf\b")
 """Where Piwigo's two-factor plugin redirects after a correct password."""
 
@@ -324,12 +329,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: `body` is cut off at `ANSWER_LIMIT`, `retry_after_s` is in seconds."""
+    """An HTTP answer: `body` is cut off at `ANSWER_LIMIT`, `retry_after_s` is in seconds.
+
+    `challenge` is the header WWW-Authenticate; `authorized`: the request had an HTTP password.
+    """
 
     status: int
     body: bytes
     location: str = ""
     retry_after_s: float | None = None
+    challenge: str = ""
+    authorized: bool = False
 
 
 def interpret(answer: Answer, *, renamed: tuple[str, str] = ("", "")) -> object:
@@ -458,8 +468,17 @@ def _by_status(answer: Answer, said: str) -> BulkupError:
                 return Blocked(run_failures.TWO_FACTOR())
             target = answer.location[:MESSAGE_LIMIT] or "nowhere"
             return Blocked(run_failures.REDIRECT(target=target))
+        case 400 | 495 | 496 if refusal := NGINX_CERTIFICATE.search(said):
+            return Blocked(run_failures.CLIENT_CERTIFICATE(said=refusal[0]))
+        case 401 if answer.authorized:
+            return Blocked(run_failures.WEB_PASSWORD_REFUSED())
+        case 401 if answer.challenge and "basic" not in answer.challenge.lower():
+            scheme = plain(answer.challenge[:MESSAGE_LIMIT]).partition(" ")[0]
+            return Blocked(run_failures.WEB_LOGIN(scheme=scheme))
         case 401:
             return Blocked(run_failures.WEB_PASSWORD())
+        case 407:
+            return Blocked(run_failures.PROXY_PASSWORD())
         case 411:
             return Blocked(run_failures.STREAMED(said=said))
         case 413 | 414:

@@ -1,44 +1,40 @@
-"""HTTP sessions: log-in, a pool of logged-in sessions, TLS trust, and translation of errors."""
+"""HTTP sessions: log-in, and a pool of logged-in sessions."""
 
-import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
-from pathlib import Path
+from http.cookies import BaseCookie
 from typing import Final
 from urllib.parse import urlencode
 
 import aiohttp
 import anyio
 from aiohttp import hdrs
+from yarl import URL
 
 from bulkup import __version__
 from bulkup.errors import (
     AnswerLost,
     Blocked,
     BulkupError,
-    FailureKind,
-    HostUnknown,
     NotOffered,
     PhotoError,
     Refused,
     RunError,
     SendInterrupted,
     SessionLost,
-    TimedOut,
-    TLSError,
     TooLarge,
-    Unreachable,
-    UsageError,
 )
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo.multipart import ChunkForm, Form, Progress, Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request, Status, interpret, read_status
+from bulkup.piwigo.transport import DIRECT, Response, Transport, translated_errors
 from bulkup.source.photos import Photo
 
+NO_URL: Final = URL()
 FORM: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/x-www-form-urlencoded"}
 
 
@@ -51,44 +47,18 @@ class Timeouts:
     finish_s: float = 300.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
-    """Which TLS certificates are accepted.
+class _ForeignCookies(aiohttp.CookieJar):
+    """The cookies of a server in front of Piwigo, without Piwigo's own.
 
-    Those that the system trusts, in addition those in the file `ca_cert`, or any if `insecure`.
+    With an API key, Piwigo still sets `pwg_id` in each answer, for a session that does not exist.
     """
 
-    ca_cert: Path | None = None
-    insecure: bool = False
-
-    def context(self) -> ssl.SSLContext:
-        """Return the TLS context; reads files. Raises `UsageError` if `ca_cert` is unusable."""
-        context = ssl.create_default_context()
-        context.set_alpn_protocols(["http/1.1"])
-        if self.ca_cert is not None:
-            try:
-                context.load_verify_locations(self.ca_cert)
-            except ssl.SSLError:  # which is an OSError too
-                reason = "it contains no certificate"
-            except OSError as error:
-                reason = error.strerror or "it can't be read"
-            else:
-                reason = ""
-            if reason:
-                raise UsageError(
-                    f"--ca-cert {self.ca_cert}: {reason}",
-                    hint="Name a file of certificates in PEM form (-----BEGIN CERTIFICATE-----).",
-                )
-            # private certificates often violate RFC 5280, or are trusted without their root
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        if self.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-
-SYSTEM = Trust()
+    def filter_cookies(self, request_url: URL = NO_URL) -> "BaseCookie[str]":
+        """Return the cookies of a request."""
+        cookies = super().filter_cookies(request_url)
+        for name in [name for name in cookies if name.startswith("pwg_")]:
+            del cookies[name]
+        return cookies
 
 
 class Session:
@@ -102,21 +72,25 @@ class Session:
         timeouts: Timeouts,
         throttle: Throttle | None = None,
         api_key: str = "",
+        transport: Transport = DIRECT,
     ) -> None:
-        headers: dict[str, str] = {hdrs.USER_AGENT: f"bulkup/{__version__}"}
+        # not of the client session, which would give them to the proxy
+        self._headers = {hdrs.USER_AGENT: f"bulkup/{__version__}", **transport.sent_headers}
         if api_key:
-            headers["X-PIWIGO-API"] = api_key
+            self._headers["X-PIWIGO-API"] = api_key
         self.token = ""
         self.logged_in = False
         self.ready = False
         self.url = url
+        self.tls: ssl.SSLObject | None = None  # of the last answer
+        self._transport = transport
         self._timeouts = timeouts
         self._throttle = throttle or Throttle()
         self._client = aiohttp.ClientSession(
             connector=connector,
             connector_owner=False,
-            cookie_jar=aiohttp.DummyCookieJar() if api_key else aiohttp.CookieJar(unsafe=True),
-            headers=headers,
+            cookie_jar=(_ForeignCookies if api_key else aiohttp.CookieJar)(unsafe=True),
+            response_class=Response,
         )
 
     async def close(self) -> None:
@@ -184,15 +158,23 @@ class Session:
         finishing: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        with _translated_errors(url.partition("ws.php")[0]):
+        proxy = self._transport.proxy_to(url)
+        to_proxy = proxy.headers if proxy else {}
+        sent = {**self._headers, **(headers or {})}
+        if not url.startswith("https:"):  # without CONNECT, the proxy reads the request's headers
+            sent |= to_proxy
+        with translated_errors(url.partition("ws.php")[0], proxy):
             async with self._client.request(
                 verb,
                 url,
                 data=body,
-                headers=headers,
+                headers=sent,
                 allow_redirects=False,
                 timeout=self._timeout(finishing=finishing),
+                proxy=proxy.url if proxy else None,
+                proxy_headers=to_proxy,
             ) as response:
+                self.tls = getattr(response, "tls", None)
                 return await _read(response)
 
     def _timeout(self, *, finishing: bool) -> aiohttp.ClientTimeout:
@@ -221,6 +203,8 @@ async def _read(response: aiohttp.ClientResponse) -> Answer:
         retry_after_s=retry_after(
             response.headers.get(hdrs.RETRY_AFTER, ""), date=response.headers.get(hdrs.DATE, "")
         ),
+        challenge=response.headers.get(hdrs.WWW_AUTHENTICATE, ""),
+        authorized=hdrs.AUTHORIZATION in response.request_info.headers,
     )
 
 
@@ -233,50 +217,6 @@ def retry_after(value: str, *, date: str) -> float | None:
         return max(0.0, wait.total_seconds())
     except (ValueError, TypeError, OverflowError):  # email.utils raises all of these
         return None
-
-
-@contextmanager
-def _translated_errors(url: str) -> Iterator[None]:
-    """Translate aiohttp's exceptions, by whether the request may have been sent."""
-    try:
-        yield
-    except aiohttp.ClientConnectorSSLError as error:
-        raise TLSError(run_failures.UNSAFE(url=url, reason=_reason(error))) from None
-    except aiohttp.ClientConnectorCertificateError as error:
-        reason = _reason(error)
-        raise TLSError(_certificate_failure(reason)(url=url, reason=reason)) from None
-    except aiohttp.ClientConnectorDNSError as error:
-        raise HostUnknown(server_failures.UNKNOWN_HOST(url=url, reason=_reason(error))) from None
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise Unreachable(server_failures.UNREACHABLE(url=url, reason=_reason(error))) from None
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-        raise RunError(run_failures.NO_ADDRESS(url=error)) from None
-    except TimeoutError:
-        raise TimedOut(server_failures.TIMED_OUT()) from None
-    except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-        raise AnswerLost(server_failures.BROKEN(reason=_reason(error))) from None
-
-
-def _certificate_failure(reason: str) -> FailureKind:
-    """Return why a certificate is not trusted, from OpenSSL's message."""
-    lower = reason.lower()
-    if "mismatch" in lower or "not valid for" in lower:
-        return run_failures.OTHER_CERTIFICATE
-    if "expired" in lower or "not yet valid" in lower:
-        return run_failures.OLD_CERTIFICATE
-    return run_failures.UNTRUSTED
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        error = error.os_error
-    if isinstance(error, ssl.SSLError):  # its errno is OpenSSL's
-        return str(getattr(error, "verify_message", "")) or error.reason or "TLS failed"
-    if isinstance(error, OSError) and (error.errno or 0) > 0:
-        return os.strerror(error.errno or 0)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 LOGOUT_S: Final = 5.0
@@ -302,8 +242,10 @@ class SessionPool:
         connector: aiohttp.BaseConnector,
         timeouts: Timeouts,
         throttle: Throttle | None = None,
+        transport: Transport = DIRECT,
     ) -> None:
         self.url = url
+        self._transport = transport
         self._credentials = credentials
         self._connector = connector
         self._timeouts = timeouts
@@ -472,6 +414,7 @@ class SessionPool:
             timeouts=self._timeouts,
             throttle=self._throttle,
             api_key=self._credentials.api_key,
+            transport=self._transport,
         )
 
     async def _log_out(self, session: Session) -> None:

@@ -131,7 +131,7 @@ def test_toml_values_become_texts(settings: Path) -> None:
 
 
 def test_secret_settings_are_recognized_by_name() -> None:
-    secrets = ["password", "api-key", "notify", "monitor-token"]
+    secrets = ["password", "api-key", "notify", "monitor-token", "header"]
     others = [*(f"{name}-file" for name in secrets), "tokens"]
     assert [key for key in (*secrets, *others) if is_secret(key)] == secrets
 

@@ -5,6 +5,7 @@ Their clock is the test's: no worker is lost because the machine is slow.
 
 import hashlib
 import pickle
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from unittest import mock
@@ -18,6 +19,7 @@ from distributed import Scheduler, Worker
 from bulkup.cluster.coordinator import executor_from
 from bulkup.cluster.messages import LEASE_S
 from bulkup.cluster.scheduler import cluster_address
+from bulkup.cluster.worker import open_account
 from bulkup.engine.executor import discard
 from bulkup.engine.ports import Fact, NoLedger, Stop
 from bulkup.engine.retry import Policy, Recovery
@@ -27,10 +29,12 @@ from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.source.photos import Photo
+from tests.support.certificates import make_certificate
 from tests.support.faults import HookedFaults
+from tests.support.front import ForwardProxy, nginx
 from tests.support.lines import Line
 from tests.support.runs import failures, make_archive
-from tests.support.team import MAPS, settings, team, until
+from tests.support.team import MAPS, invitation, settings, team, until
 
 UPLOAD = "pwg.images.uploadAsync"
 KINDS: tuple[Kind, ...] = (
@@ -326,8 +330,23 @@ async def test_the_first_worker_alone_does_not_bound_what_many_may_finish_at_onc
     assert max(event.most_finishing for event in outcome.of(LimitsChanged)) == 10
 
 
-async def test_secrets_go_over_no_open_network(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_secrets_go_over_no_open_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_certificate(tmp_path)
     async with team(0, Sandbox()) as executor:
+        usual = executor.coordinator._settings
+        account = replace(
+            usual.account,
+            ca_cert=tmp_path / "cert",
+            client_cert=tmp_path / "cert",
+            client_key=tmp_path / "key",
+            http_user="bob",
+            http_password="secret",
+            headers={"X-Door": "secret"},
+            proxy="http://bob:secret@proxy:1",
+        )
+        monkeypatch.setattr(executor.coordinator, "_settings", replace(usual, account=account))
         for scheduler, worker, trusted in (
             ("tls://boss:1", "tls://10.0.0.1:2", True),
             ("tcp://127.0.0.1:1", "tcp://127.0.0.1:2", True),
@@ -337,6 +356,48 @@ async def test_secrets_go_over_no_open_network(monkeypatch: pytest.MonkeyPatch) 
             monkeypatch.setattr(executor.coordinator._cluster, "address", scheduler)
             sent = await anyio.to_thread.run_sync(executor.coordinator._invitation, worker)
             assert sent.trusted == trusted
-            assert sent.settings.account.user == "admin"
+            assert (sent.settings.account.user, sent.settings.account.http_user) == (
+                "admin",
+                "bob",
+            )
             assert (b"secret" in pickle.dumps(sent)) == trusted
+            assert (b"PRIVATE KEY" in pickle.dumps(sent)) == trusted
+            assert sent.files["ca_cert"] == (tmp_path / "cert").read_text()
             assert "secret" not in repr(sent)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_a_worker_passes_a_front_door_with_what_it_is_sent_or_has_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trusted: bool
+) -> None:
+    make_certificate(tmp_path)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "users").write_text("bob:{PLAIN}front\n")
+    rules = f"""auth_basic "Photos"; auth_basic_user_file {tmp_path}/users;
+        ssl_client_certificate {tmp_path}/cert; ssl_verify_client on;
+        if ($http_x_door != "open") {{ return 403; }}"""
+    async with (
+        Sandbox() as box,
+        nginx(box, tmp_path, rules, tls=True) as url,
+        ForwardProxy(url, login="Basic Ym9iOnA=").running() as proxy,
+    ):
+        through = proxy.url.replace("//", "//bob:p@")
+        sent = {name: (tmp_path / name).read_text() for name in ("cert", "key")}
+        files = {"ca_cert": sent["cert"], "client_cert": sent["cert"], "client_key": sent["key"]}
+        usual = settings(url)
+        account = replace(usual.account, http_user="bob", http_password="front", proxy=through)
+        account = replace(account, headers={"X-Door": "open"})
+        if not trusted:
+            account, files = account.without_secrets(), {"ca_cert": sent["cert"]}
+            own = {"PASSWORD": "secret", "HTTP_PASSWORD": "front", "HEADER": "X-Door: open"}
+            own |= {"CLIENT_CERT": f"{tmp_path}/cert", "CLIENT_KEY": f"{tmp_path}/key"}
+            for name, value in (own | {"PROXY": through}).items():
+                monkeypatch.setenv(f"BULKUP_{name}", value)
+        invited = replace(
+            invitation(), settings=replace(usual, account=account), trusted=trusted, files=files
+        )
+        how = {"emit": discard, "limit": lambda: None, "folder": lambda _: None}
+        async with open_account(invited, **how) as (server, _):  # type: ignore[arg-type]
+            assert server.offer.user == "admin"
+    assert list((tmp_path / "temporary").iterdir()) == []

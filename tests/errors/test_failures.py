@@ -141,6 +141,8 @@ SEEN = [
     (403, "<html>Forbidden</html>", "held-off"),  # 403 of a firewall
     (301, "<html>Moved</html>", "redirect"),
     (401, "<html>Unauthorized</html>", "web-password"),  # a password of the web server
+    (400, "<html>400 No required SSL certificate was sent</html>", "client-certificate"),
+    (407, "<html>Proxy Authentication Required</html>", "proxy-password"),
     (404, fails(404, "image_id not found"), "photo-gone"),
     (200, fails(1003, 'Tag "x" already exists'), "refused"),
     (404, "<html>Not Found</html>", "no-ws"),  # no ws.php

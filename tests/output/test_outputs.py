@@ -207,6 +207,8 @@ def test_with_a_token_it_may_be_open_to_others(text: str) -> None:
         (["--notify", "mailto://me:hunter2@example.org", "a b"], "--notify '…' 'a b'"),
         (["--notify=mailto://hunter2", "./photos"], "'--notify=…' ./photos"),
         (["--monitor-token", "hunter2"], "--monitor-token '…'"),
+        (["--proxy", "me:hunter2@b:1", "--header", "X: hunter2"], "--proxy '…' --header '…'"),
+        (["--header-file", "h.txt", "--http-user", "me"], "--header-file h.txt --http-user me"),
         (["--api-key", "hunter2", "--album", "9"], "--api-key '…' --album 9"),
         (["--url", "https://me:hunter2@example.org/"], "--url https://example.org/"),
         (["--url=https://example.org/?token=hunter2"], "'--url=https://example.org/?…'"),

@@ -1,9 +1,11 @@
 """Requests on the wire, and the errors of broken connections."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import aiohttp
 import anyio
 import pytest
+from anyio import to_thread
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,8 +22,10 @@ from bulkup.piwigo.census import Held
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request
 from bulkup.piwigo.session import Session, Timeouts, retry_after
+from bulkup.piwigo.transport import Transport, connector_for
 from bulkup.source.photos import PIECE, Chunk, Photo
 from tests.support.certificates import make_certificate
+from tests.support.front import ForwardProxy
 from tests.support.raw import Connection, Handler, RawServer, answering, raw_server, sending
 from tests.support.walks import photo_at
 
@@ -295,3 +300,84 @@ async def test_an_untrusted_certificate_ends_the_run(tmp_path: Path) -> None:
         assert not raw.requests
     assert type(error) is errors.TLSError
     assert "self-signed certificate" in error.message
+
+
+@pytest.mark.parametrize(
+    ("days", "known", "said"),
+    [
+        (None, True, "certificate required"),
+        (-1, True, "certificate expired"),
+        (30, False, "unknown ca"),
+    ],
+)
+async def test_a_client_certificate_that_is_missing_or_refused_is_named(
+    tmp_path: Path, days: int | None, known: bool, said: str
+) -> None:
+    tls, own = make_certificate(tmp_path), tmp_path / "own"
+    make_certificate(own, days=days or 30)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations((own if known else tmp_path) / "cert")
+    transport = Transport(ca_cert=tmp_path / "cert")
+    if days is not None:
+        transport = replace(transport, client_cert=own / "cert", client_key=own / "key")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:  # asyncio's servers send no alerts
+            accepted, _ = listening.accept()
+            talk = tls.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+            with suppress(ssl.SSLError):
+                talk.do_handshake()
+            with socket.socket(fileno=talk.detach()) as rest:
+                rest.shutdown(socket.SHUT_WR)
+                while rest.recv(4096):
+                    pass  # or the client would see a broken connection
+
+        async with (
+            await connector_for(1, transport) as connector,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(to_thread.run_sync, serve)
+            url = f"https://127.0.0.1:{listening.getsockname()[1]}/"
+            session = Session(url, connector=connector, timeouts=Timeouts(), transport=transport)
+            error = await error_of(session)
+            await session.close()
+    assert (type(error), error.code) == (errors.TLSError, "client-certificate")
+    assert f"({said})" in error.message
+
+
+# what stands in front of the server
+
+
+@pytest.mark.parametrize("api_key", ["", "pkid-1:key"])
+async def test_every_request_carries_headers_password_and_the_cookies_of_a_front_door(
+    api_key: str,
+) -> None:
+    cookies = ("Set-Cookie: door=a", "Set-Cookie: pwg_id=b")
+    transport = Transport(
+        headers={"X-Door": "c", "Cookie": "d=e"}, http_user="f", http_password="é"
+    )
+    handle = answering("200 OK", OK, *cookies)
+    async with talking(handle, transport=transport, api_key=api_key) as (raw, session):
+        await session.get(f"{session.url}ws.php")
+        await session.post(Request("x"))
+    for request, kept in zip(raw.requests, ([], ["door=a"]), strict=True):
+        sent = sorted((request.header("Cookie") or "").split("; "))
+        assert sent == sorted(["d=e", *kept, *(["pwg_id=b"] if kept and not api_key else [])])
+        assert request.header("Authorization") == "Basic ZjrDqQ=="
+        assert (request.header("X-Door"), request.header("X-PIWIGO-API")) == ("c", api_key or None)
+
+
+async def test_a_proxy_that_does_not_answer_is_not_awaited_forever() -> None:
+    async with ForwardProxy("http://127.0.0.1:9", silent=True).running() as proxy:
+        transport = Transport(proxy=proxy.url)
+        async with await connector_for(1) as connector:
+            session = Session(
+                "https://gallery.test/",
+                connector=connector,
+                timeouts=Timeouts(connect_s=0.05),
+                transport=transport,
+            )
+            error = await error_of(session)
+            await session.close()
+    assert type(error) is errors.ProxyUnreachable
+    assert error.message == f"no connection through the proxy {proxy.url}: no connection in time"

@@ -187,7 +187,7 @@ def invitation() -> Invitation:
         topic="topic",
         settings=settings("http://127.0.0.1/"),
         trusted=True,
-        ca_cert="",
+        files={},
         zone=((0, 0),),
     )
 
