@@ -31,7 +31,7 @@ from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo.multipart import ChunkForm, Form, Progress, Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request, Status, interpret, read_status
-from bulkup.piwigo.transport import DIRECT, Response, Transport, translated_errors
+from bulkup.piwigo.transport import DIRECT, Proxy, Response, Transport, translated_errors
 from bulkup.source.photos import Photo
 
 NO_URL: Final = URL()
@@ -84,6 +84,7 @@ class Session:
         self.url = url
         self.tls: ssl.SSLObject | None = None  # of the last answer
         self._transport = transport
+        self._proxies: dict[str, Proxy | None] = {}  # by address: reading the environment is slow
         self._timeouts = timeouts
         self._throttle = throttle or Throttle()
         self._client = aiohttp.ClientSession(
@@ -158,12 +159,15 @@ class Session:
         finishing: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        proxy = self._transport.proxy_to(url)
+        base = url.partition("ws.php")[0]
+        if base not in self._proxies:
+            self._proxies[base] = self._transport.proxy_to(url)
+        proxy = self._proxies[base]
         to_proxy = proxy.headers if proxy else {}
         sent = {**self._headers, **(headers or {})}
         if not url.startswith("https:"):  # without CONNECT, the proxy reads the request's headers
             sent |= to_proxy
-        with translated_errors(url.partition("ws.php")[0], proxy):
+        with translated_errors(base, proxy):
             async with self._client.request(
                 verb,
                 url,
