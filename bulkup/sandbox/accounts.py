@@ -1,4 +1,4 @@
-"""Users, sessions with their tokens, and API keys."""
+"""Users, sessions with their tokens, API keys, and permissions of the Community plugin."""
 
 import hmac
 import secrets
@@ -24,6 +24,24 @@ class User:
 
 
 GUEST = User(2, "guest", "", "guest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """A permission that the Community plugin grants, by default to all registered users.
+
+    Without `album` it is for the whole gallery. `create` permits new albums below. Photos are
+    `moderated` if administrators have to approve them. The quotas `photos` and `megabytes` are for
+    all albums together, 0 for no limit.
+    """
+
+    user: str | None = None
+    album: int | None = None
+    recursive: bool = True
+    create: bool = False
+    moderated: bool = True
+    photos: int = 0
+    megabytes: int = 0
 
 
 @dataclass(slots=True)

@@ -12,13 +12,14 @@ from typing import Self
 from aiohttp import web
 
 from bulkup.sandbox import php
-from bulkup.sandbox.accounts import Accounts
+from bulkup.sandbox.accounts import Accounts, Permission
 from bulkup.sandbox.calls import Backend
 from bulkup.sandbox.faults import Faults
 from bulkup.sandbox.files import Formats
 from bulkup.sandbox.gallery import Gallery
 from bulkup.sandbox.http import Front, Oversize, Seen
 from bulkup.sandbox.methods import methods_of
+from bulkup.sandbox.methods.community import Community
 from bulkup.sandbox.versions import VERSIONS, Release
 from bulkup.sandbox.workers import DERIVATIVE_SHARE, Workers
 
@@ -42,6 +43,8 @@ class Sandbox:
     the front page, and `exist_cost_s` for looking up 100,000 MD5s. A finish or a page may differ
     from its mean by a fraction of up to `spread`. Emptying the lounge takes `lounge_s`, without
     processor time.
+
+    With `community`, the Community plugin is active and grants these permissions.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Sandbox:
         admin: tuple[str, str] = ("admin", "secret"),
         users: Mapping[str, str] | None = None,
         albums: Sequence[str] = ("Sandbox",),
+        community: Sequence[Permission] | None = None,
     ) -> None:
         if version not in VERSIONS:
             raise ValueError(f"unknown version: {version}; known are {', '.join(VERSIONS)}")
@@ -128,6 +132,7 @@ class Sandbox:
             clock=clock,
         )
         self._path = f"/{path.strip('/')}/".replace("//", "/")
+        self.community = Community(community or (), self.gallery)
         backend = Backend(
             gallery=self.gallery,
             accounts=self._accounts,
@@ -140,6 +145,7 @@ class Sandbox:
             exist_cost_s=exist_cost_s,
             php_noise=php_noise,
             show_errors=show_errors,
+            plugin=None if community is None else self.community,
         )
         self._front = Front(
             backend,
@@ -208,6 +214,8 @@ class Sandbox:
             return response
         if path == "identification.php":
             return await self._front.identify(request)
+        if path == "index.php" and request.query_string.startswith("/add_photos"):
+            return await self._front.add_photos(request, self.community)
         if path in {"", "index.php"}:
             return await self._front.page()
         content = self.gallery.contents.get(path)

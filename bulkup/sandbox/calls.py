@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from bulkup.sandbox.accounts import GUEST, Accounts, User
 from bulkup.sandbox.faults import Fault
@@ -105,6 +105,8 @@ class Call:
     connected_with: str | None
     fault: Fault | None
     by_key: bool = False
+    html: bool = True
+    real_user: User | None = None
     params: dict[str, object] = field(default_factory=dict)
     cookies: dict[str, str | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -115,6 +117,11 @@ class Call:
         self.workers = self.backend.workers
         self.release = self.backend.release
         self.base = f"http://{self.incoming.host}{self.backend.path}"
+
+    @property
+    def level(self) -> int:
+        """The highest privacy level that the user sees, whatever the Community plugin pretends."""
+        return 8 if (self.real_user or self.user).is_admin else 0
 
     def text(self, name: str) -> str:
         """Return a text parameter; empty when absent."""
@@ -150,7 +157,7 @@ class Call:
         if self.release.major < 14 or self.params.get("pwg_token") is None:
             return False
         self.check_token()
-        return self.backend.html
+        return self.backend.html and self.html
 
     def check_token(self) -> None:
         """Raise `Refusal` for a token of another session; an API key needs no token."""
@@ -229,6 +236,18 @@ def _convert(value: str, *, param: Param, or_else: str) -> object:
     return value
 
 
+class Plugin(Protocol):
+    """A plugin that changes what users may call and what is stored."""
+
+    names: Sequence[str]
+
+    def enter(self, call: Call, incoming: Incoming) -> Method | None:
+        """Change a call before its method is looked up; return a method to take instead."""
+
+    def leave(self, call: Call, incoming: Incoming, result: object) -> None:
+        """Change what was stored, once the answer is sent. Raises `FatalError`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """PHP with one gallery; runs calls, each in a worker.
@@ -247,6 +266,7 @@ class Backend:
     exist_cost_s: float
     php_noise: bool
     show_errors: bool
+    plugin: Plugin | None = None
 
     @property
     def release(self) -> Release:
@@ -270,9 +290,16 @@ class Backend:
         async with self.workers.one():
             call = self._call(incoming, fault=fault)
             try:
-                answer = succeed(await self._invoke(call, incoming))
+                result = await self._invoke(call, incoming)
+                answer = succeed(result)
             except (Refusal, Died, FatalError) as error:
-                answer = fail(error, show_errors=self.show_errors)
+                result, answer = error, fail(error, show_errors=self.show_errors)
+            if self.plugin and not isinstance(result, Died | FatalError):
+                try:
+                    self.plugin.leave(call, incoming, result)
+                except FatalError as error:  # after the answer
+                    after = fail(error, show_errors=True).text if self.show_errors else ""
+                    answer = replace(answer, text=answer.text + after)
             return replace(self._with_messages(answer, call), cookies=call.cookies)
 
     def _with_messages(self, answer: Answer, call: Call) -> Answer:
@@ -317,6 +344,8 @@ class Backend:
         if incoming.query.get("format") != "json":
             raise Refusal(501, "This sandbox answers format=json in the address only")
         method = self.methods.get(incoming.method)
+        if self.plugin:
+            method = self.plugin.enter(call, incoming) or method
         if method is None:
             raise Refusal(501, "Method name is not valid")
         if method.post and not incoming.post:

@@ -12,9 +12,11 @@ from urllib.parse import parse_qsl
 import aiohttp
 from aiohttp import web
 
+from bulkup.sandbox.accounts import GUEST
 from bulkup.sandbox.calls import NOISE, Backend, Fields, Incoming, Part
 from bulkup.sandbox.faults import Fault, Faults
 from bulkup.sandbox.gallery import Album, Gallery, StoredPhoto
+from bulkup.sandbox.methods.community import Community
 from bulkup.sandbox.php import PAGE, Answer, Refusal, fail
 
 _BLOCK = 256 * 1024
@@ -201,6 +203,16 @@ class Front:
         """Serve the login page."""
         form = await request.post()
         return self._respond(await self.backend.identify(form, _incoming(request)))
+
+    async def add_photos(self, request: web.Request, community: Community) -> web.StreamResponse:
+        """Serve the Community plugin's page, which says what is left of the user's quotas."""
+        incoming = _incoming(request)
+        session = self.backend.accounts.session(incoming.sid, address=incoming.address)
+        async with self.backend.workers.one():
+            page = community.page(session.user if session and self.backend.plugin else GUEST)
+        if page is None:
+            return self._respond(Answer(302, PAGE, "", {"Location": self.backend.path}))
+        return self._respond(Answer(200, PAGE, page))
 
     async def answer(self, request: web.Request) -> tuple[web.StreamResponse, Seen]:
         """Answer one call of ws.php; return also how it is logged."""

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from bulkup.sandbox.calls import Method
-from bulkup.sandbox.methods.albums import album_methods
+from bulkup.sandbox.methods.albums import TAG_METHODS, album_methods
 from bulkup.sandbox.methods.photos import PHOTO_METHODS
 from bulkup.sandbox.methods.session import SESSION_METHODS
-from bulkup.sandbox.methods.tags import TAG_METHODS
 from bulkup.sandbox.methods.upload import upload_methods
 from bulkup.sandbox.versions import Release
 

@@ -1,12 +1,14 @@
-"""Albums: add, change, delete and list them, list the photos of one."""
+"""Albums and tags: add, change, delete and list them, list the photos of an album."""
 
+import re
 import secrets
+import unicodedata
 from collections.abc import Iterable
 
 from bulkup.sandbox import php
 from bulkup.sandbox.calls import ID, REQUIRED, SWITCH, TEXT, Call, Method, Param
 from bulkup.sandbox.gallery import Album, storable
-from bulkup.sandbox.methods.photos import photo_urls
+from bulkup.sandbox.methods.photos import photo_urls, tag_row
 from bulkup.sandbox.methods.upload import thumbnail
 from bulkup.sandbox.php import Refusal
 from bulkup.sandbox.versions import Release
@@ -86,7 +88,10 @@ def _ordered(albums: Iterable[Album]) -> list[Album]:
 
 def _count(call: Call, album: Album, *, below: bool) -> int:
     albums = call.gallery.subtree(album.id) if below else [album]
-    return sum(call.gallery.count_in(a.id) for a in albums)
+    if call.user.is_admin:
+        return sum(call.gallery.count_in(a.id) for a in albums)
+    photos = [p for a in albums for p in call.gallery.photos_in(a.id)]
+    return sum(p.level <= call.level for p in photos)
 
 
 def _listed(call: Call, album: Album) -> dict[str, object]:
@@ -164,7 +169,8 @@ async def _get_images(call: Call) -> dict[str, object]:
         albums &= set(asked)
     if not asked:
         albums = set(gallery.albums)
-    photos = list({p.id: p for a in albums for p in gallery.photos_in(a)}.values())
+    shown = {p.id: p for a in albums for p in gallery.photos_in(a) if p.level <= call.level}
+    photos = list(shown.values())
     if (order := call.text("order")) == "random":
         secrets.SystemRandom().shuffle(photos)
     elif order:
@@ -173,10 +179,10 @@ async def _get_images(call: Call) -> dict[str, object]:
         photos.sort(key=lambda p: (p.file, p.id))
         photos.sort(key=lambda p: p.date_available, reverse=True)
     page, per_page = call.number("page"), call.number("per_page")
-    shown = photos[page * per_page :][:per_page]
+    part = photos[page * per_page :][:per_page]
     total = len(photos) if major >= 15 else str(len(photos))
     return {
-        "paging": {"page": page, "per_page": per_page, "count": len(shown), "total_count": total},
+        "paging": {"page": page, "per_page": per_page, "count": len(part), "total_count": total},
         "images": [
             {
                 "is_favorite": False,
@@ -199,7 +205,7 @@ async def _get_images(call: Call) -> dict[str, object]:
                     for i in sorted(photo.albums)
                 ],
             }
-            for photo in shown
+            for photo in part
         ],
     }
 
@@ -238,3 +244,83 @@ def album_methods(release: Release) -> dict[str, Method]:
         "pwg.categories.getAdminList": Method(_get_admin_list, admin, admin=True),
         "pwg.categories.getImages": Method(_get_images, images),
     }
+
+
+# tags
+
+_SAME = str.maketrans("ßı", "si")
+_SHORT_I = "и\u0306"
+
+
+async def _add_tag(call: Call) -> dict[str, object]:
+    name = call.text("name")
+    if call.release.major >= 14:
+        name = php.strip_tags(name)
+    if any(_compared(tag.name) == _compared(name) for tag in call.gallery.tags.values()):
+        raise Refusal(1003, f'Tag "{name}" already exists')
+    tag = call.gallery.add_tag(name, url_name=_url_name(name))
+    return {
+        "info": f'Tag "{name}" has been added',
+        "id": tag.id,
+        "name": tag.name,
+        "url_name": tag.url_name,
+    }
+
+
+def _compared(text: str) -> str:
+    """Return what the database compares (utf8_general_ci): no case, few accents."""
+    letters = unicodedata.normalize("NFD", text.lower().translate(_SAME)).replace(_SHORT_I, "й")
+    return "".join(c for c in letters if not "\u0300" <= c <= "\u036f").rstrip()
+
+
+def _url_name(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name).lower()
+    plain = "".join(c for c in letters if not unicodedata.combining(c))
+    text = re.sub(r"[^\x80-\uffffa-z0-9_\s':/\[\],-]", "", plain)
+    return re.sub(r"[\s':/\[\],-]+", " ", text.strip()).replace(" ", "_")
+
+
+async def _get_admin_tags(call: Call) -> dict[str, object]:
+    tags = []
+    for tag in sorted(call.gallery.tags.values(), key=lambda t: t.name.lower()):
+        row = {
+            "id": str(tag.id),
+            "name": tag.name,
+            "url_name": tag.url_name,
+            "lastmodified": tag.lastmodified,
+        }
+        tags.append(row | ({"name_raw": tag.name} if call.release.major >= 16 else {}))
+    return {"tags": tags}
+
+
+async def _get_tags(call: Call) -> dict[str, object]:
+    used = [
+        (tag, sum(tag.id in p.tags for p in call.gallery.photos.values()))
+        for tag in call.gallery.tags.values()
+    ]
+    key = (lambda u: -u[1]) if call.params["sort_by_counter"] else (lambda u: u[0].name.lower())
+    rows = [
+        tag_row(call, tag) | {"counter": count} for tag, count in sorted(used, key=key) if count
+    ]
+    return {"tags": rows}
+
+
+async def _delete_tags(call: Call) -> dict[str, object]:
+    call.check_token()
+    ids = call.numbers("tag_id")
+    if not set(ids) <= call.gallery.tags.keys():
+        raise Refusal(1003, "All tags does not exist.")
+    for tag_id in ids:
+        del call.gallery.tags[tag_id]
+    return {"id": ids}
+
+
+_TAG_IDS = Param("int positive notnull", optional=False, force=True)
+TAG_METHODS = {
+    "pwg.tags.add": Method(_add_tag, {"name": REQUIRED}, admin=True),
+    "pwg.tags.getAdminList": Method(_get_admin_tags, admin=True),
+    "pwg.tags.getList": Method(_get_tags, {"sort_by_counter": SWITCH}),
+    "pwg.tags.delete": Method(
+        _delete_tags, {"tag_id": _TAG_IDS, "pwg_token": REQUIRED}, admin=True
+    ),
+}

@@ -233,6 +233,8 @@ async def _delete(call: Call) -> int:
 
 async def _get_info(call: Call) -> object:
     photo = _photo(call)
+    if photo.level > call.level:
+        raise Refusal(404, "image_id not found")
     if not photo.albums and not call.user.is_admin:
         raise Refusal(401, "Access denied")
     return photo_info(call, photo)

@@ -57,11 +57,9 @@ async def _get_version(call: Call) -> str:
 
 
 async def _method_list(call: Call) -> dict[str, object]:
-    return {
-        "methods": [
-            n for n in call.release.methods if call.backend.only is None or n in call.backend.only
-        ]
-    }
+    plugin = call.backend.plugin.names if call.backend.plugin else ()
+    names = [*plugin, *call.release.methods]
+    return {"methods": [n for n in names if call.backend.only is None or n in call.backend.only]}
 
 
 async def _method_details(call: Call) -> dict[str, object]:
