@@ -297,13 +297,15 @@ class AlbumChecked:
     """The final check of the gallery: `verified` photos have the right MD5 there.
 
     `unverified` photos can't be checked on this server, `relinked` photos were missing from their
-    album and were added again, `not_in_album` photos could not be added to it.
+    album and were added again, `not_in_album` photos could not be added to it. `unapproved` photos
+    are hidden until an administrator approves them.
     """
 
     verified: int
     unverified: int
     relinked: int
     not_in_album: int = 0
+    unapproved: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -419,8 +421,8 @@ class Tally:
     """Counts of a run, taken from its events; sizes in bytes.
 
     `linked` photos are part of the `present` ones, `replaced` of the `uploaded` ones, `to_replace`
-    and `new_formats` of the `new` ones. `verified`, `unverified`, `relinked` and `not_in_album`
-    are the figures of `AlbumChecked`. `seconds` is None until the run is complete.
+    and `new_formats` of the `new` ones. `verified`, `unverified`, `relinked`, `not_in_album` and
+    `unapproved` are the figures of `AlbumChecked`. `seconds` is None until the run is complete.
     """
 
     found: int = 0
@@ -442,6 +444,7 @@ class Tally:
     unverified: int = 0
     relinked: int = 0
     not_in_album: int = 0
+    unapproved: int = 0
     retries: int = 0
     interrupted: bool = False
     run_failed: RunFailed | None = None
@@ -524,6 +527,7 @@ class Tally:
                 self.unverified += event.unverified
                 self.relinked += event.relinked
                 self.not_in_album += event.not_in_album
+                self.unapproved += event.unapproved
             case Retrying():
                 self.retries += 1
             case Interrupted():

@@ -38,6 +38,7 @@ from bulkup.errors import run as run_failures
 from bulkup.events import SkipReason
 from bulkup.output import findings
 from bulkup.output.findings import Check, CheckProgress, Finding, OnFinding
+from bulkup.piwigo.community import Community
 from bulkup.piwigo.connect import clean_url, scheme_hint
 from bulkup.piwigo.inspect import LAST_PHOTO, Survey, offered_methods, open_survey
 from bulkup.piwigo.protocol import Offer, Status
@@ -145,6 +146,8 @@ async def _check_gallery(
         return known
     if await _check(Check.METHODS, checks.methods, on_finding) is None:
         return known
+    if community := checks.members:
+        await _check(Check.COMMUNITY, lambda: checks.community(community), on_finding)
     types = await _check(Check.TYPES, checks.types, on_finding)
     known.endings = types.endings if types else None
 
@@ -245,7 +248,10 @@ class GalleryChecks:
         """Log in, which fails for a user who is not an administrator."""
         status = self._status = await self._retrying(self._survey.log_in)
         self._version = self._version or status.version
-        return findings.AccountFound(user=status.user, status=status.rank, api_key=api_key)
+        rank = status.rank
+        if rank == "admin":  # the Community plugin pretends that
+            rank = await self._retrying(self._survey.real_status) or rank
+        return findings.AccountFound(user=status.user, status=rank, api_key=api_key)
 
     async def methods(self) -> findings.MethodsFound:
         """Ask for the upload methods."""
@@ -255,6 +261,26 @@ class GalleryChecks:
             raise RunError(run_failures.NO_METHOD())
         missing = tuple(name for name in USED if name not in offer.methods)
         return findings.MethodsFound(offered=offered, auto=offered[0], missing=missing)
+
+    @property
+    def members(self) -> Community | None:
+        """What the Community plugin permits, None for an administrator."""
+        return self._survey.community
+
+    async def community(self, community: Community) -> findings.CommunityFound:
+        """Ask what the plugin permits, and what is left of the account's quotas."""
+        albums = await self._retrying(community.albums)
+        permitted = await self._retrying(community.permitted)
+        quota = await self._retrying(community.quota)
+        names = {row.album_id: row.name for row in albums if row.album_id in permitted}
+        return findings.CommunityFound(
+            albums=len(names),
+            first=dict(islice(names.items(), ALBUMS_SHOWN)),
+            photos_left=quota.photos if quota else None,
+            bytes_left=quota.size if quota else None,
+            refusal=quota.refusal if quota else "",
+            quota_known=quota is not None,
+        )
 
     async def types(self) -> findings.TypesFound:
         """Return the accepted file types."""

@@ -75,6 +75,8 @@ async def upload_photos(
         clock=clock,
         sleep=sleep,
     ) as (server, recovery):
+        if server.community and settings.level:
+            raise RunError(run_failures.NO_LEVEL())
         gallery = DryRunGallery(server) if settings.dry_run else server
         albums = Albums(gallery, recovery=recovery, emit=emit, private=settings.into.private)
         base = await _base(settings.into, albums)

@@ -21,6 +21,7 @@ MOST_FAILED_CHECKS: Final = 3
 
 RELEASE_IDS: Final = 500
 LATER: Final = "Piwigo makes photos visible by itself a few minutes after their upload."
+REPORTED_IDS: Final = 20_000
 TWIN_CHANGED: Final = PhotoError(gallery_failures.TWIN_CHANGED())
 
 
@@ -141,6 +142,7 @@ class Confirmer:
             reason = error.message
         for album, photos in misplaced.items():
             await self._unlink(sorted(photos), album=album)
+        waiting = await self._report()
         self._perhaps_missing = {}
         unchecked: list[int] = []
         for album in sorted(albums):
@@ -150,7 +152,11 @@ class Confirmer:
                 unchecked.append(album)
                 continue
             try:
-                missing = await self._missing_in(album, uploaded)
+                missing = [
+                    photo_id
+                    for photo_id in await self._missing_in(album, uploaded)
+                    if photo_id not in waiting
+                ]
             except PhotoError as error:
                 self._perhaps_missing[album] = uploaded
                 count = sum(1 for _ in uploaded)
@@ -180,6 +186,7 @@ class Confirmer:
                 unverified=self._unverified,
                 relinked=relinked,
                 not_in_album=not_in_album,
+                unapproved=sum(1 for _ in waiting),
             )
         )
 
@@ -192,6 +199,30 @@ class Confirmer:
         uploaded = chain.from_iterable(self._uploaded.values())
         ids = list(islice(uploaded, RELEASE_IDS))
         await self._recovery.run(lambda: self._gallery.release(ids, album=min(albums)))
+
+    async def _report(self) -> IdSet:
+        """Tell administrators of the run's photos; return those that await approval.
+
+        Lists of albums do not show those. One call suffices, unless the run was very large, as
+        each may send a mail.
+        """
+        waiting = IdSet()
+        if not self._gallery.moderated:
+            return waiting
+        uploaded = chain.from_iterable(self._uploaded.values())
+        try:
+            while ids := list(islice(uploaded, REPORTED_IDS)):
+                report = partial(self._gallery.report, ids, album=min(self._uploaded))
+                for photo_id in await self._recovery.run(report):
+                    waiting.add(photo_id)
+        except BulkupError as error:
+            self._emit(
+                Noticed(
+                    message=f"the administrators could not be told of the photos: {error.message}",
+                    hint="If photos have to be approved, tell them yourself.",
+                )
+            )
+        return waiting
 
     async def _missing_in(self, album: int, uploaded: IdSet) -> list[int]:
         """Return the photos that were sent to an album and are not in it.

@@ -104,6 +104,8 @@ class Deduplicator:
                 photo_id = job.sent_as
             if sent := self._right.get(job.md5) or self._sent.get(bytes.fromhex(job.md5)):
                 present.append((replace(job, sent_as=sent, compared=True), sent))
+            elif self._gallery.moderated and self._is_held(job) and photo_id == job.sent_as:
+                self._outcomes.still_present(job)  # the album does not show it before approval
             elif photo_id is not None:
                 present.append((job, photo_id))
             else:
@@ -123,7 +125,8 @@ class Deduplicator:
         if job.differs is None:
             return True
         try:
-            if self._not_taken or job.was is not None:
+            # the Community plugin would hide the photo that the server takes it for
+            if self._not_taken or job.was is not None or self._gallery.moderated:
                 raise PhotoError(gallery_failures.WRONG_MD5(photo=job.differs))
             members = await self._members.of(job.album)
         except BulkupError as error:
@@ -245,6 +248,7 @@ class Deduplicator:
             try:
                 async with self._recovery.proving("album", job.photo.path):
                     album = await self._album_resolver.of(job.photo.path)
+                    await self._recovery.run(partial(self._gallery.check_album, album))
             except BulkupError as error:
                 await self._fail([job], error)
             else:
@@ -258,13 +262,16 @@ class Deduplicator:
         """
         left = []
         for job in jobs:
-            held = job.complete and (job.compared or not self._compare_at_once)
-            members = await self._members.of(job.album) if held else None
+            members = await self._members.of(job.album) if self._is_held(job) else None
             if members and (not members.listed or (job.sent_as or -1) in members.photos):
                 self._outcomes.still_present(job)
             else:
                 left.append(job)
         return left
+
+    def _is_held(self, job: Job) -> bool:
+        """Return whether a job needs nothing more, and no comparison, by the ledger."""
+        return job.complete and (job.compared or not self._compare_at_once)
 
     async def uploaded(self, job: Job, *, photo_id: int) -> None:
         """Handle a sent photo: record equal ones as present, or link them to it."""
@@ -305,23 +312,34 @@ class Deduplicator:
             by_album.setdefault(job.album, []).append((job, photo_id))
         for album, photos in by_album.items():
             linked: list[int] = []
+            refused: dict[int, PhotoError] = {}
             try:
                 if not self._no_lookup:
                     async with self._recovery.proving(
                         "link", *(job.photo.path for job, _ in photos)
                     ):
-                        linked = await self._complete_album(album, photos)
+                        linked, refused = await self._complete_album(album, photos)
             except BulkupError as error:
                 await self._fail([job for job, _ in photos], error)
             else:
-                await self._outcomes.present(photos, linked=linked)
+                for job, photo_id in photos:
+                    if photo_id in refused:
+                        await self._outcomes.failed([job], refused[photo_id])
+                there = [(job, number) for job, number in photos if number not in refused]
+                await self._outcomes.present(there, linked=linked)
 
-    async def _complete_album(self, album: int, photos: Sequence[tuple[Job, int]]) -> list[int]:
-        """Complete one album; return the ids of the photos added to it."""
+    async def _complete_album(
+        self, album: int, photos: Sequence[tuple[Job, int]]
+    ) -> tuple[list[int], dict[int, PhotoError]]:
+        """Complete one album; return the photos added to it, and those that can't be."""
         members = await self._members.of(album)
-        linked = sorted({photo_id for _, photo_id in photos if photo_id not in members.photos})
-        if linked:
-            await self._recovery.run(lambda: self._gallery.link(linked, album=album))
+        lacking = sorted({photo_id for _, photo_id in photos if photo_id not in members.photos})
+        refused: dict[int, PhotoError] = {}
+        if self._gallery.moderated:
+            refused = await self._link_own(lacking, album=album)
+        elif lacking:
+            await self._recovery.run(lambda: self._gallery.link(lacking, album=album))
+        linked = [photo_id for photo_id in lacking if photo_id not in refused]
         for photo_id in linked:
             members.photos.add(photo_id)
         for job, photo_id in photos:
@@ -331,11 +349,24 @@ class Deduplicator:
             if photo_id in members.aliases:
                 await self._recovery.run(partial(self._gallery.name, photo_id, job.photo))
                 del members.aliases[photo_id]
-        return linked
+        return linked, refused
+
+    async def _link_own(self, photo_ids: Sequence[int], *, album: int) -> dict[int, PhotoError]:
+        """Add the account's own photos to an album, hidden or not; return why others can't be."""
+        refused = {}
+        for photo_id in photo_ids:
+            try:
+                await self._recovery.run(partial(self._gallery.link, [photo_id], album=album))
+            except PhotoError as error:
+                not_linked = gallery_failures.NOT_LINKED(
+                    photo=photo_id, album=album, reason=error.message
+                )
+                refused[photo_id] = PhotoError(not_linked)
+        return refused
 
     async def _look_up_alias(self, photo_id: int, members: AlbumMembers) -> None:
-        if alias := await self._gallery.alias(photo_id):
-            members.aliases[photo_id] = alias
+        if (alias := await self._gallery.alias(photo_id)) or self._gallery.moderated:
+            members.aliases[photo_id] = alias  # that of a hidden photo is unknown
 
     async def _fail(self, jobs: Sequence[Job], error: BulkupError) -> None:
         if isinstance(error, RunError):

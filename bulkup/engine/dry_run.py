@@ -161,6 +161,7 @@ class DryRunGallery:
         self.replaces = gallery.replaces
         self.md5s_reliable = gallery.md5s_reliable
         self.takes_formats = gallery.takes_formats
+        self.moderated = gallery.moderated
         self.albums = gallery.albums
         self.find = gallery.find
         self.check = gallery.check
@@ -175,6 +176,11 @@ class DryRunGallery:
     async def album_name(self, album: int) -> str:
         """Return the name of a planned or existing album."""
         return self._planned.get(album) or await self._gallery.album_name(album)
+
+    async def check_album(self, album: int) -> None:
+        """Check an existing album."""
+        if album not in self._planned:
+            await self._gallery.check_album(album)
 
     async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
         """Plan an album, and return an id for it."""
@@ -210,6 +216,11 @@ class DryRunGallery:
 
     async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Change nothing."""
+
+    async def report(self, photo_ids: Collection[int], *, album: int) -> Collection[int]:
+        """Tell nobody."""
+        del photo_ids, album
+        return ()
 
     async def remove(self, photo_id: int) -> None:
         """Change nothing."""

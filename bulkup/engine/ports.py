@@ -239,6 +239,16 @@ class GalleryReader(Protocol):
     def takes_formats(self) -> bool:
         """Whether files can be attached to photos as further formats."""
 
+    @property
+    def moderated(self) -> bool:
+        """Whether photos may be hidden from the account until an administrator approves them.
+
+        The account can then change only its own photos.
+        """
+
+    async def check_album(self, album: int) -> None:
+        """Raise `PhotoError` if the account may not upload to an album."""
+
     async def find(self, md5s: Collection[str]) -> Mapping[str, int | None]:
         """Return the photo id of each MD5, None if absent.
 
@@ -311,6 +321,9 @@ class GalleryWriter(GalleryReader, Protocol):
 
     async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Move finished photos out of the lounge into their albums (seen on Piwigo 13 to 17)."""
+
+    async def report(self, photo_ids: Collection[int], *, album: int) -> Collection[int]:
+        """Tell administrators of new photos where they approve them; return those that wait."""
 
     async def remove(self, photo_id: int) -> None:
         """Delete a photo that this run has uploaded. Raises `NotOffered`."""

@@ -21,9 +21,11 @@ from bulkup.engine.recorder import OutcomeGuard, record_hashed
 from bulkup.errors import (
     BulkupError,
     FailureMessage,
+    NotOffered,
     PhotoError,
     PhotoGone,
     RunError,
+    Transient,
     one_error,
 )
 from bulkup.errors import gallery as gallery_failures
@@ -219,9 +221,24 @@ class Verifier:
                 self._fail(inside, error)
                 continue
             for job in inside:
-                there = (found[job.md5] or 0) in members.photos
+                photo_id = found[job.md5] or 0
+                there: bool | None = photo_id in members.photos
+                if not there and self._gallery.moderated:
+                    # the ledger knows where this account sent a photo that is now hidden
+                    if photo_id == job.sent_as and album in job.albums:
+                        there = True
+                    elif await self._is_hidden(photo_id):
+                        there = None
                 placements.append(Placement(job, in_album=there if members.listed else None))
         return placements
+
+    async def _is_hidden(self, photo_id: int) -> bool:
+        """Return whether the gallery does not show a photo that it has to this account."""
+        try:
+            await self._recovery.run(lambda: self._gallery.identity(photo_id))
+        except (NotOffered, PhotoError, Transient):
+            return True
+        return False
 
     async def compare(self, located: Located) -> None:
         """Compare the stored file of a photo, and emit the verdict on its local files."""
@@ -270,7 +287,10 @@ class Verifier:
         elif not compared:
             failure = gallery_failures.UNREAD(photo=photo_id)
         elif placement.in_album is None:
-            failure = gallery_failures.UNLISTED(photo=photo_id, album=job.album)
+            kind = gallery_failures.UNLISTED
+            if self._gallery.moderated:
+                kind = gallery_failures.HIDDEN
+            failure = kind(photo=photo_id, album=job.album)
         else:
             verdict = Verdict.PRESENT
         self._emit_verdict(job, verdict, failure, photo_id=photo_id)

@@ -20,6 +20,40 @@ ALBUM_UNMADE: Final = FailureKind(
     "Run the same command again.",
 )
 
+NO_UPLOAD_HERE: Final = FailureKind(
+    "no-upload-here",
+    "this account may not upload to album {album}",
+    "bulkup albums lists the albums that it may upload to. Administrators grant others, in the "
+    "Community plugin.",
+)
+NO_NEW_ALBUMS: Final = FailureKind(
+    "no-new-albums",
+    "this account may not create albums there",
+    "Choose another --album, or ask an administrator to permit it in the Community plugin.",
+)
+
+# photos of other accounts, and quotas
+
+NOT_OWN: Final = FailureKind(
+    "not-own",
+    "another account uploaded that photo, so this account may not change it",
+    "An administrator can.",
+)
+ONLY_ADMINS: Final = FailureKind(
+    "only-admins", "only administrators of the gallery may do that", "Log in as one."
+)
+NOT_LINKED: Final = FailureKind(
+    "not-linked",
+    "the gallery already has it as photo {photo}, which this account can't add to album {album}: "
+    "{reason}",
+    "Ask an administrator to add photo {photo} to the album.",
+)
+OVER_QUOTA: Final = FailureKind(
+    "over-quota",
+    "it is larger than what is left of the account's quota",
+    "Ask an administrator for a larger quota, or delete photos in the gallery.",
+)
+
 # photos in transit
 
 PERHAPS: Final = FailureKind(
@@ -65,7 +99,7 @@ CHANGED: Final = FailureKind(
 CANT_REPLACE: Final = FailureKind(
     "cant-replace",
     "it has changed, and this server can't replace the file of photo {photo}",
-    f"It does not offer pwg.images.uploadAsync. {ANEW}",
+    f"It does not offer pwg.images.uploadAsync, or this account is no administrator. {ANEW}",
 )
 CANT_TELL: Final = FailureKind(
     "cant-tell",
@@ -139,8 +173,8 @@ FORMAT_REFUSED: Final = FailureKind(
 )
 NO_FORMATS: Final = FailureKind(
     "no-formats",
-    "this server does not accept formats: it does not offer pwg.images.upload",
-    "Omit --raw-as-format, or update Piwigo.",
+    "this server does not accept formats from this account, or does not offer pwg.images.upload",
+    "Omit --raw-as-format, log in as an administrator, or update Piwigo.",
 )
 NO_MAIN: Final = FailureKind(
     "no-main",
@@ -195,6 +229,12 @@ UNASKED_FORMAT: Final = FailureKind(
     "unasked-format",
     "it is a format of photo {photo}, and Piwigo does not report how it stores formats",
     "Look at the photo there, or exclude such files: --exclude.",
+)
+HIDDEN: Final = FailureKind(
+    "hidden",
+    "the gallery has photo {photo}, but does not show it to this account in album {album}",
+    "It may await an administrator's approval. Without --album and --tree it is enough that the "
+    "photo is in the gallery.",
 )
 UNREAD: Final = FailureKind(
     "unread",

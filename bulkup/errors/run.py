@@ -127,7 +127,26 @@ NO_KEYS: Final = FailureKind(
 NO_ADMIN: Final = FailureKind(
     "not-admin",
     "{user} is not an administrator of {url}; the account's status is “{rank}”",
-    "Log in as an administrator or webmaster: uploading needs one.",
+    "Log in as an administrator or webmaster, or as a user whom the Community plugin lets upload.",
+)
+
+NOT_PERMITTED: Final = FailureKind(
+    "album-not-permitted",
+    "this account may not upload to album {album} at {url}, or there is none",
+    "bulkup albums lists the albums that it may upload to. Administrators grant others, in the "
+    "Community plugin.",
+)
+QUOTA: Final = FailureKind(
+    "quota",
+    "the gallery takes no more photos of this account: {said}",
+    "Ask an administrator for a larger quota, or delete photos in the gallery. Then run the same "
+    "command again.",
+)
+NO_LEVEL: Final = FailureKind(
+    "no-level",
+    "this account can't set a privacy level: the Community plugin would make the photos public, "
+    "or have them approved first",
+    "Omit --level, or log in as an administrator.",
 )
 
 # what the gallery offers

@@ -24,6 +24,7 @@ NAMES = {
     Check.LATENCY: "Latency",
     Check.ACCOUNT: "Account",
     Check.METHODS: "Methods",
+    Check.COMMUNITY: "Community",
     Check.TYPES: "File types",
     Check.CHUNK: "Chunk size",
     Check.DUPLICATES: "Duplicates",
@@ -80,6 +81,8 @@ def words(finding: Finding) -> Words:
             return _words(f"{user}, {rank}{', by API key' if finding.api_key else ''}")
         case findings.MethodsFound():
             return _methods(finding)
+        case findings.CommunityFound():
+            return _community(finding)
         case findings.TypesFound(endings=None):
             return _words("unknown: the gallery does not report it", hint="Every file is tried.")
         case findings.TypesFound(endings=endings):
@@ -129,6 +132,36 @@ def _version(found: findings.VersionFound) -> Words:
     return _words(
         f"{found.version or 'unknown'}: bulkup is tested with Piwigo 13 to 17 only",
         hint="Try it with a few photos first.",
+    )
+
+
+def _community(found: findings.CommunityFound) -> Words:
+    """Say what the plugin permits; whether photos have to be approved shows only afterwards."""
+    if not found.albums:
+        return _words(
+            "the Community plugin permits no album",
+            hint="Ask an administrator for permission to upload to an album.",
+        )
+    if found.refusal:
+        return _words(
+            f"the gallery takes no more photos of this account: {found.refusal}",
+            hint="Ask an administrator for a larger quota, or delete photos in the gallery.",
+        )
+    names = ", ".join(f"{name} ({album})" for album, name in found.first.items())
+    more = ", …" if found.albums > len(found.first) else ""
+    left = []
+    if found.photos_left is not None:
+        left.append(count_text(found.photos_left, "photo"))
+    if found.bytes_left is not None:
+        left.append(size_text(found.bytes_left))
+    quota = f"left of its quota: {', '.join(left)}" if left else "no quota"
+    if not found.quota_known:
+        quota = "quota unknown: the gallery tells it only after a log-in with a password"
+    return _words(
+        f"may upload to {count_text(found.albums, 'album')}: {names}{more}",
+        quota,
+        hint="Photos may be hidden until an administrator approves them. --level, --update and "
+        "--raw-as-format need an administrator.",
     )
 
 

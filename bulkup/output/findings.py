@@ -28,6 +28,7 @@ class Check(enum.StrEnum):
     LATENCY = "latency"
     ACCOUNT = "account"
     METHODS = "methods"
+    COMMUNITY = "community"
     TYPES = "types"
     CHUNK = "chunk"
     DUPLICATES = "duplicates"
@@ -142,6 +143,29 @@ class MethodsFound:
     def mark(self) -> Mark:
         """A warning for the slow `legacy`, and for missing API methods."""
         return Mark.WARNING if self.missing or self.auto == "legacy" else Mark.OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommunityFound:
+    """What the Community plugin permits to an account that is no administrator.
+
+    `albums` is the number of albums that it may upload to, `first` are some of them.
+    `photos_left` and `bytes_left` are what is left of its quotas, None if it has none. `refusal`
+    is what the gallery says if they are used up. With `quota_known` false, it did not tell.
+    """
+
+    check: ClassVar = Check.COMMUNITY
+    albums: int
+    first: Mapping[int, str]
+    photos_left: int | None
+    bytes_left: int | None
+    refusal: str
+    quota_known: bool
+
+    @property
+    def mark(self) -> Mark:
+        """A problem if nothing more can be uploaded; otherwise a warning about the limits."""
+        return Mark.WARNING if self.albums and not self.refusal else Mark.PROBLEM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,7 +342,7 @@ Offered = (
     | AlbumMissing
     | WorkersFound
 )
-Finding = Failed | Found | Offered | ArchiveFound
+Finding = Failed | Found | Offered | CommunityFound | ArchiveFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

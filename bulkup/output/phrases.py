@@ -275,6 +275,8 @@ def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
         yield _row(state.relinked, "added again", "they were no longer in the album")
     if state.not_in_album:
         yield _row(state.not_in_album, "not in the album", "but on the server", BAD)
+    if state.unapproved:
+        yield _row(state.unapproved, "hidden", "until an administrator approves them")
     if state.moved:
         yield _row(state.moved, "moved", "the gallery has the same bytes", GOOD)
     if state.not_moved:

@@ -16,13 +16,16 @@ from bulkup.errors import (
     NotOffered,
     PhotoCorrupted,
     PhotoError,
+    PhotoGone,
     Refused,
     RunError,
 )
+from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo import protocol
 from bulkup.piwigo.census import Census
+from bulkup.piwigo.community import Community
 from bulkup.piwigo.metadata import (
     COMMENT_SIZE,
     Describe,
@@ -70,9 +73,17 @@ def _stem(file: str) -> str:
 class Catalogue:
     """The photos, albums and formats of a gallery."""
 
-    def __init__(self, pool: SessionPool, *, offer: protocol.Offer) -> None:
+    def __init__(
+        self,
+        pool: SessionPool,
+        *,
+        offer: protocol.Offer,
+        community: Community | None = None,
+    ) -> None:
         self.offer = offer
         self.md5s_reliable = offer.md5s_reliable
+        self.community = community
+        self.moderated = community is not None
         self._pool = pool
         self._keeps_html: bool | None = None
         self._md5s_unknown = False
@@ -86,18 +97,36 @@ class Catalogue:
         """
         fields = (("cat_id", str(album)),)
         try:
-            albums = protocol.read_albums(await self.ask("pwg.categories.getList", fields))
+            if self.community:
+                albums = await self.community.albums()
+            else:
+                albums = protocol.read_albums(await self.ask("pwg.categories.getList", fields))
         except (NotOffered, PhotoError):
             return ""
         for row in albums:
             if row.album_id == album:
                 return row.name
+        if self.community:
+            raise RunError(run_failures.NOT_PERMITTED(album=album, url=self.offer.url))
         raise RunError(run_failures.NO_SUCH_ALBUM(album=album, url=self.offer.url))
 
     async def albums(self) -> list[protocol.AlbumRow]:
-        """Return all albums. Raises `NotOffered` if the server does not list them."""
+        """Return all albums. Raises `NotOffered` if the server does not list them.
+
+        With the Community plugin, return those that matter to the account.
+        """
+        if self.community:
+            return await self.community.albums()
         fields = (("recursive", "true"),)  # Piwigo 13 and 14 always list all
         return protocol.read_albums(await self.ask("pwg.categories.getAdminList", fields))
+
+    async def check_album(self, album: int) -> None:
+        """Raise `PhotoError` if the account may not upload to an album.
+
+        The server would not refuse: the Community plugin does not check it (its source).
+        """
+        if self.community and album not in await self.community.permitted():
+            raise PhotoError(gallery_failures.NO_UPLOAD_HERE(album=album))
 
     async def add_album(self, name: str, *, parent: int, private: bool, comment: str = "") -> int:
         """Create an album as the last one of its parent and return its id.
@@ -115,8 +144,18 @@ class Catalogue:
             fields += (("comment", self._storable_comment(comment)),)
         if parent:
             fields += (("parent", str(parent)),)
-        match await self.ask("pwg.categories.add", fields, token=True):
+        if self.community and parent in self.community.childless:
+            raise PhotoError(gallery_failures.NO_NEW_ALBUMS())
+        try:
+            answer = await self.ask("pwg.categories.add", fields, token=True)
+        except PhotoError as error:
+            if self.community and error.code == gallery_failures.NO_NEW_ALBUMS.code:
+                self.community.childless.add(parent)
+            raise
+        match answer:
             case {"id": made} if protocol.number(made):
+                if self.community:
+                    await self.community.created(protocol.number(made))
                 return protocol.number(made)
         raise AnswerLost(server_failures.ALBUM_UNCONFIRMED())
 
@@ -131,7 +170,7 @@ class Catalogue:
         able = (
             self.offer.major >= RAW_NAMES_SINCE and "pwg.categories.setInfo" in self.offer.methods
         )
-        if spelled == plain or not able or self._keeps_html is False:
+        if spelled == plain or not able or self.community or self._keeps_html is False:
             return
         await self._write_album_name(album, spelled)
         if self._keeps_html is None:
@@ -186,11 +225,16 @@ class Catalogue:
     async def shrunk(self, photo_id: int, photo: Photo) -> bool:
         """Return whether a photo may be this file, shrunk by the server (`original_resize`).
 
-        That is an uploaded photo of the same name with fewer bytes. Raises `PhotoGone`.
+        That is an uploaded photo of the same name with fewer bytes. Raises `PhotoGone`, except
+        where the photo may only be hidden.
         """
         try:
             there = await self.identity(photo_id)
         except NotOffered:
+            return False
+        except PhotoGone:
+            if not self.moderated:
+                raise
             return False
         name = unescape(there.file).replace("\\", "")
         smaller = there.uploaded and there.kb < photo.size // 1024
@@ -261,7 +305,7 @@ class Catalogue:
 
         Raises `NotOffered` if the server can't.
         """
-        if "pwg.images.setCategory" in self.offer.methods:
+        if "pwg.images.setCategory" in self.offer.methods and not self.community:
             await self._set_album(photo_ids, album, action="associate")
             return
         for photo_id in photo_ids:
@@ -301,6 +345,12 @@ class Catalogue:
         match await self.ask("pwg.images.uploadCompleted", fields, token=True):
             case {"moved_from_lounge": None}:
                 raise Refused(server_failures.OTHER_UPLOAD(), retry_after_s=1.5)
+
+    async def report(self, photo_ids: Collection[int], *, album: int) -> Collection[int]:
+        """Tell administrators of new photos; return those that await approval."""
+        if not (self.community and photo_ids):
+            return ()
+        return await self.community.report(photo_ids, album=album)
 
     async def check_format(self, file: str) -> None:
         """Check whether the gallery accepts a file of this name as a format, without sending it.
@@ -413,14 +463,17 @@ class PiwigoServer(Catalogue):
         method: Method,
         describe: Describe | None = None,
         replacers: Sequence[Method] = (),
+        community: Community | None = None,
     ) -> None:
-        super().__init__(pool, offer=offer)
+        super().__init__(pool, offer=offer, community=community)
         self.method = method
         self.census = Census(pool)
         self.line_speed = self.census.line_speed
         self.metadata = MetadataWriter(offer, describe)
-        self.replaces = bool(replacers)
-        self.takes_formats = not offer.methods or "pwg.images.upload" in offer.methods
+        # the Community plugin would set the privacy level of such a photo anew
+        self.replaces = bool(replacers) and not community
+        formats = not offer.methods or "pwg.images.upload" in offer.methods
+        self.takes_formats = formats and not community
         self.repeats_formats = offer.major >= 16
         self._replacers = replacers
         self._format_method: Method = Upload(renames=True)
@@ -481,7 +534,8 @@ class PiwigoServer(Catalogue):
             format_of=format_of,
         )
         reserved = nullcontext() if method.repeatable else self._reserved(name)
-        async with reserved, self._pool.lease() as session:
+        quota = self.community.reserve(photo.size) if self.community else nullcontext()
+        async with quota, reserved, self._pool.lease() as session:
             yield Transfer(
                 photo,
                 pool=self._pool,

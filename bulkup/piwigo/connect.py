@@ -20,6 +20,7 @@ from bulkup.errors import (
 )
 from bulkup.errors import run as run_failures
 from bulkup.piwigo.client import PiwigoServer
+from bulkup.piwigo.community import find_community
 from bulkup.piwigo.metadata import Describe
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import Offer, Request, Status, interpret, read_methods, read_status
@@ -220,6 +221,10 @@ async def connect(
                 offer = await retrying(partial(fetch_offer, pool, status))
             except Transient:
                 offer = _offer(pool, status, frozenset())
+            try:
+                community = await retrying(partial(find_community, pool, offer))
+            except (NotOffered, PhotoError, Transient) as error:
+                raise ServerUnavailable(run_failures.START_FAILED(reason=error.message)) from None
             user = status.user or credentials.user
             chosen = choose_method(method, offer=offer, user=user)
             yield PiwigoServer(
@@ -228,6 +233,7 @@ async def connect(
                 method=chosen,
                 describe=describe,
                 replacers=replacers(chosen, offer=offer, user=user),
+                community=community,
             )
         finally:
             await pool.close()

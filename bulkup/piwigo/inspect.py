@@ -13,9 +13,18 @@ from aiohttp.abc import AbstractStreamWriter
 from bulkup.errors import NotOffered, PhotoCorrupted, PhotoError, PhotoGone, RunError
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.client import Catalogue
+from bulkup.piwigo.community import STATUS, Community, find_community
 from bulkup.piwigo.connect import choose_method, fetch_offer, find_base
 from bulkup.piwigo.multipart import PART, Form, StreamedPayload
-from bulkup.piwigo.protocol import Offer, Status, interpret, read_md5s_set, read_members
+from bulkup.piwigo.protocol import (
+    Offer,
+    Request,
+    Status,
+    interpret,
+    read_md5s_set,
+    read_members,
+    read_real_status,
+)
 from bulkup.piwigo.session import Credentials, Session, SessionPool, Timeouts
 from bulkup.piwigo.transport import DIRECT, Transport, connector_for
 
@@ -75,6 +84,7 @@ class Survey:
         self._pool = pool
         self._guest = guest
         self._transport = transport
+        self.community: Community | None = None
 
     async def find(self) -> str:
         """Find the gallery's address, use it from now on, and return it.
@@ -116,13 +126,22 @@ class Survey:
         async with self._pool.lease() as session:
             return await self._pool.log_in(session)
 
+    async def real_status(self) -> str:
+        """Return the account's status as the Community plugin tells it, empty without it."""
+        try:
+            return read_real_status(await self._pool.call(Request(STATUS)))
+        except (NotOffered, PhotoError):
+            return ""
+
     async def offer(self, status: Status) -> Offer:
-        """Return what the server offers. Raises `Transient`."""
-        return await fetch_offer(self._pool, status)
+        """Return what the server offers, and set `community`. Raises `Transient`."""
+        offer = await fetch_offer(self._pool, status)
+        self.community = await find_community(self._pool, offer)
+        return offer
 
     def catalogue(self, offer: Offer) -> Catalogue:
         """Return the gallery's photos and albums."""
-        return Catalogue(self._pool, offer=offer)
+        return Catalogue(self._pool, offer=offer, community=self.community)
 
     async def finds_by_md5(self, offer: Offer) -> bool:
         """Return whether the gallery finds photos by their MD5."""

@@ -99,6 +99,32 @@ def read_status(result: object) -> Status:
     )
 
 
+def read_real_status(result: object) -> str:
+    """Return the status in the answer to `community.session.getStatus`, empty if unknown.
+
+    `pwg.session.getStatus` answers as if everyone who may upload were an administrator.
+    """
+    return str(result.get("real_user_status", "")) if isinstance(result, dict) else ""
+
+
+def read_pending(result: object) -> frozenset[int]:
+    """Return the photos that await approval, from `community.images.uploadCompleted`."""
+    match result:
+        case {"pending": [*photos]}:
+            ids = (number(photo.get("id")) for photo in photos if isinstance(photo, dict))
+            return frozenset(filter(None, ids))
+    return frozenset()
+
+
+def read_ancestors(result: object) -> set[int]:
+    """Return the albums in the paths of a list of albums, the listed ones included."""
+    match result:
+        case {"categories": [*rows]}:
+            paths = (str(row.get("uppercats", "")) for row in rows if isinstance(row, dict))
+            return {number(part) for path in paths for part in path.split(",")} - {0}
+    return set()
+
+
 def read_methods(result: object) -> frozenset[str]:
     """Return the names in the answer to `reflection.getMethodList`."""
     match result:

@@ -27,6 +27,7 @@ from bulkup.errors import (
     SessionLost,
     TooLarge,
 )
+from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo.multipart import ChunkForm, Form, Progress, Throttle
@@ -225,6 +226,17 @@ def retry_after(value: str, *, date: str) -> float | None:
 
 LOGOUT_S: Final = 5.0
 
+REFUSED_TO_MEMBERS: Final = {
+    "pwg.images.setInfo": gallery_failures.NOT_OWN,
+    "pwg.images.delete": gallery_failures.NOT_OWN,
+    "pwg.images.setMd5sum": gallery_failures.ONLY_ADMINS,
+    "pwg.categories.add": gallery_failures.NO_NEW_ALBUMS,
+}
+"""What the Community plugin permits only for own photos or some albums.
+
+Otherwise the server answers as if the session were lost (source of the plugin; seen on 16.4.0).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -256,6 +268,7 @@ class SessionPool:
         self._throttle = throttle
         self._free: list[Session] = []
         self._login = anyio.Lock()
+        self.is_member = False  # whether the Community plugin is why the account may upload
         self._worked = False  # whether any log-in has
         self._login_refused = False  # whether the last one was
 
@@ -284,6 +297,21 @@ class SessionPool:
         """Send a request over any free session and return the result. Raises as `send` does."""
         async with self.lease() as session:
             return await self.send(session, request)
+
+    async def page(self, path: str) -> str:
+        """Return the text of a page of the gallery, as the account sees it.
+
+        Raises `NotOffered` if there is no such page, and what `log_in` and `Session.get` raise.
+        """
+        async with self.lease() as session:
+            for _ in range(2):
+                if not session.ready:
+                    await self.log_in(session)
+                answer = await session.get(f"{self.url}{path}")
+                if answer.status == 200:
+                    return answer.body.decode("utf-8", "replace")
+                session.ready = False  # perhaps only the session has expired
+        raise NotOffered(server_failures.NOT_OFFERED(method=path))
 
     async def ping(self) -> None:
         """Send a request that needs no log-in, and log in again if that was refused.
@@ -323,10 +351,24 @@ class SessionPool:
                     request, photo=photo, finishing=finishing, progress=progress
                 )
                 return _interpreted(answer, session, renamed=renamed)
+        except SessionLost:
+            refused = REFUSED_TO_MEMBERS.get(request.method)
+            if refused and self.is_member and await self._is_alive(session):
+                raise PhotoError(refused()) from None
+            raise
         except TooLarge as error:
             if request.chunk is not None:
                 raise
             raise Refused(error.failure) from None  # it can't be split
+
+    async def _is_alive(self, session: Session) -> bool:
+        """Return whether a session that was refused something is still logged in."""
+        status = read_status(interpret(await session.post(Request("pwg.session.getStatus"))))
+        if status.rank not in {"admin", "webmaster"}:
+            return False
+        session.token = status.token
+        session.ready = session.logged_in = True
+        return True
 
     async def send_form(self, form: Form, session: Session) -> object:
         """Send a form and return the result. Raises as `send` does."""

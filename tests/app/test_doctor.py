@@ -16,9 +16,10 @@ from bulkup.app.doctor import EXAMPLES, OTHER_TYPES, TYPES_KEPT, estimate, exami
 from bulkup.app.settings import Account, DoctorSettings
 from bulkup.engine.ports import NoLedger
 from bulkup.engine.retry import Sleep
-from bulkup.output import findings
+from bulkup.output import doctor, findings
 from bulkup.output.findings import AccountFound, AddressFound, Check, Failed, LatencyFound, Mark
 from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.accounts import Permission
 from bulkup.sandbox.versions import VERSIONS
 from bulkup.store.ledger import SqliteLedger
 from tests.support.photos import write_files
@@ -28,7 +29,8 @@ from tests.support.runs import ADMIN, FOUR_METHODS, make_archive, no_wait, run
 K, M = 1024, 1024 * 1024
 OLD, NEW = VERSIONS[0], VERSIONS[-1]
 small = partial(Sandbox, max_file=2 * M, max_post=3 * M, max_body=5 * M)
-ALL_WELL = {check.value: "ok" for check in Check if check is not Check.ARCHIVE} | {
+USUAL = [check for check in Check if check is not Check.COMMUNITY]
+ALL_WELL = {check.value: "ok" for check in USUAL if check is not Check.ARCHIVE} | {
     "workers": "warning"  # as questions cost this sandbox nothing, they can't be counted
 }
 F = TypeVar("F", bound=findings.Finding)
@@ -191,6 +193,46 @@ async def test_a_version_that_mixes_them_up_is_not_asked_to_compute_them() -> No
     assert "14.5.0 may give an MD5 to the wrong photo" in report.of(Failed).reason
 
 
+# accounts that are no administrators
+
+
+@pytest.mark.parametrize(
+    ("permissions", "by_key", "mark", "words"),
+    [
+        ([Permission(album=1)], False, "warning", "may upload to 1 album: Ours (1)\nno quota"),
+        (
+            [Permission(photos=5, megabytes=3)],
+            False,
+            "warning",
+            "may upload to 2 albums: Theirs (2), Ours (1)\nleft of its quota: 5 photos, 3.15 MB",
+        ),
+        ([Permission(photos=5)], True, "warning", "quota unknown"),
+        ([Permission(create=True)], False, "problem", "the Community plugin permits no album"),
+    ],
+)
+async def test_what_the_community_plugin_permits_is_told(
+    permissions: list[Permission], by_key: bool, mark: str, words: str
+) -> None:
+    albums = () if mark == "problem" else ("Ours", "Theirs")
+    box = Sandbox(
+        admin=("root", "rootsecret"),
+        users={"admin": "secret"},
+        albums=albums,
+        community=permissions,
+    )
+    account = {}
+    if by_key:
+        user = box._accounts.users["admin"]
+        now = "2026-01-01 00:00:00"
+        key = box._accounts.make_key(user, name="", duration=30, created_on=now, expired_on=now)
+        account = {"user": "", "password": "", "api_key": f"{key.pkid}:{key.secret}"}
+    report = await visit(box, **account)
+    assert report.of(AccountFound).status == "normal"
+    found = report.of(findings.CommunityFound)
+    assert found.mark == mark
+    assert words in "\n".join(doctor.words(found).lines)
+
+
 # what is found where all is well
 
 
@@ -203,7 +245,7 @@ async def test_a_good_gallery_is_reported_and_left_as_it_was(version: str, tmp_p
         report = await look(box.url, tmp_path)
         assert state(box) == before
         assert not box._accounts.sessions
-    assert list(report) == list(Check)
+    assert list(report) == USUAL
     assert set(report.marks.values()) <= {"ok", "warning"}
     assert report.of(AddressFound) == AddressFound(url=box.url, given=box.url)
     assert report.of(findings.TlsFound) == findings.TlsFound(local=True)
