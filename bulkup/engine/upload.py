@@ -303,9 +303,21 @@ class _Attempts:
         try:
             await self._recovery.run(lambda: transfer.settle(photo_id), path=self._path)
         except (Transient, NotOffered) as error:
+            if transfer.alias and await self._is_damaged():
+                self._context.doubtful[transfer.alias] = self.job.album  # deleted at the end
+                raise PhotoError(gallery_failures.ARRIVED_DIFFERENT()) from None
             raise PhotoError(
                 gallery_failures.UNNAMED(photo=photo_id, reason=error.message)
             ) from None
+
+    async def _is_damaged(self) -> bool:
+        """Return whether the server says that it lacks the photo that it has just taken."""
+        md5 = self.job.md5
+        try:
+            found = await self._recovery.run(lambda: self._context.gallery.find([md5]))
+        except (PhotoError, Transient, NotOffered):
+            return False
+        return md5 in found and found[md5] is None
 
 
 async def sweep(name: str, context: UploadContext) -> bool:

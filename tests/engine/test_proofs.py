@@ -154,3 +154,15 @@ async def test_calls_that_only_tidy_up_end_no_run_and_are_reported_once(
     assert len(notices) == 2
     assert notices[0].startswith("the photos may not be visible in their albums yet")
     assert notices[1].startswith("could not check whether 8 albums are complete")
+
+
+async def test_a_damaged_photo_is_deleted_also_where_its_name_can_not_be_set(
+    tmp_path: Path,
+) -> None:
+    """Without its name, no later step looks for its MD5."""
+    make_archive(tmp_path, count=1, names=1)
+    plan = [Fault("damaged", UPLOAD, 0), Fault("501-method", "pwg.images.setInfo", 0)]
+    async with Sandbox(faults=Faults(plan)) as box:
+        outcome = await run(box, tmp_path, method="upload", **patient(Clock()))
+        assert not box.gallery.photos
+    assert [event.code for event in outcome.of(events.PhotoFailed)] == ["arrived-different"]
