@@ -343,7 +343,7 @@ class GalleryChecks:
                 sample, without = sample + 1, without + (not identity.md5)
         complete = False if without or unread else None
         if complete is None and fillable:
-            with suppress(NotOffered, PhotoError, Transient):
+            with suppress(BulkupError):
                 complete = not (await survey.fill_md5s(offer, 0))[1]
         return findings.Md5sFound(
             sampled=sample,

@@ -144,9 +144,12 @@ async def test_it_is_noticed_that_photos_lack_an_md5_and_nothing_is_changed(
     assert (md5s.fillable, md5s.filled) == (version != "14.5.0", None)
 
 
-async def test_that_none_of_a_sample_lacks_it_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("given", [[], [Fault("401-html", "pwg.images.setMd5sum", 0)]])
+async def test_that_none_of_a_sample_lacks_it_is_no_proof(
+    given: list[Fault], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bulkup.app.doctor.SAMPLE", 0)
-    async with small() as box:
+    async with small(faults=Faults(given)) as box:
         await fill(box, synchronised=2, filled=1)
         md5s = (await look(box.url)).of(findings.Md5sFound)
     # PHP dies of the question, which may have other reasons
