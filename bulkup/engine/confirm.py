@@ -11,7 +11,7 @@ from bulkup.engine.executor import Executor, NotStarted
 from bulkup.engine.ports import Job, RunContext, UploadContext
 from bulkup.engine.recorder import OutcomeRecorder
 from bulkup.engine.replace import check_replaced
-from bulkup.errors import BulkupError, NotOffered, PhotoError, RunError, Transient
+from bulkup.errors import BulkupError, NotOffered, PhotoError, Transient
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import AlbumChecked, Noticed, PhotoUploaded
 
@@ -138,7 +138,7 @@ class Confirmer:
             await self._release(albums)
         except BulkupError as error:
             self._notice("the photos may not be visible in their albums yet", error.message)
-            failures = _weight(error)
+            failures = 1
             reason = error.message
         for album, photos in misplaced.items():
             await self._unlink(sorted(photos), album=album)
@@ -164,7 +164,7 @@ class Confirmer:
                 self._notice(_missing_message(count, album), error.message)
             except BulkupError as error:
                 reason = error.message
-                failures += _weight(error)
+                failures += 1
                 self._perhaps_missing[album] = uploaded
                 unchecked.append(album)
             else:
@@ -264,11 +264,6 @@ class Confirmer:
 
     def _notice(self, what: str, reason: str, hint: str = LATER) -> None:
         self._emit(Noticed(message=f"{what}: {reason}", hint=hint))
-
-
-def _weight(error: BulkupError) -> int:
-    """Return how many failed checks an error counts as: what would end a run leaves no hope."""
-    return MOST_FAILED_CHECKS if isinstance(error, RunError) else 1
 
 
 def _missing_message(count: int, album: int) -> str:

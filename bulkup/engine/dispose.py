@@ -10,7 +10,7 @@ import anyio
 from anyio import to_thread
 
 from bulkup.engine.ports import Job, RunContext
-from bulkup.errors import BulkupError, PhotoChanged, PhotoError, RunError, one_error
+from bulkup.errors import BulkupError, PhotoChanged, PhotoError, one_error
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.events import FileMoved, FileNotMoved, Noticed
@@ -47,7 +47,6 @@ class Disposal:
         self._stop = context.stop
         self._arrivals: list[Arrival] = []
         self._disk = anyio.Lock()
-        self._given_up: RunError | None = None
 
     def arrived(self, job: Job, photo_id: int | None) -> None:
         """Record that a photo is in the gallery."""
@@ -97,14 +96,10 @@ class Disposal:
                 return
             path = arrival.photo.path
             try:
-                if self._given_up is not None:
-                    raise self._given_up
                 await self._confirm(arrival, may_lack)
                 async with self._disk:  # one at a time: equal files may have equal names
                     where = await _put(arrival, destination)
             except BulkupError as error:
-                if isinstance(error, RunError):  # no other question would be answered
-                    self._given_up = error
                 self._emit(
                     FileNotMoved(path=path, reason=error.message, hint=error.hint, code=error.code)
                 )

@@ -170,6 +170,7 @@ class Recovery:
         self._held = False  # whether `hold` has closed the gate, and not an outage
         self._gate.set()
         self._streaks: dict[str, _Streak] = {}
+        self._ended: RunError | None = None
 
     async def run(
         self,
@@ -183,7 +184,7 @@ class Recovery:
 
         `before` is awaited before each try. Raises the last `Transient` where it may not be
         repeated or the retries are used up, and `RunError` where an outage lasts longer than
-        `patience_s`.
+        `patience_s`, or an earlier one has.
         """
         attempt = 0
         while True:
@@ -266,9 +267,14 @@ class Recovery:
             gate.set()
 
     async def _open(self) -> None:
-        """Wait until the gate is open; it may close again before a waiting task runs."""
+        """Wait until the gate is open; it may close again before a waiting task runs.
+
+        Raises `RunError` once an outage has lasted too long: the run waits for that only once.
+        """
         while not self._gate.is_set():
             await self._gate.wait()
+        if self._ended is not None:
+            raise type(self._ended)(self._ended.failure)
 
     async def again(self, error: BulkupError, failures: int) -> bool:
         """Return whether something on this machine may be tried again, after a pause."""
@@ -365,12 +371,13 @@ class Recovery:
             elif outage.blocked_at is None:
                 outage.blocked_at = now
             elif now - outage.blocked_at >= self.policy.least_blocked_s:
-                raise RunError(error.failure) from None
+                self._ended = RunError(error.failure)
             lasted_s = now - outage.began
-            if lasted_s > self.policy.patience_s:
-                raise ServerUnavailable(
-                    run_failures.GONE(seconds=lasted_s, reason=error.message)
-                ) from None
+            if lasted_s > self.policy.patience_s and self._ended is None:
+                failure = run_failures.GONE(seconds=lasted_s, reason=error.message)
+                self._ended = ServerUnavailable(failure)
+            if self._ended is not None:
+                raise self._ended from None
             return False
         return True
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bulkup import events
-from bulkup.errors import RunError
+from bulkup.errors import RunError, ServerUnavailable
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from tests.support.events import acting_on
@@ -84,6 +84,27 @@ async def test_photos_that_pass_in_between_keep_the_run_going(tmp_path: Path) ->
         outcome = await run(box, tmp_path, method="async", **patient(clock, concurrency=1))
     assert (len(outcome.of(events.PhotoFailed)), len(outcome.of(events.PhotoUploaded))) == (18, 6)
     assert clock.now > PROOF_S
+
+
+async def test_a_clean_up_does_not_wait_for_the_server_once_more(tmp_path: Path) -> None:
+    count = 2
+    make_archive(tmp_path, count=count, names=count, size=(25_000, 50_000))
+    clock, outcome, begun = Clock(), Outcome(), list[int]()
+
+    def send() -> Fault | None:
+        begun.append(1)
+        kind: Kind = "cut" if len(begun) <= 2 * count else "503"
+        return Fault(kind) if len(begun) > count else None
+
+    def rest() -> Fault | None:
+        return Fault("503") if len(begun) > count else None
+
+    options = patient(clock, concurrency=count, patience_s=1000.0)
+    async with Sandbox(faults=Chosen({UPLOAD: send, "": rest})) as box:
+        with pytest.raises(ServerUnavailable):
+            await run(box, tmp_path, method="upload", outcome=outcome, **options)
+    assert clock.now < 2000.0
+    assert len(outcome.of(events.PhotoUnfinished)) == count
 
 
 class Chosen(Faults):

@@ -23,6 +23,7 @@ from bulkup.errors import (
     Refused,
     RunError,
     SendInterrupted,
+    ServerUnavailable,
     SessionLost,
     TooLarge,
     Transient,
@@ -257,6 +258,10 @@ async def test_the_end_of_patience_ends_the_run() -> None:
         await world.recovery.run(failing(Outage("gone")))
     assert "again when it is back" in caught.value.hint
     assert 100.0 < world.now <= 100.0 + 1.5 * POLICY.probe_max_s
+    ended_at = world.now
+    with pytest.raises(ServerUnavailable, match=unavailable):
+        await world.recovery.run(failing())
+    assert world.now == ended_at
 
 
 async def test_one_knocks_for_all_and_nobody_sends_meanwhile_and_one_outage_is_reported() -> None:
