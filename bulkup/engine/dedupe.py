@@ -82,7 +82,8 @@ class Deduplicator:
         jobs = await self._with_albums(jobs)
         try:
             async with self._recovery.proving("list", *(job.photo.path for job in jobs)):
-                jobs = await self._without_complete(await self._changed_files.decide(jobs))
+                jobs = await self._changed_files.decide(jobs)
+                jobs = await self._without_complete(jobs)
         except BulkupError as error:
             await self._fail(jobs, error)
             return []
@@ -255,18 +256,19 @@ class Deduplicator:
                 resolved.append(replace(job, album=album))
         return resolved
 
-    async def _without_complete(self, jobs: Sequence[Job]) -> Sequence[Job]:
+    async def _without_complete(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that still need something, by the ledger and their album.
 
         Where the server does not list albums, the ledger decides.
         """
-        left = []
+        left: list[Job] = []
+        complete: list[Job] = []  # counted once all albums are known: a failure fails all jobs
         for job in jobs:
             members = await self._members.of(job.album) if self._is_held(job) else None
-            if members and (not members.listed or (job.sent_as or -1) in members.photos):
-                self._outcomes.still_present(job)
-            else:
-                left.append(job)
+            there = members and (not members.listed or (job.sent_as or -1) in members.photos)
+            (complete if there else left).append(job)
+        for job in complete:
+            self._outcomes.still_present(job)
         return left
 
     def _is_held(self, job: Job) -> bool:

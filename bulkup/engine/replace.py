@@ -60,12 +60,11 @@ class ChangedFiles:
         A file whose new content the server already has is kept as it is: that photo is linked.
         After a stop request, undecided jobs are dropped.
         """
+        if not (md5s := {job.md5 for job in jobs if job.was is not None}):
+            return list(jobs)
+        found = await self._recovery.run(lambda: self._gallery.find(md5s))  # may fail all jobs
         jobs = await self._without_formats(jobs)
         changed = {job.photo.path: job.was for job in jobs if job.was is not None}
-        if not changed:
-            return list(jobs)
-        md5s = {job.md5 for job in jobs if job.was is not None}
-        found = await self._recovery.run(lambda: self._gallery.find(md5s))
         owners: dict[int, list[Entry]] = {}
         ids = {entry.image_id for entry in changed.values() if entry.image_id is not None}
         for entry in await self._ledger.files_of(ids) if self._update else ():

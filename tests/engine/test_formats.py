@@ -153,6 +153,17 @@ async def test_a_format_is_not_called_missing_nor_becomes_a_photo_of_its_own_and
         }
 
 
+async def test_files_are_counted_once_where_no_md5_can_be_looked_up(pair: Path) -> None:
+    write_files(pair, "b.jpg")
+    faults = HookedFaults(Fault("html", "pwg.images.exist"), on=False)
+    async with Sandbox(formats=RAW, file_types=("jpg", "nef"), faults=faults) as box:
+        await upload(box, pair)
+        (pair / "b.jpg").write_bytes(NEW)
+        faults.on = True
+        reasons = failures(await upload(box, pair, formats=False))
+    assert reasons.keys() == {"a.nef", "b.jpg"}
+
+
 async def test_what_was_a_format_of_a_photo_that_is_gone_becomes_a_photo(pair: Path) -> None:
     async with Sandbox(formats=RAW, file_types=("jpg", "nef")) as box:
         await upload(box, pair)

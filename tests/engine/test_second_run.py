@@ -13,7 +13,7 @@ from bulkup.sandbox import Fault, Sandbox
 from tests.support.faults import HookedFaults
 from tests.support.galleries import LISTING, calls, photo_of
 from tests.support.ledgers import entries, ledger_of, ruin, run_with_ledger
-from tests.support.runs import FOUR_METHODS, failures, run, stored_sums
+from tests.support.runs import FOUR_METHODS, failures, make_archive, run, stored_sums
 
 COUNT = 4  # photos of the archive
 
@@ -70,6 +70,19 @@ async def test_photos_that_the_gallery_had_are_recorded_with_twins_and_linked_to
         outcome = await run_with_ledger(box, folder, album=album)
         assert len(outcome.of(PhotoPresent)) == COUNT + 1
     assert calls(box, since=before).keys() <= LISTING
+
+
+async def test_photos_are_counted_once_where_one_of_their_albums_is_not_listed(
+    folder: Path,
+) -> None:
+    archive = make_archive(folder / "tree", count=4, names=2)
+    async with Sandbox() as box:
+        await run_with_ledger(box, folder / "tree", tree=True)
+        box.faults.add(Fault("html", "pwg.categories.getImages", 1))
+        outcome = await run_with_ledger(box, folder / "tree", tree=True, retries=0)
+        assert len(outcome.of(PhotoFailed)) == len(archive)
+        outcome = await run_with_ledger(box, folder / "tree", tree=True)
+        assert len(outcome.of(PhotoPresent)) == len(archive)
 
 
 # what has changed
