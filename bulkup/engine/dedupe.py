@@ -196,7 +196,10 @@ class Deduplicator:
         """
         gallery, recovery, md5 = self._gallery, self._recovery, job.md5
         try:
-            same = await recovery.run(lambda: gallery.check(photo_id, md5), path=job.photo.path)
+            async with recovery.proving("compare", job.photo.path):
+                same = await recovery.run(
+                    lambda: gallery.check(photo_id, md5), path=job.photo.path
+                )
             if same is None:
                 self._compare_at_once = None
                 self._notice(CANT_COMPARE)

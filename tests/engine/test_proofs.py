@@ -86,6 +86,18 @@ async def test_photos_that_pass_in_between_keep_the_run_going(tmp_path: Path) ->
     assert clock.now > PROOF_S
 
 
+async def test_a_server_that_compares_no_photo_ends_the_run(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=40, names=40)
+    options = patient(Clock())
+    async with Sandbox() as box:
+        await run(box, tmp_path, **options)
+        box.faults.add(Fault("401-html", "pwg.images.checkFiles"))
+        with pytest.raises(RunError) as caught:
+            await run(box, tmp_path, confirm_present=True, **options)
+        assert caught.value.code == "web-password"
+        assert calls(box)["pwg.images.checkFiles"] < 200
+
+
 async def test_a_clean_up_does_not_wait_for_the_server_once_more(tmp_path: Path) -> None:
     count = 2
     make_archive(tmp_path, count=count, names=count, size=(25_000, 50_000))
