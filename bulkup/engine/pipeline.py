@@ -33,7 +33,8 @@ from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder, failure
 from bulkup.engine.replace import ChangedFiles
 from bulkup.engine.retry import Sleep
 from bulkup.engine.upload import sweep
-from bulkup.errors import PhotoError, Transient, one_error
+from bulkup.errors import PhotoError, RunError, Transient, one_error
+from bulkup.errors import run as run_failures
 from bulkup.events import (
     FileFound,
     FileSkipped,
@@ -159,6 +160,7 @@ async def run(
         update=plan.update,
         executor=executor,
     )
+    used_up: list[RunError] = []
     unsent_in, unsent = anyio.create_memory_object_stream[Job](plan.concurrency)
     sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
     await _sweep_remains(upload_context, context)
@@ -177,6 +179,7 @@ async def run(
                         deduplicator=deduplicator,
                         stop=context.stop,
                         executor=executor,
+                        used_up=used_up,
                     )
                     for _ in range(in_flight):
                         tasks.start_soon(send, unsent.clone(), sent_in.clone(), upload_context)
@@ -197,6 +200,8 @@ async def run(
     await disposal.run(may_lack=confirmer.may_lack, format_files=format_files)
     for message, hint in (*remarks(), *executor.remarks()):
         emit(Noticed(message=message, hint=hint))
+    if used_up:
+        raise used_up[0]
     emit(RunFinished(seconds=context.clock() - began))
 
 
@@ -408,8 +413,12 @@ async def upload_stage(
     deduplicator: Deduplicator,
     stop: Stop,
     executor: Executor,
+    used_up: list[RunError],
 ) -> None:
-    """Upload one photo after the other."""
+    """Upload one photo after the other.
+
+    Where the account's quota is used up, request a stop, and append the error to `used_up`.
+    """
     async with jobs, out:
         async for job in jobs:
             left = [job]  # or an equal photo in its place
@@ -420,6 +429,11 @@ async def upload_stage(
                         sent = await executor.upload(current, context)
                 except NotStarted:
                     break
+                except RunError as error:
+                    if error.code != run_failures.QUOTA.code:
+                        raise
+                    used_up.append(error)  # the photos in flight are within the quota
+                    stop.set()
                 except (PhotoError, Transient) as error:
                     await outcomes.failed([current], error)
                     left = await deduplicator.failed(current)

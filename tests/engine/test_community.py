@@ -258,6 +258,8 @@ async def test_a_run_ends_when_the_gallery_says_that_the_quota_is_used_up(
         with ends if quota else nullcontext():
             await run(box, folder)
         assert len(stored_sums(box)) == stored
+        assert box.community.mails == [f"{stored} photos uploaded by admin to Ours"]
+        assert not box.gallery.lounge
         if quota:
             box.community.permissions = [Permission()]
             await run(box, folder)
