@@ -83,7 +83,7 @@ async def test_lost_connections_are_explained(box: Sandbox, photos: Path, tmp_pa
         (
             "user=bob password=bobsecret",
             "bob is not an administrator of {url}",
-            "Log in as an administrator or webmaster: uploading needs one[.]",
+            "Log in as an administrator or webmaster, or as a user whom .* lets upload[.]",
         ),
         ("api_key=pkid-1:wrong user= password=", "the server does not accept", ".*profile"),
         ("album=999", "there is no album 999 at {url}", ".*NUMBER, and in .*bulkup albums"),
