@@ -99,6 +99,7 @@ async def examine(
     recovery = Recovery(
         POLICY, emit=lambda _: None, probe=anyio.lowlevel.checkpoint, sleep=wait, clock=clock
     )
+    archive = bool(roots) or filters.listing is not None
     async with open_survey(
         account.url, credentials=credentials_of(account), transport=transport_of(account)
     ) as survey:
@@ -108,11 +109,12 @@ async def examine(
             album=settings.album,
             by_key=bool(account.api_key),
             fill=settings.fill_md5,
+            archive=archive,
             on_finding=on_finding,
         )
-    if roots or filters.listing is not None:
-        archive = partial(_check_archive, roots, filters, settings, known, on_finding)
-        await _check(Check.ARCHIVE, archive, on_finding)
+    if archive:
+        question = partial(_check_archive, roots, filters, settings, known, on_finding)
+        await _check(Check.ARCHIVE, question, on_finding)
 
 
 @dataclass(slots=True)
@@ -131,6 +133,7 @@ async def _check_gallery(
     album: int | None,
     by_key: bool,
     fill: bool,
+    archive: bool,
     on_finding: OnFinding,
 ) -> Known:
     """Check the gallery, until a check fails that the rest depends on."""
@@ -161,7 +164,8 @@ async def _check_gallery(
     await _check(Check.MD5S, lambda: checks.md5s(fill=fill, progress=left), on_finding)
     await _check(Check.ALBUM, lambda: checks.album(album), on_finding)
     await _check(Check.WORKERS, checks.workers, on_finding)
-    known.ids_left = await checks.ids_left()
+    if archive:
+        known.ids_left = await checks.ids_left()
     return known
 
 
