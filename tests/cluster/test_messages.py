@@ -17,7 +17,7 @@ from bulkup.errors import BulkupError, FormatRefused, Outage, PhotoError, RunErr
 from bulkup.errors import local as local_failures
 from bulkup.events import PhotoProgress, PhotoUploaded, Retrying
 from bulkup.source.metadata import Labels, Template
-from tests.support.team import invitation
+from tests.support.team import in_time_zone, invitation
 
 PATH = Path("a.jpg")
 
@@ -92,15 +92,10 @@ def test_half_a_map_is_refused(text: str) -> None:
 
 
 @pytest.fixture(params=["CET-1CEST,M3.5.0,M10.5.0/3", "NST3:30NDT,M3.2.0,M11.1.0", "UTC0"])
-def local(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def local(request: pytest.FixtureRequest) -> Iterator[None]:
     """Move this machine."""
-    monkeypatch.setenv("TZ", request.param)
-    time.tzset()
-    local_zone.cache_clear()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-    local_zone.cache_clear()
+    with in_time_zone(request.param):
+        yield
 
 
 @pytest.mark.usefixtures("local")

@@ -1,8 +1,8 @@
 """A coordinator and workers of a Dask cluster in this process, which upload to a sandbox."""
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from unittest import mock
 
 import anyio
 import dask
+import pytest
 from anyio.abc import TaskGroup
 from distributed import Client, Scheduler
 from distributed import Worker as DaskWorker
@@ -19,7 +20,7 @@ from distributed.security import Security
 from bulkup.app.executor import RunSettings
 from bulkup.app.settings import Account
 from bulkup.cluster.coordinator import Coordinator
-from bulkup.cluster.messages import Invitation, PathMap
+from bulkup.cluster.messages import Invitation, PathMap, local_zone
 from bulkup.cluster.scheduler import Cluster
 from bulkup.cluster.worker import RunPlugin
 from bulkup.engine.executor import discard
@@ -35,6 +36,18 @@ MAPS = PathMap()
 LOOK_S = 0.005
 STEP_S = 2.0
 OFTEN_S = 0.05
+
+
+@contextmanager
+def in_time_zone(name: str) -> Iterator[None]:
+    """Move this machine to a time zone, in the form of the variable TZ."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", name)
+        time.tzset()
+        local_zone.cache_clear()
+        yield
+    time.tzset()
+    local_zone.cache_clear()
 
 
 async def until(condition: Callable[[], object]) -> None:

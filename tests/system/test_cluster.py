@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from distributed import Client
 from distributed.security import Security
 
 import bulkup
-from bulkup.cluster.messages import PathMap, local_zone
+from bulkup.cluster.messages import PathMap
 from bulkup.cluster.scheduler import Cluster as Dask
 from bulkup.cluster.scheduler import ClusterAddress, open_cluster
 from bulkup.events import Event, PhotoUploaded
@@ -45,6 +44,7 @@ from tests.support.commands import (
 from tests.support.ledgers import ruin
 from tests.support.runs import FOUR_METHODS, make_archive
 from tests.support.steps import exactly
+from tests.support.team import in_time_zone
 
 UPLOAD = "pwg.images.uploadAsync"
 
@@ -207,15 +207,10 @@ async def test_each_photo_goes_to_a_worker_that_sees_it_and_one_that_none_sees_i
 
 
 @pytest.fixture
-def west(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def west() -> Iterator[None]:
     """Move this machine, and not the workers."""
-    monkeypatch.setenv("TZ", "PST8")
-    time.tzset()
-    local_zone.cache_clear()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-    local_zone.cache_clear()
+    with in_time_zone("PST8"):
+        yield
 
 
 @pytest.mark.usefixtures("west")
