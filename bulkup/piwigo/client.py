@@ -418,7 +418,10 @@ class Catalogue:
         """Send a request and return its result. Raises `NotOffered` for an unlisted method."""
         if method not in self.offer.methods:
             raise NotOffered(server_failures.NOT_OFFERED(method=method))
-        return await self._pool.call(protocol.Request(method, fields, token=token))
+        try:
+            return await self._pool.call(protocol.Request(method, fields, token=token))
+        except NotOffered as error:  # the server lists it, so this will pass
+            raise Refused(error.failure) from None
 
 
 PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})

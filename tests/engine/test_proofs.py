@@ -199,3 +199,13 @@ async def test_a_damaged_photo_is_deleted_also_where_its_name_can_not_be_set(
         outcome = await run(box, tmp_path, method="upload", **patient(Clock()))
         assert not box.gallery.photos
     assert [event.code for event in outcome.of(events.PhotoFailed)] == ["arrived-different"]
+
+
+async def test_a_damaged_photo_is_deleted_also_where_that_is_refused_once(tmp_path: Path) -> None:
+    """The server lists the method, so an answer that it does not exist will pass."""
+    archive = make_archive(tmp_path, count=1, names=1)
+    plan = [Fault("damaged", UPLOAD, 0), Fault("501-method", "pwg.images.delete", 0)]
+    async with Sandbox(faults=Faults(plan)) as box:
+        outcome = await run(box, tmp_path, method="upload", **patient(Clock()))
+        assert stored_sums(box) == Counter(archive.values())
+    assert not outcome.of(events.PhotoFailed)
