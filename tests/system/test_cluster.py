@@ -16,6 +16,7 @@ import sys
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
@@ -315,8 +316,9 @@ async def test_batches_that_are_over_leave_nothing_in_memory(
         await submit(20, cluster)
         tracemalloc.start()
         try:
-            before = await submit(20, cluster)
-            assert await submit(100, cluster) - before < 200_000
+            kept = [await submit(100, cluster) for _ in range(4)]
+            # once, something else may be loaded meanwhile; what each batch leaves grows each time
+            assert min(after - before for before, after in pairwise(kept)) < 200_000
         finally:
             tracemalloc.stop()
         await cluster.close()
