@@ -43,6 +43,7 @@ from bulkup.piwigo.connect import clean_url, scheme_hint
 from bulkup.piwigo.inspect import LAST_PHOTO, Survey, offered_methods, open_survey
 from bulkup.piwigo.protocol import Offer, Status
 from bulkup.piwigo.transport import is_local
+from bulkup.source.files import on_disk
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, Skipped, Unreadable, find
@@ -501,7 +502,7 @@ class Estimate:
                     self.requests += -(-found.size // chunk_size)
             case Unreadable():
                 self.unreadable += 1
-                self._add_example(found.path, found.reason)
+                self._add_example(found.path, found.failure.message)
             case Skipped(reason=SkipReason.TYPE):
                 kind = found.path.suffix[1:].lower()
                 if kind not in self.types and len(self.types) >= TYPES_KEPT:
@@ -555,7 +556,7 @@ def _checked_for_access(batch: Sequence[Found]) -> list[Found]:
     """Return the files, with `Unreadable` for those without read permission."""
     return [
         Unreadable(found.path, "Permission denied")
-        if isinstance(found, Photo) and not os.access(found.path, os.R_OK)
+        if isinstance(found, Photo) and not os.access(on_disk(found.path), os.R_OK)
         else found
         for found in batch
     ]

@@ -1,8 +1,9 @@
 """Opens the executor of a run: this machine, or the workers of a cluster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from bulkup.app.settings import Account
@@ -22,7 +23,8 @@ class RunSettings:
 
     `method` is the upload method, None where files are only fingerprinted. `chunk_size` is the
     user's; `ceiling` is the largest chunk that passes, if an earlier run found it; both in bytes.
-    `limit` returns the bandwidth limit of all machines together in bytes a second.
+    `limit` returns the bandwidth limit of all machines together in bytes a second. `zips` are the
+    zip archives that are uploaded as one tree.
     """
 
     account: Account
@@ -33,6 +35,7 @@ class RunSettings:
     chunk_size: int | None = None
     ceiling: int | None = None
     labels: Labels = field(default_factory=Labels)
+    zips: Sequence[Path] = ()
     limit: Callable[[], int | None] = no_limit
 
 

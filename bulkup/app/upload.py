@@ -1,6 +1,7 @@
 """The `upload` and `verify` use cases: build every object of a run and start the engine."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,7 @@ from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
 from bulkup.engine.ports import Fact, GalleryWriter, Stop
 from bulkup.engine.retry import Recovery, Sleep
-from bulkup.errors import FailureKind, NoSuchAlbum, PhotoError, RunError, Transient
+from bulkup.errors import FailureKind, NoSuchAlbum, PhotoError, RunError, Transient, UsageError
 from bulkup.errors import run as run_failures
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit, RunStarted
 from bulkup.piwigo.multipart import Throttle
@@ -34,6 +35,7 @@ from bulkup.source.metadata import Labels
 from bulkup.source.scan import Found, check_roots
 from bulkup.source.sidecars import Describer
 from bulkup.source.takeout import takeout_album
+from bulkup.source.zips import only_zips
 
 NO_LABELS = Labels()
 CEILING_S = 30 * 86400.0
@@ -61,6 +63,7 @@ async def upload_photos(
     does not exist and `RunError` where the run is impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
+    zip_roots = await to_thread.run_sync(only_zips, roots)
     disposal = await to_thread.run_sync(open_disposal, settings.after, roots, filters)
     bandwidth = Bandwidth(settings.bwlimit, emit)
     async with open_gallery(
@@ -68,7 +71,7 @@ async def upload_photos(
         settings,
         method=settings.method,
         throttle=Throttle(bandwidth, clock=clock, sleep=sleep),
-        describe=Describer(labels, emit=emit) if labels else None,
+        describe=Describer(labels, emit=emit, parts=zip_roots) if labels else None,
         # on a cluster this machine proves workers for all others
         connections=0 if executor_factory is None else pipeline.MOST_FINISHING,
         emit=emit,
@@ -93,7 +96,7 @@ async def upload_photos(
         plan = pipeline.Plan(
             roots=roots,
             filters=filters,
-            folder_albums=_folder_albums(settings.into, roots, base),
+            folder_albums=_folder_albums(settings.into, roots, base, zip_roots),
             level=settings.level,
             concurrency=settings.concurrency,
             finishing=settings.finishing,
@@ -103,7 +106,7 @@ async def upload_photos(
             formats=settings.raw_as_format,
             disposal=disposal,
             only=only,
-            titles=takeout_album if labels.sidecars else None,
+            titles=partial(takeout_album, parts=zip_roots) if labels.sidecars else None,
         )
         async with open_run(
             started,
@@ -126,6 +129,7 @@ async def upload_photos(
                 chunk_size=settings.chunk_size,
                 ceiling=facts.get(Fact.CHUNK),
                 labels=labels,
+                zips=zip_roots,
                 limit=bandwidth,
             )
             async with open_executor(
@@ -172,6 +176,7 @@ async def verify_photos(
     `UsageError` where a path does not exist and `RunError` where the run is impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
+    zip_roots = await to_thread.run_sync(only_zips, roots)
     async with open_gallery(account, settings, emit=emit, clock=clock, sleep=sleep) as (
         server,
         recovery,
@@ -181,11 +186,11 @@ async def verify_photos(
             albums = Albums(server, recovery=recovery, emit=emit)
             base = await _base(into, albums, missing=run_failures.NO_ALBUM_NAMED)
             album_resolver = AlbumResolver(
-                _folder_albums(into, roots, base),
+                _folder_albums(into, roots, base, zip_roots),
                 albums,
                 emit=emit,
                 make=False,
-                titles=takeout_album if settings.sidecars else None,
+                titles=partial(takeout_album, parts=zip_roots) if settings.sidecars else None,
             )
         started = await _started(
             server.offer,
@@ -280,13 +285,25 @@ def open_disposal(
     """Return what disposes of uploaded files, None to leave them. Raises `UsageError`."""
     if after is None:
         return None
+    if archives := only_zips(roots):
+        raise UsageError(
+            f"--after can't move photos out of a zip archive: {archives[0]}",
+            hint="Leave out --after, and delete the archive once bulkup verify finds all photos.",
+        )
     return Trash() if after == "trash" else Mover(after, roots=roots, filters=filters)
 
 
-def _folder_albums(into: AlbumTarget, roots: Sequence[Path], base: int) -> FolderAlbums:
+def _folder_albums(
+    into: AlbumTarget, roots: Sequence[Path], base: int, zip_roots: Sequence[Path]
+) -> FolderAlbums:
     """Return which folders become albums."""
     return FolderAlbums(
-        roots=roots, base=base, tree=into.tree, unwrap=into.unwrap, spaces=into.spaces
+        roots=roots,
+        zips=frozenset(zip_roots),
+        base=base,
+        tree=into.tree,
+        unwrap=into.unwrap,
+        spaces=into.spaces,
     )
 
 

@@ -28,6 +28,7 @@ from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import BulkupError, PhotoError, RunError, one_error
 from bulkup.errors import local as local_failures
 from bulkup.events import Emit, PhotoUploaded
+from bulkup.source.files import version
 from bulkup.source.photos import Photo
 
 LEAD: Final = 100
@@ -290,11 +291,11 @@ class Coordinator(Membership):
     async def _requeue_unseen(self, call: Call) -> None:
         """Queue an unseen photo again for another worker."""
         try:
-            now = await to_thread.run_sync(call.photo.path.stat)
+            size, mtime_ns = await to_thread.run_sync(version, call.photo.path)
         except OSError as error:
             call.end(error=PhotoError(local_failures.UNREADABLE(reason=error.strerror)))
             return
-        photo = replace(call.photo, size=now.st_size, mtime_ns=now.st_mtime_ns)
+        photo = replace(call.photo, size=size, mtime_ns=mtime_ns)
         if photo != call.photo:
             call.photo, call.changed = photo, True
             call.unseen.clear()
@@ -385,7 +386,10 @@ def executor_from(where: ClusterAddress) -> ExecutorFactory:
         async with open_cluster(where) as cluster, one_error(), anyio.create_task_group() as tasks:
             coordinator = Coordinator(
                 cluster,
-                run_settings,
+                replace(
+                    run_settings,
+                    zips=[Path(where.maps.there(path)) for path in run_settings.zips],
+                ),
                 maps=where.maps,
                 tasks=tasks,
                 recovery=recovery,

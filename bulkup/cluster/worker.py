@@ -44,6 +44,8 @@ from bulkup.errors import server as server_failures
 from bulkup.events import Event, PhotoProgress
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
+from bulkup.source import zips
+from bulkup.source.files import version
 from bulkup.source.photos import Photo
 from bulkup.source.sidecars import Describer
 
@@ -410,6 +412,8 @@ class RemoteSlot:
 def find_file(order: Order) -> Photo:
     """Return the file of an order as it is on this worker. Raises `NotVisible`."""
     path = Path(order.path)
+    if zips.split(path) is not None:
+        return _find_member(path, order)
     try:
         # otherwise, opening a pipe would block until it has a writer
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -427,6 +431,17 @@ def find_file(order: Order) -> Photo:
     return Photo(path, status.st_size, status.st_mtime_ns)
 
 
+def _find_member(path: Path, order: Order) -> Photo:
+    """Return a file in a zip archive; its time is the same on all machines."""
+    try:
+        found = version(path)
+    except OSError as error:
+        raise NotVisible(f"{path}: {error.strerror or error}") from None
+    if found != (order.size, order.mtime_ns):
+        raise NotVisible(f"{path} is a different file there, of {found[0]:,} bytes")
+    return Photo(path, *found)
+
+
 @asynccontextmanager
 async def open_account(
     invitation: Invitation,
@@ -441,7 +456,13 @@ async def open_account(
     photo's folder on the coordinator.
     """
     settings = invitation.settings
-    describe = Describer(settings.labels, emit=emit, folder=folder, zone=Zone(invitation.zone))
+    describe = Describer(
+        settings.labels,
+        emit=emit,
+        folder=folder,
+        parts=settings.zips,
+        zone=Zone(invitation.zone),
+    )
     files: dict[str, Path] = {}
     async with AsyncExitStack() as stack:
         try:

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -225,10 +225,12 @@ class FolderAlbums:
     """How the folders below `roots` become albums inside album `base`.
 
     Without `tree` all photos go to `base`. `unwrap` leaves out the album of each root itself,
-    `spaces` replaces underscores with spaces.
+    `spaces` replaces underscores with spaces. The roots in `zips` are zip archives: these become
+    no albums, and neither do the two folders that hold all photos of a Takeout.
     """
 
     roots: Sequence[Path] = ()
+    zips: Collection[Path] = ()
     base: int
     tree: bool = False
     unwrap: bool = False
@@ -255,12 +257,20 @@ class FolderAlbums:
             return  # the root is this file itself
         for folder in photo.parents:
             if (root := self._real.get(folder)) is not None:
-                if root.name and not self.unwrap:
+                if root.name and not self.unwrap and root not in self.zips:
                     yield AlbumFolder(folder, root.name)
                 return
             # without a root the photo is from a list of files: the folders are those in its line
-            if folder.name not in {"", ".."}:
+            if folder.name not in {"", ".."} and not self._is_wrapper(folder):
                 yield AlbumFolder(folder, folder.name)
+
+    def _is_wrapper(self, folder: Path) -> bool:
+        """Return whether a folder holds all photos of a Takeout in a zip archive."""
+        if folder.parent in self.zips:
+            return takeout.is_wrapper(folder.name)
+        return folder.parent.parent in self.zips and takeout.is_wrapper(
+            folder.parent.name, folder.name
+        )
 
     def name(self, folder: str) -> str:
         """Return the album name for a folder of this name."""

@@ -307,7 +307,7 @@ async def scan_stage(
         elif isinstance(found, Skipped):
             context.emit(FileSkipped(path=path, reason=found.reason, size=found.size))
         else:
-            error = PhotoError(found.kind(reason=found.reason))
+            error = PhotoError(found.failure)
             unreadable(Photo(path, size=0, mtime_ns=0), error)
         return None
 

@@ -22,6 +22,7 @@ from bulkup.errors import (
 )
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, PhotoUploaded
+from bulkup.source.files import version
 from bulkup.source.scan import PairedFile
 
 
@@ -244,8 +245,7 @@ def any_untouched(entries: Sequence[Entry]) -> bool:
     """Return whether one of these files still exists unchanged. Call in a thread."""
     for entry in entries:
         with suppress(OSError):
-            status = entry.path.stat()
-            if (status.st_size, status.st_mtime_ns) == (entry.size, entry.mtime_ns):
+            if version(entry.path) == (entry.size, entry.mtime_ns):
                 return True
     return False
 

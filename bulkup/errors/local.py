@@ -53,6 +53,47 @@ NO_WORKER: Final = FailureKind(
     "Mount its folder on a worker. If the folder has another path there, give --map HERE=THERE.",
 )
 
+# zip archives and their members
+
+ZIP_BROKEN: Final = FailureKind(
+    "zip-broken",
+    "it is not an intact zip archive: {reason}",
+    "Download or copy it again. Photos in other archives are uploaded.",
+)
+ZIP_ENCRYPTED: Final = FailureKind(
+    "zip-encrypted",
+    "it is encrypted in its zip archive",
+    "Unpack the archive with its password, then run again with the folder.",
+)
+ZIP_METHOD: Final = FailureKind(
+    "zip-method",
+    "its zip archive compresses it by method {method}, which can't be read",
+    "Unpack the archive, then run again with the folder.",
+)
+ZIP_NAME: Final = FailureKind(
+    "zip-name",
+    "its name leads out of its zip archive or is invalid: {name!r}",
+    "Nothing is read under such names. Unpack the archive with care if you trust it.",
+)
+ZIP_OVERLAP: Final = FailureKind(
+    "zip-overlap",
+    "its data overlaps other data in its zip archive",
+    "The archive is damaged, or made to harm. Get an intact copy.",
+)
+ZIP_BOMB: Final = FailureKind(
+    "zip-bomb",
+    "it would unpack from {packed:,} to {size:,} bytes, which no photo does",
+    "If you trust the archive, unpack it and run again with the folder.",
+)
+ZIP_DAMAGED: Final = FailureKind(
+    "zip-damaged", "its data in the zip archive is damaged", "Get an intact copy of the archive."
+)
+ZIP_TWICE: Final = FailureKind(
+    "zip-twice",
+    "its zip archive has another file of the same name: {name}",
+    "The first one is uploaded. Unpack the archive to get both, under two names.",
+)
+
 # files that --after could not move
 
 LEFT: Final = (

@@ -47,8 +47,10 @@ class Moment:
 class Metadata:
     """Metadata of one photo; empty values and None are unknown.
 
-    `rating` is in stars, from 1; `tags` include neither rating nor people. With
-    `embedded_keywords` the photo file may hold keywords that these tags must not replace.
+    `rating` is in stars, from 1; `tags` include neither rating nor people. `position` is latitude
+    and longitude in degrees. `albums` are paths of names, below the album that the run uploads to,
+    in which the photo is besides that of its folder. With `embedded_keywords` the photo file may
+    hold keywords that these tags must not replace.
     """
 
     title: str = ""
@@ -58,6 +60,8 @@ class Metadata:
     tags: tuple[str, ...] = ()
     rating: int = 0
     people: tuple[str, ...] = ()
+    position: tuple[float, float] | None = None
+    albums: tuple[tuple[str, ...], ...] = ()
     embedded_keywords: bool = False
 
     def over(self, other: "Metadata") -> "Metadata":
@@ -71,6 +75,8 @@ class Metadata:
             tags=distinct((*self.tags, *other.tags)),
             rating=self.rating or other.rating,
             people=distinct((*self.people, *other.people)),
+            position=self.position or other.position,
+            albums=tuple(dict.fromkeys((*self.albums, *other.albums))),
         )
 
 

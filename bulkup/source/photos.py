@@ -1,11 +1,9 @@
 """Photo files: fingerprint (MD5), chunks, and detection of changes."""
 
 import hashlib
-import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from io import BufferedIOBase, FileIO
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
 
@@ -15,12 +13,10 @@ from anyio import to_thread
 
 from bulkup.errors import PhotoChanged, PhotoError
 from bulkup.errors import local as local_failures
+from bulkup.source.files import PIECE, opened
 
 BLOCK: Final = 4096
 """Piwigo reads an uploaded chunk in blocks of this many bytes (`pwg.images.upload`)."""
-
-PIECE: Final = 512 * 1024
-"""Bytes per read of a file."""
 
 # glibc gives freed memory back to the system beyond twice the size of the largest block freed so
 # far. This one is never touched, so it takes no memory; without it, each piece is read into new
@@ -62,12 +58,10 @@ async def fingerprint(photo: Photo) -> tuple[Photo, str]:
 
 
 def _fingerprint(photo: Photo) -> tuple[Photo, str]:
-    with _opened(photo) as descriptor:
-        before = os.fstat(descriptor)
-        with FileIO(descriptor, closefd=False) as file:
-            md5 = hashlib.file_digest(file, "md5").hexdigest()
-        now = replace(photo, size=before.st_size, mtime_ns=before.st_mtime_ns)
-        _check_unchanged(now, descriptor)
+    with opened(photo.path) as file:
+        now = replace(photo, size=file.size, mtime_ns=file.mtime_ns)
+        md5 = file.md5()
+        file.check(now.size, now.mtime_ns)
     if not now.size:
         raise PhotoError(local_failures.EMPTY())
     return now, md5
@@ -128,38 +122,12 @@ class _ChunkFile(BufferedIOBase):
 
     def read(self, size: int, /) -> bytes:  # type: ignore[override] # never the whole file
         """Return the next `size` bytes. Raises as `read_chunk` does."""
-        with _opened(self._photo) as descriptor:
-            if self._offset:
-                os.lseek(descriptor, self._offset, os.SEEK_SET)
-            piece = os.read(descriptor, size)
-            _check_unchanged(self._photo, descriptor)
+        with opened(self._photo.path) as file:
+            piece = file.read(size, offset=self._offset)
+            file.check(self._photo.size, self._photo.mtime_ns)
         if len(piece) < size:
             raise PhotoChanged(local_failures.SHORTER())
         self._offset += size
         if self._digest is not None:
             self._digest.update(piece)
         return piece
-
-
-# if a pipe has replaced the photo, a blocking open would wait for its writer
-_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-
-
-@contextmanager
-def _opened(photo: Photo) -> Iterator[int]:
-    try:
-        descriptor = os.open(photo.path, _FLAGS)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        raise PhotoError(local_failures.VANISHED()) from None
-    except OSError as error:
-        raise PhotoError(local_failures.UNREADABLE(reason=error.strerror or error)) from None
-
-
-def _check_unchanged(photo: Photo, descriptor: int) -> None:
-    status = os.fstat(descriptor)
-    if (status.st_size, status.st_mtime_ns) != (photo.size, photo.mtime_ns):
-        raise PhotoChanged(local_failures.CHANGING())

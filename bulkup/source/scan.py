@@ -24,10 +24,12 @@ import aiofiles
 import anyio
 from anyio import to_thread
 
-from bulkup.errors import FailureKind, RunError, UsageError
+from bulkup.errors import FailureKind, FailureMessage, RunError, UsageError
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import SkipReason
+from bulkup.source import zips
+from bulkup.source.files import list_folder, version
 from bulkup.source.filters import EVERYTHING, Filters, Listing
 from bulkup.source.photos import SIDECARS, Photo
 
@@ -68,7 +70,12 @@ def may_reach(root: Path, path: Path, filters: Filters, *, is_folder: bool = Tru
 
 
 def _is_walked_from(root: Path, path: Path, filters: Filters) -> bool:
-    """Return whether a scan of the root includes everything at a path below it."""
+    """Return whether a scan of the root includes everything at a path below it.
+
+    It does not look into zip archives, which have to be given themselves.
+    """
+    if path != root and zips.is_zip(path):
+        return False
     is_folder = path.is_dir()
     if not may_reach(root, path, filters, is_folder=is_folder):
         return False
@@ -202,11 +209,21 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file or folder that can't be read, the system's reason, and the kind of failure."""
+    """A file or folder that can't be read, and why.
+
+    `reason` is the system's, of which `kind` makes a message, or the whole message.
+    """
 
     path: Path
-    reason: str
+    reason: str | FailureMessage
     kind: FailureKind = local_failures.UNSEEN
+
+    @property
+    def failure(self) -> FailureMessage:
+        """The message of the failure."""
+        if isinstance(self.reason, FailureMessage):
+            return self.reason
+        return self.kind(reason=self.reason)
 
 
 Found = Photo | Skipped | Unreadable
@@ -308,7 +325,9 @@ class Walk:
         linking: deque[_Folder] = deque()
         for root in roots:
             status = _look(root, follow=True)
-            if _is_folder(status):
+            if zips.is_zip(root):
+                yield from self._in_zip(root)
+            elif _is_folder(status):
                 yield from self._below(root, "", status, linking=linking)
             else:
                 yield self._classify(root, root.name, status)
@@ -406,6 +425,31 @@ class Walk:
         folders.append(_Folder(path, place, names, (*above, number) if number else above))
         return None
 
+    def _in_zip(self, archive: Path) -> Iterator[Found]:
+        """Yield the members of a zip archive, or why it can't be read."""
+        try:
+            members = zips.open_archive(archive)
+        except OSError as error:
+            yield Unreadable(archive, _reason(error))
+            return
+        except zips.ZipError as error:
+            yield Unreadable(archive, str(error), local_failures.ZIP_BROKEN)
+            return
+        for member in members:
+            yield self._classify_member(archive / member.name, member)
+
+    def _classify_member(self, path: Path, member: zips.Member) -> Found:
+        if any(map(self._filters.is_junk, member.name.split("/"))):
+            return Skipped(path, member.size, SkipReason.JUNK)
+        if self._filters.excludes(member.name):
+            return Skipped(path, member.size, SkipReason.EXCLUDED)
+        if member.is_link:
+            return Skipped(path, 0, SkipReason.SYMLINK)
+        found = self._classify_file(path, member.size, member.mtime_ns)
+        if isinstance(found, Photo) and member.problem is not None:
+            return Unreadable(path, member.problem)
+        return found
+
     def _classify(self, path: Path, place: str, status: os.stat_result | OSError) -> Found:
         if self._filters.excludes(place):
             size = 0 if isinstance(status, OSError) else status.st_size
@@ -418,15 +462,22 @@ class Walk:
             return Skipped(path, 0, SkipReason.SYMLINK)
         if not stat.S_ISREG(status.st_mode):
             return Skipped(path, 0, SkipReason.SPECIAL)
-        size, mtime_ns = status.st_size, status.st_mtime_ns
+        found = self._classify_file(path, status.st_size, status.st_mtime_ns)
+        if (
+            isinstance(found, Photo)
+            and self._seen is not None
+            and not self._seen.add(path, status)
+        ):
+            return Skipped(path, status.st_size, SkipReason.REPEATED)
+        return found
+
+    def _classify_file(self, path: Path, size: int, mtime_ns: int) -> Photo | Skipped:
         if reason := self._filters.skip_reason(size=size, mtime_ns=mtime_ns):
             return Skipped(path, size, reason)
         if path.suffix.lower() in SIDECARS:
             return Skipped(path, size, SkipReason.SIDECAR)
         if self._endings is not None and path.suffix[1:].lower() not in self._endings:
             return Skipped(path, size, SkipReason.TYPE)
-        if self._seen is not None and not self._seen.add(path, status):
-            return Skipped(path, size, SkipReason.REPEATED)
         return Photo(path, size, mtime_ns)
 
 
@@ -522,22 +573,22 @@ def _photos_in(folder: Path, endings: list[str]) -> Mapping[str, Path]:
     """Return the preferred photo of each stem in a folder."""
     ranked: dict[str, tuple[int, str]] = {}
     try:
-        names = os.listdir(folder)  # noqa: PTH208 (names alone take a tenth of the memory)
+        paths = list_folder(folder)
     except OSError:
         return {}
-    for name in names:
+    for name in paths:
         stem, _, ending = name.rpartition(".")
         if stem and ending.lower() in endings:
             rank = (endings.index(ending.lower()), name)
             ranked[stem] = min(rank, ranked.get(stem, rank))
-    return {stem: folder / name for stem, (_, name) in ranked.items()}
+    return {stem: paths[name] for stem, (_, name) in ranked.items()}
 
 
 def _companion(found: Found, of: Path) -> Found | PairedFile:
     if isinstance(found, Photo):
         return PairedFile(found.path, found.size, found.mtime_ns, of)
     try:
-        status = found.path.stat()
+        size, mtime_ns = version(found.path)
     except OSError:
         return found
-    return PairedFile(found.path, status.st_size, status.st_mtime_ns, of)
+    return PairedFile(found.path, size, mtime_ns, of)

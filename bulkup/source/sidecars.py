@@ -1,9 +1,8 @@
 """Sidecars of photos: finding and reading them, and merging them with the labels."""
 
 import os
-import stat
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
@@ -15,7 +14,9 @@ from anyio import to_thread
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from bulkup.errors import PhotoError
 from bulkup.events import Emit, Noticed
+from bulkup.source.files import folder_version, list_folder, opened, read_file
 from bulkup.source.metadata import (
     MAX_STARS,
     Labels,
@@ -37,8 +38,8 @@ HEAD: Final = 1024 * 1024
 IPTC: Final = b"Photoshop 3.0\0"
 """Header of the JPEG segment that holds IPTC data, and with it keywords."""
 
-Names = Mapping[str, str]
-"""File names by their NFC form with a lower-case ending."""
+Paths = Mapping[str, Path]
+"""Paths of sidecars by their names in NFC with a lower-case ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +53,25 @@ class UnusableSidecar:
 class Sidecars:
     """Reads the sidecars of photos; a folder is listed again only when it has changed.
 
-    UTC times are converted to `zone`, by default the local one.
+    Photos in one of several zip archives, the `parts` of one tree, have their sidecars in any of
+    them. UTC times are converted to `zone`, by default the local one.
     """
 
-    def __init__(self, *, zone: tzinfo | None = None) -> None:
+    def __init__(self, *, parts: Sequence[Path] = (), zone: tzinfo | None = None) -> None:
+        self._parts = parts
         self._zone = zone
-        self._names = lru_cache(maxsize=FOLDERS)(_list)
+        self._paths = lru_cache(maxsize=FOLDERS)(self._list)
 
     def read(self, photo: Path) -> tuple[Metadata, list[UnusableSidecar]]:
         """Return the metadata from a photo's sidecars, and the sidecars that can't be used."""
         folder = photo.parent
         try:
-            names = self._names(folder, folder.stat().st_mtime_ns)
+            paths = self._paths(folder, folder_version(folder, self._parts))
         except OSError:
             return Metadata(), []
         metadata = Metadata()
         unusable = []
-        for name in beside(photo.name, names):
-            path = folder / name
+        for path in beside(photo.name, paths):
             try:
                 more = _read(path, photo=photo.name, zone=self._zone)
             except OSError as error:
@@ -80,8 +82,16 @@ class Sidecars:
                 metadata = metadata.over(more)
         return metadata, unusable
 
+    def _list(self, folder: Path, _version: object) -> Paths:
+        paths: dict[str, Path] = {}
+        for name, path in sorted(list_folder(folder, self._parts).items()):
+            stem, ending = os.path.splitext(name)  # noqa: PTH122 (faster for a million names)
+            if ending.lower() in SIDECARS:
+                paths.setdefault(unicodedata.normalize("NFC", stem) + ending.lower(), path)
+        return paths
 
-def beside(photo: str, names: Names) -> Iterator[str]:
+
+def beside(photo: str, paths: Paths) -> Iterator[Path]:
     """Yield the sidecars of a photo of this name: at most one XMP file, then one of Takeout.
 
     `photo.jpg.xmp` takes precedence over `photo.xmp`, which may belong to a RAW file.
@@ -89,28 +99,13 @@ def beside(photo: str, names: Names) -> Iterator[str]:
     photo = unicodedata.normalize("NFC", photo)
     stem = photo.rpartition(".")[0] or photo
     for candidates in ((f"{photo}.xmp", f"{stem}.xmp"), names_for(photo)):
-        if found := next((names[name] for name in candidates if name in names), None):
+        if found := next((paths[name] for name in candidates if name in paths), None):
             yield found
-
-
-def _list(folder: Path, _mtime_ns: int) -> Names:
-    names: dict[str, str] = {}
-    with os.scandir(folder) as entries:
-        for name in sorted(entry.name for entry in entries):
-            stem, ending = os.path.splitext(name)  # noqa: PTH122 (faster for a million names)
-            if ending.lower() in SIDECARS:
-                names.setdefault(unicodedata.normalize("NFC", stem) + ending.lower(), name)
-    return names
 
 
 def _read(path: Path, *, photo: str, zone: tzinfo | None) -> Metadata:
     """Parse a sidecar. Raises `OSError`, or `ValueError` with a reason for the user."""
-    with open(path, "rb", opener=_opener) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is not a file")
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ValueError(f"it is larger than {LARGEST // 1024**2} MB")
+    data = read_file(path, limit=LARGEST)
     if path.suffix.lower() == ".xmp":
         return read_xmp(data)
     return read_takeout(data, photo=photo, zone=zone) or Metadata()
@@ -224,21 +219,17 @@ def may_hold_keywords(photo: Path) -> bool:
     Reads only the beginning of the file, where that segment is.
     """
     try:
-        with open(photo, "rb", opener=_opener) as file:
-            return IPTC in (file.read(HEAD) or b"")
-    except OSError:
+        with opened(photo) as file:
+            return IPTC in file.read(HEAD, offset=0)
+    except PhotoError:
         return False  # reading the photo will report the error
-
-
-def _opener(path: str, flags: int) -> int:
-    # a blocking open of a pipe would wait for its writer
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class Describer:
     """Returns the metadata of each photo of a run, with times in `zone`, by default the local one.
 
-    `folder` returns the folder's original path if the photo is a copy elsewhere.
+    `folder` returns the folder's original path if the photo is a copy elsewhere; `parts` are the
+    zip archives of one tree.
     """
 
     def __init__(
@@ -247,13 +238,14 @@ class Describer:
         *,
         emit: Emit,
         folder: Callable[[Path], str | None] = lambda _: None,
+        parts: Sequence[Path] = (),
         zone: tzinfo | None = None,
     ) -> None:
         self._labels = labels
         self._folder = folder
         self._zone = zone
         self._emit = emit
-        self._sidecars = Sidecars(zone=zone) if labels.sidecars else None
+        self._sidecars = Sidecars(parts=parts, zone=zone) if labels.sidecars else None
         self._reported: set[Path] = set()
 
     async def __call__(self, photo: Photo) -> Metadata:

@@ -3,12 +3,13 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
+from bulkup.source.files import is_file, list_folder, read_file
 from bulkup.source.metadata import Metadata, Moment, distinct, line, moment, prose
 
 SUFFIX: Final = ".supplemental-metadata"
@@ -41,6 +42,14 @@ class Album:
 
     title: str
     description: str = ""
+
+
+def is_wrapper(*names: str) -> bool:
+    """Return whether a folder at this path in an archive holds the whole Takeout.
+
+    That is `Takeout`, or the folder of Google Photos in it, named in the user's language.
+    """
+    return names[0] == "Takeout" and (len(names) == 1 or names[1].startswith("Google "))
 
 
 def names_for(photo: str) -> Iterator[str]:
@@ -105,18 +114,16 @@ def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Meta
     return None
 
 
-def takeout_album(folder: Path) -> Album | None:
+def takeout_album(folder: Path, *, parts: Sequence[Path] = ()) -> Album | None:
     """Return the Takeout album of a folder, None if it is not one.
 
-    Reads files: call it in a worker thread. Raises `ValueError` with file and reason if a
-    candidate file can't be read.
+    `parts` are the zip archives of one tree. Reads files: call it in a worker thread. Raises
+    `ValueError` with file and reason if a candidate file can't be read.
     """
     unread = None
-    for path in _album_files(folder):
+    for path in _album_files(folder, parts):
         try:
-            if not path.is_file():  # opening a pipe would block
-                continue
-            document = _read_album(path)
+            document = _document(read_file(path, limit=ALBUM_LIMIT))
         except OSError as error:
             unread = unread or f"{path}: {error.strerror or error}"
             continue
@@ -131,19 +138,16 @@ def takeout_album(folder: Path) -> Album | None:
     return None
 
 
-def _read_album(path: Path) -> object:
-    with path.open("rb") as file:
-        data = file.read(ALBUM_LIMIT + 1)
-    if len(data) > ALBUM_LIMIT:
-        raise ValueError(f"it is larger than {ALBUM_LIMIT // 1024**2} MB")
-    return _document(data)
-
-
-def _album_files(folder: Path) -> Iterator[Path]:
-    """Yield the possible metadata files of a folder; some file systems decompose accents."""
+def _album_files(folder: Path, parts: Sequence[Path]) -> Iterator[Path]:
+    """Yield the metadata files of a folder; some file systems decompose accents."""
+    try:
+        paths = list_folder(folder, parts)
+    except OSError:
+        return
     for name in ALBUM_FILES:
         for form in dict.fromkeys((name, unicodedata.normalize("NFD", name))):
-            yield folder / form
+            if (path := paths.get(form)) is not None and is_file(path):
+                yield path
 
 
 def _document(data: bytes) -> object:

@@ -15,6 +15,7 @@ from filelock import Timeout
 
 from bulkup.errors import UsageError
 from bulkup.errors import run as run_failures
+from bulkup.source.files import is_gone
 from bulkup.store.database import as_run_error, lock_of, open_to_read, transaction
 
 
@@ -149,7 +150,7 @@ class HistoryWriter:
         resolved: Collection[Path],
     ) -> None:
         """Store the progress of a run: its counts, and what failed or was resolved since then."""
-        gone = {path for path, cause in failed.items() if cause.code in GONE and _is_gone(path)}
+        gone = {path for path, cause in failed.items() if cause.code in GONE and is_gone(path)}
         rows = [
             (
                 self.server,
@@ -197,7 +198,7 @@ class HistoryWriter:
             ).fetchall()
             if not rows:
                 break
-            gone = [(self.server, path) for (path,) in rows if _is_gone(path)]
+            gone = [(self.server, path) for (path,) in rows if is_gone(Path(os.fsdecode(path)))]
             with transaction(self.database) as database:
                 database.executemany("DELETE FROM failures WHERE server = ? AND path = ?", gone)
             after = rows[-1][0]
@@ -206,10 +207,6 @@ class HistoryWriter:
 def key_of(path: Path) -> bytes:
     """Return a path as the ledger stores it: absolute, in the system's encoding."""
     return os.fsencode(os.path.abspath(path))  # noqa: PTH100 (ten times faster)
-
-
-def _is_gone(path: Path | bytes) -> bool:
-    return not os.path.lexists(path)
 
 
 def _text(text: str) -> str:

@@ -20,7 +20,8 @@ from bulkup.piwigo.census import Held
 from bulkup.piwigo.inspect import Filler
 from bulkup.piwigo.multipart import GATHERED, PART, ChunkForm, Form, GatheringWriter, Throttle
 from bulkup.piwigo.protocol import Request
-from bulkup.source.photos import PIECE, Chunk, Photo
+from bulkup.source.files import PIECE
+from bulkup.source.photos import Chunk, Photo
 from tests.support.events import soon
 from tests.support.walks import photo_at
 

@@ -23,7 +23,8 @@ from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request
 from bulkup.piwigo.session import Session, Timeouts, retry_after
 from bulkup.piwigo.transport import Transport, connector_for
-from bulkup.source.photos import PIECE, Chunk, Photo
+from bulkup.source.files import PIECE
+from bulkup.source.photos import Chunk, Photo
 from tests.support.certificates import make_certificate
 from tests.support.front import ForwardProxy
 from tests.support.raw import Connection, Handler, RawServer, answering, raw_server, sending

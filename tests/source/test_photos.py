@@ -12,7 +12,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from bulkup.errors import PhotoChanged, PhotoError
-from bulkup.source.photos import BLOCK, PIECE, Chunk, Photo, fingerprint, plan_chunks, read_chunk
+from bulkup.source.files import PIECE
+from bulkup.source.photos import BLOCK, Chunk, Photo, fingerprint, plan_chunks, read_chunk
 from tests.support.walks import photo_at, put
 
 # fingerprints

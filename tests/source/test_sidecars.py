@@ -72,8 +72,9 @@ def test_a_sidecar_that_comes_later_is_seen_and_a_missing_folder_has_none(tmp_pa
 
 
 def test_of_two_spellings_one_is_read() -> None:
-    names = {"a.jpg.xmp": "a.jpg.XMP", "a.xmp": "a.xmp", "a.jpg.json": "a.jpg.json"}
-    assert list(sidecars.beside("a.jpg", names)) == ["a.jpg.XMP", "a.jpg.json"]
+    spelled = {"a.jpg.xmp": "a.jpg.XMP", "a.xmp": "a.xmp", "a.jpg.json": "a.jpg.json"}
+    paths = {name: Path(real) for name, real in spelled.items()}
+    assert list(sidecars.beside("a.jpg", paths)) == [Path("a.jpg.XMP"), Path("a.jpg.json")]
 
 
 # what can't be used

@@ -43,8 +43,10 @@ def word(found: Found) -> str:
             return "taken"
         case Skipped(reason=reason):
             return reason.value
-        case Unreadable(reason=text):
+        case Unreadable(reason=str(text)):
             return text
+        case Unreadable():
+            return found.failure.code
 
 
 def scanned(

@@ -1,0 +1,225 @@
+"""Reads files by their paths, whether they are on disk or in a zip archive."""
+
+import hashlib
+import os
+import stat
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import Final, Protocol
+
+from bulkup.errors import PhotoChanged, PhotoError
+from bulkup.errors import local as local_failures
+from bulkup.source import zips
+
+PIECE: Final = 512 * 1024
+"""Bytes per read of a file."""
+
+# if a pipe has replaced the file, a blocking open would wait for its writer
+_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class OpenFile(Protocol):
+    """An open file with its size in bytes and its modification time when it was opened.
+
+    Methods raise `OSError`, and `PhotoError` with the reason where the file can't be read.
+    """
+
+    size: int
+    mtime_ns: int
+
+    def read(self, size: int, *, offset: int) -> bytes:
+        """Return `size` bytes from `offset` on, fewer at the end of the file."""
+
+    def md5(self) -> str:
+        """Return the MD5 of the whole content in lower-case hex."""
+
+    def check(self, size: int, mtime_ns: int) -> None:
+        """Raise `PhotoChanged` if the file has another size or time now."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[OpenFile]:
+    """Open a file. Raises `PhotoError` where that fails, as does an `OSError` in the body."""
+    try:
+        inside = zips.split(path)
+        descriptor = os.open(path if inside is None else inside[0], _FLAGS)
+        try:
+            yield _DiskFile(descriptor) if inside is None else _ZipFile(*inside, descriptor)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise PhotoError(local_failures.VANISHED()) from None
+    except zips.ZipError as error:
+        raise PhotoError(local_failures.ZIP_BROKEN(reason=error)) from None
+    except OSError as error:
+        raise PhotoError(local_failures.UNREADABLE(reason=error.strerror or error)) from None
+
+
+class _DiskFile:
+    """A file on disk."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        status = os.fstat(descriptor)
+        self.size, self.mtime_ns = status.st_size, status.st_mtime_ns
+
+    def read(self, size: int, *, offset: int) -> bytes:
+        if offset:
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+        return os.read(self._descriptor, size)
+
+    def md5(self) -> str:
+        with FileIO(self._descriptor, closefd=False) as file:
+            return hashlib.file_digest(file, "md5").hexdigest()
+
+    def check(self, size: int, mtime_ns: int) -> None:
+        status = os.fstat(self._descriptor)
+        if (status.st_size, status.st_mtime_ns) != (size, mtime_ns):
+            raise PhotoChanged(local_failures.CHANGING())
+
+
+class _ZipFile:
+    """A member of a zip archive."""
+
+    def __init__(self, archive: Path, name: str, descriptor: int) -> None:
+        self._archive = archive
+        self._name = name
+        self._descriptor = descriptor
+        self._member = self._find()
+        self.size, self.mtime_ns = self._member.size, self._member.mtime_ns
+
+    def _find(self) -> zips.Member:
+        member = zips.open_archive(self._archive).find(self._name)
+        if member is None:
+            raise FileNotFoundError
+        return member
+
+    def read(self, size: int, *, offset: int) -> bytes:
+        return zips.read_member(
+            self._archive, self._member, self._descriptor, offset=offset, size=size
+        )
+
+    def md5(self) -> str:
+        """Return the MD5; raises `PhotoError` where the archive's own sum (CRC-32) differs."""
+        md5, crc, offset = hashlib.md5(usedforsecurity=False), 0, 0
+        while piece := self.read(PIECE, offset=offset):
+            md5.update(piece)
+            crc = zlib.crc32(piece, crc)
+            offset += len(piece)
+        if (offset, crc) != (self.size, self._member.crc):
+            raise PhotoError(local_failures.ZIP_DAMAGED())
+        return md5.hexdigest()
+
+    def check(self, size: int, mtime_ns: int) -> None:
+        member = self._find()
+        if (member.size, member.mtime_ns) != (size, mtime_ns):
+            raise PhotoChanged(local_failures.CHANGING())
+
+
+def version(path: Path) -> tuple[int, int]:
+    """Return size and modification time of a file, as `OpenFile` has them. Raises `OSError`."""
+    if (inside := zips.split(path)) is None:
+        status = path.stat()
+        return status.st_size, status.st_mtime_ns
+    try:
+        member = zips.open_archive(inside[0]).find(inside[1])
+    except zips.ZipError as error:
+        raise OSError(str(error)) from None
+    if member is None:
+        raise FileNotFoundError(f"{path} is not in the archive")
+    return member.size, member.mtime_ns
+
+
+def on_disk(path: Path) -> Path:
+    """Return the file on disk that holds a file: its zip archive, or itself."""
+    inside = zips.split(path)
+    return path if inside is None else inside[0]
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a listed path is a regular file, and not a folder or a pipe."""
+    return path.is_file() or zips.split(path) is not None
+
+
+def is_gone(path: Path) -> bool:
+    """Return whether there is no file at a path."""
+    if os.path.lexists(path):
+        return False
+    try:
+        version(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def folder_version(folder: Path, parts: Sequence[Path] = ()) -> object:
+    """Return a value that changes when files are added to a folder or removed.
+
+    Raises `OSError`.
+    """
+    return tuple(place.stat().st_mtime_ns for place, _ in _places(folder, parts))
+
+
+def list_folder(folder: Path, parts: Sequence[Path] = ()) -> Mapping[str, Path]:
+    """Return the paths of the files in a folder by their names; on disk, folders are among them.
+
+    A folder in one of several zip archives, the `parts` of one tree, has the files that it has in
+    all of them, the folder's own first. Raises `OSError`.
+    """
+    found: dict[str, Path] = {}
+    for place, inner in _places(folder, parts):
+        if inner is None:
+            found.update((name, place / name) for name in os.listdir(place))  # noqa: PTH208 (names alone take a tenth of the memory)
+            continue
+        try:
+            names = zips.open_archive(place).names(inner)
+        except zips.ZipError:
+            continue  # the scan reports it
+        for name in names:
+            found.setdefault(name, place.joinpath(inner, name))
+    return found
+
+
+def _places(folder: Path, parts: Sequence[Path]) -> list[tuple[Path, str | None]]:
+    """Return the folder, or the archives with the name that it has in them."""
+    if zips.is_zip(folder):
+        inside: tuple[Path, str] | None = (folder, "")
+    else:
+        inside = zips.split(folder)
+    if inside is None:
+        return [(folder, None)]
+    archive, inner = inside
+    return [(part, inner) for part in (archive, *(part for part in parts if part != archive))]
+
+
+def read_file(path: Path, *, limit: int) -> bytes:
+    """Return the whole content of a file.
+
+    Raises `OSError`, or `ValueError` with a reason for the user if it is larger than `limit` bytes
+    or can't be read.
+    """
+    if zips.split(path) is not None:
+        try:
+            with opened(path) as file:
+                size = file.size
+                data = file.read(limit + 1, offset=0) if size <= limit else b""
+        except PhotoError as error:
+            raise ValueError(error.message) from None
+    else:
+        with open(path, "rb", opener=_opener) as file_on_disk:
+            if not stat.S_ISREG(os.fstat(file_on_disk.fileno()).st_mode):
+                raise ValueError("it is not a file")
+            data = file_on_disk.read(limit + 1)
+            size = len(data)
+    if size > limit:
+        raise ValueError(f"it is larger than {limit // 1024**2} MB")
+    return data
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -1,0 +1,325 @@
+"""Zip archives as folders: their members, and reading these without unpacking the archive.
+
+The path of a member is the path of its archive, then its name: `photos.zip/2019/a.jpg`.
+"""
+
+import os
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from bulkup.errors import FailureMessage, PhotoError
+from bulkup.errors import local as local_failures
+
+SUFFIX: Final = ".zip"
+SECOND_NS: Final = 10**9
+LOCAL_HEADER: Final = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
+INPUT: Final = 64 * 1024
+"""Bytes of compressed data per read."""
+
+STREAMS: Final = 128
+"""Decompressors that are kept between reads; each takes about 100 kB."""
+
+BOMB_SIZE: Final = 64 * 1024**2
+BOMB_RATIO: Final = 100
+"""A larger member that is compressed more than this is no photo."""
+
+UTF8: Final = 0x800
+ENCRYPTED: Final = 0x1
+DOS: Final = 0
+
+
+class ZipError(ValueError):
+    """A file is not an intact zip archive, with a reason for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive: its size, what identifies its content, and where that is.
+
+    `mtime_ns` is its date, taken as UTC, with its CRC-32 in the fraction of the second: a member
+    whose content changes has another one, although a program may have kept its date. `problem` is
+    why it can't be read.
+    """
+
+    name: str
+    size: int
+    crc: int
+    mtime_ns: int
+    header: int
+    packed: int
+    method: int
+    is_link: bool = False
+    problem: FailureMessage | None = None
+
+
+_Packed = struct.Struct("<QqQQIHB")
+
+
+class Archive:
+    """The members of one zip archive, by folder and name.
+
+    They are kept packed: a Takeout has hundreds of thousands.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._folders: dict[str, dict[str, bytes]] = {}
+        self._problems: dict[str, FailureMessage] = {}
+        for member in members:
+            folder, _, name = member.name.rpartition("/")
+            self._folders.setdefault(folder, {})[name] = _Packed.pack(
+                member.size,
+                member.mtime_ns,
+                member.header,
+                member.packed,
+                member.crc,
+                member.method,
+                member.is_link,
+            )
+            if member.problem:
+                self._problems[member.name] = member.problem
+
+    def find(self, name: str) -> Member | None:
+        """Return the member of this name, None if there is none."""
+        folder, _, last = name.rpartition("/")
+        data = self._folders.get(folder, {}).get(last)
+        return None if data is None else self._member(name, data)
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder, itself named without a slash at its end."""
+        return list(self._folders.get(folder, ()))
+
+    def __iter__(self) -> Iterator[Member]:
+        """Yield all members, depth first in name order."""
+        for folder in sorted(self._folders, key=lambda folder: folder.split("/")):
+            for name, data in sorted(self._folders[folder].items()):
+                yield self._member(f"{folder}/{name}" if folder else name, data)
+
+    def _member(self, name: str, data: bytes) -> Member:
+        size, mtime_ns, header, packed, crc, method, is_link = _Packed.unpack(data)
+        problem = self._problems.get(name)
+        return Member(name, size, crc, mtime_ns, header, packed, method, bool(is_link), problem)
+
+
+def is_zip(path: Path) -> bool:
+    """Return whether a path is a zip archive, by its name and being a file."""
+    return path.suffix.lower() == SUFFIX and path.is_file()
+
+
+def only_zips(paths: Iterable[Path]) -> list[Path]:
+    """Return those paths that are zip archives."""
+    return [path for path in paths if is_zip(path)]
+
+
+def split(path: Path) -> tuple[Path, str] | None:
+    """Return the archive that a path leads into, and the name in it; None for other paths."""
+    if SUFFIX not in str(path).lower():
+        return None
+    for archive in reversed(path.parents):
+        if is_zip(archive):
+            return archive, path.relative_to(archive).as_posix()
+    return None
+
+
+_archives: dict[Path, tuple[tuple[int, int], Archive]] = {}
+_lock = Lock()
+
+
+def open_archive(path: Path) -> Archive:
+    """Return the members of an archive, read again only when it has changed.
+
+    Call in a worker thread. Raises `OSError`, and `ZipError` if it is not an intact archive.
+    """
+    status = path.stat()
+    version = (status.st_size, status.st_mtime_ns)
+    with _lock:
+        known = _archives.get(path)
+        if known is None or known[0] != version:
+            known = version, Archive(_members(path))
+            _archives[path] = known
+    return known[1]
+
+
+def _members(path: Path) -> list[Member]:
+    try:
+        with zipfile.ZipFile(path) as file:
+            infos = [info for info in file.infolist() if not info.is_dir()]
+            start = file.start_dir
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+        raise ZipError(str(error)) from None
+    ends = _ends(infos, start)
+    members: dict[str, Member] = {}
+    for info in infos:
+        member = _member(info, ends[info.header_offset])
+        first = members.get(member.name)
+        if first is not None:
+            if (first.crc, first.size, first.problem) == (member.crc, member.size, None):
+                continue  # the same content twice
+            number = 2
+            while (name := f"{member.name} ({number})") in members:
+                number += 1
+            problem = member.problem or local_failures.ZIP_TWICE(name=member.name)
+            member = replace(member, name=name, problem=problem)
+        members[member.name] = member
+    return list(members.values())
+
+
+def _ends(infos: Sequence[zipfile.ZipInfo], start: int) -> Mapping[int, int]:
+    """Return where the data that begins at each header has to end: at the next one."""
+    offsets = sorted({info.header_offset for info in infos})
+    ends = dict(zip(offsets, [*offsets[1:], start], strict=True))
+    if len(offsets) < len(infos):  # two members share their data
+        seen: set[int] = set()
+        for info in infos:
+            if info.header_offset in seen:
+                ends[info.header_offset] = info.header_offset
+            seen.add(info.header_offset)
+    return ends
+
+
+def _member(info: zipfile.ZipInfo, end: int) -> Member:
+    name, valid = _name(info)
+    mode = info.external_attr >> 16
+    return Member(
+        name,
+        size=info.file_size,
+        crc=info.CRC,
+        mtime_ns=_seconds(info) * SECOND_NS + info.CRC % SECOND_NS,
+        header=max(0, info.header_offset),
+        packed=info.compress_size,
+        method=info.compress_type,
+        is_link=stat.S_ISLNK(mode) and info.create_system != DOS,
+        problem=_problem(info, end) if valid else local_failures.ZIP_NAME(name=_shown(info)),
+    )
+
+
+def _seconds(info: zipfile.ZipInfo) -> int:
+    try:
+        return int(datetime(*info.date_time, tzinfo=UTC).timestamp())
+    except ValueError:  # month 0, second 62 …
+        return 0
+
+
+def _problem(info: zipfile.ZipInfo, end: int) -> FailureMessage | None:
+    if info.flag_bits & ENCRYPTED:
+        return local_failures.ZIP_ENCRYPTED()
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        return local_failures.ZIP_METHOD(method=info.compress_type)
+    begin = info.header_offset
+    if begin < 0 or begin + LOCAL_HEADER.size + info.compress_size > end:
+        return local_failures.ZIP_OVERLAP()
+    if info.file_size > max(BOMB_SIZE, BOMB_RATIO * info.compress_size):
+        return local_failures.ZIP_BOMB(size=info.file_size, packed=info.compress_size)
+    if info.compress_type == zipfile.ZIP_STORED and info.file_size != info.compress_size:
+        return local_failures.ZIP_DAMAGED()
+    return None
+
+
+def _name(info: zipfile.ZipInfo) -> tuple[str, bool]:
+    """Return a member's name, and whether it is a path inside the archive.
+
+    Without a flag for UTF-8, programs write names in encodings of their own; the standard one is
+    code page 437. Most are in UTF-8 all the same.
+    """
+    name = _shown(info)
+    parts = [part for part in name.split("/") if part != "."]
+    if "\0" not in name and {"", ".."}.isdisjoint(parts) and not re.match("[A-Za-z]:", name):
+        return "/".join(parts), True
+    safe = [part.replace("\0", "_") for part in parts if part]
+    return "/".join("(..)" if part == ".." else part for part in safe) or "_", False
+
+
+def _shown(info: zipfile.ZipInfo) -> str:
+    name = info.orig_filename
+    if not info.flag_bits & UTF8:
+        with suppress(ValueError):
+            name = name.encode("cp437").decode()
+    if info.create_system == DOS and "/" not in name:
+        name = name.replace("\\", "/")
+    return name
+
+
+class _Inflater:
+    """Decompresses a member in order."""
+
+    def __init__(self, member: Member, begin: int) -> None:
+        self.position = 0
+        self._next = begin
+        self._left = member.packed
+        self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    def read(self, descriptor: int, size: int) -> bytes:
+        """Return the next `size` bytes, fewer at the end of the data. Raises `zlib.error`."""
+        pieces = []
+        while size and not self._zlib.eof:
+            data = self._zlib.unconsumed_tail
+            if not data and self._left:
+                os.lseek(descriptor, self._next, os.SEEK_SET)
+                data = os.read(descriptor, min(INPUT, self._left))
+                self._next += len(data)
+                self._left -= len(data)
+            piece = self._zlib.decompress(data, size)
+            if not piece and not data:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+            self.position += len(piece)
+        return b"".join(pieces)
+
+
+_inflaters: OrderedDict[tuple[Path, str], _Inflater] = OrderedDict()
+
+
+def read_member(
+    archive: Path, member: Member, descriptor: int, *, offset: int, size: int
+) -> bytes:
+    """Return `size` bytes of a member's content from `offset` on, fewer at its end.
+
+    `descriptor` is the open archive. A compressed member is decompressed in order: reads that go
+    on where the last one ended are fast, others begin again. Raises `OSError`, and `PhotoError`
+    where the member can't be read.
+    """
+    size = max(0, min(size, member.size - offset))
+    if member.problem is not None:
+        raise PhotoError(member.problem)
+    if member.method == zipfile.ZIP_STORED:
+        os.lseek(descriptor, _begin(member, descriptor) + offset, os.SEEK_SET)
+        return os.read(descriptor, size)
+    key = (archive, member.name)
+    with _lock:
+        inflater = _inflaters.pop(key, None)
+    if inflater is None or inflater.position > offset:
+        inflater = _Inflater(member, _begin(member, descriptor))
+    try:
+        while inflater.position < offset:
+            if not inflater.read(descriptor, min(INPUT, offset - inflater.position)):
+                return b""
+        data = inflater.read(descriptor, size)
+    except zlib.error:
+        raise PhotoError(local_failures.ZIP_DAMAGED()) from None
+    if inflater.position < member.size and data:
+        with _lock:
+            _inflaters[key] = inflater
+            while len(_inflaters) > STREAMS:
+                _inflaters.popitem(last=False)
+    return data
+
+
+def _begin(member: Member, descriptor: int) -> int:
+    """Return where a member's data begins: after its own header, whose length only that tells."""
+    os.lseek(descriptor, member.header, os.SEEK_SET)
+    header = os.read(descriptor, LOCAL_HEADER.size)
+    if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
+        raise PhotoError(local_failures.ZIP_DAMAGED())
+    _, name, extra = LOCAL_HEADER.unpack(header)
+    return member.header + LOCAL_HEADER.size + int(name) + int(extra)

@@ -1,0 +1,79 @@
+"""Uploading and verifying photos in zip archives, which may be parts of one export."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from random import Random
+
+from bulkup.sandbox import Sandbox
+from tests.support.archives import write_zip
+from tests.support.commands import send
+from tests.support.galleries import albums_of, calls, uploads
+from tests.support.runs import picture, stored_sums
+
+TOP = "Takeout/Google Photos"
+ALBUM = f"{TOP}/Photos from 2019"
+
+
+def takeout(folder: Path) -> dict[str, bytes]:
+    """Write a Takeout in three parts, none of which is complete; return its photos."""
+    photos = {
+        name: picture(Random(name), size=9000) for name in ("1.jpg", "2.jpg", "3 🙂.jpg", "4.jpg")
+    }
+    data = {"title": "1.jpg", "photoTakenTime": {"timestamp": "0"}, "description": "Lunch"}
+    part1 = {f"{ALBUM}/1.jpg": photos["1.jpg"], f"{TOP}/Alps/2.jpg": photos["2.jpg"]}
+    part2 = {
+        f"{ALBUM}/1.jpg.supplemental-metadata.json": json.dumps(data).encode(),
+        f"{ALBUM}/3 🙂.jpg": photos["3 🙂.jpg"],
+        f"{TOP}/Alps/Metadaten.json": json.dumps({"title": "The Alps/1"}).encode(),
+    }
+    part3 = {f"{ALBUM}/2.jpg": photos["2.jpg"], f"{TOP}/Alps/4.jpg": photos["4.jpg"]}
+    write_zip(folder / "takeout-1.zip", part1)
+    write_zip(folder / "takeout-2.zip", part2, method=zipfile.ZIP_DEFLATED)
+    write_zip(folder / "takeout-3.zip", part3)
+    return photos
+
+
+async def test_the_parts_of_an_export_are_one_tree(box: Sandbox, tmp_path: Path) -> None:
+    photos = takeout(tmp_path)
+    parts = [tmp_path / f"takeout-{number}.zip" for number in (1, 2, 3)]
+    ended = await send(box, *parts, "--tree", "--chunk-size", "4K", album="")
+    assert ended.code == 0
+    assert stored_sums(box) == {hashlib.md5(data).hexdigest(): 1 for data in photos.values()}
+    assert albums_of(box) == {
+        "Sandbox": [],
+        "Photos from 2019": ["1.jpg", "2.jpg", "3 �.jpg"],
+        "The Alps/1": ["2.jpg", "4.jpg"],
+    }
+    (lunch,) = [photo for photo in box.gallery.photos.values() if photo.file == "1.jpg"]
+    assert lunch.comment == "Lunch"
+
+    sent, asked = uploads(box), calls(box)["pwg.images.exist"]
+    ended = await send(box, *parts, "--tree", album="")
+    assert ended.code == 0
+    assert uploads(box) == sent
+    assert calls(box)["pwg.images.exist"] - asked < 2
+    ended = await send(box, "verify", *parts, "--tree", album="")
+    assert ended.code == 0
+
+
+async def test_a_broken_part_is_named_and_the_others_are_uploaded(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    takeout(tmp_path)
+    broken = tmp_path / "takeout-2.zip"
+    broken.write_bytes(broken.read_bytes()[:5000])
+    ended = await send(box, *(tmp_path / f"takeout-{number}.zip" for number in (1, 2, 3)))
+    assert ended.code == 1
+    assert f"failed: {broken}\n" in ended.err
+    assert "not an intact zip archive" in ended.err
+    assert len(stored_sums(box)) == 3
+
+
+async def test_photos_are_not_moved_out_of_archives(box: Sandbox, tmp_path: Path) -> None:
+    takeout(tmp_path)
+    ended = await send(box, tmp_path / "takeout-1.zip", "--after", "trash")
+    assert ended.code == 2
+    assert "out of a zip archive" in ended.err
+    assert not uploads(box)

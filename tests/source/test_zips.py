@@ -1,0 +1,247 @@
+"""Zip archives as folders: hostile ones too, and members that are read in pieces."""
+
+import hashlib
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import pytest
+from anyio import to_thread
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulkup.errors import PhotoChanged, PhotoError
+from bulkup.source import zips
+from bulkup.source.files import PIECE, is_gone, opened, version
+from bulkup.source.filters import Filters
+from bulkup.source.photos import Chunk, Photo, fingerprint, plan_chunks, read_chunk
+from bulkup.source.scan import Unreadable, check_roots, pair, scan
+from tests.support import archives
+from tests.support.archives import number, patch_headers, write_zip
+from tests.support.walks import put, scanned
+
+METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]
+BIG = Random(1).randbytes(PIECE) + bytes(PIECE) + Random(2).randbytes(999)
+
+
+def member(path: Path) -> Photo:
+    return Photo(path, *version(path))
+
+
+async def at(path: Path) -> Photo:
+    return await to_thread.run_sync(member, path)
+
+
+async def content(photo: Photo, chunks: tuple[Chunk, ...]) -> bytes:
+    return b"".join([piece for chunk in chunks async for piece in read_chunk(photo, chunk)])
+
+
+def test_members_are_found_like_files_in_folders(tmp_path: Path) -> None:
+    names = ["b/2.jpg", "a.jpg", "b/.x.jpg", "a.jpg.xmp", "b/raw/3.jpg", "./c/4.JPG", "5.txt"]
+    path = write_zip(tmp_path / "A.ZIP", dict.fromkeys(names, b"x") | {"empty/": b""})
+    assert scanned(path, endings=["jpg"]) == {
+        "taken": ["a.jpg", "b/2.jpg", "b/raw/3.jpg", "c/4.JPG"],
+        "junk": ["b/.x.jpg"],
+        "sidecar": ["a.jpg.xmp"],
+        "type": ["5.txt"],
+    }
+    order = [found.path.name for found in scan([path], endings=["jpg"])]
+    assert order == ["5.txt", "a.jpg", "a.jpg.xmp", ".x.jpg", "2.jpg", "3.jpg", "4.JPG"]
+    assert set(scanned(path, Filters(min_size=2))) == {"size", "junk"}
+
+
+def test_an_archive_in_a_folder_is_looked_into_only_where_it_is_given_itself(
+    tmp_path: Path,
+) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a.jpg": b"x"})
+    assert scanned(tmp_path, endings=["jpg"]) == {"type": ["a.zip"]}
+    assert check_roots([tmp_path, path, path]) == [tmp_path, path]
+    (tmp_path / "folder.zip").mkdir()
+    put(tmp_path / "folder.zip" / "b.jpg")
+    assert scanned(tmp_path / "folder.zip") == {"taken": ["b.jpg"]}
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_member_is_read_in_any_order(tmp_path: Path, method: int) -> None:
+    path = write_zip(tmp_path / "a.zip", {"b/a.jpg": BIG, "c.jpg": b"c"}, method=method)
+    photo = await at(path / "b" / "a.jpg")
+    assert photo.size == len(BIG)
+    assert await fingerprint(photo) == (photo, hashlib.md5(BIG).hexdigest())
+    chunks = plan_chunks(photo.size, chunk_size=300_000)
+    assert await content(photo, chunks) == BIG
+    for chunk in (*reversed(chunks), chunks[1], chunks[1]):  # retries
+        expected = BIG[chunk.offset : chunk.offset + chunk.length]
+        assert await content(photo, (chunk,)) == expected
+
+
+async def test_of_many_members_read_at_once_each_is_whole(tmp_path: Path) -> None:
+    contents = {f"{i}.jpg": Random(i).randbytes(5000) for i in range(zips.STREAMS + 5)}
+    path = write_zip(tmp_path / "a.zip", contents, method=zipfile.ZIP_DEFLATED)
+    photos = [await at(path / name) for name in contents]
+    halves = plan_chunks(5000, chunk_size=4096)
+    first = [await content(photo, halves[:1]) for photo in photos]
+    second = [await content(photo, halves[1:]) for photo in photos]
+    assert [a + b for a, b in zip(first, second, strict=True)] == list(contents.values())
+
+
+async def test_a_member_that_changes_is_noticed_also_where_its_date_stays(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a.jpg": b"one", "b.jpg": b"b"})
+    photo, other = await at(path / "a.jpg"), await at(path / "b.jpg")
+    write_zip(path, {"a.jpg": b"two", "b.jpg": b"b", "c.jpg": b""})
+    with pytest.raises(PhotoChanged):
+        await content(photo, plan_chunks(3, chunk_size=4096))
+    assert await content(other, plan_chunks(1, chunk_size=4096)) == b"b"
+    assert await at(path / "b.jpg") == other
+    path.unlink()
+    with pytest.raises(PhotoError) as caught:
+        await fingerprint(other)
+    assert caught.value.code == "vanished"
+
+
+EXPECTED = {hashlib.md5(content).hexdigest() for content in (b"a" * 99, b"c")}
+
+
+def test_a_member_is_gone_once_its_archive_lacks_it(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a.jpg": b"x"})
+    assert not is_gone(path / "a.jpg")
+    assert is_gone(path / "b.jpg")
+    path.write_bytes(b"broken")
+    assert not is_gone(path / "a.jpg")
+    path.unlink()
+    assert is_gone(path / "a.jpg")
+
+
+BAD_NAMES = ["../up.jpg", "a/../../up.jpg", "/abs.jpg", "C:/win.jpg", "a//b.jpg", "nul\0.jpg"]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_names_that_lead_out_of_the_archive_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        info = zipfile.ZipInfo("x" * len(name))
+        info.filename = name
+        archive.writestr(info, b"x")
+        archive.writestr("good.jpg", b"x")
+    words = {found.path.name: found for found in scan([path], endings=["jpg"])}
+    assert isinstance(words.pop("good.jpg"), Photo)
+    (bad,) = words.values()
+    assert isinstance(bad, Unreadable)
+    assert bad.failure.code == "zip-name"
+    assert bad.path.is_relative_to(path)
+    assert ".." not in bad.path.parts
+
+
+@pytest.mark.parametrize(
+    ("raw", "flag", "name"),
+    [
+        ("é.jpg".encode(), 0, "é.jpg"),
+        ("é.jpg".encode(), 0x800, "é.jpg"),
+        (b"\x82.jpg", 0, "é.jpg"),
+        ("日本🙂.jpg".encode(), 0, "日本🙂.jpg"),
+        (b"a\nb'\".jpg", 0, "a\nb'\".jpg"),
+        (b"a\\b.jpg", 0, "a/b.jpg"),
+    ],
+)
+def test_names_of_other_encodings_and_systems(
+    tmp_path: Path, raw: bytes, flag: int, name: str
+) -> None:
+    path = write_zip(tmp_path / "a.zip", {"x" * len(raw): b"x"})
+    path.write_bytes(path.read_bytes().replace(b"x" * len(raw), raw))
+    patch_headers(path, offset=archives.FLAGS, value=number(flag, size=2))
+    patch_headers(path, offset=5, value=b"\0")  # made on DOS
+    (found,) = scan([path], endings=["jpg"])
+    assert found == member(path / name)
+
+
+async def test_each_damaged_or_hostile_member_is_named_and_the_rest_is_read(
+    tmp_path: Path,
+) -> None:
+    contents = {f"{i}.jpg": Random(i).randbytes(3000) for i in range(7)}
+    path = write_zip(tmp_path / "a.zip", contents)
+    first = zipfile.ZipFile(path).getinfo("1.jpg").header_offset
+    patch_headers(path, member=0, offset=archives.FLAGS, value=number(1, size=2))
+    patch_headers(path, member=2, offset=archives.METHOD, value=number(99, size=2))
+    patch_headers(path, member=3, offset=archives.SIZE, value=number(2**31))
+    patch_headers(path, member=4, offset=archives.LOCAL, value=number(first))
+    patch_headers(path, member=5, offset=archives.CRC, value=number(1))
+    codes = {}
+    for found in await to_thread.run_sync(lambda: list(scan([path], endings=["jpg"]))):
+        if isinstance(found, Unreadable):
+            codes[found.path.name] = found.failure.code
+            continue
+        assert isinstance(found, Photo)
+        try:
+            _, md5 = await fingerprint(found)
+        except PhotoError as error:
+            codes[found.path.name] = error.code
+        else:
+            assert md5 == hashlib.md5(contents[found.path.name]).hexdigest()
+    assert codes == {
+        "0.jpg": "zip-encrypted",
+        "2.jpg": "zip-method",
+        "3.jpg": "zip-bomb",
+        "1.jpg": "zip-overlap",
+        "4.jpg": "zip-overlap",
+        "5.jpg": "zip-damaged",
+    }
+
+
+async def test_bombs_and_broken_compression(tmp_path: Path) -> None:
+    contents = {"bomb.jpg": bytes(zips.BOMB_SIZE + 1), "flat.jpg": bytes(zips.BOMB_SIZE // 64)}
+    path = write_zip(tmp_path / "a.zip", contents, method=zipfile.ZIP_DEFLATED)
+    bomb, flat = await to_thread.run_sync(lambda: list(scan([path], endings=["jpg"])))
+    assert isinstance(bomb, Unreadable)
+    assert bomb.failure.code == "zip-bomb"
+    assert isinstance(flat, Photo)
+    await fingerprint(flat)
+    path = write_zip(tmp_path / "b.zip", {"a.jpg": b"a" * 9000}, method=zipfile.ZIP_DEFLATED)
+    data = bytearray(path.read_bytes())
+    data[37] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(PhotoError) as caught:
+        await fingerprint(await at(path / "a.jpg"))
+    assert caught.value.code == "zip-damaged"
+
+
+def test_of_two_members_with_one_name_the_second_is_named_unless_it_is_equal(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.zip"
+    write_zip(path, {"a.jpg": b"one", "b.jpg": b"two", "c.jpg": b"one"})
+    path.write_bytes(path.read_bytes().replace(b"b.jpg", b"a.jpg").replace(b"c.jpg", b"a.jpg"))
+    assert scanned(path) == {"taken": ["a.jpg"], "zip-twice": ["a.jpg (2)"]}
+
+
+@pytest.mark.parametrize("keep", [0, 10, 2000, -1])
+def test_what_is_cut_off_or_no_archive_is_one_failure(tmp_path: Path, keep: int) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a.jpg": BIG[:5000]})
+    path.write_bytes(path.read_bytes()[:keep])
+    (found,) = scan([path], endings=["jpg"])
+    assert isinstance(found, Unreadable)
+    assert (found.path, found.failure.code) == (path, "zip-broken")
+
+
+@given(st.data())
+def test_any_damage_is_named(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("zips") / "a.zip"
+    intact = write_zip(path, {"a.jpg": b"a" * 99, "b/c.jpg": b"c"}, method=8).read_bytes()
+    broken = bytearray(intact)
+    for _ in range(data.draw(st.integers(1, 4))):
+        broken[data.draw(st.integers(0, len(intact) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(broken)
+    for found in scan([path], endings=None):
+        if isinstance(found, Photo):
+            with suppress(PhotoError), opened(found.path) as file:
+                assert file.md5() in EXPECTED
+
+
+def test_a_raw_file_in_an_archive_is_paired_with_its_photo(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"b/1.jpg": b"j", "b/1.dng": b"d", "b/2.dng": b"d"})
+    pairs = {
+        found.path.name: getattr(found, "of", None)
+        for found in pair(scan([path], endings=["jpg"]), endings=["jpg"])
+    }
+    assert pairs == {"1.dng": path / "b" / "1.jpg", "1.jpg": None, "2.dng": None}
