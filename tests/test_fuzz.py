@@ -1,16 +1,25 @@
 # ruff: noqa: PT017 (not every input raises)
-"""Whatever comes from outside gives a value or an error for the user, and never a long one.
+"""Whatever comes from outside gives a value or an error for the user, never a long one.
+
+Reading it takes memory in proportion to its size.
 
 `make test` draws a few examples for each kind of input, `make chaos` for half an hour in all
 (BULKUP_FUZZ_S: seconds).
 """
 
+import hashlib
 import json
 import os
 import time
+import tracemalloc
+import warnings
+import zipfile
 from collections.abc import Callable
-from itertools import count
+from contextlib import suppress
+from functools import wraps
+from itertools import count, cycle
 from pathlib import Path
+from typing import ParamSpec
 
 import pytest
 from hypothesis import HealthCheck, example, given, seed, settings
@@ -21,11 +30,14 @@ from bulkup.errors import FormatRefused, NotOffered, PhotoError, RunError, Trans
 from bulkup.piwigo import protocol
 from bulkup.piwigo.protocol import Answer, interpret
 from bulkup.piwigo.session import retry_after
+from bulkup.source.files import opened
 from bulkup.source.filters import EVERYTHING
-from bulkup.source.scan import LONGEST, Splitter, Walk
+from bulkup.source.photos import Photo
+from bulkup.source.scan import LONGEST, Splitter, Unreadable, Walk
 from bulkup.source.sidecars import read_xmp
 from bulkup.source.takeout import read_takeout, takeout_album
 
+P = ParamSpec("P")
 FUZZ_S = float(os.environ.get("BULKUP_FUZZ_S", "0"))
 LONG = 1000
 READERS: tuple[Callable[[object], object], ...] = (
@@ -61,9 +73,25 @@ fuzzed = settings(
 )
 
 
+def lean(test: Callable[P, None]) -> Callable[P, None]:
+    """Check that a property takes at most 100 times the memory of its arguments, and 32 MB."""
+
+    @wraps(test)
+    def measured(*values: P.args, **named: P.kwargs) -> None:
+        size = sum(len(value) for value in values if isinstance(value, bytes | str))
+        tracemalloc.start()
+        try:
+            test(*values, **named)
+            assert tracemalloc.get_traced_memory()[1] < 32_000_000 + 100 * size
+        finally:
+            tracemalloc.stop()
+
+    return measured
+
+
 def fuzz(test: Callable[[], None]) -> None:
     """Run a property, in `make chaos` with other seeds until its share of the time is over."""
-    ends = time.monotonic() + FUZZ_S / 5
+    ends = time.monotonic() + FUZZ_S / 6
     for number in count():
         (seed(number)(test) if FUZZ_S else test)()
         if time.monotonic() >= ends:
@@ -135,6 +163,7 @@ def test_answers_of_a_server() -> None:
         None,
         "",
     )
+    @lean
     def holds(status: int, body: bytes, result: object, header: str) -> None:
         try:
             interpret(Answer(status, body, location=header))
@@ -178,6 +207,7 @@ def test_config_files(tmp_path: Path) -> None:
     @example(b"[defaults]\nquiet = " + b"9" * 400)
     @example(b'[defaults]\nurl = "a\\u0000b"')
     @example(b"#" * 2_000_000)
+    @lean
     def holds(text: bytes) -> None:
         file.write_bytes(text)
         try:
@@ -214,6 +244,8 @@ def test_xmp_files() -> None:
         RDF + b'xmlns:xmp="http://ns.adobe.com/xap/1.0/"><rdf:Description xmp:Rating="1e999"/>'
     )
     @example(b"<?xml version='1.0' encoding='punycode'?><x/>")
+    @example(b"<x>" * 1_000_000)
+    @lean
     def holds(text: bytes) -> None:
         try:
             found = read_xmp(text)
@@ -251,6 +283,7 @@ def test_takeout_files(tmp_path: Path) -> None:
     @example(b'{"title":"x","photoTakenTime":{"timestamp":' + b"9" * 5000 + b"}}")
     @example(b'{"title":"x","photoTakenTime":{"timestamp":"999999999999"}}')
     @example(b'{"title":"\\ud800"}')
+    @lean
     def holds(text: bytes) -> None:
         album.write_bytes(text)
         for read in (lambda: read_takeout(text, photo="a.jpg"), lambda: takeout_album(tmp_path)):
@@ -282,6 +315,7 @@ def test_file_lists(tmp_path: Path) -> None:
     @example(b"a.jpg\nb\0c.jpg\n", 3, False)
     @example(b"/" + b"x" * 5000 + b"\n", 1000, False)
     @example(b"x" * LONGEST * 3, LONGEST, True)
+    @lean
     def holds(text: bytes, size: int, from0: bool) -> None:
         splitter = Splitter("the list", from0=from0)
         names: list[bytes] = []
@@ -294,5 +328,46 @@ def test_file_lists(tmp_path: Path) -> None:
             assert error.hint
         paths = [tmp_path / os.fsdecode(name) for name in names[:50]]
         assert len(walk.named(paths)) == len(paths)
+
+    fuzz(holds)
+
+
+CONTENTS = {b"a" * 99, b"c"}
+names = st.text(min_size=1, max_size=20) | st.sampled_from(
+    ["../a", "/a", "a/", "a\\b", "\0", "a//b"]
+)
+
+
+@pytest.mark.timeout(0 if FUZZ_S else 120)
+def test_zip_archives(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    sums = {hashlib.md5(content).hexdigest() for content in CONTENTS}
+
+    @fuzzed
+    @given(
+        st.lists(names, max_size=4),
+        st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]),
+        st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),
+    )
+    @lean
+    def holds(members: list[str], method: int, damage: list[tuple[float, int]]) -> None:
+        with zipfile.ZipFile(path, "w", method) as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # two members of one name
+            for name, content in zip(members, cycle(CONTENTS)):
+                archive.writestr(zipfile.ZipInfo(name), content, method)
+        data = bytearray(path.read_bytes())
+        for place, value in damage:
+            data[int(place * (len(data) - 1))] = value
+        path.write_bytes(data)
+        found_all = list(Walk(EVERYTHING, endings=None).over([path]))
+        assert len({found.path for found in found_all}) == len(found_all)
+        for found in found_all:
+            assert found.path.is_relative_to(path)
+            assert ".." not in found.path.parts
+            if isinstance(found, Unreadable):
+                assert 0 < len(found.failure.message) < LONG
+            if isinstance(found, Photo):
+                with suppress(PhotoError), opened(found.path) as file:
+                    assert file.md5() in sums or not file.size
 
     fuzz(holds)

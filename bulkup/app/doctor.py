@@ -502,7 +502,7 @@ class Estimate:
                     self.requests += -(-found.size // chunk_size)
             case Unreadable():
                 self.unreadable += 1
-                self._add_example(found.path, found.failure.message)
+                self._add_example(found.path, found.reason_text)
             case Skipped(reason=SkipReason.TYPE):
                 kind = found.path.suffix[1:].lower()
                 if kind not in self.types and len(self.types) >= TYPES_KEPT:

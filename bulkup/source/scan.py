@@ -225,6 +225,11 @@ class Unreadable:
             return self.reason
         return self.kind(reason=self.reason)
 
+    @property
+    def reason_text(self) -> str:
+        """The reason alone."""
+        return self.reason if isinstance(self.reason, str) else self.reason.message
+
 
 Found = Photo | Skipped | Unreadable
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from anyio import to_thread
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
 from bulkup.errors import PhotoError
 from bulkup.events import Emit, Noticed
@@ -32,6 +32,9 @@ from bulkup.source.takeout import names_for, read_takeout
 
 LARGEST: Final = 8 * 1024 * 1024
 """Maximum size of a sidecar in bytes; Lightroom masks can take several megabytes."""
+
+MOST_ELEMENTS: Final = 50_000
+"""Maximum number of elements of an XMP document."""
 
 FOLDERS: Final = 16
 HEAD: Final = 1024 * 1024
@@ -127,6 +130,21 @@ PRIVATE: Final = frozenset({"darktable", "_digikam_internal_tags_"})
 """Lower-case roots of keywords that programs use internally."""
 
 
+class _FewElements(TreeBuilder):
+    """Builds the tree of a document, whose elements take a hundred times its own memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left = MOST_ELEMENTS
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        """Begin an element. Raises `ValueError` after too many."""
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError(f"more than {MOST_ELEMENTS:,} elements")
+        return super().start(tag, attrs)
+
+
 def read_xmp(data: bytes) -> Metadata:
     """Parse an XMP document.
 
@@ -135,7 +153,9 @@ def read_xmp(data: bytes) -> Metadata:
     if not data.startswith(UTF16):
         data = data.strip(b"\0 \t\r\n")
     try:
-        root = fromstring(data, forbid_dtd=True)
+        parser = DefusedXMLParser(target=_FewElements(), forbid_dtd=True)
+        parser.feed(data)
+        root = parser.close()
     except DefusedXmlException:
         raise ValueError("it defines XML entities or types") from None
     except (ParseError, ValueError, LookupError) as error:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -153,9 +154,9 @@ def open_archive(path: Path) -> Archive:
 def _members(path: Path) -> list[Member]:
     try:
         with zipfile.ZipFile(path) as file:
-            infos = [info for info in file.infolist() if not info.is_dir()]
+            infos = [info for info in file.infolist() if not info.orig_filename.endswith("/")]
             start = file.start_dir
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error) as error:
         raise ZipError(str(error)) from None
     ends = _ends(infos, start)
     members: dict[str, Member] = {}
@@ -177,7 +178,7 @@ def _members(path: Path) -> list[Member]:
 def _ends(infos: Sequence[zipfile.ZipInfo], start: int) -> Mapping[int, int]:
     """Return where the data that begins at each header has to end: at the next one."""
     offsets = sorted({info.header_offset for info in infos})
-    ends = dict(zip(offsets, [*offsets[1:], start], strict=True))
+    ends = dict(pairwise([*offsets, start]))
     if len(offsets) < len(infos):  # two members share their data
         seen: set[int] = set()
         for info in infos:

@@ -496,7 +496,11 @@ async def test_a_long_line_makes_no_workers() -> None:
 async def test_a_thin_line_hides_no_workers_and_makes_none() -> None:
     async with census(workers=4, rtt_s=0.01, rate=1.5e6) as counting:
         # three lists keep the line busy for longer than they keep a worker busy
-        assert any([await counting.prove(4) for _ in range(3)])
+        for _ in range(30):  # other work on this machine may spoil a proof
+            if await counting.prove(4):
+                break
+        else:
+            pytest.fail("no proof")
         assert not await counting.prove(5)
 
 
