@@ -87,6 +87,7 @@ class UploadOptions:
     no_sidecars: bool = False
     rating_as_tag: bool = False
     people_as_tags: bool = False
+    keyword_paths: bool = False
 
     after: str = "none"
 

@@ -15,7 +15,7 @@ HOMES = {
     "apprise": {"output.notify"},
     "cyclopts": {"cli"},
     "dask": {"cluster"},
-    "defusedxml": {"source.sidecars"},
+    "defusedxml": {"source.xmp"},
     "distributed": {"cluster"},
     "filelock": {"store"},
     "jinja2": {"output.html"},

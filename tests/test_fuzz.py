@@ -34,8 +34,8 @@ from bulkup.source.files import opened
 from bulkup.source.filters import EVERYTHING
 from bulkup.source.photos import Photo
 from bulkup.source.scan import LONGEST, Splitter, Unreadable, Walk
-from bulkup.source.sidecars import read_xmp
 from bulkup.source.takeout import read_takeout, takeout_album
+from bulkup.source.xmp import read_xmp
 
 P = ParamSpec("P")
 FUZZ_S = float(os.environ.get("BULKUP_FUZZ_S", "0"))

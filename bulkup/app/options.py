@@ -150,6 +150,7 @@ def build_labels(
     no_sidecars: bool = False,
     rating_as_tag: bool = False,
     people_as_tags: bool = False,
+    keyword_paths: bool = False,
 ) -> Labels:
     """Return the checked labels. Raises `UsageError`."""
     tags = (tag,) if isinstance(tag, str) else tuple(tag)
@@ -163,6 +164,7 @@ def build_labels(
         sidecars=not no_sidecars,
         rating_as_tag=rating_as_tag,
         people_as_tags=people_as_tags,
+        keyword_paths=keyword_paths,
     )
 
 

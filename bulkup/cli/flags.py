@@ -303,7 +303,16 @@ class LabelFlags:
         bool, flag("Ignore XMP sidecars and Google Takeout JSON next to photos.")
     ] = False
     rating_as_tag: Annotated[bool, flag("Add a photo's rating as a tag, such as ★★★★.")] = False
-    people_as_tags: Annotated[bool, flag("Add people named by Google Takeout as tags.")] = False
+    people_as_tags: Annotated[
+        bool, flag("Add people as tags: those named by Google Takeout, and faces named in XMP.")
+    ] = False
+    keyword_paths: Annotated[
+        bool,
+        flag(
+            "Make tags such as Places/Italy/Rome of hierarchical keywords, instead of their last "
+            "level."
+        ),
+    ] = False
 
     def labels(self) -> Labels:
         """Return the checked values. Raises `UsageError`."""

@@ -43,12 +43,17 @@ class Moment:
         return abs(apart) <= self.leeway
 
 
+Position = tuple[float, float]
+"""Latitude and longitude in degrees."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
     """Metadata of one photo; empty values and None are unknown.
 
-    `rating` is in stars, from 1; `tags` include neither rating nor people. `position` is latitude
-    and longitude in degrees. `albums` are paths of names, below the album that the run uploads to,
+    `rating` is in stars, from 1; `tags` include neither rating nor people. `keyword_paths` are the
+    levels of hierarchical keywords, whose last ones are among the tags. `position` is latitude and
+    longitude in degrees. `albums` are paths of names, below the album that the run uploads to,
     in which the photo is besides that of its folder. With `embedded_keywords` the photo file may
     hold keywords that these tags must not replace.
     """
@@ -58,9 +63,10 @@ class Metadata:
     author: str = ""
     date: Moment | None = None
     tags: tuple[str, ...] = ()
+    keyword_paths: tuple[tuple[str, ...], ...] = ()
     rating: int = 0
     people: tuple[str, ...] = ()
-    position: tuple[float, float] | None = None
+    position: Position | None = None
     albums: tuple[tuple[str, ...], ...] = ()
     embedded_keywords: bool = False
 
@@ -73,6 +79,7 @@ class Metadata:
             author=self.author or other.author,
             date=self.date or other.date,
             tags=distinct((*self.tags, *other.tags)),
+            keyword_paths=tuple(dict.fromkeys((*self.keyword_paths, *other.keyword_paths))),
             rating=self.rating or other.rating,
             people=distinct((*self.people, *other.people)),
             position=self.position or other.position,
@@ -133,6 +140,17 @@ def parse_date(text: str) -> Moment | None:
     return moment(date, leeway=timedelta(days=days))
 
 
+def position(latitude: float | None, longitude: float | None) -> Position | None:
+    """Return a position, None if a coordinate is missing or impossible.
+
+    Programs write 0, 0 for an unknown one.
+    """
+    if latitude is None or longitude is None or (latitude, longitude) == (0.0, 0.0):
+        return None
+    # not true of NaN either
+    return (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180 else None
+
+
 def moment(date: datetime, *, leeway: timedelta = EXACT) -> Moment | None:
     """Return a date as text, None if a database may not be able to store it."""
     if date.year < OLDEST_YEAR:
@@ -181,6 +199,7 @@ class Labels:
     sidecars: bool = True
     rating_as_tag: bool = False
     people_as_tags: bool = False
+    keyword_paths: bool = False
 
     def __bool__(self) -> bool:
         """Return whether any metadata is to be set."""
@@ -200,6 +219,8 @@ class Labels:
             author=line(self.author),
             tags=tuple(line(tag) for tag in self.tags),
         )
+        if self.keyword_paths:
+            sidecar = _with_paths(sidecar)
         both = wanted.over(sidecar)
         return replace(both, tags=distinct((*both.tags, *more)))
 
@@ -217,3 +238,14 @@ class Labels:
                 "title": sidecar.title or path.stem,
             }
         )
+
+
+def _with_paths(metadata: Metadata) -> Metadata:
+    """Return the metadata with hierarchical keywords as whole paths, such as `Places/Italy/Rome`.
+
+    Programs also list the levels of a path as keywords of their own; these are left out.
+    """
+    levels = {level.lower() for path in metadata.keyword_paths for level in path}
+    flat = [tag for tag in metadata.tags if tag.lower() not in levels]
+    paths = ["/".join(path) for path in metadata.keyword_paths]
+    return replace(metadata, tags=distinct((*flat, *paths)))

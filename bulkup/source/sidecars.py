@@ -8,33 +8,19 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from anyio import to_thread
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import DefusedXMLParser
 
 from bulkup.errors import PhotoError
 from bulkup.events import Emit, Noticed
 from bulkup.source.files import folder_version, list_folder, opened, read_file
-from bulkup.source.metadata import (
-    MAX_STARS,
-    Labels,
-    Metadata,
-    Moment,
-    distinct,
-    line,
-    parse_date,
-    prose,
-)
+from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.photos import SIDECARS, Photo
 from bulkup.source.takeout import names_for, read_takeout
+from bulkup.source.xmp import read_xmp
 
 LARGEST: Final = 8 * 1024 * 1024
 """Maximum size of a sidecar in bytes; Lightroom masks can take several megabytes."""
-
-MOST_ELEMENTS: Final = 50_000
-"""Maximum number of elements of an XMP document."""
 
 FOLDERS: Final = 16
 HEAD: Final = 1024 * 1024
@@ -112,125 +98,6 @@ def _read(path: Path, *, photo: str, zone: tzinfo | None) -> Metadata:
     if path.suffix.lower() == ".xmp":
         return read_xmp(data)
     return read_takeout(data, photo=photo, zone=zone) or Metadata()
-
-
-RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-DC: Final = "{http://purl.org/dc/elements/1.1/}"
-XMP: Final = "{http://ns.adobe.com/xap/1.0/}"
-EXIF: Final = "{http://ns.adobe.com/exif/1.0/}"
-PHOTOSHOP: Final = "{http://ns.adobe.com/photoshop/1.0/}"
-LIGHTROOM: Final = "{http://ns.adobe.com/lightroom/1.0/}"
-DIGIKAM: Final = "{http://www.digikam.org/ns/1.0/}"
-UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
-LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
-
-DATES: Final = (f"{EXIF}DateTimeOriginal", f"{PHOTOSHOP}DateCreated", f"{XMP}CreateDate")
-PATHS: Final = ((f"{LIGHTROOM}hierarchicalSubject", "|"), (f"{DIGIKAM}TagsList", "/"))
-PRIVATE: Final = frozenset({"darktable", "_digikam_internal_tags_"})
-"""Lower-case roots of keywords that programs use internally."""
-
-
-class _FewElements(TreeBuilder):
-    """Builds the tree of a document, whose elements take a hundred times its own memory."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._left = MOST_ELEMENTS
-
-    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
-        """Begin an element. Raises `ValueError` after too many."""
-        self._left -= 1
-        if self._left < 0:
-            raise ValueError(f"more than {MOST_ELEMENTS:,} elements")
-        return super().start(tag, attrs)
-
-
-def read_xmp(data: bytes) -> Metadata:
-    """Parse an XMP document.
-
-    Raises `ValueError` with a reason for the user if it is not one.
-    """
-    if not data.startswith(UTF16):
-        data = data.strip(b"\0 \t\r\n")
-    try:
-        parser = DefusedXMLParser(target=_FewElements(), forbid_dtd=True)
-        parser.feed(data)
-        root = parser.close()
-    except DefusedXmlException:
-        raise ValueError("it defines XML entities or types") from None
-    except (ParseError, ValueError, LookupError) as error:
-        raise ValueError(f"it is not XML: {line(str(error))}") from None
-    about = [*root.iter(f"{RDF}Description")]
-    if root.tag != f"{RDF}RDF" and root.find(f".//{RDF}RDF") is None:
-        raise ValueError("it is XML, but not XMP")
-    return Metadata(
-        title=line(_text(about, f"{DC}title")),
-        description=prose(_text(about, f"{DC}description")),
-        author=", ".join(distinct(line(name) for name in _values(about, f"{DC}creator"))),
-        date=_date(about),
-        tags=distinct(_tags(about)),
-        rating=_rating(about),
-    )
-
-
-def _date(about: list[Element]) -> Moment | None:
-    dates = (parse_date(text) for name in DATES for text in _values(about, name))
-    return next(filter(None, dates), None)
-
-
-def _rating(about: list[Element]) -> int:
-    """Return the rating in stars, 0 for none or a rejected photo (−1)."""
-    for text in _values(about, f"{XMP}Rating"):
-        try:
-            rating = int(float(text))
-        except (OverflowError, ValueError):
-            continue
-        return rating if 0 < rating <= MAX_STARS else 0
-    return 0
-
-
-def _tags(about: list[Element]) -> Iterator[str]:
-    """Yield the keywords; of hierarchical ones only the last level, as in the flat list."""
-    for text in _values(about, f"{DC}subject"):
-        yield line(text)
-    for name, separator in PATHS:
-        for path in _values(about, name):
-            steps = [step for part in path.split(separator) if (step := line(part))]
-            if steps and steps[0].lower() not in PRIVATE:
-                yield steps[-1]
-
-
-def _text(about: list[Element], name: str) -> str:
-    """Return a text in the default language, otherwise the first one."""
-    first = ""
-    for language, text in _items(about, name):
-        if text.strip() and language == "x-default":
-            return text
-        first = first or text.strip()
-    return first
-
-
-def _values(about: list[Element], name: str) -> Iterator[str]:
-    return (text for _, text in _items(about, name))
-
-
-def _items(about: list[Element], name: str) -> Iterator[tuple[str, str]]:
-    """Yield language and text of each value of a property, in any of its notations."""
-    for description in about:
-        if name in description.attrib:
-            yield "", description.attrib[name]
-        for element in description.findall(name):
-            items = element.findall(f"*/{RDF}li")
-            for item in items or [element]:
-                yield item.get(LANG, "").lower(), _content(item)
-
-
-def _content(element: Element) -> str:
-    """Return an element's text, which is in a child element if the value has qualifiers."""
-    value = element.find(f"{RDF}value")
-    if value is None:  # a deeper search would take quadratic time in nested elements
-        value = element.find(f"*/{RDF}value")
-    return (element if value is None else value).text or ""
 
 
 def may_hold_keywords(photo: Path) -> bool:
