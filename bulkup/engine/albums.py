@@ -3,7 +3,15 @@
 import os
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +41,11 @@ from bulkup.source import takeout
 ROOT: Final = 0
 """The gallery's top level, as the parent of albums."""
 
-ALBUMS_KEPT: Final = 16
-"""Albums whose members are kept in memory."""
+KEPT_SIZE: Final = 32 * 1024**2
+"""Bytes of memory for the members of albums."""
+
+MEMBERS_SIZE: Final = 1024
+"""Bytes that the members of an album take besides their ids, roughly."""
 
 
 class IdSet:
@@ -43,6 +54,11 @@ class IdSet:
     def __init__(self) -> None:
         self._bits = bytearray()
         self.least: int | None = None
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes."""
+        return len(self._bits)
 
     def add(self, number: int) -> None:
         """Add an id."""
@@ -75,18 +91,30 @@ class AlbumMembers:
 
 
 class MembersByAlbum:
-    """The members of albums, listed when needed; those of the last few albums are kept."""
+    """The members of albums, listed when needed; the last ones used are kept, up to `size` bytes.
 
-    def __init__(self, list_album: Callable[[int], Awaitable[AlbumMembers | None]]) -> None:
+    A photo may be in many albums, so that files in the order of their folders need those albums
+    again and again.
+    """
+
+    def __init__(
+        self,
+        list_album: Callable[[int], Awaitable[AlbumMembers | None]],
+        *,
+        size: int = KEPT_SIZE,
+    ) -> None:
         self._list_album = list_album
+        self._size = size
         self._kept: OrderedDict[int, AlbumMembers] = OrderedDict()
 
     async def of(self, album: int) -> AlbumMembers:
         """Return the members of an album."""
         if album not in self._kept:
             self._kept[album] = await self._list_album(album) or AlbumMembers(listed=False)
-            while len(self._kept) > ALBUMS_KEPT:
-                self._kept.popitem(last=False)
+            sizes = sum(kept.photos.size + MEMBERS_SIZE for kept in self._kept.values())
+            while sizes > self._size and len(self._kept) > 1:
+                _, oldest = self._kept.popitem(last=False)
+                sizes -= oldest.photos.size + MEMBERS_SIZE
         self._kept.move_to_end(album)
         return self._kept[album]
 
@@ -137,6 +165,10 @@ class Albums:
                 raise NoSuchAlbum(gallery_failures.NO_ALBUM(path=" / ".join(names[: depth + 1])))
             album = found
         return album
+
+    async def check(self, album: int) -> None:
+        """Raise `PhotoError` if the account may not upload to an album."""
+        await self._recovery.run(lambda: self._gallery.check_album(album))
 
     async def inside(self, parent: int, name: str, *, comment: str = "", make: bool) -> int | None:
         """Return the id of the album of this name inside another one, None if there is none.
@@ -274,10 +306,12 @@ class FolderAlbums:
 
     def name(self, folder: str) -> str:
         """Return the album name for a folder of this name."""
-        name = unicodedata.normalize("NFC", folder.encode("utf-8", "replace").decode())
-        if self.spaces:
-            name = name.replace("_", " ")
-        return name.strip() or "_"
+        return _storable(folder.replace("_", " ") if self.spaces else folder) or "_"
+
+
+def _storable(name: str) -> str:
+    """Return a name in NFC, trimmed and without lone surrogates."""
+    return unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode()).strip()
 
 
 SAME_NAME_HINT: Final = (
@@ -296,11 +330,21 @@ Raises `ValueError`, with a message for the user, where the metadata can't be re
 """
 
 
+FurtherAlbums = Callable[[Path], Iterable[Sequence[str]]]
+"""Returns albums in which a photo is besides that of its folder: paths of names below the base.
+
+Reads files: call in a thread.
+"""
+
+AlbumPath = tuple[str, ...]
+IMPOSSIBLE: Final = frozenset({run_failures.ALBUMS_UNLISTED.code, run_failures.ALBUMS_UNMADE.code})
+
+
 class AlbumResolver:
     """Resolves photos to albums; called by one task at a time.
 
     Missing albums are created, unless `make` is False. Without `titles` albums are named after
-    their folders.
+    their folders. The photos are also in the albums that each source in `further` returns.
     """
 
     def __init__(
@@ -311,8 +355,11 @@ class AlbumResolver:
         emit: Emit,
         make: bool = True,
         titles: Titles | None = None,
+        further: Sequence[FurtherAlbums] = (),
     ) -> None:
         self._folder_albums = folder_albums
+        self._sources = further
+        self._further: dict[AlbumPath, int | None] = {}
         self._albums = albums
         self._emit = emit
         self._make = make
@@ -320,8 +367,67 @@ class AlbumResolver:
         self._found: dict[Path, tuple[int | None, str]] = {}
         self._first: dict[int, tuple[AlbumFolder, bool]] = {}
 
+    async def paths_of(self, photos: Sequence[Path]) -> list[tuple[AlbumPath, ...]]:
+        """Return the paths of the further albums of these photos."""
+        if not self._sources:
+            return [()] * len(photos)
+        return await to_thread.run_sync(lambda: [self._paths_of(photo) for photo in photos])
+
+    def _paths_of(self, photo: Path) -> tuple[AlbumPath, ...]:
+        given = (path for source in self._sources for path in source(photo))
+        paths = (tuple(name for text in path if (name := _storable(text))) for path in given)
+        return tuple(dict.fromkeys(path for path in paths if path))
+
+    async def all_of(
+        self, photo: Path, further: Sequence[AlbumPath]
+    ) -> tuple[int, frozenset[int]]:
+        """Return the ids of a photo's album and of its further ones, from `paths_of`.
+
+        A further album that can't be used is left out, and reported once. Raises `PhotoError` as
+        `of` does, unless the photo is in a further album instead, or if there is no such album and
+        none is to be created.
+        """
+        if not further:
+            return await self.of(photo), frozenset()
+        found = [album for path in further if (album := await self._at(path)) is not None]
+        try:
+            album = await self.of(photo)
+        except PhotoError as error:
+            if not found or error.code != local_failures.NO_FOLDER.code:
+                raise
+            album = found[0]
+        return album, frozenset(found) - {album}
+
+    async def _at(self, path: AlbumPath) -> int | None:
+        """Return the id of the further album at a path, None if it can't be used."""
+        if path not in self._further and self._sources:
+            base = self._folder_albums.base
+            try:
+                found = await self._albums.find(path, below=base, make=self._make)
+                if self._make:
+                    await self._albums.check(found)
+            except PhotoError as error:
+                if not self._make:
+                    raise
+                self._further[path] = None
+                self._notice_unusable(f"the album “{' / '.join(path)}”", error)
+            except RunError as error:
+                if not self._make or error.code not in IMPOSSIBLE:
+                    raise
+                self._sources = ()
+                self._further[path] = None
+                self._notice_unusable("other albums than that of its folder", error)
+            else:
+                self._further[path] = found
+        return self._further.get(path)
+
+    def _notice_unusable(self, albums: str, error: BulkupError) -> None:
+        self._emit(
+            Noticed(message=f"no photo is added to {albums}: {error.message}", hint=error.hint)
+        )
+
     async def of(self, photo: Path) -> int:
-        """Return the id of a photo's album.
+        """Return the id of the album of a photo's folder.
 
         Raises `PhotoError` where it has none: its folder does not become an album, or the album
         does not exist and must not or can't be created.

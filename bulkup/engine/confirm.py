@@ -1,6 +1,7 @@
 """Confirms sent photos: compares the server's MD5, and checks that they are in their album."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from typing import Final
@@ -64,7 +65,7 @@ class Confirmer:
             if job.replaces is not None or found.get(event.md5, 0) is not None
         ]
         self._unverified += sum(event.md5 not in found for _, event in good)
-        await self._outcomes.uploaded(good)
+        good = await self._add_to_further(good)
         for job, event in good:
             self._uploaded.setdefault(job.album, IdSet()).add(event.image_id)
             self._count += 1
@@ -72,6 +73,33 @@ class Confirmer:
         for job, event in sent:
             if found.get(event.md5, 0) is None and job.replaces is None:
                 await self._send_again(job, event, tries=tries)
+
+    async def _add_to_further(
+        self, sent: Sequence[tuple[Job, PhotoUploaded]]
+    ) -> list[tuple[Job, PhotoUploaded]]:
+        """Add photos to their further albums, and record the outcomes of all.
+
+        Return the photos with the albums in which they are now.
+        """
+        jobs, unlinked = await self._deduplicator.add_to_further(
+            [(job, event.image_id) for job, event in sent]
+        )
+        sent = [
+            (job, replace(event, albums=job.all_albums))
+            for job, (_, event) in zip(jobs, sent, strict=True)
+        ]
+        await self._outcomes.uploaded(
+            [(job, event) for job, event in sent if event.image_id not in unlinked]
+        )
+        complete = []
+        for job, event in sent:
+            if (error := unlinked.get(event.image_id)) is None:
+                complete.append((job, event))
+            else:
+                known = replace(job, sent_as=event.image_id, compared=True)
+                await self._outcomes.failed([known], error)
+                complete.append((replace(job, further=frozenset()), event))
+        return complete
 
     async def _without_wrong_photos(
         self, sent: Sequence[tuple[Job, PhotoUploaded]]

@@ -1,6 +1,6 @@
 """Decides which photos are new: first by the ledger, then by asking the server for their MD5."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,14 @@ from bulkup.engine.albums import AlbumMembers, AlbumResolver, MembersByAlbum, li
 from bulkup.engine.ports import Job, RunContext, State
 from bulkup.engine.recorder import OutcomeRecorder, record_hashed
 from bulkup.engine.replace import ChangedFiles
-from bulkup.errors import BulkupError, PhotoError, PhotoGone, RunError, one_error
+from bulkup.errors import (
+    BulkupError,
+    NotOffered,
+    PhotoError,
+    PhotoGone,
+    RunError,
+    one_error,
+)
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, PhotoPlanned
 
@@ -21,6 +28,10 @@ CANT_COMPARE: Final = Noticed(
     message="this gallery can't compare its files with local ones: photos that it has are "
     "recognized by their MD5 alone",
     hint="It must offer pwg.images.checkFiles.",
+)
+CANT_LINK: Final = Noticed(
+    message="this gallery can't add photos to further albums: each is only in that of its folder",
+    hint="It must offer pwg.images.setCategory or pwg.images.setInfo.",
 )
 SHRUNK: Final = Noticed(
     message="the gallery stores photos in fewer bytes than the files here have: those of the same "
@@ -244,35 +255,44 @@ class Deduplicator:
 
     async def _with_albums(self, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs with their albums; fail those that can't have one."""
-        resolved = []
-        for job in sorted(jobs, key=lambda job: job.photo.path):  # creates albums in order
-            if job.album:
-                resolved.append(job)
-                continue
+        resolved = [job for job in jobs if job.album]
+        # creates albums in order
+        new = sorted((job for job in jobs if not job.album), key=lambda job: job.photo.path)
+        paths = await self._album_resolver.paths_of([job.photo.path for job in new])
+        for job, further_paths in zip(new, paths, strict=True):
             try:
                 async with self._recovery.proving("album", job.photo.path):
-                    album = await self._album_resolver.of(job.photo.path)
+                    album, further = await self._album_resolver.all_of(
+                        job.photo.path, further_paths
+                    )
                     await self._recovery.run(partial(self._gallery.check_album, album))
             except BulkupError as error:
                 await self._fail([job], error)
             else:
-                resolved.append(replace(job, album=album))
+                resolved.append(replace(job, album=album, further=further))
         return resolved
 
     async def _without_complete(self, jobs: Sequence[Job]) -> list[Job]:
-        """Return the jobs that still need something, by the ledger and their album.
+        """Return the jobs that still need something, by the ledger and their albums.
 
         Where the server does not list albums, the ledger decides.
         """
         left: list[Job] = []
         complete: list[Job] = []  # counted once all albums are known: a failure fails all jobs
         for job in jobs:
-            members = await self._members.of(job.album) if self._is_held(job) else None
-            there = members and (not members.listed or (job.sent_as or -1) in members.photos)
+            there = self._is_held(job) and await self._is_in_albums(job)
             (complete if there else left).append(job)
         for job in complete:
             self._outcomes.still_present(job)
         return left
+
+    async def _is_in_albums(self, job: Job) -> bool:
+        """Return whether all albums that a job is meant for show its photo, as far as listed."""
+        for album in job.wanted:
+            members = await self._members.of(album)
+            if members.listed and (job.sent_as or -1) not in members.photos:
+                return False
+        return True
 
     def _is_held(self, job: Job) -> bool:
         """Return whether a job needs nothing more, and no comparison, by the ledger."""
@@ -287,9 +307,44 @@ class Deduplicator:
             self.misplaced.get(job.album, set()).discard(job.differs)
         twins = [replace(twin, compared=True) for twin in self._in_flight.pop(job.md5, [])]
         same_album = [(twin, photo_id) for twin in twins if twin.album == job.album]
+        others = [(twin, photo_id) for twin in twins if twin.album != job.album]
+        there = frozenset(job.wanted)
         if same_album:
-            await self._outcomes.present(same_album, state=State.SENT)
-        await self._complete([(twin, photo_id) for twin in twins if twin.album != job.album])
+            await self._complete(same_album, there=there, state=State.SENT)
+        await self._complete(others, there=there)
+
+    async def add_to_further(
+        self, sent: Sequence[tuple[Job, int]]
+    ) -> tuple[list[Job], dict[int, BulkupError]]:
+        """Add photos that were just sent to their further albums.
+
+        Return their jobs with the further albums in which the photos are now, and why photos could
+        not be added, by photo id.
+        """
+        by_album: dict[int, set[int]] = {}
+        for job, photo_id in sent:
+            for album in job.further:
+                by_album.setdefault(album, set()).add(photo_id)
+        unlinked: dict[int, BulkupError] = {}
+        left_out: set[int] = set()
+        for album, photo_ids in sorted(by_album.items()):
+            paths = (job.photo.path for job, photo_id in sent if photo_id in photo_ids)
+            try:
+                async with self._recovery.proving("link", *paths):
+                    unlinked |= await self._link(sorted(photo_ids), album=album)
+            except NotOffered:
+                left_out.add(album)
+                self._notice(CANT_LINK)
+            except RunError:
+                raise
+            except BulkupError as error:
+                for photo_id in photo_ids:
+                    failure = gallery_failures.NOT_ADDED(
+                        photo=photo_id, album=album, reason=error.message
+                    )
+                    unlinked[photo_id] = PhotoError(failure)
+        jobs = [replace(job, further=job.further - left_out) for job, _ in sent]
+        return jobs, unlinked
 
     async def failed(self, job: Job) -> list[Job]:
         """Handle a failed photo; return an equal one to be sent instead, if any.
@@ -310,51 +365,83 @@ class Deduplicator:
             twins.append(job)
         return twins is not None
 
-    async def _complete(self, present: Sequence[tuple[Job, int]]) -> None:
-        """Add photos that the server has to their albums, and set missing names."""
-        by_album: dict[int, list[tuple[Job, int]]] = {}
-        for job, photo_id in present:
-            by_album.setdefault(job.album, []).append((job, photo_id))
-        for album, photos in by_album.items():
-            linked: list[int] = []
-            refused: dict[int, PhotoError] = {}
+    async def _complete(
+        self,
+        present: Sequence[tuple[Job, int]],
+        *,
+        there: frozenset[int] = frozenset(),
+        state: State = State.DONE,
+    ) -> None:
+        """Add photos that the server has to their albums, and set missing names.
+
+        `there` are albums in which they are known to be.
+        """
+        by_album: dict[int, list[int]] = {}
+        for index, (job, _) in enumerate(present):
+            for album in job.wanted:
+                if album not in there:
+                    by_album.setdefault(album, []).append(index)
+        present = list(present)
+        linked: set[int] = set()
+        failed: dict[int, BulkupError] = {}
+        for album, indexes in by_album.items():
+            if self._no_lookup:
+                break
+            photos = [present[index] for index in indexes]
             try:
-                if not self._no_lookup:
-                    async with self._recovery.proving(
-                        "link", *(job.photo.path for job, _ in photos)
-                    ):
-                        linked, refused = await self._complete_album(album, photos)
+                async with self._recovery.proving("link", *(job.photo.path for job, _ in photos)):
+                    added, refused = await self._complete_album(album, photos)
+            except NotOffered as error:
+                for index in indexes:
+                    job, photo_id = present[index]
+                    if album in job.further:
+                        self._notice(CANT_LINK)
+                        present[index] = replace(job, further=job.further - {album}), photo_id
+                    elif album not in job.albums:
+                        failed[index] = error
             except BulkupError as error:
-                await self._fail([job for job, _ in photos], error)
+                failed |= dict.fromkeys(indexes, error)
             else:
-                for job, photo_id in photos:
-                    if photo_id in refused:
-                        await self._outcomes.failed([job], refused[photo_id])
-                there = [(job, number) for job, number in photos if number not in refused]
-                await self._outcomes.present(there, linked=linked)
+                for index in indexes:
+                    if (photo_id := present[index][1]) in refused:
+                        failed[index] = refused[photo_id]
+                    elif photo_id in added:
+                        linked.add(index)
+        for reason in dict.fromkeys(failed.values()):
+            jobs = [present[index][0] for index, why in failed.items() if why is reason]
+            await self._fail(jobs, reason)
+        left = [(index, photo) for index, photo in enumerate(present) if index not in failed]
+        new = [photo for index, photo in left if index in linked]
+        old = [photo for index, photo in left if index not in linked]
+        await self._outcomes.present(new, linked={photo_id for _, photo_id in new}, state=state)
+        await self._outcomes.present(old, state=state)
 
     async def _complete_album(
         self, album: int, photos: Sequence[tuple[Job, int]]
-    ) -> tuple[list[int], dict[int, PhotoError]]:
+    ) -> tuple[list[int], Mapping[int, PhotoError]]:
         """Complete one album; return the photos added to it, and those that can't be."""
         members = await self._members.of(album)
         lacking = sorted({photo_id for _, photo_id in photos if photo_id not in members.photos})
-        refused: dict[int, PhotoError] = {}
-        if self._gallery.moderated:
-            refused = await self._link_own(lacking, album=album)
-        elif lacking:
-            await self._recovery.run(lambda: self._gallery.link(lacking, album=album))
+        refused = await self._link(lacking, album=album)
         linked = [photo_id for photo_id in lacking if photo_id not in refused]
         for photo_id in linked:
             members.photos.add(photo_id)
         for job, photo_id in photos:
             # a photo of an interrupted run may be in no album yet, so no list shows its alias
-            if photo_id in linked and not job.fresh:
+            if photo_id in linked and not job.fresh and job.album == album:
                 await self._recovery.run(partial(self._look_up_alias, photo_id, members))
             if photo_id in members.aliases:
                 await self._recovery.run(partial(self._gallery.name, photo_id, job.photo))
                 del members.aliases[photo_id]
         return linked, refused
+
+    async def _link(self, photo_ids: Sequence[int], *, album: int) -> Mapping[int, PhotoError]:
+        """Add photos to an album; return why some can't be."""
+        if self._gallery.moderated:
+            return await self._link_own(photo_ids, album=album)
+        if photo_ids:
+            await self._recovery.run(lambda: self._gallery.link(photo_ids, album=album))
+        return {}
 
     async def _link_own(self, photo_ids: Sequence[int], *, album: int) -> dict[int, PhotoError]:
         """Add the account's own photos to an album, hidden or not; return why others can't be."""

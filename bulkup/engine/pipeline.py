@@ -19,7 +19,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, Titles
+from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, FurtherAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.confirm import Confirmer
 from bulkup.engine.dedupe import Deduplicator
@@ -80,7 +80,8 @@ class Plan:
     has; with `formats`, RAW and similar files become formats of the photos beside them.
     `disposal` moves files once the server has confirmed their photos, None leaves them. `only`
     selects among the files of the walk, None takes all. `titles` names folders' albums, None
-    names them after the folders.
+    names them after the folders. `further` are sources of albums in which photos are besides
+    those of their folders.
     """
 
     roots: Sequence[Path]
@@ -97,6 +98,7 @@ class Plan:
     disposal: Mover | Trash | None = None
     only: Callable[[Found], bool] | None = None
     titles: Titles | None = None
+    further: Sequence[FurtherAlbums] = ()
 
 
 async def run(
@@ -224,7 +226,11 @@ def make_deduplicator(
             plan.concurrency if plan.confirm_present or not context.gallery.md5s_reliable else None
         ),
         album_resolver=AlbumResolver(
-            plan.folder_albums, albums, emit=context.emit, titles=plan.titles
+            plan.folder_albums,
+            albums,
+            emit=context.emit,
+            titles=plan.titles,
+            further=plan.further,
         ),
         changed_files=ChangedFiles(
             context,

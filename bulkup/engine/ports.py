@@ -157,19 +157,21 @@ class NoLedger:
 class Job:
     """A file on its way through the pipeline, with the MD5 of its content.
 
-    `album` is the album it is meant for, 0 while unknown; `albums` are those that the ledger knows
-    it to be in. `sent_as` is the photo id under which an earlier run sent it, if known. `fresh`
-    means that the MD5 has just been computed, `done` that the ledger knows of nothing left to do,
-    except for an album that is not among `albums`. `was` is the ledger's entry of another content
-    that this path had, or of the format that the file is. `replaces` is the photo whose file this
-    one replaces, keeping its privacy `level`. `format_of` is the photo that gets the file as
-    another format. `compared`: `sent_as` is known to be stored with this content. `differs` is a
-    photo of the same MD5, according to the gallery, whose stored file is another one.
+    `album` is the album it is meant for, 0 while unknown, and `further` are those besides it.
+    `albums` are those that the ledger knows it to be in. `sent_as` is the photo id under which an
+    earlier run sent it, if known. `fresh` means that the MD5 has just been computed, `done` that
+    the ledger knows of nothing left to do, except for albums that are not among `albums`. `was` is
+    the ledger's entry of another content that this path had, or of the format that the file is.
+    `replaces` is the photo whose file this one replaces, keeping its privacy `level`. `format_of`
+    is the photo that gets the file as another format. `compared`: `sent_as` is known to be stored
+    with this content. `differs` is a photo of the same MD5, according to the gallery, whose stored
+    file is another one.
     """
 
     photo: Photo
     md5: str
     album: int = 0
+    further: frozenset[int] = frozenset()
     albums: frozenset[int] = frozenset()
     sent_as: int | None = None
     fresh: bool = True
@@ -184,12 +186,17 @@ class Job:
     @property
     def complete(self) -> bool:
         """Whether the file needs nothing more, according to the ledger."""
-        return self.done and self.album in self.albums
+        return self.done and self.albums.issuperset(self.wanted)
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """The albums that it is meant for."""
+        return (self.album, *sorted(self.further - {self.album}))
 
     @property
     def all_albums(self) -> tuple[int, ...]:
         """The albums that the photo is in once it has been uploaded."""
-        return tuple(sorted({self.album, *self.albums} - {0}))
+        return tuple(sorted({self.album, *self.further, *self.albums} - {0}))
 
 
 class AlbumInfo(Protocol):

@@ -56,10 +56,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Whether a local photo is in its album, None if unknown; `error` says why it has none."""
+    """Whether a local photo is in all its albums, None if unknown; `error` says why it has none.
+
+    `album` is the first one of which that is not certain.
+    """
 
     job: Job
     in_album: bool | None
+    album: int = 0
     error: PhotoError | None = None
 
 
@@ -85,7 +89,7 @@ async def run(
 ) -> None:
     """Emit a verdict on every photo of the plan.
 
-    `album_resolver`, which must not create albums, returns the album that a photo has to be in;
+    `album_resolver`, which must not create albums, returns the albums that a photo has to be in;
     None accepts any place in the gallery. Raises `RunError` where the run can't continue; files
     without a verdict are then emitted as unfinished.
     """
@@ -203,34 +207,63 @@ class Verifier:
         if self._album_resolver is None:
             return [Placement(job, in_album=True) for job in jobs]
         placements = []
-        by_album: dict[int, list[Job]] = {}
-        for job in jobs:
+        unlisted: dict[int, BulkupError] = {}
+        paths = await self._album_resolver.paths_of([job.photo.path for job in jobs])
+        for job, further_paths in zip(jobs, paths, strict=True):
             try:
                 async with self._recovery.proving("album", job.photo.path):
-                    album = await self._album_resolver.of(job.photo.path)
+                    album, further = await self._album_resolver.all_of(
+                        job.photo.path, further_paths
+                    )
             except PhotoError as error:
                 placements.append(Placement(job, in_album=False, error=error))
+                continue
             except BulkupError as error:
                 self._fail([job], error)
-            else:
-                by_album.setdefault(album, []).append(replace(job, album=album))
-        for album, inside in by_album.items():
-            try:
-                members = await self._members.of(album)
-            except BulkupError as error:
-                self._fail(inside, error)
                 continue
-            for job in inside:
-                photo_id = found[job.md5] or 0
-                there: bool | None = photo_id in members.photos
-                if not there and self._gallery.moderated:
-                    # the ledger knows where this account sent a photo that is now hidden
-                    if photo_id == job.sent_as and album in job.albums:
-                        there = True
-                    elif await self._is_hidden(photo_id):
-                        there = None
-                placements.append(Placement(job, in_album=there if members.listed else None))
+            meant = replace(job, album=album, further=further)
+            try:
+                placements.append(await self._placement(meant, found[job.md5] or 0, unlisted))
+            except BulkupError as error:
+                self._fail([meant], error)
         return placements
+
+    async def _placement(
+        self, job: Job, photo_id: int, unlisted: dict[int, BulkupError]
+    ) -> Placement:
+        """Return whether a photo is in the albums that its file is meant for.
+
+        `unlisted` are the albums that could not be listed, so that the server is asked once.
+        """
+        unknown = None
+        for album in job.wanted:
+            if album in unlisted:
+                raise unlisted[album]
+            try:
+                there = await self._is_in(album, job, photo_id)
+            except BulkupError as error:
+                unlisted[album] = error
+                raise
+            if there is False:
+                return Placement(job, in_album=False, album=album)
+            if there is None:
+                unknown = unknown or album
+        return Placement(job, in_album=None if unknown else True, album=unknown or job.album)
+
+    async def _is_in(self, album: int, job: Job, photo_id: int) -> bool | None:
+        """Return whether a photo is in an album, None if unknown."""
+        members = await self._members.of(album)
+        if not members.listed:
+            return None
+        if photo_id in members.photos:
+            return True
+        if self._gallery.moderated:
+            # the ledger knows where this account sent a photo that is now hidden
+            if photo_id == job.sent_as and album in job.albums:
+                return True
+            if await self._is_hidden(photo_id):
+                return None
+        return False
 
     async def _is_hidden(self, photo_id: int) -> bool:
         """Return whether the gallery does not show a photo that it has to this account."""
@@ -279,7 +312,7 @@ class Verifier:
         if placement.in_album is False:
             await record_hashed([job], self._ledger)
             verdict = Verdict.NOT_IN_ALBUM
-            failure = gallery_failures.ELSEWHERE(photo=photo_id, album=job.album)
+            failure = gallery_failures.ELSEWHERE(photo=photo_id, album=placement.album)
             if error:
                 failure = gallery_failures.NO_PLACE(
                     photo=photo_id, reason=error.message, remedy=error.hint
@@ -290,7 +323,7 @@ class Verifier:
             kind = gallery_failures.UNLISTED
             if self._gallery.moderated:
                 kind = gallery_failures.HIDDEN
-            failure = kind(photo=photo_id, album=job.album)
+            failure = kind(photo=photo_id, album=placement.album)
         else:
             verdict = Verdict.PRESENT
         self._emit_verdict(job, verdict, failure, photo_id=photo_id)
@@ -328,7 +361,7 @@ class Verifier:
                 hint=failure.hint,
                 code=failure.code,
                 md5=job.md5,
-                albums=(job.album,) if job.album and verdict is Verdict.PRESENT else (),
+                albums=job.wanted if job.album and verdict is Verdict.PRESENT else (),
             )
         )
 

@@ -48,6 +48,11 @@ NOT_LINKED: Final = FailureKind(
     "{reason}",
     "Ask an administrator to add photo {photo} to the album.",
 )
+NOT_ADDED: Final = FailureKind(
+    "not-added",
+    "photo {photo} is in the gallery, but could not be added to album {album}: {reason}",
+    "Run the same command again: that adds it.",
+)
 OVER_QUOTA: Final = FailureKind(
     "over-quota",
     "it is larger than what is left of the account's quota",

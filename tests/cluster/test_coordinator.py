@@ -24,7 +24,7 @@ from bulkup.engine.executor import discard
 from bulkup.engine.ports import Fact, NoLedger, Stop
 from bulkup.engine.retry import Policy, Recovery
 from bulkup.errors import RunError
-from bulkup.events import LimitsChanged
+from bulkup.events import LimitsChanged, PhotoUploaded
 from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
@@ -32,6 +32,7 @@ from bulkup.source.photos import Photo
 from tests.support.certificates import make_certificate
 from tests.support.faults import HookedFaults
 from tests.support.front import ForwardProxy, nginx
+from tests.support.galleries import albums_of
 from tests.support.lines import Line
 from tests.support.runs import failures, make_archive
 from tests.support.team import MAPS, invitation, settings, team, until
@@ -73,6 +74,14 @@ async def test_no_worker_begins_to_send_while_all_are_held(tmp_path: Path) -> No
 
         tasks.start_soon(hold)
         await executor.run(archive, finishing=3)
+
+
+async def test_photos_that_workers_send_are_added_to_further_albums(tmp_path: Path) -> None:
+    make_archive(tmp_path, count=4, names=2)
+    async with team(2, Sandbox()) as executor:
+        outcome = await executor.upload(tmp_path, 1, further=[lambda _: [("Best",)]])
+        assert len(albums_of(executor.box)["Sandbox/Best"]) == 4
+    assert all(len(event.albums) == 2 for event in outcome.of(PhotoUploaded))
 
 
 @pytest.mark.parametrize(

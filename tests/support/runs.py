@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import anyio.lowlevel
 
 from bulkup.engine import pipeline, verify
-from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, Titles
+from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, FurtherAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.executor import Executor, LocalExecutor
 from bulkup.engine.ports import Ledger, NoLedger, RunContext, Stop
@@ -215,6 +215,7 @@ async def check(
     unwrap: bool = False,
     spaces: bool = False,
     titles: Titles | None = None,
+    further: Sequence[FurtherAlbums] = (),
     **plan: Any,  # noqa: ANN401 (what else `verify.Plan` has)
 ) -> Outcome:
     """Verify archives against a sandbox, with retries at once; return the events.
@@ -235,6 +236,7 @@ async def check(
                 emit=emit,
                 make=False,
                 titles=titles,
+                further=further,
             )
         await verify.run(
             verify.Plan(roots=roots, endings=server.offer.endings, **plan),

@@ -160,7 +160,12 @@ class Team:
         return outcome
 
     async def upload(
-        self, root: Path, finishing: int | None, *, ledger: NoLedger | None = None
+        self,
+        root: Path,
+        finishing: int | None,
+        *,
+        ledger: NoLedger | None = None,
+        **plan: Any,  # noqa: ANN401 (what else `upload` takes)
     ) -> Outcome:
         """Upload an archive, and check that its photos have one outcome each."""
         outcome = Outcome()
@@ -172,6 +177,7 @@ class Team:
             memory=ledger,
             executor=self.coordinator,
             finishing=finishing,
+            **plan,
         )
         assert outcome.balances()
         assert finishing is None or self.box.finishing_peak <= finishing
