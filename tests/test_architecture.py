@@ -20,6 +20,7 @@ HOMES = {
     "filelock": {"store"},
     "jinja2": {"output.html"},
     "keyring": {"app.credentials"},
+    "openpyxl": {"source.spreadsheets"},
     "pathspec": {"source.filters"},
     "PIL": {"app.demo"},
     "platformdirs": {"app.settings", "cli.config"},

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
 from bulkup.errors import UsageError, check_range
+from bulkup.source.metadata import LEVELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,6 @@ def local_time() -> time:
 
 
 UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-LEVELS: Final = (0, 1, 2, 4, 8)
 MOST_CONCURRENT: Final = 64
 SMALLEST_CHUNK: Final = 4096
 LARGEST_CHUNK: Final = 1024**3

@@ -14,6 +14,8 @@ from bulkup.errors import UsageError
 EXACT: Final = timedelta(0)
 OLDEST_YEAR: Final = 1000  # the minimum of MySQL's DATETIME
 MAX_STARS: Final = 5
+LEVELS: Final = (0, 1, 2, 4, 8)
+"""Piwigo's privacy levels: everybody, contacts, friends, family, administrators."""
 
 DATE: Final = re.compile(
     r"(\d{4})(?:[:-](\d\d)(?:[:-](\d\d)"
@@ -54,8 +56,9 @@ class Metadata:
     `rating` is in stars, from 1; `tags` include neither rating nor people. `keyword_paths` are the
     levels of hierarchical keywords, whose last ones are among the tags. `position` is latitude and
     longitude in degrees. `albums` are paths of names, below the album that the run uploads to,
-    in which the photo is besides that of its folder. With `embedded_keywords` the photo file may
-    hold keywords that these tags must not replace.
+    in which the photo is besides that of its folder. `level` is its privacy level, `rank` its
+    place in its albums, and `cover` is whether it represents them. With `embedded_keywords` the
+    photo file may hold keywords that these tags must not replace.
     """
 
     title: str = ""
@@ -68,6 +71,9 @@ class Metadata:
     people: tuple[str, ...] = ()
     position: Position | None = None
     albums: tuple[tuple[str, ...], ...] = ()
+    level: int | None = None
+    rank: int | None = None
+    cover: bool = False
     embedded_keywords: bool = False
 
     def over(self, other: "Metadata") -> "Metadata":
@@ -84,6 +90,9 @@ class Metadata:
             people=distinct((*self.people, *other.people)),
             position=self.position or other.position,
             albums=tuple(dict.fromkeys((*self.albums, *other.albums))),
+            level=other.level if self.level is None else self.level,
+            rank=other.rank if self.rank is None else self.rank,
+            cover=self.cover or other.cover,
         )
 
 
