@@ -17,7 +17,13 @@ import anyio
 from anyio import to_thread
 
 from bulkup.app.executor import ExecutorFactory
-from bulkup.app.options import build_albums, build_filters, build_labels, build_settings
+from bulkup.app.options import (
+    build_albums,
+    build_filters,
+    build_labels,
+    build_settings,
+    build_table,
+)
 from bulkup.app.runner import ErrorLimit
 from bulkup.app.settings import Account, Level, MethodName, UploadSettings
 from bulkup.app.upload import upload_photos
@@ -84,6 +90,8 @@ class UploadOptions:
     tag: str | Sequence[str] = ()
     author: str | None = None
     comment: str | None = None
+    metadata: StrPath | None = None
+    metadata_map: str | Sequence[str] = ()
     no_sidecars: bool = False
     rating_as_tag: bool = False
     people_as_tags: bool = False
@@ -208,6 +216,7 @@ async def _upload(
 ) -> Report:
     settings = _settings(options)
     labels = build_labels(**_of(options, build_labels))
+    table = await to_thread.run_sync(lambda: build_table(**_of(options, build_table)))
     filters = await to_thread.run_sync(_filters, options)
     executor_factory = await to_thread.run_sync(_executor_factory, options)
     if options.max_errors is not None:
@@ -233,6 +242,7 @@ async def _upload(
             settings=settings,
             filters=filters,
             labels=labels,
+            table=table,
             emit=limit.emit,
             stop=stop,
             clock=time.monotonic,

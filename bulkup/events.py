@@ -288,6 +288,19 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TableMismatch:
+    """A row of the `--metadata` table that is not used as it is, or a photo without one, and why.
+
+    `line` is where the row begins in the table, None for a photo without a row. `path` is as in
+    the table, or that of the photo.
+    """
+
+    line: int | None
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupted:
     """The user asked to stop: photos in flight are finished, no other photo is started."""
 
@@ -401,6 +414,7 @@ Event = (
     | LimitsChanged
     | ChunkSizeChanged
     | Noticed
+    | TableMismatch
     | Interrupted
     | AlbumChecked
     | Estimated

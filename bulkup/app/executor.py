@@ -10,11 +10,15 @@ from bulkup.app.settings import Account
 from bulkup.engine.executor import Executor, LocalExecutor, Stopping
 from bulkup.engine.retry import Recovery
 from bulkup.events import Emit
-from bulkup.source.metadata import Labels
+from bulkup.source.metadata import Labels, Metadata
 
 
 def no_limit() -> None:
     """Return None: no bandwidth limit."""
+
+
+def nothing_stated(_: Path) -> None:
+    """Return None: no metadata."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +28,8 @@ class RunSettings:
     `method` is the upload method, None where files are only fingerprinted. `chunk_size` is the
     user's; `ceiling` is the largest chunk that passes, if an earlier run found it; both in bytes.
     `limit` returns the bandwidth limit of all machines together in bytes a second. `zips` are the
-    zip archives that are uploaded as one tree.
+    zip archives that are uploaded as one tree. `stated` returns what only this machine knows of a
+    photo, None if it knows nothing of any; it may read files. Both functions stay here.
     """
 
     account: Account
@@ -37,6 +42,7 @@ class RunSettings:
     labels: Labels = field(default_factory=Labels)
     zips: Sequence[Path] = ()
     limit: Callable[[], int | None] = no_limit
+    stated: Callable[[Path], Metadata | None] | None = None
 
 
 class ExecutorFactory(Protocol):

@@ -21,6 +21,7 @@ from bulkup.app.settings import (
     parse_size,
 )
 from bulkup.errors import UsageError
+from bulkup.source.cells import COLUMNS, TableFile
 from bulkup.source.filters import Filters, Listing, Patterns
 from bulkup.source.metadata import Labels, Template
 
@@ -168,6 +169,29 @@ def build_labels(
     )
 
 
+def build_table(
+    *, metadata: str | os.PathLike[str] | None = None, metadata_map: str | Sequence[str] = ()
+) -> TableFile | None:
+    """Return the checked table of metadata, None if there is none. Raises `UsageError`."""
+    texts = (metadata_map,) if isinstance(metadata_map, str) else tuple(metadata_map)
+    if metadata is None:
+        if texts:
+            raise UsageError("--metadata-map requires --metadata", hint="Give both, or neither.")
+        return None
+    _check_file(os.fspath(metadata), flag="--metadata", hint="Name a CSV or Excel file.")
+    columns: dict[str, str] = {}
+    for text in texts:
+        name, sign, heading = (part.strip() for part in text.partition("="))
+        if not (sign and heading) or name not in COLUMNS or name in columns:
+            raise UsageError(
+                f"invalid value for --metadata-map: “{text}”",
+                hint=f"Give one of {', '.join(COLUMNS)}, each at most once, and the name of your "
+                "column, such as title=Caption.",
+            )
+        columns[name] = heading
+    return TableFile(Path(metadata), columns)
+
+
 def parse_moment(when: datetime | str, *, now_ns: int, flag: str) -> int:
     """Return the nanoseconds since 1970 of a time such as `2024-05-01T12:00`, or `30d` (ago).
 
@@ -188,7 +212,9 @@ def parse_moment(when: datetime | str, *, now_ns: int, flag: str) -> int:
         ) from None
 
 
-def _check_file(name: str, *, flag: str) -> None:
+def _check_file(
+    name: str, *, flag: str, hint: str = "Name a readable file that lists paths."
+) -> None:
     """Raise `UsageError` unless there is a readable file of that name."""
     reason = None
     try:
@@ -200,4 +226,4 @@ def _check_file(name: str, *, flag: str) -> None:
     except OSError as error:
         reason = error.strerror
     if reason:
-        raise UsageError(f"{flag} {name}: {reason}", hint="Name a readable file that lists paths.")
+        raise UsageError(f"{flag} {name}: {reason}", hint=hint)

@@ -7,7 +7,12 @@ from typing import Literal
 
 from anyio import to_thread
 
-from bulkup.app.executor import ExecutorFactory, RunSettings, open_executor
+from bulkup.app.executor import (
+    ExecutorFactory,
+    RunSettings,
+    nothing_stated,
+    open_executor,
+)
 from bulkup.app.gallery import RunOptions, album_name, open_gallery, open_run
 from bulkup.app.settings import (
     Account,
@@ -18,6 +23,7 @@ from bulkup.app.settings import (
     VerifySettings,
     local_time,
 )
+from bulkup.app.table import Matching, open_table
 from bulkup.engine import dry_run, pipeline, verify
 from bulkup.engine.albums import ROOT, AlbumResolver, Albums, FolderAlbums
 from bulkup.engine.chunksize import ChunkSize
@@ -29,6 +35,7 @@ from bulkup.errors import run as run_failures
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit, RunStarted
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import Offer
+from bulkup.source.cells import TableFile
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels
@@ -49,6 +56,7 @@ async def upload_photos(
     settings: UploadSettings,
     filters: Filters = EVERYTHING,
     labels: Labels = NO_LABELS,
+    table: TableFile | None = None,
     emit: Emit,
     stop: Stop,
     clock: Callable[[], float],
@@ -58,27 +66,35 @@ async def upload_photos(
 ) -> None:
     """Upload the photos below the paths, or plan to (`settings.dry_run`).
 
-    `only` selects among the files found, None takes all. `executor_factory` opens the executor
+    `table` has metadata of photos. `only` selects among the files found, None takes all.
+    `executor_factory` opens the executor
     that reads and uploads on other machines, None uses this one. Raises `UsageError` where a path
     does not exist and `RunError` where the run is impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
     zip_roots = await to_thread.run_sync(only_zips, roots)
     disposal = await to_thread.run_sync(open_disposal, settings.after, roots, filters)
+    stated = None
+    if table is not None:
+        opened = await open_table(table, roots=roots, filters=filters, stop=stop)
+        emit = Matching(opened, emit, complete=only is None, stop=stop).emit
+        stated = opened.metadata_of
     bandwidth = Bandwidth(settings.bwlimit, emit)
     async with open_gallery(
         account,
         settings,
         method=settings.method,
         throttle=Throttle(bandwidth, clock=clock, sleep=sleep),
-        describe=Describer(labels, emit=emit, parts=zip_roots) if labels else None,
+        describe=Describer(labels, emit=emit, parts=zip_roots, stated=stated or nothing_stated)
+        if labels or stated
+        else None,
         # on a cluster this machine proves workers for all others
         connections=0 if executor_factory is None else pipeline.MOST_FINISHING,
         emit=emit,
         clock=clock,
         sleep=sleep,
     ) as (server, recovery):
-        if server.community and settings.level:
+        if server.community and (settings.level or (table and opened.has_levels)):
             raise RunError(run_failures.NO_LEVEL())
         gallery = DryRunGallery(server) if settings.dry_run else server
         albums = Albums(gallery, recovery=recovery, emit=emit, private=settings.into.private)
@@ -131,6 +147,7 @@ async def upload_photos(
                 labels=labels,
                 zips=zip_roots,
                 limit=bandwidth,
+                stated=stated,
             )
             async with open_executor(
                 executor_factory, run_settings, recovery=recovery, emit=context.emit, stop=stop

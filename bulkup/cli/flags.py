@@ -22,6 +22,10 @@ from bulkup.source.metadata import FIELDS_TEXT, Labels
 
 if TYPE_CHECKING:
     from bulkup.app.executor import ExecutorFactory
+    from bulkup.source.cells import TableFile
+
+TABLE: Final = frozenset({"metadata", "metadata_map"})
+"""Fields of `LabelFlags` that name a table."""
 
 ORDER: Final = (
     *(
@@ -299,6 +303,24 @@ class LabelFlags:
     ] = ()
     author: Annotated[str | None, flag("Author of each photo.")] = None
     comment: Annotated[str | None, flag("Description of each photo.")] = None
+    metadata: Annotated[
+        Path | None,
+        flag(
+            "CSV or Excel file with a row for each photo: its path or file name, and any of "
+            "title, description, author, date, tags, albums, level and others. Takes precedence "
+            "over sidecars. Excel files require bulkup[xlsx].",
+            metavar="FILE",
+        ),
+    ] = None
+    metadata_map: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Name of a column in that file, such as title=Caption. Repeatable; in the "
+            "environment variable, one on each line.",
+            env_var_split=split_lines,
+            metavar="FIELD=COLUMN",
+        ),
+    ] = ()
     no_sidecars: Annotated[
         bool, flag("Ignore XMP sidecars and Google Takeout JSON next to photos.")
     ] = False
@@ -318,7 +340,14 @@ class LabelFlags:
         """Return the checked values. Raises `UsageError`."""
         from bulkup.app.options import build_labels
 
-        return build_labels(**asdict(self))
+        values = asdict(self)
+        return build_labels(**{name: values[name] for name in values.keys() - TABLE})
+
+    def table(self) -> "TableFile | None":
+        """Return the table of metadata, if any. Raises `UsageError`."""
+        from bulkup.app.options import build_table
+
+        return build_table(metadata=self.metadata, metadata_map=self.metadata_map)
 
 
 @flags("Cluster")

@@ -41,7 +41,7 @@ def upload(
     filters = selection.filters()
     check_paths(paths, filters)
     settings = upload.settings(albums, retry, after)
-    labels = text.labels()
+    labels, table = text.labels(), text.table()
     executor_factory = cluster.executor_factory()
     roots, account = prepare(paths, gallery, filters)
 
@@ -54,6 +54,7 @@ def upload(
         settings=settings,
         filters=filters,
         labels=labels,
+        table=table,
         executor_factory=executor_factory,
     )
     return run_task(task, options)
@@ -113,7 +114,7 @@ def watch(
     filters = selection.filters()
     options = output.options()
     settings = upload.settings(albums, retry, after)
-    labels = text.labels()
+    labels, table = text.labels(), text.table()
     settle_s = watching.settle_s
     for flag, given in (
         ("--report", options.report),
@@ -131,7 +132,13 @@ def watch(
 
     open_disposal(settings.after, roots, filters)  # report errors before the first file arrives
     upload_batch = partial(
-        upload_photos, roots, account=account, settings=settings, filters=filters, labels=labels
+        upload_photos,
+        roots,
+        account=account,
+        settings=settings,
+        filters=filters,
+        labels=labels,
+        table=table,
     )
     with silenced(options):
         too_many_failed = watch_folders(

@@ -18,7 +18,7 @@ import anyio
 from anyio import CancelScope, to_thread
 from anyio.abc import TaskGroup
 
-from bulkup.app.executor import ExecutorFactory, RunSettings
+from bulkup.app.executor import ExecutorFactory, RunSettings, nothing_stated
 from bulkup.cluster.membership import Call, Member, Membership, Try
 from bulkup.cluster.messages import GONE_S, Order, Outcome, PathMap
 from bulkup.cluster.scheduler import BatchLost, Cluster, ClusterAddress, open_cluster
@@ -29,6 +29,7 @@ from bulkup.errors import BulkupError, PhotoError, RunError, one_error
 from bulkup.errors import local as local_failures
 from bulkup.events import Emit, PhotoUploaded
 from bulkup.source.files import version
+from bulkup.source.metadata import Metadata
 from bulkup.source.photos import Photo
 
 LEAD: Final = 100
@@ -214,12 +215,18 @@ class Coordinator(Membership):
     async def _do_batch(self, member: Member, batch: Sequence[Call]) -> None:
         """Have a worker do a batch; it has sent all outcomes before, unless it is lost."""
         with suppress(BatchLost):
-            orders = [self._order(call) for call in batch]
+            stated = await to_thread.run_sync(self._stated, batch) if self._settings.stated else {}
+            orders = [self._order(call, stated.get(call.number)) for call in batch]
             await self._cluster.do_batch(member.address, self._run, orders)
         if any(call.number in member.calls for call in batch):
             self._drop(member)
 
-    def _order(self, call: Call) -> Order:
+    def _stated(self, batch: Sequence[Call]) -> Mapping[int, Metadata | None]:
+        """Return what this machine knows of the photos to upload, by the calls' numbers."""
+        stated = self._settings.stated or nothing_stated
+        return {call.number: stated(call.photo.path) for call in batch if call.job}
+
+    def _order(self, call: Call, stated: Metadata | None) -> Order:
         job, context = call.job, call.context
         fields: dict[str, str | int | None] = {}
         if job is not None and context is not None:
@@ -233,6 +240,7 @@ class Coordinator(Membership):
             mtime_ns=call.photo.mtime_ns,
             folder=call.photo.path.absolute().parent.name,
             job=fields,
+            stated=stated,
             changed=call.changed,
             lost=call.lost,
         )

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from distributed.client import ClosedClientError
 
 from bulkup import __version__
-from bulkup.app.executor import RunSettings, no_limit
+from bulkup.app.executor import RunSettings, no_limit, nothing_stated
 from bulkup.cluster.messages import GONE_S, PEM_FILES, Invitation, local_zone
 from bulkup.cluster.scheduler import Cluster
 from bulkup.cluster.worker import join, leave
@@ -319,7 +319,12 @@ class Membership(ABC):
             run=self._run,
             version=__version__,
             topic=self._cluster.topic,
-            settings=replace(self._settings, account=account, limit=no_limit),
+            settings=replace(
+                self._settings,
+                account=account,
+                limit=no_limit,
+                stated=self._settings.stated and nothing_stated,
+            ),
             trusted=trusted,
             files={name: file.read_text("utf-8") for name, file in files.items() if file},
             zone=local_zone(),

@@ -17,6 +17,7 @@ from typing import Final
 from bulkup.app.executor import RunSettings
 from bulkup.errors import UsageError
 from bulkup.events import PhotoUploaded
+from bulkup.source.metadata import Metadata
 
 FIRST: Final = int(datetime(1901, 12, 14, tzinfo=UTC).timestamp())
 LAST: Final = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp())
@@ -61,7 +62,8 @@ class Order:
     """One photo of a batch: to upload, or only to fingerprint if it has no `job`.
 
     `path` is the file's path on the worker, `folder` the name of its folder on the coordinator.
-    `job` are the fields of a `Job` except for the photo. `changed`: the file has changed since its
+    `job` are the fields of a `Job` except for the photo. `stated` is what the coordinator knows of
+    the photo, besides its sidecars. `changed`: the file has changed since its
     MD5 was computed. `lost`: a lost worker may have uploaded the photo.
     """
 
@@ -71,6 +73,7 @@ class Order:
     mtime_ns: int
     folder: str
     job: Mapping[str, str | int | None] = field(default_factory=dict)
+    stated: Metadata | None = None
     changed: bool = False
     lost: bool = False
 

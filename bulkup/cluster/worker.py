@@ -46,6 +46,7 @@ from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
 from bulkup.source import zips
 from bulkup.source.files import version
+from bulkup.source.metadata import Metadata
 from bulkup.source.photos import Photo
 from bulkup.source.sidecars import Describer
 
@@ -127,7 +128,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
         self._asked: dict[int, asyncio.Future[None]] = {}
         self._numbers = count(1)
         self._topic = ""
-        self._folders: dict[Path, str] = {}
+        self._orders: dict[Path, Order] = {}
         self._remarks: list[tuple[str, str]] = []
         self._capacity = {
             False: anyio.CapacityLimiter(HASHING),
@@ -168,7 +169,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             self._invitation,
             emit=self._emit,
             limit=lambda: self._limit,
-            folder=self._folders.get,
+            order=self._orders.get,
         )
         try:
             async with (
@@ -346,12 +347,12 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             level=0,
             doubtful=doubtful,
         )
-        self._folders[photo.path] = order.folder
+        self._orders[photo.path] = order
         lost = AnswerLost(server_failures.WORKER_LOST()) if order.lost else None
         try:
             sent, event = await upload(job, context, lost=lost)
         finally:
-            del self._folders[photo.path]
+            del self._orders[photo.path]
         return Outcome(
             number=order.number,
             content=_content(sent.photo, photo),
@@ -448,19 +449,27 @@ async def open_account(
     *,
     emit: Callable[[Event], None],
     limit: Callable[[], int | None],
-    folder: Callable[[Path], str | None],
+    order: Callable[[Path], Order | None],
 ) -> AsyncIterator[tuple[PiwigoServer, Recovery]]:
     """Open the gallery for a worker, logged in. Raises `WorkerUnusable`.
 
-    `limit` returns the worker's share of the bandwidth in bytes a second, `folder` the name of a
-    photo's folder on the coordinator.
+    `limit` returns the worker's share of the bandwidth in bytes a second, `order` the order for
+    the photo at a path.
     """
     settings = invitation.settings
+
+    def folder(path: Path) -> str | None:
+        return None if (known := order(path)) is None else known.folder
+
+    def stated(path: Path) -> Metadata | None:
+        return None if (known := order(path)) is None else known.stated
+
     describe = Describer(
         settings.labels,
         emit=emit,
         folder=folder,
         parts=settings.zips,
+        stated=stated,
         zone=Zone(invitation.zone),
     )
     files: dict[str, Path] = {}
@@ -474,7 +483,7 @@ async def open_account(
                 settings,
                 method=settings.method or "auto",
                 throttle=Throttle(limit),
-                describe=describe if settings.labels else None,
+                describe=describe if settings.labels or settings.stated else None,
                 emit=emit,
                 clock=time.monotonic,
                 sleep=anyio.sleep,

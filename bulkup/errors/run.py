@@ -146,7 +146,7 @@ NO_LEVEL: Final = FailureKind(
     "no-level",
     "this account can't set a privacy level: the Community plugin would make the photos public, "
     "or have them approved first",
-    "Omit --level, or log in as an administrator.",
+    "Omit --level and the levels of a --metadata table, or log in as an administrator.",
 )
 
 # what the gallery offers

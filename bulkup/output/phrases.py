@@ -92,6 +92,9 @@ def event_line(
                 ("back", GOOD),
                 f"the server answers again after {time_text(event.seconds)}",
             )
+        case events.TableMismatch() if verbose:
+            where = "" if event.line is None else f"line {event.line}: "
+            kind, what = ("table", FAINT), f"{where}{event.path}: {event.reason}"
         case events.Noticed():
             kind, what, hint = ("note", WARNING), event.message, event.hint
         case events.Retrying(path=None):

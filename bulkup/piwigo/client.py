@@ -509,7 +509,8 @@ class PiwigoServer(Catalogue):
         photos of the same name wait for each other: the server would mix their chunks.
 
         Metadata is sent along if the method takes it, unless it depends on what the server reads
-        from the file, or unless the server may already have the photo.
+        from the file, or unless the server may already have the photo. A `level` above 0 takes
+        precedence over that of the metadata.
         """
         photo, replaces, format_of = job.photo, job.replaces, job.format_of
         method = self._fallback if fallback else self.method
@@ -530,7 +531,7 @@ class PiwigoServer(Catalogue):
             name := name or method.sent_name(file, attempt=attempt, set_later=set_later),
             job.md5,
             album=job.album,
-            level=level,
+            level=level or details.level or 0,
             number=attempt,
             details=details,
             replaces=replaces,

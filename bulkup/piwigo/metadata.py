@@ -89,6 +89,7 @@ Stored = Mapping[str, object]
 class Details:
     """Metadata to set for a photo; empty values are not set.
 
+    The privacy `level` is sent with the photo by each upload method, and never set afterwards.
     `replaced` is whether characters were replaced, `cut` whether a text was truncated.
     """
 
@@ -97,6 +98,7 @@ class Details:
     author: str = ""
     date: Moment | None = None
     tags: tuple[str, ...] = ()
+    level: int | None = None
     embedded_keywords: bool = False
     replaced: bool = False
     cut: bool = False
@@ -137,6 +139,7 @@ def details_of(metadata: Metadata) -> Details:
         author=author,
         date=metadata.date,
         tags=distinct(_fit("name", escape_tags(tag)) for tag in tags),
+        level=metadata.level,
         embedded_keywords=metadata.embedded_keywords,
         replaced=held != list(texts),
         cut=fitting != held,

@@ -116,7 +116,8 @@ class Describer:
     """Returns the metadata of each photo of a run, with times in `zone`, by default the local one.
 
     `folder` returns the folder's original path if the photo is a copy elsewhere; `parts` are the
-    zip archives of one tree.
+    zip archives of one tree. `stated` returns what the user says of a photo elsewhere, such as in
+    a table; it takes precedence over sidecars, and may read files.
     """
 
     def __init__(
@@ -126,9 +127,11 @@ class Describer:
         emit: Emit,
         folder: Callable[[Path], str | None] = lambda _: None,
         parts: Sequence[Path] = (),
+        stated: Callable[[Path], Metadata | None] = lambda _: None,
         zone: tzinfo | None = None,
     ) -> None:
         self._labels = labels
+        self._stated = stated
         self._folder = folder
         self._zone = zone
         self._emit = emit
@@ -153,6 +156,8 @@ class Describer:
         found, unusable = Metadata(), list[UnusableSidecar]()
         if self._sidecars is not None:
             found, unusable = self._sidecars.read(photo.path)
+        if (stated := self._stated(photo.path)) is not None:
+            found = stated.over(found)
         path = photo.path.absolute()
         if (folder := self._folder(photo.path)) is not None:
             path = Path(folder, path.name)

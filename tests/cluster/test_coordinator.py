@@ -28,6 +28,7 @@ from bulkup.events import LimitsChanged, PhotoUploaded
 from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
+from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.photos import Photo
 from tests.support.certificates import make_certificate
 from tests.support.faults import HookedFaults
@@ -103,6 +104,20 @@ async def test_the_photos_of_a_lost_worker_go_to_others_whatever_else_fails(
     assert not box.gallery.buffers
     for number, photo in box.gallery.photos.items():
         assert hashlib.md5(box.gallery.content(number)).hexdigest() == photo.md5
+
+
+async def test_workers_get_what_only_the_coordinator_knows_of_their_photos(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=8, names=4)
+
+    def stated(path: Path) -> Metadata | None:
+        title = f"{path.parent.name}/{path.stem}"
+        return Metadata(title=title, level=4) if path.stem != "IMG_0000" else None
+
+    async with team(2, box := Sandbox(), stated=stated, labels=Labels(sidecars=False)) as executor:
+        await executor.run(archive, finishing=2)
+    found = sorted((photo.name, photo.level) for photo in box.gallery.photos.values())
+    titles = {f"{path.parent.name}/{path.stem}": 4 for path in archive if "0000" not in path.stem}
+    assert found == sorted([*titles.items(), ("IMG 0000", 0), ("IMG 0000", 0)])
 
 
 @pytest.mark.parametrize("detects", [True, False])
@@ -406,7 +421,7 @@ async def test_a_worker_passes_a_front_door_with_what_it_is_sent_or_has_itself(
         invited = replace(
             invitation(), settings=replace(usual, account=account), trusted=trusted, files=files
         )
-        how = {"emit": discard, "limit": lambda: None, "folder": lambda _: None}
+        how = {"emit": discard, "limit": lambda: None, "order": lambda _: None}
         async with open_account(invited, **how) as (server, _):  # type: ignore[arg-type]
             assert server.offer.user == "admin"
     assert list((tmp_path / "temporary").iterdir()) == []

@@ -123,6 +123,10 @@ class Reader:
         self.write("lightroom/Rome/IMG_0001.xmp", (SIDECARS / "lightroom.xmp").read_bytes())
         for sidecar in (SIDECARS / "takeout").iterdir():
             self.write(f"Takeout/Google Photos/Trip/{sidecar.name}", sidecar.read_bytes())
+        self.write(
+            "photos.csv", b"path,title,date\n2019/IMG_0001.jpg,Lunch by the sea,2019-07-04\n"
+        )
+        self.write("scans.csv", b"Photo;Caption\nIMG_0001.jpg;A scan\n")
         self.write(".last", b"")
         os.utime(self.work / ".last", (0, 0))
 
