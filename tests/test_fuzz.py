@@ -30,10 +30,12 @@ from bulkup.errors import FormatRefused, NotOffered, PhotoError, RunError, Trans
 from bulkup.piwigo import protocol
 from bulkup.piwigo.protocol import Answer, interpret
 from bulkup.piwigo.session import retry_after
+from bulkup.source.cells import TableFile
 from bulkup.source.files import opened
 from bulkup.source.filters import EVERYTHING
 from bulkup.source.photos import Photo
 from bulkup.source.scan import LONGEST, Splitter, Unreadable, Walk
+from bulkup.source.table import Table
 from bulkup.source.takeout import read_takeout, takeout_album
 from bulkup.source.xmp import read_xmp
 
@@ -91,7 +93,7 @@ def lean(test: Callable[P, None]) -> Callable[P, None]:
 
 def fuzz(test: Callable[[], None]) -> None:
     """Run a property, in `make chaos` with other seeds until its share of the time is over."""
-    ends = time.monotonic() + FUZZ_S / 6
+    ends = time.monotonic() + FUZZ_S / 7
     for number in count():
         (seed(number)(test) if FUZZ_S else test)()
         if time.monotonic() >= ends:
@@ -291,6 +293,73 @@ def test_takeout_files(tmp_path: Path) -> None:
                 read()
             except ValueError as error:
                 assert len(str(error)) < LONG
+
+    fuzz(holds)
+
+
+table_texts = pieces(
+    *(
+        b"path,title,date,latitude,longitude,level,tags,albums,",
+        b"path;",
+        b"title;",
+        b"sep=",
+        b"\n",
+    ),
+    *(
+        b"a.jpg,",
+        b"x/a.jpg,",
+        b"C:\\a.jpg",
+        b"../",
+        b'"',
+        b",",
+        b";",
+        b"\t",
+        b"|",
+        b"/",
+        b"\r",
+        b" ",
+    ),
+    *(
+        b"2019-07-04",
+        b"9",
+        b"-",
+        b"\xc2\xb0",
+        b"'",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b"\0",
+        b"PK\x03\x04",
+    ),
+)
+
+
+@pytest.mark.timeout(0 if FUZZ_S else 120)
+def test_tables(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+
+    @fuzzed
+    @given(table_texts, st.booleans())
+    @example(b"path,title\n" + b"a.jpg,x\n" * 3000, False)
+    @example(b'path,title\n"' + b"a" * 2_000_000, False)
+    @example(b"path,title,date\n" + b"a.jpg,x,1 2 3 4 5 6 7 8 9 " * 9000, False)
+    @example(b"path,latitude,longitude\na.jpg," + b"9" * 5000 + b",1\n", False)
+    @example(b"path," * 20_000, False)
+    @lean
+    def holds(text: bytes, headed: bool) -> None:
+        file.write_bytes(b"path,title,date,level\n" + text if headed else text)
+        try:
+            table = Table(TableFile(file), roots=[tmp_path])
+        except UsageError as error:
+            assert error.hint
+            assert len(error.message) + len(error.hint) < LONG
+            return
+        for photo in ("a.jpg", "x/a.jpg", "C:\\a.jpg"):
+            table.count(tmp_path / photo)
+            table.metadata_of(tmp_path / photo)
+        assert all(len(problem.reason) < LONG for problem in table.problems)
+        for number in range(min(len(table), 9)):
+            table.row(number)
+            table.is_ambiguous(number)
 
     fuzz(holds)
 

@@ -12,9 +12,11 @@ from bulkup.source.metadata import (
     MAX_STARS,
     Metadata,
     Moment,
+    Position,
     distinct,
     line,
     parse_date,
+    position,
     prose,
 )
 
@@ -47,6 +49,8 @@ YES, NO = frozenset({"yes", "y", "true", "x", "1"}), frozenset({"no", "n", "fals
 LIST_SEPARATORS: Final = (";", "|", ",")
 ALBUM_SEPARATORS: Final = (";", "|")
 MOST_RANK: Final = 2**31 - 1
+SHOWN: Final = 25
+"""Characters of a text, and columns of a table, that a message shows."""
 
 YEAR_FIRST: Final = re.compile(r"(\d{4})[/.-](\d\d?)[/.-](\d\d?)(?!\d)(.*)", re.ASCII | re.DOTALL)
 DAY_FIRST: Final = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?!\d)(.*)", re.ASCII | re.DOTALL)
@@ -77,9 +81,10 @@ def columns_of(head: Sequence[str], file: TableFile) -> dict[str, int]:
     places: dict[str, int] = {}
     for name, heading in file.columns.items():
         if plain(heading) not in names:
+            columns = ", ".join(line(name)[:SHOWN] for name in head[:SHOWN] if name.strip())
             raise UsageError(
                 f"the table {file.path} has no column “{heading}”",
-                hint=f"Its columns are: {', '.join(filter(None, map(line, head)))}.",
+                hint=f"Its columns are: {columns}.",
             )
         places[name] = names.index(plain(heading))
     taken = set(places.values())
@@ -121,7 +126,7 @@ class Values:
         return self._cells.get(name, "").strip()
 
     def _wrong(self, name: str, hint: str) -> None:
-        self.problems.append(f"{name} “{line(self._cell(name))[:100]}” is not {hint}")
+        self.problems.append(f"{name} “{line(self._cell(name))[:SHOWN]}” is not {hint}")
 
     def _date(self) -> Moment | None:
         if not (text := self._cell("date")):
@@ -138,7 +143,7 @@ class Values:
         self._wrong("level", "0, 1, 2, 4 or 8, so only administrators will see the photo")
         return LEVELS[-1]
 
-    def _position(self) -> tuple[float, float] | None:
+    def _position(self) -> Position | None:
         degrees = []
         for name, most, signs in (("latitude", 90, "NS"), ("longitude", 180, "EW")):
             text = self._cell(name)
@@ -147,11 +152,9 @@ class Values:
                 self._wrong(name, f"in degrees, up to {most}")
             degrees.append(number)
         latitude, longitude = degrees
-        if latitude is None or longitude is None:
-            if bool(self._cell("latitude")) != bool(self._cell("longitude")):
-                self.problems.append("only one of latitude and longitude is given")
-            return None
-        return latitude, longitude
+        if bool(self._cell("latitude")) != bool(self._cell("longitude")):
+            self.problems.append("only one of latitude and longitude is given")
+        return position(latitude, longitude)
 
     def _number(self, name: str, *, most: int) -> int | None:
         if not (text := self._cell(name)):

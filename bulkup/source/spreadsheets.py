@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from bulkup.errors import UsageError
+from bulkup.source.metadata import line
 
 SEPARATORS: Final = ",;\t|"
 LONGEST: Final = 1024 * 1024
@@ -94,15 +95,15 @@ def _csv_rows(file: BinaryIO, is_column: Callable[[str], bool]) -> Generator[Row
             skipped += 1
         reader = csv.reader(chain([first], lines), delimiter=_separator(first, is_column))
         while True:
-            line = skipped + reader.line_num + 1
+            number = skipped + reader.line_num + 1
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Row(line, problem=f"it is not valid CSV: {error}")
+                yield Row(number, problem=f"it is not valid CSV: {error}")
             else:
-                yield Row(line, cells)
+                yield Row(number, cells)
 
 
 def _encoding(file: BinaryIO) -> str:
@@ -150,12 +151,14 @@ def _workbook_rows(file: BinaryIO, path: Path) -> Generator[Row, None, None]:
         sheet = book.active or book.worksheets[0]
         sheet.reset_dimensions()  # some programs write wrong ones
         rows = islice(sheet.iter_rows(values_only=True), MOST_ROWS)
-        for line, values in enumerate(rows, start=1):
-            yield Row(line, [_text(value) for value in values])
+        for number, values in enumerate(rows, start=1):
+            yield Row(number, [_text(value) for value in values])
     except (OSError, UsageError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 (openpyxl raises many kinds)
-        raise UsageError(f"{path} is not an intact Excel file: {error}", hint=CSV_HINT) from None
+        raise UsageError(
+            f"{path} is not an intact Excel file: {line(str(error))[:200]}", hint=CSV_HINT
+        ) from None
     finally:
         if book is not None:
             book.close()
