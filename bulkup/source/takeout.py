@@ -31,6 +31,9 @@ ALBUM_LIMIT: Final = 1024 * 1024
 ZONES: Final = timedelta(days=1)
 """Maximum difference between two local times of the same moment."""
 
+POLE: Final = 90
+HALF_TURN: Final = 180
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ENDED: Final = re.compile(r"(?P<stem>.+)\.[A-Za-z0-9]{1,5}", re.DOTALL)
 NUMBER: Final = re.compile(r"(?P<stem>.+)(?P<number>\(\d{1,6}\))", re.DOTALL)
@@ -110,6 +113,7 @@ def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Meta
                 description=prose(str(rest.get("description") or "")),
                 date=_taken(str(stamp), zone),
                 people=distinct(_names(rest.get("people"))),
+                position=_position(rest.get("geoData")) or _position(rest.get("geoDataExif")),
             )
     return None
 
@@ -178,6 +182,16 @@ def _taken(stamp: str, zone: tzinfo | None) -> Moment | None:
         return moment((EPOCH + timedelta(seconds=int(stamp))).astimezone(zone), leeway=ZONES)
     except (OSError, OverflowError, ValueError):
         return None
+
+
+def _position(data: object) -> tuple[float, float] | None:
+    """Return latitude and longitude, None if unknown (Google writes two zeros)."""
+    match data:
+        case {"latitude": int() | float() as latitude, "longitude": int() | float() as longitude}:
+            valid = abs(latitude) <= POLE and abs(longitude) <= HALF_TURN
+            if valid and (latitude or longitude):
+                return float(latitude), float(longitude)
+    return None
 
 
 def _names(people: object) -> Iterator[str]:

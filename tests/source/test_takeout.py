@@ -98,6 +98,7 @@ def test_a_json_of_takeout() -> None:
         description='Mittag am See\nmit Blick auf die Alpen & "Pizza"',
         date=Moment("2019-07-01 12:03:22", DAY),
         people=("Anna", "Jürgen"),
+        position=(45.9, 9.2),
     )
 
 
@@ -140,6 +141,20 @@ def test_a_time_stamp_is_a_date_in_the_users_zone(
 )
 def test_a_title_is_more_than_the_file_name(photo: str, titles: list[str], expected: str) -> None:
     assert {parsed(photo, title=title) for title in titles} == {Metadata(title=expected)}
+
+
+def place(latitude: object, longitude: object) -> dict[str, object]:
+    return {"latitude": latitude, "longitude": longitude, "altitude": 90.25}
+
+
+def test_the_place_is_that_of_google_or_else_that_of_the_photo() -> None:
+    nowhere = [place(0.0, 0.0), place(91, 0), place(1, -180.1), place("1", "2"), place(None, 1)]
+    nowhere += [place(float("nan"), 1.0), place(1.0, float("inf")), place(10**400, 1), {}]
+    known = Metadata(position=(48.7981917, -2.5))
+    for unknown in [*nowhere, None, [], "48,2"]:
+        assert parsed(geoData=unknown, geoDataExif=place(48.7981917, -2.5)) == known
+        assert parsed(geoData=unknown, geoDataExif=unknown) == Metadata()
+    assert parsed(geoData=place(0, 7), geoDataExif=place(1, 1)) == Metadata(position=(0.0, 7.0))
 
 
 def test_what_is_not_takeout_is_ignored_and_what_is_no_json_refused_with_a_reason() -> None:
