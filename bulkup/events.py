@@ -102,6 +102,14 @@ class SkipReason(StrEnum):
     SPECIAL = "special"  # a pipe, a socket, a device
     SIDECAR = "sidecar"  # metadata of a photo: .xmp, .json
     TYPE = "type"  # the server does not accept files with this extension
+    TRASHED = "trashed"  # in the trash of Google Photos, according to its Takeout
+    LOCKED = "locked"  # in the locked folder of Google Photos
+    ARCHIVED = "archived"  # archived in Google Photos
+    PARTNER = "partner"  # shared by a partner in Google Photos
+    EDITED = "edited"  # an edited version from Google Photos; its original is in the folder
+    ORIGINALS = "originals"  # the original of an edited version that is in the folder
+    LIVE = "live"  # the video of a live photo that is in the folder
+    PHOTO_MISSING = "photo-missing"  # a JSON file of a Takeout whose photo is not in the folder
 
 
 class Verdict(StrEnum):

@@ -225,6 +225,14 @@ SKIPPED = {
     events.SkipReason.SYMLINK: "symbolic links",
     events.SkipReason.SPECIAL: "pipes, sockets and devices",
     events.SkipReason.SIDECAR: "metadata of photos: .xmp, .json",
+    events.SkipReason.TRASHED: "in the trash of Google Photos",
+    events.SkipReason.LOCKED: "in the locked folder of Google Photos",
+    events.SkipReason.ARCHIVED: "archived in Google Photos",
+    events.SkipReason.PARTNER: "shared by a partner in Google Photos",
+    events.SkipReason.EDITED: "edited versions; the originals stay",
+    events.SkipReason.ORIGINALS: "originals; the edited versions stay",
+    events.SkipReason.LIVE: "videos of live photos",
+    events.SkipReason.PHOTO_MISSING: "of JSON files of a Takeout: is one of its parts missing?",
 }
 
 
@@ -263,7 +271,13 @@ def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
         yield from _sent(state)
     for reason in events.SkipReason:
         if count := state.skipped_by_reason[reason]:
-            yield _row(count, "skipped by rule", SKIPPED.get(reason) or types_words(state))
+            missing = reason is events.SkipReason.PHOTO_MISSING
+            yield _row(
+                count,
+                "photos missing" if missing else "skipped by rule",
+                SKIPPED.get(reason) or types_words(state),
+                WARNING if missing else "",
+            )
             if reason is events.SkipReason.TYPE and run.task != "verify":
                 yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
     if state.failed:

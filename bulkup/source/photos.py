@@ -28,6 +28,9 @@ bytes(8 * PIECE)
 SIDECARS: Final = frozenset({".xmp", ".json"})
 """Lower-case file name endings of sidecars."""
 
+LARGEST_SIDECAR: Final = 8 * 1024 * 1024
+"""Maximum size of a sidecar in bytes; Lightroom masks can take several megabytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Photo:

@@ -1,8 +1,7 @@
 """Sidecars of photos: finding and reading them, and merging them with the labels."""
 
-import os
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
@@ -15,20 +14,15 @@ from bulkup.errors import PhotoError
 from bulkup.events import Emit, Noticed
 from bulkup.source.files import folder_version, list_folder, opened, read_file
 from bulkup.source.metadata import Labels, Metadata
-from bulkup.source.photos import SIDECARS, Photo
-from bulkup.source.takeout import names_for, read_takeout
+from bulkup.source.photos import LARGEST_SIDECAR, Photo
+from bulkup.source.takeout import read_takeout
+from bulkup.source.takeout_names import FolderNames
 from bulkup.source.xmp import read_xmp
-
-LARGEST: Final = 8 * 1024 * 1024
-"""Maximum size of a sidecar in bytes; Lightroom masks can take several megabytes."""
 
 FOLDERS: Final = 16
 HEAD: Final = 1024 * 1024
 IPTC: Final = b"Photoshop 3.0\0"
 """Header of the JPEG segment that holds IPTC data, and with it keywords."""
-
-Paths = Mapping[str, Path]
-"""Paths of sidecars by their names in NFC with a lower-case ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +43,18 @@ class Sidecars:
     def __init__(self, *, parts: Sequence[Path] = (), zone: tzinfo | None = None) -> None:
         self._parts = parts
         self._zone = zone
-        self._paths = lru_cache(maxsize=FOLDERS)(self._list)
+        self._names = lru_cache(maxsize=FOLDERS)(self._list)
 
     def read(self, photo: Path) -> tuple[Metadata, list[UnusableSidecar]]:
         """Return the metadata from a photo's sidecars, and the sidecars that can't be used."""
         folder = photo.parent
         try:
-            paths = self._paths(folder, folder_version(folder, self._parts))
+            names = self._names(folder, folder_version(folder, self._parts))
         except OSError:
             return Metadata(), []
         metadata = Metadata()
         unusable = []
-        for path in beside(photo.name, paths):
+        for path in beside(photo.name, names):
             try:
                 more = _read(path, photo=photo.name, zone=self._zone)
             except OSError as error:
@@ -71,30 +65,28 @@ class Sidecars:
                 metadata = metadata.over(more)
         return metadata, unusable
 
-    def _list(self, folder: Path, _version: object) -> Paths:
-        paths: dict[str, Path] = {}
-        for name, path in sorted(list_folder(folder, self._parts).items()):
-            stem, ending = os.path.splitext(name)  # noqa: PTH122 (faster for a million names)
-            if ending.lower() in SIDECARS:
-                paths.setdefault(unicodedata.normalize("NFC", stem) + ending.lower(), path)
-        return paths
+    def _list(self, folder: Path, _version: object) -> FolderNames:
+        return FolderNames(list_folder(folder, self._parts))
 
 
-def beside(photo: str, paths: Paths) -> Iterator[Path]:
-    """Yield the sidecars of a photo of this name: at most one XMP file, then one of Takeout.
+def beside(photo: str, names: FolderNames) -> Iterator[Path]:
+    """Yield the sidecars of a photo in this folder: at most one XMP file, then one of Takeout.
 
     `photo.jpg.xmp` takes precedence over `photo.xmp`, which may belong to a RAW file.
     """
-    photo = unicodedata.normalize("NFC", photo)
-    stem = photo.rpartition(".")[0] or photo
-    for candidates in ((f"{photo}.xmp", f"{stem}.xmp"), names_for(photo)):
-        if found := next((paths[name] for name in candidates if name in paths), None):
-            yield found
+    normal = unicodedata.normalize("NFC", photo)
+    stem = normal.rpartition(".")[0] or normal
+    for name in (f"{normal}.xmp", f"{stem}.xmp"):
+        if name in names.sidecars:
+            yield names.sidecars[name]
+            break
+    if found := names.json_of(photo):
+        yield names.sidecars[found[0]]
 
 
 def _read(path: Path, *, photo: str, zone: tzinfo | None) -> Metadata:
     """Parse a sidecar. Raises `OSError`, or `ValueError` with a reason for the user."""
-    data = read_file(path, limit=LARGEST)
+    data = read_file(path, limit=LARGEST_SIDECAR)
     if path.suffix.lower() == ".xmp":
         return read_xmp(data)
     return read_takeout(data, photo=photo, zone=zone) or Metadata()

@@ -2,41 +2,61 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from bulkup.events import SkipReason
 from bulkup.source.files import is_file, list_folder, read_file
 from bulkup.source.metadata import Metadata, Moment, distinct, line, moment, prose
-
-SUFFIX: Final = ".supplemental-metadata"
-LONGEST: Final = 46
-"""Maximum length of a name without `.json` and number; Takeout cuts off the rest."""
-
-EDITED: Final = (
-    *("-edited", "-effects", "-smile", "-mix"),
-    *("-bearbeitet", "-bewerkt", "-edytowane", "-modificato", "-modifié", "-editado"),
-    *("-ha editado", "-editat", "-編集済み"),
-)
-"""Suffixes that Takeout adds to the names of edited photos, by language."""
+from bulkup.source.photos import LARGEST_SIDECAR
+from bulkup.source.takeout_names import FolderNames, readings
 
 ALBUM_FILES: Final = (
-    *("metadata.json", "Metadaten.json", "métadonnées.json", "metadatos.json"),
-    *("metadati.json", "metadados.json", "metagegevens.json", "metadane.json", "メタデータ.json"),
+    *("metadata", "Metadata", "Metadaten", "métadonnées", "metadatos", "metadades", "metadati"),
+    *(
+        "metadados",
+        "metagegevens",
+        "metadane",
+        "metadáta",
+        "метаданные",
+        "метаданни",
+        "メタデータ",
+    ),
+    "元数据",
 )
+"""Names of the files with the titles of albums, by language, without number and `.json`."""
+
+ALBUM_KEYS: Final = frozenset(
+    {
+        *("title", "description", "access", "date", "location", "geoData", "enrichments"),
+        *("sharedAlbumComments", "albumData"),
+    }
+)
+"""The keys of such a file; one of another name is recognized by having no others."""
+
 ALBUM_LIMIT: Final = 1024 * 1024
+PROBES: Final = 8
+"""Files read at most to find out what a folder is."""
+
 ZONES: Final = timedelta(days=1)
 """Maximum difference between two local times of the same moment."""
+
+STATES: Final = {
+    "trashed": SkipReason.TRASHED,
+    "inLockedFolder": SkipReason.LOCKED,
+    "archived": SkipReason.ARCHIVED,
+}
 
 POLE: Final = 90
 HALF_TURN: Final = 180
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ENDED: Final = re.compile(r"(?P<stem>.+)\.[A-Za-z0-9]{1,5}", re.DOTALL)
-NUMBER: Final = re.compile(r"(?P<stem>.+)(?P<number>\(\d{1,6}\))", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,52 +72,7 @@ def is_wrapper(*names: str) -> bool:
 
     That is `Takeout`, or the folder of Google Photos in it, named in the user's language.
     """
-    return names[0] == "Takeout" and (len(names) == 1 or names[1].startswith("Google "))
-
-
-def names_for(photo: str) -> Iterator[str]:
-    """Yield the possible names of a photo's JSON file, the most likely first.
-
-    The file of `IMG_1(2).jpg` is `IMG_1.jpg(2).json`; `IMG_1-edited.jpg` shares that of
-    `IMG_1.jpg`.
-    """
-    seen: set[str] = set()
-    for name, number in _readings(photo):
-        for stem in _stems(name):
-            candidate = f"{stem}{number}.json"
-            if candidate not in seen:
-                seen.add(candidate)
-                yield candidate
-
-
-def _readings(photo: str) -> Iterator[tuple[str, str]]:
-    """Yield the possible original names without number, each with its number."""
-    stem, dot, ending = photo.rpartition(".")
-    if not stem:
-        stem, ending = photo, ""
-    yield photo, ""
-    match = NUMBER.fullmatch(stem)
-    bare, number = (match["stem"], match["number"]) if match else (stem, "")
-    if number:
-        yield f"{bare}{dot}{ending}", number
-    for word in EDITED:
-        for edited, left in ((stem, ""), (bare, number)):
-            if len(edited) > len(word) and edited.lower().endswith(word):
-                original = edited[: -len(word)]
-                yield f"{original}{dot}{ending}", left
-                if not left and (match := NUMBER.fullmatch(original)):
-                    yield f"{match['stem']}{dot}{ending}", match["number"]
-
-
-def _stems(name: str) -> Iterator[str]:
-    """Yield the names of a JSON file, cut off within the suffix or within the photo's own name.
-
-    They are cut after `LONGEST` characters, but some exports count characters differently.
-    """
-    yield name[:LONGEST]
-    yield name
-    for length in range(len(SUFFIX), 0, -1):
-        yield name + SUFFIX[:length]
+    return names[0] == "Takeout" and (len(names) == 1 or "Google" in names[1].split())
 
 
 def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Metadata | None:
@@ -118,40 +93,109 @@ def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Meta
     return None
 
 
+def states_of(data: bytes) -> frozenset[SkipReason] | None:
+    """Return the states of a photo by its Takeout JSON, such as `TRASHED`; None for other JSON.
+
+    Raises `ValueError` as `read_takeout`.
+    """
+    match _document(data):
+        case {"title": str(), "photoTakenTime": dict(), **rest}:
+            states = {state for key, state in STATES.items() if rest.get(key) is True}
+            match rest.get("googlePhotosOrigin"):
+                case {"fromPartnerSharing": _}:
+                    states.add(SkipReason.PARTNER)
+            return frozenset(states)
+    return None
+
+
 def takeout_album(folder: Path, *, parts: Sequence[Path] = ()) -> Album | None:
     """Return the Takeout album of a folder, None if it is not one.
 
     `parts` are the zip archives of one tree. Reads files: call it in a worker thread. Raises
     `ValueError` with file and reason if a candidate file can't be read.
     """
+    try:
+        names = FolderNames(list_folder(folder, parts))
+    except OSError:
+        return None
     unread = None
-    for path in _album_files(folder, parts):
+    for path in _album_files(names):
         try:
-            document = _document(read_file(path, limit=ALBUM_LIMIT))
+            album = read_album(read_file(path, limit=ALBUM_LIMIT))
         except OSError as error:
             unread = unread or f"{path}: {error.strerror or error}"
-            continue
         except ValueError as error:
             unread = unread or f"{path}: {error}"
-            continue
-        match document:
-            case {"title": str(title), **rest} if "photoTakenTime" not in rest and line(title):
-                return Album(line(title), prose(str(rest.get("description") or "")))
+        else:
+            if album is not None:
+                return album
     if unread:
         raise ValueError(unread)
+    return _unnamed_album(names)
+
+
+def _album_files(names: FolderNames) -> Iterator[Path]:
+    """Yield the files that have the name of an album's file; Takeout may have numbered them."""
+    for name in ALBUM_FILES:
+        pattern = re.compile(rf"{name}(\(\d{{1,6}}\))?\.json")
+        for each in names.jsons:
+            if pattern.fullmatch(each) and is_file(names.sidecars[each]):
+                yield names.sidecars[each]
+
+
+def _unnamed_album(names: FolderNames) -> Album | None:
+    """Return the album that a file of another name describes, in a folder of a Takeout.
+
+    Only a file that no photo has, and only the first few of these, are read.
+    """
+    if not is_takeout(names):
+        return None
+    lone = (name for name in names.jsons if names.lacks_photo(name))
+    for name in islice(lone, PROBES):
+        with suppress(OSError, ValueError):
+            document = _document(read_file(names.sidecars[name], limit=ALBUM_LIMIT))
+            if isinstance(document, dict) and document.keys() <= ALBUM_KEYS:
+                return _album(document)
     return None
 
 
-def _album_files(folder: Path, parts: Sequence[Path]) -> Iterator[Path]:
-    """Yield the metadata files of a folder; some file systems decompose accents."""
-    try:
-        paths = list_folder(folder, parts)
-    except OSError:
-        return
-    for name in ALBUM_FILES:
-        for form in dict.fromkeys((name, unicodedata.normalize("NFD", name))):
-            if (path := paths.get(form)) is not None and is_file(path):
-                yield path
+def is_takeout(names: FolderNames) -> bool:
+    """Return whether one of the first few JSON files of a folder is that of a photo."""
+    for name in names.jsons[:PROBES]:
+        with suppress(OSError, ValueError):
+            if states_of(read_file(names.sidecars[name], limit=LARGEST_SIDECAR)) is not None:
+                return True
+    return False
+
+
+def read_album(data: bytes) -> Album | None:
+    """Parse the JSON of an album; return None for other JSON. Raises `ValueError` as above."""
+    return _album(_document(data))
+
+
+def _album(document: object) -> Album | None:
+    match document:
+        case {"albumData": dict() as inner}:  # in exports of 2019 and before
+            document = inner
+    match document:
+        case {"title": str(title), **rest} if "photoTakenTime" not in rest and line(title):
+            texts = [str(rest.get("description") or ""), *_enrichments(rest.get("enrichments"))]
+            return Album(line(title), prose("\n".join(filter(None, texts))))
+    return None
+
+
+def _enrichments(items: object) -> Iterator[str]:
+    """Yield the texts and places that the user put between the photos of an album."""
+    for item in items if isinstance(items, list) else ():
+        match item:
+            case {"narrativeEnrichment": {"text": str(text)}}:
+                yield text
+            case {"locationEnrichment": {"location": [*places]}}:
+                for place in places:
+                    match place:
+                        case {"name": str(name), **rest}:
+                            region = rest.get("description")
+                            yield f"{name} – {region}" if isinstance(region, str) else name
 
 
 def _document(data: bytes) -> object:
@@ -170,7 +214,7 @@ def _title(title: str, *, photo: str) -> str:
     written = line(title)
     match = ENDED.fullmatch(written)
     stem = match["stem"] if match else written
-    names = {name.rpartition(".")[0] or name for name, _ in _readings(photo)}
+    names = {each.name.rpartition(".")[0] or each.name for each in readings(photo)}
     return "" if stem.casefold() in {line(name).casefold() for name in names} else stem
 
 

@@ -10,6 +10,8 @@ import pytest
 from bulkup.events import Event, Noticed
 from bulkup.source import sidecars
 from bulkup.source.metadata import Labels, Metadata
+from bulkup.source.photos import LARGEST_SIDECAR
+from bulkup.source.takeout_names import FolderNames
 from tests.support.photos import write_xmp
 from tests.support.walks import link, photo_at
 
@@ -67,9 +69,9 @@ def test_a_sidecar_that_comes_later_is_seen_and_a_missing_folder_has_none(tmp_pa
 
 
 def test_of_two_spellings_one_is_read() -> None:
-    spelled = {"a.jpg.xmp": "a.jpg.XMP", "a.xmp": "a.xmp", "a.jpg.json": "a.jpg.json"}
-    paths = {name: Path(real) for name, real in spelled.items()}
-    assert list(sidecars.beside("a.jpg", paths)) == [Path("a.jpg.XMP"), Path("a.jpg.json")]
+    spelled = ("a.jpg.XMP", "a.jpg.xmp", "a.xmp", "a.jpg.json")
+    names = FolderNames({name: Path(name) for name in spelled})
+    assert list(sidecars.beside("a.jpg", names)) == [Path("a.jpg.XMP"), Path("a.jpg.json")]
 
 
 # what can't be used
@@ -97,7 +99,7 @@ def test_anything_but_a_small_file_is_reported_without_blocking(tmp_path: Path) 
     (tmp_path / "a.xmp").mkdir()
     os.mkfifo(tmp_path / "b.xmp")
     link(tmp_path / "c.xmp", "nowhere")
-    (tmp_path / "d.xmp").write_bytes(bytes(sidecars.LARGEST + 1))
+    (tmp_path / "d.xmp").write_bytes(bytes(LARGEST_SIDECAR + 1))
     reasons = {"a": "Is a directory", "b": "it is not a file", "c": "No such file or directory"}
     reasons["d"] = "it is larger than 8 MB"
     for name, reason in reasons.items():

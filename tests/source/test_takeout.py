@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.source.metadata import Metadata, Moment
-from bulkup.source.takeout import ALBUM_FILES, EDITED, LONGEST, SUFFIX, Album, names_for
+from bulkup.source.takeout import ALBUM_FILES, Album, is_wrapper, states_of
 from bulkup.source.takeout import read_takeout as read
 from bulkup.source.takeout import takeout_album as album
 from tests.support.photos import write_album_title
@@ -22,73 +22,6 @@ from tests.support.walks import put
 FOLDER = Path(__file__).parents[1] / "sidecars/takeout"
 DAY = timedelta(days=1)
 NO_JSON = [b"", b"{", b"\xff\xfe\xff", b"[" * 100_000, b"<xml/>"]
-LONG = "Urlaub in Knaufspesch in der Schneifel (38).JPG"
-LONGER = "D7157814-D2D5-4A62-AFCE-9CF465CB7D66.jpeg"
-EDITED_2 = "IMG_1(2)-edited.jpg"
-SNAPCHAT = "Screenshot_20220207_102421_com.snapchat.androi"
-
-
-@pytest.mark.parametrize(
-    ("photo", "its", "of_others"),
-    [
-        (
-            "IMG_1.jpg",
-            [f"IMG_1.jpg.{end}json" for end in ("", "supplemental-meta.", "suppl.", "s.", ".")],
-            [f"IMG_1{end}.json" for end in (".jpg(2)", "", ".jpg.supplementary", "0.jpg")],
-        ),
-        (
-            "IMG_1(2).jpg",
-            ["IMG_1.jpg.supplemental-me(2).json", "IMG_1(2).jpg.json"],
-            ["IMG_1.jpg(3).json"],
-        ),
-        ("IMG_1-EDITED.JPG", ["IMG_1.JPG.json"], ["IMG_1.png.json"]),
-        ("-edited.jpg", [], [".jpg.json"]),
-        ("unedited.jpg", [], ["un.jpg.json"]),
-        (EDITED_2, [f"{EDITED_2}.json", "IMG_1.jpg(2).json", "IMG_1(2).jpg.json"], []),
-        (LONG, ["Urlaub in Knaufspesch in der Schneifel (38).JP.json"], []),
-        (LONGER, ["D7157814-D2D5-4A62-AFCE-9CF465CB7D66.jpeg.supp.json"], []),
-        (f"{SNAPCHAT}.jpg", [f"{SNAPCHAT}.json"], []),
-        ("no ending", ["no ending.json"], []),
-        (".jpg", [".jpg.json"], []),
-    ],
-)
-def test_a_photo_has_the_json_of_its_name_and_not_that_of_another(
-    photo: str, its: list[str], of_others: list[str]
-) -> None:
-    names = set(names_for(photo))
-    assert names >= set(its)
-    assert not names & set(of_others)
-
-
-def test_a_photos_own_name_comes_before_that_of_the_original() -> None:
-    names = list(names_for(EDITED_2))
-    places = [names.index(f"{name}.json") for name in (EDITED_2, "IMG_1(2).jpg", "IMG_1.jpg(2)")]
-    assert places == sorted(places)
-
-
-stems = st.text(st.characters(blacklist_characters="/\0.()", codec="utf-8"), min_size=1)
-
-
-@given(
-    stem=stems,
-    ending=st.sampled_from([".jpg", ".HEIC", ".png"]),
-    number=st.integers(1, 99) | st.none(),
-    edited=st.sampled_from(["", *EDITED]),
-    old=st.booleans(),
-    photo=st.text(max_size=80),
-)
-def test_any_name_that_google_uses_is_among_few(
-    stem: str, ending: str, *, number: int | None, edited: str, old: bool, photo: str
-) -> None:
-    count = f"({number})" if number else ""
-    original = stem + ending
-    given_name = f"{(original + ('' if old else SUFFIX))[:LONGEST]}{count}.json"
-    assert given_name in names_for(f"{stem}{edited}{count}{ending}")
-    names = list(names_for(photo))
-    assert len(set(names)) == len(names) <= 200
-    assert all(name.endswith(".json") for name in names)
-
-
 NAME = "IMG_20190701_140322.jpg"
 
 
@@ -151,7 +84,8 @@ def test_the_place_is_that_of_google_or_else_that_of_the_photo() -> None:
     nowhere = [place(0.0, 0.0), place(91, 0), place(1, -180.1), place("1", "2"), place(None, 1)]
     nowhere += [place(float("nan"), 1.0), place(1.0, float("inf")), place(10**400, 1), {}]
     known = Metadata(position=(48.7981917, -2.5))
-    for unknown in [*nowhere, None, [], "48,2"]:
+    unknowns: list[object] = [*nowhere, None, [], "48,2"]
+    for unknown in unknowns:
         assert parsed(geoData=unknown, geoDataExif=place(48.7981917, -2.5)) == known
         assert parsed(geoData=unknown, geoDataExif=unknown) == Metadata()
     assert parsed(geoData=place(0, 7), geoDataExif=place(1, 1)) == Metadata(position=(0.0, 7.0))
@@ -174,17 +108,82 @@ def test_no_bytes_do_harm(data: bytes) -> None:
         read(data, photo="a.jpg")
 
 
+def test_the_states_of_a_photo() -> None:
+    def states(**values: object) -> set[str] | None:
+        document = {"title": "a", "photoTakenTime": {}} | values
+        found = states_of(json.dumps(document).encode())
+        return None if found is None else {state.value for state in found}
+
+    assert states() == set()
+    assert states(trashed=False, archived="true", inLockedFolder=1) == set()
+    assert states(trashed=True, archived=True) == {"trashed", "archived"}
+    assert states(inLockedFolder=True, googlePhotosOrigin={"mobileUpload": {}}) == {"locked"}
+    assert states(googlePhotosOrigin={"fromPartnerSharing": {}}) == {"partner"}
+    assert states(photoTakenTime=None) is None
+    assert states_of(b"[]") is None
+
+
 # albums
 
 
-DECOMPOSED = unicodedata.normalize("NFD", "métadonnées.json")  # as some disks spell it
+DECOMPOSED = unicodedata.normalize("NFD", "métadonnées")  # as some disks spell it
 
 
-@pytest.mark.parametrize("name", [*ALBUM_FILES, DECOMPOSED])
+@pytest.mark.parametrize("name", [*ALBUM_FILES, DECOMPOSED, "Metadaten(1)"])
 def test_an_album_of_takeout_in_any_language(tmp_path: Path, name: str) -> None:
     assert album(FOLDER) == Album("Sommer am Comer See", "Zwei Wochen im Juli")
-    write_album_title(tmp_path, " Alps ", name=name)
+    write_album_title(tmp_path, " Alps ", name=f"{name}.json")
     assert album(tmp_path) == Album("Alps")
+
+
+def test_an_album_file_of_an_unknown_language_is_recognized_in_a_takeout(tmp_path: Path) -> None:
+    write_album_title(tmp_path, "Alps", name="metaandmed.json")
+    assert album(tmp_path) is None
+    for name in ("a.jpg.json", "b.jpg.json"):
+        (tmp_path / name).write_text('{"title": "a", "photoTakenTime": {"timestamp": "1"}}')
+    (tmp_path / "a.info.json").write_text('{"title": "A video", "formats": []}')
+    assert album(tmp_path) == Album("Alps")
+
+
+OLD_ALBUM = {"albumData": {"title": "Trip to Gdańsk", "description": "", "access": "protected"}}
+ENRICHED: dict[str, object] = {
+    "title": "Album",
+    "description": "Two weeks",
+    "enrichments": [
+        {"narrativeEnrichment": {"text": "Here is\r\ntext"}},
+        {"locationEnrichment": {"location": [{"name": "Saint-Maur", "description": "France"}]}},
+        {"locationEnrichment": {"location": [{"name": "Home"}, {}, 7]}},
+        *({}, {"narrativeEnrichment": {"text": None}}, {"locationEnrichment": {}}, None),
+    ],
+    "sharedAlbumComments": [{"liked": True}],
+}
+DEEP: object = "x"
+for _ in range(900):
+    DEEP = {"albumData": DEEP}
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (OLD_ALBUM, Album("Trip to Gdańsk")),
+        (ENRICHED, Album("Album", "Two weeks\nHere is\ntext\nSaint-Maur – France\nHome")),
+        ({"title": "A", "enrichments": "none"}, Album("A")),
+        (DEEP, None),
+    ],
+)
+def test_albums_as_exports_of_all_years_write_them(
+    tmp_path: Path, document: object, expected: Album | None
+) -> None:
+    (tmp_path / "metadata.json").write_text(json.dumps(document))
+    assert album(tmp_path) == expected
+
+
+def test_the_folder_of_google_photos_is_named_in_any_language() -> None:
+    for name in ("Google Photos", "Google Fotos", "Fotky Google", "Google Фото"):
+        assert is_wrapper("Takeout", name)
+    assert is_wrapper("Takeout")
+    assert not is_wrapper("Takeout", "Googles")
+    assert not is_wrapper("Photos", "Google Photos")
 
 
 LARGE = b'{"title": "Alps"' + b" " * 2**20 + b"}"
