@@ -166,22 +166,23 @@ def folder_version(folder: Path, parts: Sequence[Path] = ()) -> object:
 
 
 def list_folder(folder: Path, parts: Sequence[Path] = ()) -> Mapping[str, Path]:
-    """Return the paths of the files in a folder by their names; on disk, folders are among them.
+    """Return where each file in a folder lies, by the files' names.
 
-    A folder in one of several zip archives, the `parts` of one tree, has the files that it has in
-    all of them, the folder's own first. Raises `OSError`.
+    On disk, folders are among them. A folder in one of several zip archives, the `parts` of one
+    tree, has the files that it has in all of them, the folder's own first. Raises `OSError`.
     """
     found: dict[str, Path] = {}
     for place, inner in _places(folder, parts):
         if inner is None:
-            found.update((name, place / name) for name in os.listdir(place))  # noqa: PTH208 (names alone take a tenth of the memory)
+            found.update(dict.fromkeys(os.listdir(place), place))  # noqa: PTH208 (paths take ten times the memory)
             continue
         try:
             names = zips.open_archive(place).names(inner)
         except zips.ZipError:
             continue  # the scan reports it
+        where = place / inner
         for name in names:
-            found.setdefault(name, place.joinpath(inner, name))
+            found.setdefault(name, where)
     return found
 
 

@@ -578,15 +578,15 @@ def _photos_in(folder: Path, endings: list[str]) -> Mapping[str, Path]:
     """Return the preferred photo of each stem in a folder."""
     ranked: dict[str, tuple[int, str]] = {}
     try:
-        paths = list_folder(folder)
+        names = list_folder(folder)
     except OSError:
         return {}
-    for name in paths:
+    for name in names:
         stem, _, ending = name.rpartition(".")
         if stem and ending.lower() in endings:
             rank = (endings.index(ending.lower()), name)
             ranked[stem] = min(rank, ranked.get(stem, rank))
-    return {stem: paths[name] for stem, (_, name) in ranked.items()}
+    return {stem: folder / name for stem, (_, name) in ranked.items()}
 
 
 def _companion(found: Found, of: Path) -> Found | PairedFile:

@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -37,6 +37,7 @@ VIDEO: Final = re.compile(r"\.(mp4|mov|m4v|3gp|mp(~\d+)?)", re.IGNORECASE)
 """Endings of the videos of live photos."""
 
 JSON: Final = ".json"
+ENDINGS: Final = tuple(SIDECARS)
 NUMBER: Final = re.compile(r"(?P<stem>.+)(?P<number>\(\d{1,6}\))", re.DOTALL)
 
 
@@ -54,13 +55,13 @@ class Reading:
     @property
     def file(self) -> str:
         """The name of the original file in the folder."""
-        stem, ending = os.path.splitext(self.name)  # noqa: PTH122 (a name, not a path)
+        stem, ending = _split(self.name)
         return f"{stem}{self.number}{ending}"
 
 
 def readings(photo: str) -> Iterator[Reading]:
     """Yield the readings of a photo's name, the most likely first."""
-    stem, ending = os.path.splitext(photo)  # noqa: PTH122 (a name, not a path)
+    stem, ending = _split(photo)
     yield Reading(photo)
     match = NUMBER.fullmatch(stem)
     bare, number = (match["stem"], match["number"]) if match else (stem, "")
@@ -97,7 +98,7 @@ def _likely(reading: Reading) -> Iterator[str]:
 
 def _unlikely(reading: Reading) -> Iterator[str]:
     """Yield names that fit less well, for photos that have no other JSON file."""
-    stem, ending = os.path.splitext(reading.name)  # noqa: PTH122 (a name, not a path)
+    stem, ending = _split(reading.name)
     if ending:  # the title in Google Photos has no extension, so the JSON file has none
         yield from (f"{each}{reading.number}{JSON}" for each in _stems(stem))
     if reading.number and _length(stem) >= LONGEST:  # two long names were cut to the same one
@@ -130,6 +131,23 @@ def _length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def _split(name: str) -> tuple[str, str]:
+    """Return stem and extension of a name."""
+    return os.path.splitext(name)  # noqa: PTH122 (a name, not a path)
+
+
+def _by_stem(files: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the extensions of the files that are no sidecars, by their stems in NFC."""
+    found: dict[str, tuple[str, ...]] = {}
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for name in sorted(files):
+        if not name.lower().endswith(ENDINGS):
+            stem, ending = _split(unicodedata.normalize("NFC", name))
+            endings = (*found.get(stem, ()), ending)
+            found[stem] = shared.setdefault(endings, endings)
+    return found
+
+
 class Tie(Enum):
     """How a photo belongs to a JSON file."""
 
@@ -141,22 +159,18 @@ class Tie(Enum):
 class FolderNames:
     """The names of the files in one folder.
 
-    `sidecars` are the paths of its sidecars by their names in NFC with a lower-case ending.
+    `files` says where each of them lies. `sidecars` are the paths of the sidecars by their names
+    in NFC with a lower-case ending.
     """
 
-    def __init__(self, paths: Mapping[str, Path]) -> None:
+    def __init__(self, files: Mapping[str, Path]) -> None:
         self.sidecars: dict[str, Path] = {}
-        self._photos: dict[str, tuple[str, ...]] = {}  # extensions by stem
-        self._claimed: set[str] | None = None
-        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-        for name, path in sorted(paths.items()):
-            stem, ending = os.path.splitext(unicodedata.normalize("NFC", name))  # noqa: PTH122
-            if ending.lower() in SIDECARS:
-                self.sidecars.setdefault(stem + ending.lower(), path)
-            else:
-                endings = (*self._photos.get(stem, ()), ending)
-                self._photos[stem] = shared.setdefault(endings, endings)
+        for name in sorted(name for name in files if name.lower().endswith(ENDINGS)):
+            stem, ending = _split(unicodedata.normalize("NFC", name))
+            self.sidecars.setdefault(stem + ending.lower(), files[name] / name)
         self.jsons = sorted(name for name in self.sidecars if name.endswith(JSON))
+        self._photos = _by_stem(files) if self.jsons else {}
+        self._claimed: set[str] | None = None
 
     def json_of(self, photo: str) -> tuple[str, Tie] | None:
         """Return the name of a photo's JSON file and how it belongs to it, None if it has none."""
@@ -174,7 +188,7 @@ class FolderNames:
 
     def _has_json_like(self, reading: Reading) -> bool:
         """Return whether a JSON file begins like a photo's name, which few others do."""
-        beginning = os.path.splitext(reading.name)[0][:COMMON]  # noqa: PTH122
+        beginning = _split(reading.name)[0][:COMMON]
         index = bisect_left(self.jsons, beginning)
         return index < len(self.jsons) and self.jsons[index].startswith(beginning)
 
@@ -193,7 +207,7 @@ class FolderNames:
         The video of `IMG_1.HEIC` is `IMG_1.MP4` or `IMG_1.MOV`, that of `PXL_1.MP.jpg` is
         `PXL_1.MP`.
         """
-        stem, ending = os.path.splitext(video)  # noqa: PTH122 (a name, not a path)
+        stem, ending = _split(video)
         stems = (stem, video) if VIDEO.fullmatch(ending) else () if ending else (video,)
         for each in stems:
             for other in self._photos.get(each, ()):
@@ -210,7 +224,7 @@ class FolderNames:
     def _original_of(self, photo: str) -> str | None:
         for reading in readings(photo):
             if reading.edited:
-                stem, ending = os.path.splitext(reading.file)  # noqa: PTH122
+                stem, ending = _split(reading.file)
                 others = self._photos.get(stem, ())
                 if ending in others:
                     return reading.file
@@ -222,7 +236,7 @@ class FolderNames:
     def edited_of(self, photo: str) -> list[str]:
         """Return the edited versions of a file in the folder."""
         photo = unicodedata.normalize("NFC", photo)
-        stem, _ = os.path.splitext(photo)  # noqa: PTH122 (a name, not a path)
+        stem, _ = _split(photo)
         match = NUMBER.fullmatch(stem)
         bare, number = (match["stem"], match["number"]) if match else (stem, "")
         stems = dict.fromkeys(
@@ -250,5 +264,5 @@ class FolderNames:
         return f"{name}{JSON}" not in self._claimed
 
     def _has(self, photo: str) -> bool:
-        stem, ending = os.path.splitext(photo)  # noqa: PTH122 (a name, not a path)
+        stem, ending = _split(photo)
         return ending in self._photos.get(stem, ())

@@ -11,7 +11,7 @@ from bulkup.source.takeout_names import EDITED, LONGEST, SUFFIX, FolderNames, Ti
 
 
 def folder(*names: str) -> FolderNames:
-    return FolderNames({name: Path(name) for name in names})
+    return FolderNames(dict.fromkeys(names, Path()))
 
 
 def json_of(photo: str, *others: str) -> str | None:
@@ -164,7 +164,7 @@ def test_an_edited_version_belongs_to_its_original(edited: str, original: str) -
     assert names.edited_of(original) == [edited]
     assert names.original_of(original) is None
     assert names.edited_of("other.jpg") == names.edited_of(edited) == []
-    assert folder(edited, original).original_of(edited) == original
+    assert folder(edited, original, "b.json").original_of(edited) == original
     alone = folder(edited, original, json, f"{edited}.json")  # a photo of its own after all
     assert alone.original_of(edited) is None
     assert alone.edited_of(original) == []
