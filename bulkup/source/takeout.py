@@ -12,7 +12,16 @@ from typing import Final
 
 from bulkup.events import SkipReason
 from bulkup.source.files import is_file, list_folder, read_file
-from bulkup.source.metadata import Metadata, Moment, distinct, line, moment, prose
+from bulkup.source.metadata import (
+    Metadata,
+    Moment,
+    Position,
+    distinct,
+    line,
+    moment,
+    position,
+    prose,
+)
 from bulkup.source.photos import LARGEST_SIDECAR
 from bulkup.source.takeout_names import FolderNames, readings
 
@@ -51,9 +60,6 @@ STATES: Final = {
     "inLockedFolder": SkipReason.LOCKED,
     "archived": SkipReason.ARCHIVED,
 }
-
-POLE: Final = 90
-HALF_TURN: Final = 180
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ENDED: Final = re.compile(r"(?P<stem>.+)\.[A-Za-z0-9]{1,5}", re.DOTALL)
@@ -228,13 +234,12 @@ def _taken(stamp: str, zone: tzinfo | None) -> Moment | None:
         return None
 
 
-def _position(data: object) -> tuple[float, float] | None:
-    """Return latitude and longitude, None if unknown (Google writes two zeros)."""
+def _position(data: object) -> Position | None:
+    """Return a position, None if it is unknown."""
     match data:
         case {"latitude": int() | float() as latitude, "longitude": int() | float() as longitude}:
-            valid = abs(latitude) <= POLE and abs(longitude) <= HALF_TURN
-            if valid and (latitude or longitude):
-                return float(latitude), float(longitude)
+            with suppress(OverflowError):
+                return position(float(latitude), float(longitude))
     return None
 
 
