@@ -30,6 +30,10 @@ class SandboxFlags:
         Path | None, flag("Store photos as files in this folder. Default: in memory.")
     ] = None
     discard: Annotated[bool, flag("Keep only checksums and sizes of photos.")] = False
+    use_iptc: Annotated[
+        bool,
+        flag("Read titles, descriptions and keywords from IPTC data, as with Piwigo's use_iptc."),
+    ] = False
 
 
 @flags("Simulated load")

@@ -44,6 +44,7 @@ class Sandbox:
     from its mean by a fraction of up to `spread`. Emptying the lounge takes `lounge_s`, without
     processor time.
 
+    With `use_iptc`, the gallery reads titles, descriptions and keywords from IPTC data of JPEGs.
     With `community`, the Community plugin is active and grants these permissions.
     """
 
@@ -71,6 +72,7 @@ class Sandbox:
         formats: Sequence[str] | None = None,
         detect_duplicates: bool | None = None,
         uniqueness_mode: str = "md5sum",
+        use_iptc: bool = False,
         max_file: int = 20 * 2**20,
         max_post: int = 21 * 2**20,
         max_body: int = 25 * 2**20,
@@ -112,6 +114,7 @@ class Sandbox:
                 release.detects_duplicates if detect_duplicates is None else detect_duplicates
             ),
             uniqueness_mode=uniqueness_mode,
+            use_iptc=use_iptc,
             with_lounge=lounge,
             lounge_s=lounge_s,
             clock=clock,

@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 import re
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,8 @@ _SIDES = (b"width", b"height")
 class Picture:
     """The type of a file; `kind` is empty if PHP does not recognise a picture.
 
-    `taken` is the date of its EXIF block, as the database writes it.
+    `taken` is the date of its EXIF block, as the database writes it. `iptc` are the texts of its
+    IPTC data by dataset, those of record 2 only.
     """
 
     mime: str
@@ -32,13 +33,17 @@ class Picture:
     width: int | None = None
     height: int | None = None
     taken: str | None = None
+    iptc: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def sniff(head: bytes) -> Picture:
     """Return the type of a file, judging by its first bytes."""
     if head.startswith(b"\xff\xd8\xff"):
         size = _jpeg_size(head)
-        return Picture("image/jpeg", "jpg", *size, _taken(head)) if size else Picture("image/jpeg")
+        if size is None:
+            return Picture("image/jpeg")
+        tiff = head[head.find(b"Exif\0\0") + 6 :] if b"Exif\0\0" in head else b""
+        return Picture("image/jpeg", "jpg", *size, _taken(tiff), _iptc(_photoshop(head)))
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         if len(head) < 24:
             return Picture("image/png")
@@ -101,12 +106,42 @@ def _webp_size(head: bytes) -> tuple[int, int] | None:
 def _tiff(head: bytes) -> Picture:
     """Read the size from the first directory, if it is near the start."""
     size = {tag: value for tag, _, value in _directory(head, _number(head, 4, "I"))}
-    return Picture("image/tiff", "", size.get(256), size.get(257))
+    return Picture("image/tiff", "", size.get(256), size.get(257), _taken(head))
 
 
-def _taken(head: bytes) -> str | None:
+def _photoshop(head: bytes) -> bytes:
+    """Return the first APP13 segment of a JPEG, as PHP's `getimagesize` does."""
+    at = 2
+    while at + 4 <= len(head) and head[at] == 0xFF and head[at + 1] != 0xDA:
+        size = int.from_bytes(head[at + 2 : at + 4], "big")
+        if head[at + 1] == 0xED:
+            return head[at + 4 : at + 2 + size]
+        at += 2 + size
+    return b""
+
+
+def _iptc(block: bytes) -> dict[int, tuple[str, ...]]:
+    """Read the datasets as PHP's `iptcparse` and Piwigo do: what is not UTF-8 is Windows-1252."""
+    found: dict[int, tuple[str, ...]] = {}
+    at = next(
+        (i for i in range(len(block) - 1) if block[i] == 0x1C and block[i + 1] in {1, 2}), -1
+    )
+    while at >= 0 and at + 5 <= len(block) and block[at] == 0x1C:
+        record, number, size = block[at + 1], block[at + 2], block[at + 3 : at + 5]
+        at, length = at + 5, int.from_bytes(size, "big")
+        value = block[at : at + length].lstrip(b"\0").replace(b"\0", b" ")
+        at += length
+        if record == 2:
+            try:
+                text = value.decode()
+            except UnicodeDecodeError:
+                text = value.decode("cp1252", "replace")
+            found[number] = (*found.get(number, ()), text)
+    return found
+
+
+def _taken(tiff: bytes) -> str | None:
     """Read DateTimeOriginal from the EXIF directory."""
-    tiff = head[head.find(b"Exif\0\0") + 6 :] if b"Exif\0\0" in head else b""
     for tag, _, below in _directory(tiff, _number(tiff, 4, "I")):
         if tag == 0x8769:
             for tag_below, count, at in _directory(tiff, below):

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
@@ -163,6 +163,7 @@ class Gallery:
     formats: Formats
     detect_duplicates: bool
     uniqueness_mode: str
+    use_iptc: bool
     with_lounge: bool
     lounge_s: float
     clock: Callable[[], float]
@@ -394,6 +395,27 @@ class Gallery:
         picture = content.picture
         photo.size, photo.width, photo.height = content.size, picture.width, picture.height
         photo.date_creation = picture.taken or photo.date_creation
+        if self.use_iptc:
+            self._read_iptc(photo, picture.iptc)
+
+    def _read_iptc(self, photo: StoredPhoto, iptc: Mapping[int, Sequence[str]]) -> None:
+        """Set what Piwigo reads with `use_iptc`, by its default mapping; tags replace others."""
+        texts = {number: php.strip_tags(",".join(values[:1])) for number, values in iptc.items()}
+        photo.name = texts.get(5, photo.name).replace("\n", " ")
+        photo.comment = texts.get(120, photo.comment)
+        photo.author = texts.get(122, photo.author)
+        if match := re.search(r"(\d{4})(\d\d)(\d\d)", texts.get(55, "")):
+            photo.date_creation = storable_date("-".join(match.groups()))
+        if keywords := php.strip_tags(",".join(iptc.get(25, ()))):
+            names = [name for name in re.split(r"[.,;\r\n]+", keywords) if name]
+            photo.tags = {self._tag_id(name) for name in dict.fromkeys(names)}
+
+    def _tag_id(self, name: str) -> int:
+        """Return the tag of this name, a new one if there is none."""
+        for tag in self.tags.values():
+            if tag.name.casefold() == name.strip().casefold():
+                return tag.id
+        return self.add_tag(name.strip(), url_name=php.url_name(name.strip())).id
 
     async def delete(self, photo_id: int) -> bool:
         """Delete a photo with its file, but not its rows in the lounge."""

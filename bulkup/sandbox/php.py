@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -99,6 +100,14 @@ def strip_tags(text: str, *, keep: tuple[str, ...] = ()) -> str:
 def title(file: str) -> str:
     """Return the title that Piwigo makes from a file name."""
     return (file.rpartition(".")[0] if "." in file else file).replace("_", " ")
+
+
+def url_name(name: str) -> str:
+    """Return the name of a tag as Piwigo writes it in addresses."""
+    letters = unicodedata.normalize("NFKD", name).lower()
+    plain = "".join(c for c in letters if not unicodedata.combining(c))
+    text = re.sub(r"[^\x80-\uffffa-z0-9_\s':/\[\],-]", "", plain)
+    return re.sub(r"[\s':/\[\],-]+", " ", text.strip()).replace(" ", "_")
 
 
 def extension(file: str) -> str:

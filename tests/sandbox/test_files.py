@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from bulkup.sandbox.files import Picture, sniff
+from tests.support.embedded import FOLDER as EMBEDDED
+from tests.support.embedded import iptc, jpeg_with_iptc
 from tests.support.gallery_client import JPEG
 from tests.support.photos import with_exif
 
@@ -50,3 +52,17 @@ def test_a_date_of_exif_counts_if_a_calendar_has_it() -> None:
         assert sniff(with_exif(JPEG, date)).taken is None
     # a photo that ends in its EXIF block
     assert {sniff(whole[:length]).taken for length in range(80)} == {None}
+
+
+def test_texts_of_iptc_are_read_from_jpegs_and_dates_also_from_tiffs_as_php_reads_them() -> None:
+    jpeg, tiff = (sniff((EMBEDDED / f"photo.{kind}").read_bytes()) for kind in ("jpg", "tif"))
+    assert {number: jpeg.iptc[number] for number in (5, 25, 80, 120)} == {
+        5: ("IPTC title é",),
+        25: ("sea", "iptc only ü"),
+        80: ("Bea",),
+        120: ("IPTC caption",),
+    }
+    assert not tiff.iptc
+    assert jpeg.taken == tiff.taken == "2018-01-02 03:04:05"
+    guessed = sniff(jpeg_with_iptc(iptc("\0Œuf", encoding="cp1252", declared=False)))
+    assert guessed.iptc == {5: ("Œuf",)}

@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 
 from bulkup.sandbox import Sandbox
+from tests.support.embedded import dataset, iptc, jpeg_with_iptc
+from tests.support.galleries import tags_of
 from tests.support.gallery_client import JPEG, GalleryClient, async_chunk, gallery
 
 MD5 = hashlib.md5(JPEG).hexdigest()
@@ -143,3 +145,19 @@ async def test_the_page_nests_albums_and_shows_names_as_text_and_sizes() -> None
     assert text.index("&lt;script&gt;A") < text.index("Day 1") < text.index("</section>")
     assert "&lt;b&gt;&amp;" in text
     assert f"{len(JPEG):,} bytes" in text
+
+
+async def test_iptc_is_read_on_request_as_piwigo_maps_it() -> None:
+    data = iptc("T <b>x</b>", "sea. St, Moritz", "Sea", description="D")
+    data += dataset(2, 55, b"20190701") + dataset(2, 122, b"Ann")
+    for use_iptc in (True, False):
+        async with gallery(use_iptc=use_iptc) as (box, client):
+            box.gallery.add_tag("sea", url_name="sea")
+            await client.upload(jpeg_with_iptc(data, picture=JPEG), name="a.jpg")
+            photo = box.gallery.photos[1]
+            texts = photo.name, photo.comment, photo.author, photo.date_creation
+            if not use_iptc:
+                assert (texts, photo.tags) == (("a", None, None, None), set())
+                continue
+            assert texts == ("T x", "D", "Ann", "2019-07-01 00:00:00")
+            assert tags_of(box, photo) == {"sea", "St", "Moritz"}

@@ -1,6 +1,5 @@
 """Albums and tags: add, change, delete and list them, list the photos of an album."""
 
-import re
 import secrets
 import unicodedata
 from collections.abc import Iterable
@@ -258,7 +257,7 @@ async def _add_tag(call: Call) -> dict[str, object]:
         name = php.strip_tags(name)
     if any(_compared(tag.name) == _compared(name) for tag in call.gallery.tags.values()):
         raise Refusal(1003, f'Tag "{name}" already exists')
-    tag = call.gallery.add_tag(name, url_name=_url_name(name))
+    tag = call.gallery.add_tag(name, url_name=php.url_name(name))
     return {
         "info": f'Tag "{name}" has been added',
         "id": tag.id,
@@ -271,13 +270,6 @@ def _compared(text: str) -> str:
     """Return what the database compares (utf8_general_ci): no case, few accents."""
     letters = unicodedata.normalize("NFD", text.lower().translate(_SAME)).replace(_SHORT_I, "й")
     return "".join(c for c in letters if not "\u0300" <= c <= "\u036f").rstrip()
-
-
-def _url_name(name: str) -> str:
-    letters = unicodedata.normalize("NFKD", name).lower()
-    plain = "".join(c for c in letters if not unicodedata.combining(c))
-    text = re.sub(r"[^\x80-\uffffa-z0-9_\s':/\[\],-]", "", plain)
-    return re.sub(r"[\s':/\[\],-]+", " ", text.strip()).replace(" ", "_")
 
 
 async def _get_admin_tags(call: Call) -> dict[str, object]:
