@@ -31,6 +31,7 @@ from bulkup.piwigo import protocol
 from bulkup.piwigo.protocol import Answer, interpret
 from bulkup.piwigo.session import retry_after
 from bulkup.source.cells import TableFile
+from bulkup.source.embedded import read_embedded
 from bulkup.source.files import opened
 from bulkup.source.filters import EVERYTHING
 from bulkup.source.photos import Photo
@@ -38,6 +39,7 @@ from bulkup.source.scan import LONGEST, Splitter, Unreadable, Walk
 from bulkup.source.table import Table
 from bulkup.source.takeout import read_takeout, takeout_album
 from bulkup.source.xmp import read_xmp
+from tests.support.embedded import FOLDER as EMBEDDED
 
 P = ParamSpec("P")
 FUZZ_S = float(os.environ.get("BULKUP_FUZZ_S", "0"))
@@ -255,6 +257,50 @@ def test_xmp_files() -> None:
             assert len(str(error)) < LONG
         else:
             assert 0 <= found.rating <= 5
+
+    fuzz(holds)
+
+
+PHOTOS = [path.read_bytes() for path in sorted(EMBEDDED.iterdir())]
+COUNT = b"\xff\xff\xff\xff"
+photo_parts = pieces(
+    *(b"Exif\0\0II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08\0\x01\x87\x69\0\4\0\0\0\1\0\0\0\x08"),
+    *(b"\xff\xd8\xff\xe1\xff\xff", b"\xff\xed\0\xffPhotoshop 3.0\0", b"8BIM\4\4\0\0", COUNT),
+    *(
+        b"\x1c\2\x19\x80\4",
+        b"\x89PNG\r\n\x1a\n",
+        b"\0\0\0\0iTXt",
+        b"XML:com.adobe.xmp\0\1\0\0\0x\x9c",
+    ),
+    *(b"RIFF\0\0\0\0WEBP", b"EXIF\0\0\0\0", b"XMP \xff\0\0\0", b"\0\0\0\x10ftypheic\0\0\0\0"),
+    *(
+        b"\0\0\1\0meta\0\0\0\0",
+        b"\0\0\0\0iinf\0\0\0\0\xff\xff",
+        b"\0\0\0\x15infe\2\0\0\0\0\1\0\0Exif\0",
+    ),
+    b"\0\0\0\0iloc\1\0\0\0\0\0\xff\xff\0\1\0\0\0\0\xff\xff",
+)
+
+
+@pytest.mark.timeout(0 if FUZZ_S else 120)
+def test_metadata_in_photos(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+
+    @fuzzed
+    @given(
+        st.sampled_from(PHOTOS),
+        st.floats(0, 1),
+        photo_parts,
+        st.sampled_from([0, 1, 4, 2**40]),
+    )
+    @lean
+    def holds(content: bytes, place: float, damage: bytes, skipped: int) -> None:
+        at = int(place * len(content))
+        photo.write_bytes(content[:at] + damage + content[at + skipped :])
+        with opened(photo) as file:
+            found = read_embedded(file)
+        assert all(len(reason) < LONG for reason in found.reasons)
+        assert 0 <= found.metadata.rating <= 5
 
     fuzz(holds)
 

@@ -24,11 +24,13 @@ _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINA
 class OpenFile(Protocol):
     """An open file with its size in bytes and its modification time when it was opened.
 
+    `in_order` is whether reading from an offset takes as long as reading all that is before it.
     Methods raise `OSError`, and `PhotoError` with the reason where the file can't be read.
     """
 
     size: int
     mtime_ns: int
+    in_order: bool
 
     def read(self, size: int, *, offset: int) -> bytes:
         """Return `size` bytes from `offset` on, fewer at the end of the file."""
@@ -65,6 +67,7 @@ class _DiskFile:
         self._descriptor = descriptor
         status = os.fstat(descriptor)
         self.size, self.mtime_ns = status.st_size, status.st_mtime_ns
+        self.in_order = False
 
     def read(self, size: int, *, offset: int) -> bytes:
         if offset:
@@ -90,6 +93,7 @@ class _ZipFile:
         self._descriptor = descriptor
         self._member = self._find()
         self.size, self.mtime_ns = self._member.size, self._member.mtime_ns
+        self.in_order = self._member.is_compressed
 
     def _find(self) -> zips.Member:
         member = zips.open_archive(self._archive).find(self._name)

@@ -50,6 +50,18 @@ Position = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Iptc:
+    """The texts of the IPTC data in a JPEG, which a gallery may read itself.
+
+    The kinds of texts are named like the fields.
+    """
+
+    title: str = ""
+    description: str = ""
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
     """Metadata of one photo; empty values and None are unknown.
 
@@ -57,8 +69,9 @@ class Metadata:
     levels of hierarchical keywords, whose last ones are among the tags. `position` is latitude and
     longitude in degrees. `albums` are paths of names, below the album that the run uploads to,
     in which the photo is besides that of its folder. `level` is its privacy level, `rank` its
-    place in its albums, and `cover` is whether it represents them. With `embedded_keywords` the
-    photo file may hold keywords that these tags must not replace.
+    place in its albums, and `cover` is whether it represents them. `iptc` and `exif_date` are what
+    galleries may read from the file themselves: its keywords must not be replaced, its date need
+    not be set.
     """
 
     title: str = ""
@@ -74,16 +87,21 @@ class Metadata:
     level: int | None = None
     rank: int | None = None
     cover: bool = False
+    iptc: Iptc | None = None
+    exif_date: Moment | None = None
     embedded_keywords: bool = False
 
     def over(self, other: "Metadata") -> "Metadata":
-        """Merge with `other`, whose values have lower priority; tags and people are joined."""
+        """Merge with `other`, whose values have lower priority; tags and people are joined.
+
+        A date with a leeway gives way to an exact one within it.
+        """
         return replace(
             self,
             title=self.title or other.title,
             description=self.description or other.description,
             author=self.author or other.author,
-            date=self.date or other.date,
+            date=self._date_over(other),
             tags=distinct((*self.tags, *other.tags)),
             keyword_paths=tuple(dict.fromkeys((*self.keyword_paths, *other.keyword_paths))),
             rating=self.rating or other.rating,
@@ -93,7 +111,15 @@ class Metadata:
             level=other.level if self.level is None else self.level,
             rank=other.rank if self.rank is None else self.rank,
             cover=self.cover or other.cover,
+            iptc=self.iptc or other.iptc,
+            exif_date=self.exif_date or other.exif_date,
         )
+
+    def _date_over(self, other: "Metadata") -> Moment | None:
+        date, exact = self.date or other.date, other.date or other.exif_date
+        if date and exact and date.leeway and not exact.leeway and date.agrees_with(exact.text):
+            return exact
+        return date
 
 
 def line(text: str) -> str:
@@ -199,25 +225,30 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """Metadata and sidecar settings of the command line; empty ones leave the sidecars' values."""
+    """Metadata and its sources, as set on the command line.
+
+    Empty values leave those of the sidecars, and of the photo files with `embedded`.
+    """
 
     title: Template | None = None
     tags: tuple[str, ...] = ()
     author: str = ""
     comment: str = ""
     sidecars: bool = True
+    embedded: bool = True
     rating_as_tag: bool = False
     people_as_tags: bool = False
     keyword_paths: bool = False
 
     def __bool__(self) -> bool:
         """Return whether any metadata is to be set."""
-        return bool(self.sidecars or self.title or self.tags or self.author or self.comment)
+        sources = self.sidecars or self.embedded
+        return bool(sources or self.title or self.tags or self.author or self.comment)
 
     def apply(self, sidecar: Metadata, *, path: Path, modified: datetime) -> Metadata:
-        """Return a photo's metadata: these labels over what its sidecars say.
+        """Return a photo's metadata: these labels over what its sidecars and its file say.
 
-        `path` is absolute; `modified` is used if no sidecar has a date.
+        `path` is absolute; `modified` is used if they have no date.
         """
         more = [stars(sidecar.rating)] if self.rating_as_tag else []
         if self.people_as_tags:
@@ -236,7 +267,8 @@ class Labels:
     def _title(self, sidecar: Metadata, *, path: Path, modified: datetime) -> str:
         if self.title is None:
             return ""
-        date = sidecar.date.text[:10] if sidecar.date else f"{modified:%Y-%m-%d}"
+        taken = sidecar.date or sidecar.exif_date
+        date = taken.text[:10] if taken else f"{modified:%Y-%m-%d}"
         return self.title.fill(
             {
                 "stem": path.stem,

@@ -63,6 +63,11 @@ class Member:
     is_link: bool = False
     problem: FailureMessage | None = None
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether it can only be read in order."""
+        return self.method != zipfile.ZIP_STORED
+
 
 _Packed = struct.Struct("<QqQQIHB")
 
@@ -293,7 +298,7 @@ def read_member(
     size = max(0, min(size, member.size - offset))
     if member.problem is not None:
         raise PhotoError(member.problem)
-    if member.method == zipfile.ZIP_STORED:
+    if not member.is_compressed:
         os.lseek(descriptor, _begin(member, descriptor) + offset, os.SEEK_SET)
         return os.read(descriptor, size)
     key = (archive, member.name)
