@@ -93,6 +93,7 @@ class UploadOptions:
     metadata: StrPath | None = None
     metadata_map: str | Sequence[str] = ()
     no_sidecars: bool = False
+    no_embedded: bool = False
     rating_as_tag: bool = False
     people_as_tags: bool = False
     keyword_paths: bool = False

@@ -1,6 +1,6 @@
 """Opens the executor of a run: this machine, or the workers of a cluster."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,8 @@ class RunSettings:
     user's; `ceiling` is the largest chunk that passes, if an earlier run found it; both in bytes.
     `limit` returns the bandwidth limit of all machines together in bytes a second. `zips` are the
     zip archives that are uploaded as one tree. `stated` returns what only this machine knows of a
-    photo, None if it knows nothing of any; it may read files. Both functions stay here.
+    photo, None if it knows nothing of any; it may read files. Both functions stay here. `reads`
+    is which kinds of IPTC texts the gallery reads itself, as far as known.
     """
 
     account: Account
@@ -41,6 +42,7 @@ class RunSettings:
     ceiling: int | None = None
     labels: Labels = field(default_factory=Labels)
     zips: Sequence[Path] = ()
+    reads: Mapping[str, bool] = field(default_factory=dict)
     limit: Callable[[], int | None] = no_limit
     stated: Callable[[Path], Metadata | None] | None = None
 

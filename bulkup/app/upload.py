@@ -1,6 +1,6 @@
 """The `upload` and `verify` use cases: build every object of a run and start the engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,7 @@ from bulkup.engine import dry_run, pipeline, verify
 from bulkup.engine.albums import ROOT, AlbumResolver, Albums, FolderAlbums
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
-from bulkup.engine.ports import Fact, GalleryWriter, Stop
+from bulkup.engine.ports import IPTC_FACTS, Fact, GalleryWriter, Stop
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import FailureKind, NoSuchAlbum, PhotoError, RunError, Transient, UsageError
 from bulkup.errors import run as run_failures
@@ -136,6 +136,7 @@ async def upload_photos(
         ) as context:
             bandwidth.begin()
             facts = await context.ledger.facts(max_age_s=CEILING_S)
+            server.metadata.reads.update(_unread(facts))
             run_settings = RunSettings(
                 account=account,
                 method=server.method.name,
@@ -146,6 +147,7 @@ async def upload_photos(
                 ceiling=facts.get(Fact.CHUNK),
                 labels=labels,
                 zips=zip_roots,
+                reads=server.metadata.reads,
                 limit=bandwidth,
                 stated=stated,
             )
@@ -173,6 +175,15 @@ async def upload_photos(
                     executor=executor,
                     remarks=server.metadata.remarks,
                 )
+
+
+def _unread(facts: Mapping[Fact, int]) -> dict[str, bool]:
+    """Return the kinds of IPTC texts that the gallery does not read itself, as False.
+
+    Where an earlier run found that it does, the first photos show whether that is still true:
+    otherwise, these texts would be lost.
+    """
+    return {kind: False for kind, fact in IPTC_FACTS.items() if facts.get(fact) == 0}
 
 
 async def verify_photos(

@@ -286,7 +286,7 @@ class RetryFlags:
 @flags("Titles and tags")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelFlags:
-    """Titles, tags and other text for all photos, in addition to their sidecars."""
+    """Titles, tags and other text for all photos, in addition to their own."""
 
     title: Annotated[
         str | None,
@@ -295,7 +295,7 @@ class LabelFlags:
     tag: Annotated[
         tuple[str, ...],
         Parameter(
-            help="Tag for each photo, in addition to those of its sidecar. Repeatable; in the "
+            help="Tag for each photo, in addition to its own. Repeatable; in the "
             "environment variable, separate values with commas.",
             env_var_split=split_commas,
             metavar="NAME",
@@ -323,6 +323,10 @@ class LabelFlags:
     ] = ()
     no_sidecars: Annotated[
         bool, flag("Ignore XMP sidecars and Google Takeout JSON next to photos.")
+    ] = False
+    no_embedded: Annotated[
+        bool,
+        flag("Ignore titles, tags and other metadata inside the photo files (XMP, IPTC, EXIF)."),
     ] = False
     rating_as_tag: Annotated[bool, flag("Add a photo's rating as a tag, such as ★★★★.")] = False
     people_as_tags: Annotated[

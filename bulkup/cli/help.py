@@ -39,8 +39,8 @@ COMMANDS: Final = {
 
         The command name is optional: bulkup PATH… --album N.
 
-        Titles, descriptions, dates and tags are read from XMP sidecars and Google Takeout JSON
-        next to the photos, and from flags.
+        Titles, descriptions, dates and tags are read from the photos, from XMP sidecars and
+        Google Takeout JSON next to them, and from flags.
 
         Photos that are already in the gallery are not sent again. Run the same command again to
         continue after an interruption.

@@ -498,6 +498,7 @@ async def open_account(
             raise WorkerUnusable(
                 "photos with the same name would be mixed up: the gallery can't rename photos"
             )
+        server.metadata.reads.update(settings.reads)
         yield server, recovery
 
 

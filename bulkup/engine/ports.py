@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.pacing import Tail
@@ -65,6 +65,18 @@ class Fact(StrEnum):
     PROOF = "proof"  # a list of this many MD5s kept a worker busy while workers were proven
     UNPROVEN = "unproven"  # this many PHP workers could not be proven
     CHUNK = "chunk"  # a chunk of this many bytes passed, and a larger one did not
+    # 1: the gallery reads this kind of IPTC texts from the files itself, 0: it does not
+    IPTC_TITLE = "iptc-title"
+    IPTC_DESCRIPTION = "iptc-description"
+    IPTC_KEYWORDS = "iptc-keywords"
+
+
+IPTC_FACTS: Final = {
+    "title": Fact.IPTC_TITLE,
+    "description": Fact.IPTC_DESCRIPTION,
+    "keywords": Fact.IPTC_KEYWORDS,
+}
+"""The facts about IPTC texts by the names of their kinds."""
 
 
 class UploadLedger(Protocol):
@@ -376,8 +388,11 @@ class Transfer(Protocol):
     async def finish(self, chunk: Chunk, *, progress: Callable[[int], None]) -> int:
         """Send the last chunk and return the photo's id."""
 
-    async def settle(self, photo_id: int) -> None:
-        """Set what could not be sent along with the finished photo. May be repeated."""
+    async def settle(self, photo_id: int) -> Mapping[str, bool]:
+        """Set what could not be sent along with the finished photo. May be repeated.
+
+        Return whether the gallery reads kinds of IPTC texts itself, if the photo has shown it.
+        """
 
 
 class PhotoSender(Protocol):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from bulkup.engine.chunksize import ChunkSize
-from bulkup.engine.ports import Fact, Job, Slot, Transfer, UploadContext
+from bulkup.engine.ports import IPTC_FACTS, Fact, Job, Slot, Transfer, UploadContext
 from bulkup.errors import (
     AnswerLost,
     Blocked,
@@ -301,7 +301,9 @@ class _Attempts:
 
     async def _settle(self, transfer: Transfer, photo_id: int) -> None:
         try:
-            await self._recovery.run(lambda: transfer.settle(photo_id), path=self._path)
+            learnt = await self._recovery.run(lambda: transfer.settle(photo_id), path=self._path)
+            for kind, reads in learnt.items():
+                await self._context.ledger.learn(IPTC_FACTS[kind], int(reads))
         except (Transient, NotOffered) as error:
             if transfer.alias and await self._is_damaged():
                 self._context.doubtful[transfer.alias] = self.job.album  # deleted at the end

@@ -3,14 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 import anyio
 
 from bulkup.errors import NotOffered, PhotoError, ServerCrashed
 from bulkup.piwigo.protocol import Fields, Offer, Request, number, read_tag_id, read_tags
-from bulkup.source.metadata import Metadata, Moment, distinct
+from bulkup.source.metadata import Iptc, Metadata, Moment, distinct
 from bulkup.source.photos import Photo
 
 UNSTORABLE = "�"
@@ -85,11 +85,24 @@ Stored = Mapping[str, object]
 """A photo's fields in an answer, all or some of them."""
 
 
+Reads = Mapping[str, bool]
+"""Whether the gallery reads kinds of IPTC texts itself, as far as that is known.
+
+Piwigo does if its configuration says so (`use_iptc`, off by default; its source).
+"""
+
+ALTERED: Final = re.compile(r"[.,;<\r\n]")
+"""Where Piwigo by default splits the keywords that it reads, or cuts them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Details:
     """Metadata to set for a photo; empty values are not set.
 
     The privacy `level` is sent with the photo by each upload method, and never set afterwards.
+    `own_title` is the one that the gallery reads from the file itself, if it is to stay. With
+    `embedded_keywords` the gallery may read keywords from the file, which these tags must not
+    replace. `iptc` is what it then has read, if it is unknown whether it reads all kinds of it.
     `replaced` is whether characters were replaced, `cut` whether a text was truncated.
     """
 
@@ -99,7 +112,9 @@ class Details:
     date: Moment | None = None
     tags: tuple[str, ...] = ()
     level: int | None = None
+    own_title: str = ""
     embedded_keywords: bool = False
+    iptc: Iptc | None = None
     replaced: bool = False
     cut: bool = False
 
@@ -110,7 +125,8 @@ class Details:
     @property
     def depends(self) -> bool:
         """Whether what is set depends on what the gallery read from the file."""
-        return bool((self.date and self.date.leeway) or (self.tags and self.embedded_keywords))
+        inexact = self.date and self.date.leeway
+        return bool(inexact or self.iptc or (self.tags and self.embedded_keywords))
 
     def inline_fields(self, tag_ids: Sequence[int]) -> Fields:
         """Return the fields for a method that takes them together with the photo.
@@ -126,24 +142,66 @@ class Details:
         return tuple((name, value) for name, value in fields.items() if value)
 
 
-def details_of(metadata: Metadata) -> Details:
-    """Return a photo's metadata as Piwigo can store it."""
+def details_of(metadata: Metadata, *, reads: Reads = {}) -> Details:  # noqa: B006 (read only)
+    """Return a photo's metadata as Piwigo can store it, without what the gallery reads itself."""
+    iptc, title = metadata.iptc or Iptc(), metadata.title
+    metadata = _without(metadata, iptc, reads)
+    own_title = "" if metadata.title else _fit("name", without_emoji(title))
     texts = (metadata.title, metadata.description, metadata.author, *metadata.tags)
     columns = ("name", "comment", "author", *["name"] * len(metadata.tags))
     held = [without_emoji(text) for text in texts]
     fitting = [_fit(column, text) for column, text in zip(columns, held, strict=True)]
     title, comment, author, *tags = fitting
-    return Details(
+    details = Details(
         title=title,
         comment=comment,
         author=author,
         date=metadata.date,
         tags=distinct(_fit("name", escape_tags(tag)) for tag in tags),
         level=metadata.level,
-        embedded_keywords=metadata.embedded_keywords,
+        own_title=own_title,
+        embedded_keywords=bool(iptc.keywords) and reads.get("keywords") is not False,
         replaced=held != list(texts),
         cut=fitting != held,
     )
+    unknown = any(getattr(iptc, kind) and kind not in reads for kind in IPTC_KINDS)
+    return replace(details, iptc=iptc) if details and unknown else details
+
+
+IPTC_KINDS: Final = tuple(each.name for each in fields(Iptc))
+
+
+def _without(metadata: Metadata, iptc: Iptc, reads: Reads) -> Metadata:
+    """Return the metadata without the texts that the gallery has read from the file itself."""
+    title, description = metadata.title, metadata.description
+    if reads.get("title") and title == iptc.title and "<" not in title:
+        metadata = replace(metadata, title="")
+    if reads.get("description") and description == iptc.description and "<" not in description:
+        metadata = replace(metadata, description="")
+    if reads.get("keywords"):
+        whole = {tag.lower() for tag in iptc.keywords if not ALTERED.search(tag)}
+        tags = tuple(tag for tag in metadata.tags if tag.lower() not in whole)
+        metadata = replace(metadata, tags=tags)
+    return metadata
+
+
+def what_it_reads(iptc: Iptc, stored: Stored) -> Reads:
+    """Return which kinds of texts the gallery has read itself from a photo with this IPTC data.
+
+    `stored` are its fields before any was set. What the gallery altered beyond recognition is left
+    open.
+    """
+    name, tags = str(stored.get("name") or ""), stored.get("tags")
+    found: dict[str, bool] = {}
+    if iptc.title and (not name or is_temporary_name(name)):
+        found["title"] = False
+    elif iptc.title and _plain(strip_tags(name)).split() == _plain(strip_tags(iptc.title)).split():
+        found["title"] = True
+    if iptc.description and "comment" in stored:
+        found["description"] = bool(stored["comment"])
+    if iptc.keywords and isinstance(tags, list):
+        found["keywords"] = bool(tags)
+    return found
 
 
 def _fit(column: str, text: str) -> str:
@@ -169,7 +227,7 @@ def to_set(
     if file:
         fields["file"] = to_storable(escape_tags(file))  # every version removes HTML from it
         if not (name := stored.get("name")) or is_temporary_name(str(name)):
-            title = title_of(file)
+            title = details.own_title or title_of(file)
             fields["name"] = _fit("name", escape_tags(title)) if strips else title
     for column, text in (
         ("name", details.title),
@@ -275,12 +333,14 @@ Describe = Callable[[Photo], Awaitable[Metadata]]
 class MetadataWriter:
     """Sets the metadata of the photos of one run.
 
-    Without `describe` photos get nothing but their names.
+    Without `describe` photos get nothing but their names. `reads` is what is known, and learnt, of
+    the IPTC texts that the gallery reads itself.
     """
 
     offer: Offer
     describe: Describe | None = None
     tags: Tags = field(default_factory=Tags)
+    reads: dict[str, bool] = field(default_factory=dict)
     _replaced: int = 0
     _cut: int = 0
     _unset: int = 0
@@ -292,7 +352,21 @@ class MetadataWriter:
 
     async def of(self, photo: Photo) -> Details:
         """Return the photo's metadata, as this gallery can store it."""
-        return details_of(await self.describe(photo)) if self.describe else Details()
+        if self.describe is None:
+            return Details()
+        return details_of(await self.describe(photo), reads=self.reads)
+
+    def learn(self, details: Details, stored: Stored) -> Reads:
+        """Return what a new photo shows of the texts that the gallery reads itself.
+
+        `stored` are its fields before any was set; nothing is learnt from what is known already.
+        """
+        if details.iptc is None or not is_temporary_name(str(stored.get("file", ""))):
+            return {}
+        shown = what_it_reads(details.iptc, stored)
+        learnt = {kind: reads for kind, reads in shown.items() if kind not in self.reads}
+        self.reads.update(learnt)
+        return learnt
 
     async def tag_ids(self, details: Details, *, ask: Ask) -> tuple[int, ...]:
         """Return the ids of its tags, creating missing ones. May be repeated."""

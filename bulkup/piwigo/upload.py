@@ -8,7 +8,14 @@ from typing import ClassVar, Final
 
 from bulkup.errors import AnswerLost, MergeFailed
 from bulkup.errors import server as server_failures
-from bulkup.piwigo.metadata import Details, MetadataWriter, Stored, is_temporary_name, to_storable
+from bulkup.piwigo.metadata import (
+    Details,
+    MetadataWriter,
+    Reads,
+    Stored,
+    is_temporary_name,
+    to_storable,
+)
 from bulkup.piwigo.multipart import Progress
 from bulkup.piwigo.protocol import Fields, Request, image_id, read_held
 from bulkup.piwigo.session import Session, SessionPool
@@ -242,6 +249,7 @@ class Transfer:
         self._sending = sending
         self._metadata = metadata
         self._answer: object = None
+        self._learnt: dict[str, bool] = {}
 
     async def prepare(self) -> None:
         """Create the photo's tags on the server. May be repeated."""
@@ -267,20 +275,22 @@ class Transfer:
             raise MergeFailed(server_failures.UNMERGED())
         raise AnswerLost(server_failures.UNCONFIRMED())
 
-    async def settle(self, photo_id: int) -> None:
+    async def settle(self, photo_id: int) -> Reads:
         """Set the real name and missing metadata of the finished photo. May be repeated.
 
-        A photo that the server already had is left unchanged.
+        A photo that the server already had is left unchanged. Return what the photo has shown of
+        the IPTC texts that the gallery reads itself.
         """
         sending = self._sending
         if sending.format_of is not None:
-            return
+            return {}
         if sending.replaces is not None:
             await self._amend(photo_id)
-            return
+            return {}
         stored = await self._stored(photo_id)
         if stored is None:
-            return
+            return {}
+        self._learnt.update(self._metadata.learn(sending.details, stored))
         await self._metadata.set(
             photo_id,
             sending.details,
@@ -290,6 +300,7 @@ class Transfer:
             file=sending.file if sending.alias else "",
             ask=self._ask,
         )
+        return self._learnt
 
     async def _amend(self, photo_id: int) -> None:
         """Set the file name of a photo whose file was replaced, if the server altered it.

@@ -89,7 +89,6 @@ class Metadata:
     cover: bool = False
     iptc: Iptc | None = None
     exif_date: Moment | None = None
-    embedded_keywords: bool = False
 
     def over(self, other: "Metadata") -> "Metadata":
         """Merge with `other`, whose values have lower priority; tags and people are joined.

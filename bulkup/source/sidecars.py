@@ -1,4 +1,4 @@
-"""Sidecars of photos: finding and reading them, and merging them with the labels."""
+"""Metadata of photos: that of their sidecars and of the files, merged with the labels."""
 
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from bulkup.errors import PhotoError
 from bulkup.events import Emit, Noticed
+from bulkup.source.embedded import Embedded, read_embedded
 from bulkup.source.files import folder_version, list_folder, opened, read_file
 from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.photos import LARGEST_SIDECAR, Photo
@@ -20,17 +21,15 @@ from bulkup.source.takeout_names import FolderNames
 from bulkup.source.xmp import read_xmp
 
 FOLDERS: Final = 16
-HEAD: Final = 1024 * 1024
-IPTC: Final = b"Photoshop 3.0\0"
-"""Header of the JPEG segment that holds IPTC data, and with it keywords."""
 
 
 @dataclass(frozen=True, slots=True)
-class UnusableSidecar:
-    """A sidecar that can't be used, and why."""
+class Unusable:
+    """Metadata that can't be used, and why: a sidecar, or with another `kind` part of a photo."""
 
     path: Path
     reason: str
+    kind: str = "sidecar"
 
 
 class Sidecars:
@@ -45,7 +44,7 @@ class Sidecars:
         self._zone = zone
         self._names = lru_cache(maxsize=FOLDERS)(self._list)
 
-    def read(self, photo: Path) -> tuple[Metadata, list[UnusableSidecar]]:
+    def read(self, photo: Path) -> tuple[Metadata, list[Unusable]]:
         """Return the metadata from a photo's sidecars, and the sidecars that can't be used."""
         folder = photo.parent
         try:
@@ -58,9 +57,9 @@ class Sidecars:
             try:
                 more = _read(path, photo=photo.name, zone=self._zone)
             except OSError as error:
-                unusable.append(UnusableSidecar(path, error.strerror or str(error)))
+                unusable.append(Unusable(path, error.strerror or str(error)))
             except ValueError as error:
-                unusable.append(UnusableSidecar(path, str(error)))
+                unusable.append(Unusable(path, str(error)))
             else:
                 metadata = metadata.over(more)
         return metadata, unusable
@@ -92,18 +91,6 @@ def _read(path: Path, *, photo: str, zone: tzinfo | None) -> Metadata:
     return read_takeout(data, photo=photo, zone=zone) or Metadata()
 
 
-def may_hold_keywords(photo: Path) -> bool:
-    """Return whether a photo has an IPTC segment, from which galleries may import keywords.
-
-    Reads only the beginning of the file, where that segment is.
-    """
-    try:
-        with opened(photo) as file:
-            return IPTC in file.read(HEAD, offset=0)
-    except PhotoError:
-        return False  # reading the photo will report the error
-
-
 class Describer:
     """Returns the metadata of each photo of a run, with times in `zone`, by default the local one.
 
@@ -131,25 +118,29 @@ class Describer:
         self._reported: set[Path] = set()
 
     async def __call__(self, photo: Photo) -> Metadata:
-        """Return the photo's metadata; report each unusable sidecar once, as a notice."""
+        """Return the photo's metadata; report each file that can't be used once, as a notice."""
         metadata, unusable = await to_thread.run_sync(self._describe, photo)
-        for sidecar in unusable:
-            if sidecar.path not in self._reported:
-                self._reported.add(sidecar.path)
+        for item in unusable:
+            if item.path not in self._reported:
+                self._reported.add(item.path)
                 self._emit(
                     Noticed(
-                        message=f"the sidecar {sidecar.path} is ignored: {sidecar.reason}",
+                        message=f"the {item.kind} {item.path} is ignored: {item.reason}",
                         hint="Its photo is uploaded without this metadata.",
                     )
                 )
         return metadata
 
-    def _describe(self, photo: Photo) -> tuple[Metadata, list[UnusableSidecar]]:
-        found, unusable = Metadata(), list[UnusableSidecar]()
+    def _describe(self, photo: Photo) -> tuple[Metadata, list[Unusable]]:
+        found, unusable = Metadata(), list[Unusable]()
         if self._sidecars is not None:
             found, unusable = self._sidecars.read(photo.path)
         if (stated := self._stated(photo.path)) is not None:
             found = stated.over(found)
+        if self._labels.embedded:
+            embedded = _embedded(photo.path)
+            found = found.over(embedded.metadata)
+            unusable += [Unusable(photo.path, why, "XMP data in") for why in embedded.reasons]
         path = photo.path.absolute()
         if (folder := self._folder(photo.path)) is not None:
             path = Path(folder, path.name)
@@ -158,6 +149,15 @@ class Describer:
             path=path,
             modified=datetime.fromtimestamp(photo.mtime_ns // 10**9, UTC).astimezone(self._zone),
         )
-        if metadata.tags and may_hold_keywords(photo.path):
-            metadata = replace(metadata, embedded_keywords=True)
+        if metadata.tags and not self._labels.embedded:
+            # the gallery may read keywords from the file, which these tags must not replace
+            metadata = replace(metadata, iptc=_embedded(photo.path).metadata.iptc)
         return metadata, unusable
+
+
+def _embedded(photo: Path) -> Embedded:
+    try:
+        with opened(photo) as file:
+            return read_embedded(file)
+    except PhotoError:
+        return Embedded()  # reading the photo will report the error

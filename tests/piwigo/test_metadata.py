@@ -1,6 +1,7 @@
 """Photo metadata as Piwigo can store it, and what is still to be set."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from bulkup.piwigo.metadata import (
     COMMENT_SIZE,
     LINE,
     Details,
+    MetadataWriter,
     cut,
     cut_bytes,
     details_of,
@@ -19,8 +21,9 @@ from bulkup.piwigo.metadata import (
     to_set,
     without_emoji,
 )
+from bulkup.piwigo.protocol import Offer
 from bulkup.sandbox import php
-from bulkup.source.metadata import Metadata, Moment
+from bulkup.source.metadata import Iptc, Metadata, Moment
 
 ALIAS = f"bulkup-{'0' * 24}"
 DATE = Moment("2020-01-02 03:04:05")
@@ -178,3 +181,63 @@ def test_setting_twice_sets_nothing(file: str, title: str) -> None:
     fields = set_fields(details, {"name": ALIAS}, file=file)
     assert fields["name"] == (title or title_of(file))
     assert set_fields(details, fields) == {}
+
+
+# what the gallery reads out of the file itself
+
+
+IPTC = Iptc(title="T", description="D", keywords=("sea", "St. Moritz", "a<b"))
+FOUND = Metadata(
+    title="T", description="D", author="A", tags=("Sea", "St. Moritz", "a<b", "mine"), iptc=IPTC
+)
+ALL = dict.fromkeys(("title", "description", "keywords"), True)
+
+
+def test_what_the_gallery_has_read_itself_is_not_set_again() -> None:
+    details = details_of(FOUND, reads=ALL)
+    assert (details.title, details.own_title, details.comment) == ("", "T", "")
+    assert details.tags == ("St. Moritz", "a< b", "mine")  # it takes these apart
+    assert details.depends
+    assert set_fields(details, file="a.jpg")["name"] == "T"
+    others = replace(FOUND, title="Other", description="Other", tags=("sea",))
+    details = details_of(others, reads=ALL)
+    assert (details.title, details.comment, details.tags) == ("Other", "Other", ())
+    assert not details.depends
+    html = Iptc(title="T <b>", description="D <b>")
+    details = details_of(Metadata(title="T <b>", description="D <b>", iptc=html), reads=ALL)
+    assert (details.title, details.comment) == ("T <b>", "D <b>")
+
+
+def test_what_the_gallery_does_not_read_is_sent_along() -> None:
+    details = details_of(FOUND, reads=dict.fromkeys(ALL, False))
+    assert (details.title, details.comment) == ("T", "D")
+    assert not details.depends
+    assert dict(details.inline_fields((1, 2)))["tag_ids"] == "1,2"
+
+
+def test_while_it_is_unknown_the_first_photos_show_it() -> None:
+    assert details_of(FOUND).iptc == IPTC
+    assert details_of(FOUND, reads={"title": False, "keywords": False}).iptc == IPTC
+    assert details_of(FOUND).depends
+    assert not details_of(Metadata(iptc=IPTC)).depends  # nothing is to be set
+
+
+@pytest.mark.parametrize(
+    ("stored", "reads"),
+    [
+        ({"name": ALIAS, "comment": None, "tags": []}, dict.fromkeys(ALL, False)),
+        ({"name": "t", "comment": "D", "tags": [{"id": 1}]}, ALL),
+        (
+            {"name": "another", "comment": "", "tags": []},
+            {"description": False, "keywords": False},
+        ),
+        ({"name": ALIAS}, {"title": False}),
+    ],
+)
+def test_what_a_new_photo_shows(stored: Mapping[str, object], reads: Mapping[str, bool]) -> None:
+    writer = MetadataWriter(Offer("", "", "", frozenset(), None, 1))
+    details = details_of(FOUND)
+    assert writer.learn(details, {**stored, "file": "a.jpg"}) == {}  # it is not a new one
+    assert writer.learn(details, {**stored, "file": ALIAS}) == reads
+    assert writer.learn(details, {**stored, "file": ALIAS}) == {}
+    assert writer.reads == reads

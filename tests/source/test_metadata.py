@@ -191,11 +191,11 @@ def test_labels_win_over_sidecars_and_tags_are_joined() -> None:
 
 def test_whether_any_metadata_is_set() -> None:
     template = Template("{stem}", flag="--title")
-    nothing = Labels(sidecars=False)
+    nothing = Labels(sidecars=False, embedded=False)
     assert Labels()
     assert replace(nothing, tags=("a",))
     assert replace(nothing, author="a")
     assert replace(nothing, comment="a")
     assert replace(nothing, title=template)
     assert not nothing
-    assert not Labels(sidecars=False, rating_as_tag=True)
+    assert not Labels(sidecars=False, embedded=False, rating_as_tag=True)

@@ -3,20 +3,22 @@
 import os
 import shutil
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bulkup.events import Event, Noticed
 from bulkup.source import sidecars
-from bulkup.source.metadata import Labels, Metadata
+from bulkup.source.metadata import Iptc, Labels, Metadata
 from bulkup.source.photos import LARGEST_SIDECAR
 from bulkup.source.takeout_names import FolderNames
+from tests.support.embedded import iptc, jpeg, jpeg_with_iptc, xmp_segment
 from tests.support.photos import write_xmp
 from tests.support.walks import link, photo_at
 
 FOLDER = Path(__file__).parents[1] / "sidecars"
-WITH_IPTC = b"\xff\xd8\xff\xed\x00\x1aPhotoshop 3.0\x008BIM"
+OWN = Iptc(title="own title", keywords=("sea", "own"))
 
 
 def xmp(path: Path, title: str) -> None:
@@ -106,37 +108,45 @@ def test_anything_but_a_small_file_is_reported_without_blocking(tmp_path: Path) 
         assert complaints(tmp_path / f"{name}.jpg") == {f"{name}.xmp": reason}
 
 
-# keywords of the photo's own
-
-
-def test_a_photo_with_a_part_for_iptc(tmp_path: Path) -> None:
-    photo = tmp_path / "a.jpg"
-    assert not sidecars.may_hold_keywords(photo)  # it is not there
-    for content in (WITH_IPTC, b"\xff\xd8\xff\xe1\x00\x1aExif", b""):
-        photo.write_bytes(content)
-        assert sidecars.may_hold_keywords(photo) is (content is WITH_IPTC)
-
-
 # metadata of a photo
+
+
+BOTH = Metadata(title="T", tags=("Sea", "own"), iptc=OWN)
 
 
 @pytest.mark.parametrize(
     ("labels", "metadata"),
     [
+        (Labels(), BOTH),
+        (Labels(author="Me"), replace(BOTH, author="Me")),
+        (Labels(sidecars=False), Metadata(title="own title", tags=("sea", "own"), iptc=OWN)),
+        (Labels(embedded=False), Metadata(title="T", tags=("Sea",), iptc=OWN)),
+        (Labels(sidecars=False, embedded=False, author="Me"), Metadata(author="Me")),
         (
-            Labels(author="Me"),
-            Metadata(title="T", author="Me", tags=("sea",), embedded_keywords=True),
+            Labels(sidecars=False, embedded=False, tags=("a",)),
+            Metadata(tags=("a",), iptc=OWN),
         ),
-        (Labels(sidecars=False, author="Me"), Metadata(author="Me")),
-        (Labels(sidecars=False, tags=("a",)), Metadata(tags=("a",), embedded_keywords=True)),
     ],
 )
-async def test_labels_and_sidecars_are_merged_and_embedded_keywords_noted(
+async def test_labels_take_precedence_over_sidecars_and_these_over_the_file(
     tmp_path: Path, labels: Labels, metadata: Metadata
 ) -> None:
-    photo = photo_at(tmp_path / "a.jpg", WITH_IPTC)
-    write_xmp(photo.path, "sea", title="T")
+    photo = photo_at(tmp_path / "a.jpg", jpeg_with_iptc(iptc("own title", "sea", "own")))
+    write_xmp(photo.path, "Sea", title="T")
     assert await sidecars.Describer(labels, emit=list[Event]().append)(photo) == metadata
+    photo.path.unlink()  # sending it will report that
+    assert (await sidecars.Describer(labels, emit=list[Event]().append)(photo)).iptc is None
+
+
+async def test_malformed_metadata_in_a_photo_is_reported_once(tmp_path: Path) -> None:
+    photo = photo_at(tmp_path / "a.jpg", jpeg([xmp_segment(b"no xml")]))
+    events: list[Event] = []
+    describe = sidecars.Describer(Labels(), emit=events.append)
+    for _ in range(2):
+        assert await describe(photo) == Metadata()
+    (event,) = events
+    assert isinstance(event, Noticed)
+    assert event.message.startswith(f"the XMP data in {photo.path} is ignored: it is not XML")
 
 
 async def test_a_broken_sidecar_is_reported_once_unless_sidecars_are_ignored(
