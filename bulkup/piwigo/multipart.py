@@ -28,6 +28,9 @@ connection."""
 GATHERED: Final = 64 * 1024
 """Maximum bytes that `GatheringWriter` joins into one write."""
 
+COPIED: Final = 16 * 1024
+"""Maximum bytes of the last of them that are copied for that."""
+
 IDLE_S: Final = 60.0
 """Default idle time-out of a write, in seconds."""
 
@@ -94,8 +97,8 @@ def _text_part(name: str, text: str) -> _TextPart:
 class GatheringWriter(AbstractStreamWriter):
     """Joins small writes, of which `MultipartWriter` makes five for each field.
 
-    They are sent on `drain`, and with a write that would make them exceed `GATHERED` bytes, whose
-    own bytes follow without being copied.
+    They are sent on `drain`, and by the write after the one that made them exceed `GATHERED`
+    bytes. If the last piece is a large one, it follows without being copied.
     """
 
     def __init__(self, writer: AbstractStreamWriter, *, idle_s: float) -> None:
@@ -105,18 +108,18 @@ class GatheringWriter(AbstractStreamWriter):
         self._size = 0
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Write the bytes, or keep them for the next write."""
-        self._pieces.append(chunk)
-        self._size += len(chunk)
+        """Keep the bytes for the next write, or for `drain`: they may be the last ones."""
         if self._size > GATHERED:
             await self.drain()
+        self._pieces.append(chunk)
+        self._size += len(chunk)
 
     async def drain(self) -> None:
         """Write what has been gathered."""
         if not self._pieces:
             return
         pieces, self._pieces = self._pieces, []
-        exceeding = pieces.pop() if self._size > GATHERED else b""
+        exceeding = pieces.pop() if len(pieces[-1]) > COPIED else b""
         self._size = 0
         async with asyncio.timeout(self._idle_s):
             if pieces:

@@ -11,7 +11,7 @@ from random import Random
 import anyio
 import pytest
 from aiohttp.abc import AbstractStreamWriter
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -122,6 +122,8 @@ lengths = st.integers(0, len(CONTENT)) | st.builds(
     encoded=st.booleans(),
     summed=st.booleans(),
 )
+@example(length=65_069, offset=0, most=10**9, encoded=False, summed=False)  # the end exceeds it
+@example(length=65_100, offset=0, most=10**9, encoded=False, summed=True)
 def test_a_chunk_is_as_long_as_announced_and_has_its_bytes_and_their_sum(
     photo: Photo, length: int, offset: int, most: int, *, encoded: bool, summed: bool
 ) -> None:
