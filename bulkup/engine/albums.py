@@ -36,7 +36,7 @@ from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.events import AlbumMade, Emit, Noticed
-from bulkup.source import takeout
+from bulkup.source import takeout, zips
 
 ROOT: Final = 0
 """The gallery's top level, as the parent of albums."""
@@ -287,22 +287,19 @@ class FolderAlbums:
     def _ancestors(self, photo: Path) -> Iterator[AlbumFolder]:
         if photo in self._real:
             return  # the root is this file itself
+        root = next((folder for folder in photo.parents if folder in self._real), None)
+        # without a root the photo is from a list of files: the folders are those in its line
+        archive = root if root in self.zips else None if root else _archive_of(photo)
         for folder in photo.parents:
-            if (root := self._real.get(folder)) is not None:
-                if root.name and not self.unwrap and root not in self.zips:
-                    yield AlbumFolder(folder, root.name)
+            if folder == archive:
                 return
-            # without a root the photo is from a list of files: the folders are those in its line
-            if folder.name not in {"", ".."} and not self._is_wrapper(folder):
+            if folder == root:
+                if (name := self._real[root].name) and not self.unwrap:
+                    yield AlbumFolder(folder, name)
+                return
+            wraps = archive and takeout.is_wrapper(*folder.relative_to(archive).parts)
+            if folder.name not in {"", ".."} and not wraps:
                 yield AlbumFolder(folder, folder.name)
-
-    def _is_wrapper(self, folder: Path) -> bool:
-        """Return whether a folder holds all photos of a Takeout in a zip archive."""
-        if folder.parent in self.zips:
-            return takeout.is_wrapper(folder.name)
-        return folder.parent.parent in self.zips and takeout.is_wrapper(
-            folder.parent.name, folder.name
-        )
 
     def name(self, folder: str) -> str:
         """Return the album name for a folder of this name."""
@@ -312,6 +309,12 @@ class FolderAlbums:
 def _storable(name: str) -> str:
     """Return a name in NFC, trimmed and without lone surrogates."""
     return unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode()).strip()
+
+
+def _archive_of(photo: Path) -> Path | None:
+    """Return the zip archive in a path, judged by its name, None if there is none."""
+    named = (folder for folder in photo.parents if folder.suffix.lower() == zips.SUFFIX)
+    return next(named, None)
 
 
 SAME_NAME_HINT: Final = (

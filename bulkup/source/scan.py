@@ -348,12 +348,25 @@ class Walk:
         place = _place(path, here)
         if any(self._filters.is_junk(name) for name in place.split("/") if name != ".."):
             return Skipped(path, 0, SkipReason.JUNK)
+        if (inside := zips.split(path)) is not None:
+            return self._classify_in_zip(path, place, *inside)
         status = _look(path, follow=True)
         if isinstance(status, OSError):
             return Unreadable(path, _reason(status), local_failures.NOT_THERE)
         if _is_folder(status):
             return Unreadable(path, "it is a folder", local_failures.IS_FOLDER)
         return self._classify(path, place, status)
+
+    def _classify_in_zip(self, path: Path, place: str, archive: Path, name: str) -> Found:
+        try:
+            member = zips.open_archive(archive).find(name)
+        except OSError as error:
+            return Unreadable(path, _reason(error))
+        except zips.ZipError as error:
+            return Unreadable(path, str(error), local_failures.ZIP_BROKEN)
+        if member is None:
+            return Unreadable(path, "it is not in the archive", local_failures.NOT_THERE)
+        return self._classify_member(path, place, member)
 
     def _below(
         self,
@@ -441,12 +454,13 @@ class Walk:
             yield Unreadable(archive, str(error), local_failures.ZIP_BROKEN)
             return
         for member in members:
-            yield self._classify_member(archive / member.name, member)
+            if any(map(self._filters.is_junk, member.name.split("/"))):
+                yield Skipped(archive / member.name, member.size, SkipReason.JUNK)
+            else:
+                yield self._classify_member(archive / member.name, member.name, member)
 
-    def _classify_member(self, path: Path, member: zips.Member) -> Found:
-        if any(map(self._filters.is_junk, member.name.split("/"))):
-            return Skipped(path, member.size, SkipReason.JUNK)
-        if self._filters.excludes(member.name):
+    def _classify_member(self, path: Path, place: str, member: zips.Member) -> Found:
+        if self._filters.excludes(place):
             return Skipped(path, member.size, SkipReason.EXCLUDED)
         if member.is_link:
             return Skipped(path, 0, SkipReason.SYMLINK)

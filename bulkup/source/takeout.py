@@ -78,7 +78,9 @@ def is_wrapper(*names: str) -> bool:
 
     That is `Takeout`, or the folder of Google Photos in it, named in the user's language.
     """
-    return names[0] == "Takeout" and (len(names) == 1 or "Google" in names[1].split())
+    return names[:1] == ("Takeout",) and (
+        len(names) == 1 or (len(names) == 2 and "Google" in names[1].split())
+    )
 
 
 def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Metadata | None:

@@ -77,3 +77,14 @@ async def test_photos_are_not_moved_out_of_archives(box: Sandbox, tmp_path: Path
     assert ended.code == 2
     assert "out of a zip archive" in ended.err
     assert not uploads(box)
+
+
+async def test_failed_members_are_tried_again_by_a_list(box: Sandbox, tmp_path: Path) -> None:
+    takeout(tmp_path)
+    member = tmp_path / "takeout-3.zip" / TOP / "Alps" / "4.jpg"
+    lines = [str(member), str(member.with_name("none.jpg")), str(tmp_path / "takeout-3.zip/x.zip")]
+    ended = await send(box, "--files-from", "-", "--tree", given="\n".join(lines), album="")
+    assert ended.code == 1
+    failed = [line for line in ended.err.splitlines() if line.startswith("failed: ")]
+    assert failed == [f"failed: {line}" for line in lines[1:]]
+    assert albums_of(box) == {"Sandbox": [], "Alps": ["4.jpg"]}
