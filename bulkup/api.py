@@ -94,6 +94,7 @@ class UploadOptions:
     metadata_map: str | Sequence[str] = ()
     no_sidecars: bool = False
     no_embedded: bool = False
+    date_from_name: bool = False
     rating_as_tag: bool = False
     people_as_tags: bool = False
     keyword_paths: bool = False

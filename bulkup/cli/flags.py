@@ -328,6 +328,13 @@ class LabelFlags:
         bool,
         flag("Ignore titles, tags and other metadata inside the photo files (XMP, IPTC, EXIF)."),
     ] = False
+    date_from_name: Annotated[
+        bool,
+        flag(
+            "Take the date of a photo from its file name, such as IMG-20190704-WA0001.jpg, where "
+            "neither the photo nor its sidecars nor a table have one."
+        ),
+    ] = False
     rating_as_tag: Annotated[bool, flag("Add a photo's rating as a tag, such as ★★★★.")] = False
     people_as_tags: Annotated[
         bool, flag("Add people as tags: those named by Google Takeout, and faces named in XMP.")

@@ -10,7 +10,7 @@ import anyio
 
 from bulkup.errors import NotOffered, PhotoError, ServerCrashed
 from bulkup.piwigo.protocol import Fields, Offer, Request, number, read_tag_id, read_tags
-from bulkup.source.metadata import Iptc, Metadata, Moment, distinct
+from bulkup.source.metadata import ANY_DATE, EXACT, Iptc, Metadata, Moment, distinct
 from bulkup.source.photos import Photo
 
 UNSTORABLE = "�"
@@ -125,8 +125,13 @@ class Details:
     @property
     def depends(self) -> bool:
         """Whether what is set depends on what the gallery read from the file."""
-        inexact = self.date and self.date.leeway
-        return bool(inexact or self.iptc or (self.tags and self.embedded_keywords))
+        keywords = self.tags and self.embedded_keywords
+        return bool(self._date_depends or self.iptc or keywords)
+
+    @property
+    def _date_depends(self) -> bool:
+        """Whether the gallery may read a better date from the file, as it can't with a guess."""
+        return self.date is not None and self.date.leeway not in {EXACT, ANY_DATE}
 
     def inline_fields(self, tag_ids: Sequence[int]) -> Fields:
         """Return the fields for a method that takes them together with the photo.
@@ -135,7 +140,7 @@ class Details:
         left out.
         """
         fields = {"name": self.title, "author": self.author, "comment": self.comment}
-        if self.date and not self.date.leeway:
+        if self.date and not self._date_depends:
             fields["date_creation"] = self.date.text
         if not self.embedded_keywords:
             fields["tag_ids"] = ",".join(map(str, tag_ids))

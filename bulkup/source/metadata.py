@@ -12,6 +12,9 @@ from typing import Final
 from bulkup.errors import UsageError
 
 EXACT: Final = timedelta(0)
+ANY_DATE: Final = timedelta.max
+"""The leeway of a date that is a guess: any other one is better."""
+
 OLDEST_YEAR: Final = 1000  # the minimum of MySQL's DATETIME
 MAX_STARS: Final = 5
 LEVELS: Final = (0, 1, 2, 4, 8)
@@ -235,13 +238,14 @@ class Labels:
     comment: str = ""
     sidecars: bool = True
     embedded: bool = True
+    date_from_name: bool = False
     rating_as_tag: bool = False
     people_as_tags: bool = False
     keyword_paths: bool = False
 
     def __bool__(self) -> bool:
         """Return whether any metadata is to be set."""
-        sources = self.sidecars or self.embedded
+        sources = self.sidecars or self.embedded or self.date_from_name
         return bool(sources or self.title or self.tags or self.author or self.comment)
 
     def apply(self, sidecar: Metadata, *, path: Path, modified: datetime) -> Metadata:

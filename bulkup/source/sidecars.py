@@ -14,7 +14,8 @@ from bulkup.errors import PhotoError
 from bulkup.events import Emit, Noticed
 from bulkup.source.embedded import Embedded, read_embedded
 from bulkup.source.files import folder_version, list_folder, opened, read_file
-from bulkup.source.metadata import Labels, Metadata
+from bulkup.source.metadata import Labels, Metadata, Moment
+from bulkup.source.names import date_in_name
 from bulkup.source.photos import LARGEST_SIDECAR, Photo
 from bulkup.source.takeout import read_takeout
 from bulkup.source.takeout_names import FolderNames
@@ -141,6 +142,8 @@ class Describer:
             embedded = _embedded(photo.path)
             found = found.over(embedded.metadata)
             unusable += [Unusable(photo.path, why, "XMP data in") for why in embedded.reasons]
+        if self._labels.date_from_name and found.date is None:
+            found = replace(found, date=self._date_in_name(photo.path, found))
         path = photo.path.absolute()
         if (folder := self._folder(photo.path)) is not None:
             path = Path(folder, path.name)
@@ -153,6 +156,13 @@ class Describer:
             # the gallery may read keywords from the file, which these tags must not replace
             metadata = replace(metadata, iptc=_embedded(photo.path).metadata.iptc)
         return metadata, unusable
+
+    def _date_in_name(self, photo: Path, found: Metadata) -> Moment | None:
+        """Return the date in a photo's name, None if galleries read one from the photo."""
+        date = date_in_name(photo.name, zone=self._zone)
+        if date is not None and not self._labels.embedded:
+            found = _embedded(photo).metadata
+        return None if found.exif_date else date
 
 
 def _embedded(photo: Path) -> Embedded:

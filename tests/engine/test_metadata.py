@@ -96,6 +96,37 @@ async def test_a_date_of_takeout_gives_way_to_that_of_the_camera_and_both_to_an_
         assert (calls(box)[SET], calls(box)[LOOK]) == (1, method != "async")
 
 
+@each_method
+async def test_a_date_from_the_name_gives_way_to_any_other(tmp_path: Path, method: str) -> None:
+    names = {kind: f"IMG-20200102-WA000{kind}.jpg" for kind in range(5)}
+    exif = {1: TAKEN, 3: "0000:00:00 00:00:00"}
+    for kind, name in names.items():
+        write_photo(tmp_path / name, kind, exif=exif.get(kind, ""))
+    write_xmp(tmp_path / names[2], date="2018")
+    (tmp_path / names[4]).rename(tmp_path / "DSC_20201.jpg")
+    async with Sandbox() as box:
+        await run(box, tmp_path, method=method, labels=Labels(date_from_name=True))
+        dates = {
+            photo.file: str(photo.date_creation)[:10] for photo in box.gallery.photos.values()
+        }
+        expected = ["2020-01-02", "2019-07-01", "2018-01-01", "2020-01-02"]
+        assert [dates[names[kind]] for kind in range(4)] == expected
+        assert dates["DSC_20201.jpg"] == "None"
+        if method == "async":  # only the bare year depends on what the gallery read
+            assert (calls(box)[LOOK], calls(box)[SET]) == (0, 1)
+
+
+async def test_a_replaced_photo_keeps_its_date_rather_than_get_that_of_its_name(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    for number in (1, 2):
+        write_photo(folder / "IMG-20200102-WA0001.jpg", number)
+        await run_with_ledger(box, folder, labels=Labels(date_from_name=True), update=True)
+        only_photo(box).date_creation = "1999-09-09 00:00:00"
+    assert str(only_photo(box).date_creation).startswith("1999")
+
+
 async def test_keywords_that_a_photo_brings_itself_are_not_replaced(
     box: Sandbox, photo: Path
 ) -> None:
