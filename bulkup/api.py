@@ -28,6 +28,7 @@ from bulkup.app.runner import ErrorLimit
 from bulkup.app.settings import Account, Level, MethodName, UploadSettings
 from bulkup.app.upload import upload_photos
 from bulkup.cluster import executor_from_flags
+from bulkup.engine.arrange import Cover, Sort
 from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError, check_range
 from bulkup.events import Event, PhotoFailed, Tally
@@ -100,6 +101,10 @@ class UploadOptions:
     keyword_paths: bool = False
 
     after: str = "none"
+    sort: Sort = "none"
+    cover: Cover = "auto"
+    caddie: bool = False
+    link: bool = False
 
     dask: str | None = None
     map: str | Sequence[str] = ()

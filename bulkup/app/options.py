@@ -20,6 +20,7 @@ from bulkup.app.settings import (
     parse_duration,
     parse_size,
 )
+from bulkup.engine.arrange import Arrangement, Cover, Sort
 from bulkup.errors import UsageError
 from bulkup.source.cells import COLUMNS, TableFile
 from bulkup.source.filters import Filters, Listing, Patterns
@@ -60,6 +61,10 @@ def build_settings(
     chunk_size: int | str,
     bwlimit: int | str,
     after: str,
+    sort: Sort,
+    cover: Cover,
+    caddie: bool,
+    link: bool,
     patience: float | str,
     ledger: str | os.PathLike[str] | None,
     no_ledger: bool,
@@ -79,6 +84,7 @@ def build_settings(
         chunk_size=parse_chunk_size(str(chunk_size)),
         bwlimit=parse_bwlimit(str(bwlimit)),
         after=parse_after(after),
+        arrangement=Arrangement(sort=sort, cover=cover, caddie=caddie, link=link),
         patience_s=parse_duration(str(patience), flag="--patience"),
         ledger=None if no_ledger else Path(ledger or default_ledger()),
         concurrency=concurrency,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
+from bulkup.engine.arrange import Arrangement
 from bulkup.errors import UsageError, check_range
 from bulkup.source.metadata import LEVELS
 
@@ -185,6 +186,7 @@ class UploadSettings:
     update: bool = False
     confirm_present: bool = False
     raw_as_format: bool = False
+    arrangement: Arrangement = field(default_factory=Arrangement)
     retries: int = 5
     patience_s: float = 3600.0
     ledger: Path | None = None

@@ -123,6 +123,7 @@ async def upload_photos(
             disposal=disposal,
             only=only,
             titles=partial(takeout_album, parts=zip_roots) if labels.sidecars else None,
+            arrangement=settings.arrangement,
         )
         async with open_run(
             started,

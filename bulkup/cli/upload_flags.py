@@ -217,7 +217,7 @@ class DoctorFlags:
 @flags("After the upload")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AfterFlags:
-    """What happens to uploaded files."""
+    """What happens to uploaded files, and how the gallery shows the photos."""
 
     after: Annotated[
         str,
@@ -228,6 +228,26 @@ class AfterFlags:
             metavar="none|trash|move:DIR",
         ),
     ] = "none"
+    sort: Annotated[
+        Literal["none", "name", "date"],
+        flag(
+            "Sort the photos of each album that got any by file name, or by the date they were "
+            "taken. An album shows that if its photos are ordered manually, which can only be "
+            "chosen in the gallery: the run lists the albums concerned.",
+        ),
+    ] = "none"
+    cover: Annotated[
+        Literal["auto", "first", "newest", "none"],
+        flag(
+            "Cover of each album that got photos: auto takes new photos named cover or folder, "
+            "first the first one by name or as sorted, newest the one taken last.",
+        ),
+    ] = "auto"
+    caddie: Annotated[bool, flag("Add new photos to the caddie of your account.")] = False
+    link: Annotated[
+        bool,
+        flag("Create a search for the new photos, and show its address (Piwigo 14 or later)."),
+    ] = False
 
 
 @flags("Watching")

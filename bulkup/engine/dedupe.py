@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -128,6 +129,10 @@ class Deduplicator:
                 self._plan(job, send)
         await self._complete(present)
         return send
+
+    async def album_of(self, path: Path) -> int:
+        """Return the album of a file's folder. Raises `PhotoError` where it has none."""
+        return await self._album_resolver.of(path)
 
     async def _may_send(self, job: Job) -> bool:
         """Return whether a job can be sent; fail it if not.

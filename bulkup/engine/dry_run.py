@@ -172,6 +172,8 @@ class DryRunGallery:
         self.formats_of = gallery.formats_of
         self.check_format = gallery.check_format
         self.line_speed = gallery.line_speed
+        self.album_photos = gallery.album_photos
+        self.pages_of_other_orders = gallery.pages_of_other_orders
 
     async def album_name(self, album: int) -> str:
         """Return the name of a planned or existing album."""
@@ -224,6 +226,20 @@ class DryRunGallery:
 
     async def remove(self, photo_id: int) -> None:
         """Change nothing."""
+
+    async def set_order(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Change nothing."""
+
+    async def set_cover(self, photo_id: int, *, album: int) -> None:
+        """Change nothing."""
+
+    async def add_to_caddie(self, photo_ids: Sequence[int]) -> None:
+        """Change nothing."""
+
+    async def link_to_new(self, albums: Sequence[int]) -> str:
+        """Return nothing: there are no new photos."""
+        del albums
+        return ""
 
 
 class DryRunLedger(NoLedger):

@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, FurtherAlbums, Titles
+from bulkup.engine.arrange import NOTHING, Arrangement, Arranger
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.confirm import Confirmer
 from bulkup.engine.dedupe import Deduplicator
@@ -81,7 +82,7 @@ class Plan:
     `disposal` moves files once the server has confirmed their photos, None leaves them. `only`
     selects among the files of the walk, None takes all. `titles` names folders' albums, None
     names them after the folders. `further` are sources of albums in which photos are besides
-    those of their folders.
+    those of their folders. `arrangement` is carried out at the end.
     """
 
     roots: Sequence[Path]
@@ -99,6 +100,7 @@ class Plan:
     only: Callable[[Found], bool] | None = None
     titles: Titles | None = None
     further: Sequence[FurtherAlbums] = ()
+    arrangement: Arrangement = NOTHING
 
 
 async def run(
@@ -121,6 +123,8 @@ async def run(
     began, emit = context.clock(), context.emit
     guard = OutcomeGuard(emit)
     context = replace(context, emit=guard.emit)
+    arranger = Arranger(plan.arrangement, context)
+    context = replace(context, emit=arranger.emit)
     disposal = Disposal(plan.disposal, context)
     outcomes = OutcomeRecorder(context, disposal.arrived)
     format_files: list[PairedFile] = []
@@ -199,6 +203,7 @@ async def run(
             )
         )
     await confirmer.check_albums()
+    await arranger.run(album_of=deduplicator.album_of)
     await disposal.run(may_lack=confirmer.may_lack, format_files=format_files)
     for message, hint in (*remarks(), *executor.remarks()):
         emit(Noticed(message=message, hint=hint))

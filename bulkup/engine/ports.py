@@ -227,6 +227,22 @@ class AlbumInfo(Protocol):
         """The id of its parent album, 0 at the top level."""
 
 
+class AlbumPhoto(Protocol):
+    """A photo in an album."""
+
+    @property
+    def photo_id(self) -> int:
+        """Its id."""
+
+    @property
+    def file(self) -> str:
+        """Its file name in the gallery."""
+
+    @property
+    def date(self) -> str:
+        """When it was taken, or else added, as the gallery writes dates; empty if unknown."""
+
+
 class PhotoIdentity(Protocol):
     """The properties of a photo in the gallery that replacing its file depends on."""
 
@@ -304,6 +320,12 @@ class GalleryReader(Protocol):
         Raises `NotOffered`.
         """
 
+    def album_photos(self, album: int) -> AsyncGenerator[AlbumPhoto, None]:
+        """Yield an album's photos in their present order. Raises `NotOffered`."""
+
+    async def pages_of_other_orders(self, albums: Collection[int]) -> Sequence[str]:
+        """Return the URLs for changing the order of those albums that do not show it by rank."""
+
     async def has_format(self, photo_id: int, file: str) -> bool | None:
         """Return whether a photo has a format of this file name.
 
@@ -343,6 +365,21 @@ class GalleryWriter(GalleryReader, Protocol):
 
     async def report(self, photo_ids: Collection[int], *, album: int) -> Collection[int]:
         """Tell administrators of new photos where they approve them; return those that wait."""
+
+    async def set_order(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Rank all photos of an album in this order. Raises `NotOffered`."""
+
+    async def set_cover(self, photo_id: int, *, album: int) -> None:
+        """Make a photo the cover of an album. Raises `NotOffered`."""
+
+    async def add_to_caddie(self, photo_ids: Sequence[int]) -> None:
+        """Add photos to the caddie of the account. Raises `NotOffered`."""
+
+    async def link_to_new(self, albums: Sequence[int]) -> str:
+        """Return the URL of a search for photos added in the last day, empty if unknown.
+
+        It is limited to these albums, if there are any. Raises `NotOffered`.
+        """
 
     async def remove(self, photo_id: int) -> None:
         """Delete a photo that this run has uploaded. Raises `NotOffered`."""

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from html import unescape
-from itertools import count
 from typing import Final, Protocol
 
 import anyio
@@ -24,6 +23,7 @@ from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo import protocol
+from bulkup.piwigo.arrangement import Arranging
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.community import Community
 from bulkup.piwigo.metadata import (
@@ -49,9 +49,6 @@ RAW_NAMES_SINCE: Final = 16
 """The Piwigo version from which the list of albums has the exact names."""
 
 LINK_BATCH: Final = 500  # PHP drops fields beyond a thousand (max_input_vars)
-PAGE: Final = 500
-"""Maximum photos in one answer of `pwg.categories.getImages`."""
-
 
 FORMATS_SINCE: Final = 13
 """Older versions of Piwigo would turn a format into a photo."""
@@ -70,7 +67,7 @@ def _stem(file: str) -> str:
     return file.rpartition(".")[0] or file
 
 
-class Catalogue:
+class Catalogue(Arranging):
     """The photos, albums and formats of a gallery."""
 
     def __init__(
@@ -80,11 +77,10 @@ class Catalogue:
         offer: protocol.Offer,
         community: Community | None = None,
     ) -> None:
-        self.offer = offer
+        super().__init__(pool, offer=offer)
         self.md5s_reliable = offer.md5s_reliable
         self.community = community
         self.moderated = community is not None
-        self._pool = pool
         self._keeps_html: bool | None = None
         self._md5s_unknown = False
         self._format_asked = False
@@ -256,24 +252,10 @@ class Catalogue:
 
         Raises `NotOffered` if the server does not list them.
         """
-        last: list[tuple[int, str]] = []
-        for page in count():
-            fields = (
-                ("cat_id", str(album)),
-                ("per_page", str(PAGE)),
-                ("page", str(page)),
-                ("order", "id DESC"),
-            )
-            members, per_page = protocol.read_members(
-                await self.ask("pwg.categories.getImages", fields)
-            )
-            if members == last:
-                return  # the server ignores `page`
-            for photo_id, file in members:
-                yield photo_id, file if is_temporary_name(file) else ""
-            if len(members) < (per_page or PAGE):
-                return
-            last = members
+        async with aclosing(self.photo_pages(album, order="id DESC")) as pages:
+            async for photos in pages:
+                for photo in photos:
+                    yield photo.photo_id, photo.file if is_temporary_name(photo.file) else ""
 
     async def newest_photo(self) -> int | None:
         """Return the highest id of a photo in any album, None if the server does not list them."""
@@ -282,7 +264,7 @@ class Catalogue:
             members, _ = protocol.read_members(await self.ask("pwg.categories.getImages", fields))
         except (NotOffered, PhotoError):
             return None
-        return max((photo_id for photo_id, _ in members), default=0)
+        return max((photo.photo_id for photo in members), default=0)
 
     async def alias(self, photo_id: int) -> str:
         """Return a photo's temporary name, empty if it has its real one or none is known."""
@@ -413,15 +395,6 @@ class Catalogue:
                 pass
             self._format_asked = True
         return self._format_refusal
-
-    async def ask(self, method: str, fields: protocol.Fields, *, token: bool = False) -> object:
-        """Send a request and return its result. Raises `NotOffered` for an unlisted method."""
-        if method not in self.offer.methods:
-            raise NotOffered(server_failures.NOT_OFFERED(method=method))
-        try:
-            return await self._pool.call(protocol.Request(method, fields, token=token))
-        except NotOffered as error:  # the server lists it, so this will pass
-            raise Refused(error.failure) from None
 
 
 PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})

@@ -151,7 +151,7 @@ class Survey:
         """Return the ids of up to `count` photos in albums, which the server draws at random."""
         fields = (("recursive", "true"), ("per_page", str(count)), ("order", "random"))
         answer = await self.catalogue(offer).ask("pwg.categories.getImages", fields)
-        return [photo_id for photo_id, _ in read_members(answer)[0]]
+        return [photo.photo_id for photo in read_members(answer)[0]]
 
     async def fill_md5s(self, offer: Offer, count: int) -> tuple[int, int]:
         """Let the server compute the MD5 of up to `count` photos; return how many, and the rest.

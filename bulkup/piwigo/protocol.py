@@ -234,8 +234,20 @@ def read_md5s_set(result: object) -> tuple[int, int]:
     raise NotOffered(server_failures.NOT_REPORTED(what="how many MD5s it has computed"))
 
 
-def read_members(result: object) -> tuple[list[tuple[int, str]], int]:
-    """Return id and file name of each photo on a page of `pwg.categories.getImages`, and its size.
+@dataclass(frozen=True, slots=True)
+class AlbumPhoto:
+    """A photo in an album: its file name, and when it was taken or else added.
+
+    `date` is empty if unknown.
+    """
+
+    photo_id: int
+    file: str
+    date: str
+
+
+def read_members(result: object) -> tuple[list[AlbumPhoto], int]:
+    """Return the photos on a page of `pwg.categories.getImages`, and its size.
 
     The page size, which the gallery's configuration may limit, is 0 if unknown.
     """
@@ -244,7 +256,11 @@ def read_members(result: object) -> tuple[list[tuple[int, str]], int]:
             paging = rest.get("paging")
             per_page = number(paging.get("per_page")) if isinstance(paging, dict) else 0
             return [
-                (number(image.get("id")), str(image.get("file", "")))
+                AlbumPhoto(
+                    number(image.get("id")),
+                    str(image.get("file", "")),
+                    str(image.get("date_creation") or image.get("date_available") or ""),
+                )
                 for image in images
                 if isinstance(image, dict)
             ], per_page
@@ -289,13 +305,17 @@ def image_id(result: object) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class AlbumRow:
-    """An album with its `name` as listed; `parent` 0 is the top level."""
+    """An album with its `name` as listed; `parent` 0 is the top level.
+
+    `order` is the order of its photos as SQL, empty if unknown.
+    """
 
     album_id: int
     name: str
     parent: int
     photos: int
     private: bool
+    order: str = ""
 
 
 def read_albums(result: object) -> list[AlbumRow]:
@@ -317,6 +337,7 @@ def _album(row: dict[str, object]) -> AlbumRow:
         parent=number(path[-2]) if len(path) > 1 else 0,
         photos=number(row.get("nb_images")),
         private=row.get("status") == "private",
+        order=str(row.get("image_order") or ""),
     )
 
 

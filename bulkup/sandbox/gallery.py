@@ -99,6 +99,7 @@ class Album:
     rank: int = 0
     global_rank: str = ""
     representative: int | None = None
+    image_order: str = ""
 
     @property
     def path(self) -> list[int]:
@@ -178,6 +179,8 @@ class Gallery:
         self._lounge = Lounge()
         self._linked: set[int] = set()
         self._links: dict[int, set[int]] = {}
+        self.ranks: dict[tuple[int, int], int] = {}  # by album and photo
+        self.caddies: dict[int, set[int]] = {}  # by user
         self._latest: dict[str, int] = {}
         self._last_ids = {"photo": 0, "album": 0, "tag": 0}
 

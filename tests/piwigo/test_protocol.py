@@ -276,7 +276,7 @@ def formats_of_7(result: object) -> object:
 
 def members(result: object) -> object:
     """Return the numbers of the photos that an album shows."""
-    return [photo_id for photo_id, _ in read_members(result)[0]]
+    return [photo.photo_id for photo in read_members(result)[0]]
 
 
 Reader = Callable[[object], object]

@@ -13,6 +13,7 @@ from bulkup.sandbox.php import Refusal
 from bulkup.sandbox.versions import Release
 
 _ORDER = "date_available DESC, file ASC, id ASC"
+_BY_RANK = "`rank` ASC"
 _LIMIT = 100
 
 
@@ -120,7 +121,7 @@ def _listed(call: Call, album: Album) -> dict[str, object]:
         "nb_categories": len(gallery.subtree(album.id)) - 1,
         "url": f"{call.base}index.php?/category/{album.id}",
     }
-    row |= {"image_order": _ORDER} if major >= 14 else {}
+    row |= {"image_order": album.image_order or _ORDER} if major >= 14 else {}
     row |= {"tn_url": thumbnail(call, face, size="th")} if face else {}
     if major >= 16:
         row |= {"comment_raw": album.comment}
@@ -149,7 +150,7 @@ async def _get_admin_list(call: Call) -> dict[str, object]:
             "nb_images": str(count) if count else 0,
             "fullname": php.strip_tags("\n" + gallery.fullname(album, separator=" / \n")),
         }
-        row |= {"image_order": _ORDER} if major >= 14 else {}
+        row |= {"image_order": album.image_order or _ORDER} if major >= 14 else {}
         row |= {"name_raw": album.name, "comment_raw": album.comment} if major >= 16 else {}
         if not recursive:
             row["nb_categories"] = sum(a.parent == album.id for a in gallery.albums.values())
@@ -174,6 +175,8 @@ async def _get_images(call: Call) -> dict[str, object]:
         secrets.SystemRandom().shuffle(photos)
     elif order:
         photos.sort(key=lambda p: p.id, reverse=order.lower().endswith(" desc"))
+    elif len(asked) == 1 and gallery.albums[asked[0]].image_order == _BY_RANK:
+        photos.sort(key=lambda p: gallery.ranks.get((asked[0], p.id), 0))
     else:
         photos.sort(key=lambda p: (p.file, p.id))
         photos.sort(key=lambda p: p.date_available, reverse=True)
@@ -209,6 +212,54 @@ async def _get_images(call: Call) -> dict[str, object]:
     }
 
 
+async def _set_representative(call: Call) -> None:
+    album = call.gallery.albums.get(call.number("category_id"))
+    if album is None:
+        raise Refusal(404, "category_id not found")
+    if call.number("image_id") not in call.gallery.photos:
+        raise Refusal(404, "image_id not found")
+    album.representative = call.number("image_id")
+
+
+async def _set_rank(call: Call) -> dict[str, object]:
+    """Rank a list of photos from 1 on, whether in the album or not, or a single one."""
+    gallery, album = call.gallery, call.number("category_id")
+    ids = call.numbers("image_id")
+    if len(ids) > 1:
+        for rank, photo_id in enumerate(ids, start=1):
+            if album in getattr(gallery.photos.get(photo_id), "albums", ()):
+                gallery.ranks[album, photo_id] = rank
+        ranked = sorted(
+            gallery.photos_in(album), key=lambda p: gallery.ranks.get((album, p.id), 0)
+        )
+        return {"image_id": [str(photo.id) for photo in ranked], "category_id": album}
+    if not call.params["rank"]:
+        raise Refusal(1002, "rank is missing")
+    if ids[0] not in gallery.photos:
+        raise Refusal(404, "image_id not found")
+    if album not in gallery.photos[ids[0]].albums:
+        raise Refusal(404, "This image is not associated to this category")
+    ranks = {
+        p.id: gallery.ranks[album, p.id]
+        for p in gallery.photos_in(album)
+        if (album, p.id) in gallery.ranks
+    }
+    rank = min(call.number("rank"), max(ranks.values()) + 1) if ranks else 1
+    for photo_id, other in ranks.items():
+        if other >= rank:
+            gallery.ranks[album, photo_id] = other + 1
+    gallery.ranks[album, ids[0]] = rank
+    return {"image_id": ids[0], "category_id": album, "rank": rank}
+
+
+async def _create_search(call: Call) -> dict[str, object]:
+    """Create a search; which photos it finds is a matter of its page alone."""
+    if any(i not in call.gallery.albums for i in call.numbers("categories")):
+        raise Refusal(1003, "Invalid parameter categories")
+    number = f"psk-{call.gallery.release.major}-{secrets.token_hex(5)}"
+    return {"search_id": number, "search_url": f"{call.base}index.php?/search/{number}"}
+
+
 def album_methods(release: Release) -> dict[str, Method]:
     """Return these methods by name."""
     add = dict.fromkeys(("comment", "status", "position", "pwg_token"), TEXT) | {
@@ -235,7 +286,22 @@ def album_methods(release: Release) -> dict[str, Method]:
         "order": TEXT,
     }
     delete = {"category_id": Param(optional=False, array=True), "pwg_token": REQUIRED}
+    rank = {
+        "image_id": Param("int positive notnull", optional=False, force=True),
+        "category_id": Param("int positive notnull", optional=False),
+        "rank": ID,
+    }
+    face = dict.fromkeys(
+        ("category_id", "image_id"), Param("int positive notnull", optional=False)
+    )
+    posted = "date_posted" if release.major < 15 else "date_posted_preset"
+    search = {"categories": Param("int positive notnull", force=True), posted: TEXT}
     return {
+        "pwg.images.setRank": Method(_set_rank, rank, admin=True, post=True),
+        "pwg.images.filteredSearch.create": Method(_create_search, search),
+        "pwg.categories.setRepresentative": Method(
+            _set_representative, face, admin=True, post=True
+        ),
         "pwg.categories.add": Method(_add, add, admin=True),
         "pwg.categories.setInfo": Method(_set_info, info, admin=True, post=True),
         "pwg.categories.delete": Method(_delete, delete, admin=True, post=True),

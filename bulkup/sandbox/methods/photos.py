@@ -290,6 +290,14 @@ async def _set_md5sum(call: Call) -> dict[str, object]:
     return {"nb_added": len(ids), "nb_no_md5sum": left}
 
 
+async def _add_to_caddie(call: Call) -> int:
+    wanted = set(call.numbers("image_id")) & call.gallery.photos.keys()
+    caddie = call.gallery.caddies.setdefault(call.user.id, set())
+    new = wanted - caddie
+    caddie |= new
+    return len(new)
+
+
 _PHOTO = Param("int positive notnull", optional=False)
 _INFO = {
     "image_id": _PHOTO,
@@ -316,6 +324,7 @@ PHOTO_METHODS = {
     "pwg.images.getInfo": Method(_get_info, {"image_id": _PHOTO}),
     "pwg.images.exist": Method(_exist, _SUMS, admin=True),
     "pwg.images.setMd5sum": Method(_set_md5sum, _BLOCK, admin=True, post=True),
+    "pwg.caddie.add": Method(_add_to_caddie, {"image_id": _CATEGORY["image_id"]}, admin=True),
     "pwg.images.checkFiles": Method(
         _check_files, {"image_id": _PHOTO, "file_sum": TEXT}, admin=True
     ),

@@ -1,0 +1,190 @@
+"""Arranges what a run has brought: the order of albums, their covers, the caddie, and a link.
+
+All of it is done once the photos are confirmed, and is worth no failure: what does not succeed is
+reported, and can be done in the gallery.
+"""
+
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+from bulkup.engine.albums import IdSet
+from bulkup.engine.ports import AlbumPhoto, GalleryWriter, RunContext
+from bulkup.engine.retry import Recovery
+from bulkup.errors import BulkupError
+from bulkup.events import Event, Noticed, PhotoPresent, PhotoUploaded
+
+COVER_NAMES: Final = frozenset({"cover", "folder"})
+"""Stems of photos that many programs use as the cover of their folder."""
+
+NAMED: Final = 5
+MOST_LINKED: Final = 50
+"""Albums that a search can be limited to: each is a parameter of the request."""
+
+Sort = Literal["none", "name", "date"]
+Cover = Literal["auto", "first", "newest", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrangement:
+    """What to arrange.
+
+    `sort` orders the photos of each album that got any. `cover` chooses the cover of these albums:
+    `auto` takes new photos named cover or folder, `first` and `newest` the first by name, or as
+    sorted, and the one with the latest date. With `caddie`, new photos are added to the account's
+    caddie, and with `link`, a search for them is created, whose URL is reported.
+    """
+
+    sort: Sort = "none"
+    cover: Cover = "auto"
+    caddie: bool = False
+    link: bool = False
+
+
+NOTHING: Final = Arrangement(cover="none")
+
+
+class Arranger:
+    """Notes the photos of a run, and arranges them at its end."""
+
+    def __init__(self, arrangement: Arrangement, context: RunContext) -> None:
+        self._arrangement = arrangement
+        self._gallery: GalleryWriter = context.gallery
+        self._recovery: Recovery = context.recovery
+        self._emit = context.emit
+        self._uploaded = IdSet()
+        self._albums: set[int] = set()
+        self._covers: list[tuple[Path, int]] = []
+        self._failures: dict[str, tuple[int, str]] = {}
+
+    def emit(self, event: Event) -> None:
+        """Pass an event on; note which albums got photos, and which of these may be covers."""
+        self._emit(event)
+        if isinstance(event, PhotoUploaded) and not event.replaced:
+            self._uploaded.add(event.image_id)
+        elif not (isinstance(event, PhotoPresent) and event.linked):
+            return
+        self._albums.update(event.albums)
+        if event.path.stem.lower() in COVER_NAMES and event.image_id is not None:
+            self._covers.append((event.path, event.image_id))
+
+    async def run(self, *, album_of: Callable[[Path], Awaitable[int]]) -> None:
+        """Arrange the albums and photos; emit a notice for what fails.
+
+        `album_of` returns the album of a file's folder.
+        """
+        if self._arrangement == NOTHING:
+            return
+        covers = await self._covers_by_album(album_of) if self._arrangement.cover == "auto" else {}
+        for album in sorted(self._albums):
+            await self._arrange(album, covers.get(album))
+        if self._arrangement.caddie:
+            await self._try("the caddie", partial(self._gallery.add_to_caddie, [*self._uploaded]))
+        for what, (times, reason) in self._failures.items():
+            albums = "" if times == 1 else f" of {times:,} albums"
+            self._emit(
+                Noticed(
+                    message=f"{what}{albums} could not be set: {reason}",
+                    hint="Set it in the gallery, or run the same command again with new photos.",
+                )
+            )
+        if self._arrangement.sort != "none" and self._albums:
+            await self._report_other_orders()
+        if self._arrangement.link and self._uploaded.least is not None:
+            await self._link()
+
+    async def _covers_by_album(self, album_of: Callable[[Path], Awaitable[int]]) -> dict[int, int]:
+        covers: dict[int, int] = {}
+        for path, photo_id in self._covers:
+            with suppress(BulkupError):
+                covers.setdefault(await album_of(path), photo_id)
+        return covers
+
+    async def _arrange(self, album: int, chosen: int | None) -> None:
+        """Sort an album and set its cover, that which is `chosen` if any."""
+        sort, cover = self._arrangement.sort, self._arrangement.cover
+        if sort != "none" or cover in {"first", "newest"}:
+            photos: list[AlbumPhoto] = []
+
+            async def listed() -> None:
+                photos[:] = [photo async for photo in self._gallery.album_photos(album)]
+
+            if not await self._try("the order", listed) or not photos:
+                return
+            in_order = sorted(photos, key=_by_date if sort == "date" else _by_name)
+            ids = [photo.photo_id for photo in in_order]
+            if sort != "none":
+                await self._try("the order", partial(self._gallery.set_order, ids, album=album))
+            if cover == "first":
+                chosen = ids[0]
+            elif cover == "newest":
+                chosen = max(photos, key=_by_date).photo_id
+        if chosen is not None:
+            await self._try("the cover", partial(self._gallery.set_cover, chosen, album=album))
+
+    async def _try(self, what: str, step: Callable[[], Awaitable[None]]) -> bool:
+        """Carry out a step, and return whether that worked."""
+        try:
+            await self._recovery.run(step)
+        except BulkupError as error:
+            times, _ = self._failures.get(what, (0, ""))
+            self._failures[what] = times + 1, error.message
+            return False
+        return True
+
+    async def _report_other_orders(self) -> None:
+        """Emit a notice of the albums that do not show their photos by rank."""
+        pages: Sequence[str] = ()
+        try:
+            pages = await self._recovery.run(
+                lambda: self._gallery.pages_of_other_orders(self._albums)
+            )
+        except BulkupError:
+            return
+        if pages:
+            more = f" and {len(pages) - NAMED:,} more" if len(pages) > NAMED else ""
+            albums = "1 album does" if len(pages) == 1 else f"{len(pages):,} albums do"
+            self._emit(
+                Noticed(
+                    message=f"{albums} not show the photos in the order that was set",
+                    hint="Choose “Manual order” for: " + " ".join(pages[:NAMED]) + more,
+                )
+            )
+
+    async def _link(self) -> None:
+        """Emit a link to the new photos."""
+        albums = sorted(self._albums) if len(self._albums) <= MOST_LINKED else []
+        try:
+            url = await self._recovery.run(lambda: self._gallery.link_to_new(albums))
+        except BulkupError as error:
+            self._emit(
+                Noticed(
+                    message=f"there is no link to the new photos: {error.message}",
+                    hint="Searches that show them take Piwigo 14 or later.",
+                )
+            )
+            return
+        if url:
+            self._emit(
+                Noticed(
+                    message=f"the new photos: {url}",
+                    hint="The search shows what was added in the last 24 hours.",
+                )
+            )
+
+
+def _by_name(photo: AlbumPhoto) -> tuple[object, ...]:
+    """Return a key that sorts 2.jpg before 10.jpg."""
+    name = unicodedata.normalize("NFKD", photo.file).casefold()
+    parts = re.split(r"([0-9]{1,18})", name)
+    parts[1::2] = [f"{int(digits):018}" for digits in parts[1::2]]
+    return *parts, photo.photo_id
+
+
+def _by_date(photo: AlbumPhoto) -> tuple[object, ...]:
+    return photo.date, *_by_name(photo)

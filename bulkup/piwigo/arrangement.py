@@ -1,0 +1,131 @@
+"""What Piwigo shows of photos: their order in albums, covers, the caddie, searches."""
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
+from itertools import count
+from typing import Final
+
+from bulkup.errors import NotOffered, Refused
+from bulkup.errors import server as server_failures
+from bulkup.piwigo import protocol
+from bulkup.piwigo.protocol import Fields, Offer, Request
+from bulkup.piwigo.session import SessionPool
+
+PAGE: Final = 500
+"""Photos asked for at once: the most that Piwigo's default settings permit."""
+
+MOST_RANKED: Final = 900
+"""Photos that one request can rank: PHP takes 1,000 values by default (`max_input_vars`)."""
+
+BATCH: Final = 500
+BY_RANK: Final = ("rank", "`rank`")
+
+
+class Arranging:
+    """Sends the calls that arrange photos, all of which may be repeated.
+
+    They raise `NotOffered` where the server lacks the method.
+    """
+
+    def __init__(self, pool: SessionPool, *, offer: Offer) -> None:
+        self.offer = offer
+        self._pool = pool
+
+    async def ask(self, method: str, fields: Fields, *, token: bool = False) -> object:
+        """Send a request and return its result. Raises `NotOffered` for an unlisted method."""
+        if method not in self.offer.methods:
+            raise NotOffered(server_failures.NOT_OFFERED(method=method))
+        try:
+            return await self._pool.call(Request(method, fields, token=token))
+        except NotOffered as error:  # the server lists it, so this will pass
+            raise Refused(error.failure) from None
+
+    async def photo_pages(
+        self, album: int, *, order: str = ""
+    ) -> AsyncGenerator[list[protocol.AlbumPhoto], None]:
+        """Yield the photos that an album shows, page by page; those in the lounge are not shown.
+
+        Without `order`, they come in the album's own order.
+        """
+        last: list[protocol.AlbumPhoto] = []
+        for page in count():
+            fields: Fields = (
+                ("cat_id", str(album)),
+                ("per_page", str(PAGE)),
+                ("page", str(page)),
+            )
+            if order:
+                fields += (("order", order),)
+            photos, per_page = protocol.read_members(
+                await self.ask("pwg.categories.getImages", fields)
+            )
+            if photos == last:
+                return  # the server ignores `page`
+            yield photos
+            if len(photos) < (per_page or PAGE):
+                return
+            last = photos
+
+    async def album_photos(self, album: int) -> AsyncGenerator[protocol.AlbumPhoto, None]:
+        """Yield the photos that an album shows, in its own order."""
+        async with aclosing(self.photo_pages(album)) as pages:
+            async for photos in pages:
+                for photo in photos:
+                    yield photo
+
+    async def set_order(self, photo_ids: Sequence[int], *, album: int) -> None:
+        """Rank the photos of an album in this order (`pwg.images.setRank`).
+
+        One request ranks the first of them; each other one is appended by a request of its own,
+        because every list begins at rank 1 again (source of Piwigo 13.8 and 16.4).
+        """
+        first, others = photo_ids[:MOST_RANKED], photo_ids[MOST_RANKED:]
+        if len(first) > 1:
+            fields = tuple(("image_id[]", str(photo_id)) for photo_id in first)
+            await self.ask("pwg.images.setRank", (*fields, ("category_id", str(album))))
+        for rank, photo_id in enumerate(others, start=MOST_RANKED + 1):
+            fields = (
+                ("image_id", str(photo_id)),
+                ("category_id", str(album)),
+                ("rank", str(rank)),
+            )
+            await self.ask("pwg.images.setRank", fields)
+
+    async def set_cover(self, photo_id: int, *, album: int) -> None:
+        """Make a photo the representative of an album."""
+        fields = (("category_id", str(album)), ("image_id", str(photo_id)))
+        await self.ask("pwg.categories.setRepresentative", fields)
+
+    async def add_to_caddie(self, photo_ids: Sequence[int]) -> None:
+        """Add photos to the caddie, which ignores those that it has."""
+        for start in range(0, len(photo_ids), BATCH):
+            batch = photo_ids[start : start + BATCH]
+            fields = tuple(("image_id[]", str(photo_id)) for photo_id in batch)
+            await self.ask("pwg.caddie.add", fields)
+
+    async def pages_of_other_orders(self, albums: Collection[int]) -> list[str]:
+        """Return the administration pages of those albums that are not shown by rank.
+
+        No method can change that. Piwigo lists it from 14 on; before, no album is returned.
+        """
+        answer = await self.ask("pwg.categories.getAdminList", (("recursive", "true"),))
+        return [
+            f"{self.offer.url}admin.php?page=album-{row.album_id}-sort_order"
+            for row in protocol.read_albums(answer)
+            if row.album_id in albums and row.order and not row.order.lower().startswith(BY_RANK)
+        ]
+
+    async def link_to_new(self, albums: Sequence[int]) -> str:
+        """Return the URL of a search for photos added in the last day, empty if unknown.
+
+        It is limited to these albums, if there are any. From Piwigo 14 on.
+        """
+        posted = "date_posted" if self.offer.major < 15 else "date_posted_preset"
+        fields: Fields = (
+            *(("categories[]", str(album)) for album in albums),
+            (posted, "24h"),
+        )
+        match await self.ask("pwg.images.filteredSearch.create", fields):
+            case {"search_url": str(url)}:
+                return url
+        return ""

@@ -1,0 +1,128 @@
+"""The order of albums, covers, the caddie and a link, at the end of a run."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bulkup.engine import arrange as arrange_module
+from bulkup.engine.arrange import Arrangement
+from bulkup.events import Noticed, PhotoUploaded
+from bulkup.piwigo import arrangement
+from bulkup.sandbox import Fault, Faults, Sandbox
+from bulkup.sandbox.versions import VERSIONS
+from tests.support.galleries import calls
+from tests.support.photos import write_photo
+from tests.support.runs import Outcome, run
+
+BY_NAME = Arrangement(sort="name", cover="none")
+arrange = partial(run, finishing=1, concurrency=1)
+
+
+def ordered(box: Sandbox, album: int = 1) -> list[str]:
+    """Return the file names of an album by rank."""
+    photos = box.gallery.photos_in(album)
+    return [p.file for p in sorted(photos, key=lambda p: box.gallery.ranks.get((album, p.id), 0))]
+
+
+def notices(outcome: Outcome) -> list[str]:
+    return [event.message for event in outcome.of(Noticed)]
+
+
+def write_all(folder: Path, *names: str) -> None:
+    for name in names:
+        write_photo(folder / name, name, exif="" if name < "b" else "2020:01:01 00:00:00")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_an_album_is_sorted_with_the_photos_that_it_had(
+    tmp_path: Path, version: str
+) -> None:
+    write_all(tmp_path, "a10.jpg", "a2.jpg", "É.jpg", "f🙂.jpg")
+    async with Sandbox(version=version) as box:
+        outcome = await arrange(box, tmp_path, arrangement=BY_NAME)
+        assert ordered(box) == ["a2.jpg", "a10.jpg", "É.jpg", "f�.jpg"]
+        told = [message for message in notices(outcome) if "order" in message]
+        assert bool(told) == (box.gallery.release.major >= 14)
+        box.gallery.albums[1].image_order = "`rank` ASC"
+        write_all(tmp_path, "a1.jpg")
+        outcome = await arrange(box, tmp_path, arrangement=BY_NAME)
+        assert ordered(box)[:2] == ["a1.jpg", "a2.jpg"]
+        assert not [message for message in notices(outcome) if "order" in message]
+        asked = calls(box)["pwg.images.setRank"]
+        await arrange(box, tmp_path, arrangement=BY_NAME)
+        assert calls(box)["pwg.images.setRank"] == asked
+
+
+async def test_a_large_album_is_ranked_beyond_what_one_request_can_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrangement, "MOST_RANKED", 3)
+    monkeypatch.setattr(arrangement, "PAGE", 2)
+    names = [f"{number}.jpg" for number in range(7)]
+    write_all(tmp_path, *reversed(names))
+    async with Sandbox() as box:
+        await arrange(box, tmp_path, arrangement=Arrangement(sort="date"))
+        write_all(tmp_path, "10.jpg")
+        await arrange(box, tmp_path, arrangement=BY_NAME)
+        assert ordered(box) == [*names, "10.jpg"]
+        ranks = [box.gallery.ranks[1, p.id] for p in box.gallery.photos_in(1)]
+        assert sorted(ranks) == list(range(1, 9))
+
+
+async def test_covers_are_taken_from_files_or_chosen(tmp_path: Path) -> None:
+    write_all(tmp_path / "one", "a.jpg", "Cover.JPG", "z.jpg")
+    write_all(tmp_path / "two", "a.png.jpg", "b.jpg")
+    async with Sandbox() as box:
+        outcome = await arrange(box, tmp_path, tree=True, unwrap=True, arrangement=Arrangement())
+        files = {event.image_id: event.path.name for event in outcome.of(PhotoUploaded)}
+
+        def covers() -> dict[str, str | None]:
+            return {
+                album.name: files.get(album.representative or 0)
+                for album in box.gallery.albums.values()
+                if album.id > 1
+            }
+
+        assert covers() == {"one": "Cover.JPG", "two": "a.png.jpg"}
+        write_all(tmp_path / "two", "c.jpg")
+        for cover, chosen in (("newest", "d newest.jpg"), ("first", "a.png.jpg")):
+            write_photo(tmp_path / "two" / f"d {cover}.jpg", cover)
+            how = Arrangement(cover=cover)  # type: ignore[arg-type]
+            outcome = await arrange(box, tmp_path, tree=True, unwrap=True, arrangement=how)
+            files |= {event.image_id: event.path.name for event in outcome.of(PhotoUploaded)}
+            assert covers() == {"one": "Cover.JPG", "two": chosen}
+
+
+async def test_new_photos_are_put_into_the_caddie_and_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrange_module, "MOST_LINKED", 2)
+    write_all(tmp_path, "a.jpg", "b.jpg")
+    how = Arrangement(caddie=True, link=True)
+    async with Sandbox() as box:
+        outcome = await arrange(box, tmp_path, arrangement=how)
+        assert list(box.gallery.caddies.values()) == [set(box.gallery.photos)]
+        (message,) = [text for text in notices(outcome) if text.startswith("the new photos: ")]
+        assert f"{box.url}index.php?/search/" in message
+        outcome = await arrange(box, tmp_path, arrangement=how)
+        assert not notices(outcome)
+    for album in range(3):
+        write_all(tmp_path / f"{album}", f"{album}.jpg")
+    async with Sandbox() as box:
+        outcome = await arrange(box, tmp_path, tree=True, arrangement=how)
+        assert [text for text in notices(outcome) if text.startswith("the new photos: ")]
+
+
+async def test_what_fails_is_reported_once_and_the_rest_is_done(tmp_path: Path) -> None:
+    write_all(tmp_path / "one", "a.jpg", "folder.jpg")
+    write_all(tmp_path / "two", "b.jpg", "folder.jpg")
+    down = [Fault("empty-500-before", "pwg.images.setRank", nth) for nth in range(99)]
+    how = replace(BY_NAME, cover="auto", caddie=True, link=True)
+    async with Sandbox(version="13.8.0", faults=Faults(down)) as box:
+        outcome = await arrange(box, tmp_path, tree=True, retries=1, arrangement=how)
+        told = [text[:33] for text in notices(outcome)]
+        assert told == ["the order of 2 albums could not b", "there is no link to the new photo"]
+        assert sum(album.representative is not None for album in box.gallery.albums.values()) == 2
+        assert list(box.gallery.caddies.values()) == [set(box.gallery.photos)]
