@@ -42,7 +42,9 @@ async def test_whether_the_gallery_reads_iptc_shows_at_the_first_photos(
         write(folder, name, "sea", "sun", description=f"about {name}")
     ledger = NoLedger()
     async with Sandbox(use_iptc=use_iptc) as box:
-        await run(box, folder, method=method, labels=Labels(), memory=ledger, concurrency=1)
+        await run(
+            box, folder, method=method, labels=Labels(), memory=ledger, concurrency=1, hashing=1
+        )
         for photo in box.gallery.photos.values():
             stem = photo.file[0]
             assert photo.file == f"{stem}.jpg"
@@ -61,7 +63,7 @@ async def test_keywords_that_the_gallery_takes_apart_are_added_as_they_are(folde
     for name in "ab":
         write(folder, name, "St. Moritz", "sea")
     async with Sandbox(use_iptc=True) as box:
-        await run(box, folder, method="async", labels=Labels(), concurrency=1)
+        await run(box, folder, method="async", labels=Labels(), concurrency=1, hashing=1)
         for photo in box.gallery.photos.values():
             assert tags_of(box, photo) == {"St", "Moritz", "sea", "St. Moritz"}
 
@@ -71,7 +73,9 @@ async def test_a_photo_that_shows_nothing_is_not_the_last_one_looked_at(folder: 
     write(folder, "b", "sea")
     ledger = NoLedger()
     async with Sandbox(use_iptc=True) as box:
-        await run(box, folder, method="async", labels=Labels(), memory=ledger, concurrency=1)
+        await run(
+            box, folder, method="async", labels=Labels(), memory=ledger, concurrency=1, hashing=1
+        )
         assert names(box) == {"a.jpg": "a", "b.jpg": "B"}
         assert calls(box)[SET] == 2
     facts = await ledger.facts(max_age_s=1.0)
