@@ -4,6 +4,7 @@ The checks only read. The files sent to find size limits do not stay on the serv
 the gallery computes missing MD5s.
 """
 
+import math
 import os
 import statistics
 from collections import Counter
@@ -22,7 +23,7 @@ from bulkup.app.gallery import credentials_of, transport_of
 from bulkup.app.settings import Account, DoctorSettings
 from bulkup.engine.chunksize import LEAST, MOST
 from bulkup.engine.pacing import ceiling_for
-from bulkup.engine.ports import Ledger, NoLedger, State
+from bulkup.engine.ports import IPTC_FACTS, Ledger, NoLedger, State
 from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.errors import (
     BulkupError,
@@ -111,6 +112,7 @@ async def examine(
             by_key=bool(account.api_key),
             fill=settings.fill_md5,
             archive=archive,
+            ledger=settings.ledger,
             on_finding=on_finding,
         )
     if archive:
@@ -135,6 +137,7 @@ async def _check_gallery(
     by_key: bool,
     fill: bool,
     archive: bool,
+    ledger: Path | None,
     on_finding: OnFinding,
 ) -> Known:
     """Check the gallery, until a check fails that the rest depends on."""
@@ -165,6 +168,7 @@ async def _check_gallery(
     await _check(Check.MD5S, lambda: checks.md5s(fill=fill, progress=left), on_finding)
     await _check(Check.ALBUM, lambda: checks.album(album), on_finding)
     await _check(Check.WORKERS, checks.workers, on_finding)
+    await _check(Check.IPTC, lambda: _known_of_iptc(ledger, known.url), on_finding)
     if archive:
         known.ids_left = await checks.ids_left()
     return known
@@ -415,6 +419,18 @@ class GalleryChecks:
         return findings.WorkersFound(
             workers=workers, most=MOST_WORKERS, finishing=ceiling_for(workers)
         )
+
+
+async def _known_of_iptc(file: Path | None, url: str) -> findings.IptcFound:
+    """Return what the last upload has found out of the IPTC texts that the gallery reads."""
+    async with _ledger_if_free(file, url) as ledger:
+        facts = await ledger.facts(max_age_s=math.inf)
+        ages_s = await ledger.ages_s()
+    reads = {kind: bool(facts[fact]) for kind, fact in IPTC_FACTS.items() if fact in facts}
+    oldest_s = max((ages_s.get(IPTC_FACTS[kind], 0.0) for kind in reads), default=None)
+    return findings.IptcFound(
+        reads=reads, days=None if oldest_s is None else max(0, int(oldest_s // DAY_S))
+    )
 
 
 async def _check_archive(

@@ -295,6 +295,10 @@ class DryRunLedger(NoLedger):
         """Return the stored facts about the server."""
         return await self._ledger.facts(max_age_s=max_age_s)
 
+    async def ages_s(self) -> Mapping[Fact, float]:
+        """Return the ages of the stored facts."""
+        return await self._ledger.ages_s()
+
 
 def _keys(paths: Sequence[Path]) -> list[tuple[str, Path]]:
     """Return the paths, each with its absolute form."""

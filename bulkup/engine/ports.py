@@ -116,6 +116,9 @@ class Ledger(UploadLedger, Protocol):
     async def facts(self, *, max_age_s: float) -> Mapping[Fact, int]:
         """Return the facts about the server that are no older than `max_age_s` seconds."""
 
+    async def ages_s(self) -> Mapping[Fact, float]:
+        """Return how many seconds ago each fact was found, as far as that is known."""
+
 
 class NoLedger:
     """A ledger that stores no files: every run asks the server about each of them."""
@@ -159,6 +162,10 @@ class NoLedger:
         """Return the facts of this run."""
         del max_age_s
         return dict(self._facts)
+
+    async def ages_s(self) -> Mapping[Fact, float]:
+        """Return nothing."""
+        return {}
 
     async def learn(self, fact: Fact, value: int) -> None:
         """Keep a fact in memory."""

@@ -31,6 +31,7 @@ NAMES = {
     Check.MD5S: "MD5s",
     Check.ALBUM: "Album",
     Check.WORKERS: "PHP workers",
+    Check.IPTC: "IPTC",
     Check.ARCHIVE: "Archive",
 }
 TYPES_SHOWN = 8
@@ -99,6 +100,8 @@ def words(finding: Finding) -> Words:
             return _albums(finding)
         case findings.WorkersFound():
             return _workers(finding)
+        case findings.IptcFound():
+            return _iptc(finding)
         case findings.ArchiveFound():
             return _words(*_archive(finding), hint=_archive_hint(finding))
 
@@ -287,6 +290,19 @@ def _workers(found: findings.WorkersFound) -> Words:
         )
     count = f"{found.workers} or more" if found.workers >= found.most else f"{found.workers}"
     return _words(f"{count}: enough for {at_once}")
+
+
+def _iptc(found: findings.IptcFound) -> Words:
+    if found.days is None:
+        return _words(
+            "whether the gallery reads titles and keywords from IPTC data itself is unknown",
+            hint="The first photos with IPTC data that are uploaded show it.",
+        )
+    kinds = [f"{kind.removesuffix('s')}s" for kind, reads in found.reads.items() if reads]
+    since = "found today" if not found.days else f"found {count_text(found.days, 'day')} ago"
+    if not kinds:
+        return _words(f"the gallery does not read it itself ({since}): an upload sends its texts")
+    return _words(f"the gallery reads it itself ({since}): {', '.join(kinds)}")
 
 
 def _archive(found: findings.ArchiveFound) -> Iterator[str]:

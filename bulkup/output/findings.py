@@ -35,6 +35,7 @@ class Check(enum.StrEnum):
     MD5S = "md5s"
     ALBUM = "album"
     WORKERS = "workers"
+    IPTC = "iptc"
     ARCHIVE = "archive"
 
 
@@ -292,6 +293,20 @@ class WorkersFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IptcFound:
+    """Whether the gallery reads titles, descriptions and keywords from IPTC data itself.
+
+    `reads` are the kinds of texts for which an upload has shown it, the oldest `days` ago, None if
+    there are none.
+    """
+
+    check: ClassVar = Check.IPTC
+    mark: ClassVar = Mark.OK
+    reads: Mapping[str, bool]
+    days: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveFound:
     """What an upload of the paths would do; sizes in bytes.
 
@@ -341,6 +356,7 @@ Offered = (
     | AlbumFound
     | AlbumMissing
     | WorkersFound
+    | IptcFound
 )
 Finding = Failed | Found | Offered | CommunityFound | ArchiveFound
 

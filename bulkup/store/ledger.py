@@ -120,6 +120,15 @@ class SqliteLedger:
         rows = await self._in_thread(lambda: self._opened.execute(select, values).fetchall())
         return {Fact(name): int(value) for name, value in rows if name in set(Fact)}
 
+    async def ages_s(self) -> Mapping[Fact, float]:
+        """Return how many seconds ago each fact was stored."""
+        select = "SELECT name, at FROM facts WHERE server = ?"
+        rows = await self._in_thread(
+            lambda: self._opened.execute(select, (self._server,)).fetchall()
+        )
+        now = self._now()
+        return {Fact(name): now - float(at) for name, at in rows if name in set(Fact)}
+
     async def learn(self, fact: Fact, value: int) -> None:
         """Store a fact about the server."""
         insert = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)"

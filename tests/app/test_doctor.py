@@ -21,7 +21,9 @@ from bulkup.output.findings import AccountFound, AddressFound, Check, Failed, La
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.accounts import Permission
 from bulkup.sandbox.versions import VERSIONS
+from bulkup.source.metadata import Labels
 from bulkup.store.ledger import SqliteLedger
+from tests.support.embedded import iptc, write_jpeg
 from tests.support.photos import write_files
 from tests.support.raw import Connection, answering, raw_server
 from tests.support.runs import ADMIN, FOUR_METHODS, make_archive, no_wait, run
@@ -547,3 +549,23 @@ async def test_of_very_many_types_and_unreadable_files_all_are_counted_and_the_f
     assert (counts.photos, counts.unreadable) == (0, EXAMPLES + 2)
     assert counts.examples == dict.fromkeys(missing[:EXAMPLES], "No such file or directory")
     assert signs == [64, 128, 192, 256, 257]
+
+
+# what uploads have shown
+
+
+@pytest.mark.parametrize("use_iptc", [False, True])
+async def test_whether_the_gallery_reads_iptc_is_what_the_last_upload_has_shown(
+    tmp_path: Path, use_iptc: bool
+) -> None:
+    folder, file = tmp_path / "photos", tmp_path / "ledger.sqlite"
+    folder.mkdir()
+    write_jpeg(folder / "a.jpg", iptc("Title", "sea"))
+    async with small(use_iptc=use_iptc) as box:
+        before = await look(box.url, ledger=file)
+        async with SqliteLedger(file, server=box.url) as ledger:
+            await run(box, folder, memory=ledger, labels=Labels())
+        after = await look(box.url, ledger=file)
+    assert before.of(findings.IptcFound) == findings.IptcFound(reads={}, days=None)
+    shown = dict.fromkeys(("title", "keywords"), use_iptc)
+    assert after.of(findings.IptcFound) == findings.IptcFound(reads=shown, days=0)

@@ -1,5 +1,6 @@
 """The ledger: what it keeps and for whom, who may hold it, and what it does on a bad disk."""
 
+import math
 import os
 import sqlite3
 from collections.abc import Callable
@@ -154,6 +155,8 @@ async def test_what_was_found_out_about_a_server_is_kept_with_its_date(tmp_path:
     async with ledger(tmp_path, now=NOW + 60) as opened:
         assert await opened.facts(max_age_s=61) == {Fact.WORKERS: 8, Fact.CHUNK: 2**21}
         assert await opened.facts(max_age_s=60) == {}
+        assert await opened.facts(max_age_s=math.inf) == {Fact.WORKERS: 8, Fact.CHUNK: 2**21}
+        assert await opened.ages_s() == {Fact.WORKERS: 60.0, Fact.CHUNK: 60.0}
 
 
 # who may hold it
