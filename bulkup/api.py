@@ -96,6 +96,7 @@ class UploadOptions:
     no_sidecars: bool = False
     no_embedded: bool = False
     date_from_name: bool = False
+    folder_as_tag: bool = False
     rating_as_tag: bool = False
     people_as_tags: bool = False
     keyword_paths: bool = False

@@ -1,6 +1,7 @@
 """The `upload` and `verify` use cases: build every object of a run and start the engine."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,7 @@ from bulkup.app.settings import (
     VerifySettings,
     local_time,
 )
-from bulkup.app.table import Matching, open_table
+from bulkup.app.stated import Matching, open_table, stated_by
 from bulkup.engine import dry_run, pipeline, verify
 from bulkup.engine.albums import ROOT, AlbumResolver, Albums, FolderAlbums
 from bulkup.engine.chunksize import ChunkSize
@@ -45,6 +46,7 @@ from bulkup.source.takeout import takeout_album
 from bulkup.source.zips import only_zips
 
 NO_LABELS = Labels()
+ANY_ALBUM = 1
 CEILING_S = 30 * 86400.0
 """After this time, chunks above the largest that passed are tried again: servers change."""
 
@@ -74,11 +76,12 @@ async def upload_photos(
     roots = await to_thread.run_sync(check_roots, paths, filters)
     zip_roots = await to_thread.run_sync(only_zips, roots)
     disposal = await to_thread.run_sync(open_disposal, settings.after, roots, filters)
-    stated = None
+    opened = None
     if table is not None:
         opened = await open_table(table, roots=roots, filters=filters, stop=stop)
         emit = Matching(opened, emit, complete=only is None, stop=stop).emit
-        stated = opened.metadata_of
+    folders = _folder_tags(settings.into, roots, zip_roots) if labels.folder_as_tag else None
+    stated = stated_by(opened, folders)
     bandwidth = Bandwidth(settings.bwlimit, emit)
     async with open_gallery(
         account,
@@ -94,7 +97,7 @@ async def upload_photos(
         clock=clock,
         sleep=sleep,
     ) as (server, recovery):
-        if server.community and (settings.level or (table and opened.has_levels)):
+        if server.community and (settings.level or (opened and opened.has_levels)):
             raise RunError(run_failures.NO_LEVEL())
         gallery = DryRunGallery(server) if settings.dry_run else server
         albums = Albums(gallery, recovery=recovery, emit=emit, private=settings.into.private)
@@ -334,6 +337,14 @@ def _folder_albums(
         unwrap=into.unwrap,
         spaces=into.spaces,
     )
+
+
+def _folder_tags(
+    into: AlbumTarget, roots: Sequence[Path], zip_roots: Sequence[Path]
+) -> FolderAlbums:
+    """Return which folders become tags: those below the roots, named like albums."""
+    below_roots = replace(into, tree=True, unwrap=True)
+    return _folder_albums(below_roots, roots, ANY_ALBUM, zip_roots)
 
 
 async def _base(into: AlbumTarget, albums: Albums, *, missing: FailureKind | None = None) -> int:

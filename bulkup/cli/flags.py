@@ -335,6 +335,13 @@ class LabelFlags:
             "neither the photo nor its sidecars nor a table have one."
         ),
     ] = False
+    folder_as_tag: Annotated[
+        bool,
+        flag(
+            "Add the names of the folders that a photo is in as tags, from below the given "
+            "folders on."
+        ),
+    ] = False
     rating_as_tag: Annotated[bool, flag("Add a photo's rating as a tag, such as ★★★★.")] = False
     people_as_tags: Annotated[
         bool, flag("Add people as tags: those named by Google Takeout, and faces named in XMP.")

@@ -301,6 +301,10 @@ class FolderAlbums:
             if folder.name not in {"", ".."} and not wraps:
                 yield AlbumFolder(folder, folder.name)
 
+    def names(self, photo: Path) -> list[str]:
+        """Return the names of the albums that the folders above a photo become."""
+        return [self.name(folder.spelled) for folder in self.path_to(photo)]
+
     def name(self, folder: str) -> str:
         """Return the album name for a folder of this name."""
         return _storable(folder.replace("_", " ") if self.spaces else folder) or "_"

@@ -239,6 +239,7 @@ class Labels:
     sidecars: bool = True
     embedded: bool = True
     date_from_name: bool = False
+    folder_as_tag: bool = False
     rating_as_tag: bool = False
     people_as_tags: bool = False
     keyword_paths: bool = False

@@ -133,3 +133,20 @@ async def test_levels_need_an_account_that_may_set_them(photos: Path, tmp_path: 
         assert ended.code == 3
         assert "privacy level" in ended.err
         assert not uploads(box)
+
+
+async def test_folders_become_tags_also_beside_a_table(box: Sandbox, tmp_path: Path) -> None:
+    write_files(root := tmp_path / "photos", "a.jpg", "New_York/Tag/b.jpg", "New_York/tag/c.jpg")
+    inside = {"Takeout/Google Photos/Trip/d.jpg": (root / "a.jpg").read_bytes() + b"d"}
+    archive = write_zip(tmp_path / "takeout.zip", inside)
+    table = write_csv(root / "t.csv", "path,tags", "b.jpg,sea;new york", "a.jpg,")
+    flags = ("--folder-as-tag", "--metadata", table, "--tree", "--underscores-to-spaces")
+    ended = await send(box, root, archive, *flags)
+    assert ended.code == 0
+    tags = {file: tags_of(box, photo) for file, photo in by_file(box).items()}
+    assert {file: {tag.lower() for tag in names} for file, names in tags.items()} == {
+        "a.jpg": set(),
+        "b.jpg": {"sea", "new york", "tag"},
+        "c.jpg": {"new york", "tag"},
+        "d.jpg": {"trip"},
+    }
