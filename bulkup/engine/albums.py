@@ -373,6 +373,8 @@ class AlbumResolver:
         self._titles = titles
         self._found: dict[Path, tuple[int | None, str]] = {}
         self._first: dict[int, tuple[AlbumFolder, bool]] = {}
+        self._sharing: set[tuple[int, str]] = set()
+        self._unread: set[str] = set()
 
     async def paths_of(self, photos: Sequence[Path]) -> list[tuple[AlbumPath, ...]]:
         """Return the paths of the further albums of these photos."""
@@ -459,7 +461,9 @@ class AlbumResolver:
         found = await self._albums.inside(inside, name, comment=comment, make=self._make)
         if found is not None:
             first, first_titled = self._first.setdefault(found, (folder, titled is not None))
-            if first.spelled != folder.spelled:
+            # a folder may be in several parts of an export
+            if first.spelled != folder.spelled and (found, folder.spelled) not in self._sharing:
+                self._sharing.add((found, folder.spelled))
                 self._emit(
                     Noticed(
                         message=f"{first.folder} and {folder.folder} share one album",
@@ -473,6 +477,9 @@ class AlbumResolver:
         try:
             return await to_thread.run_sync(self._titles, folder) if self._titles else None
         except ValueError as error:
-            hint = "The album is named after its folder, and gets no description."
-            self._emit(Noticed(message=f"the title of an album is ignored: {error}", hint=hint))
+            if str(error) not in self._unread:
+                self._unread.add(str(error))
+                hint = "The album is named after its folder, and gets no description."
+                message = f"the title of an album is ignored: {error}"
+                self._emit(Noticed(message=message, hint=hint))
             return None
