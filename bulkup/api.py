@@ -18,6 +18,7 @@ from anyio import to_thread
 
 from bulkup.app.executor import ExecutorFactory
 from bulkup.app.options import (
+    TAKEOUT_SKIP,
     build_albums,
     build_filters,
     build_labels,
@@ -86,6 +87,7 @@ class UploadOptions:
     max_size: int | str | None = None
     follow_symlinks: bool = False
     no_default_excludes: bool = False
+    takeout_skip: str | Sequence[str] = TAKEOUT_SKIP
 
     title: str | None = None
     tag: str | Sequence[str] = ()

@@ -50,6 +50,38 @@ class ScanFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JsonMissing:
+    """A photo in a folder of a Google Takeout has no JSON file.
+
+    Its description, and where Google knew more than the photo, its date and place are unknown.
+    """
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeoutRead:
+    """The scan has read a Google Takeout; photos that earlier runs uploaded do not count.
+
+    `photos` are all others, `without_json` those of them that have no JSON file. `edited` photos
+    and `live` ones (the videos of live photos) share that of another photo. `photos_missing` are
+    JSON files without a photo. `albums` folders have a title; `titles` are the first ones.
+    """
+
+    photos: int
+    without_json: int
+    photos_missing: int
+    edited: int
+    live: int
+    trashed: int
+    locked: int
+    archived: int
+    partner: int
+    albums: int
+    titles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoPlanned:
     """The photo will be sent: as a new one, or to replace photo `replaces`. `size` in bytes."""
 
@@ -409,6 +441,8 @@ Event = (
     RunStarted
     | FileFound
     | ScanFinished
+    | JsonMissing
+    | TakeoutRead
     | PhotoPlanned
     | PhotoStarted
     | PhotoProgress
@@ -444,7 +478,8 @@ class Tally:
 
     `linked` photos are part of the `present` ones, `replaced` of the `uploaded` ones, `to_replace`
     and `new_formats` of the `new` ones. `verified`, `unverified`, `relinked`, `not_in_album` and
-    `unapproved` are the figures of `AlbumChecked`. `seconds` is None until the run is complete.
+    `unapproved` are the figures of `AlbumChecked`. Photos `without_json` are in a Google Takeout,
+    which has no JSON file for them. `seconds` is None until the run is complete.
     """
 
     found: int = 0
@@ -467,6 +502,7 @@ class Tally:
     relinked: int = 0
     not_in_album: int = 0
     unapproved: int = 0
+    without_json: int = 0
     retries: int = 0
     interrupted: bool = False
     run_failed: RunFailed | None = None
@@ -550,6 +586,8 @@ class Tally:
                 self.relinked += event.relinked
                 self.not_in_album += event.not_in_album
                 self.unapproved += event.unapproved
+            case JsonMissing():
+                self.without_json += 1
             case Retrying():
                 self.retries += 1
             case Interrupted():

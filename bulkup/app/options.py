@@ -22,12 +22,14 @@ from bulkup.app.settings import (
 )
 from bulkup.engine.arrange import Arrangement, Cover, Sort
 from bulkup.errors import UsageError
+from bulkup.events import SkipReason
 from bulkup.source.cells import COLUMNS, TableFile
-from bulkup.source.filters import Filters, Listing, Patterns
+from bulkup.source.filters import TAKEOUT_KINDS, Filters, Listing, Patterns
 from bulkup.source.metadata import Labels, Template
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 SECOND_NS: Final = 10**9
+TAKEOUT_SKIP: Final = "trashed,locked"
 
 
 def build_albums(
@@ -109,6 +111,7 @@ def build_filters(
     max_size: int | str | None = None,
     follow_symlinks: bool = False,
     no_default_excludes: bool = False,
+    takeout_skip: str | Sequence[str] = TAKEOUT_SKIP,
     now_s: float | None = None,
 ) -> Filters:
     """Return the checked filters; ages such as `30d` count back from `now_s` (default: now).
@@ -145,6 +148,7 @@ def build_filters(
         min_size=smallest or 0,
         max_size=largest,
         listing=listing,
+        takeout_skip=parse_takeout_skip(takeout_skip),
     )
 
 
@@ -202,6 +206,24 @@ def build_table(
             )
         columns[name] = heading
     return TableFile(Path(metadata), columns)
+
+
+def parse_takeout_skip(kinds: str | Sequence[str]) -> frozenset[SkipReason]:
+    """Return the kinds of photos in a Google Takeout to leave out. Raises `UsageError`."""
+    words = kinds.split(",") if isinstance(kinds, str) else kinds
+    names = [word.strip().lower() for word in words]
+    known = {kind.value: kind for kind in TAKEOUT_KINDS}
+    hint = f"Give any of {', '.join(known)}, separated by commas, or none alone."
+    if names == ["none"]:
+        return frozenset()
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"--takeout-skip knows no photos “{unknown[0]}”", hint=hint)
+    if {"edited", "originals"} <= set(names):
+        raise UsageError(
+            "--takeout-skip would leave out both edited versions and their originals",
+            hint="Give edited or originals, not both.",
+        )
+    return frozenset(known[name] for name in names)
 
 
 def parse_moment(when: datetime | str, *, now_ns: int, flag: str) -> int:

@@ -43,6 +43,7 @@ from bulkup.source.metadata import Labels
 from bulkup.source.scan import Found, check_roots
 from bulkup.source.sidecars import Describer
 from bulkup.source.takeout import takeout_album
+from bulkup.source.takeout_filter import TakeoutFilter
 from bulkup.source.zips import only_zips
 
 NO_LABELS = Labels()
@@ -127,6 +128,12 @@ async def upload_photos(
             only=only,
             titles=partial(takeout_album, parts=zip_roots) if labels.sidecars else None,
             arrangement=settings.arrangement,
+            takeout=TakeoutFilter(
+                filters.takeout_skip,
+                parts=zip_roots,
+                endings=server.offer.endings,
+                report=labels.sidecars,
+            ),
         )
         async with open_run(
             started,
@@ -249,6 +256,12 @@ async def verify_photos(
                 concurrency=settings.concurrency,
                 quick=settings.quick,
                 endings=server.offer.endings,
+                takeout=TakeoutFilter(
+                    filters.takeout_skip,
+                    parts=zip_roots,
+                    endings=server.offer.endings,
+                    report=False,
+                ),
             )
             run_settings = RunSettings(
                 account=account,

@@ -80,6 +80,15 @@ class FilterFlags:
     no_default_excludes: Annotated[
         bool, flag("Include hidden files, and system files such as @eaDir and Thumbs.db.")
     ] = False
+    takeout_skip: Annotated[
+        str,
+        flag(
+            "Photos of a Google Takeout to leave out, separated by commas: trashed, locked (in "
+            "the locked folder), archived, partner (shared by a partner), edited (edited "
+            "versions), originals (of edited versions), live (videos of live photos), or none.",
+            metavar="none|KIND,…",
+        ),
+    ] = "trashed,locked"
 
     def filters(self, *, now_s: float | None = None) -> "Filters":
         """Return the checked values; ages count back from `now_s`. Raises `UsageError`."""

@@ -7,15 +7,17 @@ from collections.abc import (
     Callable,
     Collection,
     Iterable,
+    Mapping,
     Sequence,
 )
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeGuard, TypeVar
 
 import anyio
+from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
@@ -39,16 +41,20 @@ from bulkup.errors import run as run_failures
 from bulkup.events import (
     FileFound,
     FileSkipped,
+    JsonMissing,
     Noticed,
     PhotoHashed,
     PhotoUploaded,
     RunFinished,
     ScanFinished,
+    SkipReason,
 )
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, PairedFile, Skipped, find, paired
+from bulkup.source.takeout_filter import KEEP, Item, TakeoutFilter, Verdict
+from bulkup.source.takeout_names import JSON
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -82,7 +88,8 @@ class Plan:
     `disposal` moves files once the server has confirmed their photos, None leaves them. `only`
     selects among the files of the walk, None takes all. `titles` names folders' albums, None
     names them after the folders. `further` are sources of albums in which photos are besides
-    those of their folders. `arrangement` is carried out at the end.
+    those of their folders. `takeout` leaves out files of a Google Takeout. `arrangement` is
+    carried out at the end.
     """
 
     roots: Sequence[Path]
@@ -101,6 +108,7 @@ class Plan:
     titles: Titles | None = None
     further: Sequence[FurtherAlbums] = ()
     arrangement: Arrangement = NOTHING
+    takeout: TakeoutFilter | None = None
 
 
 async def run(
@@ -263,6 +271,7 @@ def read_plan(
         hashing=plan.hashing,
         unreadable=lambda photo, error: context.emit(failure(photo, error)),
         format_files=format_files,
+        takeout=plan.takeout,
         executor=executor,
     )
 
@@ -275,6 +284,7 @@ def read_archive(
     hashing: int,
     unreadable: Unreadable,
     format_files: list[PairedFile] | None = None,
+    takeout: TakeoutFilter | None = None,
     executor: Executor,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read an archive in `hashing` threads; return the stream of its jobs.
@@ -288,6 +298,7 @@ def read_archive(
             scan_stage,
             unreadable=unreadable,
             format_files=[] if format_files is None else format_files,
+            takeout=takeout,
         )
         tasks.start_soon(scan, walk, photos_in, jobs_in.clone(), context)
         read = partial(fingerprint_stage, unreadable=unreadable, executor=executor)
@@ -304,16 +315,21 @@ async def scan_stage(
     *,
     unreadable: Unreadable,
     format_files: list[PairedFile],
+    takeout: TakeoutFilter | None,
 ) -> None:
     """Send files whose MD5 the ledger knows to `known`, all others to `new`."""
 
-    def photo_of(found: Found | PairedFile) -> Photo | None:
+    def photo_of(found: Found | PairedFile, verdict: Verdict) -> Photo | None:
         """Emit what was found; return it if it is a photo to process."""
-        path = found.path
-        context.emit(FileFound(path=path, size=getattr(found, "size", 0)))
-        if isinstance(found, Photo):
+        path, size = found.path, getattr(found, "size", 0)
+        context.emit(FileFound(path=path, size=size))
+        if verdict.lacks_json:
+            context.emit(JsonMissing(path=path))
+        if verdict.skip is not None:
+            context.emit(FileSkipped(path=path, reason=verdict.skip, size=size))
+        elif isinstance(found, Photo):
             return found
-        if isinstance(found, PairedFile):
+        elif isinstance(found, PairedFile):
             format_files.append(found)
         elif isinstance(found, Skipped):
             context.emit(FileSkipped(path=path, reason=found.reason, size=found.size))
@@ -326,9 +342,14 @@ async def scan_stage(
         async for batch in walk:
             if context.stop.wanted:
                 return
-            photos = [photo for found in batch if (photo := photo_of(found))]
-            entries = await context.ledger.look_up([photo.path for photo in photos])
-            for photo in photos:
+            entries = await context.ledger.look_up(
+                [found.path for found in batch if isinstance(found, Photo | PairedFile)]
+            )
+            verdicts = await _verdicts(takeout, batch, entries) if takeout else {}
+            for found in batch:
+                photo = photo_of(found, verdicts.get(found.path, KEEP))
+                if photo is None:
+                    continue
                 entry = entries.get(photo.path)
                 if entry is None or entry.is_format or not entry.is_of(photo):
                     await new.send((photo, entry))
@@ -346,7 +367,27 @@ async def scan_stage(
                         known.send_nowait(job)
                     except anyio.WouldBlock:
                         await known.send(job)
+        if takeout and (summary := takeout.summary()):
+            context.emit(summary)
         context.emit(ScanFinished())
+
+
+async def _verdicts(
+    takeout: TakeoutFilter, batch: Sequence[Found | PairedFile], entries: Mapping[Path, Entry]
+) -> Mapping[Path, Verdict]:
+    """Return the verdicts on the files of a Takeout, except for those on the server.
+
+    To read the JSON files of all photos would take most of the time of a second run.
+    """
+
+    def is_doubtful(found: Found | PairedFile) -> TypeGuard[Item]:
+        if isinstance(found, Skipped):
+            return found.reason is SkipReason.SIDECAR and found.path.suffix.lower() == JSON
+        entry = entries.get(found.path)
+        return isinstance(found, Photo | PairedFile) and not (entry and entry.image_id)
+
+    doubtful = [found for found in batch if is_doubtful(found)]
+    return await to_thread.run_sync(takeout.judge, doubtful) if doubtful else {}
 
 
 async def fingerprint_stage(

@@ -33,6 +33,7 @@ from bulkup.events import PhotoChecked, RunFinished, Verdict
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import find
+from bulkup.source.takeout_filter import TakeoutFilter
 
 NO_FAILURE = FailureMessage("")
 
@@ -43,7 +44,7 @@ class Plan:
 
     `concurrency` is the number of stored files that the server reads at once; with `quick` it
     reads none. `hashing` is the number of threads that read the archive. `endings` None takes
-    files of every type.
+    files of every type. `takeout` leaves out files of a Google Takeout.
     """
 
     roots: Sequence[Path]
@@ -52,6 +53,7 @@ class Plan:
     quick: bool = False
     hashing: int = 2
     endings: Collection[str] | None = None
+    takeout: TakeoutFilter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ async def run(
                     tasks=tasks,
                     hashing=plan.hashing,
                     unreadable=verifier.unreadable,
+                    takeout=plan.takeout,
                     executor=executor,
                 )
                 tasks.start_soon(locate_stage, jobs, located_in, verifier, context)

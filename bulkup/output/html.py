@@ -266,6 +266,8 @@ def figures(state: RunState, run: events.RunStarted) -> list[Figure]:
         about = f"about {time_text(longest_s)}" if plan else ""
         more = ", ".join(filter(None, [size_text(state.new_size), about]))
         shown = [Figure(f"{state.new:,}", "to be sent", more, "good")]
+        if read := state.takeout:
+            shown.append(Figure(f"{read.photos:,}", "in a Takeout", phrases.takeout_words(read)))
     else:
         more = size_text(state.uploaded_size)
         shown = [Figure(f"{state.uploaded:,}", "uploaded", more, "good")]
@@ -273,6 +275,7 @@ def figures(state: RunState, run: events.RunStarted) -> list[Figure]:
     for count, noun, more, tone in (
         (state.replaced, "replaced", "of the uploaded", "good"),
         (state.present, "already there", linked, "calm"),
+        (state.without_json, "without JSON", phrases.WITHOUT_JSON, "warning"),
         (state.failed, "failed", "see below", "bad"),
         (state.incomplete, "unfinished", "run again to continue", "warning"),
         (state.not_moved, "not moved", "see below", "warning"),

@@ -77,6 +77,8 @@ def event_line(
             what = f"{event.path} ({where})"
         case events.FileSkipped() if verbose:
             kind, what = ("skip", FAINT), f"{event.path} ({event.reason.value})"
+        case events.JsonMissing() if verbose:
+            kind, what = ("no json", FAINT), f"{event.path} has no JSON file in its Takeout"
         case events.AlbumMade() if verbose:
             kind, what = ("album", GOOD), event.name
         case events.PhotoFailed():
@@ -216,6 +218,7 @@ ALLOWED_BY = (
     "Piwigo's settings upload_form_all_types and file_ext allow more types; enable_formats "
     "and --raw-as-format attach RAW files to photos"
 )
+WITHOUT_JSON = "photos of a Takeout, of which only their files tell something"
 SKIPPED = {
     events.SkipReason.JUNK: "made by systems and cameras: Thumbs.db and the like",
     events.SkipReason.EXCLUDED: "excluded by patterns; a folder counts once",
@@ -232,7 +235,8 @@ SKIPPED = {
     events.SkipReason.EDITED: "edited versions; the originals stay",
     events.SkipReason.ORIGINALS: "originals; the edited versions stay",
     events.SkipReason.LIVE: "videos of live photos",
-    events.SkipReason.PHOTO_MISSING: "of JSON files of a Takeout: is one of its parts missing?",
+    events.SkipReason.PHOTO_MISSING: "JSON files of a Takeout without their photo: is a part "
+    "missing?",
 }
 
 
@@ -280,6 +284,8 @@ def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
             )
             if reason is events.SkipReason.TYPE and run.task != "verify":
                 yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
+    if state.without_json:
+        yield _row(state.without_json, "without JSON", WITHOUT_JSON, WARNING)
     if state.failed:
         yield _row(state.failed, _failed(run), "", BAD)
     if open_end := state.incomplete:
@@ -328,6 +334,33 @@ def _planned(state: RunState) -> Iterator[Text]:
         yield _row(state.new_formats, "formats", "to be attached to photos", GOOD)
     yield _row(state.present, "already there", _linked(state, "to be added to their album"))
     yield from _albums(state, "to be created")
+    if state.takeout:
+        yield _row(state.takeout.photos, "in a Takeout", takeout_words(state.takeout))
+        if state.takeout.albums:
+            yield _row(state.takeout.albums, "album titles", _titles(state.takeout))
+
+
+def takeout_words(read: events.TakeoutRead) -> str:
+    """Return what the photos of a Takeout are: '61 with JSON, 3 without JSON, 2 edited …'."""
+    live = "video of a live photo" if read.live == 1 else "videos of live photos"
+    counts = [
+        (read.photos - read.without_json, "with JSON"),
+        (read.without_json, "without JSON"),
+        (read.edited, "edited"),
+        (read.live, live),
+        (read.trashed, "trashed"),
+        (read.locked, "locked"),
+        (read.archived, "archived"),
+        (read.partner, "of a partner"),
+    ]
+    return ", ".join(f"{count:,} {words}" for count, words in counts if count)
+
+
+def _titles(read: events.TakeoutRead) -> str:
+    """Return the first titles of albums, and how many there are besides."""
+    shown = [printable(title) for title in read.titles]
+    more = read.albums - len(shown)
+    return ", ".join([*shown, f"{more:,} more"] if more else shown)
 
 
 def _linked(state: RunState, words: str) -> str:

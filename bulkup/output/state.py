@@ -248,6 +248,7 @@ class RunState(events.Tally):
     latest: float = 0.0
     scan_ended: bool = False
     estimated: events.Estimated | None = None
+    takeout: events.TakeoutRead | None = None
     outage: Outage | None = None
     limits: events.LimitsChanged | None = None
     chunk_size: int = 0
@@ -394,6 +395,8 @@ class RunState(events.Tally):
                 self.chunk_size = event.chunk_size
             case events.Estimated():
                 self.estimated = event
+            case events.TakeoutRead():
+                self.takeout = event
             case events.FileNotMoved():
                 _keep(self.unmoved, event)
             case events.RunFinished():

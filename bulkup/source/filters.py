@@ -172,11 +172,19 @@ class Listing:
     from0: bool = False
 
 
+TAKEOUT_KINDS: Final = (
+    *(SkipReason.TRASHED, SkipReason.LOCKED, SkipReason.ARCHIVED, SkipReason.PARTNER),
+    *(SkipReason.EDITED, SkipReason.ORIGINALS, SkipReason.LIVE),
+)
+"""The kinds of photos in a Google Takeout that can be left out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
     """What to include; sizes in bytes, times in nanoseconds since 1970.
 
-    A `listing` names files in addition to those that a scan finds.
+    A `listing` names files in addition to those that a scan finds. `takeout_skip` are the kinds of
+    photos in a Google Takeout to leave out.
     """
 
     patterns: Patterns = ALL
@@ -187,6 +195,7 @@ class Filters:
     min_size: int = 0
     max_size: int | None = None
     listing: Listing | None = None
+    takeout_skip: frozenset[SkipReason] = frozenset({SkipReason.TRASHED, SkipReason.LOCKED})
 
     def is_junk(self, name: str) -> bool:
         """Return whether a file or folder name is one of the system's, not the user's."""

@@ -126,6 +126,11 @@ def takeout_album(folder: Path, *, parts: Sequence[Path] = ()) -> Album | None:
         names = FolderNames(list_folder(folder, parts))
     except OSError:
         return None
+    return album_of(names)
+
+
+def album_of(names: FolderNames) -> Album | None:
+    """Return the Takeout album of a folder with these files, as `takeout_album`."""
     unread = None
     for path in _album_files(names):
         try:

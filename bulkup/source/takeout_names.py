@@ -62,11 +62,11 @@ class Reading:
 def readings(photo: str) -> Iterator[Reading]:
     """Yield the readings of a photo's name, the most likely first."""
     stem, ending = _split(photo)
-    yield Reading(photo)
     match = NUMBER.fullmatch(stem)
     bare, number = (match["stem"], match["number"]) if match else (stem, "")
-    if number:
-        yield Reading(f"{bare}{ending}", number)
+    both = [Reading(photo), *([Reading(f"{bare}{ending}", number)] if number else ())]
+    # where the name is cut before the number, another photo's file may have the name without it
+    yield from reversed(both) if _length(stem) > LONGEST else both
     if "-" not in bare:
         return
     for word in _edited_words(bare):
@@ -101,8 +101,6 @@ def _unlikely(reading: Reading) -> Iterator[str]:
     stem, ending = _split(reading.name)
     if ending:  # the title in Google Photos has no extension, so the JSON file has none
         yield from (f"{each}{reading.number}{JSON}" for each in _stems(stem))
-    if reading.number and _length(stem) >= LONGEST:  # two long names were cut to the same one
-        yield f"{_cut(reading.name, LONGEST)}{JSON}"
 
 
 def _stems(name: str) -> Iterator[str]:

@@ -6,15 +6,10 @@ import re
 from pathlib import Path
 
 from bulkup.sandbox import Sandbox
-from tests.support.commands import PASSWORD, Ended, bulkup, one_photo, send
+from tests.support.commands import PASSWORD, bulkup, has_rows, one_photo, send
 from tests.support.galleries import changes
 from tests.support.photos import write_files, write_photo
 from tests.support.runs import make_archive
-
-
-def has_rows(ended: Ended, *patterns: str) -> bool:
-    """Return whether the summary has a row for each of these patterns."""
-    return all(re.search(rf"^ +{pattern}", ended.err, re.MULTILINE) for pattern in patterns)
 
 
 async def test_it_reports_photos_links_and_albums_and_changes_nothing(

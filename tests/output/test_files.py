@@ -248,6 +248,7 @@ VALUES = {
     float: 1.5,
     bool: True,
     tuple[int, ...]: (1, 2),
+    tuple[str, ...]: ("Alps", "\udcff"),
     SkipReason: SkipReason.SYMLINK,
     Verdict: Verdict.UNKNOWN,
 }

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bulkup import events
 from bulkup.events import Event, OutageBegan, RunFinished, ScanFinished, SkipReason, Verdict
-from bulkup.output.phrases import ALLOWED_BY, FAILURES_SHOWN, TYPES_SHOWN, summary
+from bulkup.output.phrases import ALLOWED_BY, FAILURES_SHOWN, SKIPPED, TYPES_SHOWN, summary
 from bulkup.output.plain import PlainReport, QuietReport
 from bulkup.output.sinks import StateReport
 from bulkup.output.state import RunState
@@ -320,7 +320,7 @@ def test_the_summary_shows_what_became_of_every_file_and_why() -> None:
         "          1  skipped by rule   edited versions; the originals stay",
         "          1  skipped by rule   originals; the edited versions stay",
         "          1  skipped by rule   videos of live photos",
-        "          1  photos missing    of JSON files of a Takeout: is one of its parts missing?",
+        f"          1  photos missing    {SKIPPED[SkipReason.PHOTO_MISSING]}",
         "          2  failed",
         "          1  unfinished        run the same command again to continue",
         "          3  verified          the server has the same bytes",

@@ -119,6 +119,9 @@ def test_a_photos_own_name_comes_before_that_of_the_original() -> None:
     assert json_of("IMG_1(2)-edited.jpg", own, *others) == own
     assert json_of("IMG_1(2)-edited.jpg", *others) == others[0]
     assert json_of("IMG_1.jpg", "IMG_1.json", "IMG_1.jpg.json") == "IMG_1.jpg.json"
+    one, two = f"{CEREMONY}.json", f"{CEREMONY}(1).json"
+    assert json_of(f"{CEREMONY}m(1).jpg", one, two) == two
+    assert json_of(f"{CEREMONY}m.jpg", one, two) == one
 
 
 @pytest.mark.parametrize(

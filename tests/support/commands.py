@@ -1,6 +1,7 @@
 """Helpers for tests of the real command: start it, read its output, check its end."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,6 +47,11 @@ class Ended:
         assert "Traceback" not in both
         assert PASSWORD not in both
         assert "\x1b" not in both
+
+
+def has_rows(ended: Ended, *patterns: str) -> bool:
+    """Return whether the summary has a row for each of these patterns."""
+    return all(re.search(rf"^ +{pattern}", ended.err, re.MULTILINE) for pattern in patterns)
 
 
 async def begin(

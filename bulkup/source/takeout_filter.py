@@ -1,0 +1,215 @@
+"""What a Google Takeout says about the files of a scan: what is left out, and what lacks its JSON.
+
+Reads files: call in a worker thread.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+from bulkup.events import SkipReason, TakeoutRead
+from bulkup.source import zips
+from bulkup.source.files import folder_version, list_folder, read_file
+from bulkup.source.filters import TAKEOUT_KINDS
+from bulkup.source.photos import LARGEST_SIDECAR, Photo
+from bulkup.source.scan import PairedFile, Skipped
+from bulkup.source.takeout import album_of, is_takeout, states_of
+from bulkup.source.takeout_names import FolderNames, Tie
+
+FOLDERS: Final = 4
+TITLES_KEPT: Final = 20
+STATES: Final = frozenset(TAKEOUT_KINDS[:4])
+"""Those that a JSON file states."""
+
+Item = Photo | PairedFile | Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a file is left out, None if it is not, and whether it lacks its JSON file.
+
+    Of several reasons, it is the first of `TAKEOUT_KINDS`.
+    """
+
+    skip: SkipReason | None = None
+    lacks_json: bool = False
+
+
+KEEP: Final = Verdict()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a photo is in a Takeout, and why it could be left out."""
+
+    reasons: frozenset[SkipReason]
+    has_json: bool
+    edited: bool
+    live: bool
+
+
+@dataclass(slots=True)
+class _Folder:
+    """A folder; `takeout` is None until it is known whether it is that of a Takeout."""
+
+    names: FolderNames
+    path: Path
+    takeout: bool | None = None
+
+
+class TakeoutFilter:
+    """Judges the files of one scan.
+
+    `skip` are the kinds of photos to leave out. A file is left out in favour of another one, such
+    as its original, only if that is of a type in `endings`, which are those that the server
+    accepts, None for all. `parts` are the zip archives of one tree. Without `report`, nothing is
+    said about files that lack their counterpart.
+    """
+
+    def __init__(
+        self,
+        skip: frozenset[SkipReason],
+        *,
+        parts: Sequence[Path] = (),
+        endings: Collection[str] | None = None,
+        report: bool = True,
+    ) -> None:
+        self._skip = skip
+        self._parts = parts
+        self._endings = endings
+        self._report = report
+        self._list = lru_cache(maxsize=FOLDERS)(self._list_folder)
+        self._counts = Counter[str]()
+        self._titles: list[str] = []
+        self._albums: set[str] = set()
+
+    def judge(self, items: Sequence[Item]) -> dict[Path, Verdict]:
+        """Return the verdicts on those files that are left out or lack their counterpart."""
+        verdicts: dict[Path, Verdict] = {}
+        for path, group in groupby(items, key=lambda item: item.path.parent):
+            try:
+                folder = self._list(path, folder_version(path, self._parts))
+            except OSError:
+                continue
+            if folder.names.jsons:
+                for item in group:
+                    verdict = self._judge(item, folder)
+                    if verdict is not KEEP:
+                        verdicts[item.path] = verdict
+        return verdicts
+
+    def summary(self) -> TakeoutRead | None:
+        """Return what was found so far, None if there is no Takeout to report on."""
+        counts = self._counts
+        if not counts or not self._report:
+            return None
+        return TakeoutRead(
+            photos=counts["photos"],
+            without_json=counts["without_json"],
+            photos_missing=counts["photos_missing"],
+            edited=counts["edited"],
+            live=counts["live"],
+            trashed=counts["trashed"],
+            locked=counts["locked"],
+            archived=counts["archived"],
+            partner=counts["partner"],
+            albums=len(self._albums),
+            titles=tuple(self._titles),
+        )
+
+    def _list_folder(self, path: Path, _version: object) -> _Folder:
+        return _Folder(FolderNames(list_folder(path, self._parts)), path)
+
+    def _judge(self, item: Item, folder: _Folder) -> Verdict:
+        if isinstance(item, Skipped):
+            return self._judge_json(item, folder)
+        found = self._kind(item.path.name, folder)
+        if found is None:
+            return KEEP
+        self._count(found)
+        reasons = found.reasons
+        if isinstance(item, PairedFile) and (main := self._kind(item.of.name, folder)):
+            reasons = reasons | main.reasons  # it can't be a format of a photo that is left out
+        skip = next((reason for reason in TAKEOUT_KINDS if reason in reasons & self._skip), None)
+        if skip is not None:
+            return Verdict(skip)
+        return Verdict(lacks_json=True) if self._report and not found.has_json else KEEP
+
+    def _count(self, found: _Kind) -> None:
+        self._counts["photos"] += 1
+        self._counts["without_json"] += not found.has_json
+        self._counts["edited"] += found.edited
+        self._counts["live"] += found.live
+        self._counts.update(reason.value for reason in found.reasons & STATES)
+
+    def _judge_json(self, item: Skipped, folder: _Folder) -> Verdict:
+        """Return the verdict on a JSON file: whether its photo is missing."""
+        if not self._report or not folder.names.lacks_photo(item.path.name):
+            return KEEP
+        if self._states(item.path, folder) is None:
+            return KEEP
+        self._counts["photos_missing"] += 1
+        return Verdict(SkipReason.PHOTO_MISSING)
+
+    def _kind(self, name: str, folder: _Folder) -> _Kind | None:
+        """Return what a photo is in a Takeout, None outside of one."""
+        names = folder.names
+        json = names.json_of(name)
+        states = None if json is None else self._states(names.sidecars[json[0]], folder)
+        if states is None and not self._is_takeout(folder):
+            return None
+        tie = json[1] if json else None
+        original = names.original_of(name) if tie in {Tie.EDITED, None} else None
+        still = names.still_of(name) if tie is Tie.LIVE else None
+        reasons = set(states or ())
+        if self._accepts(original):
+            reasons.add(SkipReason.EDITED)
+        if self._accepts(still):
+            reasons.add(SkipReason.LIVE)
+        if SkipReason.ORIGINALS in self._skip and any(map(self._accepts, names.edited_of(name))):
+            reasons.add(SkipReason.ORIGINALS)
+        return _Kind(
+            frozenset(reasons),
+            has_json=json is not None,
+            edited=tie is Tie.EDITED or original is not None,
+            live=tie is Tie.LIVE,
+        )
+
+    def _accepts(self, name: str | None) -> bool:
+        """Return whether the server accepts the type of a file, if there is one."""
+        if name is None:
+            return False
+        return self._endings is None or name.rpartition(".")[2].lower() in self._endings
+
+    def _states(self, json: Path, folder: _Folder) -> frozenset[SkipReason] | None:
+        """Return the states of a photo, None if this is not its JSON file or can't be read."""
+        states = None
+        with suppress(OSError, ValueError):  # a notice about it comes with the photo's metadata
+            states = states_of(read_file(json, limit=LARGEST_SIDECAR))
+        if states is not None and not folder.takeout:
+            self._found_takeout(folder)
+        return states
+
+    def _is_takeout(self, folder: _Folder) -> bool:
+        if folder.takeout is None:
+            folder.takeout = is_takeout(folder.names)
+            if folder.takeout:
+                self._found_takeout(folder)
+        return folder.takeout
+
+    def _found_takeout(self, folder: _Folder) -> None:
+        """Count the album that a folder of a Takeout is, once for all parts."""
+        folder.takeout = True
+        inside = zips.split(folder.path)
+        place = str(folder.path) if inside is None else inside[1]
+        if place not in self._albums:
+            with suppress(ValueError):
+                if album := album_of(folder.names):
+                    self._albums.add(place)
+                    if len(self._titles) < TITLES_KEPT:
+                        self._titles.append(album.title)

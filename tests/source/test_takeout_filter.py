@@ -1,0 +1,70 @@
+"""What is left out of a Takeout in favour of another file, and which folders are none."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+
+from bulkup.events import SkipReason
+from bulkup.source.filters import TAKEOUT_KINDS
+from bulkup.source.photos import Photo
+from bulkup.source.scan import Skipped, scan
+from bulkup.source.takeout_filter import TakeoutFilter, Verdict
+from tests.support.walks import put_all
+
+GOOGLE = json.dumps({"title": "a", "photoTakenTime": {"timestamp": "1"}}).encode()
+LACKS_JSON = Verdict(lacks_json=True)
+
+
+def judged(
+    root: Path, *skip: SkipReason, endings: Collection[str] | None = None
+) -> dict[str, Verdict]:
+    """Return the verdicts on the files of a folder, by their names."""
+    takeout = TakeoutFilter(frozenset(skip), endings=endings)
+    found = [each for each in scan([root], endings=None) if isinstance(each, Photo | Skipped)]
+    verdicts = takeout.judge(found)
+    assert (takeout.summary() is None) == (not verdicts)
+    return {path.name: verdict for path, verdict in verdicts.items()}
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[]", b'{"title": "a"}', b"no JSON", GOOGLE[:-20]])
+def test_folders_without_json_of_google_are_none_of_a_takeout(
+    tmp_path: Path, content: bytes
+) -> None:
+    put_all(tmp_path, "a.jpg", "b-edited.jpg", "b.jpg")
+    assert judged(tmp_path, *TAKEOUT_KINDS[:5]) == {}
+    put_all(tmp_path, "a.jpg.json", "gone.jpg.json", content=content)
+    assert judged(tmp_path, *TAKEOUT_KINDS[:5]) == {}
+
+
+def test_photos_without_json_and_json_without_photo_are_named_in_a_takeout(
+    tmp_path: Path,
+) -> None:
+    put_all(tmp_path, "a.jpg", "b.jpg", "b-edited.jpg", "c.mp4", "c.heic")
+    put_all(tmp_path, "a.jpg.json", "gone.jpg.json", "c.heic.json", content=GOOGLE)
+    put_all(tmp_path, "manifest.json", "other.xmp", content=b"{}")
+    assert judged(tmp_path) == {
+        "b.jpg": LACKS_JSON,
+        "b-edited.jpg": LACKS_JSON,
+        "gone.jpg.json": Verdict(SkipReason.PHOTO_MISSING),
+    }
+
+
+def test_no_file_is_left_out_in_favour_of_one_that_the_gallery_refuses(tmp_path: Path) -> None:
+    put_all(tmp_path, "a.MP4", "a.HEIC", "b-edited.jpg", "b.HEIC", "c.jpg", "c-edited.HEIC")
+    put_all(tmp_path, *(f"{name}.json" for name in ("a.HEIC", "b.HEIC", "c.jpg")), content=GOOGLE)
+    live, edited, originals = (SkipReason.LIVE, SkipReason.EDITED, SkipReason.ORIGINALS)
+    assert judged(tmp_path, live, edited) == {
+        "a.MP4": Verdict(live),
+        "b-edited.jpg": Verdict(edited),
+        "c-edited.HEIC": Verdict(edited),
+    }
+    assert judged(tmp_path, live, edited, endings={"jpg", "mp4"}) == {
+        "c-edited.HEIC": Verdict(edited)
+    }
+    assert judged(tmp_path, originals) == {
+        "b.HEIC": Verdict(originals),
+        "c.jpg": Verdict(originals),
+    }
+    assert judged(tmp_path, originals, endings={"jpg"}) == {"b.HEIC": Verdict(originals)}
