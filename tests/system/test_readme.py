@@ -32,6 +32,7 @@ from bulkup.cli import app
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.accounts import Permission
 from docs.generate import COMMANDS, arguments
+from tests.support.archives import write_zip
 from tests.support.commands import COMMAND, PASSWORD, Ended, account, bulkup, environment
 from tests.support.receiver import receiver
 from tests.support.runs import picture
@@ -123,6 +124,10 @@ class Reader:
         self.write("lightroom/Rome/IMG_0001.xmp", (SIDECARS / "lightroom.xmp").read_bytes())
         for sidecar in (SIDECARS / "takeout").iterdir():
             self.write(f"Takeout/Google Photos/Trip/{sidecar.name}", sidecar.read_bytes())
+        unpacked = [path for path in (self.work / "Takeout").rglob("*") if path.is_file()]
+        for number, path in enumerate(sorted(unpacked), start=1):
+            name = str(path.relative_to(self.work))
+            write_zip(self.work / f"takeout-{number:03}.zip", {name: path.read_bytes()})
         self.write(
             "photos.csv", b"path,title,date\n2019/IMG_0001.jpg,Lunch by the sea,2019-07-04\n"
         )
@@ -285,6 +290,7 @@ ALBUMS: Final = {
     "docs/how-to/albums.md": {"2019", "May", "2020"},
     "docs/how-to/lightroom.md": {"Rome"},
     "docs/how-to/other-gallery.md": {"Trips"},
+    "docs/how-to/takeout.md": {"Sommer am Comer See"},
 }
 UPLOAD: Final = r'(?m)^bulkup "?\./([\w/ ]+?)"? (?!.*--dry-run)'
 RUN: Final = [
