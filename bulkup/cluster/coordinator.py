@@ -265,7 +265,9 @@ class Coordinator(Membership):
     def _accept(self, member: Member, call: Call, outcome: Outcome) -> None:
         """Accept the outcome of a call."""
         if isinstance(outcome.error, RunError) and len(self.members) > 1:
-            self._drop(member)  # perhaps only its own connection or account has failed
+            # perhaps only its own connection or account has failed
+            self._exclude(member.address, outcome.error.message)
+            self._drop(member)
             return
         del member.calls[call.number]
         member.open[call.job is not None] -= 1

@@ -303,10 +303,14 @@ class Membership(ABC):
         if topic:
             await self._serve(address, topic)
         else:
-            self._unfit[address] = (self._clock(), reason)
-            self._workers.discard(address)
-            message = f"worker {address} can't take part: {reason}"
-            self._emit(Noticed(message=message, hint="The other workers continue without it."))
+            self._exclude(address, reason)
+
+    def _exclude(self, address: str, reason: str) -> None:
+        """Do not invite a worker for a while, and report why."""
+        self._unfit[address] = (self._clock(), reason)
+        self._workers.discard(address)
+        message = f"worker {address} can't take part: {reason}"
+        self._emit(Noticed(message=message, hint="The other workers continue without it."))
 
     def _invitation(self, worker: str) -> Invitation:
         """Return the invitation for a worker, without secrets over an unencrypted network."""
