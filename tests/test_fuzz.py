@@ -30,6 +30,7 @@ from bulkup.errors import FormatRefused, NotOffered, PhotoError, RunError, Trans
 from bulkup.piwigo import protocol
 from bulkup.piwigo.protocol import Answer, interpret
 from bulkup.piwigo.session import retry_after
+from bulkup.source import flickr, icloud, photoprism, picasa
 from bulkup.source.cells import TableFile
 from bulkup.source.embedded import read_embedded
 from bulkup.source.files import opened
@@ -406,6 +407,55 @@ def test_tables(tmp_path: Path) -> None:
         for number in range(min(len(table), 9)):
             table.row(number)
             table.is_ambiguous(number)
+
+    fuzz(holds)
+
+
+exports = pieces(
+    *(
+        b'{"albums":[{"title":"',
+        b'","photos":["1",',
+        b'"id":"12345","name":"',
+        b'"geo":',
+        b'"tags":[',
+    ),
+    *(b'{"tag":"', b"imgName,originalCreationDate\n", b'"Saturday June 4,2022 12:11 PM GMT"'),
+    *(b"[Picasa]\nname=", b"[a.jpg]\n", b"[.album:", b"<contacts>", b"<contact id='1' name='"),
+    *(
+        b"UID: abc\n",
+        b"Title: ",
+        b"Type: album\n",
+        b"TakenAt: ",
+        b"Lat: ",
+        b"Details:\n  Keywords: ",
+    ),
+    *(b"Photos:\n", b"- UID: ", b"&a ", b"*a", b"- ", b"? ", b"|\n", b"{", b"}", b"[", b"]"),
+    *(b"'", b'"', b",", b"\n", b" ", b"9", b"\xff", b"</contacts>", b"'/>"),
+)
+
+
+EXPORT_READERS: tuple[Callable[[bytes], object], ...] = (
+    *(lambda text: flickr.read_photo(text, number="12345"), flickr.read_albums),
+    *(icloud.read_details, icloud.read_album, picasa.read_ini, picasa.read_contacts),
+    *(photoprism.read_photo, photoprism.read_album),
+)
+
+
+@pytest.mark.timeout(0 if FUZZ_S else 120)
+def test_files_of_exports() -> None:
+    @fuzzed
+    @given(exports, st.sampled_from(EXPORT_READERS))
+    @example(
+        b'{"albums":[' + b'{"title":"a","photos":["12345"]},' * 9000 + b"{}]}", flickr.read_albums
+    )
+    @example(b"UID: abc\nTitle: &a [x]\nTakenAt: " + b"[" * 900, photoprism.read_photo)
+    @example(b"UID: abc\n" + b"a:\n - " * 1000, photoprism.read_photo)
+    @lean
+    def holds(text: bytes, read: Callable[[bytes], object]) -> None:
+        try:
+            read(text)
+        except ValueError as error:
+            assert len(str(error)) < LONG
 
     fuzz(holds)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +25,7 @@ from bulkup.app.settings import (
 )
 from bulkup.app.stated import Matching, open_table, stated_by
 from bulkup.engine import dry_run, pipeline, verify
-from bulkup.engine.albums import ROOT, AlbumResolver, Albums, FolderAlbums
+from bulkup.engine.albums import ROOT, AlbumResolver, Albums, FolderAlbums, FurtherAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
 from bulkup.engine.ports import IPTC_FACTS, Fact, GalleryWriter, Stop
@@ -38,8 +37,9 @@ from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import Offer
 from bulkup.source.cells import TableFile
 from bulkup.source.disposal import Mover, Trash
+from bulkup.source.exports import ExportAlbums, Exports
 from bulkup.source.filters import EVERYTHING, Filters
-from bulkup.source.metadata import Labels
+from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.scan import Found, check_roots
 from bulkup.source.sidecars import Describer
 from bulkup.source.takeout import takeout_album
@@ -83,13 +83,20 @@ async def upload_photos(
         emit = Matching(opened, emit, complete=only is None, stop=stop).emit
     folders = _folder_tags(settings.into, roots, zip_roots) if labels.folder_as_tag else None
     stated = stated_by(opened, folders)
+    exports = Exports(parts=zip_roots)
     bandwidth = Bandwidth(settings.bwlimit, emit)
     async with open_gallery(
         account,
         settings,
         method=settings.method,
         throttle=Throttle(bandwidth, clock=clock, sleep=sleep),
-        describe=Describer(labels, emit=emit, parts=zip_roots, stated=stated or nothing_stated)
+        describe=Describer(
+            labels,
+            emit=emit,
+            parts=zip_roots,
+            exports=exports,
+            stated=stated or nothing_stated,
+        )
         if labels or stated
         else None,
         # on a cluster this machine proves workers for all others
@@ -126,7 +133,8 @@ async def upload_photos(
             formats=settings.raw_as_format,
             disposal=disposal,
             only=only,
-            titles=partial(takeout_album, parts=zip_roots) if labels.sidecars else None,
+            titles=_titles(exports, zip_roots) if labels.sidecars else None,
+            further=_further(exports if labels.sidecars else None, stated, emit=emit),
             arrangement=settings.arrangement,
             takeout=TakeoutFilter(
                 filters.takeout_skip,
@@ -224,12 +232,16 @@ async def verify_photos(
         if into := settings.into:
             albums = Albums(server, recovery=recovery, emit=emit)
             base = await _base(into, albums, missing=run_failures.NO_ALBUM_NAMED)
+            exports = Exports(parts=zip_roots)
             album_resolver = AlbumResolver(
                 _folder_albums(into, roots, base, zip_roots),
                 albums,
                 emit=emit,
                 make=False,
-                titles=partial(takeout_album, parts=zip_roots) if settings.sidecars else None,
+                titles=_titles(exports, zip_roots) if settings.sidecars else None,
+                further=_further(
+                    exports if settings.sidecars else None, nothing_stated, emit=emit
+                ),
             )
         started = await _started(
             server.offer,
@@ -358,6 +370,26 @@ def _folder_tags(
     """Return which folders become tags: those below the roots, named like albums."""
     below_roots = replace(into, tree=True, unwrap=True)
     return _folder_albums(below_roots, roots, ANY_ALBUM, zip_roots)
+
+
+def _titles(exports: Exports, zip_roots: Sequence[Path]) -> Titles:
+    """Return what names folders' albums after their titles in Google Photos or Picasa."""
+    return lambda folder: takeout_album(folder, parts=zip_roots) or exports.title(folder)
+
+
+def _further(
+    exports: Exports | None,
+    stated: Callable[[Path], Metadata | None] | None = None,
+    *,
+    emit: Emit,
+) -> Sequence[FurtherAlbums]:
+    """Return the sources of albums besides those of folders; None is no source."""
+    sources: list[FurtherAlbums] = []
+    if stated is not None:
+        sources.append(lambda photo: (stated(photo) or Metadata()).albums)
+    if exports is not None:
+        sources.append(ExportAlbums(exports, emit=emit))
+    return sources
 
 
 async def _base(into: AlbumTarget, albums: Albums, *, missing: FailureKind | None = None) -> int:

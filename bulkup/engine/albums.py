@@ -325,8 +325,7 @@ SAME_NAME_HINT: Final = (
     "The gallery can't distinguish their names: rename one of the folders to get two albums."
 )
 SAME_TITLE_HINT: Final = (
-    "Google Takeout's metadata gives both the same title: --no-sidecars uses the folders' names "
-    "instead."
+    "Their export gives both the same title: --no-sidecars uses the folders' names instead."
 )
 
 

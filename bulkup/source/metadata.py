@@ -20,6 +20,9 @@ MAX_STARS: Final = 5
 LEVELS: Final = (0, 1, 2, 4, 8)
 """Piwigo's privacy levels: everybody, contacts, friends, family, administrators."""
 
+ADMINISTRATORS: Final = 8
+"""The level of photos that only administrators see."""
+
 DATE: Final = re.compile(
     r"(\d{4})(?:[:-](\d\d)(?:[:-](\d\d)"
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?"

@@ -11,8 +11,9 @@ from typing import Final
 from anyio import to_thread
 
 from bulkup.errors import PhotoError
-from bulkup.events import Emit, Noticed
+from bulkup.events import Emit
 from bulkup.source.embedded import Embedded, read_embedded
+from bulkup.source.exports import Exports, ignored
 from bulkup.source.files import folder_version, list_folder, opened, read_file
 from bulkup.source.metadata import Labels, Metadata, Moment
 from bulkup.source.names import date_in_name
@@ -37,13 +38,21 @@ class Sidecars:
     """Reads the sidecars of photos; a folder is listed again only when it has changed.
 
     Photos in one of several zip archives, the `parts` of one tree, have their sidecars in any of
-    them. UTC times are converted to `zone`, by default the local one.
+    them. UTC times are converted to `zone`, by default the local one. What `exports` say of a
+    photo has lower priority.
     """
 
-    def __init__(self, *, parts: Sequence[Path] = (), zone: tzinfo | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        parts: Sequence[Path] = (),
+        zone: tzinfo | None = None,
+        exports: Exports | None = None,
+    ) -> None:
         self._parts = parts
         self._zone = zone
         self._names = lru_cache(maxsize=FOLDERS)(self._list)
+        self._exports = exports or Exports(parts=parts, zone=zone)
 
     def read(self, photo: Path) -> tuple[Metadata, list[Unusable]]:
         """Return the metadata from a photo's sidecars, and the sidecars that can't be used."""
@@ -63,6 +72,8 @@ class Sidecars:
                 unusable.append(Unusable(path, str(error)))
             else:
                 metadata = metadata.over(more)
+        metadata = metadata.over(self._exports.metadata(photo))
+        unusable += [Unusable(*problem) for problem in self._exports.take_problems()]
         return metadata, unusable
 
     def _list(self, folder: Path, _version: object) -> FolderNames:
@@ -96,8 +107,9 @@ class Describer:
     """Returns the metadata of each photo of a run, with times in `zone`, by default the local one.
 
     `folder` returns the folder's original path if the photo is a copy elsewhere; `parts` are the
-    zip archives of one tree. `stated` returns what the user says of a photo elsewhere, such as in
-    a table; it takes precedence over sidecars, and may read files.
+    zip archives of one tree, `exports` what exports say of their photos. `stated` returns what
+    the user says of a photo elsewhere, such as in a table; it takes precedence over sidecars, and
+    may read files.
     """
 
     def __init__(
@@ -109,13 +121,16 @@ class Describer:
         parts: Sequence[Path] = (),
         stated: Callable[[Path], Metadata | None] = lambda _: None,
         zone: tzinfo | None = None,
+        exports: Exports | None = None,
     ) -> None:
         self._labels = labels
         self._stated = stated
         self._folder = folder
         self._zone = zone
         self._emit = emit
-        self._sidecars = Sidecars(parts=parts, zone=zone) if labels.sidecars else None
+        self._sidecars = (
+            Sidecars(parts=parts, zone=zone, exports=exports) if labels.sidecars else None
+        )
         self._reported: set[Path] = set()
 
     async def __call__(self, photo: Photo) -> Metadata:
@@ -124,12 +139,7 @@ class Describer:
         for item in unusable:
             if item.path not in self._reported:
                 self._reported.add(item.path)
-                self._emit(
-                    Noticed(
-                        message=f"the {item.kind} {item.path} is ignored: {item.reason}",
-                        hint="Its photo is uploaded without this metadata.",
-                    )
-                )
+                self._emit(ignored(item.path, item.reason, kind=item.kind))
         return metadata
 
     def _describe(self, photo: Photo) -> tuple[Metadata, list[Unusable]]:

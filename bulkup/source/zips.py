@@ -105,6 +105,10 @@ class Archive:
         """Return the names of the files in a folder, itself named without a slash at its end."""
         return list(self._folders.get(folder, ()))
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders with files in them, empty for the archive itself."""
+        return list(self._folders)
+
     def __iter__(self) -> Iterator[Member]:
         """Yield all members, depth first in name order."""
         for folder in sorted(self._folders, key=lambda folder: folder.split("/")):

@@ -1,0 +1,109 @@
+"""Exports of other services and programs: what they say of photos besides sidecars."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import tzinfo
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Protocol
+
+from anyio import from_thread
+
+from bulkup.events import Emit, Noticed
+from bulkup.source.export_files import AlbumPath, ExportFiles, Problem
+from bulkup.source.files import folder_version
+from bulkup.source.flickr import Flickr
+from bulkup.source.icloud import ICloud
+from bulkup.source.metadata import Metadata
+from bulkup.source.photoprism import PhotoPrism
+from bulkup.source.picasa import Picasa
+from bulkup.source.takeout import Album
+
+FOLDERS: Final = 4096
+
+
+class Reader(Protocol):
+    """Reads the exports of one service."""
+
+    def recognizes(self, folder: Path) -> bool:
+        """Return whether photos in a folder may belong to such an export."""
+
+    def metadata(self, photo: Path) -> Metadata:
+        """Return the metadata of a photo."""
+
+    def albums(self, photo: Path) -> Iterable[AlbumPath]:
+        """Return the albums of a photo, as paths of names."""
+
+
+class Exports:
+    """What exports say of photos; call it in worker threads.
+
+    `parts` are the zip archives of one tree. Dates in UTC are converted to `zone`, by default the
+    local one.
+    """
+
+    def __init__(self, *, parts: Sequence[Path] = (), zone: tzinfo | None = None) -> None:
+        self._files = ExportFiles(parts)
+        self._picasa = Picasa(self._files)
+        self._readers: Sequence[Reader] = (
+            Flickr(self._files),
+            ICloud(self._files, zone=zone),
+            self._picasa,
+            PhotoPrism(self._files, zone=zone),
+        )
+        self._of = lru_cache(maxsize=FOLDERS)(self._find)
+
+    def metadata(self, photo: Path) -> Metadata:
+        """Return the metadata of a photo."""
+        found = Metadata()
+        for reader in self._for(photo):
+            found = found.over(reader.metadata(photo))
+        return found
+
+    def albums(self, photo: Path) -> Iterator[AlbumPath]:
+        """Yield the albums of a photo, as paths of names."""
+        for reader in self._for(photo):
+            yield from reader.albums(photo)
+
+    def title(self, folder: Path) -> Album | None:
+        """Return the title and description of a folder, None if it has none."""
+        return self._picasa.title(folder)
+
+    def take_problems(self) -> Iterator[Problem]:
+        """Return the files that can't be used, and forget them."""
+        return self._files.take_problems()
+
+    def _for(self, photo: Path) -> Sequence[Reader]:
+        """Return the readers that recognize the folder of a photo."""
+        try:
+            return self._of(photo.parent, folder_version(photo.parent))
+        except OSError:
+            return ()
+
+    def _find(self, folder: Path, _version: object) -> Sequence[Reader]:
+        return [reader for reader in self._readers if reader.recognizes(folder)]
+
+
+class ExportAlbums:
+    """Returns the albums of photos in exports; call it in worker threads started with anyio.
+
+    Each file that can't be used is reported as a notice.
+    """
+
+    def __init__(self, exports: Exports, *, emit: Emit) -> None:
+        self._exports = exports
+        self._emit = emit
+
+    def __call__(self, photo: Path) -> Sequence[AlbumPath]:
+        """Return the albums of a photo, as paths of names."""
+        found = tuple(self._exports.albums(photo))
+        for path, reason in self._exports.take_problems():
+            from_thread.run_sync(self._emit, ignored(path, reason))
+        return found
+
+
+def ignored(path: Path, reason: str, *, kind: str = "sidecar") -> Noticed:
+    """Return the notice of a file that can't be used."""
+    return Noticed(
+        message=f"the {kind} {path} is ignored: {reason}",
+        hint="Its photos are uploaded without this metadata.",
+    )
