@@ -64,6 +64,7 @@ class UploadOptions:
     tree: bool = False
     unwrap: bool = False
     underscores_to_spaces: bool = False
+    rename_album: str | Sequence[str] = ()
     create_albums: bool = False
     private: bool = False
 

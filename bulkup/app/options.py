@@ -26,6 +26,7 @@ from bulkup.events import SkipReason
 from bulkup.source.cells import COLUMNS, TableFile
 from bulkup.source.filters import TAKEOUT_KINDS, Filters, Listing, Patterns
 from bulkup.source.metadata import Labels, Template
+from bulkup.source.renames import read_rename
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 SECOND_NS: Final = 10**9
@@ -38,6 +39,7 @@ def build_albums(
     tree: bool = False,
     unwrap: bool = False,
     underscores_to_spaces: bool = False,
+    rename_album: str | Sequence[str] = (),
     create_albums: bool = False,
     private: bool = False,
 ) -> AlbumTarget:
@@ -52,6 +54,7 @@ def build_albums(
         tree=tree,
         unwrap=unwrap,
         spaces=underscores_to_spaces,
+        renames=tuple(read_rename(rule, flag="--rename-album") for rule in _texts(rename_album)),
         private=private,
     )
 
@@ -167,7 +170,7 @@ def build_labels(
     keyword_paths: bool = False,
 ) -> Labels:
     """Return the checked labels. Raises `UsageError`."""
-    tags = (tag,) if isinstance(tag, str) else tuple(tag)
+    tags = _texts(tag)
     if not all(text.strip() for text in tags):
         raise UsageError("--tag is empty", hint="Give a name, such as --tag holidays.")
     return Labels(
@@ -189,7 +192,7 @@ def build_table(
     *, metadata: str | os.PathLike[str] | None = None, metadata_map: str | Sequence[str] = ()
 ) -> TableFile | None:
     """Return the checked table of metadata, None if there is none. Raises `UsageError`."""
-    texts = (metadata_map,) if isinstance(metadata_map, str) else tuple(metadata_map)
+    texts = _texts(metadata_map)
     if metadata is None:
         if texts:
             raise UsageError("--metadata-map requires --metadata", hint="Give both, or neither.")
@@ -224,6 +227,11 @@ def parse_takeout_skip(kinds: str | Sequence[str]) -> frozenset[SkipReason]:
             hint="Give edited or originals, not both.",
         )
     return frozenset(known[name] for name in names)
+
+
+def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the values of an option that is a text or several."""
+    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def parse_moment(when: datetime | str, *, now_ns: int, flag: str) -> int:

@@ -13,6 +13,7 @@ from typing import Final, Literal, Self, get_args
 from bulkup.engine.arrange import Arrangement
 from bulkup.errors import UsageError, check_range
 from bulkup.source.metadata import LEVELS
+from bulkup.source.renames import Rename
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +137,14 @@ class AlbumTarget:
     tree: bool = False
     unwrap: bool = False
     spaces: bool = False
+    renames: tuple[Rename, ...] = ()
     private: bool = False
 
     def __post_init__(self) -> None:
         for given, flag in (
             (self.unwrap, "--unwrap"),
             (self.spaces, "--underscores-to-spaces"),
+            (self.renames, "--rename-album"),
         ):
             if given and not self.tree:
                 raise UsageError(f"{flag} requires --tree", hint="Give both, or neither.")

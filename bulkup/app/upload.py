@@ -361,6 +361,7 @@ def _folder_albums(
         tree=into.tree,
         unwrap=into.unwrap,
         spaces=into.spaces,
+        renames=into.renames,
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
+from cyclopts import Parameter
+
 from bulkup.app.settings import (
     AlbumTarget,
     DoctorSettings,
@@ -14,7 +16,7 @@ from bulkup.app.settings import (
     default_ledger,
     parse_duration,
 )
-from bulkup.cli.flags import RetryFlags, flag, flags
+from bulkup.cli.flags import RetryFlags, flag, flags, split_lines
 from bulkup.errors import UsageError
 
 OTHERS: Final = frozenset({"flat", "no_sidecars"})
@@ -48,6 +50,16 @@ class FolderFlags:
     underscores_to_spaces: Annotated[
         bool, flag("With --tree: replace underscores in folder names with spaces in album names.")
     ] = False
+    rename_album: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="With --tree: replace what matches a regular expression in the names of albums; "
+            "folders with an empty name become no album. Repeatable, applied in order; in the "
+            "environment variable, one on each line.",
+            env_var_split=split_lines,
+            metavar="'PATTERN=>TEXT'",
+        ),
+    ] = ()
 
     def target(self) -> AlbumTarget:
         """Return the checked albums. Raises `UsageError`."""
@@ -86,7 +98,8 @@ class VerifyAlbumFlags(FolderFlags):
 
     def target_if_any(self) -> AlbumTarget | None:
         """Return the checked albums, None for any album. Raises `UsageError`."""
-        chosen = self.album is not None or self.tree or self.unwrap or self.underscores_to_spaces
+        names = self.underscores_to_spaces or self.rename_album
+        chosen = self.album is not None or self.tree or self.unwrap or names
         return self.target() if chosen else None
 
 

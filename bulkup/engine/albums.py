@@ -37,6 +37,7 @@ from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.events import AlbumMade, Emit, Noticed
 from bulkup.source import takeout, zips
+from bulkup.source.renames import Rename
 
 ROOT: Final = 0
 """The gallery's top level, as the parent of albums."""
@@ -257,8 +258,9 @@ class FolderAlbums:
     """How the folders below `roots` become albums inside album `base`.
 
     Without `tree` all photos go to `base`. `unwrap` leaves out the album of each root itself,
-    `spaces` replaces underscores with spaces. The roots in `zips` are zip archives: these become
-    no albums, and neither do the two folders that hold all photos of a Takeout.
+    `spaces` replaces underscores with spaces, then `renames` are applied in their order; a folder
+    with an empty name is left out. The roots in `zips` are zip archives: these become no albums,
+    and neither do the two folders that hold all photos of a Takeout.
     """
 
     roots: Sequence[Path] = ()
@@ -267,7 +269,9 @@ class FolderAlbums:
     tree: bool = False
     unwrap: bool = False
     spaces: bool = False
+    renames: Sequence[Rename] = ()
     _real: dict[Path, Path] = field(default_factory=dict, init=False)
+    _names: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         for root in self.roots:
@@ -280,6 +284,8 @@ class FolderAlbums:
         Raises `PhotoError` where the photo would be in no album.
         """
         folders = tuple(self._ancestors(photo))[::-1] if self.tree else ()
+        if self.renames:
+            folders = tuple(folder for folder in folders if self.name(folder.spelled))
         if not folders and self.base == ROOT:
             raise PhotoError(local_failures.NO_FOLDER())
         return folders
@@ -306,8 +312,17 @@ class FolderAlbums:
         return [self.name(folder.spelled) for folder in self.path_to(photo)]
 
     def name(self, folder: str) -> str:
-        """Return the album name for a folder of this name."""
-        return _storable(folder.replace("_", " ") if self.spaces else folder) or "_"
+        """Return the album name for a folder of this name, empty if it becomes no album."""
+        if folder not in self._names:
+            name = _storable(folder.replace("_", " ") if self.spaces else folder) or "_"
+            self._names[folder] = self.renamed(name)
+        return self._names[folder]
+
+    def renamed(self, name: str) -> str:
+        """Return a name after the renames."""
+        for rename in self.renames:
+            name = rename(name)
+        return _storable(name)
 
 
 def _storable(name: str) -> str:
@@ -328,6 +343,10 @@ SAME_TITLE_HINT: Final = (
     "Their export gives both the same title: --no-sidecars uses the folders' names instead."
 )
 
+
+RENAMED_HINT: Final = (
+    "--rename-album may give both the same name, and others too; this is said only once."
+)
 
 Titles = Callable[[Path], takeout.Album | None]
 """Returns title and description of a folder, None if it has none. Reads files: call in a thread.
@@ -455,18 +474,24 @@ class AlbumResolver:
     async def _find(self, folder: AlbumFolder, *, inside: int) -> tuple[int | None, str]:
         """Return id and name of a folder's album; the id is None if it does not exist."""
         titled = await self._titled(folder.folder)
-        name = titled.title if titled else self._folder_albums.name(folder.spelled)
+        name = self._folder_albums.name(folder.spelled)
+        if titled:
+            name = self._folder_albums.renamed(titled.title) or name
         comment = titled.description if titled else ""
         found = await self._albums.inside(inside, name, comment=comment, make=self._make)
         if found is not None:
             first, first_titled = self._first.setdefault(found, (folder, titled is not None))
             # a folder may be in several parts of an export
-            if first.spelled != folder.spelled and (found, folder.spelled) not in self._sharing:
-                self._sharing.add((found, folder.spelled))
+            pair = (found, folder.spelled)
+            renames = bool(self._folder_albums.renames)
+            reported = pair in self._sharing or (renames and self._sharing)
+            if first.spelled != folder.spelled and not reported:
+                self._sharing.add(pair)
+                hint = SAME_TITLE_HINT if first_titled or titled else SAME_NAME_HINT
                 self._emit(
                     Noticed(
                         message=f"{first.folder} and {folder.folder} share one album",
-                        hint=SAME_TITLE_HINT if first_titled or titled else SAME_NAME_HINT,
+                        hint=RENAMED_HINT if renames else hint,
                     )
                 )
         return found, name

@@ -22,6 +22,8 @@ from tests.support.commands import (
     send,
     start,
 )
+from tests.support.galleries import albums_of, uploads
+from tests.support.photos import write_album_title, write_files
 from tests.support.runs import make_archive, stored_sums
 from tests.support.steps import SteppedSandbox, exactly
 
@@ -169,6 +171,33 @@ async def test_ctrl_c_ends_verify_after_the_files_in_flight(tmp_path: Path) -> N
     assert re.search(r"^Stopped after ", said, re.MULTILINE)
     assert re.search(r"^  Checked 3 photos: 3 present", said, re.MULTILINE)
     assert re.search(r"^ +5 +unfinished +run the same command again", said, re.MULTILINE)
+
+
+async def test_renamed_albums_have_the_same_names_in_a_dry_run_and_when_they_are_verified(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    places = ("2019_05_Rome/DCIM/a.jpg", "2019_05_Bari/b.jpg", "2019_05_Rome/c.jpg", "scans/d.jpg")
+    write_files(tmp_path / "my_photos", *places)
+    write_album_title(tmp_path / "my_photos/scans", "Old scans")
+    into: tuple[str, ...] = ("--tree", "--no-ledger", "--folder-as-tag")
+    for rule in (r"^(\d{4})_(\d\d)_.*=>\1-\2", "^DCIM$=>", "(?i)^old =>", "^my_photos$=>All"):
+        into = (*into, "--rename-album", rule)
+    planned = await send(box, tmp_path / "my_photos", *into, "-n", "-v", album="")
+    assert not uploads(box)
+    assert sorted(re.findall(r"(?m)^album +(.*)$", planned.err)) == ["2019-05", "All", "scans"]
+    sent = await send(box, tmp_path / "my_photos", *into, album="")
+    assert (planned.code, sent.code) == (0, 0)
+    assert albums_of(box) == {
+        "Sandbox": [],
+        "All": [],
+        "All/2019-05": ["a.jpg", "b.jpg", "c.jpg"],
+        "All/scans": ["d.jpg"],
+    }
+    assert {tag.name for tag in box.gallery.tags.values()} == {"2019-05", "scans"}
+    assert sent.err.count("share one album") == 1
+    checked = (flag for flag in into if flag != "--folder-as-tag")
+    ended = await send(box, "verify", tmp_path / "my_photos", *checked, album="")
+    assert "Checked 4 photos: 4 present\n" in ended.err
 
 
 async def test_a_tree_is_verified_as_it_was_uploaded(box: Sandbox, tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ class Reader:
         """Run lines, each of which has to succeed; those that belong together in one bash."""
         self.sums |= self.sums_below(self.work) | self.sums_below(self.card)
         for line in [text] if "export BULKUP" in text else lines(text):
-            if re.match(SHELL, line):
+            if re.match(SHELL, re.sub("'[^']*'", "''", line)):
                 await self._in_bash(line)
             else:
                 ended = await self.run(line)
