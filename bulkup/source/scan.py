@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 import sys
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import (
     AsyncGenerator,
     Callable,
@@ -325,14 +325,17 @@ class Walk:
     def over(self, roots: Sequence[Path]) -> Iterator[Found]:
         """Yield what is below the roots. A root is included whatever its name.
 
-        Links are followed at the end, so that a file counts where it really is.
+        Zip archives come first, as one tree. Links are followed at the end, so that a file counts
+        where it really is.
         """
         linking: deque[_Folder] = deque()
+        archives = zips.only_zips(roots)
+        yield from self._in_zips(archives)
         for root in roots:
             status = _look(root, follow=True)
-            if zips.is_zip(root):
-                yield from self._in_zip(root)
-            elif _is_folder(status):
+            if root in archives:
+                continue
+            if _is_folder(status):
                 yield from self._below(root, "", status, linking=linking)
             else:
                 yield self._classify(root, root.name, status)
@@ -443,21 +446,30 @@ class Walk:
         folders.append(_Folder(path, place, names, (*above, number) if number else above))
         return None
 
-    def _in_zip(self, archive: Path) -> Iterator[Found]:
-        """Yield the members of a zip archive, or why it can't be read."""
-        try:
-            members = zips.open_archive(archive)
-        except OSError as error:
-            yield Unreadable(archive, _reason(error))
-            return
-        except zips.ZipError as error:
-            yield Unreadable(archive, str(error), local_failures.ZIP_BROKEN)
-            return
-        for member in members:
-            if any(map(self._filters.is_junk, member.name.split("/"))):
-                yield Skipped(archive / member.name, member.size, SkipReason.JUNK)
-            else:
-                yield self._classify_member(archive / member.name, member.name, member)
+    def _in_zips(self, archives: Sequence[Path]) -> Iterator[Found]:
+        """Yield the members of zip archives, or why one can't be read.
+
+        They come folder by folder, so that the sidecars of a folder, which are spread over all
+        parts of an export, are looked for once.
+        """
+        folders = defaultdict[str, list[tuple[Path, zips.Archive]]](list)
+        for archive in archives:
+            try:
+                opened = zips.open_archive(archive)
+                for folder in opened.folders():
+                    folders[folder].append((archive, opened))
+            except OSError as error:
+                yield Unreadable(archive, _reason(error))
+            except zips.ZipError as error:
+                yield Unreadable(archive, str(error), local_failures.ZIP_BROKEN)
+        for folder in sorted(folders, key=lambda folder: folder.split("/")):
+            for archive, opened in folders[folder]:
+                for member in opened.inside(folder):
+                    path = archive / member.name
+                    if any(map(self._filters.is_junk, member.name.split("/"))):
+                        yield Skipped(path, member.size, SkipReason.JUNK)
+                    else:
+                        yield self._classify_member(path, member.name, member)
 
     def _classify_member(self, path: Path, place: str, member: zips.Member) -> Found:
         if self._filters.excludes(place):

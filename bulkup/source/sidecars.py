@@ -4,7 +4,6 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,8 @@ from bulkup.errors import PhotoError
 from bulkup.events import Emit
 from bulkup.source.embedded import Embedded, read_embedded
 from bulkup.source.exports import Exports, ignored
-from bulkup.source.files import folder_version, list_folder, opened, read_file
+from bulkup.source.files import opened, read_file
+from bulkup.source.folders import FolderCache
 from bulkup.source.metadata import Labels, Metadata, Moment
 from bulkup.source.names import date_in_name
 from bulkup.source.photos import LARGEST_SIDECAR, Photo
@@ -22,7 +22,8 @@ from bulkup.source.takeout import read_takeout
 from bulkup.source.takeout_names import FolderNames
 from bulkup.source.xmp import read_xmp
 
-FOLDERS: Final = 16
+FOLDERS: Final = 8
+"""Folders whose listings are kept: those of the photos in flight, which are few if large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,14 @@ class Sidecars:
         zone: tzinfo | None = None,
         exports: Exports | None = None,
     ) -> None:
-        self._parts = parts
         self._zone = zone
-        self._names = lru_cache(maxsize=FOLDERS)(self._list)
+        self._names = FolderCache(FolderNames, parts=parts, most=FOLDERS)
         self._exports = exports or Exports(parts=parts, zone=zone)
 
     def read(self, photo: Path) -> tuple[Metadata, list[Unusable]]:
         """Return the metadata from a photo's sidecars, and the sidecars that can't be used."""
-        folder = photo.parent
         try:
-            names = self._names(folder, folder_version(folder, self._parts))
+            names = self._names.of(photo.parent)
         except OSError:
             return Metadata(), []
         metadata = Metadata()
@@ -75,9 +74,6 @@ class Sidecars:
         metadata = metadata.over(self._exports.metadata(photo))
         unusable += [Unusable(*problem) for problem in self._exports.take_problems()]
         return metadata, unusable
-
-    def _list(self, folder: Path, _version: object) -> FolderNames:
-        return FolderNames(list_folder(folder, self._parts))
 
 
 def beside(photo: str, names: FolderNames) -> Iterator[Path]:

@@ -4,24 +4,25 @@ Reads files: call in a worker thread.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from bulkup.events import SkipReason, TakeoutRead
-from bulkup.source import zips
-from bulkup.source.files import folder_version, list_folder, read_file
+from bulkup.source.files import read_file
 from bulkup.source.filters import TAKEOUT_KINDS
+from bulkup.source.folders import FolderCache
 from bulkup.source.photos import LARGEST_SIDECAR, Photo
 from bulkup.source.scan import PairedFile, Skipped
 from bulkup.source.takeout import album_of, is_takeout, states_of
 from bulkup.source.takeout_names import FolderNames, Tie
 
-FOLDERS: Final = 4
+FOLDERS: Final = 2
+"""Folders whose listings are kept: a scan visits one after the other."""
+
 TITLES_KEPT: Final = 20
 STATES: Final = frozenset(TAKEOUT_KINDS[:4])
 """Those that a JSON file states."""
@@ -53,13 +54,12 @@ class _Kind:
     live: bool
 
 
-@dataclass(slots=True)
 class _Folder:
     """A folder; `takeout` is None until it is known whether it is that of a Takeout."""
 
-    names: FolderNames
-    path: Path
-    takeout: bool | None = None
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self.names = FolderNames(files)
+        self.takeout: bool | None = None
 
 
 class TakeoutFilter:
@@ -80,20 +80,18 @@ class TakeoutFilter:
         report: bool = True,
     ) -> None:
         self._skip = skip
-        self._parts = parts
         self._endings = endings
         self._report = report
-        self._list = lru_cache(maxsize=FOLDERS)(self._list_folder)
+        self._folders = FolderCache(_Folder, parts=parts, most=FOLDERS)
         self._counts = Counter[str]()
         self._titles: list[str] = []
-        self._albums: set[str] = set()
 
     def judge(self, items: Sequence[Item]) -> dict[Path, Verdict]:
         """Return the verdicts on those files that are left out or lack their counterpart."""
         verdicts: dict[Path, Verdict] = {}
         for path, group in groupby(items, key=lambda item: item.path.parent):
             try:
-                folder = self._list(path, folder_version(path, self._parts))
+                folder = self._folders.of(path)
             except OSError:
                 continue
             if folder.names.jsons:
@@ -118,12 +116,9 @@ class TakeoutFilter:
             locked=counts["locked"],
             archived=counts["archived"],
             partner=counts["partner"],
-            albums=len(self._albums),
+            albums=counts["albums"],
             titles=tuple(self._titles),
         )
-
-    def _list_folder(self, path: Path, _version: object) -> _Folder:
-        return _Folder(FolderNames(list_folder(path, self._parts)), path)
 
     def _judge(self, item: Item, folder: _Folder) -> Verdict:
         if isinstance(item, Skipped):
@@ -203,13 +198,10 @@ class TakeoutFilter:
         return folder.takeout
 
     def _found_takeout(self, folder: _Folder) -> None:
-        """Count the album that a folder of a Takeout is, once for all parts."""
+        """Count the album that a folder of a Takeout is."""
         folder.takeout = True
-        inside = zips.split(folder.path)
-        place = str(folder.path) if inside is None else inside[1]
-        if place not in self._albums:
-            with suppress(ValueError):
-                if album := album_of(folder.names):
-                    self._albums.add(place)
-                    if len(self._titles) < TITLES_KEPT:
-                        self._titles.append(album.title)
+        with suppress(ValueError):
+            if album := album_of(folder.names):
+                self._counts["albums"] += 1
+                if len(self._titles) < TITLES_KEPT:
+                    self._titles.append(album.title)

@@ -109,11 +109,10 @@ class Archive:
         """Return the names of the folders with files in them, empty for the archive itself."""
         return list(self._folders)
 
-    def __iter__(self) -> Iterator[Member]:
-        """Yield all members, depth first in name order."""
-        for folder in sorted(self._folders, key=lambda folder: folder.split("/")):
-            for name, data in sorted(self._folders[folder].items()):
-                yield self._member(f"{folder}/{name}" if folder else name, data)
+    def inside(self, folder: str) -> Iterator[Member]:
+        """Yield the members in a folder in name order."""
+        for name, data in sorted(self._folders.get(folder, {}).items()):
+            yield self._member(f"{folder}/{name}" if folder else name, data)
 
     def _member(self, name: str, data: bytes) -> Member:
         size, mtime_ns, header, packed, crc, method, is_link = _Packed.unpack(data)

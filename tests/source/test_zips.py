@@ -12,6 +12,7 @@ from bulkup.errors import PhotoChanged, PhotoError
 from bulkup.source import zips
 from bulkup.source.files import PIECE, is_gone, version
 from bulkup.source.filters import Filters
+from bulkup.source.folders import FolderCache
 from bulkup.source.photos import Chunk, Photo, fingerprint, plan_chunks, read_chunk
 from bulkup.source.scan import Unreadable, check_roots, pair, scan
 from tests.support import archives
@@ -46,6 +47,29 @@ def test_members_are_found_like_files_in_folders(tmp_path: Path) -> None:
     order = [found.path.name for found in scan([path], endings=["jpg"])]
     assert order == ["5.txt", "a.jpg", "a.jpg.xmp", ".x.jpg", "2.jpg", "3.jpg", "4.JPG"]
     assert set(scanned(path, Filters(min_size=2))) == {"size", "junk"}
+
+
+def test_several_archives_are_one_tree_of_which_each_folder_is_listed_once(
+    tmp_path: Path,
+) -> None:
+    one = write_zip(tmp_path / "1.zip", {"b/1.jpg": b"x", "a/1.jpg": b"x", "1.jpg": b"x"})
+    two = write_zip(tmp_path / "2.zip", {"a/0.jpg": b"x", "c/d.jpg": b"x", "a.xmp": b"x"})
+    put(tmp_path / "0.jpg")
+    broken = put(tmp_path / "3.zip", b"no archive")
+    roots = [one, tmp_path / "0.jpg", broken, two]
+    assert [found.path for found in scan(roots, endings=None)] == [
+        *(broken, one / "1.jpg", two / "a.xmp", one / "a/1.jpg", two / "a/0.jpg"),
+        *(one / "b/1.jpg", two / "c/d.jpg", tmp_path / "0.jpg"),
+    ]
+
+    listed: list[set[str]] = []
+    folders = FolderCache(lambda files: listed.append({*files}), parts=[one, two], most=2)
+    for folder in (one, two, one / "a", two / "a", one / "b", two / "a"):
+        folders.of(folder)
+    assert listed == [{"1.jpg", "a.xmp"}, {"0.jpg", "1.jpg"}, {"1.jpg"}]
+    folders.of(tmp_path / "1.zip")  # the last two were kept
+    FolderCache(lambda files: listed.append({*files}), most=1).of(two / "a")
+    assert listed[3:] == [{"1.jpg", "a.xmp"}, {"0.jpg"}]
 
 
 def test_an_archive_in_a_folder_is_looked_into_only_where_it_is_given_itself(
