@@ -28,7 +28,7 @@ class Archive:
     @cached_property
     def rest(self) -> bytes:
         """The content of each file after its start."""
-        length = self.size - len(_start(0))
+        length = self.size - len(start_of(0))
         return (bytes(range(256)) * (length // 256 + 1))[:length]
 
     @property
@@ -59,20 +59,21 @@ def archive(*, count: int, size: int, sparse: bool = False) -> Iterator[Archive]
                 path.parent.mkdir()
             with path.open("wb") as file:
                 if sparse:
-                    file.write(_start(number))
+                    file.write(start_of(number))
                     file.truncate(size)
                 else:
-                    file.write(_start(number) + made.rest)
+                    file.write(start_of(number) + made.rest)
         yield made
 
 
 def sums(made: Archive) -> list[str]:
     """Return the MD5 of each file in hex; the archive must not be sparse."""
-    contents = (_start(number) + made.rest for number in range(made.count))
+    contents = (start_of(number) + made.rest for number in range(made.count))
     return [hashlib.md5(content, usedforsecurity=False).hexdigest() for content in contents]
 
 
-def _start(number: int) -> bytes:
+def start_of(number: int) -> bytes:
+    """Return how a file starts."""
     return HEAD + number.to_bytes(NUMBER, "big")
 
 

@@ -15,6 +15,7 @@ import small
 import start
 import there
 import thin
+import zips
 from frame import Figures, run
 
 BENCHMARKS: dict[str, Figures] = {
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Figures] = {
     "others": others.figures,
     "growth": growth.figures,
     "memory": memory.figures,
+    "zips": zips.figures,
 }
 
 if __name__ == "__main__":

@@ -59,16 +59,18 @@ def skipped(ended: Ended, reason: str) -> set[Path]:
     }
 
 
+@pytest.mark.parametrize("many", [12, pytest.param(1130, marks=pytest.mark.chaos)])
 async def test_a_takeout_arrives_as_the_table_says_and_a_second_run_reads_no_photo(
-    gallery: Sandbox, tmp_path: Path
+    gallery: Sandbox, tmp_path: Path, many: int
 ) -> None:
-    takeout = write_takeout(tmp_path)
+    takeout = write_takeout(tmp_path, many=many)
+    count = len(takeout.positions)
     foreseen = await send(gallery, *takeout.archives, *FLAGS, "--dry-run", "--no-ledger", album="")
     assert not gallery.gallery.photos
     assert has_rows(
         foreseen,
-        "49 +in a Takeout +46 with JSON, 3 without JSON, 3 edited, 1 video of a live photo, "
-        "4 trashed, 1 locked, 1 archived, 1 of a partner$",
+        f"{count:,} +in a Takeout +{count - 3:,} with JSON, 3 without JSON, "
+        "3 edited, 1 video of a live photo, 4 trashed, 1 locked, 1 archived, 1 of a partner$",
         '4 +album titles +The "Alps" & more/1, The "Alps" & more/1, Fotos von 2018, Party 🎉$',
         "4 +skipped by rule +in the trash",
         "2 +photos missing ",
