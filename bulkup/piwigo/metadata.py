@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import anyio
@@ -161,7 +161,7 @@ def details_of(metadata: Metadata, *, reads: Reads = {}) -> Details:  # noqa: B0
         title=title,
         comment=comment,
         author=author,
-        date=metadata.date,
+        date=metadata.date or _replaced_date(metadata, reads),
         tags=distinct(_fit("name", escape_tags(tag)) for tag in tags),
         level=metadata.level,
         own_title=own_title,
@@ -173,7 +173,17 @@ def details_of(metadata: Metadata, *, reads: Reads = {}) -> Details:  # noqa: B0
     return replace(details, iptc=iptc) if details and unknown else details
 
 
-IPTC_KINDS: Final = tuple(each.name for each in fields(Iptc))
+IPTC_KINDS: Final = ("title", "description", "keywords")
+
+
+def _replaced_date(metadata: Metadata, reads: Reads) -> Moment | None:
+    """Return the date of EXIF if the gallery may replace it by that of IPTC, without its time.
+
+    Piwigo does if it reads IPTC (seen on Piwigo 13).
+    """
+    replaced = metadata.iptc is not None and metadata.iptc.dated
+    may_read = any(reads.get(kind, True) for kind in IPTC_KINDS)
+    return metadata.exif_date if replaced and may_read else None
 
 
 def _without(metadata: Metadata, iptc: Iptc, reads: Reads) -> Metadata:

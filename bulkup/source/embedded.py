@@ -77,5 +77,6 @@ def _read_by_galleries(iptc: IptcData) -> Iptc | None:
         title=iptc.metadata.title,
         description=iptc.metadata.description,
         keywords=iptc.metadata.tags,
+        dated=iptc.metadata.date is not None,
     )
     return found if found != Iptc() else None

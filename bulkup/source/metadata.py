@@ -59,12 +59,13 @@ Position = tuple[float, float]
 class Iptc:
     """The texts of the IPTC data in a JPEG, which a gallery may read itself.
 
-    The kinds of texts are named like the fields.
+    `dated` is whether there is a date as well, which then takes the place of that of EXIF.
     """
 
     title: str = ""
     description: str = ""
     keywords: tuple[str, ...] = ()
+    dated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import pytest
 from bulkup.engine.ports import IPTC_FACTS, Fact, NoLedger
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.source.metadata import Labels
-from tests.support.embedded import iptc, write_jpeg
+from tests.support.embedded import dataset, iptc, write_jpeg
 from tests.support.galleries import calls, tags_of
 from tests.support.runs import run
 
@@ -83,6 +83,20 @@ async def test_a_photo_that_shows_nothing_is_not_the_last_one_looked_at(folder: 
         Fact.IPTC_TITLE,
         Fact.IPTC_KEYWORDS,
     }
+
+
+@each_method
+async def test_the_time_of_a_photo_is_kept_where_the_gallery_reads_a_mere_day(
+    folder: Path, method: str
+) -> None:
+    data = iptc("T") + dataset(2, 55, b"20180102")
+    for name in "ab":
+        data += dataset(2, 15, name.encode())
+        write_jpeg(folder / f"{name}.jpg", data, exif=b"2018:01:02 03:04:05\0")
+    async with Sandbox(use_iptc=True) as box:
+        await run(box, folder, method=method, labels=Labels(), concurrency=1)
+        dates = {photo.date_creation for photo in box.gallery.photos.values()}
+        assert dates == {"2018-01-02 03:04:05"}
 
 
 async def test_a_lost_answer_is_not_taken_for_a_gallery_that_reads_nothing(folder: Path) -> None:

@@ -215,6 +215,13 @@ def test_what_the_gallery_does_not_read_is_sent_along() -> None:
     assert dict(details.inline_fields((1, 2)))["tag_ids"] == "1,2"
 
 
+def test_the_time_of_a_photo_is_kept_where_the_gallery_may_read_a_mere_day() -> None:
+    taken = Metadata(exif_date=DATE, iptc=Iptc(title="T", dated=True))
+    assert details_of(taken).date == details_of(taken, reads={"title": True}).date == DATE
+    assert details_of(taken, reads=dict.fromkeys(ALL, False)).date is None
+    assert details_of(replace(taken, iptc=Iptc(title="T"))).date is None
+
+
 def test_while_it_is_unknown_the_first_photos_show_it() -> None:
     assert details_of(FOUND).iptc == IPTC
     assert details_of(FOUND, reads={"title": False, "keywords": False}).iptc == IPTC

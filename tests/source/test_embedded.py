@@ -65,7 +65,10 @@ def test_all_formats_on_disk_and_in_zips(tmp_path: Path, name: str) -> None:
         people=("Anna",),
         position=(-48.25, -2.5),
         iptc=Iptc(
-            title="IPTC title é", description="IPTC caption", keywords=("sea", "iptc only ü")
+            title="IPTC title é",
+            description="IPTC caption",
+            keywords=("sea", "iptc only ü"),
+            dated=True,
         )
         if kind == "jpg"
         else None,
@@ -94,7 +97,7 @@ def test_fields_of_iptc(photo: Path) -> None:
     data += dataset(2, 55, b"20210814") + dataset(2, 60, b"180327+0200")
     date = Moment("2021-08-14 18:03:27")
     read = read_bytes(photo, jpeg_with_iptc(data))
-    assert read == Metadata(title="Headline", author="Ann, Ben", date=date)
+    assert read == Metadata(title="Headline", author="Ann, Ben", date=date, iptc=Iptc(dated=True))
     data = dataset(2, 55, b"20211332") + dataset(2, 105, b"H") + dataset(2, 5, b"\0 T\n2 ")
     assert read_bytes(photo, jpeg_with_iptc(data)).title == "T 2"
     long = b"\x1c\x02\x78\x80\x04" + struct.pack(">I", 40_000) + b"x" * 40_000

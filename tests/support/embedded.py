@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from tests.support.photos import with_exif
 from tests.support.runs import JPEG_HEAD
 
 FOLDER = Path(__file__).parents[1] / "sidecars" / "embedded"
@@ -61,9 +62,10 @@ def jpeg_with_iptc(data: bytes, *, picture: bytes = JPEG_HEAD + b"\xff\xd9") -> 
     return jpeg([segment(0xED, b"Photoshop 3.0\0" + resources(data))], picture=picture)
 
 
-def write_jpeg(path: Path, data: bytes) -> None:
-    """Write a JPEG with IPTC data."""
-    path.write_bytes(jpeg_with_iptc(data))
+def write_jpeg(path: Path, data: bytes, *, exif: bytes = b"") -> None:
+    """Write a JPEG with IPTC data, and with `exif` with that date."""
+    content = jpeg_with_iptc(data)
+    path.write_bytes(with_exif(content, exif) if exif else content)
 
 
 def xmp_segment(document: bytes) -> bytes:
