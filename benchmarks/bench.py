@@ -7,6 +7,7 @@ import sys
 
 import again
 import ceiling
+import embedded
 import growth
 import md5
 import memory
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Figures] = {
     "ceiling": ceiling.figures,
     "md5": md5.figures,
     "small": small.figures,
+    "embedded": embedded.figures,
     "again": again.figures,
     "there": there.figures,
     "thin": thin.figures,
