@@ -274,6 +274,7 @@ async def verify_photos(
                     endings=server.offer.endings,
                     report=False,
                 ),
+                repeat_links=settings.into is not None and settings.into.tree,
             )
             run_settings = RunSettings(
                 account=account,

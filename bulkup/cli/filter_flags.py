@@ -75,7 +75,11 @@ class FilterFlags:
         str | None, flag("Only files of at most this size, such as 2G.", metavar="SIZE")
     ] = None
     follow_symlinks: Annotated[
-        bool, flag("Follow symbolic links to files and folders; no file is processed twice.")
+        bool,
+        flag(
+            "Follow symbolic links to files and folders. With --tree, a photo is also in the "
+            "albums of folders with links to it; otherwise no file is processed twice."
+        ),
     ] = False
     no_default_excludes: Annotated[
         bool, flag("Include hidden files, and system files such as @eaDir and Thumbs.db.")

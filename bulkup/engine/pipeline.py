@@ -263,7 +263,13 @@ def read_plan(
     executor: Executor,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read the files of a plan; return the stream of their jobs."""
-    walk = find(plan.roots, plan.filters, endings=plan.endings, only=plan.only)
+    walk = find(
+        plan.roots,
+        plan.filters,
+        endings=plan.endings,
+        only=plan.only,
+        repeat_links=plan.folder_albums.tree,
+    )
     return read_archive(
         paired(walk, endings=plan.endings) if plan.formats else walk,
         context,
@@ -351,7 +357,9 @@ async def scan_stage(
                 if photo is None:
                     continue
                 entry = entries.get(photo.path)
-                if entry is None or entry.is_format or not entry.is_of(photo):
+                if entry is None and (md5 := await _md5_of_other_path(photo, context)):
+                    await known.send(Job(photo, md5))
+                elif entry is None or entry.is_format or not entry.is_of(photo):
                     await new.send((photo, entry))
                 else:
                     job = Job(
@@ -388,6 +396,15 @@ async def _verdicts(
 
     doubtful = [found for found in batch if is_doubtful(found)]
     return await to_thread.run_sync(takeout.judge, doubtful) if doubtful else {}
+
+
+async def _md5_of_other_path(photo: Photo, context: RunContext) -> str | None:
+    """Return the MD5 of a file that was found twice, if it was read under its other path."""
+    if photo.same_as is None:
+        return None
+    entry = (await context.ledger.look_up([photo.same_as])).get(photo.same_as)
+    known = entry is not None and not entry.is_format and entry.is_of(photo)
+    return entry.md5 if entry and known else None
 
 
 async def fingerprint_stage(

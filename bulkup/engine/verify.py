@@ -44,7 +44,8 @@ class Plan:
 
     `concurrency` is the number of stored files that the server reads at once; with `quick` it
     reads none. `hashing` is the number of threads that read the archive. `endings` None takes
-    files of every type. `takeout` leaves out files of a Google Takeout.
+    files of every type. `takeout` leaves out files of a Google Takeout. With `repeat_links`, links
+    to photos are in the albums of their own folders.
     """
 
     roots: Sequence[Path]
@@ -54,6 +55,7 @@ class Plan:
     hashing: int = 2
     endings: Collection[str] | None = None
     takeout: TakeoutFilter | None = None
+    repeat_links: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,12 @@ async def run(
         async with one_error(), anyio.create_task_group() as tasks:
             with located:
                 jobs = read_archive(
-                    find(plan.roots, plan.filters, endings=plan.endings),
+                    find(
+                        plan.roots,
+                        plan.filters,
+                        endings=plan.endings,
+                        repeat_links=plan.repeat_links,
+                    ),
                     context,
                     tasks=tasks,
                     hashing=plan.hashing,

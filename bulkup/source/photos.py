@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
@@ -34,11 +34,15 @@ LARGEST_SIDECAR: Final = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo file with its size in bytes and modification time when it was last checked."""
+    """A photo file with its size in bytes and modification time when it was last checked.
+
+    `same_as` is another path of a file that was found twice.
+    """
 
     path: Path
     size: int
     mtime_ns: int
+    same_as: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

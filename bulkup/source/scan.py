@@ -240,10 +240,12 @@ async def find(
     *,
     endings: Collection[str] | None,
     only: Callable[[Found], bool] | None = None,
+    repeat_links: bool = False,
 ) -> AsyncGenerator[Sequence[Found], None]:
     """Yield what `scan` finds below the roots, then the files of the list, in batches.
 
-    `only` returns whether to yield an item. Raises `RunError` if the list can't be read.
+    `only` returns whether to yield an item. With `repeat_links`, links to photos that were found
+    already are yielded as such, instead of skipped. Raises `RunError` if the list can't be read.
     """
 
     def chosen(batch: Sequence[Found]) -> Sequence[Found]:
@@ -252,7 +254,9 @@ async def find(
     twice = (
         filters.listing or filters.follow_symlinks or (filters.patterns.rules and len(roots) > 1)
     )
-    walk = Walk(filters, endings=endings, seen=Seen() if twice else None)
+    walk = Walk(
+        filters, endings=endings, seen=Seen() if twice else None, repeat_links=repeat_links
+    )
     found = walk.over(roots)
     while batch := await to_thread.run_sync(lambda: list(islice(found, BATCH))):
         yield chosen(batch)
@@ -313,11 +317,21 @@ class _Folder:
 
 
 class Walk:
-    """Finds and classifies files; one that `seen` contains is skipped."""
+    """Finds and classifies files; one that `seen` contains is skipped.
+
+    With `repeat_links`, a link to such a file is a photo too.
+    """
 
     def __init__(
-        self, filters: Filters, *, endings: Collection[str] | None, seen: Seen | None = None
+        self,
+        filters: Filters,
+        *,
+        endings: Collection[str] | None,
+        seen: Seen | None = None,
+        repeat_links: bool = False,
     ) -> None:
+        self._repeat_links = repeat_links
+        self._linked: dict[str, Path] = {}  # where the targets of links were found first
         self._filters = filters
         self._endings = endings
         self._seen = seen
@@ -423,7 +437,19 @@ class Walk:
                 above = folder.numbers
                 yield from self._below(path, f"{place}/", status, linking=linking, above=above)
             else:
-                yield self._classify(path, place, status)
+                yield self._classify_link(path, self._classify(path, place, status), status)
+
+    def _classify_link(self, path: Path, found: Found, status: os.stat_result | OSError) -> Found:
+        """Return a link to a file as a photo although the file was found already, if asked to."""
+        if not self._repeat_links or isinstance(status, OSError):
+            return found
+        repeated = isinstance(found, Skipped) and found.reason is SkipReason.REPEATED
+        if repeated or isinstance(found, Photo):
+            real = os.path.realpath(path)
+            other = self._linked.setdefault(real, Path(real) if repeated else path)
+            if repeated:
+                return Photo(path, status.st_size, status.st_mtime_ns, same_as=other)
+        return found
 
     def _enter(
         self,

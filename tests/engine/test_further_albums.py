@@ -11,9 +11,11 @@ from bulkup.engine.albums import ROOT, AlbumMembers, MembersByAlbum
 from bulkup.engine.ports import State
 from bulkup.events import (
     AlbumMade,
+    FileSkipped,
     Noticed,
     PhotoChecked,
     PhotoFailed,
+    PhotoHashing,
     PhotoPresent,
     PhotoUploaded,
     Verdict,
@@ -21,6 +23,7 @@ from bulkup.events import (
 from bulkup.sandbox import Fault, Sandbox
 from bulkup.sandbox.accounts import Permission
 from bulkup.sandbox.faults import Kind
+from bulkup.source.filters import Filters
 from tests.support.faults import HookedFaults
 from tests.support.galleries import albums_of, calls
 from tests.support.ledgers import entries, run_with_ledger
@@ -206,6 +209,46 @@ async def test_a_gallery_that_can_not_add_photos_to_albums_gets_them_all_the_sam
     assert [said in event.message for event in outcome.of(Noticed)].count(True) == 1
     assert not outcome.of(PhotoFailed)
     assert not again.of(PhotoFailed)
+
+
+async def test_links_put_a_photo_into_the_albums_of_their_folders(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    write_files(folder, "2019/a.jpg", "2019/b.jpg")
+    write_files(tmp_path, "elsewhere/c.jpg")
+    for link, target in (
+        ("Alps/a.jpg", folder / "2019/a.jpg"),
+        ("Best/1.jpg", folder / "2019/a.jpg"),
+        ("Best/c.jpg", tmp_path / "elsewhere/c.jpg"),
+        ("Alps/c.jpg", tmp_path / "elsewhere/c.jpg"),
+    ):
+        (folder / link).parent.mkdir(exist_ok=True)
+        (folder / link).symlink_to(target)
+    follow: dict[str, Any] = {
+        "tree": True,
+        "unwrap": True,
+        "filters": Filters(follow_symlinks=True),
+    }
+    await upload(box, folder, further=[])
+    outcome = await run_with_ledger(box, folder, **follow)
+    assert {path: len(files) for path, files in albums_of(box).items()} == {
+        "Sandbox": 0,
+        "Sandbox/2019": 2,
+        "Sandbox/Alps": 2,
+        "Sandbox/Best": 2,
+    }
+    assert len(outcome.of(PhotoUploaded)) == 1
+    read = [event.path.name for event in outcome.of(PhotoHashing)]
+    assert set(read) == {"c.jpg"}  # the others were read in the first run
+    again = await run_with_ledger(box, folder, **follow)
+    assert not again.of(PhotoHashing)
+    assert not any(event.linked for event in again.of(PhotoPresent))
+    verified = await check(box, folder, repeat_links=True, **follow)
+    assert {event.verdict for event in verified.of(PhotoChecked)} == {Verdict.PRESENT}
+    flat = await run_with_ledger(box, folder, filters=Filters(follow_symlinks=True))
+    skipped = [event.path.name for event in flat.of(FileSkipped)]
+    assert sorted(skipped) == ["1.jpg", "a.jpg", "c.jpg"]
 
 
 async def test_the_members_of_few_or_of_many_albums_are_kept() -> None:
