@@ -141,6 +141,7 @@ async def upload_photos(
                 parts=zip_roots,
                 endings=server.offer.endings,
                 report=labels.sidecars,
+                deleted=exports.is_deleted,
             ),
         )
         async with open_run(
@@ -228,11 +229,10 @@ async def verify_photos(
         server,
         recovery,
     ):
-        album_resolver, base = None, ROOT
+        album_resolver, base, exports = None, ROOT, Exports(parts=zip_roots)
         if into := settings.into:
             albums = Albums(server, recovery=recovery, emit=emit)
             base = await _base(into, albums, missing=run_failures.NO_ALBUM_NAMED)
-            exports = Exports(parts=zip_roots)
             album_resolver = AlbumResolver(
                 _folder_albums(into, roots, base, zip_roots),
                 albums,
@@ -273,6 +273,7 @@ async def verify_photos(
                     parts=zip_roots,
                     endings=server.offer.endings,
                     report=False,
+                    deleted=exports.is_deleted,
                 ),
                 repeat_links=settings.into is not None and settings.into.tree,
             )

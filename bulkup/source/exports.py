@@ -43,10 +43,11 @@ class Exports:
 
     def __init__(self, *, parts: Sequence[Path] = (), zone: tzinfo | None = None) -> None:
         self._files = ExportFiles(parts)
+        self._icloud = ICloud(self._files, zone=zone)
         self._picasa = Picasa(self._files)
         self._readers: Sequence[Reader] = (
             Flickr(self._files),
-            ICloud(self._files, zone=zone),
+            self._icloud,
             self._picasa,
             PhotoPrism(self._files, zone=zone),
         )
@@ -63,6 +64,10 @@ class Exports:
         """Yield the albums of a photo, as paths of names."""
         for reader in self._for(photo):
             yield from reader.albums(photo)
+
+    def is_deleted(self, photo: Path) -> bool:
+        """Return whether a photo was deleted, and is in the export all the same."""
+        return self._icloud.is_deleted(photo)
 
     def title(self, folder: Path) -> Album | None:
         """Return the title and description of a folder, None if it has none."""

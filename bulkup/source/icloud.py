@@ -21,7 +21,10 @@ DETAILS: Final = re.compile(r"photo details(-[0-9]+)?\.csv", re.IGNORECASE)
 LISTS: Final = "Albums"
 """The folder with a list of file names for each album, beside those of the photos."""
 
+PHOTOS: Final = "Photos"
 DELETED: Final = "Recently Deleted"
+"""The folders of photos."""
+
 LIMIT: Final = 16 * 1024**2
 MOST_ROWS: Final = 200_000
 """Maximum number of rows of a table; a part of an export has far fewer photos."""
@@ -77,10 +80,13 @@ class ICloud:
             return ()
         return self._albums(self._lists(photo.parent)).get(_key(photo.name), ())
 
-    def leaves_out(self, photo: Path) -> bool:
+    def is_deleted(self, photo: Path) -> bool:
         """Return whether a photo was deleted."""
+        folder = photo.parent
+        if folder.name == DELETED:
+            return bool(self._rows(folder) or self._rows(folder.with_name(PHOTOS)))
         details = self._of(photo)
-        return details is not None and (details.deleted or photo.parent.name == DELETED)
+        return details is not None and details.deleted
 
     def _of(self, photo: Path) -> Details | None:
         """Return the row of a photo, None if it is in no export."""

@@ -4,7 +4,7 @@ Reads files: call in a worker thread.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -68,7 +68,8 @@ class TakeoutFilter:
     `skip` are the kinds of photos to leave out. A file is left out in favour of another one, such
     as its original, only if that is of a type in `endings`, which are those that the server
     accepts, None for all. `parts` are the zip archives of one tree. Without `report`, nothing is
-    said about files that lack their counterpart.
+    said about files that lack their counterpart. `deleted` returns whether another export says
+    that a photo was deleted, which counts as `TRASHED`.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class TakeoutFilter:
         parts: Sequence[Path] = (),
         endings: Collection[str] | None = None,
         report: bool = True,
+        deleted: Callable[[Path], bool] = lambda _: False,
     ) -> None:
         self._skip = skip
+        self._deleted = deleted
         self._endings = endings
         self._report = report
         self._folders = FolderCache(_Folder, parts=parts, most=FOLDERS)
@@ -99,6 +102,10 @@ class TakeoutFilter:
                     verdict = self._judge(item, folder)
                     if verdict is not KEEP:
                         verdicts[item.path] = verdict
+        if SkipReason.TRASHED in self._skip:
+            for item in items:
+                if not isinstance(item, Skipped) and self._deleted(item.path):
+                    verdicts[item.path] = Verdict(SkipReason.TRASHED)
         return verdicts
 
     def summary(self) -> TakeoutRead | None:

@@ -58,6 +58,28 @@ async def test_a_flickr_export_arrives_with_its_albums_and_is_complete_after_one
     assert not asked.keys() & {"pwg.images.setCategory", "pwg.categories.add"}
 
 
+async def test_deleted_photos_of_icloud_stay_away_and_hidden_ones_hidden(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    shutil.copytree(SAMPLES / "icloud", tmp_path / "in")
+    write_files(tmp_path / "in/Part 1 of 2/Photos", "IMG_0002.JPG", "IMG_0003.JPG")
+    write_files(tmp_path / "in/Part 1 of 2/Recently Deleted", "IMG_0009.JPG")
+    write_files(tmp_path / "in/Part 2 of 2/Photos", "IMG_0005.JPG")
+    ended = await send(box, tmp_path / "in", "--json")
+    assert ended.code == 0
+    assert ended.out.count('"reason": "trashed"') == 2
+    assert albums_of(box) == {
+        "Sandbox": ["IMG_0002.JPG", "IMG_0005.JPG"],
+        "Sandbox/Été à la mer": ["IMG_0005.JPG"],
+    }
+    levels = {photo.file: photo.level for photo in box.gallery.photos.values()}
+    assert levels == {"IMG_0002.JPG": 8, "IMG_0005.JPG": 0}
+    ended = await send(box, "verify", tmp_path / "in")
+    assert ended.code == 0
+    await send(box, tmp_path / "in", "--takeout-skip", "none")
+    assert len(box.gallery.photos) == 4
+
+
 async def test_the_albums_of_an_export_are_ignored_on_request(
     box: Sandbox, tmp_path: Path
 ) -> None:
