@@ -134,7 +134,7 @@ class SkipReason(StrEnum):
     SPECIAL = "special"  # a pipe, a socket, a device
     SIDECAR = "sidecar"  # metadata of a photo: .xmp, .json
     TYPE = "type"  # the server does not accept files with this extension
-    TRASHED = "trashed"  # deleted in Google Photos or iCloud, according to their exports
+    TRASHED = "trashed"  # in the trash of Google Photos, iCloud or Immich, by the export
     LOCKED = "locked"  # in the locked folder of Google Photos
     ARCHIVED = "archived"  # archived in Google Photos
     PARTNER = "partner"  # shared by a partner in Google Photos

@@ -87,8 +87,8 @@ class FilterFlags:
     takeout_skip: Annotated[
         str,
         flag(
-            "Photos of a Google Takeout to leave out, separated by commas: trashed (also photos "
-            "that were deleted in iCloud, of its export), locked (in "
+            "Photos of a Google Takeout to leave out, separated by commas: trashed (also those of "
+            "exports of iCloud and Immich), locked (in "
             "the locked folder), archived, partner (shared by a partner), edited (edited "
             "versions), originals (of edited versions), live (videos of live photos), or none.",
             metavar="none|KIND,…",

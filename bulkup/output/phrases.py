@@ -228,7 +228,7 @@ SKIPPED = {
     events.SkipReason.SYMLINK: "symbolic links",
     events.SkipReason.SPECIAL: "pipes, sockets and devices",
     events.SkipReason.SIDECAR: "metadata of photos: .xmp, .json",
-    events.SkipReason.TRASHED: "deleted in Google Photos or iCloud",
+    events.SkipReason.TRASHED: "in the trash of Google Photos, iCloud or Immich",
     events.SkipReason.LOCKED: "in the locked folder of Google Photos",
     events.SkipReason.ARCHIVED: "archived in Google Photos",
     events.SkipReason.PARTNER: "shared by a partner in Google Photos",

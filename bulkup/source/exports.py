@@ -13,6 +13,7 @@ from bulkup.source.export_files import AlbumPath, ExportFiles, Problem
 from bulkup.source.files import folder_version
 from bulkup.source.flickr import Flickr
 from bulkup.source.icloud import ICloud
+from bulkup.source.immich import Immich
 from bulkup.source.metadata import Metadata
 from bulkup.source.photoprism import PhotoPrism
 from bulkup.source.picasa import Picasa
@@ -44,10 +45,12 @@ class Exports:
     def __init__(self, *, parts: Sequence[Path] = (), zone: tzinfo | None = None) -> None:
         self._files = ExportFiles(parts)
         self._icloud = ICloud(self._files, zone=zone)
+        self._immich = Immich(self._files, zone=zone)
         self._picasa = Picasa(self._files)
         self._readers: Sequence[Reader] = (
             Flickr(self._files),
             self._icloud,
+            self._immich,
             self._picasa,
             PhotoPrism(self._files, zone=zone),
         )
@@ -67,7 +70,7 @@ class Exports:
 
     def is_deleted(self, photo: Path) -> bool:
         """Return whether a photo was deleted, and is in the export all the same."""
-        return self._icloud.is_deleted(photo)
+        return self._icloud.is_deleted(photo) or self._immich.is_deleted(photo)
 
     def title(self, folder: Path) -> Album | None:
         """Return the title and description of a folder, None if it has none."""

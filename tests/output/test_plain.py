@@ -313,7 +313,7 @@ def test_the_summary_shows_what_became_of_every_file_and_why() -> None:
         "          1  skipped by rule   metadata of photos: .xmp, .json",
         f"          5  skipped by rule   {types}",
         f"             {ALLOWED_BY}",
-        "          1  skipped by rule   deleted in Google Photos or iCloud",
+        "          1  skipped by rule   in the trash of Google Photos, iCloud or Immich",
         "          1  skipped by rule   in the locked folder of Google Photos",
         "          1  skipped by rule   archived in Google Photos",
         "          1  skipped by rule   shared by a partner in Google Photos",

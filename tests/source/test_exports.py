@@ -181,6 +181,31 @@ def test_photoprism_has_its_files_in_its_storage(tmp_path: Path) -> None:
     assert exports.metadata(beside) == expected
 
 
+def test_immich_is_read_from_what_immich_go_archives(tmp_path: Path) -> None:
+    shutil.copytree(SAMPLES / "immich", tmp_path, dirs_exist_ok=True)
+    photo = tmp_path / "2023/2023-10/example.jpg"
+    exports = Exports(zone=UTC)
+    assert exports.metadata(photo) == Metadata(
+        description="Golden Gate\nBridge",
+        date=Moment("2023-10-01 12:34:56", ZONES),
+        tags=("San Francisco", "bridge"),
+        keyword_paths=(("USA", "California", "San Francisco"),),
+        rating=4,
+        position=(37.7749, -122.4194),
+    )
+    assert list(exports.albums(photo)) == [("San Francisco Trip",), ("Best of 2023/24",)]
+    assert not exports.is_deleted(photo)
+    trashed, other = photo.with_name("trashed.jpg.JSON"), photo.with_name("other.jpg.JSON")
+    trashed.write_text('{"fileName": "", "trashed": true, "rating": 9, "tags": 7, "albums": [7]}')
+    other.write_text('{"trashed": true, "albums": [{"title": "x"}]}')
+    assert exports.is_deleted(photo.with_name("trashed.jpg"))
+    assert not exports.is_deleted(photo.with_name("other.jpg"))
+    for name in ("trashed.jpg", "other.jpg", "no.jpg"):
+        assert exports.metadata(photo.with_name(name)) == Metadata()
+        assert not list(exports.albums(photo.with_name(name)))
+    assert not problems(exports)
+
+
 @pytest.mark.parametrize(
     ("file", "content", "photo", "reason"),
     [
