@@ -58,6 +58,7 @@ NOT_RUN: Final = {
     r"(systemctl|journalctl) ": "there is no systemd in a container",
     r"docker |cp compose.yaml |printf 'PHOTOS=|install -m ": "the image is tried in test_image.py",
     r"make ": "that would be this test again",
+    r"(osxphotos|immich-go|rclone) ": "programs of others",
     r".*\bnas\.(lan|pem)\b": "certificates of one's own are tried in test_first_run.py",
 }
 SHELL: Final = r"(?!bulkup )|bulkup (watch|sandbox) |.*([|<>]| --after trash)"
@@ -132,8 +133,26 @@ class Reader:
             "photos.csv", b"path,title,date\n2019/IMG_0001.jpg,Lunch by the sea,2019-07-04\n"
         )
         self.write("scans.csv", b"Photo;Caption\nIMG_0001.jpg;A scan\n")
+        self._write_exports()
         self.write(".last", b"")
         os.utime(self.work / ".last", (0, 0))
+
+    def _write_exports(self) -> None:
+        """Write exports of other services."""
+        for service in ("flickr", "icloud", "immich", "photoprism", "picasa"):
+            for path in (SIDECARS / service).rglob("*"):
+                if path.is_file():
+                    self.write(path.relative_to(SIDECARS), path.read_bytes())
+        for name in (
+            *("icloud/Part 1 of 2/Photos/IMG_0001.jpg", "immich/2023/2023-10/example.jpg"),
+            *("photoprism/originals/2019/20190704_120000_ABCD1234.jpg", "picasa/Trip/a.jpg"),
+            *("apple/Trip/IMG_0001.jpg", "mounted/2019/IMG_0001.jpg", "lunch_23425673160_o.jpg"),
+        ):
+            self.photo(name)
+        lunch = (self.work / "lunch_23425673160_o.jpg").read_bytes()
+        data = {path.name: path.read_bytes() for path in (SIDECARS / "flickr").iterdir()}
+        write_zip(self.work / "flickr/data-download-1.zip", {"lunch_23425673160_o.jpg": lunch})
+        write_zip(self.work / "flickr/7215_part1.zip", data)
 
     def photo(self, name: str | Path) -> None:
         self.write(name, picture(self.chance, size=900))
@@ -290,6 +309,10 @@ ALBUMS: Final = {
     "docs/how-to/albums.md": {"2019", "May", "2020"},
     "docs/how-to/lightroom.md": {"Rome"},
     "docs/how-to/other-gallery.md": {"Trips"},
+    "docs/how-to/sources.md": {
+        *("Rome & around", "San Francisco Trip", "Best of: 2019/20", "Best of"),
+        *("Trip to Rome!", "Trip", "2019"),
+    },
     "docs/how-to/takeout.md": {"Sommer am Comer See"},
 }
 UPLOAD: Final = r'(?m)^bulkup "?\./([\w/ ]+?)"? (?!.*--dry-run)'
