@@ -6,6 +6,7 @@ They are in the account data, apart from the photos, which are called `<title>_<
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from html import unescape
 from pathlib import Path
@@ -76,8 +77,8 @@ class Flickr:
         """Yield the albums of a photo."""
         for number in ID.findall(photo.name):
             for folder in self._account_data(photo.parent):
-                if ALBUMS_FILE in self._files.names(folder):
-                    path = folder / ALBUMS_FILE
+                path = folder / ALBUMS_FILE
+                with suppress(OSError):  # there is none
                     yield from self._albums(path, version(path)).get(int(number), ())
 
     def _find_account_data(self, folder: Path) -> Sequence[Path]:

@@ -1,5 +1,6 @@
 """PhotoPrism's YAML files: one for each photo, in `storage/sidecar` or beside it, and albums."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -117,7 +118,9 @@ def _storages(folder: Path) -> Iterator[tuple[Path, Path]]:
     for root in (folder, *folder.parents)[:ABOVE]:
         for name in STORAGES:
             storage = root.parent / name
-            if (storage / SIDECARS).is_dir() and storage / SIDECARS not in (root, *root.parents):
+            sidecars = storage / SIDECARS
+            # unlike a path's method, this raises nothing
+            if os.path.isdir(sidecars) and sidecars not in (root, *root.parents):  # noqa: PTH112
                 yield root, storage
 
 
