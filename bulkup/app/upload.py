@@ -39,9 +39,10 @@ from bulkup.source.cells import TableFile
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.exports import ExportAlbums, Exports
 from bulkup.source.filters import EVERYTHING, Filters
-from bulkup.source.metadata import Labels, Metadata
+from bulkup.source.metadata import Labels
 from bulkup.source.scan import Found, check_roots
 from bulkup.source.sidecars import Describer
+from bulkup.source.table import Table
 from bulkup.source.takeout import takeout_album
 from bulkup.source.takeout_filter import TakeoutFilter
 from bulkup.source.zips import only_zips
@@ -70,9 +71,9 @@ async def upload_photos(
     """Upload the photos below the paths, or plan to (`settings.dry_run`).
 
     `table` has metadata of photos. `only` selects among the files found, None takes all.
-    `executor_factory` opens the executor
-    that reads and uploads on other machines, None uses this one. Raises `UsageError` where a path
-    does not exist and `RunError` where the run is impossible.
+    `executor_factory` opens the executor that reads and uploads on other machines, None uses this
+    one. Raises `UsageError` where a path does not exist and `RunError` where the run is
+    impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
     zip_roots = await to_thread.run_sync(only_zips, roots)
@@ -134,7 +135,7 @@ async def upload_photos(
             disposal=disposal,
             only=only,
             titles=_titles(exports, zip_roots) if labels.sidecars else None,
-            further=_further(exports if labels.sidecars else None, stated, emit=emit),
+            further=_further(exports if labels.sidecars else None, opened, emit=emit),
             arrangement=settings.arrangement,
             takeout=TakeoutFilter(
                 filters.takeout_skip,
@@ -212,6 +213,7 @@ async def verify_photos(
     account: Account,
     settings: VerifySettings,
     filters: Filters = EVERYTHING,
+    table: TableFile | None = None,
     emit: Emit,
     stop: Stop,
     clock: Callable[[], float],
@@ -220,11 +222,16 @@ async def verify_photos(
 ) -> None:
     """Verify the photos below the paths against the gallery.
 
-    `executor_factory` opens the executor that reads on other machines, None uses this one. Raises
-    `UsageError` where a path does not exist and `RunError` where the run is impossible.
+    `table` has further albums of the photos. `executor_factory` opens the executor that reads on
+    other machines, None uses this one. Raises `UsageError` where a path does not exist and
+    `RunError` where the run is impossible.
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
     zip_roots = await to_thread.run_sync(only_zips, roots)
+    opened = None
+    if table is not None:
+        opened = await open_table(table, roots=roots, filters=filters, stop=stop)
+        emit = Matching(opened, emit, complete=True, stop=stop).emit
     async with open_gallery(account, settings, emit=emit, clock=clock, sleep=sleep) as (
         server,
         recovery,
@@ -239,9 +246,7 @@ async def verify_photos(
                 emit=emit,
                 make=False,
                 titles=_titles(exports, zip_roots) if settings.sidecars else None,
-                further=_further(
-                    exports if settings.sidecars else None, nothing_stated, emit=emit
-                ),
+                further=_further(exports if settings.sidecars else None, opened, emit=emit),
             )
         started = await _started(
             server.offer,
@@ -381,15 +386,12 @@ def _titles(exports: Exports, zip_roots: Sequence[Path]) -> Titles:
 
 
 def _further(
-    exports: Exports | None,
-    stated: Callable[[Path], Metadata | None] | None = None,
-    *,
-    emit: Emit,
+    exports: Exports | None, table: Table | None, *, emit: Emit
 ) -> Sequence[FurtherAlbums]:
     """Return the sources of albums besides those of folders; None is no source."""
     sources: list[FurtherAlbums] = []
-    if stated is not None:
-        sources.append(lambda photo: (stated(photo) or Metadata()).albums)
+    if table is not None and table.has_albums:
+        sources.append(table.albums_of)
     if exports is not None:
         sources.append(ExportAlbums(exports, emit=emit))
     return sources

@@ -285,24 +285,9 @@ class RetryFlags:
 
 @flags("Titles and tags")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelFlags:
-    """Titles, tags and other text for all photos, in addition to their own."""
+class TableFlags:
+    """A table of metadata."""
 
-    title: Annotated[
-        str | None,
-        flag(f"Title of each photo: a template with any of {FIELDS_TEXT}.", metavar="TEMPLATE"),
-    ] = None
-    tag: Annotated[
-        tuple[str, ...],
-        Parameter(
-            help="Tag for each photo, in addition to its own. Repeatable; in the "
-            "environment variable, separate values with commas.",
-            env_var_split=split_commas,
-            metavar="NAME",
-        ),
-    ] = ()
-    author: Annotated[str | None, flag("Author of each photo.")] = None
-    comment: Annotated[str | None, flag("Description of each photo.")] = None
     metadata: Annotated[
         Path | None,
         flag(
@@ -321,6 +306,48 @@ class LabelFlags:
             metavar="FIELD=COLUMN",
         ),
     ] = ()
+
+    def table(self) -> "TableFile | None":
+        """Return the table of metadata, if any. Raises `UsageError`."""
+        from bulkup.app.options import build_table
+
+        return build_table(metadata=self.metadata, metadata_map=self.metadata_map)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyTableFlags(TableFlags):
+    """The table of metadata that an upload was given."""
+
+    metadata: Annotated[
+        Path | None,
+        flag(
+            "CSV or Excel file with a row for each photo, as given to the upload: the photos must "
+            "be in its albums, too. Requires --album or --tree.",
+            metavar="FILE",
+        ),
+    ] = None
+
+
+@flags("Titles and tags")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelFlags(TableFlags):
+    """Titles, tags and other text for all photos, in addition to their own."""
+
+    title: Annotated[
+        str | None,
+        flag(f"Title of each photo: a template with any of {FIELDS_TEXT}.", metavar="TEMPLATE"),
+    ] = None
+    tag: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Tag for each photo, in addition to its own. Repeatable; in the "
+            "environment variable, separate values with commas.",
+            env_var_split=split_commas,
+            metavar="NAME",
+        ),
+    ] = ()
+    author: Annotated[str | None, flag("Author of each photo.")] = None
+    comment: Annotated[str | None, flag("Description of each photo.")] = None
     no_sidecars: Annotated[
         bool, flag("Ignore XMP sidecars and Google Takeout JSON next to photos.")
     ] = False
@@ -360,12 +387,6 @@ class LabelFlags:
 
         values = asdict(self)
         return build_labels(**{name: values[name] for name in values.keys() - TABLE})
-
-    def table(self) -> "TableFile | None":
-        """Return the table of metadata, if any. Raises `UsageError`."""
-        from bulkup.app.options import build_table
-
-        return build_table(metadata=self.metadata, metadata_map=self.metadata_map)
 
 
 @flags("Cluster")

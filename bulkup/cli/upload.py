@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from bulkup.cli.command import command
 from bulkup.cli.common import Exit, Paths, check_paths, prepare, run_task, silenced
 from bulkup.cli.filter_flags import FilterFlags
-from bulkup.cli.flags import ClusterFlags, GalleryFlags, LabelFlags, RetryFlags
+from bulkup.cli.flags import ClusterFlags, GalleryFlags, LabelFlags, RetryFlags, VerifyTableFlags
 from bulkup.cli.help import COMMANDS
 from bulkup.cli.output_flags import OutputFlags
 from bulkup.cli.upload_flags import (
@@ -67,6 +67,7 @@ def verify(
     albums: VerifyAlbumFlags = VerifyAlbumFlags(),
     verification: VerifyFlags = VerifyFlags(),
     selection: FilterFlags = FilterFlags(),
+    text: VerifyTableFlags = VerifyTableFlags(),
     cluster: ClusterFlags = ClusterFlags(),
     output: OutputFlags = OutputFlags(),
     retry: RetryFlags = RetryFlags(),
@@ -76,6 +77,12 @@ def verify(
     filters = selection.filters()
     check_paths(paths, filters)
     settings = verification.settings(albums, retry)
+    table = text.table()
+    if table is not None and settings.into is None:
+        raise UsageError(
+            "--metadata tells in which albums photos are, but no album is to be checked",
+            hint="Give --album or --tree as for the upload, or leave out --metadata.",
+        )
     executor_factory = cluster.executor_factory()
     roots, account = prepare(paths, gallery, filters)
 
@@ -87,6 +94,7 @@ def verify(
         account=account,
         settings=settings,
         filters=filters,
+        table=table,
         executor_factory=executor_factory,
     )
     return run_task(task, options)

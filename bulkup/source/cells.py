@@ -173,8 +173,6 @@ class Values:
 def read_cells(cells: Mapping[str, str]) -> Metadata:
     """Return the metadata of a row."""
     values = Values(cells)
-    albums = _split(cells.get("albums", ""), ALBUM_SEPARATORS)
-    paths = (tuple(filter(None, map(line, album.split("/")))) for album in albums)
     return Metadata(
         title=line(cells.get("title", "")),
         description=prose(cells.get("description", "")),
@@ -184,11 +182,18 @@ def read_cells(cells: Mapping[str, str]) -> Metadata:
         people=distinct(map(line, _split(cells.get("people", ""), LIST_SEPARATORS))),
         rating=values.rating,
         position=values.position,
-        albums=tuple(dict.fromkeys(filter(None, paths))),
+        albums=read_albums(cells.get("albums", "")),
         level=values.level,
         rank=values.rank,
         cover=values.cover,
     )
+
+
+def read_albums(text: str) -> tuple[tuple[str, ...], ...]:
+    """Parse a list of albums, each a path of names."""
+    albums = _split(text, ALBUM_SEPARATORS)
+    paths = (tuple(filter(None, map(line, album.split("/")))) for album in albums)
+    return tuple(dict.fromkeys(filter(None, paths)))
 
 
 def _split(text: str, separators: Collection[str]) -> list[str]:

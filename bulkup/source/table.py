@@ -14,7 +14,15 @@ from json import dumps, loads
 from pathlib import Path
 from typing import Final
 
-from bulkup.source.cells import COLUMNS, TableFile, Values, columns_of, plain, read_cells
+from bulkup.source.cells import (
+    COLUMNS,
+    TableFile,
+    Values,
+    columns_of,
+    plain,
+    read_albums,
+    read_cells,
+)
 from bulkup.source.files import is_gone
 from bulkup.source.metadata import Metadata
 from bulkup.source.spreadsheets import Row, read_rows
@@ -107,10 +115,25 @@ class Table:
 
     def metadata_of(self, photo: Path) -> Metadata | None:
         """Return the metadata of a photo, None if it has no row. Call it in a worker thread."""
+        cells = self._cells(photo)
+        return None if cells is None else read_cells(cells)
+
+    def _cells(self, photo: Path) -> Mapping[str, str] | None:
+        """Return the cells of a photo's row by their fields, None if it has no row."""
         rows = self.rows_of(photo)
         if not rows or self._belongs_to_another(rows[-1], photo):
             return None
-        return read_cells(dict(zip(self._fields, self._rows[rows[-1]], strict=True)))
+        return dict(zip(self._fields, self._rows[rows[-1]], strict=True))
+
+    @property
+    def has_albums(self) -> bool:
+        """Whether there is a column of albums."""
+        return "albums" in self._fields
+
+    def albums_of(self, photo: Path) -> Sequence[Sequence[str]]:
+        """Return the albums of a photo, as paths of names. Call it in a worker thread."""
+        cells = self._cells(photo)
+        return read_albums(cells["albums"]) if cells and self.has_albums else ()
 
     def row(self, number: int) -> tuple[int, str]:
         """Return the line and the path of a row, as it is written."""

@@ -1,6 +1,7 @@
 """Metadata from a table: what arrives in the gallery, and what is reported."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,14 @@ from bulkup.sandbox.accounts import Permission
 from bulkup.sandbox.gallery import StoredPhoto
 from tests.support.archives import write_zip
 from tests.support.commands import PASSWORD, send
-from tests.support.galleries import calls, only_photo, tags_of, uploads
+from tests.support.galleries import (
+    albums_of,
+    calls,
+    changes,
+    only_photo,
+    tags_of,
+    uploads,
+)
 from tests.support.photos import write_files, write_photo, write_xmp
 
 
@@ -103,6 +111,41 @@ async def test_photos_in_archives_have_rows_and_a_list_of_files_too(
     assert ended.code == 1  # an empty file
     assert {photo.name for photo in by_file(box).values()} == {"D", "A", "B"}
     assert {photo.level for photo in by_file(box).values()} == {8}
+
+
+async def test_photos_are_in_the_albums_of_their_rows_too(box: Sandbox, tmp_path: Path) -> None:
+    write_files(root := tmp_path / "photos", "2019/a.jpg", "2019/b.jpg", "2020/c.jpg")
+    table = write_csv(
+        tmp_path / "t.csv", "path,albums", "a.jpg,Best of; Best of/2019 ;", "b.jpg,Rome / Day 1"
+    )
+    into = (root, "--tree", "--unwrap", "--metadata", table)
+    planned = await send(box, *into, "-n", "-v")
+    assert sorted(re.findall(r"(?m)^album +(.*)$", planned.err)) == [
+        *("2019", "2019", "2020", "Best of", "Day 1", "Rome")
+    ]
+    assert (await send(box, *into)).code == 0
+    expected = {
+        "Sandbox": [],
+        "Sandbox/2019": ["a.jpg", "b.jpg"],
+        "Sandbox/2020": ["c.jpg"],
+        "Sandbox/Best of": ["a.jpg"],
+        "Sandbox/Best of/2019": ["a.jpg"],
+        "Sandbox/Rome": [],
+        "Sandbox/Rome/Day 1": ["b.jpg"],
+    }
+    assert albums_of(box) == expected
+    assert (await send(box, "verify", *into)).code == 0
+
+    sent, asked = uploads(box), len(box.requests)
+    assert (await send(box, *into)).code == 0
+    assert not changes(box, since=asked).keys() - {"pwg.images.uploadCompleted"}
+    write_csv(table, "path,albums", "c.jpg,Best of")  # a new row adds an album and sends nothing
+    assert (await send(box, "verify", *into)).code == 1
+    assert (await send(box, *into)).code == 0
+    assert albums_of(box) == expected | {"Sandbox/Best of": ["a.jpg", "c.jpg"]}
+    assert uploads(box) == sent
+    ended = await send(box, "verify", root, "--metadata", table, album="")
+    assert (ended.code, "no album is to be checked" in ended.err) == (2, True)
 
 
 async def test_a_table_that_can_not_be_used_is_reported_before_anything_is_sent(
