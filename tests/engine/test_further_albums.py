@@ -82,8 +82,8 @@ async def test_photos_are_verified_in_all_albums_and_put_back(box: Sandbox, fold
     write_files(folder, "in/a.jpg", "in/b.jpg", "in/c.jpg")
     outcome = await upload(box, folder)
     assert albums_of(box) == ARRIVED
-    names = [event.name for event in outcome.of(AlbumMade)]
-    assert names == ["Alps", "Best", "2019/20", "Résumé", "in"]
+    names = sorted(event.name for event in outcome.of(AlbumMade))
+    assert names == ["2019/20", "Alps", "Best", "Résumé", "in"]
     (a,) = (event for event in outcome.of(PhotoUploaded) if event.path.name == "a.jpg")
     assert len(a.albums) == 4
 
