@@ -154,7 +154,7 @@ class Cluster:
         try:
             with anyio.fail_after(ANSWER_S):
                 if self._client.status != "running":
-                    await self._client.close(timeout=1)
+                    await _close(self._client, timeout_s=1)
                     self._client = await _client(self.address, self.security, CONNECT_S)
                 return list(await self._client.scheduler.ncores())
         except Exception:  # noqa: BLE001 (Dask raises many kinds)
@@ -213,15 +213,32 @@ class Cluster:
         """Disconnect; the scheduler forgets the batches."""
         with suppress(Exception):  # `listen` was never called, or the scheduler is lost
             self._client.unsubscribe_topic(self.topic)
-        with suppress(Exception):
-            await self._client.close(timeout=2)
+        await _close(self._client, timeout_s=2)
 
 
 async def _client(address: str, security: Security, timeout_s: float = ANSWER_S) -> Client:
     with dask.config.set(SHORT_LOGS):
-        return await Client(
+        client = Client(
             address, security=security, asynchronous=True, timeout=timeout_s, set_as_default=False
         )
+        try:
+            return await client
+        except BaseException:
+            with CancelScope(shield=True):
+                await _close(client, timeout_s=1)
+            raise
+
+
+async def _close(client: Client, *, timeout_s: float) -> None:
+    """Close a client, for good also where that fails.
+
+    When it is freed, Dask would otherwise begin to close it again, without an event loop.
+    """
+    try:
+        with suppress(Exception):
+            await client.close(timeout=timeout_s)
+    finally:
+        client.status = "closed"
 
 
 @asynccontextmanager
