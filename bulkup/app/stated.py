@@ -4,6 +4,7 @@ Reports the rows of a table and the photos that do not match.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -65,18 +66,19 @@ async def open_table(
 
     A list of files that can be read only once is left out. Raises `UsageError`.
     """
-    table = await to_thread.run_sync(partial(Table, file, roots=roots))
+    read = partial(Table, file, roots=roots)
+    table = await to_thread.run_sync(read, abandon_on_cancel=True)
     if table.needs_names:
         listing = filters.listing
-        once = listing is not None and not await to_thread.run_sync(Path(listing.file).is_file)
-        async for batch in find(
-            roots, replace(filters, listing=None) if once else filters, endings=None
-        ):
-            for found in batch:
-                if isinstance(found, Photo):
-                    table.count(found.path)
-            if stop.wanted:
-                break
+        if listing is not None and not await to_thread.run_sync(Path(listing.file).is_file):
+            filters = replace(filters, listing=None)  # it can be read only once
+        async with aclosing(find(roots, filters, endings=None)) as walk:
+            async for batch in walk:
+                for found in batch:
+                    if isinstance(found, Photo):
+                        table.count(found.path)
+                if stop.wanted:
+                    break
     return table
 
 

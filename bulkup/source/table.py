@@ -31,6 +31,9 @@ from bulkup.source.zips import is_zip
 DRIVE: Final = re.compile(r"[A-Za-z]:/|//")
 
 BLOCK: Final = 64
+BLOCK_SIZE: Final = 256 * 1024
+"""Rows, and characters, that are compressed together."""
+
 KEPT_BLOCKS: Final = 8
 MOST_PROBLEMS: Final = 10_000
 """Problems that are kept with their lines; others are only counted."""
@@ -283,22 +286,27 @@ class _PackedRows:
 
     def __init__(self) -> None:
         self._blocks: list[bytes] = []
+        self._starts = array("I", [0])  # the number of the first row of each block
         self._open: list[Sequence[str]] = []
+        self._left = BLOCK_SIZE
         self._unpack = lru_cache(maxsize=KEPT_BLOCKS)(self._unpacked)
 
     def append(self, cells: Sequence[str]) -> None:
         """Add a row."""
         self._open.append(cells)
-        if len(self._open) == BLOCK:
+        self._left -= sum(map(len, cells))
+        if len(self._open) == BLOCK or self._left <= 0:
             self.close()
 
     def close(self) -> None:
         """Compress the rows that were added last."""
         self._blocks.append(zlib.compress(dumps(self._open).encode(), 1))
-        self._open = []
+        self._starts.append(self._starts[-1] + len(self._open))
+        self._open, self._left = [], BLOCK_SIZE
 
     def __getitem__(self, number: int) -> Sequence[str]:
-        return self._unpack(number // BLOCK)[number % BLOCK]
+        block = bisect_right(self._starts, number) - 1
+        return self._unpack(block)[number - self._starts[block]]
 
     def _unpacked(self, block: int) -> Sequence[Sequence[str]]:
         rows: Sequence[Sequence[str]] = loads(zlib.decompress(self._blocks[block]))
