@@ -28,7 +28,7 @@ from bulkup.source.cells import TableFile
 from bulkup.source.filters import Filters
 from bulkup.source.metadata import Metadata, distinct, line
 from bulkup.source.photos import Photo
-from bulkup.source.scan import find
+from bulkup.source.scan import COMPANIONS, find
 from bulkup.source.table import Table
 
 NAMED: Final = 3
@@ -102,10 +102,13 @@ class Matching:
     """Passes events on, and reports the rows and photos of a run that do not match.
 
     Without `complete`, or after a stop, rows for no photo are not reported: the run did not see
-    all files.
+    all files. With `formats`, files that may become formats of photos need no row.
     """
 
-    def __init__(self, table: Table, emit: Emit, *, complete: bool, stop: Stop) -> None:
+    def __init__(
+        self, table: Table, emit: Emit, *, complete: bool, stop: Stop, formats: bool = False
+    ) -> None:
+        self._needless = COMPANIONS if formats else ()
         self._table = table
         self._emit = emit
         self._complete = complete
@@ -127,7 +130,8 @@ class Matching:
         skipped = isinstance(outcome, FileSkipped)
         rows = self._table.rows_of(outcome.path)
         if not rows:
-            if not skipped:
+            needless = outcome.path.suffix[1:].lower() in self._needless
+            if not skipped and not needless:
                 self._without_row.add(str(outcome.path))
                 self._emit(
                     TableMismatch(

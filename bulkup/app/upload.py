@@ -81,7 +81,9 @@ async def upload_photos(
     opened = None
     if table is not None:
         opened = await open_table(table, roots=roots, filters=filters, stop=stop)
-        emit = Matching(opened, emit, complete=only is None, stop=stop).emit
+        emit = Matching(
+            opened, emit, complete=only is None, stop=stop, formats=settings.raw_as_format
+        ).emit
     folders = _folder_tags(settings.into, roots, zip_roots) if labels.folder_as_tag else None
     stated = stated_by(opened, folders)
     exports = Exports(parts=zip_roots)

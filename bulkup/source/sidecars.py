@@ -164,11 +164,11 @@ class Describer:
         return metadata, unusable
 
     def _date_in_name(self, photo: Path, found: Metadata) -> Moment | None:
-        """Return the date in a photo's name, None if galleries read one from the photo."""
+        """Return the date in a photo's name, None if there is one in the photo."""
         date = date_in_name(photo.name, zone=self._zone)
         if date is not None and not self._labels.embedded:
             found = _embedded(photo).metadata
-        return None if found.exif_date else date
+        return None if found.exif_date or found.date else date
 
 
 def _embedded(photo: Path) -> Embedded:
