@@ -222,10 +222,13 @@ def _swap(data: bytes) -> bytes:
 
 
 PNG_XMP_MARK: Final = b"XML:com.adobe.xmp\0"
+PROFILE_MARK: Final = b"Raw profile type "
+MOST_TEXTS: Final = 8
+"""Maximum number of texts with metadata in a PNG: each may be decompressed."""
 
 
 def _find_in_png(parts: _Parts, packets: Packets) -> None:
-    at = 8
+    at, texts = 8, 0
     for _ in range(MOST_PARTS):
         head = parts.read(at, 8)
         if len(head) < 8 or head[4:] == b"IEND":
@@ -233,24 +236,40 @@ def _find_in_png(parts: _Parts, packets: Packets) -> None:
         size = int.from_bytes(head[:4], "big")
         if head[4:] == b"eXIf" and size <= LARGEST:
             packets.add_exif(parts.read(at + 8, size))
-        elif head[4:] == b"iTXt" and size <= LARGEST and not packets.xmp:
-            data = parts.read(at + 8, size)
-            if data.startswith(PNG_XMP_MARK):
-                packets.add_xmp(_png_xmp(data))
+        elif head[4:] in {b"iTXt", b"zTXt", b"tEXt"} and size <= LARGEST and texts < MOST_TEXTS:
+            start = parts.read(at + 8, min(size, len(PNG_XMP_MARK)))
+            if start.startswith((PNG_XMP_MARK, PROFILE_MARK)):
+                texts += 1
+                _add_png_text(parts.read(at + 8, size), packets)
         at += 12 + size
 
 
-def _png_xmp(data: bytes) -> bytes:
-    """Return the text in a chunk, empty if it is malformed or too large."""
-    match = re.match(rb"([\0\1])\0[^\0]*\0[^\0]*\0", data.removeprefix(PNG_XMP_MARK))
-    if match is None:
-        return b""
-    text = data[len(PNG_XMP_MARK) + match.end() :]
-    if match[1] == b"\0":
-        return text
+def _add_png_text(data: bytes, packets: Packets) -> None:
+    """Add what is in a chunk of text; do nothing if it is malformed or too large."""
+    if match := re.match(PNG_XMP_MARK + rb"([\0\1])\0[^\0]*\0[^\0]*\0", data):
+        text = data[match.end() :]
+        packets.add_xmp(text if match[1] == b"\0" else _inflated(text))
+    elif match := re.match(PROFILE_MARK + rb"(xmp|iptc|exif|APP1)\0(\0)?", data):
+        # ImageMagick writes the name, the size, and the content in hexadecimal digits
+        text = data[match.end() :]
+        lines = (text if match[2] is None else _inflated(text)).split(b"\n", 3)
+        try:
+            content = bytes.fromhex(lines[3].decode("ascii"))
+        except (IndexError, ValueError):
+            return
+        if match[1] == b"iptc":
+            packets.iptc = packets.iptc or find_iptc(content) or content
+        elif match[1] == b"xmp" or content.startswith(XMP_MARK):
+            packets.add_xmp(content.removeprefix(XMP_MARK))
+        else:
+            packets.add_exif(content)
+
+
+def _inflated(data: bytes) -> bytes:
+    """Return decompressed data, empty if it is malformed or too large."""
     inflater = zlib.decompressobj()
     with suppress(zlib.error):
-        text = inflater.decompress(text, LARGEST)
+        text = inflater.decompress(data, LARGEST)
         return text if inflater.eof else b""
     return b""
 

@@ -3,6 +3,7 @@
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -188,11 +189,27 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + bytes(4)
 
 
+def profiles(kind: bytes, mark: bytes, squeeze: Callable[[bytes], bytes]) -> Iterator[bytes]:
+    """Yield metadata in PNG as ImageMagick writes it."""
+    exif = b"Exif\0\0" + LITTLE + directory((0x4746, 3, 1, struct.pack("<HH", 4, 0)))
+    for name, data in (
+        (b"xmp", xmp("T", "a")),
+        (b"iptc", resources(iptc("", "own"))),
+        (b"exif", exif),
+    ):
+        text = b"\n%s\n%8d\n%s\n" % (name, len(data), data.hex("\n", 36).encode())
+        yield chunk(kind, b"Raw profile type " + name + mark + squeeze(text))
+    yield chunk(kind, b"Raw profile type xmp" + mark + squeeze(b"\nxmp\n1\nno digits"))
+
+
 def test_compressed_xmp_of_png_and_a_bomb(photo: Path) -> None:
     head = b"XML:com.adobe.xmp\0\1\0\0\0"
     picture = chunk(b"IDAT", bytes(9000)) * 20
     text = chunk(b"iTXt", head + zlib.compress(xmp("T")))
     assert read_bytes(photo, PNG + picture + text + chunk(b"IEND", b"")).title == "T"
+    for kind, mark, squeeze in ((b"zTXt", b"\0\0", zlib.compress), (b"tEXt", b"\0", bytes)):
+        found = read_bytes(photo, PNG + b"".join(profiles(kind, mark, squeeze)))
+        assert (found.title, found.tags, found.rating) == ("T", ("a", "own"), 4)
     bomb = chunk(b"iTXt", head + zlib.compress(bytes(packets.LARGEST + 1), 9))
     photo.write_bytes(PNG + bomb * 9)
     assert read(photo).metadata == Metadata()
