@@ -49,8 +49,8 @@ class Disposal:
         self._disk = anyio.Lock()
 
     def arrived(self, job: Job, photo_id: int | None) -> None:
-        """Record that a photo is in the gallery."""
-        if self._destination is not None:
+        """Record that a photo is in the gallery. Further links to its file stay."""
+        if self._destination is not None and job.photo.same_as is None:
             self._arrivals.append(Arrival(job.photo, job.md5, job.album, photo_id))
 
     async def run(

@@ -67,7 +67,7 @@ def below(folder: Path, archive: dict[Path, str]) -> dict[Path, str]:
     return {path.relative_to(folder): md5 for path, md5 in archive.items()}
 
 
-async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_its_link_stays(
+async def test_a_file_goes_from_its_real_folder_and_the_link_that_puts_it_into_an_album_stays(
     box: Sandbox, folder: Path, done: Path, photo: Path
 ) -> None:
     (folder / "0 best").mkdir()
@@ -77,7 +77,8 @@ async def test_a_file_goes_to_the_album_of_its_real_folder_and_from_there_and_it
     filters = Filters(follow_symlinks=True)
     outcome = await empty(box, folder, tree=True, unwrap=True, filters=filters)
     (stored,) = box.gallery.photos.values()
-    assert [box.gallery.albums[number].name for number in stored.albums] == [photo.parent.name]
+    names = {box.gallery.albums[number].name for number in stored.albums}
+    assert names == {photo.parent.name, link.parent.name}
     (gone,) = outcome.of(events.FileMoved)
     assert (gone.path, gone.where) == (photo, done / photo.relative_to(folder))
     assert not outcome.of(events.FileNotMoved)
