@@ -38,9 +38,10 @@ from bulkup.source.filters import EVERYTHING
 from bulkup.source.photos import Photo
 from bulkup.source.scan import LONGEST, Splitter, Unreadable, Walk
 from bulkup.source.table import Table
-from bulkup.source.takeout import read_takeout, takeout_album
+from bulkup.source.takeout import read_takeout
 from bulkup.source.xmp import read_xmp
 from tests.support.embedded import FOLDER as EMBEDDED
+from tests.support.photos import takeout_album
 
 P = ParamSpec("P")
 FUZZ_S = float(os.environ.get("BULKUP_FUZZ_S", "0"))

@@ -43,7 +43,7 @@ from bulkup.source.metadata import Labels
 from bulkup.source.scan import Found, check_roots
 from bulkup.source.sidecars import Describer
 from bulkup.source.table import Table
-from bulkup.source.takeout import takeout_album
+from bulkup.source.takeout import TakeoutAlbums
 from bulkup.source.takeout_filter import TakeoutFilter
 from bulkup.source.zips import only_zips
 
@@ -384,7 +384,8 @@ def _folder_tags(
 
 def _titles(exports: Exports, zip_roots: Sequence[Path]) -> Titles:
     """Return what names folders' albums after their titles in Google Photos or Picasa."""
-    return lambda folder: takeout_album(folder, parts=zip_roots) or exports.title(folder)
+    albums = TakeoutAlbums(parts=zip_roots)
+    return lambda folder: albums(folder) or exports.title(folder)
 
 
 def _further(

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from bulkup.events import SkipReason
-from bulkup.source.files import is_file, list_folder, read_file
+from bulkup.source.files import is_file, read_file
+from bulkup.source.folders import FolderCache
 from bulkup.source.metadata import (
     Metadata,
     Moment,
@@ -40,6 +41,8 @@ ALBUM_FILES: Final = (
 )
 """Names of the files with the titles of albums, by language, without number and `.json`."""
 
+ALBUM_FILE: Final = re.compile(rf"({'|'.join(ALBUM_FILES)})(?:\(\d{{1,6}}\))?\.json")
+
 ALBUM_KEYS: Final = frozenset(
     {
         *("title", "description", "access", "date", "location", "geoData", "enrichments"),
@@ -47,6 +50,9 @@ ALBUM_KEYS: Final = frozenset(
     }
 )
 """The keys of such a file; one of another name is recognized by having no others."""
+
+FOLDERS: Final = 10_000
+"""Folders whose albums are kept."""
 
 ALBUM_LIMIT: Final = 1024 * 1024
 PROBES: Final = 8
@@ -116,21 +122,38 @@ def states_of(data: bytes) -> frozenset[SkipReason] | None:
     return None
 
 
-def takeout_album(folder: Path, *, parts: Sequence[Path] = ()) -> Album | None:
-    """Return the Takeout album of a folder, None if it is not one.
+class TakeoutAlbums:
+    """Returns the Takeout albums of folders; call it in worker threads.
 
-    `parts` are the zip archives of one tree. Reads files: call it in a worker thread. Raises
-    `ValueError` with file and reason if a candidate file can't be read.
+    A folder in several zip archives, the `parts` of one tree, is read once.
     """
+
+    def __init__(self, *, parts: Sequence[Path] = ()) -> None:
+        self._albums = FolderCache(_album_or_error, parts=parts, most=FOLDERS)
+
+    def __call__(self, folder: Path) -> Album | None:
+        """Return the album of a folder, None if it is not one.
+
+        Raises `ValueError` with file and reason if a candidate file can't be read.
+        """
+        try:
+            album = self._albums.of(folder)
+        except OSError:
+            return None
+        if isinstance(album, ValueError):
+            raise album
+        return album
+
+
+def _album_or_error(files: Mapping[str, Path]) -> Album | ValueError | None:
     try:
-        names = FolderNames(list_folder(folder, parts))
-    except OSError:
-        return None
-    return album_of(names)
+        return album_of(FolderNames(files))
+    except ValueError as error:
+        return error
 
 
 def album_of(names: FolderNames) -> Album | None:
-    """Return the Takeout album of a folder with these files, as `takeout_album`."""
+    """Return the Takeout album of a folder with these files, as `TakeoutAlbums`."""
     unread = None
     for path in _album_files(names):
         try:
@@ -149,11 +172,10 @@ def album_of(names: FolderNames) -> Album | None:
 
 def _album_files(names: FolderNames) -> Iterator[Path]:
     """Yield the files that have the name of an album's file; Takeout may have numbered them."""
-    for name in ALBUM_FILES:
-        pattern = re.compile(rf"{name}(\(\d{{1,6}}\))?\.json")
-        for each in names.jsons:
-            if pattern.fullmatch(each) and is_file(names.sidecars[each]):
-                yield names.sidecars[each]
+    found = ((ALBUM_FILE.fullmatch(name), name) for name in names.jsons)
+    for _, name in sorted((ALBUM_FILES.index(match[1]), name) for match, name in found if match):
+        if is_file(names.sidecars[name]):
+            yield names.sidecars[name]
 
 
 def _unnamed_album(names: FolderNames) -> Album | None:

@@ -247,7 +247,7 @@ class FolderNames:
 
     def lacks_photo(self, json: str) -> bool:
         """Return whether no photo in the folder has this JSON file, going by the names."""
-        name = unicodedata.normalize("NFC", json.removesuffix(JSON))
+        name, _ = _split(unicodedata.normalize("NFC", json))
         match = NUMBER.fullmatch(name)
         bare, number = (match["stem"], match["number"]) if match else (name, "")
         before, _, last = bare.rpartition(".")

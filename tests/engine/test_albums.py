@@ -16,10 +16,9 @@ from bulkup.piwigo.connect import connect
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
-from bulkup.source.takeout import takeout_album
 from tests.support.galleries import albums_of, calls
 from tests.support.ledgers import run_with_ledger
-from tests.support.photos import write_album_title, write_files
+from tests.support.photos import takeout_album, write_album_title, write_files
 from tests.support.runs import ADMIN, no_wait, run
 
 ADD, SPELL = "pwg.categories.add", "pwg.categories.setInfo"

@@ -19,12 +19,11 @@ from bulkup.events import Verdict
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS, Release
-from bulkup.source.takeout import takeout_album
 from tests.engine.test_chaos import KINDS, QUICK
 from tests.support.faults import HookedFaults
 from tests.support.galleries import LISTING, albums_of, calls, lock_out, photo_of, spoil
 from tests.support.ledgers import ledger_of, ruin
-from tests.support.photos import write_album_title, write_files, write_photo
+from tests.support.photos import takeout_album, write_album_title, write_files, write_photo
 from tests.support.runs import FOUR_METHODS, Outcome, check, make_archive, run, stored_sums
 
 METHODS = set(Release("16.4.0").methods)

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from xml.sax.saxutils import escape
 
+from bulkup.source.takeout import Album, TakeoutAlbums
 from tests.support.runs import picture
 
 _XMP = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
@@ -84,6 +85,11 @@ def write_takeout(
     }
     file = photo.with_name(name or f"{photo.name}.json")
     file.write_text(json.dumps(document), encoding="utf-8")
+
+
+def takeout_album(folder: Path) -> Album | None:
+    """Return the Takeout album of a folder as it is now."""
+    return TakeoutAlbums()(folder)
 
 
 def write_album_title(
