@@ -16,6 +16,7 @@ from typing import Final
 from bulkup.source.files import OpenFile
 from bulkup.source.iptc import find_iptc
 from bulkup.source.tiff import Exif, Tiff, read_exif
+from bulkup.source.xmp import may_describe
 
 HEAD: Final = 64 * 1024
 """Bytes of the first read of a file: they usually hold all metadata of a JPEG."""
@@ -184,12 +185,13 @@ def _more_xmp(data: bytes) -> tuple[bytes, bytes, int, bytes]:
 def _extensions(
     main: Sequence[bytes], more: Mapping[bytes, Mapping[int, bytes]]
 ) -> Iterator[bytes]:
-    """Yield the complete document that the main one refers to, if there is one."""
+    """Yield the complete document that the main one refers to, if it says anything of use."""
     for key, texts in more.items():
         document = b"".join(texts[offset] for offset in sorted(texts))
         whole = len(document) == int.from_bytes(key[32:], "big")
         if whole and main and key[:32] in main[0]:
-            yield document
+            if may_describe(document):
+                yield document
             return
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.source.metadata import Labels, Metadata, Moment
-from bulkup.source.xmp import read_xmp
+from bulkup.source.xmp import may_describe, read_xmp
 
 FOLDER = Path(__file__).parents[1] / "sidecars"
 PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
@@ -239,3 +239,13 @@ def test_no_bytes_and_no_damage_to_a_sidecar_do_harm(data: st.DataObject) -> Non
     ):
         with suppress(ValueError):
             read_xmp(bytes(damaged))
+
+
+def test_documents_of_other_things_need_not_be_parsed() -> None:
+    depth = 'xmlns="x" xmlns:g="http://ns.google.com/photos/1.0/depthmap/"'
+    assert not may_describe(depth.encode() * 9)
+    assert may_describe(depth.encode() * 999)  # that takes too long to find out
+    for name in ("purl.org/dc/elements/1.1/", "ns.microsoft.com/photo/1.2/t/RegionInfo#"):
+        assert may_describe(f"{depth} xmlns:n='http://{name}'".encode())
+    assert may_describe((FOLDER / "exiftool.xmp").read_bytes())
+    assert may_describe(FACES.encode())
