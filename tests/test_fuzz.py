@@ -38,7 +38,7 @@ from bulkup.source.filters import EVERYTHING
 from bulkup.source.photos import Photo
 from bulkup.source.scan import LONGEST, Splitter, Unreadable, Walk
 from bulkup.source.table import Table
-from bulkup.source.takeout import read_takeout
+from bulkup.source.takeout import read_takeout, states_of
 from bulkup.source.xmp import read_xmp
 from tests.support.embedded import FOLDER as EMBEDDED
 from tests.support.photos import takeout_album
@@ -336,7 +336,11 @@ def test_takeout_files(tmp_path: Path) -> None:
     @lean
     def holds(text: bytes) -> None:
         album.write_bytes(text)
-        for read in (lambda: read_takeout(text, photo="a.jpg"), lambda: takeout_album(tmp_path)):
+        for read in (
+            lambda: read_takeout(text, photo="a.jpg"),
+            lambda: states_of(text),
+            lambda: takeout_album(tmp_path),
+        ):
             try:
                 read()
             except ValueError as error:

@@ -65,7 +65,8 @@ async def test_a_takeout_arrives_as_the_table_says_and_a_second_run_reads_no_pho
 ) -> None:
     takeout = write_takeout(tmp_path, many=many)
     count = len(takeout.positions)
-    foreseen = await send(gallery, *takeout.archives, *FLAGS, "--dry-run", "--no-ledger", album="")
+    planned = ("--dry-run", "--no-ledger", "--log-file", tmp_path / "log.txt")
+    foreseen = await send(gallery, *takeout.archives, *FLAGS, *planned, album="")
     assert not gallery.gallery.photos
     assert has_rows(
         foreseen,
@@ -76,6 +77,9 @@ async def test_a_takeout_arrives_as_the_table_says_and_a_second_run_reads_no_pho
         "2 +photos missing ",
         "3 +without JSON ",
     )
+    log = (tmp_path / "log.txt").read_text("utf-8")
+    assert all(f"no json {path} has no JSON file" in log for path in takeout.without_json)
+    assert all(f"skip    {path} (photo-missing)" in log for path in takeout.photos_missing)
     first = await send(gallery, *takeout.archives, *FLAGS, album="")
     assert first.code == 0, first.err
     assert shown(gallery) == takeout.photos
