@@ -9,12 +9,14 @@ import stat
 import struct
 import zipfile
 import zlib
+from array import array
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -72,6 +74,38 @@ class Member:
 _Packed = struct.Struct("<QqQQIHB")
 
 
+class _Listing:
+    """The members of one folder in name order, packed into 100 bytes each.
+
+    Names are in UTF-8, which sorts like text.
+    """
+
+    def __init__(self, members: Iterable[tuple[bytes, bytes]]) -> None:
+        ordered = sorted(members)
+        self._names = b"".join(name for name, _ in ordered)
+        self._ends = array("Q", accumulate(len(name) for name, _ in ordered))
+        self._data = b"".join(data for _, data in ordered)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def name(self, index: int) -> bytes:
+        """Return the name of a member."""
+        return self._names[self._ends[index - 1] if index else 0 : self._ends[index]]
+
+    def data(self, index: int) -> bytes:
+        """Return what is stored of a member."""
+        return self._data[index * _Packed.size : (index + 1) * _Packed.size]
+
+    def find(self, name: bytes) -> bytes | None:
+        """Return what is stored of the member of this name, None if there is none."""
+        index = bisect_left(range(len(self)), name, key=self.name)
+        return self.data(index) if index < len(self) and self.name(index) == name else None
+
+
+NO_MEMBERS: Final = _Listing(())
+
+
 class Archive:
     """The members of one zip archive, by folder and name.
 
@@ -79,11 +113,11 @@ class Archive:
     """
 
     def __init__(self, members: Sequence[Member]) -> None:
-        self._folders: dict[str, dict[str, bytes]] = {}
-        self._problems: dict[str, FailureMessage] = {}
+        self._problems = {each.name: each.problem for each in members if each.problem}
+        folders: dict[str, list[tuple[bytes, bytes]]] = {}
         for member in members:
             folder, _, name = member.name.rpartition("/")
-            self._folders.setdefault(folder, {})[name] = _Packed.pack(
+            packed = _Packed.pack(
                 member.size,
                 member.mtime_ns,
                 member.header,
@@ -92,18 +126,19 @@ class Archive:
                 member.method,
                 member.is_link,
             )
-            if member.problem:
-                self._problems[member.name] = member.problem
+            folders.setdefault(folder, []).append((_encoded(name), packed))
+        self._folders = {folder: _Listing(inside) for folder, inside in folders.items()}
 
     def find(self, name: str) -> Member | None:
         """Return the member of this name, None if there is none."""
         folder, _, last = name.rpartition("/")
-        data = self._folders.get(folder, {}).get(last)
+        data = self._folders.get(folder, NO_MEMBERS).find(_encoded(last))
         return None if data is None else self._member(name, data)
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, itself named without a slash at its end."""
-        return list(self._folders.get(folder, ()))
+        listing = self._folders.get(folder, NO_MEMBERS)
+        return [_decoded(listing.name(index)) for index in range(len(listing))]
 
     def folders(self) -> list[str]:
         """Return the names of the folders with files in them, empty for the archive itself."""
@@ -111,13 +146,23 @@ class Archive:
 
     def inside(self, folder: str) -> Iterator[Member]:
         """Yield the members in a folder in name order."""
-        for name, data in sorted(self._folders.get(folder, {}).items()):
-            yield self._member(f"{folder}/{name}" if folder else name, data)
+        listing = self._folders.get(folder, NO_MEMBERS)
+        for index in range(len(listing)):
+            name = _decoded(listing.name(index))
+            yield self._member(f"{folder}/{name}" if folder else name, listing.data(index))
 
     def _member(self, name: str, data: bytes) -> Member:
         size, mtime_ns, header, packed, crc, method, is_link = _Packed.unpack(data)
         problem = self._problems.get(name)
         return Member(name, size, crc, mtime_ns, header, packed, method, bool(is_link), problem)
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogatepass")
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogatepass")
 
 
 def is_zip(path: Path) -> bool:
