@@ -17,6 +17,9 @@ from bulkup.source import zips
 PIECE: Final = 512 * 1024
 """Bytes per read of a file."""
 
+BUFFER: Final = 256 * 1024
+"""Bytes per read where a file is only hashed."""
+
 # if a pipe has replaced the file, a blocking open would wait for its writer
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -91,12 +94,13 @@ class _ZipFile:
         self._archive = archive
         self._name = name
         self._descriptor = descriptor
+        self._members = zips.open_archive(archive)
         self._member = self._find()
         self.size, self.mtime_ns = self._member.size, self._member.mtime_ns
         self.in_order = self._member.is_compressed
 
     def _find(self) -> zips.Member:
-        member = zips.open_archive(self._archive).find(self._name)
+        member = self._members.find(self._name)
         if member is None:
             raise FileNotFoundError
         return member
@@ -108,17 +112,35 @@ class _ZipFile:
 
     def md5(self) -> str:
         """Return the MD5; raises `PhotoError` where the archive's own sum (CRC-32) differs."""
-        md5, crc, offset = hashlib.md5(usedforsecurity=False), 0, 0
-        while piece := self.read(PIECE, offset=offset):
+        md5, crc, size = hashlib.md5(usedforsecurity=False), 0, 0
+        for piece in self._pieces():
             md5.update(piece)
             crc = zlib.crc32(piece, crc)
-            offset += len(piece)
-        if (offset, crc) != (self.size, self._member.crc):
+            size += len(piece)
+        if (size, crc) != (self.size, self._member.crc):
             raise PhotoError(local_failures.ZIP_DAMAGED())
         return md5.hexdigest()
 
+    def _pieces(self) -> Iterator[bytes | memoryview]:
+        """Yield the content; pieces of a stored one share a buffer, so that it stays in cache."""
+        if self.in_order:
+            offset = 0
+            while piece := self.read(PIECE, offset=offset):
+                offset += len(piece)
+                yield piece
+            return
+        buffer, left = memoryview(bytearray(BUFFER)), self.size
+        zips.seek_member(self._member, self._descriptor)
+        with FileIO(self._descriptor, closefd=False) as file:
+            while left and (count := file.readinto(buffer[:left])):
+                left -= count
+                yield buffer[:count]
+
     def check(self, size: int, mtime_ns: int) -> None:
-        member = self._find()
+        member = self._member
+        if (members := zips.open_archive(self._archive)) is not self._members:
+            self._members = members
+            member = self._find()
         if (member.size, member.mtime_ns) != (size, mtime_ns):
             raise PhotoChanged(local_failures.CHANGING())
 

@@ -177,7 +177,11 @@ def only_zips(paths: Iterable[Path]) -> list[Path]:
 
 def split(path: Path) -> tuple[Path, str] | None:
     """Return the archive that a path leads into, and the name in it; None for other paths."""
-    if SUFFIX not in str(path).lower():
+    text = str(path)
+    end = text.lower().find(SUFFIX + os.sep) + len(SUFFIX)
+    if (known := _known.get(text[:end])) and text[end : end + 1] == os.sep:
+        return known, text[end + 1 :].replace(os.sep, "/")
+    if SUFFIX not in text.lower():
         return None
     for archive in reversed(path.parents):
         if is_zip(archive):
@@ -185,6 +189,7 @@ def split(path: Path) -> tuple[Path, str] | None:
     return None
 
 
+_known: dict[str, Path] = {}
 _archives: dict[Path, tuple[tuple[int, int], Archive]] = {}
 _lock = Lock()
 
@@ -201,6 +206,7 @@ def open_archive(path: Path) -> Archive:
         if known is None or known[0] != version:
             known = version, Archive(_members(path))
             _archives[path] = known
+            _known[str(path)] = path
     return known[1]
 
 
@@ -344,16 +350,14 @@ def read_member(
     where the member can't be read.
     """
     size = max(0, min(size, member.size - offset))
-    if member.problem is not None:
-        raise PhotoError(member.problem)
     if not member.is_compressed:
-        os.lseek(descriptor, _begin(member, descriptor) + offset, os.SEEK_SET)
+        seek_member(member, descriptor, offset=offset)
         return os.read(descriptor, size)
     key = (archive, member.name)
     with _lock:
         inflater = _inflaters.pop(key, None)
     if inflater is None or inflater.position > offset:
-        inflater = _Inflater(member, _begin(member, descriptor))
+        inflater = _Inflater(member, seek_member(member, descriptor))
     try:
         while inflater.position < offset:
             if not inflater.read(descriptor, min(INPUT, offset - inflater.position)):
@@ -369,11 +373,18 @@ def read_member(
     return data
 
 
-def _begin(member: Member, descriptor: int) -> int:
-    """Return where a member's data begins: after its own header, whose length only that tells."""
+def seek_member(member: Member, descriptor: int, *, offset: int = 0) -> int:
+    """Go to a member's data, or `offset` bytes further; return where that is in the archive.
+
+    The data is after the member's own header, whose length only that tells. Raises `PhotoError`
+    where the member can't be read.
+    """
+    if member.problem is not None:
+        raise PhotoError(member.problem)
     os.lseek(descriptor, member.header, os.SEEK_SET)
     header = os.read(descriptor, LOCAL_HEADER.size)
     if len(header) < LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
         raise PhotoError(local_failures.ZIP_DAMAGED())
     _, name, extra = LOCAL_HEADER.unpack(header)
-    return member.header + LOCAL_HEADER.size + int(name) + int(extra)
+    begin = member.header + LOCAL_HEADER.size + int(name) + int(extra) + offset
+    return os.lseek(descriptor, begin, os.SEEK_SET)
