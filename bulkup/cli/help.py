@@ -126,7 +126,9 @@ COMMANDS: Final = {
         open failures with their reasons and remedies. A failure is open until the file is
         uploaded or deleted.
 
-        To retry only what failed: bulkup status --failed -0 | bulkup --files-from - --album N
+        To retry what failed, run the same upload again: it skips what the gallery has. After an
+        upload into one album, this retries only what failed:
+        bulkup status --failed -0 | bulkup --files-from - --album N
 
         Exit codes: 0 shown (even with open failures), 2 wrong usage or no ledger, 3 the ledger
         can't be read.

@@ -281,7 +281,8 @@ class FolderAlbums:
     def path_to(self, photo: Path) -> tuple[AlbumFolder, ...]:
         """Return the folders that become the albums from `base` down to a photo's.
 
-        Raises `PhotoError` where the photo would be in no album.
+        Raises `PhotoError` where the photo would be in no album, `RunError` for an absolute path
+        that is neither below a root nor in a zip archive.
         """
         folders = tuple(self._ancestors(photo))[::-1] if self.tree else ()
         if self.renames:
@@ -296,6 +297,8 @@ class FolderAlbums:
         root = next((folder for folder in photo.parents if folder in self._real), None)
         # without a root the photo is from a list of files: the folders are those in its line
         archive = root if root in self.zips else None if root else _archive_of(photo)
+        if root is archive is None and photo.is_absolute():
+            raise RunError(run_failures.LIST_ABSOLUTE(path=photo))
         for folder in photo.parents:
             if folder == archive:
                 return

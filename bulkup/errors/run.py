@@ -249,6 +249,12 @@ LIST_ODD: Final = FailureKind(
     "{name} is not a list of paths: a line is longer than any path",
     "It must contain one path per line, or paths that each end with a NUL.",
 )
+LIST_ABSOLUTE: Final = FailureKind(
+    "list-absolute",
+    "the list has an absolute path, {path}: all its folders would become albums or tags",
+    "List paths relative to the current folder. To retry what failed, run the same upload again: "
+    "it skips what the gallery has.",
+)
 LIST_UTF16: Final = FailureKind(
     "list-utf16",
     "{name} is UTF-16 text",

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import anyio
+import pytest
 
 from bulkup.app.options import SECOND_NS
 from bulkup.cli import app
@@ -17,7 +18,7 @@ from bulkup.sandbox import Sandbox
 from bulkup.source.filters import EVERYTHING, Filters, Listing
 from tests.support.commands import PASSWORD, Ended, read_until, send, start
 from tests.support.faults import HookedFaults
-from tests.support.galleries import photo_files
+from tests.support.galleries import albums_of, photo_files
 from tests.support.photos import write_files
 
 NOW_NS = 1_700_000_000 * SECOND_NS
@@ -128,6 +129,26 @@ async def test_a_list_comes_through_a_pipe(box: Sandbox, tmp_path: Path) -> None
     ended = await send(box, "--files-from", "-", given=listed)
     assert (ended.code, len(box.gallery.photos)) == (0, 3)
     assert rows(ended, "listed twice") == [3]
+
+
+async def test_folders_of_absolute_paths_in_a_list_become_no_albums(
+    box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_files(tmp_path, "trip/a.jpg")
+    monkeypatch.chdir(tmp_path)
+    absolute = f"{tmp_path}/trip/a.jpg"
+
+    async def is_refused(*words: str) -> bool:
+        ended = await send(box, *words, "--files-from", "-", given=absolute)
+        return ended.code == 3 and f"the list has an absolute path, {absolute}: " in ended.err
+
+    for words in (["--tree"], ["--tree", "--dry-run"], ["--folder-as-tag"]):
+        assert await is_refused(*words)
+    assert not box.gallery.photos
+    ended = await send(box, "--tree", "--files-from", "-", given="trip/a.jpg")
+    assert ended.code == 0
+    assert [album for album, files in albums_of(box).items() if files] == ["Sandbox/trip"]
+    assert await is_refused("verify", "--tree")
 
 
 async def test_a_signal_ends_a_run_that_waits_for_more_of_its_list(photos: Path) -> None:

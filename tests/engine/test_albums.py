@@ -56,7 +56,7 @@ SPACED = tree(unwrap=True, spaces=True)
         # a photo from a list has the folders of its line
         (tree(), Path("2019/May/c.jpg"), ("2019", "May")),
         (tree(), Path("../other/c.jpg"), ("other",)),
-        (tree(), Path("/mnt/card/c.jpg"), ("mnt", "card")),
+        (tree(), Path("/mnt/takeout.zip/Trip/c.jpg"), ("Trip",)),
         (tree(), Path("c.jpg"), ()),
         # names keep their spelling but for what is asked
         (BARE, PHOTOS / "Été_à_la_<mer> & “co”/c.jpg", ("Été_à_la_<mer> & “co”",)),
