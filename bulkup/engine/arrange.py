@@ -26,6 +26,9 @@ NAMED: Final = 5
 MOST_LINKED: Final = 50
 """Albums that a search can be limited to: each is a parameter of the request."""
 
+NOTHING_SORTED: Final = "nothing was sorted: no album got photos"
+NOTHING_SORTED_HINT: Final = "--sort sorts only albums that get photos in the same run."
+
 Sort = Literal["none", "name", "date"]
 Cover = Literal["auto", "first", "newest", "none"]
 
@@ -93,8 +96,11 @@ class Arranger:
                     hint="Set it in the gallery, or run the same command again with new photos.",
                 )
             )
-        if self._arrangement.sort != "none" and self._albums:
-            await self._report_other_orders()
+        if self._arrangement.sort != "none":
+            if self._albums:
+                await self._report_other_orders()
+            else:
+                self._emit(Noticed(message=NOTHING_SORTED, hint=NOTHING_SORTED_HINT))
         if self._arrangement.link and self._uploaded.least is not None:
             await self._link()
 

@@ -51,7 +51,8 @@ async def test_an_album_is_sorted_with_the_photos_that_it_had(
         assert ordered(box)[:2] == ["a1.jpg", "a2.jpg"]
         assert not [message for message in notices(outcome) if "order" in message]
         asked = calls(box)["pwg.images.setRank"]
-        await arrange(box, tmp_path, arrangement=BY_NAME)
+        outcome = await arrange(box, tmp_path, arrangement=BY_NAME)
+        assert notices(outcome) == ["nothing was sorted: no album got photos"]
         assert calls(box)["pwg.images.setRank"] == asked
 
 
