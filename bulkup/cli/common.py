@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bulkup.source.filters import Filters
 
 # for `*paths`, which takes paths before and after flags
-Paths = Annotated[Path, Parameter(help="Folders and photos.")]
+Paths = Annotated[Path, Parameter(help="Folders, photos and zip archives.")]
 
 
 class Exit(IntEnum):

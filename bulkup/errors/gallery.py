@@ -210,7 +210,7 @@ FORMAT_PERHAPS: Final = FailureKind(
 
 # what `bulkup verify` finds
 
-MISSING: Final = FailureKind("missing", "the gallery does not have it", "Upload it again.")
+MISSING: Final = FailureKind("missing", "the gallery does not have it", "Upload it.")
 ELSEWHERE: Final = FailureKind(
     "not-in-album",
     "photo {photo} is in the gallery, but not in album {album}",

@@ -16,6 +16,7 @@ from bulkup.errors import (
     RunError,
     ServerUnavailable,
     Transient,
+    Unreachable,
     UsageError,
 )
 from bulkup.errors import run as run_failures
@@ -214,9 +215,11 @@ async def connect(
                 ):  # the other scheme would not help
                     raise ServerUnavailable(error.failure) from None
                 more = scheme_hint(url)
-                raise ServerUnavailable(
-                    run_failures.NOT_REACHED(url=url, reason=error.message, more=more)
-                ) from None
+                if isinstance(error, Unreachable):  # its message has the address
+                    failure = run_failures.NO_ANSWER(reason=error.message, more=more)
+                else:
+                    failure = run_failures.NOT_REACHED(url=url, reason=error.message, more=more)
+                raise ServerUnavailable(failure) from None
             try:
                 offer = await retrying(partial(fetch_offer, pool, status))
             except Transient:

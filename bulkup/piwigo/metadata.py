@@ -357,6 +357,7 @@ class MetadataWriter:
     tags: Tags = field(default_factory=Tags)
     reads: dict[str, bool] = field(default_factory=dict)
     _replaced: int = 0
+    _first_replaced: str = ""
     _cut: int = 0
     _unset: int = 0
 
@@ -423,13 +424,20 @@ class MetadataWriter:
             await ask(_set_info(photo_id, fields))
         elif fields:
             self._unset += 1
-        self._replaced += details.replaced or photo.path.name != without_emoji(photo.path.name)
+        name = photo.path.name
+        if details.replaced or name != without_emoji(name):
+            self._replaced += 1
+            self._first_replaced = self._first_replaced or name
         self._cut += details.cut
 
     def remarks(self) -> Iterator[tuple[str, str]]:
         """Yield a message and a hint for each kind of metadata that was altered or not set."""
         if self._replaced:
-            yield f"{_photos(self._replaced)} had emoji in names or texts, now �", EMOJI_HINT
+            such = self._first_replaced if self._replaced == 1 else f"{self._first_replaced}, …"
+            yield (
+                f"{_photos(self._replaced)} had emoji in names or texts, now �: {such}",
+                EMOJI_HINT,
+            )
         if self._cut:
             yield (
                 f"{_photos(self._cut)} had texts too long for the gallery, now truncated",

@@ -225,7 +225,7 @@ async def test_a_missing_photo_is_open_until_it_is_uploaded(box: Sandbox, photos
         "size": 5000,
         "code": "missing",
         "reason": "the gallery does not have it",
-        "hint": "Upload it again.",
+        "hint": "Upload it.",
         "time": json.loads(line)["time"],
     }
     await send(box, photos)
