@@ -5,6 +5,7 @@ Their clock is the test's: no worker is lost because the machine is slow.
 
 import hashlib
 import pickle
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,13 +29,16 @@ from bulkup.events import LimitsChanged, PhotoUploaded
 from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
+from bulkup.source.exports import ExportAlbums, Exports
 from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.photos import Photo
+from tests.source.test_exports import SAMPLES
 from tests.support.certificates import make_certificate
 from tests.support.faults import HookedFaults
 from tests.support.front import ForwardProxy, nginx
 from tests.support.galleries import albums_of
 from tests.support.lines import Line
+from tests.support.photos import write_files
 from tests.support.runs import failures, make_archive
 from tests.support.team import MAPS, invitation, settings, team, until
 
@@ -77,12 +81,20 @@ async def test_no_worker_begins_to_send_while_all_are_held(tmp_path: Path) -> No
         await executor.run(archive, finishing=3)
 
 
-async def test_photos_that_workers_send_are_added_to_further_albums(tmp_path: Path) -> None:
-    make_archive(tmp_path, count=4, names=2)
+async def test_workers_send_what_an_export_says_and_its_albums_are_complete(
+    tmp_path: Path,
+) -> None:
+    name = "lunch_23425673160_o.jpg"
+    write_files(tmp_path / "photos", name, "other.jpg")
+    shutil.copytree(SAMPLES / "flickr", tmp_path / "data")
     async with team(2, Sandbox()) as executor:
-        outcome = await executor.upload(tmp_path, 1, further=[lambda _: [("Best",)]])
-        assert len(albums_of(executor.box)["Sandbox/Best"]) == 4
-    assert all(len(event.albums) == 2 for event in outcome.of(PhotoUploaded))
+        further = [ExportAlbums(Exports(), emit=discard)]
+        outcome = await executor.upload(tmp_path, 1, further=further)
+        shown = albums_of(executor.box)
+        titles = {photo.name for photo in executor.box.gallery.photos.values()}
+    assert shown["Sandbox/Best of 2015/16"] == shown["Sandbox/Rome & around"] == [name]
+    assert titles == {'Lunch "al dente" �', "other"}
+    assert sorted(len(event.albums) for event in outcome.of(PhotoUploaded)) == [1, 3]
 
 
 @pytest.mark.parametrize(
