@@ -228,10 +228,11 @@ class Coordinator(Membership):
 
     def _order(self, call: Call, stated: Metadata | None) -> Order:
         job, context = call.job, call.context
-        fields: dict[str, str | int | None] = {}
+        fields: dict[str, str | int | frozenset[int] | None] = {}
         if job is not None and context is not None:
             names = ("md5", "album", "replaces", "format_of", "differs")
             fields = {name: getattr(job, name) for name in names}
+            fields["further"] = job.further
             fields["level"] = context.level if job.level is None else job.level
         return Order(
             number=call.number,

@@ -72,7 +72,7 @@ class Order:
     size: int
     mtime_ns: int
     folder: str
-    job: Mapping[str, str | int | None] = field(default_factory=dict)
+    job: Mapping[str, str | int | frozenset[int] | None] = field(default_factory=dict)
     stated: Metadata | None = None
     changed: bool = False
     lost: bool = False

@@ -50,10 +50,11 @@ MEMBERS_SIZE: Final = 1024
 
 
 class IdSet:
-    """A set of photo ids, one bit each: ids are dense, and there may be millions."""
+    """A set of photo ids, one bit each from the least on: there may be millions in a row."""
 
     def __init__(self) -> None:
         self._bits = bytearray()
+        self._begin = 0  # the byte of all ids that is the first one here
         self.least: int | None = None
 
     @property
@@ -64,6 +65,13 @@ class IdSet:
     def add(self, number: int) -> None:
         """Add an id."""
         byte, bit = divmod(number, 8)
+        if not self._bits:
+            self._begin = byte
+        elif byte < self._begin:  # more than needed, as the next ones may be lower still
+            more = min(self._begin, self._begin - byte + len(self._bits))
+            self._bits[:0] = bytes(more)
+            self._begin -= more
+        byte -= self._begin
         if byte >= len(self._bits):
             self._bits.extend(bytes(byte + 1 - len(self._bits)))
         self._bits[byte] |= 1 << bit
@@ -71,12 +79,14 @@ class IdSet:
 
     def __contains__(self, number: int) -> bool:
         byte, bit = divmod(number, 8)
+        byte -= self._begin
         return 0 <= byte < len(self._bits) and bool(self._bits[byte] >> bit & 1)
 
     def __iter__(self) -> Iterator[int]:
         for byte, bits in enumerate(self._bits):
             if bits:
-                yield from (byte * 8 + bit for bit in range(8) if bits >> bit & 1)
+                first = (self._begin + byte) * 8
+                yield from (first + bit for bit in range(8) if bits >> bit & 1)
 
 
 class AlbumMembers:

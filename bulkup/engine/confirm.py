@@ -67,7 +67,8 @@ class Confirmer:
         self._unverified += sum(event.md5 not in found for _, event in good)
         good = await self._add_to_further(good)
         for job, event in good:
-            self._uploaded.setdefault(job.album, IdSet()).add(event.image_id)
+            for album in self._upload_context.gallery.sent_to(job):
+                self._uploaded.setdefault(album, IdSet()).add(event.image_id)
             self._count += 1
             await self._deduplicator.uploaded(job, photo_id=event.image_id)
         for job, event in sent:
@@ -82,7 +83,8 @@ class Confirmer:
         Return the photos with the albums in which they are now.
         """
         jobs, unlinked = await self._deduplicator.add_to_further(
-            [(job, event.image_id) for job, event in sent]
+            [(job, event.image_id) for job, event in sent],
+            sent_to=self._upload_context.gallery.sent_to,
         )
         sent = [
             (job, replace(event, albums=job.all_albums))

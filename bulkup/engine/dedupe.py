@@ -1,6 +1,6 @@
 """Decides which photos are new: first by the ledger, then by asking the server for their MD5."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -319,16 +319,16 @@ class Deduplicator:
         await self._complete(others, there=there)
 
     async def add_to_further(
-        self, sent: Sequence[tuple[Job, int]]
+        self, sent: Sequence[tuple[Job, int]], *, sent_to: Callable[[Job], Collection[int]]
     ) -> tuple[list[Job], dict[int, BulkupError]]:
-        """Add photos that were just sent to their further albums.
+        """Add photos that were just sent to those of their albums that they were not `sent_to`.
 
         Return their jobs with the further albums in which the photos are now, and why photos could
         not be added, by photo id.
         """
         by_album: dict[int, set[int]] = {}
         for job, photo_id in sent:
-            for album in job.further:
+            for album in job.further.difference(sent_to(job)):
                 by_album.setdefault(album, set()).add(photo_id)
         unlinked: dict[int, BulkupError] = {}
         left_out: set[int] = set()

@@ -28,7 +28,7 @@ class Arrival:
 
     photo: Photo
     md5: str
-    album: int
+    albums: Sequence[int]
     photo_id: int | None
 
 
@@ -51,7 +51,7 @@ class Disposal:
     def arrived(self, job: Job, photo_id: int | None) -> None:
         """Record that a photo is in the gallery. Further links to its file stay."""
         if self._destination is not None and job.photo.same_as is None:
-            self._arrivals.append(Arrival(job.photo, job.md5, job.album, photo_id))
+            self._arrivals.append(Arrival(job.photo, job.md5, job.wanted, photo_id))
 
     async def run(
         self, *, may_lack: Callable[[int, int], bool], format_files: Sequence[PairedFile] = ()
@@ -111,12 +111,13 @@ class Disposal:
                     self._emit(FileMoved(path=path, where=where))
 
     async def _confirm(self, arrival: Arrival, may_lack: Callable[[int, int], bool]) -> None:
-        """Raise `BulkupError` unless the server stores the same bytes, in the right album."""
+        """Raise `BulkupError` unless the server stores the same bytes, in the right albums."""
         photo_id, md5 = arrival.photo_id, arrival.md5
         if photo_id is None:
             raise PhotoError(gallery_failures.NO_NUMBER())
-        if may_lack(arrival.album, photo_id):
-            raise PhotoError(gallery_failures.PERHAPS_NOT_IN_ALBUM(album=arrival.album))
+        for album in arrival.albums:
+            if may_lack(album, photo_id):
+                raise PhotoError(gallery_failures.PERHAPS_NOT_IN_ALBUM(album=album))
         same = await self._recovery.run(
             lambda: self._gallery.check(photo_id, md5), path=arrival.photo.path
         )

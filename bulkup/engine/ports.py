@@ -449,6 +449,9 @@ class PhotoSender(Protocol):
     def repeats_formats(self) -> bool:
         """Whether sending a format again replaces it, rather than adding a second one."""
 
+    def sent_to(self, job: Job) -> Collection[int]:
+        """Return the albums that a photo gets by being sent; it has to be added to the others."""
+
     def transfer(
         self,
         job: Job,

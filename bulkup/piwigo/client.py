@@ -397,6 +397,9 @@ class Catalogue(Arranging):
         return self._format_refusal
 
 
+MOST_ALBUMS: Final = 100
+"""Maximum number of albums that a photo is sent to at once."""
+
 PICTURES: Final = frozenset({"jpg", "jpeg", "png", "gif", "webp"})
 
 
@@ -414,6 +417,10 @@ class Job(Protocol):
     @property
     def album(self) -> int:
         """The id of its album."""
+
+    @property
+    def wanted(self) -> Sequence[int]:
+        """The ids of all its albums, beginning with that one."""
 
     @property
     def replaces(self) -> int | None:
@@ -455,6 +462,17 @@ class PiwigoServer(Catalogue):
         self._format_method: Method = Upload(renames=True)
         self._fallback: Method = Upload(renames=self.metadata.can_set)
         self._names: dict[str, tuple[anyio.Lock, int]] = {}
+
+    def sent_to(self, job: Job) -> Sequence[int]:
+        """Return the albums of a photo once it has been sent, others have to be added then.
+
+        That costs the gallery much more: after each change of its albums, it computes anew for all
+        users what they see. The Community plugin checks one album only, and a photo that is there
+        keeps its albums.
+        """
+        there = job.replaces is not None or job.differs is not None
+        one = self.community or there or len(job.wanted) > MOST_ALBUMS
+        return job.wanted[:1] if one else job.wanted
 
     @asynccontextmanager
     async def transfer(
@@ -503,7 +521,7 @@ class PiwigoServer(Catalogue):
             file,
             name := name or method.sent_name(file, attempt=attempt, set_later=set_later),
             job.md5,
-            album=job.album,
+            albums=self.sent_to(job),
             level=level or details.level or 0,
             number=attempt,
             details=details,

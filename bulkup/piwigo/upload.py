@@ -41,7 +41,7 @@ class Attempt:
     file: str
     sent_name: str
     md5: str
-    album: int
+    albums: Sequence[int]
     level: int
     number: int = 1
     details: Details = NOTHING
@@ -54,6 +54,12 @@ class Attempt:
         """The temporary name that the photo is sent under, empty if it is the real one."""
         own = self.replaces is None and self.format_of is None
         return self.sent_name if own and is_temporary_name(self.sent_name) else ""
+
+    @property
+    def album_fields(self) -> Fields:
+        """The fields with the albums of the photo."""
+        name = "category" if len(self.albums) == 1 else "category[]"
+        return tuple((name, str(album)) for album in self.albums)
 
     @property
     def inline_fields(self) -> Fields:
@@ -91,7 +97,7 @@ class Upload:
         del finishing
         fields: Fields = (("name", sending.sent_name),)
         if sending.format_of is None:
-            fields += (("category", str(sending.album)), ("level", str(sending.level)))
+            fields += (*sending.album_fields, ("level", str(sending.level)))
         else:
             fields += (("format_of", str(sending.format_of)),)
         if chunk.count > 1:
@@ -129,7 +135,7 @@ class UploadAsync:
             ("chunks", str(chunk.count)),
             ("original_sum", sending.md5),
             ("filename", sending.sent_name),
-            ("category", str(sending.album)),
+            *sending.album_fields,
             ("level", str(sending.level)),
         )
         fields += sending.inline_fields
@@ -181,7 +187,7 @@ class Legacy:
         fields: Fields = (
             ("original_sum", sending.md5),
             ("original_filename", sending.sent_name),
-            ("categories", str(sending.album)),
+            ("categories", ";".join(map(str, sending.albums))),
             ("level", str(sending.level)),
             *sending.inline_fields,
         )

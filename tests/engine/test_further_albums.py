@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from bulkup.engine.albums import ROOT, AlbumMembers, MembersByAlbum
+from bulkup.engine.dedupe import CANT_LINK
 from bulkup.engine.ports import State
 from bulkup.events import (
     AlbumMade,
@@ -28,7 +30,7 @@ from tests.support.faults import HookedFaults
 from tests.support.galleries import albums_of, calls
 from tests.support.ledgers import entries, run_with_ledger
 from tests.support.photos import write_files
-from tests.support.runs import FOUR_METHODS, check, failures, run
+from tests.support.runs import FOUR_METHODS, check, failures, picture, run
 
 ADD, LINK = "pwg.categories.add", "pwg.images.setCategory"
 PLACES = {"a.jpg": [("Alps",), ("Best", "2019/20")], "b.jpg": [("Alps",), (" ", "Alps ")]}
@@ -42,6 +44,11 @@ def first(photo: Path) -> Sequence[Sequence[str]]:
 def second(photo: Path) -> Sequence[Sequence[str]]:
     """Return albums as another source would."""
     return [("Best", "2019/20"), ("Re\u0301sume\u0301",)] if photo.name == "a.jpg" else [()]
+
+
+def all_best(_: Path) -> Sequence[Sequence[str]]:
+    """Return the same album for all."""
+    return [("Best",)]
 
 
 ARRIVED = {
@@ -124,6 +131,15 @@ async def test_twins_are_sent_once_and_are_in_the_albums_of_both(
     } == {State.DONE}
 
 
+@pytest.mark.parametrize("method", ["async", "upload", "legacy"])
+async def test_new_photos_are_sent_to_all_albums_at_once(folder: Path, method: str) -> None:
+    write_files(folder, "in/a.jpg", "in/b.jpg", "in/c.jpg")
+    async with Sandbox() as box:
+        await upload(box, folder, method=method)
+        assert albums_of(box) == ARRIVED
+        assert not calls(box)[LINK]
+
+
 @pytest.mark.parametrize("kind", ["answer-lost", "403-html"])
 async def test_a_photo_that_can_not_be_added_fails_and_the_next_run_adds_it(
     folder: Path, kind: Kind
@@ -131,14 +147,23 @@ async def test_a_photo_that_can_not_be_added_fails_and_the_next_run_adds_it(
     write_files(folder, "in/a.jpg", "in/b.jpg", "in/c.jpg")
     faults = HookedFaults(Fault(kind, LINK))
     async with Sandbox(faults=faults) as box:
-        outcome = await upload(box, folder, retries=0)
-        assert failures(outcome).keys() == {"a.jpg", "b.jpg"}
-        assert "could not be added to album" in failures(outcome)["a.jpg"]
-        assert len(outcome.of(PhotoUploaded)) == 1
-        assert len(box.gallery.photos) == 3
+        await upload(box, folder, further=[])
+        (folder / "in/c.jpg").write_bytes(picture(Random(7), size=900))
+        outcome = await upload(box, folder, retries=0, update=True, further=[first, all_best])
+        assert failures(outcome).keys() == {"a.jpg", "b.jpg", "c.jpg"}
+        assert "could not be added to album" in failures(outcome)["c.jpg"]  # it was replaced
         faults.on = False
-        again = await upload(box, folder)
-        assert albums_of(box) == ARRIVED
+        again = await upload(box, folder, update=True, further=[first, all_best])
+        names = {album.id: album.name for album in box.gallery.albums.values()}
+        stored = {
+            photo.file: {names[album] for album in photo.albums}
+            for photo in box.gallery.photos.values()
+        }
+    assert stored == {
+        "a.jpg": {"in", "Alps", "2019/20", "Best"},
+        "b.jpg": {"in", "Alps", "Best"},
+        "c.jpg": {"in", "Best"},
+    }
     assert not again.of(PhotoUploaded)
     assert not again.of(PhotoFailed)
 
@@ -194,19 +219,32 @@ async def test_accounts_of_the_community_plugin_add_their_own_photos(
     assert stored == {"a.jpg": {"Sandbox", "Alps", "2019/20"}, "b.jpg": {"Sandbox", "Alps"}}
 
 
-@pytest.mark.parametrize("lists", [True, False])
-async def test_a_gallery_that_can_not_add_photos_to_albums_gets_them_all_the_same(
-    folder: Path, *, lists: bool
+async def test_a_gallery_that_can_not_add_photos_to_albums_gets_new_ones_there(
+    folder: Path,
 ) -> None:
-    write_files(folder, "a.jpg", "b.jpg")
+    write_files(folder, "a.jpg")
     offered = FOUR_METHODS | {ADD, "reflection.getMethodList", "pwg.images.exist"}
-    offered |= {"pwg.categories.getAdminList"} if lists else set()
+    offered |= {"pwg.categories.getAdminList", "pwg.images.uploadCompleted"}
     async with Sandbox(only=offered) as box:
+        await run_with_ledger(box, folder)
+        write_files(folder, "b.jpg")
+        outcome = await run_with_ledger(box, folder, further=[first])
+        again = await run_with_ledger(box, folder, further=[first])
+        assert albums_of(box)["Sandbox/Alps"] == ["b.jpg"]
+    for run_again in (outcome, again):
+        said = [CANT_LINK.message == event.message for event in run_again.of(Noticed)]
+        assert said.count(True) == 1
+        assert not run_again.of(PhotoFailed)
+
+
+async def test_a_gallery_that_lists_no_albums_gets_the_photos_all_the_same(folder: Path) -> None:
+    write_files(folder, "a.jpg", "b.jpg")
+    async with Sandbox(only=FOUR_METHODS) as box:
         outcome = await run_with_ledger(box, folder, further=[first])
         again = await run_with_ledger(box, folder, further=[first])
         assert len(box.gallery.photos) == 2
-    said = "each is only in that of its folder" if lists else "no photo is added to other albums"
-    assert [said in event.message for event in outcome.of(Noticed)].count(True) == 1
+    said = ["no photo is added to other albums" in event.message for event in outcome.of(Noticed)]
+    assert said.count(True) == 1
     assert not outcome.of(PhotoFailed)
     assert not again.of(PhotoFailed)
 
@@ -260,7 +298,7 @@ async def test_the_members_of_few_or_of_many_albums_are_kept() -> None:
         members.photos.add(8000)
         return members
 
-    kept = MembersByAlbum(list_album, size=3 * 2048)
+    kept = MembersByAlbum(list_album, size=3 * 1100)
     for album in (1, 2, 3, 1, 2, 3, 4, 1):
         assert 8000 in (await kept.of(album)).photos
     assert listed == [1, 2, 3, 4, 1]

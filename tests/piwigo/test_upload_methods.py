@@ -19,7 +19,7 @@ MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 def sending() -> Attempt:
-    return Attempt("a.jpg", "a.jpg", MD5, album=9, level=4)
+    return Attempt("a.jpg", "a.jpg", MD5, albums=[9], level=4)
 
 
 def requests(method: Method, size: int) -> list[Request]:
