@@ -414,7 +414,9 @@ class AlbumResolver:
         return await to_thread.run_sync(lambda: [self._paths_of(photo) for photo in photos])
 
     def _paths_of(self, photo: Path) -> tuple[AlbumPath, ...]:
-        given = (path for source in self._sources for path in source(photo))
+        given = [path for source in self._sources for path in source(photo)]
+        if not given:
+            return ()
         paths = (tuple(name for text in path if (name := _storable(text))) for path in given)
         return tuple(dict.fromkeys(path for path in paths if path))
 

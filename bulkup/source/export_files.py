@@ -9,7 +9,8 @@ from threading import Lock
 from typing import Final, TypeVar
 
 from bulkup.source import zips
-from bulkup.source.files import folder_version, list_folder, read_file
+from bulkup.source.files import read_file
+from bulkup.source.folders import FolderCache
 from bulkup.source.metadata import line
 
 T = TypeVar("T")
@@ -42,7 +43,7 @@ class ExportFiles:
 
     def __init__(self, parts: Sequence[Path] = ()) -> None:
         self._parts = parts
-        self._lists = lru_cache(maxsize=LISTINGS)(_list)
+        self._names = FolderCache(lambda listing: listing.keys(), most=LISTINGS)
         self._around = lru_cache(maxsize=NEIGHBOURS)(self._find_around)
         self._problems: dict[Path, str] = {}
         self._lock = Lock()
@@ -50,7 +51,7 @@ class ExportFiles:
     def names(self, folder: Path) -> Collection[str]:
         """Return the names of the files in a folder, none if it can't be read."""
         try:
-            return self._lists(folder, folder_version(folder))
+            return self._names.of(folder)
         except OSError:
             return ()
 
@@ -95,13 +96,11 @@ class ExportFiles:
 
     def take_problems(self) -> Iterator[Problem]:
         """Return the files that can't be used, and forget them."""
+        if not self._problems:
+            return iter(())
         with self._lock:
             problems, self._problems = self._problems, {}
         return iter(problems.items())
-
-
-def _list(folder: Path, _version: object) -> Collection[str]:
-    return list_folder(folder).keys()
 
 
 def _folders_in(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """Exports of other services and programs: what they say of photos besides sidecars."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import tzinfo
 from functools import lru_cache
@@ -20,6 +21,8 @@ from bulkup.source.picasa import Picasa
 from bulkup.source.takeout import Album
 
 FOLDERS: Final = 4096
+TRUSTED_S: Final = 1.0
+"""How long a folder is not looked at again for new files, in seconds."""
 
 
 class Reader(Protocol):
@@ -54,6 +57,7 @@ class Exports:
             self._picasa,
             PhotoPrism(self._files, zone=zone),
         )
+        self._last: tuple[Path | None, Sequence[Reader], float] = (None, (), 0.0)
         self._of = lru_cache(maxsize=FOLDERS)(self._find)
 
     def metadata(self, photo: Path) -> Metadata:
@@ -82,10 +86,15 @@ class Exports:
 
     def _for(self, photo: Path) -> Sequence[Reader]:
         """Return the readers that recognize the folder of a photo."""
-        try:
-            return self._of(photo.parent, folder_version(photo.parent))
-        except OSError:
-            return ()
+        folder, now = photo.parent, time.monotonic()
+        last, readers, until = self._last  # most photos are in the folder of the one before
+        if folder != last or now > until:
+            try:
+                readers = self._of(folder, folder_version(folder))
+            except OSError:
+                readers = ()
+            self._last = folder, readers, now + TRUSTED_S
+        return readers
 
     def _find(self, folder: Path, _version: object) -> Sequence[Reader]:
         return [reader for reader in self._readers if reader.recognizes(folder)]
