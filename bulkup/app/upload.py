@@ -138,6 +138,7 @@ async def upload_photos(
             only=only,
             titles=_titles(exports, zip_roots) if labels.sidecars else None,
             further=_further(exports if labels.sidecars else None, opened, emit=emit),
+            comment=exports.comment,
             arrangement=settings.arrangement,
             takeout=TakeoutFilter(
                 filters.takeout_skip,

@@ -163,15 +163,20 @@ class Albums:
         self._private = private
         self._known: dict[tuple[int, str], int] | None = None
 
-    async def find(self, names: Sequence[str], *, below: int = ROOT, make: bool) -> int:
+    async def find(
+        self, names: Sequence[str], *, below: int = ROOT, comment: str = "", make: bool
+    ) -> int:
         """Return the id of the album at this path of names; with `make`, create what is missing.
+
+        A new album at the end of the path gets the comment.
 
         Raises `NoSuchAlbum` where it does not exist, `PhotoError` where it can't be created, and
         `Blocked` where the server lists or creates none.
         """
         album = below
         for depth, name in enumerate(names):
-            found = await self.inside(album, name, make=make)
+            last = depth == len(names) - 1
+            found = await self.inside(album, name, comment=comment if last else "", make=make)
             if found is None:
                 raise NoSuchAlbum(gallery_failures.NO_ALBUM(path=" / ".join(names[: depth + 1])))
             album = found
@@ -375,6 +380,9 @@ Reads files: call in a thread.
 """
 
 AlbumPath = tuple[str, ...]
+Comment = Callable[[AlbumPath], str]
+"""Returns the description of a further album, empty for none."""
+
 IMPOSSIBLE: Final = frozenset({run_failures.ALBUMS_UNLISTED.code, run_failures.ALBUMS_UNMADE.code})
 
 
@@ -382,7 +390,8 @@ class AlbumResolver:
     """Resolves photos to albums; called by one task at a time.
 
     Missing albums are created, unless `make` is False. Without `titles` albums are named after
-    their folders. The photos are also in the albums that each source in `further` returns.
+    their folders. The photos are also in the albums that each source in `further` returns; new
+    ones get the description that `comment` returns.
     """
 
     def __init__(
@@ -394,8 +403,10 @@ class AlbumResolver:
         make: bool = True,
         titles: Titles | None = None,
         further: Sequence[FurtherAlbums] = (),
+        comment: Comment | None = None,
     ) -> None:
         self._folder_albums = folder_albums
+        self._comment = comment
         self._sources = further
         self._further: dict[AlbumPath, int | None] = {}
         self._albums = albums
@@ -445,7 +456,8 @@ class AlbumResolver:
         if path not in self._further and self._sources:
             base = self._folder_albums.base
             try:
-                found = await self._albums.find(path, below=base, make=self._make)
+                comment = self._comment(path) if self._comment else ""
+                found = await self._albums.find(path, below=base, comment=comment, make=self._make)
                 if self._make:
                     await self._albums.check(found)
             except PhotoError as error:

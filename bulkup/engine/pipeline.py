@@ -21,7 +21,14 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bulkup.engine.albums import AlbumResolver, Albums, FolderAlbums, FurtherAlbums, Titles
+from bulkup.engine.albums import (
+    AlbumResolver,
+    Albums,
+    Comment,
+    FolderAlbums,
+    FurtherAlbums,
+    Titles,
+)
 from bulkup.engine.arrange import NOTHING, Arrangement, Arranger
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.confirm import Confirmer
@@ -84,12 +91,12 @@ class Plan:
     server finishes at once (None: chosen by pacing), `hashing` the number of threads that compute
     MD5s. `endings` None takes files of every type. With `update`, a changed file replaces its
     photo; with `confirm_present`, the server compares the stored file of a photo that it already
-    has; with `formats`, RAW and similar files become formats of the photos beside them.
-    `disposal` moves files once the server has confirmed their photos, None leaves them. `only`
-    selects among the files of the walk, None takes all. `titles` names folders' albums, None
-    names them after the folders. `further` are sources of albums in which photos are besides
-    those of their folders. `takeout` leaves out files of a Google Takeout. `arrangement` is
-    carried out at the end.
+    has; with `formats`, RAW and similar files become formats of the photos beside them. `disposal`
+    moves files once the server has confirmed their photos, None leaves them. `only` selects among
+    the files of the walk, None takes all. `titles` names folders' albums, None names them after
+    the folders. `further` are sources of albums in which photos are besides those of their
+    folders, `comment` returns the descriptions of these. `takeout` leaves out files of a Google
+    Takeout. `arrangement` is carried out at the end.
     """
 
     roots: Sequence[Path]
@@ -107,6 +114,7 @@ class Plan:
     only: Callable[[Found], bool] | None = None
     titles: Titles | None = None
     further: Sequence[FurtherAlbums] = ()
+    comment: Comment | None = None
     arrangement: Arrangement = NOTHING
     takeout: TakeoutFilter | None = None
 
@@ -244,6 +252,7 @@ def make_deduplicator(
             emit=context.emit,
             titles=plan.titles,
             further=plan.further,
+            comment=plan.comment,
         ),
         changed_files=ChangedFiles(
             context,

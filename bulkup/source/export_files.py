@@ -38,7 +38,7 @@ class ExportFiles:
     """Lists folders and reads files; call it in worker threads.
 
     `parts` are the zip archives of one tree. Files that can't be used are kept until
-    `take_problems`.
+    `take_problems`. `comments` are the descriptions of the albums that were read.
     """
 
     def __init__(self, parts: Sequence[Path] = ()) -> None:
@@ -47,6 +47,7 @@ class ExportFiles:
         self._around = lru_cache(maxsize=NEIGHBOURS)(self._find_around)
         self._problems: dict[Path, str] = {}
         self._lock = Lock()
+        self.comments: dict[AlbumPath, str] = {}
 
     def names(self, folder: Path) -> Collection[str]:
         """Return the names of the files in a folder, none if it can't be read."""

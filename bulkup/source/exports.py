@@ -72,6 +72,10 @@ class Exports:
         for reader in self._for(photo):
             yield from reader.albums(photo)
 
+    def comment(self, album: AlbumPath) -> str:
+        """Return the description of an album that `albums` has returned, empty for none."""
+        return self._files.comments.get(album, "")
+
     def is_deleted(self, photo: Path) -> bool:
         """Return whether a photo was deleted, and is in the export all the same."""
         return self._icloud.is_deleted(photo) or self._immich.is_deleted(photo)

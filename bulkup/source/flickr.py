@@ -89,7 +89,9 @@ class Flickr:
         return ALBUMS_FILE in names or any(map(PHOTO_FILE.fullmatch, names))
 
     def _read_albums(self, path: Path, _version: object) -> Albums:
-        return self._files.read(path, read_albums, limit=ALBUMS_LIMIT) or {}
+        albums, comments = self._files.read(path, read_albums, limit=ALBUMS_LIMIT) or ({}, {})
+        self._files.comments |= comments
+        return albums
 
 
 def read_photo(data: bytes, *, number: str) -> Metadata | None:
@@ -110,23 +112,29 @@ def read_photo(data: bytes, *, number: str) -> Metadata | None:
     return None
 
 
-def read_albums(data: bytes) -> Albums:
-    """Parse the list of albums; other JSON has none.
+def read_albums(data: bytes) -> tuple[Albums, Mapping[AlbumPath, str]]:
+    """Return the albums of photos, and the albums' descriptions; other JSON has none.
 
     Raises `ValueError` with a reason for the user if it is not JSON.
     """
+    comments: dict[AlbumPath, str] = {}
     match read_json(data):
         case {"albums": list(albums)}:
-            return by_photo(_members(albums))
-    return {}
+            return by_photo(_members(albums, comments)), comments
+    return {}, comments
 
 
-def _members(albums: Iterable[object]) -> Iterator[tuple[AlbumPath, Iterable[int]]]:
-    """Yield each album with its photos; a 0 stands for one that is gone."""
+def _members(
+    albums: Iterable[object], comments: dict[AlbumPath, str]
+) -> Iterator[tuple[AlbumPath, Iterable[int]]]:
+    """Yield each album with its photos, and add its description; a 0 stands for a lost photo."""
     for album in albums:
         match album:
-            case {"title": str(title), "photos": list(photos)} if line(title):
-                yield (line(unescape(title)),), filter(None, map(_number, photos))
+            case {"title": str(title), "photos": list(photos), **rest} if line(title):
+                path = (line(unescape(title)),)
+                if comment := prose(unescape(_text(rest.get("description")))):
+                    comments[path] = comment
+                yield path, filter(None, map(_number, photos))
 
 
 def _text(value: object) -> str:

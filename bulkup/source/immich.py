@@ -55,7 +55,9 @@ class Immich:
         albums = self._document(photo).get("albums")
         for album in albums if isinstance(albums, list) else ():
             match album:
-                case {"title": str(title)} if line(title):
+                case {"title": str(title), **rest} if line(title):
+                    if comment := prose(_text(rest.get("description"))):
+                        self._files.comments[line(title),] = comment
                     yield (line(title),)
 
     def is_deleted(self, photo: Path) -> bool:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from importlib.util import find_spec
@@ -107,7 +108,9 @@ class PhotoPrism:
     ) -> Mapping[str, Sequence[AlbumPath]]:
         """Return the albums of photos by the photos' ids."""
         read = (self._files.read(path, read_album, limit=ALBUM_LIMIT) for path, _ in lists)
-        return by_photo(((title,), uids) for title, uids in filter(None, read))
+        albums = [*filter(None, read)]
+        self._files.comments |= {album.path: album.comment for album in albums if album.comment}
+        return by_photo((album.path, album.photos) for album in albums)
 
     def _read_photo(self, data: bytes) -> Metadata | None:
         return read_photo(data, zone=self._zone)
@@ -163,8 +166,17 @@ def read_photo(data: bytes, *, zone: tzinfo | None = None) -> Metadata | None:
     )
 
 
-def read_album(data: bytes) -> tuple[str, list[str]] | None:
-    """Return the title of an album and the ids of its photos, None for another file.
+@dataclass(frozen=True, slots=True)
+class ListedAlbum:
+    """An album with the ids of its photos."""
+
+    path: AlbumPath
+    comment: str
+    photos: Sequence[str]
+
+
+def read_album(data: bytes) -> ListedAlbum | None:
+    """Return the album in a file, None for another file.
 
     Raises `ValueError` with a reason for the user.
     """
@@ -178,11 +190,13 @@ def read_album(data: bytes) -> tuple[str, list[str]] | None:
     if not title or values.get("Type") != "album" or "DeletedAt" in values:
         return None
     members = MEMBERS.split(data[begin.end() :])
-    return title, [
+    photos = [
         match[1].decode()
         for member in members
         if (match := MEMBER.match(member)) and not REMOVED.search(member)
     ]
+    comment = prose(values.get("Caption") or values.get("Description") or "")
+    return ListedAlbum((title,), comment, photos)
 
 
 def read_yaml(data: bytes) -> Mapping[str, str]:

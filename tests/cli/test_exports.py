@@ -39,6 +39,8 @@ async def test_a_flickr_export_arrives_with_its_albums_and_is_complete_after_one
         "Sandbox/Best of 2015/16": [LUNCH],
         "Sandbox/Rome & around": [OTHER, LUNCH],
     }
+    comments = {album.name: album.comment for album in box.gallery.albums.values()}
+    assert comments["Rome & around"] == "A week"
     (lunch,) = [photo for photo in box.gallery.photos.values() if photo.file == LUNCH]
     assert lunch.name == 'Lunch "al dente" �'
     assert {photo.file: photo.level for photo in box.gallery.photos.values()} == {

@@ -52,6 +52,7 @@ def test_flickr_has_its_data_in_other_folders(tmp_path: Path, photos: str, data:
     exports = Exports()
     assert exports.metadata(folder / "lunch_23425673160_o.jpg") == LUNCH
     assert list(exports.albums(folder / "lunch_23425673160_o.jpg")) == [ROME, BEST]
+    assert (exports.comment(ROME), exports.comment(BEST)) == ("A week", "")
     untitled = folder / "5301234567_abcdef0123_o.png"
     assert exports.metadata(untitled) == Metadata(level=8)
     assert list(exports.albums(untitled)) == [ROME]
@@ -194,6 +195,7 @@ def test_immich_is_read_from_what_immich_go_archives(tmp_path: Path) -> None:
         position=(37.7749, -122.4194),
     )
     assert list(exports.albums(photo)) == [("San Francisco Trip",), ("Best of 2023/24",)]
+    assert exports.comment(("San Francisco Trip",)) == "Photos from my trip"
     assert not exports.is_deleted(photo)
     trashed, other = photo.with_name("trashed.jpg.JSON"), photo.with_name("other.jpg.JSON")
     trashed.write_text('{"fileName": "", "trashed": true, "rating": 9, "tags": 7, "albums": [7]}')
@@ -248,11 +250,15 @@ def test_what_can_not_be_used_is_named_once(
     assert reason in problem[1]
 
 
+def albums_of_flickr(data: bytes) -> object:
+    return flickr.read_albums(data)[0]
+
+
 @pytest.mark.parametrize(
     ("read", "document"),
     [
-        (flickr.read_albums, b'{"albums": [{"title": "", "photos": [1]}, {"title": 7}, 7]}'),
-        (flickr.read_albums, b'{"albums": [{"title": "x", "photos": [0, "", null, {}]}]}'),
+        (albums_of_flickr, b'{"albums": [{"title": "", "photos": [1]}, {"title": 7}, 7]}'),
+        (albums_of_flickr, b'{"albums": [{"title": "x", "photos": [0, "", null, {}]}]}'),
         (icloud.read_details, b""),
         (icloud.read_album, b"imgName\n\n"),
         (photoprism.read_album, b"UID: a\nType: album\nTitle: x\n"),
