@@ -24,7 +24,7 @@ CUT_STEM: Final = 47
 """Length that Takeout cuts a photo's own name to, without number and extension."""
 
 EDITED: Final = (
-    *("-edited", "-effects", "-smile", "-mix", "-animation", "-collage", "-motion"),
+    *("-edited", "-effects", "-smile", "-mix"),
     *("-bearbeitet", "-bewerkt", "-edytowane", "-modificato", "-modifié", "-editado"),
     *("-ha editado", "-editat", "-redigeret", "-redigert", "-redigerad", "-muokattu"),
     *("-upravené", "-upraveno", "-отредактировано", "-відредаговано", "-编辑", "-編集済み"),
