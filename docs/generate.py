@@ -48,12 +48,12 @@ FACTS: Final = {
 """What the table of failures shows for the facts of a failure; `…` for all others."""
 
 EXIT_STATUS: Final = {
-    0: "Every photo is in the album, or the command did what it was asked to do.",
+    0: "Every photo that was not left out by a rule is in its album, or there was nothing to do.",
     1: "Some photos are not in the album, or their files could not be moved; each is listed with "
     "the reason. For doctor: something prevents a migration.",
     2: "A flag, a setting or a file is wrong. Nothing was sent.",
     3: "The run could not start or continue: log-in refused, not a Piwigo, no such album, "
-    "server unavailable.",
+    "server unavailable, quota used up, another run uses the ledger.",
     130: "Interrupted by Ctrl-C or SIGTERM.",
 }
 
@@ -301,6 +301,7 @@ def _roff(text: str) -> str:
     return re.sub(r"^([.'])", r"\\&\1", plain)
 
 
+MARK: Final = r"(?m)^<!-- generated: (\S+) -->\n(?:.+\n)+"
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "commands": command_table,
     "flags": flag_table,
@@ -313,8 +314,11 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def insert(text: str) -> str:
-    """Return a page with each line `% generated: NAME …` replaced by that table."""
-    return re.sub(r"(?m)^% generated: (\S+).*$", lambda mark: TABLES[mark[1]](), text)
+    """Return a page with each mark, and the paragraph below it, replaced by the table it names.
+
+    The paragraph tells readers of the source where to find the table.
+    """
+    return re.sub(MARK, lambda mark: TABLES[mark[1]](), text)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def albums(*, gallery: GalleryFlags = GalleryFlags()) -> int:
 
 @command
 def doctor(
-    *paths: Annotated[Path, Parameter(help="Folders and photos to count.")],
+    *paths: Annotated[Path, Parameter(help="Folders, photos and zip archives to count.")],
     gallery: GalleryFlags = GalleryFlags(),
     doctor: DoctorFlags = DoctorFlags(),
     selection: FilterFlags = FilterFlags(),

@@ -52,8 +52,8 @@ OTHER_BLOCKS: Final = {
     "text": "what is printed or drawn",
 }
 NOT_RUN: Final = {
-    r"(pipx|uv tool|pip) install |uvx ": "packages are installed by `make dist`",
-    r"python3 -m venv |\. \w+/bin/activate": "the tests run in an environment already",
+    r"(pipx|uv tool|\S*pip) install |uvx ": "packages are installed by `make dist`",
+    r"python3 -m venv |\. \S+/bin/activate|ln -s /opt/": "the tests run in an environment already",
     r"(bulkup .* --dask|dask) ": "clusters are tried in test_cluster.py",
     r"(systemctl|journalctl) ": "there is no systemd in a container",
     r"docker |cp compose.yaml |printf 'PHOTOS=|install -m ": "the image is tried in test_image.py",
