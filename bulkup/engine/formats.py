@@ -15,6 +15,7 @@ from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, Ru
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
 from bulkup.events import Noticed, PhotoPlanned
+from bulkup.source.files import version
 from bulkup.source.photos import Photo
 from bulkup.source.scan import PairedFile
 
@@ -261,9 +262,8 @@ class Formats:
 
 def _photo_at(path: Path) -> Photo:
     try:
-        status = path.stat()
+        size, mtime_ns = version(path)
     except OSError as error:
-        raise PhotoError(
-            local_failures.MAIN_UNREADABLE(name=path.name, reason=error.strerror)
-        ) from None
-    return Photo(path, status.st_size, status.st_mtime_ns)
+        reason = error.strerror or error
+        raise PhotoError(local_failures.MAIN_UNREADABLE(name=path.name, reason=reason)) from None
+    return Photo(path, size, mtime_ns)

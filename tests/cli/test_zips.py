@@ -8,8 +8,8 @@ from random import Random
 
 from bulkup.sandbox import Sandbox
 from tests.support.archives import write_zip
-from tests.support.commands import send
-from tests.support.galleries import albums_of, calls, uploads
+from tests.support.commands import PASSWORD, send
+from tests.support.galleries import albums_of, attached, calls, uploads
 from tests.support.runs import picture, stored_sums
 
 TOP = "Takeout/Google Photos"
@@ -88,3 +88,19 @@ async def test_failed_members_are_tried_again_by_a_list(box: Sandbox, tmp_path: 
     failed = [line for line in ended.err.splitlines() if line.startswith("failed: ")]
     assert failed == [f"failed: {line}" for line in lines[1:]]
     assert albums_of(box) == {"Sandbox": [], "Alps": ["4.jpg"]}
+
+
+async def test_a_raw_file_becomes_a_format_of_the_photo_in_the_same_archive(
+    tmp_path: Path,
+) -> None:
+    raw = Random("raw").randbytes(5000)
+    photo = picture(Random("photo"), size=900)
+    archive = write_zip(tmp_path / "photos.zip", {"Alps/a.jpg": photo, "Alps/a.nef": raw})
+    async with Sandbox(admin=("admin", PASSWORD), formats=["nef"]) as box:
+        ended = await send(box, archive, "--raw-as-format")
+        assert ended.code == 0
+        assert attached(box) == {"a.jpg": [("nef", raw)]}
+        sent = uploads(box)
+        ended = await send(box, archive, "--raw-as-format")
+        assert ended.code == 0
+        assert uploads(box) == sent
