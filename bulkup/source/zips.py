@@ -11,12 +11,12 @@ import zipfile
 import zlib
 from array import array
 from bisect import bisect_left
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import accumulate, pairwise
+from itertools import accumulate, count, pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -219,19 +219,25 @@ def _members(path: Path) -> list[Member]:
         raise ZipError(str(error)) from None
     ends = _ends(infos, start)
     members: dict[str, Member] = {}
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(2))
     for info in infos:
         member = _member(info, ends[info.header_offset])
         first = members.get(member.name)
         if first is not None:
             if (first.crc, first.size, first.problem) == (member.crc, member.size, None):
                 continue  # the same content twice
-            number = 2
-            while (name := f"{member.name} ({number})") in members:
-                number += 1
+            names = _numbered(member.name, numbers[member.name])
+            name = next(name for name in names if name not in members)
             problem = member.problem or local_failures.ZIP_TWICE(name=member.name)
             member = replace(member, name=name, problem=problem)
         members[member.name] = member
     return list(members.values())
+
+
+def _numbered(name: str, numbers: Iterable[int]) -> Iterator[str]:
+    """Yield the name with each number before its extension, by which its type is known."""
+    stem, ending = os.path.splitext(name)  # noqa: PTH122 (a name, not a path)
+    return (f"{stem} ({number}){ending}" for number in numbers)
 
 
 def _ends(infos: Sequence[zipfile.ZipInfo], start: int) -> Mapping[int, int]:

@@ -228,7 +228,7 @@ def test_of_two_members_with_one_name_the_second_is_named_unless_it_is_equal(
     path = tmp_path / "a.zip"
     write_zip(path, {"a.jpg": b"one", "b.jpg": b"two", "c.jpg": b"one"})
     path.write_bytes(path.read_bytes().replace(b"b.jpg", b"a.jpg").replace(b"c.jpg", b"a.jpg"))
-    assert scanned(path) == {"taken": ["a.jpg"], "zip-twice": ["a.jpg (2)"]}
+    assert scanned(path, endings=["jpg"]) == {"taken": ["a.jpg"], "zip-twice": ["a (2).jpg"]}
 
 
 @pytest.mark.parametrize("keep", [0, 10, 2000, -1])
