@@ -29,7 +29,7 @@ from bulkup.app.runner import ErrorLimit
 from bulkup.app.settings import Account, Level, MethodName, UploadSettings
 from bulkup.app.upload import upload_photos
 from bulkup.cluster import executor_from_flags
-from bulkup.engine.arrange import Cover, Sort
+from bulkup.engine.arrangement import Cover, Sort
 from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError, check_range
 from bulkup.events import Event, PhotoFailed, Tally

@@ -20,7 +20,7 @@ from bulkup.app.settings import (
     parse_duration,
     parse_size,
 )
-from bulkup.engine.arrange import Arrangement, Cover, Sort
+from bulkup.engine.arrangement import Arrangement, Cover, Sort
 from bulkup.errors import UsageError
 from bulkup.events import SkipReason
 from bulkup.source.cells import COLUMNS, TableFile

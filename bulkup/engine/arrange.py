@@ -8,12 +8,12 @@ import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from bulkup.engine.albums import IdSet
+from bulkup.engine.arrangement import NOTHING, Arrangement
 from bulkup.engine.ports import AlbumPhoto, GalleryWriter, RunContext
 from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError
@@ -28,28 +28,6 @@ MOST_LINKED: Final = 50
 
 NOTHING_SORTED: Final = "nothing was sorted: no album got photos"
 NOTHING_SORTED_HINT: Final = "--sort sorts only albums that get photos in the same run."
-
-Sort = Literal["none", "name", "date"]
-Cover = Literal["auto", "first", "newest", "none"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrangement:
-    """What to arrange.
-
-    `sort` orders the photos of each album that got any. `cover` chooses the cover of these albums:
-    `auto` takes new photos named cover or folder, `first` and `newest` the first by name, or as
-    sorted, and the one with the latest date. With `caddie`, new photos are added to the account's
-    caddie, and with `link`, a search for them is created, whose URL is reported.
-    """
-
-    sort: Sort = "none"
-    cover: Cover = "auto"
-    caddie: bool = False
-    link: bool = False
-
-
-NOTHING: Final = Arrangement(cover="none")
 
 
 class Arranger:

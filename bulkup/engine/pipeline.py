@@ -29,7 +29,8 @@ from bulkup.engine.albums import (
     FurtherAlbums,
     Titles,
 )
-from bulkup.engine.arrange import NOTHING, Arrangement, Arranger
+from bulkup.engine.arrange import Arranger
+from bulkup.engine.arrangement import NOTHING, Arrangement
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.confirm import Confirmer
 from bulkup.engine.dedupe import Deduplicator

@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -312,3 +313,13 @@ def test_a_value_from_the_environment_is_named_by_its_variable(
     assert "--chunk-size is from BULKUP_CHUNK_SIZE." in capsys.readouterr().err
     assert run(["/", "--album", "1"]) == 2
     assert "invalid value for BULKUP_LEVEL: “3”" in capsys.readouterr().err
+
+
+def test_help_and_wrong_flags_load_nothing_that_they_do_not_need() -> None:
+    code = "import sys, bulkup.cli.upload; print(*sys.modules)"
+    loaded = subprocess.run(  # noqa: S603 (a constant)
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert {"asyncio", "aiohttp", "sqlite3", "bulkup.engine.ports"}.isdisjoint(
+        loaded.stdout.split()
+    )

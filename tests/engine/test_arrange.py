@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bulkup.engine import arrange as arrange_module
-from bulkup.engine.arrange import Arrangement
+from bulkup.engine.arrangement import Arrangement
 from bulkup.events import Noticed, PhotoUploaded
 from bulkup.piwigo import arrangement
 from bulkup.sandbox import Fault, Faults, Sandbox

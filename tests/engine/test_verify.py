@@ -19,7 +19,7 @@ from bulkup.events import Verdict
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS, Release
-from tests.engine.test_chaos import KINDS, QUICK
+from tests.engine.test_chaos import KINDS, PATIENT
 from tests.support.faults import HookedFaults
 from tests.support.galleries import LISTING, albums_of, calls, lock_out, photo_of, spoil
 from tests.support.ledgers import ledger_of, ruin
@@ -406,7 +406,7 @@ def test_whatever_fails_each_photo_gets_one_true_verdict(
                 box.faults.add(fault)
             outcome = Outcome()
             try:
-                await check(box, root, quick=quick, retries=2, outcome=outcome, timeouts=QUICK)
+                await check(box, root, quick=quick, retries=2, outcome=outcome, timeouts=PATIENT)
             except RunError as error:
                 note(error.message)
             note("\n".join(map(str, outcome.events)))
