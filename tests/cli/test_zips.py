@@ -104,3 +104,18 @@ async def test_a_raw_file_becomes_a_format_of_the_photo_in_the_same_archive(
         ended = await send(box, archive, "--raw-as-format")
         assert ended.code == 0
         assert uploads(box) == sent
+
+
+async def test_the_exports_of_two_people_keep_their_own_data(box: Sandbox, tmp_path: Path) -> None:
+    for who, extra in (("Ann", {"trashed": True}), ("Ben", {})):
+        data = {"title": "1.jpg", "photoTakenTime": {"timestamp": "0"}, "description": who}
+        contents = {
+            f"{ALBUM}/{number}.jpg": picture(Random(f"{who}{number}"), size=900) for number in "12"
+        }
+        contents[f"{ALBUM}/1.jpg.json"] = json.dumps(data | extra).encode()
+        contents[f"{ALBUM}/2.jpg.json"] = json.dumps(data).encode()
+        write_zip(tmp_path / f"{who}.zip", contents)
+    ended = await send(box, tmp_path / "Ann.zip", tmp_path / "Ben.zip", "--tree", album="")
+    assert ended.code == 0
+    arrived = [(photo.file, photo.comment) for photo in box.gallery.photos.values()]
+    assert sorted(arrived) == [("1.jpg", "Ben"), ("2.jpg", "Ann"), ("2.jpg", "Ben")]
