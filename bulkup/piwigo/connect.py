@@ -242,6 +242,9 @@ async def connect(
             await pool.close()
 
 
+LIST_TRIES: Final = 3
+
+
 async def _once(request: Callable[[], Awaitable[T]]) -> T:
     return await request()
 
@@ -253,12 +256,19 @@ async def _log_in(pool: SessionPool, url: str) -> Status:
 
 
 async def fetch_offer(pool: SessionPool, status: Status) -> Offer:
-    """Return what the server offers. Raises `Transient`."""
-    try:
-        methods = read_methods(await pool.call(Request("reflection.getMethodList")))
-    except (NotOffered, PhotoError):
-        methods = frozenset()
-    return _offer(pool, status, methods)
+    """Return what the server offers. Raises `Transient`.
+
+    Every Piwigo lists its methods, so a refusal to do that will pass; but other servers exist.
+    """
+    for _ in range(LIST_TRIES):
+        try:
+            methods = read_methods(await pool.call(Request("reflection.getMethodList")))
+        except NotOffered:
+            continue
+        except PhotoError:
+            break
+        return _offer(pool, status, methods)
+    return _offer(pool, status, frozenset())
 
 
 def _offer(pool: SessionPool, status: Status, methods: frozenset[str]) -> Offer:

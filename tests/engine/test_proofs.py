@@ -209,3 +209,14 @@ async def test_a_damaged_photo_is_deleted_also_where_that_is_refused_once(tmp_pa
         outcome = await run(box, tmp_path, method="upload", **patient(Clock()))
         assert stored_sums(box) == Counter(archive.values())
     assert not outcome.of(events.PhotoFailed)
+
+
+async def test_the_list_of_methods_is_asked_for_again_where_it_is_refused_once(
+    tmp_path: Path,
+) -> None:
+    make_archive(tmp_path, count=2, names=1)
+    faults = Faults([Fault("501-method", "reflection.getMethodList", 0)])
+    async with Sandbox(version="13.8.0", faults=faults) as box:
+        outcome = await run(box, tmp_path, method="upload", **patient(Clock()))
+        assert all(photo.albums == {1} for photo in box.gallery.photos.values())
+    assert not outcome.of(events.Noticed)
