@@ -574,8 +574,10 @@ class PiwigoServer(Catalogue):
             result = await self._pool.call(
                 protocol.Request("pwg.images.upload", fields, token=True)
             )
-        except (PhotoError, PhotoCorrupted, NotOffered):
+        except (PhotoError, PhotoCorrupted):
             return
+        except NotOffered as error:  # it has taken the photo by this method, so this will pass
+            raise Refused(error.failure) from None
         if (photo_id := protocol.image_id(result)) is not None:
             await self.remove(photo_id)
 

@@ -220,3 +220,13 @@ async def test_the_list_of_methods_is_asked_for_again_where_it_is_refused_once(
         outcome = await run(box, tmp_path, method="upload", **patient(Clock()))
         assert all(photo.albums == {1} for photo in box.gallery.photos.values())
     assert not outcome.of(events.Noticed)
+
+
+async def test_a_half_photo_is_swept_also_where_that_is_refused_once(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, count=1, names=1, size=(9000, 9001))
+    plan = [Fault("504-after", UPLOAD, 0), Fault("501-method", UPLOAD, 1)]
+    async with Sandbox(faults=Faults(plan)) as box:
+        how = patient(Clock()) | {"chunk_size": 4096, "concurrency": 1}
+        await run(box, tmp_path, method="upload", **how)
+        assert stored_sums(box) == Counter(archive.values())
+        assert not box.gallery.buffers
