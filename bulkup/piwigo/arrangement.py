@@ -35,9 +35,16 @@ class Arranging:
         """Send a request and return its result. Raises `NotOffered` for an unlisted method."""
         if method not in self.offer.methods:
             raise NotOffered(server_failures.NOT_OFFERED(method=method))
+        return await self._call_known(Request(method, fields, token=token))
+
+    async def _call_known(self, request: Request) -> object:
+        """Send a request for a method that the server has; return its result.
+
+        An answer that there is no such method will pass: it is raised as `Refused`.
+        """
         try:
-            return await self._pool.call(Request(method, fields, token=token))
-        except NotOffered as error:  # the server lists it, so this will pass
+            return await self._pool.call(request)
+        except NotOffered as error:
             raise Refused(error.failure) from None
 
     async def photo_pages(

@@ -571,13 +571,11 @@ class PiwigoServer(Catalogue):
             return
         fields: protocol.Fields = (("name", name), ("category", "1"), ("level", "8"))
         try:
-            result = await self._pool.call(
+            result = await self._call_known(
                 protocol.Request("pwg.images.upload", fields, token=True)
             )
         except (PhotoError, PhotoCorrupted):
             return
-        except NotOffered as error:  # it has taken the photo by this method, so this will pass
-            raise Refused(error.failure) from None
         if (photo_id := protocol.image_id(result)) is not None:
             await self.remove(photo_id)
 
