@@ -18,6 +18,8 @@ MOST_RANKED: Final = 900
 """Photos that one request can rank: PHP takes 1,000 values by default (`max_input_vars`)."""
 
 BATCH: Final = 500
+"""Photos that other requests name at once, for the same reason."""
+
 BY_RANK: Final = ("rank", "`rank`")
 
 
@@ -46,6 +48,14 @@ class Arranging:
             return await self._pool.call(request)
         except NotOffered as error:
             raise Refused(error.failure) from None
+
+    async def ask_for_all(
+        self, method: str, photo_ids: Sequence[int], fields: Fields = (), *, token: bool = False
+    ) -> None:
+        """Send as many requests as it takes to name all these photos."""
+        for start in range(0, len(photo_ids), BATCH):
+            batch = photo_ids[start : start + BATCH]
+            await self.ask(method, (*_ids(batch), *fields), token=token)
 
     async def photo_pages(
         self, album: int, *, order: str = ""
@@ -88,8 +98,8 @@ class Arranging:
         """
         first, others = photo_ids[:MOST_RANKED], photo_ids[MOST_RANKED:]
         if len(first) > 1:
-            fields = tuple(("image_id[]", str(photo_id)) for photo_id in first)
-            await self.ask("pwg.images.setRank", (*fields, ("category_id", str(album))))
+            fields = (*_ids(first), ("category_id", str(album)))
+            await self.ask("pwg.images.setRank", fields)
         for rank, photo_id in enumerate(others, start=MOST_RANKED + 1):
             fields = (
                 ("image_id", str(photo_id)),
@@ -105,10 +115,7 @@ class Arranging:
 
     async def add_to_caddie(self, photo_ids: Sequence[int]) -> None:
         """Add photos to the caddie, which ignores those that it has."""
-        for start in range(0, len(photo_ids), BATCH):
-            batch = photo_ids[start : start + BATCH]
-            fields = tuple(("image_id[]", str(photo_id)) for photo_id in batch)
-            await self.ask("pwg.caddie.add", fields)
+        await self.ask_for_all("pwg.caddie.add", photo_ids)
 
     async def pages_of_other_orders(self, albums: Collection[int]) -> list[str]:
         """Return the administration pages of those albums that are not shown by rank.
@@ -136,3 +143,7 @@ class Arranging:
             case {"search_url": str(url)}:
                 return url
         return ""
+
+
+def _ids(photo_ids: Sequence[int]) -> Fields:
+    return tuple(("image_id[]", str(photo_id)) for photo_id in photo_ids)

@@ -48,8 +48,6 @@ HTML_SINCE: Final = 14
 RAW_NAMES_SINCE: Final = 16
 """The Piwigo version from which the list of albums has the exact names."""
 
-LINK_BATCH: Final = 500  # PHP drops fields beyond a thousand (max_input_vars)
-
 FORMATS_SINCE: Final = 13
 """Older versions of Piwigo would turn a format into a photo."""
 
@@ -306,14 +304,8 @@ class Catalogue(Arranging):
         await self._set_album(photo_ids, album, action="dissociate")
 
     async def _set_album(self, photo_ids: Sequence[int], album: int, *, action: str) -> None:
-        for start in range(0, len(photo_ids), LINK_BATCH):
-            batch = photo_ids[start : start + LINK_BATCH]
-            fields = (
-                *(("image_id[]", str(photo_id)) for photo_id in batch),
-                ("category_id", str(album)),
-                ("action", action),
-            )
-            await self.ask("pwg.images.setCategory", fields, token=True)
+        fields = (("category_id", str(album)), ("action", action))
+        await self.ask_for_all("pwg.images.setCategory", photo_ids, fields, token=True)
 
     async def release(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Move finished photos out of the lounge into their albums. May be repeated.
