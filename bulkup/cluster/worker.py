@@ -45,7 +45,7 @@ from bulkup.events import Event, PhotoProgress
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
 from bulkup.source import zips
-from bulkup.source.files import version
+from bulkup.source.files import open_at_once, version
 from bulkup.source.metadata import Metadata
 from bulkup.source.photos import Photo
 from bulkup.source.sidecars import Describer
@@ -416,8 +416,7 @@ def find_file(order: Order) -> Photo:
     if zips.split(path) is not None:
         return _find_member(path, order)
     try:
-        # otherwise, opening a pipe would block until it has a writer
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        descriptor = open_at_once(path)
         try:
             status = os.fstat(descriptor)
         finally:

@@ -20,8 +20,12 @@ PIECE: Final = 512 * 1024
 BUFFER: Final = 256 * 1024
 """Bytes per read where a file is only hashed."""
 
-# if a pipe has replaced the file, a blocking open would wait for its writer
-_FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+
+
+def open_at_once(path: str | Path, flags: int = _FLAGS) -> int:
+    """Open a file as `os.open` does, but if it is a pipe, without waiting for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class OpenFile(Protocol):
@@ -50,7 +54,7 @@ def opened(path: Path) -> Iterator[OpenFile]:
     """Open a file. Raises `PhotoError` where that fails, as does an `OSError` in the body."""
     try:
         inside = zips.split(path)
-        descriptor = os.open(path if inside is None else inside[0], _FLAGS)
+        descriptor = open_at_once(path if inside is None else inside[0])
         try:
             yield _DiskFile(descriptor) if inside is None else _ZipFile(*inside, descriptor)
         finally:
@@ -238,7 +242,7 @@ def read_file(path: Path, *, limit: int) -> bytes:
         except PhotoError as error:
             raise ValueError(error.message) from None
     else:
-        with open(path, "rb", opener=_opener) as file_on_disk:
+        with open(path, "rb", opener=open_at_once) as file_on_disk:
             if not stat.S_ISREG(os.fstat(file_on_disk.fileno()).st_mode):
                 raise ValueError("it is not a file")
             data = file_on_disk.read(limit + 1)
@@ -246,7 +250,3 @@ def read_file(path: Path, *, limit: int) -> bytes:
     if size > limit:
         raise ValueError(f"it is larger than {limit // 1024**2} MB")
     return data
-
-
-def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

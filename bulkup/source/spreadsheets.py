@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from bulkup.errors import UsageError
+from bulkup.source.files import open_at_once
 from bulkup.source.metadata import line
 
 SEPARATORS: Final = ",;\t|"
@@ -57,7 +58,7 @@ def read_rows(path: Path, *, is_column: Callable[[str], bool]) -> Generator[Row,
     one with which most are. Raises `UsageError` if the file can't be read.
     """
     try:
-        with open(path, "rb", opener=_opener) as file:
+        with open(path, "rb", opener=open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UsageError(f"{path} is not a file", hint="Give a CSV or Excel file.")
             head = file.read(len(ZIP))
@@ -76,10 +77,6 @@ def read_rows(path: Path, *, is_column: Callable[[str], bool]) -> Generator[Row,
             f"the table {path} can't be read: {error.strerror or error}",
             hint="Give a readable CSV or Excel file.",
         ) from None
-
-
-def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _csv_rows(file: BinaryIO, is_column: Callable[[str], bool]) -> Generator[Row, None, None]:
