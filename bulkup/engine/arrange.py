@@ -6,11 +6,11 @@ reported, and can be done in the gallery.
 
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from bulkup.engine.albums import IdSet
 from bulkup.engine.arrangement import NOTHING, Arrangement
@@ -18,6 +18,8 @@ from bulkup.engine.ports import AlbumPhoto, GalleryWriter, RunContext
 from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError
 from bulkup.events import Event, Noticed, PhotoPresent, PhotoUploaded
+
+T = TypeVar("T")
 
 COVER_NAMES: Final = frozenset({"cover", "folder"})
 """Stems of photos that many programs use as the cover of their folder."""
@@ -93,12 +95,8 @@ class Arranger:
         """Sort an album and set its cover, that which is `chosen` if any."""
         sort, cover = self._arrangement.sort, self._arrangement.cover
         if sort != "none" or cover in {"first", "newest"}:
-            photos: list[AlbumPhoto] = []
-
-            async def listed() -> None:
-                photos[:] = [photo async for photo in self._gallery.album_photos(album)]
-
-            if not await self._try("the order", listed) or not photos:
+            photos = await self._try("the order", partial(self._listed, album))
+            if not photos:
                 return
             in_order = sorted(photos, key=_by_date if sort == "date" else _by_name)
             ids = [photo.photo_id for photo in in_order]
@@ -111,19 +109,20 @@ class Arranger:
         if chosen is not None:
             await self._try("the cover", partial(self._gallery.set_cover, chosen, album=album))
 
-    async def _try(self, what: str, step: Callable[[], Awaitable[None]]) -> bool:
-        """Carry out a step, and return whether that worked."""
+    async def _listed(self, album: int) -> list[AlbumPhoto]:
+        return [photo async for photo in self._gallery.album_photos(album)]
+
+    async def _try(self, what: str, step: Callable[[], Awaitable[T]]) -> T | None:
+        """Carry out a step and return its result, None if it fails."""
         try:
-            await self._recovery.run(step)
+            return await self._recovery.run(step)
         except BulkupError as error:
             times, _ = self._failures.get(what, (0, ""))
             self._failures[what] = times + 1, error.message
-            return False
-        return True
+            return None
 
     async def _report_other_orders(self) -> None:
         """Emit a notice of the albums that do not show their photos by rank."""
-        pages: Sequence[str] = ()
         try:
             pages = await self._recovery.run(
                 lambda: self._gallery.pages_of_other_orders(self._albums)
