@@ -123,8 +123,9 @@ def serve(
                 hint="Give another --port; 0 takes a free one.",
             ) from None
         try:
-            _say(f"Piwigo {piwigo} sandbox at {box.url} (admin / secret, album 1). Ctrl-C ends.")
-            await _until_interrupted()
+            await _say_until_interrupted(
+                f"Piwigo {piwigo} sandbox at {box.url} (admin / secret, album 1). Ctrl-C ends."
+            )
         finally:
             await box.__aexit__(None, None, None)
 
@@ -173,8 +174,7 @@ async def _run_demo(path: Path | None, folder: Path, keep: bool) -> int:
         there = Counter(photo.md5 or "" for photo in box.gallery.photos.values())
         right = await _verify(archive, there, endings=set(Release(VERSION).file_types))
         if keep:
-            _say(f"The gallery is at {box.url}   Ctrl-C ends.")
-            await _until_interrupted()
+            await _say_until_interrupted(f"The gallery is at {box.url}   Ctrl-C ends.")
     return done.returncode or (0 if right else 1)
 
 
@@ -209,8 +209,9 @@ async def _verify(archive: Path, there: Counter[str], *, endings: set[str]) -> b
     return True
 
 
-async def _until_interrupted() -> None:
+async def _say_until_interrupted(text: str) -> None:
     with received_signals() as signals:
+        _say(text)
         async for _ in signals:
             return
 

@@ -202,10 +202,12 @@ def received_signals() -> Iterator[AsyncIterator[int]]:
     """Yield the Ctrl-C and SIGTERM that this process receives, on Windows Ctrl-Break, too.
 
     Python delivers signals only to the main thread: a run in another thread gets none. The loop's
-    own signal handlers, which `anyio.open_signal_receiver` uses, do not exist on Windows.
+    own handlers wake it for a signal at any moment, even as it begins to wait. Windows has none
+    (nor `anyio.open_signal_receiver`, which uses them), but there each signal wakes the loop.
     """
     received: asyncio.Queue[int] = asyncio.Queue()
     loop = asyncio.get_running_loop()
+    of_loop = sys.platform != "win32"
 
     def deliver(number: int, _: object) -> None:
         loop.call_soon_threadsafe(received.put_nowait, number)
@@ -215,9 +217,16 @@ def received_signals() -> Iterator[AsyncIterator[int]]:
             yield await received.get()
 
     in_main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, deliver) for number in SIGNALS if in_main}
+    before = {number: signal.getsignal(number) for number in SIGNALS if in_main}
+    for number in before:
+        if of_loop:
+            loop.add_signal_handler(number, received.put_nowait, number)
+        else:
+            signal.signal(number, deliver)
     try:
         yield signals()
     finally:
         for number, handler in before.items():
+            if of_loop:
+                loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
