@@ -204,24 +204,24 @@ async def test_a_lost_worker_leaves_no_task_and_no_damaged_photo(tmp_path: Path)
     box = Sandbox(faults=Faults([Fault("damaged", METHODS["upload"], 0)]))
     finishes = HeldFinishes(box)
     async with team(2, box, method="upload") as executor:
-        left: set[object] = set()
+        given: set[object] = set()
 
         async def lose() -> None:
             await until(lambda: finishes.begun)
             members = executor.coordinator.members.values()
             (member,) = (m for m in members if any(t.granted for t in m.tries.values()))
             (worker,) = (w for w in executor.workers if w.address == member.address)
-            await executor.lose(worker, silent=False)
             tasks = executor.scheduler.tasks.items()
-            left.update(key for key, task in tasks if worker.address in task.worker_restrictions)
+            given.update(key for key, task in tasks if worker.address in task.worker_restrictions)
+            await executor.lose(worker, silent=False)
             finishes.let(10)
             await executor.pass_time()
 
         executor.tasks.start_soon(lose)
         await executor.run(archive, finishing=1)
         await executor.coordinator._cluster._client.submit(int)  # what was sent before is done
-        assert left
-        assert left.isdisjoint(executor.scheduler.tasks)
+        assert given
+        assert given.isdisjoint(executor.scheduler.tasks)
 
 
 async def test_a_worker_stops_when_the_coordinator_answers_no_beat(tmp_path: Path) -> None:
