@@ -15,7 +15,7 @@ HOMES = {
     "apprise": {"output.notify"},
     "cyclopts": {"cli"},
     "dask": {"cluster"},
-    "defusedxml": {"source.picasa", "source.xmp"},
+    "defusedxml": {"source.exports.picasa", "source.xmp"},
     "distributed": {"cluster"},
     "filelock": {"store"},
     "jinja2": {"output.html"},
@@ -30,7 +30,7 @@ HOMES = {
     "sqlite3": {"store"},
     "tomllib": {"cli.config"},
     "watchfiles": {"source.watch"},
-    "yaml": {"source.photoprism"},
+    "yaml": {"source.exports.photoprism"},
 }
 
 

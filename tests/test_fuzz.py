@@ -30,15 +30,15 @@ from bulkup.errors import FormatRefused, NotOffered, PhotoError, RunError, Trans
 from bulkup.piwigo import protocol
 from bulkup.piwigo.protocol import Answer, interpret
 from bulkup.piwigo.session import retry_after
-from bulkup.source import flickr, icloud, photoprism, picasa
 from bulkup.source.cells import TableFile
-from bulkup.source.embedded import read_embedded
+from bulkup.source.embedded.reader import read_embedded
+from bulkup.source.exports import flickr, icloud, photoprism, picasa
 from bulkup.source.files import opened
 from bulkup.source.filters import EVERYTHING
 from bulkup.source.photos import Photo
 from bulkup.source.scan import LONGEST, Splitter, Unreadable, Walk
 from bulkup.source.table import Table
-from bulkup.source.takeout import read_takeout, states_of
+from bulkup.source.takeout.sidecars import read_takeout, states_of
 from bulkup.source.xmp import read_xmp
 from tests.support.embedded import FOLDER as EMBEDDED
 from tests.support.photos import takeout_album

@@ -37,14 +37,14 @@ from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import Offer
 from bulkup.source.cells import TableFile
 from bulkup.source.disposal import Mover, Trash
-from bulkup.source.exports import ExportAlbums, Exports
+from bulkup.source.exports.readers import ExportAlbums, Exports
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels
 from bulkup.source.scan import Found, check_roots
 from bulkup.source.sidecars import Describer
 from bulkup.source.table import Table
-from bulkup.source.takeout import TakeoutAlbums
-from bulkup.source.takeout_filter import TakeoutFilter
+from bulkup.source.takeout.filter import TakeoutFilter
+from bulkup.source.takeout.sidecars import TakeoutAlbums
 from bulkup.source.zips import only_zips
 
 NO_LABELS = Labels()

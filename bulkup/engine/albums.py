@@ -36,8 +36,9 @@ from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.events import AlbumMade, Emit, Noticed
-from bulkup.source import takeout, zips
+from bulkup.source import zips
 from bulkup.source.renames import Rename
+from bulkup.source.takeout.sidecars import Album, is_wrapper
 
 ROOT: Final = 0
 """The gallery's top level, as the parent of albums."""
@@ -321,7 +322,7 @@ class FolderAlbums:
                 if (name := self._real[root].name) and not self.unwrap:
                     yield AlbumFolder(folder, name)
                 return
-            wraps = archive and takeout.is_wrapper(*folder.relative_to(archive).parts)
+            wraps = archive and is_wrapper(*folder.relative_to(archive).parts)
             if folder.name not in {"", ".."} and not wraps:
                 yield AlbumFolder(folder, folder.name)
 
@@ -366,7 +367,7 @@ RENAMED_HINT: Final = (
     "--rename-album may give both the same name, and others too; this is said only once."
 )
 
-Titles = Callable[[Path], takeout.Album | None]
+Titles = Callable[[Path], Album | None]
 """Returns title and description of a folder, None if it has none. Reads files: call in a thread.
 
 Raises `ValueError`, with a message for the user, where the metadata can't be read.
@@ -523,7 +524,7 @@ class AlbumResolver:
                 )
         return found, name
 
-    async def _titled(self, folder: Path) -> takeout.Album | None:
+    async def _titled(self, folder: Path) -> Album | None:
         """Return title and description of a folder; emit a notice if they can't be read."""
         try:
             return await to_thread.run_sync(self._titles, folder) if self._titles else None

@@ -61,8 +61,8 @@ from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, PairedFile, Skipped, find, paired
-from bulkup.source.takeout_filter import KEEP, Item, TakeoutFilter, Verdict
-from bulkup.source.takeout_names import JSON
+from bulkup.source.takeout.filter import KEEP, Item, TakeoutFilter, Verdict
+from bulkup.source.takeout.names import JSON
 
 T = TypeVar("T")
 R = TypeVar("R")

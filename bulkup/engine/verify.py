@@ -33,7 +33,7 @@ from bulkup.events import PhotoChecked, RunFinished, Verdict
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import find
-from bulkup.source.takeout_filter import TakeoutFilter
+from bulkup.source.takeout.filter import TakeoutFilter
 
 NO_FAILURE = FailureMessage("")
 

@@ -11,15 +11,15 @@ from anyio import to_thread
 
 from bulkup.errors import PhotoError
 from bulkup.events import Emit
-from bulkup.source.embedded import Embedded, read_embedded
-from bulkup.source.exports import Exports, ignored
+from bulkup.source.embedded.reader import Embedded, read_embedded
+from bulkup.source.exports.readers import Exports, ignored
 from bulkup.source.files import opened, read_file
 from bulkup.source.folders import FolderCache
 from bulkup.source.metadata import Labels, Metadata, Moment
 from bulkup.source.names import date_in_name
 from bulkup.source.photos import LARGEST_SIDECAR, Photo
-from bulkup.source.takeout import read_takeout
-from bulkup.source.takeout_names import FolderNames
+from bulkup.source.takeout.names import FolderNames
+from bulkup.source.takeout.sidecars import read_takeout
 from bulkup.source.xmp import read_xmp
 
 FOLDERS: Final = 8

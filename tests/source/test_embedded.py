@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.source import packets
-from bulkup.source.embedded import Embedded, read_embedded
+from bulkup.source.embedded import packets
+from bulkup.source.embedded.reader import Embedded, read_embedded
 from bulkup.source.files import opened
 from bulkup.source.metadata import Iptc, Metadata, Moment
 from tests.support.archives import write_zip

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.source import flickr, icloud, photoprism, picasa
-from bulkup.source.exports import Exports
+from bulkup.source.exports import flickr, icloud, photoprism, picasa
+from bulkup.source.exports.readers import Exports
 from bulkup.source.metadata import Metadata, Moment
-from bulkup.source.takeout import ZONES, Album
+from bulkup.source.takeout.sidecars import ZONES, Album
 
 SAMPLES = Path(__file__).parents[1] / "sidecars"
 FLICKR = SAMPLES / "flickr"

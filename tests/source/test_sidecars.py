@@ -12,7 +12,7 @@ from bulkup.events import Event, Noticed
 from bulkup.source import sidecars
 from bulkup.source.metadata import Iptc, Labels, Metadata
 from bulkup.source.photos import LARGEST_SIDECAR
-from bulkup.source.takeout_names import FolderNames
+from bulkup.source.takeout.names import FolderNames
 from tests.support.embedded import iptc, jpeg, jpeg_with_iptc, xmp_segment
 from tests.support.photos import write_xmp
 from tests.support.walks import link, photo_at

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkup.source.metadata import Metadata, Moment
-from bulkup.source.takeout import ALBUM_FILES, Album, is_wrapper, states_of
-from bulkup.source.takeout import read_takeout as read
+from bulkup.source.takeout.sidecars import ALBUM_FILES, Album, is_wrapper, states_of
+from bulkup.source.takeout.sidecars import read_takeout as read
 from tests.support.photos import takeout_album as album
 from tests.support.photos import write_album_title
 from tests.support.walks import put

@@ -10,7 +10,7 @@ from bulkup.events import SkipReason
 from bulkup.source.filters import TAKEOUT_KINDS
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Skipped, scan
-from bulkup.source.takeout_filter import TakeoutFilter, Verdict
+from bulkup.source.takeout.filter import TakeoutFilter, Verdict
 from tests.support.walks import put_all
 
 GOOGLE = json.dumps({"title": "a", "photoTakenTime": {"timestamp": "1"}}).encode()

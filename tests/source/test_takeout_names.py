@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkup.source.takeout_names import EDITED, LONGEST, SUFFIX, FolderNames, Tie
+from bulkup.source.takeout.names import EDITED, LONGEST, SUFFIX, FolderNames, Tie
 
 
 def folder(*names: str) -> FolderNames:

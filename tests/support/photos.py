@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from xml.sax.saxutils import escape
 
-from bulkup.source.takeout import Album, TakeoutAlbums
+from bulkup.source.takeout.sidecars import Album, TakeoutAlbums
 from tests.support.runs import picture
 
 _XMP = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from bulkup.source.export_files import AlbumPath, ExportFiles
+from bulkup.source.exports.files import AlbumPath, ExportFiles
 from bulkup.source.files import folder_version
 from bulkup.source.metadata import (
     ADMINISTRATORS,
@@ -25,7 +25,7 @@ from bulkup.source.metadata import (
     position,
     prose,
 )
-from bulkup.source.takeout import Album
+from bulkup.source.takeout.sidecars import Album
 
 FILES: Final = (".picasa.ini", "Picasa.ini")
 CONTACTS: Final = ("contacts.xml", "contacts/contacts.xml")

@@ -10,15 +10,15 @@ from typing import Final, Protocol
 from anyio import from_thread
 
 from bulkup.events import Emit, Noticed
-from bulkup.source.export_files import AlbumPath, ExportFiles, Problem
+from bulkup.source.exports.files import AlbumPath, ExportFiles, Problem
+from bulkup.source.exports.flickr import Flickr
+from bulkup.source.exports.icloud import ICloud
+from bulkup.source.exports.immich import Immich
+from bulkup.source.exports.photoprism import PhotoPrism
+from bulkup.source.exports.picasa import Picasa
 from bulkup.source.files import folder_version
-from bulkup.source.flickr import Flickr
-from bulkup.source.icloud import ICloud
-from bulkup.source.immich import Immich
 from bulkup.source.metadata import Metadata
-from bulkup.source.photoprism import PhotoPrism
-from bulkup.source.picasa import Picasa
-from bulkup.source.takeout import Album
+from bulkup.source.takeout.sidecars import Album
 
 FOLDERS: Final = 4096
 TRUSTED_S: Final = 1.0

@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from bulkup.source.export_files import AlbumPath, ExportFiles, by_photo
+from bulkup.source.exports.files import AlbumPath, ExportFiles, by_photo
 from bulkup.source.files import folder_version
 from bulkup.source.metadata import ADMINISTRATORS, MAX_STARS, Metadata, Moment, line, moment
-from bulkup.source.takeout import ZONES
+from bulkup.source.takeout.sidecars import ZONES
 
 DETAILS: Final = re.compile(r"photo details(-[0-9]+)?\.csv", re.IGNORECASE)
 LISTS: Final = "Albums"

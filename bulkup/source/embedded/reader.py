@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from bulkup.source.embedded.iptc import FULL, IptcData, read_iptc
+from bulkup.source.embedded.packets import FileType, find_packets
 from bulkup.source.files import OpenFile
-from bulkup.source.iptc import FULL, IptcData, read_iptc
 from bulkup.source.metadata import Iptc, Metadata
-from bulkup.source.packets import FileType, find_packets
 from bulkup.source.xmp import read_xmp
 
 DATED: Final = frozenset({FileType.JPEG, FileType.TIFF})

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from bulkup.source.embedded.iptc import find_iptc
+from bulkup.source.embedded.tiff import Exif, Tiff, read_exif
 from bulkup.source.files import OpenFile
-from bulkup.source.iptc import find_iptc
-from bulkup.source.tiff import Exif, Tiff, read_exif
 from bulkup.source.xmp import may_describe
 
 HEAD: Final = 64 * 1024

@@ -12,7 +12,7 @@ from html import unescape
 from pathlib import Path
 from typing import Final
 
-from bulkup.source.export_files import AlbumPath, ExportFiles, by_photo, read_json
+from bulkup.source.exports.files import AlbumPath, ExportFiles, by_photo, read_json
 from bulkup.source.files import version
 from bulkup.source.metadata import (
     Metadata,

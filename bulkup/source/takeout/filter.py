@@ -17,8 +17,8 @@ from bulkup.source.filters import TAKEOUT_KINDS
 from bulkup.source.folders import FolderCache
 from bulkup.source.photos import LARGEST_SIDECAR, Photo
 from bulkup.source.scan import PairedFile, Skipped
-from bulkup.source.takeout import album_of, is_takeout, states_of
-from bulkup.source.takeout_names import FolderNames, Tie
+from bulkup.source.takeout.names import FolderNames, Tie
+from bulkup.source.takeout.sidecars import album_of, is_takeout, states_of
 
 FOLDERS: Final = 2
 """Folders whose listings are kept: a scan visits one after the other."""

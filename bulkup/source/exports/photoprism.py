@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from bulkup.source.export_files import AlbumPath, ExportFiles, by_photo
+from bulkup.source.exports.files import AlbumPath, ExportFiles, by_photo
 from bulkup.source.files import version
 from bulkup.source.metadata import (
     ADMINISTRATORS,
@@ -27,7 +27,7 @@ from bulkup.source.metadata import (
     position,
     prose,
 )
-from bulkup.source.takeout import ZONES
+from bulkup.source.takeout.sidecars import ZONES
 
 SUFFIX: Final = ".yml"
 SIDECARS: Final = "sidecar"

@@ -24,7 +24,7 @@ from bulkup.source.metadata import (
     prose,
 )
 from bulkup.source.photos import LARGEST_SIDECAR
-from bulkup.source.takeout_names import FolderNames, readings
+from bulkup.source.takeout.names import FolderNames, readings
 
 ALBUM_FILES: Final = (
     *("metadata", "Metadata", "Metadaten", "métadonnées", "metadatos", "metadades", "metadati"),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final
 
-from bulkup.source.export_files import AlbumPath, ExportFiles, read_json
+from bulkup.source.exports.files import AlbumPath, ExportFiles, read_json
 from bulkup.source.metadata import (
     MAX_STARS,
     Metadata,
@@ -17,7 +17,7 @@ from bulkup.source.metadata import (
     position,
     prose,
 )
-from bulkup.source.takeout import ZONES
+from bulkup.source.takeout.sidecars import ZONES
 
 SUFFIX: Final = ".JSON"
 LIMIT: Final = 1024**2

@@ -1,0 +1,1 @@
+"""Metadata that photos themselves contain: IPTC, XMP and EXIF."""

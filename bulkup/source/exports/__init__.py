@@ -1,0 +1,1 @@
+"""Exports of other programs and services, each with a reader of its own."""
