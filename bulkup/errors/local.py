@@ -108,6 +108,11 @@ CANT_TRASH: Final = FailureKind("cant-trash", "it can't be moved to the trash: {
 OUT_OF_SIGHT: Final = FailureKind(
     "out-of-sight", "the file can't be found: {reason}", "Check whether another program moved it."
 )
+IN_ARCHIVE: Final = FailureKind(
+    "in-archive",
+    "it is in a zip archive, which --after can't move it out of",
+    "Delete the archive once bulkup verify finds all its photos.",
+)
 IS_LINK: Final = FailureKind(
     "is-link",
     "it is a symbolic link, not the photo itself",

@@ -218,6 +218,14 @@ ALLOWED_BY = (
     "Piwigo's settings upload_form_all_types and file_ext allow more types; enable_formats "
     "and --raw-as-format attach RAW files to photos"
 )
+ZIP_INSIDE = (
+    "zip archives in folders are not looked into: give them as PATHs; unpack those inside others"
+)
+ARCHIVES = frozenset({".tar", ".tgz", ".gz", ".tbz", ".bz2", ".txz", ".xz", ".zst", ".7z", ".rar"})
+UNPACK = (
+    "archives other than .zip are not looked into: unpack each into one empty folder "
+    "(tar -xf FILE -C FOLDER) and give that as PATH"
+)
 WITHOUT_JSON = "photos of a Takeout, of which only their files tell something"
 SKIPPED = {
     events.SkipReason.JUNK: "made by systems and cameras: Thumbs.db and the like",
@@ -282,8 +290,9 @@ def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
                 SKIPPED.get(reason) or types_words(state),
                 WARNING if missing else "",
             )
-            if reason is events.SkipReason.TYPE and run.task != "verify":
-                yield Text(f"{'':13}{ALLOWED_BY}", FAINT)
+            if reason is events.SkipReason.TYPE:
+                hints = _type_hints(state, allowed=run.task != "verify")
+                yield from (Text(f"{'':13}{hint}", FAINT) for hint in hints)
     if state.without_json:
         yield _row(state.without_json, "without JSON", WITHOUT_JSON, WARNING)
     if state.failed:
@@ -399,6 +408,17 @@ def types_words(state: RunState) -> str:
     if others := state.skipped_by_type.total() - sum(named.values()):
         words.append(f"{others:,} of other types")
     return f"{', '.join(words)}: types this gallery does not accept"
+
+
+def _type_hints(state: RunState, *, allowed: bool) -> Iterator[str]:
+    """Yield what to do about the types that were skipped."""
+    kinds = state.skipped_by_type.keys()
+    if ".zip" in kinds:
+        yield ZIP_INSIDE
+    if kinds & ARCHIVES:
+        yield UNPACK
+    if allowed and kinds - ARCHIVES - {".zip"}:
+        yield ALLOWED_BY
 
 
 def _named(

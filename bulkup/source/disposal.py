@@ -15,6 +15,7 @@ from anyio import from_thread
 
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.errors import local as local_failures
+from bulkup.source import zips
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
 from bulkup.source.scan import may_reach
@@ -114,6 +115,8 @@ class Trash:
 
 def check_untouched(photo: Photo) -> None:
     """Raise `PhotoError` if the file may not be removed, or has changed."""
+    if zips.split(photo.path) is not None:
+        raise PhotoError(local_failures.IN_ARCHIVE())
     try:
         status = photo.path.lstat()
     except OSError as error:

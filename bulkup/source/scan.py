@@ -43,6 +43,12 @@ def check_roots(roots: Sequence[Path], filters: Filters = EVERYTHING) -> list[Pa
         try:
             root.stat()
         except OSError as error:
+            if archive := next(filter(zips.is_zip, root.parents), None):
+                place = root.relative_to(archive).as_posix()
+                raise UsageError(
+                    f"{root} is inside a zip archive",
+                    hint=f"Give the archive, and choose in it: {archive} --include '/{place}'",
+                ) from None
             raise UsageError(
                 f"{root}: {error.strerror}", hint="Give an existing folder or photo."
             ) from None

@@ -39,6 +39,9 @@ BOMB_RATIO: Final = 100
 
 UTF8: Final = 0x800
 ENCRYPTED: Final = 0x1
+NUMBERED: Final = re.compile(r"(?P<export>.*[^\d-])[\d-]*\d", re.DOTALL)
+"""The name of a part of an export without `.zip`, such as `takeout-20240501T120000Z-1-003`."""
+
 DOS: Final = 0
 
 
@@ -173,6 +176,21 @@ def is_zip(path: Path) -> bool:
 def only_zips(paths: Iterable[Path]) -> list[Path]:
     """Return those paths that are zip archives."""
     return [path for path in paths if is_zip(path)]
+
+
+def parts_with(archive: Path) -> tuple[Path, ...]:
+    """Return an archive and the other parts of its export, which lie beside it.
+
+    Their names differ only in the numbers at the end.
+    """
+    parts = {archive}
+    if match := NUMBERED.fullmatch(archive.stem):
+        with suppress(OSError):
+            for name in os.listdir(archive.parent):  # noqa: PTH208 (other files are many)
+                other = NUMBERED.fullmatch(name[: -len(SUFFIX)])
+                if other and other["export"] == match["export"]:
+                    parts |= {*only_zips([archive.with_name(name)])}
+    return tuple(sorted(parts))
 
 
 def split(path: Path) -> tuple[Path, str] | None:

@@ -8,7 +8,7 @@ from random import Random
 
 from bulkup.sandbox import Sandbox
 from tests.support.archives import write_zip
-from tests.support.commands import PASSWORD, send
+from tests.support.commands import PASSWORD, has_rows, send
 from tests.support.galleries import albums_of, attached, calls, uploads
 from tests.support.runs import picture, stored_sums
 
@@ -87,7 +87,45 @@ async def test_failed_members_are_tried_again_by_a_list(box: Sandbox, tmp_path: 
     assert ended.code == 1
     failed = [line for line in ended.err.splitlines() if line.startswith("failed: ")]
     assert failed == [f"failed: {line}" for line in lines[1:]]
-    assert albums_of(box) == {"Sandbox": [], "Alps": ["4.jpg"]}
+    assert albums_of(box) == {"Sandbox": [], "The Alps/1": ["4.jpg"]}
+
+
+async def test_listed_members_have_their_json_in_any_part_beside_their_own(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    data = {"title": "1.jpg", "photoTakenTime": {"timestamp": "0"}, "description": "Lunch"}
+    name = "takeout-20240501T120000Z-1-{}.zip".format
+    photos = {f"{ALBUM}/{name}": picture(Random(name), size=900) for name in ("1.jpg", "2.jpg")}
+    json1, json2 = json.dumps(data | {"trashed": True}), json.dumps(data | {"title": "2.jpg"})
+    write_zip(tmp_path / name("001"), photos)
+    write_zip(tmp_path / name("002"), {f"{ALBUM}/1.jpg.json": json1.encode()})
+    write_zip(tmp_path / name("003"), {f"{ALBUM}/2.jpg.json": json2.encode()})
+    write_zip(tmp_path / "takeout-20230101T120000Z-1-001.zip", {f"{ALBUM}/2.jpg.json": b"old"})
+    listed = "\n".join(str(tmp_path / name("001") / photo) for photo in photos)
+    ended = await send(box, "--files-from", "-", "--after", f"move:{tmp_path}", given=listed)
+    assert ended.code == 1
+    assert [(photo.file, photo.comment) for photo in box.gallery.photos.values()] == [
+        ("2.jpg", "Lunch")
+    ]
+    assert has_rows(ended, "1 +skipped by rule +in the trash")
+    assert "it is in a zip archive, which --after" in ended.err
+
+
+async def test_hints_say_how_to_give_archives(box: Sandbox, tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "in" / "a.zip", {"Takeout/1.jpg": b"x"})
+    (tmp_path / "in" / "x.tar.gz").write_bytes(b"x")
+    (tmp_path / "y.tgz").write_bytes(b"x")
+    ended = await send(box, archive / "Takeout")
+    assert ended.code == 2
+    assert f"{archive} --include '/Takeout'" in ended.err
+    ended = await send(box, tmp_path / "in")
+    assert "give them as PATHs" in ended.err
+    ended = await send(box, tmp_path / "y.tgz")
+    assert "tar -xf FILE -C FOLDER" in ended.err
+    assert "file_ext" not in ended.err
+    archive = write_zip(archive, {"Takeout/1.jpg": picture(Random(1), size=900), "2.jpg": b"y"})
+    ended = await send(box, archive, "--include", "/Takeout")
+    assert len(stored_sums(box)) == 1
 
 
 async def test_a_raw_file_becomes_a_format_of_the_photo_in_the_same_archive(

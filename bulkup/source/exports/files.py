@@ -43,7 +43,7 @@ class ExportFiles:
 
     def __init__(self, parts: Sequence[Path] = ()) -> None:
         self._parts = parts
-        self._names = FolderCache(lambda listing: listing.keys(), most=LISTINGS)
+        self._names = FolderCache(lambda listing: listing.keys(), parts=None, most=LISTINGS)
         self._around = lru_cache(maxsize=NEIGHBOURS)(self._find_around)
         self._problems: dict[Path, str] = {}
         self._lock = Lock()
@@ -68,7 +68,7 @@ class ExportFiles:
         inside = (folder, "") if zips.is_zip(folder) else zips.split(folder)
         archives = list(self._parts)
         if inside is not None and inside[0] not in archives:
-            archives.append(inside[0])
+            archives += zips.parts_with(inside[0])
         above = folder.parent if inside is None else inside[0].parent
         places = [folder, above, *_folders_in(above)]
         for archive in archives:
