@@ -67,6 +67,7 @@ class UploadOptions:
     rename_album: str | Sequence[str] = ()
     create_albums: bool = False
     private: bool = False
+    share_with: str | Sequence[str] = ()
 
     concurrency: int = 8
     finishing: int | Literal["auto"] = "auto"

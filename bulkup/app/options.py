@@ -42,6 +42,7 @@ def build_albums(
     rename_album: str | Sequence[str] = (),
     create_albums: bool = False,
     private: bool = False,
+    share_with: str | Sequence[str] = (),
 ) -> AlbumTarget:
     """Return the checked albums; `/2019` is a name, 2019 a number. Raises `UsageError`."""
     if isinstance(album, str) and album.strip().isdecimal():
@@ -56,6 +57,7 @@ def build_albums(
         spaces=underscores_to_spaces,
         renames=tuple(read_rename(rule, flag="--rename-album") for rule in _texts(rename_album)),
         private=private,
+        share_with=_texts(share_with),
     )
 
 

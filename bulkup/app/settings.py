@@ -139,6 +139,7 @@ class AlbumTarget:
     spaces: bool = False
     renames: tuple[Rename, ...] = ()
     private: bool = False
+    share_with: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for given, flag in (
@@ -164,6 +165,15 @@ class AlbumTarget:
         if self.private and not (self.tree or self.create):
             raise UsageError(
                 "--private only affects new albums", hint="Give --tree or --create-albums too."
+            )
+        if self.share_with and not self.private:
+            raise UsageError(
+                "--share-with requires --private",
+                hint="Everybody sees public albums: give both, or neither.",
+            )
+        if not all(name.strip() for name in self.share_with):
+            raise UsageError(
+                "--share-with is empty", hint="Give the name of a group or of a user."
             )
 
 

@@ -1,6 +1,6 @@
 """The `upload` and `verify` use cases: build every object of a run and start the engine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -30,9 +30,19 @@ from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
 from bulkup.engine.ports import IPTC_FACTS, Fact, GalleryWriter, Stop
 from bulkup.engine.retry import Recovery, Sleep
-from bulkup.errors import FailureKind, NoSuchAlbum, PhotoError, RunError, Transient, UsageError
+from bulkup.errors import (
+    FailureKind,
+    NoSuchAlbum,
+    NotOffered,
+    PhotoError,
+    RunError,
+    ServerUnavailable,
+    Transient,
+    UsageError,
+)
 from bulkup.errors import run as run_failures
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit, RunStarted
+from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import Offer
 from bulkup.source.cells import TableFile
@@ -111,7 +121,14 @@ async def upload_photos(
         if server.community and (settings.level or (opened and opened.has_levels)):
             raise RunError(run_failures.NO_LEVEL())
         gallery = DryRunGallery(server) if settings.dry_run else server
-        albums = Albums(gallery, recovery=recovery, emit=emit, private=settings.into.private)
+        share = await _share(settings.into.share_with, server, recovery)
+        albums = Albums(
+            gallery,
+            recovery=recovery,
+            emit=emit,
+            private=settings.into.private,
+            share=None if settings.dry_run else share,
+        )
         base = await _base(settings.into, albums)
         started = await _started(
             server.offer,
@@ -399,6 +416,26 @@ def _further(
     if exports is not None:
         sources.append(ExportAlbums(exports, emit=emit))
     return sources
+
+
+async def _share(
+    names: Sequence[str], server: PiwigoServer, recovery: Recovery
+) -> Callable[[int], Awaitable[None]] | None:
+    """Return what shares an album with the groups and users of these names, None without any.
+
+    Raises `RunError` if one does not exist, or if the account can't share albums.
+    """
+    if not names:
+        return None
+    if server.community:
+        raise RunError(run_failures.SHARING_NEEDS_ADMIN())
+    try:
+        access = await recovery.run(lambda: server.find_access(names))
+    except (NotOffered, PhotoError) as error:
+        raise RunError(run_failures.NO_SHARING(reason=error.message)) from None
+    except Transient as error:
+        raise ServerUnavailable(run_failures.START_FAILED(reason=error.message)) from None
+    return lambda album: server.share(album, access)
 
 
 async def _base(into: AlbumTarget, albums: Albums, *, missing: FailureKind | None = None) -> int:

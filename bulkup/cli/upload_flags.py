@@ -77,6 +77,16 @@ class AlbumFlags(FolderFlags):
 
     create_albums: Annotated[bool, flag("Create --album if it is missing.")] = False
     private: Annotated[bool, flag("Make new albums private.")] = False
+    share_with: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="With --private: group or user of the gallery who sees new albums; where both "
+            "have the name, group:NAME or user:NAME. Repeatable; in the environment variable, one "
+            "on each line.",
+            env_var_split=split_lines,
+            metavar="NAME",
+        ),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,15 +153,26 @@ async def list_members(
 
 
 class Albums:
-    """The albums of one gallery; new ones are created `private` or public."""
+    """The albums of one gallery; new ones are created `private` or public, and shared by `share`.
+
+    That is called with the id of each new album.
+    """
 
     def __init__(
-        self, gallery: GalleryWriter, *, recovery: Recovery, emit: Emit, private: bool = False
+        self,
+        gallery: GalleryWriter,
+        *,
+        recovery: Recovery,
+        emit: Emit,
+        private: bool = False,
+        share: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         self._gallery = gallery
         self._recovery = recovery
         self._emit = emit
         self._private = private
+        self._share = share
+        self._opened: dict[int, str] = {}  # private albums that get shared with what they have
         self._known: dict[tuple[int, str], int] | None = None
 
     async def find(
@@ -200,6 +211,7 @@ class Albums:
             found = await self._add(name, parent=parent, comment=comment)
             self._known[parent, self._gallery.album_keys(name)[0]] = found
             await self._set_name(found, name)
+            await self._share_new(found, name, parent=parent)
             self._emit(AlbumMade(album=found, name=name, parent=parent or None))
         return found
 
@@ -219,6 +231,30 @@ class Albums:
                 )
             )
 
+    async def _share_new(self, album: int, name: str, *, parent: int) -> None:
+        """Share a new album; emit a notice if that fails, or opens an album that was there."""
+        if self._share is None:
+            return
+        share = self._share
+        try:
+            await self._recovery.run(lambda: share(album))
+        except (NotOffered, PhotoError, Transient) as error:
+            self._emit(
+                Noticed(
+                    message=f"the new album “{name}” could not be shared: {error.message}",
+                    hint="Only administrators see it: give access in the gallery, as no later run "
+                    "does.",
+                )
+            )
+            return
+        if opened := self._opened.pop(parent, None):
+            self._emit(
+                Noticed(
+                    message=f"the private album “{opened}” is shared too, with all its photos",
+                    hint="Piwigo shows an album only to those who may see the albums above it.",
+                )
+            )
+
     async def _list(self) -> dict[tuple[int, str], int]:
         """Return the ids of all albums, by parent and name in NFC."""
         try:
@@ -229,6 +265,8 @@ class Albums:
         for album in sorted(albums, key=lambda album: album.album_id, reverse=True):
             name = unicodedata.normalize("NFC", album.name)  # other clients may have used NFD
             known[album.parent, name] = album.album_id  # the oldest of those with the same name
+        if self._known is None:
+            self._opened = {album.album_id: album.name for album in albums if album.private}
         return known
 
     async def _add(self, name: str, *, parent: int, comment: str) -> int:

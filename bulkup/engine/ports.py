@@ -233,6 +233,10 @@ class AlbumInfo(Protocol):
     def parent(self) -> int:
         """The id of its parent album, 0 at the top level."""
 
+    @property
+    def private(self) -> bool:
+        """Whether only some groups and users see it."""
+
 
 class AlbumPhoto(Protocol):
     """A photo in an album."""

@@ -32,6 +32,10 @@ NO_NEW_ALBUMS: Final = FailureKind(
     "Choose another --album, or ask an administrator to permit it in the Community plugin.",
 )
 
+NOT_SHARED: Final = FailureKind(
+    "not-shared", "the gallery did not give that access", "Give access in the gallery."
+)
+
 # photos of other accounts, and quotas
 
 NOT_OWN: Final = FailureKind(

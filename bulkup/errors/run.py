@@ -149,6 +149,29 @@ NO_LEVEL: Final = FailureKind(
     "Omit --level and the levels of a --metadata table, or log in as an administrator.",
 )
 
+# sharing
+
+NO_SHARING: Final = FailureKind(
+    "no-sharing",
+    "albums can't be shared: {reason}",
+    "Omit --share-with, and give access in the gallery.",
+)
+SHARING_NEEDS_ADMIN: Final = FailureKind(
+    "sharing-needs-admin",
+    "only administrators of the gallery may share albums",
+    "Omit --share-with, or log in as an administrator.",
+)
+SHARE_UNKNOWN: Final = FailureKind(
+    "share-unknown",
+    "--share-with: {kinds} at {url} is named “{name}”",
+    "Create it in the gallery, or check the spelling.",
+)
+SHARE_AMBIGUOUS: Final = FailureKind(
+    "share-ambiguous",
+    "--share-with: “{name}” is the name of a group and of a user",
+    "Give group:{name} or user:{name}.",
+)
+
 # what the gallery offers
 
 METHOD: Final = FailureKind(

@@ -23,7 +23,6 @@ from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import run as run_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo import protocol
-from bulkup.piwigo.arrangement import Arranging
 from bulkup.piwigo.census import Census
 from bulkup.piwigo.community import Community
 from bulkup.piwigo.metadata import (
@@ -39,6 +38,7 @@ from bulkup.piwigo.metadata import (
     without_emoji,
 )
 from bulkup.piwigo.session import SessionPool
+from bulkup.piwigo.sharing import Sharing
 from bulkup.piwigo.upload import Attempt, Method, Transfer, Upload, real_name
 from bulkup.source.photos import Photo, plan_chunks
 
@@ -65,7 +65,7 @@ def _stem(file: str) -> str:
     return file.rpartition(".")[0] or file
 
 
-class Catalogue(Arranging):
+class Catalogue(Sharing):
     """The photos, albums and formats of a gallery."""
 
     def __init__(

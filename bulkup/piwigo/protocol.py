@@ -341,6 +341,19 @@ def _album(row: dict[str, object]) -> AlbumRow:
     )
 
 
+def read_rows(result: object, key: str) -> tuple[list[dict[str, object]], int]:
+    """Return the rows with an id of a list, and the most that a page of it has, 0 if unknown.
+
+    Raises `NotOffered` if it has another form.
+    """
+    answer = result if isinstance(result, dict) else {}
+    rows, paging = answer.get(key), answer.get("paging")
+    if not isinstance(rows, list):
+        raise NotOffered(server_failures.NOT_REPORTED(what=f"its {key} as a list"))
+    size = number(paging.get("per_page")) if isinstance(paging, dict) else 0
+    return [row for row in rows if isinstance(row, dict) and number(row.get("id"))], size
+
+
 Fields = tuple[tuple[str, str], ...]
 
 ANSWER_LIMIT: Final = 64 * 1024 * 1024

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
@@ -112,6 +112,14 @@ class Album:
         return [int(part or -1) for part in self.global_rank.split(".")]
 
 
+@dataclass(slots=True)
+class Group:
+    """A group of users."""
+
+    name: str
+    members: set[int] = field(default_factory=set)
+
+
 class Lounge:
     """The waiting table: rows of photo and album, each at most once, by album."""
 
@@ -181,6 +189,9 @@ class Gallery:
         self._links: dict[int, set[int]] = {}
         self.ranks: dict[tuple[int, int], int] = {}  # by album and photo
         self.caddies: dict[int, set[int]] = {}  # by user
+        self.groups: dict[int, Group] = {}
+        self.group_access: set[tuple[int, int]] = set()  # group and album
+        self.user_access: set[tuple[int, int]] = set()  # user and album
         self._latest: dict[str, int] = {}
         self._last_ids = {"photo": 0, "album": 0, "tag": 0}
 
@@ -239,7 +250,36 @@ class Gallery:
             for photo_id in set(self._links.get(album.id, ())):
                 self.unlink(photo_id, album.id)
             del self.albums[album.id]
+            self.group_access = {row for row in self.group_access if row[1] != album.id}
+            self.user_access = {row for row in self.user_access if row[1] != album.id}
         self._rank_albums()
+
+    def may_see(self, album: Album, user_id: int) -> bool:
+        """Return whether a user who is no administrator may see an album."""
+        return all(
+            self.albums[i].status == "public"
+            or (user_id, i) in self.user_access
+            or any(
+                user_id in g.members and (n, i) in self.group_access
+                for n, g in self.groups.items()
+            )
+            for i in album.path
+            if i in self.albums
+        )
+
+    def give_access(
+        self, album_ids: Iterable[int], *, groups: Iterable[int] = (), users: Iterable[int] = ()
+    ) -> None:
+        """Give access to the private ones of these albums and of those above them."""
+        paths = {
+            i
+            for album_id in album_ids
+            if album_id in self.albums
+            for i in self.albums[album_id].path
+        }
+        private = [i for i in paths if i in self.albums and self.albums[i].status == "private"]
+        self.group_access |= {(group, i) for group in groups for i in private}
+        self.user_access |= {(user, i) for user in users for i in private}
 
     def _rank_albums(self) -> None:
         """Set the rank of each album below its parent, and the path of ranks."""

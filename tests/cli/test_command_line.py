@@ -146,6 +146,8 @@ WRONG_VALUES = {
     "--unwrap": "--tree",
     "--tree --flat": "--tree and --flat",
     "--private": "--create-albums",
+    "--share-with Family": "--share-with requires --private",
+    "--tree --private --share-with ''": "--share-with is empty",
     "--album 0": "--album 0",
     "--url 'not an address'": "not an address",
     f"--url http://admin:{PASSWORD}@127.0.0.1:99999/": "not a web address",

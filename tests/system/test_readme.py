@@ -31,6 +31,7 @@ from anyio.streams.text import TextReceiveStream
 from bulkup.cli import app
 from bulkup.sandbox import Sandbox
 from bulkup.sandbox.accounts import Permission
+from bulkup.sandbox.gallery import Group
 from docs.generate import COMMANDS, arguments
 from tests.support.archives import write_zip
 from tests.support.commands import COMMAND, PASSWORD, Ended, account, bulkup, environment
@@ -256,6 +257,7 @@ async def reading(
         receiver() as there,
     ):
         box.gallery.make_album("2024", box.gallery.make_album("Scans"))
+        box.gallery.groups[1] = Group("Family")
         reader = Reader(box, folder, there.address)
         for name, value in {
             "HOME": str(reader.home),

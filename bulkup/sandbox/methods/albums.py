@@ -31,6 +31,9 @@ async def _add(call: Call) -> dict[str, object]:
         comment=comment or None,
         last=call.text("position") == "last",
     )
+    if album.status == "private":
+        admins = {user.id for user in call.accounts.users.values() if user.is_admin}
+        call.gallery.give_access([album.id], users={*admins, call.user.id})
     return {"info": "Album added", "id": album.id}
 
 
@@ -57,7 +60,8 @@ async def _get_list(call: Call) -> object:
     if call.release.major >= 14 and call.text("search"):
         albums = [a for a in albums if call.text("search").lower() in a.name.lower()][:_LIMIT]
     if not call.user.is_admin:
-        albums = [a for a in albums if a.status == "public" and _count(call, a, below=True)]
+        seen = [a for a in albums if call.gallery.may_see(a, call.user.id)]
+        albums = [a for a in seen if _count(call, a, below=True)]
     rows = [_listed(call, a) for a in _ordered(albums)]
     if not call.params["tree_output"]:
         return {"categories": rows}
