@@ -54,8 +54,10 @@ from bulkup.source.scan import Found, check_roots
 from bulkup.source.sidecars import Describer
 from bulkup.source.table import Table
 from bulkup.source.takeout.filter import TakeoutFilter
-from bulkup.source.takeout.sidecars import TakeoutAlbums
+from bulkup.source.takeout.sidecars import TakeoutAlbums, find_takeouts
 from bulkup.source.zips import only_zips
+
+Takeouts = Mapping[Path, Sequence[str]]
 
 NO_LABELS = Labels()
 ANY_ALBUM = 1
@@ -87,6 +89,7 @@ async def upload_photos(
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
     zip_roots = await to_thread.run_sync(only_zips, roots)
+    takeouts = await to_thread.run_sync(find_takeouts, roots)
     disposal = await to_thread.run_sync(open_disposal, settings.after, roots, filters)
     opened = None
     if table is not None:
@@ -94,7 +97,9 @@ async def upload_photos(
         emit = Matching(
             opened, emit, complete=only is None, stop=stop, formats=settings.raw_as_format
         ).emit
-    folders = _folder_tags(settings.into, roots, zip_roots) if labels.folder_as_tag else None
+    folders = None
+    if labels.folder_as_tag:
+        folders = _folder_tags(settings.into, roots, zip_roots, takeouts)
     stated = stated_by(opened, folders)
     exports = Exports(parts=zip_roots)
     bandwidth = Bandwidth(settings.bwlimit, emit)
@@ -143,7 +148,7 @@ async def upload_photos(
         plan = pipeline.Plan(
             roots=roots,
             filters=filters,
-            folder_albums=_folder_albums(settings.into, roots, base, zip_roots),
+            folder_albums=_folder_albums(settings.into, roots, base, zip_roots, takeouts),
             level=settings.level,
             concurrency=settings.concurrency,
             finishing=settings.finishing,
@@ -248,6 +253,7 @@ async def verify_photos(
     """
     roots = await to_thread.run_sync(check_roots, paths, filters)
     zip_roots = await to_thread.run_sync(only_zips, roots)
+    takeouts = await to_thread.run_sync(find_takeouts, roots)
     opened = None
     if table is not None:
         opened = await open_table(table, roots=roots, filters=filters, stop=stop)
@@ -261,7 +267,7 @@ async def verify_photos(
             albums = Albums(server, recovery=recovery, emit=emit)
             base = await _base(into, albums, missing=run_failures.NO_ALBUM_NAMED)
             album_resolver = AlbumResolver(
-                _folder_albums(into, roots, base, zip_roots),
+                _folder_albums(into, roots, base, zip_roots, takeouts),
                 albums,
                 emit=emit,
                 make=False,
@@ -378,12 +384,17 @@ def open_disposal(
 
 
 def _folder_albums(
-    into: AlbumTarget, roots: Sequence[Path], base: int, zip_roots: Sequence[Path]
+    into: AlbumTarget,
+    roots: Sequence[Path],
+    base: int,
+    zip_roots: Sequence[Path],
+    takeouts: Takeouts,
 ) -> FolderAlbums:
     """Return which folders become albums."""
     return FolderAlbums(
         roots=roots,
         zips=frozenset(zip_roots),
+        takeouts=takeouts,
         base=base,
         tree=into.tree,
         unwrap=into.unwrap,
@@ -393,11 +404,11 @@ def _folder_albums(
 
 
 def _folder_tags(
-    into: AlbumTarget, roots: Sequence[Path], zip_roots: Sequence[Path]
+    into: AlbumTarget, roots: Sequence[Path], zip_roots: Sequence[Path], takeouts: Takeouts
 ) -> FolderAlbums:
     """Return which folders become tags: those below the roots, named like albums."""
     below_roots = replace(into, tree=True, unwrap=True)
-    return _folder_albums(below_roots, roots, ANY_ALBUM, zip_roots)
+    return _folder_albums(below_roots, roots, ANY_ALBUM, zip_roots, takeouts)
 
 
 def _titles(exports: Exports, zip_roots: Sequence[Path]) -> Titles:

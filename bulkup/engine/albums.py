@@ -314,11 +314,13 @@ class FolderAlbums:
     Without `tree` all photos go to `base`. `unwrap` leaves out the album of each root itself,
     `spaces` replaces underscores with spaces, then `renames` are applied in their order; a folder
     with an empty name is left out. The roots in `zips` are zip archives: these become no albums,
-    and neither do the two folders that hold all photos of a Takeout.
+    and neither do the two folders that hold all photos of a Takeout. `takeouts` are folders that
+    are one of these two, with their names in the Takeout; those above them become no albums.
     """
 
     roots: Sequence[Path] = ()
     zips: Collection[Path] = ()
+    takeouts: Mapping[Path, Sequence[str]] = field(default_factory=dict)
     base: int
     tree: bool = False
     unwrap: bool = False
@@ -353,16 +355,23 @@ class FolderAlbums:
         archive = root if root in self.zips else None if root else _archive_of(photo)
         if root is archive is None and photo.is_absolute():
             raise RunError(run_failures.LIST_ABSOLUTE(path=photo))
+        takeout = next((folder for folder in photo.parents if folder in self.takeouts), None)
         for folder in photo.parents:
-            if folder == archive:
+            if folder in {archive, takeout}:
                 return
             if folder == root:
                 if (name := self._real[root].name) and not self.unwrap:
                     yield AlbumFolder(folder, name)
                 return
-            wraps = archive and is_wrapper(*folder.relative_to(archive).parts)
+            wraps = self._wraps(folder, archive or takeout)
             if folder.name not in {"", ".."} and not wraps:
                 yield AlbumFolder(folder, folder.name)
+
+    def _wraps(self, folder: Path, top: Path | None) -> bool:
+        """Return whether a folder below the top of an export holds all photos of a Takeout."""
+        if top is None:
+            return False
+        return is_wrapper(*self.takeouts.get(top, ()), *folder.relative_to(top).parts)
 
     def names(self, photo: Path) -> list[str]:
         """Return the names of the albums that the folders above a photo become."""

@@ -6,11 +6,14 @@ import zipfile
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from bulkup.sandbox import Sandbox
 from tests.support.archives import write_zip
 from tests.support.commands import PASSWORD, has_rows, send
 from tests.support.galleries import albums_of, attached, calls, uploads
 from tests.support.runs import picture, stored_sums
+from tests.support.walks import put
 
 TOP = "Takeout/Google Photos"
 ALBUM = f"{TOP}/Photos from 2019"
@@ -157,3 +160,35 @@ async def test_the_exports_of_two_people_keep_their_own_data(box: Sandbox, tmp_p
     assert ended.code == 0
     arrived = [(photo.file, photo.comment) for photo in box.gallery.photos.values()]
     assert sorted(arrived) == [("1.jpg", "Ben"), ("2.jpg", "Ann"), ("2.jpg", "Ben")]
+
+
+async def test_the_albums_of_an_unpacked_takeout_are_those_of_its_archives(
+    box: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takeout(tmp_path / "zips")
+    ended = await send(box, *(tmp_path / "zips").iterdir(), "--tree", album="")
+    assert ended.code == 0
+    albums, sent = albums_of(box), uploads(box)
+    for archive in (tmp_path / "zips").iterdir():
+        zipfile.ZipFile(archive).extractall(tmp_path / "in")
+    inside = tmp_path / "in" / "Takeout"
+    for root in (inside.parent, inside, inside / "Google Photos"):
+        ended = await send(box, root, "--tree", album="")
+        assert ended.code == 0
+    monkeypatch.chdir(inside)
+    for place in (".", "Google Photos"):
+        ended = await send(box, place, "--tree", album="")
+        assert ended.code == 0
+    monkeypatch.chdir(inside.parent)
+    ended = await send(box, "verify", "Takeout", "--tree", album="")
+    assert ended.code == 0
+    assert (albums_of(box), uploads(box)) == (albums, sent)
+
+
+async def test_a_folder_that_is_only_called_takeout_becomes_an_album(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    put(tmp_path / "Food" / "Takeout" / "a.jpg", picture(Random(1), size=900))
+    ended = await send(box, tmp_path / "Food", "--tree")
+    assert ended.code == 0
+    assert albums_of(box)["Sandbox/Food/Takeout"] == ["a.jpg"]

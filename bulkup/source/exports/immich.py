@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from bulkup.source.exports.files import AlbumPath, ExportFiles, read_json
+from bulkup.source.files import version
 from bulkup.source.metadata import (
     MAX_STARS,
     Metadata,
@@ -21,6 +23,8 @@ from bulkup.source.takeout.sidecars import ZONES
 
 SUFFIX: Final = ".JSON"
 LIMIT: Final = 1024**2
+DOCUMENTS: Final = 64
+"""Files whose content is kept: each is asked for several times."""
 
 Document = Mapping[str, object]
 
@@ -31,6 +35,7 @@ class Immich:
     def __init__(self, files: ExportFiles, *, zone: tzinfo | None = None) -> None:
         self._files = files
         self._zone = zone
+        self._documents = lru_cache(maxsize=DOCUMENTS)(self._read)
 
     def recognizes(self, folder: Path) -> bool:
         """Return whether a folder has such files."""
@@ -68,7 +73,13 @@ class Immich:
         name = f"{photo.name}{SUFFIX}"
         if name not in self._files.names(photo.parent):
             return {}
-        return self._files.read(photo.with_name(name), _parse, limit=LIMIT) or {}
+        path = photo.with_name(name)
+        with suppress(OSError):
+            return self._documents(path, version(path))
+        return {}
+
+    def _read(self, path: Path, _version: object) -> Document:
+        return self._files.read(path, _parse, limit=LIMIT) or {}
 
 
 def _parse(data: bytes) -> Document | None:

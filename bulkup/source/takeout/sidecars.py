@@ -1,6 +1,7 @@
 """JSON files of Google Takeout for photos and albums."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,10 @@ from bulkup.source.metadata import (
 )
 from bulkup.source.photos import LARGEST_SIDECAR
 from bulkup.source.takeout.names import FolderNames, readings
+
+TAKEOUT: Final = "Takeout"
+OVERVIEW: Final = "archive_browser.html"
+"""A file in each Takeout."""
 
 ALBUM_FILES: Final = (
     *("metadata", "Metadata", "Metadaten", "métadonnées", "metadatos", "metadades", "metadati"),
@@ -84,9 +89,34 @@ def is_wrapper(*names: str) -> bool:
 
     That is `Takeout`, or the folder of Google Photos in it, named in the user's language.
     """
-    return names[:1] == ("Takeout",) and (
+    return names[:1] == (TAKEOUT,) and (
         len(names) == 1 or (len(names) == 2 and "Google" in names[1].split())
     )
+
+
+def find_takeouts(roots: Sequence[Path]) -> Mapping[Path, tuple[str, ...]]:
+    """Return the folders in or at the roots that hold an unpacked Takeout, and their names in it.
+
+    Reads folders: call in a worker thread.
+    """
+    found: dict[Path, tuple[str, ...]] = {}
+    for root in roots:
+        real = Path(os.path.abspath(root))  # noqa: PTH100 (keeps links unresolved)
+        inner = (TAKEOUT, real.name)
+        if real.parent.name == TAKEOUT and is_wrapper(*inner) and real.is_dir():
+            found[root] = inner
+        for folder, path in ((root, real), (root / TAKEOUT, real / TAKEOUT)):
+            if path.name == TAKEOUT and _is_unpacked(path):
+                found[folder] = (TAKEOUT,)
+    return found
+
+
+def _is_unpacked(folder: Path) -> bool:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 (names are enough)
+    except OSError:
+        return False
+    return OVERVIEW in names or any(is_wrapper(TAKEOUT, name) for name in names)
 
 
 def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Metadata | None:
