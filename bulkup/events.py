@@ -362,6 +362,19 @@ class AlbumChecked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArrangementDiffers:
+    """The order or cover of an album is not as `bulkup verify` was asked, or is unknown.
+
+    `album` is None where this is so of all albums.
+    """
+
+    album: int | None
+    reason: str
+    hint: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimated:
     """A dry run's estimate of the upload: time to send, and the server's time to process."""
 
@@ -459,6 +472,7 @@ Event = (
     | TableMismatch
     | Interrupted
     | AlbumChecked
+    | ArrangementDiffers
     | Estimated
     | FileMoved
     | FileNotMoved
@@ -478,8 +492,9 @@ class Tally:
 
     `linked` photos are part of the `present` ones, `replaced` of the `uploaded` ones, `to_replace`
     and `new_formats` of the `new` ones. `verified`, `unverified`, `relinked`, `not_in_album` and
-    `unapproved` are the figures of `AlbumChecked`. Photos `without_json` are in a Google Takeout,
-    which has no JSON file for them. `seconds` is None until the run is complete.
+    `unapproved` are the figures of `AlbumChecked`. `misarranged` counts `ArrangementDiffers`.
+    Photos `without_json` are in a Google Takeout, which has no JSON file for them. `seconds` is
+    None until the run is complete.
     """
 
     found: int = 0
@@ -502,6 +517,7 @@ class Tally:
     relinked: int = 0
     not_in_album: int = 0
     unapproved: int = 0
+    misarranged: int = 0
     without_json: int = 0
     retries: int = 0
     interrupted: bool = False
@@ -549,8 +565,10 @@ class Tally:
 
     @property
     def problems(self) -> int:
-        """Photos and files that need the user's attention."""
-        return self.failed + self.bad_verdicts + self.not_in_album + self.not_moved
+        """Photos, files and albums that need the user's attention."""
+        return (
+            self.failed + self.bad_verdicts + self.not_in_album + self.not_moved + self.misarranged
+        )
 
     @property
     def ok(self) -> bool:
@@ -586,6 +604,8 @@ class Tally:
                 self.relinked += event.relinked
                 self.not_in_album += event.not_in_album
                 self.unapproved += event.unapproved
+            case ArrangementDiffers():
+                self.misarranged += 1
             case JsonMissing():
                 self.without_json += 1
             case Retrying():

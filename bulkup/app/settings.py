@@ -10,7 +10,7 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
-from bulkup.engine.arrangement import Arrangement
+from bulkup.engine.arrangement import NOTHING, Arrangement
 from bulkup.errors import UsageError, check_range
 from bulkup.source.metadata import LEVELS
 from bulkup.source.renames import Rename
@@ -238,7 +238,8 @@ class VerifySettings:
     """Settings of a verification; times in seconds.
 
     `into` None accepts photos anywhere in the gallery. `sidecars` names albums after titles from
-    Google Takeout. `ledger` as for `UploadSettings`. Raises `UsageError` for invalid values.
+    Google Takeout. `arrangement` has the order and the cover that albums have to have. `ledger` as
+    for `UploadSettings`. Raises `UsageError` for invalid values.
     """
 
     into: AlbumTarget | None = None
@@ -248,8 +249,14 @@ class VerifySettings:
     retries: int = 5
     patience_s: float = 3600.0
     ledger: Path | None = None
+    arrangement: Arrangement = NOTHING
 
     def __post_init__(self) -> None:
+        if self.into is None and self.arrangement != NOTHING:
+            raise UsageError(
+                "--sort and --cover check albums, but no album is to be checked",
+                hint="Give --album or --tree as for the upload.",
+            )
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
         check_range("--retries", self.retries, least=0, most=1000)
 

@@ -307,6 +307,7 @@ async def verify_photos(
                     deleted=exports.is_deleted,
                 ),
                 repeat_links=settings.into is not None and settings.into.tree,
+                arrangement=settings.arrangement,
             )
             run_settings = RunSettings(
                 account=account,

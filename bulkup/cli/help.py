@@ -70,6 +70,7 @@ COMMANDS: Final = {
         (
             ("bulkup verify ./photos --album 9", "is everything in album 9?"),
             ("bulkup verify ./photos --quick", "anywhere, by recorded MD5s"),
+            ("bulkup verify ./photos --tree --sort name", "and in this order?"),
         ),
     ),
     "watch": CommandHelp(

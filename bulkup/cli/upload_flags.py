@@ -17,6 +17,7 @@ from bulkup.app.settings import (
     parse_duration,
 )
 from bulkup.cli.flags import RetryFlags, flag, flags, split_lines
+from bulkup.engine.arrangement import Arrangement, Cover, Sort
 from bulkup.errors import UsageError
 
 OTHERS: Final = frozenset({"flat", "no_sidecars"})
@@ -202,6 +203,13 @@ class VerifyFlags:
         bool,
         flag("Trust the gallery's recorded MD5s instead of having it read its files."),
     ] = False
+    sort: Annotated[
+        Sort,
+        flag("Check that the albums show their photos by file name, or by the date taken."),
+    ] = "none"
+    cover: Annotated[
+        Cover, flag("Check that the albums have the cover that an upload would choose.")
+    ] = "none"
 
     def settings(self, albums: VerifyAlbumFlags, retry: RetryFlags) -> VerifySettings:
         """Return the checked values. Raises `UsageError`."""
@@ -210,6 +218,7 @@ class VerifyFlags:
             sidecars=not albums.no_sidecars,
             concurrency=self.concurrency,
             quick=self.quick,
+            arrangement=Arrangement(sort=self.sort, cover=self.cover),
             retries=retry.retries,
             patience_s=retry.patience_s,
             ledger=retry.file,
@@ -252,7 +261,7 @@ class AfterFlags:
         ),
     ] = "none"
     sort: Annotated[
-        Literal["none", "name", "date"],
+        Sort,
         flag(
             "Sort the photos of each album that got any by file name, or by the date they were "
             "taken. An album shows that if its photos are ordered manually, which can only be "
@@ -260,7 +269,7 @@ class AfterFlags:
         ),
     ] = "none"
     cover: Annotated[
-        Literal["auto", "first", "newest", "none"],
+        Cover,
         flag(
             "Cover of each album that got photos: auto takes new photos named cover or folder, "
             "first the first one by name or as sorted, newest the one taken last.",

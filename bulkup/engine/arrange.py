@@ -98,14 +98,14 @@ class Arranger:
             photos = await self._try("the order", partial(self._listed, album))
             if not photos:
                 return
-            in_order = sorted(photos, key=_by_date if sort == "date" else _by_name)
+            in_order = sorted(photos, key=by_date if sort == "date" else by_name)
             ids = [photo.photo_id for photo in in_order]
             if sort != "none":
                 await self._try("the order", partial(self._gallery.set_order, ids, album=album))
             if cover == "first":
                 chosen = ids[0]
             elif cover == "newest":
-                chosen = max(photos, key=_by_date).photo_id
+                chosen = max(photos, key=by_date).photo_id
         if chosen is not None:
             await self._try("the cover", partial(self._gallery.set_cover, chosen, album=album))
 
@@ -161,7 +161,7 @@ class Arranger:
             )
 
 
-def _by_name(photo: AlbumPhoto) -> tuple[object, ...]:
+def by_name(photo: AlbumPhoto) -> tuple[object, ...]:
     """Return a key that sorts 2.jpg before 10.jpg."""
     name = unicodedata.normalize("NFKD", photo.file).casefold()
     parts = re.split(r"([0-9]{1,18})", name)
@@ -169,5 +169,6 @@ def _by_name(photo: AlbumPhoto) -> tuple[object, ...]:
     return *parts, photo.photo_id
 
 
-def _by_date(photo: AlbumPhoto) -> tuple[object, ...]:
-    return photo.date, *_by_name(photo)
+def by_date(photo: AlbumPhoto) -> tuple[object, ...]:
+    """Return a key that sorts by date, then by name."""
+    return photo.date, *by_name(photo)

@@ -254,6 +254,22 @@ class AlbumPhoto(Protocol):
         """When it was taken, or else added, as the gallery writes dates; empty if unknown."""
 
 
+class AlbumDisplay(Protocol):
+    """How an album is shown."""
+
+    @property
+    def other_order(self) -> str:
+        """The order of its photos as SQL; empty if that is by rank, or unknown."""
+
+    @property
+    def cover(self) -> int:
+        """The photo shown as its cover, 0 if unknown."""
+
+    @property
+    def order_page(self) -> str:
+        """The URL of the page that changes its order."""
+
+
 class PhotoIdentity(Protocol):
     """The properties of a photo in the gallery that replacing its file depends on."""
 
@@ -336,6 +352,9 @@ class GalleryReader(Protocol):
 
     async def pages_of_other_orders(self, albums: Collection[int]) -> Sequence[str]:
         """Return the URLs for changing the order of those albums that do not show it by rank."""
+
+    async def album_displays(self) -> Mapping[int, AlbumDisplay]:
+        """Return how each album is shown. Raises `NotOffered`."""
 
     async def has_format(self, photo_id: int, file: str) -> bool | None:
         """Return whether a photo has a format of this file name.

@@ -14,10 +14,12 @@ from bulkup.engine.albums import (
     MembersByAlbum,
     list_members,
 )
+from bulkup.engine.arrangement import NOTHING, Arrangement
 from bulkup.engine.executor import Executor
 from bulkup.engine.pipeline import batches, read_archive
 from bulkup.engine.ports import Job, RunContext, Stop
 from bulkup.engine.recorder import OutcomeGuard, record_hashed
+from bulkup.engine.verify_arrangement import ArrangementVerifier
 from bulkup.errors import (
     BulkupError,
     FailureMessage,
@@ -45,7 +47,8 @@ class Plan:
     `concurrency` is the number of stored files that the server reads at once; with `quick` it
     reads none. `hashing` is the number of threads that read the archive. `endings` None takes
     files of every type. `takeout` leaves out files of a Google Takeout. With `repeat_links`, links
-    to photos are in the albums of their own folders.
+    to photos are in the albums of their own folders. `arrangement` is the order and the cover that
+    the albums of the photos have to have.
     """
 
     roots: Sequence[Path]
@@ -56,6 +59,7 @@ class Plan:
     endings: Collection[str] | None = None
     takeout: TakeoutFilter | None = None
     repeat_links: bool = False
+    arrangement: Arrangement = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,8 @@ async def run(
     without a verdict are then emitted as unfinished.
     """
     began, emit = context.clock(), context.emit
-    guard = OutcomeGuard(emit)
+    arrangement = ArrangementVerifier(plan.arrangement, context)
+    guard = OutcomeGuard(arrangement.emit)
     context = replace(context, emit=guard.emit)
     verifier = Verifier(context, album_resolver=album_resolver, quick=plan.quick)
     located_in, located = anyio.create_memory_object_stream[Located](plan.concurrency)
@@ -122,6 +127,7 @@ async def run(
                 tasks.start_soon(locate_stage, jobs, located_in, verifier, context)
                 for _ in range(plan.concurrency):
                     tasks.start_soon(compare_stage, located.clone(), verifier, context.stop)
+        await arrangement.run()
     finally:
         guard.close()
     emit(RunFinished(seconds=context.clock() - began))

@@ -257,6 +257,32 @@ UNLISTED: Final = FailureKind(
 )
 UNCHECKED: Final = FailureKind("unchecked", "it could not be checked: {reason}", "{remedy}")
 
+# orders and covers of albums that `bulkup verify` finds wrong
+
+UNSORTED: Final = FailureKind(
+    "unsorted",
+    "the photos of album {album} are not sorted by {sort}: “{first}” comes before “{second}”",
+    "Choose “Manual order” at {page}, and sort them there, or by the next upload to this album "
+    "with --sort {sort}.",
+)
+OTHER_ORDER: Final = FailureKind(
+    "other-order",
+    "album {album} shows its photos in the order {order}, not by {sort}: “{first}” comes before "
+    "“{second}”",
+    "Choose “Manual order” at {page}.",
+)
+OTHER_COVER: Final = FailureKind(
+    "other-cover",
+    "the cover of album {album} is not photo {photo}: it is {cover}",
+    "Set the cover on the page of photo {photo} in the gallery.",
+)
+ALBUM_UNCHECKED: Final = FailureKind(
+    "album-unchecked", "album {album} could not be checked: {reason}", "{remedy}"
+)
+ALBUMS_UNCHECKED: Final = FailureKind(
+    "albums-unchecked", "orders and covers could not be checked: {reason}", "{remedy}"
+)
+
 # files that --after does not move, because the gallery may not have them
 
 NO_NUMBER: Final = FailureKind(

@@ -97,6 +97,8 @@ class HtmlReport:
                 self.sampler.finished(event.seconds)
             case events.Noticed():
                 self._note(now, event.message, event.hint)
+            case events.ArrangementDiffers():
+                self._note(now, event.reason, event.hint)
             case events.OutageBegan():
                 self._note(now, f"the server was unavailable: {event.reason}")
         if (
@@ -229,7 +231,7 @@ def status(state: RunState) -> tuple[str, str]:
         return "Stopped", "warning"
     if state.ended is None or state.incomplete:
         return "Not finished", "warning"
-    if problems := state.failed + state.bad_verdicts + state.not_in_album:
+    if problems := state.failed + state.bad_verdicts + state.not_in_album + state.misarranged:
         word = "with problems" if state.verdicts else "failed"
         return f"Done, {problems:,} {word}", "bad"
     return "Done", "good"

@@ -87,6 +87,8 @@ def event_line(
             kind, what, hint = VERDICTS[verdict], f"{event.path}: {event.reason}", event.hint
         case events.FileNotMoved():
             kind, what, hint = ("stays", WARNING), f"{event.path}: {event.reason}", event.hint
+        case events.ArrangementDiffers():
+            kind, what, hint = ("album", WARNING), event.reason, event.hint
         case events.OutageBegan():
             kind, what = ("outage", WARNING), f"{event.reason}; waiting for the server"
         case events.OutageEnded():
@@ -266,7 +268,11 @@ def _heading(state: RunState, run: events.RunStarted) -> Text:
     if state.ended is not None and not state.incomplete:
         word = "Done"
     after = f" after {time_text(state.elapsed_s(state.latest))}: "
-    style = GOOD if word == "Done" and not state.failed + state.bad_verdicts else WARNING
+    style = (
+        GOOD
+        if word == "Done" and not state.failed + state.bad_verdicts + state.misarranged
+        else WARNING
+    )
     return Text.assemble((word, f"bold {style}"), after, title(run))
 
 
@@ -307,6 +313,8 @@ def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
         yield _row(state.relinked, "added again", "they were no longer in the album")
     if state.not_in_album:
         yield _row(state.not_in_album, "not in the album", "but on the server", BAD)
+    if state.misarranged:
+        yield _row(state.misarranged, "orders or covers", "not as asked, see above", WARNING)
     if state.unapproved:
         yield _row(state.unapproved, "hidden", "until an administrator approves them")
     if state.moved:

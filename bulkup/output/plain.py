@@ -114,6 +114,7 @@ PROBLEMS = (
     events.PhotoFailed
     | events.PhotoChecked
     | events.FileNotMoved
+    | events.ArrangementDiffers
     | events.OutageBegan
     | events.OutageEnded
     | events.Interrupted

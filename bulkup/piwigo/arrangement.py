@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
@@ -21,6 +22,15 @@ BATCH: Final = 500
 """Photos that other requests name at once, for the same reason."""
 
 BY_RANK: Final = ("rank", "`rank`")
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumDisplay:
+    """How an album is shown: an order other than by rank, the cover, and the order's page."""
+
+    other_order: str
+    cover: int
+    order_page: str
 
 
 class Arranging:
@@ -124,10 +134,23 @@ class Arranging:
         """
         answer = await self.ask("pwg.categories.getAdminList", (("recursive", "true"),))
         return [
-            f"{self.offer.url}admin.php?page=album-{row.album_id}-sort_order"
+            self._order_page(row.album_id)
             for row in protocol.read_albums(answer)
-            if row.album_id in albums and row.order and not row.order.lower().startswith(BY_RANK)
+            if row.album_id in albums and _other_order(row)
         ]
+
+    async def album_displays(self) -> dict[int, AlbumDisplay]:
+        """Return how each album is shown, by one request; orders are known from Piwigo 14 on."""
+        answer = await self.ask("pwg.categories.getList", (("recursive", "true"),))
+        return {
+            row.album_id: AlbumDisplay(
+                _other_order(row), row.cover, self._order_page(row.album_id)
+            )
+            for row in protocol.read_albums(answer)
+        }
+
+    def _order_page(self, album: int) -> str:
+        return f"{self.offer.url}admin.php?page=album-{album}-sort_order"
 
     async def link_to_new(self, albums: Sequence[int]) -> str:
         """Return the URL of a search for photos added in the last day, empty if unknown.
@@ -143,6 +166,14 @@ class Arranging:
             case {"search_url": str(url)}:
                 return url
         return ""
+
+
+def _other_order(row: protocol.AlbumRow) -> str:
+    """Return the order in which an album is shown, empty if that is by rank or unknown.
+
+    Unknown is also `id ASC`: Piwigo reports it where the whole gallery is shown by rank.
+    """
+    return "" if row.order.lower().startswith((*BY_RANK, "id asc")) else row.order
 
 
 def _ids(photo_ids: Sequence[int]) -> Fields:

@@ -307,7 +307,8 @@ def image_id(result: object) -> int | None:
 class AlbumRow:
     """An album with its `name` as listed; `parent` 0 is the top level.
 
-    `order` is the order of its photos as SQL, empty if unknown.
+    `order` is the order of its photos as SQL, empty if unknown, `cover` the id of the photo that
+    stands for it, 0 if unknown.
     """
 
     album_id: int
@@ -316,6 +317,7 @@ class AlbumRow:
     photos: int
     private: bool
     order: str = ""
+    cover: int = 0
 
 
 def read_albums(result: object) -> list[AlbumRow]:
@@ -338,6 +340,7 @@ def _album(row: dict[str, object]) -> AlbumRow:
         photos=number(row.get("nb_images")),
         private=row.get("status") == "private",
         order=str(row.get("image_order") or ""),
+        cover=number(row.get("representative_picture_id")),
     )
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from tests.support.commands import (
     start,
 )
 from tests.support.galleries import albums_of, uploads
-from tests.support.photos import write_album_title, write_files
+from tests.support.photos import write_album_title, write_files, write_photo
 from tests.support.runs import make_archive, stored_sums
 from tests.support.steps import SteppedSandbox, exactly
 
@@ -131,6 +132,29 @@ async def test_a_server_that_stays_unreachable_ends_the_run(
 
 
 # `bulkup verify`
+
+
+async def test_verify_lists_albums_in_another_order(box: Sandbox, tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        write_photo(tmp_path / name, name)
+    assert (await send(box, tmp_path, "--sort", "name")).code == 0
+    box.gallery.albums[1].image_order = "`rank` ASC"
+    look = partial(send, box, "verify", tmp_path, "--quick", "--sort", "name")
+    assert (await look()).code == 0
+    for photo in box.gallery.photos.values():
+        box.gallery.ranks[1, photo.id] = -ord(photo.file[0])
+    ended = await look("--cover", "newest")
+    assert ended.code == 1
+    assert (
+        "the photos of album 1 are not sorted by name: “c.jpg” comes before “b.jpg”" in ended.err
+    )
+    assert re.search(r"^ +[12] +orders or covers +not as asked", ended.err, re.MULTILINE)
+    ended = await look("--json")
+    assert '"event": "arrangement_differs"' in ended.out
+    assert '"code": "unsorted"' in ended.out
+    ended = await look(album="")
+    assert ended.code == 2
+    assert "no album is to be checked" in ended.err
 
 
 async def test_missing_photos_are_named_until_they_are_uploaded(
