@@ -445,6 +445,8 @@ class PiwigoServer(Catalogue):
         self.census = Census(pool)
         self.line_speed = self.census.line_speed
         self.metadata = MetadataWriter(offer, describe)
+        if community:
+            self.metadata.positions.taken = False  # only administrators see the plugins
         # the Community plugin would set the privacy level of such a photo anew
         self.replaces = bool(replacers) and not community
         formats = not offer.methods or "pwg.images.upload" in offer.methods

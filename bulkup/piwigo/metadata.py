@@ -9,8 +9,18 @@ from typing import Final
 import anyio
 
 from bulkup.errors import NotOffered, PhotoError, ServerCrashed
-from bulkup.piwigo.protocol import Fields, Offer, Request, number, read_tag_id, read_tags
-from bulkup.source.metadata import ANY_DATE, EXACT, Iptc, Metadata, Moment, distinct
+from bulkup.piwigo.positions import Positions, has_position, position_fields
+from bulkup.piwigo.protocol import (
+    Ask,
+    Fields,
+    Offer,
+    Request,
+    Stored,
+    number,
+    read_tag_id,
+    read_tags,
+)
+from bulkup.source.metadata import ANY_DATE, EXACT, Iptc, Metadata, Moment, Position, distinct
 from bulkup.source.photos import Photo
 
 UNSTORABLE = "�"
@@ -81,10 +91,6 @@ LINE: Final = 255
 COMMENT_SIZE: Final = 65_535
 """Size of the comment column in bytes, not characters."""
 
-Stored = Mapping[str, object]
-"""A photo's fields in an answer, all or some of them."""
-
-
 Reads = Mapping[str, bool]
 """Whether the gallery reads kinds of IPTC texts itself, as far as that is known.
 
@@ -103,7 +109,8 @@ class Details:
     `own_title` is the one that the gallery reads from the file itself, if it is to stay. With
     `embedded_keywords` the gallery may read keywords from the file, which these tags must not
     replace. `iptc` is what it then has read, if it is unknown whether it reads all kinds of it.
-    `replaced` is whether characters were replaced, `cut` whether a text was truncated.
+    `replaced` is whether characters were replaced, `cut` whether a text was truncated, `unplaced`
+    whether there is a position that the gallery does not take.
     """
 
     title: str = ""
@@ -112,21 +119,24 @@ class Details:
     date: Moment | None = None
     tags: tuple[str, ...] = ()
     level: int | None = None
+    position: Position | None = None
     own_title: str = ""
     embedded_keywords: bool = False
     iptc: Iptc | None = None
     replaced: bool = False
     cut: bool = False
+    unplaced: bool = False
 
     def __bool__(self) -> bool:
         """Return whether there is anything to set."""
-        return bool(self.title or self.comment or self.author or self.date or self.tags)
+        texts = self.title or self.comment or self.author
+        return bool(texts or self.date or self.tags or self.position)
 
     @property
     def depends(self) -> bool:
         """Whether what is set depends on what the gallery read from the file."""
         keywords = self.tags and self.embedded_keywords
-        return bool(self._date_depends or self.iptc or keywords)
+        return bool(self._date_depends or self.iptc or keywords or self.position)
 
     @property
     def _date_depends(self) -> bool:
@@ -164,6 +174,7 @@ def details_of(metadata: Metadata, *, reads: Reads = {}) -> Details:  # noqa: B0
         date=metadata.date or _replaced_date(metadata, reads),
         tags=distinct(_fit("name", escape_tags(tag)) for tag in tags),
         level=metadata.level,
+        position=None if metadata.exif_position else metadata.position,
         own_title=own_title,
         embedded_keywords=bool(iptc.keywords) and reads.get("keywords") is not False,
         replaced=held != list(texts),
@@ -265,8 +276,6 @@ def _tag_ids(stored: Stored) -> set[int]:
     return {number(tag.get("id")) for tag in tags if isinstance(tag, dict)}
 
 
-Ask = Callable[[Request], Awaitable[object]]
-
 ALIKE: Final = str.maketrans("ßıøæœđł", "siooodl")
 """Letters that databases equate with others although Unicode does not decompose them."""
 
@@ -338,6 +347,10 @@ CUT_HINT: Final = (
     f"A title or tag has {LINE} characters at most, a description {COMMENT_SIZE} bytes."
 )
 UNSET_HINT: Final = "The server does not offer pwg.images.setInfo."
+UNPLACED_HINT: Final = (
+    "For new photos, it takes positions once the plugin piwigo-openstreetmap, of April 2025 or "
+    "later, is active."
+)
 
 
 Describe = Callable[[Photo], Awaitable[Metadata]]
@@ -356,10 +369,15 @@ class MetadataWriter:
     describe: Describe | None = None
     tags: Tags = field(default_factory=Tags)
     reads: dict[str, bool] = field(default_factory=dict)
+    positions: Positions = field(init=False)
     _replaced: int = 0
     _first_replaced: str = ""
     _cut: int = 0
     _unset: int = 0
+    _unplaced: int = 0
+
+    def __post_init__(self) -> None:
+        self.positions = Positions(self.offer)
 
     @property
     def can_set(self) -> bool:
@@ -370,7 +388,10 @@ class MetadataWriter:
         """Return the photo's metadata, as this gallery can store it."""
         if self.describe is None:
             return Details()
-        return details_of(await self.describe(photo), reads=self.reads)
+        details = details_of(await self.describe(photo), reads=self.reads)
+        if details.position and self.positions.taken is False:
+            return replace(details, position=None, unplaced=True)
+        return details
 
     def learn(self, details: Details, stored: Stored) -> Reads:
         """Return what a new photo shows of the texts that the gallery reads itself.
@@ -420,10 +441,20 @@ class MetadataWriter:
             file=file,
             strips=self.offer.major < 14,
         )
+        position, unplaced = details.position, details.unplaced
+        if position and (unplaced := not await self.positions.are_taken(ask=ask)):
+            position = None
+        if position and (placed := has_position(stored)) is not False:
+            position, unplaced = None, placed is None
+        if position:
+            fields += position_fields(position)
         if fields and self.can_set:
             await ask(_set_info(photo_id, fields))
         elif fields:
             self._unset += 1
+        if position and not self.positions.is_proved:
+            unplaced = not self.positions.prove(position, await self.fetch(photo_id, ask=ask))
+        self._unplaced += unplaced
         name = photo.path.name
         if details.replaced or name != without_emoji(name):
             self._replaced += 1
@@ -445,6 +476,12 @@ class MetadataWriter:
             )
         if self._unset:
             yield f"{_photos(self._unset)} lack a title, date or tag", UNSET_HINT
+        if self._unplaced:
+            has = "has" if self._unplaced == 1 else "have"
+            yield (
+                f"{_photos(self._unplaced)} {has} a position (GPS) that the gallery did not take",
+                UNPLACED_HINT,
+            )
         if refused := sorted(self.tags.refused):
             named = ", ".join(refused[:TAGS_NAMED]) + (" …" if len(refused) > TAGS_NAMED else "")
             yield f"the gallery refused these tags: {named}", "Create them in the gallery."

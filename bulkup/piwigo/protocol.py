@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from html import unescape
 from typing import Final
@@ -359,6 +360,9 @@ def read_rows(result: object, key: str) -> tuple[list[dict[str, object]], int]:
 
 Fields = tuple[tuple[str, str], ...]
 
+Stored = Mapping[str, object]
+"""A photo's fields in an answer, all or some of them."""
+
 ANSWER_LIMIT: Final = 64 * 1024 * 1024
 """Maximum bytes read of an answer; a list of all albums can be large."""
 
@@ -388,6 +392,10 @@ class Request:
     summed: bool = False
     encoded: bool = False
     token: bool = False
+
+
+Ask = Callable[[Request], Awaitable[object]]
+"""Sends a request and returns its result."""
 
 
 @dataclass(frozen=True, slots=True)

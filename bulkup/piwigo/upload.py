@@ -12,12 +12,11 @@ from bulkup.piwigo.metadata import (
     Details,
     MetadataWriter,
     Reads,
-    Stored,
     is_temporary_name,
     to_storable,
 )
 from bulkup.piwigo.multipart import Progress
-from bulkup.piwigo.protocol import Fields, Request, image_id, read_held
+from bulkup.piwigo.protocol import Fields, Request, Stored, image_id, read_held
 from bulkup.piwigo.session import Session, SessionPool
 from bulkup.source.photos import Chunk, Photo
 

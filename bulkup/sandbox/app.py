@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from aiohttp import web
 
@@ -45,7 +45,8 @@ class Sandbox:
     processor time.
 
     With `use_iptc`, the gallery reads titles, descriptions and keywords from IPTC data of JPEGs.
-    With `community`, the Community plugin is active and grants these permissions.
+    With `community`, the Community plugin is active and grants these permissions. With
+    `map_plugin`, piwigo-openstreetmap is active; an old one does not take positions.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Sandbox:
         users: Mapping[str, str] | None = None,
         albums: Sequence[str] = ("Sandbox",),
         community: Sequence[Permission] | None = None,
+        map_plugin: Literal["", "old", "new"] = "",
     ) -> None:
         if version not in VERSIONS:
             raise ValueError(f"unknown version: {version}; known are {', '.join(VERSIONS)}")
@@ -149,6 +151,7 @@ class Sandbox:
             php_noise=php_noise,
             show_errors=show_errors,
             plugin=None if community is None else self.community,
+            map_plugin=map_plugin,
         )
         self._front = Front(
             backend,

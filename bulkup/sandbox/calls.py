@@ -267,6 +267,7 @@ class Backend:
     php_noise: bool
     show_errors: bool
     plugin: Plugin | None = None
+    map_plugin: Literal["", "old", "new"] = ""
 
     @property
     def release(self) -> Release:

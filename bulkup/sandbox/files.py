@@ -24,7 +24,8 @@ _SIDES = (b"width", b"height")
 class Picture:
     """The type of a file; `kind` is empty if PHP does not recognise a picture.
 
-    `taken` is the date of its EXIF block, as the database writes it. `iptc` are the texts of its
+    `taken` is the date of its EXIF block, as the database writes it, and `position` its latitude
+    and longitude. `iptc` are the texts of its
     IPTC data by dataset, those of record 2 only.
     """
 
@@ -34,6 +35,7 @@ class Picture:
     height: int | None = None
     taken: str | None = None
     iptc: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    position: tuple[str, str] | None = None
 
 
 def sniff(head: bytes) -> Picture:
@@ -43,7 +45,8 @@ def sniff(head: bytes) -> Picture:
         if size is None:
             return Picture("image/jpeg")
         tiff = head[head.find(b"Exif\0\0") + 6 :] if b"Exif\0\0" in head else b""
-        return Picture("image/jpeg", "jpg", *size, _taken(tiff), _iptc(_photoshop(head)))
+        iptc = _iptc(_photoshop(head))
+        return Picture("image/jpeg", "jpg", *size, _taken(tiff), iptc, _position(tiff))
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         if len(head) < 24:
             return Picture("image/png")
@@ -149,6 +152,28 @@ def _taken(tiff: bytes) -> str | None:
                     text = tiff[at : at + 19].decode("latin-1")
                     return _date(text)
     return None
+
+
+def _position(tiff: bytes) -> tuple[str, str] | None:
+    """Read latitude and longitude from the GPS directory."""
+    for tag, _, below in _directory(tiff, _number(tiff, 4, "I")):
+        if tag == 0x8825:
+            gps = {tag: value for tag, _, value in _directory(tiff, below)}
+            if gps.keys() >= {1, 2, 3, 4}:
+                return _degrees(tiff, gps[2], gps[1]), _degrees(tiff, gps[4], gps[3])
+    return None
+
+
+def _degrees(tiff: bytes, at: int, side: int) -> str:
+    parts = [_number(tiff, at + 4 * i, "I") for i in range(6)]
+    value = sum(parts[2 * i] / (parts[2 * i + 1] or 1) / 60**i for i in range(3))
+    south_or_west = {ord("S"), ord("W")} & set(side.to_bytes(4, "big"))
+    return coordinate(-value if south_or_west else value)
+
+
+def coordinate(value: float) -> str:
+    """Return a coordinate as the database writes it."""
+    return f"{value:.6f}"
 
 
 def _date(text: str) -> str | None:

@@ -46,6 +46,7 @@ class StoredPhoto:
     comment: str | None = None
     date_creation: str | None = None
     representative_ext: str | None = None
+    position: tuple[str, str] | None = None
     albums: set[int] = field(default_factory=set)
     tags: set[int] = field(default_factory=set)
 
@@ -438,6 +439,7 @@ class Gallery:
         picture = content.picture
         photo.size, photo.width, photo.height = content.size, picture.width, picture.height
         photo.date_creation = picture.taken or photo.date_creation
+        photo.position = picture.position or photo.position
         if self.use_iptc:
             self._read_iptc(photo, picture.iptc)
 

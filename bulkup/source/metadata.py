@@ -78,7 +78,7 @@ class Metadata:
     in which the photo is besides that of its folder. `level` is its privacy level, `rank` its
     place in its albums, and `cover` is whether it represents them. `iptc` and `exif_date` are what
     galleries may read from the file themselves: its keywords must not be replaced, its date need
-    not be set.
+    not be set. `exif_position` is whether they read a position as well.
     """
 
     title: str = ""
@@ -96,6 +96,7 @@ class Metadata:
     cover: bool = False
     iptc: Iptc | None = None
     exif_date: Moment | None = None
+    exif_position: bool = False
 
     def over(self, other: "Metadata") -> "Metadata":
         """Merge with `other`, whose values have lower priority; tags and people are joined.
@@ -119,6 +120,7 @@ class Metadata:
             cover=self.cover or other.cover,
             iptc=self.iptc or other.iptc,
             exif_date=self.exif_date or other.exif_date,
+            exif_position=self.exif_position or other.exif_position,
         )
 
     def _date_over(self, other: "Metadata") -> Moment | None:

@@ -74,6 +74,7 @@ def test_all_formats_on_disk_and_in_zips(tmp_path: Path, name: str) -> None:
         if kind == "jpg"
         else None,
         exif_date=TAKEN if dated else None,
+        exif_position=dated,
     )
     content = (FOLDER / name).read_bytes()
     assert read(FOLDER / name) == Embedded(expected, [])

@@ -181,6 +181,7 @@ async def upload(
         albums=Albums(server, recovery=recovery, emit=outcome.emit),
         chunk_size=chunks or ChunkSize(server.offer.chunk_size, user_size=chunk_size, grows=grows),
         executor=executor or LocalExecutor(),
+        remarks=server.metadata.remarks,
     )
 
 

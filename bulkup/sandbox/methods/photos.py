@@ -6,6 +6,7 @@ import time
 
 from bulkup.sandbox import php
 from bulkup.sandbox.calls import REQUIRED, TEXT, Call, Method, Param
+from bulkup.sandbox.files import coordinate
 from bulkup.sandbox.gallery import StoredPhoto, Tag, storable, storable_comment, storable_date
 from bulkup.sandbox.php import FatalError, Refusal, WithStatus
 
@@ -80,8 +81,8 @@ def photo_info(call: Call, photo: StoredPhoto) -> dict[str, object]:
         "md5sum": photo.md5,
         "added_by": str(photo.added_by),
         "rotation": "0",
-        "latitude": None,
-        "longitude": None,
+        "latitude": photo.position[0] if photo.position else None,
+        "longitude": photo.position[1] if photo.position else None,
         "lastmodified": photo.date_available,
         "rates": {"score": None, "count": 0, "average": None},
         "categories": _albums(call, photo),
@@ -138,7 +139,18 @@ _COLUMNS = ("name", "author", "comment", "level", "date_creation")
 _HARMLESS = ("b", "strong", "em", "i")
 
 
+def _set_position(call: Call) -> None:
+    """Set a position as the plugin piwigo-openstreetmap does, before the method runs."""
+    found = [call.incoming.post.get(name) for name in ("latitude", "longitude")]
+    texts = [text for text in found if isinstance(text, str) and text not in {"", "0"}]
+    photo = call.gallery.photos.get(call.number("image_id"))
+    if call.backend.map_plugin == "new" and photo and len(texts) == 2:
+        latitude, longitude = (coordinate(float(text)) for text in texts)
+        photo.position = latitude, longitude
+
+
 async def _set_info(call: Call) -> object:
+    _set_position(call)
     keeps_html = call.keeps_html()
     photo = _photo(call)
     changes = _changes(call, photo, keeps_html=keeps_html)

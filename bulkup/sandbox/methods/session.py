@@ -56,6 +56,13 @@ async def _get_version(call: Call) -> str:
     return call.release.version
 
 
+async def _plugins(call: Call) -> list[dict[str, object]]:
+    active = ["community"] if call.backend.plugin else []
+    active += ["piwigo-openstreetmap"] if call.backend.map_plugin else []
+    row: dict[str, object] = {"version": "auto", "state": "active", "description": ""}
+    return [{"id": plugin, "name": plugin, **row} for plugin in active]
+
+
 async def _method_list(call: Call) -> dict[str, object]:
     plugin = call.backend.plugin.names if call.backend.plugin else ()
     names = [*plugin, *call.release.methods]
@@ -191,6 +198,7 @@ SESSION_METHODS = {
     "pwg.session.logout": Method(_logout),
     "pwg.session.getStatus": Method(_get_status),
     "pwg.getVersion": Method(_get_version),
+    "pwg.plugins.getList": Method(_plugins, admin=True),
     "reflection.getMethodList": Method(_method_list),
     "reflection.getMethodDetails": Method(_method_details, {"methodName": REQUIRED}),
     "pwg.users.api_key.create": Method(_create, _KEY, post=True),

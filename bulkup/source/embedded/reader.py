@@ -11,7 +11,7 @@ from bulkup.source.metadata import Iptc, Metadata
 from bulkup.source.xmp import read_xmp
 
 DATED: Final = frozenset({FileType.JPEG, FileType.TIFF})
-"""Types of files whose EXIF date galleries read themselves, as PHP does."""
+"""Types of files whose EXIF date and position galleries read themselves, as PHP does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ def read_embedded(file: OpenFile) -> Embedded:
             author=metadata.author or exif.author,
             rating=metadata.rating or exif.rating,
             position=exif.position or metadata.position,
+            exif_position=by_gallery and exif.position is not None,
             iptc=_read_by_galleries(iptc) if packets.type is FileType.JPEG else None,
         ),
         reasons,
