@@ -61,6 +61,7 @@ FIRST: Final = 500 * 1024  # Piwigo's default chunk size
 LARGEST: Final = 32 * 1024 * 1024
 LONG_S: Final = 4.0  # no file larger than one that took this long is tried
 DAY_S: Final = 86_400
+CONFIGURATION: Final = "admin.php?page=configuration"  # has the order of all other albums
 SAMPLE: Final = 20  # photos asked for their MD5
 BLOCK: Final = 9  # with 10 and more, Piwigo stores an empty MD5 for a file that it can't read
 LARGEST_BLOCK: Final = 10_000
@@ -166,7 +167,8 @@ async def _check_gallery(
     await _check(Check.DUPLICATES, checks.duplicates, on_finding)
     left = progress(Check.MD5S)
     await _check(Check.MD5S, lambda: checks.md5s(fill=fill, progress=left), on_finding)
-    await _check(Check.ALBUM, lambda: checks.album(album), on_finding)
+    if await _check(Check.ALBUM, lambda: checks.album(album), on_finding):
+        await _check(Check.ORDER, lambda: checks.order(album), on_finding)
     await _check(Check.WORKERS, checks.workers, on_finding)
     await _check(Check.IPTC, lambda: _known_of_iptc(ledger, known.url), on_finding)
     if archive:
@@ -403,6 +405,20 @@ class GalleryChecks:
         return findings.AlbumMissing(
             first=dict(islice(at_top.items(), ALBUMS_SHOWN)), count=len(albums)
         )
+
+    async def order(self, album: int | None) -> findings.OrderFound:
+        """Return the order in which the album shows photos, or else most albums."""
+        try:
+            displays = await self._retrying(self._survey.catalogue(self._offer).album_displays)
+        except (NotOffered, PhotoError):
+            displays = {}
+        if album in displays:
+            return findings.OrderFound(
+                order=displays[album].order, page=displays[album].order_page
+            )
+        orders = Counter(display.order for display in displays.values())
+        most = orders.most_common(1)[0][0] if orders else ""
+        return findings.OrderFound(order=most, page=f"{self._offer.url}{CONFIGURATION}")
 
     async def ids_left(self) -> int | None:
         """Return how many photos can still get a number, None if unknown."""

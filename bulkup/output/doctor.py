@@ -30,6 +30,7 @@ NAMES = {
     Check.DUPLICATES: "Duplicates",
     Check.MD5S: "MD5s",
     Check.ALBUM: "Album",
+    Check.ORDER: "Order",
     Check.WORKERS: "PHP workers",
     Check.IPTC: "IPTC",
     Check.ARCHIVE: "Archive",
@@ -98,6 +99,8 @@ def words(finding: Finding) -> Words:
             return _words(f"{name} (album {album})" if name else f"album {album}, name unknown")
         case findings.AlbumMissing():
             return _albums(finding)
+        case findings.OrderFound():
+            return _order(finding)
         case findings.WorkersFound():
             return _workers(finding)
         case findings.IptcFound():
@@ -273,6 +276,24 @@ def _albums(found: findings.AlbumMissing) -> Words:
         f"none is given; the gallery has {names}{f' and {more:,} more' if more else ''}",
         hint="Give the number of one: --album N. It is part of the album's address.",
     )
+
+
+def _order(found: findings.OrderFound) -> Words:
+    if found.newest_first:
+        return _words(
+            f"what was added last is shown first ({found.order})",
+            "as many photos are finished at once, those of an upload are in no useful order",
+            hint="Choose another order, or “Manual order” and give --sort with the upload: "
+            + found.page,
+        )
+    order = found.order.lower().replace("`", "")
+    if not order:
+        return _words("not reported by this gallery; that of a new one shows what was added last")
+    if order.startswith("rank"):
+        return _words("manual: an upload with --sort sets it")
+    if order.startswith("id asc"):
+        return _words(f"{found.order}, or manual if that is the default of the whole gallery")
+    return _words(found.order)
 
 
 def _workers(found: findings.WorkersFound) -> Words:

@@ -34,6 +34,7 @@ class Check(enum.StrEnum):
     DUPLICATES = "duplicates"
     MD5S = "md5s"
     ALBUM = "album"
+    ORDER = "order"
     WORKERS = "workers"
     IPTC = "iptc"
     ARCHIVE = "archive"
@@ -275,6 +276,24 @@ class AlbumMissing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFound:
+    """The order in which the album, or most albums, show photos, as SQL; empty if unknown.
+
+    `page` is the URL of the page that changes it.
+    """
+
+    check: ClassVar = Check.ORDER
+    mark: ClassVar = Mark.OK
+    order: str
+    page: str
+
+    @property
+    def newest_first(self) -> bool:
+        """Whether what was added last is shown first."""
+        return self.order.lower().startswith("date_available desc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersFound:
     """The minimum number of PHP workers, counted up to `most`; None if it can't be counted.
 
@@ -355,6 +374,7 @@ Offered = (
     | Md5sFound
     | AlbumFound
     | AlbumMissing
+    | OrderFound
     | WorkersFound
     | IptcFound
 )

@@ -26,11 +26,19 @@ BY_RANK: Final = ("rank", "`rank`")
 
 @dataclass(frozen=True, slots=True)
 class AlbumDisplay:
-    """How an album is shown: an order other than by rank, the cover, and the order's page."""
+    """How an album is shown: its order as SQL (empty if unknown) and its cover (0 if unknown).
 
-    other_order: str
+    `order_page` is the URL of the page that changes its order.
+    """
+
+    order: str
     cover: int
     order_page: str
+
+    @property
+    def other_order(self) -> str:
+        """The order, empty if that is by rank or unknown."""
+        return _other_order(self.order)
 
 
 class Arranging:
@@ -136,16 +144,14 @@ class Arranging:
         return [
             self._order_page(row.album_id)
             for row in protocol.read_albums(answer)
-            if row.album_id in albums and _other_order(row)
+            if row.album_id in albums and _other_order(row.order)
         ]
 
     async def album_displays(self) -> dict[int, AlbumDisplay]:
         """Return how each album is shown, by one request; orders are known from Piwigo 14 on."""
         answer = await self.ask("pwg.categories.getList", (("recursive", "true"),))
         return {
-            row.album_id: AlbumDisplay(
-                _other_order(row), row.cover, self._order_page(row.album_id)
-            )
+            row.album_id: AlbumDisplay(row.order, row.cover, self._order_page(row.album_id))
             for row in protocol.read_albums(answer)
         }
 
@@ -168,12 +174,12 @@ class Arranging:
         return ""
 
 
-def _other_order(row: protocol.AlbumRow) -> str:
-    """Return the order in which an album is shown, empty if that is by rank or unknown.
+def _other_order(order: str) -> str:
+    """Return an order, empty if it is by rank or unknown.
 
     Unknown is also `id ASC`: Piwigo reports it where the whole gallery is shown by rank.
     """
-    return "" if row.order.lower().startswith((*BY_RANK, "id asc")) else row.order
+    return "" if order.lower().startswith((*BY_RANK, "id asc")) else order
 
 
 def _ids(photo_ids: Sequence[int]) -> Fields:

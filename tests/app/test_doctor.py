@@ -260,6 +260,7 @@ async def test_a_good_gallery_is_reported_and_left_as_it_was(version: str, tmp_p
         offered=("async", "upload", "legacy"), auto="async", missing=()
     )
     assert report.of(findings.AlbumFound) == findings.AlbumFound(album=1, name="Sandbox")
+    assert report.of(findings.OrderFound).page.endswith("/admin.php?page=album-1-sort_order")
     assert report.of(findings.DuplicatesFound) == findings.DuplicatesFound(
         by_md5=True, detection=False if version.startswith("13.") else None
     )
@@ -399,6 +400,8 @@ async def test_what_makes_an_upload_less_certain_and_albums_to_choose_from_are_r
     )
     assert report.marks["duplicates"] == "warning"
     first = {n: albums[n] for n in (7, 6, 5, 4, 3)}
+    assert report.of(findings.OrderFound).newest_first
+    assert report.of(findings.OrderFound).page.endswith("/admin.php?page=configuration")
     assert report.of(findings.AlbumMissing) == findings.AlbumMissing(first=first, count=7)
 
 

@@ -44,6 +44,7 @@ async def test_each_line_reports_a_finding(box: Sandbox, photos: Path) -> None:
         "✓ File types   gif, jpeg, jpg, png, webp",
         "✓ Album        Sandbox (album 1)",
     } <= {*said}
+    assert "✓ Order        what was added last is shown first (date_available DESC, " in ended.out
     chunk = r"^✓ Chunk size   2000K pass at .*/s, 4000K do not: .*size"
     assert re.search(chunk, ended.out, re.MULTILINE)
     assert re.search(r"^✓ Archive      1 photo, [0-9.]+ kB$", ended.out, re.MULTILINE)
