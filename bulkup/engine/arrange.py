@@ -124,11 +124,14 @@ class Arranger:
     async def _report_other_orders(self) -> None:
         """Emit a notice of the albums that do not show their photos by rank."""
         try:
-            pages = await self._recovery.run(
-                lambda: self._gallery.pages_of_other_orders(self._albums)
-            )
+            displays = await self._recovery.run(self._gallery.album_displays)
         except BulkupError:
             return
+        pages = [
+            display.order_page
+            for album in sorted(self._albums)
+            if (display := displays.get(album)) and display.other_order
+        ]
         if pages:
             more = f" and {len(pages) - NAMED:,} more" if len(pages) > NAMED else ""
             albums = "1 album does" if len(pages) == 1 else f"{len(pages):,} albums do"

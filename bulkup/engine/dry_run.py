@@ -173,7 +173,6 @@ class DryRunGallery:
         self.check_format = gallery.check_format
         self.line_speed = gallery.line_speed
         self.album_photos = gallery.album_photos
-        self.pages_of_other_orders = gallery.pages_of_other_orders
         self.album_displays = gallery.album_displays
 
     async def album_name(self, album: int) -> str:

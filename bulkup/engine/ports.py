@@ -350,9 +350,6 @@ class GalleryReader(Protocol):
     def album_photos(self, album: int) -> AsyncGenerator[AlbumPhoto, None]:
         """Yield an album's photos in their present order. Raises `NotOffered`."""
 
-    async def pages_of_other_orders(self, albums: Collection[int]) -> Sequence[str]:
-        """Return the URLs for changing the order of those albums that do not show it by rank."""
-
     async def album_displays(self) -> Mapping[int, AlbumDisplay]:
         """Return how each album is shown. Raises `NotOffered`."""
 

@@ -1,6 +1,6 @@
 """What Piwigo shows of photos: their order in albums, covers, the caddie, searches."""
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
@@ -37,8 +37,11 @@ class AlbumDisplay:
 
     @property
     def other_order(self) -> str:
-        """The order, empty if that is by rank or unknown."""
-        return _other_order(self.order)
+        """The order, empty if that is by rank or unknown.
+
+        Unknown is also `id ASC`: Piwigo reports it where the whole gallery is shown by rank.
+        """
+        return "" if self.order.lower().startswith((*BY_RANK, "id asc")) else self.order
 
 
 class Arranging:
@@ -135,20 +138,11 @@ class Arranging:
         """Add photos to the caddie, which ignores those that it has."""
         await self.ask_for_all("pwg.caddie.add", photo_ids)
 
-    async def pages_of_other_orders(self, albums: Collection[int]) -> list[str]:
-        """Return the administration pages of those albums that are not shown by rank.
-
-        No method can change that. Piwigo lists it from 14 on; before, no album is returned.
-        """
-        answer = await self.ask("pwg.categories.getAdminList", (("recursive", "true"),))
-        return [
-            self._order_page(row.album_id)
-            for row in protocol.read_albums(answer)
-            if row.album_id in albums and _other_order(row.order)
-        ]
-
     async def album_displays(self) -> dict[int, AlbumDisplay]:
-        """Return how each album is shown, by one request; orders are known from Piwigo 14 on."""
+        """Return how each album is shown, by one request; orders are known from Piwigo 14 on.
+
+        No method can change an order.
+        """
         answer = await self.ask("pwg.categories.getList", (("recursive", "true"),))
         return {
             row.album_id: AlbumDisplay(row.order, row.cover, self._order_page(row.album_id))
@@ -172,14 +166,6 @@ class Arranging:
             case {"search_url": str(url)}:
                 return url
         return ""
-
-
-def _other_order(order: str) -> str:
-    """Return an order, empty if it is by rank or unknown.
-
-    Unknown is also `id ASC`: Piwigo reports it where the whole gallery is shown by rank.
-    """
-    return "" if order.lower().startswith((*BY_RANK, "id asc")) else order
 
 
 def _ids(photo_ids: Sequence[int]) -> Fields:
