@@ -78,6 +78,7 @@ class UploadOptions:
     update: bool = False
     confirm_present: bool = False
     raw_as_format: bool = False
+    convert: bool = False
     dry_run: bool = False
 
     patterns: str | Sequence[str] = ()

@@ -81,6 +81,7 @@ def build_settings(
     update: bool,
     confirm_present: bool,
     raw_as_format: bool,
+    convert: bool,
     dry_run: bool,
     retries: int,
 ) -> UploadSettings:
@@ -100,6 +101,7 @@ def build_settings(
         update=update,
         confirm_present=confirm_present,
         raw_as_format=raw_as_format,
+        convert=convert,
         dry_run=dry_run,
         retries=retries,
     )

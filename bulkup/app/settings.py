@@ -199,6 +199,7 @@ class UploadSettings:
     update: bool = False
     confirm_present: bool = False
     raw_as_format: bool = False
+    convert: bool = False
     arrangement: Arrangement = field(default_factory=Arrangement)
     retries: int = 5
     patience_s: float = 3600.0
@@ -210,6 +211,11 @@ class UploadSettings:
             raise UsageError(
                 "--update needs the ledger, which records the uploaded version of each file",
                 hint="Leave out --no-ledger.",
+            )
+        if self.convert and self.after is not None:
+            raise UsageError(
+                "--after does not work with --convert: the gallery has only JPEGs of some photos",
+                hint="Leave out one of them.",
             )
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
         if self.finishing is not None:
@@ -246,6 +252,7 @@ class VerifySettings:
     sidecars: bool = True
     concurrency: int = 4
     quick: bool = False
+    convert: bool = False
     retries: int = 5
     patience_s: float = 3600.0
     ledger: Path | None = None

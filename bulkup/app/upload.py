@@ -27,6 +27,7 @@ from bulkup.app.stated import Matching, open_table, stated_by
 from bulkup.engine import dry_run, pipeline, verify
 from bulkup.engine.albums import ROOT, AlbumResolver, Albums, FolderAlbums, FurtherAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
+from bulkup.engine.convert import PROCESSES, open_converter
 from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
 from bulkup.engine.ports import IPTC_FACTS, Fact, GalleryWriter, Stop
 from bulkup.engine.retry import Recovery, Sleep
@@ -46,6 +47,7 @@ from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import Offer
 from bulkup.source.cells import TableFile
+from bulkup.source.convert import CONVERTIBLE, check_converter
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.exports.readers import ExportAlbums, Exports
 from bulkup.source.filters import EVERYTHING, Filters
@@ -87,6 +89,7 @@ async def upload_photos(
     one. Raises `UsageError` where a path does not exist and `RunError` where the run is
     impossible.
     """
+    await _check_convert(settings, executor_factory)
     roots = await to_thread.run_sync(check_roots, paths, filters)
     zip_roots = await to_thread.run_sync(only_zips, roots)
     takeouts = await to_thread.run_sync(find_takeouts, roots)
@@ -145,6 +148,8 @@ async def upload_photos(
             method=server.method.name,
             chunk_size=settings.chunk_size or server.offer.chunk_size,
         )
+        convert = _converted(settings, server.offer)
+        endings = _endings(server.offer, convert)
         plan = pipeline.Plan(
             roots=roots,
             filters=filters,
@@ -152,7 +157,9 @@ async def upload_photos(
             level=settings.level,
             concurrency=settings.concurrency,
             finishing=settings.finishing,
-            endings=server.offer.endings,
+            endings=endings,
+            convert=convert,
+            hashing=PROCESSES if convert else 2,
             update=settings.update,
             confirm_present=settings.confirm_present,
             formats=settings.raw_as_format,
@@ -165,7 +172,7 @@ async def upload_photos(
             takeout=TakeoutFilter(
                 filters.takeout_skip,
                 parts=zip_roots,
-                endings=server.offer.endings,
+                endings=endings,
                 report=labels.sidecars,
                 deleted=exports.is_deleted,
             ),
@@ -197,9 +204,14 @@ async def upload_photos(
                 limit=bandwidth,
                 stated=stated,
             )
-            async with open_executor(
-                executor_factory, run_settings, recovery=recovery, emit=context.emit, stop=stop
-            ) as executor:
+            opened_executor = (
+                open_converter(sends=not settings.dry_run)
+                if convert
+                else open_executor(
+                    executor_factory, run_settings, recovery=recovery, emit=context.emit, stop=stop
+                )
+            )
+            async with opened_executor as executor:
                 if settings.dry_run:
                     await dry_run.run(plan, context, albums=albums, executor=executor)
                     return
@@ -221,6 +233,31 @@ async def upload_photos(
                     executor=executor,
                     remarks=server.metadata.remarks,
                 )
+
+
+async def _check_convert(
+    settings: UploadSettings | VerifySettings, executor_factory: ExecutorFactory | None
+) -> None:
+    """Raise `UsageError` where photos are to be converted and can't be."""
+    if settings.convert:
+        if executor_factory is not None:
+            raise UsageError(
+                "--convert does not work with --dask: only this machine converts photos",
+                hint="Leave out one of them.",
+            )
+        await to_thread.run_sync(check_converter)
+
+
+def _converted(settings: UploadSettings | VerifySettings, offer: Offer) -> frozenset[str]:
+    """Return the endings of the files that are sent as JPEG."""
+    if not settings.convert or offer.endings is None:
+        return frozenset()
+    return CONVERTIBLE - offer.endings
+
+
+def _endings(offer: Offer, convert: frozenset[str]) -> frozenset[str] | None:
+    """Return the endings of the files to upload, None for all."""
+    return None if offer.endings is None else offer.endings | convert
 
 
 def _unread(facts: Mapping[Fact, int]) -> dict[str, bool]:
@@ -251,6 +288,7 @@ async def verify_photos(
     other machines, None uses this one. Raises `UsageError` where a path does not exist and
     `RunError` where the run is impossible.
     """
+    await _check_convert(settings, executor_factory)
     roots = await to_thread.run_sync(check_roots, paths, filters)
     zip_roots = await to_thread.run_sync(only_zips, roots)
     takeouts = await to_thread.run_sync(find_takeouts, roots)
@@ -293,16 +331,20 @@ async def verify_photos(
             stop=stop,
             clock=clock,
         ) as context:
+            convert = _converted(settings, server.offer)
+            endings = _endings(server.offer, convert)
             plan = verify.Plan(
                 roots=roots,
                 filters=filters,
                 concurrency=settings.concurrency,
                 quick=settings.quick,
-                endings=server.offer.endings,
+                endings=endings,
+                convert=convert,
+                hashing=PROCESSES if convert else 2,
                 takeout=TakeoutFilter(
                     filters.takeout_skip,
                     parts=zip_roots,
-                    endings=server.offer.endings,
+                    endings=endings,
                     report=False,
                     deleted=exports.is_deleted,
                 ),
@@ -316,9 +358,14 @@ async def verify_photos(
                 retries=settings.retries,
                 patience_s=settings.patience_s,
             )
-            async with open_executor(
-                executor_factory, run_settings, recovery=recovery, emit=context.emit, stop=stop
-            ) as executor:
+            opened_executor = (
+                open_converter(sends=False)
+                if convert
+                else open_executor(
+                    executor_factory, run_settings, recovery=recovery, emit=context.emit, stop=stop
+                )
+            )
+            async with opened_executor as executor:
                 await verify.run(plan, context, album_resolver=album_resolver, executor=executor)
 
 

@@ -176,6 +176,13 @@ class UploadFlags:
             "another format, instead of uploading it as a photo.",
         ),
     ] = False
+    convert: Annotated[
+        bool,
+        flag(
+            "Send HEIC, AVIF and TIFF photos as JPEG to a gallery that does not accept them. "
+            "Requires bulkup[heic].",
+        ),
+    ] = False
     dry_run: Annotated[
         bool, flag("Show what an upload would do, without changing anything.", short="-n")
     ] = False
@@ -210,6 +217,9 @@ class VerifyFlags:
     cover: Annotated[
         Cover, flag("Check that the albums have the cover that an upload would choose.")
     ] = "none"
+    convert: Annotated[
+        bool, flag("Include the photos that an upload with --convert sends as JPEG.")
+    ] = False
 
     def settings(self, albums: VerifyAlbumFlags, retry: RetryFlags) -> VerifySettings:
         """Return the checked values. Raises `UsageError`."""
@@ -219,6 +229,7 @@ class VerifyFlags:
             concurrency=self.concurrency,
             quick=self.quick,
             arrangement=Arrangement(sort=self.sort, cover=self.cover),
+            convert=self.convert,
             retries=retry.retries,
             patience_s=retry.patience_s,
             ledger=retry.file,

@@ -34,7 +34,7 @@ from bulkup.engine.ports import (
 )
 from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder
 from bulkup.errors import one_error
-from bulkup.events import Emit, Estimated, Event, PhotoNew, PhotoPresent, RunFinished
+from bulkup.events import Emit, Estimated, Event, Noticed, PhotoNew, PhotoPresent, RunFinished
 from bulkup.source.photos import Photo
 from bulkup.source.scan import PairedFile
 
@@ -73,11 +73,22 @@ async def run(plan: Plan, context: RunContext, *, albums: Albums, executor: Exec
             )
             tasks.start_soon(dedupe_stage, jobs, new_in, deduplicator, context)
             tasks.start_soon(uploads.run, new)
-        await Formats(context, sender=formats, update=plan.update, executor=executor).attach(
-            format_files, at_once=plan.concurrency
-        )
+        await Formats(
+            context,
+            sender=formats,
+            update=plan.update,
+            convert=plan.convert,
+            executor=executor,
+        ).attach(format_files, at_once=plan.concurrency)
     finally:
         guard.close()
+    if uploads.converted:
+        emit(
+            Noticed(
+                message=f"{uploads.converted:,} of the new photos would be converted to JPEG",
+                hint="Their own files stay as they are.",
+            )
+        )
     size = uploads.size + formats.size
     speed = await context.gallery.line_speed() if size else None
     if speed:
@@ -102,6 +113,7 @@ class _PlannedUploads:
 
     def __init__(self, context: RunContext, deduplicator: Deduplicator) -> None:
         self.count = 0
+        self.converted = 0
         self.size = 0
         self._emit = context.emit
         self._ledger = context.ledger
@@ -114,6 +126,7 @@ class _PlannedUploads:
             async for job in jobs:
                 photo = job.photo
                 self.count += 1
+                self.converted += photo.convert
                 self.size += photo.size
                 self._emit(
                     PhotoNew(path=photo.path, size=photo.size, replaces=job.replaces, md5=job.md5)

@@ -1,6 +1,6 @@
 """RAW and similar files that are attached to photos as further formats."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -98,8 +98,10 @@ class Formats:
         *,
         sender: FormatSender,
         update: bool,
+        convert: Collection[str] = (),
         executor: Executor,
     ) -> None:
+        self._convert = convert
         self._gallery = context.gallery
         self._recovery = context.recovery
         self._ledger = context.ledger
@@ -161,7 +163,7 @@ class Formats:
 
         Raises `PhotoError` where it is not in the gallery.
         """
-        photo = await to_thread.run_sync(_photo_at, path)
+        photo = await to_thread.run_sync(_photo_at, path, self._convert)
         known = entry and entry.state in {State.SENT, State.DONE} and entry.is_of(photo)
         if entry and known and entry.image_id is not None:
             return entry.image_id, entry.state is State.SENT
@@ -260,10 +262,10 @@ class Formats:
         self._emit(present(Job(content.photo, content.known_md5), main))
 
 
-def _photo_at(path: Path) -> Photo:
+def _photo_at(path: Path, convert: Collection[str]) -> Photo:
     try:
         size, mtime_ns = version(path)
     except OSError as error:
         reason = error.strerror or error
         raise PhotoError(local_failures.MAIN_UNREADABLE(name=path.name, reason=reason)) from None
-    return Photo(path, size, mtime_ns)
+    return Photo(path, size, mtime_ns, convert=path.suffix[1:].lower() in convert)

@@ -90,14 +90,14 @@ class Plan:
 
     `concurrency` is the number of photos in flight, `finishing` the number of those that the
     server finishes at once (None: chosen by pacing), `hashing` the number of threads that compute
-    MD5s. `endings` None takes files of every type. With `update`, a changed file replaces its
-    photo; with `confirm_present`, the server compares the stored file of a photo that it already
-    has; with `formats`, RAW and similar files become formats of the photos beside them. `disposal`
-    moves files once the server has confirmed their photos, None leaves them. `only` selects among
-    the files of the walk, None takes all. `titles` names folders' albums, None names them after
-    the folders. `further` are sources of albums in which photos are besides those of their
-    folders, `comment` returns the descriptions of these. `takeout` leaves out files of a Google
-    Takeout. `arrangement` is carried out at the end.
+    MD5s. `endings` None takes files of every type; those in `convert` are sent as JPEG. With
+    `update`, a changed file replaces its photo; with `confirm_present`, the server compares the
+    stored file of a photo that it already has; with `formats`, RAW and similar files become
+    formats of the photos beside them. `disposal` moves files once the server has confirmed their
+    photos, None leaves them. `only` selects among the files of the walk, None takes all. `titles`
+    names folders' albums, None names them after the folders. `further` are sources of albums in
+    which photos are besides those of their folders, `comment` returns the descriptions of these.
+    `takeout` leaves out files of a Google Takeout. `arrangement` is carried out at the end.
     """
 
     roots: Sequence[Path]
@@ -108,6 +108,7 @@ class Plan:
     finishing: int | None = None
     hashing: int = 2
     endings: Collection[str] | None = None
+    convert: Collection[str] = ()
     update: bool = False
     confirm_present: bool = False
     formats: bool = False
@@ -181,6 +182,7 @@ async def run(
         context,
         sender=FormatUploader(context, upload_context=upload_context, executor=executor),
         update=plan.update,
+        convert=plan.convert,
         executor=executor,
     )
     used_up: list[RunError] = []
@@ -277,6 +279,7 @@ def read_plan(
         plan.roots,
         plan.filters,
         endings=plan.endings,
+        convert=plan.convert,
         only=plan.only,
         repeat_links=plan.folder_albums.tree,
     )

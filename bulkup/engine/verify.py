@@ -46,9 +46,9 @@ class Plan:
 
     `concurrency` is the number of stored files that the server reads at once; with `quick` it
     reads none. `hashing` is the number of threads that read the archive. `endings` None takes
-    files of every type. `takeout` leaves out files of a Google Takeout. With `repeat_links`, links
-    to photos are in the albums of their own folders. `arrangement` is the order and the cover that
-    the albums of the photos have to have.
+    files of every type; those in `convert` were sent as JPEG. `takeout` leaves out files of a
+    Google Takeout. With `repeat_links`, links to photos are in the albums of their own folders.
+    `arrangement` is the order and the cover that the albums of the photos have to have.
     """
 
     roots: Sequence[Path]
@@ -57,6 +57,7 @@ class Plan:
     quick: bool = False
     hashing: int = 2
     endings: Collection[str] | None = None
+    convert: Collection[str] = ()
     takeout: TakeoutFilter | None = None
     repeat_links: bool = False
     arrangement: Arrangement = NOTHING
@@ -115,6 +116,7 @@ async def run(
                         plan.roots,
                         plan.filters,
                         endings=plan.endings,
+                        convert=plan.convert,
                         repeat_links=plan.repeat_links,
                     ),
                     context,

@@ -47,6 +47,16 @@ MAIN_UNREADABLE: Final = FailureKind(
     "its photo {name} can't be read: {reason}",
     "Upload that photo first, then run the same command again.",
 )
+CANT_CONVERT: Final = FailureKind(
+    "cant-convert",
+    "it can't be converted to JPEG: {reason}",
+    "Check whether other programs can open it, and get an intact copy.",
+)
+NO_SPOOL: Final = FailureKind(
+    "no-spool",
+    "its JPEG can't be written to {folder}: {reason}",
+    "Free some space there, or set TMPDIR to a folder on another disk. Then run again.",
+)
 NO_WORKER: Final = FailureKind(
     "no-worker",
     "no worker can read the file: {reason}",

@@ -238,6 +238,11 @@ KEY_RING: Final = FailureKind(
     "Unlock it, or use a file that only you can read: --password-file FILE, or password_command "
     "in a profile.",
 )
+NO_TEMPORARY: Final = FailureKind(
+    "no-temporary",
+    "no folder for temporary files can be made: {reason}",
+    "Free some disk space, or set TMPDIR to a folder on another disk.",
+)
 LEDGER_BUSY: Final = FailureKind(
     "ledger-busy",
     "another run for {url} is using the ledger {file}",

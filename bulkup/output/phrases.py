@@ -218,7 +218,7 @@ FAILURES_SHOWN = 20
 TYPES_SHOWN = 8
 ALLOWED_BY = (
     "Piwigo's settings upload_form_all_types and file_ext allow more types; enable_formats "
-    "and --raw-as-format attach RAW files to photos"
+    "and --raw-as-format attach RAW files to photos; --convert sends HEIC, AVIF and TIFF as JPEG"
 )
 ZIP_INSIDE = (
     "zip archives in folders are not looked into: give them as PATHs; unpack those inside others"

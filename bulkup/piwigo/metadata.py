@@ -455,7 +455,7 @@ class MetadataWriter:
         if position and not self.positions.is_proved:
             unplaced = not self.positions.prove(position, await self.fetch(photo_id, ask=ask))
         self._unplaced += unplaced
-        name = photo.path.name
+        name = photo.name
         if details.replaced or name != without_emoji(name):
             self._replaced += 1
             self._first_replaced = self._first_replaced or name

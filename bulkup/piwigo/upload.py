@@ -361,4 +361,4 @@ class Transfer:
 
 def real_name(photo: Photo) -> str:
     """Return the file name that the photo gets in the gallery."""
-    return to_storable(photo.path.name)
+    return to_storable(photo.name)

@@ -36,13 +36,21 @@ LARGEST_SIDECAR: Final = 8 * 1024 * 1024
 class Photo:
     """A photo file with its size in bytes and modification time when it was last checked.
 
-    `same_as` is another path of a file that was found twice.
+    `same_as` is another path of a file that was found twice. With `convert`, the photo is sent as
+    a JPEG, which `content` holds while it is sent, and whose length is then the `size`.
     """
 
     path: Path
     size: int
     mtime_ns: int
     same_as: Path | None = field(default=None, compare=False)
+    convert: bool = field(default=False, compare=False)
+    content: Path | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The name of the file that is sent."""
+        return f"{self.path.stem}.jpg" if self.convert else self.path.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +137,13 @@ class _ChunkFile(BufferedIOBase):
 
     def read(self, size: int, /) -> bytes:  # type: ignore[override] # never the whole file
         """Return the next `size` bytes. Raises as `read_chunk` does."""
-        with opened(self._photo.path) as file:
+        content = self._photo.content
+        with opened(content or self._photo.path) as file:
             piece = file.read(size, offset=self._offset)
-            file.check(self._photo.size, self._photo.mtime_ns)
+            if content is None:
+                file.check(self._photo.size, self._photo.mtime_ns)
         if len(piece) < size:
-            raise PhotoChanged(local_failures.SHORTER())
+            raise (PhotoError if content else PhotoChanged)(local_failures.SHORTER())
         self._offset += size
         if self._digest is not None:
             self._digest.update(piece)

@@ -246,11 +246,13 @@ async def find(
     *,
     endings: Collection[str] | None,
     only: Callable[[Found], bool] | None = None,
+    convert: Collection[str] = (),
     repeat_links: bool = False,
 ) -> AsyncGenerator[Sequence[Found], None]:
     """Yield what `scan` finds below the roots, then the files of the list, in batches.
 
-    `only` returns whether to yield an item. With `repeat_links`, links to photos that were found
+    `only` returns whether to yield an item. Files with an ending in `convert` are photos to be
+    converted. With `repeat_links`, links to photos that were found
     already are yielded as such, instead of skipped. Raises `RunError` if the list can't be read.
     """
 
@@ -261,7 +263,11 @@ async def find(
         filters.listing or filters.follow_symlinks or (filters.patterns.rules and len(roots) > 1)
     )
     walk = Walk(
-        filters, endings=endings, seen=Seen() if twice else None, repeat_links=repeat_links
+        filters,
+        endings=endings,
+        convert=convert,
+        seen=Seen() if twice else None,
+        repeat_links=repeat_links,
     )
     found = walk.over(roots)
     while batch := await to_thread.run_sync(lambda: list(islice(found, BATCH))):
@@ -333,6 +339,7 @@ class Walk:
         filters: Filters,
         *,
         endings: Collection[str] | None,
+        convert: Collection[str] = (),
         seen: Seen | None = None,
         repeat_links: bool = False,
     ) -> None:
@@ -340,6 +347,7 @@ class Walk:
         self._linked: dict[str, Path] = {}  # where the targets of links were found first
         self._filters = filters
         self._endings = endings
+        self._convert = convert
         self._seen = seen
 
     def over(self, roots: Sequence[Path]) -> Iterator[Found]:
@@ -454,7 +462,7 @@ class Walk:
             real = os.path.realpath(path)
             other = self._linked.setdefault(real, Path(real) if repeated else path)
             if repeated:
-                return Photo(path, status.st_size, status.st_mtime_ns, same_as=other)
+                return self._photo(path, status.st_size, status.st_mtime_ns, same_as=other)
         return found
 
     def _enter(
@@ -541,7 +549,11 @@ class Walk:
             return Skipped(path, size, SkipReason.SIDECAR)
         if self._endings is not None and path.suffix[1:].lower() not in self._endings:
             return Skipped(path, size, SkipReason.TYPE)
-        return Photo(path, size, mtime_ns)
+        return self._photo(path, size, mtime_ns)
+
+    def _photo(self, path: Path, size: int, mtime_ns: int, same_as: Path | None = None) -> Photo:
+        convert = bool(self._convert) and path.suffix[1:].lower() in self._convert
+        return Photo(path, size, mtime_ns, same_as=same_as, convert=convert)
 
 
 def _look(path: Path, *, follow: bool) -> os.stat_result | OSError:

@@ -1,0 +1,211 @@
+"""`--convert`: photos that a gallery does not accept are sent as JPEG."""
+
+import sys
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import anyio
+import pillow_heif
+import pytest
+from PIL import Image
+
+from bulkup.engine import convert as executor
+from bulkup.errors import PhotoError
+from bulkup.sandbox import Sandbox
+from bulkup.source.convert import convert, to_jpeg
+from tests.support.commands import Held, has_rows, interrupted, one_photo, send, start
+from tests.support.galleries import attached, photo_files, uploads
+from tests.support.photos import write_xmp
+
+pillow_heif.register_heif_opener()
+FORMATS = {"heic": "HEIF", "avif": "AVIF", "tif": "TIFF"}
+TAKEN, GPS, MODEL, ORIENTATION = 0x9003, 0x8825, 0x0110, 0x0112
+NAMES = {"a.jpg", "b 🐈 'c'.jpg", "d.jpg", "e.jpg"}
+
+
+def encoded(kind: str, *, color: str = "red") -> bytes:
+    """Return a picture of 64 × 32 pixels with a profile, and EXIF data that turn it."""
+    made = Image.Exif()
+    made[ORIENTATION], made[MODEL] = 6, "Camera"
+    made[0x8769], made[GPS] = {TAKEN: "2020:01:02 03:04:05"}, {1: "N", 2: (1.0, 2.0, 3.0)}
+    exif = Image.Exif()
+    exif.load(made.tobytes())
+    for number in (0x8769, GPS):
+        exif.get_ifd(number)
+    data = BytesIO()
+    Image.new("RGB", (64, 32), color).save(
+        data, kind, icc_profile=b"profile", exif=exif if kind == "TIFF" else made.tobytes()
+    )
+    return data.getvalue()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Return a folder with a JPEG, and a photo of each type to convert."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    one_photo(folder)
+    for stem, ending, color in (
+        ("b 🐈 'c'", "heic", "red"),
+        ("d", "avif", "green"),
+        ("e", "tif", "blue"),
+    ):
+        data = encoded(FORMATS[ending], color=color)
+        (folder / f"{stem}.{ending}").write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize("kind", FORMATS.values())
+def test_a_jpeg_keeps_orientation_exif_and_profile(kind: str) -> None:
+    data = encoded(kind)
+    assert to_jpeg(data) == to_jpeg(data)
+    with Image.open(BytesIO(to_jpeg(data))) as jpeg:
+        exif = jpeg.getexif()
+        turned = exif.get(ORIENTATION, 1) == 6
+        assert jpeg.format == "JPEG"
+        assert jpeg.size == ((64, 32) if turned else (32, 64))
+        assert exif[MODEL] == "Camera"
+        assert exif.get_ifd(0x8769)[TAKEN] == "2020:01:02 03:04:05"
+        assert exif.get_ifd(GPS)[1] == "N"
+        assert jpeg.info["icc_profile"] == b"profile"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "LA", "RGBA", "P", "CMYK", "I", "F"])
+def test_pixels_of_every_kind_are_converted_or_refused(mode: str) -> None:
+    data = BytesIO()
+    Image.new(mode, (8, 8)).save(data, "TIFF")
+    if mode in {"I", "F"}:
+        with pytest.raises(ValueError, match="32 bits"):
+            to_jpeg(data.getvalue())
+    else:
+        assert to_jpeg(data.getvalue()).startswith(b"\xff\xd8")
+
+
+async def test_photos_are_sent_as_jpeg_and_found_again(
+    box: Sandbox, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_xmp(archive / "d.avif", title="Green")
+    left_out = await send(box, archive, "--dry-run")
+    assert "--convert sends HEIC, AVIF and TIFF as JPEG" in left_out.err
+    planned = await send(box, archive, "--dry-run", "--convert", "--no-ledger")
+    assert "3 of the new photos would be converted to JPEG" in planned.err
+    assert not uploads(box)
+
+    ended = await send(box, archive, "--convert")
+    assert ended.code == 0
+    assert has_rows(ended, "4  uploaded", "4  verified")
+    assert "3 photos were converted to JPEG" in ended.err
+    assert photo_files(box) == {name.replace("🐈", "�") for name in NAMES}
+    assert "Green" in {photo.name for photo in box.gallery.photos.values()}
+    for photo in box.gallery.photos:
+        assert box.gallery.content(photo).startswith(b"\xff\xd8")
+
+    sent = uploads(box)
+    again = await send(box, archive, "--convert", "--no-ledger")
+    assert has_rows(again, "4  already there")
+    for quick in ([], ["--quick"]):
+        checked = await send(box, "verify", archive, "--convert", "--no-ledger", *quick)
+        assert checked.code == 0
+        assert "Checked 4 photos: 4 present" in checked.err
+
+    monkeypatch.setattr(executor, "convert", None)  # known photos are not converted again
+    assert has_rows(await send(box, archive, "--convert"), "4  already there")
+    assert (await send(box, "verify", archive, "--convert")).code == 0
+    assert uploads(box) == sent
+
+
+async def test_a_damaged_photo_fails_alone(box: Sandbox, archive: Path) -> None:
+    for kind, name in FORMATS.items():
+        whole = encoded(name)
+        (archive / f"cut.{kind}").write_bytes(whole[: len(whole) // 2])
+        (archive / f"text.{kind}").write_text("This is no picture.")
+    ended = await send(box, archive, "--convert")
+    assert ended.code == 1
+    assert has_rows(ended, "4  uploaded", "6  failed")
+    assert ended.err.count("it can't be converted to JPEG: ") >= 6
+    for kind in FORMATS:
+        assert f"failed: {archive}/cut.{kind}\n" in ended.err
+
+
+async def test_a_raw_file_is_attached_to_a_converted_photo(archive: Path) -> None:
+    async with Sandbox(admin=("admin", "hunter2-secret"), formats=["dng", "tif"]) as formats:
+        (archive / "f.heic").write_bytes(encoded("HEIF", color="black"))
+        (archive / "f.dng").write_bytes(b"raw")
+        (archive / "a.tif").write_bytes(encoded("TIFF", color="white"))
+        for _ in range(2):
+            ended = await send(formats, archive, "--convert", "--raw-as-format")
+            assert ended.code == 0
+        assert attached(formats)["f.jpg"] == [("dng", b"raw")]
+        assert attached(formats)["a.jpg"] == [("tif", encoded("TIFF", color="white"))]
+        assert len(formats.gallery.photos) == 5
+
+
+async def test_a_changed_photo_is_replaced(box: Sandbox, archive: Path) -> None:
+    assert (await send(box, archive, "--convert")).code == 0
+    before = set(box.gallery.photos)
+    (archive / "e.tif").write_bytes(encoded("TIFF", color="yellow"))
+    ended = await send(box, archive, "--convert", "--update")
+    assert ended.code == 0
+    assert "replaced older files" in ended.err
+    assert set(box.gallery.photos) == before
+
+
+async def test_photos_in_a_zip_archive_are_converted(box: Sandbox, tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    with ZipFile(archive, "w") as file:
+        file.writestr("x/y.heic", encoded("HEIF"))
+    assert (await send(box, archive, "--convert")).code == 0
+    assert photo_files(box) == {"y.jpg"}
+
+
+async def test_a_gallery_that_accepts_a_type_gets_it_as_it_is(archive: Path) -> None:
+    types = ["jpg", "heic"]
+    async with Sandbox(admin=("admin", "hunter2-secret"), file_types=types) as box:
+        await send(box, archive, "--convert")
+        assert {Path(name).suffix for name in photo_files(box)} == {".jpg", ".heic"}
+
+
+@pytest.mark.parametrize("twice", [False, True])
+async def test_an_interrupted_run_leaves_no_jpegs(
+    archive: Path, tmp_path: Path, *, twice: bool
+) -> None:
+    spool = tmp_path / "tmp"
+    spool.mkdir()
+    (archive / "a.jpg").unlink()
+    async with Held("pwg.images.upload", "pwg.images.uploadAsync") as box:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TMPDIR", str(spool))
+            process = await start(box, archive, "--convert", finishing="1")
+        async with process:
+            await box.came.wait()
+            assert list(spool.rglob("*.jpg"))
+            await interrupted(box, process, twice=twice)
+    assert not list(spool.iterdir())
+
+
+async def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    photo = tmp_path / "a.tif"
+    photo.write_bytes(encoded("TIFF"))
+    slots = anyio.CapacityLimiter(1)
+    with pytest.raises(PhotoError, match="can't be written to") as raised:
+        await convert(photo, tmp_path / "gone" / "1.jpg", slots=slots)
+    assert "TMPDIR" in raised.value.hint
+
+
+async def test_what_does_not_work_is_said_at_once(
+    box: Sandbox, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for flags, words in (
+        (["--after", "trash"], "--after does not work with --convert"),
+        (["--dask", "local:2"], "--convert does not work with --dask"),
+    ):
+        ended = await send(box, archive, "--convert", *flags)
+        assert ended.code == 2
+        assert words in ended.err
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for command in ("upload", "verify"):
+        ended = await send(box, command, archive, "--convert")
+        assert ended.code == 2
+        assert "pip install 'bulkup[heic]'" in ended.err
+    assert not box.requests
