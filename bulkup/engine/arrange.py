@@ -135,10 +135,11 @@ class Arranger:
         if pages:
             more = f" and {len(pages) - NAMED:,} more" if len(pages) > NAMED else ""
             albums = "1 album does" if len(pages) == 1 else f"{len(pages):,} albums do"
+            below = "" if len(pages) == 1 else " (perhaps with “Apply to sub-albums”)"
             self._emit(
                 Noticed(
                     message=f"{albums} not show the photos in the order that was set",
-                    hint="Choose “Manual order” for: " + " ".join(pages[:NAMED]) + more,
+                    hint=f"Choose “Manual order”{below} for: " + " ".join(pages[:NAMED]) + more,
                 )
             )
 

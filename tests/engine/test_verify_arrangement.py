@@ -116,3 +116,16 @@ async def test_what_cannot_be_checked_is_reported(tmp_path: Path) -> None:
         outcome = await quickly(box, tmp_path, retries=1, arrangement=BY_NAME)
         assert codes(outcome) == [(None, "albums-unchecked")]
         assert all(event.verdict is Verdict.PRESENT for event in outcome.of(PhotoChecked))
+
+
+async def test_an_album_that_cannot_be_listed_again_is_reported(tmp_path: Path) -> None:
+    write_all(tmp_path, "a.jpg", "b.jpg")
+    async with Sandbox() as box:
+        await upload(box, tmp_path)
+        await quickly(box, tmp_path)
+        first = calls(box)["pwg.categories.getImages"]
+    down = [Fault("empty-500-before", "pwg.categories.getImages", first + n) for n in range(99)]
+    async with Sandbox(faults=Faults(down)) as box:
+        await upload(box, tmp_path)
+        outcome = await quickly(box, tmp_path, retries=1, arrangement=BY_NAME)
+        assert codes(outcome) == [(1, "album-unchecked")]
