@@ -14,7 +14,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -269,6 +269,9 @@ async def find(
         seen=Seen() if twice else None,
         repeat_links=repeat_links,
     )
+    for archive in await to_thread.run_sync(zips.only_zips, roots):
+        await to_thread.run_sync(_open_archive, archive, abandon_on_cancel=True)
+        yield []  # reading large archives takes long: let a stop come between them
     found = walk.over(roots)
     while batch := await to_thread.run_sync(lambda: list(islice(found, BATCH))):
         yield chosen(batch)
@@ -278,6 +281,12 @@ async def find(
                 for start in range(0, max(1, len(paths)), BATCH):
                     some = paths[start : start + BATCH]
                     yield chosen(await to_thread.run_sync(walk.named, some))
+
+
+def _open_archive(archive: Path) -> None:
+    """Read the directory of an archive, which is kept; the scan reports what fails."""
+    with suppress(OSError, zips.ZipError):
+        zips.open_archive(archive)
 
 
 def scan(

@@ -10,12 +10,13 @@ import struct
 import zipfile
 import zlib
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from io import FileIO
 from itertools import accumulate, count, pairwise
 from pathlib import Path
 from threading import Lock
@@ -32,6 +33,9 @@ INPUT: Final = 64 * 1024
 
 STREAMS: Final = 128
 """Decompressors that are kept between reads; each takes about 100 kB."""
+
+DIRECTORY: Final = 64 * 1024**2
+"""Maximum size of the list of files in an archive: half a million, which take 400 MB to read."""
 
 BOMB_SIZE: Final = 64 * 1024**2
 BOMB_RATIO: Final = 100
@@ -228,18 +232,38 @@ def open_archive(path: Path) -> Archive:
     return known[1]
 
 
-def _members(path: Path) -> list[Member]:
+class _Bounded(FileIO):
+    """A file of which no more is read at once than the largest directory of an archive."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next `size` bytes. Raises `ZipError` if these are too many."""
+        if size is not None and size > DIRECTORY:
+            mb = DIRECTORY // 1024**2
+            raise ZipError(f"the list of its files is larger than {mb} MB; make several archives")
+        return super().read(size)
+
+
+def _infos(path: Path) -> tuple[list[zipfile.ZipInfo], int]:
+    """Return the entries of an archive, and where its data ends."""
     try:
-        with zipfile.ZipFile(path) as file:
+        with _Bounded(path) as bounded, zipfile.ZipFile(bounded) as file:
             infos = [info for info in file.infolist() if not info.orig_filename.endswith("/")]
-            start = file.start_dir
+            return infos, file.start_dir
+    except ZipError:
+        raise
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error) as error:
         raise ZipError(str(error)) from None
-    ends = _ends(infos, start)
+
+
+def _members(path: Path) -> list[Member]:
+    infos, start = _infos(path)
+    ends = _Ends(infos, start)
     members: dict[str, Member] = {}
     numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(2))
-    for info in infos:
-        member = _member(info, ends[info.header_offset])
+    infos.reverse()
+    while infos:  # each takes much memory, so none stays
+        info = infos.pop()
+        member = _member(info, ends.of(info.header_offset))
         first = members.get(member.name)
         if first is not None:
             if (first.crc, first.size, first.problem) == (member.crc, member.size, None):
@@ -258,17 +282,21 @@ def _numbered(name: str, numbers: Iterable[int]) -> Iterator[str]:
     return (f"{stem} ({number}){ending}" for number in numbers)
 
 
-def _ends(infos: Sequence[zipfile.ZipInfo], start: int) -> Mapping[int, int]:
-    """Return where the data that begins at each header has to end: at the next one."""
-    offsets = sorted({info.header_offset for info in infos})
-    ends = dict(pairwise([*offsets, start]))
-    if len(offsets) < len(infos):  # two members share their data
-        seen: set[int] = set()
-        for info in infos:
-            if info.header_offset in seen:
-                ends[info.header_offset] = info.header_offset
-            seen.add(info.header_offset)
-    return ends
+class _Ends:
+    """Where the data that begins at each header has to end: at the next one."""
+
+    def __init__(self, infos: Sequence[zipfile.ZipInfo], start: int) -> None:
+        offsets = array("q", sorted(info.header_offset for info in infos))
+        self._offsets = offsets
+        self._shared = {one for one, other in pairwise(offsets) if one == other}
+        self._start = start
+
+    def of(self, offset: int) -> int:
+        """Return the end; where two members share their data, it is at once."""
+        if offset in self._shared:
+            return offset
+        index = bisect_right(self._offsets, offset)
+        return self._offsets[index] if index < len(self._offsets) else self._start
 
 
 def _member(info: zipfile.ZipInfo, end: int) -> Member:

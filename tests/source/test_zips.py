@@ -14,7 +14,7 @@ from bulkup.source.files import PIECE, is_gone, version
 from bulkup.source.filters import Filters
 from bulkup.source.folders import FolderCache
 from bulkup.source.photos import Chunk, Photo, fingerprint, plan_chunks, read_chunk
-from bulkup.source.scan import Unreadable, check_roots, pair, scan
+from bulkup.source.scan import Unreadable, check_roots, find, pair, scan
 from tests.support import archives
 from tests.support.archives import number, patch_headers, write_zip
 from tests.support.walks import put, scanned
@@ -247,3 +247,19 @@ def test_a_raw_file_in_an_archive_is_paired_with_its_photo(tmp_path: Path) -> No
         for found in pair(scan([path], endings=["jpg"]), endings=["jpg"])
     }
     assert pairs == {"1.dng": path / "b" / "1.jpg", "1.jpg": None, "2.dng": None}
+
+
+def test_an_archive_with_too_many_members_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zips, "DIRECTORY", 2000)
+    path = write_zip(tmp_path / "a.zip", {f"{name}.jpg": b"x" for name in range(50)})
+    (found,) = scan([path], endings=None)
+    assert isinstance(found, Unreadable)
+    assert "the list of its files is larger" in found.failure.message
+
+
+async def test_a_stop_comes_between_the_archives(tmp_path: Path) -> None:
+    paths = [write_zip(tmp_path / f"{name}.zip", {"a.jpg": b"x"}) for name in "ab"]
+    sizes = [len(batch) async for batch in find(paths, endings=None)]
+    assert sizes == [0, 0, 2]
