@@ -61,7 +61,7 @@ class JsonMissing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeoutRead:
-    """The scan has read a Google Takeout; photos that earlier runs uploaded do not count.
+    """The scan has read a Google Takeout; photos that earlier runs uploaded count in a dry run.
 
     `photos` are all others, `without_json` those of them that have no JSON file. `edited` photos
     and `live` ones (the videos of live photos) share that of another photo. `photos_missing` are
@@ -77,6 +77,23 @@ class TakeoutRead:
     locked: int
     archived: int
     partner: int
+    albums: int
+    titles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRead:
+    """The scan of a dry run has read a source: an export by its service, zip archives, the table.
+
+    Of its `photos`, `described` are those of which it tells something, `deleted` those that are
+    left out because they were deleted. They are in `albums` of it; `titles` are the first ones.
+    """
+
+    source: str
+    photos: int
+    described: int
+    deleted: int
+    archives: int
     albums: int
     titles: tuple[str, ...] = ()
 
@@ -456,6 +473,7 @@ Event = (
     | ScanFinished
     | JsonMissing
     | TakeoutRead
+    | SourceRead
     | PhotoPlanned
     | PhotoStarted
     | PhotoProgress

@@ -42,7 +42,7 @@ from bulkup.errors import (
     UsageError,
 )
 from bulkup.errors import run as run_failures
-from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit, RunStarted
+from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit, RunStarted, SkipReason
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import Offer
@@ -51,6 +51,7 @@ from bulkup.source.convert import CONVERTIBLE, check_converter
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.exports.readers import ExportAlbums, Exports
 from bulkup.source.filters import EVERYTHING, Filters
+from bulkup.source.inventory import Inventory
 from bulkup.source.metadata import Labels
 from bulkup.source.scan import Found, check_roots
 from bulkup.source.sidecars import Describer
@@ -175,6 +176,9 @@ async def upload_photos(
                 endings=endings,
                 report=labels.sidecars,
                 deleted=exports.is_deleted,
+                inventory=_inventory(exports, labels, filters, opened)
+                if settings.dry_run
+                else None,
             ),
         )
         async with open_run(
@@ -448,6 +452,18 @@ def _folder_albums(
         unwrap=into.unwrap,
         spaces=into.spaces,
         renames=into.renames,
+    )
+
+
+def _inventory(
+    exports: Exports, labels: Labels, filters: Filters, table: Table | None
+) -> Inventory:
+    """Return what counts the photos of each source."""
+    trashed = SkipReason.TRASHED in filters.takeout_skip
+    return Inventory(
+        exports=exports if labels.sidecars else None,
+        table=table,
+        is_left_out=exports.is_deleted if trashed else lambda _: False,
     )
 
 

@@ -390,6 +390,9 @@ async def scan_stage(
                         await known.send(job)
         if takeout and (summary := takeout.summary()):
             context.emit(summary)
+        if takeout and takeout.inventory:
+            for source in takeout.inventory.summary():
+                context.emit(source)
         context.emit(ScanFinished())
 
 
@@ -401,14 +404,21 @@ async def _verdicts(
     To read the JSON files of all photos would take most of the time of a second run.
     """
 
-    def is_doubtful(found: Found | PairedFile) -> TypeGuard[Item]:
+    def is_item(found: Found | PairedFile) -> TypeGuard[Item]:
         if isinstance(found, Skipped):
             return found.reason is SkipReason.SIDECAR and found.path.suffix.lower() == JSON
-        entry = entries.get(found.path)
-        return isinstance(found, Photo | PairedFile) and not (entry and entry.image_id)
+        return isinstance(found, Photo | PairedFile)
 
-    doubtful = [found for found in batch if is_doubtful(found)]
-    return await to_thread.run_sync(takeout.judge, doubtful) if doubtful else {}
+    def is_doubtful(path: Path) -> bool:
+        entry = entries.get(path)
+        return not (entry and entry.image_id)
+
+    counts_all = takeout.inventory is not None
+    items = [
+        found for found in batch if is_item(found) and (counts_all or is_doubtful(found.path))
+    ]
+    verdicts = await to_thread.run_sync(takeout.judge, items) if items else {}
+    return {path: verdict for path, verdict in verdicts.items() if is_doubtful(path)}
 
 
 async def _md5_of_other_path(photo: Photo, context: RunContext) -> str | None:

@@ -270,6 +270,9 @@ def figures(state: RunState, run: events.RunStarted) -> list[Figure]:
         shown = [Figure(f"{state.new:,}", "to be sent", more, "good")]
         if read := state.takeout:
             shown.append(Figure(f"{read.photos:,}", "in a Takeout", phrases.takeout_words(read)))
+        for source in state.sources:
+            words = phrases.source_words(source)
+            shown.append(Figure(f"{source.photos:,}", f"in {source.source}", words))
     else:
         more = size_text(state.uploaded_size)
         shown = [Figure(f"{state.uploaded:,}", "uploaded", more, "good")]

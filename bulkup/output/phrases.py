@@ -355,6 +355,8 @@ def _planned(state: RunState) -> Iterator[Text]:
         yield _row(state.takeout.photos, "in a Takeout", takeout_words(state.takeout))
         if state.takeout.albums:
             yield _row(state.takeout.albums, "album titles", _titles(state.takeout))
+    for source in state.sources:
+        yield _row(source.photos, f"in {source.source}", source_words(source))
 
 
 def takeout_words(read: events.TakeoutRead) -> str:
@@ -373,7 +375,21 @@ def takeout_words(read: events.TakeoutRead) -> str:
     return ", ".join(f"{count:,} {words}" for count, words in counts if count)
 
 
-def _titles(read: events.TakeoutRead) -> str:
+def source_words(read: events.SourceRead) -> str:
+    """Return what a source tells: '61 with metadata, 3 without, 2 deleted, 2 albums: A, B'."""
+    counts = [
+        (read.archives, f"archive{'s' * (read.archives != 1)}"),
+        (read.described, "with metadata"),
+        (0 if read.archives else read.photos - read.described, "without metadata"),
+        (read.deleted, "left out: deleted"),
+    ]
+    words = [f"{count:,} {word}" for count, word in counts if count]
+    if read.albums:
+        words.append(f"{count_text(read.albums, 'album')}: {_titles(read)}")
+    return ", ".join(words)
+
+
+def _titles(read: events.TakeoutRead | events.SourceRead) -> str:
     """Return the first titles of albums, and how many there are besides."""
     shown = [printable(title) for title in read.titles]
     more = read.albums - len(shown)

@@ -255,6 +255,7 @@ class RunState(events.Tally):
     bandwidth: int | None = None
     sent_size: int = 0
     skipped_by_type: Counter[str] = field(default_factory=Counter)
+    sources: list[events.SourceRead] = field(default_factory=list)
     failures: list[events.PhotoFailed] = field(default_factory=list)
     bad_checks: list[events.PhotoChecked] = field(default_factory=list)
     unmoved: list[events.FileNotMoved] = field(default_factory=list)
@@ -397,6 +398,8 @@ class RunState(events.Tally):
                 self.estimated = event
             case events.TakeoutRead():
                 self.takeout = event
+            case events.SourceRead():
+                self.sources.append(event)
             case events.FileNotMoved():
                 _keep(self.unmoved, event)
             case events.RunFinished():

@@ -6,7 +6,7 @@ from pathlib import Path
 from bulkup.sandbox import Sandbox
 from tests.source.test_exports import SAMPLES
 from tests.support.archives import write_zip
-from tests.support.commands import send
+from tests.support.commands import has_rows, send
 from tests.support.galleries import albums_of, calls, changes, tags_of, uploads
 from tests.support.photos import write_files
 
@@ -28,12 +28,19 @@ async def test_a_flickr_export_arrives_with_its_albums_and_is_complete_after_one
     box: Sandbox, tmp_path: Path
 ) -> None:
     parts = flickr(tmp_path)
+    understood = (
+        "2 +in Flickr +2 with metadata, 2 albums: .*Rome & around",
+        "2 +in zip archives +2 archives$",
+    )
     ended = await send(box, *parts, "--dry-run")
     assert ended.code == 0
+    assert has_rows(ended, *understood)
     assert not changes(box).keys() - {"pwg.images.uploadCompleted"}
 
     ended = await send(box, *parts)
     assert ended.code == 0
+    assert " in Flickr" not in ended.err
+    assert has_rows(await send(box, *parts, "--dry-run"), *understood)
     assert albums_of(box) == {
         "Sandbox": [OTHER, LUNCH],
         "Sandbox/Best of 2015/16": [LUNCH],
@@ -67,6 +74,8 @@ async def test_deleted_photos_of_icloud_stay_away_and_hidden_ones_hidden(
     write_files(tmp_path / "in/Part 1 of 2/Photos", "IMG_0002.JPG", "IMG_0003.JPG")
     write_files(tmp_path / "in/Part 1 of 2/Recently Deleted", "IMG_0009.JPG")
     write_files(tmp_path / "in/Part 2 of 2/Photos", "IMG_0005.JPG")
+    ended = await send(box, tmp_path / "in", "--dry-run")
+    assert has_rows(ended, "4 +in iCloud +.*2 left out: deleted, 1 album: Été à la mer$")
     ended = await send(box, tmp_path / "in", "--json")
     assert ended.code == 0
     assert ended.out.count('"reason": "trashed"') == 2
@@ -110,6 +119,8 @@ async def test_photos_are_in_the_albums_of_their_rows_in_a_table(
     table = tmp_path / "table.csv"
     table.write_text("path,albums\na.jpg,Alps;Best/2019\nb.jpg,Alps\n", "utf-8")
     for _ in range(2):
+        ended = await send(box, folder, "--metadata", table, "--dry-run")
+        assert has_rows(ended, "2 +in the table +2 with metadata, 2 albums: Alps, Best / 2019$")
         ended = await send(box, folder, "--metadata", table)
         assert ended.code == 0
         assert albums_of(box) == {

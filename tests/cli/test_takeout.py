@@ -103,6 +103,9 @@ async def test_a_takeout_arrives_as_the_table_says_and_a_second_run_reads_no_pho
     assert not events(second, "photo_hashing")
     assert shown(gallery) == takeout.photos
     assert len(skipped(second, "trashed")) == takeout.skipped["trashed"]
+    planned_again = await send(gallery, *takeout.archives, *FLAGS, "--dry-run", album="")
+    assert has_rows(planned_again, f"{count:,} +in a Takeout +{count - 3:,} with JSON, 3 without")
+    assert len(events(planned_again, "source_read")) == 1
 
     verified = await send(gallery, "verify", *takeout.archives, "--tree", album="")
     assert verified.code == 0, verified.err

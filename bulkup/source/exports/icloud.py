@@ -61,7 +61,7 @@ class ICloud:
 
     def recognizes(self, folder: Path) -> bool:
         """Return whether photos in a folder may be in an export."""
-        return bool(self._rows(folder))
+        return bool(self._rows(folder)) or self._is_trash(folder)
 
     def metadata(self, photo: Path) -> Metadata:
         """Return the metadata of a photo, empty if it is in no export."""
@@ -82,11 +82,15 @@ class ICloud:
 
     def is_deleted(self, photo: Path) -> bool:
         """Return whether a photo was deleted."""
-        folder = photo.parent
-        if folder.name == DELETED:
-            return bool(self._rows(folder) or self._rows(folder.with_name(PHOTOS)))
+        if self._is_trash(photo.parent):
+            return True
         details = self._of(photo)
         return details is not None and details.deleted
+
+    def _is_trash(self, folder: Path) -> bool:
+        if folder.name != DELETED:
+            return False
+        return bool(self._rows(folder) or self._rows(folder.with_name(PHOTOS)))
 
     def _of(self, photo: Path) -> Details | None:
         """Return the row of a photo, None if it is in no export."""

@@ -50,26 +50,26 @@ class Exports:
         self._icloud = ICloud(self._files, zone=zone)
         self._immich = Immich(self._files, zone=zone)
         self._picasa = Picasa(self._files)
-        self._readers: Sequence[Reader] = (
-            Flickr(self._files),
-            self._icloud,
-            self._immich,
-            self._picasa,
-            PhotoPrism(self._files, zone=zone),
+        self._readers: Sequence[tuple[str, Reader]] = (
+            ("Flickr", Flickr(self._files)),
+            ("iCloud", self._icloud),
+            ("Immich", self._immich),
+            ("Picasa", self._picasa),
+            ("PhotoPrism", PhotoPrism(self._files, zone=zone)),
         )
-        self._last: tuple[Path | None, Sequence[Reader], float] = (None, (), 0.0)
+        self._last: tuple[Path | None, Sequence[tuple[str, Reader]], float] = (None, (), 0.0)
         self._of = lru_cache(maxsize=FOLDERS)(self._find)
 
     def metadata(self, photo: Path) -> Metadata:
         """Return the metadata of a photo."""
         found = Metadata()
-        for reader in self._for(photo):
+        for _, reader in self.readers_of(photo):
             found = found.over(reader.metadata(photo))
         return found
 
     def albums(self, photo: Path) -> Iterator[AlbumPath]:
         """Yield the albums of a photo, as paths of names."""
-        for reader in self._for(photo):
+        for _, reader in self.readers_of(photo):
             yield from reader.albums(photo)
 
     def comment(self, album: AlbumPath) -> str:
@@ -88,8 +88,8 @@ class Exports:
         """Return the files that can't be used, and forget them."""
         return self._files.take_problems()
 
-    def _for(self, photo: Path) -> Sequence[Reader]:
-        """Return the readers that recognize the folder of a photo."""
+    def readers_of(self, photo: Path) -> Sequence[tuple[str, Reader]]:
+        """Return the readers that recognize the folder of a photo, with their services' names."""
         folder, now = photo.parent, time.monotonic()
         last, readers, until = self._last  # most photos are in the folder of the one before
         if folder != last or now > until:
@@ -100,8 +100,8 @@ class Exports:
             self._last = folder, readers, now + TRUSTED_S
         return readers
 
-    def _find(self, folder: Path, _version: object) -> Sequence[Reader]:
-        return [reader for reader in self._readers if reader.recognizes(folder)]
+    def _find(self, folder: Path, _version: object) -> Sequence[tuple[str, Reader]]:
+        return [each for each in self._readers if each[1].recognizes(folder)]
 
 
 class ExportAlbums:

@@ -15,6 +15,7 @@ from bulkup.events import SkipReason, TakeoutRead
 from bulkup.source.files import read_file
 from bulkup.source.filters import TAKEOUT_KINDS
 from bulkup.source.folders import FolderCache
+from bulkup.source.inventory import Inventory
 from bulkup.source.photos import LARGEST_SIDECAR, Photo
 from bulkup.source.scan import PairedFile, Skipped
 from bulkup.source.takeout.names import FolderNames, Tie
@@ -69,7 +70,8 @@ class TakeoutFilter:
     as its original, only if that is of a type in `endings`, which are those that the server
     accepts, None for all. `parts` are the zip archives of one tree. Without `report`, nothing is
     said about files that lack their counterpart. `deleted` returns whether another export says
-    that a photo was deleted, which counts as `TRASHED`.
+    that a photo was deleted, which counts as `TRASHED`. With an `inventory`, photos are to be
+    judged, and are counted there, although they are on the server.
     """
 
     def __init__(
@@ -80,7 +82,9 @@ class TakeoutFilter:
         endings: Collection[str] | None = None,
         report: bool = True,
         deleted: Callable[[Path], bool] = lambda _: False,
+        inventory: Inventory | None = None,
     ) -> None:
+        self.inventory = inventory
         self._skip = skip
         self._deleted = deleted
         self._endings = endings
@@ -92,6 +96,10 @@ class TakeoutFilter:
     def judge(self, items: Sequence[Item]) -> dict[Path, Verdict]:
         """Return the verdicts on those files that are left out or lack their counterpart."""
         verdicts: dict[Path, Verdict] = {}
+        if self.inventory is not None:
+            for item in items:
+                if not isinstance(item, Skipped):
+                    self.inventory.count(item.path)
         for path, group in groupby(items, key=lambda item: item.path.parent):
             try:
                 folder = self._folders.of(path)
