@@ -65,12 +65,15 @@ class TakeoutRead:
 
     `photos` are all others, `without_json` those of them that have no JSON file. `edited` photos
     and `live` ones (the videos of live photos) share that of another photo. `photos_missing` are
-    JSON files without a photo. `albums` folders have a title; `titles` are the first ones.
+    JSON files without a photo; of these, `photos_nowhere` have it in no other folder either, and
+    `folders_incomplete` are the first folders with such files. `albums` folders have a title;
+    `titles` are the first ones.
     """
 
     photos: int
     without_json: int
     photos_missing: int
+    photos_nowhere: int
     edited: int
     live: int
     trashed: int
@@ -79,6 +82,7 @@ class TakeoutRead:
     partner: int
     albums: int
     titles: tuple[str, ...] = ()
+    folders_incomplete: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

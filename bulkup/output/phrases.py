@@ -299,6 +299,9 @@ def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
             if reason is events.SkipReason.TYPE:
                 hints = _type_hints(state, allowed=run.task != "verify")
                 yield from (Text(f"{'':13}{hint}", FAINT) for hint in hints)
+    if state.takeout and (nowhere := state.takeout.photos_nowhere):
+        where = ", ".join(map(printable, state.takeout.folders_incomplete))
+        yield _row(nowhere, "found nowhere", f"of the photos missing, those of: {where}", WARNING)
     if state.without_json:
         yield _row(state.without_json, "without JSON", WITHOUT_JSON, WARNING)
     if state.failed:

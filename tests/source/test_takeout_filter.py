@@ -51,6 +51,22 @@ def test_photos_without_json_and_json_without_photo_are_named_in_a_takeout(
     }
 
 
+def test_photos_of_albums_that_are_in_no_other_folder_either_are_counted(tmp_path: Path) -> None:
+    put_all(tmp_path / "2019", "a.jpg", "b(1).jpg")
+    put_all(tmp_path / "2019", "a.jpg.json", "b.jpg(1).json", content=GOOGLE)
+    put_all(tmp_path / "Alps", "a.jpg.supplemental-metadata.json", content=GOOGLE)
+    put_all(tmp_path / "Alps", "b.jpg.supplem.json", "gone.jpg.json", content=GOOGLE)
+    put_all(tmp_path / "Sea", "gone.jpg.su(2).json", content=GOOGLE)
+    takeout = TakeoutFilter(frozenset())
+    takeout.judge(
+        [each for each in scan([tmp_path], endings=None) if isinstance(each, Photo | Skipped)]
+    )
+    read = takeout.summary()
+    assert read is not None
+    assert (read.photos_missing, read.photos_nowhere) == (4, 2)
+    assert read.folders_incomplete == ("Alps", "Sea")
+
+
 def test_no_file_is_left_out_in_favour_of_one_that_the_gallery_refuses(tmp_path: Path) -> None:
     put_all(tmp_path, "a.MP4", "a.HEIC", "b-edited.jpg", "b.HEIC", "c.jpg", "c-edited.HEIC")
     put_all(tmp_path, *(f"{name}.json" for name in ("a.HEIC", "b.HEIC", "c.jpg")), content=GOOGLE)

@@ -3,6 +3,9 @@
 Reads files: call in a worker thread.
 """
 
+import re
+import unicodedata
+from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +26,9 @@ from bulkup.source.takeout.sidecars import album_of, is_takeout, states_of
 
 FOLDERS: Final = 2
 """Folders whose listings are kept: a scan visits one after the other."""
+
+ADDED: Final = re.compile(r"(\.(s[a-z-]*)?)?(\(\d{1,6}\))?\.json$", re.IGNORECASE)
+"""What Takeout adds to the name of a photo, which differs between folders."""
 
 TITLES_KEPT: Final = 20
 STATES: Final = frozenset(TAKEOUT_KINDS[:4])
@@ -92,6 +98,8 @@ class TakeoutFilter:
         self._folders = FolderCache(_Folder, parts=parts, most=FOLDERS)
         self._counts = Counter[str]()
         self._titles: list[str] = []
+        self._found = array("q")
+        self._missing: list[tuple[int, str]] = []
 
     def judge(self, items: Sequence[Item]) -> dict[Path, Verdict]:
         """Return the verdicts on those files that are left out or lack their counterpart."""
@@ -121,10 +129,14 @@ class TakeoutFilter:
         counts = self._counts
         if not counts or not self._report:
             return None
+        found = {*self._found} if self._missing else set()
+        nowhere = [folder for name, folder in self._missing if name not in found]
         return TakeoutRead(
             photos=counts["photos"],
             without_json=counts["without_json"],
             photos_missing=counts["photos_missing"],
+            photos_nowhere=len(nowhere),
+            folders_incomplete=tuple(dict.fromkeys(nowhere))[:TITLES_KEPT],
             edited=counts["edited"],
             live=counts["live"],
             trashed=counts["trashed"],
@@ -159,11 +171,16 @@ class TakeoutFilter:
 
     def _judge_json(self, item: Skipped, folder: _Folder) -> Verdict:
         """Return the verdict on a JSON file: whether its photo is missing."""
-        if not self._report or not folder.names.lacks_photo(item.path.name):
+        if not self._report:
+            return KEEP
+        name = ADDED.sub("", unicodedata.normalize("NFC", item.path.name))
+        if not folder.names.lacks_photo(item.path.name):
+            self._found.append(hash(name))
             return KEEP
         if self._states(item.path, folder) is None:
             return KEEP
         self._counts["photos_missing"] += 1
+        self._missing.append((hash(name), item.path.parent.name))
         return Verdict(SkipReason.PHOTO_MISSING)
 
     def _kind(self, name: str, folder: _Folder) -> _Kind | None:
