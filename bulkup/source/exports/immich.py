@@ -23,7 +23,7 @@ from bulkup.source.takeout.sidecars import ZONES
 
 SUFFIX: Final = ".JSON"
 LIMIT: Final = 1024**2
-DOCUMENTS: Final = 64
+DOCUMENTS: Final = 512
 """Files whose content is kept: each is asked for several times."""
 
 Document = Mapping[str, object]
