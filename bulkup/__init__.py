@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bulkup.api import Failure, Report, UploadOptions, upload
+    from bulkup.api import Failure, RefreshOptions, Report, UploadOptions, refresh, upload
     from bulkup.app.settings import Account
     from bulkup.engine.ports import Stop
     from bulkup.errors import BulkupError, RunError, UsageError
@@ -26,11 +26,13 @@ __all__ = [
     "Account",
     "BulkupError",
     "Failure",
+    "RefreshOptions",
     "Report",
     "RunError",
     "Stop",
     "UploadOptions",
     "UsageError",
+    "refresh",
     "upload",
 ]
 
@@ -38,11 +40,13 @@ _HOMES = {
     "Account": "app.settings",
     "BulkupError": "errors",
     "Failure": "api",
+    "RefreshOptions": "api",
     "Report": "api",
     "RunError": "errors",
     "Stop": "engine.ports",
     "UploadOptions": "api",
     "UsageError": "errors",
+    "refresh": "api",
     "upload": "api",
 }
 

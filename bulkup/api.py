@@ -1,4 +1,4 @@
-"""`bulkup.upload`: an upload as a function, for programs.
+"""`bulkup.upload` and `bulkup.refresh`: runs as functions, for programs.
 
 It prints nothing, prompts for nothing and installs no signal handlers.
 """
@@ -7,9 +7,10 @@ import inspect
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,12 +23,13 @@ from bulkup.app.options import (
     build_albums,
     build_filters,
     build_labels,
+    build_refresh,
     build_settings,
     build_table,
 )
 from bulkup.app.runner import ErrorLimit
 from bulkup.app.settings import Account, Level, MethodName, UploadSettings
-from bulkup.app.upload import upload_photos
+from bulkup.app.upload import refresh_photos, upload_photos
 from bulkup.cluster import executor_from_flags
 from bulkup.engine.arrangement import Cover, Sort
 from bulkup.engine.ports import Stop
@@ -40,7 +42,43 @@ StrPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UploadOptions:
+class SourceOptions:
+    """Options that `UploadOptions` and `RefreshOptions` share."""
+
+    patterns: str | Sequence[str] = ()
+    files_from: StrPath | None = None
+    from0: bool = False
+    newer_than: datetime | str | None = None
+    older_than: datetime | str | None = None
+    min_size: int | str | None = None
+    max_size: int | str | None = None
+    follow_symlinks: bool = False
+    no_default_excludes: bool = False
+    takeout_skip: str | Sequence[str] = TAKEOUT_SKIP
+
+    title: str | None = None
+    tag: str | Sequence[str] = ()
+    author: str | None = None
+    comment: str | None = None
+    metadata: StrPath | None = None
+    metadata_map: str | Sequence[str] = ()
+    no_sidecars: bool = False
+    no_embedded: bool = False
+    date_from_name: bool = False
+    folder_as_tag: bool = False
+    rating_as_tag: bool = False
+    people_as_tags: bool = False
+    keyword_paths: bool = False
+
+    retries: int = 5
+    patience: float | str = "1h"
+    ledger: StrPath | None = None
+    no_ledger: bool = False
+    max_errors: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadOptions(SourceOptions):
     """Options of an upload, named like the flags of `bulkup upload` and with the same meaning.
 
     Sizes, rates, times and dates are numbers (bytes, bytes per second, seconds), `datetime`
@@ -81,31 +119,6 @@ class UploadOptions:
     convert: bool = False
     dry_run: bool = False
 
-    patterns: str | Sequence[str] = ()
-    files_from: StrPath | None = None
-    from0: bool = False
-    newer_than: datetime | str | None = None
-    older_than: datetime | str | None = None
-    min_size: int | str | None = None
-    max_size: int | str | None = None
-    follow_symlinks: bool = False
-    no_default_excludes: bool = False
-    takeout_skip: str | Sequence[str] = TAKEOUT_SKIP
-
-    title: str | None = None
-    tag: str | Sequence[str] = ()
-    author: str | None = None
-    comment: str | None = None
-    metadata: StrPath | None = None
-    metadata_map: str | Sequence[str] = ()
-    no_sidecars: bool = False
-    no_embedded: bool = False
-    date_from_name: bool = False
-    folder_as_tag: bool = False
-    rating_as_tag: bool = False
-    people_as_tags: bool = False
-    keyword_paths: bool = False
-
     after: str = "none"
     sort: Sort = "none"
     cover: Cover = "auto"
@@ -118,11 +131,19 @@ class UploadOptions:
     dask_tls_cert: StrPath | None = None
     dask_tls_key: StrPath | None = None
 
-    retries: int = 5
-    patience: float | str = "1h"
-    ledger: StrPath | None = None
-    no_ledger: bool = False
-    max_errors: int | None = None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshOptions(SourceOptions):
+    """Options of `refresh`, named like the flags of `bulkup refresh` and with the same meaning.
+
+    `album` is the one that must contain the photos; None accepts any. The others are explained for
+    `UploadOptions`.
+    """
+
+    album: int | str | None = None
+    overwrite: bool = False
+    dry_run: bool = False
+    concurrency: int = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +163,8 @@ class Report(Tally):
     `uploaded`, `failed` and `skipped` count files, `uploaded_size` bytes, and `seconds` is the
     duration. `present` photos were already in the gallery; `linked` of them were added to their
     album. `new` photos would be sent by an upload (dry run). `unfinished` photos had no outcome
-    when the run stopped. `not_in_album` photos are missing from their album at the end.
+    when the run stopped. `not_in_album` photos are missing from their album at the end. `refresh`
+    counts photos that it `changed`, and those of which it `kept` what was edited in the gallery.
     `failures` holds the first 10,000 failed photos. `ok` is True if every photo is in its album.
     """
 
@@ -174,12 +196,55 @@ async def upload(
     A failed photo raises no error; it is listed in the report. Raises `UsageError` for an invalid
     option or path, before anything is sent, and `RunError` if the run can't start or continue.
     """
+    prepare = partial(_upload_task, options)
+    return await _run(prepare, paths, account=account, options=options, emit=on_event, stop=stop)
+
+
+async def refresh(
+    paths: Sequence[StrPath],
+    *,
+    account: Account,
+    options: RefreshOptions | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    stop: Stop | None = None,
+) -> Report:
+    """Bring the metadata of photos in the gallery to what their files and sidecars say now.
+
+    The report counts `changed` and `kept` photos; `PhotoRefreshed` events have the values. The
+    rest is as for `upload`.
+    """
+    options = options or RefreshOptions()
+    prepare = partial(_refresh_task, options)
+    return await _run(prepare, paths, account=account, options=options, emit=on_event, stop=stop)
+
+
+Task = Callable[..., Awaitable[None]]
+
+
+async def _run(
+    prepare: Callable[[], Awaitable[Task]],
+    paths: Sequence[StrPath],
+    *,
+    account: Account,
+    options: SourceOptions,
+    emit: Callable[[Event], None] | None,
+    stop: Stop | None,
+) -> Report:
+    """Check the arguments, and run a task for the paths."""
     if isinstance(paths, str | os.PathLike):
         raise UsageError("paths is a single path", hint="Give a list: [path].")
     if not (account.user or account.api_key):
         raise UsageError("the user of the account is missing", hint="Set user, or api_key.")
     try:
-        return await _upload([Path(path) for path in paths], account, options, on_event, stop)
+        task = partial(
+            await prepare(),
+            [Path(path) for path in paths],
+            account=account,
+            filters=await to_thread.run_sync(_filters, options),
+            labels=build_labels(**_of(options, build_labels)),
+            table=await to_thread.run_sync(lambda: build_table(**_of(options, build_table))),
+        )
+        return await _run_task(task, options, emit, stop)
     except UsageError as error:
         raise UsageError(_option_names(error.message), hint=_option_names(error.hint)) from None
 
@@ -197,14 +262,14 @@ def _settings(options: UploadOptions) -> UploadSettings:
     )
 
 
-def _filters(options: UploadOptions) -> Filters:
+def _filters(options: SourceOptions) -> Filters:
     patterns = _texts(options.patterns)
     rules = tuple(read_lines("\n".join(patterns), file="patterns"))
     only = bool(patterns) and patterns[0].startswith("!")
     return build_filters(patterns=Patterns(rules, only=only), **_of(options, build_filters))
 
 
-def _of(options: UploadOptions, build: Callable[..., object]) -> dict[str, Any]:
+def _of(options: SourceOptions, build: Callable[..., object]) -> dict[str, Any]:
     """Return the options that a function has parameters for; `patterns` is built from one."""
     names = inspect.signature(build).parameters.keys() - {"into", "patterns", "now_s"}
     return {name: getattr(options, name) for name in names}
@@ -220,18 +285,22 @@ def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-async def _upload(
-    paths: Sequence[Path],
-    account: Account,
-    options: UploadOptions,
+async def _upload_task(options: UploadOptions) -> Task:
+    settings = _settings(options)
+    factory = await to_thread.run_sync(_executor_factory, options)
+    return partial(upload_photos, settings=settings, executor_factory=factory)
+
+
+async def _refresh_task(options: RefreshOptions) -> Task:
+    return partial(refresh_photos, settings=build_refresh(**_of(options, build_refresh)))
+
+
+async def _run_task(
+    task: Task,
+    options: SourceOptions,
     on_event: Callable[[Event], None] | None,
     stop: Stop | None,
 ) -> Report:
-    settings = _settings(options)
-    labels = build_labels(**_of(options, build_labels))
-    table = await to_thread.run_sync(lambda: build_table(**_of(options, build_table)))
-    filters = await to_thread.run_sync(_filters, options)
-    executor_factory = await to_thread.run_sync(_executor_factory, options)
     if options.max_errors is not None:
         check_range("--max-errors", options.max_errors, least=1, most=2**31 - 1)
     report = Report()
@@ -249,19 +318,7 @@ async def _upload(
     stop = stop or Stop()
     limit = ErrorLimit(emit, most=options.max_errors, stop=stop.set)
     try:
-        await upload_photos(
-            paths,
-            account=account,
-            settings=settings,
-            filters=filters,
-            labels=labels,
-            table=table,
-            emit=limit.emit,
-            stop=stop,
-            clock=time.monotonic,
-            sleep=anyio.sleep,
-            executor_factory=executor_factory,
-        )
+        await task(emit=limit.emit, stop=stop, clock=time.monotonic, sleep=anyio.sleep)
     except BaseExceptionGroup:
         if raised:
             raise raised[0] from None  # without the exception group

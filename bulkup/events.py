@@ -20,9 +20,9 @@ SCHEMA: Final = 1
 class RunStarted:
     """The log-in and the album were checked; the scan begins. `chunk_size` in bytes.
 
-    A verify run sends nothing: `chunk_size` is 0, `method` is the API method that decides, and
-    `album` is None if the photos may be anywhere in the gallery. In a dry run an album that does
-    not exist yet has a name and no number.
+    A verify or refresh run sends no photos: `chunk_size` is 0, `method` is the API method that
+    decides, and `album` is None if the photos may be anywhere in the gallery. In a dry run an
+    album that does not exist yet has a name and no number.
     """
 
     url: str
@@ -33,7 +33,7 @@ class RunStarted:
     method: str
     concurrency: int
     chunk_size: int
-    task: Literal["upload", "verify", "dry-run"] = "upload"
+    task: Literal["upload", "verify", "dry-run", "refresh", "refresh-dry-run"] = "upload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +244,35 @@ class PhotoChecked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoRefreshed:
+    """A refresh run compared the photo's metadata with that of its file.
+
+    `changes` are the values in the gallery that were replaced, or in a dry run would be, each with
+    the new one, by the name of the field. `kept` are those that were edited in the gallery, each
+    with the file's.
+    """
+
+    path: Path
+    size: int
+    image_id: int | None
+    changes: Mapping[str, tuple[str, str]]
+    kept: Mapping[str, tuple[str, str]]
+    md5: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """The result as a word."""
+        return "changed" if self.changes else "kept" if self.kept else "unchanged"
+
+    @property
+    def reason(self) -> str:
+        """What differs, in words."""
+        words = [f"{name} “{old}” → “{new}”" for name, (old, new) in self.changes.items()]
+        words += [f"{name} “{old}” kept, not “{new}”" for name, (old, new) in self.kept.items()]
+        return "; ".join(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileSkipped:
     """A rule skips the file, or a folder as a whole. `size` as the scan found it."""
 
@@ -280,6 +309,7 @@ Outcome = (
     | PhotoPresent
     | PhotoNew
     | PhotoChecked
+    | PhotoRefreshed
     | FileSkipped
     | PhotoFailed
     | PhotoUnfinished
@@ -512,6 +542,9 @@ Emit = Callable[[Event], None]
 class Tally:
     """Counts of a run, taken from its events; sizes in bytes.
 
+    A refresh run compares `refreshed` photos: `changed` ones had metadata to replace, `kept` ones
+    metadata that was edited in the gallery.
+
     `linked` photos are part of the `present` ones, `replaced` of the `uploaded` ones, `to_replace`
     and `new_formats` of the `new` ones. `verified`, `unverified`, `relinked`, `not_in_album` and
     `unapproved` are the figures of `AlbumChecked`. `misarranged` counts `ArrangementDiffers`.
@@ -527,6 +560,9 @@ class Tally:
     new: int = 0
     to_replace: int = 0
     new_formats: int = 0
+    refreshed: int = 0
+    changed: int = 0
+    kept: int = 0
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     skipped_by_reason: Counter[SkipReason] = field(default_factory=Counter)
     failed: int = 0
@@ -568,7 +604,8 @@ class Tally:
     @property
     def done(self) -> int:
         """Photos with an outcome other than unfinished."""
-        return self.uploaded + self.new + self.present + self.failed + self.verdicts.total()
+        there = self.present + self.refreshed
+        return self.uploaded + self.new + there + self.failed + self.verdicts.total()
 
     @property
     def pending(self) -> int:
@@ -611,6 +648,12 @@ class Tally:
             case PhotoUnfinished():
                 self.unfinished += 1
                 self.unfinished_size += event.size
+            case PhotoRefreshed():
+                self.done_size += event.size
+                self.checked_size += event.size
+                self.refreshed += 1
+                self.changed += bool(event.changes)
+                self.kept += bool(event.kept)
             case PhotoUploaded() | PhotoPresent() | PhotoNew() | PhotoChecked() | PhotoFailed():
                 self.done_size += event.size
                 self._add_photo(event)

@@ -249,6 +249,8 @@ def _type(kind: Any) -> str:  # noqa: ANN401 (any annotation)
         return _one_of(get_args(kind))
     if get_origin(kind) is tuple:
         return f"list of {_type(get_args(kind)[0])}s"
+    if get_origin(kind) is Mapping:
+        return f"object, each value a {_type(get_args(kind)[1])}"
     if issubclass(kind, StrEnum):
         return _one_of([each.value for each in kind])
     return JSON_TYPES[kind]

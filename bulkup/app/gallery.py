@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from bulkup.app.executor import RunSettings
-from bulkup.app.settings import Account, UploadSettings, VerifySettings
+from bulkup.app.settings import Account, RefreshSettings, UploadSettings, VerifySettings
 from bulkup.engine.limiter import MOST_COUNTED
 from bulkup.engine.ports import GalleryReader, GalleryWriter, Ledger, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery, Sleep
@@ -33,7 +33,7 @@ LOGIN_POLICY: Final = Policy(retries=4)
 """How often the first requests are tried: a wrong address must not take an hour to report."""
 
 
-RunOptions = UploadSettings | VerifySettings | RunSettings
+RunOptions = UploadSettings | VerifySettings | RefreshSettings | RunSettings
 
 
 def credentials_of(account: Account) -> Credentials:

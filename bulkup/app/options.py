@@ -12,6 +12,7 @@ from typing import Final, Literal
 from bulkup.app.settings import (
     AlbumTarget,
     MethodName,
+    RefreshSettings,
     UploadSettings,
     default_ledger,
     parse_after,
@@ -102,6 +103,29 @@ def build_settings(
         confirm_present=confirm_present,
         raw_as_format=raw_as_format,
         convert=convert,
+        dry_run=dry_run,
+        retries=retries,
+    )
+
+
+def build_refresh(
+    *,
+    album: int | str | None = None,
+    patience: float | str,
+    ledger: str | os.PathLike[str] | None,
+    no_ledger: bool,
+    concurrency: int,
+    overwrite: bool,
+    dry_run: bool,
+    retries: int,
+) -> RefreshSettings:
+    """Return the checked settings of refreshing metadata. Raises `UsageError`."""
+    return RefreshSettings(
+        into=None if album is None else build_albums(album=album),
+        patience_s=parse_duration(str(patience), flag="--patience"),
+        ledger=None if no_ledger else Path(ledger or default_ledger()),
+        concurrency=concurrency,
+        overwrite=overwrite,
         dry_run=dry_run,
         retries=retries,
     )

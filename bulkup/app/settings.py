@@ -269,6 +269,27 @@ class VerifySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshSettings:
+    """Settings of refreshing metadata; times in seconds.
+
+    `into` None accepts photos anywhere in the gallery. With `overwrite`, values edited in the
+    gallery are replaced. `ledger` as for `UploadSettings`. Raises `UsageError` for invalid values.
+    """
+
+    into: AlbumTarget | None = None
+    concurrency: int = 8
+    overwrite: bool = False
+    dry_run: bool = False
+    retries: int = 5
+    patience_s: float = 3600.0
+    ledger: Path | None = None
+
+    def __post_init__(self) -> None:
+        check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
+        check_range("--retries", self.retries, least=0, most=1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorSettings:
     """Settings of the doctor; `album` None checks no album. Raises `UsageError`.
 

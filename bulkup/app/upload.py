@@ -1,4 +1,4 @@
-"""The `upload` and `verify` use cases: build every object of a run and start the engine."""
+"""The `upload`, `verify` and `refresh` use cases: build the objects of a run, start the engine."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,17 +18,19 @@ from bulkup.app.settings import (
     Account,
     After,
     AlbumTarget,
+    RefreshSettings,
     Timetable,
     UploadSettings,
     VerifySettings,
     local_time,
 )
 from bulkup.app.stated import Matching, open_table, stated_by
-from bulkup.engine import dry_run, pipeline, verify
+from bulkup.engine import dry_run, pipeline, refresh, verify
 from bulkup.engine.albums import ROOT, AlbumResolver, Albums, FolderAlbums, FurtherAlbums, Titles
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.convert import PROCESSES, open_converter
 from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
+from bulkup.engine.executor import LocalExecutor
 from bulkup.engine.ports import IPTC_FACTS, Fact, GalleryWriter, Stop
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import (
@@ -373,6 +375,95 @@ async def verify_photos(
                 await verify.run(plan, context, album_resolver=album_resolver, executor=executor)
 
 
+async def refresh_photos(
+    paths: Sequence[Path],
+    *,
+    account: Account,
+    settings: RefreshSettings,
+    filters: Filters = EVERYTHING,
+    labels: Labels = NO_LABELS,
+    table: TableFile | None = None,
+    emit: Emit,
+    stop: Stop,
+    clock: Callable[[], float],
+    sleep: Sleep,
+) -> None:
+    """Bring the metadata of photos in the gallery to what their sources say, without sending them.
+
+    `labels` and `table` as for `upload_photos`. Raises `UsageError` where a path does not exist
+    and `RunError` where the run is impossible.
+    """
+    roots = await to_thread.run_sync(check_roots, paths, filters)
+    zip_roots = await to_thread.run_sync(only_zips, roots)
+    opened = None
+    if table is not None:
+        opened = await open_table(table, roots=roots, filters=filters, stop=stop)
+        emit = Matching(opened, emit, complete=True, stop=stop).emit
+    anywhere = AlbumTarget(album=ANY_ALBUM)
+    folders = None
+    if labels.folder_as_tag:
+        takeouts = await to_thread.run_sync(find_takeouts, roots)
+        folders = _folder_tags(anywhere, roots, zip_roots, takeouts)
+    stated = stated_by(opened, folders) or nothing_stated
+    exports = Exports(parts=zip_roots)
+    async with open_gallery(
+        account,
+        settings,
+        describe=Describer(labels, emit=emit, parts=zip_roots, exports=exports, stated=stated),
+        emit=emit,
+        clock=clock,
+        sleep=sleep,
+    ) as (server, recovery):
+        if not server.refresher.offered:
+            raise RunError(run_failures.NO_REFRESH())
+        base = ROOT
+        if settings.into:
+            albums = Albums(server, recovery=recovery, emit=emit)
+            base = await _base(settings.into, albums, missing=run_failures.NO_ALBUM_NAMED)
+        started = await _started(
+            server.offer,
+            settings,
+            base,
+            gallery=server,
+            recovery=recovery,
+            task="refresh-dry-run" if settings.dry_run else "refresh",
+            method="setInfo",
+        )
+        plan = refresh.Plan(
+            roots=roots,
+            filters=filters,
+            album=base,
+            overwrite=settings.overwrite,
+            dry_run=settings.dry_run,
+            concurrency=settings.concurrency,
+            endings=server.offer.endings,
+            takeout=TakeoutFilter(
+                filters.takeout_skip,
+                parts=zip_roots,
+                endings=server.offer.endings,
+                report=False,
+                deleted=exports.is_deleted,
+            ),
+        )
+        async with open_run(
+            started,
+            settings.ledger,
+            gallery=server,
+            recovery=recovery,
+            roots=roots,
+            emit=emit,
+            stop=stop,
+            clock=clock,
+        ) as context:
+            await refresh.run(
+                plan,
+                context,
+                refresher=server.refresher,
+                executor=LocalExecutor(),
+                remarks=server.metadata.remarks,
+            )
+
+
 async def _started(
     offer: Offer,
     options: RunOptions,
@@ -380,7 +471,7 @@ async def _started(
     *,
     gallery: GalleryWriter,
     recovery: Recovery,
-    task: Literal["upload", "verify", "dry-run"],
+    task: Literal["upload", "verify", "dry-run", "refresh", "refresh-dry-run"],
     method: str,
     chunk_size: int = 0,
 ) -> RunStarted:

@@ -34,6 +34,7 @@ ORDER: Final = (
         "Albums",
         "Upload",
         "Verification",
+        "Refresh",
         "Doctor",
         "Status",
         "Watching",

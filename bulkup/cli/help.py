@@ -73,6 +73,26 @@ COMMANDS: Final = {
             ("bulkup verify ./photos --tree --sort name", "and in this order?"),
         ),
     ),
+    "refresh": CommandHelp(
+        "upload",
+        "Photos",
+        """Bring titles, descriptions, authors, dates and tags of photos in the gallery to what
+        their sources say now: the photos, sidecars, tables, exports and flags. Sends no photos.
+
+        Values that were edited in the gallery stay, and are counted as kept. bulkup knows what
+        it set itself; where it does not, it only fills what is empty. --dry-run -v shows what
+        would change, and what would be kept.
+
+        Exit codes: 0 every photo is as its sources say, or was edited in the gallery, 1 some
+        photos are missing or failed, 2 wrong usage, 3 the run could not start or continue, 130
+        interrupted.
+        """,
+        (
+            ("bulkup refresh ./photos --dry-run -v", "show what would change"),
+            ("bulkup refresh ./photos --album 9", "update photos in album 9"),
+            ("bulkup refresh ./photos --overwrite", "… also edited values"),
+        ),
+    ),
     "watch": CommandHelp(
         "upload",
         "Photos",

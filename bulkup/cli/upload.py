@@ -1,4 +1,4 @@
-"""The commands that read photos: `upload`, which is the default, `verify` and `watch`."""
+"""The commands that read photos: `upload`, the default, `verify`, `refresh` and `watch`."""
 
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from bulkup.cli.output_flags import OutputFlags
 from bulkup.cli.upload_flags import (
     AfterFlags,
     AlbumFlags,
+    RefreshFlags,
     UploadFlags,
     VerifyAlbumFlags,
     VerifyFlags,
@@ -96,6 +97,38 @@ def verify(
         filters=filters,
         table=table,
         executor_factory=executor_factory,
+    )
+    return run_task(task, options)
+
+
+@command
+def refresh(
+    *paths: Paths,
+    gallery: GalleryFlags = GalleryFlags(),
+    refreshing: RefreshFlags = RefreshFlags(),
+    selection: FilterFlags = FilterFlags(),
+    text: LabelFlags = LabelFlags(),
+    output: OutputFlags = OutputFlags(),
+    retry: RetryFlags = RetryFlags(),
+) -> int:
+    """Update the metadata of photos in the gallery."""
+    options = output.options()
+    filters = selection.filters()
+    check_paths(paths, filters)
+    settings = refreshing.settings(retry)
+    labels, table = text.labels(), text.table()
+    roots, account = prepare(paths, gallery, filters)
+
+    from bulkup.app.upload import refresh_photos
+
+    task = partial(
+        refresh_photos,
+        roots,
+        account=account,
+        settings=settings,
+        filters=filters,
+        labels=labels,
+        table=table,
     )
     return run_task(task, options)
 

@@ -11,6 +11,7 @@ from bulkup.app.settings import (
     DoctorSettings,
     Level,
     MethodName,
+    RefreshSettings,
     UploadSettings,
     VerifySettings,
     default_ledger,
@@ -234,6 +235,35 @@ class VerifyFlags:
             patience_s=retry.patience_s,
             ledger=retry.file,
         )
+
+
+@flags("Refresh")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshFlags:
+    """Which photos are refreshed, and what may be overwritten."""
+
+    album: Annotated[
+        str | None,
+        flag(
+            "Album that must contain the photos: its number, or its path. Without it, they may be "
+            "anywhere in the gallery.",
+            short="-a",
+        ),
+    ] = None
+    overwrite: Annotated[
+        bool, flag("Also replace titles and other metadata that were edited in the gallery.")
+    ] = False
+    dry_run: Annotated[
+        bool,
+        flag("Show what would change in the gallery, without changing anything.", short="-n"),
+    ] = False
+    concurrency: Annotated[int, flag("Photos compared at once, 1–64.", short="-c")] = 8
+
+    def settings(self, retry: RetryFlags) -> RefreshSettings:
+        """Return the checked values. Raises `UsageError`."""
+        from bulkup.app.options import build_refresh
+
+        return build_refresh(**asdict(self), **asdict(retry))
 
 
 @flags("Doctor")

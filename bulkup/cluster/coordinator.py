@@ -290,7 +290,8 @@ class Coordinator(Membership):
             call.end((call.photo, outcome.md5))
         elif outcome.event is not None:
             path, albums = call.photo.path, call.job.all_albums
-            call.end((call.job, replace(outcome.event, path=path, albums=albums)))
+            job = replace(call.job, written=outcome.written)
+            call.end((job, replace(outcome.event, path=path, albums=albums)))
 
     async def _update_ledger(
         self, member: Member, call: Call, ask: int, method: str, *values: object

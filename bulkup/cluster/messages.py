@@ -82,13 +82,15 @@ class Order:
 class Outcome:
     """The result of an order: an MD5 and perhaps an event, or an error, or why it is `unseen`.
 
-    `content` is the size and modification time (ns) of a file that changed meanwhile.
+    `content` is the size and modification time (ns) of a file that changed meanwhile. `written` is
+    the metadata that was set.
     """
 
     number: int
     content: tuple[int, int] | None = None
     md5: str = ""
     event: PhotoUploaded | None = None
+    written: Mapping[str, str] = field(default_factory=dict)
     doubtful: Mapping[str, int] = field(default_factory=dict)
     error: Exception | None = None
     unseen: str = ""

@@ -358,6 +358,7 @@ class RunPlugin(WorkerPlugin):  # type: ignore[misc]
             content=_content(sent.photo, photo),
             md5=sent.md5,
             event=replace(event, path=None),  # type: ignore[arg-type]
+            written=sent.written,
             doubtful=doubtful,
         )
 

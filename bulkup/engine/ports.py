@@ -107,6 +107,12 @@ class Ledger(UploadLedger, Protocol):
     async def forget(self, paths: Sequence[Path]) -> None:
         """Delete the entries of these paths."""
 
+    async def written(self, image_ids: Collection[int]) -> Mapping[int, Mapping[str, str]]:
+        """Return the metadata that bulkup set for these photos, by the names of its fields."""
+
+    async def record_written(self, written: Mapping[int, Mapping[str, str]]) -> None:
+        """Store metadata that was set, by photo; other fields of a photo keep their values."""
+
     async def settle(self) -> None:
         """Turn each `SENT` entry into `DONE`; otherwise the next run asks the server again."""
 
@@ -142,6 +148,14 @@ class NoLedger:
 
     async def forget(self, paths: Sequence[Path]) -> None:
         """Do nothing."""
+
+    async def written(self, image_ids: Collection[int]) -> Mapping[int, Mapping[str, str]]:
+        """Return nothing."""
+        del image_ids
+        return {}
+
+    async def record_written(self, written: Mapping[int, Mapping[str, str]]) -> None:
+        """Store nothing."""
 
     async def settle(self) -> None:
         """Do nothing."""
@@ -184,7 +198,7 @@ class Job:
     `replaces` is the photo whose file this one replaces, keeping its privacy `level`. `format_of`
     is the photo that gets the file as another format. `compared`: `sent_as` is known to be stored
     with this content. `differs` is a photo of the same MD5, according to the gallery, whose stored
-    file is another one.
+    file is another one. `written` is the metadata that was set when the file was sent.
     """
 
     photo: Photo
@@ -201,6 +215,7 @@ class Job:
     format_of: int | None = None
     compared: bool = False
     differs: int | None = None
+    written: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def complete(self) -> bool:
@@ -443,6 +458,10 @@ class Transfer(Protocol):
     def remains(self) -> str:
         """The name under which the server keeps a partly sent photo, empty if it keeps none."""
 
+    @property
+    def written(self) -> Mapping[str, str]:
+        """The metadata of the photo that was set, by the names of its fields."""
+
     async def prepare(self) -> None:
         """Create on the server what the photo refers to (tags). May be repeated."""
 
@@ -493,6 +512,48 @@ class PhotoSender(Protocol):
 
     async def sweep(self, name: str) -> None:
         """Delete a partly sent photo that the server keeps under this name."""
+
+
+class MetadataDifference(Protocol):
+    """How a photo's metadata in the gallery differs from that of its file; maps are by field."""
+
+    @property
+    def changes(self) -> Mapping[str, tuple[str, str]]:
+        """The values to be replaced, each with the new one."""
+
+    @property
+    def kept(self) -> Mapping[str, tuple[str, str]]:
+        """The values that were edited in the gallery, each with that of the file."""
+
+    @property
+    def written(self) -> Mapping[str, str]:
+        """The metadata that bulkup has set, after `apply`."""
+
+    @property
+    def albums(self) -> Collection[int]:
+        """The albums of the photo."""
+
+    async def apply(self) -> None:
+        """Change the photo. May be repeated."""
+
+
+class MetadataRefresher(Protocol):
+    """The part of a gallery that refreshing the metadata of photos needs."""
+
+    async def compare(
+        self,
+        photo_id: int,
+        photo: Photo,
+        *,
+        md5: str,
+        written: Mapping[str, str],
+        overwrite: bool,
+    ) -> MetadataDifference:
+        """Return how the metadata of a photo differs.
+
+        A value in the gallery that is neither `written` by bulkup nor empty stays, unless with
+        `overwrite`. Raises `PhotoGone` where there is no such photo, or it has another MD5.
+        """
 
 
 class Slot(Protocol):

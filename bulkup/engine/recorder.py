@@ -72,6 +72,8 @@ class OutcomeRecorder:
         """Record photos that were sent, and confirmed as far as the server can tell."""
         sent = [(replace(job, compared=True), event.image_id) for job, event in arrived]
         await self._arrived(sent, State.SENT)
+        if written := {event.image_id: job.written for job, event in arrived if job.written}:
+            await self.context.ledger.record_written(written)
         for _, event in arrived:
             self.context.emit(event)
 

@@ -72,6 +72,7 @@ async def upload(
             photo, md5 = await fingerprint(job.photo)
             attempts.job = job = replace(job, photo=photo, md5=md5)
         else:
+            job = attempts.job
             break
     context.emit(PhotoArrived(path=job.photo.path, image_id=photo_id))
     return job, PhotoUploaded(
@@ -140,6 +141,7 @@ class _Attempts:
                 context.chunk_size.passed(transfer.chunks[-1].length)
             if photo_id != job.differs:
                 await self._settle(transfer, photo_id)
+                self.job = replace(job, written=transfer.written)
             return photo_id
 
     async def _find_lost(self) -> int | None:

@@ -142,6 +142,11 @@ QUOTA: Final = FailureKind(
     "Ask an administrator for a larger quota, or delete photos in the gallery. Then run the same "
     "command again.",
 )
+NO_REFRESH: Final = FailureKind(
+    "no-refresh",
+    "the gallery does not let this account change the metadata of photos",
+    "It must offer pwg.images.getInfo and pwg.images.setInfo. Log in as an administrator.",
+)
 NO_LEVEL: Final = FailureKind(
     "no-level",
     "this account can't set a privacy level: the Community plugin would make the photos public, "

@@ -245,6 +245,9 @@ def headline(state: RunState, run: events.RunStarted) -> str:
     if run.task == "verify":
         there = state.verdicts.total() - state.bad_verdicts
         return f"{there:,} of {photos} are present and intact"
+    if run.task in phrases.REFRESHING:
+        words = "would be changed" if run.task in phrases.DRY_RUNS else "were changed"
+        return f"{state.changed:,} of {photos} {words}"
     if run.task == "dry-run":
         return f"{state.new:,} of {photos} would be sent"
     there = state.uploaded + state.present
@@ -262,6 +265,11 @@ def figures(state: RunState, run: events.RunStarted) -> list[Figure]:
             Figure(words.partition(" ")[0], words.partition(" ")[2], tone=TONES[style])
             for words, style in phrases.verdict_words(state)
         ]
+    elif run.task in phrases.REFRESHING:
+        shown = [Figure(f"{state.changed:,}", "changed", "", "good")]
+        shown.append(Figure(f"{state.refreshed - state.changed:,}", "unchanged", "", "calm"))
+        if state.kept:
+            shown.append(Figure(f"{state.kept:,}", "kept", "edited in the gallery", "warning"))
     elif run.task == "dry-run":
         plan = state.estimated
         longest_s = max(plan.sending_s, plan.finishing_s) if plan else 0.0
@@ -304,6 +312,8 @@ def outcomes(state: RunState) -> Iterator[tuple[str, int, str]]:
         ("uploaded", state.uploaded, "good"),
         ("new", state.new, "good"),
         ("already there", state.present, "calm"),
+        ("changed", state.changed, "good"),
+        ("unchanged", state.refreshed - state.changed, "calm"),
         *(
             (words, state.verdicts[each], TONES[style])
             for each, (words, style) in VERDICTS.items()

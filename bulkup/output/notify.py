@@ -125,6 +125,12 @@ def headline(state: RunState) -> str:
         case "verify":
             words = [f"{count_text(state.verdicts.total(), 'photo')} checked"]
             words += [words_of for words_of, _ in verdict_words(state)]
+        case "refresh" | "refresh-dry-run":
+            words = [f"{state.changed:,} of {count_text(state.refreshed, 'photo')} to change"]
+            if state.run.task == "refresh":
+                words = [f"{count_text(state.changed, 'photo')} changed"]
+            words += [f"{state.kept:,} kept"] if state.kept else []
+            words += [words_of for words_of, _ in verdict_words(state)]
         case "dry-run":
             words = [f"{count_text(state.new, 'photo')} would be uploaded"]
         case _:

@@ -25,6 +25,9 @@ TONES = {BAD: "bad", WARNING: "warning", GOOD: "good", FAINT: "faint"}
 
 INDENT = 8  # cells for the word at the start of a line, before the text
 
+REFRESHING = ("refresh", "refresh-dry-run")
+DRY_RUNS = ("dry-run", "refresh-dry-run")
+
 STOPPING = "photos in flight are finished, no new one is started; Ctrl-C again aborts"
 
 VERDICTS = {
@@ -75,6 +78,10 @@ def event_line(
             where = f"photo {event.image_id}" if event.image_id else "as an identical one"
             kind = ("link", GOOD) if event.linked else ("there", FAINT)
             what = f"{event.path} ({where})"
+        case events.PhotoRefreshed() if event.changes and verbose:
+            kind, what = ("change", GOOD), f"{event.path}: {event.reason}"
+        case events.PhotoRefreshed() if event.kept and verbose:
+            kind, what = ("kept", WARNING), f"{event.path}: {event.reason}"
         case events.FileSkipped() if verbose:
             kind, what = ("skip", FAINT), f"{event.path} ({event.reason.value})"
         case events.JsonMissing() if verbose:
@@ -139,7 +146,9 @@ def manner(run: events.RunStarted) -> str:
     method = run.method
     if run.task == "verify":
         method = f"check only ({method})"
-    if run.task == "dry-run":
+    if run.task == "refresh":
+        method = f"refresh metadata ({method})"
+    if run.task in DRY_RUNS:
         method = f"dry run, nothing is changed ({method})"
     return f"{printable(method)}, {run.concurrency} at once, Piwigo {printable(run.version)}"
 
@@ -158,7 +167,7 @@ def bytes_words(state: RunState) -> str:
 def pace_words(state: RunState, now: float) -> list[str]:
     """Return the rate now and on average, and the time left if it is known."""
     words = []
-    if state.run is None or state.run.task != "dry-run":
+    if state.run is None or state.run.task not in {*DRY_RUNS, "refresh"}:
         words.append(f"{rate_text(state.rate(now))} (mean {rate_text(state.mean_rate(now))})")
     eta_s = state.eta_s(now)
     if state.interrupted:
@@ -278,11 +287,13 @@ def _heading(state: RunState, run: events.RunStarted) -> Text:
 
 def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
     if state.scan_ended and not state.found:
-        what = "check" if run.task == "verify" else "upload"
+        what = {"verify": "check", **dict.fromkeys(REFRESHING, "refresh")}.get(run.task, "upload")
         yield Text(f"  There was nothing to {what}: no files were found. Check the path.", WARNING)
         return
     if run.task == "verify":
         yield _checked(state)
+    elif run.task in REFRESHING:
+        yield from _refreshed(state, run)
     elif run.task == "dry-run":
         yield from _planned(state)
     else:
@@ -297,7 +308,7 @@ def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
                 WARNING if missing else "",
             )
             if reason is events.SkipReason.TYPE:
-                hints = _type_hints(state, allowed=run.task != "verify")
+                hints = _type_hints(state, allowed=run.task in {"upload", "dry-run"})
                 yield from (Text(f"{'':13}{hint}", FAINT) for hint in hints)
     if state.takeout and (nowhere := state.takeout.photos_nowhere):
         where = ", ".join(map(printable, state.takeout.folders_incomplete))
@@ -336,6 +347,18 @@ def _checked(state: RunState) -> Text:
     for index, (words, style) in enumerate(verdict_words(state)):
         line.append(", " if index else ": ").append(words, style)
     return line
+
+
+def _refreshed(state: RunState, run: events.RunStarted) -> Iterator[Text]:
+    """Return what a refresh run changed, or would change."""
+    words = "to change" if run.task in DRY_RUNS else "changed"
+    yield _row(state.changed, words, "photos whose sources have other metadata now", GOOD)
+    if state.kept:
+        yield _row(state.kept, "kept", "photos edited in the gallery; --overwrite", WARNING)
+    yield _row(state.refreshed - state.changed, "unchanged", "")
+    for words, style in verdict_words(state):
+        count, _, what = words.partition(" ")
+        yield Text.assemble((f"  {count:>9}  ", f"bold {style}"), what)
 
 
 def _planned(state: RunState) -> Iterator[Text]:

@@ -37,6 +37,7 @@ from bulkup.piwigo.metadata import (
     to_storable,
     without_emoji,
 )
+from bulkup.piwigo.refresh import Refresher
 from bulkup.piwigo.session import SessionPool
 from bulkup.piwigo.sharing import Sharing
 from bulkup.piwigo.upload import Attempt, Method, Transfer, Upload, real_name
@@ -447,6 +448,7 @@ class PiwigoServer(Catalogue):
         self.metadata = MetadataWriter(offer, describe)
         if community:
             self.metadata.positions.taken = False  # only administrators see the plugins
+        self.refresher = Refresher(pool.call, self.metadata)
         # the Community plugin would set the privacy level of such a photo anew
         self.replaces = bool(replacers) and not community
         formats = not offer.methods or "pwg.images.upload" in offer.methods

@@ -111,6 +111,7 @@ class Details:
     replace. `iptc` is what it then has read, if it is unknown whether it reads all kinds of it.
     `replaced` is whether characters were replaced, `cut` whether a text was truncated, `unplaced`
     whether there is a position that the gallery does not take.
+    `own_date` is the date of EXIF, which the gallery reads itself.
     """
 
     title: str = ""
@@ -126,11 +127,27 @@ class Details:
     replaced: bool = False
     cut: bool = False
     unplaced: bool = False
+    own_date: str = field(default="", compare=False)
 
     def __bool__(self) -> bool:
         """Return whether there is anything to set."""
         texts = self.title or self.comment or self.author
         return bool(texts or self.date or self.tags or self.position)
+
+    def as_written(self) -> dict[str, str]:
+        """Return the metadata by the names of its fields, as the ledger keeps it.
+
+        Empty tags are kept as well: they say that the photo's tags are not from here.
+        """
+        fields = {
+            "title": self.title,
+            "description": self.comment,
+            "author": self.author,
+            "date": self.date.text if self.date else self.own_date,
+        }
+        return {name: text for name, text in fields.items() if text} | {
+            "tags": "\n".join(self.tags)
+        }
 
     @property
     def depends(self) -> bool:
@@ -179,6 +196,7 @@ def details_of(metadata: Metadata, *, reads: Reads = {}) -> Details:  # noqa: B0
         embedded_keywords=bool(iptc.keywords) and reads.get("keywords") is not False,
         replaced=held != list(texts),
         cut=fitting != held,
+        own_date=metadata.exif_date.text if metadata.exif_date else "",
     )
     unknown = any(getattr(iptc, kind) and kind not in reads for kind in IPTC_KINDS)
     return replace(details, iptc=iptc) if details and unknown else details
@@ -221,7 +239,10 @@ def what_it_reads(iptc: Iptc, stored: Stored) -> Reads:
     found: dict[str, bool] = {}
     if iptc.title and (not name or is_temporary_name(name)):
         found["title"] = False
-    elif iptc.title and _plain(strip_tags(name)).split() == _plain(strip_tags(iptc.title)).split():
+    elif (
+        iptc.title
+        and plain_name(strip_tags(name)).split() == plain_name(strip_tags(iptc.title)).split()
+    ):
         found["title"] = True
     if iptc.description and "comment" in stored:
         found["description"] = bool(stored["comment"])
@@ -322,8 +343,10 @@ class Tags:
 
     def _alike(self, name: str) -> int | None:
         """Return the existing tag that the server must consider equal to this name."""
-        plain = _plain(name)
-        return next((i for other, i in (self._ids or {}).items() if _plain(other) == plain), None)
+        plain = plain_name(name)
+        return next(
+            (i for other, i in (self._ids or {}).items() if plain_name(other) == plain), None
+        )
 
 
 async def _listed(ask: Ask) -> dict[str, int]:
@@ -335,7 +358,7 @@ async def _listed(ask: Ask) -> dict[str, int]:
     return {unicodedata.normalize("NFC", name).lower(): number for name, number in tags}
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a name without case and accents, and without what else databases may ignore."""
     letters = unicodedata.normalize("NFKD", name.casefold().translate(ALIKE))
     return "".join(c for c in letters if not unicodedata.combining(c)).replace("ss", "s").rstrip()
@@ -449,7 +472,7 @@ class MetadataWriter:
         if position:
             fields += position_fields(position)
         if fields and self.can_set:
-            await ask(_set_info(photo_id, fields))
+            await ask(set_info(photo_id, fields))
         elif fields:
             self._unset += 1
         if position and not self.positions.is_proved:
@@ -487,12 +510,12 @@ class MetadataWriter:
             yield f"the gallery refused these tags: {named}", "Create them in the gallery."
 
 
-def _set_info(photo_id: int, fields: Fields) -> Request:
-    """Return the request that overwrites these fields; tags are added.
+def set_info(photo_id: int, fields: Fields, *, tags: str = "append") -> Request:
+    """Return the request that overwrites these fields; `tags` is the mode for tags.
 
     From Piwigo 14, the token permits `<` in texts.
     """
-    modes = (("single_value_mode", "replace"), ("multiple_value_mode", "append"))
+    modes = (("single_value_mode", "replace"), ("multiple_value_mode", tags))
     return Request(
         "pwg.images.setInfo", (("image_id", str(photo_id)), *fields, *modes), token=True
     )

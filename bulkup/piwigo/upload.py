@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
@@ -255,6 +255,7 @@ class Transfer:
         self._metadata = metadata
         self._answer: object = None
         self._learnt: dict[str, bool] = {}
+        self.written: Mapping[str, str] = {}
 
     async def prepare(self) -> None:
         """Create the photo's tags on the server. May be repeated."""
@@ -305,6 +306,7 @@ class Transfer:
             file=sending.file if sending.alias else "",
             ask=self._ask,
         )
+        self.written = sending.details.as_written()
         return self._learnt
 
     async def _amend(self, photo_id: int) -> None:
@@ -326,6 +328,7 @@ class Transfer:
             file=sending.file if altered else "",
             ask=self._ask,
         )
+        self.written = {"date": details.date.text} if details.date else {}
 
     async def _stored(self, photo_id: int) -> Stored | None:
         """Return the photo's metadata as stored, None if it is not the photo just sent.

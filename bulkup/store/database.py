@@ -15,7 +15,7 @@ from filelock import FileLock
 from bulkup.errors import FailureKind, RunError
 from bulkup.errors import run as run_failures
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS photos (
     server   TEXT NOT NULL,     -- the gallery's address
@@ -67,6 +67,12 @@ CREATE TABLE IF NOT EXISTS failures (  -- that no later run has resolved (since 
     run      INTEGER NOT NULL,  -- the last one in which it failed
     at       REAL NOT NULL,
     PRIMARY KEY (server, path, album)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS written (  -- metadata set by bulkup (since version 5)
+    server   TEXT NOT NULL,
+    image_id INTEGER NOT NULL,
+    fields   TEXT NOT NULL,     -- JSON object of texts
+    PRIMARY KEY (server, image_id)
 ) WITHOUT ROWID;
 """
 ADD_COMPARED: Final = "ALTER TABLE photos ADD compared INTEGER NOT NULL DEFAULT 0"

@@ -89,6 +89,25 @@ class SqliteLedger:
 
         await self._in_thread(forget)
 
+    async def written(self, image_ids: Collection[int]) -> Mapping[int, Mapping[str, str]]:
+        """Return the metadata that bulkup set for these photos, by the names of its fields."""
+        return await self._in_thread(lambda: self._written(image_ids))
+
+    async def record_written(self, written: Mapping[int, Mapping[str, str]]) -> None:
+        """Store metadata that was set, by photo; other fields of a photo keep their values."""
+        insert = "INSERT OR REPLACE INTO written VALUES (?, ?, ?)"
+
+        def record() -> None:
+            known = self._written(written)
+            rows = [
+                (self._server, photo_id, json.dumps({**known.get(photo_id, {}), **fields}))
+                for photo_id, fields in written.items()
+            ]
+            with transaction(self._opened) as database:
+                database.executemany(insert, rows)
+
+        await self._in_thread(record)
+
     async def settle(self) -> None:
         """Change every entry that is `SENT` to `DONE`."""
         update = "UPDATE photos SET state = ? WHERE server = ? AND state = ?"
@@ -194,6 +213,19 @@ class SqliteLedger:
             with suppress(ValueError, TypeError):  # damage that SQLite does not detect: hash again
                 entries.append(_entry(path_of(row[0]), row))
         return entries
+
+    def _written(self, image_ids: Collection[int]) -> dict[int, dict[str, str]]:
+        marks = ",".join("?" * len(image_ids))
+        rows = self._opened.execute(
+            f"SELECT image_id, fields FROM written WHERE server = ? AND image_id IN ({marks})",  # noqa: S608
+            (self._server, *image_ids),
+        )
+        written = {}
+        for photo_id, text in rows:
+            with suppress(ValueError, AttributeError):  # damage: as if bulkup had set nothing
+                fields = json.loads(text)
+                written[int(photo_id)] = {name: str(value) for name, value in fields.items()}
+        return written
 
     def _record(self, entries: Sequence[Entry]) -> None:
         now = self._now()

@@ -68,6 +68,7 @@ class RunRecorder:
                 events.PhotoUploaded()
                 | events.PhotoPresent()
                 | events.PhotoChecked(verdict=events.Verdict.PRESENT)
+                | events.PhotoRefreshed()
             ):
                 self._resolve(event.path)
             case events.FileSkipped(
@@ -83,7 +84,7 @@ class RunRecorder:
         self._emit(event)
 
     def _fail(self, event: events.PhotoFailed | events.PhotoChecked) -> None:
-        if self._info.task == "dry-run":
+        if "dry-run" in self._info.task:
             return  # nothing was sent
         self._resolved.discard(event.path)
         self._failed[event.path] = Failure(
@@ -93,7 +94,7 @@ class RunRecorder:
         self._changed.set()
 
     def _resolve(self, path: Path) -> None:
-        if self._open and self._info.task != "dry-run":
+        if self._open and "dry-run" not in self._info.task:
             self._failed.pop(path, None)
             self._resolved.add(path)
             self._changed.set()
@@ -122,6 +123,9 @@ def _counts(tally: events.Tally) -> Mapping[str, int]:
         uploaded_bytes=tally.uploaded_size,
         replaced=tally.replaced,
         present=tally.present,
+        changed=tally.changed,
+        kept=tally.kept,
+        unchanged=tally.refreshed - tally.changed,
         linked=tally.linked,
         new=tally.new,
         skipped=tally.skipped,

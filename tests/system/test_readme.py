@@ -287,11 +287,16 @@ async def put_new(reader: Reader, folder: Path) -> None:
     reader.photo(folder / f"IMG_{reader.photos:04}.jpg")
 
 
+async def upload_first(reader: Reader) -> None:
+    assert (await reader.run("bulkup ./photos --album 9")).code == 0
+
+
 PREPARE: Final[dict[str, Callable[[Reader], Awaitable[None]]]] = {
     "./inbox": lambda reader: put_new(reader, reader.work / "inbox"),
     "/media/card": lambda reader: put_new(reader, reader.card / "DCIM/100CANON"),
     "--notify": lambda reader: put_new(reader, reader.work / "photos"),
     "status --failed -0": fail_one,
+    "bulkup refresh": upload_first,
 }
 
 

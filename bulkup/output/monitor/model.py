@@ -22,7 +22,13 @@ MAX_ROWS: Final = 64
 Phase = Literal["connecting", "running", "stopping", "outage", "ended", "failed"]
 Facts = Mapping[str, object]
 
-RUNNING: Final = {"upload": "uploading", "verify": "checking", "dry-run": "dry run"}
+RUNNING: Final = {
+    "upload": "uploading",
+    "verify": "checking",
+    "dry-run": "dry run",
+    "refresh": "refreshing",
+    "refresh-dry-run": "dry run",
+}
 PHASES: Final[Mapping[Phase, tuple[str, str]]] = {
     "connecting": ("connecting", ""),
     "running": ("running", ""),
@@ -90,7 +96,7 @@ def _left(state: RunState, now: float) -> str:
     if state.run is None:
         return ""
     words = phrases.pace_words(state, now)
-    return " · ".join(words if state.run.task == "dry-run" else words[1:])
+    return " · ".join(words[1:] if state.run.task in {"upload", "verify"} else words)
 
 
 def _row(photo: PhotoInFlight | FileBeingHashed, now: float) -> Facts:

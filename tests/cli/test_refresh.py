@@ -1,0 +1,137 @@
+"""`bulkup refresh`: metadata follows its sources, and what was edited in the gallery stays."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import bulkup as api
+from bulkup.sandbox import Sandbox
+from tests.support.commands import PASSWORD, Ended, account, bulkup, has_rows, one_photo, send
+from tests.support.galleries import calls, only_photo, tags_of
+from tests.support.photos import write_photo, write_xmp
+
+OLD = {"title": "Low tide", "description": "At <the> sea", "author": "Zoë", "date": "2001-02-03"}
+NEW = {"title": "High “tide”", "description": "two\nlines & more", "author": "Ann", "date": "2005"}
+SENT = {"pwg.images.upload", "pwg.images.uploadAsync", "pwg.images.addChunk"}
+
+
+@pytest.fixture(params=["13.8.0", "16.4.0"])
+async def box(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
+    """Run a sandbox of an old and a new release."""
+    async with Sandbox(admin=("admin", PASSWORD), version=request.param) as running:
+        yield running
+
+
+@pytest.fixture
+async def photo(box: Sandbox, photos: Path) -> Path:
+    """Return a photo that was uploaded with the old texts, and has the new ones now."""
+    photo = photos / "a.jpg"
+    write_xmp(photo, "sea", "rocks", **OLD)
+    assert (await send(box, photos)).code == 0
+    assert texts(box) == ("Low tide", at_sea(box), "Zoë", "2001-02-03 00:00:00", {"sea", "rocks"})
+    write_xmp(photo, "sea", "sand", **NEW)
+    return photo
+
+
+def at_sea(box: Sandbox) -> str:
+    return "At < the> sea" if box.gallery.release.major < 14 else "At <the> sea"
+
+
+def texts(box: Sandbox) -> tuple[str | None, str | None, str | None, str | None, set[str]]:
+    photo = only_photo(box)
+    return photo.name, photo.comment, photo.author, photo.date_creation, tags_of(box, photo)
+
+
+CHANGED = ("High “tide”", "two\nlines & more", "Ann", "2005-01-01 00:00:00", {"sea", "sand"})
+
+
+async def refresh(box: Sandbox, photo: Path, *flags: str) -> Ended:
+    """Run the command, which must never send a photo nor what is right already."""
+    since = len(box.requests)
+    ended = await bulkup("refresh", photo.parent, *flags, **account(box))
+    assert not SENT & calls(box, since=since).keys()
+    return ended
+
+
+async def test_everything_that_bulkup_set_follows_its_sources(box: Sandbox, photo: Path) -> None:
+    before = texts(box)
+    ended = await refresh(box, photo, "--dry-run", "-v")
+    assert texts(box) == before
+    assert ended.code == 0
+    assert "title “Low tide” → “High “tide””" in ended.err
+    assert "tags “rocks, sea” → “sea, sand”" in ended.err
+    assert has_rows(ended, "1 +to change")
+    ended = await refresh(box, photo, "--album", "1", "--json")
+    assert ended.code == 0
+    assert texts(box) == CHANGED
+    events = [json.loads(line) for line in ended.out.splitlines()]
+    (event,) = [event for event in events if event["event"] == "photo_refreshed"]
+    assert event["changes"]["author"] == ["Zoë", "Ann"]
+    assert event["kept"] == {}
+    since = len(box.requests)
+    ended = await refresh(box, photo)
+    assert "pwg.images.setInfo" not in calls(box, since=since)
+    assert has_rows(ended, "0 +changed", "1 +unchanged")
+
+
+async def test_what_was_edited_in_the_gallery_stays_unless_it_is_to_be_overwritten(
+    box: Sandbox, photo: Path
+) -> None:
+    stored = only_photo(box)
+    stored.name, stored.author = "Edited", ""
+    (rocks,) = [tag.id for tag in box.gallery.tags.values() if tag.name == "rocks"]
+    write_xmp(photo, "rocks", "sand", **NEW)
+    stored.tags.discard(rocks)
+    for _ in range(2):
+        ended = await refresh(box, photo, "-v")
+        assert ended.code == 0
+        assert texts(box) == ("Edited", *CHANGED[1:4], {"sand"})
+        assert "title “Edited” kept, not “High “tide””" in ended.err
+        assert has_rows(ended, "1 +kept")
+    assert (await refresh(box, photo, "--overwrite")).code == 0
+    assert texts(box) == (*CHANGED[:4], {"rocks", "sand"})
+
+
+async def test_without_a_record_only_empty_values_are_filled(box: Sandbox, photo: Path) -> None:
+    stored = only_photo(box)
+    stored.name, stored.author, stored.date_creation = "a", None, None  # the name of the file
+    ended = await refresh(box, photo, "--no-ledger")
+    title, _, author, date, _ = CHANGED
+    assert texts(box) == (title, at_sea(box), author, date, {"sea", "rocks"})
+    assert has_rows(ended, "1 +changed", "1 +kept")
+    assert (await refresh(box, photo, "--no-ledger", "--overwrite")).code == 0
+    assert texts(box) == (*CHANGED[:4], {"sea", "rocks", "sand"})
+
+
+async def test_a_file_whose_metadata_was_changed_inside_it_is_known_by_the_ledger(
+    box: Sandbox, photo: Path
+) -> None:
+    write_photo(photo, "a", exif="2003:04:05 06:07:08")
+    write_xmp(photo, title="New")
+    assert (await refresh(box, photo)).code == 0
+    assert texts(box)[0] == "New"
+    assert texts(box)[3] == "2003-04-05 06:07:08"
+    assert has_rows(await refresh(box, photo), "0 +changed")
+
+
+async def test_photos_that_are_missing_or_elsewhere_are_named(box: Sandbox, photo: Path) -> None:
+    one_photo(photo.parent, "new.jpg")
+    other = box.gallery.add_album("Other").id
+    ended = await refresh(box, photo, "--album", str(other))
+    assert ended.code == 1
+    assert has_rows(ended, "0 +changed", "1 +missing", "1 +not in the album")
+    assert texts(box)[0] == "Low tide"
+
+
+async def test_programs_refresh_too(box: Sandbox, photo: Path, tmp_path: Path) -> None:
+    report = await api.refresh(
+        [photo],
+        account=api.Account(url=box.url, user="admin", password=PASSWORD),
+        options=api.RefreshOptions(
+            album=1, overwrite=True, ledger=tmp_path / "other", no_sidecars=True, title="{stem}!"
+        ),
+    )
+    assert (report.changed, report.kept, report.ok) == (1, 0, True)
+    assert only_photo(box).name == "a!"
