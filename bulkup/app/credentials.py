@@ -16,16 +16,23 @@ from bulkup.errors import run as run_failures
 COMMAND_S: Final = 60.0
 
 
-def read_password(*, file: Path | None, command: str | None, variables: Mapping[str, str]) -> str:
+def read_password(
+    *,
+    file: Path | None,
+    command: str | None,
+    variables: Mapping[str, str],
+    flag: str = "--password",
+) -> str:
     """Return the password from a file, a command, or `BULKUP_PASSWORD`, in this order.
 
-    Empty if there is none. Raises `UsageError` where the file or command gives no password.
+    Empty if there is none. Another `flag` than `--password` has other flags and another variable.
+    Raises `UsageError` where the file or command gives no password.
     """
     if file is not None:
-        return read_secret_file(file, flag="--password-file")
+        return read_secret_file(file, flag=f"{flag}-file")
     if command is not None:
-        return run_secret_command(command, flag="--password-command")
-    return variables.get("BULKUP_PASSWORD", "")
+        return run_secret_command(command, flag=f"{flag}-command")
+    return variables.get(f"BULKUP_{flag[2:].upper().replace('-', '_')}", "")
 
 
 def ask_password(prompt: str) -> str:

@@ -1,9 +1,18 @@
 """The `upload`, `verify` and `refresh` use cases: build the objects of a run, start the engine."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from anyio import to_thread
 
@@ -54,7 +63,7 @@ from bulkup.source.disposal import Mover, Trash
 from bulkup.source.exports.readers import ExportAlbums, Exports
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.inventory import Inventory
-from bulkup.source.metadata import Labels
+from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.scan import Found, check_roots
 from bulkup.source.sidecars import Describer
 from bulkup.source.table import Table
@@ -66,6 +75,27 @@ Takeouts = Mapping[Path, Sequence[str]]
 
 NO_LABELS = Labels()
 ANY_ALBUM = 1
+
+
+class Origin(Protocol):
+    """Where photos come from that are not files in folders here."""
+
+    def walk(self, endings: Collection[str] | None) -> AsyncGenerator[Sequence[Found], None]:
+        """Yield the photos, in batches; those of other endings are skipped, None accepts all."""
+
+    def md5_of(self, path: Path) -> str | None:
+        """Return the MD5 of a photo, None if it has to be read."""
+
+    def metadata(self, path: Path) -> Metadata | None:
+        """Return the metadata of a photo."""
+
+    def folder_albums(self, base: int) -> FolderAlbums:
+        """Return which album below `base` each photo is in, and `further` the other ones."""
+
+    def further(self, path: Path) -> Iterable[Sequence[str]]:
+        """Return the albums in which a photo is besides the first one."""
+
+
 CEILING_S = 30 * 86400.0
 """After this time, chunks above the largest that passed are tried again: servers change."""
 
@@ -84,13 +114,14 @@ async def upload_photos(
     sleep: Sleep,
     only: Callable[[Found], bool] | None = None,
     executor_factory: ExecutorFactory | None = None,
+    origin: Origin | None = None,
 ) -> None:
     """Upload the photos below the paths, or plan to (`settings.dry_run`).
 
     `table` has metadata of photos. `only` selects among the files found, None takes all.
     `executor_factory` opens the executor that reads and uploads on other machines, None uses this
-    one. Raises `UsageError` where a path does not exist and `RunError` where the run is
-    impossible.
+    one. An `origin` has the photos in place of the paths. Raises `UsageError` where a path does
+    not exist and `RunError` where the run is impossible.
     """
     await _check_convert(settings, executor_factory)
     roots = await to_thread.run_sync(check_roots, paths, filters)
@@ -106,7 +137,7 @@ async def upload_photos(
     folders = None
     if labels.folder_as_tag:
         folders = _folder_tags(settings.into, roots, zip_roots, takeouts)
-    stated = stated_by(opened, folders)
+    stated = origin.metadata if origin else stated_by(opened, folders)
     exports = Exports(parts=zip_roots)
     bandwidth = Bandwidth(settings.bwlimit, emit)
     async with open_gallery(
@@ -153,10 +184,13 @@ async def upload_photos(
         )
         convert = _converted(settings, server.offer)
         endings = _endings(server.offer, convert)
+        further = _further(exports if labels.sidecars else None, opened, emit=emit)
         plan = pipeline.Plan(
             roots=roots,
             filters=filters,
-            folder_albums=_folder_albums(settings.into, roots, base, zip_roots, takeouts),
+            folder_albums=origin.folder_albums(base)
+            if origin
+            else _folder_albums(settings.into, roots, base, zip_roots, takeouts),
             level=settings.level,
             concurrency=settings.concurrency,
             finishing=settings.finishing,
@@ -169,10 +203,14 @@ async def upload_photos(
             disposal=disposal,
             only=only,
             titles=_titles(exports, zip_roots) if labels.sidecars else None,
-            further=_further(exports if labels.sidecars else None, opened, emit=emit),
+            further=(*further, origin.further) if origin else further,
             comment=exports.comment,
+            walk=partial(origin.walk, server.offer.endings) if origin else None,
+            md5_of=origin.md5_of if origin else lambda _: None,
             arrangement=settings.arrangement,
-            takeout=TakeoutFilter(
+            takeout=None
+            if origin
+            else TakeoutFilter(
                 filters.takeout_skip,
                 parts=zip_roots,
                 endings=endings,

@@ -42,7 +42,7 @@ for shown in ("--help", "--version"):
 app.default(upload.default_command)
 for name, text in COMMANDS.items():  # by path: only the module of the given command is imported
     app.command(
-        f"bulkup.cli.{text.module}:{name}",
+        f"bulkup.cli.{text.module}:{name.replace('-', '_')}",
         name=name,
         group=_groups[text.group],
         help=unwrap(text.help),

@@ -55,8 +55,9 @@ class CommandApp(App):
 
 def command(function: Callable[..., Any]) -> CommandApp:
     """Turn a function into a command, with the entry of its name in `COMMANDS` as its help."""
-    text = COMMANDS[function.__name__]
-    app = CommandApp(name=function.__name__, help=unwrap(text.help), help_epilogue=text.epilogue)
+    name = function.__name__.replace("_", "-")
+    text = COMMANDS[name]
+    app = CommandApp(name=name, help=unwrap(text.help), help_epilogue=text.epilogue)
     app.unusable = text.unusable
     app.default(function)
     return app

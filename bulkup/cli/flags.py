@@ -30,6 +30,7 @@ TABLE: Final = frozenset({"metadata", "metadata_map"})
 ORDER: Final = (
     *(
         "Gallery",
+        "Source",
         "Connection",
         "Albums",
         "Upload",

@@ -116,6 +116,35 @@ COMMANDS: Final = {
             "--from0": "Select files with --include and --exclude.",
         },
     ),
+    "from-piwigo": CommandHelp(
+        "copy",
+        "Photos",
+        """Copy photos, with albums and metadata, from another Piwigo gallery.
+
+        Lists the photos of the album --from-album, with --tree also those of the albums inside
+        it, and uploads their originals to --album. Each is downloaded to the temporary folder
+        just before it is sent, compared with the MD5 that its gallery has recorded, and deleted
+        afterwards. Photos that the target has are not downloaded: run the same command again to
+        continue after an interruption.
+
+        Log in to the other gallery as an administrator, with --from-user and the password in
+        BULKUP_FROM_PASSWORD.
+
+        Exit codes: 0 every photo is in its album, 1 some photos failed, 2 wrong usage, 3 the run
+        could not start or continue, 130 interrupted.
+        """,
+        (
+            ("bulkup from-piwigo old.example.org --from-album 4 -a 9", "one album"),
+            ("bulkup from-piwigo old.example.org --tree", "the whole gallery"),
+        ),
+        unusable={
+            "--update": "Delete the photo in the target, then run the same command again.",
+            "--raw-as-format": "Formats are not copied.",
+            "--convert": "Configure the target to accept the types of the other gallery.",
+            "--ledger": "The target is asked for every photo.",
+            "--no-ledger": "There is never a ledger.",
+        },
+    ),
     "albums": CommandHelp(
         "gallery",
         "Gallery and history",

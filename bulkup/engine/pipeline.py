@@ -97,7 +97,9 @@ class Plan:
     photos, None leaves them. `only` selects among the files of the walk, None takes all. `titles`
     names folders' albums, None names them after the folders. `further` are sources of albums in
     which photos are besides those of their folders, `comment` returns the descriptions of these.
-    `takeout` leaves out files of a Google Takeout. `arrangement` is carried out at the end.
+    `takeout` leaves out files of a Google Takeout. `arrangement` is carried out at the end. `walk`
+    finds the photos in place of a scan of the roots, and `md5_of` returns the MD5 of a photo that
+    need not be read for it.
     """
 
     roots: Sequence[Path]
@@ -119,6 +121,8 @@ class Plan:
     comment: Comment | None = None
     arrangement: Arrangement = NOTHING
     takeout: TakeoutFilter | None = None
+    walk: Callable[[], Walk] | None = None
+    md5_of: Callable[[Path], str | None] = lambda _: None
 
 
 async def run(
@@ -275,22 +279,28 @@ def read_plan(
     executor: Executor,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read the files of a plan; return the stream of their jobs."""
-    walk = find(
-        plan.roots,
-        plan.filters,
-        endings=plan.endings,
-        convert=plan.convert,
-        only=plan.only,
-        repeat_links=plan.folder_albums.tree,
-    )
+    walk: Walk
+    if plan.walk is not None:
+        walk = plan.walk()
+    else:
+        found = find(
+            plan.roots,
+            plan.filters,
+            endings=plan.endings,
+            convert=plan.convert,
+            only=plan.only,
+            repeat_links=plan.folder_albums.tree,
+        )
+        walk = paired(found, endings=plan.endings) if plan.formats else found
     return read_archive(
-        paired(walk, endings=plan.endings) if plan.formats else walk,
+        walk,
         context,
         tasks=tasks,
         hashing=plan.hashing,
         unreadable=lambda photo, error: context.emit(failure(photo, error)),
         format_files=format_files,
         takeout=plan.takeout,
+        md5_of=plan.md5_of,
         executor=executor,
     )
 
@@ -304,6 +314,7 @@ def read_archive(
     unreadable: Unreadable,
     format_files: list[PairedFile] | None = None,
     takeout: TakeoutFilter | None = None,
+    md5_of: Callable[[Path], str | None] = lambda _: None,
     executor: Executor,
 ) -> MemoryObjectReceiveStream[Job]:
     """Start to read an archive in `hashing` threads; return the stream of its jobs.
@@ -318,6 +329,7 @@ def read_archive(
             unreadable=unreadable,
             format_files=[] if format_files is None else format_files,
             takeout=takeout,
+            md5_of=md5_of,
         )
         tasks.start_soon(scan, walk, photos_in, jobs_in.clone(), context)
         read = partial(fingerprint_stage, unreadable=unreadable, executor=executor)
@@ -335,8 +347,9 @@ async def scan_stage(
     unreadable: Unreadable,
     format_files: list[PairedFile],
     takeout: TakeoutFilter | None,
+    md5_of: Callable[[Path], str | None] = lambda _: None,
 ) -> None:
-    """Send files whose MD5 the ledger knows to `known`, all others to `new`."""
+    """Send files whose MD5 the ledger or `md5_of` knows to `known`, all others to `new`."""
 
     def photo_of(found: Found | PairedFile, verdict: Verdict) -> Photo | None:
         """Emit what was found; return it if it is a photo to process."""
@@ -370,7 +383,9 @@ async def scan_stage(
                 if photo is None:
                     continue
                 entry = entries.get(photo.path)
-                if entry is None and (md5 := await _md5_of_other_path(photo, context)):
+                if entry is None and (
+                    md5 := md5_of(photo.path) or await _md5_of_other_path(photo, context)
+                ):
                     await known.send(Job(photo, md5))
                 elif entry is None or entry.is_format or not entry.is_of(photo):
                     await new.send((photo, entry))

@@ -36,6 +36,19 @@ NOT_SHARED: Final = FailureKind(
     "not-shared", "the gallery did not give that access", "Give access in the gallery."
 )
 
+# originals of another gallery
+
+NOT_DOWNLOADED: Final = FailureKind(
+    "not-downloaded",
+    "the other gallery does not hand out its original: HTTP {status}",
+    "Check that the photo opens there, and that its account may see originals.",
+)
+NOT_THE_ORIGINAL: Final = FailureKind(
+    "not-the-original",
+    "what the other gallery hands out is not the photo whose MD5 it has recorded",
+    "Compare the file on that server with the photo that the gallery shows.",
+)
+
 # photos of other accounts, and quotas
 
 NOT_OWN: Final = FailureKind(

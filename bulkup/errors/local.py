@@ -37,6 +37,11 @@ IS_FOLDER: Final = FailureKind(
     "it can't be read: it is a folder",
     "List the files in it, or pass the folder itself to bulkup.",
 )
+CANT_WRITE: Final = FailureKind(
+    "cant-write",
+    "it can't be downloaded to {place}: {reason}",
+    "Free some disk space, or set TMPDIR to a folder with more, and run again.",
+)
 NO_FOLDER: Final = FailureKind(
     "no-folder",
     "it is not in a folder that could become an album",

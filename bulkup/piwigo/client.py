@@ -37,6 +37,7 @@ from bulkup.piwigo.metadata import (
     to_storable,
     without_emoji,
 )
+from bulkup.piwigo.originals import Originals
 from bulkup.piwigo.refresh import Refresher
 from bulkup.piwigo.session import SessionPool
 from bulkup.piwigo.sharing import Sharing
@@ -66,7 +67,7 @@ def _stem(file: str) -> str:
     return file.rpartition(".")[0] or file
 
 
-class Catalogue(Sharing):
+class Catalogue(Sharing, Originals):
     """The photos, albums and formats of a gallery."""
 
     def __init__(

@@ -1,11 +1,13 @@
 """HTTP sessions: log-in, and a pool of logged-in sessions."""
 
+import hashlib
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from http.cookies import BaseCookie
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
@@ -33,9 +35,12 @@ from bulkup.errors import server as server_failures
 from bulkup.piwigo.multipart import ChunkForm, Form, Progress, Throttle
 from bulkup.piwigo.protocol import ANSWER_LIMIT, Answer, Request, Status, interpret, read_status
 from bulkup.piwigo.transport import DIRECT, Proxy, Response, Transport, translated_errors
-from bulkup.source.photos import Photo
+from bulkup.source.photos import Photo, writable
 
 NO_URL: Final = URL()
+DOWNLOADED: Final = 256 * 1024
+"""Bytes of a download that are written at once, at most."""
+
 FORM: Final[dict[str, str]] = {hdrs.CONTENT_TYPE: "application/x-www-form-urlencoded"}
 
 
@@ -160,7 +165,38 @@ class Session:
         finishing: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        base = url.partition("ws.php")[0]
+        async with self._response(
+            verb, url, body, base=url.partition("ws.php")[0], finishing=finishing, headers=headers
+        ) as response:
+            return await _read(response)
+
+    async def download(self, url: str, file: Path) -> Answer | str:
+        """Write what is at `url` to a file, and return its MD5; or the answer that refuses it.
+
+        A page of HTML is a refusal, too. Raises as `post` does, and `PhotoError` where the file
+        can't be written.
+        """
+        async with self._response("GET", url, base=self.url) as response:
+            if response.status != 200 or response.content_type == "text/html":
+                return await _read(response)
+            md5 = hashlib.md5(usedforsecurity=False)
+            async with writable(file) as output:
+                async for piece in response.content.iter_chunked(DOWNLOADED):
+                    md5.update(piece)
+                    await output(piece)
+            return md5.hexdigest()
+
+    @asynccontextmanager
+    async def _response(
+        self,
+        verb: str,
+        url: str,
+        body: bytes | Form | None = None,
+        *,
+        base: str,
+        finishing: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         if base not in self._proxies:
             self._proxies[base] = self._transport.proxy_to(url)
         proxy = self._proxies[base]
@@ -180,7 +216,7 @@ class Session:
                 proxy_headers=to_proxy,
             ) as response:
                 self.tls = getattr(response, "tls", None)
-                return await _read(response)
+                yield response
 
     def _timeout(self, *, finishing: bool) -> aiohttp.ClientTimeout:
         limits = self._timeouts
@@ -312,6 +348,21 @@ class SessionPool:
                     return answer.body.decode("utf-8", "replace")
                 session.ready = False  # perhaps only the session has expired
         raise NotOffered(server_failures.NOT_OFFERED(method=path))
+
+    async def download(self, url: str, file: Path) -> Answer | str:
+        """Download as `Session.download`, over any free session.
+
+        Logs in again where that may help. Raises what `log_in` and `Session.download` raise.
+        """
+        async with self.lease() as session:
+            for again in (True, False):
+                if not session.ready:
+                    await self.log_in(session)
+                answer = await session.download(url, file)
+                if not (again and isinstance(answer, Answer) and answer.status == 401):
+                    break
+                session.ready = False  # perhaps only the session has expired
+            return answer
 
     async def ping(self) -> None:
         """Send a request that needs no log-in, and log in again if that was refused.

@@ -99,6 +99,8 @@ class Sandbox:
         release = Release(version)
         self.faults = Faults() if faults is None else faults
         self.requests: deque[Seen] = deque(maxlen=_LOG_LENGTH)
+        self.upload_closed = False  # whether the web server refuses the files of photos
+        self.downloads = 0
         self._accounts = Accounts(
             admin=admin,
             users={"bob": "bobsecret"} if users is None else users,
@@ -224,8 +226,24 @@ class Sandbox:
             return await self._front.add_photos(request, self.community)
         if path in {"", "index.php"}:
             return await self._front.page()
-        content = self.gallery.contents.get(path)
+        if path == "action.php":
+            return await self._hand_out(request)
+        content = None if self.upload_closed else self.gallery.contents.get(path)
         if content is None or not content.kept:
             raise web.HTTPNotFound
+        self.downloads += 1
+        data = await asyncio.to_thread(content.read)
+        return web.Response(body=data, content_type=content.picture.mime)
+
+    async def _hand_out(self, request: web.Request) -> web.Response:
+        """Return a photo's file by PHP (`action.php`), to users who are logged in."""
+        sid, address = request.cookies.get("pwg_id", ""), request.remote or ""
+        photo = self.gallery.photos.get(int(request.query.get("id", 0)))
+        if photo is None:
+            return web.Response(status=404, text="Requested id not found")
+        if self._accounts.session(sid, address=address) is None or not photo.albums:
+            return web.Response(status=401, text="Access denied")
+        content = self.gallery.contents[photo.path]
+        self.downloads += 1
         data = await asyncio.to_thread(content.read)
         return web.Response(body=data, content_type=content.picture.mime)

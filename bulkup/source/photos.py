@@ -1,12 +1,15 @@
 """Photo files: fingerprint (MD5), chunks, and detection of changes."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
 
+import aiofiles
+import anyio
 from aiofiles.threadpool import wrap
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
 from anyio import to_thread
@@ -148,3 +151,34 @@ class _ChunkFile(BufferedIOBase):
         if self._digest is not None:
             self._digest.update(piece)
         return piece
+
+
+@asynccontextmanager
+async def writable(file: Path) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+    """Open a new file for writing. Raises `PhotoError` where that fails."""
+
+    def failure(error: OSError) -> PhotoError:
+        reason = error.strerror or str(error)
+        return PhotoError(local_failures.CANT_WRITE(place=file.parent.parent, reason=reason))
+
+    try:
+        output = await aiofiles.open(file, "wb")
+    except OSError as error:
+        raise failure(error) from None
+
+    async def write(piece: bytes) -> None:
+        try:
+            await output.write(piece)
+        except OSError as error:
+            raise failure(error) from None
+
+    try:
+        yield write
+    except BaseException:
+        with anyio.CancelScope(shield=True), suppress(OSError):
+            await output.close()
+        raise
+    try:
+        await output.close()
+    except OSError as error:
+        raise failure(error) from None

@@ -58,6 +58,7 @@ NOT_RUN: Final = {
     r"(bulkup .* --dask|dask) ": "clusters are tried in test_cluster.py",
     r"(systemctl|journalctl) ": "there is no systemd in a container",
     r"docker |cp compose.yaml |printf 'PHOTOS=|install -m ": "the image is tried in test_image.py",
+    r"bulkup from-piwigo ": "two galleries are tried in test_from_piwigo.py",
     r"make ": "that would be this test again",
     r"(osxphotos|immich-go|rclone) ": "programs of others",
     r".*\bnas\.(lan|pem)\b": "certificates of one's own are tried in test_first_run.py",

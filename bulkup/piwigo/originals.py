@@ -1,0 +1,119 @@
+"""The originals of a gallery and their metadata, to be copied to another one."""
+
+import re
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Final
+
+from yarl import URL
+
+from bulkup.errors import NotOffered, PhotoError
+from bulkup.errors import gallery as gallery_failures
+from bulkup.errors import server as server_failures
+from bulkup.piwigo.arrangement import PAGE, Arranging
+from bulkup.piwigo.protocol import Answer, Fields, interpret, number, read_members
+from bulkup.source.metadata import LEVELS, Metadata, distinct, line, parse_date, prose
+
+PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses of answers that may be different a little later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A photo of a gallery: the name of its file, its MD5 (empty if unknown), and its address.
+
+    `size` is in bytes, rounded down to whole kB. `albums` are all those that it is in.
+    """
+
+    photo_id: int
+    file: str
+    md5: str
+    size: int
+    url: str
+    albums: tuple[int, ...]
+    metadata: Metadata
+
+
+class Originals(Arranging):
+    """Lists and downloads the originals of a gallery; all calls may be repeated."""
+
+    async def photo_ids(self, album: int, *, page: int, below: bool) -> tuple[list[int], bool]:
+        """Return a page, from 0, of the photos in an album, and whether it is the last one.
+
+        Album 0 is the whole gallery; with `below`, the albums inside are included.
+        """
+        fields: Fields = (("per_page", str(PAGE)), ("page", str(page)), ("order", "id"))
+        fields += (("cat_id", str(album)),) if album else ()
+        fields += (("recursive", "true"),) if below or not album else ()
+        photos, per_page = read_members(await self.ask("pwg.categories.getImages", fields))
+        return [photo.photo_id for photo in photos], len(photos) < (per_page or PAGE)
+
+    async def original(self, photo_id: int) -> Original:
+        """Return a photo. Raises `PhotoGone` if it does not exist, or is not visible."""
+        fields = (("image_id", str(photo_id)),)
+        return read_original(await self.ask("pwg.images.getInfo", fields))
+
+    async def download(self, original: Original, file: Path) -> None:
+        """Download an original to a new file, and compare its MD5 with the recorded one.
+
+        It is asked for at the address that the gallery gives, then at `action.php`, which serves
+        what the web server does not. Both are on the gallery's own host, whatever the address
+        says: the request has the session's cookie. Raises `PhotoError` if the original is
+        refused, has another MD5, or can't be written.
+        """
+        base = URL(self.offer.url)
+        action = base / "action.php" % {"id": original.photo_id, "part": "e", "download": ""}
+        addresses = [action]
+        if original.url:
+            addresses.insert(0, base.origin().join(URL(original.url).relative()))
+        failure = gallery_failures.NOT_DOWNLOADED(status=404)
+        for address in addresses:
+            answer = await self._pool.download(str(address), file)
+            if isinstance(answer, Answer):
+                if answer.status in PASSING:
+                    interpret(answer)
+                failure = gallery_failures.NOT_DOWNLOADED(status=answer.status)
+            elif not original.md5 or answer == original.md5:
+                return
+            else:
+                failure = gallery_failures.NOT_THE_ORIGINAL()
+        raise PhotoError(failure)
+
+
+def read_original(result: object) -> Original:
+    """Parse the answer to `pwg.images.getInfo`. Raises `NotOffered` if it has another form.
+
+    Piwigo stores file names with HTML entities (seen on 13 to 17), and before version 16 has no
+    raw texts.
+    """
+    if not isinstance(result, dict) or not number(result.get("id")):
+        raise NotOffered(server_failures.NOT_REPORTED(what="what it knows about its photos"))
+    md5 = str(result.get("md5sum") or "").lower()
+    level = number(result.get("level"))
+    return Original(
+        photo_id=number(result["id"]),
+        file=unescape(_text(result, "file")),
+        md5=md5 if re.fullmatch(r"[0-9a-f]{32}", md5) else "",
+        size=number(result.get("filesize")) * 1024,
+        url=str(result.get("element_url") or ""),
+        albums=tuple(number(row.get("id")) for row in _rows(result, "categories")),
+        metadata=Metadata(
+            title=line(_text(result, "name")),
+            description=prose(_text(result, "comment")),
+            author=line(_text(result, "author")),
+            date=parse_date(_text(result, "date_creation")),
+            tags=distinct(line(_text(row, "name")) for row in _rows(result, "tags")),
+            level=level if level in LEVELS else None,
+        ),
+    )
+
+
+def _text(row: dict[str, object], name: str) -> str:
+    """Return a text as it is stored, if the gallery shows that."""
+    return str(row.get(f"{name}_raw") or row.get(name) or "")
+
+
+def _rows(result: dict[str, object], name: str) -> list[dict[str, object]]:
+    rows = result.get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

@@ -1,0 +1,177 @@
+"""Copies from one gallery to another one."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bulkup.sandbox import Sandbox
+from bulkup.sandbox.gallery import StoredPhoto
+from tests.support.commands import PASSWORD, Ended, bulkup, send
+from tests.support.galleries import albums_of, only_photo, photo_files, spoil, tags_of, uploads
+from tests.support.photos import files_in, write_files, write_photo, write_xmp
+
+OLD_PASSWORD = "hunter3-secret"
+
+
+@pytest.fixture
+async def old() -> AsyncIterator[Sandbox]:
+    """Run the gallery that photos are copied from."""
+    async with Sandbox(
+        admin=("chief", OLD_PASSWORD), version="13.8.0", path="/old/", albums=["Trips", "Else"]
+    ) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of temporary files, which is empty after each command."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+async def fill(old: Sandbox, *arguments: str | Path) -> None:
+    ended = await bulkup(
+        *arguments, url=old.url, user="chief", password=OLD_PASSWORD, finishing="1"
+    )
+    assert ended.code == 0, ended.err
+
+
+async def copy(old: Sandbox, new: Sandbox, *arguments: str) -> Ended:
+    ended = await bulkup(
+        "from-piwigo",
+        old.url,
+        *arguments,
+        url=new.url,
+        user="admin",
+        password=PASSWORD,
+        from_user="chief",
+        from_password=OLD_PASSWORD,
+        finishing="1",
+    )
+    assert OLD_PASSWORD not in ended.out + ended.err
+    return ended
+
+
+def md5s(box: Sandbox) -> list[str]:
+    return sorted(str(photo.md5) for photo in box.gallery.photos.values())
+
+
+def named(box: Sandbox, file: str) -> StoredPhoto:
+    return next(photo for photo in box.gallery.photos.values() if photo.file == file)
+
+
+async def test_an_album_arrives_with_its_metadata_and_is_not_downloaded_twice(
+    old: Sandbox, box: Sandbox, tmp_path: Path, spool: Path
+) -> None:
+    write_photo(photo := tmp_path / "a & b's.jpg", 1)
+    write_xmp(
+        photo, "sea", title="Tide", description="Two\nlines", author="Ann", date="2001-02-03"
+    )
+    await fill(old, photo, "--album", "1", "--level", "4")
+    for _ in range(2):
+        ended = await copy(old, box, "--from-album", "1", "--album", "1")
+        assert ended.code == 0, ended.err
+        assert not files_in(spool)
+    found, there = only_photo(box), only_photo(old)
+    assert (found.md5, found.file, found.level) == (there.md5, there.file, 4)
+    assert (found.name, found.comment, found.author) == ("Tide", "Two\nlines", "Ann")
+    assert found.date_creation == "2001-02-03 00:00:00"
+    assert tags_of(box, found) == {"sea"}
+    assert old.downloads == 1
+
+
+async def test_trees_of_albums_arrive_and_equal_names_stay_apart(
+    old: Sandbox, box: Sandbox, tmp_path: Path
+) -> None:
+    root = tmp_path / "2019 – “x” 🎈"
+    write_files(root, "a.jpg", "Rome/a.jpg", "Rome/b.jpg", "Oslo/c.jpg")
+    await fill(old, root, "--album", "1", "--tree")
+    await fill(old, tmp_path / "2019 – “x” 🎈" / "Oslo" / "c.jpg", "--album", "2")
+    top = "Trips"
+    ended = await copy(old, box, "--from-album", "1", "--album", "1", "--tree", "--unwrap")
+    assert ended.code == 0, ended.err
+    wanted = {
+        path.replace(top, "Sandbox", 1): files
+        for path, files in albums_of(old).items()
+        if path.startswith(top)
+    }
+    assert albums_of(box) == wanted
+    ended = await copy(old, box, "--tree")
+    assert ended.code == 0, ended.err
+    assert albums_of(box) == wanted | albums_of(old)
+    assert md5s(box) == md5s(old)
+    assert old.downloads == 4
+
+
+async def test_a_photo_without_md5_is_read_and_recognized(
+    old: Sandbox, box: Sandbox, tmp_path: Path, spool: Path
+) -> None:
+    write_files(root := tmp_path / "photos", "a.jpg", "b.jpg")
+    await fill(old, root, "--album", "1")
+    await send(box, root / "b.jpg")
+    for photo in old.gallery.photos.values():
+        old.gallery.set_md5(photo, None)
+    sent = uploads(box)
+    ended = await copy(old, box, "--from-album", "1", "--album", "1")
+    assert ended.code == 0, ended.err
+    assert photo_files(box) == {"a.jpg", "b.jpg"}
+    assert uploads(box) == sent + 1
+    assert not files_in(spool)
+
+
+async def test_originals_that_the_web_server_refuses_are_taken_through_piwigo(
+    old: Sandbox, box: Sandbox, tmp_path: Path
+) -> None:
+    await fill(old, next(iter(write_folder(tmp_path))), "--album", "1")
+    old.upload_closed = True
+    ended = await copy(old, box, "--from-album", "1", "--album", "1")
+    assert ended.code == 0, ended.err
+    assert md5s(box) == md5s(old)
+
+
+def write_folder(tmp_path: Path) -> list[Path]:
+    write_files(root := tmp_path / "photos", "a.jpg", "b.jpg")
+    return [root]
+
+
+async def test_a_damaged_original_fails_and_the_others_arrive(
+    old: Sandbox, box: Sandbox, tmp_path: Path, spool: Path
+) -> None:
+    await fill(old, *write_folder(tmp_path), "--album", "1")
+    await spoil(old, named(old, "a.jpg").id)
+    ended = await copy(old, box, "--from-album", "1", "--album", "1")
+    assert ended.code == 1
+    assert "not the photo whose MD5" in ended.err
+    assert photo_files(box) == {"b.jpg"}
+    assert not files_in(spool)
+
+
+async def test_a_dry_run_downloads_and_changes_nothing(
+    old: Sandbox, box: Sandbox, tmp_path: Path
+) -> None:
+    await fill(old, *write_folder(tmp_path), "--album", "1")
+    ended = await copy(old, box, "--from-album", "1", "--album", "1", "--dry-run")
+    assert ended.code == 0, ended.err
+    assert (old.downloads, uploads(box)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--album", "1"], 2, "--from-album N"),
+        (["--album", "1", "--from-album", "0"], 2, "--from-album"),
+        (["--album", "1", "--from-album", "77"], 3, "77"),
+        (["--album", "1", "--from-album", "1", "--update"], 2, "does not work"),
+        (["--album", "1", "--from-album", "1", "--no-ledger"], 2, "does not work"),
+    ],
+)
+async def test_what_is_impossible_is_said(
+    old: Sandbox, box: Sandbox, arguments: list[str], code: int, words: str
+) -> None:
+    ended = await copy(old, box, *arguments)
+    assert ended.code == code
+    assert words in ended.err
