@@ -36,6 +36,7 @@ from bulkup.app.settings import (
 from bulkup.app.stated import Matching, open_table, stated_by
 from bulkup.engine import dry_run, pipeline, refresh, verify
 from bulkup.engine.albums import ROOT, AlbumResolver, Albums, FolderAlbums, FurtherAlbums, Titles
+from bulkup.engine.arrangement import Arrangement, Marks
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.convert import PROCESSES, open_converter
 from bulkup.engine.dry_run import FIRST_PLANNED, DryRunGallery
@@ -131,6 +132,8 @@ async def upload_photos(
     opened = None
     if table is not None:
         opened = await open_table(table, roots=roots, filters=filters, stop=stop)
+    marks = _marks(settings.arrangement, opened)
+    if opened is not None:
         emit = Matching(
             opened, emit, complete=only is None, stop=stop, formats=settings.raw_as_format
         ).emit
@@ -208,6 +211,7 @@ async def upload_photos(
             walk=partial(origin.walk, server.offer.endings) if origin else None,
             md5_of=origin.md5_of if origin else lambda _: None,
             arrangement=settings.arrangement,
+            marks=marks,
             takeout=None
             if origin
             else TakeoutFilter(
@@ -304,6 +308,17 @@ def _endings(offer: Offer, convert: frozenset[str]) -> frozenset[str] | None:
     return None if offer.endings is None else offer.endings | convert
 
 
+def _marks(arrangement: Arrangement, table: Table | None) -> Marks | None:
+    """Return what a table says of order and covers. Raises `UsageError` if it lacks the order."""
+    if arrangement.sort == "table" and (table is None or not table.has_ranks):
+        raise UsageError(
+            "--sort table needs a table with a column “rank”",
+            hint="Give the table by --metadata FILE, and name the column rank, or yours such as "
+            "--metadata-map rank=Order.",
+        )
+    return None if table is None else table.mark_of
+
+
 def _unread(facts: Mapping[Fact, int]) -> dict[str, bool]:
     """Return the kinds of IPTC texts that the gallery does not read itself, as False.
 
@@ -340,6 +355,7 @@ async def verify_photos(
     if table is not None:
         opened = await open_table(table, roots=roots, filters=filters, stop=stop)
         emit = Matching(opened, emit, complete=True, stop=stop).emit
+    marks = _marks(settings.arrangement, opened)
     async with open_gallery(account, settings, emit=emit, clock=clock, sleep=sleep) as (
         server,
         recovery,
@@ -394,6 +410,7 @@ async def verify_photos(
                 ),
                 repeat_links=settings.into is not None and settings.into.tree,
                 arrangement=settings.arrangement,
+                marks=marks,
             )
             run_settings = RunSettings(
                 account=account,

@@ -213,7 +213,7 @@ class VerifyFlags:
     ] = False
     sort: Annotated[
         Sort,
-        flag("Check that the albums show their photos by file name, or by the date taken."),
+        flag("Check that the albums show their photos by file name, date taken, or table."),
     ] = "none"
     cover: Annotated[
         Cover, flag("Check that the albums have the cover that an upload would choose.")
@@ -304,16 +304,18 @@ class AfterFlags:
     sort: Annotated[
         Sort,
         flag(
-            "Sort the photos of each album that got any by file name, or by the date they were "
-            "taken. An album shows that if its photos are ordered manually, which can only be "
-            "chosen in the gallery: the run lists the albums concerned.",
+            "Sort the photos of each album that got any by file name, by the date they were "
+            "taken, or by the column rank of a table (--metadata). An album shows that if its "
+            "photos are ordered manually, which can only be chosen in the gallery: the run lists "
+            "the albums concerned.",
         ),
     ] = "none"
     cover: Annotated[
         Cover,
         flag(
-            "Cover of each album that got photos: auto takes new photos named cover or folder, "
-            "first the first one by name or as sorted, newest the one taken last.",
+            "Cover of each album that got photos: auto takes new photos that a table marks, or "
+            "that are named cover or folder, first the first one by name or as sorted, newest the "
+            "one taken last.",
         ),
     ] = "auto"
     caddie: Annotated[bool, flag("Add new photos to the caddie of your account.")] = False

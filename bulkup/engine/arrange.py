@@ -6,14 +6,14 @@ reported, and can be done in the gallery.
 
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from bulkup.engine.albums import IdSet
-from bulkup.engine.arrangement import NOTHING, Arrangement
+from bulkup.engine.arrangement import NOTHING, Arrangement, Marks, Sort
 from bulkup.engine.ports import AlbumPhoto, GalleryWriter, RunContext
 from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError
@@ -35,8 +35,13 @@ NOTHING_SORTED_HINT: Final = "--sort sorts only albums that get photos in the sa
 class Arranger:
     """Notes the photos of a run, and arranges them at its end."""
 
-    def __init__(self, arrangement: Arrangement, context: RunContext) -> None:
+    def __init__(
+        self, arrangement: Arrangement, context: RunContext, *, marks: Marks | None = None
+    ) -> None:
         self._arrangement = arrangement
+        self._marks = None if arrangement == NOTHING else marks
+        self._ranks: dict[int, int] = {}
+        self._marked: dict[int, int] = {}
         self._gallery: GalleryWriter = context.gallery
         self._recovery: Recovery = context.recovery
         self._emit = context.emit
@@ -48,12 +53,22 @@ class Arranger:
     def emit(self, event: Event) -> None:
         """Pass an event on; note which albums got photos, and which of these may be covers."""
         self._emit(event)
+        rank, is_cover = None, False
+        if self._marks and isinstance(event, PhotoUploaded | PhotoPresent) and event.image_id:
+            rank, is_cover = self._marks(event.path)
+            if rank is not None and self._arrangement.sort == "table":
+                self._ranks[event.image_id] = rank
         if isinstance(event, PhotoUploaded) and not event.replaced:
             self._uploaded.add(event.image_id)
         elif not (isinstance(event, PhotoPresent) and event.linked):
             return
         self._albums.update(event.albums)
-        if event.path.stem.lower() in COVER_NAMES and event.image_id is not None:
+        if event.image_id is None:
+            return
+        if is_cover:
+            for album in event.albums:
+                self._marked.setdefault(album, event.image_id)
+        if event.path.stem.lower() in COVER_NAMES:
             self._covers.append((event.path, event.image_id))
 
     async def run(self, *, album_of: Callable[[Path], Awaitable[int]]) -> None:
@@ -89,7 +104,7 @@ class Arranger:
         for path, photo_id in self._covers:
             with suppress(BulkupError):
                 covers.setdefault(await album_of(path), photo_id)
-        return covers
+        return covers | self._marked
 
     async def _arrange(self, album: int, chosen: int | None) -> None:
         """Sort an album and set its cover, that which is `chosen` if any."""
@@ -98,7 +113,7 @@ class Arranger:
             photos = await self._try("the order", partial(self._listed, album))
             if not photos:
                 return
-            in_order = sorted(photos, key=by_date if sort == "date" else by_name)
+            in_order = sorted(photos, key=order_of(sort, self._ranks))
             ids = [photo.photo_id for photo in in_order]
             if sort != "none":
                 await self._try("the order", partial(self._gallery.set_order, ids, album=album))
@@ -176,3 +191,13 @@ def by_name(photo: AlbumPhoto) -> tuple[object, ...]:
 def by_date(photo: AlbumPhoto) -> tuple[object, ...]:
     """Return a key that sorts by date, then by name."""
     return photo.date, *by_name(photo)
+
+
+def order_of(sort: Sort, ranks: Mapping[int, int]) -> Callable[[AlbumPhoto], tuple[object, ...]]:
+    """Return the key to sort photos by; those without a rank stay in their order, at the end."""
+
+    def by_rank(photo: AlbumPhoto) -> tuple[object, ...]:
+        rank = ranks.get(photo.photo_id)
+        return (1,) if rank is None else (0, rank, *by_name(photo))
+
+    return {"date": by_date, "table": by_rank}.get(sort, by_name)

@@ -1,9 +1,11 @@
-"""What a run is to arrange at its end. Imports nothing: the command line needs it for --help."""
+"""What a run is to arrange at its end. Imports little: the command line needs it for --help."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
-Sort = Literal["none", "name", "date"]
+Sort = Literal["none", "name", "date", "table"]
 Cover = Literal["auto", "first", "newest", "none"]
 
 
@@ -12,9 +14,10 @@ class Arrangement:
     """What to arrange.
 
     `sort` orders the photos of each album that got any. `cover` chooses the cover of these albums:
-    `auto` takes new photos named cover or folder, `first` and `newest` the first by name, or as
-    sorted, and the one with the latest date. With `caddie`, new photos are added to the account's
-    caddie, and with `link`, a search for them is created, whose URL is reported.
+    `auto` takes new photos that a table marks, or that are named cover or folder, `first` and
+    `newest` the first by name, or as sorted, and the one with the latest date. With `caddie`, new
+    photos are added to the account's caddie, and with `link`, a search for them is created, whose
+    URL is reported.
     """
 
     sort: Sort = "none"
@@ -22,5 +25,8 @@ class Arrangement:
     caddie: bool = False
     link: bool = False
 
+
+Marks = Callable[[Path], tuple[int | None, bool]]
+"""Returns the rank that a table gives a photo, and whether it marks it as a cover."""
 
 NOTHING: Final = Arrangement(cover="none")

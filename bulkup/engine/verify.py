@@ -14,7 +14,7 @@ from bulkup.engine.albums import (
     MembersByAlbum,
     list_members,
 )
-from bulkup.engine.arrangement import NOTHING, Arrangement
+from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
 from bulkup.engine.executor import Executor
 from bulkup.engine.pipeline import batches, read_archive
 from bulkup.engine.ports import Job, RunContext, Stop
@@ -48,7 +48,8 @@ class Plan:
     reads none. `hashing` is the number of threads that read the archive. `endings` None takes
     files of every type; those in `convert` were sent as JPEG. `takeout` leaves out files of a
     Google Takeout. With `repeat_links`, links to photos are in the albums of their own folders.
-    `arrangement` is the order and the cover that the albums of the photos have to have.
+    `arrangement` is the order and the cover that the albums of the photos have to have,
+    with the `marks` of a table.
     """
 
     roots: Sequence[Path]
@@ -61,6 +62,7 @@ class Plan:
     takeout: TakeoutFilter | None = None
     repeat_links: bool = False
     arrangement: Arrangement = NOTHING
+    marks: Marks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ async def run(
     without a verdict are then emitted as unfinished.
     """
     began, emit = context.clock(), context.emit
-    arrangement = ArrangementVerifier(plan.arrangement, context)
+    arrangement = ArrangementVerifier(plan.arrangement, context, marks=plan.marks)
     guard = OutcomeGuard(arrangement.emit)
     context = replace(context, emit=guard.emit)
     verifier = Verifier(context, album_resolver=album_resolver, quick=plan.quick)

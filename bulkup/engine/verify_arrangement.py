@@ -4,8 +4,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from bulkup.engine.arrange import COVER_NAMES, by_date, by_name
-from bulkup.engine.arrangement import NOTHING, Arrangement
+from bulkup.engine.arrange import COVER_NAMES, by_date, order_of
+from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
 from bulkup.engine.ports import AlbumDisplay, AlbumPhoto, RunContext
 from bulkup.errors import BulkupError, FailureMessage, RunError
 from bulkup.errors import gallery as gallery_failures
@@ -28,25 +28,37 @@ class Listing:
 class ArrangementVerifier:
     """Notes the albums of photos that are present, and verifies their order and cover."""
 
-    def __init__(self, arrangement: Arrangement, context: RunContext) -> None:
+    def __init__(
+        self, arrangement: Arrangement, context: RunContext, *, marks: Marks | None = None
+    ) -> None:
         self._wanted = arrangement != NOTHING
         self._sort = arrangement.sort
         self._cover = arrangement.cover
         self._context = context
         self._albums: set[int] = set()
         self._named: dict[int, set[int]] = {}
+        self._marked: dict[int, set[int]] = {}
+        self._ranks: dict[int, int] = {}
+        self._marks = marks if self._wanted else None
 
     def emit(self, event: Event) -> None:
         """Pass an event on; note the albums, and the photos that may be their covers."""
         self._context.emit(event)
         if isinstance(event, PhotoChecked) and event.albums:
             self._albums.update(event.albums)
+            if event.image_id and self._marks:
+                rank, is_cover = self._marks(event.path)
+                if rank is not None and self._sort == "table":
+                    self._ranks[event.image_id] = rank
+                for album in event.albums if is_cover else ():
+                    self._marked.setdefault(album, set()).add(event.image_id)
             if event.image_id and event.path.stem.lower() in COVER_NAMES:
                 self._named.setdefault(event.albums[0], set()).add(event.image_id)
 
     async def run(self) -> None:
         """Emit what differs. Raises `RunError`."""
-        albums = self._named if self._sort == "none" and self._cover == "auto" else self._albums
+        named = {**self._named, **self._marked}
+        albums = named if self._sort == "none" and self._cover == "auto" else self._albums
         if not self._wanted or not albums:
             return
         try:
@@ -89,7 +101,8 @@ class ArrangementVerifier:
                 page=page,
             )
             self._report(album, failure)
-        wanted = self._named.get(album, set()) if self._cover == "auto" else set()
+        named = self._marked.get(album) or self._named.get(album, set())
+        wanted = named if self._cover == "auto" else set()
         chosen = {"first": listing.first, "newest": listing.newest}.get(self._cover)
         if chosen:
             wanted = {chosen.photo_id}
@@ -103,10 +116,12 @@ class ArrangementVerifier:
     async def _listing(self, album: int) -> Listing:
         """List an album as it is shown. Photos of one date may be in any order."""
         listing, last, last_key = Listing(), None, None
-        key_of = by_date if self._sort == "date" else by_name
+        key_of = order_of(self._sort, self._ranks)
         async with aclosing(self._context.gallery.album_photos(album)) as photos:
             async for photo in photos:
-                key = (photo.date,) if self._sort == "date" else by_name(photo)[:-1]
+                key = (photo.date,) if self._sort == "date" else key_of(photo)
+                if self._sort != "date" and len(key) > 1:
+                    key = key[:-1]  # photos of one name may be in any order
                 if last and last_key and key < last_key and not listing.swapped:
                     listing.swapped = last, photo
                 last, last_key = photo, key

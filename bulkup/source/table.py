@@ -35,6 +35,7 @@ BLOCK_SIZE: Final = 256 * 1024
 """Rows, and characters, that are compressed together."""
 
 KEPT_BLOCKS: Final = 8
+NO_RANK: Final = -1
 MOST_PROBLEMS: Final = 10_000
 """Problems that are kept with their lines; others are only counted."""
 
@@ -65,6 +66,8 @@ class Table:
         self.problems: list[RowProblem] = []
         self.problem_count = 0
         self.has_levels = False
+        self._ranks = array("i")
+        self._covers: set[int] = set()
         self._here = _text(Path.cwd())
         self._set_bases(roots)
         self._rows = _PackedRows()
@@ -127,6 +130,18 @@ class Table:
         if not rows or self._belongs_to_another(rows[-1], photo):
             return None
         return dict(zip(self._fields, self._rows[rows[-1]], strict=True))
+
+    @property
+    def has_ranks(self) -> bool:
+        """Whether there is a column of ranks."""
+        return "rank" in self._fields
+
+    def mark_of(self, photo: Path) -> tuple[int | None, bool]:
+        """Return a photo's rank, and whether it is a cover. Reads no files."""
+        if not (rows := self.rows_of(photo)):
+            return None, False
+        rank = self._ranks[rows[-1]]
+        return None if rank == NO_RANK else rank, rows[-1] in self._covers
 
     @property
     def has_albums(self) -> bool:
@@ -194,6 +209,9 @@ class Table:
                 if self.problem_count <= MOST_PROBLEMS:
                     self.problems.append(RowProblem(row.line, written, reason))
             if written and not row.problem:
+                if values.cover:
+                    self._covers.add(len(self._ranks))
+                self._ranks.append(NO_RANK if values.rank is None else values.rank)
                 yield Row(row.line, cells), written
 
     def _key(self, written: str) -> str:

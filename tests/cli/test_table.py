@@ -158,6 +158,8 @@ async def test_a_table_that_can_not_be_used_is_reported_before_anything_is_sent(
         ("--metadata", table, "--metadata-map", "title=Title"),
         ("--metadata", table, "--metadata-map", "heading=title"),
         ("--metadata-map", "title=heading"),
+        ("--sort", "table"),
+        ("--sort", "table", "--metadata", table, "--metadata-map", "title=heading"),
     )
     for flags in wrong:
         ended = await send(box, photos, *flags)

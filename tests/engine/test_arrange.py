@@ -5,16 +5,19 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from anyio import to_thread
 
 from bulkup.engine import arrange as arrange_module
 from bulkup.engine.arrangement import Arrangement
-from bulkup.events import Noticed, PhotoUploaded
+from bulkup.events import ArrangementDiffers, Noticed, PhotoUploaded
 from bulkup.piwigo import arrangement
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.versions import VERSIONS
+from bulkup.source.cells import TableFile
+from bulkup.source.table import Table
 from tests.support.galleries import calls
 from tests.support.photos import write_photo
-from tests.support.runs import Outcome, run
+from tests.support.runs import Outcome, check, run
 
 BY_NAME = Arrangement(sort="name", cover="none")
 arrange = partial(run, finishing=1, concurrency=1)
@@ -94,6 +97,36 @@ async def test_covers_are_taken_from_files_or_chosen(tmp_path: Path) -> None:
             outcome = await arrange(box, tmp_path, tree=True, unwrap=True, arrangement=how)
             files |= {event.image_id: event.path.name for event in outcome.of(PhotoUploaded)}
             assert covers() == {"one": "Cover.JPG", "two": chosen}
+
+
+async def test_a_table_sorts_and_marks_covers(tmp_path: Path) -> None:
+    names = ("a.jpg", "b.jpg", "c 'q' 🙂.jpg", "folder.jpg", "new.jpg")
+    write_all(tmp_path, *names[:4])
+    rows = ["path,rank,cover", f"{names[2]},1,", "b.jpg,20,yes", "a.jpg,3,", "new.jpg,2,"]
+    file = tmp_path / "table.csv"
+    file.write_text("\n".join(rows), encoding="utf-8")
+    read = partial(Table, TableFile(file), roots=[tmp_path])
+    marks = (await to_thread.run_sync(read)).mark_of
+    how = Arrangement(sort="table")
+    async with Sandbox() as box:
+        outcome = await arrange(box, tmp_path, arrangement=how, marks=marks)
+        ids = {event.path.name: event.image_id for event in outcome.of(PhotoUploaded)}
+        assert ordered(box) == ["c 'q' �.jpg", "a.jpg", "b.jpg", "folder.jpg"]
+        assert box.gallery.albums[1].representative == ids["b.jpg"]
+        write_all(tmp_path, names[4])
+        box.gallery.albums[1].representative = ids["a.jpg"]  # as chosen in the gallery
+        await arrange(box, tmp_path, arrangement=how, marks=marks)
+        assert ordered(box) == ["c 'q' �.jpg", "new.jpg", "a.jpg", "b.jpg", "folder.jpg"]
+        assert box.gallery.albums[1].representative == ids["a.jpg"]
+        box.gallery.albums[1].image_order = "`rank` ASC"
+        verify = partial(check, box, tmp_path, quick=True, arrangement=how, marks=marks)
+        (differs,) = (await verify()).of(ArrangementDiffers)
+        assert differs.code == "other-cover"
+        box.gallery.albums[1].representative = ids["b.jpg"]
+        assert not (await verify()).of(ArrangementDiffers)
+        box.gallery.ranks[1, ids["a.jpg"]] = 9
+        (differs,) = (await verify()).of(ArrangementDiffers)
+        assert differs.code == "unsorted"
 
 
 async def test_new_photos_are_put_into_the_caddie_and_a_search(
