@@ -155,7 +155,7 @@ async def list_members(
 class Albums:
     """The albums of one gallery; new ones are created `private` or public, and shared by `share`.
 
-    That is called with the id of each new album.
+    That is called with the id of each new album. `made` has their names, by parent and id.
     """
 
     def __init__(
@@ -172,6 +172,7 @@ class Albums:
         self._emit = emit
         self._private = private
         self._share = share
+        self.made: dict[int, dict[int, str]] = {}
         self._opened: dict[int, str] = {}  # private albums that get shared with what they have
         self._known: dict[tuple[int, str], int] | None = None
 
@@ -210,6 +211,7 @@ class Albums:
         if found is None and make:
             found = await self._add(name, parent=parent, comment=comment)
             self._known[parent, self._gallery.album_keys(name)[0]] = found
+            self.made.setdefault(parent, {})[found] = name
             await self._set_name(found, name)
             await self._share_new(found, name, parent=parent)
             self._emit(AlbumMade(album=found, name=name, parent=parent or None))

@@ -71,16 +71,24 @@ class Arranger:
         if event.path.stem.lower() in COVER_NAMES:
             self._covers.append((event.path, event.image_id))
 
-    async def run(self, *, album_of: Callable[[Path], Awaitable[int]]) -> None:
+    async def run(
+        self,
+        *,
+        album_of: Callable[[Path], Awaitable[int]],
+        made: Mapping[int, Mapping[int, str]],
+    ) -> None:
         """Arrange the albums and photos; emit a notice for what fails.
 
-        `album_of` returns the album of a file's folder.
+        `album_of` returns the album of a file's folder; `made` has the names of new albums, by
+        parent and id.
         """
         if self._arrangement == NOTHING:
             return
         covers = await self._covers_by_album(album_of) if self._arrangement.cover == "auto" else {}
         for album in sorted(self._albums):
             await self._arrange(album, covers.get(album))
+        if self._arrangement.sort != "none" and any(len(new) > 1 for new in made.values()):
+            await self._try("the order of new albums", partial(self._sort_albums, made))
         if self._arrangement.caddie:
             await self._try("the caddie", partial(self._gallery.add_to_caddie, [*self._uploaded]))
         for what, (times, reason) in self._failures.items():
@@ -123,6 +131,18 @@ class Arranger:
                 chosen = max(photos, key=by_date).photo_id
         if chosen is not None:
             await self._try("the cover", partial(self._gallery.set_cover, chosen, album=album))
+
+    async def _sort_albums(self, made: Mapping[int, Mapping[int, str]]) -> None:
+        """Sort new albums by name, after those that their parent had before."""
+        siblings: dict[int, list[int]] = {}
+        for album in await self._gallery.albums():
+            siblings.setdefault(album.parent, []).append(album.album_id)
+        for parent, new in made.items():
+            there = siblings.get(parent, [])
+            in_order = sorted(new.keys() & set(there), key=lambda album: _natural(new[album]))
+            wanted = [album for album in there if album not in new] + in_order
+            if wanted != there:
+                await self._gallery.set_album_order(wanted)
 
     async def _listed(self, album: int) -> list[AlbumPhoto]:
         return [photo async for photo in self._gallery.album_photos(album)]
@@ -182,10 +202,13 @@ class Arranger:
 
 def by_name(photo: AlbumPhoto) -> tuple[object, ...]:
     """Return a key that sorts 2.jpg before 10.jpg."""
-    name = unicodedata.normalize("NFKD", photo.file).casefold()
-    parts = re.split(r"([0-9]{1,18})", name)
+    return *_natural(photo.file), photo.photo_id
+
+
+def _natural(name: str) -> list[str]:
+    parts = re.split(r"([0-9]{1,18})", unicodedata.normalize("NFKD", name).casefold())
     parts[1::2] = [f"{int(digits):018}" for digits in parts[1::2]]
-    return *parts, photo.photo_id
+    return parts
 
 
 def by_date(photo: AlbumPhoto) -> tuple[object, ...]:

@@ -243,6 +243,9 @@ class DryRunGallery:
     async def set_order(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Change nothing."""
 
+    async def set_album_order(self, albums: Sequence[int]) -> None:
+        """Change nothing."""
+
     async def set_cover(self, photo_id: int, *, album: int) -> None:
         """Change nothing."""
 

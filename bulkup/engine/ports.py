@@ -411,6 +411,9 @@ class GalleryWriter(GalleryReader, Protocol):
     async def set_order(self, photo_ids: Sequence[int], *, album: int) -> None:
         """Rank all photos of an album in this order. Raises `NotOffered`."""
 
+    async def set_album_order(self, albums: Sequence[int]) -> None:
+        """Put all albums of one parent into this order. Raises `NotOffered`."""
+
     async def set_cover(self, photo_id: int, *, album: int) -> None:
         """Make a photo the cover of an album. Raises `NotOffered`."""
 

@@ -129,6 +129,19 @@ class Arranging:
             )
             await self.ask("pwg.images.setRank", fields)
 
+    async def set_album_order(self, albums: Sequence[int]) -> None:
+        """Put all albums of one parent into this order (`pwg.categories.setRank`).
+
+        One request can do that only with all of them; of more than it can name, each is put in its
+        place (source of Piwigo 13.8 and 16.4).
+        """
+        method = "pwg.categories.setRank"
+        if len(albums) <= MOST_RANKED:
+            await self.ask(method, tuple(("category_id[]", str(album)) for album in albums))
+            return
+        for rank, album in enumerate(albums, start=1):
+            await self.ask(method, (("category_id", str(album)), ("rank", str(rank))))
+
     async def set_cover(self, photo_id: int, *, album: int) -> None:
         """Make a photo the representative of an album."""
         fields = (("category_id", str(album)), ("image_id", str(photo_id)))

@@ -245,6 +245,12 @@ class Gallery:
         self._rank_albums()
         return album
 
+    def order_albums(self, ids: Sequence[int]) -> None:
+        """Put the albums of one parent into this order."""
+        for rank, album_id in enumerate(ids, start=1):
+            self.albums[album_id].rank = rank
+        self._rank_albums()
+
     def delete_album(self, album_id: int) -> None:
         """Delete an album and all below it; the photos stay."""
         for album in self.subtree(album_id):

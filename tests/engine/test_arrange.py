@@ -129,6 +129,49 @@ async def test_a_table_sorts_and_marks_covers(tmp_path: Path) -> None:
         assert differs.code == "unsorted"
 
 
+@pytest.mark.parametrize("version", ["13.8.0", "16.4.0"])
+@pytest.mark.parametrize("most", [900, 3])
+async def test_new_albums_are_sorted_behind_those_that_were_there(
+    tmp_path: Path, version: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrangement, "MOST_RANKED", most)
+    first, more = ("10 a", "2 'b'", "z"), ("1", "3 🙂", "11")
+    for name in first:
+        write_all(tmp_path / name, f"{name}.jpg")
+    async with Sandbox(version=version) as box:
+        box.gallery.make_album("z", parent=1)
+        box.gallery.make_album("y", parent=1)
+
+        def names() -> list[str]:
+            albums = sorted(box.gallery.albums.values(), key=lambda album: album.order)
+            return [album.name for album in albums if album.parent == 1]
+
+        before = names()
+        await arrange(box, tmp_path, tree=True, unwrap=True, arrangement=BY_NAME)
+        assert names() == [*before, "2 'b'", "10 a"]
+        for name in more:
+            write_all(tmp_path / name, f"{name}.jpg")
+        outcome = await arrange(box, tmp_path, tree=True, unwrap=True, arrangement=BY_NAME)
+        assert names() == [*before, "2 'b'", "10 a", "1", "3 �", "11"]
+        assert not [message for message in notices(outcome) if "could not" in message]
+        asked = calls(box)["pwg.categories.setRank"]
+        await arrange(box, tmp_path, tree=True, unwrap=True, arrangement=BY_NAME)
+        assert calls(box)["pwg.categories.setRank"] == asked
+
+
+async def test_albums_stay_in_their_order_where_the_gallery_can_not_sort_them(
+    tmp_path: Path,
+) -> None:
+    for name in ("9", "10"):
+        write_all(tmp_path / name, f"{name}.jpg")
+    async with Sandbox() as box:
+        box.faults.add(Fault("501-method", "pwg.categories.setRank"))
+        outcome = await arrange(
+            box, tmp_path, tree=True, unwrap=True, arrangement=BY_NAME, retries=1
+        )
+        assert "the order of new albums could not be set" in " ".join(notices(outcome))
+
+
 async def test_new_photos_are_put_into_the_caddie_and_a_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

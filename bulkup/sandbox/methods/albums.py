@@ -256,6 +256,24 @@ async def _set_rank(call: Call) -> dict[str, object]:
     return {"image_id": ids[0], "category_id": album, "rank": rank}
 
 
+async def _set_album_rank(call: Call) -> None:
+    ids, gallery = call.numbers("category_id"), call.gallery
+    known = sorted(gallery.albums.keys() & set(ids))
+    if not known:
+        raise Refusal(404, "category_id not found")
+    parent = gallery.albums[known[0]].parent
+    siblings = [a.id for a in _ordered(gallery.albums.values()) if a.parent == parent]
+    if len(ids) > 1:
+        if sorted(ids) != sorted(siblings):
+            raise Refusal(1003, "you need to provide all sub-category ids for a given category")
+        siblings = ids
+    else:
+        siblings.remove(ids[0])
+        place = call.number("rank") if call.params["rank"] else len(siblings) + 1
+        siblings.insert(place - 1, ids[0])
+    gallery.order_albums(siblings)
+
+
 async def _create_search(call: Call) -> dict[str, object]:
     """Create a search; which photos it finds is a matter of its page alone."""
     if any(i not in call.gallery.albums for i in call.numbers("categories")):
@@ -295,6 +313,7 @@ def album_methods(release: Release) -> dict[str, Method]:
         "category_id": Param("int positive notnull", optional=False),
         "rank": ID,
     }
+    order = {"category_id": Param("int positive notnull", force=True), "rank": ID}
     face = dict.fromkeys(
         ("category_id", "image_id"), Param("int positive notnull", optional=False)
     )
@@ -306,6 +325,7 @@ def album_methods(release: Release) -> dict[str, Method]:
         "pwg.categories.setRepresentative": Method(
             _set_representative, face, admin=True, post=True
         ),
+        "pwg.categories.setRank": Method(_set_album_rank, order, admin=True, post=True),
         "pwg.categories.add": Method(_add, add, admin=True),
         "pwg.categories.setInfo": Method(_set_info, info, admin=True, post=True),
         "pwg.categories.delete": Method(_delete, delete, admin=True, post=True),
