@@ -20,7 +20,7 @@ from tests.support.photos import write_photo
 from tests.support.runs import Outcome, check, run
 
 BY_NAME = Arrangement(sort="name", cover="none")
-arrange = partial(run, finishing=1, concurrency=1)
+arrange = partial(run, finishing=1, concurrency=1, hashing=1)
 
 
 def ordered(box: Sandbox, album: int = 1) -> list[str]:
