@@ -23,7 +23,7 @@ import anyio
 from anyio import to_thread
 
 from bulkup.app.executor import RunSettings
-from bulkup.app.gallery import open_gallery
+from bulkup.app.gallery import open_gallery, report_unencrypted
 from bulkup.app.settings import Account, AlbumTarget, UploadSettings
 from bulkup.app.upload import upload_photos
 from bulkup.engine.albums import ROOT, AlbumFolder, FolderAlbums
@@ -71,6 +71,7 @@ async def copy_photos(
             server,
             recovery,
         ):
+            report_unencrypted(server.offer.url, emit)
             albums = await _albums(server, recovery)
             if from_album is not None and from_album not in albums:
                 raise RunError(run_failures.NO_SUCH_ALBUM(album=from_album, url=server.offer.url))

@@ -97,6 +97,18 @@ async def album_name(album: int, gallery: GalleryReader, recovery: Recovery) -> 
         raise ServerUnavailable(run_failures.START_FAILED(reason=error.message)) from None
 
 
+def report_unencrypted(url: str, emit: Emit) -> None:
+    """Emit a notice if others on the network can read what is sent to this address."""
+    if url.startswith("http:") and not is_local(url):
+        emit(
+            Noticed(
+                message="the connection is not encrypted: others on the network can read the "
+                "password",
+                hint="Use the https:// address if the gallery has one.",
+            )
+        )
+
+
 @asynccontextmanager
 async def open_run(
     started: RunStarted,
@@ -122,14 +134,7 @@ async def open_run(
                 SqliteLedger(file, server=started.url, again=recovery.again)
             )
         emit(started)
-        if started.url.startswith("http:") and not is_local(started.url):
-            emit(
-                Noticed(
-                    message="the connection is not encrypted: others on the network can read the "
-                    "password",
-                    hint="Use the https:// address if the gallery has one.",
-                )
-            )
+        report_unencrypted(started.url, emit)
         if database is not None:
             if database.set_aside is not None:
                 emit(
