@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 import bulkup as api
-from bulkup.sandbox import Sandbox
+from bulkup.sandbox import Fault, Sandbox
 from tests.support.commands import PASSWORD, Ended, account, bulkup, has_rows, one_photo, send
 from tests.support.galleries import calls, only_photo, tags_of
 from tests.support.photos import write_photo, write_xmp
+from tests.support.runs import FOUR_METHODS
 
 OLD = {"title": "Low tide", "description": "At <the> sea", "author": "Zoë", "date": "2001-02-03"}
 NEW = {"title": "High “tide”", "description": "two\nlines & more", "author": "Ann", "date": "2005"}
@@ -135,3 +136,32 @@ async def test_programs_refresh_too(box: Sandbox, photo: Path, tmp_path: Path) -
     )
     assert (report.changed, report.kept, report.ok) == (1, 0, True)
     assert only_photo(box).name == "a!"
+
+
+async def test_lost_answers_and_refusals_lose_nothing(
+    box: Sandbox, photo: Path, no_pauses: None
+) -> None:
+    """… a change whose answer was lost is asked again, and is not taken for an edit."""
+    del no_pauses
+    for method in ("pwg.images.setInfo", "pwg.images.getInfo"):
+        box.faults.add(Fault("answer-lost", method, 1))
+        box.faults.add(Fault("empty-500-before", method, 2))
+    assert (await refresh(box, photo)).code == 0
+    assert texts(box) == CHANGED
+    for nth in (1, 2):
+        box.faults.add(Fault("empty-500-before", "pwg.images.setInfo", nth))
+    write_xmp(photo, "sea", **OLD)
+    ended = await refresh(box, photo, "--retries", "1")
+    assert ended.code == 1
+    assert has_rows(ended, "1 +failed")
+    assert (await refresh(box, photo)).code == 0
+    assert texts(box)[0] == "Low tide"
+
+
+async def test_a_gallery_without_the_methods_is_refused_before_anything_is_read(
+    photos: Path,
+) -> None:
+    async with Sandbox(admin=("admin", PASSWORD), only=FOUR_METHODS) as box:
+        ended = await bulkup("refresh", photos, **account(box))
+        assert ended.code == 3
+        assert "does not let this account change the metadata of photos" in ended.err
