@@ -136,8 +136,8 @@ class UploadOptions(SourceOptions):
 class RefreshOptions(SourceOptions):
     """Options of `refresh`, named like the flags of `bulkup refresh` and with the same meaning.
 
-    `album` is the one that must contain the photos; None accepts any. The others are explained for
-    `UploadOptions`.
+    `album` must contain the photos, itself or in albums below it; None accepts any. The others are
+    explained for `UploadOptions`.
     """
 
     album: int | str | None = None

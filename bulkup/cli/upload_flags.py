@@ -245,8 +245,8 @@ class RefreshFlags:
     album: Annotated[
         str | None,
         flag(
-            "Album that must contain the photos: its number, or its path. Without it, they may be "
-            "anywhere in the gallery.",
+            "Album that must contain the photos, itself or in albums below it: its number, or its "
+            "path. Without it, they may be anywhere in the gallery.",
             short="-a",
         ),
     ] = None

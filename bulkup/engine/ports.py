@@ -534,7 +534,7 @@ class MetadataDifference(Protocol):
 
     @property
     def albums(self) -> Collection[int]:
-        """The albums of the photo."""
+        """The albums of the photo, and those above them."""
 
     async def apply(self) -> None:
         """Change the photo. May be repeated."""

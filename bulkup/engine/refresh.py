@@ -24,9 +24,9 @@ from bulkup.source.takeout.filter import TakeoutFilter
 class Plan:
     """What to refresh, and how many photos at once.
 
-    `album` is the album that photos have to be in, 0 for any. With `overwrite`, values that were
-    edited in the gallery are replaced as well; with `dry_run` nothing is changed. The rest is as
-    for `bulkup.engine.verify.Plan`.
+    `album` is the album that photos have to be in or below, 0 for any. With `overwrite`, values
+    that were edited in the gallery are replaced as well; with `dry_run` nothing is changed. The
+    rest is as for `bulkup.engine.verify.Plan`.
     """
 
     roots: Sequence[Path]

@@ -94,7 +94,11 @@ class Difference:
         self.changes: Values = {}
         self.kept: Values = {}
         self.written = dict(written)
-        self.albums = frozenset(number(row.get("id")) for row in _rows(stored, "categories"))
+        self.albums = frozenset(
+            number(album)
+            for row in _rows(stored, "categories")
+            for album in (row.get("id"), *str(row.get("uppercats") or "").split(","))
+        )
         self._photo_id = photo_id
         self._stored = stored
         self._overwrite = overwrite

@@ -124,6 +124,8 @@ async def test_photos_that_are_missing_or_elsewhere_are_named(box: Sandbox, phot
     assert ended.code == 1
     assert has_rows(ended, "0 +changed", "1 +missing", "1 +not in the album")
     assert texts(box)[0] == "Low tide"
+    box.gallery.link(only_photo(box).id, box.gallery.make_album("Below", other))
+    assert has_rows(await refresh(box, photo, "--album", str(other)), "1 +changed")
 
 
 async def test_programs_refresh_too(box: Sandbox, photo: Path, tmp_path: Path) -> None:
