@@ -54,7 +54,7 @@ SIX = "Été/Лето/夏/صيف/Θέρος/गर्मी"
 CO = f'{SIX}/O\'Neil & "co"'
 QUOTES = '“Nº {n}” is "<3" & it\'s \\ fine'
 LINES = "First line {n}\nÜber & <über>"
-ROME, HOLIDAY = "Takeout/Google Photos/Rome", ("Takeout/Google Photos/Roman holiday",)
+ROME, HOLIDAY = "Takeout/Google Photos/Rome", ("Roman holiday",)
 FAMILY = "{n} The whole family in front of the Fontana di"
 ARCHIVE = (
     Row("", "Loose {n}.jpg", 5),
@@ -161,8 +161,8 @@ FILES = 500
 ALBUMS = frozenset(
     {
         *("", "Été", "Été/Лето", "Été/Лето/夏", "Été/Лето/夏/صيف", "Été/Лето/夏/صيف/Θέρος", SIX),
-        *(CO, f"{CO}/Sun �", "D\u00e9cembre", "RAW", "Sidecars", "Takeout"),
-        *("Takeout/Google Photos", *HOLIDAY, "EXIF", "Camera A", "Camera B"),
+        *(CO, f"{CO}/Sun �", "D\u00e9cembre", "RAW", "Sidecars"),
+        *(*HOLIDAY, "EXIF", "Camera A", "Camera B"),
         *("Best of", "Best of/Best"),
     }
 )
