@@ -106,6 +106,7 @@ class UploadOptions(SourceOptions):
     create_albums: bool = False
     private: bool = False
     share_with: str | Sequence[str] = ()
+    album_for_tag: str | Sequence[str] = ()
 
     concurrency: int = 8
     finishing: int | Literal["auto"] = "auto"

@@ -26,7 +26,7 @@ from bulkup.errors import UsageError
 from bulkup.events import SkipReason
 from bulkup.source.cells import COLUMNS, TableFile
 from bulkup.source.filters import TAKEOUT_KINDS, Filters, Listing, Patterns
-from bulkup.source.metadata import Labels, Template
+from bulkup.source.metadata import Labels, Template, line
 from bulkup.source.renames import read_rename
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
@@ -44,6 +44,7 @@ def build_albums(
     create_albums: bool = False,
     private: bool = False,
     share_with: str | Sequence[str] = (),
+    album_for_tag: str | Sequence[str] = (),
 ) -> AlbumTarget:
     """Return the checked albums; `/2019` is a name, 2019 a number. Raises `UsageError`."""
     if isinstance(album, str) and album.strip().isdecimal():
@@ -59,7 +60,20 @@ def build_albums(
         renames=tuple(read_rename(rule, flag="--rename-album") for rule in _texts(rename_album)),
         private=private,
         share_with=_texts(share_with),
+        by_tag=tuple(_tag_album(rule) for rule in _texts(album_for_tag)),
     )
+
+
+def _tag_album(rule: str) -> tuple[str, tuple[str, ...]]:
+    """Return the tag and the path of the album in `TAG=ALBUM`. Raises `UsageError`."""
+    tag, _, album = rule.partition("=")
+    path = tuple(line(name) for name in album.strip().strip("/").split("/"))
+    if not (line(tag) and all(path)):
+        raise UsageError(
+            f"invalid value for --album-for-tag: “{rule}”",
+            hint="Give a tag and an album, such as share-family=Shared/Family.",
+        )
+    return line(tag), path
 
 
 def build_settings(

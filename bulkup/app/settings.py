@@ -128,7 +128,8 @@ class Account:
 class AlbumTarget:
     """Albums to upload to: an album's number, its path of names, or albums made from folders.
 
-    Without number and names, the albums of `tree` are at the top level of the gallery.
+    Without number and names, the albums of `tree` are at the top level of the gallery. `by_tag`
+    are tags, and the paths of further albums for photos that have them.
     """
 
     album: int | None = None
@@ -140,6 +141,7 @@ class AlbumTarget:
     renames: tuple[Rename, ...] = ()
     private: bool = False
     share_with: tuple[str, ...] = ()
+    by_tag: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         for given, flag in (
@@ -162,7 +164,7 @@ class AlbumTarget:
                 "--album contains an empty name",
                 hint="Give names such as Trips/2019, or a number.",
             )
-        if self.private and not (self.tree or self.create):
+        if self.private and not (self.tree or self.create or self.by_tag):
             raise UsageError(
                 "--private only affects new albums", hint="Give --tree or --create-albums too."
             )

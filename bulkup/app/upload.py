@@ -66,7 +66,7 @@ from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.inventory import Inventory
 from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.scan import Found, check_roots
-from bulkup.source.sidecars import Describer
+from bulkup.source.sidecars import Describer, TagAlbums
 from bulkup.source.table import Table
 from bulkup.source.takeout.filter import TakeoutFilter
 from bulkup.source.takeout.sidecars import TakeoutAlbums, find_takeouts
@@ -187,7 +187,12 @@ async def upload_photos(
         )
         convert = _converted(settings, server.offer)
         endings = _endings(server.offer, convert)
-        further = _further(exports if labels.sidecars else None, opened, emit=emit)
+        further = _further(
+            exports if labels.sidecars else None,
+            opened,
+            _by_tag(settings.into, zip_roots, opened, labels),
+            emit=emit,
+        )
         plan = pipeline.Plan(
             roots=roots,
             filters=filters,
@@ -370,7 +375,12 @@ async def verify_photos(
                 emit=emit,
                 make=False,
                 titles=_titles(exports, zip_roots) if settings.sidecars else None,
-                further=_further(exports if settings.sidecars else None, opened, emit=emit),
+                further=_further(
+                    exports if settings.sidecars else None,
+                    opened,
+                    _by_tag(into, zip_roots, opened, Labels(sidecars=settings.sidecars)),
+                    emit=emit,
+                ),
             )
         started = await _started(
             server.offer,
@@ -627,11 +637,29 @@ def _titles(exports: Exports, zip_roots: Sequence[Path]) -> Titles:
     return lambda folder: albums(folder) or exports.title(folder)
 
 
+def _by_tag(
+    into: AlbumTarget, zip_roots: Sequence[Path], table: Table | None, labels: Labels
+) -> TagAlbums | None:
+    """Return the source of albums by tags, None without any.
+
+    It reads what exports say for itself: problems are for others to report.
+    """
+    if not into.by_tag:
+        return None
+    describer = Describer(
+        Labels(sidecars=labels.sidecars, embedded=labels.embedded),
+        emit=lambda _: None,
+        parts=zip_roots,
+        stated=table.metadata_of if table else nothing_stated,
+    )
+    return TagAlbums(into.by_tag, describer=describer)
+
+
 def _further(
-    exports: Exports | None, table: Table | None, *, emit: Emit
+    exports: Exports | None, table: Table | None, by_tag: TagAlbums | None, *, emit: Emit
 ) -> Sequence[FurtherAlbums]:
     """Return the sources of albums besides those of folders; None is no source."""
-    sources: list[FurtherAlbums] = []
+    sources: list[FurtherAlbums] = [by_tag] if by_tag else []
     if table is not None and table.has_albums:
         sources.append(table.albums_of)
     if exports is not None:

@@ -63,6 +63,17 @@ class FolderFlags:
         ),
     ] = ()
 
+    album_for_tag: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Further album, below --album if given, for photos that have a tag: in the file, "
+            "its sidecars, or --metadata. Repeatable; in the environment variable, one on each "
+            "line.",
+            env_var_split=split_lines,
+            metavar="TAG=ALBUM",
+        ),
+    ] = ()
+
     def target(self) -> AlbumTarget:
         """Return the checked albums. Raises `UsageError`."""
         from bulkup.app.options import build_albums
@@ -110,7 +121,7 @@ class VerifyAlbumFlags(FolderFlags):
 
     def target_if_any(self) -> AlbumTarget | None:
         """Return the checked albums, None for any album. Raises `UsageError`."""
-        names = self.underscores_to_spaces or self.rename_album
+        names = self.underscores_to_spaces or self.rename_album or self.album_for_tag
         chosen = self.album is not None or self.tree or self.unwrap or names
         return self.target() if chosen else None
 

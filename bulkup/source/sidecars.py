@@ -22,6 +22,9 @@ from bulkup.source.takeout.names import FolderNames
 from bulkup.source.takeout.sidecars import read_takeout
 from bulkup.source.xmp import read_xmp
 
+TagAlbum = tuple[str, tuple[str, ...]]
+"""A tag, and the path of the album of all photos that have it."""
+
 FOLDERS: Final = 8
 """Folders whose listings are kept: those of the photos in flight, which are few if large."""
 
@@ -138,6 +141,11 @@ class Describer:
                 self._emit(ignored(item.path, item.reason, kind=item.kind))
         return metadata
 
+    def tags(self, photo: Path) -> tuple[str, ...]:
+        """Return a photo's tags, and the paths of hierarchical ones. Call it in a thread."""
+        metadata, _ = self._describe(Photo(photo, size=0, mtime_ns=0))
+        return (*metadata.tags, *("/".join(path) for path in metadata.keyword_paths))
+
     def _describe(self, photo: Photo) -> tuple[Metadata, list[Unusable]]:
         found, unusable = Metadata(), list[Unusable]()
         if self._sidecars is not None:
@@ -169,6 +177,19 @@ class Describer:
         if date is not None and not self._labels.embedded:
             found = _embedded(photo).metadata
         return None if found.exif_date or found.date else date
+
+
+class TagAlbums:
+    """Returns the albums of photos by their tags; `rules` are tags and paths of albums."""
+
+    def __init__(self, rules: Sequence[TagAlbum], *, describer: Describer) -> None:
+        self._rules = rules
+        self._describer = describer
+
+    def __call__(self, photo: Path) -> list[tuple[str, ...]]:
+        """Return the albums of a photo, as paths of names. Reads files: call in a thread."""
+        tags = {tag.casefold() for tag in self._describer.tags(photo)}
+        return [album for tag, album in self._rules if tag.casefold() in tags]
 
 
 def _embedded(photo: Path) -> Embedded:

@@ -106,7 +106,7 @@ def test_a_command_line_keeps_no_values_of_the_one_before() -> None:
 def test_bash_completes_commands_flags_and_values(capsys: Captured, here: Path) -> None:
     begun = {
         "bulkup doc": "doctor",
-        "bulkup --alb": "--album",
+        "bulkup --alb": "--album --album-for-tag",
         "bulkup upload --conc": "--concurrency",
         "bulkup upload --method a": "auto async",
     }
@@ -146,6 +146,8 @@ WRONG_VALUES = {
     "--unwrap": "--tree",
     "--tree --flat": "--tree and --flat",
     "--private": "--create-albums",
+    "--album-for-tag family": "invalid value for --album-for-tag: “family”",
+    "--album-for-tag a=b//c": "invalid value for --album-for-tag: “a=b//c”",
     "--share-with Family": "--share-with requires --private",
     "--tree --private --share-with ''": "--share-with is empty",
     "--album 0": "--album 0",
