@@ -170,7 +170,7 @@ class Verdict(StrEnum):
 
     PRESENT = "present"  # in the gallery, in the album if one was named, and byte for byte equal
     MISSING = "missing"
-    NOT_IN_ALBUM = "not-in-album"  # in the gallery, but in other albums
+    NOT_IN_ALBUM = "not-in-album"  # in other albums of the gallery, or in one not to be public
     DIFFERING = "differing"  # the stored file does not match the MD5 in the gallery
     UNKNOWN = "unknown"  # this server can't tell
     FAILED = "failed"  # the file can't be read, or the request failed

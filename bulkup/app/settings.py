@@ -245,15 +245,17 @@ class UploadSettings:
 class VerifySettings:
     """Settings of a verification; times in seconds.
 
-    `into` None accepts photos anywhere in the gallery. `sidecars` names albums after titles from
-    Google Takeout. `arrangement` has the order and the cover that albums have to have. `ledger` as
-    for `UploadSettings`. Raises `UsageError` for invalid values.
+    `into` None accepts photos anywhere in the gallery; otherwise, `private` checks that their
+    albums are private. `sidecars` names albums after titles from Google Takeout. `arrangement` has
+    the order and the cover that albums have to have. `ledger` as for `UploadSettings`. Raises
+    `UsageError` for invalid values.
     """
 
     into: AlbumTarget | None = None
     sidecars: bool = True
     concurrency: int = 4
     quick: bool = False
+    private: bool = False
     convert: bool = False
     retries: int = 5
     patience_s: float = 3600.0
@@ -265,6 +267,11 @@ class VerifySettings:
             raise UsageError(
                 "--sort and --cover check albums, but no album is to be checked",
                 hint="Give --album or --tree as for the upload.",
+            )
+        if self.private and self.into is None:
+            raise UsageError(
+                "--private checks the albums of the photos, but none are named",
+                hint="Give --album or --tree as for the upload, or leave out --private.",
             )
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
         check_range("--retries", self.retries, least=0, most=1000)

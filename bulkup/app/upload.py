@@ -408,6 +408,7 @@ async def verify_photos(
                 filters=filters,
                 concurrency=settings.concurrency,
                 quick=settings.quick,
+                private=settings.private,
                 endings=endings,
                 convert=convert,
                 hashing=PROCESSES if convert else 2,

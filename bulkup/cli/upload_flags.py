@@ -222,6 +222,9 @@ class VerifyFlags:
         bool,
         flag("Trust the gallery's recorded MD5s instead of having it read its files."),
     ] = False
+    private: Annotated[
+        bool, flag("Check also that the albums that must contain the photos are private.")
+    ] = False
     sort: Annotated[
         Sort,
         flag("Check that the albums show their photos by file name, date taken, or table."),
@@ -240,6 +243,7 @@ class VerifyFlags:
             sidecars=not albums.no_sidecars,
             concurrency=self.concurrency,
             quick=self.quick,
+            private=self.private,
             arrangement=Arrangement(sort=self.sort, cover=self.cover),
             convert=self.convert,
             retries=retry.retries,

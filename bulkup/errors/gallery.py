@@ -233,6 +233,11 @@ ELSEWHERE: Final = FailureKind(
     "photo {photo} is in the gallery, but not in album {album}",
     "Upload again: that adds it to the album.",
 )
+PUBLIC_ALBUM: Final = FailureKind(
+    "public-album",
+    "photo {photo} is in album {album}, which is public",
+    "Make that album private in the gallery.",
+)
 NO_PLACE: Final = FailureKind(
     "no-place", "photo {photo} is in the gallery, but {reason}", "{remedy}"
 )

@@ -192,7 +192,6 @@ OTHER_LINES = {
     "upload {folder} --from0": "--from0 requires --files-from",
     "verify {folder} --chunk-size 1": "--chunk-size",
     "verify {folder} --create-albums": "--create-albums",
-    "verify {folder} --private": "--private",
     "verify {folder} --unwrap": "--tree",
     "verify {folder} --underscores-to-spaces": "--tree",
     "verify {folder} --tree --flat": "--tree",

@@ -39,7 +39,13 @@ async def test_new_albums_are_shared_and_those_that_exist_are_not(
         write_photo(tmp_path / "Rome" / "Day" / "b.jpg", "b")
         again = await send(box, tmp_path / "Rome", "--tree", *PRIVATE, "user:bob")
         ids = {album.name: album.id for album in box.gallery.albums.values()}
-    assert (planned.code, first.code, again.code) == (0, 0, 0)
+        flags = (tmp_path / "Rome", "--tree", "--private", "--no-ledger")
+        good = await send(box, "verify", *flags)
+        box.gallery.albums[ids["Day"]].status = "public"
+        bad = await send(box, "verify", *flags)
+    assert [e.code for e in (planned, first, again, good, bad)] == [0, 0, 0, 0, 1]
+    assert f"is in album {ids['Day']}, which is public" in bad.err
+    assert "a.jpg" not in bad.err
     rome, day = ids["Rome"], ids["Day"]
     assert box.gallery.group_access == {(group, album) for group in (7, 8) for album in (1, rome)}
     assert {row for row in box.gallery.user_access if row[0] > 1} == {
@@ -97,3 +103,9 @@ async def test_a_gallery_without_the_methods_is_named(tmp_path: Path) -> None:
         ended = await send(box, tmp_path, "--tree", *PRIVATE, "bob")
     assert ended.code == 3
     assert "albums can't be shared" in ended.err
+
+
+async def test_privacy_is_only_checked_of_named_albums(box: Sandbox, tmp_path: Path) -> None:
+    ended = await send(box, "verify", tmp_path, "--private", album="")
+    assert ended.code == 2
+    assert "--private checks the albums of the photos" in ended.err
