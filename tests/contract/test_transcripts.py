@@ -26,6 +26,7 @@ _FOLDER = Path(__file__).parent / "transcripts"
 _VERSIONS = ("13.8.0", "14.5.0", "15.7.0", "16.4.0", "17.0.0beta1")
 # Some of these were left as they came.
 _COMMENT_KEY = re.compile(r"\d{10}(?:\.\d+)?:2:[0-9a-f]{32}")
+_RECORDED = sorted((path.parent.name, path.stem) for path in _FOLDER.glob("*/*.json"))
 _TOPICS = sorted(path.stem for path in (_FOLDER / "16.4.0").glob("*.json"))
 # What the recorder did without writing it down, by what stands in the server_state before it.
 _THEN_DELETED = {
@@ -108,8 +109,7 @@ async def _run(
             await replay.wire.call("setup", "pwg.images.emptyLounge")
 
 
-@pytest.mark.parametrize("topic", _TOPICS)
-@pytest.mark.parametrize("version", _VERSIONS)
+@pytest.mark.parametrize(("version", "topic"), _RECORDED)
 async def test_the_sandbox_answers_as_the_real_one(
     version: str, topic: str, payloads: Mapping[str, bytes], recorded: Recorded
 ) -> None:
@@ -256,7 +256,7 @@ async def test_a_real_server_still_answers_so(
         near = sys.platform == "linux" and (urlsplit(url).hostname or "").startswith("127.")
         version = str(await wire.call(None, "pwg.getVersion"))
         same = [v for v in _VERSIONS if v.split(".")[0] == version.split(".", maxsplit=1)[0]]
-        if not same:
+        if not same or (same[0], topic) not in recorded:
             pytest.skip(f"nothing was recorded of Piwigo {version}")
 
         async def before(step: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from bulkup.sandbox import php
 from bulkup.sandbox.calls import REQUIRED, SWITCH, TEXT, Call, Method, Param
 from bulkup.sandbox.gallery import Group, storable
-from bulkup.sandbox.php import Refusal
+from bulkup.sandbox.php import FatalError, Refusal
 
 _IDS = Param("int positive notnull", force=True)
 _DEFAULT, _MOST = 100, 1000
@@ -71,6 +71,8 @@ async def _add_permissions(call: Call) -> dict[str, object]:
     if call.params["recursive"]:
         albums |= {a.id for i in albums for a in call.gallery.subtree(i)}
     groups, users = call.numbers("group_id"), call.numbers("user_id")
+    if (groups or users) and not albums & call.gallery.albums.keys():
+        raise FatalError("mysqli_sql_exception: You have an error in your SQL syntax")
     call.gallery.give_access(albums, groups=groups, users=users)
     return await _permissions(call)
 
