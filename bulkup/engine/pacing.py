@@ -240,9 +240,8 @@ class Finishing:
         asked, self._asked = self._asked, None
         if asked is None:
             return
-        fewer = (self._settled + asked) // 2
-        if self._climb is not None and self.ceiling < asked and fewer > self._settled:
-            self._asked = fewer
+        if self._settled == 1 and self._climb is not None and self.ceiling < asked > 2:
+            self._asked = max(2, (1 + asked) // 2)
         elif self.ceiling <= self._settled:
             if self._climb is not None and self._settled > 1:
                 self.best = self._settled

@@ -102,13 +102,6 @@ def test_the_limit_doubles_within_the_first_photos_while_that_pays(
     assert world.pacing.best == reached
 
 
-def test_the_climb_reaches_the_slots_of_a_pool_too_small_for_the_next_doubling() -> None:
-    world = World(lambda _: ALONE_S, workers=5, most=8, counted=1)
-    world.pacing.begin()
-    world.finish(30)
-    assert world.pacing.best == world.highest == 3
-
-
 def test_the_climb_is_judged_too_where_all_slots_are_seldom_taken() -> None:
     pacing = Finishing(most=8, workers=10)
     for now in range(40):
