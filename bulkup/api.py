@@ -103,6 +103,7 @@ class UploadOptions(SourceOptions):
     unwrap: bool = False
     underscores_to_spaces: bool = False
     rename_album: str | Sequence[str] = ()
+    album_levels: int | None = None
     create_albums: bool = False
     private: bool = False
     share_with: str | Sequence[str] = ()

@@ -115,6 +115,7 @@ class AlbumPaths:
 
     def __init__(self, albums: Mapping[int, AlbumRow], *, top: int, into: AlbumTarget) -> None:
         self._albums = albums
+        self._names = FolderAlbums(base=ROOT, spaces=into.spaces, renames=into.renames)
         self.top = top
         self.into = into
 
@@ -128,13 +129,14 @@ class AlbumPaths:
     def _path(self, album: int) -> AlbumPath | None:
         """Return the path of an album, None if it is not inside the top one."""
         names: list[str] = []
-        while (row := self._albums.get(album)) is not None:
-            if album != self.top or not self.into.unwrap:
-                names.insert(0, row.name)
-            if album == self.top:
-                return tuple(names)
+        while (row := self._albums.get(album)) is not None and album != self.top:
+            names.insert(0, row.name)
             album = row.parent
-        return tuple(names) if self.top == ROOT else None
+        if row is None and self.top != ROOT:
+            return None
+        if row is not None and not self.into.unwrap:
+            names.insert(0, row.name)
+        return tuple(filter(None, map(self._names.name, names)))[: self.into.levels]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +148,6 @@ class SourceAlbums(FolderAlbums):
     def path_to(self, photo: Path) -> tuple[AlbumFolder, ...]:
         """Return the albums from `base` down to a photo's first one."""
         names = next(iter(self.paths_of(photo)), ())
-        if self.renames:
-            names = tuple(name for name in names if self.name(name))
         if not names and self.base == ROOT:
             raise PhotoError(local_failures.NO_FOLDER())
         folders = [quote(name, safe=" ").replace(".", "%2E") for name in names]
@@ -205,14 +205,7 @@ class SourcePhotos:
 
     def folder_albums(self, base: int) -> FolderAlbums:
         """Return the first album of each photo."""
-        into = self._albums.into
-        return SourceAlbums(
-            base=base,
-            tree=into.tree,
-            spaces=into.spaces,
-            renames=into.renames,
-            paths_of=self.paths_of,
-        )
+        return SourceAlbums(base=base, tree=self._albums.into.tree, paths_of=self.paths_of)
 
     async def walk(self, endings: Collection[str] | None) -> AsyncGenerator[Sequence[Found], None]:
         """Yield the photos, in the order of their numbers."""

@@ -139,6 +139,7 @@ class AlbumTarget:
     unwrap: bool = False
     spaces: bool = False
     renames: tuple[Rename, ...] = ()
+    levels: int | None = None
     private: bool = False
     share_with: tuple[str, ...] = ()
     by_tag: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -148,9 +149,12 @@ class AlbumTarget:
             (self.unwrap, "--unwrap"),
             (self.spaces, "--underscores-to-spaces"),
             (self.renames, "--rename-album"),
+            (self.levels is not None, "--album-levels"),
         ):
             if given and not self.tree:
                 raise UsageError(f"{flag} requires --tree", hint="Give both, or neither.")
+        if self.levels is not None:
+            check_range("--album-levels", self.levels, least=1, most=1000)
         if self.album is not None:
             check_range("--album", self.album, least=1, most=2**31 - 1)
         elif not self.names and not self.tree:

@@ -609,6 +609,7 @@ def _folder_albums(
         unwrap=into.unwrap,
         spaces=into.spaces,
         renames=into.renames,
+        levels=into.levels,
     )
 
 
@@ -628,7 +629,7 @@ def _folder_tags(
     into: AlbumTarget, roots: Sequence[Path], zip_roots: Sequence[Path], takeouts: Takeouts
 ) -> FolderAlbums:
     """Return which folders become tags: those below the roots, named like albums."""
-    below_roots = replace(into, tree=True, unwrap=True)
+    below_roots = replace(into, tree=True, unwrap=True, levels=None)
     return _folder_albums(below_roots, roots, ANY_ALBUM, zip_roots, takeouts)
 
 

@@ -62,7 +62,13 @@ class FolderFlags:
             metavar="'PATTERN=>TEXT'",
         ),
     ] = ()
-
+    album_levels: Annotated[
+        int | None,
+        flag(
+            "With --tree: levels of albums to make of folders; photos in deeper folders go to the "
+            "album of the last level."
+        ),
+    ] = None
     album_for_tag: Annotated[
         tuple[str, ...],
         Parameter(
@@ -122,7 +128,8 @@ class VerifyAlbumFlags(FolderFlags):
     def target_if_any(self) -> AlbumTarget | None:
         """Return the checked albums, None for any album. Raises `UsageError`."""
         names = self.underscores_to_spaces or self.rename_album or self.album_for_tag
-        chosen = self.album is not None or self.tree or self.unwrap or names
+        levels = self.unwrap or self.album_levels is not None
+        chosen = self.album is not None or self.tree or levels or names
         return self.target() if chosen else None
 
 

@@ -315,9 +315,10 @@ class FolderAlbums:
 
     Without `tree` all photos go to `base`. `unwrap` leaves out the album of each root itself,
     `spaces` replaces underscores with spaces, then `renames` are applied in their order; a folder
-    with an empty name is left out. The roots in `zips` are zip archives: these become no albums,
-    and neither do the two folders that hold all photos of a Takeout. `takeouts` are folders that
-    are one of these two, with their names in the Takeout; those above them become no albums.
+    with an empty name is left out. Of the rest, the first `levels` become albums. The roots in
+    `zips` are zip archives: these become no albums, and neither do the two folders that hold all
+    photos of a Takeout. `takeouts` are folders that are one of these two, with their names in the
+    Takeout; those above them become no albums.
     """
 
     roots: Sequence[Path] = ()
@@ -328,6 +329,7 @@ class FolderAlbums:
     unwrap: bool = False
     spaces: bool = False
     renames: Sequence[Rename] = ()
+    levels: int | None = None
     _real: dict[Path, Path] = field(default_factory=dict, init=False)
     _names: dict[str, str] = field(default_factory=dict, init=False)
 
@@ -347,7 +349,7 @@ class FolderAlbums:
             folders = tuple(folder for folder in folders if self.name(folder.spelled))
         if not folders and self.base == ROOT:
             raise PhotoError(local_failures.NO_FOLDER())
-        return folders
+        return folders[: self.levels]
 
     def _ancestors(self, photo: Path) -> Iterator[AlbumFolder]:
         if photo in self._real:

@@ -106,7 +106,7 @@ def test_a_command_line_keeps_no_values_of_the_one_before() -> None:
 def test_bash_completes_commands_flags_and_values(capsys: Captured, here: Path) -> None:
     begun = {
         "bulkup doc": "doctor",
-        "bulkup --alb": "--album --album-for-tag",
+        "bulkup --alb": "--album --album-levels --album-for-tag",
         "bulkup upload --conc": "--concurrency",
         "bulkup upload --method a": "auto async",
     }
@@ -145,6 +145,7 @@ WRONG_VALUES = {
     "--album a//b": "empty name",
     "--unwrap": "--tree",
     "--tree --flat": "--tree and --flat",
+    "--tree --album-levels 0": "--album-levels 0 is out of range",
     "--private": "--create-albums",
     "--album-for-tag family": "invalid value for --album-for-tag: “family”",
     "--album-for-tag a=b//c": "invalid value for --album-for-tag: “a=b//c”",
@@ -194,6 +195,7 @@ OTHER_LINES = {
     "verify {folder} --create-albums": "--create-albums",
     "verify {folder} --unwrap": "--tree",
     "verify {folder} --underscores-to-spaces": "--tree",
+    "verify {folder} --album-levels 2": "--album-levels requires --tree",
     "verify {folder} --tree --flat": "--tree",
     "verify {folder} --rename-album a=>b": "--rename-album requires --tree",
     "upload {folder} --tree --rename-album (a=>b": "--rename-album “(a=>b”",

@@ -107,6 +107,22 @@ async def test_trees_of_albums_arrive_and_equal_names_stay_apart(
     assert old.downloads == 4
 
 
+async def test_all_albums_of_a_photo_are_renamed_and_have_so_many_levels(
+    old: Sandbox, box: Sandbox, tmp_path: Path
+) -> None:
+    write_files(tmp_path / "2019_Rome", "Day 1/Noon/a.jpg")
+    write_files(tmp_path / "2020_Rome", "a.jpg", "b.jpg")
+    await fill(old, tmp_path / "2019_Rome", tmp_path / "2020_Rome", "--album", "1", "--tree")
+    flags = ("--tree", "--unwrap", "--album-levels", "2", "--rename-album", "^20(..)_=>")
+    ended = await copy(old, box, "--from-album", "1", "--album", "1", *flags)
+    assert ended.code == 0, ended.err
+    assert albums_of(box) == {
+        "Sandbox": [],
+        "Sandbox/Rome": ["a.jpg", "b.jpg"],
+        "Sandbox/Rome/Day 1": ["a.jpg"],
+    }
+
+
 async def test_a_photo_without_md5_is_read_and_recognized(
     old: Sandbox, box: Sandbox, tmp_path: Path, spool: Path
 ) -> None:

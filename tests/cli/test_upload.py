@@ -252,6 +252,32 @@ async def test_a_tree_is_verified_as_it_was_uploaded(box: Sandbox, tmp_path: Pat
     assert len(box.gallery.albums) == albums
 
 
+async def test_levels_of_albums_are_limited_also_when_they_are_verified(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    places = ("a.jpg", "2019/b.jpg", "2019/Rome/c.jpg", "2019/Rome/raw/d.jpg")
+    write_files(root := tmp_path / "photos", *places)
+    write_album_title(root / "2019/Rome", "Rome, by bus")
+    write_album_title(root / "2019/Rome/raw", "Nothing")
+    into = ("--tree", "--unwrap", "--album-levels", "2", "--no-ledger")
+    planned = await send(box, root, *into, "-n", "-v")
+    assert sorted(re.findall(r"(?m)^album +(.*)$", planned.err)) == ["2019", "Rome, by bus"]
+    for expected in ("4  uploaded", "4  already there"):
+        sent = await send(box, root, *into, "--folder-as-tag")
+        assert sent.code == 0, sent.err
+        assert re.search(rf"(?m)^ +{expected}", sent.err), sent.err
+    assert albums_of(box) == {
+        "Sandbox": ["a.jpg"],
+        "Sandbox/2019": ["b.jpg"],
+        "Sandbox/2019/Rome, by bus": ["c.jpg", "d.jpg"],
+    }
+    assert {tag.name for tag in box.gallery.tags.values()} == {"2019", "Rome", "raw"}
+    ended = await send(box, "verify", root, *into)
+    assert "Checked 4 photos: 4 present\n" in ended.err
+    other = await send(box, "verify", root, "--tree", "--unwrap", "--no-ledger")
+    assert "3 present, 1 not in the album\n" in other.err
+
+
 # `bulkup watch`
 
 

@@ -3,6 +3,7 @@
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from bulkup.piwigo.connect import connect
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.versions import VERSIONS
+from bulkup.source.renames import read_rename
 from tests.support.galleries import albums_of, calls
 from tests.support.ledgers import run_with_ledger
 from tests.support.photos import takeout_album, write_album_title, write_files
@@ -27,10 +29,8 @@ COMMENT = 'Mittag am "See"\nWasser < 15 °C & <b>kalt</b> 🗼'
 PHOTOS = Path("/archive/photos")
 
 
-def tree(*roots: Path, base: int = 9, unwrap: bool = False, spaces: bool = False) -> FolderAlbums:
-    return FolderAlbums(
-        roots=roots or [PHOTOS], base=base, tree=True, unwrap=unwrap, spaces=spaces
-    )
+def tree(*roots: Path, base: int = 9, **how: Any) -> FolderAlbums:  # noqa: ANN401
+    return FolderAlbums(roots=roots or [PHOTOS], base=base, tree=True, **how)
 
 
 def names(folder_albums: FolderAlbums, photo: Path) -> tuple[str, ...]:
@@ -38,6 +38,7 @@ def names(folder_albums: FolderAlbums, photo: Path) -> tuple[str, ...]:
     return tuple(folder_albums.name(step.spelled) for step in folder_albums.path_to(photo))
 
 
+NO_YEAR = read_rename(r"^\d{4}$=>", flag="")
 BARE = tree(unwrap=True)
 SPACED = tree(unwrap=True, spaces=True)
 
@@ -62,6 +63,13 @@ SPACED = tree(unwrap=True, spaces=True)
         (BARE, PHOTOS / "Été_à_la_<mer> & “co”/c.jpg", ("Été_à_la_<mer> & “co”",)),
         (SPACED, PHOTOS / "Été_à_la_<mer> & “co”/c.jpg", ("Été à la <mer> & “co”",)),
         (SPACED, PHOTOS / "__/c.jpg", ("_",)),
+        # so many levels, of the folders that become albums
+        (tree(levels=2), PHOTOS / "2019/May/Rome/c.jpg", ("photos", "2019")),
+        (tree(levels=2, unwrap=True), PHOTOS / "2019/May/Rome/c.jpg", ("2019", "May")),
+        (tree(levels=2, unwrap=True), PHOTOS / "2019/c.jpg", ("2019",)),
+        (tree(levels=1, renames=[NO_YEAR]), PHOTOS / "2019/May/c.jpg", ("photos",)),
+        (tree(levels=1, unwrap=True, renames=[NO_YEAR]), PHOTOS / "2019/May/c.jpg", ("May",)),
+        (tree(levels=1), Path("/mnt/a.zip/Takeout/Google Photos/Trip/In/c.jpg"), ("Trip",)),
     ],
 )
 def test_a_photo_goes_to_the_albums_of_its_folders(
