@@ -27,9 +27,10 @@ from bulkup.app.options import (
     build_settings,
     build_table,
 )
+from bulkup.app.refresh import refresh_photos
 from bulkup.app.runner import ErrorLimit
 from bulkup.app.settings import Account, Level, MethodName, UploadSettings
-from bulkup.app.upload import refresh_photos, upload_photos
+from bulkup.app.upload import upload_photos
 from bulkup.cluster import executor_from_flags
 from bulkup.engine.arrangement import Cover, Sort
 from bulkup.engine.ports import Stop

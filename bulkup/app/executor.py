@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from anyio import to_thread
+
 from bulkup.app.settings import Account
+from bulkup.engine.convert import open_converter
 from bulkup.engine.executor import Executor, LocalExecutor, Stopping
 from bulkup.engine.retry import Recovery
+from bulkup.errors import UsageError
 from bulkup.events import Emit
+from bulkup.piwigo.protocol import Offer
+from bulkup.source.convert import CONVERTIBLE, check_converter
 from bulkup.source.metadata import Labels, Metadata
 
 
@@ -60,11 +66,40 @@ def open_executor(
     executor_factory: ExecutorFactory | None,
     run_settings: RunSettings,
     *,
+    converts: bool,
+    sends: bool = True,
     recovery: Recovery,
     emit: Emit,
     stop: Stopping,
 ) -> AbstractAsyncContextManager[Executor]:
-    """Open the executor of a run, this machine if there is no factory."""
+    """Open the executor of a run, this machine if there is no factory.
+
+    If it `converts` photos, it keeps the JPEGs only if it `sends` them.
+    """
+    if converts:
+        return open_converter(sends=sends)
     if executor_factory is None:
         return nullcontext(LocalExecutor())
     return executor_factory(run_settings, recovery=recovery, emit=emit, stop=stop)
+
+
+async def check_convert(*, converts: bool, executor_factory: ExecutorFactory | None) -> None:
+    """Raise `UsageError` where photos are to be converted and can't be."""
+    if not converts:
+        return
+    if executor_factory is not None:
+        raise UsageError(
+            "--convert does not work with --dask: only this machine converts photos",
+            hint="Leave out one of them.",
+        )
+    await to_thread.run_sync(check_converter)
+
+
+def accepted_endings(
+    offer: Offer, *, converts: bool
+) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """Return the endings of the files to upload, None for all, and of those sent as JPEG."""
+    if offer.endings is None:
+        return None, frozenset()
+    converted = CONVERTIBLE - offer.endings if converts else frozenset()
+    return offer.endings | converted, converted

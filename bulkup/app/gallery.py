@@ -5,17 +5,33 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import anyio
 import anyio.lowlevel
 
 from bulkup.app.executor import RunSettings
-from bulkup.app.settings import Account, RefreshSettings, UploadSettings, VerifySettings
+from bulkup.app.settings import (
+    Account,
+    AlbumTarget,
+    RefreshSettings,
+    UploadSettings,
+    VerifySettings,
+)
+from bulkup.engine.albums import ROOT, Albums
+from bulkup.engine.dry_run import FIRST_PLANNED
 from bulkup.engine.limiter import MOST_COUNTED
 from bulkup.engine.ports import GalleryReader, GalleryWriter, Ledger, NoLedger, RunContext, Stop
 from bulkup.engine.retry import Policy, Recovery, Sleep
-from bulkup.errors import NotOffered, PhotoError, RunError, ServerUnavailable, Transient
+from bulkup.errors import (
+    FailureKind,
+    NoSuchAlbum,
+    NotOffered,
+    PhotoError,
+    RunError,
+    ServerUnavailable,
+    Transient,
+)
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.piwigo.client import PiwigoServer
@@ -33,7 +49,7 @@ LOGIN_POLICY: Final = Policy(retries=4)
 """How often the first requests are tried: a wrong address must not take an hour to report."""
 
 
-RunOptions = UploadSettings | VerifySettings | RefreshSettings | RunSettings
+Task = Literal["upload", "verify", "dry-run", "refresh", "refresh-dry-run"]
 
 
 def credentials_of(account: Account) -> Credentials:
@@ -49,7 +65,7 @@ def transport_of(account: Account) -> Transport:
 @asynccontextmanager
 async def open_gallery(
     account: Account,
-    options: RunOptions | None = None,
+    options: UploadSettings | VerifySettings | RefreshSettings | RunSettings | None = None,
     *,
     method: str = "auto",
     throttle: Throttle | None = None,
@@ -87,16 +103,6 @@ async def open_gallery(
         yield server, recovery
 
 
-async def album_name(album: int, gallery: GalleryReader, recovery: Recovery) -> str:
-    """Return the name of an album, empty for 0. Raises `RunError` where it does not exist."""
-    if not album:
-        return ""
-    try:
-        return await recovery.run(lambda: gallery.album_name(album))
-    except Transient as error:
-        raise ServerUnavailable(run_failures.START_FAILED(reason=error.message)) from None
-
-
 def report_unencrypted(url: str, emit: Emit) -> None:
     """Emit a notice if others on the network can read what is sent to this address."""
     if url.startswith("http:") and not is_local(url):
@@ -109,11 +115,32 @@ def report_unencrypted(url: str, emit: Emit) -> None:
         )
 
 
+async def base_album(
+    into: AlbumTarget, albums: Albums, *, missing: FailureKind | None = None
+) -> int:
+    """Return the id of the target album, `ROOT` for the gallery's top level.
+
+    Raises `RunError` where there is none, of the kind `missing` if no album has that name.
+    """
+    if into.album is not None:
+        return into.album
+    try:
+        return await albums.find(into.names, make=into.create)
+    except NoSuchAlbum as error:
+        raise RunError(missing(reason=error.message) if missing else error.failure) from None
+    except (PhotoError, Transient) as error:
+        raise RunError(error.failure) from None
+
+
 @asynccontextmanager
 async def open_run(
-    started: RunStarted,
-    file: Path | None,
+    server: PiwigoServer,
+    options: UploadSettings | VerifySettings | RefreshSettings,
     *,
+    task: Task,
+    method: str,
+    album: int,
+    chunk_size: int = 0,
     gallery: GalleryWriter,
     recovery: Recovery,
     roots: Sequence[Path],
@@ -123,15 +150,27 @@ async def open_run(
 ) -> AsyncIterator[RunContext]:
     """Open the ledger, emit the first event, and record the run in the ledger's history.
 
-    `file` None runs without a ledger. `roots` are all folders that the run reads in full; none if
-    it skips some of their files. Raises `RunError` where the ledger can't be used.
+    `album` is the target album, `ROOT` for any. `gallery` is the server, or stands for it in a dry
+    run. `roots` are all folders that the run reads in full; none if it skips some of their files.
+    Raises `RunError` where the album does not exist or the ledger can't be used.
     """
+    started = RunStarted(
+        url=server.offer.url,
+        version=server.offer.version,
+        user=server.offer.user,
+        album=album if ROOT < album < FIRST_PLANNED else None,
+        album_name=await _album_name(album, gallery, recovery),
+        method=method,
+        concurrency=options.concurrency,
+        chunk_size=chunk_size,
+        task=task,
+    )
     async with AsyncExitStack() as stack:
         ledger: Ledger = NoLedger()
         database = None
-        if file is not None:
+        if options.ledger is not None:
             ledger = database = await stack.enter_async_context(
-                SqliteLedger(file, server=started.url, again=recovery.again)
+                SqliteLedger(options.ledger, server=started.url, again=recovery.again)
             )
         emit(started)
         report_unencrypted(started.url, emit)
@@ -156,6 +195,16 @@ async def open_run(
         yield RunContext(
             gallery=gallery, recovery=recovery, ledger=ledger, emit=emit, stop=stop, clock=clock
         )
+
+
+async def _album_name(album: int, gallery: GalleryReader, recovery: Recovery) -> str:
+    """Return the name of an album, empty for 0. Raises `RunError` where it does not exist."""
+    if not album:
+        return ""
+    try:
+        return await recovery.run(lambda: gallery.album_name(album))
+    except Transient as error:
+        raise ServerUnavailable(run_failures.START_FAILED(reason=error.message)) from None
 
 
 async def log_in(account: Account) -> Offer:

@@ -87,7 +87,7 @@ def verify(
     executor_factory = cluster.executor_factory()
     roots, account = prepare(paths, gallery, filters)
 
-    from bulkup.app.upload import verify_photos
+    from bulkup.app.verify import verify_photos
 
     task = partial(
         verify_photos,
@@ -119,7 +119,7 @@ def refresh(
     labels, table = text.labels(), text.table()
     roots, account = prepare(paths, gallery, filters)
 
-    from bulkup.app.upload import refresh_photos
+    from bulkup.app.refresh import refresh_photos
 
     task = partial(
         refresh_photos,

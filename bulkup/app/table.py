@@ -1,9 +1,6 @@
-"""What the user states of photos: a table of metadata, and folders as tags.
+"""Opens a table of metadata; reports its rows, and the photos, that do not match."""
 
-Reports the rows of a table and the photos that do not match.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,7 +9,6 @@ from typing import Final
 
 from anyio import to_thread
 
-from bulkup.engine.albums import FolderAlbums
 from bulkup.engine.ports import Stop
 from bulkup.events import (
     Emit,
@@ -26,7 +22,6 @@ from bulkup.events import (
 )
 from bulkup.source.cells import TableFile
 from bulkup.source.filters import Filters
-from bulkup.source.metadata import Metadata, distinct, line
 from bulkup.source.photos import Photo
 from bulkup.source.scan import COMPANIONS, find
 from bulkup.source.table import Table
@@ -39,24 +34,6 @@ PATHS_HINT: Final = f"Paths are relative to a PATH or to the table's folder, or 
 UNUSED, SKIPPED, USED, SHARED, OUTDONE = range(5)
 """What is known of a row: its file is skipped; it is used for one photo or more; or a later row
 is for the same photo."""
-
-
-def stated_by(
-    table: Table | None, folders: FolderAlbums | None
-) -> Callable[[Path], Metadata | None] | None:
-    """Return a function for what a table and folders, as tags, state of a photo.
-
-    None if there is neither.
-    """
-    if folders is None:
-        return None if table is None else table.metadata_of
-
-    def stated(photo: Path) -> Metadata | None:
-        tags = Metadata(tags=distinct(map(line, folders.names(photo))))
-        row = None if table is None else table.metadata_of(photo)
-        return row.over(tags) if row else tags
-
-    return stated
 
 
 async def open_table(
