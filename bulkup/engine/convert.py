@@ -19,7 +19,7 @@ from bulkup.errors import PhotoChanged, PhotoError, RunError
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, PhotoHashing, PhotoUploaded
-from bulkup.source.convert import Converted, convert
+from bulkup.source.convert import Converted, Slots, convert
 from bulkup.source.photos import Photo
 
 PROCESSES: Final = os.cpu_count() or 2
@@ -56,7 +56,7 @@ class ConvertingExecutor(LocalExecutor):
 
     def __init__(self, spool: Path | None) -> None:
         self._spool = spool
-        self._slots = anyio.CapacityLimiter(PROCESSES)
+        self._slots = Slots(PROCESSES)
         self._waiting: OrderedDict[Path, tuple[Path, Converted]] = OrderedDict()
         self._number = 0
         self._sent = 0

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import anyio
 
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.errors import local as local_failures
-from bulkup.source.files import opened
+from bulkup.source import zips
+from bulkup.source.files import open_at_once, opened
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,6 +26,10 @@ CONVERTIBLE: Final = frozenset({"avif", "heic", "heif", "hif", "tif", "tiff"})
 """Lower-case endings of the files that can be converted."""
 
 QUALITY: Final = 92
+LARGE_PIXELS: Final = 50 * 10**6
+"""Larger pictures are converted one at a time: each takes up to 16 bytes of memory a pixel."""
+
+MOST_PIXELS: Final = 500 * 10**6
 MOST_MARKER_BYTES: Final = 65_000
 """More metadata than this does not fit into a segment of a JPEG."""
 
@@ -58,26 +63,26 @@ def check_converter() -> None:
         ) from None
 
 
-async def convert(path: Path, target: Path | None, *, slots: anyio.CapacityLimiter) -> Converted:
+class Slots:
+    """Limits how many photos are converted at once; of large ones, one."""
+
+    def __init__(self, processes: int) -> None:
+        self.small = anyio.CapacityLimiter(processes)
+        self.large = anyio.CapacityLimiter(1)
+
+
+async def convert(path: Path, target: Path | None, *, slots: Slots) -> Converted:
     """Convert a photo, write its JPEG to `target` unless that is None, and return its facts.
 
     The process ignores Ctrl-C, ends when this is cancelled, and takes no other photo with it when
     it crashes. The same file gives the same bytes, as long as the libraries stay the same. Raises
     `PhotoError`, and `PhotoChanged` if the file changes meanwhile.
     """
-    command = [sys.executable, "-P", "-m", "bulkup.source.convert", os.fspath(path)]
-    async with slots:
-        ended = await anyio.run_process(
-            [*command, *([] if target is None else [os.fspath(target)])],
-            check=False,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    try:
-        answer: dict[str, Any] = json.loads(ended.stdout)
-    except ValueError:
-        reason = f"the converter crashed ({ended.returncode})"
-        raise PhotoError(local_failures.CANT_CONVERT(reason=reason)) from None
+    async with slots.small:
+        answer = await _in_process(path, target, most_pixels=LARGE_PIXELS)
+    if answer.get("failed") == "large":
+        async with slots.large:
+            answer = await _in_process(path, target, most_pixels=MOST_PIXELS)
     match answer.pop("failed", None):
         case None:
             return Converted(**answer)
@@ -89,14 +94,41 @@ async def convert(path: Path, target: Path | None, *, slots: anyio.CapacityLimit
     raise PhotoError(local_failures.CANT_CONVERT(reason=answer["reason"]))
 
 
-def main(path: Path, target: Path | None) -> dict[str, Any]:
+async def _in_process(path: Path, target: Path | None, *, most_pixels: int) -> dict[str, Any]:
+    """Return what `main` does in another process. Raises `PhotoError` if that crashes."""
+    command = [sys.executable, "-P", "-m", "bulkup.source.convert", str(most_pixels)]
+    ended = await anyio.run_process(
+        [*command, *(os.fspath(file) for file in (path, target) if file is not None)],
+        check=False,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        answer: dict[str, Any] = json.loads(ended.stdout)
+    except ValueError:
+        reason = f"the converter was killed or crashed ({ended.returncode})"
+        raise PhotoError(local_failures.CANT_CONVERT(reason=reason)) from None
+    return answer
+
+
+class _TooLarge(ValueError):
+    """A picture has more pixels than are converted."""
+
+
+def main(path: Path, target: Path | None, *, most_pixels: int) -> dict[str, Any]:
     """Convert a photo, and return its facts, or why that failed."""
     try:
         with opened(path) as file:
             size, mtime_ns = file.size, file.mtime_ns
-            data = file.read(size, offset=0)
+            with (
+                BytesIO(file.read(size, offset=0))
+                if zips.split(path)
+                else open(path, "rb", opener=open_at_once)  # may be larger than the memory
+            ) as content:
+                jpeg = to_jpeg(content, most_pixels=most_pixels)
             file.check(size, mtime_ns)
-        jpeg = to_jpeg(data)
+    except _TooLarge as error:
+        return {"failed": "large", "reason": str(error)}
     except PhotoChanged:
         return {"failed": "changed"}
     except PhotoError as error:
@@ -112,14 +144,17 @@ def main(path: Path, target: Path | None) -> dict[str, Any]:
     return asdict(Converted(md5, len(jpeg), size, mtime_ns))
 
 
-def to_jpeg(data: bytes) -> bytes:
+def to_jpeg(content: BinaryIO, *, most_pixels: int = MOST_PIXELS) -> bytes:
     """Return a picture as a JPEG with its EXIF, XMP and ICC data, or raise what Pillow raises."""
     from PIL import Image  # noqa: PLC0415 (optional)
     from pillow_heif import register_heif_opener  # noqa: PLC0415 (optional)
 
     register_heif_opener()
+    Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit refuses pictures that cameras take
     jpeg = BytesIO()
-    with Image.open(BytesIO(data), formats=["TIFF", "AVIF", "HEIF"]) as image:
+    with Image.open(content, formats=["TIFF", "AVIF", "HEIF"]) as image:
+        if (pixels := image.width * image.height) > most_pixels:
+            raise _TooLarge(f"it has {pixels:,} pixels, more than {most_pixels:,}")
         image.load()
         xmp = image.info.get("xmp") or b""
         _storable(image).save(
@@ -179,5 +214,6 @@ def _described(exif: "Image.Exif", *, without: int | None = None) -> bytes:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    source, *targets = map(Path, sys.argv[1:])
-    sys.stdout.write(json.dumps(main(source, targets[0] if targets else None)))
+    source, *targets = map(Path, sys.argv[2:])
+    facts = main(source, targets[0] if targets else None, most_pixels=int(sys.argv[1]))
+    sys.stdout.write(json.dumps(facts))

@@ -593,7 +593,7 @@ def _place(path: Path, here: Path) -> str:
     return path.relative_to(path.anchor).as_posix()
 
 
-PHOTOS: Final = ("jpg", "jpeg", "heic", "heif", "png", "webp")
+PHOTOS: Final = ("jpg", "jpeg", "heic", "heif", "hif", "avif", "png", "webp")
 """Endings of files that others can be paired with, the most preferred first."""
 
 COMPANIONS: Final = frozenset(

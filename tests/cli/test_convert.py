@@ -5,7 +5,6 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
-import anyio
 import pillow_heif
 import pytest
 from PIL import Image
@@ -13,7 +12,8 @@ from PIL import Image
 from bulkup.engine import convert as executor
 from bulkup.errors import PhotoError
 from bulkup.sandbox import Sandbox
-from bulkup.source.convert import convert, to_jpeg
+from bulkup.source import convert as source
+from bulkup.source.convert import Slots, convert, to_jpeg
 from tests.support.commands import Held, has_rows, interrupted, one_photo, send, start
 from tests.support.galleries import attached, photo_files, uploads
 from tests.support.photos import write_xmp
@@ -58,7 +58,7 @@ def archive(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", FORMATS.values())
 def test_a_jpeg_keeps_orientation_exif_and_profile(kind: str) -> None:
-    data = encoded(kind)
+    data = BytesIO(encoded(kind))
     assert to_jpeg(data) == to_jpeg(data)
     with Image.open(BytesIO(to_jpeg(data))) as jpeg:
         exif = jpeg.getexif()
@@ -77,9 +77,9 @@ def test_pixels_of_every_kind_are_converted_or_refused(mode: str) -> None:
     Image.new(mode, (8, 8)).save(data, "TIFF")
     if mode in {"I", "F"}:
         with pytest.raises(ValueError, match="32 bits"):
-            to_jpeg(data.getvalue())
+            to_jpeg(data)
     else:
-        assert to_jpeg(data.getvalue()).startswith(b"\xff\xd8")
+        assert to_jpeg(data).startswith(b"\xff\xd8")
 
 
 async def test_photos_are_sent_as_jpeg_and_found_again(
@@ -184,10 +184,37 @@ async def test_an_interrupted_run_leaves_no_jpegs(
     assert not list(spool.iterdir())
 
 
+async def test_large_pictures_are_converted_up_to_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = tmp_path / "a.tif"
+    Image.new("1", (20_000, 10_000)).save(photo, compression="group4")
+    converted = await convert(photo, tmp_path / "1.jpg", slots=Slots(1))
+    assert converted.length == (tmp_path / "1.jpg").stat().st_size
+    monkeypatch.setattr(source, "MOST_PIXELS", 199_999_999)
+    with pytest.raises(PhotoError, match="it has 200,000,000 pixels"):
+        await convert(photo, None, slots=Slots(1))
+
+
+async def test_a_converter_that_is_killed_fails_one_photo(
+    box: Sandbox, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\ncase "$5" in *.tif) kill -9 $$ ;; *) exec {sys.executable} "$@" ;; esac\n'
+    )
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    ended = await send(box, archive, "--convert")
+    assert ended.code == 1
+    assert has_rows(ended, "3  uploaded", "1  failed")
+    assert "the converter was killed or crashed (-9)" in ended.err
+
+
 async def test_a_full_disk_is_named(tmp_path: Path) -> None:
     photo = tmp_path / "a.tif"
     photo.write_bytes(encoded("TIFF"))
-    slots = anyio.CapacityLimiter(1)
+    slots = Slots(1)
     with pytest.raises(PhotoError, match="can't be written to") as raised:
         await convert(photo, tmp_path / "gone" / "1.jpg", slots=slots)
     assert "TMPDIR" in raised.value.hint
