@@ -46,48 +46,42 @@ ROOT: Final = 0
 KEPT_SIZE: Final = 32 * 1024**2
 """Bytes of memory for the members of albums."""
 
+PAGE: Final = 256
+"""Bytes of a page of ids."""
+
 MEMBERS_SIZE: Final = 1024
 """Bytes that the members of an album take besides their ids, roughly."""
 
 
 class IdSet:
-    """A set of photo ids, one bit each from the least on: there may be millions in a row."""
+    """A set of photo ids, one bit each, in pages: there may be millions in a row."""
 
     def __init__(self) -> None:
-        self._bits = bytearray()
-        self._begin = 0  # the byte of all ids that is the first one here
+        self._pages: dict[int, bytearray] = {}
         self.least: int | None = None
 
     @property
     def size(self) -> int:
-        """The bytes that it takes."""
-        return len(self._bits)
+        """The bytes that it takes, roughly."""
+        return len(self._pages) * (PAGE + PAGE // 2)
 
     def add(self, number: int) -> None:
         """Add an id."""
         byte, bit = divmod(number, 8)
-        if not self._bits:
-            self._begin = byte
-        elif byte < self._begin:  # more than needed, as the next ones may be lower still
-            more = min(self._begin, self._begin - byte + len(self._bits))
-            self._bits[:0] = bytes(more)
-            self._begin -= more
-        byte -= self._begin
-        if byte >= len(self._bits):
-            self._bits.extend(bytes(byte + 1 - len(self._bits)))
-        self._bits[byte] |= 1 << bit
+        page = self._pages.setdefault(byte // PAGE, bytearray(PAGE))
+        page[byte % PAGE] |= 1 << bit
         self.least = number if self.least is None else min(self.least, number)
 
     def __contains__(self, number: int) -> bool:
         byte, bit = divmod(number, 8)
-        byte -= self._begin
-        return 0 <= byte < len(self._bits) and bool(self._bits[byte] >> bit & 1)
+        page = self._pages.get(byte // PAGE)
+        return page is not None and bool(page[byte % PAGE] >> bit & 1)
 
     def __iter__(self) -> Iterator[int]:
-        for byte, bits in enumerate(self._bits):
-            if bits:
-                first = (self._begin + byte) * 8
-                yield from (first + bit for bit in range(8) if bits >> bit & 1)
+        for number in sorted(self._pages):
+            for byte, bits in enumerate(self._pages[number], start=number * PAGE):
+                if bits:
+                    yield from (byte * 8 + bit for bit in range(8) if bits >> bit & 1)
 
 
 class AlbumMembers:

@@ -1,5 +1,6 @@
 """Decides which photos are new: first by the ledger, then by asking the server for their MD5."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -9,7 +10,13 @@ from typing import Final
 
 import anyio
 
-from bulkup.engine.albums import AlbumMembers, AlbumResolver, MembersByAlbum, list_members
+from bulkup.engine.albums import (
+    AlbumMembers,
+    AlbumResolver,
+    IdSet,
+    MembersByAlbum,
+    list_members,
+)
 from bulkup.engine.ports import Job, RunContext, State
 from bulkup.engine.recorder import OutcomeRecorder, record_hashed
 from bulkup.engine.replace import ChangedFiles
@@ -72,8 +79,10 @@ class Deduplicator:
         self._in_flight: dict[str, list[Job]] = {}  # the equal photos that wait, by MD5
         self._members = MembersByAlbum(self._list_members)
         self._lounge_emptied = False
-        self._no_lookup = False  # the server can't look up MD5s, so this run keeps its own:
+        # where the server can't look up MD5s, or nothing is sent, this run keeps its own
+        self._no_lookup = False
         self._sent: dict[bytes, int] = {}
+        self._planned = defaultdict[int, IdSet](IdSet)  # what albums would get, too
         self._compare_at_once = compare_at_once
         self._right: dict[str, int] = {}  # by MD5, where the server finds another photo first
         self._noticed: set[Noticed] = set()
@@ -303,10 +312,15 @@ class Deduplicator:
         """Return whether a job needs nothing more, and no comparison, by the ledger."""
         return job.complete and (job.compared or not self._compare_at_once)
 
-    async def uploaded(self, job: Job, *, photo_id: int) -> None:
-        """Handle a sent photo: record equal ones as present, or link them to it."""
-        if self._no_lookup:
+    async def uploaded(self, job: Job, *, photo_id: int, planned: bool = False) -> None:
+        """Handle a sent photo: record equal ones as present, or link them to it.
+
+        The server does not know one that is only `planned`.
+        """
+        if self._no_lookup or planned:
             self._sent[bytes.fromhex(job.md5)] = photo_id
+        for album in job.wanted if planned else ():
+            self._planned[album].add(photo_id)
         if job.differs is not None:
             self._right[job.md5] = photo_id
             self.misplaced.get(job.album, set()).discard(job.differs)
@@ -426,7 +440,9 @@ class Deduplicator:
     ) -> tuple[list[int], Mapping[int, PhotoError]]:
         """Complete one album; return the photos added to it, and those that can't be."""
         members = await self._members.of(album)
-        lacking = sorted({photo_id for _, photo_id in photos if photo_id not in members.photos})
+        planned = self._planned[album]
+        photo_ids = {photo_id for _, photo_id in photos if photo_id not in members.photos}
+        lacking = sorted(photo_id for photo_id in photo_ids if photo_id not in planned)
         refused = await self._link(lacking, album=album)
         linked = [photo_id for photo_id in lacking if photo_id not in refused]
         for photo_id in linked:

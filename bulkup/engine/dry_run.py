@@ -141,7 +141,7 @@ class _PlannedUploads:
                     image_id=photo_id,
                 )
                 await self._ledger.record([entry])
-                await self._deduplicator.uploaded(job, photo_id=photo_id)
+                await self._deduplicator.uploaded(job, photo_id=photo_id, planned=True)
 
 
 class _PlannedFormats:

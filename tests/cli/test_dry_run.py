@@ -49,6 +49,21 @@ async def test_it_reports_photos_links_and_albums_and_changes_nothing(
     assert "no album “New”" in refused.err
 
 
+async def test_copies_that_are_found_much_later_are_not_new(box: Sandbox, tmp_path: Path) -> None:
+    files = [f"{number}.jpg" for number in range(80)]
+    for name, content in write_files(tmp_path / "year", *files).items():
+        (path := tmp_path / "album" / name).parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    await send(box, tmp_path / "year" / "0.jpg")
+    flat = (tmp_path / "year", tmp_path / "album", "--no-ledger")
+    for flags, there in (
+        (flat, "81 +already there$"),
+        ((*flat, "--tree"), "81 +already there +81 of them to be added to their album"),
+    ):
+        foreseen = await send(box, *flags, "--dry-run")
+        assert has_rows(foreseen, "79 +new ", there), foreseen.err
+
+
 async def test_albums_are_shown_as_a_tree_with_numbers_and_counts(tmp_path: Path) -> None:
     make_archive(tmp_path / "2019", count=3, names=1)
     async with Sandbox(admin=("admin", PASSWORD), albums=("Trips",)) as box:

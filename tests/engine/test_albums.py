@@ -120,6 +120,9 @@ def test_a_set_of_ids_is_a_set(numbers: list[int]) -> None:
     ]
     assert ids.least == min(numbers, default=None)
     assert ids.size <= 2 * 5000 // 8
+    ids.add(2**31)  # planned, in an album of the gallery
+    assert list(ids)[-1] == 2**31
+    assert ids.size <= 4 * 5000 // 8
 
 
 # they are made once, whatever fails

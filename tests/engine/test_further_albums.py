@@ -298,7 +298,7 @@ async def test_the_members_of_few_or_of_many_albums_are_kept() -> None:
         members.photos.add(8000)
         return members
 
-    kept = MembersByAlbum(list_album, size=3 * 1100)
+    kept = MembersByAlbum(list_album, size=3 * 1500)
     for album in (1, 2, 3, 1, 2, 3, 4, 1):
         assert 8000 in (await kept.of(album)).photos
     assert listed == [1, 2, 3, 4, 1]
