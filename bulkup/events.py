@@ -170,7 +170,7 @@ class Verdict(StrEnum):
 
     PRESENT = "present"  # in the gallery, in the album if one was named, and byte for byte equal
     MISSING = "missing"
-    NOT_IN_ALBUM = "not-in-album"  # in other albums of the gallery, or in one not to be public
+    NOT_IN_ALBUM = "not-in-album"  # in other albums of the gallery
     DIFFERING = "differing"  # the stored file does not match the MD5 in the gallery
     UNKNOWN = "unknown"  # this server can't tell
     FAILED = "failed"  # the file can't be read, or the request failed
@@ -414,9 +414,9 @@ class AlbumChecked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrangementDiffers:
-    """The order or cover of an album is not as `bulkup verify` was asked, or is unknown.
+    """How an album is shown, or to whom, is not as `bulkup verify` was asked, or is unknown.
 
-    `album` is None where this is so of all albums.
+    `album` is None where this is so of all albums, or of those at the top level.
     """
 
     album: int | None

@@ -21,7 +21,15 @@ from bulkup.app.settings import (
 from bulkup.engine.albums import ROOT, Albums
 from bulkup.engine.dry_run import FIRST_PLANNED
 from bulkup.engine.limiter import MOST_COUNTED
-from bulkup.engine.ports import GalleryReader, GalleryWriter, Ledger, NoLedger, RunContext, Stop
+from bulkup.engine.ports import (
+    Access,
+    GalleryReader,
+    GalleryWriter,
+    Ledger,
+    NoLedger,
+    RunContext,
+    Stop,
+)
 from bulkup.engine.retry import Policy, Recovery, Sleep
 from bulkup.errors import (
     FailureKind,
@@ -130,6 +138,25 @@ async def base_album(
         raise RunError(missing(reason=error.message) if missing else error.failure) from None
     except (PhotoError, Transient) as error:
         raise RunError(error.failure) from None
+
+
+async def open_access(
+    names: Sequence[str], server: PiwigoServer, recovery: Recovery, *, gives: bool
+) -> Access | None:
+    """Return the access of the groups and users of these names to albums, None without any.
+
+    Raises `RunError` if one does not exist, or if the account can't share albums.
+    """
+    if not names:
+        return None
+    if server.community:
+        raise RunError(run_failures.SHARING_NEEDS_ADMIN())
+    try:
+        return await recovery.run(lambda: server.find_access(names, gives=gives))
+    except (NotOffered, PhotoError) as error:
+        raise RunError(run_failures.NO_SHARING(reason=error.message)) from None
+    except Transient as error:
+        raise ServerUnavailable(run_failures.START_FAILED(reason=error.message)) from None
 
 
 @asynccontextmanager

@@ -172,15 +172,18 @@ class AlbumTarget:
             raise UsageError(
                 "--private only affects new albums", hint="Give --tree or --create-albums too."
             )
-        if self.share_with and not self.private:
-            raise UsageError(
-                "--share-with requires --private",
-                hint="Everybody sees public albums: give both, or neither.",
-            )
-        if not all(name.strip() for name in self.share_with):
-            raise UsageError(
-                "--share-with is empty", hint="Give the name of a group or of a user."
-            )
+        check_share_with(self.share_with, private=self.private)
+
+
+def check_share_with(names: tuple[str, ...], *, private: bool) -> None:
+    """Raise `UsageError` if albums can't be shared like this."""
+    if names and not private:
+        raise UsageError(
+            "--share-with requires --private",
+            hint="Everybody sees public albums: give both, or neither.",
+        )
+    if not all(name.strip() for name in names):
+        raise UsageError("--share-with is empty", hint="Give the name of a group or of a user.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,9 +253,9 @@ class VerifySettings:
     """Settings of a verification; times in seconds.
 
     `into` None accepts photos anywhere in the gallery; otherwise, `private` checks that their
-    albums are private. `sidecars` names albums after titles from Google Takeout. `arrangement` has
-    the order and the cover that albums have to have. `ledger` as for `UploadSettings`. Raises
-    `UsageError` for invalid values.
+    albums are private, and `share_with` who sees these. `sidecars` names albums after titles from
+    Google Takeout. `arrangement` has the order and the cover that albums have to have. `ledger` as
+    for `UploadSettings`. Raises `UsageError` for invalid values.
     """
 
     into: AlbumTarget | None = None
@@ -260,6 +263,7 @@ class VerifySettings:
     concurrency: int = 4
     quick: bool = False
     private: bool = False
+    share_with: tuple[str, ...] = ()
     convert: bool = False
     retries: int = 5
     patience_s: float = 3600.0
@@ -277,6 +281,7 @@ class VerifySettings:
                 "--private checks the albums of the photos, but none are named",
                 hint="Give --album or --tree as for the upload, or leave out --private.",
             )
+        check_share_with(self.share_with, private=self.private)
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
         check_range("--retries", self.retries, least=0, most=1000)
 

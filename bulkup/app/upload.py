@@ -2,7 +2,6 @@
 
 from collections.abc import (
     AsyncGenerator,
-    Awaitable,
     Callable,
     Collection,
     Iterable,
@@ -22,7 +21,7 @@ from bulkup.app.executor import (
     check_convert,
     open_executor,
 )
-from bulkup.app.gallery import base_album, open_gallery, open_run
+from bulkup.app.gallery import base_album, open_access, open_gallery, open_run
 from bulkup.app.settings import (
     Account,
     After,
@@ -37,18 +36,13 @@ from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.convert import PROCESSES
 from bulkup.engine.dry_run import DryRunGallery
 from bulkup.engine.ports import IPTC_FACTS, Fact, Stop
-from bulkup.engine.retry import Recovery, Sleep
+from bulkup.engine.retry import Sleep
 from bulkup.errors import (
-    NotOffered,
-    PhotoError,
     RunError,
-    ServerUnavailable,
-    Transient,
     UsageError,
 )
 from bulkup.errors import run as run_failures
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit
-from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
 from bulkup.source.cells import TableFile
 from bulkup.source.disposal import Mover, Trash
@@ -129,13 +123,15 @@ async def upload_photos(
         if server.community and (settings.level or (sources.table and sources.table.has_levels)):
             raise RunError(run_failures.NO_LEVEL())
         gallery = DryRunGallery(server) if settings.dry_run else server
-        share = await _share(settings.into.share_with, server, recovery)
+        access = await open_access(
+            settings.into.share_with, server, recovery, gives=not settings.dry_run
+        )
         albums = Albums(
             gallery,
             recovery=recovery,
             emit=emit,
             private=settings.into.private,
-            share=None if settings.dry_run else share,
+            access=access,
         )
         base = await base_album(settings.into, albums)
         endings, convert = accepted_endings(server.offer, converts=settings.convert)
@@ -280,23 +276,3 @@ def open_disposal(
             hint="Leave out --after, and delete the archive once bulkup verify finds all photos.",
         )
     return Trash() if after == "trash" else Mover(after, roots=roots, filters=filters)
-
-
-async def _share(
-    names: Sequence[str], server: PiwigoServer, recovery: Recovery
-) -> Callable[[int], Awaitable[None]] | None:
-    """Return what shares an album with the groups and users of these names, None without any.
-
-    Raises `RunError` if one does not exist, or if the account can't share albums.
-    """
-    if not names:
-        return None
-    if server.community:
-        raise RunError(run_failures.SHARING_NEEDS_ADMIN())
-    try:
-        access = await recovery.run(lambda: server.find_access(names))
-    except (NotOffered, PhotoError) as error:
-        raise RunError(run_failures.NO_SHARING(reason=error.message)) from None
-    except Transient as error:
-        raise ServerUnavailable(run_failures.START_FAILED(reason=error.message)) from None
-    return lambda album: server.share(album, access)

@@ -10,7 +10,7 @@ from bulkup.app.executor import (
     check_convert,
     open_executor,
 )
-from bulkup.app.gallery import base_album, open_gallery, open_run
+from bulkup.app.gallery import base_album, open_access, open_gallery, open_run
 from bulkup.app.settings import Account, VerifySettings
 from bulkup.app.sources import open_sources
 from bulkup.engine import verify
@@ -53,6 +53,7 @@ async def verify_photos(
         server,
         recovery,
     ):
+        access = await open_access(settings.share_with, server, recovery, gives=False)
         album_resolver, base = None, ROOT
         if into := settings.into:
             albums = Albums(server, recovery=recovery, emit=emit)
@@ -85,6 +86,7 @@ async def verify_photos(
                 concurrency=settings.concurrency,
                 quick=settings.quick,
                 private=settings.private,
+                access=access,
                 endings=endings,
                 convert=convert,
                 hashing=PROCESSES if convert else 2,

@@ -99,7 +99,7 @@ class AlbumFlags(FolderFlags):
     share_with: Annotated[
         tuple[str, ...],
         Parameter(
-            help="With --private: group or user of the gallery who sees new albums; where both "
+            help="With --private: group or user of the gallery who sees the albums; where both "
             "have the name, group:NAME or user:NAME. Repeatable; in the environment variable, one "
             "on each line.",
             env_var_split=split_lines,
@@ -232,6 +232,15 @@ class VerifyFlags:
     private: Annotated[
         bool, flag("Check also that the albums that must contain the photos are private.")
     ] = False
+    share_with: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="With --private: check also that this group or user sees these albums, and that "
+            "nobody else does but administrators. Repeatable, as for the upload.",
+            env_var_split=split_lines,
+            metavar="NAME",
+        ),
+    ] = ()
     sort: Annotated[
         Sort,
         flag("Check that the albums show their photos by file name, date taken, or table."),
@@ -251,6 +260,7 @@ class VerifyFlags:
             concurrency=self.concurrency,
             quick=self.quick,
             private=self.private,
+            share_with=self.share_with,
             arrangement=Arrangement(sort=self.sort, cover=self.cover),
             convert=self.convert,
             retries=retry.retries,

@@ -19,7 +19,7 @@ from typing import Final
 
 from anyio import to_thread
 
-from bulkup.engine.ports import GalleryReader, GalleryWriter
+from bulkup.engine.ports import Access, AlbumInfo, GalleryReader, GalleryWriter
 from bulkup.engine.retry import Recovery
 from bulkup.errors import (
     Blocked,
@@ -147,9 +147,11 @@ async def list_members(
 
 
 class Albums:
-    """The albums of one gallery; new ones are created `private` or public, and shared by `share`.
+    """The albums of one gallery; new ones are created `private` or public.
 
-    That is called with the id of each new album. `made` has their names, by parent and id.
+    The private ones that are looked up get the `access`, whether they are new or not: an earlier
+    run may have been killed before it gave it. `used` has the names of albums that were looked up,
+    by parent and id, and `made` the ids of the new ones.
     """
 
     def __init__(
@@ -159,15 +161,18 @@ class Albums:
         recovery: Recovery,
         emit: Emit,
         private: bool = False,
-        share: Callable[[int], Awaitable[None]] | None = None,
+        access: Access | None = None,
     ) -> None:
         self._gallery = gallery
         self._recovery = recovery
         self._emit = emit
         self._private = private
-        self._share = share
-        self.made: dict[int, dict[int, str]] = {}
-        self._opened: dict[int, str] = {}  # private albums that get shared with what they have
+        self._access = access
+        self.used: dict[int, dict[int, str]] = {}
+        self.made: set[int] = set()
+        self._listed: dict[int, AlbumInfo] = {}  # what was there before the run
+        self._shared: set[int] = set()  # those of them that get the access
+        self._loaded = False
         self._known: dict[tuple[int, str], int] | None = None
 
     async def find(
@@ -205,10 +210,14 @@ class Albums:
         if found is None and make:
             found = await self._add(name, parent=parent, comment=comment)
             self._known[parent, self._gallery.album_keys(name)[0]] = found
-            self.made.setdefault(parent, {})[found] = name
+            self.made.add(found)
             await self._set_name(found, name)
-            await self._share_new(found, name, parent=parent)
+            await self._share(found, name, parent=parent)
             self._emit(AlbumMade(album=found, name=name, parent=parent or None))
+        elif found in self._listed and self._listed[found].private:
+            await self._share(found, name, parent=parent)
+        if found is not None:
+            self.used.setdefault(parent, {})[found] = name
         return found
 
     def _lookup(self, known: Mapping[tuple[int, str], int], parent: int, name: str) -> int | None:
@@ -227,29 +236,46 @@ class Albums:
                 )
             )
 
-    async def _share_new(self, album: int, name: str, *, parent: int) -> None:
-        """Share a new album; emit a notice if that fails, or opens an album that was there."""
-        if self._share is None:
+    async def _share(self, album: int, name: str, *, parent: int) -> None:
+        """Give access to an album; emit a notice if that fails, or opens one that was there."""
+        access, opened = self._access, list(self._upwards(album, parent))
+        if access is None:
             return
-        share = self._share
         try:
-            await self._recovery.run(lambda: share(album))
+            if opened and not self._loaded:
+                await self._recovery.run(access.load)
+                self._loaded = True
+            opened = [each for each in opened if access.missing(each)]
+            if opened or album not in self._listed:
+                await self._recovery.run(lambda: access.give(album))
         except (NotOffered, PhotoError, Transient) as error:
+            if opened and not self._loaded:
+                self._access = None  # ask no more: the next run tries again
             self._emit(
                 Noticed(
-                    message=f"the new album “{name}” could not be shared: {error.message}",
-                    hint="Only administrators see it: give access in the gallery, as no later run "
-                    "does.",
+                    message=f"the album “{name}” could not be shared: {error.message}",
+                    hint="Run the same command again, or give access in the gallery.",
                 )
             )
             return
-        if opened := self._opened.pop(parent, None):
+        self._shared.update(opened)
+        for each in opened:
             self._emit(
                 Noticed(
-                    message=f"the private album “{opened}” is shared too, with all its photos",
-                    hint="Piwigo shows an album only to those who may see the albums above it.",
+                    message=f"the private album “{self._listed[each].name}” gets shared, too, "
+                    "with all its photos",
+                    hint="--share-with is for all private albums of the run, and Piwigo shows an "
+                    "album only to those who may see the albums above it.",
                 )
             )
+
+    def _upwards(self, album: int, parent: int) -> Iterator[int]:
+        """Yield the private albums, of those that were there, from this one to the top."""
+        while album:
+            listed = self._listed.get(album)
+            if listed and listed.private and album not in self._shared:
+                yield album
+            album, parent = (listed.parent, ROOT) if listed else (parent, ROOT)
 
     async def _list(self) -> dict[tuple[int, str], int]:
         """Return the ids of all albums, by parent and name in NFC."""
@@ -262,7 +288,7 @@ class Albums:
             name = unicodedata.normalize("NFC", album.name)  # other clients may have used NFD
             known[album.parent, name] = album.album_id  # the oldest of those with the same name
         if self._known is None:
-            self._opened = {album.album_id: album.name for album in albums if album.private}
+            self._listed = {album.album_id: album for album in albums}
         return known
 
     async def _add(self, name: str, *, parent: int, comment: str) -> int:
@@ -455,7 +481,7 @@ class AlbumResolver:
         self._comment = comment
         self._sources = further
         self._further: dict[AlbumPath, int | None] = {}
-        self._albums = albums
+        self.albums = albums
         self._emit = emit
         self._make = make
         self._titles = titles
@@ -503,9 +529,9 @@ class AlbumResolver:
             base = self._folder_albums.base
             try:
                 comment = self._comment(path) if self._comment else ""
-                found = await self._albums.find(path, below=base, comment=comment, make=self._make)
+                found = await self.albums.find(path, below=base, comment=comment, make=self._make)
                 if self._make:
-                    await self._albums.check(found)
+                    await self.albums.check(found)
             except PhotoError as error:
                 if not self._make:
                     raise
@@ -551,7 +577,7 @@ class AlbumResolver:
         if titled:
             name = self._folder_albums.renamed(titled.title) or name
         comment = titled.description if titled else ""
-        found = await self._albums.inside(inside, name, comment=comment, make=self._make)
+        found = await self.albums.inside(inside, name, comment=comment, make=self._make)
         if found is not None:
             first, first_titled = self._first.setdefault(found, (folder, titled is not None))
             # a folder may be in several parts of an export

@@ -6,13 +6,13 @@ reported, and can be done in the gallery.
 
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from bulkup.engine.albums import IdSet
+from bulkup.engine.albums import Albums, IdSet
 from bulkup.engine.arrangement import NOTHING, Arrangement, Marks, Sort
 from bulkup.engine.ports import AlbumPhoto, GalleryWriter, RunContext
 from bulkup.engine.retry import Recovery
@@ -75,27 +75,26 @@ class Arranger:
         self,
         *,
         album_of: Callable[[Path], Awaitable[int]],
-        made: Mapping[int, Mapping[int, str]],
+        albums: Albums,
     ) -> None:
         """Arrange the albums and photos; emit a notice for what fails.
 
-        `album_of` returns the album of a file's folder; `made` has the names of new albums, by
-        parent and id.
+        `album_of` returns the album of a file's folder; `albums` are those of the run.
         """
         if self._arrangement == NOTHING:
             return
         covers = await self._covers_by_album(album_of) if self._arrangement.cover == "auto" else {}
         for album in sorted(self._albums):
             await self._arrange(album, covers.get(album))
-        if self._arrangement.sort != "none" and any(len(new) > 1 for new in made.values()):
-            await self._try("the order of new albums", partial(self._sort_albums, made))
+        if self._arrangement.sort != "none" and albums.made:
+            await self._try("the order of new albums", partial(self._sort_albums, albums))
         if self._arrangement.caddie:
             await self._try("the caddie", partial(self._gallery.add_to_caddie, [*self._uploaded]))
         for what, (times, reason) in self._failures.items():
-            albums = "" if times == 1 else f" of {times:,} albums"
+            of_albums = "" if times == 1 else f" of {times:,} albums"
             self._emit(
                 Noticed(
-                    message=f"{what}{albums} could not be set: {reason}",
+                    message=f"{what}{of_albums} could not be set: {reason}",
                     hint="Set it in the gallery, or run the same command again with new photos.",
                 )
             )
@@ -132,15 +131,14 @@ class Arranger:
         if chosen is not None:
             await self._try("the cover", partial(self._gallery.set_cover, chosen, album=album))
 
-    async def _sort_albums(self, made: Mapping[int, Mapping[int, str]]) -> None:
-        """Sort new albums by name, after those that their parent had before."""
+    async def _sort_albums(self, albums: Albums) -> None:
+        """Put each new album before the first one of the run that follows it by name."""
         siblings: dict[int, list[int]] = {}
         for album in await self._gallery.albums():
             siblings.setdefault(album.parent, []).append(album.album_id)
-        for parent, new in made.items():
+        for parent, names in albums.used.items():
             there = siblings.get(parent, [])
-            in_order = sorted(new.keys() & set(there), key=lambda album: _natural(new[album]))
-            wanted = [album for album in there if album not in new] + in_order
+            wanted = placed(there, names, new=albums.made)
             if wanted != there:
                 await self._gallery.set_album_order(wanted)
 
@@ -200,12 +198,35 @@ class Arranger:
             )
 
 
+def placed(there: Sequence[int], names: Mapping[int, str], *, new: Collection[int]) -> list[int]:
+    """Return the order of albums with the new ones sorted by name into those that have `names`.
+
+    The others keep their order.
+    """
+    keys = {album: natural(name) for album, name in names.items()}
+    waiting = sorted(
+        (album for album in there if album in new), key=keys.__getitem__, reverse=True
+    )
+    in_order: list[int] = []
+    end = 0
+    for album in there:
+        if album in new:
+            continue
+        while album in keys and waiting and keys[waiting[-1]] < keys[album]:
+            in_order.append(waiting.pop())
+        in_order.append(album)
+        end = len(in_order) if album in keys else end
+    end = end or len(in_order)
+    return [*in_order[:end], *reversed(waiting), *in_order[end:]]
+
+
 def by_name(photo: AlbumPhoto) -> tuple[object, ...]:
     """Return a key that sorts 2.jpg before 10.jpg."""
-    return *_natural(photo.file), photo.photo_id
+    return *natural(photo.file), photo.photo_id
 
 
-def _natural(name: str) -> list[str]:
+def natural(name: str) -> list[str]:
+    """Return a key that sorts 2 before 10."""
     parts = re.split(r"([0-9]{1,18})", unicodedata.normalize("NFKD", name).casefold())
     parts[1::2] = [f"{int(digits):018}" for digits in parts[1::2]]
     return parts

@@ -227,7 +227,7 @@ async def run(
             )
         )
     await confirmer.check_albums()
-    await arranger.run(album_of=deduplicator.album_of, made=albums.made)
+    await arranger.run(album_of=deduplicator.album_of, albums=albums)
     await disposal.run(may_lack=confirmer.may_lack, format_files=format_files)
     for message, hint in (*remarks(), *executor.remarks()):
         emit(Noticed(message=message, hint=hint))

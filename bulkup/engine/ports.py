@@ -285,6 +285,22 @@ class AlbumDisplay(Protocol):
         """The URL of the page that changes its order."""
 
 
+class Access(Protocol):
+    """The access of some groups and users to private albums."""
+
+    async def load(self) -> None:
+        """Ask who has access to which album; the other methods need it. May be repeated."""
+
+    def missing(self, album: int) -> Sequence[str]:
+        """Return the names of those who have no access to a private album."""
+
+    def strangers(self, album: int) -> Sequence[str]:
+        """Return the names of others who have access, except administrators."""
+
+    async def give(self, album: int) -> None:
+        """Give them access to a private album, and to the private ones above it."""
+
+
 class PhotoIdentity(Protocol):
     """The properties of a photo in the gallery that replacing its file depends on."""
 

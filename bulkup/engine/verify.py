@@ -17,7 +17,7 @@ from bulkup.engine.albums import (
 from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
 from bulkup.engine.executor import Executor
 from bulkup.engine.pipeline import batches, read_archive
-from bulkup.engine.ports import Job, RunContext, Stop
+from bulkup.engine.ports import Access, Job, RunContext, Stop
 from bulkup.engine.recorder import OutcomeGuard, record_hashed
 from bulkup.engine.verify_arrangement import ArrangementVerifier
 from bulkup.errors import (
@@ -45,11 +45,12 @@ class Plan:
     """What to verify, and how much of it at once.
 
     `concurrency` is the number of stored files that the server reads at once; with `quick` it
-    reads none. With `private`, the albums of the photos must be private. `hashing` is the number
-    of threads that read the archive. `endings` None takes files of every type; those in `convert`
-    were sent as JPEG. `takeout` leaves out files of a Google Takeout. With `repeat_links`, links
-    to photos are in the albums of their own folders. `arrangement` is the order and the cover that
-    the albums of the photos have to have, with the `marks` of a table.
+    reads none. With `private`, the albums of the photos must be private, and be seen by those of
+    `access` alone, if that is given. `hashing` is the number of threads that read the archive.
+    `endings` None takes files of every type; those in `convert` were sent as JPEG. `takeout`
+    leaves out files of a Google Takeout. With `repeat_links`, links to photos are in the albums of
+    their own folders. `arrangement` is the order and the cover that the albums of the photos have
+    to have, with the `marks` of a table.
     """
 
     roots: Sequence[Path]
@@ -57,6 +58,7 @@ class Plan:
     concurrency: int = 4
     quick: bool = False
     private: bool = False
+    access: Access | None = None
     hashing: int = 2
     endings: Collection[str] | None = None
     convert: Collection[str] = ()
@@ -70,14 +72,13 @@ class Plan:
 class Placement:
     """Whether a local photo is in all its albums, None if unknown; `error` says why it has none.
 
-    `album` is the first one of which that is not certain, or that is `public` but must not be.
+    `album` is the first one of which that is not certain.
     """
 
     job: Job
     in_album: bool | None
     album: int = 0
     error: PhotoError | None = None
-    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,16 @@ async def run(
     without a verdict are then emitted as unfinished.
     """
     began, emit = context.clock(), context.emit
-    arrangement = ArrangementVerifier(plan.arrangement, context, marks=plan.marks)
+    arrangement = ArrangementVerifier(
+        plan.arrangement,
+        context,
+        marks=plan.marks,
+        private=plan.private,
+        access=plan.access,
+    )
     guard = OutcomeGuard(arrangement.emit)
     context = replace(context, emit=guard.emit)
-    verifier = Verifier(
-        context, album_resolver=album_resolver, quick=plan.quick, private=plan.private
-    )
+    verifier = Verifier(context, album_resolver=album_resolver, quick=plan.quick)
     located_in, located = anyio.create_memory_object_stream[Located](plan.concurrency)
     try:
         async with one_error(), anyio.create_task_group() as tasks:
@@ -135,7 +140,7 @@ async def run(
                 tasks.start_soon(locate_stage, jobs, located_in, verifier, context)
                 for _ in range(plan.concurrency):
                     tasks.start_soon(compare_stage, located.clone(), verifier, context.stop)
-        await arrangement.run()
+        await arrangement.run(album_resolver.albums.used if album_resolver else {})
     finally:
         guard.close()
     emit(RunFinished(seconds=context.clock() - began))
@@ -182,7 +187,6 @@ class Verifier:
         *,
         album_resolver: AlbumResolver | None,
         quick: bool,
-        private: bool = False,
     ) -> None:
         self._gallery = context.gallery
         self._recovery = context.recovery
@@ -190,8 +194,6 @@ class Verifier:
         self._emit = context.emit
         self._album_resolver = album_resolver
         self._quick = quick
-        self._private = private
-        self._public: frozenset[int] | None = None
         self._members = MembersByAlbum(self._list_members)
         self._equal = IdSet()  # photos compared: equal files share one, to be read only once
 
@@ -279,18 +281,7 @@ class Verifier:
                 return Placement(job, in_album=False, album=album)
             if there is None:
                 unknown = unknown or album
-        if public := await self._public_among(job.wanted):
-            return Placement(job, in_album=True, album=public, public=True)
         return Placement(job, in_album=None if unknown else True, album=unknown or job.album)
-
-    async def _public_among(self, albums: Sequence[int]) -> int | None:
-        """Return the first of these albums that is public but must not be, None without one."""
-        if not self._private:
-            return None
-        if self._public is None:
-            listed = await self._recovery.run(self._gallery.albums)
-            self._public = frozenset(album.album_id for album in listed if not album.private)
-        return next((album for album in albums if album in (self._public or ())), None)
 
     async def _is_in(self, album: int, job: Job, photo_id: int) -> bool | None:
         """Return whether a photo is in an album, None if unknown."""
@@ -359,9 +350,6 @@ class Verifier:
                 failure = gallery_failures.NO_PLACE(
                     photo=photo_id, reason=error.message, remedy=error.hint
                 )
-        elif placement.public:
-            verdict = Verdict.NOT_IN_ALBUM
-            failure = gallery_failures.PUBLIC_ALBUM(photo=photo_id, album=placement.album)
         elif not compared:
             failure = gallery_failures.UNREAD(photo=photo_id)
         elif placement.in_album is None:

@@ -1,12 +1,13 @@
-"""Verifies how albums show their photos: the order and the cover that an upload would set."""
+"""Verifies how albums are shown: their order, that of their photos, their covers, and to whom."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from bulkup.engine.arrange import COVER_NAMES, by_date, order_of
+from bulkup.engine.arrange import COVER_NAMES, by_date, natural, order_of
 from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
-from bulkup.engine.ports import AlbumDisplay, AlbumPhoto, RunContext
+from bulkup.engine.ports import Access, AlbumDisplay, AlbumInfo, AlbumPhoto, RunContext
 from bulkup.errors import BulkupError, FailureMessage, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import ArrangementDiffers, Event, PhotoChecked
@@ -26,20 +27,30 @@ class Listing:
 
 
 class ArrangementVerifier:
-    """Notes the albums of photos that are present, and verifies their order and cover."""
+    """Notes the albums of photos that are present, and verifies how they are shown.
+
+    With `private` they must be, and be seen by those who get the `access` of an upload alone.
+    """
 
     def __init__(
-        self, arrangement: Arrangement, context: RunContext, *, marks: Marks | None = None
+        self,
+        arrangement: Arrangement,
+        context: RunContext,
+        *,
+        marks: Marks | None = None,
+        private: bool = False,
+        access: Access | None = None,
     ) -> None:
-        self._wanted = arrangement != NOTHING
         self._sort = arrangement.sort
         self._cover = arrangement.cover
         self._context = context
+        self._private = private
+        self._access = access
         self._albums: set[int] = set()
         self._named: dict[int, set[int]] = {}
         self._marked: dict[int, set[int]] = {}
         self._ranks: dict[int, int] = {}
-        self._marks = marks if self._wanted else None
+        self._marks = None if arrangement == NOTHING else marks
 
     def emit(self, event: Event) -> None:
         """Pass an event on; note the albums, and the photos that may be their covers."""
@@ -55,21 +66,37 @@ class ArrangementVerifier:
             if event.image_id and event.path.stem.lower() in COVER_NAMES:
                 self._named.setdefault(event.albums[0], set()).add(event.image_id)
 
-    async def run(self) -> None:
-        """Emit what differs. Raises `RunError`."""
+    async def run(self, used: Mapping[int, Mapping[int, str]]) -> None:
+        """Emit what differs; `used` has the names of the folders' albums, by parent and id.
+
+        Raises `RunError`.
+        """
+        run, gallery = self._context.recovery.run, self._context.gallery
         named = {**self._named, **self._marked}
-        albums = named if self._sort == "none" and self._cover == "auto" else self._albums
-        if not self._wanted or not albums:
-            return
+        sorts = self._sort != "none"
+        shown = self._albums if sorts or self._cover in {"first", "newest"} else set(named)
+        shown = set() if self._cover == "none" and not sorts else shown
+        displays: Mapping[int, AlbumDisplay] = {}
+        listed: Sequence[AlbumInfo] = ()
         try:
-            displays = await self._context.recovery.run(self._context.gallery.album_displays)
+            if self._albums and (self._private or sorts):
+                listed = await run(gallery.albums)
+            if self._albums and self._access:
+                await run(self._access.load)
+            if shown:
+                displays = await run(gallery.album_displays)
         except RunError:
             raise
         except BulkupError as error:
-            failure = gallery_failures.ALBUMS_UNCHECKED(reason=error.message, remedy=error.hint)
-            self._report(None, failure)
+            self._report(
+                None, gallery_failures.ALBUMS_UNCHECKED(reason=error.message, remedy=error.hint)
+            )
             return
-        for album in sorted(albums):
+        if self._private:
+            self._verify_privacy({album.album_id: album for album in listed})
+        if sorts:
+            self._verify_album_order(listed, used)
+        for album in sorted(shown):
             if self._context.stop.wanted:
                 return
             try:
@@ -81,6 +108,46 @@ class ArrangementVerifier:
                     album=album, reason=error.message, remedy=error.hint
                 )
                 self._report(album, failure)
+
+    def _verify_privacy(self, albums: Mapping[int, AlbumInfo]) -> None:
+        """Report albums that are public, or that others see than those who should."""
+        access, private = self._access, set[int]()
+        for album in sorted(self._albums & albums.keys()):
+            if not albums[album].private:
+                self._report(album, gallery_failures.PUBLIC_ALBUM(album=album))
+            elif access and (names := access.strangers(album)):
+                self._report(
+                    album, gallery_failures.OTHER_ACCESS(album=album, names=", ".join(names))
+                )
+            while album in albums and album not in private:  # one is seen with all above it alone
+                if albums[album].private:
+                    private.add(album)
+                album = albums[album].parent  # noqa: PLW2901
+        for album in sorted(private) if access else ():
+            if access and (names := access.missing(album)):
+                self._report(
+                    album, gallery_failures.NO_ACCESS(album=album, names=", ".join(names))
+                )
+
+    def _verify_album_order(
+        self, albums: Sequence[AlbumInfo], used: Mapping[int, Mapping[int, str]]
+    ) -> None:
+        """Report folders' albums that are not sorted by name, the first two of each parent."""
+        last: dict[int, str] = {}
+        reported: set[int] = set()
+        for album in albums:
+            parent = album.parent
+            name = used.get(parent, {}).get(album.album_id)
+            if name is None or parent in reported:
+                continue
+            if parent in last and natural(name) < natural(last[parent]):
+                reported.add(parent)
+                where = f"of album {parent}" if parent else "at the top level"
+                self._report(
+                    parent or None,
+                    gallery_failures.ALBUMS_UNSORTED(where=where, first=last[parent], second=name),
+                )
+            last[parent] = name
 
     async def _verify(self, album: int, display: AlbumDisplay | None) -> None:
         listing = Listing()

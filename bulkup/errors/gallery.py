@@ -233,11 +233,6 @@ ELSEWHERE: Final = FailureKind(
     "photo {photo} is in the gallery, but not in album {album}",
     "Upload again: that adds it to the album.",
 )
-PUBLIC_ALBUM: Final = FailureKind(
-    "public-album",
-    "photo {photo} is in album {album}, which is public",
-    "Make that album private in the gallery.",
-)
 NO_PLACE: Final = FailureKind(
     "no-place", "photo {photo} is in the gallery, but {reason}", "{remedy}"
 )
@@ -275,7 +270,26 @@ UNLISTED: Final = FailureKind(
 )
 UNCHECKED: Final = FailureKind("unchecked", "it could not be checked: {reason}", "{remedy}")
 
-# orders and covers of albums that `bulkup verify` finds wrong
+# how albums are shown, where `bulkup verify` finds that wrong
+
+PUBLIC_ALBUM: Final = FailureKind(
+    "public-album", "album {album} is public", "Make that album private in the gallery."
+)
+NO_ACCESS: Final = FailureKind(
+    "no-access",
+    "the private album {album} can't be seen by {names}",
+    "Upload again with --private --share-with, or give access in the gallery.",
+)
+OTHER_ACCESS: Final = FailureKind(
+    "other-access",
+    "the private album {album} can be seen by {names}, too",
+    "Take away their access in the gallery, or name them with --share-with.",
+)
+ALBUMS_UNSORTED: Final = FailureKind(
+    "albums-unsorted",
+    "the albums {where} are not sorted by name: “{first}” comes before “{second}”",
+    "Sort them in the gallery's administration: an upload with --sort only places new albums.",
+)
 
 UNSORTED: Final = FailureKind(
     "unsorted",
@@ -298,7 +312,7 @@ ALBUM_UNCHECKED: Final = FailureKind(
     "album-unchecked", "album {album} could not be checked: {reason}", "{remedy}"
 )
 ALBUMS_UNCHECKED: Final = FailureKind(
-    "albums-unchecked", "orders and covers could not be checked: {reason}", "{remedy}"
+    "albums-unchecked", "how albums are shown could not be checked: {reason}", "{remedy}"
 )
 
 # files that --after does not move, because the gallery may not have them

@@ -328,7 +328,7 @@ def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
     if state.not_in_album:
         yield _row(state.not_in_album, "not in the album", "but on the server", BAD)
     if state.misarranged:
-        yield _row(state.misarranged, "orders or covers", "not as asked, see above", WARNING)
+        yield _row(state.misarranged, "albums", "not shown as asked, see above", WARNING)
     if state.unapproved:
         yield _row(state.unapproved, "hidden", "until an administrator approves them")
     if state.moved:

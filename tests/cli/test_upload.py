@@ -148,7 +148,7 @@ async def test_verify_lists_albums_in_another_order(box: Sandbox, tmp_path: Path
     assert (
         "the photos of album 1 are not sorted by name: “c.jpg” comes before “b.jpg”" in ended.err
     )
-    assert re.search(r"^ +[12] +orders or covers +not as asked", ended.err, re.MULTILINE)
+    assert re.search(r"^ +[12] +albums +not shown as asked", ended.err, re.MULTILINE)
     ended = await look("--json")
     assert '"event": "arrangement_differs"' in ended.out
     assert '"code": "unsorted"' in ended.out

@@ -61,6 +61,29 @@ async def test_the_order_that_an_album_shows_is_verified(
         assert calls(box)["pwg.categories.getList"] == before
 
 
+@pytest.mark.parametrize("version", ["13.8.0", "16.4.0"])
+async def test_the_order_of_albums_is_verified(tmp_path: Path, version: str) -> None:
+    for name in ("10", "2", "9 'q' 🙂/1", "9 'q' 🙂/b"):
+        write_all(tmp_path / name, f"{name[-1]}.jpg")
+    async with Sandbox(version=version) as box:
+        box.gallery.make_album("1 other")
+        put = partial(upload, box, tmp_path, tree=True, unwrap=True, album=0)
+        look = partial(quickly, box, tmp_path, tree=True, unwrap=True, album=0)
+        await put(arrangement=BY_NAME)
+        for album in box.gallery.albums.values():
+            album.image_order = BY_RANK
+        assert not codes(await look(arrangement=BY_NAME))
+        ids = {album.name[:2]: album.id for album in box.gallery.albums.values()}
+        top = [album.id for album in box.gallery.albums.values() if not album.parent]
+        box.gallery.order_albums([ids["10"], *(i for i in top if i != ids["10"])])
+        box.gallery.order_albums([ids["b"], ids["1"]])
+        outcome = await look(arrangement=BY_NAME)
+        assert codes(outcome) == [(None, "albums-unsorted"), (ids["9 "], "albums-unsorted")]
+        (event, _) = outcome.of(ArrangementDiffers)
+        assert "at the top level are not sorted by name: “10” comes before “2”" in event.reason
+        assert not codes(await look(arrangement=Arrangement(cover="first")))
+
+
 async def test_a_swap_between_two_pages_is_found_and_equal_dates_are_in_any_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Groups, users, and the access that they have to private albums."""
 
 from bulkup.sandbox import php
+from bulkup.sandbox.accounts import GUEST
 from bulkup.sandbox.calls import REQUIRED, SWITCH, TEXT, Call, Method, Param
 from bulkup.sandbox.gallery import Group, storable
 from bulkup.sandbox.php import FatalError, Refusal
@@ -35,9 +36,11 @@ async def _add_group(call: Call) -> dict[str, object]:
 
 
 async def _users(call: Call) -> dict[str, object]:
-    """List id and name of the users, whatever else the call asks for."""
-    users = {user.id: user.name for user in call.accounts.users.values()} | {2: "guest"}
-    rows: list[dict[str, object]] = [{"id": i, "username": users[i]} for i in sorted(users)]
+    """List id, name and status of the users, whatever else the call asks for."""
+    users = sorted([*call.accounts.users.values(), GUEST], key=lambda user: user.id)
+    rows: list[dict[str, object]] = [
+        {"id": user.id, "username": user.name, "status": user.status} for user in users
+    ]
     return _page(call, "users", rows)
 
 
