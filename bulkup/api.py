@@ -243,7 +243,7 @@ async def _run(
             await prepare(),
             [Path(path) for path in paths],
             account=account,
-            filters=await to_thread.run_sync(_filters, options),
+            filters=await to_thread.run_sync(filters_of, options),
             labels=build_labels(**_of(options, build_labels)),
             table=await to_thread.run_sync(lambda: build_table(**_of(options, build_table))),
         )
@@ -265,7 +265,8 @@ def _settings(options: UploadOptions) -> UploadSettings:
     )
 
 
-def _filters(options: SourceOptions) -> Filters:
+def filters_of(options: SourceOptions) -> Filters:
+    """Return the checked filters of the options; reads files. Raises `UsageError`."""
     patterns = _texts(options.patterns)
     rules = tuple(read_lines("\n".join(patterns), file="patterns"))
     only = bool(patterns) and patterns[0].startswith("!")

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "bulkup"
 
 # library → the packages and modules that may import it
 HOMES = {
-    "aiohttp": {"output.monitor", "piwigo", "sandbox"},
+    "aiohttp": {"gui", "output.monitor", "piwigo", "sandbox"},
     "aiofiles": {"source"},
     "apprise": {"output.notify"},
     "cyclopts": {"cli"},
@@ -18,7 +18,7 @@ HOMES = {
     "defusedxml": {"source.exports.picasa", "source.xmp"},
     "distributed": {"cluster"},
     "filelock": {"store"},
-    "jinja2": {"output.html"},
+    "jinja2": {"gui.rendering", "output.html"},
     "keyring": {"app.credentials"},
     "openpyxl": {"source.spreadsheets"},
     "pathspec": {"source.filters"},
@@ -29,7 +29,7 @@ HOMES = {
     "rich": {"output"},
     "send2trash": {"source.disposal"},
     "sqlite3": {"store"},
-    "tomllib": {"cli.config"},
+    "tomllib": {"cli.config", "gui.texts"},
     "watchfiles": {"source.watch"},
     "yaml": {"source.exports.photoprism"},
 }

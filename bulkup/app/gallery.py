@@ -43,7 +43,7 @@ from bulkup.errors import (
 from bulkup.errors import run as run_failures
 from bulkup.events import Emit, Noticed, RunStarted
 from bulkup.piwigo.client import PiwigoServer
-from bulkup.piwigo.connect import connect
+from bulkup.piwigo.connect import clean_url, connect
 from bulkup.piwigo.multipart import Throttle
 from bulkup.piwigo.protocol import AlbumRow, Offer
 from bulkup.piwigo.session import Credentials
@@ -68,6 +68,18 @@ def credentials_of(account: Account) -> Credentials:
 def transport_of(account: Account) -> Transport:
     """Return how requests reach an account's gallery. Raises `UsageError`."""
     return Transport(**{each.name: getattr(account, each.name) for each in fields(Transport)})
+
+
+def checked_url(account: Account) -> str:
+    """Return the gallery URL in the form used by the key ring.
+
+    Raises `UsageError` for an invalid URL, proxy, header or file of certificates.
+    """
+    url = clean_url(account.url)
+    transport = transport_of(account)
+    transport.proxy_to(url)
+    transport.context()
+    return url
 
 
 @asynccontextmanager

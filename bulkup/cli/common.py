@@ -100,6 +100,8 @@ def account_of(gallery: GalleryFlags) -> Account:
 
     Raises `UsageError`.
     """
+    from bulkup.app.gallery import checked_url
+
     account = gallery.account()
     url = checked_url(account)
     if account.api_key:
@@ -116,21 +118,6 @@ def account_of(gallery: GalleryFlags) -> Account:
     if not password:
         raise UsageError("the password is missing", hint=LOGIN_HINT)
     return replace(account, password=password)
-
-
-def checked_url(account: Account) -> str:
-    """Return the gallery URL in the form used by the key ring.
-
-    Raises `UsageError` for an invalid URL, proxy, header or file of certificates.
-    """
-    from bulkup.app.gallery import transport_of
-    from bulkup.piwigo.connect import clean_url
-
-    url = clean_url(account.url)
-    transport = transport_of(account)
-    transport.proxy_to(url)
-    transport.context()
-    return url
 
 
 def print_cautions(account: Account) -> None:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from bulkup.app.credentials import ask_password, find, read_password
 from bulkup.app.settings import Account, require
 from bulkup.cli.command import command
-from bulkup.cli.common import account_of, checked_url, run_task
+from bulkup.cli.common import account_of, run_task
 from bulkup.cli.flags import GalleryFlags, RetryFlags, flag, flags
 from bulkup.cli.help import COMMANDS
 from bulkup.cli.output_flags import OutputFlags
@@ -48,6 +48,8 @@ class SourceFlags:
 
         Certificates to trust and the proxy are the same for both. Raises `UsageError`.
         """
+        from bulkup.app.gallery import checked_url
+
         account = Account(
             url=url,
             user=require(

@@ -42,7 +42,7 @@ ORDER: Final = (
         "Cluster",
     ),
     *("Filters", "Titles and tags", "After the upload", "Output", "Retries and ledger"),
-    *("Sandbox", "Simulated load", "Setup", "Demo"),
+    *("Browser", "Sandbox", "Simulated load", "Setup", "Demo"),
 )
 """The groups of flags in the order of the help text, after the groups of commands."""
 

@@ -145,6 +145,20 @@ COMMANDS: Final = {
             "--no-ledger": "There is never a ledger.",
         },
     ),
+    "gui": CommandHelp(
+        "gui",
+        "Photos",
+        """Lead through a migration in a browser: gallery, check-up, photos, albums, options,
+        rehearsal, upload, report. Each page shows the command that does the same.
+
+        The pages are served on this machine alone, to the browser that opens the printed address
+        first. The upload goes on when the browser is closed; Ctrl-C ends it gracefully. What was
+        chosen is kept, passwords are not.
+
+        Requires bulkup[gui]. Exit codes: 0 ended by Ctrl-C, 2 wrong usage.
+        """,
+        (("bulkup gui", "opens a browser"), ("bulkup gui --no-browser", "prints the address")),
+    ),
     "albums": CommandHelp(
         "gallery",
         "Gallery and history",

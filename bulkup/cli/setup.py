@@ -20,7 +20,7 @@ from bulkup.app.credentials import (
 from bulkup.app.settings import Account, default_ledger
 from bulkup.cli import LAYERS, app
 from bulkup.cli.command import command
-from bulkup.cli.common import Exit, checked_url, print_cautions
+from bulkup.cli.common import Exit, print_cautions
 from bulkup.cli.config import PLAIN, SOURCES, Layer, Origin, default_file, is_secret, plain_secret
 from bulkup.cli.flags import AddressFlags, flag, flags
 from bulkup.errors import UsageError
@@ -71,6 +71,8 @@ def logout(*, gallery: AddressFlags = AddressFlags()) -> int:
 
 def _account(gallery: AddressFlags) -> tuple[Account, str]:
     """Return the account without a secret, and the URL as stored in the key ring."""
+    from bulkup.app.gallery import checked_url
+
     account = gallery.address()
     url = checked_url(account)
     print_cautions(account)

@@ -19,11 +19,15 @@ MAKE_ONE: Final = "`openssl rand -hex 16` generates one"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenAddress:
-    """A host, a port to listen on (0 for any free one) and a token (empty for none)."""
+    """A host, a port to listen on (0 for any free one) and a token (empty for none).
+
+    `flag` is named in errors.
+    """
 
     host: str
     port: int
     token: str = field(default="", repr=False)
+    flag: str = "--monitor"
 
     def __post_init__(self) -> None:
         if self.token and not re.fullmatch(r"[!-~]+", self.token):

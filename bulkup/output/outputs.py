@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HIDDEN: Final = "…"
 SECRET_NAME: Final = re.compile(
-    r"password|passphrase|secret|token|key|auth|notify|command|header|proxy"
+    r"password|passphrase|secret|token|key(?!word)|auth|notify|command|header|proxy"
 )
 FILE: Final = re.compile(r"-(file|path)$")
 """The value of a flag for a file name is not secret."""
@@ -41,7 +41,7 @@ def command_line(arguments: Sequence[str]) -> str:
     It omits the values of flags whose names suggest a secret, and the user, the password and the
     query of addresses.
     """
-    return " ".join(["bulkup", *map(_quoted, _shown(arguments))])
+    return " ".join(["bulkup", *map(quoted, _shown(arguments))])
 
 
 def _shown(arguments: Sequence[str]) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _address(text: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, query, HIDDEN if parts.fragment else ""))
 
 
-def _quoted(argument: str) -> str:
+def quoted(argument: str) -> str:
     r"""Return the argument for a shell; unprintable characters as escapes: $'a\x1b.jpg'."""
     if argument.isprintable():
         return shlex.quote(argument)

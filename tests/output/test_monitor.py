@@ -95,7 +95,7 @@ FILES = ("", "monitor.css", "monitor.js", "charts.css", "charts.js", "healthz")
 async def test_the_page_says_where_it_is_and_is_all_its_own_locked_up_and_only_shows() -> None:
     wanted = {
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
         "Server": "bulkup",
     }
@@ -370,7 +370,7 @@ async def test_an_address_that_can_not_be_used_is_reported_before_the_run() -> N
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         for where, words, hint in (
-            (f":{taken.getsockname()[1]}", "another program is using this port", "127.0.0.1:0"),
+            (f":{taken.getsockname()[1]}", "another program is using this port", "0 for any free"),
             ("192.0.2.1:0", "not an address of this machine", ""),
             ("no-such-host.invalid:0", "not an address of this machine", ""),
         ):

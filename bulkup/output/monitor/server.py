@@ -7,11 +7,12 @@ import hmac
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, Self
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from anyio import CancelScope, to_thread
 
 from bulkup.errors import UsageError
@@ -44,7 +45,7 @@ HEADERS: Final = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",  # the address may contain the token
+    "Referrer-Policy": "same-origin",  # the address may contain the token
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -59,8 +60,6 @@ LOGIN_PAGE: Final = """<!doctype html>
 <label>Token <input name="token" type="password" autocomplete="current-password" autofocus></label>
 <button>Show the run</button></form></html>
 """
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Guard:
@@ -87,7 +86,7 @@ class Guard:
         if request.path in OPEN:
             return await handler(request)
         authorized = self._is_authorized(request)
-        if not authorized and not _equal(request.cookies.get(COOKIE, ""), self._proof):
+        if not authorized and not equal(request.cookies.get(COOKIE, ""), self._proof):
             return self._refuse(request)
         response = await handler(request)
         if authorized and not response.prepared:
@@ -98,9 +97,9 @@ class Guard:
 
     def _is_authorized(self, request: web.Request) -> bool:
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() == "bearer" and _equal(given.strip(), self._token):
+        if kind.lower() == "bearer" and equal(given.strip(), self._token):
             return True
-        return _equal(request.query.get("token", ""), self._token)
+        return equal(request.query.get("token", ""), self._token)
 
     def _refuse(self, request: web.Request) -> web.Response:
         headers = {"WWW-Authenticate": 'Bearer realm="bulkup"'}
@@ -115,7 +114,7 @@ def _has_port(host: str) -> bool:
     return host.rpartition("]")[2].find(":") >= 0
 
 
-def _equal(given: str, secret: str) -> bool:
+def equal(given: str, secret: str) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(given.encode(errors="surrogatepass"), secret.encode())
 
@@ -142,11 +141,14 @@ class Pages:
         self._over = False
         self._slow_s = slow_s
 
-    def application(self, guard: Guard) -> web.Application:
-        """Return the web application."""
+    def application(
+        self, guard: Middleware, routes: Iterable[web.AbstractRouteDef] = ()
+    ) -> web.Application:
+        """Return the web application; `routes` are added, and replace the page."""
         app = web.Application(middlewares=[web.middleware(guard)])
         app.on_response_prepare.append(add_headers)
-        app.router.add_get("/", self._page)
+        if not app.add_routes(routes):
+            app.router.add_get("/", self._page)
         app.router.add_get(r"/{name:(?:monitor|charts)\.(?:css|js)}", self._file)
         app.router.add_get("/events", self._events, allow_head=False)
         app.router.add_get("/metrics", self._metrics)
@@ -225,7 +227,8 @@ class Monitor:
 
     Opening raises `UsageError` if it can't listen on the address. The page changes every `tick_s`
     seconds; a reader that receives nothing for `slow_s` seconds is disconnected. Once it is open,
-    `address` is the URL.
+    `address` is the URL. `guard` protects the pages in place of the token, and `routes` replace
+    the page itself.
     """
 
     def __init__(
@@ -235,9 +238,13 @@ class Monitor:
         clock: Callable[[], float],
         tick_s: float = TICK_S,
         slow_s: float = SLOW_S,
+        guard: Middleware | None = None,
+        routes: Iterable[web.AbstractRouteDef] = (),
     ) -> None:
         self.address = ""
         self._listen = listen
+        self._guard = guard or Guard(listen)
+        self._routes = routes
         self._hub = Hub(clock=clock)
         self._pages: Pages | None = None
         self._runner: web.AppRunner | None = None
@@ -249,7 +256,7 @@ class Monitor:
         self._hub.metrics = await to_thread.run_sync(_metrics)
         self._pages = Pages(self._hub, pages, slow_s=self._slow_s)
         self._runner = web.AppRunner(
-            self._pages.application(Guard(self._listen)),
+            self._pages.application(self._guard, self._routes),
             access_log=None,
             logger=QUIET,
             shutdown_timeout=SHUTDOWN_S,
@@ -323,11 +330,11 @@ def _page_files() -> dict[str, bytes]:
 
 
 def _listen_error(listen: ListenAddress, error: OSError) -> UsageError:
-    where = f"--monitor {listen.authority}"
+    where = f"{listen.flag} {listen.authority}"
     if error.errno == errno.EADDRINUSE:
         return UsageError(
             f"{where}: another program is using this port, perhaps another run",
-            hint=f"Use another port, or any free one: {bracketed(listen.host)}:0.",
+            hint="Use another port, or 0 for any free one.",
         )
     if error.errno == errno.EACCES:
         return UsageError(

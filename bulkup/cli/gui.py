@@ -1,0 +1,71 @@
+"""The `gui` command."""
+
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Annotated
+
+from bulkup.app.settings import default_ledger
+from bulkup.cli import app
+from bulkup.cli.command import command
+from bulkup.cli.common import Exit
+from bulkup.cli.flags import flag, flags
+from bulkup.errors import UsageError, check_range
+
+
+@flags("Browser")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuiFlags:
+    """Where the pages are served."""
+
+    port: Annotated[
+        int | None,
+        flag("Port to listen on; 0 picks a free one. Default: 8766 if it is free.", metavar="N"),
+    ] = None
+    no_browser: Annotated[
+        bool, flag("Open no browser; open the address that is printed yourself.")
+    ] = False
+
+
+@command
+def gui(*, options: GuiFlags = GuiFlags()) -> int:
+    """Serve the pages of a migration."""
+    if options.port is not None:
+        check_range("--port", options.port, least=0, most=65535)
+    if not find_spec("jinja2"):
+        raise UsageError(
+            "bulkup gui needs a library that is not installed", hint="pip install 'bulkup[gui]'"
+        )
+
+    import webbrowser
+    from functools import partial
+
+    import anyio
+
+    from bulkup.gui.server import serve
+
+    task = partial(
+        serve,
+        options.port,
+        file=default_ledger().with_name("gui.json"),
+        flags=help_texts(),
+        say=_print,
+        browser=None if options.no_browser else webbrowser.open,
+    )
+    anyio.run(task)
+    return Exit.DONE
+
+
+def help_texts() -> dict[str, str]:
+    """Return the help texts of the upload's flags, by the names of options."""
+    arguments = app["upload"].assemble_argument_collection()
+    return {
+        argument.field_info.name: str(argument.parameter.help or "")
+        for argument in arguments
+        if argument.parse and not argument.children
+    }
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,57 @@
+"""Tasks that run in the background while pages are shown."""
+
+from collections.abc import Awaitable, Callable
+
+from anyio import CancelScope, Event
+from anyio.abc import TaskGroup
+
+from bulkup.errors import BulkupError
+
+
+class Job:
+    """A task in the background, of which one runs at a time; a new one replaces it.
+
+    `error` is why the last one failed.
+    """
+
+    def __init__(self, tasks: TaskGroup) -> None:
+        self.error: BulkupError | None = None
+        self._tasks = tasks
+        self._scope: CancelScope | None = None
+        self._ended = Event()
+
+    @property
+    def running(self) -> bool:
+        """Whether the task runs."""
+        return self._scope is not None
+
+    def start(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Start a task; cancel the one that runs."""
+        self.cancel()
+        self.error, self._scope, self._ended = None, CancelScope(), Event()
+        self._tasks.start_soon(self._run, task, self._scope, self._ended)
+
+    def cancel(self) -> None:
+        """Cancel the task that runs."""
+        if self._scope is not None:
+            self._scope.cancel()
+            self._scope = None
+
+    async def wait(self) -> None:
+        """Wait for the end of the task that runs."""
+        if self.running:
+            await self._ended.wait()
+
+    async def _run(
+        self, task: Callable[[], Awaitable[None]], scope: CancelScope, ended: Event
+    ) -> None:
+        error = None
+        try:
+            with scope:
+                await task()
+        except BulkupError as failure:
+            error = failure
+        finally:
+            if self._scope is scope:  # no other task has replaced it
+                self._scope, self.error = None, error
+            ended.set()

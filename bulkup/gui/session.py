@@ -1,0 +1,65 @@
+"""The state of `bulkup gui`, which all pages show: the draft, the sign-in, and what runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from anyio import to_thread
+from anyio.abc import TaskGroup
+
+from bulkup.app.settings import Account
+from bulkup.engine.ports import Stop
+from bulkup.gui.draft import Draft, DraftFile
+from bulkup.gui.jobs import Job
+from bulkup.output.monitor.server import Monitor
+from bulkup.piwigo.protocol import Offer
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """What all pages share.
+
+    `account` has the secrets, which nothing saves; it is None until the gallery has accepted it.
+    `offer` is then what the gallery offers. `flags` are the help texts of the upload's flags, by
+    the options' names. `unsaved` is why the draft could not be saved, `set_aside` where a file
+    is that was no draft. The `monitor` shows what `run` does: one task at a time that reads all
+    photos, such as an upload; `stop` ends it gracefully.
+    """
+
+    tasks: TaskGroup
+    file: DraftFile
+    flags: Mapping[str, str]
+    monitor: Monitor
+    draft: Draft = field(default_factory=Draft)
+    account: Account | None = None
+    offer: Offer | None = None
+    unsaved: str = ""
+    set_aside: str = ""
+    run: Job = field(init=False)
+    stop: Stop = field(default_factory=Stop)
+
+    def __post_init__(self) -> None:
+        self.run = self.job()
+
+    async def open(self) -> None:
+        """Go on with the saved draft."""
+        self.draft, aside = await to_thread.run_sync(self.file.read)
+        self.set_aside = str(aside or "")
+
+    async def change(self, **values: Any) -> None:  # noqa: ANN401 (fields of the draft)
+        """Change fields of the draft, and save it."""
+        self.draft = replace(self.draft, **values)
+        try:
+            await to_thread.run_sync(self.file.write, self.draft)
+            self.unsaved = ""
+        except OSError as error:
+            self.unsaved = f"{error.filename}: {error.strerror}"
+
+    async def sign_in(self, account: Account, offer: Offer) -> None:
+        """Use an account that the gallery has accepted."""
+        self.account, self.offer = account, offer
+        await self.change(account=replace(account, password="", api_key="", http_password=""))
+
+    def job(self) -> Job:
+        """Return a job, which ends with this process."""
+        return Job(self.tasks)

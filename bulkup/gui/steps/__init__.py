@@ -1,0 +1,12 @@
+"""The steps, each a module, in their order."""
+
+from typing import Final
+
+from bulkup.gui.step import Step
+from bulkup.gui.steps.checkup import Checkup
+from bulkup.gui.steps.gallery import Gallery
+from bulkup.gui.steps.overview import Overview
+from bulkup.gui.steps.sources import Sources
+
+STEPS: Final[tuple[type[Step], ...]] = (Overview, Gallery, Checkup, Sources)
+"""All steps; the first one is the start page."""

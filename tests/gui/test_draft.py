@@ -1,0 +1,117 @@
+"""The draft, its file, and the command that does the same."""
+
+import subprocess
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from unittest.mock import ANY
+
+import pytest
+
+from bulkup.api import UploadOptions, _settings, filters_of
+from bulkup.app.settings import Account
+from bulkup.cli import app
+from bulkup.gui.draft import Draft, DraftFile, command_text
+
+OPTIONS = {field.name for field in fields(UploadOptions)}
+
+ODD = ('a\'b "c"', "new\nline", "émoji 😀", "$(touch x)", "back\\slash", "-dash", "\udcff\udc80")
+
+
+def words_of(command: str) -> list[str]:
+    """Return the arguments of a command, as bash reads it."""
+    script = f"bulkup() {{ printf '%s\\0' \"$@\"; }}; {command}"
+    bash = ["bash", "-c", script]
+    done = subprocess.run(bash, capture_output=True, check=True)  # noqa: S603 (a test's own words)
+    return done.stdout.decode(errors="surrogateescape").split("\0")[:-1]
+
+
+def draft_of(**options: object) -> Draft:
+    account = Account(url="https://photos.example.org/", user="o'hara", insecure=True)
+    paths = tuple(Path("/photos") / name for name in ODD)
+    return Draft(account=account, paths=paths, options=UploadOptions(**options))  # type: ignore[arg-type]
+
+
+DRAFTS = [
+    draft_of(album=9, level=8, finishing=3, update=True, keyword_paths=True, ledger="/a b.sqlite"),
+    draft_of(album="Trips/2019 – “x”", create_albums=True, private=True, share_with=["a", "-b"]),
+    draft_of(
+        tree=True, unwrap=True, rename_album=["^\\d+ =>", "a=>'b'"], bwlimit="08:00,1M 23:00,off"
+    ),
+    draft_of(album=1, patterns=["!*.jpg", "raw/", "\\!x", "", "# no", "a b "], min_size="2K"),
+    draft_of(album=1, tag=["-x", "y,z", "a\nb"], title="-{name}", comment="", author="“A”"),
+]
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_the_command_does_the_same(draft: Draft) -> None:
+    words = words_of(command_text(draft.arguments()))
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    bound.apply_defaults()
+    given = bound.arguments
+    assert command.__name__ == "upload"
+    assert given["paths"] == draft.paths
+    assert given["gallery"].address() == replace(draft.account, cautions=ANY)
+    assert given["upload"].settings(given["albums"], given["retry"], given["after"]) == _settings(
+        draft.options
+    )
+    assert given["selection"].filters() == filters_of(draft.options)
+    for flags in given.values():
+        for field in fields(flags) if is_dataclass(flags) else ():
+            if field.name in OPTIONS - {"patterns"}:
+                value, wanted = getattr(flags, field.name), getattr(draft.options, field.name)
+                assert str(value) == str(tuple(wanted) if isinstance(wanted, list) else wanted)
+
+
+def test_the_command_has_no_secrets_and_its_file_neither() -> None:
+    account = Account(
+        url="https://photos.example.org/",
+        user="admin",
+        password="secret-1",
+        api_key="secret-2",
+        http_password="secret-3",
+        headers={"X": "secret-4"},
+        proxy="http://me:secret-5@proxy:3128",
+    )
+    draft = Draft(account=account)
+    assert "secret" not in command_text(draft.arguments())
+    assert "secret" not in draft.to_json()
+    assert draft.arguments("login") == ["login", "--url", account.url, "--user", "admin"]
+
+
+@pytest.mark.parametrize("draft", DRAFTS)
+def test_a_draft_is_kept(draft: Draft, tmp_path: Path) -> None:
+    file = DraftFile(tmp_path / "new" / "gui.json")
+    assert file.read() == (Draft(), None)
+    file.write(draft)
+    kept, aside = file.read()
+    assert aside is None
+    assert (kept.account, kept.paths) == (draft.account, draft.paths)
+    assert kept.arguments() == draft.arguments()
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["gui.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "7",
+        "[" * 100_000,
+        '{"account": {}, "options": {}, "paths": 7}',
+        '{"account": {"password": "x"}, "options": {}}',
+        '{"account": {}, "options": {"album": [1]}}',
+        '{"account": {}, "options": {"tree": 1}}',
+        '{"account": {}, "options": {"nothing": 1}}',
+        '{"account": {}, "options": {"level": 3}}',
+        '{"account": {"url": "\\udcff"}, "options": {}}',
+    ],
+)
+def test_a_file_that_is_no_draft_is_set_aside(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "gui.json"
+    file.write_text(text)
+    draft, aside = DraftFile(file).read()
+    assert draft == Draft()
+    assert aside == tmp_path / "gui.broken"
+    assert aside.read_text() == text
+    assert not file.exists()

@@ -1,0 +1,83 @@
+"""The words of the pages: all in one place, the same in each language, each used."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from bulkup.events import SkipReason
+from bulkup.gui.steps import STEPS
+from bulkup.gui.texts import choose, read_languages
+from bulkup.output.findings import Mark
+
+PACKAGE = Path(str(files("bulkup.gui")))
+PAGES = sorted((PACKAGE / "pages").glob("*.html"))
+LANGUAGES = read_languages()
+CODE = "\n".join(path.read_text() for path in [*PAGES, *PACKAGE.rglob("*.py")])
+
+NAMES = {step.name for step in STEPS}
+PARTS = {
+    "skipped.": {reason.value for reason in SkipReason},
+    "checkup.mark.": {mark.value for mark in Mark},
+}
+"""Texts whose keys are made from a value: all that it may be."""
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_language_has_the_same_texts_with_the_same_placeholders(code: str) -> None:
+    english, other = LANGUAGES["en"].by_key, LANGUAGES[code].by_key
+    assert english.keys() == other.keys()
+    for key, text in english.items():
+        assert placeholders(other[key]) == placeholders(text), key
+        assert text.strip(), key
+
+
+def test_every_text_is_used_and_every_one_used_is_there() -> None:
+    used = set(re.findall(r"""["']([a-z][a-z_]*(?:\.[a-z_]+)+)["']""", CODE))
+    used |= {f"{name}.title" for name in NAMES} | {f"{name}.wanted" for name in NAMES}
+    used |= {f"{prefix}{part}" for prefix, parts in PARTS.items() for part in parts}
+    used |= {f"{key}.{form}" for key in used for form in ("one", "many")}
+    keys = {key for key in LANGUAGES["en"].by_key if not key.startswith("language.")}
+    assert keys <= used, keys - used
+    called = set(re.findall(r"""\b[tn]\(["']([\w.-]+)["'][,)]""", CODE))
+    assert called <= keys | {key.rpartition(".")[0] for key in keys}
+    for prefix, parts in PARTS.items():
+        assert {f"{prefix}{part}" for part in parts} <= keys
+        assert f'"{prefix}" ~' in CODE
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_templates_have_no_words_of_their_own(page: Path) -> None:
+    text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "", page.read_text(), flags=re.DOTALL)
+    shown = re.findall(r'(?:aria-label|title|placeholder|alt|data-copied)="([^"]*)"', text)
+    shown.append(re.sub(r"<[^>]*>", " ", text))
+    assert set(re.findall(r"[^\W\d_]{2,}", " ".join(shown))) <= {"bulkup"}
+
+
+def test_numbers_and_counts_are_written_as_in_the_language() -> None:
+    english = LANGUAGES["en"]
+    assert english.count("sources.found", 1, size=english.size(1234)) == "1 photo, 1.23 kB"
+    assert english.count("sources.found", 1234, size="") == "1,234 photos, "
+    assert english.count("checkup.problems", 0) == "0 problems."
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "chosen"),
+    [
+        ("", "", "en"),
+        ("en", "tlh", "en"),
+        ("tlh", "tlh;q=1, en-GB;q=0.5", "en"),
+        ("", "q=;;,,;q=x.y.z; *", "en"),
+        ("", "en;q=....., a;q=1.2.3", "en"),
+    ],
+)
+def test_the_language_is_that_of_the_cookie_or_the_best_accepted(
+    cookie: str, accepted: str, chosen: str
+) -> None:
+    assert choose(LANGUAGES, cookie=cookie, accepted=accepted).code == chosen
