@@ -3,20 +3,22 @@
 import re
 import shutil
 import tempfile
+from array import array
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
     Callable,
     Collection,
     Iterable,
-    Mapping,
+    Iterator,
     Sequence,
 )
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -26,14 +28,25 @@ from bulkup.app.executor import RunSettings
 from bulkup.app.gallery import open_gallery, report_unencrypted
 from bulkup.app.settings import Account, AlbumTarget, UploadSettings
 from bulkup.app.upload import upload_photos
-from bulkup.engine.albums import ROOT, AlbumFolder, FolderAlbums
+from bulkup.engine.albums import ROOT, AlbumFolder, Albums, FolderAlbums, IdSet
+from bulkup.engine.arrangement import AlbumModel
 from bulkup.engine.executor import Executor, LocalExecutor, Stopping, discard
 from bulkup.engine.ports import Job, Stop, UploadContext
 from bulkup.engine.retry import Recovery, Sleep
-from bulkup.errors import BulkupError, NotOffered, PhotoError, PhotoGone, RunError, Transient
+from bulkup.errors import NotOffered, PhotoError, PhotoGone, RunError, Transient
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
-from bulkup.events import Emit, Event, Outcome, PhotoUploaded, SkipReason
+from bulkup.events import (
+    Emit,
+    Event,
+    Noticed,
+    OutageBegan,
+    Outcome,
+    PhotoPresent,
+    PhotoUploaded,
+    Retrying,
+    SkipReason,
+)
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.originals import Original
 from bulkup.piwigo.protocol import AlbumRow
@@ -41,11 +54,18 @@ from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Found, Skipped, Unreadable
 
+T = TypeVar("T")
+
 ASKED: Final = 50
 """Photos whose metadata is fetched together."""
 
 LONGEST_NAME: Final = 240
 """Bytes of a file name that every file system accepts."""
+
+MOST_IDS: Final = 2**24
+"""Piwigo's photos have numbers below this (mediumint)."""
+
+NAMED: Final = 5
 
 AlbumPath = tuple[str, ...]
 
@@ -54,6 +74,7 @@ async def copy_photos(
     *,
     source: Account,
     from_album: int | None,
+    arrange: bool = True,
     account: Account,
     settings: UploadSettings,
     emit: Emit,
@@ -64,37 +85,55 @@ async def copy_photos(
     """Upload the photos of another gallery, or plan to (`settings.dry_run`).
 
     `from_album` None takes the whole gallery. Each original is downloaded to a temporary folder
-    just before it is sent, and deleted afterwards. Raises `RunError` where the run is impossible.
+    just before it is sent, and deleted afterwards. With `arrange`, albums get the order and the
+    covers that they have there. Raises `RunError` where the run is impossible.
     """
-    with tempfile.TemporaryDirectory(prefix="bulkup-", ignore_cleanup_errors=True) as spool:
-        async with open_gallery(source, settings, emit=emit, clock=clock, sleep=sleep) as (
-            server,
-            recovery,
-        ):
-            report_unencrypted(server.offer.url, emit)
-            albums = await _albums(server, recovery)
-            if from_album is not None and from_album not in albums:
+    with tempfile.TemporaryDirectory(prefix="bulkup-", ignore_cleanup_errors=True) as folder:
+        spool = Path(folder)
+
+        def emit_named(event: Event) -> None:
+            """Emit an event, with the number of a photo and its name in place of its file."""
+            path = getattr(event, "path", None)
+            if isinstance(path, Path) and path.is_relative_to(spool):
+                event = replace(event, path=path.relative_to(spool))  # type: ignore[arg-type]
+            emit(event)
+
+        def emit_of_source(event: Event) -> None:
+            """Emit an event, with the address where it could be about either gallery."""
+            if isinstance(event, OutageBegan | Retrying):
+                event = replace(event, reason=f"{source.url}: {event.reason}")
+            elif isinstance(event, Noticed):
+                event = replace(event, message=f"{source.url}: {event.message}")
+            emit_named(event)
+
+        async with open_gallery(
+            source, settings, emit=emit_of_source, clock=clock, sleep=sleep
+        ) as (server, recovery):
+            report_unencrypted(server.offer.url, emit_of_source)
+            gallery = SourceGallery(server, recovery)
+            albums = await gallery.albums()
+            if from_album is not None and from_album not in {row.album_id for row in albums}:
                 raise RunError(run_failures.NO_SUCH_ALBUM(album=from_album, url=server.offer.url))
             photos = SourcePhotos(
-                server,
-                recovery=recovery,
-                albums=AlbumPaths(albums, top=from_album or ROOT, into=settings.into),
-                spool=Path(spool),
+                gallery,
+                albums=AlbumTree(albums, top=from_album or ROOT, into=settings.into),
+                arrange=arrange,
+                spool=spool,
                 at_once=settings.concurrency,
+                emit=emit_of_source,
                 stop=stop,
             )
 
-            def release(event: Event) -> None:
-                emit(event)
-                if isinstance(event, Outcome):
-                    photos.release(event.path)
+            def note(event: Event) -> None:
+                photos.note(event)
+                emit_named(event)
 
             await upload_photos(
                 (),
                 account=account,
                 settings=settings,
                 labels=Labels(sidecars=False, embedded=False),
-                emit=release,
+                emit=note,
                 stop=stop,
                 clock=clock,
                 sleep=sleep,
@@ -103,40 +142,72 @@ async def copy_photos(
             )
 
 
-async def _albums(server: PiwigoServer, recovery: Recovery) -> dict[int, AlbumRow]:
-    try:
-        return {row.album_id: row for row in await recovery.run(server.albums)}
-    except (NotOffered, PhotoError, Transient) as error:
-        raise RunError(run_failures.ALBUM_LIST_FAILED(reason=error.message)) from None
+class SourceGallery:
+    """The gallery to copy from. Errors that end the run, or are worth a retry, name it."""
+
+    def __init__(self, server: PiwigoServer, recovery: Recovery) -> None:
+        self._server = server
+        self._recovery = recovery
+
+    async def ask(
+        self, request: Callable[[PiwigoServer], Awaitable[T]], *, path: Path | None = None
+    ) -> T:
+        """Return the answer to a request, which may be repeated.
+
+        Raises `PhotoError` where it is refused or all retries fail, `NotOffered`, and `RunError`.
+        """
+        try:
+            async with self._recovery.proving("copy", *((path,) if path else ())):
+                return await self._recovery.run(lambda: request(self._server), path=path)
+        except (RunError, Transient) as error:
+            failure = replace(error.failure, message=f"{self._server.offer.url}: {error.message}")
+            raise (type(error) if isinstance(error, RunError) else PhotoError)(failure) from None
+
+    async def albums(self) -> list[AlbumRow]:
+        """Return all albums in their order. Raises `RunError` where they are not listed."""
+        try:
+            rows = await self.ask(lambda server: server.albums())
+            seen = await self.ask(lambda server: server.visible_albums())
+        except (NotOffered, PhotoError) as error:
+            raise RunError(run_failures.ALBUM_LIST_FAILED(reason=error.message)) from None
+        visible = {row.album_id: row for row in seen}
+        return [
+            replace(row, cover=there.cover, hidden=row.photos - there.photos)
+            if (there := visible.get(row.album_id))
+            else replace(row, hidden=row.photos)
+            for row in rows
+        ]
 
 
-class AlbumPaths:
-    """Which albums of the target the albums of a source become."""
+class AlbumTree:
+    """The albums to copy, in the order of their gallery, and which ones they become."""
 
-    def __init__(self, albums: Mapping[int, AlbumRow], *, top: int, into: AlbumTarget) -> None:
-        self._albums = albums
-        self._names = FolderAlbums(base=ROOT, spaces=into.spaces, renames=into.renames)
-        self.top = top
+    def __init__(self, rows: Sequence[AlbumRow], *, top: int, into: AlbumTarget) -> None:
         self.into = into
+        self._top = top
+        self._by_id = {row.album_id: row for row in rows}
+        name = FolderAlbums(base=ROOT, spaces=into.spaces, renames=into.renames).name
+        self._name = name
+        self._paths = {row.album_id: self._path(row) for row in rows}
+        self.rows = [row for row in rows if self.path_of(row.album_id) is not None]
 
-    def of(self, original: Original) -> list[AlbumPath]:
-        """Return the paths of names, below the target, of the albums that have a photo."""
+    def path_of(self, album: int) -> AlbumPath | None:
+        """Return the names from the target down to an album, None if it is not copied."""
+        return self._paths.get(album)
+
+    def _path(self, row: AlbumRow | None) -> AlbumPath | None:
         if not self.into.tree:
-            return [()]
-        paths = (self._path(album) for album in original.albums)
-        return list(dict.fromkeys(path for path in paths if path is not None))
-
-    def _path(self, album: int) -> AlbumPath | None:
-        """Return the path of an album, None if it is not inside the top one."""
+            return () if row and row.album_id == self._top else None
         names: list[str] = []
-        while (row := self._albums.get(album)) is not None and album != self.top:
-            names.insert(0, row.name)
-            album = row.parent
-        if row is None and self.top != ROOT:
+        while row is not None:
+            if row.album_id != self._top or not self.into.unwrap:
+                names.insert(0, self._name(row.name))
+            if row.album_id == self._top:
+                break
+            row = self._by_id.get(row.parent)
+        if row is None and self._top != ROOT:
             return None
-        if row is not None and not self.into.unwrap:
-            names.insert(0, row.name)
-        return tuple(filter(None, map(self._names.name, names)))[: self.into.levels]
+        return tuple(filter(None, names))[: self.into.levels]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,25 +236,36 @@ class SourcePhotos:
 
     def __init__(
         self,
-        server: PiwigoServer,
+        gallery: SourceGallery,
         *,
-        recovery: Recovery,
-        albums: AlbumPaths,
+        albums: AlbumTree,
+        arrange: bool,
         spool: Path,
         at_once: int,
+        emit: Emit,
         stop: Stop,
     ) -> None:
-        self._server = server
-        self._recovery = recovery
-        self._albums = albums
+        self._gallery = gallery
+        self._tree = albums
+        self._arrange = arrange
         self._spool = spool
         self._limit = anyio.CapacityLimiter(at_once)
+        self._emit = emit
         self._stop = stop
         self._known: dict[Path, Original] = {}
+        self._made: dict[AlbumPath, int] = {}
+        self._ids = array("I")  # the photos' numbers in the target
 
-    def release(self, path: Path) -> None:
-        """Forget a photo that has its outcome."""
-        self._known.pop(path, None)
+    def note(self, event: Event) -> None:
+        """Forget a photo that has its outcome, except for its number in the target."""
+        if not isinstance(event, Outcome):
+            return
+        self._known.pop(event.path, None)
+        if isinstance(event, PhotoUploaded | PhotoPresent) and event.image_id:
+            number = int(event.path.parent.name)
+            if max(number, event.image_id) < MOST_IDS:
+                self._ids.extend([0] * (number + 1 - len(self._ids)))
+                self._ids[number] = event.image_id
 
     def md5_of(self, path: Path) -> str | None:
         """Return the MD5 that the source has recorded."""
@@ -197,7 +279,8 @@ class SourcePhotos:
     def paths_of(self, path: Path) -> Sequence[AlbumPath]:
         """Return the paths of a photo's albums."""
         known = self._known.get(path)
-        return self._albums.of(known) if known else ()
+        paths = (self._tree.path_of(album) for album in known.albums) if known else ()
+        return list(dict.fromkeys(path for path in paths if path is not None))
 
     def further(self, path: Path) -> Iterable[Sequence[str]]:
         """Return the paths of a photo's albums besides the first one."""
@@ -205,32 +288,85 @@ class SourcePhotos:
 
     def folder_albums(self, base: int) -> FolderAlbums:
         """Return the first album of each photo."""
-        return SourceAlbums(base=base, tree=self._albums.into.tree, paths_of=self.paths_of)
+        return SourceAlbums(base=base, tree=self._tree.into.tree, paths_of=self.paths_of)
 
-    async def walk(self, endings: Collection[str] | None) -> AsyncGenerator[Sequence[Found], None]:
-        """Yield the photos, in the order of their numbers."""
+    async def walk(
+        self, endings: Collection[str] | None, *, albums: Albums, base: int
+    ) -> AsyncGenerator[Sequence[Found], None]:
+        """Create the albums, and yield the photos, album by album."""
+        await self._make_albums(albums, base)
+        seen = IdSet()
+        for row in self._tree.rows:
+            try:
+                async with aclosing(self._pages(row.album_id)) as pages:
+                    async for page in pages:
+                        ids = [number for number in page if number not in seen]
+                        for start in range(0, len(ids), ASKED):
+                            if self._stop.wanted:
+                                return
+                            yield await self._look_up_all(ids[start : start + ASKED], endings)
+                        for number in ids:
+                            seen.add(number)
+            except (NotOffered, PhotoError) as error:  # it may have been deleted meanwhile
+                yield [Unreadable(self._spool / f"album {row.album_id}", error.failure)]
+
+    async def _make_albums(self, albums: Albums, base: int) -> None:
+        """Create the albums in their order; what fails is tried again for their photos."""
+        self._made[()] = base
+        private = 0
+        for row in self._tree.rows:
+            path = self._tree.path_of(row.album_id)
+            if not path or path in self._made or (parent := self._made.get(path[:-1])) is None:
+                continue
+            with suppress(PhotoError, Transient):
+                album = await albums.inside(
+                    parent, path[-1], comment=row.comment, private=row.private, make=True
+                )
+                if album is not None:
+                    self._made[path] = album
+                    private += row.private and album in albums.made
+        if private and not self._tree.into.private:
+            self._emit(
+                Noticed(
+                    message=f"{private:,} new albums are private, as they are there: only "
+                    "administrators see them",
+                    hint="Give groups and users access to them in the new gallery.",
+                )
+            )
+        hidden = [row for row in self._tree.rows if row.hidden > 0]
+        if hidden:
+            count = sum(row.hidden for row in hidden)
+            named = ", ".join(f"“{row.name}”" for row in hidden[:NAMED])
+            more = f" and {len(hidden) - NAMED:,} more" if len(hidden) > NAMED else ""
+            self._emit(
+                Noticed(
+                    message=f"{count:,} photos are not copied, because the account does not see "
+                    f"them: in {named}{more}",
+                    hint="Give it access to these private albums there, and the highest privacy "
+                    "level, then run the same command again.",
+                )
+            )
+
+    async def _pages(self, album: int) -> AsyncGenerator[list[int], None]:
+        """Yield the photos of an album in the order of their numbers."""
         last, page = False, 0
         before: list[int] = []
         while not last:
-            ask = partial(
-                self._server.photo_ids, self._albums.top, page=page, below=self._albums.into.tree
-            )
-            try:
-                ids, last = await self._recovery.run(ask)
-            except (NotOffered, PhotoError, Transient) as error:
-                raise RunError(run_failures.ALBUM_LIST_FAILED(reason=error.message)) from None
+            ask = partial(PiwigoServer.photo_ids, album=album, page=page)
+            ids, last = await self._gallery.ask(ask)
             if ids == before:
                 return  # the server ignores `page`
-            for start in range(0, len(ids), ASKED):
-                if self._stop.wanted:
-                    return
-                found: dict[int, Found] = {}
-                batch = ids[start : start + ASKED]
-                async with anyio.create_task_group() as tasks:
-                    for photo_id in batch:
-                        tasks.start_soon(self._look_up, photo_id, endings, found)
-                yield [found[photo_id] for photo_id in batch if photo_id in found]
+            yield ids
             before, page = ids, page + 1
+
+    async def _look_up_all(
+        self, photo_ids: Sequence[int], endings: Collection[str] | None
+    ) -> list[Found]:
+        found: dict[int, Found] = {}
+        async with anyio.create_task_group() as tasks:
+            for photo_id in photo_ids:
+                tasks.start_soon(self._look_up, photo_id, endings, found)
+        return [found[photo_id] for photo_id in photo_ids if photo_id in found]
 
     async def _look_up(
         self, photo_id: int, endings: Collection[str] | None, found: dict[int, Found]
@@ -239,12 +375,12 @@ class SourcePhotos:
         folder = self._spool / str(photo_id)
         try:
             async with self._limit:
-                original = await self._recovery.run(lambda: self._server.original(photo_id))
+                original = await self._gallery.ask(
+                    lambda server: server.original(photo_id), path=folder
+                )
         except PhotoGone:
             return
-        except RunError:
-            raise
-        except BulkupError as error:
+        except (NotOffered, PhotoError) as error:
             found[photo_id] = Unreadable(folder, error.failure)
             return
         path = folder / _file_name(original)
@@ -253,6 +389,43 @@ class SourcePhotos:
             return
         self._known[path] = original
         found[photo_id] = Photo(path, size=original.size, mtime_ns=0)
+
+    def models(self) -> Iterator[AlbumModel]:
+        """Yield the order and the cover of each album, and the order of those inside it."""
+        if not self._arrange:
+            return
+        inside: dict[int, list[int]] = {}
+        rows_of: dict[int, list[AlbumRow]] = {self._made[()]: []}
+        for path, album in self._made.items():
+            if path:
+                inside.setdefault(self._made[path[:-1]], []).append(album)
+        for row in self._tree.rows:
+            known = self._made.get(self._tree.path_of(row.album_id) or ())
+            if known is not None:
+                rows_of.setdefault(known, []).append(row)
+        for album, rows in rows_of.items():
+            covers = (self._id_of(row.cover) for row in rows)
+            yield AlbumModel(
+                album=album,
+                photos=partial(self._in_order, rows),
+                cover=next(filter(None, covers), 0),
+                albums=inside.get(album, ()),
+            )
+
+    async def _in_order(self, albums: Sequence[AlbumRow]) -> list[int]:
+        """Return the copied photos of albums as these show them, none without an own order."""
+        ids: list[int] = []
+        for album in albums:
+            if await self._gallery.ask(partial(PiwigoServer.is_ordered, album=album)):
+                shown = await self._gallery.ask(
+                    partial(PiwigoServer.shown_ids, album=album.album_id)
+                )
+                ids += filter(None, map(self._id_of, shown))
+        return list(dict.fromkeys(ids))
+
+    def _id_of(self, photo: int) -> int:
+        """Return the number that a photo has in the target, 0 if it has not been copied."""
+        return self._ids[photo] if photo < len(self._ids) else 0
 
     @asynccontextmanager
     async def downloaded(self, photo: Photo) -> AsyncIterator[Photo]:
@@ -266,7 +439,7 @@ class SourcePhotos:
                 raise PhotoError(
                     local_failures.CANT_WRITE(place=self._spool, reason=reason)
                 ) from None
-            await self._recovery.run(lambda: self._server.download(original, path), path=path)
+            await self._gallery.ask(lambda server: server.download(original, path), path=path)
             status = await to_thread.run_sync(path.stat)
             yield Photo(path, size=status.st_size, mtime_ns=status.st_mtime_ns)
         finally:

@@ -32,6 +32,7 @@ from bulkup.app.settings import (
 from bulkup.app.sources import open_sources
 from bulkup.engine import dry_run, pipeline
 from bulkup.engine.albums import Albums, FolderAlbums
+from bulkup.engine.arrangement import AlbumModel
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.convert import PROCESSES
 from bulkup.engine.dry_run import DryRunGallery
@@ -57,8 +58,13 @@ NO_LABELS = Labels()
 class Origin(Protocol):
     """Where photos come from that are not files in folders here."""
 
-    def walk(self, endings: Collection[str] | None) -> AsyncGenerator[Sequence[Found], None]:
-        """Yield the photos, in batches; those of other endings are skipped, None accepts all."""
+    def walk(
+        self, endings: Collection[str] | None, *, albums: Albums, base: int
+    ) -> AsyncGenerator[Sequence[Found], None]:
+        """Create the albums below `base`, and yield the photos, in batches.
+
+        Those of other endings are skipped, None accepts all.
+        """
 
     def md5_of(self, path: Path) -> str | None:
         """Return the MD5 of a photo, None if it has to be read."""
@@ -71,6 +77,9 @@ class Origin(Protocol):
 
     def further(self, path: Path) -> Iterable[Sequence[str]]:
         """Return the albums in which a photo is besides the first one."""
+
+    def models(self) -> Iterable[AlbumModel]:
+        """Return how the albums are to be shown, at the end."""
 
 
 CEILING_S = 30 * 86400.0
@@ -156,10 +165,11 @@ async def upload_photos(
             titles=sources.titles(),
             further=(*further, origin.further) if origin else further,
             comment=sources.exports.comment,
-            walk=partial(origin.walk, server.offer.endings) if origin else None,
+            walk=partial(origin.walk, endings, albums=albums, base=base) if origin else None,
             md5_of=origin.md5_of if origin else lambda _: None,
             arrangement=settings.arrangement,
             marks=marks,
+            models=origin.models if origin else None,
             takeout=None
             if origin
             else sources.takeout_filter(

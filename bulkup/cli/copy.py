@@ -28,6 +28,9 @@ class SourceFlags:
         int | None,
         flag("Number of the album to copy. Default: the whole gallery, which needs --tree."),
     ] = None
+    no_arrange: Annotated[
+        bool, flag("Leave the order and the covers of albums in the target as they are.")
+    ] = False
     from_user: Annotated[
         str | None, flag("Administrator of the other gallery to log in as.", metavar="USER")
     ] = None
@@ -123,6 +126,7 @@ def from_piwigo(
         copy_photos,
         source=other,
         from_album=source.from_album,
+        arrange=not source.no_arrange,
         account=account,
         settings=settings,
     )

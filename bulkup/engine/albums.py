@@ -198,17 +198,20 @@ class Albums:
         """Raise `PhotoError` if the account may not upload to an album."""
         await self._recovery.run(lambda: self._gallery.check_album(album))
 
-    async def inside(self, parent: int, name: str, *, comment: str = "", make: bool) -> int | None:
+    async def inside(
+        self, parent: int, name: str, *, comment: str = "", private: bool = False, make: bool
+    ) -> int | None:
         """Return the id of the album of this name inside another one, None if there is none.
 
-        With `make`, a missing album is created, with the comment. Raises `PhotoError` where that
-        fails.
+        With `make`, a missing album is created, with the comment, and `private` even where others
+        are not. Raises `PhotoError` where that fails.
         """
         if self._known is None:
             self._known = await self._list()
         found = self._lookup(self._known, parent, name)
         if found is None and make:
-            found = await self._add(name, parent=parent, comment=comment)
+            private = private or self._private
+            found = await self._add(name, parent=parent, private=private, comment=comment)
             self._known[parent, self._gallery.album_keys(name)[0]] = found
             self.made.add(found)
             await self._set_name(found, name)
@@ -291,14 +294,14 @@ class Albums:
             self._listed = {album.album_id: album for album in albums}
         return known
 
-    async def _add(self, name: str, *, parent: int, comment: str) -> int:
+    async def _add(self, name: str, *, parent: int, private: bool, comment: str) -> int:
         """Create an album; after each lost answer, check whether it exists."""
         attempt = 0
         while True:
             try:
                 return await self._recovery.run(
                     lambda: self._gallery.add_album(
-                        name, parent=parent, private=self._private, comment=comment
+                        name, parent=parent, private=private, comment=comment
                     ),
                     repeatable=False,
                 )

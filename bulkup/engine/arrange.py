@@ -6,14 +6,15 @@ reported, and can be done in the gallery.
 
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from bulkup.engine.albums import Albums, IdSet
-from bulkup.engine.arrangement import NOTHING, Arrangement, Marks, Sort
+from bulkup.engine.arrangement import NOTHING, AlbumModel, Arrangement, Marks, Models, Sort
 from bulkup.engine.ports import AlbumPhoto, GalleryWriter, RunContext
 from bulkup.engine.retry import Recovery
 from bulkup.errors import BulkupError
@@ -33,12 +34,18 @@ NOTHING_SORTED_HINT: Final = "--sort sorts only albums that get photos in the sa
 
 
 class Arranger:
-    """Notes the photos of a run, and arranges them at its end."""
+    """Notes the photos of a run, and arranges them at its end, or as `models` show them."""
 
     def __init__(
-        self, arrangement: Arrangement, context: RunContext, *, marks: Marks | None = None
+        self,
+        arrangement: Arrangement,
+        context: RunContext,
+        *,
+        marks: Marks | None = None,
+        models: Models | None = None,
     ) -> None:
         self._arrangement = arrangement
+        self._models = models
         self._marks = None if arrangement == NOTHING else marks
         self._ranks: dict[int, int] = {}
         self._marked: dict[int, int] = {}
@@ -47,6 +54,7 @@ class Arranger:
         self._emit = context.emit
         self._uploaded = IdSet()
         self._albums: set[int] = set()
+        self._ranked: set[int] = set()
         self._covers: list[tuple[Path, int]] = []
         self._failures: dict[str, tuple[int, str]] = {}
 
@@ -81,13 +89,17 @@ class Arranger:
 
         `album_of` returns the album of a file's folder; `albums` are those of the run.
         """
-        if self._arrangement == NOTHING:
+        if self._arrangement == NOTHING and self._models is None:
             return
+        in_order: dict[int, Sequence[int]] = {}
+        if self._models is not None:
+            in_order = await self._follow(self._models(), albums.made)
         covers = await self._covers_by_album(album_of) if self._arrangement.cover == "auto" else {}
         for album in sorted(self._albums):
             await self._arrange(album, covers.get(album))
-        if self._arrangement.sort != "none" and albums.made:
-            await self._try("the order of new albums", partial(self._sort_albums, albums))
+        if albums.made and (in_order or self._arrangement.sort != "none"):
+            sort = partial(self._sort_albums, albums, in_order)
+            await self._try("the order of new albums", sort)
         if self._arrangement.caddie:
             await self._try("the caddie", partial(self._gallery.add_to_caddie, [*self._uploaded]))
         for what, (times, reason) in self._failures.items():
@@ -98,11 +110,10 @@ class Arranger:
                     hint="Set it in the gallery, or run the same command again with new photos.",
                 )
             )
-        if self._arrangement.sort != "none":
-            if self._albums:
-                await self._report_other_orders()
-            else:
-                self._emit(Noticed(message=NOTHING_SORTED, hint=NOTHING_SORTED_HINT))
+        if self._ranked:
+            await self._report_other_orders()
+        elif self._arrangement.sort != "none":
+            self._emit(Noticed(message=NOTHING_SORTED, hint=NOTHING_SORTED_HINT))
         if self._arrangement.link and self._uploaded.least is not None:
             await self._link()
 
@@ -123,7 +134,7 @@ class Arranger:
             in_order = sorted(photos, key=order_of(sort, self._ranks))
             ids = [photo.photo_id for photo in in_order]
             if sort != "none":
-                await self._try("the order", partial(self._gallery.set_order, ids, album=album))
+                await self._rank(ids, album)
             if cover == "first":
                 chosen = ids[0]
             elif cover == "newest":
@@ -131,14 +142,43 @@ class Arranger:
         if chosen is not None:
             await self._try("the cover", partial(self._gallery.set_cover, chosen, album=album))
 
-    async def _sort_albums(self, albums: Albums) -> None:
-        """Put each new album before the first one of the run that follows it by name."""
+    async def _rank(self, photos: Sequence[int], album: int) -> None:
+        self._ranked.add(album)
+        await self._try("the order", partial(self._gallery.set_order, photos, album=album))
+
+    async def _follow(
+        self, models: Iterable[AlbumModel], made: AbstractSet[int]
+    ) -> dict[int, Sequence[int]]:
+        """Give albums the order and the covers of models; return the order of new albums."""
+        in_order: dict[int, Sequence[int]] = {}
+        shown = await self._try("the covers", self._gallery.album_displays) or {}
+        for model in models:
+            photos = await self._try("the order", model.photos)
+            if photos and len(photos) > 1:
+                await self._rank(photos, model.album)
+            there = shown.get(model.album)
+            if model.cover and not (there and there.cover == model.cover):
+                set_cover = partial(self._gallery.set_cover, model.cover, album=model.album)
+                await self._try("the cover", set_cover)
+            if not made.isdisjoint(model.albums):
+                in_order[model.album] = model.albums
+        return in_order
+
+    async def _sort_albums(self, albums: Albums, in_order: Mapping[int, Sequence[int]]) -> None:
+        """Put new albums in order, after the others.
+
+        Without an order for any parent, put each before the first one of the run that follows it
+        by name.
+        """
         siblings: dict[int, list[int]] = {}
         for album in await self._gallery.albums():
             siblings.setdefault(album.parent, []).append(album.album_id)
         for parent, names in albums.used.items():
             there = siblings.get(parent, [])
             wanted = placed(there, names, new=albums.made)
+            if in_order:
+                last = [album for album in in_order.get(parent, ()) if album in there]
+                wanted = [album for album in there if album not in last] + last
             if wanted != there:
                 await self._gallery.set_album_order(wanted)
 
@@ -162,7 +202,7 @@ class Arranger:
             return
         pages = [
             display.order_page
-            for album in sorted(self._albums)
+            for album in sorted(self._ranked)
             if (display := displays.get(album)) and display.other_order
         ]
         if pages:

@@ -1,6 +1,6 @@
 """What a run is to arrange at its end. Imports little: the command line needs it for --help."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -30,3 +30,21 @@ Marks = Callable[[Path], tuple[int | None, bool]]
 """Returns the rank that a table gives a photo, and whether it marks it as a cover."""
 
 NOTHING: Final = Arrangement(cover="none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlbumModel:
+    """How an album, 0 for the top level, is shown elsewhere; empty and 0 leave it as it is.
+
+    `photos` returns its photos in their order; may be repeated. `albums` are those inside it, in
+    theirs.
+    """
+
+    album: int
+    photos: Callable[[], Awaitable[Sequence[int]]]
+    cover: int = 0
+    albums: Sequence[int] = ()
+
+
+Models = Callable[[], Iterable[AlbumModel]]
+"""Returns how the albums of a run are to be shown, at its end."""

@@ -30,7 +30,7 @@ from bulkup.engine.albums import (
     Titles,
 )
 from bulkup.engine.arrange import Arranger
-from bulkup.engine.arrangement import NOTHING, Arrangement, Marks
+from bulkup.engine.arrangement import NOTHING, Arrangement, Marks, Models
 from bulkup.engine.chunksize import ChunkSize
 from bulkup.engine.confirm import Confirmer
 from bulkup.engine.dedupe import Deduplicator
@@ -98,8 +98,8 @@ class Plan:
     names folders' albums, None names them after the folders. `further` are sources of albums in
     which photos are besides those of their folders, `comment` returns the descriptions of these.
     `takeout` leaves out files of a Google Takeout. `arrangement` is carried out at the end, with
-    the `marks` of a table. `walk` finds the photos in place of a scan of the roots, and `md5_of`
-    returns the MD5 of a photo that need not be read for it.
+    the `marks` of a table, or as the `models` show albums. `walk` finds the photos in place of a
+    scan of the roots, and `md5_of` returns the MD5 of a photo that need not be read for it.
     """
 
     roots: Sequence[Path]
@@ -121,6 +121,7 @@ class Plan:
     comment: Comment | None = None
     arrangement: Arrangement = NOTHING
     marks: Marks | None = None
+    models: Models | None = None
     takeout: TakeoutFilter | None = None
     walk: Callable[[], Walk] | None = None
     md5_of: Callable[[Path], str | None] = lambda _: None
@@ -146,7 +147,7 @@ async def run(
     began, emit = context.clock(), context.emit
     guard = OutcomeGuard(emit)
     context = replace(context, emit=guard.emit)
-    arranger = Arranger(plan.arrangement, context, marks=plan.marks)
+    arranger = Arranger(plan.arrangement, context, marks=plan.marks, models=plan.models)
     context = replace(context, emit=arranger.emit)
     disposal = Disposal(plan.disposal, context)
     outcomes = OutcomeRecorder(context, disposal.arrived)

@@ -156,11 +156,15 @@ class Arranging:
 
         No method can change an order.
         """
-        answer = await self.ask("pwg.categories.getList", (("recursive", "true"),))
         return {
             row.album_id: AlbumDisplay(row.order, row.cover, self._order_page(row.album_id))
-            for row in protocol.read_albums(answer)
+            for row in await self.visible_albums()
         }
+
+    async def visible_albums(self) -> list[protocol.AlbumRow]:
+        """Return the albums that the account sees, with their covers."""
+        answer = await self.ask("pwg.categories.getList", (("recursive", "true"),))
+        return protocol.read_albums(answer)
 
     def _order_page(self, album: int) -> str:
         return f"{self.offer.url}admin.php?page=album-{album}-sort_order"

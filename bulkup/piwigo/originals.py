@@ -1,6 +1,7 @@
 """The originals of a gallery and their metadata, to be copied to another one."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -11,8 +12,8 @@ from yarl import URL
 from bulkup.errors import NotOffered, PhotoError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import server as server_failures
-from bulkup.piwigo.arrangement import PAGE, Arranging
-from bulkup.piwigo.protocol import Answer, Fields, interpret, number, read_members
+from bulkup.piwigo.arrangement import BY_RANK, PAGE, Arranging
+from bulkup.piwigo.protocol import AlbumRow, Answer, Fields, interpret, number, read_members
 from bulkup.source.metadata import LEVELS, Metadata, distinct, line, parse_date, prose
 
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -38,16 +39,34 @@ class Original:
 class Originals(Arranging):
     """Lists and downloads the originals of a gallery; all calls may be repeated."""
 
-    async def photo_ids(self, album: int, *, page: int, below: bool) -> tuple[list[int], bool]:
-        """Return a page, from 0, of the photos in an album, and whether it is the last one.
+    _by_php = False
 
-        Album 0 is the whole gallery; with `below`, the albums inside are included.
-        """
-        fields: Fields = (("per_page", str(PAGE)), ("page", str(page)), ("order", "id"))
-        fields += (("cat_id", str(album)),) if album else ()
-        fields += (("recursive", "true"),) if below or not album else ()
+    async def photo_ids(self, album: int, *, page: int) -> tuple[list[int], bool]:
+        """Return a page, from 0, of the photos in an album, and whether it is the last one."""
+        fields: Fields = (("page", str(page)), ("order", "id"))
+        return await self._listed_ids((album,), fields)
+
+    async def _listed_ids(
+        self, albums: Sequence[int], fields: Fields = ()
+    ) -> tuple[list[int], bool]:
+        fields += (("per_page", str(PAGE)), *(("cat_id[]", str(album)) for album in albums))
         photos, per_page = read_members(await self.ask("pwg.categories.getImages", fields))
         return [photo.photo_id for photo in photos], len(photos) < (per_page or PAGE)
+
+    async def shown_ids(self, album: int) -> list[int]:
+        """Return the photos in an album, in its own order."""
+        return [photo.photo_id async for photo in self.album_photos(album)]
+
+    async def is_ordered(self, album: AlbumRow) -> bool:
+        """Return whether an album has its own order: by rank, or before Piwigo 14 any other.
+
+        These versions don't report the order, but an album that is named twice is listed in that
+        of the gallery (source of Piwigo 13.8).
+        """
+        if album.order or not album.photos:
+            return album.order.lower().startswith(BY_RANK)
+        number = album.album_id
+        return await self._listed_ids((number,)) != await self._listed_ids((number, number))
 
     async def original(self, photo_id: int) -> Original:
         """Return a photo. Raises `PhotoGone` if it does not exist, or is not visible."""
@@ -57,16 +76,16 @@ class Originals(Arranging):
     async def download(self, original: Original, file: Path) -> None:
         """Download an original to a new file, and compare its MD5 with the recorded one.
 
-        It is asked for at the address that the gallery gives, then at `action.php`, which serves
-        what the web server does not. Both are on the gallery's own host, whatever the address
-        says: the request has the session's cookie. Raises `PhotoError` if the original is
-        refused, has another MD5, or can't be written.
+        It is asked for at the address that the gallery gives, and at `action.php`, which serves
+        what the web server does not: first where the last original was found. Both are on the
+        gallery's own host, whatever the address says: the request has the session's cookie. Raises
+        `PhotoError` if the original is refused, has another MD5, or can't be written.
         """
         base = URL(self.offer.url)
         action = base / "action.php" % {"id": original.photo_id, "part": "e", "download": ""}
         addresses = [action]
         if original.url:
-            addresses.insert(0, base.origin().join(URL(original.url).relative()))
+            addresses.insert(self._by_php, base.origin().join(URL(original.url).relative()))
         failure = gallery_failures.NOT_DOWNLOADED(status=404)
         for address in addresses:
             answer = await self._pool.download(str(address), file)
@@ -75,6 +94,7 @@ class Originals(Arranging):
                     interpret(answer)
                 failure = gallery_failures.NOT_DOWNLOADED(status=answer.status)
             elif not original.md5 or answer == original.md5:
+                self._by_php = address is action
                 return
             else:
                 failure = gallery_failures.NOT_THE_ORIGINAL()
@@ -84,8 +104,8 @@ class Originals(Arranging):
 def read_original(result: object) -> Original:
     """Parse the answer to `pwg.images.getInfo`. Raises `NotOffered` if it has another form.
 
-    Piwigo stores file names with HTML entities (seen on 13 to 17), and before version 16 has no
-    raw texts.
+    Piwigo stores file names with HTML entities, some also with backslashes before quotes (seen on
+    13 to 17), and before version 16 has no raw texts.
     """
     if not isinstance(result, dict) or not number(result.get("id")):
         raise NotOffered(server_failures.NOT_REPORTED(what="what it knows about its photos"))
@@ -93,7 +113,7 @@ def read_original(result: object) -> Original:
     level = number(result.get("level"))
     return Original(
         photo_id=number(result["id"]),
-        file=unescape(_text(result, "file")),
+        file=re.sub(r"""\\(['"\\])""", r"\1", unescape(_text(result, "file"))),
         md5=md5 if re.fullmatch(r"[0-9a-f]{32}", md5) else "",
         size=number(result.get("filesize")) * 1024,
         url=str(result.get("element_url") or ""),

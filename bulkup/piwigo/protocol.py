@@ -309,7 +309,7 @@ class AlbumRow:
     """An album with its `name` as listed; `parent` 0 is the top level.
 
     `order` is the order of its photos as SQL, empty if unknown, `cover` the id of the photo that
-    stands for it, 0 if unknown.
+    stands for it, 0 if unknown. `hidden` photos of it are not visible to the account, if known.
     """
 
     album_id: int
@@ -319,6 +319,8 @@ class AlbumRow:
     private: bool
     order: str = ""
     cover: int = 0
+    comment: str = ""
+    hidden: int = 0
 
 
 def read_albums(result: object) -> list[AlbumRow]:
@@ -342,6 +344,7 @@ def _album(row: dict[str, object]) -> AlbumRow:
         private=row.get("status") == "private",
         order=str(row.get("image_order") or ""),
         cover=number(row.get("representative_picture_id")),
+        comment=str(row.get("comment_raw") or row.get("comment") or ""),
     )
 
 

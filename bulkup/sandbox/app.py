@@ -15,7 +15,7 @@ from bulkup.sandbox import php
 from bulkup.sandbox.accounts import Accounts, Permission
 from bulkup.sandbox.calls import Backend
 from bulkup.sandbox.faults import Faults
-from bulkup.sandbox.files import Formats
+from bulkup.sandbox.files import Content, Formats
 from bulkup.sandbox.gallery import Gallery
 from bulkup.sandbox.http import Front, Oversize, Seen
 from bulkup.sandbox.methods import methods_of
@@ -229,13 +229,9 @@ class Sandbox:
         if path == "action.php":
             return await self._hand_out(request)
         content = None if self.upload_closed else self.gallery.contents.get(path)
-        if content is None or not content.kept:
-            raise web.HTTPNotFound
-        self.downloads += 1
-        data = await asyncio.to_thread(content.read)
-        return web.Response(body=data, content_type=content.picture.mime)
+        return await self._file(request, content)
 
-    async def _hand_out(self, request: web.Request) -> web.Response:
+    async def _hand_out(self, request: web.Request) -> web.StreamResponse:
         """Return a photo's file by PHP (`action.php`), to users who are logged in."""
         sid, address = request.cookies.get("pwg_id", ""), request.remote or ""
         photo = self.gallery.photos.get(int(request.query.get("id", 0)))
@@ -243,7 +239,12 @@ class Sandbox:
             return web.Response(status=404, text="Requested id not found")
         if self._accounts.session(sid, address=address) is None or not photo.albums:
             return web.Response(status=401, text="Access denied")
-        content = self.gallery.contents[photo.path]
+        return await self._file(request, self.gallery.contents.get(photo.path))
+
+    async def _file(self, request: web.Request, content: Content | None) -> web.StreamResponse:
+        """Return a file; faults of the method `download` affect it."""
+        if content is None or not content.kept:
+            return web.Response(status=404, text="Requested file not found")
         self.downloads += 1
         data = await asyncio.to_thread(content.read)
-        return web.Response(body=data, content_type=content.picture.mime)
+        return await self._front.file(request, data, mime=content.picture.mime)

@@ -214,6 +214,16 @@ class Front:
             return self._respond(Answer(302, PAGE, "", {"Location": self.backend.path}))
         return self._respond(Answer(200, PAGE, page))
 
+    async def file(self, request: web.Request, data: bytes, *, mime: str) -> web.StreamResponse:
+        """Serve a file; the faults of the method `download` affect it."""
+        response = web.Response(body=data, content_type=mime)
+        fault = self.faults.strike("download")
+        if fault is None:
+            return response
+        if fault.kind == "truncated":
+            return await _send_half(request, response)
+        return self._respond(_NOT_PROCESSED[fault.kind])
+
     async def answer(self, request: web.Request) -> tuple[web.StreamResponse, Seen]:
         """Answer one call of ws.php; return also how it is logged."""
         if refused := _refuse(request, max_body=self.max_body):
@@ -244,7 +254,7 @@ class Front:
             return _hang_up(request), Seen(incoming.method, 0, kind)
         seen = Seen(incoming.method, answer.status, kind)
         if kind == "truncated":
-            return await _send_half(request, answer), seen
+            return await _send_half(request, self._respond(answer)), seen
         return self._respond(answer), seen
 
     async def _pass_on(self, incoming: Incoming, *, fault: Fault | None) -> Answer | None:
@@ -321,9 +331,9 @@ def _hang_up(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def _send_half(request: web.Request, answer: Answer) -> web.StreamResponse:
-    body = answer.text.encode()
-    half = web.StreamResponse(status=answer.status)
+async def _send_half(request: web.Request, answer: web.Response) -> web.StreamResponse:
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    half = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.content_type})
     half.content_length = len(body)
     await half.prepare(request)
     await half.write(body[: len(body) // 2])

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from bulkup.sandbox import Sandbox
+from bulkup.sandbox import Fault, Sandbox
+from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.gallery import StoredPhoto
-from tests.support.commands import PASSWORD, Ended, bulkup, send
+from tests.support.commands import PASSWORD, Ended, Held, bulkup, interrupted, send, start
 from tests.support.galleries import albums_of, only_photo, photo_files, spoil, tags_of, uploads
 from tests.support.photos import files_in, write_files, write_photo, write_xmp
 
@@ -123,6 +125,70 @@ async def test_all_albums_of_a_photo_are_renamed_and_have_so_many_levels(
     }
 
 
+@pytest.mark.parametrize("version", ["13.8.0", "16.4.0"])
+async def test_albums_keep_descriptions_status_order_and_covers(
+    box: Sandbox, tmp_path: Path, version: str
+) -> None:
+    write_files(
+        root := tmp_path / "photos", *(f"{name}/{name}{n}.jpg" for name in "ab" for n in "123")
+    )
+    async with Sandbox(admin=("chief", OLD_PASSWORD), version=version) as old:
+        await fill(old, root, "--tree", "--unwrap")
+        albums = {album.name: album for album in old.gallery.albums.values()}
+        albums["a"].comment = "Two\nlines & <b>more</b>"
+        albums["b"].status = "private"
+        old.gallery.give_access([albums["b"].id], users={1})
+        empty = old.gallery.add_album("empty", status="private", parent=albums["a"].id)
+        old.gallery.give_access([empty.id], users={1})
+        old.gallery.order_albums([albums["b"].id, albums["Sandbox"].id, albums["a"].id])
+        albums["a"].image_order = "`rank` ASC"
+        manual = [named(old, f"a{n}.jpg").id for n in "312"]
+        old.gallery.ranks |= {(albums["a"].id, number): rank for rank, number in enumerate(manual)}
+        albums["b"].representative = named(old, "b2.jpg").id
+        for album in box.gallery.albums.values():
+            album.name = "Mine"
+        for _ in range(2):
+            ended = await copy(old, box, "--tree")
+            assert ended.code == 0, ended.err
+            assert "2 new albums are private" in ended.err or _
+    made = {album.name: album for album in box.gallery.albums.values()}
+    in_order = sorted(box.gallery.albums.values(), key=lambda album: album.order)
+    assert [album.name for album in in_order] == ["Mine", "b", "Sandbox", "a", "empty"]
+    plain = "Two\nlines & more"  # older versions do not list HTML
+    assert made["a"].comment == (plain if version < "16" else "Two\nlines & <b>more</b>")
+    assert {name for name, album in made.items() if album.status == "private"} == {"b", "empty"}
+    assert made["b"].representative == named(box, "b2.jpg").id
+    ranks = {
+        box.gallery.photos[photo].file: rank
+        for (album, photo), rank in box.gallery.ranks.items()
+        if album == made["a"].id
+    }
+    assert sorted(ranks, key=lambda file: ranks[file]) == ["a3.jpg", "a1.jpg", "a2.jpg"]
+    assert "1 album does not show" in ended.err
+
+
+async def test_photos_that_the_account_does_not_see_are_counted(
+    old: Sandbox, box: Sandbox, tmp_path: Path
+) -> None:
+    await fill(old, *write_folder(tmp_path), "--album", "1")
+    await fill(old, tmp_path / "photos" / "a.jpg", "--album", "2")
+    old.gallery.albums[1].status = "private"
+    ended = await copy(old, box, "--tree")
+    assert ended.code == 0, ended.err
+    assert "2 photos are not copied" in ended.err
+    assert "“Trips”" in ended.err
+
+
+async def test_order_and_covers_can_be_left_alone(
+    old: Sandbox, box: Sandbox, tmp_path: Path
+) -> None:
+    await fill(old, *write_folder(tmp_path), "--album", "1")
+    old.gallery.albums[1].image_order = "`rank` ASC"
+    ended = await copy(old, box, "--from-album", "1", "--album", "1", "--no-arrange")
+    assert ended.code == 0, ended.err
+    assert not box.gallery.ranks
+
+
 async def test_a_photo_without_md5_is_read_and_recognized(
     old: Sandbox, box: Sandbox, tmp_path: Path, spool: Path
 ) -> None:
@@ -164,6 +230,94 @@ async def test_a_damaged_original_fails_and_the_others_arrive(
     assert "not the photo whose MD5" in ended.err
     assert photo_files(box) == {"b.jpg"}
     assert not files_in(spool)
+
+
+async def test_names_with_quotes_and_backslashes_are_those_of_the_photos(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    async with Sandbox(admin=("chief", OLD_PASSWORD), version="16.4.0") as old:
+        await fill(old, *write_folder(tmp_path), "--album", "1")
+        # as Piwigo 16 stores the names that its own form sends
+        named(old, "a.jpg").file = r"O\&#039;Neil \&quot;x\&quot; &amp; co.jpg"
+        named(old, "b.jpg").file = "two\nlines.jpg"
+        ended = await copy(old, box, "--from-album", "1", "--album", "1", "-v")
+        assert ended.code == 0, ended.err
+    assert photo_files(box) == {'O\'Neil "x" & co.jpg', "two lines.jpg"}
+
+
+async def test_an_original_that_the_disk_lacks_fails_and_the_others_arrive(
+    old: Sandbox, box: Sandbox, tmp_path: Path, spool: Path
+) -> None:
+    await fill(old, *write_folder(tmp_path), "--album", "1")
+    lost = named(old, "a.jpg")
+    await old.gallery.contents.pop(lost.path).remove()
+    ended = await copy(old, box, "--from-album", "1", "--album", "1")
+    assert ended.code == 1
+    assert f"{lost.id}/a.jpg" in ended.err
+    assert "HTTP 404" in ended.err
+    assert str(spool) not in ended.err
+    assert photo_files(box) == {"b.jpg"}
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("kind", ["truncated", "502"])
+async def test_an_interrupted_download_is_repeated(
+    old: Sandbox, box: Sandbox, tmp_path: Path, kind: Kind
+) -> None:
+    await fill(old, *write_folder(tmp_path), "--album", "1")
+    old.faults.add(Fault(kind, "download", nth=0))
+    ended = await copy(old, box, "--from-album", "1", "--album", "1")
+    assert ended.code == 0, ended.err
+    assert md5s(box) == md5s(old)
+
+
+class Leaving(Sandbox):
+    """A sandbox that goes away once it has handed out some originals."""
+
+    most = 5
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if self.downloads >= self.most:
+            return web.Response(status=502, content_type="text/html")
+        return await super()._serve(request)
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_source_that_goes_away_ends_the_run_and_the_next_one_continues(
+    box: Sandbox, tmp_path: Path, spool: Path
+) -> None:
+    write_files(root := tmp_path / "photos", *(f"{number}.jpg" for number in range(12)))
+    async with Leaving(admin=("chief", OLD_PASSWORD)) as old:
+        await fill(old, root, "--album", "1")
+        arguments = ("--from-album", "1", "--album", "1", "--patience", "0s")
+        ended = await copy(old, box, *arguments)
+        assert ended.code == 3
+        assert old.url in ended.err
+        assert not files_in(spool)
+        old.most = 100
+        ended = await copy(old, box, *arguments)
+        assert ended.code == 0, ended.err
+        assert md5s(box) == md5s(old)
+        assert old.downloads <= 12 + 8
+
+
+async def test_ctrl_c_finishes_the_photos_in_flight_and_leaves_no_files(
+    old: Sandbox, tmp_path: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(spool))
+    write_files(root := tmp_path / "photos", *(f"{number:02}.jpg" for number in range(30)))
+    await fill(old, root, "--album", "1")
+    async with Held("pwg.images.uploadAsync", nth=3) as new:
+        arguments = ("from-piwigo", old.url, "--from-album", "1", "--finishing", "1")
+        process = await start(
+            new, *arguments, from_user="chief", from_password=OLD_PASSWORD, concurrency="2"
+        )
+        await interrupted(new, process)
+        assert 0 < len(new.gallery.photos) < 30
+        assert not files_in(spool)
+        ended = await copy(old, new, "--from-album", "1", "--album", "1")
+        assert ended.code == 0, ended.err
+        assert md5s(new) == md5s(old)
 
 
 async def test_a_dry_run_downloads_and_changes_nothing(

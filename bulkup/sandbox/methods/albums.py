@@ -59,9 +59,9 @@ async def _get_list(call: Call) -> object:
     albums: Iterable[Album] = _chosen(call, album_id, recursive=recursive)
     if call.release.major >= 14 and call.text("search"):
         albums = [a for a in albums if call.text("search").lower() in a.name.lower()][:_LIMIT]
+    albums = [a for a in albums if call.gallery.may_see(a, call.user.id)]
     if not call.user.is_admin:
-        seen = [a for a in albums if call.gallery.may_see(a, call.user.id)]
-        albums = [a for a in seen if _count(call, a, below=True)]
+        albums = [a for a in albums if _count(call, a, below=True)]
     rows = [_listed(call, a) for a in _ordered(albums)]
     if not call.params["tree_output"]:
         return {"categories": rows}
@@ -98,6 +98,11 @@ def _count(call: Call, album: Album, *, below: bool) -> int:
     return sum(p.level <= call.level for p in photos)
 
 
+def _comment(call: Call, album: Album) -> str:
+    comment = album.comment or ""
+    return comment if call.release.major >= 16 else php.strip_tags(comment)
+
+
 def _listed(call: Call, album: Album) -> dict[str, object]:
     gallery, major = call.gallery, call.release.major
     dates = [
@@ -111,7 +116,7 @@ def _listed(call: Call, album: Album) -> dict[str, object]:
     row: dict[str, object] = {
         "id": album.id,
         "name": name,
-        "comment": album.comment or "",
+        "comment": _comment(call, album),
         "permalink": None,
         "status": album.status,
         "uppercats": album.uppercats,
@@ -146,7 +151,7 @@ async def _get_admin_list(call: Call) -> dict[str, object]:
         row: dict[str, object] = {
             "id": str(album.id),
             "name": php.strip_tags(album.name),
-            "comment": album.comment or "",
+            "comment": _comment(call, album),
             "uppercats": album.uppercats,
             "global_rank": album.global_rank,
             "dir": None,
@@ -173,6 +178,7 @@ async def _get_images(call: Call) -> dict[str, object]:
         albums &= set(asked)
     if not asked:
         albums = set(gallery.albums)
+    albums = {i for i in albums if gallery.may_see(gallery.albums[i], call.user.id)}
     shown = {p.id: p for a in albums for p in gallery.photos_in(a) if p.level <= call.level}
     photos = list(shown.values())
     if (order := call.text("order")) == "random":
