@@ -293,7 +293,8 @@ def read_plan(
             only=plan.only,
             repeat_links=plan.folder_albums.tree,
         )
-        walk = paired(found, endings=plan.endings) if plan.formats else found
+        parts = sorted(plan.folder_albums.zips)
+        walk = paired(found, endings=plan.endings, parts=parts) if plan.formats else found
     return read_archive(
         walk,
         context,

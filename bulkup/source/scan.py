@@ -9,13 +9,13 @@ from collections.abc import (
     AsyncGenerator,
     Callable,
     Collection,
-    Iterable,
     Iterator,
     Mapping,
     Sequence,
 )
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeGuard
@@ -29,8 +29,9 @@ from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import SkipReason
 from bulkup.source import zips
-from bulkup.source.files import list_folder, version
+from bulkup.source.files import version
 from bulkup.source.filters import EVERYTHING, Filters, Listing
+from bulkup.source.folders import FolderCache
 from bulkup.source.photos import SIDECARS, Photo
 
 
@@ -617,34 +618,35 @@ class PairedFile:
 
 
 async def paired(
-    walk: AsyncGenerator[Sequence[Found], None], *, endings: Collection[str] | None
+    walk: AsyncGenerator[Sequence[Found], None],
+    *,
+    endings: Collection[str] | None,
+    parts: Sequence[Path] = (),
 ) -> AsyncGenerator[Sequence[Found | PairedFile], None]:
-    """Yield the batches of a walk with their files paired, as `pair` does."""
-    async with aclosing(walk):
-        async for batch in walk:
-            yield await to_thread.run_sync(lambda some: list(pair(some, endings=endings)), batch)
-
-
-def pair(
-    walk: Iterable[Found], *, endings: Collection[str] | None
-) -> Iterator[Found | PairedFile]:
-    """Yield the items of a walk, with files paired that belong to a photo.
+    """Yield the batches of a walk with files paired that belong to a photo.
 
     `endings` are those that the server accepts, None for all; nothing is paired with files of
-    other types.
+    other types. A photo may be in another one of the zip archives that are the `parts` of one
+    tree.
     """
     photos = [ending for ending in PHOTOS if endings is None or ending in endings]
-    folder: Path | None = None
-    beside: Mapping[str, Path] = {}
-    for found in walk:
-        if not _may_be_companion(found):
-            yield found
-            continue
-        if found.path.parent != folder:
-            folder = found.path.parent
-            beside = _photos_in(folder, photos)
-        of = beside.get(found.path.stem)
-        yield found if of is None else _companion(found, of)
+    folders = FolderCache(partial(_photos_in, endings=photos), parts=parts, most=1)
+
+    def pair(batch: Sequence[Found]) -> list[Found | PairedFile]:
+        return [_pair(found, folders) for found in batch]
+
+    async with aclosing(walk):
+        async for batch in walk:
+            yield await to_thread.run_sync(pair, batch)
+
+
+def _pair(found: Found, folders: FolderCache[Mapping[str, Path]]) -> Found | PairedFile:
+    """Return a file, paired with the photo that it belongs to, if any."""
+    of = None
+    if _may_be_companion(found):
+        with suppress(OSError):
+            of = folders.of(found.path.parent).get(found.path.stem)
+    return found if of is None else _companion(found, of)
 
 
 def _may_be_companion(found: Found) -> bool:
@@ -653,19 +655,15 @@ def _may_be_companion(found: Found) -> bool:
     return kind in COMPANIONS and (left_out or isinstance(found, Photo))
 
 
-def _photos_in(folder: Path, endings: list[str]) -> Mapping[str, Path]:
-    """Return the preferred photo of each stem in a folder."""
+def _photos_in(names: Mapping[str, Path], *, endings: list[str]) -> Mapping[str, Path]:
+    """Return the preferred photo of each stem in a folder, by its names and where they lie."""
     ranked: dict[str, tuple[int, str]] = {}
-    try:
-        names = list_folder(folder)
-    except OSError:
-        return {}
     for name in names:
         stem, _, ending = name.rpartition(".")
         if stem and ending.lower() in endings:
             rank = (endings.index(ending.lower()), name)
             ranked[stem] = min(rank, ranked.get(stem, rank))
-    return {stem: folder / name for stem, (_, name) in ranked.items()}
+    return {stem: names[name] / name for stem, (_, name) in ranked.items()}
 
 
 def _companion(found: Found, of: Path) -> Found | PairedFile:

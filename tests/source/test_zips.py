@@ -14,7 +14,7 @@ from bulkup.source.files import PIECE, is_gone, version
 from bulkup.source.filters import Filters
 from bulkup.source.folders import FolderCache
 from bulkup.source.photos import Chunk, Photo, fingerprint, plan_chunks, read_chunk
-from bulkup.source.scan import Unreadable, check_roots, find, pair, scan
+from bulkup.source.scan import PairedFile, Unreadable, check_roots, find, paired, scan
 from tests.support import archives
 from tests.support.archives import number, patch_headers, write_zip
 from tests.support.walks import put, scanned
@@ -240,13 +240,24 @@ def test_what_is_cut_off_or_no_archive_is_one_failure(tmp_path: Path, keep: int)
     assert (found.path, found.failure.code) == (path, "zip-broken")
 
 
-def test_a_raw_file_in_an_archive_is_paired_with_its_photo(tmp_path: Path) -> None:
-    path = write_zip(tmp_path / "a.zip", {"b/1.jpg": b"j", "b/1.dng": b"d", "b/2.dng": b"d"})
+async def test_a_raw_file_in_an_archive_is_paired_with_its_photo_in_any_part(
+    tmp_path: Path,
+) -> None:
+    path = write_zip(tmp_path / "a-1.zip", {"b/1.jpg": b"j", "b/1.dng": b"d", "b/2.dng": b"d"})
+    other = write_zip(tmp_path / "a-2.zip", {"b/1.cr2": b"r", "c/1.cr2": b"r", "b/2.png": b"p"})
+    parts = [path, other]
+    walk = paired(find(parts, endings=["jpg", "png"]), endings=["jpg", "png"], parts=parts)
     pairs = {
-        found.path.name: getattr(found, "of", None)
-        for found in pair(scan([path], endings=["jpg"]), endings=["jpg"])
+        found.path: found.of
+        async for batch in walk
+        for found in batch
+        if isinstance(found, PairedFile)
     }
-    assert pairs == {"1.dng": path / "b" / "1.jpg", "1.jpg": None, "2.dng": None}
+    assert pairs == {
+        path / "b/1.dng": path / "b/1.jpg",
+        other / "b/1.cr2": path / "b/1.jpg",
+        path / "b/2.dng": other / "b/2.png",
+    }
 
 
 def test_an_archive_with_too_many_members_is_refused(
