@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import shlex
 import stat
 import sys
 from collections import defaultdict, deque
@@ -45,10 +47,11 @@ def check_roots(roots: Sequence[Path], filters: Filters = EVERYTHING) -> list[Pa
             root.stat()
         except OSError as error:
             if archive := next(filter(zips.is_zip, root.parents), None):
-                place = root.relative_to(archive).as_posix()
+                place = re.sub(r"([\\*?\[])", r"\\\1", root.relative_to(archive).as_posix())
+                words = f"{shlex.quote(str(archive))} --include {shlex.quote(f'/{place}')}"
                 raise UsageError(
                     f"{root} is inside a zip archive",
-                    hint=f"Give the archive, and choose in it: {archive} --include '/{place}'",
+                    hint=f"Give the archive, and choose in it: {words}",
                 ) from None
             raise UsageError(
                 f"{root}: {error.strerror}", hint="Give an existing folder or photo."

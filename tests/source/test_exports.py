@@ -200,6 +200,9 @@ def test_immich_is_read_from_what_immich_go_archives(tmp_path: Path) -> None:
     trashed, other = photo.with_name("trashed.jpg.JSON"), photo.with_name("other.jpg.JSON")
     trashed.write_text('{"fileName": "", "trashed": true, "rating": 9, "tags": 7, "albums": [7]}')
     other.write_text('{"trashed": true, "albums": [{"title": "x"}]}')
+    loved = photo.with_name("loved.jpg")
+    loved.with_name("loved.jpg.JSON").write_text('{"fileName": "", "favorited": true}')
+    assert exports.metadata(loved) == Metadata(rating=5)
     assert exports.is_deleted(photo.with_name("trashed.jpg"))
     assert not exports.is_deleted(photo.with_name("other.jpg"))
     for name in ("trashed.jpg", "other.jpg", "no.jpg"):

@@ -40,6 +40,11 @@ def parsed(photo: str = "a.jpg", *, zone: tzinfo = UTC, **values: object) -> Met
     return read(json.dumps(document).encode(), photo=photo, zone=zone)
 
 
+def test_favorites_have_five_stars() -> None:
+    assert parsed(favorited=True) == Metadata(rating=5)
+    assert parsed(favorited=False) == Metadata()
+
+
 NO_STAMPS = ["0", "", "999999999999", "-99999999999", "soon", "1" * 5000, None]
 
 

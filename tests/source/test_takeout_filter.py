@@ -67,6 +67,21 @@ def test_photos_of_albums_that_are_in_no_other_folder_either_are_counted(tmp_pat
     assert read.folders_incomplete == ("Alps", "Sea")
 
 
+def test_albums_are_counted_once_in_whatever_order_their_photos_come(tmp_path: Path) -> None:
+    folders = ("Alps", "Rome", "Sea")
+    for folder in folders:
+        put_all(tmp_path / folder, "a.jpg", "b.jpg")
+        put_all(tmp_path / folder, "a.jpg.json", "b.jpg.json", content=GOOGLE)
+        title = json.dumps({"title": folder}).encode()
+        put_all(tmp_path / folder, "metadata.json", content=title)
+    takeout = TakeoutFilter(frozenset())
+    for name in ("a.jpg", "b.jpg"):
+        takeout.judge([Photo(tmp_path / folder / name, 1, 1) for folder in folders])
+    read = takeout.summary()
+    assert read is not None
+    assert (read.albums, read.titles) == (3, folders)
+
+
 def test_no_file_is_left_out_in_favour_of_one_that_the_gallery_refuses(tmp_path: Path) -> None:
     put_all(tmp_path, "a.MP4", "a.HEIC", "b-edited.jpg", "b.HEIC", "c.jpg", "c-edited.HEIC")
     put_all(tmp_path, *(f"{name}.json" for name in ("a.HEIC", "b.HEIC", "c.jpg")), content=GOOGLE)

@@ -1,6 +1,7 @@
 """Zip archives as folders: hostile ones too, and members that are read in pieces."""
 
 import hashlib
+import shlex
 import zipfile
 from pathlib import Path
 from random import Random
@@ -8,10 +9,10 @@ from random import Random
 import pytest
 from anyio import to_thread
 
-from bulkup.errors import PhotoChanged, PhotoError
+from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.source import zips
 from bulkup.source.files import PIECE, is_gone, version
-from bulkup.source.filters import Filters
+from bulkup.source.filters import Filters, read_flag
 from bulkup.source.folders import FolderCache
 from bulkup.source.photos import Chunk, Photo, fingerprint, plan_chunks, read_chunk
 from bulkup.source.scan import PairedFile, Unreadable, check_roots, find, paired, scan
@@ -78,6 +79,11 @@ def test_an_archive_in_a_folder_is_looked_into_only_where_it_is_given_itself(
     path = write_zip(tmp_path / "a.zip", {"a.jpg": b"x"})
     assert scanned(tmp_path, endings=["jpg"]) == {"type": ["a.zip"]}
     assert check_roots([tmp_path, path, path]) == [tmp_path, path]
+    with pytest.raises(UsageError) as raised:
+        check_roots([path / "it's [2] *new*"])
+    rule = read_flag(shlex.split(raised.value.hint)[-1], take=True, flag="--include")
+    assert rule.matches("it's [2] *new*/a.jpg")
+    assert not rule.matches("it's 2 xnew/a.jpg")
     (tmp_path / "folder.zip").mkdir()
     put(tmp_path / "folder.zip" / "b.jpg")
     assert scanned(tmp_path / "folder.zip") == {"taken": ["b.jpg"]}

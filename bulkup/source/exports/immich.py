@@ -45,7 +45,7 @@ class Immich:
         """Return the metadata of a photo."""
         document = self._document(photo)
         paths = tuple(_tags(document.get("tags")))
-        rating = document.get("rating")
+        rating = document.get("rating") or MAX_STARS * (document.get("favorited") is True)
         return Metadata(
             description=prose(_text(document.get("description"))),
             date=_date(_text(document.get("dateTaken")), self._zone),

@@ -97,7 +97,7 @@ class TakeoutFilter:
         self._report = report
         self._folders = FolderCache(_Folder, parts=parts, most=FOLDERS)
         self._counts = Counter[str]()
-        self._titles: list[str] = []
+        self._albums: dict[Path, str] = {}
         self._found = array("q")
         self._missing: list[tuple[int, str]] = []
 
@@ -143,8 +143,8 @@ class TakeoutFilter:
             locked=counts["locked"],
             archived=counts["archived"],
             partner=counts["partner"],
-            albums=counts["albums"],
-            titles=tuple(self._titles),
+            albums=len(self._albums),
+            titles=(*self._albums.values(),)[:TITLES_KEPT],
         )
 
     def _judge(self, item: Item, folder: _Folder) -> Verdict:
@@ -234,6 +234,5 @@ class TakeoutFilter:
         folder.takeout = True
         with suppress(ValueError):
             if album := album_of(folder.names):
-                self._counts["albums"] += 1
-                if len(self._titles) < TITLES_KEPT:
-                    self._titles.append(album.title)
+                names = folder.names  # of a list of files, a folder may come again
+                self._albums[names.sidecars[names.jsons[0]]] = album.title

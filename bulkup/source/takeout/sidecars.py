@@ -15,6 +15,7 @@ from bulkup.events import SkipReason
 from bulkup.source.files import is_file, read_file
 from bulkup.source.folders import FolderCache
 from bulkup.source.metadata import (
+    MAX_STARS,
     Metadata,
     Moment,
     Position,
@@ -132,6 +133,7 @@ def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Meta
                 description=prose(str(rest.get("description") or "")),
                 date=_taken(str(stamp), zone),
                 people=distinct(_names(rest.get("people"))),
+                rating=MAX_STARS if rest.get("favorited") is True else 0,
                 position=_position(rest.get("geoData")) or _position(rest.get("geoDataExif")),
             )
     return None
