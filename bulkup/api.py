@@ -144,7 +144,9 @@ class RefreshOptions(SourceOptions):
     """
 
     album: int | str | None = None
+    level: Level = 0
     overwrite: bool = False
+    convert: bool = False
     dry_run: bool = False
     concurrency: int = 8
 

@@ -131,7 +131,9 @@ def build_refresh(
     ledger: str | os.PathLike[str] | None,
     no_ledger: bool,
     concurrency: int,
+    level: int,
     overwrite: bool,
+    convert: bool,
     dry_run: bool,
     retries: int,
 ) -> RefreshSettings:
@@ -141,7 +143,9 @@ def build_refresh(
         patience_s=parse_duration(str(patience), flag="--patience"),
         ledger=None if no_ledger else Path(ledger or default_ledger()),
         concurrency=concurrency,
+        level=level,
         overwrite=overwrite,
+        convert=convert,
         dry_run=dry_run,
         retries=retries,
     )

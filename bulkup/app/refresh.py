@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bulkup.app.executor import accepted_endings, check_convert
 from bulkup.app.gallery import base_album, open_gallery, open_run
 from bulkup.app.settings import Account, RefreshSettings
 from bulkup.app.sources import open_sources
 from bulkup.engine import refresh
 from bulkup.engine.albums import ROOT, Albums
+from bulkup.engine.convert import PROCESSES, ConvertingExecutor
 from bulkup.engine.executor import LocalExecutor
 from bulkup.engine.ports import Stop
 from bulkup.engine.retry import Sleep
@@ -39,6 +41,7 @@ async def refresh_photos(
     `labels` and `table` as for `upload_photos`. Raises `UsageError` where a path does not exist
     and `RunError` where the run is impossible.
     """
+    await check_convert(converts=settings.convert, executor_factory=None)
     sources = await open_sources(paths, filters=filters, labels=labels, table=table, stop=stop)
     emit = sources.matching(emit, stop=stop)
     async with open_gallery(
@@ -51,19 +54,25 @@ async def refresh_photos(
     ) as (server, recovery):
         if not server.refresher.offered:
             raise RunError(run_failures.NO_REFRESH())
+        if server.community and (settings.level or (sources.table and sources.table.has_levels)):
+            raise RunError(run_failures.NO_LEVEL())
         base = ROOT
         if settings.into:
             albums = Albums(server, recovery=recovery, emit=emit)
             base = await base_album(settings.into, albums, missing=run_failures.NO_ALBUM_NAMED)
+        endings, convert = accepted_endings(server.offer, converts=settings.convert)
         plan = refresh.Plan(
             roots=sources.roots,
             filters=filters,
             album=base,
+            level=settings.level,
             overwrite=settings.overwrite,
             dry_run=settings.dry_run,
             concurrency=settings.concurrency,
-            endings=server.offer.endings,
-            takeout=sources.takeout_filter(server.offer.endings),
+            hashing=PROCESSES if convert else 2,
+            endings=endings,
+            convert=convert,
+            takeout=sources.takeout_filter(endings),
         )
         async with open_run(
             server,
@@ -82,6 +91,6 @@ async def refresh_photos(
                 plan,
                 context,
                 refresher=server.refresher,
-                executor=LocalExecutor(),
+                executor=ConvertingExecutor(None) if convert else LocalExecutor(),
                 remarks=server.metadata.remarks,
             )

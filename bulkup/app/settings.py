@@ -175,6 +175,15 @@ class AlbumTarget:
         check_share_with(self.share_with, private=self.private)
 
 
+def check_level(level: int) -> None:
+    """Raise `UsageError` if this is no privacy level."""
+    if level not in LEVELS:
+        raise UsageError(
+            f"invalid value for --level: {level}",
+            hint="Give 0 (everybody), 1 (contacts), 2 (friends), 4 (family) or 8 (admins).",
+        )
+
+
 def check_share_with(names: tuple[str, ...], *, private: bool) -> None:
     """Raise `UsageError` if albums can't be shared like this."""
     if names and not private:
@@ -235,11 +244,7 @@ class UploadSettings:
                 f"invalid value for --method: {self.method}",
                 hint=f"Give {', '.join(get_args(MethodName)[:-1])} or {get_args(MethodName)[-1]}.",
             )
-        if self.level not in LEVELS:
-            raise UsageError(
-                f"invalid value for --level: {self.level}",
-                hint="Give 0 (everybody), 1 (contacts), 2 (friends), 4 (family) or 8 (admins).",
-            )
+        check_level(self.level)
         if self.chunk_size is not None and not (
             SMALLEST_CHUNK <= self.chunk_size <= LARGEST_CHUNK
         ):
@@ -290,13 +295,16 @@ class VerifySettings:
 class RefreshSettings:
     """Settings of refreshing metadata; times in seconds.
 
-    `into` None accepts photos anywhere in the gallery. With `overwrite`, values edited in the
-    gallery are replaced. `ledger` as for `UploadSettings`. Raises `UsageError` for invalid values.
+    `into` None accepts photos anywhere in the gallery. A `level` above 0 is set for all photos.
+    With `overwrite`, values edited in the gallery are replaced. `ledger` as for `UploadSettings`.
+    Raises `UsageError` for invalid values.
     """
 
     into: AlbumTarget | None = None
     concurrency: int = 8
+    level: int = 0
     overwrite: bool = False
+    convert: bool = False
     dry_run: bool = False
     retries: int = 5
     patience_s: float = 3600.0
@@ -304,6 +312,7 @@ class RefreshSettings:
 
     def __post_init__(self) -> None:
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
+        check_level(self.level)
         check_range("--retries", self.retries, least=0, most=1000)
 
 

@@ -285,6 +285,13 @@ class RefreshFlags:
     overwrite: Annotated[
         bool, flag("Also replace titles and other metadata that were edited in the gallery.")
     ] = False
+    level: Annotated[
+        Level,
+        flag("Who may see the photos, as for the upload; 0 leaves that to a table or an export."),
+    ] = 0
+    convert: Annotated[
+        bool, flag("Include the photos that an upload with --convert sends as JPEG.")
+    ] = False
     dry_run: Annotated[
         bool,
         flag("Show what would change in the gallery, without changing anything.", short="-n"),

@@ -565,13 +565,15 @@ class MetadataRefresher(Protocol):
         photo: Photo,
         *,
         md5: str,
+        level: int,
         written: Mapping[str, str],
         overwrite: bool,
     ) -> MetadataDifference:
         """Return how the metadata of a photo differs.
 
-        A value in the gallery that is neither `written` by bulkup nor empty stays, unless with
-        `overwrite`. Raises `PhotoGone` where there is no such photo, or it has another MD5.
+        A `level` above 0 is the privacy level that it should have. A value in the gallery that is
+        neither `written` by bulkup nor empty stays, unless with `overwrite`. Raises `PhotoGone`
+        where there is no such photo, or it has another MD5.
         """
 
 

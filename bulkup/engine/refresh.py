@@ -25,18 +25,21 @@ class Plan:
     """What to refresh, and how many photos at once.
 
     `album` is the album that photos have to be in or below, 0 for any. With `overwrite`, values
-    that were edited in the gallery are replaced as well; with `dry_run` nothing is changed. The
-    rest is as for `bulkup.engine.verify.Plan`.
+    that were edited in the gallery are replaced as well; with `dry_run` nothing is changed. A
+    `level` above 0 is the privacy level of all photos. The rest is as for
+    `bulkup.engine.verify.Plan`.
     """
 
     roots: Sequence[Path]
     filters: Filters = EVERYTHING
     album: int = 0
+    level: int = 0
     overwrite: bool = False
     dry_run: bool = False
     concurrency: int = 8
     hashing: int = 2
     endings: Collection[str] | None = None
+    convert: Collection[str] = ()
     takeout: TakeoutFilter | None = None
 
 
@@ -72,7 +75,7 @@ async def run(
         async with one_error(), anyio.create_task_group() as tasks:
             with found:
                 jobs = read_archive(
-                    find(plan.roots, plan.filters, endings=plan.endings),
+                    find(plan.roots, plan.filters, endings=plan.endings, convert=plan.convert),
                     context,
                     tasks=tasks,
                     hashing=plan.hashing,
@@ -172,7 +175,12 @@ class _Refresh:
         known = (await context.ledger.written([photo_id])).get(photo_id, {})
         difference = await recovery.run(
             lambda: self._refresher.compare(
-                photo_id, job.photo, md5=md5, written=known, overwrite=plan.overwrite
+                photo_id,
+                job.photo,
+                md5=md5,
+                level=plan.level,
+                written=known,
+                overwrite=plan.overwrite,
             ),
             path=path,
         )

@@ -9,7 +9,12 @@ from typing import Final
 import anyio
 
 from bulkup.errors import NotOffered, PhotoError, ServerCrashed
-from bulkup.piwigo.positions import Positions, has_position, position_fields
+from bulkup.piwigo.positions import (
+    Positions,
+    has_position,
+    position_fields,
+    position_text,
+)
 from bulkup.piwigo.protocol import (
     Ask,
     Fields,
@@ -144,6 +149,7 @@ class Details:
             "description": self.comment,
             "author": self.author,
             "date": self.date.text if self.date else self.own_date,
+            "position": position_text(self.position) if self.position else "",
         }
         return {name: text for name, text in fields.items() if text} | {
             "tags": "\n".join(self.tags)
@@ -371,8 +377,8 @@ CUT_HINT: Final = (
 )
 UNSET_HINT: Final = "The server does not offer pwg.images.setInfo."
 UNPLACED_HINT: Final = (
-    "For new photos, it takes positions once the plugin piwigo-openstreetmap, of April 2025 or "
-    "later, is active."
+    "It takes positions once the plugin piwigo-openstreetmap, of April 2025 or later, is active: "
+    "then run bulkup refresh."
 )
 
 
@@ -385,7 +391,8 @@ class MetadataWriter:
     """Sets the metadata of the photos of one run.
 
     Without `describe` photos get nothing but their names. `reads` is what is known, and learnt, of
-    the IPTC texts that the gallery reads itself.
+    the IPTC texts that the gallery reads itself. `unplaced` counts photos whose position it does
+    not take.
     """
 
     offer: Offer
@@ -397,7 +404,7 @@ class MetadataWriter:
     _first_replaced: str = ""
     _cut: int = 0
     _unset: int = 0
-    _unplaced: int = 0
+    unplaced: int = 0
 
     def __post_init__(self) -> None:
         self.positions = Positions(self.offer)
@@ -477,7 +484,7 @@ class MetadataWriter:
             self._unset += 1
         if position and not self.positions.is_proved:
             unplaced = not self.positions.prove(position, await self.fetch(photo_id, ask=ask))
-        self._unplaced += unplaced
+        self.unplaced += unplaced
         name = photo.name
         if details.replaced or name != without_emoji(name):
             self._replaced += 1
@@ -499,10 +506,10 @@ class MetadataWriter:
             )
         if self._unset:
             yield f"{_photos(self._unset)} lack a title, date or tag", UNSET_HINT
-        if self._unplaced:
-            has = "has" if self._unplaced == 1 else "have"
+        if self.unplaced:
+            has = "has" if self.unplaced == 1 else "have"
             yield (
-                f"{_photos(self._unplaced)} {has} a position (GPS) that the gallery did not take",
+                f"{_photos(self.unplaced)} {has} a position (GPS) that the gallery did not take",
                 UNPLACED_HINT,
             )
         if refused := sorted(self.tags.refused):

@@ -45,14 +45,23 @@ class Positions:
 
     def prove(self, position: Position, stored: Stored) -> bool:
         """Return whether a photo has the position that was set; `stored` are its fields since."""
-        try:
-            found = [float(str(stored[name])) for name in ("latitude", "longitude")]
-        except (KeyError, ValueError):
-            found = []
-        pairs = zip(found, position, strict=False)
-        proved = bool(found) and all(abs(one - other) <= CLOSE for one, other in pairs)
-        self.taken = self.is_proved = proved
-        return proved
+        self.taken = self.is_proved = are_close(position_of(stored), position)
+        return self.is_proved
+
+
+def position_of(stored: Stored) -> Position | None:
+    """Return the position of a photo with these fields, None without one."""
+    try:
+        return float(str(stored["latitude"])), float(str(stored["longitude"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def are_close(there: Position | None, position: Position) -> bool:
+    """Return whether a stored position is this one."""
+    return there is not None and all(
+        abs(one - other) <= CLOSE for one, other in zip(there, position, strict=True)
+    )
 
 
 def has_position(stored: Stored) -> bool | None:
@@ -64,5 +73,11 @@ def has_position(stored: Stored) -> bool | None:
 
 def position_fields(position: Position) -> Fields:
     """Return the fields that set a position. The plugin would ignore a plain 0 (its source)."""
-    latitude, longitude = position
-    return ("latitude", f"{latitude:.6f}"), ("longitude", f"{longitude:.6f}")
+    latitude, longitude = position_text(position).split(", ")
+    return ("latitude", latitude), ("longitude", longitude)
+
+
+def position_text(position: Position) -> str:
+    """Return a position as it is shown, and kept in the ledger; -0 is 0, as in the database."""
+    latitude, longitude = (round(coordinate, 6) + 0.0 for coordinate in position)
+    return f"{latitude:.6f}, {longitude:.6f}"

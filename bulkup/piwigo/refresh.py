@@ -1,7 +1,7 @@
 """Compares the metadata of photos in the gallery with that of their files, and changes it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from typing import Final
 
@@ -18,8 +18,15 @@ from bulkup.piwigo.metadata import (
     strip_tags,
     title_of,
 )
+from bulkup.piwigo.positions import (
+    are_close,
+    has_position,
+    position_fields,
+    position_of,
+    position_text,
+)
 from bulkup.piwigo.protocol import Ask, Request, Stored, number, read_identity
-from bulkup.source.metadata import Iptc, Metadata, Moment
+from bulkup.source.metadata import Iptc, Metadata, Moment, Position
 from bulkup.source.photos import Photo
 
 Values = dict[str, tuple[str, str]]
@@ -30,6 +37,7 @@ COLUMNS: Final = {
     "description": "comment",
     "author": "author",
     "date": "date_creation",
+    "level": "level",
 }
 
 
@@ -51,18 +59,26 @@ class Refresher:
         photo: Photo,
         *,
         md5: str,
+        level: int,
         written: Mapping[str, str],
         overwrite: bool,
     ) -> "Difference":
-        """Return how the metadata of a photo differs. Raises `PhotoGone`, also for another MD5."""
+        """Return how the metadata of a photo differs. Raises `PhotoGone`, also for another MD5.
+
+        A `level` above 0 takes precedence over that of the metadata.
+        """
         answer = await self._ask(Request("pwg.images.getInfo", (("image_id", str(photo_id)),)))
         if read_identity(answer).md5 not in {"", md5}:
             raise PhotoGone(server_failures.PHOTO_GONE(said="it has another file now"))
         describe = self._metadata.describe
         metadata = Metadata() if describe is None else await describe(photo)
+        takes_position = metadata.position is not None and (
+            await self._metadata.positions.are_taken(ask=self._ask)
+        )
         return Difference(
             photo_id,
-            metadata,
+            replace(metadata, level=level or metadata.level),
+            takes_position=takes_position,
             stored=answer if isinstance(answer, dict) else {},
             written=written,
             overwrite=overwrite,
@@ -85,6 +101,7 @@ class Difference:
         photo_id: int,
         metadata: Metadata,
         *,
+        takes_position: bool,
         stored: Stored,
         written: Mapping[str, str],
         overwrite: bool,
@@ -117,17 +134,31 @@ class Difference:
             self._compare_text(field, escape_tags(text) if strips else text, own=own)
         self._compare_date(details.date or metadata.exif_date, own=details.own_date)
         self._compare_tags(details.tags, own=iptc.keywords)
+        self._compare_level(details.level)
+        self._position = metadata.position
+        if metadata.position:
+            self._compare_position(
+                metadata.position, own=metadata.exif_position, taken=takes_position
+            )
 
     async def apply(self) -> None:
         """Change the photo. May be repeated."""
         fields = {
-            COLUMNS[field]: new for field, (_, new) in self.changes.items() if field != "tags"
+            COLUMNS[field]: new for field, (_, new) in self.changes.items() if field in COLUMNS
         }
+        if self._position and "position" in self.changes:
+            fields |= dict(position_fields(self._position))
         if "tags" in self.changes:
             added = await self._writer.tag_ids(Details(tags=self._add_tags), ask=self._ask)
             fields["tag_ids"] = ",".join(map(str, dict.fromkeys((*self._keep_tags, *added))))
         if fields:
             await self._ask(set_info(self._photo_id, tuple(fields.items()), tags="replace"))
+        positions = self._writer.positions
+        if self._position and "position" in self.changes and not positions.is_proved:
+            stored = await self._writer.fetch(self._photo_id, ask=self._ask)
+            if not positions.prove(self._position, stored):
+                self._writer.unplaced += 1
+                del self.changes["position"], self.written["position"]
 
     def _compare_text(self, field: str, text: str, *, own: Sequence[str]) -> None:
         """Compare a text; the gallery has taken those that are its `own` from the file."""
@@ -153,6 +184,29 @@ class Difference:
         else:
             may = there in {"", own, self.written.get("date")}
             self._change("date", there, date.text, may=may)
+
+    def _compare_level(self, level: int | None) -> None:
+        """Compare the privacy level; 0, which all photos have at first, counts as empty."""
+        there = str(number(self._stored.get("level")))
+        if level is None or there == str(level):
+            if level is not None:
+                self.written["level"] = there
+            return
+        self._change("level", there, str(level), may=there == self.written.get("level", "0"))
+
+    def _compare_position(self, position: Position, *, own: bool, taken: bool) -> None:
+        """Compare the position; the gallery may have read its `own` from the file's EXIF data."""
+        there, text = position_of(self._stored), position_text(position)
+        if are_close(there, position):
+            self.written["position"] = text
+        elif not taken or has_position(self._stored) is None:
+            self._writer.unplaced += there is None
+        elif there is None:
+            self._change("position", "", text, may=True)
+        else:
+            may = position_text(there) == self.written.get("position")
+            if may or self._overwrite or not own:
+                self._change("position", position_text(there), text, may=may)
 
     def _change(self, field: str, there: str, new: str, *, may: bool) -> None:
         """Plan to change a value, unless it must not be overwritten; nothing is emptied."""

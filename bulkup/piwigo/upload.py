@@ -306,7 +306,8 @@ class Transfer:
             file=sending.file if sending.alias else "",
             ask=self._ask,
         )
-        self.written = sending.details.as_written()
+        level = {"level": str(sending.level)} if sending.level else {}
+        self.written = sending.details.as_written() | level
         return self._learnt
 
     async def _amend(self, photo_id: int) -> None:

@@ -14,7 +14,16 @@ from bulkup.errors import PhotoError
 from bulkup.sandbox import Sandbox
 from bulkup.source import convert as source
 from bulkup.source.convert import Slots, convert, to_jpeg
-from tests.support.commands import Held, has_rows, interrupted, one_photo, send, start
+from tests.support.commands import (
+    Held,
+    account,
+    bulkup,
+    has_rows,
+    interrupted,
+    one_photo,
+    send,
+    start,
+)
 from tests.support.galleries import attached, photo_files, uploads
 from tests.support.photos import write_xmp
 
@@ -109,6 +118,11 @@ async def test_photos_are_sent_as_jpeg_and_found_again(
         assert checked.code == 0
         assert "Checked 4 photos: 4 present" in checked.err
 
+    for title, flags in (("Cat", []), ("Dog", ["--no-ledger", "--overwrite"])):
+        write_xmp(archive / "b 🐈 'c'.heic", title=title)
+        refreshed = await bulkup("refresh", archive, "--convert", *flags, **account(box))
+        assert refreshed.code == 0
+        assert has_rows(refreshed, "1 +changed", "3 +unchanged")
     monkeypatch.setattr(executor, "convert", None)  # known photos are not converted again
     assert has_rows(await send(box, archive, "--convert"), "4  already there")
     assert (await send(box, "verify", archive, "--convert")).code == 0

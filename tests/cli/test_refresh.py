@@ -3,14 +3,17 @@
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from shutil import copy
+from typing import Literal
 
 import pytest
 
 import bulkup as api
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.commands import PASSWORD, Ended, account, bulkup, has_rows, one_photo, send
+from tests.support.embedded import FOLDER
 from tests.support.galleries import calls, only_photo, tags_of
-from tests.support.photos import write_photo, write_xmp
+from tests.support.photos import write_photo, write_position, write_xmp
 from tests.support.runs import FOUR_METHODS
 
 OLD = {"title": "Low tide", "description": "At <the> sea", "author": "Zoë", "date": "2001-02-03"}
@@ -167,3 +170,90 @@ async def test_a_gallery_without_the_methods_is_refused_before_anything_is_read(
         ended = await bulkup("refresh", photos, **account(box))
         assert ended.code == 3
         assert "does not let this account change the metadata of photos" in ended.err
+
+
+async def test_privacy_levels_follow_a_table_and_a_flag(
+    box: Sandbox, photo: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "levels.csv"
+
+    async def by_table(level: str, *flags: str) -> Ended:
+        table.write_text(f"path,level\n{photo.name},{level}\n")
+        ended = await refresh(box, photo, "--metadata", str(table), *flags)
+        assert ended.code == 0
+        return ended
+
+    stored = only_photo(box)
+    planned = await by_table("4", "-n", "-v")
+    assert "level “0” → “4”" in planned.err
+    assert stored.level == 0
+    for level in ("4", "0", "8", "2"):
+        await by_table(level)
+        assert stored.level == int(level)
+    stored.level = 4
+    assert has_rows(await by_table("0"), "1 +kept")
+    assert has_rows(await refresh(box, photo), "1 +unchanged")
+    assert has_rows(await refresh(box, photo, "--level", "8"), "1 +kept")
+    assert stored.level == 4
+    await by_table("0", "--overwrite")
+    assert stored.level == 0
+    await by_table("2", "--level", "8")
+    assert stored.level == 8
+    assert (await refresh(box, photo, "--level", "3")).code == 2
+
+
+async def test_a_level_set_by_the_upload_is_no_edit(box: Sandbox, photos: Path) -> None:
+    assert (await send(box, photos, "--level", "4")).code == 0
+    await refresh(box, photos / "a.jpg", "--level", "2")
+    assert only_photo(box).level == 2
+
+
+@pytest.mark.parametrize("version", ["13.8.0", "16.4.0"])
+async def test_positions_follow_their_sources(photos: Path, version: str) -> None:
+    photo = photos / "a.jpg"
+    write_position(photo, "45,24N", "0,0W")
+    async with Sandbox(admin=("admin", PASSWORD), version=version, map_plugin="new") as box:
+        assert (await send(box, photos)).code == 0
+        write_position(photo, "45,24N", "0,30W")
+        await refresh(box, photo)
+        assert only_photo(box).position == ("45.400000", "-0.500000")
+        stored = only_photo(box)
+        stored.position = None  # as if the plugin had come later
+        planned = await refresh(box, photo, "-n", "-v")
+        assert "position “” → “45.400000, -0.500000”" in planned.err
+        assert only_photo(box).position is None
+        await refresh(box, photo)
+        write_position(photo, "46,24N", "0,0E")
+        await refresh(box, photo)
+        assert only_photo(box).position == ("46.400000", "0.000000")
+        assert has_rows(await refresh(box, photo), "1 +unchanged")
+        stored.position = ("1.000000", "2.000000")  # as moved in the gallery
+        assert has_rows(await refresh(box, photo), "1 +kept")
+        assert only_photo(box).position == ("1.000000", "2.000000")
+        await refresh(box, photo, "--no-ledger", "--overwrite")
+        assert only_photo(box).position == ("46.400000", "0.000000")
+
+
+@pytest.mark.parametrize("plugin", ["", "old"])
+async def test_positions_that_the_gallery_does_not_take_are_counted(
+    photos: Path, plugin: Literal["", "old"]
+) -> None:
+    write_position(photos / "a.jpg", "45,24N", "0,30W")
+    async with Sandbox(admin=("admin", PASSWORD), map_plugin=plugin) as box:
+        assert (await send(box, photos)).code == 0
+        for _ in range(2):
+            ended = await refresh(box, photos / "a.jpg")
+            assert "1 photo has a position (GPS) that the gallery did not take" in ended.err
+            assert has_rows(ended, "0 +changed", "1 +unchanged")
+
+
+async def test_a_position_that_the_gallery_has_read_itself_is_no_edit(tmp_path: Path) -> None:
+    photo = tmp_path / "photos" / "photo.jpg"
+    photo.parent.mkdir()
+    copy(FOLDER / "photo.jpg", photo)
+    write_position(photo, "1,0N", "2,0E")
+    async with Sandbox(admin=("admin", PASSWORD), map_plugin="new") as box:
+        assert (await send(box, photo.parent)).code == 0
+        assert has_rows(await refresh(box, photo), "0 +changed", "1 +unchanged")
+        await refresh(box, photo, "--overwrite")
+        assert only_photo(box).position == ("1.000000", "2.000000")

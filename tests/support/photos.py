@@ -74,6 +74,17 @@ def write_xmp(
     file.write_text(_XMP.format(**escaped), encoding="utf-8")
 
 
+_POSITION = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+ xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="{latitude}"
+ exif:GPSLongitude="{longitude}"/></rdf:RDF>"""
+
+
+def write_position(photo: Path, latitude: str, longitude: str) -> None:
+    """Write an XMP sidecar with a position, such as `45,24N`."""
+    sidecar = photo.with_name(f"{photo.name}.xmp")
+    sidecar.write_text(_POSITION.format(latitude=latitude, longitude=longitude), encoding="utf-8")
+
+
 def write_takeout(
     photo: Path, *, stamp: int, title: str = "", description: str = "", name: str = ""
 ) -> None:
