@@ -16,7 +16,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bulkup.api import Failure, RefreshOptions, Report, UploadOptions, refresh, upload
+    from bulkup.api import (
+        Failure,
+        RefreshOptions,
+        Report,
+        UploadOptions,
+        from_piwigo,
+        refresh,
+        upload,
+    )
     from bulkup.app.settings import Account
     from bulkup.engine.ports import Stop
     from bulkup.errors import BulkupError, RunError, UsageError
@@ -32,6 +40,7 @@ __all__ = [
     "Stop",
     "UploadOptions",
     "UsageError",
+    "from_piwigo",
     "refresh",
     "upload",
 ]
@@ -46,6 +55,7 @@ _HOMES = {
     "Stop": "engine.ports",
     "UploadOptions": "api",
     "UsageError": "errors",
+    "from_piwigo": "api",
     "refresh": "api",
     "upload": "api",
 }

@@ -1,4 +1,4 @@
-"""`bulkup.upload` and `bulkup.refresh`: runs as functions, for programs.
+"""`bulkup.upload`, `bulkup.refresh` and `bulkup.from_piwigo`: runs as functions, for programs.
 
 It prints nothing, prompts for nothing and installs no signal handlers.
 """
@@ -7,7 +7,8 @@ import inspect
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -17,6 +18,7 @@ from typing import Any, Final, Literal
 import anyio
 from anyio import to_thread
 
+from bulkup.app.copy import copy_photos
 from bulkup.app.executor import ExecutorFactory
 from bulkup.app.options import (
     TAKEOUT_SKIP,
@@ -40,6 +42,14 @@ from bulkup.source.filters import Filters, Patterns, read_lines
 
 FAILURES_KEPT: Final = 10_000
 StrPath = str | os.PathLike[str]
+COPIED: Final = frozenset(
+    {
+        *inspect.signature(build_albums).parameters,
+        *("concurrency", "finishing", "level", "chunk_size", "bwlimit", "method", "dry_run"),
+        *("confirm_present", "retries", "patience", "max_errors"),
+    }
+)
+"""Options of an upload that copying from another Piwigo has, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +233,40 @@ async def refresh(
     return await _run(prepare, paths, account=account, options=options, emit=on_event, stop=stop)
 
 
+async def from_piwigo(
+    source: Account,
+    *,
+    account: Account,
+    options: UploadOptions,
+    from_album: int | None = None,
+    no_arrange: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+    stop: Stop | None = None,
+) -> Report:
+    """Copy photos, albums and metadata from another Piwigo, as `bulkup from-piwigo` does.
+
+    `from_album` None copies the whole gallery, which needs the option `tree`; `no_arrange` leaves
+    order and covers of albums as they are. Options that are no flags of `bulkup from-piwigo`
+    raise `UsageError`. The rest is as for `upload`; paths are `NUMBER/NAME` of photos there.
+    """
+    default = UploadOptions()
+    for name in UploadOptions.__dataclass_fields__.keys() - COPIED:
+        if getattr(options, name) != getattr(default, name):
+            raise UsageError(f"{name} does not work with from_piwigo", hint="Leave it out.")
+    for each in (source, account):
+        _check_account(each)
+    with _options_named():
+        task = partial(
+            copy_photos,
+            source=source,
+            from_album=from_album,
+            arrange=not no_arrange,
+            account=account,
+            settings=_settings(options),
+        )
+        return await _run_task(task, options, on_event, stop)
+
+
 Task = Callable[..., Awaitable[None]]
 
 
@@ -238,9 +282,8 @@ async def _run(
     """Check the arguments, and run a task for the paths."""
     if isinstance(paths, str | os.PathLike):
         raise UsageError("paths is a single path", hint="Give a list: [path].")
-    if not (account.user or account.api_key):
-        raise UsageError("the user of the account is missing", hint="Set user, or api_key.")
-    try:
+    _check_account(account)
+    with _options_named():
         task = partial(
             await prepare(),
             [Path(path) for path in paths],
@@ -250,6 +293,18 @@ async def _run(
             table=await to_thread.run_sync(lambda: build_table(**_of(options, build_table))),
         )
         return await _run_task(task, options, emit, stop)
+
+
+def _check_account(account: Account) -> None:
+    if not (account.user or account.api_key):
+        raise UsageError("the user of the account is missing", hint="Set user, or api_key.")
+
+
+@contextmanager
+def _options_named() -> Iterator[None]:
+    """Name options in place of flags in errors."""
+    try:
+        yield
     except UsageError as error:
         raise UsageError(_option_names(error.message), hint=_option_names(error.hint)) from None
 

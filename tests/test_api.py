@@ -1,5 +1,6 @@
 """bulkup as a library: uploads, events, and nothing else touched."""
 
+import inspect
 import os
 import signal
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 import bulkup
 from bulkup import events
+from bulkup.api import COPIED
 from bulkup.events import Event, PhotoStarted, PhotoUploaded, RunFinished, RunStarted, ScanFinished
 from bulkup.sandbox import Sandbox
 from docs.generate import arguments
@@ -78,6 +80,35 @@ def test_every_flag_of_an_upload_has_an_option_of_its_name() -> None:
     assert options == flags.keys() - account - files - outputs - {"flat"}
     defaults = {name: flags[name] for name in options}
     assert bulkup.UploadOptions() == bulkup.UploadOptions(**defaults)
+
+
+def test_from_piwigo_has_an_option_for_each_of_its_flags() -> None:
+    flags = {each.field_info.name for each in arguments("from-piwigo")}
+    options = {field.name for field in fields(bulkup.UploadOptions)}
+    without = {"update", "raw_as_format", "convert", "ledger", "no_ledger"}
+    assert (flags & options) - without == COPIED & options
+    named = {name for name in flags if name.startswith("from_")} | {"no_arrange"}
+    accounts = {"from_user", "from_password_file", "from_password_command", "from_api_key_file"}
+    assert named - accounts <= inspect.signature(bulkup.from_piwigo).parameters.keys()
+
+
+async def test_photos_are_copied_from_another_piwigo(tmp_path: Path) -> None:
+    make_archive(tmp_path / "photos", count=3, names=3)
+    async with Sandbox() as old, Sandbox(admin=("chief", "other")) as new:
+        await upload(old, tmp_path / "photos")
+        source = bulkup.Account(url=old.url, user="admin", password="secret")
+        account = bulkup.Account(url=new.url, user="chief", password="other")
+        options = bulkup.UploadOptions(tree=True, finishing=1)
+        report = await bulkup.from_piwigo(source, account=account, options=options)
+        assert report.ok
+        assert (report.uploaded, len(new.gallery.photos)) == (3, 3)
+        for wrong, words in (
+            (bulkup.UploadOptions(tree=True, convert=True), "convert does not work"),
+            (bulkup.UploadOptions(album=1), "with from_album N, or tree"),
+        ):
+            with pytest.raises(bulkup.UsageError) as raised:
+                await bulkup.from_piwigo(source, account=account, options=wrong)
+            assert words in f"{raised.value.message} {raised.value.hint}"
 
 
 async def test_options_choose_files_and_describe_and_move_them(tmp_path: Path) -> None:

@@ -29,11 +29,19 @@ from bulkup.app.gallery import open_gallery, report_unencrypted
 from bulkup.app.settings import Account, AlbumTarget, UploadSettings
 from bulkup.app.upload import upload_photos
 from bulkup.engine.albums import ROOT, AlbumFolder, Albums, FolderAlbums, IdSet
-from bulkup.engine.arrangement import AlbumModel
+from bulkup.engine.arrangement import NOTHING, AlbumModel
 from bulkup.engine.executor import Executor, LocalExecutor, Stopping, discard
 from bulkup.engine.ports import Job, Stop, UploadContext
 from bulkup.engine.retry import Recovery, Sleep
-from bulkup.errors import NotOffered, PhotoError, PhotoGone, RunError, Transient
+from bulkup.errors import (
+    NotOffered,
+    PhotoError,
+    PhotoGone,
+    RunError,
+    Transient,
+    UsageError,
+    check_range,
+)
 from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import (
@@ -86,10 +94,17 @@ async def copy_photos(
 
     `from_album` None takes the whole gallery. Each original is downloaded to a temporary folder
     just before it is sent, and deleted afterwards. With `arrange`, albums get the order and the
-    covers that they have there. Raises `RunError` where the run is impossible.
+    covers that they have there. Raises `UsageError` and `RunError` where the run is impossible.
     """
-    with tempfile.TemporaryDirectory(prefix="bulkup-", ignore_cleanup_errors=True) as folder:
-        spool = Path(folder)
+    if from_album is not None:
+        check_range("--from-album", from_album, least=1, most=2**31 - 1)
+    elif not settings.into.tree:
+        raise UsageError(
+            "the album to copy is missing",
+            hint="Give its number with --from-album N, or --tree for the whole gallery.",
+        )
+    settings = replace(settings, ledger=None, arrangement=NOTHING)
+    async with _temporary_folder() as spool:
 
         def emit_named(event: Event) -> None:
             """Emit an event, with the number of a photo and its name in place of its file."""
@@ -140,6 +155,22 @@ async def copy_photos(
                 executor_factory=photos.executor,
                 origin=photos,
             )
+
+
+@asynccontextmanager
+async def _temporary_folder() -> AsyncIterator[Path]:
+    try:
+        folder = await to_thread.run_sync(partial(tempfile.mkdtemp, prefix="bulkup-"))
+    except OSError as error:
+        raise UsageError(
+            f"there is no folder for temporary files: {error.strerror}",
+            hint="Set TMPDIR to a folder with free space.",
+        ) from None
+    try:
+        yield Path(folder)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 class SourceGallery:

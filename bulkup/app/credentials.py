@@ -32,7 +32,12 @@ def read_password(
         return read_secret_file(file, flag=f"{flag}-file")
     if command is not None:
         return run_secret_command(command, flag=f"{flag}-command")
-    return variables.get(f"BULKUP_{flag[2:].upper().replace('-', '_')}", "")
+    return variables.get(variable_of(flag), "")
+
+
+def variable_of(flag: str) -> str:
+    """Return the environment variable of a flag."""
+    return f"BULKUP_{flag[2:].upper().replace('-', '_')}"
 
 
 def ask_password(prompt: str) -> str:
@@ -120,15 +125,18 @@ def _first_line(text: str, *, source: str) -> str:
     return line
 
 
-def read_api_key(*, file: Path | None, variables: Mapping[str, str]) -> str:
+def read_api_key(
+    *, file: Path | None, variables: Mapping[str, str], flag: str = "--api-key"
+) -> str:
     """Return the API key from a file or `BULKUP_API_KEY`, empty if there is none.
 
-    Raises `UsageError` where it does not look like one of Piwigo's keys.
+    Another `flag` than `--api-key` has another variable. Raises `UsageError` where it does not
+    look like one of Piwigo's keys.
     """
     if file is not None:
-        key = read_secret_file(file, flag="--api-key-file").strip()
+        key = read_secret_file(file, flag=f"{flag}-file").strip()
     else:
-        key = variables.get("BULKUP_API_KEY", "").strip()
+        key = variables.get(variable_of(flag), "").strip()
     return check_api_key(key)
 
 

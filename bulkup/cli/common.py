@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bulkup.app.credentials import ask_password, find
+from bulkup.app.credentials import ask_password, find, variable_of
 from bulkup.app.settings import Account, require
 from bulkup.cli.flags import GalleryFlags
-from bulkup.cli.usage_errors import LOGIN_HINT
+from bulkup.cli.usage_errors import LOGIN_HINT, SOURCE_HINT
 from bulkup.errors import BulkupError, RunError, UsageError
 from bulkup.output.options import OutputOptions
 
@@ -113,10 +113,13 @@ def account_of(gallery: GalleryFlags) -> Account:
         return replace(account, password=password)
     if key := find(url, ""):
         return replace(account, user="", api_key=key)
-    require(account.user, flag="--user", variable="BULKUP_USER", what="the user name")
-    password = ask_password(f"Password of {account.user}")
+    other = " of the other gallery" if gallery.prefix else ""
+    flag = f"--{gallery.prefix}user"
+    require(account.user, flag=flag, variable=variable_of(flag), what=f"the user name{other}")
+    password = ask_password(f"Password of {account.user}{other}")
     if not password:
-        raise UsageError("the password is missing", hint=LOGIN_HINT)
+        hint = SOURCE_HINT if other else LOGIN_HINT
+        raise UsageError(f"the password{other} is missing", hint=hint)
     return replace(account, password=password)
 
 

@@ -30,7 +30,8 @@ PLAIN: Final = ("api-key", "password")
 SOURCES: Final = ("api-key-file", "password-file", "password-command")
 """Flags that name the source of a secret."""
 
-SECRET_VARIABLES: Final = ("BULKUP_PASSWORD", "BULKUP_API_KEY")
+ACCOUNTS: Final = ("", "from-")
+"""What the names of these begin with, for the gallery and for one to copy from."""
 
 SECRET_WORDS: Final = frozenset({"header", "notify", "token"})
 """Words in the names of flags whose values contain secrets."""
@@ -46,8 +47,11 @@ HIGHEST: Final = 2**63
 OPPOSITES: Final = {"tree": "flat", "flat": "tree", "ledger": "no-ledger", "no-ledger": "ledger"}
 """Pairs of flags that override each other: the one in the layer of higher precedence applies."""
 
-NOT_SETTINGS: Final = {"status": frozenset({"album"})}
-"""Flags that select what a command shows; in the file, they are meant for uploads."""
+NOT_SETTINGS: Final = {
+    "status": frozenset({"album"}),
+    "from-piwigo": frozenset({"ledger", "no-ledger", "update", "raw-as-format", "convert"}),
+}
+"""Flags that select what a command shows, or that it refuses: the file means them for uploads."""
 
 TYPE_NAMES: Final = {
     bool: "true or false, without quotes",
@@ -63,7 +67,7 @@ def is_secret(key: str, value: str = "") -> bool:
         return False
     if key in {"url", "proxy"}:
         return "@" in value
-    return key in PLAIN or not SECRET_WORDS.isdisjoint(key.split("-"))
+    return key.removeprefix("from-") in PLAIN or not SECRET_WORDS.isdisjoint(key.split("-"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,9 @@ class Layer:
         """The table and the file, for messages."""
         return f"{self.name} in {self.file}"
 
-    @property
-    def names_secret(self) -> bool:
-        """Whether the table gives a password or an API key, or names its source."""
-        return any(key in self.values for key in (*PLAIN, *SOURCES))
+    def names_secret(self, prefix: str = "") -> bool:
+        """Return whether the table gives a password or an API key, or names its source."""
+        return any(prefix + key in self.values for key in (*PLAIN, *SOURCES))
 
     @property
     def holds_secret(self) -> bool:
@@ -95,10 +98,10 @@ class Layer:
         return [_text(one) for one in (value if isinstance(value, list) else [value])]
 
 
-def plain_secret(layers: Sequence[Layer], key: str) -> str:
+def plain_secret(layers: Sequence[Layer], key: str, *, prefix: str = "") -> str:
     """Return the secret in the first table that gives or names one, "" if it is elsewhere."""
-    layer = next((layer for layer in layers if layer.names_secret), None)
-    return "" if layer is None else str(layer.values.get(key, ""))
+    layer = next((layer for layer in layers if layer.names_secret(prefix)), None)
+    return "" if layer is None else str(layer.values.get(prefix + key, ""))
 
 
 def default_file() -> Path:
@@ -207,14 +210,15 @@ def check(layer: Layer, types: Mapping[str, Collection[type]]) -> None:
                 f"“{key}” is not allowed in the config file ({layer.place})",
                 hint=f"Give it on the command line: --{key}.",
             )
-        allowed = {str} if key in PLAIN else types.get(key)
+        is_plain = key.removeprefix("from-") in PLAIN
+        allowed = {str} if is_plain else types.get(key)
         if allowed is None:
             raise UsageError(
                 f"there is no setting “{key}” ({layer.place})",
                 hint=suggestion(key, (*types, *PLAIN))
                 or "Settings have the names of flags, see bulkup --help.",
             )
-        if not (isinstance(value, str) if key in PLAIN else _suits(value, allowed)):
+        if not (isinstance(value, str) if is_plain else _suits(value, allowed)):
             names = " or ".join(TYPE_NAMES[kind] for kind in TYPE_NAMES if kind in allowed)
             raise UsageError(
                 f"“{key}” has a value of the wrong type ({layer.place})", hint=f"Write {names}."
@@ -283,18 +287,18 @@ class ConfigLayers:
             config, profile = _given(flags.get("config")), _given(flags["profile"])
             self.read = read_layers(Path(config) if config else None, profile)
         # the first layer that names a secret is the only one whose SOURCES apply
-        named = any(variable in os.environ for variable in SECRET_VARIABLES)
-        named = named or any(flags[key].tokens for key in SOURCES if key in flags)
+        named = {prefix for prefix in ACCOUNTS if _is_named(flags, prefix)}
         for layer in self.read:
             self._check(layer)
             given = {name for name, argument in flags.items() if argument.tokens}
             skipped = {*given, *(OPPOSITES.get(name) for name in given)}
             skipped |= {"http-password-file"} if "BULKUP_HTTP_PASSWORD" in os.environ else set()
-            skipped |= {*(SOURCES if named else ()), *NOT_SETTINGS.get("".join(commands), ())}
+            skipped |= {prefix + key for prefix in named for key in SOURCES}
+            skipped |= NOT_SETTINGS.get("".join(commands), frozenset())
             for key in layer.values:
                 if key in flags and key not in skipped:
                     _fill(flags[key], key, layer)
-            named = named or layer.names_secret
+            named |= {prefix for prefix in ACCOUNTS if layer.names_secret(prefix)}
         for argument in _once(flags):
             if argument.parameter.count:
                 _count_variable(argument)
@@ -366,10 +370,19 @@ def _add_variables(flags: Mapping[str, Argument]) -> None:
                 for text in argument.env_var_split(os.environ.get(variable, ""))
                 if text
             ]
-    sources = [flags[key] for key in SOURCES if key in flags]
-    if any(token.source == "cli" for argument in sources for token in argument.tokens):
-        for argument in sources:
-            argument.tokens[:] = [token for token in argument.tokens if token.source == "cli"]
+    for prefix in ACCOUNTS:
+        sources = [flags[prefix + key] for key in SOURCES if prefix + key in flags]
+        if any(token.source == "cli" for argument in sources for token in argument.tokens):
+            for argument in sources:
+                argument.tokens[:] = [token for token in argument.tokens if token.source == "cli"]
+
+
+def _is_named(flags: Mapping[str, Argument], prefix: str) -> bool:
+    """Return whether a variable has a secret, or a flag or variable names its source."""
+    variables = (f"BULKUP_{prefix}{key}".upper().replace("-", "_") for key in PLAIN)
+    return any(variable in os.environ for variable in variables) or any(
+        flags[prefix + key].tokens for key in SOURCES if prefix + key in flags
+    )
 
 
 def _count_variable(argument: Argument) -> None:

@@ -1,22 +1,26 @@
 """The command `from-piwigo`, which copies photos from another gallery."""
 
-import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from cyclopts import Parameter
 
-from bulkup.app.credentials import ask_password, find, read_password
-from bulkup.app.settings import Account, require
+from bulkup.app.settings import Account
 from bulkup.cli.command import command
 from bulkup.cli.common import account_of, run_task
 from bulkup.cli.flags import GalleryFlags, RetryFlags, flag, flags
 from bulkup.cli.help import COMMANDS
 from bulkup.cli.output_flags import OutputFlags
 from bulkup.cli.upload_flags import AfterFlags, AlbumFlags, UploadFlags
-from bulkup.errors import UsageError, check_range
+from bulkup.errors import UsageError
+
+
+class SourceGallery(GalleryFlags):
+    """The gallery to copy from, with flags of its own for the account."""
+
+    prefix: ClassVar = "from-"
 
 
 @flags("Source")
@@ -38,51 +42,41 @@ class SourceFlags:
         Path | None,
         flag(
             "File whose first line is that user's password. Default: BULKUP_FROM_PASSWORD, the "
-            "key ring, or a prompt.",
+            "profile, the key ring, or a prompt.",
             metavar="FILE",
         ),
     ] = None
     from_password_command: Annotated[
         str | None, flag("Command that prints that password.", metavar="COMMAND")
     ] = None
+    from_api_key_file: Annotated[
+        Path | None,
+        flag(
+            "File with an API key of the other gallery, used instead of user and password. "
+            "Default: BULKUP_FROM_API_KEY.",
+            metavar="FILE",
+        ),
+    ] = None
 
-    def account(self, url: str, target: Account) -> Account:
-        """Return the account of the other gallery, without the target's secrets.
+    def account(self, url: str, gallery: GalleryFlags) -> Account:
+        """Return the account of the other gallery. Raises `UsageError`.
 
-        Certificates to trust and the proxy are the same for both. Raises `UsageError`.
+        Certificates to trust and the proxy are those of the target.
         """
-        from bulkup.app.gallery import checked_url
-
-        account = Account(
-            url=url,
-            user=require(
-                self.from_user,
-                flag="--from-user",
-                variable="BULKUP_FROM_USER",
-                what="the user of the other gallery",
-            ),
-            ca_cert=target.ca_cert,
-            insecure=target.insecure,
-            proxy=target.proxy,
-        )
-        place = checked_url(account)
-        password = (
-            read_password(
-                file=self.from_password_file,
-                command=self.from_password_command,
-                variables=os.environ,
-                flag="--from-password",
+        return account_of(
+            SourceGallery(
+                profile=gallery.profile,
+                config=gallery.config,
+                url=url,
+                user=self.from_user,
+                ca_cert=gallery.ca_cert,
+                insecure=gallery.insecure,
+                proxy=gallery.proxy,
+                password_file=self.from_password_file,
+                password_command=self.from_password_command,
+                api_key_file=self.from_api_key_file,
             )
-            or find(place, account.user)
-            or ask_password(f"Password of {account.user} at {place}")
         )
-        if not password:
-            raise UsageError(
-                "the password of the other gallery is missing",
-                hint="Set BULKUP_FROM_PASSWORD, give --from-password-file or "
-                "--from-password-command, or store it with bulkup login.",
-            )
-        return replace(account, password=password)
 
 
 @command
@@ -109,16 +103,9 @@ def from_piwigo(
         if given:
             hint = COMMANDS["from-piwigo"].unusable[name]
             raise UsageError(f"{name} does not work with bulkup from-piwigo", hint=hint)
-    settings = replace(upload.settings(albums, retry, AfterFlags(cover="none")), ledger=None)
-    if source.from_album is not None:
-        check_range("--from-album", source.from_album, least=1, most=2**31 - 1)
-    elif not settings.into.tree:
-        raise UsageError(
-            "the album to copy is missing",
-            hint="Give its number with --from-album N, or --tree for the whole gallery.",
-        )
+    settings = upload.settings(albums, retry, AfterFlags())
     account = account_of(gallery)
-    other = source.account(source_url, account)
+    other = source.account(source_url, gallery)
 
     from bulkup.app.copy import copy_photos
 

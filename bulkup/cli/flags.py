@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from cyclopts import Group, Parameter
 
@@ -15,6 +15,7 @@ from bulkup.app.credentials import (
     read_headers,
     read_http_password,
     read_password,
+    variable_of,
 )
 from bulkup.app.settings import Account, Caution, default_ledger, parse_duration, require
 from bulkup.cli.config import Layer, open_to_others, plain_secret, read_layers
@@ -212,7 +213,9 @@ class AddressFlags(ProfileFlags):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryFlags(AddressFlags):
-    """The gallery and the account."""
+    """The gallery and the account, whose secrets have names with this `prefix`."""
+
+    prefix: ClassVar = ""
 
     password_file: Annotated[
         Path | None,
@@ -240,16 +243,20 @@ class GalleryFlags(AddressFlags):
         variables = os.environ
         if self.api_key_file is None and (self.password_file or self.password_command):
             return account  # a flag overrides BULKUP_API_KEY and the profile
-        key = read_api_key(file=self.api_key_file, variables=variables)
-        if not key and not variables.get("BULKUP_PASSWORD"):
-            key = check_api_key(plain_secret(self.layers(), "api-key"))
+        flag = f"--{self.prefix}api-key"
+        key = read_api_key(file=self.api_key_file, variables=variables, flag=flag)
+        if not key and not variables.get(variable_of(f"--{self.prefix}password")):
+            key = check_api_key(plain_secret(self.layers(), "api-key", prefix=self.prefix))
         return replace(account, user="", api_key=key) if key else account
 
     def password(self) -> str:
         """Return the password that is given, or "". Raises `UsageError`."""
         return read_password(
-            file=self.password_file, command=self.password_command, variables=os.environ
-        ) or plain_secret(self.layers(), "password")
+            file=self.password_file,
+            command=self.password_command,
+            variables=os.environ,
+            flag=f"--{self.prefix}password",
+        ) or plain_secret(self.layers(), "password", prefix=self.prefix)
 
 
 @flags("Retries and ledger")

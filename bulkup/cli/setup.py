@@ -175,7 +175,7 @@ def _secrets(origins: Iterable[Origin], layers: Sequence[Layer]) -> list[Origin]
             return [Origin(key, MASK, f"environment {variable}")]
     for key in PLAIN:
         if plain_secret(layers, key):
-            place = next(layer.name for layer in layers if layer.names_secret)
+            place = next(layer.name for layer in layers if layer.names_secret())
             return [Origin(key, MASK, place)]
     return [_stored(by_flag["url"].value, by_flag["user"])]
 

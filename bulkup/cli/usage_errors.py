@@ -22,9 +22,12 @@ LOGIN_HINT: Final = (
     "Set BULKUP_PASSWORD, use --password-file or --password-command, or store it with "
     "bulkup login."
 )
+SOURCE_HINT: Final = LOGIN_HINT.replace("BULKUP_", "BULKUP_FROM_").replace("--", "--from-")
 SECRETS: Final = {
     "--password": LOGIN_HINT,
     "--api-key": "Set BULKUP_API_KEY, use --api-key-file, or store it with bulkup login.",
+    "--from-password": SOURCE_HINT,
+    "--from-api-key": "Set BULKUP_FROM_API_KEY, or use --from-api-key-file.",
     "--http-password": "Set BULKUP_HTTP_PASSWORD, or use --http-password-file.",
 }
 """Names that look like flags, but whose value would be visible to other processes."""

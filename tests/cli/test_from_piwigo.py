@@ -11,7 +11,15 @@ from bulkup.sandbox import Fault, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.gallery import StoredPhoto
 from tests.support.commands import PASSWORD, Ended, Held, bulkup, interrupted, send, start
-from tests.support.galleries import albums_of, only_photo, photo_files, spoil, tags_of, uploads
+from tests.support.galleries import (
+    albums_of,
+    calls,
+    only_photo,
+    photo_files,
+    spoil,
+    tags_of,
+    uploads,
+)
 from tests.support.photos import files_in, write_files, write_photo, write_xmp
 
 OLD_PASSWORD = "hunter3-secret"
@@ -327,6 +335,42 @@ async def test_a_dry_run_downloads_and_changes_nothing(
     ended = await copy(old, box, "--from-album", "1", "--album", "1", "--dry-run")
     assert ended.code == 0, ended.err
     assert (old.downloads, uploads(box)) == (0, 0)
+
+
+@pytest.mark.parametrize("origin", ["defaults", "profile", "key", "key file", "variable"])
+async def test_the_account_of_the_source_comes_from_where_that_of_the_target_may(
+    box: Sandbox, tmp_path: Path, origin: str
+) -> None:
+    async with Sandbox(admin=("chief", OLD_PASSWORD)) as old:
+        await fill(old, *write_folder(tmp_path), "--album", "1")
+        since, key = len(old.requests), ":".join(old.make_api_key())
+        (file := tmp_path / "key").write_text(key)
+        by_password = f'from-user = "chief"\nfrom-password = "{OLD_PASSWORD}"\n'
+        wrong = 'from-password-command = "false"\n'
+        config = {
+            "defaults": f'[defaults]\nledger = "x"\n{by_password}',
+            "profile": f"[defaults]\n{wrong}[profiles.p]\n{by_password}",
+            "key": f'[profiles.p]\nfrom-api-key = "{key}"\n',
+            "key file": f'[defaults]\n{wrong}[profiles.p]\nfrom-api-key-file = "{file}"\n',
+            "variable": f"[profiles.p]\n{wrong}",
+        }[origin]
+        (tmp_path / "config.toml").write_text(config)
+        ended = await bulkup(
+            *("from-piwigo", old.url, "--from-album", "1", "--album", "1"),
+            *([] if origin == "defaults" else ["--profile", "p"]),
+            url=box.url,
+            user="admin",
+            password=PASSWORD,
+            config=str(tmp_path / "config.toml"),
+            from_api_key=key if origin == "variable" else "",
+            finishing="1",
+        )
+        assert ended.code == 0, ended.err
+        assert OLD_PASSWORD not in ended.err
+        assert key not in ended.err
+        logged_in = "pwg.session.login" in calls(old, since=since)
+        assert logged_in == (origin in {"defaults", "profile"})
+        assert md5s(box) == md5s(old)
 
 
 @pytest.mark.parametrize(
