@@ -478,3 +478,70 @@ def _origin(token: Token) -> str:
 
 def _shown(value: object) -> str:
     return "–" if value is None or value == () else _text(value)
+
+
+def write_profile(file: Path, name: str, values: Mapping[str, object]) -> None:
+    """Write settings as a profile into a config file, with all else in the file as it was.
+
+    A profile of this name is replaced, unless there are comments in it. Raises `UsageError` where
+    the file can't be read, changed or written.
+    """
+    import tomllib
+
+    if not (name.strip() and name.isprintable()):
+        raise UsageError("the profile has no usable name", hint="Give it one, such as museum.")
+    document = _read(file, required=False)
+    before = "" if document is None else _text_of(file)
+    new = f"[profiles.{_toml(name, key=True)}]\n"
+    new += "".join(f"{_toml(key, key=True)} = {_toml(value)}\n" for key, value in values.items())
+    wanted = document or {}
+    profiles = _table("profiles", file, wanted.get("profiles", {}))
+    if name in profiles:
+        names = "|".join({re.escape(name), re.escape(_toml(name))})
+        table = rf"(?m)^\[profiles\.(?:{names})\][ \t]*\n(?:(?!\[)[^#\n]*\n)*(?=\[|\Z)"
+        text = re.sub(table, lambda _: f"{new}\n", before.rstrip("\n") + "\n")
+    else:
+        text = f"{before.rstrip()}\n\n{new}".lstrip()
+    expected = wanted | {"profiles": {**profiles, name: dict(values)}}
+    try:
+        if tomllib.loads(text) != expected:
+            raise ValueError  # noqa: TRY301 (the same words for both)
+    except ValueError:
+        raise UsageError(
+            f"the profile “{name}” in {file} can't be replaced without losing something",
+            hint="Choose another name, or delete that profile from the file.",
+        ) from None
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "the config file can't contain these settings: a name in them is not UTF-8 text",
+            hint="Rename that file or folder.",
+        ) from None
+    place = file.resolve()  # a link stays
+    part = place.with_name(f"{place.name}.part")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part.touch(mode=0o600)
+        if document is not None:
+            part.chmod(stat.S_IMODE(place.stat().st_mode))
+        part.write_bytes(data)
+        part.replace(place)
+    except OSError as error:
+        raise UsageError(
+            f"the config file {file} can't be written: {error.strerror}",
+            hint="Change its permissions.",
+        ) from None
+
+
+def _toml(value: object, *, key: bool = False) -> str:
+    """Return a value as TOML."""
+    import json
+
+    if key and re.fullmatch(r"[\w-]+", str(value), flags=re.ASCII):
+        return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return _text(value)

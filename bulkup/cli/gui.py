@@ -1,14 +1,18 @@
 """The `gui` command."""
 
+import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 from bulkup.app.settings import default_ledger
 from bulkup.cli import app
 from bulkup.cli.command import command
 from bulkup.cli.common import Exit
+from bulkup.cli.config import default_file, write_profile
 from bulkup.cli.flags import flag, flags
 from bulkup.errors import UsageError, check_range
 
@@ -49,6 +53,7 @@ def gui(*, options: GuiFlags = GuiFlags()) -> int:
         options.port,
         file=default_ledger().with_name("gui.json"),
         flags=help_texts(),
+        save_profile=save_profile,
         say=_print,
         browser=None if options.no_browser else webbrowser.open,
     )
@@ -64,6 +69,13 @@ def help_texts() -> dict[str, str]:
         for argument in arguments
         if argument.parse and not argument.children
     }
+
+
+def save_profile(name: str, settings: Mapping[str, object]) -> Path:
+    """Save settings as a profile in the config file, and return the file. Raises `UsageError`."""
+    file = Path(os.environ.get("BULKUP_CONFIG") or default_file())
+    write_profile(file, name, settings)
+    return file
 
 
 def _print(text: str) -> None:

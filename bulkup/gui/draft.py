@@ -6,6 +6,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -46,6 +47,19 @@ class Draft:
         for name, value in changed(self.account):
             if name in NOT_SECRET and not (name == "proxy" and "@" in value):
                 yield name, value
+
+    def settings(self) -> dict[str, object]:
+        """Return what a profile of the config file contains. Raises `UsageError`."""
+        settings: dict[str, object] = {}
+        for name, value in (*self._account(), *changed(self.options)):
+            if name == "patterns":
+                _add_patterns(settings, list(_flag(name, value)))
+            elif isinstance(value, tuple | list):
+                settings[name.replace("_", "-")] = list(value)
+            else:
+                plain = isinstance(value, bool | int)
+                settings[name.replace("_", "-")] = value if plain else str(value)
+        return settings
 
     def to_json(self) -> str:
         """Return the draft as JSON in ASCII, which keeps undecodable names."""
@@ -116,6 +130,18 @@ def _patterns(lines: Sequence[str]) -> Iterator[str]:
         if pattern and not pattern.startswith("#"):
             name = "include" if pattern.startswith("!") else "exclude"
             yield f"--{name}={pattern.removeprefix('!')}"
+
+
+def _add_patterns(settings: dict[str, object], words: Sequence[str]) -> None:
+    """Add patterns, whose order a profile keeps only within those of one kind."""
+    kinds = [word[2:9] for word in words]
+    if sum(a != b for a, b in pairwise(kinds)) > 1:
+        raise UsageError(
+            "a profile can't contain patterns that exclude and include in turn",
+            hint="Put all lines that begin with ! before or after the others.",
+        )
+    for kind in dict.fromkeys(kinds):
+        settings[kind] = [word[10:] for word in words if word[2:9] == kind]
 
 
 def _checked(cls: type, values: object) -> dict[str, Any]:

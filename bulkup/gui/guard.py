@@ -1,5 +1,6 @@
 """Protects the pages: only a browser of this user opens them, and only they send forms."""
 
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -59,7 +60,13 @@ class Guard:
             return self._refuse(request, 403, "refused.cookie")
         if request.method not in {"GET", "HEAD"} and not await self._is_own(request):
             return self._refuse(request, 403, "refused.form")
-        return await handler(request)
+        try:
+            return await handler(request)
+        except web.HTTPException:
+            raise
+        except Exception:
+            logging.getLogger(__name__).exception("%s %s", request.method, request.path)
+            return self._refuse(request, 500, "refused.bug")
 
     async def _is_own(self, request: web.Request) -> bool:
         """Return whether a form was sent by one of these pages."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from bulkup.errors import BulkupError, UsageError
 from bulkup.gui.draft import DraftFile
 from bulkup.gui.guard import YEAR_S, Guard
 from bulkup.gui.rendering import FOLDER, Renderer
-from bulkup.gui.session import Session
+from bulkup.gui.session import SaveProfile, Session
 from bulkup.gui.step import Step, Visit
 from bulkup.gui.steps import STEPS
 from bulkup.gui.texts import COOKIE, Texts, choose, read_languages
@@ -38,6 +39,11 @@ class Site:
         self._guard = guard
         self._loaded = loaded
         self._steps = {kind.name: kind(session) for kind in STEPS}
+
+    async def open(self) -> None:
+        """Begin what goes on from the saved draft."""
+        for step in self._steps.values():
+            await step.open()
 
     def routes(self) -> Iterator[web.AbstractRouteDef]:
         """Yield the routes."""
@@ -59,10 +65,9 @@ class Site:
             for name in step.needs:
                 if not self._steps[name].done:
                     raise web.HTTPSeeOther(f"{self._steps[name].path}?for={step.name}")
-            visit = Visit(texts=self._loaded.texts_for(request), query=request.query)
-            return await self._answer(
-                step, visit, fragment=request.headers.get("Accept", "") == FRAGMENT
-            )
+            live = request.headers.get("Accept", "") == FRAGMENT
+            texts = self._loaded.texts_for(request)
+            return await self._answer(step, Visit(texts=texts, query=request.query, live=live))
 
         return show
 
@@ -85,16 +90,16 @@ class Site:
         visit: Visit,
         *,
         error: BulkupError | None = None,
-        fragment: bool = False,
     ) -> web.Response:
         """Return the page of a step, above it the error if there is one."""
         texts = visit.texts
-        own = await step.values(visit)
+        own, all_ = await step.values(visit), self._steps.values()
         values = {
             "step": step,
             "session": self._session,
             "draft": self._session.draft,
             "steps": self._nav(step),
+            "following": next(islice(dropwhile(lambda s: s is not step, all_), 1, None), None),
             "given": visit.given(),
             "error": error,
             "wanted": visit.query.get("for", "") if visit.query.get("for") in self._steps else "",
@@ -105,7 +110,7 @@ class Site:
             "n": texts.count,
             **own,
         }
-        render = self._loaded.renderer.fragment if fragment else self._loaded.renderer.page
+        render = self._loaded.renderer.fragment if visit.live else self._loaded.renderer.page
         return web.Response(
             status=422 if error else 200,
             text=render(step.name, values),
@@ -170,6 +175,7 @@ async def serving(
     *,
     file: Path,
     flags: Mapping[str, str],
+    save_profile: SaveProfile,
     on_opened: Callable[[str], None],
 ) -> AsyncIterator[tuple[Session, str]]:
     """Serve the pages; yield the session, and the address with the token.
@@ -189,11 +195,18 @@ async def serving(
 
     monitor = Monitor(listen, clock=time.monotonic, guard=guard, routes=routes())
     tasks = anyio.create_task_group()
-    session = Session(tasks=tasks, file=DraftFile(file), flags=flags, monitor=monitor)
+    session = Session(
+        tasks=tasks,
+        file=DraftFile(file),
+        flags=flags,
+        save_profile=save_profile,
+        monitor=monitor,
+    )
     site = Site(session, guard, loaded)
     await session.open()
     async with monitor, tasks:
         try:
+            await site.open()
             yield session, address()
         finally:
             tasks.cancel_scope.cancel()
@@ -204,6 +217,7 @@ async def serve(
     *,
     file: Path,
     flags: Mapping[str, str],
+    save_profile: SaveProfile,
     say: Callable[[str], None],
     browser: Callable[[str], object] | None,
 ) -> None:
@@ -220,7 +234,9 @@ async def serve(
 
         async def open_on(number: int) -> tuple[Session, str]:
             listen = ListenAddress(host=LOOPBACK, port=number, flag="--port")
-            site = serving(listen, file=file, flags=flags, on_opened=on_opened)
+            site = serving(
+                listen, file=file, flags=flags, save_profile=save_profile, on_opened=on_opened
+            )
             return await stack.enter_async_context(site)
 
         try:

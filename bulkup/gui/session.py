@@ -1,7 +1,8 @@
 """The state of `bulkup gui`, which all pages show: the draft, the sign-in, and what runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
@@ -14,6 +15,8 @@ from bulkup.gui.jobs import Job
 from bulkup.output.monitor.server import Monitor
 from bulkup.piwigo.protocol import Offer
 
+SaveProfile = Callable[[str, Mapping[str, object]], Path]
+
 
 @dataclass(slots=True, kw_only=True)
 class Session:
@@ -21,14 +24,16 @@ class Session:
 
     `account` has the secrets, which nothing saves; it is None until the gallery has accepted it.
     `offer` is then what the gallery offers. `flags` are the help texts of the upload's flags, by
-    the options' names. `unsaved` is why the draft could not be saved, `set_aside` where a file
-    is that was no draft. The `monitor` shows what `run` does: one task at a time that reads all
-    photos, such as an upload; `stop` ends it gracefully.
+    the options' names; `save_profile` saves settings under a name, and returns the file.
+    `unsaved` is why the draft could not be saved, `set_aside` where a file is that was no draft.
+    The `monitor` shows what `run` does: one task at a time that reads all photos, such as an
+    upload; `stop` ends it gracefully.
     """
 
     tasks: TaskGroup
     file: DraftFile
     flags: Mapping[str, str]
+    save_profile: SaveProfile
     monitor: Monitor
     draft: Draft = field(default_factory=Draft)
     account: Account | None = None

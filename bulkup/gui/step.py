@@ -17,11 +17,15 @@ SECRETS: Final = frozenset({"password", "api_key", "http_password", "form_token"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A request of a page: its query, the form that was sent, if any, and the language."""
+    """A request of a page: its query, the form that was sent, if any, and the language.
+
+    With `live`, only the parts are shown that change while a task runs.
+    """
 
     texts: Texts
     query: MultiMapping[str] = field(default_factory=MultiDict[str])
     form: MultiMapping[str] = field(default_factory=MultiDict[str])
+    live: bool = False
 
     def given(self) -> Mapping[str, str]:
         """Return what was typed, without secrets, to show it again."""
@@ -54,6 +58,9 @@ class Step:
     def running(self) -> bool:
         """Whether the live part of the page changes by itself."""
         return False
+
+    async def open(self) -> None:
+        """Begin what goes on from the saved draft, when bulkup starts."""
 
     async def values(self, visit: Visit) -> Mapping[str, object]:
         """Return what the template shows besides the session."""

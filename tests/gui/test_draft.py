@@ -10,6 +10,9 @@ import pytest
 from bulkup.api import UploadOptions, _settings, filters_of
 from bulkup.app.settings import Account
 from bulkup.cli import app
+from bulkup.cli.config import write_profile
+from bulkup.cli.gui import save_profile
+from bulkup.errors import UsageError
 from bulkup.gui.draft import Draft, DraftFile, command_text
 
 OPTIONS = {field.name for field in fields(UploadOptions)}
@@ -60,6 +63,71 @@ def test_the_command_does_the_same(draft: Draft) -> None:
             if field.name in OPTIONS - {"patterns"}:
                 value, wanted = getattr(flags, field.name), getattr(draft.options, field.name)
                 assert str(value) == str(tuple(wanted) if isinstance(wanted, list) else wanted)
+
+
+def test_a_profile_has_the_same_settings(own_state: Path) -> None:
+    config = own_state / "config" / "bulkup" / "config.toml"
+    for number, draft in enumerate(DRAFTS):
+        name = f"{number} – “é”"
+        assert save_profile(name, draft.settings()) == config
+        words = ["upload", "--profile", name]
+        _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+        _, other, _ = app.parse_args(draft.arguments(), exit_on_error=False, print_error=False)
+        for key, flags in other.arguments.items():
+            if is_dataclass(flags):
+                without = {"profile": None} if hasattr(flags, "profile") else {}
+                assert replace(bound.arguments[key], **without) == flags
+    assert config.stat().st_mode & 0o77 == 0
+    for patterns, kept in (
+        (["!*.jpg", "!b", "raw/"], {"include": ["*.jpg", "b"], "exclude": ["raw/"]}),
+        (["raw/", "!b"], {"exclude": ["raw/"], "include": ["b"]}),
+    ):
+        settings = draft_of(patterns=patterns).settings()
+        assert {k: v for k, v in settings.items() if k in kept} == kept
+        assert [key for key in settings if key in kept] == list(kept)
+    with pytest.raises(UsageError, match="in turn"):
+        draft_of(patterns=["a", "!b", "c"]).settings()
+
+
+CONFIG = """# mine
+[defaults]
+album = 9  # usual
+
+[profiles.old]
+url = "https://a.example"
+[profiles."a b"]  # with a remark
+level = 8
+"""
+
+
+def test_saving_a_profile_changes_nothing_else_in_the_file(tmp_path: Path) -> None:
+    file, link = tmp_path / "real.toml", tmp_path / "config.toml"
+    file.write_text(CONFIG)
+    file.chmod(0o640)
+    link.symlink_to(file)
+    write_profile(link, "new", {"tree": True, "tag": ["a\n", '"'], "level": 4})
+    write_profile(link, "old", {"url": "https://b.example"})
+    assert link.is_symlink()
+    assert file.stat().st_mode & 0o777 == 0o640
+    changed = CONFIG.replace("https://a", "https://b").replace('example"\n', 'example"\n\n')
+    added = '\n[profiles.new]\ntree = true\ntag = ["a\\n", "\\""]\nlevel = 4\n'
+    assert file.read_text() == changed + added
+    write_profile(link, "new", {"level": 1})
+    assert file.read_text().endswith("[profiles.new]\nlevel = 1\n\n")
+    before = file.read_text()
+    for name, values, words in (
+        ("a b", {"level": 1}, "without losing something"),
+        ("", {}, "no usable name"),
+        ("x\ny", {}, "no usable name"),
+        ("z", {"ledger": "\udcff"}, "not UTF-8"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            write_profile(link, name, values)
+    assert file.read_text() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"real.toml", "config.toml"}
+    file.write_text("[")
+    with pytest.raises(UsageError, match="not valid TOML"):
+        write_profile(link, "new", {})
 
 
 def test_the_command_has_no_secrets_and_its_file_neither() -> None:

@@ -206,6 +206,57 @@ async def test_a_broken_draft_and_an_unwritable_folder_are_reported(
         assert there.session.draft.paths == (tmp_path,)
 
 
+async def test_a_profile_is_saved_from_the_start_page(gui: Opens, own_state: Path) -> None:
+    async with Sandbox(admin=ADMIN) as box, gui() as there:
+        await there.sign_in(box)
+        page = await there.post("/", {"profile": " <museum> "})
+        assert "Saved as profile <museum> in" in page.words
+        text = (own_state / "config" / "bulkup" / "config.toml").read_text()
+        assert text == f'[profiles."<museum>"]\nurl = "{box.url}"\nuser = "admin"\n'
+        page = await there.post("/", {"profile": ""})
+        assert page.status == 422
+        assert "no usable name" in page.words
+
+
+async def test_a_password_in_the_key_ring_signs_in_after_a_restart(
+    gui: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keyrings.alt")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyrings.alt.file.PlaintextKeyring")
+    monkeypatch.setattr("keyring.core._keyring_backend", None)
+    async with Sandbox(admin=ADMIN) as box:
+        async with gui() as there:
+            await there.sign_in(box, keep="on")
+        async with gui() as there:
+            await there.settled("/gallery")
+            assert "Signed in as admin" in (await there.get("/gallery")).words
+        lock_out(box)
+        async with gui() as there:
+            await there.settled("/gallery")
+            assert "failed" in (await there.get("/gallery")).words
+            assert there.session.account is None
+
+
+async def test_a_key_ring_that_fails_is_reported(gui: Opens) -> None:
+    async with Sandbox(admin=ADMIN) as box, gui() as there:
+        page = await there.sign_in(box, keep="on")
+        assert page.status == 422
+        assert "key ring" in page.words
+
+
+async def test_a_fault_of_a_page_is_reported_and_the_others_stay(
+    gui: Opens, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with gui() as there:
+        monkeypatch.setattr("bulkup.gui.steps.sources.starts", None)
+        page = await there.get("/sources")
+        assert page.status == 500
+        assert "This is a fault of bulkup" in page.words
+        assert "TypeError" in caplog.text
+        assert (await there.get("/gallery")).status == 200
+
+
 async def test_the_language_is_chosen_by_a_form(gui: Opens) -> None:
     async with gui() as there:
         page = await there.post("/language", {"language": "en", "back": "/sources"})

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from anyio import fail_after
 
+from bulkup.cli.gui import help_texts, save_profile
 from bulkup.gui.server import serving
 from bulkup.gui.session import Session
 from bulkup.output.options import parse_listen
@@ -99,7 +100,8 @@ def gui(own_state: Path) -> Opens:
                 serving(
                     parse_listen(":0"),
                     file=own_state / "gui.json",
-                    flags={},
+                    flags=help_texts(),
+                    save_profile=save_profile,
                     on_opened=announced.append,
                 ) as (session, address),
                 aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,

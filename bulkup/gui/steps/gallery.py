@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bulkup.app.gallery import checked_url, log_in
 from bulkup.app.settings import Account
 from bulkup.errors import UsageError
 from bulkup.gui.draft import Draft
+from bulkup.gui.session import Session
 from bulkup.gui.step import Step, Visit
 
 
@@ -21,10 +23,28 @@ class Gallery(Step):
 
     name = "gallery"
 
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._job = session.job()
+
     @property
     def done(self) -> bool:
         """Whether the gallery has accepted the account."""
         return self.session.account is not None
+
+    async def open(self) -> None:
+        """Sign in with the secret that the key ring has, if any."""
+        account = self.session.draft.account
+        if account.url and (secret := await to_thread.run_sync(find, account.url, account.user)):
+            self._job.start(partial(self._sign_in, _with(account, secret)))
+
+    @property
+    def running(self) -> bool:
+        """Whether it signs in by itself."""
+        return self._job.running
+
+    async def _sign_in(self, account: Account) -> None:
+        await self.session.sign_in(account, await log_in(account))
 
     async def values(self, visit: Visit) -> Mapping[str, object]:
         """Return what stands in the fields: what was typed, or else what was saved."""
@@ -40,12 +60,14 @@ class Gallery(Step):
             "fields": texts | {name: visit.form[name] for name in texts if name in visit.form},
             "by_key": visit.form.get("kind") == "key" or bool(saved.url and not saved.user),
             "insecure": "insecure" in visit.form if visit.form else saved.insecure,
+            "failure": self._job.error,
             "has_key_ring": find_spec("keyring") is not None,
         }
 
     async def save(self, visit: Visit) -> str:
         """Sign in, and keep the secret in the key ring if asked to."""
         account = await to_thread.run_sync(self._account, visit.form)
+        self._job.cancel()
         offer = await log_in(account)
         if "keep" in visit.form:
             secret = account.api_key or account.password
@@ -55,7 +77,8 @@ class Gallery(Step):
 
     def arguments(self) -> Sequence[str]:
         """Return the arguments that sign in, and keep the secret in the key ring."""
-        return Draft(account=self.session.draft.account).arguments("login")
+        account = self.session.draft.account
+        return Draft(account=account).arguments("login") if account.url else ()
 
     def _account(self, form: MultiMapping[str]) -> Account:
         """Return the account of a form, with its secret. Raises `UsageError`."""
@@ -88,9 +111,13 @@ class Gallery(Step):
         if not secret:
             what = "API key" if by_key else "password"
             raise UsageError(f"the {what} is missing", hint="Type it: the key ring has none.")
-        return replace(
-            account, api_key=secret if by_key else "", password="" if by_key else secret
-        )
+        return _with(account, secret)
+
+
+def _with(account: Account, secret: str) -> Account:
+    """Return an account with its password, or with its API key if it has no user."""
+    key = "" if account.user else secret
+    return replace(account, api_key=key, password="" if key else secret)
 
 
 ADDRESS_HINT = "Give the address of its home page, like https://photos.example.org/."

@@ -64,7 +64,6 @@ class Place:
 class Listing:
     """A folder in the picker; `others` counts its files, `more` folders that are not shown."""
 
-    at: Place
     above: list[Place]
     folders: list[Place] = field(default_factory=list)
     hidden: list[Place] = field(default_factory=list)
@@ -76,8 +75,7 @@ class Listing:
 
 def list_folder(at: Path) -> Listing:
     """Return what the picker shows of a folder."""
-    above = [Place(path, path.name or str(path)) for path in reversed(at.parents)]
-    listing = Listing(Place(at, at.name or str(at)), above)
+    listing = Listing([Place(path, path.name or str(path)) for path in reversed(at.parents)])
     try:
         with os.scandir(at) as entries:
             for entry in entries:
@@ -203,8 +201,10 @@ class Sources(Step):
         given = visit.query.get("at") or visit.form.get("at")
         at = from_code(given) if given else paths[-1].parent if paths else Path.home()
         return {
-            "listing": await to_thread.run_sync(list_folder, at),
-            "starts": await to_thread.run_sync(starts),
+            "at": Place(at, at.name or str(at)),
+            # a large folder takes long to list
+            "listing": None if visit.live else await to_thread.run_sync(list_folder, at),
+            "starts": () if visit.live else await to_thread.run_sync(starts),
             "picked": [Place(path, str(path)) for path in paths],
             "count": self._count,
             "failure": self._job.error,
