@@ -232,6 +232,7 @@ ALLOWED_BY = (
 ZIP_INSIDE = (
     "zip archives in folders are not looked into: give them as PATHs; unpack those inside others"
 )
+ZIP_WHOLE = "sent whole, as the gallery accepts them: for the photos in them, give them as PATHs"
 ARCHIVES = frozenset({".tar", ".tgz", ".gz", ".tbz", ".bz2", ".txz", ".xz", ".zst", ".7z", ".rar"})
 UNPACK = (
     "archives other than .zip are not looked into: unpack each into one empty folder "
@@ -298,6 +299,8 @@ def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
         yield from _planned(state)
     else:
         yield from _sent(state)
+    if state.whole_zips:
+        yield _row(state.whole_zips, "zip archives", ZIP_WHOLE, WARNING)
     for reason in events.SkipReason:
         if count := state.skipped_by_reason[reason]:
             missing = reason is events.SkipReason.PHOTO_MISSING

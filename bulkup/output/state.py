@@ -254,6 +254,7 @@ class RunState(events.Tally):
     chunk_size: int = 0
     bandwidth: int | None = None
     sent_size: int = 0
+    whole_zips: int = 0
     skipped_by_type: Counter[str] = field(default_factory=Counter)
     sources: list[events.SourceRead] = field(default_factory=list)
     failures: list[events.PhotoFailed] = field(default_factory=list)
@@ -359,6 +360,8 @@ class RunState(events.Tally):
             self._sends and isinstance(event, events.PhotoPresent)
         ):
             self._pace.ended(now)
+        if isinstance(event, events.PhotoNew | events.PhotoUploaded):
+            self.whole_zips += event.path.suffix.lower() == ".zip"
         match event:
             case events.PhotoUploaded():
                 self._send(event.size - counted, now)

@@ -120,7 +120,7 @@ async def test_hints_say_how_to_give_archives(box: Sandbox, tmp_path: Path) -> N
     (tmp_path / "y.tgz").write_bytes(b"x")
     ended = await send(box, archive / "Takeout")
     assert ended.code == 2
-    assert f"{archive} --include '/Takeout'" in ended.err
+    assert f"{archive} --include /Takeout\n" in ended.err
     ended = await send(box, tmp_path / "in")
     assert "give them as PATHs" in ended.err
     ended = await send(box, tmp_path / "y.tgz")
@@ -192,3 +192,13 @@ async def test_a_folder_that_is_only_called_takeout_becomes_an_album(
     ended = await send(box, tmp_path / "Food", "--tree")
     assert ended.code == 0
     assert albums_of(box)["Sandbox/Food/Takeout"] == ["a.jpg"]
+
+
+async def test_archives_in_folders_that_the_gallery_takes_as_files_are_pointed_out(
+    tmp_path: Path,
+) -> None:
+    takeout(tmp_path / "in")
+    async with Sandbox(admin=("admin", PASSWORD), file_types=["jpg", "zip"]) as box:
+        for dry_run in (["-n"], []):
+            ended = await send(box, tmp_path / "in", "--no-ledger", *dry_run)
+            assert has_rows(ended, "3 +zip archives +sent whole, .*: .* give them as PATHs$")
