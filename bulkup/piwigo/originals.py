@@ -14,7 +14,7 @@ from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo.arrangement import BY_RANK, PAGE, Arranging
 from bulkup.piwigo.protocol import AlbumRow, Answer, Fields, interpret, number, read_members
-from bulkup.source.metadata import LEVELS, Metadata, distinct, line, parse_date, prose
+from bulkup.source.metadata import LEVELS, Metadata, distinct, line, parse_date, position, prose
 
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses of answers that may be different a little later."""
@@ -125,8 +125,16 @@ def read_original(result: object) -> Original:
             date=parse_date(_text(result, "date_creation")),
             tags=distinct(line(_text(row, "name")) for row in _rows(result, "tags")),
             level=level if level in LEVELS else None,
+            position=position(*(_degrees(result.get(name)) for name in ("latitude", "longitude"))),
         ),
     )
+
+
+def _degrees(value: object) -> float | None:
+    try:
+        return float(str(value))
+    except ValueError:
+        return None
 
 
 def _text(row: dict[str, object], name: str) -> str:

@@ -166,9 +166,12 @@ class Describer:
             path=path,
             modified=datetime.fromtimestamp(photo.mtime_ns // 10**9, UTC).astimezone(self._zone),
         )
-        if metadata.tags and not self._labels.embedded:
-            # the gallery may read keywords from the file, which these tags must not replace
-            metadata = replace(metadata, iptc=_embedded(photo.path).metadata.iptc)
+        if (metadata.tags or metadata.position) and not self._labels.embedded:
+            # the gallery may read keywords from the file, which these tags must not replace, and
+            # reads its position
+            read = _embedded(photo.path).metadata
+            iptc = read.iptc if metadata.tags else None
+            metadata = replace(metadata, iptc=iptc, exif_position=read.exif_position)
         return metadata, unusable
 
     def _date_in_name(self, photo: Path, found: Metadata) -> Moment | None:

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from aiohttp import web
@@ -11,6 +12,7 @@ from bulkup.sandbox import Fault, Sandbox
 from bulkup.sandbox.faults import Kind
 from bulkup.sandbox.gallery import StoredPhoto
 from tests.support.commands import PASSWORD, Ended, Held, bulkup, interrupted, send, start
+from tests.support.embedded import FOLDER
 from tests.support.galleries import (
     albums_of,
     calls,
@@ -335,6 +337,23 @@ async def test_a_dry_run_downloads_and_changes_nothing(
     ended = await copy(old, box, "--from-album", "1", "--album", "1", "--dry-run")
     assert ended.code == 0, ended.err
     assert (old.downloads, uploads(box)) == (0, 0)
+
+
+@pytest.mark.parametrize("plugin", ["", "new"])
+async def test_positions_that_the_photos_lack_are_set_or_counted(
+    old: Sandbox, tmp_path: Path, plugin: Literal["", "new"]
+) -> None:
+    (tmp_path / "a.jpg").write_bytes((FOLDER / "photo.jpg").read_bytes())
+    write_photo(tmp_path / "b.jpg", 1)
+    await fill(old, tmp_path / "a.jpg", tmp_path / "b.jpg", "--album", "1")
+    assert named(old, "a.jpg").position
+    named(old, "b.jpg").position = "1.500000", "2.500000"
+    async with Sandbox(admin=("admin", PASSWORD), map_plugin=plugin) as new:
+        ended = await copy(old, new, "--from-album", "1", "--album", "1")
+        assert ended.code == 0, ended.err
+        assert named(new, "a.jpg").position == named(old, "a.jpg").position
+        assert named(new, "b.jpg").position == (("1.500000", "2.500000") if plugin else None)
+    assert ("1 photo has a position" in ended.err) == (not plugin)
 
 
 @pytest.mark.parametrize("origin", ["defaults", "profile", "key", "key file", "variable"])
