@@ -22,7 +22,7 @@ from bulkup.source.metadata import Labels, Metadata, distinct, line
 from bulkup.source.scan import check_roots
 from bulkup.source.sidecars import Describer, TagAlbums
 from bulkup.source.table import Table
-from bulkup.source.takeout.filter import TakeoutFilter
+from bulkup.source.takeout.filter import OtherFolders, TakeoutFilter
 from bulkup.source.takeout.sidecars import TakeoutAlbums, find_takeouts
 from bulkup.source.zips import only_zips
 
@@ -131,6 +131,8 @@ class Sources:
             sources.append(self.table.albums_of)
         if self.labels.sidecars:
             sources.append(ExportAlbums(self.exports, emit=emit))
+            if into.tree and (self.zips or self.takeouts):
+                sources.append(OtherFolders(parts=self.zips, folders=self.takeouts))
         return sources
 
     def _tags(self) -> Describer:

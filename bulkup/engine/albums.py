@@ -448,10 +448,10 @@ Raises `ValueError`, with a message for the user, where the metadata can't be re
 """
 
 
-FurtherAlbums = Callable[[Path], Iterable[Sequence[str]]]
+FurtherAlbums = Callable[[Path], Iterable[Sequence[str] | Path]]
 """Returns albums in which a photo is besides that of its folder: paths of names below the base.
 
-Reads files: call in a thread.
+For a file in place of names, it is the album of the file's folder. Reads files: call in a thread.
 """
 
 AlbumPath = tuple[str, ...]
@@ -483,7 +483,7 @@ class AlbumResolver:
         self._folder_albums = folder_albums
         self._comment = comment
         self._sources = further
-        self._further: dict[AlbumPath, int | None] = {}
+        self._further: dict[AlbumPath | Path, int | None] = {}
         self.albums = albums
         self._emit = emit
         self._make = make
@@ -493,21 +493,26 @@ class AlbumResolver:
         self._sharing: set[tuple[int, str]] = set()
         self._unread: set[str] = set()
 
-    async def paths_of(self, photos: Sequence[Path]) -> list[tuple[AlbumPath, ...]]:
-        """Return the paths of the further albums of these photos."""
+    async def paths_of(self, photos: Sequence[Path]) -> list[tuple[AlbumPath | Path, ...]]:
+        """Return the paths of the further albums of these photos, or files in their folders."""
         if not self._sources:
             return [()] * len(photos)
         return await to_thread.run_sync(lambda: [self._paths_of(photo) for photo in photos])
 
-    def _paths_of(self, photo: Path) -> tuple[AlbumPath, ...]:
+    def _paths_of(self, photo: Path) -> tuple[AlbumPath | Path, ...]:
         given = [path for source in self._sources for path in source(photo)]
         if not given:
             return ()
-        paths = (tuple(name for text in path if (name := _storable(text))) for path in given)
+        paths = (
+            path
+            if isinstance(path, Path)
+            else tuple(name for text in path if (name := _storable(text)))
+            for path in given
+        )
         return tuple(dict.fromkeys(path for path in paths if path))
 
     async def all_of(
-        self, photo: Path, further: Sequence[AlbumPath]
+        self, photo: Path, further: Sequence[AlbumPath | Path]
     ) -> tuple[int, frozenset[int]]:
         """Return the ids of a photo's album and of its further ones, from `paths_of`.
 
@@ -526,29 +531,37 @@ class AlbumResolver:
             album = found[0]
         return album, frozenset(found) - {album}
 
-    async def _at(self, path: AlbumPath) -> int | None:
+    async def _at(self, path: AlbumPath | Path) -> int | None:
         """Return the id of the further album at a path, None if it can't be used."""
-        if path not in self._further and self._sources:
-            base = self._folder_albums.base
+        key = path.parent if isinstance(path, Path) else path
+        if key not in self._further and self._sources:
             try:
-                comment = self._comment(path) if self._comment else ""
-                found = await self.albums.find(path, below=base, comment=comment, make=self._make)
+                found = await self._find_further(path)
                 if self._make:
                     await self.albums.check(found)
             except PhotoError as error:
                 if not self._make:
                     raise
-                self._further[path] = None
-                self._notice_unusable(f"the album “{' / '.join(path)}”", error)
+                self._further[key] = None
+                names = (key.name,) if isinstance(key, Path) else key
+                self._notice_unusable(f"the album “{' / '.join(names)}”", error)
             except RunError as error:
                 if not self._make or error.code not in IMPOSSIBLE:
                     raise
                 self._sources = ()
-                self._further[path] = None
+                self._further[key] = None
                 self._notice_unusable("other albums than that of its folder", error)
             else:
-                self._further[path] = found
-        return self._further.get(path)
+                self._further[key] = found
+        return self._further.get(key)
+
+    async def _find_further(self, path: AlbumPath | Path) -> int:
+        if isinstance(path, Path):
+            return await self.of(path)
+        comment = self._comment(path) if self._comment else ""
+        return await self.albums.find(
+            path, below=self._folder_albums.base, comment=comment, make=self._make
+        )
 
     def _notice_unusable(self, albums: str, error: BulkupError) -> None:
         self._emit(

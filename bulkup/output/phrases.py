@@ -255,8 +255,7 @@ SKIPPED = {
     events.SkipReason.EDITED: "edited versions; the originals stay",
     events.SkipReason.ORIGINALS: "originals; the edited versions stay",
     events.SkipReason.LIVE: "videos of live photos",
-    events.SkipReason.PHOTO_MISSING: "JSON files of a Takeout without their photo: is a part "
-    "missing?",
+    events.SkipReason.PHOTO_MISSING: "JSON files of a Takeout without their photo beside them",
 }
 
 
@@ -315,7 +314,12 @@ def _counts(state: RunState, run: events.RunStarted) -> Iterator[Text]:
                 yield from (Text(f"{'':13}{hint}", FAINT) for hint in hints)
     if state.takeout and (nowhere := state.takeout.photos_nowhere):
         where = ", ".join(map(printable, state.takeout.folders_incomplete))
-        yield _row(nowhere, "found nowhere", f"of the photos missing, those of: {where}", WARNING)
+        yield _row(
+            nowhere,
+            "found nowhere",
+            f"of the photos missing, those of: {where}; is a part missing?",
+            WARNING,
+        )
     if state.without_json:
         yield _row(state.without_json, "without JSON", WITHOUT_JSON, WARNING)
     if state.failed:

@@ -74,7 +74,7 @@ async def test_a_takeout_arrives_as_the_table_says_and_a_second_run_reads_no_pho
         "3 edited, 1 video of a live photo, 4 trashed, 1 locked, 1 archived, 1 of a partner$",
         '4 +album titles +The "Alps" & more/1, The "Alps" & more/1, Fotos von 2018, Party 🎉$',
         "4 +skipped by rule +in the trash",
-        "2 +photos missing ",
+        "5 +photos missing ",
         "2 +found nowhere +of the photos missing, those of: ",
         "3 +without JSON ",
     )

@@ -62,6 +62,7 @@ class Row:
     position: tuple[float, float] | None = None
     skipped: str = ""
     without_json: bool = False
+    also_in: tuple[str, ...] = ()  # folders with only its JSON file
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +285,39 @@ def rows(many: int) -> Sequence[Row]:
         ),
         Row(folder=YEAR, file="", json="gone.jpg.supplemental-metadata.json", fields=taken(NOON)),
         Row(folder=ALPS, file="", json="gone too.jpg(1).json", fields=taken(NOON)),
+        # in two albums with its JSON file alone
+        Row(
+            folder=YEAR,
+            file="BESIDE_1.jpg",
+            json=FULL,
+            part=1,
+            fields=taken(NOON),
+            title="BESIDE 1",
+            date=NOON_TEXT,
+            also_in=(ALPS, "Archiv"),
+        ),
+        Row(
+            folder=ALPS,
+            file="",
+            json="BESIDE_1.jpg.supplemental-metadata(1).json",
+            name="BESIDE_1.jpg",
+            fields=taken(NOON),
+        ),
+        Row(
+            folder="Archiv",
+            file="",
+            json="BESIDE_1.jpg.json",
+            name="BESIDE_1.jpg",
+            part=2,
+            fields=taken(NOON),
+        ),
+        Row(
+            folder=PARTY,  # of another photo of this name
+            file="",
+            json="BESIDE_1.jpg.json",
+            name="BESIDE_1.jpg",
+            fields=taken(NOON + 1),
+        ),
         # what Google Photos does not show, and what others have taken
         Row(
             folder=TRASH,
@@ -400,7 +434,12 @@ def write_takeout(folder: Path, *, many: int = 12, size: int = 700) -> Takeout:
             first = takeout.photos.get(md5)
             takeout.photos[md5] = Shown(
                 title=row.title.format(n=n),
-                albums=frozenset({titles[row.folder], *(first.albums if first else ())}),
+                albums=frozenset(
+                    {
+                        *(titles[folder] for folder in (row.folder, *row.also_in)),
+                        *(first.albums if first else ()),
+                    }
+                ),
                 date=row.date,
                 comment=row.comment and row.comment.format(n=n),
                 tags=frozenset(row.tags),

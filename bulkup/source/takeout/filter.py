@@ -3,11 +3,12 @@
 Reads files: call in a worker thread.
 """
 
+import os
 import re
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bulkup.events import SkipReason, TakeoutRead
+from bulkup.source import zips
 from bulkup.source.files import read_file
 from bulkup.source.filters import TAKEOUT_KINDS
 from bulkup.source.folders import FolderCache
@@ -22,7 +24,7 @@ from bulkup.source.inventory import Inventory
 from bulkup.source.photos import LARGEST_SIDECAR, Photo
 from bulkup.source.scan import PairedFile, Skipped
 from bulkup.source.takeout.names import FolderNames, Tie
-from bulkup.source.takeout.sidecars import album_of, is_takeout, states_of
+from bulkup.source.takeout.sidecars import Identity, album_of, identity_of, is_takeout, states_of
 
 FOLDERS: Final = 2
 """Folders whose listings are kept: a scan visits one after the other."""
@@ -173,7 +175,7 @@ class TakeoutFilter:
         """Return the verdict on a JSON file: whether its photo is missing."""
         if not self._report:
             return KEEP
-        name = ADDED.sub("", unicodedata.normalize("NFC", item.path.name))
+        name = _original_name(item.path.name)
         if not folder.names.lacks_photo(item.path.name):
             self._found.append(hash(name))
             return KEEP
@@ -236,3 +238,71 @@ class TakeoutFilter:
             if album := album_of(folder.names):
                 names = folder.names  # of a list of files, a folder may come again
                 self._albums[names.sidecars[names.jsons[0]]] = album.title
+
+
+class OtherFolders:
+    """Returns the folders of a Takeout that only have the JSON file of a photo in another folder.
+
+    `parts` are zip archives of one tree, `folders` those of unpacked Takeouts. All of these are
+    looked through at the first call: make calls in one worker thread at a time.
+    """
+
+    def __init__(self, *, parts: Sequence[Path] = (), folders: Iterable[Path] = ()) -> None:
+        self._parts = parts
+        self._tops = folders
+        self._folders = FolderCache(FolderNames, parts=parts, most=FOLDERS)
+        self._alone: dict[str, list[tuple[Identity, Path]]] | None = None
+
+    def __call__(self, photo: Path) -> list[Path]:
+        """Return the JSON files of a photo in other folders that lack it."""
+        if self._alone is None:
+            self._alone = self._look_through()
+        if not self._alone:
+            return []
+        try:
+            names = self._folders.of(photo.parent)
+        except OSError:
+            return []
+        own = names.json_of(photo.name)
+        alone = self._alone.get(_original_name(own[0]), ()) if own else ()
+        if not (own and alone):
+            return []
+        identity = _identity(names.sidecars[own[0]])
+        return [path for other, path in alone if other == identity]
+
+    def _look_through(self) -> dict[str, list[tuple[Identity, Path]]]:
+        """Return the JSON files without their photo, by its name."""
+        alone: dict[str, list[tuple[Identity, Path]]] = {}
+        last = None
+        for folder in self._all_folders():
+            with suppress(OSError):
+                names = self._folders.of(folder)
+                if names is last or not is_takeout(names):
+                    continue
+                last = names
+                for json in filter(names.lacks_photo, names.jsons):
+                    path = names.sidecars[json]
+                    if identity := _identity(path):
+                        alone.setdefault(_original_name(json), []).append((identity, path))
+        return alone
+
+    def _all_folders(self) -> Iterator[Path]:
+        inside: list[tuple[str, Path]] = []
+        for archive in self._parts:
+            with suppress(OSError, zips.ZipError):
+                inside += [(name, archive) for name in zips.open_archive(archive).folders()]
+        yield from (archive / name for name, archive in sorted(inside))
+        for top in self._tops:
+            yield from (Path(folder) for folder, _, _ in os.walk(top))
+
+
+def _original_name(json: str) -> str:
+    """Return the name of a photo's file by that of its JSON file, without what differs."""
+    return ADDED.sub("", unicodedata.normalize("NFC", json))
+
+
+def _identity(json: Path) -> Identity | None:
+    """Return what identifies a photo in Google Photos, None if its JSON file can't be used."""
+    with suppress(OSError, ValueError):
+        return identity_of(read_file(json, limit=LARGEST_SIDECAR))
+    return None

@@ -154,6 +154,23 @@ def states_of(data: bytes) -> frozenset[SkipReason] | None:
     return None
 
 
+Identity = tuple[str, str]
+"""The title of a photo and the time when it was taken, as its JSON files have them."""
+
+
+def identity_of(data: bytes) -> Identity | None:
+    """Return what identifies a photo by its Takeout JSON.
+
+    None for other JSON, and if the photo is in the trash or locked. Raises `ValueError` as
+    `read_takeout`.
+    """
+    match _document(data):
+        case {"title": str(title), "photoTakenTime": {"timestamp": stamp}, **rest}:
+            hidden = any(rest.get(key) is True for key in ("trashed", "inLockedFolder"))
+            return None if hidden else (title, str(stamp))
+    return None
+
+
 class TakeoutAlbums:
     """Returns the Takeout albums of folders; call it in worker threads.
 
