@@ -4,6 +4,7 @@ import re
 import shutil
 import tempfile
 from array import array
+from collections import Counter
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -12,6 +13,7 @@ from collections.abc import (
     Collection,
     Iterable,
     Iterator,
+    Mapping,
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -34,6 +36,7 @@ from bulkup.engine.executor import Executor, LocalExecutor, Stopping, discard
 from bulkup.engine.ports import Job, Stop, UploadContext
 from bulkup.engine.retry import Recovery, Sleep
 from bulkup.errors import (
+    FormatRefused,
     NotOffered,
     PhotoError,
     PhotoGone,
@@ -57,10 +60,10 @@ from bulkup.events import (
 )
 from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.originals import Original
-from bulkup.piwigo.protocol import AlbumRow
+from bulkup.piwigo.protocol import AlbumPhoto, AlbumRow
 from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.photos import Photo
-from bulkup.source.scan import Found, Skipped, Unreadable
+from bulkup.source.scan import Found, PairedFile, Skipped, Unreadable
 
 T = TypeVar("T")
 
@@ -74,6 +77,15 @@ MOST_IDS: Final = 2**24
 """Piwigo's photos have numbers below this (mediumint)."""
 
 NAMED: Final = 5
+
+FORMATS: Final = "formats"
+"""The folder of a photo's formats, in that of the photo."""
+
+FORMATS_HINT: Final = "Formats are copied to Piwigo 16 or later, with enable_formats."
+UNKNOWN_HINT: Final = (
+    "Piwigo before 16 does not tell them, and later ones only those of photos that share their "
+    "name with no other one."
+)
 
 AlbumPath = tuple[str, ...]
 
@@ -286,14 +298,22 @@ class SourcePhotos:
         self._known: dict[Path, Original] = {}
         self._made: dict[AlbumPath, int] = {}
         self._ids = array("I")  # the photos' numbers in the target
+        self._sent = IdSet()
+        self._target: PiwigoServer | None = None
+        self._not_taken: Counter[str] = Counter()
+        self._unknown_formats = 0
 
     def note(self, event: Event) -> None:
         """Forget a photo that has its outcome, except for its number in the target."""
         if not isinstance(event, Outcome):
             return
         self._known.pop(event.path, None)
+        if event.path.parent.name == FORMATS:
+            return
         if isinstance(event, PhotoUploaded | PhotoPresent) and event.image_id:
             number = int(event.path.parent.name)
+            if isinstance(event, PhotoUploaded):
+                self._sent.add(number)
             if max(number, event.image_id) < MOST_IDS:
                 self._ids.extend([0] * (number + 1 - len(self._ids)))
                 self._ids[number] = event.image_id
@@ -322,20 +342,29 @@ class SourcePhotos:
         return SourceAlbums(base=base, tree=self._tree.into.tree, paths_of=self.paths_of)
 
     async def walk(
-        self, endings: Collection[str] | None, *, albums: Albums, base: int
-    ) -> AsyncGenerator[Sequence[Found], None]:
-        """Create the albums, and yield the photos, album by album."""
+        self,
+        endings: Collection[str] | None,
+        *,
+        albums: Albums,
+        base: int,
+        target: PiwigoServer | None,
+    ) -> AsyncGenerator[Sequence[Found | PairedFile], None]:
+        """Create the albums, and yield the photos, album by album, each with its formats."""
+        self._target = target
         await self._make_albums(albums, base)
         seen = IdSet()
         for row in self._tree.rows:
             try:
                 async with aclosing(self._pages(row.album_id)) as pages:
                     async for page in pages:
-                        ids = [number for number in page if number not in seen]
+                        new = [photo for photo in page if photo.photo_id not in seen]
+                        ids = [photo.photo_id for photo in new]
+                        formats = await self._formats_of(new)
                         for start in range(0, len(ids), ASKED):
                             if self._stop.wanted:
                                 return
-                            yield await self._look_up_all(ids[start : start + ASKED], endings)
+                            found = await self._look_up_all(ids[start : start + ASKED], endings)
+                            yield [*found, *self._with(formats, found)]
                         for number in ids:
                             seen.add(number)
             except (NotOffered, PhotoError) as error:  # it may have been deleted meanwhile
@@ -378,17 +407,72 @@ class SourcePhotos:
                 )
             )
 
-    async def _pages(self, album: int) -> AsyncGenerator[list[int], None]:
+    async def _formats_of(
+        self, photos: Sequence[AlbumPhoto]
+    ) -> Mapping[int, Collection[str] | None]:
+        """Return the formats of photos that the target takes; count the others."""
+        if not (photos and self._target):
+            return {}
+        target, found = (
+            self._target,
+            await self._gallery.ask(lambda server: server.formats_of_all(photos)),
+        )
+        self._unknown_formats += sum(endings is None for endings in found.values())
+        taken: dict[int, list[str]] = {}
+        for number, endings in found.items():
+            for ending in endings or ():
+                if reason := await self._refusal(target, ending):
+                    self._not_taken[reason] += 1
+                else:
+                    taken.setdefault(number, []).append(ending)
+        return taken
+
+    async def _refusal(self, target: PiwigoServer, ending: str) -> str:
+        """Return why the target does not take formats of this ending, empty if it does."""
+        if not (target.takes_formats and target.repeats_formats):
+            return "this Piwigo can't tell which ones it has"
+        try:
+            with suppress(Transient):
+                await target.check_format(f"a.{ending}")
+        except FormatRefused as error:
+            return error.message
+        return ""
+
+    def _with(
+        self, formats: Mapping[int, Collection[str] | None], photos: Iterable[Found]
+    ) -> Iterator[PairedFile]:
+        """Yield the formats of photos."""
+        for photo in photos:
+            if isinstance(photo, Photo):
+                folder = photo.path.parent / FORMATS
+                for ending in formats.get(int(photo.path.parent.name)) or ():
+                    yield PairedFile(folder / f"{photo.path.stem}.{ending}", 0, 0, of=photo.path)
+
+    def main_of(self, path: Path) -> tuple[int, bool] | None:
+        """Return the id of a photo in the target, and whether this run has sent it."""
+        number = int(path.parent.name)
+        return (self._id_of(number), number in self._sent) if self._id_of(number) else None
+
+    def remarks(self) -> Iterator[tuple[str, str]]:
+        """Yield a message and a hint about formats that are not copied."""
+        for reason, count in self._not_taken.items():
+            formats = "1 format is" if count == 1 else f"{count:,} formats are"
+            yield f"{formats} not copied: {reason}", FORMATS_HINT
+        if count := self._unknown_formats:
+            photos = "1 photo" if count == 1 else f"{count:,} photos"
+            yield f"{photos} may have formats, which are not copied", UNKNOWN_HINT
+
+    async def _pages(self, album: int) -> AsyncGenerator[list[AlbumPhoto], None]:
         """Yield the photos of an album in the order of their numbers."""
         last, page = False, 0
-        before: list[int] = []
+        before: list[AlbumPhoto] = []
         while not last:
-            ask = partial(PiwigoServer.photo_ids, album=album, page=page)
-            ids, last = await self._gallery.ask(ask)
-            if ids == before:
+            ask = partial(PiwigoServer.photos_in, album=album, page=page)
+            photos, last = await self._gallery.ask(ask)
+            if photos == before:
                 return  # the server ignores `page`
-            yield ids
-            before, page = ids, page + 1
+            yield photos
+            before, page = photos, page + 1
 
     async def _look_up_all(
         self, photo_ids: Sequence[int], endings: Collection[str] | None
@@ -461,21 +545,28 @@ class SourcePhotos:
     @asynccontextmanager
     async def downloaded(self, photo: Photo) -> AsyncIterator[Photo]:
         """Provide the file of a photo, with its size and time. Raises as `download` does."""
-        original, path = self._known[photo.path], photo.path
+        path = photo.path
         try:
             try:
-                await to_thread.run_sync(partial(path.parent.mkdir, exist_ok=True))
+                await to_thread.run_sync(partial(path.parent.mkdir, parents=True, exist_ok=True))
             except OSError as error:
                 reason = error.strerror or str(error)
                 raise PhotoError(
                     local_failures.CANT_WRITE(place=self._spool, reason=reason)
                 ) from None
-            await self._gallery.ask(lambda server: server.download(original, path), path=path)
+            await self._gallery.ask(lambda server: self._download(server, path), path=path)
             status = await to_thread.run_sync(path.stat)
             yield Photo(path, size=status.st_size, mtime_ns=status.st_mtime_ns)
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(partial(shutil.rmtree, path.parent, ignore_errors=True))
+
+    async def _download(self, server: PiwigoServer, path: Path) -> None:
+        if original := self._known.get(path):
+            await server.download(original, path)
+        else:
+            original = await server.original(int(path.parent.parent.name))
+            await server.download_format(original, path.suffix[1:], path)
 
     @asynccontextmanager
     async def executor(
@@ -492,8 +583,12 @@ class DownloadingExecutor(LocalExecutor):
     def __init__(self, photos: SourcePhotos) -> None:
         self._photos = photos
 
+    def remarks(self) -> Iterable[tuple[str, str]]:
+        """Return what was not copied."""
+        return self._photos.remarks()
+
     async def fingerprint(self, photo: Photo, *, emit: Emit = discard) -> tuple[Photo, str]:
-        """Fingerprint a photo whose MD5 its gallery does not know."""
+        """Fingerprint a file whose MD5 its gallery does not know."""
         async with self._photos.downloaded(photo) as here:
             return await super().fingerprint(here, emit=emit)
 

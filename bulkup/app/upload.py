@@ -44,12 +44,13 @@ from bulkup.errors import (
 )
 from bulkup.errors import run as run_failures
 from bulkup.events import BandwidthChanged, ChunkSizeChanged, Emit
+from bulkup.piwigo.client import PiwigoServer
 from bulkup.piwigo.multipart import Throttle
 from bulkup.source.cells import TableFile
 from bulkup.source.disposal import Mover, Trash
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.metadata import Labels, Metadata
-from bulkup.source.scan import Found
+from bulkup.source.scan import Found, PairedFile
 from bulkup.source.zips import only_zips
 
 NO_LABELS = Labels()
@@ -59,11 +60,17 @@ class Origin(Protocol):
     """Where photos come from that are not files in folders here."""
 
     def walk(
-        self, endings: Collection[str] | None, *, albums: Albums, base: int
-    ) -> AsyncGenerator[Sequence[Found], None]:
+        self,
+        endings: Collection[str] | None,
+        *,
+        albums: Albums,
+        base: int,
+        target: PiwigoServer | None,
+    ) -> AsyncGenerator[Sequence[Found | PairedFile], None]:
         """Create the albums below `base`, and yield the photos, in batches.
 
-        Those of other endings are skipped, None accepts all.
+        Those of other endings are skipped, None accepts all. With a `target`, there are formats of
+        photos that it takes, too.
         """
 
     def md5_of(self, path: Path) -> str | None:
@@ -77,6 +84,9 @@ class Origin(Protocol):
 
     def further(self, path: Path) -> Iterable[Sequence[str]]:
         """Return the albums in which a photo is besides the first one."""
+
+    def main_of(self, path: Path) -> tuple[int, bool] | None:
+        """Return the id of a photo, and whether this run has sent it; None if it is not there."""
 
     def models(self) -> Iterable[AlbumModel]:
         """Return how the albums are to be shown, at the end."""
@@ -165,7 +175,16 @@ async def upload_photos(
             titles=sources.titles(),
             further=(*further, origin.further) if origin else further,
             comment=sources.exports.comment,
-            walk=partial(origin.walk, endings, albums=albums, base=base) if origin else None,
+            walk=partial(
+                origin.walk,
+                endings,
+                albums=albums,
+                base=base,
+                target=None if settings.dry_run else server,
+            )
+            if origin
+            else None,
+            main_of=origin.main_of if origin else None,
             md5_of=origin.md5_of if origin else lambda _: None,
             arrangement=settings.arrangement,
             marks=marks,

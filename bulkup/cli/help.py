@@ -139,7 +139,7 @@ COMMANDS: Final = {
         ),
         unusable={
             "--update": "Delete the photo in the target, then run the same command again.",
-            "--raw-as-format": "Formats are not copied.",
+            "--raw-as-format": "Formats are copied as they are.",
             "--convert": "Configure the target to accept the types of the other gallery.",
             "--ledger": "The target is asked for every photo.",
             "--no-ledger": "There is never a ledger.",

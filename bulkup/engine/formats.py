@@ -1,6 +1,6 @@
 """RAW and similar files that are attached to photos as further formats."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,9 @@ from bulkup.source.scan import PairedFile
 
 FormatKey = tuple[int, str]
 """What identifies a format: the id of its photo, and its extension in lower case."""
+
+MainOf = Callable[[Path], tuple[int, bool] | None]
+"""Returns the id of the photo of a file, and whether this run has sent it; None without one."""
 
 
 class Content:
@@ -90,7 +93,10 @@ class FormatUploader:
 
 
 class Formats:
-    """Attaches the formats of one run; with `update`, changed ones are sent again."""
+    """Attaches the formats of one run; with `update`, changed ones are sent again.
+
+    `main_of` knows the photos of formats that are not files beside these.
+    """
 
     def __init__(
         self,
@@ -99,9 +105,11 @@ class Formats:
         sender: FormatSender,
         update: bool,
         convert: Collection[str] = (),
+        main_of: MainOf | None = None,
         executor: Executor,
     ) -> None:
         self._convert = convert
+        self._main_of = main_of
         self._gallery = context.gallery
         self._recovery = context.recovery
         self._ledger = context.ledger
@@ -163,6 +171,10 @@ class Formats:
 
         Raises `PhotoError` where it is not in the gallery.
         """
+        if self._main_of is not None:
+            if (main := self._main_of(path)) is None:
+                raise PhotoError(gallery_failures.NO_MAIN(name=path.name))
+            return main
         photo = await to_thread.run_sync(_photo_at, path, self._convert)
         known = entry and entry.state in {State.SENT, State.DONE} and entry.is_of(photo)
         if entry and known and entry.image_id is not None:

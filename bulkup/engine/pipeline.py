@@ -36,7 +36,7 @@ from bulkup.engine.confirm import Confirmer
 from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.dispose import Disposal
 from bulkup.engine.executor import Executor, NotStarted
-from bulkup.engine.formats import Formats, FormatUploader
+from bulkup.engine.formats import Formats, FormatUploader, MainOf
 from bulkup.engine.limiter import Census, Limiter
 from bulkup.engine.pacing import Finishing
 from bulkup.engine.ports import Entry, Job, PhotoSender, RunContext, State, Stop, UploadContext
@@ -99,7 +99,8 @@ class Plan:
     which photos are besides those of their folders, `comment` returns the descriptions of these.
     `takeout` leaves out files of a Google Takeout. `arrangement` is carried out at the end, with
     the `marks` of a table, or as the `models` show albums. `walk` finds the photos in place of a
-    scan of the roots, and `md5_of` returns the MD5 of a photo that need not be read for it.
+    scan of the roots, `md5_of` returns the MD5 of a photo that need not be read for it, and
+    `main_of` knows the photos of formats.
     """
 
     roots: Sequence[Path]
@@ -125,6 +126,7 @@ class Plan:
     takeout: TakeoutFilter | None = None
     walk: Callable[[], Walk] | None = None
     md5_of: Callable[[Path], str | None] = lambda _: None
+    main_of: MainOf | None = None
 
 
 async def run(
@@ -189,6 +191,7 @@ async def run(
         sender=FormatUploader(context, upload_context=upload_context, executor=executor),
         update=plan.update,
         convert=plan.convert,
+        main_of=plan.main_of,
         executor=executor,
     )
     used_up: list[RunError] = []

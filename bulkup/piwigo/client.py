@@ -351,6 +351,29 @@ class Catalogue(Sharing, Originals):
             await self._search({ending: f"{_stem(file)}.{ending}" for ending in endings}), photo_id
         )
 
+    async def formats_of_all(
+        self, photos: Sequence[protocol.AlbumPhoto]
+    ) -> dict[int, Collection[str] | None]:
+        """Return the endings of the formats of those photos that have any, None if unknown."""
+        rules = await self._format_rules()
+        if isinstance(rules, FormatsOff) or self.offer.major < FORMATS_SINCE:
+            return {}
+        if self.offer.major < FORMATS_LISTED_SINCE:
+            return dict.fromkeys(photo.photo_id for photo in photos)
+        endings = (rules and rules.endings) or DEFAULT_FORMATS
+        names = {
+            f"{photo.photo_id} {ending}": f"{_stem(photo.file)}.{ending}"
+            for photo in photos
+            for ending in endings
+        }
+        rows = await self._search(names)
+        by_photo: dict[int, dict[str, object]] = {photo.photo_id: {} for photo in photos}
+        for key, row in rows.items() if isinstance(rows, dict) else ():
+            number, _, ending = key.partition(" ")
+            by_photo.setdefault(protocol.number(number), {})[ending] = row
+        found = {number: protocol.read_formats(rows, number) for number, rows in by_photo.items()}
+        return {number: formats for number, formats in found.items() if formats != frozenset()}
+
     async def has_format(self, photo_id: int, file: str) -> bool | None:
         """Return whether a photo has a file of this name as a format, judged by names.
 

@@ -13,7 +13,15 @@ from bulkup.errors import NotOffered, PhotoError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import server as server_failures
 from bulkup.piwigo.arrangement import BY_RANK, PAGE, Arranging
-from bulkup.piwigo.protocol import AlbumRow, Answer, Fields, interpret, number, read_members
+from bulkup.piwigo.protocol import (
+    AlbumPhoto,
+    AlbumRow,
+    Answer,
+    Fields,
+    interpret,
+    number,
+    read_members,
+)
 from bulkup.source.metadata import LEVELS, Metadata, distinct, line, parse_date, position, prose
 
 PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -41,17 +49,17 @@ class Originals(Arranging):
 
     _by_php = False
 
-    async def photo_ids(self, album: int, *, page: int) -> tuple[list[int], bool]:
+    async def photos_in(self, album: int, *, page: int) -> tuple[list[AlbumPhoto], bool]:
         """Return a page, from 0, of the photos in an album, and whether it is the last one."""
         fields: Fields = (("page", str(page)), ("order", "id"))
-        return await self._listed_ids((album,), fields)
+        return await self._list((album,), fields)
 
-    async def _listed_ids(
+    async def _list(
         self, albums: Sequence[int], fields: Fields = ()
-    ) -> tuple[list[int], bool]:
+    ) -> tuple[list[AlbumPhoto], bool]:
         fields += (("per_page", str(PAGE)), *(("cat_id[]", str(album)) for album in albums))
         photos, per_page = read_members(await self.ask("pwg.categories.getImages", fields))
-        return [photo.photo_id for photo in photos], len(photos) < (per_page or PAGE)
+        return photos, len(photos) < (per_page or PAGE)
 
     async def shown_ids(self, album: int) -> list[int]:
         """Return the photos in an album, in its own order."""
@@ -66,12 +74,25 @@ class Originals(Arranging):
         if album.order or not album.photos:
             return album.order.lower().startswith(BY_RANK)
         number = album.album_id
-        return await self._listed_ids((number,)) != await self._listed_ids((number, number))
+        return await self._list((number,)) != await self._list((number, number))
 
     async def original(self, photo_id: int) -> Original:
         """Return a photo. Raises `PhotoGone` if it does not exist, or is not visible."""
         fields = (("image_id", str(photo_id)),)
         return read_original(await self.ask("pwg.images.getInfo", fields))
+
+    async def download_format(self, original: Original, ending: str, file: Path) -> None:
+        """Download a format of a photo to a new file. Raises `PhotoError` if it is refused.
+
+        `action.php` knows formats only by numbers, which no method tells.
+        """
+        folder, _, name = URL(original.url).path.rpartition("/")
+        path = f"{folder}/pwg_format/{name.rpartition('.')[0]}.{ending}"
+        answer = await self._pool.download(str(URL(self.offer.url).origin().with_path(path)), file)
+        if isinstance(answer, Answer):
+            if answer.status in PASSING:
+                interpret(answer)
+            raise PhotoError(gallery_failures.NOT_DOWNLOADED(status=answer.status))
 
     async def download(self, original: Original, file: Path) -> None:
         """Download an original to a new file, and compare its MD5 with the recorded one.

@@ -228,7 +228,7 @@ class Sandbox:
             return await self._front.page()
         if path == "action.php":
             return await self._hand_out(request)
-        content = None if self.upload_closed else self.gallery.contents.get(path)
+        content = None if self.upload_closed else self.gallery.content_at(path)
         return await self._file(request, content)
 
     async def _hand_out(self, request: web.Request) -> web.StreamResponse:

@@ -210,6 +210,21 @@ class Gallery:
         """Return the stored bytes of a photo; call it in a thread where photos are files."""
         return self.contents[self.photos[photo_id].path].read()
 
+    def content_at(self, path: str) -> Content | None:
+        """Return the file at a path, of a photo or of one of its formats, None without one."""
+        folder, _, file = path.rpartition("/pwg_format/")
+        if not folder:
+            return self.contents.get(path)
+        stem, _, ending = file.rpartition(".")
+        rows = [
+            row
+            for photo in self.photos.values()
+            if photo.path.rpartition(".")[0] == f"{folder}/{stem}"
+            for row in self.formats.of(photo.id)
+            if row.extension == ending
+        ]
+        return rows[0].content if rows else None
+
     def make_album(self, name: str, parent: int | None = None) -> int:
         """Add an album and return its id."""
         return self.add_album(name, parent=parent).id

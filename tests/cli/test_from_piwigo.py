@@ -15,6 +15,7 @@ from tests.support.commands import PASSWORD, Ended, Held, bulkup, interrupted, s
 from tests.support.embedded import FOLDER
 from tests.support.galleries import (
     albums_of,
+    attached,
     calls,
     only_photo,
     photo_files,
@@ -337,6 +338,27 @@ async def test_a_dry_run_downloads_and_changes_nothing(
     ended = await copy(old, box, "--from-album", "1", "--album", "1", "--dry-run")
     assert ended.code == 0, ended.err
     assert (old.downloads, uploads(box)) == (0, 0)
+
+
+@pytest.mark.parametrize("version", ["13.8.0", "16.4.0"])
+@pytest.mark.parametrize("allowed", [["nef"], None])
+async def test_formats_are_copied_once_or_counted(
+    tmp_path: Path, version: str, allowed: list[str] | None, spool: Path
+) -> None:
+    (root := write_folder(tmp_path)[0]).joinpath("a.nef").write_bytes(b"RAW")
+    async with (
+        Sandbox(admin=("chief", OLD_PASSWORD), formats=["nef", "cr2"]) as old,
+        Sandbox(admin=("admin", PASSWORD), formats=allowed, version=version) as new,
+    ):
+        await fill(old, root, "--album", "1", "--raw-as-format")
+        assert attached(old)["a.jpg"]
+        for _ in range(2):
+            ended = await copy(old, new, "--from-album", "1", "--album", "1")
+            assert ended.code == 0, ended.err
+            assert not files_in(spool)
+        taken = version > "16" and allowed is not None
+        assert ("1 format is not copied" in ended.err) == (not taken)
+        assert attached(new)["a.jpg"] == ([("nef", b"RAW")] if taken else [])
 
 
 @pytest.mark.parametrize("plugin", ["", "new"])
