@@ -1,24 +1,44 @@
-"""Reads files by their paths, whether they are on disk or in a zip archive."""
+"""Reads files and lists folders by their paths, whether on disk or in a zip archive."""
 
 import hashlib
+import json
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from io import FileIO
 from pathlib import Path
-from typing import Final, Protocol
+from threading import Lock
+from typing import Final, Generic, Protocol, TypeVar
 
 from bulkup.errors import PhotoChanged, PhotoError
 from bulkup.errors import local as local_failures
 from bulkup.source import zips
+from bulkup.source.metadata import line
 
 PIECE: Final = 512 * 1024
 """Bytes per read of a file."""
 
 BUFFER: Final = 256 * 1024
 """Bytes per read where a file is only hashed."""
+
+SIDECARS: Final = frozenset({".xmp", ".json"})
+"""Lower-case file name endings of sidecars."""
+
+LARGEST_SIDECAR: Final = 8 * 1024 * 1024
+"""Maximum size of a sidecar in bytes; Lightroom masks can take several megabytes."""
+
+MOST_CONTAINERS: Final = 200_000
+"""Maximum number of lists and objects in a JSON document: each takes far more memory than its
+text."""
+
+FOLDERS: Final = 10_000
+"""Folders in zip archives of which it is kept whether the archives agree."""
+
+T = TypeVar("T")
 
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
@@ -250,3 +270,97 @@ def read_file(path: Path, *, limit: int) -> bytes:
     if size > limit:
         raise ValueError(f"it is larger than {limit // 1024**2} MB")
     return data
+
+
+def read_json(data: bytes) -> object:
+    """Parse JSON. Raises `ValueError` with a reason for the user."""
+    if data.count(b"{") + data.count(b"[") > MOST_CONTAINERS:
+        raise ValueError(f"it has more than {MOST_CONTAINERS:,} lists and objects")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is not JSON: {line(str(error))}") from None
+
+
+class FolderCache(Generic[T]):
+    """Makes a value from the listing of a folder, again only when the folder has changed.
+
+    The values of the last `most` folders are kept. A folder in several zip archives, the `parts`
+    of one tree, is one folder, unless they have different sidecars of one name, as the exports of
+    two people do; archives are not expected to change. The parts of another archive are those
+    beside it. With None, each archive is by itself. Methods may be called in several threads.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Mapping[str, Path]], T],
+        *,
+        parts: Sequence[Path] | None = (),
+        most: int,
+    ) -> None:
+        self._make = make
+        self._parts = None if parts is None else tuple(parts)
+        self._part_set = frozenset(parts or ())
+        self._most = most
+        self._kept: OrderedDict[Hashable, tuple[object, T]] = OrderedDict()
+        self._lock = Lock()
+        self._parts_with = lru_cache(maxsize=FOLDERS)(zips.parts_with)
+        self._is_shared = lru_cache(maxsize=FOLDERS)(_agree)
+
+    def of(self, folder: Path) -> T:
+        """Return the value of a folder. Raises `OSError`."""
+        parts = self._parts_of(folder)
+        key, version = self._identify(folder, parts)
+        with self._lock:
+            if (kept := self._kept.get(key)) is not None and kept[0] == version:
+                self._kept.move_to_end(key)
+                return kept[1]
+        value = self._make(list_folder(folder, parts))
+        with self._lock:
+            self._kept[key] = version, value
+            self._kept.move_to_end(key)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return value
+
+    def _parts_of(self, folder: Path) -> tuple[Path, ...]:
+        """Return the archives that have the same folders as the one with this folder."""
+        inside = _inside(folder)
+        if inside is None or self._parts is None:
+            return ()
+        return self._parts if inside[0] in self._part_set else self._parts_with(inside[0])
+
+    def _identify(self, folder: Path, parts: tuple[Path, ...]) -> tuple[Hashable, object]:
+        """Return what identifies a folder, and what changes with its files."""
+        inside = _inside(folder)
+        if inside is not None and parts:
+            shared = self._is_shared(inside[1], parts)
+            return ((parts, inside[1]) if shared else inside), None
+        return folder, folder_version(folder)
+
+
+def _inside(folder: Path) -> tuple[Path, str] | None:
+    """Return the archive that a folder is in, or is itself, and its name there."""
+    return (folder, "") if zips.is_zip(folder) else zips.split(folder)
+
+
+def _agree(folder: str, parts: Sequence[Path]) -> bool:
+    """Return whether sidecars of one name are equal in all parts that have this folder."""
+    first: dict[str, zips.Archive] = {}
+    for part in parts:
+        try:
+            archive = zips.open_archive(part)
+        except (OSError, zips.ZipError):
+            continue  # the scan reports it
+        for name in archive.names(folder):
+            if name.lower().endswith(tuple(SIDECARS)):
+                other = first.setdefault(name, archive)
+                if other is not archive and _differs(f"{folder}/{name}", other, archive):
+                    return False
+    return True
+
+
+def _differs(name: str, *archives: zips.Archive) -> bool:
+    """Return whether the content of a member is not the same in both archives."""
+    one, other = (archive.find(name.removeprefix("/")) for archive in archives)
+    return one is not None and other is not None and one.crc != other.crc

@@ -28,13 +28,6 @@ BLOCK: Final = 4096
 bytes(8 * PIECE)
 
 
-SIDECARS: Final = frozenset({".xmp", ".json"})
-"""Lower-case file name endings of sidecars."""
-
-LARGEST_SIDECAR: Final = 8 * 1024 * 1024
-"""Maximum size of a sidecar in bytes; Lightroom masks can take several megabytes."""
-
-
 @dataclass(frozen=True, slots=True)
 class Photo:
     """A photo file with its size in bytes and modification time when it was last checked.

@@ -31,10 +31,9 @@ from bulkup.errors import local as local_failures
 from bulkup.errors import run as run_failures
 from bulkup.events import SkipReason
 from bulkup.source import zips
-from bulkup.source.files import version
+from bulkup.source.files import SIDECARS, FolderCache, version
 from bulkup.source.filters import EVERYTHING, Filters, Listing
-from bulkup.source.folders import FolderCache
-from bulkup.source.photos import SIDECARS, Photo
+from bulkup.source.photos import Photo
 
 
 def check_roots(roots: Sequence[Path], filters: Filters = EVERYTHING) -> list[Path]:

@@ -13,11 +13,10 @@ from bulkup.errors import PhotoError
 from bulkup.events import Emit
 from bulkup.source.embedded.reader import Embedded, read_embedded
 from bulkup.source.exports.readers import Exports, ignored
-from bulkup.source.files import opened, read_file
-from bulkup.source.folders import FolderCache
+from bulkup.source.files import LARGEST_SIDECAR, FolderCache, opened, read_file
 from bulkup.source.metadata import Labels, Metadata, Moment
 from bulkup.source.names import date_in_name
-from bulkup.source.photos import LARGEST_SIDECAR, Photo
+from bulkup.source.photos import Photo
 from bulkup.source.takeout.names import FolderNames
 from bulkup.source.takeout.sidecars import read_takeout
 from bulkup.source.xmp import read_xmp

@@ -10,8 +10,8 @@ import pytest
 
 from bulkup.events import Event, Noticed
 from bulkup.source import sidecars
+from bulkup.source.files import LARGEST_SIDECAR
 from bulkup.source.metadata import Iptc, Labels, Metadata
-from bulkup.source.photos import LARGEST_SIDECAR
 from bulkup.source.takeout.names import FolderNames
 from tests.support.embedded import iptc, jpeg, jpeg_with_iptc, xmp_segment
 from tests.support.photos import write_xmp

@@ -105,6 +105,8 @@ def test_what_is_not_takeout_is_ignored_and_what_is_no_json_refused_with_a_reaso
     for data in NO_JSON:
         with pytest.raises(ValueError, match=re.escape("it is not JSON: ")):
             read(data, photo="a.jpg")
+    with pytest.raises(ValueError, match="more than 200,000 lists and objects"):
+        read(b"[" + b"{}," * 200_000 + b"{}]", photo="a.jpg")
 
 
 @given(st.binary(max_size=200))

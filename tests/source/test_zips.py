@@ -11,9 +11,8 @@ from anyio import to_thread
 
 from bulkup.errors import PhotoChanged, PhotoError, UsageError
 from bulkup.source import zips
-from bulkup.source.files import PIECE, is_gone, version
+from bulkup.source.files import PIECE, FolderCache, is_gone, version
 from bulkup.source.filters import Filters, read_flag
-from bulkup.source.folders import FolderCache
 from bulkup.source.photos import Chunk, Photo, fingerprint, plan_chunks, read_chunk
 from bulkup.source.scan import PairedFile, Unreadable, check_roots, find, paired, scan
 from tests.support import archives

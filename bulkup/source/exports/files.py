@@ -1,6 +1,5 @@
 """Finds and reads the files of exports that say something of photos in other folders."""
 
-import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -9,9 +8,7 @@ from threading import Lock
 from typing import Final, TypeVar
 
 from bulkup.source import zips
-from bulkup.source.files import read_file
-from bulkup.source.folders import FolderCache
-from bulkup.source.metadata import line
+from bulkup.source.files import FolderCache, read_file
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -25,10 +22,6 @@ NEIGHBOURS: Final = 4096
 
 MOST_FOLDERS: Final = 200
 """A folder with more folders in it is no export, which has few."""
-
-MOST_CONTAINERS: Final = 200_000
-"""Maximum number of lists and objects in a JSON document: each takes far more memory than its
-text."""
 
 Problem = tuple[Path, str]
 """A file that can't be used, and why."""
@@ -143,13 +136,3 @@ def by_photo(albums: Iterable[tuple[AlbumPath, Iterable[K]]]) -> Mapping[K, Sequ
         distinct = tuple(dict.fromkeys(paths))
         by_photo[photo] = shared.setdefault(distinct, distinct)
     return by_photo
-
-
-def read_json(data: bytes) -> object:
-    """Parse JSON. Raises `ValueError` with a reason for the user."""
-    if data.count(b"{") + data.count(b"[") > MOST_CONTAINERS:
-        raise ValueError(f"it has more than {MOST_CONTAINERS:,} lists and objects")
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is not JSON: {line(str(error))}") from None

@@ -12,8 +12,8 @@ from html import unescape
 from pathlib import Path
 from typing import Final
 
-from bulkup.source.exports.files import AlbumPath, ExportFiles, by_photo, read_json
-from bulkup.source.files import version
+from bulkup.source.exports.files import AlbumPath, ExportFiles, by_photo
+from bulkup.source.files import read_json, version
 from bulkup.source.metadata import (
     Metadata,
     Position,

@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from bulkup.source.exports.files import AlbumPath, ExportFiles, read_json
-from bulkup.source.files import version
+from bulkup.source.exports.files import AlbumPath, ExportFiles
+from bulkup.source.files import read_json, version
 from bulkup.source.metadata import (
     MAX_STARS,
     Metadata,

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from bulkup.source.photos import SIDECARS
+from bulkup.source.files import SIDECARS
 
 SUFFIX: Final = ".supplemental-metadata"
 LONGEST: Final = 46

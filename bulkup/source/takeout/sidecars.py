@@ -1,6 +1,5 @@
 """JSON files of Google Takeout for photos and albums."""
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bulkup.events import SkipReason
-from bulkup.source.files import is_file, read_file
-from bulkup.source.folders import FolderCache
+from bulkup.source.files import LARGEST_SIDECAR, FolderCache, is_file, read_file, read_json
 from bulkup.source.metadata import (
     MAX_STARS,
     Metadata,
@@ -25,7 +23,6 @@ from bulkup.source.metadata import (
     position,
     prose,
 )
-from bulkup.source.photos import LARGEST_SIDECAR
 from bulkup.source.takeout.names import FolderNames, readings
 
 TAKEOUT: Final = "Takeout"
@@ -126,7 +123,7 @@ def read_takeout(data: bytes, *, photo: str, zone: tzinfo | None = None) -> Meta
     Its time stamps are in UTC; they are converted to `zone`, by default the local one, with a
     leeway of a day. Raises `ValueError` with a reason for the user if it is not JSON.
     """
-    match _document(data):
+    match read_json(data):
         case {"title": str(title), "photoTakenTime": {"timestamp": stamp}, **rest}:
             return Metadata(
                 title=_title(title, photo=photo),
@@ -144,7 +141,7 @@ def states_of(data: bytes) -> frozenset[SkipReason] | None:
 
     Raises `ValueError` as `read_takeout`.
     """
-    match _document(data):
+    match read_json(data):
         case {"title": str(), "photoTakenTime": dict(), **rest}:
             states = {state for key, state in STATES.items() if rest.get(key) is True}
             match rest.get("googlePhotosOrigin"):
@@ -164,7 +161,7 @@ def identity_of(data: bytes) -> Identity | None:
     None for other JSON, and if the photo is in the trash or locked. Raises `ValueError` as
     `read_takeout`.
     """
-    match _document(data):
+    match read_json(data):
         case {"title": str(title), "photoTakenTime": {"timestamp": stamp}, **rest}:
             hidden = any(rest.get(key) is True for key in ("trashed", "inLockedFolder"))
             return None if hidden else (title, str(stamp))
@@ -237,7 +234,7 @@ def _unnamed_album(names: FolderNames) -> Album | None:
     lone = (name for name in names.jsons if names.lacks_photo(name))
     for name in islice(lone, PROBES):
         with suppress(OSError, ValueError):
-            document = _document(read_file(names.sidecars[name], limit=ALBUM_LIMIT))
+            document = read_json(read_file(names.sidecars[name], limit=ALBUM_LIMIT))
             if isinstance(document, dict) and document.keys() <= ALBUM_KEYS:
                 return _album(document)
     return None
@@ -254,7 +251,7 @@ def is_takeout(names: FolderNames) -> bool:
 
 def read_album(data: bytes) -> Album | None:
     """Parse the JSON of an album; return None for other JSON. Raises `ValueError` as above."""
-    return _album(_document(data))
+    return _album(read_json(data))
 
 
 def _album(document: object) -> Album | None:
@@ -280,13 +277,6 @@ def _enrichments(items: object) -> Iterator[str]:
                         case {"name": str(name), **rest}:
                             region = rest.get("description")
                             yield f"{name} – {region}" if isinstance(region, str) else name
-
-
-def _document(data: bytes) -> object:
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is not JSON: {line(str(error))}") from None
 
 
 def _title(title: str, *, photo: str) -> str:
