@@ -17,6 +17,9 @@ ANY_DATE: Final = timedelta.max
 
 OLDEST_YEAR: Final = 1000  # the minimum of MySQL's DATETIME
 MAX_STARS: Final = 5
+LONGEST_TEXT: Final = 128 * 1024
+"""Characters of a text that are looked at; galleries store at most 64 kB."""
+
 LEVELS: Final = (0, 1, 2, 4, 8)
 """Piwigo's privacy levels: everybody, contacts, friends, family, administrators."""
 
@@ -137,7 +140,8 @@ def line(text: str) -> str:
 
 def prose(text: str) -> str:
     """Return a text, trimmed and without control characters except line ends."""
-    text = re.sub(r"\r\n?", "\n", text.encode("utf-8", "replace").decode())
+    text = text[:LONGEST_TEXT].encode("utf-8", "replace").decode()
+    text = re.sub(r"\r\n?", "\n", text)
     text = unicodedata.normalize("NFC", text)
     return "".join(" " if _is_control(c) else c for c in text).strip()
 

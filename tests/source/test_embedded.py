@@ -11,7 +11,7 @@ import pytest
 from bulkup.source.embedded import packets
 from bulkup.source.embedded.reader import Embedded, read_embedded
 from bulkup.source.files import opened
-from bulkup.source.metadata import Iptc, Metadata, Moment
+from bulkup.source.metadata import LONGEST_TEXT, Iptc, Metadata, Moment
 from tests.support.archives import write_zip
 from tests.support.embedded import (
     FOLDER,
@@ -214,6 +214,10 @@ def test_compressed_xmp_of_png_and_a_bomb(photo: Path) -> None:
     bomb = chunk(b"iTXt", head + zlib.compress(bytes(packets.LARGEST + 1), 9))
     photo.write_bytes(PNG + bomb * 9)
     assert read(photo).metadata == Metadata()
+    large = [xmp("T" * (packets.LARGEST * 3 // 4), tag) for tag in "ab"]
+    texts = b"".join(chunk(b"iTXt", head + zlib.compress(document)) for document in large)
+    found = read_bytes(photo, PNG + texts)
+    assert (found.tags, len(found.title)) == (("a",), LONGEST_TEXT)
 
 
 def box(kind: bytes, content: bytes) -> bytes:

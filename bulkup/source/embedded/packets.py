@@ -247,7 +247,12 @@ def _find_in_png(parts: _Parts, packets: Packets) -> None:
 
 
 def _add_png_text(data: bytes, packets: Packets) -> None:
-    """Add what is in a chunk of text; do nothing if it is malformed or too large."""
+    """Add what is in a chunk of text; do nothing if it is malformed or too large.
+
+    After large XMP documents, there are no more: compressed ones can be tiny in the file.
+    """
+    if sum(map(len, packets.xmp)) > LARGEST // 2:
+        return
     if match := re.match(PNG_XMP_MARK + rb"([\0\1])\0[^\0]*\0[^\0]*\0", data):
         text = data[match.end() :]
         packets.add_xmp(text if match[1] == b"\0" else _inflated(text))
