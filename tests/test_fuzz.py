@@ -31,7 +31,7 @@ from bulkup.piwigo import protocol
 from bulkup.piwigo.protocol import Answer, interpret
 from bulkup.piwigo.session import retry_after
 from bulkup.source.cells import TableFile
-from bulkup.source.embedded.reader import read_embedded
+from bulkup.source.embedded import read_embedded
 from bulkup.source.exports import flickr, icloud, photoprism, picasa
 from bulkup.source.files import opened
 from bulkup.source.filters import EVERYTHING

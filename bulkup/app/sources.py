@@ -15,7 +15,7 @@ from bulkup.engine.ports import Stop
 from bulkup.errors import UsageError
 from bulkup.events import Emit, SkipReason
 from bulkup.source.cells import TableFile
-from bulkup.source.exports.readers import ExportAlbums, Exports
+from bulkup.source.exports import ExportAlbums, Exports
 from bulkup.source.filters import Filters
 from bulkup.source.inventory import Inventory
 from bulkup.source.metadata import Labels, Metadata, distinct, line

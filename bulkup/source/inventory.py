@@ -7,8 +7,8 @@ from typing import Final
 
 from bulkup.events import SourceRead
 from bulkup.source import zips
+from bulkup.source.exports import Exports
 from bulkup.source.exports.files import AlbumPath
-from bulkup.source.exports.readers import Exports
 from bulkup.source.metadata import Metadata
 from bulkup.source.table import Table
 

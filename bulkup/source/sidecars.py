@@ -11,8 +11,8 @@ from anyio import to_thread
 
 from bulkup.errors import PhotoError
 from bulkup.events import Emit
-from bulkup.source.embedded.reader import Embedded, read_embedded
-from bulkup.source.exports.readers import Exports, ignored
+from bulkup.source.embedded import Embedded, read_embedded
+from bulkup.source.exports import Exports, ignored
 from bulkup.source.files import LARGEST_SIDECAR, FolderCache, opened, read_file
 from bulkup.source.metadata import Labels, Metadata, Moment
 from bulkup.source.names import date_in_name

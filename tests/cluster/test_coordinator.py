@@ -29,7 +29,7 @@ from bulkup.events import LimitsChanged, PhotoUploaded
 from bulkup.piwigo.session import Timeouts
 from bulkup.sandbox import Fault, Faults, Sandbox
 from bulkup.sandbox.faults import Kind
-from bulkup.source.exports.readers import ExportAlbums, Exports
+from bulkup.source.exports import ExportAlbums, Exports
 from bulkup.source.metadata import Labels, Metadata
 from bulkup.source.photos import Photo
 from tests.source.test_exports import SAMPLES

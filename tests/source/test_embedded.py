@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.source.embedded import packets
-from bulkup.source.embedded.reader import Embedded, read_embedded
+from bulkup.source.embedded import Embedded, packets, read_embedded
 from bulkup.source.files import opened
 from bulkup.source.metadata import LONGEST_TEXT, Iptc, Metadata, Moment
 from tests.support.archives import write_zip

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkup.source.exports import flickr, icloud, photoprism, picasa
-from bulkup.source.exports.readers import Exports
+from bulkup.source.exports import Exports, flickr, icloud, photoprism, picasa
 from bulkup.source.metadata import Metadata, Moment
 from bulkup.source.takeout.sidecars import ZONES, Album
 
