@@ -351,7 +351,7 @@ def _archive(found: findings.ArchiveFound) -> Iterator[str]:
             named.append(f"{rest:,} of other types")
         yield f"skipped, of types that the gallery does not accept: {', '.join(named)}"
     if found.by_rule:
-        yield f"skipped by rule: {found.by_rule:,} (links, hidden files, system files)"
+        yield f"skipped by rule: {found.by_rule:,} (sidecars, links, hidden and system files)"
     if found.unreadable or found.empty:
         yield f"will fail: {found.unreadable:,} unreadable, {found.empty:,} empty"
         yield from (f"  {path}: {reason}" for path, reason in found.examples.items())

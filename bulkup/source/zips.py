@@ -42,6 +42,9 @@ BOMB_RATIO: Final = 100
 """A larger member that is compressed more than this is no photo."""
 
 UTF8: Final = 0x800
+UNICODE_PATH: Final = 0x7075
+"""The extra field with a member's name in UTF-8: a version, the CRC-32 of its name, the copy."""
+
 ENCRYPTED: Final = 0x1
 NUMBERED: Final = re.compile(r"(?P<export>.*[^\d-])[\d-]*\d", re.DOTALL)
 """The name of a part of an export without `.zip`, such as `takeout-20240501T120000Z-1-003`."""
@@ -341,7 +344,7 @@ def _name(info: zipfile.ZipInfo) -> tuple[str, bool]:
     """Return a member's name, and whether it is a path inside the archive.
 
     Without a flag for UTF-8, programs write names in encodings of their own; the standard one is
-    code page 437. Most are in UTF-8 all the same.
+    code page 437. Most are in UTF-8 all the same, or there is a copy in UTF-8.
     """
     name = _shown(info)
     parts = [part for part in name.split("/") if part != "."]
@@ -355,10 +358,21 @@ def _shown(info: zipfile.ZipInfo) -> str:
     name = info.orig_filename
     if not info.flag_bits & UTF8:
         with suppress(ValueError):
-            name = name.encode("cp437").decode()
+            raw = name.encode("cp437")
+            name = (_utf8_name(info.extra, raw) or raw).decode()
     if info.create_system == DOS and "/" not in name:
         name = name.replace("\\", "/")
     return name
+
+
+def _utf8_name(extra: bytes, raw: bytes) -> bytes | None:
+    """Return the copy of a name in UTF-8 in an extra field, if it is of this name."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == UNICODE_PATH and field[1:5] == struct.pack("<I", zlib.crc32(raw)):
+            return field[5:]
+    return None
 
 
 class _Inflater:

@@ -183,7 +183,7 @@ def test_what_an_archive_needs_is_reported_line_by_line() -> None:
             "skipped, of types that the gallery does not accept: 10 t0, 9 t1, 8 t2, 7 t3, 6 t4, "
             "5 t5, 4 t6, 3 t7, 4 of other types"
         ),
-        "skipped by rule: 7 (links, hidden files, system files)",
+        "skipped by rule: 7 (sidecars, links, hidden and system files)",
         "will fail: 1 unreadable, 2 empty",
         "  /a/b.jpg: Permission denied",
     )

@@ -2,7 +2,9 @@
 
 import hashlib
 import shlex
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from random import Random
 
@@ -175,6 +177,24 @@ def test_names_of_other_encodings_and_systems(
     patch_headers(path, offset=5, value=b"\0")  # made on DOS
     (found,) = scan([path], endings=["jpg"])
     assert found == member(path / name)
+
+
+@pytest.mark.parametrize("copy", ["Ёж.jpg", "../up.jpg", "of another name.jpg"])
+def test_a_copy_of_a_name_in_utf8_counts_if_it_is_of_this_name(tmp_path: Path, copy: str) -> None:
+    path, raw = tmp_path / "a.zip", "Ёж.jpg".encode("cp866")
+    crc = zlib.crc32(b"other" if "another" in copy else raw)
+    extra = struct.pack("<HHI", 0x5455, 4, 0)  # another field before it
+    extra += struct.pack("<HHBI", 0x7075, 5 + len(copy.encode()), 1, crc) + copy.encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        info = zipfile.ZipInfo("x" * len(raw))
+        info.extra = extra
+        archive.writestr(info, b"x")
+    path.write_bytes(path.read_bytes().replace(b"x" * len(raw), raw))
+    (found,) = scan([path], endings=["jpg"])
+    if copy.startswith(".."):
+        assert isinstance(found, Unreadable)
+    else:
+        assert found.path.name == (raw.decode("cp437") if "another" in copy else copy)
 
 
 async def test_each_damaged_or_hostile_member_is_named_and_the_rest_is_read(
