@@ -240,13 +240,15 @@ async def from_piwigo(
     options: UploadOptions,
     from_album: int | None = None,
     no_arrange: bool = False,
+    ignore_md5: bool = False,
     on_event: Callable[[Event], None] | None = None,
     stop: Stop | None = None,
 ) -> Report:
     """Copy photos, albums and metadata from another Piwigo, as `bulkup from-piwigo` does.
 
     `from_album` None copies the whole gallery, which needs the option `tree`; `no_arrange` leaves
-    order and covers of albums as they are. Options that are no flags of `bulkup from-piwigo`
+    order and covers of albums as they are, and `ignore_md5` is for galleries that make photos
+    smaller on arrival. Options that are no flags of `bulkup from-piwigo`
     raise `UsageError`. The rest is as for `upload`; paths are `NUMBER/NAME` of photos there.
     """
     default = UploadOptions()
@@ -261,6 +263,7 @@ async def from_piwigo(
             source=source,
             from_album=from_album,
             arrange=not no_arrange,
+            ignore_md5=ignore_md5,
             account=account,
             settings=_settings(options),
         )

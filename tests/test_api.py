@@ -87,7 +87,7 @@ def test_from_piwigo_has_an_option_for_each_of_its_flags() -> None:
     options = {field.name for field in fields(bulkup.UploadOptions)}
     without = {"update", "raw_as_format", "convert", "ledger", "no_ledger"}
     assert (flags & options) - without == COPIED & options
-    named = {name for name in flags if name.startswith("from_")} | {"no_arrange"}
+    named = {name for name in flags if name.startswith("from_")} | {"no_arrange", "ignore_md5"}
     accounts = {"from_user", "from_password_file", "from_password_command", "from_api_key_file"}
     assert named - accounts <= inspect.signature(bulkup.from_piwigo).parameters.keys()
 

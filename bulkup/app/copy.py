@@ -95,6 +95,7 @@ async def copy_photos(
     source: Account,
     from_album: int | None,
     arrange: bool = True,
+    ignore_md5: bool = False,
     account: Account,
     settings: UploadSettings,
     emit: Emit,
@@ -106,7 +107,9 @@ async def copy_photos(
 
     `from_album` None takes the whole gallery. Each original is downloaded to a temporary folder
     just before it is sent, and deleted afterwards. With `arrange`, albums get the order and the
-    covers that they have there. Raises `UsageError` and `RunError` where the run is impossible.
+    covers that they have there. With `ignore_md5`, photos are downloaded to compute their MD5s,
+    for a gallery that has recorded other ones. Raises `UsageError` and `RunError` where the run is
+    impossible.
     """
     if from_album is not None:
         check_range("--from-album", from_album, least=1, most=2**31 - 1)
@@ -145,6 +148,7 @@ async def copy_photos(
                 gallery,
                 albums=AlbumTree(albums, top=from_album or ROOT, into=settings.into),
                 arrange=arrange,
+                ignore_md5=ignore_md5,
                 spool=spool,
                 at_once=settings.concurrency,
                 emit=emit_of_source,
@@ -283,6 +287,7 @@ class SourcePhotos:
         *,
         albums: AlbumTree,
         arrange: bool,
+        ignore_md5: bool,
         spool: Path,
         at_once: int,
         emit: Emit,
@@ -291,6 +296,7 @@ class SourcePhotos:
         self._gallery = gallery
         self._tree = albums
         self._arrange = arrange
+        self._ignore_md5 = ignore_md5
         self._spool = spool
         self._limit = anyio.CapacityLimiter(at_once)
         self._emit = emit
@@ -388,8 +394,8 @@ class SourcePhotos:
         if private and not self._tree.into.private:
             self._emit(
                 Noticed(
-                    message=f"{private:,} new albums are private, as they are there: only "
-                    "administrators see them",
+                    message=f"{_are(private, 'new album')} private, as there: only administrators "
+                    "have access",
                     hint="Give groups and users access to them in the new gallery.",
                 )
             )
@@ -400,7 +406,7 @@ class SourcePhotos:
             more = f" and {len(hidden) - NAMED:,} more" if len(hidden) > NAMED else ""
             self._emit(
                 Noticed(
-                    message=f"{count:,} photos are not copied, because the account does not see "
+                    message=f"{_are(count, 'photo')} not copied, because the account does not see "
                     f"them: in {named}{more}",
                     hint="Give it access to these private albums there, and the highest privacy "
                     "level, then run the same command again.",
@@ -456,11 +462,9 @@ class SourcePhotos:
     def remarks(self) -> Iterator[tuple[str, str]]:
         """Yield a message and a hint about formats that are not copied."""
         for reason, count in self._not_taken.items():
-            formats = "1 format is" if count == 1 else f"{count:,} formats are"
-            yield f"{formats} not copied: {reason}", FORMATS_HINT
+            yield f"{_are(count, 'format')} not copied: {reason}", FORMATS_HINT
         if count := self._unknown_formats:
-            photos = "1 photo" if count == 1 else f"{count:,} photos"
-            yield f"{photos} may have formats, which are not copied", UNKNOWN_HINT
+            yield f"the formats of {count:,} photos, if any, are not copied", UNKNOWN_HINT
 
     async def _pages(self, album: int) -> AsyncGenerator[list[AlbumPhoto], None]:
         """Yield the photos of an album in the order of their numbers."""
@@ -502,7 +506,7 @@ class SourcePhotos:
         if endings is not None and path.suffix[1:].lower() not in endings:
             found[photo_id] = Skipped(path, original.size, SkipReason.TYPE)
             return
-        self._known[path] = original
+        self._known[path] = replace(original, md5="") if self._ignore_md5 else original
         found[photo_id] = Photo(path, size=original.size, mtime_ns=0)
 
     def models(self) -> Iterator[AlbumModel]:
@@ -596,6 +600,10 @@ class DownloadingExecutor(LocalExecutor):
         """Download a photo and upload it."""
         async with self._photos.downloaded(job.photo) as here:
             return await super().upload(replace(job, photo=here), context)
+
+
+def _are(count: int, what: str) -> str:
+    return f"1 {what} is" if count == 1 else f"{count:,} {what}s are"
 
 
 def _file_name(original: Original) -> str:

@@ -32,6 +32,13 @@ class SourceFlags:
         int | None,
         flag("Number of the album to copy. Default: the whole gallery, which needs --tree."),
     ] = None
+    ignore_md5: Annotated[
+        bool,
+        flag(
+            "Ignore the MD5s that the other gallery has recorded, and download each photo to "
+            "recognize it; for galleries that make photos smaller on arrival."
+        ),
+    ] = False
     no_arrange: Annotated[
         bool, flag("Leave the order and the covers of albums in the target as they are.")
     ] = False
@@ -114,6 +121,7 @@ def from_piwigo(
         source=other,
         from_album=source.from_album,
         arrange=not source.no_arrange,
+        ignore_md5=source.ignore_md5,
         account=account,
         settings=settings,
     )

@@ -46,7 +46,8 @@ NOT_DOWNLOADED: Final = FailureKind(
 NOT_THE_ORIGINAL: Final = FailureKind(
     "not-the-original",
     "what the other gallery hands out is not the photo whose MD5 it has recorded",
-    "Compare the file on that server with the photo that the gallery shows.",
+    "Compare the file on that server with the photo that the gallery shows. If that gallery makes "
+    "photos smaller on arrival, use --ignore-md5.",
 )
 
 # photos of other accounts, and quotas

@@ -331,6 +331,20 @@ async def test_ctrl_c_finishes_the_photos_in_flight_and_leaves_no_files(
         assert md5s(new) == md5s(old)
 
 
+async def test_originals_that_were_made_smaller_are_copied_without_their_md5(
+    old: Sandbox, box: Sandbox, tmp_path: Path
+) -> None:
+    await fill(old, *write_folder(tmp_path), "--album", "1")
+    old.gallery.set_md5(named(old, "a.jpg"), "0" * 32)
+    ended = await copy(old, box, "--from-album", "1", "--album", "1")
+    assert ended.code == 1
+    assert "--ignore-md5" in ended.err
+    for _ in range(2):
+        ended = await copy(old, box, "--from-album", "1", "--album", "1", "--ignore-md5")
+        assert ended.code == 0, ended.err
+    assert sorted(photo.file for photo in box.gallery.photos.values()) == ["a.jpg", "b.jpg"]
+
+
 async def test_a_dry_run_downloads_and_changes_nothing(
     old: Sandbox, box: Sandbox, tmp_path: Path
 ) -> None:
