@@ -155,7 +155,8 @@ async def writable(file: Path) -> AsyncIterator[Callable[[bytes], Awaitable[None
         return PhotoError(local_failures.CANT_WRITE(place=file.parent.parent, reason=reason))
 
     try:
-        output = await aiofiles.open(file, "wb")
+        with anyio.CancelScope(shield=True):  # the thread would open it all the same
+            output = await aiofiles.open(file, "wb")
     except OSError as error:
         raise failure(error) from None
 
