@@ -19,7 +19,7 @@ from bulkup.source.exports import ExportAlbums, Exports
 from bulkup.source.filters import Filters
 from bulkup.source.inventory import Inventory
 from bulkup.source.metadata import Labels, Metadata, distinct, line
-from bulkup.source.scan import check_roots
+from bulkup.source.scan import check_roots, may_reach
 from bulkup.source.sidecars import Describer, TagAlbums
 from bulkup.source.table import Table
 from bulkup.source.takeout.filter import OtherFolders, TakeoutFilter
@@ -132,8 +132,13 @@ class Sources:
         if self.labels.sidecars:
             sources.append(ExportAlbums(self.exports, emit=emit))
             if into.tree and (self.zips or self.takeouts):
-                sources.append(OtherFolders(parts=self.zips, folders=self.takeouts))
+                sources.append(
+                    OtherFolders(parts=self.zips, folders=self.takeouts, reaches=self._reaches)
+                )
         return sources
+
+    def _reaches(self, folder: Path) -> bool:
+        return any(may_reach(root, folder, self.filters) for root in self.roots)
 
     def _tags(self) -> Describer:
         """Return what reads photos' tags, also those of exports; problems are not reported."""

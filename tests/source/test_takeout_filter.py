@@ -10,7 +10,7 @@ from bulkup.events import SkipReason
 from bulkup.source.filters import TAKEOUT_KINDS
 from bulkup.source.photos import Photo
 from bulkup.source.scan import Skipped, scan
-from bulkup.source.takeout.filter import TakeoutFilter, Verdict
+from bulkup.source.takeout.filter import OtherFolders, TakeoutFilter, Verdict
 from tests.support.walks import put_all
 
 GOOGLE = json.dumps({"title": "a", "photoTakenTime": {"timestamp": "1"}}).encode()
@@ -80,6 +80,27 @@ def test_albums_are_counted_once_in_whatever_order_their_photos_come(tmp_path: P
     read = takeout.summary()
     assert read is not None
     assert (read.albums, read.titles) == (3, folders)
+
+
+def test_other_folders_may_have_only_the_json_of_a_photo(tmp_path: Path) -> None:
+    photo = write_year(tmp_path)
+    alone = (tmp_path / "Alps" / "a.jpg.suppl(3).json", tmp_path / "Sea" / "a.jpg.json")
+    for path in alone:
+        put_all(path.parent, path.name, content=GOOGLE)
+    other, trashed = json.loads(GOOGLE) | {"title": "b"}, json.loads(GOOGLE) | {"trashed": True}
+    put_all(tmp_path / "Rome", "a.jpg.json", content=json.dumps(other).encode())
+    put_all(tmp_path / "Trash", "a.jpg.json", content=json.dumps(trashed).encode())
+    assert sorted(OtherFolders(folders=[tmp_path])(photo)) == [*alone]
+    assert OtherFolders(folders=[tmp_path])(photo.with_name("c.jpg")) == []
+    some = OtherFolders(folders=[tmp_path], reaches=lambda folder: folder.name != "Sea")
+    assert some(photo) == [alone[0]]
+    assert OtherFolders()(photo) == []
+
+
+def write_year(folder: Path) -> Path:
+    put_all(folder / "2019", "a.jpg", "c.jpg")
+    put_all(folder / "2019", "a.jpg.json", content=GOOGLE)
+    return folder / "2019" / "a.jpg"
 
 
 def test_no_file_is_left_out_in_favour_of_one_that_the_gallery_refuses(tmp_path: Path) -> None:

@@ -242,12 +242,20 @@ class TakeoutFilter:
 class OtherFolders:
     """Returns the folders of a Takeout that only have the JSON file of a photo in another folder.
 
-    `parts` are zip archives of one tree, `folders` those of unpacked Takeouts. All of these are
-    looked through at the first call: make calls in one worker thread at a time.
+    `parts` are zip archives of one tree, `folders` those of unpacked Takeouts; `reaches` returns
+    whether one of their folders is to be looked at. All of these are looked through at the first
+    call: make calls in one worker thread at a time.
     """
 
-    def __init__(self, *, parts: Sequence[Path] = (), folders: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        parts: Sequence[Path] = (),
+        folders: Iterable[Path] = (),
+        reaches: Callable[[Path], bool] = lambda _: True,
+    ) -> None:
         self._parts = parts
+        self._reaches = reaches
         self._tops = folders
         self._folders = FolderCache(FolderNames, parts=parts, most=FOLDERS)
         self._alone: dict[str, list[tuple[Identity, Path]]] | None = None
@@ -273,7 +281,7 @@ class OtherFolders:
         """Return the JSON files without their photo, by its name."""
         alone: dict[str, list[tuple[Identity, Path]]] = {}
         last = None
-        for folder in self._all_folders():
+        for folder in filter(self._reaches, self._all_folders()):
             with suppress(OSError):
                 names = self._folders.of(folder)
                 if names is last or not is_takeout(names):
