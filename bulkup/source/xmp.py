@@ -23,6 +23,9 @@ from bulkup.source.metadata import (
 MOST_ELEMENTS: Final = 50_000
 """Maximum number of elements of a document."""
 
+MOST_KEYWORDS: Final = 2000
+"""Maximum number of keywords of a document: the gallery keeps each tag that was created."""
+
 RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 DC: Final = "{http://purl.org/dc/elements/1.1/}"
 XMP: Final = "{http://ns.adobe.com/xap/1.0/}"
@@ -128,13 +131,16 @@ def read_xmp(data: bytes) -> Metadata:
     about = [item for document in documents for item in document.findall(f"{RDF}Description")]
     paths = tuple(dict.fromkeys(_paths(about)))
     flat = (line(text) for text in _values(about, f"{DC}subject"))
+    # of hierarchical ones the last level, as in the flat list
+    tags = distinct((*flat, *(path[-1] for path in paths)))
+    if len(tags) > MOST_KEYWORDS:
+        raise ValueError(f"more than {MOST_KEYWORDS:,} keywords")
     return Metadata(
         title=line(_text(about, f"{DC}title")) or line(_text(about, f"{PHOTOSHOP}Headline")),
         description=prose(_text(about, f"{DC}description")),
         author=", ".join(distinct(line(name) for name in _values(about, f"{DC}creator"))),
         date=_date(about),
-        # of hierarchical ones the last level, as in the flat list
-        tags=distinct((*flat, *(path[-1] for path in paths))),
+        tags=tags,
         keyword_paths=tuple(path for path in paths if len(path) > 1),
         rating=_rating(about),
         people=distinct(_people(root, about)),

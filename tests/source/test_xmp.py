@@ -128,6 +128,16 @@ def test_the_last_level_of_a_keyword_is_the_tag() -> None:
     assert read.keyword_paths == (("Places", "Italy", "Rome"), ("People", "Anna"))
 
 
+def test_no_document_fills_a_gallery_with_tags() -> None:
+    def bag(count: int) -> str:
+        items = "".join(f"<rdf:li>{number}</rdf:li>" for number in range(count))
+        return f"<dc:subject><rdf:Bag>{items}</rdf:Bag></dc:subject>"
+
+    assert len(read_packet(bag(2000)).tags) == 2000
+    with pytest.raises(ValueError, match="more than 2,000 keywords"):
+        read_packet(bag(2001))
+
+
 def test_keywords_as_whole_paths_stand_for_their_levels() -> None:
     read = Metadata(
         tags=("italy", "sea", "Rome", "Anna"),
