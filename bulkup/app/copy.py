@@ -340,8 +340,11 @@ class SourcePhotos:
         return list(dict.fromkeys(path for path in paths if path is not None))
 
     def further(self, path: Path) -> Iterable[Sequence[str]]:
-        """Return the paths of a photo's albums besides the first one."""
-        return self.paths_of(path)[1:]
+        """Return the paths of a photo's albums besides the first one, and those of its tags."""
+        known = self._known.get(path)
+        tags = {tag.casefold() for tag in known.metadata.tags} if known else ()
+        by_tag = (album for tag, album in self._tree.into.by_tag if tag.casefold() in tags)
+        return [*self.paths_of(path)[1:], *by_tag]
 
     def folder_albums(self, base: int) -> FolderAlbums:
         """Return the first album of each photo."""
@@ -379,39 +382,43 @@ class SourcePhotos:
     async def _make_albums(self, albums: Albums, base: int) -> None:
         """Create the albums in their order; what fails is tried again for their photos."""
         self._made[()] = base
-        private = 0
+        private: list[AlbumRow] = []
+        public: list[AlbumRow] = []
         for row in self._tree.rows:
             path = self._tree.path_of(row.album_id)
-            if not path or path in self._made or (parent := self._made.get(path[:-1])) is None:
-                continue
-            with suppress(PhotoError, Transient):
-                album = await albums.inside(
-                    parent, path[-1], comment=row.comment, private=row.private, make=True
-                )
-                if album is not None:
-                    self._made[path] = album
-                    private += row.private and album in albums.made
+            if path and path not in self._made and path[:-1] in self._made:
+                with suppress(PhotoError, Transient):
+                    parent = self._made[path[:-1]]
+                    album = await albums.inside(
+                        parent, path[-1], comment=row.comment, private=row.private, make=True
+                    )
+                    self._made[path] = album or ROOT
+                    private += [row] if row.private and album in albums.made else []
+            there = self._made.get(path) if path else None
+            public += [row] if row.private and there and there not in albums.private_ones else []
+        if public:
+            self._notice(
+                f"{_are(len(public), 'private album')} public in the new gallery: "
+                f"{_names(public)}",
+                "Stop, and make the albums of their photos private; or leave out --album-levels, "
+                "and rename albums of the same name.",
+            )
         if private and not self._tree.into.private:
-            self._emit(
-                Noticed(
-                    message=f"{_are(private, 'new album')} private, as there: only administrators "
-                    "have access",
-                    hint="Give groups and users access to them in the new gallery.",
-                )
+            self._notice(
+                f"{_are(len(private), 'private album')} private in the new gallery, too",
+                "Only administrators have access to them: give it to groups and users there.",
             )
-        hidden = [row for row in self._tree.rows if row.hidden > 0]
-        if hidden:
+        if hidden := [row for row in self._tree.rows if row.hidden > 0]:
             count = sum(row.hidden for row in hidden)
-            named = ", ".join(f"“{row.name}”" for row in hidden[:NAMED])
-            more = f" and {len(hidden) - NAMED:,} more" if len(hidden) > NAMED else ""
-            self._emit(
-                Noticed(
-                    message=f"{_are(count, 'photo')} not copied, because the account does not see "
-                    f"them: in {named}{more}",
-                    hint="Give it access to these private albums there, and the highest privacy "
-                    "level, then run the same command again.",
-                )
+            self._notice(
+                f"{_are(count, 'photo')} not copied, because the account does not see them: in "
+                f"{_names(hidden)}",
+                "Give it access to these private albums there, and the highest privacy level, "
+                "then run the same command again.",
             )
+
+    def _notice(self, message: str, hint: str) -> None:
+        self._emit(Noticed(message=message, hint=hint))
 
     async def _formats_of(
         self, photos: Sequence[AlbumPhoto]
@@ -604,6 +611,11 @@ class DownloadingExecutor(LocalExecutor):
 
 def _are(count: int, what: str) -> str:
     return f"1 {what} is" if count == 1 else f"{count:,} {what}s are"
+
+
+def _names(albums: Sequence[AlbumRow]) -> str:
+    more = f" and {len(albums) - NAMED:,} more" if len(albums) > NAMED else ""
+    return ", ".join(f"“{album.name}”" for album in albums[:NAMED]) + more
 
 
 def _file_name(original: Original) -> str:

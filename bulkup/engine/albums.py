@@ -151,7 +151,7 @@ class Albums:
 
     The private ones that are looked up get the `access`, whether they are new or not: an earlier
     run may have been killed before it gave it. `used` has the names of albums that were looked up,
-    by parent and id, and `made` the ids of the new ones.
+    by parent and id, `made` the ids of the new ones, and `private_ones` those of private ones.
     """
 
     def __init__(
@@ -170,6 +170,7 @@ class Albums:
         self._access = access
         self.used: dict[int, dict[int, str]] = {}
         self.made: set[int] = set()
+        self.private_ones: set[int] = set()
         self._listed: dict[int, AlbumInfo] = {}  # what was there before the run
         self._shared: set[int] = set()  # those of them that get the access
         self._loaded = False
@@ -214,6 +215,8 @@ class Albums:
             found = await self._add(name, parent=parent, private=private, comment=comment)
             self._known[parent, self._gallery.album_keys(name)[0]] = found
             self.made.add(found)
+            if private or parent in self.private_ones:
+                self.private_ones.add(found)
             await self._set_name(found, name)
             await self._share(found, name, parent=parent)
             self._emit(AlbumMade(album=found, name=name, parent=parent or None))
@@ -292,6 +295,7 @@ class Albums:
             known[album.parent, name] = album.album_id  # the oldest of those with the same name
         if self._known is None:
             self._listed = {album.album_id: album for album in albums}
+            self.private_ones |= {album.album_id for album in albums if album.private}
         return known
 
     async def _add(self, name: str, *, parent: int, private: bool, comment: str) -> int:

@@ -161,7 +161,7 @@ async def test_albums_keep_descriptions_status_order_and_covers(
         for _ in range(2):
             ended = await copy(old, box, "--tree")
             assert ended.code == 0, ended.err
-            assert "2 new albums are private" in ended.err or _
+            assert "2 private albums are private in the new gallery" in ended.err or _
     made = {album.name: album for album in box.gallery.albums.values()}
     in_order = sorted(box.gallery.albums.values(), key=lambda album: album.order)
     assert [album.name for album in in_order] == ["Mine", "b", "Sandbox", "a", "empty"]
@@ -176,6 +176,24 @@ async def test_albums_keep_descriptions_status_order_and_covers(
     }
     assert sorted(ranks, key=lambda file: ranks[file]) == ["a3.jpg", "a1.jpg", "a2.jpg"]
     assert "1 album does not show" in ended.err
+
+
+async def test_private_albums_that_become_public_are_named_and_tags_choose_albums(
+    old: Sandbox, box: Sandbox, tmp_path: Path
+) -> None:
+    write_files(root := tmp_path / "photos", "A/a.jpg", "A/Secret/b.jpg", "Mine/c.jpg")
+    await fill(old, root, "--tree", "--unwrap", "--tag", "sea")
+    albums = {album.name: album for album in old.gallery.albums.values()}
+    for name in ("Secret", "Mine"):
+        albums[name].status = "private"
+        old.gallery.give_access([albums[name].id], users={1})
+    box.gallery.make_album("Mine")
+    flags = ("--tree", "--album-levels", "1", "--album-for-tag", "SEA=By tag/Sea")
+    ended = await copy(old, box, *flags)
+    assert ended.code == 0, ended.err
+    assert "2 private albums are public in the new gallery" in ended.err
+    assert "“Secret”, “Mine”" in ended.err
+    assert albums_of(box)["By tag/Sea"] == ["a.jpg", "b.jpg", "c.jpg"]
 
 
 async def test_photos_that_the_account_does_not_see_are_counted(

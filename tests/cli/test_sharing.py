@@ -35,6 +35,7 @@ async def test_the_private_albums_of_a_run_are_shared(
     names = ("friends", "--share-with", "group:family", "--share-with", "Zoë 'Q' <b>")
     async with gallery(version) as box:
         box.gallery.albums[1].status = "private"
+        box.gallery.give_access([1], users={1})
         planned = await send(box, tmp_path / "Rome", "--tree", *PRIVATE, *names, "--dry-run")
         assert "the private album “Sandbox” gets shared, too" in planned.err
         assert "pwg.permissions.add" not in calls(box)
