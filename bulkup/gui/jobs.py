@@ -1,11 +1,12 @@
 """Tasks that run in the background while pages are shown."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from anyio import CancelScope, Event
 from anyio.abc import TaskGroup
 
-from bulkup.errors import BulkupError
+from bulkup.errors import BulkupError, UsageError
 
 
 class Job:
@@ -45,12 +46,18 @@ class Job:
     async def _run(
         self, task: Callable[[], Awaitable[None]], scope: CancelScope, ended: Event
     ) -> None:
-        error = None
+        error: BulkupError | None = None
         try:
             with scope:
                 await task()
         except BulkupError as failure:
             error = failure
+        except Exception as fault:
+            logging.getLogger(__name__).exception("a task has failed")
+            error = UsageError(
+                f"this is a fault of bulkup: {fault!r}",
+                hint="The terminal in which it runs shows the details: please report them.",
+            )
         finally:
             if self._scope is scope:  # no other task has replaced it
                 self._scope, self.error = None, error

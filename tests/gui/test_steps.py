@@ -257,6 +257,19 @@ async def test_a_fault_of_a_page_is_reported_and_the_others_stay(
         assert (await there.get("/gallery")).status == 200
 
 
+async def test_a_fault_of_a_task_is_reported_and_ends_nothing_else(
+    gui: Opens, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Sandbox(admin=ADMIN) as box, gui() as there:
+        await there.sign_in(box)
+        monkeypatch.setattr("bulkup.app.doctor.REQUESTS", None)
+        await there.post("/checkup", {"do": "start"})
+        page = await there.settled("/checkup")
+        assert "this is a fault of bulkup: TypeError" in page.words
+        assert "TypeError" in caplog.text
+        assert (await there.get("/")).status == 200
+
+
 async def test_the_language_is_chosen_by_a_form(gui: Opens) -> None:
     async with gui() as there:
         page = await there.post("/language", {"language": "en", "back": "/sources"})
