@@ -230,11 +230,6 @@ class UploadSettings:
                 "--update needs the ledger, which records the uploaded version of each file",
                 hint="Leave out --no-ledger.",
             )
-        if self.convert and self.after is not None:
-            raise UsageError(
-                "--after does not work with --convert: the gallery has only JPEGs of some photos",
-                hint="Leave out one of them.",
-            )
         check_range("--concurrency", self.concurrency, least=1, most=MOST_CONCURRENT)
         if self.finishing is not None:
             check_range("--finishing", self.finishing, least=1, most=MOST_CONCURRENT)

@@ -148,11 +148,12 @@ COMMANDS: Final = {
     "gui": CommandHelp(
         "gui",
         "Photos",
-        """Prepare a migration in a browser: sign in to the gallery, check it, and choose and count
-        photos. Each page shows the command that does the same.
+        """Lead through a migration in a browser: gallery, check-up, photos, albums, options,
+        rehearsal, upload, report. Each page shows the command that does the same.
 
         The pages are served on this machine alone, to the browser that opens the printed address
-        first. What was chosen is kept, passwords are not.
+        first. The upload goes on when the browser is closed; Ctrl-C ends it gracefully. What was
+        chosen is kept, passwords are not.
 
         Requires bulkup[gui]. Exit codes: 0 ended by Ctrl-C, 2 wrong usage.
         """,

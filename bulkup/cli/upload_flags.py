@@ -198,7 +198,8 @@ class UploadFlags:
     convert: Annotated[
         bool,
         flag(
-            "Send HEIC, AVIF and TIFF photos as JPEG to a gallery that does not accept them. "
+            "Send HEIC, AVIF and TIFF photos as JPEG to a gallery that does not accept them, "
+            "and attach the files themselves as formats where it accepts these. "
             "Requires bulkup[heic].",
         ),
     ] = False

@@ -94,7 +94,7 @@ class ConvertingExecutor(LocalExecutor):
         """Return how many photos were sent as JPEG."""
         if self._sent:
             photos = "1 photo was" if self._sent == 1 else f"{self._sent:,} photos were"
-            yield f"{photos} converted to JPEG", "The gallery has no copy of their own files."
+            yield f"{photos} converted to JPEG", ""
 
     async def _convert(self, photo: Photo) -> tuple[Path | None, Converted]:
         """Return the JPEG of a photo, if there is a spool, and its facts."""

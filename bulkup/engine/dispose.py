@@ -1,7 +1,7 @@
 """Disposes of local files once the server has confirmed their photos."""
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,6 +9,7 @@ from typing import Final
 import anyio
 from anyio import to_thread
 
+from bulkup.engine.executor import Executor
 from bulkup.engine.ports import Job, RunContext
 from bulkup.errors import BulkupError, PhotoChanged, PhotoError, one_error
 from bulkup.errors import gallery as gallery_failures
@@ -38,8 +39,11 @@ class Disposal:
     `destination` None leaves all files where they are.
     """
 
-    def __init__(self, destination: Mover | Trash | None, context: RunContext) -> None:
+    def __init__(
+        self, destination: Mover | Trash | None, context: RunContext, *, executor: Executor
+    ) -> None:
         self._destination = destination
+        self._executor = executor
         self._gallery = context.gallery
         self._recovery = context.recovery
         self._ledger = context.ledger
@@ -54,16 +58,22 @@ class Disposal:
             self._arrivals.append(Arrival(job.photo, job.md5, job.wanted, photo_id))
 
     async def run(
-        self, *, may_lack: Callable[[int, int], bool], format_files: Sequence[PairedFile] = ()
+        self,
+        *,
+        may_lack: Callable[[int, int], bool],
+        format_files: Sequence[PairedFile] = (),
+        attached: Container[Path] = (),
     ) -> None:
         """Move the files that the server confirms, and emit which others stay and why.
 
         `may_lack` returns whether an album may lack a photo. The `format_files` stay, and so do
-        their photos' files. To be called when nothing is in flight any more. Raises `RunError`
-        where the ledger can't be used.
+        their photos' files. Those of converted photos go to the trash only if they are `attached`
+        to these. To be called when nothing is in flight any more. Raises `RunError` where the
+        ledger can't be used.
         """
         if self._destination is None:
             return
+        self._attached = attached
         waiting = iter(await self._without_formats(format_files))
         async with one_error(), anyio.create_task_group() as tasks:
             for _ in range(MOST_CHECKED):
@@ -97,8 +107,9 @@ class Disposal:
             path = arrival.photo.path
             try:
                 await self._confirm(arrival, may_lack)
+                await self._check_unchanged(arrival)
                 async with self._disk:  # one at a time: equal files may have equal names
-                    where = await _put(arrival, destination)
+                    where = await to_thread.run_sync(destination.put, arrival.photo)
             except BulkupError as error:
                 self._emit(
                     FileNotMoved(path=path, reason=error.message, hint=error.hint, code=error.code)
@@ -112,9 +123,15 @@ class Disposal:
 
     async def _confirm(self, arrival: Arrival, may_lack: Callable[[int, int], bool]) -> None:
         """Raise `BulkupError` unless the server stores the same bytes, in the right albums."""
-        photo_id, md5 = arrival.photo_id, arrival.md5
+        photo_id, md5, photo = arrival.photo_id, arrival.md5, arrival.photo
         if photo_id is None:
             raise PhotoError(gallery_failures.NO_NUMBER())
+        if (
+            photo.convert
+            and isinstance(self._destination, Trash)
+            and photo.path not in self._attached
+        ):
+            raise PhotoError(gallery_failures.ONLY_JPEG(photo=photo_id))
         for album in arrival.albums:
             if may_lack(album, photo_id):
                 raise PhotoError(gallery_failures.PERHAPS_NOT_IN_ALBUM(album=album))
@@ -126,13 +143,14 @@ class Disposal:
         if not same:
             raise PhotoError(gallery_failures.STORED_OTHERWISE(photo=photo_id))
 
-
-async def _put(arrival: Arrival, destination: Mover | Trash) -> Path | None:
-    """Move a file, if it is still the one that was sent."""
-    photo, md5 = await fingerprint(arrival.photo)
-    if (photo, md5) != (arrival.photo, arrival.md5):
-        raise PhotoChanged(local_failures.CHANGED_SINCE())
-    return await to_thread.run_sync(destination.put, photo)
+    async def _check_unchanged(self, arrival: Arrival) -> None:
+        """Raise `PhotoError` unless the file is still the one that was sent, or converted."""
+        if arrival.photo.convert:
+            photo, md5 = await self._executor.fingerprint(arrival.photo)
+        else:
+            photo, md5 = await fingerprint(arrival.photo)
+        if (photo, md5) != (arrival.photo, arrival.md5):
+            raise PhotoChanged(local_failures.CHANGED_SINCE())
 
 
 def _without(arrivals: Sequence[Arrival], photos: Collection[Path]) -> Sequence[Arrival]:

@@ -1,7 +1,7 @@
 """The dry run: the same pipeline with a gallery and a ledger that are only read."""
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -33,7 +33,7 @@ from bulkup.engine.ports import (
     State,
 )
 from bulkup.engine.recorder import OutcomeGuard, OutcomeRecorder
-from bulkup.errors import one_error
+from bulkup.errors import FormatRefused, one_error
 from bulkup.events import Emit, Estimated, Event, Noticed, PhotoNew, PhotoPresent, RunFinished
 from bulkup.source.photos import Photo
 from bulkup.source.scan import PairedFile
@@ -82,11 +82,18 @@ async def run(plan: Plan, context: RunContext, *, albums: Albums, executor: Exec
         ).attach(format_files, at_once=plan.concurrency)
     finally:
         guard.close()
-    if uploads.converted:
+    if converted := uploads.converted.total():
+        kept = sum(
+            [
+                uploads.converted[name]
+                for name in uploads.converted
+                if await _is_accepted(name, context)
+            ]
+        )
         emit(
             Noticed(
-                message=f"{uploads.converted:,} of the new photos would be converted to JPEG",
-                hint="Their own files stay as they are.",
+                message=f"{converted:,} of the new photos would be converted to JPEG",
+                hint=f"Of these, {kept:,} would have their own files as formats.",
             )
         )
     size = uploads.size + formats.size
@@ -97,6 +104,15 @@ async def run(plan: Plan, context: RunContext, *, albums: Albums, executor: Exec
         finishing_s = uploads.count * FINISH_S / at_once
         emit(Estimated(sending_s=size / speed, finishing_s=finishing_s))
     emit(RunFinished(seconds=context.clock() - began))
+
+
+async def _is_accepted(file: str, context: RunContext) -> bool:
+    """Return whether the gallery accepts a file of this name as a format."""
+    try:
+        await context.recovery.run(lambda: context.gallery.check_format(file))
+    except FormatRefused:
+        return False
+    return context.gallery.takes_formats
 
 
 def _emit_without_planned_ids(emit: Emit, event: Event) -> None:
@@ -113,7 +129,7 @@ class _PlannedUploads:
 
     def __init__(self, context: RunContext, deduplicator: Deduplicator) -> None:
         self.count = 0
-        self.converted = 0
+        self.converted = Counter[str]()  # by file name endings
         self.size = 0
         self._emit = context.emit
         self._ledger = context.ledger
@@ -126,7 +142,7 @@ class _PlannedUploads:
             async for job in jobs:
                 photo = job.photo
                 self.count += 1
-                self.converted += photo.convert
+                self.converted[photo.path.suffix.lower()] += photo.convert
                 self.size += photo.size
                 self._emit(
                     PhotoNew(path=photo.path, size=photo.size, replaces=job.replaces, md5=job.md5)
@@ -160,7 +176,7 @@ class _PlannedFormats:
         await anyio.lowlevel.checkpoint()
         return content
 
-    async def record(self, content: Content, main: int) -> None:
+    async def record(self, content: Content, paired_file: PairedFile, main: int) -> None:
         """Record nothing."""
 
 

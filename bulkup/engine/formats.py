@@ -1,23 +1,33 @@
 """RAW and similar files that are attached to photos as further formats."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 from anyio import to_thread
 
-from bulkup.engine.executor import Executor, NotStarted
+from bulkup.engine.executor import Executor, NotStarted, discard
 from bulkup.engine.ports import Entry, Job, RunContext, State, UploadContext
 from bulkup.engine.recorder import failure, present
 from bulkup.engine.replace import any_untouched
 from bulkup.errors import BulkupError, FormatRefused, FormatsOff, PhotoError, RunError
 from bulkup.errors import gallery as gallery_failures
 from bulkup.errors import local as local_failures
-from bulkup.events import Noticed, PhotoPlanned
+from bulkup.events import (
+    Event,
+    Noticed,
+    PhotoFailed,
+    PhotoPlanned,
+    PhotoPresent,
+    PhotoUploaded,
+)
 from bulkup.source.files import version
 from bulkup.source.photos import Photo
-from bulkup.source.scan import PairedFile
+from bulkup.source.scan import PairedFile, original_of
+
+LOOKED_UP: Final = 500
 
 FormatKey = tuple[int, str]
 """What identifies a format: the id of its photo, and its extension in lower case."""
@@ -51,7 +61,7 @@ class FormatSender(Protocol):
         Raises `FormatRefused` where the server does not accept such files, and `PhotoError`.
         """
 
-    async def record(self, content: Content, main: int) -> None:
+    async def record(self, content: Content, paired_file: PairedFile, main: int) -> None:
         """Record that a file is attached to photo `main`."""
 
 
@@ -67,22 +77,21 @@ class FormatUploader:
 
     async def send(self, content: Content, paired_file: PairedFile, main: int) -> Content:
         """Upload a file as a format of photo `main`, and record it."""
-        del paired_file
         md5 = await content.md5()
         job = Job(content.photo, md5, format_of=main)
         async with self._context.recovery.proving("upload format", job.photo.path):
             job, event = await self._executor.upload(job, self._upload_context)
         sent = Content(job.photo, job.md5, executor=self._executor)
-        await self.record(sent, main)
+        await self.record(sent, paired_file, main)
         self._context.emit(event)
         return sent
 
-    async def record(self, content: Content, main: int) -> None:
+    async def record(self, content: Content, paired_file: PairedFile, main: int) -> None:
         """Record in the ledger that a file is attached to photo `main`."""
         md5 = await content.md5()
         photo = content.photo
         entry = Entry(
-            path=photo.path,
+            path=paired_file.recorded_as,
             size=photo.size,
             mtime_ns=photo.mtime_ns,
             md5=md5,
@@ -149,11 +158,24 @@ class Formats:
     async def _attach(self, paired_file: PairedFile, photo: Photo) -> None:
         """Attach one file. Raises `PhotoError` where that is impossible."""
         entries = await self._ledger.look_up([paired_file.path, paired_file.of])
-        own = entries.get(paired_file.path)
         main, sent_now = await self._main(paired_file.of, entries.get(paired_file.of))
+        await self._attach_to(
+            main, paired_file, photo, own=entries.get(paired_file.path), sent_now=sent_now
+        )
+
+    async def _attach_to(
+        self,
+        main: int,
+        paired_file: PairedFile,
+        photo: Photo,
+        *,
+        own: Entry | None,
+        sent_now: bool,
+    ) -> None:
+        """Attach one file, of which the ledger has the entry `own`, to photo `main`."""
         key = (main, paired_file.path.suffix[1:].lower())
         async with self._locks.setdefault(key, anyio.Lock()):
-            if own and own.state is State.FORMAT and own.image_id == main and own.is_of(photo):
+            if own and own.attached_to(main, photo):
                 content = Content(photo, own.md5, executor=self._executor)
                 self._attached.setdefault(key, content)
                 self._emit_present(content, main)
@@ -161,7 +183,7 @@ class Formats:
             content = Content(photo, executor=self._executor)
             if await self._is_there(content, paired_file, own=own, key=key, sent_now=sent_now):
                 self._attached[key] = content
-                await self._sender.record(content, main)
+                await self._sender.record(content, paired_file, main)
                 self._emit_present(content, main)
                 return
             self._attached[key] = await self._send(content, paired_file, key)
@@ -236,7 +258,7 @@ class Formats:
             for entry in await self._ledger.files_of([main])
             if entry.state is State.FORMAT
             and entry.path.suffix[1:].lower() == ending
-            and entry.path != paired_file.path
+            and entry.path != paired_file.recorded_as
         ]
         if not others:
             return None
@@ -252,26 +274,133 @@ class Formats:
 
     async def _send(self, content: Content, paired_file: PairedFile, key: FormatKey) -> Content:
         """Attach a file, and return it as it was sent."""
-        main, ending = key
+        main, _ = key
+        await self._check_accepted(paired_file)
+        self._emit(PhotoPlanned(path=paired_file.path, size=content.photo.size))
+        try:
+            return await self._sender.send(content, paired_file, main)
+        except FormatRefused as error:
+            self._note_refused(paired_file, error)
+            raise
+
+    async def _check_accepted(self, paired_file: PairedFile) -> None:
+        """Raise `FormatRefused` or `PhotoError` if the gallery does not accept such formats."""
         if not self._gallery.takes_formats:
             raise PhotoError(gallery_failures.NO_FORMATS())
+        ending = paired_file.path.suffix[1:].lower()
         if (refused := self._formats_off or self._refused.get(ending)) is not None:
             raise FormatRefused(refused.failure)
         try:
             await self._recovery.run(lambda: self._gallery.check_format(paired_file.path.name))
-            self._emit(PhotoPlanned(path=paired_file.path, size=content.photo.size))
-            return await self._sender.send(content, paired_file, main)
         except FormatRefused as error:
-            self._refused[ending] = error
-            if isinstance(error, FormatsOff):
-                self._formats_off = error
-            if error.message not in self._noticed:
-                self._noticed.add(error.message)
-                self._emit(Noticed(message=error.message, hint=error.hint))
+            self._note_refused(paired_file, error)
             raise
+
+    def _note_refused(self, paired_file: PairedFile, error: FormatRefused) -> None:
+        self._refused[paired_file.path.suffix[1:].lower()] = error
+        if isinstance(error, FormatsOff):
+            self._formats_off = error
+        if error.message not in self._noticed:
+            self._noticed.add(error.message)
+            self._emit(Noticed(message=error.message, hint=error.hint))
 
     def _emit_present(self, content: Content, main: int) -> None:
         self._emit(present(Job(content.photo, content.known_md5), main))
+
+
+class OriginalFormats(Formats):
+    """Attaches the files of converted photos to these, where the gallery accepts that.
+
+    A photo's outcome does not depend on it: files that are not attached are counted, and the next
+    run tries again.
+    """
+
+    def __init__(
+        self,
+        context: RunContext,
+        *,
+        upload_context: UploadContext,
+        update: bool,
+        executor: Executor,
+    ) -> None:
+        context = replace(context, emit=self._note)
+        sender = FormatUploader(
+            context,
+            upload_context=replace(upload_context, emit=discard),
+            executor=executor,
+        )
+        super().__init__(context, sender=sender, update=update, executor=executor)
+        self.attached = set[Path]()
+        """The photos whose files are attached."""
+        self._sent = 0
+        self._arrived: list[tuple[Photo, int]] = []
+        self._mains: dict[Path, int] = {}
+        self._left: dict[tuple[str, str], int] = {}  # by reason and hint
+
+    def arrived(self, job: Job, photo_id: int | None) -> None:
+        """Note a photo that is in the gallery, whose file has to be attached at the end."""
+        photo = job.photo
+        if photo.convert and photo_id and not photo.same_as and photo.path not in self.attached:
+            self._arrived.append((photo, photo_id))
+
+    async def sent(self, job: Job, photo_id: int) -> None:
+        """Attach the file of a photo that was just sent, without waiting for the end of the run.
+
+        What fails is tried again there. Raises `RunError`.
+        """
+        if not job.photo.convert or self._stop.wanted:
+            return
+        self._mains[job.photo.path] = photo_id
+        original = original_of(job.photo)
+        try:
+            await self._attach(original, replace(job.photo, convert=False), sent_now=True)
+        except RunError:
+            raise
+        except BulkupError:
+            return
+
+    async def run(self, *, at_once: int) -> Iterable[tuple[str, str]]:
+        """Attach the files that remain; return what to report: messages, each with a hint."""
+        files: list[PairedFile] = []
+        for start in range(0, len(self._arrived), LOOKED_UP):
+            batch = self._arrived[start : start + LOOKED_UP]
+            originals = [original_of(photo) for photo, _ in batch]
+            entries = await self._ledger.look_up([file.recorded_as for file in originals])
+            for (photo, photo_id), original in zip(batch, originals, strict=True):
+                own = entries.get(original.recorded_as)
+                if own and own.attached_to(photo_id, photo):
+                    self.attached.add(photo.path)
+                else:
+                    self._mains[photo.path] = photo_id
+                    files.append(original)
+        await self.attach(files, at_once=at_once)
+        return self._remarks()
+
+    async def _attach(
+        self, paired_file: PairedFile, photo: Photo, *, sent_now: bool = False
+    ) -> None:
+        await self._check_accepted(paired_file)
+        path, main = paired_file.recorded_as, self._mains.pop(paired_file.path)
+        own = (await self._ledger.look_up([path])).get(path)
+        await self._attach_to(main, paired_file, photo, own=own, sent_now=sent_now)
+
+    def _remarks(self) -> Iterator[tuple[str, str]]:
+        if self._sent:
+            files = "1 photo" if self._sent == 1 else f"{self._sent:,} photos"
+            yield f"the own files of {files} were attached as formats", ""
+        for (reason, hint), count in self._left.items():
+            photos = "1 photo" if count == 1 else f"{count:,} photos"
+            yield f"the gallery has only the JPEG of {photos}: {reason}", hint
+
+    def _note(self, event: Event) -> None:
+        """Count an event instead of passing it on: it is not the outcome of the photo."""
+        match event:
+            case PhotoUploaded() | PhotoPresent():
+                self._sent += isinstance(event, PhotoUploaded)
+                self.attached.add(event.path)
+            case PhotoFailed():
+                key = event.reason, event.hint
+                self._left[key] = self._left.get(key, 0) + 1
 
 
 def _photo_at(path: Path, convert: Collection[str]) -> Photo:

@@ -36,7 +36,7 @@ from bulkup.engine.confirm import Confirmer
 from bulkup.engine.dedupe import Deduplicator
 from bulkup.engine.dispose import Disposal
 from bulkup.engine.executor import Executor, NotStarted
-from bulkup.engine.formats import Formats, FormatUploader, MainOf
+from bulkup.engine.formats import Formats, FormatUploader, MainOf, OriginalFormats
 from bulkup.engine.limiter import Census, Limiter
 from bulkup.engine.pacing import Finishing
 from bulkup.engine.ports import Entry, Job, PhotoSender, RunContext, State, Stop, UploadContext
@@ -151,8 +151,14 @@ async def run(
     context = replace(context, emit=guard.emit)
     arranger = Arranger(plan.arrangement, context, marks=plan.marks, models=plan.models)
     context = replace(context, emit=arranger.emit)
-    disposal = Disposal(plan.disposal, context)
-    outcomes = OutcomeRecorder(context, disposal.arrived)
+    disposal = Disposal(plan.disposal, context, executor=executor)
+    originals: OriginalFormats
+
+    def arrived(job: Job, photo_id: int | None) -> None:
+        disposal.arrived(job, photo_id)
+        originals.arrived(job, photo_id)
+
+    outcomes = OutcomeRecorder(context, arrived)
     format_files: list[PairedFile] = []
     deduplicator = make_deduplicator(
         plan, context, outcomes=outcomes, albums=albums, format_files=format_files
@@ -194,6 +200,9 @@ async def run(
         main_of=plan.main_of,
         executor=executor,
     )
+    originals = OriginalFormats(
+        context, upload_context=upload_context, update=plan.update, executor=executor
+    )
     used_up: list[RunError] = []
     unsent_in, unsent = anyio.create_memory_object_stream[Job](plan.concurrency)
     sent_in, sent = anyio.create_memory_object_stream[Sent](BATCH)
@@ -211,6 +220,7 @@ async def run(
                         upload_stage,
                         outcomes=outcomes,
                         deduplicator=deduplicator,
+                        originals=originals,
                         stop=context.stop,
                         executor=executor,
                         used_up=used_up,
@@ -219,6 +229,7 @@ async def run(
                         tasks.start_soon(send, unsent.clone(), sent_in.clone(), upload_context)
                     tasks.start_soon(confirm_stage, sent, confirmer, context)
             await formats.attach(format_files, at_once=in_flight)
+            attached = await originals.run(at_once=in_flight)
             background.cancel_scope.cancel()
     finally:
         guard.close()
@@ -232,8 +243,10 @@ async def run(
         )
     await confirmer.check_albums()
     await arranger.run(album_of=deduplicator.album_of, albums=albums)
-    await disposal.run(may_lack=confirmer.may_lack, format_files=format_files)
-    for message, hint in (*remarks(), *executor.remarks()):
+    await disposal.run(
+        may_lack=confirmer.may_lack, format_files=format_files, attached=originals.attached
+    )
+    for message, hint in (*remarks(), *executor.remarks(), *attached):
         emit(Noticed(message=message, hint=hint))
     if used_up:
         raise used_up[0]
@@ -524,6 +537,7 @@ async def upload_stage(
     *,
     outcomes: OutcomeRecorder,
     deduplicator: Deduplicator,
+    originals: OriginalFormats,
     stop: Stop,
     executor: Executor,
     used_up: list[RunError],
@@ -551,6 +565,7 @@ async def upload_stage(
                     await outcomes.failed([current], error)
                     left = await deduplicator.failed(current)
                 else:
+                    await originals.sent(sent[0], sent[1].image_id)
                     await out.send(sent)
                     left = await deduplicator.changed(current, into=sent[0])
 

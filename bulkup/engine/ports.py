@@ -49,6 +49,10 @@ class Entry:
         """Return whether the file is unchanged since this entry was written."""
         return (self.size, self.mtime_ns) == (photo.size, photo.mtime_ns)
 
+    def attached_to(self, photo_id: int, photo: Photo) -> bool:
+        """Return whether the file, unchanged since, is attached to this photo as a format."""
+        return self.state is State.FORMAT and self.image_id == photo_id and self.is_of(photo)
+
     @property
     def is_format(self) -> bool:
         """Whether the file is not a photo of its own but a format of photo `image_id`."""

@@ -23,6 +23,7 @@ from bulkup.errors import (
 from bulkup.errors import gallery as gallery_failures
 from bulkup.events import Noticed, PhotoUploaded
 from bulkup.source.files import version
+from bulkup.source.photos import Photo
 from bulkup.source.scan import PairedFile
 
 
@@ -151,7 +152,7 @@ class ChangedFiles:
         if photo is None:
             return replace(job, was=None)
         formats = [entry for entry in others if entry.is_format]
-        await self._give_up(formats, photo_id=photo_id, path=job.photo.path, file=photo.file)
+        await self._give_up(formats, photo_id=photo_id, of=job.photo, file=photo.file)
         return replace(job, replaces=photo_id, level=photo.level, albums=was.albums)
 
     async def _unchanged_photo(self, photo_id: int, was: Entry) -> PhotoIdentity | None:
@@ -174,20 +175,22 @@ class ChangedFiles:
         return identity
 
     async def _give_up(
-        self, formats: Sequence[Entry], *, photo_id: int, path: Path, file: str
+        self, formats: Sequence[Entry], *, photo_id: int, of: Photo, file: str
     ) -> None:
-        """Mark the formats of a photo that the file at `path` replaces, to be attached again.
+        """Mark the formats of a photo that the file of `of` replaces, to be attached again.
 
         `formats` are those that the ledger knows, `file` is the photo's file name in the gallery.
         Raises `PhotoError` where one could not be attached again.
         """
-        if formats and self._format_files is None:
-            raise PhotoError(
-                gallery_failures.LOSES_FORMATS(photo=photo_id, name=formats[0].path.name)
-            )
         known = {_ending(entry.path): entry.path for entry in formats}
-        for ending in known.keys() - await to_thread.run_sync(self._endings_beside, path):
-            raise PhotoError(gallery_failures.LOSES_FORMAT(photo=photo_id, path=known[ending]))
+        again = set(await to_thread.run_sync(self._endings_beside, of.path))
+        if of.convert:  # its own file is attached to it
+            again.add(_ending(of.path))
+        for ending in known.keys() - again:
+            lost = known[ending]
+            if self._format_files is None:
+                raise PhotoError(gallery_failures.LOSES_FORMATS(photo=photo_id, name=lost.name))
+            raise PhotoError(gallery_failures.LOSES_FORMAT(photo=photo_id, path=lost))
         there = await self._recovery.run(lambda: self._gallery.formats_of(photo_id, file)) or ()
         if foreign := sorted(ending for ending in there if ending.lower() not in known):
             endings = ", ".join(foreign)

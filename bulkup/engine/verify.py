@@ -1,6 +1,7 @@
 """Verifies an archive against the gallery: present, in its album, stored unchanged."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from bulkup.engine.verify_arrangement import ArrangementVerifier
 from bulkup.errors import (
     BulkupError,
     FailureMessage,
+    FormatRefused,
     NotOffered,
     PhotoError,
     PhotoGone,
@@ -31,10 +33,10 @@ from bulkup.errors import (
     one_error,
 )
 from bulkup.errors import gallery as gallery_failures
-from bulkup.events import PhotoChecked, RunFinished, Verdict
+from bulkup.events import Noticed, PhotoChecked, RunFinished, Verdict
 from bulkup.source.filters import EVERYTHING, Filters
 from bulkup.source.photos import Photo
-from bulkup.source.scan import find
+from bulkup.source.scan import find, original_of
 from bulkup.source.takeout.filter import TakeoutFilter
 
 NO_FAILURE = FailureMessage("")
@@ -141,6 +143,7 @@ async def run(
                 for _ in range(plan.concurrency):
                     tasks.start_soon(compare_stage, located.clone(), verifier, context.stop)
         await arrangement.run(album_resolver.albums.used if album_resolver else {})
+        verifier.remark_converted()
     finally:
         guard.close()
     emit(RunFinished(seconds=context.clock() - began))
@@ -195,6 +198,7 @@ class Verifier:
         self._album_resolver = album_resolver
         self._quick = quick
         self._members = MembersByAlbum(self._list_members)
+        self._converted = self._attached = 0
         self._equal = IdSet()  # photos compared: equal files share one, to be read only once
 
     def unreadable(self, photo: Photo, error: PhotoError) -> None:
@@ -312,6 +316,7 @@ class Verifier:
         try:
             async with self._recovery.proving("compare", *(job.photo.path for job in jobs)):
                 same = await self._is_same(photo_id, jobs[0])
+                lacking = {job for job in jobs if await self._lacks_original(job, photo_id)}
         except PhotoGone:
             await self._missing(jobs)
             return
@@ -325,7 +330,11 @@ class Verifier:
                 self._emit_verdict(job, Verdict.DIFFERING, differing, photo_id=photo_id)
             return
         for placement in located.placements:
-            await self._judge(placement, photo_id, compared=same is not None)
+            if placement.job in lacking:
+                failure = gallery_failures.LACKS_ORIGINAL(photo=photo_id)
+                self._emit_verdict(placement.job, Verdict.MISSING, failure, photo_id=photo_id)
+            else:
+                await self._judge(placement, photo_id, compared=same is not None)
 
     async def _is_same(self, photo_id: int, job: Job) -> bool | None:
         """Return whether the stored file is the local one, None where the server can't tell."""
@@ -337,6 +346,43 @@ class Verifier:
         if same:
             self._equal.add(photo_id)
         return same
+
+    async def _lacks_original(self, job: Job, photo_id: int) -> bool:
+        """Return whether a converted photo has lost its own file, which was attached to it.
+
+        As far as the gallery can tell; the ledger then forgets the file, to be attached again.
+        """
+        photo = job.photo
+        if not photo.convert:
+            return False
+        original = original_of(photo)
+        path = original.recorded_as
+        entry = (await self._ledger.look_up([path])).get(path)
+        attached = entry is not None and entry.attached_to(photo_id, photo)
+        if attached and not self._quick:
+            with suppress(FormatRefused, NotOffered):
+                await self._recovery.run(lambda: self._gallery.check_format(path.name))
+                identity = await self._recovery.run(lambda: self._gallery.identity(photo_id))
+                endings = await self._recovery.run(
+                    lambda: self._gallery.formats_of(photo_id, identity.file)
+                )
+                if endings is not None and path.suffix[1:].lower() not in endings:
+                    await self._ledger.forget([path])
+                    return True
+        self._converted += 1
+        self._attached += attached
+        return False
+
+    def remark_converted(self) -> None:
+        """Emit how many of the photos found are converted ones."""
+        if count := self._converted:
+            self._emit(
+                Noticed(
+                    message=f"{count:,} of the photos are JPEGs made from their files; "
+                    f"the files themselves are attached to {self._attached:,} of them",
+                    hint="Piwigo does not report how it stores formats.",
+                )
+            )
 
     async def _judge(self, placement: Placement, photo_id: int, *, compared: bool) -> None:
         """Emit the verdict on a file whose photo is not known to differ."""

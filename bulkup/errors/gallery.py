@@ -331,6 +331,16 @@ CANT_COMPARE: Final = FailureKind(
     "this gallery can't compare its file with this one",
     "Look at the photo in the gallery, then move the file yourself.",
 )
+LACKS_ORIGINAL: Final = FailureKind(
+    "lacks-original",
+    "photo {photo} is a JPEG made from it, and no longer has the file itself as a format",
+    "Upload it again, with --convert.",
+)
+ONLY_JPEG: Final = FailureKind(
+    "only-jpeg",
+    "photo {photo} is a JPEG made from it, and the gallery has not got the file itself",
+    "Move the file by --after move:DIR instead, or have the gallery accept such files as formats.",
+)
 STORED_OTHERWISE: Final = FailureKind(
     "stored-otherwise",
     "the gallery's file of photo {photo} differs from this file",

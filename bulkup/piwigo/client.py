@@ -84,6 +84,7 @@ class Catalogue(Sharing, Originals):
         self._keeps_html: bool | None = None
         self._md5s_unknown = False
         self._format_asked = False
+        self._format_lock = anyio.Lock()
         self._format_refusal: FormatRefused | None = None
 
     async def album_name(self, album: int) -> str:
@@ -402,15 +403,16 @@ class Catalogue(Sharing, Originals):
 
         It does so before it looks at the content.
         """
-        if not self._format_asked and self.offer.major >= FORMATS_SINCE:
-            fields = (("name", REFUSED_FORMAT), ("category", "1"), ("format_of", "1"))
-            try:
-                await self.ask("pwg.images.upload", fields, token=True)
-            except FormatRefused as refusal:
-                self._format_refusal = refusal
-            except (NotOffered, PhotoError):
-                pass
-            self._format_asked = True
+        async with self._format_lock:
+            if not self._format_asked and self.offer.major >= FORMATS_SINCE:
+                fields = (("name", REFUSED_FORMAT), ("category", "1"), ("format_of", "1"))
+                try:
+                    await self.ask("pwg.images.upload", fields, token=True)
+                except FormatRefused as refusal:
+                    self._format_refusal = refusal
+                except (NotOffered, PhotoError):
+                    pass
+                self._format_asked = True
         return self._format_refusal
 
 

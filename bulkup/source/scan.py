@@ -611,12 +611,22 @@ COMPANIONS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PairedFile:
-    """A file that belongs to the photo `of`, such as its RAW file."""
+    """A file that belongs to the photo `of`, such as its RAW file, or that this photo shows."""
 
     path: Path
     size: int
     mtime_ns: int
     of: Path
+
+    @property
+    def recorded_as(self) -> Path:
+        """The path in the ledger, which has the photo under its own one."""
+        return self.path / self.path.name if self.path == self.of else self.path
+
+
+def original_of(photo: Photo) -> PairedFile:
+    """Return the file of a converted photo as one that belongs to it."""
+    return PairedFile(photo.path, photo.size, photo.mtime_ns, photo.path)
 
 
 async def paired(

@@ -24,7 +24,7 @@ from tests.support.commands import (
     send,
     start,
 )
-from tests.support.galleries import attached, photo_files, uploads
+from tests.support.galleries import attached, photo_files, spoil, uploads
 from tests.support.photos import write_xmp
 
 pillow_heif.register_heif_opener()
@@ -99,7 +99,7 @@ async def test_photos_are_sent_as_jpeg_and_found_again(
     assert "--convert sends HEIC, AVIF and TIFF as JPEG" in left_out.err
     planned = await send(box, archive, "--dry-run", "--convert", "--no-ledger")
     assert "3 of the new photos would be converted to JPEG" in planned.err
-    assert not uploads(box)
+    assert not box.gallery.photos
 
     ended = await send(box, archive, "--convert")
     assert ended.code == 0
@@ -126,7 +126,7 @@ async def test_photos_are_sent_as_jpeg_and_found_again(
     monkeypatch.setattr(executor, "convert", None)  # known photos are not converted again
     assert has_rows(await send(box, archive, "--convert"), "4  already there")
     assert (await send(box, "verify", archive, "--convert")).code == 0
-    assert uploads(box) == sent
+    assert uploads(box) == sent + 2  # whether formats are accepted
 
 
 async def test_a_damaged_photo_fails_alone(box: Sandbox, archive: Path) -> None:
@@ -153,6 +153,115 @@ async def test_a_raw_file_is_attached_to_a_converted_photo(archive: Path) -> Non
         assert attached(formats)["f.jpg"] == [("dng", b"raw")]
         assert attached(formats)["a.jpg"] == [("tif", encoded("TIFF", color="white"))]
         assert len(formats.gallery.photos) == 5
+
+
+ATTACHED = {"heic": "b � 'c'.jpg", "avif": "d.jpg", "tif": "e.jpg"}
+ALL_FORMATS = ["heic", "avif", "tif"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the content of each file in a folder, by its name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def originals(archive: Path, *endings: str) -> dict[str, list[tuple[str, bytes]]]:
+    """Return the formats that the photos have when the files with these endings are attached."""
+    files = {path.suffix[1:]: path.read_bytes() for path in archive.iterdir()}
+    there = {name: [(kind, files[kind])] for kind, name in ATTACHED.items() if kind in endings}
+    return {name: there.get(name, []) for name in ("a.jpg", *ATTACHED.values())}
+
+
+@pytest.mark.parametrize("version", ["14.5.0", "16.4.0"])
+async def test_originals_are_attached_once(archive: Path, version: str) -> None:
+    secret = ("admin", "hunter2-secret")
+    async with Sandbox(admin=secret, formats=["heic", "tif"], version=version) as box:
+        planned = await send(box, archive, "--dry-run", "--convert", "--no-ledger")
+        assert "Of these, 2 would have their own files as formats" in planned.err
+        ended = await send(box, archive, "--convert")
+        assert ended.code == 0
+        assert "the own files of 2 photos were attached as formats" in ended.err
+        assert ended.err.count("has only the JPEG of 1 photo: this gallery does not accept") == 1
+        assert has_rows(ended, "4  uploaded", "4  verified")
+        assert attached(box) == originals(archive, "heic", "tif")
+        sent = uploads(box)
+        again = await send(box, archive, "--convert")
+        assert "attached as formats" not in again.err
+        if version == "16.4.0":  # the gallery can be asked
+            assert (await send(box, archive, "--convert", "--no-ledger")).code == 0
+        asked = 2 if version == "16.4.0" else 1
+        assert uploads(box) == sent + asked  # which formats it accepts
+        assert attached(box) == originals(archive, "heic", "tif")
+
+        box.gallery.formats.allowed = ALL_FORMATS
+        (archive / "e.tif").rename(archive / "moved.tif")
+        ended = await send(box, archive, "--convert")
+        assert "the own files of 1 photo were attached" in ended.err
+        (archive / "moved.tif").rename(archive / "e.tif")
+        assert attached(box) == originals(archive, *ALL_FORMATS)
+
+
+async def test_verify_finds_lost_originals(archive: Path) -> None:
+    secret = ("admin", "hunter2-secret")
+    async with Sandbox(admin=secret, formats=ALL_FORMATS) as box:
+        assert (await send(box, archive, "--convert")).code == 0
+        verify: list[str | Path] = ["verify", archive, "--convert"]
+        checked = await send(box, *verify)
+        assert checked.code == 0
+        assert "3 of the photos are JPEGs" in checked.err
+        assert "the files themselves are attached to 3 of them" in checked.err
+        (lost,) = (photo.id for photo in box.gallery.photos.values() if photo.file == "d.jpg")
+        box.gallery.formats.forget(lost)
+        assert (await send(box, *verify, "--quick")).code == 0
+        checked = await send(box, *verify)
+        assert checked.code == 1
+        assert "no longer has the file itself as a format" in checked.err
+        assert "3 present, 1 missing" in checked.err
+        assert (await send(box, archive, "--convert")).code == 0
+        assert attached(box) == originals(archive, *ALL_FORMATS)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+async def test_an_interrupted_run_attaches_the_rest_later(archive: Path, *, twice: bool) -> None:
+    async with Held("pwg.images.upload", nth=2) as box:  # the first one asks for the rules
+        box.gallery.formats.allowed = ALL_FORMATS
+        async with await start(box, archive, "--convert", finishing="1") as process:
+            await box.came.wait()
+            await interrupted(box, process, twice=twice)
+        box.go.set()
+        assert attached(box) != originals(archive, *ALL_FORMATS)
+        ended = await send(box, archive, "--convert")
+        assert ended.code == 0
+        assert attached(box) == originals(archive, *ALL_FORMATS)
+
+
+@pytest.mark.parametrize("formats", [None, ["tif"]])
+async def test_what_is_converted_is_disposed_of_if_it_is_safe(
+    archive: Path, tmp_path: Path, formats: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = ("admin", "hunter2-secret")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    before = contents(archive)
+    async with Sandbox(admin=secret, formats=formats) as box:
+        ended = await send(box, archive, "--convert", "--after", "trash")
+        kept = {"b 🐈 'c'.heic", "d.avif"} | ({"e.tif"} if formats is None else set())
+        assert contents(archive).keys() == kept
+        assert "the gallery has not got the file itself" in ended.err
+        done = tmp_path / "done"
+        (photo,) = (photo.id for photo in box.gallery.photos.values() if photo.file == "d.jpg")
+        await spoil(box, photo)
+        await send(box, archive, "--convert", "--after", f"move:{done}")
+        assert contents(archive) == {"d.avif": before["d.avif"]}
+        assert contents(done).items() <= before.items()
+        assert contents(done).keys() == kept - {"d.avif"}
+
+
+async def test_a_changed_photo_is_replaced_with_its_original(archive: Path) -> None:
+    secret = ("admin", "hunter2-secret")
+    async with Sandbox(admin=secret, formats=ALL_FORMATS) as box:
+        assert (await send(box, archive, "--convert")).code == 0
+        (archive / "e.tif").write_bytes(encoded("TIFF", color="yellow"))
+        assert (await send(box, archive, "--convert", "--update")).code == 0
+        assert attached(box) == originals(archive, *ALL_FORMATS)
 
 
 async def test_a_changed_photo_is_replaced(box: Sandbox, archive: Path) -> None:
@@ -237,10 +346,7 @@ async def test_a_full_disk_is_named(tmp_path: Path) -> None:
 async def test_what_does_not_work_is_said_at_once(
     box: Sandbox, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for flags, words in (
-        (["--after", "trash"], "--after does not work with --convert"),
-        (["--dask", "local:2"], "--convert does not work with --dask"),
-    ):
+    for flags, words in ((["--dask", "local:2"], "--convert does not work with --dask"),):
         ended = await send(box, archive, "--convert", *flags)
         assert ended.code == 2
         assert words in ended.err

@@ -90,18 +90,18 @@ def list_folder(at: Path) -> Listing:
 
 
 def _add(listing: Listing, entry: os.DirEntry[str]) -> None:
+    place = Place(Path(entry.path), entry.name)
     try:
         is_folder = entry.is_dir()
     except OSError:
         is_folder = False
-    if is_folder:
-        places = listing.hidden if entry.name.startswith(".") else listing.folders
-    elif entry.name.lower().endswith(SUFFIX):
-        places = listing.archives
+    if not is_folder:
+        if entry.name.lower().endswith(SUFFIX):
+            listing.archives.append(place)
+        else:
+            listing.others += 1
     else:
-        listing.others += 1
-        return
-    places.append(Place(Path(entry.path), entry.name))
+        (listing.hidden if entry.name.startswith(".") else listing.folders).append(place)
 
 
 def starts() -> list[Place]:
