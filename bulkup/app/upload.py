@@ -249,6 +249,7 @@ async def upload_photos(
                 )
                 if chunk_size.now != first_size:
                     context.emit(ChunkSizeChanged(chunk_size=chunk_size.now))
+                await albums.remember(context.ledger)
                 await pipeline.run(
                     plan,
                     context,

@@ -19,7 +19,14 @@ from typing import Final
 
 from anyio import to_thread
 
-from bulkup.engine.ports import Access, AlbumInfo, GalleryReader, GalleryWriter
+from bulkup.engine.ports import (
+    Access,
+    AlbumInfo,
+    GalleryReader,
+    GalleryWriter,
+    Ledger,
+    NoLedger,
+)
 from bulkup.engine.retry import Recovery
 from bulkup.errors import (
     Blocked,
@@ -151,7 +158,8 @@ class Albums:
 
     The private ones that are looked up get the `access`, whether they are new or not: an earlier
     run may have been killed before it gave it. `used` has the names of albums that were looked up,
-    by parent and id, `made` the ids of the new ones, and `private_ones` those of private ones.
+    by parent and id, `made` the ids of the new ones, which include those of a run that was killed,
+    and `private_ones` those of private ones.
     """
 
     def __init__(
@@ -175,6 +183,26 @@ class Albums:
         self._shared: set[int] = set()  # those of them that get the access
         self._loaded = False
         self._known: dict[tuple[int, str], int] | None = None
+        self._ledger: Ledger = NoLedger()
+        self._planned: Collection[tuple[int, str]] = ()
+
+    async def remember(self, ledger: Ledger) -> None:
+        """Note new albums in the ledger, and take those that a killed run has noted as new."""
+        self._ledger, self._planned = ledger, await ledger.planned_albums()
+        for key, album in self._keys():
+            if album in self.made:
+                await ledger.plan_album(*key)
+            elif key in self._planned:
+                self.made.add(album)
+
+    def made_keys(self) -> list[tuple[int, str]]:
+        """Return parent and name of the new albums."""
+        return [key for key, album in self._keys() if album in self.made]
+
+    def _keys(self) -> Iterator[tuple[tuple[int, str], int]]:
+        for parent, names in self.used.items():
+            for album, name in names.items():
+                yield (parent, name), album
 
     async def find(
         self, names: Sequence[str], *, below: int = ROOT, comment: str = "", make: bool
@@ -212,6 +240,7 @@ class Albums:
         found = self._lookup(self._known, parent, name)
         if found is None and make:
             private = private or self._private
+            await self._ledger.plan_album(parent, name)
             found = await self._add(name, parent=parent, private=private, comment=comment)
             self._known[parent, self._gallery.album_keys(name)[0]] = found
             self.made.add(found)
@@ -224,6 +253,8 @@ class Albums:
             await self._share(found, name, parent=parent)
         if found is not None:
             self.used.setdefault(parent, {})[found] = name
+            if (parent, name) in self._planned:
+                self.made.add(found)
         return found
 
     def _lookup(self, known: Mapping[tuple[int, str], int], parent: int, name: str) -> int | None:

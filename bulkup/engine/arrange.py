@@ -10,14 +10,15 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
 from bulkup.engine.albums import Albums, IdSet
 from bulkup.engine.arrangement import NOTHING, AlbumModel, Arrangement, Marks, Models, Sort
-from bulkup.engine.ports import AlbumPhoto, GalleryWriter, RunContext
+from bulkup.engine.ports import AlbumPhoto, GalleryWriter, Job, RunContext, Unarranged
 from bulkup.engine.retry import Recovery
-from bulkup.errors import BulkupError
+from bulkup.errors import BulkupError, Transient
 from bulkup.events import Event, Noticed, PhotoPresent, PhotoUploaded
 
 T = TypeVar("T")
@@ -34,7 +35,10 @@ NOTHING_SORTED_HINT: Final = "--sort sorts only albums that get photos in the sa
 
 
 class Arranger:
-    """Notes the photos of a run, and arranges them at its end, or as `models` show them."""
+    """Notes the photos of a run, and arranges them at its end, or as `models` show them.
+
+    Photos of an earlier run that did not get that far are arranged, too, if this run meets them.
+    """
 
     def __init__(
         self,
@@ -52,32 +56,44 @@ class Arranger:
         self._gallery: GalleryWriter = context.gallery
         self._recovery: Recovery = context.recovery
         self._emit = context.emit
+        self._ledger = context.ledger
+        self._stop = context.stop
         self._uploaded = IdSet()
+        self._added = IdSet()
         self._albums: set[int] = set()
         self._ranked: set[int] = set()
         self._covers: list[tuple[Path, int]] = []
         self._failures: dict[str, tuple[int, str]] = {}
+        self._again = False
+
+    def arrived(self, job: Job, photo_id: int | None) -> None:
+        """Note a photo that an earlier run has left to be arranged."""
+        if job.unarranged and photo_id:
+            sent = job.unarranged is Unarranged.SENT
+            self._note(job.photo.path, photo_id, albums=job.wanted, sent=sent)
 
     def emit(self, event: Event) -> None:
         """Pass an event on; note which albums got photos, and which of these may be covers."""
         self._emit(event)
-        rank, is_cover = None, False
-        if self._marks and isinstance(event, PhotoUploaded | PhotoPresent) and event.image_id:
-            rank, is_cover = self._marks(event.path)
-            if rank is not None and self._arrangement.sort == "table":
+        if not (isinstance(event, PhotoUploaded | PhotoPresent) and event.image_id):
+            return
+        if self._marks and self._arrangement.sort == "table":
+            rank, _ = self._marks(event.path)
+            if rank is not None:
                 self._ranks[event.image_id] = rank
-        if isinstance(event, PhotoUploaded) and not event.replaced:
-            self._uploaded.add(event.image_id)
-        elif not (isinstance(event, PhotoPresent) and event.linked):
-            return
-        self._albums.update(event.albums)
-        if event.image_id is None:
-            return
-        if is_cover:
-            for album in event.albums:
-                self._marked.setdefault(album, event.image_id)
-        if event.path.stem.lower() in COVER_NAMES:
-            self._covers.append((event.path, event.image_id))
+        sent = isinstance(event, PhotoUploaded) and not event.replaced
+        if sent or (isinstance(event, PhotoPresent) and event.linked):
+            self._note(event.path, event.image_id, albums=event.albums, sent=sent)
+
+    def _note(self, path: Path, photo_id: int, *, albums: Collection[int], sent: bool) -> None:
+        """Note that albums got a photo, which may be their cover."""
+        (self._uploaded if sent else self._added).add(photo_id)
+        self._albums.update(albums)
+        if self._marks and self._marks(path)[1]:
+            for album in albums:
+                self._marked.setdefault(album, photo_id)
+        if path.stem.lower() in COVER_NAMES:
+            self._covers.append((path, photo_id))
 
     async def run(
         self,
@@ -87,10 +103,19 @@ class Arranger:
     ) -> None:
         """Arrange the albums and photos; emit a notice for what fails.
 
-        `album_of` returns the album of a file's folder; `albums` are those of the run.
+        `album_of` returns the album of a file's folder; `albums` are those of the run. What is
+        worth another try is left to the next run.
         """
-        if self._arrangement == NOTHING and self._models is None:
-            return
+        if self._arrangement != NOTHING or self._models is not None:
+            await self._arrange_all(album_of, albums)
+        # ranks of a table are known only of the photos that a stopped run has met
+        if not (self._again or (self._stop.wanted and self._arrangement.sort == "table")):
+            photos = chain(self._uploaded, self._added)
+            await self._ledger.arranged(photos, albums.made_keys())
+
+    async def _arrange_all(
+        self, album_of: Callable[[Path], Awaitable[int]], albums: Albums
+    ) -> None:
         in_order: dict[int, Sequence[int]] = {}
         if self._models is not None:
             in_order = await self._follow(self._models(), albums.made)
@@ -107,7 +132,9 @@ class Arranger:
             self._emit(
                 Noticed(
                     message=f"{what}{of_albums} could not be set: {reason}",
-                    hint="Set it in the gallery, or run the same command again with new photos.",
+                    hint="Run the same command again, or set it in the gallery."
+                    if self._again
+                    else "Set it in the gallery.",
                 )
             )
         if self._ranked:
@@ -190,6 +217,7 @@ class Arranger:
         try:
             return await self._recovery.run(step)
         except BulkupError as error:
+            self._again = self._again or isinstance(error, Transient)
             times, _ = self._failures.get(what, (0, ""))
             self._failures[what] = times + 1, error.message
             return None

@@ -17,7 +17,7 @@ from bulkup.engine.albums import (
     MembersByAlbum,
     list_members,
 )
-from bulkup.engine.ports import Job, RunContext, State
+from bulkup.engine.ports import Job, RunContext, State, Unarranged
 from bulkup.engine.recorder import OutcomeRecorder, record_hashed
 from bulkup.engine.replace import ChangedFiles
 from bulkup.errors import (
@@ -136,6 +136,9 @@ class Deduplicator:
         for job in others:
             if await self._may_send(job):
                 self._plan(job, send)
+        await self._ledger.plan_photos(
+            [job.photo.path for job in send if job.replaces is None], Unarranged.SENT
+        )
         await self._complete(present)
         return send
 
@@ -443,6 +446,12 @@ class Deduplicator:
         planned = self._planned[album]
         photo_ids = {photo_id for _, photo_id in photos if photo_id not in members.photos}
         lacking = sorted(photo_id for photo_id in photo_ids if photo_id not in planned)
+        paths = [
+            job.photo.path
+            for job, photo_id in photos
+            if photo_id in photo_ids and photo_id not in planned
+        ]
+        await self._ledger.plan_photos(paths, Unarranged.ADDED)
         refused = await self._link(lacking, album=album)
         linked = [photo_id for photo_id in lacking if photo_id not in refused]
         for photo_id in linked:

@@ -148,13 +148,18 @@ async def run(
     """
     began, emit = context.clock(), context.emit
     guard = OutcomeGuard(emit)
-    context = replace(context, emit=guard.emit)
-    arranger = Arranger(plan.arrangement, context, marks=plan.marks, models=plan.models)
+    arranger = Arranger(
+        plan.arrangement,
+        replace(context, emit=guard.emit),
+        marks=plan.marks,
+        models=plan.models,
+    )
     context = replace(context, emit=arranger.emit)
     disposal = Disposal(plan.disposal, context, executor=executor)
     originals: OriginalFormats
 
     def arrived(job: Job, photo_id: int | None) -> None:
+        arranger.arrived(job, photo_id)
         disposal.arrived(job, photo_id)
         originals.arrived(job, photo_id)
 
@@ -417,6 +422,7 @@ async def scan_stage(
                         fresh=False,
                         done=entry.state is State.DONE,
                         compared=entry.compared,
+                        unarranged=entry.unarranged,
                     )
                     try:  # for a million known files, awaiting costs as much as all the rest
                         known.send_nowait(job)
@@ -490,13 +496,15 @@ async def fingerprint_stage(
 
 def _job(photo: Photo, md5: str, entry: Entry | None) -> Job:
     """Return the job of a file just read; `entry` is what the ledger knew of it before."""
-    if entry is None or entry.image_id is None:
+    if entry is None:
         return Job(photo, md5)
+    job = Job(photo, md5, unarranged=entry.unarranged)
+    if entry.image_id is None:
+        return job
     if entry.md5 != md5 or entry.is_format:
-        return Job(photo, md5, was=entry)
-    return Job(
-        photo,
-        md5,
+        return replace(job, was=entry)
+    return replace(
+        job,
         albums=entry.albums,
         sent_as=entry.image_id,
         fresh=False,

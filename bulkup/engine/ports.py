@@ -1,9 +1,17 @@
 """The engine's ports (gallery, ledger, limiter) and what the parts of a run share."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -27,12 +35,21 @@ class State(StrEnum):
     GIVEN_UP = "given-up"  # was such a format, and is to be sent again: its photo gets a new file
 
 
+class Unarranged(IntEnum):
+    """What is still to be arranged for a photo, as stored in the ledger; the larger one counts."""
+
+    NOTHING = 0
+    ADDED = 1  # it was in the gallery, and is in more albums
+    SENT = 2  # it was sent, or was about to be
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A row of the ledger: what is known of a file that had this `size` and `mtime_ns`.
 
     `compared`: photo `image_id` is known to be stored with this content, because it was sent from
-    here, or because the server compared its file.
+    here, or because the server compared its file. `unarranged` is read, and written only by
+    `Ledger.plan_photos` and `Ledger.arranged`.
     """
 
     path: Path
@@ -44,6 +61,7 @@ class Entry:
     albums: frozenset[int] = frozenset()
     error: str = ""
     compared: bool = False
+    unarranged: Unarranged = Unarranged.NOTHING
 
     def is_of(self, photo: Photo) -> bool:
         """Return whether the file is unchanged since this entry was written."""
@@ -120,6 +138,23 @@ class Ledger(UploadLedger, Protocol):
     async def settle(self) -> None:
         """Turn each `SENT` entry into `DONE`; otherwise the next run asks the server again."""
 
+    async def plan_photos(self, paths: Sequence[Path], unarranged: Unarranged) -> None:
+        """Note, before it is done, that the photos of entries are added to albums, or sent.
+
+        They have to be arranged, by another run if this one is killed.
+        """
+
+    async def plan_album(self, parent: int, name: str) -> None:
+        """Note, before it is done, that an album is created, and has to be put in order."""
+
+    async def planned_albums(self) -> Collection[tuple[int, str]]:
+        """Return parent and name of the albums that have to be put in order."""
+
+    async def arranged(
+        self, photo_ids: Iterable[int], albums: Collection[tuple[int, str]]
+    ) -> None:
+        """Note that these photos are arranged, and these albums in order."""
+
     async def remains(self) -> Sequence[str]:
         """Return the names that were begun and not ended, by earlier runs too."""
 
@@ -164,6 +199,21 @@ class NoLedger:
     async def settle(self) -> None:
         """Do nothing."""
 
+    async def plan_photos(self, paths: Sequence[Path], unarranged: Unarranged) -> None:
+        """Store nothing."""
+
+    async def plan_album(self, parent: int, name: str) -> None:
+        """Store nothing."""
+
+    async def planned_albums(self) -> Collection[tuple[int, str]]:
+        """Return nothing."""
+        return ()
+
+    async def arranged(
+        self, photo_ids: Iterable[int], albums: Collection[tuple[int, str]]
+    ) -> None:
+        """Do nothing."""
+
     async def remains(self) -> Sequence[str]:
         """Return the names of this run that were begun and not ended."""
         return sorted(self._remains)
@@ -203,6 +253,7 @@ class Job:
     is the photo that gets the file as another format. `compared`: `sent_as` is known to be stored
     with this content. `differs` is a photo of the same MD5, according to the gallery, whose stored
     file is another one. `written` is the metadata that was set when the file was sent.
+    `unarranged` is what an earlier run has left to be arranged.
     """
 
     photo: Photo
@@ -220,6 +271,7 @@ class Job:
     compared: bool = False
     differs: int | None = None
     written: Mapping[str, str] = field(default_factory=dict, hash=False)
+    unarranged: Unarranged = Unarranged.NOTHING
 
     @property
     def complete(self) -> bool:

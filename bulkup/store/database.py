@@ -15,7 +15,7 @@ from filelock import FileLock
 from bulkup.errors import FailureKind, RunError
 from bulkup.errors import run as run_failures
 
-SCHEMA: Final = 5
+SCHEMA: Final = 6
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS photos (
     server   TEXT NOT NULL,     -- the gallery's address
@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS photos (
     error    TEXT NOT NULL,
     at       REAL NOT NULL,     -- seconds since 1970, of the last change
     compared INTEGER NOT NULL DEFAULT 0,  -- 1: known to be stored as it is (since version 4)
+    unarranged INTEGER NOT NULL DEFAULT 0,  -- 1: added to albums, 2: sent (since version 6)
     PRIMARY KEY (server, path)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS remains (  -- names under which the server may hold part of a photo
@@ -74,8 +75,22 @@ CREATE TABLE IF NOT EXISTS written (  -- metadata set by bulkup (since version 5
     fields   TEXT NOT NULL,     -- JSON object of texts
     PRIMARY KEY (server, image_id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unsorted (  -- new albums to be put in order (since version 6)
+    server   TEXT NOT NULL,
+    parent   INTEGER NOT NULL,
+    name     TEXT NOT NULL,
+    PRIMARY KEY (server, parent, name)
+) WITHOUT ROWID;
 """
-ADD_COMPARED: Final = "ALTER TABLE photos ADD compared INTEGER NOT NULL DEFAULT 0"
+ADDED: Final = {
+    column: f"ALTER TABLE photos ADD {column} INTEGER NOT NULL DEFAULT 0"
+    for column in ("compared", "unarranged")
+}
+"""The columns that tables of earlier versions lack, and how they get them."""
+
+INDEX: Final = """
+CREATE INDEX IF NOT EXISTS unarranged ON photos (server, image_id) WHERE unarranged > 0
+"""
 
 
 def open_database(
@@ -159,8 +174,10 @@ def _prepare(database: sqlite3.Connection) -> None:
             for statement in TABLES.split(";\n"):
                 database.execute(statement)
             columns = database.execute("SELECT name FROM pragma_table_info('photos')").fetchall()
-            if ("compared",) not in columns:
-                database.execute(ADD_COMPARED)
+            for column, statement in ADDED.items():
+                if (column,) not in columns:
+                    database.execute(statement)
+            database.execute(INDEX)
             database.execute(f"PRAGMA user_version = {SCHEMA}")
 
 

@@ -5,8 +5,10 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -14,7 +16,7 @@ import anyio
 from anyio import to_thread
 from filelock import Timeout
 
-from bulkup.engine.ports import Entry, Fact, State
+from bulkup.engine.ports import Entry, Fact, State, Unarranged
 from bulkup.errors import RunError
 from bulkup.errors import run as run_failures
 from bulkup.store.database import as_run_error, lock_of, open_database, transaction
@@ -25,7 +27,15 @@ T = TypeVar("T")
 
 MAX_INTEGER: Final = 2**63 - 1  # the largest number that SQLite holds
 LOCK_S: Final = 0.5  # `bulkup status` holds the lock for a moment
-COLUMNS: Final = "path, size, mtime_ns, md5, state, image_id, albums, error, compared"
+WRITTEN: Final = "path, size, mtime_ns, md5, state, image_id, albums, error, compared"
+COLUMNS: Final = f"{WRITTEN}, unarranged"
+INSERT: Final = (
+    f"INSERT INTO photos (server, at, {WRITTEN}) VALUES (?,?,?,?,?,?,?,?,?,?,?) "  # noqa: S608
+    "ON CONFLICT (server, path) DO UPDATE SET at = excluded.at, "
+    + ", ".join(f"{column} = excluded.{column}" for column in WRITTEN.split(", ")[1:])
+)
+ARRANGED: Final = 10_000
+"""Photos that one transaction notes as arranged, so that others need not wait long."""
 
 
 class SqliteLedger:
@@ -113,6 +123,54 @@ class SqliteLedger:
         update = "UPDATE photos SET state = ? WHERE server = ? AND state = ?"
         values = (State.DONE.value, self._server, State.SENT.value)
         await self._in_thread(lambda: self._opened.execute(update, values))
+
+    async def plan_photos(self, paths: Sequence[Path], unarranged: Unarranged) -> None:
+        """Note that the photos of entries are to be arranged."""
+        update = "UPDATE photos SET unarranged = max(unarranged, ?) WHERE server = ? AND path = ?"
+        if paths:
+            await self._write(
+                update, lambda: [(unarranged.value, self._server, _key(path)) for path in paths]
+            )
+
+    async def plan_album(self, parent: int, name: str) -> None:
+        """Note that an album is to be put in order."""
+        insert = "INSERT OR IGNORE INTO unsorted VALUES (?, ?, ?)"
+        await self._write(insert, lambda: [(self._server, parent, _text(name))])
+
+    async def planned_albums(self) -> Collection[tuple[int, str]]:
+        """Return parent and name of the albums that are to be put in order."""
+        select = "SELECT parent, name FROM unsorted WHERE server = ?"
+        rows = await self._in_thread(
+            lambda: self._opened.execute(select, (self._server,)).fetchall()
+        )
+        return {(int(parent), str(name)) for parent, name in rows}
+
+    async def arranged(
+        self, photo_ids: Iterable[int], albums: Collection[tuple[int, str]]
+    ) -> None:
+        """Note that these photos are arranged, and these albums in order."""
+        update = (
+            "UPDATE photos SET unarranged = 0 WHERE server = ? AND image_id = ? AND unarranged > 0"
+        )
+        left = iter(photo_ids)
+        while ids := list(islice(left, ARRANGED)):
+            await self._write(update, partial(_rows, self._server, ids))
+        if albums:
+            delete = "DELETE FROM unsorted WHERE server = ? AND parent = ? AND name = ?"
+            await self._write(
+                delete, lambda: [(self._server, parent, _text(name)) for parent, name in albums]
+            )
+
+    async def _write(
+        self, statement: str, rows: Callable[[], Iterable[tuple[object, ...]]]
+    ) -> None:
+        """Execute a statement for each of the rows, which are made in the ledger's thread."""
+
+        def write() -> None:
+            with transaction(self._opened) as database:
+                database.executemany(statement, rows())
+
+        await self._in_thread(write)
 
     async def remains(self) -> Sequence[str]:
         """Return the names under which the server may hold part of a photo of an earlier run."""
@@ -232,6 +290,7 @@ class SqliteLedger:
         rows = [
             (
                 self._server,
+                now,
                 _key(entry.path),
                 entry.size,
                 min(entry.mtime_ns, MAX_INTEGER),
@@ -239,15 +298,13 @@ class SqliteLedger:
                 entry.state.value,
                 entry.image_id,
                 json.dumps(sorted(entry.albums)),
-                entry.error.encode("utf-8", "replace").decode(),  # replace lone surrogates
-                now,
+                _text(entry.error),
                 entry.compared,
             )
             for entry in entries
         ]
-        insert = "INSERT OR REPLACE INTO photos VALUES (?,?,?,?,?,?,?,?,?,?,?)"
         with transaction(self._opened) as database:
-            database.executemany(insert, rows)
+            database.executemany(INSERT, rows)
 
     @property
     def _opened(self) -> sqlite3.Connection:
@@ -256,8 +313,17 @@ class SqliteLedger:
         return self._database
 
 
+def _rows(server: str, numbers: Iterable[int]) -> list[tuple[str, int]]:
+    return [(server, number) for number in numbers]
+
+
+def _text(text: str) -> str:
+    """Return a text without lone surrogates."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _entry(path: Path, row: tuple[object, ...]) -> Entry:
-    _, size, mtime_ns, md5, state, image_id, albums, error, compared = row
+    _, size, mtime_ns, md5, state, image_id, albums, error, compared, unarranged = row
     if not re.fullmatch("[0-9a-f]{32}", str(md5)):
         raise ValueError("no MD5")
     return Entry(
@@ -270,4 +336,5 @@ def _entry(path: Path, row: tuple[object, ...]) -> Entry:
         albums=frozenset(int(album) for album in json.loads(str(albums))),
         error=str(error),
         compared=compared == 1,
+        unarranged=Unarranged(int(str(unarranged))),
     )

@@ -16,6 +16,7 @@ from bulkup.sandbox.versions import VERSIONS
 from bulkup.source.cells import TableFile
 from bulkup.source.table import Table
 from tests.support.galleries import calls
+from tests.support.ledgers import ledger_of
 from tests.support.photos import write_photo
 from tests.support.runs import Outcome, check, run
 
@@ -203,3 +204,24 @@ async def test_what_fails_is_reported_once_and_the_rest_is_done(tmp_path: Path) 
         assert told == ["the order of 2 albums could not b", "there is no link to the new photo"]
         assert sum(album.representative is not None for album in box.gallery.albums.values()) == 2
         assert list(box.gallery.caddies.values()) == [set(box.gallery.photos)]
+
+
+async def test_what_failed_is_arranged_by_the_next_run_that_meets_the_photos(
+    tmp_path: Path,
+) -> None:
+    folder, other = tmp_path / "photos", tmp_path / "other"
+    write_all(folder, "a10.jpg", "a9.jpg")
+    write_all(other, "z.jpg")
+    down = [Fault("empty-500-before", "pwg.images.setRank", nth) for nth in range(2)]
+    how = replace(BY_NAME, caddie=True)
+    async with Sandbox(faults=Faults(down)) as box:
+        for part in (folder, other, folder, folder):
+            async with ledger_of(box, folder) as ledger:
+                outcome = await arrange(box, part, arrangement=how, retries=1, memory=ledger)
+            told = [text for text in notices(outcome) if "could not" in text]
+            assert bool(told) == (calls(box)["pwg.images.setRank"] == 2)
+            if told:
+                box.gallery.caddies.clear()
+        assert ordered(box) == ["a9.jpg", "a10.jpg", "z.jpg"]
+        assert [len(caddie) for caddie in box.gallery.caddies.values()] == [3]
+        assert notices(outcome) == ["nothing was sorted: no album got photos"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from bulkup.engine.ports import Entry, Fact, State
+from bulkup.engine.ports import Entry, Fact, State, Unarranged
 from bulkup.errors import RunError
 from bulkup.source.photos import Photo
 from bulkup.store.database import SCHEMA
@@ -131,6 +131,31 @@ async def test_names_of_half_photos_are_kept_until_they_are_ended(tmp_path: Path
         assert sorted(await opened.remains()) == ["three.jpg", "two.jpg"]
     async with ledger(tmp_path, server=OTHER) as opened:
         assert await opened.remains() == []
+
+
+async def test_what_is_to_be_arranged_is_kept_until_it_is(tmp_path: Path) -> None:
+    def left(back: list[Entry]) -> list[int]:
+        return [each.unarranged for each in sorted(back, key=lambda each: each.path)]
+
+    paths = [Path(f"/{number}.jpg") for number in range(4)]
+    async with ledger(tmp_path) as mine, ledger(tmp_path, server=OTHER) as theirs:
+        await mine.record([entry(path, image_id=8) for path in paths])
+        await theirs.record([entry(path, image_id=8) for path in paths])
+        await mine.plan_photos(paths[:2], Unarranged.SENT)
+        await mine.plan_photos([*paths[1:3], Path("/no entry.jpg")], Unarranged.ADDED)
+        await mine.record([entry(paths[0], image_id=7), entry(paths[1], image_id=9)])
+        await theirs.plan_photos(paths, Unarranged.ADDED)
+        for name in ("a 'b' 🙂", "half \ud83d"):
+            await mine.plan_album(3, name)
+            await mine.plan_album(3, name)
+        await theirs.arranged([8], [(3, "a 'b' 🙂")])
+    assert left(await kept(tmp_path, *paths, server=OTHER)) == [0, 0, 0, 0]
+    assert left(await kept(tmp_path, *paths)) == [2, 2, 1, 0]
+    async with ledger(tmp_path) as mine:
+        assert set(await mine.planned_albums()) == {(3, "a 'b' 🙂"), (3, "half ?")}
+        await mine.arranged(iter([7, 8]), [(3, "half \ud83d"), (4, "a 'b' 🙂")])
+        assert set(await mine.planned_albums()) == {(3, "a 'b' 🙂")}
+    assert left(await kept(tmp_path, *paths)) == [0, 2, 0, 0]
 
 
 async def test_what_was_sent_is_done_once_its_own_server_showed_the_album(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ class SteppedSandbox(Sandbox):
     ) -> None:
         super().__init__(version=version, admin=("admin", PASSWORD), finish_s=finish_s)
         self.act: Callable[[], None] = lambda: None
-        self._steps_left = nth
+        self.steps = 0
+        self._nth = nth
         self._sending_left = last
         self._acted = False
 
@@ -37,8 +38,8 @@ class SteppedSandbox(Sandbox):
         return response
 
     def _step(self) -> None:
-        self._steps_left -= 1
-        if not self._acted and 0 in {self._steps_left, self._sending_left}:
+        self.steps += 1
+        if not self._acted and (self.steps == self._nth or self._sending_left == 0):
             self._acted = True
             self.act()
 

@@ -12,7 +12,7 @@ from anyio.abc import Process
 from bulkup.sandbox import Fault, Sandbox
 from tests.support.commands import PASSWORD, send, start
 from tests.support.faults import HookedFaults
-from tests.support.runs import make_archive
+from tests.support.runs import make_archive, picture
 from tests.support.steps import SteppedSandbox, exactly
 
 METHODS = ["async", "upload", "legacy"]
@@ -72,6 +72,75 @@ async def test_killed_at_any_moment_the_same_command_ends_exact(
             assert ended.code == 0, f"{where}\n{ended.err}"
             assert exactly(box, archive), where
             assert not box.gallery.buffers or not keep, where
+
+
+def arranged(box: Sandbox) -> tuple[dict[str, object], list[list[str]]]:
+    """Return how the albums and the photos of a gallery are arranged, by their names."""
+    gallery = box.gallery
+    names = {number: photo.file for number, photo in gallery.photos.items()}
+    albums: dict[str, object] = {
+        album.name: (
+            album.order,
+            names.get(album.representative or 0),
+            [
+                photo.file
+                for photo in sorted(
+                    gallery.photos_in(number), key=lambda p: gallery.ranks.get((number, p.id), 0)
+                )
+            ],
+        )
+        for number, album in gallery.albums.items()
+    }
+    caddies = [sorted(names[number] for number in caddie) for caddie in gallery.caddies.values()]
+    return albums, caddies
+
+
+@pytest.mark.parametrize("version", ["13.8.0", "16.4.0"])
+async def test_killed_at_any_moment_the_same_command_arranges_all(
+    tmp_path: Path, version: str
+) -> None:
+    root = tmp_path / "photos"
+    for folder in ("10", "2 'q' 🙂", "z"):
+        (root / folder).mkdir(parents=True)
+        for name in (f"{folder[0]} 10.jpg", f"{folder[0]} 9.jpg", "Cover.jpg"):
+            content = picture(Random(folder + name), size=300)
+            (root / folder / name).write_bytes(content)
+    flags = ["--tree", "--unwrap", "--sort", "name", "--caddie", "--concurrency", "1"]
+
+    async def prepare(box: Sandbox) -> None:
+        """Create an album that stays, and a photo that is only added to one more album."""
+        box.gallery.make_album("3 there", parent=1)
+        known = tmp_path / "known"
+        known.mkdir(exist_ok=True)
+        (known / "z 9.jpg").write_bytes((root / "z" / "z 9.jpg").read_bytes())
+        assert (await send(box, known, "--no-ledger")).code == 0
+
+    async with SteppedSandbox(0, version=version) as box:
+        await prepare(box)
+        before = box.steps
+        assert (await send(box, root, *flags, "--ledger", tmp_path / "whole.sqlite")).code == 0
+        wanted, steps = arranged(box), box.steps - before
+    (caddie,) = wanted[1]
+    assert "z 9.jpg" not in caddie
+    assert len(caddie) == 8
+    chance = Random(version)
+    for number in range(MOMENTS):
+        nth = before + 1 + int((number + chance.random()) / MOMENTS * steps)
+        ledger = tmp_path / f"{number}.sqlite"
+        async with SteppedSandbox(nth, version=version) as box:
+            await prepare(box)
+            async with await start(
+                box, root, *flags, "--finishing", "1", "--ledger", ledger
+            ) as process:
+                box.act = partial(kill, process)
+                ended = await process.wait()
+            again = await send(box, root, *flags, "--ledger", ledger)
+            assert again.code == 0, f"killed at step {nth}\n{again.err}"
+            assert arranged(box) == wanted, f"killed ({ended}) at step {nth - before} of {steps}"
+            asked = [request.method for request in box.requests]
+            assert (await send(box, root, *flags, "--ledger", ledger)).code == 0
+            more = [request.method for request in box.requests][len(asked) :]
+            assert not {"pwg.images.setRank", "pwg.caddie.add"} & {*more}
 
 
 RELEASE = "pwg.images.uploadCompleted"
